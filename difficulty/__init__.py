@@ -1,0 +1,1 @@
+"""What is believed of a problem before its first test: hidden states and predictors on them."""

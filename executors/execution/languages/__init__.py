@@ -1,0 +1,1 @@
+"""What the sandbox must know of each programming language."""

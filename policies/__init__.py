@@ -1,0 +1,1 @@
+"""Who gets the next test: allocation policies behind one ask/tell interface. Pure NumPy."""
