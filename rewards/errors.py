@@ -1,0 +1,8 @@
+"""The one error that a user can mend."""
+
+
+class UserError(Exception):
+    """Input that cannot be used: its message is one sentence with the rule and what came instead.
+
+    The command line prints it and ends with exit code 2, never a traceback.
+    """
