@@ -1,0 +1,82 @@
+"""The Ray actors: a generator on a GPU node (or a CPU build), a sandboxed runner on a CPU core."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+import ray
+
+from executors.execution.runner import Limits, Outcomes, Runner
+from executors.generation.base import Completion, Generator, GeneratorError, Request, Sampling
+from rewards.problem import UnitTest
+
+
+@ray.remote(max_restarts=3, max_task_retries=3)
+class GeneratorActor:
+    """A generator that serves many requests at once.
+
+    Args:
+        make: makes the generator, in the actor's own process.
+        timeout_seconds: longest time for one answer.
+    """
+
+    def __init__(self, make: Callable[[], Generator], timeout_seconds: float) -> None:
+        self._make = make
+        self._timeout_seconds = timeout_seconds
+        self._starting: asyncio.Task[Generator] | None = None
+
+    async def start(self) -> None:
+        """Loads the model; raises what the generator raises."""
+        await self._generator()
+
+    async def generate(self, requests: Sequence[Request], sampling: Sampling) -> list[Completion]:
+        """Answers to requests, in their order.
+
+        Raises:
+            GeneratorError: the engine failed, or an answer took longer than it may.
+        """
+        generator = await self._generator()
+        return list(await asyncio.gather(*(self._one(generator, request, sampling) for request in requests)))
+
+    async def _one(self, generator: Generator, request: Request, sampling: Sampling) -> Completion:
+        try:
+            return await asyncio.wait_for(generator.generate(request, sampling), self._timeout_seconds)
+        except TimeoutError:
+            raise GeneratorError(
+                f"an answer for problem {request.problem} must take at most {self._timeout_seconds:g} s but took longer"
+            ) from None
+
+    async def _generator(self) -> Generator:
+        # The first call starts it, also after a restart of the actor.
+        if self._starting is None:
+            self._starting = asyncio.create_task(self._started())
+        return await self._starting
+
+    async def _started(self) -> Generator:
+        generator = self._make()
+        await generator.start()
+        return generator
+
+
+@ray.remote(max_restarts=3, max_task_retries=3)
+class RunnerActor:
+    """A sandbox that runs blocks of candidates and tests."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._runners: dict[str, Runner] = {}
+
+    def layers(self, language: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Names of the isolation layers in force, and of those that are missing."""
+        runner = self._runner(language)
+        return runner.layers, runner.missing
+
+    def run(
+        self, language: str, candidates: Sequence[str], tests: Sequence[UnitTest], entry_point: str
+    ) -> Outcomes:
+        """Verdicts of each candidate on each test; raises ``SandboxError`` when the sandbox fails."""
+        return self._runner(language).run(candidates, tests, entry_point)
+
+    def _runner(self, language: str) -> Runner:
+        if language not in self._runners:
+            self._runners[language] = Runner(self._limits, language=language)
+        return self._runners[language]

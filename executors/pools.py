@@ -1,0 +1,77 @@
+"""Pools of Ray actors: work goes to the least loaded actor, and waits when all have enough."""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    key: Any
+    arguments: tuple[Any, ...]
+    load: int
+
+
+class Pool:
+    """Calls of one method, spread over actors with back-pressure.
+
+    Args:
+        actors: handles of actors that all do the same; Ray restarts them and retries their calls.
+        method: name of the method to call.
+        in_flight: most load that is sent to one actor before what it has is done.
+    """
+
+    def __init__(self, actors: Sequence[Any], method: str, in_flight: int) -> None:
+        self._actors = list(actors)
+        self._method = method
+        self._in_flight = in_flight
+        self._loads = [0] * len(self._actors)
+        self._queue: deque[_Call] = deque()
+        self._running: dict[Any, tuple[_Call, int]] = {}
+
+    @property
+    def actors(self) -> Sequence[Any]:
+        """The actor handles."""
+        return self._actors
+
+    @property
+    def references(self) -> list[Any]:
+        """References of the calls that run now."""
+        return list(self._running)
+
+    def submit(self, key: Any, *arguments: Any, load: int = 1) -> None:
+        """Queues one call; its result comes back under the key."""
+        self._queue.append(_Call(key, arguments, load))
+        self._send()
+
+    def collect(self, reference: Any) -> tuple[Any, Any]:
+        """Key and result of a call that is done.
+
+        Raises:
+            ray.exceptions.RayError: the call failed for good, its retries included.
+        """
+        call, actor = self._running.pop(reference)
+        self._loads[actor] -= call.load
+        self._send()
+        return call.key, ray.get(reference)
+
+    def close(self) -> None:
+        """Ends all actors; calls that still run are lost."""
+        for actor in self._actors:
+            ray.kill(actor)
+        self._queue.clear()
+        self._running.clear()
+
+    def _send(self) -> None:
+        while self._queue:
+            actor = min(range(len(self._actors)), key=self._loads.__getitem__)
+            # An idle actor takes any call, also one that alone is more than it should hold.
+            if self._loads[actor] and self._loads[actor] + self._queue[0].load > self._in_flight:
+                return
+            call = self._queue.popleft()
+            self._loads[actor] += call.load
+            reference = getattr(self._actors[actor], self._method).remote(*call.arguments)
+            self._running[reference] = (call, actor)

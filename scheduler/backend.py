@@ -1,0 +1,102 @@
+"""What the loop knows of the world: two kinds of work, done in any order, and what they can cost.
+
+The same loop runs on ``RayBackend``, which does the work, and on ``ReplayBackend``, which looks it up in
+a finished run on a simulated clock.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from executors.execution.runner import Outcomes
+from executors.generation.base import Completion, Request
+from rewards.problem import Candidate, Problem, UnitTest
+from scheduler.ledger import Cost
+
+
+class Role(StrEnum):
+    """Which model is asked."""
+
+    POLICY_MODEL = "policy model"
+    REWARD_MODEL = "reward model"
+
+
+@dataclass(frozen=True, slots=True)
+class Generate:
+    """Have a model answer some requests about one problem."""
+
+    role: Role
+    problem: str
+    requests: tuple[Request, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Execute:
+    """Run tests of one problem on some of its candidates."""
+
+    problem: Problem
+    candidates: tuple[Candidate, ...]
+    tests: tuple[UnitTest, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Generated:
+    """Answers to a ``Generate`` task, in the order of its requests."""
+
+    task: Generate
+    completions: Sequence[Completion]
+
+
+@dataclass(frozen=True, slots=True)
+class Executed:
+    """Verdicts of an ``Execute`` task."""
+
+    task: Execute
+    outcomes: Outcomes
+
+
+class InfrastructureError(Exception):
+    """Work that failed for good though nothing is wrong with the job; the run can be resumed."""
+
+
+class Backend(ABC):
+    """Does the loop's work. Used by one thread."""
+
+    @abstractmethod
+    def submit(self, task: Generate | Execute) -> None:
+        """Takes a task on and returns at once, however much is queued already."""
+
+    @abstractmethod
+    def wait(self) -> Sequence[Generated | Executed]:
+        """Blocks until at least one submitted task is done, and returns all that are.
+
+        Raises:
+            UserError: the job names something that cannot be used, such as a missing model.
+            InfrastructureError: a task failed, its retries included.
+        """
+
+    @abstractmethod
+    def tests_available(self, problem: Problem) -> int | None:
+        """How many tests can be written for a problem; None if there is no end to them."""
+
+    @abstractmethod
+    def worst_writing(self) -> Cost:
+        """Upper bound on the cost of having one test written."""
+
+    @abstractmethod
+    def worst_execution(self, candidates: int, tests: int) -> Cost:
+        """Upper bound on the cost of running tests on candidates, as one task."""
+
+    @abstractmethod
+    def retire(self, role: Role) -> None:
+        """Frees what serves a model that will not be asked again."""
+
+    @property
+    @abstractmethod
+    def seconds(self) -> float:
+        """The back end's clock: seconds since it was made."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Frees everything; work in flight is lost."""

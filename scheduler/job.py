@@ -1,0 +1,277 @@
+"""The job file: everything that a run is told, checked before anything starts."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from policies import POLICY_NAMES
+from rewards.errors import UserError
+from rewards.selection import SELECTION_RULES
+from scheduler.ledger import DIMENSIONS, QUANTITIES, Cap
+from scheduler.validation import sentence
+
+
+class Section(BaseModel):
+    """A part of the job file; unknown fields are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ProblemsSection(Section):
+    """Which problems are to be solved."""
+
+    source: str = Field(description="humaneval, mbpp:FILE, or a JSONL file of problems")
+    ids: list[str] | None = Field(None, description="only these problems")
+    limit: int | None = Field(None, ge=1, description="only the first so many problems")
+
+
+class ModelSection(Section):
+    """A model that writes code, served by vLLM in Ray actors."""
+
+    name: str = Field(description="model hub name or local folder")
+    template: str = Field(description="prompt template: a built-in name or a YAML file")
+    temperature: float = Field(0.8, ge=0, description="sampling temperature")
+    top_p: float = Field(0.95, gt=0, le=1, description="nucleus sampling threshold")
+    max_tokens: int = Field(1024, ge=1, description="longest answer, in tokens")
+    actors: int = Field(1, ge=1, description="engines to start")
+    gpus: float = Field(1, ge=0, description="GPUs per engine; 0 runs vLLM's CPU build")
+    cpus: float = Field(1, ge=0, description="CPU cores per engine")
+    in_flight: int = Field(256, ge=1, description="most requests at once per engine")
+    timeout_seconds: float = Field(600, gt=0, description="longest time for one answer")
+    engine: dict[str, Any] = Field(
+        default_factory=dict, description="more engine settings, under vLLM's own names"
+    )
+
+
+class CandidatesSection(Section):
+    """Where candidate programs come from: exactly one of run, file and model."""
+
+    run: Path | None = Field(None, description="take the candidates of a finished run")
+    file: Path | None = Field(None, description="JSONL with one {problem, code} per line")
+    model: ModelSection | None = Field(None, description="sample them from a policy model")
+    count: int | None = Field(None, ge=1, description="candidates per problem (default: all there are)")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        sources = [name for name in ("run", "file", "model") if getattr(self, name) is not None]
+        if len(sources) != 1:
+            raise ValueError(f"needs exactly one of run, file and model but got {_listed(sources)}")
+        if self.model and self.count is None:
+            raise ValueError("needs count, the number of candidates to sample per problem")
+        return self
+
+
+class TestsSection(Section):
+    """Where unit tests come from: exactly one of run and model."""
+
+    __test__ = False  # pytest would collect it by its name
+
+    run: Path | None = Field(None, description="replay the tests that a finished run recorded")
+    model: ModelSection | None = Field(None, description="have a reward model write them")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        sources = [name for name in ("run", "model") if getattr(self, name) is not None]
+        if len(sources) != 1:
+            raise ValueError(f"needs exactly one of run and model but got {_listed(sources)}")
+        return self
+
+
+class HiddenStatesSection(Section):
+    """Where hidden states of the prompts come from: exactly one of run and model."""
+
+    run: Path | None = Field(None, description="take the hidden states of a finished run")
+    model: str | None = Field(None, description="extract them: model hub name or local folder")
+    layers: list[int] | None = Field(
+        None, description="layers, numbered as in Hugging Face hidden_states (default: all recorded)"
+    )
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        sources = [name for name in ("run", "model") if getattr(self, name) is not None]
+        if len(sources) != 1:
+            raise ValueError(f"needs exactly one of run and model but got {_listed(sources)}")
+        return self
+
+
+class PredictorSection(Section):
+    """What predicts each problem's pass rate before its first test."""
+
+    train_on: list[Path] = Field(
+        min_length=1,
+        description="finished runs with labels and hidden states; a problem is never predicted by a model "
+        "that saw it",
+    )
+
+
+class PolicySection(Section):
+    """Who gets the next test."""
+
+    name: str = Field("uniform", description=f"one of {', '.join(POLICY_NAMES)}")
+    min_tests: int = Field(0, ge=0, description="tests that every problem gets first")
+    max_tests: int | None = Field(None, ge=1, description="most tests of a problem")
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        if self.name not in POLICY_NAMES:
+            raise ValueError(f"name must be one of {', '.join(POLICY_NAMES)} but got {self.name}")
+        if self.max_tests is not None and self.max_tests < self.min_tests:
+            raise ValueError(f"max_tests must be at least min_tests ({self.min_tests}) but got {self.max_tests}")
+        return self
+
+
+class PricesSection(Section):
+    """US dollars per unit of each quantity."""
+
+    tests: float = Field(0, ge=0)
+    tokens: float = Field(0, ge=0)
+    executions: float = Field(0, ge=0)
+    cpu_seconds: float = Field(0, ge=0)
+    gpu_seconds: float = Field(0, ge=0)
+
+
+class CapSection(Section):
+    """The global compute cap: at least one limit; all that are set hold at once."""
+
+    tests: int | None = Field(None, ge=1, description="unit tests asked of the reward model")
+    tokens: int | None = Field(None, ge=1, description="tokens generated for tests")
+    executions: int | None = Field(None, ge=1, description="(candidate, test) pairs run")
+    cpu_seconds: float | None = Field(None, gt=0, description="CPU time of running tests")
+    gpu_seconds: float | None = Field(None, gt=0, description="GPU time of writing tests")
+    usd: float | None = Field(None, gt=0, description="US dollars at the given prices")
+    prices: PricesSection | None = Field(None, description="what a unit of each quantity costs")
+
+    @model_validator(mode="after")
+    def _some_limit(self) -> Self:
+        if all(getattr(self, dimension) is None for dimension in DIMENSIONS):
+            raise ValueError(f"needs at least one of {', '.join(DIMENSIONS)}")
+        if self.usd is not None and self.prices is None:
+            raise ValueError("usd needs prices but there are none")
+        return self
+
+    def as_cap(self) -> Cap:
+        """The limits and prices as the ledger takes them."""
+        limits = {d: getattr(self, d) for d in DIMENSIONS if getattr(self, d) is not None}
+        prices = {q: getattr(self.prices, q) for q in QUANTITIES} if self.prices else {}
+        return Cap(limits, prices)
+
+
+class ExecutionSection(Section):
+    """How tests are run."""
+
+    cpu_seconds: float = Field(2.0, gt=0, description="CPU time limit of one test on one candidate")
+    wall_seconds: float = Field(10.0, gt=0, description="wall clock limit of one test on one candidate")
+    memory_mib: int = Field(1024, ge=64, description="memory limit of one candidate")
+    runners: int | None = Field(None, ge=1, description="sandboxes (default: one per free CPU core)")
+
+
+class ClusterSection(Section):
+    """The Ray cluster."""
+
+    address: str | None = Field(None, description="address of a running cluster (default: start one here)")
+    num_cpus: int | None = Field(None, ge=1, description="CPU cores of a cluster started here")
+    num_gpus: int | None = Field(None, ge=0, description="GPUs of a cluster started here")
+
+
+class Job(Section):
+    """A whole job file."""
+
+    problems: ProblemsSection
+    candidates: CandidatesSection
+    tests: TestsSection
+    hidden_states: HiddenStatesSection | None = None
+    predictor: PredictorSection | None = None
+    policy: PolicySection = PolicySection()
+    selection: str = Field("majority", description=f"one of {', '.join(SELECTION_RULES)}")
+    cap: CapSection
+    execution: ExecutionSection = ExecutionSection()
+    cluster: ClusterSection = ClusterSection()
+    backend: Literal["ray", "replay"] = Field(
+        "ray", description="ray does the work; replay looks it up in a finished run, on a simulated clock"
+    )
+    seed: int = Field(0, ge=0, description="everything random derives from it")
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.selection not in SELECTION_RULES:
+            raise ValueError(f"selection must be one of {', '.join(SELECTION_RULES)} but got {self.selection}")
+        if self.predictor and not self.hidden_states:
+            raise ValueError("predictor needs hidden_states but there are none")
+        if self.policy.name == "greedy" and not self.predictor:
+            raise ValueError("policy.name greedy needs a predictor but there is none")
+        if self.backend == "replay" and (self.tests.run is None or self.candidates.run != self.tests.run):
+            raise ValueError("backend replay needs candidates.run and tests.run, both the same run")
+        return self
+
+
+def load_job(path: Path, overrides: Mapping[str, Any] | None = None) -> Job:
+    """Reads a job file and checks it; paths in it are relative to its folder.
+
+    Args:
+        path: a YAML file.
+        overrides: values by dotted field name (``cap.tests``), put in the place of the file's own.
+
+    Raises:
+        UserError: the file is missing, no YAML, or against a rule.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path} must be a job file but there is no such file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} must be a job file but it cannot be read: {error}") from None
+    except yaml.YAMLError as error:
+        raise UserError(f"{path} must be YAML but {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path} must hold the fields of a job but got {type(content).__name__}")
+    for name, value in (overrides or {}).items():
+        _put(content, name, value, path)
+    try:
+        job = Job.model_validate(content)
+    except ValidationError as error:
+        raise UserError(f"{path}: {sentence(error)}") from None
+    return _from_folder(job, path.resolve().parent)
+
+
+def save_job(job: Job, path: Path) -> None:
+    """Writes a job as resolved: every default spelled out, every path absolute."""
+    content = job.model_dump(mode="json", exclude_none=True)
+    path.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
+
+
+def _put(content: dict[str, Any], name: str, value: object, path: Path) -> None:
+    *sections, field = name.split(".")
+    for section in sections:
+        inner = content.setdefault(section, {})
+        if not isinstance(inner, dict):
+            raise UserError(f"{path}: {section} must hold fields but got {inner!r}")
+        content = inner
+    content[field] = value
+
+
+def _from_folder(job: Job, folder: Path) -> Job:
+    def resolved(section: BaseModel | None, field: str) -> BaseModel | None:
+        path = getattr(section, field, None)
+        return section if section is None or path is None else section.model_copy(update={field: folder / path})
+
+    source = job.problems.source
+    scheme, _, file = source.rpartition(":")
+    if source != "humaneval":
+        source = f"{scheme}:{folder / file}" if scheme else str(folder / file)
+    predictor = job.predictor and PredictorSection(train_on=[folder / run for run in job.predictor.train_on])
+    return job.model_copy(
+        update={
+            "problems": job.problems.model_copy(update={"source": source}),
+            "candidates": resolved(resolved(job.candidates, "run"), "file"),
+            "tests": resolved(job.tests, "run"),
+            "hidden_states": resolved(job.hidden_states, "run"),
+            "predictor": predictor,
+        }
+    )
+
+
+def _listed(names: list[str]) -> str:
+    return " and ".join(names) or "none"

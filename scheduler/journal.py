@@ -1,0 +1,162 @@
+"""The journal: sole owner of what was seen in a run, on disk before it counts.
+
+SQLite in WAL mode, one writer. Every test is booked before it is made and every verdict is kept once,
+so a run that is killed at any moment goes on from here with nothing lost but the work in flight.
+"""
+
+import fcntl
+import json
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rewards.errors import UserError
+from scheduler.records import CandidateRecord, GrantRecord, TestRecord, TestStatus, VerdictRecord
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS candidates (
+    problem TEXT, candidate INTEGER, text TEXT NOT NULL, continues_prompt INTEGER NOT NULL,
+    tokens INTEGER NOT NULL, gpu_seconds REAL, PRIMARY KEY (problem, candidate)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS labels (problem TEXT PRIMARY KEY, correct BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS grants (
+    problem TEXT, first INTEGER, tests INTEGER NOT NULL, PRIMARY KEY (problem, first)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS tests (
+    problem TEXT, test INTEGER, status TEXT NOT NULL, text TEXT NOT NULL, seed INTEGER NOT NULL,
+    tokens INTEGER NOT NULL, gpu_seconds REAL, PRIMARY KEY (problem, test)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS verdicts (
+    problem TEXT, test INTEGER, verdicts BLOB NOT NULL, cpu_seconds BLOB NOT NULL,
+    PRIMARY KEY (problem, test)) WITHOUT ROWID;
+"""
+
+
+class Journal:
+    """What was seen in one run: an SQLite file, and the same in memory for reading.
+
+    Attributes (read them, never change them; keyed by problem id, then by index):
+        candidates, labels, grants, tests, verdicts.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Opens or creates the journal, alone.
+
+        Raises:
+            UserError: another process has it open, or the file is no journal.
+        """
+        self._lock = path.with_suffix(".lock").open("w")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self._lock.close()
+            raise UserError(f"{path.parent} must not be in use but another process is running it") from None
+        self._database = sqlite3.connect(path, isolation_level=None)
+        self.candidates: dict[str, dict[int, CandidateRecord]] = defaultdict(dict)
+        self.labels: dict[str, NDArray[np.bool_]] = {}
+        self.grants: dict[str, list[GrantRecord]] = defaultdict(list)
+        self.tests: dict[str, dict[int, TestRecord]] = defaultdict(dict)
+        self.verdicts: dict[str, dict[int, VerdictRecord]] = defaultdict(dict)
+        self._facts: dict[str, object] = {}
+        try:
+            self._database.execute("PRAGMA journal_mode = WAL")
+            self._database.execute("PRAGMA synchronous = NORMAL")
+            self._database.executescript(_SCHEMA)
+            self._load()
+        except sqlite3.DatabaseError as error:
+            self.close()
+            raise UserError(f"{path} must be the journal of a run but it cannot be read: {error}") from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the file and lets others open it."""
+        self._database.close()
+        self._lock.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All that is added inside reaches the disk together or not at all."""
+        self._database.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._database.execute("ROLLBACK")
+            raise
+        self._database.execute("COMMIT")
+
+    def fact(self, name: str) -> object:
+        """A value kept with ``add_fact``, or None."""
+        return self._facts.get(name)
+
+    def add_fact(self, name: str, value: object) -> None:
+        """Keeps a JSON value under a name; a later one replaces it."""
+        self._database.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, json.dumps(value)))
+        self._facts[name] = value
+
+    def add_candidate(self, problem: str, index: int, record: CandidateRecord) -> None:
+        """Keeps one candidate."""
+        row = (problem, index, record.text, record.continues_prompt, record.tokens, record.gpu_seconds)
+        self._database.execute("INSERT INTO candidates VALUES (?, ?, ?, ?, ?, ?)", row)
+        self.candidates[problem][index] = record
+
+    def add_labels(self, problem: str, correct: NDArray[np.bool_]) -> None:
+        """Keeps which candidates the ground truth calls right."""
+        self._database.execute("INSERT INTO labels VALUES (?, ?)", (problem, correct.tobytes()))
+        self.labels[problem] = correct
+
+    def add_grant(self, grant: GrantRecord) -> None:
+        """Books a block of tests, before any of them is made."""
+        row = (grant.problem, grant.first, grant.tests)
+        self._database.execute("INSERT INTO grants VALUES (?, ?, ?)", row)
+        self.grants[grant.problem].append(grant)
+
+    def add_test(self, problem: str, index: int, record: TestRecord) -> None:
+        """Keeps one written test."""
+        row = (problem, index, record.status, record.text, record.seed, record.tokens, record.gpu_seconds)
+        self._database.execute("INSERT INTO tests VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+        self.tests[problem][index] = record
+
+    def add_verdicts(self, problem: str, test: int, record: VerdictRecord) -> None:
+        """Keeps the verdicts of one test."""
+        row = (problem, test, record.verdicts.tobytes(), record.cpu_seconds.tobytes())
+        self._database.execute("INSERT INTO verdicts VALUES (?, ?, ?, ?)", row)
+        self.verdicts[problem][test] = record
+
+    def usable_tests(self, problem: str) -> Sequence[int]:
+        """Indices of the problem's tests that can vote, ascending."""
+        tests = self.tests.get(problem, {})
+        return [index for index in sorted(tests) if tests[index].status is TestStatus.USABLE]
+
+    def _load(self) -> None:
+        select = self._database.execute
+        for name, value in select("SELECT * FROM facts"):
+            self._facts[name] = json.loads(value)
+        for problem, index, text, continues, tokens, gpu_seconds in select("SELECT * FROM candidates"):
+            record = CandidateRecord(text, bool(continues), tokens, _known(gpu_seconds))
+            self.candidates[problem][index] = record
+        for problem, correct in select("SELECT * FROM labels"):
+            self.labels[problem] = np.frombuffer(correct, dtype=np.bool_)
+        for problem, first, tests in select("SELECT * FROM grants ORDER BY problem, first"):
+            self.grants[problem].append(GrantRecord(problem, first, tests))
+        for problem, index, status, text, seed, tokens, gpu_seconds in select("SELECT * FROM tests"):
+            self.tests[problem][index] = TestRecord(
+                TestStatus(status), text, seed, tokens, _known(gpu_seconds)
+            )
+        for problem, index, verdicts, cpu_seconds in select("SELECT * FROM verdicts"):
+            self.verdicts[problem][index] = VerdictRecord(
+                np.frombuffer(verdicts, dtype=np.uint8), np.frombuffer(cpu_seconds, dtype=np.float32)
+            )
+
+
+def _known(seconds: float | None) -> float:
+    # SQLite stores NaN, our 'nobody measured it', as NULL.
+    return float("nan") if seconds is None else seconds

@@ -1,0 +1,209 @@
+"""The real back end: vLLM and sandbox actors on a Ray cluster."""
+
+import functools
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import ray
+from ray.exceptions import RayError, RayTaskError
+
+from difficulty.hidden_states import HiddenStates, TransformersExtractor
+from executors.actors import GeneratorActor, RunnerActor
+from executors.execution.runner import Limits, worst_cpu_seconds
+from executors.generation.base import Generator, Sampling
+from executors.generation.prompts import prompt_template
+from executors.generation.replay import ReplayGenerator
+from executors.generation.vllm import EngineSettings, VllmGenerator
+from executors.pools import Pool
+from rewards.errors import UserError
+from rewards.problem import Problem
+from scheduler.backend import Backend, Execute, Executed, Generate, Generated, InfrastructureError, Role
+from scheduler.job import Job, ModelSection
+from scheduler.ledger import Cost
+from scheduler.replay_backend import dearest, recorded_answers
+from scheduler.trace import Trace
+
+_BLOCKS_PER_RUNNER = 2  # one that runs and one that waits, so that a core never idles
+
+
+class RayBackend(Backend):
+    """Work on a Ray cluster: one that runs already, or one started here and ended by ``close``.
+
+    Actors are started when they are first needed.
+
+    Args:
+        job: which models, limits and cluster.
+        recording: the finished run whose tests are replayed, if the job says so.
+
+    Raises:
+        UserError: the cluster cannot be reached, or lacks what the job asks for.
+    """
+
+    def __init__(self, job: Job, recording: Trace | None) -> None:
+        self._job = job
+        self._started = time.monotonic()
+        self._recorded = recorded_answers(recording) if recording else {}
+        self._models = {Role.POLICY_MODEL: job.candidates.model, Role.REWARD_MODEL: job.tests.model}
+        self._generators: dict[Role, Pool] = {}
+        self._runners: Pool | None = None
+        execution = job.execution
+        self._limits = Limits(
+            cpu_seconds=execution.cpu_seconds,
+            wall_seconds=execution.wall_seconds,
+            memory_mib=execution.memory_mib,
+        )
+        self._connect()
+
+    def submit(self, task: Generate | Execute) -> None:
+        """Sends the task to the least loaded actor, or queues it."""
+        if isinstance(task, Generate):
+            self._generator_pool(task.role).submit(
+                task, task.requests, self._sampling(task.role), load=len(task.requests)
+            )
+        else:
+            codes = [candidate.code for candidate in task.candidates]
+            self._runner_pool().submit(
+                task, task.problem.language, codes, task.tests, task.problem.entry_point
+            )
+
+    def wait(self) -> Sequence[Generated | Executed]:
+        """Blocks on the cluster until something is done."""
+        pools = [*self._generators.values(), *([self._runners] if self._runners else [])]
+        owners = {reference: pool for pool in pools for reference in pool.references}
+        ray.wait(list(owners), num_returns=1)
+        ready, _ = ray.wait(list(owners), num_returns=len(owners), timeout=0)
+        done: list[Generated | Executed] = []
+        for reference in ready:
+            task, result = _or_sentence(functools.partial(owners[reference].collect, reference))
+            done.append(Generated(task, result) if isinstance(task, Generate) else Executed(task, result))
+        return done
+
+    def hidden_states(self, prompts: Sequence[str], model: str, layers: Sequence[int] | None) -> HiddenStates:
+        """Hidden states of prompts, by transformers in a process of the cluster."""
+        states: HiddenStates = _or_sentence(lambda: ray.get(_extract.remote(list(prompts), model, layers)))
+        return states
+
+    def isolation(self, language: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Isolation layers in force in the sandboxes, and those that are missing."""
+        actor = self._runner_pool().actors[0]
+        layers: tuple[tuple[str, ...], tuple[str, ...]] = _or_sentence(
+            lambda: ray.get(actor.layers.remote(language))
+        )
+        return layers
+
+    def tests_available(self, problem: Problem) -> int | None:
+        """As many as were recorded, or without end from a model."""
+        return None if self._models[Role.REWARD_MODEL] else len(self._recorded.get(problem.id, {}))
+
+    def worst_writing(self) -> Cost:
+        """The longest answer a model may give, for the longest time; or the dearest recorded one."""
+        model = self._models[Role.REWARD_MODEL]
+        if model is None:
+            return dearest(self._recorded)
+        return Cost(tests=1, tokens=model.max_tokens, gpu_seconds=model.timeout_seconds * model.gpus)
+
+    def worst_execution(self, candidates: int, tests: int) -> Cost:
+        """Every pair up to its time limit."""
+        seconds = candidates * worst_cpu_seconds(self._limits, tests)
+        return Cost(executions=candidates * tests, cpu_seconds=seconds)
+
+    def retire(self, role: Role) -> None:
+        """Ends the model's actors, so that another model can have their GPUs."""
+        if pool := self._generators.pop(role, None):
+            pool.close()
+
+    @property
+    def seconds(self) -> float:
+        """Wall clock."""
+        return time.monotonic() - self._started
+
+    def close(self) -> None:
+        """Ends the actors and leaves the cluster; ends it too if it was started here."""
+        for pool in [*self._generators.values(), *([self._runners] if self._runners else [])]:
+            pool.close()
+        ray.shutdown()
+
+    def _connect(self) -> None:
+        cluster = self._job.cluster
+        options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+        if cluster.address is None:
+            options |= {
+                "num_cpus": cluster.num_cpus,
+                "num_gpus": cluster.num_gpus,
+                "include_dashboard": False,
+            }
+        try:
+            ray.init(address=cluster.address or "local", **options)
+        except (ConnectionError, ValueError) as error:
+            raise UserError(
+                f"cluster.address must be a Ray cluster that runs but {cluster.address} cannot be reached: {error}"
+            ) from None
+        gpus = max((model.gpus * model.actors for model in self._models.values() if model), default=0)
+        if cluster.address is None and gpus > ray.cluster_resources().get("GPU", 0):
+            self.close()
+            raise UserError(
+                f"the job's models need {gpus:g} GPUs but this machine has "
+                f"{ray.cluster_resources().get('GPU', 0):g}; set gpus: 0 to use vLLM's CPU build"
+            )
+
+    def _generator_pool(self, role: Role) -> Pool:
+        if role not in self._generators:
+            model = self._models[role]
+            actors = [_generator_actor(model, self._recorded) for _ in range(model.actors if model else 1)]
+            _or_sentence(lambda: ray.get([actor.start.remote() for actor in actors]))
+            self._generators[role] = Pool(actors, "generate", model.in_flight if model else 256)
+        return self._generators[role]
+
+    def _runner_pool(self) -> Pool:
+        if self._runners is None:
+            actor = RunnerActor.options(num_cpus=1, scheduling_strategy="SPREAD")
+            actors = [actor.remote(self._limits) for _ in range(self._runner_count())]
+            self._runners = Pool(actors, "run", _BLOCKS_PER_RUNNER)
+        return self._runners
+
+    def _runner_count(self) -> int:
+        if self._job.execution.runners:
+            return self._job.execution.runners
+        generation = max((model.cpus * model.actors for model in self._models.values() if model), default=0)
+        return max(1, int(ray.cluster_resources().get("CPU", 1) - generation))
+
+    def _sampling(self, role: Role) -> Sampling:
+        model = self._models[role]
+        if model is None:
+            return Sampling()
+        return Sampling(
+            temperature=model.temperature,
+            top_p=model.top_p,
+            max_tokens=model.max_tokens,
+            stop=prompt_template(model.template).stop,
+        )
+
+
+def _generator_actor(model: ModelSection | None, recorded: Any) -> Any:
+    make: Callable[[], Generator]
+    if model is None:
+        make, cpus, gpus, timeout = functools.partial(ReplayGenerator, recorded), 0.0, 0.0, 60.0
+    else:
+        settings = EngineSettings(model=model.name, **model.engine)
+        make = functools.partial(VllmGenerator, settings)
+        cpus, gpus, timeout = model.cpus, model.gpus, model.timeout_seconds
+    concurrency = model.in_flight if model else 256
+    return GeneratorActor.options(num_cpus=cpus, num_gpus=gpus, max_concurrency=concurrency).remote(make, timeout)
+
+
+@ray.remote(num_cpus=1, max_retries=3)
+def _extract(prompts: Sequence[str], model: str, layers: Sequence[int] | None) -> HiddenStates:
+    extractor = TransformersExtractor(model)
+    return extractor.extract(prompts, layers or extractor.default_layers)
+
+
+def _or_sentence(get: Callable[[], Any]) -> Any:
+    try:
+        return get()
+    except RayTaskError as error:
+        if isinstance(error.cause, UserError):
+            raise error.cause from None
+        raise InfrastructureError(str(error.cause)) from error
+    except RayError as error:
+        raise InfrastructureError(" ".join(str(error).split())) from error

@@ -1,0 +1,112 @@
+"""What a run keeps of each candidate, test and verdict: the rows of the journal and of the tables."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rewards.problem import Candidate, Problem
+
+NOT_RUN = 255
+"""Stands in a row of verdicts for a pair that was not run."""
+
+
+class TestStatus(StrEnum):
+    """What became of a test that the reward model wrote; all of them are charged."""
+
+    __test__ = False  # pytest would collect it by its name
+
+    USABLE = "usable"
+    DUPLICATE = "duplicate"
+    UNUSABLE = "unusable"
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateRecord:
+    """A candidate program, without the problem's own text where it starts with that.
+
+    Attributes:
+        text: the program, less the prompt if ``continues_prompt``.
+        continues_prompt: whether the program is the problem's prompt followed by ``text``.
+        tokens, gpu_seconds: what it cost; NaN seconds where nobody measured.
+    """
+
+    text: str
+    continues_prompt: bool
+    tokens: int
+    gpu_seconds: float
+
+    @classmethod
+    def of(cls, problem: Problem, code: str, tokens: int, gpu_seconds: float) -> "CandidateRecord":
+        """The record of a program, so that run tables do not repeat the problem's text."""
+        if code.startswith(problem.prompt):
+            return cls(code[len(problem.prompt) :], True, tokens, gpu_seconds)
+        return cls(code, False, tokens, gpu_seconds)
+
+    def candidate(self, problem: Problem, index: int) -> Candidate:
+        """The whole program again, joined with the problem's text."""
+        code = problem.prompt + self.text if self.continues_prompt else self.text
+        return Candidate(problem.id, index, code, self.tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class GrantRecord:
+    """A block of tests that was booked: tests ``first`` to ``first + tests - 1`` of a problem."""
+
+    problem: str
+    first: int
+    tests: int
+
+    @property
+    def indices(self) -> range:
+        """Indices of the block's tests among all of the problem's."""
+        return range(self.first, self.first + self.tests)
+
+
+@dataclass(frozen=True, slots=True)
+class TestRecord:
+    """A test as the reward model wrote it (its whole answer), and what became of it."""
+
+    __test__ = False
+
+    status: TestStatus
+    text: str
+    seed: int
+    tokens: int
+    gpu_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictRecord:
+    """One test on the distinct candidates of its problem.
+
+    Attributes:
+        verdicts: uint8 (distinct candidates,), values of ``Verdict`` or ``NOT_RUN``.
+        cpu_seconds: float32 (distinct candidates,).
+    """
+
+    verdicts: NDArray[np.uint8]
+    cpu_seconds: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Distinct:
+    """Which candidates of a problem are the same program, so that each program runs once.
+
+    Attributes:
+        representatives: intp (distinct,), the first candidate of each program, ascending.
+        inverse: intp (candidates,), the position of each candidate's program in ``representatives``.
+    """
+
+    representatives: NDArray[np.intp]
+    inverse: NDArray[np.intp]
+
+    @classmethod
+    def among(cls, candidates: Sequence[Candidate]) -> "Distinct":
+        """Groups candidates whose code is equal but for white space at its end."""
+        first: dict[str, int] = {}
+        groups = [first.setdefault(candidate.code.rstrip(), index) for index, candidate in enumerate(candidates)]
+        representatives, inverse = np.unique(np.asarray(groups, dtype=np.intp), return_inverse=True)
+        return cls(representatives, inverse)

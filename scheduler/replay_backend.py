@@ -1,0 +1,118 @@
+"""The simulated back end: every answer and verdict is looked up in a finished run."""
+
+import heapq
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from executors.execution.runner import Outcomes
+from executors.generation.base import Completion
+from rewards.errors import UserError
+from rewards.problem import Problem
+from scheduler.backend import Backend, Execute, Executed, Generate, Generated, Role
+from scheduler.ledger import Cost
+from scheduler.records import NOT_RUN, Distinct
+from scheduler.trace import Trace
+
+
+class ReplayBackend(Backend):
+    """Plays a finished run on a simulated clock, in one process.
+
+    Each of ``engines`` and ``runners`` serves one task at a time, first come first served, for as long
+    as it took when it was recorded; time that nobody measured counts as none.
+
+    Args:
+        trace: the finished run.
+        problems: the problems that will be asked for, joined with their texts.
+        engines, runners: how many of each the simulated cluster has.
+    """
+
+    def __init__(
+        self, trace: Trace, problems: Sequence[Problem], *, engines: int = 1, runners: int = 1
+    ) -> None:
+        self._traces = {problem.id: trace.of(problem) for problem in problems}
+        self._recorded = recorded_answers(trace)
+        self._distinct = {problem.id: Distinct.among(trace.candidates(problem)) for problem in problems}
+        self._now = 0.0
+        self._free = {Generate: [0.0] * engines, Execute: [0.0] * runners}
+        self._done: list[tuple[float, int, Generated | Executed]] = []
+        self._submitted = 0
+        seconds = [v.cpu_seconds.max(initial=0.0) for t in self._traces.values() for v in t.verdicts.values()]
+        self._worst_pair_seconds = float(max(seconds, default=0.0))
+
+    def submit(self, task: Generate | Execute) -> None:
+        """Looks the task's result up and sets the time at which it will be done."""
+        done: Generated | Executed
+        if isinstance(task, Generate):
+            if task.role is not Role.REWARD_MODEL:
+                raise UserError("backend replay must take its candidates from a run but got a policy model")
+            answers = self._recorded[task.problem]
+            done = Generated(task, [answers[request.index] for request in task.requests])
+            seconds = float(np.nansum([completion.gpu_seconds for completion in done.completions]))
+        else:
+            done = Executed(task, self._outcomes(task))
+            seconds = float(done.outcomes.cpu_seconds.sum())
+        servers = self._free[type(task)]
+        finish = max(self._now, heapq.heappop(servers)) + seconds
+        heapq.heappush(servers, finish)
+        heapq.heappush(self._done, (finish, self._submitted, done))
+        self._submitted += 1
+
+    def wait(self) -> Sequence[Generated | Executed]:
+        """Moves the clock to the next result."""
+        self._now, _, done = heapq.heappop(self._done)
+        return [done]
+
+    def tests_available(self, problem: Problem) -> int:
+        """How many were recorded."""
+        return len(self._traces[problem.id].tests)
+
+    def worst_writing(self) -> Cost:
+        """The dearest recorded test."""
+        return dearest(self._recorded)
+
+    def worst_execution(self, candidates: int, tests: int) -> Cost:
+        """As if every pair were the dearest recorded one."""
+        pairs = candidates * tests
+        return Cost(executions=pairs, cpu_seconds=pairs * self._worst_pair_seconds)
+
+    def retire(self, role: Role) -> None:
+        """Nothing to free."""
+
+    @property
+    def seconds(self) -> float:
+        """The simulated clock."""
+        return self._now
+
+    def close(self) -> None:
+        """Nothing to free."""
+
+    def _outcomes(self, task: Execute) -> Outcomes:
+        trace, distinct = self._traces[task.problem.id], self._distinct[task.problem.id]
+        programs = distinct.inverse[[candidate.index for candidate in task.candidates]]
+        records = [trace.verdicts[test.index] for test in task.tests]
+        verdicts = np.stack([record.verdicts[programs] for record in records], axis=1)
+        if (verdicts == NOT_RUN).any():
+            raise UserError(
+                f"backend replay needs every verdict but the run skipped some of problem {task.problem.id}"
+            )
+        return Outcomes(verdicts, np.stack([record.cpu_seconds[programs] for record in records], axis=1))
+
+
+def recorded_answers(trace: Trace) -> dict[str, dict[int, Completion]]:
+    """The tests of a finished run as a model's answers, by problem id and test index."""
+    return {
+        problem: {
+            index: Completion(test.text, test.tokens, test.gpu_seconds, "recorded")
+            for index, test in seen.tests.items()
+        }
+        for problem, seen in trace.problems.items()
+    }
+
+
+def dearest(recorded: Mapping[str, Mapping[int, Completion]]) -> Cost:
+    """Upper bound on what one recorded test cost; NaN GPU-seconds if any of them is unknown."""
+    completions = [completion for answers in recorded.values() for completion in answers.values()]
+    tokens = max((completion.tokens for completion in completions), default=0)
+    seconds = np.asarray([completion.gpu_seconds for completion in completions])
+    return Cost(tests=1, tokens=tokens, gpu_seconds=float(seconds.max(initial=0.0)))

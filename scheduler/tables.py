@@ -1,0 +1,198 @@
+"""The Parquet tables of a run directory: how a trace is written and read.
+
+``problems``, ``candidates``, ``tests`` and ``votes``, compressed with zstd; one row per problem,
+candidate, written test and executed test. Hidden states are columns ``hidden_layer_N`` of ``problems``.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from difficulty.hidden_states import HiddenStates
+from rewards.errors import UserError
+from scheduler.records import CandidateRecord, TestRecord, TestStatus, VerdictRecord
+from scheduler.trace import ProblemTrace, Trace
+
+_HIDDEN = "hidden_layer_"
+_TABLES = {
+    "problems": pa.schema(
+        [("problem_id", pa.string()), ("content_hash", pa.string()), ("predicted_pass_rate", pa.float64())]
+    ),
+    "candidates": pa.schema(
+        [
+            ("problem_id", pa.string()),
+            ("candidate", pa.int32()),
+            ("text", pa.string()),
+            ("continues_prompt", pa.bool_()),
+            ("tokens", pa.int32()),
+            ("gpu_seconds", pa.float32()),
+            ("correct", pa.bool_()),
+        ]
+    ),
+    "tests": pa.schema(
+        [
+            ("problem_id", pa.string()),
+            ("test", pa.int32()),
+            ("status", pa.string()),
+            ("text", pa.string()),
+            ("seed", pa.int64()),
+            ("tokens", pa.int32()),
+            ("gpu_seconds", pa.float32()),
+        ]
+    ),
+    "votes": pa.schema(
+        [
+            ("problem_id", pa.string()),
+            ("test", pa.int32()),
+            ("verdicts", pa.list_(pa.uint8())),
+            ("cpu_seconds", pa.list_(pa.float32())),
+        ]
+    ),
+}
+
+
+def write_trace(trace: Trace) -> None:
+    """Writes the tables of a run into its directory, each whole or not at all."""
+    problems = [
+        {
+            "problem_id": problem,
+            "content_hash": seen.content_hash,
+            "predicted_pass_rate": None if np.isnan(seen.predicted_pass_rate) else seen.predicted_pass_rate,
+        }
+        for problem, seen in trace.problems.items()
+    ]
+    table = pa.Table.from_pylist(problems, schema=_TABLES["problems"])
+    if trace.hidden_states is not None:
+        for column, layer in enumerate(trace.hidden_states.layers):
+            states = np.ascontiguousarray(trace.hidden_states.states[:, column], dtype=np.float16)
+            vectors = pa.FixedSizeListArray.from_arrays(pa.array(states.ravel()), states.shape[1])
+            table = table.append_column(f"{_HIDDEN}{layer}", vectors)
+    _write(table, trace.directory / "problems.parquet")
+    for name, rows in (
+        ("candidates", _candidate_rows(trace)),
+        ("tests", _test_rows(trace)),
+        ("votes", _vote_rows(trace)),
+    ):
+        _write(pa.Table.from_pylist(list(rows), schema=_TABLES[name]), trace.directory / f"{name}.parquet")
+
+
+def read_trace(directory: Path) -> Trace:
+    """Reads a finished run.
+
+    Raises:
+        UserError: the directory is no finished run, or its tables are not what ``write_trace`` writes.
+    """
+    tables = {name: _read(directory, name) for name in _TABLES}
+    problems = tables["problems"]
+    candidates: dict[str, list[dict[str, Any]]] = {problem: [] for problem in problems["problem_id"].to_pylist()}
+    for row in tables["candidates"].sort_by([("problem_id", "ascending"), ("candidate", "ascending")]).to_pylist():
+        candidates[row["problem_id"]].append(row)
+    tests: dict[str, dict[int, TestRecord]] = {problem: {} for problem in candidates}
+    for row in tables["tests"].to_pylist():
+        tests[row["problem_id"]][row["test"]] = TestRecord(
+            TestStatus(row["status"]), row["text"], row["seed"], row["tokens"], _number(row["gpu_seconds"])
+        )
+    verdicts: dict[str, dict[int, VerdictRecord]] = {problem: {} for problem in candidates}
+    for row in tables["votes"].to_pylist():
+        verdicts[row["problem_id"]][row["test"]] = VerdictRecord(
+            np.asarray(row["verdicts"], dtype=np.uint8), np.asarray(row["cpu_seconds"], dtype=np.float32)
+        )
+    seen = {
+        row["problem_id"]: ProblemTrace(
+            row["content_hash"],
+            _number(row["predicted_pass_rate"]),
+            [_candidate_record(candidate) for candidate in candidates[row["problem_id"]]],
+            _labels(candidates[row["problem_id"]]),
+            tests[row["problem_id"]],
+            verdicts[row["problem_id"]],
+        )
+        for row in problems.select(_TABLES["problems"].names).to_pylist()
+    }
+    return Trace(directory, seen, _hidden_states(problems))
+
+
+def _candidate_rows(trace: Trace) -> Iterable[dict[str, Any]]:
+    for problem, seen in trace.problems.items():
+        for index, record in enumerate(seen.candidates):
+            yield {
+                "problem_id": problem,
+                "candidate": index,
+                "text": record.text,
+                "continues_prompt": record.continues_prompt,
+                "tokens": record.tokens,
+                "gpu_seconds": record.gpu_seconds,
+                "correct": None if seen.correct is None else bool(seen.correct[index]),
+            }
+
+
+def _test_rows(trace: Trace) -> Iterable[dict[str, Any]]:
+    for problem, seen in trace.problems.items():
+        for index, record in sorted(seen.tests.items()):
+            yield {
+                "problem_id": problem,
+                "test": index,
+                "status": record.status.value,
+                "text": record.text,
+                "seed": record.seed,
+                "tokens": record.tokens,
+                "gpu_seconds": record.gpu_seconds,
+            }
+
+
+def _vote_rows(trace: Trace) -> Iterable[dict[str, Any]]:
+    for problem, seen in trace.problems.items():
+        for index, record in sorted(seen.verdicts.items()):
+            yield {
+                "problem_id": problem,
+                "test": index,
+                "verdicts": record.verdicts,
+                # To the millisecond: finer is noise, and noise does not compress.
+                "cpu_seconds": np.round(record.cpu_seconds, 3),
+            }
+
+
+def _candidate_record(row: Mapping[str, Any]) -> CandidateRecord:
+    return CandidateRecord(row["text"], row["continues_prompt"], row["tokens"], _number(row["gpu_seconds"]))
+
+
+def _labels(rows: Sequence[Mapping[str, Any]]) -> NDArray[np.bool_] | None:
+    labels = [row["correct"] for row in rows]
+    return None if not labels or None in labels else np.asarray(labels, dtype=np.bool_)
+
+
+def _hidden_states(problems: pa.Table) -> HiddenStates | None:
+    layers = sorted(int(name.removeprefix(_HIDDEN)) for name in problems.column_names if name.startswith(_HIDDEN))
+    if not layers:
+        return None
+    columns = [problems[f"{_HIDDEN}{layer}"].combine_chunks() for layer in layers]
+    states = [column.flatten().to_numpy().reshape(len(column), -1) for column in columns]
+    return HiddenStates(tuple(layers), np.stack(states, axis=1))
+
+
+def _write(table: pa.Table, path: Path) -> None:
+    partial = path.with_suffix(".partial")
+    pq.write_table(table, partial, compression="zstd", compression_level=19)
+    partial.replace(path)
+
+
+def _read(directory: Path, name: str) -> pa.Table:
+    path = directory / f"{name}.parquet"
+    try:
+        table = pq.read_table(path)
+    except FileNotFoundError:
+        raise UserError(f"{directory} must be a finished run but it has no {name}.parquet") from None
+    except (OSError, pa.ArrowInvalid) as error:
+        raise UserError(f"{path} must be a Parquet table of a run but {' '.join(str(error).split())}") from None
+    missing = [column for column in _TABLES[name].names if column not in table.column_names]
+    if missing:
+        raise UserError(f"{path} must have the columns of a run but lacks {', '.join(missing)}")
+    return table
+
+
+def _number(value: float | None) -> float:
+    return float("nan") if value is None else value
