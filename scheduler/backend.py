@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from difficulty.hidden_states import HiddenStates
 from executors.execution.runner import Outcomes
 from executors.generation.base import Completion, Request
 from rewards.problem import Candidate, Problem, UnitTest
@@ -77,6 +78,14 @@ class Backend(ABC):
         """
 
     @abstractmethod
+    def hidden_states(self, prompts: Sequence[str], model: str, layers: Sequence[int] | None) -> HiddenStates:
+        """Hidden states of prompts; ``layers`` None takes the extractor's default ones.
+
+        Raises:
+            UserError: the model or a layer of it cannot be had.
+        """
+
+    @abstractmethod
     def tests_available(self, problem: Problem) -> int | None:
         """How many tests can be written for a problem; None if there is no end to them."""
 
@@ -86,7 +95,10 @@ class Backend(ABC):
 
     @abstractmethod
     def worst_execution(self, candidates: int, tests: int) -> Cost:
-        """Upper bound on the cost of running tests on candidates, as one task."""
+        """Upper bound on the cost of running tests on candidates as one task.
+
+        It is at most ``tests`` times that of one test.
+        """
 
     @abstractmethod
     def retire(self, role: Role) -> None:

@@ -8,7 +8,7 @@ import fcntl
 import json
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
@@ -39,8 +39,10 @@ CREATE TABLE IF NOT EXISTS verdicts (
 class Journal:
     """What was seen in one run: an SQLite file, and the same in memory for reading.
 
-    Attributes (read them, never change them; keyed by problem id, then by index):
-        candidates, labels, grants, tests, verdicts.
+    Attributes:
+        candidates, tests, verdicts: records by problem id, then by index.
+        labels: bool (candidates,) by problem id.
+        grants: in the order of their first test, by problem id.
     """
 
     def __init__(self, path: Path) -> None:
@@ -131,10 +133,13 @@ class Journal:
         self._database.execute("INSERT INTO verdicts VALUES (?, ?, ?, ?)", row)
         self.verdicts[problem][test] = record
 
-    def usable_tests(self, problem: str) -> Sequence[int]:
-        """Indices of the problem's tests that can vote, ascending."""
-        tests = self.tests.get(problem, {})
-        return [index for index in sorted(tests) if tests[index].status is TestStatus.USABLE]
+    def candidates_of(self, problem: str) -> list[CandidateRecord]:
+        """Candidates of a problem, in the order of their indices."""
+        return [record for _, record in sorted(self.candidates[problem].items())]
+
+    def granted(self, problem: str) -> int:
+        """Tests of a problem that were booked so far."""
+        return sum(grant.tests for grant in self.grants[problem])
 
     def _load(self) -> None:
         select = self._database.execute

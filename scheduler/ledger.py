@@ -11,6 +11,8 @@ import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 
+from rewards.errors import UserError
+
 _MILLIONTHS = 1_000_000
 
 
@@ -74,8 +76,8 @@ class CapExceededError(Exception):
         self.dimension, self.limit, self.usage, self.requested = dimension, limit, usage, requested
 
 
-class UnknownCostError(Exception):
-    """A cost that nobody measured, in a dimension that is capped."""
+class UnknownCostError(UserError):
+    """A cost that nobody measured, in a dimension that the user capped."""
 
     def __init__(self, dimension: str) -> None:
         super().__init__(f"cap.{dimension} cannot be kept: what this work costs in {dimension} is unknown")

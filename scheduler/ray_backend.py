@@ -80,7 +80,7 @@ class RayBackend(Backend):
         return done
 
     def hidden_states(self, prompts: Sequence[str], model: str, layers: Sequence[int] | None) -> HiddenStates:
-        """Hidden states of prompts, by transformers in a process of the cluster."""
+        """By transformers, in a process of the cluster."""
         states: HiddenStates = _or_sentence(lambda: ray.get(_extract.remote(list(prompts), model, layers)))
         return states
 

@@ -1,13 +1,14 @@
 """What a run keeps of each candidate, test and verdict: the rows of the journal and of the tables."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rewards.problem import Candidate, Problem
+from rewards.problem import Candidate, Problem, Verdict
+from rewards.votes import Votes
 
 NOT_RUN = 255
 """Stands in a row of verdicts for a pair that was not run."""
@@ -104,9 +105,24 @@ class Distinct:
     inverse: NDArray[np.intp]
 
     @classmethod
-    def among(cls, candidates: Sequence[Candidate]) -> "Distinct":
-        """Groups candidates whose code is equal but for white space at its end."""
-        first: dict[str, int] = {}
-        groups = [first.setdefault(candidate.code.rstrip(), index) for index, candidate in enumerate(candidates)]
+    def among(cls, candidates: Sequence[CandidateRecord]) -> "Distinct":
+        """Groups candidates of one problem whose text is equal but for white space at its end."""
+        first: dict[tuple[bool, str], int] = {}
+        groups = [
+            first.setdefault((record.continues_prompt, record.text.rstrip()), index)
+            for index, record in enumerate(candidates)
+        ]
         representatives, inverse = np.unique(np.asarray(groups, dtype=np.intp), return_inverse=True)
         return cls(representatives, inverse)
+
+
+def votes_of(verdicts: Mapping[int, VerdictRecord], distinct: Distinct) -> Votes:
+    """The votes of a problem's executed tests, in the order of their indices.
+
+    Candidates that are the same program vote alike.
+    """
+    votes = Votes(len(distinct.inverse))
+    for _, record in sorted(verdicts.items()):
+        row = record.verdicts[distinct.inverse]
+        votes.add(row == Verdict.PASSED, row != NOT_RUN)
+    return votes

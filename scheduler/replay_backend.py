@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from difficulty.hidden_states import HiddenStates
 from executors.execution.runner import Outcomes
 from executors.generation.base import Completion
 from rewards.errors import UserError
@@ -32,7 +33,7 @@ class ReplayBackend(Backend):
     ) -> None:
         self._traces = {problem.id: trace.of(problem) for problem in problems}
         self._recorded = recorded_answers(trace)
-        self._distinct = {problem.id: Distinct.among(trace.candidates(problem)) for problem in problems}
+        self._distinct = {problem: Distinct.among(seen.candidates) for problem, seen in self._traces.items()}
         self._now = 0.0
         self._free = {Generate: [0.0] * engines, Execute: [0.0] * runners}
         self._done: list[tuple[float, int, Generated | Executed]] = []
@@ -62,6 +63,10 @@ class ReplayBackend(Backend):
         """Moves the clock to the next result."""
         self._now, _, done = heapq.heappop(self._done)
         return [done]
+
+    def hidden_states(self, prompts: Sequence[str], model: str, layers: Sequence[int] | None) -> HiddenStates:
+        """Refused: a simulation runs no model."""
+        raise UserError(f"backend replay must take hidden_states from a run but got the model {model}")
 
     def tests_available(self, problem: Problem) -> int:
         """How many were recorded."""

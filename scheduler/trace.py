@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from difficulty.hidden_states import HiddenStates
 from rewards.errors import UserError
-from rewards.problem import Candidate, Problem
+from rewards.problem import Problem
 from scheduler.records import CandidateRecord, TestRecord, VerdictRecord
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +66,6 @@ class Trace:
                 f"(content hash {problem.content_hash[:12]}) but got {trace.content_hash[:12]}"
             )
         return trace
-
-    def candidates(self, problem: Problem) -> list[Candidate]:
-        """The problem's candidates, joined with its text; raises as ``of``."""
-        records = self.of(problem).candidates
-        return [record.candidate(problem, index) for index, record in enumerate(records)]
 
     def hidden_states_of(self, problems: Sequence[Problem], layers: Sequence[int] | None) -> HiddenStates:
         """Hidden states of some problems, in their order.

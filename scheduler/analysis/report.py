@@ -1,0 +1,70 @@
+"""Finished runs as a table on the terminal and as a page."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import jinja2
+from rich.console import Console
+from rich.table import Table
+
+from rewards.problem import Verdict
+from scheduler.analysis.summary import RunSummary
+from scheduler.ledger import QUANTITIES
+from scheduler.records import TestStatus
+
+
+def rows(runs: Sequence[RunSummary]) -> list[tuple[str, list[str]]]:
+    """The side-by-side table: a name and one value per run in each row; unknown values are a dash."""
+    return [
+        ("policy", [run.job.policy.name for run in runs]),
+        ("selection", [run.job.selection for run in runs]),
+        ("cap", [", ".join(f"{v:g} {d}" for d, v in run.cap.limits.items()) for run in runs]),
+        ("problems", [str(len(run.problems)) for run in runs]),
+        ("candidates", [str(sum(problem.candidates for problem in run.problems)) for run in runs]),
+        ("  distinct programs", [str(sum(problem.programs for problem in run.problems)) for run in runs]),
+        ("pass@1 (no tests)", [_percent(run.pass_at_1) for run in runs]),
+        ("accuracy of the picks", [_percent(run.accuracy) for run in runs]),
+        ("  at most (a right candidate exists)", [_percent(run.solvable) for run in runs]),
+        *((f"spent {name}", [_amount(getattr(run.spent, name)) for run in runs]) for name in QUANTITIES),
+        ("spent usd", [_amount(run.usd) if run.cap.prices else "–" for run in runs]),
+        *((f"tests {status}", [str(run.tests[status]) for run in runs]) for status in TestStatus),
+        *(
+            (f"pairs {verdict.name.lower().replace('_', ' ')}", [str(run.verdicts[verdict]) for run in runs])
+            for verdict in Verdict
+        ),
+    ]
+
+
+def print_report(runs: Sequence[RunSummary], console: Console) -> None:
+    """Prints the side-by-side table."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("run")
+    for run in runs:
+        table.add_column(run.directory.name, justify="right")
+    for name, values in rows(runs):
+        table.add_row(name, *values)
+    console.print(table)
+
+
+def write_report(runs: Sequence[RunSummary], path: Path) -> None:
+    """Writes the side-by-side table and every problem of every run as one HTML page."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("scheduler", "analysis"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"percent": _percent, "amount": _amount}
+    page = environment.get_template("report.html.j2").render(runs=runs, rows=rows(runs), usable=TestStatus.USABLE)
+    partial = path.with_suffix(".partial")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial.write_text(page, encoding="utf-8")
+    partial.replace(path)
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None or math.isnan(share) else f"{100 * share:.1f} %"
+
+
+def _amount(value: float) -> str:
+    if math.isnan(value):
+        return "unknown"
+    return f"{value:,.0f}" if value == int(value) else f"{value:,.2f}"

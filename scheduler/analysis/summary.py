@@ -1,0 +1,129 @@
+"""The figures of a finished run; every number in a report or on the terminal comes from here."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from rewards.accuracy import expected_accuracy
+from rewards.problem import Verdict
+from rewards.selection import SelectionRule, selection_rule
+from scheduler.job import Job, load_job
+from scheduler.ledger import Cap, Cost, Ledger
+from scheduler.loop import execution_cost, writing_cost
+from scheduler.records import NOT_RUN, Distinct, TestStatus, votes_of
+from scheduler.tables import read_trace
+from scheduler.trace import ProblemTrace
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemSummary:
+    """What a run did for one problem.
+
+    Attributes:
+        candidates, programs: candidates, and distinct programs among them.
+        pass_rate: share of candidates that are right; None without labels.
+        predicted_pass_rate: what the run started from; NaN without a predictor.
+        tests: written tests by what became of them.
+        accuracy: expected accuracy of the pick over remaining ties; None without labels.
+        tests_passed: by the pick.
+    """
+
+    problem: str
+    candidates: int
+    programs: int
+    pass_rate: float | None
+    predicted_pass_rate: float
+    tests: Counter[TestStatus]
+    verdicts: Counter[Verdict]
+    cost: Cost
+    accuracy: float | None
+    tests_passed: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """What a run came to.
+
+    Attributes:
+        directory: where it lies.
+        job: as resolved.
+        cap: its cap.
+        problems: one by one.
+        spent: all together.
+        usd: the same at the cap's prices.
+    """
+
+    directory: Path
+    job: Job
+    cap: Cap
+    problems: Sequence[ProblemSummary]
+    spent: Cost
+    usd: float
+
+    @property
+    def accuracy(self) -> float | None:
+        """Mean expected accuracy of the picks over labelled problems; None if there are none."""
+        return _mean([problem.accuracy for problem in self.problems])
+
+    @property
+    def pass_at_1(self) -> float | None:
+        """Accuracy without test-time compute: of one random candidate."""
+        return _mean([problem.pass_rate for problem in self.problems])
+
+    @property
+    def solvable(self) -> float | None:
+        """Accuracy that no selection can pass: the share of problems with a right candidate."""
+        return _mean([None if p.pass_rate is None else float(p.pass_rate > 0) for p in self.problems])
+
+    @property
+    def tests(self) -> Counter[TestStatus]:
+        """Written tests by what became of them."""
+        return sum((problem.tests for problem in self.problems), Counter[TestStatus]())
+
+    @property
+    def verdicts(self) -> Counter[Verdict]:
+        """Executed pairs by verdict."""
+        return sum((problem.verdicts for problem in self.problems), Counter[Verdict]())
+
+
+def summarise(directory: Path) -> RunSummary:
+    """Reads a finished run.
+
+    Raises:
+        UserError: the directory is no finished run.
+    """
+    trace = read_trace(directory)
+    job = load_job(directory / "job.yaml")
+    rule = selection_rule(job.selection)
+    problems = [_summarise_problem(problem, seen, rule) for problem, seen in trace.problems.items()]
+    spent = Cost.total(problem.cost for problem in problems)
+    cap = job.cap.as_cap()
+    return RunSummary(directory, job, cap, problems, spent, Ledger(Cap({}, cap.prices), spent).spent_usd)
+
+
+def _summarise_problem(problem: str, seen: ProblemTrace, rule: SelectionRule) -> ProblemSummary:
+    distinct = Distinct.among(seen.candidates)
+    votes = votes_of(seen.verdicts, distinct)
+    winners = rule.winners(votes)
+    verdicts = np.concatenate([record.verdicts for record in seen.verdicts.values()] or [np.empty(0, np.uint8)])
+    return ProblemSummary(
+        problem,
+        len(seen.candidates),
+        len(distinct.representatives),
+        None if seen.correct is None else float(seen.correct.mean()),
+        seen.predicted_pass_rate,
+        Counter(record.status for record in seen.tests.values()),
+        Counter(Verdict(verdict) for verdict in verdicts[verdicts != NOT_RUN].tolist()),
+        Cost.total(map(writing_cost, seen.tests.values()))
+        + Cost.total(map(execution_cost, seen.verdicts.values())),
+        None if seen.correct is None else expected_accuracy(winners, seen.correct),
+        int(votes.scores()[winners[0]]),
+    )
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None

@@ -1,0 +1,42 @@
+"""The command line."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from rewards.errors import UserError
+from scheduler.backend import InfrastructureError
+from scheduler.commands import problems, report, run
+
+USER_ERROR, INTERRUPTED = 2, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command; returns the exit code: 0, 1 (infrastructure), 2 (user error), 130 (interrupted)."""
+    parser = argparse.ArgumentParser(
+        prog="testbudget",
+        description="Spend one compute budget for unit tests across many programming problems, where each "
+        "next test helps most.",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for command in (run, report, problems):
+        command.add(commands)
+    parsed = parser.parse_args(arguments)
+    try:
+        parsed.command(parsed)
+    except UserError as error:
+        return _ended(str(error), USER_ERROR)
+    except InfrastructureError as error:
+        return _ended(f"the run stopped and can be resumed: {error}", 1)
+    except KeyboardInterrupt:
+        return _ended("interrupted; a run goes on with --resume", INTERRUPTED)
+    return 0
+
+
+def _ended(message: str, code: int) -> int:
+    sys.stderr.write(f"testbudget: {message}\n")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

