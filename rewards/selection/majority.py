@@ -1,0 +1,27 @@
+"""Majority vote of the unit tests, with CodeRM's tie-break."""
+
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rewards.selection.base import SelectionRule
+from rewards.votes import Votes
+
+
+class Majority(SelectionRule):
+    """Most tests passed, then the largest group that passed the same set of tests.
+
+    The rule of CodeRM (arXiv 2501.01054). Groups of one size all stay, so that what is reported is
+    the expected accuracy over the ties that remain.
+    """
+
+    name: ClassVar[str] = "majority"
+
+    def winners(self, votes: Votes) -> NDArray[np.intp]:
+        """See :meth:`SelectionRule.winners`."""
+        scores = votes.scores()
+        top = np.flatnonzero(scores == scores.max())
+        groups = votes.pass_sets()[top]
+        sizes = np.bincount(groups)
+        return np.asarray(top[sizes[groups] == sizes.max()])

@@ -1,0 +1,65 @@
+"""What every selection rule keeps, and the registry."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from rewards.errors import UserError
+from rewards.selection import SELECTION_RULES, selection_rule
+from rewards.votes import Votes
+
+MATRICES = st.tuples(st.integers(0, 8), st.integers(1, 12)).flatmap(lambda shape: arrays(np.bool_, shape))
+every_rule = pytest.mark.parametrize(
+    "rule", [selection_rule(name) for name in SELECTION_RULES], ids=lambda r: r.name
+)
+
+
+@every_rule
+@given(matrix=MATRICES)
+def test_winners_are_ascending_candidates_and_never_none(rule, matrix):
+    winners = rule.winners(Votes.from_matrix(matrix))
+    assert winners.dtype == np.intp
+    assert 0 < len(winners) <= matrix.shape[1]
+    assert (np.diff(winners) > 0).all()
+    assert winners[0] >= 0
+    assert winners[-1] < matrix.shape[1]
+
+
+@every_rule
+@given(matrix=MATRICES, data=st.data())
+def test_the_order_of_tests_and_candidates_does_not_matter(rule, matrix, data):
+    tests = data.draw(st.permutations(range(matrix.shape[0])))
+    candidates = np.array(data.draw(st.permutations(range(matrix.shape[1]))))
+    shuffled = rule.winners(Votes.from_matrix(matrix[tests][:, candidates]))
+    assert set(candidates[shuffled]) == set(rule.winners(Votes.from_matrix(matrix)))
+
+
+@every_rule
+@given(matrix=MATRICES)
+def test_candidates_that_no_test_tells_apart_win_or_lose_together(rule, matrix):
+    votes = Votes.from_matrix(matrix)
+    won = np.isin(np.arange(votes.candidates), rule.winners(votes))
+    for group in set(votes.pass_sets()):
+        assert len(set(won[votes.pass_sets() == group])) == 1
+
+
+@every_rule
+def test_without_tests_every_candidate_is_tied(rule):
+    np.testing.assert_array_equal(rule.winners(Votes(4)), [0, 1, 2, 3])
+
+
+@every_rule
+def test_tests_that_nobody_passes_leave_every_candidate_tied(rule):
+    np.testing.assert_array_equal(rule.winners(Votes.from_matrix(np.zeros((3, 4), np.bool_))), [0, 1, 2, 3])
+
+
+def test_a_rule_is_found_by_its_name():
+    assert SELECTION_RULES == ("majority", "consensus")
+    assert [selection_rule(name).name for name in SELECTION_RULES] == list(SELECTION_RULES)
+
+
+def test_an_unknown_rule_is_answered_with_the_known_ones():
+    with pytest.raises(UserError, match="selection must be one of majority, consensus but got 'best'"):
+        selection_rule("best")
