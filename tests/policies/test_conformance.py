@@ -1,0 +1,256 @@
+"""What the loop relies on, whichever policy runs: every policy passes this suite."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from policies import POLICY_NAMES, Policy, create_policy
+from rewards.errors import UserError
+from rewards.votes import Votes
+
+every_policy = pytest.mark.parametrize("name", POLICY_NAMES)
+static_policies = [
+    name for name in POLICY_NAMES if create_policy(name, 1, pass_rates=np.ones(1), max_tests=1).static
+]
+every_static_policy = pytest.mark.parametrize("name", static_policies)
+
+ROOMS = st.lists(st.integers(0, 30), max_size=6)
+
+
+@st.composite
+def jobs(draw):
+    """Arguments of a policy but for its name."""
+    problems = draw(st.integers(1, 10))
+
+    def per_problem(numbers):
+        return st.lists(numbers, min_size=problems, max_size=problems).map(np.array)
+
+    return {
+        "problems": problems,
+        "pass_rates": draw(per_problem(st.floats(0, 1))),
+        "min_tests": draw(st.integers(0, 3)),
+        "max_tests": draw(per_problem(st.integers(0, 12))),
+        "prices": draw(per_problem(st.floats(0.1, 10.0))),
+        "seed": draw(st.integers(0, 5)),
+    }
+
+
+def policy_of(name: str, problems: int = 4, **arguments) -> Policy:
+    rates = np.linspace(0.2, 0.8, problems)
+    return create_policy(name, problems, **{"pass_rates": rates, "max_tests": 5, **arguments})
+
+
+def ask_all(policy, rooms):
+    return [policy.ask(room) for room in rooms]
+
+
+def votes_of(problem):
+    return Votes.from_matrix(np.arange(6).reshape(2, 3) % (problem + 2) == 0)
+
+
+@every_policy
+@given(job=jobs(), rooms=ROOMS)
+def test_grants_stay_within_room_and_bounds_and_are_booked_at_once(name, job, rooms):
+    policy = policy_of(name, **job)
+    booked = np.zeros(job["problems"], np.int64)
+    for room in rooms:
+        grants = policy.ask(room)
+        assert sum(grant.tests for grant in grants) <= room
+        for grant in grants:
+            assert grant.tests >= 1
+            booked[grant.problem] += grant.tests
+        np.testing.assert_array_equal(policy.granted, booked)
+        assert (booked <= job["max_tests"]).all()
+    assert policy.granted.dtype == np.int32
+
+
+@every_policy
+@given(job=jobs(), rooms=ROOMS)
+def test_every_minimum_is_granted_before_anything_else(name, job, rooms):
+    policy = policy_of(name, **job)
+    minimum = np.minimum(job["min_tests"], job["max_tests"])
+    booked = np.zeros(job["problems"], np.int64)
+    for grants in ask_all(policy, rooms):
+        for grant in grants:
+            booked[grant.problem] += grant.tests
+            assert (booked >= minimum).all() or (booked <= minimum).all()
+    assert booked.sum() >= min(sum(rooms), minimum.sum())
+
+
+@every_policy
+def test_a_short_minimum_is_spread_evenly(name):
+    policy = policy_of(name, min_tests=3)
+    policy.ask(6)
+    assert sorted(policy.granted) == [1, 1, 2, 2]
+
+
+@every_policy
+@given(job=jobs(), room=st.integers(1, 60))
+def test_grants_are_plain_numbers_with_price_and_gain(name, job, room):
+    for grant in policy_of(name, **job).ask(room):
+        assert [type(field) for field in (grant.problem, grant.tests)] == [int, int]
+        assert [type(field) for field in (grant.expected_gain, grant.price)] == [float, float]
+        assert np.isfinite(grant.expected_gain)
+        assert grant.price == pytest.approx(grant.tests * job["prices"][grant.problem])
+
+
+@every_policy
+def test_a_test_costs_one_unless_priced(name):
+    assert all(grant.price == grant.tests for grant in policy_of(name).ask(10))
+
+
+@every_policy
+@given(job=jobs(), rooms=ROOMS)
+def test_the_same_seed_gives_the_same_grants(name, job, rooms):
+    assert ask_all(policy_of(name, **job), rooms) == ask_all(policy_of(name, **job), rooms)
+
+
+@every_static_policy
+@given(job=jobs(), rooms=ROOMS)
+def test_asks_in_pieces_end_in_the_budgets_of_one_big_ask(name, job, rooms):
+    pieces, whole = policy_of(name, **job), policy_of(name, **job)
+    ask_all(pieces, rooms)
+    whole.ask(sum(rooms))
+    np.testing.assert_array_equal(pieces.granted, whole.granted)
+
+
+@every_static_policy
+@given(job=jobs(), rooms=ROOMS, data=st.data())
+def test_a_static_policy_grants_the_same_whatever_it_is_told_and_in_whatever_order(name, job, rooms, data):
+    told, untold = policy_of(name, **job), policy_of(name, **job)
+    for room in rooms:
+        for problem in data.draw(st.permutations(range(job["problems"]))):
+            told.tell(problem, votes_of(problem))
+        assert told.ask(room) == untold.ask(room)
+
+
+@every_policy
+@given(job=jobs(), before=ROOMS, after=ROOMS)
+def test_a_restored_policy_goes_on_as_the_undisturbed_one(name, job, before, after):
+    undisturbed, resumed = policy_of(name, **job), policy_of(name, **job)
+    ask_all(undisturbed, before)
+    resumed.restore(undisturbed.granted)
+    np.testing.assert_array_equal(resumed.granted, undisturbed.granted)
+    assert ask_all(resumed, after) == ask_all(undisturbed, after)
+
+
+@every_policy
+@given(job=jobs(), before=ROOMS, data=st.data())
+def test_revoking_the_latest_grants_takes_the_ask_back(name, job, before, data):
+    policy = policy_of(name, **job)
+    ask_all(policy, before)
+    standing = policy.granted
+    room = data.draw(st.integers(0, 30))
+    grants = policy.ask(room)
+    for grant in reversed(grants):
+        policy.revoke(grant.problem, grant.tests)
+    np.testing.assert_array_equal(policy.granted, standing)
+    assert policy.ask(room) == grants
+
+
+@every_policy
+@given(job=jobs(), before=ROOMS, after=ROOMS, data=st.data())
+def test_a_closed_problem_is_never_granted_again_even_if_tests_are_revoked(name, job, before, after, data):
+    policy = policy_of(name, **job)
+    ask_all(policy, before)
+    closed = data.draw(st.integers(0, job["problems"] - 1))
+    policy.close(closed)
+    policy.close(closed)
+    policy.revoke(closed, int(policy.granted[closed]))
+    assert closed not in {grant.problem for grants in ask_all(policy, after) for grant in grants}
+
+
+@every_policy
+def test_the_other_problems_take_what_a_closed_one_leaves(name):
+    policy = policy_of(name)
+    policy.close(1)
+    policy.ask(100)
+    np.testing.assert_array_equal(policy.granted, [5, 0, 5, 5])
+
+
+@every_policy
+def test_no_room_or_nothing_left_to_grant_means_no_grants(name):
+    policy = policy_of(name, min_tests=1)
+    assert policy.ask(0) == []
+    policy.ask(10**12)
+    np.testing.assert_array_equal(policy.granted, [5, 5, 5, 5])
+    assert policy.ask(10) == []
+
+
+@every_policy
+def test_negative_room_is_refused(name):
+    with pytest.raises(ValueError, match="room for tests must not be negative"):
+        policy_of(name).ask(-1)
+
+
+@every_policy
+def test_more_than_was_granted_cannot_be_revoked(name):
+    policy = policy_of(name, max_tests=1)
+    policy.ask(4)
+    with pytest.raises(ValueError, match="cannot revoke 2 tests of 1 granted"):
+        policy.revoke(0, 2)
+    with pytest.raises(ValueError, match="cannot revoke -1 tests"):
+        policy.revoke(0, -1)
+
+
+@every_policy
+@pytest.mark.parametrize("problem", [-1, 4])
+@pytest.mark.parametrize(
+    "call", [lambda p, i: p.tell(i, Votes(1)), lambda p, i: p.revoke(i, 0), lambda p, i: p.close(i)]
+)
+def test_a_problem_that_is_not_there_is_an_error(name, problem, call):
+    with pytest.raises(IndexError, match="problem must be between 0 and 3"):
+        call(policy_of(name), problem)
+
+
+@every_policy
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        ({"min_tests": -1}, "must not be negative"),
+        ({"max_tests": -1}, "must not be negative"),
+        ({"max_tests": np.array([1, 1, 1, -1])}, "must not be negative"),
+        ({"min_tests": 6}, "min_tests must not exceed max_tests"),
+    ],
+)
+def test_limits_that_contradict_each_other_are_the_users_to_mend(name, limits, message):
+    with pytest.raises(UserError, match=message):
+        policy_of(name, **limits)
+
+
+@every_policy
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"problems": 0}, "at least 1 problem"),
+        ({"max_tests": np.array([1, 2])}, "max_tests must hold one number for each of 4"),
+        ({"prices": np.ones(3)}, "prices must hold one number for each of 4"),
+        ({"prices": np.array([1.0, 0.0, 1.0, 1.0])}, "price of a test must be positive"),
+        ({"prices": np.array([1.0, np.nan, 1.0, 1.0])}, "price of a test must be positive"),
+    ],
+)
+def test_arrays_that_do_not_fit_the_problems_are_refused(name, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        policy_of(name, **arguments)
+
+
+@every_policy
+@pytest.mark.parametrize("granted", [np.zeros(3, np.int32), np.array([0, 0, 0, -1])])
+def test_books_that_do_not_fit_the_problems_are_not_restored(name, granted):
+    with pytest.raises(ValueError, match="granted"):
+        policy_of(name).restore(granted)
+
+
+@every_policy
+def test_a_policy_keeps_less_than_200_bytes_a_problem(name):
+    problems = 50_000
+    rates = np.linspace(0, 1, problems)
+    tracemalloc.start()
+    policy = create_policy(name, problems, pass_rates=rates, max_tests=100, min_tests=1)
+    policy.ask(20 * problems)
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept < 200 * problems

@@ -1,0 +1,57 @@
+from heapq import heapify, heappop, heappush
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from policies.filling import most_valuable_tests
+
+BUDGET = 8
+
+
+@st.composite
+def tables(draw):
+    """Values that never rise along a problem's tests, with many ties and zeros."""
+    problems = draw(st.integers(1, 8))
+    row = st.lists(st.integers(0, 4), min_size=2 * BUDGET, max_size=2 * BUDGET)
+    rows = draw(st.lists(row, min_size=problems, max_size=problems))
+    numbers = st.lists(st.integers(0, BUDGET), min_size=problems, max_size=problems)
+    table = -np.sort(-np.array(rows, np.float64), axis=1)
+    return table, np.array(draw(numbers), np.int32), np.array(draw(numbers), np.int32)
+
+
+def drawn_from_a_heap(table, granted, free, room):
+    drawn = np.zeros(len(table), np.int64)
+    heap = [(-table[i, granted[i]], i) for i in range(len(table)) if free[i]]
+    heapify(heap)
+    while heap and drawn.sum() < room:
+        value, i = heappop(heap)
+        if value == 0:
+            break
+        drawn[i] += 1
+        if drawn[i] < free[i]:
+            heappush(heap, (-table[i, granted[i] + drawn[i]], i))
+    return drawn
+
+
+def filled(table, granted, free, room):
+    chosen, tests = most_valuable_tests(lambda at, tests: table[at, tests], granted, free, room)
+    assert (np.diff(chosen) > 0).all()
+    assert (tests > 0).all()
+    drawn = np.zeros(len(table), np.int64)
+    drawn[chosen] = tests
+    return drawn
+
+
+@given(tables(), st.integers(0, 80))
+def test_the_tests_drawn_are_those_of_a_heap(example, room):
+    np.testing.assert_array_equal(filled(*example, room), drawn_from_a_heap(*example, room))
+
+
+@given(tables(), st.lists(st.integers(0, 20), max_size=6))
+def test_room_in_pieces_draws_what_the_whole_room_draws(example, rooms):
+    table, granted, free = example
+    drawn = np.zeros(len(table), np.int64)
+    for room in rooms:
+        drawn += filled(table, (granted + drawn).astype(np.int32), (free - drawn).astype(np.int32), room)
+    np.testing.assert_array_equal(drawn, filled(table, granted, free, sum(rooms)))
