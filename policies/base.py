@@ -104,24 +104,27 @@ class Policy(ABC):
     def ask(self, room: int) -> list[Grant]:
         """Grant at most ``room`` tests in total; they are booked at once.
 
-        What is owed to a minimum comes first in the list, so a problem may occur twice.
-
         Returns:
-            The grants; none when nothing may be granted or nothing is worth its price.
+            At most one grant a problem, by ascending position; none when nothing may be granted or
+            nothing is worth its price.
 
         Raises:
             ValueError: for negative room.
         """
         if room < 0:
             raise ValueError(f"room for tests must not be negative but is {room}")
-        grants: list[Grant] = []
-        if self._min_tests:
+        before = self._granted.copy()
+        if room and self._min_tests:
             owed = np.minimum(self._ceilings, self._min_tests) - self._granted
-            grants += self._book(*self._spread(np.maximum(owed, 0), room), room)
-            room -= sum(grant.tests for grant in grants)
+            room -= self._book(*self._spread(np.maximum(owed, 0), room), room)
         if room:
-            grants += self._book(*self._plan(self._free(), room), room)
-        return grants
+            free = np.maximum(self._ceilings - self._granted, 0)
+            self._book(*self._plan(free, room), room)
+        problems = np.flatnonzero(self._granted != before)
+        tests = self._granted[problems] - before[problems]
+        gains = self._expected_gains(problems, before[problems], tests)
+        prices = tests * self._prices[problems]
+        return list(map(Grant, problems.tolist(), tests.tolist(), gains.tolist(), prices.tolist()))
 
     def tell(self, problem: int, votes: Votes) -> None:  # noqa: ARG002 - a static policy ignores them
         """Take note of a problem's votes so far.
@@ -180,9 +183,10 @@ class Policy(ABC):
     def _expected_gains(
         self,
         problems: NDArray[np.intp],
-        tests: NDArray[np.int32],  # noqa: ARG002 - for those that have beliefs
+        granted: NDArray[np.int32],  # noqa: ARG002 - this and the next: for policies with beliefs
+        tests: NDArray[np.int32],  # noqa: ARG002
     ) -> NDArray[np.float64]:
-        """What ``tests`` more tests are worth to each of ``problems``, before they are booked."""
+        """What ``tests`` more tests are worth to each of ``problems`` that had ``granted`` before."""
         return np.zeros(len(problems))
 
     def _spread(self, free: NDArray[np.int32], room: int) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
@@ -190,17 +194,13 @@ class Policy(ABC):
         ranks, tests = most_valuable_tests(_even_value, self._granted[self._order], free[self._order], room)
         return self._order[ranks], tests
 
-    def _free(self) -> NDArray[np.int32]:
-        return np.asarray(np.maximum(self._ceilings - self._granted, 0))
-
-    def _book(self, problems: NDArray[np.intp], tests: NDArray[np.int32], room: int) -> list[Grant]:
+    def _book(self, problems: NDArray[np.intp], tests: NDArray[np.int32], room: int) -> int:
+        booked = int(tests.sum())
         allowed = self._ceilings[problems] - self._granted[problems]
-        if int(tests.sum()) > room or ((tests < 1) | (tests > allowed)).any():
+        if booked > room or ((tests < 1) | (tests > allowed)).any():
             raise RuntimeError(f"the policy '{self.name}' planned tests beyond its bounds")
-        gains = self._expected_gains(problems, tests)
-        prices = tests * self._prices[problems]
         self._granted[problems] += tests
-        return list(map(Grant, problems.tolist(), tests.tolist(), gains.tolist(), prices.tolist()))
+        return booked
 
     def _check(self, problem: int) -> None:
         if not 0 <= problem < self._problems:

@@ -38,7 +38,7 @@ def most_valuable_tests(
     low = granted[positions]
     high = low + free[positions]
     while room and play.size:
-        pivot, above, level = _split(value, positions[play], low, high)
+        pivot, above, level = _split(value, positions[play], low, high, share=room // play.size)
         better = int((above - low).sum())
         if pivot == 0 or better > room:
             high = above
@@ -70,18 +70,33 @@ def _leaders(
 
 
 def _split(
-    value: Value, positions: NDArray[np.intp], low: NDArray[np.int32], high: NDArray[np.int32]
+    value: Value, positions: NDArray[np.intp], low: NDArray[np.int32], high: NDArray[np.int32], share: int
 ) -> tuple[float, NDArray[np.int32], NDArray[np.int32]]:
-    """Part the tests low..high of each problem at a pivot, the median of the problems' middle tests.
+    """Part the tests low, ..., high - 1 of each problem at a pivot.
+
+    The pivot is the median of what the problems' tests at an equal share of the room are worth (or
+    their middle tests, where a problem has fewer left): near the threshold, however large the
+    windows, and always such that either many tests or much room are decided.
 
     Returns:
         The pivot; per problem the first test that is worth no more than it, and the first worth less.
     """
-    middles = value(positions, _middle(low, high))
-    half = middles.size // 2
-    pivot = float(np.partition(middles, half)[half])
-    above = _first_failing(lambda at, tests: value(positions[at], tests) > pivot, low, high)
-    level = _first_failing(lambda at, tests: value(positions[at], tests) >= pivot, above, high)
+    half_windows = (high - low) >> 1
+    probed = low + np.minimum(half_windows, min(share, int(half_windows.max())))
+    values = value(positions, probed)
+    pivot = float(np.partition(values, values.size // 2)[values.size // 2])
+    # What was probed bounds the search, so that the pivot itself is decided whatever the values do.
+    better, no_worse, after = values > pivot, values >= pivot, probed + 1
+    above = _first_failing(
+        lambda at, tests: value(positions[at], tests) > pivot,
+        np.where(better, after, low),
+        np.where(better, high, probed),
+    )
+    level = _first_failing(
+        lambda at, tests: value(positions[at], tests) >= pivot,
+        np.where(no_worse, np.maximum(above, after), above),
+        np.where(no_worse, high, probed),
+    )
     return pivot, above, level
 
 
@@ -90,15 +105,13 @@ def _first_failing(
     low: NDArray[np.int32],
     high: NDArray[np.int32],
 ) -> NDArray[np.int32]:
-    """Per problem the first test from low on that does not pass, or high: bisections side by side."""
-    low, high = low.copy(), high.copy()
+    """Per problem the first test from low on that does not pass, or high: bisections side by side.
+
+    Low and high are used up.
+    """
     while (searching := np.flatnonzero(low < high)).size:
-        middle = _middle(low[searching], high[searching])
+        middle = low[searching] + ((high[searching] - low[searching]) >> 1)
         passing = passes(searching, middle)
         low[searching[passing]] = middle[passing] + 1
         high[searching[~passing]] = middle[~passing]
     return low
-
-
-def _middle(low: NDArray[np.int32], high: NDArray[np.int32]) -> NDArray[np.int32]:
-    return np.asarray(low + ((high - low) >> 1))

@@ -42,5 +42,7 @@ class Greedy(Policy):
     def _next_gain(self, problems: NDArray[np.intp], tests: NDArray[np.int32]) -> NDArray[np.float64]:
         return coverage_gain(self._pass_rates[problems], tests)
 
-    def _expected_gains(self, problems: NDArray[np.intp], tests: NDArray[np.int32]) -> NDArray[np.float64]:
-        return block_gain(self._pass_rates[problems], self._granted[problems], tests)
+    def _expected_gains(
+        self, problems: NDArray[np.intp], granted: NDArray[np.int32], tests: NDArray[np.int32]
+    ) -> NDArray[np.float64]:
+        return block_gain(self._pass_rates[problems], granted, tests)

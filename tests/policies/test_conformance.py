@@ -1,6 +1,7 @@
 """What the loop relies on, whichever policy runs: every policy passes this suite."""
 
 import tracemalloc
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -59,6 +60,7 @@ def test_grants_stay_within_room_and_bounds_and_are_booked_at_once(name, job, ro
     for room in rooms:
         grants = policy.ask(room)
         assert sum(grant.tests for grant in grants) <= room
+        assert all(one.problem < following.problem for one, following in pairwise(grants))
         for grant in grants:
             assert grant.tests >= 1
             booked[grant.problem] += grant.tests
@@ -76,7 +78,7 @@ def test_every_minimum_is_granted_before_anything_else(name, job, rooms):
     for grants in ask_all(policy, rooms):
         for grant in grants:
             booked[grant.problem] += grant.tests
-            assert (booked >= minimum).all() or (booked <= minimum).all()
+        assert (booked >= minimum).all() or (booked <= minimum).all()
     assert booked.sum() >= min(sum(rooms), minimum.sum())
 
 
@@ -178,6 +180,13 @@ def test_no_room_or_nothing_left_to_grant_means_no_grants(name):
     policy.ask(10**12)
     np.testing.assert_array_equal(policy.granted, [5, 5, 5, 5])
     assert policy.ask(10) == []
+
+
+@every_policy
+@pytest.mark.parametrize("unbounded", [2**31 - 1, 10**12])
+def test_a_maximum_beyond_all_room_is_no_bound(name, unbounded):
+    bounded, free = policy_of(name, max_tests=30), policy_of(name, max_tests=unbounded)
+    assert free.ask(30) == bounded.ask(30)
 
 
 @every_policy
