@@ -109,11 +109,10 @@ def _read(path: Path, parse: Callable[[Mapping[str, Any]], Problem]) -> list[Pro
         try:
             problem = parse(row)
         except ValidationError as error:
-            raise UserError(f"{path}, line {number}: {sentence(error)}") from None
+            raise UserError(f"{path}:{number} {sentence(error)}") from None
         if problem.id in problems:
             raise UserError(
-                f"{path}, line {number}: a problem's id must be unique "
-                f"but {problem.id!r} stands in line {lines[problem.id]} too"
+                f"{path}:{number} id must be unique but line {lines[problem.id]} has {problem.id!r} too"
             )
         problems[problem.id] = problem
         lines[problem.id] = number
@@ -132,10 +131,10 @@ def _rows(path: Path) -> Iterable[tuple[int, Mapping[str, Any]]]:
             row = json.loads(line)
         except json.JSONDecodeError as error:
             raise UserError(
-                f"{path}, line {number}: must be a JSON object but column {error.colno} is not: {error.msg}"
+                f"{path}:{number} must be a JSON object but column {error.colno} is not: {error.msg}"
             ) from None
         if not isinstance(row, dict):
-            raise UserError(f"{path}, line {number}: must be a JSON object but got {line.strip()[:40]}")
+            raise UserError(f"{path}:{number} must be a JSON object but got {line.strip()[:40]}")
         yield number, row
 
 
@@ -152,7 +151,7 @@ def _text(path: Path) -> str:
     except UnicodeDecodeError as error:
         number = content.count(b"\n", 0, error.start) + 1
         raise UserError(
-            f"{path}, line {number}: must be UTF-8 but got {error.object[error.start : error.end]!r}"
+            f"{path}:{number} must be UTF-8 but got {error.object[error.start : error.end]!r}"
         ) from None
 
 

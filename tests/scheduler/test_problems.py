@@ -71,6 +71,11 @@ def test_mbpp_test_may_use_the_modules_that_mbpp_imports_for_it(tmp_path: Path) 
     assert accepts(problem.ground_truth, "def double(x):\n    return 2 * x\n")
 
 
+def test_example_of_own_problems_is_well_formed() -> None:
+    example = Path(__file__).parents[2] / "examples" / "own_problems" / "problems.jsonl"
+    assert all(problem.ground_truth for problem in load_problems(str(example)))
+
+
 def test_blank_lines_are_passed_over(tmp_path: Path) -> None:
     assert len(load_problems(written(tmp_path, "", OWN, "  ", OWN | {"id": "again"}, ""))) == 2
 
@@ -102,27 +107,27 @@ def test_limit_takes_the_first_of_the_selected() -> None:
         (OWN | {"id": ""}, "id must not be empty"),
         (OWN | {"id": "two", "ground_truth": ""}, "ground_truth must not be empty"),
         (OWN | {"id": 2}, "id must be a valid string but got 2"),
-        (OWN, "a problem's id must be unique but 'double' stands in line 1 too"),
+        (OWN, "id must be unique but line 1 has 'double' too"),
     ],
 )
 def test_malformed_line_is_refused_with_its_place_and_the_rule(
     tmp_path: Path, line: dict[str, Any] | str, rule: str
 ) -> None:
     source = written(tmp_path, OWN, line)
-    with pytest.raises(UserError, match=rf"^{source}, line 2: {rule}[^\n]*$"):
+    with pytest.raises(UserError, match=rf"^{source}:2 {rule}[^\n]*$"):
         load_problems(source)
 
 
 def test_malformed_benchmark_line_is_refused_with_its_place(tmp_path: Path) -> None:
     source = written(tmp_path, BENCHMARK, OWN)
-    with pytest.raises(UserError, match=rf"^{source}, line 2: task_id is required but it is missing$"):
+    with pytest.raises(UserError, match=rf"^{source}:2 task_id is required but it is missing$"):
         load_problems(f"mbpp:{source}")
 
 
 def test_text_that_is_not_utf8_is_refused_with_its_line(tmp_path: Path) -> None:
     path = tmp_path / "problems.jsonl"
     path.write_bytes(json.dumps(OWN).encode() + b'\n{"id": "caf\xe9"}\n')
-    with pytest.raises(UserError, match=r"line 2: must be UTF-8 but got b'\\xe9'$"):
+    with pytest.raises(UserError, match=r":2 must be UTF-8 but got b'\\xe9'$"):
         load_problems(str(path))
 
 
