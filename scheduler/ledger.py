@@ -210,4 +210,4 @@ def _millionths(amount: float) -> float:
 
 
 def _dollars(cost: Cost, prices: Mapping[str, float]) -> float:
-    return float(sum(price * getattr(cost, quantity) for quantity, price in prices.items() if price))
+    return float(sum(price * getattr(cost, quantity) for quantity, price in prices.items() if price > 0))

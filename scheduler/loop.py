@@ -82,9 +82,14 @@ class Loop:
             self._tell(sorted(block.position for block in blocks))
 
     def _room(self, programs: int | None = None) -> int:
-        """How many tests fit for a problem of so many programs, by default the one with the fewest."""
+        """How many tests fit for a problem of so many programs.
+
+        Without a number, as many as fit wherever they go; only once there is no room for the problem with
+        the most programs, as many as fit for the one with the fewest.
+        """
         if programs is None:
-            programs = min(len(solving.programs) for solving in self._problems)
+            sizes = [len(solving.programs) for solving in self._problems]
+            return self._room(max(sizes)) or self._room(min(sizes))
         return self._ledger.room(self._backend.worst_writing() + self._backend.worst_execution(programs, 1))
 
     def _book(self, grants: Sequence[Grant]) -> list[_Block]:

@@ -19,7 +19,7 @@ from executors.generation.prompts import prompt_template
 from rewards.errors import UserError
 from rewards.problem import Problem, TestKind, UnitTest, Verdict
 from scheduler.backend import Backend, Execute, Executed, Generate, Generated, Role
-from scheduler.job import CandidatesSection, Job, ModelSection
+from scheduler.job import CandidatesSection, Job
 from scheduler.journal import Journal
 from scheduler.records import CandidateRecord
 from scheduler.solving import Solving
@@ -29,35 +29,62 @@ from scheduler.validation import sentence
 _BATCH = 256  # candidates asked for in one task: small enough to lose little at a kill
 
 
-def candidates_of(
+def take_candidates(job: Job, problems: Sequence[Problem], journal: Journal) -> None:
+    """Takes candidates from the run or file that the job names, if it names one.
+
+    Raises:
+        UserError: the source cannot be used, or has no candidate for one of the problems.
+    """
+    section = job.candidates
+    missing = [problem for problem in problems if not journal.candidates[problem.id]]
+    if section.model is not None or not missing:
+        return
+    recorded = _read_candidates(section, missing)
+    for problem in missing:
+        if not recorded[problem.id]:
+            raise UserError(f"every problem must have candidates but problem {problem.id} has none")
+    with journal.transaction():
+        for problem in missing:
+            for index, record in enumerate(recorded[problem.id][: section.count]):
+                journal.add_candidate(problem.id, index, record)
+
+
+def sample_candidates(
     job: Job,
     problems: Sequence[Problem],
     backend: Backend,
     journal: Journal,
     on_progress: Callable[[], None] = lambda: None,
-) -> list[Solving]:
-    """The problems with their candidates: read from where the job says, or sampled.
-
-    Raises:
-        UserError: a problem is left without candidates, or the source cannot be used.
-    """
+) -> None:
+    """Has the policy model write the candidates that are not there yet, if the job names a model."""
     section = job.candidates
-    missing = [problem for problem in problems if not journal.candidates[problem.id]]
-    if section.model is not None:
-        _sample(section.model, section.count or 1, job.seed, problems, backend, journal, on_progress)
-    elif missing:
-        recorded = _read_candidates(section, missing)
-        with journal.transaction():
-            for problem in missing:
-                for index, record in enumerate(recorded[problem.id][: section.count]):
-                    journal.add_candidate(problem.id, index, record)
-    solving = []
+    if section.model is None or section.count is None:
+        return
+    template = prompt_template(section.model.template)
+    by_id = {problem.id: problem for problem in problems}
+    waiting = 0
     for problem in problems:
-        records = journal.candidates_of(problem.id)
-        if not records:
-            raise UserError(f"every problem must have candidates but problem {problem.id} has none")
-        solving.append(Solving.of(problem, records))
-    return solving
+        indices = [index for index in range(section.count) if index not in journal.candidates[problem.id]]
+        prompt = template.render(problem)
+        for start in range(0, len(indices), _BATCH):
+            requests = tuple(
+                Request(problem.id, index, prompt, derive_seed(job.seed, "candidate", problem.id, index))
+                for index in indices[start : start + _BATCH]
+            )
+            backend.submit(Generate(Role.POLICY_MODEL, problem.id, requests))
+            waiting += 1
+    while waiting:
+        results = [result for result in backend.wait() if isinstance(result, Generated)]
+        with journal.transaction():
+            for result in results:
+                problem = by_id[result.task.problem]
+                for request, answer in zip(result.task.requests, result.completions, strict=True):
+                    code = extract_candidate(template, problem, answer.text)
+                    record = CandidateRecord.of(problem, code, answer.tokens, answer.gpu_seconds)
+                    journal.add_candidate(problem.id, request.index, record)
+        waiting -= len(results)
+        on_progress()
+    backend.retire(Role.POLICY_MODEL)
 
 
 def label(solving: Sequence[Solving], backend: Backend, journal: Journal) -> None:
@@ -167,39 +194,3 @@ def _read_candidate_file(path: Path, problems: Sequence[Problem]) -> dict[str, l
         if problem := by_id.get(line.problem):
             records[problem.id].append(CandidateRecord.of(problem, line.code, 0, float("nan")))
     return records
-
-
-def _sample(
-    model: ModelSection,
-    count: int,
-    seed: int,
-    problems: Sequence[Problem],
-    backend: Backend,
-    journal: Journal,
-    on_progress: Callable[[], None],
-) -> None:
-    template = prompt_template(model.template)
-    by_id = {problem.id: problem for problem in problems}
-    waiting = 0
-    for problem in problems:
-        indices = [index for index in range(count) if index not in journal.candidates[problem.id]]
-        prompt = template.render(problem, None)
-        for start in range(0, len(indices), _BATCH):
-            requests = tuple(
-                Request(problem.id, index, prompt, derive_seed(seed, "candidate", problem.id, index))
-                for index in indices[start : start + _BATCH]
-            )
-            backend.submit(Generate(Role.POLICY_MODEL, problem.id, requests))
-            waiting += 1
-    while waiting:
-        results = [result for result in backend.wait() if isinstance(result, Generated)]
-        with journal.transaction():
-            for result in results:
-                problem = by_id[result.task.problem]
-                for request, answer in zip(result.task.requests, result.completions, strict=True):
-                    code = extract_candidate(template, problem, answer.text)
-                    record = CandidateRecord.of(problem, code, answer.tokens, answer.gpu_seconds)
-                    journal.add_candidate(problem.id, request.index, record)
-        waiting -= len(results)
-        on_progress()
-    backend.retire(Role.POLICY_MODEL)

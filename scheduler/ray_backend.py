@@ -8,7 +8,7 @@ from typing import Any
 import ray
 from ray.exceptions import RayError, RayTaskError
 
-from difficulty.hidden_states import HiddenStates, TransformersExtractor
+from difficulty.hidden_states import HiddenStates, TransformersExtractor, default_layers
 from executors.actors import GeneratorActor, RunnerActor
 from executors.execution.runner import Limits, worst_cpu_seconds
 from executors.generation.base import Generator, Sampling
@@ -139,12 +139,14 @@ class RayBackend(Backend):
             raise UserError(
                 f"cluster.address must be a Ray cluster that runs but {cluster.address} cannot be reached: {error}"
             ) from None
-        gpus = max((model.gpus * model.actors for model in self._models.values() if model), default=0)
-        if cluster.address is None and gpus > ray.cluster_resources().get("GPU", 0):
+        wanted = max((model.gpus * model.actors for model in self._models.values() if model), default=0)
+        there = ray.cluster_resources().get("GPU", 0)
+        # A cluster that was not started here may grow, so it is waited for.
+        if cluster.address is None and wanted > there:
             self.close()
             raise UserError(
-                f"the job's models need {gpus:g} GPUs but this machine has "
-                f"{ray.cluster_resources().get('GPU', 0):g}; set gpus: 0 to use vLLM's CPU build"
+                f"models must fit the machine but they ask for {wanted:g} GPUs where there are {there:g}; "
+                "gpus: 0 takes vLLM's CPU build"
             )
 
     def _generator_pool(self, role: Role) -> Pool:
@@ -185,7 +187,7 @@ def _generator_actor(model: ModelSection | None, recorded: Any) -> Any:
     if model is None:
         make, cpus, gpus, timeout = functools.partial(ReplayGenerator, recorded), 0.0, 0.0, 60.0
     else:
-        settings = EngineSettings(model=model.name, **model.engine)
+        settings = EngineSettings.of(model.name, model.engine)
         make = functools.partial(VllmGenerator, settings)
         cpus, gpus, timeout = model.cpus, model.gpus, model.timeout_seconds
     concurrency = model.in_flight if model else 256
@@ -195,7 +197,7 @@ def _generator_actor(model: ModelSection | None, recorded: Any) -> Any:
 @ray.remote(num_cpus=1, max_retries=3)
 def _extract(prompts: Sequence[str], model: str, layers: Sequence[int] | None) -> HiddenStates:
     extractor = TransformersExtractor(model)
-    return extractor.extract(prompts, layers or extractor.default_layers)
+    return extractor.extract(prompts, layers or default_layers(extractor.depth))
 
 
 def _or_sentence(get: Callable[[], Any]) -> Any:

@@ -20,7 +20,13 @@ from scheduler.job import Job, load_job, save_job
 from scheduler.journal import Journal
 from scheduler.ledger import Ledger
 from scheduler.loop import Loop, spent
-from scheduler.preparation import candidates_of, label, predicted_pass_rates, recorded_labels
+from scheduler.preparation import (
+    label,
+    predicted_pass_rates,
+    recorded_labels,
+    sample_candidates,
+    take_candidates,
+)
 from scheduler.problems import load_problems
 from scheduler.ray_backend import RayBackend
 from scheduler.replay_backend import ReplayBackend
@@ -69,7 +75,7 @@ def start(job: Job, directory: Path, watch: Callable[[Stage], None]) -> None:
     try:
         _run(job, problems, directory, watch)
     except UserError:
-        if not _holds_work(directory):
+        if not _holds_work(job, directory):
             shutil.rmtree(directory)
         raise
 
@@ -89,6 +95,7 @@ def resume(directory: Path, watch: Callable[[Stage], None]) -> None:
 
 def _run(job: Job, problems: Sequence[Problem], directory: Path, watch: Callable[[Stage], None]) -> None:
     with Journal(directory / "journal.sqlite") as journal:
+        take_candidates(job, problems, journal)
         backend = _backend(job, problems)
         try:
             _solve(job, problems, directory, journal, backend, watch)
@@ -96,9 +103,11 @@ def _run(job: Job, problems: Sequence[Problem], directory: Path, watch: Callable
             backend.close()
 
 
-def _holds_work(directory: Path) -> bool:
+def _holds_work(job: Job, directory: Path) -> bool:
+    """Whether models have written anything that would be lost with the directory."""
     with Journal(directory / "journal.sqlite") as journal:
-        return any(journal.tests.values()) or any(journal.candidates.values())
+        sampled = job.candidates.model is not None and any(journal.candidates.values())
+        return sampled or any(journal.tests.values())
 
 
 def _solve(
@@ -113,7 +122,8 @@ def _solve(
         watch(Stage(name, len(problems), journal, ledger, backend.seconds))
 
     look("candidates")
-    solving = candidates_of(job, problems, backend, journal, lambda: look("candidates"))
+    sample_candidates(job, problems, backend, journal, lambda: look("candidates"))
+    solving = [Solving.of(problem, journal.candidates_of(problem.id)) for problem in problems]
     look("labels")
     recorded_labels(job, solving, journal)
     label(solving, backend, journal)

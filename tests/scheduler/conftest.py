@@ -1,0 +1,113 @@
+"""A small finished run, written by hand: real programs and tests with verdicts worked out beside them."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from difficulty.hidden_states import HiddenStates
+from rewards.problem import Problem, Verdict
+from scheduler.problems import load_problems
+from scheduler.records import CandidateRecord, Distinct, TestRecord, TestStatus, VerdictRecord
+from scheduler.tables import write_trace
+from scheduler.trace import ProblemTrace, Trace
+
+# Each problem asks for x times k. Expressions in k, what they compute, and whether that is right.
+PROGRAMS = (
+    ("x * {k}", lambda x, k: x * k, True),
+    ("x + {k}", lambda x, k: x + k, False),
+    ("{k} * x", lambda x, k: k * x, True),
+    ("x + {k}", lambda x, k: x + k, False),
+    ("x ** {k}", lambda x, k: x**k, False),
+)
+POINTS = (0, 1, 2, 3, 0, 5, -1, 4)  # one test each; the fifth repeats the first
+UNUSABLE = 6  # this test's answer was cut off before any code
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """Where the run lies and what it holds."""
+
+    directory: Path
+    problems_file: Path
+    problems: list[Problem]
+
+    def job(self, **fields):
+        """A job that replays the run, with fields added or replaced."""
+        run = str(self.directory)
+        return {
+            "problems": {"source": str(self.problems_file)},
+            "candidates": {"run": run},
+            "tests": {"run": run},
+            "policy": {"name": "uniform"},
+            "cap": {"tests": 12},
+            "backend": "replay",
+        } | fields
+
+    def write_job(self, path: Path, **fields) -> Path:
+        path.write_text(yaml.safe_dump(self.job(**fields)), encoding="utf-8")
+        return path
+
+
+def answer(problem: Problem, k: int, index: int) -> str:
+    """The reward model's answer to test ``index``."""
+    if index == UNUSABLE:
+        return "The function should be tested with negative numbers, for"
+    x = POINTS[index]
+    return (
+        "Here is a test.\n```python\nimport unittest\n\n"
+        f"class Test{k}(unittest.TestCase):\n    def test_value(self):\n"
+        f"        self.assertEqual({problem.entry_point}({x}), {x * k})\n```\n"
+    )
+
+
+def status(index: int) -> TestStatus:
+    if index == UNUSABLE:
+        return TestStatus.UNUSABLE
+    return TestStatus.DUPLICATE if POINTS[index] in POINTS[:index] else TestStatus.USABLE
+
+
+@pytest.fixture(scope="session")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
+    folder = tmp_path_factory.mktemp("recorded")
+    multipliers = (2, 3, 4, 5, 6)
+    rows = [
+        {
+            "id": f"times/{k}",
+            "prompt": f'def times_{k}(x):\n    """Returns x times {k}."""\n',
+            "entry_point": f"times_{k}",
+            "ground_truth": f"assert times_{k}(7) == {7 * k} and times_{k}(-3) == {-3 * k}\n",
+        }
+        for k in multipliers
+    ]
+    problems_file = folder / "problems.jsonl"
+    problems_file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    problems = load_problems(str(problems_file))
+    directory = folder / "run"
+    directory.mkdir()
+    seen = {problem.id: _seen(problem, k) for problem, k in zip(problems, multipliers, strict=True)}
+    states = np.random.default_rng(0).normal(size=(len(problems), 2, 8)).astype(np.float16)
+    write_trace(Trace(directory, seen, HiddenStates((2, 4), states)))
+    return Recorded(directory, problems_file, problems)
+
+
+def _seen(problem: Problem, k: int) -> ProblemTrace:
+    candidates = [
+        CandidateRecord(f"    return {code.format(k=k)}\n", True, 5, 0.25) for code, _, _ in PROGRAMS
+    ]
+    distinct = Distinct.among(candidates)
+    tests = {
+        index: TestRecord(status(index), answer(problem, k, index), index, 40 + index, 0.5)
+        for index in range(len(POINTS))
+    }
+    verdicts = {}
+    for index, x in enumerate(POINTS):
+        if status(index) is TestStatus.USABLE:
+            passed = np.array([PROGRAMS[i][1](x, k) == x * k for i in distinct.representatives])
+            row = np.where(passed, Verdict.PASSED, Verdict.FAILED).astype(np.uint8)
+            verdicts[index] = VerdictRecord(row, np.full(len(row), 0.001, dtype=np.float32))
+    correct = np.array([right for _, _, right in PROGRAMS])
+    return ProblemTrace(problem.content_hash, float("nan"), candidates, correct, tests, verdicts)

@@ -1,0 +1,91 @@
+import pytest
+import yaml
+
+from rewards.errors import UserError
+from scheduler.job import load_job, save_job
+
+MINIMAL = {
+    "problems": {"source": "humaneval"},
+    "candidates": {"run": "trace"},
+    "tests": {"run": "trace"},
+    "cap": {"tests": 100},
+}
+
+
+def refusal(tmp_path, **fields) -> str:
+    path = tmp_path / "job.yaml"
+    path.write_text(yaml.safe_dump(MINIMAL | fields))
+    with pytest.raises(UserError) as caught:
+        load_job(path)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message.removeprefix(f"{path}: ")
+
+
+def test_paths_are_relative_to_the_job_file_and_survive_saving(tmp_path):
+    path = tmp_path / "job.yaml"
+    path.write_text(yaml.safe_dump(MINIMAL | {"problems": {"source": "mbpp:own.jsonl"}}))
+    job = load_job(path)
+    assert job.candidates.run == tmp_path / "trace"
+    assert job.problems.source == f"mbpp:{tmp_path}/own.jsonl"
+    (tmp_path / "elsewhere").mkdir()
+    save_job(job, tmp_path / "elsewhere" / "job.yaml")
+    assert load_job(tmp_path / "elsewhere" / "job.yaml") == job
+
+
+def test_overrides_take_the_place_of_the_file(tmp_path):
+    path = tmp_path / "job.yaml"
+    path.write_text(yaml.safe_dump(MINIMAL))
+    job = load_job(path, {"cap.tests": 7, "policy.min_tests": 2, "cluster.num_cpus": 3})
+    assert (job.cap.tests, job.policy.min_tests, job.cluster.num_cpus) == (7, 2, 3)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"cap": {}}, "cap needs at least one of tests, tokens"),
+        ({"cap": {"tests": 0}}, "cap.tests must be greater than or equal to 1 but got 0"),
+        ({"cap": {"tests": "many"}}, "cap.tests must be a valid integer"),
+        ({"cap": {"usd": 5}}, "cap usd needs prices but there are none"),
+        ({"cap": {"minutes": 5}}, "cap.minutes is not a known field"),
+        ({"problems": {}}, "problems.source is required but it is missing"),
+        ({"candidates": {}}, "candidates needs exactly one of run, file and model but got none"),
+        (
+            {"candidates": {"run": "a", "file": "b"}},
+            "candidates needs exactly one of run, file and model but got run and file",
+        ),
+        ({"candidates": {"model": {"name": "m", "template": "chat"}}}, "candidates needs count"),
+        ({"tests": {}}, "tests needs exactly one of run and model but got none"),
+        ({"policy": {"name": "best"}}, "policy name must be one of uniform, greedy but got best"),
+        ({"policy": {"min_tests": 3, "max_tests": 2}}, "policy max_tests must be at least min_tests (3) but got 2"),
+        ({"policy": {"name": "greedy"}}, "policy.name greedy needs a predictor"),
+        ({"predictor": {"train_on": ["a"]}}, "predictor needs hidden_states"),
+        ({"selection": "oracle"}, "selection must be one of majority"),
+        ({"backend": "replay", "tests": {"run": "other"}}, "backend replay needs candidates.run and tests.run"),
+        ({"backend": "slurm"}, "backend must be 'ray' or 'replay' but got 'slurm'"),
+    ],
+)
+def test_a_bad_field_gets_one_sentence(tmp_path, fields, message):
+    assert message in refusal(tmp_path, **fields)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"cap: [unclosed", "must be YAML but"),
+        (b"- a list", "must hold the fields of a job but got list"),
+        (b"", "must hold the fields of a job but got NoneType"),
+        (b"\xff\xfe\x00", "cannot be read"),
+    ],
+)
+def test_a_file_that_is_no_job_gets_one_sentence(tmp_path, content, message):
+    path = tmp_path / "job.yaml"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=message) as caught:
+        load_job(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_gets_one_sentence(tmp_path):
+    with pytest.raises(UserError, match="there is no such file"):
+        load_job(tmp_path / "job.yaml")

@@ -1,0 +1,182 @@
+"""The loop on the replay back end: caps, rounds, and going on after being cut off anywhere."""
+
+from contextlib import suppress
+
+import numpy as np
+import pytest
+
+from policies import create_policy
+from scheduler.backend import Generated
+from scheduler.journal import Journal
+from scheduler.ledger import Cap, Ledger
+from scheduler.loop import Loop, spent
+from scheduler.records import TestStatus, votes_of
+from scheduler.replay_backend import ReplayBackend
+from scheduler.solving import Solving
+from scheduler.tables import read_trace
+from scheduler.writing import TestWriter
+
+AVAILABLE = 8
+PASS_RATES = np.array([0.4, 0.05, 0.9, 0.2, 0.6])
+
+
+class CutOffError(Exception):
+    """Stands for the end of the process."""
+
+
+class CutOff(ReplayBackend):
+    """A back end whose driver dies after so many results."""
+
+    def __init__(self, *arguments, results: int, **options) -> None:
+        super().__init__(*arguments, **options)
+        self.left = results
+
+    def wait(self):
+        if not self.left:
+            raise CutOffError
+        self.left -= 1
+        return super().wait()
+
+
+class Run:
+    """One run of the recorded problems, in parts if need be, on one journal."""
+
+    def __init__(self, recorded, path, policy="uniform", min_tests=0, **limits) -> None:
+        self.trace = read_trace(recorded.directory)
+        self.problems = recorded.problems
+        self.path = path / "journal.sqlite"
+        self.solving = [Solving.of(p, self.trace.of(p).candidates) for p in recorded.problems]
+        self.policy, self.min_tests, self.limits = policy, min_tests, limits
+
+    def part(self, results: int | None = None):
+        """Runs until the end, or until the driver dies; returns what was spent."""
+        options = {} if results is None else {"results": results}
+        kind = ReplayBackend if results is None else CutOff
+        backend = kind(self.trace, self.problems, runners=2, **options)
+        policy = create_policy(
+            self.policy, len(self.solving), pass_rates=PASS_RATES, min_tests=self.min_tests, max_tests=AVAILABLE
+        )
+        with Journal(self.path) as journal:
+            ledger = Ledger(Cap(self.limits), spent(journal))
+            loop = Loop(self.solving, policy, ledger, journal, backend, TestWriter(None, seed=0))
+            loop.run()
+            return ledger.spent
+
+    def seen(self):
+        with Journal(self.path) as journal:
+            return {
+                solving.problem.id: (
+                    journal.granted(solving.problem.id),
+                    {index: record.status for index, record in sorted(journal.tests[solving.problem.id].items())},
+                    votes_of(journal.verdicts[solving.problem.id], solving.distinct).scores().tolist(),
+                )
+                for solving in self.solving
+            }
+
+    def tests(self):
+        return [granted for granted, _, _ in self.seen().values()]
+
+
+def test_uniform_spends_a_cap_of_tests_evenly_and_wholly(recorded, tmp_path):
+    run = Run(recorded, tmp_path, tests=15)
+    assert run.part().tests == 15
+    assert run.tests() == [3] * 5
+
+
+def test_a_cap_of_one_buys_one_test(recorded, tmp_path):
+    run = Run(recorded, tmp_path, tests=1)
+    assert run.part().tests == 1
+    assert sorted(run.tests()) == [0, 0, 0, 0, 1]
+
+
+def test_a_cap_of_the_minimum_buys_just_that(recorded, tmp_path):
+    run = Run(recorded, tmp_path, policy="greedy", min_tests=2, tests=10)
+    run.part()
+    assert run.tests() == [2] * 5
+
+
+def test_a_cap_above_all_tests_buys_all_and_stops(recorded, tmp_path):
+    run = Run(recorded, tmp_path, tests=1000)
+    assert run.part().tests == AVAILABLE * 5
+    assert run.tests() == [AVAILABLE] * 5
+
+
+def test_unusable_and_duplicate_tests_are_charged_but_do_not_vote(recorded, tmp_path):
+    run = Run(recorded, tmp_path, tests=40)
+    cost = run.part()
+    for _, statuses, scores in run.seen().values():
+        assert list(statuses.values()).count(TestStatus.UNUSABLE) == 1
+        assert list(statuses.values()).count(TestStatus.DUPLICATE) == 1
+        assert max(scores) == 6
+    assert cost.tokens == 5 * sum(40 + index for index in range(AVAILABLE))
+    # Two of the five candidates are the same program, which runs once.
+    assert cost.executions == 5 * 6 * 4
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"tokens": 700},
+        {"executions": 50},
+        {"cpu_seconds": 0.05},
+        {"gpu_seconds": 5.0},
+        {"tests": 20, "tokens": 800, "executions": 70},
+    ],
+)
+@pytest.mark.parametrize("policy", ["uniform", "greedy"])
+def test_any_cap_holds_and_is_used_until_no_further_test_fits(recorded, tmp_path, policy, limits):
+    run = Run(recorded, tmp_path, policy=policy, **limits)
+    cost = run.part()
+    for dimension, limit in limits.items():
+        assert getattr(cost, dimension) <= limit + 1e-9
+    worst = {"tests": 1, "tokens": 47, "executions": 4, "cpu_seconds": 0.004, "gpu_seconds": 0.5}
+    assert any(limit - getattr(cost, d) < worst[d] for d, limit in limits.items())
+
+
+@pytest.mark.parametrize("policy", ["uniform", "greedy"])
+@pytest.mark.parametrize("limits", [{"tests": 23}, {"tokens": 900}])
+def test_a_run_cut_off_anywhere_ends_as_one_that_was_not(recorded, tmp_path, policy, limits):
+    whole = Run(recorded, tmp_path, policy=policy, **limits)
+    cost = whole.part()
+    for results in range(1, 9):
+        folder = tmp_path / str(results)
+        folder.mkdir()
+        cut = Run(recorded, folder, policy=policy, **limits)
+        with pytest.raises(CutOffError):
+            cut.part(results)
+        with suppress(CutOffError):  # the second part may come to the end
+            cut.part(2)
+        assert cut.part() == cost
+        assert cut.seen() == whole.seen()
+
+
+def test_a_finished_run_that_is_resumed_buys_nothing_more(recorded, tmp_path):
+    run = Run(recorded, tmp_path, tests=12)
+    assert run.part() == run.part()
+
+
+def test_every_test_is_booked_before_it_is_made(recorded, tmp_path):
+    run = Run(recorded, tmp_path, tests=12)
+    booked = []
+
+    class Watched(ReplayBackend):
+        def wait(self):
+            with_results = super().wait()
+            for result in with_results:
+                if isinstance(result, Generated):
+                    booked.append(len(result.completions) <= journal.granted(result.task.problem))
+            return with_results
+
+    with Journal(run.path) as journal:
+        policy = create_policy("uniform", 5, max_tests=AVAILABLE)
+        backend = Watched(run.trace, run.problems)
+        ledger = Ledger(Cap({"tests": 12}))
+        Loop(run.solving, policy, ledger, journal, backend, TestWriter(None, seed=0)).run()
+    assert booked
+    assert all(booked)
+
+
+def test_a_cap_that_counts_unequal_prices_does_not_favour_the_first_problems(recorded, tmp_path):
+    run = Run(recorded, tmp_path, executions=4 * 5 * 2)
+    run.part()
+    assert max(run.tests()) - min(run.tests()) <= 1

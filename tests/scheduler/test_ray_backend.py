@@ -1,0 +1,158 @@
+"""Real runs on a real Ray cluster of three nodes: recorded tests, executed here and now."""
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+
+import pytest
+import ray
+import yaml
+from ray.cluster_utils import Cluster
+
+from scheduler.cli import main
+from scheduler.records import TestStatus
+from scheduler.tables import read_trace
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    for _ in range(2):
+        cluster.add_node(num_cpus=1)
+    yield cluster
+    cluster.shutdown()
+
+
+@pytest.fixture
+def job(recorded, cluster, tmp_path):
+    def write(**fields):
+        return recorded.write_job(
+            tmp_path / "job.yaml", backend="ray", cluster={"address": cluster.address}, **fields
+        )
+
+    return write
+
+
+def run(*arguments) -> int:
+    return main([str(argument) for argument in arguments])
+
+
+def picks(directory):
+    return [json.loads(line) for line in (directory / "picks.jsonl").read_text().splitlines()]
+
+
+def test_executing_recorded_tests_gives_the_recorded_verdicts(recorded, job, tmp_path):
+    assert run("run", job(cap={"tests": 40}), "--out", tmp_path / "out") == 0
+    executed, expected = read_trace(tmp_path / "out"), read_trace(recorded.directory)
+    for problem, seen in expected.problems.items():
+        again = executed.problems[problem]
+        assert {i: test.status for i, test in again.tests.items()} == {
+            i: test.status for i, test in seen.tests.items()
+        }
+        assert {i: record.verdicts.tolist() for i, record in again.verdicts.items()} == {
+            i: record.verdicts.tolist() for i, record in seen.verdicts.items()
+        }
+    assert all(pick["candidate"] in (0, 2) for pick in picks(tmp_path / "out"))
+
+
+def test_a_run_is_a_recording_that_the_replay_back_end_plays_to_the_same_picks(job, tmp_path):
+    assert run("run", job(cap={"tests": 18}), "--out", tmp_path / "real") == 0
+    content = yaml.safe_load((tmp_path / "real" / "job.yaml").read_text())
+    content |= {"backend": "replay", "tests": {"run": "real"}, "candidates": {"run": "real"}}
+    (tmp_path / "replay.yaml").write_text(yaml.safe_dump(content))
+    assert run("run", tmp_path / "replay.yaml", "--out", tmp_path / "simulated") == 0
+    assert picks(tmp_path / "simulated") == picks(tmp_path / "real")
+
+
+def test_labels_come_from_the_ground_truth_when_nobody_recorded_them(recorded, job, tmp_path):
+    lines = [
+        {"problem": problem.id, "code": problem.prompt + f"    return {expression}\n"}
+        for k, problem in enumerate(recorded.problems, start=2)
+        for expression in (f"x * {k}", f"x + {k}", "undefined")
+    ]
+    (tmp_path / "own.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert run("run", job(candidates={"file": "own.jsonl"}), "--out", tmp_path / "out") == 0
+    for seen in read_trace(tmp_path / "out").problems.values():
+        assert seen.correct.tolist() == [True, False, False]
+
+
+def test_a_driver_that_is_killed_is_resumed_to_the_same_picks(recorded, job, tmp_path):
+    # Looping candidates make the run long enough to be killed in the middle.
+    lines = [
+        {"problem": problem.id, "code": problem.prompt + f"    {body}\n"}
+        for k, problem in enumerate(recorded.problems, start=2)
+        for body in ("while True: pass", f"return x * {k}", "return x")
+    ]
+    (tmp_path / "own.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    path = job(candidates={"file": "own.jsonl"}, cap={"tests": 20}, execution={"cpu_seconds": 0.3})
+    assert run("run", path, "--out", tmp_path / "whole") == 0
+    command = [sys.executable, "-m", "scheduler.cli", "run", str(path), "--out", str(tmp_path / "killed")]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True) as driver:
+        while verdicts(tmp_path / "killed") < 1:
+            try:
+                driver.wait(timeout=0.02)
+                pytest.fail("the run ended before it could be killed")
+            except subprocess.TimeoutExpired:
+                pass
+        os.kill(driver.pid, signal.SIGKILL)
+    assert 1 <= verdicts(tmp_path / "killed") < 20
+    assert not (tmp_path / "killed" / "picks.jsonl").exists()
+    assert run("run", "--resume", tmp_path / "killed") == 0
+    assert picks(tmp_path / "killed") == picks(tmp_path / "whole")
+    written = [seen.tests for seen in read_trace(tmp_path / "killed").problems.values()]
+    assert sum(map(len, written)) == 20
+
+
+def verdicts(directory) -> int:
+    try:
+        with sqlite3.connect(f"file:{directory}/journal.sqlite?mode=ro", uri=True) as database:
+            return database.execute("SELECT COUNT(*) FROM verdicts").fetchone()[0]
+    except sqlite3.OperationalError:
+        return 0
+
+
+def test_a_node_that_dies_costs_no_verdict(recorded, cluster, tmp_path):
+    """The node goes while its sandbox is at work; Ray starts the actor again elsewhere."""
+    extra = cluster.add_node(num_cpus=1)
+    path = recorded.write_job(
+        tmp_path / "job.yaml",
+        backend="ray",
+        cluster={"address": cluster.address},
+        cap={"tests": 40},
+        execution={"runners": 3},
+    )
+    command = [sys.executable, "-m", "scheduler.cli", "run", str(path), "--out", str(tmp_path / "out")]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as driver:
+        while verdicts(tmp_path / "out") < 1:
+            try:
+                driver.wait(timeout=0.02)
+                break
+            except subprocess.TimeoutExpired:
+                pass
+        cluster.remove_node(extra)
+        assert driver.wait() == 0
+    again, expected = read_trace(tmp_path / "out"), read_trace(recorded.directory)
+    for problem, seen in expected.problems.items():
+        assert {i: record.verdicts.tolist() for i, record in again.problems[problem].verdicts.items()} == {
+            i: record.verdicts.tolist() for i, record in seen.verdicts.items()
+        }
+
+
+def test_nothing_is_left_on_the_cluster(recorded, cluster, job, tmp_path):
+    assert run("run", job(), "--out", tmp_path / "out") == 0
+    ray.init(address=cluster.address, log_to_driver=False)
+    try:
+        assert ray.available_resources().get("CPU") == ray.cluster_resources().get("CPU")
+    finally:
+        ray.shutdown()
+
+
+def test_unusable_tests_are_reported(job, tmp_path, capsys):
+    assert run("run", job(cap={"tests": 40}), "--out", tmp_path / "out") == 0
+    printed = capsys.readouterr().out
+    assert f"tests {TestStatus.DUPLICATE}" in printed
+    assert "report.html" in printed
+    assert "times/2" in (tmp_path / "out" / "report.html").read_text()

@@ -1,0 +1,63 @@
+from dataclasses import replace
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from rewards.errors import UserError
+from scheduler.tables import read_trace, write_trace
+
+
+def test_a_trace_survives_writing_and_reading(recorded, tmp_path):
+    trace = read_trace(recorded.directory)
+    write_trace(replace(trace, directory=tmp_path))
+    again = read_trace(tmp_path)
+    assert list(again.problems) == list(trace.problems)
+    np.testing.assert_array_equal(again.hidden_states.states, trace.hidden_states.states)
+    assert again.hidden_states.layers == (2, 4)
+    for problem, seen in trace.problems.items():
+        other = again.problems[problem]
+        assert other.candidates == seen.candidates
+        assert other.tests == seen.tests
+        assert other.correct.tolist() == seen.correct.tolist()
+        assert sorted(other.verdicts) == sorted(seen.verdicts)
+        for index, record in seen.verdicts.items():
+            np.testing.assert_array_equal(other.verdicts[index].verdicts, record.verdicts)
+            np.testing.assert_allclose(other.verdicts[index].cpu_seconds, record.cpu_seconds)
+
+
+def test_tables_hold_no_problem_text(recorded):
+    for table in ("problems", "candidates", "votes"):
+        content = pq.read_table(recorded.directory / f"{table}.parquet").to_pylist()
+        assert not any("Returns x times" in str(row) for row in content)
+
+
+def test_hidden_states_come_in_the_order_and_layers_asked_for(recorded):
+    trace = read_trace(recorded.directory)
+    states = trace.hidden_states_of(recorded.problems[::-1], [4])
+    np.testing.assert_array_equal(states.states[:, 0], trace.hidden_states.states[::-1, 1])
+    with pytest.raises(UserError, match="must hold hidden layers 3 but has 2, 4"):
+        trace.hidden_states_of(recorded.problems, [3])
+
+
+def test_a_problem_whose_text_changed_is_refused(recorded):
+    trace = read_trace(recorded.directory)
+    with pytest.raises(UserError, match="same text of problem times/2"):
+        trace.of(replace(recorded.problems[0], prompt="def times_2(x):\n"))
+    with pytest.raises(UserError, match="must hold problem other but it does not"):
+        trace.of(replace(recorded.problems[0], id="other"))
+
+
+@pytest.mark.parametrize("damage", ["missing", "garbage", "column"])
+def test_a_directory_that_is_no_run_gets_one_sentence(recorded, tmp_path, damage):
+    write_trace(replace(read_trace(recorded.directory), directory=tmp_path))
+    path = tmp_path / "tests.parquet"
+    if damage == "missing":
+        path.unlink()
+    elif damage == "garbage":
+        path.write_bytes(b"PAR1 but not really")
+    else:
+        pq.write_table(pq.read_table(path).drop_columns(["status"]), path)
+    with pytest.raises(UserError, match="must") as caught:
+        read_trace(tmp_path)
+    assert "\n" not in str(caught.value)
