@@ -1,0 +1,337 @@
+"""The layers between code under test and everything else: each taken where the kernel allows it, and told.
+
+The strongest set, from outside in:
+
+- ``user``, ``pid``, ``mount``, ``net``, ``ipc``: namespaces. Inside there is no other process to see, no
+  network, and a file system that holds the interpreter's libraries, the named packages and nothing else,
+  read-only, but for one small private directory that vanishes with the sandbox.
+- ``unprivileged``: not root, not even inside, and without capabilities.
+- ``no_new_privs``, ``landlock``, ``seccomp``: no way back, no file beyond that view, no dangerous system
+  call; they hold the same line without any of the namespaces.
+- ``rlimits``: CPU time, memory, file size, descriptors, threads; no core dumps.
+
+The harness keeps its verdicts in the process that runs the code; what that means for a verdict is said in
+``zygote``.
+"""
+
+import contextlib
+import os
+import resource
+import signal
+import sysconfig
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from executors.execution import kernel, landlock, seccomp
+from executors.execution.limits import Limits
+
+LAYERS = (
+    "user",
+    "pid",
+    "mount",
+    "net",
+    "ipc",
+    "unprivileged",
+    "no_new_privs",
+    "landlock",
+    "seccomp",
+    "rlimits",
+)
+
+_NOBODY = 65534
+_SYSTEM_LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/share/zoneinfo", "/etc/ld.so.cache")
+_DEVICES = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")
+_FOREIGN_PACKAGES = ("site-packages", "dist-packages")
+_PACKAGES_INSIDE = "/packages"
+_SCRATCH_INSIDE = "/tmp"
+_SCRATCH_FILES = 4096
+_OPEN_FILES = 256
+_STACK_BYTES = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the outer half of the isolation has reached; the inner half builds on it.
+
+    Attributes:
+        layers: names of the namespaces entered.
+        scratch: the private directory, as seen from inside.
+        import_paths: directories from which the packages can be imported inside.
+        readable: files and directories that code inside may read.
+    """
+
+    layers: tuple[str, ...]
+    scratch: str
+    import_paths: tuple[str, ...]
+    readable: tuple[str, ...]
+
+
+def surround(packages: Sequence[str], limits: Limits) -> Surroundings:
+    """Enter the namespaces and build the file system. The next process forked is the first one inside.
+
+    Each step is tried in a process of its own first, so that a refusal half-way leaves nothing behind.
+
+    Args:
+        packages: directories of the packages that code inside may import.
+        limits: the size of the private directory.
+    """
+    steps: dict[str, Callable[[], None]] = {
+        "user": _enter_user_namespace,
+        "mount": lambda: _enter_new_root(packages, limits.file_mib),
+        "net": lambda: kernel.unshare(kernel.CLONE_NEWNET),
+        "ipc": lambda: kernel.unshare(kernel.CLONE_NEWIPC),
+        "pid": lambda: kernel.unshare(kernel.CLONE_NEWPID),
+    }
+    entered = []
+    for name, step in steps.items():
+        if _rehearsed(step):
+            step()
+            entered.append(name)
+    if "mount" in entered:
+        return Surroundings(tuple(entered), _SCRATCH_INSIDE, (_PACKAGES_INSIDE,), ("/",))
+    scratch = tempfile.mkdtemp(prefix="testbudget-")
+    if os.geteuid() == 0 and _readable_by_all(_standard_library()):
+        os.chown(scratch, _NOBODY, _NOBODY)
+    parents = tuple(dict.fromkeys(str(Path(package).parent) for package in packages))
+    own_libraries = [path for directory in _library_directories() for path in _own_entries(directory)]
+    readable = (*_SYSTEM_LIBRARIES, *own_libraries, *packages, "/proc/self/task")
+    return Surroundings(tuple(entered), scratch, parents, readable)
+
+
+def confine(surroundings: Surroundings, limits: Limits) -> tuple[str, ...]:
+    """Give up, in the first process inside, all that code under test must not have.
+
+    Returns:
+        The names of all layers in force, in the order of ``LAYERS``.
+    """
+    inside = set(surroundings.layers)
+    in_new_root = "mount" in inside
+    if os.geteuid() == 0 and (in_new_root or _readable_by_all(_standard_library())):
+        _become_nobody()
+    kernel.drop_capabilities()
+    if os.geteuid() != 0:
+        inside.add("unprivileged")
+    kernel.die_with_parent(signal.SIGKILL)
+    kernel.adopt_orphans()
+    kernel.forbid_inspection()
+    kernel.forbid_new_privileges()
+    inside.add("no_new_privs")
+
+    _cap(resource.RLIMIT_CORE, 0)
+    _cap(resource.RLIMIT_NOFILE, _OPEN_FILES)
+    _cap(resource.RLIMIT_STACK, _STACK_BYTES)
+    _cap(resource.RLIMIT_FSIZE, limits.file_mib << 20)
+    _cap(resource.RLIMIT_MSGQUEUE, 0)
+    if "user" in inside:  # elsewhere the user's other processes would be counted as well
+        _cap(resource.RLIMIT_NPROC, limits.processes + 2)  # the zygote and its guard
+    inside.add("rlimits")
+
+    with contextlib.suppress(OSError):
+        listable = surroundings.import_paths
+        landlock.restrict(surroundings.readable, listable, (surroundings.scratch, *_DEVICES))
+        inside.add("landlock")
+    if seccomp.supported():
+        with contextlib.suppress(OSError):
+            seccomp.restrict_sandbox()
+            inside.add("seccomp")
+    return tuple(layer for layer in LAYERS if layer in inside)
+
+
+def confine_candidate(layers: Sequence[str], limits: Limits, cpu_seconds: int) -> None:
+    """Add, in a candidate's own process, what would have been in the zygote's way.
+
+    Args:
+        layers: the layers in force.
+        limits: memory of the process.
+        cpu_seconds: CPU time after which the kernel ends the process, whatever it does.
+    """
+    if "pid" not in layers:
+        kernel.die_with_parent(signal.SIGKILL)
+    _cap(resource.RLIMIT_AS, limits.memory_mib << 20)
+    _cap(resource.RLIMIT_CPU, cpu_seconds)
+    if "seccomp" in layers:
+        seccomp.restrict_candidate(os.getpid())
+    else:  # CPU time is counted by process, so there must be no second one, even at the price of threads
+        _cap(resource.RLIMIT_NPROC, 0)
+
+
+def end_descendants() -> None:
+    """Kill and reap every process below the calling one.
+
+    For the first process of a pid namespace, that is every other one in the namespace.
+    """
+    while True:
+        for process in _descendants():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        try:
+            os.waitpid(-1, 0)
+        except ChildProcessError:
+            return
+
+
+def _descendants() -> list[int]:
+    """What to signal; children of children become visible here as their parents end."""
+    if os.getpid() == 1:
+        return [-1]  # to the first process of a pid namespace: all others in it
+    try:
+        children = Path(f"/proc/self/task/{os.getpid()}/children").read_text()
+    except FileNotFoundError:
+        return []  # no /proc in the new root; what runs there dies with its parent
+    return [int(child) for child in children.split()]
+
+
+def empty(directory: str) -> None:
+    """Remove everything in a directory, however deep, oddly named or write-protected by its owner.
+
+    Directories below are moved up next to each other before they are removed, so that no path grows long
+    and no recursion deep.
+    """
+    top = Path(directory)
+    moved = 0
+    while names := os.listdir(top):  # noqa: PTH208 - this is called for every test and mostly finds nothing
+        for entry in map(top.joinpath, names):
+            if not entry.is_dir() or entry.is_symlink():
+                entry.unlink()
+                continue
+            entry.chmod(0o700)
+            for inner in entry.iterdir():
+                moved += 1
+                inner.rename(top / f"{moved}.moved")
+            entry.rmdir()
+
+
+def _rehearsed(step: Callable[[], None]) -> bool:
+    """Whether a step succeeds in a process of its own."""
+    process = os.fork()
+    if process == 0:
+        outcome = 1
+        try:
+            step()
+            outcome = 0
+        finally:
+            os._exit(outcome)
+    return os.waitpid(process, 0)[1] == 0
+
+
+def _become_nobody() -> None:
+    with contextlib.suppress(PermissionError):  # a root that may not change its user; reported as missing
+        os.setgroups([])
+        os.setresgid(_NOBODY, _NOBODY, _NOBODY)
+        os.setresuid(_NOBODY, _NOBODY, _NOBODY)
+
+
+def _enter_user_namespace() -> None:
+    """Enter a user namespace in which the present user is nobody, or may become nobody if it is root.
+
+    A helper that stays outside writes the maps, since only there root may map more than itself.
+    """
+    user, group = os.geteuid(), os.getegid()
+    entered_read, entered_write = os.pipe()
+    helper = os.fork()
+    if helper == 0:
+        outcome = 1
+        try:
+            os.close(entered_write)
+            if os.read(entered_read, 1):
+                _write_maps(os.getppid(), user, group)
+                outcome = 0
+        finally:
+            os._exit(outcome)
+    os.close(entered_read)
+    try:
+        kernel.unshare(kernel.CLONE_NEWUSER)
+        os.write(entered_write, b"!")
+    finally:
+        os.close(entered_write)
+        _, status = os.waitpid(helper, 0)
+    if status != 0:
+        raise PermissionError("the ids of the user namespace could not be mapped")
+
+
+def _write_maps(process: int, user: int, group: int) -> None:
+    directory = Path(f"/proc/{process}")
+    if user == 0:
+        try:
+            for kind in ("uid_map", "gid_map"):
+                (directory / kind).write_text(f"0 0 1\n{_NOBODY} {_NOBODY} 1\n")
+            return
+        except PermissionError:
+            pass  # a container in which only root itself is mapped
+    (directory / "setgroups").write_text("deny")
+    (directory / "uid_map").write_text(f"{_NOBODY} {user} 1\n")
+    (directory / "gid_map").write_text(f"{_NOBODY} {group} 1\n")
+
+
+def _enter_new_root(packages: Sequence[str], disk_mib: int) -> None:
+    """Enter a mount namespace whose root holds the interpreter's libraries, the packages and a scratch."""
+    kernel.unshare(kernel.CLONE_NEWNS)
+    kernel.mount("none", "/", flags=kernel.MS_REC | kernel.MS_PRIVATE)
+    wanted = {path: path for path in (*_SYSTEM_LIBRARIES, *_DEVICES, *_library_directories())}
+    wanted |= {package: f"{_PACKAGES_INSIDE}/{Path(package).name}" for package in packages}
+    copies = {
+        target: (kernel.detached_copy(source), Path(source).is_dir())
+        for source, target in sorted(wanted.items(), key=lambda item: len(item[1]))
+        if Path(source).exists()
+    }
+    root = tempfile.gettempdir()
+    guarded = kernel.MS_NOSUID | kernel.MS_NODEV
+    kernel.mount("tmpfs", root, "tmpfs", guarded, "mode=0755,size=1m")
+    for target, (copy, is_directory) in copies.items():
+        _make_mount_point(Path(root + target), is_directory)
+        kernel.attach(copy, root + target)
+    for directory in _library_directories():
+        for name in _FOREIGN_PACKAGES:
+            hidden = f"{root}{directory}/{name}"
+            if Path(hidden).is_dir():
+                kernel.mount("tmpfs", hidden, "tmpfs", guarded | kernel.MS_RDONLY, "mode=0755,size=4k")
+    scratch = root + _SCRATCH_INSIDE
+    Path(scratch).mkdir()
+    options = f"mode=0700,size={disk_mib}m,nr_inodes={_SCRATCH_FILES}"
+    kernel.mount("tmpfs", scratch, "tmpfs", guarded | kernel.MS_NOEXEC, options)
+    if os.geteuid() == 0:
+        os.chown(scratch, _NOBODY, _NOBODY)
+    kernel.change_root(root)
+    kernel.mount("none", "/", flags=kernel.MS_REMOUNT | kernel.MS_BIND | kernel.MS_RDONLY | guarded)
+
+
+def _make_mount_point(path: Path, is_directory: bool) -> None:
+    if path.exists():
+        return
+    (path if is_directory else path.parent).mkdir(parents=True, exist_ok=True)
+    if not is_directory:
+        path.touch()
+
+
+def _standard_library() -> str:
+    return sysconfig.get_path("stdlib")
+
+
+def _library_directories() -> list[str]:
+    """The interpreter's own library directories: the standard library and what its extensions link to."""
+    libraries = (_standard_library(), sysconfig.get_path("platstdlib"))
+    return list(
+        dict.fromkeys(path for library in libraries for path in (str(Path(library).parent), library))
+    )
+
+
+def _own_entries(directory: str) -> list[str]:
+    """What is in a library directory, but for foreign packages and for library directories below."""
+    skipped = {*_FOREIGN_PACKAGES, *(Path(library).name for library in _library_directories())}
+    return [str(entry) for entry in Path(directory).iterdir() if entry.name not in skipped]
+
+
+def _readable_by_all(directory: str) -> bool:
+    """Whether another user can get at a directory, also through all that it lies in."""
+    path = Path(directory)
+    return all(place.stat().st_mode & 0o001 for place in (path, *path.parents))
+
+
+def _cap(kind: int, value: int) -> None:
+    """Set both the soft and the hard limit, or what is already less."""
+    _, hard = resource.getrlimit(kind)
+    if hard != resource.RLIM_INFINITY:
+        value = min(value, hard)
+    resource.setrlimit(kind, (value, value))

@@ -1,0 +1,199 @@
+"""The few Linux system calls that the standard library does not offer, each raising OSError."""
+
+import ctypes
+import os
+import time
+
+CLONE_NEWNS = 0x00020000
+CLONE_NEWIPC = 0x08000000
+CLONE_NEWUSER = 0x10000000
+CLONE_NEWPID = 0x20000000
+CLONE_NEWNET = 0x40000000
+
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC = 1, 2, 4, 8
+MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE = 0x20, 0x1000, 0x4000, 0x40000
+_MNT_DETACH = 2
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_DUMPABLE = 4
+_PR_CAPBSET_DROP = 24
+_PR_SET_SECCOMP = 22
+_PR_SET_CHILD_SUBREAPER = 36
+_PR_SET_NO_NEW_PRIVS = 38
+_SECCOMP_MODE_FILTER = 2
+_LAST_CAPABILITY = 63
+
+# These numbers are the same on every architecture.
+_OPEN_TREE, _MOVE_MOUNT, _MOUNT_SETATTR = 428, 429, 442
+LANDLOCK_CREATE_RULESET, LANDLOCK_ADD_RULE, LANDLOCK_RESTRICT_SELF = 444, 445, 446
+
+_AT_FDCWD = -100
+_AT_EMPTY_PATH = 0x1000
+_AT_RECURSIVE = 0x8000
+_OPEN_TREE_CLONE = 1
+_MOVE_MOUNT_F_EMPTY_PATH = 4
+_MOUNT_ATTR_RDONLY, _MOUNT_ATTR_NOSUID = 1, 2
+
+_CLOCK_PROCESS_CPUTIME_ID = 2
+
+_libc = ctypes.CDLL(None, use_errno=True)
+# Older C libraries keep their timers in a library of their own.
+_timers = _libc if hasattr(_libc, "timer_create") else ctypes.CDLL("librt.so.1", use_errno=True)
+_libc.syscall.restype = ctypes.c_long
+
+
+class _MountAttributes(ctypes.Structure):
+    _fields_ = (
+        ("attr_set", ctypes.c_uint64),
+        ("attr_clr", ctypes.c_uint64),
+        ("propagation", ctypes.c_uint64),
+        ("userns_fd", ctypes.c_uint64),
+    )
+
+
+class _CapabilityHeader(ctypes.Structure):
+    _fields_ = (("version", ctypes.c_uint32), ("pid", ctypes.c_int))
+
+
+class _FilterProgram(ctypes.Structure):
+    _fields_ = (("length", ctypes.c_ushort), ("instructions", ctypes.c_char_p))
+
+
+class _SignalEvent(ctypes.Structure):
+    _fields_ = (
+        ("value", ctypes.c_void_p),
+        ("signal", ctypes.c_int),
+        ("notify", ctypes.c_int),
+        ("padding", ctypes.c_char * 48),
+    )
+
+
+class _TimerSetting(ctypes.Structure):
+    _fields_ = (
+        ("interval_seconds", ctypes.c_long),
+        ("interval_nanoseconds", ctypes.c_long),
+        ("seconds", ctypes.c_long),
+        ("nanoseconds", ctypes.c_long),
+    )
+
+
+class CpuTimer:
+    """A timer on the CPU time of the calling process, which sends it a signal.
+
+    It reads the scheduler's exact count. ``ITIMER_PROF`` and ``RLIMIT_CPU`` count the ticks in which the
+    process was met running, so they are off by some percent on a busy machine, and can be dodged.
+    """
+
+    def __init__(self, signal_number: int) -> None:
+        self._timer = ctypes.c_void_p()
+        event = _SignalEvent(signal=signal_number)
+        _checked(
+            _timers.timer_create(_CLOCK_PROCESS_CPUTIME_ID, ctypes.byref(event), ctypes.byref(self._timer))
+        )
+
+    def start(self, seconds: float) -> None:
+        """Send the signal after so much CPU time from now; replaces what was set before."""
+        setting = _TimerSetting(seconds=int(seconds), nanoseconds=int(seconds % 1 * 1e9))
+        _checked(_timers.timer_settime(self._timer, 0, ctypes.byref(setting), None))
+
+
+def process_cpu_seconds(process: int) -> float:
+    """CPU time that another process has used, exactly; raises OSError if there is no such process."""
+    return time.clock_gettime((~process << 3) | _CLOCK_PROCESS_CPUTIME_ID)
+
+
+def _checked(result: int) -> int:
+    if result < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+    return result
+
+
+def _prctl(option: int, *arguments: object) -> int:
+    padded = [ctypes.c_ulong(a) if isinstance(a, int) else a for a in (*arguments, 0, 0, 0, 0)[:4]]
+    return int(_libc.prctl(ctypes.c_int(option), *padded))
+
+
+def system_call(number: int, *arguments: object) -> int:
+    """Make a system call by its number; integers are passed as C longs, all else as ctypes would."""
+    converted = [ctypes.c_long(a) if isinstance(a, int) else a for a in arguments]
+    return _checked(_libc.syscall(ctypes.c_long(number), *converted))
+
+
+def unshare(flags: int) -> None:
+    """Move the calling process into new namespaces."""
+    _checked(_libc.unshare(ctypes.c_int(flags)))
+
+
+def mount(source: str, target: str, kind: str = "", flags: int = 0, options: str = "") -> None:
+    """Mount a file system, or change a mount, as mount(2) does."""
+    _checked(
+        _libc.mount(
+            source.encode(), target.encode(), kind.encode(), ctypes.c_ulong(flags), options.encode()
+        )
+    )
+
+
+def detached_copy(path: str) -> int:
+    """Copy the mounts at and below a path, read-only, as yet attached nowhere; returns a descriptor."""
+    tree = system_call(
+        _OPEN_TREE, _AT_FDCWD, path.encode(), _OPEN_TREE_CLONE | _AT_RECURSIVE | os.O_CLOEXEC
+    )
+    attributes = _MountAttributes(attr_set=_MOUNT_ATTR_RDONLY | _MOUNT_ATTR_NOSUID)
+    system_call(
+        _MOUNT_SETATTR,
+        tree,
+        b"",
+        _AT_EMPTY_PATH | _AT_RECURSIVE,
+        ctypes.byref(attributes),
+        ctypes.sizeof(attributes),
+    )
+    return tree
+
+
+def attach(tree: int, target: str) -> None:
+    """Attach what ``detached_copy`` returned at a path, and close the descriptor."""
+    system_call(_MOVE_MOUNT, tree, b"", _AT_FDCWD, target.encode(), _MOVE_MOUNT_F_EMPTY_PATH)
+    os.close(tree)
+
+
+def change_root(directory: str) -> None:
+    """Make a mount point the root of the calling process's mount namespace; the old root is gone."""
+    os.chdir(directory)
+    _checked(_libc.pivot_root(b".", b"."))
+    _checked(_libc.umount2(b".", _MNT_DETACH))
+    os.chdir("/")
+
+
+def die_with_parent(signal_number: int) -> None:
+    """Ask for a signal at the death of the parent; a change of user withdraws it."""
+    _checked(_prctl(_PR_SET_PDEATHSIG, signal_number))
+
+
+def adopt_orphans() -> None:
+    """Become the parent of descendants whose own parent ends."""
+    _checked(_prctl(_PR_SET_CHILD_SUBREAPER, 1))
+
+
+def forbid_inspection() -> None:
+    """No core dumps, and no look into the memory of this process by others of the same user."""
+    _checked(_prctl(_PR_SET_DUMPABLE, 0))
+
+
+def forbid_new_privileges() -> None:
+    """From now on no program gains privileges by being executed."""
+    _checked(_prctl(_PR_SET_NO_NEW_PRIVS, 1))
+
+
+def drop_capabilities() -> None:
+    """Give up every capability for good."""
+    for capability in range(_LAST_CAPABILITY + 1):
+        _prctl(_PR_CAPBSET_DROP, capability)  # refused without the right to
+    header = _CapabilityHeader(version=0x20080522, pid=0)
+    _checked(_libc.capset(ctypes.byref(header), (ctypes.c_uint32 * 6)()))
+
+
+def install_filter(program: bytes) -> None:
+    """Install a seccomp filter, given as encoded BPF instructions of eight bytes each."""
+    wrapped = _FilterProgram(length=len(program) // 8, instructions=program)
+    _checked(_prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(wrapped)))
