@@ -7,7 +7,7 @@
 #   make lint        formatting, lint rules and types
 #   make setup       .venv with testbudget and its development tools
 #
-# Needs Python 3.11 or newer (another one: make setup PYTHON=python3.13) and a C compiler.
+# Needs Python 3.11 or newer; another one than python3: make setup PYTHON=python3.13
 
 PYTHON ?= python3
 LIVE_MODEL := .cache/models/0.5b
