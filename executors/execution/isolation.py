@@ -189,18 +189,22 @@ def empty(directory: str) -> None:
     Directories below are moved up next to each other before they are removed, so that no path grows long
     and no recursion deep.
     """
-    top = Path(directory)
-    moved = 0
-    while names := os.listdir(top):  # noqa: PTH208 - this is called for every test and mostly finds nothing
-        for entry in map(top.joinpath, names):
-            if not entry.is_dir() or entry.is_symlink():
+    os.chmod(directory, 0o700)  # noqa: PTH101
+    while names := os.listdir(directory):  # noqa: PTH208 - called for every test, mostly finds nothing
+        for entry in map(Path(directory).joinpath, names):
+            if not _is_directory(entry):
                 entry.unlink()
                 continue
             entry.chmod(0o700)
             for inner in entry.iterdir():
-                moved += 1
-                inner.rename(top / f"{moved}.moved")
+                if _is_directory(inner):
+                    inner.chmod(0o700)
+                inner.rename(Path(directory, os.urandom(16).hex()))
             entry.rmdir()
+
+
+def _is_directory(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
 
 
 def _rehearsed(step: Callable[[], None]) -> bool:

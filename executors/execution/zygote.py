@@ -28,6 +28,7 @@ import signal
 import socket
 import struct
 import sys
+import tempfile
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -119,6 +120,7 @@ def _forget_the_outside(surroundings: isolation.Surroundings) -> None:
     sys.argv = [""]
     sys.path += surroundings.import_paths
     os.environ.update(HOME=surroundings.scratch, TMPDIR=surroundings.scratch)
+    tempfile.tempdir = None  # it was looked up outside
     os.chdir(surroundings.scratch)
 
 

@@ -4,6 +4,8 @@ All of it but ``preload`` and ``preload_for`` runs in a process that was forked 
 compiles or executes untrusted text.
 """
 
+# ruff: noqa: ARG002, N802 - the methods of a test result have the names and parameters that unittest gives
+
 from __future__ import annotations
 
 import _thread
@@ -160,27 +162,27 @@ class _Result(unittest.TestResult):
             self.verdict = verdict
         self.shouldStop = True
 
-    def addSuccess(self, test: unittest.TestCase) -> None:  # noqa: ARG002, N802
+    def addSuccess(self, test: unittest.TestCase) -> None:
         self.passed += 1
 
-    def addExpectedFailure(self, test: unittest.TestCase, err: OptExcInfo) -> None:  # noqa: ARG002, N802
+    def addExpectedFailure(self, test: unittest.TestCase, err: OptExcInfo) -> None:
         self.passed += 1
 
-    def addFailure(self, test: unittest.TestCase, err: OptExcInfo) -> None:  # noqa: ARG002, N802
+    def addFailure(self, test: unittest.TestCase, err: OptExcInfo) -> None:
         self._stop_with(Verdict.FAILED)
 
-    def addUnexpectedSuccess(self, test: unittest.TestCase) -> None:  # noqa: ARG002, N802
+    def addUnexpectedSuccess(self, test: unittest.TestCase) -> None:
         self._stop_with(Verdict.FAILED)
 
-    def addError(self, test: unittest.TestCase, err: OptExcInfo) -> None:  # noqa: ARG002, N802
+    def addError(self, test: unittest.TestCase, err: OptExcInfo) -> None:
         self._stop_with(_verdict_on(err[0], AssertionError))
 
-    def addSkip(self, test: unittest.TestCase, reason: str) -> None:  # noqa: ARG002, N802
+    def addSkip(self, test: unittest.TestCase, reason: str) -> None:
         self._stop_with(Verdict.ERRORED)
 
     def addSubTest(
         self, test: unittest.TestCase, subtest: unittest.TestCase, err: OptExcInfo | None
-    ) -> None:  # noqa: ARG002, N802
+    ) -> None:
         if err is not None:
             self._stop_with(_verdict_on(err[0], test.failureException))
 

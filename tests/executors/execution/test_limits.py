@@ -1,0 +1,39 @@
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from executors.execution.limits import Limits, allowance, overhead_seconds, worst_cpu_seconds
+from rewards.errors import UserError
+
+LIMITS = st.builds(
+    Limits,
+    cpu_seconds=st.floats(0.01, 100),
+    memory_mib=st.integers(64, 65536),
+    processes=st.integers(1, 256),
+)
+
+
+@pytest.mark.parametrize("value", [0, -1, math.inf, math.nan])
+def test_a_limit_must_be_a_positive_number(value):
+    with pytest.raises(UserError, match=r"limits\.cpu_seconds must be a positive number"):
+        Limits(cpu_seconds=value)
+
+
+@given(LIMITS, st.integers(1, 1000), st.data())
+def test_every_test_may_start_if_the_ones_before_kept_to_their_limits(limits, tests, data):
+    done = data.draw(st.integers(0, tests - 1))
+    spent = done * (limits.cpu_seconds + overhead_seconds(limits))
+    assert allowance(limits, tests, spent) >= limits.cpu_seconds
+
+
+@given(LIMITS, st.integers(1, 1000), st.floats(0, 1e6))
+def test_a_process_that_uses_its_allowance_stays_within_the_worst_case(limits, tests, spent):
+    granted = allowance(limits, tests, spent)
+    if granted:
+        assert spent + granted + overhead_seconds(limits) <= worst_cpu_seconds(limits, tests) * (1 + 1e-9)
+
+
+def test_no_tests_cost_nothing():
+    assert worst_cpu_seconds(Limits(), 0) == 0

@@ -1,0 +1,168 @@
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from executors.execution.isolation import LAYERS
+from executors.execution.runner import Limits, Runner, SandboxError, worst_cpu_seconds
+from rewards.errors import UserError
+from rewards.problem import TestKind, UnitTest, Verdict
+
+RIGHT = "def solve(): return 42"
+LOOP = "def solve():\n    while True: pass"
+DEFIANT_LOOP = (
+    "import signal, ctypes\nfor n in (signal.SIGPROF, signal.SIGXCPU): signal.signal(n, signal.SIG_IGN)\n"
+    + LOOP
+)
+HOLDS = UnitTest("problem", 0, "assert solve() == 42", kind=TestKind.ASSERTIONS)
+QUICK = Limits(cpu_seconds=0.1, memory_mib=256)
+
+
+def children(process):
+    text = Path(f"/proc/{process}/task/{process}/children").read_text()
+    return [int(child) for child in text.split()]
+
+
+def own_children():
+    threads = Path("/proc/self/task").iterdir()
+    return {int(child) for thread in threads for child in (thread / "children").read_text().split()}
+
+
+def guard_of(start):
+    """Start a runner and tell the process that it has started."""
+    before = own_children()
+    runner = start()
+    (guard,) = own_children() - before
+    return runner, guard
+
+
+def wait_for_the_end(descriptor):
+    poller = select.poll()
+    poller.register(descriptor, select.POLLIN)
+    return bool(poller.poll(30_000))
+
+
+def test_layers_in_force_and_missing_make_up_all_layers(runner):
+    assert sorted(runner.layers + runner.missing) == sorted(LAYERS)
+    assert {"no_new_privs", "rlimits"} <= set(runner.layers)
+
+
+def test_rows_are_candidates_and_columns_are_tests(runner):
+    wrong = UnitTest("problem", 1, "assert solve() == 1", kind=TestKind.ASSERTIONS)
+    outcomes = runner.run([RIGHT, "def solve(): return 1", "("], [HOLDS, wrong], "solve")
+    assert outcomes.verdicts.tolist() == [
+        [Verdict.PASSED, Verdict.FAILED],
+        [Verdict.FAILED, Verdict.PASSED],
+        [Verdict.ERRORED, Verdict.ERRORED],
+    ]
+    assert outcomes.verdicts.dtype == np.uint8
+    assert outcomes.cpu_seconds.dtype == np.float32
+    assert outcomes.cpu_seconds.shape == (3, 2)
+
+
+@pytest.mark.parametrize(("candidates", "tests"), [([], [HOLDS]), ([RIGHT], []), ([], [])])
+def test_a_block_without_candidates_or_tests_is_empty(runner, candidates, tests):
+    outcomes = runner.run(candidates, tests, "solve")
+    assert outcomes.verdicts.shape == outcomes.cpu_seconds.shape == (len(candidates), len(tests))
+
+
+def test_cpu_seconds_are_those_that_the_candidate_has_burnt(runner):
+    burn = "import time\ndef solve():\n    while time.thread_time() < 0.2: pass\n    return 42"
+    outcomes = runner.run([burn, RIGHT], [HOLDS], "solve")
+    assert outcomes.verdicts.tolist() == [[Verdict.PASSED], [Verdict.PASSED]]
+    assert 0.2 <= outcomes.cpu_seconds[0, 0] < 0.4
+    assert 0 < outcomes.cpu_seconds[1, 0] < 0.2
+
+
+@pytest.mark.parametrize("candidate", [LOOP, DEFIANT_LOOP], ids=["loop", "loop that ignores signals"])
+def test_no_candidate_costs_more_than_the_worst_case(candidate):
+    with Runner(QUICK) as runner:
+        outcomes = runner.run([candidate], [HOLDS] * 3, "solve")
+    assert outcomes.verdicts.tolist() == [[Verdict.TIMED_OUT] * 3]
+    assert 0.1 <= outcomes.cpu_seconds.sum() <= worst_cpu_seconds(QUICK, 3)
+
+
+def test_closing_leaves_no_process_and_no_directory():
+    def scratches():
+        return set(Path(tempfile.gettempdir()).glob("testbudget-*"))
+
+    before = scratches()
+    runner, guard = guard_of(lambda: Runner(QUICK))
+    (zygote,) = children(guard)
+    descriptors = [os.pidfd_open(guard), os.pidfd_open(zygote)]
+    runner.run(
+        ["import threading\ndef solve():\n    threading.Thread(target=solve).start()"], [HOLDS], "solve"
+    )
+    runner.close()
+    assert all(wait_for_the_end(descriptor) for descriptor in descriptors)
+    assert guard not in own_children()
+    assert scratches() <= before
+
+
+def test_nothing_outlives_a_caller_that_is_killed():
+    program = (
+        "from executors.execution.runner import *\nfrom rewards.problem import *\n"
+        "runner = Runner(Limits(cpu_seconds=300, wall_seconds=300))\nprint(flush=True)\n"
+        f"runner.run([{LOOP!r}], [{HOLDS!r}], 'solve')\n"
+    ).replace("<TestKind.ASSERTIONS: 'assertions'>", "TestKind.ASSERTIONS")
+    root = str(Path(__file__).parents[3])
+    caller = subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, env=os.environ | {"PYTHONPATH": root}
+    )
+    with caller:
+        caller.stdout.readline()
+        (guard,) = children(caller.pid)
+        (zygote,) = children(guard)
+        while not (candidates := children(zygote)):
+            os.sched_yield()
+        descriptors = [os.pidfd_open(process) for process in (guard, zygote, *candidates)]
+        caller.kill()
+    assert all(wait_for_the_end(descriptor) for descriptor in descriptors)
+
+
+@pytest.mark.parametrize("victim", ["guard", "zygote"])
+def test_a_dead_sandbox_is_replaced_and_the_block_repeated(victim):
+    runner, guard = guard_of(lambda: Runner(QUICK))
+    with runner:
+        os.kill(guard if victim == "guard" else children(guard)[0], signal.SIGKILL)
+        assert runner.run([RIGHT] * 3, [HOLDS], "solve").verdicts.tolist() == [[Verdict.PASSED]] * 3
+
+
+def test_a_zygote_that_dies_in_the_middle_of_a_block_costs_no_verdict():
+    runner, guard = guard_of(lambda: Runner(Limits(cpu_seconds=0.3)))
+    (zygote,) = children(guard)
+    outcomes = []
+    block = ([RIGHT, LOOP, RIGHT], [HOLDS], "solve")
+    thread = threading.Thread(target=lambda: outcomes.append(runner.run(*block)))
+    with runner:
+        thread.start()
+        while not children(zygote):
+            os.sched_yield()
+        os.kill(zygote, signal.SIGKILL)
+        thread.join()
+    assert outcomes[0].verdicts.tolist() == [[Verdict.PASSED], [Verdict.TIMED_OUT], [Verdict.PASSED]]
+
+
+def test_a_sandbox_that_cannot_be_built_is_an_error_and_no_verdict(monkeypatch):
+    runner, guard = guard_of(lambda: Runner(QUICK))
+    with runner:
+        with monkeypatch.context() as broken:
+            broken.setattr(sys, "_base_executable", "/bin/false")
+            with pytest.raises(SandboxError, match="could not be built"):
+                Runner()
+            os.kill(guard, signal.SIGKILL)
+            with pytest.raises(SandboxError, match="could not be built"):
+                runner.run([RIGHT], [HOLDS], "solve")
+        assert runner.run([RIGHT], [HOLDS], "solve").verdicts.tolist() == [[Verdict.PASSED]]
+
+
+def test_an_unknown_language_is_told():
+    with pytest.raises(UserError, match="language must be one of python but got 'cobol'"):
+        Runner(language="cobol")
