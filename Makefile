@@ -35,8 +35,13 @@ lint: setup
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
 
+DEMO := .venv/bin/testbudget run examples/humaneval/demo.yaml $(if $(QUICK),--problems.limit 40 --cap.tests 120)
+
 demo: setup
-	@.venv/bin/python examples/humaneval/demo.py $(if $(QUICK),--quick)
+	@rm -rf runs/demo
+	$(DEMO) --policy.name uniform --out runs/demo/uniform
+	$(DEMO) --policy.name greedy --out runs/demo/greedy
+	.venv/bin/testbudget report runs/demo/uniform runs/demo/greedy --out runs/demo/report.html
 
 # vLLM's build for CPUs goes by the import name of the real one, so it lives in an environment of its own.
 # It needs none of the last three packages, and breaks when it finds them built for another torch.

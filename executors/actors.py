@@ -1,16 +1,13 @@
-"""The Ray actors: a generator on a GPU node (or a CPU build), a sandboxed runner on a CPU core."""
+"""What runs inside the Ray actors: a generator on GPUs (or vLLM's CPU build), a sandbox on a CPU core."""
 
 import asyncio
 from collections.abc import Callable, Sequence
-
-import ray
 
 from executors.execution.runner import Limits, Outcomes, Runner
 from executors.generation.base import Completion, Generator, GeneratorError, Request, Sampling
 from rewards.problem import UnitTest
 
 
-@ray.remote(max_restarts=3, max_task_retries=3)
 class GeneratorActor:
     """A generator that serves many requests at once.
 
@@ -35,14 +32,16 @@ class GeneratorActor:
             GeneratorError: the engine failed, or an answer took longer than it may.
         """
         generator = await self._generator()
-        return list(await asyncio.gather(*(self._one(generator, request, sampling) for request in requests)))
+        return list(
+            await asyncio.gather(*(self._one(generator, request, sampling) for request in requests))
+        )
 
     async def _one(self, generator: Generator, request: Request, sampling: Sampling) -> Completion:
         try:
             return await asyncio.wait_for(generator.generate(request, sampling), self._timeout_seconds)
         except TimeoutError:
             raise GeneratorError(
-                f"an answer for problem {request.problem} must take at most {self._timeout_seconds:g} s but took longer"
+                f"an answer for problem {request.problem} took longer than {self._timeout_seconds:g} s"
             ) from None
 
     async def _generator(self) -> Generator:
@@ -57,7 +56,6 @@ class GeneratorActor:
         return generator
 
 
-@ray.remote(max_restarts=3, max_task_retries=3)
 class RunnerActor:
     """A sandbox that runs blocks of candidates and tests."""
 

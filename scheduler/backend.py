@@ -78,7 +78,9 @@ class Backend(ABC):
         """
 
     @abstractmethod
-    def hidden_states(self, prompts: Sequence[str], model: str, layers: Sequence[int] | None) -> HiddenStates:
+    def hidden_states(
+        self, prompts: Sequence[str], model: str, layers: Sequence[int] | None
+    ) -> HiddenStates:
         """Hidden states of prompts; ``layers`` None takes the extractor's default ones.
 
         Raises:

@@ -119,7 +119,9 @@ class PolicySection(Section):
         if self.name not in POLICY_NAMES:
             raise ValueError(f"name must be one of {', '.join(POLICY_NAMES)} but got {self.name}")
         if self.max_tests is not None and self.max_tests < self.min_tests:
-            raise ValueError(f"max_tests must be at least min_tests ({self.min_tests}) but got {self.max_tests}")
+            raise ValueError(
+                f"max_tests must be at least min_tests ({self.min_tests}) but got {self.max_tests}"
+            )
         return self
 
 
@@ -197,7 +199,9 @@ class Job(Section):
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if self.selection not in SELECTION_RULES:
-            raise ValueError(f"selection must be one of {', '.join(SELECTION_RULES)} but got {self.selection}")
+            raise ValueError(
+                f"selection must be one of {', '.join(SELECTION_RULES)} but got {self.selection}"
+            )
         if self.predictor and not self.hidden_states:
             raise ValueError("predictor needs hidden_states but there are none")
         if self.policy.name == "greedy" and not self.predictor:
@@ -255,13 +259,19 @@ def _put(content: dict[str, Any], name: str, value: object, path: Path) -> None:
 def _from_folder(job: Job, folder: Path) -> Job:
     def resolved(section: BaseModel | None, field: str) -> BaseModel | None:
         path = getattr(section, field, None)
-        return section if section is None or path is None else section.model_copy(update={field: folder / path})
+        return (
+            section
+            if section is None or path is None
+            else section.model_copy(update={field: folder / path})
+        )
 
     source = job.problems.source
     scheme, _, file = source.rpartition(":")
     if source != "humaneval":
         source = f"{scheme}:{folder / file}" if scheme else str(folder / file)
-    predictor = job.predictor and PredictorSection(train_on=[folder / run for run in job.predictor.train_on])
+    predictor = job.predictor and PredictorSection(
+        train_on=[folder / run for run in job.predictor.train_on]
+    )
     return job.model_copy(
         update={
             "problems": job.problems.model_copy(update={"source": source}),

@@ -72,7 +72,9 @@ class CapExceededError(Exception):
     """
 
     def __init__(self, dimension: str, limit: float, usage: float, requested: float) -> None:
-        super().__init__(f"cap.{dimension} is {limit:g} and {usage:g} is taken: {requested:g} more do not fit")
+        super().__init__(
+            f"cap.{dimension} is {limit:g} and {usage:g} is taken: {requested:g} more do not fit"
+        )
         self.dimension, self.limit, self.usage, self.requested = dimension, limit, usage, requested
 
 

@@ -106,7 +106,9 @@ class Loop:
                 if tests < grant.tests:
                     self._policy.revoke(grant.problem, grant.tests - tests)
                 if tests:
-                    record = GrantRecord(solving.problem.id, self._journal.granted(solving.problem.id), tests)
+                    record = GrantRecord(
+                        solving.problem.id, self._journal.granted(solving.problem.id), tests
+                    )
                     self._journal.add_grant(record)
                     booked.append(self._reserve(grant.problem, record, written=False, to_run=tests))
                 elif not booked:
@@ -187,7 +189,9 @@ class Loop:
     def _tell(self, positions: Iterable[int]) -> None:
         for position in positions:
             solving = self._problems[position]
-            self._policy.tell(position, votes_of(self._journal.verdicts[solving.problem.id], solving.distinct))
+            self._policy.tell(
+                position, votes_of(self._journal.verdicts[solving.problem.id], solving.distinct)
+            )
 
     def _unfinished(self) -> list[_Block]:
         """Grants of an earlier part of this run that were not carried out to the end."""
@@ -208,7 +212,9 @@ def writing_cost(record: TestRecord) -> Cost:
 
 def execution_cost(record: VerdictRecord) -> Cost:
     """What running one test on a problem's programs cost."""
-    return Cost(executions=len(record.verdicts), cpu_seconds=float(record.cpu_seconds.sum(dtype=np.float64)))
+    return Cost(
+        executions=len(record.verdicts), cpu_seconds=float(record.cpu_seconds.sum(dtype=np.float64))
+    )
 
 
 def spent(journal: Journal) -> Cost:

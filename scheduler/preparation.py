@@ -3,7 +3,6 @@
 Each stage keeps what it made in the journal, so a resumed run does none of it twice.
 """
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from rewards.problem import Problem, TestKind, UnitTest, Verdict
 from scheduler.backend import Backend, Execute, Executed, Generate, Generated, Role
 from scheduler.job import CandidatesSection, Job
 from scheduler.journal import Journal
+from scheduler.jsonl import read_rows
 from scheduler.records import CandidateRecord
 from scheduler.solving import Solving
 from scheduler.tables import read_trace
@@ -134,7 +134,9 @@ def predicted_pass_rates(
         trace = read_trace(directory)
         hidden = trace.hidden_states
         if hidden is None:
-            raise UserError(f"predictor.train_on must name runs with hidden states but {directory} has none")
+            raise UserError(
+                f"predictor.train_on must name runs with hidden states but {directory} has none"
+            )
         absent = sorted(set(states.layers) - set(hidden.layers))
         if absent:
             raise UserError(f"{directory} must hold hidden layer {absent[0]} but has {hidden.layers}")
@@ -178,17 +180,9 @@ def _read_candidates(
 def _read_candidate_file(path: Path, problems: Sequence[Problem]) -> dict[str, list[CandidateRecord]]:
     by_id = {problem.id: problem for problem in problems}
     records: dict[str, list[CandidateRecord]] = {problem.id: [] for problem in problems}
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} must be a file of candidates but it cannot be read: {error}") from None
-    for number, text in enumerate(lines, start=1):
-        if not text.strip():
-            continue
+    for number, row in read_rows(path, "candidates.file must be a JSONL file of candidates"):
         try:
-            line = _CandidateLine.model_validate(json.loads(text))
-        except json.JSONDecodeError as error:
-            raise UserError(f"{path}:{number} must be JSON but {error}") from None
+            line = _CandidateLine.model_validate(row)
         except ValidationError as error:
             raise UserError(f"{path}:{number} {sentence(error)}") from None
         if problem := by_id.get(line.problem):

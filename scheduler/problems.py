@@ -1,7 +1,6 @@
 """Where problems come from: HumanEval, a file in MBPP's format, or one's own JSONL."""
 
-import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from rewards.errors import UserError
 from rewards.problem import Problem
+from scheduler.jsonl import read_rows
 from scheduler.validation import sentence
 
 HUMANEVAL = "humaneval"
@@ -105,7 +105,9 @@ def _from_mbpp(row: Mapping[str, Any]) -> Problem:
 def _read(path: Path, parse: Callable[[Mapping[str, Any]], Problem]) -> list[Problem]:
     problems: dict[str, Problem] = {}
     lines: dict[str, int] = {}
-    for number, row in _rows(path):
+    for number, row in read_rows(
+        path, f"problems must come from {HUMANEVAL}, {MBPP_PREFIX}FILE or a JSONL file"
+    ):
         try:
             problem = parse(row)
         except ValidationError as error:
@@ -119,40 +121,6 @@ def _read(path: Path, parse: Callable[[Mapping[str, Any]], Problem]) -> list[Pro
     if not problems:
         raise UserError(f"{path} must hold at least one problem but it is empty")
     return list(problems.values())
-
-
-def _rows(path: Path) -> Iterable[tuple[int, Mapping[str, Any]]]:
-    """JSON objects with their line numbers; blank lines are passed over."""
-    # Not splitlines: it also splits at characters that JSON leaves unescaped inside strings.
-    for number, line in enumerate(_text(path).split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise UserError(
-                f"{path}:{number} must be a JSON object but column {error.colno} is not: {error.msg}"
-            ) from None
-        if not isinstance(row, dict):
-            raise UserError(f"{path}:{number} must be a JSON object but got {line.strip()[:40]}")
-        yield number, row
-
-
-def _text(path: Path) -> str:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise UserError(
-            f"problems must come from {HUMANEVAL}, {MBPP_PREFIX}FILE or a JSONL file "
-            f"but {path} cannot be read: {error.strerror}"
-        ) from None
-    try:
-        return content.decode()
-    except UnicodeDecodeError as error:
-        number = content.count(b"\n", 0, error.start) + 1
-        raise UserError(
-            f"{path}:{number} must be UTF-8 but got {error.object[error.start : error.end]!r}"
-        ) from None
 
 
 def _selected(problems: Sequence[Problem], ids: Sequence[str], source: str) -> list[Problem]:

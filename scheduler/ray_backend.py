@@ -24,6 +24,8 @@ from scheduler.ledger import Cost
 from scheduler.replay_backend import dearest, recorded_answers
 from scheduler.trace import Trace
 
+_RETRIES = 3  # of an actor and of a call, before the run is given up
+_REPLAYED_AT_ONCE = 1024
 _BLOCKS_PER_RUNNER = 2  # one that runs and one that waits, so that a core never idles
 
 
@@ -44,6 +46,7 @@ class RayBackend(Backend):
         self._job = job
         self._started = time.monotonic()
         self._recorded = recorded_answers(recording) if recording else {}
+        self._recorded_reference: Any = None
         self._models = {Role.POLICY_MODEL: job.candidates.model, Role.REWARD_MODEL: job.tests.model}
         self._generators: dict[Role, Pool] = {}
         self._runners: Pool | None = None
@@ -79,9 +82,12 @@ class RayBackend(Backend):
             done.append(Generated(task, result) if isinstance(task, Generate) else Executed(task, result))
         return done
 
-    def hidden_states(self, prompts: Sequence[str], model: str, layers: Sequence[int] | None) -> HiddenStates:
+    def hidden_states(
+        self, prompts: Sequence[str], model: str, layers: Sequence[int] | None
+    ) -> HiddenStates:
         """By transformers, in a process of the cluster."""
-        states: HiddenStates = _or_sentence(lambda: ray.get(_extract.remote(list(prompts), model, layers)))
+        extract = ray.remote(_extract).options(num_cpus=1, max_retries=_RETRIES)
+        states: HiddenStates = _or_sentence(lambda: ray.get(extract.remote(list(prompts), model, layers)))
         return states
 
     def isolation(self, language: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -137,7 +143,7 @@ class RayBackend(Backend):
             ray.init(address=cluster.address or "local", **options)
         except (ConnectionError, ValueError) as error:
             raise UserError(
-                f"cluster.address must be a Ray cluster that runs but {cluster.address} cannot be reached: {error}"
+                f"cluster.address must be a running Ray cluster but {cluster.address} cannot be reached: {error}"
             ) from None
         wanted = max((model.gpus * model.actors for model in self._models.values() if model), default=0)
         there = ray.cluster_resources().get("GPU", 0)
@@ -152,14 +158,26 @@ class RayBackend(Backend):
     def _generator_pool(self, role: Role) -> Pool:
         if role not in self._generators:
             model = self._models[role]
-            actors = [_generator_actor(model, self._recorded) for _ in range(model.actors if model else 1)]
+            actors = [self._generator_actor(model) for _ in range(model.actors if model else 1)]
             _or_sentence(lambda: ray.get([actor.start.remote() for actor in actors]))
-            self._generators[role] = Pool(actors, "generate", model.in_flight if model else 256)
+            self._generators[role] = Pool(
+                actors, "generate", model.in_flight if model else _REPLAYED_AT_ONCE
+            )
         return self._generators[role]
+
+    def _generator_actor(self, model: ModelSection | None) -> Any:
+        if model is None:
+            # Held here and passed inside a list, so that an actor that starts again finds it again.
+            self._recorded_reference = self._recorded_reference or ray.put(self._recorded)
+            make: Callable[[], Generator] = functools.partial(_replay, [self._recorded_reference])
+            return _actor(GeneratorActor, num_cpus=0, max_concurrency=_REPLAYED_AT_ONCE).remote(make, 60.0)
+        make = functools.partial(VllmGenerator, EngineSettings.of(model.name, model.engine))
+        options = {"num_cpus": model.cpus, "num_gpus": model.gpus, "max_concurrency": model.in_flight}
+        return _actor(GeneratorActor, **options).remote(make, model.timeout_seconds)
 
     def _runner_pool(self) -> Pool:
         if self._runners is None:
-            actor = RunnerActor.options(num_cpus=1, scheduling_strategy="SPREAD")
+            actor = _actor(RunnerActor, num_cpus=1, scheduling_strategy="SPREAD")
             actors = [actor.remote(self._limits) for _ in range(self._runner_count())]
             self._runners = Pool(actors, "run", _BLOCKS_PER_RUNNER)
         return self._runners
@@ -182,19 +200,14 @@ class RayBackend(Backend):
         )
 
 
-def _generator_actor(model: ModelSection | None, recorded: Any) -> Any:
-    make: Callable[[], Generator]
-    if model is None:
-        make, cpus, gpus, timeout = functools.partial(ReplayGenerator, recorded), 0.0, 0.0, 60.0
-    else:
-        settings = EngineSettings.of(model.name, model.engine)
-        make = functools.partial(VllmGenerator, settings)
-        cpus, gpus, timeout = model.cpus, model.gpus, model.timeout_seconds
-    concurrency = model.in_flight if model else 256
-    return GeneratorActor.options(num_cpus=cpus, num_gpus=gpus, max_concurrency=concurrency).remote(make, timeout)
+def _actor(kind: type, **options: Any) -> Any:
+    return ray.remote(kind).options(max_restarts=_RETRIES, max_task_retries=_RETRIES, **options)
 
 
-@ray.remote(num_cpus=1, max_retries=3)
+def _replay(reference: Sequence[Any]) -> Generator:
+    return ReplayGenerator(ray.get(reference[0]))
+
+
 def _extract(prompts: Sequence[str], model: str, layers: Sequence[int] | None) -> HiddenStates:
     extractor = TransformersExtractor(model)
     return extractor.extract(prompts, layers or default_layers(extractor.depth))

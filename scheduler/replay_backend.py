@@ -33,12 +33,16 @@ class ReplayBackend(Backend):
     ) -> None:
         self._traces = {problem.id: trace.of(problem) for problem in problems}
         self._recorded = recorded_answers(trace)
-        self._distinct = {problem: Distinct.among(seen.candidates) for problem, seen in self._traces.items()}
+        self._distinct = {
+            problem: Distinct.among(seen.candidates) for problem, seen in self._traces.items()
+        }
         self._now = 0.0
         self._free = {Generate: [0.0] * engines, Execute: [0.0] * runners}
         self._done: list[tuple[float, int, Generated | Executed]] = []
         self._submitted = 0
-        seconds = [v.cpu_seconds.max(initial=0.0) for t in self._traces.values() for v in t.verdicts.values()]
+        seconds = [
+            v.cpu_seconds.max(initial=0.0) for t in self._traces.values() for v in t.verdicts.values()
+        ]
         self._worst_pair_seconds = float(max(seconds, default=0.0))
 
     def submit(self, task: Generate | Execute) -> None:
@@ -64,7 +68,9 @@ class ReplayBackend(Backend):
         self._now, _, done = heapq.heappop(self._done)
         return [done]
 
-    def hidden_states(self, prompts: Sequence[str], model: str, layers: Sequence[int] | None) -> HiddenStates:
+    def hidden_states(
+        self, prompts: Sequence[str], model: str, layers: Sequence[int] | None
+    ) -> HiddenStates:
         """Refused: a simulation runs no model."""
         raise UserError(f"backend replay must take hidden_states from a run but got the model {model}")
 

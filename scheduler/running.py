@@ -29,8 +29,8 @@ from scheduler.preparation import (
 )
 from scheduler.problems import load_problems
 from scheduler.ray_backend import RayBackend
-from scheduler.replay_backend import ReplayBackend
 from scheduler.records import votes_of
+from scheduler.replay_backend import ReplayBackend
 from scheduler.solving import Solving
 from scheduler.tables import read_trace, write_trace
 from scheduler.trace import ProblemTrace, Trace
@@ -70,7 +70,9 @@ def start(job: Job, directory: Path, watch: Callable[[Stage], None]) -> None:
     try:
         directory.mkdir(parents=True)
     except FileExistsError:
-        raise UserError(f"{directory} must not exist yet; to go on with it, use --resume {directory}") from None
+        raise UserError(
+            f"{directory} must not exist yet; to go on with it, use --resume {directory}"
+        ) from None
     save_job(job, directory / "job.yaml")
     try:
         _run(job, problems, directory, watch)

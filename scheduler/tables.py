@@ -89,8 +89,12 @@ def read_trace(directory: Path) -> Trace:
     """
     tables = {name: _read(directory, name) for name in _TABLES}
     problems = tables["problems"]
-    candidates: dict[str, list[dict[str, Any]]] = {problem: [] for problem in problems["problem_id"].to_pylist()}
-    for row in tables["candidates"].sort_by([("problem_id", "ascending"), ("candidate", "ascending")]).to_pylist():
+    candidates: dict[str, list[dict[str, Any]]] = {
+        problem: [] for problem in problems["problem_id"].to_pylist()
+    }
+    for row in (
+        tables["candidates"].sort_by([("problem_id", "ascending"), ("candidate", "ascending")]).to_pylist()
+    ):
         candidates[row["problem_id"]].append(row)
     tests: dict[str, dict[int, TestRecord]] = {problem: {} for problem in candidates}
     for row in tables["tests"].to_pylist():
@@ -166,7 +170,9 @@ def _labels(rows: Sequence[Mapping[str, Any]]) -> NDArray[np.bool_] | None:
 
 
 def _hidden_states(problems: pa.Table) -> HiddenStates | None:
-    layers = sorted(int(name.removeprefix(_HIDDEN)) for name in problems.column_names if name.startswith(_HIDDEN))
+    layers = sorted(
+        int(name.removeprefix(_HIDDEN)) for name in problems.column_names if name.startswith(_HIDDEN)
+    )
     if not layers:
         return None
     columns = [problems[f"{_HIDDEN}{layer}"].combine_chunks() for layer in layers]
@@ -187,7 +193,9 @@ def _read(directory: Path, name: str) -> pa.Table:
     except FileNotFoundError:
         raise UserError(f"{directory} must be a finished run but it has no {name}.parquet") from None
     except (OSError, pa.ArrowInvalid) as error:
-        raise UserError(f"{path} must be a Parquet table of a run but {' '.join(str(error).split())}") from None
+        raise UserError(
+            f"{path} must be a Parquet table of a run but {' '.join(str(error).split())}"
+        ) from None
     missing = [column for column in _TABLES[name].names if column not in table.column_names]
     if missing:
         raise UserError(f"{path} must have the columns of a run but lacks {', '.join(missing)}")

@@ -16,6 +16,7 @@ from rewards.errors import UserError
 from rewards.problem import Problem
 from scheduler.records import CandidateRecord, TestRecord, VerdictRecord
 
+
 @dataclass(frozen=True, slots=True)
 class ProblemTrace:
     """Everything that one run saw of one problem.
@@ -83,7 +84,8 @@ class Trace:
         missing = sorted(set(wanted) - set(self.hidden_states.layers))
         if missing:
             raise UserError(
-                f"{self.directory} must hold hidden layers {_joined(wanted)} but has {_joined(self.hidden_states.layers)}"
+                f"{self.directory} must hold hidden layers {_joined(wanted)} "
+                f"but has {_joined(self.hidden_states.layers)}"
             )
         row = {problem: index for index, problem in enumerate(self.problems)}
         for problem in problems:

@@ -30,7 +30,10 @@ def rows(runs: Sequence[RunSummary]) -> list[tuple[str, list[str]]]:
         ("spent usd", [_amount(run.usd) if run.cap.prices else "–" for run in runs]),
         *((f"tests {status}", [str(run.tests[status]) for run in runs]) for status in TestStatus),
         *(
-            (f"pairs {verdict.name.lower().replace('_', ' ')}", [str(run.verdicts[verdict]) for run in runs])
+            (
+                f"pairs {verdict.name.lower().replace('_', ' ')}",
+                [str(run.verdicts[verdict]) for run in runs],
+            )
             for verdict in Verdict
         ),
     ]
@@ -50,10 +53,15 @@ def print_report(runs: Sequence[RunSummary], console: Console) -> None:
 def write_report(runs: Sequence[RunSummary], path: Path) -> None:
     """Writes the side-by-side table and every problem of every run as one HTML page."""
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("scheduler", "analysis"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+        loader=jinja2.PackageLoader("scheduler", "analysis"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.filters |= {"percent": _percent, "amount": _amount}
-    page = environment.get_template("report.html.j2").render(runs=runs, rows=rows(runs), usable=TestStatus.USABLE)
+    page = environment.get_template("report.html.j2").render(
+        runs=runs, rows=rows(runs), usable=TestStatus.USABLE
+    )
     partial = path.with_suffix(".partial")
     path.parent.mkdir(parents=True, exist_ok=True)
     partial.write_text(page, encoding="utf-8")

@@ -108,7 +108,9 @@ def _summarise_problem(problem: str, seen: ProblemTrace, rule: SelectionRule) ->
     distinct = Distinct.among(seen.candidates)
     votes = votes_of(seen.verdicts, distinct)
     winners = rule.winners(votes)
-    verdicts = np.concatenate([record.verdicts for record in seen.verdicts.values()] or [np.empty(0, np.uint8)])
+    verdicts = np.concatenate(
+        [record.verdicts for record in seen.verdicts.values()] or [np.empty(0, np.uint8)]
+    )
     return ProblemSummary(
         problem,
         len(seen.candidates),

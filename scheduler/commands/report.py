@@ -17,7 +17,9 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         description="Show finished runs side by side: accuracy of the picks, and what was spent.",
     )
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="directory of a finished run")
-    parser.add_argument("--out", type=Path, help="HTML file to write (default: report.html in the first run)")
+    parser.add_argument(
+        "--out", type=Path, help="HTML file to write (default: report.html in the first run)"
+    )
     parser.set_defaults(command=run)
 
 

@@ -14,8 +14,8 @@ from scheduler.progress import Progress
 from scheduler.running import resume, start
 
 DESCRIPTION = """\
-Spend a compute cap on the unit tests of a batch of programming problems, and pick the best candidate of
-each. The run directory holds picks.jsonl, report.html, Parquet tables, the journal, and the job as resolved.
+Spend a compute cap on the unit tests of a batch of programming problems, and pick the best candidate
+of each. The run directory holds picks.jsonl, report.html, Parquet tables, the journal, and the job as resolved.
 
   testbudget run job.yaml                         into runs/job
   testbudget run job.yaml --cap.tests 500         the job with another cap
@@ -33,7 +33,9 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         allow_abbrev=False,
     )
     parser.add_argument("job", nargs="?", type=Path, help="job file (YAML)")
-    parser.add_argument("--out", type=Path, help="run directory, must not exist (default: runs/NAME-OF-JOB)")
+    parser.add_argument(
+        "--out", type=Path, help="run directory, must not exist (default: runs/NAME-OF-JOB)"
+    )
     parser.add_argument("--resume", type=Path, metavar="DIR", help="go on with the run in this directory")
     add_job_flags(parser)
     parser.set_defaults(command=run)
@@ -45,7 +47,9 @@ def run(arguments: argparse.Namespace) -> None:
     console = Console()
     if arguments.resume:
         if arguments.job or arguments.out or overrides:
-            raise UserError("--resume goes on with a job as it was started: give no job file and no other flag")
+            raise UserError(
+                "--resume goes on with a job as it was started: give no job file and no other flag"
+            )
         directory = arguments.resume
         with Progress(console) as progress:
             resume(directory, progress.watch)

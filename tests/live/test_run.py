@@ -11,7 +11,9 @@ from scheduler.tables import read_trace
 
 pytestmark = [
     pytest.mark.live,
-    pytest.mark.skipif("TESTBUDGET_LIVE_MODEL" not in os.environ, reason="TESTBUDGET_LIVE_MODEL names no model"),
+    pytest.mark.skipif(
+        "TESTBUDGET_LIVE_MODEL" not in os.environ, reason="TESTBUDGET_LIVE_MODEL names no model"
+    ),
 ]
 
 

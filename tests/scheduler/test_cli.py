@@ -65,7 +65,10 @@ def test_a_cap_below_the_minimum_of_all_problems(capsys, recorded, tmp_path):
 @pytest.mark.parametrize(
     ("lines", "sentence"),
     [
-        ([{"problem": "times/2", "code": "x"}], "every problem must have candidates but problem times/3 has none"),
+        (
+            [{"problem": "times/2", "code": "x"}],
+            "every problem must have candidates but problem times/3 has none",
+        ),
         (["not json"], "own.jsonl:1 must be JSON but"),
         ([{"problem": "times/2"}], "own.jsonl:1 code is required"),
         ([], "every problem must have candidates but problem times/2 has none"),

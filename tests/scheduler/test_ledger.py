@@ -19,7 +19,9 @@ steps = st.lists(st.tuples(costs, st.sampled_from(["release", "settle", "in flig
 
 
 def within(ledger: Ledger) -> bool:
-    spent = {name: getattr(ledger.spent, name) for name in Cost.__dataclass_fields__} | {"usd": ledger.spent_usd}
+    spent = {name: getattr(ledger.spent, name) for name in Cost.__dataclass_fields__} | {
+        "usd": ledger.spent_usd
+    }
     return all(spent[name] <= limit + 1e-6 for name, limit in ledger.cap.limits.items())
 
 

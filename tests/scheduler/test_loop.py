@@ -54,7 +54,11 @@ class Run:
         kind = ReplayBackend if results is None else CutOff
         backend = kind(self.trace, self.problems, runners=2, **options)
         policy = create_policy(
-            self.policy, len(self.solving), pass_rates=PASS_RATES, min_tests=self.min_tests, max_tests=AVAILABLE
+            self.policy,
+            len(self.solving),
+            pass_rates=PASS_RATES,
+            min_tests=self.min_tests,
+            max_tests=AVAILABLE,
         )
         with Journal(self.path) as journal:
             ledger = Ledger(Cap(self.limits), spent(journal))
@@ -67,7 +71,10 @@ class Run:
             return {
                 solving.problem.id: (
                     journal.granted(solving.problem.id),
-                    {index: record.status for index, record in sorted(journal.tests[solving.problem.id].items())},
+                    {
+                        index: record.status
+                        for index, record in sorted(journal.tests[solving.problem.id].items())
+                    },
                     votes_of(journal.verdicts[solving.problem.id], solving.distinct).scores().tolist(),
                 )
                 for solving in self.solving
@@ -161,11 +168,13 @@ def test_every_test_is_booked_before_it_is_made(recorded, tmp_path):
 
     class Watched(ReplayBackend):
         def wait(self):
-            with_results = super().wait()
-            for result in with_results:
-                if isinstance(result, Generated):
-                    booked.append(len(result.completions) <= journal.granted(result.task.problem))
-            return with_results
+            results = super().wait()
+            booked.extend(
+                result.task.requests[-1].index < journal.granted(result.task.problem)
+                for result in results
+                if isinstance(result, Generated)
+            )
+            return results
 
     with Journal(run.path) as journal:
         policy = create_policy("uniform", 5, max_tests=AVAILABLE)
