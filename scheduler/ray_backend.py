@@ -143,7 +143,7 @@ class RayBackend(Backend):
             ray.init(address=cluster.address or "local", **options)
         except (ConnectionError, ValueError) as error:
             raise UserError(
-                f"cluster.address must be a running Ray cluster but {cluster.address} cannot be reached: {error}"
+                f"cluster.address must be a running Ray cluster but {cluster.address} is not: {error}"
             ) from None
         wanted = max((model.gpus * model.actors for model in self._models.values() if model), default=0)
         there = ray.cluster_resources().get("GPU", 0)

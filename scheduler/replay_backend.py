@@ -69,9 +69,12 @@ class ReplayBackend(Backend):
         return [done]
 
     def hidden_states(
-        self, prompts: Sequence[str], model: str, layers: Sequence[int] | None
+        self,
+        prompts: Sequence[str],  # noqa: ARG002 - a simulation runs no model
+        model: str,
+        layers: Sequence[int] | None,  # noqa: ARG002
     ) -> HiddenStates:
-        """Refused: a simulation runs no model."""
+        """Refused."""
         raise UserError(f"backend replay must take hidden_states from a run but got the model {model}")
 
     def tests_available(self, problem: Problem) -> int:

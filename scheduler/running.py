@@ -136,6 +136,7 @@ def _solve(
     template = prompt_template(job.tests.model.template) if job.tests.model else None
     writer = TestWriter(template, job.seed)
     policy = _policy(job, solving, backend, pass_rates)
+    look("tests", ledger)
     Loop(solving, policy, ledger, journal, backend, writer, lambda: look("tests", ledger)).run()
     journal.add_fact("seconds", backend.seconds)
     trace = Trace(

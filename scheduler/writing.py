@@ -27,7 +27,7 @@ class TestWriter:
     seed: int
 
     def requests(self, solving: Solving, indices: Iterable[int]) -> tuple[Request, ...]:
-        """One request per test; where the template shows a solution, each shows a candidate drawn by seed."""
+        """One request per test. Where the template shows a solution, it is a candidate drawn by seed."""
         problem = solving.problem
         return tuple(
             Request(

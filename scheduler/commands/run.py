@@ -15,7 +15,8 @@ from scheduler.running import resume, start
 
 DESCRIPTION = """\
 Spend a compute cap on the unit tests of a batch of programming problems, and pick the best candidate
-of each. The run directory holds picks.jsonl, report.html, Parquet tables, the journal, and the job as resolved.
+of each. The run directory holds picks.jsonl, report.html, Parquet tables, the journal, and the job as
+resolved.
 
   testbudget run job.yaml                         into runs/job
   testbudget run job.yaml --cap.tests 500         the job with another cap

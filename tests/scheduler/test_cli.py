@@ -69,7 +69,7 @@ def test_a_cap_below_the_minimum_of_all_problems(capsys, recorded, tmp_path):
             [{"problem": "times/2", "code": "x"}],
             "every problem must have candidates but problem times/3 has none",
         ),
-        (["not json"], "own.jsonl:1 must be JSON but"),
+        (["not json"], "own.jsonl:1 must be a JSON object but"),
         ([{"problem": "times/2"}], "own.jsonl:1 code is required"),
         ([], "every problem must have candidates but problem times/2 has none"),
     ],

@@ -39,13 +39,11 @@ def test_what_was_added_is_there_after_opening_again(tmp_path):
 
 
 def test_a_transaction_that_fails_leaves_nothing(tmp_path):
-    with (
-        Journal(tmp_path / "journal.sqlite") as journal,
-        pytest.raises(RuntimeError),
-        journal.transaction(),
-    ):
-        journal.add_grant(GrantRecord("p", 0, 2))
-        raise RuntimeError
+    with Journal(tmp_path / "journal.sqlite") as journal:
+        fill(journal)
+        with pytest.raises(sqlite3.IntegrityError), journal.transaction():
+            for first in (2, 0):
+                journal.add_grant(GrantRecord("p", first, 2))
     with Journal(tmp_path / "journal.sqlite") as journal:
         assert journal.granted("p") == 2
 
