@@ -255,7 +255,7 @@ def _asserts(node: ast.AST) -> bool:
 
 def _with_what_it_needs(test_class: ast.ClassDef, module: ast.Module, entry_point: str) -> list[ast.stmt]:
     """The class and, in the order of the answer, the top-level statements that bind names it depends on."""
-    kept: set[ast.stmt] = {test_class}
+    kept: set[ast.stmt] = {test_class, *filter(_imports_everything, module.body)}
     needed = _used_names(test_class)
     while True:
         more = {
@@ -267,6 +267,15 @@ def _with_what_it_needs(test_class: ast.ClassDef, module: ast.Module, entry_poin
             return [statement for statement in module.body if statement in kept]
         kept |= more
         needed |= {name for statement in more for name in _used_names(statement)}
+
+
+def _imports_everything(statement: ast.stmt) -> bool:
+    """Whether it is a ``from math import *``: it may bind any name, and does no harm if none is needed."""
+    return (
+        isinstance(statement, ast.ImportFrom)
+        and statement.names[0].name == "*"
+        and (statement.module or "").partition(".")[0] in sys.stdlib_module_names
+    )
 
 
 def _used_names(statement: ast.stmt) -> set[str]:

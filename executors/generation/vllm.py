@@ -24,6 +24,7 @@ from executors.generation.base import (
 from rewards.errors import UserError
 
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
+_WEIGHTS = (".safetensors", ".bin", ".pt")
 _GIB = 1 << 30
 
 
@@ -92,16 +93,18 @@ def check_model(model: str) -> None:
     Raises:
         UserError: it is a missing path or a folder that holds no model.
     """
-    path = Path(model).expanduser()
-    if path.is_dir():
+    path = Path(model)
+    if model and path.is_dir():
         if not (path / "config.json").is_file():
             raise UserError(f"model must be a folder with a config.json, but {model} has none")
-        if not any(path.glob(pattern) for pattern in ("*.safetensors", "*.bin", "*.pt")):
+        if not any(file.suffix in _WEIGHTS for file in path.iterdir()):
             raise UserError(
-                f"model must be a folder with weights (.safetensors or .bin), but {model} has none"
+                f"model must be a folder with weights ({', '.join(_WEIGHTS)}), but {model} has none"
             )
-    elif not path.exists() and not _HUB_NAME.fullmatch(model):
-        raise UserError(f"model must be a local folder or a name on the model hub, but there is no {model}")
+    elif not path.is_file() and not _HUB_NAME.fullmatch(model):
+        raise UserError(
+            f"model must be a local folder or a name on the model hub, but there is no {model!r}"
+        )
 
 
 class VllmGenerator(Generator):
@@ -174,7 +177,7 @@ class VllmGenerator(Generator):
         room = self._max_model_len - len(token_ids)
         if room < 1:
             raise PromptTooLongError(
-                f"a prompt must leave room for an answer within max_model_len={self._max_model_len} tokens, "
+                f"a prompt must leave room for an answer in max_model_len={self._max_model_len} tokens, "
                 f"but that of problem {request.problem} has {len(token_ids)}"
             )
         parameters = SamplingParams(
@@ -221,7 +224,7 @@ class VllmGenerator(Generator):
 
     def _refusal(self, error: Exception) -> str:
         model = self._settings.model
-        if isinstance(error, OSError) and not Path(model).expanduser().exists():
+        if isinstance(error, OSError) and not Path(model).exists():
             return (
                 f"model {model} is no local folder, and the model hub does not give it: {_sentence(error)}"
             )

@@ -1,0 +1,87 @@
+"""Seeds and the apportioning of an engine's time."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from executors.generation.base import BusyTime, derive_seed
+
+
+class Clock:
+    def __init__(self):
+        self.now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+def test_a_seed_is_the_same_in_every_process_and_release():
+    assert derive_seed(0, "unit_test", "HumanEval/0", 3) == 1676293174
+
+
+@given(st.integers(), st.text(), st.text(), st.integers(min_value=0))
+def test_a_seed_has_31_bits(run_seed, purpose, problem, index):
+    assert 0 <= derive_seed(run_seed, purpose, problem, index) < 2**31
+
+
+def test_every_part_of_the_origin_changes_the_seed():
+    origins = [(0, "a", "p", 1), (1, "a", "p", 1), (0, "b", "p", 1), (0, "a", "q", 1), (0, "a", "p", 2)]
+    assert len({derive_seed(*origin) for origin in origins}) == len(origins)
+
+
+def test_a_text_moved_from_one_part_to_the_next_changes_the_seed():
+    assert derive_seed(0, "ab", "c", 1) != derive_seed(0, "a", "bc", 1)
+
+
+def test_a_request_alone_pays_for_all_gpus():
+    clock = Clock()
+    busy = BusyTime(gpus=4, clock=clock)
+    mark = busy.arrive()
+    clock.now += 2.0
+    assert busy.depart(mark) == pytest.approx(8.0)
+
+
+def test_requests_in_flight_together_pay_equal_shares():
+    clock = Clock()
+    busy = BusyTime(gpus=1, clock=clock)
+    first = busy.arrive()
+    clock.now += 1.0  # alone: 1.0
+    second = busy.arrive()
+    clock.now += 4.0  # two: 2.0 each
+    assert busy.depart(first) == pytest.approx(3.0)
+    clock.now += 0.5  # alone again: 0.5
+    assert busy.depart(second) == pytest.approx(2.5)
+
+
+def test_nobody_pays_for_idle_time():
+    clock = Clock()
+    busy = BusyTime(gpus=1, clock=clock)
+    clock.now += 50.0
+    busy.depart(busy.arrive())
+    clock.now += 50.0
+    mark = busy.arrive()
+    clock.now += 1.0
+    assert busy.depart(mark) == pytest.approx(1.0)
+
+
+def test_without_gpus_nothing_is_charged():
+    clock = Clock()
+    busy = BusyTime(gpus=0, clock=clock)
+    mark = busy.arrive()
+    clock.now += 9.0
+    assert busy.depart(mark) == 0.0
+
+
+@given(st.lists(st.tuples(st.floats(0.0, 10.0), st.booleans()), max_size=40))
+def test_the_shares_of_all_requests_sum_to_the_busy_time(events):
+    clock = Clock()
+    busy = BusyTime(gpus=2, clock=clock)
+    marks, paid, busy_seconds = [], 0.0, 0.0
+    for pause, arrives in [*events, *[(1.0, False)] * len(events)]:
+        clock.now += pause
+        busy_seconds += pause if marks else 0.0
+        if arrives:
+            marks.append(busy.arrive())
+        elif marks:
+            paid += busy.depart(marks.pop(0))
+    assert paid == pytest.approx(2 * busy_seconds)

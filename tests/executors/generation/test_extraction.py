@@ -1,0 +1,308 @@
+"""What becomes of answers as models really write them."""
+
+import ast
+import unittest
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from executors.generation.extraction import Rejection, extract_candidate, extract_unit_test, normalised
+from executors.generation.prompts import prompt_template
+from rewards.problem import Problem
+
+PLAIN = """\
+import unittest
+
+class TestAdd(unittest.TestCase):
+    def test_small(self):
+        # two and two
+        self.assertEqual(add(2, 2), 4)
+"""
+
+CHAT = f"""\
+Here are test cases:
+
+```python
+{PLAIN}
+if __name__ == '__main__':
+    unittest.main()
+```
+
+In the code above we test `add`.
+"""
+
+
+def code_of(text, entry_point="add"):
+    extracted = extract_unit_test(text, entry_point)
+    assert extracted.rejection is None, extracted.rejection
+    return extracted.code
+
+
+def rejection_of(text, entry_point="add"):
+    extracted = extract_unit_test(text, entry_point)
+    assert extracted.code is None, extracted.code
+    return extracted.rejection
+
+
+def passes(code, candidate):
+    """Whether a candidate passes, both run in one namespace."""
+    namespace = {"__name__": "judged"}
+    exec(candidate, namespace)
+    exec(code, namespace)
+    (test_class,) = (
+        value
+        for value in namespace.values()
+        if isinstance(value, type) and issubclass(value, unittest.TestCase) and value.__module__ == "judged"
+    )
+    result = unittest.TestResult()
+    unittest.defaultTestLoader.loadTestsFromTestCase(test_class).run(result)
+    assert result.testsRun > 0
+    return result.wasSuccessful()
+
+
+RIGHT = "def add(a, b):\n    return a + b\n"
+WRONG = "def add(a, b):\n    return a - b\n"
+
+
+def test_a_chat_answer_and_a_bare_one_give_the_same_test():
+    assert code_of(CHAT) == code_of(PLAIN)
+    assert passes(code_of(CHAT), RIGHT)
+    assert not passes(code_of(CHAT), WRONG)
+
+
+def test_the_call_of_the_test_runner_is_dropped():
+    assert "main" not in code_of(CHAT)
+    assert "main" not in code_of(PLAIN + "\nunittest.main()\n")
+    suite = "suite = unittest.TestLoader().loadTestsFromTestCase(TestAdd)\nunittest.TestResult(suite)\n"
+    assert "suite" not in code_of(PLAIN + suite)
+
+
+def test_a_copy_of_the_solution_is_dropped_so_that_the_candidate_is_tested():
+    code = code_of("import unittest\n\n" + RIGHT + "\n" + PLAIN)
+    assert "def add" not in code
+    assert not passes(code, WRONG)
+
+
+def test_a_copy_of_the_solution_inside_the_test_is_dropped_too():
+    text = PLAIN.replace("        # two and two\n", "        def add(a, b):\n            return a + b\n")
+    assert not passes(code_of(text), WRONG)
+
+
+def test_a_copy_of_a_class_under_test_is_dropped():
+    text = "class Stack:\n    pass\n\n" + PLAIN.replace("add(2, 2), 4", "Stack().size(), 0")
+    assert "class Stack" not in code_of(text, "Stack")
+
+
+@pytest.mark.parametrize(
+    "imported",
+    [
+        "from solution import add",
+        "from your_module import add, subtract",
+        "from .add import add",
+        "from . import add",
+        "from solution import *",
+        "import solution",
+        "try:\n    from solution import add\nexcept ImportError:\n    pass",
+    ],
+)
+def test_an_import_of_the_solution_is_dropped(imported):
+    code = code_of(f"{imported}\n{PLAIN}")
+    assert "solution" not in code
+    assert "your_module" not in code
+    assert passes(code, RIGHT)
+
+
+def test_an_import_of_the_solution_inside_a_method_is_dropped():
+    code = code_of(PLAIN.replace("# two and two", "from solution import add"))
+    assert passes(code, RIGHT)
+
+
+def test_the_solution_under_another_name_is_the_candidate():
+    code = code_of("from solution import add as plus\n" + PLAIN.replace("add(2", "plus(2"))
+    assert passes(code, RIGHT)
+    assert not passes(code, WRONG)
+
+
+@pytest.mark.parametrize(
+    ("imported", "called"), [("import solution", "solution.add"), ("import my_code as m", "m.add")]
+)
+def test_the_solution_as_a_part_of_its_module_is_the_candidate(imported, called):
+    code = code_of(f"{imported}\n" + PLAIN.replace("add(2", f"{called}(2"))
+    assert passes(code, RIGHT)
+    assert not passes(code, WRONG)
+
+
+def test_a_function_of_the_standard_library_keeps_its_module():
+    text = "import math\n" + PLAIN.replace("add(2, 2), 4", "gcd(4, 6), math.gcd(4, 6)")
+    assert "math.gcd(4, 6)" in code_of(text, "gcd")
+
+
+def test_what_the_class_needs_is_kept_and_nothing_else():
+    text = """\
+import random, os
+import numpy as np
+from math import *
+LIMIT = BASE * 2
+def helper(x):
+    return x + LIMIT
+def unused():
+    return os.getcwd()
+print("testing")
+""" + PLAIN.replace("add(2, 2), 4", "add(2, 2), helper(np.int64(0))")
+    text = text.replace("LIMIT = ", "BASE = 1\nLIMIT = ")
+    kept = ast.unparse(ast.parse(code_of(text)).body[:-1])
+    assert kept == ast.unparse(
+        ast.parse(
+            "import numpy as np\nfrom math import *\nBASE = 1\nLIMIT = BASE * 2\n"
+            "def helper(x):\n    return x + LIMIT\nimport unittest"
+        )
+    )
+
+
+def test_a_forgotten_import_of_unittest_is_added():
+    body = PLAIN.removeprefix("import unittest\n")
+    assert passes(code_of(body), RIGHT)
+    assert passes(code_of(body.replace("unittest.TestCase", "TestCase")), RIGHT)
+
+
+def test_the_first_class_that_has_tests_is_the_test():
+    empty = "class TestNothing(unittest.TestCase):\n    def setUp(self):\n        pass\n"
+    second = PLAIN.replace("TestAdd", "TestMore").replace("import unittest\n", "")
+    code = code_of(PLAIN.replace("class TestAdd", empty + "\nclass TestAdd") + second)
+    assert [node.name for node in ast.walk(ast.parse(code)) if isinstance(node, ast.ClassDef)] == [
+        "TestAdd"
+    ]
+
+
+def test_a_test_class_with_a_base_of_its_own_keeps_the_base():
+    base = "class Base(unittest.TestCase):\n    def check(self, x):\n        self.assertEqual(x, 4)\n\n"
+    text = PLAIN.replace("class TestAdd(unittest.TestCase)", base + "class TestAdd(Base)")
+    text = text.replace("self.assertEqual(add(2, 2), 4)", "self.check(add(2, 2))")
+    assert "class Base" in code_of(text)
+
+
+def test_the_block_with_the_test_is_found_among_others():
+    text = f"First the function:\n```python\n{RIGHT}```\nThen run\n```bash\npython t.py\n```\n{CHAT}"
+    assert code_of(text) == code_of(PLAIN)
+
+
+def test_an_indented_block_in_a_list_is_found():
+    block = "".join(f"   {line}\n" for line in f"```python\n{PLAIN}```".splitlines())
+    assert code_of("1. The test:\n\n" + block) == code_of(PLAIN)
+
+
+def test_reasoning_before_the_answer_does_not_count():
+    thought = "<think>\n```python\nclass TestOther(unittest.TestCase): ...\n```\n</think>\n"
+    assert code_of(thought + CHAT) == code_of(PLAIN)
+
+
+def test_words_after_a_bare_answer_are_dropped():
+    assert code_of(PLAIN + "\nThis test checks that two and two is four.\n") == code_of(PLAIN)
+
+
+MORE = """\
+    def test_more(self):
+        self.assertEqual(add(1, 1), 2)
+        self.assertEqual(add(0, 0), 0)
+"""
+
+
+@pytest.mark.parametrize(
+    ("broken", "kept"),
+    [
+        ("    def test_m", 0),
+        ("    def test_more(self):\n", 0),
+        ("    def test_more(self):\n        self.assertEqual(add(1, 1), 2)\n        add([0,", 1),
+        (MORE + "        for value in [1, 2", 2),
+        (MORE + "        self.assertEqual(add('unfinished", 2),
+        (MORE + '    def test_last(self):\n        """Unfinished', 2),
+        (MORE + "        try:\n            add(1, 2)\n", 2),
+    ],
+)
+@pytest.mark.parametrize("fence", ["", "```python\n"])
+def test_an_answer_that_was_cut_off_keeps_its_complete_statements(broken, kept, fence):
+    code = code_of(fence + PLAIN + "\n" + broken)
+    assert code.count("assertEqual") == 1 + kept
+    assert passes(code, RIGHT)
+
+
+@pytest.mark.parametrize(
+    ("text", "rejection"),
+    [
+        ("", Rejection.NO_CODE),
+        ("I cannot write tests for this.", Rejection.NO_CODE),
+        ("```python\nThis is no code at all\n```", Rejection.DOES_NOT_PARSE),
+        ("import unittest\nclass TestAdd(", Rejection.NO_TEST_CLASS),
+        ("def test_add():\n    assert add(1, 1) == 2", Rejection.NO_TEST_CLASS),
+        ("class TestAdd:\n    def test(self):\n        assert add(1, 1) == 2", Rejection.NO_TEST_CLASS),
+        (PLAIN.replace("test_small", "check_small"), Rejection.NO_TEST_METHOD),
+        (PLAIN.replace("add(2, 2)", "2 + 2"), Rejection.ENTRY_POINT_UNUSED),
+        (PLAIN.replace("add(2, 2)", "self.add(2, 2)"), Rejection.ENTRY_POINT_UNUSED),
+        (
+            "class S:\n    def add(self, a, b): return a + b\n" + PLAIN.replace("add(", "S().add("),
+            Rejection.ENTRY_POINT_UNUSED,
+        ),
+        (PLAIN.replace("self.assertEqual", "print"), Rejection.NO_ASSERTION),
+    ],
+)
+def test_an_answer_without_a_usable_test_says_why(text, rejection):
+    assert rejection_of(text) is rejection
+
+
+@pytest.mark.parametrize(
+    "wild", ["[" * 5000, "-" * 100_000 + "1", "x = " + "1+" * 20_000 + "1", "a\0b", "x" * 10**6]
+)
+def test_text_that_a_model_ran_wild_in_does_no_harm(wild):
+    for text in (wild, f"import unittest\n{wild}\n", PLAIN + wild, PLAIN.replace("4)", f"{wild})")):
+        extracted = extract_unit_test(text, "add")
+        assert (extracted.code is None) != (extracted.rejection is None)
+        assert isinstance(normalised(text), str)
+
+
+@given(st.text(alphabet=st.sampled_from("`python~\n \tdefclassT:()[]'\"#@\\=xé\0")))
+def test_any_text_has_an_answer(text):
+    extracted = extract_unit_test(text, "x")
+    assert (extracted.code is None) != (extracted.rejection is None)
+
+
+@given(st.integers(0, len(CHAT)))
+def test_a_test_cut_off_anywhere_is_rejected_or_runs(length):
+    extracted = extract_unit_test(CHAT[:length], "add")
+    if extracted.code is not None:
+        assert passes(extracted.code, RIGHT)
+
+
+PROBLEM = Problem("p", 'def add(a, b):\n    """Sum."""\n', "add")
+
+
+def test_a_continuation_is_joined_to_the_prompt():
+    text = "    return a + b\n"
+    assert extract_candidate(prompt_template("completion"), PROBLEM, text) == PROBLEM.prompt + text
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        f"Sure!\n```python\n{RIGHT}```\nDone.",
+        f"```\n{RIGHT}```",
+        f"```python\n{RIGHT}",
+        f"Install it:\n```bash\npip install add\n```\n```py\n{RIGHT}```",
+        f"```python\nimport math\n```\n```python\n{RIGHT}```",
+        f"<think>\n```python\nadd = None\n```\n</think>```python\n{RIGHT}```",
+        RIGHT,
+    ],
+)
+def test_a_candidate_is_the_block_with_the_entry_point(answer):
+    assert extract_candidate(prompt_template("chat"), PROBLEM, answer).strip() == RIGHT.strip()
+
+
+def test_programs_that_differ_in_words_alone_are_equal_when_normalised():
+    documented = 'def add(a, b):\n    """Add."""\n\n    return (a+b)  # sum\n'
+    assert normalised(documented) == normalised(RIGHT)
+    assert normalised(WRONG) != normalised(RIGHT)
+    assert normalised('class A:\n    """Only words."""\n') == normalised("class A:\n    pass\n")
+
+
+def test_code_that_does_not_parse_is_its_own_normal_form():
+    assert normalised("def add(") == "def add("

@@ -1,0 +1,121 @@
+"""Prompt templates: those that ship, and what is said of those that are wrong."""
+
+import pytest
+
+from executors.generation.base import Prompt
+from executors.generation.prompts import AnswerForm, Purpose, prompt_template
+from rewards.errors import UserError
+from rewards.problem import Problem
+
+PROBLEM = Problem("p/1", 'def f(x):\n    """Braces: {x} {solution} {question} {} {{"""\n', "f")
+
+OWN = """\
+name: own
+purpose: unit_test
+language: python
+chat: true
+answer: code_block
+text: "Test this: {question}"
+"""
+
+
+@pytest.fixture
+def own(tmp_path):
+    def write(text):
+        path = tmp_path / "own.yaml"
+        path.write_text(text, encoding="utf-8")
+        return str(path)
+
+    return write
+
+
+def test_coderm_is_the_published_prompt_word_for_word():
+    assert prompt_template("coderm").render(Problem("p", "QUESTION\n", "f"), "SOLUTION\n") == Prompt(
+        "Below is a question and it's corresponding code answer. Please write test cases to check the "
+        "correctness of the code answer. You need to use the unittest library in Python and create a test "
+        "class for testing.\n\n### question\nQUESTION\n\n### code solution\nSOLUTION\n\nPlease add "
+        "detailed comments to the test cases you write. You do not need to test the function's ability to "
+        "throw exceptions.",
+        chat=True,
+    )
+
+
+def test_a_test_ends_where_the_call_of_the_test_runner_begins():
+    assert prompt_template("coderm").stop == ("\nif __name__", "\nunittest.main(")
+
+
+def test_the_bare_completion_is_the_problem_untouched():
+    template = prompt_template("completion")
+    assert template.render(PROBLEM) == Prompt(PROBLEM.prompt, chat=False)
+    assert template.purpose is Purpose.CANDIDATE
+    assert template.answer is AnswerForm.CONTINUES_PROMPT
+    assert {"\ndef ", "\nclass ", "\nif ", "\nprint(", "\n#", "\n```"} <= set(template.stop)
+
+
+def test_the_chat_template_asks_for_a_block_and_stops_nowhere():
+    template = prompt_template("chat")
+    assert template.render(PROBLEM).chat
+    assert template.answer is AnswerForm.CODE_BLOCK
+    assert template.stop == ()
+
+
+def test_braces_and_placeholders_in_the_problem_stand_for_themselves():
+    text = prompt_template("coderm").render(PROBLEM, "def f(x): return '{question}'").text
+    assert "Braces: {x} {solution} {question} {} {{" in text
+    assert "return '{question}'" in text
+
+
+def test_a_template_that_shows_a_solution_needs_one():
+    with pytest.raises(UserError, match=r"'coderm' shows a solution.*'p/1' has none"):
+        prompt_template("coderm").render(PROBLEM)
+
+
+def test_a_template_of_ones_own_is_named_by_its_path(own):
+    template = prompt_template(own(OWN))
+    assert template.name == "own"
+    assert template.render(PROBLEM).text.startswith("Test this: def f(x):")
+
+
+def test_an_unknown_name_is_answered_with_the_known_ones():
+    with pytest.raises(UserError, match=r"one of chat, coderm, completion or the path.*'codrem'"):
+        prompt_template("codrem")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name: [", "is no YAML"),
+        ("just words", "the file: Input should be"),
+        (
+            OWN.replace("purpose: unit_test", "purpose: poem"),
+            "purpose: Input should be 'candidate' or 'unit_test'",
+        ),
+        (OWN.replace("chat: true\n", ""), "chat: Field required"),
+        (OWN + "temperature: 1\n", "temperature: Unexpected keyword argument"),
+        (OWN.replace("{question}", "it"), r"text must contain \{question\}"),
+        (
+            OWN.replace("unit_test", "candidate").replace("{question}", "{question}{solution}"),
+            "must not contain",
+        ),
+        (OWN.replace("code_block", "continues_prompt"), "answer must be code_block for unit tests"),
+        (
+            OWN.replace("code_block", "continues_prompt").replace("unit_test", "candidate"),
+            "continues_prompt only where chat is false",
+        ),
+    ],
+)
+def test_a_wrong_template_file_is_told_what_is_wrong_with_it(own, text, message):
+    with pytest.raises(UserError, match=f"prompt template .*own.yaml.*{message}"):
+        prompt_template(own(text))
+
+
+def test_a_missing_file_is_a_user_error(tmp_path):
+    with pytest.raises(UserError, match="cannot be read: No such file"):
+        prompt_template(str(tmp_path / "none.yaml"))
+
+
+def test_a_file_that_is_no_text_is_a_user_error(tmp_path):
+    path = tmp_path / "binary.yaml"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UserError, match="must be UTF-8"):
+        prompt_template(str(path))

@@ -1,0 +1,69 @@
+"""What can be said of vLLM's settings without vLLM."""
+
+import asyncio
+import importlib.util
+
+import pytest
+
+from executors.generation.vllm import EngineSettings, VllmGenerator, check_model
+from rewards.errors import UserError
+
+
+def test_flat_arguments_are_split_into_known_and_extra_ones():
+    settings = EngineSettings.of("m", {"max_model_len": 512, "quantization": "fp8"})
+    assert settings == EngineSettings("m", max_model_len=512, extra={"quantization": "fp8"})
+
+
+def test_prefixes_are_shared_everywhere():
+    for cpu in (True, False):
+        assert EngineSettings("m").engine_arguments(cpu=cpu)["enable_prefix_caching"] is True
+
+
+def test_on_a_cpu_each_prompt_fits_into_one_batch():
+    arguments = EngineSettings("m", max_model_len=777).engine_arguments(cpu=True)
+    assert arguments["enable_chunked_prefill"] is False
+    assert arguments["max_num_batched_tokens"] >= 777
+
+
+def test_a_gpu_is_told_nothing_of_the_cpu_build():
+    arguments = EngineSettings("m").engine_arguments(cpu=False)
+    assert not {"block_size", "kv_cache_memory_bytes", "enable_chunked_prefill"} & arguments.keys()
+
+
+def test_extra_arguments_win():
+    settings = EngineSettings("m", extra={"block_size": 64, "enable_prefix_caching": False})
+    arguments = settings.engine_arguments(cpu=True)
+    assert (arguments["block_size"], arguments["enable_prefix_caching"]) == (64, False)
+
+
+def test_a_folder_with_configuration_and_weights_may_be_a_model(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    check_model(str(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["Qwen/Qwen2.5-Coder-1.5B-Instruct", "gpt2"])
+def test_a_name_may_be_on_the_hub(name):
+    check_model(name)
+
+
+@pytest.mark.parametrize("path", ["/no/such/model", "./model", "~/no-such-model", "a/b/c", ""])
+def test_a_path_to_nothing_is_a_user_error(path):
+    with pytest.raises(UserError, match="model must be a local folder or a name on the model hub"):
+        check_model(path)
+
+
+def test_a_folder_that_is_no_model_is_a_user_error(tmp_path):
+    with pytest.raises(UserError, match=r"with a config.json, but .* has none"):
+        check_model(str(tmp_path))
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(UserError, match=r"with weights .* has none"):
+        check_model(str(tmp_path))
+
+
+@pytest.mark.skipif(importlib.util.find_spec("vllm") is not None, reason="vLLM is installed")
+def test_without_vllm_the_user_is_told_what_is_missing(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    with pytest.raises(UserError, match="generating needs vLLM, which is not installed"):
+        asyncio.run(VllmGenerator(EngineSettings(str(tmp_path))).start())
