@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -118,14 +119,17 @@ class TransformersExtractor(Extractor):
             raise UserError(
                 f"device must be one that torch can use here but {device!r} fails: {_first_line(error)}"
             ) from error
+        folder = Path(model)
+        if (folder.is_absolute() or folder.exists()) and not (folder / "config.json").is_file():
+            raise UserError(f"model must be a hub name or a folder with a config.json but got {model!r}")
         try:
             self._tokenizer = AutoTokenizer.from_pretrained(model, truncation_side="left")
             # Loaded with its head, for which some checkpoints would otherwise warn, then kept without it.
             network = AutoModelForCausalLM.from_pretrained(model, dtype=getattr(torch, dtype)).base_model
         except (OSError, ValueError) as error:
             raise UserError(
-                "model must be a local folder or a hub name with a causal language model but "
-                f"{model!r} cannot be loaded: {_first_line(error)}"
+                "model must be a causal language model that transformers can load "
+                f"but {model!r} is not: {_first_line(error)}"
             ) from error
         self._network = network.eval().to(device)
         self._device = device

@@ -1,8 +1,8 @@
 """Pass rates from hidden states by ridge regression, never with a model that saw the problem.
 
-Chosen on 164 HumanEval problems with 12 samples each: ridge on the smoothed log-odds ranks a little
-better than ridge on the rates and than logistic regression on soft labels, and is far quicker to fit
-than the latter. Log-odds overshoot where many samples stand behind a rate, so they are calibrated.
+Chosen on 164 HumanEval problems with 12 samples each: ridge on smoothed log-odds ranked as well as or
+a little better than ridge on the rates and logistic regression on soft labels, and is far quicker than
+the latter. Log-odds overshoot where many samples stand behind a rate, so they are calibrated afterwards.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ COMPONENTS = 128
 PENALTIES = np.logspace(0, 6, 13)
 
 
-def predict_pass_rates(  # noqa: PLR0917 (what was trained on, then what is asked, each in one order)
+def predict_pass_rates(
     train_states: NDArray[np.floating],
     train_rates: NDArray[np.float64],
     train_weights: NDArray[np.float64],

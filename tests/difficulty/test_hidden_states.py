@@ -174,5 +174,12 @@ def test_a_device_that_is_not_there_is_a_user_error(model: str):
 def test_a_folder_without_a_model_is_a_user_error(tmp_path: Path):
     pytest.importorskip("transformers")
     for path in (tmp_path, tmp_path / "missing"):
-        with pytest.raises(UserError, match="model must be a local folder or a hub name"):
+        with pytest.raises(UserError, match=r"a hub name or a folder with a config\.json but got"):
             TransformersExtractor(str(path))
+
+
+def test_a_folder_with_a_broken_model_is_a_user_error(tmp_path: Path):
+    pytest.importorskip("transformers")
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(UserError, match="must be a causal language model that transformers can load"):
+        TransformersExtractor(str(tmp_path))

@@ -1,6 +1,7 @@
 """Hidden states of a real model: TESTBUDGET_LIVE_MODEL names it (a folder or a hub name)."""
 
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -64,6 +65,6 @@ def test_an_unknown_layer_is_a_user_error(extractor: TransformersExtractor):
         extractor.extract(PROMPTS, [extractor.depth + 1])
 
 
-def test_a_missing_model_is_a_user_error(model: str):
-    with pytest.raises(UserError, match="cannot be loaded"):
-        TransformersExtractor(model + "-that-is-not-there")
+def test_a_missing_model_is_a_user_error(tmp_path: Path):
+    with pytest.raises(UserError, match="model must be a hub name or a folder"):
+        TransformersExtractor(str(tmp_path / "missing"))
