@@ -45,7 +45,6 @@ _SYSTEM_LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/share/zon
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")
 _FOREIGN_PACKAGES = ("site-packages", "dist-packages")
 _PACKAGES_INSIDE = "/packages"
-_SCRATCH_INSIDE = "/tmp"
 _SCRATCH_FILES = 4096
 _OPEN_FILES = 256
 _STACK_BYTES = 64 << 20
@@ -90,7 +89,7 @@ def surround(packages: Sequence[str], limits: Limits) -> Surroundings:
             step()
             entered.append(name)
     if "mount" in entered:
-        return Surroundings(tuple(entered), _SCRATCH_INSIDE, (_PACKAGES_INSIDE,), ("/",))
+        return Surroundings(tuple(entered), _scratch_inside(), (_PACKAGES_INSIDE,), ("/",))
     scratch = tempfile.mkdtemp(prefix="testbudget-")
     if os.geteuid() == 0 and _readable_by_all(_standard_library()):
         os.chown(scratch, _NOBODY, _NOBODY)
@@ -153,7 +152,9 @@ def confine_candidate(layers: Sequence[str], limits: Limits, cpu_seconds: int) -
     _cap(resource.RLIMIT_CPU, cpu_seconds)
     if "seccomp" in layers:
         seccomp.restrict_candidate(os.getpid())
-    else:  # CPU time is counted by process, so there must be no second one, even at the price of threads
+    else:
+        os.setsid()  # a signal to its group then reaches nobody else
+        # CPU time is counted by process, so there must be no second one, even at the price of threads.
         _cap(resource.RLIMIT_NPROC, 0)
 
 
@@ -291,7 +292,7 @@ def _enter_new_root(packages: Sequence[str], disk_mib: int) -> None:
             hidden = f"{root}{directory}/{name}"
             if Path(hidden).is_dir():
                 kernel.mount("tmpfs", hidden, "tmpfs", guarded | kernel.MS_RDONLY, "mode=0755,size=4k")
-    scratch = root + _SCRATCH_INSIDE
+    scratch = root + _scratch_inside()
     Path(scratch).mkdir()
     options = f"mode=0700,size={disk_mib}m,nr_inodes={_SCRATCH_FILES}"
     kernel.mount("tmpfs", scratch, "tmpfs", guarded | kernel.MS_NOEXEC, options)
@@ -299,6 +300,12 @@ def _enter_new_root(packages: Sequence[str], disk_mib: int) -> None:
         os.chown(scratch, _NOBODY, _NOBODY)
     kernel.change_root(root)
     kernel.mount("none", "/", flags=kernel.MS_REMOUNT | kernel.MS_BIND | kernel.MS_RDONLY | guarded)
+
+
+def _scratch_inside() -> str:
+    """Where the private directory is in the new root: as usual, unless that hid libraries."""
+    hides = any(Path(library).is_relative_to("/tmp") for library in _library_directories())
+    return "/scratch" if hides else "/tmp"
 
 
 def _make_mount_point(path: Path, is_directory: bool) -> None:

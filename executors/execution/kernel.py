@@ -37,8 +37,7 @@ _MOUNT_ATTR_RDONLY, _MOUNT_ATTR_NOSUID = 1, 2
 _CLOCK_PROCESS_CPUTIME_ID = 2
 
 _libc = ctypes.CDLL(None, use_errno=True)
-# Older C libraries keep their timers in a library of their own.
-_timers = _libc if hasattr(_libc, "timer_create") else ctypes.CDLL("librt.so.1", use_errno=True)
+_interpreter = ctypes.PyDLL(None, use_errno=True)  # keeps the interpreter's lock during a call
 _libc.syscall.restype = ctypes.c_long
 
 
@@ -56,45 +55,7 @@ class _CapabilityHeader(ctypes.Structure):
 
 
 class _FilterProgram(ctypes.Structure):
-    _fields_ = (("length", ctypes.c_ushort), ("instructions", ctypes.c_char_p))
-
-
-class _SignalEvent(ctypes.Structure):
-    _fields_ = (
-        ("value", ctypes.c_void_p),
-        ("signal", ctypes.c_int),
-        ("notify", ctypes.c_int),
-        ("padding", ctypes.c_char * 48),
-    )
-
-
-class _TimerSetting(ctypes.Structure):
-    _fields_ = (
-        ("interval_seconds", ctypes.c_long),
-        ("interval_nanoseconds", ctypes.c_long),
-        ("seconds", ctypes.c_long),
-        ("nanoseconds", ctypes.c_long),
-    )
-
-
-class CpuTimer:
-    """A timer on the CPU time of the calling process, which sends it a signal.
-
-    It reads the scheduler's exact count. ``ITIMER_PROF`` and ``RLIMIT_CPU`` count the ticks in which the
-    process was met running, so they are off by some percent on a busy machine, and can be dodged.
-    """
-
-    def __init__(self, signal_number: int) -> None:
-        self._timer = ctypes.c_void_p()
-        event = _SignalEvent(signal=signal_number)
-        _checked(
-            _timers.timer_create(_CLOCK_PROCESS_CPUTIME_ID, ctypes.byref(event), ctypes.byref(self._timer))
-        )
-
-    def start(self, seconds: float) -> None:
-        """Send the signal after so much CPU time from now; replaces what was set before."""
-        setting = _TimerSetting(seconds=int(seconds), nanoseconds=int(seconds % 1 * 1e9))
-        _checked(_timers.timer_settime(self._timer, 0, ctypes.byref(setting), None))
+    _fields_ = (("length", ctypes.c_ushort), ("instructions", ctypes.c_void_p))
 
 
 def process_cpu_seconds(process: int) -> float:
@@ -193,7 +154,23 @@ def drop_capabilities() -> None:
     _checked(_libc.capset(ctypes.byref(header), (ctypes.c_uint32 * 6)()))
 
 
-def install_filter(program: bytes) -> None:
-    """Install a seccomp filter, given as encoded BPF instructions of eight bytes each."""
-    wrapped = _FilterProgram(length=len(program) // 8, instructions=program)
-    _checked(_prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(wrapped)))
+class Filter:
+    """A seccomp filter, laid out in memory so that installing it is a single call."""
+
+    def __init__(self, program: bytes) -> None:
+        """Take encoded BPF instructions of eight bytes each."""
+        self.program = ctypes.create_string_buffer(program, len(program))
+        self._wrapped = _FilterProgram(len(program) // 8, ctypes.addressof(self.program))
+
+    def install(self) -> None:
+        """Put the calling process, and all it forks, under the filter."""
+        _checked(_prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(self._wrapped)))
+
+
+def fork() -> int:
+    """Fork a process that has a single thread.
+
+    The interpreter's own fork prepares the child for what other threads have left behind, which here costs
+    more than the fork itself, since it is done in memory that the child must copy first.
+    """
+    return _checked(_interpreter.fork())

@@ -13,11 +13,10 @@ from typing import Any, NamedTuple
 
 from executors.execution import isolation, kernel
 from executors.execution.board import Board
-from executors.execution.limits import STARVED_PATIENCE, STARVED_SHARE, TICK_SECONDS, Limits, allowance
+from executors.execution.limits import STARVED_PATIENCE, STARVED_SHARE, Limits, allowance
 from rewards.problem import TestKind, Verdict
 
 _CPUS = os.cpu_count() or 1
-_TIME_SIGNALS = (signal.SIGPROF, signal.SIGXCPU)
 
 
 class Test(NamedTuple):
@@ -43,8 +42,10 @@ class Cell(NamedTuple):
 
 
 class _Ending(NamedTuple):
+    """How a process ended: by which signal, if any, and for the sake of which test, if it was stopped."""
+
     signal: int
-    overdue: bool
+    overdue: int | None
     cpu_seconds: float
 
 
@@ -69,7 +70,6 @@ class Station:
     def confine_process(self, cpu_seconds: int) -> None:
         """Turn a process just forked from the zygote into one that may meet untrusted text."""
         self.control.close()
-        os.setsid()
         isolation.confine_candidate(self.layers, self.limits, cpu_seconds)
 
 
@@ -95,7 +95,7 @@ def run_row(station: Station, candidate: str, block: Block) -> list[Cell]:
         if cpu_seconds == 0:  # a candidate that has switched off the limit of single tests
             return row + [Cell(Verdict.TIMED_OUT, 0.0)] * (len(tests) - first)
         board.clear()
-        process = os.fork()
+        process = kernel.fork()
         if process == 0:
             try:
                 station.confine_process(cpu_seconds)
@@ -112,7 +112,8 @@ def run_row(station: Station, candidate: str, block: Block) -> list[Cell]:
         progress = board.progress()
         unfinished = first + len(cells) < len(tests)
         died_loading = False
-        if unfinished and (not cells or progress.test == first + len(cells)):
+        was_at = first + len(cells)
+        if unfinished and (not cells or (progress.test == was_at and ending.overdue in {None, was_at})):
             died_loading = first == 0 and not cells and not progress.loaded
             cells.append(Cell(_verdict_on_death(ending, cpu_seconds), 0.0))
         row += _accounted(cells, ending.cpu_seconds)
@@ -124,17 +125,12 @@ def run_row(station: Station, candidate: str, block: Block) -> list[Cell]:
 def _run_tests(station: Station, candidate: str, block: Block, first: int) -> None:
     """In the candidate's process: judge the tests from ``first`` on, as far as this process is fit to."""
     tests, board = block.tests, block.board
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     gc.enable()
     marks = board.take_marks()
-    timer = kernel.CpuTimer(signal.SIGPROF)
     program = None
     before = 0.0  # of the main thread: once a process has a CPU limit, its own clock moves by whole ticks
     for index in range(first, len(tests)):
         board.begin(index, time.process_time())
-        # The default action: the limit ends the process and raises nothing in it.
-        signal.signal(signal.SIGPROF, signal.SIG_DFL)
-        timer.start(station.limits.cpu_seconds)
         program = program or station.language.compiled(candidate)
         loaded = station.language.load(program, block.entry_point) if program else Verdict.ERRORED
         if isinstance(loaded, Verdict):
@@ -155,29 +151,35 @@ def _run_tests(station: Station, candidate: str, block: Block, first: int) -> No
         isolation.empty(station.scratch)
 
 
-def _watch(process: int, board: Board, limits: Limits, tests: int, cpu_seconds: int) -> _Ending:
-    """Wait for a process to end, or end it when it takes too long or too much CPU time."""
+def _watch(process: int, board: Board, limits: Limits, tests: int, cpu_allowance: int) -> _Ending:
+    """Wait for a process to end, or end it when it takes too long or too much CPU time.
+
+    It is done from here, out of the candidate's reach, and with the scheduler's exact count of CPU time:
+    what timers and limits within the process go by is a count of ticks, off by some percent on a busy
+    machine. What the process says of its progress bounds a single test, never the whole.
+    """
     descriptor = os.pidfd_open(process)
     poller = select.poll()
     poller.register(descriptor, select.POLLIN)
+    threads = min(limits.processes, _CPUS)
     start = time.monotonic()
-    overdue = False
+    longest = tests * STARVED_PATIENCE * limits.wall_seconds
     while True:
-        now = time.monotonic()
         used = kernel.process_cpu_seconds(process)
-        # What the process says of itself bounds a single test, never the whole.
         progress = board.progress()
+        now = time.monotonic()
+        used_by_test = max(0.0, used - max(0.0, progress.cpu_before))
+        cpu_left = min(limits.cpu_seconds - used_by_test, cpu_allowance - used)
         since = max(start, progress.since)
-        starved = used - progress.cpu_before > STARVED_SHARE * (now - since)
+        starved = used_by_test > STARVED_SHARE * (now - since)
         allowed = limits.wall_seconds * (STARVED_PATIENCE if starved else 1)
-        left = min(since + allowed, start + tests * STARVED_PATIENCE * limits.wall_seconds) - now
-        cpu_left = cpu_seconds - used
+        left = min(since + allowed, start + longest) - now
         if left <= 0 or cpu_left <= 0:
-            overdue = True
+            overdue: int | None = progress.test
             os.kill(process, signal.SIGKILL)
-        soonest = max(cpu_left / min(limits.processes, _CPUS), TICK_SECONDS)
-        soonest = min(soonest, left, limits.wall_seconds)
-        if poller.poll(None if overdue else math.ceil(1000 * soonest)):
+            break
+        if poller.poll(math.ceil(1000 * min(left, limits.wall_seconds, cpu_left / threads))):
+            overdue = None
             break
     os.close(descriptor)
     _, status, usage = os.wait4(process, 0)
@@ -188,9 +190,7 @@ def _watch(process: int, board: Board, limits: Limits, tests: int, cpu_seconds: 
 def _verdict_on_death(ending: _Ending, allowed_cpu_seconds: int) -> Verdict:
     # The kernel enforces the allowance by ticks, a rough count; a process that kills itself is far from it.
     out_of_time = ending.signal == signal.SIGKILL and ending.cpu_seconds > allowed_cpu_seconds / 2
-    if ending.overdue or out_of_time or ending.signal in _TIME_SIGNALS:
-        return Verdict.TIMED_OUT
-    return Verdict.KILLED
+    return Verdict.TIMED_OUT if ending.overdue is not None or out_of_time else Verdict.KILLED
 
 
 def _left_on(board: Board, first: int) -> list[Cell]:

@@ -109,7 +109,7 @@ _IF_EQUAL, _IF_AT_LEAST, _IF_ANY_BIT = 0x15, 0x35, 0x45
 _ALLOW, _KILL = 0x7FFF0000, 0x80000000
 _REFUSE, _UNKNOWN = 0x00050000 | errno.EPERM, 0x00050000 | errno.ENOSYS
 
-_OWN_ID = b"\xfe\xdc\xba\x98"  # no such constant occurs in a filter
+_OWN_ID = 0xFEDCBA98  # a placeholder; no such constant occurs in a filter
 
 Instruction = tuple[int, int, int, int]  # code, jump if true, jump if false, constant
 
@@ -137,8 +137,8 @@ def restrict_sandbox() -> None:
         (_IF_EQUAL, 1, 0, _SOCK_STREAM),
         (_RETURN, 0, 0, _REFUSE),
     ]
-    kernel.install_filter(_encoded([*program, (_RETURN, 0, 0, _ALLOW)]))
-    _candidate_program()  # is then ready in every process forked from here
+    kernel.Filter(_encoded([*program, (_RETURN, 0, 0, _ALLOW)])).install()
+    _candidate_filter()  # is then ready in every process forked from here
 
 
 def restrict_candidate(process: int) -> None:
@@ -147,14 +147,16 @@ def restrict_candidate(process: int) -> None:
     Raises:
         OSError: the kernel refuses it.
     """
-    kernel.install_filter(_candidate_program().replace(_OWN_ID, struct.pack("<I", process)))
+    prepared, places = _candidate_filter()
+    for place in places:
+        struct.pack_into("<I", prepared.program, place, process)
+    prepared.install()
 
 
 @functools.cache
-def _candidate_program() -> bytes:
-    """The filter of a candidate's process, with a placeholder for the process's id."""
+def _candidate_filter() -> tuple[kernel.Filter, list[int]]:
+    """The filter of a candidate's process, and the places in it where the process's id goes."""
     column, _ = _MACHINES[os.uname().machine]
-    (own_id,) = struct.unpack("<I", _OWN_ID)
     program = _prologue()
     for numbers in _CANDIDATE_DENIED.values():
         program += _answer(numbers[column], _REFUSE)
@@ -171,12 +173,14 @@ def _candidate_program() -> bytes:
         program += [
             (_IF_EQUAL, 0, 5, numbers[column]),
             _argument(0),
-            (_IF_EQUAL, 2, 0, own_id),
-            (_IF_EQUAL, 1, 0, 0 if name in _ZERO_IS_SELF else own_id),
+            (_IF_EQUAL, 2, 0, _OWN_ID),
+            (_IF_EQUAL, 1, 0, 0 if name in _ZERO_IS_SELF else _OWN_ID),
             (_RETURN, 0, 0, _REFUSE),
             (_RETURN, 0, 0, _ALLOW),
         ]
-    return _encoded([*program, (_RETURN, 0, 0, _ALLOW)])
+    program.append((_RETURN, 0, 0, _ALLOW))
+    places = [8 * i + 4 for i, instruction in enumerate(program) if instruction[3] == _OWN_ID]
+    return kernel.Filter(_encoded(program)), places
 
 
 def _prologue() -> list[Instruction]:

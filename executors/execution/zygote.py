@@ -115,8 +115,6 @@ def _forget_the_outside(surroundings: isolation.Surroundings) -> None:
         os.dup2(nothing, descriptor)
     os.close(nothing)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    for number in (signal.SIGINT, signal.SIGPROF, signal.SIGXCPU):
-        signal.signal(number, signal.SIG_DFL)
     sys.argv = [""]
     sys.path += surroundings.import_paths
     os.environ.update(HOME=surroundings.scratch, TMPDIR=surroundings.scratch)
@@ -158,7 +156,7 @@ def _compiled(station: Station, codes: list[str]) -> list[Any]:
     programs: list[Any] = []
     while len(programs) < len(codes):
         reading, writing = os.pipe()
-        process = os.fork()
+        process = kernel.fork()
         if process == 0:
             try:
                 station.confine_process(_COMPILING_CPU_SECONDS)

@@ -26,7 +26,7 @@ def runner_without_namespaces():
 
     def start():
         kernel.forbid_new_privileges()
-        kernel.install_filter(b"".join(struct.pack("<HBBI", *instruction) for instruction in program))
+        kernel.Filter(b"".join(struct.pack("<HBBI", *instruction) for instruction in program)).install()
         started.append(Runner(LIMITS))
 
     thread = threading.Thread(target=start)

@@ -112,9 +112,9 @@ def test_nothing_outlives_a_caller_that_is_killed():
         "runner = Runner(Limits(cpu_seconds=300, wall_seconds=300))\nprint(flush=True)\n"
         f"runner.run([{LOOP!r}], [{HOLDS!r}], 'solve')\n"
     ).replace("<TestKind.ASSERTIONS: 'assertions'>", "TestKind.ASSERTIONS")
-    root = str(Path(__file__).parents[3])
+    paths = os.pathsep.join([str(Path(__file__).parents[3]), *sys.path])
     caller = subprocess.Popen(
-        [sys.executable, "-c", program], stdout=subprocess.PIPE, env=os.environ | {"PYTHONPATH": root}
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, env=os.environ | {"PYTHONPATH": paths}
     )
     with caller:
         caller.stdout.readline()
