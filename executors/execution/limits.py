@@ -25,7 +25,7 @@ class Limits:
             a machine too busy to let it come to its CPU limit, is given five times as long.
         memory_mib: address space of the process, the interpreter's own included.
         processes: threads alive at once. Further processes are refused wherever the kernel can.
-        file_mib: the largest file, and everything in the private directory together.
+        file_mib: the largest file; in a new root (layer ``mount``) also all files together.
 
     Raises:
         UserError: a limit is not a positive number.
@@ -56,8 +56,8 @@ def worst_cpu_seconds(limits: Limits, tests: int) -> float:
     """Upper bound of the CPU seconds that one candidate can spend on ``tests`` tests.
 
     Loading is included, once for every test. The kernel enforces it (``RLIMIT_CPU`` on each of the
-    candidate's processes, set to what the earlier ones left over), also when the candidate switches off
-    the timer that ends a single test. It allows for every test to need a process of its own.
+    candidate's processes, set to what the earlier ones left over), also against a candidate that cheats the
+    limit of a single test. It allows for every test to need a process of its own.
     """
     if tests == 0:
         return 0.0

@@ -92,7 +92,7 @@ def run_row(station: Station, candidate: str, block: Block) -> list[Cell]:
     spent = 0.0
     while (first := len(row)) < len(tests):
         cpu_seconds = allowance(station.limits, len(tests), spent)
-        if cpu_seconds == 0:  # a candidate that has switched off the limit of single tests
+        if cpu_seconds == 0:  # a candidate that has cheated the limit of single tests
             return row + [Cell(Verdict.TIMED_OUT, 0.0)] * (len(tests) - first)
         board.clear()
         process = kernel.fork()
@@ -154,9 +154,9 @@ def _run_tests(station: Station, candidate: str, block: Block, first: int) -> No
 def _watch(process: int, board: Board, limits: Limits, tests: int, cpu_allowance: int) -> _Ending:
     """Wait for a process to end, or end it when it takes too long or too much CPU time.
 
-    It is done from here, out of the candidate's reach, and with the scheduler's exact count of CPU time:
-    what timers and limits within the process go by is a count of ticks, off by some percent on a busy
-    machine. What the process says of its progress bounds a single test, never the whole.
+    It is done from here, where the candidate cannot disarm it, and by the scheduler's count of CPU time:
+    ``RLIMIT_CPU`` and ``ITIMER_PROF`` go by ticks, which is off by some percent on a busy machine. What the
+    process says of its progress bounds a single test, never the whole.
     """
     descriptor = os.pidfd_open(process)
     poller = select.poll()

@@ -130,6 +130,9 @@ class Runner:
                 if not may_replace:
                     raise SandboxError(f"the sandbox broke twice on one block: {error}") from error
                 may_replace = False
+            except BaseException:
+                self.close()  # rows of this block would be taken for the next one's
+                raise
         return Outcomes(verdicts, cpu_seconds)
 
     def close(self) -> None:

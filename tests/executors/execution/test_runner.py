@@ -150,6 +150,19 @@ def test_a_zygote_that_dies_in_the_middle_of_a_block_costs_no_verdict():
     assert outcomes[0].verdicts.tolist() == [[Verdict.PASSED], [Verdict.TIMED_OUT], [Verdict.PASSED]]
 
 
+def test_an_interrupted_block_does_not_spoil_the_next():
+    def interrupt(*_):
+        raise ZeroDivisionError
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    with Runner(Limits(cpu_seconds=30, wall_seconds=60)) as runner:
+        signal.setitimer(signal.ITIMER_REAL, 0.2)
+        with pytest.raises(ZeroDivisionError):
+            runner.run([LOOP, "("], [HOLDS], "solve")
+        signal.signal(signal.SIGALRM, before)
+        assert runner.run([RIGHT], [HOLDS], "solve").verdicts.tolist() == [[Verdict.PASSED]]
+
+
 def test_a_sandbox_that_cannot_be_built_is_an_error_and_no_verdict(monkeypatch):
     runner, guard = guard_of(lambda: Runner(QUICK))
     with runner:
