@@ -39,7 +39,7 @@ class EngineSettings:
         max_model_len: most tokens of prompt and answer together.
         gpu_memory_utilization: share of each GPU's memory that the engine takes.
         max_num_seqs: most requests computed at once; more than that wait in the engine.
-        enforce_eager: do not compile: a faster start, slower tokens.
+        enforce_eager: do not compile. None compiles for GPUs alone: on a CPU it only makes the start longer.
         seed: of whatever in the engine has no seed of its own; each request has one.
         extra: any other engine arguments, which win over what is set here.
     """
@@ -50,7 +50,7 @@ class EngineSettings:
     max_model_len: int = 4096
     gpu_memory_utilization: float = 0.9
     max_num_seqs: int = 256
-    enforce_eager: bool = False
+    enforce_eager: bool | None = None
     seed: int = 0
     extra: Mapping[str, Any] = field(default_factory=dict)
 
@@ -73,6 +73,8 @@ class EngineSettings:
         arguments: dict[str, Any] = {
             own.name: getattr(self, own.name) for own in fields(self) if own.name != "extra"
         }
+        if self.enforce_eager is None:
+            arguments["enforce_eager"] = cpu
         arguments |= {"enable_prefix_caching": True, "disable_log_stats": True, "use_tqdm_on_load": False}
         if cpu:
             arguments |= {

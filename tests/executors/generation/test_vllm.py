@@ -30,6 +30,15 @@ def test_a_gpu_is_told_nothing_of_the_cpu_build():
     assert not {"block_size", "kv_cache_memory_bytes", "enable_chunked_prefill"} & arguments.keys()
 
 
+@pytest.mark.parametrize(
+    ("asked", "on_cpu", "on_gpu"), [(None, True, False), (True, True, True), (False, False, False)]
+)
+def test_only_gpus_compile_unless_told_otherwise(asked, on_cpu, on_gpu):
+    settings = EngineSettings("m", enforce_eager=asked)
+    assert settings.engine_arguments(cpu=True)["enforce_eager"] is on_cpu
+    assert settings.engine_arguments(cpu=False)["enforce_eager"] is on_gpu
+
+
 def test_extra_arguments_win():
     settings = EngineSettings("m", extra={"block_size": 64, "enable_prefix_caching": False})
     arguments = settings.engine_arguments(cpu=True)
