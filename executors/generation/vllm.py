@@ -39,7 +39,7 @@ class EngineSettings:
         max_model_len: most tokens of prompt and answer together.
         gpu_memory_utilization: share of each GPU's memory that the engine takes.
         max_num_seqs: most requests computed at once; more than that wait in the engine.
-        enforce_eager: do not compile. None compiles for GPUs alone: on a CPU it only makes the start longer.
+        enforce_eager: do not compile. None compiles for GPUs alone, as on a CPU it only delays the start.
         seed: of whatever in the engine has no seed of its own; each request has one.
         extra: any other engine arguments, which win over what is set here.
     """
@@ -76,6 +76,9 @@ class EngineSettings:
         if self.enforce_eager is None:
             arguments["enforce_eager"] = cpu
         arguments |= {"enable_prefix_caching": True, "disable_log_stats": True, "use_tqdm_on_load": False}
+        if self.tensor_parallel_size > 1:
+            # Its GPUs are those of this process; inside a Ray actor vLLM might ask Ray for others.
+            arguments["distributed_executor_backend"] = "mp"
         if cpu:
             arguments |= {
                 "kv_cache_memory_bytes": 2 * _GIB,
@@ -122,6 +125,8 @@ class VllmGenerator(Generator):
     def __init__(self, settings: EngineSettings) -> None:
         self._settings = settings
         self._engine: Any = None
+        self._max_model_len = settings.max_model_len
+        self._busy_time = BusyTime(gpus=0)
         self._numbers = itertools.count()
         self._token_ids = lru_cache(maxsize=4096)(self._encode)  # a problem's requests share their prompt
 
@@ -160,7 +165,6 @@ class VllmGenerator(Generator):
             raise GeneratorError(
                 f"vLLM did not start with model {settings.model}: {_sentence(error)}"
             ) from error
-        self._max_model_len = config.model_config.max_model_len
         self._busy_time = BusyTime(gpus=0 if cpu else config.parallel_config.world_size_across_dp)
 
     async def generate(self, request: Request, sampling: Sampling) -> Completion:
@@ -197,7 +201,8 @@ class VllmGenerator(Generator):
             async for output in self._engine.generate(tokens_input(list(token_ids)), parameters, name):
                 answer = output.outputs[0]
         except Exception as error:
-            raise GeneratorError(f"vLLM failed on problem {request.problem}: {_sentence(error)}") from error
+            reason = _sentence(error.__cause__ or error)
+            raise GeneratorError(f"vLLM failed on problem {request.problem}: {reason}") from error
         finally:
             gpu_seconds = self._busy_time.depart(mark)
         return Completion(answer.text, len(answer.token_ids), gpu_seconds, answer.finish_reason)

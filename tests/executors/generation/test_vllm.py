@@ -39,6 +39,12 @@ def test_only_gpus_compile_unless_told_otherwise(asked, on_cpu, on_gpu):
     assert settings.engine_arguments(cpu=False)["enforce_eager"] is on_gpu
 
 
+def test_an_engine_of_several_gpus_keeps_to_those_of_its_own_process():
+    settings = EngineSettings("m", tensor_parallel_size=2)
+    assert settings.engine_arguments(cpu=False)["distributed_executor_backend"] == "mp"
+    assert "distributed_executor_backend" not in EngineSettings("m").engine_arguments(cpu=False)
+
+
 def test_extra_arguments_win():
     settings = EngineSettings("m", extra={"block_size": 64, "enable_prefix_caching": False})
     arguments = settings.engine_arguments(cpu=True)
