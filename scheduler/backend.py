@@ -88,6 +88,10 @@ class Backend(ABC):
         """
 
     @abstractmethod
+    def isolation(self, language: str) -> str:
+        """What keeps programs of a language apart from the machine, and what is missing, in words."""
+
+    @abstractmethod
     def tests_available(self, problem: Problem) -> int | None:
         """How many tests can be written for a problem; None if there is no end to them."""
 

@@ -90,13 +90,11 @@ class RayBackend(Backend):
         states: HiddenStates = _or_sentence(lambda: ray.get(extract.remote(list(prompts), model, layers)))
         return states
 
-    def isolation(self, language: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Isolation layers in force in the sandboxes, and those that are missing."""
+    def isolation(self, language: str) -> str:
+        """Of the first sandbox; nodes of one kind have the same layers."""
         actor = self._runner_pool().actors[0]
-        layers: tuple[tuple[str, ...], tuple[str, ...]] = _or_sentence(
-            lambda: ray.get(actor.layers.remote(language))
-        )
-        return layers
+        layers, missing = _or_sentence(lambda: ray.get(actor.layers.remote(language)))
+        return f"sandboxed by {', '.join(layers)}" + (f"; MISSING: {', '.join(missing)}" if missing else "")
 
     def tests_available(self, problem: Problem) -> int | None:
         """As many as were recorded, or without end from a model."""

@@ -77,6 +77,10 @@ class ReplayBackend(Backend):
         """Refused."""
         raise UserError(f"backend replay must take hidden_states from a run but got the model {model}")
 
+    def isolation(self, language: str) -> str:  # noqa: ARG002
+        """Nothing runs."""
+        return "nothing runs"
+
     def tests_available(self, problem: Problem) -> int:
         """How many were recorded."""
         return len(self._traces[problem.id].tests)

@@ -126,11 +126,13 @@ def _solve(
     look("candidates")
     sample_candidates(job, problems, backend, journal, lambda: look("candidates"))
     solving = [Solving.of(problem, journal.candidates_of(problem.id)) for problem in problems]
-    look("labels")
+    look("beliefs")
+    # Before the first sandbox starts: sandboxes hold their CPU cores until the end.
+    states = _hidden_states(job, problems, backend)
+    for language in sorted({problem.language for problem in problems}):
+        look(f"{language} {backend.isolation(language)}")
     recorded_labels(job, solving, journal)
     label(solving, backend, journal)
-    look("beliefs")
-    states = _hidden_states(job, problems, backend)
     pass_rates = predicted_pass_rates(job, problems, states)
     ledger = Ledger(job.cap.as_cap(), spent(journal))
     template = prompt_template(job.tests.model.template) if job.tests.model else None
