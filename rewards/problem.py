@@ -20,6 +20,10 @@ class Verdict(IntEnum):
     KILLED = 5
 
 
+NOT_RUN = 255
+"""Stands among verdicts for a pair that was not run; such a pair is not passed either."""
+
+
 class TestKind(StrEnum):
     """How a unit test's code is to be run.
 

@@ -167,6 +167,9 @@ class ExecutionSection(Section):
     cpu_seconds: float = Field(2.0, gt=0, description="CPU time limit of one test on one candidate")
     wall_seconds: float = Field(10.0, gt=0, description="wall clock limit of one test on one candidate")
     memory_mib: int = Field(1024, ge=64, description="memory limit of one candidate")
+    timeouts: int = Field(
+        3, ge=1, description="after so many timeouts in a block of tests a candidate's others are not run"
+    )
     runners: int | None = Field(None, ge=1, description="sandboxes (default: one per free CPU core)")
 
 

@@ -5,7 +5,6 @@ so a run that is killed at any moment goes on from here with nothing lost but th
 """
 
 import fcntl
-import json
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator
@@ -16,11 +15,12 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from difficulty.hidden_states import HiddenStates
 from rewards.errors import UserError
 from scheduler.records import CandidateRecord, GrantRecord, TestRecord, TestStatus, VerdictRecord
 
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS hidden_states (layer INTEGER PRIMARY KEY, width INTEGER, states BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS candidates (
     problem TEXT, candidate INTEGER, text TEXT NOT NULL, continues_prompt INTEGER NOT NULL,
     tokens INTEGER NOT NULL, gpu_seconds REAL, PRIMARY KEY (problem, candidate)) WITHOUT ROWID;
@@ -43,6 +43,7 @@ class Journal:
         candidates, tests, verdicts: records by problem id, then by index.
         labels: bool (candidates,) by problem id.
         grants: in the order of their first test, by problem id.
+        hidden_states: of the run's problems, in the run's order; None until they are extracted.
     """
 
     def __init__(self, path: Path) -> None:
@@ -63,7 +64,7 @@ class Journal:
         self.grants: dict[str, list[GrantRecord]] = defaultdict(list)
         self.tests: dict[str, dict[int, TestRecord]] = defaultdict(dict)
         self.verdicts: dict[str, dict[int, VerdictRecord]] = defaultdict(dict)
-        self._facts: dict[str, object] = {}
+        self.hidden_states: HiddenStates | None = None
         try:
             self._database.execute("PRAGMA journal_mode = WAL")
             self._database.execute("PRAGMA synchronous = NORMAL")
@@ -95,14 +96,13 @@ class Journal:
             raise
         self._database.execute("COMMIT")
 
-    def fact(self, name: str) -> object:
-        """A value kept with ``add_fact``, or None."""
-        return self._facts.get(name)
-
-    def add_fact(self, name: str, value: object) -> None:
-        """Keeps a JSON value under a name; a later one replaces it."""
-        self._database.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, json.dumps(value)))
-        self._facts[name] = value
+    def add_hidden_states(self, hidden: HiddenStates) -> None:
+        """Keeps the hidden states of all problems."""
+        for column, layer in enumerate(hidden.layers):
+            states = np.ascontiguousarray(hidden.states[:, column])
+            row = (layer, states.shape[1], states.tobytes())
+            self._database.execute("INSERT INTO hidden_states VALUES (?, ?, ?)", row)
+        self.hidden_states = hidden
 
     def add_candidate(self, problem: str, index: int, record: CandidateRecord) -> None:
         """Keeps one candidate."""
@@ -143,8 +143,10 @@ class Journal:
 
     def _load(self) -> None:
         select = self._database.execute
-        for name, value in select("SELECT * FROM facts"):
-            self._facts[name] = json.loads(value)
+        layers = list(select("SELECT * FROM hidden_states ORDER BY layer"))
+        if layers:
+            states = [np.frombuffer(blob, np.float16).reshape(-1, width) for _, width, blob in layers]
+            self.hidden_states = HiddenStates(tuple(row[0] for row in layers), np.stack(states, axis=1))
         for problem, index, text, continues, tokens, gpu_seconds in select("SELECT * FROM candidates"):
             record = CandidateRecord(text, bool(continues), tokens, _known(gpu_seconds))
             self.candidates[problem][index] = record

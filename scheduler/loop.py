@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from policies import Grant, Policy
+from rewards.problem import NOT_RUN
 from scheduler.backend import Backend, Execute, Executed, Generate, Generated, Role
 from scheduler.journal import Journal
 from scheduler.ledger import Cost, Ledger, Reservation
@@ -212,9 +213,8 @@ def writing_cost(record: TestRecord) -> Cost:
 
 def execution_cost(record: VerdictRecord) -> Cost:
     """What running one test on a problem's programs cost."""
-    return Cost(
-        executions=len(record.verdicts), cpu_seconds=float(record.cpu_seconds.sum(dtype=np.float64))
-    )
+    run = int(np.count_nonzero(record.verdicts != NOT_RUN))
+    return Cost(executions=run, cpu_seconds=float(record.cpu_seconds.sum(dtype=np.float64)))
 
 
 def spent(journal: Journal) -> Cost:

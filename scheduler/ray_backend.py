@@ -55,6 +55,7 @@ class RayBackend(Backend):
             cpu_seconds=execution.cpu_seconds,
             wall_seconds=execution.wall_seconds,
             memory_mib=execution.memory_mib,
+            timeouts=execution.timeouts,
         )
         self._connect()
 

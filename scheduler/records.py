@@ -7,11 +7,8 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from rewards.problem import Candidate, Problem, Verdict
+from rewards.problem import NOT_RUN, Candidate, Problem, Verdict
 from rewards.votes import Votes
-
-NOT_RUN = 255
-"""Stands in a row of verdicts for a pair that was not run."""
 
 
 class TestStatus(StrEnum):

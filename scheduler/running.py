@@ -128,7 +128,7 @@ def _solve(
     solving = [Solving.of(problem, journal.candidates_of(problem.id)) for problem in problems]
     look("beliefs")
     # Before the first sandbox starts: sandboxes hold their CPU cores until the end.
-    states = _hidden_states(job, problems, backend)
+    states = _hidden_states(job, problems, backend, journal)
     for language in sorted({problem.language for problem in problems}):
         look(f"{language} {backend.isolation(language)}")
     recorded_labels(job, solving, journal)
@@ -140,7 +140,6 @@ def _solve(
     policy = _policy(job, solving, backend, pass_rates)
     look("tests", ledger)
     Loop(solving, policy, ledger, journal, backend, writer, lambda: look("tests", ledger)).run()
-    journal.add_fact("seconds", backend.seconds)
     trace = Trace(
         directory,
         {
@@ -197,14 +196,21 @@ def _backend(job: Job, problems: Sequence[Problem]) -> Backend:
     return ReplayBackend(recording, problems, runners=job.execution.runners or 1)
 
 
-def _hidden_states(job: Job, problems: Sequence[Problem], backend: Backend) -> HiddenStates | None:
+def _hidden_states(
+    job: Job, problems: Sequence[Problem], backend: Backend, journal: Journal
+) -> HiddenStates | None:
     section = job.hidden_states
-    if section is None:
-        return None
+    if section is None or journal.hidden_states is not None:
+        return journal.hidden_states
     if section.run is not None:
-        return read_trace(section.run).hidden_states_of(problems, section.layers)
-    assert section.model is not None
-    return backend.hidden_states([problem.prompt for problem in problems], section.model, section.layers)
+        states = read_trace(section.run).hidden_states_of(problems, section.layers)
+    else:
+        assert section.model is not None
+        prompts = [problem.prompt for problem in problems]
+        states = backend.hidden_states(prompts, section.model, section.layers)
+    with journal.transaction():
+        journal.add_hidden_states(states)
+    return states
 
 
 def _policy(

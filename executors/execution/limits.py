@@ -26,6 +26,7 @@ class Limits:
         memory_mib: address space of the process, the interpreter's own included.
         processes: threads alive at once. Further processes are refused wherever the kernel can.
         file_mib: the largest file; in a new root (layer ``mount``) also all files together.
+        timeouts: once so many tests of a block have timed out, the candidate's others are not run.
 
     Raises:
         UserError: a limit is not a positive number.
@@ -36,6 +37,7 @@ class Limits:
     memory_mib: int = 1024
     processes: int = 16
     file_mib: int = 16
+    timeouts: int = 3
 
     def __post_init__(self) -> None:
         for field in fields(self):

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from executors.execution import isolation, kernel
 from executors.execution.board import Board
 from executors.execution.limits import STARVED_PATIENCE, STARVED_SHARE, Limits, allowance
-from rewards.problem import TestKind, Verdict
+from rewards.problem import NOT_RUN, TestKind, Verdict
 
 _CPUS = os.cpu_count() or 1
 
@@ -37,7 +37,7 @@ class Block(NamedTuple):
 class Cell(NamedTuple):
     """What came out of one candidate on one test."""
 
-    verdict: Verdict
+    verdict: int  # a Verdict or NOT_RUN
     cpu_seconds: float
 
 
@@ -77,7 +77,7 @@ def run_row(station: Station, candidate: str, block: Block) -> list[Cell]:
     """Run a candidate on all tests, in as many processes as it takes.
 
     A process runs one test after the other. When one dies, the test it was at gets a verdict by the way it
-    died, and another process goes on with the test after.
+    died, and another process goes on with the test after. A candidate that keeps timing out is given up.
 
     Args:
         station: where to run.
@@ -119,6 +119,8 @@ def run_row(station: Station, candidate: str, block: Block) -> list[Cell]:
         row += _accounted(cells, ending.cpu_seconds)
         if died_loading:  # it would die with every other test as well
             row += [Cell(row[0].verdict, 0.0)] * (len(tests) - 1)
+        elif sum(cell.verdict == Verdict.TIMED_OUT for cell in row) >= station.limits.timeouts:
+            row += [Cell(NOT_RUN, 0.0)] * (len(tests) - len(row))
     return row
 
 

@@ -52,7 +52,8 @@ class Outcomes:
     """What came out of a block.
 
     Attributes:
-        verdicts: (candidates, tests), values of ``rewards.problem.Verdict``.
+        verdicts: (candidates, tests), values of ``rewards.problem.Verdict``, or ``NOT_RUN`` for what was
+            left out after ``Limits.timeouts``.
         cpu_seconds: (candidates, tests), as counted by the kernel for the candidate's processes. The sum
             over a row is at most ``worst_cpu_seconds``. A test that did not have to be run, because the
             candidate does not load or the test does not compile, has cost nothing.

@@ -138,7 +138,9 @@ def _run_block(
     block = Block(compiled, entry_point, Board(len(compiled)))
     layout = struct.Struct(f"<{len(tests)}B{len(tests)}f")
     for candidate in candidates:
-        verdicts = [Verdict.ERRORED] * len(tests)  # a test that does not compile errs on every candidate
+        verdicts: list[int] = [Verdict.ERRORED] * len(
+            tests
+        )  # a test that does not compile errs on every candidate
         cpu_seconds = [0.0] * len(tests)
         row = run_row(station, candidate, block)
         for index, cell in zip(usable, row, strict=True):

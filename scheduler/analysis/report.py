@@ -36,6 +36,7 @@ def rows(runs: Sequence[RunSummary]) -> list[tuple[str, list[str]]]:
             )
             for verdict in Verdict
         ),
+        ("pairs not run", [str(sum(problem.not_run for problem in run.problems)) for run in runs]),
     ]
 
 

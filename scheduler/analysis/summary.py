@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from rewards.accuracy import expected_accuracy
-from rewards.problem import Verdict
+from rewards.problem import NOT_RUN, Verdict
 from rewards.selection import SelectionRule, selection_rule
 from scheduler.job import Job, load_job
 from scheduler.ledger import Cap, Cost, Ledger
 from scheduler.loop import execution_cost, writing_cost
-from scheduler.records import NOT_RUN, Distinct, TestStatus, votes_of
+from scheduler.records import Distinct, TestStatus, votes_of
 from scheduler.tables import read_trace
 from scheduler.trace import ProblemTrace
 
@@ -27,6 +27,8 @@ class ProblemSummary:
         pass_rate: share of candidates that are right; None without labels.
         predicted_pass_rate: what the run started from; NaN without a predictor.
         tests: written tests by what became of them.
+        verdicts: executed pairs by verdict.
+        not_run: pairs left out after a candidate's timeouts.
         accuracy: expected accuracy of the pick over remaining ties; None without labels.
         tests_passed: by the pick.
     """
@@ -38,6 +40,7 @@ class ProblemSummary:
     predicted_pass_rate: float
     tests: Counter[TestStatus]
     verdicts: Counter[Verdict]
+    not_run: int
     cost: Cost
     accuracy: float | None
     tests_passed: int
@@ -119,6 +122,7 @@ def _summarise_problem(problem: str, seen: ProblemTrace, rule: SelectionRule) ->
         seen.predicted_pass_rate,
         Counter(record.status for record in seen.tests.values()),
         Counter(Verdict(verdict) for verdict in verdicts[verdicts != NOT_RUN].tolist()),
+        int(np.count_nonzero(verdicts == NOT_RUN)),
         Cost.total(map(writing_cost, seen.tests.values()))
         + Cost.total(map(execution_cost, seen.verdicts.values())),
         None if seen.correct is None else expected_accuracy(winners, seen.correct),

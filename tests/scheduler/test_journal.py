@@ -3,6 +3,7 @@ import sqlite3
 import numpy as np
 import pytest
 
+from difficulty.hidden_states import HiddenStates
 from rewards.errors import UserError
 from scheduler.journal import Journal
 from scheduler.records import CandidateRecord, GrantRecord, TestRecord, TestStatus, VerdictRecord
@@ -18,7 +19,7 @@ def fill(journal: Journal) -> None:
         journal.add_verdicts(
             "p", 0, VerdictRecord(np.array([1, 0], np.uint8), np.array([0.5, 0.25], np.float32))
         )
-        journal.add_fact("seconds", 1.5)
+        journal.add_hidden_states(HiddenStates((12, 24), np.arange(12, dtype=np.float16).reshape(2, 2, 3)))
 
 
 def test_what_was_added_is_there_after_opening_again(tmp_path):
@@ -35,7 +36,8 @@ def test_what_was_added_is_there_after_opening_again(tmp_path):
         assert journal.tests["p"] == {0: TestRecord(TestStatus.USABLE, "text é", 7, 9, 0.25)}
         assert journal.verdicts["p"][0].verdicts.tolist() == [1, 0]
         assert journal.verdicts["p"][0].cpu_seconds.tolist() == [0.5, 0.25]
-        assert journal.fact("seconds") == 1.5
+        assert journal.hidden_states.layers == (12, 24)
+        assert journal.hidden_states.states[1].tolist() == [[6, 7, 8], [9, 10, 11]]
 
 
 def test_a_transaction_that_fails_leaves_nothing(tmp_path):

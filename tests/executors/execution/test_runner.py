@@ -13,7 +13,7 @@ import pytest
 from executors.execution.isolation import LAYERS
 from executors.execution.runner import Limits, Runner, SandboxError, worst_cpu_seconds
 from rewards.errors import UserError
-from rewards.problem import TestKind, UnitTest, Verdict
+from rewards.problem import NOT_RUN, TestKind, UnitTest, Verdict
 
 RIGHT = "def solve(): return 42"
 LOOP = "def solve():\n    while True: pass"
@@ -179,3 +179,16 @@ def test_a_sandbox_that_cannot_be_built_is_an_error_and_no_verdict(monkeypatch):
 def test_an_unknown_language_is_told():
     with pytest.raises(UserError, match="language must be one of python but got 'cobol'"):
         Runner(language="cobol")
+
+
+def test_a_candidate_that_keeps_timing_out_is_given_up_and_the_rest_is_not_failed():
+    looping = "def solve(x):\n    while x: pass\n    return 0\n"
+    tests = [
+        UnitTest("p", index, f"assert solve({x}) == 0", kind=TestKind.ASSERTIONS)
+        for index, x in enumerate([0, 1, 0, 1, 0, 1])
+    ]
+    with Runner(Limits(cpu_seconds=0.1, timeouts=2)) as runner:
+        verdicts = runner.run([looping, "def solve(x):\n    return 0\n"], tests, "solve").verdicts
+    passed, timed_out = Verdict.PASSED, Verdict.TIMED_OUT
+    assert verdicts[0].tolist() == [passed, timed_out, passed, timed_out, NOT_RUN, NOT_RUN]
+    assert verdicts[1].tolist() == [passed] * 6
