@@ -45,6 +45,13 @@ class ModelSection(Section):
         default_factory=dict, description="more engine settings, under vLLM's own names"
     )
 
+    @model_validator(mode="after")
+    def _gpus_for_all_ranks(self) -> Self:
+        ranks = self.engine.get("tensor_parallel_size", 1)
+        if ranks != 1 and self.gpus not in {0, ranks}:
+            raise ValueError(f"gpus must equal engine.tensor_parallel_size ({ranks}) but got {self.gpus:g}")
+        return self
+
 
 class CandidatesSection(Section):
     """Where candidate programs come from: exactly one of run, file and model."""

@@ -170,7 +170,7 @@ class RayBackend(Backend):
             self._recorded_reference = self._recorded_reference or ray.put(self._recorded)
             make: Callable[[], Generator] = functools.partial(_replay, [self._recorded_reference])
             return _actor(GeneratorActor, num_cpus=0, max_concurrency=_REPLAYED_AT_ONCE).remote(make, 60.0)
-        make = functools.partial(VllmGenerator, EngineSettings.of(model.name, model.engine))
+        make = functools.partial(VllmGenerator, EngineSettings.of(model.name, model.engine), model.gpus)
         options = {"num_cpus": model.cpus, "num_gpus": model.gpus, "max_concurrency": model.in_flight}
         return _actor(GeneratorActor, **options).remote(make, model.timeout_seconds)
 

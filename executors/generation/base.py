@@ -103,7 +103,7 @@ class BusyTime:
     Kept as a single running integral of ``gpus / requests in flight``, so each event costs O(1).
     """
 
-    def __init__(self, gpus: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, gpus: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._gpus = gpus
         self._clock = clock
         self._in_flight = 0

@@ -120,13 +120,15 @@ class VllmGenerator(Generator):
 
     Args:
         settings: how to start the engine.
+        gpus: how many GPUs it holds, for what its answers are charged; a part of one where engines share
+            it, 0 for the CPU build.
     """
 
-    def __init__(self, settings: EngineSettings) -> None:
+    def __init__(self, settings: EngineSettings, gpus: float = 0) -> None:
         self._settings = settings
         self._engine: Any = None
         self._max_model_len = settings.max_model_len
-        self._busy_time = BusyTime(gpus=0)
+        self._busy_time = BusyTime(gpus)
         self._numbers = itertools.count()
         self._token_ids = lru_cache(maxsize=4096)(self._encode)  # a problem's requests share their prompt
 
@@ -165,7 +167,6 @@ class VllmGenerator(Generator):
             raise GeneratorError(
                 f"vLLM did not start with model {settings.model}: {_sentence(error)}"
             ) from error
-        self._busy_time = BusyTime(gpus=0 if cpu else config.parallel_config.world_size_across_dp)
 
     async def generate(self, request: Request, sampling: Sampling) -> Completion:
         """Answer one request; the answer is cut short where prompt and answer would not fit the model.

@@ -15,7 +15,9 @@ from scheduler.job import Job
 
 def add_job_flags(parser: argparse.ArgumentParser) -> None:
     """Adds one flag for each field of a job, with the field's own description."""
-    group = parser.add_argument_group("fields of the job file", "Values are YAML, as in the file.")
+    group = parser.add_argument_group(
+        "fields of the job file", "Values are as in the file: YAML, and paths relative to its folder."
+    )
     for name, field in _fields(Job):
         group.add_argument(
             f"--{name}",

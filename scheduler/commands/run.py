@@ -29,6 +29,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     parser = commands.add_parser(
         "run",
         help="spend a cap on a batch of problems",
+        usage="%(prog)s (JOB [--out DIR] [--FIELD VALUE ...] | --resume DIR)",
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,

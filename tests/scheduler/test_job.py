@@ -95,3 +95,9 @@ def test_a_file_that_is_no_job_gets_one_sentence(tmp_path, content, message):
 def test_a_missing_file_gets_one_sentence(tmp_path):
     with pytest.raises(UserError, match="there is no such file"):
         load_job(tmp_path / "job.yaml")
+
+
+def test_an_engine_over_several_gpus_must_hold_them(tmp_path):
+    model = {"name": "m", "template": "coderm", "engine": {"tensor_parallel_size": 4}}
+    message = refusal(tmp_path, tests={"model": model})
+    assert "gpus must equal engine.tensor_parallel_size (4) but got 1" in message
