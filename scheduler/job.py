@@ -63,9 +63,7 @@ class CandidatesSection(Section):
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
-        sources = [name for name in ("run", "file", "model") if getattr(self, name) is not None]
-        if len(sources) != 1:
-            raise ValueError(f"needs exactly one of run, file and model but got {_listed(sources)}")
+        _need_exactly_one(self, "run", "file", "model")
         if self.model and self.count is None:
             raise ValueError("needs count, the number of candidates to sample per problem")
         return self
@@ -81,9 +79,7 @@ class TestsSection(Section):
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
-        sources = [name for name in ("run", "model") if getattr(self, name) is not None]
-        if len(sources) != 1:
-            raise ValueError(f"needs exactly one of run and model but got {_listed(sources)}")
+        _need_exactly_one(self, "run", "model")
         return self
 
 
@@ -98,9 +94,7 @@ class HiddenStatesSection(Section):
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
-        sources = [name for name in ("run", "model") if getattr(self, name) is not None]
-        if len(sources) != 1:
-            raise ValueError(f"needs exactly one of run and model but got {_listed(sources)}")
+        _need_exactly_one(self, "run", "model")
         return self
 
 
@@ -293,5 +287,8 @@ def _from_folder(job: Job, folder: Path) -> Job:
     )
 
 
-def _listed(names: list[str]) -> str:
-    return " and ".join(names) or "none"
+def _need_exactly_one(section: Section, *names: str) -> None:
+    given = [name for name in names if getattr(section, name) is not None]
+    if len(given) != 1:
+        known = f"{', '.join(names[:-1])} and {names[-1]}"
+        raise ValueError(f"needs exactly one of {known} but got {' and '.join(given) or 'none'}")

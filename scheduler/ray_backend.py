@@ -1,8 +1,10 @@
 """The real back end: vLLM and sandbox actors on a Ray cluster."""
 
 import functools
+import math
+import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import ray
@@ -134,7 +136,7 @@ class RayBackend(Backend):
         options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
         if cluster.address is None:
             options |= {
-                "num_cpus": cluster.num_cpus,
+                "num_cpus": cluster.num_cpus or max(os.cpu_count() or 1, math.ceil(self._cores_needed())),
                 "num_gpus": cluster.num_gpus,
                 "include_dashboard": False,
             }
@@ -144,15 +146,31 @@ class RayBackend(Backend):
             raise UserError(
                 f"cluster.address must be a running Ray cluster but {cluster.address} is not: {error}"
             ) from None
-        wanted = max((model.gpus * model.actors for model in self._models.values() if model), default=0)
-        there = ray.cluster_resources().get("GPU", 0)
-        # A cluster that was not started here may grow, so it is waited for.
-        if cluster.address is None and wanted > there:
-            self.close()
+        if cluster.address is None:  # any other cluster may grow, so it is waited for
+            self._check_fit(ray.cluster_resources())
+
+    def _check_fit(self, resources: Mapping[str, float]) -> None:
+        gpus = max((model.gpus * model.actors for model in self._models.values() if model), default=0)
+        cores, has_gpus = self._cores_needed(), resources.get("GPU", 0)
+        if gpus <= has_gpus and cores <= resources.get("CPU", 0):
+            return
+        self.close()
+        if gpus > has_gpus:
             raise UserError(
-                f"models must fit the machine but they ask for {wanted:g} GPUs where there are {there:g}; "
+                f"models must fit the machine but they ask for {gpus:g} GPUs where there are {has_gpus:g}; "
                 "gpus: 0 takes vLLM's CPU build"
             )
+        raise UserError(
+            f"cluster.num_cpus must be at least {cores:g}, for engines and sandboxes together, "
+            f"but got {resources.get('CPU', 0):g}"
+        )
+
+    def _cores_needed(self) -> float:
+        """Of the engines of one model at a time, and of the sandboxes; at least one sandbox."""
+        return self._cores_of_engines() + (self._job.execution.runners or 1)
+
+    def _cores_of_engines(self) -> float:
+        return max((model.cpus * model.actors for model in self._models.values() if model), default=0)
 
     def _generator_pool(self, role: Role) -> Pool:
         if role not in self._generators:
@@ -184,8 +202,7 @@ class RayBackend(Backend):
     def _runner_count(self) -> int:
         if self._job.execution.runners:
             return self._job.execution.runners
-        generation = max((model.cpus * model.actors for model in self._models.values() if model), default=0)
-        return max(1, int(ray.cluster_resources().get("CPU", 1) - generation))
+        return max(1, int(ray.cluster_resources().get("CPU", 1) - self._cores_of_engines()))
 
     def _sampling(self, role: Role) -> Sampling:
         model = self._models[role]

@@ -104,6 +104,14 @@ def test_gpus_that_are_not_there(capsys, recorded, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_cores_that_are_not_there(capsys, recorded, tmp_path):
+    path = recorded.write_job(
+        tmp_path / "job.yaml", backend="ray", cluster={"num_cpus": 1}, execution={"runners": 2}
+    )
+    assert "cluster.num_cpus must be at least 2" in failure(capsys, "run", path, "--out", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_problems_lists_a_source(capsys, recorded):
     assert main(["problems", str(recorded.problems_file)]) == 0
     assert "times/4  times_4  python  with ground truth" in capsys.readouterr().out
