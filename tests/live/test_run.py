@@ -2,6 +2,7 @@
 
 import json
 import os
+from pathlib import Path
 
 import pytest
 import yaml
@@ -17,30 +18,15 @@ pytestmark = [
 ]
 
 
-@pytest.fixture
-def job(tmp_path):
-    model = {
-        "name": os.environ.get("TESTBUDGET_LIVE_MODEL"),
-        "gpus": 0,
-        "engine": {"max_model_len": 1024, "enforce_eager": True},
-    }
-    content = {
-        "problems": {"source": "humaneval", "limit": 3},
-        "candidates": {"count": 4, "model": model | {"template": "completion", "max_tokens": 128}},
-        "tests": {"model": model | {"template": "coderm", "max_tokens": 256}},
-        "hidden_states": {"model": model["name"], "layers": [12, 24]},
-        "policy": {"name": "uniform", "min_tests": 1},
-        "cap": {"tests": 7, "tokens": 100_000},
-        "cluster": {"num_cpus": 2},
-    }
-    path = tmp_path / "job.yaml"
-    path.write_text(yaml.safe_dump(content))
-    return path
+JOB = Path(__file__).parents[2] / "examples" / "humaneval" / "live.yaml"
 
 
-def test_three_problems_from_nothing_to_picks(job, tmp_path, capsys):
+def test_three_problems_from_nothing_to_picks(tmp_path, capsys):
     out = tmp_path / "out"
-    assert main(["run", str(job), "--out", str(out)]) == 0, capsys.readouterr().err
+    model = os.environ["TESTBUDGET_LIVE_MODEL"]
+    names = ["candidates.model.name", "tests.model.name", "hidden_states.model"]
+    models = [argument for name in names for argument in (f"--{name}", model)]
+    assert main(["run", str(JOB), "--out", str(out), *models]) == 0, capsys.readouterr().err
     trace = read_trace(out)
     assert [len(seen.candidates) for seen in trace.problems.values()] == [4, 4, 4]
     assert sum(len(seen.tests) for seen in trace.problems.values()) == 7
