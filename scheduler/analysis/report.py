@@ -40,8 +40,8 @@ def rows(runs: Sequence[RunSummary]) -> list[tuple[str, list[str]]]:
     ]
 
 
-def print_report(runs: Sequence[RunSummary], console: Console) -> None:
-    """Prints the side-by-side table."""
+def print_report(runs: Sequence[RunSummary], page: Path, console: Console) -> None:
+    """Prints the side-by-side table, then where the picks and the page lie."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("run")
     for run in runs:
@@ -49,6 +49,9 @@ def print_report(runs: Sequence[RunSummary], console: Console) -> None:
     for name, values in rows(runs):
         table.add_row(name, *values)
     console.print(table)
+    picks = [run.directory / "picks.jsonl" for run in runs]
+    for name, path in [*(("picks", path) for path in picks if path.exists()), ("report", page)]:
+        console.print(f"{name}: {path}", highlight=False, soft_wrap=True)
 
 
 def write_report(runs: Sequence[RunSummary], path: Path) -> None:

@@ -27,7 +27,5 @@ def run(arguments: argparse.Namespace) -> None:
     """Prints the table and writes the HTML report."""
     summaries = [summarise(directory) for directory in arguments.runs]
     path = arguments.out or arguments.runs[0] / "report.html"
-    console = Console()
     write_report(summaries, path)
-    print_report(summaries, console)
-    console.print(f"report: {path}", highlight=False, soft_wrap=True)
+    print_report(summaries, path, Console())

@@ -63,7 +63,6 @@ def run(arguments: argparse.Namespace) -> None:
         with Progress(console) as progress:
             start(job, directory, progress.watch)
     summary = summarise(directory)
-    write_report([summary], directory / "report.html")
-    print_report([summary], console)
-    console.print(f"picks:  {directory / 'picks.jsonl'}", highlight=False, soft_wrap=True)
-    console.print(f"report: {directory / 'report.html'}", highlight=False, soft_wrap=True)
+    page = directory / "report.html"
+    write_report([summary], page)
+    print_report([summary], page, console)
