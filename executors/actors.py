@@ -1,6 +1,8 @@
 """What runs inside the Ray actors: a generator on GPUs (or vLLM's CPU build), a sandbox on a CPU core."""
 
 import asyncio
+import os
+import sys
 from collections.abc import Callable, Sequence
 
 from executors.execution.runner import Limits, Outcomes, Runner
@@ -26,15 +28,20 @@ class GeneratorActor:
         await self._generator()
 
     async def generate(self, requests: Sequence[Request], sampling: Sampling) -> list[Completion]:
-        """Answers to requests, in their order.
+        """Answers to requests, in their order; raises the generator's user errors.
 
-        Raises:
-            GeneratorError: the engine failed, or an answer took longer than it may.
+        An engine that fails, or takes longer over an answer than it may, is not mended: the process ends,
+        Ray starts the actor again and sends it the calls it owes.
         """
         generator = await self._generator()
-        return list(
-            await asyncio.gather(*(self._one(generator, request, sampling) for request in requests))
-        )
+        try:
+            return list(
+                await asyncio.gather(*(self._one(generator, request, sampling) for request in requests))
+            )
+        except GeneratorError as error:
+            sys.stderr.write(f"{error}\n")
+            sys.stderr.flush()
+            os._exit(1)
 
     async def _one(self, generator: Generator, request: Request, sampling: Sampling) -> Completion:
         try:

@@ -1,0 +1,93 @@
+"""What Ray makes of an actor whose engine breaks: it starts it again, and nothing is lost."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+import pytest
+import ray
+from ray import cloudpickle
+
+from executors.actors import GeneratorActor
+from executors.generation.base import Completion, Generator, GeneratorError, Prompt, Request, Sampling
+from executors.pools import Pool
+from rewards.errors import UserError
+
+
+class BreaksOnce(Generator):
+    """An engine that breaks, or hangs, on the first request that it ever gets."""
+
+    def __init__(self, marker: Path, *, hangs: bool = False) -> None:
+        self._marker = marker
+        self._hangs = hangs
+
+    async def generate(self, request: Request, sampling: Sampling) -> Completion:
+        if not self._marker.exists():
+            self._marker.touch()
+            if self._hangs:
+                await asyncio.Event().wait()
+            raise GeneratorError("the engine is gone")
+        return Completion(f"{request.problem}/{request.index}", 1, 0.0, "stop")
+
+
+class Refuses(Generator):
+    async def start(self) -> None:
+        raise UserError("model must be a model but it is not")
+
+    async def generate(self, request: Request, sampling: Sampling) -> Completion:
+        raise AssertionError
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _ray():
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
+    yield
+    ray.shutdown()
+
+
+def actor_of(make, timeout_seconds=60.0):
+    options = {"max_restarts": 2, "max_task_retries": 2, "num_cpus": 0, "max_concurrency": 8}
+    return ray.remote(GeneratorActor).options(**options).remote(make, timeout_seconds)
+
+
+def requests(problem, count):
+    return [Request(problem, index, Prompt("", chat=False), index) for index in range(count)]
+
+
+@pytest.mark.parametrize("hangs", [False, True])
+def test_an_engine_that_fails_or_hangs_is_started_again_and_all_calls_are_answered(tmp_path, hangs):
+    actor = actor_of(lambda: BreaksOnce(tmp_path / "broke", hangs=hangs), timeout_seconds=2.0)
+    pool = Pool([actor], "generate", in_flight=4)
+    for problem in ("a", "b", "c"):
+        pool.submit(problem, requests(problem, 2), Sampling(), load=2)
+    answers = {}
+    while pool.references:
+        (done,), _ = ray.wait(pool.references)
+        problem, completions = pool.collect(done)
+        answers[problem] = [completion.text for completion in completions]
+    pool.close()
+    assert answers == {problem: [f"{problem}/0", f"{problem}/1"] for problem in ("a", "b", "c")}
+    assert (tmp_path / "broke").exists()
+
+
+def test_a_users_mistake_comes_back_as_such(tmp_path):
+    actor = actor_of(Refuses)
+    with pytest.raises(UserError, match="model must be a model"):
+        ray.get(actor.start.remote())
+
+
+def test_a_pool_holds_work_back_and_spreads_it(tmp_path):
+    (tmp_path / "broke").touch()
+    actors = [actor_of(lambda: BreaksOnce(tmp_path / "broke")) for _ in range(2)]
+    pool = Pool(actors, "generate", in_flight=2)
+    for problem in range(5):
+        pool.submit(problem, requests(str(problem), 2), Sampling(), load=2)
+    assert len(pool.references) == 2
+    seen = []
+    while pool.references:
+        (done,), _ = ray.wait(pool.references)
+        seen.append(pool.collect(done)[0])
+        assert len(pool.references) <= 2
+    pool.close()
+    assert sorted(seen) == list(range(5))
