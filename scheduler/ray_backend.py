@@ -13,9 +13,8 @@ from ray.exceptions import RayError, RayTaskError
 from difficulty.hidden_states import HiddenStates, TransformersExtractor, default_layers
 from executors.actors import GeneratorActor, RunnerActor
 from executors.execution.runner import Limits, worst_cpu_seconds
-from executors.generation.base import Generator, Sampling
+from executors.generation.base import Sampling
 from executors.generation.prompts import prompt_template
-from executors.generation.replay import ReplayGenerator
 from executors.generation.vllm import EngineSettings, VllmGenerator
 from executors.pools import Pool
 from rewards.errors import UserError
@@ -27,7 +26,6 @@ from scheduler.replay_backend import dearest, recorded_answers
 from scheduler.trace import Trace
 
 _RETRIES = 3  # of an actor and of a call, before the run is given up
-_REPLAYED_AT_ONCE = 1024
 _BLOCKS_PER_RUNNER = 2  # one that runs and one that waits, so that a core never idles
 
 
@@ -48,7 +46,7 @@ class RayBackend(Backend):
         self._job = job
         self._started = time.monotonic()
         self._recorded = recorded_answers(recording) if recording else {}
-        self._recorded_reference: Any = None
+        self._answered: list[Generated | Executed] = []
         self._models = {Role.POLICY_MODEL: job.candidates.model, Role.REWARD_MODEL: job.tests.model}
         self._generators: dict[Role, Pool] = {}
         self._runners: Pool | None = None
@@ -62,11 +60,16 @@ class RayBackend(Backend):
         self._connect()
 
     def submit(self, task: Generate | Execute) -> None:
-        """Sends the task to the least loaded actor, or queues it."""
+        """Sends the task to the least loaded actor, or queues it; recorded answers are there at once."""
         if isinstance(task, Generate):
-            self._generator_pool(task.role).submit(
-                task, task.requests, self._sampling(task.role), load=len(task.requests)
-            )
+            if model := self._models[task.role]:
+                pool = self._generator_pool(task.role, model)
+                pool.submit(task, task.requests, _sampling(model), load=len(task.requests))
+            else:
+                answers = self._recorded[task.problem]
+                self._answered.append(
+                    Generated(task, [answers[request.index] for request in task.requests])
+                )
         else:
             codes = [candidate.code for candidate in task.candidates]
             self._runner_pool().submit(
@@ -75,15 +78,14 @@ class RayBackend(Backend):
 
     def wait(self) -> Sequence[Generated | Executed]:
         """Blocks on the cluster until something is done."""
+        if self._answered:
+            done, self._answered = self._answered, []
+            return done
         pools = [*self._generators.values(), *([self._runners] if self._runners else [])]
         owners = {reference: pool for pool in pools for reference in pool.references}
         ray.wait(list(owners), num_returns=1)
         ready, _ = ray.wait(list(owners), num_returns=len(owners), timeout=0)
-        done: list[Generated | Executed] = []
-        for reference in ready:
-            task, result = _or_sentence(functools.partial(owners[reference].collect, reference))
-            done.append(Generated(task, result) if isinstance(task, Generate) else Executed(task, result))
-        return done
+        return [self._collect(owners[reference], reference) for reference in ready]
 
     def hidden_states(
         self, prompts: Sequence[str], model: str, layers: Sequence[int] | None
@@ -131,6 +133,10 @@ class RayBackend(Backend):
             pool.close()
         ray.shutdown()
 
+    def _collect(self, pool: Pool, reference: Any) -> Generated | Executed:
+        task, result = _or_sentence(lambda: pool.collect(reference))
+        return Generated(task, result) if isinstance(task, Generate) else Executed(task, result)
+
     def _connect(self) -> None:
         cluster = self._job.cluster
         options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
@@ -172,25 +178,15 @@ class RayBackend(Backend):
     def _cores_of_engines(self) -> float:
         return max((model.cpus * model.actors for model in self._models.values() if model), default=0)
 
-    def _generator_pool(self, role: Role) -> Pool:
+    def _generator_pool(self, role: Role, model: ModelSection) -> Pool:
         if role not in self._generators:
-            model = self._models[role]
-            actors = [self._generator_actor(model) for _ in range(model.actors if model else 1)]
+            make = functools.partial(VllmGenerator, EngineSettings.of(model.name, model.engine), model.gpus)
+            options = {"num_cpus": model.cpus, "num_gpus": model.gpus, "max_concurrency": model.in_flight}
+            actor = _actor(GeneratorActor, **options)
+            actors = [actor.remote(make, model.timeout_seconds) for _ in range(model.actors)]
             _or_sentence(lambda: ray.get([actor.start.remote() for actor in actors]))
-            self._generators[role] = Pool(
-                actors, "generate", model.in_flight if model else _REPLAYED_AT_ONCE
-            )
+            self._generators[role] = Pool(actors, "generate", model.in_flight)
         return self._generators[role]
-
-    def _generator_actor(self, model: ModelSection | None) -> Any:
-        if model is None:
-            # Held here and passed inside a list, so that an actor that starts again finds it again.
-            self._recorded_reference = self._recorded_reference or ray.put(self._recorded)
-            make: Callable[[], Generator] = functools.partial(_replay, [self._recorded_reference])
-            return _actor(GeneratorActor, num_cpus=0, max_concurrency=_REPLAYED_AT_ONCE).remote(make, 60.0)
-        make = functools.partial(VllmGenerator, EngineSettings.of(model.name, model.engine), model.gpus)
-        options = {"num_cpus": model.cpus, "num_gpus": model.gpus, "max_concurrency": model.in_flight}
-        return _actor(GeneratorActor, **options).remote(make, model.timeout_seconds)
 
     def _runner_pool(self) -> Pool:
         if self._runners is None:
@@ -204,24 +200,18 @@ class RayBackend(Backend):
             return self._job.execution.runners
         return max(1, int(ray.cluster_resources().get("CPU", 1) - self._cores_of_engines()))
 
-    def _sampling(self, role: Role) -> Sampling:
-        model = self._models[role]
-        if model is None:
-            return Sampling()
-        return Sampling(
-            temperature=model.temperature,
-            top_p=model.top_p,
-            max_tokens=model.max_tokens,
-            stop=prompt_template(model.template).stop,
-        )
+
+def _sampling(model: ModelSection) -> Sampling:
+    return Sampling(
+        temperature=model.temperature,
+        top_p=model.top_p,
+        max_tokens=model.max_tokens,
+        stop=prompt_template(model.template).stop,
+    )
 
 
 def _actor(kind: type, **options: Any) -> Any:
     return ray.remote(kind).options(max_restarts=_RETRIES, max_task_retries=_RETRIES, **options)
-
-
-def _replay(reference: Sequence[Any]) -> Generator:
-    return ReplayGenerator(ray.get(reference[0]))
 
 
 def _extract(prompts: Sequence[str], model: str, layers: Sequence[int] | None) -> HiddenStates:
