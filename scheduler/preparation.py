@@ -23,13 +23,13 @@ from scheduler.journal import Journal
 from scheduler.jsonl import read_rows
 from scheduler.records import CandidateRecord
 from scheduler.solving import Solving
-from scheduler.tables import read_trace
+from scheduler.tables import ReadTrace
 from scheduler.validation import sentence
 
 _BATCH = 256  # candidates asked for in one task: small enough to lose little at a kill
 
 
-def take_candidates(job: Job, problems: Sequence[Problem], journal: Journal) -> None:
+def take_candidates(job: Job, problems: Sequence[Problem], journal: Journal, read: ReadTrace) -> None:
     """Takes candidates from the run or file that the job names, if it names one.
 
     Raises:
@@ -39,7 +39,7 @@ def take_candidates(job: Job, problems: Sequence[Problem], journal: Journal) -> 
     missing = [problem for problem in problems if not journal.candidates[problem.id]]
     if section.model is not None or not missing:
         return
-    recorded = _read_candidates(section, missing)
+    recorded = _read_candidates(section, missing, read)
     for problem in missing:
         if not recorded[problem.id]:
             raise UserError(f"every problem must have candidates but problem {problem.id} has none")
@@ -107,11 +107,11 @@ def label(solving: Sequence[Solving], backend: Backend, journal: Journal) -> Non
         waiting -= len(results)
 
 
-def recorded_labels(job: Job, solving: Sequence[Solving], journal: Journal) -> None:
+def recorded_labels(job: Job, solving: Sequence[Solving], journal: Journal, read: ReadTrace) -> None:
     """Takes labels from the run that the candidates come from, where it has them."""
     if job.candidates.run is None:
         return
-    trace = read_trace(job.candidates.run)
+    trace = read(job.candidates.run)
     with journal.transaction():
         for item in solving:
             correct = trace.of(item.problem).correct
@@ -120,7 +120,7 @@ def recorded_labels(job: Job, solving: Sequence[Solving], journal: Journal) -> N
 
 
 def predicted_pass_rates(
-    job: Job, problems: Sequence[Problem], states: HiddenStates | None
+    job: Job, problems: Sequence[Problem], states: HiddenStates | None, read: ReadTrace
 ) -> NDArray[np.float64] | None:
     """Each problem's pass rate as the predictor believes it; None without a predictor.
 
@@ -131,7 +131,7 @@ def predicted_pass_rates(
         return None
     trained, rates, samples, hashes = [], [], [], []
     for directory in job.predictor.train_on:
-        trace = read_trace(directory)
+        trace = read(directory)
         hidden = trace.hidden_states
         if hidden is None:
             raise UserError(
@@ -168,10 +168,10 @@ class _CandidateLine(BaseModel):
 
 
 def _read_candidates(
-    section: CandidatesSection, problems: Sequence[Problem]
+    section: CandidatesSection, problems: Sequence[Problem], read: ReadTrace
 ) -> dict[str, list[CandidateRecord]]:
     if section.run is not None:
-        trace = read_trace(section.run)
+        trace = read(section.run)
         return {problem.id: list(trace.of(problem).candidates) for problem in problems}
     assert section.file is not None
     return _read_candidate_file(section.file, problems)

@@ -1,5 +1,6 @@
 """One run from job to run directory: prepare, loop under the cap, write what came out."""
 
+import functools
 import json
 import shutil
 from collections.abc import Callable, Sequence
@@ -32,7 +33,7 @@ from scheduler.ray_backend import RayBackend
 from scheduler.records import votes_of
 from scheduler.replay_backend import ReplayBackend
 from scheduler.solving import Solving
-from scheduler.tables import read_trace, write_trace
+from scheduler.tables import ReadTrace, read_trace, write_trace
 from scheduler.trace import ProblemTrace, Trace
 from scheduler.writing import TestWriter
 
@@ -96,11 +97,12 @@ def resume(directory: Path, watch: Callable[[Stage], None]) -> None:
 
 
 def _run(job: Job, problems: Sequence[Problem], directory: Path, watch: Callable[[Stage], None]) -> None:
+    read = functools.cache(read_trace)
     with Journal(directory / "journal.sqlite") as journal:
-        take_candidates(job, problems, journal)
-        backend = _backend(job, problems)
+        take_candidates(job, problems, journal, read)
+        backend = _backend(job, problems, read)
         try:
-            _solve(job, problems, directory, journal, backend, watch)
+            _solve(job, problems, directory, journal, backend, watch, read)
         finally:
             backend.close()
 
@@ -119,6 +121,7 @@ def _solve(
     journal: Journal,
     backend: Backend,
     watch: Callable[[Stage], None],
+    read: ReadTrace,
 ) -> None:
     def look(name: str, ledger: Ledger | None = None) -> None:
         watch(Stage(name, len(problems), journal, ledger, backend.seconds))
@@ -128,12 +131,12 @@ def _solve(
     solving = [Solving.of(problem, journal.candidates_of(problem.id)) for problem in problems]
     look("beliefs")
     # Before the first sandbox starts: sandboxes hold their CPU cores until the end.
-    states = _hidden_states(job, problems, backend, journal)
+    states = _hidden_states(job, problems, backend, journal, read)
     for language in sorted({problem.language for problem in problems}):
         look(f"{language} {backend.isolation(language)}")
-    recorded_labels(job, solving, journal)
+    recorded_labels(job, solving, journal, read)
     label(solving, backend, journal)
-    pass_rates = predicted_pass_rates(job, problems, states)
+    pass_rates = predicted_pass_rates(job, problems, states, read)
     ledger = Ledger(job.cap.as_cap(), spent(journal))
     template = prompt_template(job.tests.model.template) if job.tests.model else None
     writer = TestWriter(template, job.seed)
@@ -185,8 +188,8 @@ def _check_cap(job: Job, problems: Sequence[Problem]) -> None:
         )
 
 
-def _backend(job: Job, problems: Sequence[Problem]) -> Backend:
-    recording = read_trace(job.tests.run) if job.tests.run else None
+def _backend(job: Job, problems: Sequence[Problem], read: ReadTrace) -> Backend:
+    recording = read(job.tests.run) if job.tests.run else None
     if recording is not None:
         for problem in problems:
             recording.of(problem)
@@ -197,13 +200,13 @@ def _backend(job: Job, problems: Sequence[Problem]) -> Backend:
 
 
 def _hidden_states(
-    job: Job, problems: Sequence[Problem], backend: Backend, journal: Journal
+    job: Job, problems: Sequence[Problem], backend: Backend, journal: Journal, read: ReadTrace
 ) -> HiddenStates | None:
     section = job.hidden_states
     if section is None or journal.hidden_states is not None:
         return journal.hidden_states
     if section.run is not None:
-        states = read_trace(section.run).hidden_states_of(problems, section.layers)
+        states = read(section.run).hidden_states_of(problems, section.layers)
     else:
         assert section.model is not None
         prompts = [problem.prompt for problem in problems]

@@ -4,7 +4,7 @@
 candidate, written test and executed test. Hidden states are columns ``hidden_layer_N`` of ``problems``.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,9 @@ from difficulty.hidden_states import HiddenStates
 from rewards.errors import UserError
 from scheduler.records import CandidateRecord, TestRecord, TestStatus, VerdictRecord
 from scheduler.trace import ProblemTrace, Trace
+
+ReadTrace = Callable[[Path], Trace]
+"""``read_trace``, or the same with a memory: a job may name one run in several places."""
 
 _HIDDEN = "hidden_layer_"
 _TABLES = {
