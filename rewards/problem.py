@@ -8,7 +8,8 @@ from enum import IntEnum, StrEnum
 class Verdict(IntEnum):
     """How one candidate fared on one unit test.
 
-    All but ``PASSED`` count as 'not passed' in a vote; they are told apart for reports. A failure of
+    All but ``PASSED`` count as 'not passed' in a vote; they are told apart for reports. ``UNCONFIRMED``:
+    the test passed in an interpreter that it shared with a candidate able to forge that. A failure of
     the infrastructure is an exception, never a verdict. The numbers are what run tables store.
     """
 
@@ -18,6 +19,7 @@ class Verdict(IntEnum):
     TIMED_OUT = 3
     OUT_OF_MEMORY = 4
     KILLED = 5
+    UNCONFIRMED = 6
 
 
 NOT_RUN = 255

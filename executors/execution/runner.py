@@ -21,6 +21,7 @@ from executors.execution import channel
 from executors.execution.isolation import LAYERS
 from executors.execution.limits import STARVED_PATIENCE, Limits, worst_cpu_seconds
 from executors.execution.zygote import LANGUAGES
+from rewards.behaviour import Behaviour
 from rewards.errors import UserError
 from rewards.problem import UnitTest
 
@@ -61,6 +62,7 @@ class Outcomes:
 
     verdicts: NDArray[np.uint8]
     cpu_seconds: NDArray[np.float32]
+    behaviour: Behaviour | None = None
 
 
 class Runner:
