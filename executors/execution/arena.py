@@ -1,0 +1,145 @@
+"""The memory that a process under watch shares with the zygote: how far it is, and what it leaves.
+
+Shared memory rather than a pipe: nothing written to, or closed among, the file descriptors of the process
+can disturb it, what was left before a sudden end is still there, and the zygote can see at any moment what
+the process is at and since when. It is the process's own word, and is taken as no more than that.
+
+The work is divided into *steps*. A step is begun, leaves any number of texts, and is finished. Layout, all
+little-endian::
+
+    int32 step, int32 loaded, float64 since, float64 CPU seconds before, int64 bytes of records
+    records: int32 step, int32 length, text       (length -1: the step is finished, followed by
+                                                   float64 CPU seconds, float64 wall seconds)
+"""
+
+import contextlib
+import mmap
+import os
+import struct
+import time
+from typing import NamedTuple
+
+_HEADER = struct.Struct("<iiddq")
+_LOADED = struct.Struct("<i")
+_USED = struct.Struct("<q")
+_RECORD = struct.Struct("<ii")
+_SECONDS = struct.Struct("<dd")
+_LOADED_AT, _USED_AT = 4, 24
+_FINISHED = -1
+_NO_STEP = -1
+_SIZE = 32 << 20
+_KEPT = 1 << 20  # memory that stays allocated between processes
+
+ROOM = _SIZE - _HEADER.size - _RECORD.size
+"""Bytes of the longest text that fits."""
+
+
+class Progress(NamedTuple):
+    """What a process is at: the step, whether it has loaded what it needs, and when the step began.
+
+    ``since`` is on the monotonic clock, ``cpu_before`` on that of the process's CPU time.
+    """
+
+    step: int
+    loaded: bool
+    since: float
+    cpu_before: float
+
+
+class Step(NamedTuple):
+    """What one step left: its texts, whether it came to its end, and the seconds that it says it took."""
+
+    texts: list[bytes]
+    finished: bool
+    cpu_seconds: float
+    wall_seconds: float
+
+
+class ArenaFullError(Exception):
+    """There is no room for another text."""
+
+
+class Arena:
+    """Shared memory, written by one process at a time and read by the zygote.
+
+    Attributes:
+        descriptor: of the memory as a file, for a program that is executed in the process.
+    """
+
+    def __init__(self) -> None:
+        self.descriptor = os.memfd_create("arena")
+        os.ftruncate(self.descriptor, _SIZE)
+        self._memory = mmap.mmap(self.descriptor, _SIZE)
+        self._used = 0
+        self._since = 0.0
+        self._cpu_before = 0.0
+
+    def clear(self) -> None:
+        """Make the memory ready for the next process. Call it before the fork."""
+        written = self._bytes_used()
+        if written > _KEPT:
+            with contextlib.suppress(OSError):
+                self._memory.madvise(mmap.MADV_REMOVE)
+        self._used = 0
+        _HEADER.pack_into(self._memory, 0, _NO_STEP, 0, 0.0, 0.0, 0)
+
+    def begin(self, step: int) -> None:
+        """In the process: note that a step begins now."""
+        self._since, self._cpu_before = time.monotonic(), time.process_time()
+        _HEADER.pack_into(self._memory, 0, step, 0, self._since, self._cpu_before, self._used)
+
+    def loaded(self) -> None:
+        """In the process: note that the step has loaded what it needs."""
+        _LOADED.pack_into(self._memory, _LOADED_AT, 1)
+
+    def append(self, step: int, text: bytes) -> None:
+        """In the process: leave a text.
+
+        Raises:
+            ArenaFullError: there is no room; nothing was left.
+        """
+        self._put(_RECORD.pack(step, len(text)) + text)
+
+    def finish(self, step: int) -> None:
+        """In the process: note that a step has come to its end; raises ArenaFullError without room."""
+        seconds = (time.process_time() - self._cpu_before, time.monotonic() - self._since)
+        self._put(_RECORD.pack(step, _FINISHED) + _SECONDS.pack(*seconds))
+
+    def progress(self) -> Progress:
+        """How far the process is, as it says itself."""
+        step, loaded, since, cpu_before, _ = _HEADER.unpack_from(self._memory, 0)
+        return Progress(step, bool(loaded), since, cpu_before)
+
+    def steps(self, count: int) -> list[Step]:
+        """What the process has left of steps 0 to ``count`` - 1; what makes no sense is left out."""
+        texts: list[list[bytes]] = [[] for _ in range(count)]
+        seconds: dict[int, tuple[float, float]] = {}
+        position, end = _HEADER.size, _HEADER.size + self._bytes_used()
+        while position + _RECORD.size <= end:
+            step, length = _RECORD.unpack_from(self._memory, position)
+            position += _RECORD.size
+            if not 0 <= step < count or step in seconds:
+                break
+            if length == _FINISHED and position + _SECONDS.size <= end:
+                seconds[step] = _SECONDS.unpack_from(self._memory, position)
+                position += _SECONDS.size
+            elif 0 <= length <= end - position:
+                texts[step].append(self._memory[position : position + length])
+                position += length
+            else:
+                break
+        return [
+            Step(left, step in seconds, *seconds.get(step, (0.0, 0.0))) for step, left in enumerate(texts)
+        ]
+
+    def _bytes_used(self) -> int:
+        (used,) = _USED.unpack_from(self._memory, _USED_AT)
+        return min(max(used, 0), _SIZE - _HEADER.size)
+
+    def _put(self, record: bytes) -> None:
+        start = _HEADER.size + self._used
+        if start + len(record) > _SIZE:
+            raise ArenaFullError
+        self._memory[start : start + len(record)] = record
+        self._used += len(record)
+        _USED.pack_into(self._memory, _USED_AT, self._used)

@@ -1,0 +1,173 @@
+"""Plain data as JSON text: what may pass between the process of a candidate and the process of a test.
+
+JSON's own types stand for themselves. Every other type has a tag: an object with the tag as its only key,
+``{"tuple": [1, 2]}``. Only exact types are plain, never subclasses, whose methods could answer as they
+like; so the receiver gets what the value *is*, and no code comes with it. Floats keep their exact value,
+containers their order. Identity is not kept: a list that is contained twice arrives as two lists.
+"""
+
+import collections
+import datetime
+import decimal
+import fractions
+import json
+import sys
+from collections.abc import Callable
+from typing import Any
+
+LONGEST_TEXT = 1 << 20
+"""A value whose text is longer is not passed on."""
+
+_SCALARS = frozenset({int, float, bool, str, type(None)})
+_FACTORIES = {kind.__name__: kind for kind in (int, float, bool, str, list, dict, set, tuple)}
+_NUMPY_KINDS = "biufc"
+_encoded = json.JSONEncoder(check_circular=False, separators=(",", ":")).encode
+_decoded = json.JSONDecoder().decode
+
+
+class NotPlainError(ValueError):
+    """The value is not plain data, or too large to be passed on."""
+
+
+def encode(value: object) -> str:
+    """The text of a value.
+
+    Raises:
+        NotPlainError: the value, or something in it, is not plain data, or it is too large.
+    """
+    try:
+        try:
+            text = _encoded(_tagged(value))
+        except ValueError:  # an int with more digits than the interpreter converts
+            text = _encoded(_tagged(value, _tag_int))
+    except NotPlainError:
+        raise
+    except Exception as error:  # too deep or circular, or too large for the memory that is left
+        raise NotPlainError(type(error).__name__) from None
+    if len(text) > LONGEST_TEXT:
+        raise NotPlainError(f"{len(text)} characters")
+    return text
+
+
+def decode(text: str) -> Any:
+    """A new value from its text.
+
+    Raises:
+        ValueError: the text is not what :func:`encode` makes.
+    """
+    return restored(_decoded(text))
+
+
+def restored(content: Any) -> Any:
+    """The value that parsed JSON stands for; raises ValueError as :func:`decode` does."""
+    if type(content) is list:
+        if _SCALARS.issuperset(map(type, content)):
+            return content
+        return [restored(item) for item in content]
+    if type(content) is not dict:
+        return content
+    try:
+        ((tag, inner),) = content.items()
+        return _RESTORE[tag](inner)
+    except (KeyError, TypeError, ValueError, ArithmeticError) as error:
+        raise ValueError(f"no plain value has this text: {error}") from None
+
+
+def _tagged(value: Any, on_int: Callable[[int], Any] | None = None) -> Any:
+    kind = type(value)
+    if kind in _SCALARS:
+        return on_int(value) if on_int and kind is int else value
+    if kind is list:
+        if on_int is None and _SCALARS.issuperset(map(type, value)):
+            return value
+        return [_tagged(item, on_int) for item in value]
+    if kind in {tuple, set, frozenset}:
+        return {kind.__name__: _tagged(list(value), on_int)}
+    if kind is dict:
+        return {"dict": [[_tagged(key, on_int), _tagged(item, on_int)] for key, item in value.items()]}
+    if kind in _TAG:
+        return {kind.__name__: _tagged(_TAG[kind](value), on_int)}
+    numpy = sys.modules.get("numpy")  # a numpy value exists only where it is imported
+    if numpy is not None and kind.__module__ == "numpy" and getattr(value, "dtype", None) is not None:
+        if kind is numpy.ndarray and value.dtype.kind in _NUMPY_KINDS:
+            return {"ndarray": [value.dtype.str, list(value.shape), value.tobytes().hex()]}
+        if issubclass(kind, numpy.generic) and value.dtype.kind in _NUMPY_KINDS:
+            return {"numpy": [value.dtype.str, value.tobytes().hex()]}
+    raise NotPlainError(kind.__name__)
+
+
+def _tag_int(value: int) -> Any:
+    return {"int": hex(value)} if value.bit_length() > 4096 else value
+
+
+def _factory_name(value: "collections.defaultdict[Any, Any]") -> str | None:
+    factory = value.default_factory
+    if factory is None:
+        return None
+    if _FACTORIES.get(getattr(factory, "__name__", "")) is not factory:
+        raise NotPlainError("defaultdict")
+    return factory.__name__
+
+
+_TAG: dict[type, Callable[[Any], Any]] = {
+    bytes: bytes.hex,
+    bytearray: bytearray.hex,
+    complex: lambda value: [value.real, value.imag],
+    range: lambda value: [value.start, value.stop, value.step],
+    collections.Counter: dict,
+    collections.OrderedDict: dict,
+    collections.defaultdict: lambda value: [_factory_name(value), dict(value)],
+    collections.deque: lambda value: [value.maxlen, list(value)],
+    decimal.Decimal: str,
+    fractions.Fraction: lambda value: [value.numerator, value.denominator],
+    datetime.datetime: lambda value: [value.isoformat(), value.fold],
+    datetime.date: datetime.date.isoformat,
+    datetime.time: datetime.time.isoformat,
+    datetime.timedelta: lambda value: [value.days, value.seconds, value.microseconds],
+}
+
+
+def _numpy_array(inner: Any) -> Any:
+    dtype, shape, content = inner
+    numpy = __import__("numpy")
+    return numpy.frombuffer(bytes.fromhex(content), _numpy_dtype(dtype)).reshape(shape).copy()
+
+
+def _numpy_scalar(inner: Any) -> Any:
+    dtype, content = inner
+    numpy = __import__("numpy")
+    return numpy.frombuffer(bytes.fromhex(content), _numpy_dtype(dtype))[0]
+
+
+def _numpy_dtype(name: str) -> Any:
+    dtype = __import__("numpy").dtype(name)
+    if dtype.kind not in _NUMPY_KINDS:
+        raise ValueError(f"{name} is not a plain type of numbers")
+    return dtype
+
+
+_RESTORE: dict[str, Callable[[Any], Any]] = {
+    "tuple": lambda inner: tuple(restored(inner)),
+    "set": lambda inner: set(restored(inner)),
+    "frozenset": lambda inner: frozenset(restored(inner)),
+    "dict": lambda inner: {restored(key): restored(item) for key, item in inner},
+    "int": lambda inner: int(inner, 16),
+    "bytes": bytes.fromhex,
+    "bytearray": bytearray.fromhex,
+    "complex": lambda inner: complex(*inner),
+    "range": lambda inner: range(*inner),
+    "Counter": lambda inner: collections.Counter(restored(inner)),
+    "OrderedDict": lambda inner: collections.OrderedDict(restored(inner)),
+    "defaultdict": lambda inner: collections.defaultdict(
+        None if inner[0] is None else _FACTORIES[inner[0]], restored(inner[1])
+    ),
+    "deque": lambda inner: collections.deque(restored(inner[1]), inner[0]),
+    "Decimal": decimal.Decimal,
+    "Fraction": lambda inner: fractions.Fraction(*inner),
+    "datetime": lambda inner: datetime.datetime.fromisoformat(inner[0]).replace(fold=inner[1]),
+    "date": datetime.date.fromisoformat,
+    "time": datetime.time.fromisoformat,
+    "timedelta": lambda inner: datetime.timedelta(*inner),
+    "ndarray": _numpy_array,
+    "numpy": _numpy_scalar,
+}
