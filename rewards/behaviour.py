@@ -5,6 +5,7 @@ say. Equal outputs have equal digests: numbers to six significant digits with ``
 alike, containers in order, sets and dictionaries sorted, exceptions by their type.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -72,3 +73,96 @@ class Behaviour:
     inputs: tuple[Input, ...]
     outputs: tuple[Output, ...]
     results: NDArray[np.int32]
+
+
+def select(
+    behaviour: Behaviour,
+    candidates: Sequence[int] | NDArray[np.intp] | None = None,
+    inputs: Sequence[int] | NDArray[np.intp] | None = None,
+) -> Behaviour:
+    """Some rows and columns of a behaviour, with the outputs that occur in them.
+
+    Args:
+        behaviour: the whole.
+        candidates, inputs: positions to keep, in the order wanted; None keeps all.
+    """
+    results = behaviour.results
+    if candidates is not None:
+        results = results[np.asarray(candidates, np.intp)]
+    kept = behaviour.inputs
+    if inputs is not None:
+        results = results[:, np.asarray(inputs, np.intp)]
+        kept = tuple(kept[position] for position in inputs)
+    used = np.unique(results[results != NO_RESULT])
+    renumbered = np.full(len(behaviour.outputs) + 1, NO_RESULT, np.int32)  # the last is NO_RESULT's own
+    renumbered[used] = np.arange(len(used))
+    return Behaviour(kept, tuple(behaviour.outputs[output] for output in used), renumbered[results])
+
+
+def join(parts: Sequence[Behaviour]) -> Behaviour:
+    """The same candidates on the inputs of several behaviours, one after another.
+
+    Equal outputs become one, with the first of their examples.
+
+    Raises:
+        ValueError: there are no parts, or they are of different numbers of candidates.
+    """
+    numbers: dict[tuple[Ending, int], int] = {}
+    outputs: list[Output] = []
+    columns = []
+    for part in parts:
+        renumbered = np.full(len(part.outputs) + 1, NO_RESULT, np.int32)
+        for position, output in enumerate(part.outputs):
+            number = numbers.setdefault((output.ending, output.digest), len(outputs))
+            if number == len(outputs):
+                outputs.append(output)
+            renumbered[position] = number
+        columns.append(renumbered[part.results])
+    inputs = tuple(item for part in parts for item in part.inputs)
+    return Behaviour(inputs, tuple(outputs), np.concatenate(columns, axis=1))
+
+
+def groups(behaviour: Behaviour) -> NDArray[np.intp]:
+    """Group number of each candidate, shape (candidates,), counted from 0 by first appearance.
+
+    Candidates of one group have equal results on every input of which the results of both are known, and
+    there is such an input. An opaque result is not known, nor is that of a call that was not made; an input
+    that several tests use is one input. Where gaps leave a choice, the candidate of which more is known
+    goes first, and each joins the first group that it does not contradict.
+    """
+    results = _known_by_input(behaviour)
+    shared = np.empty((0, results.shape[1]), np.int32)  # what is known of each group so far
+    members = np.empty(len(results), np.intp)
+    for candidate in np.argsort(-np.count_nonzero(results != NO_RESULT, axis=1), kind="stable"):
+        row = results[candidate]
+        both = (shared != NO_RESULT) & (row != NO_RESULT)
+        fits = np.flatnonzero(both.any(axis=1) & ((shared == row) | ~both).all(axis=1))
+        if len(fits):
+            members[candidate] = fits[0]
+            shared[fits[0]] = np.where(shared[fits[0]] == NO_RESULT, row, shared[fits[0]])
+        else:
+            members[candidate] = len(shared)
+            shared = np.concatenate([shared, row[np.newaxis]])
+    _, first, numbers = np.unique(members, return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first))[numbers]
+
+
+def _known_by_input(behaviour: Behaviour) -> NDArray[np.int32]:
+    """Results as (candidates, distinct inputs), ``NO_RESULT`` for all that is not known.
+
+    Where a candidate did different things on one input, the first counts.
+    """
+    opaque = [output.ending is Ending.OPAQUE for output in behaviour.outputs]
+    unknown = np.asarray([*opaque, True])[behaviour.results]
+    results = np.where(unknown, np.int32(NO_RESULT), behaviour.results)
+    _, first, columns = np.unique(
+        np.asarray([item.digest for item in behaviour.inputs], np.uint64),
+        return_index=True,
+        return_inverse=True,
+    )
+    known = results[:, first]
+    for column, position in enumerate(columns):
+        known[:, position] = np.where(
+            known[:, position] == NO_RESULT, results[:, column], known[:, position]
+        )
+    return known

@@ -14,14 +14,19 @@ class Consensus(SelectionRule):
 
     The score of CodeT (arXiv 2207.10397), whose consensus sets are these groups. It trusts agreeing
     candidates as well as tests, so wrong tests mislead it less than a majority vote.
+
+    A candidate wins, and counts in its group, only if it ran all the tests that the top scorers ran: one
+    that fell out of the race looks alike with more candidates than it would if it had gone on.
     """
 
     name: ClassVar[str] = "consensus"
 
     def winners(self, votes: Votes) -> NDArray[np.intp]:
         """See :meth:`SelectionRule.winners`."""
-        groups = votes.pass_sets()
-        sizes = np.bincount(groups)[groups]
+        groups, scores, run = votes.pass_sets(), votes.scores(), votes.run()
+        needed = run[:, scores == scores.max()].all(axis=1)
+        eligible = run[needed].all(axis=0)
+        sizes = np.bincount(groups[eligible], minlength=len(groups))[groups]
         # The square of the score orders alike, and in whole numbers ties are exact.
-        squared = sizes * votes.scores().astype(np.int64) ** 2
+        squared = np.where(eligible, sizes * scores.astype(np.int64) ** 2, -1)
         return np.flatnonzero(squared == squared.max())

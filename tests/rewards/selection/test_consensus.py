@@ -36,3 +36,11 @@ def test_winners_have_the_best_score_of_the_formula(matrix):
     scores = [sqrt(sets.count(passed)) * len(passed) for passed in sets]
     expected = [candidate for candidate, score in enumerate(scores) if isclose(score, max(scores))]
     assert winners(matrix) == expected
+
+
+def test_a_group_that_fell_out_of_the_race_early_does_not_win_by_looking_alike():
+    # Four of six candidates left after the first test; had they gone on, they might have parted.
+    passed = np.array([[1, 1, 1, 1, 1, 1], [1, 0, 0, 0, 0, 0]], np.bool_)
+    run = np.array([[1, 1, 1, 1, 1, 1], [1, 1, 0, 0, 0, 0]], np.bool_)
+    assert list(Consensus().winners(Votes.from_matrix(passed))) == [1, 2, 3, 4, 5]
+    assert list(Consensus().winners(Votes.from_matrix(passed, run))) == [0]
