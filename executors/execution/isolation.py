@@ -18,6 +18,7 @@ import contextlib
 import os
 import resource
 import signal
+import struct
 import sysconfig
 import tempfile
 from collections.abc import Callable, Sequence
@@ -48,6 +49,11 @@ _PACKAGES_INSIDE = "/packages"
 _SCRATCH_FILES = 4096
 _OPEN_FILES = 256
 _STACK_BYTES = 64 << 20
+_PROGRAM_STACK_BYTES = 4 << 20  # that of each thread too, which all count as its memory
+
+_ELF_HEADER = struct.Struct("<32xQ14xHH")  # where the table of segments is, size and number of its entries
+_ELF_SEGMENT = struct.Struct("<I4xQ16xQ")  # kind, offset and size in the file
+_ELF_INTERPRETER = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +65,17 @@ class Surroundings:
         scratch: the private directory, as seen from inside.
         import_paths: directories from which the packages can be imported inside.
         readable: files and directories that code inside may read.
+        programs: executables that code inside may run, for a language that is no Python.
     """
 
     layers: tuple[str, ...]
     scratch: str
     import_paths: tuple[str, ...]
     readable: tuple[str, ...]
+    programs: tuple[str, ...] = ()
 
 
-def surround(packages: Sequence[str], limits: Limits) -> Surroundings:
+def surround(packages: Sequence[str], limits: Limits, programs: Sequence[str] = ()) -> Surroundings:
     """Enter the namespaces and build the file system. The next process forked is the first one inside.
 
     Each step is tried in a process of its own first, so that a refusal half-way leaves nothing behind.
@@ -75,10 +83,11 @@ def surround(packages: Sequence[str], limits: Limits) -> Surroundings:
     Args:
         packages: directories of the packages that code inside may import.
         limits: the size of the private directory.
+        programs: absolute paths of the executables that code inside may run; found at the same paths there.
     """
     steps: dict[str, Callable[[], None]] = {
         "user": _enter_user_namespace,
-        "mount": lambda: _enter_new_root(packages, limits.file_mib),
+        "mount": lambda: _enter_new_root(packages, programs, limits.file_mib),
         "net": lambda: kernel.unshare(kernel.CLONE_NEWNET),
         "ipc": lambda: kernel.unshare(kernel.CLONE_NEWIPC),
         "pid": lambda: kernel.unshare(kernel.CLONE_NEWPID),
@@ -89,14 +98,14 @@ def surround(packages: Sequence[str], limits: Limits) -> Surroundings:
             step()
             entered.append(name)
     if "mount" in entered:
-        return Surroundings(tuple(entered), _scratch_inside(), (_PACKAGES_INSIDE,), ("/",))
+        return Surroundings(tuple(entered), _scratch_inside(), (_PACKAGES_INSIDE,), ("/",), tuple(programs))
     scratch = tempfile.mkdtemp(prefix="testbudget-")
     if os.geteuid() == 0 and _readable_by_all(_standard_library()):
         os.chown(scratch, _NOBODY, _NOBODY)
     parents = tuple(dict.fromkeys(str(Path(package).parent) for package in packages))
     own_libraries = [path for directory in _library_directories() for path in _own_entries(directory)]
-    readable = (*_SYSTEM_LIBRARIES, *own_libraries, *packages, "/proc/self/task")
-    return Surroundings(tuple(entered), scratch, parents, readable)
+    readable = (*_SYSTEM_LIBRARIES, *own_libraries, *packages, *programs, "/proc/self/task")
+    return Surroundings(tuple(entered), scratch, parents, readable, tuple(programs))
 
 
 def confine(surroundings: Surroundings, limits: Limits) -> tuple[str, ...]:
@@ -129,33 +138,46 @@ def confine(surroundings: Surroundings, limits: Limits) -> tuple[str, ...]:
 
     with contextlib.suppress(OSError):
         listable = surroundings.import_paths
-        landlock.restrict(surroundings.readable, listable, (surroundings.scratch, *_DEVICES))
+        loaders = filter(None, map(_loader, surroundings.programs))
+        executable = (*surroundings.programs, *loaders)
+        landlock.restrict(surroundings.readable, listable, (surroundings.scratch, *_DEVICES), executable)
         inside.add("landlock")
     if seccomp.supported():
         with contextlib.suppress(OSError):
-            seccomp.restrict_sandbox()
+            seccomp.restrict_sandbox(may_execute=bool(surroundings.programs))
             inside.add("seccomp")
     return tuple(layer for layer in LAYERS if layer in inside)
 
 
-def confine_candidate(layers: Sequence[str], limits: Limits, cpu_seconds: int) -> None:
+def confine_candidate(
+    layers: Sequence[str], limits: Limits, cpu_seconds: int, programs: Sequence[str] = ()
+) -> None:
     """Add, in a candidate's own process, what would have been in the zygote's way.
 
     Args:
         layers: the layers in force.
         limits: memory of the process.
         cpu_seconds: CPU time after which the kernel ends the process, whatever it does.
+        programs: what ``surround`` was given. A process that is to become one of them keeps its address
+            space unlimited, since other languages' engines reserve much more than they use: for it the
+            limit of memory is one of writable private memory.
     """
     if "pid" not in layers:
         kernel.die_with_parent(signal.SIGKILL)
-    _cap(resource.RLIMIT_AS, limits.memory_mib << 20)
+    if programs:
+        _cap(resource.RLIMIT_STACK, _PROGRAM_STACK_BYTES)
+        _cap(resource.RLIMIT_DATA, limits.memory_mib << 20)
+    else:
+        _cap(resource.RLIMIT_AS, limits.memory_mib << 20)
     _cap(resource.RLIMIT_CPU, cpu_seconds)
     if "seccomp" in layers:
         seccomp.restrict_candidate(os.getpid())
     else:
         os.setsid()  # a signal to its group then reaches nobody else
-        # CPU time is counted by process, so there must be no second one, even at the price of threads.
-        _cap(resource.RLIMIT_NPROC, 0)
+        # CPU time is counted by process, so there must be no second one, even at the price of threads;
+        # but other languages' engines do not start without threads.
+        if not programs:
+            _cap(resource.RLIMIT_NPROC, 0)
 
 
 def end_descendants() -> None:
@@ -270,11 +292,11 @@ def _write_maps(process: int, user: int, group: int) -> None:
     (directory / "gid_map").write_text(f"{_NOBODY} {group} 1\n")
 
 
-def _enter_new_root(packages: Sequence[str], disk_mib: int) -> None:
-    """Enter a mount namespace whose root holds the interpreter's libraries, the packages and a scratch."""
+def _enter_new_root(packages: Sequence[str], programs: Sequence[str], disk_mib: int) -> None:
+    """Enter a mount namespace whose root holds libraries, the packages, the programs and a scratch."""
     kernel.unshare(kernel.CLONE_NEWNS)
     kernel.mount("none", "/", flags=kernel.MS_REC | kernel.MS_PRIVATE)
-    wanted = {path: path for path in (*_SYSTEM_LIBRARIES, *_DEVICES, *_library_directories())}
+    wanted = {path: path for path in (*_SYSTEM_LIBRARIES, *_DEVICES, *_library_directories(), *programs)}
     wanted |= {package: f"{_PACKAGES_INSIDE}/{Path(package).name}" for package in packages}
     copies = {
         target: (kernel.detached_copy(source), Path(source).is_dir())
@@ -300,6 +322,22 @@ def _enter_new_root(packages: Sequence[str], disk_mib: int) -> None:
         os.chown(scratch, _NOBODY, _NOBODY)
     kernel.change_root(root)
     kernel.mount("none", "/", flags=kernel.MS_REMOUNT | kernel.MS_BIND | kernel.MS_RDONLY | guarded)
+
+
+def _loader(program: str) -> str | None:
+    """The dynamic loader that a 64-bit little-endian ELF executable names, which is executed with it."""
+    with Path(program).open("rb") as file:
+        header = file.read(_ELF_HEADER.size)
+        if not header.startswith(b"\x7fELF\x02\x01"):
+            return None
+        table, entry_size, entries = _ELF_HEADER.unpack(header)
+        for index in range(entries):
+            file.seek(table + index * entry_size)
+            kind, offset, size = _ELF_SEGMENT.unpack(file.read(_ELF_SEGMENT.size))
+            if kind == _ELF_INTERPRETER:
+                file.seek(offset)
+                return file.read(size).rstrip(b"\0").decode()
+    return None
 
 
 def _scratch_inside() -> str:

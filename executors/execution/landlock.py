@@ -36,13 +36,19 @@ class _PathBeneath(ctypes.Structure):
     _fields_ = (("allowed_access", ctypes.c_uint64), ("parent_fd", ctypes.c_int32))
 
 
-def restrict(readable: Sequence[str], listable: Sequence[str], writable: Sequence[str]) -> None:
+def restrict(
+    readable: Sequence[str],
+    listable: Sequence[str],
+    writable: Sequence[str],
+    executable: Sequence[str] = (),
+) -> None:
     """Confine the calling process and all it forks to some files, with no TCP and no signals outwards.
 
     Args:
         readable: files and directories that may be read; those that do not exist are passed over.
         listable: directories whose entries' names may be read as well.
         writable: directories in which anything but devices and programs may be made, and device files.
+        executable: files that may be executed; nothing else may.
 
     Raises:
         OSError: this kernel has no Landlock, or one too old to move files between directories.
@@ -65,6 +71,8 @@ def restrict(readable: Sequence[str], listable: Sequence[str], writable: Sequenc
             _allow(ruleset, path, _READ_DIRECTORY)
         for path in writable:
             _allow(ruleset, path, handled & ~_NEVER)
+        for path in executable:
+            _allow(ruleset, path, _EXECUTE | _READ_FILE)
         kernel.system_call(kernel.LANDLOCK_RESTRICT_SELF, ruleset, 0)
     finally:
         os.close(ruleset)

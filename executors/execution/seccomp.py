@@ -23,7 +23,6 @@ _ALWAYS_DENIED = {
     "clock_adjtime": (305, 266),
     "clock_settime": (227, 112),
     "delete_module": (176, 106),
-    "execve": (59, 221),
     "execveat": (322, 281),
     "fanotify_init": (300, 262),
     "finit_module": (313, 273),
@@ -80,6 +79,7 @@ _ALWAYS_DENIED = {
     "unshare": (272, 97),
     "userfaultfd": (323, 282),
 }
+_EXECVE = (59, 221)
 _CANDIDATE_DENIED = {"fork": (57, None), "vfork": (58, None), "pidfd_open": (434, 434)}
 _OWN_PROCESS_ONLY = {
     "kill": (62, 129),
@@ -119,8 +119,12 @@ def supported() -> bool:
     return os.uname().machine in _MACHINES
 
 
-def restrict_sandbox() -> None:
+def restrict_sandbox(*, may_execute: bool = False) -> None:
     """Install the filter that holds for the zygote and everything it forks.
+
+    Args:
+        may_execute: allow ``execve``, for a language whose candidates run in a program of their own. Which
+            program that is cannot be seen from a filter; Landlock and the file system decide it.
 
     Raises:
         OSError: the kernel refuses it.
@@ -129,6 +133,8 @@ def restrict_sandbox() -> None:
     program = _prologue()
     for numbers in _ALWAYS_DENIED.values():
         program += _answer(numbers[column], _REFUSE)
+    if not may_execute:
+        program += _answer(_EXECVE[column], _REFUSE)
     # Only connected pairs: a datagram socket could still be sent to a socket of the host's.
     program += [
         (_IF_EQUAL, 0, 4, _SOCKETPAIR[column]),
