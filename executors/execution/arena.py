@@ -13,6 +13,7 @@ little-endian::
 """
 
 import contextlib
+import fcntl
 import mmap
 import os
 import struct
@@ -29,6 +30,7 @@ _FINISHED = -1
 _NO_STEP = -1
 _SIZE = 32 << 20
 _KEPT = 1 << 20  # memory that stays allocated between processes
+_SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 
 ROOM = _SIZE - _HEADER.size - _RECORD.size
 """Bytes of the longest text that fits."""
@@ -67,8 +69,10 @@ class Arena:
     """
 
     def __init__(self) -> None:
-        self.descriptor = os.memfd_create("arena")
+        self.descriptor = os.memfd_create("arena", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         os.ftruncate(self.descriptor, _SIZE)
+        # Memory that another process can cut short would end whoever reads it.
+        fcntl.fcntl(self.descriptor, fcntl.F_ADD_SEALS, _SEALS)
         self._memory = mmap.mmap(self.descriptor, _SIZE)
         self._used = 0
         self._since = 0.0
@@ -85,8 +89,10 @@ class Arena:
 
     def begin(self, step: int) -> None:
         """In the process: note that a step begins now."""
-        self._since, self._cpu_before = time.monotonic(), time.process_time()
-        _HEADER.pack_into(self._memory, 0, step, 0, self._since, self._cpu_before, self._used)
+        self._since = time.monotonic()
+        # Once a process has a CPU limit, its own clock moves by whole ticks; that of a thread does not.
+        self._cpu_before = time.thread_time()
+        _HEADER.pack_into(self._memory, 0, step, 0, self._since, time.process_time(), self._used)
 
     def loaded(self) -> None:
         """In the process: note that the step has loaded what it needs."""
@@ -102,7 +108,7 @@ class Arena:
 
     def finish(self, step: int) -> None:
         """In the process: note that a step has come to its end; raises ArenaFullError without room."""
-        seconds = (time.process_time() - self._cpu_before, time.monotonic() - self._since)
+        seconds = (time.thread_time() - self._cpu_before, time.monotonic() - self._since)
         self._put(_RECORD.pack(step, _FINISHED) + _SECONDS.pack(*seconds))
 
     def progress(self) -> Progress:

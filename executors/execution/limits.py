@@ -57,13 +57,14 @@ def overhead_seconds(limits: Limits) -> float:
 def worst_cpu_seconds(limits: Limits, tests: int) -> float:
     """Upper bound of the CPU seconds that one candidate can spend on ``tests`` tests.
 
-    Loading is included, once for every test. The kernel enforces it (``RLIMIT_CPU`` on each of the
-    candidate's processes, set to what the earlier ones left over), also against a candidate that cheats the
-    limit of a single test. It allows for every test to need a process of its own.
+    Loading is included, once for every test, and so is the judging, which has the same limit. The kernel
+    enforces it (``RLIMIT_CPU`` on each of the processes, set to what the earlier ones left over), also
+    against a candidate that cheats the limit of a single test. It allows for every test to need two
+    processes of its own.
     """
     if tests == 0:
         return 0.0
-    return tests * (limits.cpu_seconds + overhead_seconds(limits)) + GRANULARITY_SECONDS
+    return 2 * tests * (limits.cpu_seconds + overhead_seconds(limits)) + GRANULARITY_SECONDS
 
 
 def allowance(limits: Limits, tests: int, spent: float) -> int:

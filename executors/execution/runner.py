@@ -8,11 +8,11 @@ import socket
 import struct
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,16 +20,18 @@ from numpy.typing import NDArray
 from executors.execution import channel
 from executors.execution.isolation import LAYERS
 from executors.execution.limits import STARVED_PATIENCE, Limits, worst_cpu_seconds
-from executors.execution.zygote import LANGUAGES
-from rewards.behaviour import Behaviour
+from executors.execution.recording import EMPTY, Made, behaviour_of, behaviour_on, call_of, made_of
+from executors.execution.zygote import LANGUAGES, verdicts_layout
+from rewards.behaviour import Behaviour, Input
 from rewards.errors import UserError
-from rewards.problem import UnitTest
+from rewards.problem import NOT_RUN, TestKind, UnitTest
 
 __all__ = ["Limits", "Outcomes", "Runner", "SandboxError", "worst_cpu_seconds"]
 
 _DEFAULT_LIMITS = Limits()
 _START_SECONDS = 60.0
 _STOP_SECONDS = 10.0
+_COLUMNS = (np.uint8, np.uint8, np.float32, np.float32)  # of ``verdicts_layout``
 _PATIENCE_SECONDS = 60.0  # on top of what the tests of a candidate may take together
 _INHERITED_VARIABLES = ("LD_LIBRARY_PATH", "OPENBLAS_CORETYPE")  # what makes libraries load and work here
 _ENVIRONMENT = {
@@ -53,16 +55,21 @@ class Outcomes:
     """What came out of a block.
 
     Attributes:
-        verdicts: (candidates, tests), values of ``rewards.problem.Verdict``, or ``NOT_RUN`` for what was
-            left out after ``Limits.timeouts``.
-        cpu_seconds: (candidates, tests), as counted by the kernel for the candidate's processes. The sum
-            over a row is at most ``worst_cpu_seconds``. A test that did not have to be run, because the
-            candidate does not load or the test does not compile, has cost nothing.
+        verdicts: uint8 (candidates, tests), values of ``rewards.problem.Verdict``, or ``NOT_RUN`` for what
+            was left out after ``Limits.timeouts``, or was not wanted.
+        cpu_seconds: float32 (candidates, tests), as counted by the kernel for the processes of candidates
+            and tests. The sum over a row is at most ``worst_cpu_seconds``. Judging is shared by candidates
+            with the same results, and charged to the first of them.
+        wall_seconds: float32 (candidates, tests), the same on the clock.
+        together: bool (candidates, tests), whether candidate and test had to share an interpreter.
+        behaviour: what the candidates gave back on the tests' calls, if that was to be recorded.
     """
 
     verdicts: NDArray[np.uint8]
     cpu_seconds: NDArray[np.float32]
-    behaviour: Behaviour | None = None
+    wall_seconds: NDArray[np.float32]
+    together: NDArray[np.bool_]
+    behaviour: Behaviour | None
 
 
 class Runner:
@@ -105,44 +112,96 @@ class Runner:
     ) -> None:
         self.close()
 
-    def run(self, candidates: Sequence[str], tests: Sequence[UnitTest], entry_point: str) -> Outcomes:
-        """Run every candidate on every test of one problem.
+    def run(
+        self,
+        candidates: Sequence[str],
+        tests: Sequence[UnitTest],
+        entry_point: str | None = None,
+        *,
+        wanted: NDArray[np.bool_] | None = None,
+        record: bool = True,
+    ) -> Outcomes:
+        """Run candidates on tests of one problem.
 
-        A sandbox that breaks is replaced once, and the candidates it still owed are run in the new one.
+        A sandbox that breaks is replaced once, and the block is run in the new one.
 
         Args:
             candidates: whole programs.
             tests: tests of one problem.
-            entry_point: name of the function or class that each candidate must define.
+            entry_point: name of the function or class that each candidate must define; None where that is
+                not known, and a candidate must define whatever the tests call.
+            wanted: bool (candidates, tests), which pairs to run; None says all. The others are ``NOT_RUN``.
+            record: whether to tell what the candidates did.
 
         Raises:
             SandboxError: the sandbox broke twice, or could not be built again.
         """
-        verdicts = np.zeros((len(candidates), len(tests)), np.uint8)
-        cpu_seconds = np.zeros((len(candidates), len(tests)), np.float32)
-        done = 0
-        may_replace = True
-        while done < len(candidates) and tests:
-            try:
-                for row in self._open().run(candidates[done:], tests, entry_point):
-                    verdicts[done] = np.frombuffer(row, np.uint8, len(tests))
-                    cpu_seconds[done] = np.frombuffer(row, np.float32, len(tests), offset=len(tests))
-                    done += 1
-            except (OSError, EOFError, _InsideError) as error:
-                self.close()
-                if not may_replace:
-                    raise SandboxError(f"the sandbox broke twice on one block: {error}") from error
-                may_replace = False
-            except BaseException:
-                self.close()  # rows of this block would be taken for the next one's
-                raise
-        return Outcomes(verdicts, cpu_seconds)
+        shape = (len(candidates), len(tests))
+        pairs = np.argwhere(np.ones(shape, np.bool_) if wanted is None else wanted)
+        block = {
+            "candidates": list(candidates),
+            "tests": [(test.code, test.kind) for test in tests],
+            "entry_point": entry_point,
+            "calls": None,
+        }
+        columns, made = self._answer(block, pairs, record=record)
+        grids = []
+        for column, nothing in zip(columns, (NOT_RUN, 0, 0, 0), strict=True):
+            grid = np.full(shape, nothing, column.dtype)
+            grid[tuple(pairs.T)] = column
+            grids.append(grid)
+        verdicts, together, cpu_seconds, wall_seconds = grids
+        behaviour = behaviour_of(made, pairs, len(candidates), [t.index for t in tests]) if made else None
+        return Outcomes(verdicts, cpu_seconds, wall_seconds, together.astype(np.bool_), behaviour)
+
+    def call(self, candidates: Sequence[str], inputs: Sequence[Input]) -> Behaviour:
+        """Make calls of candidates, each with the candidate freshly loaded; no expected values needed.
+
+        Args:
+            candidates: whole programs.
+            inputs: the calls, for example those of other tests or variations on them.
+
+        Returns:
+            What came out, with the inputs in the order given, as inputs of no test.
+
+        Raises:
+            SandboxError: the sandbox broke twice, or could not be built again.
+        """
+        pairs = np.argwhere(np.ones((len(candidates), len(inputs)), np.bool_))
+        block = {
+            "candidates": list(candidates),
+            "tests": [("", TestKind.ASSERTIONS)] * len(inputs),
+            "entry_point": None,
+            "calls": [call_of(given) for given in inputs],
+        }
+        _, made = self._answer(block, pairs, record=True)
+        assert made is not None
+        return behaviour_on(inputs, made, pairs, len(candidates))
 
     def close(self) -> None:
         """End the sandbox and everything in it. Running another block would build a new one."""
         if self._sandbox is not None:
             self._sandbox.close()
             self._sandbox = None
+
+    def _answer(
+        self, block: dict[str, Any], pairs: NDArray[np.intp], *, record: bool
+    ) -> tuple[list[NDArray[Any]], Made | None]:
+        """What the sandbox answers to a block: columns over the pairs, and what is recorded of calls."""
+        if len(pairs) == 0:
+            return [np.zeros(0, kind) for kind in _COLUMNS], EMPTY if record else None
+        message = block | {"pairs": pairs.tolist(), "record": record}
+        for attempt in range(2):
+            try:
+                return self._open().run(message)
+            except (OSError, EOFError, _InsideError) as error:
+                self.close()
+                if attempt:
+                    raise SandboxError(f"the sandbox broke twice on one block: {error}") from error
+            except BaseException:
+                self.close()  # what is still to come would be taken for the answer to the next block
+                raise
+        raise AssertionError
 
     def _open(self) -> "_Sandbox":
         if self._sandbox is None:
@@ -182,7 +241,7 @@ class _Sandbox:
                 start_new_session=True,
             )
         try:
-            packages = _package_directories(LANGUAGES[language].PACKAGES)
+            packages = _package_directories(LANGUAGES[language].packages)
             settings = {"limits": asdict(limits), "language": language, "packages": packages}
             channel.send(self._connection, json.dumps(settings).encode())
             ready = json.loads(self._receive())
@@ -192,24 +251,20 @@ class _Sandbox:
         self.layers = tuple(ready["layers"])
         self._scratch = None if "mount" in self.layers else ready["scratch"]
 
-    def run(
-        self, candidates: Sequence[str], tests: Sequence[UnitTest], entry_point: str
-    ) -> Iterator[bytes]:
-        """Yield each candidate's verdicts and CPU seconds, as the zygote packs them."""
-        block = {
-            "candidates": list(candidates),
-            "tests": [(test.code, test.kind) for test in tests],
-            "entry_point": entry_point,
-        }
-        longest = len(tests) * STARVED_PATIENCE * self._limits.wall_seconds
+    def run(self, block: dict[str, Any]) -> tuple[list[NDArray[Any]], Made | None]:
+        """Run one block of work, as the zygote takes it."""
+        longest = len(block["tests"]) * STARVED_PATIENCE * self._limits.wall_seconds  # of one process
         self._connection.settimeout(_PATIENCE_SECONDS + longest)
         channel.send(self._connection, json.dumps(block).encode())
-        size = struct.calcsize(f"<{len(tests)}B{len(tests)}f")
-        for _ in candidates:
-            row = self._receive()
-            if len(row) != size:
-                raise _InsideError(f"a row of verdicts must have {size} bytes but has {len(row)}")
-            yield row
+        pairs = len(block["pairs"])
+        answer = self._receive()
+        if len(answer) != struct.calcsize(verdicts_layout(pairs)):
+            raise _InsideError(f"the verdicts on {pairs} pairs cannot have {len(answer)} bytes")
+        columns = []
+        for kind in _COLUMNS:
+            columns.append(np.frombuffer(answer, kind, pairs))
+            answer = answer[columns[-1].nbytes :]
+        return columns, made_of(self._receive()) if block["record"] else None
 
     def close(self) -> None:
         self._connection.close()  # the guard notices, and ends everything inside
@@ -222,7 +277,8 @@ class _Sandbox:
             shutil.rmtree(self._scratch, ignore_errors=True)  # gone already if the guard was alive
 
     def _receive(self) -> bytes:
-        frame = channel.receive(self._connection)
+        while not (frame := channel.receive(self._connection)):
+            pass  # a sign of life
         if frame.startswith(b'{"failure"'):
             raise _InsideError(json.loads(frame)["failure"])
         return frame

@@ -6,22 +6,17 @@ Three kinds of processes:
   inside as soon as either the runner or the zygote is gone;
 - the *zygote*, the first process inside, has the common modules loaded, never executes untrusted text,
   forks, watches the clock and collects verdicts;
-- a *candidate's process* executes the candidate afresh for each test of the block and judges it.
+- the *processes under watch*, forked from the zygote, in which candidates make calls, and others in which
+  tests are played with what came of these calls; see ``blocks``.
 
-What stands behind a verdict, plainly. *Prevented*: a pass by leaving (any exit code, SystemExit, a signal,
-``os._exit``); by printing, or by writing to or closing file descriptors; by writing blindly into shared
-memory; by swallowing a time limit (it ends the process and raises nothing in it); by skipping cases or
-bringing other ones; and touching another candidate's process, verdicts or files. *Not prevented* here: the
-candidate and the test share one interpreter, so a candidate that means to can patch ``unittest`` or
-``builtins``, return objects whose ``__eq__`` lies, read the expected value in the test's frame, or find the
-marks of the board in the harness's frames or through ``gc``. It can forge verdicts on itself that way, for
-this test and for later ones of the same block, but on no other candidate.
+What stands behind a verdict is said in docs/sandbox.md.
 """
 
 import contextlib
 import gc
+import hashlib
+import itertools
 import json
-import marshal
 import os
 import select
 import signal
@@ -32,19 +27,21 @@ import tempfile
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn
+from typing import Any, NoReturn
 
 from executors.execution import channel, isolation, kernel
-from executors.execution.board import Board
-from executors.execution.languages import python
+from executors.execution.arena import Arena
+from executors.execution.blocks import Block, Book, Work
+from executors.execution.languages.base import Language
+from executors.execution.languages.python import Python
 from executors.execution.limits import Limits
-from executors.execution.row import Block, Station, Test, run_row
-from rewards.problem import TestKind, Verdict
+from executors.execution.process import Station
+from rewards.problem import NOT_RUN, TestKind
 
-LANGUAGES = {"python": python}
+LANGUAGES: dict[str, Language] = {"python": Python()}
 
-_COMPILING_CPU_SECONDS = 10
-_LENGTH = struct.Struct("<i")
+_LONGEST_RECORD = 16_384
+_SHOWN = 200
 
 
 def main() -> NoReturn:
@@ -90,18 +87,17 @@ def _serve(
         language = LANGUAGES[language_name]
         _forget_the_outside(surroundings)
         language.preload()
+        arena = Arena()
         layers = isolation.confine(surroundings, limits)
         # Forked processes then share the zygote's memory instead of copying what a collection touches.
         gc.collect()
         gc.freeze()
         gc.disable()
-        station = Station(control, language, layers, limits, surroundings.scratch)
+        station = Station(control, arena, layers, limits, surroundings.scratch, language.programs)
         channel.send(control, json.dumps({"layers": layers, "scratch": surroundings.scratch}).encode())
         while True:
-            block = json.loads(channel.receive(control))
-            tests = [(code, TestKind(kind)) for code, kind in block["tests"]]
-            for row in _run_block(station, block["candidates"], tests, block["entry_point"]):
-                channel.send(control, row)
+            for answer in _answer(station, language, json.loads(channel.receive(control))):
+                channel.send(control, answer)
     except EOFError:
         os._exit(0)
     except BaseException:
@@ -127,62 +123,43 @@ def _report_failure(control: socket.socket) -> None:
         channel.send(control, json.dumps({"failure": traceback.format_exc()}).encode())
 
 
-def _run_block(
-    station: Station, candidates: list[str], tests: list[tuple[str, TestKind]], entry_point: str
-) -> Iterator[bytes]:
-    """Yield each candidate's verdicts, a byte a test, followed by its CPU seconds, a float32 a test."""
-    station.language.preload_for([*candidates, *(code for code, _ in tests)])
-    programs = _compiled(station, [code for code, _ in tests])
-    usable = [index for index, program in enumerate(programs) if program is not None]
-    compiled = [Test(programs[index], tests[index][1]) for index in usable]
-    block = Block(compiled, entry_point, Board(len(compiled)))
-    layout = struct.Struct(f"<{len(tests)}B{len(tests)}f")
-    for candidate in candidates:
-        verdicts: list[int] = [Verdict.ERRORED] * len(
-            tests
-        )  # a test that does not compile errs on every candidate
-        cpu_seconds = [0.0] * len(tests)
-        row = run_row(station, candidate, block)
-        for index, cell in zip(usable, row, strict=True):
-            verdicts[index], cpu_seconds[index] = cell
-        yield layout.pack(*verdicts, *cpu_seconds)
-    block.board.close()
+def _answer(station: Station, language: Language, block: dict[str, Any]) -> Iterator[bytes]:
+    """Run a block; yield the verdicts and, if they are asked for, the calls behind them."""
+    pairs = [tuple(pair) for pair in block["pairs"]]
+    tests = [(code, TestKind(kind)) for code, kind in block["tests"]]
+    language.preload_for([*block["candidates"], *(code for code, _ in tests)])
+    done = Block(station, language, Work(block["candidates"], tests, block["entry_point"], pairs))
+    if block["calls"] is None:
+        done.run()
+    else:
+        done.make_calls(block["calls"])
+    cells = [done.cells[pair] for pair in pairs]
+    columns = (
+        [NOT_RUN if cell.verdict is None else cell.verdict for cell in cells],
+        [cell.together for cell in cells],
+        [cell.cpu_seconds for cell in cells],
+        [cell.wall_seconds for cell in cells],
+    )
+    yield struct.pack(verdicts_layout(len(cells)), *itertools.chain(*columns))
+    if block["record"]:
+        paths = Book()
+        path_of = [paths.position(json.dumps(list(itertools.chain(*cell.calls)))) for cell in cells]
+        made = {
+            "calls": done.calls.texts,
+            "results": [_bounded(text) for text in done.results.texts],
+            "paths": [json.loads(path) for path in paths.texts],
+            "path_of": path_of,
+        }
+        yield json.dumps(made).encode()
 
 
-def _compiled(station: Station, codes: list[str]) -> list[Any]:
-    """Compile tests, None for one that does not compile.
-
-    It happens in another process, since some texts make a compiler hang or crash; a text that ends the
-    process does not compile.
-    """
-    programs: list[Any] = []
-    while len(programs) < len(codes):
-        reading, writing = os.pipe()
-        process = kernel.fork()
-        if process == 0:
-            try:
-                station.confine_process(_COMPILING_CPU_SECONDS)
-                _send_compiled(station, codes[len(programs) :], writing)
-            finally:
-                os._exit(0)
-        os.close(writing)
-        with os.fdopen(reading, "rb") as pipe:
-            programs += _received(pipe)
-        os.waitpid(process, 0)
-        if len(programs) < len(codes):
-            programs.append(None)
-    return programs
+def verdicts_layout(pairs: int) -> str:
+    """Format, for ``struct``, of the answer to a block: verdicts, together, CPU and wall seconds."""
+    return f"<{pairs}B{pairs}B{pairs}f{pairs}f"
 
 
-def _send_compiled(station: Station, codes: list[str], descriptor: int) -> None:
-    for code in codes:
-        packed = marshal.dumps(station.language.compiled(code))
-        os.write(descriptor, _LENGTH.pack(len(packed)) + packed)
-
-
-def _received(pipe: BinaryIO) -> Iterator[Any]:
-    while len(header := pipe.read(_LENGTH.size)) == _LENGTH.size:
-        (size,) = _LENGTH.unpack(header)
-        if len(packed := pipe.read(size)) < size:
-            return
-        yield marshal.loads(packed)
+def _bounded(text: str) -> str:
+    """A result, cut down to what tells it from others and shows people how it begins."""
+    if len(text) <= _LONGEST_RECORD:
+        return text
+    return json.dumps(["#", hashlib.sha256(text.encode()).hexdigest(), text[:_SHOWN]])

@@ -1,0 +1,145 @@
+"""What a language must bring so that its candidates can be judged by tests that they never meet.
+
+The test runs in one process, with stand-ins for the functions that it calls; the candidate in another,
+which makes those calls. Calls and results travel between them as texts of plain data:
+
+- a *call* is ``[function, arguments, keyword arguments]``, in the notation of ``executors.execution.values``
+  or the language's own variant of it;
+- a *result* is a JSON array whose first element says what it is; see ``ResultKind``.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from executors.execution.arena import Arena
+from executors.execution.process import Station
+from rewards.problem import TestKind
+
+Path = Sequence[tuple[str, str]]
+"""Calls that a test makes one after the other, each with its result."""
+
+
+class ResultKind(StrEnum):
+    """First element of a result.
+
+    ``RETURNED``: followed by the value and, if the call changed its arguments or gave one of them back, by
+    an object with these arguments. ``RAISED``: followed by the exception. ``OPAQUE``: the result is not
+    plain data. ``ENDED``: the process ended instead; followed by the verdict on what needed the result.
+    """
+
+    RETURNED = "r"
+    RAISED = "e"
+    OPAQUE = "o"
+    ENDED = "x"
+
+
+class Left(StrEnum):
+    """First element of a text, a JSON array, that a step leaves beside calls and results.
+
+    ``NOT_LOADED``: the candidate could not be loaded; followed by the verdict. ``VERDICT``: followed by the
+    verdict, and by the number of results that it rests on, or by whether something else than the test may
+    have decided it. ``MORE``: the test needs results of further calls; followed by the number of results
+    used so far, and then, as texts of their own, by all calls of the path. ``TOGETHER``: the test cannot be
+    judged apart from the candidate.
+    """
+
+    NOT_LOADED = "l"
+    VERDICT = "v"
+    MORE = "m"
+    TOGETHER = "t"
+
+
+class Source(NamedTuple):
+    """A program's text; ``kind`` is None for a candidate."""
+
+    text: str
+    kind: TestKind | None
+
+
+class Program(NamedTuple):
+    """A program that compiles, and what can be told of it without running it.
+
+    Attributes:
+        content: what the language made of it.
+        apart: for a test: it can be judged apart. For a candidate: all that it changes is its own, so that
+            several tests can follow each other in one process.
+        functions: names that a test calls and does not define.
+        others: names that a test uses otherwise; a candidate that defines one must be judged together.
+    """
+
+    content: Any
+    apart: bool
+    functions: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+
+
+class Language(ABC):
+    """A programming language.
+
+    All methods whose first argument is an arena run in a process of their own, confined and watched: they
+    work through steps, counted from 0, and leave texts there. All others run in the zygote, and must not
+    execute, nor even parse, what others wrote.
+    """
+
+    packages: tuple[str, ...] = ()
+    programs: tuple[str, ...] = ()
+    shares_interpreter = False
+
+    def preload(self) -> None:
+        """Load what programs commonly need, before the first process is forked."""
+
+    def preload_for(self, texts: Sequence[str]) -> None:
+        """Load what these programs seem to need."""
+
+    @abstractmethod
+    def read(self, arena: Arena, sources: Sequence[Source], entry_point: str | None) -> None:
+        """Compile each source, a step each, and leave what :meth:`program` takes, or nothing."""
+
+    @abstractmethod
+    def program(self, left: bytes) -> Program:
+        """The program that :meth:`read` has left."""
+
+    @abstractmethod
+    def defines(self, candidate: Program, names: Sequence[str]) -> bool:
+        """Whether a candidate defines one of these names."""
+
+    @abstractmethod
+    def make_calls(
+        self,
+        arena: Arena,
+        station: Station,
+        candidate: Program,
+        scripts: Sequence[Sequence[str]],
+        entry_point: str | None,
+    ) -> None:
+        """Load the candidate afresh for each script, a step each, and leave the result of each call.
+
+        A candidate that does not load, or does not define the entry point, leaves ``NOT_LOADED``.
+        """
+
+    @abstractmethod
+    def judge(self, arena: Arena, test: Program, paths: Sequence[Path]) -> None:
+        """Run a test on each path, a step each, and leave ``VERDICT``, ``MORE`` or ``TOGETHER``."""
+
+    def judge_together(
+        self,
+        arena: Arena,
+        station: Station,
+        candidate: Program,
+        tests: Sequence[Program],
+        entry_point: str | None,
+    ) -> None:
+        """Run each test, a step each, in the interpreter of the candidate; leave a text as ``judge`` does.
+
+        Only where ``shares_interpreter``.
+        """
+        raise NotImplementedError
+
+    def acquit(self, arena: Arena, candidates: Sequence[str]) -> None:
+        """Leave a text for each candidate, a step each, if it has no means of forging a verdict.
+
+        Only where ``shares_interpreter``.
+        """
+        raise NotImplementedError

@@ -1,0 +1,83 @@
+"""Python as a language of candidates and tests."""
+
+import marshal
+from collections.abc import Sequence
+
+from executors.execution.arena import Arena
+from executors.execution.languages.base import Language, Path, Program, Source
+from executors.execution.languages.python import calling, judging, loading, reading, scrutiny, together
+from executors.execution.process import Station
+from rewards.problem import TestKind
+
+
+class Python(Language):
+    """Programs are compiled once; every process is a fork of the interpreter that did it."""
+
+    # Named one by one, since among installed packages there may be the problems' own reference solutions.
+    packages = ("numpy",)
+    shares_interpreter = True
+
+    def preload(self) -> None:
+        """Import what programs commonly import."""
+        loading.preload()
+
+    def preload_for(self, texts: Sequence[str]) -> None:
+        """Import what only some programs import."""
+        loading.preload_for(texts)
+
+    def read(self, arena: Arena, sources: Sequence[Source], entry_point: str | None) -> None:
+        """Compile; for a test, also see how it uses the candidate."""
+        for step, (text, kind) in enumerate(sources):
+            arena.begin(step)
+            code = reading.compiled(text)
+            if code is not None:
+                if kind is None:
+                    program = Program(code, reading.keeps_to_itself(text))
+                else:
+                    program = reading.test_program(text, code, entry_point)
+                packed = marshal.dumps((tuple(program), None if kind is None else str(kind)))
+                arena.append(step, packed)
+            arena.finish(step)
+
+    def program(self, left: bytes) -> Program:
+        """What ``read`` has left; a test's content is its kind and its code."""
+        (content, *facts), kind = marshal.loads(left)
+        return Program(content if kind is None else (TestKind(kind), content), *facts)
+
+    def defines(self, candidate: Program, names: Sequence[str]) -> bool:
+        """By the names that the candidate's code binds."""
+        return bool(names) and not reading.defined_names(candidate.content).isdisjoint(names)
+
+    def make_calls(
+        self,
+        arena: Arena,
+        station: Station,
+        candidate: Program,
+        scripts: Sequence[Sequence[str]],
+        entry_point: str | None,
+    ) -> None:
+        """In the module of the candidate."""
+        calling.make_calls(arena, station, candidate, scripts, entry_point)
+
+    def judge(self, arena: Arena, test: Program, paths: Sequence[Path]) -> None:
+        """With stand-ins in the module of the candidate."""
+        judging.judge(arena, test, paths)
+
+    def judge_together(
+        self,
+        arena: Arena,
+        station: Station,
+        candidate: Program,
+        tests: Sequence[Program],
+        entry_point: str | None,
+    ) -> None:
+        """In the module of the candidate, with a watch on its operators."""
+        together.judge_together(arena, station, candidate, tests, entry_point)
+
+    def acquit(self, arena: Arena, candidates: Sequence[str]) -> None:
+        """By their text alone."""
+        for step, text in enumerate(candidates):
+            arena.begin(step)
+            if scrutiny.is_innocent(text):
+                arena.append(step, b"innocent")
+            arena.finish(step)

@@ -1,0 +1,148 @@
+"""In the candidate's process: the calls that a test makes, and what comes out of each, as plain data."""
+
+import builtins
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from executors.execution import values
+from executors.execution.arena import Arena
+from executors.execution.languages.base import Left, Program, ResultKind
+from executors.execution.languages.python.loading import is_fit, load
+from executors.execution.process import Station
+from executors.execution.values import NotPlainError
+from rewards.problem import Verdict
+
+_UNCHANGEABLE = frozenset({int, float, bool, str, bytes, complex, type(None)})
+_LONGEST_MESSAGE = 10_000
+_OPAQUE = f'["{ResultKind.OPAQUE}"]'
+_OUT_OF_MEMORY = f'["{ResultKind.ENDED}",{Verdict.OUT_OF_MEMORY:d}]'
+
+
+def make_calls(
+    arena: Arena,
+    station: Station,
+    candidate: Program,
+    scripts: Sequence[Sequence[str]],
+    entry_point: str | None,
+) -> None:
+    """See ``Language.make_calls``; stops early where this process is not fit for another script."""
+    for step, script in enumerate(scripts):
+        arena.begin(step)
+        loaded = load(candidate.content, entry_point)
+        if isinstance(loaded, Verdict):
+            arena.append(step, f'["{Left.NOT_LOADED}",{loaded:d}]'.encode())
+            arena.finish(step)
+            return
+        arena.loaded()
+        for call in script:
+            result = _result(vars(loaded), call)
+            arena.append(step, result.encode())
+            if result is _OUT_OF_MEMORY:
+                arena.finish(step)
+                return
+        arena.finish(step)
+        if not is_fit():
+            return  # what this script has left behind would be a burden on the next
+        station.tidy()
+
+
+def _result(names: dict[str, Any], call: str) -> str:
+    try:
+        function, arguments, keywords = values.decode(call)
+    except MemoryError:
+        return _OUT_OF_MEMORY
+    if function not in names:
+        return _raised(NameError(f"name {function!r} is not defined"))
+    try:
+        value = names[function](*arguments, **keywords)
+    except MemoryError:
+        return _OUT_OF_MEMORY
+    except BaseException as error:
+        return _raised(error)
+    try:
+        if _UNCHANGEABLE.issuperset(map(type, arguments)) and not keywords:
+            return f'["{ResultKind.RETURNED}",{values.encode(value)}]'
+        return _returned(value, arguments, keywords, call, function)
+    except NotPlainError:
+        return _OPAQUE
+    except MemoryError:
+        return _OUT_OF_MEMORY
+
+
+def _returned(value: Any, arguments: list[Any], keywords: dict[str, Any], call: str, function: str) -> str:
+    """A value whose call might have changed its arguments or handed one of them back."""
+    changes: dict[str, Any] = {}
+    for place, argument in enumerate(arguments):
+        if argument is value and type(argument) in {list, dict, set, bytearray}:
+            changes["same"] = place
+    after = values.encode([function, arguments, keywords])
+    if after != call:
+        changes["after"] = json.loads(after)
+    extra = f",{json.dumps(changes)}" if changes else ""
+    return f'["{ResultKind.RETURNED}",{values.encode(value)}{extra}]'
+
+
+def _raised(error: BaseException) -> str:
+    """An exception: its class by name, the nearest class that any interpreter knows, and what it says."""
+    kind = type(error)
+    nearest = next(base for base in kind.__mro__ if _is_builtin(base))
+    if kind is not nearest and vars(error):
+        return _OPAQUE  # it carries more than can be told
+    try:
+        said = str(error)[:_LONGEST_MESSAGE]
+        arguments = values.encode(list(error.args)) if nearest is kind else "null"
+        head = json.dumps([kind.__module__, kind.__qualname__, nearest.__name__, said])
+    except Exception:
+        return _OPAQUE
+    return f'["{ResultKind.RAISED}",{head},{arguments}]'
+
+
+def _is_builtin(kind: type) -> bool:
+    return kind.__module__ == "builtins" and isinstance(getattr(builtins, kind.__name__, None), type)
+
+
+def plain_call(function: str, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> str:
+    """The text of a call.
+
+    Raises:
+        NotPlainError: an argument is not plain data.
+    """
+    return values.encode([function, list(arguments), keywords])
+
+
+def change(arguments: tuple[Any, ...], keywords: dict[str, Any], after: list[Any]) -> None:
+    """Make arguments equal to what a call has left of them, in place, as deep as they keep their types."""
+    _, new_arguments, new_keywords = values.restored(after)
+    for old, new in zip(arguments, new_arguments, strict=True):
+        _assign(old, new)
+    for name, new in new_keywords.items():
+        _assign(keywords[name], new)
+
+
+def _assign(old: Any, new: Any) -> None:
+    if type(old) is not type(new):
+        return
+    if type(old) in {list, bytearray}:
+        if type(old) is list and len(old) == len(new):
+            for place, (old_item, new_item) in enumerate(zip(old, new, strict=True)):
+                if isinstance(old_item, (list, dict, set)) and type(old_item) is type(new_item):
+                    _assign(old_item, new_item)
+                else:
+                    old[place] = new_item
+        else:
+            old[:] = new
+    elif isinstance(old, dict):
+        kept = {key: old[key] for key in new if key in old}
+        old.clear()
+        for key, item in new.items():
+            if isinstance(kept.get(key), (list, dict, set)) and type(kept[key]) is type(item):
+                _assign(kept[key], item)
+                item = kept[key]
+            old[key] = item
+    elif isinstance(old, set):
+        old.clear()
+        old.update(new)
+    elif isinstance(old, tuple):
+        for old_item, new_item in zip(old, new, strict=True):
+            _assign(old_item, new_item)

@@ -1,0 +1,231 @@
+"""In the judge's process: a test runs with stand-ins that answer what the candidate has answered elsewhere."""
+
+import builtins
+import functools
+import json
+import sys
+import types
+import unittest
+import unittest.case
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+from executors.execution import values
+from executors.execution.arena import Arena
+from executors.execution.languages.base import Left, Path, Program, ResultKind
+from executors.execution.languages.python.calling import change, plain_call
+from executors.execution.languages.python.cases import run_test
+from executors.execution.languages.python.loading import MODULE, restore_interpreter
+from executors.execution.languages.python.reading import HARMLESS_MODULES
+from executors.execution.values import NotPlainError
+from rewards.problem import TestKind, Verdict
+
+_DEATHS = (Verdict.TIMED_OUT, Verdict.OUT_OF_MEMORY, Verdict.KILLED)
+_MOST_GUESSES = 2_000  # calls and other uses of a guessed result; a test that needs more loops on its guess
+
+
+def judge(arena: Arena, test: Program, paths: Sequence[Path]) -> None:
+    """See ``Language.judge``."""
+    kind, code = test.content
+    guess = _Guess()
+    _soften_assertions(guess)
+    for step, path in enumerate(paths):
+        arena.begin(step)
+        player = _Player(path, guess, functools.partial(arena.append, step))
+        verdict = _play(player, test.functions, code, kind)
+        if player.together:
+            arena.append(step, f'["{Left.TOGETHER}"]'.encode())
+        elif not guess.made:
+            verdict = verdict if player.verdict is None else player.verdict
+            arena.append(step, f'["{Left.VERDICT}",{verdict:d},{player.used}]'.encode())
+        arena.finish(step)
+
+
+def _play(player: "_Player", functions: Sequence[str], code: types.CodeType, kind: TestKind) -> Verdict:
+    restore_interpreter()
+    module = types.ModuleType(MODULE)
+    sys.modules[MODULE] = sys.modules["__main__"] = module
+    for name in functions:
+        vars(module)[name] = _stand_in(player, name)
+    return run_test(module, code, kind)
+
+
+def _stand_in(player: "_Player", name: str) -> Callable[..., Any]:
+    def stand_in(*arguments: Any, **keywords: Any) -> Any:
+        return player.call(name, arguments, keywords)
+
+    stand_in.__name__ = stand_in.__qualname__ = name
+    stand_in.__module__ = MODULE
+    return stand_in
+
+
+class _UnansweredError(BaseException):
+    """Ends a test that can go no further."""
+
+
+class _Player:
+    """Answers calls along a path, and beyond its end by guessing, to learn what else will be called.
+
+    Attributes:
+        used: number of results of the path that have been used.
+        together: the test hands over what is not plain data.
+        verdict: what the candidate's process came to, where an answer is missing for that reason.
+    """
+
+    def __init__(self, path: Path, guess: "_Guess", leave: Callable[[bytes], None]) -> None:
+        self.used = 0
+        self.together = False
+        self.verdict: Verdict | None = None
+        self._path = path
+        self._guess = guess
+        self._leave = leave
+        guess.made = 0
+
+    def call(self, name: str, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+        """Answers one call of the test."""
+        if self.together or self.verdict is not None:
+            raise _UnansweredError
+        try:
+            call = plain_call(name, arguments, keywords)
+        except NotPlainError:
+            if self._guess.made:
+                raise _UnansweredError from None  # it may be the guess itself
+            self.together = True
+            raise _UnansweredError from None
+        if not self._guess.made and self.used < len(self._path) and self._path[self.used][0] == call:
+            result = json.loads(self._path[self.used][1])
+            self.used += 1
+            return self._answer(result, arguments, keywords)
+        if not self._guess.made:
+            self._leave(f'["{Left.MORE}",{self.used}]'.encode())
+            for earlier, _ in self._path[: self.used]:
+                self._leave(earlier.encode())
+        self._leave(call.encode())
+        return self._guess.used()
+
+    def _answer(self, result: list[Any], arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+        kind = result[0]
+        if kind == ResultKind.RETURNED:
+            changes = result[2] if len(result) > 2 else {}
+            if "after" in changes:
+                change(arguments, keywords, changes["after"])
+            return arguments[changes["same"]] if "same" in changes else values.restored(result[1])
+        if kind == ResultKind.RAISED:
+            raise _exception(*result[1], result[2])
+        if kind == ResultKind.ENDED:
+            # It is the candidate's word; whatever it says, it is no pass.
+            self.verdict = Verdict(result[1]) if result[1] in _DEATHS else Verdict.KILLED
+        else:
+            self.together = True
+        raise _UnansweredError
+
+
+def _exception(module: str, name: str, nearest: str, said: str, arguments: Any) -> BaseException:
+    """The exception that a candidate has raised, or one that a test cannot tell from it."""
+    base = getattr(builtins, nearest)
+    if not (isinstance(base, type) and issubclass(base, BaseException)):
+        raise ValueError(f"{nearest} is no exception")
+    if arguments is not None:
+        try:
+            return base(*values.restored(arguments))
+        except TypeError:  # arguments that its constructor does not take
+            return base.__new__(base)
+    if module.split(".")[0] in HARMLESS_MODULES - {"unittest"}:
+        known = getattr(sys.modules.get(module), name, None)
+        if isinstance(known, type) and issubclass(known, base):
+            error = known.__new__(known)
+            error.args = (said,)
+            return error
+    kind = type(name.rpartition(".")[2], (base,), {"__module__": MODULE, "__str__": lambda _: said})
+    error = kind.__new__(kind)
+    error.args = (said,)
+    return error
+
+
+class _Guess:
+    """A result that agrees with everything, so that a test goes on and shows its further calls.
+
+    Attributes:
+        made: how often it has been used since it was last set to 0; from then on nothing that the test
+            does decides a verdict.
+    """
+
+    __hash__ = object.__hash__
+
+    def __init__(self) -> None:
+        self.made = 0
+
+    def used(self, *_: object, **__: object) -> "_Guess":
+        """Counts, and ends a test that goes on for ever."""
+        self.made += 1
+        if self.made > _MOST_GUESSES:
+            raise _UnansweredError
+        return self
+
+    def __eq__(self, _: object) -> bool:
+        return True
+
+    def __ne__(self, _: object) -> bool:
+        return False
+
+    def _yes(self, *_: object) -> bool:
+        self.used()
+        return True
+
+    def __iter__(self) -> Any:
+        self.used()
+        return iter(())
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self.used
+
+    def __len__(self) -> int:
+        return len(self.used()._nothing)
+
+    def __float__(self) -> float:
+        return 0.0 * self.used().made
+
+    def __int__(self) -> int:
+        return 0 * self.used().made
+
+    _nothing = ()
+    __bool__ = __lt__ = __le__ = __gt__ = __ge__ = __contains__ = _yes
+    __call__ = __getitem__ = __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = used
+    __truediv__ = __rtruediv__ = __floordiv__ = __mod__ = __abs__ = __neg__ = __round__ = __pow__ = used
+    __enter__ = used
+    __index__ = __int__
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a guess is no data")
+
+
+def _soften_assertions(guess: _Guess) -> None:
+    """Let failed assertions pass once the test works with guesses."""
+    for name, method in list(vars(unittest.TestCase).items()):
+        if name.startswith("assert") and callable(method):
+            setattr(unittest.TestCase, name, _softened(method, guess))
+    context = unittest.case._AssertRaisesContext  # type: ignore[attr-defined]
+    leave = context.__exit__
+
+    def leave_softly(self: object, kind: type[BaseException] | None, *rest: object) -> bool:
+        return True if kind is None and guess.made else leave(self, kind, *rest)
+
+    context.__exit__ = leave_softly
+
+
+def _softened(method: Callable[..., Any], guess: _Guess) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def softened(self: unittest.TestCase, *arguments: Any, **keywords: Any) -> Any:
+        try:
+            return method(self, *arguments, **keywords)
+        except self.failureException:
+            if not guess.made:
+                raise
+            return None
+
+    return softened

@@ -1,0 +1,160 @@
+"""What can be told of a Python program without running it: what a test calls, what a candidate touches."""
+
+import ast
+import builtins
+import dis
+import re
+import types
+from collections.abc import Iterator
+
+from executors.execution.languages.base import Program
+from executors.execution.languages.python.loading import MODULE
+
+HARMLESS_MODULES = frozenset(
+    "__future__ abc array base64 bisect calendar cmath collections copy dataclasses datetime decimal enum "
+    "fractions functools hashlib heapq itertools json math numbers numpy operator pprint random re "
+    "statistics string sys textwrap typing unittest".split()
+)
+"""What a test may import and still be judged apart: it is the same in any process."""
+
+_BINDING_NAMES = frozenset("open input exec eval globals locals vars compile __import__ breakpoint".split())
+_BINDING_ATTRIBUTES = frozenset(
+    "mock patch seed stdin stdout stderr modules _getframe settrace setprofile assertWarns assertWarnsRegex "
+    "assertLogs assertNoLogs __globals__ __code__ __dict__ __module__".split()
+)
+"""Names by which a test may reach for what it shares with the candidate, or the candidate with it."""
+
+_BUILTINS = frozenset(vars(builtins)) | {"__name__", "__file__", "__doc__"}
+_TAKES_A_CLASS = frozenset(
+    "isinstance issubclass assertIsInstance assertNotIsInstance assertRaises assertRaisesRegex".split()
+)
+
+_IMPORTS = re.compile(r"^\s*(?:from\s+\S+\s+)?import\s+(.*)$", re.MULTILINE)
+_STORES = re.compile(r"\b(\w+)(?:\.\w+)*\.\w+\s*(?:[-+*/%&|^@]|//|\*\*|<<|>>)?=(?!=)")
+_FAR_REACHING = re.compile(
+    r"\b(?:setattr|delattr|globals|vars|builtins|__builtins__|__dict__|__globals__|environ|putenv|modules|exec|"
+    r"eval|gc|ctypes|open|inspect|_getframe|signal|atexit|locale|setlocale|resource|setcontext|getcontext|"
+    r"__subclasses__|__import__|import_module|type\(\w+\)\.\w+\s*=)\b|\bfrom\s+\S+\s+import\s+\*"
+)
+
+
+def compiled(text: str) -> types.CodeType | None:
+    """The code object of a program; None if it does not compile."""
+    try:
+        return compile(text, f"<{MODULE}>", "exec", dont_inherit=True, optimize=0)
+    except Exception:  # SyntaxError, ValueError, RecursionError, MemoryError, OverflowError
+        return None
+
+
+def keeps_to_itself(text: str) -> bool:
+    """Whether a candidate seems to change nothing but its own module.
+
+    It may be wrong on a candidate that means to deceive; the candidate then meets what it has left behind
+    itself, in its own later tests, and nobody else does.
+    """
+    if _FAR_REACHING.search(text):
+        return False
+    imported = set(re.findall(r"\w+", " ".join(_IMPORTS.findall(text))))
+    return imported.isdisjoint(_STORES.findall(text))
+
+
+def defined_names(code: types.CodeType) -> set[str]:
+    """Names that a program binds at its top level, or declares global below."""
+    names = set()
+    for instruction in dis.get_instructions(code):
+        if instruction.opname in {"STORE_NAME", "STORE_GLOBAL"}:
+            names.add(instruction.argval)
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            for instruction in dis.get_instructions(constant):
+                if instruction.opname == "STORE_GLOBAL":
+                    names.add(instruction.argval)
+    return names
+
+
+def test_program(text: str, code: types.CodeType, entry_point: str | None) -> Program:
+    """What a test uses of the candidate, and whether it can be judged apart from it."""
+    use = _Use(ast.parse(text), entry_point)
+    return Program(code, use.apart, tuple(sorted(use.functions)), tuple(sorted(use.others)))
+
+
+test_program.__test__ = False  # type: ignore[attr-defined]  # pytest would collect it by its name
+
+
+class _Use:
+    """The names of a test that it does not define itself, and how it uses them."""
+
+    def __init__(self, tree: ast.Module, entry_point: str | None) -> None:
+        self.apart = True
+        self._bound: set[str] = set()
+        self._loaded: set[str] = set()
+        self._called: set[str] = set()
+        self._taken_as_objects: set[str] = set()
+        self._from_module: set[str] = set()
+        for node in ast.walk(tree):
+            self._note(node)
+        free = (self._loaded - self._bound - _BUILTINS) | self._from_module
+        functions = free & (self._called | ({entry_point} if entry_point else set()))
+        self.others = (free - functions) | (free & self._taken_as_objects)
+        self.functions = functions - self.others
+        if entry_point in self.others:
+            self.apart = False
+
+    def _note(self, node: ast.AST) -> None:
+        match node:
+            case ast.Name(id=name, ctx=ast.Load()):
+                self._loaded.add(name)
+                self.apart &= name not in _BINDING_NAMES
+            case ast.Name(id=name):
+                self._bound.add(name)
+            case ast.Attribute(value=value, attr=attribute):
+                self.apart &= attribute not in _BINDING_ATTRIBUTES
+                if isinstance(value, ast.Name):
+                    self._taken_as_objects.add(value.id)
+            case ast.Import() | ast.ImportFrom():
+                self._note_import(node)
+            case ast.arg(arg=name):
+                self._bound.add(name)
+            case ast.ClassDef(name=name, bases=bases):
+                self._bound.add(name)
+                self._taken_as_objects |= set(_names(bases))
+            case ast.FunctionDef(name=name):
+                self._bound.add(name)
+            case ast.AsyncFunctionDef():
+                self.apart = False
+            case ast.ExceptHandler(type=caught, name=name):
+                if name:
+                    self._bound.add(name)
+                if caught:
+                    self._taken_as_objects |= set(_names([caught]))
+            case ast.Call(func=function, args=arguments):
+                self._note_call(function, arguments)
+
+    def _note_call(self, function: ast.expr, arguments: list[ast.expr]) -> None:
+        if isinstance(function, ast.Name):
+            self._called.add(function.id)
+        called = getattr(function, "id", getattr(function, "attr", ""))
+        if called in _TAKES_A_CLASS:
+            classes = arguments[:1] if called.startswith("assertRaises") else arguments[1:2]
+            self._taken_as_objects |= set(_names(classes))
+
+    def _note_import(self, node: ast.Import | ast.ImportFrom) -> None:
+        if isinstance(node, ast.ImportFrom) and node.module == MODULE:
+            names = [alias.name for alias in node.names if alias.name != "*"]
+            self._from_module |= set(names)
+            self._called |= set(names)
+            # Under another name its use cannot be followed by name.
+            self.apart &= all(alias.asname in {None, alias.name} for alias in node.names)
+            return
+        modules = [node.module or "."] if isinstance(node, ast.ImportFrom) else [a.name for a in node.names]
+        self.apart &= all(module.split(".")[0] in HARMLESS_MODULES for module in modules)
+        for alias in node.names:
+            self._bound.add((alias.asname or alias.name).split(".")[0])
+            self.apart &= not {alias.name, *alias.name.split(".")} & _BINDING_ATTRIBUTES
+
+
+def _names(expressions: list[ast.expr]) -> Iterator[str]:
+    for expression in expressions:
+        for node in ast.walk(expression):
+            if isinstance(node, ast.Name):
+                yield node.id

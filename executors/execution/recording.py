@@ -1,0 +1,176 @@
+"""From the calls that were made in the sandbox, and what they gave back, to a table of behaviour."""
+
+import hashlib
+import json
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from executors.execution.languages.base import ResultKind
+from rewards.behaviour import NO_RESULT, Behaviour, Ending, Input, Output
+from rewards.problem import Verdict
+
+_EXAMPLE_LENGTH = 120
+_SIGNIFICANT_DIGITS = 6
+_DEATHS = {
+    Verdict.TIMED_OUT: Ending.TIMED_OUT,
+    Verdict.OUT_OF_MEMORY: Ending.OUT_OF_MEMORY,
+    Verdict.KILLED: Ending.KILLED,
+}
+_UNORDERED = ("set", "frozenset", "dict", "Counter", "defaultdict", "object", "map")
+
+
+class Made(NamedTuple):
+    """The calls behind a block's verdicts.
+
+    Attributes:
+        calls, results: their texts, as in ``executors.execution.languages.base``.
+        paths: sequences of calls with their results, as alternating positions in the two.
+        path_of: the path of each pair of the block.
+    """
+
+    calls: Sequence[str]
+    results: Sequence[str]
+    paths: Sequence[Sequence[int]]
+    path_of: Sequence[int]
+
+
+EMPTY = Made((), (), (), ())
+
+
+def made_of(answer: bytes) -> Made:
+    """What the sandbox tells of calls."""
+    return Made(**json.loads(answer))
+
+
+def call_of(given: Input) -> str:
+    """The text of a call."""
+    return json.dumps([given.function, *json.loads(given.arguments)], separators=(",", ":"))
+
+
+def behaviour_of(made: Made, pairs: NDArray[np.intp], candidates: int, tests: Sequence[int]) -> Behaviour:
+    """What candidates did in tests.
+
+    Args:
+        made: calls and results.
+        pairs: (pairs, 2), candidate and test of each path.
+        candidates: how many there are.
+        tests: the index of each test.
+    """
+    outputs, output_of = _outputs(made.results)
+    columns: dict[tuple[int, int, int], int] = {}
+    entries: list[tuple[int, int, int]] = []
+    for (candidate, test), path in zip(pairs.tolist(), made.path_of, strict=True):
+        steps = made.paths[path]
+        for place, (call, result) in enumerate(zip(steps[::2], steps[1::2], strict=True)):
+            column = columns.setdefault((test, place, call), len(columns))
+            entries.append((candidate, column, output_of[result]))
+    order = sorted(columns)
+    rank = {columns[key]: position for position, key in enumerate(order)}
+    results = np.full((candidates, len(columns)), NO_RESULT, np.int32)
+    for candidate, column, output in entries:
+        results[candidate, rank[column]] = output
+    given = {call: _input(made.calls[call]) for _, _, call in order}
+    inputs = tuple(Input(tests[test], *given[call]) for test, _, call in order)
+    return Behaviour(inputs, outputs, results)
+
+
+def behaviour_on(
+    inputs: Sequence[Input], made: Made, pairs: NDArray[np.intp], candidates: int
+) -> Behaviour:
+    """What candidates did on inputs that belong to no test; arguments as for :func:`behaviour_of`."""
+    outputs, output_of = _outputs(made.results)
+    results = np.full((candidates, len(inputs)), NO_RESULT, np.int32)
+    for (candidate, given), path in zip(pairs.tolist(), made.path_of, strict=True):
+        steps = made.paths[path]
+        if len(steps):
+            results[candidate, given] = output_of[steps[1]]
+    alone = tuple(Input(None, given.function, given.arguments, given.digest) for given in inputs)
+    return Behaviour(alone, outputs, results)
+
+
+def _input(call: str) -> tuple[str, str, int]:
+    function, *arguments = json.loads(call)
+    return function, json.dumps(arguments, separators=(",", ":")), _digest([function, *arguments])
+
+
+def _outputs(results: Sequence[str]) -> tuple[tuple[Output, ...], list[int]]:
+    """The distinct outputs, and which of them each result is."""
+    outputs: dict[tuple[Ending, int], Output] = {}
+    positions: dict[tuple[Ending, int], int] = {}
+    output_of = []
+    for text in results:
+        output = _output(text)
+        key = (output.ending, output.digest)
+        outputs.setdefault(key, output)
+        output_of.append(positions.setdefault(key, len(positions)))
+    return tuple(outputs.values()), output_of
+
+
+def _output(text: str) -> Output:
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError):  # the candidate may have written anything
+        content = ["#", text, text]
+    match content:
+        case [ResultKind.RETURNED, value, *_]:
+            return Output(Ending.RETURNED, _digest(value), shown(value))
+        case [ResultKind.RAISED, [str(module), str(name), *_], *_]:
+            said = name if module == "builtins" else f"{module}.{name}"
+            return Output(Ending.RAISED, _digest([module, name]), said[:_EXAMPLE_LENGTH])
+        case [ResultKind.ENDED, int(verdict)]:
+            return Output(_DEATHS.get(Verdict(verdict), Ending.KILLED), 0, "")
+        case ["#", str(digest), str(beginning)]:
+            return Output(Ending.RETURNED, _digest(digest), beginning[:_EXAMPLE_LENGTH])
+    return Output(Ending.OPAQUE, 0, "")
+
+
+def _digest(value: object) -> int:
+    text = json.dumps(_normal(value), separators=(",", ":"), sort_keys=True)
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
+
+
+def _normal(value: Any) -> Any:
+    """The same for values that count as equal."""
+    if isinstance(value, bool):
+        return int(value)
+    if isinstance(value, float):
+        return _normal_float(value)
+    if isinstance(value, list):
+        return [_normal(item) for item in value]
+    if isinstance(value, dict) and len(value) == 1:
+        ((tag, inner),) = value.items()
+        normal = _normal(inner)
+        if tag in _UNORDERED and isinstance(normal, list):
+            normal = sorted(normal, key=json.dumps)
+        return {tag: normal}
+    return value
+
+
+def _normal_float(value: float) -> Any:
+    if not math.isfinite(value):
+        return {"float": str(value)}
+    rounded = float(f"{value:.{_SIGNIFICANT_DIGITS - 1}e}")
+    return int(rounded) if rounded.is_integer() else rounded
+
+
+def shown(value: Any) -> str:
+    """Plain data as a person would write it, cut to a readable length."""
+    text = _shown(value)
+    return text if len(text) <= _EXAMPLE_LENGTH else text[: _EXAMPLE_LENGTH - 1] + "…"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(_shown, value))}]"
+    if isinstance(value, dict) and len(value) == 1:
+        ((tag, inner),) = value.items()
+        if tag == "tuple" and isinstance(inner, list):
+            return f"({', '.join(map(_shown, inner))}{',' if len(inner) == 1 else ''})"
+        if tag in {"dict", "object"} and isinstance(inner, list):
+            return "{" + ", ".join(": ".join(map(_shown, item)) for item in inner) + "}"
+        return f"{tag}({_shown(inner)})"
+    return repr(value)
