@@ -1,59 +1,53 @@
 """The layers between code under test and everything else: each taken where the kernel allows it, and told.
 
-The strongest set, from outside in:
-
-- ``user``, ``pid``, ``mount``, ``net``, ``ipc``: namespaces. Inside there is no other process to see, no
-  network, and a file system that holds the interpreter's libraries, the named packages and nothing else,
-  read-only, but for one small private directory that vanishes with the sandbox.
-- ``unprivileged``: not root, not even inside, and without capabilities.
-- ``no_new_privs``, ``landlock``, ``seccomp``: no way back, no file beyond that view, no dangerous system
-  call; they hold the same line without any of the namespaces.
-- ``rlimits``: CPU time, memory, file size, descriptors, threads; no core dumps.
-
-The harness keeps its verdicts in the process that runs the code; what that means for a verdict is said in
-``zygote``.
+They are entered in three steps: ``surround`` in the guard's process, outside; ``confine`` in the first
+process inside, the zygote; ``confine_candidate`` in every process that meets untrusted text. Landlock and
+seccomp hold the same line without any of the namespaces. What a layer is worth is said in docs/sandbox.md.
 """
 
 import contextlib
 import os
 import resource
 import signal
-import struct
-import sysconfig
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
-from executors.execution import kernel, landlock, seccomp
+from executors.execution import cgroups, filesystem, kernel, landlock, seccomp
 from executors.execution.limits import Limits
+from rewards.errors import UserError
 
-LAYERS = (
-    "user",
-    "pid",
-    "mount",
-    "net",
-    "ipc",
-    "unprivileged",
-    "no_new_privs",
-    "landlock",
-    "seccomp",
-    "rlimits",
+LAYERS: Mapping[str, str] = MappingProxyType(
+    {
+        "cgroup": "memory and processes of the whole sandbox are counted together and bounded",
+        "user": "no right that counts outside",
+        "pid": "no other process can be seen or signalled, and none outlives the sandbox",
+        "mount": "libraries and one small directory that vanishes, and no other file",
+        "net": "no network, and no socket of another program",
+        "ipc": "no shared memory and no message queue of another program",
+        "unprivileged": "not root, not even inside, and no capabilities",
+        "no_new_privs": "no executed program gains rights",
+        "landlock": "no file beyond the libraries and the directory, no TCP, no signal to the outside",
+        "seccomp": "no dangerous system call, no second process, no other program",
+        "rlimits": "CPU time, memory, file size, open files, threads are bounded, no core dumps",
+    }
 )
+"""The names of all layers, outermost first, and what each gives."""
 
-_NOBODY = 65534
-_SYSTEM_LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/share/zoneinfo", "/etc/ld.so.cache")
-_DEVICES = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")
-_FOREIGN_PACKAGES = ("site-packages", "dist-packages")
-_PACKAGES_INSIDE = "/packages"
-_SCRATCH_FILES = 4096
 _OPEN_FILES = 256
 _STACK_BYTES = 64 << 20
 _PROGRAM_STACK_BYTES = 4 << 20  # that of each thread too, which all count as its memory
+_ROOM_MIB = 128  # for what the zygote and the shared memory take, beside the candidate and its files
+_OWN_PROCESSES = 2  # the zygote and its guard
 
-_ELF_HEADER = struct.Struct("<32xQ14xHH")  # where the table of segments is, size and number of its entries
-_ELF_SEGMENT = struct.Struct("<I4xQ16xQ")  # kind, offset and size in the file
-_ELF_INTERPRETER = 3
+
+def check_layers(names: Sequence[str]) -> None:
+    """Raise ``UserError`` for a name that is no layer's."""
+    for name in names:
+        if name not in LAYERS:
+            raise UserError(f"sandbox.require must name layers ({', '.join(LAYERS)}) but got {name!r}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +56,21 @@ class Surroundings:
 
     Attributes:
         layers: names of the namespaces entered.
+        refusals: why a layer is missing, by its name; ``confine`` adds to it.
         scratch: the private directory, as seen from inside.
         import_paths: directories from which the packages can be imported inside.
         readable: files and directories that code inside may read.
-        programs: executables that code inside may run, for a language that is no Python.
+        executable: programs that code inside may run, and their loaders.
+        group: the control group of all processes inside, if one could be made.
     """
 
     layers: tuple[str, ...]
+    refusals: dict[str, str]
     scratch: str
     import_paths: tuple[str, ...]
     readable: tuple[str, ...]
-    programs: tuple[str, ...] = ()
+    executable: tuple[str, ...] = ()
+    group: cgroups.ControlGroup | None = None
 
 
 def surround(packages: Sequence[str], limits: Limits, programs: Sequence[str] = ()) -> Surroundings:
@@ -82,30 +80,47 @@ def surround(packages: Sequence[str], limits: Limits, programs: Sequence[str] = 
 
     Args:
         packages: directories of the packages that code inside may import.
-        limits: the size of the private directory.
+        limits: memory and processes of the whole sandbox, and the size of the private directory.
         programs: absolute paths of the executables that code inside may run; found at the same paths there.
+
+    Raises:
+        OSError: a program is not there.
     """
+    executable = (*programs, *filter(None, map(filesystem.loader, programs)))
+    refusals: dict[str, str] = {}
+    group = None
+    cgroups.remove_abandoned()
+    try:
+        memory_mib = limits.memory_mib + limits.file_mib + _ROOM_MIB
+        group = cgroups.create(memory_mib << 20, limits.processes + _OWN_PROCESSES)
+    except OSError as error:
+        refusals["cgroup"] = _reason(error)
     steps: dict[str, Callable[[], None]] = {
         "user": _enter_user_namespace,
-        "mount": lambda: _enter_new_root(packages, programs, limits.file_mib),
+        "mount": lambda: filesystem.enter_new_root(packages, programs, limits.file_mib),
         "net": lambda: kernel.unshare(kernel.CLONE_NEWNET),
         "ipc": lambda: kernel.unshare(kernel.CLONE_NEWIPC),
         "pid": lambda: kernel.unshare(kernel.CLONE_NEWPID),
     }
     entered = []
     for name, step in steps.items():
-        if _rehearsed(step):
+        refusal = _rehearsed(step)
+        if refusal is None:
             step()
             entered.append(name)
+        else:
+            refusals[name] = refusal
     if "mount" in entered:
-        return Surroundings(tuple(entered), _scratch_inside(), (_PACKAGES_INSIDE,), ("/",), tuple(programs))
-    scratch = tempfile.mkdtemp(prefix="testbudget-")
-    if os.geteuid() == 0 and _readable_by_all(_standard_library()):
-        os.chown(scratch, _NOBODY, _NOBODY)
-    parents = tuple(dict.fromkeys(str(Path(package).parent) for package in packages))
-    own_libraries = [path for directory in _library_directories() for path in _own_entries(directory)]
-    readable = (*_SYSTEM_LIBRARIES, *own_libraries, *packages, *programs, "/proc/self/task")
-    return Surroundings(tuple(entered), scratch, parents, readable, tuple(programs))
+        scratch = filesystem.scratch_inside()
+        import_paths: tuple[str, ...] = (filesystem.PACKAGES_INSIDE,)
+        readable: tuple[str, ...] = ("/",)
+    else:
+        scratch = tempfile.mkdtemp(prefix="testbudget-")
+        if os.geteuid() == 0 and filesystem.readable_by_all(filesystem.standard_library()):
+            os.chown(scratch, filesystem.NOBODY, filesystem.NOBODY)
+        import_paths = tuple(dict.fromkeys(str(Path(package).parent) for package in packages))
+        readable = (*filesystem.readable_libraries(), *packages, *programs, "/proc/self/task")
+    return Surroundings(tuple(entered), refusals, scratch, import_paths, readable, executable, group)
 
 
 def confine(surroundings: Surroundings, limits: Limits) -> tuple[str, ...]:
@@ -115,11 +130,12 @@ def confine(surroundings: Surroundings, limits: Limits) -> tuple[str, ...]:
         The names of all layers in force, in the order of ``LAYERS``.
     """
     inside = set(surroundings.layers)
-    in_new_root = "mount" in inside
-    if os.geteuid() == 0 and (in_new_root or _readable_by_all(_standard_library())):
-        _become_nobody()
-    kernel.drop_capabilities()
-    if os.geteuid() != 0:
+    if surroundings.group is not None:
+        with _told(surroundings.refusals, "cgroup"):
+            surroundings.group.enter()
+            inside.add("cgroup")
+    with _told(surroundings.refusals, "unprivileged"):
+        _drop_privileges(in_new_root="mount" in inside)
         inside.add("unprivileged")
     kernel.die_with_parent(signal.SIGKILL)
     kernel.adopt_orphans()
@@ -133,19 +149,20 @@ def confine(surroundings: Surroundings, limits: Limits) -> tuple[str, ...]:
     _cap(resource.RLIMIT_FSIZE, limits.file_mib << 20)
     _cap(resource.RLIMIT_MSGQUEUE, 0)
     if "user" in inside:  # elsewhere the user's other processes would be counted as well
-        _cap(resource.RLIMIT_NPROC, limits.processes + 2)  # the zygote and its guard
+        _cap(resource.RLIMIT_NPROC, limits.processes + _OWN_PROCESSES)
     inside.add("rlimits")
 
-    with contextlib.suppress(OSError):
-        listable = surroundings.import_paths
-        loaders = filter(None, map(_loader, surroundings.programs))
-        executable = (*surroundings.programs, *loaders)
-        landlock.restrict(surroundings.readable, listable, (surroundings.scratch, *_DEVICES), executable)
+    with _told(surroundings.refusals, "landlock"):
+        landlock.restrict(
+            readable=surroundings.readable,
+            listable=surroundings.import_paths,
+            writable=(surroundings.scratch, *filesystem.DEVICES),
+            executable=surroundings.executable,
+        )
         inside.add("landlock")
-    if seccomp.supported():
-        with contextlib.suppress(OSError):
-            seccomp.restrict_sandbox(may_execute=bool(surroundings.programs))
-            inside.add("seccomp")
+    with _told(surroundings.refusals, "seccomp"):
+        seccomp.restrict_sandbox(may_execute=bool(surroundings.executable))
+        inside.add("seccomp")
     return tuple(layer for layer in LAYERS if layer in inside)
 
 
@@ -178,6 +195,15 @@ def confine_candidate(
         # but other languages' engines do not start without threads.
         if not programs:
             _cap(resource.RLIMIT_NPROC, 0)
+
+
+def clear_away(surroundings: Surroundings) -> None:
+    """Remove, from outside, what a sandbox leaves behind once all its processes have ended."""
+    if surroundings.group is not None:
+        surroundings.group.remove()
+    if "mount" not in surroundings.layers:
+        empty(surroundings.scratch)
+        Path(surroundings.scratch).rmdir()
 
 
 def end_descendants() -> None:
@@ -230,24 +256,59 @@ def _is_directory(path: Path) -> bool:
     return path.is_dir() and not path.is_symlink()
 
 
-def _rehearsed(step: Callable[[], None]) -> bool:
-    """Whether a step succeeds in a process of its own."""
+def _rehearsed(step: Callable[[], None]) -> str | None:
+    """Why a step fails, found out in a process of its own; None if it succeeds."""
+    reading, writing = os.pipe()
     process = os.fork()
     if process == 0:
-        outcome = 1
         try:
             step()
-            outcome = 0
+            os._exit(0)
+        except OSError as error:
+            os.write(writing, _reason(error).encode())
         finally:
-            os._exit(outcome)
-    return os.waitpid(process, 0)[1] == 0
+            os._exit(1)
+    os.close(writing)
+    with os.fdopen(reading) as pipe:
+        reason = pipe.read()
+    _, status = os.waitpid(process, 0)
+    return None if status == 0 else reason or f"ended with status {status}"
+
+
+def _reason(error: OSError) -> str:
+    return f"refused by the kernel: {error.strerror}" if error.errno else str(error)
+
+
+@contextlib.contextmanager
+def _told(refusals: dict[str, str], layer: str) -> Iterator[None]:
+    """Go on without a layer that the kernel refuses, and keep the reason."""
+    try:
+        yield
+    except OSError as error:
+        refusals[layer] = _reason(error)
+
+
+def _drop_privileges(*, in_new_root: bool) -> None:
+    """Be nobody, without capabilities; where root has to remain root, without them, raise OSError."""
+    refusal = None
+    if os.geteuid() == 0:
+        if in_new_root or filesystem.readable_by_all(filesystem.standard_library()):
+            try:
+                _become_nobody()
+            except OSError as error:
+                refusal = error
+        else:
+            refusal = PermissionError("only root can read the interpreter's libraries")
+    kernel.drop_capabilities()
+    if refusal is not None:
+        raise refusal
 
 
 def _become_nobody() -> None:
-    with contextlib.suppress(PermissionError):  # a root that may not change its user; reported as missing
+    with contextlib.suppress(PermissionError):  # namespaces exist in which nobody may change groups
         os.setgroups([])
-        os.setresgid(_NOBODY, _NOBODY, _NOBODY)
-        os.setresuid(_NOBODY, _NOBODY, _NOBODY)
+    os.setresgid(filesystem.NOBODY, filesystem.NOBODY, filesystem.NOBODY)
+    os.setresuid(filesystem.NOBODY, filesystem.NOBODY, filesystem.NOBODY)
 
 
 def _enter_user_namespace() -> None:
@@ -283,99 +344,13 @@ def _write_maps(process: int, user: int, group: int) -> None:
     if user == 0:
         try:
             for kind in ("uid_map", "gid_map"):
-                (directory / kind).write_text(f"0 0 1\n{_NOBODY} {_NOBODY} 1\n")
+                (directory / kind).write_text(f"0 0 1\n{filesystem.NOBODY} {filesystem.NOBODY} 1\n")
             return
         except PermissionError:
             pass  # a container in which only root itself is mapped
     (directory / "setgroups").write_text("deny")
-    (directory / "uid_map").write_text(f"{_NOBODY} {user} 1\n")
-    (directory / "gid_map").write_text(f"{_NOBODY} {group} 1\n")
-
-
-def _enter_new_root(packages: Sequence[str], programs: Sequence[str], disk_mib: int) -> None:
-    """Enter a mount namespace whose root holds libraries, the packages, the programs and a scratch."""
-    kernel.unshare(kernel.CLONE_NEWNS)
-    kernel.mount("none", "/", flags=kernel.MS_REC | kernel.MS_PRIVATE)
-    wanted = {path: path for path in (*_SYSTEM_LIBRARIES, *_DEVICES, *_library_directories(), *programs)}
-    wanted |= {package: f"{_PACKAGES_INSIDE}/{Path(package).name}" for package in packages}
-    copies = {
-        target: (kernel.detached_copy(source), Path(source).is_dir())
-        for source, target in sorted(wanted.items(), key=lambda item: len(item[1]))
-        if Path(source).exists()
-    }
-    root = tempfile.gettempdir()
-    guarded = kernel.MS_NOSUID | kernel.MS_NODEV
-    kernel.mount("tmpfs", root, "tmpfs", guarded, "mode=0755,size=1m")
-    for target, (copy, is_directory) in copies.items():
-        _make_mount_point(Path(root + target), is_directory)
-        kernel.attach(copy, root + target)
-    for directory in _library_directories():
-        for name in _FOREIGN_PACKAGES:
-            hidden = f"{root}{directory}/{name}"
-            if Path(hidden).is_dir():
-                kernel.mount("tmpfs", hidden, "tmpfs", guarded | kernel.MS_RDONLY, "mode=0755,size=4k")
-    scratch = root + _scratch_inside()
-    Path(scratch).mkdir()
-    options = f"mode=0700,size={disk_mib}m,nr_inodes={_SCRATCH_FILES}"
-    kernel.mount("tmpfs", scratch, "tmpfs", guarded | kernel.MS_NOEXEC, options)
-    if os.geteuid() == 0:
-        os.chown(scratch, _NOBODY, _NOBODY)
-    kernel.change_root(root)
-    kernel.mount("none", "/", flags=kernel.MS_REMOUNT | kernel.MS_BIND | kernel.MS_RDONLY | guarded)
-
-
-def _loader(program: str) -> str | None:
-    """The dynamic loader that a 64-bit little-endian ELF executable names, which is executed with it."""
-    with Path(program).open("rb") as file:
-        header = file.read(_ELF_HEADER.size)
-        if not header.startswith(b"\x7fELF\x02\x01"):
-            return None
-        table, entry_size, entries = _ELF_HEADER.unpack(header)
-        for index in range(entries):
-            file.seek(table + index * entry_size)
-            kind, offset, size = _ELF_SEGMENT.unpack(file.read(_ELF_SEGMENT.size))
-            if kind == _ELF_INTERPRETER:
-                file.seek(offset)
-                return file.read(size).rstrip(b"\0").decode()
-    return None
-
-
-def _scratch_inside() -> str:
-    """Where the private directory is in the new root: as usual, unless that hid libraries."""
-    hides = any(Path(library).is_relative_to("/tmp") for library in _library_directories())
-    return "/scratch" if hides else "/tmp"
-
-
-def _make_mount_point(path: Path, is_directory: bool) -> None:
-    if path.exists():
-        return
-    (path if is_directory else path.parent).mkdir(parents=True, exist_ok=True)
-    if not is_directory:
-        path.touch()
-
-
-def _standard_library() -> str:
-    return sysconfig.get_path("stdlib")
-
-
-def _library_directories() -> list[str]:
-    """The interpreter's own library directories: the standard library and what its extensions link to."""
-    libraries = (_standard_library(), sysconfig.get_path("platstdlib"))
-    return list(
-        dict.fromkeys(path for library in libraries for path in (str(Path(library).parent), library))
-    )
-
-
-def _own_entries(directory: str) -> list[str]:
-    """What is in a library directory, but for foreign packages and for library directories below."""
-    skipped = {*_FOREIGN_PACKAGES, *(Path(library).name for library in _library_directories())}
-    return [str(entry) for entry in Path(directory).iterdir() if entry.name not in skipped]
-
-
-def _readable_by_all(directory: str) -> bool:
-    """Whether another user can get at a directory, also through all that it lies in."""
-    path = Path(directory)
-    return all(place.stat().st_mode & 0o001 for place in (path, *path.parents))
+    (directory / "uid_map").write_text(f"{filesystem.NOBODY} {user} 1\n")
+    (directory / "gid_map").write_text(f"{filesystem.NOBODY} {group} 1\n")
 
 
 def _cap(kind: int, value: int) -> None:

@@ -37,10 +37,11 @@ class _PathBeneath(ctypes.Structure):
 
 
 def restrict(
+    *,
     readable: Sequence[str],
     listable: Sequence[str],
     writable: Sequence[str],
-    executable: Sequence[str] = (),
+    executable: Sequence[str],
 ) -> None:
     """Confine the calling process and all it forks to some files, with no TCP and no signals outwards.
 

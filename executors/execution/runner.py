@@ -17,8 +17,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from executors.execution import channel
-from executors.execution.isolation import LAYERS
+from executors.execution import cgroups, channel
+from executors.execution.isolation import LAYERS, check_layers
 from executors.execution.limits import STARVED_PATIENCE, Limits, worst_cpu_seconds
 from executors.execution.recording import EMPTY, Made, behaviour_of, behaviour_on, call_of, made_of
 from executors.execution.zygote import LANGUAGES, verdicts_layout
@@ -78,26 +78,35 @@ class Runner:
     Args:
         limits: what one test may use.
         language: the candidates' language.
+        require: isolation layers without which nothing is run.
 
     Attributes:
         layers: the isolation layers in force, outermost first.
         missing: the layers that this machine refuses.
 
     Raises:
-        UserError: the language is unknown, or this is not Linux.
+        UserError: the language or a layer is unknown, a required layer is missing, or this is not Linux.
         SandboxError: the sandbox could not be built.
     """
 
     layers: tuple[str, ...]
     missing: tuple[str, ...]
 
-    def __init__(self, limits: Limits = _DEFAULT_LIMITS, *, language: str = "python") -> None:
+    def __init__(
+        self,
+        limits: Limits = _DEFAULT_LIMITS,
+        *,
+        language: str = "python",
+        require: Sequence[str] = (),
+    ) -> None:
         if language not in LANGUAGES:
             raise UserError(f"language must be one of {', '.join(LANGUAGES)} but got {language!r}")
         if sys.platform != "linux":
             raise UserError(f"candidates can be run on Linux only but this is {sys.platform}")
+        check_layers(require)
         self._limits = limits
         self._language = language
+        self._require = tuple(require)
         self._sandbox: _Sandbox | None = None
         self._open()
 
@@ -211,6 +220,12 @@ class Runner:
                 raise SandboxError(f"the sandbox could not be built: {error}") from error
             self.layers = self._sandbox.layers
             self.missing = tuple(layer for layer in LAYERS if layer not in self.layers)
+            if lacking := [layer for layer in self.missing if layer in self._require]:
+                self.close()
+                raise UserError(
+                    f"sandbox.require names {', '.join(lacking)}, which this machine refuses; "
+                    f"in force are {', '.join(self.layers)}"
+                )
         return self._sandbox
 
 
@@ -275,6 +290,7 @@ class _Sandbox:
             self._guard.wait()
         if self._scratch is not None:
             shutil.rmtree(self._scratch, ignore_errors=True)  # gone already if the guard was alive
+        cgroups.remove_abandoned()
 
     def _receive(self) -> bytes:
         while not (frame := channel.receive(self._connection)):

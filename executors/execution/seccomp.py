@@ -114,11 +114,6 @@ _OWN_ID = 0xFEDCBA98  # a placeholder; no such constant occurs in a filter
 Instruction = tuple[int, int, int, int]  # code, jump if true, jump if false, constant
 
 
-def supported() -> bool:
-    """Whether the numbers of this machine's system calls are known here."""
-    return os.uname().machine in _MACHINES
-
-
 def restrict_sandbox(*, may_execute: bool = False) -> None:
     """Install the filter that holds for the zygote and everything it forks.
 
@@ -127,9 +122,11 @@ def restrict_sandbox(*, may_execute: bool = False) -> None:
             program that is cannot be seen from a filter; Landlock and the file system decide it.
 
     Raises:
-        OSError: the kernel refuses it.
+        OSError: the kernel refuses it, or this machine's system calls have numbers unknown here.
     """
-    column, _ = _MACHINES[os.uname().machine]
+    if (machine := os.uname().machine) not in _MACHINES:
+        raise OSError(f"the system calls of {machine} are not known")
+    column, _ = _MACHINES[machine]
     program = _prologue()
     for numbers in _ALWAYS_DENIED.values():
         program += _answer(numbers[column], _REFUSE)
