@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from executors.execution.isolation import LAYERS
 from policies import POLICY_NAMES
 from rewards.errors import UserError
 from rewards.selection import SELECTION_RULES
@@ -174,6 +175,22 @@ class ExecutionSection(Section):
     runners: int | None = Field(None, ge=1, description="sandboxes (default: one per free CPU core)")
 
 
+class SandboxSection(Section):
+    """What must keep programs apart from the machine."""
+
+    require: list[str] = Field(
+        default_factory=list,
+        description="refuse to start where one of these isolation layers cannot be had: "
+        f"any of {', '.join(LAYERS)}",
+    )
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        if unknown := [name for name in self.require if name not in LAYERS]:
+            raise ValueError(f"require must name layers ({', '.join(LAYERS)}) but got {unknown[0]}")
+        return self
+
+
 class ClusterSection(Section):
     """The Ray cluster."""
 
@@ -194,6 +211,7 @@ class Job(Section):
     selection: str = Field("majority", description=f"one of {', '.join(SELECTION_RULES)}")
     cap: CapSection
     execution: ExecutionSection = ExecutionSection()
+    sandbox: SandboxSection = SandboxSection()
     cluster: ClusterSection = ClusterSection()
     backend: Literal["ray", "replay"] = Field(
         "ray", description="ray does the work; replay looks it up in a finished run, on a simulated clock"
