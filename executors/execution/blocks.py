@@ -8,8 +8,9 @@ results. Where that shows that a test makes other calls than foreseen, those can
 
 import itertools
 import json
+import operator
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ from executors.execution.process import Ended, Station
 from rewards.problem import NOT_RUN, TestKind, Verdict
 
 _MOST_TURNS = 8
+_FORESIGHT = 0.1  # share of the time limits for calls that a test might turn out not to need
 _READING_CPU_SECONDS = 60
 
 Pair = tuple[int, int]  # candidate, test
@@ -56,6 +58,14 @@ class Cell:
     wall_seconds: float = 0.0
     together: bool = False
     calls: list[_Call] = field(default_factory=list)
+
+
+class _Play(NamedTuple):
+    """A test to be played on a path, for the sake of a candidate, who pays for it."""
+
+    candidate: int
+    test: int
+    path: tuple[_Call, ...]
 
 
 class Book:
@@ -163,7 +173,9 @@ class Block:
                 for pair in pairs:
                     self.cells[pair].verdict = Verdict.ERRORED
                 continue
-            self._make_calls(candidate, {test: [self.calls.position(calls[test])] for _, test in pairs})
+            self._make_calls(
+                candidate, {test: [self.calls.position(calls[test])] for _, test in pairs}, 1.0
+            )
 
     # Reading
 
@@ -196,9 +208,10 @@ class Block:
         together: list[Pair] = []
         self._foresee(plays, {test: candidate for candidate, test in reversed(pairs)})
         scripts = {pair: plays[pair[1]].script for pair in pairs}
-        for _ in range(_MOST_TURNS):
+        for turn in range(_MOST_TURNS):
+            share = 1.0 if turn else _FORESIGHT
             for candidate, tests in itertools.groupby(sorted(scripts), key=lambda pair: pair[0]):
-                self._make_calls(candidate, {test: scripts[candidate, test] for _, test in tests})
+                self._make_calls(candidate, {test: scripts[candidate, test] for _, test in tests}, share)
             self._judge(plays, [pair for pair in scripts if self.cells[pair].verdict is None])
             further: dict[Pair, list[int]] = {}
             for pair in scripts:
@@ -217,36 +230,52 @@ class Block:
 
     def _foresee(self, plays: dict[int, _Plays], payers: dict[int, int]) -> None:
         """Play every test without results, to learn its calls, at the expense of a candidate."""
-        for test, play in plays.items():
-            self._play(play, test, [(payers[test], ())])
+        self._play(plays, [_Play(payers[test], test, ()) for test in plays])
+        for play in plays.values():
             known, outcome = play.outcome(())
             if known and isinstance(outcome, list):
                 play.script = outcome
 
-    def _make_calls(self, candidate: int, scripts: dict[int, list[int]]) -> None:
-        """Have a candidate make the calls of its tests, in as many processes as it takes."""
+    def _make_calls(self, candidate: int, scripts: dict[int, list[int]], share: float) -> None:
+        """Have a candidate make the calls of its tests, in as many processes as it takes.
+
+        With a ``share`` of the time limits, a call that takes too long is left for another turn, and not
+        made for any other test either: it may be one that none of them needs.
+        """
         program = self._candidates[candidate]
         assert program is not None
         left = list(scripts)
+        too_long: set[int] = set()
         while left:
             if self._timeouts[candidate] >= self._station.limits.timeouts:
                 self._close([(candidate, test) for test in left], NOT_RUN)
                 return
-            batch = left if program.apart else left[:1]
-            texts = [[self.calls.texts[call] for call in scripts[test]] for test in batch]
+            batch = left if program.tidy else left[:1]
+            texts = [self._affordable(scripts[test], too_long) for test in batch]
             ended = self._run_candidate(
                 candidate,
                 lambda texts=texts: self._language.make_calls(  # type: ignore[misc]
                     self._station.arena, self._station, program, texts, self._work.entry_point
                 ),
                 [(candidate, test) for test in batch],
+                share,
             )
             if ended is None:
                 return
-            reached = self._note_results(candidate, ended, {test: scripts[test] for test in batch})
+            reached = self._note_results(candidate, ended, {test: scripts[test] for test in batch}, share)
             left = left[reached:]
+            if share < 1 and ended.out_of_time:
+                script, made = scripts[batch[reached - 1]], self.cells[candidate, batch[reached - 1]].calls
+                too_long.update(script[len(made) : len(made) + 1])
 
-    def _note_results(self, candidate: int, ended: Ended, scripts: dict[int, list[int]]) -> int:
+    def _affordable(self, script: Sequence[int], too_long: Container[int]) -> list[str]:
+        """The texts of a script, up to a call that is known to take too long."""
+        made = itertools.takewhile(lambda call: call not in too_long, script)
+        return [self.calls.texts[call] for call in made]
+
+    def _note_results(
+        self, candidate: int, ended: Ended, scripts: dict[int, list[int]], share: float
+    ) -> int:
         """Take down what a candidate's process has left; returns how many tests it has dealt with."""
         for reached, (test, script) in enumerate(scripts.items()):
             step, cell = ended.steps[reached], self.cells[candidate, test]
@@ -262,6 +291,8 @@ class Block:
                 continue
             if ended.signal == 0 and reached > 0 and not step.texts:
                 return reached  # the process was no longer fit, and left before this test
+            if share < 1 and ended.out_of_time:
+                return reached + 1
             death = Verdict.TIMED_OUT if ended.out_of_time else Verdict.KILLED
             if death == Verdict.TIMED_OUT:
                 self._timeouts[candidate] += 1
@@ -281,43 +312,52 @@ class Block:
 
     def _judge(self, plays: dict[int, _Plays], pairs: Sequence[Pair]) -> None:
         """Play each test with all results of which nothing is known yet."""
-        unknown: dict[int, dict[tuple[_Call, ...], int]] = defaultdict(dict)
+        unknown: dict[tuple[int, tuple[_Call, ...]], int] = {}
         for candidate, test in pairs:
-            calls = self.cells[candidate, test].calls
-            known, _ = plays[test].outcome(calls)
+            path = tuple(self.cells[candidate, test].calls)
+            known, _ = plays[test].outcome(path)
             if known:
                 continue
             if self._allowance(candidate) == 0:
                 self.cells[candidate, test].verdict = Verdict.TIMED_OUT
             else:
-                unknown[test].setdefault(tuple(calls), candidate)
-        for test, paths in unknown.items():
-            self._play(plays[test], test, [(candidate, path) for path, candidate in paths.items()])
+                unknown.setdefault((test, path), candidate)
+        self._play(plays, [_Play(candidate, *play) for play, candidate in unknown.items()])
 
-    def _play(self, plays: _Plays, test: int, asked: Sequence[tuple[int, tuple[_Call, ...]]]) -> None:
-        """Play a test on paths, each for the sake of a candidate, who pays for it."""
-        program = self._tests[test]
-        assert program is not None
-        left = list(asked)
-        while left:
-            paths = [self._path(path) for _, path in left]
-            ended = self._station.run(
-                lambda paths=paths: self._language.judge(  # type: ignore[misc]
-                    self._station.arena, program, paths
-                ),
-                len(left),
-                allowance(self._station.limits, len(left), 0.0),
-            )
-            self._charge([(candidate, test) for candidate, _ in left], ended)
-            dealt_with = 0
-            for (_, path), step in zip(left, ended.steps, strict=True):
-                if not step.finished and dealt_with and ended.signal == 0 and not step.texts:
-                    break
-                self._note_play(plays, path, step.texts, ended)
-                dealt_with += 1
-                if not step.finished:
-                    break
-            left = left[dealt_with:]
+    def _play(self, plays: dict[int, _Plays], asked: Sequence[_Play]) -> None:
+        """Play tests on paths, in as many processes as it takes."""
+        tidy = [play for play in asked if self._test(play.test).tidy]
+        batches = [tidy] if tidy else []
+        untidy = sorted(
+            (play for play in asked if not self._test(play.test).tidy), key=operator.attrgetter("test")
+        )
+        batches += [list(plays) for _, plays in itertools.groupby(untidy, key=operator.attrgetter("test"))]
+        for left in batches:
+            while left:
+                left = left[self._play_some(plays, left) :]
+
+    def _play_some(self, plays: dict[int, _Plays], asked: Sequence[_Play]) -> int:
+        """Play as many as one process can; returns how many that are."""
+        parts = [(self._test(play.test), self._path(play.path)) for play in asked]
+        limits = self._station.limits
+        ended = self._station.run(
+            lambda: self._language.judge(self._station.arena, parts),
+            len(parts),
+            allowance(limits, len(parts), 0.0),
+        )
+        self._charge([(play.candidate, play.test) for play in asked], ended)
+        for reached, (play, step) in enumerate(zip(asked, ended.steps, strict=True)):
+            if not step.finished and reached and ended.signal == 0 and not step.texts:
+                return reached
+            self._note_play(plays[play.test], play.path, step.texts, ended)
+            if not step.finished:
+                return reached + 1
+        return len(asked)
+
+    def _test(self, index: int) -> Program:
+        test = self._tests[index]
+        assert test is not None
+        return test
 
     def _note_play(
         self, plays: _Plays, path: tuple[_Call, ...], texts: Sequence[bytes], ended: Ended
@@ -362,8 +402,8 @@ class Block:
             if self._timeouts[candidate] >= self._station.limits.timeouts:
                 self._close([(candidate, test) for test in left], NOT_RUN)
                 return
-            batch = left if program.apart else left[:1]
-            tests = [test for index in batch if (test := self._tests[index]) is not None]
+            batch = left if program.tidy else left[:1]
+            tests = [self._test(index) for index in batch]
             pairs = [(candidate, test) for test in batch]
             ended = self._run_candidate(
                 candidate,
@@ -408,14 +448,14 @@ class Block:
     # Both
 
     def _run_candidate(
-        self, candidate: int, task: Callable[[], None], pairs: Sequence[Pair]
+        self, candidate: int, task: Callable[[], None], pairs: Sequence[Pair], share: float = 1.0
     ) -> Ended | None:
         """Run a process for a candidate and charge it; None if it has used up all that it may."""
         cpu_seconds = self._allowance(candidate)
         if cpu_seconds == 0:
             self._close(pairs, Verdict.TIMED_OUT)
             return None
-        ended = self._station.run(task, len(pairs), cpu_seconds)
+        ended = self._station.run(task, len(pairs), cpu_seconds, share)
         self._charge(pairs, ended)
         return ended
 

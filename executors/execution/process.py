@@ -69,19 +69,21 @@ class Station:
     programs: Sequence[str] = ()
     _last_sign: float = 0.0
 
-    def run(self, task: Callable[[], None], steps: int, cpu_seconds: int) -> Ended:
+    def run(self, task: Callable[[], None], steps: int, cpu_seconds: int, share: float = 1.0) -> Ended:
         """Run a task in a process of its own, until it ends or exceeds a limit, and clean up after it.
 
         Args:
             task: works through the steps and notes them in the arena; it may stop before the last.
-            steps: how many there are at most. Each has the limits of one test.
+            steps: how many there are at most.
             cpu_seconds: of all steps together; the kernel sees to it.
+            share: of the time limits of one test, for each step.
 
         Raises:
             OSError: no process could be forked or watched.
         """
         self._give_sign_of_life()
         self.arena.clear()
+        gc.freeze()  # a collection in the new process would copy all memory that it visits
         process = kernel.fork()
         if process == 0:
             try:
@@ -93,7 +95,7 @@ class Station:
                 pass  # the step goes to another process
             finally:
                 os._exit(0)
-        overdue = self._watch(process, steps, cpu_seconds)
+        overdue = self._watch(process, steps, cpu_seconds, share)
         _, status, usage = os.wait4(process, 0)
         if "seccomp" not in self.layers or self.programs:
             isolation.end_descendants()
@@ -118,7 +120,7 @@ class Station:
             self._last_sign = time.monotonic()
             channel.send(self.control, b"")
 
-    def _watch(self, process: int, steps: int, cpu_allowance: int) -> int | None:
+    def _watch(self, process: int, steps: int, cpu_allowance: int, share: float) -> int | None:
         """Wait for a process to end; end it when it takes too long or too much, and tell at which step.
 
         It is done from here, where nobody inside can disarm it, and by the scheduler's count of CPU time:
@@ -126,27 +128,28 @@ class Station:
         the process says of its progress bounds a single step, never the whole.
         """
         limits = self.limits
+        step_cpu_seconds, step_wall_seconds = share * limits.cpu_seconds, share * limits.wall_seconds
         descriptor = os.pidfd_open(process)
         poller = select.poll()
         poller.register(descriptor, select.POLLIN)
         threads = min(limits.processes, _CPUS)
         start = time.monotonic()
-        longest = steps * STARVED_PATIENCE * limits.wall_seconds
+        longest = steps * STARVED_PATIENCE * step_wall_seconds
         try:
             while True:
                 used = kernel.process_cpu_seconds(process)
                 progress = self.arena.progress()
                 now = time.monotonic()
                 used_by_step = max(0.0, used - max(0.0, progress.cpu_before))
-                cpu_left = min(limits.cpu_seconds - used_by_step, cpu_allowance - used)
+                cpu_left = min(step_cpu_seconds - used_by_step, cpu_allowance - used)
                 since = max(start, progress.since)
                 starved = used_by_step > STARVED_SHARE * (now - since)
-                allowed = limits.wall_seconds * (STARVED_PATIENCE if starved else 1)
+                allowed = step_wall_seconds * (STARVED_PATIENCE if starved else 1)
                 left = min(since + allowed, start + longest) - now
                 if left <= 0 or cpu_left <= 0:
                     os.kill(process, signal.SIGKILL)
                     return progress.step
-                if poller.poll(math.ceil(1000 * min(left, limits.wall_seconds, cpu_left / threads))):
+                if poller.poll(math.ceil(1000 * min(left, step_wall_seconds, cpu_left / threads))):
                     return None
         finally:
             os.close(descriptor)

@@ -63,14 +63,15 @@ class Program(NamedTuple):
 
     Attributes:
         content: what the language made of it.
-        apart: for a test: it can be judged apart. For a candidate: all that it changes is its own, so that
-            several tests can follow each other in one process.
+        tidy: all that it changes seems to be its own, so that another program can follow in its process.
+        apart: for a test: it can be judged apart from the candidate.
         functions: names that a test calls and does not define.
         others: names that a test uses otherwise; a candidate that defines one must be judged together.
     """
 
     content: Any
-    apart: bool
+    tidy: bool
+    apart: bool = False
     functions: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
 
@@ -120,8 +121,8 @@ class Language(ABC):
         """
 
     @abstractmethod
-    def judge(self, arena: Arena, test: Program, paths: Sequence[Path]) -> None:
-        """Run a test on each path, a step each, and leave ``VERDICT``, ``MORE`` or ``TOGETHER``."""
+    def judge(self, arena: Arena, plays: Sequence[tuple[Program, Path]]) -> None:
+        """Run each test on its path, a step each, and leave ``VERDICT``, ``MORE`` or ``TOGETHER``."""
 
     def judge_together(
         self,

@@ -59,9 +59,9 @@ class Python(Language):
         """In the module of the candidate."""
         calling.make_calls(arena, station, candidate, scripts, entry_point)
 
-    def judge(self, arena: Arena, test: Program, paths: Sequence[Path]) -> None:
+    def judge(self, arena: Arena, plays: Sequence[tuple[Program, Path]]) -> None:
         """With stand-ins in the module of the candidate."""
-        judging.judge(arena, test, paths)
+        judging.judge(arena, plays)
 
     def judge_together(
         self,

@@ -24,13 +24,13 @@ _DEATHS = (Verdict.TIMED_OUT, Verdict.OUT_OF_MEMORY, Verdict.KILLED)
 _MOST_GUESSES = 2_000  # calls and other uses of a guessed result; a test that needs more loops on its guess
 
 
-def judge(arena: Arena, test: Program, paths: Sequence[Path]) -> None:
+def judge(arena: Arena, plays: Sequence[tuple[Program, Path]]) -> None:
     """See ``Language.judge``."""
-    kind, code = test.content
     guess = _Guess()
     _soften_assertions(guess)
-    for step, path in enumerate(paths):
+    for step, (test, path) in enumerate(plays):
         arena.begin(step)
+        kind, code = test.content
         player = _Player(path, guess, functools.partial(arena.append, step))
         verdict = _play(player, test.functions, code, kind)
         if player.together:

@@ -75,7 +75,9 @@ def defined_names(code: types.CodeType) -> set[str]:
 def test_program(text: str, code: types.CodeType, entry_point: str | None) -> Program:
     """What a test uses of the candidate, and whether it can be judged apart from it."""
     use = _Use(ast.parse(text), entry_point)
-    return Program(code, use.apart, tuple(sorted(use.functions)), tuple(sorted(use.others)))
+    return Program(
+        code, keeps_to_itself(text), use.apart, tuple(sorted(use.functions)), tuple(sorted(use.others))
+    )
 
 
 test_program.__test__ = False  # type: ignore[attr-defined]  # pytest would collect it by its name

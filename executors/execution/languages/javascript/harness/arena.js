@@ -1,0 +1,84 @@
+'use strict';
+// The memory shared with the zygote, written as the class Arena in executors/execution/arena.py writes it.
+
+const fs = require('node:fs');
+
+const HEADER_BYTES = 32;
+const LOADED_AT = 4;
+const USED_AT = 24;
+const FINISHED = -1;
+
+class Arena {
+  // `bytes`: how much of the memory may be written, which the limit of a file's size may make less.
+  constructor(descriptor, bytes) {
+    this.descriptor = descriptor;
+    this.room = bytes - HEADER_BYTES;
+    this.used = 0;
+  }
+
+  // A step begins now.
+  begin(step) {
+    this.step = step;
+    this.since = clock();
+    this.cpuBefore = cpuSeconds();
+    const header = Buffer.alloc(HEADER_BYTES);
+    header.writeInt32LE(step, 0);
+    header.writeDoubleLE(this.since, 8);
+    header.writeDoubleLE(this.cpuBefore, 16);
+    header.writeBigInt64LE(BigInt(this.used), USED_AT);
+    this.write(header, 0);
+  }
+
+  // The step has loaded what it needs.
+  loaded() {
+    const flag = Buffer.alloc(4);
+    flag.writeInt32LE(1);
+    this.write(flag, LOADED_AT);
+  }
+
+  // Leave a text for the step; false if there is no room for it.
+  append(text) {
+    const content = Buffer.from(text);
+    return this.put(content.length, content);
+  }
+
+  // The step has come to its end.
+  finish() {
+    const seconds = Buffer.alloc(16);
+    seconds.writeDoubleLE(cpuSeconds() - this.cpuBefore, 0);
+    seconds.writeDoubleLE(clock() - this.since, 8);
+    return this.put(FINISHED, seconds);
+  }
+
+  put(length, content) {
+    const size = 8 + content.length;
+    if (this.used + size > this.room) return false;
+    const record = Buffer.alloc(8);
+    record.writeInt32LE(this.step, 0);
+    record.writeInt32LE(length, 4);
+    this.write(Buffer.concat([record, content]), HEADER_BYTES + this.used);
+    this.used += size;
+    const used = Buffer.alloc(8);
+    used.writeBigInt64LE(BigInt(this.used));
+    this.write(used, USED_AT);
+    return true;
+  }
+
+  write(buffer, position) {
+    let done = 0;
+    while (done < buffer.length) {
+      done += fs.writeSync(this.descriptor, buffer, done, buffer.length - done, position + done);
+    }
+  }
+}
+
+function clock() {
+  return Number(process.hrtime.bigint()) / 1e9;
+}
+
+function cpuSeconds() {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1e6;
+}
+
+module.exports = { Arena };

@@ -1,0 +1,120 @@
+'use strict';
+// In the candidate's process: the calls that a test makes, and what comes out of each, as plain data.
+
+const { types } = require('node:util');
+const { NotPlainError, encode, restored, encodeThrown } = require('./values');
+const { Realm } = require('./realm');
+const { compile, requirer, run } = require('./programs');
+const { RETURNED, RAISED, OPAQUE, ENDED, NOT_LOADED, ERRORED, TIMED_OUT } = require('./protocol');
+
+const NAME = /^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u;
+const NEVER = Symbol('never settles');
+
+// A script is a list of [function, arguments, keyword arguments]; there are no keywords in JavaScript.
+async function makeCalls(arena, text, scripts, entryPoint) {
+  for (const event of ['uncaughtException', 'unhandledRejection']) process.on(event, () => {});
+  for (const [step, script] of scripts.entries()) {
+    arena.begin(step);
+    const realm = new Realm(process);
+    const names = new Set(script.map(([name]) => name));
+    if (entryPoint !== null) names.add(entryPoint);
+    const find = await load(text, realm, names, entryPoint);
+    if (find === null) {
+      arena.append(JSON.stringify([NOT_LOADED, ERRORED]));
+      arena.finish();
+      return;
+    }
+    arena.loaded();
+    for (const [name, content] of script) {
+      const result = await outcome(find(name), name, content, realm);
+      if (!arena.append(result) && !arena.append(JSON.stringify([OPAQUE]))) return;
+    }
+    arena.finish();
+    // Work that goes on would fall into the next script.
+    if (process.getActiveResourcesInfo().length > 0) return;
+  }
+}
+
+// Run the candidate; returns a function that finds what it has called by a name, null if it does not load.
+async function load(text, realm, names, entryPoint) {
+  const bindings = [...names].filter((name) => NAME.test(name)).map((name) => `${name}: () => ${name}`);
+  let module;
+  let bound;
+  try {
+    const ending = `;module.exports = [module.exports, {${bindings}}];`;
+    const loading = run(compile(text, realm.context, ending), realm, requirer());
+    module = types.isPromise(loading) ? await settled(loading) : loading;
+    [module, bound] = module.exports;
+  } catch {
+    return null;
+  }
+  const find = (name) => {
+    for (const look of [
+      () => bound[name](),
+      () => module[name],
+      () => (name === entryPoint ? (module.default ?? module) : undefined),
+    ]) {
+      try {
+        const found = look();
+        if (typeof found === 'function') return found;
+      } catch {
+        // It is not called by this name.
+      }
+    }
+    return undefined;
+  };
+  return entryPoint === null || find(entryPoint) !== undefined ? find : null;
+}
+
+async function outcome(called, name, content, realm) {
+  if (called === undefined) return raised(new realm.kinds.ReferenceError(`${name} is not defined`), {}, realm);
+  const given = restored(content, realm);
+  const before = encode(given, realm);
+  const changes = {};
+  try {
+    let value = called(...given);
+    if (types.isPromise(value)) {
+      changes.async = true;
+      value = await settled(value);
+      if (value === NEVER) return JSON.stringify([ENDED, TIMED_OUT]);
+    }
+    const same = typeof value === 'object' && value !== null ? given.indexOf(value) : -1;
+    if (same >= 0) changes.same = same;
+    return `["${RETURNED}",${encode(value, realm)}${told(after(changes, before, given, realm))}]`;
+  } catch (error) {
+    if (error instanceof NotPlainError) return JSON.stringify([OPAQUE]);
+    return raised(error, () => after(changes, before, given, realm), realm);
+  }
+}
+
+function raised(error, changes, realm) {
+  try {
+    return `["${RAISED}",${encodeThrown(error, realm)}${told(typeof changes === 'function' ? changes() : changes)}]`;
+  } catch {
+    return JSON.stringify([OPAQUE]);
+  }
+}
+
+function after(changes, before, given, realm) {
+  const now = encode(given, realm);
+  return now === before ? changes : { ...changes, after: JSON.parse(now) };
+}
+
+function told(changes) {
+  return Object.keys(changes).length > 0 ? `,${JSON.stringify(changes)}` : '';
+}
+
+// What a promise comes to; NEVER if nothing is left that could settle it.
+function settled(promise) {
+  return new Promise((resolve, reject) => {
+    const giveUp = () => setImmediate(resolve, NEVER);
+    process.once('beforeExit', giveUp);
+    const settle = (act) => (value) => {
+      process.off('beforeExit', giveUp);
+      act(value);
+    };
+    Promise.prototype.then.call(promise, settle(resolve), settle(reject));
+  });
+}
+
+module.exports = { makeCalls };
