@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from rewards.errors import UserError
 from scheduler.backend import InfrastructureError
-from scheduler.commands import problems, report, run
+from scheduler.commands import doctor, problems, report, run
 
 USER_ERROR, INTERRUPTED = 2, 130
 
@@ -19,7 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "next test helps most.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (run, report, problems):
+    for command in (run, report, problems, doctor):
         command.add(commands)
     parsed = parser.parse_args(arguments)
     try:

@@ -6,6 +6,7 @@ seccomp hold the same line without any of the namespaces. What a layer is worth 
 """
 
 import contextlib
+import json
 import os
 import resource
 import signal
@@ -195,6 +196,38 @@ def confine_candidate(
         # but other languages' engines do not start without threads.
         if not programs:
             _cap(resource.RLIMIT_NPROC, 0)
+
+
+def refusals(limits: Limits) -> dict[str, str]:
+    """Why layers are missing on this machine, by their names: all are tried, in processes that end at once.
+
+    Raises:
+        OSError: no process can be isolated here at all.
+    """
+    reading, writing = os.pipe()
+    guard = os.fork()
+    if guard == 0:
+        status = 1
+        try:
+            surroundings = surround((), limits)
+            first_inside = os.fork()
+            if first_inside == 0:
+                confine(surroundings, limits)
+                os.write(writing, json.dumps(surroundings.refusals).encode())
+                status = 0
+            else:
+                _, status = os.waitpid(first_inside, 0)
+                clear_away(surroundings)
+        finally:
+            os._exit(1 if status else 0)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as pipe:
+        told = pipe.read()
+    _, status = os.waitpid(guard, 0)
+    if status:
+        raise OSError("the layers cannot be entered")
+    found: dict[str, str] = json.loads(told)
+    return found
 
 
 def clear_away(surroundings: Surroundings) -> None:
