@@ -64,24 +64,54 @@ class GeneratorActor:
 
 
 class RunnerActor:
-    """A sandbox that runs blocks of candidates and tests."""
+    """A sandbox that runs blocks of candidates and tests.
 
-    def __init__(self, limits: Limits) -> None:
+    Args:
+        limits: what one test may use.
+        require: isolation layers without which nothing is run.
+    """
+
+    def __init__(self, limits: Limits, require: Sequence[str]) -> None:
         self._limits = limits
+        self._require = require
         self._runners: dict[str, Runner] = {}
 
     def layers(self, language: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Names of the isolation layers in force, and of those that are missing."""
+        """Names of the isolation layers in force, and of those that are missing.
+
+        Raises:
+            UserError: a required one is missing.
+        """
         runner = self._runner(language)
         return runner.layers, runner.missing
 
     def run(
-        self, language: str, candidates: Sequence[str], tests: Sequence[UnitTest], entry_point: str
+        self,
+        language: str,
+        programs: Sequence[str],
+        chosen: Sequence[int],
+        tests: Sequence[UnitTest],
+        entry_point: str,
+        record: bool,
     ) -> Outcomes:
-        """Verdicts of each candidate on each test; raises ``SandboxError`` when the sandbox fails."""
-        return self._runner(language).run(candidates, tests, entry_point)
+        """Outcomes of some programs on tests.
+
+        Args:
+            language: of the programs.
+            programs: all that there are of one problem, which come to a node but once.
+            chosen: positions of those to run.
+            tests: of the same problem.
+            entry_point: what the programs must define.
+            record: whether to record what they do.
+
+        Raises:
+            SandboxError: the sandbox failed, and so did a new one.
+            UserError: a required isolation layer is missing.
+        """
+        candidates = [programs[position] for position in chosen]
+        return self._runner(language).run(candidates, tests, entry_point, record=record)
 
     def _runner(self, language: str) -> Runner:
         if language not in self._runners:
-            self._runners[language] = Runner(self._limits, language=language)
+            self._runners[language] = Runner(self._limits, language=language, require=self._require)
         return self._runners[language]

@@ -1,11 +1,15 @@
 """Pools of Ray actors: work goes to the least loaded actor, and waits when all have enough."""
 
+import logging
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import ray
+from ray.exceptions import RayTaskError
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +17,7 @@ class _Call:
     key: Any
     arguments: tuple[Any, ...]
     load: int
+    failed_on: int | None = None
 
 
 class Pool:
@@ -22,12 +27,21 @@ class Pool:
         actors: handles of actors that all do the same; Ray restarts them and retries their calls.
         method: name of the method to call.
         in_flight: most load that is sent to one actor before what it has is done.
+        movable: errors that may be the actor's fault: a call that raises one is made once more, of another
+            actor where there is one.
     """
 
-    def __init__(self, actors: Sequence[Any], method: str, in_flight: int) -> None:
+    def __init__(
+        self,
+        actors: Sequence[Any],
+        method: str,
+        in_flight: int,
+        movable: tuple[type[Exception], ...] = (),
+    ) -> None:
         self._actors = list(actors)
         self._method = method
         self._in_flight = in_flight
+        self._movable = movable
         self._loads = [0] * len(self._actors)
         self._queue: deque[_Call] = deque()
         self._running: dict[Any, tuple[_Call, int]] = {}
@@ -47,16 +61,24 @@ class Pool:
         self._queue.append(_Call(key, arguments, load))
         self._send()
 
-    def collect(self, reference: Any) -> tuple[Any, Any]:
-        """Key and result of a call that is done.
+    def collect(self, reference: Any) -> tuple[Any, Any] | None:
+        """Key and result of a call that is done; None if it failed and is made once more.
 
         Raises:
             ray.exceptions.RayError: the call failed for good, its retries included.
         """
         call, actor = self._running.pop(reference)
         self._loads[actor] -= call.load
-        self._send()
-        return call.key, ray.get(reference)
+        try:
+            return call.key, ray.get(reference)
+        except RayTaskError as error:
+            if call.failed_on is not None or not isinstance(error.cause, self._movable):
+                raise
+            _LOG.warning("%s failed on actor %d and moves on: %s", self._method, actor, error.cause)
+            self._queue.appendleft(replace(call, failed_on=actor))
+            return None
+        finally:
+            self._send()
 
     def close(self) -> None:
         """Ends all actors; calls that still run are lost."""
@@ -67,7 +89,7 @@ class Pool:
 
     def _send(self) -> None:
         while self._queue:
-            actor = min(range(len(self._actors)), key=self._loads.__getitem__)
+            actor = self._least_loaded(self._queue[0].failed_on)
             # An idle actor takes any call, also one that alone is more than it should hold.
             if self._loads[actor] and self._loads[actor] + self._queue[0].load > self._in_flight:
                 return
@@ -75,3 +97,7 @@ class Pool:
             self._loads[actor] += call.load
             reference = getattr(self._actors[actor], self._method).remote(*call.arguments)
             self._running[reference] = (call, actor)
+
+    def _least_loaded(self, avoided: int | None) -> int:
+        others = [actor for actor in range(len(self._actors)) if actor != avoided]
+        return min(others or [0], key=self._loads.__getitem__)

@@ -99,6 +99,28 @@ def select(
     return Behaviour(kept, tuple(behaviour.outputs[output] for output in used), renumbered[results])
 
 
+def spread(behaviour: Behaviour, candidates: Sequence[int] | NDArray[np.intp], count: int) -> Behaviour:
+    """The same results as those of some of more candidates; of the others none is known.
+
+    Args:
+        behaviour: of some candidates.
+        candidates: their positions among all.
+        count: how many there are in all.
+    """
+    results = np.full((count, len(behaviour.inputs)), NO_RESULT, np.int32)
+    results[np.asarray(candidates, np.intp)] = behaviour.results
+    return Behaviour(behaviour.inputs, behaviour.outputs, results)
+
+
+def by_test(behaviour: Behaviour) -> dict[int, Behaviour]:
+    """The calls of each test by themselves, by the test's index, without inputs that were run alone."""
+    positions: dict[int, list[int]] = {}
+    for position, item in enumerate(behaviour.inputs):
+        if item.test is not None:
+            positions.setdefault(item.test, []).append(position)
+    return {test: select(behaviour, inputs=columns) for test, columns in positions.items()}
+
+
 def join(parts: Sequence[Behaviour]) -> Behaviour:
     """The same candidates on the inputs of several behaviours, one after another.
 

@@ -5,6 +5,17 @@ from numpy.typing import NDArray
 
 from rewards.votes import Votes
 
+_FIRST_HEAT = 8  # at two standard deviations nobody falls out before the fifth test
+
+
+def heat(test: int) -> int:
+    """Number of the heat that a test belongs to, by its index.
+
+    Nobody leaves the race during a heat. Each is as long as all before it: whoever falls out late
+    has run at most twice the tests that he had to, and a thousand tests are eight heats.
+    """
+    return (test // _FIRST_HEAT).bit_length()
+
 
 def in_race(votes: Votes, leader: int, z: float) -> NDArray[np.bool_]:
     """Which candidates can still win, shape (candidates,).

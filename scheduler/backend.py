@@ -34,11 +34,16 @@ class Generate:
 
 @dataclass(frozen=True, slots=True)
 class Execute:
-    """Run tests of one problem on some of its candidates."""
+    """Run tests of one problem on some of its candidates.
+
+    Attributes:
+        record: whether what the candidates do is wanted beside the verdicts.
+    """
 
     problem: Problem
     candidates: tuple[Candidate, ...]
     tests: tuple[UnitTest, ...]
+    record: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """The job file: everything that a run is told, checked before anything starts."""
 
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -8,6 +9,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from executors.execution.isolation import LAYERS
+from executors.execution.limits import Limits
 from policies import POLICY_NAMES
 from rewards.errors import UserError
 from rewards.selection import SELECTION_RULES
@@ -169,10 +171,33 @@ class ExecutionSection(Section):
     cpu_seconds: float = Field(2.0, gt=0, description="CPU time limit of one test on one candidate")
     wall_seconds: float = Field(10.0, gt=0, description="wall clock limit of one test on one candidate")
     memory_mib: int = Field(1024, ge=64, description="memory limit of one candidate")
+    processes: int = Field(16, ge=1, description="most threads and processes of one candidate at once")
+    file_mib: int = Field(16, ge=1, description="largest file that one candidate may write")
     timeouts: int = Field(
         3, ge=1, description="after so many timeouts in a block of tests a candidate's others are not run"
     )
     runners: int | None = Field(None, ge=1, description="sandboxes (default: one per free CPU core)")
+    record: bool = Field(True, description="keep what the candidates gave back on each call of a test")
+
+    @property
+    def limits(self) -> Limits:
+        """The limits as a sandbox takes them."""
+        return Limits(**{field.name: getattr(self, field.name) for field in fields(Limits)})
+
+
+class RacingSection(Section):
+    """Which candidates a further test is run on: those that can still win."""
+
+    tests: Literal["written", "all", "none"] = Field(
+        "written",
+        description="race on tests that a model writes in this run, on recorded ones too, or on none",
+    )
+    z: float = Field(
+        2.0,
+        ge=0,
+        description="a candidate is out once it lost to the leader more tests than it won by over z times "
+        "the square root of both together",
+    )
 
 
 class SandboxSection(Section):
@@ -211,12 +236,18 @@ class Job(Section):
     selection: str = Field("majority", description=f"one of {', '.join(SELECTION_RULES)}")
     cap: CapSection
     execution: ExecutionSection = ExecutionSection()
+    racing: RacingSection = RacingSection()
     sandbox: SandboxSection = SandboxSection()
     cluster: ClusterSection = ClusterSection()
     backend: Literal["ray", "replay"] = Field(
         "ray", description="ray does the work; replay looks it up in a finished run, on a simulated clock"
     )
     seed: int = Field(0, ge=0, description="everything random derives from it")
+
+    @property
+    def races(self) -> bool:
+        """Whether candidates that can no longer win are left out of further tests."""
+        return self.racing.tests == "all" or (self.racing.tests == "written" and self.tests.run is None)
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

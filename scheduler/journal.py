@@ -16,7 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from difficulty.hidden_states import HiddenStates
+from rewards.behaviour import Behaviour, join
 from rewards.errors import UserError
+from scheduler.behaviours import pack, unpack
 from scheduler.records import CandidateRecord, GrantRecord, TestRecord, TestStatus, VerdictRecord
 
 _SCHEMA = """
@@ -31,13 +33,17 @@ CREATE TABLE IF NOT EXISTS tests (
     problem TEXT, test INTEGER, status TEXT NOT NULL, text TEXT NOT NULL, seed INTEGER NOT NULL,
     tokens INTEGER NOT NULL, gpu_seconds REAL, PRIMARY KEY (problem, test)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS verdicts (
-    problem TEXT, test INTEGER, verdicts BLOB NOT NULL, cpu_seconds BLOB NOT NULL,
+    problem TEXT, test INTEGER, verdicts BLOB NOT NULL, cpu_seconds BLOB NOT NULL, together BLOB NOT NULL,
     PRIMARY KEY (problem, test)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS behaviours (
+    problem TEXT, test INTEGER, behaviour BLOB NOT NULL, PRIMARY KEY (problem, test)) WITHOUT ROWID;
 """
 
 
 class Journal:
     """What was seen in one run: an SQLite file, and the same in memory for reading.
+
+    Behaviours alone stay on disk: they are large, and the loop does not decide by them.
 
     Attributes:
         candidates, tests, verdicts: records by problem id, then by index.
@@ -129,9 +135,21 @@ class Journal:
 
     def add_verdicts(self, problem: str, test: int, record: VerdictRecord) -> None:
         """Keeps the verdicts of one test."""
-        row = (problem, test, record.verdicts.tobytes(), record.cpu_seconds.tobytes())
-        self._database.execute("INSERT INTO verdicts VALUES (?, ?, ?, ?)", row)
+        arrays = (record.verdicts, record.cpu_seconds, record.together)
+        row = (problem, test, *(array.tobytes() for array in arrays))
+        self._database.execute("INSERT INTO verdicts VALUES (?, ?, ?, ?, ?)", row)
         self.verdicts[problem][test] = record
+
+    def add_behaviour(self, problem: str, test: int, behaviour: Behaviour) -> None:
+        """Keeps what the distinct candidates did on the calls of one test."""
+        row = (problem, test, pack(behaviour))
+        self._database.execute("INSERT INTO behaviours VALUES (?, ?, ?)", row)
+
+    def behaviour_of(self, problem: str) -> Behaviour | None:
+        """What a problem's distinct candidates did on all its tests, in their order; None if unrecorded."""
+        select = "SELECT behaviour FROM behaviours WHERE problem = ? ORDER BY test"
+        parts = [unpack(packed) for (packed,) in self._database.execute(select, (problem,))]
+        return join(parts) if parts else None
 
     def candidates_of(self, problem: str) -> list[CandidateRecord]:
         """Candidates of a problem, in the order of their indices."""
@@ -158,9 +176,11 @@ class Journal:
             self.tests[problem][index] = TestRecord(
                 TestStatus(status), text, seed, tokens, _known(gpu_seconds)
             )
-        for problem, index, verdicts, cpu_seconds in select("SELECT * FROM verdicts"):
+        for problem, index, verdicts, cpu_seconds, together in select("SELECT * FROM verdicts"):
             self.verdicts[problem][index] = VerdictRecord(
-                np.frombuffer(verdicts, dtype=np.uint8), np.frombuffer(cpu_seconds, dtype=np.float32)
+                np.frombuffer(verdicts, dtype=np.uint8),
+                np.frombuffer(cpu_seconds, dtype=np.float32),
+                np.frombuffer(together, dtype=np.bool_),
             )
 
 

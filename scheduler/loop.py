@@ -7,15 +7,17 @@ the same tests as one that was not.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from policies import Grant, Policy
+from rewards.behaviour import by_test
 from rewards.problem import NOT_RUN
 from scheduler.backend import Backend, Execute, Executed, Generate, Generated, Role
 from scheduler.journal import Journal
 from scheduler.ledger import Cost, Ledger, Reservation
+from scheduler.races import Races, Racing
 from scheduler.records import GrantRecord, TestRecord, TestStatus, VerdictRecord, votes_of
 from scheduler.solving import Solving
 from scheduler.writing import TestWriter
@@ -27,12 +29,14 @@ class _Block:
 
     Attributes:
         writing: None once its tests are written.
+        cost: of those of its tests that were run since the reservation.
     """
 
     position: int
     grant: GrantRecord
     writing: Reservation | None
     execution: Reservation
+    cost: Cost
 
 
 class Loop:
@@ -46,6 +50,8 @@ class Loop:
         backend: does the work.
         writer: asks for tests and reads the answers.
         on_progress: called after each batch of results.
+        racing: leaves candidates that can no longer win out of further tests; None runs every test on all.
+        record: whether to keep what candidates do beside how they fare.
     """
 
     def __init__(
@@ -57,6 +63,9 @@ class Loop:
         backend: Backend,
         writer: TestWriter,
         on_progress: Callable[[], None] = lambda: None,
+        *,
+        racing: Racing | None = None,
+        record: bool = False,
     ) -> None:
         self._problems = problems
         self._policy = policy
@@ -65,6 +74,8 @@ class Loop:
         self._backend = backend
         self._writer = writer
         self._on_progress = on_progress
+        self._races = Races(problems, racing)
+        self._record = record
         self._in_flight: dict[str, _Block] = {}
 
     def run(self) -> None:
@@ -75,6 +86,9 @@ class Loop:
         """
         granted = [self._journal.granted(solving.problem.id) for solving in self._problems]
         self._policy.restore(np.asarray(granted, dtype=np.int32))
+        for position, solving in enumerate(self._problems):
+            journalled = self._journal.grants[solving.problem.id]
+            self._races.restore(position, journalled, self._journal.verdicts[solving.problem.id])
         self._carry_out(self._unfinished())
         self._tell(position for position, tests in enumerate(granted) if tests)
         while grants := self._policy.ask(self._room()):
@@ -89,7 +103,7 @@ class Loop:
         the most programs, as many as fit for the one with the fewest.
         """
         if programs is None:
-            sizes = [len(solving.programs) for solving in self._problems]
+            sizes = [len(self._races.programs(position)) for position in range(len(self._problems))]
             return self._room(max(sizes)) or self._room(min(sizes))
         return self._ledger.room(self._backend.worst_writing() + self._backend.worst_execution(programs, 1))
 
@@ -103,7 +117,7 @@ class Loop:
         with self._journal.transaction():
             for grant in grants:
                 solving = self._problems[grant.problem]
-                tests = min(grant.tests, self._room(len(solving.programs)))
+                tests = min(grant.tests, self._room(len(self._races.programs(grant.problem))))
                 if tests < grant.tests:
                     self._policy.revoke(grant.problem, grant.tests - tests)
                 if tests:
@@ -111,16 +125,19 @@ class Loop:
                         solving.problem.id, self._journal.granted(solving.problem.id), tests
                     )
                     self._journal.add_grant(record)
-                    booked.append(self._reserve(grant.problem, record, written=False, to_run=tests))
+                    booked.append(self._reserve(grant.problem, record, record.indices, written=False))
                 elif not booked:
                     self._policy.close(grant.problem)
         return booked
 
-    def _reserve(self, position: int, grant: GrantRecord, *, written: bool, to_run: int) -> _Block:
-        programs = len(self._problems[position].programs)
+    def _reserve(
+        self, position: int, grant: GrantRecord, to_run: Sequence[int], *, written: bool
+    ) -> _Block:
+        programs = len(self._races.programs(position))
         writing = None if written else self._ledger.reserve(self._backend.worst_writing() * grant.tests)
-        execution = self._ledger.reserve(self._backend.worst_execution(programs, to_run))
-        return _Block(position, grant, writing, execution)
+        worst = (self._backend.worst_execution(programs, len(tests)) for tests in self._races.heats(to_run))
+        execution = self._ledger.reserve(Cost.total(worst))
+        return _Block(position, grant, writing, execution, Cost())
 
     def _carry_out(self, blocks: Sequence[_Block]) -> None:
         self._in_flight = {block.grant.problem: block for block in blocks}
@@ -138,8 +155,7 @@ class Loop:
                     else:
                         self._keep_verdicts(result)
             for result in results:
-                if isinstance(result, Generated):
-                    self._execute(self._in_flight[result.task.problem])
+                self._execute(self._in_flight[_problem(result)])
             self._on_progress()
 
     def _write(self, block: _Block) -> None:
@@ -148,15 +164,19 @@ class Loop:
         self._backend.submit(Generate(Role.REWARD_MODEL, solving.problem.id, requests))
 
     def _execute(self, block: _Block) -> None:
+        """Sends the next of the block's tests off, or settles the block if none is left."""
         solving = self._problems[block.position]
-        tests = tuple(
-            self._writer.unit_test(solving, index, self._journal.tests[solving.problem.id][index])
-            for index in self._to_run(block.grant)
-        )
-        if tests:
-            self._backend.submit(Execute(solving.problem, solving.programs, tests))
-        else:
-            self._finish(block, Cost())
+        problem = solving.problem.id
+        heats = self._races.heats(self._to_run(block.grant))
+        if not heats:
+            self._ledger.settle(block.execution, block.cost)
+            del self._in_flight[problem]
+            return
+        self._races.update(block.position, self._journal.verdicts[problem])
+        written = self._journal.tests[problem]
+        tests = tuple(self._writer.unit_test(solving, index, written[index]) for index in heats[0])
+        programs = tuple(solving.programs[program] for program in self._races.programs(block.position))
+        self._backend.submit(Execute(solving.problem, programs, tests, self._record))
 
     def _to_run(self, grant: GrantRecord) -> list[int]:
         """The block's written tests that can vote and have not."""
@@ -174,25 +194,29 @@ class Loop:
             self._ledger.settle(block.writing, Cost.total(map(writing_cost, records)))
 
     def _keep_verdicts(self, executed: Executed) -> None:
-        problem, outcomes = executed.task.problem.id, executed.outcomes
+        problem, tests = executed.task.problem.id, executed.task.tests
+        block = self._in_flight[problem]
+        outcomes = self._races.over_all(block.position, executed.outcomes)
         records = [
-            VerdictRecord(outcomes.verdicts[:, column], outcomes.cpu_seconds[:, column])
-            for column in range(len(executed.task.tests))
+            VerdictRecord(
+                outcomes.verdicts[:, column], outcomes.cpu_seconds[:, column], outcomes.together[:, column]
+            )
+            for column in range(len(tests))
         ]
-        for test, record in zip(executed.task.tests, records, strict=True):
+        for test, record in zip(tests, records, strict=True):
             self._journal.add_verdicts(problem, test.index, record)
-        self._finish(self._in_flight[problem], Cost.total(map(execution_cost, records)))
-
-    def _finish(self, block: _Block, cost: Cost) -> None:
-        self._ledger.settle(block.execution, cost)
-        del self._in_flight[block.grant.problem]
+        if outcomes.behaviour is not None:
+            for index, behaviour in by_test(outcomes.behaviour).items():
+                self._journal.add_behaviour(problem, index, behaviour)
+        cost = Cost.total([block.cost, *map(execution_cost, records)])
+        self._in_flight[problem] = replace(block, cost=cost)
 
     def _tell(self, positions: Iterable[int]) -> None:
         for position in positions:
             solving = self._problems[position]
-            self._policy.tell(
-                position, votes_of(self._journal.verdicts[solving.problem.id], solving.distinct)
-            )
+            verdicts = self._journal.verdicts[solving.problem.id]
+            self._policy.tell(position, votes_of(verdicts, solving.distinct))
+            self._races.update(position, verdicts)
 
     def _unfinished(self) -> list[_Block]:
         """Grants of an earlier part of this run that were not carried out to the end."""
@@ -200,10 +224,14 @@ class Loop:
         for position, solving in enumerate(self._problems):
             for grant in self._journal.grants[solving.problem.id]:
                 written = grant.first in self._journal.tests[solving.problem.id]
-                to_run = len(self._to_run(grant)) if written else grant.tests
+                to_run = self._to_run(grant) if written else grant.indices
                 if to_run:
-                    blocks.append(self._reserve(position, grant, written=written, to_run=to_run))
+                    blocks.append(self._reserve(position, grant, to_run, written=written))
         return blocks
+
+
+def _problem(result: Generated | Executed) -> str:
+    return result.task.problem if isinstance(result, Generated) else result.task.problem.id
 
 
 def writing_cost(record: TestRecord) -> Cost:

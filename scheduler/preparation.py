@@ -88,14 +88,17 @@ def sample_candidates(
 
 
 def label(solving: Sequence[Solving], backend: Backend, journal: Journal) -> None:
-    """Runs the ground truth of problems that have one on their candidates; it never enters a decision."""
+    """Runs the ground truth of problems that have one on their candidates; it never enters a decision.
+
+    Labels that are there already, from a recording or an earlier part of the run, stay.
+    """
     by_id = {item.problem.id: item for item in solving}
     waiting = 0
     for item in solving:
         problem = item.problem
         if problem.ground_truth is not None and problem.id not in journal.labels:
             test = UnitTest(problem.id, 0, problem.ground_truth, kind=TestKind.ASSERTIONS)
-            backend.submit(Execute(problem, item.programs, (test,)))
+            backend.submit(Execute(problem, item.programs, (test,), record=False))
             waiting += 1
     while waiting:
         results = [result for result in backend.wait() if isinstance(result, Executed)]
@@ -108,8 +111,8 @@ def label(solving: Sequence[Solving], backend: Backend, journal: Journal) -> Non
 
 
 def recorded_labels(job: Job, solving: Sequence[Solving], journal: Journal, read: ReadTrace) -> None:
-    """Takes labels from the run that the candidates come from, where it has them."""
-    if job.candidates.run is None:
+    """Takes labels from the run that a job replays; where candidates are run for real, so is the truth."""
+    if job.backend != "replay" or job.candidates.run is None:
         return
     trace = read(job.candidates.run)
     with journal.transaction():

@@ -5,6 +5,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import ray
@@ -12,13 +13,13 @@ from ray.exceptions import RayError, RayTaskError
 
 from difficulty.hidden_states import HiddenStates, TransformersExtractor, default_layers
 from executors.actors import GeneratorActor, RunnerActor
-from executors.execution.runner import Limits, worst_cpu_seconds
+from executors.execution.runner import SandboxError, worst_cpu_seconds
 from executors.generation.base import Sampling
 from executors.generation.prompts import prompt_template
 from executors.generation.vllm import EngineSettings, VllmGenerator
 from executors.pools import Pool
 from rewards.errors import UserError
-from rewards.problem import Problem
+from rewards.problem import Candidate, Problem
 from scheduler.backend import Backend, Execute, Executed, Generate, Generated, InfrastructureError, Role
 from scheduler.job import Job, ModelSection
 from scheduler.ledger import Cost
@@ -27,6 +28,28 @@ from scheduler.trace import Trace
 
 _RETRIES = 3  # of an actor and of a call, before the run is given up
 _BLOCKS_PER_RUNNER = 2  # one that runs and one that waits, so that a core never idles
+_MOST_HELD = 1 << 28  # characters of programs in the object store; the problems least recently run go first
+
+
+@dataclass(frozen=True, slots=True)
+class _Programs:
+    """Programs of one problem in the object store.
+
+    Attributes:
+        reference: to a tuple of their texts; the store forgets them with its last reference.
+        positions: in the tuple, by candidate index.
+        characters: how long the texts are together.
+    """
+
+    reference: Any
+    positions: Mapping[int, int]
+    characters: int
+
+    @classmethod
+    def put(cls, candidates: Sequence[Candidate]) -> "_Programs":
+        texts = tuple(candidate.code for candidate in candidates)
+        positions = {candidate.index: position for position, candidate in enumerate(candidates)}
+        return cls(ray.put(texts), positions, sum(map(len, texts)))
 
 
 class RayBackend(Backend):
@@ -50,13 +73,9 @@ class RayBackend(Backend):
         self._models = {Role.POLICY_MODEL: job.candidates.model, Role.REWARD_MODEL: job.tests.model}
         self._generators: dict[Role, Pool] = {}
         self._runners: Pool | None = None
-        execution = job.execution
-        self._limits = Limits(
-            cpu_seconds=execution.cpu_seconds,
-            wall_seconds=execution.wall_seconds,
-            memory_mib=execution.memory_mib,
-            timeouts=execution.timeouts,
-        )
+        self._programs: dict[str, _Programs] = {}  # by problem id, the last used at the end
+        self._held = 0  # characters of them all
+        self._limits = job.execution.limits
         self._connect()
 
     def submit(self, task: Generate | Execute) -> None:
@@ -71,9 +90,15 @@ class RayBackend(Backend):
                     Generated(task, [answers[request.index] for request in task.requests])
                 )
         else:
-            codes = [candidate.code for candidate in task.candidates]
+            programs = self._programs_for(task)
             self._runner_pool().submit(
-                task, task.problem.language, codes, task.tests, task.problem.entry_point
+                task,
+                task.problem.language,
+                programs.reference,
+                [programs.positions[candidate.index] for candidate in task.candidates],
+                task.tests,
+                task.problem.entry_point,
+                task.record,
             )
 
     def wait(self) -> Sequence[Generated | Executed]:
@@ -82,10 +107,14 @@ class RayBackend(Backend):
             done, self._answered = self._answered, []
             return done
         pools = [*self._generators.values(), *([self._runners] if self._runners else [])]
-        owners = {reference: pool for pool in pools for reference in pool.references}
-        ray.wait(list(owners), num_returns=1)
-        ready, _ = ray.wait(list(owners), num_returns=len(owners), timeout=0)
-        return [self._collect(owners[reference], reference) for reference in ready]
+        results: list[Generated | Executed] = []
+        while not results:
+            owners = {reference: pool for pool in pools for reference in pool.references}
+            ray.wait(list(owners), num_returns=1)
+            ready, _ = ray.wait(list(owners), num_returns=len(owners), timeout=0)
+            for reference in ready:
+                results += self._collect(owners[reference], reference)
+        return results
 
     def hidden_states(
         self, prompts: Sequence[str], model: str, layers: Sequence[int] | None
@@ -133,9 +162,28 @@ class RayBackend(Backend):
             pool.close()
         ray.shutdown()
 
-    def _collect(self, pool: Pool, reference: Any) -> Generated | Executed:
-        task, result = _or_sentence(lambda: pool.collect(reference))
-        return Generated(task, result) if isinstance(task, Generate) else Executed(task, result)
+    def _collect(self, pool: Pool, reference: Any) -> list[Generated | Executed]:
+        """The result of a call that is done, or none of one that is made once more."""
+        collected = _or_sentence(lambda: pool.collect(reference))
+        if collected is None:
+            return []
+        task, result = collected
+        return [Generated(task, result) if isinstance(task, Generate) else Executed(task, result)]
+
+    def _programs_for(self, task: Execute) -> "_Programs":
+        """A problem's programs in the cluster's object store, from where each node fetches them once."""
+        programs = self._programs.pop(task.problem.id, None)
+        if programs is not None and not programs.positions.keys() >= {c.index for c in task.candidates}:
+            self._held -= programs.characters
+            programs = None
+        if programs is None:
+            programs = _Programs.put(task.candidates)
+            self._held += programs.characters
+        self._programs[task.problem.id] = programs
+        while self._held > _MOST_HELD and len(self._programs) > 1:
+            oldest = self._programs.pop(next(iter(self._programs)))  # calls that wait for it keep it alive
+            self._held -= oldest.characters
+        return programs
 
     def _connect(self) -> None:
         cluster = self._job.cluster
@@ -191,8 +239,9 @@ class RayBackend(Backend):
     def _runner_pool(self) -> Pool:
         if self._runners is None:
             actor = _actor(RunnerActor, num_cpus=1, scheduling_strategy="SPREAD")
-            actors = [actor.remote(self._limits) for _ in range(self._runner_count())]
-            self._runners = Pool(actors, "run", _BLOCKS_PER_RUNNER)
+            require = self._job.sandbox.require
+            actors = [actor.remote(self._limits, require) for _ in range(self._runner_count())]
+            self._runners = Pool(actors, "run", _BLOCKS_PER_RUNNER, movable=(SandboxError,))
         return self._runners
 
     def _runner_count(self) -> int:

@@ -83,10 +83,12 @@ class VerdictRecord:
     Attributes:
         verdicts: uint8 (distinct candidates,), values of ``Verdict`` or ``NOT_RUN``.
         cpu_seconds: float32 (distinct candidates,).
+        together: bool (distinct candidates,), whether candidate and test shared one interpreter.
     """
 
     verdicts: NDArray[np.uint8]
     cpu_seconds: NDArray[np.float32]
+    together: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,12 @@ import heapq
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from difficulty.hidden_states import HiddenStates
 from executors.execution.runner import Outcomes
 from executors.generation.base import Completion
+from rewards.behaviour import Behaviour, select
 from rewards.errors import UserError
 from rewards.problem import Problem
 from scheduler.backend import Backend, Execute, Executed, Generate, Generated, Role
@@ -26,11 +28,19 @@ class ReplayBackend(Backend):
         trace: the finished run.
         problems: the problems that will be asked for, joined with their texts.
         engines, runners: how many of each the simulated cluster has.
+        behaviours: what the run recorded of them, by problem id; handed back where it is asked for.
     """
 
     def __init__(
-        self, trace: Trace, problems: Sequence[Problem], *, engines: int = 1, runners: int = 1
+        self,
+        trace: Trace,
+        problems: Sequence[Problem],
+        *,
+        engines: int = 1,
+        runners: int = 1,
+        behaviours: Mapping[str, Behaviour] | None = None,
     ) -> None:
+        self._behaviours = behaviours or {}
         self._traces = {problem.id: trace.of(problem) for problem in problems}
         self._recorded = recorded_answers(trace)
         self._distinct = {
@@ -109,8 +119,22 @@ class ReplayBackend(Backend):
         trace, distinct = self._traces[task.problem.id], self._distinct[task.problem.id]
         programs = distinct.inverse[[candidate.index for candidate in task.candidates]]
         records = [trace.verdicts[test.index] for test in task.tests]
-        verdicts = np.stack([record.verdicts[programs] for record in records], axis=1)
-        return Outcomes(verdicts, np.stack([record.cpu_seconds[programs] for record in records], axis=1))
+        cpu_seconds = np.stack([record.cpu_seconds[programs] for record in records], axis=1)
+        return Outcomes(
+            verdicts=np.stack([record.verdicts[programs] for record in records], axis=1),
+            cpu_seconds=cpu_seconds,
+            wall_seconds=cpu_seconds,  # nobody recorded them; no process waits for anything here
+            together=np.stack([record.together[programs] for record in records], axis=1),
+            behaviour=self._behaviour(task, programs) if task.record else None,
+        )
+
+    def _behaviour(self, task: Execute, programs: NDArray[np.intp]) -> Behaviour | None:
+        recorded = self._behaviours.get(task.problem.id)
+        if recorded is None:
+            return None
+        tests = {test.index for test in task.tests}
+        inputs = [position for position, item in enumerate(recorded.inputs) if item.test in tests]
+        return select(recorded, programs, inputs)
 
 
 def recorded_answers(trace: Trace) -> dict[str, dict[int, Completion]]:

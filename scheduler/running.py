@@ -17,6 +17,7 @@ from rewards.errors import UserError
 from rewards.problem import Problem
 from rewards.selection import selection_rule
 from scheduler.backend import Backend
+from scheduler.behaviours import read_behaviours, write_behaviours
 from scheduler.job import Job, load_job, save_job
 from scheduler.journal import Journal
 from scheduler.ledger import Ledger
@@ -29,6 +30,7 @@ from scheduler.preparation import (
     take_candidates,
 )
 from scheduler.problems import load_problems
+from scheduler.races import Racing
 from scheduler.ray_backend import RayBackend
 from scheduler.records import votes_of
 from scheduler.replay_backend import ReplayBackend
@@ -142,7 +144,18 @@ def _solve(
     writer = TestWriter(template, job.seed)
     policy = _policy(job, solving, backend, pass_rates)
     look("tests", ledger)
-    Loop(solving, policy, ledger, journal, backend, writer, lambda: look("tests", ledger)).run()
+    loop = Loop(
+        solving,
+        policy,
+        ledger,
+        journal,
+        backend,
+        writer,
+        lambda: look("tests", ledger),
+        racing=Racing(selection_rule(job.selection), job.racing.z) if job.races else None,
+        record=job.execution.record,
+    )
+    loop.run()
     trace = Trace(
         directory,
         {
@@ -152,6 +165,8 @@ def _solve(
         states,
     )
     write_trace(trace)
+    recorded = ((problem.id, journal.behaviour_of(problem.id)) for problem in problems)
+    write_behaviours(((problem, found) for problem, found in recorded if found), directory)
     write_picks(job, solving, journal, directory / "picks.jsonl")
     look("done", ledger)
 
@@ -196,7 +211,8 @@ def _backend(job: Job, problems: Sequence[Problem], read: ReadTrace) -> Backend:
     if job.backend == "ray":
         return RayBackend(job, recording)
     assert recording is not None
-    return ReplayBackend(recording, problems, runners=job.execution.runners or 1)
+    behaviours = read_behaviours(recording.directory) if job.execution.record else {}
+    return ReplayBackend(recording, problems, runners=job.execution.runners or 1, behaviours=behaviours)
 
 
 def _hidden_states(

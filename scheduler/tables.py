@@ -54,6 +54,7 @@ _TABLES = {
             ("test", pa.int32()),
             ("verdicts", pa.list_(pa.uint8())),
             ("cpu_seconds", pa.list_(pa.float32())),
+            ("together", pa.list_(pa.bool_())),
         ]
     ),
 }
@@ -75,13 +76,14 @@ def write_trace(trace: Trace) -> None:
             states = np.ascontiguousarray(trace.hidden_states.states[:, column], dtype=np.float16)
             vectors = pa.FixedSizeListArray.from_arrays(pa.array(states.ravel()), states.shape[1])
             table = table.append_column(f"{_HIDDEN}{layer}", vectors)
-    _write(table, trace.directory / "problems.parquet")
+    write_table(table, trace.directory / "problems.parquet")
     for name, rows in (
         ("candidates", _candidate_rows(trace)),
         ("tests", _test_rows(trace)),
         ("votes", _vote_rows(trace)),
     ):
-        _write(pa.Table.from_pylist(list(rows), schema=_TABLES[name]), trace.directory / f"{name}.parquet")
+        table = pa.Table.from_pylist(list(rows), schema=_TABLES[name])
+        write_table(table, trace.directory / f"{name}.parquet")
 
 
 def read_trace(directory: Path) -> Trace:
@@ -90,7 +92,7 @@ def read_trace(directory: Path) -> Trace:
     Raises:
         UserError: the directory is no finished run, or its tables are not what ``write_trace`` writes.
     """
-    tables = {name: _read(directory, name) for name in _TABLES}
+    tables = {name: read_table(directory, name, schema) for name, schema in _TABLES.items()}
     problems = tables["problems"]
     candidates: dict[str, list[dict[str, Any]]] = {
         problem: [] for problem in problems["problem_id"].to_pylist()
@@ -107,7 +109,9 @@ def read_trace(directory: Path) -> Trace:
     verdicts: dict[str, dict[int, VerdictRecord]] = {problem: {} for problem in candidates}
     for row in tables["votes"].to_pylist():
         verdicts[row["problem_id"]][row["test"]] = VerdictRecord(
-            np.asarray(row["verdicts"], dtype=np.uint8), np.asarray(row["cpu_seconds"], dtype=np.float32)
+            np.asarray(row["verdicts"], dtype=np.uint8),
+            np.asarray(row["cpu_seconds"], dtype=np.float32),
+            np.asarray(row["together"], dtype=np.bool_),
         )
     seen = {
         row["problem_id"]: ProblemTrace(
@@ -121,6 +125,34 @@ def read_trace(directory: Path) -> Trace:
         for row in problems.select(_TABLES["problems"].names).to_pylist()
     }
     return Trace(directory, seen, _hidden_states(problems))
+
+
+def write_table(table: pa.Table, path: Path) -> None:
+    """Writes one table, whole or not at all."""
+    partial = path.with_suffix(".partial")
+    pq.write_table(table, partial, compression="zstd", compression_level=19)
+    partial.replace(path)
+
+
+def read_table(directory: Path, name: str, schema: pa.Schema) -> pa.Table:
+    """Reads one table of a run, which has at least the columns of the schema.
+
+    Raises:
+        UserError: it is not there, or not such a table.
+    """
+    path = directory / f"{name}.parquet"
+    try:
+        table = pq.read_table(path)
+    except FileNotFoundError:
+        raise UserError(f"{directory} must be a finished run but it has no {name}.parquet") from None
+    except (OSError, pa.ArrowInvalid) as error:
+        raise UserError(
+            f"{path} must be a Parquet table of a run but {' '.join(str(error).split())}"
+        ) from None
+    missing = [column for column in schema.names if column not in table.column_names]
+    if missing:
+        raise UserError(f"{path} must have the columns of a run but lacks {', '.join(missing)}")
+    return table
 
 
 def _candidate_rows(trace: Trace) -> Iterable[dict[str, Any]]:
@@ -160,6 +192,7 @@ def _vote_rows(trace: Trace) -> Iterable[dict[str, Any]]:
                 "verdicts": record.verdicts,
                 # To the millisecond: finer is noise, and noise does not compress.
                 "cpu_seconds": np.round(record.cpu_seconds, 3),
+                "together": record.together,
             }
 
 
@@ -181,28 +214,6 @@ def _hidden_states(problems: pa.Table) -> HiddenStates | None:
     columns = [problems[f"{_HIDDEN}{layer}"].combine_chunks() for layer in layers]
     states = [column.flatten().to_numpy().reshape(len(column), -1) for column in columns]
     return HiddenStates(tuple(layers), np.stack(states, axis=1))
-
-
-def _write(table: pa.Table, path: Path) -> None:
-    partial = path.with_suffix(".partial")
-    pq.write_table(table, partial, compression="zstd", compression_level=19)
-    partial.replace(path)
-
-
-def _read(directory: Path, name: str) -> pa.Table:
-    path = directory / f"{name}.parquet"
-    try:
-        table = pq.read_table(path)
-    except FileNotFoundError:
-        raise UserError(f"{directory} must be a finished run but it has no {name}.parquet") from None
-    except (OSError, pa.ArrowInvalid) as error:
-        raise UserError(
-            f"{path} must be a Parquet table of a run but {' '.join(str(error).split())}"
-        ) from None
-    missing = [column for column in _TABLES[name].names if column not in table.column_names]
-    if missing:
-        raise UserError(f"{path} must have the columns of a run but lacks {', '.join(missing)}")
-    return table
 
 
 def _number(value: float | None) -> float:

@@ -9,7 +9,9 @@ import pytest
 import yaml
 
 from difficulty.hidden_states import HiddenStates
+from rewards.behaviour import Behaviour, Ending, Input, Output
 from rewards.problem import Problem, Verdict
+from scheduler.behaviours import write_behaviours
 from scheduler.problems import load_problems
 from scheduler.records import CandidateRecord, Distinct, TestRecord, TestStatus, VerdictRecord
 from scheduler.tables import write_trace
@@ -70,6 +72,18 @@ def status(index: int) -> TestStatus:
     return TestStatus.DUPLICATE if POINTS[index] in POINTS[:index] else TestStatus.USABLE
 
 
+def behaviour(problem: Problem, k: int) -> Behaviour:
+    """What the four distinct programs give back on the one call of each usable test."""
+    programs = [compute for _, compute, _ in (*PROGRAMS[:3], PROGRAMS[4])]
+    tests = [index for index in range(len(POINTS)) if status(index) is TestStatus.USABLE]
+    values = [[compute(POINTS[index], k) for index in tests] for compute in programs]
+    distinct = sorted({value for row in values for value in row})
+    inputs = [Input(i, problem.entry_point, f"[[{POINTS[i]}], {{}}]", POINTS[i] % 2**64) for i in tests]
+    outputs = [Output(Ending.RETURNED, int(1000 * value) % 2**64, repr(value)) for value in distinct]
+    results = [[distinct.index(value) for value in row] for row in values]
+    return Behaviour(tuple(inputs), tuple(outputs), np.array(results, np.int32))
+
+
 @pytest.fixture(scope="session")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
     folder = tmp_path_factory.mktemp("recorded")
@@ -91,6 +105,10 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
     seen = {problem.id: _seen(problem, k) for problem, k in zip(problems, multipliers, strict=True)}
     states = np.random.default_rng(0).normal(size=(len(problems), 2, 8)).astype(np.float16)
     write_trace(Trace(directory, seen, HiddenStates((2, 4), states)))
+    write_behaviours(
+        ((problem.id, behaviour(problem, k)) for problem, k in zip(problems, multipliers, strict=True)),
+        directory,
+    )
     return Recorded(directory, problems_file, problems)
 
 
@@ -108,6 +126,7 @@ def _seen(problem: Problem, k: int) -> ProblemTrace:
         if status(index) is TestStatus.USABLE:
             passed = np.array([PROGRAMS[i][1](x, k) == x * k for i in distinct.representatives])
             row = np.where(passed, Verdict.PASSED, Verdict.FAILED).astype(np.uint8)
-            verdicts[index] = VerdictRecord(row, np.full(len(row), 0.001, dtype=np.float32))
+            cpu_seconds = np.full(len(row), 0.001, dtype=np.float32)
+            verdicts[index] = VerdictRecord(row, cpu_seconds, np.zeros(len(row), np.bool_))
     correct = np.array([right for _, _, right in PROGRAMS])
     return ProblemTrace(problem.content_hash, float("nan"), candidates, correct, tests, verdicts)

@@ -16,9 +16,8 @@ def fill(journal: Journal) -> None:
         journal.add_labels("p", np.array([True, False]))
         journal.add_grant(GrantRecord("p", 0, 2))
         journal.add_test("p", 0, TestRecord(TestStatus.USABLE, "text é", 7, 9, 0.25))
-        journal.add_verdicts(
-            "p", 0, VerdictRecord(np.array([1, 0], np.uint8), np.array([0.5, 0.25], np.float32))
-        )
+        verdicts, seconds = np.array([1, 0], np.uint8), np.array([0.5, 0.25], np.float32)
+        journal.add_verdicts("p", 0, VerdictRecord(verdicts, seconds, np.array([True, False])))
         journal.add_hidden_states(HiddenStates((12, 24), np.arange(12, dtype=np.float16).reshape(2, 2, 3)))
 
 
@@ -36,6 +35,7 @@ def test_what_was_added_is_there_after_opening_again(tmp_path):
         assert journal.tests["p"] == {0: TestRecord(TestStatus.USABLE, "text é", 7, 9, 0.25)}
         assert journal.verdicts["p"][0].verdicts.tolist() == [1, 0]
         assert journal.verdicts["p"][0].cpu_seconds.tolist() == [0.5, 0.25]
+        assert journal.verdicts["p"][0].together.tolist() == [True, False]
         assert journal.hidden_states.layers == (12, 24)
         assert journal.hidden_states.states[1].tolist() == [[6, 7, 8], [9, 10, 11]]
 

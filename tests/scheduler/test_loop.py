@@ -1,16 +1,22 @@
 """The loop on the replay back end: caps, rounds, and going on after being cut off anywhere."""
 
 from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from policies import create_policy
+from rewards.problem import NOT_RUN, Verdict
+from rewards.selection import Majority
+from rewards.votes import Votes
 from scheduler.backend import Generated
+from scheduler.behaviours import read_behaviours
 from scheduler.journal import Journal
 from scheduler.ledger import Cap, Ledger
 from scheduler.loop import Loop, spent
-from scheduler.records import TestStatus, votes_of
+from scheduler.races import Racing
+from scheduler.records import TestStatus, VerdictRecord, votes_of
 from scheduler.replay_backend import ReplayBackend
 from scheduler.solving import Solving
 from scheduler.tables import read_trace
@@ -41,7 +47,9 @@ class CutOff(ReplayBackend):
 class Run:
     """One run of the recorded problems, in parts if need be, on one journal."""
 
-    def __init__(self, recorded, path, policy="uniform", min_tests=0, **limits) -> None:
+    def __init__(self, recorded, path, policy="uniform", min_tests=0, racing=None, **limits) -> None:
+        self.racing, self.available = racing, AVAILABLE
+        self.behaviours = read_behaviours(recorded.directory)
         self.trace = read_trace(recorded.directory)
         self.problems = recorded.problems
         self.path = path / "journal.sqlite"
@@ -52,18 +60,20 @@ class Run:
         """Runs until the end, or until the driver dies; returns what was spent."""
         options = {} if results is None else {"results": results}
         kind = ReplayBackend if results is None else CutOff
-        backend = kind(self.trace, self.problems, runners=2, **options)
+        backend = kind(self.trace, self.problems, runners=2, behaviours=self.behaviours, **options)
         policy = create_policy(
             self.policy,
             len(self.solving),
             pass_rates=PASS_RATES,
             min_tests=self.min_tests,
-            max_tests=AVAILABLE,
+            max_tests=self.available,
         )
         with Journal(self.path) as journal:
             ledger = Ledger(Cap(self.limits), spent(journal))
-            loop = Loop(self.solving, policy, ledger, journal, backend, TestWriter(None, seed=0))
-            loop.run()
+            writer = TestWriter(None, seed=0)
+            Loop(
+                self.solving, policy, ledger, journal, backend, writer, racing=self.racing, record=True
+            ).run()
             return ledger.spent
 
     def seen(self):
@@ -79,6 +89,20 @@ class Run:
                 )
                 for solving in self.solving
             }
+
+    def verdicts(self):
+        """(tests, programs) by problem."""
+        with Journal(self.path) as journal:
+            return {
+                problem.id: np.stack(
+                    [record.verdicts for _, record in sorted(journal.verdicts[problem.id].items())]
+                )
+                for problem in self.problems
+            }
+
+    def behaviour(self):
+        with Journal(self.path) as journal:
+            return {problem.id: journal.behaviour_of(problem.id) for problem in self.problems}
 
     def tests(self):
         return [granted for granted, _, _ in self.seen().values()]
@@ -189,3 +213,89 @@ def test_a_cap_that_counts_unequal_prices_does_not_favour_the_first_problems(rec
     run = Run(recorded, tmp_path, executions=4 * 5 * 2)
     run.part()
     assert max(run.tests()) - min(run.tests()) <= 1
+
+
+RACING = Racing(Majority(), z=2.0)
+
+
+def test_who_is_out_after_a_heat_is_neither_run_nor_charged_and_the_pick_is_the_same(recorded, tmp_path):
+    every, raced = (
+        many_tests(recorded, tmp_path / "every"),
+        many_tests(recorded, tmp_path / "raced", RACING),
+    )
+    whole, less = every.part(), raced.part()
+    assert whole.tests == less.tests == 20 * 5
+    for problem, verdicts in raced.verdicts().items():
+        run, expected = verdicts != NOT_RUN, every.verdicts()[problem]
+        assert run[:8].all()
+        # Two of the four programs are wrong, which eight tests make clear.
+        assert run[8:].tolist() == [[True, False, True, False]] * 12
+        assert (verdicts[run] == expected[run]).all()
+        winners = Majority().winners(Votes.from_matrix(expected == Verdict.PASSED))
+        assert (Majority().winners(Votes.from_matrix(verdicts == Verdict.PASSED, run)) == winners).all()
+    assert whole.executions == 5 * 20 * 4
+    assert less.executions == 5 * (8 * 4 + 12 * 2)
+
+
+def test_a_cap_on_executions_buys_more_tests_in_a_race(recorded, tmp_path):
+    caps = {"executions": 250}
+    every = many_tests(recorded, tmp_path / "every", **caps)
+    raced = many_tests(recorded, tmp_path / "raced", RACING, **caps)
+    assert every.part().executions <= 250
+    assert raced.part().executions <= 250
+    assert sum(raced.tests()) > sum(every.tests())
+
+
+@pytest.mark.parametrize("limits", [{"tests": 100}, {"executions": 250}])
+def test_a_race_cut_off_anywhere_ends_as_one_that_was_not(recorded, tmp_path, limits):
+    whole = many_tests(recorded, tmp_path / "whole", RACING, **limits)
+    cost = whole.part()
+    for results in range(1, 20, 3):
+        cut = many_tests(recorded, tmp_path / str(results), RACING, **limits)
+        with pytest.raises(CutOffError):
+            cut.part(results)
+        assert cut.part() == cost
+        assert cut.seen() == whole.seen()
+        for problem, verdicts in whole.verdicts().items():
+            np.testing.assert_array_equal(cut.verdicts()[problem], verdicts)
+
+
+def test_recorded_behaviour_comes_back_with_the_verdicts(recorded, tmp_path):
+    run = Run(recorded, tmp_path, tests=40)
+    run.part()
+    for problem, behaviour in run.behaviour().items():
+        expected = run.behaviours[problem]
+        assert behaviour.inputs == expected.inputs
+        assert examples(behaviour) == examples(expected)
+
+
+def examples(behaviour):
+    return [[behaviour.outputs[output].example for output in row] for row in behaviour.results]
+
+
+def many_tests(recorded, path, racing=None, **limits) -> Run:
+    """A run on a recording of the same programs with twenty usable tests for each problem."""
+    path.mkdir()
+    run = Run(recorded, path, racing=racing, **limits)
+    run.available, run.behaviours = 20, {}
+    problems = {}
+    for k, problem in enumerate(recorded.problems, start=2):
+        seen = run.trace.of(problem)
+        verdicts = {x: np.array([x * k, x + k, x * k, x**k]) == x * k for x in range(20)}
+        problems[problem.id] = replace(
+            seen,
+            tests={x: replace(seen.tests[0], text=answer(problem, k, x)) for x in verdicts},
+            verdicts={
+                x: VerdictRecord(passed.astype(np.uint8), np.zeros(4, np.float32), np.zeros(4, np.bool_))
+                for x, passed in verdicts.items()
+            },
+        )
+    run.trace = replace(run.trace, problems=problems)
+    return run
+
+
+def answer(problem, k, x) -> str:
+    return (
+        f"```python\nimport unittest\n\nclass Test(unittest.TestCase):\n    def test_value(self):\n"
+        f"        self.assertEqual({problem.entry_point}({x}), {x * k})\n```\n"
+    )
