@@ -53,11 +53,53 @@ class JavaScript(Language):
 
     def read(self, arena: Arena, sources: Sequence[Source], entry_point: str | None) -> None:
         """Compile; for a test, also see how it uses the candidate."""
-        self._become_node(
-            arena, read=[[text, kind is not None] for text, kind in sources], entryPoint=entry_point
-        )
+        self._become_node(arena, read=sources, entryPoint=entry_point)
 
-    def program(self, source: Source, left: bytes) -> Program:
-        """What ``read`` has left, with the text itself."""
+    def program(self, left: bytes) -> Program:
+        """What ``read`` has left; the content is the text, for a test with what was found of it."""
         found = json.loads(left)
-        return Program((source, None), found["apart"], tuple(found.get("functions", ())))
+        return Program(found["content"], found["tidy"], found.get("apart", False))
+
+    def defines(self, candidate: Program, names: Sequence[str]) -> bool:  # noqa: ARG002
+        """A test finds functions in a candidate, and nothing else."""
+        return False
+
+    def make_calls(
+        self,
+        arena: Arena,
+        station: Station,  # noqa: ARG002
+        candidate: Program,
+        scripts: Sequence[Sequence[str]],
+        entry_point: str | None,
+    ) -> None:
+        """In a realm of their own for each script."""
+        parsed = [[json.loads(call) for call in script] for script in scripts]
+        self._become_node(arena, candidate=candidate.content, scripts=parsed, entryPoint=entry_point)
+
+    def judge(self, arena: Arena, plays: Sequence[tuple[Program, Path]]) -> None:
+        """In a realm of its own for each play, with stand-ins among its globals."""
+        self._become_node(arena, plays=[[test.content, path] for test, path in plays])
+
+    def _become_node(self, arena: Arena, **task: Any) -> NoReturn:
+        """Replace the program of this process by Node; the task goes with it as a file without a name."""
+        descriptor = os.dup(arena.descriptor)  # one that is inherited
+        os.set_inheritable(descriptor, True)
+        file = tempfile.TemporaryFile(dir=".")  # noqa: SIM115 - it outlives this program
+        file.write(json.dumps(task).encode())
+        file.seek(0)
+        os.set_inheritable(file.fileno(), True)
+        longest_file, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+        room = _ARENA_BYTES if longest_file == resource.RLIM_INFINITY else min(longest_file, _ARENA_BYTES)
+        numbers = (descriptor, file.fileno(), room)
+        os.execv(self.programs[0], ["node", *_FLAGS, "-e", self._harness, *map(str, numbers)])
+
+
+def _bundle(texts: dict[str, str]) -> str:
+    """One program of several modules: each a function, run where it stands, found by the later ones."""
+    parts = [
+        f"bundled[{f'./{name}'!r}] = ((module) => {{ ((module, require) => {{\n{text}\n"
+        f"}})(module, bundledRequire); return module.exports; }})({{ exports: {{}} }});"
+        for name, text in texts.items()
+    ]
+    loading = "const bundled = {}; const bundledRequire = (name) => bundled[name] ?? require(name);"
+    return "\n".join(["'use strict';", loading, *parts])

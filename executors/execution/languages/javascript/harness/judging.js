@@ -16,12 +16,12 @@ const OF_A_FUNCTION = ['name', 'length', 'prototype', 'call', 'apply', 'bind', '
 
 class Unanswered extends Error {} // ends a test that can go no further
 
-// A path is a list of [call, result], both texts.
-async function judge(arena, { text, kind, functions, entryPoint }, paths) {
-  for (const [step, path] of paths.entries()) {
+// A play is a test, as `readTest` has described it, and a path: a list of [call, result], both texts.
+async function judge(arena, plays) {
+  for (const [step, [test, path]] of plays.entries()) {
     arena.begin(step);
     const player = new Player(path, (left) => arena.append(left));
-    const verdict = await play(player, text, kind, functions, entryPoint);
+    const verdict = await play(player, test);
     if (player.together) arena.append(JSON.stringify([protocol.TOGETHER]));
     else if (!player.guess.made) {
       arena.append(JSON.stringify([protocol.VERDICT, player.verdict ?? verdict, player.used]));
@@ -31,7 +31,7 @@ async function judge(arena, { text, kind, functions, entryPoint }, paths) {
 }
 
 // Run the test to its end, when nothing is left that it waits for, and return its verdict.
-async function play(player, text, kind, functions, entryPoint) {
+async function play(player, { text, kind, functions, entryPoint }) {
   let problem = null;
   let exitCode = null;
   const note = (error) => {

@@ -13,7 +13,7 @@ const arena = new Arena(arenaDescriptor, bytes);
 async function work() {
   if (task.read) require('./reading').read(arena, task.read, task.entryPoint);
   if (task.scripts) await require('./calling').makeCalls(arena, task.candidate, task.scripts, task.entryPoint);
-  if (task.paths) await require('./judging').judge(arena, task.test, task.paths);
+  if (task.plays) await require('./judging').judge(arena, task.plays);
 }
 
 const leave = process.reallyExit.bind(process);

@@ -13,7 +13,7 @@ const HARMLESS_MODULES = new Set([
 const SHARES_STATE = new RegExp(
   [
     String.raw`\bmock\b`,
-    String.raw`\b(?:console|process|Math|Date|JSON|globalThis|global|prototype)(?:\.[\w$]+)*\s*(?:\[[^\]\n]*\]\s*)?=(?![=>])`,
+    String.raw`\b(?:console|process(?!\.exitCode)|Math|Date|JSON|globalThis|global|prototype)(?:\.[\w$]+)*\s*(?:\[[^\]\n]*\]\s*)?=(?![=>])`,
     String.raw`\bprocess\s*\.\s*(?:on|once|emit|env|std\w+|chdir|send)\b`,
     String.raw`\b(?:global|globalThis)\s*[.[]`,
     String.raw`\bdefineProperty\s*\(\s*(?:console|process|Math|Date|JSON|globalThis|global)\b`,
@@ -25,24 +25,34 @@ const REACHES_OUT = /\b(?:process|require|import|Buffer|__proto__)\b/;
 const CALLED = /(?<![.\w$])([A-Za-z_$][\w$]*)\s*\(/g;
 
 function read(arena, sources, entryPoint) {
-  for (const [step, [text, isTest]] of sources.entries()) {
+  for (const [step, [text, kind]] of sources.entries()) {
     arena.begin(step);
-    let compiles = true;
-    try {
-      compile(text);
-    } catch {
-      compiles = false;
+    if (compiles(text)) {
+      arena.append(JSON.stringify(kind === null ? readCandidate(text) : readTest(text, kind, entryPoint)));
     }
-    if (compiles) arena.append(JSON.stringify(isTest ? readTest(text, entryPoint) : { apart: !REACHES_OUT.test(text) }));
     arena.finish();
   }
 }
 
-function readTest(text, entryPoint) {
+function compiles(text) {
+  try {
+    compile(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function readCandidate(text) {
+  return { content: text, tidy: !REACHES_OUT.test(text) };
+}
+
+function readTest(text, kind, entryPoint) {
   const functions = new Set(entryPoint === null ? [] : [entryPoint]);
   for (const [, name] of text.matchAll(CALLED)) functions.add(name);
   const harmless = (name) => !isBuiltin(name) || HARMLESS_MODULES.has(name.replace(/^node:(?!test)/, ''));
-  return { apart: requiredModules(text).every(harmless) && !SHARES_STATE.test(text), functions: [...functions] };
+  const apart = requiredModules(text).every(harmless) && !SHARES_STATE.test(text);
+  return { content: { text, kind, functions: [...functions], entryPoint }, tidy: apart, apart };
 }
 
 module.exports = { read };
