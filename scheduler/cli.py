@@ -4,9 +4,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from executors.execution.runner import SandboxError
 from rewards.errors import UserError
 from scheduler.backend import InfrastructureError
-from scheduler.commands import doctor, problems, report, run
+from scheduler.commands import doctor, execute, problems, report, run
 
 USER_ERROR, INTERRUPTED = 2, 130
 
@@ -19,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "next test helps most.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (run, report, problems, doctor):
+    for command in (run, report, problems, execute, doctor):
         command.add(commands)
     parsed = parser.parse_args(arguments)
     try:
@@ -28,8 +29,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _ended(str(error), USER_ERROR)
     except InfrastructureError as error:
         return _ended(f"the run stopped and can be resumed: {error}", 1)
+    except SandboxError as error:
+        return _ended(f"stopped without results: {error}", 1)
     except KeyboardInterrupt:
-        return _ended("interrupted; a run goes on with --resume", INTERRUPTED)
+        return _ended("interrupted; what `run` has begun goes on with --resume", INTERRUPTED)
     return 0
 
 
