@@ -43,13 +43,9 @@ class JavaScript(Language):
     def __init__(self) -> None:
         node = shutil.which("node")
         self.programs = () if node is None else (str(FilePath(node).resolve()),)
-        self._harness = ""
-
-    def preload(self) -> None:
-        """Read the harness, which will be out of reach later."""
         folder = files(__package__).joinpath("harness")
         texts = {name: folder.joinpath(f"{name}.js").read_text("utf-8") for name in _MODULES}
-        self._harness = _bundle(texts)
+        self._harness = _bundle(texts)  # now, for inside there is no such folder
 
     def read(self, arena: Arena, sources: Sequence[Source], entry_point: str | None) -> None:
         """Compile; for a test, also see how it uses the candidate."""
