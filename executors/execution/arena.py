@@ -28,6 +28,7 @@ _SECONDS = struct.Struct("<dd")
 _LOADED_AT, _USED_AT = 4, 24
 _FINISHED = -1
 _NO_STEP = -1
+_MOST_RECORDS = 500_000
 _SIZE = 32 << 20
 _KEPT = 1 << 20  # memory that stays allocated between processes
 _SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
@@ -121,7 +122,9 @@ class Arena:
         texts: list[list[bytes]] = [[] for _ in range(count)]
         seconds: dict[int, tuple[float, float]] = {}
         position, end = _HEADER.size, _HEADER.size + self._bytes_used()
-        while position + _RECORD.size <= end:
+        for _ in range(_MOST_RECORDS):
+            if position + _RECORD.size > end:
+                break
             step, length = _RECORD.unpack_from(self._memory, position)
             position += _RECORD.size
             if not 0 <= step < count or step in seconds:

@@ -93,7 +93,7 @@ def remove_abandoned() -> None:
         for group in Path(parent).glob(f"{_PREFIX}*"):
             owner = _IDENTITY.fullmatch(group.name.removeprefix(_PREFIX))
             if owner and owner[1] == _pid_namespace() and owner[0] != _identity(int(owner[2])):
-                with contextlib.suppress(OSError):  # what still ends in it keeps it until the next time
+                with contextlib.suppress(OSError):  # not ours, or something is still ending in it
                     group.rmdir()
 
 
@@ -109,6 +109,7 @@ def places(mounts: str, membership: str) -> Iterator[tuple[str, ...]]:
         _, controllers, path = line.split(":", 2)
         groups.update(dict.fromkeys(controllers.split(","), path))
     found: dict[str, Path] = {}
+    beside = None
     for line in mounts.splitlines():
         mount, _, file_system = line.partition(" - ")
         kind, _, options = file_system.split(" ", 2)
@@ -117,17 +118,22 @@ def places(mounts: str, membership: str) -> Iterator[tuple[str, ...]]:
         for name in names:
             if name in groups and Path(groups[name]).is_relative_to(root):
                 found[name] = Path(mount_point, Path(groups[name]).relative_to(root))
+                if name == "" and found[name] != Path(mount_point):
+                    beside = found[name].parent
     if "" in found:
         yield (str(found[""]),)
-        if groups[""] != "/":
-            yield (str(found[""].parent),)
+    if beside is not None:
+        yield (str(beside),)
     if all(controller in found for controller in _CONTROLLERS):
         yield tuple(str(found[controller]) for controller in _CONTROLLERS)
 
 
 def _places_here() -> list[tuple[str, ...]]:
     own = Path("/proc/self")
-    return list(places((own / "mountinfo").read_text(), (own / "cgroup").read_text()))
+    try:
+        return list(places((own / "mountinfo").read_text(), (own / "cgroup").read_text()))
+    except FileNotFoundError:  # a kernel without control groups
+        return []
 
 
 def _create_in(parents: Sequence[str], name: str, memory_bytes: int, processes: int) -> ControlGroup:
@@ -180,13 +186,14 @@ def _set(file: Path, amount: int) -> None:
 
 
 def _identity(process: int) -> str | None:
-    """What no other process is called, now or later: namespace, id, and when it started."""
+    """What no other process is called, now or later: namespace, id, and when it started. None once it ended."""
     try:
         status = Path(f"/proc/{process}/stat").read_bytes()
     except (FileNotFoundError, ProcessLookupError):
         return None
-    started = status.rpartition(b")")[2].split()[19].decode()
-    return f"{_pid_namespace()}-{process}-{started}"
+    fields = status.rpartition(b")")[2].split()
+    ended = fields[0] in {b"Z", b"X"}  # but nobody has asked after it yet
+    return None if ended else f"{_pid_namespace()}-{process}-{fields[19].decode()}"
 
 
 def _pid_namespace() -> str:

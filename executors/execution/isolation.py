@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from executors.execution import cgroups, filesystem, kernel, landlock, seccomp
+from executors.execution import cgroups, filesystem, kernel, landlock, seccomp, user_namespace
 from executors.execution.limits import Limits
 from rewards.errors import UserError
 
@@ -97,7 +97,7 @@ def surround(packages: Sequence[str], limits: Limits, programs: Sequence[str] = 
     except OSError as error:
         refusals["cgroup"] = _reason(error)
     steps: dict[str, Callable[[], None]] = {
-        "user": _enter_user_namespace,
+        "user": user_namespace.enter,
         "mount": lambda: filesystem.enter_new_root(packages, programs, limits.file_mib),
         "net": lambda: kernel.unshare(kernel.CLONE_NEWNET),
         "ipc": lambda: kernel.unshare(kernel.CLONE_NEWIPC),
@@ -342,48 +342,6 @@ def _become_nobody() -> None:
         os.setgroups([])
     os.setresgid(filesystem.NOBODY, filesystem.NOBODY, filesystem.NOBODY)
     os.setresuid(filesystem.NOBODY, filesystem.NOBODY, filesystem.NOBODY)
-
-
-def _enter_user_namespace() -> None:
-    """Enter a user namespace in which the present user is nobody, or may become nobody if it is root.
-
-    A helper that stays outside writes the maps, since only there root may map more than itself.
-    """
-    user, group = os.geteuid(), os.getegid()
-    entered_read, entered_write = os.pipe()
-    helper = os.fork()
-    if helper == 0:
-        outcome = 1
-        try:
-            os.close(entered_write)
-            if os.read(entered_read, 1):
-                _write_maps(os.getppid(), user, group)
-                outcome = 0
-        finally:
-            os._exit(outcome)
-    os.close(entered_read)
-    try:
-        kernel.unshare(kernel.CLONE_NEWUSER)
-        os.write(entered_write, b"!")
-    finally:
-        os.close(entered_write)
-        _, status = os.waitpid(helper, 0)
-    if status != 0:
-        raise PermissionError("the ids of the user namespace could not be mapped")
-
-
-def _write_maps(process: int, user: int, group: int) -> None:
-    directory = Path(f"/proc/{process}")
-    if user == 0:
-        try:
-            for kind in ("uid_map", "gid_map"):
-                (directory / kind).write_text(f"0 0 1\n{filesystem.NOBODY} {filesystem.NOBODY} 1\n")
-            return
-        except PermissionError:
-            pass  # a container in which only root itself is mapped
-    (directory / "setgroups").write_text("deny")
-    (directory / "uid_map").write_text(f"{filesystem.NOBODY} {user} 1\n")
-    (directory / "gid_map").write_text(f"{filesystem.NOBODY} {group} 1\n")
 
 
 def _cap(kind: int, value: int) -> None:

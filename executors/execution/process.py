@@ -16,7 +16,7 @@ from executors.execution.arena import Arena, ArenaFullError, Step
 from executors.execution.limits import STARVED_PATIENCE, STARVED_SHARE, Limits
 
 SIGN_OF_LIFE_SECONDS = 1.0
-"""The least time between two empty frames to the runner; at most a process goes between them as well."""
+"""The least time between two empty frames to the runner; the most is the wall-clock limit longer."""
 
 _CPUS = os.cpu_count() or 1
 
@@ -81,7 +81,6 @@ class Station:
         Raises:
             OSError: no process could be forked or watched.
         """
-        self._give_sign_of_life()
         self.arena.clear()
         gc.freeze()  # a collection in the new process would copy all memory that it visits
         process = kernel.fork()
@@ -137,6 +136,7 @@ class Station:
         longest = steps * STARVED_PATIENCE * step_wall_seconds
         try:
             while True:
+                self._give_sign_of_life()
                 used = kernel.process_cpu_seconds(process)
                 progress = self.arena.progress()
                 now = time.monotonic()

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from executors.execution import cgroups, channel
 from executors.execution.isolation import LAYERS, check_layers
-from executors.execution.limits import STARVED_PATIENCE, Limits, worst_cpu_seconds
+from executors.execution.limits import Limits, worst_cpu_seconds
 from executors.execution.recording import EMPTY, Made, behaviour_of, behaviour_on, call_of, made_of
 from executors.execution.zygote import LANGUAGES, verdicts_layout
 from rewards.behaviour import Behaviour, Input
@@ -32,7 +32,7 @@ _DEFAULT_LIMITS = Limits()
 _START_SECONDS = 60.0
 _STOP_SECONDS = 10.0
 _COLUMNS = (np.uint8, np.uint8, np.float32, np.float32)  # of ``verdicts_layout``
-_PATIENCE_SECONDS = 60.0  # on top of what the tests of a candidate may take together
+_PATIENCE_SECONDS = 60.0
 _INHERITED_VARIABLES = ("LD_LIBRARY_PATH", "OPENBLAS_CORETYPE")  # what makes libraries load and work here
 _ENVIRONMENT = {
     "LANG": "C.UTF-8",
@@ -268,8 +268,9 @@ class _Sandbox:
 
     def run(self, block: dict[str, Any]) -> tuple[list[NDArray[Any]], Made | None]:
         """Run one block of work, as the zygote takes it."""
-        longest = len(block["tests"]) * STARVED_PATIENCE * self._limits.wall_seconds  # of one process
-        self._connection.settimeout(_PATIENCE_SECONDS + longest)
+        self._connection.settimeout(
+            _PATIENCE_SECONDS + self._limits.wall_seconds
+        )  # without any sign of life
         channel.send(self._connection, json.dumps(block).encode())
         pairs = len(block["pairs"])
         answer = self._receive()
