@@ -186,7 +186,7 @@ def _set(file: Path, amount: int) -> None:
 
 
 def _identity(process: int) -> str | None:
-    """What no other process is called, now or later: namespace, id, and when it started. None once it ended."""
+    """What no other process is called, now or later: namespace, id, and start. None once it has ended."""
     try:
         status = Path(f"/proc/{process}/stat").read_bytes()
     except (FileNotFoundError, ProcessLookupError):

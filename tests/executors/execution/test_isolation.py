@@ -1,6 +1,24 @@
+import json
 import os
+import select
+import shutil
+import struct
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
+import pytest
+
+from executors.execution import cgroups, isolation, kernel
 from executors.execution.isolation import empty
+from executors.execution.limits import Limits
+from executors.execution.runner import Runner
+from rewards.errors import UserError
+
+LIMITS = Limits(memory_mib=256)
+UNSHARE = {"x86_64": 272, "aarch64": 97}
+PROGRAM, OTHER = shutil.which("cat"), shutil.which("ls")
 
 
 def test_a_directory_is_emptied_whatever_is_in_it(tmp_path):
@@ -32,3 +50,145 @@ def test_a_path_longer_than_any_system_call_takes_is_removed(tmp_path):
     os.close(place)
     empty(str(box))
     assert list(box.iterdir()) == []
+
+
+def refuse_namespaces():
+    """Put the calling thread, and all that it starts, under a filter as in many containers."""
+    program = [
+        (0x20, 0, 0, 0),  # load the system call's number
+        (0x15, 0, 1, UNSHARE[os.uname().machine]),
+        (0x06, 0, 0, 0x00050001),  # operation not permitted
+        (0x06, 0, 0, 0x7FFF0000),  # allowed
+    ]
+    kernel.forbid_new_privileges()
+    kernel.Filter(b"".join(struct.pack("<HBBI", *instruction) for instruction in program)).install()
+
+
+@pytest.fixture(params=[None, refuse_namespaces], ids=["every layer", "no namespaces"])
+def elsewhere(request):
+    """Calls a function in a thread to which the mode applies."""
+    with ThreadPoolExecutor(1, initializer=request.param) as thread:
+        yield lambda function: thread.submit(function).result()
+
+
+def inside(function, programs=()):
+    """What a function given the layers returns in a confined process."""
+    reading, writing = os.pipe()
+    guard = os.fork()
+    if guard == 0:
+        try:
+            surroundings = isolation.surround((), LIMITS, programs)
+            first = os.fork()
+            if first == 0:
+                os.chdir(surroundings.scratch)
+                layers = isolation.confine(surroundings, LIMITS)
+                os.write(writing, json.dumps(function(layers)).encode())
+                os._exit(0)
+            os.waitpid(first, 0)
+            isolation.clear_away(surroundings)
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as pipe:
+        answer = pipe.read()
+    os.waitpid(guard, 0)
+    return json.loads(answer)
+
+
+def executing(path, programs=(), arguments=("/dev/null",)):
+    """A function that returns the exit code of a program in a candidate's process; 77 if it is refused."""
+
+    def execute(layers):
+        process = os.fork()
+        if process == 0:
+            try:
+                isolation.confine_candidate(layers, LIMITS, 10, programs)
+                os.execve(path, [path, *arguments], {})
+            finally:
+                os._exit(77)
+        return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+
+    return execute
+
+
+def test_a_named_program_can_be_executed_and_no_other(elsewhere):
+    named = (PROGRAM,)
+    assert elsewhere(lambda: inside(executing(PROGRAM, named), named)) == 0
+    assert elsewhere(lambda: inside(executing(OTHER, named), named)) == 77
+
+
+def test_no_program_can_be_executed_where_none_is_named(elsewhere):
+    assert elsewhere(lambda: inside(executing(PROGRAM))) == 77
+
+
+def test_a_named_program_may_reserve_much_memory_but_not_use_it():
+    if "mount" in isolation.refusals(LIMITS):
+        pytest.skip("without a root of its own the sandbox does not let an interpreter find its modules")
+    interpreter = os.path.realpath(sys.executable)
+    code = "import mmap; mmap.mmap(-1, 512 << 20, mmap.MAP_PRIVATE{})"
+
+    def reserve(protection):
+        arguments = ("-I", "-S", "-c", code.format(protection))
+        return inside(executing(interpreter, (interpreter,), arguments), (interpreter,))
+
+    assert reserve(", mmap.PROT_READ") == 0
+    assert reserve("") == 1
+
+
+def test_a_program_that_is_not_there_is_an_error_and_not_a_missing_layer():
+    with pytest.raises(FileNotFoundError):
+        isolation.surround((), LIMITS, ("/nowhere/node",))
+
+
+def test_every_missing_layer_has_a_reason(elsewhere):
+    def start():
+        with Runner(LIMITS) as runner:
+            return runner.missing
+
+    refusals = elsewhere(lambda: isolation.refusals(LIMITS))
+    assert sorted(refusals) == sorted(elsewhere(start))
+    assert all(refusals.values())
+
+
+def test_a_required_layer_that_is_in_force_is_no_obstacle(elsewhere):
+    with elsewhere(lambda: Runner(LIMITS, require=["rlimits", "no_new_privs"])) as runner:
+        assert {"rlimits", "no_new_privs"} <= {*runner.layers}
+
+
+def test_a_required_layer_that_is_missing_is_named_with_those_in_force():
+    with ThreadPoolExecutor(1, initializer=refuse_namespaces) as thread:
+        refused = thread.submit(Runner, LIMITS, require=["net", "rlimits", "pid"])
+        with pytest.raises(UserError, match=r"names pid, net, which this machine .*in force are .*rlimits"):
+            refused.result()
+
+
+def test_a_layer_that_does_not_exist_cannot_be_required():
+    with pytest.raises(UserError, match=r"require must name .*landlock.* but got 'selinux'"):
+        Runner(LIMITS, require=["selinux"])
+
+
+def test_nothing_is_left_behind_by_a_runner_that_is_killed(elsewhere):
+    program = f"""
+import sys
+sys.path.append({str(Path(__file__).parents[3])!r})
+from executors.execution.runner import Limits, Runner
+from rewards.problem import TestKind, UnitTest
+
+runner = Runner(Limits(cpu_seconds=600, wall_seconds=600))
+print(runner._sandbox._guard.pid, runner._sandbox._scratch or "", flush=True)
+test = UnitTest("", 0, "open('x', 'w').close()", kind=TestKind.ASSERTIONS)
+while True:
+    runner.run(["while True: pass"], [test])
+"""
+    process = elsewhere(
+        lambda: subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    )
+    guard, _, scratch = process.stdout.readline().strip().partition(" ")
+    watch = select.poll()
+    watch.register(os.pidfd_open(int(guard)), select.POLLIN)
+    process.kill()
+    process.communicate()
+    watch.poll()
+    cgroups.remove_abandoned()
+    assert not scratch or not Path(scratch).exists()
+    assert list(Path("/sys/fs/cgroup").rglob(f"testbudget-*-{guard}-*")) == []

@@ -1,0 +1,176 @@
+import contextlib
+import json
+import mmap
+import os
+import resource
+from pathlib import Path
+
+import pytest
+
+from executors.execution import cgroups
+
+MEBIBYTE = 1 << 20
+
+UNIFIED = """\
+21 1 0:20 / /sys rw,nosuid - sysfs sysfs rw
+35 21 0:30 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate
+"""
+SEPARATE = """\
+32 31 0:29 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu
+35 31 0:32 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory
+39 31 0:36 / /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids
+"""
+SEPARATE_OF_A_CONTAINER = """\
+35 31 0:32 /docker/1f /sys/fs/cgroup/memory ro - cgroup cgroup rw,memory
+39 31 0:36 /docker/1f /sys/fs/cgroup/pids ro - cgroup cgroup rw,pids
+"""
+
+
+@pytest.mark.parametrize(
+    ("mounts", "membership", "expected"),
+    [
+        pytest.param(
+            UNIFIED,
+            "0::/user.slice/app.scope\n",
+            [("/sys/fs/cgroup/user.slice/app.scope",), ("/sys/fs/cgroup/user.slice",)],
+            id="version 2: below the present group, or beside it",
+        ),
+        pytest.param(
+            UNIFIED, "0::/\n", [("/sys/fs/cgroup",)], id="version 2: the root has nothing beside it"
+        ),
+        pytest.param(
+            UNIFIED.replace(" / /sys/fs", " /docker/1f /sys/fs"),
+            "0::/docker/1f\n",
+            [("/sys/fs/cgroup",)],
+            id="version 2: a container sees its own group as the root",
+        ),
+        pytest.param(
+            SEPARATE,
+            "5:cpu:/a\n4:memory:/b\n3:pids:/\n",
+            [("/sys/fs/cgroup/memory/b", "/sys/fs/cgroup/pids")],
+            id="version 1: one place for each controller",
+        ),
+        pytest.param(
+            SEPARATE_OF_A_CONTAINER,
+            "4:memory:/docker/1f\n3:pids:/docker/1f/inner\n",
+            [("/sys/fs/cgroup/memory", "/sys/fs/cgroup/pids/inner")],
+            id="version 1: paths in a container are those of the host",
+        ),
+        pytest.param(
+            SEPARATE_OF_A_CONTAINER,
+            "4:memory:/other\n3:pids:/docker/1f\n",
+            [],
+            id="out of sight in this container",
+        ),
+        pytest.param(
+            SEPARATE.replace(",pids", ",freezer"), "4:memory:/\n", [], id="no controller for processes"
+        ),
+        pytest.param(
+            UNIFIED + SEPARATE,
+            "4:memory:/\n3:pids:/\n0::/\n",
+            [("/sys/fs/cgroup",), ("/sys/fs/cgroup/memory", "/sys/fs/cgroup/pids")],
+            id="both versions: the second first",
+        ),
+    ],
+)
+def test_a_group_is_tried_to_be_made_where_the_present_one_is(mounts, membership, expected):
+    assert list(cgroups.places(mounts, membership)) == expected
+
+
+def in_child(function):
+    """What a function returns in a process of its own."""
+    reading, writing = os.pipe()
+    process = os.fork()
+    if process == 0:
+        try:
+            os.write(writing, json.dumps(function()).encode())
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as pipe:
+        answer = pipe.read()
+    os.waitpid(process, 0)
+    return json.loads(answer)
+
+
+def directories_of(name):
+    return [str(found) for found in Path("/sys/fs/cgroup").rglob(name)]
+
+
+@pytest.fixture
+def group():
+    try:
+        group = cgroups.create(64 * MEBIBYTE, 4)
+    except OSError as error:
+        pytest.skip(f"no control group can be made here: {error}")
+    yield group
+    group.remove()
+    assert directories_of(group.name) == []
+    for descriptor in (*group.parents, *group.entrances, group.events):
+        os.close(descriptor)
+
+
+def test_memory_of_all_processes_together_is_bounded_and_kills_are_counted(group):
+    def fill_together():
+        group.enter()
+        shared = mmap.mmap(-1, 96 * MEBIBYTE)  # no process's own, and bounded by no other limit
+        process = os.fork()
+        if process == 0:
+            shared[:] = bytes(1) * len(shared)
+            os._exit(0)
+        _, status = os.waitpid(process, 0)
+        return os.waitstatus_to_exitcode(status), group.memory_kills()
+
+    before = group.memory_kills()
+    assert in_child(fill_together) == [-9, before + 1]
+
+
+def test_processes_of_all_users_together_are_bounded(group):
+    def fork_on():
+        group.enter()
+        _, hard = resource.getrlimit(resource.RLIMIT_NPROC)
+        resource.setrlimit(resource.RLIMIT_NPROC, (hard, hard))
+        waiting, release = os.pipe()
+        processes = []
+        try:
+            while len(processes) < 10:
+                process = os.fork()
+                if process == 0:
+                    os.close(release)
+                    os.read(waiting, 1)
+                    os._exit(0)
+                processes.append(process)
+        except BlockingIOError:
+            pass
+        os.close(release)
+        for process in processes:
+            os.waitpid(process, 0)
+        return len(processes)
+
+    assert in_child(fork_on) == 3
+
+
+def test_who_enters_keeps_no_way_to_change_the_group(group):
+    def still_open():
+        group.enter()
+        for descriptor in (*group.parents, *group.entrances):
+            with contextlib.suppress(OSError):
+                return os.fstat(descriptor).st_ino
+        return None
+
+    assert in_child(still_open) is None
+
+
+def test_a_group_that_cannot_be_made_leaves_nothing_behind(group):
+    before = directories_of("testbudget-*")
+    with pytest.raises(FileExistsError):
+        cgroups.create(64 * MEBIBYTE, 4)  # this process has one already
+    assert directories_of("testbudget-*") == before
+
+
+def test_groups_whose_owners_have_been_killed_are_removed_and_no_others(group):
+    left_behind = in_child(lambda: cgroups.create(64 * MEBIBYTE, 4).name)
+    assert directories_of(left_behind) != []
+    cgroups.remove_abandoned()
+    assert directories_of(left_behind) == []
+    assert directories_of(group.name) != []
