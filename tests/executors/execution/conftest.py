@@ -1,41 +1,130 @@
+import ctypes
 import os
 import struct
-import threading
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
+import numpy
 import pytest
 
 from executors.execution import kernel
 from executors.execution.runner import Limits, Runner
 
-LIMITS = Limits(cpu_seconds=0.4, memory_mib=256)
+LIMITS = {
+    "usual": Limits(cpu_seconds=0.4, memory_mib=256),
+    "short": Limits(cpu_seconds=0.15, wall_seconds=0.5, memory_mib=256, timeouts=2),
+}
+REPOSITORY = Path(__file__).parents[3]
+NOBODY = 65534
 UNSHARE = {"x86_64": 272, "aarch64": 97}
+SETGROUPS, SETRESGID, SETRESUID = {"x86_64": (116, 119, 117), "aarch64": (159, 149, 147)}[os.uname().machine]
 
 
-def runner_without_namespaces():
-    """A runner as in a container that refuses namespaces.
-
-    A filter on the thread that starts it sees to that; all that the thread starts is under it as well.
-    """
+def refuse_namespaces():
+    """Put the calling thread, and all that it starts, under a filter as in many containers."""
     program = [
         (0x20, 0, 0, 0),  # load the system call's number
         (0x15, 0, 1, UNSHARE[os.uname().machine]),
         (0x06, 0, 0, 0x00050001),  # operation not permitted
         (0x06, 0, 0, 0x7FFF0000),  # allowed
     ]
-    started = []
-
-    def start():
-        kernel.forbid_new_privileges()
-        kernel.Filter(b"".join(struct.pack("<HBBI", *instruction) for instruction in program)).install()
-        started.append(Runner(LIMITS))
-
-    thread = threading.Thread(target=start)
-    thread.start()
-    thread.join()
-    return started[0]
+    kernel.forbid_new_privileges()
+    kernel.Filter(b"".join(struct.pack("<HBBI", *instruction) for instruction in program)).install()
 
 
-@pytest.fixture(scope="session", params=["every layer", "no namespaces"])
-def runner(request):
-    with Runner(LIMITS) if request.param == "every layer" else runner_without_namespaces() as runner:
-        yield runner
+def become_an_ordinary_user():
+    """Make the calling thread, and all that it starts, an ordinary user's, who can read what is needed here.
+
+    The C library would change all threads at once; the system calls themselves change the one.
+    """
+    kernel.unshare(kernel.CLONE_NEWNS)
+    kernel.mount("none", "/", flags=kernel.MS_REC | kernel.MS_PRIVATE)
+    show_to_all([sys.base_prefix, str(REPOSITORY), str(Path(numpy.__file__).parents[1])])
+    kernel.system_call(SETGROUPS, 0, ctypes.c_void_p())
+    kernel.system_call(SETRESGID, NOBODY, NOBODY, NOBODY)
+    kernel.system_call(SETRESUID, NOBODY, NOBODY, NOBODY)
+
+
+def show_to_all(directories):
+    """Mount directories where they are, but below directories that everybody may pass through."""
+    closed = {}
+    for directory in directories:
+        for place in reversed(Path(directory).parents):
+            if not place.stat().st_mode & 0o001:
+                closed.setdefault(place, {})[directory] = kernel.detached_copy(directory)
+                break
+    for place, copies in closed.items():
+        kernel.mount("tmpfs", str(place), "tmpfs", options="mode=0755,size=1m")
+        for directory, copy in copies.items():
+            Path(directory).mkdir(parents=True, exist_ok=True)
+            kernel.attach(copy, directory)
+
+
+MODES = {
+    "every layer": lambda: None,
+    "ordinary user": become_an_ordinary_user,
+    "no namespaces": refuse_namespaces,
+    "ordinary user, no namespaces": lambda: (become_an_ordinary_user(), refuse_namespaces()),
+}
+
+
+class ThreadRunner:
+    """A runner in a thread of its own, so that what holds for the thread holds for each of its sandboxes."""
+
+    def __init__(self, mode, limits, language):
+        self._thread = ThreadPoolExecutor(1, initializer=MODES[mode])
+        self._runner = self._thread.submit(Runner, limits, language=language).result()
+
+    @property
+    def layers(self):
+        return self._runner.layers
+
+    @property
+    def missing(self):
+        return self._runner.missing
+
+    def run(self, *arguments, **options):
+        return self._thread.submit(self._runner.run, *arguments, **options).result()
+
+    def call(self, *arguments):
+        return self._thread.submit(self._runner.call, *arguments).result()
+
+    def close(self):
+        self._thread.submit(self._runner.close).result()
+        self._thread.shutdown()
+
+
+class Runners:
+    """The runners of one mode, each started when it is first asked for."""
+
+    def __init__(self, mode):
+        self._mode = mode
+        self._started = {}
+
+    def __call__(self, language="python", patience="usual"):
+        if (language, patience) not in self._started:
+            self._started[language, patience] = ThreadRunner(self._mode, LIMITS[patience], language)
+        return self._started[language, patience]
+
+    def __len__(self):
+        return len(self._started)
+
+    def close(self):
+        for runner in self._started.values():
+            runner.close()
+
+
+@pytest.fixture(scope="session", params=MODES)
+def runners(request):
+    """Every mode in turn, so that few runners are open at a time."""
+    if "user" in request.param and os.geteuid() != 0:
+        pytest.skip("the other modes are those of an ordinary user already")
+    runners = Runners(request.param)
+    yield runners
+    runners.close()
+
+
+@pytest.fixture(scope="session")
+def runner(runners):
+    return runners()

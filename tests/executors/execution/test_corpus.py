@@ -1,0 +1,146 @@
+"""The corpus: programs, honest and hostile, each with the verdicts that every sandbox may give.
+
+Each file under ``corpus`` holds YAML documents. A document has one or more tests and, under the name of a
+verdict, the candidates that must get it on each of them: a text, or several by name. Further keys:
+
+- ``kind``: ``unittest`` (by default) or ``assertions``; ``language``: ``python`` by default;
+- ``entry_point``: what the candidates define;
+- ``times``: how often the tests are repeated;
+- ``patience``: ``short`` for candidates that idle, so that nobody waits for them.
+
+``OUTSIDE`` in a text becomes the path of a directory that candidates must not reach. After every candidate
+that does not pass comes an honest one that does, and at the end of the block one that does not. Nothing may
+be left behind: no process, and no change to any file outside.
+"""
+
+import contextlib
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from executors.execution import kernel
+from rewards.problem import NOT_RUN, TestKind, UnitTest, Verdict
+
+CORPUS = Path(__file__).parent / "corpus"
+NAMES = {int(verdict): verdict.name.lower().replace("_", " ") for verdict in Verdict} | {NOT_RUN: "not run"}
+NOT_PASSED = frozenset(Verdict) - {Verdict.PASSED}
+ONLY_PASSED, ONLY_FAILED = frozenset({Verdict.PASSED}), frozenset({Verdict.FAILED})
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A candidate and the verdicts that it may get."""
+
+    name: str
+    program: str
+    verdicts: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """Tests, and candidates that are run on all of them."""
+
+    name: str
+    language: str
+    entry_point: str
+    patience: str
+    tests: tuple[UnitTest, ...]
+    cases: tuple[Case, ...]
+
+
+def numbered(text, number, language):
+    """A text that differs from its equals, so that each of them is run."""
+    return f"{text}\n{'//' if language == 'javascript' else '#'} {number}"
+
+
+def document(stem, content):
+    name, entry_point = f"{stem}: {content.pop('name')}", content.pop("entry_point")
+    kind, language = TestKind(content.pop("kind", "unittest")), content.pop("language", "python")
+    patience, times = content.pop("patience", "usual"), content.pop("times", 1)
+    codes = (content.pop("tests", None) or [content.pop("test")]) * times
+    tests = tuple(
+        UnitTest(name, index, numbered(code, index, language), kind=kind) for index, code in enumerate(codes)
+    )
+    cases = []
+    for phrase, programs in content.items():
+        if isinstance(programs, str):
+            programs = {phrase: programs}
+        cases += [Case(name, program, verdicts(phrase)) for name, program in programs.items()]
+    return Document(name, language, entry_point, patience, tests, tuple(cases))
+
+
+def verdicts(phrase):
+    if phrase == "not passed":
+        return NOT_PASSED
+    numbers = {name: number for number, name in NAMES.items()}
+    return frozenset(numbers[name] for name in phrase.split(" or "))
+
+
+DOCUMENTS = [
+    document(path.stem, content)
+    for path in sorted(CORPUS.glob("*/*.yaml"))
+    for content in yaml.safe_load_all(path.read_text())
+]
+
+
+def in_order(cases):
+    """The cases as they are run, with honest ones between those that do not pass."""
+    honest = [case for case in cases if case.verdicts == ONLY_PASSED][:1]
+    unsuccessful = [case for case in cases if case.verdicts == ONLY_FAILED][:1]
+    order = list(honest)
+    for case in cases:
+        order += [case] if case.verdicts == ONLY_PASSED else [case, *honest]
+    return order + unsuccessful
+
+
+def sandbox_processes():
+    """How many processes of sandboxes are below this one; those that lose their parent become its own."""
+    parents = {}
+    for process in Path("/proc").iterdir():
+        if process.name.isdecimal():
+            with contextlib.suppress(OSError):
+                parent = (process / "stat").read_text().rpartition(")")[2].split()[1]
+                if b"executors.execution.zygote" in (process / "cmdline").read_bytes():
+                    parents[process.name] = parent
+    found = {str(os.getpid())}
+    while more := {process for process, parent in parents.items() if parent in found} - found:
+        found |= more
+    return len(found) - 1
+
+
+@pytest.fixture(scope="module")
+def outside():
+    """A directory that everybody could write to, if it were not for the sandbox."""
+    kernel.adopt_orphans()
+    directory = Path(tempfile.mkdtemp(prefix="outside-"))
+    directory.chmod(0o777)
+    (directory / "kept").write_text("kept")
+    (directory / "kept").chmod(0o666)
+    yield directory
+    shutil.rmtree(directory)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=[document.name for document in DOCUMENTS])
+def test_every_candidate_gets_its_verdict_and_harms_nothing(runners, outside, document):
+    runner = runners(document.language, document.patience)
+    cases = in_order(document.cases)
+    programs = [
+        numbered(case.program.replace("OUTSIDE", str(outside)), number, document.language)
+        for number, case in enumerate(cases)
+    ]
+    rows = runner.run(programs, document.tests, document.entry_point).verdicts.tolist()
+
+    wrong = [
+        (case.name, [NAMES[verdict] for verdict in row])
+        for case, row in zip(cases, rows, strict=True)
+        if not case.verdicts.issuperset(row)
+    ]
+    assert wrong == []
+    assert {path.name: path.read_text() for path in outside.iterdir()} == {"kept": "kept"}
+    assert (outside / "kept").stat().st_mode & 0o777 == 0o666
+    assert sandbox_processes() == 2 * len(runners)  # a guard and a zygote each
