@@ -55,16 +55,18 @@ class TestWriter:
             earlier: the problem's tests so far; an answer that equals one of them is a duplicate.
         """
         known = {
-            normalised(code)
+            normalised(code, solving.problem.language)
             for record in earlier
             if record.status is TestStatus.USABLE and (code := self.code(solving, record))
         }
         records = []
         for request, completion in zip(requests, completions, strict=True):
-            code = extract_unit_test(completion.text, solving.problem.entry_point).code
+            code = extract_unit_test(
+                completion.text, solving.problem.entry_point, solving.problem.language
+            ).code
             status = TestStatus.UNUSABLE
             if code is not None:
-                key = normalised(code)
+                key = normalised(code, solving.problem.language)
                 status = TestStatus.DUPLICATE if key in known else TestStatus.USABLE
                 known.add(key)
             records.append(
@@ -81,8 +83,9 @@ class TestWriter:
 
     @staticmethod
     def code(solving: Solving, record: TestRecord) -> str | None:
-        """The test class in a recorded answer, or None if there is none that can be used."""
-        return extract_unit_test(record.text, solving.problem.entry_point).code
+        """The test in a recorded answer, or None if there is none that can be used."""
+        problem = solving.problem
+        return extract_unit_test(record.text, problem.entry_point, problem.language).code
 
     def _prompt(self, solving: Solving, index: int) -> Prompt:
         if self.template is None:

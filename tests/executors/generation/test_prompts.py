@@ -77,7 +77,7 @@ def test_a_template_of_ones_own_is_named_by_its_path(own):
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones():
-    with pytest.raises(UserError, match=r"one of chat, coderm, completion or the path.*'codrem'"):
+    with pytest.raises(UserError, match=r"one of chat, chat_javascript, coderm, .* or the path.*'codrem'"):
         prompt_template("codrem")
 
 

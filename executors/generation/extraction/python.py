@@ -1,81 +1,52 @@
-"""From a model's answer to code that can be run. Pure functions on text."""
+"""Python tests: one ``unittest.TestCase`` class and what it needs.
+
+Kept are the first such class that has test methods, and the imports, helpers and constants that it refers
+to; not ``unittest.main()``, and nothing else. A test is what Python prints of it (``ast.unparse``), without
+comments.
+"""
 
 import ast
 import re
 import sys
-import textwrap
 import warnings
-from dataclasses import dataclass
-from enum import StrEnum
 
-from executors.generation.prompts import AnswerForm, PromptTemplate
-from rewards.problem import Problem
+from executors.generation.extraction.answers import (
+    Rejection,
+    UnusableError,
+    fenced_blocks,
+    without_reasoning,
+)
 
-_FENCE = re.compile(r"^ {0,3}(?:```+|~~~+)[ \t]*([\w+#-]*)[^\n]*$", re.MULTILINE)
+TAGS = ("python", "python3", "py", "")
+"""Language tags of fenced blocks that hold Python."""
+
 _LOOKS_LIKE_PYTHON = re.compile(r"^(?:import |from |class |def |async def |@)", re.MULTILINE)
-_PYTHON_TAGS = ("python", "python3", "py", "")
 # Of Python's parser and printer, where a model ran wild: deep nesting, null bytes, endless numbers.
 _PARSER_ERRORS = (SyntaxError, ValueError, MemoryError, RecursionError)
 _IMPORTS_OFTEN_FORGOTTEN = {"unittest": "import unittest", "TestCase": "from unittest import TestCase"}
 
 
-class Rejection(StrEnum):
-    """Why an answer holds no unit test that can be used."""
+def unit_test(text: str, entry_point: str) -> str:
+    """The test in an answer; arguments as of ``extract_unit_test``.
 
-    NO_CODE = "no code"
-    DOES_NOT_PARSE = "does not parse"
-    NO_TEST_CLASS = "no unittest.TestCase class"
-    NO_TEST_METHOD = "no test method"
-    NO_ASSERTION = "asserts nothing"
-    ENTRY_POINT_UNUSED = "never uses the entry point"
-
-
-@dataclass(frozen=True, slots=True)
-class ExtractedTest:
-    """What was found in an answer: exactly one of the two is set.
-
-    Attributes:
-        code: a program with one ``unittest.TestCase`` class, to be run where a candidate is defined.
-        rejection: why there is none.
+    Raises:
+        UnusableError: there is none.
     """
-
-    code: str | None
-    rejection: Rejection | None
-
-
-def extract_unit_test(text: str, entry_point: str) -> ExtractedTest:
-    """The unit test in a model's answer.
-
-    Kept are the first ``unittest.TestCase`` class that has test methods, and the imports, helpers and
-    constants that it needs. Whatever would stand between the test and the candidate goes: copies of
-    the entry point, and imports of it from modules that cannot exist where candidates are run. So do
-    ``unittest.main()`` and all else that the class does not refer to. Of an answer that stops being
-    Python somewhere, most often because it was cut off, all complete statements before that line count.
-
-    Args:
-        text: the answer, with or without code fences, also one whose last fence is not closed.
-        entry_point: name of the function or class under test.
-
-    Returns:
-        The test as Python prints it (``ast.unparse``: no comments), or the reason for having none.
-    """
+    module = _parse_beginning(_python_source(text))
     try:
-        return ExtractedTest(_unit_test(text, entry_point), None)
-    except _UnusableError as error:
-        return ExtractedTest(None, error.rejection)
-
-
-def extract_candidate(template: PromptTemplate, problem: Problem, text: str) -> str:
-    """The program in a model's answer to a template for candidates.
-
-    Never fails: an answer without usable code becomes a candidate that passes no test.
-    """
-    if template.answer is AnswerForm.CONTINUES_PROMPT:
-        return problem.prompt + text
-    blocks = _blocks(text, (template.language, *(_PYTHON_TAGS if template.language == "python" else ("",))))
-    if not blocks:
-        return _without_reasoning(text)
-    return next((block for block in blocks if problem.entry_point in block), blocks[0])
+        module = _CandidateInPlace(module, entry_point).visit(module)
+        kept = _with_what_it_needs(_first_test_class(module), module, entry_point)
+        used = {name for statement in kept for name in _used_names(statement)}
+        if entry_point not in used:
+            raise UnusableError(Rejection.ENTRY_POINT_UNUSED)
+        if not any(_asserts(node) for statement in kept for node in ast.walk(statement)):
+            raise UnusableError(Rejection.NO_ASSERTION)
+        bound = {name for statement in kept for name in _bound_names(statement)}
+        forgotten = [line for name, line in _IMPORTS_OFTEN_FORGOTTEN.items() if name in used - bound]
+        code = ast.unparse(ast.fix_missing_locations(ast.Module(body=kept, type_ignores=[])))
+    except _PARSER_ERRORS as error:
+        raise UnusableError(Rejection.DOES_NOT_PARSE) from error
+    return "\n".join([*forgotten, code]) + "\n"
 
 
 def normalised(code: str) -> str:
@@ -95,55 +66,15 @@ def normalised(code: str) -> str:
         return code
 
 
-class _UnusableError(Exception):
-    def __init__(self, rejection: Rejection) -> None:
-        super().__init__(rejection)
-        self.rejection = rejection
-
-
-def _unit_test(text: str, entry_point: str) -> str:
-    module = _parse_beginning(_python_source(text))
-    try:
-        module = _CandidateInPlace(module, entry_point).visit(module)
-        kept = _with_what_it_needs(_first_test_class(module), module, entry_point)
-        used = {name for statement in kept for name in _used_names(statement)}
-        if entry_point not in used:
-            raise _UnusableError(Rejection.ENTRY_POINT_UNUSED)
-        if not any(_asserts(node) for statement in kept for node in ast.walk(statement)):
-            raise _UnusableError(Rejection.NO_ASSERTION)
-        bound = {name for statement in kept for name in _bound_names(statement)}
-        forgotten = [line for name, line in _IMPORTS_OFTEN_FORGOTTEN.items() if name in used - bound]
-        code = ast.unparse(ast.fix_missing_locations(ast.Module(body=kept, type_ignores=[])))
-    except _PARSER_ERRORS as error:
-        raise _UnusableError(Rejection.DOES_NOT_PARSE) from error
-    return "\n".join([*forgotten, code]) + "\n"
-
-
-def _without_reasoning(text: str) -> str:
-    return text.rpartition("</think>")[2]
-
-
-def _blocks(text: str, tags: tuple[str, ...]) -> list[str]:
-    """The fenced blocks with one of these language tags; the last may lack its closing fence."""
-    text = _without_reasoning(text)
-    fences = list(_FENCE.finditer(text))
-    blocks = []
-    for opening, closing in zip(fences[::2], [*fences[1::2], None], strict=False):
-        if opening[1].lower() in tags:
-            block = text[opening.end() + 1 : closing.start() if closing else len(text)]
-            blocks.append(textwrap.dedent(block))
-    return blocks
-
-
 def _python_source(text: str) -> str:
     """Where the test stands in an answer: the first block that speaks of one, or the bare text."""
-    blocks = _blocks(text, _PYTHON_TAGS)
+    blocks = fenced_blocks(text, TAGS)
     if blocks:
         return next((block for block in blocks if "TestCase" in block), blocks[0])
-    bare = _without_reasoning(text)
+    bare = without_reasoning(text)
     beginning = _LOOKS_LIKE_PYTHON.search(bare)
     if beginning is None:
-        raise _UnusableError(Rejection.NO_CODE)
+        raise UnusableError(Rejection.NO_CODE)
     return bare[beginning.start() :]
 
 
@@ -163,12 +94,12 @@ def _parse_beginning(source: str) -> ast.Module:
             stumbled = error.lineno or len(lines)
             del lines[min(stumbled, len(lines)) - 1 :]
         except _PARSER_ERRORS as error:
-            raise _UnusableError(Rejection.DOES_NOT_PARSE) from error
+            raise UnusableError(Rejection.DOES_NOT_PARSE) from error
         else:
             if module.body:
                 return module
             break
-    raise _UnusableError(Rejection.DOES_NOT_PARSE)
+    raise UnusableError(Rejection.DOES_NOT_PARSE)
 
 
 class _CandidateInPlace(ast.NodeTransformer):
@@ -225,7 +156,7 @@ def _first_test_class(module: ast.Module) -> ast.ClassDef:
     test_classes = [node for node in classes.values() if _is_test_case(node, classes)]
     with_tests = [node for node in test_classes if any(_is_test_method(member) for member in node.body)]
     if not with_tests:
-        raise _UnusableError(Rejection.NO_TEST_METHOD if test_classes else Rejection.NO_TEST_CLASS)
+        raise UnusableError(Rejection.NO_TEST_METHOD if test_classes else Rejection.NO_TEST_CLASS)
     return with_tests[0]
 
 

@@ -1,0 +1,182 @@
+"""JavaScript tests: one program that uses ``node:test`` or ``node:assert`` alone.
+
+Kept is all of the program but copies of the entry point. Nothing is parsed here, only looked at with an eye
+on quotes and brackets: whether a program compiles shows where it is run.
+"""
+
+import re
+from collections.abc import Iterator
+
+from executors.generation.extraction.answers import (
+    Rejection,
+    UnusableError,
+    fenced_blocks,
+    without_reasoning,
+)
+from executors.generation.extraction.javascript_text import scan
+
+TAGS = ("javascript", "js", "node", "mjs", "cjs", "")
+"""Language tags of fenced blocks that hold JavaScript."""
+
+_LOOKS_LIKE_JAVASCRIPT = re.compile(
+    r"^(?:(?:import|const|let|var|function|async|class) |['\"]use strict|(?:test|describe|it)\()",
+    re.MULTILINE,
+)
+_TEST_CALL = re.compile(r"(?<![\w$.])(?:test|it)(?:\.only)?\s*\(")
+_OF_NODE_TEST = ("test", "it", "describe", "suite", "before", "after", "beforeEach", "afterEach")
+_MODULE = re.compile(
+    r"(?P<bound>^[ \t]*(?:import\b[^'\"()]*|(?:const|let|var)\b[^=]*=\s*))?"
+    r"\b(?:require\s*\(\s*|from\s*|import\s+)(?P<quote>['\"])(?P<name>[^'\"\n]+)(?P=quote)",
+    re.MULTILINE,
+)
+_NODE_MODULES = frozenset(
+    "assert assert/strict async_hooks buffer child_process console crypto dns events fs fs/promises http "
+    "https module net os path perf_hooks process punycode querystring readline stream stream/promises "
+    "string_decoder test timers timers/promises tty url util v8 vm worker_threads zlib".split()
+)
+_CANDIDATE = "./solution"  # where the runner offers it; any relative path would do
+_MAY_GO_ON = re.compile(r"[.,+\-*/%&|^?:=([<>`]|in\b|of\b|instanceof\b")
+_GOES_ON = re.compile(r"(?:[.,+\-*/%&|^?:=([{<>!~]|\b(?:in|of|instanceof|new|typeof|return|await))\s*\Z")
+_CLOSING = {"(": ")", "[": "]", "{": "}"}
+
+
+def unit_test(text: str, entry_point: str) -> str:
+    """The test in an answer; arguments as of ``extract_unit_test``.
+
+    Raises:
+        UnusableError: there is none.
+    """
+    code = _complete(_source(text))
+    code = _without_definitions(code, entry_point)
+    code = _with_candidate_in_place(code, entry_point)
+    bare = scan(code).code
+    if not _TEST_CALL.search(bare):
+        raise UnusableError(Rejection.NO_TEST_CALL)
+    if not _mentions(bare, entry_point):
+        raise UnusableError(Rejection.ENTRY_POINT_UNUSED)
+    if not _mentions(bare, "assert"):
+        raise UnusableError(Rejection.NO_ASSERTION)
+    return "\n".join([*_forgotten_imports(bare), code.strip()]) + "\n"
+
+
+def normalised(code: str) -> str:
+    """Code without comments, indents and blank lines."""
+    kept = []
+    end = 0
+    for start, stop in scan(code).comments:
+        kept.append(code[end:start])
+        end = stop
+    kept.append(code[end:])
+    lines = (line.strip() for line in " ".join(kept).splitlines())
+    return "\n".join(line for line in lines if line)
+
+
+def _source(text: str) -> str:
+    """Where the test stands in an answer: the first block that speaks of one, or the bare text."""
+    blocks = fenced_blocks(text, TAGS)
+    if blocks:
+        return next((block for block in blocks if "assert" in block), blocks[0])
+    bare = without_reasoning(text)
+    beginning = _LOOKS_LIKE_JAVASCRIPT.search(bare)
+    if beginning is None:
+        raise UnusableError(Rejection.NO_CODE)
+    return bare[beginning.start() :]
+
+
+def _complete(code: str) -> str:
+    """The code; of code that breaks off, all up to its last complete statement, with brackets closed."""
+    scanned = scan(code + "\n")
+    if scanned.sound:
+        return code
+    for end, brackets in reversed(scanned.open_at.items()):
+        whole = scanned.code[:end].rstrip()
+        if whole.endswith((";", "}")) and not {"[", "`"} & set(brackets):
+            return code[: len(whole)] + "".join(_CLOSING[bracket] for bracket in reversed(brackets))
+    raise UnusableError(Rejection.DOES_NOT_PARSE)
+
+
+def _without_definitions(code: str, entry_point: str) -> str:
+    """The code without whatever would be tested in the candidate's place."""
+    name = re.escape(entry_point)
+    body = rf"(?:async\s+)?function\b\s*\*?\s*{name}\s*\(|class\s+{name}\b"
+    value = rf"(?:const|let|var)\s+{name}\s*=(?!\s*(?:await\s+)?(?:require|import)\b)"
+    definition = re.compile(
+        rf"^[ \t]*(?:export\s+)?(?:default\s+)?(?:(?P<body>{body})|{value})", re.MULTILINE
+    )
+    scanned = scan(code)
+    kept = []
+    end = 0
+    for found in definition.finditer(scanned.code):
+        if found.start() < end or scanned.depths[found.start()] > 0:
+            continue
+        kept.append(code[end : found.start()])
+        depths = scanned.depths
+        if found["body"]:
+            end = _end_of_body(scanned.code, depths, found.start())
+        else:
+            end = _end_of_statement(scanned.code, depths, found.end())
+    kept.append(code[end:])
+    return "".join(kept)
+
+
+def _end_of_body(code: str, depths: tuple[int, ...], start: int) -> int:
+    """Where the first part in braces that is within no other brackets ends."""
+    outer = [place for place in range(start, len(code)) if depths[place] == 0]
+    opening = next((place for place in outer if code[place] == "{"), len(code))
+    return next((place for place in outer if place > opening and code[place] == "}"), len(code) - 1) + 1
+
+
+def _end_of_statement(code: str, depths: tuple[int, ...], start: int) -> int:
+    """Behind its semicolon, or where a line ends that neither it nor the next one continues."""
+    for place in range(start, len(code)):
+        if depths[place] > 0:
+            continue
+        if code[place] == ";":
+            return place + 1
+        if code[place] == "\n":
+            goes_on = _GOES_ON.search(code, start - 1, place) or _MAY_GO_ON.match(code[place:].lstrip())
+            if not goes_on:
+                return place
+    return len(code)
+
+
+def _with_candidate_in_place(code: str, entry_point: str) -> str:
+    """The code with the candidate taken from where the runner offers it."""
+
+    scanned = scan(code).code
+
+    def placed(match: re.Match[str]) -> str:
+        name, quote = match["name"], match["quote"]
+        is_code = scanned[match.start("quote")] == quote
+        if not is_code or name.startswith((".", "/")) or name.removeprefix("node:") in _NODE_MODULES:
+            return match[0]
+        bound = match["bound"] or ""
+        as_object = [f"{word}.{entry_point}" for word in re.findall(r"[\w$]+", bound)]
+        if not _mentions(bound, entry_point) and not any(_mentions(scanned, use) for use in as_object):
+            raise UnusableError(Rejection.FOREIGN_MODULE)
+        return match[0].removesuffix(f"{quote}{name}{quote}") + f"{quote}{_CANDIDATE}{quote}"
+
+    return _MODULE.sub(placed, code)
+
+
+def _mentions(code: str, name: str) -> bool:
+    return re.search(rf"(?<![\w$]){re.escape(name)}(?![\w$])", code) is not None
+
+
+def _forgotten_imports(code: str) -> Iterator[str]:
+    """Imports of what a test uses and does not bind, in the manner of its other imports."""
+
+    def missing(name: str) -> bool:
+        alone = rf"(?<![\w$.]){name}"
+        declared = (
+            rf"^[ \t]*(?:const|let|var|import|function)\b[^=;()]*?{alone}(?![\w$])|{alone}\s*=(?![=>])"
+        )
+        used = re.search(rf"{alone}\s*[.(]", code)
+        return used is not None and re.search(declared, code, re.MULTILINE) is None
+
+    is_module = re.search(r"^[ \t]*import\b", code, re.MULTILINE) is not None
+    forgotten = [("assert", "node:assert")] if missing("assert") else []
+    if names := ", ".join(filter(missing, _OF_NODE_TEST)):
+        forgotten.append((f"{{ {names} }}", "node:test"))
+    for bound, origin in forgotten:
+        yield f"import {bound} from '{origin}';" if is_module else f"const {bound} = require('{origin}');"
