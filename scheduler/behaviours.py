@@ -1,43 +1,47 @@
 """Behaviour on its way to disk and back: packed for the journal, as Parquet tables in the run directory.
 
-``inputs`` has one row per call that a test makes, in the order of the calls, with one result for each
-distinct candidate of the problem: a number of the problem's ``outputs``, or -1. What many tests and
-candidates share is so alike in neighbouring rows that compression makes little of it. The tables are read
-only by those who ask for behaviour, and a run that recorded none has none.
+``outputs`` has one row for each distinct output of a problem, ``inputs`` one for each distinct input, with
+one result for each of the problem's distinct candidates: the number of an output, counted from 0 within the
+problem, or -1. ``calls`` has one row for each test: which inputs it uses, again counted within the problem.
+Tests repeat each other's inputs, and candidates do again what they did; an input on which they did not has
+another row. The tables are read only by those who ask for behaviour, and a run that recorded none has none.
 """
 
 import json
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from rewards.behaviour import Behaviour, Ending, Input, Output
 from scheduler.tables import read_table, write_table
 
-_INPUTS = pa.schema(
-    [
-        ("problem_id", pa.string()),
-        ("test", pa.int32()),
-        ("function", pa.string()),
-        ("arguments", pa.string()),
-        ("digest", pa.uint64()),
-        ("results", pa.list_(pa.int32())),
-    ]
-)
-_OUTPUTS = pa.schema(
-    [
-        ("problem_id", pa.string()),
-        ("output", pa.int32()),
-        ("ending", pa.uint8()),
-        ("digest", pa.uint64()),
-        ("example", pa.string()),
-    ]
-)
+_TABLES = {
+    "calls": pa.schema(
+        [("problem_id", pa.string()), ("test", pa.int32()), ("inputs", pa.list_(pa.int32()))]
+    ),
+    "inputs": pa.schema(
+        [
+            ("problem_id", pa.string()),
+            ("function", pa.string()),
+            ("arguments", pa.string()),
+            ("digest", pa.uint64()),
+            ("results", pa.list_(pa.int32())),
+        ]
+    ),
+    "outputs": pa.schema(
+        [
+            ("problem_id", pa.string()),
+            ("ending", pa.uint8()),
+            ("digest", pa.uint64()),
+            ("example", pa.string()),
+        ]
+    ),
+}
+_REPEATED = ("problem_id", "function", "ending")  # the other columns do better without a dictionary
 
 
 def pack(behaviour: Behaviour) -> bytes:
@@ -68,14 +72,16 @@ def write_behaviours(behaviours: Iterable[tuple[str, Behaviour]], directory: Pat
 
     Without any there will be no tables, also if there were some.
     """
-    inputs, outputs = [], []
+    parts: dict[str, list[pa.Table]] = {name: [] for name in _TABLES}
     for problem, behaviour in behaviours:
-        inputs.append(_input_rows(problem, behaviour))
-        outputs.append(_output_rows(problem, behaviour))
-    for name, schema, parts in (("inputs", _INPUTS, inputs), ("outputs", _OUTPUTS, outputs)):
+        for name, columns in _columns_of(behaviour).items():
+            rows = len(columns[0])
+            arrays = map(pa.array, columns, _TABLES[name].types[1:])
+            parts[name].append(pa.table([pa.repeat(problem, rows), *arrays], schema=_TABLES[name]))
+    for name, tables in parts.items():
         path = directory / f"{name}.parquet"
-        if parts:
-            write_table(pa.concat_tables(parts, schema=schema), path)
+        if tables:
+            write_table(pa.concat_tables(tables), path, dictionary=_REPEATED)
         else:
             path.unlink(missing_ok=True)
 
@@ -88,68 +94,74 @@ def read_behaviours(directory: Path) -> Mapping[str, Behaviour]:
     Raises:
         UserError: a table is there but is not what ``write_behaviours`` writes.
     """
-    if not (directory / "inputs.parquet").exists():
+    if not (directory / "calls.parquet").exists():
         return {}
-    outputs = {
-        problem: tuple(
-            map(Output, map(Ending, rows["ending"].to_pylist()), *_columns(rows, "digest", "example"))
-        )
-        for problem, rows in _by_problem(read_table(directory, "outputs", _OUTPUTS))
-    }
+    by_problem = [_by_problem(read_table(directory, name, schema)) for name, schema in _TABLES.items()]
+    calls, inputs, outputs = by_problem
     return {
-        problem: Behaviour(
-            tuple(map(Input, *_columns(rows, "test", "function", "arguments", "digest"))),
-            outputs.get(problem, ()),
-            np.ascontiguousarray(_flat(rows["results"]).reshape(len(rows), -1).T),
-        )
-        for problem, rows in _by_problem(read_table(directory, "inputs", _INPUTS))
+        problem: _behaviour(rows, inputs[problem], outputs.get(problem)) for problem, rows in calls.items()
     }
 
 
-def _input_rows(problem: str, behaviour: Behaviour) -> pa.Table:
-    candidates, inputs = behaviour.results.shape
-    results = pa.ListArray.from_arrays(
-        pa.array(np.arange(inputs + 1, dtype=np.int32) * candidates),
-        pa.array(behaviour.results.T.astype(np.int32).ravel()),
-    )
-    columns = [
-        [problem] * inputs,
-        [item.test for item in behaviour.inputs],
-        [item.function for item in behaviour.inputs],
-        [item.arguments for item in behaviour.inputs],
-        [item.digest for item in behaviour.inputs],
-        results,
+def _columns_of(behaviour: Behaviour) -> dict[str, tuple[Sequence[Any], ...]]:
+    """The columns of each table but the first, for one problem."""
+    numbers: dict[tuple[str, str, bytes], int] = {}
+    positions: list[int] = []  # of each distinct input
+    calls: list[tuple[int | None, list[int]]] = []
+    results = np.ascontiguousarray(behaviour.results.T, np.int32)
+    for position, item in enumerate(behaviour.inputs):
+        key = (item.function, item.arguments, results[position].tobytes())
+        number = numbers.setdefault(key, len(positions))
+        if number == len(positions):
+            positions.append(position)
+        if not calls or calls[-1][0] != item.test:
+            calls.append((item.test, []))
+        calls[-1][1].append(number)
+    inputs = [behaviour.inputs[position] for position in positions]
+    return {
+        "calls": ([test for test, _ in calls], [used for _, used in calls]),
+        "inputs": (
+            [item.function for item in inputs],
+            [item.arguments for item in inputs],
+            [item.digest for item in inputs],
+            list(results[positions]),
+        ),
+        "outputs": (
+            [output.ending for output in behaviour.outputs],
+            [output.digest for output in behaviour.outputs],
+            # Half a surrogate pair, which a candidate may return, has no place in a table's UTF-8.
+            [output.example.encode(errors="replace").decode() for output in behaviour.outputs],
+        ),
+    }
+
+
+def _behaviour(calls: pa.Table, inputs: pa.Table, outputs: pa.Table | None) -> Behaviour:
+    """What ``_columns_of`` took apart."""
+    given = list(zip(*_columns(inputs, "function", "arguments", "digest"), strict=True))
+    order = [
+        (test, number)
+        for test, used in zip(*_columns(calls, "test", "inputs"), strict=True)
+        for number in used
     ]
-    return pa.Table.from_arrays(
-        [pa.array(c, f.type) for c, f in zip(columns, _INPUTS, strict=True)], schema=_INPUTS
+    results = np.concatenate([chunk.flatten().to_numpy() for chunk in inputs["results"].chunks])
+    results = results.reshape(len(inputs), -1)[[number for _, number in order]]
+    rows = zip(*_columns(outputs, "ending", "digest", "example"), strict=True) if outputs else ()
+    return Behaviour(
+        tuple(Input(test, *given[number]) for test, number in order),
+        tuple(Output(Ending(ending), digest, example) for ending, digest, example in rows),
+        np.ascontiguousarray(results.T),
     )
 
 
-def _output_rows(problem: str, behaviour: Behaviour) -> pa.Table:
-    columns = [
-        [problem] * len(behaviour.outputs),
-        range(len(behaviour.outputs)),
-        [output.ending for output in behaviour.outputs],
-        [output.digest for output in behaviour.outputs],
-        # Half a surrogate pair, which a candidate may return, has no place in a table's UTF-8.
-        [output.example.encode(errors="replace").decode() for output in behaviour.outputs],
-    ]
-    return pa.Table.from_arrays(
-        [pa.array(c, f.type) for c, f in zip(columns, _OUTPUTS, strict=True)], schema=_OUTPUTS
-    )
-
-
-def _by_problem(table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
+def _by_problem(table: pa.Table) -> dict[str, pa.Table]:
     """The rows of each problem, which lie together."""
     ids = table["problem_id"].combine_chunks().dictionary_encode()
     ends = np.cumsum(np.bincount(ids.indices.to_numpy(), minlength=len(ids.dictionary)))
-    for problem, start, end in zip(ids.dictionary.to_pylist(), [0, *ends[:-1]], ends, strict=True):
-        yield problem, table.slice(start, end - start)
+    return {
+        problem: table.slice(start, end - start)
+        for problem, start, end in zip(ids.dictionary.to_pylist(), [0, *ends[:-1]], ends, strict=True)
+    }
 
 
 def _columns(rows: pa.Table, *names: str) -> list[list[Any]]:
     return [rows[name].to_pylist() for name in names]
-
-
-def _flat(lists: pa.ChunkedArray) -> NDArray[np.int32]:
-    return np.concatenate([chunk.flatten().to_numpy() for chunk in lists.chunks])

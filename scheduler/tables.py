@@ -127,10 +127,22 @@ def read_trace(directory: Path) -> Trace:
     return Trace(directory, seen, _hidden_states(problems))
 
 
-def write_table(table: pa.Table, path: Path) -> None:
-    """Writes one table, whole or not at all."""
+def write_table(table: pa.Table, path: Path, *, dictionary: Sequence[str] | None = None) -> None:
+    """Writes one table, whole or not at all.
+
+    Args:
+        table: with all its rows.
+        path: the file.
+        dictionary: columns to encode by a dictionary; None for all.
+    """
     partial = path.with_suffix(".partial")
-    pq.write_table(table, partial, compression="zstd", compression_level=19)
+    pq.write_table(
+        table,
+        partial,
+        compression="zstd",
+        compression_level=19,
+        use_dictionary=True if dictionary is None else list(dictionary),
+    )
     partial.replace(path)
 
 

@@ -37,6 +37,9 @@ def rows(runs: Sequence[RunSummary]) -> list[tuple[str, list[str]]]:
             for verdict in Verdict
         ),
         ("pairs not run", [str(sum(problem.not_run for problem in run.problems)) for run in runs]),
+        ("  share saved", [_percent(run.not_run) for run in runs]),
+        ("pairs in one interpreter", [_percent(run.together) for run in runs]),
+        ("behaviours per problem", [_one_decimal(run.behaviours) for run in runs]),
     ]
 
 
@@ -74,6 +77,10 @@ def write_report(runs: Sequence[RunSummary], path: Path) -> None:
 
 def _percent(share: float | None) -> str:
     return "–" if share is None or math.isnan(share) else f"{100 * share:.1f} %"
+
+
+def _one_decimal(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1f}"
 
 
 def _amount(value: float) -> str:

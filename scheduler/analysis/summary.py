@@ -1,5 +1,6 @@
 """The figures of a finished run; every number in a report or on the terminal comes from here."""
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,8 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from rewards.accuracy import expected_accuracy
+from rewards.behaviour import Behaviour
 from rewards.problem import NOT_RUN, Verdict
 from rewards.selection import SelectionRule, selection_rule
+from scheduler.analysis.leading import Leading, leading
+from scheduler.behaviours import read_behaviours
 from scheduler.job import Job, load_job
 from scheduler.ledger import Cap, Cost, Ledger
 from scheduler.loop import execution_cost, writing_cost
@@ -28,9 +32,11 @@ class ProblemSummary:
         predicted_pass_rate: what the run started from; NaN without a predictor.
         tests: written tests by what became of them.
         verdicts: executed pairs by verdict.
-        not_run: pairs left out after a candidate's timeouts.
+        not_run: pairs left out, of candidates that could no longer win or kept timing out.
+        together: executed pairs in which the test shared an interpreter with the candidate.
         accuracy: expected accuracy of the pick over remaining ties; None without labels.
         tests_passed: by the pick.
+        leading: what the candidates do; None if that was not recorded.
     """
 
     problem: str
@@ -41,9 +47,11 @@ class ProblemSummary:
     tests: Counter[TestStatus]
     verdicts: Counter[Verdict]
     not_run: int
+    together: int
     cost: Cost
     accuracy: float | None
     tests_passed: int
+    leading: Leading | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +99,22 @@ class RunSummary:
         """Executed pairs by verdict."""
         return sum((problem.verdicts for problem in self.problems), Counter[Verdict]())
 
+    @property
+    def not_run(self) -> float:
+        """Share of the pairs of usable tests and programs that did not have to be run."""
+        left_out = sum(problem.not_run for problem in self.problems)
+        return _share(left_out, left_out + self.verdicts.total())
+
+    @property
+    def together(self) -> float:
+        """Share of the executed pairs in which the test shared an interpreter with the candidate."""
+        return _share(sum(problem.together for problem in self.problems), self.verdicts.total())
+
+    @property
+    def behaviours(self) -> float | None:
+        """Mean number of groups that the candidates of a problem fall into by what they do."""
+        return _mean([float(p.leading.behaviours) if p.leading else None for p in self.problems])
+
 
 def summarise(directory: Path) -> RunSummary:
     """Reads a finished run.
@@ -101,13 +125,19 @@ def summarise(directory: Path) -> RunSummary:
     trace = read_trace(directory)
     job = load_job(directory / "job.yaml")
     rule = selection_rule(job.selection)
-    problems = [_summarise_problem(problem, seen, rule) for problem, seen in trace.problems.items()]
+    behaviours = read_behaviours(directory)
+    problems = [
+        _summarise_problem(problem, seen, rule, behaviours.get(problem))
+        for problem, seen in trace.problems.items()
+    ]
     spent = Cost.total(problem.cost for problem in problems)
     cap = job.cap.as_cap()
     return RunSummary(directory, job, cap, problems, spent, Ledger(Cap({}, cap.prices), spent).spent_usd)
 
 
-def _summarise_problem(problem: str, seen: ProblemTrace, rule: SelectionRule) -> ProblemSummary:
+def _summarise_problem(
+    problem: str, seen: ProblemTrace, rule: SelectionRule, behaviour: Behaviour | None
+) -> ProblemSummary:
     distinct = Distinct.among(seen.candidates)
     votes = votes_of(seen.verdicts, distinct)
     winners = rule.winners(votes)
@@ -123,11 +153,17 @@ def _summarise_problem(problem: str, seen: ProblemTrace, rule: SelectionRule) ->
         Counter(record.status for record in seen.tests.values()),
         Counter(Verdict(verdict) for verdict in verdicts[verdicts != NOT_RUN].tolist()),
         int(np.count_nonzero(verdicts == NOT_RUN)),
+        sum(int(np.count_nonzero(record.together)) for record in seen.verdicts.values()),
         Cost.total(map(writing_cost, seen.tests.values()))
         + Cost.total(map(execution_cost, seen.verdicts.values())),
         None if seen.correct is None else expected_accuracy(winners, seen.correct),
         int(votes.scores()[winners[0]]),
+        leading(behaviour, distinct, int(winners[0])) if behaviour else None,
     )
+
+
+def _share(part: int, whole: int) -> float:
+    return part / whole if whole else math.nan
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

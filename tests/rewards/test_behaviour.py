@@ -4,7 +4,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from rewards.behaviour import NO_RESULT, Behaviour, Ending, Input, Output, groups, join, select
+from rewards.behaviour import (
+    NO_RESULT,
+    Behaviour,
+    Ending,
+    Input,
+    Output,
+    by_test,
+    groups,
+    join,
+    select,
+    spread,
+)
 
 OUTPUTS = (
     Output(Ending.RETURNED, 11, "1"),
@@ -55,6 +66,24 @@ def test_a_selection_has_the_chosen_rows_and_columns_and_just_their_outputs(resu
     full = meanings(behaviour_of(results))
     assert meanings(part) == [[full[row][column] for column in columns] for row in rows]
     assert set(part.results.ravel()) - {NO_RESULT} == set(range(len(part.outputs)))
+
+
+@given(RESULTS, st.data())
+def test_the_calls_of_each_test_are_told_apart_and_those_of_no_test_left_out(results, data):
+    count = results.shape[1]
+    tests = data.draw(st.lists(st.sampled_from([None, 0, 3]), min_size=count, max_size=count))
+    inputs = tuple(Input(test, "f", "[]", position) for position, test in enumerate(tests))
+    whole = Behaviour(inputs, OUTPUTS, results)
+    parts = by_test(whole)
+    assert set(parts) == set(tests) - {None}
+    for test, part in parts.items():
+        columns = [position for position, other in enumerate(tests) if other == test]
+        assert meanings(part) == [[row[column] for column in columns] for row in meanings(whole)]
+
+
+def test_spread_results_are_those_of_some_of_more_candidates():
+    whole = spread(behaviour_of([[0, 1], [2, NO_RESULT]]), [3, 1], 4)
+    assert whole.results.tolist() == [[NO_RESULT] * 2, [2, NO_RESULT], [NO_RESULT] * 2, [0, 1]]
 
 
 def test_joined_outputs_that_are_equal_become_one_with_the_first_example():

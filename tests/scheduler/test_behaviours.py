@@ -64,7 +64,7 @@ def test_a_run_without_behaviour_has_no_tables_and_nothing_to_read(tmp_path):
 
 def test_tables_of_something_else_get_one_sentence(recorded, tmp_path):
     write_behaviours([("p", behaviour_of(0))], tmp_path)
-    path = tmp_path / "inputs.parquet"
+    path = tmp_path / "inputs.parquet"  # one of the three
     pq.write_table(pq.read_table(path).drop_columns(["results"]), path)
     with pytest.raises(UserError, match="must have the columns of a run but lacks results"):
         read_behaviours(tmp_path)

@@ -1,6 +1,7 @@
 import pytest
 import yaml
 
+from executors.execution.limits import Limits
 from rewards.errors import UserError
 from scheduler.job import load_job, save_job
 
@@ -95,6 +96,32 @@ def test_a_file_that_is_no_job_gets_one_sentence(tmp_path, content, message):
 def test_a_missing_file_gets_one_sentence(tmp_path):
     with pytest.raises(UserError, match="there is no such file"):
         load_job(tmp_path / "job.yaml")
+
+
+def test_the_limits_of_a_sandbox_are_those_of_the_job(tmp_path):
+    path = tmp_path / "job.yaml"
+    path.write_text(yaml.safe_dump(MINIMAL))
+    assert load_job(path).execution.limits == Limits()
+    given = {"execution.processes": 4, "execution.file_mib": 1, "execution.timeouts": 9}
+    assert load_job(path, given).execution.limits == Limits(processes=4, file_mib=1, timeouts=9)
+
+
+@pytest.mark.parametrize(
+    ("tests", "racing", "races"),
+    [
+        ({"model": {"name": "m", "template": "coderm"}}, {}, True),
+        ({"model": {"name": "m", "template": "coderm"}}, {"tests": "none"}, False),
+        ({"run": "trace"}, {}, False),
+        ({"run": "trace"}, {"tests": "all"}, True),
+    ],
+)
+def test_there_is_a_race_on_written_tests_and_on_recorded_ones_if_asked_for(tmp_path, tests, racing, races):
+    path = tmp_path / "job.yaml"
+    path.write_text(yaml.safe_dump(MINIMAL | {"tests": tests, "racing": racing}))
+    job = load_job(path)
+    assert job.races == races
+    save_job(job, tmp_path / "saved.yaml")
+    assert load_job(tmp_path / "saved.yaml").races == races
 
 
 def test_an_engine_over_several_gpus_must_hold_them(tmp_path):

@@ -1,0 +1,85 @@
+"""The race by itself; the loop's tests hold what it does to a run."""
+
+import numpy as np
+
+from executors.execution.runner import Outcomes
+from rewards.behaviour import NO_RESULT, Behaviour, Ending, Input, Output
+from rewards.problem import NOT_RUN, Problem, Verdict
+from rewards.selection import Majority
+from scheduler.races import Races, Racing
+from scheduler.records import CandidateRecord, GrantRecord, VerdictRecord
+from scheduler.solving import Solving
+
+RACING = Racing(Majority(), z=2.0)
+PROBLEM = Problem("p", "def f():\n", "f")
+# The second and the fourth candidate are the same program.
+CODES = ("return 1", "return 2", "return 3", "return 2")
+
+
+def solving() -> Solving:
+    return Solving.of(PROBLEM, [CandidateRecord(code, False, 0, 0.0) for code in CODES])
+
+
+def verdicts_of(rows) -> dict[int, VerdictRecord]:
+    return {
+        test: VerdictRecord(np.array(row, np.uint8), np.zeros(3, np.float32), np.zeros(3, np.bool_))
+        for test, row in enumerate(rows)
+    }
+
+
+FIVE_LOSSES = verdicts_of([[1, 0, 1]] * 5)
+
+
+def test_who_falls_out_stays_out_also_when_another_leads():
+    races = Races([solving()], RACING)
+    races.update(0, FIVE_LOSSES)
+    assert races.programs(0).tolist() == [0, 2]
+    later = verdicts_of([[1, 0, 1]] * 5 + [[0, NOT_RUN, 1]] * 6)
+    races.update(0, later)
+    assert races.programs(0).tolist() == [2]
+    races.update(0, verdicts_of([[0, 1, 0]] * 9))
+    assert races.programs(0).tolist() == [2]
+
+
+def test_a_restored_race_leaves_out_the_same_programs():
+    verdicts = verdicts_of([[1, 0, 1]] * 8 + [[0, NOT_RUN, 1]] * 8)
+    undisturbed, resumed = Races([solving()], RACING), Races([solving()], RACING)
+    for before in (8, 16):
+        undisturbed.update(0, {index: record for index, record in verdicts.items() if index < before})
+    resumed.restore(0, [GrantRecord("p", 0, 12), GrantRecord("p", 12, 8)], verdicts)
+    assert resumed.programs(0).tolist() == undisturbed.programs(0).tolist() == [2]
+
+
+def test_heats_double_and_only_a_race_has_them():
+    races = Races([solving()], RACING)
+    assert [(part[0], part[-1]) for part in races.heats(range(100))] == [
+        (0, 7),
+        (8, 15),
+        (16, 31),
+        (32, 63),
+        (64, 99),
+    ]
+    assert races.heats([9, 12, 20]) == [[9, 12], [20]]
+    assert Races([solving()], None).heats(range(100)) == [list(range(100))]
+    assert races.heats([]) == Races([solving()], None).heats([]) == []
+
+
+def test_without_a_race_everyone_stays():
+    races = Races([solving()], None)
+    races.update(0, FIVE_LOSSES)
+    assert races.programs(0).tolist() == [0, 1, 2]
+
+
+def test_outcomes_of_some_programs_become_rows_among_all():
+    races = Races([solving()], RACING)
+    races.update(0, FIVE_LOSSES)
+    behaviour = Behaviour(
+        (Input(5, "f", "[]", 1),), (Output(Ending.RETURNED, 1, "1"),), np.zeros((2, 1), np.int32)
+    )
+    ones = np.ones((2, 1), np.float32)
+    verdicts = np.full((2, 1), Verdict.PASSED, np.uint8)
+    over_all = races.over_all(0, Outcomes(verdicts, ones, ones, ones.astype(np.bool_), behaviour))
+    assert over_all.verdicts.ravel().tolist() == [1, NOT_RUN, 1]
+    assert over_all.cpu_seconds.ravel().tolist() == over_all.wall_seconds.ravel().tolist() == [1, 0, 1]
+    assert over_all.together.ravel().tolist() == [True, False, True]
+    assert over_all.behaviour.results.ravel().tolist() == [0, NO_RESULT, 0]
