@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from executors.generation.extraction import javascript, python
 from executors.generation.extraction.answers import (
     ExtractedTest,
     Rejection,
@@ -14,6 +13,8 @@ from executors.generation.extraction.answers import (
 from executors.generation.prompts import AnswerForm, PromptTemplate
 from rewards.errors import UserError
 from rewards.problem import Problem
+
+from . import javascript, python
 
 __all__ = ["ExtractedTest", "Rejection", "extract_candidate", "extract_unit_test", "normalised"]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
 _TOKEN = re.compile(r"//[^\n]*|/\*.*?(?:\*/|\Z)|'(?:\\.|[^'\\\n])*'|\"(?:\\.|[^\"\\\n])*\"", re.DOTALL)
 _EXPRESSION = re.compile(r"/(?![*/])(?:\\[^\n]|\[(?:\\[^\n]|[^\]\\\n])*\]|[^/\\\[\n])+/[a-z]*")
-_TEMPLATE_PIECE = re.compile(r"(?:\\.|\$(?!\{)|[^\\`$])*(`|\$\{|\Z)", re.DOTALL)
+_TEMPLATE_PIECE = re.compile(r"(?:\\(?:.|\Z)|\$(?!\{)|[^\\`$])*(`|\$\{|\Z)", re.DOTALL)
 # After these a slash begins a regular expression; after all else it divides.
 _BEFORE_EXPRESSION = re.compile(
     r"(?:^|[(,=:\[!&|?{};+\-*%<>~^]|\b(?:return|typeof|case|in|of|do|else|void|throw))\s*\Z"

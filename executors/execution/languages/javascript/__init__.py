@@ -17,7 +17,6 @@ from typing import Any, NoReturn
 from executors.execution.arena import Arena
 from executors.execution.languages.base import Language, Path, Program, Source
 from executors.execution.process import Station
-from rewards.problem import TestKind
 
 _MODULES = (
     "protocol arena realm values programs guess cases reading calling judging main".split()
