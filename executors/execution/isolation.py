@@ -2,7 +2,7 @@
 
 They are entered in three steps: ``surround`` in the guard's process, outside; ``confine`` in the first
 process inside, the zygote; ``confine_candidate`` in every process that meets untrusted text. Landlock and
-seccomp hold the same line without any of the namespaces. What a layer is worth is said in docs/sandbox.md.
+seccomp hold the same line without any of the namespaces. docs/isolation.md says where they can be had.
 """
 
 import contextlib

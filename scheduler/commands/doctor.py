@@ -24,7 +24,7 @@ file can name those that must not be missing (sandbox.require).
 """
 
 _LIMITS = Limits(cpu_seconds=0.5)
-_PROGRAMS, _TESTS = 50, 20  # of the block that is timed
+_PROGRAMS, _TESTS = 25, 10  # of the block that is timed
 
 
 class _Sample(NamedTuple):

@@ -1,0 +1,77 @@
+"""What a person learns about a machine: each layer with the reason where it is missing, and a verdict."""
+
+import os
+import struct
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from executors.execution import kernel
+from executors.execution.isolation import LAYERS
+from executors.execution.zygote import LANGUAGES
+from scheduler.cli import main
+from scheduler.commands.doctor import _SAMPLES
+
+UNSHARE = {"x86_64": 272, "aarch64": 97}
+EXECVE = {"x86_64": 59, "aarch64": 221}
+
+
+def doctor_where(refused):
+    """The exit code of the command where the kernel refuses a system call."""
+    program = [
+        (0x20, 0, 0, 0),  # load the system call's number
+        (0x15, 0, 1, refused[os.uname().machine]),
+        (0x06, 0, 0, 0x00050001),  # operation not permitted
+        (0x06, 0, 0, 0x7FFF0000),  # allowed
+    ]
+
+    def refuse():
+        kernel.forbid_new_privileges()
+        kernel.Filter(b"".join(struct.pack("<HBBI", *instruction) for instruction in program)).install()
+
+    with ThreadPoolExecutor(1, initializer=refuse) as thread:
+        return thread.submit(main, ["doctor"]).result()
+
+
+def states(output):
+    """The second column by the first."""
+    rows = [line.split(maxsplit=1) for line in output.splitlines()]
+    return {name: rest.split("  ")[0] for name, rest in rows}
+
+
+def test_every_layer_has_a_line_and_the_sandbox_is_tried(capsys):
+    assert main(["doctor"]) == 0
+    found = states(capsys.readouterr().out)
+    assert [*found] == [*LAYERS, "self-check", "python", "node"]
+    assert found["no_new_privs"] == "in force"
+    assert found["self-check"] == "passed"
+
+
+def test_a_missing_layer_is_told_with_its_reason_and_is_no_failure(capsys):
+    assert doctor_where(UNSHARE) == 0
+    output = capsys.readouterr().out
+    assert states(output)["net"] == "MISSING"
+    assert "(refused by the kernel: Operation not permitted)" in output
+    assert states(output)["self-check"] == "passed"
+
+
+def test_a_sandbox_that_cannot_be_built_is_a_failure(capsys):
+    assert doctor_where(EXECVE) == 1
+    assert "the sandbox could not be built" in capsys.readouterr().err
+
+
+def test_a_language_that_is_not_known_is_a_mistake(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["doctor", "--language", "cobol"])
+    assert "invalid choice: 'cobol'" in capsys.readouterr().err
+
+
+def test_there_are_programs_to_try_every_language_with():
+    assert LANGUAGES.keys() <= _SAMPLES.keys()
+
+
+def test_the_names_of_layers_are_those_that_a_job_file_takes(capsys, recorded, tmp_path):
+    job = recorded.write_job(tmp_path / "job.yaml")
+    assert main(["run", str(job), "--sandbox.require", f"[{', '.join(LAYERS)}, selinux]"]) == 2
+    message = capsys.readouterr().err
+    assert f"must name layers ({', '.join(LAYERS)}) but got selinux" in message
