@@ -8,10 +8,13 @@ import pytest
 import ray
 from ray import cloudpickle
 
-from executors.actors import GeneratorActor
+from executors.actors import GeneratorActor, RunnerActor
+from executors.execution.limits import Limits
+from executors.execution.runner import SandboxError
 from executors.generation.base import Completion, Generator, GeneratorError, Prompt, Request, Sampling
 from executors.pools import Pool
 from rewards.errors import UserError
+from rewards.problem import NOT_RUN, TestKind, UnitTest, Verdict
 
 
 class BreaksOnce(Generator):
@@ -49,6 +52,26 @@ def _ray():
 def actor_of(make, timeout_seconds=60.0):
     options = {"max_restarts": 2, "max_task_retries": 2, "num_cpus": 0, "max_concurrency": 8}
     return ray.remote(GeneratorActor).options(**options).remote(make, timeout_seconds)
+
+
+class Breaks:
+    """A runner whose sandbox breaks, on some blocks."""
+
+    def __init__(self, *broken: str) -> None:
+        self._broken = broken
+
+    def run(self, block: str) -> str:
+        if block in self._broken:
+            raise SandboxError(f"no room for {block}")
+        return block.upper()
+
+
+def collect_all(pool) -> dict:
+    results = {}
+    while pool.references:
+        (done,), _ = ray.wait(pool.references)
+        results |= dict([collected] if (collected := pool.collect(done)) else [])
+    return results
 
 
 def requests(problem, count):
@@ -91,3 +114,53 @@ def test_a_pool_holds_work_back_and_spreads_it(tmp_path):
         assert len(pool.references) <= 2
     pool.close()
     assert sorted(seen) == list(range(5))
+
+
+def breaking(*broken):
+    return ray.remote(Breaks).options(num_cpus=0).remote(*broken)
+
+
+def test_a_block_that_breaks_its_sandbox_is_run_by_another_runner():
+    pool = Pool([breaking("a", "c"), breaking()], "run", in_flight=2, movable=(SandboxError,))
+    for block in ("a", "b", "c", "d"):
+        pool.submit(block, block)
+    assert collect_all(pool) == {block: block.upper() for block in "abcd"}
+    pool.close()
+
+
+def test_a_runner_that_is_alone_gets_its_block_again_and_then_the_error_says_what_broke():
+    pool = Pool([breaking("a")], "run", in_flight=2, movable=(SandboxError,))
+    pool.submit("a", "a")
+    with pytest.raises(SandboxError, match="no room for a"):
+        collect_all(pool)
+    pool.close()
+
+
+def test_what_breaks_two_runners_is_given_up():
+    pool = Pool([breaking("a") for _ in range(3)], "run", in_flight=2, movable=(SandboxError,))
+    pool.submit("a", "a")
+    with pytest.raises(SandboxError):
+        collect_all(pool)
+    pool.close()
+
+
+def test_other_errors_do_not_move():
+    pool = Pool([breaking("a"), breaking()], "run", in_flight=2, movable=(KeyError,))
+    pool.submit("a", "a")
+    with pytest.raises(SandboxError):
+        collect_all(pool)
+    pool.close()
+
+
+def test_a_runner_runs_the_chosen_ones_of_the_programs_that_its_node_holds():
+    actor = ray.remote(RunnerActor).options(num_cpus=0).remote(Limits(), ())
+    programs = ray.put(("def f(x):\n    return 1\n", "never run", "def f(x):\n    return x\n"))
+    tests = [UnitTest("p", 3, "assert f(2) == 2\n", kind=TestKind.ASSERTIONS)]
+    outcomes = ray.get(actor.run.remote("python", programs, [2, 0], tests, "f", True))
+    assert outcomes.verdicts.ravel().tolist() == [Verdict.PASSED, Verdict.FAILED]
+    assert NOT_RUN not in outcomes.verdicts
+    assert [item.test for item in outcomes.behaviour.inputs] == [3]
+    examples = [outcomes.behaviour.outputs[output].example for output in outcomes.behaviour.results[:, 0]]
+    assert examples == ["2", "1"]
+    assert ray.get(actor.run.remote("python", programs, [2], tests, "f", False)).behaviour is None
+    ray.kill(actor)

@@ -6,15 +6,19 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import ray
 import yaml
 from ray.cluster_utils import Cluster
 
+from rewards.problem import NOT_RUN
+from scheduler.behaviours import read_behaviours
 from scheduler.cli import main
 from scheduler.records import TestStatus
-from scheduler.tables import read_trace
+from scheduler.tables import read_trace, write_trace
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +81,52 @@ def test_labels_come_from_the_ground_truth_when_nobody_recorded_them(recorded, j
     assert run("run", job(candidates={"file": "own.jsonl"}), "--out", tmp_path / "out") == 0
     for seen in read_trace(tmp_path / "out").problems.values():
         assert seen.correct.tolist() == [True, False, False]
+
+
+def test_executing_a_finished_run_again_makes_its_labels_anew_and_records_what_candidates_do(
+    recorded, job, tmp_path
+):
+    wrong = read_trace(recorded.directory)
+    mislabelled = {
+        problem: replace(seen, correct=~seen.correct) for problem, seen in wrong.problems.items()
+    }
+    run_directory = tmp_path / "mislabelled"
+    run_directory.mkdir()
+    write_trace(replace(wrong, directory=run_directory, problems=mislabelled))
+    source = {"run": str(run_directory)}
+    path = job(candidates=source, tests=source, hidden_states=source, cap={"tests": 40})
+    assert run("run", path, "--out", tmp_path / "out") == 0
+    again, expected = read_trace(tmp_path / "out"), read_trace(recorded.directory)
+    for problem, seen in expected.problems.items():
+        assert again.problems[problem].correct.tolist() == seen.correct.tolist()
+        assert sorted(again.problems[problem].verdicts) == sorted(seen.verdicts)
+    assert again.hidden_states.layers == expected.hidden_states.layers
+    behaviours, told = read_behaviours(tmp_path / "out"), read_behaviours(recorded.directory)
+    for problem, behaviour in told.items():
+        assert [item.test for item in behaviours[problem].inputs] == [
+            item.test for item in behaviour.inputs
+        ]
+        assert examples(behaviours[problem]) == examples(behaviour)
+
+
+def examples(behaviour):
+    return [[behaviour.outputs[output].example for output in row] for row in behaviour.results]
+
+
+def test_a_run_that_does_not_record_has_no_tables_of_behaviour(job, tmp_path):
+    path = job(execution={"record": False, "runners": 1})
+    assert run("run", path, "--out", tmp_path / "out") == 0
+    assert read_behaviours(tmp_path / "out") == {}
+
+
+def test_a_race_on_recorded_tests_saves_pairs_if_asked_for(job, tmp_path):
+    racing = {"tests": "all", "z": 0.5}
+    path = job(racing=racing, cap={"executions": 100}, policy={"name": "uniform", "max_tests": 6})
+    assert run("run", path, "--out", tmp_path / "out") == 0
+    trace = read_trace(tmp_path / "out")
+    verdicts = [r.verdicts for seen in trace.problems.values() for r in seen.verdicts.values()]
+    assert (np.concatenate(verdicts) == NOT_RUN).any()
+    assert all(pick["candidate"] in (0, 2) for pick in picks(tmp_path / "out"))
 
 
 def test_a_driver_that_is_killed_is_resumed_to_the_same_picks(recorded, job, tmp_path):
