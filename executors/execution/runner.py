@@ -103,6 +103,9 @@ class Runner:
             raise UserError(f"language must be one of {', '.join(LANGUAGES)} but got {language!r}")
         if sys.platform != "linux":
             raise UserError(f"candidates can be run on Linux only but this is {sys.platform}")
+        for program in LANGUAGES[language].programs:
+            if not Path(program).is_file():
+                raise UserError(f"running {language} needs {program}, which is not on the PATH")
         check_layers(require)
         self._limits = limits
         self._language = language
@@ -256,8 +259,12 @@ class _Sandbox:
                 start_new_session=True,
             )
         try:
-            packages = _package_directories(LANGUAGES[language].packages)
-            settings = {"limits": asdict(limits), "language": language, "packages": packages}
+            settings = {
+                "limits": asdict(limits),
+                "language": language,
+                "packages": _package_directories(LANGUAGES[language].packages),
+                "programs": LANGUAGES[language].programs,
+            }
             channel.send(self._connection, json.dumps(settings).encode())
             ready = json.loads(self._receive())
         except BaseException:

@@ -33,12 +33,13 @@ from executors.execution import channel, isolation, kernel
 from executors.execution.arena import Arena
 from executors.execution.blocks import Block, Book, Work
 from executors.execution.languages.base import Language
+from executors.execution.languages.javascript import JavaScript
 from executors.execution.languages.python import Python
 from executors.execution.limits import Limits
 from executors.execution.process import Station
 from rewards.problem import NOT_RUN, TestKind
 
-LANGUAGES: dict[str, Language] = {"python": Python()}
+LANGUAGES: dict[str, Language] = {"python": Python(), "javascript": JavaScript()}
 
 _LONGEST_RECORD = 16_384
 _SHOWN = 200
@@ -55,10 +56,12 @@ def main() -> NoReturn:
     try:
         settings = json.loads(channel.receive(control))
         limits = Limits(**settings["limits"])
-        surroundings = isolation.surround(settings["packages"], limits)
+        language = LANGUAGES[settings["language"]]
+        language.programs = tuple(settings["programs"])  # as found outside, with the caller's PATH
+        surroundings = isolation.surround(settings["packages"], limits, language.programs)
         zygote = os.fork()
         if zygote == 0:
-            _serve(control, settings["language"], surroundings, limits)
+            _serve(control, language, surroundings, limits)
         _guard(control, zygote)
         if "mount" not in surroundings.layers:
             isolation.empty(surroundings.scratch)
@@ -80,11 +83,10 @@ def _guard(control: socket.socket, zygote: int) -> None:
 
 
 def _serve(
-    control: socket.socket, language_name: str, surroundings: isolation.Surroundings, limits: Limits
+    control: socket.socket, language: Language, surroundings: isolation.Surroundings, limits: Limits
 ) -> NoReturn:
     """Confine this process, the zygote, and run blocks until the runner hangs up."""
     try:
-        language = LANGUAGES[language_name]
         _forget_the_outside(surroundings)
         language.preload()
         arena = Arena()

@@ -26,6 +26,7 @@ _FLAGS = (
     "--random-seed=1",  # chance must not decide a verdict
     "--v8-pool-size=0",  # no threads for what one thread can do
     "--no-warnings",
+    "--openssl-config=/dev/null",  # the usual one may be out of sight, which ends Node at its start
 )
 
 
@@ -36,12 +37,12 @@ class JavaScript(Language):
     ``read`` has found of a test. What cannot be judged apart is not judged.
 
     Attributes:
-        programs: the path of Node, empty where it is not installed.
+        programs: the path of Node, its bare name where it is not installed.
     """
 
     def __init__(self) -> None:
         node = shutil.which("node")
-        self.programs = () if node is None else (str(FilePath(node).resolve()),)
+        self.programs = ("node" if node is None else str(FilePath(node).resolve()),)
         folder = files(__package__).joinpath("harness")
         texts = {name: folder.joinpath(f"{name}.js").read_text("utf-8") for name in _MODULES}
         self._harness = _bundle(texts)  # now, for inside there is no such folder
