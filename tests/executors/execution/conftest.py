@@ -14,11 +14,14 @@ from executors.execution.runner import Limits, Runner
 LIMITS = {
     "usual": Limits(cpu_seconds=0.4, memory_mib=256),
     "short": Limits(cpu_seconds=0.15, wall_seconds=0.5, memory_mib=256, timeouts=2),
+    "long": Limits(cpu_seconds=1.0, wall_seconds=3.0, memory_mib=1024),
 }
 REPOSITORY = Path(__file__).parents[3]
 NOBODY = 65534
 UNSHARE = {"x86_64": 272, "aarch64": 97}
-SETGROUPS, SETRESGID, SETRESUID = {"x86_64": (116, 119, 117), "aarch64": (159, 149, 147)}[os.uname().machine]
+SETGROUPS, SETRESGID, SETRESUID = {"x86_64": (116, 119, 117), "aarch64": (159, 149, 147)}[
+    os.uname().machine
+]
 
 
 def refuse_namespaces():
@@ -34,7 +37,7 @@ def refuse_namespaces():
 
 
 def become_an_ordinary_user():
-    """Make the calling thread, and all that it starts, an ordinary user's, who can read what is needed here.
+    """Make the calling thread, and all that it starts, an ordinary user's, who can read what it needs.
 
     The C library would change all threads at once; the system calls themselves change the one.
     """
@@ -70,7 +73,7 @@ MODES = {
 
 
 class ThreadRunner:
-    """A runner in a thread of its own, so that what holds for the thread holds for each of its sandboxes."""
+    """A runner in a thread of its own: what holds for the thread holds for each of its sandboxes."""
 
     def __init__(self, mode, limits, language):
         self._thread = ThreadPoolExecutor(1, initializer=MODES[mode])
@@ -85,7 +88,10 @@ class ThreadRunner:
         return self._runner.missing
 
     def run(self, *arguments, **options):
-        return self._thread.submit(self._runner.run, *arguments, **options).result()
+        return self.start(*arguments, **options).result()
+
+    def start(self, *arguments, **options):
+        return self._thread.submit(self._runner.run, *arguments, **options)
 
     def call(self, *arguments):
         return self._thread.submit(self._runner.call, *arguments).result()
@@ -115,16 +121,20 @@ class Runners:
             runner.close()
 
 
-@pytest.fixture(scope="session", params=MODES)
-def runners(request):
-    """Every mode in turn, so that few runners are open at a time."""
-    if "user" in request.param and os.geteuid() != 0:
-        pytest.skip("the other modes are those of an ordinary user already")
-    runners = Runners(request.param)
-    yield runners
-    runners.close()
+def available_modes():
+    """All modes for root; an ordinary user cannot become another one."""
+    return [mode for mode in MODES if os.geteuid() == 0 or "user" not in mode]
 
 
 @pytest.fixture(scope="session")
-def runner(runners):
-    return runners()
+def every_mode():
+    """Runners of every mode, by mode."""
+    modes = {mode: Runners(mode) for mode in available_modes()}
+    yield modes
+    for runners in modes.values():
+        runners.close()
+
+
+@pytest.fixture(scope="session", params=available_modes())
+def runner(every_mode, request):
+    return every_mode[request.param]()

@@ -6,7 +6,7 @@ verdict, the candidates that must get it on each of them: a text, or several by 
 - ``kind``: ``unittest`` (by default) or ``assertions``; ``language``: ``python`` by default;
 - ``entry_point``: what the candidates define;
 - ``times``: how often the tests are repeated;
-- ``patience``: ``short`` for candidates that idle, so that nobody waits for them.
+- ``patience``: ``short`` where much is hostile, so that nobody waits for what loops or sleeps.
 
 ``OUTSIDE`` in a text becomes the path of a directory that candidates must not reach. After every candidate
 that does not pass comes an honest one that does, and at the end of the block one that does not. Nothing may
@@ -64,13 +64,13 @@ def document(stem, content):
     patience, times = content.pop("patience", "usual"), content.pop("times", 1)
     codes = (content.pop("tests", None) or [content.pop("test")]) * times
     tests = tuple(
-        UnitTest(name, index, numbered(code, index, language), kind=kind) for index, code in enumerate(codes)
+        UnitTest(name, index, numbered(code, index, language), kind=kind)
+        for index, code in enumerate(codes)
     )
     cases = []
     for phrase, programs in content.items():
-        if isinstance(programs, str):
-            programs = {phrase: programs}
-        cases += [Case(name, program, verdicts(phrase)) for name, program in programs.items()]
+        named = {phrase: programs} if isinstance(programs, str) else programs
+        cases += [Case(name, program, verdicts(phrase)) for name, program in named.items()]
     return Document(name, language, entry_point, patience, tests, tuple(cases))
 
 
@@ -126,21 +126,25 @@ def outside():
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=[document.name for document in DOCUMENTS])
-def test_every_candidate_gets_its_verdict_and_harms_nothing(runners, outside, document):
-    runner = runners(document.language, document.patience)
+def test_every_candidate_gets_its_verdict_and_harms_nothing(every_mode, outside, document):
     cases = in_order(document.cases)
     programs = [
         numbered(case.program.replace("OUTSIDE", str(outside)), number, document.language)
         for number, case in enumerate(cases)
     ]
-    rows = runner.run(programs, document.tests, document.entry_point).verdicts.tolist()
-
+    started = {
+        mode: runners(document.language, document.patience).start(
+            programs, document.tests, document.entry_point
+        )
+        for mode, runners in every_mode.items()
+    }
     wrong = [
-        (case.name, [NAMES[verdict] for verdict in row])
-        for case, row in zip(cases, rows, strict=True)
+        (mode, case.name, [NAMES[verdict] for verdict in row])
+        for mode, outcomes in started.items()
+        for case, row in zip(cases, outcomes.result().verdicts.tolist(), strict=True)
         if not case.verdicts.issuperset(row)
     ]
     assert wrong == []
     assert {path.name: path.read_text() for path in outside.iterdir()} == {"kept": "kept"}
     assert (outside / "kept").stat().st_mode & 0o777 == 0o666
-    assert sandbox_processes() == 2 * len(runners)  # a guard and a zygote each
+    assert sandbox_processes() <= 2 * sum(map(len, every_mode.values()))  # a guard and a zygote each
