@@ -142,7 +142,7 @@ class Arena:
         ]
 
     def _bytes_used(self) -> int:
-        (used,) = _USED.unpack_from(self._memory, _USED_AT)
+        used: int = _USED.unpack_from(self._memory, _USED_AT)[0]
         return min(max(used, 0), _SIZE - _HEADER.size)
 
     def _put(self, record: bytes) -> None:

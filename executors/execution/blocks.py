@@ -4,12 +4,12 @@ A test is first played without any results, which shows the calls that it is goi
 candidate makes the calls of all its tests; then each test is played with the results that came out, once
 for all candidates with the same results. Where that shows that a test makes other calls than foreseen,
 those candidates take another turn. What cannot be judged in this way, candidate and test apart, is run with
-both in one interpreter; a pass there must be confirmed by the acquittal of the candidate.
+both in one interpreter; a pass there counts only for a candidate that is innocent.
 """
 
 import itertools
 import operator
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from executors.execution.books import Book, Insight, Open
@@ -17,7 +17,7 @@ from executors.execution.cells import Cells, Pair
 from executors.execution.languages.base import Language, Left, Program, Source
 from executors.execution.left import not_passed, parsed, verdict_in
 from executors.execution.process import Ended, Station
-from executors.execution.turns import Candidates, Tests, close_unloaded
+from executors.execution.turns import Candidates, Tests
 from rewards.problem import TestKind, Verdict
 
 _MOST_TURNS = 8
@@ -93,14 +93,13 @@ class Block:
     def make_calls(self, calls: Sequence[str]) -> None:
         """Have every candidate make each of these calls, one call for each of the work's tests."""
         programs = self._read([Source(text, None) for text in self._work.candidates])
-        for candidate, group in itertools.groupby(self._work.pairs, key=_candidate_of):
-            pairs = list(group)
-            program = programs[candidate]
-            if program is None:
-                self.cells.close(pairs, Verdict.ERRORED)
-                continue
-            scripts = {test: [self.calls.position(calls[test])] for _, test in pairs}
-            self._runs.make_calls(candidate, program, scripts, foreseen=False)
+        candidates = {index: program for index, program in enumerate(programs) if program}
+        scripts = {
+            pair: [self.calls.position(calls[pair[1]])]
+            for pair in sorted(self._work.pairs)
+            if pair[0] in candidates
+        }
+        self._runs.make_calls(candidates, scripts, foreseen=False)
 
     def _read(self, sources: Sequence[Source]) -> list[Program | None]:
         """Compile programs, None for one that does not compile.
@@ -141,10 +140,7 @@ class Block:
         scripts = {pair: insights[pair[1]].script for pair in sorted(pairs)}
         together: list[Pair] = []
         for turn in range(_MOST_TURNS):
-            for candidate, group in itertools.groupby(scripts, key=_candidate_of):
-                program = self._candidates[candidate]
-                calls = {test: scripts[candidate, test] for _, test in group}
-                self._runs.make_calls(candidate, program, calls, foreseen=turn == 0)
+            self._runs.make_calls(self._candidates, scripts, foreseen=turn == 0)
             tests.judge(filter(self.cells.is_open, scripts))
             further: dict[Pair, list[int]] = {}
             for pair in filter(self.cells.is_open, scripts):
@@ -171,11 +167,6 @@ class Block:
             left = list(group)
             while left and not self.cells.gave_up(candidate, left):
                 left = left[self._run_some_together(self._candidates[candidate], left) :]
-        passed = [pair for pair in pairs if self.cells[pair].verdict == Verdict.PASSED]
-        guilty = self._guilty(candidate for candidate, _ in passed)
-        for pair in passed:
-            if pair[0] in guilty:
-                self.cells[pair].verdict = Verdict.UNCONFIRMED
 
     def _run_some_together(self, program: Program, left: Sequence[Pair]) -> int:
         """Run as many tests of a candidate as one process can; returns how many are dealt with."""
@@ -187,35 +178,25 @@ class Block:
                 self._station.arena, self._station, program, tests, self._work.entry_point
             ),
         )
-        return len(left) if ended is None else self._note_together(pairs, ended)
+        return len(left) if ended is None else self._note_together(pairs, ended, program.innocent)
 
-    def _note_together(self, pairs: Sequence[Pair], ended: Ended) -> int:
+    def _note_together(self, pairs: Sequence[Pair], ended: Ended, innocent: bool) -> int:
         for reached, (pair, step) in enumerate(zip(pairs, ended.steps, strict=True)):
+            if not step.finished and ended.signal == 0 and reached > 0:
+                return reached  # the process was no longer fit for this test
+            self.cells[pair].loaded |= ended.loaded or step.finished
             match parsed(step.texts[0]) if step.texts else []:
                 case [Left.NOT_LOADED, *verdict]:
-                    return close_unloaded(self.cells, pairs, reached, not_passed(*verdict))
+                    self.cells.close([pair], not_passed(*verdict))
+                    continue
                 case [Left.VERDICT, int(verdict), doubtful]:
-                    unsure = verdict == Verdict.PASSED and doubtful
+                    unsure = verdict == Verdict.PASSED and (doubtful or not innocent)
                     self.cells.close([pair], Verdict.UNCONFIRMED if unsure else verdict_in(verdict))
                     continue
-            if ended.signal == 0 and reached > 0 and not step.finished:
-                return reached  # the process was no longer fit, and left before this test
             death = self.cells.death(pair[0], ended)
-            if not ended.loaded:
-                return close_unloaded(self.cells, pairs, reached, death)
-            self.cells.close([pair], death)
+            if self.cells[pair].loaded:
+                self.cells.close([pair], death)
+            else:
+                self.cells.close_unloaded(pair, death)
             return reached + 1
         return len(pairs)
-
-    def _guilty(self, candidates: Iterable[int]) -> set[int]:
-        """Those of some candidates that have means of forging a verdict."""
-        suspects = sorted(set(candidates))
-        if not suspects:
-            return set()
-        texts = [self._work.candidates[candidate] for candidate in suspects]
-        ended = self._station.run(
-            lambda: self._language.acquit(self._station.arena, texts),
-            len(texts),
-            _READING_CPU_SECONDS + len(texts),
-        )
-        return {suspect for suspect, step in zip(suspects, ended.steps, strict=True) if not step.texts}

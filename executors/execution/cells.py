@@ -1,6 +1,7 @@
 """The cells of a block, one for each pair of candidate and test: what is known of them, what they cost."""
 
-from collections import Counter
+import itertools
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -46,7 +47,7 @@ class Cells:
         self._cells = {pair: Cell() for pair in pairs}
         self._limits = limits
         self._tests = Counter(candidate for candidate, _ in pairs)
-        self._spent: Counter[int] = Counter()
+        self._spent: defaultdict[int, float] = defaultdict(float)
         self._timeouts: Counter[int] = Counter()
 
     def __getitem__(self, pair: Pair) -> Cell:
@@ -57,6 +58,11 @@ class Cells:
         for pair in pairs:
             if self._cells[pair].verdict is None:
                 self._cells[pair].verdict = verdict
+
+    def close_unloaded(self, pair: Pair, verdict: Verdict) -> None:
+        """Close a pair whose candidate did not live to be loaded; all of its pairs if it never did."""
+        pairs = [other for other in self._cells if other[0] == pair[0]]
+        self.close([pair] if any(self._cells[other].loaded for other in pairs) else pairs, verdict)
 
     def is_open(self, pair: Pair) -> bool:
         """Whether there is no verdict on a pair."""
@@ -81,17 +87,19 @@ class Cells:
     def charge(self, pairs: Sequence[Pair], ended: Ended) -> None:
         """Make the seconds of a process's steps, one a pair, add up to what the kernel has counted.
 
-        Starting and ending the process, and further threads, go to the last step that it has reached.
-        Claims that cannot be true are replaced by equal shares.
+        What no step has claimed, as starting and ending the process and further threads, goes to the step
+        in which the process was ended, or else to the last. Claims that cannot be true are replaced by
+        equal shares.
         """
-        reached = max(1, sum(1 for step in ended.steps if step.finished or step.texts))
+        finished = sum(1 for _ in itertools.takewhile(lambda step: step.finished, ended.steps))
+        reached = min(len(pairs), finished + 1 if ended.signal or not finished else finished)
         claims = [step.cpu_seconds for step in ended.steps[:reached]]
         rest = ended.cpu_seconds - sum(claims)
         if not (rest >= 0 and all(claim >= 0 for claim in claims)):
             claims, rest = [ended.cpu_seconds / reached] * reached, 0.0
         claims[-1] += rest
         for pair, claim, step in zip(pairs, claims, ended.steps, strict=False):
-            self._spent[pair[0]] += claim  # type: ignore[assignment]
+            self._spent[pair[0]] += claim
             self._cells[pair].cpu_seconds += claim
             if step.wall_seconds > 0:
                 self._cells[pair].wall_seconds += step.wall_seconds

@@ -4,6 +4,7 @@ A candidate runs in processes of its own, a test in others; what passes between 
 """
 
 import itertools
+import operator
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -20,6 +21,7 @@ from rewards.problem import Verdict
 _FORESIGHT = 0.1  # share of the time limits for calls that a test might turn out not to need
 _MOST_CHARACTERS = 128 << 20  # of a block's results; beyond, long ones are not kept
 _LONG = 4096
+_NOT_LOADED = f'["{Left.NOT_LOADED}"'.encode()
 _OPAQUE = f'["{ResultKind.OPAQUE}"]'
 
 
@@ -39,86 +41,97 @@ class Candidates:
     results: Book
 
     def make_calls(
-        self, candidate: int, program: Program, scripts: Mapping[int, Sequence[int]], *, foreseen: bool
+        self, programs: Mapping[int, Program], scripts: Mapping[Pair, Sequence[int]], *, foreseen: bool
     ) -> None:
-        """Make the calls of a candidate's tests, in as many processes as it takes.
+        """Make the calls of candidates' tests, in as many processes as it takes.
+
+        Candidates that are innocent follow each other in one process. All others have their own, and those
+        that are not tidy one for each test.
 
         Args:
-            candidate: its position in the block.
-            program: the candidate.
-            scripts: calls by test.
-            foreseen: they may be calls that no test turns out to need. One that takes long is left open, and
-                is not made for any other test either.
+            programs: the candidates, by position in the block.
+            scripts: the calls of each pair, pairs of one candidate next to each other.
+            foreseen: they may be calls that no test turns out to need. One that takes long is left open,
+                and is not made of this candidate for any other test either.
         """
-        left = list(scripts)
-        too_long: set[int] = set()
-        while left and not self.cells.gave_up(candidate, [(candidate, test) for test in left]):
-            batch = left if program.tidy else left[:1]
-            pairs = [(candidate, test) for test in batch]
-            texts = [self._texts(scripts[test], too_long) for test in batch]
-            ended = self.run(
-                pairs,
-                lambda texts=texts: self.language.make_calls(  # type: ignore[misc]
-                    self.station.arena, self.station, program, texts, self.entry_point
-                ),
-                share=_FORESIGHT if foreseen else 1.0,
-            )
-            if ended is None:
-                return
-            reached = self._note(pairs, ended, scripts, foreseen=foreseen)
-            left = left[reached:]
-            if foreseen and ended.out_of_time:
-                if not ended.loaded:
-                    return
-                last = batch[reached - 1]
-                made = len(self.cells[candidate, last].calls)
-                too_long.update(scripts[last][made : made + 1])
+        innocent = [pair for pair in scripts if programs[pair[0]].innocent]
+        groups = [innocent]
+        for candidate, pairs in itertools.groupby(scripts, key=operator.itemgetter(0)):
+            if programs[candidate].tidy and not programs[candidate].innocent:
+                groups.append(list(pairs))
+            elif not programs[candidate].innocent:
+                groups += [[pair] for pair in pairs]
+        too_long: set[Pair] = set()
+        for group in groups:
+            left = group
+            while left := [pair for pair in left if self._is_due(pair)]:
+                jobs = [(programs[pair[0]], self._texts(pair[0], scripts[pair], too_long)) for pair in left]
+                ended = self.run(
+                    left,
+                    lambda jobs=jobs: self.language.make_calls(  # type: ignore[misc]
+                        self.station.arena, self.station, jobs, self.entry_point
+                    ),
+                    share=_FORESIGHT if foreseen else 1.0,
+                )
+                if ended is None:
+                    continue
+                reached = self._note(left, ended, scripts, foreseen=foreseen)
+                last, left = left[reached - 1], left[reached:]
+                if foreseen and ended.out_of_time:
+                    made = len(self.cells[last].calls)
+                    too_long.update((last[0], call) for call in scripts[last][made : made + 1])
+                    if not ended.loaded:
+                        left = [pair for pair in left if pair[0] != last[0]]
 
     def run(self, pairs: Sequence[Pair], task: Callable[[], None], share: float = 1.0) -> Ended | None:
-        """Run a process for some pairs of one candidate, a step each, and charge it to them.
+        """Run a process for some pairs, a step each, and charge it to them.
 
         Returns:
-            How it ended; None, and the pairs are closed, if the candidate has used up all that it may.
+            How it ended; None, and pairs are closed, if a candidate has used up all that it may.
         """
-        cpu_seconds = self.cells.allowance(pairs[0][0])
-        if cpu_seconds == 0:
-            self.cells.close(pairs, Verdict.TIMED_OUT)
+        allowances = {candidate: self.cells.allowance(candidate) for candidate, _ in pairs}
+        cpu_seconds = sum(allowances.values())
+        if 0 in allowances.values():
+            exhausted = [pair for pair in pairs if allowances[pair[0]] == 0]
+            self.cells.close(exhausted, Verdict.TIMED_OUT)
             return None
         ended = self.station.run(task, len(pairs), cpu_seconds, share)
         self.cells.charge(pairs, ended)
         return ended
 
-    def _texts(self, script: Sequence[int], too_long: Container[int]) -> list[str]:
-        made = itertools.takewhile(lambda call: call not in too_long, script)
+    def _is_due(self, pair: Pair) -> bool:
+        return self.cells.is_open(pair) and not self.cells.gave_up(pair[0], [pair])
+
+    def _texts(self, candidate: int, script: Sequence[int], too_long: Container[Pair]) -> list[str]:
+        made = itertools.takewhile(lambda call: (candidate, call) not in too_long, script)
         return [self.calls.texts[call] for call in made]
 
     def _note(
         self,
         pairs: Sequence[Pair],
         ended: Ended,
-        scripts: Mapping[int, Sequence[int]],
+        scripts: Mapping[Pair, Sequence[int]],
         *,
         foreseen: bool,
     ) -> int:
-        """Take down what a candidate's process has left; returns how many pairs it has dealt with."""
+        """Take down what a process has left; returns how many pairs it has dealt with."""
         for reached, (pair, step) in enumerate(zip(pairs, ended.steps, strict=True)):
-            cell, script = self.cells[pair], scripts[pair[1]]
-            match parsed(step.texts[0]) if step.texts else []:
-                case [Left.NOT_LOADED, *verdict]:
-                    return close_unloaded(self.cells, pairs, reached, not_passed(*verdict))
+            if not step.finished and ended.signal == 0 and reached > 0:
+                return reached  # the process was no longer fit, or had no room left; the step is done again
+            cell, script = self.cells[pair], scripts[pair]
+            if step.texts and step.texts[0].startswith(_NOT_LOADED):
+                self.cells.close([pair], not_passed(*parsed(step.texts[0])[1:]))
+                continue
             cell.calls = [(call, self._kept(text)) for call, text in zip(script, step.texts, strict=False)]
-            cell.loaded |= step.finished or bool(step.texts)
+            cell.loaded |= step.finished or bool(step.texts) or (ended.loaded and not step.finished)
             if step.finished:
                 continue
-            if ended.signal == 0 and reached > 0 and not step.texts:
-                return reached  # the process was no longer fit, and left before this test
             if foreseen and ended.out_of_time:
                 return reached + 1
             death = self.cells.death(pair[0], ended)
-            if not (ended.loaded or step.texts):
-                return close_unloaded(self.cells, pairs, reached, death)
-            cell.loaded = True
-            if len(cell.calls) < len(script):
+            if not cell.loaded:
+                self.cells.close_unloaded(pair, death)
+            elif len(cell.calls) < len(script):
                 ending = self.results.position(f'["{ResultKind.ENDED}",{death:d}]')
                 cell.calls.append((script[len(cell.calls)], ending))
             return reached + 1
@@ -129,16 +142,6 @@ class Candidates:
         if too_much or len(text) > 2 * LONGEST_TEXT:
             return self.results.position(_OPAQUE)
         return self.results.position(text.decode("utf-8", "replace"))
-
-
-def close_unloaded(cells: Cells, pairs: Sequence[Pair], reached: int, verdict: Verdict) -> int:
-    """Close a pair whose candidate did not load; all pairs if it was the first.
-
-    Returns:
-        How many pairs are dealt with.
-    """
-    cells.close(pairs if reached == 0 else [pairs[reached]], verdict)
-    return len(pairs) if reached == 0 else reached + 1
 
 
 class Play(NamedTuple):
@@ -193,12 +196,11 @@ class Tests:
     def _play(self, plays: Sequence[Play]) -> None:
         """Play tests, those that may disturb others in processes of their own."""
         tidy = [play for play in plays if self.programs[play.test].tidy]
-        batches = [tidy]
-        for test in {play.test: None for play in plays if not self.programs[play.test].tidy}:
-            batches.append([play for play in plays if play.test == test])
-        for left in batches:
-            while left:
-                left = left[self._play_some(left) :]
+        untidy = {play.test for play in plays if not self.programs[play.test].tidy}
+        for batch in [tidy, *([play for play in plays if play.test == test] for test in sorted(untidy))]:
+            done = 0
+            while done < len(batch):
+                done += self._play_some(batch[done:])
 
     def _play_some(self, plays: Sequence[Play]) -> int:
         """Play as many as one process can; returns how many that are."""

@@ -73,7 +73,7 @@ def restored(content: Any) -> Any:
         raise ValueError(f"no plain value has this text: {error}") from None
 
 
-def _tagged(value: Any, on_int: Callable[[int], Any] | None = None) -> Any:
+def _tagged(value: Any, on_int: Callable[[int], Any] | None = None) -> Any:  # noqa: PLR0911 - a table
     kind = type(value)
     if kind in _SCALARS:
         return on_int(value) if on_int and kind is int else value
@@ -87,12 +87,19 @@ def _tagged(value: Any, on_int: Callable[[int], Any] | None = None) -> Any:
         return {"dict": [[_tagged(key, on_int), _tagged(item, on_int)] for key, item in value.items()]}
     if kind in _TAG:
         return {kind.__name__: _tagged(_TAG[kind](value), on_int)}
+    return _tagged_numbers(value)
+
+
+def _tagged_numbers(value: Any) -> Any:
     numpy = sys.modules.get("numpy")  # a numpy value exists only where it is imported
-    if numpy is not None and kind.__module__ == "numpy" and getattr(value, "dtype", None) is not None:
-        if kind is numpy.ndarray and value.dtype.kind in _NUMPY_KINDS:
-            return {"ndarray": [value.dtype.str, list(value.shape), value.tobytes().hex()]}
-        if issubclass(kind, numpy.generic) and value.dtype.kind in _NUMPY_KINDS:
-            return {"numpy": [value.dtype.str, value.tobytes().hex()]}
+    kind = type(value)
+    if numpy is None or kind.__module__ != "numpy" or not hasattr(value, "dtype"):
+        raise NotPlainError(kind.__name__)
+    content = [value.dtype.str, value.tobytes().hex()]
+    if value.dtype.kind in _NUMPY_KINDS and kind is numpy.ndarray:
+        return {"ndarray": [*content, list(value.shape)]}
+    if value.dtype.kind in _NUMPY_KINDS and issubclass(kind, numpy.generic):
+        return {"numpy": content}
     raise NotPlainError(kind.__name__)
 
 
@@ -101,12 +108,12 @@ def _tag_int(value: int) -> Any:
 
 
 def _factory_name(value: "collections.defaultdict[Any, Any]") -> str | None:
-    factory = value.default_factory
-    if factory is None:
+    for name, factory in _FACTORIES.items():
+        if factory is value.default_factory:
+            return name
+    if value.default_factory is None:
         return None
-    if _FACTORIES.get(getattr(factory, "__name__", "")) is not factory:
-        raise NotPlainError("defaultdict")
-    return factory.__name__
+    raise NotPlainError("defaultdict")
 
 
 _TAG: dict[type, Callable[[Any], Any]] = {
@@ -128,7 +135,7 @@ _TAG: dict[type, Callable[[Any], Any]] = {
 
 
 def _numpy_array(inner: Any) -> Any:
-    dtype, shape, content = inner
+    dtype, content, shape = inner
     numpy = __import__("numpy")
     return numpy.frombuffer(bytes.fromhex(content), _numpy_dtype(dtype)).reshape(shape).copy()
 

@@ -26,12 +26,12 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, NoReturn
 
 from executors.execution import channel, isolation, kernel
 from executors.execution.arena import Arena
-from executors.execution.blocks import Block, Book, Work
+from executors.execution.blocks import Block, Work
+from executors.execution.books import Book
 from executors.execution.languages.base import Language
 from executors.execution.languages.javascript import JavaScript
 from executors.execution.languages.python import Python
@@ -63,9 +63,7 @@ def main() -> NoReturn:
         if zygote == 0:
             _serve(control, language, surroundings, limits)
         _guard(control, zygote)
-        if "mount" not in surroundings.layers:
-            isolation.empty(surroundings.scratch)
-            Path(surroundings.scratch).rmdir()
+        isolation.clear_away(surroundings)
     except Exception:
         _report_failure(control)
     os._exit(0)

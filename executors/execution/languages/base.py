@@ -3,8 +3,8 @@
 The test runs in one process, with stand-ins for the functions that it calls; the candidate in another,
 which makes those calls. Calls and results travel between them as texts of plain data:
 
-- a *call* is ``[function, arguments, keyword arguments]``, in the notation of ``executors.execution.values``
-  or the language's own variant of it;
+- a *call* is ``[function, arguments, keyword arguments]``, in the notation of
+  ``executors.execution.values`` or a variant of it;
 - a *result* is a JSON array whose first element says what it is; see ``ResultKind``.
 """
 
@@ -63,7 +63,9 @@ class Program(NamedTuple):
 
     Attributes:
         content: what the language made of it.
-        tidy: all that it changes seems to be its own, so that another program can follow in its process.
+        tidy: all that it changes seems to be its own, so that it can be run again in the same process.
+        innocent: for a candidate: it has no means of changing anything but its own, so that another one can
+            follow in the same process, and that a test can be believed that shares its interpreter.
         apart: for a test: it can be judged apart from the candidate.
         functions: names that a test calls and does not define.
         others: names that a test uses otherwise; a candidate that defines one must be judged together.
@@ -71,9 +73,14 @@ class Program(NamedTuple):
 
     content: Any
     tidy: bool
+    innocent: bool = False
     apart: bool = False
     functions: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
+
+
+Job = tuple[Program, Sequence[str]]
+"""A candidate and the calls to make of it."""
 
 
 class Language(ABC):
@@ -88,10 +95,10 @@ class Language(ABC):
     programs: tuple[str, ...] = ()
     shares_interpreter = False
 
-    def preload(self) -> None:
+    def preload(self) -> None:  # noqa: B027 - most have nothing to do
         """Load what programs commonly need, before the first process is forked."""
 
-    def preload_for(self, texts: Sequence[str]) -> None:
+    def preload_for(self, texts: Sequence[str]) -> None:  # noqa: B027
         """Load what these programs seem to need."""
 
     @abstractmethod
@@ -108,14 +115,9 @@ class Language(ABC):
 
     @abstractmethod
     def make_calls(
-        self,
-        arena: Arena,
-        station: Station,
-        candidate: Program,
-        scripts: Sequence[Sequence[str]],
-        entry_point: str | None,
+        self, arena: Arena, station: Station, jobs: Sequence[Job], entry_point: str | None
     ) -> None:
-        """Load the candidate afresh for each script, a step each, and leave the result of each call.
+        """Load each job's candidate afresh, a step each, and leave the result of each of its calls.
 
         A candidate that does not load, or does not define the entry point, leaves ``NOT_LOADED``.
         """
@@ -133,13 +135,6 @@ class Language(ABC):
         entry_point: str | None,
     ) -> None:
         """Run each test, a step each, in the interpreter of the candidate; leave a text as ``judge`` does.
-
-        Only where ``shares_interpreter``.
-        """
-        raise NotImplementedError
-
-    def acquit(self, arena: Arena, candidates: Sequence[str]) -> None:
-        """Leave a text for each candidate, a step each, if it has no means of forging a verdict.
 
         Only where ``shares_interpreter``.
         """

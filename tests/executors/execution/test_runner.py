@@ -177,7 +177,7 @@ def test_a_sandbox_that_cannot_be_built_is_an_error_and_no_verdict(monkeypatch):
 
 
 def test_an_unknown_language_is_told():
-    with pytest.raises(UserError, match="language must be one of python but got 'cobol'"):
+    with pytest.raises(UserError, match="language must be one of .*python.* but got 'cobol'"):
         Runner(language="cobol")
 
 
@@ -190,5 +190,5 @@ def test_a_candidate_that_keeps_timing_out_is_given_up_and_the_rest_is_not_faile
     with Runner(Limits(cpu_seconds=0.1, timeouts=2)) as runner:
         verdicts = runner.run([looping, "def solve(x):\n    return 0\n"], tests, "solve").verdicts
     passed, timed_out = Verdict.PASSED, Verdict.TIMED_OUT
-    assert verdicts[0].tolist() == [passed, timed_out, passed, timed_out, NOT_RUN, NOT_RUN]
+    assert verdicts[0].tolist() == [passed, timed_out, passed, timed_out, passed, NOT_RUN]
     assert verdicts[1].tolist() == [passed] * 6

@@ -4,8 +4,8 @@ import marshal
 from collections.abc import Sequence
 
 from executors.execution.arena import Arena
-from executors.execution.languages.base import Language, Path, Program, Source
-from executors.execution.languages.python import calling, judging, loading, reading, scrutiny, together
+from executors.execution.languages.base import Job, Language, Path, Program, Source
+from executors.execution.languages.python import calling, judging, loading, reading, together
 from executors.execution.process import Station
 from rewards.problem import TestKind
 
@@ -32,7 +32,7 @@ class Python(Language):
             code = reading.compiled(text)
             if code is not None:
                 if kind is None:
-                    program = Program(code, reading.keeps_to_itself(text))
+                    program = reading.candidate_program(text, code)
                 else:
                     program = reading.test_program(text, code, entry_point)
                 packed = marshal.dumps((tuple(program), None if kind is None else str(kind)))
@@ -49,15 +49,10 @@ class Python(Language):
         return bool(names) and not reading.defined_names(candidate.content).isdisjoint(names)
 
     def make_calls(
-        self,
-        arena: Arena,
-        station: Station,
-        candidate: Program,
-        scripts: Sequence[Sequence[str]],
-        entry_point: str | None,
+        self, arena: Arena, station: Station, jobs: Sequence[Job], entry_point: str | None
     ) -> None:
-        """In the module of the candidate."""
-        calling.make_calls(arena, station, candidate, scripts, entry_point)
+        """In a module of its own for each job."""
+        calling.make_calls(arena, station, jobs, entry_point)
 
     def judge(self, arena: Arena, plays: Sequence[tuple[Program, Path]]) -> None:
         """With stand-ins in the module of the candidate."""
@@ -73,11 +68,3 @@ class Python(Language):
     ) -> None:
         """In the module of the candidate, with a watch on its operators."""
         together.judge_together(arena, station, candidate, tests, entry_point)
-
-    def acquit(self, arena: Arena, candidates: Sequence[str]) -> None:
-        """By their text alone."""
-        for step, text in enumerate(candidates):
-            arena.begin(step)
-            if scrutiny.is_innocent(text):
-                arena.append(step, b"innocent")
-            arena.finish(step)

@@ -7,47 +7,37 @@ from typing import Any
 
 from executors.execution import values
 from executors.execution.arena import Arena
-from executors.execution.languages.base import Left, Program, ResultKind
+from executors.execution.languages.base import Job, Left, ResultKind
 from executors.execution.languages.python.loading import is_fit, load
 from executors.execution.process import Station
 from executors.execution.values import NotPlainError
 from rewards.problem import Verdict
 
 _UNCHANGEABLE = frozenset({int, float, bool, str, bytes, complex, type(None)})
+_CHANGEABLE = (list, dict, set)
 _LONGEST_MESSAGE = 10_000
 _OPAQUE = f'["{ResultKind.OPAQUE}"]'
 _OUT_OF_MEMORY = f'["{ResultKind.ENDED}",{Verdict.OUT_OF_MEMORY:d}]'
 
 
-def make_calls(
-    arena: Arena,
-    station: Station,
-    candidate: Program,
-    scripts: Sequence[Sequence[str]],
-    entry_point: str | None,
-) -> None:
-    """See ``Language.make_calls``; stops early where this process is not fit for another script."""
-    for step, script in enumerate(scripts):
+def make_calls(arena: Arena, station: Station, jobs: Sequence[Job], entry_point: str | None) -> None:
+    """See ``Language.make_calls``; stops early where this process is not fit for another job."""
+    for step, (candidate, calls) in enumerate(jobs):
         arena.begin(step)
         loaded = load(candidate.content, entry_point)
         if isinstance(loaded, Verdict):
             arena.append(step, f'["{Left.NOT_LOADED}",{loaded:d}]'.encode())
-            arena.finish(step)
-            return
-        arena.loaded()
-        for call in script:
-            result = _result(vars(loaded), call)
-            arena.append(step, result.encode())
-            if result is _OUT_OF_MEMORY:
-                arena.finish(step)
-                return
+        else:
+            arena.loaded()
+            for call in calls:
+                arena.append(step, _result(vars(loaded), call).encode())
         arena.finish(step)
         if not is_fit():
-            return  # what this script has left behind would be a burden on the next
+            return  # what this job has left behind would be a burden on the next
         station.tidy()
 
 
-def _result(names: dict[str, Any], call: str) -> str:
+def _result(names: dict[str, Any], call: str) -> str:  # noqa: PLR0911 - a table
     try:
         function, arguments, keywords = values.decode(call)
     except MemoryError:
@@ -123,23 +113,23 @@ def change(arguments: tuple[Any, ...], keywords: dict[str, Any], after: list[Any
 def _assign(old: Any, new: Any) -> None:
     if type(old) is not type(new):
         return
-    if type(old) in {list, bytearray}:
-        if type(old) is list and len(old) == len(new):
-            for place, (old_item, new_item) in enumerate(zip(old, new, strict=True)):
-                if isinstance(old_item, (list, dict, set)) and type(old_item) is type(new_item):
-                    _assign(old_item, new_item)
-                else:
-                    old[place] = new_item
-        else:
-            old[:] = new
+    if isinstance(old, list):
+        kept_items = old[:]
+        old[:] = new
+        for place, (kept_item, item) in enumerate(zip(kept_items, new, strict=False)):
+            if isinstance(item, _CHANGEABLE) and type(kept_item) is type(item):
+                old[place] = kept_item
+                _assign(kept_item, item)
+    elif isinstance(old, bytearray):
+        old[:] = new
     elif isinstance(old, dict):
         kept = {key: old[key] for key in new if key in old}
         old.clear()
         for key, item in new.items():
-            if isinstance(kept.get(key), (list, dict, set)) and type(kept[key]) is type(item):
-                _assign(kept[key], item)
-                item = kept[key]
-            old[key] = item
+            keeps = isinstance(item, _CHANGEABLE) and type(kept.get(key)) is type(item)
+            old[key] = kept[key] if keeps else item
+            if keeps:
+                _assign(old[key], item)
     elif isinstance(old, set):
         old.clear()
         old.update(new)

@@ -1,4 +1,4 @@
-"""In the judge's process: a test runs with stand-ins that answer what the candidate has answered elsewhere."""
+"""In the judge's process: a test runs with stand-ins, which answer what the candidate has answered."""
 
 import builtins
 import functools
@@ -111,7 +111,7 @@ class _Player:
                 change(arguments, keywords, changes["after"])
             return arguments[changes["same"]] if "same" in changes else values.restored(result[1])
         if kind == ResultKind.RAISED:
-            raise _exception(*result[1], result[2])
+            raise _exception(result[1], result[2])
         if kind == ResultKind.ENDED:
             # It is the candidate's word; whatever it says, it is no pass.
             self.verdict = Verdict(result[1]) if result[1] in _DEATHS else Verdict.KILLED
@@ -120,24 +120,23 @@ class _Player:
         raise _UnansweredError
 
 
-def _exception(module: str, name: str, nearest: str, said: str, arguments: Any) -> BaseException:
+def _exception(told: Sequence[str], arguments: Any) -> BaseException:
     """The exception that a candidate has raised, or one that a test cannot tell from it."""
-    base = getattr(builtins, nearest)
-    if not (isinstance(base, type) and issubclass(base, BaseException)):
+    module, name, nearest, said = told
+    base: type[BaseException] = getattr(builtins, nearest)
+    if not issubclass(base, BaseException):
         raise ValueError(f"{nearest} is no exception")
     if arguments is not None:
         try:
             return base(*values.restored(arguments))
         except TypeError:  # arguments that its constructor does not take
             return base.__new__(base)
-    if module.split(".")[0] in HARMLESS_MODULES - {"unittest"}:
-        known = getattr(sys.modules.get(module), name, None)
-        if isinstance(known, type) and issubclass(known, base):
-            error = known.__new__(known)
-            error.args = (said,)
-            return error
-    kind = type(name.rpartition(".")[2], (base,), {"__module__": MODULE, "__str__": lambda _: said})
-    error = kind.__new__(kind)
+    kind: Any = None
+    if module.partition(".")[0] in HARMLESS_MODULES - {"unittest"}:
+        kind = getattr(sys.modules.get(module), name, None)
+    if not (isinstance(kind, type) and issubclass(kind, base)):
+        kind = type(name.rpartition(".")[2], (base,), {"__module__": MODULE, "__str__": lambda _: said})
+    error: BaseException = kind.__new__(kind)
     error.args = (said,)
     return error
 
@@ -182,15 +181,17 @@ class _Guess:
         return self.used
 
     def __len__(self) -> int:
-        return len(self.used()._nothing)
+        self.used()
+        return 0
 
     def __float__(self) -> float:
-        return 0.0 * self.used().made
+        self.used()
+        return 0.0
 
     def __int__(self) -> int:
-        return 0 * self.used().made
+        self.used()
+        return 0
 
-    _nothing = ()
     __bool__ = __lt__ = __le__ = __gt__ = __ge__ = __contains__ = _yes
     __call__ = __getitem__ = __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = used
     __truediv__ = __rtruediv__ = __floordiv__ = __mod__ = __abs__ = __neg__ = __round__ = __pow__ = used
@@ -209,10 +210,10 @@ def _soften_assertions(guess: _Guess) -> None:
     for name, method in list(vars(unittest.TestCase).items()):
         if name.startswith("assert") and callable(method):
             setattr(unittest.TestCase, name, _softened(method, guess))
-    context = unittest.case._AssertRaisesContext  # type: ignore[attr-defined]
+    context: Any = vars(unittest.case)["_AssertRaisesContext"]
     leave = context.__exit__
 
-    def leave_softly(self: object, kind: type[BaseException] | None, *rest: object) -> bool:
+    def leave_softly(self: Any, kind: type[BaseException] | None, *rest: Any) -> Any:
         return True if kind is None and guess.made else leave(self, kind, *rest)
 
     context.__exit__ = leave_softly

@@ -5,6 +5,7 @@ import gc
 import importlib
 import io
 import random
+import resource
 import site
 import sys
 import types
@@ -23,6 +24,7 @@ _COMMON_MODULES = (
     "pathlib pprint queue random re statistics string sys tempfile textwrap threading time typing unittest"
 )
 _DEAR_MODULES = ("asyncio", "unittest.mock", "numpy")  # each makes every later fork slower
+_MOST_MEMORY_KIB = 128 << 10
 _RECURSION_LIMIT = sys.getrecursionlimit()
 
 
@@ -72,9 +74,13 @@ def load(program: types.CodeType, entry_point: str | None) -> types.ModuleType |
 
 
 def is_fit() -> bool:
-    """Whether this process can run another test: no thread is left over, no standard stream closed."""
+    """Whether this process can run another program as if it were new.
+
+    No thread is left over, no standard stream closed, and it has not grown much.
+    """
     streams = (sys.__stdin__, sys.__stdout__, sys.__stderr__)
-    return _thread._count() == 0 and not any(stream is None or stream.closed for stream in streams)
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss > _MOST_MEMORY_KIB
+    return not (grown or _thread._count() or any(stream is None or stream.closed for stream in streams))
 
 
 def restore_interpreter() -> None:

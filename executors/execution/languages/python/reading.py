@@ -9,18 +9,19 @@ from collections.abc import Iterator
 
 from executors.execution.languages.base import Program
 from executors.execution.languages.python.loading import MODULE
+from executors.execution.languages.python.scrutiny import is_innocent
 
 HARMLESS_MODULES = frozenset(
-    "__future__ abc array base64 bisect calendar cmath collections copy dataclasses datetime decimal enum "
-    "fractions functools hashlib heapq itertools json math numbers numpy operator pprint random re "
-    "statistics string sys textwrap typing unittest".split()
+    "__future__ abc array base64 bisect calendar cmath collections copy dataclasses datetime "
+    "decimal enum fractions functools hashlib heapq itertools json math numbers numpy "
+    "operator pprint random re statistics string sys textwrap typing unittest".split()
 )
 """What a test may import and still be judged apart: it is the same in any process."""
 
 _BINDING_NAMES = frozenset("open input exec eval globals locals vars compile __import__ breakpoint".split())
 _BINDING_ATTRIBUTES = frozenset(
-    "mock patch seed stdin stdout stderr modules _getframe settrace setprofile assertWarns assertWarnsRegex "
-    "assertLogs assertNoLogs __globals__ __code__ __dict__ __module__".split()
+    "mock patch seed stdin stdout stderr modules _getframe settrace setprofile assertWarns "
+    "assertWarnsRegex assertLogs assertNoLogs __globals__ __code__ __dict__ __module__".split()
 )
 """Names by which a test may reach for what it shares with the candidate, or the candidate with it."""
 
@@ -58,6 +59,12 @@ def keeps_to_itself(text: str) -> bool:
     return imported.isdisjoint(_STORES.findall(text))
 
 
+def used_names(code: types.CodeType) -> set[str]:
+    """All names that a program uses, at whatever depth, attributes included."""
+    inner = (used_names(part) for part in code.co_consts if isinstance(part, types.CodeType))
+    return set(code.co_names).union(*inner)
+
+
 def defined_names(code: types.CodeType) -> set[str]:
     """Names that a program binds at its top level, or declares global below."""
     names = set()
@@ -72,12 +79,16 @@ def defined_names(code: types.CodeType) -> set[str]:
     return names
 
 
+def candidate_program(text: str, code: types.CodeType) -> Program:
+    """How far a candidate can be trusted with the process that it runs in."""
+    return Program(code, keeps_to_itself(text), is_innocent(ast.parse(text)))
+
+
 def test_program(text: str, code: types.CodeType, entry_point: str | None) -> Program:
     """What a test uses of the candidate, and whether it can be judged apart from it."""
     use = _Use(ast.parse(text), entry_point)
-    return Program(
-        code, keeps_to_itself(text), use.apart, tuple(sorted(use.functions)), tuple(sorted(use.others))
-    )
+    functions, others = tuple(sorted(use.functions)), tuple(sorted(use.others))
+    return Program(code, keeps_to_itself(text), apart=use.apart, functions=functions, others=others)
 
 
 test_program.__test__ = False  # type: ignore[attr-defined]  # pytest would collect it by its name
@@ -102,7 +113,7 @@ class _Use:
         if entry_point in self.others:
             self.apart = False
 
-    def _note(self, node: ast.AST) -> None:
+    def _note(self, node: ast.AST) -> None:  # noqa: PLR0912 - a table
         match node:
             case ast.Name(id=name, ctx=ast.Load()):
                 self._loaded.add(name)

@@ -18,6 +18,7 @@ from executors.execution.arena import Arena
 from executors.execution.languages.base import Left, Program
 from executors.execution.languages.python.cases import run_test
 from executors.execution.languages.python.loading import is_fit, load
+from executors.execution.languages.python.reading import used_names
 from executors.execution.process import Station
 from rewards.problem import Verdict
 
@@ -36,17 +37,22 @@ def judge_together(
     """See ``Language.judge_together``; stops early where this process is not fit for another test."""
     proof = _Proof()
     builtins.__build_class__ = proof.build_class
+    used = used_names(candidate.content)
     for step, test in enumerate(tests):
         arena.begin(step)
         proof.doubts = 0
         proof.classes.clear()
         loaded = load(candidate.content, entry_point)
         if isinstance(loaded, Verdict):
-            left = [Left.NOT_LOADED, loaded]
+            left: list[object] = [Left.NOT_LOADED, loaded]
         else:
             arena.loaded()
             kind, code = test.content
-            left = [Left.VERDICT, run_test(loaded, code, kind), bool(proof.doubts)]
+            own = set(vars(loaded))
+            verdict = run_test(loaded, code, kind)
+            # A candidate that names what the test defines could get hold of the test itself.
+            within_reach = not used.isdisjoint(vars(loaded).keys() - own)
+            left = [Left.VERDICT, verdict, within_reach or bool(proof.doubts)]
         arena.append(step, json.dumps(left).encode())
         arena.finish(step)
         if left[1] == Verdict.OUT_OF_MEMORY or isinstance(loaded, Verdict) or not is_fit():
