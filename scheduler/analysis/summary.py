@@ -153,7 +153,10 @@ def _summarise_problem(
         Counter(record.status for record in seen.tests.values()),
         Counter(Verdict(verdict) for verdict in verdicts[verdicts != NOT_RUN].tolist()),
         int(np.count_nonzero(verdicts == NOT_RUN)),
-        sum(int(np.count_nonzero(record.together)) for record in seen.verdicts.values()),
+        sum(
+            int(np.count_nonzero(record.together & (record.verdicts != NOT_RUN)))
+            for record in seen.verdicts.values()
+        ),
         Cost.total(map(writing_cost, seen.tests.values()))
         + Cost.total(map(execution_cost, seen.verdicts.values())),
         None if seen.correct is None else expected_accuracy(winners, seen.correct),
