@@ -15,7 +15,7 @@ from pathlib import Path as FilePath
 from typing import Any, NoReturn
 
 from executors.execution.arena import Arena
-from executors.execution.languages.base import Language, Path, Program, Source
+from executors.execution.languages.base import Job, Language, Path, Program, Source
 from executors.execution.process import Station
 
 _MODULES = (
@@ -34,7 +34,8 @@ class JavaScript(Language):
     """Programs are read, run and judged by Node, which every process starts anew.
 
     A program is an ES module or a CommonJS one, and the content of a ``Program`` is its text, with what
-    ``read`` has found of a test. What cannot be judged apart is not judged.
+    ``read`` has found of a test. What cannot be judged apart is not judged. No candidate is called
+    innocent: a realm keeps honest programs apart, but a hostile one finds its way out of it.
 
     Attributes:
         programs: the path of Node, its bare name where it is not installed.
@@ -54,7 +55,7 @@ class JavaScript(Language):
     def program(self, left: bytes) -> Program:
         """What ``read`` has left; the content is the text, for a test with what was found of it."""
         found = json.loads(left)
-        return Program(found["content"], found["tidy"], found.get("apart", False))
+        return Program(found["content"], tidy=found["tidy"], apart=found.get("apart", False))
 
     def defines(self, candidate: Program, names: Sequence[str]) -> bool:  # noqa: ARG002
         """A test finds functions in a candidate, and nothing else."""
@@ -64,13 +65,12 @@ class JavaScript(Language):
         self,
         arena: Arena,
         station: Station,  # noqa: ARG002
-        candidate: Program,
-        scripts: Sequence[Sequence[str]],
+        jobs: Sequence[Job],
         entry_point: str | None,
     ) -> None:
-        """In a realm of their own for each script."""
-        parsed = [[json.loads(call) for call in script] for script in scripts]
-        self._become_node(arena, candidate=candidate.content, scripts=parsed, entryPoint=entry_point)
+        """In a realm of its own for each job."""
+        texts = [[candidate.content, calls] for candidate, calls in jobs]
+        self._become_node(arena, jobs=texts, entryPoint=entry_point)
 
     def judge(self, arena: Arena, plays: Sequence[tuple[Program, Path]]) -> None:
         """In a realm of its own for each play, with stand-ins among its globals."""

@@ -71,6 +71,7 @@ def test_the_entry_point_may_be_defined_in_any_usual_way(runner, candidate):
         f"{HEAD}const {{ add: plus }} = require('./solution');\ntest('t', () => assert.equal(plus(1, 2), 3));",
         f"{HEAD}const plus = require('../src/add.js');\ntest('t', () => assert.equal(plus(1, 2), 3));",
         f"{HEAD}const all = require('./all');\ntest('t', () => assert.equal(all.add(1, 2), 3));",
+        f"{HEAD}const all = require('./all');\ntest('t', () => assert.throws(() => all.delete(all.add(1, 2))));",
         "import test from 'node:test';\nimport assert from 'node:assert/strict';\n"
         "import { add } from './add.js';\ntest('t', () => assert.equal(add(1, 2), 3));",
         "import { test as check } from 'node:test';\nimport { strict as assert } from 'assert';\n"

@@ -1,6 +1,7 @@
 'use strict';
 // In the candidate's process: the calls that a test makes, and what comes out of each, as plain data.
 
+const vm = require('node:vm');
 const { types } = require('node:util');
 const { NotPlainError, encode, restored, encodeThrown } = require('./values');
 const { Realm } = require('./realm');
@@ -10,34 +11,35 @@ const { RETURNED, RAISED, OPAQUE, ENDED, NOT_LOADED, ERRORED, TIMED_OUT } = requ
 const NAME = /^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u;
 const NEVER = Symbol('never settles');
 
-// A script is a list of [function, arguments, keyword arguments]; there are no keywords in JavaScript.
-async function makeCalls(arena, text, scripts, entryPoint) {
+// A job is the text of a candidate and a list of calls, each the text of [function, arguments, keyword
+// arguments], of which JavaScript has none.
+async function makeCalls(arena, jobs, entryPoint) {
   for (const event of ['uncaughtException', 'unhandledRejection']) process.on(event, () => {});
-  for (const [step, script] of scripts.entries()) {
+  for (const [step, [text, texts]] of jobs.entries()) {
     arena.begin(step);
+    const calls = texts.map((call) => JSON.parse(call));
     const realm = new Realm(process);
-    const names = new Set(script.map(([name]) => name));
+    const names = new Set(calls.map(([name]) => name));
     if (entryPoint !== null) names.add(entryPoint);
     const find = await load(text, realm, names, entryPoint);
     if (find === null) {
       arena.append(JSON.stringify([NOT_LOADED, ERRORED]));
-      arena.finish();
-      return;
-    }
-    arena.loaded();
-    for (const [name, content] of script) {
-      const result = await outcome(find(name), name, content, realm);
-      if (!arena.append(result) && !arena.append(JSON.stringify([OPAQUE]))) return;
+    } else {
+      arena.loaded();
+      for (const [name, content] of calls) {
+        const result = await outcome(find(name), name, content, realm);
+        if (!arena.append(result)) return; // the job goes to another process
+      }
     }
     arena.finish();
-    // Work that goes on would fall into the next script.
+    // Work that goes on would fall into the next job.
     if (process.getActiveResourcesInfo().length > 0) return;
   }
 }
 
 // Run the candidate; returns a function that finds what it has called by a name, null if it does not load.
 async function load(text, realm, names, entryPoint) {
-  const bindings = [...names].filter((name) => NAME.test(name)).map((name) => `${name}: () => ${name}`);
+  const bindings = [...names].filter(mayBeBound).map((name) => `${name}: () => ${name}`);
   let module;
   let bound;
   try {
@@ -64,6 +66,15 @@ async function load(text, realm, names, entryPoint) {
     return undefined;
   };
   return entryPoint === null || find(entryPoint) !== undefined ? find : null;
+}
+
+// Whether a program can define something by a name: it is one, and no reserved word.
+function mayBeBound(name) {
+  try {
+    return NAME.test(name) && Boolean(new vm.Script(`'use strict'; () => ${name}`));
+  } catch {
+    return false;
+  }
 }
 
 async function outcome(called, name, content, realm) {

@@ -12,7 +12,7 @@ const arena = new Arena(arenaDescriptor, bytes);
 
 async function work() {
   if (task.read) require('./reading').read(arena, task.read, task.entryPoint);
-  if (task.scripts) await require('./calling').makeCalls(arena, task.candidate, task.scripts, task.entryPoint);
+  if (task.jobs) await require('./calling').makeCalls(arena, task.jobs, task.entryPoint);
   if (task.plays) await require('./judging').judge(arena, task.plays);
 }
 
