@@ -15,7 +15,7 @@ from rewards.problem import Verdict
 
 _EXAMPLE_LENGTH = 120
 _SIGNIFICANT_DIGITS = 6
-_DEATHS = {
+_DEATHS: dict[int, Ending] = {
     Verdict.TIMED_OUT: Ending.TIMED_OUT,
     Verdict.OUT_OF_MEMORY: Ending.OUT_OF_MEMORY,
     Verdict.KILLED: Ending.KILLED,
@@ -112,9 +112,12 @@ def _outputs(results: Sequence[str]) -> tuple[tuple[Output, ...], list[int]]:
 
 def _output(text: str) -> Output:
     try:
-        content = json.loads(text)
+        return _output_of(json.loads(text))
     except (ValueError, RecursionError):  # the candidate may have written anything
-        content = ["#", text, text]
+        return Output(Ending.OPAQUE, 0, "")
+
+
+def _output_of(content: object) -> Output:
     match content:
         case [ResultKind.RETURNED, value, *_]:
             return Output(Ending.RETURNED, _digest(value), shown(value))
@@ -122,8 +125,8 @@ def _output(text: str) -> Output:
             said = name if module == "builtins" else f"{module}.{name}"
             return Output(Ending.RAISED, _digest([module, name]), said[:_EXAMPLE_LENGTH])
         case [ResultKind.ENDED, int(verdict)]:
-            return Output(_DEATHS.get(Verdict(verdict), Ending.KILLED), 0, "")
-        case ["#", str(digest), str(beginning)]:
+            return Output(_DEATHS.get(verdict, Ending.KILLED), 0, "")
+        case [ResultKind.CUT_SHORT, str(digest), str(beginning)]:
             return Output(Ending.RETURNED, _digest(digest), beginning[:_EXAMPLE_LENGTH])
     return Output(Ending.OPAQUE, 0, "")
 

@@ -32,7 +32,7 @@ from executors.execution import channel, isolation, kernel
 from executors.execution.arena import Arena
 from executors.execution.blocks import Block, Work
 from executors.execution.books import Book
-from executors.execution.languages.base import Language
+from executors.execution.languages.base import Language, ResultKind
 from executors.execution.languages.javascript import JavaScript
 from executors.execution.languages.python import Python
 from executors.execution.limits import Limits
@@ -162,4 +162,4 @@ def _bounded(text: str) -> str:
     """A result, cut down to what tells it from others and shows people how it begins."""
     if len(text) <= _LONGEST_RECORD:
         return text
-    return json.dumps(["#", hashlib.sha256(text.encode()).hexdigest(), text[:_SHOWN]])
+    return json.dumps([ResultKind.CUT_SHORT, hashlib.sha256(text.encode()).hexdigest(), text[:_SHOWN]])

@@ -33,6 +33,7 @@ class ResultKind(StrEnum):
     RAISED = "e"
     OPAQUE = "o"
     ENDED = "x"
+    CUT_SHORT = "#"
 
 
 class Left(StrEnum):

@@ -1,0 +1,91 @@
+import json
+
+import numpy as np
+import pytest
+
+from executors.execution.recording import EMPTY, Made, behaviour_of, made_of
+from executors.execution.values import encode
+from rewards.behaviour import NO_RESULT, Ending
+
+
+def output_of(result):
+    made = Made(['["f",[],{"dict":[]}]'], [result], [[0, 0]], [0])
+    return behaviour_of(made, np.array([[0, 0]]), 1, [0]).outputs[0]
+
+
+def returned(value):
+    return output_of(f'["r",{encode(value)}]')
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (1, True),
+        (1, 1.0),
+        (0.1 + 0.2, 0.3),
+        ([1.0, (2,)], [1, (2,)]),
+        ({3, 1, 2}, {2, 1, 3}),
+        ({1: "a", 2: "b"}, {2: "b", 1: "a"}),
+        (-0.0, 0),
+    ],
+)
+def test_what_counts_as_equal_has_one_digest(one, other):
+    assert returned(one).digest == returned(other).digest
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [(1, "1"), (0.1, 0.10001), ([1, 2], [2, 1]), ((1,), [1]), ({1}, [1]), (None, 0), ("", None), ({}, [])],
+)
+def test_what_differs_has_different_digests(one, other):
+    assert returned(one).digest != returned(other).digest
+
+
+def test_exceptions_are_told_apart_by_their_type_alone():
+    def raised(name, said):
+        return output_of(json.dumps(["e", ["builtins", name, name, said], None]))
+
+    assert raised("ValueError", "a").digest == raised("ValueError", "b").digest
+    assert raised("ValueError", "a").digest != raised("TypeError", "a").digest
+    assert raised("ValueError", "a").ending is Ending.RAISED
+    assert raised("ValueError", "a").example == "ValueError"
+
+
+def test_an_example_reads_as_a_person_would_write_it_and_is_short():
+    assert returned({"a": (1, [None, True])}).example == "{'a': (1, [None, True])}"
+    assert len(returned(list(range(1000))).example) <= 120
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[", "7", '["x", 99]', '["r"]', '["e", 1]', "[" * 100_000, '["r",' + "[" * 900 + "]" * 901]
+)
+def test_whatever_a_candidate_has_written_there_is_an_output(text):
+    assert output_of(text).ending in set(Ending)
+
+
+def test_candidates_with_equal_results_have_equal_numbers():
+    made = Made(
+        ['["f",[1],{"dict":[]}]', '["f",[2],{"dict":[]}]'],
+        ['["r",1]', '["r",true]', '["r",2]', '["x",3]'],
+        [[0, 0, 1, 2], [0, 1, 1, 3], [0, 0]],
+        [0, 1, 2],
+    )
+    behaviour = behaviour_of(made, np.array([[0, 0], [1, 0], [3, 0]]), 4, [7])
+    assert [(given.test, given.function, given.arguments) for given in behaviour.inputs] == [
+        (7, "f", '[[1],{"dict":[]}]'),
+        (7, "f", '[[2],{"dict":[]}]'),
+    ]
+    results = behaviour.results
+    assert results[0, 0] == results[1, 0] == results[3, 0]
+    assert behaviour.outputs[results[1, 1]].ending is Ending.TIMED_OUT
+    assert results[2].tolist() == [NO_RESULT, NO_RESULT]
+    assert results[3, 1] == NO_RESULT
+
+
+def test_nothing_made_is_nothing_done():
+    behaviour = behaviour_of(EMPTY, np.zeros((0, 2), np.intp), 3, [])
+    assert behaviour.results.shape == (3, 0)
+
+
+def test_the_answer_of_a_sandbox_is_read():
+    assert made_of(json.dumps(EMPTY._asdict()).encode()).calls == []

@@ -1,0 +1,128 @@
+import collections
+import datetime
+import decimal
+import fractions
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from executors.execution import values
+from executors.execution.values import NotPlainError
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary()
+HASHABLE = st.recursive(SCALARS, lambda inner: st.tuples(inner, inner) | st.frozensets(inner), max_leaves=5)
+PLAIN = st.recursive(
+    SCALARS | st.complex_numbers(allow_nan=False) | st.decimals(allow_nan=False) | st.fractions(),
+    lambda inner: (
+        st.lists(inner) | st.tuples(inner, inner) | st.dictionaries(HASHABLE, inner) | st.sets(HASHABLE)
+    ),
+    max_leaves=20,
+)
+
+
+def same(one, other):
+    return type(one) is type(other) and one == other
+
+
+@given(PLAIN)
+def test_a_plain_value_arrives_as_it_left(value):
+    assert same(values.decode(values.encode(value)), value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        collections.Counter("aab"),
+        collections.OrderedDict([(2, "b"), (1, "a")]),
+        collections.deque([1, 2], maxlen=3),
+        datetime.datetime(2024, 2, 29, 12, 30, fold=1),
+        datetime.date(2024, 2, 29),
+        datetime.time(1, 2, 3),
+        datetime.timedelta(days=-1, microseconds=1),
+        decimal.Decimal("0.10"),
+        fractions.Fraction(1, 3),
+        range(1, 10, 3),
+        bytearray(b"\0\xff"),
+        10**6000,
+        [-(10**6000)],
+        math.inf,
+        "\ud800",
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_values_of_the_standard_library_arrive_as_they_left(value):
+    assert same(values.decode(values.encode(value)), value)
+
+
+def test_a_defaultdict_keeps_its_factory():
+    sent = collections.defaultdict(list, {1: [2]})
+    arrived = values.decode(values.encode(sent))
+    assert same(arrived, sent)
+    assert arrived.default_factory is list
+
+
+def test_numbers_of_numpy_keep_type_and_shape():
+    array = np.arange(6, dtype=np.int16).reshape(2, 3)
+    arrived = values.decode(values.encode([array, np.float32(0.5)]))
+    np.testing.assert_array_equal(arrived[0], array)
+    assert arrived[0].dtype == np.int16
+    assert type(arrived[1]) is np.float32
+
+
+def test_what_is_not_a_number_and_the_sign_of_zero_are_kept():
+    assert math.isnan(values.decode(values.encode(math.nan)))
+    assert math.copysign(1, values.decode(values.encode(-0.0))) == -1
+    assert type(values.decode(values.encode(1.0))) is float
+
+
+def test_the_order_of_a_dictionary_is_kept():
+    assert list(values.decode(values.encode({2: 0, 1: 0}))) == [2, 1]
+
+
+class _Liar(int):
+    def __eq__(self, _):
+        return True
+
+    __hash__ = int.__hash__
+
+
+Pair = collections.namedtuple("Pair", "a b")  # noqa: PYI024
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        _Liar(1),
+        [1, [_Liar(1)]],
+        {"key": Pair(1, 2)},
+        object(),
+        print,
+        int,
+        iter([]),
+        (i for i in ()),
+        np.array([{}]),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_is_not_plain_is_refused(value):
+    with pytest.raises(NotPlainError):
+        values.encode(value)
+
+
+def test_a_circle_and_what_is_too_large_are_refused():
+    circle = []
+    circle.append(circle)
+    for value in (circle, "x" * (values.LONGEST_TEXT + 1)):
+        with pytest.raises(NotPlainError):
+            values.encode(value)
+
+
+@pytest.mark.parametrize(
+    "text", ['{"tuple":1}', '{"nothing":1}', '{"a":1,"b":2}', '{"ndarray":["O","",[]]}', "["]
+)
+def test_a_text_that_nothing_encodes_to_is_refused(text):
+    with pytest.raises(ValueError, match="."):
+        values.decode(text)
