@@ -14,7 +14,7 @@ from executors.execution.runner import Limits, Runner
 LIMITS = {
     "usual": Limits(cpu_seconds=0.4, memory_mib=256),
     "short": Limits(cpu_seconds=0.15, wall_seconds=0.5, memory_mib=256, timeouts=2),
-    "long": Limits(cpu_seconds=1.0, wall_seconds=3.0, memory_mib=1024),
+    "long": Limits(cpu_seconds=0.6, wall_seconds=2.0, timeouts=1),
 }
 REPOSITORY = Path(__file__).parents[3]
 NOBODY = 65534

@@ -113,7 +113,7 @@ def sandbox_processes():
     return len(found) - 1
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def outside():
     """A directory that everybody could write to, if it were not for the sandbox."""
     kernel.adopt_orphans()
