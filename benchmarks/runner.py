@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,7 @@ _PEERS = {  # way: what it is called, and pairs of a block that it is timed on (
 _LIMITS = Limits(cpu_seconds=peers.LIMIT_SECONDS)
 _NEVER_GIVING_UP = Limits(cpu_seconds=peers.LIMIT_SECONDS, timeouts=1000)
 _NORMAL = (Verdict.PASSED, Verdict.FAILED, Verdict.ERRORED, Verdict.UNCONFIRMED)
+_TICK = 1 / os.sysconf("SC_CLK_TCK")
 _LOOPING_CANDIDATES, _LOOPING_TESTS = 20, 6
 
 
@@ -53,24 +55,32 @@ class Tally:
     Attributes:
         pairs: how many.
         seconds: on the clock, altogether.
+        cpu_seconds: of all processes, altogether.
         same, only_ours, only_theirs: pairs by whether our runner and this way say 'passed'.
     """
 
     pairs: int = 0
     seconds: float = 0.0
+    cpu_seconds: float = 0.0
     same: int = 0
     only_ours: int = 0
     only_theirs: int = 0
 
     @property
     def rate(self) -> float:
-        """Pairs a second."""
-        return self.pairs / self.seconds if self.seconds else 0.0
+        """Pairs a second on the clock."""
+        return self.pairs / self.seconds
 
-    def add(self, timed: Timed, ours: Sequence[bool]) -> None:
+    @property
+    def cpu_rate(self) -> float:
+        """Pairs per second of CPU time, which hardly depends on what else the machine does."""
+        return self.pairs / max(self.cpu_seconds, _TICK)
+
+    def add(self, timed: Timed, cpu_seconds: float, ours: Sequence[bool]) -> None:
         """Count some pairs and compare their verdicts with ours."""
         self.pairs += len(timed.passed)
         self.seconds += timed.seconds
+        self.cpu_seconds += cpu_seconds
         for theirs, our in zip(timed.passed, ours, strict=True):
             self.same += theirs == our
             self.only_ours += our and not theirs
@@ -107,8 +117,10 @@ class Set:
             ways[way] = {
                 "pairs": tally.pairs,
                 "seconds": round(tally.seconds, 4),
+                "cpu_seconds": round(tally.cpu_seconds, 2),
                 "pairs_per_second": round(tally.rate, 2),
                 "ours_is_faster_by": round(self.tallies[OURS].rate / tally.rate, 3),
+                "ours_is_cheaper_by": round(self.tallies[OURS].cpu_rate / tally.cpu_rate, 3),
                 "same_verdict": tally.same,
                 "only_ours_passed": tally.only_ours,
                 "only_theirs_passed": tally.only_theirs,
@@ -171,22 +183,36 @@ class Bench:
         ways = [*ours, *self.peers]
         first = next(self._rounds) % len(ways)
         for way in ways[first:] + ways[:first]:
-            tally = outcome.tallies.setdefault(way, Tally())
+            before = _cpu_seconds(os.getpid())
             if way in ours:
-                start = time.perf_counter()
-                outcomes = ours[way](block.candidates, block.tests, block.entry_point)
-                seconds = time.perf_counter() - start
-                again = outcomes.verdicts.ravel() == Verdict.PASSED
-                tally.add(Timed(again.tolist(), seconds), passed.tolist())
+                chosen = np.arange(verdicts.size)
+                timed = _timed(ours[way], block)
             else:
-                pairs = [
-                    Pair(
-                        block.candidates[place // len(block.tests)],
-                        block.tests[place % len(block.tests)].code,
-                    )
-                    for place in samples[way].tolist()
-                ]
-                tally.add(self.peers[way].run(pairs), passed[samples[way]].tolist())
+                chosen = samples[way]
+                timed = self.peers[way].run([_pair(block, place) for place in chosen.tolist()])
+            cpu_seconds = _cpu_seconds(os.getpid()) - before
+            outcome.tallies.setdefault(way, Tally()).add(timed, cpu_seconds, passed[chosen].tolist())
+
+
+def _timed(run: Callable[..., Outcomes], block: Block) -> Timed:
+    start = time.perf_counter()
+    outcomes = run(block.candidates, block.tests, block.entry_point)
+    seconds = time.perf_counter() - start
+    return Timed((outcomes.verdicts.ravel() == Verdict.PASSED).tolist(), seconds)
+
+
+def _pair(block: Block, place: int) -> Pair:
+    row, column = divmod(place, len(block.tests))
+    return Pair(block.candidates[row], block.tests[column].code)
+
+
+def _cpu_seconds(process: int) -> float:
+    """CPU time of a process and of all below it, those included that have ended."""
+    directory = Path(f"/proc/{process}")
+    own = directory.joinpath("stat").read_text().rpartition(")")[2].split()[11:15]
+    texts = [path.read_text() for path in directory.glob("task/*/children")]
+    children = (int(child) for text in texts for child in text.split())
+    return sum(map(int, own)) * _TICK + sum(map(_cpu_seconds, children))
 
 
 Ours = Mapping[str, Callable[..., Outcomes]]
@@ -194,22 +220,25 @@ Ours = Mapping[str, Callable[..., Outcomes]]
 
 
 def _table(sets: Sequence[Set]) -> Iterator[str]:
-    """A row for each way: pairs a second, how many times faster ours is, and verdicts like ours."""
-    names = {OURS: OURS, **{way: name for way, (name, _) in _PEERS.items()}}
-    seen = dict.fromkeys(way for outcome in sets for way in outcome.tallies)
-    width = max(len(names.get(way, way)) for way in (*seen, *names)) + 2
-    yield " " * width + "".join(f"{outcome.title:>34}" for outcome in sets)
-    yield " " * width + f"{'pairs/s':>14}{'ours is':>10}{'agrees':>10}" * len(sets)
-    for way in dict.fromkeys([*seen, *names]):
-        cells = []
+    """A row for each way: pairs a second, how many times more ours is, and verdicts like ours.
+
+    ``by CPU`` compares pairs per second of CPU time.
+    """
+    names = {way: name for way, (name, _) in _PEERS.items()}
+    ways = list(dict.fromkeys([*(way for way in sets[0].tallies if way not in names), *names]))
+    width = max(len(names.get(way, way)) for way in ways) + 2
+    yield " " * width + "".join(f"{outcome.title:>40}" for outcome in sets)
+    yield " " * width + f"{'pairs/s':>12}{'ours is':>10}{'by CPU':>9}{'agrees':>9}" * len(sets)
+    for way in ways:
+        row = f"{names.get(way, way):<{width}}"
         for outcome in sets:
-            tally = outcome.tallies.get(way)
+            tally, our = outcome.tallies.get(way), outcome.tallies[OURS]
             if tally is None:
-                cells.append(f"{'not installed':>34}")
+                row += f"{'not installed':>40}"
                 continue
-            ratio = outcome.tallies[OURS].rate / tally.rate
-            cells.append(f"{tally.rate:>14,.1f}{ratio:>9.2f}x{tally.same / tally.pairs:>10.1%}")
-        yield f"{names.get(way, way):<{width}}" + "".join(cells)
+            by_clock, by_cpu = our.rate / tally.rate, our.cpu_rate / tally.cpu_rate
+            row += f"{tally.rate:>12,.1f}{by_clock:>9.2f}x{by_cpu:>8.2f}x{tally.same / tally.pairs:>9.1%}"
+        yield row
 
 
 def _details(outcome: Set) -> str:
