@@ -89,7 +89,7 @@ class _Liar(int):
     __hash__ = int.__hash__
 
 
-Pair = collections.namedtuple("Pair", "a b")  # noqa: PYI024
+Pair = collections.namedtuple("Pair", "a b")
 
 
 @pytest.mark.parametrize(
@@ -124,5 +124,5 @@ def test_a_circle_and_what_is_too_large_are_refused():
     "text", ['{"tuple":1}', '{"nothing":1}', '{"a":1,"b":2}', '{"ndarray":["O","",[]]}', "["]
 )
 def test_a_text_that_nothing_encodes_to_is_refused(text):
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match="plain value|Expecting"):
         values.decode(text)

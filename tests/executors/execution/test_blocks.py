@@ -1,0 +1,188 @@
+"""How a block is worked through, seen from the runner's side."""
+
+import json
+
+import numpy as np
+import pytest
+
+from executors.execution.runner import Limits, Runner
+from rewards.behaviour import NO_RESULT, Ending, Input
+from rewards.problem import NOT_RUN, TestKind, UnitTest, Verdict
+
+PASSED, FAILED, ERRORED = Verdict.PASSED, Verdict.FAILED, Verdict.ERRORED
+TIMED_OUT, UNCONFIRMED = Verdict.TIMED_OUT, Verdict.UNCONFIRMED
+
+DOUBLE = "def solve(x): return 2 * x"
+SQUARE = "def solve(x): return x * x"
+ADD = "def solve(x): return x + x"
+
+
+def asserts(*programs):
+    return [
+        UnitTest("problem", 10 + index, program, kind=TestKind.ASSERTIONS)
+        for index, program in enumerate(programs)
+    ]
+
+
+@pytest.fixture(scope="module")
+def runner():
+    with Runner(Limits(cpu_seconds=0.4, memory_mib=256)) as runner:
+        yield runner
+
+
+def verdicts(runner, candidates, tests, entry_point="solve"):
+    return runner.run(candidates, tests, entry_point).verdicts.tolist()
+
+
+def outputs(behaviour, candidate):
+    return [
+        None if result == NO_RESULT else behaviour.outputs[result].example
+        for result in behaviour.results[candidate]
+    ]
+
+
+def test_candidates_that_do_the_same_have_the_same_results(runner):
+    outcomes = runner.run(
+        [DOUBLE, SQUARE, ADD], asserts("assert solve(2) == 4", "assert solve(3) == 6"), "solve"
+    )
+    behaviour = outcomes.behaviour
+    assert outcomes.verdicts.tolist() == [[PASSED, PASSED], [PASSED, FAILED], [PASSED, PASSED]]
+    assert [(given.test, given.arguments) for given in behaviour.inputs] == [
+        (10, '[[2],{"dict":[]}]'),
+        (11, '[[3],{"dict":[]}]'),
+    ]
+    assert outputs(behaviour, 0) == outputs(behaviour, 2) == ["4", "6"]
+    assert outputs(behaviour, 1) == ["4", "9"]
+
+
+def test_calls_after_a_failed_assertion_are_known_as_well(runner):
+    test = asserts("assert solve(3) == 6\nassert solve(2) == 4\nassert solve(5) == 10")
+    behaviour = runner.run([SQUARE], test, "solve").behaviour
+    assert outputs(behaviour, 0) == ["9", "4", "25"]
+
+
+def test_arguments_are_recorded_as_they_were_before_the_call(runner):
+    test = asserts("items = [2, 1]\nsolve(items)\nassert items == [1, 2]")
+    outcomes = runner.run(["def solve(items): items.sort()"], test, "solve")
+    assert outcomes.verdicts.tolist() == [[PASSED]]
+    assert outcomes.behaviour.inputs[0].arguments == '[[[2,1]],{"dict":[]}]'
+
+
+def test_only_outermost_calls_are_recorded(runner):
+    factorial = "def solve(n): return 1 if n == 0 else n * solve(n - 1)"
+    behaviour = runner.run([factorial], asserts("assert solve(5) == 120"), "solve").behaviour
+    assert outputs(behaviour, 0) == ["120"]
+
+
+def test_exceptions_are_recorded_by_their_type(runner):
+    candidates = ["def solve(x): return x // 0", "class E(Exception): pass\ndef solve(x): raise E"]
+    behaviour = runner.run(candidates, asserts("assert solve(1)"), "solve").behaviour
+    assert [behaviour.outputs[result].ending for result in behaviour.results[:, 0]] == [Ending.RAISED] * 2
+    assert [outputs(behaviour, candidate) for candidate in (0, 1)] == [
+        ["ZeroDivisionError"],
+        ["solution.E"],
+    ]
+
+
+def test_nothing_is_recorded_unless_asked_for(runner):
+    outcomes = runner.run([DOUBLE], asserts("assert solve(2) == 4"), "solve", record=False)
+    assert outcomes.behaviour is None
+    assert outcomes.verdicts.tolist() == [[PASSED]]
+
+
+def test_only_wanted_pairs_are_run(runner):
+    wanted = np.array([[True, False], [False, True]])
+    tests = asserts("assert solve(2) == 4", "assert solve(3) == 6")
+    outcomes = runner.run([DOUBLE, SQUARE], tests, "solve", wanted=wanted)
+    assert outcomes.verdicts.tolist() == [[PASSED, NOT_RUN], [NOT_RUN, FAILED]]
+    assert (outcomes.cpu_seconds > 0).tolist() == wanted.tolist()
+    assert (outcomes.behaviour.results == NO_RESULT).sum() == 2
+
+
+def test_nothing_wanted_is_nothing_run(runner):
+    outcomes = runner.run([DOUBLE], asserts("assert solve(2) == 4"), wanted=np.zeros((1, 1), np.bool_))
+    assert outcomes.verdicts.tolist() == [[NOT_RUN]]
+    assert outcomes.behaviour.inputs == ()
+
+
+def test_inputs_can_be_run_alone(runner):
+    taken = runner.run([DOUBLE], asserts("assert solve(2) == 4"), "solve").behaviour.inputs
+    own = Input(None, "solve", json.dumps([[[1, "x"]], {"dict": []}]), 7)
+    loop = "def solve(x):\n    while x == 2: pass\n    return len(x)"
+    behaviour = runner.call([DOUBLE, loop, "("], [*taken, own])
+    assert [given.test for given in behaviour.inputs] == [None, None]
+    assert outputs(behaviour, 0) == ["4", "[1, 'x', 1, 'x']"]
+    assert behaviour.outputs[behaviour.results[1, 0]].ending is Ending.TIMED_OUT
+    assert outputs(behaviour, 1)[1] == "2"
+    assert behaviour.results[2].tolist() == [NO_RESULT, NO_RESULT]
+
+
+def test_without_an_entry_point_a_candidate_must_define_what_a_test_calls(runner):
+    tests = asserts("assert first(1) == second(1)", "assert first(1) == 1")
+    candidates = ["def first(x): return x\ndef second(x): return x", "def first(x): return x"]
+    assert verdicts(runner, candidates, tests, None) == [[PASSED, PASSED], [ERRORED, PASSED]]
+
+
+def test_a_test_whose_next_call_depends_on_the_last_result_is_followed(runner):
+    test = asserts("x = 1\nfor _ in range(5):\n    x = solve(x)\nassert x == 32")
+    outcomes = runner.run([DOUBLE, SQUARE], test, "solve")
+    assert outcomes.verdicts.tolist() == [[PASSED], [FAILED]]
+    assert not outcomes.together.any()
+
+
+def test_a_test_that_follows_results_for_too_long_is_run_together(runner):
+    test = asserts("x = 1\nfor _ in range(50):\n    x = solve(x)\nassert x == 2**50")
+    outcomes = runner.run([DOUBLE], test, "solve")
+    assert outcomes.verdicts.tolist() == [[PASSED]]
+    assert outcomes.together.all()
+
+
+def test_a_loop_that_no_test_needs_to_enter_costs_no_verdict(runner):
+    loops_on_two = "def solve(x):\n    while x == 2: pass\n    return 0"
+    tests = asserts(
+        "assert solve(1) == 1\nassert solve(2) == 2", "assert solve(2) == 2", "assert solve(3) == 0"
+    )
+    assert verdicts(runner, [loops_on_two], tests) == [[FAILED, TIMED_OUT, PASSED]]
+
+
+def test_what_is_no_plain_data_is_run_together_and_passes_for_an_innocent_candidate(runner):
+    candidate = "class P:\n    def __init__(self, x): self.x = x\ndef solve(x): return P(x)"
+    liar = candidate + "\nimport gc"
+    outcomes = runner.run(
+        [candidate, liar], asserts("assert solve(2).x == 2", "assert solve(2).x == 3"), "solve"
+    )
+    assert outcomes.together.all()
+    assert outcomes.verdicts.tolist() == [[PASSED, FAILED], [UNCONFIRMED, FAILED]]
+
+
+def test_innocent_candidates_share_a_process_undisturbed(runner):
+    """Each of these does what an innocent program can do to disturb the next."""
+    disturbing = [
+        "import sys\nsys.setrecursionlimit(60)\ndef solve(x): return 0",
+        "def solve(x): return [0] * 10**9",
+        "def solve(x): exit()",
+        "def solve(x):\n    while True: pass",
+        "import random\nrandom.seed(5)\ndef solve(x): return 0",
+        "def solve(x): return solve(x)",
+        "raise SystemExit",
+        "class solve(int):\n    def __new__(cls, x): raise MemoryError",
+    ]
+    steady = (
+        "import random, sys\nfirst = random.random()\ndef deep(n): return n and 1 + deep(n - 1)\n"
+        "def solve(x): return 2 * x if first == random.Random(0).random() and deep(800) == 800 else None"
+    )
+    candidates = [program for bad in disturbing for program in (bad, steady)]
+    found = verdicts(runner, candidates, asserts("assert solve(2) == 4", "assert solve(3) == 6"))
+    assert found[1::2] == [[PASSED, PASSED]] * len(disturbing)
+    assert PASSED not in {verdict for row in found[::2] for verdict in row}
+
+
+def test_cpu_seconds_go_to_who_spent_them(runner):
+    busy = "def solve(x):\n    for _ in range(10**6): pass\n    return 2 * x"
+    loop = "def solve(x):\n    while True: pass"
+    seconds = runner.run([DOUBLE, busy, loop, ADD], asserts("assert solve(2) == 4"), "solve").cpu_seconds[
+        :, 0
+    ]
+    assert seconds.argsort()[-2:].tolist() == [1, 2]
+    assert seconds[2] >= 0.4
+    assert seconds[[0, 3]].max() < seconds[1]
