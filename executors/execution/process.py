@@ -127,19 +127,24 @@ class Station:
         the process says of its progress bounds a single step, never the whole.
         """
         limits = self.limits
-        step_cpu_seconds, step_wall_seconds = share * limits.cpu_seconds, share * limits.wall_seconds
         descriptor = os.pidfd_open(process)
         poller = select.poll()
         poller.register(descriptor, select.POLLIN)
         threads = min(limits.processes, _CPUS)
         start = time.monotonic()
-        longest = steps * STARVED_PATIENCE * step_wall_seconds
+        longest = steps * STARVED_PATIENCE * limits.wall_seconds
+        interval = share * limits.cpu_seconds / threads
         try:
             while True:
                 self._give_sign_of_life()
                 used = kernel.process_cpu_seconds(process)
                 progress = self.arena.progress()
                 now = time.monotonic()
+                granted = share if progress.step >= 0 else 1.0  # a program of its own takes time to start
+                step_cpu_seconds, step_wall_seconds = (
+                    granted * limits.cpu_seconds,
+                    granted * limits.wall_seconds,
+                )
                 used_by_step = max(0.0, used - max(0.0, progress.cpu_before))
                 cpu_left = min(step_cpu_seconds - used_by_step, cpu_allowance - used)
                 since = max(start, progress.since)
@@ -149,7 +154,7 @@ class Station:
                 if left <= 0 or cpu_left <= 0:
                     os.kill(process, signal.SIGKILL)
                     return progress.step
-                if poller.poll(math.ceil(1000 * min(left, step_wall_seconds, cpu_left / threads))):
+                if poller.poll(math.ceil(1000 * min(left, step_wall_seconds, cpu_left / threads, interval))):
                     return None
         finally:
             os.close(descriptor)

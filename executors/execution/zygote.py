@@ -119,8 +119,11 @@ def _forget_the_outside(surroundings: isolation.Surroundings) -> None:
 
 
 def _report_failure(control: socket.socket) -> None:
+    error = sys.exc_info()[1]
+    place = traceback.extract_tb(error.__traceback__)[-1] if error else None
+    said = f"{type(error).__name__}: {error}" + (f" ({place.name}, line {place.lineno})" if place else "")
     with contextlib.suppress(OSError):  # the runner may be gone
-        channel.send(control, json.dumps({"failure": traceback.format_exc()}).encode())
+        channel.send(control, json.dumps({"failure": said}).encode())
 
 
 def _answer(station: Station, language: Language, block: dict[str, Any]) -> Iterator[bytes]:

@@ -3,6 +3,7 @@
 import json
 import os
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -84,6 +85,14 @@ def test_every_pair_gets_its_verdict_in_the_order_of_the_input(tmp_path, capsys)
     summary = capsys.readouterr().err.splitlines()[-1]
     assert "7 pairs in" in summary
     assert "3 passed, 2 failed, 1 errored, 1 timed_out" in summary
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="Node is not installed")
+def test_pairs_of_several_languages_go_into_one_file(tmp_path):
+    test = "assert.strictEqual(f(1), 1)"
+    script = {"id": "js", "candidate": "function f(x) { return x; }", "test": test, "kind": "assert"}
+    _, verdicts = execute(tmp_path, [script | {"language": "javascript"}, GOOD])
+    assert [(row["id"], row["verdict"]) for row in verdicts] == [("js", "passed"), ("a", "passed")]
 
 
 def test_each_row_says_what_stood_around_the_pair(tmp_path, capsys):

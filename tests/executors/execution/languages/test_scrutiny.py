@@ -34,7 +34,7 @@ INNOCENT = {
     "a script": "def f(): pass\nif __name__ == '__main__':\n    print(f())",
     "types compared": "def f(x): return type(x) == int or isinstance(x, str)",
     "a formatted constant": "def f(x): return '{} and {}'.format(x, x)",
-    "a function handed on": "import operator\nfrom functools import reduce\ndef f(x): return reduce(operator.mul, x)",
+    "a function handed on": "import math\ndef f(x): return max(x, key=math.fabs)",
     "a generator": "def f():\n    for i in range(3): yield i",
     "its docstring speaks of __init__": "def f():\n    '''See __init__.'''",
 }
@@ -57,7 +57,7 @@ SUSPICIOUS = {
     "a module's class changed": "import collections\ncollections.Counter.update = None",
     "a module's class handed on": "import collections\nC = collections.Counter\nC.update = None",
     "an imported class handed on": "from collections import Counter\nC = Counter\nC.update = None",
-    "an imported class in an argument": "from collections import Counter\ndef f(c): c.update = None\nf(Counter)",
+    "an imported class in an argument": "from collections import Counter\ndef f(c): c.x = 1\nf(Counter)",
     "a class by type": "from collections import Counter\nC = type(Counter())\nC.update = None",
     "an attribute by a computed name": "def f(x): return getattr(x, '_' * 2 + 'class' + '_' * 2)",
     "setattr": "def f(x): setattr(x, 'a', 1)",
