@@ -138,11 +138,11 @@ class Bench:
                 seen.samples.append(self._sample(minute))
             if minute >= minutes:
                 break
-            document = documents[int(random.integers(len(documents)))]
-            self._run_hostile(seen, document, random.permutation(len(document.programs)).tolist())
-            if job % _JOBS_PER_KILL == _JOBS_PER_KILL - 1:
+            if job % _JOBS_PER_KILL == _JOBS_PER_KILL // 2:  # a hostile job pays for the new sandbox
                 os.kill(self._sandbox()[int(random.integers(2))], signal.SIGKILL)
                 seen.kills += 1
+            document = documents[int(random.integers(len(documents)))]
+            self._run_hostile(seen, document, random.permutation(len(document.programs)).tolist())
         return seen
 
     def _run_hostile(self, seen: Soak, document: Document, order: Sequence[int]) -> None:

@@ -89,7 +89,7 @@ def test_every_pair_gets_its_verdict_in_the_order_of_the_input(tmp_path, capsys)
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="Node is not installed")
 def test_pairs_of_several_languages_go_into_one_file(tmp_path):
-    test = "assert.strictEqual(f(1), 1)"
+    test = 'const assert = require("assert"); assert.strictEqual(f(1), 1);'
     script = {"id": "js", "candidate": "function f(x) { return x; }", "test": test, "kind": "assert"}
     _, verdicts = execute(tmp_path, [script | {"language": "javascript"}, GOOD])
     assert [(row["id"], row["verdict"]) for row in verdicts] == [("js", "passed"), ("a", "passed")]
