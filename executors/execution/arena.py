@@ -12,7 +12,6 @@ little-endian::
                                                    float64 CPU seconds, float64 wall seconds)
 """
 
-import contextlib
 import fcntl
 import mmap
 import os
@@ -30,7 +29,6 @@ _FINISHED = -1
 _NO_STEP = -1
 _MOST_RECORDS = 500_000
 _SIZE = 32 << 20
-_KEPT = 1 << 20  # memory that stays allocated between processes
 _SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 
 ROOM = _SIZE - _HEADER.size - _RECORD.size
@@ -79,12 +77,14 @@ class Arena:
         self._since = 0.0
         self._cpu_before = 0.0
 
+    def close(self) -> None:
+        """Give up the memory; other processes keep it."""
+        self._memory.close()
+        os.close(self.descriptor)
+
     def clear(self) -> None:
         """Make the memory ready for the next process. Call it before the fork."""
-        written = self._bytes_used()
-        if written > _KEPT:
-            with contextlib.suppress(OSError):
-                self._memory.madvise(mmap.MADV_REMOVE)
+        self._memory.madvise(mmap.MADV_REMOVE)  # what was there, no process after must read
         self._used = 0
         _HEADER.pack_into(self._memory, 0, _NO_STEP, 0, 0.0, 0.0, 0)
 

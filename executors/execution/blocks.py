@@ -16,6 +16,7 @@ from executors.execution.books import Book, Insight, Open
 from executors.execution.cells import Cells, Pair
 from executors.execution.languages.base import Language, Left, Program, Source
 from executors.execution.left import not_passed, parsed, verdict_in
+from executors.execution.nursery import Nursery
 from executors.execution.process import Ended, Station
 from executors.execution.turns import Candidates, Tests
 from rewards.problem import TestKind, Verdict
@@ -46,7 +47,8 @@ class Block:
     """Runs one block of work.
 
     Args:
-        station: where to run.
+        station: where to run tests.
+        nursery: where to run candidates.
         language: of candidates and tests.
         work: what to run.
 
@@ -55,14 +57,14 @@ class Block:
         calls, results: the texts of calls and results.
     """
 
-    def __init__(self, station: Station, language: Language, work: Work) -> None:
+    def __init__(self, station: Station, nursery: Nursery, language: Language, work: Work) -> None:
         self.cells = Cells(work.pairs, station.limits)
         self.calls = Book()
         self.results = Book()
         self._station = station
         self._language = language
         self._work = work
-        self._runs = Candidates(station, language, work.entry_point, self.cells, self.calls, self.results)
+        self._runs = Candidates(nursery, work.entry_point, self.cells, self.calls, self.results)
 
     def run(self) -> None:
         """Come to a verdict on every pair.
@@ -174,8 +176,12 @@ class Block:
         tests = [self._tests[test] for _, test in pairs]
         ended = self._runs.run(
             pairs,
-            lambda: self._language.judge_together(
-                self._station.arena, self._station, program, tests, self._work.entry_point
+            lambda cpu_seconds: self._station.run(
+                lambda: self._language.judge_together(
+                    self._station.arena, self._station, program, tests, self._work.entry_point
+                ),
+                len(pairs),
+                cpu_seconds,
             ),
         )
         return len(left) if ended is None else self._note_together(pairs, ended, program.innocent)

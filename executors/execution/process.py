@@ -7,7 +7,7 @@ import select
 import signal
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -33,7 +33,7 @@ class Ended(NamedTuple):
         allowed_cpu_seconds: where the kernel would have ended it.
     """
 
-    steps: list[Step]
+    steps: Sequence[Step]
     signal: int
     overdue: int | None
     loaded: bool
@@ -59,6 +59,7 @@ class Station:
         limits: what a step may use.
         scratch: the directory that processes may write to.
         programs: executables that processes may turn into.
+        beside: processes near by that live on.
     """
 
     control: socket.socket
@@ -67,6 +68,7 @@ class Station:
     limits: Limits
     scratch: str
     programs: Sequence[str] = ()
+    beside: Collection[int] = ()
     _last_sign: float = 0.0
 
     def run(self, task: Callable[[], None], steps: int, cpu_seconds: int, share: float = 1.0) -> Ended:
@@ -81,6 +83,23 @@ class Station:
         Raises:
             OSError: no process could be forked or watched.
         """
+        ended = self.run_unread(task, steps, cpu_seconds, share)
+        return ended._replace(steps=self.arena.steps(steps))
+
+    def run_unread(
+        self,
+        task: Callable[[], None],
+        steps: int,
+        cpu_seconds: int,
+        share: float,
+        descriptors: Sequence[int] = (),
+    ) -> Ended:
+        """The same for a caller who must not know what the steps have left.
+
+        Args:
+            task, steps, cpu_seconds, share: as above.
+            descriptors: files that belong to the new process alone.
+        """
         self.arena.clear()
         gc.freeze()  # a collection in the new process would copy all memory that it visits
         process = kernel.fork()
@@ -94,26 +113,23 @@ class Station:
                 pass  # the step goes to another process
             finally:
                 os._exit(0)
+        for descriptor in descriptors:
+            os.close(descriptor)
         overdue = self._watch(process, steps, cpu_seconds, share)
         _, status, usage = os.wait4(process, 0)
-        if "seccomp" not in self.layers or self.programs:
-            isolation.end_descendants()
+        if "seccomp" not in self.layers:
+            isolation.end_descendants(self.beside)
         isolation.empty(self.scratch)
-        return Ended(
-            self.arena.steps(steps),
-            os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0,
-            overdue,
-            self.arena.progress().loaded,
-            usage.ru_utime + usage.ru_stime,
-            cpu_seconds,
-        )
+        signal_number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+        loaded = self.arena.progress().loaded
+        return Ended((), signal_number, overdue, loaded, usage.ru_utime + usage.ru_stime, cpu_seconds)
 
     def tidy(self) -> None:
         """Called by a process between two steps: back to an empty working directory."""
         os.chdir(self.scratch)
         isolation.empty(self.scratch)
 
-    def _give_sign_of_life(self) -> None:
+    def give_sign_of_life(self) -> None:
         """Tell the runner now and then that the sandbox is alive, with an empty frame."""
         if time.monotonic() > self._last_sign + SIGN_OF_LIFE_SECONDS:
             self._last_sign = time.monotonic()
@@ -136,7 +152,7 @@ class Station:
         interval = share * limits.cpu_seconds / threads
         try:
             while True:
-                self._give_sign_of_life()
+                self.give_sign_of_life()
                 used = kernel.process_cpu_seconds(process)
                 progress = self.arena.progress()
                 now = time.monotonic()
@@ -154,7 +170,9 @@ class Station:
                 if left <= 0 or cpu_left <= 0:
                     os.kill(process, signal.SIGKILL)
                     return progress.step
-                if poller.poll(math.ceil(1000 * min(left, step_wall_seconds, cpu_left / threads, interval))):
+                if poller.poll(
+                    math.ceil(1000 * min(left, step_wall_seconds, cpu_left / threads, interval))
+                ):
                     return None
         finally:
             os.close(descriptor)

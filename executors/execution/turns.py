@@ -14,6 +14,7 @@ from executors.execution.cells import Call, Cells, Pair
 from executors.execution.languages.base import Language, Left, Path, Program, ResultKind
 from executors.execution.left import not_passed, parsed, verdict_in
 from executors.execution.limits import Limits, allowance
+from executors.execution.nursery import Nursery
 from executors.execution.process import Ended, Station
 from executors.execution.values import LONGEST_TEXT
 from rewards.problem import Verdict
@@ -33,8 +34,7 @@ class Candidates:
         calls, results: where the texts are kept.
     """
 
-    station: Station
-    language: Language
+    nursery: Nursery
     entry_point: str | None
     cells: Cells
     calls: Book
@@ -68,10 +68,9 @@ class Candidates:
                 jobs = [(programs[pair[0]], self._texts(pair[0], scripts[pair], too_long)) for pair in left]
                 ended = self.run(
                     left,
-                    lambda jobs=jobs: self.language.make_calls(  # type: ignore[misc]
-                        self.station.arena, self.station, jobs, self.entry_point
+                    lambda cpu_seconds, jobs=jobs: self.nursery.make_calls(  # type: ignore[misc]
+                        jobs, self.entry_point, cpu_seconds, _FORESIGHT if foreseen else 1.0
                     ),
-                    share=_FORESIGHT if foreseen else 1.0,
                 )
                 if ended is None:
                     continue
@@ -83,8 +82,12 @@ class Candidates:
                     if not ended.loaded:
                         left = [pair for pair in left if pair[0] != last[0]]
 
-    def run(self, pairs: Sequence[Pair], task: Callable[[], None], share: float = 1.0) -> Ended | None:
+    def run(self, pairs: Sequence[Pair], start: Callable[[int], Ended]) -> Ended | None:
         """Run a process for some pairs, a step each, and charge it to them.
+
+        Args:
+            pairs: what it works on.
+            start: runs it with so many CPU seconds.
 
         Returns:
             How it ended; None, and pairs are closed, if a candidate has used up all that it may.
@@ -95,7 +98,7 @@ class Candidates:
             exhausted = [pair for pair in pairs if allowances[pair[0]] == 0]
             self.cells.close(exhausted, Verdict.TIMED_OUT)
             return None
-        ended = self.station.run(task, len(pairs), cpu_seconds, share)
+        ended = start(cpu_seconds)
         self.cells.charge(pairs, ended)
         return ended
 

@@ -36,6 +36,7 @@ from executors.execution.languages.base import Language, ResultKind
 from executors.execution.languages.javascript import JavaScript
 from executors.execution.languages.python import Python
 from executors.execution.limits import Limits
+from executors.execution.nursery import Nursery
 from executors.execution.process import Station
 from rewards.problem import NOT_RUN, TestKind
 
@@ -87,16 +88,17 @@ def _serve(
     try:
         _forget_the_outside(surroundings)
         language.preload()
-        arena = Arena()
+        arena, arena_of_candidates = Arena(), Arena()
         layers = isolation.confine(surroundings, limits)
         # Forked processes then share the zygote's memory instead of copying what a collection touches.
         gc.collect()
         gc.freeze()
         gc.disable()
         station = Station(control, arena, layers, limits, surroundings.scratch, language.programs)
+        nursery = Nursery(station, arena_of_candidates, language)
         channel.send(control, json.dumps({"layers": layers, "scratch": surroundings.scratch}).encode())
         while True:
-            for answer in _answer(station, language, json.loads(channel.receive(control))):
+            for answer in _answer(station, nursery, language, json.loads(channel.receive(control))):
                 channel.send(control, answer)
     except EOFError:
         os._exit(0)
@@ -126,12 +128,16 @@ def _report_failure(control: socket.socket) -> None:
         channel.send(control, json.dumps({"failure": said}).encode())
 
 
-def _answer(station: Station, language: Language, block: dict[str, Any]) -> Iterator[bytes]:
+def _answer(
+    station: Station, nursery: Nursery, language: Language, block: dict[str, Any]
+) -> Iterator[bytes]:
     """Run a block; yield the verdicts and, if they are asked for, the calls behind them."""
     pairs = [tuple(pair) for pair in block["pairs"]]
     tests = [(code, TestKind(kind)) for code, kind in block["tests"]]
-    language.preload_for([*block["candidates"], *(code for code, _ in tests)])
-    done = Block(station, language, Work(block["candidates"], tests, block["entry_point"], pairs))
+    if needed := language.needs([*block["candidates"], *(code for code, _ in tests)]):
+        language.load(needed)
+        nursery.load(needed)
+    done = Block(station, nursery, language, Work(block["candidates"], tests, block["entry_point"], pairs))
     if block["calls"] is None:
         done.run()
     else:

@@ -99,8 +99,12 @@ class Language(ABC):
     def preload(self) -> None:  # noqa: B027 - most have nothing to do
         """Load what programs commonly need, before the first process is forked."""
 
-    def preload_for(self, texts: Sequence[str]) -> None:  # noqa: B027
-        """Load what these programs seem to need."""
+    def needs(self, texts: Sequence[str]) -> Sequence[str]:  # noqa: ARG002
+        """Names of what else these programs seem to need."""
+        return ()
+
+    def load(self, names: Sequence[str]) -> None:  # noqa: B027
+        """Load what :meth:`needs` has named; again is no harm."""
 
     @abstractmethod
     def read(self, arena: Arena, sources: Sequence[Source], entry_point: str | None) -> None:

@@ -21,9 +21,13 @@ class Python(Language):
         """Import what programs commonly import."""
         loading.preload()
 
-    def preload_for(self, texts: Sequence[str]) -> None:
-        """Import what only some programs import."""
-        loading.preload_for(texts)
+    def needs(self, texts: Sequence[str]) -> Sequence[str]:
+        """Modules that only some programs import."""
+        return loading.dear_modules_in(texts)
+
+    def load(self, names: Sequence[str]) -> None:
+        """Import modules."""
+        loading.import_all(names)
 
     def read(self, arena: Arena, sources: Sequence[Source], entry_point: str | None) -> None:
         """Compile; for a test, also see how it uses the candidate."""

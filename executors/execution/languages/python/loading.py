@@ -1,7 +1,7 @@
 """How a Python program is compiled and loaded, and how the interpreter is kept as it was at the start."""
 
 import _thread
-import gc
+import contextlib
 import importlib
 import io
 import random
@@ -11,7 +11,7 @@ import sys
 import types
 import unittest
 import unittest.case
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from rewards.problem import Verdict
 
@@ -43,16 +43,17 @@ def preload() -> None:
             stream.reconfigure(errors="backslashreplace")  # no text is too strange to be printed
 
 
-def preload_for(texts: Iterable[str]) -> None:
-    """Import the dear modules that some of these programs name, once, instead of in every process."""
+def dear_modules_in(texts: Sequence[str]) -> list[str]:
+    """The dear modules that some of these programs name and that are not loaded yet."""
     missing = [name for name in _DEAR_MODULES if name not in sys.modules]
-    for name in missing:
-        if any(name.rpartition(".")[2] in text.lower() for text in texts):
-            try:
-                importlib.import_module(name)
-            except ImportError:  # not installed: the program that needs it will say so
-                continue
-            gc.freeze()
+    return [name for name in missing if any(name.rpartition(".")[2] in text.lower() for text in texts)]
+
+
+def import_all(names: Iterable[str]) -> None:
+    """Import modules once, instead of in every process; what is not installed, its users will notice."""
+    for name in names:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
 
 
 def load(program: types.CodeType, entry_point: str | None) -> types.ModuleType | Verdict:

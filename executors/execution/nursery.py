@@ -1,0 +1,140 @@
+"""The process that candidates are forked from. It knows no test, and no other candidate.
+
+A forked process inherits the memory of the one that it was forked from, and a hostile candidate reads it.
+So candidates do not come from the zygote, which knows all tests and results, but from a process that was
+forked from it before the first block and has learned nothing since: what a candidate's process needs comes
+through a pipe that only this process reads.
+"""
+
+import contextlib
+import gc
+import marshal
+import os
+import signal
+import socket
+import struct
+from collections.abc import Sequence
+from typing import NoReturn
+
+from executors.execution import channel, kernel
+from executors.execution.arena import Arena
+from executors.execution.languages.base import Job, Language, Program
+from executors.execution.process import Ended, Station
+
+_ORDER = struct.Struct("<Iid")  # steps, CPU seconds, share; no steps: names of what to load
+_ENDED = struct.Struct("<ii?d")  # signal, overdue step or -1, loaded, CPU seconds
+_NOBODY_OVERDUE = -1
+
+
+class Nursery:
+    """The zygote's side.
+
+    Args:
+        station: the zygote's own, before it has met any test.
+        arena: what candidates' processes leave their results in; another than the station's.
+        language: of the candidates.
+    """
+
+    def __init__(self, station: Station, arena: Arena, language: Language) -> None:
+        self._station = station
+        self._arena = arena
+        self._connection, inside = socket.socketpair()
+        process = kernel.fork()
+        if process == 0:
+            self._connection.close()
+            station.control.close()
+            station.arena.close()
+            beside = (os.getppid(), os.getpid())
+            own = Station(
+                inside,
+                self._arena,
+                station.layers,
+                station.limits,
+                station.scratch,
+                station.programs,
+                beside,
+            )
+            _serve(own, language)
+        inside.close()
+        station.beside = (process,)
+
+    def load(self, names: Sequence[str]) -> None:
+        """Load what coming candidates need, by name."""
+        self._send(_ORDER.pack(0, 0, 0.0), marshal.dumps(list(names)))
+        self._answer()
+
+    def make_calls(
+        self, jobs: Sequence[Job], entry_point: str | None, cpu_seconds: int, share: float
+    ) -> Ended:
+        """Have a new process make the calls of jobs; see ``Language.make_calls`` and ``Station.run``.
+
+        Raises:
+            OSError: the nursery has ended, or could not fork.
+        """
+        programs = {id(program): program for program, _ in jobs}
+        numbers = {key: number for number, key in enumerate(programs)}
+        order = [(numbers[id(program)], list(calls)) for program, calls in jobs]
+        content = ([tuple(program) for program in programs.values()], order, entry_point)
+        self._send(_ORDER.pack(len(jobs), cpu_seconds, share), marshal.dumps(content))
+        ended_by, overdue, loaded, used = _ENDED.unpack(self._answer())
+        steps = self._arena.steps(len(jobs))
+        culprit = None if overdue == _NOBODY_OVERDUE else overdue
+        return Ended(steps, ended_by, culprit, loaded, used, cpu_seconds)
+
+    def _send(self, order: bytes, content: bytes) -> None:
+        reading, writing = os.pipe()
+        socket.send_fds(self._connection, [order], [reading])
+        os.close(reading)
+        # A process that was ended early has read no more than the beginning.
+        with contextlib.suppress(BrokenPipeError), os.fdopen(writing, "wb") as pipe:
+            pipe.write(content)
+
+    def _answer(self) -> bytes:
+        try:
+            while not (answer := channel.receive(self._connection)):
+                self._station.give_sign_of_life()
+        except EOFError:
+            raise OSError("the process that candidates are forked from has ended") from None
+        return answer
+
+
+def _serve(station: Station, language: Language) -> NoReturn:
+    """In the nursery: fork a process for each order, and tell how it ended."""
+    try:
+        kernel.die_with_parent(signal.SIGKILL)
+        kernel.adopt_orphans()
+        while True:
+            order, descriptors, *_ = socket.recv_fds(station.control, _ORDER.size, 1)
+            if not order:
+                os._exit(0)
+            steps, cpu_seconds, share = _ORDER.unpack(order)
+            (content,) = descriptors
+            if steps == 0:
+                language.load(marshal.loads(_all_of(content)))
+                channel.send(station.control, b"loaded")
+                continue
+            ended = station.run_unread(
+                lambda content=content: _make_calls(station, language, content),  # type: ignore[misc]
+                steps,
+                cpu_seconds,
+                share,
+                descriptors,
+            )
+            overdue = _NOBODY_OVERDUE if ended.overdue is None else ended.overdue
+            told = _ENDED.pack(ended.signal, overdue, ended.loaded, ended.cpu_seconds)
+            channel.send(station.control, told)
+    finally:
+        os._exit(1)
+
+
+def _make_calls(station: Station, language: Language, content: int) -> None:
+    """In a candidate's process."""
+    programs, order, entry_point = marshal.loads(_all_of(content))
+    gc.freeze()
+    jobs = [(Program(*programs[number]), calls) for number, calls in order]
+    language.make_calls(station.arena, station, jobs, entry_point)
+
+
+def _all_of(descriptor: int) -> bytes:
+    with os.fdopen(descriptor, "rb") as pipe:
+        return pipe.read()
