@@ -62,20 +62,23 @@ def behaviour_of(made: Made, pairs: NDArray[np.intp], candidates: int, tests: Se
     """
     outputs, output_of = _outputs(made.results)
     columns: dict[tuple[int, int, int], int] = {}
-    entries: list[tuple[int, int, int]] = []
-    for (candidate, test), path in zip(pairs.tolist(), made.path_of, strict=True):
-        steps = made.paths[path]
-        for place, (call, result) in enumerate(zip(steps[::2], steps[1::2], strict=True)):
-            column = columns.setdefault((test, place, call), len(columns))
-            entries.append((candidate, column, output_of[result]))
+    cells: dict[tuple[int, int], tuple[list[int], list[int]]] = {}  # columns and outputs of a test's path
+    where = list(zip(pairs[:, 1].tolist(), made.path_of, strict=True))
+    for test, path in dict.fromkeys(where):
+        calls, results = made.paths[path][::2], made.paths[path][1::2]
+        keys = [(test, place, call) for place, call in enumerate(calls)]
+        cells[test, path] = (
+            [columns.setdefault(key, len(columns)) for key in keys],
+            [output_of[result] for result in results],
+        )
+    table = np.full((candidates, len(columns)), NO_RESULT, np.int32)
+    for candidate, key in zip(pairs[:, 0].tolist(), where, strict=True):
+        filled, found = cells[key]
+        table[candidate, filled] = found
     order = sorted(columns)
-    rank = {columns[key]: position for position, key in enumerate(order)}
-    results = np.full((candidates, len(columns)), NO_RESULT, np.int32)
-    for candidate, column, output in entries:
-        results[candidate, rank[column]] = output
     given = {call: _input(made.calls[call]) for _, _, call in order}
     inputs = tuple(Input(tests[test], *given[call]) for test, _, call in order)
-    return Behaviour(inputs, outputs, results)
+    return Behaviour(inputs, outputs, table[:, [columns[key] for key in order]])
 
 
 def behaviour_on(

@@ -31,7 +31,7 @@ from typing import Any, NoReturn
 from executors.execution import channel, isolation, kernel
 from executors.execution.arena import Arena
 from executors.execution.blocks import Block, Work
-from executors.execution.books import Book
+from executors.execution.cells import Call
 from executors.execution.languages.base import Language, ResultKind
 from executors.execution.languages.javascript import JavaScript
 from executors.execution.languages.python import Python
@@ -151,13 +151,12 @@ def _answer(
     )
     yield struct.pack(verdicts_layout(len(cells)), *itertools.chain(*columns))
     if block["record"]:
-        paths = Book()
-        path_of = [paths.position(json.dumps(list(itertools.chain(*cell.calls)))) for cell in cells]
+        paths: dict[tuple[Call, ...], int] = {}
         made = {
             "calls": done.calls.texts,
             "results": [_bounded(text) for text in done.results.texts],
-            "paths": [json.loads(path) for path in paths.texts],
-            "path_of": path_of,
+            "path_of": [paths.setdefault(tuple(cell.calls), len(paths)) for cell in cells],
+            "paths": [list(itertools.chain(*path)) for path in paths],
         }
         yield json.dumps(made).encode()
 
