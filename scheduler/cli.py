@@ -1,27 +1,30 @@
 """The command line."""
 
 import argparse
+import importlib
 import sys
 from collections.abc import Sequence
 
 from executors.execution.runner import SandboxError
 from rewards.errors import UserError
 from scheduler.backend import InfrastructureError
-from scheduler.commands import doctor, execute, problems, report, run
 
+COMMANDS = ("run", "report", "problems", "execute", "doctor")
 USER_ERROR, INTERRUPTED = 2, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit code: 0, 1 (infrastructure), 2 (user error), 130 (interrupted)."""
+    arguments = sys.argv[1:] if arguments is None else arguments
     parser = argparse.ArgumentParser(
         prog="testbudget",
         description="Spend one compute budget for unit tests across many programming problems, where each "
         "next test helps most.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (run, report, problems, execute, doctor):
-        command.add(commands)
+    # A command is imported when it is the one, since some need Ray and others should start at once.
+    for name in [name for name in arguments[:1] if name in COMMANDS] or COMMANDS:
+        importlib.import_module(f"scheduler.commands.{name}").add(commands)
     parsed = parser.parse_args(arguments)
     try:
         parsed.command(parsed)
