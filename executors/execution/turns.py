@@ -19,7 +19,7 @@ from executors.execution.process import Ended, Station
 from executors.execution.values import LONGEST_TEXT
 from rewards.problem import Verdict
 
-_FORESIGHT = 0.03  # share of the time limits for calls that a test might turn out not to need
+_FORESIGHT = 0.01  # share of the time limits for calls that a test might turn out not to need
 _MOST_CHARACTERS = 128 << 20  # of a block's results; beyond, long ones are not kept
 _LONG = 4096
 _NOT_LOADED = f'["{Left.NOT_LOADED}"'.encode()

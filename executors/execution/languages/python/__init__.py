@@ -1,5 +1,6 @@
 """Python as a language of candidates and tests."""
 
+import gc
 import marshal
 from collections.abc import Sequence
 
@@ -31,6 +32,7 @@ class Python(Language):
 
     def read(self, arena: Arena, sources: Sequence[Source], entry_point: str | None) -> None:
         """Compile; for a test, also see how it uses the candidate."""
+        gc.disable()  # a syntax tree is much to visit, and nothing in it is garbage for long
         for step, (text, kind) in enumerate(sources):
             arena.begin(step)
             code = reading.compiled(text)
