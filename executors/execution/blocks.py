@@ -16,13 +16,13 @@ from executors.execution.books import Book, Insight, Open
 from executors.execution.cells import Cells, Pair
 from executors.execution.languages.base import Language, Left, Program, Source
 from executors.execution.left import not_passed, parsed, verdict_in
+from executors.execution.library import Library
 from executors.execution.nursery import Nursery
 from executors.execution.process import Ended, Station
 from executors.execution.turns import Candidates, Tests
 from rewards.problem import TestKind, Verdict
 
 _MOST_TURNS = 8
-_READING_CPU_SECONDS = 60
 
 _candidate_of = operator.itemgetter(0)
 
@@ -43,13 +43,27 @@ class Work(NamedTuple):
     pairs: Sequence[Pair]
 
 
+class Workshop(NamedTuple):
+    """Where blocks are worked on.
+
+    Attributes:
+        station: where to run tests.
+        nursery: where to run candidates.
+        library: reads them all.
+        language: that they are written in.
+    """
+
+    station: Station
+    nursery: Nursery
+    library: Library
+    language: Language
+
+
 class Block:
     """Runs one block of work.
 
     Args:
-        station: where to run tests.
-        nursery: where to run candidates.
-        language: of candidates and tests.
+        workshop: where to run it.
         work: what to run.
 
     Attributes:
@@ -57,14 +71,15 @@ class Block:
         calls, results: the texts of calls and results.
     """
 
-    def __init__(self, station: Station, nursery: Nursery, language: Language, work: Work) -> None:
-        self.cells = Cells(work.pairs, station.limits)
+    def __init__(self, workshop: Workshop, work: Work) -> None:
+        self.cells = Cells(work.pairs, workshop.station.limits)
         self.calls = Book()
         self.results = Book()
-        self._station = station
-        self._language = language
+        self._station = workshop.station
+        self._library = workshop.library
+        self._language = workshop.language
         self._work = work
-        self._runs = Candidates(nursery, work.entry_point, self.cells, self.calls, self.results)
+        self._runs = Candidates(workshop.nursery, work.entry_point, self.cells, self.calls, self.results)
 
     def run(self) -> None:
         """Come to a verdict on every pair.
@@ -74,7 +89,9 @@ class Block:
         """
         work = self._work
         texts = [Source(text, None) for text in work.candidates]
-        programs = self._read(texts + [Source(text, kind) for text, kind in work.tests])
+        programs = self._library.read(
+            texts + [Source(text, kind) for text, kind in work.tests], work.entry_point
+        )
         candidates = dict(enumerate(programs[: len(texts)]))
         tests = dict(enumerate(programs[len(texts) :]))
         apart: list[Pair] = []
@@ -94,7 +111,8 @@ class Block:
 
     def make_calls(self, calls: Sequence[str]) -> None:
         """Have every candidate make each of these calls, one call for each of the work's tests."""
-        programs = self._read([Source(text, None) for text in self._work.candidates])
+        texts = [Source(text, None) for text in self._work.candidates]
+        programs = self._library.read(texts, self._work.entry_point)
         candidates = {index: program for index, program in enumerate(programs) if program}
         scripts = {
             pair: [self.calls.position(calls[pair[1]])]
@@ -102,27 +120,6 @@ class Block:
             if pair[0] in candidates
         }
         self._runs.make_calls(candidates, scripts, foreseen=False)
-
-    def _read(self, sources: Sequence[Source]) -> list[Program | None]:
-        """Compile programs, None for one that does not compile.
-
-        It happens in another process, since some texts make a compiler hang or crash; a text that ends the
-        process does not compile.
-        """
-        programs: list[Program | None] = []
-        while rest := sources[len(programs) :]:
-            ended = self._station.run(
-                lambda rest=rest: self._language.read(  # type: ignore[misc]
-                    self._station.arena, rest, self._work.entry_point
-                ),
-                len(rest),
-                _READING_CPU_SECONDS + len(rest),
-            )
-            read = list(itertools.takewhile(lambda step: step.finished, ended.steps))
-            programs += [self._language.program(step.texts[0]) if step.texts else None for step in read]
-            if len(read) < len(rest) and (ended.signal or not read):
-                programs.append(None)
-        return programs
 
     def _run_apart(self, pairs: Sequence[Pair]) -> list[Pair]:
         """Come to verdicts in turns; returns the pairs that cannot be judged apart."""

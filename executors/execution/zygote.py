@@ -30,11 +30,12 @@ from typing import Any, NoReturn
 
 from executors.execution import channel, isolation, kernel
 from executors.execution.arena import Arena
-from executors.execution.blocks import Block, Work
+from executors.execution.blocks import Block, Work, Workshop
 from executors.execution.cells import Call
 from executors.execution.languages.base import Language, ResultKind
 from executors.execution.languages.javascript import JavaScript
 from executors.execution.languages.python import Python
+from executors.execution.library import Library
 from executors.execution.limits import Limits
 from executors.execution.nursery import Nursery
 from executors.execution.process import Station
@@ -96,9 +97,12 @@ def _serve(
         gc.disable()
         station = Station(control, arena, layers, limits, surroundings.scratch, language.programs)
         nursery = Nursery(station, arena_of_candidates, language)
+        workshop = Workshop(station, nursery, Library(station, language), language)
         channel.send(control, json.dumps({"layers": layers, "scratch": surroundings.scratch}).encode())
         while True:
-            for answer in _answer(station, nursery, language, json.loads(channel.receive(control))):
+            for answer in _answer(
+                station, nursery, library, language, json.loads(channel.receive(control))
+            ):
                 channel.send(control, answer)
     except EOFError:
         os._exit(0)
@@ -128,16 +132,15 @@ def _report_failure(control: socket.socket) -> None:
         channel.send(control, json.dumps({"failure": said}).encode())
 
 
-def _answer(
-    station: Station, nursery: Nursery, language: Language, block: dict[str, Any]
-) -> Iterator[bytes]:
+def _answer(workshop: Workshop, block: dict[str, Any]) -> Iterator[bytes]:
     """Run a block; yield the verdicts and, if they are asked for, the calls behind them."""
     pairs = [tuple(pair) for pair in block["pairs"]]
     tests = [(code, TestKind(kind)) for code, kind in block["tests"]]
-    if needed := language.needs([*block["candidates"], *(code for code, _ in tests)]):
-        language.load(needed)
-        nursery.load(needed)
-    done = Block(station, nursery, language, Work(block["candidates"], tests, block["entry_point"], pairs))
+    if needed := workshop.language.needs([*block["candidates"], *(code for code, _ in tests)]):
+        workshop.language.load(needed)
+        workshop.nursery.load(needed)
+    work = Work(block["candidates"], tests, block["entry_point"], pairs)
+    done = Block(workshop, work)
     if block["calls"] is None:
         done.run()
     else:
