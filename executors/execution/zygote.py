@@ -100,9 +100,7 @@ def _serve(
         workshop = Workshop(station, nursery, Library(station, language), language)
         channel.send(control, json.dumps({"layers": layers, "scratch": surroundings.scratch}).encode())
         while True:
-            for answer in _answer(
-                station, nursery, library, language, json.loads(channel.receive(control))
-            ):
+            for answer in _answer(workshop, json.loads(channel.receive(control))):
                 channel.send(control, answer)
     except EOFError:
         os._exit(0)
