@@ -11,7 +11,7 @@ import os
 import resource
 import signal
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -42,6 +42,7 @@ _STACK_BYTES = 64 << 20
 _PROGRAM_STACK_BYTES = 4 << 20  # that of each thread too, which all count as its memory
 _ROOM_MIB = 128  # for what the zygote and the shared memory take, beside the candidate and its files
 _OWN_PROCESSES = 2  # the zygote and its guard
+_GREATEST_PROCESS = 1 << 22  # no process has a greater number, whatever the kernel's settings
 
 
 def check_layers(names: Sequence[str]) -> None:
@@ -239,30 +240,50 @@ def clear_away(surroundings: Surroundings) -> None:
         Path(surroundings.scratch).rmdir()
 
 
-def end_descendants() -> None:
-    """Kill and reap every process below the calling one.
+def end_descendants(spared: Collection[int] = ()) -> None:
+    """Kill and reap every process below the calling one, which must adopt orphans.
 
-    For the first process of a pid namespace, that is every other one in the namespace.
+    Args:
+        spared: processes that live on, if they are below, with all that is below them.
     """
-    while True:
-        for process in _descendants():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process, signal.SIGKILL)
-        try:
-            os.waitpid(-1, 0)
-        except ChildProcessError:
-            return
+    # Children of children become children as their parents end. Nothing here blocks: a dead child that one
+    # of them traces is not given back before its tracer has ended too.
+    while children := [child for child in _children() if child not in spared]:
+        for child in children:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, os.WNOHANG)
 
 
-def _descendants() -> list[int]:
-    """What to signal; children of children become visible here as their parents end."""
-    if os.getpid() == 1:
-        return [-1]  # to the first process of a pid namespace: all others in it
+def _children() -> list[int]:
+    """The calling process's children, those that have ended and are not reaped included."""
     try:
         children = Path(f"/proc/self/task/{os.getpid()}/children").read_text()
-    except FileNotFoundError:
-        return []  # no /proc in the new root; what runs there dies with its parent
+    except OSError:  # no /proc in the new root, or that of another pid namespace, or Landlock is before it
+        return [number for number in range(_newest_process(), 0, -1) if _is_child(number)]
     return [int(child) for child in children.split()]
+
+
+def _newest_process() -> int:
+    """The number of the process that was started last, or one that none exceeds.
+
+    Where numbers have begun anew, a child from before that is not found; it ends with the sandbox.
+    """
+    try:
+        newest = kernel.fork()
+    except BlockingIOError:  # there are already as many as may be
+        return _GREATEST_PROCESS
+    if newest == 0:
+        os._exit(0)
+    os.waitpid(newest, 0)
+    return newest
+
+
+def _is_child(process: int) -> bool:
+    try:
+        os.waitid(os.P_PID, process, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
 
 
 def empty(directory: str) -> None:

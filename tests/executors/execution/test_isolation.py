@@ -2,6 +2,7 @@ import json
 import os
 import select
 import shutil
+import signal
 import struct
 import subprocess
 import sys
@@ -138,6 +139,58 @@ def test_a_named_program_may_reserve_much_memory_but_not_use_it():
 def test_a_program_that_is_not_there_is_an_error_and_not_a_missing_layer():
     with pytest.raises(FileNotFoundError):
         isolation.surround((), LIMITS, ("/nowhere/node",))
+
+
+def family():
+    """Starts a process that is to be spared, and three with children in other sessions; their numbers."""
+    reading, writing = os.pipe()
+    started = []
+    for leaves_a_family in (False, True, True, True):
+        started.append(kernel.fork())
+        if started[-1] == 0:
+            if leaves_a_family and os.fork() == 0:
+                os.setsid()
+                os.fork()
+            os.write(writing, b"!")
+            while True:
+                signal.pause()
+    for _ in range(1 + 3 * 3):
+        os.read(reading, 1)
+    os.close(writing)
+    return reading, started
+
+
+def ending_a_family(layers):
+    """What is left when all but one are ended, and what is read from their pipe when none is left."""
+    kernel.adopt_orphans()
+    reading, (spared, *_) = family()
+    isolation.end_descendants((spared,))
+    alone = os.waitpid(spared, os.WNOHANG)
+    isolation.end_descendants()
+    return [*alone, os.read(reading, 1).decode()]
+
+
+def below(function):
+    """The same in a child of the calling process, which is not the first one inside."""
+
+    def call(layers):
+        reading, writing = os.pipe()
+        process = kernel.fork()
+        if process == 0:
+            os.write(writing, json.dumps(function(layers)).encode())
+            os._exit(0)
+        os.close(writing)
+        with os.fdopen(reading) as pipe:
+            answer = pipe.read()
+        os.waitpid(process, 0)
+        return json.loads(answer)
+
+    return call
+
+
+@pytest.mark.parametrize("place", [lambda function: function, below], ids=["first inside", "below it"])
+def test_descendants_are_ended_but_for_those_that_are_spared(elsewhere, place):
+    assert elsewhere(lambda: inside(place(ending_a_family))) == [0, 0, ""]
 
 
 def test_every_missing_layer_has_a_reason(elsewhere):
