@@ -24,6 +24,7 @@ from executors.execution.process import Ended, Station
 _ORDER = struct.Struct("<Iid")  # steps, CPU seconds, share; no steps: names of what to load
 _ENDED = struct.Struct("<ii?d")  # signal, overdue step or -1, loaded, CPU seconds
 _NOBODY_OVERDUE = -1
+_FAILURE = b"failure: "
 
 
 class Nursery:
@@ -95,6 +96,8 @@ class Nursery:
                 self._station.give_sign_of_life()
         except EOFError:
             raise OSError("the process that candidates are forked from has ended") from None
+        if answer.startswith(_FAILURE):
+            raise OSError(f"no candidate could be run: {answer.removeprefix(_FAILURE).decode()}")
         return answer
 
 
@@ -123,6 +126,8 @@ def _serve(station: Station, language: Language) -> NoReturn:
             overdue = _NOBODY_OVERDUE if ended.overdue is None else ended.overdue
             told = _ENDED.pack(ended.signal, overdue, ended.loaded, ended.cpu_seconds)
             channel.send(station.control, told)
+    except OSError as error:
+        channel.send(station.control, _FAILURE + str(error).encode())
     finally:
         os._exit(1)
 
