@@ -163,7 +163,7 @@ def confine(surroundings: Surroundings, limits: Limits) -> tuple[str, ...]:
         )
         inside.add("landlock")
     with _told(surroundings.refusals, "seccomp"):
-        seccomp.restrict_sandbox(may_execute=bool(surroundings.executable))
+        seccomp.restrict_sandbox(may_execute=bool(surroundings.executable), private_files="mount" in inside)
         inside.add("seccomp")
     return tuple(layer for layer in LAYERS if layer in inside)
 
@@ -190,7 +190,7 @@ def confine_candidate(
         _cap(resource.RLIMIT_AS, limits.memory_mib << 20)
     _cap(resource.RLIMIT_CPU, cpu_seconds)
     if "seccomp" in layers:
-        seccomp.restrict_candidate(os.getpid())
+        seccomp.restrict_candidate(os.getpid(), private_files="mount" in layers)
     else:
         os.setsid()  # a signal to its group then reaches nobody else
         # CPU time is counted by process, so there must be no second one, even at the price of threads;

@@ -1,6 +1,7 @@
 """The few Linux system calls that the standard library does not offer, each raising OSError."""
 
 import ctypes
+import functools
 import os
 import time
 
@@ -155,16 +156,24 @@ def drop_capabilities() -> None:
 
 
 class Filter:
-    """A seccomp filter, laid out in memory so that installing it is a single call."""
+    """A seccomp filter, laid out in memory so that installing it is a single call.
+
+    In a process just forked, whatever a call touches must be copied first; so its arguments are ready too.
+    """
 
     def __init__(self, program: bytes) -> None:
         """Take encoded BPF instructions of eight bytes each."""
         self.program = ctypes.create_string_buffer(program, len(program))
-        self._wrapped = _FilterProgram(len(program) // 8, ctypes.addressof(self.program))
+        wrapped = _FilterProgram(len(program) // 8, ctypes.addressof(self.program))
+        arguments = (_SECCOMP_MODE_FILTER, ctypes.addressof(wrapped), 0, 0)
+        self._wrapped = wrapped  # to be kept as long as its address
+        self._install = functools.partial(
+            _interpreter.prctl, ctypes.c_int(_PR_SET_SECCOMP), *map(ctypes.c_ulong, arguments)
+        )
 
     def install(self) -> None:
         """Put the calling process, and all it forks, under the filter."""
-        _checked(_prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(self._wrapped)))
+        _checked(self._install())
 
 
 def fork() -> int:
