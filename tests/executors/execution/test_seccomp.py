@@ -1,0 +1,168 @@
+"""What the filters refuse and what they leave, each tried in a process of its own."""
+
+import ctypes
+import errno
+import fcntl
+import json
+import os
+import shutil
+import signal
+import struct
+import termios
+from pathlib import Path
+
+import pytest
+
+from executors.execution import kernel, seccomp
+
+COLUMN = {"x86_64": 0, "aarch64": 1}[os.uname().machine]
+FIOASYNC, FIOSETOWN, SIOCSPGRP, TIOCSTI = 0x5452, 0x8901, 0x8902, 0x5412
+F_SETOWN_EX, F_OWNER_PID = 15, 1
+
+
+def inside(function, *, private_files):
+    """What a function returns in a candidate's process."""
+    reading, writing = os.pipe()
+    process = os.fork()
+    if process == 0:
+        try:
+            kernel.forbid_new_privileges()
+            seccomp.restrict_sandbox(private_files=private_files)
+            seccomp.restrict_candidate(os.getpid(), private_files=private_files)
+            os.write(writing, json.dumps(function()).encode())
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as pipe:
+        answer = pipe.read()
+    os.waitpid(process, 0)
+    return json.loads(answer)
+
+
+def refused(action):
+    """The name of the error that an action meets, None if it meets none."""
+    try:
+        action()
+    except OSError as error:
+        return errno.errorcode[error.errno]
+    return None
+
+
+def calls(table):
+    """Functions that make the system calls of a table, with arguments that are all zero."""
+    numbers = {name: columns[COLUMN] for name, columns in table.items() if columns[COLUMN] is not None}
+    nothing = (ctypes.c_void_p(),) * 6
+    return {
+        name: lambda number=number: kernel.system_call(number, *nothing) for name, number in numbers.items()
+    }
+
+
+@pytest.mark.parametrize("private_files", [True, False])
+def test_every_call_of_the_tables_is_found_in_its_tree(private_files):
+    tables = seccomp._ALWAYS_DENIED | seccomp._CANDIDATE_DENIED
+    if not private_files:
+        tables |= seccomp._FILES_DENIED
+    answers = inside(
+        lambda: {name: refused(call) for name, call in calls(tables).items()}, private_files=private_files
+    )
+    assert {name for name, answer in answers.items() if answer != "EPERM"} == set()
+
+
+def test_calls_between_those_of_the_tables_are_left_alone():
+    def answers():
+        os.getpid(), os.getppid(), os.umask(0), os.times(), os.sched_yield(), os.urandom(1)
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+        os.kill(os.getpid(), signal.SIGUSR1)
+        return [refused(lambda: Path("/nowhere").read_text()), refused(os.wait)]
+
+    assert inside(answers, private_files=False) == ["ENOENT", "ECHILD"]
+
+
+def test_only_the_own_process_can_be_signalled_or_slowed_down():
+    def answers():
+        others = (os.getppid(), 1, 0, -1, -os.getpgid(0))
+        return [
+            *(refused(lambda other=other: os.kill(other, 0)) for other in others),
+            *(refused(lambda other=other: os.sched_setaffinity(other, {0})) for other in others[:2]),
+        ]
+
+    assert inside(answers, private_files=True) == ["EPERM"] * 7
+
+
+def test_no_descriptor_can_be_made_to_signal_another_process():
+    def answers():
+        reading, _ = os.pipe()
+        owner = struct.pack("ii", F_OWNER_PID, os.getppid())
+        actions = (
+            lambda: fcntl.fcntl(reading, fcntl.F_SETOWN, os.getppid()),
+            lambda: fcntl.fcntl(reading, F_SETOWN_EX, owner),
+            lambda: fcntl.fcntl(reading, fcntl.F_SETSIG, signal.SIGKILL),
+            *(
+                lambda control=control: fcntl.ioctl(reading, control, struct.pack("i", os.getppid()))
+                for control in (FIOSETOWN, SIOCSPGRP, FIOASYNC, TIOCSTI)
+            ),
+        )
+        return [refused(action) for action in actions]
+
+    assert inside(answers, private_files=True) == ["EPERM"] * 3 + ["ENOTTY"] * 4
+
+
+def test_descriptors_can_be_made_inheritable_and_not_blocking():
+    def answers():
+        reading, writing = os.pipe()
+        os.set_inheritable(reading, True)
+        os.set_blocking(reading, False)
+        os.write(writing, b"four")
+        waiting = fcntl.ioctl(reading, termios.FIONREAD, bytes(4))
+        return [os.get_inheritable(reading), os.get_blocking(reading), *struct.unpack("i", waiting)]
+
+    assert inside(answers, private_files=True) == [True, False, 4]
+
+
+def test_files_of_others_keep_what_landlock_does_not_guard(tmp_path):
+    path = tmp_path / "kept"
+    path.write_text("kept")
+    path.chmod(0o640)
+    before = path.stat()
+
+    def answers():
+        descriptor = os.open(path, os.O_RDONLY)
+        actions = (
+            lambda: path.chmod(0o777),
+            lambda: os.fchmod(descriptor, 0o777),
+            lambda: os.chown(path, os.getuid(), os.getgid()),
+            lambda: os.utime(path),
+            lambda: os.utime(path, (1, 1)),
+            lambda: os.setxattr(path, "user.name", b"value"),
+            lambda: os.truncate(path, 0),
+            lambda: os.close(os.open(path, os.O_RDONLY | os.O_TRUNC)),
+            lambda: os.close(os.open(path, os.O_ACCMODE | os.O_TRUNC)),
+        )
+        return [refused(action) for action in actions]
+
+    assert inside(answers, private_files=False) == [None, None, "EPERM", "EPERM", None, *["EPERM"] * 4]
+    after = path.stat()
+    assert (after.st_mode, after.st_mtime_ns, after.st_ctime_ns, path.read_text()) == (
+        before.st_mode,
+        before.st_mtime_ns,
+        before.st_ctime_ns,
+        "kept",
+    )
+
+
+@pytest.mark.parametrize("private_files", [True, False])
+def test_honest_work_with_files_goes_well_where_rights_cannot_be_changed_too(tmp_path, private_files):
+    def work():
+        os.chdir(tmp_path)
+        Path("touched").touch()
+        Path("touched").touch()
+        Path("written").write_text("first, which is longer")
+        Path("written").write_text("text")
+        shutil.copy2("written", "copied")
+        shutil.copytree(".", "tree", ignore=lambda *_: ["tree"])
+        with Path("written").open("r+") as file:
+            file.truncate(2)
+        Path("written").chmod(0o600)
+        return [Path(name).read_text() for name in ("touched", "written", "copied", "tree/written")]
+
+    assert inside(work, private_files=private_files) == ["", "te", "text", "text"]
