@@ -93,13 +93,17 @@ class Cells:
         """
         finished = sum(1 for _ in itertools.takewhile(lambda step: step.finished, ended.steps))
         reached = min(len(pairs), finished + 1 if ended.signal or not finished else finished)
-        claims = [step.cpu_seconds for step in ended.steps[:reached]]
-        rest = ended.cpu_seconds - sum(claims)
-        if not (rest >= 0 and all(claim >= 0 for claim in claims)):
-            claims, rest = [ended.cpu_seconds / reached] * reached, 0.0
-        claims[-1] += rest
-        for pair, claim, step in zip(pairs, claims, ended.steps, strict=False):
-            self._spent[pair[0]] += claim
-            self._cells[pair].cpu_seconds += claim
-            if step.wall_seconds > 0:
-                self._cells[pair].wall_seconds += step.wall_seconds
+        cpu_seconds = _completed([step.cpu_seconds for step in ended.steps[:reached]], ended.cpu_seconds)
+        wall_seconds = _completed([step.wall_seconds for step in ended.steps[:reached]], ended.wall_seconds)
+        for pair, cpu, wall in zip(pairs, cpu_seconds, wall_seconds, strict=False):
+            self._spent[pair[0]] += cpu
+            self._cells[pair].cpu_seconds += cpu
+            self._cells[pair].wall_seconds += wall
+
+
+def _completed(claims: list[float], whole: float) -> list[float]:
+    """Claims with the rest of the whole added to the last; equal shares if they cannot be true."""
+    rest = whole - sum(claims)
+    if not (rest >= 0 and all(claim >= 0 for claim in claims)):
+        return [whole / len(claims)] * len(claims)
+    return [*claims[:-1], claims[-1] + rest]

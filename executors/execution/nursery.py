@@ -22,7 +22,7 @@ from executors.execution.languages.base import Job, Language, Program
 from executors.execution.process import Ended, Station
 
 _ORDER = struct.Struct("<Iid")  # steps, CPU seconds, share; no steps: names of what to load
-_ENDED = struct.Struct("<ii?d")  # signal, overdue step or -1, loaded, CPU seconds
+_ENDED = struct.Struct("<ii?dd")  # signal, overdue step or -1, loaded, CPU seconds, wall seconds
 _NOBODY_OVERDUE = -1
 _FAILURE = b"failure: "
 
@@ -77,10 +77,10 @@ class Nursery:
         order = [(numbers[id(program)], list(calls)) for program, calls in jobs]
         content = ([tuple(program) for program in programs.values()], order, entry_point)
         self._send(_ORDER.pack(len(jobs), cpu_seconds, share), marshal.dumps(content))
-        ended_by, overdue, loaded, used = _ENDED.unpack(self._answer())
+        ended_by, overdue, loaded, used, wall_seconds = _ENDED.unpack(self._answer())
         steps = self._arena.steps(len(jobs))
         culprit = None if overdue == _NOBODY_OVERDUE else overdue
-        return Ended(steps, ended_by, culprit, loaded, used, cpu_seconds)
+        return Ended(steps, ended_by, culprit, loaded, used, wall_seconds, cpu_seconds)
 
     def _send(self, order: bytes, content: bytes) -> None:
         reading, writing = os.pipe()
@@ -124,7 +124,7 @@ def _serve(station: Station, language: Language) -> NoReturn:
                 descriptors,
             )
             overdue = _NOBODY_OVERDUE if ended.overdue is None else ended.overdue
-            told = _ENDED.pack(ended.signal, overdue, ended.loaded, ended.cpu_seconds)
+            told = _ENDED.pack(ended.signal, overdue, ended.loaded, ended.cpu_seconds, ended.wall_seconds)
             channel.send(station.control, told)
     except OSError as error:
         channel.send(station.control, _FAILURE + str(error).encode())

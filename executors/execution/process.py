@@ -30,6 +30,7 @@ class Ended(NamedTuple):
         overdue: the step for whose sake it was ended, None if it was not.
         loaded: whether the step that it was at last had loaded what it needs.
         cpu_seconds: of all its threads, as the kernel counts.
+        wall_seconds: from its start to its end.
         allowed_cpu_seconds: where the kernel would have ended it.
     """
 
@@ -38,6 +39,7 @@ class Ended(NamedTuple):
     overdue: int | None
     loaded: bool
     cpu_seconds: float
+    wall_seconds: float
     allowed_cpu_seconds: int
 
     @property
@@ -102,6 +104,7 @@ class Station:
         """
         self.arena.clear()
         gc.freeze()  # a collection in the new process would copy all memory that it visits
+        start = time.monotonic()
         process = kernel.fork()
         if process == 0:
             try:
@@ -117,12 +120,14 @@ class Station:
             os.close(descriptor)
         overdue = self._watch(process, steps, cpu_seconds, share)
         _, status, usage = os.wait4(process, 0)
+        wall_seconds = time.monotonic() - start
         if "seccomp" not in self.layers:
             isolation.end_descendants(self.beside)
         isolation.empty(self.scratch)
-        signal_number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+        ended_by = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
         loaded = self.arena.progress().loaded
-        return Ended((), signal_number, overdue, loaded, usage.ru_utime + usage.ru_stime, cpu_seconds)
+        used = usage.ru_utime + usage.ru_stime
+        return Ended((), ended_by, overdue, loaded, used, wall_seconds, cpu_seconds)
 
     def tidy(self) -> None:
         """Called by a process between two steps: back to an empty working directory."""

@@ -43,7 +43,7 @@ from rewards.problem import NOT_RUN, TestKind
 
 LANGUAGES: dict[str, Language] = {"python": Python(), "javascript": JavaScript()}
 
-_LONGEST_RECORD = 16_384
+_LONGEST_RECORD = 4096
 _SHOWN = 200
 
 

@@ -186,3 +186,10 @@ def test_cpu_seconds_go_to_who_spent_them(runner):
     assert seconds.argsort()[-2:].tolist() == [1, 2]
     assert seconds[2] >= 0.4
     assert seconds[[0, 3]].max() < seconds[1]
+
+
+def test_seconds_on_the_clock_include_what_was_cut_off(runner):
+    loop = "def solve(x):\n    while True: pass"
+    outcomes = runner.run([DOUBLE, loop], asserts("assert solve(2) == 4"), "solve")
+    assert outcomes.wall_seconds[1, 0] >= 0.4
+    assert 0 < outcomes.wall_seconds[0, 0] < 0.4
