@@ -67,12 +67,13 @@ class Document:
 
 
 class Sample(NamedTuple):
-    """What is in use at one moment: memory in MiB of the three processes, and open descriptors."""
+    """What is in use at one moment: memory in MiB of the four lasting processes, and open descriptors."""
 
     minute: float
     runner_mib: float
     guard_mib: float
     zygote_mib: float
+    nursery_mib: float
     descriptors: float
 
 
@@ -83,7 +84,7 @@ class Soak:
     Attributes:
         programs: hostile programs run.
         forged: verdicts 'passed' on programs that must not pass.
-        kills: how often the guard or the zygote was killed from outside.
+        kills: how often the guard, the zygote or the nursery was killed from outside.
         verdicts: on hostile programs, by name.
         soaked, clean: seconds that each honest block took, with the two runners.
         pairs: in all honest blocks together.
@@ -139,7 +140,7 @@ class Bench:
             if minute >= minutes:
                 break
             if job % _JOBS_PER_KILL == _JOBS_PER_KILL // 2:  # a hostile job pays for the new sandbox
-                os.kill(self._sandbox()[int(random.integers(2))], signal.SIGKILL)
+                os.kill(random.choice([process for process in self._sandbox() if process]), signal.SIGKILL)
                 seen.kills += 1
             document = documents[int(random.integers(len(documents)))]
             self._run_hostile(seen, document, random.permutation(len(document.programs)).tolist())
@@ -165,18 +166,16 @@ class Bench:
         seen.pairs += verdicts[0].size
         seen.wrong += int((verdicts[0] != verdicts[1]).sum())
 
-    def _sandbox(self) -> tuple[int, int]:
-        """The soaked runner's guard and zygote."""
+    def _sandbox(self) -> tuple[int, int, int]:
+        """The soaked runner's guard, zygote and nursery; the last is 0 if it was killed and not missed yet."""
         (guard,) = _children(os.getpid()) - self._others
         (zygote,) = _children(guard)
-        return guard, zygote
+        (nursery,) = _children(zygote) or {0}
+        return guard, zygote, nursery
 
     def _sample(self, minute: float) -> Sample:
-        guard, zygote = self._sandbox()
-        descriptors = len(list(Path("/proc/self/fd").iterdir()))
-        return Sample(
-            minute, _memory_mib(os.getpid()), _memory_mib(guard), _memory_mib(zygote), descriptors
-        )
+        memory = (_memory_mib(process) if process else 0.0 for process in (os.getpid(), *self._sandbox()))
+        return Sample(minute, *memory, len(list(Path("/proc/self/fd").iterdir())))
 
 
 def hostile_documents(outside: Path) -> list[Document]:

@@ -41,7 +41,7 @@ _OPEN_FILES = 256
 _STACK_BYTES = 64 << 20
 _PROGRAM_STACK_BYTES = 4 << 20  # that of each thread too, which all count as its memory
 _ROOM_MIB = 128  # for what the zygote and the shared memory take, beside the candidate and its files
-_OWN_PROCESSES = 2  # the zygote and its guard
+_OWN_PROCESSES = 3  # guard, zygote and nursery
 _GREATEST_PROCESS = 1 << 22  # no process has a greater number, whatever the kernel's settings
 
 
