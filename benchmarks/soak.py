@@ -167,7 +167,7 @@ class Bench:
         seen.wrong += int((verdicts[0] != verdicts[1]).sum())
 
     def _sandbox(self) -> tuple[int, int, int]:
-        """The soaked runner's guard, zygote and nursery; the last is 0 if it was killed and not missed yet."""
+        """The soaked runner's guard, zygote and nursery; the last is 0 while nobody misses it."""
         (guard,) = _children(os.getpid()) - self._others
         (zygote,) = _children(guard)
         (nursery,) = _children(zygote) or {0}
