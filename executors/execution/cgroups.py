@@ -7,14 +7,17 @@ Follows the kernel's ``Documentation/admin-guide/cgroup-v2.rst`` and ``cgroup-v1
 """
 
 import contextlib
+import errno
 import itertools
 import os
 import re
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 _PREFIX = "testbudget-"
+_ATTEMPTS, _PAUSE_SECONDS = 100, 0.01
 _CONTROLLERS = ("memory", "pids")
 _IDENTITY = re.compile(r"(\d+)-(\d+)-\d+")
 _MEMORY_KILLS = re.compile(rb"^oom_kill (\d+)$", re.MULTILINE)
@@ -58,10 +61,20 @@ class ControlGroup:
         return int(found[1]) if found else 0
 
     def remove(self) -> None:
-        """Remove the group, once no process is left in it. For its owner."""
+        """Remove the group, once no process is left in it. For its owner.
+
+        The kernel takes a moment to count out a process that has ended.
+        """
         for parent in self.parents:
-            with contextlib.suppress(OSError):
-                os.rmdir(self.name, dir_fd=parent)
+            for _ in range(_ATTEMPTS):
+                try:
+                    os.rmdir(self.name, dir_fd=parent)
+                except OSError as error:
+                    if error.errno != errno.EBUSY:
+                        break
+                    time.sleep(_PAUSE_SECONDS)
+                else:
+                    break
 
 
 def create(memory_bytes: int, processes: int) -> ControlGroup:
