@@ -45,8 +45,8 @@ class Candidates:
     ) -> None:
         """Make the calls of candidates' tests, in as many processes as it takes.
 
-        Candidates that are innocent follow each other in one process. All others have their own, and those
-        that are not tidy one for each test.
+        Candidates that are tidy and innocent follow each other in one process. All others have their own,
+        and those that are not tidy one for each test.
 
         Args:
             programs: the candidates, by position in the block.
@@ -54,12 +54,14 @@ class Candidates:
             foreseen: they may be calls that no test turns out to need. One that takes long is left open,
                 and is not made of this candidate for any other test either.
         """
-        innocent = [pair for pair in scripts if programs[pair[0]].innocent]
-        groups = [innocent]
+        groups: list[list[Pair]] = [[]]
         for candidate, pairs in itertools.groupby(scripts, key=operator.itemgetter(0)):
-            if programs[candidate].tidy and not programs[candidate].innocent:
+            program = programs[candidate]
+            if program.tidy and program.innocent:
+                groups[0] += pairs
+            elif program.tidy:
                 groups.append(list(pairs))
-            elif not programs[candidate].innocent:
+            else:
                 groups += [[pair] for pair in pairs]
         too_long: set[Pair] = set()
         for group in groups:
