@@ -3,7 +3,8 @@
 JSON's own types stand for themselves. Every other type has a tag: an object with the tag as its only key,
 ``{"tuple": [1, 2]}``. Only exact types are plain, never subclasses, whose methods could answer as they
 like; so the receiver gets what the value *is*, and no code comes with it. Floats keep their exact value,
-containers their order. Identity is not kept: a list that is contained twice arrives as two lists.
+containers their order. Identity is not kept, but for that of ``math.nan``; so a value in which something
+changeable is contained twice is not plain.
 """
 
 import collections
@@ -11,6 +12,7 @@ import datetime
 import decimal
 import fractions
 import json
+import math
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -19,6 +21,17 @@ LONGEST_TEXT = 1 << 20
 """A value whose text is longer is not passed on."""
 
 _SCALARS = frozenset({int, float, bool, str, type(None)})
+_UNCHANGEABLE_CONTAINERS = frozenset({tuple, frozenset})
+_CONTAINERS = _UNCHANGEABLE_CONTAINERS | {
+    list,
+    dict,
+    set,
+    bytearray,
+    collections.Counter,
+    collections.OrderedDict,
+    collections.defaultdict,
+    collections.deque,
+}
 _FACTORIES = {kind.__name__: kind for kind in (int, float, bool, str, list, dict, set, tuple)}
 _NUMPY_KINDS = "biufc"
 _encoded = json.JSONEncoder(check_circular=False, separators=(",", ":")).encode
@@ -38,8 +51,10 @@ def encode(value: object) -> str:
     try:
         try:
             text = _encoded(_tagged(value))
+            if "NaN" in text:
+                text = _encoded(_tagged(value, _tag_number))
         except ValueError:  # an int with more digits than the interpreter converts
-            text = _encoded(_tagged(value, _tag_int))
+            text = _encoded(_tagged(value, _tag_number))
     except NotPlainError:
         raise
     except Exception as error:  # too deep or circular, or too large for the memory that is left
@@ -47,6 +62,24 @@ def encode(value: object) -> str:
     if len(text) > LONGEST_TEXT:
         raise NotPlainError(f"{len(text)} characters")
     return text
+
+
+def has_new_parts(value: Any, known: set[int]) -> bool:
+    """Whether all containers in a value that can be changed are different ones, and none is known yet.
+
+    Args:
+        value: anything.
+        known: identities; those of the value are added.
+    """
+    kind = type(value)
+    if kind in _SCALARS or kind not in _CONTAINERS:
+        return True
+    if kind not in _UNCHANGEABLE_CONTAINERS:
+        if id(value) in known:
+            return False
+        known.add(id(value))
+    items = [*value, *value.values()] if isinstance(value, dict) else value
+    return _SCALARS.issuperset(map(type, items)) or all(has_new_parts(item, known) for item in items)
 
 
 def decode(text: str) -> Any:
@@ -73,20 +106,22 @@ def restored(content: Any) -> Any:
         raise ValueError(f"no plain value has this text: {error}") from None
 
 
-def _tagged(value: Any, on_int: Callable[[int], Any] | None = None) -> Any:  # noqa: PLR0911 - a table
+def _tagged(value: Any, on_number: Callable[[Any], Any] | None = None) -> Any:  # noqa: PLR0911 - a table
     kind = type(value)
     if kind in _SCALARS:
-        return on_int(value) if on_int and kind is int else value
+        return on_number(value) if on_number and kind in {int, float} else value
     if kind is list:
-        if on_int is None and _SCALARS.issuperset(map(type, value)):
+        if on_number is None and _SCALARS.issuperset(map(type, value)):
             return value
-        return [_tagged(item, on_int) for item in value]
+        return [_tagged(item, on_number) for item in value]
     if kind in {tuple, set, frozenset}:
-        return {kind.__name__: _tagged(list(value), on_int)}
+        return {kind.__name__: _tagged(list(value), on_number)}
     if kind is dict:
-        return {"dict": [[_tagged(key, on_int), _tagged(item, on_int)] for key, item in value.items()]}
+        return {
+            "dict": [[_tagged(key, on_number), _tagged(item, on_number)] for key, item in value.items()]
+        }
     if kind in _TAG:
-        return {kind.__name__: _tagged(_TAG[kind](value), on_int)}
+        return {kind.__name__: _tagged(_TAG[kind](value), on_number)}
     return _tagged_numbers(value)
 
 
@@ -103,8 +138,10 @@ def _tagged_numbers(value: Any) -> Any:
     raise NotPlainError(kind.__name__)
 
 
-def _tag_int(value: int) -> Any:
-    return {"int": hex(value)} if value.bit_length() > 4096 else value
+def _tag_number(value: Any) -> Any:
+    if value is math.nan:  # noqa: PLW0177 - which a container finds again by its identity alone
+        return {"math": "nan"}
+    return {"int": hex(value)} if type(value) is int and value.bit_length() > 4096 else value
 
 
 def _factory_name(value: "collections.defaultdict[Any, Any]") -> str | None:
@@ -159,6 +196,7 @@ _RESTORE: dict[str, Callable[[Any], Any]] = {
     "frozenset": lambda inner: frozenset(restored(inner)),
     "dict": lambda inner: {restored(key): restored(item) for key, item in inner},
     "int": lambda inner: int(inner, 16),
+    "math": lambda inner: getattr(math, inner),
     "bytes": bytes.fromhex,
     "bytearray": bytearray.fromhex,
     "complex": lambda inner: complex(*inner),

@@ -193,3 +193,28 @@ def test_seconds_on_the_clock_include_what_was_cut_off(runner):
     outcomes = runner.run([DOUBLE, loop], asserts("assert solve(2) == 4"), "solve")
     assert outcomes.wall_seconds[1, 0] >= 0.4
     assert 0 < outcomes.wall_seconds[0, 0] < 0.4
+
+
+@pytest.mark.parametrize(
+    ("candidate", "test", "verdict"),
+    [
+        ("def solve(rows): return rows[0]", "rows = [[1]]\nassert solve(rows) is rows[0]", PASSED),
+        (
+            "def solve(n): return [[0] * n] * n",
+            "grid = solve(2)\ngrid[0][0] = 1\nassert grid[1][0] == 0",
+            FAILED,
+        ),
+        (
+            "kept = []\ndef solve(x):\n    kept.append(x)\n    return kept[0][0]",
+            "x = [1]\nsolve(x)\nx[0] = 2\nassert solve([3]) == 1",
+            FAILED,
+        ),
+        (
+            "def solve(x):\n    x.append(1)\n    return x",
+            "x = []\nassert solve(x) is x and x == [1]",
+            PASSED,
+        ),
+    ],
+)
+def test_identity_is_that_of_one_process(runner, candidate, test, verdict):
+    assert verdicts(runner, [candidate], asserts(test)) == [[verdict]]

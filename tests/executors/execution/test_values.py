@@ -126,3 +126,16 @@ def test_a_circle_and_what_is_too_large_are_refused():
 def test_a_text_that_nothing_encodes_to_is_refused(text):
     with pytest.raises(ValueError, match="plain value|Expecting"):
         values.decode(text)
+
+
+def test_a_container_finds_the_one_nan_again_and_no_other():
+    assert values.decode(values.encode([math.nan])) == [math.nan]
+    assert values.decode(values.encode([float("nan")])) != [math.nan]
+
+
+def test_parts_that_can_be_changed_are_told_apart():
+    row = [0]
+    assert values.has_new_parts([row, ([1], {1: [2]})], set())
+    assert not values.has_new_parts([row, (1, {1: row})], set())
+    assert not values.has_new_parts((row,), {id(row)})
+    assert values.has_new_parts((1, "a", frozenset({2})), set())

@@ -2,6 +2,7 @@
 
 import builtins
 import json
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -45,6 +46,7 @@ def _result(names: dict[str, Any], call: str) -> str:  # noqa: PLR0911 - a table
         return _OUT_OF_MEMORY
     if function not in names:
         return _raised(NameError(f"name {function!r} is not defined"))
+    held = [sys.getrefcount(argument) for argument in arguments]
     try:
         value = names[function](*arguments, **keywords)
     except MemoryError:
@@ -52,13 +54,36 @@ def _result(names: dict[str, Any], call: str) -> str:  # noqa: PLR0911 - a table
     except BaseException as error:
         return _raised(error)
     try:
-        if _UNCHANGEABLE.issuperset(map(type, arguments)) and not keywords:
+        plain_arguments = _UNCHANGEABLE.issuperset(map(type, arguments)) and not keywords
+        if not _stands_alone(value, () if plain_arguments else (*arguments, *keywords.values())):
+            return _OPAQUE  # what a test does to one place would show in another
+        if plain_arguments:
             return f'["{ResultKind.RETURNED}",{values.encode(value)}]'
+        if _are_kept(arguments, held, value):
+            return _OPAQUE
         return _returned(value, arguments, keywords, call, function)
-    except NotPlainError:
+    except (NotPlainError, RecursionError):
         return _OPAQUE
     except MemoryError:
         return _OUT_OF_MEMORY
+
+
+def _stands_alone(value: Any, arguments: Sequence[Any]) -> bool:
+    """Whether a value contains nothing that can be changed twice, and nothing of the arguments."""
+    known: set[int] = set()
+    for argument in arguments:
+        if argument is not value:
+            values.has_new_parts(argument, known)
+    return values.has_new_parts(value, known)
+
+
+def _are_kept(arguments: list[Any], held: list[int], value: Any) -> bool:
+    """Whether a call has left a reference to an argument that can be changed."""
+    now = [sys.getrefcount(argument) - (argument is value) for argument in arguments]
+    return any(
+        after > before and type(argument) not in _UNCHANGEABLE
+        for argument, before, after in zip(arguments, held, now, strict=True)
+    )
 
 
 def _returned(value: Any, arguments: list[Any], keywords: dict[str, Any], call: str, function: str) -> str:
@@ -97,8 +122,11 @@ def plain_call(function: str, arguments: tuple[Any, ...], keywords: dict[str, An
     """The text of a call.
 
     Raises:
-        NotPlainError: an argument is not plain data.
+        NotPlainError: an argument is not plain data, or two have something in common that can be changed.
     """
+    known: set[int] = set()
+    if not all(values.has_new_parts(argument, known) for argument in (*arguments, *keywords.values())):
+        raise NotPlainError("arguments have parts in common")
     return values.encode([function, list(arguments), keywords])
 
 
