@@ -121,7 +121,7 @@ def surround(packages: Sequence[str], limits: Limits, programs: Sequence[str] = 
         if os.geteuid() == 0 and filesystem.readable_by_all(filesystem.standard_library()):
             os.chown(scratch, filesystem.NOBODY, filesystem.NOBODY)
         import_paths = tuple(dict.fromkeys(str(Path(package).parent) for package in packages))
-        readable = (*filesystem.readable_libraries(), *packages, *programs, "/proc/self/task")
+        readable = (*filesystem.readable_libraries(), *packages, *programs)
     return Surroundings(tuple(entered), refusals, scratch, import_paths, readable, executable, group)
 
 
