@@ -30,6 +30,9 @@ _TAKES_A_CLASS = frozenset(
     "isinstance issubclass assertIsInstance assertNotIsInstance assertRaises assertRaisesRegex".split()
 )
 
+_BINDING = frozenset({"STORE_NAME", "DELETE_NAME", "STORE_GLOBAL", "DELETE_GLOBAL"})
+_STORE_GLOBAL, _DELETE_GLOBAL = dis.opmap["STORE_GLOBAL"], dis.opmap["DELETE_GLOBAL"]
+
 _IMPORTS = re.compile(r"^\s*(?:from\s+\S+\s+)?import\s+(.*)$", re.MULTILINE)
 _STORES = re.compile(r"\b(\w+)(?:\.\w+)*\.\w+\s*(?:[-+*/%&|^@]|//|\*\*|<<|>>)?=(?!=)")
 _FAR_REACHING = re.compile(
@@ -67,21 +70,46 @@ def used_names(code: types.CodeType) -> set[str]:
 
 def defined_names(code: types.CodeType) -> set[str]:
     """Names that a program binds at its top level, or declares global below."""
-    names = set()
+    return set(bindings(code))
+
+
+def bindings(code: types.CodeType) -> dict[str, tuple[str, str | None] | None]:
+    """The names that a program binds at its top level, or declares global below.
+
+    Returns:
+        For each name the module that it is imported from and its name there, None if it is the module
+        itself; or None if it is bound otherwise, or in several ways.
+    """
+    found: dict[str, tuple[str, str | None] | None] = {}
+    module, origin = "", None
     for instruction in dis.get_instructions(code):
-        if instruction.opname in {"STORE_NAME", "STORE_GLOBAL"}:
-            names.add(instruction.argval)
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            for instruction in dis.get_instructions(constant):
-                if instruction.opname == "STORE_GLOBAL":
-                    names.add(instruction.argval)
-    return names
+        operation, name = instruction.opname, instruction.argval
+        if operation == "IMPORT_NAME":
+            module, origin = name, (name.partition(".")[0], None)
+        elif operation == "IMPORT_FROM":
+            origin = (module, name)
+        elif operation in _BINDING:
+            found[name] = origin if found.get(name, origin) == origin else None
+            origin = None
+    for name in _global_names(code):
+        found[name] = None
+    return found
+
+
+def _global_names(code: types.CodeType) -> Iterator[str]:
+    """Names that are declared global and bound, at whatever depth below the top level."""
+    for part in code.co_consts:
+        if isinstance(part, types.CodeType):
+            if _STORE_GLOBAL in part.co_code[::2] or _DELETE_GLOBAL in part.co_code[::2]:
+                for instruction in dis.get_instructions(part):
+                    if instruction.opcode in {_STORE_GLOBAL, _DELETE_GLOBAL}:
+                        yield instruction.argval
+            yield from _global_names(part)
 
 
 def candidate_program(text: str, code: types.CodeType) -> Program:
     """How far a candidate can be trusted with the process that it runs in."""
-    return Program(code, keeps_to_itself(text), is_innocent(ast.parse(text)))
+    return Program(code, keeps_to_itself(text), is_innocent(text, code))
 
 
 def test_program(text: str, code: types.CodeType, entry_point: str | None) -> Program:

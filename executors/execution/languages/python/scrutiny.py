@@ -1,199 +1,399 @@
 """Whether a Python candidate is innocent: unable to change anything but what it has made itself.
 
 An innocent program keeps to a part of the language in which it cannot get hold of what it was not given:
-no frames, no interpreter internals, no attribute by a computed name, no module but a few without state, no
-class of those modules as a value that could be changed. So another program can follow in its process
-undisturbed, and a test that shares its interpreter is not tampered with. What is left to it are operators
-of its own classes, which ``together`` puts to the proof. The check errs on the side of suspicion.
+no frames, no interpreter internals, no attribute by a computed name, nothing of the library but what
+``library`` lists, no class of the library as a value that could be changed. So another program can follow
+in its process undisturbed, and a test that shares its interpreter is not tampered with, as long as the
+program names nothing that the test defines (``together`` sees to that). What is left to it are operators of
+its own classes, which ``proof`` puts to the proof. The check errs on the side of suspicion.
+
+Most programs are acquitted by their code: it has no classes, sets no attributes, and names nothing that is
+dangerous wherever it stands. The others are looked at node by node. Some rules depend on names that may be
+bound further down, so these are noted, and looked at in the end.
 """
 
 import ast
-import builtins
+import dis
 import re
 import sys
-from collections.abc import Iterator
+import types
+from collections import defaultdict
+from collections.abc import Callable
+from functools import cache
+from typing import Any
 
-_MODULES = frozenset(
-    "__future__ abc array bisect cmath collections collections.abc copy dataclasses datetime "
-    "enum fractions functools heapq itertools json math numbers operator random re statistics "
-    "string textwrap time typing".split()
+from executors.execution.languages.python import library
+from executors.execution.languages.python.rules import (
+    ASSIGNABLE,
+    BANNED_ATTRIBUTES,
+    BANNED_NAMES,
+    CALLS_NOTHING,
+    LOOKS_LIKE_A_CLASS,
+    READABLE,
+    SPECIAL_METHODS,
+    TAKES_CLASSES,
+    Place,
+    SuspiciousError,
+    is_class_of_something,
+    is_of_class,
+    is_special,
+    is_type,
+    require,
+    require_attribute,
+    require_part,
+    require_path,
+    root,
 )
-_OF_SYS = frozenset("maxsize setrecursionlimit getrecursionlimit float_info maxunicode exit".split())
-_MODULE_NAMES = (sys.stdlib_module_names - _MODULES) | {"sys"}
-_BANNED_NAMES = frozenset(
-    "breakpoint compile delattr dir eval exec getattr globals help locals memoryview open "
-    "setattr vars attrgetter methodcaller get_type_hints ForwardRef make_dataclass".split()
-)
-_BANNED_ATTRIBUTES = _BANNED_NAMES | frozenset(
-    "gi_frame gi_code gi_yieldfrom cr_frame cr_code cr_await ag_frame ag_code tb_frame "
-    "tb_next tb_lasti f_back f_globals f_locals f_builtins f_code f_trace co_consts co_code "
-    "format_map mro with_traceback register".split()
-)
-_SPECIAL_METHODS = frozenset(
-    f"__{name}__"
-    for name in (
-        "init new repr str eq ne lt le gt ge hash len iter next getitem setitem delitem contains "
-        "call enter exit  bool int float index abs neg pos invert round add radd iadd sub rsub isub "
-        "mul rmul imul truediv rtruediv  floordiv rfloordiv mod rmod pow rpow and or xor rand ror "
-        "rxor matmul divmod reversed missing post_init  aiter anext aenter aexit await"
-    ).split()
-)
-_SPECIAL_NAMES = frozenset({"__name__", "__doc__", "__slots__", "__all__"})
-_SPECIAL_IN_TEXT = re.compile(r"__\w")
-_LOOKS_LIKE_A_CLASS = re.compile(r"_*[A-Z]")
+
+_NEEDS_A_LOOK = frozenset({"type", "format", "register", "wraps", "total_ordering", "cached_property"})
+_IMPORT = dis.opmap["IMPORT_NAME"]
+_SUSPECT = ("LOAD_BUILD_CLASS", "STORE_ATTR", "DELETE_ATTR", "MATCH_CLASS", "IMPORT_STAR")
+_SUSPECT_OPERATIONS = re.compile(b"[%b]" % re.escape(bytes(dis.opmap[name] for name in _SUSPECT)))
 
 
-def is_innocent(tree: ast.Module) -> bool:
-    """Whether a program keeps to the innocent part of the language."""
+def is_innocent(text: str, code: types.CodeType) -> bool:
+    """Whether a program keeps to the innocent part of the language.
+
+    Args:
+        text: the program.
+        code: the same compiled.
+    """
+    if _is_plain(code, _dangerous_names()):
+        return True
     try:
-        scrutiny = _Scrutiny(tree)
-        return all(scrutiny.allows(node) for node in scrutiny.nodes)
-    except RecursionError:
+        _Scrutiny().go_through(ast.parse(text))
+    except (SuspiciousError, RecursionError, MemoryError):
         return False
+    return True
+
+
+def _is_plain(code: types.CodeType, dangerous: frozenset[str]) -> bool:
+    """Whether nothing in a program asks for a closer look."""
+    names = code.co_names
+    if not dangerous.isdisjoint(names):
+        return False
+    for name in names:
+        if (name[:1] == "_" and name != "_") or name[:6] == "assert":
+            return False
+    operations = code.co_code[::2]
+    if _SUSPECT_OPERATIONS.search(operations):
+        return False
+    if _IMPORT in operations:
+        if len(names) > 256:  # the number of a name could then take more than a byte
+            return False
+        numbers = code.co_code[1::2]
+        imports = (number for step, number in zip(operations, numbers, strict=True) if step == _IMPORT)
+        if not library.HARMLESS.issuperset(names[number] for number in imports):
+            return False
+    return all(_is_plain(part, dangerous) for part in code.co_consts if type(part) is types.CodeType)
+
+
+@cache
+def _dangerous_names() -> frozenset[str]:
+    """Names that ask for a closer look, be they variables, attributes or modules."""
+    modules = sys.stdlib_module_names - library.HARMLESS
+    return modules | library.leading_further() | BANNED_NAMES | BANNED_ATTRIBUTES | _NEEDS_A_LOOK
 
 
 class _Scrutiny:
-    """Rules for single nodes of one program."""
+    """Goes through the nodes of one program."""
 
-    def __init__(self, tree: ast.Module) -> None:
-        self.nodes = list(ast.walk(tree))
-        self._modules: set[str] = set()
-        self._imported: set[str] = set()
-        self._bound: set[str] = set()
-        self._harmless: set[int] = set()  # nodes in places where a value is not handed on
-        for node in self.nodes:
-            self._note(node)
-        self._bound |= self._imported | self._modules
+    def __init__(self) -> None:
+        self._stack: list[tuple[ast.AST, Place]] = []
+        self._modules: dict[str, str] = {}
+        self._imported: dict[str, tuple[str, str]] = {}
+        self._defined: set[str] = set()  # names of functions and classes
+        self._bound: set[str] = set()  # names bound in any other way
+        self._named: defaultdict[Place, set[str]] = defaultdict(set)
+        self._trusted: set[str] = set()  # names taken for what they are everywhere else
+        self._attributes: list[tuple[str, list[str], Place, bool]] = []  # of a name; whether it is read
+        self._used: set[str] = set()  # attributes by whatever name
+        self._set_on: set[str] = set()
+        self._registered_with: set[str] = set()
+        self._private_of: set[str] = set()
+        self._parents: set[str] = set()
+        self._called_widely: set[str] = set()
+        self._opens = self._has_classes = self._hands_on_types = False
 
-    def allows(self, node: ast.AST) -> bool:  # noqa: PLR0911 - a table
-        """Whether one node is innocent."""
-        match node:
-            case ast.Name():
-                return self._allows_name(node)
-            case ast.Attribute():
-                return self._allows_attribute(node)
-            case ast.Constant(value=str() as text):
-                return id(node) in self._harmless or text == "__main__" or not _SPECIAL_IN_TEXT.search(text)
-            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
-                return not _is_special(name) or name in _SPECIAL_METHODS
-            case ast.Import(names=names):
-                return all(alias.name in _MODULES or alias.name == "sys" for alias in names)
-            case ast.ImportFrom():
-                return _allows_import(node)
-            case ast.ClassDef(keywords=keywords):
-                return all(_is_abstract_metaclass(keyword) for keyword in keywords)
-            case ast.Call(func=ast.Name(id="type"), args=arguments):
-                return len(arguments) == 1 and id(node) in self._harmless
-            case ast.keyword(arg=str() as name) | ast.arg(arg=name):
-                return not _is_special(name)
-            case ast.MatchClass():
-                return False
-        return True
+    def go_through(self, tree: ast.Module) -> None:
+        """Looks at all nodes; raises SuspiciousError at what is not innocent."""
+        stack = self._stack
+        stack.append((tree, Place.VALUE))
+        while stack:
+            node, place = stack.pop()
+            handler = _HANDLERS.get(type(node), _Scrutiny._anything)
+            handler(self, node, place)
+        self._conclude()
 
-    def _note(self, node: ast.AST) -> None:
-        match node:
-            case ast.Import(names=names):
-                self._modules |= {alias.asname or alias.name.split(".")[0] for alias in names}
-            case ast.ImportFrom(names=names):
-                self._imported |= {alias.asname or alias.name for alias in names}
-            case ast.Expr(value=ast.Constant() as text):
-                self._harmless.add(id(text))
-            case ast.Attribute(value=base):
-                self._harmless.add(id(base))
-            case ast.Call(func=function, args=arguments):
-                self._harmless.add(id(function))
-                if isinstance(function, ast.Name) and function.id in {
-                    "isinstance",
-                    "issubclass",
-                    "defaultdict",
-                }:
-                    self._harmless.update(map(id, _inside(arguments)))
-            case ast.Compare(left=left, comparators=others):
-                self._harmless.update(map(id, [left, *others]))
-            case ast.ClassDef(bases=bases, decorator_list=decorators):
-                self._harmless.update(map(id, [*bases, *decorators]))
-            case ast.ExceptHandler(type=ast.expr() as caught):
-                self._harmless.update(map(id, _inside([caught])))
-            case ast.arg(annotation=ast.expr() as annotation) | ast.AnnAssign(annotation=annotation):
-                self._harmless.update(map(id, _inside([annotation])))
-            case ast.Subscript(value=base):  # List[int], and the like
-                self._harmless.add(id(base))
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            self._harmless.update(map(id, node.decorator_list))
-            self._harmless.update(map(id, _inside([node.returns] if node.returns else [])))
-        self._bound.update(_bound_by(node))
+    def _push(self, content: object, place: Place = Place.VALUE) -> None:
+        if type(content) is list:
+            self._stack += [(node, place) for node in content if isinstance(node, ast.AST)]
+        elif isinstance(content, ast.AST):
+            self._stack.append((content, place))
 
-    def _allows_name(self, node: ast.Name) -> bool:
+    def _anything(self, node: ast.AST, _: Place) -> None:
+        for field in _FIELDS[type(node)]:
+            self._push(getattr(node, field))
+
+    def _nothing(self, _: ast.AST, __: Place) -> None:
+        pass
+
+    def _collection(self, node: ast.AST, place: Place) -> None:
+        place = place if place in {Place.TYPE, Place.COMPARED} else Place.VALUE
+        for field in _FIELDS[type(node)]:
+            self._push(getattr(node, field), place)
+
+    def _name(self, node: ast.Name, place: Place) -> None:
         name = node.id
-        if name in _BANNED_NAMES or (_is_special(name) and name not in _SPECIAL_NAMES):
-            return False
-        if not isinstance(node.ctx, ast.Load):
-            return name not in self._modules
-        if name in self._modules or name == "type":
-            return id(node) in self._harmless
-        if name in self._imported:
-            return id(node) in self._harmless or not _LOOKS_LIKE_A_CLASS.match(name)
-        return name in self._bound or hasattr(builtins, name) or name in _SPECIAL_NAMES
+        if type(node.ctx) is not ast.Load:
+            self._bind(name)
+            return
+        if name[:2] == "__" and name[-2:] == "__":
+            require(name in READABLE)
+        require(name not in BANNED_NAMES)
+        require(name != "type" or place in {Place.TYPE, Place.COMPARED})
+        self._named[place].add(name)
 
-    def _allows_attribute(self, node: ast.Attribute) -> bool:
-        name, base = node.attr, node.value
-        loads = isinstance(node.ctx, ast.Load)
-        if name in _BANNED_ATTRIBUTES or _is_special(name):
-            # Only an operator or a constructor may be called by its name.
-            return loads and name in _SPECIAL_METHODS
-        if isinstance(base, ast.Name) and base.id in self._modules:
-            if not loads or name.startswith("_") or name in _MODULE_NAMES:
-                return False
-            if base.id == "sys":
-                return name in _OF_SYS
-            return id(node) in self._harmless or not _LOOKS_LIKE_A_CLASS.match(name)
-        if not loads:
-            return isinstance(base, (ast.Name, ast.Attribute, ast.Subscript)) and self._is_own(base)
-        # A text can look into any object that it formats.
-        return name != "format" or isinstance(base, ast.Constant)
+    def _attribute(self, node: ast.Attribute, place: Place) -> None:
+        name, base, reads = node.attr, node.value, type(node.ctx) is ast.Load
+        self._used.add(name)
+        require_attribute(node, place)
+        if name == "register":
+            self._registered_with.add(root(base))
+        elif name[0] == "_":
+            self._private_of.add(root(base))
+        if not reads:
+            require(not is_of_class(base))
+            self._set_on.add(root(base))
+        path, inner = [name], base
+        while type(inner) is ast.Attribute:
+            path.append(inner.attr)
+            inner = inner.value
+        if type(inner) is ast.Name:
+            self._attributes.append((inner.id, path, place, reads))
+        self._push(base, Place.BASE)
 
-    def _is_own(self, node: ast.expr) -> bool:
-        while isinstance(node, (ast.Attribute, ast.Subscript)):
-            node = node.value
-        return isinstance(node, ast.Name) and node.id not in self._modules | self._imported
+    def _call(self, node: ast.Call, place: Place) -> None:
+        function, arguments, keywords = node.func, node.args, node.keywords
+        name = function.id if type(function) is ast.Name else ""
+        starred = any(type(one) is ast.Starred for one in arguments) or any(not one.arg for one in keywords)
+        self._push([self._stream_itself(one) if name == "print" else one for one in keywords])
+        if name == "type":
+            require(len(arguments) == 1 and not starred and not keywords)
+            self._hands_on_types |= place in {Place.VALUE, Place.READ}
+        elif name == "getattr":
+            require(len(arguments) > 1 and type(arguments[1]) is ast.Constant)
+            attribute = ast.Attribute(arguments[0], str(arguments[1].value), ast.Load())  # type: ignore[attr-defined]
+            self._push([attribute, *arguments[2:]])
+            return
+        elif name == "open":
+            self._opens = True
+        elif name in TAKES_CLASSES:
+            self._trusted.add(name)
+            first = name != "defaultdict"
+            self._push(arguments[:first])
+            self._push(arguments[first:], Place.TYPE)
+            return
+        else:
+            if is_class_of_something(function):
+                # With one argument or three, the class of a class would be asked for a class.
+                require(
+                    not starred and (len(arguments) in {0, 2} or (len(arguments) == 1 and bool(keywords)))
+                )
+            if starred or len(arguments) > 2:
+                self._called_widely.add(name)
+            wraps = (name or getattr(function, "attr", "")) == "wraps"
+            wrapping = wraps and len(arguments) == 1 and not starred and not keywords
+            self._push(function, Place.WRAPPING if wrapping else Place.CALLED)
+        self._push(arguments)
+
+    def _compare(self, node: ast.Compare, _: Place) -> None:
+        operands = [node.left, *node.comparators]
+        names: set[str] = set()
+        types_only = any(map(is_class_of_something, operands)) and all(
+            is_type(one, names) for one in operands
+        )
+        self._trusted |= names if types_only else set()
+        self._push(operands, Place.COMPARED if types_only else Place.VALUE)
+
+    def _subscript(self, node: ast.Subscript, place: Place) -> None:
+        name = node.value.id if type(node.value) is ast.Name else ""
+        type_only = place is Place.TYPE or name in library.ALIASES
+        if name in library.ALIASES:
+            self._trusted.add(name)
+        require(type_only or name != "type")
+        reads = Place.READ if type(node.ctx) is ast.Load else Place.VALUE
+        self._push(node.value, Place.TYPE if type_only else reads)
+        self._push(node.slice, Place.TYPE if type_only else Place.VALUE)
+
+    def _class(self, node: ast.ClassDef, _: Place) -> None:
+        self._has_classes = True
+        self._define(node.name)
+        for keyword in node.keywords:
+            metaclass = getattr(keyword.value, "id", None) or getattr(keyword.value, "attr", None)
+            require(keyword.arg == "metaclass" and metaclass == "ABCMeta")
+            self._parents.add(root(keyword.value))
+        for parent in node.bases:
+            require(root(parent) != "type" and not is_class_of_something(parent))
+            self._parents.add(root(parent))
+        self._push([*node.bases, *node.decorator_list], Place.TYPE)
+        self._push(node.body)
+
+    def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef, _: Place) -> None:
+        self._define(node.name)
+        self._push(node.decorator_list, Place.TYPE)
+        self._push(node.returns, Place.TYPE)
+        self._push(node.args)
+        self._push(node.body)
+
+    def _define(self, name: str) -> None:
+        require(not is_special(name) or name in SPECIAL_METHODS)
+        self._defined.add(name)
+
+    def _bind(self, name: str | None) -> None:
+        if name is not None:
+            require(not is_special(name) or name in ASSIGNABLE)
+            self._bound.add(name)
+
+    def _argument(self, node: ast.arg, _: Place) -> None:
+        self._bind(node.arg)
+        self._push(node.annotation, Place.TYPE)
+
+    def _annotated(self, node: ast.AnnAssign, _: Place) -> None:
+        self._push(node.annotation, Place.TYPE)
+        self._push(node.target)
+        self._push(node.value)
+
+    def _caught(self, node: ast.ExceptHandler, _: Place) -> None:
+        self._bind(node.name)
+        self._push(node.type, Place.TYPE)
+        self._push(node.body)
+
+    def _declared(self, node: ast.Global | ast.Nonlocal, _: Place) -> None:
+        for name in node.names:
+            self._bind(name)
+
+    def _shown(self, node: ast.FormattedValue, _: Place) -> None:
+        self._push(node.value, Place.SHOWN)
+        self._push(node.format_spec)
+
+    def _keyword(self, node: ast.keyword, _: Place) -> None:
+        require(node.arg is None or not is_special(node.arg))
+        self._push(node.value)
+
+    def _stream_itself(self, node: ast.keyword) -> ast.keyword:
+        """What is to be looked at where a stream may stand by itself, as it may nowhere else."""
+        value = node.value
+        if node.arg == "file" and type(value) is ast.Attribute and value.attr in {"stdout", "stderr"}:
+            self._trusted.add("print")
+            return ast.keyword("file", ast.Attribute(value, "write", ast.Load()))
+        return node
+
+    def _match_class(self, node: ast.MatchClass, _: Place) -> None:
+        self._push(node.cls, Place.TYPE)
+        for name in node.kwd_attrs:
+            self._used.add(name)
+            require(name[0] != "_" and name not in BANNED_ATTRIBUTES and name[:6] != "assert")
+        self._push(node.patterns)
+        self._push(node.kwd_patterns)
+
+    def _match_name(self, node: ast.MatchAs | ast.MatchStar, _: Place) -> None:
+        self._bind(node.name)
+        self._push(getattr(node, "pattern", None))
+
+    def _match_mapping(self, node: ast.MatchMapping, _: Place) -> None:
+        self._bind(node.rest)
+        self._push(node.keys)
+        self._push(node.patterns)
+
+    def _import(self, node: ast.Import, _: Place) -> None:
+        for alias in node.names:
+            first = alias.name.partition(".")[0]
+            require(alias.name in library.ALLOWED and first in library.ALLOWED)
+            local, module = (alias.asname, alias.name) if alias.asname else (first, first)
+            require(not is_special(local) and self._modules.setdefault(local, module) == module)
+
+    def _import_from(self, node: ast.ImportFrom, _: Place) -> None:
+        module = node.module or ""
+        require(node.level == 0 and module in library.ALLOWED)
+        for alias in node.names:
+            local, inner = alias.asname or alias.name, f"{module}.{alias.name}"
+            if alias.name == "*":
+                names = library.names_for_all(module)
+                require(names <= library.ALLOWED[module] | BANNED_NAMES)
+                self._imported.update({name: (module, name) for name in names})
+            elif inner in library.ALLOWED:
+                require(not is_special(local) and self._modules.setdefault(local, inner) == inner)
+            else:
+                require(alias.name in library.ALLOWED[module] and not is_special(local))
+                origin = (module, alias.name)
+                require(self._imported.setdefault(local, origin) == origin)
+
+    def _conclude(self) -> None:
+        """Apply the rules that need to know all names."""
+        modules, imported = self._modules.keys(), self._imported.keys()
+        origins = {*self._modules.values(), *(module for module, _ in self._imported.values())}
+        own = self._bound | self._defined
+        require(modules.isdisjoint(own | imported))
+        require(self._trusted.isdisjoint(self._bound))
+        require(
+            self._defined.isdisjoint(name for name in self._trusted if not LOOKS_LIKE_A_CLASS.match(name))
+        )
+        require(self._set_on <= own | {""} and self._set_on.isdisjoint(imported))
+        for place, names in self._named.items():
+            require(place is Place.BASE or names.isdisjoint(modules))
+            for name in names & imported:
+                require_part(self._imported[name][1], place)
+        for name, path, place, reads in self._attributes:
+            if name in modules:
+                require(reads)
+                require_path(self._modules[name], path, place)
+        if self._registered_with:  # or else numbers could be made to count as sequences
+            require(self._registered_with.isdisjoint(modules | imported))
+            require(self._parents.isdisjoint(modules | imported))
+        for key, attributes in library.BEHIND.items():
+            if key in origins or (key == "open" and self._opens):
+                require(attributes.isdisjoint(self._used))
+        if not library.WITH_PRIVATE_STATE.isdisjoint(origins):
+            require(self._private_of <= {"self", "cls"})
+        if self._hands_on_types:
+            # With these it could change a class, or make one.
+            require(not (origins or self._set_on or self._has_classes))
+            require(self._called_widely <= CALLS_NOTHING - own)
 
 
-def _allows_import(node: ast.ImportFrom) -> bool:
-    names = {alias.name for alias in node.names}
-    if node.level or node.module not in _MODULES | {"sys"}:
-        return False
-    if node.module == "sys":
-        return names <= _OF_SYS
-    if "*" in names:
-        return node.module in {"math", "typing", "itertools"}
-    return node.module == "__future__" or not any(
-        name in _MODULE_NAMES or name in _BANNED_NAMES or name.startswith("_") for name in names
-    )
-
-
-def _bound_by(node: ast.AST) -> Iterator[str]:
-    match node:
-        case ast.Name(id=name, ctx=ast.Store() | ast.Del()) | ast.arg(arg=name):
-            yield name
-        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
-            yield name
-        case ast.ExceptHandler(name=str() as name) | ast.MatchAs(name=str() as name):
-            yield name
-        case ast.MatchStar(name=str() as name) | ast.MatchMapping(rest=str() as name):
-            yield name
-        case ast.ImportFrom(module=str() as module, names=[ast.alias(name="*")]):
-            yield from vars(sys.modules[module]) if module in sys.modules else ()
-
-
-def _inside(expressions: list[ast.expr]) -> Iterator[ast.AST]:
-    for expression in expressions:
-        yield from ast.walk(expression)
-
-
-def _is_special(name: str) -> bool:
-    return name.startswith("__") and name.endswith("__")
-
-
-def _is_abstract_metaclass(keyword: ast.keyword) -> bool:
-    name = getattr(keyword.value, "id", None) or getattr(keyword.value, "attr", None)
-    return keyword.arg == "metaclass" and name == "ABCMeta"
+_UNINTERESTING = frozenset({"ctx", "op", "ops", "type_comment", "type_ignores", "is_async", "conversion"})
+_FIELDS = {
+    kind: tuple(field for field in kind._fields if field not in _UNINTERESTING)
+    for kind in vars(ast).values()
+    if isinstance(kind, type) and issubclass(kind, ast.AST)
+}
+_HANDLERS: dict[type, Callable[[Any, Any, Place], None]] = {
+    ast.AnnAssign: _Scrutiny._annotated,
+    ast.AsyncFunctionDef: _Scrutiny._function,
+    ast.Attribute: _Scrutiny._attribute,
+    ast.BinOp: _Scrutiny._collection,
+    ast.Call: _Scrutiny._call,
+    ast.ClassDef: _Scrutiny._class,
+    ast.Compare: _Scrutiny._compare,
+    ast.Constant: _Scrutiny._nothing,
+    ast.ExceptHandler: _Scrutiny._caught,
+    ast.FormattedValue: _Scrutiny._shown,
+    ast.FunctionDef: _Scrutiny._function,
+    ast.Global: _Scrutiny._declared,
+    ast.Import: _Scrutiny._import,
+    ast.ImportFrom: _Scrutiny._import_from,
+    ast.List: _Scrutiny._collection,
+    ast.MatchAs: _Scrutiny._match_name,
+    ast.MatchClass: _Scrutiny._match_class,
+    ast.MatchMapping: _Scrutiny._match_mapping,
+    ast.MatchStar: _Scrutiny._match_name,
+    ast.Name: _Scrutiny._name,
+    ast.Nonlocal: _Scrutiny._declared,
+    ast.Set: _Scrutiny._collection,
+    ast.Starred: _Scrutiny._collection,
+    ast.Subscript: _Scrutiny._subscript,
+    ast.Tuple: _Scrutiny._collection,
+    ast.arg: _Scrutiny._argument,
+    ast.keyword: _Scrutiny._keyword,
+}

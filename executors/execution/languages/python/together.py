@@ -1,30 +1,31 @@
 """A Python test and a candidate in one interpreter: for what cannot be told apart by plain data.
 
-A pass here counts only for a candidate that ``scrutiny`` acquits. What such a candidate can still do is to
-lie in operators of its own classes, when a test compares one of its objects with a value. So the answer
-'equal' or 'contained' is put to the proof: the operator is also asked about decoys, in random order, and
-who agrees with a decoy cannot be believed.
+A pass here counts only for a candidate that ``scrutiny`` acquits, that names nothing which the test
+defines, that redefines no builtin which the test uses, and whose operators stand the ``proof``.
 """
 
 import builtins
-import functools
+import dataclasses
+import enum
 import json
-import random
+import re
+import sys
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from executors.execution.arena import Arena
 from executors.execution.languages.base import Left, Program
 from executors.execution.languages.python.cases import run_test
+from executors.execution.languages.python.files import open_by_name
 from executors.execution.languages.python.loading import is_fit, load
-from executors.execution.languages.python.reading import used_names
+from executors.execution.languages.python.proof import Proof
+from executors.execution.languages.python.reading import bindings, defined_names, used_names
 from executors.execution.process import Station
 from rewards.problem import Verdict
 
-_PROVED = ("__eq__", "__contains__")
-_BELIEVED_AMONG_OWN = tuple(f"__{name}__" for name in ("lt", "le", "gt", "ge", "sub", "rsub"))
-_build_class = builtins.__build_class__
+_BUILTINS = frozenset(name for name in vars(builtins) if name[0] != "_")
+_LOOKS_LIKE_A_CLASS = re.compile(r"_*[A-Z]\w*[a-z]")
 
 
 def judge_together(
@@ -35,24 +36,25 @@ def judge_together(
     entry_point: str | None,
 ) -> None:
     """See ``Language.judge_together``; stops early where this process is not fit for another test."""
-    proof = _Proof()
-    builtins.__build_class__ = proof.build_class
+    proof = Proof()
+    _watch_classes(proof)
     used = used_names(candidate.content)
+    if candidate.innocent and "open" in used:
+        builtins.open = open_by_name  # type: ignore[assignment]
     for step, test in enumerate(tests):
         arena.begin(step)
-        proof.doubts = 0
-        proof.classes.clear()
+        proof.start()
         loaded = load(candidate.content, entry_point)
         if isinstance(loaded, Verdict):
             left: list[object] = [Left.NOT_LOADED, loaded]
         else:
             arena.loaded()
             kind, code = test.content
-            own = set(vars(loaded))
+            before = dict(vars(loaded))
+            mixed = _mixes(candidate.content, used, before, code, entry_point)
             verdict = run_test(loaded, code, kind)
-            # A candidate that names what the test defines could get hold of the test itself.
-            within_reach = not used.isdisjoint(vars(loaded).keys() - own)
-            left = [Left.VERDICT, verdict, within_reach or bool(proof.doubts)]
+            mixed = mixed or not used.isdisjoint(vars(loaded).keys() - before.keys())
+            left = [Left.VERDICT, verdict, mixed or bool(proof.doubts)]
         arena.append(step, json.dumps(left).encode())
         arena.finish(step)
         if left[1] == Verdict.OUT_OF_MEMORY or isinstance(loaded, Verdict) or not is_fit():
@@ -60,85 +62,63 @@ def judge_together(
         station.tidy()
 
 
-class _Proof:
-    """Puts the operators of classes to the proof as the classes are made.
+def _mixes(
+    candidate: types.CodeType,
+    used: Collection[str],
+    defined: dict[str, Any],
+    test: types.CodeType,
+    entry_point: str | None,
+) -> bool:
+    """Whether names mean something to one of the two that the other has made of them.
 
-    Attributes:
-        doubts: answers that could not be believed.
-        classes: those made so far.
+    Args:
+        candidate: its code.
+        used: all names that it uses.
+        defined: what it has defined.
+        test: its code.
+        entry_point: what the test is about.
     """
+    for name, origin in bindings(test).items():
+        if name in used and (
+            origin is None or name not in defined or _imported(*origin) is not defined[name]
+        ):
+            return True
+    uses = used_names(test)
+    names = (defined_names(candidate) | defined.keys()) & uses
+    if not _BUILTINS.isdisjoint(names - {entry_point}):
+        return True
+    # What looks like a class and is none can give the same object whatever it is asked for.
+    looks = (name for name in names if _LOOKS_LIKE_A_CLASS.match(name))
+    return any(callable(defined.get(name)) and not isinstance(defined[name], type) for name in looks)
 
-    def __init__(self) -> None:
-        self.doubts = 0
-        self.classes: set[type] = set()
-        self._random = random.Random()
 
-    def build_class(self, *arguments: Any, **keywords: Any) -> Any:
-        """Stands in for the interpreter's own ``__build_class__``."""
-        made = _build_class(*arguments, **keywords)
-        if not isinstance(made, type):
-            return made
-        self.classes.add(made)
-        for name in (*_PROVED, *_BELIEVED_AMONG_OWN):
-            operator = vars(made).get(name)
-            if isinstance(operator, types.FunctionType):
-                wrapper = self._proved if name in _PROVED else self._doubted
-                setattr(made, name, wrapper(operator))
+def _imported(module: str, name: str | None) -> Any:
+    """What an import gives, if that is known without importing anything."""
+    found = sys.modules.get(module)
+    return found if name is None else getattr(found, name, None)
+
+
+def _watch_classes(proof: Proof) -> None:
+    """Have the proof see every class that is made from now on, in whatever way."""
+    build_class = builtins.__build_class__
+    process_class: Any = vars(dataclasses)["_process_class"]
+    create: Any = vars(enum.EnumType)["_create_"]
+
+    def watched_class(*arguments: Any, **keywords: Any) -> Any:
+        made = build_class(*arguments, **keywords)
+        if isinstance(made, type):
+            proof.watch(made)
         return made
 
-    def _proved(self, operator: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-        @functools.wraps(operator)
-        def proved(this: Any, other: Any) -> Any:
-            questions = [other, *_decoys(other)]
-            order = self._random.sample(range(len(questions)), len(questions))
-            answers: dict[int, Any] = {}
-            for place in order:
-                try:
-                    answers[place] = operator(this, questions[place])
-                except Exception:
-                    if place == 0:
-                        raise
-                    answers[place] = False
-            for place in order:
-                lied = place > 0 and answers[place] is not NotImplemented and answers[place]
-                self.doubts += bool(lied and answers[0])
-            return answers[0]
+    def watched_dataclass(*arguments: Any, **keywords: Any) -> Any:
+        made = process_class(*arguments, **keywords)
+        proof.watch(made)
+        return made
 
-        return proved
+    def doubted_enumeration(*arguments: Any, **keywords: Any) -> Any:
+        proof.doubts += 1  # by computed names it may get any method
+        return create(*arguments, **keywords)
 
-    def _doubted(self, operator: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-        @functools.wraps(operator)
-        def doubted(this: Any, other: Any) -> Any:
-            answer = operator(this, other)
-            if answer is not NotImplemented and type(other) not in self.classes:
-                # Compared with plain data by its own word; so nothing but plain data may come of it.
-                self.doubts += type(answer) not in self.classes
-            return answer
-
-        return doubted
-
-
-def _decoys(value: Any) -> list[Any]:
-    """Values of the kind of another one that are not equal to it."""
-    kind = type(value)
-    decoys: list[Any] = [object()]
-    if kind is bool:
-        decoys.append(not value)
-    elif kind in {int, float, complex}:
-        decoys += [value + 1, -value - 7]
-    elif kind is str:
-        decoys += [value + "?", "?" + value[1:]]
-    elif kind is bytes:
-        decoys += [value + b"?"]
-    elif kind in {list, tuple}:
-        decoys += [kind([*value, None]), kind(["?", *value[1:]])]
-    elif kind in {set, frozenset}:
-        decoys.append(kind([*value, object()]))
-    elif kind is dict:
-        decoys.append({**value, object(): None})
-    elif value is not None and kind.__module__ != "builtins":
-        try:
-            decoys.append(object.__new__(kind))
-        except TypeError:
-            decoys.append(kind)
-    return decoys
+    builtins.__build_class__ = watched_class
+    dataclasses._process_class = watched_dataclass  # type: ignore[attr-defined]
+    enum.EnumType._create_ = doubted_enumeration  # type: ignore[attr-defined]

@@ -1,8 +1,8 @@
-import ast
 from textwrap import dedent
 
 import pytest
 
+from executors.execution.languages.python.reading import compiled
 from executors.execution.languages.python.scrutiny import is_innocent
 
 INNOCENT = {
@@ -84,11 +84,15 @@ SUSPICIOUS = {
 }
 
 
+def innocent(text):
+    return is_innocent(dedent(text), compiled(dedent(text)))
+
+
 @pytest.mark.parametrize("text", INNOCENT.values(), ids=INNOCENT)
 def test_an_ordinary_program_is_innocent(text):
-    assert is_innocent(ast.parse(dedent(text)))
+    assert innocent(text)
 
 
 @pytest.mark.parametrize("text", SUSPICIOUS.values(), ids=SUSPICIOUS)
 def test_a_program_that_could_reach_further_is_not(text):
-    assert not is_innocent(ast.parse(dedent(text)))
+    assert not innocent(text)
