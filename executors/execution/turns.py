@@ -20,6 +20,7 @@ from executors.execution.values import LONGEST_TEXT
 from rewards.problem import Verdict
 
 _FORESIGHT = 0.01  # share of the time limits for calls that a test might turn out not to need
+_MOST_JOBS = 256  # of one process: all that are left are sent again when it is ended by one of them
 _MOST_CHARACTERS = 128 << 20  # of a block's results; beyond, long ones are not kept
 _LONG = 4096
 _NOT_LOADED = f'["{Left.NOT_LOADED}"'.encode()
@@ -67,16 +68,19 @@ class Candidates:
         for group in groups:
             left = group
             while left := [pair for pair in left if self._is_due(pair)]:
-                jobs = [(programs[pair[0]], self._texts(pair[0], scripts[pair], too_long)) for pair in left]
+                batch = left[:_MOST_JOBS]
+                jobs = [
+                    (programs[pair[0]], self._texts(pair[0], scripts[pair], too_long)) for pair in batch
+                ]
                 ended = self.run(
-                    left,
+                    batch,
                     lambda cpu_seconds, jobs=jobs: self.nursery.make_calls(  # type: ignore[misc]
                         jobs, self.entry_point, cpu_seconds, _FORESIGHT if foreseen else 1.0
                     ),
                 )
                 if ended is None:
                     continue
-                reached = self._note(left, ended, scripts, foreseen=foreseen)
+                reached = self._note(batch, ended, scripts, foreseen=foreseen)
                 last, left = left[reached - 1], left[reached:]
                 if foreseen and ended.out_of_time:
                     made = len(self.cells[last].calls)
