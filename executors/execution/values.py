@@ -34,12 +34,19 @@ _CONTAINERS = _UNCHANGEABLE_CONTAINERS | {
 }
 _FACTORIES = {kind.__name__: kind for kind in (int, float, bool, str, list, dict, set, tuple)}
 _NUMPY_KINDS = "biufc"
-_encoded = json.JSONEncoder(check_circular=False, separators=(",", ":")).encode
+# What ``json.JSONEncoder.encode`` makes anew for every value, at several times the cost of a short one.
+_chunks = vars(json.encoder)["c_make_encoder"](
+    None, None, json.encoder.encode_basestring_ascii, None, ":", ",", False, False, True
+)
 _decoded = json.JSONDecoder().decode
 
 
 class NotPlainError(ValueError):
     """The value is not plain data, or too large to be passed on."""
+
+
+def _encoded(content: Any) -> str:
+    return "".join(_chunks(content, 0))
 
 
 def encode(value: object) -> str:
@@ -64,22 +71,28 @@ def encode(value: object) -> str:
     return text
 
 
-def has_new_parts(value: Any, known: set[int]) -> bool:
-    """Whether all containers in a value that can be changed are different ones, and none is known yet.
+def parts(value: Any) -> list[Any]:
+    """The containers in a value that can be changed, itself among them, each as often as it is contained.
 
-    Args:
-        value: anything.
-        known: identities; those of the value are added.
+    Raises:
+        NotPlainError: they are too many, as in a circle.
     """
     kind = type(value)
     if kind in _SCALARS or kind not in _CONTAINERS:
-        return True
-    if kind not in _UNCHANGEABLE_CONTAINERS:
-        if id(value) in known:
-            return False
-        known.add(id(value))
-    items = [*value, *value.values()] if isinstance(value, dict) else value
-    return _SCALARS.issuperset(map(type, items)) or all(has_new_parts(item, known) for item in items)
+        return []
+    if kind is list and _SCALARS.issuperset(map(type, value)):
+        return [value]
+    found: list[Any] = []
+    left = [value]
+    for container in left:  # which grows meanwhile
+        if type(container) not in _UNCHANGEABLE_CONTAINERS:
+            found.append(container)
+        items = [*container, *container.values()] if isinstance(container, dict) else container
+        if not _SCALARS.issuperset(map(type, items)):
+            left += [item for item in items if type(item) in _CONTAINERS]
+            if len(left) > LONGEST_TEXT:
+                raise NotPlainError(f"{len(left)} containers")
+    return found
 
 
 def decode(text: str) -> Any:
@@ -88,7 +101,8 @@ def decode(text: str) -> Any:
     Raises:
         ValueError: the text is not what :func:`encode` makes.
     """
-    return restored(_decoded(text))
+    content = _decoded(text)
+    return restored(content) if "{" in text else content  # which has no tags
 
 
 def restored(content: Any) -> Any:
@@ -196,7 +210,7 @@ _RESTORE: dict[str, Callable[[Any], Any]] = {
     "frozenset": lambda inner: frozenset(restored(inner)),
     "dict": lambda inner: {restored(key): restored(item) for key, item in inner},
     "int": lambda inner: int(inner, 16),
-    "math": lambda inner: getattr(math, inner),
+    "math": lambda inner: {"nan": math.nan}[inner],
     "bytes": bytes.fromhex,
     "bytearray": bytearray.fromhex,
     "complex": lambda inner: complex(*inner),

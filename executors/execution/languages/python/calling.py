@@ -1,7 +1,9 @@
 """In the candidate's process: the calls that a test makes, and what comes out of each, as plain data."""
 
 import builtins
+import gc
 import json
+import operator
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -16,9 +18,15 @@ from rewards.problem import Verdict
 
 _UNCHANGEABLE = frozenset({int, float, bool, str, bytes, complex, type(None)})
 _CHANGEABLE = (list, dict, set)
+_ALONE = next(map(sys.getrefcount, [[]])) + 1  # references to a part of a value, of which there is a list
+_NO_KEYWORDS = ',{"dict":[]}]'
+_SHORT = 1024
 _LONGEST_MESSAGE = 10_000
+_RETURNED = f'["{ResultKind.RETURNED}",'
 _OPAQUE = f'["{ResultKind.OPAQUE}"]'
 _OUT_OF_MEMORY = f'["{ResultKind.ENDED}",{Verdict.OUT_OF_MEMORY:d}]'
+
+_plain_calls: dict[str, tuple[str, list[Any], dict[str, Any], bool]] = {}
 
 
 def make_calls(arena: Arena, station: Station, jobs: Sequence[Job], entry_point: str | None) -> None:
@@ -31,7 +39,7 @@ def make_calls(arena: Arena, station: Station, jobs: Sequence[Job], entry_point:
         else:
             arena.loaded()
             for call in calls:
-                arena.append(step, _result(vars(loaded), call).encode())
+                arena.append(step, _result(vars(loaded), call, only=len(calls) == 1).encode())
         arena.finish(step)
         if not is_fit():
             return  # what this job has left behind would be a burden on the next
@@ -39,64 +47,94 @@ def make_calls(arena: Arena, station: Station, jobs: Sequence[Job], entry_point:
             station.tidy()
 
 
-def _result(names: dict[str, Any], call: str) -> str:  # noqa: PLR0911 - a table
+def _result(names: dict[str, Any], call: str, *, only: bool) -> str:  # noqa: PLR0911 - a table
+    """The result of a call; ``only``: it is the only one that is made for the test."""
     try:
-        function, arguments, keywords = values.decode(call)
+        function, arguments, keywords, plain = _plain_calls.get(call) or _decoded(call)
     except MemoryError:
         return _OUT_OF_MEMORY
     if function not in names:
         return _raised(NameError(f"name {function!r} is not defined"))
-    held = [sys.getrefcount(argument) for argument in arguments]
     try:
+        given = [] if plain else _parts((*arguments, *keywords.values()))
+        held = list(map(sys.getrefcount, given))
         value = names[function](*arguments, **keywords)
     except MemoryError:
         return _OUT_OF_MEMORY
     except BaseException as error:
         return _raised(error)
     try:
-        plain_arguments = _UNCHANGEABLE.issuperset(map(type, arguments)) and not keywords
-        if not _stands_alone(value, () if plain_arguments else (*arguments, *keywords.values())):
-            return _OPAQUE  # what a test does to one place would show in another
-        if plain_arguments:
-            return f'["{ResultKind.RETURNED}",{values.encode(value)}]'
-        if _are_kept(arguments, held, value):
+        if type(value) not in _UNCHANGEABLE:
+            known = {*map(id, given)}
+            if id(value) not in known:
+                made = values.parts(value)
+                # What a test does to one place would have to show in the other.
+                if (
+                    len(made) > 1
+                    and len({*map(id, made)}) < len(made)
+                    or not known.isdisjoint(map(id, made))
+                ):
+                    return _OPAQUE
+                if not only and _are_kept(made, [_ALONE] * len(made)):
+                    return _OPAQUE
+            elif not any(value is argument for argument in arguments):
+                return _OPAQUE
+            else:
+                held[[*map(id, given)].index(id(value))] += 1
+        if given and not only and _are_kept(given, held):
             return _OPAQUE
-        return _returned(value, arguments, keywords, call, function)
+        return _returned(value) if plain else _returned_changing(value, function, arguments, keywords, call)
     except (NotPlainError, RecursionError):
         return _OPAQUE
     except MemoryError:
         return _OUT_OF_MEMORY
 
 
-def _stands_alone(value: Any, arguments: Sequence[Any]) -> bool:
-    """Whether a value contains nothing that can be changed twice, and nothing of the arguments."""
-    known: set[int] = set()
-    for argument in arguments:
-        if argument is not value:
-            values.has_new_parts(argument, known)
-    return values.has_new_parts(value, known)
+def _decoded(call: str) -> tuple[str, list[Any], dict[str, Any], bool]:
+    """Function and arguments of a call, and whether nothing about the arguments could be changed."""
+    if call.endswith(_NO_KEYWORDS):
+        function, arguments = values.decode(f"{call.removesuffix(_NO_KEYWORDS)}]")
+        keywords: dict[str, Any] = {}
+    else:
+        function, arguments, keywords = values.decode(call)
+    plain = not keywords and _UNCHANGEABLE.issuperset(map(type, arguments))
+    decoded = (function, arguments, keywords, plain)
+    if plain and len(call) < _SHORT:  # other candidates will be called in the same way
+        _plain_calls[call] = decoded
+    return decoded
 
 
-def _are_kept(arguments: list[Any], held: list[int], value: Any) -> bool:
-    """Whether a call has left a reference to an argument that can be changed."""
-    now = [sys.getrefcount(argument) - (argument is value) for argument in arguments]
-    return any(
-        after > before and type(argument) not in _UNCHANGEABLE
-        for argument, before, after in zip(arguments, held, now, strict=True)
-    )
+def _parts(arguments: Sequence[Any]) -> list[Any]:
+    """Everything in arguments that could be changed."""
+    if len(arguments) == 1:
+        return values.parts(arguments[0])
+    return [part for argument in arguments for part in values.parts(argument)]
 
 
-def _returned(value: Any, arguments: list[Any], keywords: dict[str, Any], call: str, function: str) -> str:
+def _are_kept(things: list[Any], held: list[int]) -> bool:
+    """Whether there are more references to things than there should be."""
+    if all(map(operator.le, map(sys.getrefcount, things), held)):
+        return False
+    gc.collect()  # functions that call each other keep what they have seen
+    return not all(map(operator.le, map(sys.getrefcount, things), held))
+
+
+def _returned(value: Any, more: str = "") -> str:
+    return f"{_RETURNED}{values.encode(value)}{more}]"
+
+
+def _returned_changing(
+    value: Any, function: str, arguments: list[Any], keywords: dict[str, Any], call: str
+) -> str:
     """A value whose call might have changed its arguments or handed one of them back."""
     changes: dict[str, Any] = {}
     for place, argument in enumerate(arguments):
         if argument is value and type(argument) in {list, dict, set, bytearray}:
             changes["same"] = place
-    after = values.encode([function, arguments, keywords])
-    if after != call:
+    same = not keywords and call == f'["{function}",{values.encode(arguments)}{_NO_KEYWORDS}'
+    if not same and (after := values.encode([function, arguments, keywords])) != call:
         changes["after"] = json.loads(after)
-    extra = f",{json.dumps(changes)}" if changes else ""
-    return f'["{ResultKind.RETURNED}",{values.encode(value)}{extra}]'
+    return _returned(value, f",{json.dumps(changes)}" if changes else "")
 
 
 def _raised(error: BaseException) -> str:
@@ -124,9 +162,10 @@ def plain_call(function: str, arguments: tuple[Any, ...], keywords: dict[str, An
     Raises:
         NotPlainError: an argument is not plain data, or two have something in common that can be changed.
     """
-    known: set[int] = set()
-    if not all(values.has_new_parts(argument, known) for argument in (*arguments, *keywords.values())):
-        raise NotPlainError("arguments have parts in common")
+    if arguments or keywords:
+        parts = values.parts([*arguments, *keywords.values()])
+        if len(set(map(id, parts))) < len(parts):
+            raise NotPlainError("arguments have parts in common")
     return values.encode([function, list(arguments), keywords])
 
 

@@ -134,7 +134,8 @@ class _Use:
         self._from_module: set[str] = set()
         for node in ast.walk(tree):
             self._note(node)
-        free = (self._loaded - self._bound - _BUILTINS) | self._from_module
+        builtin = _BUILTINS - {entry_point}
+        free = (self._loaded - self._bound - builtin) | self._from_module
         functions = free & (self._called | ({entry_point} if entry_point else set()))
         self.others = (free - functions) | (free & self._taken_as_objects)
         self.functions = functions - self.others
