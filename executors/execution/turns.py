@@ -5,6 +5,7 @@ A candidate runs in processes of its own, a test in others; what passes between 
 
 import itertools
 import operator
+from collections import Counter
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -20,6 +21,7 @@ from executors.execution.values import LONGEST_TEXT
 from rewards.problem import Verdict
 
 _FORESIGHT = 0.01  # share of the time limits for calls that a test might turn out not to need
+_SLOW_FOR_ALL = 2  # candidates for which a call took too long, so that it is probably the call
 _MOST_JOBS = 256  # of one process: all that are left are sent again when it is ended by one of them
 _MOST_CHARACTERS = 128 << 20  # of a block's results; beyond, long ones are not kept
 _LONG = 4096
@@ -65,12 +67,14 @@ class Candidates:
             else:
                 groups += [[pair] for pair in pairs]
         too_long: set[Pair] = set()
+        slow = Counter[int]()
         for group in groups:
             left = group
             while left := [pair for pair in left if self._is_due(pair)]:
                 batch = left[:_MOST_JOBS]
                 jobs = [
-                    (programs[pair[0]], self._texts(pair[0], scripts[pair], too_long)) for pair in batch
+                    (programs[pair[0]], self._texts(pair[0], scripts[pair], too_long, slow))
+                    for pair in batch
                 ]
                 ended = self.run(
                     batch,
@@ -84,7 +88,9 @@ class Candidates:
                 last, left = left[reached - 1], left[reached:]
                 if foreseen and ended.out_of_time:
                     made = len(self.cells[last].calls)
-                    too_long.update((last[0], call) for call in scripts[last][made : made + 1])
+                    cut_off = scripts[last][made : made + 1]
+                    too_long.update((last[0], call) for call in cut_off)
+                    slow.update(cut_off)
                     if not ended.loaded:
                         left = [pair for pair in left if pair[0] != last[0]]
 
@@ -111,8 +117,13 @@ class Candidates:
     def _is_due(self, pair: Pair) -> bool:
         return self.cells.is_open(pair) and not self.cells.gave_up(pair[0], [pair])
 
-    def _texts(self, candidate: int, script: Sequence[int], too_long: Container[Pair]) -> list[str]:
-        made = itertools.takewhile(lambda call: (candidate, call) not in too_long, script)
+    def _texts(
+        self, candidate: int, script: Sequence[int], too_long: Container[Pair], slow: Mapping[int, int]
+    ) -> list[str]:
+        """The calls of a script, up to one that takes too long."""
+        made = itertools.takewhile(
+            lambda call: (candidate, call) not in too_long and slow.get(call, 0) < _SLOW_FOR_ALL, script
+        )
         return [self.calls.texts[call] for call in made]
 
     def _note(
