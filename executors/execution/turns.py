@@ -55,7 +55,8 @@ class Candidates:
             programs: the candidates, by position in the block.
             scripts: the calls of each pair, pairs of one candidate next to each other.
             foreseen: they may be calls that no test turns out to need. One that takes long is left open,
-                and is not made of this candidate for any other test either.
+                and is not made of this candidate for any other test either; nor of any candidate, if it was
+                so with several.
         """
         groups: list[list[Pair]] = [[]]
         for candidate, pairs in itertools.groupby(scripts, key=operator.itemgetter(0)):
