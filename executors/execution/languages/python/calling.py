@@ -64,23 +64,8 @@ def _result(names: dict[str, Any], call: str, *, only: bool) -> str:  # noqa: PL
     except BaseException as error:
         return _raised(error)
     try:
-        if type(value) not in _UNCHANGEABLE:
-            known = {*map(id, given)}
-            if id(value) not in known:
-                made = values.parts(value)
-                # What a test does to one place would have to show in the other.
-                if (
-                    len(made) > 1
-                    and len({*map(id, made)}) < len(made)
-                    or not known.isdisjoint(map(id, made))
-                ):
-                    return _OPAQUE
-                if not only and _are_kept(made, [_ALONE] * len(made)):
-                    return _OPAQUE
-            elif not any(value is argument for argument in arguments):
-                return _OPAQUE
-            else:
-                held[[*map(id, given)].index(id(value))] += 1
+        if type(value) not in _UNCHANGEABLE and not _stands_alone(value, arguments, given, held, only=only):
+            return _OPAQUE
         if given and not only and _are_kept(given, held):
             return _OPAQUE
         return _returned(value) if plain else _returned_changing(value, function, arguments, keywords, call)
@@ -88,6 +73,31 @@ def _result(names: dict[str, Any], call: str, *, only: bool) -> str:  # noqa: PL
         return _OPAQUE
     except MemoryError:
         return _OUT_OF_MEMORY
+
+
+def _stands_alone(
+    value: Any, arguments: Sequence[Any], given: list[Any], held: list[int], *, only: bool
+) -> bool:
+    """Whether nothing that a test does to a value would have to show anywhere else.
+
+    Args:
+        value: what a call has returned.
+        arguments: of the call. The value may be one of them, as a whole.
+        given: their parts that can be changed.
+        held: how many references there should be to each, corrected for the value.
+        only: whether there is no further call, in which the candidate could use what it has kept.
+    """
+    known = [*map(id, given)]
+    if id(value) in known:
+        held[known.index(id(value))] += 1
+        return any(value is argument for argument in arguments)
+    made = values.parts(value)
+    if len(made) > 1 and len({*map(id, made)}) < len(made):
+        return False
+    if not {*known}.isdisjoint(map(id, made)):
+        return False
+    # The value itself is known to the caller of this function, too.
+    return only or not _are_kept(made, [_ALONE + (part is value) for part in made])
 
 
 def _decoded(call: str) -> tuple[str, list[Any], dict[str, Any], bool]:

@@ -141,7 +141,7 @@ class Proof:
 
     def _is_equal(self, operator: Operator, this: Any, other: Any) -> bool:
         """Whether it can be believed that two objects are equal."""
-        data = next((kind for kind in type(this).__mro__ if _is_data(kind)), None)
+        data = _data_in(this)
         if data is not None:
             by_content = vars(data)["__eq__"]
             return by_content(this, other) is True and not self._equals_others(by_content, this, other)
@@ -206,7 +206,7 @@ class Proof:
             answer = operator(this, other)
             if answer is not NotImplemented and type(other) not in self._own:
                 # By its own word about plain data; so nothing plain may come of it.
-                self.doubts += type(answer) not in self._own
+                self.doubts += type(answer) not in self._own or _data_in(answer) is not None
                 self._differences.append(answer)
             return answer
 
@@ -217,7 +217,7 @@ class Proof:
         def sized(this: Any, *places: Any) -> Any:
             answer = operator(this, *places)
             if any(this is difference for difference in self._differences):
-                self.doubts += type(answer) not in self._own
+                self.doubts += type(answer) not in self._own or _data_in(answer) is not None
                 self._differences.append(answer)
             return answer
 
@@ -265,6 +265,11 @@ class Proof:
 def _giver_of(kind: type, name: str) -> type:
     """The class from which a class has an attribute."""
     return next(base for base in kind.__mro__ if name in vars(base))
+
+
+def _data_in(thing: Any) -> type | None:
+    """The class of plain data that an object belongs to, if it does."""
+    return next((kind for kind in type(thing).__mro__ if _is_data(kind)), None)
 
 
 def _is_data(kind: type) -> bool:
