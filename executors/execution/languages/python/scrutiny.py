@@ -19,7 +19,6 @@ import sys
 import types
 from collections import defaultdict
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 from executors.execution.languages.python import library
@@ -45,7 +44,14 @@ from executors.execution.languages.python.rules import (
     root,
 )
 
-_NEEDS_A_LOOK = frozenset({"type", "format", "register", "wraps", "total_ordering", "cached_property"})
+# Names that ask for a closer look, be they variables, attributes or modules.
+_ASK_FOR_A_LOOK = (
+    (sys.stdlib_module_names - library.HARMLESS)
+    | library.leading_further()
+    | BANNED_NAMES
+    | BANNED_ATTRIBUTES
+    | {"type", "format", "register", "wraps", "total_ordering", "cached_property"}
+)
 _IMPORT = dis.opmap["IMPORT_NAME"]
 _SUSPECT = ("LOAD_BUILD_CLASS", "STORE_ATTR", "DELETE_ATTR", "MATCH_CLASS", "IMPORT_STAR")
 _SUSPECT_OPERATIONS = re.compile(b"[%b]" % re.escape(bytes(dis.opmap[name] for name in _SUSPECT)))
@@ -58,7 +64,7 @@ def is_innocent(text: str, code: types.CodeType) -> bool:
         text: the program.
         code: the same compiled.
     """
-    if _is_plain(code, _dangerous_names()):
+    if _is_plain(code):
         return True
     try:
         _Scrutiny().go_through(ast.parse(text))
@@ -67,10 +73,10 @@ def is_innocent(text: str, code: types.CodeType) -> bool:
     return True
 
 
-def _is_plain(code: types.CodeType, dangerous: frozenset[str]) -> bool:
+def _is_plain(code: types.CodeType) -> bool:
     """Whether nothing in a program asks for a closer look."""
     names = code.co_names
-    if not dangerous.isdisjoint(names):
+    if not _ASK_FOR_A_LOOK.isdisjoint(names):
         return False
     for name in names:
         if (name[:1] == "_" and name != "_") or name[:6] == "assert":
@@ -85,14 +91,7 @@ def _is_plain(code: types.CodeType, dangerous: frozenset[str]) -> bool:
         imports = (number for step, number in zip(operations, numbers, strict=True) if step == _IMPORT)
         if not library.HARMLESS.issuperset(names[number] for number in imports):
             return False
-    return all(_is_plain(part, dangerous) for part in code.co_consts if type(part) is types.CodeType)
-
-
-@cache
-def _dangerous_names() -> frozenset[str]:
-    """Names that ask for a closer look, be they variables, attributes or modules."""
-    modules = sys.stdlib_module_names - library.HARMLESS
-    return modules | library.leading_further() | BANNED_NAMES | BANNED_ATTRIBUTES | _NEEDS_A_LOOK
+    return all(_is_plain(part) for part in code.co_consts if type(part) is types.CodeType)
 
 
 class _Scrutiny:
