@@ -48,6 +48,8 @@ def started(*arguments, **options):
         [sys.executable, "-m", "scheduler.cli", "execute", "--runners", "1", *arguments],
         env=os.environ | {"PYTHONPATH": paths},
         text=True,
+        # Interrupts may be ignored where the tests run in the background.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         **options,
     )
 
