@@ -49,7 +49,7 @@ def started(*arguments, **options):
         env=os.environ | {"PYTHONPATH": paths},
         text=True,
         # Interrupts may be ignored where the tests run in the background.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
         **options,
     )
 
