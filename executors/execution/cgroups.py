@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _PREFIX = "testbudget-"
-_ATTEMPTS, _PAUSE_SECONDS = 100, 0.01
+_ATTEMPTS, _PAUSE_SECONDS = 1000, 0.01
 _CONTROLLERS = ("memory", "pids")
 _IDENTITY = re.compile(r"(\d+)-(\d+)-\d+")
 _MEMORY_KILLS = re.compile(rb"^oom_kill (\d+)$", re.MULTILINE)

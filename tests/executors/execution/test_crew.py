@@ -23,7 +23,11 @@ def blocks_of(count):
 
 
 def children():
-    return {int(child) for child in Path("/proc/thread-self/children").read_text().split()}
+    """The crew's processes; others may come here as orphans, from earlier tests, and go."""
+    found = Path("/proc/thread-self/children").read_text().split()
+    return {
+        int(child) for child in found if b"execution.crew" in Path(f"/proc/{child}/cmdline").read_bytes()
+    }
 
 
 @pytest.mark.parametrize("runners", [1, 2, 9])

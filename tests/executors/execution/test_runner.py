@@ -177,7 +177,7 @@ def test_a_sandbox_that_cannot_be_built_is_an_error_and_no_verdict(monkeypatch):
 
 
 def test_an_unknown_language_is_told():
-    with pytest.raises(UserError, match="language must be one of .*python.* but got 'cobol'"):
+    with pytest.raises(UserError, match=r"language must be one of .*python.* but got 'cobol'"):
         Runner(language="cobol")
 
 

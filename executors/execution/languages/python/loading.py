@@ -8,6 +8,7 @@ import random
 import resource
 import site
 import sys
+import threading
 import types
 import unittest
 import unittest.case
@@ -25,6 +26,7 @@ _COMMON_MODULES = (
 )
 _DEAR_MODULES = ("asyncio", "unittest.mock", "numpy")  # each makes every later fork slower
 _MOST_MEMORY_KIB = 128 << 10
+_THREAD_STACK_BYTES = 8 << 20
 _RECURSION_LIMIT = sys.getrecursionlimit()
 
 
@@ -33,6 +35,7 @@ def preload() -> None:
     for name in _COMMON_MODULES.split():
         importlib.import_module(name)
     site.setquit()
+    threading.stack_size(_THREAD_STACK_BYTES)  # else that of the main thread, which recursion makes large
     # A test file may end with a call of unittest.main, with or without the usual guard.
     unittest.main = _do_nothing  # type: ignore[assignment]
     # A failed assertEqual would compute a difference for its message, at many times the test's own cost.
