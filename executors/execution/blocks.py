@@ -128,7 +128,6 @@ class Block:
         tests = Tests(
             self._station,
             self._language,
-            self._station.limits,
             self.cells,
             self.calls,
             self.results,

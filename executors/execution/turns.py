@@ -14,7 +14,7 @@ from executors.execution.books import Book, Insight, Open
 from executors.execution.cells import Call, Cells, Pair
 from executors.execution.languages.base import Language, Left, Path, Program, ResultKind
 from executors.execution.left import not_passed, parsed, verdict_in
-from executors.execution.limits import Limits, allowance
+from executors.execution.limits import allowance
 from executors.execution.nursery import Nursery
 from executors.execution.process import Ended, Station
 from executors.execution.values import LONGEST_TEXT
@@ -144,7 +144,7 @@ class Candidates:
                 self.cells.close([pair], not_passed(*parsed(step.texts[0])[1:]))
                 continue
             cell.calls = [(call, self._kept(text)) for call, text in zip(script, step.texts, strict=False)]
-            cell.loaded |= step.finished or bool(step.texts) or (ended.loaded and not step.finished)
+            cell.loaded |= step.finished or bool(step.texts) or ended.loaded
             if step.finished:
                 continue
             if foreseen and ended.out_of_time:
@@ -186,7 +186,6 @@ class Tests:
 
     station: Station
     language: Language
-    limits: Limits
     cells: Cells
     calls: Book
     results: Book
@@ -229,7 +228,7 @@ class Tests:
         ended = self.station.run(
             lambda: self.language.judge(self.station.arena, parts),
             len(parts),
-            allowance(self.limits, len(parts), 0.0),
+            allowance(self.station.limits, len(parts), 0.0),
         )
         self.cells.charge([(play.candidate, play.test) for play in plays], ended)
         for reached, (play, step) in enumerate(zip(plays, ended.steps, strict=True)):

@@ -27,6 +27,7 @@ class ResultKind(StrEnum):
     ``RETURNED``: followed by the value and, if the call changed its arguments or gave one of them back, by
     an object with these arguments. ``RAISED``: followed by the exception. ``OPAQUE``: the result is not
     plain data. ``ENDED``: the process ended instead; followed by the verdict on what needed the result.
+    ``CUT_SHORT``: it is too long to be told to the runner; followed by its digest and its beginning.
     """
 
     RETURNED = "r"
