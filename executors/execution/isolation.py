@@ -7,6 +7,7 @@ seccomp hold the same line without any of the namespaces. docs/isolation.md says
 
 import contextlib
 import json
+import mmap
 import os
 import resource
 import signal
@@ -42,6 +43,7 @@ _STACK_BYTES = 64 << 20
 _PROGRAM_STACK_BYTES = 4 << 20  # that of each thread too, which all count as its memory
 _ROOM_MIB = 128  # for what the zygote and the shared memory take, beside the candidate and its files
 _OWN_PROCESSES = 3  # guard, zygote and nursery
+_GREATEST_ADDRESS_SPACE_MIB = 1 << 18  # far from what the sandbox takes, and there on every 64-bit kernel
 _GREATEST_PROCESS = 1 << 22  # no process has a greater number, whatever the kernel's settings
 
 
@@ -175,7 +177,7 @@ def confine_candidate(
 
     Args:
         layers: the layers in force.
-        limits: memory of the process.
+        limits: memory that the process may add to what it was forked with.
         cpu_seconds: CPU time after which the kernel ends the process, whatever it does.
         programs: what ``surround`` was given. A process that is to become one of them keeps its address
             space unlimited, since other languages' engines reserve much more than they use: for it the
@@ -187,7 +189,8 @@ def confine_candidate(
         _cap(resource.RLIMIT_STACK, _PROGRAM_STACK_BYTES)
         _cap(resource.RLIMIT_DATA, limits.memory_mib << 20)
     else:
-        _cap(resource.RLIMIT_AS, limits.memory_mib << 20)
+        # What it was forked with grows with the modules that earlier blocks needed: a verdict must not.
+        _cap(resource.RLIMIT_AS, _address_space_mib() + limits.memory_mib << 20)
     _cap(resource.RLIMIT_CPU, cpu_seconds)
     if "seccomp" in layers:
         seccomp.restrict_candidate(os.getpid(), private_files="mount" in layers)
@@ -363,6 +366,23 @@ def _become_nobody() -> None:
         os.setgroups([])
     os.setresgid(filesystem.NOBODY, filesystem.NOBODY, filesystem.NOBODY)
     os.setresuid(filesystem.NOBODY, filesystem.NOBODY, filesystem.NOBODY)
+
+
+def _address_space_mib() -> int:
+    """Size of this process's address space, found by trial, since /proc is not there to be read."""
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    most_mib = _GREATEST_ADDRESS_SPACE_MIB if hard == resource.RLIM_INFINITY else hard >> 20
+    resource.setrlimit(resource.RLIMIT_AS, (most_mib << 20, hard))
+    fits_mib, too_much_mib = 0, most_mib
+    while too_much_mib - fits_mib > 1:
+        tried_mib = (fits_mib + too_much_mib) // 2
+        try:
+            mmap.mmap(-1, tried_mib << 20, mmap.MAP_PRIVATE, 0).close()
+        except OSError:
+            too_much_mib = tried_mib
+        else:
+            fits_mib = tried_mib
+    return most_mib - fits_mib
 
 
 def _cap(kind: int, value: int) -> None:

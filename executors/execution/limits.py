@@ -23,7 +23,7 @@ class Limits:
             not depend on how busy the machine is.
         wall_seconds: time on the clock; ends what sleeps or has stopped itself. What is at work, but on
             a machine too busy to let it come to its CPU limit, is given five times as long.
-        memory_mib: address space of the process, the interpreter's own included.
+        memory_mib: address space that the process takes beside the interpreter and what is loaded for it.
         processes: threads alive at once. Further processes are refused wherever the kernel can.
         file_mib: the largest file; in a new root (layer ``mount``) also all files together.
         timeouts: once so many tests of a block have timed out, the candidate's others are not run.

@@ -87,7 +87,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         "--memory-mib",
         type=int,
         default=limits.memory_mib,
-        help="address space of the process, the interpreter's included (default: %(default)s)",
+        help="memory that a program takes beside the interpreter and the modules loaded for it (default: %(default)s)",
     )
     parser.add_argument(
         "--timeouts",

@@ -12,8 +12,8 @@ from executors.execution import kernel
 from executors.execution.runner import Limits, Runner
 
 LIMITS = {
-    "usual": Limits(cpu_seconds=0.4, memory_mib=512),
-    "short": Limits(cpu_seconds=0.15, wall_seconds=0.5, memory_mib=256, timeouts=2),
+    "usual": Limits(cpu_seconds=0.4, memory_mib=128),
+    "short": Limits(cpu_seconds=0.15, wall_seconds=0.5, memory_mib=128, timeouts=2),
     "long": Limits(cpu_seconds=0.6, wall_seconds=2.0, timeouts=1),
 }
 REPOSITORY = Path(__file__).parents[3]

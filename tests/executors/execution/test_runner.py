@@ -49,6 +49,20 @@ def wait_for_the_end(descriptor):
     return bool(poller.poll(30_000))
 
 
+def test_memory_of_a_program_does_not_depend_on_what_earlier_blocks_needed():
+    def verdict_of_one_that_needs(mib):
+        candidate = f"def solve(): return 42 + bytearray({mib} << 20)[0]"
+        return sandbox.run([candidate], [HOLDS], "solve").verdicts[0, 0]
+
+    def verdicts():
+        return verdict_of_one_that_needs(24), verdict_of_one_that_needs(33)
+
+    with Runner(Limits(cpu_seconds=1.0, memory_mib=32)) as sandbox:
+        before = verdicts()
+        sandbox.run(["import asyncio, numpy, unittest.mock\n" + RIGHT], [HOLDS], "solve")
+        assert before == verdicts() == (Verdict.PASSED, Verdict.OUT_OF_MEMORY)
+
+
 def test_layers_in_force_and_missing_make_up_all_layers(runner):
     assert sorted(runner.layers + runner.missing) == sorted(LAYERS)
     assert {"no_new_privs", "rlimits"} <= set(runner.layers)
