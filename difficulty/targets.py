@@ -103,7 +103,7 @@ def gain(tests: int) -> Target:
     """What so many tests add to the accuracy of the pick."""
     return Target(
         f"gain_{tests}",
-        f"accuracy that {tests} test{'s' * (tests > 1)} add{'s' * (tests == 1)} to that of a random candidate",
+        f"accuracy of the pick by {tests} of its tests, less that of a random candidate",
         "tests help",
         lambda problem: problem.gains.get(tests, math.nan),
         lambda problem: problem.tests,
