@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rewards.selection.base import SelectionRule
+from rewards.selection.growth import growing_group_sizes, growing_scores
 from rewards.votes import Votes
 
 
@@ -30,3 +31,11 @@ class Consensus(SelectionRule):
         # The square of the score orders alike, and in whole numbers ties are exact.
         squared = np.where(eligible, sizes * scores.astype(np.int64) ** 2, -1)
         return np.flatnonzero(squared == squared.max())
+
+    def growing_winners(self, votes: Votes) -> NDArray[np.bool_]:
+        """See :meth:`SelectionRule.growing_winners`."""
+        if not votes.run().all():  # who is eligible changes from count to count
+            return super().growing_winners(votes)
+        passed = votes.passed()
+        squared = growing_group_sizes(passed) * growing_scores(passed) ** 2
+        return np.asarray(squared == squared.max(axis=1, keepdims=True))

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rewards.selection.base import SelectionRule
+from rewards.selection.growth import growing_group_sizes, growing_scores
 from rewards.votes import Votes
 
 
@@ -25,3 +26,10 @@ class Majority(SelectionRule):
         groups = votes.pass_sets()[top]
         sizes = np.bincount(groups)
         return np.asarray(top[sizes[groups] == sizes.max()])
+
+    def growing_winners(self, votes: Votes) -> NDArray[np.bool_]:
+        """See :meth:`SelectionRule.growing_winners`."""
+        passed = votes.passed()
+        # One number that orders by score, then by size of the group, which has one score.
+        support = growing_scores(passed) * (votes.candidates + 1) + growing_group_sizes(passed)
+        return np.asarray(support == support.max(axis=1, keepdims=True))

@@ -63,3 +63,14 @@ def test_a_rule_is_found_by_its_name():
 def test_an_unknown_rule_is_answered_with_the_known_ones():
     with pytest.raises(UserError, match="selection must be one of majority, consensus but got 'best'"):
         selection_rule("best")
+
+
+@every_rule
+@given(matrix=MATRICES, data=st.data())
+def test_winners_after_every_count_of_tests_are_those_of_that_many_tests(rule, matrix, data):
+    run = matrix | data.draw(st.one_of(st.just(True), arrays(np.bool_, matrix.shape)))
+    growing = rule.growing_winners(Votes.from_matrix(matrix, run))
+    assert growing.shape == (matrix.shape[0] + 1, matrix.shape[1])
+    for tests, won in enumerate(growing):
+        expected = rule.winners(Votes.from_matrix(matrix[:tests], run[:tests]))
+        np.testing.assert_array_equal(np.flatnonzero(won), expected)
