@@ -1,14 +1,18 @@
 """From a grant to tests that can be run: what the reward model is asked, and what its answers become."""
 
+import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from executors.generation.base import Completion, Prompt, Request, derive_seed
 from executors.generation.extraction import extract_unit_test, normalised
 from executors.generation.prompts import PromptTemplate
-from rewards.problem import UnitTest
+from rewards.problem import Problem, UnitTest
 from scheduler.records import TestRecord, TestStatus
 from scheduler.solving import Solving
+
+_REMEMBERED = 1 << 14  # answers, of a few kilobytes each
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,21 +58,19 @@ class TestWriter:
             completions: the answers, in the same order.
             earlier: the problem's tests so far; an answer that equals one of them is a duplicate.
         """
+        problem = solving.problem
         known = {
-            normalised(code, solving.problem.language)
+            usable.normal_form
             for record in earlier
-            if record.status is TestStatus.USABLE and (code := self.code(solving, record))
+            if record.status is TestStatus.USABLE and (usable := _usable_of(problem, record.text))
         }
         records = []
         for request, completion in zip(requests, completions, strict=True):
-            code = extract_unit_test(
-                completion.text, solving.problem.entry_point, solving.problem.language
-            ).code
+            usable = _usable_of(problem, completion.text)
             status = TestStatus.UNUSABLE
-            if code is not None:
-                key = normalised(code, solving.problem.language)
-                status = TestStatus.DUPLICATE if key in known else TestStatus.USABLE
-                known.add(key)
+            if usable is not None:
+                status = TestStatus.DUPLICATE if usable.normal_form in known else TestStatus.USABLE
+                known.add(usable.normal_form)
             records.append(
                 TestRecord(status, completion.text, request.seed, completion.tokens, completion.gpu_seconds)
             )
@@ -76,19 +78,31 @@ class TestWriter:
 
     def unit_test(self, solving: Solving, index: int, record: TestRecord) -> UnitTest:
         """A usable test as it is run."""
-        code = self.code(solving, record)
-        if code is None:
+        usable = _usable_of(solving.problem, record.text)
+        if usable is None:
             raise ValueError(f"test {index} of problem {solving.problem.id} is {record.status}, not usable")
-        return UnitTest(solving.problem.id, index, code, record.seed, record.tokens)
-
-    @staticmethod
-    def code(solving: Solving, record: TestRecord) -> str | None:
-        """The test in a recorded answer, or None if there is none that can be used."""
-        problem = solving.problem
-        return extract_unit_test(record.text, problem.entry_point, problem.language).code
+        return UnitTest(solving.problem.id, index, usable.code, record.seed, record.tokens)
 
     def _prompt(self, solving: Solving, index: int) -> Prompt:
         if self.template is None:
             return Prompt("", chat=False)
         drawn = derive_seed(self.seed, "solution", solving.problem.id, index) % len(solving.candidates)
         return self.template.render(solving.problem, solving.candidates[drawn].code)
+
+
+class _Usable(NamedTuple):
+    """The test in an answer: as it is run, and as it is compared with others."""
+
+    code: str
+    normal_form: str
+
+
+def _usable_of(problem: Problem, text: str) -> _Usable | None:
+    return _extracted(text, problem.entry_point, problem.language)
+
+
+@functools.lru_cache(maxsize=_REMEMBERED)
+def _extracted(text: str, entry_point: str, language: str) -> _Usable | None:
+    """An answer is read when it comes, when its test is run, and when a later one may repeat it."""
+    code = extract_unit_test(text, entry_point, language).code
+    return None if code is None else _Usable(code, normalised(code, language))

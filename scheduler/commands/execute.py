@@ -87,7 +87,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         "--memory-mib",
         type=int,
         default=limits.memory_mib,
-        help="memory that a program takes beside the interpreter and the modules loaded for it (default: %(default)s)",
+        help="memory of the process, beside the interpreter and its modules (default: %(default)s)",
     )
     parser.add_argument(
         "--timeouts",
@@ -181,7 +181,7 @@ def _reasons(limits: Limits) -> dict[int, str]:
         f"{limits.wall_seconds:g} s on the clock.",
         Verdict.OUT_OF_MEMORY: f"The test needed more than {limits.memory_mib} MiB of memory.",
         Verdict.KILLED: "The process ended before the test did.",
-        Verdict.UNCONFIRMED: "The test passed, but the candidate had the means to forge that.",
+        Verdict.UNCONFIRMED: "The test passed, but nothing shows that the candidate did not forge that.",
         NOT_RUN: f"The test was left out after {limits.timeouts} others of the candidate had timed out.",
     }
 
