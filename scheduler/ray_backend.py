@@ -11,7 +11,8 @@ from typing import Any
 import ray
 from ray.exceptions import RayError, RayTaskError
 
-from difficulty.hidden_states import HiddenStates, TransformersExtractor, default_layers
+from difficulty.extractors import TransformersExtractor
+from difficulty.hidden_states import HiddenStates, default_layers
 from executors.actors import GeneratorActor, RunnerActor
 from executors.execution.runner import SandboxError, worst_cpu_seconds
 from executors.generation.base import Sampling

@@ -1,0 +1,208 @@
+"""Hidden states by vLLM: the final layer by its pooling engine, others by its hidden-state extraction."""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from difficulty.extractors.base import Extractor, check_sizes
+from difficulty.extractors.checkpoint import Checkpoint
+from rewards.errors import UserError
+
+_SEQUENCES = 64  # prompts computed at once: more than fit into a step of so many tokens
+_STEP_TOKENS = 8192
+_CPU_CACHE_BYTES = 1 << 30
+_GPU_MEMORY = 0.9  # share of what the extractor may use of a GPU's memory
+
+
+class VllmExtractor(Extractor):
+    """Any layer of a causal language model by vLLM, on GPUs or on vLLM's build for CPUs.
+
+    vLLM has no one engine for all layers. The final one, after its norm, comes from a pooling engine, the
+    others from an engine that extracts what lies between its layers. Each engine that a call needs is
+    started with the first call and holds a copy of the weights of its own; asking for other layers starts
+    engines anew, so all layers should be asked for at once.
+
+    Engines run in processes of their own. Needs the extra ``vllm``.
+
+    Args:
+        model: local folder or hub name.
+        gpus: GPUs that each engine is spread over; a part of one where others use it too, 0 for vLLM's
+            build for CPUs.
+        max_tokens: longer prompts lose their beginning, and are marked in ``HiddenStates.truncated``; never
+            more than the model's own context less one token, which vLLM must be able to add.
+        dtype: precision of weights and computation; the result is float16 either way.
+
+    Raises:
+        UserError: vLLM is not installed, the model cannot be loaded, or a size is below 1. From
+            ``extract`` too: vLLM refuses the model or the settings.
+    """
+
+    engine: ClassVar[str] = "vllm"
+
+    def __init__(
+        self,
+        model: str,
+        gpus: float = 0,
+        max_tokens: int = 4096,
+        dtype: Literal["bfloat16", "float32"] = "bfloat16",
+    ) -> None:
+        check_sizes(max_tokens=max_tokens)
+        super().__init__(Checkpoint(model), max_tokens, dtype)
+        self._max_tokens = min(self._max_tokens, (self._checkpoint.context or max_tokens + 1) - 1)
+        self._gpus = gpus
+        self._layers: frozenset[int] = frozenset()
+        self._pooling: Any = None
+        self._extracting: Any = None
+        self._folder = tempfile.TemporaryDirectory(prefix="hidden-states-")
+        _imported()
+
+    def cpu_seconds(self) -> float:
+        """CPU time of this process and of the engines."""
+        import psutil  # type: ignore[import-untyped]
+
+        processes = [psutil.Process(), *psutil.Process().children(recursive=True)]
+        return float(sum(sum(process.cpu_times()[:2]) for process in processes))
+
+    def close(self) -> None:
+        """Ends the engines."""
+        for engine in (self._pooling, self._extracting):
+            if engine is not None:
+                engine.llm_engine.engine_core.shutdown()
+        self._pooling = self._extracting = None
+        self._layers = frozenset()
+
+    def _states(self, token_ids: Sequence[list[int]], layers: tuple[int, ...]) -> NDArray[np.float32]:
+        between = sorted(set(layers) - {self.depth})
+        if self._layers != set(layers):
+            self._start(between, final=self.depth in layers)
+        states = np.empty((len(token_ids), len(layers), self._checkpoint.width), dtype=np.float32)
+        prompts = [{"prompt_token_ids": ids} for ids in token_ids]
+        if prompts and self._pooling is not None:
+            states[:, layers.index(self.depth)] = self._final(prompts)
+        if prompts and self._extracting is not None:
+            states[:, [layers.index(layer) for layer in between]] = self._between(prompts)
+        return states
+
+    def _final(self, prompts: list[dict[str, list[int]]]) -> NDArray[np.float32]:
+        """States after the final norm: (prompts, width)."""
+        answers = self._pooling.embed(prompts, use_tqdm=False)
+        return np.asarray([answer.outputs.embedding for answer in answers], dtype=np.float32)
+
+    def _between(self, prompts: list[dict[str, list[int]]]) -> NDArray[np.float32]:
+        """States of the layers that the engine was started for: (prompts, layers, width)."""
+        from vllm import SamplingParams
+
+        from difficulty.extractors.vllm_connector import FILE
+
+        # A request has to generate something; its first token is made in the step that reads the prompt.
+        answers = self._extracting.generate(
+            prompts, SamplingParams(max_tokens=1, temperature=0.0), use_tqdm=False
+        )
+        files = [Path(self._folder.name, answer.kv_transfer_params[FILE]) for answer in answers]
+        states = np.stack([np.load(file) for file in files])
+        for file in files:
+            file.unlink()
+        return states
+
+    def _start(self, between: list[int], *, final: bool) -> None:
+        from vllm.config import KVTransferConfig, PoolerConfig
+
+        from difficulty.extractors.vllm_connector import FOLDER, LastTokenConnector
+
+        self.close()
+        arguments = self._arguments(engines=final + bool(between))
+        if final:
+            self._pooling = self._engine(
+                **arguments,
+                runner="pooling",
+                convert="embed",
+                pooler_config=PoolerConfig(seq_pooling_type="LAST", use_activation=False),
+            )
+        if between:
+            # Layer numbers are those of Hugging Face: 0 before the first layer, k after the k-th.
+            self._extracting = self._engine(
+                **arguments,
+                speculative_config={
+                    "method": "extract_hidden_states",
+                    "num_speculative_tokens": 1,
+                    "draft_model_config": {"hf_config": {"eagle_aux_hidden_state_layer_ids": between}},
+                },
+                kv_transfer_config=KVTransferConfig(
+                    kv_connector=LastTokenConnector.__name__,
+                    kv_connector_module_path=LastTokenConnector.__module__,
+                    kv_role="kv_producer",
+                    kv_connector_extra_config={FOLDER: self._folder.name},
+                ),
+            )
+        self._layers = frozenset([*between, *([self.depth] if final else [])])
+
+    def _arguments(self, engines: int) -> dict[str, Any]:
+        from vllm.platforms import current_platform
+
+        length = self._max_tokens + 1
+        arguments: dict[str, Any] = {
+            "model": self._checkpoint.model,
+            "dtype": self._dtype,
+            "max_model_len": length,
+            "max_num_seqs": _SEQUENCES,
+            # Every prompt is read whole, in one step, and none shares its beginning with another.
+            "max_num_batched_tokens": max(_STEP_TOKENS, length),
+            "enable_chunked_prefill": False,
+            "enable_prefix_caching": False,
+            "enforce_eager": True,
+            "disable_log_stats": True,
+            "use_tqdm_on_load": False,
+        }
+        if current_platform.is_cpu():
+            return arguments | {"kv_cache_memory_bytes": _CPU_CACHE_BYTES}
+        if self._gpus > 1:
+            # Its GPUs are those of this process; inside a Ray actor vLLM might ask Ray for others.
+            arguments |= {
+                "tensor_parallel_size": int(self._gpus),
+                "distributed_executor_backend": "mp",
+            }
+        return arguments | {"gpu_memory_utilization": _GPU_MEMORY * min(self._gpus, 1) / engines}
+
+    def _engine(self, **arguments: Any) -> Any:
+        make: Callable[..., Any] = _imported()
+        # An engine with a connector changes its whole process, so no two may share one.
+        with _environment(VLLM_ENABLE_V1_MULTIPROCESSING="1", VLLM_CPU_OMP_THREADS_BIND="nobind"):
+            try:
+                return make(**arguments)
+            except (OSError, ValueError) as error:
+                raise UserError(
+                    f"vLLM refuses to extract hidden states of model {self._checkpoint.model}: "
+                    f"{' '.join(str(error).split())[:300]}"
+                ) from error
+
+
+def _imported() -> Any:
+    """vLLM's class of engines, imported here alone."""
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")  # read when vllm is imported
+    try:
+        from vllm import LLM
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"hidden states by vLLM need the extra 'vllm' but the import failed: {error}"
+        ) from error
+    return LLM
+
+
+@contextmanager
+def _environment(**variables: str) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
