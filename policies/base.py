@@ -66,6 +66,9 @@ class Policy(ABC):
     static: ClassVar[bool]
     """Whether grants never depend on votes, so that budgets can be known before any test is run."""
 
+    uses_pass_rates: ClassVar[bool] = False
+    """Whether grants depend on predicted pass rates, so that a predictor can make a difference."""
+
     def __init__(
         self,
         problems: int,

@@ -29,6 +29,7 @@ class Greedy(Policy):
 
     name: ClassVar[str] = "greedy"
     static: ClassVar[bool] = True
+    uses_pass_rates: ClassVar[bool] = True
 
     def __init__(self, problems: int, pass_rates: NDArray[np.floating], **limits: Unpack[Limits]) -> None:
         super().__init__(problems, **limits)

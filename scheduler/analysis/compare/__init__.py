@@ -1,0 +1,1 @@
+"""Policies and predictors held against each other on a finished run."""

@@ -1,0 +1,127 @@
+"""What a policy may be told to believe: from nothing to the truth."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import spearmanr
+
+from difficulty.linear import predict_pass_rates
+from rewards.errors import UserError
+from scheduler.analysis.compare.blur import blurred
+from scheduler.trace import Trace
+
+PassRates = Callable[[Trace], NDArray[np.float64]]
+"""Predicts the pass rate of each problem of a run, shape (problems,), without a look at its own labels."""
+
+PREDICTORS = ("off", "on", "oracle", "blurred:RHO", "calibrated:RHO")
+"""``off``: the same belief for every problem, the mean; ``on``: what was learned from other problems;
+``oracle``: the measured pass rates; ``blurred:0.6``: those, blurred to a rank correlation of 0.6, as bold
+as the truth; ``calibrated:0.6``: the same blur with calibrated beliefs (see ``blur``)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Predictor:
+    """What is believed of every problem.
+
+    Attributes:
+        name: one of ``PREDICTORS``, with a number in the place of RHO.
+        pass_rates: float64 (orders, problems); only blurring is drawn afresh for each order of the tests.
+        correlation: Spearman's, with the measured pass rates, mean over orders; 0 where either side is
+            constant and so ranks nothing.
+    """
+
+    name: str
+    pass_rates: NDArray[np.float64]
+    correlation: float
+
+
+def predictor(name: str, trace: Trace, learned: PassRates, *, orders: int, seed: int) -> Predictor:
+    """The predictor of that name.
+
+    Args:
+        name: see ``PREDICTORS``.
+        trace: a run with labels.
+        learned: what ``on`` stands for.
+        orders: how many orders of the tests there are.
+        seed: of the blurring.
+
+    Raises:
+        UserError: there is none of that name, or it cannot be had for this run.
+    """
+    truth = measured_pass_rates(trace)
+    kind, _, number = name.partition(":")
+    if kind in ("blurred", "calibrated"):
+        aim = _number(name, number)
+        drawn = [
+            blurred(truth, aim, np.random.default_rng([seed, order]), calibrated=kind == "calibrated")
+            for order in range(orders)
+        ]
+        return Predictor(name, np.stack(drawn), float(np.mean([_ranks(one, truth) for one in drawn])))
+    if name == "off":
+        rates = np.full(len(truth), truth.mean())
+    elif name == "oracle":
+        rates = truth
+    elif name == "on":
+        rates = learned(trace)
+    else:
+        raise _unknown(name)
+    return Predictor(name, np.broadcast_to(rates, (orders, len(truth))), _ranks(rates, truth))
+
+
+def measured_pass_rates(trace: Trace) -> NDArray[np.float64]:
+    """Share of right ones among the candidates of each problem, shape (problems,).
+
+    Raises:
+        UserError: a problem has no labels.
+    """
+    return np.asarray([float(correct.mean()) for correct in labels(trace)])
+
+
+def labels(trace: Trace) -> list[NDArray[np.bool_]]:
+    """The ground truth of every problem's candidates.
+
+    Raises:
+        UserError: a problem has none.
+    """
+    found = []
+    for problem, seen in trace.problems.items():
+        if seen.correct is None:
+            raise UserError(f"{trace.directory} must say which candidates are right but not of {problem}")
+        found.append(seen.correct)
+    return found
+
+
+def cross_fitted(trace: Trace, *, seed: int) -> NDArray[np.float64]:
+    """Pass rates by the linear predictor from all recorded layers, fitted on the run's other problems.
+
+    Raises:
+        UserError: the run has no hidden states, or too few problems to learn from.
+    """
+    if trace.hidden_states is None:
+        raise UserError(f"the predictor 'on' needs hidden states but {trace.directory} has none")
+    seen = list(trace.problems.values())
+    states = trace.hidden_states.states.reshape(len(seen), -1).astype(np.float32)
+    hashes = [problem.content_hash for problem in seen]
+    counts = np.asarray([len(problem.candidates) for problem in seen], np.float64)
+    return predict_pass_rates(
+        states, measured_pass_rates(trace), counts, hashes, states, hashes, seed=seed
+    ).pass_rate
+
+
+def _ranks(rates: NDArray[np.float64], truth: NDArray[np.float64]) -> float:
+    if np.ptp(rates) == 0 or np.ptp(truth) == 0:
+        return 0.0
+    return float(spearmanr(rates, truth).statistic)
+
+
+def _number(name: str, number: str) -> float:
+    try:
+        return float(number)
+    except ValueError:
+        raise _unknown(name) from None
+
+
+def _unknown(name: str) -> UserError:
+    return UserError(f"predictors must be among {', '.join(PREDICTORS)} but got '{name}'")

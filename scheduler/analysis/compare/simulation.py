@@ -1,0 +1,119 @@
+"""Runs under a cap on tests, in memory: they grant and pick what ``run`` with ``backend: replay`` does.
+
+A real run keeps a journal and moves tests through a back end; here each problem's recorded tests are put
+into an order once, and what they come to after every number of them is a look-up. That allows thousands of
+runs in seconds. Nothing races here, as in any run that replays tests.
+"""
+
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from policies import Policy
+from rewards.selection import SelectionRule
+from rewards.votes import Votes
+from scheduler.ledger import QUANTITIES
+from scheduler.loop import execution_cost, writing_cost
+from scheduler.records import Distinct, votes_of
+from scheduler.trace import ProblemTrace
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Recording:
+    """What a finished run knows of one problem.
+
+    Attributes:
+        votes: of its tests that have verdicts.
+        rows: intp (tests,), the row of each recorded test among the votes; -1 for one without a vote,
+            which is charged all the same: unusable ones and those that repeat an earlier one.
+        costs: float64 (tests, ``QUANTITIES``), of writing each test and running it on every program.
+        correct: bool (candidates,), the ground truth.
+    """
+
+    votes: Votes
+    rows: NDArray[np.intp]
+    costs: NDArray[np.float64]
+    correct: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, seen: ProblemTrace, correct: NDArray[np.bool_]) -> Self:
+        """The recording of a problem whose candidates' ground truth is known."""
+        row = {test: position for position, test in enumerate(sorted(seen.verdicts))}
+        tests = sorted(seen.tests)
+        costs = np.zeros((len(tests), len(QUANTITIES)))
+        for position, test in enumerate(tests):
+            cost = writing_cost(seen.tests[test])
+            if test in row:
+                cost += execution_cost(seen.verdicts[test])
+            costs[position] = astuple(cost)
+        rows = np.asarray([row.get(test, -1) for test in tests], dtype=np.intp)
+        return cls(votes_of(seen.verdicts, Distinct.among(seen.candidates)), rows, costs, correct)
+
+    @property
+    def tests(self) -> int:
+        """How many tests were recorded."""
+        return len(self.rows)
+
+
+class Course:
+    """A problem's tests in one order: what its first m tests come to, for every m.
+
+    Args:
+        recording: of the problem.
+        order: shape (tests,), a permutation of the recorded tests.
+        rule: picks.
+
+    Attributes:
+        accuracy: float64 (tests + 1,), chance that the pick after m tests is right, over remaining ties.
+        spent: float64 (tests + 1, ``QUANTITIES``), what the first m tests cost.
+    """
+
+    __slots__ = ("_passed", "_run", "_voting", "accuracy", "spent")
+
+    def __init__(self, recording: Recording, order: NDArray[np.intp], rule: SelectionRule) -> None:
+        rows = recording.rows[order]
+        votes = rows[rows >= 0]
+        self._passed, self._run = recording.votes.passed()[votes], recording.votes.run()[votes]
+        self._voting = np.concatenate([[0], np.cumsum(rows >= 0)])
+        won = rule.growing_winners(Votes.from_matrix(self._passed, self._run))
+        accuracy = (won & recording.correct).sum(axis=1) / won.sum(axis=1)
+        self.accuracy: NDArray[np.float64] = accuracy[self._voting]
+        nothing = np.zeros((1, len(QUANTITIES)))
+        self.spent: NDArray[np.float64] = np.cumsum(
+            np.concatenate([nothing, recording.costs[order]]), axis=0
+        )
+
+    def votes(self, tests: int) -> Votes:
+        """The votes of the first tests."""
+        voting = self._voting[tests]
+        return Votes.from_matrix(self._passed[:voting], self._run[:voting])
+
+
+def allocate(policy: Policy, cap: int, courses: Sequence[Course]) -> NDArray[np.int32]:
+    """Spends a cap on tests as the loop does: in rounds, after each of which the policy hears the votes.
+
+    Args:
+        policy: fresh; what it may grant a problem at most must have been recorded.
+        cap: tests in total.
+        courses: of the policy's problems.
+
+    Returns:
+        Tests granted to each problem, shape (problems,).
+    """
+    while grants := policy.ask(cap):
+        cap -= sum(grant.tests for grant in grants)
+        if not policy.static:
+            granted = policy.granted
+            for grant in grants:
+                policy.tell(grant.problem, courses[grant.problem].votes(int(granted[grant.problem])))
+    return policy.granted
+
+
+def shuffled(
+    recordings: Sequence[Recording], rule: SelectionRule, rng: np.random.Generator
+) -> list[Course]:
+    """Every problem's tests in a random order of its own."""
+    return [Course(recording, rng.permutation(recording.tests), rule) for recording in recordings]

@@ -1,0 +1,158 @@
+"""The simulation against what it stands for: the loop on the replay back end, journal and all."""
+
+import json
+from dataclasses import astuple
+
+import numpy as np
+import pytest
+import yaml
+
+from policies import Policy, Uniform, create_policy
+from rewards.selection import Majority, selection_rule
+from scheduler.analysis.compare.predictors import cross_fitted
+from scheduler.analysis.compare.simulation import Course, Recording, allocate, shuffled
+from scheduler.analysis.summary import summarise
+from scheduler.cli import main
+from scheduler.journal import Journal
+from scheduler.ledger import Cap, Cost, Ledger
+from scheduler.loop import Loop, execution_cost, writing_cost
+from scheduler.problems import load_problems
+from scheduler.replay_backend import ReplayBackend
+from scheduler.solving import Solving
+from scheduler.tables import read_trace
+from scheduler.writing import TestWriter
+
+SEED = 3
+
+
+class Undecided(Policy):
+    """Gives three tests a round to the problems whose votes tell least; hears every vote."""
+
+    name = "undecided"
+    static = False
+
+    def __init__(self, problems, **limits) -> None:
+        super().__init__(problems, **limits)
+        self.margins = np.zeros(problems)
+        self.heard = []
+
+    def tell(self, problem, votes) -> None:
+        super().tell(problem, votes)
+        scores = np.sort(votes.scores())
+        self.margins[problem] = (scores[-1] - scores[-3]) / np.sqrt(1 + votes.tests)
+        self.heard.append((problem, votes.tests, scores.tolist()))
+
+    def _plan(self, free, room):
+        able = np.flatnonzero(free)
+        chosen = able[np.argsort(self.margins[able], kind="stable")][: min(3, room)]
+        return chosen, np.ones(len(chosen), np.int32)
+
+
+def courses_as_recorded(trace, rule):
+    recordings = [Recording.of(seen, seen.correct) for seen in trace.problems.values()]
+    return [Course(recording, np.arange(recording.tests), rule) for recording in recordings]
+
+
+def spending(courses, granted):
+    return np.sum([course.spent[tests] for course, tests in zip(courses, granted, strict=True)], axis=0)
+
+
+@pytest.mark.parametrize(
+    ("policy", "cap", "selection"),
+    [
+        ("uniform", 20, "majority"),
+        ("uniform", 135, "consensus"),
+        ("greedy", 37, "majority"),
+        ("greedy", 90, "consensus"),
+    ],
+)
+def test_a_run_with_the_replay_back_end_grants_picks_and_spends_the_same(
+    voted, tmp_path, policy, cap, selection
+):
+    run, learned = {"run": str(voted)}, policy == "greedy"
+    job = {
+        "problems": {"source": str(voted.parent / "problems.jsonl")},
+        "candidates": run,
+        "tests": run,
+        **({"hidden_states": run, "predictor": {"train_on": [str(voted)]}} if learned else {}),
+        "policy": {"name": policy},
+        "selection": selection,
+        "cap": {"tests": cap},
+        "backend": "replay",
+        "seed": SEED,
+    }
+    (tmp_path / "job.yaml").write_text(yaml.safe_dump(job))
+    out = tmp_path / "out"
+    assert main(["run", str(tmp_path / "job.yaml"), "--out", str(out)]) == 0
+    real = read_trace(out)
+
+    trace, rule = read_trace(voted), selection_rule(selection)
+    courses = courses_as_recorded(trace, rule)
+    beliefs = cross_fitted(trace, seed=SEED) if learned else None
+    if learned:
+        np.testing.assert_array_equal(
+            beliefs, [seen.predicted_pass_rate for seen in real.problems.values()]
+        )
+    fresh = create_policy(policy, len(courses), pass_rates=beliefs, max_tests=9, seed=SEED)
+    granted = allocate(fresh, cap, courses)
+    np.testing.assert_array_equal(granted, [len(seen.tests) for seen in real.problems.values()])
+    assert len(set(granted)) > 1 or cap == 135
+    picks = [json.loads(line) for line in (out / "picks.jsonl").read_text().splitlines()]
+    for course, tests, pick in zip(courses, granted, picks, strict=True):
+        votes = course.votes(tests)
+        winners = rule.winners(votes)
+        assert (winners[0], len(winners), votes.tests) == (pick["candidate"], pick["tied"], pick["tests"])
+        assert votes.scores()[winners[0]] == pick["tests_passed"]
+    accuracy = np.mean([course.accuracy[tests] for course, tests in zip(courses, granted, strict=True)])
+    assert accuracy == pytest.approx(summarise(out).accuracy)
+    real_costs = [
+        Cost.total([*map(writing_cost, seen.tests.values()), *map(execution_cost, seen.verdicts.values())])
+        for seen in real.problems.values()
+    ]
+    np.testing.assert_allclose(spending(courses, granted), astuple(Cost.total(real_costs)))
+
+
+def test_a_policy_that_looks_at_votes_hears_in_the_loop_what_it_hears_in_the_simulation(voted, tmp_path):
+    trace = read_trace(voted)
+    problems = load_problems(str(voted.parent / "problems.jsonl"))
+    solving = [Solving.of(problem, trace.of(problem).candidates) for problem in problems]
+    looped, simulated = (Undecided(len(solving), max_tests=9, min_tests=1) for _ in range(2))
+    with Journal(tmp_path / "journal.sqlite") as journal:
+        ledger = Ledger(Cap({"tests": 70}))
+        backend = ReplayBackend(trace, problems, runners=2)
+        Loop(solving, looped, ledger, journal, backend, TestWriter(None, seed=0)).run()
+    courses = courses_as_recorded(trace, Majority())
+    granted = allocate(simulated, 70, courses)
+    np.testing.assert_array_equal(granted, looped.granted)
+    assert simulated.heard == looped.heard
+    assert len(simulated.heard) > 50
+    np.testing.assert_allclose(spending(courses, granted), astuple(ledger.spent))
+
+
+def test_tests_without_a_vote_are_charged_and_change_nothing(voted):
+    seen = next(iter(read_trace(voted).problems.values()))
+    recording = Recording.of(seen, seen.correct)
+    # The duplicate, the unusable one, and then a test that votes.
+    course = Course(recording, np.array([4, 6, 0, 1, 2, 3, 5, 7, 8]), Majority())
+    assert [course.votes(tests).tests for tests in range(5)] == [0, 0, 0, 1, 2]
+    assert course.accuracy[0] == course.accuracy[1] == course.accuracy[2] == seen.correct.mean()
+    np.testing.assert_array_equal(course.spent[:4, 0], [0, 1, 2, 3])
+    np.testing.assert_array_equal(course.spent[:4, 1], [0, 14, 30, 40])
+    np.testing.assert_array_equal(course.spent[:3, 2], 0)
+    assert course.spent[3, 2] > 0
+
+
+def test_each_problem_has_an_order_of_its_own_and_all_orders_end_alike(voted):
+    recordings = [Recording.of(seen, seen.correct) for seen in read_trace(voted).problems.values()]
+    first, again, other = (
+        shuffled(recordings, Majority(), np.random.default_rng(seed)) for seed in (1, 1, 2)
+    )
+    everything = Uniform(len(recordings), max_tests=9)
+    granted = allocate(everything, 9 * len(recordings), first)
+    np.testing.assert_array_equal(granted, 9)
+    for one, same, two in zip(first, again, other, strict=True):
+        np.testing.assert_array_equal(one.accuracy, same.accuracy)
+        assert one.accuracy[-1] == two.accuracy[-1]
+        np.testing.assert_allclose(one.spent[-1], two.spent[-1])
+    assert any((one.spent[:, 1] != two.spent[:, 1]).any() for one, two in zip(first, other, strict=True))
+    assert len({tuple(one.spent[:, 1]) for one in first}) > 1
