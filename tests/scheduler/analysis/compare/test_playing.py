@@ -71,6 +71,14 @@ def test_no_cap_is_passed_and_no_accuracy_passes_the_ceiling(comparison):
         assert cell.accuracy.value <= comparison.solvable
 
 
+def test_a_remainder_goes_to_other_problems_in_each_order(trace):
+    settings = replace(SETTINGS, policies=(), tests_per_problem=(1 / 3,), orders=20)
+    (cell,) = compare(trace, settings, learned).cells
+    # Five tests: were they always for the same five problems, shares of three problems would be thirds.
+    assert cell.spent.tests == pytest.approx(1 / 3)
+    assert any(fifth.tests * 3 % 1 > 0.01 for fifth in cell.fifths)
+
+
 def test_uniform_is_there_also_where_nobody_named_it_and_names_count_once(trace):
     settings = replace(SETTINGS, policies=("greedy", "greedy"), predictors=("off", "off"))
     assert [line.name for line in compare(trace, settings, learned).lines] == ["uniform", "greedy off"]
