@@ -1,12 +1,18 @@
-"""What runs inside the Ray actors: a generator on GPUs (or vLLM's CPU build), a sandbox on a CPU core."""
+"""What runs inside the Ray actors: models on GPUs (or a CPU), and a sandbox on a CPU core."""
 
 import asyncio
 import os
 import sys
+import threading
+import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, NoReturn, Protocol
 
 from executors.execution.runner import Limits, Outcomes, Runner
 from executors.generation.base import Completion, Generator, GeneratorError, Request, Sampling
+from rewards.errors import UserError
 from rewards.problem import UnitTest
 
 
@@ -39,9 +45,7 @@ class GeneratorActor:
                 await asyncio.gather(*(self._one(generator, request, sampling) for request in requests))
             )
         except GeneratorError as error:
-            sys.stderr.write(f"{error}\n")
-            sys.stderr.flush()
-            os._exit(1)
+            _end(str(error))
 
     async def _one(self, generator: Generator, request: Request, sampling: Sampling) -> Completion:
         try:
@@ -61,6 +65,127 @@ class GeneratorActor:
         generator = self._make()
         await generator.start()
         return generator
+
+
+class ExtractionError(Exception):
+    """An extractor failed at work that it should be able to do."""
+
+
+class Extracts(Protocol):
+    """What an extractor of hidden states looks like from here."""
+
+    @property
+    def depth(self) -> int:
+        """Number of the model's layers."""
+
+    def extract(self, prompts: Sequence[str], layers: Sequence[int]) -> Any:
+        """Hidden states of prompts; without prompts, loads what these layers need."""
+
+    def cpu_seconds(self) -> float:
+        """CPU time used so far."""
+
+    def close(self) -> None:
+        """Frees everything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Extracted:
+    """Hidden states of a batch of prompts, and what computing them took.
+
+    Attributes:
+        states: as the extractor gave them.
+        cpu_seconds: CPU time; 0 where GPUs are charged instead.
+        gpu_seconds: seconds times GPUs.
+    """
+
+    states: Any
+    cpu_seconds: float
+    gpu_seconds: float
+
+
+class ExtractorActor:
+    """An extractor of hidden states that serves one batch at a time.
+
+    A batch takes at most ``timeout_seconds`` times ``threads`` of CPU time, or times ``gpus`` of GPU time:
+    one that would take more fails instead. Loading the model is neither limited nor charged.
+
+    Args:
+        make: makes the extractor, in the actor's own process.
+        threads: CPU cores to compute on.
+        gpus: how many GPUs are held, for what batches are charged; with 0 they are charged CPU time.
+        timeout_seconds: longest time for one batch.
+    """
+
+    def __init__(
+        self, make: Callable[[], Extracts], threads: int, gpus: float, timeout_seconds: float
+    ) -> None:
+        os.environ["OMP_NUM_THREADS"] = str(threads)  # read when torch is imported
+        self._make = make
+        self._threads = threads
+        self._gpus = gpus
+        self._timeout_seconds = timeout_seconds
+        self._extractor: Extracts | None = None
+
+    def depth(self) -> int:
+        """Number of the model's layers; raises what the extractor raises."""
+        return self._ready().depth
+
+    def extract(self, prompts: Sequence[str], layers: Sequence[int]) -> Extracted:
+        """Hidden states of some prompts.
+
+        Raises:
+            UserError: what was asked for cannot be had.
+            ExtractionError: the extractor failed; the next call gets a new one.
+        """
+        try:
+            extractor = self._ready()
+            extractor.extract((), layers)
+            return self._timed(extractor, prompts, layers)
+        except UserError:
+            raise
+        except Exception as error:
+            self._give_up()
+            raise ExtractionError(
+                f"hidden states of {len(prompts)} prompts failed: {type(error).__name__}: {error}"
+            ) from error
+
+    def _timed(self, extractor: Extracts, prompts: Sequence[str], layers: Sequence[int]) -> Extracted:
+        # Nothing interrupts a computation but the end of its process: Ray starts the actor again and sends
+        # it the calls it owes.
+        watch = threading.Timer(self._timeout_seconds, _end, [f"a batch took {self._timeout_seconds:g} s"])
+        watch.daemon = True
+        watch.start()
+        started, cpu_started = time.monotonic(), extractor.cpu_seconds()
+        try:
+            states = extractor.extract(prompts, layers)
+        finally:
+            watch.cancel()
+        seconds, cpu_seconds = time.monotonic() - started, extractor.cpu_seconds() - cpu_started
+        if seconds > self._timeout_seconds or cpu_seconds > self._timeout_seconds * self._threads:
+            raise TimeoutError(
+                f"{cpu_seconds:.1f} s of CPU time in {seconds:.1f} s are more than it may take"
+            )
+        if self._gpus:
+            return Extracted(states, 0.0, seconds * self._gpus)
+        return Extracted(states, cpu_seconds, 0.0)
+
+    def _ready(self) -> Extracts:
+        # The first call makes it, also after a restart of the actor.
+        if self._extractor is None:
+            self._extractor = self._make()
+        return self._extractor
+
+    def _give_up(self) -> None:
+        broken, self._extractor = self._extractor, None
+        with suppress(Exception):  # what is broken may not even end well, and why it broke is told already
+            if broken is not None:
+                broken.close()
+
+
+def _end(reason: str) -> NoReturn:
+    sys.stderr.write(f"{reason}\n")
+    sys.stderr.flush()
+    os._exit(1)
 
 
 class RunnerActor:

@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Self
 
 from difficulty.hidden_states import HiddenStates
 from executors.execution.runner import Outcomes
@@ -62,8 +63,49 @@ class Executed:
     outcomes: Outcomes
 
 
+@dataclass(frozen=True, slots=True)
+class Extracted:
+    """Hidden states of a batch of problems, in their order, and what the batch cost."""
+
+    problems: tuple[str, ...]
+    states: HiddenStates
+    cost: Cost
+
+
 class InfrastructureError(Exception):
     """Work that failed for good though nothing is wrong with the job; the run can be resumed."""
+
+
+class Extraction(ABC):
+    """Computes hidden states batch by batch; as a context, it is closed at the end."""
+
+    @property
+    @abstractmethod
+    def worst(self) -> Cost:
+        """Upper bound on the cost of one batch."""
+
+    @abstractmethod
+    def submit(self, problems: Sequence[str], prompts: Sequence[str]) -> None:
+        """Takes a batch on and returns at once; problems are told by their ids."""
+
+    @abstractmethod
+    def wait(self) -> Sequence[Extracted]:
+        """Blocks until at least one batch is done.
+
+        Raises:
+            UserError: what was asked for cannot be had.
+            InfrastructureError: a batch failed, its retries included.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Frees everything; batches in flight are lost."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 class Backend(ABC):
@@ -83,13 +125,11 @@ class Backend(ABC):
         """
 
     @abstractmethod
-    def hidden_states(
-        self, prompts: Sequence[str], model: str, layers: Sequence[int] | None
-    ) -> HiddenStates:
-        """Hidden states of prompts; ``layers`` None takes the extractor's default ones.
+    def hidden_states(self) -> Extraction:
+        """Starts what computes hidden states, as the job says.
 
         Raises:
-            UserError: the model or a layer of it cannot be had.
+            UserError: the model cannot be had.
         """
 
     @abstractmethod

@@ -87,17 +87,46 @@ class TestsSection(Section):
 
 
 class HiddenStatesSection(Section):
-    """Where hidden states of the prompts come from: exactly one of run and model."""
+    """Where hidden states of the prompts come from: exactly one of run and model.
 
-    run: Path | None = Field(None, description="take the hidden states of a finished run")
+    A model is read by Ray actors before the first test, and charged as they are used: GPU-seconds, or CPU
+    time where they hold no GPU. All fields but run and layers are of these actors.
+    """
+
+    run: Path | None = Field(
+        None, description="take the hidden states of a finished run, charged for what they cost there"
+    )
     model: str | None = Field(None, description="extract them: model hub name or local folder")
     layers: list[int] | None = Field(
-        None, description="layers, numbered as in Hugging Face hidden_states (default: all recorded)"
+        None,
+        description="layers, numbered as in Hugging Face hidden_states (default: all that the run has; "
+        "half-way, three quarters and final of a model)",
+    )
+    engine: Literal["transformers", "vllm"] = Field("transformers", description="what computes them")
+    dtype: Literal["bfloat16", "float32"] = Field(
+        "bfloat16", description="precision of weights and computation"
+    )
+    actors: int = Field(1, ge=1, description="extractors to start, each with the whole model")
+    gpus: float = Field(0, ge=0, description="GPUs per extractor; 0 computes on CPU cores")
+    cpus: float = Field(1, ge=0, description="CPU cores per extractor")
+    batch_size: int = Field(
+        16,
+        ge=1,
+        description="prompts per batch: computed, charged and kept together, lost together at a kill",
+    )
+    max_tokens: int = Field(4096, ge=1, description="longer prompts lose their beginning")
+    timeout_seconds: float = Field(
+        600, gt=0, description="longest time for one batch, which the cap must have room for"
     )
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
         _need_exactly_one(self, "run", "model")
+        if self.gpus > 1 and (self.engine == "transformers" or self.gpus % 1):
+            raise ValueError(
+                f"gpus must be at most 1, or a whole number with engine vllm, but got {self.gpus:g} "
+                f"with engine {self.engine}"
+            )
         return self
 
 

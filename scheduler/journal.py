@@ -5,9 +5,10 @@ so a run that is killed at any moment goes on from here with nothing lost but th
 """
 
 import fcntl
+import json
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
@@ -15,14 +16,24 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from difficulty.hidden_states import HiddenStates
+from difficulty.hidden_states import Provenance
 from rewards.behaviour import Behaviour, join
 from rewards.errors import UserError
 from scheduler.behaviours import pack, unpack
-from scheduler.records import CandidateRecord, GrantRecord, TestRecord, TestStatus, VerdictRecord
+from scheduler.records import (
+    CandidateRecord,
+    GrantRecord,
+    StatesRecord,
+    TestRecord,
+    TestStatus,
+    VerdictRecord,
+)
 
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS hidden_states (layer INTEGER PRIMARY KEY, width INTEGER, states BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS extraction (layers TEXT NOT NULL, provenance TEXT);
+CREATE TABLE IF NOT EXISTS states (
+    problem TEXT PRIMARY KEY, states BLOB NOT NULL, truncated INTEGER, cpu_seconds REAL, gpu_seconds REAL
+    ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS candidates (
     problem TEXT, candidate INTEGER, text TEXT NOT NULL, continues_prompt INTEGER NOT NULL,
     tokens INTEGER NOT NULL, gpu_seconds REAL, PRIMARY KEY (problem, candidate)) WITHOUT ROWID;
@@ -49,7 +60,8 @@ class Journal:
         candidates, tests, verdicts: records by problem id, then by index.
         labels: bool (candidates,) by problem id.
         grants: in the order of their first test, by problem id.
-        hidden_states: of the run's problems, in the run's order; None until they are extracted.
+        states: hidden states by problem id.
+        layers, provenance: of all hidden states; no layer and None until there are any.
     """
 
     def __init__(self, path: Path) -> None:
@@ -70,7 +82,9 @@ class Journal:
         self.grants: dict[str, list[GrantRecord]] = defaultdict(list)
         self.tests: dict[str, dict[int, TestRecord]] = defaultdict(dict)
         self.verdicts: dict[str, dict[int, VerdictRecord]] = defaultdict(dict)
-        self.hidden_states: HiddenStates | None = None
+        self.states: dict[str, StatesRecord] = {}
+        self.layers: tuple[int, ...] = ()
+        self.provenance: Provenance | None = None
         try:
             self._database.execute("PRAGMA journal_mode = WAL")
             self._database.execute("PRAGMA synchronous = NORMAL")
@@ -102,13 +116,23 @@ class Journal:
             raise
         self._database.execute("COMMIT")
 
-    def add_hidden_states(self, hidden: HiddenStates) -> None:
-        """Keeps the hidden states of all problems."""
-        for column, layer in enumerate(hidden.layers):
-            states = np.ascontiguousarray(hidden.states[:, column])
-            row = (layer, states.shape[1], states.tobytes())
-            self._database.execute("INSERT INTO hidden_states VALUES (?, ?, ?)", row)
-        self.hidden_states = hidden
+    def add_extraction(self, layers: Sequence[int], provenance: Provenance | None) -> None:
+        """Says of which layers, and from where, all hidden states of the run are."""
+        row = (json.dumps(list(layers)), provenance and provenance.to_json())
+        self._database.execute("INSERT INTO extraction VALUES (?, ?)", row)
+        self.layers, self.provenance = tuple(layers), provenance
+
+    def add_states(self, problem: str, record: StatesRecord) -> None:
+        """Keeps the hidden states of one problem."""
+        row = (
+            problem,
+            record.states.tobytes(),
+            record.truncated,
+            record.cpu_seconds,
+            record.gpu_seconds,
+        )
+        self._database.execute("INSERT INTO states VALUES (?, ?, ?, ?, ?)", row)
+        self.states[problem] = record
 
     def add_candidate(self, problem: str, index: int, record: CandidateRecord) -> None:
         """Keeps one candidate."""
@@ -161,10 +185,16 @@ class Journal:
 
     def _load(self) -> None:
         select = self._database.execute
-        layers = list(select("SELECT * FROM hidden_states ORDER BY layer"))
-        if layers:
-            states = [np.frombuffer(blob, np.float16).reshape(-1, width) for _, width, blob in layers]
-            self.hidden_states = HiddenStates(tuple(row[0] for row in layers), np.stack(states, axis=1))
+        for layers, provenance in select("SELECT * FROM extraction"):
+            self.layers = tuple(json.loads(layers))
+            self.provenance = Provenance.from_json(provenance) if provenance else None
+        for problem, states, truncated, cpu_seconds, gpu_seconds in select("SELECT * FROM states"):
+            self.states[problem] = StatesRecord(
+                np.frombuffer(states, np.float16).reshape(len(self.layers), -1),
+                None if truncated is None else bool(truncated),
+                _known(cpu_seconds),
+                _known(gpu_seconds),
+            )
         for problem, index, text, continues, tokens, gpu_seconds in select("SELECT * FROM candidates"):
             record = CandidateRecord(text, bool(continues), tokens, _known(gpu_seconds))
             self.candidates[problem][index] = record

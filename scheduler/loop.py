@@ -18,7 +18,7 @@ from scheduler.backend import Backend, Execute, Executed, Generate, Generated, R
 from scheduler.journal import Journal
 from scheduler.ledger import Cost, Ledger, Reservation
 from scheduler.races import Races, Racing
-from scheduler.records import GrantRecord, TestRecord, TestStatus, VerdictRecord, votes_of
+from scheduler.records import GrantRecord, StatesRecord, TestRecord, TestStatus, VerdictRecord, votes_of
 from scheduler.solving import Solving
 from scheduler.writing import TestWriter
 
@@ -245,8 +245,14 @@ def execution_cost(record: VerdictRecord) -> Cost:
     return Cost(executions=run, cpu_seconds=float(record.cpu_seconds.sum(dtype=np.float64)))
 
 
+def extraction_cost(record: StatesRecord) -> Cost:
+    """What one problem's hidden states cost."""
+    return Cost(cpu_seconds=record.cpu_seconds, gpu_seconds=record.gpu_seconds)
+
+
 def spent(journal: Journal) -> Cost:
     """What the run of a journal has spent so far."""
+    extracting = map(extraction_cost, journal.states.values())
     writing = (writing_cost(record) for tests in journal.tests.values() for record in tests.values())
     running = (execution_cost(record) for rows in journal.verdicts.values() for record in rows.values())
-    return Cost.total(writing) + Cost.total(running)
+    return Cost.total(extracting) + Cost.total(writing) + Cost.total(running)

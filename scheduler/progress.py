@@ -56,7 +56,8 @@ class Progress:
         journal = stage.journal
         if stage.ledger is None or self._since is None:
             candidates = sum(map(len, journal.candidates.values()))
-            return f"{stage.name}: {candidates} candidates of {stage.problems} problems"
+            read = f", hidden states of {len(journal.states)}" if journal.states else ""
+            return f"{stage.name}: {candidates} candidates of {stage.problems} problems{read}"
         spent, cap = stage.ledger.spent, stage.ledger.cap
         # Rates are of this part of the run: a resumed one has spent before its clock started.
         before, started = self._since

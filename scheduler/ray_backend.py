@@ -4,15 +4,12 @@ import functools
 import math
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import ray
-from ray.exceptions import RayError, RayTaskError
 
-from difficulty.extractors import TransformersExtractor
-from difficulty.hidden_states import HiddenStates, default_layers
 from executors.actors import GeneratorActor, RunnerActor
 from executors.execution.runner import SandboxError, worst_cpu_seconds
 from executors.generation.base import Sampling
@@ -21,13 +18,14 @@ from executors.generation.vllm import EngineSettings, VllmGenerator
 from executors.pools import Pool
 from rewards.errors import UserError
 from rewards.problem import Candidate, Problem
-from scheduler.backend import Backend, Execute, Executed, Generate, Generated, InfrastructureError, Role
+from scheduler.backend import Backend, Execute, Executed, Extraction, Generate, Generated, Role
 from scheduler.job import Job, ModelSection
 from scheduler.ledger import Cost
+from scheduler.ray_calls import or_sentence, remote
+from scheduler.ray_extraction import RayExtraction
 from scheduler.replay_backend import dearest, recorded_answers
 from scheduler.trace import Trace
 
-_RETRIES = 3  # of an actor and of a call, before the run is given up
 _BLOCKS_PER_RUNNER = 2  # one that runs and one that waits, so that a core never idles
 _MOST_HELD = 1 << 28  # characters of programs in the object store; the problems least recently run go first
 
@@ -72,6 +70,7 @@ class RayBackend(Backend):
         self._recorded = recorded_answers(recording) if recording else {}
         self._answered: list[Generated | Executed] = []
         self._models = {Role.POLICY_MODEL: job.candidates.model, Role.REWARD_MODEL: job.tests.model}
+        self._extractors = job.hidden_states if job.hidden_states and job.hidden_states.model else None
         self._generators: dict[Role, Pool] = {}
         self._runners: Pool | None = None
         self._programs: dict[str, _Programs] = {}  # by problem id, the last used at the end
@@ -117,18 +116,17 @@ class RayBackend(Backend):
                 results += self._collect(owners[reference], reference)
         return results
 
-    def hidden_states(
-        self, prompts: Sequence[str], model: str, layers: Sequence[int] | None
-    ) -> HiddenStates:
-        """By transformers, in a process of the cluster."""
-        extract = ray.remote(_extract).options(num_cpus=1, max_retries=_RETRIES)
-        states: HiddenStates = _or_sentence(lambda: ray.get(extract.remote(list(prompts), model, layers)))
-        return states
+    def hidden_states(self) -> Extraction:
+        """Actors of their own, which are gone before the first sandbox needs their cores."""
+        section = self._job.hidden_states
+        assert section is not None
+        assert section.model is not None
+        return RayExtraction(section.model, section)
 
     def isolation(self, language: str) -> str:
         """Of the first sandbox; nodes of one kind have the same layers."""
         actor = self._runner_pool().actors[0]
-        layers, missing = _or_sentence(lambda: ray.get(actor.layers.remote(language)))
+        layers, missing = or_sentence(lambda: ray.get(actor.layers.remote(language)))
         return f"sandboxed by {', '.join(layers)}" + (f"; MISSING: {', '.join(missing)}" if missing else "")
 
     def tests_available(self, problem: Problem) -> int | None:
@@ -165,7 +163,7 @@ class RayBackend(Backend):
 
     def _collect(self, pool: Pool, reference: Any) -> list[Generated | Executed]:
         """The result of a call that is done, or none of one that is made once more."""
-        collected = _or_sentence(lambda: pool.collect(reference))
+        collected = or_sentence(lambda: pool.collect(reference))
         if collected is None:
             return []
         task, result = collected
@@ -205,7 +203,8 @@ class RayBackend(Backend):
             self._check_fit(ray.cluster_resources())
 
     def _check_fit(self, resources: Mapping[str, float]) -> None:
-        gpus = max((model.gpus * model.actors for model in self._models.values() if model), default=0)
+        sections = [*self._models.values(), self._extractors]
+        gpus = max((section.gpus * section.actors for section in sections if section), default=0)
         cores, has_gpus = self._cores_needed(), resources.get("GPU", 0)
         if gpus <= has_gpus and cores <= resources.get("CPU", 0):
             return
@@ -216,13 +215,17 @@ class RayBackend(Backend):
                 "gpus: 0 takes vLLM's CPU build"
             )
         raise UserError(
-            f"cluster.num_cpus must be at least {cores:g}, for engines and sandboxes together, "
+            f"cluster.num_cpus must be at least {cores:g}, for extractors or engines and sandboxes, "
             f"but got {resources.get('CPU', 0):g}"
         )
 
     def _cores_needed(self) -> float:
-        """Of the engines of one model at a time, and of the sandboxes; at least one sandbox."""
-        return self._cores_of_engines() + (self._job.execution.runners or 1)
+        """Of the engines of one model at a time, and of the sandboxes; at least one sandbox.
+
+        Extractors are there before any of them.
+        """
+        extracting = self._extractors.cpus * self._extractors.actors if self._extractors else 0
+        return max(extracting, self._cores_of_engines() + (self._job.execution.runners or 1))
 
     def _cores_of_engines(self) -> float:
         return max((model.cpus * model.actors for model in self._models.values() if model), default=0)
@@ -231,15 +234,15 @@ class RayBackend(Backend):
         if role not in self._generators:
             make = functools.partial(VllmGenerator, EngineSettings.of(model.name, model.engine), model.gpus)
             options = {"num_cpus": model.cpus, "num_gpus": model.gpus, "max_concurrency": model.in_flight}
-            actor = _actor(GeneratorActor, **options)
+            actor = remote(GeneratorActor, **options)
             actors = [actor.remote(make, model.timeout_seconds) for _ in range(model.actors)]
-            _or_sentence(lambda: ray.get([actor.start.remote() for actor in actors]))
+            or_sentence(lambda: ray.get([actor.start.remote() for actor in actors]))
             self._generators[role] = Pool(actors, "generate", model.in_flight)
         return self._generators[role]
 
     def _runner_pool(self) -> Pool:
         if self._runners is None:
-            actor = _actor(RunnerActor, num_cpus=1, scheduling_strategy="SPREAD")
+            actor = remote(RunnerActor, num_cpus=1, scheduling_strategy="SPREAD")
             require = self._job.sandbox.require
             actors = [actor.remote(self._limits, require) for _ in range(self._runner_count())]
             self._runners = Pool(actors, "run", _BLOCKS_PER_RUNNER, movable=(SandboxError,))
@@ -258,23 +261,3 @@ def _sampling(model: ModelSection) -> Sampling:
         max_tokens=model.max_tokens,
         stop=prompt_template(model.template).stop,
     )
-
-
-def _actor(kind: type, **options: Any) -> Any:
-    return ray.remote(kind).options(max_restarts=_RETRIES, max_task_retries=_RETRIES, **options)
-
-
-def _extract(prompts: Sequence[str], model: str, layers: Sequence[int] | None) -> HiddenStates:
-    extractor = TransformersExtractor(model)
-    return extractor.extract(prompts, layers or default_layers(extractor.depth))
-
-
-def _or_sentence(get: Callable[[], Any]) -> Any:
-    try:
-        return get()
-    except RayTaskError as error:
-        if isinstance(error.cause, UserError):
-            raise error.cause from None
-        raise InfrastructureError(str(error.cause)) from error
-    except RayError as error:
-        raise InfrastructureError(" ".join(str(error).split())) from error

@@ -1,4 +1,4 @@
-"""What a run keeps of each candidate, test and verdict: the rows of the journal and of the tables."""
+"""What a run keeps of each problem, candidate, test and verdict: rows of the journal and of the tables."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +19,22 @@ class TestStatus(StrEnum):
     USABLE = "usable"
     DUPLICATE = "duplicate"
     UNUSABLE = "unusable"
+
+
+@dataclass(frozen=True, slots=True)
+class StatesRecord:
+    """Hidden states of one problem's prompt, and its share of what its batch cost.
+
+    Attributes:
+        states: float16 (layers, width).
+        truncated: whether the prompt was cut; None if nobody noted it.
+        cpu_seconds, gpu_seconds: NaN where nobody measured.
+    """
+
+    states: NDArray[np.float16]
+    truncated: bool | None
+    cpu_seconds: float
+    gpu_seconds: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from difficulty.hidden_states import HiddenStates
 from executors.execution.runner import Outcomes
 from executors.generation.base import Completion
 from rewards.behaviour import Behaviour, select
 from rewards.errors import UserError
 from rewards.problem import Problem
-from scheduler.backend import Backend, Execute, Executed, Generate, Generated, Role
+from scheduler.backend import Backend, Execute, Executed, Extraction, Generate, Generated, Role
 from scheduler.ledger import Cost
 from scheduler.records import Distinct
 from scheduler.trace import Trace
@@ -78,14 +77,9 @@ class ReplayBackend(Backend):
         self._now, _, done = heapq.heappop(self._done)
         return [done]
 
-    def hidden_states(
-        self,
-        prompts: Sequence[str],  # noqa: ARG002 - a simulation runs no model
-        model: str,
-        layers: Sequence[int] | None,  # noqa: ARG002
-    ) -> HiddenStates:
-        """Refused."""
-        raise UserError(f"backend replay must take hidden_states from a run but got the model {model}")
+    def hidden_states(self) -> Extraction:
+        """Refused: a simulation runs no model."""
+        raise UserError("backend replay must take hidden_states from a run but got a model")
 
     def isolation(self, language: str) -> str:  # noqa: ARG002
         """Nothing runs."""

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from difficulty.hidden_states import HiddenStates
 from executors.generation.prompts import prompt_template
 from policies import Policy, create_policy
 from rewards.errors import UserError
@@ -18,10 +17,11 @@ from rewards.problem import Problem
 from rewards.selection import selection_rule
 from scheduler.backend import Backend
 from scheduler.behaviours import read_behaviours, write_behaviours
+from scheduler.extraction import extract_hidden_states, hidden_states_of, take_hidden_states
 from scheduler.job import Job, load_job, save_job
 from scheduler.journal import Journal
-from scheduler.ledger import Ledger
-from scheduler.loop import Loop, spent
+from scheduler.ledger import Cost, Ledger
+from scheduler.loop import Loop, extraction_cost, spent
 from scheduler.preparation import (
     label,
     predicted_pass_rates,
@@ -113,7 +113,8 @@ def _holds_work(job: Job, directory: Path) -> bool:
     """Whether models have written anything that would be lost with the directory."""
     with Journal(directory / "journal.sqlite") as journal:
         sampled = job.candidates.model is not None and any(journal.candidates.values())
-        return sampled or any(journal.tests.values())
+        extracted = job.hidden_states and job.hidden_states.model and journal.states
+        return bool(sampled or extracted or any(journal.tests.values()))
 
 
 def _solve(
@@ -131,15 +132,18 @@ def _solve(
     look("candidates")
     sample_candidates(job, problems, backend, journal, lambda: look("candidates"))
     solving = [Solving.of(problem, journal.candidates_of(problem.id)) for problem in problems]
-    look("beliefs")
+    look("hidden states")
+    ledger = Ledger(job.cap.as_cap(), spent(journal))
     # Before the first sandbox starts: sandboxes hold their CPU cores until the end.
-    states = _hidden_states(job, problems, backend, journal, read)
+    take_hidden_states(job, problems, ledger, journal, read)
+    extract_hidden_states(job, problems, backend, ledger, journal, lambda: look("hidden states"))
+    states = hidden_states_of(problems, journal)
     for language in sorted({problem.language for problem in problems}):
         look(f"{language} {backend.isolation(language)}")
     recorded_labels(job, solving, journal, read)
     label(solving, backend, journal)
+    look("beliefs")
     pass_rates = predicted_pass_rates(job, problems, states, read)
-    ledger = Ledger(job.cap.as_cap(), spent(journal))
     template = prompt_template(job.tests.model.template) if job.tests.model else None
     writer = TestWriter(template, job.seed)
     policy = _policy(job, solving, backend, pass_rates)
@@ -215,23 +219,6 @@ def _backend(job: Job, problems: Sequence[Problem], read: ReadTrace) -> Backend:
     return ReplayBackend(recording, problems, runners=job.execution.runners or 1, behaviours=behaviours)
 
 
-def _hidden_states(
-    job: Job, problems: Sequence[Problem], backend: Backend, journal: Journal, read: ReadTrace
-) -> HiddenStates | None:
-    section = job.hidden_states
-    if section is None or journal.hidden_states is not None:
-        return journal.hidden_states
-    if section.run is not None:
-        states = read(section.run).hidden_states_of(problems, section.layers)
-    else:
-        assert section.model is not None
-        prompts = [problem.prompt for problem in problems]
-        states = backend.hidden_states(prompts, section.model, section.layers)
-    with journal.transaction():
-        journal.add_hidden_states(states)
-    return states
-
-
 def _policy(
     job: Job, solving: Sequence[Solving], backend: Backend, pass_rates: NDArray[np.float64] | None
 ) -> Policy:
@@ -256,4 +243,5 @@ def _seen(item: Solving, journal: Journal, predicted: float) -> ProblemTrace:
         journal.labels.get(problem.id),
         journal.tests[problem.id],
         journal.verdicts[problem.id],
+        extraction_cost(journal.states[problem.id]) if journal.states else Cost(),
     )

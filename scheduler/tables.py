@@ -1,7 +1,9 @@
 """The Parquet tables of a run directory: how a trace is written and read.
 
 ``problems``, ``candidates``, ``tests`` and ``votes``, compressed with zstd; one row per problem,
-candidate, written test and executed test. Hidden states are columns ``hidden_layer_N`` of ``problems``.
+candidate, written test and executed test. Hidden states are columns ``hidden_layer_N`` of ``problems``,
+beside ``prompt_truncated`` and what their extraction cost; where they came from is JSON in the table's
+metadata.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -13,8 +15,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from difficulty.hidden_states import HiddenStates
+from difficulty.hidden_states import HiddenStates, Provenance
 from rewards.errors import UserError
+from scheduler.ledger import Cost
 from scheduler.records import CandidateRecord, TestRecord, TestStatus, VerdictRecord
 from scheduler.trace import ProblemTrace, Trace
 
@@ -22,6 +25,10 @@ ReadTrace = Callable[[Path], Trace]
 """``read_trace``, or the same with a memory: a job may name one run in several places."""
 
 _HIDDEN = "hidden_layer_"
+_TRUNCATED = "prompt_truncated"
+_PREDICTOR = "predictor_"
+_EXTRACTION = ("cpu_seconds", "gpu_seconds")  # the quantities that extraction can cost
+_PROVENANCE = "hidden_states"
 _TABLES = {
     "problems": pa.schema(
         [("problem_id", pa.string()), ("content_hash", pa.string()), ("predicted_pass_rate", pa.float64())]
@@ -72,10 +79,8 @@ def write_trace(trace: Trace) -> None:
     ]
     table = pa.Table.from_pylist(problems, schema=_TABLES["problems"])
     if trace.hidden_states is not None:
-        for column, layer in enumerate(trace.hidden_states.layers):
-            states = np.ascontiguousarray(trace.hidden_states.states[:, column], dtype=np.float16)
-            vectors = pa.FixedSizeListArray.from_arrays(pa.array(states.ravel()), states.shape[1])
-            table = table.append_column(f"{_HIDDEN}{layer}", vectors)
+        costs = [seen.extraction for seen in trace.problems.values()]
+        table = _with_hidden_states(table, trace.hidden_states, costs)
     write_table(table, trace.directory / "problems.parquet")
     for name, rows in (
         ("candidates", _candidate_rows(trace)),
@@ -113,6 +118,7 @@ def read_trace(directory: Path) -> Trace:
             np.asarray(row["cpu_seconds"], dtype=np.float32),
             np.asarray(row["together"], dtype=np.bool_),
         )
+    extraction = _extraction(problems)
     seen = {
         row["problem_id"]: ProblemTrace(
             row["content_hash"],
@@ -121,8 +127,9 @@ def read_trace(directory: Path) -> Trace:
             _labels(candidates[row["problem_id"]]),
             tests[row["problem_id"]],
             verdicts[row["problem_id"]],
+            extraction[position],
         )
-        for row in problems.select(_TABLES["problems"].names).to_pylist()
+        for position, row in enumerate(problems.select(_TABLES["problems"].names).to_pylist())
     }
     return Trace(directory, seen, _hidden_states(problems))
 
@@ -217,15 +224,48 @@ def _labels(rows: Sequence[Mapping[str, Any]]) -> NDArray[np.bool_] | None:
     return None if not labels or None in labels else np.asarray(labels, dtype=np.bool_)
 
 
+def _with_hidden_states(table: pa.Table, hidden: HiddenStates, costs: Sequence[Cost]) -> pa.Table:
+    for column, layer in enumerate(hidden.layers):
+        states = np.ascontiguousarray(hidden.states[:, column], dtype=np.float16)
+        vectors = pa.FixedSizeListArray.from_arrays(pa.array(states.ravel()), states.shape[1])
+        table = table.append_column(f"{_HIDDEN}{layer}", vectors)
+    if hidden.truncated is not None:
+        table = table.append_column(_TRUNCATED, pa.array(hidden.truncated))
+    for quantity in _EXTRACTION:
+        amounts = pa.array([getattr(cost, quantity) for cost in costs], pa.float64(), from_pandas=True)
+        table = table.append_column(f"{_PREDICTOR}{quantity}", amounts)
+    if hidden.provenance is not None:
+        table = table.replace_schema_metadata({_PROVENANCE: hidden.provenance.to_json()})
+    return table
+
+
+def _extraction(problems: pa.Table) -> Sequence[Cost]:
+    """What each problem's hidden states cost: unknown in a table of before it was measured."""
+    if not _layers(problems):
+        return [Cost()] * len(problems)
+    unknown = pa.nulls(len(problems), pa.float64())
+    names = [f"{_PREDICTOR}{quantity}" for quantity in _EXTRACTION]
+    columns = [problems[name] if name in problems.column_names else unknown for name in names]
+    amounts = zip(*(column.to_pylist() for column in columns), strict=True)
+    return [Cost(**dict(zip(_EXTRACTION, map(_number, row), strict=True))) for row in amounts]
+
+
 def _hidden_states(problems: pa.Table) -> HiddenStates | None:
-    layers = sorted(
-        int(name.removeprefix(_HIDDEN)) for name in problems.column_names if name.startswith(_HIDDEN)
-    )
+    layers = _layers(problems)
     if not layers:
         return None
     columns = [problems[f"{_HIDDEN}{layer}"].combine_chunks() for layer in layers]
     states = [column.flatten().to_numpy().reshape(len(column), -1) for column in columns]
-    return HiddenStates(tuple(layers), np.stack(states, axis=1))
+    truncated = problems[_TRUNCATED].to_numpy() if _TRUNCATED in problems.column_names else None
+    provenance = (problems.schema.metadata or {}).get(_PROVENANCE.encode())
+    return HiddenStates(
+        layers, np.stack(states, axis=1), truncated, provenance and Provenance.from_json(provenance)
+    )
+
+
+def _layers(problems: pa.Table) -> tuple[int, ...]:
+    names = (name for name in problems.column_names if name.startswith(_HIDDEN))
+    return tuple(sorted(int(name.removeprefix(_HIDDEN)) for name in names))
 
 
 def _number(value: float | None) -> float:

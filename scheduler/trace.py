@@ -5,7 +5,7 @@ they came from, so a run can be shared without them.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from difficulty.hidden_states import HiddenStates
 from rewards.errors import UserError
 from rewards.problem import Problem
+from scheduler.ledger import Cost
 from scheduler.records import CandidateRecord, TestRecord, VerdictRecord
 
 
@@ -28,6 +29,7 @@ class ProblemTrace:
         correct: bool (candidates,), by the ground truth; None if there is none.
         tests: by test index.
         verdicts: by test index, over the distinct candidates; usable tests that were run only.
+        extraction: what its hidden states cost; NaN where nobody measured, nothing if there are none.
     """
 
     content_hash: str
@@ -36,6 +38,7 @@ class ProblemTrace:
     correct: NDArray[np.bool_] | None
     tests: Mapping[int, TestRecord]
     verdicts: Mapping[int, VerdictRecord]
+    extraction: Cost = field(default_factory=Cost)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +94,7 @@ class Trace:
         for problem in problems:
             self.of(problem)
         rows = [row[problem.id] for problem in problems]
-        columns = [self.hidden_states.layers.index(layer) for layer in wanted]
-        return HiddenStates(wanted, self.hidden_states.states[rows][:, columns])
+        return self.hidden_states.of_problems(rows).of_layers(wanted)
 
 
 def _joined(items: Iterable[object]) -> str:

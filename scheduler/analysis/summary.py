@@ -157,7 +157,8 @@ def _summarise_problem(
             int(np.count_nonzero(record.together & (record.verdicts != NOT_RUN)))
             for record in seen.verdicts.values()
         ),
-        Cost.total(map(writing_cost, seen.tests.values()))
+        seen.extraction
+        + Cost.total(map(writing_cost, seen.tests.values()))
         + Cost.total(map(execution_cost, seen.verdicts.values())),
         None if seen.correct is None else expected_accuracy(winners, seen.correct),
         int(votes.scores()[winners[0]]),

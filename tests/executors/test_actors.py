@@ -2,13 +2,15 @@
 
 import asyncio
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
 import ray
 from ray import cloudpickle
 
-from executors.actors import GeneratorActor, RunnerActor
+from executors.actors import ExtractionError, ExtractorActor, GeneratorActor, RunnerActor
 from executors.execution.limits import Limits
 from executors.execution.runner import SandboxError
 from executors.generation.base import Completion, Generator, GeneratorError, Prompt, Request, Sampling
@@ -52,6 +54,44 @@ def _ray():
 def actor_of(make, timeout_seconds=60.0):
     options = {"max_restarts": 2, "max_task_retries": 2, "num_cpus": 0, "max_concurrency": 8}
     return ray.remote(GeneratorActor).options(**options).remote(make, timeout_seconds)
+
+
+class Lengths:
+    """An extractor that tells the lengths of prompts, and on the prompts it ever sees first ``does``."""
+
+    depth = 3
+
+    def __init__(self, marker: Path, does=None) -> None:
+        self._marker, self._does = marker, does
+
+    def extract(self, prompts, layers):
+        if prompts and self._does and not self._marker.exists():
+            self._marker.touch()
+            self._does()
+        return [(len(prompt), *layers) for prompt in prompts]
+
+    def cpu_seconds(self) -> float:
+        return time.process_time()
+
+    def close(self) -> None:
+        self._marker.with_suffix(".closed").touch()
+
+
+def breaks() -> None:
+    raise ValueError("the engine is gone")
+
+
+def hangs() -> None:
+    threading.Event().wait()
+
+
+def computes() -> None:
+    sum(range(5_000_000))
+
+
+def extractor_of(make, *, gpus=0.0, timeout_seconds=60.0):
+    options = {"max_restarts": 2, "max_task_retries": 2, "num_cpus": 0}
+    return ray.remote(ExtractorActor).options(**options).remote(make, 1, gpus, timeout_seconds)
 
 
 class Breaks:
@@ -114,6 +154,53 @@ def test_a_pool_holds_work_back_and_spreads_it(tmp_path):
         assert len(pool.references) <= 2
     pool.close()
     assert sorted(seen) == list(range(5))
+
+
+@pytest.mark.parametrize("does", [breaks, hangs])
+def test_an_extractor_that_fails_or_hangs_is_made_again_and_all_batches_are_answered(tmp_path, does):
+    seconds = 2.0 if does is hangs else 60.0
+    actors = [extractor_of(lambda: Lengths(tmp_path / "broke", does), timeout_seconds=seconds)]
+    pool = Pool(actors, "extract", in_flight=2, movable=(ExtractionError,))
+    for prompts in ("a", "bb"), ("ccc",):
+        pool.submit(prompts, prompts, (1, 3))
+    answers = {prompts: done.states for prompts, done in collect_all(pool).items()}
+    pool.close()
+    assert answers == {("a", "bb"): [(1, 1, 3), (2, 1, 3)], ("ccc",): [(3, 1, 3)]}
+    assert (tmp_path / "broke").exists()
+    assert (tmp_path / "broke.closed").exists() == (does is breaks)
+
+
+def test_an_extractor_that_fails_again_says_why(tmp_path):
+    def makes():
+        return Lengths(tmp_path / "nowhere" / "marker", breaks)
+
+    pool = Pool([extractor_of(makes)], "extract", in_flight=2, movable=(ExtractionError,))
+    pool.submit("batch", ("a",), (1,))
+    with pytest.raises(ExtractionError, match="hidden states of 1 prompts failed: FileNotFoundError"):
+        collect_all(pool)
+    pool.close()
+
+
+def test_a_batch_is_charged_cpu_time_or_the_time_that_it_holds_gpus(tmp_path):
+    on_cpu, on_gpu = (extractor_of(lambda: Lengths(tmp_path / "done", computes), gpus=n) for n in (0, 0.5))
+    done = ray.get(on_cpu.extract.remote(("a",), (1,)))
+    assert done.cpu_seconds > 0.01
+    assert done.gpu_seconds == 0
+    (tmp_path / "done").unlink()
+    done = ray.get(on_gpu.extract.remote(("a",), (1,)))
+    assert done.cpu_seconds == 0
+    assert done.gpu_seconds > 0.005
+    assert ray.get(on_gpu.depth.remote()) == 3
+    ray.kill(on_cpu)
+    ray.kill(on_gpu)
+
+
+def test_a_users_mistake_about_hidden_states_comes_back_as_such():
+    def refuses():
+        raise UserError("model must be a model but it is not")
+
+    with pytest.raises(UserError, match="model must be a model"):
+        ray.get(extractor_of(refuses).extract.remote(("a",), (1,)))
 
 
 def breaking(*broken):

@@ -106,7 +106,7 @@ def test_vllm_gives_a_prompt_the_same_state_alone_and_among_others(engine, expec
     alone = np.concatenate([engine.extract([prompt], layers).states for prompt in PROMPTS])
     assert cosines(alone, engine.extract(PROMPTS, layers).states).min() >= BOUND
     assert cosines(alone, expected.states).min() >= BOUND
-    shuffled = engine.extract(PROMPTS[::-1] * 10, layers).states[: len(PROMPTS)][::-1]
+    shuffled = engine.extract(PROMPTS[::-1] * 2, layers).states[: len(PROMPTS)][::-1]
     assert cosines(shuffled, expected.states).min() >= BOUND
 
 

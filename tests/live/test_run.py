@@ -4,10 +4,13 @@ import json
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
+from difficulty.extractors import TransformersExtractor
 from scheduler.cli import main
+from scheduler.problems import load_problems
 from scheduler.tables import read_trace
 
 pytestmark = [
@@ -26,6 +29,7 @@ def test_three_problems_from_nothing_to_picks(tmp_path, capsys):
     model = os.environ["TESTBUDGET_LIVE_MODEL"]
     names = ["candidates.model.name", "tests.model.name", "hidden_states.model"]
     models = [argument for name in names for argument in (f"--{name}", model)]
+    models += ["--hidden_states.engine", "vllm", "--hidden_states.max_tokens", "512"]
     assert main(["run", str(JOB), "--out", str(out), *models]) == 0, capsys.readouterr().err
     trace = read_trace(out)
     assert [len(seen.candidates) for seen in trace.problems.values()] == [4, 4, 4]
@@ -34,6 +38,12 @@ def test_three_problems_from_nothing_to_picks(tmp_path, capsys):
     assert all(seen.correct is not None for seen in trace.problems.values())
     assert trace.hidden_states is not None
     assert trace.hidden_states.states.shape == (3, 2, 896)
+    assert trace.hidden_states.provenance.engine == "vllm"
+    assert all(seen.extraction.cpu_seconds > 0 for seen in trace.problems.values())
+    prompts = [problem.prompt for problem in load_problems("humaneval", limit=3)]
+    reference = TransformersExtractor(model).extract(prompts, trace.hidden_states.layers)
+    assert reference.provenance.conflict(trace.hidden_states.provenance) is None
+    np.testing.assert_allclose(trace.hidden_states.states, reference.states, rtol=0.1, atol=1.0)
     picks = [json.loads(line) for line in (out / "picks.jsonl").read_text().splitlines()]
     assert [pick["problem"] for pick in picks] == ["HumanEval/0", "HumanEval/1", "HumanEval/2"]
     assert all(pick["code"].startswith(("from typing", "\n\ndef ", "def ")) for pick in picks)

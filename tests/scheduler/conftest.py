@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import yaml
 
-from difficulty.hidden_states import HiddenStates
+from difficulty.hidden_states import HiddenStates, Provenance
 from rewards.behaviour import Behaviour, Ending, Input, Output
 from rewards.problem import Problem, Verdict
 from scheduler.behaviours import write_behaviours
+from scheduler.ledger import Cost
 from scheduler.problems import load_problems
 from scheduler.records import CandidateRecord, Distinct, TestRecord, TestStatus, VerdictRecord
 from scheduler.tables import write_trace
@@ -26,6 +27,7 @@ PROGRAMS = (
     ("x ** {k}", lambda x, k: x**k, False),
 )
 POINTS = (0, 1, 2, 3, 0, 5, -1, 4)  # one test each; the fifth repeats the first
+PROVENANCE = Provenance("policy-model", "ab" * 32, 4, "transformers", "bfloat16")
 UNUSABLE = 6  # this test's answer was cut off before any code
 
 
@@ -104,7 +106,8 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
     directory.mkdir()
     seen = {problem.id: _seen(problem, k) for problem, k in zip(problems, multipliers, strict=True)}
     states = np.random.default_rng(0).normal(size=(len(problems), 2, 8)).astype(np.float16)
-    write_trace(Trace(directory, seen, HiddenStates((2, 4), states)))
+    truncated = np.array([False, True, False, False, False])
+    write_trace(Trace(directory, seen, HiddenStates((2, 4), states, truncated, PROVENANCE)))
     write_behaviours(
         ((problem.id, behaviour(problem, k)) for problem, k in zip(problems, multipliers, strict=True)),
         directory,
@@ -129,4 +132,7 @@ def _seen(problem: Problem, k: int) -> ProblemTrace:
             cpu_seconds = np.full(len(row), 0.001, dtype=np.float32)
             verdicts[index] = VerdictRecord(row, cpu_seconds, np.zeros(len(row), np.bool_))
     correct = np.array([right for _, _, right in PROGRAMS])
-    return ProblemTrace(problem.content_hash, float("nan"), candidates, correct, tests, verdicts)
+    extraction = Cost(cpu_seconds=0.125)
+    return ProblemTrace(
+        problem.content_hash, float("nan"), candidates, correct, tests, verdicts, extraction
+    )

@@ -64,6 +64,14 @@ def test_overrides_take_the_place_of_the_file(tmp_path):
         ),
         ({"policy": {"name": "greedy"}}, "policy.name greedy needs a predictor"),
         ({"predictor": {"train_on": ["a"]}}, "predictor needs hidden_states"),
+        (
+            {"hidden_states": {"model": "m", "gpus": 2}},
+            "or a whole number with engine vllm, but got 2 with engine transformers",
+        ),
+        (
+            {"hidden_states": {"model": "m", "gpus": 1.5, "engine": "vllm"}},
+            "but got 1.5 with engine vllm",
+        ),
         ({"selection": "oracle"}, "selection must be one of majority"),
         (
             {"backend": "replay", "tests": {"run": "other"}},

@@ -3,10 +3,19 @@ import sqlite3
 import numpy as np
 import pytest
 
-from difficulty.hidden_states import HiddenStates
+from difficulty.hidden_states import Provenance
 from rewards.errors import UserError
 from scheduler.journal import Journal
-from scheduler.records import CandidateRecord, GrantRecord, TestRecord, TestStatus, VerdictRecord
+from scheduler.records import (
+    CandidateRecord,
+    GrantRecord,
+    StatesRecord,
+    TestRecord,
+    TestStatus,
+    VerdictRecord,
+)
+
+PROVENANCE = Provenance("model", "ab" * 32, 24, "vllm", "bfloat16")
 
 
 def fill(journal: Journal) -> None:
@@ -18,7 +27,10 @@ def fill(journal: Journal) -> None:
         journal.add_test("p", 0, TestRecord(TestStatus.USABLE, "text é", 7, 9, 0.25))
         verdicts, seconds = np.array([1, 0], np.uint8), np.array([0.5, 0.25], np.float32)
         journal.add_verdicts("p", 0, VerdictRecord(verdicts, seconds, np.array([True, False])))
-        journal.add_hidden_states(HiddenStates((12, 24), np.arange(12, dtype=np.float16).reshape(2, 2, 3)))
+        journal.add_extraction((12, 24), PROVENANCE)
+        states = np.arange(6, dtype=np.float16).reshape(2, 3)
+        journal.add_states("p", StatesRecord(states, True, 0.5, 0.0))
+        journal.add_states("q", StatesRecord(states + 6, None, float("nan"), 0.25))
 
 
 def test_what_was_added_is_there_after_opening_again(tmp_path):
@@ -36,8 +48,12 @@ def test_what_was_added_is_there_after_opening_again(tmp_path):
         assert journal.verdicts["p"][0].verdicts.tolist() == [1, 0]
         assert journal.verdicts["p"][0].cpu_seconds.tolist() == [0.5, 0.25]
         assert journal.verdicts["p"][0].together.tolist() == [True, False]
-        assert journal.hidden_states.layers == (12, 24)
-        assert journal.hidden_states.states[1].tolist() == [[6, 7, 8], [9, 10, 11]]
+        assert (journal.layers, journal.provenance) == ((12, 24), PROVENANCE)
+        first, second = journal.states["p"], journal.states["q"]
+        assert second.states.tolist() == [[6, 7, 8], [9, 10, 11]]
+        assert (first.truncated, first.cpu_seconds, first.gpu_seconds) == (True, 0.5, 0.0)
+        assert (second.truncated, second.gpu_seconds) == (None, 0.25)
+        assert np.isnan(second.cpu_seconds)
 
 
 def test_a_transaction_that_fails_leaves_nothing(tmp_path):

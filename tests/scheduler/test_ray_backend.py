@@ -14,9 +14,15 @@ import ray
 import yaml
 from ray.cluster_utils import Cluster
 
+from difficulty.extractors import TransformersExtractor
 from rewards.problem import NOT_RUN
+from scheduler.analysis.summary import summarise
 from scheduler.behaviours import read_behaviours
 from scheduler.cli import main
+from scheduler.journal import Journal
+from scheduler.ledger import Cost
+from scheduler.loop import extraction_cost, spent
+from scheduler.problems import load_problems
 from scheduler.records import TestStatus
 from scheduler.tables import read_trace, write_trace
 
@@ -111,6 +117,41 @@ def test_executing_a_finished_run_again_makes_its_labels_anew_and_records_what_c
 
 def examples(behaviour):
     return [[behaviour.outputs[output].example for output in row] for row in behaviour.results]
+
+
+def test_hidden_states_come_from_several_actors_and_are_charged(model, job, tmp_path):
+    section = {"model": model, "layers": [1, 3], "actors": 2, "batch_size": 2, "dtype": "float32"}
+    path = job(hidden_states=section, cap={"tests": 10, "cpu_seconds": 1e6})
+    assert run("run", path, "--out", tmp_path / "out") == 0
+    trace = read_trace(tmp_path / "out")
+    problems = load_problems(str(yaml.safe_load(path.read_text())["problems"]["source"]))
+    alone = TransformersExtractor(model, dtype="float32").extract([p.prompt for p in problems], [1, 3])
+    np.testing.assert_allclose(trace.hidden_states.states, alone.states, rtol=2e-3, atol=2e-3)
+    assert trace.hidden_states.provenance == alone.provenance
+    assert all(seen.extraction.cpu_seconds > 0 for seen in trace.problems.values())
+    with Journal(tmp_path / "out" / "journal.sqlite") as journal:
+        assert summarise(tmp_path / "out").spent.cpu_seconds == pytest.approx(
+            spent(journal).cpu_seconds, abs=0.1
+        )
+        assert Cost.total(seen.extraction for seen in trace.problems.values()) == Cost.total(
+            extraction_cost(journal.states[problem]) for problem in trace.problems
+        )
+
+
+def test_a_model_that_cannot_be_read_or_paid_for_ends_the_run_with_one_sentence(
+    model, job, tmp_path, capsys
+):
+    missing = job(hidden_states={"model": str(tmp_path / "missing")})
+    assert run("run", missing, "--out", tmp_path / "out") == 2
+    assert "model must be a hub name or a folder with a config.json" in capsys.readouterr().err
+    dear = job(hidden_states={"model": model, "timeout_seconds": 60}, cap={"cpu_seconds": 50})
+    assert run("run", dear, "--out", tmp_path / "out") == 2
+    error = capsys.readouterr().err
+    assert (
+        "the cap must have room for the hidden states of 5 more problems but cap.cpu_seconds is 50" in error
+    )
+    assert error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_run_that_does_not_record_has_no_tables_of_behaviour(job, tmp_path):

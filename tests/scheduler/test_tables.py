@@ -5,6 +5,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from rewards.errors import UserError
+from scheduler.ledger import Cost
 from scheduler.tables import read_trace, write_trace
 
 
@@ -15,10 +16,14 @@ def test_a_trace_survives_writing_and_reading(recorded, tmp_path):
     assert list(again.problems) == list(trace.problems)
     np.testing.assert_array_equal(again.hidden_states.states, trace.hidden_states.states)
     assert again.hidden_states.layers == (2, 4)
+    assert again.hidden_states.truncated.tolist() == [False, True, False, False, False]
+    assert again.hidden_states.provenance == trace.hidden_states.provenance
+    assert again.hidden_states.provenance.model == "policy-model"
     for problem, seen in trace.problems.items():
         other = again.problems[problem]
         assert other.candidates == seen.candidates
         assert other.tests == seen.tests
+        assert other.extraction == seen.extraction == Cost(cpu_seconds=0.125)
         assert other.correct.tolist() == seen.correct.tolist()
         assert sorted(other.verdicts) == sorted(seen.verdicts)
         for index, record in seen.verdicts.items():
@@ -39,6 +44,28 @@ def test_hidden_states_come_in_the_order_and_layers_asked_for(recorded):
     np.testing.assert_array_equal(states.states[:, 0], trace.hidden_states.states[::-1, 1])
     with pytest.raises(UserError, match="must hold hidden layers 3 but has 2, 4"):
         trace.hidden_states_of(recorded.problems, [3])
+
+
+def test_tables_of_before_provenance_and_cost_were_noted_are_read_as_unknown(recorded, tmp_path):
+    trace = read_trace(recorded.directory)
+    write_trace(replace(trace, directory=tmp_path))
+    path = tmp_path / "problems.parquet"
+    older = pq.read_table(path).replace_schema_metadata(None)
+    pq.write_table(older.drop_columns(["prompt_truncated", "predictor_cpu_seconds"]), path)
+    again = read_trace(tmp_path)
+    np.testing.assert_array_equal(again.hidden_states.states, trace.hidden_states.states)
+    assert again.hidden_states.truncated is None
+    assert again.hidden_states.provenance is None
+    for seen in again.problems.values():
+        assert np.isnan(seen.extraction.cpu_seconds)
+        assert seen.extraction.gpu_seconds == 0
+
+
+def test_a_run_without_hidden_states_paid_nothing_for_them(recorded, tmp_path):
+    write_trace(replace(read_trace(recorded.directory), directory=tmp_path, hidden_states=None))
+    again = read_trace(tmp_path)
+    assert again.hidden_states is None
+    assert all(seen.extraction == Cost() for seen in again.problems.values())
 
 
 def test_a_problem_whose_text_changed_is_refused(recorded):

@@ -1,0 +1,176 @@
+"""Hidden states before the first test: charged, kept, and never computed twice."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from difficulty.hidden_states import HiddenStates, Provenance
+from rewards.errors import UserError
+from scheduler.backend import Extracted, Extraction
+from scheduler.extraction import extract_hidden_states, hidden_states_of, take_hidden_states
+from scheduler.job import load_job
+from scheduler.journal import Journal
+from scheduler.ledger import Cap, Cost, Ledger, UnknownCostError
+from scheduler.loop import spent
+from scheduler.replay_backend import ReplayBackend
+from scheduler.tables import read_trace
+
+WORST = Cost(cpu_seconds=10.0)
+
+
+class KilledError(Exception):
+    """Stands for the end of the process."""
+
+
+class Lengths(Extraction):
+    """A model whose state of a prompt is its length; batches are done in the opposite order.
+
+    Args:
+        cost: of each batch.
+        fingerprint: of the model.
+        batches: after so many the driver dies.
+    """
+
+    worst = WORST
+
+    def __init__(self, cost=WORST * 0.25, fingerprint="ab", batches=None) -> None:
+        self.cost, self.left = cost, batches
+        self.provenance = Provenance("model", fingerprint * 32, 4, "transformers", "float32")
+        self.waiting, self.read, self.closed = [], [], False
+
+    def submit(self, problems, prompts) -> None:
+        self.waiting.append((tuple(problems), tuple(prompts)))
+
+    def wait(self):
+        if self.left == 0:
+            raise KilledError
+        self.left = None if self.left is None else self.left - 1
+        problems, prompts = self.waiting.pop()
+        self.read += problems
+        lengths = np.array([len(prompt) for prompt in prompts], dtype=np.float16)
+        truncated = np.zeros(len(prompts), np.bool_)
+        states = HiddenStates(
+            (2, 4), np.stack([lengths, -lengths], 1)[:, :, None], truncated, self.provenance
+        )
+        return [Extracted(problems, states, self.cost)]
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Backend(ReplayBackend):
+    """The replay back end, and a model beside it."""
+
+    def __init__(self, recorded, extraction) -> None:
+        super().__init__(read_trace(recorded.directory), recorded.problems)
+        self.extraction = extraction
+
+    def hidden_states(self):
+        return self.extraction
+
+
+@pytest.fixture
+def extract(recorded, tmp_path):
+    """One part of a run: what it read, what the ledger says, and what the journal holds in the end."""
+    section = {"model": "model", "batch_size": 2}
+    job = load_job(recorded.write_job(tmp_path / "job.yaml", hidden_states=section))
+
+    def part(extraction, **limits):
+        with Journal(tmp_path / "journal.sqlite") as journal:
+            ledger = Ledger(Cap(limits), spent(journal))
+            try:
+                extract_hidden_states(
+                    job, recorded.problems, Backend(recorded, extraction), ledger, journal
+                )
+            except KilledError:
+                return None, ledger.spent
+            assert ledger.spent.cpu_seconds == pytest.approx(spent(journal).cpu_seconds, rel=1e-12)
+            return hidden_states_of(recorded.problems, journal), ledger.spent
+
+    return part
+
+
+def test_every_problem_gets_its_own_states_and_the_ledger_their_cost(recorded, extract):
+    extraction = Lengths()
+    hidden, cost = extract(extraction)
+    lengths = [len(problem.prompt) for problem in recorded.problems]
+    assert hidden.layers == (2, 4)
+    assert hidden.states[:, :, 0].tolist() == [[length, -length] for length in lengths]
+    assert hidden.truncated.tolist() == [False] * 5
+    assert hidden.provenance == extraction.provenance
+    assert cost == extraction.cost * 3
+    assert extraction.closed
+
+
+@pytest.mark.parametrize("batches", [0, 1, 2])
+def test_a_run_that_was_killed_neither_repeats_nor_forgets_a_batch(recorded, extract, batches):
+    whole = {problem.id for problem in recorded.problems}
+    killed, rest = Lengths(batches=batches), Lengths()
+    assert extract(killed)[0] is None
+    assert killed.closed
+    hidden, cost = extract(rest)
+    assert sorted(killed.read + rest.read) == sorted(whole)
+    assert len(hidden) == 5
+    assert cost.cpu_seconds == pytest.approx(3 * 2.5)
+    again = Lengths()
+    assert extract(again)[1].cpu_seconds == pytest.approx(3 * 2.5)
+    assert (again.read, again.closed) == ([], False)
+
+
+def test_a_cap_that_holds_one_batch_at_a_time_is_enough(extract):
+    hidden, cost = extract(Lengths(), cpu_seconds=15.0)
+    assert len(hidden) == 5
+    assert cost.cpu_seconds == pytest.approx(7.5)
+
+
+def test_a_cap_without_room_ends_the_run_with_one_sentence_and_keeps_what_was_paid_for(extract):
+    sentence = r"room for the hidden states of 1 more problems but cap\.cpu_seconds is 14 and 5 is taken"
+    with pytest.raises(UserError, match=sentence):
+        extract(Lengths(), cpu_seconds=14.0)
+    _, cost = extract(Lengths(batches=0))
+    assert cost.cpu_seconds == pytest.approx(5.0)
+
+
+def test_another_model_under_the_same_name_is_refused(extract):
+    extract(Lengths(batches=1))
+    with pytest.raises(UserError, match="must be the one that this run began with but those of model"):
+        extract(Lengths(fingerprint="cd"))
+
+
+@pytest.mark.parametrize("cost", [Cost(cpu_seconds=0.125), Cost(gpu_seconds=0.5)])
+def test_states_of_a_finished_run_are_charged_for_what_they_cost_there(recorded, tmp_path, cost):
+    trace = read_trace(recorded.directory)
+    seen = {problem: replace(one, extraction=cost) for problem, one in trace.problems.items()}
+    charged = replace(trace, problems=seen)
+    section = {"run": str(recorded.directory), "layers": [4]}
+    job = load_job(recorded.write_job(tmp_path / "job.yaml", hidden_states=section))
+    with Journal(tmp_path / "journal.sqlite") as journal:
+        ledger = Ledger(Cap({}), spent(journal))
+        for _ in range(2):
+            take_hidden_states(job, recorded.problems, ledger, journal, lambda _: charged)
+        hidden = hidden_states_of(recorded.problems, journal)
+        assert ledger.spent == spent(journal) == cost * 5
+    np.testing.assert_array_equal(hidden.states, trace.hidden_states.states[:, 1:])
+    assert hidden.layers == (4,)
+    assert hidden.truncated.tolist() == trace.hidden_states.truncated.tolist()
+    assert hidden.provenance == trace.hidden_states.provenance
+
+
+@pytest.mark.parametrize(
+    ("cost", "error", "sentence"),
+    [
+        (0.125, UserError, "room for the hidden states of 5 more problems but cap.cpu_seconds is 0.5"),
+        (float("nan"), UnknownCostError, "cap.cpu_seconds cannot be kept"),
+    ],
+)
+def test_states_of_a_finished_run_must_fit_the_cap(recorded, tmp_path, cost, error, sentence):
+    trace = read_trace(recorded.directory)
+    extraction = Cost(cpu_seconds=cost)
+    seen = {problem: replace(one, extraction=extraction) for problem, one in trace.problems.items()}
+    job = load_job(
+        recorded.write_job(tmp_path / "job.yaml", hidden_states={"run": str(recorded.directory)})
+    )
+    with Journal(tmp_path / "journal.sqlite") as journal, pytest.raises(error, match=sentence):
+        ledger = Ledger(Cap({"cpu_seconds": 0.5}))
+        take_hidden_states(job, recorded.problems, ledger, journal, lambda _: replace(trace, problems=seen))
