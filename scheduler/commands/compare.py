@@ -70,10 +70,12 @@ def run(arguments: argparse.Namespace) -> None:
         _numbers(arguments.tests_per_problem),
         _orders(arguments.orders),
     )
+    out = arguments.out or Path("runs") / "compare" / arguments.run.resolve().name
+    if out.exists() and not out.is_dir():
+        raise UserError(f"--out must be a directory but {out} is a file")
     comparison = compare(
         read_trace(arguments.run), settings, functools.partial(cross_fitted, seed=settings.seed)
     )
-    out = arguments.out or Path("runs") / "compare" / comparison.run
     out.mkdir(parents=True, exist_ok=True)
     write_cells(comparison, out / "cells.parquet")
     write_page(comparison, out / "compare.html")

@@ -42,8 +42,8 @@ def compare(trace: Trace, settings: Settings, learned: PassRates) -> Comparison:
         for seen, correct in zip(trace.problems.values(), labels(trace), strict=True)
     ]
     available = np.asarray([recording.tests for recording in recordings])
-    wanted = settings.tests_per_problem or [tests for tests in USUAL_CAPS if tests <= available.mean()]
-    caps = {tests: _cap(tests, available) for tests in wanted}
+    usual = [tests for tests in USUAL_CAPS if tests <= _most(available)] or USUAL_CAPS[:1]
+    caps = {tests: _cap(tests, available) for tests in settings.tests_per_problem or usual}
     contestants = _contestants(trace, settings, learned)
     orders = [
         shuffled(recordings, rule, np.random.default_rng([settings.seed, order]))

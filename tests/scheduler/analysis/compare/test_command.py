@@ -84,3 +84,19 @@ def test_a_run_without_labels_or_hidden_states(capsys, voted, tmp_path):
         (tmp_path / name).mkdir()
         write_trace(replace(lacking, directory=tmp_path / name))
         assert sentence in failure(capsys, tmp_path / name, *QUICK, "--out", tmp_path / "out")
+
+
+def test_a_run_without_a_test_per_problem(capsys, voted, tmp_path):
+    trace = read_trace(voted)
+    few = {problem: replace(seen, tests={}, verdicts={}) for problem, seen in trace.problems.items()}
+    (tmp_path / "few").mkdir()
+    write_trace(replace(trace, directory=tmp_path / "few", problems={**few, "p/0": trace.problems["p/0"]}))
+    assert "the 9 tests that were recorded of 15 problems but 1 come to 15" in failure(
+        capsys, tmp_path / "few"
+    )
+
+
+def test_an_output_that_is_a_file(capsys, voted, tmp_path):
+    (tmp_path / "out").write_text("mine")
+    assert "must be a directory but" in failure(capsys, voted, "--out", tmp_path / "out")
+    assert (tmp_path / "out").read_text() == "mine"
