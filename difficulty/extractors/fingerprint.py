@@ -1,17 +1,19 @@
 """Which model it is, told by its files and not by its name: in a moment, however large they are."""
 
 import hashlib
+import json
 from pathlib import Path
 
 from rewards.errors import UserError
 
 _SAMPLES = 64
 _SAMPLE_BYTES = 64 << 10
+_NOT_THE_MODEL = ("_name_or_path", "transformers_version")  # who wrote the configuration, and where
 _WEIGHTS = (".safetensors", ".bin", ".pt")
 
 
 def fingerprint(folder: Path) -> str:
-    """SHA-256 over a model's configuration and over samples of its weights.
+    """SHA-256 over a model's configuration, less what tells only who wrote it, and samples of its weights.
 
     Of every file of weights its name, its size and 64 evenly spaced samples of 64 KiB count (a file of up
     to 4 MiB counts whole). Training changes nearly all weights, so that two models whose samples agree are
@@ -33,7 +35,9 @@ def fingerprint(folder: Path) -> str:
         raise UserError(
             f"model must be a folder with weights ({', '.join(_WEIGHTS)}) but {folder} has none"
         )
-    digest = hashlib.sha256((folder / "config.json").read_bytes())
+    config = json.loads((folder / "config.json").read_bytes())
+    named = {key: value for key, value in config.items() if key not in _NOT_THE_MODEL}
+    digest = hashlib.sha256(json.dumps(named, sort_keys=True).encode())
     for path in files:
         size = path.stat().st_size
         digest.update(f"\0{path.name}\0{size}\0".encode())
