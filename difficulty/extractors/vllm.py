@@ -161,6 +161,8 @@ class VllmExtractor(Extractor):
         }
         if current_platform.is_cpu():
             return arguments | {"kv_cache_memory_bytes": _CPU_CACHE_BYTES}
+        if not self._gpus:
+            raise UserError("gpus must be more than 0 with vLLM's build for GPUs but got 0")
         if self._gpus > 1:
             # Its GPUs are those of this process; inside a Ray actor vLLM might ask Ray for others.
             arguments |= {
