@@ -1,27 +1,71 @@
-"""Pass rates from hidden states by ridge regression, never with a model that saw the problem.
+"""A linear function of hidden states: quick to learn, and hard to beat while problems are few."""
 
-Chosen on 164 HumanEval problems with 12 samples each: ridge on smoothed log-odds ranked as well as or
-a little better than ridge on the rates and logistic regression on soft labels, and is far quicker than
-the latter. Log-odds overshoot where many samples stand behind a rate, so they are calibrated afterwards.
-"""
-
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.decomposition import PCA
-from sklearn.linear_model import LogisticRegression, RidgeCV
-from sklearn.model_selection import KFold
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
 
-from difficulty.beliefs import HIGHEST, LOWEST, Beliefs, check_training
-from rewards.errors import UserError
+from difficulty.base import Fitted, Inputs, Method, Prediction
+from difficulty.beliefs import Beliefs
+from difficulty.calibration import Calibration
+from difficulty.crossfit import NEW, cross_fit
+from difficulty.reduction import Reduction
+from difficulty.ridge import Ridge
 
-FOLDS = 10
-COMPONENTS = 128
-"""Principal components that the ridge sees: as good as all of them, and the cost of a fit is theirs."""
-PENALTIES = np.logspace(0, 6, 13)
+
+@dataclass(frozen=True, slots=True)
+class Linear(Method):
+    """Ridge regression of log-odds on the principal components of hidden states.
+
+    Attributes:
+        components: how many the ridge sees: as good as all of them, and the cost of a fit is theirs.
+    """
+
+    name: ClassVar[str] = "linear"
+
+    components: int = 128
+
+    def _fit(
+        self, inputs: Inputs, values: NDArray[np.float64], weights: NDArray[np.float64], seed: int
+    ) -> Fitted:
+        reduction = Reduction.fit(inputs.states, self.components, seed)
+        ridge = Ridge.fit(reduction.apply(inputs), values, weights)
+        return FittedLinear(reduction.folded(ridge.coefficients), ridge.intercept, ridge.calibration)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FittedLinear(Fitted):
+    """Log-odds as a weighted sum of hidden states, then calibration."""
+
+    reduction: Reduction
+    intercept: float
+    calibration: Calibration
+
+    def predict(self, inputs: Inputs) -> Prediction:
+        """See ``Fitted``."""
+        log_odds = self.reduction.apply(inputs)[:, 0].astype(np.float64) + self.intercept
+        return self.calibration.belief(self.calibration.mean(log_odds))
+
+    def arrays(self) -> dict[str, NDArray[np.float32]]:
+        """All of it as arrays, for a model file."""
+        return {
+            **self.reduction.arrays(),
+            "intercept": np.array([self.intercept], np.float32),
+            "calibration": self.calibration.array(),
+        }
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, NDArray[np.float32]]) -> Self:
+        """The inverse of ``arrays``, but for what float32 rounds away.
+
+        Raises:
+            KeyError: an array is missing.
+        """
+        return cls(
+            Reduction.of(arrays), float(arrays["intercept"][0]), Calibration.of(arrays["calibration"])
+        )
 
 
 def predict_pass_rates(
@@ -34,116 +78,11 @@ def predict_pass_rates(
     *,
     seed: int,
 ) -> Beliefs:
-    """Pass rates of problems from their hidden states and the measured rates of other problems.
-
-    Training problems are split into ``FOLDS`` folds by content hash. A problem whose hash is among them
-    is predicted by the model fitted without its fold, any other one by the model fitted on all. Whatever
-    a model needs (scaling, components, penalty, calibration) it learns from its own training problems.
-
-    Args:
-        train_states: shape (training problems, ...): one or several layers, flattened to one vector.
-        train_rates: measured pass rates, shape (training problems,).
-        train_weights: number of samples behind each rate, same shape.
-        train_groups: content hash of each training problem. Rows that share one are one problem: their
-            samples are pooled, their states taken from the first.
-        states: shape (problems, ...), of the same layers of the same model.
-        groups: content hash of each problem.
-        seed: any integer; decides the folds. The same seed and input give the same beliefs.
-
-    Raises:
-        UserError: fewer distinct training problems than folds, lengths or widths that do not agree,
-            states that are not finite, or labels that ``check_training`` refuses.
-    """
-    check_training(train_rates, train_weights)
-    train_features = _features(train_states, train_groups, "training problems")
-    features = _features(states, groups, "problems")
-    if len(train_features) != len(train_rates):
-        raise UserError(
-            "training needs one pass rate for each hidden state "
-            f"but got {len(train_rates)} rates and {len(train_features)} states"
-        )
-    if train_features.shape[1] != features.shape[1]:
-        raise UserError(
-            "hidden states must come from the same layers of the same model "
-            f"but training has {train_features.shape[1]} numbers and the problems have {features.shape[1]}"
-        )
-    hashes, first, rows = np.unique(np.asarray(train_groups), return_index=True, return_inverse=True)
-    if len(hashes) < FOLDS:
-        raise UserError(
-            f"a predictor needs at least {FOLDS} distinct problems to learn from but got {len(hashes)}"
-        )
-    train_features = train_features[first]
-    samples = np.bincount(rows, weights=train_weights)
-    right = np.bincount(rows, weights=train_weights * train_rates)
-
-    seed %= 2**32  # as far as scikit-learn counts
-    fold_of: dict[str, int] = {}
-    trained_on: list[NDArray[np.intp]] = []
-    splits = KFold(FOLDS, shuffle=True, random_state=seed).split(hashes)
-    for fold, (kept, left_out) in enumerate(splits):
-        trained_on.append(kept)
-        fold_of.update(dict.fromkeys(hashes[left_out].tolist(), fold))
-    trained_on.append(np.arange(len(hashes)))
-
-    model_of = np.array([fold_of.get(group, FOLDS) for group in groups], dtype=np.intp)
-    pass_rate = np.empty(len(features))
-    for model in np.unique(model_of):
-        kept, asked = trained_on[model], model_of == model
-        pass_rate[asked] = _fit_predict(
-            train_features[kept], right[kept], samples[kept], features[asked], seed
-        )
-    return Beliefs(pass_rate, out_of_fold=int(np.count_nonzero(model_of < FOLDS)))
-
-
-def _features(states: NDArray[np.floating], groups: Sequence[str], whose: str) -> NDArray[np.float32]:
-    """One float32 vector a problem, checked."""
-    if len(states) != len(groups):
-        raise UserError(
-            f"{whose} need one content hash for each hidden state "
-            f"but got {len(groups)} hashes and {len(states)} states"
-        )
-    if not np.isfinite(states).all():
-        raise UserError(f"hidden states must be finite numbers but those of the {whose} are not")
-    return states.reshape(len(states), int(np.prod(states.shape[1:]))).astype(np.float32)
-
-
-def _fit_predict(
-    train_features: NDArray[np.float32],
-    right: NDArray[np.float64],
-    samples: NDArray[np.float64],
-    features: NDArray[np.float32],
-    seed: int,
-) -> NDArray[np.float64]:
-    """Fits one model on problems with ``right`` of ``samples`` right, and predicts others."""
-    # One sample more of either outcome (Laplace's rule of succession) keeps the log-odds finite.
-    log_odds = np.log((right + 1) / (samples - right + 1))
-    regression: Pipeline = make_pipeline(
-        StandardScaler(),
-        PCA(min(COMPONENTS, *train_features.shape), iterated_power=2, random_state=seed),
-        RidgeCV(PENALTIES, scoring="neg_mean_squared_error", store_cv_results=True),
+    """Pass rates of problems by ``cross_fit`` with this method, see there."""
+    learned, asked = (
+        Inputs(array.reshape(len(array), int(np.prod(array.shape[1:]))).astype(np.float32))
+        for array in (train_states, states)
     )
-    regression.fit(train_features, log_odds, ridgecv__sample_weight=samples / samples.mean())
-    ridge = regression[-1]
-    # Leave-one-out predictions, since those on problems that the ridge saw would look too sure.
-    held_out = ridge.cv_results_[:, np.flatnonzero(ridge.alpha_ == PENALTIES)[0]]
-    return _calibrated(held_out, right, samples, regression.predict(features))
-
-
-def _calibrated(
-    held_out: NDArray[np.float64],
-    right: NDArray[np.float64],
-    samples: NDArray[np.float64],
-    log_odds: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    """Pass rates from log-odds, by Platt's method on log-odds of training problems that were held out."""
-    platt = LogisticRegression().fit(
-        np.concatenate([held_out, held_out])[:, None],
-        np.repeat([1, 0], len(held_out)),
-        sample_weight=np.concatenate([right, samples - right]),
-    )
-    # A falling curve means that the ridge found nothing: leave-one-out means run against their labels.
-    if platt.coef_[0, 0] <= 0:
-        pass_rate = np.full(len(log_odds), right.sum() / samples.sum())
-    else:
-        pass_rate = platt.predict_proba(log_odds[:, None])[:, 1]
-    return pass_rate.clip(LOWEST, HIGHEST)
+    fitted = cross_fit(Linear(), learned, train_rates, train_weights, train_groups, seed=seed)
+    known = fitted.folds(asked, groups) != NEW
+    return Beliefs(fitted.predict(asked, groups).mean, out_of_fold=int(known.sum()))

@@ -1,0 +1,156 @@
+"""What a method of prediction is: it learns one number in [0, 1] about problems from other problems."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from rewards.errors import UserError
+
+LOWEST, HIGHEST = 0.01, 0.99
+"""Bounds of a predicted mean: no predictor is sure, and a policy must never divide by a zero chance."""
+_ONE_THREAD = 2**23  # up to so many numbers are learned from by one thread
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Inputs:
+    """What may be known of problems before their first test.
+
+    Attributes:
+        states: float32 of shape (problems, features): hidden states, one or several layers side by side;
+            no feature at all if there are none.
+        texts: the prompts, one a problem; none at all if they are not to be had.
+
+    Raises:
+        UserError: states that are no such table or not finite, or another number of texts.
+    """
+
+    states: NDArray[np.float32]
+    texts: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        if self.states.ndim != 2:
+            raise UserError(
+                f"hidden states must be a table of problems x features but have shape {self.states.shape}"
+            )
+        if not np.isfinite(self.states).all():
+            raise UserError("hidden states must be finite numbers but some are not")
+        if len(self.texts) not in {0, len(self.states)}:
+            raise UserError(
+                "there must be one text for each problem or none "
+                f"but got {len(self.texts)} texts and {len(self.states)} problems"
+            )
+
+    def __len__(self) -> int:
+        return len(self.states)
+
+    def __getitem__(self, rows: slice | NDArray[np.intp] | NDArray[np.bool_]) -> Self:
+        """The same of some problems."""
+        chosen = np.arange(len(self))[rows].tolist()
+        return type(self)(self.states[rows], [self.texts[row] for row in chosen] if self.texts else ())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prediction:
+    """What is believed of problems.
+
+    Attributes:
+        mean: float64 (problems,), within ``LOWEST`` and ``HIGHEST``.
+        deviation: float64 (problems,), standard deviation of the belief: how far the value would lie
+            from ``mean`` if it were measured on endlessly many samples. 0 where a method knows nothing
+            of it.
+    """
+
+    mean: NDArray[np.float64]
+    deviation: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.mean)
+
+
+class Fitted(ABC):
+    """What a method has learned from some problems."""
+
+    @abstractmethod
+    def predict(self, inputs: Inputs) -> Prediction:
+        """Predicts problems, each for itself: what else is asked at the same time does not matter."""
+
+
+class Method(ABC):
+    """Learns one target from problems' hidden states or texts; keeps nothing between two fits.
+
+    A new method supplies ``name`` and ``_fit``; one that trains many models together quicker than one
+    after the other overrides ``_fit_each`` as well.
+    """
+
+    name: ClassVar[str]
+    """What reports and model cards call it."""
+
+    def fit(
+        self,
+        inputs: Inputs,
+        values: NDArray[np.float64],
+        weights: NDArray[np.float64],
+        *,
+        seed: int,
+    ) -> Fitted:
+        """Learns from problems, no two of which are the same one.
+
+        Args:
+            inputs: what is known of them.
+            values: what is to be predicted, (problems,) in [0, 1].
+            weights: number of samples behind each value, same shape.
+            seed: any integer. The same seed and problems give the same result.
+
+        Raises:
+            UserError: labels that cannot be learned from, or no texts where the method reads them.
+        """
+        return self.fit_each(inputs, values, weights, [np.arange(len(inputs))], seed=seed)[0]
+
+    def fit_each(
+        self,
+        inputs: Inputs,
+        values: NDArray[np.float64],
+        weights: NDArray[np.float64],
+        parts: Sequence[NDArray[np.intp]],
+        *,
+        seed: int,
+    ) -> list[Fitted]:
+        """As ``fit``, once for each part: the rows of the problems that may be learned from."""
+        check_training(inputs, values, weights)
+        # On busy cores small pieces of work wait far longer for a second thread than it saves them.
+        with threadpool_limits(1 if inputs.states.size <= _ONE_THREAD else None):
+            return self._fit_each(inputs, values, weights, parts, seed % 2**32)
+
+    def _fit_each(
+        self,
+        inputs: Inputs,
+        values: NDArray[np.float64],
+        weights: NDArray[np.float64],
+        parts: Sequence[NDArray[np.intp]],
+        seed: int,
+    ) -> list[Fitted]:
+        return [self._fit(inputs[part], values[part], weights[part], seed) for part in parts]
+
+    @abstractmethod
+    def _fit(
+        self, inputs: Inputs, values: NDArray[np.float64], weights: NDArray[np.float64], seed: int
+    ) -> Fitted:
+        """``fit`` on checked labels; the seed is one that scikit-learn takes (32 bits)."""
+
+
+def check_training(inputs: Inputs, values: NDArray[np.float64], weights: NDArray[np.float64]) -> None:
+    """Refuses labels that no method can learn from; arguments and errors as in ``Method.fit``."""
+    if not len(values) or not len(inputs) == len(values) == len(weights):
+        raise UserError(
+            "training needs at least one problem, and a value and a sample count for each, "
+            f"but got {len(inputs)} problems, {len(values)} values and {len(weights)} counts"
+        )
+    for value in values[~((values >= 0) & (values <= 1))][:1]:
+        raise UserError(f"a value to learn must lie in [0, 1] but got {value}")
+    for weight in weights[~((weights > 0) & np.isfinite(weights))][:1]:
+        raise UserError(f"a value to learn must rest on a positive number of samples but got {weight}")

@@ -1,0 +1,40 @@
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from difficulty.base import Inputs
+
+
+@dataclass
+class Recorded:
+    """Problems whose pass rate depends on two directions of their states, and shows in their texts."""
+
+    inputs: Inputs
+    values: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    groups: list[str]
+
+
+def _recorded(problems: int, *, features: int = 24, samples: int = 16, seed: int = 0) -> Recorded:
+    random = np.random.default_rng(seed)
+    states = random.normal(size=(problems, features)).astype(np.float32)
+    log_odds = 2.0 * states[:, 0] + 1.0 * states[:, 3] - 0.5
+    values = random.binomial(samples, 1 / (1 + np.exp(-log_odds.astype(float)))) / samples
+    topics = np.where(log_odds > 0, "string reverse", "prime graph")
+    texts = [
+        f"def f{row}(x):\n    '''Solves the {topic} task."
+        + "\n    >>> f(1)" * int(max(0, log_odd + 3))
+        + "'''\n"
+        for row, (topic, log_odd) in enumerate(zip(topics, log_odds, strict=True))
+    ]
+    groups = [f"{number:08x}" for number in random.permutation(10**6)[:problems]]
+    return Recorded(Inputs(states, texts), values, np.full(problems, float(samples)), groups)
+
+
+@pytest.fixture(scope="session")
+def recorded() -> Callable[..., Recorded]:
+    """Makes problems to learn from."""
+    return _recorded

@@ -1,0 +1,155 @@
+"""What every method must do; what is special about one is in its own tests."""
+
+import numpy as np
+import pytest
+from scipy.stats import spearmanr
+
+from difficulty.base import HIGHEST, LOWEST, Inputs, Method
+from difficulty.baselines import Constant, Neighbours
+from difficulty.crossfit import cross_fit
+from difficulty.linear import Linear
+from difficulty.probe import Probe
+from difficulty.scores import score
+from difficulty.text_features import Text
+from rewards.errors import UserError
+
+# Quick to learn: the probe's defaults are for fewer and more precious problems.
+METHODS = [Constant(), Text(), Linear(), Neighbours(), Probe(members=3, learning_rate=1e-2, epochs=40)]
+LEARNING = [method for method in METHODS if not isinstance(method, Constant)]
+
+
+@pytest.fixture(params=METHODS, ids=lambda method: method.name)
+def method(request) -> Method:
+    return request.param
+
+
+@pytest.fixture(params=LEARNING, ids=lambda method: method.name)
+def learning(request) -> Method:
+    return request.param
+
+
+def test_a_signal_is_found_in_problems_that_were_not_learned_from(learning, recorded):
+    data, new = recorded(300), recorded(150, seed=1)
+    predicted = learning.fit(data.inputs, data.values, data.weights, seed=0).predict(new.inputs)
+    assert spearmanr(predicted.mean, new.values).statistic > 0.6
+    assert ((predicted.mean - new.values) ** 2).mean() < 0.6 * new.values.var()
+
+
+def test_shuffled_labels_give_chance(method, recorded):
+    data = recorded(400)
+    values = np.random.default_rng(5).permutation(data.values)
+    fitted = cross_fit(method, data.inputs, values, data.weights, data.groups, folds=4, seed=0)
+    predicted = fitted.predict(data.inputs, data.groups)
+    scores = score(predicted.mean, values, data.weights, values > 0.5)
+    assert scores.spearman.low < 0.05
+    assert scores.spearman.high > -0.05
+    assert abs(scores.spearman.value) < 0.17
+    assert scores.auroc.value == pytest.approx(0.5, abs=0.1)
+    assert scores.brier.value > 0.97 * values.var()
+
+
+def test_a_prediction_lies_within_bounds_and_knows_that_it_may_err(method, recorded):
+    data = recorded(60)
+    predicted = method.fit(data.inputs, data.values, data.weights, seed=0).predict(data.inputs)
+    assert predicted.mean.shape == predicted.deviation.shape == (60,)
+    assert np.all((predicted.mean >= LOWEST) & (predicted.mean <= HIGHEST))
+    assert np.all((predicted.deviation > 0) & (predicted.deviation < 0.5))
+
+
+def test_the_seed_decides_everything_random(method, recorded):
+    data = recorded(60)
+    first, second = (method.fit(data.inputs, data.values, data.weights, seed=-3) for _ in range(2))
+    np.testing.assert_array_equal(first.predict(data.inputs).mean, second.predict(data.inputs).mean)
+
+
+def test_a_prediction_does_not_depend_on_what_else_is_asked(method, recorded):
+    data, new = recorded(60), recorded(20, seed=1)
+    fitted = method.fit(data.inputs, data.values, data.weights, seed=0)
+    together = fitted.predict(new.inputs).mean
+    np.testing.assert_allclose(fitted.predict(new.inputs[np.array([7])]).mean, together[7], rtol=1e-4)
+    assert len(fitted.predict(new.inputs[:0])) == 0
+
+
+def test_learning_from_several_parts_at_once_is_learning_from_each(method, recorded):
+    data = recorded(61)
+    parts = [np.arange(0, 41), np.arange(20, 61)]
+    together = method.fit_each(data.inputs, data.values, data.weights, parts, seed=0)
+    for part, fitted in zip(parts, together, strict=True):
+        alone = method.fit(data.inputs[part], data.values[part], data.weights[part], seed=0)
+        # Networks draw other random numbers when they are trained beside others.
+        tolerance = 0.15 if isinstance(method, Probe) else 1e-6
+        means = [learned.predict(data.inputs).mean for learned in (fitted, alone)]
+        np.testing.assert_allclose(*means, atol=tolerance)
+
+
+def test_a_part_is_learned_from_without_the_other_problems(method, recorded):
+    data = recorded(60)
+    part = np.arange(40)
+    before = method.fit_each(data.inputs, data.values, data.weights, [part], seed=0)[0]
+    changed = data.values.copy()
+    changed[40:] = 1 - changed[40:]
+    after = method.fit_each(data.inputs, changed, data.weights, [part], seed=0)[0]
+    np.testing.assert_array_equal(before.predict(data.inputs).mean, after.predict(data.inputs).mean)
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_equal_labels_give_equal_beliefs_that_are_not_sure(method, recorded, value):
+    data = recorded(40)
+    predicted = method.fit(data.inputs, np.full(40, value), data.weights, seed=0).predict(data.inputs)
+    np.testing.assert_allclose(predicted.mean, LOWEST if value == 0 else HIGHEST, atol=0.02)
+
+
+def test_more_features_than_problems_and_constant_features_are_no_obstacle(method, recorded):
+    data = recorded(20, features=300)
+    data.inputs.states[:, 1] = 3
+    predicted = method.fit(data.inputs, data.values, data.weights, seed=0).predict(data.inputs)
+    assert np.isfinite(predicted.mean).all()
+
+
+def test_problems_with_more_samples_weigh_more(method, recorded):
+    data = recorded(60)
+    heavy = data.values > np.median(data.values)
+    weights = np.where(heavy, 200.0, 2.0)
+    means = [
+        method.fit(data.inputs, data.values, given, seed=0).predict(data.inputs).mean.mean()
+        for given in (weights, 202.0 - weights)
+    ]
+    assert means[0] > means[1] + 0.1
+
+
+@pytest.mark.parametrize(
+    ("values", "weights", "sentence"),
+    [
+        ([], [], "got 2 problems, 0 values and 0 counts"),
+        ([0.5], [1, 2], "got 2 problems, 1 values and 2 counts"),
+        ([0.5, 1.5], [1, 1], r"must lie in \[0, 1\] but got 1.5"),
+        ([0.5, float("nan")], [1, 1], "but got nan"),
+        ([0.5, 0.5], [1, 0], "positive number of samples but got 0"),
+        ([0.5, 0.5], [1, float("inf")], "positive number of samples but got inf"),
+    ],
+)
+def test_labels_that_cannot_be_learned_from_are_refused(values, weights, sentence):
+    inputs = Inputs(np.zeros((2, 1), np.float32))
+    with pytest.raises(UserError, match=sentence):
+        Constant().fit(inputs, np.array(values, dtype=float), np.array(weights, dtype=float), seed=0)
+
+
+def test_inputs_of_some_problems_keep_states_and_texts_together():
+    inputs = Inputs(np.arange(6, dtype=np.float32).reshape(3, 2), ("a", "b", "c"))
+    for rows in (slice(1, 3), np.array([1, 2]), np.array([False, True, True])):
+        chosen = inputs[rows]
+        np.testing.assert_array_equal(chosen.states, [[2, 3], [4, 5]])
+        assert list(chosen.texts) == ["b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("states", "texts", "sentence"),
+    [
+        (np.zeros(3), (), r"problems x features but have shape \(3,\)"),
+        (np.array([[np.nan]]), (), "must be finite"),
+        (np.zeros((2, 1)), ("a",), "got 1 texts and 2 problems"),
+    ],
+)
+def test_inputs_that_are_none_are_refused(states, texts, sentence):
+    with pytest.raises(UserError, match=sentence):
+        Inputs(states.astype(np.float32), texts)

@@ -1,0 +1,186 @@
+import dataclasses
+
+import numpy as np
+import pytest
+from scipy.stats import spearmanr
+
+from difficulty.base import Fitted, Inputs, Method, Prediction
+from difficulty.baselines import Constant, Neighbours
+from difficulty.crossfit import NEW, CrossFitted, cross_fit, folds_of, identities, same_problem
+from difficulty.linear import Linear
+from rewards.errors import UserError
+
+
+class Said(Fitted):
+    """Says the same of every problem."""
+
+    def __init__(self, mean: float, deviation: float) -> None:
+        self.belief = mean, deviation
+
+    def predict(self, inputs: Inputs) -> Prediction:
+        mean, deviation = self.belief
+        return Prediction(np.full(len(inputs), mean), np.full(len(inputs), deviation))
+
+
+class Remembering(Method):
+    """Believes of every problem the mean of those that it saw, and keeps what it was given."""
+
+    name = "remembering"
+
+    def __init__(self) -> None:
+        self.seen = []
+
+    def _fit(self, inputs, values, weights, seed):
+        self.seen.append((inputs.states[:, 0].tolist(), values, weights))
+        return Said(values.mean(), 0.0)
+
+
+def learned(data, method=None, **settings):
+    return cross_fit(
+        method or Linear(), data.inputs, data.values, data.weights, data.groups, **{"seed": 0, **settings}
+    )
+
+
+def predicted(data, **settings):
+    return learned(data, **settings).predict(data.inputs, data.groups).mean
+
+
+def copies(data, rows):
+    """The same problems in another order, or several times."""
+    rows = np.asarray(rows)
+    return dataclasses.replace(
+        data,
+        inputs=data.inputs[rows],
+        values=data.values[rows],
+        weights=data.weights[rows],
+        groups=[data.groups[row] for row in rows],
+    )
+
+
+def test_no_problem_is_predicted_by_a_member_that_learned_from_it(recorded):
+    data, method = recorded(40), Remembering()
+    fitted = learned(data, method, folds=8)
+    fold = fitted.folds(data.inputs, data.groups)
+    assert sorted(np.bincount(fold)) == [5] * 8
+    for row, state in enumerate(data.inputs.states[:, 0].tolist()):
+        assert [state in seen for seen, _, _ in method.seen] == [fold[row] != member for member in range(8)]
+    expected = [method.seen[member][1].mean() for member in fold]
+    np.testing.assert_array_equal(fitted.predict(data.inputs, data.groups).mean, expected)
+
+
+def test_new_problems_get_the_even_mixture_of_all_members():
+    fitted = CrossFitted([Said(0.2, 0.1), Said(0.6, 0.3)], {"old": 1})
+    inputs = Inputs(np.zeros((2, 0), np.float32))
+    belief = fitted.predict(inputs, ["new", "old"])
+    np.testing.assert_allclose(belief.mean, [0.4, 0.6])
+    draws = np.random.default_rng(0).normal([[0.2], [0.6]], [[0.1], [0.3]], size=(2, 200_000))
+    np.testing.assert_allclose(belief.deviation, [draws.std(), 0.3], rtol=0.01)
+    assert fitted.folds(inputs, ["new", "old"]).tolist() == [NEW, 1]
+
+
+@pytest.mark.parametrize("relation", ["hash", "states", "text"])
+def test_a_memorising_method_gains_nothing_from_duplicates(recorded, relation):
+    data = copies(recorded(100), [*range(100), *range(100)])
+    states = data.inputs.states.copy()
+    states[100:] += np.float32(1e-3)
+    hashes = [f"other {group}" if row >= 100 else group for row, group in enumerate(data.groups)]
+    texts = [f"{text} copied" if row >= 100 else text for row, text in enumerate(data.inputs.texts)]
+    noise = np.random.default_rng(1).permutation(data.values[:100])
+    shuffled = dataclasses.replace(data, values=np.concatenate([noise, noise]))
+
+    # Copies that nothing tells apart from others are learned by heart: this is what groups are for.
+    unrelated = dataclasses.replace(shuffled, groups=hashes, inputs=Inputs(states, texts))
+    memorising = Neighbours(count=1)
+    blind = learned(unrelated, memorising).predict(unrelated.inputs, unrelated.groups).mean
+    assert spearmanr(blind, unrelated.values).statistic > 0.8
+
+    kept = dataclasses.replace(
+        shuffled,
+        groups=data.groups if relation == "hash" else hashes,
+        inputs=Inputs(
+            data.inputs.states if relation == "states" else states,
+            data.inputs.texts if relation == "text" else texts,
+        ),
+    )
+    belief = learned(kept, memorising).predict(kept.inputs, kept.groups).mean
+    assert abs(np.nan_to_num(spearmanr(belief, kept.values).statistic)) < 0.2
+
+
+def test_a_training_problem_is_known_again_by_its_states_under_another_hash(recorded):
+    data = recorded(60)
+    fitted = learned(data)
+    renamed = [f"other {group}" for group in data.groups]
+    np.testing.assert_array_equal(
+        fitted.predict(Inputs(data.inputs.states), renamed).mean,
+        fitted.predict(data.inputs, data.groups).mean,
+    )
+
+
+def test_problems_are_related_through_others():
+    names = [("a", "s1"), ("b", "s2"), ("c", "s3"), ("b", "s1"), ("d", "s3")]
+    assert same_problem(names).tolist() == [0, 0, 1, 0, 1]
+
+
+def test_inputs_without_states_or_texts_do_not_make_all_problems_one():
+    names = identities(Inputs(np.zeros((3, 0), np.float32)), ["a", "b", "a"])
+    assert same_problem(names).tolist() == [0, 1, 0]
+
+
+def test_copies_of_a_problem_count_as_one_problem_with_all_their_samples(recorded):
+    data = recorded(40)
+    data.values *= 0.8
+    halves = copies(data, [*range(40), *range(40)])
+    halves.weights = halves.weights * np.repeat([0.25, 0.75], 40)
+    low, high = 0.4 * data.values, 1.2 * data.values
+    halves.values = np.concatenate([low, high])
+    once, twice = Remembering(), Remembering()
+    learned(data, once)
+    learned(halves, twice)
+    for (states, values, weights), (pooled_states, pooled_values, pooled_weights) in zip(
+        once.seen, twice.seen, strict=True
+    ):
+        assert pooled_states == states
+        np.testing.assert_allclose(pooled_values, values)
+        np.testing.assert_allclose(pooled_weights, weights)
+
+
+def test_the_order_of_training_problems_does_not_matter(recorded):
+    data = recorded(60)
+    order = np.random.default_rng(2).permutation(60)
+    fitted = learned(copies(data, order))
+    np.testing.assert_array_equal(fitted.predict(data.inputs, data.groups).mean, predicted(data))
+
+
+def test_the_seed_decides_the_folds(recorded):
+    data = recorded(60)
+    np.testing.assert_array_equal(predicted(data, seed=3), predicted(data, seed=3))
+    assert not np.array_equal(predicted(data, seed=3), predicted(data, seed=4))
+
+
+def test_folds_are_of_equal_size():
+    assert sorted(np.bincount(folds_of(np.zeros(23), 5, seed=-1))) == [4, 4, 5, 5, 5]
+
+
+def test_every_fold_has_problems_of_all_values():
+    values = np.random.default_rng(0).permutation(np.repeat([0.0, 1.0], [180, 20]))
+    fold = folds_of(values, 10, seed=0)
+    assert [values[fold == number].sum() for number in range(10)] == [2] * 10
+
+
+def test_a_method_that_learns_nothing_does_not_seem_to_rank_backwards(recorded):
+    data = recorded(300)
+    assert abs(spearmanr(predicted(data, method=Constant()), data.values).statistic) < 0.05
+
+
+def test_input_that_cannot_be_split_is_refused_in_one_sentence(recorded):
+    data = recorded(20)
+    with pytest.raises(UserError, match="at least 10 distinct problems to learn from but got 9"):
+        learned(copies(data, [*range(9), 0, 1, 2]))
+    with pytest.raises(UserError, match="at least 2 folds but got 1"):
+        learned(data, folds=1)
+    with pytest.raises(UserError, match="got 19 hashes and 20 problems"):
+        learned(dataclasses.replace(data, groups=data.groups[1:]))
+    with pytest.raises(UserError, match="got 20 problems, 19 values and 20 counts"):
+        learned(dataclasses.replace(data, values=data.values[1:]))
+    with pytest.raises(UserError, match="positive number of samples but got 0"):
+        learned(dataclasses.replace(data, weights=data.weights * 0))

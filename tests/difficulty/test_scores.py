@@ -1,0 +1,113 @@
+import numpy as np
+import pytest
+from scipy.stats import spearmanr
+from sklearn.metrics import roc_auc_score
+
+from difficulty.scores import BINS, difference, score
+
+
+def predictions(problems, seed=0, noise=0.3):
+    random = np.random.default_rng(seed)
+    measured = random.uniform(size=problems).round(1)
+    predicted = (measured + noise * random.normal(size=problems)).clip(0, 1).round(2)
+    weights = random.integers(1, 20, size=problems).astype(float)
+    return predicted, measured, weights, measured > 0.6
+
+
+def test_the_figures_are_those_of_the_libraries():
+    predicted, measured, weights, event = predictions(200)
+    scores = score(predicted, measured, weights, event)
+    assert scores.spearman.value == pytest.approx(spearmanr(predicted, measured).statistic)
+    assert scores.auroc.value == pytest.approx(roc_auc_score(event, predicted))
+    assert scores.brier.value == pytest.approx(np.average((predicted - measured) ** 2, weights=weights))
+
+
+def test_the_calibration_error_is_that_of_ten_bins_of_equal_mass():
+    predicted, measured, _, event = predictions(200)
+    predicted = predicted + np.arange(200) * 1e-6  # no ties: bins are unambiguous
+    expected = 0.0
+    for rows in np.array_split(predicted.argsort(), BINS):
+        expected += len(rows) / 200 * abs(predicted[rows].mean() - measured[rows].mean())
+    scores = score(predicted, measured, np.ones(200), event)
+    assert scores.calibration_error.value == pytest.approx(expected)
+
+
+def test_a_problem_of_weight_two_counts_like_two_problems():
+    predicted, measured, _, event = predictions(50)
+    weights = 1.0 + (np.arange(50) % 3 == 0)
+    twice = np.repeat(np.arange(50), weights.astype(int))
+    weighted = score(predicted, measured, weights, event)
+    repeated = score(predicted[twice], measured[twice], np.ones(len(twice)), event[twice])
+    assert weighted.brier.value == pytest.approx(repeated.brier.value)
+    assert weighted.calibration_error.value == pytest.approx(repeated.calibration_error.value)
+
+
+def test_the_right_constant_is_calibrated_and_ranks_nothing():
+    _, measured, weights, event = predictions(100)
+    constant = np.full(100, np.average(measured, weights=weights))
+    scores = score(constant, measured, weights, event)
+    assert scores.spearman == score(constant, measured, weights, event, seed=1).spearman
+    assert (scores.spearman.value, scores.spearman.low, scores.spearman.high) == (0, 0, 0)
+    assert scores.auroc.value == 0.5
+    assert scores.calibration_error.value == pytest.approx(0, abs=1e-12)
+
+
+def test_a_perfect_prediction_has_perfect_scores():
+    _, measured, weights, event = predictions(100)
+    scores = score(measured, measured, weights, event)
+    assert scores.spearman.low == pytest.approx(1)
+    assert scores.auroc.low == 1
+    assert scores.brier.high == scores.calibration_error.high == 0
+
+
+def test_an_event_that_all_or_none_have_leaves_the_auroc_undefined():
+    predicted, measured, weights, _ = predictions(30)
+    for event in (np.zeros(30, bool), np.ones(30, bool)):
+        auroc = score(predicted, measured, weights, event).auroc
+        assert np.isnan([auroc.value, auroc.low, auroc.high]).all()
+
+
+def test_a_rare_event_has_an_interval_all_the_same():
+    predicted, measured, weights, _ = predictions(30)
+    auroc = score(predicted, measured, weights, np.arange(30) == 4).auroc
+    assert auroc.low <= auroc.value <= auroc.high
+
+
+def test_the_seed_decides_the_interval_and_not_the_figure():
+    data = predictions(60)
+    assert score(*data) == score(*data)
+    assert score(*data, seed=1).brier != score(*data).brier
+    assert score(*data, seed=1).brier.value == score(*data).brier.value
+
+
+def test_an_interval_is_as_wide_as_the_figure_varies_over_samples_of_problems():
+    samples = [score(*predictions(80, seed=seed)) for seed in range(20)]
+    for name in ("spearman", "auroc", "brier"):
+        estimates = [getattr(scores, name) for scores in samples]
+        error = np.std([estimate.value for estimate in estimates])
+        width = np.mean([estimate.high - estimate.low for estimate in estimates])
+        assert 0.6 < width / (2 * 1.96 * error) < 1.6
+
+
+def test_a_paired_difference_is_that_of_the_figures_with_a_narrower_interval():
+    predicted, measured, weights, event = predictions(100)
+    other = (predicted + 0.05 * np.random.default_rng(3).normal(size=100)).clip(0, 1)
+    paired = difference(predicted, other, measured, weights, event)
+    mine, its = score(predicted, measured, weights, event), score(other, measured, weights, event)
+    for name in ("spearman", "auroc", "brier", "calibration_error"):
+        left, right, gap = (getattr(scores, name) for scores in (mine, its, paired))
+        assert gap.value == pytest.approx(left.value - right.value)
+    assert paired.brier.high - paired.brier.low < (mine.brier.high - mine.brier.low) / 2
+
+
+def test_resampling_in_pieces_gives_as_many_resamples(monkeypatch):
+    data = predictions(40)
+    monkeypatch.setattr("difficulty.scores._AT_ONCE", 40 * 300)  # pieces of 300, 300, 300 and 100
+    pieces = score(*data)
+    monkeypatch.undo()
+    assert pieces == score(*data)
+
+
+def test_scores_of_no_problem_are_refused():
+    with pytest.raises(ValueError, match="at least 1 problem"):
+        score(np.empty(0), np.empty(0), np.empty(0), np.empty(0, bool))
