@@ -86,6 +86,10 @@ class Labels:
         """Which problems it was measured on, shape (problems,)."""
         return np.isfinite(self.values) & (self.weights > 0)
 
+    def __getitem__(self, rows: NDArray[np.bool_]) -> "Labels":
+        """Those of some problems."""
+        return Labels(self.target, self.values[rows], self.weights[rows], self.event[rows])
+
 
 def labels(target: Target, measured: Sequence[Measured]) -> Labels:
     """A target of each problem.

@@ -9,7 +9,7 @@ from executors.execution.runner import SandboxError
 from rewards.errors import UserError
 from scheduler.backend import InfrastructureError
 
-COMMANDS = ("run", "report", "compare", "problems", "execute", "doctor")
+COMMANDS = ("run", "report", "compare", "train", "predict", "problems", "execute", "doctor")
 USER_ERROR, INTERRUPTED = 2, 130
 
 

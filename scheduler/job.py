@@ -131,13 +131,20 @@ class HiddenStatesSection(Section):
 
 
 class PredictorSection(Section):
-    """What predicts each problem's pass rate before its first test."""
+    """What predicts each problem's pass rate before its first test: exactly one of model and train_on.
 
-    train_on: list[Path] = Field(
-        min_length=1,
-        description="finished runs with labels and hidden states; a problem is never predicted by a model "
-        "that saw it",
+    A problem is never predicted by anything that has seen it.
+    """
+
+    model: Path | None = Field(None, description="a model that `testbudget train` has made")
+    train_on: list[Path] | None = Field(
+        None, min_length=1, description="train one here, on finished runs with labels and hidden states"
     )
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        _need_exactly_one(self, "model", "train_on")
+        return self
 
 
 class PolicySection(Section):
@@ -351,9 +358,9 @@ def _from_folder(job: Job, folder: Path) -> Job:
     scheme, _, file = source.rpartition(":")
     if source != "humaneval":
         source = f"{scheme}:{folder / file}" if scheme else str(folder / file)
-    predictor = job.predictor and PredictorSection(
-        train_on=[folder / run for run in job.predictor.train_on]
-    )
+    predictor = resolved(job.predictor, "model")
+    if job.predictor and job.predictor.train_on:
+        predictor = PredictorSection(train_on=[folder / run for run in job.predictor.train_on])
     return job.model_copy(
         update={
             "problems": job.problems.model_copy(update={"source": source}),

@@ -6,12 +6,8 @@ Each stage keeps what it made in the journal, so a resumed run does none of it t
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from difficulty.hidden_states import HiddenStates
-from difficulty.linear import predict_pass_rates
 from executors.generation.base import Request, derive_seed
 from executors.generation.extraction import extract_candidate
 from executors.generation.prompts import prompt_template
@@ -120,47 +116,6 @@ def recorded_labels(job: Job, solving: Sequence[Solving], journal: Journal, read
             correct = trace.of(item.problem).correct
             if correct is not None and item.problem.id not in journal.labels:
                 journal.add_labels(item.problem.id, correct[: len(item.candidates)])
-
-
-def predicted_pass_rates(
-    job: Job, problems: Sequence[Problem], states: HiddenStates | None, read: ReadTrace
-) -> NDArray[np.float64] | None:
-    """Each problem's pass rate as the predictor believes it; None without a predictor.
-
-    Raises:
-        UserError: a training run has no labels, or not the hidden states that the job uses.
-    """
-    if job.predictor is None or states is None:
-        return None
-    trained, rates, samples, hashes = [], [], [], []
-    for directory in job.predictor.train_on:
-        trace = read(directory)
-        hidden = trace.hidden_states
-        if hidden is None:
-            raise UserError(
-                f"predictor.train_on must name runs with hidden states but {directory} has none"
-            )
-        absent = sorted(set(states.layers) - set(hidden.layers))
-        if absent:
-            raise UserError(f"{directory} must hold hidden layer {absent[0]} but has {hidden.layers}")
-        columns = [hidden.layers.index(layer) for layer in states.layers]
-        for row, seen in enumerate(trace.problems.values()):
-            if seen.correct is None:
-                raise UserError(f"predictor.train_on must name runs with labels but {directory} has none")
-            trained.append(hidden.states[row, columns].ravel())
-            rates.append(float(seen.correct.mean()))
-            samples.append(len(seen.correct))
-            hashes.append(seen.content_hash)
-    beliefs = predict_pass_rates(
-        np.asarray(trained, dtype=np.float32),
-        np.asarray(rates),
-        np.asarray(samples),
-        hashes,
-        states.states.reshape(len(problems), -1).astype(np.float32),
-        [problem.content_hash for problem in problems],
-        seed=job.seed,
-    )
-    return beliefs.pass_rate
 
 
 class _CandidateLine(BaseModel):

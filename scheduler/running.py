@@ -17,6 +17,7 @@ from rewards.problem import Problem
 from rewards.selection import selection_rule
 from scheduler.backend import Backend
 from scheduler.behaviours import read_behaviours, write_behaviours
+from scheduler.beliefs import predicted_pass_rates
 from scheduler.extraction import extract_hidden_states, hidden_states_of, take_hidden_states
 from scheduler.job import Job, load_job, save_job
 from scheduler.journal import Journal
@@ -24,7 +25,6 @@ from scheduler.ledger import Cost, Ledger
 from scheduler.loop import Loop, extraction_cost, spent
 from scheduler.preparation import (
     label,
-    predicted_pass_rates,
     recorded_labels,
     sample_candidates,
     take_candidates,

@@ -4,11 +4,11 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-import jinja2
 from rich.console import Console
 from rich.table import Table
 
 from rewards.problem import Verdict
+from scheduler.analysis.pages import write_page
 from scheduler.analysis.summary import RunSummary
 from scheduler.ledger import QUANTITIES
 from scheduler.records import TestStatus
@@ -59,20 +59,14 @@ def print_report(runs: Sequence[RunSummary], page: Path, console: Console) -> No
 
 def write_report(runs: Sequence[RunSummary], path: Path) -> None:
     """Writes the side-by-side table and every problem of every run as one HTML page."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("scheduler", "analysis"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
+    write_page(
+        "report.html.j2",
+        path,
+        {"percent": _percent, "amount": _amount},
+        runs=runs,
+        rows=rows(runs),
+        usable=TestStatus.USABLE,
     )
-    environment.filters |= {"percent": _percent, "amount": _amount}
-    page = environment.get_template("report.html.j2").render(
-        runs=runs, rows=rows(runs), usable=TestStatus.USABLE
-    )
-    partial = path.with_suffix(".partial")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial.write_text(page, encoding="utf-8")
-    partial.replace(path)
 
 
 def _percent(share: float | None) -> str:

@@ -7,11 +7,12 @@ from pathlib import Path
 
 from rich.console import Console
 
+from difficulty.card import Model
 from rewards.errors import UserError
 from scheduler.analysis.compare.comparison import USUAL_CAPS, Settings
 from scheduler.analysis.compare.page import write_page
 from scheduler.analysis.compare.playing import compare
-from scheduler.analysis.compare.predictors import PREDICTORS, cross_fitted
+from scheduler.analysis.compare.predictors import PREDICTORS, cross_fitted, modelled
 from scheduler.analysis.compare.table import print_comparison, write_cells
 from scheduler.tables import read_trace
 
@@ -57,6 +58,11 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     parser.add_argument(
         "--orders", default=default.orders, help="random orders of the tests (default: %(default)s)"
     )
+    parser.add_argument(
+        "--model",
+        type=Path,
+        help="a trained model for the predictor 'on' (default: learned from the run's other problems)",
+    )
     parser.add_argument("--out", type=Path, help="directory to write (default: runs/compare/NAME-OF-RUN)")
     parser.set_defaults(command=run)
 
@@ -73,9 +79,10 @@ def run(arguments: argparse.Namespace) -> None:
     out = arguments.out or Path("runs") / "compare" / arguments.run.resolve().name
     if out.exists() and not out.is_dir():
         raise UserError(f"--out must be a directory but {out} is a file")
-    comparison = compare(
-        read_trace(arguments.run), settings, functools.partial(cross_fitted, seed=settings.seed)
-    )
+    learned = functools.partial(cross_fitted, seed=settings.seed)
+    if arguments.model:
+        learned = functools.partial(modelled, model=Model.load(arguments.model))
+    comparison = compare(read_trace(arguments.run), settings, learned)
     out.mkdir(parents=True, exist_ok=True)
     write_cells(comparison, out / "cells.parquet")
     write_page(comparison, out / "compare.html")

@@ -136,3 +136,59 @@ def _seen(problem: Problem, k: int) -> ProblemTrace:
     return ProblemTrace(
         problem.content_hash, float("nan"), candidates, correct, tests, verdicts, extraction
     )
+
+
+def write_learnable(folder: Path, name: str, *, problems: int, seed: int) -> Recorded:
+    """A run whose hidden states tell the pass rates, but for some noise, in their first layer alone."""
+    rng = np.random.default_rng(seed)
+    rows = [
+        {
+            "id": f"{name}/{number}",
+            "prompt": f"def f{number}(x):\n    # {name}\n",
+            "entry_point": f"f{number}",
+        }
+        for number in range(problems)
+    ]
+    problems_file = folder / f"{name}.jsonl"
+    problems_file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    loaded = load_problems(str(problems_file))
+    directory = folder / name
+    directory.mkdir()
+    rates = rng.uniform(size=problems)
+    candidates, tests = 10, 4
+    seen = {}
+    for problem, rate in zip(loaded, rates, strict=True):
+        correct = rng.uniform(size=candidates) < rate
+        passed = rng.uniform(size=(tests, candidates)) < np.where(correct, 0.8, 0.3)
+        seen[problem.id] = ProblemTrace(
+            problem.content_hash,
+            float("nan"),
+            [CandidateRecord(f"    return {index}\n", True, 5, 0.25) for index in range(candidates)],
+            correct,
+            {i: TestRecord(TestStatus.USABLE, f"assert {i}", i, 40, 0.5) for i in range(tests)},
+            {
+                index: VerdictRecord(
+                    np.where(row, Verdict.PASSED, Verdict.FAILED).astype(np.uint8),
+                    np.full(candidates, 0.001, np.float32),
+                    np.zeros(candidates, np.bool_),
+                )
+                for index, row in enumerate(passed)
+            },
+        )
+    noise = rng.normal(size=(problems, 2, 6))
+    noise[:, 0, :3] = 4 * rates[:, None] + 0.3 * noise[:, 0, :3]
+    write_trace(Trace(directory, seen, HiddenStates((2, 4), noise.astype(np.float16), None, PROVENANCE)))
+    run = {"run": str(directory)}
+    job = {"problems": {"source": str(problems_file)}, "candidates": run, "tests": run, "cap": {"tests": 1}}
+    (directory / "job.yaml").write_text(yaml.safe_dump(job), encoding="utf-8")
+    return Recorded(directory, problems_file, loaded)
+
+
+@pytest.fixture(scope="session")
+def learnable(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
+    return write_learnable(tmp_path_factory.mktemp("learnable"), "first", problems=60, seed=0)
+
+
+@pytest.fixture(scope="session")
+def another_learnable(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
+    return write_learnable(tmp_path_factory.mktemp("learnable"), "second", problems=30, seed=1)

@@ -7,18 +7,22 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
-from difficulty.linear import predict_pass_rates
+from difficulty.card import Model
+from difficulty.hidden_states import HiddenStates
+from difficulty.targets import PASS_RATE
 from rewards.errors import UserError
 from scheduler.analysis.compare.blur import blurred
+from scheduler.beliefs import learned_pass_rates
 from scheduler.trace import Trace
 
 PassRates = Callable[[Trace], NDArray[np.float64]]
 """Predicts the pass rate of each problem of a run, shape (problems,), without a look at its own labels."""
 
 PREDICTORS = ("off", "on", "oracle", "blurred:RHO", "calibrated:RHO")
-"""``off``: the same belief for every problem, the mean; ``on``: what was learned from other problems;
-``oracle``: the measured pass rates; ``blurred:0.6``: those, blurred to a rank correlation of 0.6, as bold
-as the truth; ``calibrated:0.6``: the same blur with calibrated beliefs (see ``blur``)."""
+"""``off``: the same belief for every problem, the mean; ``on``: what was learned from other problems, or
+what a given model says; ``oracle``: the measured pass rates; ``blurred:0.6``: those, blurred to a rank
+correlation of 0.6, as bold as the truth; ``calibrated:0.6``: the same blur with calibrated beliefs (see
+``blur``)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,20 +98,28 @@ def labels(trace: Trace) -> list[NDArray[np.bool_]]:
 
 
 def cross_fitted(trace: Trace, *, seed: int) -> NDArray[np.float64]:
-    """Pass rates by the linear predictor from all recorded layers, fitted on the run's other problems.
+    """Pass rates as learned from all recorded layers of the run's other problems.
 
     Raises:
         UserError: the run has no hidden states, or too few problems to learn from.
     """
+    states, hashes = _known(trace)
+    return learned_pass_rates([trace.directory], states, hashes, (), lambda _: trace, seed).mean
+
+
+def modelled(trace: Trace, model: Model) -> NDArray[np.float64]:
+    """Pass rates by a trained model; a problem that it was trained on is predicted by what has not seen it.
+
+    Raises:
+        UserError: the run has no hidden states, or not such as the model was trained on.
+    """
+    return model.predict(PASS_RATE.name, *_known(trace)).mean
+
+
+def _known(trace: Trace) -> tuple[HiddenStates, list[str]]:
     if trace.hidden_states is None:
         raise UserError(f"the predictor 'on' needs hidden states but {trace.directory} has none")
-    seen = list(trace.problems.values())
-    states = trace.hidden_states.states.reshape(len(seen), -1).astype(np.float32)
-    hashes = [problem.content_hash for problem in seen]
-    counts = np.asarray([len(problem.candidates) for problem in seen], np.float64)
-    return predict_pass_rates(
-        states, measured_pass_rates(trace), counts, hashes, states, hashes, seed=seed
-    ).pass_rate
+    return trace.hidden_states, [problem.content_hash for problem in trace.problems.values()]
 
 
 def _ranks(rates: NDArray[np.float64], truth: NDArray[np.float64]) -> float:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from difficulty.hidden_states import HiddenStates
+from difficulty.hidden_states import HiddenStates, Provenance
 from rewards.problem import NOT_RUN, Verdict
 from scheduler.problems import load_problems
 from scheduler.records import CandidateRecord, Distinct, TestRecord, TestStatus, VerdictRecord
@@ -36,7 +36,9 @@ def voted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     states = rng.normal(size=(PROBLEMS, 1, 8)) + 2 * rates[:, np.newaxis, np.newaxis]
     directory = folder / "run"
     directory.mkdir()
-    write_trace(Trace(directory, seen, HiddenStates((3,), states.astype(np.float16))))
+    provenance = Provenance("policy-model", "ab" * 32, 6, "transformers", "bfloat16")
+    hidden_states = HiddenStates((3,), states.astype(np.float16), provenance=provenance)
+    write_trace(Trace(directory, seen, hidden_states))
     return directory
 
 
