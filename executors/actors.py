@@ -1,6 +1,7 @@
 """What runs inside the Ray actors: models on GPUs (or a CPU), and a sandbox on a CPU core."""
 
 import asyncio
+import logging
 import os
 import sys
 import threading
@@ -11,9 +12,18 @@ from dataclasses import dataclass
 from typing import Any, NoReturn, Protocol
 
 from executors.execution.runner import Limits, Outcomes, Runner
-from executors.generation.base import Completion, Generator, GeneratorError, Request, Sampling
+from executors.generation.base import (
+    Completion,
+    Generator,
+    GeneratorError,
+    PromptTooLongError,
+    Request,
+    Sampling,
+)
 from rewards.errors import UserError
 from rewards.problem import UnitTest
+
+_LOG = logging.getLogger(__name__)
 
 
 class GeneratorActor:
@@ -36,6 +46,7 @@ class GeneratorActor:
     async def generate(self, requests: Sequence[Request], sampling: Sampling) -> list[Completion]:
         """Answers to requests, in their order; raises the generator's user errors.
 
+        A prompt that leaves no room for an answer has an empty one.
         An engine that fails, or takes longer over an answer than it may, is not mended: the process ends,
         Ray starts the actor again and sends it the calls it owes.
         """
@@ -50,6 +61,10 @@ class GeneratorActor:
     async def _one(self, generator: Generator, request: Request, sampling: Sampling) -> Completion:
         try:
             return await asyncio.wait_for(generator.generate(request, sampling), self._timeout_seconds)
+        except PromptTooLongError as error:
+            # It costs this one problem, not the job: an empty answer holds no test and no right program.
+            _LOG.warning("%s", error)
+            return Completion("", 0, 0.0, "prompt_too_long")
         except TimeoutError:
             raise GeneratorError(
                 f"an answer for problem {request.problem} took longer than {self._timeout_seconds:g} s"

@@ -74,7 +74,8 @@ class Completion:
         text: the answer, without the stop string that ended it.
         tokens: generated tokens, those of a stop string included.
         gpu_seconds: its share of the engine's busy time (`BusyTime`); 0 where no GPU is at work.
-        finish_reason: ``stop`` (the model or a stop string ended it) or ``length`` (it was cut off).
+        finish_reason: ``stop`` (the model or a stop string ended it), ``length`` (it was cut off) or
+            ``prompt_too_long`` (there was no room for any).
     """
 
     text: str

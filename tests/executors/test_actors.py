@@ -13,7 +13,15 @@ from ray import cloudpickle
 from executors.actors import ExtractionError, ExtractorActor, GeneratorActor, RunnerActor
 from executors.execution.limits import Limits
 from executors.execution.runner import SandboxError
-from executors.generation.base import Completion, Generator, GeneratorError, Prompt, Request, Sampling
+from executors.generation.base import (
+    Completion,
+    Generator,
+    GeneratorError,
+    Prompt,
+    PromptTooLongError,
+    Request,
+    Sampling,
+)
 from executors.pools import Pool
 from rewards.errors import UserError
 from rewards.problem import NOT_RUN, TestKind, UnitTest, Verdict
@@ -138,6 +146,23 @@ def test_a_users_mistake_comes_back_as_such(tmp_path):
     actor = actor_of(Refuses)
     with pytest.raises(UserError, match="model must be a model"):
         ray.get(actor.start.remote())
+
+
+def test_a_prompt_without_room_for_an_answer_costs_no_other_its_own():
+    class Short(Generator):
+        async def generate(self, request, sampling):
+            if len(request.prompt.text) > 10:
+                raise PromptTooLongError("a prompt must leave room for an answer")
+            return Completion("fine", 1, 0.5, "stop")
+
+    actor = actor_of(Short)
+    requests = [
+        Request("p", i, Prompt(text, chat=False), i) for i, text in enumerate(["short", "long" * 9])
+    ]
+    short, long = ray.get(actor.generate.remote(requests, Sampling()))
+    ray.kill(actor)
+    assert short == Completion("fine", 1, 0.5, "stop")
+    assert long == Completion("", 0, 0.0, "prompt_too_long")
 
 
 def test_a_pool_holds_work_back_and_spreads_it(tmp_path):
