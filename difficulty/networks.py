@@ -1,5 +1,6 @@
 """Many small two-layer networks, trained side by side as one batched computation."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,7 +11,8 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 _LARGEST_BATCH = 256
 _BATCHES = 8  # at least so many steps an epoch, however few the rows
 _SMALLEST_BATCH = 16
-_PATIENCE = 15  # epochs without progress on the held-out rows
+_PATIENCE = 120  # steps without progress on the held-out rows, but at least a few epochs
+_FEW_EPOCHS = 3
 _PROGRESS = 1e-4  # of the loss
 
 
@@ -97,7 +99,7 @@ def train(
     dropout: float,
     weight_decay: float,
     learning_rate: float,
-    epochs: int,
+    steps: int,
     generator: torch.Generator,
 ) -> Networks:
     """Trains networks by AdamW (Loshchilov and Hutter, arXiv 1711.05101) with early stopping.
@@ -112,7 +114,7 @@ def train(
         dropout: chance that a hidden unit is left out of a step.
         weight_decay: of the weights, not of the biases.
         learning_rate: of AdamW.
-        epochs: no more than so many passes.
+        steps: no more than so many, but for the rest of the last epoch.
         generator: of all random numbers.
     """
     networks = _initial(rows, sets, units, generator)
@@ -132,10 +134,12 @@ def train(
     seen, seen_mask = _chosen(present & ~held_out)
     unseen = rows.take(sets, *_chosen(present & held_out))
     batch = min(_LARGEST_BATCH, max(_SMALLEST_BATCH, seen.shape[1] // _BATCHES))
+    steps_per_epoch = math.ceil(seen.shape[1] / batch)
+    patience = max(_FEW_EPOCHS, _PATIENCE // steps_per_epoch)
     best = Networks(*(parameter.detach().clone() for parameter in networks.parameters))
     lowest = torch.full((len(sets),), torch.inf)
     waited = torch.zeros(len(sets))
-    for _ in range(epochs):
+    for _ in range(math.ceil(steps / steps_per_epoch)):
         order = torch.rand(seen.shape, generator=generator).argsort(dim=1)
         for columns in torch.split(order, batch, dim=1):
             taken = rows.take(sets, seen.gather(1, columns), seen_mask.gather(1, columns))
@@ -144,12 +148,12 @@ def train(
             optimizer.step()
         with torch.no_grad():
             losses = unseen.losses(networks.log_odds(unseen.features))
-            better = (losses < lowest - _PROGRESS) & (waited < _PATIENCE)
+            better = (losses < lowest - _PROGRESS) & (waited < patience)
             lowest = torch.where(better, losses, lowest)
             waited = torch.where(better, 0, waited + 1)
             for kept, parameter in zip(best.parameters, networks.parameters, strict=True):
                 kept[better] = parameter[better]
-        if (waited >= _PATIENCE).all():
+        if (waited >= patience).all():
             break
     return best
 

@@ -31,19 +31,19 @@ class Probe(Method):
         units: hidden units of each.
         components: principal components of the states that they see, at most.
         problems_per_component: and no more than one for so many problems.
-        dropout, weight_decay, learning_rate, epochs: see ``networks.train``.
+        dropout, weight_decay, learning_rate, steps: see ``networks.train``.
     """
 
     name: ClassVar[str] = "probe"
 
     members: int = 5
     units: int = 16
-    components: int = 128
+    components: int = 64
     problems_per_component: int = 6
     dropout: float = 0.2
     weight_decay: float = 1.0
-    learning_rate: float = 1e-3
-    epochs: int = 200
+    learning_rate: float = 1e-2
+    steps: int = 800
 
     def _fit(
         self, inputs: Inputs, values: NDArray[np.float64], weights: NDArray[np.float64], seed: int
@@ -89,7 +89,7 @@ class Probe(Method):
             dropout=self.dropout,
             weight_decay=self.weight_decay,
             learning_rate=self.learning_rate,
-            epochs=self.epochs,
+            steps=self.steps,
             generator=torch.Generator().manual_seed(seed),
         )
         fitted: list[Fitted] = []

@@ -46,7 +46,7 @@ class Reduction:
         wanted = min(components, *states.shape)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            _, values, axes = torch.svd_lowrank(standard, min(wanted + 8, *states.shape))
+            _, values, axes = torch.svd_lowrank(standard, min(wanted + 8, *states.shape), niter=1)
         size = values[:wanted].square().mean().div(len(states)).sqrt().clamp_min(1e-12)
         return cls(centre, (axes[:, :wanted].T / scale / size).contiguous().numpy())
 

@@ -13,8 +13,8 @@ from difficulty.scores import score
 from difficulty.text_features import Text
 from rewards.errors import UserError
 
-# Quick to learn: the probe's defaults are for fewer and more precious problems.
-METHODS = [Constant(), Text(), Linear(), Neighbours(), Probe(members=3, learning_rate=1e-2, epochs=40)]
+# A smaller ensemble than the default shows the same, sooner.
+METHODS = [Constant(), Text(), Linear(), Neighbours(), Probe(members=3, steps=300)]
 LEARNING = [method for method in METHODS if not isinstance(method, Constant)]
 
 
@@ -77,9 +77,9 @@ def test_learning_from_several_parts_at_once_is_learning_from_each(method, recor
     for part, fitted in zip(parts, together, strict=True):
         alone = method.fit(data.inputs[part], data.values[part], data.weights[part], seed=0)
         # Networks draw other random numbers when they are trained beside others.
-        tolerance = 0.15 if isinstance(method, Probe) else 1e-6
-        means = [learned.predict(data.inputs).mean for learned in (fitted, alone)]
-        np.testing.assert_allclose(*means, atol=tolerance)
+        tolerance = 0.1 if isinstance(method, Probe) else 1e-6
+        gap = fitted.predict(data.inputs).mean - alone.predict(data.inputs).mean
+        assert np.abs(gap).mean() < tolerance
 
 
 def test_a_part_is_learned_from_without_the_other_problems(method, recorded):

@@ -26,10 +26,10 @@ def two_sets():
     return Rows(features.expand(2, -1, -1).contiguous(), values, torch.ones(2, 160))
 
 
-def trained(rows, held_out, *, epochs=150, **settings):
+def trained(rows, held_out, *, steps=1200, **settings):
     generator = torch.Generator().manual_seed(1)
     sets = torch.arange(2).repeat_interleave(len(held_out) // 2)
-    return train(rows, sets, held_out, epochs=epochs, generator=generator, **{**SETTINGS, **settings})
+    return train(rows, sets, held_out, steps=steps, generator=generator, **{**SETTINGS, **settings})
 
 
 def every_fourth():
@@ -49,10 +49,10 @@ def test_each_network_learns_its_own_set_and_predicts_what_it_has_not_seen():
 def test_what_is_held_out_or_weighs_nothing_is_not_learned_from():
     rows, held_out = two_sets(), every_fourth()
     rows.weights[:, 100:] = 0
-    before = trained(rows, held_out, epochs=3)
+    before = trained(rows, held_out, steps=24)
     rows.values[:, 100:] = 1 - rows.values[:, 100:]
     rows.features[:, 100:] = 7
-    after = trained(rows, held_out, epochs=3)
+    after = trained(rows, held_out, steps=24)
     for old, new in zip(before.parameters, after.parameters, strict=True):
         assert torch.equal(old, new)
 

@@ -4,7 +4,7 @@ import pytest
 from difficulty.probe import FittedProbe, Probe
 from rewards.errors import UserError
 
-QUICK = Probe(members=3, learning_rate=1e-2, epochs=20)
+QUICK = Probe(members=3, steps=160)
 
 
 def test_a_model_survives_its_arrays(recorded):
@@ -20,7 +20,7 @@ def test_a_model_survives_its_arrays(recorded):
 def test_what_no_linear_function_tells_is_learned(recorded):
     data, new = recorded(600), recorded(300, seed=1)
     values, truth = ((np.abs(part.inputs.states[:, 0]) > 0.8) * 0.8 + 0.1 for part in (data, new))
-    probe = Probe(members=3, learning_rate=1e-2, components=24, dropout=0.0, epochs=60)
+    probe = Probe(members=3, components=24, dropout=0.0, steps=600)
     fitted = probe.fit(data.inputs, values, data.weights, seed=0)
     error = ((fitted.predict(new.inputs).mean - truth) ** 2).mean()
     assert error < 0.5 * truth.var()
@@ -28,7 +28,7 @@ def test_what_no_linear_function_tells_is_learned(recorded):
 
 def test_beliefs_of_new_problems_are_calibrated_and_err_as_far_as_they_say(recorded):
     data, new = recorded(600, samples=50), recorded(600, samples=50, seed=1)
-    probe = Probe(members=3, learning_rate=1e-2, components=24, epochs=40)
+    probe = Probe(members=3, components=24, steps=320)
     belief = probe.fit(data.inputs, data.values, data.weights, seed=0).predict(new.inputs)
     slope = np.cov(belief.mean, new.values)[0, 1] / belief.mean.var(ddof=1)
     assert 0.85 < slope < 1.15
