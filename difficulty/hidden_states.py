@@ -111,5 +111,15 @@ def default_layers(depth: int) -> tuple[int, ...]:
     return tuple(dict.fromkeys((depth // 2, depth * 3 // 4, depth)))
 
 
+def telling_layer(layers: Sequence[int], depth: int) -> int:
+    """The one nearest to three quarters of a model's depth, which told most (docs/difficulty.md).
+
+    Args:
+        layers: to choose from, at least one.
+        depth: number of the model's final layer.
+    """
+    return min(layers, key=lambda layer: abs(layer - 0.75 * depth))
+
+
 def _joined(layers: Sequence[int]) -> str:
     return ", ".join(map(str, layers))

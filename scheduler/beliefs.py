@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from difficulty.base import Prediction
 from difficulty.card import Model, features
-from difficulty.hidden_states import HiddenStates
+from difficulty.hidden_states import HiddenStates, telling_layer
 from difficulty.targets import PASS_RATE
 from difficulty.training import learn
 from rewards.errors import UserError
@@ -35,7 +35,8 @@ def predicted_pass_rates(
     if job.predictor.model is not None:
         return Model.load(job.predictor.model).predict(PASS_RATE.name, states, hashes, texts).mean
     runs = job.predictor.train_on or []
-    return learned_pass_rates(runs, states, hashes, texts, read, job.seed).mean
+    layers = job.hidden_states.layers if job.hidden_states else None
+    return learned_pass_rates(runs, states, hashes, texts, read, job.seed, layers).mean
 
 
 def learned_pass_rates(
@@ -45,23 +46,26 @@ def learned_pass_rates(
     texts: Sequence[str],
     read: ReadTrace,
     seed: int,
+    layers: Sequence[int] | None = None,
 ) -> Prediction:
     """Pass rates as learned from finished runs, among which may be the run of the problems themselves.
 
     Args:
         runs: with labels and hidden states.
-        states: of the problems that are asked for; all of their layers are learned from.
+        states: of the problems that are asked for.
         content_hashes, texts: of the same problems; no texts where they are not at hand.
         read: reads a run.
         seed: of everything random.
+        layers: of the states, to learn from; None takes their ``telling_layer``.
 
     Raises:
         UserError: a run cannot be learned from, or is about other hidden states.
     """
-    settings = Settings(layers=states.layers, selection=None, seed=seed)
-    problems = gather(runs, settings, read)
     if states.provenance is None:
         raise UserError("hidden states must say which model they come from but the job's do not")
+    chosen = tuple(layers or (telling_layer(states.layers, states.provenance.depth),))
+    settings = Settings(layers=chosen, selection=None, seed=seed)
+    problems = gather(runs, settings, read)
     if conflict := problems.provenance.conflict(states.provenance):
         raise UserError(f"predictor.train_on must fit the job's hidden states but {conflict}")
     lesson = learn(
@@ -71,4 +75,4 @@ def learned_pass_rates(
         problems.content_hashes,
         seed=seed,
     )
-    return lesson.fitted.predict(features(states, states.layers, texts), content_hashes)
+    return lesson.fitted.predict(features(states, chosen, texts), content_hashes)

@@ -10,7 +10,7 @@ import numpy as np
 from difficulty.base import Inputs, Method
 from difficulty.baselines import Constant, Neighbours
 from difficulty.card import Card, Figure, Model, TrainingRun, features
-from difficulty.hidden_states import Provenance
+from difficulty.hidden_states import Provenance, telling_layer
 from difficulty.linear import Linear
 from difficulty.probe import Probe
 from difficulty.scores import Scores
@@ -37,7 +37,8 @@ class Settings:
 
     Attributes:
         method: of the model that is kept.
-        layers: hidden layers to learn from, side by side; None takes all that every run has.
+        layers: hidden layers to learn from, side by side; None takes the ``telling_layer`` of those that
+            all runs have.
         candidates: only the first so many of each problem's candidates; None takes all.
         selection: the rule whose picks the gains are about; None learns no gains.
         sources: where the texts of each run's problems come from, by directory of the run; where none is
@@ -129,7 +130,7 @@ def gather(runs: Sequence[Path], settings: Settings, read: ReadTrace) -> Problem
 
     Raises:
         UserError: a run has no labels, or no hidden states of the layers, or of another model than the
-            first; or two runs have no layer in common.
+            first; or the runs have no layer in common.
     """
     rule = selection_rule(settings.selection) if settings.selection else None
     parts = [
@@ -143,7 +144,8 @@ def gather(runs: Sequence[Path], settings: Settings, read: ReadTrace) -> Problem
         )
         for run in runs
     ]
-    layers = settings.layers or _common_layers(parts)
+    provenance = _common_provenance(parts)
+    layers = settings.layers or (telling_layer(_common_layers(parts), provenance.depth),)
     texts: list[str] = []
     if all(part.texts is not None for part in parts):
         texts = [text for part in parts for text in part.texts or ()]
@@ -153,7 +155,7 @@ def gather(runs: Sequence[Path], settings: Settings, read: ReadTrace) -> Problem
         Inputs(np.concatenate(states), texts),
         tuple(content_hash for part in parts for content_hash in part.content_hashes),
         tuple(measured for part in parts for measured in part.measured),
-        _common_provenance(parts),
+        provenance,
         layers,
     )
 

@@ -22,7 +22,7 @@ _HEADINGS = {
     "brier": "Brier",
     "calibration_error": "calibration error",
 }
-WIDTH = 108
+WIDTH = 116
 """Characters that a line of the printed tables needs."""
 
 _BINS = 10
@@ -149,4 +149,4 @@ def _plots(judged: Judged) -> list[str]:
 def _with_interval(figure: Estimate) -> str:
     if math.isnan(figure.value):
         return "–"
-    return f"{figure.value:.3f} ({figure.low:.2f}, {figure.high:.2f})"
+    return f"{figure.value:.3f} ({figure.low:.3f}, {figure.high:.3f})"

@@ -45,7 +45,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     )
     parser.add_argument(
         "--layers",
-        help="hidden layers to learn from, separated by commas (default: all that the runs share)",
+        help="hidden layers to learn from, separated by commas (default: one, at 3/4 of the depth)",
     )
     parser.add_argument(
         "--candidates", help="only the first so many candidates of each problem (default: all)"

@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from difficulty.hidden_states import HiddenStates, Provenance, default_layers
+from difficulty.hidden_states import HiddenStates, Provenance, default_layers, telling_layer
 from rewards.errors import UserError
 
 PROVENANCE = Provenance("models/größe", "ab" * 32, 24, "transformers", "bfloat16")
@@ -51,3 +51,8 @@ def test_the_same_model_under_another_name_and_engine_gives_the_same_states():
 )
 def test_what_makes_states_mean_something_else_is_said(field, value, reason):
     assert re.search(reason, PROVENANCE.conflict(replace(PROVENANCE, **{field: value})))
+
+
+def test_the_telling_layer_is_three_quarters_down():
+    assert telling_layer((12, 18, 24), depth=24) == 18
+    assert telling_layer((0, 32), depth=32) == 32

@@ -67,8 +67,8 @@ def test_too_few_problems_to_learn_from_get_one_sentence(recorded, tmp_path):
 
 def test_a_training_run_without_the_layer_gets_one_sentence(learnable, tmp_path):
     job = job_of(learnable, tmp_path, train_on=[str(learnable.directory)])
-    states = replace(read_trace(learnable.directory).hidden_states, layers=(2, 3))
-    with pytest.raises(UserError, match="hidden layers 2, 3 must be there but only 2, 4 are"):
+    states = replace(read_trace(learnable.directory).hidden_states, layers=(3, 4))
+    with pytest.raises(UserError, match="hidden layers 3 must be there but only 2, 4 are"):
         predicted_pass_rates(job, learnable.problems, states, read_trace)
 
 

@@ -98,7 +98,7 @@ def labels(trace: Trace) -> list[NDArray[np.bool_]]:
 
 
 def cross_fitted(trace: Trace, *, seed: int) -> NDArray[np.float64]:
-    """Pass rates as learned from all recorded layers of the run's other problems.
+    """Pass rates as learned from the run's other problems.
 
     Raises:
         UserError: the run has no hidden states, or too few problems to learn from.
