@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rewards.accuracy import expected_accuracy
+from rewards.evidence import Evidence
 from rewards.selection.base import SelectionRule
 from rewards.votes import Votes
 
@@ -50,5 +51,5 @@ def accuracy_curve(
         for position, count in enumerate(counts):
             chosen = places < count
             drawn = Votes.from_matrix(passed[chosen], run[chosen])
-            total[position] += expected_accuracy(rule.winners(drawn), correct)
+            total[position] += expected_accuracy(rule.winners(Evidence(drawn)), correct)
     return np.where(np.asarray(counts) <= written, total / orders, np.nan)

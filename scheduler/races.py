@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from executors.execution.runner import Outcomes
 from rewards.behaviour import spread
+from rewards.evidence import Evidence
 from rewards.problem import NOT_RUN
 from rewards.racing import heat, in_race
 from rewards.selection import SelectionRule
@@ -63,7 +64,7 @@ class Races:
         solving = self._problems[position]
         votes, programs = votes_of(verdicts, solving.distinct), self._in_race[position]
         candidates = solving.distinct.representatives[programs]
-        leaders = np.intersect1d(self._racing.rule.winners(votes), candidates)
+        leaders = np.intersect1d(self._racing.rule.winners(Evidence(votes)), candidates)
         if len(leaders):
             still = in_race(votes, int(leaders[0]), self._racing.z)
             self._in_race[position] = programs[still[candidates]]

@@ -7,6 +7,8 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from rewards.behaviour import Behaviour
+from rewards.evidence import Evidence, Outputs
 from rewards.problem import NOT_RUN, Candidate, Problem, Verdict
 from rewards.votes import Votes
 
@@ -141,3 +143,19 @@ def votes_of(verdicts: Mapping[int, VerdictRecord], distinct: Distinct) -> Votes
         row = record.verdicts[distinct.inverse]
         votes.add(row == Verdict.PASSED, row != NOT_RUN)
     return votes
+
+
+def evidence_of(
+    verdicts: Mapping[int, VerdictRecord], distinct: Distinct, behaviour: Behaviour | None
+) -> Evidence:
+    """What a problem's executed tests show, in the order of their indices.
+
+    Args:
+        verdicts: by test index.
+        distinct: which of the candidates are the same program.
+        behaviour: of the distinct candidates; None if it was not recorded, or is not asked for.
+    """
+    votes = votes_of(verdicts, distinct)
+    if behaviour is None:
+        return Evidence(votes)
+    return Evidence(votes, Outputs.of(behaviour, distinct.inverse, sorted(verdicts)))

@@ -4,7 +4,7 @@ import functools
 import json
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from executors.generation.prompts import prompt_template
 from policies import Policy, create_policy
 from rewards.errors import UserError
+from rewards.evidence import Evidence
 from rewards.problem import Problem
 from rewards.selection import selection_rule
+from rewards.selection.batch import batch_of
 from scheduler.backend import Backend
 from scheduler.behaviours import read_behaviours, write_behaviours
 from scheduler.beliefs import predicted_pass_rates
@@ -32,7 +34,7 @@ from scheduler.preparation import (
 from scheduler.problems import load_problems
 from scheduler.races import Racing
 from scheduler.ray_backend import RayBackend
-from scheduler.records import votes_of
+from scheduler.records import evidence_of
 from scheduler.replay_backend import ReplayBackend
 from scheduler.solving import Solving
 from scheduler.tables import ReadTrace, read_trace, write_trace
@@ -181,16 +183,22 @@ def write_picks(job: Job, solving: Sequence[Solving], journal: Journal, path: Pa
     Among candidates that the selection rule leaves tied the first is picked.
     """
     rule = selection_rule(job.selection)
+
+    def shown(item: Solving) -> Evidence:
+        behaviour = journal.behaviour_of(item.problem.id) if rule.uses_outputs else None
+        return evidence_of(journal.verdicts[item.problem.id], item.distinct, behaviour)
+
+    batch = batch_of(map(shown, solving)) if rule.uses_batch else None
     partial = path.with_suffix(".partial")
     with partial.open("w", encoding="utf-8") as file:
         for item in solving:
-            votes = votes_of(journal.verdicts[item.problem.id], item.distinct)
-            winners = rule.winners(votes)
+            evidence = replace(shown(item), batch=batch)
+            winners = rule.winners(evidence)
             pick = {
                 "problem": item.problem.id,
                 "candidate": int(winners[0]),
-                "tests_passed": int(votes.scores()[winners[0]]),
-                "tests": votes.tests,
+                "tests_passed": int(evidence.votes.scores()[winners[0]]),
+                "tests": evidence.votes.tests,
                 "tied": len(winners),
                 "code": item.candidates[winners[0]].code,
             }

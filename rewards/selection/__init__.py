@@ -1,13 +1,30 @@
-"""Rules that pick among the candidates of one problem by their votes."""
+"""Rules that pick among the candidates of one problem by their votes and by what they do."""
 
 from rewards.errors import UserError
+from rewards.selection.auto import Auto
 from rewards.selection.base import SelectionRule
+from rewards.selection.behavioural import Balanced, BatchBalanced, Kin, OutputGroups
 from rewards.selection.consensus import Consensus
 from rewards.selection.majority import Majority
+from rewards.selection.reliability import Bayesian, DawidSkene, LeaveOneOut
 
 __all__ = ["SELECTION_RULES", "Consensus", "Majority", "SelectionRule", "selection_rule"]
 
-_RULES: dict[str, SelectionRule] = {rule.name: rule for rule in (Majority(), Consensus())}
+_RULES: dict[str, SelectionRule] = {
+    rule.name: rule
+    for rule in (
+        Majority(),
+        Consensus(),
+        Bayesian(),
+        DawidSkene(),
+        LeaveOneOut(),
+        OutputGroups(),
+        Balanced(),
+        Kin(),
+        BatchBalanced(),
+        Auto(),
+    )
+}
 
 SELECTION_RULES: tuple[str, ...] = tuple(_RULES)
 """Names that :func:`selection_rule` knows."""

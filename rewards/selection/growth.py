@@ -1,15 +1,154 @@
-"""Scores and groups of candidates as tests come in: all counts of tests at once, from 0 to all.
+"""What candidates have to show as tests come in: after chosen counts of tests at once.
 
 What selection rules need to say who would win after each number of tests without being asked for each.
-Arrays have shape (tests + 1, candidates); row m is after the first m tests.
+Arrays have shape (counts, candidates), one row for each count.
 """
+
+from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rewards.evidence import UNKNOWN, Evidence, Outputs
+
+USUAL_INDIFFERENCE = 0.25
+"""What is taken for :attr:`Batch.indifference` where nothing is known of it: between good tests and bad."""
+
+_NOTHING = -50.0  # in place of the logarithm of 0: below all that agreement can make up for
+_KINSHIP_DECAY = 5.0  # a candidate that differs on a fifth of the inputs counts a third
+
+
+class Growth:
+    """A problem's evidence after some counts of its tests.
+
+    Args:
+        evidence: every pair of candidate and test was run.
+        counts: ascending numbers of tests.
+
+    Attributes:
+        verdicts: bool (tests, candidates), which of all the tests each candidate passed.
+    """
+
+    def __init__(self, evidence: Evidence, counts: Sequence[int]) -> None:
+        self._evidence = evidence
+        self._counts = np.asarray(counts, np.intp)
+        self.verdicts = evidence.votes.passed()
+        self._outputs = None if evidence.outputs is None else _telling(evidence.outputs)
+
+    @property
+    def tests(self) -> NDArray[np.intp]:
+        """The counts, shape (counts, 1)."""
+        return self._counts[:, np.newaxis]
+
+    @cached_property
+    def passed(self) -> NDArray[np.int64]:
+        """Tests passed."""
+        return growing_scores(self.verdicts)[self._counts]
+
+    @cached_property
+    def pass_set_sizes(self) -> NDArray[np.int64]:
+        """Candidates that passed the same tests, itself among them."""
+        return growing_group_sizes(self.verdicts)[self._counts]
+
+    @cached_property
+    def output_group_sizes(self) -> NDArray[np.int64]:
+        """Candidates with the same outputs on all inputs known, itself among them.
+
+        Without outputs, those that passed the same tests.
+        """
+        if self._outputs is None:
+            return self.pass_set_sizes
+        return growing_group_sizes(self._outputs.results)[self._known]
+
+    @cached_property
+    def agreement(self) -> NDArray[np.float64]:
+        """Mean over inputs of the share of candidates, of all that returned a value, with the same value.
+
+        0 on an input for a candidate that returned none; 1 for all where no input is known.
+        """
+        shape = (len(self._counts), self._evidence.votes.candidates)
+        if self._outputs is None:
+            return np.ones(shape)
+        sums = np.zeros((len(self._outputs.results) + 1, shape[1]))
+        np.cumsum(_shares(self._outputs), axis=0, out=sums[1:])
+        inputs = self._known[:, np.newaxis]
+        return np.where(inputs, sums[self._known] / np.maximum(inputs, 1), 1.0)
+
+    @cached_property
+    def kin(self) -> NDArray[np.float64]:
+        """Candidates of like behaviour: each counts ``exp(-5 d)``, d the share of inputs where it differs.
+
+        Without outputs, the candidates that passed the same tests.
+        """
+        if self._outputs is None:
+            return self.pass_set_sizes.astype(np.float64)
+        kinds, members, sizes = np.unique(
+            self._outputs.results, axis=1, return_inverse=True, return_counts=True
+        )
+        kin = np.empty((len(self._counts), len(sizes)))
+        differ = np.zeros((len(sizes), len(sizes)))
+        seen = 0
+        for row, inputs in enumerate(self._known):
+            for results in kinds[seen:inputs]:
+                differ += results[:, np.newaxis] != results
+            seen = inputs
+            kin[row] = np.exp(-_KINSHIP_DECAY * differ / max(inputs, 1)) @ sizes
+        return kin[:, members.ravel()]
+
+    @cached_property
+    def returned(self) -> NDArray[np.bool_]:
+        """Whether it returned a value on any input; true where no input is known."""
+        shape = (len(self._counts), self._evidence.votes.candidates)
+        if self._outputs is None:
+            return np.ones(shape, np.bool_)
+        ever = np.zeros((len(self._outputs.returned) + 1, shape[1]), np.bool_)
+        ever[0] = True
+        np.logical_or.accumulate(self._outputs.returned, axis=0, out=ever[1:])
+        return ever[self._known]
+
+    @property
+    def passable(self) -> NDArray[np.float64]:
+        """Share of the tests that the best candidate passes, shape (counts, 1), drawn towards a half.
+
+        ``(s + 1) / (m + 2)``: the mean of a belief that was even before the first test. A right candidate
+        passes good tests, so where all fail many, the tests are wrong.
+        """
+        return np.asarray((self.passed.max(axis=1, keepdims=True) + 1) / (self.tests + 2))
+
+    @property
+    def batch_passable(self) -> NDArray[np.float64]:
+        """See :attr:`Batch.passable`, shape (counts, 1); the problem's own without a batch."""
+        batch = self._evidence.batch
+        return self.passable if batch is None else batch.passable[self._counts][:, np.newaxis]
+
+    @property
+    def batch_indifference(self) -> NDArray[np.float64]:
+        """See :attr:`Batch.indifference`, shape (counts, 1); what is usual where there is no batch."""
+        batch = self._evidence.batch
+        if batch is None:
+            return np.full((len(self._counts), 1), USUAL_INDIFFERENCE)
+        return batch.indifference[self._counts][:, np.newaxis]
+
+    @property
+    def has_outputs(self) -> bool:
+        """Whether anybody recorded what candidates gave back."""
+        return self._outputs is not None
+
+    @property
+    def _known(self) -> NDArray[np.intp]:
+        assert self._outputs is not None
+        return self._outputs.known[self._counts]
+
+
+def logarithm(values: NDArray[np.int64] | NDArray[np.float64]) -> NDArray[np.float64]:
+    """Natural logarithm, and of 0 a number below all sums of others."""
+    with np.errstate(divide="ignore"):
+        return np.maximum(np.log(values), _NOTHING)
+
 
 def growing_scores(passed: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Number of tests that each candidate has passed.
+    """Number of tests that each candidate has passed, after 0, 1, ..., all tests.
 
     Args:
         passed: shape (tests, candidates).
@@ -19,19 +158,22 @@ def growing_scores(passed: NDArray[np.bool_]) -> NDArray[np.int64]:
     return scores
 
 
-def growing_group_sizes(passed: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Number of candidates that have passed the same set of tests as each candidate, itself among them.
+def growing_group_sizes(rows: NDArray[np.bool_] | NDArray[np.int32]) -> NDArray[np.int64]:
+    """Number of candidates with the same first entries as each candidate, itself among them.
 
-    Sorted by their verdicts, the first test first, candidates that agree on the first m tests lie side by
-    side for every m; so a group is what lies between two neighbours that differ.
+    Sorted by their entries, the first one first, candidates that agree on the first m lie side by side for
+    every m; so a group is what lies between two neighbours that differ.
 
     Args:
-        passed: shape (tests, candidates), at least one candidate.
+        rows: shape (entries, candidates), at least one candidate; entries are verdicts or outputs.
+
+    Returns:
+        Shape (entries + 1, candidates), after 0, 1, ..., all entries.
     """
-    tests, candidates = passed.shape
-    order = np.lexsort(passed[::-1]) if tests else np.arange(candidates)
-    neighbours = passed[:, order]
-    begins = np.zeros((tests + 1, candidates), np.bool_)  # whether a group begins here
+    entries, candidates = rows.shape
+    order = np.lexsort(rows[::-1]) if entries else np.arange(candidates)
+    neighbours = rows[:, order]
+    begins = np.zeros((entries + 1, candidates), np.bool_)  # whether a group begins here
     begins[:, 0] = True
     np.logical_or.accumulate(neighbours[:, 1:] != neighbours[:, :-1], axis=0, out=begins[1:, 1:])
     ends = np.ones_like(begins)  # whether one ends here
@@ -39,6 +181,26 @@ def growing_group_sizes(passed: NDArray[np.bool_]) -> NDArray[np.int64]:
     places = np.arange(candidates)
     first = np.maximum.accumulate(np.where(begins, places, 0), axis=1)
     last = np.minimum.accumulate(np.where(ends, places, candidates)[:, ::-1], axis=1)[:, ::-1]
-    sizes = np.empty((tests + 1, candidates), np.int64)
+    sizes = np.empty((entries + 1, candidates), np.int64)
     sizes[:, order] = last - first + 1
     return sizes
+
+
+def _telling(outputs: Outputs) -> Outputs:
+    """The inputs on which something is known of at least half of the candidates.
+
+    Else an input that only few candidates reach would part these from all that they agree with.
+    """
+    kept = (outputs.results != UNKNOWN).mean(axis=1) >= 0.5
+    before = np.concatenate([[0], np.cumsum(kept)])
+    return Outputs(outputs.results[kept], outputs.returned[kept], before[outputs.known])
+
+
+def _shares(outputs: Outputs) -> NDArray[np.float64]:
+    """Share of the candidates that returned a value which returned this one, shape (inputs, candidates)."""
+    inputs = len(outputs.results)
+    kinds = int(outputs.results.max(initial=0)) + 1
+    cells = np.arange(inputs)[:, np.newaxis] * kinds + np.maximum(outputs.results, 0)
+    counts = np.bincount(cells[outputs.returned], minlength=inputs * kinds)
+    of_all = np.maximum(outputs.returned.sum(axis=1, keepdims=True), 1)
+    return np.where(outputs.returned, counts[cells] / of_all, 0.0)

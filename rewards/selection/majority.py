@@ -5,9 +5,9 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from rewards.evidence import Evidence
 from rewards.selection.base import SelectionRule
 from rewards.selection.growth import growing_group_sizes, growing_scores
-from rewards.votes import Votes
 
 
 class Majority(SelectionRule):
@@ -19,17 +19,17 @@ class Majority(SelectionRule):
 
     name: ClassVar[str] = "majority"
 
-    def winners(self, votes: Votes) -> NDArray[np.intp]:
+    def winners(self, evidence: Evidence) -> NDArray[np.intp]:
         """See :meth:`SelectionRule.winners`."""
-        scores = votes.scores()
+        scores = evidence.votes.scores()
         top = np.flatnonzero(scores == scores.max())
-        groups = votes.pass_sets()[top]
+        groups = evidence.votes.pass_sets()[top]
         sizes = np.bincount(groups)
         return np.asarray(top[sizes[groups] == sizes.max()])
 
-    def growing_winners(self, votes: Votes) -> NDArray[np.bool_]:
+    def growing_winners(self, evidence: Evidence) -> NDArray[np.bool_]:
         """See :meth:`SelectionRule.growing_winners`."""
-        passed = votes.passed()
+        passed = evidence.votes.passed()
         # One number that orders by score, then by size of the group, which has one score.
-        support = growing_scores(passed) * (votes.candidates + 1) + growing_group_sizes(passed)
+        support = growing_scores(passed) * (passed.shape[1] + 1) + growing_group_sizes(passed)
         return np.asarray(support == support.max(axis=1, keepdims=True))

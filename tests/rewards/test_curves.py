@@ -5,6 +5,7 @@ import pytest
 
 from rewards.accuracy import expected_accuracy
 from rewards.curves import accuracy_curve
+from rewards.evidence import Evidence
 from rewards.selection.majority import Majority
 from rewards.votes import Votes
 
@@ -21,14 +22,14 @@ def test_it_starts_at_a_random_candidate_and_ends_at_all_tests():
     votes = Votes.from_matrix(PASSED)
     start, end = curve(votes, 3, CORRECT, [0, 3])
     assert start == pytest.approx(1 / 3)
-    assert end == expected_accuracy(Majority().winners(votes), CORRECT)
+    assert end == expected_accuracy(Majority().winners(Evidence(votes)), CORRECT)
 
 
 def test_it_is_the_mean_over_choices_of_written_tests_usable_or_not():
     def accuracy(rows):
         chosen = [row for row in rows if row < len(PASSED)]
         votes = Votes.from_matrix(PASSED[chosen].reshape(-1, 3))
-        return expected_accuracy(Majority().winners(votes), CORRECT)
+        return expected_accuracy(Majority().winners(Evidence(votes)), CORRECT)
 
     exact = [np.mean([accuracy(order[:m]) for order in permutations(range(4))]) for m in (1, 2, 3)]
     estimate = curve(Votes.from_matrix(PASSED), 4, CORRECT, [1, 2, 3], orders=4000)

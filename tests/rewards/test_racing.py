@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from rewards.evidence import Evidence
 from rewards.racing import in_race
 from rewards.selection import Majority
 from rewards.votes import Votes
@@ -42,7 +43,7 @@ def test_a_surer_race_drops_no_one_whom_a_less_sure_one_keeps(matrices):
 @given(MATRICES, Z)
 def test_no_one_who_would_be_picked_by_majority_is_out(matrices, z):
     votes = Votes.from_matrix(matrices[0])
-    winners = Majority().winners(votes)
+    winners = Majority().winners(Evidence(votes))
     assert in_race(votes, int(winners[0]), z)[winners].all()
 
 

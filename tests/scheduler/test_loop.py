@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from policies import create_policy
+from rewards.evidence import Evidence
 from rewards.problem import NOT_RUN, Verdict
 from rewards.selection import Majority
 from rewards.votes import Votes
@@ -231,8 +232,10 @@ def test_who_is_out_after_a_heat_is_neither_run_nor_charged_and_the_pick_is_the_
         # Two of the four programs are wrong, which eight tests make clear.
         assert run[8:].tolist() == [[True, False, True, False]] * 12
         assert (verdicts[run] == expected[run]).all()
-        winners = Majority().winners(Votes.from_matrix(expected == Verdict.PASSED))
-        assert (Majority().winners(Votes.from_matrix(verdicts == Verdict.PASSED, run)) == winners).all()
+        winners = Majority().winners(Evidence(Votes.from_matrix(expected == Verdict.PASSED)))
+        assert (
+            Majority().winners(Evidence(Votes.from_matrix(verdicts == Verdict.PASSED, run))) == winners
+        ).all()
     assert whole.executions == 5 * 20 * 4
     assert less.executions == 5 * (8 * 4 + 12 * 2)
 

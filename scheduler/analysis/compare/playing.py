@@ -19,6 +19,7 @@ from scheduler.analysis.compare.predictors import (
 )
 from scheduler.analysis.compare.simulation import Course, Recording, allocate, shuffled
 from scheduler.analysis.compare.statistics import Estimate, quintiles, resampled_means, where_reached
+from scheduler.behaviours import read_behaviours
 from scheduler.ledger import Cost
 from scheduler.trace import Trace
 
@@ -37,9 +38,10 @@ def compare(trace: Trace, settings: Settings, learned: PassRates) -> Comparison:
     if settings.orders < 1:
         raise UserError(f"orders must be at least 1 but got {settings.orders}")
     rule = selection_rule(settings.selection)
+    behaviours = read_behaviours(trace.directory) if rule.uses_outputs else {}
     recordings = [
-        Recording.of(seen, correct)
-        for seen, correct in zip(trace.problems.values(), labels(trace), strict=True)
+        Recording.of(seen, correct, behaviours.get(problem))
+        for (problem, seen), correct in zip(trace.problems.items(), labels(trace), strict=True)
     ]
     available = np.asarray([recording.tests for recording in recordings])
     usual = [tests for tests in USUAL_CAPS if tests <= _most(available)] or USUAL_CAPS[:1]

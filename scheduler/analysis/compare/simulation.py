@@ -6,14 +6,17 @@ runs in seconds. Nothing races here, as in any run that replays tests.
 """
 
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from policies import Policy
+from rewards.behaviour import Behaviour
+from rewards.evidence import Evidence, Outputs
 from rewards.selection import SelectionRule
+from rewards.selection.batch import batch_of
 from rewards.votes import Votes
 from scheduler.ledger import QUANTITIES
 from scheduler.loop import execution_cost, writing_cost
@@ -27,6 +30,9 @@ class Recording:
 
     Attributes:
         votes: of its tests that have verdicts.
+        behaviour: of its distinct programs; None if that was not recorded.
+        programs: intp (candidates,), which of them each candidate is.
+        indices: intp (tests,), what the run calls each recorded test.
         rows: intp (tests,), the row of each recorded test among the votes; -1 for one without a vote,
             which is charged all the same: unusable ones and those that repeat an earlier one.
         costs: float64 (tests, ``QUANTITIES``), of writing each test and running it on every program.
@@ -34,12 +40,15 @@ class Recording:
     """
 
     votes: Votes
+    behaviour: Behaviour | None
+    programs: NDArray[np.intp]
+    indices: NDArray[np.intp]
     rows: NDArray[np.intp]
     costs: NDArray[np.float64]
     correct: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, seen: ProblemTrace, correct: NDArray[np.bool_]) -> Self:
+    def of(cls, seen: ProblemTrace, correct: NDArray[np.bool_], behaviour: Behaviour | None = None) -> Self:
         """The recording of a problem whose candidates' ground truth is known."""
         row = {test: position for position, test in enumerate(sorted(seen.verdicts))}
         tests = sorted(seen.tests)
@@ -50,12 +59,29 @@ class Recording:
                 cost += execution_cost(seen.verdicts[test])
             costs[position] = astuple(cost)
         rows = np.asarray([row.get(test, -1) for test in tests], dtype=np.intp)
-        return cls(votes_of(seen.verdicts, Distinct.among(seen.candidates)), rows, costs, correct)
+        distinct = Distinct.among(seen.candidates)
+        return cls(
+            votes_of(seen.verdicts, distinct),
+            behaviour,
+            distinct.inverse,
+            np.asarray(tests, dtype=np.intp),
+            rows,
+            costs,
+            correct,
+        )
 
     @property
     def tests(self) -> int:
         """How many tests were recorded."""
         return len(self.rows)
+
+    def evidence(self, order: NDArray[np.intp]) -> Evidence:
+        """What its tests in some order show, without those that have no vote."""
+        order = order[self.rows[order] >= 0]
+        votes = Votes.from_matrix(self.votes.passed()[self.rows[order]], self.votes.run()[self.rows[order]])
+        if self.behaviour is None:
+            return Evidence(votes)
+        return Evidence(votes, Outputs.of(self.behaviour, self.programs, self.indices[order].tolist()))
 
 
 class Course:
@@ -65,20 +91,21 @@ class Course:
         recording: of the problem.
         order: shape (tests,), a permutation of the recorded tests.
         rule: picks.
+        evidence: what the tests show in that order, as ``Recording.evidence`` says.
 
     Attributes:
         accuracy: float64 (tests + 1,), chance that the pick after m tests is right, over remaining ties.
         spent: float64 (tests + 1, ``QUANTITIES``), what the first m tests cost.
     """
 
-    __slots__ = ("_passed", "_run", "_voting", "accuracy", "spent")
+    __slots__ = ("_votes", "_voting", "accuracy", "spent")
 
-    def __init__(self, recording: Recording, order: NDArray[np.intp], rule: SelectionRule) -> None:
-        rows = recording.rows[order]
-        votes = rows[rows >= 0]
-        self._passed, self._run = recording.votes.passed()[votes], recording.votes.run()[votes]
-        self._voting = np.concatenate([[0], np.cumsum(rows >= 0)])
-        won = rule.growing_winners(Votes.from_matrix(self._passed, self._run))
+    def __init__(
+        self, recording: Recording, order: NDArray[np.intp], rule: SelectionRule, evidence: Evidence
+    ) -> None:
+        self._votes = evidence.votes
+        self._voting = np.concatenate([[0], np.cumsum(recording.rows[order] >= 0)])
+        won = rule.growing_winners(evidence)
         accuracy = (won & recording.correct).sum(axis=1) / won.sum(axis=1)
         self.accuracy: NDArray[np.float64] = accuracy[self._voting]
         nothing = np.zeros((1, len(QUANTITIES)))
@@ -89,7 +116,7 @@ class Course:
     def votes(self, tests: int) -> Votes:
         """The votes of the first tests."""
         voting = self._voting[tests]
-        return Votes.from_matrix(self._passed[:voting], self._run[:voting])
+        return Votes.from_matrix(self._votes.passed()[:voting], self._votes.run()[:voting])
 
 
 def allocate(policy: Policy, cap: int, courses: Sequence[Course]) -> NDArray[np.int32]:
@@ -116,4 +143,16 @@ def shuffled(
     recordings: Sequence[Recording], rule: SelectionRule, rng: np.random.Generator
 ) -> list[Course]:
     """Every problem's tests in a random order of its own."""
-    return [Course(recording, rng.permutation(recording.tests), rule) for recording in recordings]
+    return courses(recordings, [rng.permutation(recording.tests) for recording in recordings], rule)
+
+
+def courses(
+    recordings: Sequence[Recording], orders: Sequence[NDArray[np.intp]], rule: SelectionRule
+) -> list[Course]:
+    """The courses of problems that make up a batch, each in its order."""
+    shown = [recording.evidence(order) for recording, order in zip(recordings, orders, strict=True)]
+    batch = batch_of(shown) if rule.uses_batch else None
+    return [
+        Course(recording, order, rule, replace(evidence, batch=batch))
+        for recording, order, evidence in zip(recordings, orders, shown, strict=True)
+    ]

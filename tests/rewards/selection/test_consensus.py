@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from rewards.evidence import Evidence
 from rewards.selection import Consensus
 from rewards.votes import Votes
 
@@ -12,7 +13,7 @@ MATRICES = st.tuples(st.integers(0, 6), st.integers(1, 12)).flatmap(lambda shape
 
 
 def winners(matrix):
-    return list(Consensus().winners(Votes.from_matrix(np.array(matrix, np.bool_))))
+    return list(Consensus().winners(Evidence(Votes.from_matrix(np.array(matrix, np.bool_)))))
 
 
 def test_a_large_group_outweighs_a_lone_candidate_with_one_test_more():
@@ -42,5 +43,5 @@ def test_a_group_that_fell_out_of_the_race_early_does_not_win_by_looking_alike()
     # Four of six candidates left after the first test; had they gone on, they might have parted.
     passed = np.array([[1, 1, 1, 1, 1, 1], [1, 0, 0, 0, 0, 0]], np.bool_)
     run = np.array([[1, 1, 1, 1, 1, 1], [1, 1, 0, 0, 0, 0]], np.bool_)
-    assert list(Consensus().winners(Votes.from_matrix(passed))) == [1, 2, 3, 4, 5]
-    assert list(Consensus().winners(Votes.from_matrix(passed, run))) == [0]
+    assert list(Consensus().winners(Evidence(Votes.from_matrix(passed)))) == [1, 2, 3, 4, 5]
+    assert list(Consensus().winners(Evidence(Votes.from_matrix(passed, run)))) == [0]

@@ -3,6 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from rewards.evidence import Evidence
 from rewards.selection import Majority
 from rewards.votes import Votes
 
@@ -11,9 +12,8 @@ MATRICES = st.tuples(st.integers(0, 6), st.integers(1, 12)).flatmap(lambda shape
 
 def winners(*tests):
     """Winners of votes written one string a test, 'x' where a candidate passes."""
-    return list(
-        Majority().winners(Votes.from_matrix(np.array([[c == "x" for c in test] for test in tests])))
-    )
+    votes = Votes.from_matrix(np.array([[c == "x" for c in test] for test in tests]))
+    return list(Majority().winners(Evidence(votes)))
 
 
 def test_most_tests_passed_wins():
@@ -39,4 +39,4 @@ def test_winners_are_those_of_the_rule_spelled_out(matrix):
     top = [candidate for candidate, passed in enumerate(sets) if len(passed) == most]
     largest = max(sets.count(sets[candidate]) for candidate in top)
     expected = [candidate for candidate in top if sets.count(sets[candidate]) == largest]
-    np.testing.assert_array_equal(Majority().winners(Votes.from_matrix(matrix)), expected)
+    np.testing.assert_array_equal(Majority().winners(Evidence(Votes.from_matrix(matrix))), expected)

@@ -9,9 +9,10 @@ import yaml
 
 from policies import Policy, Uniform, create_policy
 from rewards.accuracy import expected_accuracy
+from rewards.evidence import Evidence
 from rewards.selection import Majority, selection_rule
 from scheduler.analysis.compare.predictors import cross_fitted
-from scheduler.analysis.compare.simulation import Course, Recording, allocate, shuffled
+from scheduler.analysis.compare.simulation import Course, Recording, allocate, courses, shuffled
 from scheduler.analysis.summary import summarise
 from scheduler.cli import main
 from scheduler.journal import Journal
@@ -51,7 +52,7 @@ class Undecided(Policy):
 
 def courses_as_recorded(trace, rule):
     recordings = [Recording.of(seen, seen.correct) for seen in trace.problems.values()]
-    return [Course(recording, np.arange(recording.tests), rule) for recording in recordings]
+    return courses(recordings, [np.arange(recording.tests) for recording in recordings], rule)
 
 
 def spending(courses, granted):
@@ -88,29 +89,29 @@ def test_a_run_with_the_replay_back_end_grants_picks_and_spends_the_same(
     real = read_trace(out)
 
     trace, rule = read_trace(voted), selection_rule(selection)
-    courses = courses_as_recorded(trace, rule)
+    recorded = courses_as_recorded(trace, rule)
     beliefs = cross_fitted(trace, seed=SEED) if learned else None
     if learned:
         np.testing.assert_array_equal(
             beliefs, [seen.predicted_pass_rate for seen in real.problems.values()]
         )
-    fresh = create_policy(policy, len(courses), pass_rates=beliefs, max_tests=9, seed=SEED)
-    granted = allocate(fresh, cap, courses)
+    fresh = create_policy(policy, len(recorded), pass_rates=beliefs, max_tests=9, seed=SEED)
+    granted = allocate(fresh, cap, recorded)
     np.testing.assert_array_equal(granted, [len(seen.tests) for seen in real.problems.values()])
     assert len(set(granted)) > 1
     picks = [json.loads(line) for line in (out / "picks.jsonl").read_text().splitlines()]
-    for course, tests, pick in zip(courses, granted, picks, strict=True):
+    for course, tests, pick in zip(recorded, granted, picks, strict=True):
         votes = course.votes(tests)
-        winners = rule.winners(votes)
+        winners = rule.winners(Evidence(votes))
         assert (winners[0], len(winners), votes.tests) == (pick["candidate"], pick["tied"], pick["tests"])
         assert votes.scores()[winners[0]] == pick["tests_passed"]
-    accuracy = [course.accuracy[tests] for course, tests in zip(courses, granted, strict=True)]
+    accuracy = [course.accuracy[tests] for course, tests in zip(recorded, granted, strict=True)]
     np.testing.assert_allclose(accuracy, [problem.accuracy for problem in summarise(out).problems])
     real_costs = [
         Cost.total([*map(writing_cost, seen.tests.values()), *map(execution_cost, seen.verdicts.values())])
         for seen in real.problems.values()
     ]
-    np.testing.assert_allclose(spending(courses, granted), astuple(Cost.total(real_costs)))
+    np.testing.assert_allclose(spending(recorded, granted), astuple(Cost.total(real_costs)))
 
 
 def test_a_policy_that_looks_at_votes_hears_in_the_loop_what_it_hears_in_the_simulation(voted, tmp_path):
@@ -122,22 +123,25 @@ def test_a_policy_that_looks_at_votes_hears_in_the_loop_what_it_hears_in_the_sim
         ledger = Ledger(Cap({"tests": 70}))
         backend = ReplayBackend(trace, problems, runners=2)
         Loop(solving, looped, ledger, journal, backend, TestWriter(None, seed=0)).run()
-    courses = courses_as_recorded(trace, Majority())
-    granted = allocate(simulated, 70, courses)
+    recorded = courses_as_recorded(trace, Majority())
+    granted = allocate(simulated, 70, recorded)
     np.testing.assert_array_equal(granted, looped.granted)
     assert simulated.heard == looped.heard
     assert len(simulated.heard) > 50
-    np.testing.assert_allclose(spending(courses, granted), astuple(ledger.spent))
+    np.testing.assert_allclose(spending(recorded, granted), astuple(ledger.spent))
 
 
 def test_tests_without_a_vote_are_charged_and_change_nothing(voted):
     seen = read_trace(voted).problems["p/9"]
     recording = Recording.of(seen, seen.correct)
     # The duplicate, the unusable one, and then a test that votes.
-    course = Course(recording, np.array([4, 6, 0, 1, 2, 3, 5, 7, 8]), Majority())
+    order = np.array([4, 6, 0, 1, 2, 3, 5, 7, 8])
+    course = Course(recording, order, Majority(), recording.evidence(order))
     assert [course.votes(tests).tests for tests in range(5)] == [0, 0, 0, 1, 2]
     assert course.accuracy[0] == course.accuracy[1] == course.accuracy[2] == seen.correct.mean()
-    assert course.accuracy[3] == expected_accuracy(Majority().winners(course.votes(3)), seen.correct)
+    assert course.accuracy[3] == expected_accuracy(
+        Majority().winners(Evidence(course.votes(3))), seen.correct
+    )
     assert course.accuracy[3] != course.accuracy[2]
     np.testing.assert_array_equal(course.spent[:4, 0], [0, 1, 2, 3])
     np.testing.assert_array_equal(course.spent[:4, 1], [0, 14, 30, 40])

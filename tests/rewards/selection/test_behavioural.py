@@ -1,0 +1,150 @@
+"""Rules that look at what candidates do, on problems small enough to reckon by hand."""
+
+import dataclasses
+from math import exp, log
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from rewards.evidence import UNKNOWN, Batch, Evidence, Outputs
+from rewards.selection import SELECTION_RULES, selection_rule
+from rewards.selection.batch import batch_of
+from rewards.selection.growth import Growth
+from rewards.votes import Votes
+
+every_rule = pytest.mark.parametrize(
+    "rule", [selection_rule(name) for name in SELECTION_RULES], ids=lambda r: r.name
+)
+
+
+def evidence(passed, results, known=None, batch=None):
+    """Rows of tests, 'x' for passed; rows of inputs, letters for values, '!' raised, '-' not known."""
+    votes = Votes(len(results[0]))
+    for row in passed:
+        votes.add(np.array([c == "x" for c in row]))
+    letters = np.array([list(row) for row in results])
+    outputs = Outputs(
+        np.where(letters == "-", UNKNOWN, np.array([[ord(c) for c in row] for row in results])).astype(
+            np.int32
+        ),
+        (letters != "-") & (letters != "!"),
+        np.asarray(range(len(passed) + 1) if known is None else known, np.intp),
+    )
+    return Evidence(votes, outputs, batch)
+
+
+def winners(name, *args, **kwargs):
+    return selection_rule(name).winners(evidence(*args, **kwargs)).tolist()
+
+
+@st.composite
+def whole(draw):
+    tests, candidates = draw(st.integers(0, 5)), draw(st.integers(1, 8))
+    inputs = draw(st.integers(0, 6))
+    known = np.sort(draw(st.lists(st.integers(0, inputs), min_size=tests + 1, max_size=tests + 1)))
+    known[-1] = inputs
+    results = draw(arrays(np.int32, (inputs, candidates), elements=st.integers(-1, 3)))
+    passed = draw(arrays(np.bool_, (tests, candidates)))
+    outputs = Outputs(results, (results != UNKNOWN) & (results != 3), known.astype(np.intp))
+    return Evidence(Votes.from_matrix(passed), outputs)
+
+
+def test_the_largest_group_wins_by_outputs_whatever_the_tests_say():
+    assert winners("outputs", ["..x"], ["aab"]) == [0, 1]
+
+
+def test_a_group_that_only_raises_is_behind_every_other():
+    assert winners("outputs", ["...x"], ["!!!b"]) == [3]
+
+
+def test_a_candidate_that_agrees_with_many_wins_over_a_lone_one_with_one_test_more():
+    passed = ["xxxxxxxx."] * 3 + ["........x"] * 4 + ["........."] * 3
+    assert winners("majority", passed, ["aaaaaaaab"] * 10) == [8]
+    for name in ("balanced", "kin", "batch", "auto"):
+        assert winners(name, passed, ["aaaaaaaab"] * 10) == list(range(8))
+
+
+def test_how_good_the_tests_of_the_batch_are_decides_between_them_and_agreement():
+    passed, results = ["........x", "xxxxxxxxx", "........x"], ["aaaaaaaab"] * 3
+    good, bad = Batch(np.full(4, 0.99), np.zeros(4)), Batch(np.full(4, 0.2), np.zeros(4))
+    for name in ("batch", "auto"):
+        assert winners(name, passed, results, batch=good) == [8]
+        assert winners(name, passed, results, batch=bad) == list(range(8))
+
+
+def test_where_tests_pass_whatever_candidates_do_agreement_decides():
+    passed, results = ["....x"] * 4, ["aaaab"] * 4
+    assert winners("auto", passed, results) == [4]
+    indifferent = Batch(np.full(5, 0.5), np.full(5, 0.9))
+    assert winners("auto", passed, results, batch=indifferent) == [0, 1, 2, 3]
+
+
+def test_kin_and_agreement_are_those_of_their_formulas():
+    growth = Growth(evidence(["xxx", "xxx"], ["aab", "!bb"]), [1, 2])
+    np.testing.assert_allclose(growth.agreement, [[2 / 3, 2 / 3, 1 / 3], [1 / 3, 5 / 6, 2 / 3]])
+    half, full = exp(-2.5), exp(-5)
+    np.testing.assert_allclose(
+        growth.kin,
+        [[2 + full, 2 + full, 1 + 2 * full], [1 + half + full, 1 + 2 * half, 1 + half + full]],
+    )
+    np.testing.assert_array_equal(growth.output_group_sizes, [[2, 2, 1], [1, 1, 1]])
+
+
+def test_balanced_scores_are_those_of_the_formula():
+    growth = Growth(evidence(["xx.", ".xx"], ["aab", "aab"]), [2])
+    weight = (1 - 3 / 4) / 2
+    np.testing.assert_allclose(
+        selection_rule("balanced").scores(growth),
+        [[log(1) + weight * log(2), log(2) + weight * log(2), log(1)]],
+    )
+
+
+def test_an_input_that_few_candidates_reach_parts_nobody():
+    growth = Growth(evidence(["xxxx"], ["aaab", "c---"], known=[0, 2]), [1])
+    np.testing.assert_array_equal(growth.output_group_sizes, [[3, 3, 3, 1]])
+
+
+def test_inputs_run_alone_speak_before_the_first_test():
+    for name in ("outputs", "balanced", "kin", "batch", "auto"):
+        assert winners(name, [], ["aab"], known=[1]) == [0, 1]
+
+
+def test_a_batch_says_how_many_tests_can_be_passed_and_whether_they_follow_agreement():
+    followed = evidence(["xx.", "xx."], ["aab", "aab"])
+    ignored = evidence(["..x", "xxx"], ["aab", "aab"])
+    batch = batch_of([followed, ignored])
+    np.testing.assert_allclose(batch.passable, [0.5, 1, 1])
+    np.testing.assert_allclose(batch.indifference[1:], [(0 + 1 + 0.25) / (1 + 0 + 1), 1.25 / 2.5])
+
+
+def test_problems_of_a_batch_count_up_to_as_many_tests_as_they_have():
+    batch = batch_of([evidence(["x."], ["ab"]), evidence(["..", "x.", ".."], ["ab"] * 3)])
+    np.testing.assert_allclose(batch.passable, [0.5, 0.5, 0.5, 1 / 3])
+
+
+@every_rule
+@given(known=whole())
+def test_winners_after_every_count_of_tests_are_those_of_that_much_evidence(rule, known):
+    known = dataclasses.replace(known, batch=batch_of([known]))
+    for tests, won in enumerate(rule.growing_winners(known)):
+        np.testing.assert_array_equal(np.flatnonzero(won), rule.winners(known.first(tests)))
+
+
+@every_rule
+@given(known=whole(), data=st.data())
+def test_the_order_of_candidates_does_not_matter(rule, known, data):
+    order = np.array(data.draw(st.permutations(range(known.votes.candidates))))
+    assert set(order[rule.winners(known.of(order))]) == set(rule.winners(known))
+
+
+@every_rule
+def test_a_candidate_that_fell_out_of_the_race_does_not_win_by_looking_alike(rule):
+    votes = Votes.from_matrix(
+        np.array([[1, 1, 1, 1], [0, 0, 0, 1]], np.bool_), np.array([[1, 1, 1, 1], [0, 0, 0, 1]], np.bool_)
+    )
+    results = np.array([[1, 1, 1, 2], [-1, -1, -1, 2]], np.int32)
+    known = Evidence(votes, Outputs(results, results >= 0, np.array([0, 1, 2])))
+    assert rule.winners(known).tolist() == [3]
