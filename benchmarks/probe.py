@@ -17,6 +17,7 @@ from scipy.special import expit
 from scipy.stats import spearmanr
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPRegressor
+from threadpoolctl import threadpool_limits
 
 from difficulty.base import Inputs
 from difficulty.crossfit import cross_fit
@@ -66,27 +67,25 @@ def side_by_side(data: Made, probe: Probe) -> dict[str, float]:
     All see the same reduced states, hold a share of them out in every epoch, and take batches of the same
     size.
     """
-    networks, problems = FOLDS * probe.members, len(data.inputs)
+    problems = len(data.inputs)
     reduced = Reduction.fit(data.inputs.states, probe.components, SEED).apply(data.inputs)
     rows = Rows(
-        torch.from_numpy(reduced)[None],
-        torch.from_numpy(data.values).float()[None],
-        torch.ones(1, problems),
+        torch.from_numpy(reduced).expand(FOLDS, -1, -1).contiguous(),
+        torch.from_numpy(data.values).float().expand(FOLDS, -1).contiguous(),
+        torch.ones(FOLDS, probe.members, problems),
     )
     batch = min(256, problems // 8)
-    steps_per_epoch = math.ceil(problems * (1 - 1 / probe.members) / batch)
-    held_out = (torch.arange(problems) % probe.members) == torch.arange(networks)[:, None] % probe.members
+    held_out = (torch.arange(problems) % probe.members) == torch.arange(probe.members)[:, None]
 
-    def ours(count: int) -> None:
+    def ours(sets: int, members: int) -> None:
         train(
-            rows,
-            torch.zeros(count, dtype=torch.long),
-            held_out[:count],
+            Rows(rows.features[:sets], rows.values[:sets], rows.weights[:sets, :members]),
+            held_out[:members].expand(sets, -1, -1),
             units=probe.units,
             dropout=probe.dropout,
             weight_decay=probe.weight_decay,
             learning_rate=probe.learning_rate,
-            steps=_EPOCHS * steps_per_epoch,
+            steps=_EPOCHS * math.ceil(problems / batch),
             generator=torch.Generator().manual_seed(SEED),
         )
 
@@ -106,14 +105,15 @@ def side_by_side(data: Made, probe: Probe) -> dict[str, float]:
             network.fit(reduced, data.values)
 
     ways: dict[str, tuple[Callable[[], None], int]] = {
-        "all at once": (lambda: ours(networks), networks),
-        "one by one": (lambda: ours(1), 1),
+        "all at once": (lambda: ours(FOLDS, probe.members), FOLDS * probe.members),
+        "one by one": (lambda: ours(1, 1), 1),
         "scikit-learn": (peer, 1),
     }
     taken: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(_ROUNDS):
-        for name, (work, count) in ways.items():
-            taken[name].append(seconds(work) / count / _EPOCHS)
+    with threadpool_limits(1):  # as the probe has it
+        for _ in range(_ROUNDS):
+            for name, (work, count) in ways.items():
+                taken[name].append(seconds(work) / count / _EPOCHS)
     return {name: float(np.median(times)) for name, times in taken.items()}
 
 

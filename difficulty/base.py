@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
@@ -13,7 +14,7 @@ from rewards.errors import UserError
 
 LOWEST, HIGHEST = 0.01, 0.99
 """Bounds of a predicted mean: no predictor is sure, and a policy must never divide by a zero chance."""
-_ONE_THREAD = 2**23  # up to so many numbers are learned from by one thread
+_ONE_THREAD = 2**23  # numbers in the states
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,6 +73,14 @@ class Prediction:
         return len(self.mean)
 
 
+def threads_for(inputs: Inputs) -> AbstractContextManager[object]:
+    """Leaves linear algebra one thread while there is little to compute.
+
+    On busy cores a small piece of work waits far longer for a second thread than that saves it.
+    """
+    return threadpool_limits(1) if inputs.states.size <= _ONE_THREAD else nullcontext()
+
+
 class Fitted(ABC):
     """What a method has learned from some problems."""
 
@@ -122,8 +131,7 @@ class Method(ABC):
     ) -> list[Fitted]:
         """As ``fit``, once for each part: the rows of the problems that may be learned from."""
         check_training(inputs, values, weights)
-        # On busy cores small pieces of work wait far longer for a second thread than it saves them.
-        with threadpool_limits(1 if inputs.states.size <= _ONE_THREAD else None):
+        with threads_for(inputs):
             return self._fit_each(inputs, values, weights, parts, seed % 2**32)
 
     def _fit_each(

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -20,11 +20,13 @@ _PROGRESS = 1e-4  # of the loss
 class Networks:
     """Networks with one hidden layer of rectified units and a scalar output, in float32.
 
+    Those of one set learn from the same rows, each in its own way.
+
     Attributes:
-        hidden_weights: (networks, features, units).
-        hidden_biases: (networks, 1, units).
-        output_weights: (networks, units, 1).
-        output_biases: (networks, 1, 1).
+        hidden_weights: (sets, networks, features, units).
+        hidden_biases: (sets, networks, units).
+        output_weights: (sets, networks, units).
+        output_biases: (sets, networks).
     """
 
     hidden_weights: Tensor
@@ -32,30 +34,32 @@ class Networks:
     output_weights: Tensor
     output_biases: Tensor
 
-    def __len__(self) -> int:
-        return len(self.hidden_weights)
-
     @property
     def parameters(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """All four, in the order of the attributes."""
         return self.hidden_weights, self.hidden_biases, self.output_weights, self.output_biases
 
-    def __getitem__(self, rows: slice) -> "Networks":
-        """Some of the networks."""
-        return Networks(*(parameter[rows] for parameter in self.parameters))
+    def __getitem__(self, sets: slice) -> "Networks":
+        """The networks of some sets."""
+        return Networks(*(parameter[sets] for parameter in self.parameters))
 
     def log_odds(self, features: Tensor, drop: Callable[[Tensor], Tensor] = lambda units: units) -> Tensor:
-        """Output of every network on its own rows.
+        """Output of every network on all rows of its set.
 
         Args:
-            features: (networks, rows, features).
+            features: (sets, rows, features).
             drop: what is done to the hidden units.
 
         Returns:
-            Shape (networks, rows).
+            Shape (sets, networks, rows).
         """
-        units = torch.baddbmm(self.hidden_biases, features, self.hidden_weights).relu()
-        return torch.baddbmm(self.output_biases, drop(units), self.output_weights).squeeze(2)
+        # The networks of a set as one wide layer: one product of matrices a set.
+        wide = self.hidden_weights.transpose(1, 2).flatten(2)
+        units = drop(torch.baddbmm(self.hidden_biases.flatten(1)[:, None], features, wide).relu())
+        each = (
+            units.reshape(*units.shape[:2], *self.output_weights.shape[1:]) * self.output_weights[:, None]
+        )
+        return (each.sum(dim=3) + self.output_biases[:, None]).transpose(1, 2)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,34 +69,28 @@ class Rows:
     Attributes:
         features: (sets, rows, features).
         values: (sets, rows), in [0, 1].
-        weights: (sets, rows).
+        weights: (sets, networks, rows): how much each network of the set learns from them.
     """
 
     features: Tensor
     values: Tensor
     weights: Tensor
 
-    def take(self, sets: Tensor, rows: Tensor, mask: Tensor) -> "Rows":
-        """For each network the given rows of its set, where the mask is 1.
-
-        Args:
-            sets: (networks,).
-            rows, mask: (networks, taken).
-        """
-        column = sets[:, None]
-        return Rows(
-            self.features[column, rows], self.values[column, rows], self.weights[column, rows] * mask
-        )
+    def take(self, rows: Tensor) -> "Rows":
+        """The given rows, shape (sets, taken)."""
+        sets = torch.arange(len(rows))[:, None]
+        weights = self.weights.gather(2, rows[:, None].expand(-1, self.weights.shape[1], -1))
+        return Rows(self.features[sets, rows], self.values[sets, rows], weights)
 
     def losses(self, log_odds: Tensor) -> Tensor:
-        """Weighted mean binary cross-entropy of every set with soft labels, shape (sets,)."""
-        losses = binary_cross_entropy_with_logits(log_odds, self.values, reduction="none")
-        return (losses * self.weights).sum(dim=1) / self.weights.sum(dim=1).clamp_min(1e-12)
+        """Weighted mean binary cross-entropy with soft labels of each network, shape (sets, networks)."""
+        values = self.values[:, None].expand_as(log_odds)
+        losses = binary_cross_entropy_with_logits(log_odds, values, reduction="none")
+        return (losses * self.weights).sum(dim=2) / self.weights.sum(dim=2).clamp_min(1e-12)
 
 
 def train(
     rows: Rows,
-    sets: Tensor,
     held_out: Tensor,
     *,
     units: int,
@@ -107,9 +105,8 @@ def train(
     Each keeps the parameters of the epoch in which it did best on its held-out rows.
 
     Args:
-        rows: examples.
-        sets: (networks,), the set of rows that each network learns from.
-        held_out: bool (networks, rows), the rows that it must not learn from.
+        rows: examples, with the weights that they have for each network while they are not held out.
+        held_out: bool (sets, networks, rows), what each network must not learn from.
         units: hidden units.
         dropout: chance that a hidden unit is left out of a step.
         weight_decay: of the weights, not of the biases.
@@ -117,7 +114,9 @@ def train(
         steps: no more than so many, but for the rest of the last epoch.
         generator: of all random numbers.
     """
-    networks = _initial(rows, sets, units, generator)
+    seen = replace(rows, weights=rows.weights * ~held_out)
+    unseen = replace(rows, weights=rows.weights * held_out)
+    networks = _initial(seen, units, generator)
     weights, biases = networks.parameters[::2], networks.parameters[1::2]
     for parameter in networks.parameters:
         parameter.requires_grad_()
@@ -130,21 +129,18 @@ def train(
         kept = torch.rand(hidden.shape, generator=generator) >= dropout
         return hidden * kept / (1 - dropout)
 
-    present = rows.weights[sets] > 0
-    seen, seen_mask = _chosen(present & ~held_out)
-    unseen = rows.take(sets, *_chosen(present & held_out))
-    batch = min(_LARGEST_BATCH, max(_SMALLEST_BATCH, seen.shape[1] // _BATCHES))
-    steps_per_epoch = math.ceil(seen.shape[1] / batch)
+    batch = min(_LARGEST_BATCH, max(_SMALLEST_BATCH, rows.values.shape[1] // _BATCHES))
+    steps_per_epoch = math.ceil(rows.values.shape[1] / batch)
     patience = max(_FEW_EPOCHS, _PATIENCE // steps_per_epoch)
     best = Networks(*(parameter.detach().clone() for parameter in networks.parameters))
-    lowest = torch.full((len(sets),), torch.inf)
-    waited = torch.zeros(len(sets))
+    lowest = torch.full(held_out.shape[:2], torch.inf)
+    waited = torch.zeros(held_out.shape[:2])
     for _ in range(math.ceil(steps / steps_per_epoch)):
-        order = torch.rand(seen.shape, generator=generator).argsort(dim=1)
-        for columns in torch.split(order, batch, dim=1):
-            taken = rows.take(sets, seen.gather(1, columns), seen_mask.gather(1, columns))
+        order = torch.rand(rows.values.shape, generator=generator).argsort(dim=1)
+        for taken in map(seen.take, torch.split(order, batch, dim=1)):
             optimizer.zero_grad()
-            taken.losses(networks.log_odds(taken.features, drop)).sum().backward()  # type: ignore[no-untyped-call]
+            losses = taken.losses(networks.log_odds(taken.features, drop))
+            losses.sum().backward()  # type: ignore[no-untyped-call]
             optimizer.step()
         with torch.no_grad():
             losses = unseen.losses(networks.log_odds(unseen.features))
@@ -158,20 +154,13 @@ def train(
     return best
 
 
-def _initial(rows: Rows, sets: Tensor, units: int, generator: torch.Generator) -> Networks:
+def _initial(rows: Rows, units: int, generator: torch.Generator) -> Networks:
     """Random weights; outputs start at the mean of the values."""
-    count, features = len(sets), rows.features.shape[2]
-    means = (rows.values * rows.weights).sum(dim=1) / rows.weights.sum(dim=1)
+    shape = (*rows.weights.shape[:2], rows.features.shape[2], units)
+    means = (rows.values[:, None] * rows.weights).sum(dim=2) / rows.weights.sum(dim=2)
     return Networks(
-        torch.randn(count, features, units, generator=generator) / features**0.5,
-        torch.zeros(count, 1, units),
-        torch.randn(count, units, 1, generator=generator) / units**0.5,
-        means.clamp(0.01, 0.99).logit()[sets][:, None, None],
+        torch.randn(shape, generator=generator) / shape[2] ** 0.5,
+        torch.zeros(*shape[:2], units),
+        torch.randn(*shape[:2], units, generator=generator) / units**0.5,
+        means.clamp(0.01, 0.99).logit(),
     )
-
-
-def _chosen(mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Columns where each row of the mask is true, and 1 where they are; the rest of a short row has 0."""
-    most = int(mask.sum(dim=1).max())
-    columns = (~mask).int().argsort(dim=1, stable=True)[:, :most]
-    return columns, mask.gather(1, columns).float()

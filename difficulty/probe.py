@@ -7,6 +7,7 @@ from typing import ClassVar, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from difficulty.base import Fitted, Inputs, Method, Prediction
 from difficulty.calibration import Calibration
@@ -69,7 +70,7 @@ class Probe(Method):
         rows = Rows(
             torch.zeros(len(parts), most, max(len(reduction.components) for reduction in reductions)),
             torch.zeros(len(parts), most),
-            torch.zeros(len(parts), most),
+            torch.zeros(len(parts), self.members, most),
         )
         rng = np.random.default_rng(seed)
         # The member that each problem is held out from; none of those that fill up a short part.
@@ -78,23 +79,23 @@ class Probe(Method):
             reduced = torch.from_numpy(reduction.apply(inputs[part]))
             rows.features[number, : len(part), : reduced.shape[1]] = reduced
             rows.values[number, : len(part)] = torch.from_numpy(values[part])
-            rows.weights[number, : len(part)] = torch.from_numpy(weights[part] / weights[part].mean())
+            rows.weights[number, :, : len(part)] = torch.from_numpy(weights[part] / weights[part].mean())
             inner[number, : len(part)] = rng.permutation(len(part)) % self.members
-        held_out = (inner[:, None] == np.arange(self.members)[:, None]).reshape(-1, most)
-        networks = train(
-            rows,
-            torch.arange(len(parts)).repeat_interleave(self.members),
-            torch.from_numpy(held_out),
-            units=self.units,
-            dropout=self.dropout,
-            weight_decay=self.weight_decay,
-            learning_rate=self.learning_rate,
-            steps=self.steps,
-            generator=torch.Generator().manual_seed(seed),
-        )
+        held_out = inner[:, None] == np.arange(self.members)[:, None]
+        with threadpool_limits(1):  # a step is too small a piece of work for two threads
+            networks = train(
+                rows,
+                torch.from_numpy(held_out),
+                units=self.units,
+                dropout=self.dropout,
+                weight_decay=self.weight_decay,
+                learning_rate=self.learning_rate,
+                steps=self.steps,
+                generator=torch.Generator().manual_seed(seed),
+            )
         fitted: list[Fitted] = []
         for number, (part, reduction) in enumerate(zip(parts, reductions, strict=True)):
-            own = networks[number * self.members : (number + 1) * self.members]
+            own = networks[number : number + 1]
             log_odds = _log_odds(own, rows.features[number, : len(part)])
             unseen = log_odds[inner[number, : len(part)], np.arange(len(part))]
             fitted.append(FittedProbe(reduction, own, Calibration.fit(unseen, values[part], weights[part])))
@@ -138,7 +139,7 @@ class FittedProbe(Fitted):
 
 
 def _log_odds(networks: Networks, features: torch.Tensor) -> NDArray[np.float64]:
-    """Of every member on all problems, shape (members, problems)."""
+    """Of all members of one ensemble, shape (members, problems)."""
     with torch.inference_mode():
-        log_odds = networks.log_odds(features.expand(len(networks), -1, -1))
+        log_odds = networks.log_odds(features[None])[0]
     return np.asarray(log_odds.double().numpy())

@@ -73,6 +73,12 @@ def test_blocks_come_from_the_recorded_run_and_the_passing_ones_pass(script):
     assert (problem.passed[np.ix_(rows, columns)].mean(axis=0) >= recorded.MOSTLY).all()
 
 
+def test_all_ways_of_training_are_timed_on_problems_that_can_be_learned(script):
+    figures = script("probe").benchmark(400, 64)
+    assert figures["rank correlation, held out"] > 0.3
+    assert set(figures["ms per network and epoch"]) == {"all at once", "one by one", "scikit-learn"}
+
+
 def test_a_soak_finds_hostile_programs_and_leaves_nothing(script, tmp_path):
     recorded, soak = script("recorded"), script("soak")
     documents = soak.hostile_documents(tmp_path)
