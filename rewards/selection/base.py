@@ -1,6 +1,7 @@
 """What a selection rule is."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -63,27 +64,34 @@ class ScoringRule(SelectionRule):
 
     def winners(self, evidence: Evidence) -> NDArray[np.intp]:
         """See :meth:`SelectionRule.winners`."""
-        running = still_running(evidence.votes)
-        if len(running) < evidence.votes.candidates:
-            evidence = evidence.of(running)
-        best = _best(self.scores(Growth(evidence, [evidence.votes.tests])))[0]
-        return np.asarray(running[best])
+        return np.flatnonzero(self._best(evidence, [evidence.votes.tests])[0])
 
     def growing_winners(self, evidence: Evidence) -> NDArray[np.bool_]:
         """See :meth:`SelectionRule.growing_winners`."""
-        if not evidence.votes.run().all():  # who is running changes from count to count
-            return super().growing_winners(evidence)
-        return _best(self.scores(Growth(evidence, range(evidence.votes.tests + 1))))
+        return self._best(evidence, range(evidence.votes.tests + 1))
+
+    def _best(self, evidence: Evidence, counts: Sequence[int]) -> NDArray[np.bool_]:
+        """Who wins after so many tests, shape (counts, candidates)."""
+        running = _still_running(evidence.votes, counts)
+        won = np.zeros_like(running)
+        parties, of_counts = np.unique(running, axis=0, return_inverse=True)
+        for number, party in enumerate(parties):
+            rows = np.flatnonzero(of_counts.ravel() == number)
+            members = np.flatnonzero(party)
+            known = evidence if party.all() else evidence.of(members)
+            # Sums of the same terms in another order are to be equal.
+            scores = np.round(self.scores(Growth(known, np.asarray(counts)[rows].tolist())), 9)
+            won[np.ix_(rows, members)] = scores == scores.max(axis=1, keepdims=True)
+        return won
 
 
-def still_running(votes: Votes) -> NDArray[np.intp]:
-    """Ascending indices of the candidates that ran all the tests that the top scorers ran."""
-    scores, run = votes.scores(), votes.run()
-    needed = run[:, scores == scores.max()].all(axis=1)
-    return np.flatnonzero(run[needed].all(axis=0))
-
-
-def _best(scores: NDArray[np.float64] | NDArray[np.int64]) -> NDArray[np.bool_]:
-    """The highest of each row; sums of the same terms in another order are equal."""
-    rounded = np.round(scores, 9)
-    return np.asarray(rounded == rounded.max(axis=1, keepdims=True))
+def _still_running(votes: Votes, counts: Sequence[int]) -> NDArray[np.bool_]:
+    """Who ran all the tests that the top scorers ran, after so many tests, shape (counts, candidates)."""
+    passed, run = votes.passed(), votes.run()
+    running = np.ones((len(counts), votes.candidates), np.bool_)
+    if not run.all():
+        for row, count in zip(running, counts, strict=True):
+            scores = passed[:count].sum(axis=0)
+            needed = run[:count, scores == scores.max()].all(axis=1)
+            row[:] = run[:count][needed].all(axis=0)
+    return running

@@ -83,9 +83,14 @@ class Growth:
         """
         if self._outputs is None:
             return self.pass_set_sizes.astype(np.float64)
-        kinds, members, sizes = np.unique(
-            self._outputs.results, axis=1, return_inverse=True, return_counts=True
+        rows = np.ascontiguousarray(self._outputs.results.T)
+        if rows.shape[1] == 0:
+            return np.full((len(self._counts), len(rows)), float(len(rows)))
+        as_scalars = rows.view(np.dtype((np.void, rows[0].nbytes))).ravel()
+        _, first, members, sizes = np.unique(
+            as_scalars, return_index=True, return_inverse=True, return_counts=True
         )
+        kinds = rows[first].T
         kin = np.empty((len(self._counts), len(sizes)))
         differ = np.zeros((len(sizes), len(sizes)))
         seen = 0
@@ -94,7 +99,7 @@ class Growth:
                 differ += results[:, np.newaxis] != results
             seen = inputs
             kin[row] = np.exp(-_KINSHIP_DECAY * differ / max(inputs, 1)) @ sizes
-        return kin[:, members.ravel()]
+        return kin[:, members]
 
     @cached_property
     def returned(self) -> NDArray[np.bool_]:
