@@ -17,9 +17,8 @@ from scipy.special import expit
 from scipy.stats import spearmanr
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPRegressor
-from threadpoolctl import threadpool_limits
 
-from difficulty.base import Inputs
+from difficulty.base import Inputs, one_thread
 from difficulty.crossfit import cross_fit
 from difficulty.networks import Rows, train
 from difficulty.probe import Probe
@@ -110,7 +109,7 @@ def side_by_side(data: Made, probe: Probe) -> dict[str, float]:
         "scikit-learn": (peer, 1),
     }
     taken: dict[str, list[float]] = {name: [] for name in ways}
-    with threadpool_limits(1):  # as the probe has it
+    with one_thread():  # as the probe has it
         for _ in range(_ROUNDS):
             for name, (work, count) in ways.items():
                 taken[name].append(seconds(work) / count / _EPOCHS)
@@ -136,7 +135,6 @@ def benchmark(problems: int, features: int) -> dict[str, Any]:
         "features": features,
         "folds": FOLDS,
         "members": probe.members,
-        "threads": torch.get_num_threads(),
         "seconds to train": round(trained, 2),
         "rank correlation, held out": round(float(spearmanr(held_out, data.values).statistic), 3),
         "new problems predicted a second, by all members": round(problems / predicted),

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
@@ -14,7 +14,6 @@ from rewards.errors import UserError
 
 LOWEST, HIGHEST = 0.01, 0.99
 """Bounds of a predicted mean: no predictor is sure, and a policy must never divide by a zero chance."""
-_ONE_THREAD = 2**23  # numbers in the states
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,12 +72,14 @@ class Prediction:
         return len(self.mean)
 
 
-def threads_for(inputs: Inputs) -> AbstractContextManager[object]:
-    """Leaves linear algebra one thread while there is little to compute.
+def one_thread() -> AbstractContextManager[object]:
+    """Leaves linear algebra one thread of this process.
 
-    On busy cores a small piece of work waits far longer for a second thread than that saves it.
+    The pieces of work are small: on free cores a second thread saves little, and on busy ones each piece
+    waits for it, so that all takes three times as long.
     """
-    return threadpool_limits(1) if inputs.states.size <= _ONE_THREAD else nullcontext()
+    limits: AbstractContextManager[object] = threadpool_limits(1)
+    return limits
 
 
 class Fitted(ABC):
@@ -131,7 +132,7 @@ class Method(ABC):
     ) -> list[Fitted]:
         """As ``fit``, once for each part: the rows of the problems that may be learned from."""
         check_training(inputs, values, weights)
-        with threads_for(inputs):
+        with one_thread():
             return self._fit_each(inputs, values, weights, parts, seed % 2**32)
 
     def _fit_each(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from difficulty.base import Fitted, Inputs, Method, Prediction, check_training, threads_for
+from difficulty.base import Fitted, Inputs, Method, Prediction, check_training, one_thread
 from rewards.errors import UserError
 
 NEW = -1
@@ -53,7 +53,7 @@ class CrossFitted:
             UserError: another number of hashes, or inputs unlike those that were learned from.
         """
         fold = self.folds(inputs, groups)
-        with threads_for(inputs):
+        with one_thread():
             return self._predict(inputs, fold)
 
     def _predict(self, inputs: Inputs, fold: NDArray[np.intp]) -> Prediction:

@@ -7,7 +7,6 @@ from typing import ClassVar, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from difficulty.base import Fitted, Inputs, Method, Prediction
 from difficulty.calibration import Calibration
@@ -82,17 +81,16 @@ class Probe(Method):
             rows.weights[number, :, : len(part)] = torch.from_numpy(weights[part] / weights[part].mean())
             inner[number, : len(part)] = rng.permutation(len(part)) % self.members
         held_out = inner[:, None] == np.arange(self.members)[:, None]
-        with threadpool_limits(1):  # a step is too small a piece of work for two threads
-            networks = train(
-                rows,
-                torch.from_numpy(held_out),
-                units=self.units,
-                dropout=self.dropout,
-                weight_decay=self.weight_decay,
-                learning_rate=self.learning_rate,
-                steps=self.steps,
-                generator=torch.Generator().manual_seed(seed),
-            )
+        networks = train(
+            rows,
+            torch.from_numpy(held_out),
+            units=self.units,
+            dropout=self.dropout,
+            weight_decay=self.weight_decay,
+            learning_rate=self.learning_rate,
+            steps=self.steps,
+            generator=torch.Generator().manual_seed(seed),
+        )
         fitted: list[Fitted] = []
         for number, (part, reduction) in enumerate(zip(parts, reductions, strict=True)):
             own = networks[number : number + 1]

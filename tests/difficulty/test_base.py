@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy.stats import spearmanr
+from threadpoolctl import threadpool_info
 
 from difficulty.base import HIGHEST, LOWEST, Inputs, Method
 from difficulty.baselines import Constant, Neighbours
@@ -68,6 +69,12 @@ def test_a_prediction_does_not_depend_on_what_else_is_asked(method, recorded):
     together = fitted.predict(new.inputs).mean
     np.testing.assert_allclose(fitted.predict(new.inputs[np.array([7])]).mean, together[7], rtol=1e-4)
     assert len(fitted.predict(new.inputs[:0])) == 0
+
+
+def test_threads_are_given_back(recorded):
+    data, before = recorded(20), threadpool_info()
+    Linear().fit(data.inputs, data.values, data.weights, seed=0)
+    assert threadpool_info() == before
 
 
 def test_learning_from_several_parts_at_once_is_learning_from_each(method, recorded):

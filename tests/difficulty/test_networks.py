@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 from sklearn.neural_network import MLPClassifier
-from threadpoolctl import threadpool_limits
 
+from difficulty.base import one_thread
 from difficulty.networks import Networks, Rows, train
 
 SETTINGS = {"units": 8, "dropout": 0.1, "weight_decay": 0.1, "learning_rate": 1e-2}
@@ -14,7 +14,7 @@ SETTINGS = {"units": 8, "dropout": 0.1, "weight_decay": 0.1, "learning_rate": 1e
 @pytest.fixture(autouse=True)
 def _one_thread():
     """As the probe trains them."""
-    with threadpool_limits(1):
+    with one_thread():
         yield
 
 
