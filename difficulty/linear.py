@@ -1,6 +1,6 @@
 """A linear function of hidden states: quick to learn, and hard to beat while problems are few."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
@@ -8,9 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from difficulty.base import Fitted, Inputs, Method, Prediction
-from difficulty.beliefs import Beliefs
 from difficulty.calibration import Calibration
-from difficulty.crossfit import NEW, cross_fit
 from difficulty.reduction import Reduction
 from difficulty.ridge import Ridge
 
@@ -66,23 +64,3 @@ class FittedLinear(Fitted):
         return cls(
             Reduction.of(arrays), float(arrays["intercept"][0]), Calibration.of(arrays["calibration"])
         )
-
-
-def predict_pass_rates(
-    train_states: NDArray[np.floating],
-    train_rates: NDArray[np.float64],
-    train_weights: NDArray[np.float64],
-    train_groups: Sequence[str],
-    states: NDArray[np.floating],
-    groups: Sequence[str],
-    *,
-    seed: int,
-) -> Beliefs:
-    """Pass rates of problems by ``cross_fit`` with this method, see there."""
-    learned, asked = (
-        Inputs(array.reshape(len(array), int(np.prod(array.shape[1:]))).astype(np.float32))
-        for array in (train_states, states)
-    )
-    fitted = cross_fit(Linear(), learned, train_rates, train_weights, train_groups, seed=seed)
-    known = fitted.folds(asked, groups) != NEW
-    return Beliefs(fitted.predict(asked, groups).mean, out_of_fold=int(known.sum()))
