@@ -63,11 +63,11 @@ class Recorded:
 
     def block(self, rows: Sequence[int], columns: Sequence[int]) -> Block:
         """The texts of some programs and tests."""
-        tests = []
-        for index in self.tests[list(columns)].tolist():
-            code = TestWriter.code(self.solving, self.trace.tests[index])
-            assert code is not None, "a usable test has code"
-            tests.append(UnitTest(self.solving.problem.id, index, code))
+        writer = TestWriter(template=None, seed=0)
+        tests = (
+            writer.unit_test(self.solving, index, self.trace.tests[index])
+            for index in self.tests[list(columns)].tolist()
+        )
         programs = (self.solving.programs[index].code for index in self.programs[list(rows)])
         return Block(self.solving.problem.entry_point, tuple(programs), tuple(tests))
 
