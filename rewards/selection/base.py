@@ -36,16 +36,20 @@ class SelectionRule(ABC):
         Never empty; all candidates while nothing is known.
         """
 
-    def growing_winners(self, evidence: Evidence) -> NDArray[np.bool_]:
-        """Who would win after the first 0, 1, ..., all tests, as :meth:`winners` says of each.
+    def winners_after(self, evidence: Evidence, counts: Sequence[int]) -> NDArray[np.bool_]:
+        """Who would win after so many of the tests, as :meth:`winners` says of each.
 
         Here the rule is asked for each count; one that can answer for all of them at once is much faster.
 
+        Args:
+            evidence: of all the tests.
+            counts: ascending numbers of tests.
+
         Returns:
-            Shape (tests + 1, candidates).
+            Shape (counts, candidates).
         """
-        won = np.zeros((evidence.votes.tests + 1, evidence.votes.candidates), np.bool_)
-        for tests, row in enumerate(won):
+        won = np.zeros((len(counts), evidence.votes.candidates), np.bool_)
+        for row, tests in zip(won, counts, strict=True):
             row[self.winners(evidence.first(tests))] = True
         return won
 
@@ -64,14 +68,10 @@ class ScoringRule(SelectionRule):
 
     def winners(self, evidence: Evidence) -> NDArray[np.intp]:
         """See :meth:`SelectionRule.winners`."""
-        return np.flatnonzero(self._best(evidence, [evidence.votes.tests])[0])
+        return np.flatnonzero(self.winners_after(evidence, [evidence.votes.tests])[0])
 
-    def growing_winners(self, evidence: Evidence) -> NDArray[np.bool_]:
-        """See :meth:`SelectionRule.growing_winners`."""
-        return self._best(evidence, range(evidence.votes.tests + 1))
-
-    def _best(self, evidence: Evidence, counts: Sequence[int]) -> NDArray[np.bool_]:
-        """Who wins after so many tests, shape (counts, candidates)."""
+    def winners_after(self, evidence: Evidence, counts: Sequence[int]) -> NDArray[np.bool_]:
+        """See :meth:`SelectionRule.winners_after`."""
         running = _still_running(evidence.votes, counts)
         won = np.zeros_like(running)
         parties, of_counts = np.unique(running, axis=0, return_inverse=True)

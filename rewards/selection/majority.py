@@ -1,5 +1,6 @@
 """Majority vote of the unit tests, with CodeRM's tie-break."""
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -27,9 +28,10 @@ class Majority(SelectionRule):
         sizes = np.bincount(groups)
         return np.asarray(top[sizes[groups] == sizes.max()])
 
-    def growing_winners(self, evidence: Evidence) -> NDArray[np.bool_]:
-        """See :meth:`SelectionRule.growing_winners`."""
+    def winners_after(self, evidence: Evidence, counts: Sequence[int]) -> NDArray[np.bool_]:
+        """See :meth:`SelectionRule.winners_after`."""
         passed = evidence.votes.passed()
         # One number that orders by score, then by size of the group, which has one score.
         support = growing_scores(passed) * (passed.shape[1] + 1) + growing_group_sizes(passed)
+        support = support[np.asarray(counts, np.intp)]
         return np.asarray(support == support.max(axis=1, keepdims=True))

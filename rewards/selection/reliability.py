@@ -12,8 +12,8 @@ from rewards.selection.growth import Growth
 
 _ITERATIONS = 50
 _TIE = 1e-6  # what a test passed is worth where the weights leave a tie
-_PRIOR_RIGHT = 1e3  # the published choice: right candidates and right tests are many
-_PRIOR_CHANCE = 1e5  # the middle of the published range: wrong candidates hardly ever pass wrong tests
+_PRIOR_RIGHT = 10.0  # right candidates and tests are many; the published 1000 drowns a few hundred votes
+_PRIOR_CHANCE = 1e6  # wrong candidates hardly ever pass wrong tests; the end of the published range
 
 
 class WeighingRule(ScoringRule):

@@ -92,3 +92,22 @@ def test_a_soak_finds_hostile_programs_and_leaves_nothing(script, tmp_path):
     assert seen.wrong == 0
     assert len(seen.soaked) == len(seen.clean) > 0
     assert seen.samples[-1].zygote_mib > 0
+
+
+def test_worse_tests_are_chosen_for_a_worse_regime_and_every_rule_is_played_on_them(script):
+    selection = script("selection")
+    problems = [problem for problem in selection.problems_of_the_run()[:30] if problem.correct.any()]
+    random = np.random.default_rng(0)
+    errors = {
+        name: np.mean([p.errors[choose(p, random).ravel()].mean() for p in problems])
+        for name, choose in selection.REGIMES.items()
+    }
+    assert errors["best third"] < errors["middle third"] < errors["worst third"]
+    assert errors["as recorded"] < errors["one in six right"]
+    values = selection.accuracies(problems[:3], selection.lenient, selection.SELECTION_RULES, 16, 0)
+    assert values.shape == (3, len(selection.SELECTION_RULES), len(selection.COUNTS))
+    figures = selection.table(np.stack([values, values]), selection.SELECTION_RULES)
+    assert figures["majority"]["against majority"] == [[0.0, 0.0, 0.0]] * len(selection.COUNTS)
+    np.testing.assert_allclose(
+        [figure["accuracy"] for figure in figures.values()], 100 * values.mean(axis=0), atol=0.06
+    )

@@ -105,7 +105,7 @@ class Course:
     ) -> None:
         self._votes = evidence.votes
         self._voting = np.concatenate([[0], np.cumsum(recording.rows[order] >= 0)])
-        won = rule.growing_winners(evidence)
+        won = rule.winners_after(evidence, range(evidence.votes.tests + 1))
         accuracy = (won & recording.correct).sum(axis=1) / won.sum(axis=1)
         self.accuracy: NDArray[np.float64] = accuracy[self._voting]
         nothing = np.zeros((1, len(QUANTITIES)))

@@ -129,7 +129,7 @@ def test_problems_of_a_batch_count_up_to_as_many_tests_as_they_have():
 @given(known=whole())
 def test_winners_after_every_count_of_tests_are_those_of_that_much_evidence(rule, known):
     known = dataclasses.replace(known, batch=batch_of([known]))
-    for tests, won in enumerate(rule.growing_winners(known)):
+    for tests, won in enumerate(rule.winners_after(known, range(known.votes.tests + 1))):
         np.testing.assert_array_equal(np.flatnonzero(won), rule.winners(known.first(tests)))
 
 

@@ -29,10 +29,10 @@ def test_the_bayesian_score_is_the_product_of_the_papers_four_beta_functions(pas
         right = passed[:, candidate]
         on_right, on_wrong = passed[right][:, ~alike], passed[~right][:, ~alike]
         expected = [
-            beta(alike.sum() + 1e3, (~alike).sum() + 1),
-            beta(right.sum() + 1e3, (~right).sum() + 1),
+            beta(alike.sum() + 10, (~alike).sum() + 1),
+            beta(right.sum() + 10, (~right).sum() + 1),
             beta(on_right.sum() + 1, (~on_right).sum() + 1),
-            beta(on_wrong.sum() + 1, (~on_wrong).sum() + 1e5),
+            beta(on_wrong.sum() + 1, (~on_wrong).sum() + 1e6),
         ]
         np.testing.assert_allclose(score, np.log(expected).sum())
 

@@ -86,7 +86,7 @@ def test_an_unknown_rule_is_answered_with_the_known_ones():
 @given(matrix=MATRICES, data=st.data())
 def test_winners_after_every_count_of_tests_are_those_of_that_many_tests(rule, matrix, data):
     run = matrix | data.draw(st.one_of(st.just(True), arrays(np.bool_, matrix.shape)))
-    growing = rule.growing_winners(known(matrix, run))
+    growing = rule.winners_after(known(matrix, run), range(len(matrix) + 1))
     assert growing.shape == (matrix.shape[0] + 1, matrix.shape[1])
     for tests, won in enumerate(growing):
         expected = rule.winners(known(matrix[:tests], run[:tests]))
