@@ -5,15 +5,14 @@ import functools
 import math
 from pathlib import Path
 
-from rich.console import Console
-
 from difficulty.card import Model
 from rewards.errors import UserError
 from scheduler.analysis.compare.comparison import USUAL_CAPS, Settings
 from scheduler.analysis.compare.page import write_page
 from scheduler.analysis.compare.playing import compare
 from scheduler.analysis.compare.predictors import PREDICTORS, cross_fitted, modelled
-from scheduler.analysis.compare.table import print_comparison, write_cells
+from scheduler.analysis.compare.table import WIDTH, print_comparison, write_cells
+from scheduler.commands.wide import wide_console
 from scheduler.tables import read_trace
 
 DESCRIPTION = """\
@@ -86,7 +85,7 @@ def run(arguments: argparse.Namespace) -> None:
     out.mkdir(parents=True, exist_ok=True)
     write_cells(comparison, out / "cells.parquet")
     write_page(comparison, out / "compare.html")
-    console = Console()
+    console = wide_console(WIDTH)
     print_comparison(comparison, console)
     console.print(f"\ntables and plots: {out}", highlight=False, soft_wrap=True)
 

@@ -4,11 +4,10 @@ import argparse
 import functools
 from pathlib import Path
 
-from rich.console import Console
-
 from rewards.errors import UserError
 from rewards.selection import SELECTION_RULES
 from scheduler.analysis.training import WIDTH, print_training, sections, write_training
+from scheduler.commands.wide import wide_console
 from scheduler.tables import read_trace
 from scheduler.training import STORABLE, Settings, examine, gather, train
 
@@ -80,7 +79,7 @@ def run(arguments: argparse.Namespace) -> None:
         seed=_number("seed", arguments.seed, 0),
     )
     read = functools.cache(read_trace)
-    console = Console(width=max(Console().width, WIDTH))
+    console = wide_console(WIDTH)
     training = train(gather(arguments.runs, settings, read), settings)
     held_out = {}
     for directory in arguments.test:

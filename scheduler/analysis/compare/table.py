@@ -17,6 +17,9 @@ from scheduler.ledger import QUANTITIES
 from scheduler.tables import write_table
 
 RESULTS = ("tests", "policy", "predictor", "accuracy", "against uniform", "as uniform with", "tests ratio")
+WIDTH = 104
+"""Characters that a line of the printed tables needs."""
+
 SPENDING = ("tests", "policy", "predictor", *(name.replace("_", " ") for name in QUANTITIES))
 
 
