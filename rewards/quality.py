@@ -11,16 +11,17 @@ from rewards.votes import Votes
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """How often the tests of one problem err, over the pairs of candidate and test that were run.
+    """How often a detector of right candidates errs: single tests, over the pairs run, or all together.
 
-    The standard rates of a detector of right candidates. CodeRM's FAR and FRR, FP/(FP + TP) and
-    FN/(FN + TN), have the same numerators over what was accepted and what was rejected.
+    Two kinds of rates have the same numerators. The standard ones are over all that is wrong and all that
+    is right; CodeRM's FAR and FRR (arXiv 2501.01054) are over all that was accepted and all that was
+    rejected.
 
     Attributes:
-        false_positives: pairs in which a wrong candidate passed.
-        wrong: pairs of a wrong candidate.
-        false_negatives: pairs in which a right candidate did not pass.
-        right: pairs of a right candidate.
+        false_positives: wrong ones that were accepted.
+        wrong: all wrong ones.
+        false_negatives: right ones that were rejected.
+        right: all right ones.
     """
 
     false_positives: int
@@ -30,13 +31,45 @@ class Quality:
 
     @property
     def false_positive_rate(self) -> float:
-        """Chance that a wrong candidate passes a test; NaN without wrong candidates or without tests."""
-        return self.false_positives / self.wrong if self.wrong else math.nan
+        """Chance that a wrong candidate is accepted, FP/(FP + TN); NaN without wrong candidates."""
+        return _share(self.false_positives, self.wrong)
 
     @property
     def false_negative_rate(self) -> float:
-        """Chance that a right candidate fails a test; NaN without right candidates or without tests."""
-        return self.false_negatives / self.right if self.right else math.nan
+        """Chance that a right candidate is rejected, FN/(FN + TP); NaN without right candidates."""
+        return _share(self.false_negatives, self.right)
+
+    @property
+    def false_acceptance_rate(self) -> float:
+        """CodeRM's FAR, FP/(FP + TP): the wrong share of what is accepted; NaN where nothing is."""
+        return _share(self.false_positives, self.false_positives + self.true_positives)
+
+    @property
+    def false_rejection_rate(self) -> float:
+        """CodeRM's FRR, FN/(FN + TN): the right share of what is rejected; NaN where nothing is."""
+        return _share(self.false_negatives, self.false_negatives + self.true_negatives)
+
+    @property
+    def accuracy(self) -> float:
+        """Share of all that is accepted or rejected as it should be; NaN where there is nothing."""
+        return _share(self.true_positives + self.true_negatives, self.right + self.wrong)
+
+    @property
+    def f1(self) -> float:
+        """Harmonic mean of precision and recall, 2 TP/(2 TP + FP + FN); NaN where all of these are 0."""
+        return _share(
+            2 * self.true_positives, 2 * self.true_positives + self.false_positives + self.false_negatives
+        )
+
+    @property
+    def true_positives(self) -> int:
+        """Right ones that were accepted."""
+        return self.right - self.false_negatives
+
+    @property
+    def true_negatives(self) -> int:
+        """Wrong ones that were rejected."""
+        return self.wrong - self.false_positives
 
 
 def quality(votes: Votes, correct: NDArray[np.bool_]) -> Quality:
@@ -58,3 +91,24 @@ def quality(votes: Votes, correct: NDArray[np.bool_]) -> Quality:
         false_negatives=int(np.count_nonzero(run & ~passed & correct)),
         right=int(np.count_nonzero(run & correct)),
     )
+
+
+def quality_together(winners: NDArray[np.intp], correct: NDArray[np.bool_]) -> Quality:
+    """Quality of all tests as one, which accepts the candidates that a selection rule leaves as winners.
+
+    Args:
+        winners: indices of candidates, as :meth:`SelectionRule.winners` gives them.
+        correct: shape (candidates,), the ground truth.
+    """
+    accepted = np.zeros(len(correct), np.bool_)
+    accepted[winners] = True
+    return Quality(
+        false_positives=int(np.count_nonzero(accepted & ~correct)),
+        wrong=int(np.count_nonzero(~correct)),
+        false_negatives=int(np.count_nonzero(~accepted & correct)),
+        right=int(np.count_nonzero(correct)),
+    )
+
+
+def _share(part: int, whole: int) -> float:
+    return part / whole if whole else math.nan

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from rewards.quality import quality
+from rewards.quality import Quality, quality, quality_together
 from rewards.votes import Votes
 
 
@@ -29,3 +29,28 @@ def test_rates_are_unknown_where_there_is_nothing_to_err_on():
 def test_ground_truth_of_other_candidates_is_refused():
     with pytest.raises(ValueError, match="2 candidates"):
         quality(Votes(2), np.array([True, False, True]))
+
+
+def test_the_papers_rates_are_over_what_was_accepted_and_what_was_rejected():
+    measured = Quality(false_positives=1, wrong=10, false_negatives=2, right=5)
+    assert measured.false_positive_rate == pytest.approx(1 / 10)
+    assert measured.false_negative_rate == pytest.approx(2 / 5)
+    assert measured.false_acceptance_rate == pytest.approx(1 / 4)
+    assert measured.false_rejection_rate == pytest.approx(2 / 11)
+    assert measured.accuracy == pytest.approx(12 / 15)
+    assert measured.f1 == pytest.approx(6 / 9)
+
+
+def test_rates_over_nothing_are_unknown():
+    nothing_accepted = Quality(false_positives=0, wrong=3, false_negatives=1, right=1)
+    assert math.isnan(nothing_accepted.false_acceptance_rate)
+    assert nothing_accepted.f1 == 0
+    assert math.isnan(Quality(2, 2, 0, 2).false_rejection_rate)
+    assert math.isnan(Quality(0, 0, 0, 0).accuracy)
+    assert math.isnan(Quality(0, 2, 0, 0).f1)
+
+
+def test_all_tests_together_accept_the_winners():
+    correct = np.array([True, False, True, False, False])
+    together = quality_together(np.array([0, 1]), correct)
+    assert together == Quality(false_positives=1, wrong=3, false_negatives=1, right=2)
