@@ -8,7 +8,7 @@ from pathlib import Path
 from difficulty.card import Model
 from rewards.errors import UserError
 from scheduler.analysis.compare.comparison import USUAL_CAPS, Settings
-from scheduler.analysis.compare.page import write_page
+from scheduler.analysis.compare.page import write_comparison
 from scheduler.analysis.compare.playing import compare
 from scheduler.analysis.compare.predictors import PREDICTORS, cross_fitted, modelled
 from scheduler.analysis.compare.table import WIDTH, print_comparison, write_cells
@@ -84,7 +84,7 @@ def run(arguments: argparse.Namespace) -> None:
     comparison = compare(read_trace(arguments.run), settings, learned)
     out.mkdir(parents=True, exist_ok=True)
     write_cells(comparison, out / "cells.parquet")
-    write_page(comparison, out / "compare.html")
+    write_comparison(comparison, out / "compare.html")
     console = wide_console(WIDTH)
     print_comparison(comparison, console)
     console.print(f"\ntables and plots: {out}", highlight=False, soft_wrap=True)

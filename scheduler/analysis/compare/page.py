@@ -3,29 +3,24 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import jinja2
-
 from scheduler.analysis.compare.comparison import Cell, Comparison
 from scheduler.analysis.compare.statistics import Estimate
 from scheduler.analysis.compare.table import RESULTS, SPENDING, correlations, heading, results, spending
+from scheduler.analysis.pages import write_page
 from scheduler.analysis.plots import Series, as_svg, by_tests
 
 
-def write_page(comparison: Comparison, path: Path) -> None:
+def write_comparison(comparison: Comparison, path: Path) -> None:
     """Writes plots and tables of a comparison."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("scheduler", "analysis"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     bounds = [
         ("a right candidate exists", comparison.solvable),
         ("a random candidate", comparison.pass_at_1),
     ]
     accuracy = by_tests(_series(comparison, lambda cell: cell.accuracy), measure="accuracy", levels=bounds)
     gain = by_tests(_series(comparison, lambda cell: cell.gain), measure="gain over equal budgets")
-    page = environment.get_template("compare.html.j2").render(
+    write_page(
+        "compare.html.j2",
+        path,
         comparison=comparison,
         heading=heading(comparison),
         correlations=correlations(comparison),
@@ -35,9 +30,6 @@ def write_page(comparison: Comparison, path: Path) -> None:
             ("Spent per problem", SPENDING, list(spending(comparison))),
         ],
     )
-    partial = path.with_suffix(".partial")
-    partial.write_text(page, encoding="utf-8")
-    partial.replace(path)
 
 
 def _series(comparison: Comparison, measure: Callable[[Cell], Estimate]) -> list[Series]:
