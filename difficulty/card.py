@@ -26,11 +26,11 @@ from rewards.errors import UserError
 
 CARD, WEIGHTS, FOLDS = "card.json", "weights.safetensors", "folds.json"
 
-
-_STORABLE: Mapping[str, type[FittedProbe] | type[FittedLinear]] = {
+STORABLE: Mapping[str, type[FittedProbe] | type[FittedLinear]] = {
     Probe.name: FittedProbe,
     Linear.name: FittedLinear,
 }
+"""What a model can be made of, by name of the method."""
 
 
 class Figure(BaseModel):
@@ -178,7 +178,7 @@ class Model:
             known = json.loads((directory / FOLDS).read_text(encoding="utf-8"))
             identities, folds = known["identities"], known["folds"]
             arrays = load_file(directory / WEIGHTS)
-            kind = _STORABLE[card.method]
+            kind = STORABLE[card.method]
             by_member: dict[str, dict[str, dict[str, NDArray[np.float32]]]] = {}
             for key, array in arrays.items():
                 target, fold, name = key.split("/")

@@ -18,6 +18,25 @@ from scheduler.tables import ReadTrace
 from scheduler.training import METHODS, Settings, gather
 
 
+def check_predictor(job: Job, read: ReadTrace) -> None:
+    """Finds a predictor that cannot be used before anything is spent.
+
+    Raises:
+        UserError: there is no such model or training run, or the job does not extract the model's layers.
+    """
+    if job.predictor is None or job.hidden_states is None:
+        return
+    for run in job.predictor.train_on or []:
+        read(run)
+    if job.predictor.model is None:
+        return
+    needed, given = Model.load(job.predictor.model).card.layers, job.hidden_states.layers
+    if given is not None and set(needed) - set(given):
+        raise UserError(
+            f"hidden_states.layers must include those of predictor.model, {needed}, but got {given}"
+        )
+
+
 def predicted_pass_rates(
     job: Job, problems: Sequence[Problem], states: HiddenStates | None, read: ReadTrace
 ) -> NDArray[np.float64] | None:

@@ -19,7 +19,7 @@ from rewards.selection import selection_rule
 from rewards.selection.batch import batch_of
 from scheduler.backend import Backend
 from scheduler.behaviours import read_behaviours, write_behaviours
-from scheduler.beliefs import predicted_pass_rates
+from scheduler.beliefs import check_predictor, predicted_pass_rates
 from scheduler.extraction import extract_hidden_states, hidden_states_of, take_hidden_states
 from scheduler.job import Job, load_job, save_job
 from scheduler.journal import Journal
@@ -102,6 +102,7 @@ def resume(directory: Path, watch: Callable[[Stage], None]) -> None:
 
 def _run(job: Job, problems: Sequence[Problem], directory: Path, watch: Callable[[Stage], None]) -> None:
     read = functools.cache(read_trace)
+    check_predictor(job, read)
     with Journal(directory / "journal.sqlite") as journal:
         take_candidates(job, problems, journal, read)
         backend = _backend(job, problems, read)

@@ -9,12 +9,12 @@ import numpy as np
 
 from difficulty.base import Inputs, Method
 from difficulty.baselines import Constant, Neighbours
-from difficulty.card import Card, Figure, Model, TrainingRun, features
+from difficulty.card import STORABLE, Card, Figure, Model, TrainingRun, features
 from difficulty.hidden_states import Provenance, telling_layer
 from difficulty.linear import Linear
 from difficulty.probe import Probe
 from difficulty.scores import Scores
-from difficulty.targets import TARGETS, Labels, Measured, Target, labels
+from difficulty.targets import PASS_RATE, TARGETS, Labels, Measured, Target, labels
 from difficulty.text_features import Text
 from difficulty.training import FOLDS, Judged, Lesson, judge, learn
 from rewards.errors import UserError
@@ -26,9 +26,6 @@ METHODS: Mapping[str, Method] = {
     method.name: method for method in (Probe(), Linear(), Neighbours(), Text(), Constant())
 }
 """All methods by name; the first is what a model is made of unless told otherwise."""
-
-STORABLE = (Probe.name, Linear.name)
-"""Methods that a model can be made of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +170,7 @@ def train(problems: Problems, settings: Settings) -> Training:
     lessons: dict[str, dict[str, Lesson]] = {}
     for target in TARGETS.values():
         known = problems.labels(target)
-        if target is not TARGETS["pass_rate"] and np.count_nonzero(known.known) < 2 * FOLDS:
+        if target is not PASS_RATE and np.count_nonzero(known.known) < 2 * FOLDS:
             continue
         lessons[target.name] = {
             method.name: learn(method, known, problems.inputs, problems.content_hashes, seed=settings.seed)

@@ -3,11 +3,10 @@
 import argparse
 import json
 import os
-import sys
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -23,6 +22,7 @@ from executors.execution.pairs import MOST_TESTS, Pair, gather
 from executors.execution.zygote import LANGUAGES
 from rewards.errors import UserError
 from rewards.problem import NOT_RUN, TestKind, Verdict
+from scheduler.commands.lines import STANDARD_STREAM, check_writable, write_lines
 from scheduler.jsonl import read_rows
 from scheduler.validation import sentence
 
@@ -50,7 +50,6 @@ _KINDS = {
     "assert": TestKind.ASSERTIONS,
     "assertions": TestKind.ASSERTIONS,
 }
-_STANDARD_STREAM = Path("-")
 _STANDARD_INPUT = Path("/dev/stdin")
 _NEVER = MOST_TESTS + 1  # more timeouts than a candidate can have in one block
 
@@ -122,7 +121,7 @@ def run(arguments: argparse.Namespace) -> None:
     )
     if arguments.runners < 1:
         raise UserError(f"--runners must be at least 1 but got {arguments.runners}")
-    _check_writable(arguments.out)
+    check_writable(arguments.out)
     pairs = _read(arguments.source)
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     start = time.monotonic()
@@ -132,7 +131,7 @@ def run(arguments: argparse.Namespace) -> None:
     lines = [
         json.dumps({"id": id} | row.as_json(reasons)) + "\n" for id, row in zip(pairs, rows, strict=True)
     ]
-    _write(lines, arguments.out)
+    write_lines(lines, arguments.out)
     _report(rows, seconds, console)
 
 
@@ -188,7 +187,7 @@ def _reasons(limits: Limits) -> dict[int, str]:
 
 def _read(source: Path) -> dict[str, Pair]:
     """The pairs of a file by id, in its order."""
-    path = _STANDARD_INPUT if source == _STANDARD_STREAM else source
+    path = _STANDARD_INPUT if source == STANDARD_STREAM else source
     pairs: dict[str, Pair] = {}
     lines: dict[str, int] = {}
     texts: dict[str, str] = {}  # the same text in many lines is kept once
@@ -256,31 +255,3 @@ def _report(results: Sequence[_Result], seconds: float, console: Console) -> Non
 
 def _counts(counter: Counter[str]) -> str:
     return ", ".join(f"{count} {name}" for name, count in counter.most_common())
-
-
-def _check_writable(out: Path) -> None:
-    """Find out before the work whether the file can be written after it."""
-    if out == _STANDARD_STREAM:
-        return
-    if out.exists() and not out.is_file():
-        raise UserError(f"--out must be a file, or -, but {out} is something else")
-    if not out.parent.is_dir() or not os.access(out.parent, os.W_OK):
-        raise UserError(f"--out must be in a directory that can be written to but {out.parent} is not one")
-
-
-def _write(lines: Sequence[str], out: Path) -> None:
-    """Write all lines or none."""
-    if out == _STANDARD_STREAM:
-        sys.stdout.writelines(lines)
-        sys.stdout.flush()
-        return
-    partial = out.with_name(f"{out.name}.partial")
-    try:
-        with partial.open("w", encoding="utf-8") as file:
-            file.writelines(lines)
-        partial.replace(out)
-    except OSError as error:
-        raise UserError(f"--out must be a file that can be written but {out}: {error.strerror}") from None
-    finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)

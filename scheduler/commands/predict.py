@@ -12,6 +12,7 @@ from difficulty.card import Model
 from difficulty.extractors import TransformersExtractor
 from difficulty.hidden_states import HiddenStates
 from rewards.problem import Problem
+from scheduler.commands.lines import STANDARD_STREAM, check_writable, write_lines
 from scheduler.problems import load_problems
 from scheduler.tables import read_trace
 
@@ -35,7 +36,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     )
     parser.add_argument("source", help="humaneval, mbpp:FILE, or a JSONL file of problems")
     parser.add_argument("--model", type=Path, required=True, help="directory of the trained model")
-    parser.add_argument("--out", type=Path, required=True, help="JSONL file to write")
+    parser.add_argument("--out", type=Path, required=True, help="JSONL file to write, or -")
     states = parser.add_mutually_exclusive_group()
     states.add_argument(
         "--hidden-states", type=Path, metavar="RUN", help="take the hidden states of a finished run"
@@ -49,6 +50,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 
 def run(arguments: argparse.Namespace) -> None:
     """Writes the predictions."""
+    check_writable(arguments.out)
     model = Model.load(arguments.model)
     problems = load_problems(arguments.source)
     if arguments.hidden_states:
@@ -57,13 +59,9 @@ def run(arguments: argparse.Namespace) -> None:
         extractor = TransformersExtractor(arguments.base_model or model.card.hidden_states.model)
         states = extractor.extract([problem.prompt for problem in problems], model.card.layers)
     lines = predictions(model, problems, states)
-    partial = arguments.out.with_suffix(".partial")
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    partial.write_text(
-        "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8"
-    )
-    partial.replace(arguments.out)
-    Console().print(f"{len(lines)} problems: {arguments.out}", highlight=False, soft_wrap=True)
+    write_lines([json.dumps(line, ensure_ascii=False) + "\n" for line in lines], arguments.out)
+    if arguments.out != STANDARD_STREAM:
+        Console().print(f"{len(lines)} problems: {arguments.out}", highlight=False, soft_wrap=True)
 
 
 def predictions(model: Model, problems: Sequence[Problem], states: HiddenStates) -> list[dict[str, Any]]:

@@ -2,14 +2,16 @@
 
 import argparse
 import functools
+import os
 from pathlib import Path
 
+from difficulty.card import STORABLE
 from rewards.errors import UserError
 from rewards.selection import SELECTION_RULES
 from scheduler.analysis.training import WIDTH, print_training, sections, write_training
 from scheduler.commands.wide import wide_console
 from scheduler.tables import read_trace
-from scheduler.training import STORABLE, Settings, examine, gather, train
+from scheduler.training import Settings, examine, gather, train
 
 DESCRIPTION = """\
 Learn from finished runs what to believe of problems before their first test: pass rate, whether there is a
@@ -70,6 +72,9 @@ def run(arguments: argparse.Namespace) -> None:
     """Prints the figures; writes the model and a page beside it."""
     if arguments.out.exists():
         raise UserError(f"--out must not exist yet but {arguments.out} does")
+    existing = next(place for place in arguments.out.absolute().parents if place.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK):
+        raise UserError(f"--out must be in a directory that can be written to but {existing} is not one")
     settings = Settings(
         method=arguments.method,
         layers=_layers(arguments.layers),
