@@ -164,3 +164,38 @@ def test_a_damaged_model_gets_one_sentence(model, learnable, tmp_path, capsys, n
     (broken / name).write_text('{"format": 2}')
     said = refusal(capsys, "predict", learnable.problems_file, "--model", broken, "--out", tmp_path / "out")
     assert "must be a trained model but" in said
+
+
+@pytest.mark.parametrize("out", ["", "a-file/beliefs.jsonl", "nowhere/beliefs.jsonl"])
+def test_predictions_that_cannot_be_written_get_one_sentence(model, learnable, tmp_path, capsys, out):
+    (tmp_path / "a-file").touch()
+    run = learnable.directory
+    arguments = ("predict", learnable.problems_file, "--model", model, "--hidden-states", run)
+    assert "--out must be" in refusal(capsys, *arguments, "--out", tmp_path / out)
+
+
+def test_a_model_that_cannot_be_written_gets_one_sentence(learnable, tmp_path, capsys):
+    (tmp_path / "a-file").touch()
+    said = refusal(capsys, "train", learnable.directory, "--out", tmp_path / "a-file" / "model")
+    assert "--out must be in a directory that can be written to but" in said
+
+
+@pytest.mark.parametrize(
+    ("predictor", "sentence"),
+    [
+        ({"model": "nowhere"}, "must be a trained model but it has no card.json"),
+        ({"train_on": ["nowhere"]}, "must be a finished run but it has no"),
+        (None, "hidden_states.layers must include those of predictor.model, [2], but got [4]"),
+    ],
+    ids=["model", "training run", "layers"],
+)
+def test_a_run_finds_out_first_that_its_predictor_cannot_be_used(
+    model, learnable, tmp_path, capsys, predictor, sentence
+):
+    fields = {
+        "hidden_states": {"run": str(learnable.directory), "layers": [4]},
+        "predictor": predictor or {"model": str(model)},
+    }
+    job = learnable.write_job(tmp_path / "job.yaml", **fields)
+    assert sentence in refusal(capsys, "run", job, "--out", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
