@@ -64,14 +64,14 @@ def main() -> NoReturn:
         zygote = os.fork()
         if zygote == 0:
             _serve(control, language, surroundings, limits)
-        _guard(control, zygote)
+        _guard(control, zygote, surroundings)
         isolation.clear_away(surroundings)
     except Exception:
         _report_failure(control)
     os._exit(0)
 
 
-def _guard(control: socket.socket, zygote: int) -> None:
+def _guard(control: socket.socket, zygote: int, surroundings: isolation.Surroundings) -> None:
     """Wait until the runner has hung up or the zygote has ended, then end everything inside."""
     kernel.adopt_orphans()
     poller = select.poll()
@@ -79,7 +79,10 @@ def _guard(control: socket.socket, zygote: int) -> None:
     poller.register(os.pidfd_open(zygote), select.POLLIN)
     poller.poll()
     os.kill(zygote, signal.SIGKILL)
-    isolation.end_descendants()
+    if "pid" in surroundings.layers:
+        os.waitpid(zygote, 0)  # all that is inside has ended before its first process has
+    else:
+        isolation.end_descendants()
 
 
 def _serve(
