@@ -34,7 +34,7 @@ class Library:
             entry_point: the name that tests are about.
 
         Raises:
-            OSError: no process could be forked or watched.
+            OSError: no process could be forked or watched, or it did not come to read anything.
         """
         unknown = [source for source in dict.fromkeys(sources) if (source, entry_point) not in self._read]
         while unknown:
@@ -55,6 +55,8 @@ class Library:
             len(sources),
             _CPU_SECONDS + len(sources),
         )
+        if ended.overdue is not None and ended.overdue < 0:
+            raise OSError("what reads programs took too long to start")
         steps = list(itertools.takewhile(lambda step: step.finished, ended.steps))
         programs = [self._language.program(step.texts[0]) if step.texts else None for step in steps]
         if len(programs) < len(sources) and (ended.signal or not programs):

@@ -19,6 +19,7 @@ SIGN_OF_LIFE_SECONDS = 1.0
 """The least time between two empty frames to the runner; the most is the wall-clock limit longer."""
 
 _CPUS = os.cpu_count() or 1
+_STARTING_PATIENCE = 5  # how many times a test's limits it may take to come to the first step
 
 
 class Ended(NamedTuple):
@@ -27,7 +28,7 @@ class Ended(NamedTuple):
     Attributes:
         steps: what each step left behind.
         signal: what ended it, 0 if it left by itself.
-        overdue: the step for whose sake it was ended, None if it was not.
+        overdue: the step for whose sake it was ended, None if it was not, negative before the first.
         loaded: whether the step that it was at last had loaded what it needs.
         cpu_seconds: of all its threads, as the kernel counts.
         wall_seconds: from its start to its end.
@@ -161,23 +162,18 @@ class Station:
                 used = kernel.process_cpu_seconds(process)
                 progress = self.arena.progress()
                 now = time.monotonic()
-                granted = share if progress.step >= 0 else 1.0  # a program of its own takes time to start
-                step_cpu_seconds, step_wall_seconds = (
-                    granted * limits.cpu_seconds,
-                    granted * limits.wall_seconds,
-                )
+                granted = share if progress.step >= 0 else _STARTING_PATIENCE
                 used_by_step = max(0.0, used - max(0.0, progress.cpu_before))
-                cpu_left = min(step_cpu_seconds - used_by_step, cpu_allowance - used)
+                cpu_left = min(granted * limits.cpu_seconds - used_by_step, cpu_allowance - used)
                 since = max(start, progress.since)
                 starved = used_by_step > STARVED_SHARE * (now - since)
-                allowed = step_wall_seconds * (STARVED_PATIENCE if starved else 1)
+                allowed = granted * limits.wall_seconds * (STARVED_PATIENCE if starved else 1)
                 left = min(since + allowed, start + longest) - now
                 if left <= 0 or cpu_left <= 0:
                     os.kill(process, signal.SIGKILL)
                     return progress.step
-                if poller.poll(
-                    math.ceil(1000 * min(left, step_wall_seconds, cpu_left / threads, interval))
-                ):
+                longest_pause = min(left, limits.wall_seconds, cpu_left / threads, interval)
+                if poller.poll(math.ceil(1000 * longest_pause)):
                     return None
         finally:
             os.close(descriptor)
