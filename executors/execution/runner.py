@@ -41,6 +41,7 @@ _ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
+    "MALLOC_ARENA_MAX": "1",  # else each thread reserves 64 MiB or none, by chance, of what a test may use
 }
 _FLAGS = ("-s", "-S", "-P", "-B", "-X", "utf8", "-W", "ignore")
 _PROGRAM = "import sys; sys.path.append(sys.argv[2]); from executors.execution.zygote import main; main()"
