@@ -1,10 +1,9 @@
 """One run from job to run directory: prepare, loop under the cap, write what came out."""
 
 import functools
-import json
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +12,8 @@ from numpy.typing import NDArray
 from executors.generation.prompts import prompt_template
 from policies import Policy, create_policy
 from rewards.errors import UserError
-from rewards.evidence import Evidence
 from rewards.problem import Problem
 from rewards.selection import selection_rule
-from rewards.selection.batch import batch_of
 from scheduler.backend import Backend
 from scheduler.behaviours import read_behaviours, write_behaviours
 from scheduler.beliefs import check_predictor, predicted_pass_rates
@@ -25,6 +22,7 @@ from scheduler.job import Job, load_job, save_job
 from scheduler.journal import Journal
 from scheduler.ledger import Cost, Ledger
 from scheduler.loop import Loop, extraction_cost, spent
+from scheduler.picks import write_picks
 from scheduler.preparation import (
     label,
     recorded_labels,
@@ -34,7 +32,6 @@ from scheduler.preparation import (
 from scheduler.problems import load_problems
 from scheduler.races import Racing
 from scheduler.ray_backend import RayBackend
-from scheduler.records import evidence_of
 from scheduler.replay_backend import ReplayBackend
 from scheduler.solving import Solving
 from scheduler.tables import ReadTrace, read_trace, write_trace
@@ -174,37 +171,8 @@ def _solve(
     write_trace(trace)
     recorded = ((problem.id, journal.behaviour_of(problem.id)) for problem in problems)
     write_behaviours(((problem, found) for problem, found in recorded if found), directory)
-    write_picks(job, solving, journal, directory / "picks.jsonl")
+    write_picks(job, trace, solving, journal.behaviour_of, directory / "picks.jsonl")
     look("done", ledger)
-
-
-def write_picks(job: Job, solving: Sequence[Solving], journal: Journal, path: Path) -> None:
-    """One line of JSON per problem: which candidate was picked, on what evidence, and its code.
-
-    Among candidates that the selection rule leaves tied the first is picked.
-    """
-    rule = selection_rule(job.selection)
-
-    def shown(item: Solving) -> Evidence:
-        behaviour = journal.behaviour_of(item.problem.id) if rule.uses_outputs else None
-        return evidence_of(journal.verdicts[item.problem.id], item.distinct, behaviour)
-
-    batch = batch_of(map(shown, solving)) if rule.uses_batch else None
-    partial = path.with_suffix(".partial")
-    with partial.open("w", encoding="utf-8") as file:
-        for item in solving:
-            evidence = replace(shown(item), batch=batch)
-            winners = rule.winners(evidence)
-            pick = {
-                "problem": item.problem.id,
-                "candidate": int(winners[0]),
-                "tests_passed": int(evidence.votes.scores()[winners[0]]),
-                "tests": evidence.votes.tests,
-                "tied": len(winners),
-                "code": item.candidates[winners[0]].code,
-            }
-            file.write(json.dumps(pick, ensure_ascii=False) + "\n")
-    partial.replace(path)
 
 
 def _check_cap(job: Job, problems: Sequence[Problem]) -> None:

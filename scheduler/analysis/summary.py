@@ -1,28 +1,23 @@
 """The figures of a finished run; every number in a report or on the terminal comes from here."""
 
-import itertools
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rewards.accuracy import expected_accuracy
 from rewards.behaviour import Behaviour
-from rewards.evidence import Evidence
 from rewards.problem import NOT_RUN, Verdict
-from rewards.selection import selection_rule
-from rewards.selection.batch import batch_of
-from rewards.votes import Votes
 from scheduler.analysis.leading import Leading, leading
 from scheduler.behaviours import read_behaviours
 from scheduler.job import Job, load_job
 from scheduler.ledger import Cap, Cost, Ledger
 from scheduler.loop import execution_cost, writing_cost
-from scheduler.records import Distinct, TestStatus, evidence_of
+from scheduler.picks import Pick, picks
+from scheduler.records import Distinct, TestStatus
 from scheduler.tables import read_trace
 from scheduler.trace import ProblemTrace
 
@@ -129,37 +124,23 @@ def summarise(directory: Path) -> RunSummary:
     """
     trace = read_trace(directory)
     job = load_job(directory / "job.yaml")
-    rule = selection_rule(job.selection)
     behaviours = read_behaviours(directory)
-
-    def shown(problem: str, seen: ProblemTrace) -> Evidence:
-        behaviour = behaviours.get(problem) if rule.uses_outputs else None
-        return evidence_of(seen.verdicts, Distinct.among(seen.candidates), behaviour)
-
-    batch = batch_of(itertools.starmap(shown, trace.problems.items())) if rule.uses_batch else None
-    problems = []
-    for problem, seen in trace.problems.items():
-        evidence = replace(shown(problem, seen), batch=batch)
-        winners = rule.winners(evidence)
-        problems.append(_summarise_problem(problem, seen, evidence.votes, winners, behaviours.get(problem)))
+    problems = [
+        _summarise_problem(trace.problems[pick.problem], pick, behaviours.get(pick.problem))
+        for pick in picks(job, trace, behaviours.get)
+    ]
     spent = Cost.total(problem.cost for problem in problems)
     cap = job.cap.as_cap()
     return RunSummary(directory, job, cap, problems, spent, Ledger(Cap({}, cap.prices), spent).spent_usd)
 
 
-def _summarise_problem(
-    problem: str,
-    seen: ProblemTrace,
-    votes: Votes,
-    winners: NDArray[np.intp],
-    behaviour: Behaviour | None,
-) -> ProblemSummary:
+def _summarise_problem(seen: ProblemTrace, pick: Pick, behaviour: Behaviour | None) -> ProblemSummary:
     distinct = Distinct.among(seen.candidates)
     verdicts = np.concatenate(
         [record.verdicts for record in seen.verdicts.values()] or [np.empty(0, np.uint8)]
     )
     return ProblemSummary(
-        problem,
+        pick.problem,
         len(seen.candidates),
         len(distinct.representatives),
         None if seen.correct is None else float(seen.correct.mean()),
@@ -174,9 +155,9 @@ def _summarise_problem(
         seen.extraction
         + Cost.total(map(writing_cost, seen.tests.values()))
         + Cost.total(map(execution_cost, seen.verdicts.values())),
-        None if seen.correct is None else expected_accuracy(winners, seen.correct),
-        int(votes.scores()[winners[0]]),
-        leading(behaviour, distinct, int(winners[0])) if behaviour else None,
+        None if seen.correct is None else expected_accuracy(pick.winners, seen.correct),
+        pick.tests_passed,
+        leading(behaviour, distinct, pick.candidate) if behaviour else None,
     )
 
 
