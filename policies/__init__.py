@@ -1,19 +1,47 @@
 """Who gets the next test: allocation policies behind one ask/tell interface. Pure NumPy."""
 
-from typing import Unpack
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
 from policies.base import Grant, Limits, Policy
 from policies.greedy import Greedy
+from policies.oracle import OracleCurves
+from policies.proportional import Proportional
 from policies.uniform import Uniform
 from rewards.errors import UserError
 
-__all__ = ["POLICY_NAMES", "Grant", "Greedy", "Limits", "Policy", "Uniform", "create_policy"]
+__all__ = [
+    "POLICY_NAMES",
+    "Grant",
+    "Greedy",
+    "Limits",
+    "OracleCurves",
+    "Policy",
+    "Proportional",
+    "Uniform",
+    "create_policy",
+    "policy_class",
+]
 
-POLICY_NAMES: tuple[str, ...] = (Uniform.name, Greedy.name)
+_CLASSES: dict[str, type[Policy]] = {
+    policy.name: policy for policy in (Uniform, Proportional, Greedy, OracleCurves)
+}
+
+POLICY_NAMES: tuple[str, ...] = tuple(_CLASSES)
 """Names that :func:`create_policy` knows."""
+
+
+def policy_class(name: str) -> type[Policy]:
+    """The class of that name, which says what such a policy needs (``uses_pass_rates`` and so on).
+
+    Raises:
+        UserError: for an unknown name.
+    """
+    if name not in _CLASSES:
+        raise UserError(f"policy must be one of {', '.join(POLICY_NAMES)} but got '{name}'")
+    return _CLASSES[name]
 
 
 def create_policy(
@@ -21,23 +49,29 @@ def create_policy(
     problems: int,
     *,
     pass_rates: NDArray[np.floating] | None = None,
+    curves: NDArray[np.floating] | None = None,
     **limits: Unpack[Limits],
 ) -> Policy:
-    """The policy of that name.
+    """The policy of that name. What it does not need may be given, and is not looked at.
 
     Args:
         name: one of :data:`POLICY_NAMES`.
         problems: number of problems.
-        pass_rates: shape (problems,), predicted pass rates, for a policy that needs them.
+        pass_rates: shape (problems,), predicted pass rates.
+        curves: shape (problems, tests + 1), the true accuracy after so many tests.
         **limits: as for :class:`Policy`.
 
     Raises:
-        UserError: for an unknown name, missing pass rates, or limits that contradict each other.
+        UserError: for an unknown name, something missing that the policy needs, or limits that contradict
+            each other.
     """
-    if name == Uniform.name:
-        return Uniform(problems, **limits)
-    if name == Greedy.name:
-        if pass_rates is None:
-            raise UserError("the policy 'greedy' needs predicted pass rates but got none")
-        return Greedy(problems, pass_rates, **limits)
-    raise UserError(f"policy must be one of {', '.join(POLICY_NAMES)} but got '{name}'")
+    kind = policy_class(name)
+    needed: dict[str, Any] = {}
+    if kind.uses_pass_rates:
+        needed["pass_rates"] = (pass_rates, "predicted pass rates")
+    if kind.uses_curves:
+        needed["curves"] = (curves, "each problem's own accuracy curve, which takes the ground truth,")
+    for value, meaning in needed.values():
+        if value is None:
+            raise UserError(f"the policy '{name}' needs {meaning} but got none")
+    return kind(problems, **{what: value for what, (value, _) in needed.items()}, **limits)

@@ -69,6 +69,12 @@ class Policy(ABC):
     uses_pass_rates: ClassVar[bool] = False
     """Whether grants depend on predicted pass rates, so that a predictor can make a difference."""
 
+    uses_lessons: ClassVar[bool] = False
+    """Whether it needs to be told what finished runs taught."""
+
+    uses_curves: ClassVar[bool] = False
+    """Whether it needs to know each problem's own curve, which takes the ground truth."""
+
     def __init__(
         self,
         problems: int,
@@ -208,6 +214,12 @@ class Policy(ABC):
     def _check(self, problem: int) -> None:
         if not 0 <= problem < self._problems:
             raise IndexError(f"problem must be between 0 and {self._problems - 1} but is {problem}")
+
+    def _rates(self, pass_rates: NDArray[np.floating]) -> NDArray[np.float64]:
+        rates = self._array("pass_rates", pass_rates).astype(np.float64)
+        if not ((rates >= 0) & (rates <= 1)).all():
+            raise ValueError("predicted pass rates must be between 0 and 1")
+        return rates
 
     def _array(self, what: str, values: ArrayLike) -> NDArray[Any]:
         array = np.array(values)

@@ -33,9 +33,7 @@ class Greedy(Policy):
 
     def __init__(self, problems: int, pass_rates: NDArray[np.floating], **limits: Unpack[Limits]) -> None:
         super().__init__(problems, **limits)
-        self._pass_rates = self._array("pass_rates", pass_rates).astype(np.float64)
-        if not ((self._pass_rates >= 0) & (self._pass_rates <= 1)).all():
-            raise ValueError("predicted pass rates must be between 0 and 1")
+        self._pass_rates = self._rates(pass_rates)
 
     def _plan(self, free: NDArray[np.int32], room: int) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
         return most_valuable_tests(self._next_gain, self._granted, free, room)

@@ -8,14 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies import POLICY_NAMES, Policy, create_policy
+from policies import POLICY_NAMES, Policy, create_policy, policy_class
 from rewards.errors import UserError
 from rewards.votes import Votes
 
 every_policy = pytest.mark.parametrize("name", POLICY_NAMES)
-static_policies = [
-    name for name in POLICY_NAMES if create_policy(name, 1, pass_rates=np.ones(1), max_tests=1).static
-]
+static_policies = [name for name in POLICY_NAMES if policy_class(name).static]
 every_static_policy = pytest.mark.parametrize("name", static_policies)
 
 ROOMS = st.lists(st.integers(0, 30), max_size=6)
@@ -41,7 +39,8 @@ def jobs(draw):
 
 def policy_of(name: str, problems: int = 4, **arguments) -> Policy:
     rates = np.linspace(0.2, 0.8, problems)
-    return create_policy(name, problems, **{"pass_rates": rates, "max_tests": 5, **arguments})
+    known = {"pass_rates": rates, "curves": 1 - (1 - rates[:, np.newaxis]) ** np.arange(14)}
+    return create_policy(name, problems, **{**known, "max_tests": 5, **arguments})
 
 
 def ask_all(policy, rooms):
@@ -256,9 +255,9 @@ def test_books_that_do_not_fit_the_problems_are_not_restored(name, granted):
 @every_policy
 def test_a_policy_keeps_less_than_200_bytes_a_problem(name):
     problems = 50_000
-    rates = np.linspace(0, 1, problems)
+    rates, curves = np.linspace(0, 1, problems), np.tile(np.linspace(0, 1, 11), (problems, 1))
     tracemalloc.start()
-    policy = create_policy(name, problems, pass_rates=rates, max_tests=100, min_tests=1)
+    policy = policy_of(name, problems, pass_rates=rates, curves=curves, max_tests=100, min_tests=1)
     policy.ask(20 * problems)
     kept, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()

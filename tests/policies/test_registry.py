@@ -1,20 +1,31 @@
 import numpy as np
 import pytest
 
-from policies import POLICY_NAMES, create_policy
+from policies import POLICY_NAMES, create_policy, policy_class
 from rewards.errors import UserError
+
+KNOWN = {
+    "uses_pass_rates": ("pass_rates", np.array([0.5, 0.5]), "predicted pass rates"),
+    "uses_curves": ("curves", np.array([[0.0, 1.0], [0.5, 0.6]]), "accuracy curve"),
+}
 
 
 @pytest.mark.parametrize("name", POLICY_NAMES)
-def test_a_policy_is_made_by_its_name(name):
-    assert create_policy(name, 2, pass_rates=np.array([0.5, 0.5]), max_tests=1).name == name
+def test_a_policy_is_made_by_its_name_from_what_it_says_it_needs(name):
+    needed = {what: value for need, (what, value, _) in KNOWN.items() if getattr(policy_class(name), need)}
+    assert create_policy(name, 2, **needed, max_tests=1).name == name
 
 
-def test_an_unknown_policy_is_answered_with_the_known_ones():
-    with pytest.raises(UserError, match="policy must be one of uniform, greedy but got 'best'"):
-        create_policy("best", 2, max_tests=1)
+@pytest.mark.parametrize("name", POLICY_NAMES)
+def test_what_a_policy_needs_and_did_not_get_is_named(name):
+    everything = {what: value for what, value, _ in KNOWN.values()}
+    for need, (what, _, meaning) in KNOWN.items():
+        if getattr(policy_class(name), need):
+            with pytest.raises(UserError, match=f"the policy '{name}' needs .*{meaning}"):
+                create_policy(name, 2, **{**everything, what: None}, max_tests=1)
 
 
-def test_greedy_says_that_it_needs_pass_rates():
-    with pytest.raises(UserError, match="'greedy' needs predicted pass rates"):
-        create_policy("greedy", 2, max_tests=1)
+@pytest.mark.parametrize("make", [policy_class, lambda name: create_policy(name, 2, max_tests=1)])
+def test_an_unknown_policy_is_answered_with_the_known_ones(make):
+    with pytest.raises(UserError, match=r"policy must be one of uniform, .*greedy.* but got 'best'"):
+        make("best")

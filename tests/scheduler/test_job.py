@@ -2,6 +2,7 @@ import pytest
 import yaml
 
 from executors.execution.limits import Limits
+from policies import POLICY_NAMES
 from rewards.errors import UserError
 from scheduler.job import load_job, save_job
 
@@ -57,7 +58,10 @@ def test_overrides_take_the_place_of_the_file(tmp_path):
         ),
         ({"candidates": {"model": {"name": "m", "template": "chat"}}}, "candidates needs count"),
         ({"tests": {}}, "tests needs exactly one of run and model but got none"),
-        ({"policy": {"name": "best"}}, "policy name must be one of uniform, greedy but got best"),
+        (
+            {"policy": {"name": "best"}},
+            f"policy name must be one of {', '.join(POLICY_NAMES)} but got best",
+        ),
         (
             {"policy": {"min_tests": 3, "max_tests": 2}},
             "policy max_tests must be at least min_tests (3) but got 2",
