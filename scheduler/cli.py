@@ -9,7 +9,11 @@ from executors.execution.runner import SandboxError
 from rewards.errors import UserError
 from scheduler.backend import InfrastructureError
 
-COMMANDS = ("run", "report", "compare", "train", "predict", "problems", "execute", "doctor")
+COMMANDS = {
+    name: name for name in ("run", "report", "compare", "train", "predict", "problems", "execute", "doctor")
+} | {"import": "import_votes"}
+"""Modules of the commands, by name."""
+
 USER_ERROR, INTERRUPTED = 2, 130
 
 
@@ -24,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     # A command is imported when it is the one, since some need Ray and others should start at once.
     for name in [name for name in arguments[:1] if name in COMMANDS] or COMMANDS:
-        importlib.import_module(f"scheduler.commands.{name}").add(commands)
+        importlib.import_module(f"scheduler.commands.{COMMANDS[name]}").add(commands)
     parsed = parser.parse_args(arguments)
     try:
         parsed.command(parsed)

@@ -42,7 +42,7 @@ CREATE TABLE IF NOT EXISTS grants (
     problem TEXT, first INTEGER, tests INTEGER NOT NULL, PRIMARY KEY (problem, first)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS tests (
     problem TEXT, test INTEGER, status TEXT NOT NULL, text TEXT NOT NULL, seed INTEGER NOT NULL,
-    tokens INTEGER NOT NULL, gpu_seconds REAL, PRIMARY KEY (problem, test)) WITHOUT ROWID;
+    tokens INTEGER, gpu_seconds REAL, PRIMARY KEY (problem, test)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS verdicts (
     problem TEXT, test INTEGER, verdicts BLOB NOT NULL, cpu_seconds BLOB NOT NULL, together BLOB NOT NULL,
     PRIMARY KEY (problem, test)) WITHOUT ROWID;
@@ -204,7 +204,7 @@ class Journal:
             self.grants[problem].append(GrantRecord(problem, first, tests))
         for problem, index, status, text, seed, tokens, gpu_seconds in select("SELECT * FROM tests"):
             self.tests[problem][index] = TestRecord(
-                TestStatus(status), text, seed, tokens, _known(gpu_seconds)
+                TestStatus(status), text, seed, _known(tokens), _known(gpu_seconds)
             )
         for problem, index, verdicts, cpu_seconds, together in select("SELECT * FROM verdicts"):
             self.verdicts[problem][index] = VerdictRecord(
@@ -214,6 +214,6 @@ class Journal:
             )
 
 
-def _known(seconds: float | None) -> float:
+def _known(amount: float | None) -> float:
     # SQLite stores NaN, our 'nobody measured it', as NULL.
-    return float("nan") if seconds is None else seconds
+    return float("nan") if amount is None else amount

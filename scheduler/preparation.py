@@ -76,7 +76,7 @@ def sample_candidates(
                 problem = by_id[result.task.problem]
                 for request, answer in zip(result.task.requests, result.completions, strict=True):
                     code = extract_candidate(template, problem, answer.text)
-                    record = CandidateRecord.of(problem, code, answer.tokens, answer.gpu_seconds)
+                    record = CandidateRecord.of(problem, code, int(answer.tokens), answer.gpu_seconds)
                     journal.add_candidate(problem.id, request.index, record)
         waiting -= len(results)
         on_progress()

@@ -83,14 +83,21 @@ class GrantRecord:
 
 @dataclass(frozen=True, slots=True)
 class TestRecord:
-    """A test as the reward model wrote it (its whole answer), and what became of it."""
+    """A test as the reward model wrote it (its whole answer), and what became of it.
+
+    Attributes:
+        status: what became of it.
+        text: the answer.
+        seed: what it was sampled with.
+        tokens, gpu_seconds: what it cost; NaN where nobody counted.
+    """
 
     __test__ = False
 
     status: TestStatus
     text: str
     seed: int
-    tokens: int
+    tokens: float
     gpu_seconds: float
 
 

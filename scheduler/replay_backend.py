@@ -52,7 +52,7 @@ class ReplayBackend(Backend):
         seconds = [
             v.cpu_seconds.max(initial=0.0) for t in self._traces.values() for v in t.verdicts.values()
         ]
-        self._worst_pair_seconds = float(max(seconds, default=0.0))
+        self._worst_pair_seconds = float(np.max(seconds, initial=0.0))  # NaN if any of them is unknown
 
     def submit(self, task: Generate | Execute) -> None:
         """Looks the task's result up and sets the time at which it will be done."""
@@ -65,7 +65,7 @@ class ReplayBackend(Backend):
             seconds = float(np.nansum([completion.gpu_seconds for completion in done.completions]))
         else:
             done = Executed(task, self._outcomes(task))
-            seconds = float(done.outcomes.cpu_seconds.sum())
+            seconds = float(np.nansum(done.outcomes.cpu_seconds))
         servers = self._free[type(task)]
         finish = max(self._now, heapq.heappop(servers)) + seconds
         heapq.heappush(servers, finish)
@@ -143,8 +143,8 @@ def recorded_answers(trace: Trace) -> dict[str, dict[int, Completion]]:
 
 
 def dearest(recorded: Mapping[str, Mapping[int, Completion]]) -> Cost:
-    """Upper bound on what one recorded test cost; NaN GPU-seconds if any of them is unknown."""
+    """Upper bound on what one recorded test cost; NaN tokens or GPU-seconds if any of them are unknown."""
     completions = [completion for answers in recorded.values() for completion in answers.values()]
-    tokens = max((completion.tokens for completion in completions), default=0)
+    tokens = np.asarray([completion.tokens for completion in completions])
     seconds = np.asarray([completion.gpu_seconds for completion in completions])
-    return Cost(tests=1, tokens=tokens, gpu_seconds=float(seconds.max(initial=0.0)))
+    return Cost(tests=1, tokens=float(tokens.max(initial=0.0)), gpu_seconds=float(seconds.max(initial=0.0)))

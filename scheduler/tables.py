@@ -6,7 +6,7 @@ beside ``prompt_truncated`` and what their extraction cost; where they came from
 metadata.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -109,15 +109,19 @@ def read_trace(directory: Path) -> Trace:
     tests: dict[str, dict[int, TestRecord]] = {problem: {} for problem in candidates}
     for row in tables["tests"].to_pylist():
         tests[row["problem_id"]][row["test"]] = TestRecord(
-            TestStatus(row["status"]), row["text"], row["seed"], row["tokens"], _number(row["gpu_seconds"])
+            TestStatus(row["status"]),
+            row["text"],
+            row["seed"],
+            _number(row["tokens"]),
+            _number(row["gpu_seconds"]),
         )
     verdicts: dict[str, dict[int, VerdictRecord]] = {problem: {} for problem in candidates}
-    for row in tables["votes"].to_pylist():
-        verdicts[row["problem_id"]][row["test"]] = VerdictRecord(
-            np.asarray(row["verdicts"], dtype=np.uint8),
-            np.asarray(row["cpu_seconds"], dtype=np.float32),
-            np.asarray(row["together"], dtype=np.bool_),
-        )
+    votes = tables["votes"]
+    lists = (_lists(votes[name]) for name in ("verdicts", "cpu_seconds", "together"))
+    for problem, test, *columns in zip(
+        votes["problem_id"].to_pylist(), votes["test"].to_pylist(), *lists, strict=True
+    ):
+        verdicts[problem][test] = VerdictRecord(*columns)
     extraction = _extraction(problems)
     seen = {
         row["problem_id"]: ProblemTrace(
@@ -197,7 +201,7 @@ def _test_rows(trace: Trace) -> Iterable[dict[str, Any]]:
                 "status": record.status.value,
                 "text": record.text,
                 "seed": record.seed,
-                "tokens": record.tokens,
+                "tokens": None if np.isnan(record.tokens) else int(record.tokens),
                 "gpu_seconds": record.gpu_seconds,
             }
 
@@ -266,6 +270,16 @@ def _hidden_states(problems: pa.Table) -> HiddenStates | None:
 def _layers(problems: pa.Table) -> tuple[int, ...]:
     names = (name for name in problems.column_names if name.startswith(_HIDDEN))
     return tuple(sorted(int(name.removeprefix(_HIDDEN)) for name in names))
+
+
+def _lists(column: pa.ChunkedArray) -> Iterator[NDArray[Any]]:
+    """Each row of a column of lists, without a Python object for each entry."""
+    for chunk in column.chunks:
+        entries, ends = (
+            chunk.flatten().to_numpy(zero_copy_only=False),
+            chunk.value_lengths().to_numpy().cumsum(),
+        )
+        yield from np.split(entries, ends[:-1]) if len(ends) else ()
 
 
 def _number(value: float | None) -> float:

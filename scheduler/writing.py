@@ -81,7 +81,7 @@ class TestWriter:
         usable = _usable_of(solving.problem, record.text)
         if usable is None:
             raise ValueError(f"test {index} of problem {solving.problem.id} is {record.status}, not usable")
-        return UnitTest(solving.problem.id, index, usable.code, record.seed, record.tokens)
+        return UnitTest(solving.problem.id, index, usable.code, record.seed)
 
     def _prompt(self, solving: Solving, index: int) -> Prompt:
         if self.template is None:

@@ -72,14 +72,15 @@ class Completion:
 
     Attributes:
         text: the answer, without the stop string that ended it.
-        tokens: generated tokens, those of a stop string included.
+        tokens: generated tokens, those of a stop string included; NaN for a recorded answer whose tokens
+            nobody counted.
         gpu_seconds: its share of the engine's busy time (`BusyTime`); 0 where no GPU is at work.
         finish_reason: ``stop`` (the model or a stop string ended it), ``length`` (it was cut off) or
             ``prompt_too_long`` (there was no room for any).
     """
 
     text: str
-    tokens: int
+    tokens: float
     gpu_seconds: float
     finish_reason: str
 

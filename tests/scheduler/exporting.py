@@ -1,0 +1,87 @@
+"""Finished runs as the arrays of ``testbudget import votes``, in both forms."""
+
+from pathlib import Path
+
+import numpy as np
+
+from rewards.behaviour import NO_RESULT, Ending
+from rewards.problem import NOT_RUN, Verdict
+from scheduler.behaviours import read_behaviours
+from scheduler.records import Distinct
+from scheduler.tables import read_trace
+
+
+def exported(run: Path, *, outputs: bool = True) -> dict[str, dict[str, np.ndarray]]:
+    """The arrays of each problem, by name."""
+    behaviours = read_behaviours(run) if outputs else {}
+    problems = {}
+    for problem, seen in read_trace(run).problems.items():
+        programs = Distinct.among(seen.candidates).inverse
+        shape = (len(programs), len(seen.tests))
+        votes, seconds = np.full(shape, -1, np.int8), np.zeros(shape, np.float32)
+        column = {test: position for position, test in enumerate(sorted(seen.tests))}
+        for test, record in seen.verdicts.items():
+            cast = np.where(record.verdicts == NOT_RUN, -1, record.verdicts == Verdict.PASSED)
+            votes[:, column[test]] = cast[programs]
+            seconds[:, column[test]] = record.cpu_seconds[programs]
+        written = [seen.tests[test] for test in column]
+        problems[problem] = {
+            "votes": votes,
+            "correct": seen.correct,
+            "program": programs,
+            "tokens": np.array([test.tokens for test in written], np.int32),
+            "gpu_seconds": np.array([test.gpu_seconds for test in written]),
+            "cpu_seconds": seconds,
+        }
+        if problem in behaviours:
+            problems[problem] |= _of_behaviour(behaviours[problem], programs, column)
+    return problems
+
+
+def _of_behaviour(behaviour, programs, column):
+    numbers = np.array(
+        [_number(position, output.ending) for position, output in enumerate(behaviour.outputs)] + [-1]
+    )
+    assert NO_RESULT == -1  # so that it finds the number at the end
+    _, inputs = np.unique([item.digest for item in behaviour.inputs], return_inverse=True)
+    return {
+        "outputs": numbers[behaviour.results][programs].astype(np.int32),
+        "input_test": np.array(
+            [-1 if item.test is None else column[item.test] for item in behaviour.inputs]
+        ),
+        "input": inputs,
+    }
+
+
+def _number(position: int, ending: Ending) -> int:
+    if ending is Ending.OPAQUE:
+        return -1
+    return position if ending is Ending.RETURNED else -2 - position
+
+
+def write_one_by_one(problems, path: Path) -> Path:
+    """The form with one array per problem."""
+    arrays = {
+        f"{name}/{problem}": array for problem, given in problems.items() for name, array in given.items()
+    }
+    np.savez_compressed(path, **arrays)
+    return path
+
+
+def write_packed(problems, path: Path) -> Path:
+    """The form in which the arrays of all problems follow each other."""
+    given = list(problems.values())
+    arrays = {
+        name: np.concatenate([np.ravel(arrays[name]) for arrays in given])
+        for name in given[0]
+        if name != "votes"
+    }
+    for name, lowest in (("votes", 1), ("run", 0)):
+        bits = [np.packbits(arrays["votes"] >= lowest) for arrays in given]
+        arrays[name] = np.concatenate(bits)
+        arrays["offsets"] = np.cumsum([0, *map(len, bits)])
+    arrays["candidates"], arrays["tests"] = np.array([arrays["votes"].shape for arrays in given]).T
+    if "outputs" in given[0]:
+        arrays["inputs"] = np.array([arrays["outputs"].shape[1] for arrays in given])
+    np.savez_compressed(path, ids=np.array(list(problems)), **arrays)
+    return path
