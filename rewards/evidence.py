@@ -99,6 +99,24 @@ class Evidence:
         votes = Votes.from_matrix(self.votes.passed()[:tests], self.votes.run()[:tests])
         return replace(self, votes=votes, outputs=outputs)
 
+    def of_tests(self, tests: NDArray[np.intp]) -> "Evidence":
+        """What some of the tests alone show, in the order given.
+
+        An input that several tests use belongs to the one that it came with.
+        """
+        outputs = self.outputs
+        if outputs is not None:
+            came = np.diff(outputs.known, prepend=0)
+            inputs = np.split(np.arange(outputs.known[-1]), outputs.known[:-1])
+            chosen = np.concatenate([[0], tests + 1])
+            outputs = Outputs(
+                outputs.results[np.concatenate([inputs[part] for part in chosen])],
+                outputs.returned[np.concatenate([inputs[part] for part in chosen])],
+                np.cumsum(came[chosen]),
+            )
+        votes = Votes.from_matrix(self.votes.passed()[tests], self.votes.run()[tests])
+        return replace(self, votes=votes, outputs=outputs)
+
     def of(self, candidates: NDArray[np.intp]) -> "Evidence":
         """What is known of some of the candidates."""
         outputs = self.outputs

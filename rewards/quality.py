@@ -17,6 +17,8 @@ class Quality:
     is right; CodeRM's FAR and FRR (arXiv 2501.01054) are over all that was accepted and all that was
     rejected.
 
+    Without ground truth the counts are expected ones, and the rates those of the expected counts.
+
     Attributes:
         false_positives: wrong ones that were accepted.
         wrong: all wrong ones.
@@ -24,10 +26,19 @@ class Quality:
         right: all right ones.
     """
 
-    false_positives: int
-    wrong: int
-    false_negatives: int
-    right: int
+    false_positives: float
+    wrong: float
+    false_negatives: float
+    right: float
+
+    def __add__(self, other: "Quality") -> "Quality":
+        """Of the candidates of both."""
+        return Quality(
+            self.false_positives + other.false_positives,
+            self.wrong + other.wrong,
+            self.false_negatives + other.false_negatives,
+            self.right + other.right,
+        )
 
     @property
     def false_positive_rate(self) -> float:
@@ -62,53 +73,58 @@ class Quality:
         )
 
     @property
-    def true_positives(self) -> int:
+    def true_positives(self) -> float:
         """Right ones that were accepted."""
         return self.right - self.false_negatives
 
     @property
-    def true_negatives(self) -> int:
+    def true_negatives(self) -> float:
         """Wrong ones that were rejected."""
         return self.wrong - self.false_positives
 
 
-def quality(votes: Votes, correct: NDArray[np.bool_]) -> Quality:
+def quality(votes: Votes, correct: NDArray[np.bool_] | NDArray[np.float64]) -> Quality:
     """Quality of the tests that voted on a problem's candidates.
 
     Args:
         votes: of all tests.
-        correct: shape (candidates,), the ground truth.
+        correct: shape (candidates,), the ground truth; or the chance that each is right, and the counts
+            are expected ones.
 
     Raises:
         ValueError: for another number of candidates.
     """
     if correct.shape != (votes.candidates,):
         raise ValueError(f"ground truth must cover {votes.candidates} candidates but has {correct.shape}")
-    passed, run = votes.passed(), votes.run()
-    return Quality(
-        false_positives=int(np.count_nonzero(passed & ~correct)),
-        wrong=int(np.count_nonzero(run & ~correct)),
-        false_negatives=int(np.count_nonzero(run & ~passed & correct)),
-        right=int(np.count_nonzero(run & correct)),
-    )
+    return _counts(votes.scores(), votes.run().sum(axis=0), correct)
 
 
-def quality_together(winners: NDArray[np.intp], correct: NDArray[np.bool_]) -> Quality:
+def quality_together(
+    winners: NDArray[np.intp], correct: NDArray[np.bool_] | NDArray[np.float64]
+) -> Quality:
     """Quality of all tests as one, which accepts the candidates that a selection rule leaves as winners.
 
     Args:
         winners: indices of candidates, as :meth:`SelectionRule.winners` gives them.
-        correct: shape (candidates,), the ground truth.
+        correct: shape (candidates,), as in :func:`quality`.
     """
-    accepted = np.zeros(len(correct), np.bool_)
-    accepted[winners] = True
+    accepted = np.zeros(len(correct), np.int32)
+    accepted[winners] = 1
+    return _counts(accepted, np.ones(len(correct), np.intp), correct)
+
+
+def _counts(
+    accepted: NDArray[np.int32], judged: NDArray[np.intp], correct: NDArray[np.bool_] | NDArray[np.float64]
+) -> Quality:
+    """Of candidates that were judged so many times, and accepted so many times of these."""
+    right = correct.astype(np.float64)
     return Quality(
-        false_positives=int(np.count_nonzero(accepted & ~correct)),
-        wrong=int(np.count_nonzero(~correct)),
-        false_negatives=int(np.count_nonzero(~accepted & correct)),
-        right=int(np.count_nonzero(correct)),
+        false_positives=float(accepted @ (1 - right)),
+        wrong=float(judged @ (1 - right)),
+        false_negatives=float((judged - accepted) @ right),
+        right=float(judged @ right),
     )
 
 
-def _share(part: int, whole: int) -> float:
+def _share(part: float, whole: float) -> float:
     return part / whole if whole else math.nan

@@ -252,6 +252,20 @@ class SandboxSection(Section):
         return self
 
 
+class ConfidenceSection(Section):
+    """How sure one can be of the picks."""
+
+    abstain_below: float = Field(
+        0, ge=0, le=1, description="mark picks that are less likely than this to be right as abstained"
+    )
+    calibrate_on: list[Path] | None = Field(
+        None,
+        min_length=1,
+        description="learn what picks can be trusted on finished runs with labels (default: as learned "
+        "from the recorded HumanEval run)",
+    )
+
+
 class ClusterSection(Section):
     """The Ray cluster."""
 
@@ -270,6 +284,7 @@ class Job(Section):
     predictor: PredictorSection | None = None
     policy: PolicySection = PolicySection()
     selection: str = Field("majority", description=f"one of {', '.join(SELECTION_RULES)}")
+    confidence: ConfidenceSection = ConfidenceSection()
     cap: CapSection
     execution: ExecutionSection = ExecutionSection()
     racing: RacingSection = RacingSection()
@@ -361,6 +376,10 @@ def _from_folder(job: Job, folder: Path) -> Job:
     predictor = resolved(job.predictor, "model")
     if job.predictor and job.predictor.train_on:
         predictor = PredictorSection(train_on=[folder / run for run in job.predictor.train_on])
+    confidence = job.confidence
+    if confidence.calibrate_on:
+        runs = [folder / run for run in confidence.calibrate_on]
+        confidence = confidence.model_copy(update={"calibrate_on": runs})
     return job.model_copy(
         update={
             "problems": job.problems.model_copy(update={"source": source}),
@@ -368,6 +387,7 @@ def _from_folder(job: Job, folder: Path) -> Job:
             "tests": resolved(job.tests, "run"),
             "hidden_states": resolved(job.hidden_states, "run"),
             "predictor": predictor,
+            "confidence": confidence,
         }
     )
 

@@ -1,4 +1,4 @@
-"""Which candidate of each problem is picked, and what that is known by."""
+"""Which candidate of each problem is picked, what that is known by, and how sure it is."""
 
 import itertools
 import json
@@ -10,9 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rewards.behaviour import Behaviour
+from rewards.confidence import Calibration, fold_of
+from rewards.confidence.judging import probability_of_each, probability_of_pick
 from rewards.evidence import Evidence
 from rewards.selection import selection_rule
 from rewards.selection.batch import batch_of
+from rewards.stopping import Outlook
 from scheduler.job import Job
 from scheduler.records import Distinct, evidence_of
 from scheduler.solving import Solving
@@ -21,17 +24,25 @@ from scheduler.trace import ProblemTrace, Trace
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pick:
-    """What a selection rule says of one problem.
+    """What a selection rule says of one problem, and what can be said of that without ground truth.
 
     Attributes:
         problem: its id.
-        evidence: what the rule looked at.
-        winners: candidates that it leaves tied, ascending; the first is picked.
+        evidence: all that is known of its candidates.
+        winners: candidates that the rule leaves tied, ascending; the first is picked.
+        probability: that the pick is right, in expectation over the winners.
+        abstained: whether that is less than the job wants.
+        beliefs: float64 (candidates,), the chance that each candidate is right.
+        outlook: what more tests would do.
     """
 
     problem: str
     evidence: Evidence
     winners: NDArray[np.intp]
+    probability: float
+    abstained: bool
+    beliefs: NDArray[np.float64]
+    outlook: Outlook
 
     @property
     def candidate(self) -> int:
@@ -44,49 +55,59 @@ class Pick:
         return int(self.evidence.votes.scores()[self.candidate])
 
 
-def picks(job: Job, trace: Trace, behaviour_of: Callable[[str], Behaviour | None]) -> Iterator[Pick]:
+def picks(
+    job: Job, trace: Trace, behaviour_of: Callable[[str], Behaviour | None], calibration: Calibration
+) -> Iterator[Pick]:
     """The picks of a run, in the order of its problems.
 
     Args:
-        job: says by which rule.
+        job: says by which rule, and how sure they are to be.
         trace: what the run saw.
         behaviour_of: what the distinct candidates of a problem did, None if it was not recorded.
+        calibration: says how sure they are.
     """
     rule = selection_rule(job.selection)
 
     def shown(problem: str, seen: ProblemTrace) -> Evidence:
-        behaviour = behaviour_of(problem) if rule.uses_outputs else None
-        return evidence_of(seen.verdicts, Distinct.among(seen.candidates), behaviour)
+        return evidence_of(seen.verdicts, Distinct.among(seen.candidates), behaviour_of(problem))
 
-    batch = batch_of(itertools.starmap(shown, trace.problems.items())) if rule.uses_batch else None
+    batch = batch_of(itertools.starmap(shown, trace.problems.items()))
     for problem, seen in trace.problems.items():
         evidence = replace(shown(problem, seen), batch=batch)
-        yield Pick(problem, evidence, rule.winners(evidence))
+        winners = rule.winners(evidence)
+        fold, rate = fold_of(seen.content_hash), seen.predicted_pass_rate
+        probability = probability_of_pick(evidence, rule, winners, calibration, fold, rate)
+        yield Pick(
+            problem,
+            evidence,
+            winners,
+            probability,
+            probability < job.confidence.abstain_below,
+            probability_of_each(evidence, calibration, fold, rate),
+            Outlook.of(evidence, rule, winners=winners, calibration=calibration, fold=fold, pass_rate=rate),
+        )
 
 
-def write_picks(
-    job: Job,
-    trace: Trace,
-    solving: Sequence[Solving],
-    behaviour_of: Callable[[str], Behaviour | None],
-    path: Path,
-) -> None:
-    """One line of JSON per problem: which candidate was picked, on what evidence, and its code.
+def write_picks(solving: Sequence[Solving], made: Iterator[Pick], path: Path) -> None:
+    """One line of JSON per problem: which candidate was picked, on what evidence, how sure, and its code.
 
     Args:
-        job, trace, behaviour_of: see :func:`picks`.
-        solving: the same problems with the candidates' code.
+        solving: the problems with the candidates' code.
+        made: a pick for each.
         path: of the file.
     """
     partial = path.with_suffix(".partial")
     with partial.open("w", encoding="utf-8") as file:
-        for item, pick in zip(solving, picks(job, trace, behaviour_of), strict=True):
+        for item, pick in zip(solving, made, strict=True):
             line = {
                 "problem": pick.problem,
                 "candidate": pick.candidate,
                 "tests_passed": pick.tests_passed,
                 "tests": pick.evidence.votes.tests,
                 "tied": len(pick.winners),
+                "probability": round(pick.probability, 4),
+                "abstained": pick.abstained,
+                "overoptimised": pick.outlook.overoptimised,
                 "code": item.candidates[pick.candidate].code,
             }
             file.write(json.dumps(line, ensure_ascii=False) + "\n")

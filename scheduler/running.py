@@ -17,12 +17,13 @@ from rewards.selection import selection_rule
 from scheduler.backend import Backend
 from scheduler.behaviours import read_behaviours, write_behaviours
 from scheduler.beliefs import check_predictor, predicted_pass_rates
+from scheduler.calibrating import calibrate, check_calibration
 from scheduler.extraction import extract_hidden_states, hidden_states_of, take_hidden_states
 from scheduler.job import Job, load_job, save_job
 from scheduler.journal import Journal
 from scheduler.ledger import Cost, Ledger
 from scheduler.loop import Loop, extraction_cost, spent
-from scheduler.picks import write_picks
+from scheduler.picks import picks, write_picks
 from scheduler.preparation import (
     label,
     recorded_labels,
@@ -100,6 +101,7 @@ def resume(directory: Path, watch: Callable[[Stage], None]) -> None:
 def _run(job: Job, problems: Sequence[Problem], directory: Path, watch: Callable[[Stage], None]) -> None:
     read = functools.cache(read_trace)
     check_predictor(job, read)
+    check_calibration(job, read)
     with Journal(directory / "journal.sqlite") as journal:
         take_candidates(job, problems, journal, read)
         backend = _backend(job, problems, read)
@@ -171,7 +173,8 @@ def _solve(
     write_trace(trace)
     recorded = ((problem.id, journal.behaviour_of(problem.id)) for problem in problems)
     write_behaviours(((problem, found) for problem, found in recorded if found), directory)
-    write_picks(job, trace, solving, journal.behaviour_of, directory / "picks.jsonl")
+    made = picks(job, trace, journal.behaviour_of, calibrate(job, read, directory))
+    write_picks(solving, made, directory / "picks.jsonl")
     look("done", ledger)
 
 

@@ -113,6 +113,13 @@ class Growth:
         return ever[self._known]
 
     @property
+    def inputs(self) -> NDArray[np.intp]:
+        """Inputs on which the outputs of at least half of the candidates are known, shape (counts, 1)."""
+        if self._outputs is None:
+            return np.zeros((len(self._counts), 1), np.intp)
+        return self._known[:, np.newaxis]
+
+    @property
     def passable(self) -> NDArray[np.float64]:
         """Share of the tests that the best candidate passes, shape (counts, 1), drawn towards a half.
 
@@ -144,6 +151,14 @@ class Growth:
     def _known(self) -> NDArray[np.intp]:
         assert self._outputs is not None
         return self._outputs.known[self._counts]
+
+
+def kinds(evidence: Evidence) -> NDArray[np.intp]:
+    """Group number of each candidate, shape (candidates,): equal outputs, or equal verdicts without any."""
+    results = None if evidence.outputs is None else _telling(evidence.outputs).results
+    if results is None or len(results) == 0:
+        return evidence.votes.pass_sets()
+    return np.unique(results.T, axis=0, return_inverse=True)[1].ravel()
 
 
 def logarithm(values: NDArray[np.int64] | NDArray[np.float64]) -> NDArray[np.float64]:

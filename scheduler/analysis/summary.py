@@ -1,6 +1,8 @@
 """The figures of a finished run; every number in a report or on the terminal comes from here."""
 
+import functools
 import math
+import operator
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,8 +13,11 @@ import numpy as np
 from rewards.accuracy import expected_accuracy
 from rewards.behaviour import Behaviour
 from rewards.problem import NOT_RUN, Verdict
+from rewards.quality import Quality, quality, quality_together
+from rewards.stopping import Outlook
 from scheduler.analysis.leading import Leading, leading
 from scheduler.behaviours import read_behaviours
+from scheduler.calibrating import calibration_of
 from scheduler.job import Job, load_job
 from scheduler.ledger import Cap, Cost, Ledger
 from scheduler.loop import execution_cost, writing_cost
@@ -36,6 +41,12 @@ class ProblemSummary:
         together: executed pairs in which the test shared an interpreter with the candidate.
         accuracy: expected accuracy of the pick over remaining ties; None without labels.
         tests_passed: by the pick.
+        probability: that the pick is right, without ground truth.
+        abstained: whether that is less than the job wants.
+        outlook: what more tests would do to the pick.
+        single: quality of its tests, over the pairs run; None without labels.
+        combined: quality of all its tests as one; None without labels.
+        expected_single, expected_combined: the same as estimated without labels.
         leading: what the candidates do; None if that was not recorded.
     """
 
@@ -51,6 +62,13 @@ class ProblemSummary:
     cost: Cost
     accuracy: float | None
     tests_passed: int
+    probability: float
+    abstained: bool
+    outlook: Outlook
+    single: Quality | None
+    combined: Quality | None
+    expected_single: Quality
+    expected_combined: Quality
     leading: Leading | None
 
 
@@ -61,6 +79,7 @@ class RunSummary:
     Attributes:
         directory: where it lies.
         job: as resolved.
+        calibration: where probabilities were learned from.
         cap: its cap.
         problems: one by one.
         spent: all together.
@@ -69,6 +88,7 @@ class RunSummary:
 
     directory: Path
     job: Job
+    calibration: str
     cap: Cap
     problems: Sequence[ProblemSummary]
     spent: Cost
@@ -88,6 +108,47 @@ class RunSummary:
     def solvable(self) -> float | None:
         """Accuracy that no selection can pass: the share of problems with a right candidate."""
         return _mean([None if p.pass_rate is None else float(p.pass_rate > 0) for p in self.problems])
+
+    @property
+    def expected_accuracy(self) -> float:
+        """Accuracy of the picks as estimated without labels."""
+        return float(np.mean([problem.probability for problem in self.problems]))
+
+    @property
+    def coverage(self) -> float:
+        """Share of the problems whose pick is not abstained."""
+        return _share(len(self._covered), len(self.problems))
+
+    @property
+    def covered_accuracy(self) -> float | None:
+        """Accuracy of the picks that are not abstained; None if none of them is labelled."""
+        return _mean([problem.accuracy for problem in self._covered])
+
+    @property
+    def overoptimised(self) -> Sequence[ProblemSummary]:
+        """Problems where more tests are likelier to harm than to help, the worst first."""
+        found = [problem for problem in self.problems if problem.outlook.overoptimised]
+        return sorted(found, key=lambda problem: -problem.outlook.harms)
+
+    @property
+    def single(self) -> Quality | None:
+        """Quality of single tests, over all pairs of labelled problems; None without labels."""
+        return _total([problem.single for problem in self.problems if problem.single])
+
+    @property
+    def combined(self) -> Quality | None:
+        """Quality of each problem's tests as one, over all candidates of labelled problems."""
+        return _total([problem.combined for problem in self.problems if problem.combined])
+
+    @property
+    def expected_single(self) -> Quality | None:
+        """See :attr:`single`, as estimated without labels."""
+        return _total([problem.expected_single for problem in self.problems])
+
+    @property
+    def expected_combined(self) -> Quality | None:
+        """See :attr:`combined`, as estimated without labels."""
+        return _total([problem.expected_combined for problem in self.problems])
 
     @property
     def tests(self) -> Counter[TestStatus]:
@@ -115,6 +176,10 @@ class RunSummary:
         """Mean number of groups that the candidates of a problem fall into by what they do."""
         return _mean([float(p.leading.behaviours) if p.leading else None for p in self.problems])
 
+    @property
+    def _covered(self) -> Sequence[ProblemSummary]:
+        return [problem for problem in self.problems if not problem.abstained]
+
 
 def summarise(directory: Path) -> RunSummary:
     """Reads a finished run.
@@ -124,18 +189,19 @@ def summarise(directory: Path) -> RunSummary:
     """
     trace = read_trace(directory)
     job = load_job(directory / "job.yaml")
-    behaviours = read_behaviours(directory)
+    behaviours, calibration = read_behaviours(directory), calibration_of(directory)
     problems = [
         _summarise_problem(trace.problems[pick.problem], pick, behaviours.get(pick.problem))
-        for pick in picks(job, trace, behaviours.get)
+        for pick in picks(job, trace, behaviours.get, calibration)
     ]
     spent = Cost.total(problem.cost for problem in problems)
     cap = job.cap.as_cap()
-    return RunSummary(directory, job, cap, problems, spent, Ledger(Cap({}, cap.prices), spent).spent_usd)
+    usd = Ledger(Cap({}, cap.prices), spent).spent_usd
+    return RunSummary(directory, job, calibration.source, cap, problems, spent, usd)
 
 
 def _summarise_problem(seen: ProblemTrace, pick: Pick, behaviour: Behaviour | None) -> ProblemSummary:
-    distinct = Distinct.among(seen.candidates)
+    distinct, votes = Distinct.among(seen.candidates), pick.evidence.votes
     verdicts = np.concatenate(
         [record.verdicts for record in seen.verdicts.values()] or [np.empty(0, np.uint8)]
     )
@@ -157,8 +223,19 @@ def _summarise_problem(seen: ProblemTrace, pick: Pick, behaviour: Behaviour | No
         + Cost.total(map(execution_cost, seen.verdicts.values())),
         None if seen.correct is None else expected_accuracy(pick.winners, seen.correct),
         pick.tests_passed,
+        pick.probability,
+        pick.abstained,
+        pick.outlook,
+        None if seen.correct is None else quality(votes, seen.correct),
+        None if seen.correct is None else quality_together(pick.winners, seen.correct),
+        quality(votes, pick.beliefs),
+        quality_together(pick.winners, pick.beliefs),
         leading(behaviour, distinct, pick.candidate) if behaviour else None,
     )
+
+
+def _total(parts: Sequence[Quality]) -> Quality | None:
+    return functools.reduce(operator.add, parts) if parts else None
 
 
 def _share(part: int, whole: int) -> float:

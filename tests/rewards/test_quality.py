@@ -54,3 +54,24 @@ def test_all_tests_together_accept_the_winners():
     correct = np.array([True, False, True, False, False])
     together = quality_together(np.array([0, 1]), correct)
     assert together == Quality(false_positives=1, wrong=3, false_negatives=1, right=2)
+
+
+def test_sure_beliefs_give_the_counts_of_the_ground_truth():
+    random = np.random.default_rng(0)
+    run = random.random((6, 9)) < 0.8
+    votes = Votes.from_matrix((random.random((6, 9)) < 0.5) & run, run)
+    correct = random.random(9) < 0.5
+    assert quality(votes, correct.astype(float)) == quality(votes, correct)
+    winners = np.array([1, 4])
+    assert quality_together(winners, correct.astype(float)) == quality_together(winners, correct)
+
+
+def test_unsure_beliefs_give_expected_counts():
+    votes = Votes.from_matrix(np.array([[True, False], [True, True]]))
+    expected = quality(votes, np.array([0.75, 0.5]))
+    assert (expected.false_positives, expected.wrong) == (0.5 + 0.5, 0.5 + 1.0)
+    assert (expected.false_negatives, expected.right) == (0.5, 1.5 + 1.0)
+
+
+def test_counts_of_several_problems_add_up():
+    assert Quality(1, 2, 3, 4) + Quality(10, 20, 30, 40) == Quality(11, 22, 33, 44)

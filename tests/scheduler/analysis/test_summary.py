@@ -5,9 +5,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from rewards.problem import NOT_RUN, Verdict
-from scheduler.analysis.report import rows, write_report
+from rewards.stopping import Outlook
+from scheduler.analysis.report import print_report, rows, write_report
 from scheduler.analysis.summary import summarise
 from scheduler.cli import main
 from scheduler.tables import read_trace, write_trace
@@ -70,3 +72,32 @@ def test_the_page_shows_the_call_and_what_the_groups_gave_back(finished, tmp_pat
     page = (tmp_path / "page.html").read_text()
     for group in summary.problems[0].leading.groups:
         assert f"<code>{group.gave}</code>" in page
+
+
+def test_tests_are_measured_where_there_are_labels_and_estimated_anyway(finished):
+    measured = summarise(finished)
+    trace = read_trace(finished)
+    write_trace(replace(trace, problems={p: replace(s, correct=None) for p, s in trace.problems.items()}))
+    blind = summarise(finished)
+    assert measured.single.right > 0
+    assert measured.combined.accuracy == 1  # the right candidates pass all tests, and nobody else does
+    assert blind.single is None
+    assert blind.combined is None
+    assert blind.expected_single == measured.expected_single
+    assert 0 < blind.expected_accuracy < 1
+    accuracy = dict(rows([blind]))["single tests: accuracy (estimated)"][0]
+    assert accuracy.startswith("– (")
+
+
+def test_the_page_lists_problems_that_more_tests_may_harm(finished, tmp_path):
+    summary = summarise(finished)
+    harmed = replace(
+        summary.problems[0], outlook=Outlook(still_helps=0.1, harms=0.3, reason="hardly anyone agrees")
+    )
+    summary = replace(summary, problems=[harmed, *summary.problems[1:]])
+    assert summary.overoptimised[0] is harmed
+    write_report([summary], tmp_path / "page.html")
+    assert "hardly anyone agrees" in (tmp_path / "page.html").read_text()
+    console = Console(width=200, record=True)
+    print_report([summary], tmp_path / "page.html", console)
+    assert "more tests may harm times/2" in console.export_text()

@@ -1,0 +1,86 @@
+import json
+from dataclasses import replace
+
+import pytest
+
+from rewards.errors import UserError
+from scheduler.analysis.summary import summarise
+from scheduler.calibrating import calibration_of
+from scheduler.cli import main
+from scheduler.job import load_job
+from scheduler.tables import read_trace, write_trace
+
+
+def picked(recorded, tmp_path, name="out", **fields):
+    path = recorded.write_job(tmp_path / f"{name}.yaml", cap={"tests": 40}, **fields)
+    assert main(["run", str(path), "--out", str(tmp_path / name)]) == 0
+    return [json.loads(line) for line in (tmp_path / name / "picks.jsonl").read_text().splitlines()]
+
+
+def test_every_pick_says_how_likely_it_is_to_be_right(recorded, tmp_path):
+    picks = picked(recorded, tmp_path)
+    assert all(0 < pick["probability"] < 1 for pick in picks)
+    assert not any(pick["abstained"] for pick in picks)
+    summary = summarise(tmp_path / "out")
+    assert [round(problem.probability, 4) for problem in summary.problems] == [
+        pick["probability"] for pick in picks
+    ]
+
+
+def test_unsure_picks_are_marked_and_still_named(recorded, tmp_path):
+    sure = picked(recorded, tmp_path)
+    bar = sorted(pick["probability"] for pick in sure)[2]
+    marked = picked(recorded, tmp_path, "barred", confidence={"abstain_below": bar})
+    assert [pick["abstained"] for pick in marked] == [pick["probability"] < bar for pick in sure]
+    assert [pick["candidate"] for pick in marked] == [pick["candidate"] for pick in sure]
+    summary = summarise(tmp_path / "barred")
+    assert summary.coverage == sum(not pick["abstained"] for pick in marked) / len(marked)
+    assert summary.covered_accuracy == 1
+
+
+def test_a_run_that_abstains_everywhere_has_no_accuracy_left(recorded, tmp_path):
+    picks = picked(recorded, tmp_path, confidence={"abstain_below": 1})
+    assert all(pick["abstained"] for pick in picks)
+    assert summarise(tmp_path / "out").coverage == 0
+    assert summarise(tmp_path / "out").covered_accuracy is None
+
+
+def test_probabilities_learned_from_a_run_are_kept_with_the_run_that_uses_them(
+    recorded, learnable, tmp_path
+):
+    picks = picked(recorded, tmp_path, confidence={"calibrate_on": [str(learnable.directory)]})
+    assert str(learnable.directory) in calibration_of(tmp_path / "out").source
+    assert picks != picked(recorded, tmp_path, "shipped")
+    summary = summarise(tmp_path / "out")
+    assert summary.calibration == calibration_of(tmp_path / "out").source
+    assert [round(problem.probability, 4) for problem in summary.problems] == [
+        pick["probability"] for pick in picks
+    ]
+
+
+def test_a_run_may_be_calibrated_on_the_run_that_it_replays(recorded, tmp_path):
+    picks = picked(recorded, tmp_path, confidence={"calibrate_on": [str(recorded.directory)]})
+    assert all(0 < pick["probability"] < 1 for pick in picks)
+
+
+def test_a_run_without_labels_is_refused_before_anything_starts(recorded, tmp_path, capsys):
+    trace = read_trace(recorded.directory)
+    blind = tmp_path / "blind"
+    blind.mkdir()
+    problems = {problem: replace(seen, correct=None) for problem, seen in trace.problems.items()}
+    write_trace(replace(trace, directory=blind, problems=problems))
+    path = recorded.write_job(tmp_path / "job.yaml", confidence={"calibrate_on": [str(blind)]})
+    assert main(["run", str(path), "--out", str(tmp_path / "out")]) == 2
+    assert "must have labels to calibrate on but problem times/2 has none" in capsys.readouterr().err
+    assert not (tmp_path / "out" / "picks.jsonl").exists()
+
+
+def test_a_calibration_that_was_damaged_is_refused(tmp_path):
+    (tmp_path / "calibration.json").write_text('{"source": "here"}')
+    with pytest.raises(UserError, match="cannot be read"):
+        calibration_of(tmp_path)
+
+
+def test_paths_of_runs_to_calibrate_on_are_relative_to_the_job(recorded, tmp_path):
+    path = recorded.write_job(tmp_path / "job.yaml", confidence={"calibrate_on": ["earlier"]})
+    assert load_job(path).confidence.calibrate_on == [tmp_path / "earlier"]
