@@ -5,8 +5,11 @@ from typing import Any, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
+from policies.adaptive import Adaptive
 from policies.base import Grant, Limits, Policy
+from policies.binned import Binned
 from policies.greedy import Greedy
+from policies.lessons import Bins, Lesson, Lessons
 from policies.oracle import OracleCurves
 from policies.proportional import Proportional
 from policies.uniform import Uniform
@@ -14,8 +17,13 @@ from rewards.errors import UserError
 
 __all__ = [
     "POLICY_NAMES",
+    "Adaptive",
+    "Binned",
+    "Bins",
     "Grant",
     "Greedy",
+    "Lesson",
+    "Lessons",
     "Limits",
     "OracleCurves",
     "Policy",
@@ -26,7 +34,7 @@ __all__ = [
 ]
 
 _CLASSES: dict[str, type[Policy]] = {
-    policy.name: policy for policy in (Uniform, Proportional, Greedy, OracleCurves)
+    policy.name: policy for policy in (Uniform, Proportional, Greedy, Binned, Adaptive, OracleCurves)
 }
 
 POLICY_NAMES: tuple[str, ...] = tuple(_CLASSES)
@@ -49,6 +57,7 @@ def create_policy(
     problems: int,
     *,
     pass_rates: NDArray[np.floating] | None = None,
+    lessons: Lessons | None = None,
     curves: NDArray[np.floating] | None = None,
     **limits: Unpack[Limits],
 ) -> Policy:
@@ -58,6 +67,7 @@ def create_policy(
         name: one of :data:`POLICY_NAMES`.
         problems: number of problems.
         pass_rates: shape (problems,), predicted pass rates.
+        lessons: what finished runs taught, for each problem without that problem.
         curves: shape (problems, tests + 1), the true accuracy after so many tests.
         **limits: as for :class:`Policy`.
 
@@ -69,6 +79,8 @@ def create_policy(
     needed: dict[str, Any] = {}
     if kind.uses_pass_rates:
         needed["pass_rates"] = (pass_rates, "predicted pass rates")
+    if kind.uses_lessons:
+        needed["lessons"] = (lessons, "lessons from finished runs")
     if kind.uses_curves:
         needed["curves"] = (curves, "each problem's own accuracy curve, which takes the ground truth,")
     for value, meaning in needed.values():

@@ -8,13 +8,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies import POLICY_NAMES, Policy, create_policy, policy_class
+from policies import POLICY_NAMES, Bins, Lesson, Lessons, Policy, create_policy, policy_class
 from rewards.errors import UserError
 from rewards.votes import Votes
 
 every_policy = pytest.mark.parametrize("name", POLICY_NAMES)
 static_policies = [name for name in POLICY_NAMES if policy_class(name).static]
 every_static_policy = pytest.mark.parametrize("name", static_policies)
+
+ROOM_ENOUGH = 10**12
+_RISING = 1 - 0.5 ** np.arange(14)
+LESSON = Lesson(
+    "majority",
+    _RISING,
+    None,
+    np.array([1, 3]),
+    np.full((2, 2), 0.5),
+    np.array([[1.0, 0.2], [1.5, 0.5]]),
+    Bins(np.array([0.5]), np.stack([_RISING, _RISING / 2])),
+)
 
 ROOMS = st.lists(st.integers(0, 30), max_size=6)
 
@@ -39,12 +51,22 @@ def jobs(draw):
 
 def policy_of(name: str, problems: int = 4, **arguments) -> Policy:
     rates = np.linspace(0.2, 0.8, problems)
-    known = {"pass_rates": rates, "curves": 1 - (1 - rates[:, np.newaxis]) ** np.arange(14)}
+    known = {
+        "pass_rates": rates,
+        "lessons": Lessons.shared(LESSON, problems),
+        "curves": 1 - (1 - rates[:, np.newaxis]) ** np.arange(14),
+    }
     return create_policy(name, problems, **{**known, "max_tests": 5, **arguments})
 
 
 def ask_all(policy, rooms):
     return [policy.ask(room) for room in rooms]
+
+
+def ask_until_nothing_comes(policy, room=ROOM_ENOUGH):
+    while grants := policy.ask(room):
+        room -= sum(grant.tests for grant in grants)
+    return policy.granted
 
 
 def votes_of(problem):
@@ -129,11 +151,37 @@ def test_a_static_policy_grants_the_same_whatever_it_is_told_and_in_whatever_ord
 
 
 @every_policy
+@given(job=jobs(), cap=st.integers(0, 60))
+def test_a_cap_is_spent_to_the_end_as_far_as_bounds_and_gains_allow(name, job, cap):
+    policy = policy_of(name, **job)
+    granted = ask_until_nothing_comes(policy, cap)
+    assert granted.sum() <= cap
+    assert granted.sum() == cap or policy.ask(ROOM_ENOUGH) == []
+
+
+@every_policy
+@given(job=jobs(), rooms=ROOMS, data=st.data())
+def test_it_does_not_matter_in_which_order_problems_are_told(name, job, rooms, data):
+    forth, shuffled = policy_of(name, **job), policy_of(name, **job)
+    for room in rooms:
+        for problem in range(job["problems"]):
+            forth.tell(problem, votes_of(problem))
+        for problem in data.draw(st.permutations(range(job["problems"]))):
+            shuffled.tell(problem, votes_of(problem))
+        assert forth.ask(room) == shuffled.ask(room)
+
+
+@every_policy
 @given(job=jobs(), before=ROOMS, after=ROOMS)
 def test_a_restored_policy_goes_on_as_the_undisturbed_one(name, job, before, after):
     undisturbed, resumed = policy_of(name, **job), policy_of(name, **job)
-    ask_all(undisturbed, before)
+    for room in before:
+        for grant in undisturbed.ask(room):
+            undisturbed.tell(grant.problem, votes_of(grant.problem))
+    resumed.tell(0, votes_of(1))
     resumed.restore(undisturbed.granted)
+    for problem in np.flatnonzero(undisturbed.granted):
+        resumed.tell(int(problem), votes_of(problem))
     np.testing.assert_array_equal(resumed.granted, undisturbed.granted)
     assert ask_all(resumed, after) == ask_all(undisturbed, after)
 
@@ -168,16 +216,14 @@ def test_a_closed_problem_is_never_granted_again_even_if_tests_are_revoked(name,
 def test_the_other_problems_take_what_a_closed_one_leaves(name):
     policy = policy_of(name)
     policy.close(1)
-    policy.ask(100)
-    np.testing.assert_array_equal(policy.granted, [5, 0, 5, 5])
+    np.testing.assert_array_equal(ask_until_nothing_comes(policy, 100), [5, 0, 5, 5])
 
 
 @every_policy
 def test_no_room_or_nothing_left_to_grant_means_no_grants(name):
     policy = policy_of(name, min_tests=1)
     assert policy.ask(0) == []
-    policy.ask(10**12)
-    np.testing.assert_array_equal(policy.granted, [5, 5, 5, 5])
+    np.testing.assert_array_equal(ask_until_nothing_comes(policy), [5, 5, 5, 5])
     assert policy.ask(10) == []
 
 
@@ -259,6 +305,10 @@ def test_a_policy_keeps_less_than_200_bytes_a_problem(name):
     tracemalloc.start()
     policy = policy_of(name, problems, pass_rates=rates, curves=curves, max_tests=100, min_tests=1)
     policy.ask(20 * problems)
+    voted = votes_of(0)
+    for problem in range(problems):
+        policy.tell(problem, voted)
+    policy.ask(problems)
     kept, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert kept < 200 * problems

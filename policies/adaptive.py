@@ -1,0 +1,120 @@
+"""The gain of tests, as learned from finished runs and as the votes of each problem promise it."""
+
+from typing import ClassVar, Unpack
+
+import numpy as np
+from numpy.typing import NDArray
+
+from policies.base import Limits, Policy
+from policies.envelope import envelope_slopes
+from policies.filling import most_valuable_tests
+from policies.lessons import Lessons
+from policies.signals import signals
+from rewards.votes import Votes
+
+_DECAY = 1.5
+_LEAST, _MOST = 0.05, 5.0
+_STOPS = np.array([1, 2, 3, 5, 8, 12, 20, 30, 45, 70, 100])
+_HEARD_AT_ONCE = 4096
+
+
+class Adaptive(Policy):
+    """Each next test goes where it is worth most for its price, ``f (m + 1)^-1.5`` after m tests.
+
+    f is what a problem's votes promise: the gain of more tests by that of a usual problem with as many
+    (:meth:`policies.lessons.Lesson.promise`), within [0.05, 5]. Where finished runs taught nothing certain
+    f is 1, and budgets are equal. The falling power stands for the slope of the mean curve, which all
+    problems share, so it must not differ between lessons: a problem would be preferred for what other
+    problems' curves look like. A problem's budget is never less than a twentieth of another's with the same
+    price and room, ``(0.05 / 5)^(2/3)``.
+
+    One ask plans all the room by what is known, and grants of each budget no more than the block up to the
+    next of 1, 2, 3, 5, 8, 12, 20, 30, ... tests; so the votes are heard before most of it is spent, in a
+    dozen rounds. No problem gets more tests than the number beyond which accuracy fell in its lesson. Ties
+    go out in an order drawn from the seed.
+
+    Args:
+        problems: number of problems.
+        lessons: for these problems.
+        **limits: as for :class:`Policy`.
+
+    Raises:
+        ValueError: for lessons of another number of problems.
+    """
+
+    name: ClassVar[str] = "adaptive"
+    static: ClassVar[bool] = False
+    uses_lessons: ClassVar[bool] = True
+
+    def __init__(self, problems: int, lessons: Lessons, **limits: Unpack[Limits]) -> None:
+        super().__init__(problems, **limits)
+        self._lessons = lessons.lessons
+        self._lesson_of = self._array("lessons", lessons.lesson_of).astype(np.int32)
+        unbounded = np.iinfo(np.int32).max
+        self._ends = np.array(
+            [unbounded if one.most is None else one.most for one in self._lessons], np.int32
+        )
+        self._heights = [
+            np.concatenate([[0.0], np.cumsum(envelope_slopes(one.accuracy[np.newaxis])[0])])
+            for one in self._lessons
+        ]
+        self._promise = np.ones(problems, np.float32)
+        self._unheard: list[tuple[int, Votes]] = []
+
+    def tell(self, problem: int, votes: Votes) -> None:
+        """See :meth:`Policy.tell`; the votes are looked at by the next ask."""
+        self._check(problem)
+        self._unheard.append((problem, votes))
+        if len(self._unheard) == _HEARD_AT_ONCE:
+            self._hear()
+
+    def restore(self, granted: NDArray[np.integer]) -> None:
+        """See :meth:`Policy.restore`."""
+        super().restore(granted)
+        self._unheard.clear()
+        self._promise[:] = 1
+
+    def _plan(self, free: NDArray[np.int32], room: int) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
+        self._hear()
+        left = np.maximum(self._ends[self._lesson_of] - self._granted, 0)
+        worth = self._promise / self._prices
+        worth, order = worth[self._order], self._order
+
+        def value(ranks: NDArray[np.intp], tests: NDArray[np.int32]) -> NDArray[np.float64]:
+            return np.asarray(worth[ranks] * (tests + 1.0) ** -_DECAY)
+
+        free = np.minimum(free, left)[order]
+        ranks, tests = most_valuable_tests(value, self._granted[order], free, room)
+        problems = order[ranks]
+        return problems, np.minimum(tests, _block(self._granted[problems]))
+
+    def _hear(self) -> None:
+        """Takes in what was told; of each problem, what was told last."""
+        told = dict(self._unheard)
+        self._unheard.clear()
+        if not told:
+            return
+        problems, found = np.fromiter(told, np.intp, len(told)), signals(list(told.values()))
+        for number in np.unique(self._lesson_of[problems]):
+            own = self._lesson_of[problems] == number
+            promise = self._lessons[number].promise(self._granted[problems[own]], found[own])
+            self._promise[problems[own]] = np.clip(promise, _LEAST, _MOST)
+
+    def _expected_gains(
+        self, problems: NDArray[np.intp], granted: NDArray[np.int32], tests: NDArray[np.int32]
+    ) -> NDArray[np.float64]:
+        gains = np.zeros(len(problems))
+        for number, heights in enumerate(self._heights):
+            own = self._lesson_of[problems] == number
+            end = len(heights) - 1
+            before, after = np.minimum(granted[own], end), np.minimum(granted[own] + tests[own], end)
+            gains[own] = (heights[after] - heights[before]) * self._promise[problems[own]]
+        return gains
+
+
+def _block(granted: NDArray[np.int32]) -> NDArray[np.int32]:
+    """How many tests the next block has of problems that have so many."""
+    beyond = granted + np.maximum(granted // 2, 1)
+    following = np.searchsorted(_STOPS, granted, side="right")
+    stops = np.where(following < len(_STOPS), _STOPS[np.minimum(following, len(_STOPS) - 1)], beyond)
+    return np.asarray(stops - granted, np.int32)

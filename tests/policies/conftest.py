@@ -1,0 +1,26 @@
+"""Lessons such as finished runs teach."""
+
+import numpy as np
+import pytest
+
+from policies import Bins, Lesson
+
+
+def lesson_with(weights=(0.0, 0.0), *, accuracy=None, most=None, bins=True) -> Lesson:
+    """A lesson at one count of tests, where half flip and half are barren as usual."""
+    rising = 1 - 0.5 ** np.arange(14) if accuracy is None else np.array(accuracy)
+    return Lesson(
+        "majority",
+        rising,
+        most,
+        np.array([1]),
+        np.array([[0.5, 0.5]]),
+        np.array([weights]),
+        Bins(np.array([0.5]), np.stack([rising / 2, rising])) if bins else None,
+    )
+
+
+@pytest.fixture(scope="session")
+def lesson():
+    """Makes a lesson."""
+    return lesson_with

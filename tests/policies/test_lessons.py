@@ -1,0 +1,63 @@
+import json
+
+import numpy as np
+import pytest
+
+from policies import Bins, Lesson, Lessons
+from rewards.errors import UserError
+
+
+def fields_of(lesson: Lesson) -> dict:
+    return json.loads(lesson.to_json())
+
+
+@pytest.mark.parametrize("arguments", [{"most": 3}, {"bins": False}, {"weights": (1.5, -0.25)}])
+def test_a_lesson_is_read_as_it_was_written(lesson, arguments):
+    written = lesson(**arguments)
+    read = Lesson.from_json(written.to_json())
+    assert fields_of(read) == fields_of(written)
+    assert read.weights.dtype == np.float64
+    assert read.counts.dtype == np.intp
+
+
+@pytest.mark.parametrize(
+    "change", [{"signals": ["flip"]}, {"accuracy": "high"}, {"most": "few"}, {"bins": {"edges": [0.5]}}]
+)
+def test_what_is_no_lesson_is_refused(lesson, change):
+    with pytest.raises(UserError, match="a lesson must be JSON"):
+        Lesson.from_json(json.dumps({**fields_of(lesson()), **change}))
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "7"])
+def test_other_texts_are_refused(text):
+    with pytest.raises(UserError, match="a lesson must be JSON"):
+        Lesson.from_json(text)
+
+
+def test_usual_votes_promise_the_usual_and_more_promise_by_the_weight():
+    taught = Lesson(
+        "majority",
+        np.array([0.2, 0.5]),
+        None,
+        np.array([1, 3]),
+        np.array([[0.4, 0.5], [0.2, 0.5]]),
+        np.array([[1.0, 0.0], [2.0, -0.5]]),
+    )
+    tests = np.array([1, 1, 3, 3, 2, 9])
+    signals = np.array([[0.4, 0.9], [0.8, 0.0], [0.4, 0.5], [0.2, 1.0], [0.6, 0.5], [0.2, 0.5]])
+    np.testing.assert_allclose(taught.promise(tests, signals), [1.0, 2.0, 3.0, 0.5, 2.5, 1.0])
+
+
+def test_a_signal_that_was_never_there_and_has_no_weight_promises_nothing():
+    taught = Lesson("majority", np.ones(2), None, np.array([1]), np.zeros((1, 2)), np.zeros((1, 2)))
+    np.testing.assert_array_equal(taught.promise(np.array([1]), np.array([[0.5, 1.0]])), [1.0])
+
+
+def test_a_pass_rate_on_an_edge_belongs_to_the_bin_above():
+    bins = Bins(np.array([0.2, 0.6]), np.zeros((3, 2)))
+    np.testing.assert_array_equal(bins.of(np.array([0.0, 0.2, 0.59, 0.6, 1.0])), [0, 1, 1, 2, 2])
+
+
+def test_a_shared_lesson_is_that_of_every_problem(lesson):
+    lessons = Lessons.shared(lesson(), 3)
+    np.testing.assert_array_equal(lessons.lesson_of, [0, 0, 0])

@@ -1,0 +1,187 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from policies.signals import SIGNALS, signals
+from rewards.errors import UserError
+from rewards.selection import selection_rule
+from rewards.votes import Votes
+from scheduler.analysis.compare.simulation import Recording, shuffled
+from scheduler.ledger import QUANTITIES
+from scheduler.lessons.learning import Observations, cross_learned, learn
+
+EVERYTHING = np.arange(200)
+
+
+def recording(rng, tests, candidates=6, unusable=0):
+    right = rng.random(candidates) < 0.4
+    passed = rng.random((tests - unusable, candidates)) < np.where(right, 0.8, 0.3)
+    rows = np.concatenate([np.arange(tests - unusable), np.full(unusable, -1)])
+    return Recording(
+        Votes.from_matrix(passed),
+        None,
+        np.arange(candidates),
+        np.arange(tests),
+        rows,
+        np.ones((tests, len(QUANTITIES))),
+        right,
+    )
+
+
+def orders_of(recordings, orders=3):
+    rule = selection_rule("majority")
+    return [shuffled(recordings, rule, np.random.default_rng(order)) for order in range(orders)]
+
+
+def watched(recordings):
+    return Observations.of(orders_of(recordings), "majority")
+
+
+@pytest.fixture
+def recordings():
+    rng = np.random.default_rng(3)
+    return [recording(rng, tests, unusable=tests // 4) for tests in (9, 4, 12, 1, 9, 7)]
+
+
+def seen_with(accuracy, flips, barren=None):
+    """Observations at one count of tests, one."""
+    shown = np.stack([flips, np.full_like(flips, 0.5) if barren is None else barren], axis=-1)
+    tests = np.full(accuracy.shape[1], accuracy.shape[2] - 1)
+    return Observations("majority", accuracy, tests, shown[np.newaxis])
+
+
+def noisy(rng, problems, slope):
+    """Problems whose second test gains the more the likelier a flip is, by so much."""
+    flips, barren = rng.random((2, 5, problems))
+    gain = 0.2 * (1 + slope * (2 * flips - 1)) + 0.1 * rng.standard_normal((5, problems))
+    accuracy = np.stack([np.zeros_like(gain), np.full_like(gain, 0.3), 0.3 + gain], axis=-1)
+    return seen_with(accuracy, flips, barren)
+
+
+def test_accuracy_is_that_of_the_courses_and_a_problem_that_has_fewer_tests_stays_at_its_last(recordings):
+    orders, seen = orders_of(recordings), watched(recordings)
+    np.testing.assert_array_equal(seen.tests, [9, 4, 12, 1, 9, 7])
+    np.testing.assert_array_equal(seen.counts, [1, 2, 3, 5, 8])
+    for of_order, courses in zip(seen.accuracy, orders, strict=True):
+        for row, course in zip(of_order, courses, strict=True):
+            own = len(course.accuracy)
+            np.testing.assert_array_equal(row[:own], course.accuracy)
+            assert (row[own:] == course.accuracy[-1]).all()
+    first_order = signals([course.votes(1) for course in orders[0]])
+    np.testing.assert_array_equal(seen.signals[0, 0], first_order)
+
+
+def test_a_lesson_tells_the_mean_curve_and_the_usual_signals_of_problems_that_have_further_tests(
+    recordings,
+):
+    seen = watched(recordings)
+    lesson = learn(seen, np.array([0, 1, 3]))
+    assert lesson.selection == "majority"
+    np.testing.assert_allclose(lesson.accuracy, seen.accuracy[:, [0, 1, 3]].mean(axis=(0, 1)))
+    np.testing.assert_allclose(lesson.usual[0], seen.signals[0][:, [0, 1]].mean(axis=(0, 1)))
+    np.testing.assert_allclose(lesson.usual[3], seen.signals[3][:, 0].mean(axis=0))
+
+
+def test_a_signal_is_weighed_by_what_it_tells_of_the_gain():
+    lesson = learn(noisy(np.random.default_rng(0), 200, slope=1.0), EVERYTHING)
+    (flip, barren) = lesson.weights[0]
+    assert flip == pytest.approx(1.0, abs=0.15)
+    assert barren == pytest.approx(0.0, abs=0.05)
+
+
+def test_a_signal_of_which_little_is_known_counts_less():
+    rng = np.random.default_rng(1)
+    many = learn(noisy(rng, 200, slope=1.0), EVERYTHING).weights[0, 0]
+    few = [learn(noisy(rng, 200, slope=1.0), np.arange(8)).weights[0, 0] for _ in range(10)]
+    assert np.mean(few) < many
+
+
+def test_signals_that_tell_nothing_mostly_weigh_nothing():
+    rng = np.random.default_rng(2)
+    weights = np.array([learn(noisy(rng, 200, slope=0.0), EVERYTHING).weights[0] for _ in range(40)])
+    # A standard error is exceeded by chance in a third of all cases.
+    assert (weights == 0).mean() > 0.5
+
+
+def test_orders_of_one_problem_are_not_taken_for_many_problems():
+    rng = np.random.default_rng(4)
+    one = noisy(rng, 6, slope=0.5)
+    repeated = replace(
+        one,
+        accuracy=np.tile(one.accuracy[:1], (5, 1, 1)),
+        signals=np.tile(one.signals[:, :1], (1, 5, 1, 1)),
+    )
+    single = replace(one, accuracy=one.accuracy[:1], signals=one.signals[:, :1])
+    problems = np.arange(6)
+    np.testing.assert_allclose(learn(repeated, problems).weights, learn(single, problems).weights)
+
+
+def test_where_tests_gain_nothing_signals_weigh_nothing():
+    accuracy = np.random.default_rng(0).random((5, 40, 3))
+    accuracy[:, :, 2] = accuracy[:, :, 1] - 0.1
+    lesson = learn(seen_with(accuracy, np.random.default_rng(1).random((5, 40))), np.arange(40))
+    assert (lesson.weights == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("means", "spread", "most"),
+    [
+        ([0.2, 0.5, 0.6, 0.3], 0.1, 2),
+        ([0.6, 0.5, 0.4, 0.3], 0.1, 1),
+        ([0.2, 0.3, 0.4, 0.5], 0.1, None),
+        ([0.2, 0.5, 0.5, 0.5], 0.0, None),
+    ],
+)
+def test_more_tests_are_ruled_out_only_where_accuracy_clearly_fell(means, spread, most):
+    noise = spread * np.random.default_rng(0).standard_normal((1, 100, 1))
+    accuracy = np.array(means) * np.ones((2, 100, 1)) + noise
+    assert learn(seen_with(accuracy, np.full((2, 100), 0.5)), np.arange(100)).most == most
+
+
+def test_a_fall_within_the_noise_rules_nothing_out():
+    accuracy = np.array([0.2, 0.5, 0.49]) + np.random.default_rng(0).standard_normal((1, 30, 3))
+    accuracy -= accuracy.mean(axis=1, keepdims=True) - np.array([0.2, 0.5, 0.49])
+    assert learn(seen_with(accuracy, np.full((1, 30), 0.5)), np.arange(30)).most is None
+
+
+def test_bins_hold_equally_many_problems_and_their_mean_curves():
+    rng = np.random.default_rng(0)
+    seen, rates = noisy(rng, 20, slope=0.0), rng.permutation(20) / 20
+    bins = learn(seen, np.arange(20), rates).bins
+    members = bins.of(rates)
+    np.testing.assert_array_equal(np.bincount(members), [4, 4, 4, 4, 4])
+    for number, curve in enumerate(bins.accuracy):
+        np.testing.assert_allclose(curve, seen.accuracy[:, members == number].mean(axis=(0, 1)))
+
+
+def test_problems_that_are_predicted_alike_share_a_bin_and_no_bin_is_empty():
+    seen = noisy(np.random.default_rng(0), 20, slope=0.0)
+    rates = np.repeat([0.1, 0.6], [17, 3])
+    bins = learn(seen, np.arange(20), rates).bins
+    assert len(bins.accuracy) == len(bins.edges) + 1
+    np.testing.assert_array_equal(np.bincount(bins.of(rates)) > 0, [True] * len(bins.accuracy))
+    assert len(learn(seen, np.arange(20), np.full(20, 0.5)).bins.accuracy) == 1
+
+
+def test_no_problem_is_allocated_by_what_was_learned_on_it(recordings):
+    changed = [replace(recordings[0], correct=~recordings[0].correct), *recordings[1:]]
+    rates = np.linspace(0, 1, 6)
+    before, after = (cross_learned(watched(each), rates, seed=0) for each in (recordings, changed))
+    own = before.lesson_of[0]
+    np.testing.assert_array_equal(before.lesson_of, after.lesson_of)
+    for number, (one, other) in enumerate(zip(before.lessons, after.lessons, strict=True)):
+        assert (one.to_json() == other.to_json()) == (number == own)
+
+
+def test_every_signal_is_weighed(recordings):
+    for lesson in cross_learned(watched(recordings), seed=0, folds=3).lessons:
+        assert lesson.weights.shape == lesson.usual.shape == (5, len(SIGNALS))
+        assert lesson.bins is None
+
+
+def test_single_tests_and_single_problems_teach_nothing(recordings):
+    with pytest.raises(UserError, match="at least 2 tests each"):
+        watched(recordings[3:4])
+    with pytest.raises(UserError, match="at least 2 problems but got 1"):
+        cross_learned(watched(recordings[:1]), seed=0)
