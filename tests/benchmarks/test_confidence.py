@@ -1,0 +1,45 @@
+"""The figures on probabilities are on problems not learned from, and hold where the truth is known."""
+
+import importlib
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rewards.confidence import Family, Question, fold_of
+from rewards.confidence.fitting import fit
+
+
+@pytest.fixture
+def confidence(monkeypatch):
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks"))
+    return importlib.import_module("confidence")
+
+
+def test_scores_are_those_of_their_definitions(confidence):
+    outcomes, scores = np.array([1.0, 0.0, 1.0, 0.5]), np.array([0.95, 0.05, 0.45, 0.45])
+    # Pairs of a yes and a no, by weight: of 2.5 x 1.5, those ranked right, and half of those that tie.
+    ranked = 1 * 1.5 + 1 * (1 + 0.25) + 0.5 * (1 + 0.25)
+    assert confidence.auroc(outcomes, scores) == pytest.approx(ranked / (2.5 * 1.5))
+    assert confidence.calibration_error(outcomes, scores) == pytest.approx((0.05 + 0.05 + 0.6) / 4)
+    assert confidence.selective(scores, outcomes) == [62.5, 83.3, 83.3, 100.0]
+
+
+def test_rows_without_a_score_are_left_out_of_the_area(confidence):
+    scores = np.array([0.9, np.nan, 0.1])
+    assert confidence.auroc(np.array([1.0, 0.0, 0.0]), scores) == 1
+    assert math.isnan(confidence.auroc(np.array([1.0, 1.0, 1.0]), scores))
+
+
+def test_every_question_is_taught_on_the_recorded_run(confidence):
+    problems = confidence.problems_of_the_run()[:6]
+    folds = [fold_of(str(number)) for number in range(6)]
+    drawn = confidence.draw(problems, folds, np.full(6, 0.5), "worst third", 0)
+    taught = list(confidence.teach(drawn, "worst third", 0))
+    calibration = fit((one.lesson for one in taught), "six problems")
+    assert {question for question, _ in calibration.models} == set(Question)
+    rows = [one for one in taught if one.lesson.family is Family.BEHAVIOUR and one.rule == "majority"]
+    scores, outcomes, tests = confidence.asked(calibration, rows, Question.PICK)
+    assert len(scores) == len(outcomes) == len(tests)
+    assert ((scores > 0) & (scores < 1)).all()
