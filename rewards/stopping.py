@@ -18,7 +18,7 @@ from rewards.confidence.signs import of_winners, signs
 from rewards.evidence import Evidence
 from rewards.selection.base import SelectionRule
 
-LIKELY = 0.05
+LIKELY = 0.1
 """Chance of harm from which on it is worth a word; where both chances are less the pick is settled."""
 
 # What each feature says, in the order of the signs and then of the agreements of halves.
