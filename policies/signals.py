@@ -16,7 +16,7 @@ that only one of the two passes. A half while nobody has passed anything. ``barr
 that have passed no test.
 """
 
-_CELLS = 1 << 22  # verdicts unpacked at a time
+_CELLS = 1 << 16  # verdicts unpacked at a time: few enough for a processor's cache
 
 
 def signals(votes: Sequence[Votes]) -> NDArray[np.float64]:

@@ -111,3 +111,13 @@ def test_worse_tests_are_chosen_for_a_worse_regime_and_every_rule_is_played_on_t
     np.testing.assert_allclose(
         [figure["accuracy"] for figure in figures.values()], 100 * values.mean(axis=0), atol=0.06
     )
+
+
+@pytest.mark.parametrize("name", ["uniform", "adaptive"])
+def test_a_policy_that_is_timed_spends_the_cap_and_hears_of_every_grant(script, name):
+    scale = script("policy_scale")
+    figures = scale.measure(name, 50, 20, 150, scale.vote_tables(6))
+    assert figures.tests == 150
+    assert 50 <= figures.grants <= 150
+    assert figures.rate > 0
+    assert 0 < figures.kept < figures.peak
