@@ -51,6 +51,16 @@ def call_of(given: Input) -> str:
     return json.dumps([given.function, *json.loads(given.arguments)], separators=(",", ":"))
 
 
+def digest_of_call(function: str, arguments: Sequence[Any]) -> int:
+    """The same 64 bits for calls that count as equal.
+
+    Args:
+        function: name of the function called.
+        arguments: positional and keyword arguments, as parsed from their text.
+    """
+    return _digest([function, *arguments])
+
+
 def behaviour_of(made: Made, pairs: NDArray[np.intp], candidates: int, tests: Sequence[int]) -> Behaviour:
     """What candidates did in tests.
 
@@ -97,7 +107,7 @@ def behaviour_on(
 
 def _input(call: str) -> tuple[str, str, int]:
     function, *arguments = json.loads(call)
-    return function, json.dumps(arguments, separators=(",", ":")), _digest([function, *arguments])
+    return function, json.dumps(arguments, separators=(",", ":")), digest_of_call(function, arguments)
 
 
 def _outputs(results: Sequence[str]) -> tuple[tuple[Output, ...], list[int]]:
