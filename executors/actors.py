@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NoReturn, Protocol
 
+from executors.execution.exploring import run_and_vary
 from executors.execution.runner import Limits, Outcomes, Runner
 from executors.generation.base import (
     Completion,
@@ -233,6 +234,7 @@ class RunnerActor:
         tests: Sequence[UnitTest],
         entry_point: str,
         record: bool,
+        variations: int,
     ) -> Outcomes:
         """Outcomes of some programs on tests.
 
@@ -243,13 +245,17 @@ class RunnerActor:
             tests: of the same problem.
             entry_point: what the programs must define.
             record: whether to record what they do.
+            variations: of each test's inputs to run beside it, which are recorded too.
 
         Raises:
             SandboxError: the sandbox failed, and so did a new one.
             UserError: a required isolation layer is missing.
         """
         candidates = [programs[position] for position in chosen]
-        return self._runner(language).run(candidates, tests, entry_point, record=record)
+        runner = self._runner(language)
+        if variations:
+            return run_and_vary(runner, candidates, tests, entry_point, variations)
+        return runner.run(candidates, tests, entry_point, record=record)
 
     def _runner(self, language: str) -> Runner:
         if language not in self._runners:

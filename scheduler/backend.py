@@ -39,12 +39,14 @@ class Execute:
 
     Attributes:
         record: whether what the candidates do is wanted beside the verdicts.
+        variations: of each test's inputs, to be run beside it.
     """
 
     problem: Problem
     candidates: tuple[Candidate, ...]
     tests: tuple[UnitTest, ...]
     record: bool
+    variations: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -214,6 +214,18 @@ class ExecutionSection(Section):
     )
     runners: int | None = Field(None, ge=1, description="sandboxes (default: one per free CPU core)")
     record: bool = Field(True, description="keep what the candidates gave back on each call of a test")
+    variations: int = Field(
+        0,
+        ge=0,
+        description="inputs that are run beside each test, on the same candidates: small changes to the "
+        "arguments of its calls, without an expected value",
+    )
+
+    @model_validator(mode="after")
+    def _recorded(self) -> Self:
+        if self.variations and not self.record:
+            raise ValueError("variations needs record but it is off")
+        return self
 
     @property
     def limits(self) -> Limits:

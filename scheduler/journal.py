@@ -45,7 +45,7 @@ CREATE TABLE IF NOT EXISTS tests (
     tokens INTEGER, gpu_seconds REAL, PRIMARY KEY (problem, test)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS verdicts (
     problem TEXT, test INTEGER, verdicts BLOB NOT NULL, cpu_seconds BLOB NOT NULL, together BLOB NOT NULL,
-    PRIMARY KEY (problem, test)) WITHOUT ROWID;
+    variations INTEGER NOT NULL, PRIMARY KEY (problem, test)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS behaviours (
     problem TEXT, test INTEGER, behaviour BLOB NOT NULL, PRIMARY KEY (problem, test)) WITHOUT ROWID;
 """
@@ -160,8 +160,8 @@ class Journal:
     def add_verdicts(self, problem: str, test: int, record: VerdictRecord) -> None:
         """Keeps the verdicts of one test."""
         arrays = (record.verdicts, record.cpu_seconds, record.together)
-        row = (problem, test, *(array.tobytes() for array in arrays))
-        self._database.execute("INSERT INTO verdicts VALUES (?, ?, ?, ?, ?)", row)
+        row = (problem, test, *(array.tobytes() for array in arrays), record.variations)
+        self._database.execute("INSERT INTO verdicts VALUES (?, ?, ?, ?, ?, ?)", row)
         self.verdicts[problem][test] = record
 
     def add_behaviour(self, problem: str, test: int, behaviour: Behaviour) -> None:
@@ -206,11 +206,12 @@ class Journal:
             self.tests[problem][index] = TestRecord(
                 TestStatus(status), text, seed, _known(tokens), _known(gpu_seconds)
             )
-        for problem, index, verdicts, cpu_seconds, together in select("SELECT * FROM verdicts"):
+        for problem, index, verdicts, cpu_seconds, together, variations in select("SELECT * FROM verdicts"):
             self.verdicts[problem][index] = VerdictRecord(
                 np.frombuffer(verdicts, dtype=np.uint8),
                 np.frombuffer(cpu_seconds, dtype=np.float32),
                 np.frombuffer(together, dtype=np.bool_),
+                variations,
             )
 
 

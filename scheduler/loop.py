@@ -52,6 +52,7 @@ class Loop:
         on_progress: called after each batch of results.
         racing: leaves candidates that can no longer win out of further tests; None runs every test on all.
         record: whether to keep what candidates do beside how they fare.
+        variations: inputs to run beside each test; see ``executors.execution.exploring``.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Loop:
         *,
         racing: Racing | None = None,
         record: bool = False,
+        variations: int = 0,
     ) -> None:
         self._problems = problems
         self._policy = policy
@@ -76,6 +78,7 @@ class Loop:
         self._on_progress = on_progress
         self._races = Races(problems, racing)
         self._record = record
+        self._variations = variations
         self._in_flight: dict[str, _Block] = {}
 
     def run(self) -> None:
@@ -176,7 +179,8 @@ class Loop:
         written = self._journal.tests[problem]
         tests = tuple(self._writer.unit_test(solving, index, written[index]) for index in heats[0])
         programs = tuple(solving.programs[program] for program in self._races.programs(block.position))
-        self._backend.submit(Execute(solving.problem, programs, tests, self._record))
+        task = Execute(solving.problem, programs, tests, self._record, self._variations)
+        self._backend.submit(task)
 
     def _to_run(self, grant: GrantRecord) -> list[int]:
         """The block's written tests that can vote and have not."""
@@ -199,7 +203,10 @@ class Loop:
         outcomes = self._races.over_all(block.position, executed.outcomes)
         records = [
             VerdictRecord(
-                outcomes.verdicts[:, column], outcomes.cpu_seconds[:, column], outcomes.together[:, column]
+                outcomes.verdicts[:, column],
+                outcomes.cpu_seconds[:, column],
+                outcomes.together[:, column],
+                int(outcomes.variations[column]),
             )
             for column in range(len(tests))
         ]
@@ -240,9 +247,12 @@ def writing_cost(record: TestRecord) -> Cost:
 
 
 def execution_cost(record: VerdictRecord) -> Cost:
-    """What running one test on a problem's programs cost."""
+    """What running one test, and what was run beside it, on a problem's programs cost."""
     run = int(np.count_nonzero(record.verdicts != NOT_RUN))
-    return Cost(executions=run, cpu_seconds=float(record.cpu_seconds.sum(dtype=np.float64)))
+    return Cost(
+        executions=run * (1 + record.variations),
+        cpu_seconds=float(record.cpu_seconds.sum(dtype=np.float64)),
+    )
 
 
 def extraction_cost(record: StatesRecord) -> Cost:

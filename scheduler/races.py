@@ -94,4 +94,5 @@ class Races:
             wall_seconds=wall_seconds,
             together=together,
             behaviour=outcomes.behaviour and spread(outcomes.behaviour, programs, shape[0]),
+            variations=outcomes.variations,
         )

@@ -99,6 +99,7 @@ class RayBackend(Backend):
                 task.tests,
                 task.problem.entry_point,
                 task.record,
+                task.variations,
             )
 
     def wait(self) -> Sequence[Generated | Executed]:
@@ -141,9 +142,10 @@ class RayBackend(Backend):
         return Cost(tests=1, tokens=model.max_tokens, gpu_seconds=model.timeout_seconds * model.gpus)
 
     def worst_execution(self, candidates: int, tests: int) -> Cost:
-        """Every pair up to its time limit."""
-        seconds = candidates * worst_cpu_seconds(self._limits, tests)
-        return Cost(executions=candidates * tests, cpu_seconds=seconds)
+        """Every pair, and every variation of a test's inputs, up to its time limit."""
+        variations = tests * self._job.execution.variations
+        seconds = worst_cpu_seconds(self._limits, tests) + worst_cpu_seconds(self._limits, variations)
+        return Cost(executions=candidates * (tests + variations), cpu_seconds=candidates * seconds)
 
     def retire(self, role: Role) -> None:
         """Ends the model's actors, so that another model can have their GPUs."""

@@ -109,11 +109,14 @@ class VerdictRecord:
         verdicts: uint8 (distinct candidates,), values of ``Verdict`` or ``NOT_RUN``.
         cpu_seconds: float32 (distinct candidates,).
         together: bool (distinct candidates,), whether candidate and test shared one interpreter.
+        variations: inputs without an expected value that were run beside the test, on each candidate that
+            it was run on; their CPU time is in ``cpu_seconds``.
     """
 
     verdicts: NDArray[np.uint8]
     cpu_seconds: NDArray[np.float32]
     together: NDArray[np.bool_]
+    variations: int = 0
 
 
 @dataclass(frozen=True, slots=True)

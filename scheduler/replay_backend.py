@@ -49,10 +49,10 @@ class ReplayBackend(Backend):
         self._free = {Generate: [0.0] * engines, Execute: [0.0] * runners}
         self._done: list[tuple[float, int, Generated | Executed]] = []
         self._submitted = 0
-        seconds = [
-            v.cpu_seconds.max(initial=0.0) for t in self._traces.values() for v in t.verdicts.values()
-        ]
+        records = [record for seen in self._traces.values() for record in seen.verdicts.values()]
+        seconds = [record.cpu_seconds.max(initial=0.0) for record in records]
         self._worst_pair_seconds = float(np.max(seconds, initial=0.0))  # NaN if any of them is unknown
+        self._most_variations = max((record.variations for record in records), default=0)
 
     def submit(self, task: Generate | Execute) -> None:
         """Looks the task's result up and sets the time at which it will be done."""
@@ -96,7 +96,9 @@ class ReplayBackend(Backend):
     def worst_execution(self, candidates: int, tests: int) -> Cost:
         """As if every pair were the dearest recorded one."""
         pairs = candidates * tests
-        return Cost(executions=pairs, cpu_seconds=pairs * self._worst_pair_seconds)
+        return Cost(
+            executions=pairs * (1 + self._most_variations), cpu_seconds=pairs * self._worst_pair_seconds
+        )
 
     def retire(self, role: Role) -> None:
         """Nothing to free."""
@@ -120,6 +122,7 @@ class ReplayBackend(Backend):
             wall_seconds=cpu_seconds,  # nobody recorded them; no process waits for anything here
             together=np.stack([record.together[programs] for record in records], axis=1),
             behaviour=self._behaviour(task, programs) if task.record else None,
+            variations=np.asarray([record.variations for record in records], np.int64),
         )
 
     def _behaviour(self, task: Execute, programs: NDArray[np.intp]) -> Behaviour | None:

@@ -160,6 +160,7 @@ def _solve(
         lambda: look("tests", ledger),
         racing=Racing(selection_rule(job.selection), job.racing.z) if job.races else None,
         record=job.execution.record,
+        variations=job.execution.variations,
     )
     loop.run()
     trace = Trace(

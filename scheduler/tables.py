@@ -62,6 +62,7 @@ _TABLES = {
             ("verdicts", pa.list_(pa.uint8())),
             ("cpu_seconds", pa.list_(pa.float32())),
             ("together", pa.list_(pa.bool_())),
+            ("variations", pa.int32()),
         ]
     ),
 }
@@ -118,10 +119,10 @@ def read_trace(directory: Path) -> Trace:
     verdicts: dict[str, dict[int, VerdictRecord]] = {problem: {} for problem in candidates}
     votes = tables["votes"]
     lists = (_lists(votes[name]) for name in ("verdicts", "cpu_seconds", "together"))
-    for problem, test, *columns in zip(
-        votes["problem_id"].to_pylist(), votes["test"].to_pylist(), *lists, strict=True
-    ):
-        verdicts[problem][test] = VerdictRecord(*columns)
+    scalars = (votes[name].to_pylist() for name in ("problem_id", "test", "variations"))
+    for problem, test, variations, *columns in zip(*scalars, *lists, strict=True):
+        codes, cpu_seconds, together = columns
+        verdicts[problem][test] = VerdictRecord(codes, cpu_seconds, together, variations)
     extraction = _extraction(problems)
     seen = {
         row["problem_id"]: ProblemTrace(
@@ -216,6 +217,7 @@ def _vote_rows(trace: Trace) -> Iterable[dict[str, Any]]:
                 # To the millisecond: finer is noise, and noise does not compress.
                 "cpu_seconds": np.round(record.cpu_seconds, 3),
                 "together": record.together,
+                "variations": record.variations,
             }
 
 

@@ -64,6 +64,8 @@ class Outcomes:
         wall_seconds: float32 (candidates, tests), the same on the clock.
         together: bool (candidates, tests), whether candidate and test had to share an interpreter.
         behaviour: what the candidates gave back on the tests' calls, if that was to be recorded.
+        variations: int64 (tests,), further inputs of each test that were run alone on the same candidates:
+            their calls are among those of the test in ``behaviour``, their CPU time in ``cpu_seconds``.
     """
 
     verdicts: NDArray[np.uint8]
@@ -71,6 +73,7 @@ class Outcomes:
     wall_seconds: NDArray[np.float32]
     together: NDArray[np.bool_]
     behaviour: Behaviour | None
+    variations: NDArray[np.int64]
 
 
 class Runner:
@@ -165,9 +168,13 @@ class Runner:
             grids.append(grid)
         verdicts, together, cpu_seconds, wall_seconds = grids
         behaviour = behaviour_of(made, pairs, len(candidates), [t.index for t in tests]) if made else None
-        return Outcomes(verdicts, cpu_seconds, wall_seconds, together.astype(np.bool_), behaviour)
+        together = together.astype(np.bool_)
+        none = np.zeros(len(tests), np.int64)
+        return Outcomes(verdicts, cpu_seconds, wall_seconds, together, behaviour, none)
 
-    def call(self, candidates: Sequence[str], inputs: Sequence[Input]) -> Behaviour:
+    def call(
+        self, candidates: Sequence[str], inputs: Sequence[Input]
+    ) -> tuple[Behaviour, NDArray[np.float32]]:
         """Make calls of candidates, each with the candidate freshly loaded; no expected values needed.
 
         Args:
@@ -175,7 +182,8 @@ class Runner:
             inputs: the calls, for example those of other tests or variations on them.
 
         Returns:
-            What came out, with the inputs in the order given, as inputs of no test.
+            What came out, with the inputs in the order given, as inputs of no test; and the CPU seconds of
+            each call, float32 (candidates, inputs).
 
         Raises:
             SandboxError: the sandbox broke twice, or could not be built again.
@@ -187,9 +195,10 @@ class Runner:
             "entry_point": None,
             "calls": [call_of(given) for given in inputs],
         }
-        _, made = self._answer(block, pairs, record=True)
+        (_, _, used, _), made = self._answer(block, pairs, record=True)
         assert made is not None
-        return behaviour_on(inputs, made, pairs, len(candidates))
+        cpu_seconds = used.astype(np.float32).reshape(len(candidates), len(inputs))
+        return behaviour_on(inputs, made, pairs, len(candidates)), cpu_seconds
 
     def close(self) -> None:
         """End the sandbox and everything in it. Running another block would build a new one."""

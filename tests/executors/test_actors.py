@@ -268,11 +268,14 @@ def test_a_runner_runs_the_chosen_ones_of_the_programs_that_its_node_holds():
     actor = ray.remote(RunnerActor).options(num_cpus=0).remote(Limits(), ())
     programs = ray.put(("def f(x):\n    return 1\n", "never run", "def f(x):\n    return x\n"))
     tests = [UnitTest("p", 3, "assert f(2) == 2\n", kind=TestKind.ASSERTIONS)]
-    outcomes = ray.get(actor.run.remote("python", programs, [2, 0], tests, "f", True))
+    outcomes = ray.get(actor.run.remote("python", programs, [2, 0], tests, "f", True, 0))
     assert outcomes.verdicts.ravel().tolist() == [Verdict.PASSED, Verdict.FAILED]
     assert NOT_RUN not in outcomes.verdicts
     assert [item.test for item in outcomes.behaviour.inputs] == [3]
     examples = [outcomes.behaviour.outputs[output].example for output in outcomes.behaviour.results[:, 0]]
     assert examples == ["2", "1"]
-    assert ray.get(actor.run.remote("python", programs, [2], tests, "f", False)).behaviour is None
+    assert ray.get(actor.run.remote("python", programs, [2], tests, "f", False, 0)).behaviour is None
+    varied = ray.get(actor.run.remote("python", programs, [2, 0], tests, "f", True, 2))
+    assert varied.variations.tolist() == [2]
+    assert [item.test for item in varied.behaviour.inputs] == [3, 3, 3]
     ray.kill(actor)

@@ -26,7 +26,7 @@ def fill(journal: Journal) -> None:
         journal.add_grant(GrantRecord("p", 0, 2))
         journal.add_test("p", 0, TestRecord(TestStatus.USABLE, "text é", 7, 9, 0.25))
         verdicts, seconds = np.array([1, 0], np.uint8), np.array([0.5, 0.25], np.float32)
-        journal.add_verdicts("p", 0, VerdictRecord(verdicts, seconds, np.array([True, False])))
+        journal.add_verdicts("p", 0, VerdictRecord(verdicts, seconds, np.array([True, False]), 5))
         journal.add_extraction((12, 24), PROVENANCE)
         states = np.arange(6, dtype=np.float16).reshape(2, 3)
         journal.add_states("p", StatesRecord(states, True, 0.5, 0.0))
@@ -48,6 +48,7 @@ def test_what_was_added_is_there_after_opening_again(tmp_path):
         assert journal.verdicts["p"][0].verdicts.tolist() == [1, 0]
         assert journal.verdicts["p"][0].cpu_seconds.tolist() == [0.5, 0.25]
         assert journal.verdicts["p"][0].together.tolist() == [True, False]
+        assert journal.verdicts["p"][0].variations == 5
         assert (journal.layers, journal.provenance) == ((12, 24), PROVENANCE)
         first, second = journal.states["p"], journal.states["q"]
         assert second.states.tolist() == [[6, 7, 8], [9, 10, 11]]

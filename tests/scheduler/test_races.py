@@ -78,8 +78,11 @@ def test_outcomes_of_some_programs_become_rows_among_all():
     )
     ones = np.ones((2, 1), np.float32)
     verdicts = np.full((2, 1), Verdict.PASSED, np.uint8)
-    over_all = races.over_all(0, Outcomes(verdicts, ones, ones, ones.astype(np.bool_), behaviour))
+    over_all = races.over_all(
+        0, Outcomes(verdicts, ones, ones, ones.astype(np.bool_), behaviour, np.array([3]))
+    )
     assert over_all.verdicts.ravel().tolist() == [1, NOT_RUN, 1]
     assert over_all.cpu_seconds.ravel().tolist() == over_all.wall_seconds.ravel().tolist() == [1, 0, 1]
     assert over_all.together.ravel().tolist() == [True, False, True]
+    assert over_all.variations.tolist() == [3]
     assert over_all.behaviour.results.ravel().tolist() == [0, NO_RESULT, 0]

@@ -15,6 +15,7 @@ import yaml
 from ray.cluster_utils import Cluster
 
 from difficulty.extractors import TransformersExtractor
+from rewards.behaviour import by_test
 from rewards.problem import NOT_RUN
 from scheduler.analysis.summary import summarise
 from scheduler.behaviours import read_behaviours
@@ -158,6 +159,27 @@ def test_a_run_that_does_not_record_has_no_tables_of_behaviour(job, tmp_path):
     path = job(execution={"record": False, "runners": 1})
     assert run("run", path, "--out", tmp_path / "out") == 0
     assert read_behaviours(tmp_path / "out") == {}
+
+
+def test_variations_of_inputs_are_recorded_and_charged_and_replayed(job, tmp_path):
+    path = job(execution={"variations": 3, "runners": 1}, cap={"executions": 100})
+    assert run("run", path, "--out", tmp_path / "real") == 0
+    records = [
+        record
+        for seen in read_trace(tmp_path / "real").problems.values()
+        for record in seen.verdicts.values()
+    ]
+    run_pairs = sum(np.count_nonzero(record.verdicts != NOT_RUN) for record in records)
+    assert {record.variations for record in records} == {3}
+    assert 0 < run_pairs * 4 <= 100
+    for behaviour in read_behaviours(tmp_path / "real").values():
+        assert all(len(part.inputs) == 4 for part in by_test(behaviour).values())
+    content = yaml.safe_load((tmp_path / "real" / "job.yaml").read_text())
+    content |= {"backend": "replay", "tests": {"run": "real"}, "candidates": {"run": "real"}}
+    (tmp_path / "replay.yaml").write_text(yaml.safe_dump(content))
+    assert run("run", tmp_path / "replay.yaml", "--out", tmp_path / "simulated") == 0
+    assert picks(tmp_path / "simulated") == picks(tmp_path / "real")
+    assert read_behaviours(tmp_path / "simulated").keys() == read_behaviours(tmp_path / "real").keys()
 
 
 def test_a_race_on_recorded_tests_saves_pairs_if_asked_for(job, tmp_path):

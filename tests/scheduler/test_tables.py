@@ -30,6 +30,7 @@ def test_a_trace_survives_writing_and_reading(recorded, tmp_path):
             np.testing.assert_array_equal(other.verdicts[index].verdicts, record.verdicts)
             np.testing.assert_allclose(other.verdicts[index].cpu_seconds, record.cpu_seconds)
             np.testing.assert_array_equal(other.verdicts[index].together, record.together)
+            assert other.verdicts[index].variations == record.variations
 
 
 def test_tables_hold_no_problem_text(recorded):

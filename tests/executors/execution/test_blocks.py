@@ -109,12 +109,14 @@ def test_inputs_can_be_run_alone(runner):
     taken = runner.run([DOUBLE], asserts("assert solve(2) == 4"), "solve").behaviour.inputs
     own = Input(None, "solve", json.dumps([[[1, "x"]], {"dict": []}]), 7)
     loop = "def solve(x):\n    while x == 2: pass\n    return len(x)"
-    behaviour = runner.call([DOUBLE, loop, "("], [*taken, own])
+    behaviour, cpu_seconds = runner.call([DOUBLE, loop, "("], [*taken, own])
     assert [given.test for given in behaviour.inputs] == [None, None]
     assert outputs(behaviour, 0) == ["4", "[1, 'x', 1, 'x']"]
     assert behaviour.outputs[behaviour.results[1, 0]].ending is Ending.TIMED_OUT
     assert outputs(behaviour, 1)[1] == "2"
     assert behaviour.results[2].tolist() == [NO_RESULT, NO_RESULT]
+    assert 0.4 <= cpu_seconds[1, 0] < 1
+    assert (cpu_seconds[2] == 0).all()
 
 
 def test_without_an_entry_point_a_candidate_must_define_what_a_test_calls(runner):

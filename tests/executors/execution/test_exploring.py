@@ -1,0 +1,62 @@
+import numpy as np
+import pytest
+
+from executors.execution.exploring import run_and_vary
+from executors.execution.runner import Limits, Runner
+from rewards.behaviour import NO_RESULT, by_test, groups
+from rewards.problem import TestKind, UnitTest, Verdict
+
+ABSOLUTE = "def solve(x): return abs(x)"
+ITSELF = "def solve(x): return x"
+LATE = "def solve(x): return x if x < 5 else -x"
+CANDIDATES = [ABSOLUTE, ITSELF, LATE]
+VARIATIONS = 6
+
+
+def asserts(*programs):
+    return [
+        UnitTest("problem", 10 + index, program, seed=index, kind=TestKind.ASSERTIONS)
+        for index, program in enumerate(programs)
+    ]
+
+
+@pytest.fixture(scope="module")
+def runner():
+    with Runner(Limits(cpu_seconds=0.4, memory_mib=256)) as runner:
+        yield runner
+
+
+def test_candidates_that_pass_alike_are_told_apart_by_what_else_they_do(runner):
+    tests = asserts("assert solve(4) == 4")
+    alone = runner.run(CANDIDATES, tests, "solve")
+    varied = run_and_vary(runner, CANDIDATES, tests, "solve", VARIATIONS)
+    assert (varied.verdicts == Verdict.PASSED).all()
+    assert groups(alone.behaviour).tolist() == [0, 0, 0]
+    assert groups(varied.behaviour).tolist() == [0, 0, 1]
+
+
+def test_variations_are_counted_and_charged_with_their_test(runner):
+    tests = asserts("assert solve(4) == 4", "assert True")
+    alone = runner.run(CANDIDATES, tests, "solve")
+    varied = run_and_vary(runner, CANDIDATES, tests, "solve", VARIATIONS)
+    assert varied.variations.tolist() == [VARIATIONS, 0]
+    inputs = by_test(varied.behaviour)[10].inputs
+    assert len(inputs) == 1 + VARIATIONS
+    assert inputs[0] == alone.behaviour.inputs[0]
+    assert (varied.behaviour.results != NO_RESULT).all()
+    assert (varied.cpu_seconds > 0).all()
+    np.testing.assert_array_equal(varied.verdicts, alone.verdicts)
+
+
+def test_variations_of_a_test_do_not_depend_on_what_it_is_run_with(runner):
+    tests = asserts("assert solve(4) == 4", "assert solve(9) == 9")
+    both = by_test(run_and_vary(runner, CANDIDATES, tests, "solve", VARIATIONS).behaviour)
+    second = by_test(run_and_vary(runner, CANDIDATES[:1], tests[1:], "solve", VARIATIONS).behaviour)
+    assert both[11].inputs == second[11].inputs
+    assert both[10].inputs != both[11].inputs
+
+
+def test_a_test_without_calls_has_no_variations(runner):
+    outcomes = run_and_vary(runner, CANDIDATES, asserts("assert True"), "solve", VARIATIONS)
+    assert outcomes.variations.tolist() == [0]
+    assert outcomes.behaviour.inputs == ()
