@@ -13,7 +13,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator, PercentFormatter, ScalarFormatter
 from numpy.typing import NDArray
 
-COLOURS = ("#4a90d9", "#d9694a", "#3f9e6e", "#9a6fd0", "#c99a2e", "#d0609a", "#5aa9b0")
+COLOURS = (
+    *("#4a90d9", "#d9694a", "#3f9e6e", "#9a6fd0", "#c99a2e", "#d0609a", "#5aa9b0"),
+    *("#8a8f3c", "#7a86a8", "#a8746a"),
+)
 
 # Matplotlib has no name for the colour of the text around a picture, so one that nobody would choose stands
 # for it until the picture is text.
@@ -94,7 +97,7 @@ def by_tests(series: Sequence[Series], *, measure: str, levels: Sequence[tuple[s
     """
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(7.8, 4.2))  # inches
-        axes = _axes(figure)
+        axes = _axes(figure.add_subplot())
         for one in series:
             (drawn,) = axes.plot(one.x, one.y, marker="o", markersize=3.5, linewidth=1.6, label=one.name)
             axes.fill_between(one.x, one.low, one.high, color=drawn.get_color(), alpha=0.12, linewidth=0)
@@ -111,6 +114,38 @@ def by_tests(series: Sequence[Series], *, measure: str, levels: Sequence[tuple[s
         axes.set_xlabel("tests per problem")
         axes.set_ylabel(measure)
         axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+def by_fifths(
+    fifths: Sequence[str],
+    tests: Sequence[tuple[str, Sequence[float]]],
+    gains: Sequence[tuple[str, Sequence[float]]],
+    *,
+    title: str,
+) -> Figure:
+    """Bars of what each fifth of the problems got, beside bars of what came of it.
+
+    Args:
+        fifths: what to call them.
+        tests: tests per problem of each fifth, by name of a line.
+        gains: shares that each fifth gained, by the same names.
+        title: of both.
+    """
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(9.6, 3.6))  # inches
+        for place, (bars, measure) in enumerate(((tests, "tests per problem"), (gains, "gain")), start=1):
+            axes = _axes(figure.add_subplot(1, 2, place))
+            width = 0.8 / len(bars)
+            for number, (name, heights) in enumerate(bars):
+                lefts = np.arange(len(fifths)) + (number - len(bars) / 2) * width
+                axes.bar(lefts, heights, width, align="edge", label=name)
+            axes.set_xticks(range(len(fifths)), fifths)
+            axes.set_xlabel("fifths of the problems by pass rate")
+            axes.set_ylabel(measure)
+        axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+        figure.suptitle(title, fontsize=10)
     return figure
 
 
@@ -155,15 +190,14 @@ def reliability(bins: Sequence[Bin], *, quantity: str, limits: tuple[float, floa
     return figure
 
 
-def _axes(figure: Figure) -> Axes:
-    axes = figure.add_subplot()
+def _axes(axes: Axes) -> Axes:
     axes.grid(visible=True)
     axes.set_axisbelow(True)
     return axes
 
 
 def _square(figure: Figure, quantity: str, limits: tuple[float, float]) -> Axes:
-    axes = _axes(figure)
+    axes = _axes(figure.add_subplot())
     axes.axline((limits[0], limits[0]), slope=1, color=_INK, linewidth=0.8, alpha=0.6)
     margin = 0.03 * (limits[1] - limits[0])
     axes.set(

@@ -1,4 +1,4 @@
-"""``testbudget compare``: policies and predictors on a finished run, at several caps."""
+"""``testbudget compare``: policies, predictors and selection rules on a finished run, at several caps."""
 
 import argparse
 import functools
@@ -6,25 +6,29 @@ import math
 from pathlib import Path
 
 from difficulty.card import Model
+from policies import POLICY_NAMES
 from rewards.errors import UserError
 from scheduler.analysis.compare.comparison import USUAL_CAPS, Settings
 from scheduler.analysis.compare.page import write_comparison
-from scheduler.analysis.compare.playing import compare
-from scheduler.analysis.compare.predictors import PREDICTORS, cross_fitted, modelled
+from scheduler.analysis.compare.playing import USUAL_PREDICTORS, compare
+from scheduler.analysis.compare.predictors import PREDICTORS, modelled, own
 from scheduler.analysis.compare.table import WIDTH, print_comparison, write_cells
 from scheduler.commands.wide import wide_console
 from scheduler.tables import read_trace
 
 DESCRIPTION = """\
-Play policies on the recorded tests of a finished run, at several caps and in many random orders of the
-tests, and hold them against equal budgets: accuracy at equal cost, and cost at equal accuracy.
+Play policies on the recorded tests of a finished run, with several selection rules, at several caps and in
+many random orders of the tests. All is held against equal budgets with the same rule, and against the
+static reference, equal budgets with majority or consensus, whichever is better: accuracy at equal cost, and
+cost at equal accuracy.
 
   testbudget compare runs/job
-  testbudget compare runs/job --predictors on,oracle,calibrated:0.8 --tests-per-problem 2,4,8
+  testbudget compare runs/job --policies greedy --predictors on,oracle,calibrated:0.8 --selection auto
 
 A predictor is what a policy believes of the pass rates: the same for all problems (off), what was learned
 from other problems of the run (on), the truth (oracle), or the truth blurred to a rank correlation, as bold
-as the truth (blurred:0.6) or calibrated (calibrated:0.6).
+as the truth (blurred:0.6) or calibrated (calibrated:0.6). Whatever is learned of a problem is learned from
+other problems.
 """
 
 
@@ -38,21 +42,25 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("run", type=Path, metavar="RUN", help="directory of a finished run with labels")
-    for flag, values, what in (
-        ("policies", default.policies, "what to hold against uniform"),
-        ("predictors", default.predictors, f"any of {', '.join(PREDICTORS)}"),
-    ):
-        given = ",".join(values)
-        parser.add_argument(
-            f"--{flag}", default=given, help=f"{what}, separated by commas (default: {given})"
-        )
+    parser.add_argument(
+        "--policies",
+        help=f"what to hold against uniform, separated by commas (default: {','.join(POLICY_NAMES)}, as "
+        "far as the run allows)",
+    )
+    parser.add_argument(
+        "--predictors",
+        help=f"any of {', '.join(PREDICTORS)}, separated by commas (default: "
+        f"{','.join(USUAL_PREDICTORS)}, as far as the run allows)",
+    )
     parser.add_argument(
         "--tests-per-problem",
         help="caps, as mean numbers of tests, separated by commas "
         f"(default: {','.join(map(str, USUAL_CAPS))}, as far as the run has so many)",
     )
     parser.add_argument(
-        "--selection", default=default.selection, help="selection rule (default: %(default)s)"
+        "--selection",
+        default=",".join(default.selections),
+        help="selection rules, separated by commas (default: %(default)s)",
     )
     parser.add_argument(
         "--orders", default=default.orders, help="random orders of the tests (default: %(default)s)"
@@ -68,17 +76,18 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 
 def run(arguments: argparse.Namespace) -> None:
     """Prints the tables; writes cells.parquet and compare.html."""
+    predictors = arguments.predictors or (",".join(USUAL_PREDICTORS) if arguments.model else None)
     settings = Settings(
-        _names(arguments.policies),
-        arguments.selection,
-        _names(arguments.predictors),
+        arguments.policies and _names(arguments.policies),
+        _names(arguments.selection),
+        predictors and _names(predictors),
         _numbers(arguments.tests_per_problem),
         _orders(arguments.orders),
     )
     out = arguments.out or Path("runs") / "compare" / arguments.run.resolve().name
     if out.exists() and not out.is_dir():
         raise UserError(f"--out must be a directory but {out} is a file")
-    learned = functools.partial(cross_fitted, seed=settings.seed)
+    learned = functools.partial(own, seed=settings.seed)
     if arguments.model:
         learned = functools.partial(modelled, model=Model.load(arguments.model))
     comparison = compare(read_trace(arguments.run), settings, learned)

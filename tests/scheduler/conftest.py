@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -17,6 +18,8 @@ from scheduler.problems import load_problems
 from scheduler.records import CandidateRecord, Distinct, TestRecord, TestStatus, VerdictRecord
 from scheduler.tables import write_trace
 from scheduler.trace import ProblemTrace, Trace
+
+from . import exporting as exporting_module
 
 # Each problem asks for x times k. Expressions in k, what they compute, and whether that is right.
 PROGRAMS = (
@@ -84,6 +87,12 @@ def behaviour(problem: Problem, k: int) -> Behaviour:
     outputs = [Output(Ending.RETURNED, int(1000 * value) % 2**64, repr(value)) for value in distinct]
     results = [[distinct.index(value) for value in row] for row in values]
     return Behaviour(tuple(inputs), tuple(outputs), np.array(results, np.int32))
+
+
+@pytest.fixture(scope="session")
+def exporting() -> ModuleType:
+    """How finished runs are written as arrays for ``testbudget import votes``."""
+    return exporting_module
 
 
 @pytest.fixture(scope="session")

@@ -1,15 +1,18 @@
-"""Policies, each with each predictor, at several caps and over many orders of a finished run's tests."""
+"""Policies, each with each predictor and rule, at several caps and over many orders of a run's tests."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import astuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from policies import Uniform, create_policy
+from policies import POLICY_NAMES, Uniform, policy_class
 from rewards.errors import UserError
 from rewards.selection import selection_rule
-from scheduler.analysis.compare.comparison import USUAL_CAPS, Cell, Comparison, Fifth, Line, Settings
+from scheduler.analysis.compare.comparison import STATIC_RULES, USUAL_CAPS, Comparison, Settings
+from scheduler.analysis.compare.contestants import Contestant, check_playable, contestants
+from scheduler.analysis.compare.fields import Field, fields
+from scheduler.analysis.compare.figures import Curve, Figures, Played
 from scheduler.analysis.compare.predictors import (
     PassRates,
     Predictor,
@@ -17,15 +20,16 @@ from scheduler.analysis.compare.predictors import (
     measured_pass_rates,
     predictor,
 )
-from scheduler.analysis.compare.simulation import Course, Recording, allocate, shuffled
-from scheduler.analysis.compare.statistics import Estimate, quintiles, resampled_means, where_reached
+from scheduler.analysis.compare.simulation import Recording, allocate
 from scheduler.behaviours import read_behaviours
-from scheduler.ledger import Cost
 from scheduler.trace import Trace
+
+USUAL_PREDICTORS = ("on", "oracle")
+_FEW_ORDERS = 10
 
 
 def compare(trace: Trace, settings: Settings, learned: PassRates) -> Comparison:
-    """Plays every policy with every predictor under every cap, on recorded tests in random orders.
+    """Plays every policy with every predictor and rule under every cap, on tests in random orders.
 
     Args:
         trace: a finished run with labels.
@@ -37,183 +41,145 @@ def compare(trace: Trace, settings: Settings, learned: PassRates) -> Comparison:
     """
     if settings.orders < 1:
         raise UserError(f"orders must be at least 1 but got {settings.orders}")
-    rule = selection_rule(settings.selection)
-    behaviours = read_behaviours(trace.directory) if rule.uses_outputs else {}
+    rules = {name: selection_rule(name) for name in (*settings.selections, *STATIC_RULES)}
+    behaviours = read_behaviours(trace.directory) if any(r.uses_outputs for r in rules.values()) else {}
     recordings = [
         Recording.of(seen, correct, behaviours.get(problem))
         for (problem, seen), correct in zip(trace.problems.items(), labels(trace), strict=True)
     ]
     available = np.asarray([recording.tests for recording in recordings])
-    usual = [tests for tests in USUAL_CAPS if tests <= _most(available)] or USUAL_CAPS[:1]
-    caps = {tests: _cap(tests, available) for tests in settings.tests_per_problem or usual}
-    contestants = _contestants(trace, settings, learned)
-    orders = [
-        shuffled(recordings, rule, np.random.default_rng([settings.seed, order]))
-        for order in range(settings.orders)
+    caps = _caps(settings.tests_per_problem, available)
+    policies, predictors, notes = _entered(trace, settings, learned, available)
+    counts = [int(tests) for tests in caps if tests == int(tests) and tests <= available.mean()]
+    made = fields(
+        recordings,
+        list(rules.values()),
+        orders=settings.orders,
+        counts=counts or [1],
+        z=settings.z,
+        seed=settings.seed,
+    )
+    entered = [
+        contestant
+        for field in made
+        for contestant in contestants(
+            field,
+            policies if field.rule.name in settings.selections else (),
+            predictors,
+            settings.seed,
+        )
     ]
-    cells = {
-        tests: [_play(one, cap, orders, available, settings.seed) for one in contestants]
+    extraction = np.asarray([astuple(seen.extraction) for seen in trace.problems.values()])
+    played = {
+        tests: [_play(one, cap, available, extraction, settings.seed) for one in entered]
         for tests, cap in caps.items()
     }
-    curve = [
-        _play_equal(tests * len(available), orders, available) for tests in range(_most(available) + 1)
-    ]
-    return _summary(trace, settings, [one.line for one in contestants], cells, curve)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Contestant:
-    line: Line
-    predictor: Predictor | None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Played:
-    """What came out in each order.
-
-    Attributes:
-        accuracy: float64 (orders, problems).
-        spent: float64 (orders, problems, ``QUANTITIES``).
-    """
-
-    accuracy: NDArray[np.float64]
-    spent: NDArray[np.float64]
-
-    @property
-    def tests(self) -> float:
-        """Per problem."""
-        return float(self.spent[:, :, 0].mean())
-
-
-def _most(available: NDArray[np.int_]) -> int:
-    """Tests per problem that were recorded."""
-    return int(available.mean())
-
-
-def _cap(tests: float, available: NDArray[np.int_]) -> int:
-    """The cap of a whole run."""
-    cap = round(tests * len(available))
-    if not 1 <= cap <= available.sum():
-        raise UserError(
-            f"tests_per_problem must come to between 1 and the {available.sum()} tests that were recorded "
-            f"of {len(available)} problems but {tests:g} come to {cap}"
-        )
-    return cap
-
-
-def _contestants(trace: Trace, settings: Settings, learned: PassRates) -> list[_Contestant]:
-    names = list(dict.fromkeys([Uniform.name, *settings.policies]))
-    believing = [
-        create_policy(name, 1, pass_rates=np.ones(1), max_tests=1).uses_pass_rates for name in names
-    ]
-    predictors = [
-        predictor(name, trace, learned, orders=settings.orders, seed=settings.seed)
-        for name in (dict.fromkeys(settings.predictors) if any(believing) else ())
-    ]
-    found = []
-    for name, believes in zip(names, believing, strict=True):
-        if believes:
-            found += [_Contestant(Line(name, one.name, one.correlation), one) for one in predictors]
-        else:
-            found.append(_Contestant(Line(name, None, 0.0), None))
-    return found
-
-
-def _play(
-    contestant: _Contestant,
-    cap: int,
-    orders: Sequence[Sequence[Course]],
-    available: NDArray[np.int_],
-    seed: int,
-) -> _Played:
-    grants = []
-    for order, courses in enumerate(orders):
-        believed = None if contestant.predictor is None else contestant.predictor.pass_rates[order]
-        policy = create_policy(
-            contestant.line.policy,
-            len(available),
-            pass_rates=believed,
-            max_tests=available,
-            seed=seed + order,
-        )
-        grants.append(allocate(policy, cap, courses))
-    return _played(orders, grants)
-
-
-def _play_equal(cap: int, orders: Sequence[Sequence[Course]], available: NDArray[np.int_]) -> _Played:
-    """Equal budgets, which are the same in every order where the cap has no remainder."""
-    policy = Uniform(len(available), max_tests=available)
-    return _played(orders, [allocate(policy, cap, orders[0])] * len(orders))
-
-
-def _played(orders: Sequence[Sequence[Course]], grants: Sequence[NDArray[np.int32]]) -> _Played:
-    seen = [
-        list(zip(courses, granted, strict=True)) for courses, granted in zip(orders, grants, strict=True)
-    ]
-    return _Played(
-        np.array([[course.accuracy[tests] for course, tests in row] for row in seen]),
-        np.array([[course.spent[tests] for course, tests in row] for row in seen]),
-    )
-
-
-def _summary(
-    trace: Trace,
-    settings: Settings,
-    lines: Sequence[Line],
-    cells: Mapping[float, Sequence[_Played]],
-    curve: Sequence[_Played],
-) -> Comparison:
     truth = measured_pass_rates(trace)
-    flat = [cell for of_cap in cells.values() for cell in of_cap]
-    accuracy = np.stack([played.accuracy for played in [*flat, *curve]], axis=2)
-    # One row of plain means before the resampled ones: every figure is computed with its interval.
-    means = np.concatenate(
-        [
-            accuracy.mean(axis=(0, 1))[np.newaxis],
-            resampled_means(accuracy, np.random.default_rng(settings.seed)),
-        ]
-    )
-    curve_means, curve_tests = means[:, len(flat) :], np.asarray([played.tests for played in curve])
-    fifths = quintiles(truth)
-    done: list[Cell] = []
-    for tests, of_cap in cells.items():
-        of_equal = means[:, len(done)]
-        for line, played in zip(lines, of_cap, strict=True):
-            of_cell = means[:, len(done)]
-            done.append(
-                Cell(
-                    line,
-                    tests,
-                    _estimate(of_cell),
-                    _estimate(of_cell - of_equal),
-                    Cost(*played.spent.mean(axis=(0, 1)).tolist()),
-                    _estimate(where_reached(of_cell, curve_means, curve_tests)),
-                    tuple(_fifth(fifth, truth, played, of_cap[0]) for fifth in fifths),
-                )
-            )
+    lines = [contestant.line for contestant in entered]
+    found = Figures(lines, played, _curve(made, available), truth, settings.seed)
     return Comparison(
         trace.directory.resolve().name,
         settings,
+        tuple(caps),
         len(truth),
         float(truth.mean()),
         float((truth > 0).mean()),
         tuple(lines),
-        tuple(done),
-        tuple(zip(curve_tests.tolist(), curve_means[0].tolist(), strict=True)),
+        found.cells(),
+        found.reference(),
+        found.races(made, counts),
+        tuple(notes),
     )
 
 
-def _estimate(values: NDArray[np.float64]) -> Estimate:
-    return Estimate.of(values[0], values[1:])
+def _caps(tests_per_problem: Sequence[float] | None, available: NDArray[np.int_]) -> dict[float, int]:
+    """The cap of a whole run, for each of the caps as tests per problem."""
+    usual = [tests for tests in USUAL_CAPS if tests <= available.mean()] or USUAL_CAPS[:1]
+    caps = {}
+    for tests in tests_per_problem or usual:
+        caps[tests] = round(tests * len(available))
+        if not 1 <= caps[tests] <= available.sum():
+            raise UserError(
+                f"tests_per_problem must come to between 1 and the {available.sum()} tests that were "
+                f"recorded of {len(available)} problems but {tests:g} come to {caps[tests]}"
+            )
+    return caps
 
 
-def _fifth(
-    problems: NDArray[np.intp], truth: NDArray[np.float64], played: _Played, equal: _Played
-) -> Fifth:
-    accuracy = played.accuracy[:, problems]
-    return Fifth(
-        float(truth[problems].mean()),
-        float(played.spent[:, problems, 0].mean()),
-        float(accuracy.mean()),
-        float((accuracy - equal.accuracy[:, problems]).mean()),
+def _entered(
+    trace: Trace, settings: Settings, learned: PassRates, available: NDArray[np.int_]
+) -> tuple[Sequence[str], list[Predictor], list[str]]:
+    """Policies and predictors, and what of the usual ones is left out, since this run does not allow it."""
+    notes: list[str] = []
+
+    def allowed(names: Sequence[str], check: Callable[[str], None]) -> Iterator[str]:
+        for name in names:
+            try:
+                check(name)
+            except UserError as error:
+                notes.append(f"left out {name}: {error}")
+            else:
+                yield name
+
+    def check_policy(name: str) -> None:
+        check_playable(name, settings.orders, available)
+
+    if settings.policies is None:
+        policies = list(allowed(POLICY_NAMES, check_policy))
+    else:
+        policies = list(settings.policies)
+        for name in policies:
+            check_policy(name)
+    knowing = [name for name in policies if policy_class(name).uses_curves]
+    if knowing and settings.orders < _FEW_ORDERS:
+        notes.append(
+            f"{knowing[0]} knows a problem by {settings.orders - 1} other orders alone, which is little"
+        )
+    if not any(policy_class(name).uses_pass_rates for name in policies):
+        return policies, [], notes
+    made: dict[str, Predictor] = {}
+
+    def make(name: str) -> None:
+        made[name] = predictor(name, trace, learned, orders=settings.orders, seed=settings.seed)
+
+    if settings.predictors is None:
+        list(allowed(USUAL_PREDICTORS, make))
+    else:
+        for name in settings.predictors:
+            make(name)
+    return policies, list(made.values()), notes
+
+
+def _play(
+    contestant: Contestant,
+    cap: int,
+    available: NDArray[np.int_],
+    extraction: NDArray[np.float64],
+    seed: int,
+) -> Played:
+    field = contestant.field
+    grants = np.stack(
+        [
+            allocate(contestant.policy(order, available, seed), cap, courses)
+            for order, courses in enumerate(field.courses)
+        ]
     )
+    accuracy = np.take_along_axis(field.accuracy, grants[:, :, np.newaxis], axis=2)[:, :, 0]
+    spent = np.take_along_axis(field.spent, grants[:, :, np.newaxis, np.newaxis], axis=2)[:, :, 0]
+    if contestant.predictor is not None and contestant.predictor.reads_states:
+        spent = spent + extraction
+    return Played(accuracy, spent)
+
+
+def _curve(made: Sequence[Field], available: NDArray[np.int_]) -> Curve:
+    """Equal budgets: the same in every order, as their caps have no remainder."""
+    accuracy: dict[str, list[NDArray[np.float64]]] = {field.rule.name: [] for field in made}
+    spent = []
+    everyone = np.arange(len(available))
+    for tests in range(int(available.mean()) + 1):
+        policy = Uniform(len(available), max_tests=available)
+        granted = allocate(policy, tests * len(available), made[0].courses[0])
+        for field in made:
+            accuracy[field.rule.name].append(field.accuracy[:, everyone, granted])
+        spent.append(made[0].spent[:, everyone, granted].mean(axis=(0, 1)))
+    return Curve({name: np.stack(points, axis=2) for name, points in accuracy.items()}, np.stack(spent))

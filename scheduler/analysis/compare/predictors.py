@@ -20,9 +20,9 @@ PassRates = Callable[[Trace], NDArray[np.float64]]
 
 PREDICTORS = ("off", "on", "oracle", "blurred:RHO", "calibrated:RHO")
 """``off``: the same belief for every problem, the mean; ``on``: what was learned from other problems, or
-what a given model says; ``oracle``: the measured pass rates; ``blurred:0.6``: those, blurred to a rank
-correlation of 0.6, as bold as the truth; ``calibrated:0.6``: the same blur with calibrated beliefs (see
-``blur``)."""
+what a given model says, or what the run itself believed; ``oracle``: the measured pass rates;
+``blurred:0.6``: those, blurred to a rank correlation of 0.6, as bold as the truth; ``calibrated:0.6``: the
+same blur with calibrated beliefs (see ``blur``)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,12 +32,14 @@ class Predictor:
     Attributes:
         name: one of ``PREDICTORS``, with a number in the place of RHO.
         pass_rates: float64 (orders, problems); only blurring is drawn afresh for each order of the tests.
+        reads_states: whether it takes hidden states, or stands for one that does: these are charged then.
         correlation: Spearman's, with the measured pass rates, mean over orders; 0 where either side is
             constant and so ranks nothing.
     """
 
     name: str
     pass_rates: NDArray[np.float64]
+    reads_states: bool
     correlation: float
 
 
@@ -62,7 +64,7 @@ def predictor(name: str, trace: Trace, learned: PassRates, *, orders: int, seed:
             blurred(truth, aim, np.random.default_rng([seed, order]), calibrated=kind == "calibrated")
             for order in range(orders)
         ]
-        return Predictor(name, np.stack(drawn), float(np.mean([_ranks(one, truth) for one in drawn])))
+        return Predictor(name, np.stack(drawn), True, float(np.mean([_ranks(one, truth) for one in drawn])))
     if name == "off":
         rates = np.full(len(truth), truth.mean())
     elif name == "oracle":
@@ -71,7 +73,8 @@ def predictor(name: str, trace: Trace, learned: PassRates, *, orders: int, seed:
         rates = learned(trace)
     else:
         raise _unknown(name)
-    return Predictor(name, np.broadcast_to(rates, (orders, len(truth))), _ranks(rates, truth))
+    everywhere = np.broadcast_to(rates, (orders, len(truth)))
+    return Predictor(name, everywhere, name == "on", _ranks(rates, truth))
 
 
 def measured_pass_rates(trace: Trace) -> NDArray[np.float64]:
@@ -95,6 +98,22 @@ def labels(trace: Trace) -> list[NDArray[np.bool_]]:
             raise UserError(f"{trace.directory} must say which candidates are right but not of {problem}")
         found.append(seen.correct)
     return found
+
+
+def own(trace: Trace, *, seed: int) -> NDArray[np.float64]:
+    """What the run has to offer: cross-fitted pass rates, or without hidden states what it believed itself.
+
+    Raises:
+        UserError: it has neither, or too few problems to learn from.
+    """
+    if trace.hidden_states is not None:
+        return cross_fitted(trace, seed=seed)
+    rates = np.asarray([seen.predicted_pass_rate for seen in trace.problems.values()])
+    if np.isnan(rates).any():
+        raise UserError(
+            f"the predictor 'on' needs hidden states or predicted pass rates but {trace.directory} has none"
+        )
+    return rates
 
 
 def cross_fitted(trace: Trace, *, seed: int) -> NDArray[np.float64]:

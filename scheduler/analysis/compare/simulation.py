@@ -78,10 +78,28 @@ class Recording:
     def evidence(self, order: NDArray[np.intp]) -> Evidence:
         """What its tests in some order show, without those that have no vote."""
         order = order[self.rows[order] >= 0]
-        votes = Votes.from_matrix(self.votes.passed()[self.rows[order]], self.votes.run()[self.rows[order]])
+        rows = self.rows[order]
+        votes = RecordedVotes.from_matrix(self.votes.passed()[rows], self.votes.run()[rows])
         if self.behaviour is None:
             return Evidence(votes)
         return Evidence(votes, Outputs.of(self.behaviour, self.programs, self.indices[order].tolist()))
+
+
+class RecordedVotes(Votes):
+    """Votes that remember what was shown of them.
+
+    Policies come to look at a problem after the same numbers of tests, at every cap and under every rule.
+    """
+
+    def __init__(self, candidates: int) -> None:
+        super().__init__(candidates)
+        self._shown: dict[int, Votes] = {}
+
+    def first(self, tests: int) -> Votes:
+        """The votes of the first tests; not to be added to."""
+        if tests not in self._shown:
+            self._shown[tests] = Votes.from_matrix(self.passed()[:tests], self.run()[:tests])
+        return self._shown[tests]
 
 
 class Course:
@@ -95,28 +113,31 @@ class Course:
 
     Attributes:
         accuracy: float64 (tests + 1,), chance that the pick after m tests is right, over remaining ties.
-        spent: float64 (tests + 1, ``QUANTITIES``), what the first m tests cost.
     """
 
-    __slots__ = ("_votes", "_voting", "accuracy", "spent")
+    __slots__ = ("_order", "_recording", "_votes", "_voting", "accuracy")
 
     def __init__(
         self, recording: Recording, order: NDArray[np.intp], rule: SelectionRule, evidence: Evidence
     ) -> None:
+        self._recording, self._order = recording, order
+        assert isinstance(evidence.votes, RecordedVotes)
         self._votes = evidence.votes
         self._voting = np.concatenate([[0], np.cumsum(recording.rows[order] >= 0)])
         won = rule.winners_after(evidence, range(evidence.votes.tests + 1))
         accuracy = (won & recording.correct).sum(axis=1) / won.sum(axis=1)
         self.accuracy: NDArray[np.float64] = accuracy[self._voting]
+
+    @property
+    def spent(self) -> NDArray[np.float64]:
+        """What the first m tests cost, for every m: shape (tests + 1, ``QUANTITIES``)."""
         nothing = np.zeros((1, len(QUANTITIES)))
-        self.spent: NDArray[np.float64] = np.cumsum(
-            np.concatenate([nothing, recording.costs[order]]), axis=0
-        )
+        costs = np.concatenate([nothing, self._recording.costs[self._order]])
+        return np.asarray(np.cumsum(costs, axis=0))
 
     def votes(self, tests: int) -> Votes:
         """The votes of the first tests."""
-        voting = self._voting[tests]
-        return Votes.from_matrix(self._votes.passed()[:voting], self._votes.run()[:voting])
+        return self._votes.first(int(self._voting[tests]))
 
 
 def allocate(policy: Policy, cap: int, courses: Sequence[Course]) -> NDArray[np.int32]:
@@ -143,14 +164,30 @@ def shuffled(
     recordings: Sequence[Recording], rule: SelectionRule, rng: np.random.Generator
 ) -> list[Course]:
     """Every problem's tests in a random order of its own."""
-    return courses(recordings, [rng.permutation(recording.tests) for recording in recordings], rule)
+    return courses(recordings, random_orders(recordings, rng), rule)
+
+
+def random_orders(recordings: Sequence[Recording], rng: np.random.Generator) -> list[NDArray[np.intp]]:
+    """A random order of each problem's tests."""
+    return [rng.permutation(recording.tests) for recording in recordings]
 
 
 def courses(
-    recordings: Sequence[Recording], orders: Sequence[NDArray[np.intp]], rule: SelectionRule
+    recordings: Sequence[Recording],
+    orders: Sequence[NDArray[np.intp]],
+    rule: SelectionRule,
+    shown: Sequence[Evidence] | None = None,
 ) -> list[Course]:
-    """The courses of problems that make up a batch, each in its order."""
-    shown = [recording.evidence(order) for recording, order in zip(recordings, orders, strict=True)]
+    """The courses of problems that make up a batch, each in its order.
+
+    Args:
+        recordings: of the problems.
+        orders: of their tests.
+        rule: picks.
+        shown: what the tests show in these orders, where somebody asked before.
+    """
+    if shown is None:
+        shown = [recording.evidence(order) for recording, order in zip(recordings, orders, strict=True)]
     batch = batch_of(shown) if rule.uses_batch else None
     return [
         Course(recording, order, rule, replace(evidence, batch=batch))

@@ -1,14 +1,26 @@
 """``testbudget compare`` from the command line: what it prints and writes, and what it refuses."""
 
+import re
 from dataclasses import replace
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from policies import POLICY_NAMES
 from scheduler.cli import main
 from scheduler.tables import read_trace, write_trace
 
 QUICK = ["--orders", "2", "--tests-per-problem", "1,2.5"]
+GREEDY = [
+    *QUICK,
+    "--policies",
+    "greedy",
+    "--selection",
+    "majority",
+    "--predictors",
+    "off,on,calibrated:0.6",
+]
 
 
 def failure(capsys, *arguments) -> str:
@@ -19,36 +31,125 @@ def failure(capsys, *arguments) -> str:
     return message
 
 
-def test_compare_prints_and_writes_every_cell(voted, tmp_path, capsys, monkeypatch):
+def cells_of(folder) -> list[dict]:
+    return pq.read_table(folder / "cells.parquet").to_pylist()
+
+
+def test_compare_writes_every_cell_and_prints_what_the_cells_say(voted, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "140")
-    assert main(["compare", str(voted), *QUICK, "--out", str(tmp_path / "out")]) == 0
+    assert main(["compare", str(voted), *GREEDY, "--out", str(tmp_path / "out")]) == 0
     printed = capsys.readouterr().out
-    assert "run: 15 problems, 2 orders of their tests, selection majority." in printed
-    assert "calibrated:0.6" in printed
-    rows = pq.read_table(tmp_path / "out" / "cells.parquet").to_pylist()
-    lines = ["", "off", "on", "oracle", "blurred:0.6", "calibrated:0.6"]
-    assert [(row["tests_per_problem"], row["predictor"] or "") for row in rows] == [
-        (cap, line) for cap in (1, 2.5) for line in lines
-    ]
+    assert "run: 15 problems, 2 orders of their tests." in printed
+    rows = cells_of(tmp_path / "out")
+    lines = [("majority", "uniform", None), ("majority", "greedy", "off"), ("majority", "greedy", "on")]
+    lines += [("majority", "greedy", "calibrated:0.6"), ("consensus", "uniform", None)]
+    assert [
+        (row["tests_per_problem"], row["selection"], row["policy"], row["predictor"]) for row in rows
+    ] == [(cap, *line) for cap in (1, 2.5) for line in lines]
     for row in rows:
         assert row["accuracy_low"] <= row["accuracy"] <= row["accuracy_high"]
-        assert f"{100 * row['accuracy']:.1f} [{100 * row['accuracy_low']:.1f}, " in printed
+        assert row["lead_low"] <= row["lead"] <= row["lead_high"]
         assert row["tests"] <= row["tests_per_problem"] + 1 / 15
         assert len(row["fifths_gain"]) == 5
+        shown, half = 100 * row["gain"], 50 * (row["gain_high"] - row["gain_low"])
+        if row["policy"] == "uniform":
+            shown, half = 100 * row["accuracy"], 50 * (row["accuracy_high"] - row["accuracy_low"])
+        assert f"{shown:.1f} ±{half:.1f}" in printed.replace("+", "")
     page = (tmp_path / "out" / "compare.html").read_text()
-    assert page.count("<svg") == 2
-    assert page.count("greedy oracle") >= 2
+    assert page.count("<svg") == 1 + 2 * 2 + 1
+    for row in rows:
+        assert f"{100 * row['accuracy']:.1f} [{100 * row['accuracy_low']:.1f}, " in page
 
 
-def test_by_default_caps_are_those_that_the_run_has_and_nothing_is_written_into_it(
+def test_the_first_table_names_the_best_line_at_each_cap_and_what_it_saves(voted, tmp_path, capsys):
+    assert main(["compare", str(voted), *QUICK, "--out", str(tmp_path / "out")]) == 0
+    printed = capsys.readouterr().out
+    rows = cells_of(tmp_path / "out")
+    first = printed[printed.index("as reference with") : printed.index("What the best line spends")]
+    for cap in (1, 2.5):
+        best = max(
+            (row for row in rows if row["tests_per_problem"] == cap and not row["knows_truth"]),
+            key=lambda row: row["accuracy"],
+        )
+        name = " ".join(filter(None, (best["selection"] + ",", best["policy"], best["predictor"])))
+        assert re.search(
+            rf"{cap:g} .* {name} +{100 * best['accuracy']:.1f} +\{100 * best['lead']:+.1f}", first
+        )
+
+
+def test_by_default_all_that_the_run_allows_is_compared_and_nothing_is_written_into_it(
     voted, tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
     before = sorted(voted.iterdir())
-    assert main(["compare", str(voted), "--orders", "1", "--policies", "uniform"]) == 0
-    cells = pq.read_table(tmp_path / "runs" / "compare" / "run" / "cells.parquet")
-    assert cells["tests_per_problem"].to_pylist() == [1, 2, 3, 5, 8]  # nine tests per problem were recorded
+    assert main(["compare", str(voted), "--orders", "2"]) == 0
+    rows = cells_of(tmp_path / "runs" / "compare" / "run")
+    assert {row["tests_per_problem"] for row in rows} == {
+        1,
+        2,
+        3,
+        5,
+        8,
+    }  # nine tests per problem were recorded
+    assert {row["selection"] for row in rows} == {"majority", "consensus", "auto"}
+    assert {row["policy"] for row in rows} == set(POLICY_NAMES)
+    assert {row["predictor"] for row in rows} == {None, "on", "oracle"}
     assert sorted(voted.iterdir()) == before
+
+
+@pytest.mark.parametrize("form", ["write_one_by_one", "write_packed"])
+def test_an_imported_run_gives_the_figures_of_the_one_that_it_was_exported_from(
+    recorded, exporting, tmp_path, form
+):
+    file = getattr(exporting, form)(exporting.exported(recorded.directory), tmp_path / "votes.npz")
+    assert main(["import", "votes", str(file), "--out", str(tmp_path / "run")]) == 0
+    arguments = ["--orders", "3", "--predictors", "off,oracle"]
+    found = []
+    for name, run in (("one", recorded.directory), ("two", tmp_path / "run")):
+        assert main(["compare", str(run), *arguments, "--out", str(tmp_path / name)]) == 0
+        found.append(cells_of(tmp_path / name))
+    assert found[0] == found[1]
+
+
+def test_of_votes_alone_what_they_allow_is_compared(recorded, exporting, tmp_path, capsys):
+    problems = {
+        problem: {name: arrays[name] for name in ("votes", "correct")}
+        for problem, arrays in exporting.exported(recorded.directory).items()
+    }
+    file = exporting.write_one_by_one(problems, tmp_path / "votes.npz")
+    assert main(["import", "votes", str(file), "--out", str(tmp_path / "run")]) == 0
+    out = ["--out", str(tmp_path / "out")]
+    assert main(["compare", str(tmp_path / "run"), "--orders", "2", *out]) == 0
+    printed = capsys.readouterr().out
+    assert "left out on: the predictor 'on' needs hidden states or predicted pass rates" in " ".join(
+        printed.split()
+    )
+    rows = cells_of(tmp_path / "out")
+    assert {row["predictor"] for row in rows} == {None, "oracle"}
+    assert np.isnan([row["tokens"] for row in rows]).all()
+    assert np.isfinite([row["executions"] for row in rows]).all()
+    message = failure(capsys, tmp_path / "run", "--predictors", "on", *out)
+    assert "needs hidden states or predicted pass rates" in message
+
+
+def test_an_imported_run_believes_what_was_predicted_of_it(recorded, exporting, tmp_path):
+    problems = {
+        problem: {
+            "votes": arrays["votes"],
+            "correct": arrays["correct"],
+            "predicted_pass_rate": np.float64(rate),
+        }
+        for (problem, arrays), rate in zip(
+            exporting.exported(recorded.directory).items(),
+            np.linspace(0.1, 0.9, len(recorded.problems)),
+            strict=True,
+        )
+    }
+    file = exporting.write_packed(problems, tmp_path / "votes.npz")
+    assert main(["import", "votes", str(file), "--out", str(tmp_path / "run")]) == 0
+    out = ["--out", str(tmp_path / "out")]
+    assert main(["compare", str(tmp_path / "run"), "--orders", "2", "--policies", "greedy", *out]) == 0
+    assert {row["predictor"] for row in cells_of(tmp_path / "out")} == {None, "on", "oracle"}
 
 
 @pytest.mark.parametrize(
@@ -83,7 +184,7 @@ def test_a_run_without_labels_or_hidden_states(capsys, voted, tmp_path):
     ):
         (tmp_path / name).mkdir()
         write_trace(replace(lacking, directory=tmp_path / name))
-        assert sentence in failure(capsys, tmp_path / name, *QUICK, "--out", tmp_path / "out")
+        assert sentence in failure(capsys, tmp_path / name, *GREEDY, "--out", tmp_path / "out")
 
 
 def test_a_run_without_a_test_per_problem(capsys, voted, tmp_path):

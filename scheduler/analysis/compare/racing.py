@@ -1,0 +1,78 @@
+"""What racing would have saved: the recorded tests again, run only on candidates that can still win."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rewards.evidence import UNKNOWN, Evidence
+from rewards.racing import heat, in_race
+from rewards.selection import SelectionRule
+from rewards.votes import Votes
+from scheduler.analysis.compare.simulation import Recording
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Raced:
+    """A problem's tests in one order, as a race.
+
+    Attributes:
+        evidence: what the tests show of those that they were run on.
+        pairs: int64 (tests + 1,), of candidates and tests that were run, by number of written tests.
+        executions: int64 (tests + 1,), of distinct programs that were in the race.
+    """
+
+    evidence: Evidence
+    pairs: NDArray[np.int64]
+    executions: NDArray[np.int64]
+
+
+def race(
+    recording: Recording, order: NDArray[np.intp], evidence: Evidence, rule: SelectionRule, z: float
+) -> Raced:
+    """Drops candidates as a run does that is granted all tests of the problem at once.
+
+    A run that is granted them in parts also looks at the start of each part, and so drops some earlier.
+
+    Args:
+        recording: of the problem.
+        order: of its tests, the first ones.
+        evidence: what at least these show in that order.
+        rule: says who leads, by votes alone.
+        z: see ``rewards.racing.in_race``.
+    """
+    voted = np.concatenate([[0], np.cumsum(recording.rows[order] >= 0)])
+    evidence = evidence.first(voted[-1])
+    passed, could_run = evidence.votes.passed(), evidence.votes.run()
+    left_out = np.zeros_like(passed)
+    racing = np.ones(passed.shape[1], np.bool_)
+    for start in range(1, len(order)):
+        if heat(start) == heat(start - 1):
+            continue
+        known = voted[start]
+        before = ~left_out[:known]
+        votes = Votes.from_matrix(passed[:known] & before, could_run[:known] & before)
+        leaders = [leader for leader in rule.winners(Evidence(votes)) if racing[leader]]
+        if leaders:
+            racing &= in_race(votes, int(leaders[0]), z)
+        left_out[known:, ~racing] = True
+    _, programs = np.unique(recording.programs, return_index=True)
+    run = (could_run & ~left_out)[:, programs]
+    executions = np.concatenate([[0], np.cumsum(run.sum(axis=1))])
+    return Raced(_without(evidence, left_out), voted * len(racing), executions[voted])
+
+
+def _without(evidence: Evidence, left_out: NDArray[np.bool_]) -> Evidence:
+    """The evidence without that of some pairs, shape (tests, candidates)."""
+    votes = Votes.from_matrix(evidence.votes.passed() & ~left_out, evidence.votes.run() & ~left_out)
+    outputs = evidence.outputs
+    if outputs is not None:
+        # An input is known from its first test on, or from the start.
+        came = np.searchsorted(outputs.known, np.arange(len(outputs.results)), side="right")
+        unseen = np.concatenate([np.zeros((1, left_out.shape[1]), np.bool_), left_out])[came]
+        outputs = replace(
+            outputs,
+            results=np.where(unseen, np.int32(UNKNOWN), outputs.results),
+            returned=outputs.returned & ~unseen,
+        )
+    return replace(evidence, votes=votes, outputs=outputs)
