@@ -10,11 +10,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from executors.execution.isolation import LAYERS
 from executors.execution.limits import Limits
-from policies import POLICY_NAMES
+from policies import POLICY_NAMES, policy_class
 from rewards.errors import UserError
 from rewards.selection import SELECTION_RULES
 from scheduler.ledger import DIMENSIONS, QUANTITIES, Cap
 from scheduler.validation import sentence
+
+_POLICIES = [name for name in POLICY_NAMES if not policy_class(name).uses_curves]  # which nobody can know
 
 
 class Section(BaseModel):
@@ -150,14 +152,19 @@ class PredictorSection(Section):
 class PolicySection(Section):
     """Who gets the next test."""
 
-    name: str = Field("uniform", description=f"one of {', '.join(POLICY_NAMES)}")
+    name: str = Field("uniform", description=f"one of {', '.join(_POLICIES)}")
+    train_on: Path | None = Field(
+        None, description="finished run with labels that teaches what tests are worth (adaptive and binned)"
+    )
     min_tests: int = Field(0, ge=0, description="tests that every problem gets first")
     max_tests: int | None = Field(None, ge=1, description="most tests of a problem")
 
     @model_validator(mode="after")
     def _known(self) -> Self:
-        if self.name not in POLICY_NAMES:
-            raise ValueError(f"name must be one of {', '.join(POLICY_NAMES)} but got {self.name}")
+        if self.name not in _POLICIES:
+            raise ValueError(f"name must be one of {', '.join(_POLICIES)} but got {self.name}")
+        if policy_class(self.name).uses_lessons and self.train_on is None:
+            raise ValueError(f"name {self.name} needs train_on, a finished run, but there is none")
         if self.max_tests is not None and self.max_tests < self.min_tests:
             raise ValueError(
                 f"max_tests must be at least min_tests ({self.min_tests}) but got {self.max_tests}"
@@ -320,8 +327,8 @@ class Job(Section):
             )
         if self.predictor and not self.hidden_states:
             raise ValueError("predictor needs hidden_states but there are none")
-        if self.policy.name == "greedy" and not self.predictor:
-            raise ValueError("policy.name greedy needs a predictor but there is none")
+        if policy_class(self.policy.name).uses_pass_rates and not self.predictor:
+            raise ValueError(f"policy.name {self.policy.name} needs a predictor but there is none")
         if self.backend == "replay" and (self.tests.run is None or self.candidates.run != self.tests.run):
             raise ValueError("backend replay needs candidates.run and tests.run, both the same run")
         return self
@@ -399,6 +406,7 @@ def _from_folder(job: Job, folder: Path) -> Job:
             "tests": resolved(job.tests, "run"),
             "hidden_states": resolved(job.hidden_states, "run"),
             "predictor": predictor,
+            "policy": resolved(job.policy, "train_on"),
             "confidence": confidence,
         }
     )

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from executors.generation.prompts import prompt_template
-from policies import Policy, create_policy
+from policies import Lessons, Policy, create_policy
 from rewards.errors import UserError
 from rewards.problem import Problem
 from rewards.selection import selection_rule
@@ -22,6 +22,7 @@ from scheduler.extraction import extract_hidden_states, hidden_states_of, take_h
 from scheduler.job import Job, load_job, save_job
 from scheduler.journal import Journal
 from scheduler.ledger import Cost, Ledger
+from scheduler.lessons.of_job import check_lessons, lessons_for
 from scheduler.loop import Loop, extraction_cost, spent
 from scheduler.picks import picks, write_picks
 from scheduler.preparation import (
@@ -101,6 +102,7 @@ def resume(directory: Path, watch: Callable[[Stage], None]) -> None:
 def _run(job: Job, problems: Sequence[Problem], directory: Path, watch: Callable[[Stage], None]) -> None:
     read = functools.cache(read_trace)
     check_predictor(job, read)
+    check_lessons(job, read)
     check_calibration(job, read)
     with Journal(directory / "journal.sqlite") as journal:
         take_candidates(job, problems, journal, read)
@@ -148,7 +150,7 @@ def _solve(
     pass_rates = predicted_pass_rates(job, problems, states, read)
     template = prompt_template(job.tests.model.template) if job.tests.model else None
     writer = TestWriter(template, job.seed)
-    policy = _policy(job, solving, backend, pass_rates)
+    policy = _policy(job, solving, backend, pass_rates, lessons_for(job, problems, read))
     look("tests", ledger)
     loop = Loop(
         solving,
@@ -201,7 +203,11 @@ def _backend(job: Job, problems: Sequence[Problem], read: ReadTrace) -> Backend:
 
 
 def _policy(
-    job: Job, solving: Sequence[Solving], backend: Backend, pass_rates: NDArray[np.float64] | None
+    job: Job,
+    solving: Sequence[Solving],
+    backend: Backend,
+    pass_rates: NDArray[np.float64] | None,
+    lessons: Lessons | None,
 ) -> Policy:
     available = [backend.tests_available(item.problem) for item in solving]
     most = job.policy.max_tests or UNBOUNDED
@@ -209,6 +215,7 @@ def _policy(
         job.policy.name,
         len(solving),
         pass_rates=pass_rates,
+        lessons=lessons,
         min_tests=job.policy.min_tests,
         max_tests=np.asarray([most if tests is None else min(most, tests) for tests in available]),
         seed=job.seed,

@@ -2,7 +2,6 @@ import pytest
 import yaml
 
 from executors.execution.limits import Limits
-from policies import POLICY_NAMES
 from rewards.errors import UserError
 from scheduler.job import load_job, save_job
 
@@ -60,7 +59,16 @@ def test_overrides_take_the_place_of_the_file(tmp_path):
         ({"tests": {}}, "tests needs exactly one of run and model but got none"),
         (
             {"policy": {"name": "best"}},
-            f"policy name must be one of {', '.join(POLICY_NAMES)} but got best",
+            "policy name must be one of uniform, proportional, greedy, binned, adaptive but got best",
+        ),
+        (
+            {"policy": {"name": "oracle-curves"}},
+            "proportional, greedy, binned, adaptive but got oracle-curves",
+        ),
+        ({"policy": {"name": "adaptive"}}, "policy name adaptive needs train_on, a finished run"),
+        (
+            {"policy": {"name": "binned", "train_on": "a"}},
+            "policy.name binned needs a predictor but there is none",
         ),
         (
             {"policy": {"min_tests": 3, "max_tests": 2}},
