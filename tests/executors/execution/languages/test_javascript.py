@@ -307,7 +307,7 @@ def test_candidates_are_told_apart_by_what_they_do(runner):
     ]
     call = Input(None, "add", json.dumps([[2, {"map": []}], {"dict": []}]), 0)
     numbers = Input(None, "add", json.dumps([[2, 3], {"dict": []}]), 0)
-    behaviour = runner.call(candidates, [call, numbers])
+    behaviour, _ = runner.call(candidates, [call, numbers])
     outputs = [behaviour.outputs[position] for position in behaviour.results[:, 1]]
     assert [output.ending for output in outputs] == [
         Ending.RETURNED,
