@@ -16,7 +16,8 @@ from rewards.behaviour import NO_RESULT, Behaviour, Ending, Input, Output
 from rewards.errors import UserError
 from rewards.problem import NOT_RUN, Problem, Verdict
 from scheduler.behaviours import write_behaviours
-from scheduler.job import CandidatesSection, CapSection, Job, ProblemsSection, TestsSection, save_job
+from scheduler.job import CandidatesSection, CapSection, Job, ProblemsSection, TestsSection
+from scheduler.job_file import save_job
 from scheduler.outcomes import NOTHING, Outcomes
 from scheduler.records import CandidateRecord, Distinct, TestRecord, TestStatus, VerdictRecord
 from scheduler.tables import write_trace

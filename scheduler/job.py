@@ -1,20 +1,16 @@
-"""The job file: everything that a run is told, checked before anything starts."""
+"""A job: everything that a run is told, checked before anything starts."""
 
-from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal, Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from executors.execution.isolation import LAYERS
 from executors.execution.limits import Limits
 from policies import POLICY_NAMES, policy_class
-from rewards.errors import UserError
 from rewards.selection import SELECTION_RULES
 from scheduler.ledger import DIMENSIONS, QUANTITIES, Cap
-from scheduler.validation import sentence
 
 _POLICIES = [name for name in POLICY_NAMES if not policy_class(name).uses_curves]  # which nobody can know
 
@@ -332,84 +328,6 @@ class Job(Section):
         if self.backend == "replay" and (self.tests.run is None or self.candidates.run != self.tests.run):
             raise ValueError("backend replay needs candidates.run and tests.run, both the same run")
         return self
-
-
-def load_job(path: Path, overrides: Mapping[str, Any] | None = None) -> Job:
-    """Reads a job file and checks it; paths in it are relative to its folder.
-
-    Args:
-        path: a YAML file.
-        overrides: values by dotted field name (``cap.tests``), put in the place of the file's own.
-
-    Raises:
-        UserError: the file is missing, no YAML, or against a rule.
-    """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{path} must be a job file but there is no such file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} must be a job file but it cannot be read: {error}") from None
-    except yaml.YAMLError as error:
-        raise UserError(f"{path} must be YAML but {' '.join(str(error).split())}") from None
-    if not isinstance(content, dict):
-        raise UserError(f"{path} must hold the fields of a job but got {type(content).__name__}")
-    for name, value in (overrides or {}).items():
-        _put(content, name, value, path)
-    try:
-        job = Job.model_validate(content)
-    except ValidationError as error:
-        raise UserError(f"{path}: {sentence(error)}") from None
-    return _from_folder(job, path.resolve().parent)
-
-
-def save_job(job: Job, path: Path) -> None:
-    """Writes a job as resolved: every default spelled out, every path absolute."""
-    content = job.model_dump(mode="json", exclude_none=True)
-    path.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
-
-
-def _put(content: dict[str, Any], name: str, value: object, path: Path) -> None:
-    *sections, field = name.split(".")
-    for section in sections:
-        inner = content.setdefault(section, {})
-        if not isinstance(inner, dict):
-            raise UserError(f"{path}: {section} must hold fields but got {inner!r}")
-        content = inner
-    content[field] = value
-
-
-def _from_folder(job: Job, folder: Path) -> Job:
-    def resolved(section: BaseModel | None, field: str) -> BaseModel | None:
-        path = getattr(section, field, None)
-        return (
-            section
-            if section is None or path is None
-            else section.model_copy(update={field: folder / path})
-        )
-
-    source = job.problems.source
-    scheme, _, file = source.rpartition(":")
-    if source != "humaneval":
-        source = f"{scheme}:{folder / file}" if scheme else str(folder / file)
-    predictor = resolved(job.predictor, "model")
-    if job.predictor and job.predictor.train_on:
-        predictor = PredictorSection(train_on=[folder / run for run in job.predictor.train_on])
-    confidence = job.confidence
-    if confidence.calibrate_on:
-        runs = [folder / run for run in confidence.calibrate_on]
-        confidence = confidence.model_copy(update={"calibrate_on": runs})
-    return job.model_copy(
-        update={
-            "problems": job.problems.model_copy(update={"source": source}),
-            "candidates": resolved(resolved(job.candidates, "run"), "file"),
-            "tests": resolved(job.tests, "run"),
-            "hidden_states": resolved(job.hidden_states, "run"),
-            "predictor": predictor,
-            "policy": resolved(job.policy, "train_on"),
-            "confidence": confidence,
-        }
-    )
 
 
 def _need_exactly_one(section: Section, *names: str) -> None:

@@ -13,7 +13,7 @@ from rewards.errors import UserError
 from rewards.quality import quality
 from rewards.selection import SelectionRule
 from rewards.votes import Votes
-from scheduler.job import load_job
+from scheduler.job_file import load_job
 from scheduler.problems import load_problems
 from scheduler.records import Distinct, votes_of
 from scheduler.tables import ReadTrace

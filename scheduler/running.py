@@ -19,7 +19,8 @@ from scheduler.behaviours import read_behaviours, write_behaviours
 from scheduler.beliefs import check_predictor, predicted_pass_rates
 from scheduler.calibrating import calibrate, check_calibration
 from scheduler.extraction import extract_hidden_states, hidden_states_of, take_hidden_states
-from scheduler.job import Job, load_job, save_job
+from scheduler.job import Job
+from scheduler.job_file import load_job, save_job
 from scheduler.journal import Journal
 from scheduler.ledger import Cost, Ledger
 from scheduler.lessons.of_job import check_lessons, lessons_for

@@ -18,7 +18,8 @@ from rewards.stopping import Outlook
 from scheduler.analysis.leading import Leading, leading
 from scheduler.behaviours import read_behaviours
 from scheduler.calibrating import calibration_of
-from scheduler.job import Job, load_job
+from scheduler.job import Job
+from scheduler.job_file import load_job
 from scheduler.ledger import Cap, Cost, Ledger
 from scheduler.loop import execution_cost, writing_cost
 from scheduler.picks import Pick, picks

@@ -9,7 +9,7 @@ from rewards.errors import UserError
 from scheduler.analysis.report import print_report, write_report
 from scheduler.analysis.summary import summarise
 from scheduler.commands.flags import add_job_flags, job_overrides
-from scheduler.job import load_job
+from scheduler.job_file import load_job
 from scheduler.progress import Progress
 from scheduler.running import resume, start
 

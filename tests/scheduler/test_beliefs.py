@@ -7,7 +7,7 @@ import yaml
 from rewards.errors import UserError
 from scheduler.beliefs import predicted_pass_rates
 from scheduler.cli import main
-from scheduler.job import load_job
+from scheduler.job_file import load_job
 from scheduler.tables import read_trace
 
 

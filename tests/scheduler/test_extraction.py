@@ -9,7 +9,7 @@ from difficulty.hidden_states import HiddenStates, Provenance
 from rewards.errors import UserError
 from scheduler.backend import Extracted, Extraction
 from scheduler.extraction import extract_hidden_states, hidden_states_of, take_hidden_states
-from scheduler.job import load_job
+from scheduler.job_file import load_job
 from scheduler.journal import Journal
 from scheduler.ledger import Cap, Cost, Ledger, UnknownCostError
 from scheduler.loop import spent

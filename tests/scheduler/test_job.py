@@ -3,7 +3,7 @@ import yaml
 
 from executors.execution.limits import Limits
 from rewards.errors import UserError
-from scheduler.job import load_job, save_job
+from scheduler.job_file import load_job, save_job
 
 MINIMAL = {
     "problems": {"source": "humaneval"},

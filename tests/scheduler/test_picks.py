@@ -7,7 +7,7 @@ from rewards.errors import UserError
 from scheduler.analysis.summary import summarise
 from scheduler.calibrating import calibration_of
 from scheduler.cli import main
-from scheduler.job import load_job
+from scheduler.job_file import load_job
 from scheduler.tables import read_trace, write_trace
 
 

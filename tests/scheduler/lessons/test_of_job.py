@@ -6,7 +6,7 @@ import pytest
 
 from rewards.errors import UserError
 from scheduler.cli import main
-from scheduler.job import load_job
+from scheduler.job_file import load_job
 from scheduler.lessons.of_job import check_lessons, lessons_for
 from scheduler.tables import read_trace, write_trace
 
