@@ -84,12 +84,11 @@ class UnitTest:
         index: position among the problem's tests, also counting those that could not be used.
         code: the test program, without the candidate.
         seed: what the model sampled it with.
-        tokens: generated tokens it cost.
+        kind: how it is to be run.
     """
 
     problem: str
     index: int
     code: str
     seed: int = 0
-    tokens: int = 0
     kind: TestKind = TestKind.UNITTEST
