@@ -21,7 +21,6 @@ _Arrays = Mapping[str, NDArray[Any]]
 
 _UNREADABLE = (
     OSError,
-    ValueError,
     EOFError,
     MemoryError,  # a header that promises too much
     RuntimeError,  # an archive that is encrypted, or compressed by an unknown method
@@ -40,17 +39,18 @@ def read_votes(path: Path) -> Iterator[Outcomes]:
     """
     try:
         # A pickle could run code: without leave for them, arrays of objects are refused.
-        file = np.load(path, allow_pickle=False)
-        if not isinstance(file, np.lib.npyio.NpzFile):
-            raise UserError("there must be named arrays, as in an .npz file, but it holds a single one")
-        with file:
+        with path.open("rb") as stream, np.lib.npyio.NpzFile(stream, allow_pickle=False) as file:
             for problem, given in _packed(file) if "ids" in file else _one_by_one(file):
                 yield Outcomes.checked(problem, given)
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
+    except ValueError:
+        raise UserError(
+            f"{path} must hold arrays of numbers and texts but one of them is damaged or holds objects"
+        ) from None
     except _UNREADABLE as error:
         reason = " ".join(str(getattr(error, "strerror", None) or error).split())
-        raise UserError(f"{path} must be an .npz file without pickles but: {reason}") from None
+        raise UserError(f"{path} must be a file as numpy.savez writes it but: {reason}") from None
 
 
 def _one_by_one(file: _Arrays) -> Iterator[tuple[str, _Arrays]]:
