@@ -32,10 +32,12 @@ class Text(Method):
         features = FeatureUnion([("lengths", lengths)])
         vocabulary = TfidfVectorizer(sublinear_tf=True, max_features=4096, token_pattern=r"[^\W\d_]{2,}")
         try:
-            words = len(vocabulary.fit(texts).vocabulary_)
+            counted = vocabulary.fit_transform(texts)
         except ValueError:  # no word in any text
-            words = 0
-        topics = min(_TOPICS, words - 1, len(texts) - 1)
+            topics = 0
+        else:
+            apart = (counted.max(axis=0) - counted.min(axis=0)).nnz  # words by which texts differ
+            topics = min(_TOPICS, apart, counted.shape[1] - 1, len(texts) - 1)
         if topics > 0:
             reduce = TruncatedSVD(topics, random_state=seed)
             features.transformer_list.append(("words", make_pipeline(vocabulary, reduce, StandardScaler())))

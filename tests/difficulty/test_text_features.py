@@ -30,6 +30,14 @@ def test_length_examples_and_words_are_used(write):
     assert spearmanr(fitted.predict(inputs(texts[80:])).mean, values[80:]).statistic > 0.8
 
 
+@pytest.mark.filterwarnings("error")
+def test_words_that_all_texts_share_tell_nothing():
+    values = np.tile([0.2, 0.8], 20)
+    texts = ["sort a list" + "\n" * round(10 * value) for value in values]
+    fitted = Text().fit(inputs(texts), values, np.full(40, 10.0), seed=0)
+    assert spearmanr(fitted.predict(inputs(texts)).mean, values).statistic > 0.8
+
+
 def test_problems_without_texts_are_refused():
     nothing = Inputs(np.zeros((30, 2), np.float32))
     with pytest.raises(UserError, match="'text' must have the problems' texts"):
