@@ -24,7 +24,7 @@ from scheduler.tables import write_trace
 from scheduler.trace import ProblemTrace, Trace
 
 _ENTRY_POINT = "solution"
-_PROMPT = "# The text of this problem was not imported.\n"
+_PROMPT = "# The text of problem {problem!r} was not imported.\n"
 _TEST = """\
 import unittest
 
@@ -79,7 +79,7 @@ def write_imported(problems: Iterable[Outcomes], directory: Path) -> int:
 
 
 def _stand_in(problem: str) -> Problem:
-    return Problem(problem, _PROMPT, _ENTRY_POINT)
+    return Problem(problem, _PROMPT.format(problem=problem), _ENTRY_POINT)
 
 
 def _job(tests: int) -> Job:

@@ -13,6 +13,7 @@ from scheduler.analysis.compare.simulation import Recording, shuffled
 from scheduler.analysis.summary import summarise
 from scheduler.behaviours import read_behaviours
 from scheduler.cli import main
+from scheduler.lessons.teaching import teach
 from scheduler.records import Distinct, TestStatus
 from scheduler.tables import read_trace
 
@@ -65,6 +66,12 @@ def test_an_exported_run_comes_back_with_the_same_courses(recorded, tmp_path, wr
             np.testing.assert_array_equal(one.accuracy, other.accuracy)
             np.testing.assert_allclose(one.spent, other.spent)
     assert bool(read_behaviours(run)) == outputs
+
+
+def test_problems_without_texts_are_told_apart_so_that_one_can_learn_from_the_others(tmp_path):
+    run = run_of(write_one_by_one(BARE, tmp_path / "votes.npz"), tmp_path / "run")
+    teaching = teach(read_trace(run), "majority")
+    assert len(teaching.fold_of) == len(BARE)
 
 
 @forms
