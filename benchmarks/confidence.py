@@ -1,6 +1,6 @@
 """How far to trust what is said without ground truth: of picks, of more tests, and of the tests' quality.
 
-On the recorded run and on the parts of it that ``selection.py`` makes, good tests and bad. Everything is
+On the recorded run and on parts of it, good tests and bad. Everything is
 cross-fitted by problem. Three columns of scores say what was learned from: all parts, all but the one that
 is judged, and the recorded run as it is.
 """
@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from parts import AS_RECORDED, REGIMES, SEED, Problem, problems_of_the_run, shown
 from recorded import RECORDED_RUN
-from selection import REGIMES, SEED, Problem, problems_of_the_run, shown
 from sklearn.metrics import roc_auc_score
 
 from rewards.confidence import Calibration, Family, Question, fold_of
@@ -49,7 +49,6 @@ ALONE = {
     "half of the tests picks like all": -1,
     **{name: SIGNS.index(name) for name in SIGNS[:4]},
 }
-AS_RECORDED = "as recorded"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,128 +3,20 @@
 import argparse
 import json
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from recorded import RECORDED_RUN
+from parts import REGIMES, SEED, Choice, Problem, all_tests, problems_of_the_run, shown
 
-from rewards.behaviour import Behaviour
-from rewards.evidence import Evidence, Outputs
 from rewards.selection import SELECTION_RULES, selection_rule
 from rewards.selection.batch import batch_of
-from rewards.votes import Votes
 from scheduler.analysis.compare.statistics import Estimate, resampled_means
-from scheduler.behaviours import read_behaviours
-from scheduler.records import Distinct, votes_of
-from scheduler.tables import read_trace
 
-SEED = 11
 COUNTS = (1, 2, 3, 5, 8, 20, 100)
-_VALID = 0.5  # a test is called right if so many of the right candidates pass it
-_BUNDLE = 3
 _HARD = 0.35  # share of right candidates
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Problem:
-    """What the run knows of one problem.
-
-    Attributes:
-        passed: bool (tests, candidates).
-        behaviour: of the distinct programs.
-        programs: which of them each candidate is.
-        indices: what the behaviour calls the tests.
-        correct: bool (candidates,).
-    """
-
-    passed: NDArray[np.bool_]
-    behaviour: Behaviour
-    programs: NDArray[np.intp]
-    indices: tuple[int, ...]
-    correct: NDArray[np.bool_]
-
-    @property
-    def errors(self) -> NDArray[np.float64]:
-        """How often each test errs: the mean of its two rates, or the one there is, shape (tests,)."""
-        rates = []
-        if not self.correct.all():
-            rates.append(self.passed[:, ~self.correct].mean(axis=1))
-        if self.correct.any():
-            rates.append(1 - self.passed[:, self.correct].mean(axis=1))
-        return np.asarray(np.mean(rates, axis=0))
-
-
-Choice = Callable[[Problem, np.random.Generator], NDArray[np.intp]]
-"""Chooses and orders tests of a problem, shape (tests to be shown, tests in each)."""
-
-
-def all_tests(problem: Problem, random: np.random.Generator) -> NDArray[np.intp]:
-    """All of them, in random order."""
-    return random.permutation(len(problem.passed))[:, np.newaxis]
-
-
-def third(number: int) -> Choice:
-    """The best, the middle or the worst third of each problem's tests by their true errors."""
-
-    def choose(problem: Problem, random: np.random.Generator) -> NDArray[np.intp]:
-        shuffled = random.permutation(len(problem.passed))
-        ranked = shuffled[np.argsort(problem.errors[shuffled], kind="stable")]
-        return random.permutation(np.array_split(ranked, 3)[number])[:, np.newaxis]
-
-    return choose
-
-
-def few_right(problem: Problem, random: np.random.Generator) -> NDArray[np.intp]:
-    """One test in six at most that most right candidates pass; the two worst if all are such tests."""
-    if not problem.correct.any():
-        return all_tests(problem, random)
-    right = problem.passed[:, problem.correct].mean(axis=1) >= _VALID
-    wrong = np.flatnonzero(~right)
-    if not len(wrong):
-        return np.argsort(problem.errors, kind="stable")[-2:, np.newaxis]
-    some = random.permutation(np.flatnonzero(right))[: max(1, len(wrong) // 5)]
-    return random.permutation(np.concatenate([wrong, some]))[:, np.newaxis]
-
-
-def lenient(problem: Problem, random: np.random.Generator) -> NDArray[np.intp]:
-    """Three tests as one, which whoever passes any of them passes."""
-    order = random.permutation(len(problem.passed))
-    return order[: len(order) // _BUNDLE * _BUNDLE].reshape(-1, _BUNDLE)
-
-
-REGIMES: dict[str, Choice] = {
-    "as recorded": all_tests,
-    "best third": third(0),
-    "middle third": third(1),
-    "worst third": third(2),
-    "one in six right": few_right,
-    "lenient": lenient,
-}
-
-
-def problems_of_the_run() -> list[Problem]:
-    """The recorded problems."""
-    trace, behaviours = read_trace(RECORDED_RUN), read_behaviours(RECORDED_RUN)
-    found = []
-    for name, seen in trace.problems.items():
-        distinct = Distinct.among(seen.candidates)
-        passed = votes_of(seen.verdicts, distinct).passed()
-        assert seen.correct is not None, "the recorded run is labelled"
-        tests = tuple(sorted(seen.verdicts))
-        found.append(Problem(passed, behaviours[name], distinct.inverse, tests, seen.correct))
-    return found
-
-
-def shown(problem: Problem, tests: NDArray[np.intp], candidates: NDArray[np.intp]) -> Evidence:
-    """The evidence of some candidates on (bundles of) tests, in their order."""
-    indices = [problem.indices[test] for test in tests.ravel()]
-    outputs = Outputs.of(problem.behaviour, problem.programs[candidates], indices)
-    known = outputs.known[:: tests.shape[1]]
-    passed = problem.passed[:, candidates][tests].any(axis=1)
-    return Evidence(Votes.from_matrix(passed), replace(outputs, known=known))
 
 
 def accuracies(

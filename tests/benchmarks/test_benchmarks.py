@@ -95,16 +95,16 @@ def test_a_soak_finds_hostile_programs_and_leaves_nothing(script, tmp_path):
 
 
 def test_worse_tests_are_chosen_for_a_worse_regime_and_every_rule_is_played_on_them(script):
-    selection = script("selection")
-    problems = [problem for problem in selection.problems_of_the_run()[:30] if problem.correct.any()]
+    selection, parts = script("selection"), script("parts")
+    problems = [problem for problem in parts.problems_of_the_run()[:30] if problem.correct.any()]
     random = np.random.default_rng(0)
     errors = {
         name: np.mean([p.errors[choose(p, random).ravel()].mean() for p in problems])
-        for name, choose in selection.REGIMES.items()
+        for name, choose in parts.REGIMES.items()
     }
     assert errors["best third"] < errors["middle third"] < errors["worst third"]
     assert errors["as recorded"] < errors["one in six right"]
-    values = selection.accuracies(problems[:3], selection.lenient, selection.SELECTION_RULES, 16, 0)
+    values = selection.accuracies(problems[:3], parts.lenient, selection.SELECTION_RULES, 16, 0)
     assert values.shape == (3, len(selection.SELECTION_RULES), len(selection.COUNTS))
     figures = selection.table(np.stack([values, values]), selection.SELECTION_RULES)
     assert figures["majority"]["against majority"] == [[0.0, 0.0, 0.0]] * len(selection.COUNTS)
