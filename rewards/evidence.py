@@ -68,10 +68,17 @@ class Batch:
             whose outputs most candidates agree with. Agreement needs no expected values, so where this is
             near 1 the tests do not tell right from wrong. Drawn towards a quarter, more so in a small
             batch.
+        consistency: float64 (tests + 1,), which share of the tests that anybody passes the best candidate
+            passes. Where tests contradict each other nobody passes most of them, so many are wrong.
+        trusted_weight: float64 (tests + 1,), how much agreement may count beside tests passed: the most
+            with which picks by the first half of the tests still pass nearly as many of the others as
+            with the best weight. Infinite before the second test.
     """
 
     passable: NDArray[np.float64]
     indifference: NDArray[np.float64]
+    consistency: NDArray[np.float64]
+    trusted_weight: NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -6,10 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rewards.selection.base import ScoringRule
+from rewards.selection.batch import WEIGHTS
 from rewards.selection.growth import Growth, logarithm
 
-_INDIFFERENT = 0.55  # beyond this, tests tell no more than what candidates agree on
-_FEW = 3.0  # tests that a candidate may pass by chance where tests are indifferent
+_TELLING, _INDIFFERENT = 0.6, 0.7  # from here to there, tests say ever less beside what candidates agree on
+_AGREEMENT = 2.0  # weight where tests are indifferent
+_FEW = 3.0  # tests that a candidate may pass by chance there
+_CONTRADICTORY, _CONSISTENT = 0.55, 0.65  # between these, some tests contradict the others
 
 
 class Auto(ScoringRule):
@@ -17,15 +20,18 @@ class Auto(ScoringRule):
 
     K and a are :attr:`Growth.kin` and :attr:`Growth.agreement`. The weight is ``w = 2.5 (1 - R)^2``, with R
     the share of the tests that the best candidate passes, as a mean over the batch: near 0 where tests are
-    good, above 1 where they are bad. Where the batch's tests pass candidates almost regardless of what
-    these do (:attr:`Batch.indifference`), it is ``ln (s + 3) + 2.5 (ln K + ln a)``, and the tests hardly
-    matter.
+    good, above 1 where they are bad; but at most :attr:`Batch.trusted_weight`, since tests that foretell
+    each other well are right though nobody passes them all. Where the batch's tests pass candidates almost
+    regardless of what these do (:attr:`Batch.indifference`), it is ``ln (s + 3) + 2 (ln K + ln a)``, and
+    the tests hardly matter.
 
-    Without outputs ``ln s + 0.7 (1 - R)^2 ln n``, n being the candidates that passed the same tests.
-    Without a batch R is the problem's own, drawn towards a half.
+    Without outputs ``ln s + w ln n``, n being the candidates that passed the same tests, with
+    ``w = 0.6 (1 - R)^2``, and 1 where the batch's tests contradict each other
+    (:attr:`Batch.consistency`). Without a batch R is the problem's own, drawn towards a half.
 
     The form and its constants were chosen on the recorded run in ``examples/humaneval`` and on what was
-    made from it, by ``benchmarks/selection.py``.
+    made from it: parts of its tests, as in ``benchmarks/selection.py``, and made-up assertions of which
+    one in five to nine in ten expect the right output.
     """
 
     name: ClassVar[str] = "auto"
@@ -35,10 +41,16 @@ class Auto(ScoringRule):
     def scores(self, growth: Growth) -> NDArray[np.float64]:
         """See :meth:`ScoringRule.scores`."""
         doubt = (1 - growth.batch_passable) ** 2
-        passed = logarithm(growth.passed)
         if not growth.has_outputs:
-            return np.asarray(passed + 0.7 * doubt * np.log(growth.pass_set_sizes))
-        support = np.log(growth.kin) + logarithm(growth.agreement)
-        trusting = passed + 2.5 * doubt * support
-        doubting = np.log(growth.passed + _FEW) + 2.5 * support
-        return np.where(growth.batch_indifference > _INDIFFERENT, doubting, trusting)
+            trust = _between(_CONTRADICTORY, growth.batch_consistency, _CONSISTENT)
+            weight = np.maximum(0.6 * doubt, WEIGHTS[0]) ** trust
+            return np.asarray(logarithm(growth.passed) + weight * np.log(growth.pass_set_sizes))
+        trust = 1 - _between(_TELLING, growth.batch_indifference, _INDIFFERENT)
+        weight = np.clip(2.5 * doubt, WEIGHTS[0], growth.trusted_weight)
+        weight = weight**trust * _AGREEMENT ** (1 - trust)
+        return np.asarray(logarithm(growth.passed + _FEW * (1 - trust)) + weight * growth.support)
+
+
+def _between(low: float, value: NDArray[np.float64], high: float) -> NDArray[np.float64]:
+    """0 up to the lower bound, 1 from the higher on."""
+    return np.clip((value - low) / (high - low), 0, 1)

@@ -6,7 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rewards.evidence import Batch, Evidence
-from rewards.selection.growth import USUAL_INDIFFERENCE, Growth
+from rewards.selection.growth import USUAL_INDIFFERENCE, Growth, growing_scores, logarithm
+
+WEIGHTS = np.array([0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0, 1.4, 2.0, 3.0, 5.0])
+"""Of agreement beside tests passed, from next to none to nearly all that counts."""
+
+_NEARLY = 0.985
 
 
 def batch_of(problems: Iterable[Evidence]) -> Batch:
@@ -15,29 +20,58 @@ def batch_of(problems: Iterable[Evidence]) -> Batch:
     Args:
         problems: at least one; each counts up to as many tests as it has.
     """
-    of_problems = [_shares(evidence) for evidence in problems]
-    sums = np.zeros((4, max(shares.shape[1] for shares in of_problems)))
+    of_problems = [np.concatenate([_shares(one), _foreseen(one)]) for one in problems]
+    sums = np.zeros((len(of_problems[0]), max(shares.shape[1] for shares in of_problems)))
     for shares in of_problems:
         sums[:, : shares.shape[1]] += shares
-    count, best, leading, others = sums
+    count, best, anyone, leading, others, *foreseen = sums
     # As if another problem had been seen whose leaders pass all tests.
-    return Batch(best / count, (others + USUAL_INDIFFERENCE) / (leading + 1))
+    indifference = (others + USUAL_INDIFFERENCE) / (leading + 1)
+    consistency = np.divide(best, anyone, out=np.ones_like(best), where=anyone > 0)
+    return Batch(best / count, indifference, consistency, _trusted(np.asarray(foreseen)))
 
 
 def _shares(evidence: Evidence) -> NDArray[np.float64]:
-    """One, and shares of the tests passed, shape (4, tests + 1): by the best, the leading and the others.
+    """One, and shares of the tests passed by the best, anyone, the leading, the others: (5, tests + 1).
 
     Those lead whose outputs most candidates agree with. Where that is all of them there are no others, and
     the problem says nothing of either.
     """
     growth = Growth(evidence, range(evidence.votes.tests + 1))
-    passed = growth.passed / np.maximum(growth.tests, 1)
+    tests = np.maximum(growth.tests, 1)
+    passed = growth.passed / tests
     best = passed.max(axis=1)
-    best[0] = 0.5
+    anyone = np.concatenate([[0], np.cumsum(growth.verdicts.any(axis=1))]) / tests[:, 0]
+    best[0] = anyone[0] = 0.5
     agreement = np.round(growth.agreement, 9)
     leads = agreement == agreement.max(axis=1, keepdims=True)
     ahead = leads.sum(axis=1)
     behind = leads.shape[1] - ahead
     leading = (passed * leads).sum(axis=1) / ahead * (behind > 0)
     others = (passed * ~leads).sum(axis=1) / np.maximum(behind, 1)
-    return np.stack([np.ones(len(best)), best, leading, others])
+    return np.stack([np.ones(len(best)), best, anyone, leading, others])
+
+
+def _foreseen(evidence: Evidence) -> NDArray[np.float64]:
+    """How picks by the first half of the tests do in the others, shape (``WEIGHTS``, tests + 1).
+
+    The share of the others that the picks pass, for each weight of agreement; 0 where there is no test.
+    """
+    tests = evidence.votes.tests
+    halves = np.arange(tests + 1) // 2
+    first = Growth(evidence, range(tests // 2 + 1))
+    scores = logarithm(first.passed) + WEIGHTS[:, np.newaxis, np.newaxis] * first.support
+    scores = np.round(scores, 9)
+    won = scores == scores.max(axis=2, keepdims=True)
+    won = (won / won.sum(axis=2, keepdims=True))[:, halves]
+    passed = growing_scores(first.verdicts)
+    later = (passed - passed[halves]) / np.maximum(np.arange(tests + 1) - halves, 1)[:, np.newaxis]
+    return np.asarray((won * later).sum(axis=2))
+
+
+def _trusted(foreseen: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The largest weight that does nearly as well as the best, shape (tests + 1,)."""
+    well = foreseen >= _NEARLY * foreseen.max(axis=0)
+    trusted = WEIGHTS[len(WEIGHTS) - 1 - well[::-1].argmax(axis=0)]
+    trusted[:2] = np.inf
+    return np.asarray(trusted)

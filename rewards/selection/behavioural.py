@@ -58,8 +58,7 @@ class Kin(ScoringRule):
     def scores(self, growth: Growth) -> NDArray[np.float64]:
         """See :meth:`ScoringRule.scores`."""
         weight = 2 * (1 - growth.passable)
-        support = np.log(growth.kin) + logarithm(growth.agreement)
-        return np.asarray(logarithm(growth.passed) + weight * support)
+        return np.asarray(logarithm(growth.passed) + weight * growth.support)
 
 
 class BatchBalanced(ScoringRule):

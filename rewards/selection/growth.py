@@ -101,6 +101,11 @@ class Growth:
             kin[row] = np.exp(-_KINSHIP_DECAY * differ / max(inputs, 1)) @ sizes
         return kin[:, members]
 
+    @property
+    def support(self) -> NDArray[np.float64]:
+        """What candidates say of each other: ``ln K + ln a``, K the kin and a the agreement."""
+        return np.asarray(np.log(self.kin) + logarithm(self.agreement))
+
     @cached_property
     def returned(self) -> NDArray[np.bool_]:
         """Whether it returned a value on any input; true where no input is known."""
@@ -138,9 +143,24 @@ class Growth:
     def batch_indifference(self) -> NDArray[np.float64]:
         """See :attr:`Batch.indifference`, shape (counts, 1); what is usual where there is no batch."""
         batch = self._evidence.batch
-        if batch is None:
-            return np.full((len(self._counts), 1), USUAL_INDIFFERENCE)
-        return batch.indifference[self._counts][:, np.newaxis]
+        return self._of_batch(None if batch is None else batch.indifference, USUAL_INDIFFERENCE)
+
+    @property
+    def batch_consistency(self) -> NDArray[np.float64]:
+        """See :attr:`Batch.consistency`, shape (counts, 1); 1 where there is no batch."""
+        batch = self._evidence.batch
+        return self._of_batch(None if batch is None else batch.consistency, 1.0)
+
+    @property
+    def trusted_weight(self) -> NDArray[np.float64]:
+        """See :attr:`Batch.trusted_weight`, shape (counts, 1); infinite where there is no batch."""
+        batch = self._evidence.batch
+        return self._of_batch(None if batch is None else batch.trusted_weight, np.inf)
+
+    def _of_batch(self, values: NDArray[np.float64] | None, otherwise: float) -> NDArray[np.float64]:
+        if values is None:
+            return np.full((len(self._counts), 1), otherwise)
+        return values[self._counts][:, np.newaxis]
 
     @property
     def has_outputs(self) -> bool:

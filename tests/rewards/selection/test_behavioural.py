@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 
 from rewards.evidence import UNKNOWN, Batch, Evidence, Outputs
 from rewards.selection import SELECTION_RULES, selection_rule
-from rewards.selection.batch import batch_of
+from rewards.selection.batch import WEIGHTS, batch_of
 from rewards.selection.growth import Growth
 from rewards.votes import Votes
 
@@ -36,8 +36,18 @@ def evidence(passed, results, known=None, batch=None):
     return Evidence(votes, outputs, batch)
 
 
+def batch(passable=0.5, indifference=0.0, consistency=1.0, trusted_weight=np.inf):
+    """The same after every number of tests."""
+    return Batch(*(np.full(6, value) for value in (passable, indifference, consistency, trusted_weight)))
+
+
 def winners(name, *args, **kwargs):
     return selection_rule(name).winners(evidence(*args, **kwargs)).tolist()
+
+
+def winners_by_votes(name, passed, batch):
+    known = dataclasses.replace(evidence(passed, ["?" * len(passed[0])], [0] * 9, batch), outputs=None)
+    return selection_rule(name).winners(known).tolist()
 
 
 @st.composite
@@ -69,7 +79,7 @@ def test_a_candidate_that_agrees_with_many_wins_over_a_lone_one_with_one_test_mo
 
 def test_how_good_the_tests_of_the_batch_are_decides_between_them_and_agreement():
     passed, results = ["........x", "xxxxxxxxx", "........x"], ["aaaaaaaab"] * 3
-    good, bad = Batch(np.full(4, 0.99), np.zeros(4)), Batch(np.full(4, 0.2), np.zeros(4))
+    good, bad = batch(passable=0.99), batch(passable=0.2)
     for name in ("batch", "auto"):
         assert winners(name, passed, results, batch=good) == [8]
         assert winners(name, passed, results, batch=bad) == list(range(8))
@@ -78,8 +88,19 @@ def test_how_good_the_tests_of_the_batch_are_decides_between_them_and_agreement(
 def test_where_tests_pass_whatever_candidates_do_agreement_decides():
     passed, results = ["....x"] * 4, ["aaaab"] * 4
     assert winners("auto", passed, results) == [4]
-    indifferent = Batch(np.full(5, 0.5), np.full(5, 0.9))
-    assert winners("auto", passed, results, batch=indifferent) == [0, 1, 2, 3]
+    assert winners("auto", passed, results, batch=batch(indifference=0.9)) == [0, 1, 2, 3]
+
+
+def test_agreement_counts_no_more_than_tests_that_foretell_each_other_leave_it():
+    passed, results = ["........x", "xxxxxxxxx", "........x"], ["aaaaaaaab"] * 3
+    assert winners("auto", passed, results, batch=batch(passable=0.3)) == list(range(8))
+    assert winners("auto", passed, results, batch=batch(passable=0.3, trusted_weight=0.1)) == [8]
+
+
+def test_without_outputs_equal_verdicts_count_for_more_where_tests_contradict_each_other():
+    passed = ["xxx.", "...x", "...x"]
+    assert winners_by_votes("auto", passed, batch()) == [3]
+    assert winners_by_votes("auto", passed, batch(consistency=0.5)) == [0, 1, 2]
 
 
 def test_kin_and_agreement_are_those_of_their_formulas():
@@ -123,6 +144,25 @@ def test_a_batch_says_how_many_tests_can_be_passed_and_whether_they_follow_agree
 def test_problems_of_a_batch_count_up_to_as_many_tests_as_they_have():
     batch = batch_of([evidence(["x."], ["ab"]), evidence(["..", "x.", ".."], ["ab"] * 3)])
     np.testing.assert_allclose(batch.passable, [0.5, 0.5, 0.5, 1 / 3])
+
+
+def test_a_batch_says_how_much_of_what_anybody_passes_the_best_passes():
+    contradictory = evidence(["xx.", "..x"], ["aab", "aab"])
+    followed = evidence(["xx.", "xx."], ["aab", "aab"])
+    np.testing.assert_allclose(batch_of([contradictory]).consistency, [1, 1, 1 / 2])
+    np.testing.assert_allclose(batch_of([contradictory, followed]).consistency, [1, 1, 3 / 4])
+    nothing = evidence(["..", ".."], ["ab", "ab"])
+    np.testing.assert_allclose(batch_of([nothing]).consistency, [1, 1, 1])
+
+
+def test_agreement_is_trusted_as_far_as_picks_by_half_of_the_tests_pass_the_others():
+    results = ["aaaaaaaab"] * 4
+    right = evidence(["........x", "xxxxxxxxx", "........x", "........x"], results)
+    wrong = evidence(["........x", "xxxxxxxxx", "xxxxxxxx.", "xxxxxxxx."], results)
+    trusted = batch_of([right]).trusted_weight
+    assert np.isinf(trusted[:2]).all()
+    assert trusted[4] < 0.7
+    assert batch_of([wrong]).trusted_weight[4] == WEIGHTS[-1]
 
 
 @every_rule
