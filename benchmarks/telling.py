@@ -81,16 +81,18 @@ class Played:
     Attributes:
         accuracy: float64 (orders, problems, rounds).
         executions: per problem and round, mean over all.
+        rejected: share of the right candidates that fail a test that was run.
     """
 
     accuracy: NDArray[np.float64]
     executions: float
+    rejected: float
 
 
 def play(recorded: Sequence[Recording], way: str, rounds: int, orders: int) -> Played:
     """Plays one way on all problems, round by round, since gates look at all of them."""
     accuracy = np.zeros((orders, len(recorded), rounds))
-    executions = 0.0
+    executions, rejected = 0.0, []
     for order in range(orders):
         drawn = [
             np.random.default_rng([SEED, order, number]).permutation(one.tests)
@@ -118,7 +120,12 @@ def play(recorded: Sequence[Recording], way: str, rounds: int, orders: int) -> P
             for row, one, evidence in zip(accuracy[order], recorded, known, strict=True):
                 won = _RULE.winners_after(evidence, [evidence.votes.tests])[0]
                 row[turn] = (won & one.correct).sum() / won.sum()
-    return Played(accuracy, executions / (orders * len(recorded) * rounds))
+        rejected += [
+            1 - evidence.votes.passed()[:, one.correct].mean()
+            for one, evidence in zip(recorded, known, strict=True)
+            if one.correct.any()
+        ]
+    return Played(accuracy, executions / (orders * len(recorded) * rounds), float(np.mean(rejected)))
 
 
 def _is_asked(way: str, evidence: Evidence) -> bool:
@@ -146,12 +153,14 @@ class Row:
         over_all: points over running all five.
         over_random: points over one of the five at random.
         executions: per problem and round.
+        rejected: right candidates that fail a test that was run, in %.
     """
 
     accuracy: tuple[float, ...]
     over_all: tuple[Estimate, ...]
     over_random: tuple[Estimate, ...]
     executions: float
+    rejected: float
 
 
 def rows(played: Mapping[str, Played]) -> dict[str, Row]:
@@ -165,8 +174,14 @@ def rows(played: Mapping[str, Played]) -> dict[str, Row]:
         return tuple(Estimate.of(lead[0], lead[1:]) for lead in (of_ways[way] - of_ways[other]).T)
 
     return {
-        way: Row(tuple(values[0].tolist()), over(way, ALL), over(way, RANDOM), played[way].executions)
-        for way, values in of_ways.items()
+        way: Row(
+            tuple(of_ways[way][0].tolist()),
+            over(way, ALL),
+            over(way, RANDOM),
+            one.executions,
+            100 * one.rejected,
+        )
+        for way, one in played.items()
     }
 
 
@@ -177,13 +192,14 @@ def show(title: str, found: Mapping[str, Row]) -> None:
     print(
         f"{'tests written':<30}{''.join(f'{WRITTEN * (turn + 1):>30}' for turn in range(rounds))}", end=""
     )
-    print("   executions per round")
+    print("   executions per round, and right candidates that fail a test")
     for way, row in found.items():
         cells = [
             f"{accuracy:.1f} {_points(of_all):>10} {_points(of_random):>10}"
             for accuracy, of_all, of_random in zip(row.accuracy, row.over_all, row.over_random, strict=True)
         ]
-        print(f"{way:<30}{''.join(f'{cell:>30}' for cell in cells)}   {row.executions:,.0f}", flush=True)
+        line = "".join(f"{cell:>30}" for cell in cells)
+        print(f"{way:<30}{line}   {row.executions:,.0f}, {row.rejected:.0f} %", flush=True)
 
 
 def _points(lead: Estimate) -> str:
@@ -245,6 +261,7 @@ def figures(found: Mapping[str, Row]) -> dict[str, Any]:
             "over all five": bounds(row.over_all),
             "over one at random": bounds(row.over_random),
             "executions per round": round(row.executions, 1),
+            "right candidates that fail a test": round(row.rejected, 1),
         }
         for way, row in found.items()
     }

@@ -147,6 +147,7 @@ def test_what_is_charged_for_a_telling_test_lies_between_one_run_and_all(script,
         < played[telling.TELLING].executions
         < played[telling.ALL].executions
     )
+    assert 0 < played[telling.TELLING].rejected < 1
     found = telling.rows(played)
     assert [lead.value for lead in found[telling.ALL].over_all] == [0, 0]
     np.testing.assert_allclose(
