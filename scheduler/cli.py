@@ -10,7 +10,8 @@ from rewards.errors import UserError
 from scheduler.backend import InfrastructureError
 
 COMMANDS = {
-    name: name for name in ("run", "report", "compare", "train", "predict", "problems", "execute", "doctor")
+    name: name
+    for name in ("run", "report", "compare", "tune", "train", "predict", "problems", "execute", "doctor")
 } | {"import": "import_votes"}
 """Modules of the commands, by name."""
 
@@ -39,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SandboxError as error:
         return _ended(f"stopped without results: {error}", 1)
     except KeyboardInterrupt:
-        return _ended("interrupted; what `run` has begun goes on with --resume", INTERRUPTED)
+        return _ended("interrupted; `run --resume` and `tune` go on with what they began", INTERRUPTED)
     return 0
 
 

@@ -1,0 +1,164 @@
+"""The study: an Optuna journal that any number of processes tries choices for, now and later."""
+
+import fcntl
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial, TrialState
+
+from rewards.errors import UserError
+from scheduler.analysis.tune.players import Field
+from scheduler.analysis.tune.settings import Settings
+from scheduler.analysis.tune.space import Choice
+from scheduler.ledger import QUANTITIES
+
+NAME = "tune"
+"""Of the study in its journal."""
+
+FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
+
+_GIVEN_UP_AT = 0.05  # chance that a choice at least as good as the best so far looks as bad as this
+# Orders after which a trial may be given up. Each look is another chance to give up what is not worse, and
+# SciPy's exact test of 9 to 13 pairs with ties takes seconds.
+_LOOKS = (5, 8, 14)
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+@contextmanager
+def open_study(journal: Path, identity: dict[str, Any], field: Field) -> Iterator[optuna.Study]:
+    """Begins a study or goes on with one, alone.
+
+    What was cut off is put back: half a line at the end of the journal goes, and trials that nobody will
+    finish are tried anew.
+
+    Args:
+        journal: the file, in a folder that exists.
+        identity: what must be the same for a study to be gone on with.
+        field: gives what is to be tried first.
+
+    Raises:
+        UserError: another process is at it, the file is no journal, or of another study.
+    """
+    with journal.with_suffix(".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise UserError(
+                f"{journal.parent} must not be in use but another process tunes in it"
+            ) from None
+        _drop_half_a_line(journal)
+        storage = _storage(journal)
+        if [one.study_name for one in storage.get_all_studies()] not in ([], [NAME]):
+            raise UserError(f"{journal} must hold one study named '{NAME}' but it holds others")
+        directions = ["maximize"] if identity["pareto"] is None else ["maximize", "minimize"]
+        study = optuna.create_study(
+            storage=storage, study_name=NAME, directions=directions, load_if_exists=True
+        )
+        _check_identity(study, identity, journal, field)
+        for trial in study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
+            study.tell(trial.number, state=TrialState.FAIL)
+            study.enqueue_trial(trial.params)
+        yield study
+
+
+def load_study(journal: Path) -> optuna.Study:
+    """The study that another process has open, to take part in it."""
+    return optuna.load_study(storage=_storage(journal), study_name=NAME)
+
+
+def try_one(study: optuna.Study, field: Field, settings: Settings) -> None:
+    """Tries a choice on the training problems, one order after the other, and tells the study.
+
+    With a single aim, a choice that is clearly worse than the best so far is given up: a Wilcoxon
+    signed-rank test on the orders that both were tried in. Optuna prunes no studies with two aims.
+
+    The sampler is made anew for each trial, with a seed that hangs on the trial's number among those that
+    were not cut off: one process alone tries the same choices whether it was interrupted or not.
+
+    Args:
+        study: open.
+        field: of the study.
+        settings: of the study.
+    """
+    trial = study.ask()
+    failed = study.get_trials(deepcopy=False, states=[TrialState.FAIL])
+    rank = trial.number - sum(one.number < trial.number for one in failed)
+    seed = int(np.random.SeedSequence([settings.seed, rank]).generate_state(1)[0])
+    study.sampler = optuna.samplers.TPESampler(seed=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        study.pruner = optuna.pruners.WilcoxonPruner(p_threshold=_GIVEN_UP_AT, n_startup_steps=_LOOKS[0])
+    choice = field.space.suggest(trial)
+    for order in range(settings.orders):
+        accuracy = float(field.training.play(choice, order).accuracy.mean())
+        if settings.pareto is None:
+            trial.report(accuracy, order)
+            tried = order + 1
+            if tried in _LOOKS and tried < settings.orders and trial.should_prune():
+                study.tell(trial, state=TrialState.PRUNED)
+                return
+    outcome = field.training.play_all(choice)
+    spent = dict(zip(QUANTITIES, outcome.spent.mean(axis=(0, 1)).tolist(), strict=True))
+    for name, amount in spent.items():
+        if np.isfinite(amount):
+            trial.set_user_attr(name, amount)
+    aims = [float(outcome.accuracy.mean())]
+    study.tell(trial, aims if settings.pareto is None else [*aims, spent[settings.pareto]])
+
+
+def chosen(study: optuna.Study, field: Field) -> list[Choice]:
+    """The most accurate choice, or those that nothing beats, from the cheapest."""
+    if len(study.directions) == 1:
+        return [choice_of(study.best_trial, field)]
+    best = sorted(study.best_trials, key=lambda trial: (trial.values[1], trial.number))
+    front: dict[tuple[float, ...], FrozenTrial] = {}
+    for trial in best:
+        front.setdefault(tuple(trial.values), trial)
+    return [choice_of(trial, field) for trial in front.values()]
+
+
+def choice_of(trial: FrozenTrial, field: Field) -> Choice:
+    """What a trial tried."""
+    return field.space.suggest(optuna.trial.FixedTrial(trial.params))
+
+
+def _storage(journal: Path) -> JournalStorage:
+    try:
+        return JournalStorage(JournalFileBackend(str(journal)))
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise UserError(f"{journal} must be the journal of a study but {error}") from None
+
+
+def _drop_half_a_line(journal: Path) -> None:
+    """A write that was cut off would spoil the next one."""
+    if journal.exists():
+        with journal.open("rb+") as file:
+            content = file.read()
+            file.truncate(content.rfind(b"\n") + 1)
+
+
+def _check_identity(study: optuna.Study, identity: dict[str, Any], journal: Path, field: Field) -> None:
+    known = study.user_attrs.get("settings")
+    if known is None:
+        for parameters in field.space.first():
+            study.enqueue_trial(parameters, skip_if_exists=True)
+        study.set_user_attr("settings", identity)
+        return
+    for name, value in identity.items():
+        if known.get(name) != value:
+            raise UserError(
+                f"{journal.parent} holds a study with {name} {_shown(known.get(name))} but got "
+                f"{_shown(value)}; another --out begins another study"
+            )
+
+
+def _shown(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
