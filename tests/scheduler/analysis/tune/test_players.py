@@ -1,4 +1,4 @@
-"""Choices on training and held-out problems: what they come to, and that nothing is learned from the latter."""
+"""Choices on training and held-out problems: what they come to, and that the latter teach nothing."""
 
 import dataclasses
 
