@@ -244,10 +244,10 @@ class RacingSection(Section):
         description="race on tests that a model writes in this run, on recorded ones too, or on none",
     )
     z: float = Field(
-        2.0,
+        1.65,
         ge=0,
         description="a candidate is out once it lost to the leader more tests than it won by over z times "
-        "the square root of both together",
+        "the square root of both together, and fewer behave like it if the selection rule goes by that",
     )
 
 

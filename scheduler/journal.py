@@ -54,7 +54,7 @@ CREATE TABLE IF NOT EXISTS behaviours (
 class Journal:
     """What was seen in one run: an SQLite file, and the same in memory for reading.
 
-    Behaviours alone stay on disk: they are large, and the loop does not decide by them.
+    Behaviours alone stay on disk: they are large, and only asked for problem by problem.
 
     Attributes:
         candidates, tests, verdicts: records by problem id, then by index.

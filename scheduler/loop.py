@@ -76,7 +76,7 @@ class Loop:
         self._backend = backend
         self._writer = writer
         self._on_progress = on_progress
-        self._races = Races(problems, racing)
+        self._races = Races(problems, racing, journal.behaviour_of)
         self._record = record
         self._variations = variations
         self._in_flight: dict[str, _Block] = {}

@@ -1,19 +1,18 @@
 """The race on each problem: on which of its programs the next tests are run."""
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from executors.execution.runner import Outcomes
-from rewards.behaviour import spread
-from rewards.evidence import Evidence
+from rewards.behaviour import Behaviour, spread
 from rewards.problem import NOT_RUN
-from rewards.racing import heat, in_race
+from rewards.racing import heat, still_racing
 from rewards.selection import SelectionRule
-from scheduler.records import GrantRecord, VerdictRecord, votes_of
+from scheduler.records import GrantRecord, VerdictRecord, evidence_of
 from scheduler.solving import Solving
 
 
@@ -23,7 +22,7 @@ class Racing:
 
     Attributes:
         rule: says who leads.
-        z: see ``rewards.racing.in_race``.
+        z: see ``rewards.racing.beaten``.
     """
 
     rule: SelectionRule
@@ -33,17 +32,26 @@ class Racing:
 class Races:
     """Who can still win, problem by problem.
 
-    Whoever falls out stays out. Who does follows from the verdicts before each heat alone, so a resumed run
-    leaves out the same programs as one that was not interrupted.
+    Whoever falls out stays out. Who does follows from what was seen of the problem before each heat alone,
+    so a resumed run leaves out the same programs as one that was not interrupted.
 
     Args:
         problems: positions in this list are what the methods speak of.
         racing: None keeps every program in.
+        behaviour_of: what the programs of a problem, by its id, did on tests so far, and maybe on later
+            ones; None if it was not recorded.
     """
 
-    def __init__(self, problems: Sequence[Solving], racing: Racing | None) -> None:
+    def __init__(
+        self,
+        problems: Sequence[Solving],
+        racing: Racing | None,
+        behaviour_of: Callable[[str], Behaviour | None],
+    ) -> None:
         self._problems = problems
         self._racing = racing
+        self._behaviour_of = behaviour_of
+        self._seen = [0] * len(problems)
         self._in_race = [np.arange(len(solving.programs)) for solving in problems]
 
     def programs(self, position: int) -> NDArray[np.intp]:
@@ -58,16 +66,17 @@ class Races:
         return [list(part) for _, part in itertools.groupby(tests, heat)]
 
     def update(self, position: int, verdicts: Mapping[int, VerdictRecord]) -> None:
-        """Drops who can no longer win, by a problem's verdicts so far."""
-        if self._racing is None:
+        """Drops who can no longer win, by a problem's verdicts so far; the same ones are looked at once."""
+        if self._racing is None or len(verdicts) == self._seen[position]:
             return
-        solving = self._problems[position]
-        votes, programs = votes_of(verdicts, solving.distinct), self._in_race[position]
-        candidates = solving.distinct.representatives[programs]
-        leaders = np.intersect1d(self._racing.rule.winners(Evidence(votes)), candidates)
-        if len(leaders):
-            still = in_race(votes, int(leaders[0]), self._racing.z)
-            self._in_race[position] = programs[still[candidates]]
+        self._seen[position] = len(verdicts)
+        solving, rule = self._problems[position], self._racing.rule
+        behaviour = self._behaviour_of(solving.problem.id) if rule.uses_outputs else None
+        racing = np.isin(solving.distinct.inverse, self._in_race[position])
+        still = still_racing(
+            evidence_of(verdicts, solving.distinct, behaviour), racing, rule, self._racing.z
+        )
+        self._in_race[position] = np.flatnonzero(still[solving.distinct.representatives])
 
     def restore(
         self, position: int, grants: Iterable[GrantRecord], verdicts: Mapping[int, VerdictRecord]

@@ -1,12 +1,14 @@
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from rewards.evidence import Evidence
-from rewards.racing import in_race
-from rewards.selection import Majority
+from rewards.evidence import Evidence, Outputs
+from rewards.racing import beaten, heat, still_racing
+from rewards.selection import Majority, selection_rule
 from rewards.votes import Votes
 
 SHAPES = st.tuples(st.integers(0, 12), st.integers(1, 8))
@@ -17,47 +19,83 @@ Z = st.floats(0, 4)
 
 
 @given(MATRICES, Z, st.data())
-def test_the_leader_is_always_in(matrices, z, data):
+def test_nobody_is_beaten_by_himself(matrices, z, data):
     votes = Votes.from_matrix(*matrices)
     leader = data.draw(st.integers(0, votes.candidates - 1))
-    assert in_race(votes, leader, z)[leader]
+    assert not beaten(votes, leader, z)[leader]
 
 
 @given(MATRICES, Z)
 def test_it_is_the_rule_pair_by_pair(matrices, z):
     passed, run = matrices
     leader = int(passed.sum(axis=0).argmax())
-    for candidate, still in enumerate(in_race(Votes.from_matrix(passed, run), leader, z)):
+    for candidate, out in enumerate(beaten(Votes.from_matrix(passed, run), leader, z)):
         both = run[:, leader] & run[:, candidate]
         losses = int((passed[both, leader] & ~passed[both, candidate]).sum())
         wins = int((~passed[both, leader] & passed[both, candidate]).sum())
-        assert still == (losses - wins <= z * (losses + wins) ** 0.5)
+        assert out == (losses - wins > z * (losses + wins) ** 0.5)
 
 
 @given(MATRICES)
 def test_a_surer_race_drops_no_one_whom_a_less_sure_one_keeps(matrices):
     votes = Votes.from_matrix(*matrices)
-    assert (in_race(votes, 0, 1.0) <= in_race(votes, 0, 2.0)).all()
+    assert (beaten(votes, 0, 1.0) >= beaten(votes, 0, 2.0)).all()
 
 
-@given(MATRICES, Z)
-def test_no_one_who_would_be_picked_by_majority_is_out(matrices, z):
-    votes = Votes.from_matrix(matrices[0])
-    winners = Majority().winners(Evidence(votes))
-    assert in_race(votes, int(winners[0]), z)[winners].all()
-
-
-@pytest.mark.parametrize(("losses", "still"), [(4, True), (5, False)])
-def test_at_two_deviations_five_clear_losses_are_too_many(losses, still):
+@pytest.mark.parametrize(("losses", "out"), [(4, False), (5, True)])
+def test_at_two_deviations_five_clear_losses_are_too_many(losses, out):
     passed = np.stack([np.ones(losses, np.bool_), np.zeros(losses, np.bool_)], axis=1)
-    assert in_race(Votes.from_matrix(passed), 0, 2.0).tolist() == [True, still]
+    assert beaten(Votes.from_matrix(passed), 0, 2.0).tolist() == [False, out]
 
 
 def test_tests_that_only_one_of_the_two_ran_do_not_count():
     passed = np.array([[True, False]] * 9)
     run = np.array([[True, False]] * 9)
-    assert in_race(Votes.from_matrix(passed, run), 0, 2.0).all()
+    assert not beaten(Votes.from_matrix(passed, run), 0, 2.0).any()
 
 
-def test_before_the_first_test_everyone_is_in():
-    assert in_race(Votes(3), 0, 2.0).all()
+def test_before_the_first_test_nobody_is_beaten():
+    assert not beaten(Votes(3), 0, 2.0).any()
+
+
+def everyone(evidence: Evidence) -> np.ndarray:
+    return np.ones(evidence.votes.candidates, np.bool_)
+
+
+@given(MATRICES, Z)
+def test_no_one_who_would_be_picked_by_majority_falls_out(matrices, z):
+    evidence = Evidence(Votes.from_matrix(matrices[0]))
+    assert still_racing(evidence, everyone(evidence), Majority(), z)[Majority().winners(evidence)].all()
+
+
+def test_who_is_out_stays_out_and_all_stay_while_none_of_them_leads():
+    evidence = Evidence(Votes.from_matrix(np.array([[True, False, False]] * 5)))
+    without_leader = np.array([False, True, True])
+    assert still_racing(evidence, without_leader, Majority(), 2.0).tolist() == [False, True, True]
+    assert still_racing(evidence, ~without_leader, Majority(), 2.0).tolist() == [True, False, False]
+
+
+def lone_leader_against_three_alike() -> Evidence:
+    """The first passes five tests that all others fail; the next three give the same outputs."""
+    results = np.tile(np.array([0, 1, 1, 1, 2], np.int32), (5, 1))
+    outputs = Outputs(results, np.ones_like(results, np.bool_), np.arange(6))
+    return Evidence(Votes.from_matrix(np.array([[True] + [False] * 4] * 5)), outputs)
+
+
+@pytest.mark.parametrize(("rule", "left"), [("majority", [0]), ("auto", [0, 1, 2, 3])])
+def test_wrong_tests_drive_nobody_out_whom_agreement_may_yet_elect(rule, left):
+    evidence = lone_leader_against_three_alike()
+    still = still_racing(evidence, everyone(evidence), selection_rule(rule), 2.0)
+    assert np.flatnonzero(still).tolist() == left
+
+
+def test_without_outputs_a_rule_that_would_go_by_them_races_by_votes():
+    evidence = Evidence(lone_leader_against_three_alike().votes)
+    still = still_racing(evidence, everyone(evidence), selection_rule("auto"), 2.0)
+    assert np.flatnonzero(still).tolist() == [0]
+
+
+def test_nobody_leaves_before_the_fifth_test_and_heats_never_double_what_was_run():
+    starts = [test for test in range(1, 2000) if heat(test) != heat(test - 1)]
+    assert starts[:6] == [5, 9, 16, 29, 52, 94]
+    assert all(after < 2 * before for before, after in itertools.pairwise(starts))

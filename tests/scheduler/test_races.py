@@ -5,7 +5,7 @@ import numpy as np
 from executors.execution.runner import Outcomes
 from rewards.behaviour import NO_RESULT, Behaviour, Ending, Input, Output
 from rewards.problem import NOT_RUN, Problem, Verdict
-from rewards.selection import Majority
+from rewards.selection import Majority, selection_rule
 from scheduler.races import Races, Racing
 from scheduler.records import CandidateRecord, GrantRecord, VerdictRecord
 from scheduler.solving import Solving
@@ -27,11 +27,15 @@ def verdicts_of(rows) -> dict[int, VerdictRecord]:
     }
 
 
+def races_of(racing, behaviour=None) -> Races:
+    return Races([solving()], racing, lambda _: behaviour)
+
+
 FIVE_LOSSES = verdicts_of([[1, 0, 1]] * 5)
 
 
 def test_who_falls_out_stays_out_also_when_another_leads():
-    races = Races([solving()], RACING)
+    races = races_of(RACING)
     races.update(0, FIVE_LOSSES)
     assert races.programs(0).tolist() == [0, 2]
     later = verdicts_of([[1, 0, 1]] * 5 + [[0, NOT_RUN, 1]] * 6)
@@ -42,36 +46,65 @@ def test_who_falls_out_stays_out_also_when_another_leads():
 
 
 def test_a_restored_race_leaves_out_the_same_programs():
-    verdicts = verdicts_of([[1, 0, 1]] * 8 + [[0, NOT_RUN, 1]] * 8)
-    undisturbed, resumed = Races([solving()], RACING), Races([solving()], RACING)
-    for before in (8, 16):
+    verdicts = verdicts_of([[1, 0, 1]] * 9 + [[0, NOT_RUN, 1]] * 11)
+    undisturbed, resumed = races_of(RACING), races_of(RACING)
+    for before in (9, 16):
         undisturbed.update(0, {index: record for index, record in verdicts.items() if index < before})
     resumed.restore(0, [GrantRecord("p", 0, 12), GrantRecord("p", 12, 8)], verdicts)
     assert resumed.programs(0).tolist() == undisturbed.programs(0).tolist() == [2]
 
 
-def test_heats_double_and_only_a_race_has_them():
-    races = Races([solving()], RACING)
+def test_a_rule_that_goes_by_outputs_keeps_whom_more_candidates_behave_like():
+    """Program 1 loses five tests, but two of the four candidates are this program."""
+    outputs = tuple(Output(Ending.RETURNED, digest, str(digest)) for digest in range(3))
+    inputs = tuple(Input(test, "f", f"[{test}]", test) for test in range(5))
+    behaviour = Behaviour(inputs, outputs, np.tile(np.array([[0], [1], [2]], np.int32), 5))
+    rows = verdicts_of([[1, 0, 0]] * 5)
+    for racing, left in ((RACING, [0]), (Racing(selection_rule("auto"), 2.0), [0, 1])):
+        races = races_of(racing, behaviour)
+        races.update(0, rows)
+        assert races.programs(0).tolist() == left
+
+
+def test_the_same_verdicts_are_looked_at_once_however_often_they_are_told():
+    """Else who is out would depend on where a run was cut off."""
+    outputs = tuple(Output(Ending.RETURNED, digest, str(digest)) for digest in range(3))
+    inputs = tuple(Input(test, "f", f"[{test}]", test) for test in range(5))
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        behaviour = Behaviour(inputs, outputs, rng.integers(0, 3, (3, 5), dtype=np.int32))
+        races = races_of(Racing(selection_rule("auto"), 0.5), behaviour)
+        rows = verdicts_of(rng.integers(0, 2, (5, 3)))
+        races.update(0, rows)
+        once = races.programs(0).tolist()
+        races.update(0, rows)
+        assert races.programs(0).tolist() == once
+
+
+def test_heats_grow_and_only_a_race_has_them():
+    races = races_of(RACING)
     assert [(part[0], part[-1]) for part in races.heats(range(100))] == [
-        (0, 7),
-        (8, 15),
-        (16, 31),
-        (32, 63),
-        (64, 99),
+        (0, 4),
+        (5, 8),
+        (9, 15),
+        (16, 28),
+        (29, 51),
+        (52, 93),
+        (94, 99),
     ]
     assert races.heats([9, 12, 20]) == [[9, 12], [20]]
-    assert Races([solving()], None).heats(range(100)) == [list(range(100))]
-    assert races.heats([]) == Races([solving()], None).heats([]) == []
+    assert races_of(None).heats(range(100)) == [list(range(100))]
+    assert races.heats([]) == races_of(None).heats([]) == []
 
 
 def test_without_a_race_everyone_stays():
-    races = Races([solving()], None)
+    races = races_of(None)
     races.update(0, FIVE_LOSSES)
     assert races.programs(0).tolist() == [0, 1, 2]
 
 
 def test_outcomes_of_some_programs_become_rows_among_all():
-    races = Races([solving()], RACING)
+    races = races_of(RACING)
     races.update(0, FIVE_LOSSES)
     behaviour = Behaviour(
         (Input(5, "f", "[]", 1),), (Output(Ending.RETURNED, 1, "1"),), np.zeros((2, 1), np.int32)

@@ -66,7 +66,7 @@ def fields(
         rules: pick.
         orders: how many random orders of the tests.
         counts: numbers of tests after which races are looked at, at least one.
-        z: of the races; see ``rewards.racing.in_race``.
+        z: of the races; see ``rewards.racing.beaten``.
         seed: of the orders.
     """
     most = max(recording.tests for recording in recordings)

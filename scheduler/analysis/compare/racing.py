@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rewards.evidence import UNKNOWN, Evidence
-from rewards.racing import heat, in_race
+from rewards.racing import heat, still_racing
 from rewards.selection import SelectionRule
 from rewards.votes import Votes
 from scheduler.analysis.compare.simulation import Recording
@@ -38,23 +38,19 @@ def race(
         recording: of the problem.
         order: of its tests, the first ones.
         evidence: what at least these show in that order.
-        rule: says who leads, by votes alone.
-        z: see ``rewards.racing.in_race``.
+        rule: says who leads.
+        z: see ``rewards.racing.beaten``.
     """
     voted = np.concatenate([[0], np.cumsum(recording.rows[order] >= 0)])
     evidence = evidence.first(voted[-1])
-    passed, could_run = evidence.votes.passed(), evidence.votes.run()
-    left_out = np.zeros_like(passed)
-    racing = np.ones(passed.shape[1], np.bool_)
-    for start in range(1, len(order)):
-        if heat(start) == heat(start - 1):
-            continue
-        known = voted[start]
-        before = ~left_out[:known]
-        votes = Votes.from_matrix(passed[:known] & before, could_run[:known] & before)
-        leaders = [leader for leader in rule.winners(Evidence(votes)) if racing[leader]]
-        if leaders:
-            racing &= in_race(votes, int(leaders[0]), z)
+    could_run = evidence.votes.run()
+    left_out = np.zeros_like(could_run)
+    racing = np.ones(could_run.shape[1], np.bool_)
+    heats = [heat(test) for test in range(len(order))]
+    starts = np.flatnonzero(np.diff(heats)) + 1
+    for known in np.unique(voted[starts]):  # heats without a vote show nothing new
+        seen = _without(evidence.first(known), left_out[:known])
+        racing = still_racing(seen, racing, rule, z)
         left_out[known:, ~racing] = True
     _, programs = np.unique(recording.programs, return_index=True)
     run = (could_run & ~left_out)[:, programs]

@@ -70,7 +70,7 @@ def test_nobody_falls_out_before_the_first_heat_ends(run):
     for recording in recordings_of(run):
         order = np.random.default_rng(1).permutation(TESTS)
         one = race(recording, order, recording.evidence(order), selection_rule("majority"), Z)
-        np.testing.assert_array_equal(one.pairs[:9], one.executions[:9])
+        np.testing.assert_array_equal(one.pairs[:6], one.executions[:6])
         assert one.executions[-1] < one.pairs[-1]
 
 
