@@ -36,8 +36,7 @@ optuna.logging.set_verbosity(optuna.logging.WARNING)
 def open_study(journal: Path, identity: dict[str, Any], field: Field) -> Iterator[optuna.Study]:
     """Begins a study or goes on with one, alone.
 
-    What was cut off is put back: half a line at the end of the journal goes, and trials that nobody will
-    finish are tried anew.
+    A write that was cut off in the midst of its line is taken out of the journal.
 
     Args:
         journal: the file, in a folder that exists.
@@ -56,16 +55,15 @@ def open_study(journal: Path, identity: dict[str, Any], field: Field) -> Iterato
             ) from None
         _drop_half_a_line(journal)
         storage = _storage(journal)
-        if [one.study_name for one in storage.get_all_studies()] not in ([], [NAME]):
-            raise UserError(f"{journal} must hold one study named '{NAME}' but it holds others")
-        directions = ["maximize"] if identity["pareto"] is None else ["maximize", "minimize"]
-        study = optuna.create_study(
-            storage=storage, study_name=NAME, directions=directions, load_if_exists=True
-        )
+        names = [one.study_name for one in storage.get_all_studies()]
+        if names == [NAME]:
+            study = optuna.load_study(storage=storage, study_name=NAME)
+        elif names:
+            raise UserError(f"{journal} must hold one study named '{NAME}' but it holds {', '.join(names)}")
+        else:
+            directions = ["maximize"] if identity["pareto"] is None else ["maximize", "minimize"]
+            study = optuna.create_study(storage=storage, study_name=NAME, directions=directions)
         _check_identity(study, identity, journal, field)
-        for trial in study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
-            study.tell(trial.number, state=TrialState.FAIL)
-            study.enqueue_trial(trial.params)
         yield study
 
 
@@ -74,35 +72,44 @@ def load_study(journal: Path) -> optuna.Study:
     return optuna.load_study(storage=_storage(journal), study_name=NAME)
 
 
-def try_one(study: optuna.Study, field: Field, settings: Settings) -> None:
+def cut_off(study: optuna.Study) -> list[optuna.Trial]:
+    """Trials that were begun and not brought to an end, to be gone on with where nobody else is at them."""
+    begun = study.get_trials(deepcopy=False, states=[TrialState.RUNNING])
+    return [optuna.Trial(study, trial._trial_id) for trial in begun]
+
+
+def try_one(
+    study: optuna.Study, field: Field, settings: Settings, trial: optuna.Trial | None = None
+) -> None:
     """Tries a choice on the training problems, one order after the other, and tells the study.
 
     With a single aim, a choice that is clearly worse than the best so far is given up: a Wilcoxon
     signed-rank test on the orders that both were tried in. Optuna prunes no studies with two aims.
 
-    The sampler is made anew for each trial, with a seed that hangs on the trial's number among those that
-    were not cut off: one process alone tries the same choices whether it was interrupted or not.
+    The sampler is made anew for each trial, with a seed that hangs on the trial's number: one process alone
+    tries the same choices whether it was interrupted or not.
 
     Args:
         study: open.
         field: of the study.
         settings: of the study.
+        trial: one that was cut off; None begins another.
     """
-    trial = study.ask()
-    failed = study.get_trials(deepcopy=False, states=[TrialState.FAIL])
-    rank = trial.number - sum(one.number < trial.number for one in failed)
-    seed = int(np.random.SeedSequence([settings.seed, rank]).generate_state(1)[0])
+    trial = trial or study.ask()
+    seed = int(np.random.SeedSequence([settings.seed, trial.number]).generate_state(1)[0])
     study.sampler = optuna.samplers.TPESampler(seed=seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         study.pruner = optuna.pruners.WilcoxonPruner(p_threshold=_GIVEN_UP_AT, n_startup_steps=_LOOKS[0])
     choice = field.space.suggest(trial)
+    reported = len(study.get_trials(deepcopy=False)[trial.number].intermediate_values)
     for order in range(settings.orders):
         accuracy = float(field.training.play(choice, order).accuracy.mean())
-        if settings.pareto is None:
-            trial.report(accuracy, order)
-            tried = order + 1
-            if tried in _LOOKS and tried < settings.orders and trial.should_prune():
+        if settings.pareto is None and order + 1 >= reported:
+            if order == reported:
+                trial.report(accuracy, order)
+                reported += 1
+            if reported in _LOOKS and reported < settings.orders and trial.should_prune():
                 study.tell(trial, state=TrialState.PRUNED)
                 return
     outcome = field.training.play_all(choice)

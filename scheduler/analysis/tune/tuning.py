@@ -13,7 +13,7 @@ from scheduler.analysis.tune.findings import Finding, findings
 from scheduler.analysis.tune.players import Field, prepare
 from scheduler.analysis.tune.settings import Settings
 from scheduler.analysis.tune.space import Choice
-from scheduler.analysis.tune.studying import FINISHED, choice_of, chosen, open_study, try_one
+from scheduler.analysis.tune.studying import FINISHED, choice_of, chosen, cut_off, open_study, try_one
 from scheduler.trace import Trace
 
 JOURNAL = "study.journal"
@@ -87,6 +87,9 @@ def tune(
             watch(len(finished()))
 
         look()
+        for trial in cut_off(study):
+            try_one(study, field, settings, trial)
+            look()
         missing = settings.trials - len(finished())
         if attempts is not None and missing > 1:
             attempts(study, field, missing, look)

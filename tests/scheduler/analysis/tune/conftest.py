@@ -23,7 +23,9 @@ def outcomes(seed: int = 0) -> dict[str, np.ndarray]:
         passed = np.where(good, correct[:, np.newaxis], rng.random((CANDIDATES, TESTS)) < 0.4)
         arrays[f"votes/p/{k}"] = passed.astype(np.int8)
         arrays[f"correct/p/{k}"] = correct.astype(np.int8)
-        arrays[f"outputs/p/{k}"] = np.where(correct[:, np.newaxis], 0, rng.integers(1, 4, passed.shape))
+        # Wrong candidates agree and right ones do not, so that whoever goes by agreement alone is misled.
+        behaviour = np.where(correct, 1 + np.arange(CANDIDATES), 0)
+        arrays[f"outputs/p/{k}"] = np.broadcast_to(behaviour[:, np.newaxis], passed.shape)
         arrays[f"tokens/p/{k}"] = rng.integers(10, 100, TESTS)
     return arrays
 
