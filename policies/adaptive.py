@@ -1,4 +1,4 @@
-"""The gain of tests, as learned from finished runs and as the votes of each problem promise it."""
+"""The gain of tests, as learned from finished runs and as the doubt about each pick promises it."""
 
 from typing import ClassVar, Unpack
 
@@ -9,27 +9,23 @@ from policies.base import Limits, Policy
 from policies.envelope import envelope_slopes
 from policies.filling import most_valuable_tests
 from policies.lessons import Lessons
-from policies.signals import signals
-from rewards.votes import Votes
 
-_DECAY = 1.5
-_LEAST, _MOST = 0.05, 5.0
+_LEAST, _MOST = 0.1, 5.0
 _STOPS = np.array([1, 2, 3, 5, 8, 12, 20, 30, 45, 70, 100])
-_HEARD_AT_ONCE = 4096
 
 
 class Adaptive(Policy):
-    """Each next test goes where it is worth most for its price, ``f (m + 1)^-1.5`` after m tests.
+    """Each next test goes where it is worth most for its price, ``f / (m + 1)`` after m tests.
 
-    f is what a problem's votes promise: the gain of more tests by that of a usual problem with as many
-    (:meth:`policies.lessons.Lesson.promise`), within [0.05, 5]. Where finished runs taught nothing certain
-    f is 1, and budgets are equal. The falling power stands for the slope of the mean curve, which all
-    problems share, so it must not differ between lessons: a problem would be preferred for what other
-    problems' curves look like. A problem's budget is never less than a twentieth of another's with the same
-    price and room, ``(0.05 / 5)^(2/3)``.
+    f is what the doubt about a problem's pick promises: the gain of more tests by that of a usual problem
+    with as many (:meth:`policies.lessons.Lesson.promise`), within [0.1, 5]. Where finished runs taught
+    nothing certain f is 1, and budgets are equal. The falling power stands for the slope of the mean curve,
+    which all problems share, so it must not differ between lessons: a problem would be preferred for what
+    other problems' curves look like. A problem's budget is never less than a fiftieth of another's with the
+    same price and room.
 
     One ask plans all the room by what is known, and grants of each budget no more than the block up to the
-    next of 1, 2, 3, 5, 8, 12, 20, 30, ... tests; so the votes are heard before most of it is spent, in a
+    next of 1, 2, 3, 5, 8, 12, 20, 30, ... tests; so doubts are heard before most of it is spent, in a
     dozen rounds. No problem gets more tests than the number beyond which accuracy fell in its lesson. Ties
     go out in an order drawn from the seed.
 
@@ -59,14 +55,14 @@ class Adaptive(Policy):
             for one in self._lessons
         ]
         self._promise = np.ones(problems, np.float32)
-        self._unheard: list[tuple[int, Votes]] = []
+        self._doubts = np.zeros(problems, np.float32)
+        self._unheard: list[int] = []
 
-    def tell(self, problem: int, votes: Votes) -> None:
-        """See :meth:`Policy.tell`; the votes are looked at by the next ask."""
+    def tell(self, problem: int, doubt: float) -> None:
+        """See :meth:`Policy.tell`; the next ask goes by it."""
         self._check(problem)
-        self._unheard.append((problem, votes))
-        if len(self._unheard) == _HEARD_AT_ONCE:
-            self._hear()
+        self._doubts[problem] = doubt
+        self._unheard.append(problem)
 
     def restore(self, granted: NDArray[np.integer]) -> None:
         """See :meth:`Policy.restore`."""
@@ -81,7 +77,7 @@ class Adaptive(Policy):
         worth, order = worth[self._order], self._order
 
         def value(ranks: NDArray[np.intp], tests: NDArray[np.int32]) -> NDArray[np.float64]:
-            return np.asarray(worth[ranks] * (tests + 1.0) ** -_DECAY)
+            return np.asarray(worth[ranks] / (tests + 1.0))
 
         free = np.minimum(free, left)[order]
         ranks, tests = most_valuable_tests(value, self._granted[order], free, room)
@@ -89,16 +85,15 @@ class Adaptive(Policy):
         return problems, np.minimum(tests, _block(self._granted[problems]))
 
     def _hear(self) -> None:
-        """Takes in what was told; of each problem, what was told last."""
-        told = dict(self._unheard)
-        self._unheard.clear()
-        if not told:
+        """Takes in what was told."""
+        if not self._unheard:
             return
-        problems, found = np.fromiter(told, np.intp, len(told)), signals(list(told.values()))
+        problems = np.unique(np.asarray(self._unheard, np.intp))
+        self._unheard.clear()
         for number in np.unique(self._lesson_of[problems]):
-            own = self._lesson_of[problems] == number
-            promise = self._lessons[number].promise(self._granted[problems[own]], found[own])
-            self._promise[problems[own]] = np.clip(promise, _LEAST, _MOST)
+            own = problems[self._lesson_of[problems] == number]
+            promise = self._lessons[number].promise(self._granted[own], self._doubts[own])
+            self._promise[own] = np.clip(promise, _LEAST, _MOST)
 
     def _expected_gains(
         self, problems: NDArray[np.intp], granted: NDArray[np.int32], tests: NDArray[np.int32]

@@ -1,4 +1,4 @@
-"""What a policy is: ask it who gets the next tests, tell it how they voted."""
+"""What a policy is: ask it who gets the next tests, tell it how sure the picks are by then."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -9,7 +9,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from policies.filling import most_valuable_tests
 from rewards.errors import UserError
-from rewards.votes import Votes
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +42,9 @@ class Policy(ABC):
     """Decides which problems get the next tests.
 
     The loop asks for grants as the cap leaves room, has the tests made and run, and tells the policy
-    the votes. The minimum of every problem is granted before anything else, as evenly as room
-    allows. A subclass supplies :meth:`_plan`, and :meth:`_expected_gains` if it has beliefs; bounds
-    and books are kept here.
+    how doubtful the picks are then. The minimum of every problem is granted before anything else, as
+    evenly as room allows. A subclass supplies :meth:`_plan`, and :meth:`_expected_gains` if it has
+    beliefs; bounds and books are kept here.
 
     Args:
         problems: number of problems; a problem is named by its position, 0 <= position < problems.
@@ -64,7 +63,7 @@ class Policy(ABC):
     """What job files call the policy."""
 
     static: ClassVar[bool]
-    """Whether grants never depend on votes, so that budgets can be known before any test is run."""
+    """Whether grants never depend on what tests show, so that budgets can be known before any is run."""
 
     uses_pass_rates: ClassVar[bool] = False
     """Whether grants depend on predicted pass rates, so that a predictor can make a difference."""
@@ -135,8 +134,13 @@ class Policy(ABC):
         prices = tests * self._prices[problems]
         return list(map(Grant, problems.tolist(), tests.tolist(), gains.tolist(), prices.tolist()))
 
-    def tell(self, problem: int, votes: Votes) -> None:  # noqa: ARG002 - a static policy ignores them
-        """Take note of a problem's votes so far.
+    def tell(self, problem: int, doubt: float) -> None:  # noqa: ARG002 - a static policy ignores it
+        """Take note of what a problem's tests so far have shown.
+
+        Args:
+            problem: its position.
+            doubt: chance that the candidate that would be picked now is wrong, as far as can be told
+                without ground truth.
 
         Raises:
             IndexError: when there is no such problem.
@@ -167,7 +171,7 @@ class Policy(ABC):
     def restore(self, granted: NDArray[np.integer]) -> None:
         """Go on where a run stood: what problems were granted, shape (problems,).
 
-        Votes are told and problems closed again by the caller.
+        Doubts are told and problems closed again by the caller.
 
         Raises:
             ValueError: for another shape or a negative number.

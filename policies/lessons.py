@@ -7,7 +7,6 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from policies.signals import SIGNALS
 from rewards.errors import UserError
 
 
@@ -36,10 +35,10 @@ class Lesson:
         selection: name of the rule.
         accuracy: float64 (tests + 1,), mean accuracy of picks after so many tests of each problem.
         most: number of tests beyond which accuracy clearly fell; None where it did not.
-        counts: intp (counts,), ascending numbers of tests at which signals were weighed, at least one.
-        usual: float64 (counts, signals), the mean of each of ``SIGNALS`` there.
-        weights: float64 (counts, signals), by which share the gain of more tests exceeds its mean where a
-            signal is twice as large as usual; 0 where the evidence is thin.
+        counts: intp (counts,), ascending numbers of tests at which doubts were weighed, at least one.
+        usual: float64 (counts,), the mean chance there that a pick is wrong; see ``Policy.tell``.
+        weights: float64 (counts,), by which share the gain of more tests exceeds its mean where the doubt
+            is twice as large as usual; 0 where the evidence is thin.
         bins: None where pass rates were not predicted.
     """
 
@@ -51,19 +50,16 @@ class Lesson:
     weights: NDArray[np.float64]
     bins: Bins | None = None
 
-    def promise(self, tests: NDArray[np.integer], signals: NDArray[np.float64]) -> NDArray[np.float64]:
+    def promise(self, tests: NDArray[np.integer], doubts: NDArray[np.floating]) -> NDArray[np.float64]:
         """Gain of more tests by that of a usual problem with as many, shape (problems,); may be negative.
 
         Args:
             tests: shape (problems,), how many each has.
-            signals: shape (problems, signals), of its votes.
+            doubts: shape (problems,), chances that the picks by these are wrong.
         """
-        promise = np.ones(len(tests))
-        for column in range(len(SIGNALS)):
-            usual = np.interp(tests, self.counts, self.usual[:, column])
-            weight = np.interp(tests, self.counts, self.weights[:, column])
-            promise += weight * (signals[:, column] / np.maximum(usual, 1e-9) - 1)
-        return promise
+        usual = np.interp(tests, self.counts, self.usual)
+        weight = np.interp(tests, self.counts, self.weights)
+        return np.asarray(1 + weight * (doubts / np.maximum(usual, 1e-9) - 1))
 
     def to_json(self) -> str:
         """As text; ``from_json`` reads it."""
@@ -72,7 +68,6 @@ class Lesson:
             "selection": self.selection,
             "accuracy": self.accuracy.tolist(),
             "most": self.most,
-            "signals": SIGNALS,
             "counts": self.counts.tolist(),
             "usual": self.usual.tolist(),
             "weights": self.weights.tolist(),
@@ -89,22 +84,19 @@ class Lesson:
         """
         try:
             fields: dict[str, Any] = json.loads(text)
-            if tuple(fields["signals"]) != SIGNALS:
-                raise ValueError(fields["signals"])
             bins = fields["bins"]
             return cls(
                 str(fields["selection"]),
                 np.asarray(fields["accuracy"], np.float64),
                 None if fields["most"] is None else int(fields["most"]),
                 np.asarray(fields["counts"], np.intp),
-                np.asarray(fields["usual"], np.float64).reshape(-1, len(SIGNALS)),
-                np.asarray(fields["weights"], np.float64).reshape(-1, len(SIGNALS)),
+                np.asarray(fields["usual"], np.float64),
+                np.asarray(fields["weights"], np.float64),
                 bins and Bins(*(np.asarray(bins[name], np.float64) for name in ("edges", "accuracy"))),
             )
         except (ValueError, TypeError, KeyError) as error:
             raise UserError(
-                f"a lesson must be JSON with its fields and the signals {', '.join(SIGNALS)} but got "
-                f"{type(error).__name__}: {error}"
+                f"a lesson must be JSON with its fields but got {type(error).__name__}: {error}"
             ) from None
 
 

@@ -2,8 +2,8 @@
 
 It knows a policy, a ledger, a journal and a back end, and nothing of how they do their part. It goes in
 rounds: what the policy asks for in one round is booked in the journal, carried out in whatever order the
-back end gets it done, and told in the order of the problems. So a run that is killed and resumed grants
-the same tests as one that was not.
+back end gets it done, and what came of it is told in the order of the problems. So a run that is killed
+and resumed grants the same tests as one that was not.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -18,8 +18,9 @@ from scheduler.backend import Backend, Execute, Executed, Generate, Generated, R
 from scheduler.journal import Journal
 from scheduler.ledger import Cost, Ledger, Reservation
 from scheduler.races import Races, Racing
-from scheduler.records import GrantRecord, StatesRecord, TestRecord, TestStatus, VerdictRecord, votes_of
+from scheduler.records import GrantRecord, StatesRecord, TestRecord, TestStatus, VerdictRecord
 from scheduler.solving import Solving
+from scheduler.standing import Standing
 from scheduler.writing import TestWriter
 
 
@@ -50,6 +51,7 @@ class Loop:
         backend: does the work.
         writer: asks for tests and reads the answers.
         on_progress: called after each batch of results.
+        standing: tells policies that listen how doubtful picks are; None tells them nothing.
         racing: leaves candidates that can no longer win out of further tests; None runs every test on all.
         record: whether to keep what candidates do beside how they fare.
         variations: inputs to run beside each test; see ``executors.execution.exploring``.
@@ -65,6 +67,7 @@ class Loop:
         writer: TestWriter,
         on_progress: Callable[[], None] = lambda: None,
         *,
+        standing: Standing | None = None,
         racing: Racing | None = None,
         record: bool = False,
         variations: int = 0,
@@ -76,6 +79,7 @@ class Loop:
         self._backend = backend
         self._writer = writer
         self._on_progress = on_progress
+        self._standing = standing
         self._races = Races(problems, racing, journal.behaviour_of)
         self._record = record
         self._variations = variations
@@ -220,10 +224,10 @@ class Loop:
 
     def _tell(self, positions: Iterable[int]) -> None:
         for position in positions:
-            solving = self._problems[position]
-            verdicts = self._journal.verdicts[solving.problem.id]
-            self._policy.tell(position, votes_of(verdicts, solving.distinct))
-            self._races.update(position, verdicts)
+            if self._standing is not None and not self._policy.static:
+                self._policy.tell(position, self._standing.doubt(position))
+            problem = self._problems[position].problem.id
+            self._races.update(position, self._journal.verdicts[problem])
 
     def _unfinished(self) -> list[_Block]:
         """Grants of an earlier part of this run that were not carried out to the end."""

@@ -37,6 +37,7 @@ from scheduler.races import Racing
 from scheduler.ray_backend import RayBackend
 from scheduler.replay_backend import ReplayBackend
 from scheduler.solving import Solving
+from scheduler.standing import Standing
 from scheduler.tables import ReadTrace, read_trace, write_trace
 from scheduler.trace import ProblemTrace, Trace
 from scheduler.writing import TestWriter
@@ -151,7 +152,9 @@ def _solve(
     pass_rates = predicted_pass_rates(job, problems, states, read)
     template = prompt_template(job.tests.model.template) if job.tests.model else None
     writer = TestWriter(template, job.seed)
-    policy = _policy(job, solving, backend, pass_rates, lessons_for(job, problems, read))
+    calibration = calibrate(job, read, directory)
+    policy = _policy(job, solving, backend, pass_rates, lessons_for(job, problems, calibration, read))
+    rule = selection_rule(job.selection)
     look("tests", ledger)
     loop = Loop(
         solving,
@@ -161,7 +164,8 @@ def _solve(
         backend,
         writer,
         lambda: look("tests", ledger),
-        racing=Racing(selection_rule(job.selection), job.racing.z) if job.races else None,
+        standing=Standing(solving, journal, rule, calibration),
+        racing=Racing(rule, job.racing.z) if job.races else None,
         record=job.execution.record,
         variations=job.execution.variations,
     )
@@ -177,7 +181,7 @@ def _solve(
     write_trace(trace)
     recorded = ((problem.id, journal.behaviour_of(problem.id)) for problem in problems)
     write_behaviours(((problem, found) for problem, found in recorded if found), directory)
-    made = picks(job, trace, journal.behaviour_of, calibrate(job, read, directory))
+    made = picks(job, trace, journal.behaviour_of, calibration)
     write_picks(solving, made, directory / "picks.jsonl")
     look("done", ledger)
 

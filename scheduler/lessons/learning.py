@@ -1,4 +1,4 @@
-"""Lessons from recorded tests in many orders: curves, and what signals in the votes promise."""
+"""Lessons from recorded tests in many orders: curves, and what the doubt about picks promises."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from policies.envelope import envelope_slopes
 from policies.lessons import Bins, Lesson, Lessons
-from policies.signals import SIGNALS, signals
 from rewards.errors import UserError
 from scheduler.analysis.compare.simulation import Course
 
@@ -18,7 +17,6 @@ FOLDS = 10
 _COUNTS = (1, 2, 3, 5, 8, 12, 20, 30)
 _HORIZON = 8  # tests ahead: one often changes nothing
 _BINS = 5
-_RIDGE = 1e-6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,13 +28,14 @@ class Observations:
         accuracy: float64 (orders, problems, tests + 1), of the pick after so many tests; a problem that has
             fewer stays as it was at its last.
         tests: intp (problems,), how many each has.
-        signals: float64 (counts, orders, problems, signals), of the votes after 1, 2, 3, 5, ... tests.
+        doubts: float64 (orders, problems, tests + 1), the chance then that the pick is wrong, as far as can
+            be told without ground truth.
     """
 
     selection: str
     accuracy: NDArray[np.float64]
     tests: NDArray[np.intp]
-    signals: NDArray[np.float64]
+    doubts: NDArray[np.float64]
 
     @classmethod
     def of(cls, orders: Sequence[Sequence[Course]], selection: str) -> Self:
@@ -46,28 +45,20 @@ class Observations:
             UserError: no problem has two tests, so that nothing can be seen of what more of them do.
         """
         tests = np.array([len(course.accuracy) - 1 for course in orders[0]])
-        counts = [count for count in _COUNTS if count < tests.max()]
-        if not counts:
+        if tests.max() < 2:
             raise UserError("lessons need problems with at least 2 tests each but got none")
-        accuracy = np.empty((len(orders), len(tests), tests.max() + 1))
-        for of_order, courses in zip(accuracy, orders, strict=True):
-            for row, course in zip(of_order, courses, strict=True):
-                row[: len(course.accuracy)] = course.accuracy
-                row[len(course.accuracy) :] = course.accuracy[-1]
-        seen = np.empty((len(counts), len(orders), len(tests), len(SIGNALS)))
-        for of_count, count in zip(seen, counts, strict=True):
-            shown = [
-                course.votes(min(count, most))
-                for courses in orders
-                for course, most in zip(courses, tests, strict=True)
-            ]
-            of_count[:] = signals(shown).reshape(of_count.shape)
-        return cls(selection, accuracy, tests, seen)
+        accuracy, doubts = np.empty((2, len(orders), len(tests), tests.max() + 1))
+        for order, courses in enumerate(orders):
+            for problem, course in enumerate(courses):
+                steps = np.minimum(np.arange(tests.max() + 1), tests[problem])
+                accuracy[order, problem] = course.accuracy[steps]
+                doubts[order, problem] = course.doubts[steps]
+        return cls(selection, accuracy, tests, doubts)
 
     @property
     def counts(self) -> NDArray[np.intp]:
-        """Numbers of tests at which signals were seen."""
-        return np.array(_COUNTS[: len(self.signals)])
+        """Numbers of tests at which doubts can be weighed: there are more tests to gain from."""
+        return np.array([count for count in _COUNTS if count < self.tests.max()])
 
 
 def learn(
@@ -83,16 +74,17 @@ def learn(
     accuracy = seen.accuracy[:, problems]
     curve = accuracy.mean(axis=(0, 1))
     counts = seen.counts
-    usual, weights = np.zeros((len(counts), len(SIGNALS))), np.zeros((len(counts), len(SIGNALS)))
+    usual, weights = np.zeros((2, len(counts)))
     for number, count in enumerate(counts):
         able = seen.tests[problems] > count
-        usual[number] = seen.signals[number][:, problems][:, able].mean(axis=(0, 1)) if able.any() else 0
         later = min(count + _HORIZON, accuracy.shape[2] - 1)
-        gain = accuracy[:, able, later] - accuracy[:, able, count]
         rise = float(envelope_slopes(curve[np.newaxis])[0, count:later].sum())
-        if able.sum() > len(SIGNALS) and rise > 0:
-            shown = seen.signals[number][:, problems][:, able]
-            weights[number] = _certain_slopes(_excess(shown, usual[number]), gain) / rise
+        if able.any():
+            doubts = seen.doubts[:, problems[able], count]
+            usual[number] = doubts.mean()
+            if able.sum() > 2 and rise > 0 and usual[number] > 0:
+                gain = accuracy[:, able, later] - accuracy[:, able, count]
+                weights[number] = _certain_slope(doubts / usual[number] - 1, gain) / rise
     bins = None if pass_rates is None else _bins(accuracy.mean(axis=0), pass_rates[problems])
     return Lesson(seen.selection, curve, _most(accuracy.mean(axis=0)), counts, usual, weights, bins)
 
@@ -124,29 +116,24 @@ def cross_learned(
     return Lessons(tuple(lessons), fold_of)
 
 
-def _excess(shown: NDArray[np.float64], usual: NDArray[np.float64]) -> NDArray[np.float64]:
-    """By which share signals exceed their means; 0 where a signal is never there."""
-    return np.divide(shown, usual, out=np.ones_like(shown), where=usual > 0) - 1
+def _certain_slope(excess: NDArray[np.float64], gain: NDArray[np.float64]) -> float:
+    """Least-squares slope of the gain on a signal, a standard error nearer to 0.
 
-
-def _certain_slopes(signals: NDArray[np.float64], gain: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Least-squares slopes of the gain on all signals at once, each a standard error nearer to 0.
-
-    Orders of one problem are no independent cases: standard errors are clustered by problem (Liang & Zeger
-    1986, 'Longitudinal data analysis using generalized linear models').
+    Orders of one problem are no independent cases: the standard error is clustered by problem (Liang and
+    Zeger 1986, 'Longitudinal data analysis using generalized linear models').
 
     Args:
-        signals: shape (orders, problems, signals), centred.
+        excess: shape (orders, problems), of the signal over its mean.
         gain: shape (orders, problems).
     """
-    cases = gain.size
+    variance = float((excess**2).mean())
+    if variance == 0:
+        return 0.0
     gain = gain - gain.mean()
-    moments = np.einsum("opi,opj->ij", signals, signals) / cases + _RIDGE * np.eye(signals.shape[2])
-    slopes = np.linalg.solve(moments, np.einsum("opi,op->i", signals, gain) / cases)
-    scores = np.einsum("opi,op->pi", signals, gain - signals @ slopes) / cases
-    spread = np.linalg.solve(moments, np.linalg.solve(moments, scores.T @ scores).T)
-    errors = np.sqrt(np.maximum(np.diag(spread), 0))
-    return np.asarray(np.sign(slopes) * np.maximum(np.abs(slopes) - errors, 0))
+    slope = float((excess * gain).mean()) / variance
+    scores = (excess * (gain - slope * excess)).sum(axis=0) / gain.size
+    error = float(np.sqrt((scores**2).sum())) / variance
+    return float(np.sign(slope)) * max(abs(slope) - error, 0.0)
 
 
 def _most(accuracy: NDArray[np.float64]) -> int | None:

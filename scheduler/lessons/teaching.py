@@ -10,10 +10,11 @@ from typing import Self
 import numpy as np
 
 from policies.lessons import Lesson, Lessons
+from rewards.confidence import SHIPPED, Calibration
 from rewards.errors import UserError
 from rewards.selection import selection_rule
 from scheduler.analysis.compare.predictors import labels
-from scheduler.analysis.compare.simulation import Recording, shuffled
+from scheduler.analysis.compare.simulation import Recording, courses, random_orders, show
 from scheduler.behaviours import read_behaviours
 from scheduler.lessons.learning import FOLDS, Observations, learn
 from scheduler.trace import Trace
@@ -75,7 +76,13 @@ class Teaching:
 
 
 def teach(
-    run: Trace, selection: str, *, orders: int = ORDERS, folds: int = FOLDS, seed: int = 0
+    run: Trace,
+    selection: str,
+    *,
+    calibration: Calibration = SHIPPED,
+    orders: int = ORDERS,
+    folds: int = FOLDS,
+    seed: int = 0,
 ) -> Teaching:
     """What one finished run teaches under a selection rule.
 
@@ -84,6 +91,7 @@ def teach(
     Args:
         run: with labels.
         selection: name of the rule that will pick.
+        calibration: says how doubtful a pick is.
         orders: random orders of each problem's tests.
         folds: how many; a problem's fold hangs on its content hash and the seed alone, so that a problem
             that occurs twice is in one.
@@ -92,7 +100,7 @@ def teach(
     Raises:
         UserError: there is no such rule, or the run has no labels, a single problem or single tests.
     """
-    seen = observe(run, selection, orders=orders, seed=seed)
+    seen = observe(run, selection, calibration=calibration, orders=orders, seed=seed)
     rates = np.array([problem.predicted_pass_rate for problem in run.problems.values()])
     pass_rates = None if np.isnan(rates).any() else rates
     hashes = [problem.content_hash for problem in run.problems.values()]
@@ -104,20 +112,25 @@ def teach(
     return Teaching(tuple(members), learn(seen, np.arange(len(hashes)), pass_rates), fold_of)
 
 
-def observe(run: Trace, selection: str, *, orders: int = ORDERS, seed: int = 0) -> Observations:
+def observe(
+    run: Trace, selection: str, *, calibration: Calibration = SHIPPED, orders: int = ORDERS, seed: int = 0
+) -> Observations:
     """Watches what a run's tests would have shown in random orders.
 
     Raises:
         UserError: there is no such rule, or the run has no labels or only single tests.
     """
     rule = selection_rule(selection)
-    behaviours = read_behaviours(run.directory) if rule.uses_outputs else {}
+    behaviours = read_behaviours(run.directory)
     recordings = [
         Recording.of(seen, correct, behaviours.get(problem))
         for (problem, seen), correct in zip(run.problems.items(), labels(run), strict=True)
     ]
-    courses = [shuffled(recordings, rule, np.random.default_rng([seed, order])) for order in range(orders)]
-    return Observations.of(courses, selection)
+    watched = []
+    for order in range(orders):
+        drawn = random_orders(recordings, np.random.default_rng([seed, order]))
+        watched.append(courses(recordings, drawn, rule, show(recordings, drawn, calibration)))
+    return Observations.of(watched, selection)
 
 
 def _folds(content_hashes: Sequence[str], folds: int, seed: int) -> dict[str, int]:

@@ -6,16 +6,16 @@ import pytest
 from policies import Bins, Lesson
 
 
-def lesson_with(weights=(0.0, 0.0), *, accuracy=None, most=None, bins=True) -> Lesson:
-    """A lesson at one count of tests, where half flip and half are barren as usual."""
+def lesson_with(weight=0.0, *, accuracy=None, most=None, bins=True) -> Lesson:
+    """A lesson at one count of tests, where a pick is usually wrong with chance one half."""
     rising = 1 - 0.5 ** np.arange(14) if accuracy is None else np.array(accuracy)
     return Lesson(
         "majority",
         rising,
         most,
         np.array([1]),
-        np.array([[0.5, 0.5]]),
-        np.array([weights]),
+        np.array([0.5]),
+        np.array([weight]),
         Bins(np.array([0.5]), np.stack([rising / 2, rising])) if bins else None,
     )
 

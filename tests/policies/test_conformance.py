@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from policies import POLICY_NAMES, Bins, Lesson, Lessons, Policy, create_policy, policy_class
 from rewards.errors import UserError
-from rewards.votes import Votes
 
 every_policy = pytest.mark.parametrize("name", POLICY_NAMES)
 static_policies = [name for name in POLICY_NAMES if policy_class(name).static]
@@ -23,8 +22,8 @@ LESSON = Lesson(
     _RISING,
     None,
     np.array([1, 3]),
-    np.full((2, 2), 0.5),
-    np.array([[1.0, 0.2], [1.5, 0.5]]),
+    np.array([0.5, 0.4]),
+    np.array([1.0, 1.5]),
     Bins(np.array([0.5]), np.stack([_RISING, _RISING / 2])),
 )
 
@@ -69,8 +68,8 @@ def ask_until_nothing_comes(policy, room=ROOM_ENOUGH):
     return policy.granted
 
 
-def votes_of(problem):
-    return Votes.from_matrix(np.arange(6).reshape(2, 3) % (problem + 2) == 0)
+def doubt_of(problem):
+    return 1 / (problem + 1)
 
 
 @every_policy
@@ -146,7 +145,7 @@ def test_a_static_policy_grants_the_same_whatever_it_is_told_and_in_whatever_ord
     told, untold = policy_of(name, **job), policy_of(name, **job)
     for room in rooms:
         for problem in data.draw(st.permutations(range(job["problems"]))):
-            told.tell(problem, votes_of(problem))
+            told.tell(problem, doubt_of(problem))
         assert told.ask(room) == untold.ask(room)
 
 
@@ -165,9 +164,9 @@ def test_it_does_not_matter_in_which_order_problems_are_told(name, job, rooms, d
     forth, shuffled = policy_of(name, **job), policy_of(name, **job)
     for room in rooms:
         for problem in range(job["problems"]):
-            forth.tell(problem, votes_of(problem))
+            forth.tell(problem, doubt_of(problem))
         for problem in data.draw(st.permutations(range(job["problems"]))):
-            shuffled.tell(problem, votes_of(problem))
+            shuffled.tell(problem, doubt_of(problem))
         assert forth.ask(room) == shuffled.ask(room)
 
 
@@ -177,11 +176,11 @@ def test_a_restored_policy_goes_on_as_the_undisturbed_one(name, job, before, aft
     undisturbed, resumed = policy_of(name, **job), policy_of(name, **job)
     for room in before:
         for grant in undisturbed.ask(room):
-            undisturbed.tell(grant.problem, votes_of(grant.problem))
-    resumed.tell(0, votes_of(1))
+            undisturbed.tell(grant.problem, doubt_of(grant.problem))
+    resumed.tell(0, doubt_of(1))
     resumed.restore(undisturbed.granted)
     for problem in np.flatnonzero(undisturbed.granted):
-        resumed.tell(int(problem), votes_of(problem))
+        resumed.tell(int(problem), doubt_of(problem))
     np.testing.assert_array_equal(resumed.granted, undisturbed.granted)
     assert ask_all(resumed, after) == ask_all(undisturbed, after)
 
@@ -253,7 +252,7 @@ def test_more_than_was_granted_cannot_be_revoked(name):
 @every_policy
 @pytest.mark.parametrize("problem", [-1, 4])
 @pytest.mark.parametrize(
-    "call", [lambda p, i: p.tell(i, Votes(1)), lambda p, i: p.revoke(i, 0), lambda p, i: p.close(i)]
+    "call", [lambda p, i: p.tell(i, 0.5), lambda p, i: p.revoke(i, 0), lambda p, i: p.close(i)]
 )
 def test_a_problem_that_is_not_there_is_an_error(name, problem, call):
     with pytest.raises(IndexError, match="problem must be between 0 and 3"):
@@ -305,9 +304,8 @@ def test_a_policy_keeps_less_than_200_bytes_a_problem(name):
     tracemalloc.start()
     policy = policy_of(name, problems, pass_rates=rates, curves=curves, max_tests=100, min_tests=1)
     policy.ask(20 * problems)
-    voted = votes_of(0)
     for problem in range(problems):
-        policy.tell(problem, voted)
+        policy.tell(problem, 0.5)
     policy.ask(problems)
     kept, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()

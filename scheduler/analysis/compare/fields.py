@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from rewards.selection import SelectionRule
 from rewards.selection.batch import batch_of
 from scheduler.analysis.compare.racing import Raced, race
-from scheduler.analysis.compare.simulation import Course, Recording, courses, random_orders
+from scheduler.analysis.compare.simulation import Course, Recording, courses, random_orders, show
 from scheduler.ledger import QUANTITIES
 
 
@@ -75,12 +75,12 @@ def fields(
     made = [_empty(rule, spent, len(counts)) for rule in rules]
     for order in range(orders):
         drawn = random_orders(recordings, np.random.default_rng([seed, order]))
-        shown = [recording.evidence(tests) for recording, tests in zip(recordings, drawn, strict=True)]
+        shown = show(recordings, drawn)
         for field in made:
             field.courses.append(courses(recordings, drawn, field.rule, shown))
             races = [
-                race(recording, tests[: max(counts)], evidence, field.rule, z)
-                for recording, tests, evidence in zip(recordings, drawn, shown, strict=True)
+                race(recording, tests[: max(counts)], replace(seen.evidence, batch=None), field.rule, z)
+                for recording, tests, seen in zip(recordings, drawn, shown, strict=True)
             ]
             for problem, (course, raced) in enumerate(zip(field.courses[-1], races, strict=True)):
                 steps = np.minimum(np.arange(most + 1), recordings[problem].tests)

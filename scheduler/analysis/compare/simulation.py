@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 
 from policies import Policy
 from rewards.behaviour import Behaviour
+from rewards.confidence import SHIPPED, Calibration, Question, fold_of
+from rewards.confidence.calibration import family_of
+from rewards.confidence.signs import of_winners, signs
 from rewards.evidence import Evidence, Outputs
 from rewards.selection import SelectionRule
 from rewards.selection.batch import batch_of
@@ -37,6 +40,7 @@ class Recording:
             which is charged all the same: unusable ones and those that repeat an earlier one.
         costs: float64 (tests, ``QUANTITIES``), of writing each test and running it on every program.
         correct: bool (candidates,), the ground truth.
+        fold: of the problem, see ``rewards.confidence.fold_of``.
     """
 
     votes: Votes
@@ -46,6 +50,7 @@ class Recording:
     rows: NDArray[np.intp]
     costs: NDArray[np.float64]
     correct: NDArray[np.bool_]
+    fold: int
 
     @classmethod
     def of(cls, seen: ProblemTrace, correct: NDArray[np.bool_], behaviour: Behaviour | None = None) -> Self:
@@ -68,6 +73,7 @@ class Recording:
             rows,
             costs,
             correct,
+            fold_of(seen.content_hash),
         )
 
     @property
@@ -79,27 +85,26 @@ class Recording:
         """What its tests in some order show, without those that have no vote."""
         order = order[self.rows[order] >= 0]
         rows = self.rows[order]
-        votes = RecordedVotes.from_matrix(self.votes.passed()[rows], self.votes.run()[rows])
+        votes = Votes.from_matrix(self.votes.passed()[rows], self.votes.run()[rows])
         if self.behaviour is None:
             return Evidence(votes)
         return Evidence(votes, Outputs.of(self.behaviour, self.programs, self.indices[order].tolist()))
 
 
-class RecordedVotes(Votes):
-    """Votes that remember what was shown of them.
+@dataclass(frozen=True, slots=True, eq=False)
+class Shown:
+    """What all of a problem's tests show in one order.
 
-    Policies come to look at a problem after the same numbers of tests, at every cap and under every rule.
+    Attributes:
+        evidence: with the batch.
+        calibration: what signs of a good pick are worth.
+        signs: float64 (tests + 1, candidates, signs), after every number of tests that have a vote; of the
+            problem alone, as a run sees it that does not know yet what else will be run.
     """
 
-    def __init__(self, candidates: int) -> None:
-        super().__init__(candidates)
-        self._shown: dict[int, Votes] = {}
-
-    def first(self, tests: int) -> Votes:
-        """The votes of the first tests; not to be added to."""
-        if tests not in self._shown:
-            self._shown[tests] = Votes.from_matrix(self.passed()[:tests], self.run()[:tests])
-        return self._shown[tests]
+    evidence: Evidence
+    calibration: Calibration
+    signs: NDArray[np.float64]
 
 
 class Course:
@@ -109,24 +114,31 @@ class Course:
         recording: of the problem.
         order: shape (tests,), a permutation of the recorded tests.
         rule: picks.
-        evidence: what the tests show in that order, as ``Recording.evidence`` says.
+        shown: what the tests show in that order.
 
     Attributes:
         accuracy: float64 (tests + 1,), chance that the pick after m tests is right, over remaining ties.
+        doubts: float64 (tests + 1,), chance that the pick of the problem alone is wrong, as far as can be
+            told without ground truth.
     """
 
-    __slots__ = ("_order", "_recording", "_votes", "_voting", "accuracy")
+    __slots__ = ("_order", "_recording", "accuracy", "doubts")
 
     def __init__(
-        self, recording: Recording, order: NDArray[np.intp], rule: SelectionRule, evidence: Evidence
+        self, recording: Recording, order: NDArray[np.intp], rule: SelectionRule, shown: Shown
     ) -> None:
         self._recording, self._order = recording, order
-        assert isinstance(evidence.votes, RecordedVotes)
-        self._votes = evidence.votes
-        self._voting = np.concatenate([[0], np.cumsum(recording.rows[order] >= 0)])
-        won = rule.winners_after(evidence, range(evidence.votes.tests + 1))
+        voting = np.concatenate([[0], np.cumsum(recording.rows[order] >= 0)])
+        counts = range(shown.evidence.votes.tests + 1)
+        won = rule.winners_after(shown.evidence, counts)
         accuracy = (won & recording.correct).sum(axis=1) / won.sum(axis=1)
-        self.accuracy: NDArray[np.float64] = accuracy[self._voting]
+        self.accuracy: NDArray[np.float64] = accuracy[voting]
+        alone = replace(shown.evidence, batch=None)
+        if rule.uses_batch:
+            won = rule.winners_after(alone, counts)
+        family = family_of(rule, shown.calibration.readable(alone))
+        model = shown.calibration.model(Question.PICK, family, recording.fold)
+        self.doubts: NDArray[np.float64] = 1 - model.probability(of_winners(shown.signs, won))[voting]
 
     @property
     def spent(self) -> NDArray[np.float64]:
@@ -135,13 +147,9 @@ class Course:
         costs = np.concatenate([nothing, self._recording.costs[self._order]])
         return np.asarray(np.cumsum(costs, axis=0))
 
-    def votes(self, tests: int) -> Votes:
-        """The votes of the first tests."""
-        return self._votes.first(int(self._voting[tests]))
-
 
 def allocate(policy: Policy, cap: int, courses: Sequence[Course]) -> NDArray[np.int32]:
-    """Spends a cap on tests as the loop does: in rounds, after each of which the policy hears the votes.
+    """Spends a cap on tests as the loop does: in rounds, after each of which the policy hears of the picks.
 
     Args:
         policy: fresh; what it may grant a problem at most must have been recorded.
@@ -156,7 +164,7 @@ def allocate(policy: Policy, cap: int, courses: Sequence[Course]) -> NDArray[np.
         if not policy.static:
             granted = policy.granted
             for grant in grants:
-                policy.tell(grant.problem, courses[grant.problem].votes(int(granted[grant.problem])))
+                policy.tell(grant.problem, float(courses[grant.problem].doubts[granted[grant.problem]]))
     return policy.granted
 
 
@@ -172,11 +180,35 @@ def random_orders(recordings: Sequence[Recording], rng: np.random.Generator) -> 
     return [rng.permutation(recording.tests) for recording in recordings]
 
 
+def show(
+    recordings: Sequence[Recording],
+    orders: Sequence[NDArray[np.intp]],
+    calibration: Calibration = SHIPPED,
+) -> list[Shown]:
+    """What the tests of problems that make up a batch show, each in its order.
+
+    Args:
+        recordings: of the problems.
+        orders: of their tests.
+        calibration: what signs of a good pick are worth.
+    """
+    known = [recording.evidence(order) for recording, order in zip(recordings, orders, strict=True)]
+    batch = batch_of(known)
+    return [
+        Shown(
+            replace(one, batch=batch),
+            calibration,
+            signs(calibration.readable(one), range(one.votes.tests + 1)),
+        )
+        for one in known
+    ]
+
+
 def courses(
     recordings: Sequence[Recording],
     orders: Sequence[NDArray[np.intp]],
     rule: SelectionRule,
-    shown: Sequence[Evidence] | None = None,
+    shown: Sequence[Shown] | None = None,
 ) -> list[Course]:
     """The courses of problems that make up a batch, each in its order.
 
@@ -186,10 +218,9 @@ def courses(
         rule: picks.
         shown: what the tests show in these orders, where somebody asked before.
     """
-    if shown is None:
-        shown = [recording.evidence(order) for recording, order in zip(recordings, orders, strict=True)]
-    batch = batch_of(shown) if rule.uses_batch else None
     return [
-        Course(recording, order, rule, replace(evidence, batch=batch))
-        for recording, order, evidence in zip(recordings, orders, shown, strict=True)
+        Course(recording, order, rule, of_problem)
+        for recording, order, of_problem in zip(
+            recordings, orders, shown or show(recordings, orders), strict=True
+        )
     ]

@@ -1,13 +1,12 @@
 """Problems in random orders of their tests, under any rule: worked out when first asked for, then kept."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rewards.selection import selection_rule
-from rewards.votes import Votes
 from scheduler.analysis.compare.simulation import Course, Recording, courses, random_orders
 
 
@@ -45,7 +44,6 @@ class Ground:
             random_orders(recordings, np.random.default_rng([seed, order])) for order in range(orders)
         ]
         self._courses: list[dict[str, list[Course]]] = [{} for _ in range(orders)]
-        self._votes: list[list[Votes] | None] = [None] * orders
         self._spent: list[list[NDArray[np.float64]]] = [[] for _ in range(orders)]
 
     def courses(self, rule: str, order: int) -> list[Course]:
@@ -53,12 +51,7 @@ class Ground:
         known = self._courses[order]
         if rule not in known:
             drawn = self._drawn[order]
-            shown = [one.evidence(tests) for one, tests in zip(self._recordings, drawn, strict=True)]
-            # Under every rule the votes are the same, and what was shown of them is kept once.
-            votes = self._votes[order] or [evidence.votes for evidence in shown]
-            self._votes[order] = votes
-            shown = [replace(one, votes=its_votes) for one, its_votes in zip(shown, votes, strict=True)]
-            known[rule] = courses(self._recordings, drawn, selection_rule(rule), shown)
+            known[rule] = courses(self._recordings, drawn, selection_rule(rule))
         return known[rule]
 
     def outcome(self, rule: str, order: int, granted: NDArray[np.integer]) -> Outcome:

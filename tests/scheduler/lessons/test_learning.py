@@ -3,7 +3,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from policies.signals import SIGNALS, signals
 from rewards.errors import UserError
 from rewards.selection import selection_rule
 from rewards.votes import Votes
@@ -26,6 +25,7 @@ def recording(rng, tests, candidates=6, unusable=0):
         rows,
         np.ones((tests, len(QUANTITIES))),
         right,
+        fold=0,
     )
 
 
@@ -44,60 +44,58 @@ def recordings():
     return [recording(rng, tests, unusable=tests // 4) for tests in (9, 4, 12, 1, 9, 7)]
 
 
-def seen_with(accuracy, flips, barren=None):
-    """Observations at one count of tests, one."""
-    shown = np.stack([flips, np.full_like(flips, 0.5) if barren is None else barren], axis=-1)
+def seen_with(accuracy, doubts):
+    """Observations that are as doubtful after every number of tests."""
     tests = np.full(accuracy.shape[1], accuracy.shape[2] - 1)
-    return Observations("majority", accuracy, tests, shown[np.newaxis])
+    return Observations(
+        "majority", accuracy, tests, np.repeat(doubts[..., np.newaxis], tests[0] + 1, axis=2)
+    )
 
 
 def noisy(rng, problems, slope):
-    """Problems whose second test gains the more the likelier a flip is, by so much."""
-    flips, barren = rng.random((2, 5, problems))
-    gain = 0.2 * (1 + slope * (2 * flips - 1)) + 0.1 * rng.standard_normal((5, problems))
+    """Problems whose second test gains the more the more doubtful the pick is, by so much."""
+    doubts = rng.random((5, problems))
+    gain = 0.2 * (1 + slope * (2 * doubts - 1)) + 0.1 * rng.standard_normal((5, problems))
     accuracy = np.stack([np.zeros_like(gain), np.full_like(gain, 0.3), 0.3 + gain], axis=-1)
-    return seen_with(accuracy, flips, barren)
+    return seen_with(accuracy, doubts)
 
 
-def test_accuracy_is_that_of_the_courses_and_a_problem_that_has_fewer_tests_stays_at_its_last(recordings):
+def test_courses_are_watched_and_a_problem_that_has_fewer_tests_stays_at_its_last(recordings):
     orders, seen = orders_of(recordings), watched(recordings)
     np.testing.assert_array_equal(seen.tests, [9, 4, 12, 1, 9, 7])
     np.testing.assert_array_equal(seen.counts, [1, 2, 3, 5, 8])
-    for of_order, courses in zip(seen.accuracy, orders, strict=True):
-        for row, course in zip(of_order, courses, strict=True):
-            own = len(course.accuracy)
-            np.testing.assert_array_equal(row[:own], course.accuracy)
-            assert (row[own:] == course.accuracy[-1]).all()
-    first_order = signals([course.votes(1) for course in orders[0]])
-    np.testing.assert_array_equal(seen.signals[0, 0], first_order)
+    for watched_of, known_of in ((seen.accuracy, "accuracy"), (seen.doubts, "doubts")):
+        for of_order, courses in zip(watched_of, orders, strict=True):
+            for row, course in zip(of_order, courses, strict=True):
+                known = getattr(course, known_of)
+                np.testing.assert_array_equal(row[: len(known)], known)
+                assert (row[len(known) :] == known[-1]).all()
 
 
-def test_a_lesson_tells_the_mean_curve_and_the_usual_signals_of_problems_that_have_further_tests(
+def test_a_lesson_tells_the_mean_curve_and_the_usual_doubt_of_problems_that_have_further_tests(
     recordings,
 ):
     seen = watched(recordings)
     lesson = learn(seen, np.array([0, 1, 3]))
     assert lesson.selection == "majority"
     np.testing.assert_allclose(lesson.accuracy, seen.accuracy[:, [0, 1, 3]].mean(axis=(0, 1)))
-    np.testing.assert_allclose(lesson.usual[0], seen.signals[0][:, [0, 1]].mean(axis=(0, 1)))
-    np.testing.assert_allclose(lesson.usual[3], seen.signals[3][:, 0].mean(axis=0))
+    np.testing.assert_allclose(lesson.usual[0], seen.doubts[:, [0, 1], 1].mean())
+    np.testing.assert_allclose(lesson.usual[3], seen.doubts[:, 0, 5].mean())
 
 
-def test_a_signal_is_weighed_by_what_it_tells_of_the_gain():
+def test_a_doubt_is_weighed_by_what_it_tells_of_the_gain():
     lesson = learn(noisy(np.random.default_rng(0), 200, slope=1.0), EVERYTHING)
-    (flip, barren) = lesson.weights[0]
-    assert flip == pytest.approx(1.0, abs=0.15)
-    assert barren == pytest.approx(0.0, abs=0.05)
+    assert lesson.weights[0] == pytest.approx(1.0, abs=0.15)
 
 
-def test_a_signal_of_which_little_is_known_counts_less():
+def test_a_doubt_of_which_little_is_known_counts_less():
     rng = np.random.default_rng(1)
-    many = learn(noisy(rng, 200, slope=1.0), EVERYTHING).weights[0, 0]
-    few = [learn(noisy(rng, 200, slope=1.0), np.arange(8)).weights[0, 0] for _ in range(10)]
+    many = learn(noisy(rng, 200, slope=1.0), EVERYTHING).weights[0]
+    few = [learn(noisy(rng, 200, slope=1.0), np.arange(8)).weights[0] for _ in range(10)]
     assert np.mean(few) < many
 
 
-def test_signals_that_tell_nothing_mostly_weigh_nothing():
+def test_doubts_that_tell_nothing_mostly_weigh_nothing():
     rng = np.random.default_rng(2)
     weights = np.array([learn(noisy(rng, 200, slope=0.0), EVERYTHING).weights[0] for _ in range(40)])
     # A standard error is exceeded by chance in a third of all cases.
@@ -110,14 +108,14 @@ def test_orders_of_one_problem_are_not_taken_for_many_problems():
     repeated = replace(
         one,
         accuracy=np.tile(one.accuracy[:1], (5, 1, 1)),
-        signals=np.tile(one.signals[:, :1], (1, 5, 1, 1)),
+        doubts=np.tile(one.doubts[:1], (5, 1, 1)),
     )
-    single = replace(one, accuracy=one.accuracy[:1], signals=one.signals[:, :1])
+    single = replace(one, accuracy=one.accuracy[:1], doubts=one.doubts[:1])
     problems = np.arange(6)
     np.testing.assert_allclose(learn(repeated, problems).weights, learn(single, problems).weights)
 
 
-def test_where_tests_gain_nothing_signals_weigh_nothing():
+def test_where_tests_gain_nothing_doubts_weigh_nothing():
     accuracy = np.random.default_rng(0).random((5, 40, 3))
     accuracy[:, :, 2] = accuracy[:, :, 1] - 0.1
     lesson = learn(seen_with(accuracy, np.random.default_rng(1).random((5, 40))), np.arange(40))
@@ -174,9 +172,10 @@ def test_no_problem_is_allocated_by_what_was_learned_on_it(recordings):
         assert (one.to_json() == other.to_json()) == (number == own)
 
 
-def test_every_signal_is_weighed(recordings):
+def test_a_lesson_weighs_doubts_at_every_count_that_has_tests_behind_it(recordings):
     for lesson in cross_learned(watched(recordings), seed=0, folds=3).lessons:
-        assert lesson.weights.shape == lesson.usual.shape == (5, len(SIGNALS))
+        np.testing.assert_array_equal(lesson.counts, [1, 2, 3, 5, 8])
+        assert lesson.weights.shape == lesson.usual.shape == (5,)
         assert lesson.bins is None
 
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from rewards.confidence import SHIPPED
 from rewards.errors import UserError
 from scheduler.cli import main
 from scheduler.job_file import load_job
@@ -18,7 +19,7 @@ def job_of(recorded, folder, **policy):
 
 def test_a_problem_of_the_run_itself_is_allocated_by_what_others_taught(recorded, tmp_path):
     job = load_job(job_of(recorded, tmp_path, name="adaptive"))
-    lessons = lessons_for(job, recorded.problems, read_trace)
+    lessons = lessons_for(job, recorded.problems, SHIPPED, read_trace)
     whole = len(lessons.lessons) - 1
     assert whole not in lessons.lesson_of
     assert len(np.unique(lessons.lesson_of)) > 1

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from policies import POLICY_NAMES
+from policies import POLICY_NAMES, policy_class
 from scheduler.cli import main
 from scheduler.tables import read_trace, write_trace
 
@@ -103,7 +103,9 @@ def test_an_imported_run_gives_the_figures_of_the_one_that_it_was_exported_from(
 ):
     file = getattr(exporting, form)(exporting.exported(recorded.directory), tmp_path / "votes.npz")
     assert main(["import", "votes", str(file), "--out", str(tmp_path / "run")]) == 0
-    arguments = ["--orders", "3", "--predictors", "off,oracle"]
+    # Not what goes by doubts: whose word is taken on a problem hangs on its text, which is not exported.
+    policies = ",".join(name for name in POLICY_NAMES if policy_class(name).static)
+    arguments = ["--orders", "3", "--predictors", "off,oracle", "--policies", policies]
     found = []
     for name, run in (("one", recorded.directory), ("two", tmp_path / "run")):
         assert main(["compare", str(run), *arguments, "--out", str(tmp_path / name)]) == 0

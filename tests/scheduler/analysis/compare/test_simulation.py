@@ -9,10 +9,11 @@ import yaml
 
 from policies import Policy, Uniform, create_policy
 from rewards.accuracy import expected_accuracy
+from rewards.confidence import SHIPPED
 from rewards.evidence import Evidence
 from rewards.selection import Majority, selection_rule
 from scheduler.analysis.compare.predictors import cross_fitted
-from scheduler.analysis.compare.simulation import Course, Recording, allocate, courses, shuffled
+from scheduler.analysis.compare.simulation import Course, Recording, allocate, courses, show, shuffled
 from scheduler.analysis.summary import summarise
 from scheduler.cli import main
 from scheduler.journal import Journal
@@ -21,6 +22,7 @@ from scheduler.loop import Loop, execution_cost, writing_cost
 from scheduler.problems import load_problems
 from scheduler.replay_backend import ReplayBackend
 from scheduler.solving import Solving
+from scheduler.standing import Standing
 from scheduler.tables import read_trace
 from scheduler.writing import TestWriter
 
@@ -28,25 +30,24 @@ SEED = 3
 
 
 class Undecided(Policy):
-    """Gives three tests a round to the problems whose votes tell least; hears every vote."""
+    """Gives three tests a round to the problems with the most doubtful picks."""
 
     name = "undecided"
     static = False
 
     def __init__(self, problems, **limits) -> None:
         super().__init__(problems, **limits)
-        self.margins = np.zeros(problems)
+        self.doubts = np.ones(problems)
         self.heard = []
 
-    def tell(self, problem, votes) -> None:
-        super().tell(problem, votes)
-        scores = np.sort(votes.scores())
-        self.margins[problem] = (scores[-1] - scores[-3]) / np.sqrt(1 + votes.tests)
-        self.heard.append((problem, votes.tests, scores.tolist()))
+    def tell(self, problem, doubt) -> None:
+        super().tell(problem, doubt)
+        self.doubts[problem] = round(doubt, 9)
+        self.heard.append((problem, self.doubts[problem]))
 
     def _plan(self, free, room):
         able = np.flatnonzero(free)
-        chosen = able[np.argsort(self.margins[able], kind="stable")][: min(3, room)]
+        chosen = able[np.argsort(-self.doubts[able], kind="stable")][: min(3, room)]
         return chosen, np.ones(len(chosen), np.int32)
 
 
@@ -100,8 +101,9 @@ def test_a_run_with_the_replay_back_end_grants_picks_and_spends_the_same(
     np.testing.assert_array_equal(granted, [len(seen.tests) for seen in real.problems.values()])
     assert len(set(granted)) > 1
     picks = [json.loads(line) for line in (out / "picks.jsonl").read_text().splitlines()]
-    for course, tests, pick in zip(recorded, granted, picks, strict=True):
-        votes = course.votes(tests)
+    for seen, tests, pick in zip(trace.problems.values(), granted, picks, strict=True):
+        recording = Recording.of(seen, seen.correct)
+        votes = recording.evidence(np.arange(tests)).votes
         winners = rule.winners(Evidence(votes))
         assert (winners[0], len(winners), votes.tests) == (pick["candidate"], pick["tied"], pick["tests"])
         assert votes.scores()[winners[0]] == pick["tests_passed"]
@@ -114,7 +116,7 @@ def test_a_run_with_the_replay_back_end_grants_picks_and_spends_the_same(
     np.testing.assert_allclose(spending(recorded, granted), astuple(Cost.total(real_costs)))
 
 
-def test_a_policy_that_looks_at_votes_hears_in_the_loop_what_it_hears_in_the_simulation(voted, tmp_path):
+def test_a_policy_that_listens_hears_in_the_loop_what_it_hears_in_the_simulation(voted, tmp_path):
     trace = read_trace(voted)
     problems = load_problems(str(voted.parent / "problems.jsonl"))
     solving = [Solving.of(problem, trace.of(problem).candidates) for problem in problems]
@@ -122,7 +124,8 @@ def test_a_policy_that_looks_at_votes_hears_in_the_loop_what_it_hears_in_the_sim
     with Journal(tmp_path / "journal.sqlite") as journal:
         ledger = Ledger(Cap({"tests": 70}))
         backend = ReplayBackend(trace, problems, runners=2)
-        Loop(solving, looped, ledger, journal, backend, TestWriter(None, seed=0)).run()
+        standing = Standing(solving, journal, Majority(), SHIPPED)
+        Loop(solving, looped, ledger, journal, backend, TestWriter(None, seed=0), standing=standing).run()
     recorded = courses_as_recorded(trace, Majority())
     granted = allocate(simulated, 70, recorded)
     np.testing.assert_array_equal(granted, looped.granted)
@@ -136,13 +139,14 @@ def test_tests_without_a_vote_are_charged_and_change_nothing(voted):
     recording = Recording.of(seen, seen.correct)
     # The duplicate, the unusable one, and then a test that votes.
     order = np.array([4, 6, 0, 1, 2, 3, 5, 7, 8])
-    course = Course(recording, order, Majority(), recording.evidence(order))
-    assert [course.votes(tests).tests for tests in range(5)] == [0, 0, 0, 1, 2]
+    (shown,) = show([recording], [order])
+    course = Course(recording, order, Majority(), shown)
+    first = recording.evidence(order[:3]).votes
+    assert [recording.evidence(order[:tests]).votes.tests for tests in range(5)] == [0, 0, 0, 1, 2]
     assert course.accuracy[0] == course.accuracy[1] == course.accuracy[2] == seen.correct.mean()
-    assert course.accuracy[3] == expected_accuracy(
-        Majority().winners(Evidence(course.votes(3))), seen.correct
-    )
+    assert course.accuracy[3] == expected_accuracy(Majority().winners(Evidence(first)), seen.correct)
     assert course.accuracy[3] != course.accuracy[2]
+    assert course.doubts[0] == course.doubts[1] == course.doubts[2] != course.doubts[3]
     np.testing.assert_array_equal(course.spent[:4, 0], [0, 1, 2, 3])
     np.testing.assert_array_equal(course.spent[:4, 1], [0, 14, 30, 40])
     np.testing.assert_array_equal(course.spent[:3, 2], 0)

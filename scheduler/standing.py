@@ -1,0 +1,47 @@
+"""How the pick of each problem stands while its tests come in."""
+
+from collections.abc import Sequence
+
+from rewards.confidence import Calibration, fold_of
+from rewards.confidence.judging import probability_of_pick
+from rewards.evidence import Evidence
+from rewards.selection import SelectionRule
+from scheduler.journal import Journal
+from scheduler.records import evidence_of
+from scheduler.solving import Solving
+
+
+class Standing:
+    """What a problem's own tests say of its pick so far.
+
+    What other problems' tests say of it is left out: that depends on what else has been run by now, and a
+    resumed run is to see what an undisturbed one saw.
+
+    Args:
+        problems: positions in this list are what the methods speak of.
+        journal: has what was seen of them.
+        rule: picks.
+        calibration: what signs of a good pick are worth.
+    """
+
+    def __init__(
+        self, problems: Sequence[Solving], journal: Journal, rule: SelectionRule, calibration: Calibration
+    ) -> None:
+        self._problems = problems
+        self._journal = journal
+        self._rule = rule
+        self._calibration = calibration
+
+    def evidence(self, position: int) -> Evidence:
+        """All that is known of a problem by now."""
+        solving = self._problems[position]
+        problem = solving.problem.id
+        verdicts = self._journal.verdicts[problem]
+        return evidence_of(verdicts, solving.distinct, self._journal.behaviour_of(problem))
+
+    def doubt(self, position: int) -> float:
+        """Chance that the candidate that would be picked now is wrong."""
+        evidence = self.evidence(position)
+        winners = self._rule.winners(evidence)
+        fold = fold_of(self._problems[position].problem.content_hash)
+        return 1 - probability_of_pick(evidence, self._rule, winners, self._calibration, fold)
