@@ -268,10 +268,11 @@ def show_goals(found: Mapping[str, Mapping[Lever, Worth]], caps: Mapping[str, Se
                 shown = [(lead.value, lead, cap) for cap, lead in zip(caps[regime], one.lead, strict=True)]
                 low, lead, cap = min(shown, key=lambda cell: cell[0])
                 share = one.needed.value / caps[regime][-1]
+                reached = "a quarter" if share <= 0.25 else "a half" if share <= 0.5 else "missed"
                 print(
                     f"{f'{regime}, {lever.name}':<48}{_points(lead):>14}{cap:>4}"
-                    f"{'kept' if low >= _ALLOWED else 'missed':>10}{share:>14.2f}  "
-                    f"{'a quarter' if share <= 0.25 else 'a half' if share <= 0.5 else 'missed'}"
+                    f"{'kept' if low >= _ALLOWED else 'missed':>10}"
+                    f"{f'{share:.2f}' if math.isfinite(share) else 'never':>14}  {reached}"
                 )
 
 
