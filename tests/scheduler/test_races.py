@@ -69,7 +69,7 @@ def test_a_rule_that_goes_by_outputs_keeps_whom_more_candidates_behave_like():
 
 
 def test_the_same_verdicts_are_looked_at_once_however_often_they_are_told():
-    """Support is among those in the race, so another look might drop more, and a resumed run looks again."""
+    """Support is among those in the race, so a second look, as after a restart, might drop more."""
     rng = np.random.default_rng(0)
     programs = [CandidateRecord(f"return {number}", False, 0, 0.0) for number in range(12)]
     outputs = tuple(Output(Ending.RETURNED, digest, str(digest)) for digest in range(3))
