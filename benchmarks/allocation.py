@@ -51,37 +51,37 @@ class Lever:
         name: in a few words.
         picks: one of the four above.
         policy: by name.
-        together: whether it is all that a run can have, with outputs or without.
+        judged: whether it is held against the goals.
     """
 
     name: str
     picks: str
     policy: str = Uniform.name
-    together: bool = False
+    judged: bool = False
 
 
 REFERENCE = Lever("static reference", STATIC)
 SECTIONS: Mapping[str, Sequence[Lever]] = {
     "each alone": (
-        Lever("auto, without outputs", VOTES),
-        Lever("auto: behaviour groups", GROUPS),
+        Lever("auto by votes", VOTES, judged=True),
+        Lever("auto by behaviour groups", GROUPS, judged=True),
         Lever("adaptive", STATIC, Adaptive.name),
         Lever("proportional, predicted", STATIC, Proportional.name),
         Lever("greedy, predicted", STATIC, Greedy.name),
     ),
     "together, without outputs": (
-        Lever("auto + proportional", VOTES, Proportional.name),
-        Lever("auto + adaptive", VOTES, Adaptive.name, together=True),
+        Lever("votes + proportional", VOTES, Proportional.name),
+        Lever("votes + adaptive", VOTES, Adaptive.name, judged=True),
     ),
     "together, with outputs": (
         Lever("groups + proportional", GROUPS, Proportional.name),
         Lever("groups + greedy", GROUPS, Greedy.name),
-        Lever("groups + adaptive", GROUPS, Adaptive.name, together=True),
+        Lever("groups + adaptive", GROUPS, Adaptive.name, judged=True),
     ),
     "what no run can have": (
         Lever("groups + other tests' inputs", INPUTS),
         Lever("the same + adaptive", INPUTS, Adaptive.name),
-        Lever("true curves, without outputs", VOTES, OracleCurves.name),
+        Lever("votes + true curves", VOTES, OracleCurves.name),
         Lever("groups + true curves", GROUPS, OracleCurves.name),
     ),
 }
@@ -256,7 +256,7 @@ def _tests(needed: Estimate, most: int) -> str:
 
 
 def show_goals(found: Mapping[str, Mapping[Lever, Worth]], caps: Mapping[str, Sequence[int]]) -> None:
-    """Prints what all levers together come to, against what they are meant to."""
+    """Prints what the rules that notice the regime come to, and all levers together, against the goals."""
     print(
         f"\nGoals: never more than {-_ALLOWED} points below the reference, and its accuracy at the last\n"
         f"cap with half of the tests, or better a quarter\n"
@@ -264,14 +264,15 @@ def show_goals(found: Mapping[str, Mapping[Lever, Worth]], caps: Mapping[str, Se
     )
     for regime, of_levers in found.items():
         for lever, one in of_levers.items():
-            if lever.together:
+            if lever.judged:
                 shown = [(lead.value, lead, cap) for cap, lead in zip(caps[regime], one.lead, strict=True)]
                 low, lead, cap = min(shown, key=lambda cell: cell[0])
                 share = one.needed.value / caps[regime][-1]
+                reached = "a quarter" if share <= 0.25 else "a half" if share <= 0.5 else "missed"
                 print(
                     f"{f'{regime}, {lever.name}':<48}{_points(lead):>14}{cap:>4}"
-                    f"{'kept' if low >= _ALLOWED else 'missed':>10}{share:>14.2f}  "
-                    f"{'a quarter' if share <= 0.25 else 'a half' if share <= 0.5 else 'missed'}"
+                    f"{'kept' if low >= _ALLOWED else 'missed':>10}"
+                    f"{f'{share:.2f}' if math.isfinite(share) else 'never':>14}  {reached}"
                 )
 
 

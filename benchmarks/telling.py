@@ -38,7 +38,7 @@ WAYS = (ALL, RANDOM, TELLING, PASSABLE, PARTED)
 _ROUNDS = 4
 _LEADERS = 8  # groups of candidates that the tests' inputs are tried on
 _PASSABLE, _INDIFFERENT = 0.5, 0.25
-_ORDERS = 5
+_ORDERS = 3
 _RULE = Auto()
 
 

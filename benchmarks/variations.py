@@ -22,8 +22,7 @@ from executors.execution.runner import Limits, Runner
 from executors.execution.variations import variations
 from rewards.behaviour import Behaviour, join, select
 from rewards.selection import selection_rule
-from scheduler.analysis.compare.fields import fields
-from scheduler.analysis.compare.simulation import Recording
+from scheduler.analysis.compare.simulation import Recording, courses, random_orders
 from scheduler.analysis.compare.statistics import Estimate, resampled_means
 from scheduler.problems import load_problems
 from scheduler.solving import Solving
@@ -113,9 +112,14 @@ def programs(recording: Recording) -> int:
 
 
 def accuracies(recorded: Sequence[Recording], counts: Sequence[int], orders: int) -> NDArray[np.float64]:
-    """Of the picks, shape (orders, problems, counts)."""
-    (field,) = fields(recorded, [selection_rule("auto")], orders=orders, counts=[1], z=2.0, seed=SEED)
-    return field.accuracy[:, :, np.asarray(counts)]
+    """Of the picks, shape (orders, problems, counts); behind its last test a problem stays as it was."""
+    found = np.empty((orders, len(recorded), len(counts)))
+    for order, of_order in enumerate(found):
+        drawn = random_orders(recorded, np.random.default_rng([SEED, order]))
+        drawn = [tests[: max(counts)] for tests in drawn]
+        for row, course in zip(of_order, courses(recorded, drawn, selection_rule("auto")), strict=True):
+            row[:] = course.accuracy[np.minimum(counts, len(course.accuracy) - 1)]
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,8 +233,8 @@ def main() -> int:
     parser.add_argument("--orders", type=int, default=_ORDERS, help="of the tests (default: %(default)s)")
     parser.add_argument("--quick", action="store_true", help="few problems, 3 orders")
     arguments = parser.parse_args()
-    few, orders = (16, 3) if arguments.quick else (1, arguments.orders)
-    of_others = {part: inputs_of_others(part, max(1, few // 4), orders) for part in PARTS}
+    few, orders = (24, 3) if arguments.quick else (1, arguments.orders)
+    of_others = {part: inputs_of_others(part, max(1, few // 3), orders) for part in PARTS}
     changed = {part: varied_inputs(part, few, orders) for part in PARTS}
     print()
     print(

@@ -298,7 +298,7 @@ class Job(Section):
     hidden_states: HiddenStatesSection | None = None
     predictor: PredictorSection | None = None
     policy: PolicySection = PolicySection()
-    selection: str = Field("majority", description=f"one of {', '.join(SELECTION_RULES)}")
+    selection: str = Field("auto", description=f"one of {', '.join(SELECTION_RULES)}")
     confidence: ConfidenceSection = ConfidenceSection()
     cap: CapSection
     execution: ExecutionSection = ExecutionSection()

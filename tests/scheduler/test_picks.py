@@ -29,7 +29,7 @@ def test_every_pick_says_how_likely_it_is_to_be_right(recorded, tmp_path):
 
 def test_unsure_picks_are_marked_and_still_named(recorded, tmp_path):
     sure = picked(recorded, tmp_path)
-    bar = sorted(pick["probability"] for pick in sure)[2]
+    bar = sum(sorted(pick["probability"] for pick in sure)[1:3]) / 2  # apart from all rounded ones
     marked = picked(recorded, tmp_path, "barred", confidence={"abstain_below": bar})
     assert [pick["abstained"] for pick in marked] == [pick["probability"] < bar for pick in sure]
     assert [pick["candidate"] for pick in marked] == [pick["candidate"] for pick in sure]

@@ -21,7 +21,7 @@ class Worker:
 
     def __init__(self, run: Path, folder: Path, settings: Settings) -> None:
         self._field = prepare(read_trace(run), settings)
-        self._study = load_study(folder / JOURNAL)
+        self._study = load_study(folder / JOURNAL, settings.seed)
         self._settings = settings
 
     def try_one(self) -> None:

@@ -106,10 +106,11 @@ def prepare(trace: Trace, settings: Settings) -> Field:
     training, held_out = split(hashes, settings.held_out, settings.seed)
     available = np.asarray([len(seen.tests) for seen in trace.problems.values()])
     most_cap = min(float(available[side].mean()) for side in (training, held_out))
-    if not 1 / len(held_out) <= (settings.tests_per_problem or 1) <= most_cap:
+    cap = 1 if settings.tests_per_problem is None else settings.tests_per_problem
+    if not 1 / len(held_out) <= cap <= most_cap:
         raise UserError(
             f"tests_per_problem must be at least 1 test in all and at most the {most_cap:g} that were "
-            f"recorded of each problem but got {settings.tests_per_problem or 1:g}"
+            f"recorded of each problem but got {cap:g}"
         )
     policies, notes = _policies(trace, settings, int(available.max()))
     space = Space(

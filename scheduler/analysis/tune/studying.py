@@ -15,6 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from rewards.errors import UserError
 from scheduler.analysis.tune.players import Field
+from scheduler.analysis.tune.sampling import RepeatableSampler
 from scheduler.analysis.tune.settings import Settings
 from scheduler.analysis.tune.space import Choice
 from scheduler.ledger import QUANTITIES
@@ -64,12 +65,15 @@ def open_study(journal: Path, identity: dict[str, Any], field: Field) -> Iterato
             directions = ["maximize"] if identity["pareto"] is None else ["maximize", "minimize"]
             study = optuna.create_study(storage=storage, study_name=NAME, directions=directions)
         _check_identity(study, identity, journal, field)
+        _equip(study, identity["seed"])
         yield study
 
 
-def load_study(journal: Path) -> optuna.Study:
+def load_study(journal: Path, seed: int) -> optuna.Study:
     """The study that another process has open, to take part in it."""
-    return optuna.load_study(storage=_storage(journal), study_name=NAME)
+    study = optuna.load_study(storage=_storage(journal), study_name=NAME)
+    _equip(study, seed)
+    return study
 
 
 def cut_off(study: optuna.Study) -> list[optuna.Trial]:
@@ -86,8 +90,7 @@ def try_one(
     With a single aim, a choice that is clearly worse than the best so far is given up: a Wilcoxon
     signed-rank test on the orders that both were tried in. Optuna prunes no studies with two aims.
 
-    The sampler is made anew for each trial, with a seed that hangs on the trial's number: one process alone
-    tries the same choices whether it was interrupted or not.
+    One process alone tries the same choices whether it was interrupted or not.
 
     Args:
         study: open.
@@ -96,11 +99,6 @@ def try_one(
         trial: one that was cut off; None begins another.
     """
     trial = trial or study.ask()
-    seed = int(np.random.SeedSequence([settings.seed, trial.number]).generate_state(1)[0])
-    study.sampler = optuna.samplers.TPESampler(seed=seed)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        study.pruner = optuna.pruners.WilcoxonPruner(p_threshold=_GIVEN_UP_AT, n_startup_steps=_LOOKS[0])
     choice = field.space.suggest(trial)
     reported = len(study.get_trials(deepcopy=False)[trial.number].intermediate_values)
     for order in range(settings.orders):
@@ -142,6 +140,14 @@ def _storage(journal: Path) -> JournalStorage:
         return JournalStorage(JournalFileBackend(str(journal)))
     except (ValueError, KeyError, TypeError, OSError) as error:
         raise UserError(f"{journal} must be the journal of a study but {error}") from None
+
+
+def _equip(study: optuna.Study, seed: int) -> None:
+    """Optuna keeps neither sampler nor pruner with a study."""
+    study.sampler = RepeatableSampler(seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        study.pruner = optuna.pruners.WilcoxonPruner(p_threshold=_GIVEN_UP_AT, n_startup_steps=_LOOKS[0])
 
 
 def _drop_half_a_line(journal: Path) -> None:

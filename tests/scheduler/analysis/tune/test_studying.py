@@ -111,7 +111,7 @@ def test_the_most_accurate_choice_on_training_problems_is_found(trace, undisturb
 
 
 def test_a_trial_is_given_up_only_after_it_was_worse_in_several_orders(undisturbed):
-    study = load_study(undisturbed[0] / JOURNAL)
+    study = load_study(undisturbed[0] / JOURNAL, 0)
     given_up = [trial for trial in study.trials if trial.state is TrialState.PRUNED]
     assert given_up
     for trial in given_up:
