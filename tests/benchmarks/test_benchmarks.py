@@ -116,7 +116,7 @@ def test_worse_tests_are_chosen_for_a_worse_regime_and_every_rule_is_played_on_t
 @pytest.mark.parametrize("name", ["uniform", "adaptive"])
 def test_a_policy_that_is_timed_spends_the_cap_and_hears_of_every_grant(script, name):
     scale = script("policy_scale")
-    figures = scale.measure(name, 50, 20, 150, scale.vote_tables(6))
+    figures = scale.measure(name, 50, 20, 150)
     assert figures.tests == 150
     assert 50 <= figures.grants <= 150
     assert figures.rate > 0
