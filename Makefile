@@ -41,7 +41,8 @@ demo: setup
 	@rm -rf runs/demo
 	$(DEMO) --policy.name uniform --out runs/demo/uniform
 	$(DEMO) --policy.name greedy --out runs/demo/greedy
-	.venv/bin/testbudget report runs/demo/uniform runs/demo/greedy --out runs/demo/report.html
+	$(DEMO) --policy.name adaptive --policy.train_on . --out runs/demo/adaptive
+	.venv/bin/testbudget report $(addprefix runs/demo/,uniform greedy adaptive) --out runs/demo/report.html
 
 # vLLM's build for CPUs goes by the import name of the real one, so it lives in an environment of its own.
 # It needs none of the last three packages, and breaks when it finds them built for another torch.
