@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from rewards.confidence import Calibration, fold_of
 from rewards.confidence.judging import probability_of_pick
-from rewards.evidence import Evidence
 from rewards.selection import SelectionRule
 from scheduler.journal import Journal
 from scheduler.records import evidence_of
@@ -32,16 +31,12 @@ class Standing:
         self._rule = rule
         self._calibration = calibration
 
-    def evidence(self, position: int) -> Evidence:
-        """All that is known of a problem by now."""
-        solving = self._problems[position]
-        problem = solving.problem.id
-        verdicts = self._journal.verdicts[problem]
-        return evidence_of(verdicts, solving.distinct, self._journal.behaviour_of(problem))
-
     def doubt(self, position: int) -> float:
         """Chance that the candidate that would be picked now is wrong."""
-        evidence = self.evidence(position)
+        solving = self._problems[position]
+        problem = solving.problem
+        behaviour = self._journal.behaviour_of(problem.id)
+        evidence = evidence_of(self._journal.verdicts[problem.id], solving.distinct, behaviour)
         winners = self._rule.winners(evidence)
-        fold = fold_of(self._problems[position].problem.content_hash)
+        fold = fold_of(problem.content_hash)
         return 1 - probability_of_pick(evidence, self._rule, winners, self._calibration, fold)

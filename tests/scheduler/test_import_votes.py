@@ -9,7 +9,7 @@ import yaml
 
 from rewards.problem import NOT_RUN, Verdict
 from rewards.selection import selection_rule
-from scheduler.analysis.compare.simulation import Recording, shuffled
+from scheduler.analysis.compare.simulation import Recording, courses, random_orders
 from scheduler.analysis.summary import summarise
 from scheduler.behaviours import read_behaviours
 from scheduler.cli import main
@@ -54,15 +54,16 @@ def test_an_exported_run_comes_back_with_the_same_courses(recorded, tmp_path, wr
     original = recorded.directory
     run = run_of(write(exported(original, outputs=outputs), tmp_path / "votes.npz"), tmp_path / "run")
     for rule in map(selection_rule, ("majority", "auto", "outputs")):
-        courses = []
+        found = []
         for directory in (original, run):
             behaviours = read_behaviours(directory) if outputs else {}
             recordings = [
                 Recording.of(seen, seen.correct, behaviours.get(problem))
                 for problem, seen in read_trace(directory).problems.items()
             ]
-            courses.append(shuffled(recordings, rule, np.random.default_rng(1)))
-        for one, other in zip(*courses, strict=True):
+            drawn = random_orders(recordings, np.random.default_rng(1))
+            found.append(courses(recordings, drawn, rule))
+        for one, other in zip(*found, strict=True):
             np.testing.assert_array_equal(one.accuracy, other.accuracy)
             np.testing.assert_allclose(one.spent, other.spent)
     assert bool(read_behaviours(run)) == outputs

@@ -168,13 +168,6 @@ def allocate(policy: Policy, cap: int, courses: Sequence[Course]) -> NDArray[np.
     return policy.granted
 
 
-def shuffled(
-    recordings: Sequence[Recording], rule: SelectionRule, rng: np.random.Generator
-) -> list[Course]:
-    """Every problem's tests in a random order of its own."""
-    return courses(recordings, random_orders(recordings, rng), rule)
-
-
 def random_orders(recordings: Sequence[Recording], rng: np.random.Generator) -> list[NDArray[np.intp]]:
     """A random order of each problem's tests."""
     return [rng.permutation(recording.tests) for recording in recordings]

@@ -6,7 +6,7 @@ import pytest
 from rewards.errors import UserError
 from rewards.selection import selection_rule
 from rewards.votes import Votes
-from scheduler.analysis.compare.simulation import Recording, shuffled
+from scheduler.analysis.compare.simulation import Recording, courses, random_orders
 from scheduler.ledger import QUANTITIES
 from scheduler.lessons.learning import Observations, cross_learned, learn
 
@@ -31,7 +31,8 @@ def recording(rng, tests, candidates=6, unusable=0):
 
 def orders_of(recordings, orders=3):
     rule = selection_rule("majority")
-    return [shuffled(recordings, rule, np.random.default_rng(order)) for order in range(orders)]
+    drawn = (random_orders(recordings, np.random.default_rng(order)) for order in range(orders))
+    return [courses(recordings, of_order, rule) for of_order in drawn]
 
 
 def watched(recordings):
@@ -65,8 +66,8 @@ def test_courses_are_watched_and_a_problem_that_has_fewer_tests_stays_at_its_las
     np.testing.assert_array_equal(seen.tests, [9, 4, 12, 1, 9, 7])
     np.testing.assert_array_equal(seen.counts, [1, 2, 3, 5, 8])
     for watched_of, known_of in ((seen.accuracy, "accuracy"), (seen.doubts, "doubts")):
-        for of_order, courses in zip(watched_of, orders, strict=True):
-            for row, course in zip(of_order, courses, strict=True):
+        for of_order, its_courses in zip(watched_of, orders, strict=True):
+            for row, course in zip(of_order, its_courses, strict=True):
                 known = getattr(course, known_of)
                 np.testing.assert_array_equal(row[: len(known)], known)
                 assert (row[len(known) :] == known[-1]).all()

@@ -13,7 +13,7 @@ from rewards.confidence import SHIPPED
 from rewards.evidence import Evidence
 from rewards.selection import Majority, selection_rule
 from scheduler.analysis.compare.predictors import cross_fitted
-from scheduler.analysis.compare.simulation import Course, Recording, allocate, courses, show, shuffled
+from scheduler.analysis.compare.simulation import Course, Recording, allocate, courses, random_orders, show
 from scheduler.analysis.summary import summarise
 from scheduler.cli import main
 from scheduler.journal import Journal
@@ -156,7 +156,8 @@ def test_tests_without_a_vote_are_charged_and_change_nothing(voted):
 def test_each_problem_has_an_order_of_its_own_and_all_orders_end_alike(voted):
     recordings = [Recording.of(seen, seen.correct) for seen in read_trace(voted).problems.values()]
     first, again, other = (
-        shuffled(recordings, Majority(), np.random.default_rng(seed)) for seed in (1, 1, 2)
+        courses(recordings, random_orders(recordings, np.random.default_rng(seed)), Majority())
+        for seed in (1, 1, 2)
     )
     everything = Uniform(len(recordings), max_tests=9)
     granted = allocate(everything, 9 * len(recordings), first)

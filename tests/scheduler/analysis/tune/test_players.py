@@ -8,7 +8,7 @@ import pytest
 from policies import policy_class
 from rewards.errors import UserError
 from rewards.selection import selection_rule
-from scheduler.analysis.compare.simulation import Recording, shuffled
+from scheduler.analysis.compare.simulation import Recording, courses, random_orders
 from scheduler.analysis.tune.players import prepare
 from scheduler.analysis.tune.settings import Settings
 from scheduler.analysis.tune.space import Choice
@@ -47,7 +47,7 @@ def test_equal_budgets_come_to_what_a_comparison_says_of_these_problems(imported
         recordings = [Recording.of(seen, seen.correct, behaviours[problem]) for problem, seen in problems]
         for order in range(SETTINGS.orders):
             rng = np.random.default_rng([SETTINGS.seed, order])
-            expected = shuffled(recordings, selection_rule("auto"), rng)
+            expected = courses(recordings, random_orders(recordings, rng), selection_rule("auto"))
             outcome = player.play(Choice("auto", "uniform", 2), order)
             np.testing.assert_allclose(outcome.accuracy, [course.accuracy[2] for course in expected])
             np.testing.assert_allclose(outcome.spent, [course.spent[2] for course in expected])
