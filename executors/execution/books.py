@@ -48,11 +48,17 @@ class Insight:
     _outcomes: dict[tuple[Call, ...], Outcome] = field(default_factory=dict)
     _lengths: list[int] = field(default_factory=list)
 
-    def add(self, path: tuple[Call, ...], outcome: Outcome) -> None:
-        """Note what follows from the calls and results of a path, or from the beginning of a longer one."""
-        self._outcomes[path] = outcome
-        if len(path) not in self._lengths:
-            self._lengths = sorted([*self._lengths, len(path)])
+    def add(self, path: tuple[Call, ...], used: int, outcome: Outcome) -> None:
+        """Note what follows from the first ``used`` calls and results of a path.
+
+        If they are known to lead on, it follows from the whole path instead: what one candidate has left
+        must not undo what others rest on.
+        """
+        beginning = path[:used]
+        known = path if isinstance(self._outcomes.get(beginning), list) else beginning
+        self._outcomes[known] = outcome
+        if len(known) not in self._lengths:
+            self._lengths = sorted([*self._lengths, len(known)])
 
     def outcome(self, calls: Sequence[Call]) -> Outcome:
         """What follows from these calls and results."""

@@ -243,13 +243,14 @@ class Tests:
         insight = self.insights[play.test]
         match parsed(texts[0]) if texts else []:
             case [Left.VERDICT, int(verdict), int(used)]:
-                insight.add(play.path[:used], verdict_in(verdict))
+                insight.add(play.path, used, verdict_in(verdict))
             case [Left.MORE, int(used)] if len(texts) > used + 1:
-                insight.add(play.path[:used], [self.calls.position(text.decode()) for text in texts[1:]])
+                insight.add(play.path, used, [self.calls.position(text.decode()) for text in texts[1:]])
             case [Left.TOGETHER]:
-                insight.add(play.path, Open.TOGETHER)
+                insight.add(play.path, len(play.path), Open.TOGETHER)
             case _:  # the test has ended its process
-                insight.add(play.path, Verdict.TIMED_OUT if ended.out_of_time else Verdict.KILLED)
+                death = Verdict.TIMED_OUT if ended.out_of_time else Verdict.KILLED
+                insight.add(play.path, len(play.path), death)
 
     def _path(self, path: tuple[Call, ...]) -> Path:
         return [(self.calls.texts[call], self.results.texts[result]) for call, result in path]

@@ -93,9 +93,9 @@ class _Player:
             self.together = True
             raise _UnansweredError from None
         if not self._guess.made and self.used < len(self._path) and self._path[self.used][0] == call:
-            result = json.loads(self._path[self.used][1])
-            self.used += 1
-            return self._answer(result, arguments, keywords)
+            told = self._path[self.used][1]
+            self.used += 1  # before it is read: what follows from nonsense follows from it alone
+            return self._answer(json.loads(told), arguments, keywords)
         if not self._guess.made:
             self._leave(f'["{Left.MORE}",{self.used}]'.encode())
             for earlier, _ in self._path[: self.used]:

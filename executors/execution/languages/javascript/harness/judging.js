@@ -141,9 +141,9 @@ class Player {
       this.giveUp();
     }
     if (!this.guess.made && this.path[this.used]?.[0] === call) {
-      const result = JSON.parse(this.path[this.used][1]);
-      this.used += 1;
-      return this.answer(result, given);
+      const told = this.path[this.used][1];
+      this.used += 1; // before it is read: what follows from nonsense follows from it alone
+      return this.answer(JSON.parse(told), given);
     }
     if (!this.guess.made) {
       this.leave(JSON.stringify([protocol.MORE, this.used]));
