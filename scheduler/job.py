@@ -154,6 +154,11 @@ class PolicySection(Section):
     )
     min_tests: int = Field(0, ge=0, description="tests that every problem gets first")
     max_tests: int | None = Field(None, ge=1, description="most tests of a problem")
+    stop_overoptimised: bool = Field(
+        True,
+        description="give no more tests to a problem whose pick they are likelier to harm than to help; "
+        "each is looked at after 5, 9, 16, 29, 52, ... tests",
+    )
 
     @model_validator(mode="after")
     def _known(self) -> Self:

@@ -23,6 +23,7 @@ from scheduler.behaviours import pack, unpack
 from scheduler.records import (
     CandidateRecord,
     GrantRecord,
+    LookRecord,
     StatesRecord,
     TestRecord,
     TestStatus,
@@ -48,6 +49,8 @@ CREATE TABLE IF NOT EXISTS verdicts (
     variations INTEGER NOT NULL, PRIMARY KEY (problem, test)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS behaviours (
     problem TEXT, test INTEGER, behaviour BLOB NOT NULL, PRIMARY KEY (problem, test)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS looks (
+    problem TEXT PRIMARY KEY, tests INTEGER NOT NULL, stops INTEGER NOT NULL) WITHOUT ROWID;
 """
 
 
@@ -60,6 +63,7 @@ class Journal:
         candidates, tests, verdicts: records by problem id, then by index.
         labels: bool (candidates,) by problem id.
         grants: in the order of their first test, by problem id.
+        looks: the latest one by problem id.
         states: hidden states by problem id.
         layers, provenance: of all hidden states; no layer and None until there are any.
     """
@@ -82,6 +86,7 @@ class Journal:
         self.grants: dict[str, list[GrantRecord]] = defaultdict(list)
         self.tests: dict[str, dict[int, TestRecord]] = defaultdict(dict)
         self.verdicts: dict[str, dict[int, VerdictRecord]] = defaultdict(dict)
+        self.looks: dict[str, LookRecord] = {}
         self.states: dict[str, StatesRecord] = {}
         self.layers: tuple[int, ...] = ()
         self.provenance: Provenance | None = None
@@ -169,6 +174,12 @@ class Journal:
         row = (problem, test, pack(behaviour))
         self._database.execute("INSERT INTO behaviours VALUES (?, ?, ?)", row)
 
+    def add_look(self, problem: str, look: LookRecord) -> None:
+        """Keeps what a problem was found to be; an earlier look is forgotten."""
+        row = (problem, look.tests, look.stops)
+        self._database.execute("INSERT OR REPLACE INTO looks VALUES (?, ?, ?)", row)
+        self.looks[problem] = look
+
     def behaviour_of(self, problem: str) -> Behaviour | None:
         """What a problem's distinct candidates did on all its tests, in their order; None if unrecorded."""
         select = "SELECT behaviour FROM behaviours WHERE problem = ? ORDER BY test"
@@ -213,6 +224,8 @@ class Journal:
                 np.frombuffer(together, dtype=np.bool_),
                 variations,
             )
+        for problem, tests, stops in select("SELECT * FROM looks"):
+            self.looks[problem] = LookRecord(tests, bool(stops))
 
 
 def _known(amount: float | None) -> float:

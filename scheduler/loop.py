@@ -21,6 +21,7 @@ from scheduler.races import Races, Racing
 from scheduler.records import GrantRecord, StatesRecord, TestRecord, TestStatus, VerdictRecord
 from scheduler.solving import Solving
 from scheduler.standing import Standing
+from scheduler.stopping import Stopping
 from scheduler.writing import TestWriter
 
 
@@ -52,6 +53,7 @@ class Loop:
         writer: asks for tests and reads the answers.
         on_progress: called after each batch of results.
         standing: tells policies that listen how doubtful picks are; None tells them nothing.
+        stopping: gives no more tests to problems that these are likelier to harm; None stops nobody.
         racing: leaves candidates that can no longer win out of further tests; None runs every test on all.
         record: whether to keep what candidates do beside how they fare.
         variations: inputs to run beside each test; see ``executors.execution.exploring``.
@@ -68,6 +70,7 @@ class Loop:
         on_progress: Callable[[], None] = lambda: None,
         *,
         standing: Standing | None = None,
+        stopping: Stopping | None = None,
         racing: Racing | None = None,
         record: bool = False,
         variations: int = 0,
@@ -80,6 +83,7 @@ class Loop:
         self._writer = writer
         self._on_progress = on_progress
         self._standing = standing
+        self._stopping = stopping
         self._races = Races(problems, racing, journal.behaviour_of)
         self._record = record
         self._variations = variations
@@ -98,10 +102,12 @@ class Loop:
             self._races.restore(position, journalled, self._journal.verdicts[solving.problem.id])
         self._carry_out(self._unfinished())
         self._tell(position for position, tests in enumerate(granted) if tests)
+        self._stop()
         while grants := self._policy.ask(self._room()):
             blocks = self._book(grants)
             self._carry_out(blocks)
             self._tell(sorted(block.position for block in blocks))
+            self._stop()
 
     def _room(self, programs: int | None = None) -> int:
         """How many tests fit for a problem of so many programs.
@@ -115,7 +121,7 @@ class Loop:
         return self._ledger.room(self._backend.worst_writing() + self._backend.worst_execution(programs, 1))
 
     def _book(self, grants: Sequence[Grant]) -> list[_Block]:
-        """Reserves and journals what fits of each grant; takes the rest back from the policy.
+        """Reserves and journals what fits of each grant, up to the next look; takes the rest back.
 
         Nothing is in flight between rounds, so a test that does not fit as the first of a round never
         will: its problem is closed.
@@ -123,14 +129,15 @@ class Loop:
         booked: list[_Block] = []
         with self._journal.transaction():
             for grant in grants:
-                solving = self._problems[grant.problem]
+                problem = self._problems[grant.problem].problem.id
+                granted = self._journal.granted(problem)
                 tests = min(grant.tests, self._room(len(self._races.programs(grant.problem))))
+                if self._stopping is not None:
+                    tests = min(tests, self._stopping.tests_to_look(granted))
                 if tests < grant.tests:
                     self._policy.revoke(grant.problem, grant.tests - tests)
                 if tests:
-                    record = GrantRecord(
-                        solving.problem.id, self._journal.granted(solving.problem.id), tests
-                    )
+                    record = GrantRecord(problem, granted, tests)
                     self._journal.add_grant(record)
                     booked.append(self._reserve(grant.problem, record, record.indices, written=False))
                 elif not booked:
@@ -228,6 +235,11 @@ class Loop:
                 self._policy.tell(position, self._standing.doubt(position))
             problem = self._problems[position].problem.id
             self._races.update(position, self._journal.verdicts[problem])
+
+    def _stop(self) -> None:
+        if self._stopping is not None:
+            for position in self._stopping.look():
+                self._policy.close(position)
 
     def _unfinished(self) -> list[_Block]:
         """Grants of an earlier part of this run that were not carried out to the end."""

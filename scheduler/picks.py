@@ -2,7 +2,7 @@
 
 import itertools
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from rewards.selection import selection_rule
 from rewards.selection.batch import batch_of
 from rewards.stopping import Outlook
 from scheduler.job import Job
-from scheduler.records import Distinct, evidence_of
+from scheduler.records import Distinct, LookRecord, evidence_of
 from scheduler.solving import Solving
 from scheduler.trace import ProblemTrace, Trace
 
@@ -88,12 +88,15 @@ def picks(
         )
 
 
-def write_picks(solving: Sequence[Solving], made: Iterator[Pick], path: Path) -> None:
+def write_picks(
+    solving: Sequence[Solving], made: Iterator[Pick], looks: Mapping[str, LookRecord], path: Path
+) -> None:
     """One line of JSON per problem: which candidate was picked, on what evidence, how sure, and its code.
 
     Args:
         solving: the problems with the candidates' code.
         made: a pick for each.
+        looks: the last at each problem that was looked at, by its id.
         path: of the file.
     """
     partial = path.with_suffix(".partial")
@@ -108,6 +111,7 @@ def write_picks(solving: Sequence[Solving], made: Iterator[Pick], path: Path) ->
                 "probability": round(pick.probability, 4),
                 "abstained": pick.abstained,
                 "overoptimised": pick.outlook.overoptimised,
+                "stopped": pick.problem in looks and looks[pick.problem].stops,
                 "code": item.candidates[pick.candidate].code,
             }
             file.write(json.dumps(line, ensure_ascii=False) + "\n")

@@ -82,6 +82,19 @@ class GrantRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class LookRecord:
+    """What was found when it was asked whether more tests still help a problem.
+
+    Attributes:
+        tests: that had been run by then.
+        stops: whether it gets no more.
+    """
+
+    tests: int
+    stops: bool
+
+
+@dataclass(frozen=True, slots=True)
 class TestRecord:
     """A test as the reward model wrote it (its whole answer), and what became of it.
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from executors.generation.prompts import prompt_template
 from policies import Lessons, Policy, create_policy
+from rewards.confidence import Calibration
 from rewards.errors import UserError
 from rewards.problem import Problem
 from rewards.selection import selection_rule
@@ -38,6 +39,7 @@ from scheduler.ray_backend import RayBackend
 from scheduler.replay_backend import ReplayBackend
 from scheduler.solving import Solving
 from scheduler.standing import Standing
+from scheduler.stopping import Stopping
 from scheduler.tables import ReadTrace, read_trace, write_trace
 from scheduler.trace import ProblemTrace, Trace
 from scheduler.writing import TestWriter
@@ -165,6 +167,7 @@ def _solve(
         writer,
         lambda: look("tests", ledger),
         standing=Standing(solving, journal, rule, calibration),
+        stopping=_stopping(job, solving, journal, calibration, pass_rates),
         racing=Racing(rule, job.racing.z) if job.races else None,
         record=job.execution.record,
         variations=job.execution.variations,
@@ -182,7 +185,7 @@ def _solve(
     recorded = ((problem.id, journal.behaviour_of(problem.id)) for problem in problems)
     write_behaviours(((problem, found) for problem, found in recorded if found), directory)
     made = picks(job, trace, journal.behaviour_of, calibration)
-    write_picks(solving, made, directory / "picks.jsonl")
+    write_picks(solving, made, journal.looks, directory / "picks.jsonl")
     look("done", ledger)
 
 
@@ -225,6 +228,19 @@ def _policy(
         max_tests=np.asarray([most if tests is None else min(most, tests) for tests in available]),
         seed=job.seed,
     )
+
+
+def _stopping(
+    job: Job,
+    solving: Sequence[Solving],
+    journal: Journal,
+    calibration: Calibration,
+    pass_rates: NDArray[np.float64] | None,
+) -> Stopping | None:
+    if not job.policy.stop_overoptimised:
+        return None
+    rates = np.full(len(solving), np.nan) if pass_rates is None else pass_rates
+    return Stopping(solving, journal, selection_rule(job.selection), calibration, rates)
 
 
 def _seen(item: Solving, journal: Journal, predicted: float) -> ProblemTrace:

@@ -1,6 +1,6 @@
 """What the problems of a batch say of their tests together."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,16 +14,29 @@ WEIGHTS = np.array([0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0, 1.4, 2.
 _NEARLY = 0.985
 
 
+Part = NDArray[np.float64]
+"""What one problem adds to a batch: a column for each number of its tests from 0 on."""
+
+
+def part_of_batch(problem: Evidence) -> Part:
+    """What a problem adds to its batch; costs more than putting the parts together."""
+    return np.concatenate([_shares(problem), _foreseen(problem)])
+
+
 def batch_of(problems: Iterable[Evidence]) -> Batch:
     """Statistics of a batch, by number of tests.
 
     Args:
         problems: at least one; each counts up to as many tests as it has.
     """
-    of_problems = [np.concatenate([_shares(one), _foreseen(one)]) for one in problems]
-    sums = np.zeros((len(of_problems[0]), max(shares.shape[1] for shares in of_problems)))
-    for shares in of_problems:
-        sums[:, : shares.shape[1]] += shares
+    return batch_of_parts([part_of_batch(problem) for problem in problems])
+
+
+def batch_of_parts(parts: Sequence[Part]) -> Batch:
+    """The same from what :func:`part_of_batch` has made of each problem."""
+    sums = np.zeros((len(parts[0]), max(part.shape[1] for part in parts)))
+    for part in parts:
+        sums[:, : part.shape[1]] += part
     count, best, anyone, leading, others, *foreseen = sums
     # As if another problem had been seen whose leaders pass all tests.
     indifference = (others + USUAL_INDIFFERENCE) / (leading + 1)

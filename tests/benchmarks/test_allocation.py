@@ -1,8 +1,6 @@
 """The figures on levers are of what they say: paired with the reference, of the tests and inputs named."""
 
-import importlib
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,14 +11,6 @@ from scheduler.analysis.compare.predictors import Predictor
 from scheduler.problems import load_problems
 from scheduler.solving import Solving
 from scheduler.tables import read_trace
-
-
-@pytest.fixture(scope="module")
-def script():
-    """Imports a script's module."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks"))
-        yield importlib.import_module
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """The benchmarks compare like with like: every way is asked the same, and tells right from wrong."""
 
 import contextlib
-import importlib
 from pathlib import Path
 
 import numpy as np
@@ -19,13 +18,6 @@ class TestDouble(unittest.TestCase):
     def test_it(self):
         self.assertEqual(double(4), 8)
 """
-
-
-@pytest.fixture
-def script(monkeypatch):
-    """Imports a script's module."""
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks"))
-    return importlib.import_module
 
 
 @pytest.mark.parametrize("way", ["coderm", "fresh_python", "evalplus", "in_process", "in_process_lean"])

@@ -1,8 +1,6 @@
 """The figures on probabilities are on problems not learned from, and hold where the truth is known."""
 
-import importlib
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,9 +10,8 @@ from rewards.confidence.fitting import fit
 
 
 @pytest.fixture
-def confidence(monkeypatch):
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks"))
-    return importlib.import_module("confidence")
+def confidence(script):
+    return script("confidence")
 
 
 def test_scores_are_those_of_their_definitions(confidence):

@@ -9,6 +9,7 @@ from scheduler.journal import Journal
 from scheduler.records import (
     CandidateRecord,
     GrantRecord,
+    LookRecord,
     StatesRecord,
     TestRecord,
     TestStatus,
@@ -24,6 +25,8 @@ def fill(journal: Journal) -> None:
         journal.add_candidate("p", 0, CandidateRecord("    return 1\n", True, 3, float("nan")))
         journal.add_labels("p", np.array([True, False]))
         journal.add_grant(GrantRecord("p", 0, 2))
+        journal.add_look("p", LookRecord(5, stops=False))
+        journal.add_look("p", LookRecord(8, stops=True))
         journal.add_test("p", 0, TestRecord(TestStatus.USABLE, "text é", 7, 9, 0.25))
         verdicts, seconds = np.array([1, 0], np.uint8), np.array([0.5, 0.25], np.float32)
         journal.add_verdicts("p", 0, VerdictRecord(verdicts, seconds, np.array([True, False]), 5))
@@ -44,6 +47,7 @@ def test_what_was_added_is_there_after_opening_again(tmp_path):
         assert journal.labels["p"].tolist() == [True, False]
         assert journal.grants["p"] == [GrantRecord("p", 0, 2)]
         assert journal.granted("p") == 2
+        assert journal.looks == {"p": LookRecord(8, stops=True)}
         assert journal.tests["p"] == {0: TestRecord(TestStatus.USABLE, "text é", 7, 9, 0.25)}
         assert journal.verdicts["p"][0].verdicts.tolist() == [1, 0]
         assert journal.verdicts["p"][0].cpu_seconds.tolist() == [0.5, 0.25]

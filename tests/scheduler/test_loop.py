@@ -1,113 +1,25 @@
 """The loop on the replay back end: caps, rounds, and going on after being cut off anywhere."""
 
 from contextlib import suppress
-from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from policies import create_policy
-from rewards.behaviour import Behaviour, Ending, Input, Output
 from rewards.evidence import Evidence
 from rewards.problem import NOT_RUN, Verdict
 from rewards.selection import Majority, selection_rule
 from rewards.votes import Votes
 from scheduler.backend import Generated
-from scheduler.behaviours import read_behaviours
 from scheduler.journal import Journal
 from scheduler.ledger import Cap, Ledger
-from scheduler.loop import Loop, spent
+from scheduler.loop import Loop
 from scheduler.races import Racing
-from scheduler.records import TestStatus, VerdictRecord, votes_of
+from scheduler.records import TestStatus
 from scheduler.replay_backend import ReplayBackend
-from scheduler.solving import Solving
-from scheduler.tables import read_trace
 from scheduler.writing import TestWriter
 
-AVAILABLE = 8
-PASS_RATES = np.array([0.4, 0.05, 0.9, 0.2, 0.6])
-
-
-class CutOffError(Exception):
-    """Stands for the end of the process."""
-
-
-class CutOff(ReplayBackend):
-    """A back end whose driver dies after so many results."""
-
-    def __init__(self, *arguments, results: int, **options) -> None:
-        super().__init__(*arguments, **options)
-        self.left = results
-
-    def wait(self):
-        if not self.left:
-            raise CutOffError
-        self.left -= 1
-        return super().wait()
-
-
-class Run:
-    """One run of the recorded problems, in parts if need be, on one journal."""
-
-    def __init__(self, recorded, path, policy="uniform", min_tests=0, racing=None, **limits) -> None:
-        self.racing, self.available = racing, AVAILABLE
-        self.behaviours = read_behaviours(recorded.directory)
-        self.trace = read_trace(recorded.directory)
-        self.problems = recorded.problems
-        self.path = path / "journal.sqlite"
-        self.solving = [Solving.of(p, self.trace.of(p).candidates) for p in recorded.problems]
-        self.policy, self.min_tests, self.limits = policy, min_tests, limits
-
-    def part(self, results: int | None = None):
-        """Runs until the end, or until the driver dies; returns what was spent."""
-        options = {} if results is None else {"results": results}
-        kind = ReplayBackend if results is None else CutOff
-        backend = kind(self.trace, self.problems, runners=2, behaviours=self.behaviours, **options)
-        policy = create_policy(
-            self.policy,
-            len(self.solving),
-            pass_rates=PASS_RATES,
-            min_tests=self.min_tests,
-            max_tests=self.available,
-        )
-        with Journal(self.path) as journal:
-            ledger = Ledger(Cap(self.limits), spent(journal))
-            writer = TestWriter(None, seed=0)
-            Loop(
-                self.solving, policy, ledger, journal, backend, writer, racing=self.racing, record=True
-            ).run()
-            return ledger.spent
-
-    def seen(self):
-        with Journal(self.path) as journal:
-            return {
-                solving.problem.id: (
-                    journal.granted(solving.problem.id),
-                    {
-                        index: record.status
-                        for index, record in sorted(journal.tests[solving.problem.id].items())
-                    },
-                    votes_of(journal.verdicts[solving.problem.id], solving.distinct).scores().tolist(),
-                )
-                for solving in self.solving
-            }
-
-    def verdicts(self):
-        """(tests, programs) by problem."""
-        with Journal(self.path) as journal:
-            return {
-                problem.id: np.stack(
-                    [record.verdicts for _, record in sorted(journal.verdicts[problem.id].items())]
-                )
-                for problem in self.problems
-            }
-
-    def behaviour(self):
-        with Journal(self.path) as journal:
-            return {problem.id: journal.behaviour_of(problem.id) for problem in self.problems}
-
-    def tests(self):
-        return [granted for granted, _, _ in self.seen().values()]
+from .replaying import AVAILABLE, CutOffError, Run, many_tests
 
 
 def test_uniform_spends_a_cap_of_tests_evenly_and_wholly(recorded, tmp_path):
@@ -277,41 +189,3 @@ def test_recorded_behaviour_comes_back_with_the_verdicts(recorded, tmp_path):
 
 def examples(behaviour):
     return [[behaviour.outputs[output].example for output in row] for row in behaviour.results]
-
-
-def many_tests(recorded, path, racing=None, **limits) -> Run:
-    """A run on a recording of the same programs with twenty usable tests for each problem."""
-    path.mkdir()
-    run = Run(recorded, path, racing=racing, **limits)
-    run.available = 20
-    problems = {}
-    for k, problem in enumerate(recorded.problems, start=2):
-        seen = run.trace.of(problem)
-        values = np.array([[x * k, x + k, x * k, x**k] for x in range(20)])
-        verdicts = {x: values[x] == x * k for x in range(20)}
-        run.behaviours[problem.id] = behaviour_of(values)
-        problems[problem.id] = replace(
-            seen,
-            tests={x: replace(seen.tests[0], text=answer(problem, k, x)) for x in verdicts},
-            verdicts={
-                x: VerdictRecord(passed.astype(np.uint8), np.zeros(4, np.float32), np.zeros(4, np.bool_))
-                for x, passed in verdicts.items()
-            },
-        )
-    run.trace = replace(run.trace, problems=problems)
-    return run
-
-
-def behaviour_of(values) -> Behaviour:
-    """Of programs that gave back these values, shape (tests, programs)."""
-    distinct, results = np.unique(values, return_inverse=True)
-    inputs = tuple(Input(x, "f", f"[{x}]", x) for x in range(len(values)))
-    outputs = tuple(Output(Ending.RETURNED, int(value), str(value)) for value in distinct)
-    return Behaviour(inputs, outputs, results.reshape(values.shape).T.astype(np.int32))
-
-
-def answer(problem, k, x) -> str:
-    return (
-        f"```python\nimport unittest\n\nclass Test(unittest.TestCase):\n    def test_value(self):\n"
-        f"        self.assertEqual({problem.entry_point}({x}), {x * k})\n```\n"
-    )

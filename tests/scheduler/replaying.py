@@ -1,0 +1,157 @@
+"""Runs of the loop on the replay back end, whole or in parts."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from policies import create_policy
+from rewards.behaviour import Behaviour, Ending, Input, Output
+from scheduler.behaviours import read_behaviours
+from scheduler.journal import Journal
+from scheduler.ledger import Cap, Ledger
+from scheduler.loop import Loop, spent
+from scheduler.records import VerdictRecord, votes_of
+from scheduler.replay_backend import ReplayBackend
+from scheduler.solving import Solving
+from scheduler.stopping import Stopping
+from scheduler.tables import read_trace
+from scheduler.writing import TestWriter
+
+AVAILABLE = 8
+PASS_RATES = np.array([0.4, 0.05, 0.9, 0.2, 0.6])
+
+
+class CutOffError(Exception):
+    """Stands for the end of the process."""
+
+
+class CutOff(ReplayBackend):
+    """A back end whose driver dies after so many results."""
+
+    def __init__(self, *arguments, results: int, **options) -> None:
+        super().__init__(*arguments, **options)
+        self.left = results
+
+    def wait(self):
+        if not self.left:
+            raise CutOffError
+        self.left -= 1
+        return super().wait()
+
+
+class Run:
+    """One run of the recorded problems, in parts if need be, on one journal.
+
+    Attributes:
+        rule, calibration: with them, problems are stopped.
+    """
+
+    def __init__(self, recorded, path, policy="uniform", min_tests=0, racing=None, **limits) -> None:
+        self.racing, self.available = racing, AVAILABLE
+        self.rule, self.calibration = None, None
+        self.behaviours = read_behaviours(recorded.directory)
+        self.trace = read_trace(recorded.directory)
+        self.problems = recorded.problems
+        self.path = path / "journal.sqlite"
+        self.solving = [Solving.of(p, self.trace.of(p).candidates) for p in recorded.problems]
+        self.policy, self.min_tests, self.limits = policy, min_tests, limits
+
+    def part(self, results: int | None = None):
+        """Runs until the end, or until the driver dies; returns what was spent."""
+        options = {} if results is None else {"results": results}
+        kind = ReplayBackend if results is None else CutOff
+        backend = kind(self.trace, self.problems, runners=2, behaviours=self.behaviours, **options)
+        policy = create_policy(
+            self.policy,
+            len(self.solving),
+            pass_rates=PASS_RATES,
+            min_tests=self.min_tests,
+            max_tests=self.available,
+        )
+        with Journal(self.path) as journal:
+            ledger = Ledger(Cap(self.limits), spent(journal))
+            stopping = None
+            if self.calibration:
+                nothing = np.full(len(self.solving), np.nan)
+                stopping = Stopping(self.solving, journal, self.rule, self.calibration, nothing)
+            Loop(
+                self.solving,
+                policy,
+                ledger,
+                journal,
+                backend,
+                TestWriter(None, seed=0),
+                stopping=stopping,
+                racing=self.racing,
+                record=True,
+            ).run()
+            return ledger.spent
+
+    def seen(self):
+        with Journal(self.path) as journal:
+            return {
+                solving.problem.id: (
+                    journal.granted(solving.problem.id),
+                    {
+                        index: record.status
+                        for index, record in sorted(journal.tests[solving.problem.id].items())
+                    },
+                    votes_of(journal.verdicts[solving.problem.id], solving.distinct).scores().tolist(),
+                )
+                for solving in self.solving
+            }
+
+    def verdicts(self):
+        """(tests, programs) by problem."""
+        with Journal(self.path) as journal:
+            return {
+                problem.id: np.stack(
+                    [record.verdicts for _, record in sorted(journal.verdicts[problem.id].items())]
+                )
+                for problem in self.problems
+            }
+
+    def behaviour(self):
+        with Journal(self.path) as journal:
+            return {problem.id: journal.behaviour_of(problem.id) for problem in self.problems}
+
+    def tests(self):
+        return [granted for granted, _, _ in self.seen().values()]
+
+
+def many_tests(recorded, path, racing=None, policy="uniform", **limits) -> Run:
+    """A run on a recording of the same programs with twenty usable tests for each problem."""
+    path.mkdir()
+    run = Run(recorded, path, policy, racing=racing, **limits)
+    run.available = 20
+    problems = {}
+    for k, problem in enumerate(recorded.problems, start=2):
+        seen = run.trace.of(problem)
+        values = np.array([[x * k, x + k, x * k, x**k] for x in range(20)])
+        verdicts = {x: values[x] == x * k for x in range(20)}
+        run.behaviours[problem.id] = behaviour_of(values)
+        problems[problem.id] = replace(
+            seen,
+            tests={x: replace(seen.tests[0], text=answer(problem, k, x)) for x in verdicts},
+            verdicts={
+                x: VerdictRecord(passed.astype(np.uint8), np.zeros(4, np.float32), np.zeros(4, np.bool_))
+                for x, passed in verdicts.items()
+            },
+        )
+    run.trace = replace(run.trace, problems=problems)
+    return run
+
+
+def behaviour_of(values) -> Behaviour:
+    """Of programs that gave back these values, shape (tests, programs)."""
+    distinct, results = np.unique(values, return_inverse=True)
+    inputs = tuple(Input(x, "f", f"[{x}]", x) for x in range(len(values)))
+    outputs = tuple(Output(Ending.RETURNED, int(value), str(value)) for value in distinct)
+    return Behaviour(inputs, outputs, results.reshape(values.shape).T.astype(np.int32))
+
+
+def answer(problem, k, x) -> str:
+    return (
+        f"```python\nimport unittest\n\nclass Test(unittest.TestCase):\n    def test_value(self):\n"
+        f"        self.assertEqual({problem.entry_point}({x}), {x * k})\n```\n"
+    )
