@@ -5,13 +5,18 @@ from bisect import bisect_right
 import numpy as np
 from numpy.typing import NDArray
 
-from rewards.evidence import Evidence
+from rewards.evidence import UNKNOWN, Evidence
+from rewards.likeness import groups, unparted
 from rewards.selection.base import SelectionRule
 from rewards.selection.growth import Growth
 from rewards.votes import Votes
 
 # Further looks would leave out more and cost more than that saves: at each, programs are read anew.
 _HEATS_END = [int(5 * 1.8**number) for number in range(30)]
+
+# Where agreement may elect a candidate, lost tests say less against it: five clear losses, not three.
+_SURE_BY_VOTES, _SURE_BY_OUTPUTS = 1.65, 2.0
+_PATIENCE = 8  # a group that somebody parted from at a test is believed in at eight times as many
 
 
 def heat(test: int) -> int:
@@ -24,32 +29,58 @@ def heat(test: int) -> int:
 
 
 def still_racing(
-    evidence: Evidence, racing: NDArray[np.bool_], rule: SelectionRule, z: float
+    evidence: Evidence, racing: NDArray[np.bool_], rule: SelectionRule, z: float | None
 ) -> NDArray[np.bool_]:
-    """Who of those in the race can still win, shape (candidates,).
+    """On which of those in the race further tests are to be run, shape (candidates,).
 
     Out is who lost to the leader by votes (:func:`beaten`); but if the rule goes by outputs, only who is
     not better supported by other candidates than the leader either (:attr:`Growth.support`, among those in
     the race). Right candidates lose to wrong tests, and what they do is then all that speaks for them.
 
+    Of the others whoever does as another one goes on without being run (:func:`represented`).
+
     Args:
-        evidence: of this problem alone: what a batch says depends on what else has been run by now.
-        racing: who was in, shape (candidates,).
+        evidence: of this problem alone: what a batch says depends on what else has been run by now. With
+            what those are taken to have done who are represented (:func:`rewards.likeness.followed`).
+        racing: on whom tests were run, shape (candidates,).
         rule: says who leads. While it is no one in the race, all stay.
-        z: see :func:`beaten`.
+        z: see :func:`beaten`; None for what is usual.
     """
-    if not rule.uses_outputs:
-        evidence = Evidence(evidence.votes)
-    leaders = [leader for leader in rule.winners(evidence) if racing[leader]]
+    kind = groups(evidence)
+    can_win = np.isin(kind, kind[racing])
+    seen = evidence if rule.uses_outputs else Evidence(evidence.votes)
+    leaders = [leader for leader in rule.winners(seen) if can_win[leader]]
     if not leaders:
         return racing
+    if z is None:
+        z = _SURE_BY_VOTES if seen.outputs is None else _SURE_BY_OUTPUTS
     out = beaten(evidence.votes, int(leaders[0]), z)
-    if evidence.outputs is not None:
-        members = np.flatnonzero(racing)
+    if seen.outputs is not None:
+        members = np.flatnonzero(can_win)
         support = np.zeros(len(racing))
         support[members] = Growth(evidence.of(members), [evidence.votes.tests]).support[0]
         out &= support <= support[leaders[0]] + 1e-9  # equal but for the order of a sum
-    return np.asarray(racing & ~out)
+    racing = racing & ~out
+    return np.asarray(racing & ~represented(evidence, racing))
+
+
+def represented(evidence: Evidence, racing: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Who of those in the race does as an earlier one of them, so that one is enough: (candidates,).
+
+    That is believed of a group once nobody parted from it, by outputs or verdicts, in the last seven
+    eighths of the tests; so not before the eighth, nor of candidates of whose outputs less is known than
+    one for every other test. By verdicts alone right and wrong candidates look alike for too long.
+    """
+    tests = evidence.votes.tests
+    if evidence.outputs is None or tests < _PATIENCE:
+        return np.zeros_like(racing)
+    kind = groups(evidence)
+    known = (evidence.outputs.results != UNKNOWN).sum(axis=0) >= tests / 2
+    sure = np.flatnonzero(racing & known & unparted(evidence, tests // _PATIENCE))
+    repeated = np.zeros_like(racing)
+    repeated[sure] = True
+    repeated[sure[np.unique(kind[sure], return_index=True)[1]]] = False
+    return repeated
 
 
 def beaten(votes: Votes, leader: int, z: float) -> NDArray[np.bool_]:

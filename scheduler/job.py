@@ -242,17 +242,18 @@ class ExecutionSection(Section):
 
 
 class RacingSection(Section):
-    """Which candidates a further test is run on: those that can still win."""
+    """Which candidates a further test is run on: those that can still win, one of those that do alike."""
 
     tests: Literal["written", "all", "none"] = Field(
         "written",
         description="race on tests that a model writes in this run, on recorded ones too, or on none",
     )
-    z: float = Field(
-        1.65,
+    z: float | None = Field(
+        None,
         ge=0,
         description="a candidate is out once it lost to the leader more tests than it won by over z times "
-        "the square root of both together, and fewer behave like it if the selection rule goes by that",
+        "the square root of both together, and fewer behave like it if the selection rule goes by that; "
+        "1.65 unless said, and 2 if the rule goes by what candidates give back",
     )
 
 

@@ -22,11 +22,11 @@ class Racing:
 
     Attributes:
         rule: says who leads.
-        z: see ``rewards.racing.beaten``.
+        z: see ``rewards.racing.still_racing``.
     """
 
     rule: SelectionRule
-    z: float
+    z: float | None
 
 
 class Races:
@@ -71,7 +71,7 @@ class Races:
             return
         self._seen[position] = len(verdicts)
         solving, rule = self._problems[position], self._racing.rule
-        behaviour = self._behaviour_of(solving.problem.id) if rule.uses_outputs else None
+        behaviour = self._behaviour_of(solving.problem.id)
         racing = np.isin(solving.distinct.inverse, self._in_race[position])
         still = still_racing(
             evidence_of(verdicts, solving.distinct, behaviour), racing, rule, self._racing.z

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from rewards.behaviour import Behaviour
 from rewards.evidence import Evidence, Outputs
+from rewards.likeness import followed
 from rewards.problem import NOT_RUN, Candidate, Problem, Verdict
 from rewards.votes import Votes
 
@@ -173,6 +174,9 @@ def evidence_of(
 ) -> Evidence:
     """What a problem's executed tests show, in the order of their indices.
 
+    Programs that were left out since another one stands for them are taken to have done as that one did
+    (``rewards.likeness.followed``).
+
     Args:
         verdicts: by test index.
         distinct: which of the candidates are the same program.
@@ -181,4 +185,4 @@ def evidence_of(
     votes = votes_of(verdicts, distinct)
     if behaviour is None:
         return Evidence(votes)
-    return Evidence(votes, Outputs.of(behaviour, distinct.inverse, sorted(verdicts)))
+    return followed(Evidence(votes, Outputs.of(behaviour, distinct.inverse, sorted(verdicts))))

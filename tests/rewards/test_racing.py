@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from rewards.evidence import Evidence, Outputs
-from rewards.racing import beaten, heat, still_racing
+from rewards.evidence import UNKNOWN, Evidence, Outputs
+from rewards.racing import beaten, heat, represented, still_racing
 from rewards.selection import Majority, selection_rule
 from rewards.votes import Votes
 
@@ -93,6 +93,68 @@ def test_without_outputs_a_rule_that_would_go_by_them_races_by_votes():
     evidence = Evidence(lone_leader_against_three_alike().votes)
     still = still_racing(evidence, everyone(evidence), selection_rule("auto"), 2.0)
     assert np.flatnonzero(still).tolist() == [0]
+
+
+def doing(results) -> Evidence:
+    """Candidates with such outputs, shape (tests, candidates), that pass all tests."""
+    results = np.asarray(results, np.int32)
+    outputs = Outputs(results, results != UNKNOWN, np.arange(len(results) + 1))
+    return Evidence(Votes.from_matrix(np.ones(results.shape, np.bool_)), outputs)
+
+
+def test_one_of_those_who_do_alike_is_enough():
+    evidence = doing([[0, 1, 0, 0, 1]] * 8)
+    assert represented(evidence, everyone(evidence)).tolist() == [False, False, True, True, True]
+    later = np.array([False, False, False, True, True])
+    assert not represented(evidence, later).any()
+    assert (
+        still_racing(evidence, everyone(evidence), Majority(), 2.0).tolist() == [True, True] + [False] * 3
+    )
+
+
+@pytest.mark.parametrize(("parted_by", "enough"), [(0, True), (1, True), (2, False), (15, False)])
+def test_a_group_that_somebody_left_in_the_last_seven_eighths_of_the_tests_goes_on_as_a_whole(
+    parted_by, enough
+):
+    results = np.zeros((16, 5), np.int32)
+    results[:, 3:] = 1
+    results[parted_by, 2] = 2
+    evidence = doing(results)
+    assert represented(evidence, everyone(evidence)).tolist() == [False, enough, False, False, True]
+
+
+def test_nobody_is_represented_before_the_eighth_test():
+    evidence = doing([[0, 0]] * 7)
+    assert not represented(evidence, everyone(evidence)).any()
+
+
+def test_who_is_hardly_known_but_by_verdicts_is_not_represented():
+    evidence = doing([[UNKNOWN, UNKNOWN, 0, 0]] * 5 + [[0, 0, 0, 0]] * 3)
+    assert represented(evidence, everyone(evidence)).tolist() == [False, False, False, True]
+    by_votes = Evidence(evidence.votes)
+    assert not represented(by_votes, everyone(by_votes)).any()
+
+
+def test_a_group_is_out_with_the_one_that_goes_on_for_it():
+    """The second went on for the third, which would count as its like if it were still known to be."""
+    passed = np.array([[True, False, False]] * 9)
+    results = np.tile(np.array([0, 1, 1], np.int32), (9, 1))
+    evidence = Evidence(Votes.from_matrix(passed), Outputs(results, results >= 0, np.arange(10)))
+    racing = np.array([True, True, False])
+    assert still_racing(evidence, racing, selection_rule("auto"), 2.0).tolist() == [True, True, False]
+    assert still_racing(evidence, racing, Majority(), 2.0).tolist() == [True, False, False]
+
+
+@pytest.mark.parametrize(("rule", "losses"), [("majority", 3), ("auto", 5)])
+def test_unless_said_one_who_may_yet_be_elected_by_agreement_needs_clearer_losses(rule, losses):
+    def still_in(tests) -> bool:
+        evidence = doing([[0, 1]] * tests)
+        passed = np.array([[True, False]] * tests)
+        evidence = Evidence(Votes.from_matrix(passed), evidence.outputs)
+        return bool(still_racing(evidence, everyone(evidence), selection_rule(rule), None)[1])
+
+    assert still_in(losses - 1)
+    assert not still_in(losses)
 
 
 def test_nobody_leaves_before_the_fifth_test_and_heats_never_double_what_was_run():

@@ -10,7 +10,7 @@ from scheduler.behaviours import read_behaviours
 from scheduler.journal import Journal
 from scheduler.ledger import Cap, Ledger
 from scheduler.loop import Loop, spent
-from scheduler.records import VerdictRecord, votes_of
+from scheduler.records import VerdictRecord, evidence_of, votes_of
 from scheduler.replay_backend import ReplayBackend
 from scheduler.solving import Solving
 from scheduler.stopping import Stopping
@@ -110,6 +110,17 @@ class Run:
                 )
                 for problem in self.problems
             }
+
+    def evidence(self):
+        with Journal(self.path) as journal:
+            return [
+                evidence_of(
+                    journal.verdicts[solving.problem.id],
+                    solving.distinct,
+                    journal.behaviour_of(solving.problem.id),
+                )
+                for solving in self.solving
+            ]
 
     def behaviour(self):
         with Journal(self.path) as journal:

@@ -7,7 +7,7 @@ from rewards.behaviour import NO_RESULT, Behaviour, Ending, Input, Output
 from rewards.problem import NOT_RUN, Problem, Verdict
 from rewards.selection import Majority, selection_rule
 from scheduler.races import Races, Racing
-from scheduler.records import CandidateRecord, GrantRecord, VerdictRecord
+from scheduler.records import CandidateRecord, GrantRecord, VerdictRecord, evidence_of
 from scheduler.solving import Solving
 
 RACING = Racing(Majority(), z=2.0)
@@ -66,6 +66,24 @@ def test_a_rule_that_goes_by_outputs_keeps_whom_more_candidates_behave_like():
         races = races_of(racing, behaviour)
         races.update(0, rows)
         assert races.programs(0).tolist() == left
+
+
+def test_one_program_goes_on_for_those_that_do_alike_and_is_known_again_after_a_restart():
+    """The second and the third give the same outputs on all tests that both are run on."""
+    outputs = tuple(Output(Ending.RETURNED, digest, str(digest)) for digest in range(2))
+    inputs = tuple(Input(test, "f", f"[{test}]", test) for test in range(12))
+    results = np.tile(np.array([[0], [1], [1]], np.int32), 12)
+    results[2, 9:] = NO_RESULT
+    behaviour = Behaviour(inputs, outputs, results)
+    rows = verdicts_of([[1, 1, 1]] * 9 + [[1, 0, NOT_RUN]] * 3)
+    undisturbed, resumed = races_of(RACING, behaviour), races_of(RACING, behaviour)
+    undisturbed.update(0, {index: record for index, record in rows.items() if index < 9})
+    assert undisturbed.programs(0).tolist() == [0, 1]
+    resumed.restore(0, [GrantRecord("p", 0, 12)], rows)
+    assert resumed.programs(0).tolist() == [0, 1]
+    evidence = evidence_of(rows, solving().distinct, behaviour)
+    np.testing.assert_array_equal(evidence.votes.passed()[:, 2], evidence.votes.passed()[:, 1])
+    assert evidence.votes.run().all()
 
 
 def test_the_same_verdicts_are_looked_at_once_however_often_they_are_told():

@@ -29,7 +29,7 @@ class Settings:
             tests that this comes to. None for those of ``USUAL_CAPS`` that the run has tests for.
         orders: random orders of each problem's tests to average over.
         z: how sure it must be that a candidate has lost before its race is over; see
-            ``rewards.racing.beaten``.
+            ``rewards.racing.still_racing``.
         seed: of orders, blurring, folds, policies and intervals.
     """
 
@@ -38,7 +38,7 @@ class Settings:
     predictors: Sequence[str] | None = None
     tests_per_problem: Sequence[float] | None = None
     orders: int = 20
-    z: float = 1.65
+    z: float | None = None
     seed: int = 0
 
 

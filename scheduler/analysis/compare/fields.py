@@ -1,11 +1,13 @@
 """The fields that policies play on: what the first tests of every problem come to, in many orders."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rewards.racing import heat
 from rewards.selection import SelectionRule
 from rewards.selection.batch import batch_of
 from scheduler.analysis.compare.racing import Raced, race
@@ -56,7 +58,7 @@ def fields(
     *,
     orders: int,
     counts: Sequence[int],
-    z: float,
+    z: float | None,
     seed: int,
 ) -> list[Field]:
     """The field of each rule, all in the same orders.
@@ -66,12 +68,13 @@ def fields(
         rules: pick.
         orders: how many random orders of the tests.
         counts: numbers of tests after which races are looked at, at least one.
-        z: of the races; see ``rewards.racing.beaten``.
+        z: of the races; see ``rewards.racing.still_racing``.
         seed: of the orders.
     """
     most = max(recording.tests for recording in recordings)
     each = (orders, len(recordings))
     spent = np.empty((*each, most + 1, len(QUANTITIES)))
+    raced_tests = _end_of_heat(max(counts))
     made = [_empty(rule, spent, len(counts)) for rule in rules]
     for order in range(orders):
         drawn = random_orders(recordings, np.random.default_rng([seed, order]))
@@ -79,7 +82,7 @@ def fields(
         for field in made:
             field.courses.append(courses(recordings, drawn, field.rule, shown))
             races = [
-                race(recording, tests[: max(counts)], replace(seen.evidence, batch=None), field.rule, z)
+                race(recording, tests[:raced_tests], replace(seen.evidence, batch=None), field.rule, z)
                 for recording, tests, seen in zip(recordings, drawn, shown, strict=True)
             ]
             for problem, (course, raced) in enumerate(zip(field.courses[-1], races, strict=True)):
@@ -92,6 +95,16 @@ def fields(
             steps = np.minimum(np.arange(most + 1), recordings[problem].tests)
             spent[order, problem] = course.spent[steps]
     return made
+
+
+def _end_of_heat(count: int) -> int:
+    """How many tests there are up to the end of the heat that the last of so many belongs to.
+
+    Nobody leaves meanwhile, so what the first ones come to does not change. But the batch after so many
+    votes is then of all problems, as it is without a race, also of those some of whose first tests have no
+    vote.
+    """
+    return next(test for test in itertools.count(count) if heat(test) != heat(count - 1))
 
 
 def _empty(rule: SelectionRule, spent: NDArray[np.float64], counts: int) -> Field:

@@ -1,4 +1,4 @@
-"""What racing would have saved: the recorded tests again, run only on candidates that can still win."""
+"""What racing would have saved: the recorded tests again, run only where something is to be learned."""
 
 from dataclasses import dataclass, replace
 
@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rewards.evidence import UNKNOWN, Evidence
+from rewards.likeness import followed
 from rewards.racing import heat, still_racing
 from rewards.selection import SelectionRule
 from rewards.votes import Votes
@@ -28,7 +29,7 @@ class Raced:
 
 
 def race(
-    recording: Recording, order: NDArray[np.intp], evidence: Evidence, rule: SelectionRule, z: float
+    recording: Recording, order: NDArray[np.intp], evidence: Evidence, rule: SelectionRule, z: float | None
 ) -> Raced:
     """Drops candidates as a run does that is granted all tests of the problem at once.
 
@@ -39,7 +40,7 @@ def race(
         order: of its tests, the first ones.
         evidence: what at least these show in that order.
         rule: says who leads.
-        z: see ``rewards.racing.beaten``.
+        z: see ``rewards.racing.still_racing``.
     """
     voted = np.concatenate([[0], np.cumsum(recording.rows[order] >= 0)])
     evidence = evidence.first(voted[-1])
@@ -49,13 +50,13 @@ def race(
     heats = [heat(test) for test in range(len(order))]
     starts = np.flatnonzero(np.diff(heats)) + 1
     for known in np.unique(voted[starts]):  # heats without a vote show nothing new
-        seen = _without(evidence.first(known), left_out[:known])
+        seen = followed(_without(evidence.first(known), left_out[:known]))
         racing = still_racing(seen, racing, rule, z)
         left_out[known:, ~racing] = True
     _, programs = np.unique(recording.programs, return_index=True)
     run = (could_run & ~left_out)[:, programs]
     executions = np.concatenate([[0], np.cumsum(run.sum(axis=1))])
-    return Raced(_without(evidence, left_out), voted * len(racing), executions[voted])
+    return Raced(followed(_without(evidence, left_out)), voted * len(racing), executions[voted])
 
 
 def _without(evidence: Evidence, left_out: NDArray[np.bool_]) -> Evidence:
