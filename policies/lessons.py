@@ -38,7 +38,7 @@ class Lesson:
         counts: intp (counts,), ascending numbers of tests at which doubts were weighed, at least one.
         usual: float64 (counts,), the mean chance there that a pick is wrong; see ``Policy.tell``.
         weights: float64 (counts,), by which share the gain of more tests exceeds its mean where the doubt
-            is twice as large as usual; 0 where the evidence is thin.
+            is twice as large as usual; 0 where the evidence is thin, never negative when learned.
         bins: None where pass rates were not predicted.
     """
 

@@ -117,7 +117,10 @@ def cross_learned(
 
 
 def _certain_slope(excess: NDArray[np.float64], gain: NDArray[np.float64]) -> float:
-    """Least-squares slope of the gain on a signal, a standard error nearer to 0.
+    """Least-squares slope of the gain on a signal, less a standard error; 0 where it is not positive.
+
+    A negative slope is not believed: where tests gain little on the whole, a slope of chance is large
+    beside it, and would take the tests from exactly those problems whose pick is most doubtful.
 
     Orders of one problem are no independent cases: the standard error is clustered by problem (Liang and
     Zeger 1986, 'Longitudinal data analysis using generalized linear models').
@@ -133,7 +136,7 @@ def _certain_slope(excess: NDArray[np.float64], gain: NDArray[np.float64]) -> fl
     slope = float((excess * gain).mean()) / variance
     scores = (excess * (gain - slope * excess)).sum(axis=0) / gain.size
     error = float(np.sqrt((scores**2).sum())) / variance
-    return float(np.sign(slope)) * max(abs(slope) - error, 0.0)
+    return max(slope - error, 0.0)
 
 
 def _most(accuracy: NDArray[np.float64]) -> int | None:
