@@ -19,10 +19,10 @@ def groups(evidence: Evidence) -> NDArray[np.intp]:
     seen: list[NDArray[np.generic]] = [votes.passed(), votes.run()]
     if evidence.outputs is not None:
         seen.append(evidence.outputs.results)
-    rows = np.concatenate(seen).T
-    if rows.shape[1] == 0:
-        return np.zeros(votes.candidates, np.intp)
-    return np.unique(rows, axis=0, return_inverse=True)[1].ravel()
+    # Several times as fast as numpy.unique over rows.
+    known = [row.tobytes() for row in np.ascontiguousarray(np.concatenate(seen).T)]
+    numbers = {row: number for number, row in enumerate(dict.fromkeys(known))}
+    return np.asarray([numbers[row] for row in known], np.intp)
 
 
 def unparted(evidence: Evidence, tests: int) -> NDArray[np.bool_]:
