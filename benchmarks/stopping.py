@@ -158,7 +158,7 @@ class Row:
         accuracy: of equal budgets.
         stopped: share of the problems.
         tests: that are spent where those of stopped problems are saved.
-        saved, given: points over equal budgets.
+        saved, given: points over equal budgets, which give what a problem has not to the others likewise.
     """
 
     accuracy: float
@@ -169,22 +169,25 @@ class Row:
 
 
 def row(recordings: Sequence[Recording], rule: SelectionRule) -> Row:
-    """Plays some orders of a part; the bootstrap is paired by problem and order."""
-    equal = [play(one, rule, stop=False) for one in recordings]
-    saved = [play(one, rule, stop=True, most=_TESTS) for one in recordings]
-    given = [play(one, rule, stop=True) for one in recordings]
-    columns = 100 * np.stack([[one.accuracy for one in way] for way in (equal, saved, given)], axis=2)
+    """Plays some orders of a part, with and without stopping, tests saved and given to others."""
+    ways = [
+        [play(one, rule, stop=stop, most=most) for one in recordings]
+        for most in (_TESTS, None)
+        for stop in (False, True)
+    ]
+    columns = 100 * np.stack([[one.accuracy for one in way] for way in ways], axis=2)
     means, drawn = columns.mean(axis=(0, 1)), resampled_means(columns, np.random.default_rng(SEED))
 
-    def over(way: int) -> Estimate:
-        return Estimate.of(means[way] - means[0], drawn[:, way] - drawn[:, 0])
+    def gained(stopping: int) -> Estimate:
+        equal = stopping - 1
+        return Estimate.of(means[stopping] - means[equal], drawn[:, stopping] - drawn[:, equal])
 
     return Row(
         float(means[0]),
-        100 * float(np.mean([one.stopped for one in saved])),
-        100 * float(np.sum([one.tests for one in saved]) / np.sum([one.tests for one in equal])),
-        over(1),
-        over(2),
+        100 * float(np.mean([one.stopped for one in ways[1]])),
+        100 * float(np.sum([one.tests for one in ways[1]]) / np.sum([one.tests for one in ways[0]])),
+        gained(1),
+        gained(3),
     )
 
 
