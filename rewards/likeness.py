@@ -13,12 +13,17 @@ from rewards.evidence import Evidence
 from rewards.votes import Votes
 
 
-def groups(evidence: Evidence) -> NDArray[np.intp]:
-    """Group number of each candidate, shape (candidates,): those of one did alike in all that is known."""
-    votes = evidence.votes
-    seen: list[NDArray[np.generic]] = [votes.passed(), votes.run()]
-    if evidence.outputs is not None:
-        seen.append(evidence.outputs.results)
+def groups(evidence: Evidence, tests: int | None = None) -> NDArray[np.intp]:
+    """Group number of each candidate, shape (candidates,): those of one did alike in all that is known.
+
+    Args:
+        evidence: of one problem.
+        tests: go by so many of the first ones alone; None is all of them.
+    """
+    votes, outputs = evidence.votes, evidence.outputs
+    seen: list[NDArray[np.generic]] = [votes.passed()[:tests], votes.run()[:tests]]
+    if outputs is not None:
+        seen.append(outputs.results[: None if tests is None else outputs.known[tests]])
     # Several times as fast as numpy.unique over rows.
     known = [row.tobytes() for row in np.ascontiguousarray(np.concatenate(seen).T)]
     numbers = {row: number for number, row in enumerate(dict.fromkeys(known))}
@@ -27,7 +32,7 @@ def groups(evidence: Evidence) -> NDArray[np.intp]:
 
 def unparted(evidence: Evidence, tests: int) -> NDArray[np.bool_]:
     """Whose group, as it was after so many of the tests, nobody has parted from since: (candidates,)."""
-    before, now = groups(evidence.first(tests)), groups(evidence)
+    before, now = groups(evidence, tests), groups(evidence)
     return np.asarray(np.bincount(before)[before] == np.bincount(now)[now])
 
 
@@ -44,7 +49,7 @@ def followed(evidence: Evidence) -> Evidence:
     left = len(run) - run[::-1].argmax(axis=0)  # after which of the tests, as far as any was run
     left[~run.any(axis=0)] = 0
     for tests in np.unique(left[(left > 0) & (left < len(run))])[::-1]:
-        of_all = groups(evidence.first(tests))
+        of_all = groups(evidence, int(tests))
         longer = np.flatnonzero(left > tests)
         known, first = np.unique(of_all[longer], return_index=True)
         ahead = dict(zip(known.tolist(), longer[first].tolist(), strict=True))

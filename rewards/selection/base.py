@@ -74,14 +74,15 @@ class ScoringRule(SelectionRule):
         """See :meth:`SelectionRule.winners_after`."""
         running = _still_running(evidence.votes, counts)
         won = np.zeros_like(running)
-        parties, of_counts = np.unique(running, axis=0, return_inverse=True)
-        for number, party in enumerate(parties):
-            rows = np.flatnonzero(of_counts.ravel() == number)
-            members = np.flatnonzero(party)
-            known = evidence if party.all() else evidence.of(members)
+        rows_of: dict[bytes, list[int]] = {}
+        for row, party in enumerate(running):
+            rows_of.setdefault(party.tobytes(), []).append(row)
+        for rows in rows_of.values():
+            members = np.flatnonzero(running[rows[0]])
+            known = evidence if len(members) == running.shape[1] else evidence.of(members)
             # Sums of the same terms in another order are to be equal.
-            scores = np.round(self.scores(Growth(known, np.asarray(counts)[rows].tolist())), 9)
-            won[np.ix_(rows, members)] = scores == scores.max(axis=1, keepdims=True)
+            scores = np.round(self.scores(Growth(known, [counts[row] for row in rows])), 9)
+            won[np.ix_(np.asarray(rows), members)] = scores == scores.max(axis=1, keepdims=True)
         return won
 
 
