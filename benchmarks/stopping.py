@@ -31,9 +31,9 @@ from scheduler.journal import Journal
 from scheduler.ledger import Cap, Ledger
 from scheduler.loop import Loop
 from scheduler.problems import load_problems
-from scheduler.records import evidence_of
 from scheduler.replay_backend import ReplayBackend
 from scheduler.solving import Solving
+from scheduler.standing import evidence_so_far
 from scheduler.stopping import Stopping
 from scheduler.tables import read_trace
 from scheduler.trace import Trace
@@ -132,12 +132,7 @@ def play(recording: Recording, rule: SelectionRule, *, stop: bool, most: int | N
             stopping=Stopping(solving, journal, rule, SHIPPED, unpredicted) if stop else None,
             record=True,
         ).run()
-        evidence = [
-            evidence_of(
-                journal.verdicts[one.problem.id], one.distinct, journal.behaviour_of(one.problem.id)
-            )
-            for one in solving
-        ]
+        evidence = [evidence_so_far(one, journal) for one in solving]
         looks = journal.looks
     batch = batch_of(evidence)
     accuracy = [

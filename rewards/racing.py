@@ -28,6 +28,11 @@ def heat(test: int) -> int:
     return bisect_right(_HEATS_END, test)
 
 
+def end_of_heat(test: int) -> int:
+    """How many tests there are up to the end of the heat that a test belongs to, by its index."""
+    return _HEATS_END[heat(test)]
+
+
 def still_racing(
     evidence: Evidence, racing: NDArray[np.bool_], rule: SelectionRule, z: float | None
 ) -> NDArray[np.bool_]:

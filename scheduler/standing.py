@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from rewards.confidence import Calibration, fold_of
 from rewards.confidence.judging import probability_of_pick
+from rewards.evidence import Evidence
 from rewards.selection import SelectionRule
 from scheduler.journal import Journal
 from scheduler.records import evidence_of
@@ -34,9 +35,13 @@ class Standing:
     def doubt(self, position: int) -> float:
         """Chance that the candidate that would be picked now is wrong."""
         solving = self._problems[position]
-        problem = solving.problem
-        behaviour = self._journal.behaviour_of(problem.id)
-        evidence = evidence_of(self._journal.verdicts[problem.id], solving.distinct, behaviour)
+        evidence = evidence_so_far(solving, self._journal)
         winners = self._rule.winners(evidence)
-        fold = fold_of(problem.content_hash)
+        fold = fold_of(solving.problem.content_hash)
         return 1 - probability_of_pick(evidence, self._rule, winners, self._calibration, fold)
+
+
+def evidence_so_far(solving: Solving, journal: Journal) -> Evidence:
+    """What a problem's own tests have shown by now."""
+    problem = solving.problem.id
+    return evidence_of(journal.verdicts[problem], solving.distinct, journal.behaviour_of(problem))

@@ -1,6 +1,5 @@
 """Which problems get no more tests, since these are likelier to harm their picks than to help."""
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -8,14 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rewards.confidence import Calibration, fold_of
-from rewards.evidence import Batch, Evidence
-from rewards.racing import heat
+from rewards.evidence import Batch
+from rewards.racing import end_of_heat
 from rewards.selection import SelectionRule
 from rewards.selection.batch import Part, batch_of_parts, part_of_batch
 from rewards.stopping import Outlook
 from scheduler.journal import Journal
-from scheduler.records import LookRecord, evidence_of
+from scheduler.records import LookRecord
 from scheduler.solving import Solving
+from scheduler.standing import evidence_so_far
 
 _FIRST = 5
 """Tests before which little can be said."""
@@ -53,7 +53,7 @@ class Stopping:
 
     def tests_to_look(self, granted: int) -> int:
         """How many more tests a problem that has so many may get before it must be looked at."""
-        return next(tests for tests in itertools.count(1) if heat(granted + tests) != heat(granted))
+        return end_of_heat(granted) - granted
 
     def look(self) -> list[int]:
         """Looks at each problem that has had more tests since it was looked at.
@@ -69,7 +69,7 @@ class Stopping:
             if part is None or self._tests(position) >= part.shape[1]
         ]
         for position in changed:
-            self._parts[position] = part_of_batch(self._evidence(position))
+            self._parts[position] = part_of_batch(evidence_so_far(self._problems[position], self._journal))
         if due := [position for position in changed if self._is_due(position)]:
             batch = batch_of_parts([part for part in self._parts if part is not None])
             with self._journal.transaction():
@@ -90,15 +90,9 @@ class Stopping:
         last = self._journal.looks.get(self._problems[position].problem.id)
         return tests >= _FIRST and (last is None or (tests > last.tests and not last.stops))
 
-    def _evidence(self, position: int) -> Evidence:
-        solving = self._problems[position]
-        problem = solving.problem.id
-        behaviour = self._journal.behaviour_of(problem)
-        return evidence_of(self._journal.verdicts[problem], solving.distinct, behaviour)
-
     def _outlook(self, position: int, batch: Batch) -> Outlook:
         return Outlook.of(
-            replace(self._evidence(position), batch=batch),
+            replace(evidence_so_far(self._problems[position], self._journal), batch=batch),
             self._rule,
             calibration=self._calibration,
             fold=fold_of(self._problems[position].problem.content_hash),

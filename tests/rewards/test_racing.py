@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from rewards.evidence import UNKNOWN, Evidence, Outputs
-from rewards.racing import beaten, heat, represented, still_racing
+from rewards.racing import beaten, end_of_heat, heat, represented, still_racing
 from rewards.selection import Majority, selection_rule
 from rewards.votes import Votes
 
@@ -155,6 +155,11 @@ def test_unless_said_one_who_may_yet_be_elected_by_agreement_needs_clearer_losse
 
     assert still_in(losses - 1)
     assert not still_in(losses)
+
+
+@pytest.mark.parametrize("test", [0, 4, 5, 8, 9, 28, 29, 1000])
+def test_a_heat_ends_where_the_next_begins(test):
+    assert heat(end_of_heat(test) - 1) == heat(test) == heat(end_of_heat(test)) - 1
 
 
 def test_nobody_leaves_before_the_fifth_test_and_heats_never_double_what_was_run():

@@ -1,13 +1,12 @@
 """The fields that policies play on: what the first tests of every problem come to, in many orders."""
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rewards.racing import heat
+from rewards.racing import end_of_heat
 from rewards.selection import SelectionRule
 from rewards.selection.batch import batch_of
 from scheduler.analysis.compare.racing import Raced, race
@@ -74,7 +73,10 @@ def fields(
     most = max(recording.tests for recording in recordings)
     each = (orders, len(recordings))
     spent = np.empty((*each, most + 1, len(QUANTITIES)))
-    raced_tests = _end_of_heat(max(counts))
+    # Nobody leaves a race during a heat, so the tests up to its end change nothing of what the first ones
+    # come to. But the batch after so many votes is then of all problems, as it is without a race, also of
+    # those some of whose first tests have no vote.
+    raced_tests = end_of_heat(max(counts) - 1)
     made = [_empty(rule, spent, len(counts)) for rule in rules]
     for order in range(orders):
         drawn = random_orders(recordings, np.random.default_rng([seed, order]))
@@ -95,16 +97,6 @@ def fields(
             steps = np.minimum(np.arange(most + 1), recordings[problem].tests)
             spent[order, problem] = course.spent[steps]
     return made
-
-
-def _end_of_heat(count: int) -> int:
-    """How many tests there are up to the end of the heat that the last of so many belongs to.
-
-    Nobody leaves meanwhile, so what the first ones come to does not change. But the batch after so many
-    votes is then of all problems, as it is without a race, also of those some of whose first tests have no
-    vote.
-    """
-    return next(test for test in itertools.count(count) if heat(test) != heat(count - 1))
 
 
 def _empty(rule: SelectionRule, spent: NDArray[np.float64], counts: int) -> Field:
