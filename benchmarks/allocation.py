@@ -15,20 +15,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from input_mutations import with_inputs_of
 from numpy.typing import NDArray
 from parts import AS_RECORDED, MBPP, REGIMES, SEED, Problem, of_tests, recordings
 from recorded import RECORDED_RUN
-from variations import with_inputs_of
 
-from policies import Adaptive, Greedy, OracleCurves, Proportional, Uniform
-from rewards.selection import selection_rule
-from scheduler.analysis.compare.comparison import STATIC_RULES
-from scheduler.analysis.compare.contestants import Contestant, contestants
-from scheduler.analysis.compare.fields import Field, fields
-from scheduler.analysis.compare.predictors import Predictor, own, predictor
-from scheduler.analysis.compare.simulation import Recording, allocate
-from scheduler.analysis.compare.statistics import Estimate, resampled_means, where_reached
-from scheduler.tables import read_trace
+from testbudget.analysis.compare.evaluate import PolicySetup, policy_setups
+from testbudget.analysis.compare.results import STATIC_RULES
+from testbudget.difficulty.predictions import Predictor, make_predictor, own_pass_rates
+from testbudget.policies.adaptive import Adaptive
+from testbudget.policies.curves import OracleCurves
+from testbudget.policies.greedy import Greedy
+from testbudget.policies.proportional import Proportional
+from testbudget.policies.uniform import Uniform
+from testbudget.rewards.selection.registry import selection_rule
+from testbudget.rewards.statistics import Interval, resampled_means, where_reached
+from testbudget.scheduler.simulation import PermutedRuns, permuted_runs
+from testbudget.traces.learning_curves import RecordedTests, allocate_recorded
+from testbudget.traces.tables import read_trace
 
 PARTS = (AS_RECORDED, "middle third", "worst third", "one in six right")
 CAPS = (1, 2, 3, 5, 8, 12, 20)
@@ -100,8 +104,8 @@ class Regime:
     """
 
     name: str
-    recordings: Sequence[Recording]
-    further: Sequence[Recording]
+    recordings: Sequence[RecordedTests]
+    further: Sequence[RecordedTests]
     believed: Predictor
 
     @property
@@ -121,7 +125,9 @@ class Regime:
 def regimes(run: Path, parts: Sequence[str], orders: int, every: int) -> list[Regime]:
     """A recorded run, as it is and with parts of its tests; of its problems each n-th."""
     whole, trace = recordings(run)[::every], read_trace(run)
-    believed = predictor("on", trace, functools.partial(own, seed=_SEED), orders=orders, seed=_SEED)
+    believed = make_predictor(
+        "on", trace, functools.partial(own_pass_rates, seed=_SEED), orders=orders, seed=_SEED
+    )
     believed = replace(believed, pass_rates=believed.pass_rates[:, ::every])
     found = []
     for name in parts:
@@ -145,11 +151,11 @@ def play(regime: Regime, caps: Sequence[int], orders: int) -> dict[Lever, NDArra
 
     The reference's rule at each cap is the one that is better there with equal budgets.
     """
-    blind = [replace(recording, behaviour=None) for recording in regime.recordings]
+    blind = [replace(recording, recorded_outputs=None) for recording in regime.recordings]
     found: dict[Lever, NDArray[np.float64]] = {}
 
-    def of(picks: str, rules: Sequence[str], recorded: Sequence[Recording]) -> list[_Played]:
-        made = fields(
+    def of(picks: str, rules: Sequence[str], recorded: Sequence[RecordedTests]) -> list[_Played]:
+        made = permuted_runs(
             recorded, [selection_rule(name) for name in rules], orders=orders, counts=[1], z=2.0, seed=_SEED
         )
         names = [lever.policy for lever in LEVERS if lever.picks == picks]
@@ -171,21 +177,21 @@ def play(regime: Regime, caps: Sequence[int], orders: int) -> dict[Lever, NDArra
 _Played = Mapping[str, NDArray[np.float64]]
 
 
-def _played(field: Field, policies: Sequence[str], regime: Regime, caps: Sequence[int]) -> _Played:
+def _played(field: PermutedRuns, policies: Sequence[str], regime: Regime, caps: Sequence[int]) -> _Played:
     """Accuracy by policy, shape (orders, problems, caps)."""
     found = {}
-    for contestant in contestants(field, policies, [regime.believed], _SEED):
+    for contestant in policy_setups(field, policies, [regime.believed], _SEED):
         grants = np.stack([_granted(contestant, regime.available, cap) for cap in caps], axis=2)
         found[contestant.line.policy] = np.take_along_axis(field.accuracy, grants, axis=2)
     return found
 
 
-def _granted(contestant: Contestant, available: NDArray[np.int_], cap: int) -> NDArray[np.int32]:
+def _granted(contestant: PolicySetup, available: NDArray[np.int_], cap: int) -> NDArray[np.int32]:
     """Tests by order and problem."""
     return np.stack(
         [
-            allocate(contestant.policy(order, available, _SEED), cap * len(available), courses)
-            for order, courses in enumerate(contestant.field.courses)
+            allocate_recorded(contestant.policy(order, available, _SEED), cap * len(available), courses)
+            for order, courses in enumerate(contestant.field.learning_curves)
         ]
     )
 
@@ -202,8 +208,8 @@ class Worth:
     """
 
     accuracy: tuple[float, ...]
-    lead: tuple[Estimate, ...]
-    needed: Estimate
+    lead: tuple[Interval, ...]
+    needed: Interval
 
 
 def worth(played: Mapping[Lever, NDArray[np.float64]], caps: Sequence[int]) -> dict[Lever, Worth]:
@@ -219,8 +225,8 @@ def worth(played: Mapping[Lever, NDArray[np.float64]], caps: Sequence[int]) -> d
         needed = where_reached(reference[:, -1], values, np.asarray(caps, np.float64))
         found[lever] = Worth(
             tuple(values[0].tolist()),
-            tuple(Estimate.of(of_cap[0], of_cap[1:]) for of_cap in lead.T),
-            Estimate.of(needed[0], needed[1:]),
+            tuple(Interval.of(of_cap[0], of_cap[1:]) for of_cap in lead.T),
+            Interval.of(needed[0], needed[1:]),
         )
     return found
 
@@ -244,11 +250,11 @@ def show(regime: Regime, found: Mapping[Lever, Worth], caps: Sequence[int]) -> N
             print(f"  {lever.name:<28}{cells}   {_tests(found[lever].needed, caps[-1])}", flush=True)
 
 
-def _points(lead: Estimate) -> str:
+def _points(lead: Interval) -> str:
     return f"{lead.value:+.1f} ±{(lead.high - lead.low) / 2:.1f}"
 
 
-def _tests(needed: Estimate, most: int) -> str:
+def _tests(needed: Interval, most: int) -> str:
     def words(tests: float) -> str:
         return f"{tests:.1f}" if math.isfinite(tests) else f">{most}"
 
@@ -302,7 +308,7 @@ def main() -> int:
 def figures(found: Mapping[Lever, Worth], caps: Sequence[int]) -> dict[str, Any]:
     """All figures of a regime, rounded."""
 
-    def bounds(estimate: Estimate) -> list[float | None]:
+    def bounds(estimate: Interval) -> list[float | None]:
         values = (estimate.value, estimate.low, estimate.high)
         return [round(value, 2) if math.isfinite(value) else None for value in values]
 

@@ -18,18 +18,23 @@ from parts import AS_RECORDED, REGIMES, SEED, Problem, problems_of_the_run, show
 from recorded import RECORDED_RUN
 from sklearn.metrics import roc_auc_score
 
-from rewards.confidence import Calibration, Family, Question, fold_of
-from rewards.confidence.fitting import Lesson, fit, lessons
-from rewards.confidence.judging import probability_of_each
-from rewards.confidence.signs import SIGNS
-from rewards.evidence import Evidence
-from rewards.quality import Quality, quality, quality_together
-from rewards.selection import selection_rule
-from rewards.selection.batch import batch_of
-from rewards.stopping import LIKELY
-from scheduler.beliefs import learned_pass_rates
-from scheduler.problems import load_problems
-from scheduler.tables import read_trace
+from testbudget.difficulty.predictions import fitted_pass_rates
+from testbudget.rewards.confidence.features import FEATURES
+from testbudget.rewards.confidence.fit import TrainingRow, fit_confidence_models, training_rows
+from testbudget.rewards.confidence.model import (
+    ConfidenceModels,
+    ConfidenceTarget,
+    RuleFamily,
+    p_correct_of_candidates,
+)
+from testbudget.rewards.outputs import Evidence
+from testbudget.rewards.overoptimisation import MIN_P_HARM
+from testbudget.rewards.quality import TestQuality, combined_test_quality, test_quality
+from testbudget.rewards.seeds import problem_fold
+from testbudget.rewards.selection.batch import batch_statistics
+from testbudget.rewards.selection.registry import selection_rule
+from testbudget.traces.problems import load_problems
+from testbudget.traces.tables import read_trace
 
 RULES = ("majority", "consensus", "kin", "auto")
 LOOKED_AHEAD = ("majority", "auto")
@@ -47,7 +52,7 @@ RATES = (
 ALONE = {
     "halves of the tests pick alike": -2,
     "half of the tests picks like all": -1,
-    **{name: SIGNS.index(name) for name in SIGNS[:4]},
+    **{name: FEATURES.index(name) for name in FEATURES[:4]},
 }
 
 
@@ -68,7 +73,7 @@ class Taught:
 
     regime: str
     rule: str
-    lesson: Lesson
+    gain_model: TrainingRow
 
 
 def draw(
@@ -80,7 +85,7 @@ def draw(
         random = np.random.default_rng([SEED, number, order])
         evidence = shown(problem, REGIMES[regime](problem, random), np.arange(len(problem.correct)))
         drawn.append(Drawn(number, evidence, problem.correct, folds[number], float(rates[number])))
-    batch = batch_of(one.evidence for one in drawn)
+    batch = batch_statistics(one.evidence for one in drawn)
     return [replace(one, evidence=replace(one.evidence, batch=batch)) for one in drawn]
 
 
@@ -89,7 +94,7 @@ def teach(drawn: Sequence[Drawn], regime: str, order: int) -> Iterator[Taught]:
     for one in drawn:
         for rule in RULES:
             random = np.random.default_rng([SEED, one.number, order])
-            for lesson in lessons(
+            for gain_model in training_rows(
                 one.evidence,
                 one.correct,
                 [selection_rule(rule)],
@@ -98,8 +103,8 @@ def teach(drawn: Sequence[Drawn], regime: str, order: int) -> Iterator[Taught]:
                 random,
                 looks_ahead=rule in LOOKED_AHEAD,
             ):
-                if lesson.question is not Question.CANDIDATE or rule == RULES[0]:
-                    yield Taught(regime, rule, lesson)
+                if gain_model.question is not ConfidenceTarget.CANDIDATE or rule == RULES[0]:
+                    yield Taught(regime, rule, gain_model)
 
 
 def auroc(outcomes: NDArray[np.float64], scores: NDArray[np.float64]) -> float:
@@ -122,11 +127,13 @@ def calibration_error(outcomes: NDArray[np.float64], scores: NDArray[np.float64]
 
 
 def asked(
-    calibration: Calibration, taught: Sequence[Taught], question: Question
+    confidence_models: ConfidenceModels, taught: Sequence[Taught], question: ConfidenceTarget
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.intp]]:
     """Probabilities, outcomes and tests of all rows of a question."""
-    rows = [one.lesson for one in taught if one.lesson.question is question]
-    scores = [calibration.model(question, row.family, row.fold).probability(row.features) for row in rows]
+    rows = [one.gain_model for one in taught if one.gain_model.question is question]
+    scores = [
+        confidence_models.model(question, row.family, row.fold).probability(row.features) for row in rows
+    ]
     return (
         np.concatenate(scores),
         np.concatenate([row.outcomes for row in rows]),
@@ -149,7 +156,9 @@ def selective(scores: NDArray[np.float64], outcomes: NDArray[np.float64]) -> lis
     return [round(100 * float(ranked[: max(1, int(share * len(ranked)))].mean()), 1) for share in COVERED]
 
 
-def picks_table(fits: Mapping[str, Mapping[str, Calibration]], taught: Sequence[Taught]) -> dict[str, Any]:
+def picks_table(
+    fits: Mapping[str, Mapping[str, ConfidenceModels]], taught: Sequence[Taught]
+) -> dict[str, Any]:
     """How good the probabilities of picks are, by regime, rule and what is known."""
     figures: dict[str, Any] = {}
     print("\nIs the pick right? (after 0 to all tests; scores: Brier, calibration error, AUROC)")
@@ -165,11 +174,11 @@ def picks_table(fits: Mapping[str, Mapping[str, Calibration]], taught: Sequence[
                     one
                     for one in taught
                     if (one.regime, one.rule) == (regime, rule)
-                    and (one.lesson.family is Family.VOTES) == (known == "verdicts only")
+                    and (one.gain_model.family is RuleFamily.VOTES) == (known == "verdicts only")
                 ]
                 of_fits = {}
                 for name, by_regime in fits.items():
-                    scores, outcomes, _ = asked(by_regime[regime], rows, Question.PICK)
+                    scores, outcomes, _ = asked(by_regime[regime], rows, ConfidenceTarget.PICK)
                     of_fits[name] = scores_of(scores, outcomes)
                     if name == "all":
                         covered = selective(scores, outcomes)
@@ -188,7 +197,7 @@ def picks_table(fits: Mapping[str, Mapping[str, Calibration]], taught: Sequence[
 
 
 def stopping_table(
-    fits: Mapping[str, Mapping[str, Calibration]], taught: Sequence[Taught]
+    fits: Mapping[str, Mapping[str, ConfidenceModels]], taught: Sequence[Taught]
 ) -> dict[str, Any]:
     """How well falling and rising accuracy are foreseen, and what stopping there would do."""
     figures: dict[str, Any] = {}
@@ -199,19 +208,20 @@ def stopping_table(
             rows = [
                 one
                 for one in taught
-                if (one.regime, one.rule) == (regime, rule) and one.lesson.family is not Family.VOTES
+                if (one.regime, one.rule) == (regime, rule)
+                and one.gain_model.family is not RuleFamily.VOTES
             ]
             line = f"{f'{regime}, {rule}':<34}"
             of_fits = {}
             for name, by_regime in fits.items():
-                helps, rises, tests = asked(by_regime[regime], rows, Question.RISES)
-                harms, falls, _ = asked(by_regime[regime], rows, Question.FALLS)
+                helps, rises, tests = asked(by_regime[regime], rows, ConfidenceTarget.RISES)
+                p_harm, falls, _ = asked(by_regime[regime], rows, ConfidenceTarget.FALLS)
                 late = tests >= MANY
-                helps, rises, harms, falls = helps[late], rises[late], harms[late], falls[late]
-                stop = (harms > helps) & (harms >= LIKELY)
+                helps, rises, p_harm, falls = helps[late], rises[late], p_harm[late], falls[late]
+                stop = (p_harm > helps) & (p_harm >= MIN_P_HARM)
                 of_fits[name] = {
                     "auroc of rising": round(auroc(rises, helps), 2),
-                    "auroc of falling": round(auroc(falls, harms), 2),
+                    "auroc of falling": round(auroc(falls, p_harm), 2),
                     "stopped": round(float(stop.mean()), 3),
                     "rise if stopped": round(float(rises[stop].mean()), 3) if stop.any() else None,
                     "fall if stopped": round(float(falls[stop].mean()), 3) if stop.any() else None,
@@ -233,10 +243,10 @@ def alone_table(taught: Sequence[Taught]) -> dict[str, Any]:
     print(f"{'':<28}" + ", ".join(ALONE))
     for regime in REGIMES:
         rows = [
-            one.lesson
+            one.gain_model
             for one in taught
-            if (one.regime, one.rule, one.lesson.family) == (regime, "majority", Family.BEHAVIOUR)
-            and one.lesson.question is Question.FALLS
+            if (one.regime, one.rule, one.gain_model.family) == (regime, "majority", RuleFamily.BEHAVIOUR)
+            and one.gain_model.question is ConfidenceTarget.FALLS
         ]
         late = np.concatenate([row.tests for row in rows]) >= MANY
         features = np.concatenate([row.features for row in rows])[late]
@@ -247,7 +257,7 @@ def alone_table(taught: Sequence[Taught]) -> dict[str, Any]:
 
 
 def quality_table(
-    fits: Mapping[str, Mapping[str, Calibration]], drawn: Mapping[str, Sequence[Drawn]]
+    fits: Mapping[str, Mapping[str, ConfidenceModels]], drawn: Mapping[str, Sequence[Drawn]]
 ) -> dict[str, Any]:
     """The true rates of tests, and what is estimated of them without ground truth."""
     figures: dict[str, Any] = {}
@@ -255,20 +265,24 @@ def quality_table(
     print(f"\nQuality of the first {QUALITY_AT} tests: measured, then estimated from what was learned of")
     print(f"{', '.join(fits)}; {', '.join(RATES)}")
     for regime, problems in drawn.items():
-        truth: list[tuple[Quality, Quality]] = []
-        guesses: dict[str, list[tuple[Quality, Quality]]] = {name: [] for name in fits}
+        truth: list[tuple[TestQuality, TestQuality]] = []
+        guesses: dict[str, list[tuple[TestQuality, TestQuality]]] = {name: [] for name in fits}
         for one in problems:
             known = one.evidence.first(min(QUALITY_AT, one.evidence.votes.tests))
             winners = rule.winners(known)
-            truth.append((quality(known.votes, one.correct), quality_together(winners, one.correct)))
+            truth.append(
+                (test_quality(known.votes, one.correct), combined_test_quality(winners, one.correct))
+            )
             for name, by_regime in fits.items():
-                belief = probability_of_each(known, by_regime[regime], one.fold, one.pass_rate)
-                guesses[name].append((quality(known.votes, belief), quality_together(winners, belief)))
+                belief = p_correct_of_candidates(known, by_regime[regime], one.fold, one.pass_rate)
+                guesses[name].append(
+                    (test_quality(known.votes, belief), combined_test_quality(winners, belief))
+                )
         for part, what in enumerate(("single", "together")):
             rows = {"measured": truth, **guesses}
             rates = {
                 name: [
-                    round(getattr(sum((pair[part] for pair in pairs), Quality(0, 0, 0, 0)), rate), 3)
+                    round(getattr(sum((pair[part] for pair in pairs), TestQuality(0, 0, 0, 0)), rate), 3)
                     for rate in RATES
                 ]
                 for name, pairs in rows.items()
@@ -294,8 +308,8 @@ def main() -> int:
     assert trace.hidden_states is not None
     hashes = [problem.content_hash for problem in texts]
     prompts = [problem.prompt for problem in texts]
-    rates = learned_pass_rates([RECORDED_RUN], trace.hidden_states, hashes, prompts, read_trace, 0).mean
-    folds = [fold_of(content_hash) for content_hash in hashes]
+    rates = fitted_pass_rates([RECORDED_RUN], trace.hidden_states, hashes, prompts, read_trace, 0).mean
+    folds = [problem_fold(content_hash) for content_hash in hashes]
     problems, orders = problems_of_the_run(), arguments.orders
     if arguments.quick:
         problems, folds, rates, orders = problems[::7], folds[::7], rates[::7], 1
@@ -306,15 +320,19 @@ def main() -> int:
             drawn[regime] = draw(problems, folds, rates, regime, order)
             taught += teach(drawn[regime], regime, order)
         print(f"{regime}: done", file=sys.stderr, flush=True)
-    everything = fit((one.lesson for one in taught), "all")
+    everything = fit_confidence_models((one.gain_model for one in taught), "all")
     if arguments.ship:
         print(everything.as_text())
         return 0
-    recorded = fit((one.lesson for one in taught if one.regime == AS_RECORDED), AS_RECORDED)
+    recorded = fit_confidence_models(
+        (one.gain_model for one in taught if one.regime == AS_RECORDED), AS_RECORDED
+    )
     fits = {
         "all": dict.fromkeys(REGIMES, everything),
         "other parts": {
-            regime: fit((one.lesson for one in taught if one.regime != regime), "others")
+            regime: fit_confidence_models(
+                (one.gain_model for one in taught if one.regime != regime), "others"
+            )
             for regime in REGIMES
         },
         AS_RECORDED: dict.fromkeys(REGIMES, recorded),

@@ -9,13 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from recorded import RECORDED_RUN
 
-from rewards.behaviour import Behaviour, select
-from rewards.evidence import Evidence, Outputs
-from rewards.votes import Votes
-from scheduler.analysis.compare.predictors import labels
-from scheduler.analysis.compare.simulation import Recording
-from scheduler.behaviours import read_behaviours
-from scheduler.tables import read_trace
+from testbudget.difficulty.predictions import correct_labels
+from testbudget.rewards.outputs import Evidence, OutputMatrix, RecordedOutputs, select_outputs
+from testbudget.rewards.votes import Votes
+from testbudget.traces.learning_curves import RecordedTests
+from testbudget.traces.output_tables import read_outputs
+from testbudget.traces.tables import read_trace
 
 MBPP = RECORDED_RUN.parent / "mbpp"
 SEED = 11
@@ -36,20 +35,20 @@ class Problem:
     """
 
     passed: NDArray[np.bool_]
-    behaviour: Behaviour
+    recorded_outputs: RecordedOutputs
     programs: NDArray[np.intp]
     indices: tuple[int, ...]
     correct: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, recording: Recording) -> Self:
+    def of(cls, recording: RecordedTests) -> Self:
         """The tests of a recording that have votes, which has outputs."""
-        assert recording.behaviour is not None, "outputs are recorded"
+        assert recording.recorded_outputs is not None, "outputs are recorded"
         voted = recording.rows >= 0
         rows, indices = recording.rows[voted], recording.indices[voted]
         return cls(
             recording.votes.passed()[rows],
-            recording.behaviour,
+            recording.recorded_outputs,
             recording.programs,
             tuple(indices.tolist()),
             recording.correct,
@@ -115,12 +114,12 @@ REGIMES: dict[str, Choice] = {
 }
 
 
-def recordings(run: Path = RECORDED_RUN) -> list[Recording]:
+def recordings(run: Path = RECORDED_RUN) -> list[RecordedTests]:
     """All problems of a finished run, with outputs."""
-    trace, behaviours = read_trace(run), read_behaviours(run)
+    trace, outputs_by_problem = read_trace(run), read_outputs(run)
     return [
-        Recording.of(seen, correct, behaviours[name])
-        for (name, seen), correct in zip(trace.problems.items(), labels(trace), strict=True)
+        RecordedTests.of(seen, correct, outputs_by_problem[name])
+        for (name, seen), correct in zip(trace.problems.items(), correct_labels(trace), strict=True)
     ]
 
 
@@ -129,7 +128,7 @@ def problems_of_the_run() -> list[Problem]:
     return [Problem.of(recording) for recording in recordings()]
 
 
-def of_tests(recording: Recording, tests: NDArray[np.intp]) -> Recording:
+def of_tests(recording: RecordedTests, tests: NDArray[np.intp]) -> RecordedTests:
     """A recording of some of the tests alone.
 
     Args:
@@ -145,15 +144,16 @@ def of_tests(recording: Recording, tests: NDArray[np.intp]) -> Recording:
     )
 
 
-def of_candidates(recording: Recording, count: int) -> Recording:
+def of_candidates(recording: RecordedTests, count: int) -> RecordedTests:
     """A recording of the first candidates alone; costs stay those of all."""
     votes, members = recording.votes, recording.programs[:count]
-    behaviour = recording.behaviour
+    recorded_outputs = recording.recorded_outputs
     return replace(
         recording,
         votes=Votes.from_matrix(votes.passed()[:, :count], votes.run()[:, :count]),
         # Programs are numbered in the order in which they first appear.
-        behaviour=behaviour and select(behaviour, candidates=range(members.max() + 1)),
+        recorded_outputs=recorded_outputs
+        and select_outputs(recorded_outputs, candidates=range(members.max() + 1)),
         programs=members,
         correct=recording.correct[:count],
     )
@@ -162,7 +162,7 @@ def of_candidates(recording: Recording, count: int) -> Recording:
 def shown(problem: Problem, tests: NDArray[np.intp], candidates: NDArray[np.intp]) -> Evidence:
     """The evidence of some candidates on (bundles of) tests, in their order."""
     indices = [problem.indices[test] for test in tests.ravel()]
-    outputs = Outputs.of(problem.behaviour, problem.programs[candidates], indices)
+    outputs = OutputMatrix.of(problem.recorded_outputs, problem.programs[candidates], indices)
     known = outputs.known[:: tests.shape[1]]
     passed = np.asarray(problem.passed[:, candidates][tests].any(axis=1))
     return Evidence(Votes.from_matrix(passed), replace(outputs, known=known))

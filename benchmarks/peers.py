@@ -26,11 +26,11 @@ from pathlib import Path
 from types import CodeType, SimpleNamespace
 from typing import Any, NamedTuple, NoReturn
 
-from executors.execution import isolation, kernel
-from executors.execution.limits import Limits
+from testbudget.executors.execution.limits import TestLimits
+from testbudget.executors.execution.sandbox import isolation, kernel
 
 LIMIT_SECONDS = 1.0
-_LIMITS = Limits(processes=64, file_mib=64)
+_LIMITS = TestLimits(max_threads=64, file_mib=64)
 _PACKAGES = ("numpy", "psutil", "evalplus")  # the last two are what evalplus's executor needs
 _INTERPRETER = getattr(sys, "_base_executable", sys.executable)
 _FORK = multiprocessing.get_context("fork")
@@ -239,7 +239,9 @@ class _Wordless(unittest.TestResult):
         self.addFailure(test, None)
 
 
-def _serve(control: Connection, way: Callable[[Pair], bool], surroundings: isolation.Surroundings) -> None:
+def _serve(
+    control: Connection, way: Callable[[Pair], bool], surroundings: isolation.OuterIsolation
+) -> None:
     """In the first process inside: run what is asked for until the caller hangs up."""
     # multiprocessing's locks need a directory of this name, and the scratch is the only place to write to.
     if "mount" in surroundings.layers:
@@ -250,7 +252,7 @@ def _serve(control: Connection, way: Callable[[Pair], bool], surroundings: isola
     sys.path += surroundings.import_paths
     os.environ.update(HOME=surroundings.scratch, TMPDIR=surroundings.scratch)
     os.chdir(surroundings.scratch)
-    layers = isolation.confine(surroundings, _LIMITS)
+    layers = isolation.isolate_inner(surroundings, _LIMITS)
     if not {"landlock", "mount"} & set(layers) or "seccomp" not in layers:
         raise SystemExit("the other ways are run only where files and the network can be kept out of reach")
     if way is evalplus:
@@ -283,7 +285,7 @@ def _main() -> None:
             package = Path(found.origin).parent
             directories += [package, package.with_name(f"{name}.libs")]
     packages = [str(directory) for directory in directories if directory.is_dir()]
-    surroundings = isolation.surround(packages, _LIMITS, [_INTERPRETER])
+    surroundings = isolation.isolate_outer(packages, _LIMITS, [_INTERPRETER])
     process = os.fork()
     if process == 0:
         _serve(control, WAYS[sys.argv[2]], surroundings)

@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from policies import POLICY_NAMES, Bins, Lesson, Lessons, Policy, create_policy, policy_class
+from testbudget.policies.base import Policy
+from testbudget.policies.gain_model import DifficultyBins, GainModel, GainModels
+from testbudget.policies.registry import POLICY_NAMES, create_policy, policy_class
 
 SEED = 7
 SIZES = (10_000, 100_000, 1_000_000)
@@ -48,17 +50,17 @@ class Figures:
 def known(problems: int) -> dict[str, Any]:
     """Beliefs and lessons about so many problems."""
     curve = 0.4 + 0.3 * (1 - 0.8 ** np.arange(21))
-    lesson = Lesson(
+    gain_model = GainModel(
         "majority",
         curve,
         None,
         np.array([1, 2, 3, 5, 8, 12, 20]),
         np.linspace(0.6, 0.3, 7),
         np.full(7, 1.2),
-        Bins(np.linspace(0.2, 0.8, 4), np.outer(np.linspace(0.2, 1, 5), curve)),
+        DifficultyBins(np.linspace(0.2, 0.8, 4), np.outer(np.linspace(0.2, 1, 5), curve)),
     )
-    lessons = Lessons((lesson,) * 10, np.arange(problems) % 10)
-    return {"pass_rates": np.random.default_rng(SEED).beta(0.5, 0.8, problems), "lessons": lessons}
+    gain_models = GainModels((gain_model,) * 10, np.arange(problems) % 10)
+    return {"pass_rates": np.random.default_rng(SEED).beta(0.5, 0.8, problems), "lessons": gain_models}
 
 
 def spend(policy: Policy, cap: int, batch: int) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""How quickly the probe learns, and predicts: all folds and members of one target, as `train` fits them."""
+"""How quickly the probe learns, and predicts: all folds and members of one target, as `train_networks` fits them."""
 
 import argparse
 import json
@@ -18,11 +18,10 @@ from scipy.stats import spearmanr
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPRegressor
 
-from difficulty.base import Inputs, one_thread
-from difficulty.crossfit import cross_fit
-from difficulty.networks import Rows, train
-from difficulty.probe import Probe
-from difficulty.reduction import Reduction
+from testbudget.difficulty.base import PredictorInputs, single_threaded
+from testbudget.difficulty.cross_fitting import cross_fit
+from testbudget.difficulty.linear import Reduction
+from testbudget.difficulty.probe import Probe, TrainingBatch, train_networks
 
 SEED = 7
 FOLDS = 10
@@ -36,7 +35,7 @@ _ROUNDS = 3
 class Made:
     """Problems made up, whose pass rate is no linear function of their states."""
 
-    inputs: Inputs
+    inputs: PredictorInputs
     values: NDArray[np.float64]
     weights: NDArray[np.float64]
     hashes: list[str]
@@ -50,7 +49,7 @@ def made(problems: int, features: int, random: np.random.Generator) -> Made:
     log_odds = 1.5 * signals[:, 0] + signals[:, 1] + 1.5 * np.abs(signals[:, 2]) - 1.5
     values = random.binomial(SAMPLES, expit(log_odds)) / SAMPLES
     hashes = [f"{number:08x}" for number in range(problems)]
-    return Made(Inputs(states), values, np.full(problems, float(SAMPLES)), hashes)
+    return Made(PredictorInputs(states), values, np.full(problems, float(SAMPLES)), hashes)
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -68,7 +67,7 @@ def side_by_side(data: Made, probe: Probe) -> dict[str, float]:
     """
     problems = len(data.inputs)
     reduced = Reduction.fit(data.inputs.states, probe.components, SEED).apply(data.inputs)
-    rows = Rows(
+    rows = TrainingBatch(
         torch.from_numpy(reduced).expand(FOLDS, -1, -1).contiguous(),
         torch.from_numpy(data.values).float().expand(FOLDS, -1).contiguous(),
         torch.ones(FOLDS, probe.members, problems),
@@ -77,8 +76,8 @@ def side_by_side(data: Made, probe: Probe) -> dict[str, float]:
     held_out = (torch.arange(problems) % probe.members) == torch.arange(probe.members)[:, None]
 
     def ours(sets: int, members: int) -> None:
-        train(
-            Rows(rows.features[:sets], rows.values[:sets], rows.weights[:sets, :members]),
+        train_networks(
+            TrainingBatch(rows.features[:sets], rows.values[:sets], rows.weights[:sets, :members]),
             held_out[:members].expand(sets, -1, -1),
             units=probe.units,
             dropout=probe.dropout,
@@ -109,7 +108,7 @@ def side_by_side(data: Made, probe: Probe) -> dict[str, float]:
         "scikit-learn": (peer, 1),
     }
     taken: dict[str, list[float]] = {name: [] for name in ways}
-    with one_thread():  # as the probe has it
+    with single_threaded():  # as the probe has it
         for _ in range(_ROUNDS):
             for name, (work, count) in ways.items():
                 taken[name].append(seconds(work) / count / _EPOCHS)
@@ -127,7 +126,7 @@ def benchmark(problems: int, features: int) -> dict[str, Any]:
     held_out = fitted.predict(data.inputs, data.hashes).mean
     new = [f"new {number}" for number in range(problems)]
     # Other states than those that were learned from, so that all members are asked.
-    asked = Inputs(data.inputs.states[::-1] + np.float32(1))
+    asked = PredictorInputs(data.inputs.states[::-1] + np.float32(1))
     predicted = min(seconds(lambda: fitted.predict(asked, new)) for _ in range(_ROUNDS))
     each = side_by_side(data, probe)
     return {

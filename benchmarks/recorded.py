@@ -7,13 +7,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rewards.problem import UnitTest, Verdict
-from scheduler.problems import load_problems
-from scheduler.records import TestStatus
-from scheduler.solving import Solving
-from scheduler.tables import read_trace
-from scheduler.trace import ProblemTrace
-from scheduler.writing import TestWriter
+from testbudget.executors.generation.unit_tests import UnitTestGenerator
+from testbudget.rewards.problem import UnitTest, Verdict
+from testbudget.traces.problems import load_problems
+from testbudget.traces.records import ProblemCandidates, TestStatus
+from testbudget.traces.tables import read_trace
+from testbudget.traces.trace import ProblemTrace
 
 RECORDED_RUN = Path(__file__).parents[1] / "examples" / "humaneval"
 TESTS_PER_BLOCK = 8
@@ -55,7 +54,7 @@ class Recorded:
         passed: bool (programs, tests), by the recorded verdicts.
     """
 
-    solving: Solving
+    solving: ProblemCandidates
     trace: ProblemTrace
     programs: NDArray[np.intp]
     tests: NDArray[np.intp]
@@ -63,7 +62,7 @@ class Recorded:
 
     def block(self, rows: Sequence[int], columns: Sequence[int]) -> Block:
         """The texts of some programs and tests."""
-        writer = TestWriter(template=None, seed=0)
+        writer = UnitTestGenerator(template=None, seed=0)
         tests = (
             writer.unit_test(self.solving, index, self.trace.tests[index])
             for index in self.tests[list(columns)].tolist()
@@ -112,6 +111,6 @@ def recorded_problems() -> list[Recorded]:
         (harmless,) = np.nonzero(np.isin(verdicts, _HARMLESS).all(axis=1))
         if len(harmless):
             passed = verdicts[harmless] == Verdict.PASSED
-            solving = Solving.of(problem, seen.candidates)
+            solving = ProblemCandidates.of(problem, seen.candidates)
             problems.append(Recorded(solving, seen, harmless, np.array(usable, np.intp), passed))
     return problems

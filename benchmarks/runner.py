@@ -27,8 +27,9 @@ from numpy.typing import NDArray
 from peers import Pair, Peer, Timed
 from recorded import Block
 
-from executors.execution.runner import Limits, Outcomes, Runner
-from rewards.problem import NOT_RUN, Verdict
+from testbudget.executors.execution.limits import TestLimits
+from testbudget.executors.execution.runner import BlockVerdicts, Runner
+from testbudget.rewards.problem import NOT_RUN, Verdict
 
 SEED = 0
 OURS = "testbudget"
@@ -41,8 +42,8 @@ _PEERS = {  # way: what it is called, and pairs of a block that it is timed on (
     "in_process": ("exec in one process, the physical limit", None),
     "in_process_lean": ("the same, compiled once, nothing worded", None),
 }
-_LIMITS = Limits(cpu_seconds=peers.LIMIT_SECONDS)
-_NEVER_GIVING_UP = Limits(cpu_seconds=peers.LIMIT_SECONDS, timeouts=1000)
+_LIMITS = TestLimits(cpu_seconds=peers.LIMIT_SECONDS)
+_NEVER_GIVING_UP = TestLimits(cpu_seconds=peers.LIMIT_SECONDS, max_timeouts=1000)
 _NORMAL = (Verdict.PASSED, Verdict.FAILED, Verdict.ERRORED, Verdict.UNCONFIRMED)
 _TICK = 1 / os.sysconf("SC_CLK_TCK")
 _LOOPING_CANDIDATES, _LOOPING_TESTS = 20, 6
@@ -101,14 +102,14 @@ class Set:
     title: str
     tallies: dict[str, Tally] = field(default_factory=dict)
     verdicts: dict[str, int] = field(default_factory=dict)
-    together: int = 0
+    same_process: int = 0
 
-    def count(self, verdicts: NDArray[np.uint8], together: NDArray[np.bool_]) -> None:
+    def count(self, verdicts: NDArray[np.uint8], same_process: NDArray[np.bool_]) -> None:
         """Count our runner's verdicts."""
         for value, count in zip(*np.unique(verdicts, return_counts=True), strict=True):
             name = "not_run" if value == NOT_RUN else Verdict(value).name.lower()
             self.verdicts[name] = self.verdicts.get(name, 0) + int(count)
-        self.together += int(together.sum())
+        self.same_process += int(same_process.sum())
 
     def as_json(self) -> dict[str, Any]:
         """All figures."""
@@ -125,7 +126,7 @@ class Set:
                 "only_ours_passed": tally.only_ours,
                 "only_theirs_passed": tally.only_theirs,
             }
-        return {"verdicts": self.verdicts, "together": self.together, "ways": ways}
+        return {"verdicts": self.verdicts, "together": self.same_process, "ways": ways}
 
 
 class Bench:
@@ -152,7 +153,7 @@ class Bench:
             if len(rows):
                 places = random.permutation(len(rows) * len(block.tests))
                 samples = {way: places[:most] for way, (_, most) in _PEERS.items()}
-                outcome.count(known.verdicts[rows], known.together[rows])
+                outcome.count(known.verdicts[rows], known.same_process[rows])
                 self._time(outcome, block.of(rows.tolist()), known.verdicts[rows], ours, samples)
         return outcome
 
@@ -165,7 +166,7 @@ class Bench:
             tests = block.tests[:_LOOPING_TESTS]
             looping = Block(block.entry_point, (loop, *block.candidates[1:_LOOPING_CANDIDATES]), tests)
             known = self.runner.run(looping.candidates, tests, block.entry_point)
-            outcome.count(known.verdicts, known.together)
+            outcome.count(known.verdicts, known.same_process)
             places = np.arange(0, known.verdicts.size, len(tests))  # all candidates, one of them looping
             self._time(outcome, looping, known.verdicts, ours, dict.fromkeys(_PEERS, places))
         return outcome
@@ -194,7 +195,7 @@ class Bench:
             outcome.tallies.setdefault(way, Tally()).add(timed, cpu_seconds, passed[chosen].tolist())
 
 
-def _timed(run: Callable[..., Outcomes], block: Block) -> Timed:
+def _timed(run: Callable[..., BlockVerdicts], block: Block) -> Timed:
     start = time.perf_counter()
     outcomes = run(block.candidates, block.tests, block.entry_point)
     seconds = time.perf_counter() - start
@@ -215,7 +216,7 @@ def _cpu_seconds(process: int) -> float:
     return sum(map(int, own)) * _TICK + sum(map(_cpu_seconds, children))
 
 
-Ours = Mapping[str, Callable[..., Outcomes]]
+Ours = Mapping[str, Callable[..., BlockVerdicts]]
 """``Runner.run`` of our runners, by way."""
 
 
@@ -246,7 +247,7 @@ def _details(outcome: Set) -> str:
     tallies = [outcome.tallies[way] for way in _PEERS if way in outcome.tallies]
     return (
         f"{outcome.title}: {outcome.tallies[OURS].pairs} pairs; our verdicts: {verdicts}; "
-        f"{outcome.together} judged together; in all comparisons, passed by us alone "
+        f"{outcome.same_process} judged together; in all comparisons, passed by us alone "
         f"{sum(tally.only_ours for tally in tallies)}, by them alone "
         f"{sum(tally.only_theirs for tally in tallies)}"
     )

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from parts import REGIMES, SEED, Choice, Problem, all_tests, problems_of_the_run, shown
 
-from rewards.selection import SELECTION_RULES, selection_rule
-from rewards.selection.batch import batch_of
-from scheduler.analysis.compare.statistics import Estimate, resampled_means
+from testbudget.rewards.selection.batch import batch_statistics
+from testbudget.rewards.selection.registry import SELECTION_RULES, selection_rule
+from testbudget.rewards.statistics import Interval, resampled_means
 
 COUNTS = (1, 2, 3, 5, 8, 20, 100)
 _HARD = 0.35  # share of right candidates
@@ -28,7 +28,7 @@ def accuracies(
         random = np.random.default_rng([SEED, number, order])
         chosen = np.sort(random.permutation(len(problem.correct))[:candidates])
         drawn.append((shown(problem, choose(problem, random), chosen), problem.correct[chosen]))
-    batch = batch_of(evidence for evidence, _ in drawn)
+    batch = batch_statistics(evidence for evidence, _ in drawn)
     result = np.zeros((len(problems), len(rules), len(COUNTS)))
     for row, (evidence, correct) in zip(result, drawn, strict=True):
         known = replace(evidence, batch=batch)
@@ -53,7 +53,7 @@ def table(values: NDArray[np.float64], rules: Sequence[str]) -> dict[str, Any]:
     figures: dict[str, Any] = {}
     for column, rule in enumerate(rules):
         gains = means[:, column] - means[:, 0]
-        of_counts = [Estimate.of(gains[0, count], gains[1:, count]) for count in range(len(COUNTS))]
+        of_counts = [Interval.of(gains[0, count], gains[1:, count]) for count in range(len(COUNTS))]
         figures[rule] = {
             "accuracy": [round(float(value), 1) for value in means[0, column]],
             "against majority": [

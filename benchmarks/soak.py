@@ -31,15 +31,16 @@ import recorded
 import yaml
 from recorded import Block
 
-from executors.execution import kernel
-from executors.execution.runner import Limits, Runner
-from rewards.problem import NOT_RUN, TestKind, UnitTest, Verdict
+from testbudget.executors.execution.limits import TestLimits
+from testbudget.executors.execution.runner import Runner
+from testbudget.executors.execution.sandbox import kernel
+from testbudget.rewards.problem import NOT_RUN, TestKind, UnitTest, Verdict
 
 SEED = 0
 CORPUS = Path(__file__).parents[1] / "tests" / "executors" / "execution" / "corpus"
 _HOSTILE_FOLDERS = ("forging", "survival")
 _FIELDS = ("name", "entry_point", "kind", "language", "patience", "times", "test", "tests")
-_LIMITS = Limits(cpu_seconds=0.2, wall_seconds=0.5, memory_mib=256, timeouts=2)
+_LIMITS = TestLimits(cpu_seconds=0.2, wall_seconds=0.5, memory_mib=256, max_timeouts=2)
 _PROGRAMS_PER_JOB = 4
 _JOBS_PER_HONEST_BLOCK = 5
 _JOBS_PER_KILL = 25
@@ -171,9 +172,9 @@ class Bench:
     def _sandbox(self) -> tuple[int, int, int]:
         """The soaked runner's guard, zygote and nursery; the last is 0 while nobody misses it."""
         (guard,) = _children(os.getpid()) - self._others
-        (zygote,) = _children(guard)
-        (nursery,) = _children(zygote) or {0}
-        return guard, zygote, nursery
+        (sandbox_main,) = _children(guard)
+        (fork_server,) = _children(sandbox_main) or {0}
+        return guard, sandbox_main, fork_server
 
     def _sample(self, minute: float) -> Sample:
         memory = (_memory_mib(process) if process else 0.0 for process in (os.getpid(), *self._sandbox()))

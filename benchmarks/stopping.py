@@ -18,26 +18,26 @@ from parts import REGIMES, SEED, Choice, problems_of_the_run
 from parts import Problem as Known
 from recorded import RECORDED_RUN
 
-from policies import create_policy
-from rewards.accuracy import expected_accuracy
-from rewards.behaviour import Behaviour, select
-from rewards.confidence import SHIPPED
-from rewards.problem import Problem
-from rewards.selection import SelectionRule, selection_rule
-from rewards.selection.batch import batch_of
-from scheduler.analysis.compare.statistics import Estimate, resampled_means
-from scheduler.behaviours import read_behaviours
-from scheduler.journal import Journal
-from scheduler.ledger import Cap, Ledger
-from scheduler.loop import Loop
-from scheduler.problems import load_problems
-from scheduler.replay_backend import ReplayBackend
-from scheduler.solving import Solving
-from scheduler.standing import evidence_so_far
-from scheduler.stopping import Stopping
-from scheduler.tables import read_trace
-from scheduler.trace import Trace
-from scheduler.writing import TestWriter
+from testbudget.executors.generation.unit_tests import UnitTestGenerator
+from testbudget.policies.registry import create_policy
+from testbudget.rewards.confidence.default import DEFAULT_MODELS
+from testbudget.rewards.outputs import RecordedOutputs, select_outputs
+from testbudget.rewards.problem import Problem
+from testbudget.rewards.quality import expected_accuracy
+from testbudget.rewards.selection.base import SelectionRule
+from testbudget.rewards.selection.batch import batch_statistics
+from testbudget.rewards.selection.registry import selection_rule
+from testbudget.rewards.statistics import Interval, resampled_means
+from testbudget.scheduler.assessment import HarmStop, evidence_so_far
+from testbudget.scheduler.backends.recorded import RecordedBackend
+from testbudget.scheduler.budget import Budget, Cap
+from testbudget.scheduler.log import EventLog
+from testbudget.scheduler.loop import Loop
+from testbudget.traces.output_tables import read_outputs
+from testbudget.traces.problems import load_problems
+from testbudget.traces.records import ProblemCandidates
+from testbudget.traces.tables import read_trace
+from testbudget.traces.trace import Trace
 
 PARTS = ("as recorded", "one in six right", "middle third", "worst third")
 RULES = ("majority", "auto")
@@ -58,12 +58,12 @@ class Recording:
 
     problems: Sequence[Problem]
     trace: Trace
-    behaviours: Mapping[str, Behaviour]
+    outputs_by_problem: Mapping[str, RecordedOutputs]
 
     def part(self, tests_of: Mapping[str, Sequence[int]]) -> "Recording":
         """Some of each problem's tests, by their indices; they are numbered anew from 0 on."""
         problems = [problem for problem in self.problems if problem.id in tests_of]
-        traces, behaviours = {}, {}
+        traces, outputs_by_problem = {}, {}
         for problem in problems:
             seen, tests = self.trace.problems[problem.id], tests_of[problem.id]
             traces[problem.id] = replace(
@@ -71,16 +71,18 @@ class Recording:
                 tests={place: seen.tests[test] for place, test in enumerate(tests)},
                 verdicts={place: seen.verdicts[test] for place, test in enumerate(tests)},
             )
-            behaviours[problem.id] = _renumbered(self.behaviours[problem.id], tests)
-        return Recording(problems, replace(self.trace, problems=traces), behaviours)
+            outputs_by_problem[problem.id] = _renumbered(self.outputs_by_problem[problem.id], tests)
+        return Recording(problems, replace(self.trace, problems=traces), outputs_by_problem)
 
 
-def _renumbered(behaviour: Behaviour, tests: Sequence[int]) -> Behaviour:
+def _renumbered(recorded_outputs: RecordedOutputs, tests: Sequence[int]) -> RecordedOutputs:
     places = {test: place for place, test in enumerate(tests)}
     calls = [
-        (call, places[given.test]) for call, given in enumerate(behaviour.inputs) if given.test in places
+        (call, places[given.test])
+        for call, given in enumerate(recorded_outputs.inputs)
+        if given.test in places
     ]
-    some = select(behaviour, inputs=[call for call, _ in calls])
+    some = select_outputs(recorded_outputs, inputs=[call for call, _ in calls])
     inputs = (replace(given, test=place) for given, (_, place) in zip(some.inputs, calls, strict=True))
     return replace(some, inputs=tuple(inputs))
 
@@ -110,9 +112,12 @@ def play(recording: Recording, rule: SelectionRule, *, stop: bool, most: int | N
         most: tests of a problem; None is as many as there are.
     """
     solving = [
-        Solving.of(problem, recording.trace.of(problem).candidates) for problem in recording.problems
+        ProblemCandidates.of(problem, recording.trace.of(problem).candidates)
+        for problem in recording.problems
     ]
-    backend = ReplayBackend(recording.trace, recording.problems, behaviours=recording.behaviours)
+    backend = RecordedBackend(
+        recording.trace, recording.problems, outputs_by_problem=recording.outputs_by_problem
+    )
     available = np.asarray([backend.tests_available(problem) for problem in recording.problems])
     policy = create_policy(
         "uniform",
@@ -120,21 +125,21 @@ def play(recording: Recording, rule: SelectionRule, *, stop: bool, most: int | N
         max_tests=available if most is None else np.minimum(available, most),
         seed=SEED,
     )
-    with tempfile.TemporaryDirectory() as folder, Journal(Path(folder) / "journal.sqlite") as journal:
+    with tempfile.TemporaryDirectory() as folder, EventLog(Path(folder) / "journal.sqlite") as event_log:
         unpredicted = np.full(len(solving), np.nan)
         Loop(
             solving,
             policy,
-            Ledger(Cap({"tests": _TESTS * len(solving)})),
-            journal,
+            Budget(Cap({"tests": _TESTS * len(solving)})),
+            event_log,
             backend,
-            TestWriter(None, seed=0),
-            stopping=Stopping(solving, journal, rule, SHIPPED, unpredicted) if stop else None,
+            UnitTestGenerator(None, seed=0),
+            stopping=HarmStop(solving, event_log, rule, DEFAULT_MODELS, unpredicted) if stop else None,
             record=True,
         ).run()
-        evidence = [evidence_so_far(one, journal) for one in solving]
-        looks = journal.looks
-    batch = batch_of(evidence)
+        evidence = [evidence_so_far(one, event_log) for one in solving]
+        looks = event_log.looks
+    batch = batch_statistics(evidence)
     accuracy = [
         expected_accuracy(rule.winners(replace(one, batch=batch)), recording.trace.of(problem).correct)
         for one, problem in zip(evidence, recording.problems, strict=True)
@@ -159,8 +164,8 @@ class Row:
     accuracy: float
     stopped: float
     tests: float
-    saved: Estimate
-    given: Estimate
+    saved: Interval
+    given: Interval
 
 
 def row(recordings: Sequence[Recording], rule: SelectionRule) -> Row:
@@ -173,9 +178,9 @@ def row(recordings: Sequence[Recording], rule: SelectionRule) -> Row:
     columns = 100 * np.stack([[one.accuracy for one in way] for way in ways], axis=2)
     means, drawn = columns.mean(axis=(0, 1)), resampled_means(columns, np.random.default_rng(SEED))
 
-    def gained(stopping: int) -> Estimate:
+    def gained(stopping: int) -> Interval:
         equal = stopping - 1
-        return Estimate.of(means[stopping] - means[equal], drawn[:, stopping] - drawn[:, equal])
+        return Interval.of(means[stopping] - means[equal], drawn[:, stopping] - drawn[:, equal])
 
     return Row(
         float(means[0]),
@@ -195,8 +200,8 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="each eighth problem, 1 order, fewer parts")
     arguments = parser.parse_args()
     every, orders, parts = (8, 1, PARTS[::3]) if arguments.quick else (1, arguments.orders, PARTS)
-    behaviours = read_behaviours(RECORDED_RUN)
-    whole = Recording(load_problems("humaneval"), read_trace(RECORDED_RUN), behaviours)
+    outputs_by_problem = read_outputs(RECORDED_RUN)
+    whole = Recording(load_problems("humaneval"), read_trace(RECORDED_RUN), outputs_by_problem)
     known = dict(zip(whole.trace.problems, problems_of_the_run(), strict=True))
     print(
         f"Equal budgets of {_TESTS} tests per problem, looks after 5, 9 and 16; accuracy in %, and points"
@@ -232,12 +237,12 @@ def _chosen(choose: Choice, problem: Known, seed: Sequence[int]) -> list[int]:
     return [problem.indices[test] for test in chosen]
 
 
-def _points(lead: Estimate) -> str:
+def _points(lead: Interval) -> str:
     return f"{lead.value:+.1f} [{lead.low:+.1f}, {lead.high:+.1f}]"
 
 
 def _figures(one: Row) -> dict[str, float | list[float]]:
-    def bounds(lead: Estimate) -> list[float]:
+    def bounds(lead: Interval) -> list[float]:
         return [round(value, 2) for value in (lead.value, lead.low, lead.high)]
 
     return {

@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 from parts import AS_RECORDED, MBPP, REGIMES, SEED, Problem, of_tests, recordings
 from recorded import RECORDED_RUN
 
-from rewards.evidence import Batch, Evidence
-from rewards.selection.auto import Auto
-from rewards.selection.batch import batch_of
-from rewards.selection.growth import Growth, kinds
-from scheduler.analysis.compare.simulation import Recording
-from scheduler.analysis.compare.statistics import Estimate, resampled_means
-from scheduler.ledger import QUANTITIES
+from testbudget.rewards.outputs import BatchStatistics, Evidence
+from testbudget.rewards.prefix_statistics import PrefixStatistics, latest_groups
+from testbudget.rewards.selection.auto import Auto
+from testbudget.rewards.selection.batch import batch_statistics
+from testbudget.rewards.statistics import Interval, resampled_means
+from testbudget.traces.learning_curves import RecordedTests
+from testbudget.traces.records import QUANTITIES
 
 PARTS = (AS_RECORDED, "best third", "middle third", "worst third", "one in six right")
 WRITTEN = 5
@@ -55,21 +55,21 @@ class Leaders:
     shares: NDArray[np.float64]
 
     @classmethod
-    def of(cls, recording: Recording, evidence: Evidence) -> "Leaders":
+    def of(cls, recording: RecordedTests, evidence: Evidence) -> "Leaders":
         """The leading groups by the rule's scores; before the first test each program is a group."""
-        growth = Growth(evidence, [evidence.votes.tests])
+        growth = PrefixStatistics(evidence, [evidence.votes.tests])
         scores = _RULE.scores(growth)[0]
-        groups = kinds(evidence) if evidence.votes.tests else recording.programs
+        groups = latest_groups(evidence) if evidence.votes.tests else recording.programs
         shares = np.bincount(groups, np.exp(scores - scores.max()))
         first = np.unique(groups, return_index=True)[1]
         leading = np.argsort(-shares, kind="stable")[:_LEADERS]
         return cls(recording.programs[first[leading]], shares[leading] / shares[leading].sum())
 
-    def parted_by(self, recording: Recording, test: int) -> float:
+    def parted_by(self, recording: RecordedTests, test: int) -> float:
         """Chance that two candidates drawn from the leading groups do different things in a test."""
-        assert recording.behaviour is not None, "outputs are recorded"
-        calls = [place for place, item in enumerate(recording.behaviour.inputs) if item.test == test]
-        done = recording.behaviour.results[self.programs][:, calls]
+        assert recording.recorded_outputs is not None, "outputs are recorded"
+        calls = [place for place, item in enumerate(recording.recorded_outputs.inputs) if item.test == test]
+        done = recording.recorded_outputs.results[self.programs][:, calls]
         alike = np.unique(done, axis=0, return_inverse=True)[1] if calls else np.zeros(len(done), np.intp)
         return float(1 - np.sum(np.bincount(alike.ravel(), self.shares) ** 2))
 
@@ -89,7 +89,7 @@ class Played:
     rejected: float
 
 
-def play(recorded: Sequence[Recording], way: str, rounds: int, orders: int) -> Played:
+def play(recorded: Sequence[RecordedTests], way: str, rounds: int, orders: int) -> Played:
     """Plays one way on all problems, round by round, since gates look at all of them."""
     accuracy = np.zeros((orders, len(recorded), rounds))
     executions, rejected = 0.0, []
@@ -130,17 +130,17 @@ def play(recorded: Sequence[Recording], way: str, rounds: int, orders: int) -> P
 
 def _is_asked(way: str, evidence: Evidence) -> bool:
     """Whether the most telling test is to be looked for."""
-    assert isinstance(evidence.batch, Batch)
+    assert isinstance(evidence.batch, BatchStatistics)
     ran = evidence.votes.tests
     if way == PASSABLE:
-        return bool(evidence.batch.passable[ran] > _PASSABLE)
+        return bool(evidence.batch.best_pass_rate[ran] > _PASSABLE)
     if way == PARTED:
-        return bool(evidence.batch.indifference[ran] <= _INDIFFERENT)
+        return bool(evidence.batch.minority_ratio[ran] <= _INDIFFERENT)
     return way == TELLING
 
 
 def _together(problems: Sequence[Evidence]) -> list[Evidence]:
-    batch = batch_of(problems)
+    batch = batch_statistics(problems)
     return [replace(evidence, batch=batch) for evidence in problems]
 
 
@@ -157,8 +157,8 @@ class Row:
     """
 
     accuracy: tuple[float, ...]
-    over_all: tuple[Estimate, ...]
-    over_random: tuple[Estimate, ...]
+    over_all: tuple[Interval, ...]
+    over_random: tuple[Interval, ...]
     executions: float
     rejected: float
 
@@ -170,8 +170,8 @@ def rows(played: Mapping[str, Played]) -> dict[str, Row]:
     means = np.concatenate([columns.mean(axis=(0, 1))[np.newaxis], drawn])
     of_ways = dict(zip(played, np.split(means, len(played), axis=1), strict=True))
 
-    def over(way: str, other: str) -> tuple[Estimate, ...]:
-        return tuple(Estimate.of(lead[0], lead[1:]) for lead in (of_ways[way] - of_ways[other]).T)
+    def over(way: str, other: str) -> tuple[Interval, ...]:
+        return tuple(Interval.of(lead[0], lead[1:]) for lead in (of_ways[way] - of_ways[other]).T)
 
     return {
         way: Row(
@@ -202,11 +202,11 @@ def show(title: str, found: Mapping[str, Row]) -> None:
         print(f"{way:<30}{line}   {row.executions:,.0f}, {row.rejected:.0f} %", flush=True)
 
 
-def _points(lead: Estimate) -> str:
+def _points(lead: Interval) -> str:
     return f"{lead.value:+.1f} ±{(lead.high - lead.low) / 2:.1f}"
 
 
-def price(recorded: Sequence[Recording]) -> dict[str, float]:
+def price(recorded: Sequence[RecordedTests]) -> dict[str, float]:
     """What a test costs, mean over all."""
     costs = np.concatenate([recording.costs for recording in recorded])
     return {name: round(float(cost), 3) for name, cost in zip(QUANTITIES, costs.mean(axis=0), strict=True)}
@@ -252,7 +252,7 @@ def main() -> int:
 def figures(found: Mapping[str, Row]) -> dict[str, Any]:
     """All figures of a regime, rounded."""
 
-    def bounds(leads: Sequence[Estimate]) -> list[list[float]]:
+    def bounds(leads: Sequence[Interval]) -> list[list[float]]:
         return [[round(value, 2) for value in (lead.value, lead.low, lead.high)] for lead in leads]
 
     return {

@@ -1,7 +1,7 @@
 """What inputs without expected values are worth: changed inputs of tests, and as a bound those of others.
 
 An input that no expected value is known of still parts candidates that behave differently on it. Changed
-inputs are made and run here and now, in the sandbox, as ``execution.variations`` has them; the inputs of
+inputs are made and run here and now, in the sandbox, as ``execution.mutated_inputs`` has them; the inputs of
 further tests, which a run would have to pay for, are taken from the recorded run. ``auto`` picks, with
 equal budgets.
 """
@@ -18,15 +18,16 @@ from numpy.typing import NDArray
 from parts import AS_RECORDED, REGIMES, SEED, Problem, of_candidates, of_tests, recordings
 from recorded import RECORDED_RUN
 
-from executors.execution.runner import Limits, Runner
-from executors.execution.variations import variations
-from rewards.behaviour import Behaviour, join, select
-from rewards.selection import selection_rule
-from scheduler.analysis.compare.simulation import Recording, courses, random_orders
-from scheduler.analysis.compare.statistics import Estimate, resampled_means
-from scheduler.problems import load_problems
-from scheduler.solving import Solving
-from scheduler.tables import read_trace
+from testbudget.executors.execution.inputs import mutated_inputs
+from testbudget.executors.execution.limits import TestLimits
+from testbudget.executors.execution.runner import Runner
+from testbudget.rewards.outputs import RecordedOutputs, join_outputs, select_outputs
+from testbudget.rewards.selection.registry import selection_rule
+from testbudget.rewards.statistics import Interval, resampled_means
+from testbudget.traces.learning_curves import RecordedTests, learning_curves, random_permutations
+from testbudget.traces.problems import load_problems
+from testbudget.traces.records import ProblemCandidates
+from testbudget.traces.tables import read_trace
 
 PARTS = (AS_RECORDED, "one in six right")
 VARIATIONS = (0, 2, 5)
@@ -37,7 +38,7 @@ FURTHER = (0, 1, 3, 10, 40)
 
 _CANDIDATES, _TESTS = 40, 4  # of a problem whose tests are varied: all of them would take an hour
 _ORDERS = 20
-_LIMITS = Limits(cpu_seconds=0.5, timeouts=2)
+_LIMITS = TestLimits(cpu_seconds=0.5, max_timeouts=2)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,22 +50,22 @@ class Varied:
         done: on the changed inputs, each of which belongs to its test.
     """
 
-    recording: Recording
-    done: Behaviour
+    recording: RecordedTests
+    done: RecordedOutputs
 
-    def with_variations(self, count: int) -> Recording:
+    def with_variations(self, count: int) -> RecordedTests:
         """The same tests, had so many of the changed inputs of each been run beside it."""
         places: list[int] = []
         for test in self.recording.indices.tolist():
             of_test = [place for place, item in enumerate(self.done.inputs) if item.test == test]
             places += of_test[:count]
-        assert self.recording.behaviour is not None
-        parts = [self.recording.behaviour, select(self.done, inputs=places)]
-        return replace(self.recording, behaviour=join(parts))
+        assert self.recording.recorded_outputs is not None
+        parts = [self.recording.recorded_outputs, select_outputs(self.done, inputs=places)]
+        return replace(self.recording, recorded_outputs=join_outputs(parts))
 
 
 def vary(
-    runner: Runner, recording: Recording, programs: Sequence[str], random: np.random.Generator
+    runner: Runner, recording: RecordedTests, programs: Sequence[str], random: np.random.Generator
 ) -> Varied:
     """Runs changed inputs of a few tests on a few candidates.
 
@@ -76,48 +77,52 @@ def vary(
     """
     few = of_candidates(recording, _CANDIDATES)
     few = of_tests(few, random.permutation(np.count_nonzero(few.rows >= 0))[:_TESTS])
-    assert few.behaviour is not None, "outputs are recorded"
+    assert few.recorded_outputs is not None, "outputs are recorded"
     wanted = []
     for test in few.indices.tolist():
-        given = [item for item in few.behaviour.inputs if item.test == test]
-        wanted += [replace(one, test=test) for one in variations(given, max(VARIATIONS), random)]
-    done, _ = runner.call(programs[: len(few.behaviour.results)], wanted)
+        given = [item for item in few.recorded_outputs.inputs if item.test == test]
+        wanted += [replace(one, test=test) for one in mutated_inputs(given, max(VARIATIONS), random)]
+    done, _ = runner.call(programs[: len(few.recorded_outputs.results)], wanted)
     return Varied(few, replace(done, inputs=tuple(wanted)))
 
 
-def with_inputs_of(recording: Recording, tests: Collection[int]) -> Recording:
+def with_inputs_of(recording: RecordedTests, tests: Collection[int]) -> RecordedTests:
     """The same recording, had the inputs of some tests been run before the first test.
 
     Args:
         recording: with outputs.
         tests: what the run calls them.
     """
-    behaviour = recording.behaviour
-    assert behaviour is not None, "outputs are recorded"
-    wanted = [place for place, item in enumerate(behaviour.inputs) if item.test in tests]
-    alone = select(behaviour, inputs=wanted)
+    recorded_outputs = recording.recorded_outputs
+    assert recorded_outputs is not None, "outputs are recorded"
+    wanted = [place for place, item in enumerate(recorded_outputs.inputs) if item.test in tests]
+    alone = select_outputs(recorded_outputs, inputs=wanted)
     alone = replace(alone, inputs=tuple(replace(item, test=None) for item in alone.inputs))
-    return replace(recording, behaviour=join([alone, behaviour]))
+    return replace(recording, recorded_outputs=join_outputs([alone, recorded_outputs]))
 
 
-def further_inputs(recording: Recording) -> int:
+def further_inputs(recording: RecordedTests) -> int:
     """How many distinct inputs are known before the first test."""
-    assert recording.behaviour is not None
-    return len({item.digest for item in recording.behaviour.inputs if item.test is None})
+    assert recording.recorded_outputs is not None
+    return len({item.digest for item in recording.recorded_outputs.inputs if item.test is None})
 
 
-def programs(recording: Recording) -> int:
+def programs(recording: RecordedTests) -> int:
     """How many distinct programs there are among the candidates."""
     return int(recording.programs.max()) + 1
 
 
-def accuracies(recorded: Sequence[Recording], counts: Sequence[int], orders: int) -> NDArray[np.float64]:
+def accuracies(
+    recorded: Sequence[RecordedTests], counts: Sequence[int], orders: int
+) -> NDArray[np.float64]:
     """Of the picks, shape (orders, problems, counts); behind its last test a problem stays as it was."""
     found = np.empty((orders, len(recorded), len(counts)))
     for order, of_order in enumerate(found):
-        drawn = random_orders(recorded, np.random.default_rng([SEED, order]))
+        drawn = random_permutations(recorded, np.random.default_rng([SEED, order]))
         drawn = [tests[: max(counts)] for tests in drawn]
-        for row, course in zip(of_order, courses(recorded, drawn, selection_rule("auto")), strict=True):
+        for row, course in zip(
+            of_order, learning_curves(recorded, drawn, selection_rule("auto")), strict=True
+        ):
             row[:] = course.accuracy[np.minimum(counts, len(course.accuracy) - 1)]
     return found
 
@@ -133,7 +138,7 @@ class Row:
     """
 
     accuracy: tuple[float, ...]
-    gained: tuple[Estimate, ...]
+    gained: tuple[Interval, ...]
     executions: float
 
 
@@ -146,7 +151,7 @@ def rows(played: Mapping[int, NDArray[np.float64]], executions: Mapping[int, flo
     return {
         number: Row(
             tuple(values[0].tolist()),
-            tuple(Estimate.of(of_count[0], of_count[1:]) for of_count in (values - alone).T),
+            tuple(Interval.of(of_count[0], of_count[1:]) for of_count in (values - alone).T),
             executions[number],
         )
         for number, values in zip(played, parts, strict=True)
@@ -173,7 +178,9 @@ def varied_inputs(part: str, every: int, orders: int) -> dict[int, Row]:
         problems = list(zip(load_problems("humaneval"), recordings(), strict=True))
         for number, (problem, recording) in enumerate(problems):
             if number % every == 0:
-                texts = [one.code for one in Solving.of(problem, trace.of(problem).candidates).programs]
+                texts = [
+                    one.code for one in ProblemCandidates.of(problem, trace.of(problem).candidates).programs
+                ]
                 random = np.random.default_rng([SEED, number])
                 chosen = of_tests(recording, REGIMES[part](Problem.of(recording), random).ravel())
                 varied.append(vary(runner, chosen, texts, random))

@@ -8,16 +8,17 @@ from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit, logit
+from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
-from rewards.errors import UserError
+from testbudget.rewards.errors import UserError
 
-LOWEST, HIGHEST = 0.01, 0.99
-"""Bounds of a predicted mean: no predictor is sure, and a policy must never divide by a zero chance."""
+"""From a model's log-odds to beliefs that can be taken at their word."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Inputs:
+class PredictorInputs:
     """What may be known of problems before their first test.
 
     Attributes:
@@ -59,7 +60,7 @@ class Prediction:
     """What is believed of problems.
 
     Attributes:
-        mean: float64 (problems,), within ``LOWEST`` and ``HIGHEST``.
+        mean: float64 (problems,), within ``MIN_RATE`` and ``MAX_RATE``.
         deviation: float64 (problems,), standard deviation of the belief: how far the value would lie
             from ``mean`` if it were measured on endlessly many samples. 0 where a method knows nothing
             of it.
@@ -72,7 +73,81 @@ class Prediction:
         return len(self.mean)
 
 
-def one_thread() -> AbstractContextManager[object]:
+@dataclass(frozen=True, slots=True)
+class PredictionCalibration:
+    """Platt's method for the mean, and the spread of the truth about it.
+
+    Attributes:
+        slope: by which log-odds are multiplied; 0 if they told nothing, and all problems get the mean.
+        intercept: what is added to them then.
+        spread: variance of the truth about a mean m, as a share of m(1 − m), in [0, 1]. In these terms
+            the belief is a beta distribution whose parameters add up to 1 / spread − 1.
+    """
+
+    slope: float
+    intercept: float
+    spread: float
+
+    @classmethod
+    def fit(
+        cls,
+        log_odds: NDArray[np.float64],
+        values: NDArray[np.float64],
+        weights: NDArray[np.float64],
+    ) -> Self:
+        """Learns from predictions of problems that the model did not see.
+
+        The slope and intercept maximise the likelihood of the values as outcomes (Platt 1999); the spread
+        is what squared errors exceed the noise of the samples behind the values by (the moment estimate
+        of a beta-binomial distribution's overdispersion, Williams 1982).
+
+        Args:
+            log_odds: of the model, shape (problems,).
+            values: measured, in [0, 1], same shape.
+            weights: number of samples behind each, same shape.
+        """
+        shares = weights / weights.mean()
+        mean = float(np.clip(np.average(values, weights=weights), MIN_RATE, MAX_RATE))
+        slope, intercept = 0.0, float(logit(mean))
+        outcomes = np.repeat([1, 0], len(values))
+        counts = np.concatenate([shares * values, shares * (1 - values)])
+        if counts[outcomes == 1].any() and counts[outcomes == 0].any():
+            platt = LogisticRegression().fit(np.tile(log_odds, 2)[:, None], outcomes, sample_weight=counts)
+            # A falling curve means that the model found nothing: held-out means run against their labels.
+            if platt.coef_[0, 0] > 0:
+                slope, intercept = float(platt.coef_[0, 0]), float(platt.intercept_[0])
+        means = expit(slope * log_odds + intercept).clip(MIN_RATE, MAX_RATE)
+        variance = means * (1 - means)
+        # E (value - mean)^2 = variance (spread + (1 - spread) / samples), solved for the spread.
+        excess = shares @ ((values - means) ** 2 - variance / weights)
+        room = shares @ (variance * (1 - 1 / weights))
+        # Where one sample stands behind each value, its noise and the spread cannot be told apart.
+        spread = float(np.clip(excess / room, 0, 1)) if room > 0 else 0.0
+        return cls(slope, intercept, spread)
+
+    def mean(self, log_odds: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Calibrated means of any shape."""
+        return np.asarray(expit(self.slope * log_odds + self.intercept).clip(MIN_RATE, MAX_RATE))
+
+    def belief(self, mean: NDArray[np.float64]) -> Prediction:
+        """Calibrated means with their deviations."""
+        return Prediction(mean, np.sqrt(self.spread * mean * (1 - mean)))
+
+    def array(self) -> NDArray[np.float32]:
+        """The three numbers, for a model file."""
+        return np.array([self.slope, self.intercept, self.spread], np.float32)
+
+    @classmethod
+    def of(cls, array: NDArray[np.float32]) -> Self:
+        """The inverse of ``array``, but for what float32 rounds away."""
+        return cls(*map(float, array))
+
+
+MIN_RATE, MAX_RATE = 0.01, 0.99
+"""Bounds of a predicted mean: no predictor is sure, and a policy must never divide by a zero chance."""
+
+
+def single_threaded() -> AbstractContextManager[object]:
     """Leaves linear algebra one thread of this process.
 
     The pieces of work are small: on free cores a second thread saves little, and on busy ones each piece
@@ -86,7 +161,7 @@ class Fitted(ABC):
     """What a method has learned from some problems."""
 
     @abstractmethod
-    def predict(self, inputs: Inputs) -> Prediction:
+    def predict(self, inputs: PredictorInputs) -> Prediction:
         """Predicts problems, each for itself: what else is asked at the same time does not matter."""
 
 
@@ -102,7 +177,7 @@ class Method(ABC):
 
     def fit(
         self,
-        inputs: Inputs,
+        inputs: PredictorInputs,
         values: NDArray[np.float64],
         weights: NDArray[np.float64],
         *,
@@ -123,7 +198,7 @@ class Method(ABC):
 
     def fit_each(
         self,
-        inputs: Inputs,
+        inputs: PredictorInputs,
         values: NDArray[np.float64],
         weights: NDArray[np.float64],
         parts: Sequence[NDArray[np.intp]],
@@ -132,12 +207,12 @@ class Method(ABC):
     ) -> list[Fitted]:
         """As ``fit``, once for each part: the rows of the problems that may be learned from."""
         check_training(inputs, values, weights)
-        with one_thread():
+        with single_threaded():
             return self._fit_each(inputs, values, weights, parts, seed % 2**32)
 
     def _fit_each(
         self,
-        inputs: Inputs,
+        inputs: PredictorInputs,
         values: NDArray[np.float64],
         weights: NDArray[np.float64],
         parts: Sequence[NDArray[np.intp]],
@@ -147,12 +222,14 @@ class Method(ABC):
 
     @abstractmethod
     def _fit(
-        self, inputs: Inputs, values: NDArray[np.float64], weights: NDArray[np.float64], seed: int
+        self, inputs: PredictorInputs, values: NDArray[np.float64], weights: NDArray[np.float64], seed: int
     ) -> Fitted:
         """``fit`` on checked labels; the seed is one that scikit-learn takes (32 bits)."""
 
 
-def check_training(inputs: Inputs, values: NDArray[np.float64], weights: NDArray[np.float64]) -> None:
+def check_training(
+    inputs: PredictorInputs, values: NDArray[np.float64], weights: NDArray[np.float64]
+) -> None:
     """Refuses labels that no method can learn from; arguments and errors as in ``Method.fit``."""
     if not len(values) or not len(inputs) == len(values) == len(weights):
         raise UserError(

@@ -1,16 +1,85 @@
 """Methods that a good one has to beat: the same belief for all, and that of similar problems."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logit
+from sklearn.decomposition import TruncatedSVD
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.neighbors import NearestNeighbors
+from sklearn.pipeline import FeatureUnion, make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from difficulty.base import HIGHEST, LOWEST, Fitted, Inputs, Method, Prediction
-from difficulty.calibration import Calibration
-from difficulty.reduction import Reduction
+from testbudget.difficulty.base import (
+    MAX_RATE,
+    MIN_RATE,
+    Fitted,
+    Method,
+    Prediction,
+    PredictionCalibration,
+    PredictorInputs,
+)
+from testbudget.difficulty.linear import Reduction, Ridge
+from testbudget.rewards.errors import UserError
+
+"""What a problem's text alone tells: the baseline that hidden states have to beat."""
+
+_TOPICS = 32  # so many directions of the words' space are kept: the ridge's cost is theirs
+
+
+@dataclass(frozen=True, slots=True)
+class TextBaseline(Method):
+    """Ridge on length, number of examples, and words weighted by TF-IDF."""
+
+    name: ClassVar[str] = "text"
+
+    def _fit(
+        self, inputs: PredictorInputs, values: NDArray[np.float64], weights: NDArray[np.float64], seed: int
+    ) -> Fitted:
+        texts = _texts(inputs)
+        lengths = make_pipeline(FunctionTransformer(_lengths), StandardScaler())
+        features = FeatureUnion([("lengths", lengths)])
+        vocabulary = TfidfVectorizer(sublinear_tf=True, max_features=4096, token_pattern=r"[^\W\d_]{2,}")
+        try:
+            counted = vocabulary.fit_transform(texts)
+        except ValueError:  # no word in any text
+            topics = 0
+        else:
+            apart = (counted.max(axis=0) - counted.min(axis=0)).nnz  # words by which texts differ
+            topics = min(_TOPICS, apart, counted.shape[1] - 1, len(texts) - 1)
+        if topics > 0:
+            reduce = TruncatedSVD(topics, random_state=seed)
+            features.transformer_list.append(("words", make_pipeline(vocabulary, reduce, StandardScaler())))
+        table = features.fit_transform(texts)
+        return _FittedText(features, Ridge.fit(table, values, weights))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _FittedText(Fitted):
+    features: FeatureUnion
+    ridge: Ridge
+
+    def predict(self, inputs: PredictorInputs) -> Prediction:
+        if not len(inputs):
+            return Prediction(np.empty(0), np.empty(0))
+        calibration = self.ridge.calibration
+        log_odds = self.ridge.log_odds(self.features.transform(_texts(inputs)))
+        return calibration.belief(calibration.mean(log_odds))
+
+
+def _texts(inputs: PredictorInputs) -> Sequence[str]:
+    if len(inputs) and not inputs.texts:
+        raise UserError("the method 'text' must have the problems' texts but there are none")
+    return inputs.texts
+
+
+def _lengths(texts: Sequence[str]) -> NDArray[np.float64]:
+    """Characters, lines and examples of each text, as logarithms, shape (texts, 3)."""
+    counts = [(len(text), text.count("\n") + 1, text.count(">>>")) for text in texts]
+    return np.log1p(np.asarray(counts, dtype=np.float64).reshape(-1, 3))
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,19 +90,19 @@ class Constant(Method):
 
     def _fit(
         self,
-        inputs: Inputs,  # noqa: ARG002
+        inputs: PredictorInputs,  # noqa: ARG002
         values: NDArray[np.float64],
         weights: NDArray[np.float64],
         seed: int,  # noqa: ARG002
     ) -> Fitted:
-        return _FittedConstant(Calibration.fit(np.zeros(len(values)), values, weights))
+        return _FittedConstant(PredictionCalibration.fit(np.zeros(len(values)), values, weights))
 
 
 @dataclass(frozen=True, slots=True)
 class _FittedConstant(Fitted):
-    calibration: Calibration
+    calibration: PredictionCalibration
 
-    def predict(self, inputs: Inputs) -> Prediction:
+    def predict(self, inputs: PredictorInputs) -> Prediction:
         return self.calibration.belief(self.calibration.mean(np.zeros(len(inputs))))
 
 
@@ -52,16 +121,16 @@ class Neighbours(Method):
     components: int = 128
 
     def _fit(
-        self, inputs: Inputs, values: NDArray[np.float64], weights: NDArray[np.float64], seed: int
+        self, inputs: PredictorInputs, values: NDArray[np.float64], weights: NDArray[np.float64], seed: int
     ) -> Fitted:
         reduction = Reduction.fit(inputs.states, self.components, seed)
         states = reduction.apply(inputs)
         count = min(self.count, max(1, len(values) - 1))
         index = NearestNeighbors(n_neighbors=count, metric="cosine").fit(states)
-        calibration = Calibration.fit(np.zeros(len(values)), values, weights)
+        calibration = PredictionCalibration.fit(np.zeros(len(values)), values, weights)
         if len(values) > 1:
             others = index.kneighbors(return_distance=False)  # without the problem itself
-            calibration = Calibration.fit(_log_odds(values, weights, others), values, weights)
+            calibration = PredictionCalibration.fit(_log_odds(values, weights, others), values, weights)
         return _FittedNeighbours(reduction, index, values, weights, calibration)
 
 
@@ -71,9 +140,9 @@ class _FittedNeighbours(Fitted):
     index: NearestNeighbors
     values: NDArray[np.float64]
     weights: NDArray[np.float64]
-    calibration: Calibration
+    calibration: PredictionCalibration
 
-    def predict(self, inputs: Inputs) -> Prediction:
+    def predict(self, inputs: PredictorInputs) -> Prediction:
         if not len(inputs):
             return Prediction(np.empty(0), np.empty(0))
         nearest = self.index.kneighbors(self.reduction.apply(inputs), return_distance=False)
@@ -86,4 +155,4 @@ def _log_odds(
 ) -> NDArray[np.float64]:
     """Log-odds of the mean over each row's problems, weighted by samples."""
     means = np.average(values[rows], axis=1, weights=weights[rows])
-    return np.asarray(logit(means.clip(LOWEST, HIGHEST)))
+    return np.asarray(logit(means.clip(MIN_RATE, MAX_RATE)))

@@ -16,13 +16,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from difficulty.base import Fitted, Inputs, Prediction
-from difficulty.crossfit import NEW, CrossFitted
-from difficulty.hidden_states import HiddenStates, Provenance
-from difficulty.linear import FittedLinear, Linear
-from difficulty.probe import FittedProbe, Probe
-from difficulty.targets import TARGETS
-from rewards.errors import UserError
+from testbudget.difficulty.base import Fitted, Prediction, PredictorInputs
+from testbudget.difficulty.cross_fitting import UNSEEN, CrossFitted
+from testbudget.difficulty.examples import TARGETS
+from testbudget.difficulty.linear import FittedLinear, Linear
+from testbudget.difficulty.probe import FittedProbe, Probe
+from testbudget.rewards.errors import UserError
+from testbudget.traces.hidden_states import HiddenStates, Provenance
 
 CARD, WEIGHTS, FOLDS = "card.json", "weights.safetensors", "folds.json"
 
@@ -33,7 +33,7 @@ STORABLE: Mapping[str, type[FittedProbe] | type[FittedLinear]] = {
 """What a model can be made of, by name of the method."""
 
 
-class Figure(BaseModel):
+class CardInterval(BaseModel):
     """A score with its 95 % interval; null where it is not defined."""
 
     value: float | None
@@ -48,7 +48,7 @@ class TrainingRun(BaseModel):
     problems: int
 
 
-class Card(BaseModel):
+class ModelCard(BaseModel):
     """What a model is, for people and for the program that is to use it.
 
     Attributes:
@@ -74,11 +74,11 @@ class Card(BaseModel):
     selection: str | None
     folds: int
     seed: int
-    scores: dict[str, dict[str, dict[str, Figure]]]
+    scores: dict[str, dict[str, dict[str, CardInterval]]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Model:
+class DifficultyModel:
     """A trained model.
 
     Attributes:
@@ -86,7 +86,7 @@ class Model:
         fitted: by name of the target.
     """
 
-    card: Card
+    card: ModelCard
     fitted: Mapping[str, CrossFitted]
 
     def predict(
@@ -106,7 +106,9 @@ class Model:
         if target not in self.fitted:
             raise UserError(f"the model must have learned {target} but it has {', '.join(self.fitted)}")
         self.check(states)
-        shares = self.fitted[target].predict(features(states, self.card.layers, texts), content_hashes)
+        shares = self.fitted[target].predict(
+            predictor_inputs(states, self.card.layers, texts), content_hashes
+        )
         meaning = TARGETS[target]
         return Prediction(meaning.from_share(shares.mean), meaning.deviation_from_share(shares.deviation))
 
@@ -118,9 +120,9 @@ class Model:
         Args and raises: see ``predict``.
         """
         self.check(states)
-        inputs = features(states, self.card.layers, texts)
+        inputs = predictor_inputs(states, self.card.layers, texts)
         folds = [fitted.folds(inputs, content_hashes) for fitted in self.fitted.values()]
-        return np.asarray(np.max(folds, axis=0) != NEW)
+        return np.asarray(np.max(folds, axis=0) != UNSEEN)
 
     def check(self, states: HiddenStates) -> None:
         """See that states mean the same as those that the model has learned from.
@@ -174,7 +176,7 @@ class Model:
             if not (directory / name).is_file():
                 raise UserError(f"{directory} must be a trained model but it has no {name}")
         try:
-            card = Card.model_validate_json((directory / CARD).read_text(encoding="utf-8"))
+            card = ModelCard.model_validate_json((directory / CARD).read_text(encoding="utf-8"))
             known = json.loads((directory / FOLDS).read_text(encoding="utf-8"))
             identities, folds = known["identities"], known["folds"]
             arrays = load_file(directory / WEIGHTS)
@@ -189,7 +191,7 @@ class Model:
                     {
                         name: fold
                         for name, fold in zip(identities, folds[target], strict=True)
-                        if fold != NEW
+                        if fold != UNSEEN
                     },
                 )
                 for target, members in by_member.items()
@@ -199,20 +201,24 @@ class Model:
         return cls(card, fitted)
 
 
-def features(states: HiddenStates, layers: Sequence[int], texts: Sequence[str] = ()) -> Inputs:
+def predictor_inputs(
+    states: HiddenStates, layers: Sequence[int], texts: Sequence[str] = ()
+) -> PredictorInputs:
     """Hidden states of some layers side by side, and the texts that they were taken of.
 
     Raises:
         UserError: a layer is not there.
     """
     chosen = states.of_layers(layers).states
-    return Inputs(chosen.reshape(len(chosen), -1).astype(np.float32), texts)
+    return PredictorInputs(chosen.reshape(len(chosen), -1).astype(np.float32), texts)
 
 
 def _folds_of(fitted: Mapping[str, CrossFitted]) -> dict[str, Any]:
     """Folds of all targets; one list of identities, for they are long and nearly the same everywhere."""
     identities = sorted({name for one in fitted.values() for name in one.fold_of})
-    folds = {target: [one.fold_of.get(name, NEW) for name in identities] for target, one in fitted.items()}
+    folds = {
+        target: [one.fold_of.get(name, UNSEEN) for name in identities] for target, one in fitted.items()
+    }
     return {"identities": identities, "folds": folds}
 
 

@@ -1,18 +1,179 @@
 """The probe: a two-layer network on hidden states, as an ensemble that knows how sure it is."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits
 
-from difficulty.base import Fitted, Inputs, Method, Prediction
-from difficulty.calibration import Calibration
-from difficulty.networks import Networks, Rows, train
-from difficulty.reduction import Reduction
-from rewards.errors import UserError
+from testbudget.difficulty.base import Fitted, Method, Prediction, PredictionCalibration, PredictorInputs
+from testbudget.difficulty.linear import Reduction
+from testbudget.rewards.errors import UserError
+
+"""Many small two-layer networks, trained side by side as one batched computation."""
+
+_LARGEST_BATCH = 256
+_BATCHES = 8  # at least so many steps an epoch, however few the rows
+_SMALLEST_BATCH = 16
+_PATIENCE = 120  # steps without progress on the held-out rows, but at least a few epochs
+_FEW_EPOCHS = 3
+_PROGRESS = 1e-4  # of the loss
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NetworkEnsemble:
+    """Networks with one hidden layer of rectified units and a scalar output, in float32.
+
+    Those of one set learn from the same rows, each in its own way.
+
+    Attributes:
+        hidden_weights: (sets, networks, features, units).
+        hidden_biases: (sets, networks, units).
+        output_weights: (sets, networks, units).
+        output_biases: (sets, networks).
+    """
+
+    hidden_weights: Tensor
+    hidden_biases: Tensor
+    output_weights: Tensor
+    output_biases: Tensor
+
+    @property
+    def parameters(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """All four, in the order of the attributes."""
+        return self.hidden_weights, self.hidden_biases, self.output_weights, self.output_biases
+
+    def __getitem__(self, sets: slice) -> "NetworkEnsemble":
+        """The networks of some sets."""
+        return NetworkEnsemble(*(parameter[sets] for parameter in self.parameters))
+
+    def log_odds(self, features: Tensor, drop: Callable[[Tensor], Tensor] = lambda units: units) -> Tensor:
+        """Output of every network on all rows of its set.
+
+        Args:
+            features: (sets, rows, features).
+            drop: what is done to the hidden units.
+
+        Returns:
+            Shape (sets, networks, rows).
+        """
+        # The networks of a set as one wide layer: one product of matrices a set.
+        wide = self.hidden_weights.transpose(1, 2).flatten(2)
+        units = drop(torch.baddbmm(self.hidden_biases.flatten(1)[:, None], features, wide).relu())
+        each = (
+            units.reshape(*units.shape[:2], *self.output_weights.shape[1:]) * self.output_weights[:, None]
+        )
+        return (each.sum(dim=3) + self.output_biases[:, None]).transpose(1, 2)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrainingBatch:
+    """Examples, in sets of equal size; what is too much in a set has weight 0.
+
+    Attributes:
+        features: (sets, rows, features).
+        values: (sets, rows), in [0, 1].
+        weights: (sets, networks, rows): how much each network of the set learns from them.
+    """
+
+    features: Tensor
+    values: Tensor
+    weights: Tensor
+
+    def take(self, rows: Tensor) -> "TrainingBatch":
+        """The given rows, shape (sets, taken)."""
+        sets = torch.arange(len(rows))[:, None]
+        weights = self.weights.gather(2, rows[:, None].expand(-1, self.weights.shape[1], -1))
+        return TrainingBatch(self.features[sets, rows], self.values[sets, rows], weights)
+
+    def losses(self, log_odds: Tensor) -> Tensor:
+        """Weighted mean binary cross-entropy with soft labels of each network, shape (sets, networks)."""
+        values = self.values[:, None].expand_as(log_odds)
+        losses = binary_cross_entropy_with_logits(log_odds, values, reduction="none")
+        return (losses * self.weights).sum(dim=2) / self.weights.sum(dim=2).clamp_min(1e-12)
+
+
+def train_networks(
+    rows: TrainingBatch,
+    held_out: Tensor,
+    *,
+    units: int,
+    dropout: float,
+    weight_decay: float,
+    learning_rate: float,
+    steps: int,
+    generator: torch.Generator,
+) -> NetworkEnsemble:
+    """Trains networks by AdamW (Loshchilov and Hutter, arXiv 1711.05101) with early stopping.
+
+    Each keeps the parameters of the epoch in which it did best on its held-out rows.
+
+    Args:
+        rows: examples, with the weights that they have for each network while they are not held out.
+        held_out: bool (sets, networks, rows), what each network must not learn from.
+        units: hidden units.
+        dropout: chance that a hidden unit is left out of a step.
+        weight_decay: of the weights, not of the biases.
+        learning_rate: of AdamW.
+        steps: no more than so many, but for the rest of the last epoch.
+        generator: of all random numbers.
+    """
+    seen = replace(rows, weights=rows.weights * ~held_out)
+    unseen = replace(rows, weights=rows.weights * held_out)
+    networks = _initial(seen, units, generator)
+    weights, biases = networks.parameters[::2], networks.parameters[1::2]
+    for parameter in networks.parameters:
+        parameter.requires_grad_()
+    optimizer = torch.optim.AdamW(
+        [{"params": weights, "weight_decay": weight_decay}, {"params": biases, "weight_decay": 0.0}],
+        lr=learning_rate,
+    )
+
+    def drop(hidden: Tensor) -> Tensor:
+        kept = torch.rand(hidden.shape, generator=generator) >= dropout
+        return hidden * kept / (1 - dropout)
+
+    batch = min(_LARGEST_BATCH, max(_SMALLEST_BATCH, rows.values.shape[1] // _BATCHES))
+    steps_per_epoch = math.ceil(rows.values.shape[1] / batch)
+    patience = max(_FEW_EPOCHS, _PATIENCE // steps_per_epoch)
+    best = NetworkEnsemble(*(parameter.detach().clone() for parameter in networks.parameters))
+    lowest = torch.full(held_out.shape[:2], torch.inf)
+    waited = torch.zeros(held_out.shape[:2])
+    for _ in range(math.ceil(steps / steps_per_epoch)):
+        order = torch.rand(rows.values.shape, generator=generator).argsort(dim=1)
+        for taken in map(seen.take, torch.split(order, batch, dim=1)):
+            optimizer.zero_grad()
+            losses = taken.losses(networks.log_odds(taken.features, drop))
+            losses.sum().backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+        with torch.no_grad():
+            losses = unseen.losses(networks.log_odds(unseen.features))
+            better = (losses < lowest - _PROGRESS) & (waited < patience)
+            lowest = torch.where(better, losses, lowest)
+            waited = torch.where(better, 0, waited + 1)
+            for kept, parameter in zip(best.parameters, networks.parameters, strict=True):
+                kept[better] = parameter[better]
+        if (waited >= patience).all():
+            break
+    return best
+
+
+def _initial(rows: TrainingBatch, units: int, generator: torch.Generator) -> NetworkEnsemble:
+    """Random weights; outputs start at the mean of the values."""
+    shape = (*rows.weights.shape[:2], rows.features.shape[2], units)
+    means = (rows.values[:, None] * rows.weights).sum(dim=2) / rows.weights.sum(dim=2)
+    return NetworkEnsemble(
+        torch.randn(shape, generator=generator) / shape[2] ** 0.5,
+        torch.zeros(*shape[:2], units),
+        torch.randn(*shape[:2], units, generator=generator) / units**0.5,
+        means.clamp(0.01, 0.99).logit(),
+    )
+
 
 _AT_ONCE = 2**14  # problems predicted at once: bounds the memory
 
@@ -31,7 +192,7 @@ class Probe(Method):
         units: hidden units of each.
         components: principal components of the states that they see, at most.
         problems_per_component: and no more than one for so many problems.
-        dropout, weight_decay, learning_rate, steps: see ``networks.train``.
+        dropout, weight_decay, learning_rate, steps: see ``networks.train_networks``.
     """
 
     name: ClassVar[str] = "probe"
@@ -46,13 +207,13 @@ class Probe(Method):
     steps: int = 800
 
     def _fit(
-        self, inputs: Inputs, values: NDArray[np.float64], weights: NDArray[np.float64], seed: int
+        self, inputs: PredictorInputs, values: NDArray[np.float64], weights: NDArray[np.float64], seed: int
     ) -> Fitted:
         return self._fit_each(inputs, values, weights, [np.arange(len(inputs))], seed)[0]
 
     def _fit_each(
         self,
-        inputs: Inputs,
+        inputs: PredictorInputs,
         values: NDArray[np.float64],
         weights: NDArray[np.float64],
         parts: Sequence[NDArray[np.intp]],
@@ -66,7 +227,7 @@ class Probe(Method):
             )
         components = min(self.components, max(1, most // self.problems_per_component))
         reductions = [Reduction.fit(inputs.states[part], components, seed) for part in parts]
-        rows = Rows(
+        rows = TrainingBatch(
             torch.zeros(len(parts), most, max(len(reduction.components) for reduction in reductions)),
             torch.zeros(len(parts), most),
             torch.zeros(len(parts), self.members, most),
@@ -81,7 +242,7 @@ class Probe(Method):
             rows.weights[number, :, : len(part)] = torch.from_numpy(weights[part] / weights[part].mean())
             inner[number, : len(part)] = rng.permutation(len(part)) % self.members
         held_out = inner[:, None] == np.arange(self.members)[:, None]
-        networks = train(
+        networks = train_networks(
             rows,
             torch.from_numpy(held_out),
             units=self.units,
@@ -96,7 +257,9 @@ class Probe(Method):
             own = networks[number : number + 1]
             log_odds = _log_odds(own, rows.features[number, : len(part)])
             unseen = log_odds[inner[number, : len(part)], np.arange(len(part))]
-            fitted.append(FittedProbe(reduction, own, Calibration.fit(unseen, values[part], weights[part])))
+            fitted.append(
+                FittedProbe(reduction, own, PredictionCalibration.fit(unseen, values[part], weights[part]))
+            )
         return fitted
 
 
@@ -105,10 +268,10 @@ class FittedProbe(Fitted):
     """An ensemble with its calibration."""
 
     reduction: Reduction
-    networks: Networks
-    calibration: Calibration
+    networks: NetworkEnsemble
+    calibration: PredictionCalibration
 
-    def predict(self, inputs: Inputs) -> Prediction:
+    def predict(self, inputs: PredictorInputs) -> Prediction:
         """See ``Fitted``; the mean of the members' calibrated means."""
         means = [np.empty(0)]
         for start in range(0, len(inputs), _AT_ONCE):
@@ -118,7 +281,7 @@ class FittedProbe(Fitted):
 
     def arrays(self) -> dict[str, NDArray[np.float32]]:
         """All of it as arrays, for a model file."""
-        names = Networks.__dataclass_fields__
+        names = NetworkEnsemble.__dataclass_fields__
         return {
             **self.reduction.arrays(),
             **{name: getattr(self.networks, name).numpy() for name in names},
@@ -132,11 +295,13 @@ class FittedProbe(Fitted):
         Raises:
             KeyError: an array is missing.
         """
-        networks = Networks(*(torch.tensor(arrays[name]) for name in Networks.__dataclass_fields__))
-        return cls(Reduction.of(arrays), networks, Calibration.of(arrays["calibration"]))
+        networks = NetworkEnsemble(
+            *(torch.tensor(arrays[name]) for name in NetworkEnsemble.__dataclass_fields__)
+        )
+        return cls(Reduction.of(arrays), networks, PredictionCalibration.of(arrays["calibration"]))
 
 
-def _log_odds(networks: Networks, features: torch.Tensor) -> NDArray[np.float64]:
+def _log_odds(networks: NetworkEnsemble, features: torch.Tensor) -> NDArray[np.float64]:
     """Of all members of one ensemble, shape (members, problems)."""
     with torch.inference_mode():
         log_odds = networks.log_odds(features[None])[0]

@@ -14,7 +14,7 @@ _AT_ONCE = 2**20  # numbers resampled at once: bounds the memory
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class ScoreInterval:
     """A figure and its 95 % percentile bootstrap interval over problems (Efron and Tibshirani 1993).
 
     All three are NaN where the figure is not defined.
@@ -43,10 +43,10 @@ class Scores:
             lies rather too high than too low.
     """
 
-    spearman: Estimate
-    auroc: Estimate
-    brier: Estimate
-    calibration_error: Estimate
+    spearman: ScoreInterval
+    auroc: ScoreInterval
+    brier: ScoreInterval
+    calibration_error: ScoreInterval
 
 
 def score(
@@ -76,7 +76,7 @@ def score(
     )
 
 
-def difference(
+def score_difference(
     predicted: NDArray[np.float64],
     other: NDArray[np.float64],
     measured: NDArray[np.float64],
@@ -118,10 +118,10 @@ def _bootstrap(
         # A resample may lack one side of the event; what it says of the others counts.
         defined = spread[~np.isnan(spread)]
         if np.isnan(value) or not len(defined):
-            estimates.append(Estimate(float("nan"), float("nan"), float("nan")))
+            estimates.append(ScoreInterval(float("nan"), float("nan"), float("nan")))
         else:
             low, high = np.quantile(defined, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2])
-            estimates.append(Estimate(float(value), float(low), float(high)))
+            estimates.append(ScoreInterval(float(value), float(low), float(high)))
     return Scores(*estimates)
 
 

@@ -11,9 +11,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NoReturn, Protocol
 
-from executors.execution.exploring import run_and_vary
-from executors.execution.runner import Limits, Outcomes, Runner
-from executors.generation.base import (
+from testbudget.executors.execution.inputs import run_with_mutations
+from testbudget.executors.execution.limits import TestLimits
+from testbudget.executors.execution.runner import BlockVerdicts, Runner
+from testbudget.executors.generation.base import (
     Completion,
     Generator,
     GeneratorError,
@@ -21,8 +22,8 @@ from executors.generation.base import (
     Request,
     Sampling,
 )
-from rewards.errors import UserError
-from rewards.problem import UnitTest
+from testbudget.rewards.errors import UserError
+from testbudget.rewards.problem import UnitTest
 
 _LOG = logging.getLogger(__name__)
 
@@ -87,7 +88,7 @@ class ExtractionError(Exception):
     """An extractor failed at work that it should be able to do."""
 
 
-class Extracts(Protocol):
+class HiddenStateReader(Protocol):
     """What an extractor of hidden states looks like from here."""
 
     @property
@@ -105,7 +106,7 @@ class Extracts(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Extracted:
+class ExtractedBatch:
     """Hidden states of a batch of prompts, and what computing them took.
 
     Attributes:
@@ -133,20 +134,20 @@ class ExtractorActor:
     """
 
     def __init__(
-        self, make: Callable[[], Extracts], threads: int, gpus: float, timeout_seconds: float
+        self, make: Callable[[], HiddenStateReader], threads: int, gpus: float, timeout_seconds: float
     ) -> None:
         os.environ["OMP_NUM_THREADS"] = str(threads)  # read when torch is imported
         self._make = make
         self._threads = threads
         self._gpus = gpus
         self._timeout_seconds = timeout_seconds
-        self._extractor: Extracts | None = None
+        self._extractor: HiddenStateReader | None = None
 
     def depth(self) -> int:
         """Number of the model's layers; raises what the extractor raises."""
         return self._ready().depth
 
-    def extract(self, prompts: Sequence[str], layers: Sequence[int]) -> Extracted:
+    def extract(self, prompts: Sequence[str], layers: Sequence[int]) -> ExtractedBatch:
         """Hidden states of some prompts.
 
         Raises:
@@ -165,7 +166,9 @@ class ExtractorActor:
                 f"hidden states of {len(prompts)} prompts failed: {type(error).__name__}: {error}"
             ) from error
 
-    def _timed(self, extractor: Extracts, prompts: Sequence[str], layers: Sequence[int]) -> Extracted:
+    def _timed(
+        self, extractor: HiddenStateReader, prompts: Sequence[str], layers: Sequence[int]
+    ) -> ExtractedBatch:
         # Nothing interrupts a computation but the end of its process: Ray starts the actor again and sends
         # it the calls it owes.
         watch = threading.Timer(self._timeout_seconds, _end, [f"a batch took {self._timeout_seconds:g} s"])
@@ -182,10 +185,10 @@ class ExtractorActor:
                 f"{cpu_seconds:.1f} s of CPU time in {seconds:.1f} s are more than it may take"
             )
         if self._gpus:
-            return Extracted(states, 0.0, seconds * self._gpus)
-        return Extracted(states, cpu_seconds, 0.0)
+            return ExtractedBatch(states, 0.0, seconds * self._gpus)
+        return ExtractedBatch(states, cpu_seconds, 0.0)
 
-    def _ready(self) -> Extracts:
+    def _ready(self) -> HiddenStateReader:
         # The first call makes it, also after a restart of the actor.
         if self._extractor is None:
             self._extractor = self._make()
@@ -212,7 +215,7 @@ class RunnerActor:
         require: isolation layers without which nothing is run.
     """
 
-    def __init__(self, limits: Limits, require: Sequence[str]) -> None:
+    def __init__(self, limits: TestLimits, require: Sequence[str]) -> None:
         self._limits = limits
         self._require = require
         self._runners: dict[str, Runner] = {}
@@ -234,8 +237,8 @@ class RunnerActor:
         tests: Sequence[UnitTest],
         entry_point: str,
         record: bool,
-        variations: int,
-    ) -> Outcomes:
+        input_mutations: int,
+    ) -> BlockVerdicts:
         """Outcomes of some programs on tests.
 
         Args:
@@ -253,8 +256,8 @@ class RunnerActor:
         """
         candidates = [programs[position] for position in chosen]
         runner = self._runner(language)
-        if variations:
-            return run_and_vary(runner, candidates, tests, entry_point, variations)
+        if input_mutations:
+            return run_with_mutations(runner, candidates, tests, entry_point, input_mutations)
         return runner.run(candidates, tests, entry_point, record=record)
 
     def _runner(self, language: str) -> Runner:

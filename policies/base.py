@@ -7,8 +7,8 @@ from typing import Any, ClassVar, Required, TypedDict
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from policies.filling import most_valuable_tests
-from rewards.errors import UserError
+from testbudget.policies.water_filling import allocate_greedily
+from testbudget.rewards.errors import UserError
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Grant:
     price: float
 
 
-class Limits(TypedDict, total=False):
+class PolicyLimits(TypedDict, total=False):
     """The keyword arguments that every policy takes; see :class:`Policy`."""
 
     min_tests: int
@@ -68,7 +68,7 @@ class Policy(ABC):
     uses_pass_rates: ClassVar[bool] = False
     """Whether grants depend on predicted pass rates, so that a predictor can make a difference."""
 
-    uses_lessons: ClassVar[bool] = False
+    uses_gain_models: ClassVar[bool] = False
     """Whether it needs to be told what finished runs taught."""
 
     uses_curves: ClassVar[bool] = False
@@ -134,7 +134,7 @@ class Policy(ABC):
         prices = tests * self._prices[problems]
         return list(map(Grant, problems.tolist(), tests.tolist(), gains.tolist(), prices.tolist()))
 
-    def tell(self, problem: int, doubt: float) -> None:  # noqa: ARG002 - a static policy ignores it
+    def tell(self, problem: int, p_wrong: float) -> None:  # noqa: ARG002 - a static policy ignores it
         """Take note of what a problem's tests so far have shown.
 
         Args:
@@ -204,7 +204,7 @@ class Policy(ABC):
 
     def _spread(self, free: NDArray[np.int32], room: int) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
         """A plan of budgets as equal as can be; a remainder goes out in the order drawn from the seed."""
-        ranks, tests = most_valuable_tests(_even_value, self._granted[self._order], free[self._order], room)
+        ranks, tests = allocate_greedily(_even_value, self._granted[self._order], free[self._order], room)
         return self._order[ranks], tests
 
     def _book(self, problems: NDArray[np.intp], tests: NDArray[np.int32], room: int) -> int:

@@ -5,8 +5,8 @@ from typing import ClassVar, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from policies.base import Limits, Policy
-from policies.filling import most_valuable_tests
+from testbudget.policies.base import Policy, PolicyLimits
+from testbudget.policies.water_filling import allocate_greedily
 
 
 class Proportional(Policy):
@@ -32,12 +32,14 @@ class Proportional(Policy):
     static: ClassVar[bool] = True
     uses_pass_rates: ClassVar[bool] = True
 
-    def __init__(self, problems: int, pass_rates: NDArray[np.floating], **limits: Unpack[Limits]) -> None:
+    def __init__(
+        self, problems: int, pass_rates: NDArray[np.floating], **limits: Unpack[PolicyLimits]
+    ) -> None:
         super().__init__(problems, **limits)
         self._difficulty = 1.0 - self._rates(pass_rates)
 
     def _plan(self, free: NDArray[np.int32], room: int) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
-        return most_valuable_tests(self._claim, self._granted, free, room)
+        return allocate_greedily(self._claim, self._granted, free, room)
 
     def _claim(self, problems: NDArray[np.intp], tests: NDArray[np.int32]) -> NDArray[np.float64]:
         return self._difficulty[problems] / (tests + 0.5)

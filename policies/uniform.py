@@ -5,7 +5,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from policies.base import Policy
+from testbudget.policies.base import Policy
 
 
 class Uniform(Policy):

@@ -1,16 +1,66 @@
 """How good unit tests are, measured against ground truth."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from rewards.votes import Votes
+from testbudget.rewards.outputs import Evidence
+from testbudget.rewards.selection.base import SelectionRule
+from testbudget.rewards.votes import Votes
+
+"""How good picks are, measured against ground truth."""
+
+
+def pass_at_k(samples: ArrayLike, correct: ArrayLike, k: int) -> NDArray[np.float64]:
+    """Unbiased estimate of the chance that at least one of k drawn candidates is right.
+
+    ``1 - C(samples - correct, k) / C(samples, k)`` (Chen et al. 2021, arXiv 2107.03374, equation 1),
+    as a sum of logarithms, so that neither huge binomials nor tiny chances lose digits.
+
+    Args:
+        samples: candidates of each problem.
+        correct: right ones among them; broadcasts with ``samples``.
+        k: how many are drawn without replacement.
+
+    Returns:
+        One estimate a problem, in the broadcast shape.
+
+    Raises:
+        ValueError: unless 1 <= k <= samples and 0 <= correct <= samples for every problem.
+    """
+    drawn_from, right = np.broadcast_arrays(samples, correct)
+    if k < 1 or (drawn_from < k).any():
+        raise ValueError(f"k must be between 1 and the number of samples but is {k}")
+    if (right < 0).any() or (right > drawn_from).any():
+        raise ValueError("the number of right samples must be between 0 and the number of samples")
+    log_all_wrong = np.zeros(drawn_from.shape)
+    with np.errstate(divide="ignore"):  # log of 0: more draws than wrong samples, surely a right one
+        for draws in range(k):
+            left = drawn_from - draws
+            log_all_wrong += np.log1p(-np.minimum(right / left, 1.0))
+    return np.asarray(-np.expm1(log_all_wrong))
+
+
+def expected_accuracy(winners: NDArray[np.intp], correct: NDArray[np.bool_]) -> float:
+    """Chance that a pick drawn evenly from the tied winners is right.
+
+    Args:
+        winners: indices of the tied candidates, at least one.
+        correct: shape (candidates,), the ground truth.
+
+    Raises:
+        ValueError: without winners.
+    """
+    if len(winners) == 0:
+        raise ValueError("the accuracy of a pick needs at least 1 winner but got none")
+    return float(np.mean(correct[winners]))
 
 
 @dataclass(frozen=True, slots=True)
-class Quality:
+class TestQuality:
     """How often a detector of right candidates errs: single tests, over the pairs run, or all together.
 
     Two kinds of rates have the same numerators. The standard ones are over all that is wrong and all that
@@ -31,9 +81,9 @@ class Quality:
     false_negatives: float
     right: float
 
-    def __add__(self, other: "Quality") -> "Quality":
+    def __add__(self, other: "TestQuality") -> "TestQuality":
         """Of the candidates of both."""
-        return Quality(
+        return TestQuality(
             self.false_positives + other.false_positives,
             self.wrong + other.wrong,
             self.false_negatives + other.false_negatives,
@@ -83,7 +133,7 @@ class Quality:
         return self.wrong - self.false_positives
 
 
-def quality(votes: Votes, correct: NDArray[np.bool_] | NDArray[np.float64]) -> Quality:
+def test_quality(votes: Votes, correct: NDArray[np.bool_] | NDArray[np.float64]) -> TestQuality:
     """Quality of the tests that voted on a problem's candidates.
 
     Args:
@@ -99,14 +149,14 @@ def quality(votes: Votes, correct: NDArray[np.bool_] | NDArray[np.float64]) -> Q
     return _counts(votes.scores(), votes.run().sum(axis=0), correct)
 
 
-def quality_together(
+def combined_test_quality(
     winners: NDArray[np.intp], correct: NDArray[np.bool_] | NDArray[np.float64]
-) -> Quality:
+) -> TestQuality:
     """Quality of all tests as one, which accepts the candidates that a selection rule leaves as winners.
 
     Args:
         winners: indices of candidates, as :meth:`SelectionRule.winners` gives them.
-        correct: shape (candidates,), as in :func:`quality`.
+        correct: shape (candidates,), as in :func:`test_quality`.
     """
     accepted = np.zeros(len(correct), np.int32)
     accepted[winners] = 1
@@ -115,10 +165,10 @@ def quality_together(
 
 def _counts(
     accepted: NDArray[np.int32], judged: NDArray[np.intp], correct: NDArray[np.bool_] | NDArray[np.float64]
-) -> Quality:
+) -> TestQuality:
     """Of candidates that were judged so many times, and accepted so many times of these."""
     right = correct.astype(np.float64)
-    return Quality(
+    return TestQuality(
         false_positives=float(accepted @ (1 - right)),
         wrong=float(judged @ (1 - right)),
         false_negatives=float((judged - accepted) @ right),
@@ -128,3 +178,50 @@ def _counts(
 
 def _share(part: float, whole: float) -> float:
     return part / whole if whole else math.nan
+
+
+# ~ """What tests are worth to a problem: the accuracy of its pick by number of tests."""
+
+
+def accuracy_curve(
+    votes: Votes,
+    written: int,
+    correct: NDArray[np.bool_],
+    rule: SelectionRule,
+    counts: Sequence[int],
+    *,
+    orders: int,
+    rng: np.random.Generator,
+) -> NDArray[np.float64]:
+    """Accuracy of the pick after so many written tests, over random choices of tests.
+
+    A test that was written and could not be used has no vote, but counts as written, as it does in a
+    budget. Means over orders estimate the chance that the pick after m tests drawn without replacement is
+    right.
+
+    Args:
+        votes: of the usable tests.
+        written: tests that were written for the problem, usable or not.
+        correct: shape (candidates,), the ground truth.
+        rule: picks.
+        counts: ascending numbers of tests; 0 is a random candidate.
+        orders: how many random orders of the written tests to average over.
+        rng: draws them.
+
+    Returns:
+        One accuracy for each of ``counts``; NaN beyond ``written``.
+
+    Raises:
+        ValueError: fewer written tests than votes, or less than one order.
+    """
+    if written < votes.tests or orders < 1:
+        raise ValueError(f"{votes.tests} votes of {written} written tests in {orders} orders are no curve")
+    passed, run = votes.passed(), votes.run()
+    total = np.zeros(len(counts))
+    for _ in range(orders):
+        places = rng.permutation(written)[: votes.tests]  # where in the order each usable test stands
+        for position, count in enumerate(counts):
+            chosen = places < count
+            drawn = Votes.from_matrix(passed[chosen], run[chosen])
+            total[position] += expected_accuracy(rule.winners(Evidence(drawn)), correct)
+    return np.where(np.asarray(counts) <= written, total / orders, np.nan)

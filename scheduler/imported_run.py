@@ -12,16 +12,22 @@ from pathlib import Path
 
 import numpy as np
 
-from rewards.behaviour import NO_RESULT, Behaviour, Ending, Input, Output
-from rewards.errors import UserError
-from rewards.problem import NOT_RUN, Problem, Verdict
-from scheduler.behaviours import write_behaviours
-from scheduler.job import CandidatesSection, CapSection, Job, ProblemsSection, TestsSection
-from scheduler.job_file import save_job
-from scheduler.outcomes import NOTHING, Outcomes
-from scheduler.records import CandidateRecord, Distinct, TestRecord, TestStatus, VerdictRecord
-from scheduler.tables import write_trace
-from scheduler.trace import ProblemTrace, Trace
+from testbudget.rewards.errors import UserError
+from testbudget.rewards.outputs import NO_RESULT, CallEnding, CallResult, RecordedCall, RecordedOutputs
+from testbudget.rewards.problem import NOT_RUN, Problem, Verdict
+from testbudget.scheduler.job import CandidatesSection, CapSection, Job, ProblemsSection, TestsSection
+from testbudget.scheduler.job_file import save_job
+from testbudget.traces.output_tables import write_outputs
+from testbudget.traces.records import (
+    CandidateRecord,
+    DistinctPrograms,
+    TestRecord,
+    TestStatus,
+    VerdictRecord,
+)
+from testbudget.traces.tables import write_trace
+from testbudget.traces.trace import ProblemTrace, Trace
+from testbudget.traces.votes_file import NOTHING, ImportedVotes
 
 _ENTRY_POINT = "solution"
 _PROMPT = "# The text of problem {problem!r} was not imported.\n"
@@ -34,7 +40,7 @@ class Test(unittest.TestCase):
 """
 
 
-def write_imported(problems: Iterable[Outcomes], directory: Path) -> int:
+def write_imported(problems: Iterable[ImportedVotes], directory: Path) -> int:
     """Writes a finished run, whole or not at all, with a job file that replays it.
 
     Args:
@@ -58,13 +64,13 @@ def write_imported(problems: Iterable[Outcomes], directory: Path) -> int:
         ) from None
     try:
         seen: dict[str, ProblemTrace] = {}
-        behaviours: list[tuple[str, Behaviour]] = []
+        outputs_by_problem: list[tuple[str, RecordedOutputs]] = []
         for outcomes in problems:
             seen[outcomes.problem] = _problem(outcomes)
             if len(outcomes.inputs):
-                behaviours.append((outcomes.problem, _behaviour(outcomes)))
+                outputs_by_problem.append((outcomes.problem, _behaviour(outcomes)))
         write_trace(Trace(partial, seen, None))
-        write_behaviours(behaviours, partial)
+        write_outputs(outputs_by_problem, partial)
         lines = [_stand_in(problem) for problem in seen]
         fields = ("id", "prompt", "entry_point")
         with (partial / "problems.jsonl").open("w", encoding="utf-8") as file:
@@ -86,19 +92,19 @@ def _job(tests: int) -> Job:
     """Replays all of the run; its paths are relative, so that the run can be moved."""
     return Job(
         problems=ProblemsSection(source="problems.jsonl"),
-        candidates=CandidatesSection(run=Path()),
-        tests=TestsSection(run=Path()),
+        candidates=CandidatesSection(from_run=Path()),
+        tests=TestsSection(from_run=Path()),
         cap=CapSection(tests=max(tests, 1)),
         backend="replay",
     )
 
 
-def _problem(outcomes: Outcomes) -> ProblemTrace:
+def _problem(outcomes: ImportedVotes) -> ProblemTrace:
     candidates = [
         CandidateRecord(f"# Program {program} was not imported.\n", False, 0, float("nan"))
         for program in outcomes.programs.tolist()
     ]
-    programs = Distinct.among(candidates).representatives
+    programs = DistinctPrograms.among(candidates).representatives
     cast = outcomes.votes[programs].T
     verdicts = np.where(cast == 1, np.uint8(Verdict.PASSED), np.uint8(Verdict.FAILED))
     verdicts[cast == NOTHING] = NOT_RUN
@@ -127,7 +133,7 @@ def _problem(outcomes: Outcomes) -> ProblemTrace:
     )
 
 
-def _behaviour(outcomes: Outcomes) -> Behaviour:
+def _behaviour(outcomes: ImportedVotes) -> RecordedOutputs:
     """What the distinct programs gave back. Inputs and outputs are known by their numbers alone."""
     order = np.argsort(outcomes.input_tests, kind="stable")  # the calls of one test lie together
     programs = np.unique(outcomes.programs, return_index=True)[1]
@@ -135,9 +141,9 @@ def _behaviour(outcomes: Outcomes) -> Behaviour:
     numbers, results = np.unique(given, return_inverse=True)
     known = numbers != NOTHING
     renumbered = np.where(known, np.cumsum(known) - 1, NO_RESULT).astype(np.int32)
-    return Behaviour(
+    return RecordedOutputs(
         tuple(
-            Input(None if test == NOTHING else test, _ENTRY_POINT, f"[[{number}], {{}}]", number)
+            RecordedCall(None if test == NOTHING else test, _ENTRY_POINT, f"[[{number}], {{}}]", number)
             for test, number in zip(
                 outcomes.input_tests[order].tolist(), outcomes.inputs[order].tolist(), strict=True
             )
@@ -147,7 +153,7 @@ def _behaviour(outcomes: Outcomes) -> Behaviour:
     )
 
 
-def _output(number: int) -> Output:
+def _output(number: int) -> CallResult:
     if number >= 0:
-        return Output(Ending.RETURNED, number, f"output {number}")
-    return Output(Ending.RAISED, -number, f"no value ({number})")
+        return CallResult(CallEnding.RETURNED, number, f"output {number}")
+    return CallResult(CallEnding.RAISED, -number, f"no value ({number})")

@@ -6,22 +6,22 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from executors.execution.isolation import LAYERS
-from executors.execution.limits import Limits
-from policies import POLICY_NAMES, policy_class
-from rewards.selection import SELECTION_RULES
-from scheduler.ledger import DIMENSIONS, QUANTITIES, Cap
+from testbudget.executors.execution.limits import ISOLATION_LAYERS, TestLimits
+from testbudget.policies.registry import POLICY_NAMES, policy_class
+from testbudget.rewards.selection.registry import SELECTION_RULES
+from testbudget.scheduler.budget import Cap
+from testbudget.traces.records import DIMENSIONS, QUANTITIES
 
 _POLICIES = [name for name in POLICY_NAMES if not policy_class(name).uses_curves]  # which nobody can know
 
 
-class Section(BaseModel):
+class JobSection(BaseModel):
     """A part of the job file; unknown fields are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class ProblemsSection(Section):
+class ProblemsSection(JobSection):
     """Which problems are to be solved."""
 
     source: str = Field(description="humaneval, mbpp:FILE, or a JSONL file of problems")
@@ -29,7 +29,7 @@ class ProblemsSection(Section):
     limit: int | None = Field(None, ge=1, description="only the first so many problems")
 
 
-class ModelSection(Section):
+class ModelSection(JobSection):
     """A model that writes code, served by vLLM in Ray actors."""
 
     name: str = Field(description="model hub name or local folder")
@@ -54,47 +54,47 @@ class ModelSection(Section):
         return self
 
 
-class CandidatesSection(Section):
-    """Where candidate programs come from: exactly one of run, file and model."""
+class CandidatesSection(JobSection):
+    """Where candidate programs come from: exactly one of from_run, from_file and model."""
 
-    run: Path | None = Field(None, description="take the candidates of a finished run")
-    file: Path | None = Field(None, description="JSONL with one {problem, code} per line")
+    from_run: Path | None = Field(None, description="take the candidates of a finished run")
+    from_file: Path | None = Field(None, description="JSONL with one {problem, code} per line")
     model: ModelSection | None = Field(None, description="sample them from a policy model")
     count: int | None = Field(None, ge=1, description="candidates per problem (default: all there are)")
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
-        _need_exactly_one(self, "run", "file", "model")
+        _need_exactly_one(self, "from_run", "from_file", "model")
         if self.model and self.count is None:
             raise ValueError("needs count, the number of candidates to sample per problem")
         return self
 
 
-class TestsSection(Section):
-    """Where unit tests come from: exactly one of run and model."""
+class TestsSection(JobSection):
+    """Where unit tests come from: exactly one of from_run and model."""
 
     __test__ = False  # pytest would collect it by its name
 
-    run: Path | None = Field(None, description="replay the tests that a finished run recorded")
+    from_run: Path | None = Field(None, description="replay the tests that a finished run recorded")
     model: ModelSection | None = Field(None, description="have a reward model write them")
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
-        _need_exactly_one(self, "run", "model")
+        _need_exactly_one(self, "from_run", "model")
         return self
 
 
-class HiddenStatesSection(Section):
-    """Where hidden states of the prompts come from: exactly one of run and model.
+class HiddenStatesSection(JobSection):
+    """Where hidden states of the prompts come from: exactly one of from_run and base_model.
 
     A model is read by Ray actors before the first test, and charged as they are used: GPU-seconds, or CPU
-    time where they hold no GPU. All fields but run and layers are of these actors.
+    time where they hold no GPU. All fields but from_run and layers are of these actors.
     """
 
-    run: Path | None = Field(
+    from_run: Path | None = Field(
         None, description="take the hidden states of a finished run, charged for what they cost there"
     )
-    model: str | None = Field(None, description="extract them: model hub name or local folder")
+    base_model: str | None = Field(None, description="extract them: model hub name or local folder")
     layers: list[int] | None = Field(
         None,
         description="layers, numbered as in Hugging Face hidden_states (default: all that the run has; "
@@ -119,7 +119,7 @@ class HiddenStatesSection(Section):
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
-        _need_exactly_one(self, "run", "model")
+        _need_exactly_one(self, "from_run", "base_model")
         if self.gpus > 1 and (self.engine == "transformers" or self.gpus % 1):
             raise ValueError(
                 f"gpus must be at most 1, or a whole number with engine vllm, but got {self.gpus:g} "
@@ -128,33 +128,33 @@ class HiddenStatesSection(Section):
         return self
 
 
-class PredictorSection(Section):
-    """What predicts each problem's pass rate before its first test: exactly one of model and train_on.
+class PredictorSection(JobSection):
+    """What predicts each problem's pass rate before its first test: exactly one of path and fit_from.
 
     A problem is never predicted by anything that has seen it.
     """
 
-    model: Path | None = Field(None, description="a model that `testbudget train` has made")
-    train_on: list[Path] | None = Field(
+    path: Path | None = Field(None, description="a model that `testbudget train` has made")
+    fit_from: list[Path] | None = Field(
         None, min_length=1, description="train one here, on finished runs with labels and hidden states"
     )
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
-        _need_exactly_one(self, "model", "train_on")
+        _need_exactly_one(self, "path", "fit_from")
         return self
 
 
-class PolicySection(Section):
+class PolicySection(JobSection):
     """Who gets the next test."""
 
     name: str = Field("uniform", description=f"one of {', '.join(_POLICIES)}")
-    train_on: Path | None = Field(
+    gain_model_from: Path | None = Field(
         None, description="finished run with labels that teaches what tests are worth (adaptive and binned)"
     )
     min_tests: int = Field(0, ge=0, description="tests that every problem gets first")
     max_tests: int | None = Field(None, ge=1, description="most tests of a problem")
-    stop_overoptimised: bool = Field(
+    stop_when_harmful: bool = Field(
         True,
         description="give no more tests to a problem whose pick they are likelier to harm than to help; "
         "each is looked at after 5, 9, 16, 29, 52, ... tests",
@@ -164,8 +164,8 @@ class PolicySection(Section):
     def _known(self) -> Self:
         if self.name not in _POLICIES:
             raise ValueError(f"name must be one of {', '.join(_POLICIES)} but got {self.name}")
-        if policy_class(self.name).uses_lessons and self.train_on is None:
-            raise ValueError(f"name {self.name} needs train_on, a finished run, but there is none")
+        if policy_class(self.name).uses_gain_models and self.gain_model_from is None:
+            raise ValueError(f"name {self.name} needs gain_model_from, a finished run, but there is none")
         if self.max_tests is not None and self.max_tests < self.min_tests:
             raise ValueError(
                 f"max_tests must be at least min_tests ({self.min_tests}) but got {self.max_tests}"
@@ -173,7 +173,7 @@ class PolicySection(Section):
         return self
 
 
-class PricesSection(Section):
+class PricesSection(JobSection):
     """US dollars per unit of each quantity."""
 
     tests: float = Field(0, ge=0)
@@ -183,7 +183,7 @@ class PricesSection(Section):
     gpu_seconds: float = Field(0, ge=0)
 
 
-class CapSection(Section):
+class CapSection(JobSection):
     """The global compute cap: at least one limit; all that are set hold at once."""
 
     tests: int | None = Field(None, ge=1, description="unit tests asked of the reward model")
@@ -209,20 +209,22 @@ class CapSection(Section):
         return Cap(limits, prices)
 
 
-class ExecutionSection(Section):
+class ExecutionSection(JobSection):
     """How tests are run."""
 
     cpu_seconds: float = Field(2.0, gt=0, description="CPU time limit of one test on one candidate")
     wall_seconds: float = Field(10.0, gt=0, description="wall clock limit of one test on one candidate")
     memory_mib: int = Field(1024, ge=64, description="memory limit of one candidate")
-    processes: int = Field(16, ge=1, description="most threads and processes of one candidate at once")
+    max_threads: int = Field(16, ge=1, description="most threads and processes of one candidate at once")
     file_mib: int = Field(16, ge=1, description="largest file that one candidate may write")
-    timeouts: int = Field(
+    max_timeouts: int = Field(
         3, ge=1, description="after so many timeouts in a block of tests a candidate's others are not run"
     )
     runners: int | None = Field(None, ge=1, description="sandboxes (default: one per free CPU core)")
-    record: bool = Field(True, description="keep what the candidates gave back on each call of a test")
-    variations: int = Field(
+    record_outputs: bool = Field(
+        True, description="keep what the candidates gave back on each call of a test"
+    )
+    input_mutations: int = Field(
         0,
         ge=0,
         description="inputs that are run beside each test, on the same candidates: small changes to the "
@@ -231,21 +233,21 @@ class ExecutionSection(Section):
 
     @model_validator(mode="after")
     def _recorded(self) -> Self:
-        if self.variations and not self.record:
-            raise ValueError("variations needs record but it is off")
+        if self.input_mutations and not self.record_outputs:
+            raise ValueError("input_mutations needs record_outputs but it is off")
         return self
 
     @property
-    def limits(self) -> Limits:
+    def limits(self) -> TestLimits:
         """The limits as a sandbox takes them."""
-        return Limits(**{field.name: getattr(self, field.name) for field in fields(Limits)})
+        return TestLimits(**{field.name: getattr(self, field.name) for field in fields(TestLimits)})
 
 
-class RacingSection(Section):
+class EliminationSection(JobSection):
     """Which candidates a further test is run on: those that can still win, one of those that do alike."""
 
-    tests: Literal["written", "all", "none"] = Field(
-        "written",
+    apply_to: Literal["generated", "all", "none"] = Field(
+        "generated",
         description="race on tests that a model writes in this run, on recorded ones too, or on none",
     )
     z: float | None = Field(
@@ -257,29 +259,31 @@ class RacingSection(Section):
     )
 
 
-class SandboxSection(Section):
+class SandboxSection(JobSection):
     """What must keep programs apart from the machine."""
 
     require: list[str] = Field(
         default_factory=list,
         description="refuse to start where one of these isolation layers cannot be had: "
-        f"any of {', '.join(LAYERS)}",
+        f"any of {', '.join(ISOLATION_LAYERS)}",
     )
 
     @model_validator(mode="after")
     def _known(self) -> Self:
-        if unknown := [name for name in self.require if name not in LAYERS]:
-            raise ValueError(f"require must name layers ({', '.join(LAYERS)}) but got {unknown[0]}")
+        if unknown := [name for name in self.require if name not in ISOLATION_LAYERS]:
+            raise ValueError(
+                f"require must name layers ({', '.join(ISOLATION_LAYERS)}) but got {unknown[0]}"
+            )
         return self
 
 
-class ConfidenceSection(Section):
+class ConfidenceSection(JobSection):
     """How sure one can be of the picks."""
 
     abstain_below: float = Field(
         0, ge=0, le=1, description="mark picks that are less likely than this to be right as abstained"
     )
-    calibrate_on: list[Path] | None = Field(
+    fit_from: list[Path] | None = Field(
         None,
         min_length=1,
         description="learn what picks can be trusted on finished runs with labels (default: as learned "
@@ -287,7 +291,7 @@ class ConfidenceSection(Section):
     )
 
 
-class ClusterSection(Section):
+class ClusterSection(JobSection):
     """The Ray cluster."""
 
     address: str | None = Field(None, description="address of a running cluster (default: start one here)")
@@ -295,7 +299,7 @@ class ClusterSection(Section):
     num_gpus: int | None = Field(None, ge=0, description="GPUs of a cluster started here")
 
 
-class Job(Section):
+class Job(JobSection):
     """A whole job file."""
 
     problems: ProblemsSection
@@ -308,18 +312,20 @@ class Job(Section):
     confidence: ConfidenceSection = ConfidenceSection()
     cap: CapSection
     execution: ExecutionSection = ExecutionSection()
-    racing: RacingSection = RacingSection()
+    elimination: EliminationSection = EliminationSection()
     sandbox: SandboxSection = SandboxSection()
     cluster: ClusterSection = ClusterSection()
-    backend: Literal["ray", "replay"] = Field(
-        "ray", description="ray does the work; replay looks it up in a finished run, on a simulated clock"
+    backend: Literal["ray", "recorded"] = Field(
+        "ray", description="ray does the work; recorded looks it up in a finished run, on a simulated clock"
     )
     seed: int = Field(0, ge=0, description="everything random derives from it")
 
     @property
-    def races(self) -> bool:
+    def eliminates(self) -> bool:
         """Whether candidates that can no longer win are left out of further tests."""
-        return self.racing.tests == "all" or (self.racing.tests == "written" and self.tests.run is None)
+        return self.elimination.apply_to == "all" or (
+            self.elimination.apply_to == "generated" and self.tests.from_run is None
+        )
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -331,12 +337,16 @@ class Job(Section):
             raise ValueError("predictor needs hidden_states but there are none")
         if policy_class(self.policy.name).uses_pass_rates and not self.predictor:
             raise ValueError(f"policy.name {self.policy.name} needs a predictor but there is none")
-        if self.backend == "replay" and (self.tests.run is None or self.candidates.run != self.tests.run):
-            raise ValueError("backend replay needs candidates.run and tests.run, both the same run")
+        if self.backend == "recorded" and (
+            self.tests.from_run is None or self.candidates.from_run != self.tests.from_run
+        ):
+            raise ValueError(
+                "backend recorded needs candidates.from_run and tests.from_run, both the same run"
+            )
         return self
 
 
-def _need_exactly_one(section: Section, *names: str) -> None:
+def _need_exactly_one(section: JobSection, *names: str) -> None:
     given = [name for name in names if getattr(section, name) is not None]
     if len(given) != 1:
         known = f"{', '.join(names[:-1])} and {names[-1]}"

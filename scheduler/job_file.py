@@ -7,9 +7,9 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from rewards.errors import UserError
-from scheduler.job import Job, PredictorSection
-from scheduler.validation import sentence
+from testbudget.rewards.errors import UserError
+from testbudget.rewards.validation import validation_sentence
+from testbudget.scheduler.job import Job, PredictorSection
 
 
 def load_job(path: Path, overrides: Mapping[str, Any] | None = None) -> Job:
@@ -37,7 +37,7 @@ def load_job(path: Path, overrides: Mapping[str, Any] | None = None) -> Job:
     try:
         job = Job.model_validate(content)
     except ValidationError as error:
-        raise UserError(f"{path}: {sentence(error)}") from None
+        raise UserError(f"{path}: {validation_sentence(error)}") from None
     return _from_folder(job, path.resolve().parent)
 
 
@@ -70,21 +70,21 @@ def _from_folder(job: Job, folder: Path) -> Job:
     scheme, _, file = source.rpartition(":")
     if source != "humaneval":
         source = f"{scheme}:{folder / file}" if scheme else str(folder / file)
-    predictor = resolved(job.predictor, "model")
-    if job.predictor and job.predictor.train_on:
-        predictor = PredictorSection(train_on=[folder / run for run in job.predictor.train_on])
+    predictor = resolved(job.predictor, "path")
+    if job.predictor and job.predictor.fit_from:
+        predictor = PredictorSection(fit_from=[folder / run for run in job.predictor.fit_from])
     confidence = job.confidence
-    if confidence.calibrate_on:
-        runs = [folder / run for run in confidence.calibrate_on]
-        confidence = confidence.model_copy(update={"calibrate_on": runs})
+    if confidence.fit_from:
+        runs = [folder / run for run in confidence.fit_from]
+        confidence = confidence.model_copy(update={"fit_from": runs})
     return job.model_copy(
         update={
             "problems": job.problems.model_copy(update={"source": source}),
-            "candidates": resolved(resolved(job.candidates, "run"), "file"),
-            "tests": resolved(job.tests, "run"),
-            "hidden_states": resolved(job.hidden_states, "run"),
+            "candidates": resolved(resolved(job.candidates, "from_run"), "from_file"),
+            "tests": resolved(job.tests, "from_run"),
+            "hidden_states": resolved(job.hidden_states, "from_run"),
             "predictor": predictor,
-            "policy": resolved(job.policy, "train_on"),
+            "policy": resolved(job.policy, "gain_model_from"),
             "confidence": confidence,
         }
     )

@@ -11,18 +11,23 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from policies import Grant, Policy
-from rewards.behaviour import by_test
-from rewards.problem import NOT_RUN
-from scheduler.backend import Backend, Execute, Executed, Generate, Generated, Role
-from scheduler.journal import Journal
-from scheduler.ledger import Cost, Ledger, Reservation
-from scheduler.races import Races, Racing
-from scheduler.records import GrantRecord, StatesRecord, TestRecord, TestStatus, VerdictRecord
-from scheduler.solving import Solving
-from scheduler.standing import Standing
-from scheduler.stopping import Stopping
-from scheduler.writing import TestWriter
+from testbudget.executors.generation.unit_tests import UnitTestGenerator
+from testbudget.policies.base import Grant, Policy
+from testbudget.rewards.outputs import outputs_by_test
+from testbudget.scheduler.assessment import CandidateElimination, EliminationRule, HarmStop, PickConfidence
+from testbudget.scheduler.backends.base import Backend, Execute, Executed, Generate, Generated, Role
+from testbudget.scheduler.budget import Budget, Reservation
+from testbudget.scheduler.log import EventLog
+from testbudget.traces.records import (
+    Cost,
+    ProblemCandidates,
+    TaskRecord,
+    TestStatus,
+    VerdictRecord,
+    execution_cost,
+    extraction_cost,
+    writing_cost,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +40,7 @@ class _Block:
     """
 
     position: int
-    grant: GrantRecord
+    grant: TaskRecord
     writing: Reservation | None
     execution: Reservation
     cost: Cost
@@ -61,32 +66,32 @@ class Loop:
 
     def __init__(
         self,
-        problems: Sequence[Solving],
+        problems: Sequence[ProblemCandidates],
         policy: Policy,
-        ledger: Ledger,
-        journal: Journal,
+        budget: Budget,
+        event_log: EventLog,
         backend: Backend,
-        writer: TestWriter,
+        writer: UnitTestGenerator,
         on_progress: Callable[[], None] = lambda: None,
         *,
-        standing: Standing | None = None,
-        stopping: Stopping | None = None,
-        racing: Racing | None = None,
+        standing: PickConfidence | None = None,
+        stopping: HarmStop | None = None,
+        racing: EliminationRule | None = None,
         record: bool = False,
-        variations: int = 0,
+        input_mutations: int = 0,
     ) -> None:
         self._problems = problems
         self._policy = policy
-        self._ledger = ledger
-        self._journal = journal
+        self._budget = budget
+        self._event_log = event_log
         self._backend = backend
         self._writer = writer
         self._on_progress = on_progress
         self._standing = standing
         self._stopping = stopping
-        self._races = Races(problems, racing, journal.behaviour_of)
+        self._races = CandidateElimination(problems, racing, event_log.recorded_outputs_of)
         self._record = record
-        self._variations = variations
+        self._variations = input_mutations
         self._in_flight: dict[str, _Block] = {}
 
     def run(self) -> None:
@@ -95,11 +100,11 @@ class Loop:
         Raises:
             UserError, InfrastructureError: from the back end; what was done is in the journal.
         """
-        granted = [self._journal.granted(solving.problem.id) for solving in self._problems]
+        granted = [self._event_log.granted(solving.problem.id) for solving in self._problems]
         self._policy.restore(np.asarray(granted, dtype=np.int32))
         for position, solving in enumerate(self._problems):
-            journalled = self._journal.grants[solving.problem.id]
-            self._races.restore(position, journalled, self._journal.verdicts[solving.problem.id])
+            journalled = self._event_log.grants[solving.problem.id]
+            self._races.restore(position, journalled, self._event_log.verdicts[solving.problem.id])
         self._carry_out(self._unfinished())
         self._tell(position for position, tests in enumerate(granted) if tests)
         self._stop()
@@ -118,7 +123,9 @@ class Loop:
         if programs is None:
             sizes = [len(self._races.programs(position)) for position in range(len(self._problems))]
             return self._room(max(sizes)) or self._room(min(sizes))
-        return self._ledger.room(self._backend.worst_writing() + self._backend.worst_execution(programs, 1))
+        return self._budget.room(
+            self._backend.max_generation_cost() + self._backend.max_execution_cost(programs, 1)
+        )
 
     def _book(self, grants: Sequence[Grant]) -> list[_Block]:
         """Reserves and journals what fits of each grant, up to the next look; takes the rest back.
@@ -127,30 +134,32 @@ class Loop:
         will: its problem is closed.
         """
         booked: list[_Block] = []
-        with self._journal.transaction():
+        with self._event_log.transaction():
             for grant in grants:
                 problem = self._problems[grant.problem].problem.id
-                granted = self._journal.granted(problem)
+                granted = self._event_log.granted(problem)
                 tests = min(grant.tests, self._room(len(self._races.programs(grant.problem))))
                 if self._stopping is not None:
                     tests = min(tests, self._stopping.tests_to_look(granted))
                 if tests < grant.tests:
                     self._policy.revoke(grant.problem, grant.tests - tests)
                 if tests:
-                    record = GrantRecord(problem, granted, tests)
-                    self._journal.add_grant(record)
+                    record = TaskRecord(problem, granted, tests)
+                    self._event_log.add_grant(record)
                     booked.append(self._reserve(grant.problem, record, record.indices, written=False))
                 elif not booked:
                     self._policy.close(grant.problem)
         return booked
 
-    def _reserve(
-        self, position: int, grant: GrantRecord, to_run: Sequence[int], *, written: bool
-    ) -> _Block:
+    def _reserve(self, position: int, grant: TaskRecord, to_run: Sequence[int], *, written: bool) -> _Block:
         programs = len(self._races.programs(position))
-        writing = None if written else self._ledger.reserve(self._backend.worst_writing() * grant.tests)
-        worst = (self._backend.worst_execution(programs, len(tests)) for tests in self._races.heats(to_run))
-        execution = self._ledger.reserve(Cost.total(worst))
+        writing = (
+            None if written else self._budget.reserve(self._backend.max_generation_cost() * grant.tests)
+        )
+        worst = (
+            self._backend.max_execution_cost(programs, len(tests)) for tests in self._races.rungs(to_run)
+        )
+        execution = self._budget.reserve(Cost.total(worst))
         return _Block(position, grant, writing, execution, Cost())
 
     def _carry_out(self, blocks: Sequence[_Block]) -> None:
@@ -162,7 +171,7 @@ class Loop:
                 self._execute(block)
         while self._in_flight:
             results = self._backend.wait()
-            with self._journal.transaction():
+            with self._event_log.transaction():
                 for result in results:
                     if isinstance(result, Generated):
                         self._keep_tests(result)
@@ -181,32 +190,32 @@ class Loop:
         """Sends the next of the block's tests off, or settles the block if none is left."""
         solving = self._problems[block.position]
         problem = solving.problem.id
-        heats = self._races.heats(self._to_run(block.grant))
-        if not heats:
-            self._ledger.settle(block.execution, block.cost)
+        rungs = self._races.rungs(self._to_run(block.grant))
+        if not rungs:
+            self._budget.settle(block.execution, block.cost)
             del self._in_flight[problem]
             return
-        self._races.update(block.position, self._journal.verdicts[problem])
-        written = self._journal.tests[problem]
-        tests = tuple(self._writer.unit_test(solving, index, written[index]) for index in heats[0])
+        self._races.update(block.position, self._event_log.verdicts[problem])
+        written = self._event_log.tests[problem]
+        tests = tuple(self._writer.unit_test(solving, index, written[index]) for index in rungs[0])
         programs = tuple(solving.programs[program] for program in self._races.programs(block.position))
         task = Execute(solving.problem, programs, tests, self._record, self._variations)
         self._backend.submit(task)
 
-    def _to_run(self, grant: GrantRecord) -> list[int]:
+    def _to_run(self, grant: TaskRecord) -> list[int]:
         """The block's written tests that can vote and have not."""
-        tests, verdicts = self._journal.tests[grant.problem], self._journal.verdicts[grant.problem]
+        tests, verdicts = self._event_log.tests[grant.problem], self._event_log.verdicts[grant.problem]
         return [i for i in grant.indices if tests[i].status is TestStatus.USABLE and i not in verdicts]
 
     def _keep_tests(self, written: Generated) -> None:
         block = self._in_flight[written.task.problem]
         solving = self._problems[block.position]
-        earlier = list(self._journal.tests[solving.problem.id].values())
+        earlier = list(self._event_log.tests[solving.problem.id].values())
         records = self._writer.records(solving, written.task.requests, written.completions, earlier)
         for request, record in zip(written.task.requests, records, strict=True):
-            self._journal.add_test(solving.problem.id, request.index, record)
+            self._event_log.add_test(solving.problem.id, request.index, record)
         if block.writing:
-            self._ledger.settle(block.writing, Cost.total(map(writing_cost, records)))
+            self._budget.settle(block.writing, Cost.total(map(writing_cost, records)))
 
     def _keep_verdicts(self, executed: Executed) -> None:
         problem, tests = executed.task.problem.id, executed.task.tests
@@ -216,25 +225,25 @@ class Loop:
             VerdictRecord(
                 outcomes.verdicts[:, column],
                 outcomes.cpu_seconds[:, column],
-                outcomes.together[:, column],
-                int(outcomes.variations[column]),
+                outcomes.same_process[:, column],
+                int(outcomes.input_mutations[column]),
             )
             for column in range(len(tests))
         ]
         for test, record in zip(tests, records, strict=True):
-            self._journal.add_verdicts(problem, test.index, record)
-        if outcomes.behaviour is not None:
-            for index, behaviour in by_test(outcomes.behaviour).items():
-                self._journal.add_behaviour(problem, index, behaviour)
+            self._event_log.add_verdicts(problem, test.index, record)
+        if outcomes.recorded_outputs is not None:
+            for index, recorded_outputs in outputs_by_test(outcomes.recorded_outputs).items():
+                self._event_log.add_recorded_outputs(problem, index, recorded_outputs)
         cost = Cost.total([block.cost, *map(execution_cost, records)])
         self._in_flight[problem] = replace(block, cost=cost)
 
     def _tell(self, positions: Iterable[int]) -> None:
         for position in positions:
             if self._standing is not None and not self._policy.static:
-                self._policy.tell(position, self._standing.doubt(position))
+                self._policy.tell(position, self._standing.p_wrong(position))
             problem = self._problems[position].problem.id
-            self._races.update(position, self._journal.verdicts[problem])
+            self._races.update(position, self._event_log.verdicts[problem])
 
     def _stop(self) -> None:
         if self._stopping is not None:
@@ -245,8 +254,8 @@ class Loop:
         """Grants of an earlier part of this run that were not carried out to the end."""
         blocks = []
         for position, solving in enumerate(self._problems):
-            for grant in self._journal.grants[solving.problem.id]:
-                written = grant.first in self._journal.tests[solving.problem.id]
+            for grant in self._event_log.grants[solving.problem.id]:
+                written = grant.first in self._event_log.tests[solving.problem.id]
                 to_run = self._to_run(grant) if written else grant.indices
                 if to_run:
                     blocks.append(self._reserve(position, grant, to_run, written=written))
@@ -257,28 +266,9 @@ def _problem(result: Generated | Executed) -> str:
     return result.task.problem if isinstance(result, Generated) else result.task.problem.id
 
 
-def writing_cost(record: TestRecord) -> Cost:
-    """What one written test cost, usable or not."""
-    return Cost(tests=1, tokens=record.tokens, gpu_seconds=record.gpu_seconds)
-
-
-def execution_cost(record: VerdictRecord) -> Cost:
-    """What running one test, and what was run beside it, on a problem's programs cost."""
-    run = int(np.count_nonzero(record.verdicts != NOT_RUN))
-    return Cost(
-        executions=run * (1 + record.variations),
-        cpu_seconds=float(record.cpu_seconds.sum(dtype=np.float64)),
-    )
-
-
-def extraction_cost(record: StatesRecord) -> Cost:
-    """What one problem's hidden states cost."""
-    return Cost(cpu_seconds=record.cpu_seconds, gpu_seconds=record.gpu_seconds)
-
-
-def spent(journal: Journal) -> Cost:
+def spent(event_log: EventLog) -> Cost:
     """What the run of a journal has spent so far."""
-    extracting = map(extraction_cost, journal.states.values())
-    writing = (writing_cost(record) for tests in journal.tests.values() for record in tests.values())
-    running = (execution_cost(record) for rows in journal.verdicts.values() for record in rows.values())
+    extracting = map(extraction_cost, event_log.states.values())
+    writing = (writing_cost(record) for tests in event_log.tests.values() for record in tests.values())
+    running = (execution_cost(record) for rows in event_log.verdicts.values() for record in rows.values())
     return Cost.total(extracting) + Cost.total(writing) + Cost.total(running)

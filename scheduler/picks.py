@@ -9,17 +9,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rewards.behaviour import Behaviour
-from rewards.confidence import Calibration, fold_of
-from rewards.confidence.judging import probability_of_each, probability_of_pick
-from rewards.evidence import Evidence
-from rewards.selection import selection_rule
-from rewards.selection.batch import batch_of
-from rewards.stopping import Outlook
-from scheduler.job import Job
-from scheduler.records import Distinct, LookRecord, evidence_of
-from scheduler.solving import Solving
-from scheduler.trace import ProblemTrace, Trace
+from testbudget.rewards.confidence.model import ConfidenceModels, p_correct_of_candidates, p_correct_of_pick
+from testbudget.rewards.outputs import Evidence, RecordedOutputs
+from testbudget.rewards.overoptimisation import TestEffect
+from testbudget.rewards.seeds import problem_fold
+from testbudget.rewards.selection.batch import batch_statistics
+from testbudget.rewards.selection.registry import selection_rule
+from testbudget.scheduler.job import Job
+from testbudget.traces.records import DistinctPrograms, HarmCheckRecord, ProblemCandidates, evidence_of
+from testbudget.traces.trace import ProblemTrace, Trace
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,7 +40,7 @@ class Pick:
     probability: float
     abstained: bool
     beliefs: NDArray[np.float64]
-    outlook: Outlook
+    test_effect: TestEffect
 
     @property
     def candidate(self) -> int:
@@ -56,7 +54,10 @@ class Pick:
 
 
 def picks(
-    job: Job, trace: Trace, behaviour_of: Callable[[str], Behaviour | None], calibration: Calibration
+    job: Job,
+    trace: Trace,
+    recorded_outputs_of: Callable[[str], RecordedOutputs | None],
+    confidence_models: ConfidenceModels,
 ) -> Iterator[Pick]:
     """The picks of a run, in the order of its problems.
 
@@ -69,27 +70,39 @@ def picks(
     rule = selection_rule(job.selection)
 
     def shown(problem: str, seen: ProblemTrace) -> Evidence:
-        return evidence_of(seen.verdicts, Distinct.among(seen.candidates), behaviour_of(problem))
+        return evidence_of(
+            seen.verdicts, DistinctPrograms.among(seen.candidates), recorded_outputs_of(problem)
+        )
 
-    batch = batch_of(itertools.starmap(shown, trace.problems.items()))
+    batch = batch_statistics(itertools.starmap(shown, trace.problems.items()))
     for problem, seen in trace.problems.items():
         evidence = replace(shown(problem, seen), batch=batch)
         winners = rule.winners(evidence)
-        fold, rate = fold_of(seen.content_hash), seen.predicted_pass_rate
-        probability = probability_of_pick(evidence, rule, winners, calibration, fold, rate)
+        fold, rate = problem_fold(seen.content_hash), seen.predicted_pass_rate
+        probability = p_correct_of_pick(evidence, rule, winners, confidence_models, fold, rate)
         yield Pick(
             problem,
             evidence,
             winners,
             probability,
             probability < job.confidence.abstain_below,
-            probability_of_each(evidence, calibration, fold, rate),
-            Outlook.of(evidence, rule, winners=winners, calibration=calibration, fold=fold, pass_rate=rate),
+            p_correct_of_candidates(evidence, confidence_models, fold, rate),
+            TestEffect.of(
+                evidence,
+                rule,
+                winners=winners,
+                confidence_models=confidence_models,
+                fold=fold,
+                pass_rate=rate,
+            ),
         )
 
 
 def write_picks(
-    solving: Sequence[Solving], made: Iterator[Pick], looks: Mapping[str, LookRecord], path: Path
+    solving: Sequence[ProblemCandidates],
+    made: Iterator[Pick],
+    looks: Mapping[str, HarmCheckRecord],
+    path: Path,
 ) -> None:
     """One line of JSON per problem: which candidate was picked, on what evidence, how sure, and its code.
 
@@ -110,7 +123,7 @@ def write_picks(
                 "tied": len(pick.winners),
                 "probability": round(pick.probability, 4),
                 "abstained": pick.abstained,
-                "overoptimised": pick.outlook.overoptimised,
+                "overoptimised": pick.test_effect.harmful,
                 "stopped": pick.problem in looks and looks[pick.problem].stops,
                 "code": item.candidates[pick.candidate].code,
             }

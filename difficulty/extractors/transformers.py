@@ -6,9 +6,8 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from difficulty.extractors.base import Extractor, check_sizes
-from difficulty.extractors.checkpoint import Checkpoint, first_line, unloadable
-from rewards.errors import UserError
+from testbudget.difficulty.extractors.base import Checkpoint, Extractor, check_sizes, first_line, unloadable
+from testbudget.rewards.errors import UserError
 
 
 class TransformersExtractor(Extractor):

@@ -10,9 +10,8 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from difficulty.extractors.base import Extractor, check_sizes
-from difficulty.extractors.checkpoint import Checkpoint
-from rewards.errors import UserError
+from testbudget.difficulty.extractors.base import Checkpoint, Extractor, check_sizes
+from testbudget.rewards.errors import UserError
 
 _SEQUENCES = 64  # prompts computed at once: more than fit into a step of so many tokens
 _STEP_TOKENS = 8192

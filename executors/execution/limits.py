@@ -1,9 +1,38 @@
 """What one test may use, and the most CPU time that one candidate can spend on a block of tests."""
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from types import MappingProxyType
 
-from rewards.errors import UserError
+from testbudget.rewards.errors import UserError
+
+ISOLATION_LAYERS: Mapping[str, str] = MappingProxyType(
+    {
+        "cgroup": "memory and processes of the whole sandbox are counted together and bounded",
+        "user": "no right that counts outside",
+        "pid": "no other process can be seen or signalled, and none outlives the sandbox",
+        "mount": "libraries and one small directory that vanishes, and no other file",
+        "net": "no network, and no socket of another program",
+        "ipc": "no shared memory and no message queue of another program",
+        "unprivileged": "not root, not even inside, and no capabilities",
+        "no_new_privs": "no executed program gains rights",
+        "landlock": "no file beyond the libraries and the directory, no TCP, no signal to the outside",
+        "seccomp": "no dangerous system call, no second process, no other program",
+        "rlimits": "CPU time, memory, file size, open files, threads are bounded, no core dumps",
+    }
+)
+"""The names of all layers, outermost first, and what each gives."""
+
+
+def check_layers(names: Sequence[str]) -> None:
+    """Raise ``UserError`` for a name that is no layer's."""
+    for name in names:
+        if name not in ISOLATION_LAYERS:
+            raise UserError(
+                f"sandbox.require must name layers ({', '.join(ISOLATION_LAYERS)}) but got {name!r}"
+            )
+
 
 TICK_SECONDS = 0.01  # the longest that a Linux kernel lets a thread run before it looks at its CPU limits
 PROCESS_SECONDS = 0.05  # starting and ending a process that has used little memory
@@ -15,7 +44,7 @@ STARVED_PATIENCE = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class TestLimits:
     """What one test of one candidate may use, loading the candidate included.
 
     Attributes:
@@ -24,7 +53,7 @@ class Limits:
         wall_seconds: time on the clock; ends what sleeps or has stopped itself. What is at work, but on
             a machine too busy to let it come to its CPU limit, is given five times as long.
         memory_mib: address space that the process takes beside the interpreter and what is loaded for it.
-        processes: threads alive at once. Further processes are refused wherever the kernel can.
+        max_threads: threads alive at once. Further processes are refused wherever the kernel can.
         file_mib: the largest file; in a new root (layer ``mount``) also all files together.
         timeouts: once so many tests of a block have timed out, the candidate's others are not run.
 
@@ -35,9 +64,9 @@ class Limits:
     cpu_seconds: float = 2.0
     wall_seconds: float = 10.0
     memory_mib: int = 1024
-    processes: int = 16
+    max_threads: int = 16
     file_mib: int = 16
-    timeouts: int = 3
+    max_timeouts: int = 3
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -46,15 +75,15 @@ class Limits:
                 raise UserError(f"limits.{field.name} must be a positive number but got {value!r}")
 
 
-def overhead_seconds(limits: Limits) -> float:
+def overhead_seconds(limits: TestLimits) -> float:
     """CPU seconds that a process can use beyond the limit that ends it.
 
     Every thread may run on until the kernel's next tick, and then the process's memory is taken down.
     """
-    return TICK_SECONDS * limits.processes + PROCESS_SECONDS + SECONDS_PER_MIB * limits.memory_mib
+    return TICK_SECONDS * limits.max_threads + PROCESS_SECONDS + SECONDS_PER_MIB * limits.memory_mib
 
 
-def worst_cpu_seconds(limits: Limits, tests: int) -> float:
+def worst_cpu_seconds(limits: TestLimits, tests: int) -> float:
     """Upper bound of the CPU seconds that one candidate can spend on ``tests`` tests.
 
     Loading is included, once for every test, and so is the judging, which has the same limit. The kernel
@@ -67,7 +96,7 @@ def worst_cpu_seconds(limits: Limits, tests: int) -> float:
     return 2 * tests * (limits.cpu_seconds + overhead_seconds(limits)) + GRANULARITY_SECONDS
 
 
-def allowance(limits: Limits, tests: int, spent: float) -> int:
+def allowance(limits: TestLimits, tests: int, spent: float) -> int:
     """Whole CPU seconds to set as ``RLIMIT_CPU`` of a candidate's next process; 0 when none may start.
 
     Args:

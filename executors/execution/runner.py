@@ -17,18 +17,31 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from executors.execution import cgroups, channel
-from executors.execution.isolation import LAYERS, check_layers
-from executors.execution.limits import Limits, worst_cpu_seconds
-from executors.execution.recording import EMPTY, Made, behaviour_of, behaviour_on, call_of, made_of
-from executors.execution.zygote import LANGUAGES, verdicts_layout
-from rewards.behaviour import Behaviour, Input
-from rewards.errors import UserError
-from rewards.problem import NOT_RUN, TestKind, UnitTest
+import testbudget
+from testbudget.executors.execution.judging.sandbox_main import LANGUAGES, verdicts_layout
+from testbudget.executors.execution.limits import (
+    ISOLATION_LAYERS,
+    TestLimits,
+    check_layers,
+    worst_cpu_seconds,
+)
+from testbudget.executors.execution.output_digests import (
+    EMPTY,
+    BlockCalls,
+    call_of,
+    parse_calls,
+    recorded_outputs_of,
+    recorded_outputs_on,
+)
+from testbudget.executors.execution.processes import result_buffer
+from testbudget.executors.execution.sandbox import cgroups
+from testbudget.rewards.errors import UserError
+from testbudget.rewards.outputs import RecordedCall, RecordedOutputs
+from testbudget.rewards.problem import NOT_RUN, TestKind, UnitTest
 
-__all__ = ["Limits", "Outcomes", "Runner", "SandboxError", "worst_cpu_seconds"]
+__all__ = ["TestLimits", "BlockVerdicts", "Runner", "SandboxError", "worst_cpu_seconds"]
 
-_DEFAULT_LIMITS = Limits()
+_DEFAULT_LIMITS = TestLimits()
 _START_SECONDS = 60.0
 _STOP_SECONDS = 10.0
 _COLUMNS = (np.uint8, np.uint8, np.float32, np.float32)  # of ``verdicts_layout``
@@ -44,7 +57,7 @@ _ENVIRONMENT = {
     "MALLOC_ARENA_MAX": "1",  # else each thread reserves 64 MiB or none, by chance, of what a test may use
 }
 _FLAGS = ("-s", "-S", "-P", "-B", "-X", "utf8", "-W", "ignore")
-_PROGRAM = "import sys; sys.path.append(sys.argv[2]); from executors.execution.zygote import main; main()"
+_PROGRAM = "import sys; sys.path.append(sys.argv[2]); from testbudget.executors.execution.judging.sandbox_main import main; main()"
 
 
 class SandboxError(Exception):
@@ -52,12 +65,12 @@ class SandboxError(Exception):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Outcomes:
+class BlockVerdicts:
     """What came out of a block.
 
     Attributes:
         verdicts: uint8 (candidates, tests), values of ``rewards.problem.Verdict``, or ``NOT_RUN`` for what
-            was left out after ``Limits.timeouts``, or was not wanted.
+            was left out after ``TestLimits.max_timeouts``, or was not wanted.
         cpu_seconds: float32 (candidates, tests), as counted by the kernel for the processes of candidates
             and tests. The sum over a row is at most ``worst_cpu_seconds``. Judging is shared by candidates
             with the same results, and charged to the first of them.
@@ -65,15 +78,15 @@ class Outcomes:
         together: bool (candidates, tests), whether candidate and test had to share an interpreter.
         behaviour: what the candidates gave back on the tests' calls, if that was to be recorded.
         variations: int64 (tests,), further inputs of each test that were run alone on the same candidates:
-            their calls are among those of the test in ``behaviour``, their CPU time in ``cpu_seconds``.
+            their calls are among those of the test in ``recorded_outputs``, their CPU time in ``cpu_seconds``.
     """
 
     verdicts: NDArray[np.uint8]
     cpu_seconds: NDArray[np.float32]
     wall_seconds: NDArray[np.float32]
-    together: NDArray[np.bool_]
-    behaviour: Behaviour | None
-    variations: NDArray[np.int64]
+    same_process: NDArray[np.bool_]
+    recorded_outputs: RecordedOutputs | None
+    input_mutations: NDArray[np.int64]
 
 
 class Runner:
@@ -98,7 +111,7 @@ class Runner:
 
     def __init__(
         self,
-        limits: Limits = _DEFAULT_LIMITS,
+        limits: TestLimits = _DEFAULT_LIMITS,
         *,
         language: str = "python",
         require: Sequence[str] = (),
@@ -136,7 +149,7 @@ class Runner:
         *,
         wanted: NDArray[np.bool_] | None = None,
         record: bool = True,
-    ) -> Outcomes:
+    ) -> BlockVerdicts:
         """Run candidates on tests of one problem.
 
         A sandbox that breaks is replaced once, and the block is run in the new one.
@@ -166,15 +179,17 @@ class Runner:
             grid = np.full(shape, nothing, column.dtype)
             grid[tuple(pairs.T)] = column
             grids.append(grid)
-        verdicts, together, cpu_seconds, wall_seconds = grids
-        behaviour = behaviour_of(made, pairs, len(candidates), [t.index for t in tests]) if made else None
-        together = together.astype(np.bool_)
+        verdicts, same_process, cpu_seconds, wall_seconds = grids
+        recorded_outputs = (
+            recorded_outputs_of(made, pairs, len(candidates), [t.index for t in tests]) if made else None
+        )
+        same_process = same_process.astype(np.bool_)
         none = np.zeros(len(tests), np.int64)
-        return Outcomes(verdicts, cpu_seconds, wall_seconds, together, behaviour, none)
+        return BlockVerdicts(verdicts, cpu_seconds, wall_seconds, same_process, recorded_outputs, none)
 
     def call(
-        self, candidates: Sequence[str], inputs: Sequence[Input]
-    ) -> tuple[Behaviour, NDArray[np.float32]]:
+        self, candidates: Sequence[str], inputs: Sequence[RecordedCall]
+    ) -> tuple[RecordedOutputs, NDArray[np.float32]]:
         """Make calls of candidates, each with the candidate freshly loaded; no expected values needed.
 
         Args:
@@ -198,7 +213,7 @@ class Runner:
         (_, _, used, _), made = self._answer(block, pairs, record=True)
         assert made is not None
         cpu_seconds = used.astype(np.float32).reshape(len(candidates), len(inputs))
-        return behaviour_on(inputs, made, pairs, len(candidates)), cpu_seconds
+        return recorded_outputs_on(inputs, made, pairs, len(candidates)), cpu_seconds
 
     def close(self) -> None:
         """End the sandbox and everything in it. Running another block would build a new one."""
@@ -208,7 +223,7 @@ class Runner:
 
     def _answer(
         self, block: dict[str, Any], pairs: NDArray[np.intp], *, record: bool
-    ) -> tuple[list[NDArray[Any]], Made | None]:
+    ) -> tuple[list[NDArray[Any]], BlockCalls | None]:
         """What the sandbox answers to a block: columns over the pairs, and what is recorded of calls."""
         if len(pairs) == 0:
             return [np.zeros(0, kind) for kind in _COLUMNS], EMPTY if record else None
@@ -232,7 +247,7 @@ class Runner:
             except (OSError, EOFError, _InsideError) as error:
                 raise SandboxError(f"the sandbox could not be built: {error}") from error
             self.layers = self._sandbox.layers
-            self.missing = tuple(layer for layer in LAYERS if layer not in self.layers)
+            self.missing = tuple(layer for layer in ISOLATION_LAYERS if layer not in self.layers)
             if lacking := [layer for layer in self.missing if layer in self._require]:
                 self.close()
                 raise UserError(
@@ -249,12 +264,12 @@ class _InsideError(Exception):
 class _Sandbox:
     """The guard's process and the connection to the zygote."""
 
-    def __init__(self, limits: Limits, language: str) -> None:
+    def __init__(self, limits: TestLimits, language: str) -> None:
         self._limits = limits
         self._scratch: str | None = None
         self._connection, inside = socket.socketpair()
         self._connection.settimeout(_START_SECONDS)
-        root = str(Path(__file__).parents[2])
+        root = str(Path(testbudget.__file__).parents[1])
         interpreter = getattr(sys, "_base_executable", sys.executable)  # knows of no virtual environment
         kept = {name: os.environ[name] for name in _INHERITED_VARIABLES if name in os.environ}
         with inside:
@@ -275,7 +290,7 @@ class _Sandbox:
                 "packages": _package_directories(LANGUAGES[language].packages),
                 "programs": LANGUAGES[language].programs,
             }
-            channel.send(self._connection, json.dumps(settings).encode())
+            result_buffer.send(self._connection, json.dumps(settings).encode())
             ready = json.loads(self._receive())
         except BaseException:
             self.close()
@@ -283,12 +298,12 @@ class _Sandbox:
         self.layers = tuple(ready["layers"])
         self._scratch = None if "mount" in self.layers else ready["scratch"]
 
-    def run(self, block: dict[str, Any]) -> tuple[list[NDArray[Any]], Made | None]:
+    def run(self, block: dict[str, Any]) -> tuple[list[NDArray[Any]], BlockCalls | None]:
         """Run one block of work, as the zygote takes it."""
         self._connection.settimeout(
             _PATIENCE_SECONDS + self._limits.wall_seconds
         )  # without any sign of life
-        channel.send(self._connection, json.dumps(block).encode())
+        result_buffer.send(self._connection, json.dumps(block).encode())
         pairs = len(block["pairs"])
         answer = self._receive()
         if len(answer) != struct.calcsize(verdicts_layout(pairs)):
@@ -297,7 +312,7 @@ class _Sandbox:
         for kind in _COLUMNS:
             columns.append(np.frombuffer(answer, kind, pairs))
             answer = answer[columns[-1].nbytes :]
-        return columns, made_of(self._receive()) if block["record"] else None
+        return columns, parse_calls(self._receive()) if block["record"] else None
 
     def close(self) -> None:
         self._connection.close()  # the guard notices, and ends everything inside
@@ -311,7 +326,7 @@ class _Sandbox:
         cgroups.remove_abandoned()
 
     def _receive(self) -> bytes:
-        while not (frame := channel.receive(self._connection)):
+        while not (frame := result_buffer.receive(self._connection)):
             pass  # a sign of life
         if frame.startswith(b'{"failure"'):
             raise _InsideError(json.loads(frame)["failure"])

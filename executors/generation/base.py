@@ -1,13 +1,11 @@
 """What every generator takes and gives, and how one sample is seeded and charged."""
 
-import hashlib
-import json
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from rewards.errors import UserError
+from testbudget.rewards.errors import UserError
 
 
 class GeneratorError(Exception):
@@ -83,19 +81,6 @@ class Completion:
     tokens: float
     gpu_seconds: float
     finish_reason: str
-
-
-def derive_seed(run_seed: int, purpose: str, problem: str, index: int) -> int:
-    """The seed of one sample: 31 bits that depend on these four values and nothing else.
-
-    Args:
-        run_seed: the seed of the whole run.
-        purpose: what is sampled ('candidate', 'unit_test', …), so that streams do not coincide.
-        problem: id of the problem.
-        index: which of the problem's samples it is.
-    """
-    key = json.dumps([run_seed, purpose, problem, index])  # JSON, for it keeps the four apart
-    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:4], "big") & 0x7FFF_FFFF
 
 
 class BusyTime:

@@ -10,9 +10,9 @@ from typing import ClassVar
 import yaml
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from executors.generation.base import Prompt
-from rewards.errors import UserError
-from rewards.problem import Problem
+from testbudget.executors.generation.base import Prompt
+from testbudget.rewards.errors import UserError
+from testbudget.rewards.problem import Problem
 
 _PLACEHOLDER = re.compile(r"\{(question|solution)\}")
 

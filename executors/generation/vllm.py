@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from pydantic import ValidationError
 
-from executors.generation.base import (
+from testbudget.executors.generation.base import (
     BusyTime,
     Completion,
     Generator,
@@ -21,7 +21,7 @@ from executors.generation.base import (
     Request,
     Sampling,
 )
-from rewards.errors import UserError
+from testbudget.rewards.errors import UserError
 
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 _WEIGHTS = (".safetensors", ".bin", ".pt")

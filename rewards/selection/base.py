@@ -7,9 +7,9 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from rewards.evidence import Evidence
-from rewards.selection.growth import Growth
-from rewards.votes import Votes
+from testbudget.rewards.outputs import Evidence
+from testbudget.rewards.prefix_statistics import PrefixStatistics
+from testbudget.rewards.votes import Votes
 
 
 class SelectionRule(ABC):
@@ -63,7 +63,7 @@ class ScoringRule(SelectionRule):
     """
 
     @abstractmethod
-    def scores(self, growth: Growth) -> NDArray[np.float64] | NDArray[np.int64]:
+    def scores(self, growth: PrefixStatistics) -> NDArray[np.float64] | NDArray[np.int64]:
         """Scores, shape (counts, candidates); the highest in each row win."""
 
     def winners(self, evidence: Evidence) -> NDArray[np.intp]:
@@ -81,7 +81,7 @@ class ScoringRule(SelectionRule):
             members = np.flatnonzero(running[rows[0]])
             known = evidence if len(members) == running.shape[1] else evidence.of(members)
             # Sums of the same terms in another order are to be equal.
-            scores = np.round(self.scores(Growth(known, [counts[row] for row in rows])), 9)
+            scores = np.round(self.scores(PrefixStatistics(known, [counts[row] for row in rows])), 9)
             won[np.ix_(np.asarray(rows), members)] = scores == scores.max(axis=1, keepdims=True)
         return won
 

@@ -5,43 +5,48 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from rewards.evidence import Batch, Evidence
-from rewards.selection.growth import USUAL_INDIFFERENCE, Growth, growing_scores, logarithm
+from testbudget.rewards.outputs import BatchStatistics, Evidence
+from testbudget.rewards.prefix_statistics import (
+    USUAL_MINORITY_RATIO,
+    PrefixStatistics,
+    floored_log,
+    prefix_scores,
+)
 
-WEIGHTS = np.array([0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0, 1.4, 2.0, 3.0, 5.0])
+AGREEMENT_WEIGHTS = np.array([0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0, 1.4, 2.0, 3.0, 5.0])
 """Of agreement beside tests passed, from next to none to nearly all that counts."""
 
 _NEARLY = 0.985
 
 
-Part = NDArray[np.float64]
+BatchContribution = NDArray[np.float64]
 """What one problem adds to a batch: a column for each number of its tests from 0 on."""
 
 
-def part_of_batch(problem: Evidence) -> Part:
+def batch_contribution(problem: Evidence) -> BatchContribution:
     """What a problem adds to its batch; costs more than putting the parts together."""
     return np.concatenate([_shares(problem), _foreseen(problem)])
 
 
-def batch_of(problems: Iterable[Evidence]) -> Batch:
+def batch_statistics(problems: Iterable[Evidence]) -> BatchStatistics:
     """Statistics of a batch, by number of tests.
 
     Args:
         problems: at least one; each counts up to as many tests as it has.
     """
-    return batch_of_parts([part_of_batch(problem) for problem in problems])
+    return combine_batch([batch_contribution(problem) for problem in problems])
 
 
-def batch_of_parts(parts: Sequence[Part]) -> Batch:
-    """The same from what :func:`part_of_batch` has made of each problem."""
+def combine_batch(parts: Sequence[BatchContribution]) -> BatchStatistics:
+    """The same from what :func:`batch_contribution` has made of each problem."""
     sums = np.zeros((len(parts[0]), max(part.shape[1] for part in parts)))
     for part in parts:
         sums[:, : part.shape[1]] += part
     count, best, anyone, leading, others, *foreseen = sums
     # As if another problem had been seen whose leaders pass all tests.
-    indifference = (others + USUAL_INDIFFERENCE) / (leading + 1)
+    minority_ratio = (others + USUAL_MINORITY_RATIO) / (leading + 1)
     consistency = np.divide(best, anyone, out=np.ones_like(best), where=anyone > 0)
-    return Batch(best / count, indifference, consistency, _trusted(np.asarray(foreseen)))
+    return BatchStatistics(best / count, minority_ratio, consistency, _trusted(np.asarray(foreseen)))
 
 
 def _shares(evidence: Evidence) -> NDArray[np.float64]:
@@ -50,7 +55,7 @@ def _shares(evidence: Evidence) -> NDArray[np.float64]:
     Those lead whose outputs most candidates agree with. Where that is all of them there are no others, and
     the problem says nothing of either.
     """
-    growth = Growth(evidence, range(evidence.votes.tests + 1))
+    growth = PrefixStatistics(evidence, range(evidence.votes.tests + 1))
     tests = np.maximum(growth.tests, 1)
     passed = growth.passed / tests
     best = passed.max(axis=1)
@@ -66,18 +71,18 @@ def _shares(evidence: Evidence) -> NDArray[np.float64]:
 
 
 def _foreseen(evidence: Evidence) -> NDArray[np.float64]:
-    """How picks by the first half of the tests do in the others, shape (``WEIGHTS``, tests + 1).
+    """How picks by the first half of the tests do in the others, shape (``AGREEMENT_WEIGHTS``, tests + 1).
 
     The share of the others that the picks pass, for each weight of agreement; 0 where there is no test.
     """
     tests = evidence.votes.tests
     halves = np.arange(tests + 1) // 2
-    first = Growth(evidence, range(tests // 2 + 1))
-    scores = logarithm(first.passed) + WEIGHTS[:, np.newaxis, np.newaxis] * first.support
+    first = PrefixStatistics(evidence, range(tests // 2 + 1))
+    scores = floored_log(first.passed) + AGREEMENT_WEIGHTS[:, np.newaxis, np.newaxis] * first.support
     scores = np.round(scores, 9)
     won = scores == scores.max(axis=2, keepdims=True)
     won = (won / won.sum(axis=2, keepdims=True))[:, halves]
-    passed = growing_scores(first.verdicts)
+    passed = prefix_scores(first.verdicts)
     later = (passed - passed[halves]) / np.maximum(np.arange(tests + 1) - halves, 1)[:, np.newaxis]
     return np.asarray((won * later).sum(axis=2))
 
@@ -85,6 +90,6 @@ def _foreseen(evidence: Evidence) -> NDArray[np.float64]:
 def _trusted(foreseen: NDArray[np.float64]) -> NDArray[np.float64]:
     """The largest weight that does nearly as well as the best, shape (tests + 1,)."""
     well = foreseen >= _NEARLY * foreseen.max(axis=0)
-    trusted = WEIGHTS[len(WEIGHTS) - 1 - well[::-1].argmax(axis=0)]
+    trusted = AGREEMENT_WEIGHTS[len(AGREEMENT_WEIGHTS) - 1 - well[::-1].argmax(axis=0)]
     trusted[:2] = np.inf
     return np.asarray(trusted)

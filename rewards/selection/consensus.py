@@ -5,8 +5,8 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from rewards.selection.base import ScoringRule
-from rewards.selection.growth import Growth
+from testbudget.rewards.prefix_statistics import PrefixStatistics
+from testbudget.rewards.selection.base import ScoringRule
 
 
 class Consensus(ScoringRule):
@@ -18,7 +18,7 @@ class Consensus(ScoringRule):
 
     name: ClassVar[str] = "consensus"
 
-    def scores(self, growth: Growth) -> NDArray[np.int64]:
+    def scores(self, growth: PrefixStatistics) -> NDArray[np.int64]:
         """See :meth:`ScoringRule.scores`."""
         # The square of the score orders alike, and in whole numbers ties are exact.
         return growth.pass_set_sizes * growth.passed**2

@@ -6,9 +6,9 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from rewards.evidence import Evidence
-from rewards.selection.base import SelectionRule
-from rewards.selection.growth import growing_group_sizes, growing_scores
+from testbudget.rewards.outputs import Evidence
+from testbudget.rewards.prefix_statistics import prefix_group_sizes, prefix_scores
+from testbudget.rewards.selection.base import SelectionRule
 
 
 class Majority(SelectionRule):
@@ -32,6 +32,6 @@ class Majority(SelectionRule):
         """See :meth:`SelectionRule.winners_after`."""
         passed = evidence.votes.passed()
         # One number that orders by score, then by size of the group, which has one score.
-        support = growing_scores(passed) * (passed.shape[1] + 1) + growing_group_sizes(passed)
+        support = prefix_scores(passed) * (passed.shape[1] + 1) + prefix_group_sizes(passed)
         support = support[np.asarray(counts, np.intp)]
         return np.asarray(support == support.max(axis=1, keepdims=True))

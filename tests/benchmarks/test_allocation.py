@@ -5,12 +5,13 @@ import math
 import numpy as np
 import pytest
 
-from executors.execution.runner import Limits, Runner
-from rewards.behaviour import Ending
-from scheduler.analysis.compare.predictors import Predictor
-from scheduler.problems import load_problems
-from scheduler.solving import Solving
-from scheduler.tables import read_trace
+from testbudget.difficulty.predictions import Predictor
+from testbudget.executors.execution.limits import TestLimits
+from testbudget.executors.execution.runner import Runner
+from testbudget.rewards.outputs import CallEnding
+from testbudget.traces.problems import load_problems
+from testbudget.traces.records import ProblemCandidates
+from testbudget.traces.tables import read_trace
 
 
 @pytest.fixture(scope="module")
@@ -80,31 +81,31 @@ def test_every_lever_is_played_and_by_votes_of_one_test_auto_is_the_reference(sc
 
 
 def test_further_inputs_are_known_before_the_first_test_and_change_no_vote(script, recording):
-    variations = script("variations")
+    input_mutations = script("variations")
     others = recording.indices[-3:].tolist()
-    more = variations.with_inputs_of(recording, others)
+    more = input_mutations.with_inputs_of(recording, others)
     order = np.arange(4)
     alone, helped = recording.evidence(order), more.evidence(order)
     assert alone.outputs.known[0] == 0
-    assert helped.outputs.known[0] == variations.further_inputs(more) > 0
+    assert helped.outputs.known[0] == input_mutations.further_inputs(more) > 0
     np.testing.assert_array_equal(alone.votes.passed(), helped.votes.passed())
 
 
 def test_variations_are_run_on_the_candidates_chosen_and_come_with_their_tests(script, recording):
-    variations = script("variations")
+    input_mutations = script("variations")
     parts = script("parts")
     problem = load_problems("humaneval")[0]
     seen = read_trace(parts.RECORDED_RUN).of(problem)
-    texts = [program.code for program in Solving.of(problem, seen.candidates).programs]
-    with Runner(Limits(cpu_seconds=0.5, timeouts=2)) as runner:
-        varied = variations.vary(
+    texts = [program.code for program in ProblemCandidates.of(problem, seen.candidates).programs]
+    with Runner(TestLimits(cpu_seconds=0.5, max_timeouts=2)) as runner:
+        varied = input_mutations.vary(
             runner, parts.of_candidates(recording, 12), texts, np.random.default_rng(0)
         )
-    assert len(varied.done.results) == variations.programs(varied.recording)
-    assert any(output.ending is Ending.RETURNED for output in varied.done.outputs)
-    for count in variations.VARIATIONS:
-        inputs = varied.with_variations(count).behaviour.inputs
-        more = len(inputs) - len(varied.recording.behaviour.inputs)
+    assert len(varied.done.results) == input_mutations.programs(varied.recording)
+    assert any(output.ending is CallEnding.RETURNED for output in varied.done.outputs)
+    for count in input_mutations.VARIATIONS:
+        inputs = varied.with_variations(count).recorded_outputs.inputs
+        more = len(inputs) - len(varied.recording.recorded_outputs.inputs)
         assert more <= count * varied.recording.tests
         assert (more > 0) == (count > 0)
     order = np.arange(varied.recording.tests)
@@ -119,7 +120,7 @@ def test_the_most_telling_test_parts_the_leading_groups(script, recording):
     leaders = telling.Leaders.of(recording, nothing)
     assert leaders.shares.sum() == pytest.approx(1)
     parted = [leaders.parted_by(recording, int(test)) for test in recording.indices[:20]]
-    calls = {item.test for item in recording.behaviour.inputs}
+    calls = {item.test for item in recording.recorded_outputs.inputs}
     assert 0 < max(parted) < 1
     assert all(
         part == 0 for part, test in zip(parted, recording.indices[:20], strict=True) if test not in calls

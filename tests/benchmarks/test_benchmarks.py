@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rewards.problem import UnitTest
+from testbudget.rewards.problem import UnitTest
 
 RIGHT = "def double(x): return 2 * x"
 WRONG = "def double(x): return x"

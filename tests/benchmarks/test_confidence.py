@@ -5,8 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from rewards.confidence import Family, Question, fold_of
-from rewards.confidence.fitting import fit
+from testbudget.rewards.confidence.fit import fit_confidence_models
+from testbudget.rewards.confidence.model import ConfidenceTarget, RuleFamily
+from testbudget.rewards.seeds import problem_fold
 
 
 @pytest.fixture
@@ -31,12 +32,14 @@ def test_rows_without_a_score_are_left_out_of_the_area(confidence):
 
 def test_every_question_is_taught_on_the_recorded_run(confidence):
     problems = confidence.problems_of_the_run()[:6]
-    folds = [fold_of(str(number)) for number in range(6)]
+    folds = [problem_fold(str(number)) for number in range(6)]
     drawn = confidence.draw(problems, folds, np.full(6, 0.5), "worst third", 0)
     taught = list(confidence.teach(drawn, "worst third", 0))
-    calibration = fit((one.lesson for one in taught), "six problems")
-    assert {question for question, _ in calibration.models} == set(Question)
-    rows = [one for one in taught if one.lesson.family is Family.BEHAVIOUR and one.rule == "majority"]
-    scores, outcomes, tests = confidence.asked(calibration, rows, Question.PICK)
+    confidence_models = fit_confidence_models((one.gain_model for one in taught), "six problems")
+    assert {question for question, _ in confidence_models.models} == set(ConfidenceTarget)
+    rows = [
+        one for one in taught if one.gain_model.family is RuleFamily.BEHAVIOUR and one.rule == "majority"
+    ]
+    scores, outcomes, tests = confidence.asked(confidence_models, rows, ConfidenceTarget.PICK)
     assert len(scores) == len(outcomes) == len(tests)
     assert ((scores > 0) & (scores < 1)).all()

@@ -2,16 +2,16 @@
 
 import numpy as np
 
-from rewards.evidence import Outputs
-from scheduler.behaviours import read_behaviours
-from scheduler.problems import load_problems
-from scheduler.tables import read_trace
+from testbudget.rewards.outputs import OutputMatrix
+from testbudget.traces.output_tables import read_outputs
+from testbudget.traces.problems import load_problems
+from testbudget.traces.tables import read_trace
 
 
 def test_a_part_has_the_verdicts_and_behaviour_of_its_tests_in_their_order(script):
     run = script("recorded").RECORDED_RUN
     problem = load_problems("humaneval")[3]
-    whole = script("stopping").Recording([problem], read_trace(run), read_behaviours(run))
+    whole = script("stopping").Recording([problem], read_trace(run), read_outputs(run))
     seen = whole.trace.of(problem)
     tests = sorted(seen.verdicts)[9:2:-3]
     part = whole.part({problem.id: tests})
@@ -19,9 +19,9 @@ def test_a_part_has_the_verdicts_and_behaviour_of_its_tests_in_their_order(scrip
     for place, test in enumerate(tests):
         assert part.trace.of(problem).tests[place] is seen.tests[test]
         assert part.trace.of(problem).verdicts[place] is seen.verdicts[test]
-    programs = np.arange(len(part.behaviours[problem.id].results))
-    expected = Outputs.of(whole.behaviours[problem.id], programs, tests)
-    shown = Outputs.of(part.behaviours[problem.id], programs, range(len(tests)))
+    programs = np.arange(len(part.outputs_by_problem[problem.id].results))
+    expected = OutputMatrix.of(whole.outputs_by_problem[problem.id], programs, tests)
+    shown = OutputMatrix.of(part.outputs_by_problem[problem.id], programs, range(len(tests)))
     assert shown.known.tolist() == expected.known.tolist()
     for row, same in zip(shown.results, expected.results, strict=True):
         assert (row[:, np.newaxis] == row).tolist() == (same[:, np.newaxis] == same).tolist()

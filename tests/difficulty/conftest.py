@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from difficulty.base import Inputs
+from testbudget.difficulty.base import PredictorInputs
 
 
 @dataclass
 class Recorded:
     """Problems whose pass rate depends on two directions of their states, and shows in their texts."""
 
-    inputs: Inputs
+    inputs: PredictorInputs
     values: NDArray[np.float64]
     weights: NDArray[np.float64]
     groups: list[str]
@@ -31,7 +31,7 @@ def _recorded(problems: int, *, features: int = 24, samples: int = 16, seed: int
         for row, (topic, log_odd) in enumerate(zip(topics, log_odds, strict=True))
     ]
     groups = [f"{number:08x}" for number in random.permutation(10**6)[:problems]]
-    return Recorded(Inputs(states, texts), values, np.full(problems, float(samples)), groups)
+    return Recorded(PredictorInputs(states, texts), values, np.full(problems, float(samples)), groups)
 
 
 @pytest.fixture(scope="session")

@@ -5,17 +5,16 @@ import pytest
 from scipy.stats import spearmanr
 from threadpoolctl import threadpool_info
 
-from difficulty.base import HIGHEST, LOWEST, Inputs, Method
-from difficulty.baselines import Constant, Neighbours
-from difficulty.crossfit import cross_fit
-from difficulty.linear import Linear
-from difficulty.probe import Probe
-from difficulty.scores import score
-from difficulty.text_features import Text
-from rewards.errors import UserError
+from testbudget.difficulty.base import MAX_RATE, MIN_RATE, Method, PredictorInputs
+from testbudget.difficulty.baselines import Constant, Neighbours, TextBaseline
+from testbudget.difficulty.cross_fitting import cross_fit
+from testbudget.difficulty.linear import Linear
+from testbudget.difficulty.probe import Probe
+from testbudget.difficulty.scores import score
+from testbudget.rewards.errors import UserError
 
 # A smaller ensemble than the default shows the same, sooner.
-METHODS = [Constant(), Text(), Linear(), Neighbours(), Probe(members=3, steps=300)]
+METHODS = [Constant(), TextBaseline(), Linear(), Neighbours(), Probe(members=3, steps=300)]
 LEARNING = [method for method in METHODS if not isinstance(method, Constant)]
 
 
@@ -53,7 +52,7 @@ def test_a_prediction_lies_within_bounds_and_knows_that_it_may_err(method, recor
     data = recorded(60)
     predicted = method.fit(data.inputs, data.values, data.weights, seed=0).predict(data.inputs)
     assert predicted.mean.shape == predicted.deviation.shape == (60,)
-    assert np.all((predicted.mean >= LOWEST) & (predicted.mean <= HIGHEST))
+    assert np.all((predicted.mean >= MIN_RATE) & (predicted.mean <= MAX_RATE))
     assert np.all((predicted.deviation > 0) & (predicted.deviation < 0.5))
 
 
@@ -66,8 +65,8 @@ def test_the_seed_decides_everything_random(method, recorded):
 def test_a_prediction_does_not_depend_on_what_else_is_asked(method, recorded):
     data, new = recorded(60), recorded(20, seed=1)
     fitted = method.fit(data.inputs, data.values, data.weights, seed=0)
-    together = fitted.predict(new.inputs).mean
-    np.testing.assert_allclose(fitted.predict(new.inputs[np.array([7])]).mean, together[7], rtol=1e-4)
+    same_process = fitted.predict(new.inputs).mean
+    np.testing.assert_allclose(fitted.predict(new.inputs[np.array([7])]).mean, same_process[7], rtol=1e-4)
     assert len(fitted.predict(new.inputs[:0])) == 0
 
 
@@ -80,8 +79,8 @@ def test_threads_are_given_back(recorded):
 def test_learning_from_several_parts_at_once_is_learning_from_each(method, recorded):
     data = recorded(61)
     parts = [np.arange(0, 41), np.arange(20, 61)]
-    together = method.fit_each(data.inputs, data.values, data.weights, parts, seed=0)
-    for part, fitted in zip(parts, together, strict=True):
+    same_process = method.fit_each(data.inputs, data.values, data.weights, parts, seed=0)
+    for part, fitted in zip(parts, same_process, strict=True):
         alone = method.fit(data.inputs[part], data.values[part], data.weights[part], seed=0)
         # Networks draw other random numbers when they are trained beside others.
         tolerance = 0.1 if isinstance(method, Probe) else 1e-6
@@ -103,7 +102,7 @@ def test_a_part_is_learned_from_without_the_other_problems(method, recorded):
 def test_equal_labels_give_equal_beliefs_that_are_not_sure(method, recorded, value):
     data = recorded(40)
     predicted = method.fit(data.inputs, np.full(40, value), data.weights, seed=0).predict(data.inputs)
-    np.testing.assert_allclose(predicted.mean, LOWEST if value == 0 else HIGHEST, atol=0.02)
+    np.testing.assert_allclose(predicted.mean, MIN_RATE if value == 0 else MAX_RATE, atol=0.02)
 
 
 def test_more_features_than_problems_and_constant_features_are_no_obstacle(method, recorded):
@@ -136,13 +135,13 @@ def test_problems_with_more_samples_weigh_more(method, recorded):
     ],
 )
 def test_labels_that_cannot_be_learned_from_are_refused(values, weights, sentence):
-    inputs = Inputs(np.zeros((2, 1), np.float32))
+    inputs = PredictorInputs(np.zeros((2, 1), np.float32))
     with pytest.raises(UserError, match=sentence):
         Constant().fit(inputs, np.array(values, dtype=float), np.array(weights, dtype=float), seed=0)
 
 
 def test_inputs_of_some_problems_keep_states_and_texts_together():
-    inputs = Inputs(np.arange(6, dtype=np.float32).reshape(3, 2), ("a", "b", "c"))
+    inputs = PredictorInputs(np.arange(6, dtype=np.float32).reshape(3, 2), ("a", "b", "c"))
     for rows in (slice(1, 3), np.array([1, 2]), np.array([False, True, True])):
         chosen = inputs[rows]
         np.testing.assert_array_equal(chosen.states, [[2, 3], [4, 5]])
@@ -159,4 +158,4 @@ def test_inputs_of_some_problems_keep_states_and_texts_together():
 )
 def test_inputs_that_are_none_are_refused(states, texts, sentence):
     with pytest.raises(UserError, match=sentence):
-        Inputs(states.astype(np.float32), texts)
+        PredictorInputs(states.astype(np.float32), texts)

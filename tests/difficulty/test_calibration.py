@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 from scipy.special import expit, logit
 
-from difficulty.base import HIGHEST, LOWEST
-from difficulty.calibration import Calibration
+from testbudget.difficulty.base import MAX_RATE, MIN_RATE, PredictionCalibration
 
 
 def problems(count, samples, *, concentration=np.inf, seed=0):
@@ -21,7 +20,7 @@ def problems(count, samples, *, concentration=np.inf, seed=0):
 
 def test_overshooting_log_odds_are_calibrated():
     log_odds, values, weights = problems(4000, 20)
-    calibration = Calibration.fit(log_odds, values, weights)
+    calibration = PredictionCalibration.fit(log_odds, values, weights)
     assert calibration.slope == pytest.approx(0.5, abs=0.03)
     assert calibration.intercept == pytest.approx(-0.5, abs=0.05)
     assert values.mean() == pytest.approx(calibration.mean(log_odds).mean(), abs=1e-3)
@@ -30,33 +29,35 @@ def test_overshooting_log_odds_are_calibrated():
 @pytest.mark.parametrize("samples", [2, 10, 200])
 def test_the_deviation_is_that_of_the_truth_whatever_the_number_of_samples(samples):
     log_odds, values, weights = problems(20_000, samples, concentration=3)
-    calibration = Calibration.fit(log_odds, values, weights)
+    calibration = PredictionCalibration.fit(log_odds, values, weights)
     assert calibration.spread == pytest.approx(1 / (1 + 3), abs=0.02)
     belief = calibration.belief(np.array([0.5]))
     assert belief.deviation[0] == pytest.approx(0.25, abs=0.01)
 
 
 def test_values_that_differ_from_the_mean_by_the_noise_of_their_samples_alone_leave_no_spread():
-    assert Calibration.fit(*problems(4000, 10)).spread < 0.01
+    assert PredictionCalibration.fit(*problems(4000, 10)).spread < 0.01
 
 
 def test_one_sample_each_tells_nothing_of_the_spread():
-    assert Calibration.fit(*problems(100, 1)).spread == 0
+    assert PredictionCalibration.fit(*problems(100, 1)).spread == 0
 
 
 def test_log_odds_that_run_against_the_values_are_not_turned_round():
     log_odds, values, weights = problems(200, 20)
-    calibration = Calibration.fit(-log_odds, values, weights)
+    calibration = PredictionCalibration.fit(-log_odds, values, weights)
     np.testing.assert_allclose(calibration.mean(log_odds), values.mean())
 
 
-@pytest.mark.parametrize(("value", "bound"), [(0.0, LOWEST), (1.0, HIGHEST)])
+@pytest.mark.parametrize(("value", "bound"), [(0.0, MIN_RATE), (1.0, MAX_RATE)])
 def test_values_that_are_all_alike_give_a_belief_that_is_not_sure(value, bound):
-    calibration = Calibration.fit(np.arange(5.0), np.full(5, value), np.full(5, 10.0))
+    calibration = PredictionCalibration.fit(np.arange(5.0), np.full(5, value), np.full(5, 10.0))
     np.testing.assert_allclose(calibration.mean(np.array([-9.0, 9.0])), bound)
 
 
 def test_a_calibration_survives_its_array():
-    calibration = Calibration.fit(*problems(50, 20))
-    assert Calibration.of(calibration.array()).slope == pytest.approx(calibration.slope, rel=1e-6)
-    assert Calibration.of(calibration.array()).spread == pytest.approx(calibration.spread, rel=1e-6)
+    calibration = PredictionCalibration.fit(*problems(50, 20))
+    assert PredictionCalibration.of(calibration.array()).slope == pytest.approx(calibration.slope, rel=1e-6)
+    assert PredictionCalibration.of(calibration.array()).spread == pytest.approx(
+        calibration.spread, rel=1e-6
+    )

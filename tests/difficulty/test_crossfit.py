@@ -4,11 +4,18 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from difficulty.base import Fitted, Inputs, Method, Prediction
-from difficulty.baselines import Constant, Neighbours
-from difficulty.crossfit import NEW, CrossFitted, cross_fit, folds_of, identities, same_problem
-from difficulty.linear import Linear
-from rewards.errors import UserError
+from testbudget.difficulty.base import Fitted, Method, Prediction, PredictorInputs
+from testbudget.difficulty.baselines import Constant, Neighbours
+from testbudget.difficulty.cross_fitting import (
+    UNSEEN,
+    CrossFitted,
+    cross_fit,
+    problem_identities,
+    problem_numbers,
+    stratified_folds,
+)
+from testbudget.difficulty.linear import Linear
+from testbudget.rewards.errors import UserError
 
 
 class Said(Fitted):
@@ -17,7 +24,7 @@ class Said(Fitted):
     def __init__(self, mean: float, deviation: float) -> None:
         self.belief = mean, deviation
 
-    def predict(self, inputs: Inputs) -> Prediction:
+    def predict(self, inputs: PredictorInputs) -> Prediction:
         mean, deviation = self.belief
         return Prediction(np.full(len(inputs), mean), np.full(len(inputs), deviation))
 
@@ -70,12 +77,12 @@ def test_no_problem_is_predicted_by_a_member_that_learned_from_it(recorded):
 
 def test_new_problems_get_the_even_mixture_of_all_members():
     fitted = CrossFitted([Said(0.2, 0.1), Said(0.6, 0.3)], {"old": 1})
-    inputs = Inputs(np.zeros((2, 0), np.float32))
+    inputs = PredictorInputs(np.zeros((2, 0), np.float32))
     belief = fitted.predict(inputs, ["new", "old"])
     np.testing.assert_allclose(belief.mean, [0.4, 0.6])
     draws = np.random.default_rng(0).normal([[0.2], [0.6]], [[0.1], [0.3]], size=(2, 200_000))
     np.testing.assert_allclose(belief.deviation, [draws.std(), 0.3], rtol=0.01)
-    assert fitted.folds(inputs, ["new", "old"]).tolist() == [NEW, 1]
+    assert fitted.folds(inputs, ["new", "old"]).tolist() == [UNSEEN, 1]
 
 
 @pytest.mark.parametrize("relation", ["hash", "states", "text"])
@@ -89,7 +96,7 @@ def test_a_memorising_method_gains_nothing_from_duplicates(recorded, relation):
     shuffled = dataclasses.replace(data, values=np.concatenate([noise, noise]))
 
     # Copies that nothing tells apart from others are learned by heart: this is what groups are for.
-    unrelated = dataclasses.replace(shuffled, groups=hashes, inputs=Inputs(states, texts))
+    unrelated = dataclasses.replace(shuffled, groups=hashes, inputs=PredictorInputs(states, texts))
     memorising = Neighbours(count=1)
     blind = learned(unrelated, memorising).predict(unrelated.inputs, unrelated.groups).mean
     assert spearmanr(blind, unrelated.values).statistic > 0.8
@@ -97,7 +104,7 @@ def test_a_memorising_method_gains_nothing_from_duplicates(recorded, relation):
     kept = dataclasses.replace(
         shuffled,
         groups=data.groups if relation == "hash" else hashes,
-        inputs=Inputs(
+        inputs=PredictorInputs(
             data.inputs.states if relation == "states" else states,
             data.inputs.texts if relation == "text" else texts,
         ),
@@ -111,19 +118,19 @@ def test_a_training_problem_is_known_again_by_its_states_under_another_hash(reco
     fitted = learned(data)
     renamed = [f"other {group}" for group in data.groups]
     np.testing.assert_array_equal(
-        fitted.predict(Inputs(data.inputs.states), renamed).mean,
+        fitted.predict(PredictorInputs(data.inputs.states), renamed).mean,
         fitted.predict(data.inputs, data.groups).mean,
     )
 
 
 def test_problems_are_related_through_others():
     names = [("a", "s1"), ("b", "s2"), ("c", "s3"), ("b", "s1"), ("d", "s3")]
-    assert same_problem(names).tolist() == [0, 0, 1, 0, 1]
+    assert problem_numbers(names).tolist() == [0, 0, 1, 0, 1]
 
 
 def test_inputs_without_states_or_texts_do_not_make_all_problems_one():
-    names = identities(Inputs(np.zeros((3, 0), np.float32)), ["a", "b", "a"])
-    assert same_problem(names).tolist() == [0, 1, 0]
+    names = problem_identities(PredictorInputs(np.zeros((3, 0), np.float32)), ["a", "b", "a"])
+    assert problem_numbers(names).tolist() == [0, 1, 0]
 
 
 def test_copies_of_a_problem_count_as_one_problem_with_all_their_samples(recorded):
@@ -158,12 +165,12 @@ def test_the_seed_decides_the_folds(recorded):
 
 
 def test_folds_are_of_equal_size():
-    assert sorted(np.bincount(folds_of(np.zeros(23), 5, seed=-1))) == [4, 4, 5, 5, 5]
+    assert sorted(np.bincount(stratified_folds(np.zeros(23), 5, seed=-1))) == [4, 4, 5, 5, 5]
 
 
 def test_every_fold_has_problems_of_all_values():
     values = np.random.default_rng(0).permutation(np.repeat([0.0, 1.0], [180, 20]))
-    fold = folds_of(values, 10, seed=0)
+    fold = stratified_folds(values, 10, seed=0)
     assert [values[fold == number].sum() for number in range(10)] == [2] * 10
 
 

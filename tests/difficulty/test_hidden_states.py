@@ -4,8 +4,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from difficulty.hidden_states import HiddenStates, Provenance, default_layers, telling_layer
-from rewards.errors import UserError
+from testbudget.rewards.errors import UserError
+from testbudget.traces.hidden_states import HiddenStates, Provenance, default_layers, usual_layer
 
 PROVENANCE = Provenance("models/größe", "ab" * 32, 24, "transformers", "bfloat16")
 
@@ -54,5 +54,5 @@ def test_what_makes_states_mean_something_else_is_said(field, value, reason):
 
 
 def test_the_telling_layer_is_three_quarters_down():
-    assert telling_layer((12, 18, 24), depth=24) == 18
-    assert telling_layer((0, 32), depth=32) == 32
+    assert usual_layer((12, 18, 24), depth=24) == 18
+    assert usual_layer((0, 32), depth=32) == 32

@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 
-from difficulty.linear import FittedLinear, Linear
-from difficulty.ridge import Ridge
+from testbudget.difficulty.linear import FittedLinear, Linear, Ridge
 
 
 def test_a_model_survives_its_arrays(recorded):

@@ -5,8 +5,8 @@ import pytest
 import torch
 from sklearn.neural_network import MLPClassifier
 
-from difficulty.base import one_thread
-from difficulty.networks import Networks, Rows, train
+from testbudget.difficulty.base import single_threaded
+from testbudget.difficulty.probe import NetworkEnsemble, TrainingBatch, train_networks
 
 SETTINGS = {"units": 8, "dropout": 0.1, "weight_decay": 0.1, "learning_rate": 1e-2}
 
@@ -14,7 +14,7 @@ SETTINGS = {"units": 8, "dropout": 0.1, "weight_decay": 0.1, "learning_rate": 1e
 @pytest.fixture(autouse=True)
 def _one_thread():
     """As the probe trains them."""
-    with one_thread():
+    with single_threaded():
         yield
 
 
@@ -24,12 +24,12 @@ def two_sets(networks=2):
     features = torch.randn(160, 4, generator=generator)
     bent = (features[:, 0].abs() - 0.8) * 6  # no linear function tells it
     values = torch.stack([bent.sigmoid(), (-bent).sigmoid()])
-    return Rows(features.expand(2, -1, -1).clone(), values, torch.ones(2, networks, 160))
+    return TrainingBatch(features.expand(2, -1, -1).clone(), values, torch.ones(2, networks, 160))
 
 
 def trained(rows, held_out, *, steps=1200, **settings):
     generator = torch.Generator().manual_seed(1)
-    return train(rows, held_out, steps=steps, generator=generator, **{**SETTINGS, **settings})
+    return train_networks(rows, held_out, steps=steps, generator=generator, **{**SETTINGS, **settings})
 
 
 def every_fourth():
@@ -81,7 +81,7 @@ def test_the_parameters_of_the_best_epoch_are_kept():
 
 
 def test_the_loss_is_the_binary_cross_entropy_with_soft_labels():
-    rows = Rows(torch.zeros(1, 2, 1), torch.tensor([[0.3, 0.9]]), torch.tensor([[[1.0, 3.0]]]))
+    rows = TrainingBatch(torch.zeros(1, 2, 1), torch.tensor([[0.3, 0.9]]), torch.tensor([[[1.0, 3.0]]]))
     share = torch.tensor([0.6, 0.7])
     expected = -(rows.values[0] * share.log() + (1 - rows.values[0]) * (1 - share).log())
     loss = rows.losses(share.logit()[None, None])
@@ -93,7 +93,7 @@ def test_the_output_is_that_of_scikit_learn_with_the_same_weights():
     random = np.random.default_rng(0)
     features = random.normal(size=(50, 3)).astype(np.float32)
     peer = MLPClassifier((6,), max_iter=3, random_state=0).fit(features, features[:, 0] > 0)
-    networks = Networks(
+    networks = NetworkEnsemble(
         *(
             torch.tensor(array, dtype=torch.float32).reshape(shape)
             for array, shape in (

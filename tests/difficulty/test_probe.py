@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from difficulty.probe import FittedProbe, Probe
-from rewards.errors import UserError
+from testbudget.difficulty.probe import FittedProbe, Probe
+from testbudget.rewards.errors import UserError
 
 QUICK = Probe(members=3, steps=160)
 
@@ -41,7 +41,7 @@ def test_a_prediction_in_pieces_is_the_same(recorded, monkeypatch):
     data = recorded(60)
     fitted = QUICK.fit(data.inputs, data.values, data.weights, seed=0)
     whole = fitted.predict(data.inputs).mean
-    monkeypatch.setattr("difficulty.probe._AT_ONCE", 7)
+    monkeypatch.setattr("testbudget.difficulty.probe._AT_ONCE", 7)
     np.testing.assert_allclose(fitted.predict(data.inputs).mean, whole, rtol=1e-5)
 
 

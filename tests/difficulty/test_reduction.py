@@ -4,9 +4,9 @@ import torch
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
-from difficulty.base import Inputs
-from difficulty.reduction import Reduction
-from rewards.errors import UserError
+from testbudget.difficulty.base import PredictorInputs
+from testbudget.difficulty.linear import Reduction
+from testbudget.rewards.errors import UserError
 
 
 def states(problems=200, features=30, seed=0):
@@ -16,7 +16,7 @@ def states(problems=200, features=30, seed=0):
 
 
 def test_components_are_the_principal_ones_of_standardised_states():
-    seen, new = states(), Inputs(states(seed=0)[:7] + 0.5)
+    seen, new = states(), PredictorInputs(states(seed=0)[:7] + 0.5)
     reduction = Reduction.fit(seen, 4, seed=0)
     scaler = StandardScaler().fit(seen)
     expected = PCA(4).fit(scaler.transform(seen)).transform(scaler.transform(new.states))
@@ -27,7 +27,9 @@ def test_components_are_the_principal_ones_of_standardised_states():
 
 def test_squares_are_one_on_average():
     seen = states()
-    assert np.mean(Reduction.fit(seen, 3, seed=0).apply(Inputs(seen)) ** 2) == pytest.approx(1, rel=1e-3)
+    assert np.mean(Reduction.fit(seen, 3, seed=0).apply(PredictorInputs(seen)) ** 2) == pytest.approx(
+        1, rel=1e-3
+    )
 
 
 def test_a_fit_leaves_the_random_numbers_of_others_alone():
@@ -38,7 +40,7 @@ def test_a_fit_leaves_the_random_numbers_of_others_alone():
 
 
 def test_components_folded_by_coefficients_give_the_weighted_sum():
-    seen = Inputs(states())
+    seen = PredictorInputs(states())
     reduction = Reduction.fit(seen.states, 3, seed=0)
     coefficients = np.array([1.0, -2.0, 0.5])
     folded = reduction.folded(coefficients).apply(seen)
@@ -48,6 +50,6 @@ def test_components_folded_by_coefficients_give_the_weighted_sum():
 def test_states_of_other_layers_are_refused():
     reduction = Reduction.fit(states(), 3, seed=0)
     with pytest.raises(UserError, match="training had 30 numbers and these have 20"):
-        reduction.apply(Inputs(states()[:, :20]))
+        reduction.apply(PredictorInputs(states()[:, :20]))
     with pytest.raises(UserError, match="must have hidden states"):
         Reduction.fit(states()[:, :0], 3, seed=0)

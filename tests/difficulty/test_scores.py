@@ -3,7 +3,7 @@ import pytest
 from scipy.stats import spearmanr
 from sklearn.metrics import roc_auc_score
 
-from difficulty.scores import BINS, difference, score
+from testbudget.difficulty.scores import BINS, score, score_difference
 
 
 def predictions(problems, seed=0, noise=0.3):
@@ -92,7 +92,7 @@ def test_an_interval_is_as_wide_as_the_figure_varies_over_samples_of_problems():
 def test_a_paired_difference_is_that_of_the_figures_with_a_narrower_interval():
     predicted, measured, weights, event = predictions(100)
     other = (predicted + 0.05 * np.random.default_rng(3).normal(size=100)).clip(0, 1)
-    paired = difference(predicted, other, measured, weights, event)
+    paired = score_difference(predicted, other, measured, weights, event)
     mine, its = score(predicted, measured, weights, event), score(other, measured, weights, event)
     for name in ("spearman", "auroc", "brier", "calibration_error"):
         left, right, gap = (getattr(scores, name) for scores in (mine, its, paired))
@@ -102,7 +102,9 @@ def test_a_paired_difference_is_that_of_the_figures_with_a_narrower_interval():
 
 def test_resampling_in_pieces_gives_as_many_resamples(monkeypatch):
     data = predictions(40)
-    monkeypatch.setattr("difficulty.scores._AT_ONCE", 40 * 300)  # pieces of 300, 300, 300 and 100
+    monkeypatch.setattr(
+        "testbudget.difficulty.scores._AT_ONCE", 40 * 300
+    )  # pieces of 300, 300, 300 and 100
     pieces = score(*data)
     monkeypatch.undo()
     assert pieces == score(*data)

@@ -10,10 +10,10 @@ import pytest
 import ray
 from ray import cloudpickle
 
-from executors.actors import ExtractionError, ExtractorActor, GeneratorActor, RunnerActor
-from executors.execution.limits import Limits
-from executors.execution.runner import SandboxError
-from executors.generation.base import (
+from testbudget.executors.actors import ExtractionError, ExtractorActor, GeneratorActor, RunnerActor
+from testbudget.executors.execution.limits import TestLimits
+from testbudget.executors.execution.runner import SandboxError
+from testbudget.executors.generation.base import (
     Completion,
     Generator,
     GeneratorError,
@@ -22,9 +22,9 @@ from executors.generation.base import (
     Request,
     Sampling,
 )
-from executors.pools import Pool
-from rewards.errors import UserError
-from rewards.problem import NOT_RUN, TestKind, UnitTest, Verdict
+from testbudget.executors.pools import Pool
+from testbudget.rewards.errors import UserError
+from testbudget.rewards.problem import NOT_RUN, TestKind, UnitTest, Verdict
 
 
 class BreaksOnce(Generator):
@@ -265,17 +265,20 @@ def test_other_errors_do_not_move():
 
 
 def test_a_runner_runs_the_chosen_ones_of_the_programs_that_its_node_holds():
-    actor = ray.remote(RunnerActor).options(num_cpus=0).remote(Limits(), ())
+    actor = ray.remote(RunnerActor).options(num_cpus=0).remote(TestLimits(), ())
     programs = ray.put(("def f(x):\n    return 1\n", "never run", "def f(x):\n    return x\n"))
     tests = [UnitTest("p", 3, "assert f(2) == 2\n", kind=TestKind.ASSERTIONS)]
     outcomes = ray.get(actor.run.remote("python", programs, [2, 0], tests, "f", True, 0))
     assert outcomes.verdicts.ravel().tolist() == [Verdict.PASSED, Verdict.FAILED]
     assert NOT_RUN not in outcomes.verdicts
-    assert [item.test for item in outcomes.behaviour.inputs] == [3]
-    examples = [outcomes.behaviour.outputs[output].example for output in outcomes.behaviour.results[:, 0]]
+    assert [item.test for item in outcomes.recorded_outputs.inputs] == [3]
+    examples = [
+        outcomes.recorded_outputs.outputs[output].example
+        for output in outcomes.recorded_outputs.results[:, 0]
+    ]
     assert examples == ["2", "1"]
-    assert ray.get(actor.run.remote("python", programs, [2], tests, "f", False, 0)).behaviour is None
+    assert ray.get(actor.run.remote("python", programs, [2], tests, "f", False, 0)).recorded_outputs is None
     varied = ray.get(actor.run.remote("python", programs, [2, 0], tests, "f", True, 2))
-    assert varied.variations.tolist() == [2]
-    assert [item.test for item in varied.behaviour.inputs] == [3, 3, 3]
+    assert varied.input_mutations.tolist() == [2]
+    assert [item.test for item in varied.recorded_outputs.inputs] == [3, 3, 3]
     ray.kill(actor)

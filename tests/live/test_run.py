@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import yaml
 
-from difficulty.extractors import TransformersExtractor
-from scheduler.cli import main
-from scheduler.problems import load_problems
-from scheduler.tables import read_trace
+from testbudget.cli.main import main
+from testbudget.difficulty.extractors.transformers import TransformersExtractor
+from testbudget.traces.problems import load_problems
+from testbudget.traces.tables import read_trace
 
 pytestmark = [
     pytest.mark.live,

@@ -7,19 +7,19 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from executors.generation.base import (
+from testbudget.executors.generation.base import (
     GeneratorError,
     Prompt,
     PromptTooLongError,
     Request,
     Sampling,
-    derive_seed,
 )
-from executors.generation.extraction import extract_candidate, extract_unit_test
-from executors.generation.prompts import prompt_template
-from executors.generation.vllm import EngineSettings, VllmGenerator
-from rewards.errors import UserError
-from rewards.problem import Problem
+from testbudget.executors.generation.extraction.extract import extract_candidate, extract_unit_test
+from testbudget.executors.generation.prompts import prompt_template
+from testbudget.executors.generation.vllm import EngineSettings, VllmGenerator
+from testbudget.rewards.errors import UserError
+from testbudget.rewards.problem import Problem
+from testbudget.rewards.seeds import derive_seed
 
 MODEL = os.environ.get("TESTBUDGET_LIVE_MODEL", "")
 

@@ -3,51 +3,54 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies import Adaptive, Lessons, Uniform
-from policies.adaptive import _STOPS
+from testbudget.policies.adaptive import _STOPS, Adaptive
+from testbudget.policies.gain_model import GainModels
+from testbudget.policies.uniform import Uniform
 
 SURE, UNSURE = 0.1, 0.9  # chances that the pick is wrong; 0.5 is usual
 
 
-def adaptive(lesson, problems=4, *, seed=0, max_tests=99, **arguments):
-    return Adaptive(problems, Lessons.shared(lesson(**arguments), problems), seed=seed, max_tests=max_tests)
+def adaptive(gain_model, problems=4, *, seed=0, max_tests=99, **arguments):
+    return Adaptive(
+        problems, GainModels.shared(gain_model(**arguments), problems), seed=seed, max_tests=max_tests
+    )
 
 
-def spend(policy, cap, doubts):
+def spend(policy, cap, p_wrong):
     """As the loop does, and every problem stays as doubtful as it is."""
     rounds = 0
     while grants := policy.ask(cap):
         rounds += 1
         cap -= sum(grant.tests for grant in grants)
         for grant in grants:
-            policy.tell(grant.problem, doubts[grant.problem])
+            policy.tell(grant.problem, p_wrong[grant.problem])
     return policy.granted, rounds
 
 
 @given(st.integers(0, 120), st.integers(0, 5), st.lists(st.integers(0, 40), min_size=4, max_size=4))
-def test_where_nothing_was_learned_budgets_are_those_of_equal_budgets(lesson, room, seed, most):
+def test_where_nothing_was_learned_budgets_are_those_of_equal_budgets(gain_model, room, seed, most):
     equal = Uniform(4, seed=seed, max_tests=np.array(most))
     equal.ask(room)
-    policy = adaptive(lesson, seed=seed, max_tests=np.array(most))
+    policy = adaptive(gain_model, seed=seed, max_tests=np.array(most))
     granted, _ = spend(policy, room, [SURE, UNSURE, SURE, UNSURE])
     np.testing.assert_array_equal(granted, equal.granted)
 
 
-def test_problems_with_doubtful_picks_get_more_where_doubt_was_seen_to_promise_it(lesson):
-    granted, _ = spend(adaptive(lesson, weight=1.0), 40, [SURE, UNSURE, SURE, UNSURE])
+def test_problems_with_doubtful_picks_get_more_where_doubt_was_seen_to_promise_it(gain_model):
+    granted, _ = spend(adaptive(gain_model, weight=1.0), 40, [SURE, UNSURE, SURE, UNSURE])
     assert granted.sum() == 40
     assert granted[[1, 3]].min() > 2 * granted[[0, 2]].max()
 
 
-def test_nobody_starves_however_little_its_doubt_promises(lesson):
-    granted, _ = spend(adaptive(lesson, weight=50.0), 400, [SURE, UNSURE, UNSURE, UNSURE])
+def test_nobody_starves_however_little_its_doubt_promises(gain_model):
+    granted, _ = spend(adaptive(gain_model, weight=50.0), 400, [SURE, UNSURE, UNSURE, UNSURE])
     # f lies within [0.1, 5], so tests and one differ by a factor of 50 at most, or by one test.
     assert granted[0] + 2 > (granted[1:].max() + 1) / 50
     assert granted[0] >= 2
 
 
-def test_it_hears_the_doubts_before_most_is_spent(lesson):
-    policy = adaptive(lesson, weight=1.0)
+def test_it_hears_the_doubts_before_most_is_spent(gain_model):
+    policy = adaptive(gain_model, weight=1.0)
     shares = []
     while grants := policy.ask(200 - int(policy.granted.sum())):
         shares.append(sum(grant.tests for grant in grants) / 200)
@@ -58,32 +61,32 @@ def test_it_hears_the_doubts_before_most_is_spent(lesson):
     assert len(shares) <= 12
 
 
-def test_rounds_grow_slowly_beyond_the_last_stop(lesson):
-    _, rounds = spend(adaptive(lesson, max_tests=10_000), 40_000, [SURE] * 4)
+def test_rounds_grow_slowly_beyond_the_last_stop(gain_model):
+    _, rounds = spend(adaptive(gain_model, max_tests=10_000), 40_000, [SURE] * 4)
     assert rounds <= 30
 
 
-def test_it_stops_where_accuracy_fell(lesson):
-    granted, _ = spend(adaptive(lesson, most=5), 100, [SURE, UNSURE, SURE, UNSURE])
+def test_it_stops_where_accuracy_fell(gain_model):
+    granted, _ = spend(adaptive(gain_model, most=5), 100, [SURE, UNSURE, SURE, UNSURE])
     np.testing.assert_array_equal(granted, [5, 5, 5, 5])
 
 
-def test_each_problem_goes_by_its_own_lesson(lesson):
-    lessons = Lessons((lesson(most=2), lesson(weight=1.0)), np.array([0, 1, 1]))
-    granted, _ = spend(Adaptive(3, lessons, max_tests=99), 32, [UNSURE, SURE, UNSURE])
+def test_each_problem_goes_by_its_own_lesson(gain_model):
+    gain_models = GainModels((gain_model(most=2), gain_model(weight=1.0)), np.array([0, 1, 1]))
+    granted, _ = spend(Adaptive(3, gain_models, max_tests=99), 32, [UNSURE, SURE, UNSURE])
     assert granted[0] == 2
     assert granted[1] < granted[2]
 
 
-def test_a_test_at_twice_the_price_must_promise_twice_as_much(lesson):
-    lessons = Lessons.shared(lesson(), 2)
-    policy = Adaptive(2, lessons, max_tests=99, prices=np.array([1.0, 8.0]))
+def test_a_test_at_twice_the_price_must_promise_twice_as_much(gain_model):
+    gain_models = GainModels.shared(gain_model(), 2)
+    policy = Adaptive(2, gain_models, max_tests=99, prices=np.array([1.0, 8.0]))
     granted, _ = spend(policy, 90, [SURE, SURE])
     np.testing.assert_allclose(granted, [80, 10], atol=2)
 
 
-def test_the_gain_expected_is_the_mean_rise_times_what_the_doubt_promises(lesson):
-    policy = adaptive(lesson, 1, weight=1.0, accuracy=[0.0, 0.4, 0.6, 0.7])
+def test_the_gain_expected_is_the_mean_rise_times_what_the_doubt_promises(gain_model):
+    policy = adaptive(gain_model, 1, weight=1.0, accuracy=[0.0, 0.4, 0.6, 0.7])
     (first,) = policy.ask(1)
     assert first.expected_gain == pytest.approx(0.4)
     policy.tell(0, SURE)
@@ -91,18 +94,18 @@ def test_the_gain_expected_is_the_mean_rise_times_what_the_doubt_promises(lesson
     assert second.expected_gain == pytest.approx(0.2 * 0.1 / 0.5)
 
 
-def test_the_order_in_which_problems_are_told_does_not_matter(lesson):
-    forth, back = (adaptive(lesson, weight=1.0) for _ in range(2))
+def test_the_order_in_which_problems_are_told_does_not_matter(gain_model):
+    forth, back = (adaptive(gain_model, weight=1.0) for _ in range(2))
     told = list(zip(range(4), [SURE, UNSURE, UNSURE, SURE], strict=True))
     for policy, order in ((forth, told), (back, told[::-1])):
         policy.ask(4)
-        for problem, doubt in order:
-            policy.tell(problem, doubt)
+        for problem, p_wrong in order:
+            policy.tell(problem, p_wrong)
     assert forth.ask(30) == back.ask(30)
 
 
-def test_what_was_told_last_counts(lesson):
-    once, twice = (adaptive(lesson, weight=1.0) for _ in range(2))
+def test_what_was_told_last_counts(gain_model):
+    once, twice = (adaptive(gain_model, weight=1.0) for _ in range(2))
     for policy in (once, twice):
         policy.ask(4)
     twice.tell(2, SURE)
@@ -111,6 +114,6 @@ def test_what_was_told_last_counts(lesson):
     assert once.ask(30) == twice.ask(30)
 
 
-def test_lessons_must_be_of_these_problems(lesson):
+def test_lessons_must_be_of_these_problems(gain_model):
     with pytest.raises(ValueError, match="one number for each of 3 problems"):
-        Adaptive(3, Lessons.shared(lesson(), 2), max_tests=9)
+        Adaptive(3, GainModels.shared(gain_model(), 2), max_tests=9)

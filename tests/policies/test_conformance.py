@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies import POLICY_NAMES, Bins, Lesson, Lessons, Policy, create_policy, policy_class
-from rewards.errors import UserError
+from testbudget.policies.base import Policy
+from testbudget.policies.gain_model import DifficultyBins, GainModel, GainModels
+from testbudget.policies.registry import POLICY_NAMES, create_policy, policy_class
+from testbudget.rewards.errors import UserError
 
 every_policy = pytest.mark.parametrize("name", POLICY_NAMES)
 static_policies = [name for name in POLICY_NAMES if policy_class(name).static]
@@ -17,14 +19,14 @@ every_static_policy = pytest.mark.parametrize("name", static_policies)
 
 ROOM_ENOUGH = 10**12
 _RISING = 1 - 0.5 ** np.arange(14)
-LESSON = Lesson(
+LESSON = GainModel(
     "majority",
     _RISING,
     None,
     np.array([1, 3]),
     np.array([0.5, 0.4]),
     np.array([1.0, 1.5]),
-    Bins(np.array([0.5]), np.stack([_RISING, _RISING / 2])),
+    DifficultyBins(np.array([0.5]), np.stack([_RISING, _RISING / 2])),
 )
 
 ROOMS = st.lists(st.integers(0, 30), max_size=6)
@@ -52,7 +54,7 @@ def policy_of(name: str, problems: int = 4, **arguments) -> Policy:
     rates = np.linspace(0.2, 0.8, problems)
     known = {
         "pass_rates": rates,
-        "lessons": Lessons.shared(LESSON, problems),
+        "lessons": GainModels.shared(LESSON, problems),
         "curves": 1 - (1 - rates[:, np.newaxis]) ** np.arange(14),
     }
     return create_policy(name, problems, **{**known, "max_tests": 5, **arguments})

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.envelope import envelope_slopes
+from testbudget.policies.curves import envelope_slopes
 
 CURVES = st.lists(st.integers(0, 16).map(lambda share: share / 16), min_size=1, max_size=12)
 

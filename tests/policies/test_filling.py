@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.filling import most_valuable_tests
+from testbudget.policies.water_filling import allocate_greedily
 
 BUDGET = 8
 
@@ -35,7 +35,7 @@ def drawn_from_a_heap(table, granted, free, room):
 
 
 def filled(table, granted, free, room):
-    chosen, tests = most_valuable_tests(lambda at, tests: table[at, tests], granted, free, room)
+    chosen, tests = allocate_greedily(lambda at, tests: table[at, tests], granted, free, room)
     assert (np.diff(chosen) > 0).all()
     assert (tests > 0).all()
     drawn = np.zeros(len(table), np.int64)

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.gain import block_gain, coverage, coverage_gain
+from testbudget.policies.greedy import block_gain, coverage, coverage_gain
 
 RATES = st.floats(0, 1)
 TESTS = st.integers(0, 200)

@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies import Greedy
-from policies.gain import coverage, coverage_gain
+from testbudget.policies.greedy import Greedy, coverage, coverage_gain
 
 MOST = 40
 # Measured pass rates are shares of a few candidates and tie often; predicted ones hardly ever do.

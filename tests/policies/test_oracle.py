@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies import OracleCurves
-from policies.envelope import envelope_slopes
+from testbudget.policies.curves import OracleCurves, envelope_slopes
 
 
 def policy_with(curves, **limits):

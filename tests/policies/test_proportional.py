@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies import Proportional
+from testbudget.policies.proportional import Proportional
 
 RATES = st.lists(st.integers(0, 11).map(lambda right: right / 12), min_size=1, max_size=12).map(np.array)
 

@@ -1,22 +1,23 @@
 import numpy as np
 import pytest
 
-from policies import POLICY_NAMES, Bins, Lesson, Lessons, create_policy, policy_class
-from rewards.errors import UserError
+from testbudget.policies.gain_model import DifficultyBins, GainModel, GainModels
+from testbudget.policies.registry import POLICY_NAMES, create_policy, policy_class
+from testbudget.rewards.errors import UserError
 
 CURVE = np.array([0.0, 1.0])
-LESSON = Lesson(
+LESSON = GainModel(
     "majority",
     CURVE,
     None,
     np.array([1]),
     np.full((1, 2), 0.5),
     np.zeros((1, 2)),
-    Bins(np.array([]), CURVE[np.newaxis]),
+    DifficultyBins(np.array([]), CURVE[np.newaxis]),
 )
 KNOWN = {
     "uses_pass_rates": ("pass_rates", np.array([0.5, 0.5]), "predicted pass rates"),
-    "uses_lessons": ("lessons", Lessons.shared(LESSON, 2), "lessons from finished runs"),
+    "uses_lessons": ("lessons", GainModels.shared(LESSON, 2), "lessons from finished runs"),
     "uses_curves": ("curves", np.array([[0.0, 1.0], [0.5, 0.6]]), "accuracy curve"),
 }
 

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies import Uniform
+from testbudget.policies.uniform import Uniform
 
 
 def budgets(room, problems, **limits):

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rewards.accuracy import expected_accuracy, pass_at_k
+from testbudget.rewards.quality import expected_accuracy, pass_at_k
 
 
 @st.composite

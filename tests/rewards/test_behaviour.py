@@ -4,33 +4,33 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from rewards.behaviour import (
+from testbudget.rewards.outputs import (
     NO_RESULT,
-    Behaviour,
-    Ending,
-    Input,
-    Output,
-    by_test,
-    groups,
-    join,
-    select,
-    spread,
+    CallEnding,
+    CallResult,
+    RecordedCall,
+    RecordedOutputs,
+    join_outputs,
+    output_groups,
+    outputs_by_test,
+    select_outputs,
+    spread_over_candidates,
 )
 
 OUTPUTS = (
-    Output(Ending.RETURNED, 11, "1"),
-    Output(Ending.RETURNED, 12, "'a'"),
-    Output(Ending.RAISED, 13, "ValueError"),
-    Output(Ending.TIMED_OUT, 0, ""),
-    Output(Ending.OPAQUE, 0, "<object>"),
+    CallResult(CallEnding.RETURNED, 11, "1"),
+    CallResult(CallEnding.RETURNED, 12, "'a'"),
+    CallResult(CallEnding.RAISED, 13, "ValueError"),
+    CallResult(CallEnding.TIMED_OUT, 0, ""),
+    CallResult(CallEnding.OPAQUE, 0, "<object>"),
 )
 OPAQUE = 4
 
 
-def behaviour_of(results, digests=None, test=0) -> Behaviour:
+def recorded_outputs_of(results, digests=None, test=0) -> RecordedOutputs:
     results = np.asarray(results, np.int32)
     digests = range(results.shape[1]) if digests is None else digests
-    return Behaviour(tuple(Input(test, "f", f"[{d}]", d) for d in digests), OUTPUTS, results)
+    return RecordedOutputs(tuple(RecordedCall(test, "f", f"[{d}]", d) for d in digests), OUTPUTS, results)
 
 
 RESULTS = st.tuples(st.integers(1, 8), st.integers(1, 6)).flatmap(
@@ -38,21 +38,23 @@ RESULTS = st.tuples(st.integers(1, 8), st.integers(1, 6)).flatmap(
 )
 
 
-def meanings(behaviour: Behaviour):
+def meanings(recorded_outputs: RecordedOutputs):
     """The table without its numbering: an ending and digest in each cell."""
     return [
         [
-            None if cell == NO_RESULT else (behaviour.outputs[cell].ending, behaviour.outputs[cell].digest)
+            None
+            if cell == NO_RESULT
+            else (recorded_outputs.outputs[cell].ending, recorded_outputs.outputs[cell].digest)
             for cell in row
         ]
-        for row in behaviour.results
+        for row in recorded_outputs.results
     ]
 
 
 @given(RESULTS)
 def test_columns_taken_apart_and_joined_again_mean_the_same(results):
-    whole = behaviour_of(results)
-    again = join([select(whole, inputs=[column]) for column in range(results.shape[1])])
+    whole = recorded_outputs_of(results)
+    again = join_outputs([select_outputs(whole, inputs=[column]) for column in range(results.shape[1])])
     assert again.inputs == whole.inputs
     assert meanings(again) == meanings(whole)
     assert again.results.dtype == np.int32
@@ -62,8 +64,8 @@ def test_columns_taken_apart_and_joined_again_mean_the_same(results):
 def test_a_selection_has_the_chosen_rows_and_columns_and_just_their_outputs(results, data):
     rows = data.draw(st.permutations(range(len(results))))[: data.draw(st.integers(1, len(results)))]
     columns = data.draw(st.lists(st.integers(0, results.shape[1] - 1), max_size=4))
-    part = select(behaviour_of(results), rows, columns)
-    full = meanings(behaviour_of(results))
+    part = select_outputs(recorded_outputs_of(results), rows, columns)
+    full = meanings(recorded_outputs_of(results))
     assert meanings(part) == [[full[row][column] for column in columns] for row in rows]
     assert set(part.results.ravel()) - {NO_RESULT} == set(range(len(part.outputs)))
 
@@ -72,9 +74,9 @@ def test_a_selection_has_the_chosen_rows_and_columns_and_just_their_outputs(resu
 def test_the_calls_of_each_test_are_told_apart_and_those_of_no_test_left_out(results, data):
     count = results.shape[1]
     tests = data.draw(st.lists(st.sampled_from([None, 0, 3]), min_size=count, max_size=count))
-    inputs = tuple(Input(test, "f", "[]", position) for position, test in enumerate(tests))
-    whole = Behaviour(inputs, OUTPUTS, results)
-    parts = by_test(whole)
+    inputs = tuple(RecordedCall(test, "f", "[]", position) for position, test in enumerate(tests))
+    whole = RecordedOutputs(inputs, OUTPUTS, results)
+    parts = outputs_by_test(whole)
     assert set(parts) == set(tests) - {None}
     for test, part in parts.items():
         columns = [position for position, other in enumerate(tests) if other == test]
@@ -82,27 +84,29 @@ def test_the_calls_of_each_test_are_told_apart_and_those_of_no_test_left_out(res
 
 
 def test_spread_results_are_those_of_some_of_more_candidates():
-    whole = spread(behaviour_of([[0, 1], [2, NO_RESULT]]), [3, 1], 4)
+    whole = spread_over_candidates(recorded_outputs_of([[0, 1], [2, NO_RESULT]]), [3, 1], 4)
     assert whole.results.tolist() == [[NO_RESULT] * 2, [2, NO_RESULT], [NO_RESULT] * 2, [0, 1]]
 
 
 def test_joined_outputs_that_are_equal_become_one_with_the_first_example():
-    other = Behaviour(
-        (Input(1, "f", "[9]", 9),), (Output(Ending.RETURNED, 11, "1.0"),), np.array([[0]], np.int32)
+    other = RecordedOutputs(
+        (RecordedCall(1, "f", "[9]", 9),),
+        (CallResult(CallEnding.RETURNED, 11, "1.0"),),
+        np.array([[0]], np.int32),
     )
-    joined = join([behaviour_of([[0]]), other])
+    joined = join_outputs([recorded_outputs_of([[0]]), other])
     assert [output.example for output in joined.outputs if output.digest == 11] == ["1"]
     assert joined.results.tolist() == [[0, 0]]
 
 
 def test_behaviours_of_other_candidates_cannot_be_joined():
     with pytest.raises(ValueError, match="match"):
-        join([behaviour_of([[0]]), behaviour_of([[0], [0]])])
+        join_outputs([recorded_outputs_of([[0]]), recorded_outputs_of([[0], [0]])])
 
 
 @given(arrays(np.int32, st.tuples(st.integers(1, 8), st.integers(1, 4)), elements=st.integers(0, 3)))
 def test_where_all_is_known_groups_are_equal_rows(results):
-    numbers = groups(behaviour_of(results))
+    numbers = output_groups(recorded_outputs_of(results))
     for mine, row in zip(numbers, results, strict=True):
         for other, other_row in zip(numbers, results, strict=True):
             assert (mine == other) == (row == other_row).all()
@@ -110,7 +114,7 @@ def test_where_all_is_known_groups_are_equal_rows(results):
 
 @given(RESULTS)
 def test_members_of_a_group_never_contradict_each_other_and_groups_count_from_the_first(results):
-    numbers = groups(behaviour_of(results))
+    numbers = output_groups(recorded_outputs_of(results))
     assert list(dict.fromkeys(numbers.tolist())) == list(range(numbers.max() + 1))
     known = (results != NO_RESULT) & (results != OPAQUE)
     for one in range(len(results)):
@@ -120,18 +124,18 @@ def test_members_of_a_group_never_contradict_each_other_and_groups_count_from_th
 
 
 def test_a_candidate_of_which_less_is_known_joins_those_that_it_agrees_with():
-    assert groups(behaviour_of([[0, NO_RESULT], [1, 1], [0, 2]])).tolist() == [0, 1, 0]
+    assert output_groups(recorded_outputs_of([[0, NO_RESULT], [1, 1], [0, 2]])).tolist() == [0, 1, 0]
 
 
 def test_nothing_is_known_of_opaque_results_or_of_candidates_that_share_no_input():
-    assert groups(behaviour_of([[OPAQUE], [OPAQUE]])).tolist() == [0, 1]
-    assert groups(behaviour_of([[0, NO_RESULT], [NO_RESULT, 0]])).tolist() == [0, 1]
+    assert output_groups(recorded_outputs_of([[OPAQUE], [OPAQUE]])).tolist() == [0, 1]
+    assert output_groups(recorded_outputs_of([[0, NO_RESULT], [NO_RESULT, 0]])).tolist() == [0, 1]
 
 
 def test_one_input_in_two_tests_is_one_input():
     results = [[0, NO_RESULT], [NO_RESULT, 0], [NO_RESULT, 1]]
-    assert groups(behaviour_of(results, digests=[5, 5])).tolist() == [0, 0, 1]
+    assert output_groups(recorded_outputs_of(results, digests=[5, 5])).tolist() == [0, 0, 1]
 
 
 def test_without_inputs_every_candidate_is_alone():
-    assert groups(Behaviour((), (), np.empty((3, 0), np.int32))).tolist() == [0, 1, 2]
+    assert output_groups(RecordedOutputs((), (), np.empty((3, 0), np.int32))).tolist() == [0, 1, 2]

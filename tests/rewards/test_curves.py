@@ -3,11 +3,10 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from rewards.accuracy import expected_accuracy
-from rewards.curves import accuracy_curve
-from rewards.evidence import Evidence
-from rewards.selection.majority import Majority
-from rewards.votes import Votes
+from testbudget.rewards.outputs import Evidence
+from testbudget.rewards.quality import accuracy_curve, expected_accuracy
+from testbudget.rewards.selection.majority import Majority
+from testbudget.rewards.votes import Votes
 
 PASSED = np.array([[True, False, True], [False, True, True], [True, True, False]])
 CORRECT = np.array([True, False, False])

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from rewards.problem import Problem
+from testbudget.rewards.problem import Problem
 
 PROBLEM = Problem(id="a", prompt="def f():", entry_point="f", ground_truth="assert f()")
 

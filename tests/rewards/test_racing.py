@@ -6,10 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from rewards.evidence import UNKNOWN, Evidence, Outputs
-from rewards.racing import beaten, end_of_heat, heat, represented, still_racing
-from rewards.selection import Majority, selection_rule
-from rewards.votes import Votes
+from testbudget.rewards.elimination import dominated, end_of_rung, has_representative, rung_of, survivors
+from testbudget.rewards.outputs import UNKNOWN, Evidence, OutputMatrix
+from testbudget.rewards.selection.majority import Majority
+from testbudget.rewards.selection.registry import selection_rule
+from testbudget.rewards.votes import Votes
 
 SHAPES = st.tuples(st.integers(0, 12), st.integers(1, 8))
 MATRICES = SHAPES.flatmap(lambda shape: st.tuples(arrays(np.bool_, shape), arrays(np.bool_, shape))).map(
@@ -22,14 +23,14 @@ Z = st.floats(0, 4)
 def test_nobody_is_beaten_by_himself(matrices, z, data):
     votes = Votes.from_matrix(*matrices)
     leader = data.draw(st.integers(0, votes.candidates - 1))
-    assert not beaten(votes, leader, z)[leader]
+    assert not dominated(votes, leader, z)[leader]
 
 
 @given(MATRICES, Z)
 def test_it_is_the_rule_pair_by_pair(matrices, z):
     passed, run = matrices
     leader = int(passed.sum(axis=0).argmax())
-    for candidate, out in enumerate(beaten(Votes.from_matrix(passed, run), leader, z)):
+    for candidate, out in enumerate(dominated(Votes.from_matrix(passed, run), leader, z)):
         both = run[:, leader] & run[:, candidate]
         losses = int((passed[both, leader] & ~passed[both, candidate]).sum())
         wins = int((~passed[both, leader] & passed[both, candidate]).sum())
@@ -39,23 +40,23 @@ def test_it_is_the_rule_pair_by_pair(matrices, z):
 @given(MATRICES)
 def test_a_surer_race_drops_no_one_whom_a_less_sure_one_keeps(matrices):
     votes = Votes.from_matrix(*matrices)
-    assert (beaten(votes, 0, 1.0) >= beaten(votes, 0, 2.0)).all()
+    assert (dominated(votes, 0, 1.0) >= dominated(votes, 0, 2.0)).all()
 
 
 @pytest.mark.parametrize(("losses", "out"), [(4, False), (5, True)])
 def test_at_two_deviations_five_clear_losses_are_too_many(losses, out):
     passed = np.stack([np.ones(losses, np.bool_), np.zeros(losses, np.bool_)], axis=1)
-    assert beaten(Votes.from_matrix(passed), 0, 2.0).tolist() == [False, out]
+    assert dominated(Votes.from_matrix(passed), 0, 2.0).tolist() == [False, out]
 
 
 def test_tests_that_only_one_of_the_two_ran_do_not_count():
     passed = np.array([[True, False]] * 9)
     run = np.array([[True, False]] * 9)
-    assert not beaten(Votes.from_matrix(passed, run), 0, 2.0).any()
+    assert not dominated(Votes.from_matrix(passed, run), 0, 2.0).any()
 
 
 def test_before_the_first_test_nobody_is_beaten():
-    assert not beaten(Votes(3), 0, 2.0).any()
+    assert not dominated(Votes(3), 0, 2.0).any()
 
 
 def everyone(evidence: Evidence) -> np.ndarray:
@@ -65,51 +66,49 @@ def everyone(evidence: Evidence) -> np.ndarray:
 @given(MATRICES, Z)
 def test_no_one_who_would_be_picked_by_majority_falls_out(matrices, z):
     evidence = Evidence(Votes.from_matrix(matrices[0]))
-    assert still_racing(evidence, everyone(evidence), Majority(), z)[Majority().winners(evidence)].all()
+    assert survivors(evidence, everyone(evidence), Majority(), z)[Majority().winners(evidence)].all()
 
 
 def test_who_is_out_stays_out_and_all_stay_while_none_of_them_leads():
     evidence = Evidence(Votes.from_matrix(np.array([[True, False, False]] * 5)))
     without_leader = np.array([False, True, True])
-    assert still_racing(evidence, without_leader, Majority(), 2.0).tolist() == [False, True, True]
-    assert still_racing(evidence, ~without_leader, Majority(), 2.0).tolist() == [True, False, False]
+    assert survivors(evidence, without_leader, Majority(), 2.0).tolist() == [False, True, True]
+    assert survivors(evidence, ~without_leader, Majority(), 2.0).tolist() == [True, False, False]
 
 
 def lone_leader_against_three_alike() -> Evidence:
     """The first passes five tests that all others fail; the next three give the same outputs."""
     results = np.tile(np.array([0, 1, 1, 1, 2], np.int32), (5, 1))
-    outputs = Outputs(results, np.ones_like(results, np.bool_), np.arange(6))
+    outputs = OutputMatrix(results, np.ones_like(results, np.bool_), np.arange(6))
     return Evidence(Votes.from_matrix(np.array([[True] + [False] * 4] * 5)), outputs)
 
 
 @pytest.mark.parametrize(("rule", "left"), [("majority", [0]), ("auto", [0, 1, 2, 3])])
 def test_wrong_tests_drive_nobody_out_whom_agreement_may_yet_elect(rule, left):
     evidence = lone_leader_against_three_alike()
-    still = still_racing(evidence, everyone(evidence), selection_rule(rule), 2.0)
+    still = survivors(evidence, everyone(evidence), selection_rule(rule), 2.0)
     assert np.flatnonzero(still).tolist() == left
 
 
 def test_without_outputs_a_rule_that_would_go_by_them_races_by_votes():
     evidence = Evidence(lone_leader_against_three_alike().votes)
-    still = still_racing(evidence, everyone(evidence), selection_rule("auto"), 2.0)
+    still = survivors(evidence, everyone(evidence), selection_rule("auto"), 2.0)
     assert np.flatnonzero(still).tolist() == [0]
 
 
 def doing(results) -> Evidence:
     """Candidates with such outputs, shape (tests, candidates), that pass all tests."""
     results = np.asarray(results, np.int32)
-    outputs = Outputs(results, results != UNKNOWN, np.arange(len(results) + 1))
+    outputs = OutputMatrix(results, results != UNKNOWN, np.arange(len(results) + 1))
     return Evidence(Votes.from_matrix(np.ones(results.shape, np.bool_)), outputs)
 
 
 def test_one_of_those_who_do_alike_is_enough():
     evidence = doing([[0, 1, 0, 0, 1]] * 8)
-    assert represented(evidence, everyone(evidence)).tolist() == [False, False, True, True, True]
+    assert has_representative(evidence, everyone(evidence)).tolist() == [False, False, True, True, True]
     later = np.array([False, False, False, True, True])
-    assert not represented(evidence, later).any()
-    assert (
-        still_racing(evidence, everyone(evidence), Majority(), 2.0).tolist() == [True, True] + [False] * 3
-    )
+    assert not has_representative(evidence, later).any()
+    assert survivors(evidence, everyone(evidence), Majority(), 2.0).tolist() == [True, True] + [False] * 3
 
 
 @pytest.mark.parametrize(("parted_by", "enough"), [(0, True), (1, True), (2, False), (15, False)])
@@ -120,29 +119,29 @@ def test_a_group_that_somebody_left_in_the_last_seven_eighths_of_the_tests_goes_
     results[:, 3:] = 1
     results[parted_by, 2] = 2
     evidence = doing(results)
-    assert represented(evidence, everyone(evidence)).tolist() == [False, enough, False, False, True]
+    assert has_representative(evidence, everyone(evidence)).tolist() == [False, enough, False, False, True]
 
 
 def test_nobody_is_represented_before_the_eighth_test():
     evidence = doing([[0, 0]] * 7)
-    assert not represented(evidence, everyone(evidence)).any()
+    assert not has_representative(evidence, everyone(evidence)).any()
 
 
 def test_who_is_hardly_known_but_by_verdicts_is_not_represented():
     evidence = doing([[UNKNOWN, UNKNOWN, 0, 0]] * 5 + [[0, 0, 0, 0]] * 3)
-    assert represented(evidence, everyone(evidence)).tolist() == [False, False, False, True]
+    assert has_representative(evidence, everyone(evidence)).tolist() == [False, False, False, True]
     by_votes = Evidence(evidence.votes)
-    assert not represented(by_votes, everyone(by_votes)).any()
+    assert not has_representative(by_votes, everyone(by_votes)).any()
 
 
 def test_a_group_is_out_with_the_one_that_goes_on_for_it():
     """The second went on for the third, which would count as its like if it were still known to be."""
     passed = np.array([[True, False, False]] * 9)
     results = np.tile(np.array([0, 1, 1], np.int32), (9, 1))
-    evidence = Evidence(Votes.from_matrix(passed), Outputs(results, results >= 0, np.arange(10)))
+    evidence = Evidence(Votes.from_matrix(passed), OutputMatrix(results, results >= 0, np.arange(10)))
     racing = np.array([True, True, False])
-    assert still_racing(evidence, racing, selection_rule("auto"), 2.0).tolist() == [True, True, False]
-    assert still_racing(evidence, racing, Majority(), 2.0).tolist() == [True, False, False]
+    assert survivors(evidence, racing, selection_rule("auto"), 2.0).tolist() == [True, True, False]
+    assert survivors(evidence, racing, Majority(), 2.0).tolist() == [True, False, False]
 
 
 @pytest.mark.parametrize(("rule", "losses"), [("majority", 3), ("auto", 5)])
@@ -151,7 +150,7 @@ def test_unless_said_one_who_may_yet_be_elected_by_agreement_needs_clearer_losse
         evidence = doing([[0, 1]] * tests)
         passed = np.array([[True, False]] * tests)
         evidence = Evidence(Votes.from_matrix(passed), evidence.outputs)
-        return bool(still_racing(evidence, everyone(evidence), selection_rule(rule), None)[1])
+        return bool(survivors(evidence, everyone(evidence), selection_rule(rule), None)[1])
 
     assert still_in(losses - 1)
     assert not still_in(losses)
@@ -159,10 +158,10 @@ def test_unless_said_one_who_may_yet_be_elected_by_agreement_needs_clearer_losse
 
 @pytest.mark.parametrize("test", [0, 4, 5, 8, 9, 28, 29, 1000])
 def test_a_heat_ends_where_the_next_begins(test):
-    assert heat(end_of_heat(test) - 1) == heat(test) == heat(end_of_heat(test)) - 1
+    assert rung_of(end_of_rung(test) - 1) == rung_of(test) == rung_of(end_of_rung(test)) - 1
 
 
 def test_nobody_leaves_before_the_fifth_test_and_heats_never_double_what_was_run():
-    starts = [test for test in range(1, 2000) if heat(test) != heat(test - 1)]
+    starts = [test for test in range(1, 2000) if rung_of(test) != rung_of(test - 1)]
     assert starts[:6] == [5, 9, 16, 29, 52, 94]
     assert all(after < 2 * before for before, after in itertools.pairwise(starts))

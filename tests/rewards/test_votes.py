@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from rewards.votes import Votes
+from testbudget.rewards.votes import Votes
 
 SHAPES = st.tuples(st.integers(0, 20), st.integers(1, 20))
 MATRICES = SHAPES.flatmap(

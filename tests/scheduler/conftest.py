@@ -9,15 +9,21 @@ import numpy as np
 import pytest
 import yaml
 
-from difficulty.hidden_states import HiddenStates, Provenance
-from rewards.behaviour import Behaviour, Ending, Input, Output
-from rewards.problem import Problem, Verdict
-from scheduler.behaviours import write_behaviours
-from scheduler.ledger import Cost
-from scheduler.problems import load_problems
-from scheduler.records import CandidateRecord, Distinct, TestRecord, TestStatus, VerdictRecord
-from scheduler.tables import write_trace
-from scheduler.trace import ProblemTrace, Trace
+from testbudget.rewards.outputs import CallEnding, CallResult, RecordedCall, RecordedOutputs
+from testbudget.rewards.problem import Problem, Verdict
+from testbudget.traces.hidden_states import HiddenStates, Provenance
+from testbudget.traces.output_tables import write_outputs
+from testbudget.traces.problems import load_problems
+from testbudget.traces.records import (
+    CandidateRecord,
+    Cost,
+    DistinctPrograms,
+    TestRecord,
+    TestStatus,
+    VerdictRecord,
+)
+from testbudget.traces.tables import write_trace
+from testbudget.traces.trace import ProblemTrace, Trace
 
 from . import exporting as exporting_module
 
@@ -77,16 +83,20 @@ def status(index: int) -> TestStatus:
     return TestStatus.DUPLICATE if POINTS[index] in POINTS[:index] else TestStatus.USABLE
 
 
-def behaviour(problem: Problem, k: int) -> Behaviour:
+def recorded_outputs(problem: Problem, k: int) -> RecordedOutputs:
     """What the four distinct programs give back on the one call of each usable test."""
     programs = [compute for _, compute, _ in (*PROGRAMS[:3], PROGRAMS[4])]
     tests = [index for index in range(len(POINTS)) if status(index) is TestStatus.USABLE]
     values = [[compute(POINTS[index], k) for index in tests] for compute in programs]
     distinct = sorted({value for row in values for value in row})
-    inputs = [Input(i, problem.entry_point, f"[[{POINTS[i]}], {{}}]", POINTS[i] % 2**64) for i in tests]
-    outputs = [Output(Ending.RETURNED, int(1000 * value) % 2**64, repr(value)) for value in distinct]
+    inputs = [
+        RecordedCall(i, problem.entry_point, f"[[{POINTS[i]}], {{}}]", POINTS[i] % 2**64) for i in tests
+    ]
+    outputs = [
+        CallResult(CallEnding.RETURNED, int(1000 * value) % 2**64, repr(value)) for value in distinct
+    ]
     results = [[distinct.index(value) for value in row] for row in values]
-    return Behaviour(tuple(inputs), tuple(outputs), np.array(results, np.int32))
+    return RecordedOutputs(tuple(inputs), tuple(outputs), np.array(results, np.int32))
 
 
 @pytest.fixture(scope="session")
@@ -117,8 +127,11 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
     states = np.random.default_rng(0).normal(size=(len(problems), 2, 8)).astype(np.float16)
     truncated = np.array([False, True, False, False, False])
     write_trace(Trace(directory, seen, HiddenStates((2, 4), states, truncated, PROVENANCE)))
-    write_behaviours(
-        ((problem.id, behaviour(problem, k)) for problem, k in zip(problems, multipliers, strict=True)),
+    write_outputs(
+        (
+            (problem.id, recorded_outputs(problem, k))
+            for problem, k in zip(problems, multipliers, strict=True)
+        ),
         directory,
     )
     return Recorded(directory, problems_file, problems)
@@ -128,7 +141,7 @@ def _seen(problem: Problem, k: int) -> ProblemTrace:
     candidates = [
         CandidateRecord(f"    return {code.format(k=k)}\n", True, 5, 0.25) for code, _, _ in PROGRAMS
     ]
-    distinct = Distinct.among(candidates)
+    distinct = DistinctPrograms.among(candidates)
     tests = {
         index: TestRecord(status(index), answer(problem, k, index), index, 40 + index, 0.5)
         for index in range(len(POINTS))

@@ -4,19 +4,19 @@ from pathlib import Path
 
 import numpy as np
 
-from rewards.behaviour import NO_RESULT, Ending
-from rewards.problem import NOT_RUN, Verdict
-from scheduler.behaviours import read_behaviours
-from scheduler.records import Distinct
-from scheduler.tables import read_trace
+from testbudget.rewards.outputs import NO_RESULT, CallEnding
+from testbudget.rewards.problem import NOT_RUN, Verdict
+from testbudget.traces.output_tables import read_outputs
+from testbudget.traces.records import DistinctPrograms
+from testbudget.traces.tables import read_trace
 
 
 def exported(run: Path, *, outputs: bool = True) -> dict[str, dict[str, np.ndarray]]:
     """The arrays of each problem, by name."""
-    behaviours = read_behaviours(run) if outputs else {}
+    outputs_by_problem = read_outputs(run) if outputs else {}
     problems = {}
     for problem, seen in read_trace(run).problems.items():
-        programs = Distinct.among(seen.candidates).inverse
+        programs = DistinctPrograms.among(seen.candidates).inverse
         shape = (len(programs), len(seen.tests))
         votes, seconds = np.full(shape, -1, np.int8), np.zeros(shape, np.float32)
         column = {test: position for position, test in enumerate(sorted(seen.tests))}
@@ -33,30 +33,31 @@ def exported(run: Path, *, outputs: bool = True) -> dict[str, dict[str, np.ndarr
             "gpu_seconds": np.array([test.gpu_seconds for test in written]),
             "cpu_seconds": seconds,
         }
-        if problem in behaviours:
-            problems[problem] |= _of_behaviour(behaviours[problem], programs, column)
+        if problem in outputs_by_problem:
+            problems[problem] |= _of_behaviour(outputs_by_problem[problem], programs, column)
     return problems
 
 
-def _of_behaviour(behaviour, programs, column):
+def _of_behaviour(recorded_outputs, programs, column):
     numbers = np.array(
-        [_number(position, output.ending) for position, output in enumerate(behaviour.outputs)] + [-1]
+        [_number(position, output.ending) for position, output in enumerate(recorded_outputs.outputs)]
+        + [-1]
     )
     assert NO_RESULT == -1  # so that it finds the number at the end
-    _, inputs = np.unique([item.digest for item in behaviour.inputs], return_inverse=True)
+    _, inputs = np.unique([item.digest for item in recorded_outputs.inputs], return_inverse=True)
     return {
-        "outputs": numbers[behaviour.results][programs].astype(np.int32),
+        "outputs": numbers[recorded_outputs.results][programs].astype(np.int32),
         "input_test": np.array(
-            [-1 if item.test is None else column[item.test] for item in behaviour.inputs]
+            [-1 if item.test is None else column[item.test] for item in recorded_outputs.inputs]
         ),
         "input": inputs,
     }
 
 
-def _number(position: int, ending: Ending) -> int:
-    if ending is Ending.OPAQUE:
+def _number(position: int, ending: CallEnding) -> int:
+    if ending is CallEnding.OPAQUE:
         return -1
-    return position if ending is Ending.RETURNED else -2 - position
+    return position if ending is CallEnding.RETURNED else -2 - position
 
 
 def write_one_by_one(problems, path: Path) -> Path:

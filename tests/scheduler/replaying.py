@@ -4,18 +4,17 @@ from dataclasses import replace
 
 import numpy as np
 
-from policies import create_policy
-from rewards.behaviour import Behaviour, Ending, Input, Output
-from scheduler.behaviours import read_behaviours
-from scheduler.journal import Journal
-from scheduler.ledger import Cap, Ledger
-from scheduler.loop import Loop, spent
-from scheduler.records import VerdictRecord, evidence_of, votes_of
-from scheduler.replay_backend import ReplayBackend
-from scheduler.solving import Solving
-from scheduler.stopping import Stopping
-from scheduler.tables import read_trace
-from scheduler.writing import TestWriter
+from testbudget.executors.generation.unit_tests import UnitTestGenerator
+from testbudget.policies.registry import create_policy
+from testbudget.rewards.outputs import CallEnding, CallResult, RecordedCall, RecordedOutputs
+from testbudget.scheduler.assessment import HarmStop
+from testbudget.scheduler.backends.recorded import RecordedBackend
+from testbudget.scheduler.budget import Budget, Cap
+from testbudget.scheduler.log import EventLog
+from testbudget.scheduler.loop import Loop, spent
+from testbudget.traces.output_tables import read_outputs
+from testbudget.traces.records import ProblemCandidates, VerdictRecord, evidence_of, votes_of
+from testbudget.traces.tables import read_trace
 
 AVAILABLE = 8
 PASS_RATES = np.array([0.4, 0.05, 0.9, 0.2, 0.6])
@@ -25,7 +24,7 @@ class CutOffError(Exception):
     """Stands for the end of the process."""
 
 
-class CutOff(ReplayBackend):
+class CutOff(RecordedBackend):
     """A back end whose driver dies after so many results."""
 
     def __init__(self, *arguments, results: int, **options) -> None:
@@ -48,19 +47,21 @@ class Run:
 
     def __init__(self, recorded, path, policy="uniform", min_tests=0, racing=None, **limits) -> None:
         self.racing, self.available = racing, AVAILABLE
-        self.rule, self.calibration = None, None
-        self.behaviours = read_behaviours(recorded.directory)
+        self.rule, self.confidence_models = None, None
+        self.outputs_by_problem = read_outputs(recorded.directory)
         self.trace = read_trace(recorded.directory)
         self.problems = recorded.problems
         self.path = path / "journal.sqlite"
-        self.solving = [Solving.of(p, self.trace.of(p).candidates) for p in recorded.problems]
+        self.solving = [ProblemCandidates.of(p, self.trace.of(p).candidates) for p in recorded.problems]
         self.policy, self.min_tests, self.limits = policy, min_tests, limits
 
     def part(self, results: int | None = None):
         """Runs until the end, or until the driver dies; returns what was spent."""
         options = {} if results is None else {"results": results}
-        kind = ReplayBackend if results is None else CutOff
-        backend = kind(self.trace, self.problems, runners=2, behaviours=self.behaviours, **options)
+        kind = RecordedBackend if results is None else CutOff
+        backend = kind(
+            self.trace, self.problems, runners=2, outputs_by_problem=self.outputs_by_problem, **options
+        )
         policy = create_policy(
             self.policy,
             len(self.solving),
@@ -68,63 +69,63 @@ class Run:
             min_tests=self.min_tests,
             max_tests=self.available,
         )
-        with Journal(self.path) as journal:
-            ledger = Ledger(Cap(self.limits), spent(journal))
+        with EventLog(self.path) as event_log:
+            budget = Budget(Cap(self.limits), spent(event_log))
             stopping = None
-            if self.calibration:
+            if self.confidence_models:
                 nothing = np.full(len(self.solving), np.nan)
-                stopping = Stopping(self.solving, journal, self.rule, self.calibration, nothing)
+                stopping = HarmStop(self.solving, event_log, self.rule, self.confidence_models, nothing)
             Loop(
                 self.solving,
                 policy,
-                ledger,
-                journal,
+                budget,
+                event_log,
                 backend,
-                TestWriter(None, seed=0),
+                UnitTestGenerator(None, seed=0),
                 stopping=stopping,
                 racing=self.racing,
                 record=True,
             ).run()
-            return ledger.spent
+            return budget.spent
 
     def seen(self):
-        with Journal(self.path) as journal:
+        with EventLog(self.path) as event_log:
             return {
                 solving.problem.id: (
-                    journal.granted(solving.problem.id),
+                    event_log.granted(solving.problem.id),
                     {
                         index: record.status
-                        for index, record in sorted(journal.tests[solving.problem.id].items())
+                        for index, record in sorted(event_log.tests[solving.problem.id].items())
                     },
-                    votes_of(journal.verdicts[solving.problem.id], solving.distinct).scores().tolist(),
+                    votes_of(event_log.verdicts[solving.problem.id], solving.distinct).scores().tolist(),
                 )
                 for solving in self.solving
             }
 
     def verdicts(self):
         """(tests, programs) by problem."""
-        with Journal(self.path) as journal:
+        with EventLog(self.path) as event_log:
             return {
                 problem.id: np.stack(
-                    [record.verdicts for _, record in sorted(journal.verdicts[problem.id].items())]
+                    [record.verdicts for _, record in sorted(event_log.verdicts[problem.id].items())]
                 )
                 for problem in self.problems
             }
 
     def evidence(self):
-        with Journal(self.path) as journal:
+        with EventLog(self.path) as event_log:
             return [
                 evidence_of(
-                    journal.verdicts[solving.problem.id],
+                    event_log.verdicts[solving.problem.id],
                     solving.distinct,
-                    journal.behaviour_of(solving.problem.id),
+                    event_log.recorded_outputs_of(solving.problem.id),
                 )
                 for solving in self.solving
             ]
 
-    def behaviour(self):
-        with Journal(self.path) as journal:
-            return {problem.id: journal.behaviour_of(problem.id) for problem in self.problems}
+    def recorded_outputs(self):
+        with EventLog(self.path) as event_log:
+            return {problem.id: event_log.recorded_outputs_of(problem.id) for problem in self.problems}
 
     def tests(self):
         return [granted for granted, _, _ in self.seen().values()]
@@ -140,7 +141,7 @@ def many_tests(recorded, path, racing=None, policy="uniform", **limits) -> Run:
         seen = run.trace.of(problem)
         values = np.array([[x * k, x + k, x * k, x**k] for x in range(20)])
         verdicts = {x: values[x] == x * k for x in range(20)}
-        run.behaviours[problem.id] = behaviour_of(values)
+        run.outputs_by_problem[problem.id] = recorded_outputs_of(values)
         problems[problem.id] = replace(
             seen,
             tests={x: replace(seen.tests[0], text=answer(problem, k, x)) for x in verdicts},
@@ -153,12 +154,12 @@ def many_tests(recorded, path, racing=None, policy="uniform", **limits) -> Run:
     return run
 
 
-def behaviour_of(values) -> Behaviour:
+def recorded_outputs_of(values) -> RecordedOutputs:
     """Of programs that gave back these values, shape (tests, programs)."""
     distinct, results = np.unique(values, return_inverse=True)
-    inputs = tuple(Input(x, "f", f"[{x}]", x) for x in range(len(values)))
-    outputs = tuple(Output(Ending.RETURNED, int(value), str(value)) for value in distinct)
-    return Behaviour(inputs, outputs, results.reshape(values.shape).T.astype(np.int32))
+    inputs = tuple(RecordedCall(x, "f", f"[{x}]", x) for x in range(len(values)))
+    outputs = tuple(CallResult(CallEnding.RETURNED, int(value), str(value)) for value in distinct)
+    return RecordedOutputs(inputs, outputs, results.reshape(values.shape).T.astype(np.int32))
 
 
 def answer(problem, k, x) -> str:

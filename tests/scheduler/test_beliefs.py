@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import yaml
 
-from rewards.errors import UserError
-from scheduler.beliefs import predicted_pass_rates
-from scheduler.cli import main
-from scheduler.job_file import load_job
-from scheduler.tables import read_trace
+from testbudget.cli.main import main
+from testbudget.rewards.errors import UserError
+from testbudget.scheduler.job_file import load_job
+from testbudget.scheduler.preparation.hidden_states import predicted_pass_rates
+from testbudget.traces.tables import read_trace
 
 
 def job_of(recorded, tmp_path, **predictor):

@@ -5,7 +5,7 @@ import json
 import pytest
 import yaml
 
-from scheduler.cli import main
+from testbudget.cli.main import main
 
 
 def failure(capsys, *arguments) -> str:

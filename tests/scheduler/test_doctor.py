@@ -6,11 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from executors.execution import kernel
-from executors.execution.isolation import LAYERS
-from executors.execution.zygote import LANGUAGES
-from scheduler.cli import main
-from scheduler.commands.doctor import _SAMPLES
+from testbudget.cli.doctor import _SAMPLES
+from testbudget.cli.main import main
+from testbudget.executors.execution.judging.sandbox_main import LANGUAGES
+from testbudget.executors.execution.limits import ISOLATION_LAYERS
+from testbudget.executors.execution.sandbox import kernel
 
 UNSHARE = {"x86_64": 272, "aarch64": 97}
 EXECVE = {"x86_64": 59, "aarch64": 221}
@@ -42,7 +42,7 @@ def states(output):
 def test_every_layer_has_a_line_and_the_sandbox_is_tried(capsys):
     assert main(["doctor"]) == 0
     found = states(capsys.readouterr().out)
-    assert [*found] == [*LAYERS, "self-check", "python", "node"]
+    assert [*found] == [*ISOLATION_LAYERS, "self-check", "python", "node"]
     assert found["no_new_privs"] == "in force"
     assert found["self-check"] == "passed"
 
@@ -72,6 +72,6 @@ def test_there_are_programs_to_try_every_language_with():
 
 def test_the_names_of_layers_are_those_that_a_job_file_takes(capsys, recorded, tmp_path):
     job = recorded.write_job(tmp_path / "job.yaml")
-    assert main(["run", str(job), "--sandbox.require", f"[{', '.join(LAYERS)}, selinux]"]) == 2
+    assert main(["run", str(job), "--sandbox.require", f"[{', '.join(ISOLATION_LAYERS)}, selinux]"]) == 2
     message = capsys.readouterr().err
-    assert f"must name layers ({', '.join(LAYERS)}) but got selinux" in message
+    assert f"must name layers ({', '.join(ISOLATION_LAYERS)}) but got selinux" in message

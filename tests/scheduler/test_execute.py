@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from executors.execution.runner import Runner
-from scheduler.cli import main
+from testbudget.cli.main import main
+from testbudget.executors.execution.runner import Runner
 
 ROOT = str(Path(__file__).parents[2])
 UNITTEST = """
@@ -45,7 +45,7 @@ def started(*arguments, **options):
     """The command in a process of its own."""
     paths = os.pathsep.join([ROOT, *sys.path])
     return subprocess.Popen(
-        [sys.executable, "-m", "scheduler.cli", "execute", "--runners", "1", *arguments],
+        [sys.executable, "-m", "testbudget.cli.main", "execute", "--runners", "1", *arguments],
         env=os.environ | {"PYTHONPATH": paths},
         text=True,
         # Interrupts may be ignored where the tests run in the background.

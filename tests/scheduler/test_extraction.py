@@ -5,16 +5,21 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from difficulty.hidden_states import HiddenStates, Provenance
-from rewards.errors import UserError
-from scheduler.backend import Extracted, Extraction
-from scheduler.extraction import extract_hidden_states, hidden_states_of, take_hidden_states
-from scheduler.job_file import load_job
-from scheduler.journal import Journal
-from scheduler.ledger import Cap, Cost, Ledger, UnknownCostError
-from scheduler.loop import spent
-from scheduler.replay_backend import ReplayBackend
-from scheduler.tables import read_trace
+from testbudget.rewards.errors import UserError
+from testbudget.scheduler.backends.base import ExtractedStates, ExtractionBackend
+from testbudget.scheduler.backends.recorded import RecordedBackend
+from testbudget.scheduler.budget import Budget, Cap, UnknownCostError
+from testbudget.scheduler.job_file import load_job
+from testbudget.scheduler.log import EventLog
+from testbudget.scheduler.loop import spent
+from testbudget.scheduler.preparation.hidden_states import (
+    extract_hidden_states,
+    hidden_states_of,
+    take_hidden_states,
+)
+from testbudget.traces.hidden_states import HiddenStates, Provenance
+from testbudget.traces.records import Cost
+from testbudget.traces.tables import read_trace
 
 WORST = Cost(cpu_seconds=10.0)
 
@@ -23,7 +28,7 @@ class KilledError(Exception):
     """Stands for the end of the process."""
 
 
-class Lengths(Extraction):
+class Lengths(ExtractionBackend):
     """A model whose state of a prompt is its length; batches are done in the opposite order.
 
     Args:
@@ -53,13 +58,13 @@ class Lengths(Extraction):
         states = HiddenStates(
             (2, 4), np.stack([lengths, -lengths], 1)[:, :, None], truncated, self.provenance
         )
-        return [Extracted(problems, states, self.cost)]
+        return [ExtractedStates(problems, states, self.cost)]
 
     def close(self) -> None:
         self.closed = True
 
 
-class Backend(ReplayBackend):
+class Backend(RecordedBackend):
     """The replay back end, and a model beside it."""
 
     def __init__(self, recorded, extraction) -> None:
@@ -77,16 +82,16 @@ def extract(recorded, tmp_path):
     job = load_job(recorded.write_job(tmp_path / "job.yaml", hidden_states=section))
 
     def part(extraction, **limits):
-        with Journal(tmp_path / "journal.sqlite") as journal:
-            ledger = Ledger(Cap(limits), spent(journal))
+        with EventLog(tmp_path / "journal.sqlite") as event_log:
+            budget = Budget(Cap(limits), spent(event_log))
             try:
                 extract_hidden_states(
-                    job, recorded.problems, Backend(recorded, extraction), ledger, journal
+                    job, recorded.problems, Backend(recorded, extraction), budget, event_log
                 )
             except KilledError:
-                return None, ledger.spent
-            assert ledger.spent.cpu_seconds == pytest.approx(spent(journal).cpu_seconds, rel=1e-12)
-            return hidden_states_of(recorded.problems, journal), ledger.spent
+                return None, budget.spent
+            assert budget.spent.cpu_seconds == pytest.approx(spent(event_log).cpu_seconds, rel=1e-12)
+            return hidden_states_of(recorded.problems, event_log), budget.spent
 
     return part
 
@@ -145,12 +150,12 @@ def test_states_of_a_finished_run_are_charged_for_what_they_cost_there(recorded,
     charged = replace(trace, problems=seen)
     section = {"run": str(recorded.directory), "layers": [4]}
     job = load_job(recorded.write_job(tmp_path / "job.yaml", hidden_states=section))
-    with Journal(tmp_path / "journal.sqlite") as journal:
-        ledger = Ledger(Cap({}), spent(journal))
+    with EventLog(tmp_path / "journal.sqlite") as event_log:
+        budget = Budget(Cap({}), spent(event_log))
         for _ in range(2):
-            take_hidden_states(job, recorded.problems, ledger, journal, lambda _: charged)
-        hidden = hidden_states_of(recorded.problems, journal)
-        assert ledger.spent == spent(journal) == cost * 5
+            take_hidden_states(job, recorded.problems, budget, event_log, lambda _: charged)
+        hidden = hidden_states_of(recorded.problems, event_log)
+        assert budget.spent == spent(event_log) == cost * 5
     np.testing.assert_array_equal(hidden.states, trace.hidden_states.states[:, 1:])
     assert hidden.layers == (4,)
     assert hidden.truncated.tolist() == trace.hidden_states.truncated.tolist()
@@ -171,6 +176,8 @@ def test_states_of_a_finished_run_must_fit_the_cap(recorded, tmp_path, cost, err
     job = load_job(
         recorded.write_job(tmp_path / "job.yaml", hidden_states={"run": str(recorded.directory)})
     )
-    with Journal(tmp_path / "journal.sqlite") as journal, pytest.raises(error, match=sentence):
-        ledger = Ledger(Cap({"cpu_seconds": 0.5}))
-        take_hidden_states(job, recorded.problems, ledger, journal, lambda _: replace(trace, problems=seen))
+    with EventLog(tmp_path / "journal.sqlite") as event_log, pytest.raises(error, match=sentence):
+        budget = Budget(Cap({"cpu_seconds": 0.5}))
+        take_hidden_states(
+            job, recorded.problems, budget, event_log, lambda _: replace(trace, problems=seen)
+        )

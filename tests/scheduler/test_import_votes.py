@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 import yaml
 
-from rewards.problem import NOT_RUN, Verdict
-from rewards.selection import selection_rule
-from scheduler.analysis.compare.simulation import Recording, courses, random_orders
-from scheduler.analysis.summary import summarise
-from scheduler.behaviours import read_behaviours
-from scheduler.cli import main
-from scheduler.lessons.teaching import teach
-from scheduler.records import Distinct, TestStatus
-from scheduler.tables import read_trace
+from testbudget.analysis.summary import summarise
+from testbudget.cli.main import main
+from testbudget.rewards.problem import NOT_RUN, Verdict
+from testbudget.rewards.selection.registry import selection_rule
+from testbudget.scheduler.fitting.gain_models import fit_gain_model
+from testbudget.traces.learning_curves import RecordedTests, learning_curves, random_permutations
+from testbudget.traces.output_tables import read_outputs
+from testbudget.traces.records import DistinctPrograms, TestStatus
+from testbudget.traces.tables import read_trace
 
 from .exporting import exported, write_one_by_one, write_packed
 
@@ -56,22 +56,22 @@ def test_an_exported_run_comes_back_with_the_same_courses(recorded, tmp_path, wr
     for rule in map(selection_rule, ("majority", "auto", "outputs")):
         found = []
         for directory in (original, run):
-            behaviours = read_behaviours(directory) if outputs else {}
+            outputs_by_problem = read_outputs(directory) if outputs else {}
             recordings = [
-                Recording.of(seen, seen.correct, behaviours.get(problem))
+                RecordedTests.of(seen, seen.correct, outputs_by_problem.get(problem))
                 for problem, seen in read_trace(directory).problems.items()
             ]
-            drawn = random_orders(recordings, np.random.default_rng(1))
-            found.append(courses(recordings, drawn, rule))
+            drawn = random_permutations(recordings, np.random.default_rng(1))
+            found.append(learning_curves(recordings, drawn, rule))
         for one, other in zip(*found, strict=True):
             np.testing.assert_array_equal(one.accuracy, other.accuracy)
             np.testing.assert_allclose(one.spent, other.spent)
-    assert bool(read_behaviours(run)) == outputs
+    assert bool(read_outputs(run)) == outputs
 
 
 def test_problems_without_texts_are_told_apart_so_that_one_can_learn_from_the_others(tmp_path):
     run = run_of(write_one_by_one(BARE, tmp_path / "votes.npz"), tmp_path / "run")
-    teaching = teach(read_trace(run), "majority")
+    teaching = fit_gain_model(read_trace(run), "majority")
     assert len(teaching.fold_of) == len(BARE)
 
 
@@ -82,7 +82,7 @@ def test_both_forms_hold_the_same(recorded, tmp_path, write):
     for problem, seen in read_trace(recorded.directory).problems.items():
         back = trace.problems[problem]
         np.testing.assert_array_equal(
-            Distinct.among(back.candidates).inverse, Distinct.among(seen.candidates).inverse
+            DistinctPrograms.among(back.candidates).inverse, DistinctPrograms.among(seen.candidates).inverse
         )
         usable = [index for index, test in back.tests.items() if test.status is TestStatus.USABLE]
         assert usable == sorted(seen.verdicts)
@@ -94,7 +94,7 @@ def test_both_forms_hold_the_same(recorded, tmp_path, write):
 def test_votes_and_labels_alone_are_a_run_of_distinct_programs_with_unknown_costs(tmp_path):
     run = run_of(write_one_by_one(BARE, tmp_path / "votes.npz"), tmp_path / "run")
     for problem, seen in read_trace(run).problems.items():
-        assert len(Distinct.among(seen.candidates).representatives) == 4
+        assert len(DistinctPrograms.among(seen.candidates).representatives) == 4
         np.testing.assert_array_equal(seen.correct, CORRECT[problem])
         assert np.isnan(seen.predicted_pass_rate)
         for test, record in seen.verdicts.items():

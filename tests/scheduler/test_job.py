@@ -1,9 +1,9 @@
 import pytest
 import yaml
 
-from executors.execution.limits import Limits
-from rewards.errors import UserError
-from scheduler.job_file import load_job, save_job
+from testbudget.executors.execution.limits import TestLimits
+from testbudget.rewards.errors import UserError
+from testbudget.scheduler.job_file import load_job, save_job
 
 MINIMAL = {
     "problems": {"source": "humaneval"},
@@ -27,7 +27,7 @@ def test_paths_are_relative_to_the_job_file_and_survive_saving(tmp_path):
     path = tmp_path / "job.yaml"
     path.write_text(yaml.safe_dump(MINIMAL | {"problems": {"source": "mbpp:own.jsonl"}}))
     job = load_job(path)
-    assert job.candidates.run == tmp_path / "trace"
+    assert job.candidates.from_run == tmp_path / "trace"
     assert job.problems.source == f"mbpp:{tmp_path}/own.jsonl"
     (tmp_path / "elsewhere").mkdir()
     save_job(job, tmp_path / "elsewhere" / "job.yaml")
@@ -121,9 +121,9 @@ def test_a_missing_file_gets_one_sentence(tmp_path):
 def test_the_limits_of_a_sandbox_are_those_of_the_job(tmp_path):
     path = tmp_path / "job.yaml"
     path.write_text(yaml.safe_dump(MINIMAL))
-    assert load_job(path).execution.limits == Limits()
+    assert load_job(path).execution.limits == TestLimits()
     given = {"execution.processes": 4, "execution.file_mib": 1, "execution.timeouts": 9}
-    assert load_job(path, given).execution.limits == Limits(processes=4, file_mib=1, timeouts=9)
+    assert load_job(path, given).execution.limits == TestLimits(max_threads=4, file_mib=1, max_timeouts=9)
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_there_is_a_race_on_written_tests_and_on_recorded_ones_if_asked_for(tmp_
     path = tmp_path / "job.yaml"
     path.write_text(yaml.safe_dump(MINIMAL | {"tests": tests, "racing": racing}))
     job = load_job(path)
-    assert job.races == races
+    assert job.eliminates == races
     save_job(job, tmp_path / "saved.yaml")
     assert load_job(tmp_path / "saved.yaml").races == races
 

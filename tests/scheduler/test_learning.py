@@ -3,17 +3,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rewards.errors import UserError
-from rewards.selection import selection_rule
-from scheduler.learning import examples, measure
-from scheduler.tables import read_trace
+from testbudget.difficulty.examples import measure_problem, training_examples
+from testbudget.rewards.errors import UserError
+from testbudget.rewards.selection.registry import selection_rule
+from testbudget.traces.tables import read_trace
 
 MAJORITY = selection_rule("majority")
 
 
 def measured(recorded, candidates=None, rule=MAJORITY):
     seen = next(iter(read_trace(recorded.directory).problems.values()))  # times 2
-    return measure(seen, rule, candidates, np.random.default_rng(0))
+    return measure_problem(seen, rule, candidates, np.random.default_rng(0))
 
 
 def test_a_run_tells_how_many_are_right_and_how_its_tests_err(recorded):
@@ -42,7 +42,7 @@ def test_only_the_first_candidates_are_looked_at(recorded):
 
 
 def test_examples_are_in_the_order_of_the_run(recorded):
-    found = examples(recorded.directory, read_trace, MAJORITY, source=str(recorded.problems_file))
+    found = training_examples(recorded.directory, read_trace, MAJORITY, source=str(recorded.problems_file))
     assert found.ids == tuple(problem.id for problem in recorded.problems)
     assert found.texts == tuple(problem.prompt for problem in recorded.problems)
     assert found.content_hashes == tuple(problem.content_hash for problem in recorded.problems)
@@ -50,29 +50,29 @@ def test_examples_are_in_the_order_of_the_run(recorded):
 
 
 def test_a_run_without_the_texts_it_was_made_from_can_be_learned_from(recorded):
-    assert examples(recorded.directory, read_trace, MAJORITY).texts is None
+    assert training_examples(recorded.directory, read_trace, MAJORITY).texts is None
 
 
 def test_other_texts_than_those_of_the_run_are_refused(recorded, tmp_path):
     other = tmp_path / "problems.jsonl"
     other.write_text(recorded.problems_file.read_text().replace("Returns", "Gives"))
     with pytest.raises(UserError, match="must have been made from the same text of problem times/2"):
-        examples(recorded.directory, read_trace, MAJORITY, source=str(other))
+        training_examples(recorded.directory, read_trace, MAJORITY, source=str(other))
 
 
 def test_more_candidates_than_there_are_get_one_sentence(recorded):
     with pytest.raises(UserError, match=r"at most as many as .* \(5 of times/2\) but got 6"):
-        examples(recorded.directory, read_trace, MAJORITY, candidates=6)
+        training_examples(recorded.directory, read_trace, MAJORITY, candidates=6)
 
 
 def test_a_run_without_labels_gets_one_sentence(recorded):
     trace = read_trace(recorded.directory)
     problems = {name: replace(seen, correct=None) for name, seen in trace.problems.items()}
     with pytest.raises(UserError, match="must have labels to learn from but problem times/2 has none"):
-        examples(recorded.directory, lambda _: replace(trace, problems=problems), MAJORITY)
+        training_examples(recorded.directory, lambda _: replace(trace, problems=problems), MAJORITY)
 
 
 def test_a_run_without_hidden_states_gets_one_sentence(recorded):
     trace = replace(read_trace(recorded.directory), hidden_states=None)
     with pytest.raises(UserError, match="must hold hidden states to learn from but it has none"):
-        examples(recorded.directory, lambda _: trace, MAJORITY)
+        training_examples(recorded.directory, lambda _: trace, MAJORITY)

@@ -4,7 +4,8 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from scheduler.ledger import Cap, CapExceededError, Cost, Ledger, OverspentError, UnknownCostError
+from testbudget.scheduler.budget import Budget, Cap, CapExceededError, OverspentError, UnknownCostError
+from testbudget.traces.records import Cost
 
 amounts = st.floats(0, 10, allow_nan=False)
 costs = st.builds(Cost, st.integers(0, 5), st.integers(0, 50), st.integers(0, 50), amounts, amounts)
@@ -18,103 +19,103 @@ PRICES = {"tests": 0.01, "tokens": 0.001, "gpu_seconds": 0.3, "cpu_seconds": 0.0
 steps = st.lists(st.tuples(costs, st.sampled_from(["release", "settle", "in flight"]), st.floats(0, 1)))
 
 
-def within(ledger: Ledger) -> bool:
-    spent = {name: getattr(ledger.spent, name) for name in Cost.__dataclass_fields__} | {
-        "usd": ledger.spent_usd
+def within(budget: Budget) -> bool:
+    spent = {name: getattr(budget.spent, name) for name in Cost.__dataclass_fields__} | {
+        "usd": budget.spent_usd
     }
-    return all(spent[name] <= limit + 1e-6 for name, limit in ledger.cap.limits.items())
+    return all(spent[name] <= limit + 1e-6 for name, limit in budget.cap.limits.items())
 
 
 @given(limits, steps)
 def test_spending_never_passes_the_cap_whatever_fails(cap, sequence):
-    ledger = Ledger(Cap(cap, PRICES))
+    budget = Budget(Cap(cap, PRICES))
     for worst, end, share in sequence:
         try:
-            reservation = ledger.reserve(worst)
+            reservation = budget.reserve(worst)
         except CapExceededError:
             continue
         if end == "release":
-            ledger.release(reservation)
+            budget.release(reservation)
         elif end == "settle":
-            ledger.settle(reservation, worst * share)
-        assert within(ledger)
+            budget.settle(reservation, worst * share)
+        assert within(budget)
 
 
 @given(limits, st.lists(costs, max_size=8), costs)
 def test_room_is_exactly_what_can_be_reserved(cap, taken, worst):
-    ledger = Ledger(Cap(cap, PRICES))
+    budget = Budget(Cap(cap, PRICES))
     for cost in taken:
         try:
-            ledger.reserve(cost)
+            budget.reserve(cost)
         except CapExceededError:
             continue
-    room = min(ledger.room(worst), 50)
+    room = min(budget.room(worst), 50)
     for _ in range(room):
-        ledger.reserve(worst)
+        budget.reserve(worst)
     if room < 50:
         with pytest.raises(CapExceededError):
-            ledger.reserve(worst)
+            budget.reserve(worst)
 
 
 def test_many_threads_together_stay_under_the_cap():
-    ledger = Ledger(Cap({"tests": 500}))
+    budget = Budget(Cap({"tests": 500}))
 
     def spend(failing: int) -> None:
         for step in range(200):
             try:
-                reservation = ledger.reserve(Cost(tests=2))
+                reservation = budget.reserve(Cost(tests=2))
             except CapExceededError:
                 continue
             if step % 7 == failing:
-                ledger.release(reservation)
+                budget.release(reservation)
             else:
-                ledger.settle(reservation, Cost(tests=1 + step % 2))
+                budget.settle(reservation, Cost(tests=1 + step % 2))
 
     threads = [threading.Thread(target=spend, args=(failing,)) for failing in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert 498 < ledger.spent.tests <= 500
+    assert 498 < budget.spent.tests <= 500
 
 
 def test_a_released_reservation_leaves_its_room():
-    ledger = Ledger(Cap({"tokens": 10}))
-    ledger.release(ledger.reserve(Cost(tokens=10)))
-    ledger.settle(ledger.reserve(Cost(tokens=10)), Cost(tokens=10))
-    assert ledger.spent == Cost(tokens=10)
+    budget = Budget(Cap({"tokens": 10}))
+    budget.release(budget.reserve(Cost(tokens=10)))
+    budget.settle(budget.reserve(Cost(tokens=10)), Cost(tokens=10))
+    assert budget.spent == Cost(tokens=10)
 
 
 def test_a_reservation_ends_once():
-    ledger = Ledger(Cap({"tests": 4}))
-    reservation = ledger.reserve(Cost(tests=2))
-    ledger.settle(reservation, Cost(tests=2))
+    budget = Budget(Cap({"tests": 4}))
+    reservation = budget.reserve(Cost(tests=2))
+    budget.settle(reservation, Cost(tests=2))
     with pytest.raises(KeyError):
-        ledger.settle(reservation, Cost(tests=2))
+        budget.settle(reservation, Cost(tests=2))
     with pytest.raises(KeyError):
-        ledger.release(reservation)
+        budget.release(reservation)
 
 
 def test_work_dearer_than_its_worst_case_is_an_error():
-    ledger = Ledger(Cap({"cpu_seconds": 10}))
+    budget = Budget(Cap({"cpu_seconds": 10}))
     with pytest.raises(OverspentError, match="2 cpu_seconds were spent but only 1 were reserved"):
-        ledger.settle(ledger.reserve(Cost(cpu_seconds=1)), Cost(cpu_seconds=2))
+        budget.settle(budget.reserve(Cost(cpu_seconds=1)), Cost(cpu_seconds=2))
 
 
 def test_unknown_cost_is_refused_where_it_is_capped_and_only_there():
     unknown = Cost(tests=1, gpu_seconds=float("nan"))
     with pytest.raises(UnknownCostError, match="gpu_seconds"):
-        Ledger(Cap({"gpu_seconds": 5})).reserve(unknown)
+        Budget(Cap({"gpu_seconds": 5})).reserve(unknown)
     with pytest.raises(UnknownCostError, match="usd"):
-        Ledger(Cap({"usd": 5}, {"gpu_seconds": 1})).reserve(unknown)
-    Ledger(Cap({"usd": 5}, {"tests": 1})).reserve(unknown)
+        Budget(Cap({"usd": 5}, {"gpu_seconds": 1})).reserve(unknown)
+    Budget(Cap({"usd": 5}, {"tests": 1})).reserve(unknown)
 
 
 def test_what_was_spent_before_counts():
-    ledger = Ledger(Cap({"tests": 3}), spent=Cost(tests=2))
-    assert ledger.room(Cost(tests=1)) == 1
+    budget = Budget(Cap({"tests": 3}), spent=Cost(tests=2))
+    assert budget.room(Cost(tests=1)) == 1
 
 
 def test_decimal_amounts_fill_a_cap_exactly():
-    ledger = Ledger(Cap({"usd": 0.3}, {"tests": 0.1}))
-    assert ledger.room(Cost(tests=1)) == 3
+    budget = Budget(Cap({"usd": 0.3}, {"tests": 0.1}))
+    assert budget.room(Cost(tests=1)) == 3

@@ -5,17 +5,18 @@ from contextlib import suppress
 import numpy as np
 import pytest
 
-from policies import create_policy
-from rewards.problem import NOT_RUN
-from rewards.selection import Majority, selection_rule
-from scheduler.backend import Generated
-from scheduler.journal import Journal
-from scheduler.ledger import Cap, Ledger
-from scheduler.loop import Loop
-from scheduler.races import Racing
-from scheduler.records import TestStatus
-from scheduler.replay_backend import ReplayBackend
-from scheduler.writing import TestWriter
+from testbudget.executors.generation.unit_tests import UnitTestGenerator
+from testbudget.policies.registry import create_policy
+from testbudget.rewards.problem import NOT_RUN
+from testbudget.rewards.selection.majority import Majority
+from testbudget.rewards.selection.registry import selection_rule
+from testbudget.scheduler.assessment import EliminationRule
+from testbudget.scheduler.backends.base import Generated
+from testbudget.scheduler.backends.recorded import RecordedBackend
+from testbudget.scheduler.budget import Budget, Cap
+from testbudget.scheduler.log import EventLog
+from testbudget.scheduler.loop import Loop
+from testbudget.traces.records import TestStatus
 
 from .replaying import AVAILABLE, CutOffError, Run, many_tests
 
@@ -102,21 +103,21 @@ def test_every_test_is_booked_before_it_is_made(recorded, tmp_path):
     run = Run(recorded, tmp_path, tests=12)
     booked = []
 
-    class Watched(ReplayBackend):
+    class Watched(RecordedBackend):
         def wait(self):
             results = super().wait()
             booked.extend(
-                result.task.requests[-1].index < journal.granted(result.task.problem)
+                result.task.requests[-1].index < event_log.granted(result.task.problem)
                 for result in results
                 if isinstance(result, Generated)
             )
             return results
 
-    with Journal(run.path) as journal:
+    with EventLog(run.path) as event_log:
         policy = create_policy("uniform", 5, max_tests=AVAILABLE)
         backend = Watched(run.trace, run.problems)
-        ledger = Ledger(Cap({"tests": 12}))
-        Loop(run.solving, policy, ledger, journal, backend, TestWriter(None, seed=0)).run()
+        budget = Budget(Cap({"tests": 12}))
+        Loop(run.solving, policy, budget, event_log, backend, UnitTestGenerator(None, seed=0)).run()
     assert booked
     assert all(booked)
 
@@ -127,7 +128,7 @@ def test_a_cap_that_counts_unequal_prices_does_not_favour_the_first_problems(rec
     assert max(run.tests()) - min(run.tests()) <= 1
 
 
-RACING = Racing(Majority(), z=1.65)
+RACING = EliminationRule(Majority(), z=1.65)
 
 
 def test_who_is_out_after_a_heat_is_neither_run_nor_charged_and_the_pick_is_the_same(recorded, tmp_path):
@@ -163,7 +164,7 @@ def test_a_cap_on_executions_buys_more_tests_in_a_race(recorded, tmp_path):
 @pytest.mark.parametrize("rule", ["majority", "auto"])
 @pytest.mark.parametrize("limits", [{"tests": 100}, {"executions": 250}])
 def test_a_race_cut_off_anywhere_ends_as_one_that_was_not(recorded, tmp_path, limits, rule):
-    racing = Racing(selection_rule(rule), z=1.65)
+    racing = EliminationRule(selection_rule(rule), z=1.65)
     whole = many_tests(recorded, tmp_path / "whole", racing, **limits)
     cost = whole.part()
     for results in range(1, 20, 3):
@@ -179,11 +180,13 @@ def test_a_race_cut_off_anywhere_ends_as_one_that_was_not(recorded, tmp_path, li
 def test_recorded_behaviour_comes_back_with_the_verdicts(recorded, tmp_path):
     run = Run(recorded, tmp_path, tests=40)
     run.part()
-    for problem, behaviour in run.behaviour().items():
-        expected = run.behaviours[problem]
-        assert behaviour.inputs == expected.inputs
-        assert examples(behaviour) == examples(expected)
+    for problem, recorded_outputs in run.recorded_outputs().items():
+        expected = run.outputs_by_problem[problem]
+        assert recorded_outputs.inputs == expected.inputs
+        assert examples(recorded_outputs) == examples(expected)
 
 
-def examples(behaviour):
-    return [[behaviour.outputs[output].example for output in row] for row in behaviour.results]
+def examples(recorded_outputs):
+    return [
+        [recorded_outputs.outputs[output].example for output in row] for row in recorded_outputs.results
+    ]

@@ -3,12 +3,12 @@ from dataclasses import replace
 
 import pytest
 
-from rewards.errors import UserError
-from scheduler.analysis.summary import summarise
-from scheduler.calibrating import calibration_of
-from scheduler.cli import main
-from scheduler.job_file import load_job
-from scheduler.tables import read_trace, write_trace
+from testbudget.analysis.summary import summarise
+from testbudget.cli.main import main
+from testbudget.rewards.errors import UserError
+from testbudget.scheduler.fitting.confidence import confidence_models_of
+from testbudget.scheduler.job_file import load_job
+from testbudget.traces.tables import read_trace, write_trace
 
 
 def picked(recorded, tmp_path, name="out", **fields):
@@ -49,10 +49,10 @@ def test_probabilities_learned_from_a_run_are_kept_with_the_run_that_uses_them(
     recorded, learnable, tmp_path
 ):
     picks = picked(recorded, tmp_path, confidence={"calibrate_on": [str(learnable.directory)]})
-    assert str(learnable.directory) in calibration_of(tmp_path / "out").source
+    assert str(learnable.directory) in confidence_models_of(tmp_path / "out").source
     assert picks != picked(recorded, tmp_path, "shipped")
     summary = summarise(tmp_path / "out")
-    assert summary.calibration == calibration_of(tmp_path / "out").source
+    assert summary.confidence_models == confidence_models_of(tmp_path / "out").source
     assert [round(problem.probability, 4) for problem in summary.problems] == [
         pick["probability"] for pick in picks
     ]
@@ -78,7 +78,7 @@ def test_a_run_without_labels_is_refused_before_anything_starts(recorded, tmp_pa
 def test_a_calibration_that_was_damaged_is_refused(tmp_path):
     (tmp_path / "calibration.json").write_text('{"source": "here"}')
     with pytest.raises(UserError, match="cannot be read"):
-        calibration_of(tmp_path)
+        confidence_models_of(tmp_path)
 
 
 def test_paths_of_runs_to_calibrate_on_are_relative_to_the_job(recorded, tmp_path):

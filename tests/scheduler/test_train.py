@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from difficulty.card import Model
-from scheduler.cli import USER_ERROR, main
-from scheduler.tables import read_trace, write_trace
+from testbudget.cli.main import USER_ERROR, main
+from testbudget.difficulty.card import DifficultyModel
+from testbudget.traces.tables import read_trace, write_trace
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def test_predictions_of_new_problems_follow_their_pass_rates(model, another_lear
 
 
 def test_a_problem_that_was_trained_on_is_marked_and_predicted_by_what_has_not_seen_it(model, learnable):
-    loaded, trace = Model.load(model), read_trace(learnable.directory)
+    loaded, trace = DifficultyModel.load(model), read_trace(learnable.directory)
     hashes = [problem.content_hash for problem in learnable.problems]
     assert loaded.trained_on(trace.hidden_states, hashes).all()
     predicted = loaded.predict("pass_rate", trace.hidden_states, hashes)

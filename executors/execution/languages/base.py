@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from executors.execution.arena import Arena
-from executors.execution.process import Station
-from rewards.problem import TestKind
+from testbudget.executors.execution.processes.process import ProcessRunner
+from testbudget.executors.execution.processes.result_buffer import ResultBuffer
+from testbudget.rewards.problem import TestKind
 
 Path = Sequence[tuple[str, str]]
 """Calls that a test makes one after the other, each with its result."""
@@ -37,7 +37,7 @@ class ResultKind(StrEnum):
     CUT_SHORT = "#"
 
 
-class Left(StrEnum):
+class StepMessage(StrEnum):
     """First element of a text, a JSON array, that a step leaves beside calls and results.
 
     ``NOT_LOADED``: the candidate could not be loaded; followed by the verdict. ``VERDICT``: followed by the
@@ -108,7 +108,7 @@ class Language(ABC):
         """Load what :meth:`needs` has named; again is no harm."""
 
     @abstractmethod
-    def read(self, arena: Arena, sources: Sequence[Source], entry_point: str | None) -> None:
+    def read(self, buffer: ResultBuffer, sources: Sequence[Source], entry_point: str | None) -> None:
         """Compile each source, a step each, and leave what :meth:`program` takes, or nothing."""
 
     @abstractmethod
@@ -121,7 +121,11 @@ class Language(ABC):
 
     @abstractmethod
     def make_calls(
-        self, arena: Arena, station: Station, jobs: Sequence[Job], entry_point: str | None
+        self,
+        buffer: ResultBuffer,
+        process_runner: ProcessRunner,
+        jobs: Sequence[Job],
+        entry_point: str | None,
     ) -> None:
         """Load each job's candidate afresh, a step each, and leave the result of each of its calls.
 
@@ -129,13 +133,13 @@ class Language(ABC):
         """
 
     @abstractmethod
-    def judge(self, arena: Arena, plays: Sequence[tuple[Program, Path]]) -> None:
+    def judge(self, buffer: ResultBuffer, plays: Sequence[tuple[Program, Path]]) -> None:
         """Run each test on its path, a step each, and leave ``VERDICT``, ``MORE`` or ``TOGETHER``."""
 
     def judge_together(
         self,
-        arena: Arena,
-        station: Station,
+        buffer: ResultBuffer,
+        process_runner: ProcessRunner,
         candidate: Program,
         tests: Sequence[Program],
         entry_point: str | None,

@@ -10,7 +10,7 @@ import re
 import sys
 import warnings
 
-from executors.generation.extraction.answers import (
+from testbudget.executors.generation.extraction.answers import (
     Rejection,
     UnusableError,
     fenced_blocks,

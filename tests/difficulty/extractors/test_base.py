@@ -3,9 +3,8 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from difficulty.extractors import Extractor
-from difficulty.extractors.checkpoint import Checkpoint
-from rewards.errors import UserError
+from testbudget.difficulty.extractors.base import Checkpoint, Extractor
+from testbudget.rewards.errors import UserError
 
 
 class Lengths(Extractor):

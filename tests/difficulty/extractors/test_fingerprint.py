@@ -2,8 +2,8 @@ import os
 
 import pytest
 
-from difficulty.extractors.fingerprint import fingerprint
-from rewards.errors import UserError
+from testbudget.difficulty.extractors.base import fingerprint
+from testbudget.rewards.errors import UserError
 
 LARGE = 9 << 20  # more than is read of one file
 

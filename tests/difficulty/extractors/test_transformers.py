@@ -4,9 +4,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from difficulty.extractors import TransformersExtractor
-from difficulty.hidden_states import Provenance
-from rewards.errors import UserError
+from testbudget.difficulty.extractors.transformers import TransformersExtractor
+from testbudget.rewards.errors import UserError
+from testbudget.traces.hidden_states import Provenance
 
 PROMPTS = [
     "def x ( y ) : return y + 1",
@@ -59,11 +59,11 @@ def test_every_layer_is_that_of_hugging_face_at_the_last_token(model: str):
 
 def test_padding_and_batching_do_not_change_a_state(model: str):
     extractor = TransformersExtractor(model, dtype="float32", batch_size=1)
-    together = TransformersExtractor(model, dtype="float32", batch_size=8)
+    same_process = TransformersExtractor(model, dtype="float32", batch_size=8)
     layers = range(DEPTH + 1)
     alone = extractor.extract(PROMPTS, layers).states
-    np.testing.assert_allclose(together.extract(PROMPTS, layers).states, alone, rtol=2e-3, atol=2e-3)
-    reverse = together.extract(PROMPTS[::-1], layers).states[::-1]
+    np.testing.assert_allclose(same_process.extract(PROMPTS, layers).states, alone, rtol=2e-3, atol=2e-3)
+    reverse = same_process.extract(PROMPTS[::-1], layers).states[::-1]
     np.testing.assert_allclose(reverse, alone, rtol=2e-3, atol=2e-3)
 
 

@@ -2,8 +2,8 @@ import sys
 
 import pytest
 
-from difficulty.extractors import VllmExtractor
-from rewards.errors import UserError
+from testbudget.difficulty.extractors.vllm import VllmExtractor
+from testbudget.rewards.errors import UserError
 
 
 def test_the_missing_extra_is_named(model, monkeypatch):

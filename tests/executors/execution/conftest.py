@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy
 import pytest
 
-from executors.execution import kernel
-from executors.execution.runner import Limits, Runner
+from testbudget.executors.execution.limits import TestLimits
+from testbudget.executors.execution.runner import Runner
+from testbudget.executors.execution.sandbox import kernel
 
 LIMITS = {
-    "usual": Limits(cpu_seconds=0.4, memory_mib=128),
-    "short": Limits(cpu_seconds=0.15, wall_seconds=0.5, memory_mib=128, timeouts=2),
-    "long": Limits(cpu_seconds=0.6, wall_seconds=2.0, timeouts=1),
+    "usual": TestLimits(cpu_seconds=0.4, memory_mib=128),
+    "short": TestLimits(cpu_seconds=0.15, wall_seconds=0.5, memory_mib=128, max_timeouts=2),
+    "long": TestLimits(cpu_seconds=0.6, wall_seconds=2.0, max_timeouts=1),
 }
 REPOSITORY = Path(__file__).parents[3]
 NOBODY = 65534

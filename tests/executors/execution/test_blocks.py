@@ -5,9 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from executors.execution.runner import Limits, Runner
-from rewards.behaviour import NO_RESULT, Ending, Input
-from rewards.problem import NOT_RUN, TestKind, UnitTest, Verdict
+from testbudget.executors.execution.limits import TestLimits
+from testbudget.executors.execution.runner import Runner
+from testbudget.rewards.outputs import NO_RESULT, CallEnding, RecordedCall
+from testbudget.rewards.problem import NOT_RUN, TestKind, UnitTest, Verdict
 
 PASSED, FAILED, ERRORED = Verdict.PASSED, Verdict.FAILED, Verdict.ERRORED
 TIMED_OUT, UNCONFIRMED = Verdict.TIMED_OUT, Verdict.UNCONFIRMED
@@ -26,7 +27,7 @@ def asserts(*programs):
 
 @pytest.fixture(scope="module")
 def runner():
-    with Runner(Limits(cpu_seconds=0.4, memory_mib=256)) as runner:
+    with Runner(TestLimits(cpu_seconds=0.4, memory_mib=256)) as runner:
         yield runner
 
 
@@ -34,10 +35,10 @@ def verdicts(runner, candidates, tests, entry_point="solve"):
     return runner.run(candidates, tests, entry_point).verdicts.tolist()
 
 
-def outputs(behaviour, candidate):
+def outputs(recorded_outputs, candidate):
     return [
-        None if result == NO_RESULT else behaviour.outputs[result].example
-        for result in behaviour.results[candidate]
+        None if result == NO_RESULT else recorded_outputs.outputs[result].example
+        for result in recorded_outputs.results[candidate]
     ]
 
 
@@ -45,40 +46,42 @@ def test_candidates_that_do_the_same_have_the_same_results(runner):
     outcomes = runner.run(
         [DOUBLE, SQUARE, ADD], asserts("assert solve(2) == 4", "assert solve(3) == 6"), "solve"
     )
-    behaviour = outcomes.behaviour
+    recorded_outputs = outcomes.recorded_outputs
     assert outcomes.verdicts.tolist() == [[PASSED, PASSED], [PASSED, FAILED], [PASSED, PASSED]]
-    assert [(given.test, given.arguments) for given in behaviour.inputs] == [
+    assert [(given.test, given.arguments) for given in recorded_outputs.inputs] == [
         (10, '[[2],{"dict":[]}]'),
         (11, '[[3],{"dict":[]}]'),
     ]
-    assert outputs(behaviour, 0) == outputs(behaviour, 2) == ["4", "6"]
-    assert outputs(behaviour, 1) == ["4", "9"]
+    assert outputs(recorded_outputs, 0) == outputs(recorded_outputs, 2) == ["4", "6"]
+    assert outputs(recorded_outputs, 1) == ["4", "9"]
 
 
 def test_calls_after_a_failed_assertion_are_known_as_well(runner):
     test = asserts("assert solve(3) == 6\nassert solve(2) == 4\nassert solve(5) == 10")
-    behaviour = runner.run([SQUARE], test, "solve").behaviour
-    assert outputs(behaviour, 0) == ["9", "4", "25"]
+    recorded_outputs = runner.run([SQUARE], test, "solve").recorded_outputs
+    assert outputs(recorded_outputs, 0) == ["9", "4", "25"]
 
 
 def test_arguments_are_recorded_as_they_were_before_the_call(runner):
     test = asserts("items = [2, 1]\nsolve(items)\nassert items == [1, 2]")
     outcomes = runner.run(["def solve(items): items.sort()"], test, "solve")
     assert outcomes.verdicts.tolist() == [[PASSED]]
-    assert outcomes.behaviour.inputs[0].arguments == '[[[2,1]],{"dict":[]}]'
+    assert outcomes.recorded_outputs.inputs[0].arguments == '[[[2,1]],{"dict":[]}]'
 
 
 def test_only_outermost_calls_are_recorded(runner):
     factorial = "def solve(n): return 1 if n == 0 else n * solve(n - 1)"
-    behaviour = runner.run([factorial], asserts("assert solve(5) == 120"), "solve").behaviour
-    assert outputs(behaviour, 0) == ["120"]
+    recorded_outputs = runner.run([factorial], asserts("assert solve(5) == 120"), "solve").recorded_outputs
+    assert outputs(recorded_outputs, 0) == ["120"]
 
 
 def test_exceptions_are_recorded_by_their_type(runner):
     candidates = ["def solve(x): return x // 0", "class E(Exception): pass\ndef solve(x): raise E"]
-    behaviour = runner.run(candidates, asserts("assert solve(1)"), "solve").behaviour
-    assert [behaviour.outputs[result].ending for result in behaviour.results[:, 0]] == [Ending.RAISED] * 2
-    assert [outputs(behaviour, candidate) for candidate in (0, 1)] == [
+    recorded_outputs = runner.run(candidates, asserts("assert solve(1)"), "solve").recorded_outputs
+    assert [recorded_outputs.outputs[result].ending for result in recorded_outputs.results[:, 0]] == [
+        CallEnding.RAISED
+    ] * 2
+    assert [outputs(recorded_outputs, candidate) for candidate in (0, 1)] == [
         ["ZeroDivisionError"],
         ["solution.E"],
     ]
@@ -86,7 +89,7 @@ def test_exceptions_are_recorded_by_their_type(runner):
 
 def test_nothing_is_recorded_unless_asked_for(runner):
     outcomes = runner.run([DOUBLE], asserts("assert solve(2) == 4"), "solve", record=False)
-    assert outcomes.behaviour is None
+    assert outcomes.recorded_outputs is None
     assert outcomes.verdicts.tolist() == [[PASSED]]
 
 
@@ -96,25 +99,25 @@ def test_only_wanted_pairs_are_run(runner):
     outcomes = runner.run([DOUBLE, SQUARE], tests, "solve", wanted=wanted)
     assert outcomes.verdicts.tolist() == [[PASSED, NOT_RUN], [NOT_RUN, FAILED]]
     assert (outcomes.cpu_seconds > 0).tolist() == wanted.tolist()
-    assert (outcomes.behaviour.results == NO_RESULT).sum() == 2
+    assert (outcomes.recorded_outputs.results == NO_RESULT).sum() == 2
 
 
 def test_nothing_wanted_is_nothing_run(runner):
     outcomes = runner.run([DOUBLE], asserts("assert solve(2) == 4"), wanted=np.zeros((1, 1), np.bool_))
     assert outcomes.verdicts.tolist() == [[NOT_RUN]]
-    assert outcomes.behaviour.inputs == ()
+    assert outcomes.recorded_outputs.inputs == ()
 
 
 def test_inputs_can_be_run_alone(runner):
-    taken = runner.run([DOUBLE], asserts("assert solve(2) == 4"), "solve").behaviour.inputs
-    own = Input(None, "solve", json.dumps([[[1, "x"]], {"dict": []}]), 7)
+    taken = runner.run([DOUBLE], asserts("assert solve(2) == 4"), "solve").recorded_outputs.inputs
+    own = RecordedCall(None, "solve", json.dumps([[[1, "x"]], {"dict": []}]), 7)
     loop = "def solve(x):\n    while x == 2: pass\n    return len(x)"
-    behaviour, cpu_seconds = runner.call([DOUBLE, loop, "("], [*taken, own])
-    assert [given.test for given in behaviour.inputs] == [None, None]
-    assert outputs(behaviour, 0) == ["4", "[1, 'x', 1, 'x']"]
-    assert behaviour.outputs[behaviour.results[1, 0]].ending is Ending.TIMED_OUT
-    assert outputs(behaviour, 1)[1] == "2"
-    assert behaviour.results[2].tolist() == [NO_RESULT, NO_RESULT]
+    recorded_outputs, cpu_seconds = runner.call([DOUBLE, loop, "("], [*taken, own])
+    assert [given.test for given in recorded_outputs.inputs] == [None, None]
+    assert outputs(recorded_outputs, 0) == ["4", "[1, 'x', 1, 'x']"]
+    assert recorded_outputs.outputs[recorded_outputs.results[1, 0]].ending is CallEnding.TIMED_OUT
+    assert outputs(recorded_outputs, 1)[1] == "2"
+    assert recorded_outputs.results[2].tolist() == [NO_RESULT, NO_RESULT]
     assert 0.4 <= cpu_seconds[1, 0] < 1
     assert (cpu_seconds[2] == 0).all()
 
@@ -129,14 +132,14 @@ def test_a_test_whose_next_call_depends_on_the_last_result_is_followed(runner):
     test = asserts("x = 1\nfor _ in range(5):\n    x = solve(x)\nassert x == 32")
     outcomes = runner.run([DOUBLE, SQUARE], test, "solve")
     assert outcomes.verdicts.tolist() == [[PASSED], [FAILED]]
-    assert not outcomes.together.any()
+    assert not outcomes.same_process.any()
 
 
 def test_a_test_that_follows_results_for_too_long_is_run_together(runner):
     test = asserts("x = 1\nfor _ in range(50):\n    x = solve(x)\nassert x == 2**50")
     outcomes = runner.run([DOUBLE], test, "solve")
     assert outcomes.verdicts.tolist() == [[PASSED]]
-    assert outcomes.together.all()
+    assert outcomes.same_process.all()
 
 
 def test_a_loop_that_no_test_needs_to_enter_costs_no_verdict(runner):
@@ -153,7 +156,7 @@ def test_what_is_no_plain_data_is_run_together_and_passes_for_an_innocent_candid
     outcomes = runner.run(
         [candidate, liar], asserts("assert solve(2).x == 2", "assert solve(2).x == 3"), "solve"
     )
-    assert outcomes.together.all()
+    assert outcomes.same_process.all()
     assert outcomes.verdicts.tolist() == [[PASSED, FAILED], [UNCONFIRMED, FAILED]]
 
 

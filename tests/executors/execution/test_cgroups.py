@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from executors.execution import cgroups
+from testbudget.executors.execution.sandbox import cgroups
 
 MEBIBYTE = 1 << 20
 

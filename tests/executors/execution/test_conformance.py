@@ -2,8 +2,9 @@
 
 import pytest
 
-from executors.execution.runner import Limits, Runner
-from rewards.problem import TestKind, UnitTest, Verdict
+from testbudget.executors.execution.limits import TestLimits
+from testbudget.executors.execution.runner import Runner
+from testbudget.rewards.problem import TestKind, UnitTest, Verdict
 
 GOOD = "def solve():\n    return 42\n"
 EXPECTS_42 = """
@@ -39,7 +40,7 @@ def test_a_strange_candidate_does_not_pass(runner, candidate):
 
 def test_an_idle_candidate_is_timed_out_by_the_clock():
     idle = "import time\ndef solve(): time.sleep(1000)"
-    with Runner(Limits(wall_seconds=0.5)) as runner:
+    with Runner(TestLimits(wall_seconds=0.5)) as runner:
         outcomes = runner.run([idle], [unit_test(EXPECTS_42)] * 2, "solve")
     assert outcomes.verdicts.tolist() == [[TIMED_OUT] * 2]
     assert outcomes.cpu_seconds.max() < 0.5

@@ -23,8 +23,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from executors.execution import kernel
-from rewards.problem import NOT_RUN, TestKind, UnitTest, Verdict
+from testbudget.executors.execution.sandbox import kernel
+from testbudget.rewards.problem import NOT_RUN, TestKind, UnitTest, Verdict
 
 CORPUS = Path(__file__).parent / "corpus"
 NAMES = {int(verdict): verdict.name.lower().replace("_", " ") for verdict in Verdict} | {NOT_RUN: "not run"}
@@ -105,7 +105,10 @@ def sandbox_processes():
         if process.name.isdecimal():
             with contextlib.suppress(OSError):
                 parent = (process / "stat").read_text().rpartition(")")[2].split()[1]
-                if b"executors.execution.zygote" in (process / "cmdline").read_bytes():
+                if (
+                    b"testbudget.executors.execution.judging.sandbox_main"
+                    in (process / "cmdline").read_bytes()
+                ):
                     parents[process.name] = parent
     found = {str(os.getpid())}
     while more := {process for process, parent in parents.items() if parent in found} - found:

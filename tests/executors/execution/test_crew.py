@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from executors.execution.crew import run_blocks
-from executors.execution.pairs import Pair, gather
-from executors.execution.runner import Limits, SandboxError
-from rewards.errors import UserError
-from rewards.problem import TestKind, Verdict
+from testbudget.executors.execution.limits import TestLimits
+from testbudget.executors.execution.runner import SandboxError
+from testbudget.executors.execution.worker_pool import Pair, gather, run_blocks
+from testbudget.rewards.errors import UserError
+from testbudget.rewards.problem import TestKind, Verdict
 
-LIMITS = Limits(cpu_seconds=0.2, memory_mib=256)
+LIMITS = TestLimits(cpu_seconds=0.2, memory_mib=256)
 
 
 def blocks_of(count):

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from executors.execution import cgroups, isolation, kernel
-from executors.execution.isolation import empty
-from executors.execution.limits import Limits
-from executors.execution.runner import Runner
-from rewards.errors import UserError
+from testbudget.executors.execution.limits import TestLimits
+from testbudget.executors.execution.runner import Runner
+from testbudget.executors.execution.sandbox import cgroups, isolation, kernel
+from testbudget.executors.execution.sandbox.isolation import empty
+from testbudget.rewards.errors import UserError
 
-LIMITS = Limits(memory_mib=256)
+LIMITS = TestLimits(memory_mib=256)
 UNSHARE = {"x86_64": 272, "aarch64": 97}
 PROGRAM, OTHER = shutil.which("cat"), shutil.which("ls")
 
@@ -78,11 +78,11 @@ def inside(function, programs=()):
     guard = os.fork()
     if guard == 0:
         try:
-            surroundings = isolation.surround((), LIMITS, programs)
+            surroundings = isolation.isolate_outer((), LIMITS, programs)
             first = os.fork()
             if first == 0:
                 os.chdir(surroundings.scratch)
-                layers = isolation.confine(surroundings, LIMITS)
+                layers = isolation.isolate_inner(surroundings, LIMITS)
                 os.write(writing, json.dumps(function(layers)).encode())
                 os._exit(0)
             os.waitpid(first, 0)
@@ -103,7 +103,7 @@ def executing(path, programs=(), arguments=("/dev/null",)):
         process = os.fork()
         if process == 0:
             try:
-                isolation.confine_candidate(layers, LIMITS, 10, programs)
+                isolation.isolate_candidate(layers, LIMITS, 10, programs)
                 os.execve(path, [path, *arguments], {})
             finally:
                 os._exit(77)
@@ -138,7 +138,7 @@ def test_a_named_program_may_reserve_much_memory_but_not_use_it():
 
 def test_a_program_that_is_not_there_is_an_error_and_not_a_missing_layer():
     with pytest.raises(FileNotFoundError):
-        isolation.surround((), LIMITS, ("/nowhere/node",))
+        isolation.isolate_outer((), LIMITS, ("/nowhere/node",))
 
 
 def family():
@@ -224,7 +224,8 @@ def test_nothing_is_left_behind_by_a_runner_that_is_killed(elsewhere):
     program = f"""
 import sys
 sys.path.append({str(Path(__file__).parents[3])!r})
-from executors.execution.runner import Limits, Runner
+from testbudget.executors.execution.limits import TestLimits
+from testbudget.executors.execution.runner import Runner
 from rewards.problem import TestKind, UnitTest
 
 runner = Runner(Limits(cpu_seconds=600, wall_seconds=600))

@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from executors.execution.limits import Limits, allowance, overhead_seconds, worst_cpu_seconds
-from rewards.errors import UserError
+from testbudget.executors.execution.limits import TestLimits, allowance, overhead_seconds, worst_cpu_seconds
+from testbudget.rewards.errors import UserError
 
 LIMITS = st.builds(
-    Limits,
+    TestLimits,
     cpu_seconds=st.floats(0.01, 100),
     memory_mib=st.integers(64, 65536),
     processes=st.integers(1, 256),
@@ -18,7 +18,7 @@ LIMITS = st.builds(
 @pytest.mark.parametrize("value", [0, -1, math.inf, math.nan])
 def test_a_limit_must_be_a_positive_number(value):
     with pytest.raises(UserError, match=r"limits\.cpu_seconds must be a positive number"):
-        Limits(cpu_seconds=value)
+        TestLimits(cpu_seconds=value)
 
 
 @given(LIMITS, st.integers(1, 1000), st.data())
@@ -36,4 +36,4 @@ def test_a_process_that_uses_its_allowance_stays_within_the_worst_case(limits, t
 
 
 def test_no_tests_cost_nothing():
-    assert worst_cpu_seconds(Limits(), 0) == 0
+    assert worst_cpu_seconds(TestLimits(), 0) == 0

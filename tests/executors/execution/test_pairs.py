@@ -1,8 +1,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from executors.execution.pairs import MOST_TESTS, Pair, gather
-from rewards.problem import TestKind
+from testbudget.executors.execution.worker_pool import MOST_TESTS, Pair, gather
+from testbudget.rewards.problem import TestKind
 
 PAIRS = st.lists(
     st.builds(

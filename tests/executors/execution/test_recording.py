@@ -3,14 +3,19 @@ import json
 import numpy as np
 import pytest
 
-from executors.execution.recording import EMPTY, Made, behaviour_of, made_of
-from executors.execution.values import encode
-from rewards.behaviour import NO_RESULT, Ending
+from testbudget.executors.execution.output_digests import (
+    EMPTY,
+    BlockCalls,
+    parse_calls,
+    recorded_outputs_of,
+)
+from testbudget.executors.execution.values import encode
+from testbudget.rewards.outputs import NO_RESULT, CallEnding
 
 
 def output_of(result):
-    made = Made(['["f",[],{"dict":[]}]'], [result], [[0, 0]], [0])
-    return behaviour_of(made, np.array([[0, 0]]), 1, [0]).outputs[0]
+    made = BlockCalls(['["f",[],{"dict":[]}]'], [result], [[0, 0]], [0])
+    return recorded_outputs_of(made, np.array([[0, 0]]), 1, [0]).outputs[0]
 
 
 def returned(value):
@@ -47,7 +52,7 @@ def test_exceptions_are_told_apart_by_their_type_alone():
 
     assert raised("ValueError", "a").digest == raised("ValueError", "b").digest
     assert raised("ValueError", "a").digest != raised("TypeError", "a").digest
-    assert raised("ValueError", "a").ending is Ending.RAISED
+    assert raised("ValueError", "a").ending is CallEnding.RAISED
     assert raised("ValueError", "a").example == "ValueError"
 
 
@@ -60,32 +65,32 @@ def test_an_example_reads_as_a_person_would_write_it_and_is_short():
     "text", ["", "[", "7", '["x", 99]', '["r"]', '["e", 1]', "[" * 100_000, '["r",' + "[" * 900 + "]" * 901]
 )
 def test_whatever_a_candidate_has_written_there_is_an_output(text):
-    assert output_of(text).ending in set(Ending)
+    assert output_of(text).ending in set(CallEnding)
 
 
 def test_candidates_with_equal_results_have_equal_numbers():
-    made = Made(
+    made = BlockCalls(
         ['["f",[1],{"dict":[]}]', '["f",[2],{"dict":[]}]'],
         ['["r",1]', '["r",true]', '["r",2]', '["x",3]'],
         [[0, 0, 1, 2], [0, 1, 1, 3], [0, 0]],
         [0, 1, 2],
     )
-    behaviour = behaviour_of(made, np.array([[0, 0], [1, 0], [3, 0]]), 4, [7])
-    assert [(given.test, given.function, given.arguments) for given in behaviour.inputs] == [
+    recorded_outputs = recorded_outputs_of(made, np.array([[0, 0], [1, 0], [3, 0]]), 4, [7])
+    assert [(given.test, given.function, given.arguments) for given in recorded_outputs.inputs] == [
         (7, "f", '[[1],{"dict":[]}]'),
         (7, "f", '[[2],{"dict":[]}]'),
     ]
-    results = behaviour.results
+    results = recorded_outputs.results
     assert results[0, 0] == results[1, 0] == results[3, 0]
-    assert behaviour.outputs[results[1, 1]].ending is Ending.TIMED_OUT
+    assert recorded_outputs.outputs[results[1, 1]].ending is CallEnding.TIMED_OUT
     assert results[2].tolist() == [NO_RESULT, NO_RESULT]
     assert results[3, 1] == NO_RESULT
 
 
 def test_nothing_made_is_nothing_done():
-    behaviour = behaviour_of(EMPTY, np.zeros((0, 2), np.intp), 3, [])
-    assert behaviour.results.shape == (3, 0)
+    recorded_outputs = recorded_outputs_of(EMPTY, np.zeros((0, 2), np.intp), 3, [])
+    assert recorded_outputs.results.shape == (3, 0)
 
 
 def test_the_answer_of_a_sandbox_is_read():
-    assert made_of(json.dumps(EMPTY._asdict()).encode()).calls == []
+    assert parse_calls(json.dumps(EMPTY._asdict()).encode()).calls == []

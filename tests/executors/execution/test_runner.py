@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from executors.execution.isolation import LAYERS
-from executors.execution.runner import Limits, Runner, SandboxError, worst_cpu_seconds
-from rewards.errors import UserError
-from rewards.problem import NOT_RUN, TestKind, UnitTest, Verdict
+from testbudget.executors.execution.limits import ISOLATION_LAYERS, TestLimits, worst_cpu_seconds
+from testbudget.executors.execution.runner import Runner, SandboxError
+from testbudget.rewards.errors import UserError
+from testbudget.rewards.problem import NOT_RUN, TestKind, UnitTest, Verdict
 
 RIGHT = "def solve(): return 42"
 LOOP = "def solve():\n    while True: pass"
@@ -22,7 +22,7 @@ DEFIANT_LOOP = (
     + LOOP
 )
 HOLDS = UnitTest("problem", 0, "assert solve() == 42", kind=TestKind.ASSERTIONS)
-QUICK = Limits(cpu_seconds=0.1, memory_mib=256)
+QUICK = TestLimits(cpu_seconds=0.1, memory_mib=256)
 
 
 def children(process):
@@ -57,14 +57,14 @@ def test_memory_of_a_program_does_not_depend_on_what_earlier_blocks_needed():
     def verdicts():
         return verdict_of_one_that_needs(24), verdict_of_one_that_needs(33)
 
-    with Runner(Limits(cpu_seconds=1.0, memory_mib=32)) as sandbox:
+    with Runner(TestLimits(cpu_seconds=1.0, memory_mib=32)) as sandbox:
         before = verdicts()
         sandbox.run(["import asyncio, numpy, unittest.mock\n" + RIGHT], [HOLDS], "solve")
         assert before == verdicts() == (Verdict.PASSED, Verdict.OUT_OF_MEMORY)
 
 
 def test_layers_in_force_and_missing_make_up_all_layers(runner):
-    assert sorted(runner.layers + runner.missing) == sorted(LAYERS)
+    assert sorted(runner.layers + runner.missing) == sorted(ISOLATION_LAYERS)
     assert {"no_new_privs", "rlimits"} <= set(runner.layers)
 
 
@@ -109,8 +109,8 @@ def test_closing_leaves_no_process_and_no_directory():
 
     before = scratches()
     runner, guard = guard_of(lambda: Runner(QUICK))
-    (zygote,) = children(guard)
-    descriptors = [os.pidfd_open(guard), os.pidfd_open(zygote)]
+    (sandbox_main,) = children(guard)
+    descriptors = [os.pidfd_open(guard), os.pidfd_open(sandbox_main)]
     runner.run(
         ["import threading\ndef solve():\n    threading.Thread(target=solve).start()"], [HOLDS], "solve"
     )
@@ -122,7 +122,7 @@ def test_closing_leaves_no_process_and_no_directory():
 
 def test_nothing_outlives_a_caller_that_is_killed():
     program = (
-        "from executors.execution.runner import *\nfrom rewards.problem import *\n"
+        "from testbudget.executors.execution.runner import *\nfrom testbudget.rewards.problem import *\n"
         "runner = Runner(Limits(cpu_seconds=300, wall_seconds=300))\nprint(flush=True)\n"
         f"runner.run([{LOOP!r}], [{HOLDS!r}], 'solve')\n"
     ).replace("<TestKind.ASSERTIONS: 'assertions'>", "TestKind.ASSERTIONS")
@@ -133,10 +133,10 @@ def test_nothing_outlives_a_caller_that_is_killed():
     with caller:
         caller.stdout.readline()
         (guard,) = children(caller.pid)
-        (zygote,) = children(guard)
-        while not (candidates := children(zygote)):
+        (sandbox_main,) = children(guard)
+        while not (candidates := children(sandbox_main)):
             os.sched_yield()
-        descriptors = [os.pidfd_open(process) for process in (guard, zygote, *candidates)]
+        descriptors = [os.pidfd_open(process) for process in (guard, sandbox_main, *candidates)]
         caller.kill()
     assert all(wait_for_the_end(descriptor) for descriptor in descriptors)
 
@@ -150,16 +150,16 @@ def test_a_dead_sandbox_is_replaced_and_the_block_repeated(victim):
 
 
 def test_a_zygote_that_dies_in_the_middle_of_a_block_costs_no_verdict():
-    runner, guard = guard_of(lambda: Runner(Limits(cpu_seconds=0.3)))
-    (zygote,) = children(guard)
+    runner, guard = guard_of(lambda: Runner(TestLimits(cpu_seconds=0.3)))
+    (sandbox_main,) = children(guard)
     outcomes = []
     block = ([RIGHT, LOOP, RIGHT], [HOLDS], "solve")
     thread = threading.Thread(target=lambda: outcomes.append(runner.run(*block)))
     with runner:
         thread.start()
-        while not children(zygote):
+        while not children(sandbox_main):
             os.sched_yield()
-        os.kill(zygote, signal.SIGKILL)
+        os.kill(sandbox_main, signal.SIGKILL)
         thread.join()
     assert outcomes[0].verdicts.tolist() == [[Verdict.PASSED], [Verdict.TIMED_OUT], [Verdict.PASSED]]
 
@@ -169,7 +169,7 @@ def test_an_interrupted_block_does_not_spoil_the_next():
         raise ZeroDivisionError
 
     before = signal.signal(signal.SIGALRM, interrupt)
-    with Runner(Limits(cpu_seconds=30, wall_seconds=60)) as runner:
+    with Runner(TestLimits(cpu_seconds=30, wall_seconds=60)) as runner:
         signal.setitimer(signal.ITIMER_REAL, 0.2)
         with pytest.raises(ZeroDivisionError):
             runner.run([LOOP, "("], [HOLDS], "solve")
@@ -201,7 +201,7 @@ def test_a_candidate_that_keeps_timing_out_is_given_up_and_the_rest_is_not_faile
         UnitTest("p", index, f"assert solve({x}) == 0", kind=TestKind.ASSERTIONS)
         for index, x in enumerate([0, 1, 0, 1, 0, 1])
     ]
-    with Runner(Limits(cpu_seconds=0.1, timeouts=2)) as runner:
+    with Runner(TestLimits(cpu_seconds=0.1, max_timeouts=2)) as runner:
         verdicts = runner.run([looping, "def solve(x):\n    return 0\n"], tests, "solve").verdicts
     passed, timed_out = Verdict.PASSED, Verdict.TIMED_OUT
     assert verdicts[0].tolist() == [passed, timed_out, passed, timed_out, passed, NOT_RUN]

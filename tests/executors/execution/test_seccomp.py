@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from executors.execution import kernel, seccomp
+from testbudget.executors.execution.sandbox import kernel, seccomp
 
 COLUMN = {"x86_64": 0, "aarch64": 1}[os.uname().machine]
 FIOASYNC, FIOSETOWN, SIOCSPGRP, TIOCSTI = 0x5452, 0x8901, 0x8902, 0x5412

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from executors.generation.base import BusyTime, derive_seed
+from testbudget.executors.generation.base import BusyTime
+from testbudget.rewards.seeds import derive_seed
 
 
 class Clock:

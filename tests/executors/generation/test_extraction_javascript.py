@@ -4,11 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from executors.generation.extraction import Rejection, extract_candidate, extract_unit_test, normalised
-from executors.generation.extraction.javascript_text import scan
-from executors.generation.prompts import prompt_template
-from rewards.errors import UserError
-from rewards.problem import Problem
+from testbudget.executors.generation.extraction.answers import Rejection
+from testbudget.executors.generation.extraction.extract import (
+    extract_candidate,
+    extract_unit_test,
+    normalised,
+)
+from testbudget.executors.generation.extraction.javascript import scan
+from testbudget.executors.generation.prompts import prompt_template
+from testbudget.rewards.errors import UserError
+from testbudget.rewards.problem import Problem
 
 PLAIN = """\
 const { describe, it } = require('node:test');

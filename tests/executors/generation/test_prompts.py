@@ -2,10 +2,10 @@
 
 import pytest
 
-from executors.generation.base import Prompt
-from executors.generation.prompts import AnswerForm, Purpose, prompt_template
-from rewards.errors import UserError
-from rewards.problem import Problem
+from testbudget.executors.generation.base import Prompt
+from testbudget.executors.generation.prompts import AnswerForm, Purpose, prompt_template
+from testbudget.rewards.errors import UserError
+from testbudget.rewards.problem import Problem
 
 PROBLEM = Problem("p/1", 'def f(x):\n    """Braces: {x} {solution} {question} {} {{"""\n', "f")
 

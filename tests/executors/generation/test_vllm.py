@@ -5,8 +5,8 @@ import importlib.util
 
 import pytest
 
-from executors.generation.vllm import EngineSettings, VllmGenerator, check_model
-from rewards.errors import UserError
+from testbudget.executors.generation.vllm import EngineSettings, VllmGenerator, check_model
+from testbudget.rewards.errors import UserError
 
 
 def test_flat_arguments_are_split_into_known_and_extra_ones():

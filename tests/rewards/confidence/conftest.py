@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rewards.evidence import Evidence, Outputs
-from rewards.selection.batch import batch_of
-from rewards.votes import Votes
+from testbudget.rewards.outputs import Evidence, OutputMatrix
+from testbudget.rewards.selection.batch import batch_statistics
+from testbudget.rewards.votes import Votes
 
 CANDIDATES, TESTS = 12, 10
 
@@ -18,7 +18,7 @@ def made_up(random: np.random.Generator) -> tuple[Evidence, np.ndarray]:
     passed = random.random((TESTS, CANDIDATES)) < np.where(correct, good, 0.25)
     wrong_values = random.integers(1, 6, (TESTS, CANDIDATES))
     results = np.where(correct, 0, wrong_values).astype(np.int32)
-    outputs = Outputs(results, np.ones(results.shape, np.bool_), np.arange(TESTS + 1))
+    outputs = OutputMatrix(results, np.ones(results.shape, np.bool_), np.arange(TESTS + 1))
     return Evidence(Votes.from_matrix(passed), outputs), correct
 
 
@@ -26,5 +26,5 @@ def made_up(random: np.random.Generator) -> tuple[Evidence, np.ndarray]:
 def problems() -> list[tuple[Evidence, np.ndarray]]:
     random = np.random.default_rng(3)
     drawn = [made_up(random) for _ in range(120)]
-    batch = batch_of(evidence for evidence, _ in drawn)
+    batch = batch_statistics(evidence for evidence, _ in drawn)
     return [(replace(evidence, batch=batch), correct) for evidence, correct in drawn]

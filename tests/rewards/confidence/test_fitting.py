@@ -3,11 +3,15 @@ import math
 import numpy as np
 import pytest
 
-from rewards.confidence import Family, Question
-from rewards.confidence.calibration import FOLDS
-from rewards.confidence.fitting import fit, lessons
-from rewards.confidence.judging import probability_of_each, probability_of_pick
-from rewards.selection import Majority
+from testbudget.rewards.confidence.fit import fit_confidence_models, training_rows
+from testbudget.rewards.confidence.model import (
+    CONFIDENCE_FOLDS,
+    ConfidenceTarget,
+    RuleFamily,
+    p_correct_of_candidates,
+    p_correct_of_pick,
+)
+from testbudget.rewards.selection.majority import Majority
 
 RULE = Majority()
 
@@ -15,21 +19,25 @@ RULE = Majority()
 def taught(problems):
     for number, (evidence, correct) in enumerate(problems):
         random = np.random.default_rng(number)
-        yield from lessons(evidence, correct, [RULE], number % FOLDS, math.nan, random)
+        yield from training_rows(evidence, correct, [RULE], number % CONFIDENCE_FOLDS, math.nan, random)
 
 
 @pytest.fixture(scope="module")
-def calibration(problems):
-    return fit(taught(problems), "made up")
+def confidence_models(problems):
+    return fit_confidence_models(taught(problems), "made up")
 
 
-def test_probabilities_of_unseen_picks_are_calibrated_and_tell_right_from_wrong(problems, calibration):
+def test_probabilities_of_unseen_picks_are_calibrated_and_tell_right_from_wrong(
+    problems, confidence_models
+):
     probability, right = [], []
     for number, (evidence, correct) in enumerate(problems):
         for count in (1, 3, 10):
             known = evidence.first(count)
             winners = RULE.winners(known)
-            probability.append(probability_of_pick(known, RULE, winners, calibration, number % FOLDS))
+            probability.append(
+                p_correct_of_pick(known, RULE, winners, confidence_models, number % CONFIDENCE_FOLDS)
+            )
             right.append(correct[winners].mean())
     probability, right = np.array(probability), np.array(right)
     assert abs(probability.mean() - right.mean()) < 0.05
@@ -38,9 +46,9 @@ def test_probabilities_of_unseen_picks_are_calibrated_and_tell_right_from_wrong(
     assert np.mean((probability - right) ** 2) < right.var()
 
 
-def test_right_candidates_are_believed_more_than_wrong_ones(problems, calibration):
+def test_right_candidates_are_believed_more_than_wrong_ones(problems, confidence_models):
     beliefs = [
-        probability_of_each(evidence, calibration, number % FOLDS)
+        p_correct_of_candidates(evidence, confidence_models, number % CONFIDENCE_FOLDS)
         for number, (evidence, _) in enumerate(problems)
     ]
     right = np.concatenate([correct for _, correct in problems])
@@ -49,18 +57,20 @@ def test_right_candidates_are_believed_more_than_wrong_ones(problems, calibratio
     assert abs(believed.mean() - right.mean()) < 0.05
 
 
-def test_a_fold_of_problems_is_judged_by_a_model_that_has_not_seen_it(problems, calibration):
+def test_a_fold_of_problems_is_judged_by_a_model_that_has_not_seen_it(problems, confidence_models):
     turned = [
-        (evidence, ~correct if number % FOLDS == 2 else correct)
+        (evidence, ~correct if number % CONFIDENCE_FOLDS == 2 else correct)
         for number, (evidence, correct) in enumerate(problems)
     ]
-    other = fit(taught(turned), "turned")
-    key = (Question.PICK, Family.BEHAVIOUR)
-    np.testing.assert_array_equal(calibration.models[key][2].weights, other.models[key][2].weights)
-    assert not np.allclose(calibration.models[key][1].weights, other.models[key][1].weights)
+    other = fit_confidence_models(taught(turned), "turned")
+    key = (ConfidenceTarget.PICK, RuleFamily.BEHAVIOUR)
+    np.testing.assert_array_equal(confidence_models.models[key][2].weights, other.models[key][2].weights)
+    assert not np.allclose(confidence_models.models[key][1].weights, other.models[key][1].weights)
 
 
 def test_without_outputs_only_votes_are_learned(problems):
     evidence, correct = problems[0]
     blind = [(type(evidence)(evidence.votes), correct)]
-    assert {family for _, family in fit(taught(blind), "one").models} == {Family.VOTES}
+    assert {family for _, family in fit_confidence_models(taught(blind), "one").models} == {
+        RuleFamily.VOTES
+    }

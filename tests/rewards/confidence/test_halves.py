@@ -1,17 +1,17 @@
 import numpy as np
 import pytest
 
-from rewards.confidence.halves import agreement_of_halves
-from rewards.evidence import Evidence
-from rewards.selection import Majority
-from rewards.votes import Votes
+from testbudget.rewards.confidence.features import split_half_agreement
+from testbudget.rewards.outputs import Evidence
+from testbudget.rewards.selection.majority import Majority
+from testbudget.rewards.votes import Votes
 
 RULE = Majority()
 
 
 def asked(passed):
     evidence = Evidence(Votes.from_matrix(np.array(passed, bool)))
-    return agreement_of_halves(evidence, RULE, RULE.winners(evidence))
+    return split_half_agreement(evidence, RULE, RULE.winners(evidence))
 
 
 def test_halves_of_equal_tests_agree():

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from rewards.confidence.logistic import Logistic
+from testbudget.rewards.confidence.model import LogisticModel
 
 
 @pytest.fixture
@@ -16,14 +16,14 @@ def rows():
 
 def test_it_finds_what_an_independent_implementation_finds(rows):
     features, outcomes = rows
-    ours = Logistic.fit(features, outcomes, np.ones(4000)).probability(features)
+    ours = LogisticModel.fit(features, outcomes, np.ones(4000)).probability(features)
     theirs = LogisticRegression(C=1e3).fit(features, outcomes).predict_proba(features)[:, 1]
     np.testing.assert_allclose(ours, theirs, atol=0.01)
 
 
 def test_an_unknown_feature_counts_as_usual(rows):
     features, outcomes = rows
-    model = Logistic.fit(features, outcomes, np.ones(4000))
+    model = LogisticModel.fit(features, outcomes, np.ones(4000))
     asked = features[:5].copy()
     asked[:, 1] = np.nan
     known = features[:5].copy()
@@ -34,10 +34,10 @@ def test_an_unknown_feature_counts_as_usual(rows):
 def test_a_share_counts_as_so_much_of_either_outcome(rows):
     features, _ = rows
     some, shares = features[:200], np.linspace(0.1, 0.9, 200)
-    split = Logistic.fit(
+    split = LogisticModel.fit(
         np.concatenate([some, some]), np.repeat([1.0, 0.0], 200), np.concatenate([shares, 1 - shares])
     )
-    whole = Logistic.fit(some, shares, np.ones(200))
+    whole = LogisticModel.fit(some, shares, np.ones(200))
     np.testing.assert_allclose(whole.probability(some), split.probability(some), atol=1e-6)
 
 
@@ -45,12 +45,12 @@ def test_constant_and_unknown_features_have_no_weight(rows):
     features, outcomes = rows
     features = features.copy()
     features[:, 0], features[:, 2] = 7.0, np.nan
-    model = Logistic.fit(features, outcomes, np.ones(4000))
+    model = LogisticModel.fit(features, outcomes, np.ones(4000))
     assert model.weights[0] == model.weights[2] == 0
     assert model.weights[1] < 0
 
 
 def test_one_outcome_alone_still_gives_a_probability():
-    model = Logistic.fit(np.arange(6.0)[:, None], np.ones(6), np.ones(6))
+    model = LogisticModel.fit(np.arange(6.0)[:, None], np.ones(6), np.ones(6))
     probability = model.probability(np.array([[2.0]]))[0]
     assert 0.9 < probability <= 1

@@ -3,19 +3,19 @@ import math
 import numpy as np
 import pytest
 
-from rewards.confidence.signs import SIGNS, of_winners, signs
-from rewards.evidence import Evidence, Outputs
-from rewards.votes import Votes
+from testbudget.rewards.confidence.features import FEATURES, candidate_features, mean_over_winners
+from testbudget.rewards.outputs import Evidence, OutputMatrix
+from testbudget.rewards.votes import Votes
 
 PASSED = np.array([[1, 1, 0, 0], [1, 1, 1, 0], [1, 0, 0, 0], [1, 1, 0, 0]], bool)
 
 
 def sign(values, name):
-    return values[..., SIGNS.index(name)]
+    return values[..., FEATURES.index(name)]
 
 
 def test_votes_are_shares_leads_and_ranks():
-    after = signs(Evidence(Votes.from_matrix(PASSED)), [2, 4])
+    after = candidate_features(Evidence(Votes.from_matrix(PASSED)), [2, 4])
     np.testing.assert_allclose(sign(after, "share of the tests passed")[1], [5 / 6, 4 / 6, 2 / 6, 1 / 6])
     np.testing.assert_allclose(sign(after, "lead in tests passed")[1], np.tanh([0.5, -0.5, -1.5, -2]))
     np.testing.assert_allclose(sign(after, "number of tests")[:, 0], np.log([3, 5]))
@@ -26,7 +26,7 @@ def test_votes_are_shares_leads_and_ranks():
 
 
 def test_what_nobody_recorded_is_unknown():
-    after = signs(Evidence(Votes.from_matrix(PASSED)), [4])
+    after = candidate_features(Evidence(Votes.from_matrix(PASSED)), [4])
     for name in (
         "agreement with all candidates",
         "indifference of the batch's tests",
@@ -37,8 +37,8 @@ def test_what_nobody_recorded_is_unknown():
 
 def test_agreement_is_by_outputs():
     results = np.array([[0, 0, 0, 1], [2, 2, 3, 3]], np.int32)
-    outputs = Outputs(results, np.ones((2, 4), bool), np.array([0, 1, 2, 2, 2]))
-    after = signs(Evidence(Votes.from_matrix(PASSED), outputs), [0, 4])
+    outputs = OutputMatrix(results, np.ones((2, 4), bool), np.array([0, 1, 2, 2, 2]))
+    after = candidate_features(Evidence(Votes.from_matrix(PASSED), outputs), [0, 4])
     agreement = sign(after, "agreement with all candidates")
     assert np.isnan(agreement[0]).all()
     np.testing.assert_allclose(np.exp(agreement[1]) - 0.02, [0.625, 0.625, 0.625, 0.375])
@@ -46,10 +46,10 @@ def test_agreement_is_by_outputs():
 
 @pytest.mark.parametrize(("rate", "expected"), [(0.5, 0), (0.8, math.log(4)), (0, math.log(1 / 99))])
 def test_a_predicted_pass_rate_is_a_sign_of_every_candidate(rate, expected):
-    after = signs(Evidence(Votes.from_matrix(PASSED)), [1], rate)
+    after = candidate_features(Evidence(Votes.from_matrix(PASSED)), [1], rate)
     np.testing.assert_allclose(sign(after, "predicted pass rate"), [[expected] * 4])
 
 
 def test_tied_winners_show_the_mean_of_their_signs():
     values = np.array([[[1.0, np.nan], [3.0, np.nan], [50.0, np.nan]]])
-    np.testing.assert_equal(of_winners(values, np.array([[True, True, False]])), [[2.0, np.nan]])
+    np.testing.assert_equal(mean_over_winners(values, np.array([[True, True, False]])), [[2.0, np.nan]])

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from rewards.evidence import UNKNOWN, Batch, Evidence, Outputs
-from rewards.selection import SELECTION_RULES, selection_rule
-from rewards.selection.batch import WEIGHTS, batch_of
-from rewards.selection.growth import Growth
-from rewards.votes import Votes
+from testbudget.rewards.outputs import UNKNOWN, BatchStatistics, Evidence, OutputMatrix
+from testbudget.rewards.prefix_statistics import PrefixStatistics
+from testbudget.rewards.selection.batch import AGREEMENT_WEIGHTS, batch_statistics
+from testbudget.rewards.selection.registry import SELECTION_RULES, selection_rule
+from testbudget.rewards.votes import Votes
 
 every_rule = pytest.mark.parametrize(
     "rule", [selection_rule(name) for name in SELECTION_RULES], ids=lambda r: r.name
@@ -26,7 +26,7 @@ def evidence(passed, results, known=None, batch=None):
     for row in passed:
         votes.add(np.array([c == "x" for c in row]))
     letters = np.array([list(row) for row in results])
-    outputs = Outputs(
+    outputs = OutputMatrix(
         np.where(letters == "-", UNKNOWN, np.array([[ord(c) for c in row] for row in results])).astype(
             np.int32
         ),
@@ -36,9 +36,11 @@ def evidence(passed, results, known=None, batch=None):
     return Evidence(votes, outputs, batch)
 
 
-def batch(passable=0.5, indifference=0.0, consistency=1.0, trusted_weight=np.inf):
+def batch(best_pass_rate=0.5, minority_ratio=0.0, consistency=1.0, trusted_weight=np.inf):
     """The same after every number of tests."""
-    return Batch(*(np.full(6, value) for value in (passable, indifference, consistency, trusted_weight)))
+    return BatchStatistics(
+        *(np.full(6, value) for value in (best_pass_rate, minority_ratio, consistency, trusted_weight))
+    )
 
 
 def winners(name, *args, **kwargs):
@@ -58,7 +60,7 @@ def whole(draw):
     known[-1] = inputs
     results = draw(arrays(np.int32, (inputs, candidates), elements=st.integers(-1, 3)))
     passed = draw(arrays(np.bool_, (tests, candidates)))
-    outputs = Outputs(results, (results != UNKNOWN) & (results != 3), known.astype(np.intp))
+    outputs = OutputMatrix(results, (results != UNKNOWN) & (results != 3), known.astype(np.intp))
     return Evidence(Votes.from_matrix(passed), outputs)
 
 
@@ -79,7 +81,7 @@ def test_a_candidate_that_agrees_with_many_wins_over_a_lone_one_with_one_test_mo
 
 def test_how_good_the_tests_of_the_batch_are_decides_between_them_and_agreement():
     passed, results = ["........x", "xxxxxxxxx", "........x"], ["aaaaaaaab"] * 3
-    good, bad = batch(passable=0.99), batch(passable=0.2)
+    good, bad = batch(best_pass_rate=0.99), batch(best_pass_rate=0.2)
     for name in ("batch", "auto"):
         assert winners(name, passed, results, batch=good) == [8]
         assert winners(name, passed, results, batch=bad) == list(range(8))
@@ -88,13 +90,13 @@ def test_how_good_the_tests_of_the_batch_are_decides_between_them_and_agreement(
 def test_where_tests_pass_whatever_candidates_do_agreement_decides():
     passed, results = ["....x"] * 4, ["aaaab"] * 4
     assert winners("auto", passed, results) == [4]
-    assert winners("auto", passed, results, batch=batch(indifference=0.9)) == [0, 1, 2, 3]
+    assert winners("auto", passed, results, batch=batch(minority_ratio=0.9)) == [0, 1, 2, 3]
 
 
 def test_agreement_counts_no_more_than_tests_that_foretell_each_other_leave_it():
     passed, results = ["........x", "xxxxxxxxx", "........x"], ["aaaaaaaab"] * 3
-    assert winners("auto", passed, results, batch=batch(passable=0.3)) == list(range(8))
-    assert winners("auto", passed, results, batch=batch(passable=0.3, trusted_weight=0.1)) == [8]
+    assert winners("auto", passed, results, batch=batch(best_pass_rate=0.3)) == list(range(8))
+    assert winners("auto", passed, results, batch=batch(best_pass_rate=0.3, trusted_weight=0.1)) == [8]
 
 
 def test_without_outputs_equal_verdicts_count_for_more_where_tests_contradict_each_other():
@@ -104,18 +106,18 @@ def test_without_outputs_equal_verdicts_count_for_more_where_tests_contradict_ea
 
 
 def test_kin_and_agreement_are_those_of_their_formulas():
-    growth = Growth(evidence(["xxx", "xxx"], ["aab", "!bb"]), [1, 2])
+    growth = PrefixStatistics(evidence(["xxx", "xxx"], ["aab", "!bb"]), [1, 2])
     np.testing.assert_allclose(growth.agreement, [[2 / 3, 2 / 3, 1 / 3], [1 / 3, 5 / 6, 2 / 3]])
     half, full = exp(-2.5), exp(-5)
     np.testing.assert_allclose(
-        growth.kin,
+        growth.soft_group_sizes,
         [[2 + full, 2 + full, 1 + 2 * full], [1 + half + full, 1 + 2 * half, 1 + half + full]],
     )
     np.testing.assert_array_equal(growth.output_group_sizes, [[2, 2, 1], [1, 1, 1]])
 
 
 def test_balanced_scores_are_those_of_the_formula():
-    growth = Growth(evidence(["xx.", ".xx"], ["aab", "aab"]), [2])
+    growth = PrefixStatistics(evidence(["xx.", ".xx"], ["aab", "aab"]), [2])
     weight = (1 - 3 / 4) / 2
     np.testing.assert_allclose(
         selection_rule("balanced").scores(growth),
@@ -124,7 +126,7 @@ def test_balanced_scores_are_those_of_the_formula():
 
 
 def test_an_input_that_few_candidates_reach_parts_nobody():
-    growth = Growth(evidence(["xxxx"], ["aaab", "c---"], known=[0, 2]), [1])
+    growth = PrefixStatistics(evidence(["xxxx"], ["aaab", "c---"], known=[0, 2]), [1])
     np.testing.assert_array_equal(growth.output_group_sizes, [[3, 3, 3, 1]])
 
 
@@ -136,39 +138,39 @@ def test_inputs_run_alone_speak_before_the_first_test():
 def test_a_batch_says_how_many_tests_can_be_passed_and_whether_they_follow_agreement():
     followed = evidence(["xx.", "xx."], ["aab", "aab"])
     ignored = evidence(["..x", "xxx"], ["aab", "aab"])
-    batch = batch_of([followed, ignored])
-    np.testing.assert_allclose(batch.passable, [0.5, 1, 1])
-    np.testing.assert_allclose(batch.indifference[1:], [(0 + 1 + 0.25) / (1 + 0 + 1), 1.25 / 2.5])
+    batch = batch_statistics([followed, ignored])
+    np.testing.assert_allclose(batch.best_pass_rate, [0.5, 1, 1])
+    np.testing.assert_allclose(batch.minority_ratio[1:], [(0 + 1 + 0.25) / (1 + 0 + 1), 1.25 / 2.5])
 
 
 def test_problems_of_a_batch_count_up_to_as_many_tests_as_they_have():
-    batch = batch_of([evidence(["x."], ["ab"]), evidence(["..", "x.", ".."], ["ab"] * 3)])
-    np.testing.assert_allclose(batch.passable, [0.5, 0.5, 0.5, 1 / 3])
+    batch = batch_statistics([evidence(["x."], ["ab"]), evidence(["..", "x.", ".."], ["ab"] * 3)])
+    np.testing.assert_allclose(batch.best_pass_rate, [0.5, 0.5, 0.5, 1 / 3])
 
 
 def test_a_batch_says_how_much_of_what_anybody_passes_the_best_passes():
     contradictory = evidence(["xx.", "..x"], ["aab", "aab"])
     followed = evidence(["xx.", "xx."], ["aab", "aab"])
-    np.testing.assert_allclose(batch_of([contradictory]).consistency, [1, 1, 1 / 2])
-    np.testing.assert_allclose(batch_of([contradictory, followed]).consistency, [1, 1, 3 / 4])
+    np.testing.assert_allclose(batch_statistics([contradictory]).consistency, [1, 1, 1 / 2])
+    np.testing.assert_allclose(batch_statistics([contradictory, followed]).consistency, [1, 1, 3 / 4])
     nothing = evidence(["..", ".."], ["ab", "ab"])
-    np.testing.assert_allclose(batch_of([nothing]).consistency, [1, 1, 1])
+    np.testing.assert_allclose(batch_statistics([nothing]).consistency, [1, 1, 1])
 
 
 def test_agreement_is_trusted_as_far_as_picks_by_half_of_the_tests_pass_the_others():
     results = ["aaaaaaaab"] * 4
     right = evidence(["........x", "xxxxxxxxx", "........x", "........x"], results)
     wrong = evidence(["........x", "xxxxxxxxx", "xxxxxxxx.", "xxxxxxxx."], results)
-    trusted = batch_of([right]).trusted_weight
+    trusted = batch_statistics([right]).trusted_weight
     assert np.isinf(trusted[:2]).all()
     assert trusted[4] < 0.7
-    assert batch_of([wrong]).trusted_weight[4] == WEIGHTS[-1]
+    assert batch_statistics([wrong]).trusted_weight[4] == AGREEMENT_WEIGHTS[-1]
 
 
 @every_rule
 @given(known=whole())
 def test_winners_after_every_count_of_tests_are_those_of_that_much_evidence(rule, known):
-    known = dataclasses.replace(known, batch=batch_of([known]))
+    known = dataclasses.replace(known, batch=batch_statistics([known]))
     for tests, won in enumerate(rule.winners_after(known, range(known.votes.tests + 1))):
         np.testing.assert_array_equal(np.flatnonzero(won), rule.winners(known.first(tests)))
 
@@ -186,5 +188,5 @@ def test_a_candidate_that_fell_out_of_the_race_does_not_win_by_looking_alike(rul
         np.array([[1, 1, 1, 1], [0, 0, 0, 1]], np.bool_), np.array([[1, 1, 1, 1], [0, 0, 0, 1]], np.bool_)
     )
     results = np.array([[1, 1, 1, 2], [-1, -1, -1, 2]], np.int32)
-    known = Evidence(votes, Outputs(results, results >= 0, np.array([0, 1, 2])))
+    known = Evidence(votes, OutputMatrix(results, results >= 0, np.array([0, 1, 2])))
     assert rule.winners(known).tolist() == [3]

@@ -3,9 +3,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from rewards.evidence import Evidence
-from rewards.selection import Majority
-from rewards.votes import Votes
+from testbudget.rewards.outputs import Evidence
+from testbudget.rewards.selection.majority import Majority
+from testbudget.rewards.votes import Votes
 
 MATRICES = st.tuples(st.integers(0, 6), st.integers(1, 12)).flatmap(lambda shape: arrays(np.bool_, shape))
 

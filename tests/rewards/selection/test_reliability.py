@@ -5,10 +5,10 @@ from hypothesis.extra.numpy import arrays
 from scipy.special import beta
 from sklearn.metrics import roc_auc_score
 
-from rewards.evidence import Evidence
-from rewards.selection import selection_rule
-from rewards.selection.reliability import Bayesian, LeaveOneOut
-from rewards.votes import Votes
+from testbudget.rewards.outputs import Evidence
+from testbudget.rewards.selection.registry import selection_rule
+from testbudget.rewards.selection.weighted import Bayesian, LeaveOneOut
+from testbudget.rewards.votes import Votes
 
 MATRICES = st.tuples(st.integers(1, 5), st.integers(1, 8)).flatmap(lambda shape: arrays(np.bool_, shape))
 

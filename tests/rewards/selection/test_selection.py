@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from rewards.errors import UserError
-from rewards.evidence import Evidence
-from rewards.selection import SELECTION_RULES, selection_rule
-from rewards.votes import Votes
+from testbudget.rewards.errors import UserError
+from testbudget.rewards.outputs import Evidence
+from testbudget.rewards.selection.registry import SELECTION_RULES, selection_rule
+from testbudget.rewards.votes import Votes
 
 MATRICES = st.tuples(st.integers(0, 8), st.integers(1, 12)).flatmap(lambda shape: arrays(np.bool_, shape))
 NAMES = (

@@ -2,7 +2,7 @@ import xml.etree.ElementTree as ElementTree
 
 import numpy as np
 
-from scheduler.analysis.plots import Bin, Series, as_svg, by_tests, reliability, scatter
+from testbudget.analysis.plots import ReliabilityBin, Series, as_svg, by_tests, reliability, scatter
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -49,7 +49,7 @@ def test_a_scatter_has_a_dot_for_each_problem():
 
 
 def test_a_reliability_plot_has_a_dot_and_an_interval_for_each_bin():
-    bins = [Bin(0.2, 0.3, 0.1, 0.4, 10), Bin(0.8, 0.7, 0.6, 0.9, 40)]
+    bins = [ReliabilityBin(0.2, 0.3, 0.1, 0.4, 10), ReliabilityBin(0.8, 0.7, 0.6, 0.9, 40)]
     intervals, dots = reliability(bins, quantity="gain", limits=(-1, 1)).axes[0].collections
     np.testing.assert_allclose(dots.get_offsets(), [[0.2, 0.3], [0.8, 0.7]])
     np.testing.assert_allclose(

@@ -4,12 +4,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rewards.confidence import SHIPPED
-from rewards.errors import UserError
-from scheduler.cli import main
-from scheduler.job_file import load_job
-from scheduler.lessons.of_job import check_lessons, lessons_for
-from scheduler.tables import read_trace, write_trace
+from testbudget.cli.main import main
+from testbudget.rewards.confidence.default import DEFAULT_MODELS
+from testbudget.rewards.errors import UserError
+from testbudget.scheduler.fitting.gain_models import check_gain_model_run, gain_models_for
+from testbudget.scheduler.job_file import load_job
+from testbudget.traces.tables import read_trace, write_trace
 
 
 def job_of(recorded, folder, **policy):
@@ -19,10 +19,10 @@ def job_of(recorded, folder, **policy):
 
 def test_a_problem_of_the_run_itself_is_allocated_by_what_others_taught(recorded, tmp_path):
     job = load_job(job_of(recorded, tmp_path, name="adaptive"))
-    lessons = lessons_for(job, recorded.problems, SHIPPED, read_trace)
-    whole = len(lessons.lessons) - 1
-    assert whole not in lessons.lesson_of
-    assert len(np.unique(lessons.lesson_of)) > 1
+    gain_models = gain_models_for(job, recorded.problems, DEFAULT_MODELS, read_trace)
+    whole = len(gain_models.gain_models) - 1
+    assert whole not in gain_models.gain_model_of
+    assert len(np.unique(gain_models.gain_model_of)) > 1
 
 
 def test_an_adaptive_run_spends_its_cap(recorded, tmp_path):
@@ -42,7 +42,7 @@ def test_a_run_without_labels_is_refused_before_anything_is_spent(recorded, tmp_
     write_trace(replace(trace, directory=unlabelled, problems=problems))
     path = job_of(recorded, tmp_path, name="adaptive", train_on=str(unlabelled))
     with pytest.raises(UserError, match="must say which candidates are right"):
-        check_lessons(load_job(path), read_trace)
+        check_gain_model_run(load_job(path), read_trace)
     assert main(["run", str(path), "--out", str(tmp_path / "out")]) == 2
     assert capsys.readouterr().err.count("\n") == 1
     assert not (tmp_path / "out").exists()

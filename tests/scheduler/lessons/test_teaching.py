@@ -3,11 +3,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rewards.errors import UserError
-from rewards.problem import Verdict
-from scheduler.lessons.teaching import Teaching, observe, teach
-from scheduler.records import CandidateRecord, TestRecord, TestStatus, VerdictRecord
-from scheduler.trace import ProblemTrace, Trace
+from testbudget.rewards.errors import UserError
+from testbudget.rewards.problem import Verdict
+from testbudget.scheduler.fitting.gain_models import CrossFittedGainModel, fit_gain_model, observe_gains
+from testbudget.traces.records import CandidateRecord, TestRecord, TestStatus, VerdictRecord
+from testbudget.traces.trace import ProblemTrace, Trace
 
 PROBLEMS, CANDIDATES, TESTS = 12, 5, 6
 
@@ -36,8 +36,8 @@ def changed(run: Trace, name: str, **fields) -> Trace:
     return replace(run, problems={**run.problems, name: replace(run.problems[name], **fields)})
 
 
-def teaching_of(run: Trace, **settings) -> Teaching:
-    return teach(run, "majority", orders=2, folds=4, **settings)
+def teaching_of(run: Trace, **settings) -> CrossFittedGainModel:
+    return fit_gain_model(run, "majority", orders=2, folds=4, **settings)
 
 
 def test_no_problem_is_allocated_by_what_was_learned_on_it(run):
@@ -51,8 +51,8 @@ def test_no_problem_is_allocated_by_what_was_learned_on_it(run):
 
 def test_known_problems_go_by_their_fold_and_new_ones_by_all(run):
     teaching = teaching_of(run)
-    lessons = teaching.lessons_for(["hash 3", "new", "hash 5"])
-    chosen = [lessons.lessons[position] for position in lessons.lesson_of]
+    gain_models = teaching.lessons_for(["hash 3", "new", "hash 5"])
+    chosen = [gain_models.gain_models[position] for position in gain_models.gain_model_of]
     assert chosen == [
         teaching.members[teaching.fold_of["hash 3"]],
         teaching.whole,
@@ -71,7 +71,7 @@ def test_folds_are_even_and_a_problem_that_occurs_twice_is_in_one(run):
 def test_what_was_written_is_read_again(run, tmp_path):
     teaching = teaching_of(run)
     teaching.save(tmp_path / "lessons.json")
-    read = Teaching.load(tmp_path / "lessons.json")
+    read = CrossFittedGainModel.load(tmp_path / "lessons.json")
     assert read.fold_of == teaching.fold_of
     assert [one.to_json() for one in (*read.members, read.whole)] == [
         one.to_json() for one in (*teaching.members, teaching.whole)
@@ -83,12 +83,12 @@ def test_another_file_gets_one_sentence(tmp_path, text):
     path = tmp_path / "lessons.json"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(UserError, match=r"must hold lessons|a lesson must be JSON"):
-        Teaching.load(path)
+        CrossFittedGainModel.load(path)
 
 
 def test_a_file_that_is_not_there_gets_one_sentence(tmp_path):
     with pytest.raises(UserError, match=r"lessons cannot be read from .*: No such file"):
-        Teaching.load(tmp_path / "lessons.json")
+        CrossFittedGainModel.load(tmp_path / "lessons.json")
 
 
 def test_bins_are_learned_where_pass_rates_were_predicted(run):
@@ -97,8 +97,8 @@ def test_bins_are_learned_where_pass_rates_were_predicted(run):
 
 
 def test_orders_come_from_the_seed(run):
-    one, other = (observe(run, "majority", orders=2, seed=seed) for seed in (0, 1))
-    np.testing.assert_array_equal(one.accuracy, observe(run, "majority", orders=2, seed=0).accuracy)
+    one, other = (observe_gains(run, "majority", orders=2, seed=seed) for seed in (0, 1))
+    np.testing.assert_array_equal(one.accuracy, observe_gains(run, "majority", orders=2, seed=0).accuracy)
     assert not np.array_equal(one.accuracy, other.accuracy)
 
 
@@ -108,4 +108,4 @@ def test_what_cannot_be_learned_from_is_named(run):
     with pytest.raises(UserError, match="at least 2 problems"):
         teaching_of(replace(run, problems={"p/3": run.problems["p/3"]}))
     with pytest.raises(UserError, match="selection must be one of"):
-        teach(run, "best", orders=1)
+        fit_gain_model(run, "best", orders=1)

@@ -2,8 +2,9 @@
 
 import pytest
 
-from executors.execution.runner import Limits, Runner
-from rewards.problem import TestKind, UnitTest, Verdict
+from testbudget.executors.execution.limits import TestLimits
+from testbudget.executors.execution.runner import Runner
+from testbudget.rewards.problem import TestKind, UnitTest, Verdict
 
 PASSED, FAILED = Verdict.PASSED, Verdict.FAILED
 KEEPS = """
@@ -111,16 +112,16 @@ CASES = {
 
 @pytest.fixture(scope="module")
 def runner():
-    with Runner(Limits(cpu_seconds=0.4, memory_mib=256)) as runner:
+    with Runner(TestLimits(cpu_seconds=0.4, memory_mib=256)) as runner:
         yield runner
 
 
 @pytest.mark.parametrize(("candidate", "test", "verdict", "together"), CASES.values(), ids=CASES)
-def test_identity_is_that_of_one_process(runner, candidate, test, verdict, together):
+def test_identity_is_that_of_one_process(runner, candidate, test, verdict, same_process):
     tests = [UnitTest("problem", 0, test, kind=TestKind.ASSERTIONS)]
     outcomes = runner.run([candidate], tests)
     assert outcomes.verdicts.tolist() == [[verdict]]
-    assert outcomes.together.tolist() == [[together]]
+    assert outcomes.same_process.tolist() == [[same_process]]
 
 
 def test_an_entry_point_may_have_the_name_of_a_builtin(runner):

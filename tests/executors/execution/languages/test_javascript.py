@@ -7,10 +7,11 @@ import shutil
 
 import pytest
 
-from executors.execution.runner import Limits, Runner
-from rewards.behaviour import Ending, Input
-from rewards.errors import UserError
-from rewards.problem import TestKind, UnitTest, Verdict
+from testbudget.executors.execution.limits import TestLimits
+from testbudget.executors.execution.runner import Runner
+from testbudget.rewards.errors import UserError
+from testbudget.rewards.outputs import CallEnding, RecordedCall
+from testbudget.rewards.problem import TestKind, UnitTest, Verdict
 
 pytestmark = pytest.mark.skipif(shutil.which("node") is None, reason="Node is not installed")
 
@@ -26,7 +27,7 @@ TIMED_OUT, UNCONFIRMED = Verdict.TIMED_OUT, Verdict.UNCONFIRMED
 
 @pytest.fixture(scope="module")
 def runner():
-    with Runner(Limits(cpu_seconds=1.0), language="javascript") as runner:
+    with Runner(TestLimits(cpu_seconds=1.0), language="javascript") as runner:
         yield runner
 
 
@@ -305,19 +306,19 @@ def test_candidates_are_told_apart_by_what_they_do(runner):
         "function add() { throw new TypeError(); }",
         "function add(a) { return () => a; }",
     ]
-    call = Input(None, "add", json.dumps([[2, {"map": []}], {"dict": []}]), 0)
-    numbers = Input(None, "add", json.dumps([[2, 3], {"dict": []}]), 0)
-    behaviour, _ = runner.call(candidates, [call, numbers])
-    outputs = [behaviour.outputs[position] for position in behaviour.results[:, 1]]
+    call = RecordedCall(None, "add", json.dumps([[2, {"map": []}], {"dict": []}]), 0)
+    numbers = RecordedCall(None, "add", json.dumps([[2, 3], {"dict": []}]), 0)
+    recorded_outputs, _ = runner.call(candidates, [call, numbers])
+    outputs = [recorded_outputs.outputs[position] for position in recorded_outputs.results[:, 1]]
     assert [output.ending for output in outputs] == [
-        Ending.RETURNED,
-        Ending.RETURNED,
-        Ending.RAISED,
-        Ending.OPAQUE,
+        CallEnding.RETURNED,
+        CallEnding.RETURNED,
+        CallEnding.RAISED,
+        CallEnding.OPAQUE,
     ]
     assert outputs[0] == outputs[1]
     assert (outputs[0].example, outputs[2].example) == ("5", "TypeError")
-    assert behaviour.results[0, 0] != behaviour.results[1, 0]
+    assert recorded_outputs.results[0, 0] != recorded_outputs.results[1, 0]
 
 
 def test_a_candidate_that_does_not_load_errs_on_all_tests(runner):
@@ -327,7 +328,7 @@ def test_a_candidate_that_does_not_load_errs_on_all_tests(runner):
 
 
 def test_a_machine_without_node_is_a_user_error(monkeypatch):
-    from executors.execution.zygote import LANGUAGES
+    from testbudget.executors.execution.judging.sandbox_main import LANGUAGES
 
     monkeypatch.setattr(LANGUAGES["javascript"], "programs", ("node",))
     with pytest.raises(UserError, match="running javascript needs node, which is not on the PATH"):

@@ -2,8 +2,8 @@ from textwrap import dedent
 
 import pytest
 
-from executors.execution.languages.python.reading import compiled
-from executors.execution.languages.python.scrutiny import is_innocent
+from testbudget.executors.execution.languages.python.programs import compile_program
+from testbudget.executors.execution.languages.python.static_analysis import is_side_effect_free
 
 INNOCENT = {
     "a function": "def f(x): return x + 1",
@@ -226,7 +226,7 @@ SUSPICIOUS = {
 
 
 def innocent(text):
-    return is_innocent(dedent(text), compiled(dedent(text)))
+    return is_side_effect_free(dedent(text), compile_program(dedent(text)))
 
 
 @pytest.mark.parametrize("text", INNOCENT.values(), ids=INNOCENT)

@@ -2,8 +2,9 @@
 
 import pytest
 
-from executors.execution.runner import Limits, Runner
-from rewards.problem import TestKind, UnitTest, Verdict
+from testbudget.executors.execution.limits import TestLimits
+from testbudget.executors.execution.runner import Runner
+from testbudget.rewards.problem import TestKind, UnitTest, Verdict
 
 PASSED, UNCONFIRMED = Verdict.PASSED, Verdict.UNCONFIRMED
 
@@ -145,14 +146,14 @@ DOUBTED = {
 
 @pytest.fixture(scope="module")
 def runner():
-    with Runner(Limits(cpu_seconds=0.4, memory_mib=256)) as runner:
+    with Runner(TestLimits(cpu_seconds=0.4, memory_mib=256)) as runner:
         yield runner
 
 
 def verdict(runner, candidate, test):
     tests = [UnitTest("problem", 0, test, kind=TestKind.ASSERTIONS)]
     outcomes = runner.run([candidate], tests, "print" if "def print" in candidate else None)
-    assert outcomes.together.tolist() == [[True]]
+    assert outcomes.same_process.tolist() == [[True]]
     return outcomes.verdicts.tolist()
 
 

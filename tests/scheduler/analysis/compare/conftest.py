@@ -6,12 +6,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from difficulty.hidden_states import HiddenStates, Provenance
-from rewards.problem import NOT_RUN, Verdict
-from scheduler.problems import load_problems
-from scheduler.records import CandidateRecord, Distinct, TestRecord, TestStatus, VerdictRecord
-from scheduler.tables import write_trace
-from scheduler.trace import ProblemTrace, Trace
+from testbudget.rewards.problem import NOT_RUN, Verdict
+from testbudget.traces.hidden_states import HiddenStates, Provenance
+from testbudget.traces.problems import load_problems
+from testbudget.traces.records import (
+    CandidateRecord,
+    DistinctPrograms,
+    TestRecord,
+    TestStatus,
+    VerdictRecord,
+)
+from testbudget.traces.tables import write_trace
+from testbudget.traces.trace import ProblemTrace, Trace
 
 PROBLEMS, CANDIDATES, TESTS = 15, 6, 9
 REPEATS, UNUSABLE = {4: 1}, 6  # test 4 repeats test 1; the answer of test 6 holds no code
@@ -46,7 +52,7 @@ def _seen(k: int, content_hash: str, rng: np.random.Generator) -> ProblemTrace:
     # The last candidate is the same program as the first.
     texts = [f"    return {i % (CANDIDATES - 1)}\n" for i in range(CANDIDATES)]
     candidates = [CandidateRecord(text, True, 3, 0.5) for text in texts]
-    distinct = Distinct.among(candidates)
+    distinct = DistinctPrograms.among(candidates)
     right = rng.random(CANDIDATES - 1) < k / PROBLEMS
     tests, verdicts = {}, {}
     for index in range(TESTS):

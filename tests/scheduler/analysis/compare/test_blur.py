@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from rewards.errors import UserError
-from scheduler.analysis.compare.blur import TOLERANCE, blurred
+from testbudget.difficulty.predictions import TOLERANCE, noisy_rates
+from testbudget.rewards.errors import UserError
 
 # Many problems that nobody solves, many that everybody does: ties as in real runs.
 TRUTH = np.random.default_rng(0).beta(0.4, 0.6, 160).round(1)
@@ -11,7 +11,7 @@ kinds = pytest.mark.parametrize("calibrated", [False, True], ids=["bold", "calib
 
 
 def drawn(correlation, calibrated, seeds=range(20)):
-    return [blurred(TRUTH, correlation, np.random.default_rng(s), calibrated=calibrated) for s in seeds]
+    return [noisy_rates(TRUTH, correlation, np.random.default_rng(s), calibrated=calibrated) for s in seeds]
 
 
 @kinds
@@ -58,4 +58,4 @@ def test_a_correlation_out_of_range(correlation):
 @pytest.mark.parametrize("truth", [np.full(9, 0.5), np.array([0.2, 0.4, 0.9])])
 def test_pass_rates_too_few_or_too_equal_to_be_ranked_so(truth):
     with pytest.raises(UserError, match="must differ enough"):
-        blurred(truth, 0.7, np.random.default_rng(0), calibrated=False)
+        noisy_rates(truth, 0.7, np.random.default_rng(0), calibrated=False)

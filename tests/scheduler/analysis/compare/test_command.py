@@ -7,9 +7,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from policies import POLICY_NAMES, policy_class
-from scheduler.cli import main
-from scheduler.tables import read_trace, write_trace
+from testbudget.cli.main import main
+from testbudget.policies.registry import POLICY_NAMES, policy_class
+from testbudget.traces.tables import read_trace, write_trace
 
 QUICK = ["--orders", "2", "--tests-per-problem", "1,2.5"]
 GREEDY = [

@@ -3,13 +3,13 @@ from dataclasses import astuple, replace
 import numpy as np
 import pytest
 
-from rewards.errors import UserError
-from scheduler.analysis.compare.comparison import Settings
-from scheduler.analysis.compare.playing import compare
-from scheduler.ledger import Cost
-from scheduler.tables import read_trace
+from testbudget.analysis.compare.evaluate import compare
+from testbudget.analysis.compare.results import CompareSettings
+from testbudget.rewards.errors import UserError
+from testbudget.traces.records import Cost
+from testbudget.traces.tables import read_trace
 
-SETTINGS = Settings(
+SETTINGS = CompareSettings(
     policies=("greedy",),
     selections=("majority",),
     predictors=("off", "oracle", "blurred:0.5"),

@@ -3,16 +3,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from difficulty.card import Model
-from rewards.errors import UserError
-from scheduler.analysis.compare.predictors import (
-    cross_fitted,
+from testbudget.cli.main import main
+from testbudget.difficulty.card import DifficultyModel
+from testbudget.difficulty.predictions import (
+    cross_fitted_pass_rates,
+    make_predictor,
     measured_pass_rates,
-    modelled,
-    predictor,
+    model_pass_rates,
 )
-from scheduler.cli import main
-from scheduler.tables import read_trace
+from testbudget.rewards.errors import UserError
+from testbudget.traces.tables import read_trace
 
 ORDERS = 3
 
@@ -23,7 +23,9 @@ def trace(voted):
 
 
 def made(name, trace):
-    return predictor(name, trace, lambda seen: np.linspace(0, 1, len(seen.problems)), orders=ORDERS, seed=0)
+    return make_predictor(
+        name, trace, lambda seen: np.linspace(0, 1, len(seen.problems)), orders=ORDERS, seed=0
+    )
 
 
 def test_off_believes_the_mean_of_every_problem(trace):
@@ -66,19 +68,19 @@ def test_what_is_learned_of_a_problem_does_not_come_from_its_own_labels(learnabl
     }
     shuffled = replace(trace, problems=problems)
     # Labels that have nothing to do with the states can only be predicted by who has seen them.
-    assert np.corrcoef(cross_fitted(shuffled, seed=0), measured_pass_rates(shuffled))[0, 1] < 0.3
+    assert np.corrcoef(cross_fitted_pass_rates(shuffled, seed=0), measured_pass_rates(shuffled))[0, 1] < 0.3
 
 
 def test_a_trained_model_takes_the_place_of_what_the_run_teaches(learnable, another_learnable, tmp_path):
     assert main(["train", str(learnable.directory), "--out", str(tmp_path / "model")]) == 0
     trace = read_trace(another_learnable.directory)
-    rates = modelled(trace, Model.load(tmp_path / "model"))
+    rates = model_pass_rates(trace, DifficultyModel.load(tmp_path / "model"))
     assert np.corrcoef(rates, measured_pass_rates(trace))[0, 1] > 0.6
 
 
 def test_learning_needs_hidden_states(trace):
     with pytest.raises(UserError, match="'on' needs hidden states but"):
-        cross_fitted(replace(trace, hidden_states=None), seed=0)
+        cross_fitted_pass_rates(replace(trace, hidden_states=None), seed=0)
 
 
 def test_a_run_without_labels_is_refused(trace):

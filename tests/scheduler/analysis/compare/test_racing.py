@@ -4,14 +4,13 @@ import numpy as np
 import pytest
 import yaml
 
-from rewards.selection import selection_rule
-from scheduler.analysis.compare.fields import fields
-from scheduler.analysis.compare.racing import race
-from scheduler.analysis.compare.simulation import Recording
-from scheduler.analysis.summary import summarise
-from scheduler.behaviours import read_behaviours
-from scheduler.cli import main
-from scheduler.tables import read_trace
+from testbudget.analysis.summary import summarise
+from testbudget.cli.main import main
+from testbudget.rewards.selection.registry import selection_rule
+from testbudget.scheduler.simulation import eliminate, permuted_runs
+from testbudget.traces.learning_curves import RecordedTests
+from testbudget.traces.output_tables import read_outputs
+from testbudget.traces.tables import read_trace
 
 CANDIDATES, TESTS = 30, 24
 Z = 1.0
@@ -41,9 +40,9 @@ def run(exporting, tmp_path_factory):
 
 
 def recordings_of(run):
-    behaviours = read_behaviours(run)
+    outputs_by_problem = read_outputs(run)
     return [
-        Recording.of(seen, seen.correct, behaviours.get(problem))
+        RecordedTests.of(seen, seen.correct, outputs_by_problem.get(problem))
         for problem, seen in read_trace(run).problems.items()
     ]
 
@@ -57,7 +56,7 @@ def test_a_race_runs_what_a_run_with_racing_runs_and_picks_alike(run, tmp_path, 
     real = summarise(tmp_path / "out")
     recordings, rule = recordings_of(run), selection_rule(selection)
     order = np.arange(TESTS)
-    raced = [race(recording, order, recording.evidence(order), rule, Z) for recording in recordings]
+    raced = [eliminate(recording, order, recording.evidence(order), rule, Z) for recording in recordings]
     executions = [one.executions[-1] for one in raced]
     assert executions == [problem.cost.executions for problem in real.problems]
     assert sum(executions) < 0.7 * 4 * CANDIDATES * (TESTS - 1)
@@ -69,13 +68,13 @@ def test_a_race_runs_what_a_run_with_racing_runs_and_picks_alike(run, tmp_path, 
 def test_nobody_falls_out_before_the_first_heat_ends(run):
     for recording in recordings_of(run):
         order = np.random.default_rng(1).permutation(TESTS)
-        one = race(recording, order, recording.evidence(order), selection_rule("majority"), Z)
+        one = eliminate(recording, order, recording.evidence(order), selection_rule("majority"), Z)
         np.testing.assert_array_equal(one.pairs[:6], one.executions[:6])
         assert one.executions[-1] < one.pairs[-1]
 
 
 def test_with_a_high_bar_a_race_is_no_race(run):
-    (field,) = fields(
+    (field,) = permuted_runs(
         recordings_of(run), [selection_rule("auto")], orders=2, counts=[3, TESTS], z=1e9, seed=0
     )
     np.testing.assert_array_equal(field.races.executions, field.races.pairs)

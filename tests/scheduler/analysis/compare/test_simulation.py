@@ -7,24 +7,34 @@ import numpy as np
 import pytest
 import yaml
 
-from policies import Policy, Uniform, create_policy
-from rewards.accuracy import expected_accuracy
-from rewards.confidence import SHIPPED
-from rewards.evidence import Evidence
-from rewards.selection import Majority, selection_rule
-from scheduler.analysis.compare.predictors import cross_fitted
-from scheduler.analysis.compare.simulation import Course, Recording, allocate, courses, random_orders, show
-from scheduler.analysis.summary import summarise
-from scheduler.cli import main
-from scheduler.journal import Journal
-from scheduler.ledger import Cap, Cost, Ledger
-from scheduler.loop import Loop, execution_cost, writing_cost
-from scheduler.problems import load_problems
-from scheduler.replay_backend import ReplayBackend
-from scheduler.solving import Solving
-from scheduler.standing import Standing
-from scheduler.tables import read_trace
-from scheduler.writing import TestWriter
+from testbudget.analysis.summary import summarise
+from testbudget.cli.main import main
+from testbudget.difficulty.predictions import cross_fitted_pass_rates
+from testbudget.executors.generation.unit_tests import UnitTestGenerator
+from testbudget.policies.base import Policy
+from testbudget.policies.registry import create_policy
+from testbudget.policies.uniform import Uniform
+from testbudget.rewards.confidence.default import DEFAULT_MODELS
+from testbudget.rewards.outputs import Evidence
+from testbudget.rewards.quality import expected_accuracy
+from testbudget.rewards.selection.majority import Majority
+from testbudget.rewards.selection.registry import selection_rule
+from testbudget.scheduler.assessment import PickConfidence
+from testbudget.scheduler.backends.recorded import RecordedBackend
+from testbudget.scheduler.budget import Budget, Cap
+from testbudget.scheduler.log import EventLog
+from testbudget.scheduler.loop import Loop
+from testbudget.traces.learning_curves import (
+    LearningCurve,
+    RecordedTests,
+    allocate_recorded,
+    learning_curves,
+    permute_tests,
+    random_permutations,
+)
+from testbudget.traces.problems import load_problems
+from testbudget.traces.records import Cost, ProblemCandidates, execution_cost, writing_cost
+from testbudget.traces.tables import read_trace
 
 SEED = 3
 
@@ -37,27 +47,29 @@ class Undecided(Policy):
 
     def __init__(self, problems, **limits) -> None:
         super().__init__(problems, **limits)
-        self.doubts = np.ones(problems)
+        self.p_wrong = np.ones(problems)
         self.heard = []
 
-    def tell(self, problem, doubt) -> None:
-        super().tell(problem, doubt)
-        self.doubts[problem] = round(doubt, 9)
-        self.heard.append((problem, self.doubts[problem]))
+    def tell(self, problem, p_wrong) -> None:
+        super().tell(problem, p_wrong)
+        self.p_wrong[problem] = round(p_wrong, 9)
+        self.heard.append((problem, self.p_wrong[problem]))
 
     def _plan(self, free, room):
         able = np.flatnonzero(free)
-        chosen = able[np.argsort(-self.doubts[able], kind="stable")][: min(3, room)]
+        chosen = able[np.argsort(-self.p_wrong[able], kind="stable")][: min(3, room)]
         return chosen, np.ones(len(chosen), np.int32)
 
 
 def courses_as_recorded(trace, rule):
-    recordings = [Recording.of(seen, seen.correct) for seen in trace.problems.values()]
-    return courses(recordings, [np.arange(recording.tests) for recording in recordings], rule)
+    recordings = [RecordedTests.of(seen, seen.correct) for seen in trace.problems.values()]
+    return learning_curves(recordings, [np.arange(recording.tests) for recording in recordings], rule)
 
 
-def spending(courses, granted):
-    return np.sum([course.spent[tests] for course, tests in zip(courses, granted, strict=True)], axis=0)
+def spending(learning_curves, granted):
+    return np.sum(
+        [course.spent[tests] for course, tests in zip(learning_curves, granted, strict=True)], axis=0
+    )
 
 
 @pytest.mark.parametrize(
@@ -91,18 +103,18 @@ def test_a_run_with_the_replay_back_end_grants_picks_and_spends_the_same(
 
     trace, rule = read_trace(voted), selection_rule(selection)
     recorded = courses_as_recorded(trace, rule)
-    beliefs = cross_fitted(trace, seed=SEED) if learned else None
+    beliefs = cross_fitted_pass_rates(trace, seed=SEED) if learned else None
     if learned:
         np.testing.assert_array_equal(
             beliefs, [seen.predicted_pass_rate for seen in real.problems.values()]
         )
     fresh = create_policy(policy, len(recorded), pass_rates=beliefs, max_tests=9, seed=SEED)
-    granted = allocate(fresh, cap, recorded)
+    granted = allocate_recorded(fresh, cap, recorded)
     np.testing.assert_array_equal(granted, [len(seen.tests) for seen in real.problems.values()])
     assert len(set(granted)) > 1
     picks = [json.loads(line) for line in (out / "picks.jsonl").read_text().splitlines()]
     for seen, tests, pick in zip(trace.problems.values(), granted, picks, strict=True):
-        recording = Recording.of(seen, seen.correct)
+        recording = RecordedTests.of(seen, seen.correct)
         votes = recording.evidence(np.arange(tests)).votes
         winners = rule.winners(Evidence(votes))
         assert (winners[0], len(winners), votes.tests) == (pick["candidate"], pick["tied"], pick["tests"])
@@ -119,34 +131,36 @@ def test_a_run_with_the_replay_back_end_grants_picks_and_spends_the_same(
 def test_a_policy_that_listens_hears_in_the_loop_what_it_hears_in_the_simulation(voted, tmp_path):
     trace = read_trace(voted)
     problems = load_problems(str(voted.parent / "problems.jsonl"))
-    solving = [Solving.of(problem, trace.of(problem).candidates) for problem in problems]
+    solving = [ProblemCandidates.of(problem, trace.of(problem).candidates) for problem in problems]
     looped, simulated = (Undecided(len(solving), max_tests=9, min_tests=1) for _ in range(2))
-    with Journal(tmp_path / "journal.sqlite") as journal:
-        ledger = Ledger(Cap({"tests": 70}))
-        backend = ReplayBackend(trace, problems, runners=2)
-        standing = Standing(solving, journal, Majority(), SHIPPED)
-        Loop(solving, looped, ledger, journal, backend, TestWriter(None, seed=0), standing=standing).run()
+    with EventLog(tmp_path / "journal.sqlite") as event_log:
+        budget = Budget(Cap({"tests": 70}))
+        backend = RecordedBackend(trace, problems, runners=2)
+        standing = PickConfidence(solving, event_log, Majority(), DEFAULT_MODELS)
+        Loop(
+            solving, looped, budget, event_log, backend, UnitTestGenerator(None, seed=0), standing=standing
+        ).run()
     recorded = courses_as_recorded(trace, Majority())
-    granted = allocate(simulated, 70, recorded)
+    granted = allocate_recorded(simulated, 70, recorded)
     np.testing.assert_array_equal(granted, looped.granted)
     assert simulated.heard == looped.heard
     assert len(simulated.heard) > 50
-    np.testing.assert_allclose(spending(recorded, granted), astuple(ledger.spent))
+    np.testing.assert_allclose(spending(recorded, granted), astuple(budget.spent))
 
 
 def test_tests_without_a_vote_are_charged_and_change_nothing(voted):
     seen = read_trace(voted).problems["p/9"]
-    recording = Recording.of(seen, seen.correct)
+    recording = RecordedTests.of(seen, seen.correct)
     # The duplicate, the unusable one, and then a test that votes.
     order = np.array([4, 6, 0, 1, 2, 3, 5, 7, 8])
-    (shown,) = show([recording], [order])
-    course = Course(recording, order, Majority(), shown)
+    (shown,) = permute_tests([recording], [order])
+    course = LearningCurve(recording, order, Majority(), shown)
     first = recording.evidence(order[:3]).votes
     assert [recording.evidence(order[:tests]).votes.tests for tests in range(5)] == [0, 0, 0, 1, 2]
     assert course.accuracy[0] == course.accuracy[1] == course.accuracy[2] == seen.correct.mean()
     assert course.accuracy[3] == expected_accuracy(Majority().winners(Evidence(first)), seen.correct)
     assert course.accuracy[3] != course.accuracy[2]
-    assert course.doubts[0] == course.doubts[1] == course.doubts[2] != course.doubts[3]
+    assert course.p_wrong[0] == course.p_wrong[1] == course.p_wrong[2] != course.p_wrong[3]
     np.testing.assert_array_equal(course.spent[:4, 0], [0, 1, 2, 3])
     np.testing.assert_array_equal(course.spent[:4, 1], [0, 14, 30, 40])
     np.testing.assert_array_equal(course.spent[:3, 2], 0)
@@ -154,13 +168,15 @@ def test_tests_without_a_vote_are_charged_and_change_nothing(voted):
 
 
 def test_each_problem_has_an_order_of_its_own_and_all_orders_end_alike(voted):
-    recordings = [Recording.of(seen, seen.correct) for seen in read_trace(voted).problems.values()]
+    recordings = [RecordedTests.of(seen, seen.correct) for seen in read_trace(voted).problems.values()]
     first, again, other = (
-        courses(recordings, random_orders(recordings, np.random.default_rng(seed)), Majority())
+        learning_curves(
+            recordings, random_permutations(recordings, np.random.default_rng(seed)), Majority()
+        )
         for seed in (1, 1, 2)
     )
     everything = Uniform(len(recordings), max_tests=9)
-    granted = allocate(everything, 9 * len(recordings), first)
+    granted = allocate_recorded(everything, 9 * len(recordings), first)
     np.testing.assert_array_equal(granted, 9)
     for one, same, two in zip(first, again, other, strict=True):
         np.testing.assert_array_equal(one.accuracy, same.accuracy)

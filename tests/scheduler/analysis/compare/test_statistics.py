@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from scheduler.analysis.compare.statistics import Estimate, quintiles, resampled_means, where_reached
+from testbudget.rewards.statistics import Interval, quintiles, resampled_means, where_reached
 
 RNG = np.random.default_rng
 
@@ -23,8 +23,8 @@ def test_intervals_are_as_wide_as_the_problems_and_the_orders_vary():
 
 
 def test_an_interval_holds_the_middle_95_percent_of_the_resampled_values():
-    assert Estimate.of(0.5, np.arange(1000) / 1000) == Estimate(0.5, 0.024, 0.974)
-    assert Estimate.of(3, np.array([1.0, 2.0, np.inf])).high == np.inf
+    assert Interval.of(0.5, np.arange(1000) / 1000) == Interval(0.5, 0.024, 0.974)
+    assert Interval.of(3, np.array([1.0, 2.0, np.inf])).high == np.inf
 
 
 def reached(accuracy, curve, spent=(0, 1, 2, 4)):

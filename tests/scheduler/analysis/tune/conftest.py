@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from difficulty.hidden_states import HiddenStates, Provenance
-from scheduler.cli import main
-from scheduler.tables import read_trace, write_trace
+from testbudget.cli.main import main
+from testbudget.traces.hidden_states import HiddenStates, Provenance
+from testbudget.traces.tables import read_trace, write_trace
 
 PROBLEMS, CANDIDATES, TESTS = 20, 6, 7
 
@@ -24,8 +24,8 @@ def outcomes(seed: int = 0) -> dict[str, np.ndarray]:
         arrays[f"votes/p/{k}"] = passed.astype(np.int8)
         arrays[f"correct/p/{k}"] = correct.astype(np.int8)
         # Wrong candidates agree and right ones do not, so that whoever goes by agreement alone is misled.
-        behaviour = np.where(correct, 1 + np.arange(CANDIDATES), 0)
-        arrays[f"outputs/p/{k}"] = np.broadcast_to(behaviour[:, np.newaxis], passed.shape)
+        recorded_outputs = np.where(correct, 1 + np.arange(CANDIDATES), 0)
+        arrays[f"outputs/p/{k}"] = np.broadcast_to(recorded_outputs[:, np.newaxis], passed.shape)
         arrays[f"tokens/p/{k}"] = rng.integers(10, 100, TESTS)
     return arrays
 

@@ -6,8 +6,8 @@ import optuna
 import pyarrow.parquet as pq
 import pytest
 
-from scheduler.cli import main
-from scheduler.tables import read_trace, write_trace
+from testbudget.cli.main import main
+from testbudget.traces.tables import read_trace, write_trace
 
 QUICK = ["--orders", "2", "--trials", "4", "--selection", "majority,auto"]
 CAP = ["--tests-per-problem", "2"]
@@ -44,7 +44,7 @@ def test_tune_prints_both_sides_and_writes_a_job_trials_and_a_journal(
 
 def test_the_journal_is_one_that_optuna_opens(imported, tmp_path):
     assert main(["tune", str(imported), *CAP, *QUICK, "--out", str(tmp_path / "out")]) == 0
-    backend = optuna.storages.journal.JournalFileBackend(str(tmp_path / "out" / "study.journal"))
+    backend = optuna.storages.event_log.JournalFileBackend(str(tmp_path / "out" / "study.journal"))
     study = optuna.load_study(study_name=None, storage=optuna.storages.JournalStorage(backend))
     assert len(study.trials) == 4
     assert study.user_attrs["settings"]["tests_per_problem"] == 2

@@ -3,11 +3,10 @@
 import numpy as np
 import pytest
 
-from scheduler.analysis.tune.findings import findings
-from scheduler.analysis.tune.players import prepare
-from scheduler.analysis.tune.settings import Settings
-from scheduler.analysis.tune.space import Choice
-from scheduler.tables import read_trace
+from testbudget.analysis.tune.evaluate import prepare_trials
+from testbudget.analysis.tune.space import Choice, StudySettings
+from testbudget.analysis.tune.tune import tuned_choices
+from testbudget.traces.tables import read_trace
 
 RULES = ("majority", "consensus")
 
@@ -18,10 +17,10 @@ def accuracy(player, rule, tests) -> float:
 
 @pytest.mark.parametrize("tests", [2, 2.5])
 def test_the_reference_has_the_better_rule_and_lies_between_whole_tests_on_a_straight_line(imported, tests):
-    settings = Settings(tests_per_problem=tests, orders=3)
-    field = prepare(read_trace(imported), settings)
+    settings = StudySettings(tests_per_problem=tests, orders=3)
+    field = prepare_trials(read_trace(imported), settings)
     choice = Choice("auto", "adaptive", tests)
-    (finding,) = findings([choice], field, settings)
+    (finding,) = tuned_choices([choice], field, settings)
     for player, figures in ((field.training, finding.training), (field.held_out, finding.held_out)):
         share = tests - 2
         expected = {
@@ -39,10 +38,10 @@ def test_the_reference_has_the_better_rule_and_lies_between_whole_tests_on_a_str
 
 
 def test_of_a_front_the_reference_spends_as_much_of_the_quantity(imported):
-    settings = Settings(pareto="tokens", orders=3)
-    field = prepare(read_trace(imported), settings)
+    settings = StudySettings(pareto="tokens", orders=3)
+    field = prepare_trials(read_trace(imported), settings)
     dear = Choice("majority", "uniform", 3)
-    (finding,) = findings([dear], field, settings)
+    (finding,) = tuned_choices([dear], field, settings)
     for figures in (finding.training, finding.held_out):
         if figures.reference == "majority":  # then it is the very same
             assert figures.lead.value == pytest.approx(0)

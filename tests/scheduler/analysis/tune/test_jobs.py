@@ -3,17 +3,16 @@
 import pyarrow.parquet as pq
 import pytest
 
-from scheduler.analysis.summary import summarise
-from scheduler.analysis.tune.findings import findings
-from scheduler.analysis.tune.jobs import write_jobs
-from scheduler.analysis.tune.players import prepare
-from scheduler.analysis.tune.settings import Settings
-from scheduler.analysis.tune.space import Choice
-from scheduler.cli import main
-from scheduler.job_file import load_job
-from scheduler.tables import read_trace, write_trace
+from testbudget.analysis.summary import summarise
+from testbudget.analysis.tune.evaluate import prepare_trials
+from testbudget.analysis.tune.report import write_jobs
+from testbudget.analysis.tune.space import Choice, StudySettings
+from testbudget.analysis.tune.tune import tuned_choices
+from testbudget.cli.main import main
+from testbudget.scheduler.job_file import load_job
+from testbudget.traces.tables import read_trace, write_trace
 
-SETTINGS = Settings(tests_per_problem=2, orders=2)
+SETTINGS = StudySettings(tests_per_problem=2, orders=2)
 CHOICES = [
     Choice("majority", "uniform", 2),
     Choice("auto", "adaptive", 2.5, 1, 5),
@@ -24,7 +23,7 @@ CHOICES = [
 
 @pytest.fixture(scope="module")
 def found(with_states):
-    return findings(CHOICES, prepare(read_trace(with_states), SETTINGS), SETTINGS)
+    return tuned_choices(CHOICES, prepare_trials(read_trace(with_states), SETTINGS), SETTINGS)
 
 
 @pytest.mark.parametrize("number", range(len(CHOICES)), ids=[choice.name for choice in CHOICES])

@@ -5,13 +5,13 @@ import dataclasses
 import ray
 from optuna.trial import TrialState
 
-from scheduler.analysis.tune.parallel import in_processes
-from scheduler.analysis.tune.settings import Settings
-from scheduler.analysis.tune.studying import load_study
-from scheduler.analysis.tune.tuning import JOURNAL, tune
-from scheduler.tables import read_trace
+from testbudget.analysis.tune.parallel import in_processes
+from testbudget.analysis.tune.space import StudySettings
+from testbudget.analysis.tune.study import load_study
+from testbudget.analysis.tune.tune import JOURNAL, tune
+from testbudget.traces.tables import read_trace
 
-SETTINGS = Settings(tests_per_problem=2, selections=("majority", "auto"), trials=9, orders=3)
+SETTINGS = StudySettings(tests_per_problem=2, selections=("majority", "auto"), trials=9, orders=3)
 
 
 def test_processes_together_try_as_many_as_asked_and_one_alone_goes_on(imported, tmp_path):

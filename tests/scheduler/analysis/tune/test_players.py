@@ -5,19 +5,17 @@ import dataclasses
 import numpy as np
 import pytest
 
-from policies import policy_class
-from rewards.errors import UserError
-from rewards.selection import selection_rule
-from scheduler.analysis.compare.simulation import Recording, courses, random_orders
-from scheduler.analysis.tune.players import prepare
-from scheduler.analysis.tune.settings import Settings
-from scheduler.analysis.tune.space import Choice
-from scheduler.analysis.tune.splitting import split
-from scheduler.behaviours import read_behaviours
-from scheduler.tables import read_trace
-from scheduler.trace import Trace
+from testbudget.analysis.tune.evaluate import prepare_trials
+from testbudget.analysis.tune.space import Choice, StudySettings, split_held_out
+from testbudget.policies.registry import policy_class
+from testbudget.rewards.errors import UserError
+from testbudget.rewards.selection.registry import selection_rule
+from testbudget.traces.learning_curves import RecordedTests, learning_curves, random_permutations
+from testbudget.traces.output_tables import read_outputs
+from testbudget.traces.tables import read_trace
+from testbudget.traces.trace import Trace
 
-SETTINGS = Settings(tests_per_problem=2, orders=3)
+SETTINGS = StudySettings(tests_per_problem=2, orders=3)
 CHOICES = [
     Choice("majority", "adaptive", 2),
     Choice("auto", "greedy", 2, 1, 4),
@@ -27,7 +25,7 @@ CHOICES = [
 
 def sides_of(trace: Trace) -> tuple[np.ndarray, np.ndarray]:
     hashes = [seen.content_hash for seen in trace.problems.values()]
-    return split(hashes, SETTINGS.held_out, SETTINGS.seed)
+    return split_held_out(hashes, SETTINGS.held_out, SETTINGS.seed)
 
 
 def with_labels_turned(trace: Trace, positions: np.ndarray) -> Trace:
@@ -40,14 +38,18 @@ def with_labels_turned(trace: Trace, positions: np.ndarray) -> Trace:
 
 def test_equal_budgets_come_to_what_a_comparison_says_of_these_problems(imported):
     trace = read_trace(imported)
-    behaviours = read_behaviours(imported)
-    field = prepare(trace, SETTINGS)
+    outputs_by_problem = read_outputs(imported)
+    field = prepare_trials(trace, SETTINGS)
     for player, positions in zip((field.training, field.held_out), sides_of(trace), strict=True):
         problems = [list(trace.problems.items())[position] for position in positions]
-        recordings = [Recording.of(seen, seen.correct, behaviours[problem]) for problem, seen in problems]
+        recordings = [
+            RecordedTests.of(seen, seen.correct, outputs_by_problem[problem]) for problem, seen in problems
+        ]
         for order in range(SETTINGS.orders):
             rng = np.random.default_rng([SETTINGS.seed, order])
-            expected = courses(recordings, random_orders(recordings, rng), selection_rule("auto"))
+            expected = learning_curves(
+                recordings, random_permutations(recordings, rng), selection_rule("auto")
+            )
             outcome = player.play(Choice("auto", "uniform", 2), order)
             np.testing.assert_allclose(outcome.accuracy, [course.accuracy[2] for course in expected])
             np.testing.assert_allclose(outcome.spent, [course.spent[2] for course in expected])
@@ -56,8 +58,8 @@ def test_equal_budgets_come_to_what_a_comparison_says_of_these_problems(imported
 @pytest.mark.parametrize("choice", CHOICES, ids=lambda choice: choice.policy)
 def test_labels_of_held_out_problems_change_nothing_but_their_own_accuracy(with_states, choice):
     trace = read_trace(with_states)
-    before = prepare(trace, SETTINGS)
-    after = prepare(with_labels_turned(trace, sides_of(trace)[1]), SETTINGS)
+    before = prepare_trials(trace, SETTINGS)
+    after = prepare_trials(with_labels_turned(trace, sides_of(trace)[1]), SETTINGS)
     np.testing.assert_array_equal(
         before.training.play_all(choice).accuracy, after.training.play_all(choice).accuracy
     )
@@ -70,7 +72,7 @@ def test_labels_of_held_out_problems_change_nothing_but_their_own_accuracy(with_
 
 @pytest.mark.parametrize("choice", CHOICES, ids=lambda choice: choice.policy)
 def test_bounds_and_caps_hold(with_states, choice):
-    field = prepare(read_trace(with_states), SETTINGS)
+    field = prepare_trials(read_trace(with_states), SETTINGS)
     for player in (field.training, field.held_out):
         tests = player.play_all(choice).spent[..., 0]
         assert (tests.sum(axis=1) <= choice.tests_per_problem * tests.shape[1] + 0.5).all()
@@ -79,11 +81,11 @@ def test_bounds_and_caps_hold(with_states, choice):
 
 
 def test_policies_are_those_that_a_job_for_the_run_can_have(imported, with_states):
-    without, states = (prepare(read_trace(run), SETTINGS) for run in (imported, with_states))
+    without, states = (prepare_trials(read_trace(run), SETTINGS) for run in (imported, with_states))
     assert without.space.policies == ("uniform", "adaptive")
     assert set(states.space.policies) == {"uniform", "proportional", "greedy", "adaptive"}
     assert [note.split(":")[0] for note in states.notes] == ["left out binned"]
     for name in ("greedy", "oracle-curves"):
         assert policy_class(name)
         with pytest.raises(UserError, match=f"but got '{name}'"):
-            prepare(read_trace(imported), dataclasses.replace(SETTINGS, policies=(name,)))
+            prepare_trials(read_trace(imported), dataclasses.replace(SETTINGS, policies=(name,)))

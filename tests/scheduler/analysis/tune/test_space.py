@@ -3,9 +3,9 @@
 import optuna
 import pytest
 
-from policies import POLICY_NAMES, policy_class
-from scheduler.analysis.tune.space import Space
-from scheduler.job import PolicySection
+from testbudget.analysis.tune.space import Space
+from testbudget.policies.registry import POLICY_NAMES, policy_class
+from testbudget.scheduler.job import PolicySection
 
 POLICIES = tuple(name for name in POLICY_NAMES if not policy_class(name).uses_curves)
 
@@ -21,7 +21,7 @@ def test_all_that_is_tried_can_be_said_in_a_job_and_fits_the_cap(cap):
     for _, _, choice in suggested(cap):
         PolicySection(
             name=choice.policy,
-            train_on="run" if policy_class(choice.policy).uses_lessons else None,
+            train_on="run" if policy_class(choice.policy).uses_gain_models else None,
             min_tests=choice.min_tests,
             max_tests=choice.max_tests,
         )

@@ -7,14 +7,14 @@ import shutil
 import pytest
 from optuna.trial import TrialState
 
-from rewards.errors import UserError
-from scheduler.analysis.tune.players import prepare
-from scheduler.analysis.tune.settings import Settings
-from scheduler.analysis.tune.studying import load_study
-from scheduler.analysis.tune.tuning import JOURNAL, tune
-from scheduler.tables import read_trace
+from testbudget.analysis.tune.evaluate import prepare_trials
+from testbudget.analysis.tune.space import StudySettings
+from testbudget.analysis.tune.study import load_study
+from testbudget.analysis.tune.tune import JOURNAL, tune
+from testbudget.rewards.errors import UserError
+from testbudget.traces.tables import read_trace
 
-SETTINGS = Settings(tests_per_problem=2, selections=("majority", "outputs"), trials=12, orders=9)
+SETTINGS = StudySettings(tests_per_problem=2, selections=("majority", "outputs"), trials=12, orders=9)
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +103,7 @@ def test_a_file_that_is_no_journal_is_refused(trace, tmp_path, content):
 
 
 def test_the_most_accurate_choice_on_training_problems_is_found(trace, undisturbed):
-    field, tuned = prepare(trace, SETTINGS), undisturbed[1]
+    field, tuned = prepare_trials(trace, SETTINGS), undisturbed[1]
     means = {choice: field.training.play_all(choice).accuracy.mean() for choice, *_ in tried(tuned)}
     (finding,) = tuned.found
     assert means[finding.choice] == max(means.values())

@@ -1,0 +1,218 @@
+"""In the candidate's process: the calls that a test makes, and what comes out of each, as plain data."""
+
+import builtins
+import gc
+import json
+import operator
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from testbudget.executors.execution import values
+from testbudget.executors.execution.languages.base import Job, ResultKind, StepMessage
+from testbudget.executors.execution.languages.python.programs import is_fit, load
+from testbudget.executors.execution.processes.process import ProcessRunner
+from testbudget.executors.execution.processes.result_buffer import ResultBuffer
+from testbudget.executors.execution.values import NotPlainError
+from testbudget.rewards.problem import Verdict
+
+_UNCHANGEABLE = frozenset({int, float, bool, str, bytes, complex, type(None)})
+_CHANGEABLE = (list, dict, set)
+_ALONE = next(map(sys.getrefcount, [[]])) + 1  # references to a part of a value, of which there is a list
+_NO_KEYWORDS = ',{"dict":[]}]'
+_SHORT = 1024
+_LONGEST_MESSAGE = 10_000
+_RETURNED = f'["{ResultKind.RETURNED}",'
+_OPAQUE = f'["{ResultKind.OPAQUE}"]'
+_OUT_OF_MEMORY = f'["{ResultKind.ENDED}",{Verdict.OUT_OF_MEMORY:d}]'
+
+_plain_calls: dict[str, tuple[str, list[Any], dict[str, Any], bool]] = {}
+
+
+def make_calls(
+    buffer: ResultBuffer, process_runner: ProcessRunner, jobs: Sequence[Job], entry_point: str | None
+) -> None:
+    """See ``Language.make_calls``; stops early where this process is not fit for another job."""
+    for step, (candidate, calls) in enumerate(jobs):
+        buffer.begin(step)
+        loaded = load(candidate.content, entry_point)
+        if isinstance(loaded, Verdict):
+            buffer.append(step, f'["{StepMessage.NOT_LOADED}",{loaded:d}]'.encode())
+        else:
+            buffer.loaded()
+            for call in calls:
+                buffer.append(step, _result(vars(loaded), call, only=len(calls) == 1).encode())
+        buffer.finish(step)
+        if not is_fit():
+            return  # what this job has left behind would be a burden on the next
+        if not candidate.innocent:  # which has no means of leaving a file
+            process_runner.tidy()
+
+
+def _result(names: dict[str, Any], call: str, *, only: bool) -> str:  # noqa: PLR0911 - a table
+    """The result of a call; ``only``: it is the only one that is made for the test."""
+    try:
+        function, arguments, keywords, plain = _plain_calls.get(call) or _decoded(call)
+    except MemoryError:
+        return _OUT_OF_MEMORY
+    if function not in names:
+        return _raised(NameError(f"name {function!r} is not defined"))
+    try:
+        given = [] if plain else _parts((*arguments, *keywords.values()))
+        held = list(map(sys.getrefcount, given))
+        value = names[function](*arguments, **keywords)
+    except MemoryError:
+        return _OUT_OF_MEMORY
+    except BaseException as error:
+        return _raised(error)
+    try:
+        if type(value) not in _UNCHANGEABLE and not _stands_alone(value, arguments, given, held, only=only):
+            return _OPAQUE
+        if given and not only and _are_kept(given, held):
+            return _OPAQUE
+        return _returned(value) if plain else _returned_changing(value, function, arguments, keywords, call)
+    except (NotPlainError, RecursionError):
+        return _OPAQUE
+    except MemoryError:
+        return _OUT_OF_MEMORY
+
+
+def _stands_alone(
+    value: Any, arguments: Sequence[Any], given: list[Any], held: list[int], *, only: bool
+) -> bool:
+    """Whether nothing that a test does to a value would have to show anywhere else.
+
+    Args:
+        value: what a call has returned.
+        arguments: of the call. The value may be one of them, as a whole.
+        given: their parts that can be changed.
+        held: how many references there should be to each, corrected for the value.
+        only: whether there is no further call, in which the candidate could use what it has kept.
+    """
+    known = [*map(id, given)]
+    if id(value) in known:
+        held[known.index(id(value))] += 1
+        return any(value is argument for argument in arguments)
+    made = values.parts(value)
+    if len(made) > 1 and len({*map(id, made)}) < len(made):
+        return False
+    if not {*known}.isdisjoint(map(id, made)):
+        return False
+    # The value itself is known to the caller of this function, too.
+    return only or not _are_kept(made, [_ALONE + (part is value) for part in made])
+
+
+def _decoded(call: str) -> tuple[str, list[Any], dict[str, Any], bool]:
+    """Function and arguments of a call, and whether nothing about the arguments could be changed."""
+    if call.endswith(_NO_KEYWORDS):
+        function, arguments = values.decode(f"{call.removesuffix(_NO_KEYWORDS)}]")
+        keywords: dict[str, Any] = {}
+    else:
+        function, arguments, keywords = values.decode(call)
+    plain = not keywords and _UNCHANGEABLE.issuperset(map(type, arguments))
+    decoded = (function, arguments, keywords, plain)
+    if plain and len(call) < _SHORT:  # other candidates will be called in the same way
+        _plain_calls[call] = decoded
+    return decoded
+
+
+def _parts(arguments: Sequence[Any]) -> list[Any]:
+    """Everything in arguments that could be changed."""
+    if len(arguments) == 1:
+        return values.parts(arguments[0])
+    return [part for argument in arguments for part in values.parts(argument)]
+
+
+def _are_kept(things: list[Any], held: list[int]) -> bool:
+    """Whether there are more references to things than there should be."""
+    if all(map(operator.le, map(sys.getrefcount, things), held)):
+        return False
+    gc.collect()  # functions that call each other keep what they have seen
+    return not all(map(operator.le, map(sys.getrefcount, things), held))
+
+
+def _returned(value: Any, more: str = "") -> str:
+    return f"{_RETURNED}{values.encode(value)}{more}]"
+
+
+def _returned_changing(
+    value: Any, function: str, arguments: list[Any], keywords: dict[str, Any], call: str
+) -> str:
+    """A value whose call might have changed its arguments or handed one of them back."""
+    changes: dict[str, Any] = {}
+    for place, argument in enumerate(arguments):
+        if argument is value and type(argument) in {list, dict, set, bytearray}:
+            changes["same"] = place
+    same = not keywords and call == f'["{function}",{values.encode(arguments)}{_NO_KEYWORDS}'
+    if not same and (after := values.encode([function, arguments, keywords])) != call:
+        changes["after"] = json.loads(after)
+    return _returned(value, f",{json.dumps(changes)}" if changes else "")
+
+
+def _raised(error: BaseException) -> str:
+    """An exception: its class by name, the nearest class that any interpreter knows, and what it says."""
+    kind = type(error)
+    nearest = next(base for base in kind.__mro__ if _is_builtin(base))
+    if kind is not nearest and vars(error):
+        return _OPAQUE  # it carries more than can be told
+    try:
+        said = str(error)[:_LONGEST_MESSAGE]
+        arguments = values.encode(list(error.args)) if nearest is kind else "null"
+        head = json.dumps([kind.__module__, kind.__qualname__, nearest.__name__, said])
+    except Exception:
+        return _OPAQUE
+    return f'["{ResultKind.RAISED}",{head},{arguments}]'
+
+
+def _is_builtin(kind: type) -> bool:
+    return kind.__module__ == "builtins" and isinstance(getattr(builtins, kind.__name__, None), type)
+
+
+def plain_call(function: str, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> str:
+    """The text of a call.
+
+    Raises:
+        NotPlainError: an argument is not plain data, or two have something in common that can be changed.
+    """
+    if arguments or keywords:
+        parts = values.parts([*arguments, *keywords.values()])
+        if len(set(map(id, parts))) < len(parts):
+            raise NotPlainError("arguments have parts in common")
+    return values.encode([function, list(arguments), keywords])
+
+
+def change(arguments: tuple[Any, ...], keywords: dict[str, Any], after: list[Any]) -> None:
+    """Make arguments equal to what a call has left of them, in place, as deep as they keep their types."""
+    _, new_arguments, new_keywords = values.restored(after)
+    for old, new in zip(arguments, new_arguments, strict=True):
+        _assign(old, new)
+    for name, new in new_keywords.items():
+        _assign(keywords[name], new)
+
+
+def _assign(old: Any, new: Any) -> None:
+    if type(old) is not type(new):
+        return
+    if isinstance(old, list):
+        kept_items = old[:]
+        old[:] = new
+        for place, (kept_item, item) in enumerate(zip(kept_items, new, strict=False)):
+            if isinstance(item, _CHANGEABLE) and type(kept_item) is type(item):
+                old[place] = kept_item
+                _assign(kept_item, item)
+    elif isinstance(old, bytearray):
+        old[:] = new
+    elif isinstance(old, dict):
+        kept = {key: old[key] for key in new if key in old}
+        old.clear()
+        for key, item in new.items():
+            keeps = isinstance(item, _CHANGEABLE) and type(kept.get(key)) is type(item)
+            old[key] = kept[key] if keeps else item
+            if keeps:
+                _assign(old[key], item)
+    elif isinstance(old, set):
+        old.clear()
+        old.update(new)
+    elif isinstance(old, tuple):
+        for old_item, new_item in zip(old, new, strict=True):
+            _assign(old_item, new_item)

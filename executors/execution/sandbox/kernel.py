@@ -1,0 +1,237 @@
+"""The few Linux system calls that the standard library does not offer, each raising OSError."""
+
+import ctypes
+import functools
+import os
+import time
+from pathlib import Path
+
+NOBODY = 65534
+"""User and group id without rights, as on every Linux."""
+
+CLONE_NEWNS = 0x00020000
+CLONE_NEWIPC = 0x08000000
+CLONE_NEWUSER = 0x10000000
+CLONE_NEWPID = 0x20000000
+CLONE_NEWNET = 0x40000000
+
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC = 1, 2, 4, 8
+MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE = 0x20, 0x1000, 0x4000, 0x40000
+_MNT_DETACH = 2
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_DUMPABLE = 4
+_PR_CAPBSET_DROP = 24
+_PR_SET_SECCOMP = 22
+_PR_SET_CHILD_SUBREAPER = 36
+_PR_SET_NO_NEW_PRIVS = 38
+_SECCOMP_MODE_FILTER = 2
+_LAST_CAPABILITY = 63
+
+# These numbers are the same on every architecture.
+_OPEN_TREE, _MOVE_MOUNT, _MOUNT_SETATTR = 428, 429, 442
+LANDLOCK_CREATE_RULESET, LANDLOCK_ADD_RULE, LANDLOCK_RESTRICT_SELF = 444, 445, 446
+
+_AT_FDCWD = -100
+_AT_EMPTY_PATH = 0x1000
+_AT_RECURSIVE = 0x8000
+_OPEN_TREE_CLONE = 1
+_MOVE_MOUNT_F_EMPTY_PATH = 4
+_MOUNT_ATTR_RDONLY, _MOUNT_ATTR_NOSUID = 1, 2
+
+_CLOCK_PROCESS_CPUTIME_ID = 2
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_interpreter = ctypes.PyDLL(None, use_errno=True)  # keeps the interpreter's lock during a call
+_libc.syscall.restype = ctypes.c_long
+
+
+class _MountAttributes(ctypes.Structure):
+    _fields_ = (
+        ("attr_set", ctypes.c_uint64),
+        ("attr_clr", ctypes.c_uint64),
+        ("propagation", ctypes.c_uint64),
+        ("userns_fd", ctypes.c_uint64),
+    )
+
+
+class _CapabilityHeader(ctypes.Structure):
+    _fields_ = (("version", ctypes.c_uint32), ("pid", ctypes.c_int))
+
+
+class _FilterProgram(ctypes.Structure):
+    _fields_ = (("length", ctypes.c_ushort), ("instructions", ctypes.c_void_p))
+
+
+def process_cpu_seconds(process: int) -> float:
+    """CPU time that another process has used, exactly; raises OSError if there is no such process."""
+    return time.clock_gettime((~process << 3) | _CLOCK_PROCESS_CPUTIME_ID)
+
+
+def _checked(result: int) -> int:
+    if result < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+    return result
+
+
+def _prctl(option: int, *arguments: object) -> int:
+    padded = [ctypes.c_ulong(a) if isinstance(a, int) else a for a in (*arguments, 0, 0, 0, 0)[:4]]
+    return int(_libc.prctl(ctypes.c_int(option), *padded))
+
+
+def system_call(number: int, *arguments: object) -> int:
+    """Make a system call by its number; integers are passed as C longs, all else as ctypes would."""
+    converted = [ctypes.c_long(a) if isinstance(a, int) else a for a in arguments]
+    return _checked(_libc.syscall(ctypes.c_long(number), *converted))
+
+
+def unshare(flags: int) -> None:
+    """Move the calling process into new namespaces."""
+    _checked(_libc.unshare(ctypes.c_int(flags)))
+
+
+def mount(source: str, target: str, kind: str = "", flags: int = 0, options: str = "") -> None:
+    """Mount a file system, or change a mount, as mount(2) does."""
+    _checked(
+        _libc.mount(
+            source.encode(), target.encode(), kind.encode(), ctypes.c_ulong(flags), options.encode()
+        )
+    )
+
+
+def detached_copy(path: str) -> int:
+    """Copy the mounts at and below a path, read-only, as yet attached nowhere; returns a descriptor."""
+    tree = system_call(
+        _OPEN_TREE, _AT_FDCWD, path.encode(), _OPEN_TREE_CLONE | _AT_RECURSIVE | os.O_CLOEXEC
+    )
+    attributes = _MountAttributes(attr_set=_MOUNT_ATTR_RDONLY | _MOUNT_ATTR_NOSUID)
+    system_call(
+        _MOUNT_SETATTR,
+        tree,
+        b"",
+        _AT_EMPTY_PATH | _AT_RECURSIVE,
+        ctypes.byref(attributes),
+        ctypes.sizeof(attributes),
+    )
+    return tree
+
+
+def attach(tree: int, target: str) -> None:
+    """Attach what ``detached_copy`` returned at a path, and close the descriptor."""
+    system_call(_MOVE_MOUNT, tree, b"", _AT_FDCWD, target.encode(), _MOVE_MOUNT_F_EMPTY_PATH)
+    os.close(tree)
+
+
+def change_root(directory: str) -> None:
+    """Make a mount point the root of the calling process's mount namespace; the old root is gone."""
+    os.chdir(directory)
+    _checked(_libc.pivot_root(b".", b"."))
+    _checked(_libc.umount2(b".", _MNT_DETACH))
+    os.chdir("/")
+
+
+def die_with_parent(signal_number: int) -> None:
+    """Ask for a signal at the death of the parent; a change of user withdraws it."""
+    _checked(_prctl(_PR_SET_PDEATHSIG, signal_number))
+
+
+def adopt_orphans() -> None:
+    """Become the parent of descendants whose own parent ends."""
+    _checked(_prctl(_PR_SET_CHILD_SUBREAPER, 1))
+
+
+def forbid_inspection() -> None:
+    """No core dumps, and no look into the memory of this process by others of the same user."""
+    _checked(_prctl(_PR_SET_DUMPABLE, 0))
+
+
+def forbid_new_privileges() -> None:
+    """From now on no program gains privileges by being executed."""
+    _checked(_prctl(_PR_SET_NO_NEW_PRIVS, 1))
+
+
+def drop_capabilities() -> None:
+    """Give up every capability for good."""
+    for capability in range(_LAST_CAPABILITY + 1):
+        _prctl(_PR_CAPBSET_DROP, capability)  # refused without the right to
+    header = _CapabilityHeader(version=0x20080522, pid=0)
+    _checked(_libc.capset(ctypes.byref(header), (ctypes.c_uint32 * 6)()))
+
+
+class Filter:
+    """A seccomp filter, laid out in memory so that installing it is a single call.
+
+    In a process just forked, whatever a call touches must be copied first; so its arguments are ready too.
+    """
+
+    def __init__(self, program: bytes) -> None:
+        """Take encoded BPF instructions of eight bytes each."""
+        self.program = ctypes.create_string_buffer(program, len(program))
+        wrapped = _FilterProgram(len(program) // 8, ctypes.addressof(self.program))
+        arguments = (_SECCOMP_MODE_FILTER, ctypes.addressof(wrapped), 0, 0)
+        self._wrapped = wrapped  # to be kept as long as its address
+        self._install = functools.partial(
+            _interpreter.prctl, ctypes.c_int(_PR_SET_SECCOMP), *map(ctypes.c_ulong, arguments)
+        )
+
+    def install(self) -> None:
+        """Put the calling process, and all it forks, under the filter."""
+        _checked(self._install())
+
+
+def fork() -> int:
+    """Fork a process that has a single thread.
+
+    The interpreter's own fork prepares the child for what other threads have left behind, which here costs
+    more than the fork itself, since it is done in memory that the child must copy first.
+    """
+    return _checked(_interpreter.fork())
+
+
+# ~ """The user namespace: a place where this user can be somebody, and be worth nothing outside."""
+
+
+def enter() -> None:
+    """Enter a user namespace in which the present user is nobody, or may become nobody if it is root.
+
+    A helper that stays outside writes the maps, since only there root may map more than itself.
+
+    Raises:
+        OSError: the kernel refuses it; the process must end, since it may be half-way.
+    """
+    user, group = os.geteuid(), os.getegid()
+    entered_read, entered_write = os.pipe()
+    helper = os.fork()
+    if helper == 0:
+        outcome = 1
+        try:
+            os.close(entered_write)
+            if os.read(entered_read, 1):
+                _write_maps(os.getppid(), user, group)
+                outcome = 0
+        finally:
+            os._exit(outcome)
+    os.close(entered_read)
+    try:
+        unshare(CLONE_NEWUSER)
+        os.write(entered_write, b"!")
+    finally:
+        os.close(entered_write)
+        _, status = os.waitpid(helper, 0)
+    if status != 0:
+        raise PermissionError("the ids of the user namespace could not be mapped")
+
+
+def _write_maps(process: int, user: int, group: int) -> None:
+    directory = Path(f"/proc/{process}")
+    if user == 0:
+        try:
+            for kind in ("uid_map", "gid_map"):
+                (directory / kind).write_text(f"0 0 1\n{NOBODY} {NOBODY} 1\n")
+            return
+        except PermissionError:
+            pass  # a container in which only root itself is mapped
+    (directory / "setgroups").write_text("deny")
+    (directory / "uid_map").write_text(f"{NOBODY} {user} 1\n")
+    (directory / "gid_map").write_text(f"{NOBODY} {group} 1\n")

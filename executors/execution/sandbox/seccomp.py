@@ -1,0 +1,296 @@
+"""System calls that candidates may not make, as seccomp filters.
+
+Two filters are stacked. The first holds for the zygote and all it forks: nothing that reaches another
+process, another name space, the network, the kernel's configuration, or memory that no limit counts. The
+second is added in every candidate's process: no further process, no other program, no word to any process
+but itself, and, where it sees files of others, no change to their owners, rights and times.
+
+Each filter is a search tree over the numbers of the calls: every call passes both, and the kernel goes
+through all numbers once when a filter is installed, which is done for every candidate's process.
+"""
+
+import errno
+import fcntl
+import functools
+import itertools
+import os
+import socket
+import struct
+import termios
+from collections.abc import Sequence
+
+from testbudget.executors.execution.sandbox import kernel
+
+# name: (number on x86-64, number on 64-bit ARM); None where the call does not exist
+_ALWAYS_DENIED = {
+    "acct": (163, 89),
+    "add_key": (248, 217),
+    "adjtimex": (159, 171),
+    "bpf": (321, 280),
+    "chroot": (161, 51),
+    "clock_adjtime": (305, 266),
+    "clock_settime": (227, 112),
+    "delete_module": (176, 106),
+    "execveat": (322, 281),
+    "fanotify_init": (300, 262),
+    "finit_module": (313, 273),
+    "fsconfig": (431, 431),
+    "fsmount": (432, 432),
+    "fsopen": (430, 430),
+    "fspick": (433, 433),
+    "init_module": (175, 105),
+    "inotify_init": (253, None),
+    "inotify_init1": (294, 26),
+    "io_setup": (206, 0),
+    "io_uring_enter": (426, 426),
+    "io_uring_register": (427, 427),
+    "io_uring_setup": (425, 425),
+    "ioprio_set": (251, 30),
+    "kcmp": (312, 272),
+    "kexec_file_load": (320, 294),
+    "kexec_load": (246, 104),
+    "keyctl": (250, 219),
+    "memfd_create": (319, 279),
+    "memfd_secret": (447, 447),
+    "migrate_pages": (256, 238),
+    "mount": (165, 40),
+    "mount_setattr": (442, 442),
+    "move_mount": (429, 429),
+    "move_pages": (279, 239),
+    "mq_open": (240, 180),
+    "msgget": (68, 186),
+    "name_to_handle_at": (303, 264),
+    "open_by_handle_at": (304, 265),
+    "open_tree": (428, 428),
+    "open_tree_attr": (467, 467),
+    "perf_event_open": (298, 241),
+    "personality": (135, 92),
+    "pidfd_getfd": (438, 438),
+    "pidfd_send_signal": (424, 424),
+    "pivot_root": (155, 41),
+    "process_madvise": (440, 440),
+    "process_mrelease": (448, 448),
+    "process_vm_readv": (310, 270),
+    "process_vm_writev": (311, 271),
+    "ptrace": (101, 117),
+    "quotactl": (179, 60),
+    "quotactl_fd": (443, 443),
+    "reboot": (169, 142),
+    "request_key": (249, 218),
+    "semget": (64, 190),
+    "setns": (308, 268),
+    "setpriority": (141, 140),
+    "settimeofday": (164, 170),
+    "shmat": (30, 196),
+    "shmget": (29, 194),
+    "socket": (41, 198),
+    "swapoff": (168, 225),
+    "swapon": (167, 224),
+    "sync": (162, 81),
+    "syncfs": (306, 267),
+    "syslog": (103, 116),
+    "tkill": (200, 130),
+    "umount2": (166, 39),
+    "unshare": (272, 97),
+    "userfaultfd": (323, 282),
+}
+_EXECVE = (59, 221)
+_SOCKETPAIR = (53, 199)
+
+_CANDIDATE_DENIED = {"fork": (57, None), "vfork": (58, None), "pidfd_open": (434, 434)}
+_CLONE = (56, 220)
+_CLONE3 = (435, 435)
+_FCNTL = (72, 25)
+_IOCTL = (16, 29)
+_OWN_PROCESS_ONLY = {
+    "kill": (62, 129),
+    "rt_sigqueueinfo": (129, 138),
+    "rt_tgsigqueueinfo": (297, 240),
+    "tgkill": (234, 131),
+}
+_OWN_PROCESS_OR_ZERO = {
+    "prlimit64": (302, 261),
+    "sched_setaffinity": (203, 122),
+    "sched_setattr": (314, 274),
+    "sched_setparam": (142, 118),
+    "sched_setscheduler": (144, 119),
+}
+
+# What Landlock leaves out: these change files that a process can name, whether or not it may open them.
+_FILES_DENIED = {
+    "chown": (92, None),
+    "fchown": (93, 55),
+    "fchownat": (260, 54),
+    "file_setattr": (469, 469),
+    "fremovexattr": (199, 16),
+    "fsetxattr": (190, 7),
+    "futimesat": (261, None),
+    "lchown": (94, None),
+    "lremovexattr": (198, 15),
+    "lsetxattr": (189, 6),
+    "removexattr": (197, 14),
+    "removexattrat": (466, 466),
+    "setxattr": (188, 5),
+    "setxattrat": (463, 463),
+    "truncate": (76, 45),
+    "utime": (132, None),
+    "utimes": (235, None),
+}
+_FILES_UNCHANGED = {"chmod": (90, None), "fchmod": (91, 52), "fchmodat": (268, 53), "fchmodat2": (452, 452)}
+_OPEN, _OPENAT, _OPENAT2 = (2, None), (257, 56), (437, 437)
+_UTIMENSAT = (280, 88)
+
+_MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}  # column above, audit architecture
+
+_CLONE_THREAD = 0x00010000
+_SOCKET_TYPE_MASK = 0xF
+_F_SETOWN_EX = 15
+_COMMANDS_DENIED = (fcntl.F_SETOWN, fcntl.F_SETSIG, _F_SETOWN_EX, fcntl.F_SETLEASE)
+_CONTROLS_ALLOWED = (termios.FIOCLEX, termios.FIONCLEX, termios.FIONBIO, termios.FIONREAD)
+_TRUNCATING_BUT_NOT_WRITING = (os.O_TRUNC | os.O_RDONLY, os.O_TRUNC | os.O_ACCMODE)
+_X32_CALLS = 0x40000000
+
+_NUMBER_OFFSET, _ARCHITECTURE_OFFSET, _ARGUMENTS_OFFSET = 0, 4, 16
+_LOAD, _AND, _JUMP, _RETURN = 0x20, 0x54, 0x05, 0x06
+_IF_EQUAL, _IF_AT_LEAST = 0x15, 0x35
+_ALLOW, _KILL, _FAIL = 0x7FFF0000, 0x80000000, 0x00050000
+_REFUSE, _UNKNOWN, _NO_SUCH_CONTROL = _FAIL | errno.EPERM, _FAIL | errno.ENOSYS, _FAIL | errno.ENOTTY
+_PRETEND = _FAIL | 0  # the caller is told that it was done
+
+_IN_A_LEAF = 4  # numbers that are compared one after the other
+_OWN_ID = 0xFEDCBA98  # a placeholder; no such constant occurs in a filter
+
+Instruction = tuple[int, int, int, int]  # code, jump if true, jump if false, constant
+Numbers = tuple[int | None, int | None]
+Answers = dict[Numbers, list[Instruction]]  # what is done about a call, to the end
+
+
+def restrict_sandbox(*, may_execute: bool = False, private_files: bool = False) -> None:
+    """Install the filter that holds for the zygote and everything it forks.
+
+    Args:
+        may_execute: allow ``execve``, for a language whose candidates run in a program of their own. Which
+            program that is cannot be seen from a filter; Landlock and the file system decide it.
+        private_files: what candidates will be restricted with.
+
+    Raises:
+        OSError: the kernel refuses it, or this machine's system calls have numbers unknown here.
+    """
+    if (machine := os.uname().machine) not in _MACHINES:
+        raise OSError(f"the system calls of {machine} are not known")
+    answers: Answers = {numbers: _returned(_REFUSE) for numbers in _ALWAYS_DENIED.values()}
+    if not may_execute:
+        answers[_EXECVE] = _returned(_REFUSE)
+    # Only connected pairs: a datagram socket could still be sent to a socket of the host's.
+    answers[_SOCKETPAIR] = _by_argument(1, (socket.SOCK_STREAM,), _ALLOW, _REFUSE, _SOCKET_TYPE_MASK)
+    kernel.Filter(_encoded([*_prologue(), *_tree(answers)])).install()
+    _candidate_filter(private_files)  # is then ready in every process forked from here
+
+
+def restrict_candidate(process: int, *, private_files: bool = False) -> None:
+    """Install the filter of a candidate's process, on top of the sandbox's.
+
+    Args:
+        process: its id.
+        private_files: it sees no files but those that are its own or cannot be changed at all.
+
+    Raises:
+        OSError: the kernel refuses it.
+    """
+    prepared, places = _candidate_filter(private_files)
+    for place in places:
+        struct.pack_into("<I", prepared.program, place, process)
+    prepared.install()
+
+
+@functools.cache
+def _candidate_filter(private_files: bool) -> tuple[kernel.Filter, list[int]]:
+    """The filter of a candidate's process, and the places in it where the process's id goes."""
+    answers: Answers = {numbers: _returned(_REFUSE) for numbers in _CANDIDATE_DENIED.values()}
+    answers[_CLONE] = _by_argument(0, (_CLONE_THREAD,), _ALLOW, _REFUSE, _CLONE_THREAD)
+    # The flags of clone3 lie in memory, out of a filter's sight; the C library falls back on clone.
+    answers[_CLONE3] = _returned(_UNKNOWN)
+    for numbers in _OWN_PROCESS_ONLY.values():
+        answers[numbers] = _by_argument(0, (_OWN_ID,), _ALLOW, _REFUSE)
+    for numbers in _OWN_PROCESS_OR_ZERO.values():
+        answers[numbers] = _by_argument(0, (_OWN_ID, 0), _ALLOW, _REFUSE)
+    # A descriptor can have the kernel send any signal to its owner, which may be any process of the user's.
+    answers[_FCNTL] = _by_argument(1, _COMMANDS_DENIED, _REFUSE, _ALLOW)
+    answers[_IOCTL] = _by_argument(1, _CONTROLS_ALLOWED, _ALLOW, _NO_SUCH_CONTROL)
+    if not private_files:
+        answers |= _answers_about_files()
+    program = [(_LOAD, 0, 0, _NUMBER_OFFSET), *_tree(answers)]
+    places = [8 * i + 4 for i, instruction in enumerate(program) if instruction[3] == _OWN_ID]
+    return kernel.Filter(_encoded(program)), places
+
+
+def _answers_about_files() -> Answers:
+    answers: Answers = {numbers: _returned(_REFUSE) for numbers in _FILES_DENIED.values()}
+    # What honest programs do to copies and to files of their own: there is nobody else to see the outcome.
+    answers |= {numbers: _returned(_PRETEND) for numbers in _FILES_UNCHANGED.values()}
+    # But to set the present time is a way to ask whether a file is there, so as to make it.
+    answers[_UTIMENSAT] = _by_argument(2, (0,), _REFUSE, _PRETEND)
+    # Before its version 3, Landlock lets a file be emptied by who may not write to it.
+    accessing = os.O_TRUNC | os.O_ACCMODE
+    for index, numbers in ((1, _OPEN), (2, _OPENAT)):
+        answers[numbers] = _by_argument(index, _TRUNCATING_BUT_NOT_WRITING, _REFUSE, _ALLOW, accessing)
+    answers[_OPENAT2] = _returned(_UNKNOWN)  # its flags lie in memory
+    return answers
+
+
+def _prologue() -> list[Instruction]:
+    """End a process that makes another architecture's calls; leave the call's number to be compared."""
+    _, architecture = _MACHINES[os.uname().machine]
+    return [
+        (_LOAD, 0, 0, _ARCHITECTURE_OFFSET),
+        (_IF_EQUAL, 1, 0, architecture),
+        (_RETURN, 0, 0, _KILL),
+        (_LOAD, 0, 0, _NUMBER_OFFSET),
+        (_IF_AT_LEAST, 0, 1, _X32_CALLS),
+        (_RETURN, 0, 0, _KILL),
+    ]
+
+
+def _tree(answers: Answers) -> list[Instruction]:
+    """Find the answer to the call whose number is loaded, by halving; calls without one are allowed."""
+    column, _ = _MACHINES[os.uname().machine]
+    existing = ((numbers[column], answer) for numbers, answer in answers.items())
+    return _branch(sorted((number, answer) for number, answer in existing if number is not None))
+
+
+def _branch(answers: Sequence[tuple[int, list[Instruction]]]) -> list[Instruction]:
+    if len(answers) <= _IN_A_LEAF:
+        compared = ([(_IF_EQUAL, 0, len(answer), number), *answer] for number, answer in answers)
+        return [*itertools.chain.from_iterable(compared), *_returned(_ALLOW)]
+    middle = len(answers) // 2
+    below, others = _branch(answers[:middle]), _branch(answers[middle:])
+    # Only an unconditional jump reaches further than 255 instructions.
+    return [(_IF_AT_LEAST, 0, 1, answers[middle][0]), (_JUMP, 0, 0, len(below)), *below, *others]
+
+
+def _returned(result: int) -> list[Instruction]:
+    return [(_RETURN, 0, 0, result)]
+
+
+def _by_argument(
+    index: int, values: Sequence[int], result: int, otherwise: int, mask: int | None = None
+) -> list[Instruction]:
+    """One result if an argument, or what a mask leaves of it, is among some values, or else another.
+
+    Only the low half of an argument is looked at, as the kernel itself does with all that are asked for
+    here; a pointer is taken for none when its low half is zero. Both machines are little-endian.
+    """
+    return [
+        (_LOAD, 0, 0, _ARGUMENTS_OFFSET + 8 * index),
+        *([] if mask is None else [(_AND, 0, 0, mask)]),
+        *(
+            (_IF_EQUAL, left, 0, value)
+            for left, value in zip(range(len(values), 0, -1), values, strict=True)
+        ),
+        *_returned(otherwise),
+        *_returned(result),
+    ]
+
+
+def _encoded(program: list[Instruction]) -> bytes:
+    return b"".join(struct.pack("<HBBI", *instruction) for instruction in program)

@@ -1,0 +1,80 @@
+"""Programs and unit tests in a model's answer, in every language that is known."""
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from testbudget.executors.generation.extraction import javascript, python
+from testbudget.executors.generation.extraction.answers import (
+    ExtractedTest,
+    UnusableError,
+    fenced_blocks,
+    without_reasoning,
+)
+from testbudget.executors.generation.prompts import AnswerForm, PromptTemplate
+from testbudget.rewards.errors import UserError
+from testbudget.rewards.problem import Problem
+
+
+class _Language(NamedTuple):
+    tags: tuple[str, ...]  # of fenced blocks
+    unit_test: Callable[[str, str], str]
+    normalised: Callable[[str], str]
+
+
+_LANGUAGES: Mapping[str, _Language] = {
+    "python": _Language(python.TAGS, python.unit_test, python.normalised),
+    "javascript": _Language(javascript.TAGS, javascript.unit_test, javascript.normalised),
+}
+
+
+def extract_unit_test(text: str, entry_point: str, language: str = "python") -> ExtractedTest:
+    """The unit test in a model's answer.
+
+    Whatever would stand between the test and the candidate goes: copies of the entry point, and imports
+    of it from modules that cannot exist where candidates are run. Of an answer that breaks off, all
+    complete statements count. What else is kept is said in the module of the language.
+
+    Args:
+        text: the answer, with or without code fences, also one whose last fence is not closed.
+        entry_point: name of the function or class under test.
+        language: of the answer, as in ``Problem.language``.
+
+    Returns:
+        The test, or the reason for having none.
+
+    Raises:
+        UserError: tests in this language are not known here.
+    """
+    try:
+        return ExtractedTest(_language(language).unit_test(text, entry_point), None)
+    except UnusableError as error:
+        return ExtractedTest(None, error.rejection)
+
+
+def extract_candidate(template: PromptTemplate, problem: Problem, text: str) -> str:
+    """The program in a model's answer to a template for candidates.
+
+    Never fails: an answer without usable code becomes a candidate that passes no test.
+    """
+    if template.answer is AnswerForm.CONTINUES_PROMPT:
+        return problem.prompt + text
+    known = _LANGUAGES.get(template.language)
+    blocks = fenced_blocks(text, known.tags if known else (template.language, ""))
+    if not blocks:
+        return without_reasoning(text)
+    return next((block for block in blocks if problem.entry_point in block), blocks[0])
+
+
+def normalised(code: str, language: str = "python") -> str:
+    """Code without what does not change it, so that equal means the same program.
+
+    Raises:
+        UserError: tests in this language are not known here.
+    """
+    return _language(language).normalised(code)
+
+
+def _language(name: str) -> _Language:
+    if name not in _LANGUAGES:
+        raise UserError(f"the language of a test must be one of {', '.join(_LANGUAGES)} but got {name!r}")
+    return _LANGUAGES[name]

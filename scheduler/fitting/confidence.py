@@ -1,0 +1,104 @@
+"""What signs of a good pick are worth, learned from finished runs and kept with the run that uses it."""
+
+import itertools
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from testbudget.rewards.confidence.default import DEFAULT_MODELS
+from testbudget.rewards.confidence.fit import TrainingRow, fit_confidence_models, training_rows
+from testbudget.rewards.confidence.model import ConfidenceModels
+from testbudget.rewards.errors import UserError
+from testbudget.rewards.outputs import Evidence
+from testbudget.rewards.seeds import problem_fold
+from testbudget.rewards.selection.base import SelectionRule
+from testbudget.rewards.selection.batch import batch_statistics
+from testbudget.rewards.selection.registry import selection_rule
+from testbudget.scheduler.job import Job
+from testbudget.traces.output_tables import read_outputs
+from testbudget.traces.records import DistinctPrograms, evidence_of
+from testbudget.traces.tables import ReadTrace
+from testbudget.traces.trace import Trace
+
+_FILE = "calibration.json"
+
+
+def check_confidence_runs(job: Job, read: ReadTrace) -> None:
+    """Finds runs that cannot be calibrated on before anything is spent.
+
+    Raises:
+        UserError: a run cannot be read, or has a problem without labels or without votes.
+    """
+    for run in job.confidence.fit_from or []:
+        _check(read(run))
+
+
+def fit_confidence(job: Job, read: ReadTrace, directory: Path) -> ConfidenceModels:
+    """Learns what the job says, and keeps it in the run's directory.
+
+    Raises:
+        UserError: as :func:`check_confidence_runs`.
+    """
+    runs = job.confidence.fit_from
+    if not runs:
+        return DEFAULT_MODELS
+    rule = selection_rule(job.selection)
+    taught = itertools.chain.from_iterable(_taught(read(run), rule, job.seed) for run in runs)
+    confidence_models = fit_confidence_models(taught, f"learned from {', '.join(map(str, runs))}")
+    content = {"source": confidence_models.source, "models": confidence_models.as_text().split("\n")}
+    partial = directory / f"{_FILE}.partial"
+    partial.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    partial.replace(directory / _FILE)
+    return confidence_models_of(directory)  # what is kept is rounded, and reports are to say the same
+
+
+def confidence_models_of(directory: Path) -> ConfidenceModels:
+    """What a finished run's picks were judged by.
+
+    Raises:
+        UserError: it is kept there but cannot be read.
+    """
+    path = directory / _FILE
+    if not path.exists():
+        return DEFAULT_MODELS
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return ConfidenceModels.of_text(content["source"], "\n".join(content["models"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        raise UserError(f"{path} must be what a run has written but it cannot be read") from None
+
+
+def _taught(trace: Trace, rule: SelectionRule, seed: int) -> Iterator[TrainingRow]:
+    _check(trace)
+    outputs_by_problem = read_outputs(trace.directory)
+    random = np.random.default_rng(seed)
+    shown: list[Evidence] = []
+    for problem, seen in trace.problems.items():
+        evidence = evidence_of(
+            seen.verdicts, DistinctPrograms.among(seen.candidates), outputs_by_problem.get(problem)
+        )
+        shown.append(evidence.of_tests(random.permutation(evidence.votes.tests)))
+    batch = batch_statistics(shown)
+    for evidence, seen in zip(shown, trace.problems.values(), strict=True):
+        assert seen.correct is not None
+        yield from training_rows(
+            replace(evidence, batch=batch),
+            seen.correct,
+            [rule],
+            problem_fold(seen.content_hash),
+            seen.predicted_pass_rate,
+            random,
+        )
+
+
+def _check(trace: Trace) -> None:
+    for problem, seen in trace.problems.items():
+        if seen.correct is None:
+            raise UserError(
+                f"{trace.directory} must have labels to calibrate on but problem {problem} has none"
+            )
+    if not any(seen.verdicts for seen in trace.problems.values()):
+        raise UserError(f"{trace.directory} must have votes to calibrate on but it has none")

@@ -1,1 +1,0 @@
-"""What finished runs teach about the worth of tests: from recorded tests to lessons for policies."""

@@ -1,0 +1,150 @@
+"""What must be there before the first test: problems, candidates, labels, hidden states and beliefs.
+
+Each stage keeps what it made in the journal, so a resumed run does none of it twice.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from testbudget.executors.generation.base import Request
+from testbudget.executors.generation.extraction.extract import extract_candidate
+from testbudget.executors.generation.prompts import prompt_template
+from testbudget.rewards.errors import UserError
+from testbudget.rewards.problem import Problem, TestKind, UnitTest, Verdict
+from testbudget.rewards.seeds import derive_seed
+from testbudget.rewards.validation import validation_sentence
+from testbudget.scheduler.backends.base import Backend, Execute, Executed, Generate, Generated, Role
+from testbudget.scheduler.job import CandidatesSection, Job
+from testbudget.scheduler.log import EventLog
+from testbudget.traces.files import read_rows
+from testbudget.traces.records import CandidateRecord, ProblemCandidates
+from testbudget.traces.tables import ReadTrace
+
+_BATCH = 256  # candidates asked for in one task: small enough to lose little at a kill
+
+
+def take_candidates(job: Job, problems: Sequence[Problem], event_log: EventLog, read: ReadTrace) -> None:
+    """Takes candidates from the run or file that the job names, if it names one.
+
+    Raises:
+        UserError: the source cannot be used, or has no candidate for one of the problems.
+    """
+    section = job.candidates
+    missing = [problem for problem in problems if not event_log.candidates[problem.id]]
+    if section.model is not None or not missing:
+        return
+    recorded = _read_candidates(section, missing, read)
+    for problem in missing:
+        if not recorded[problem.id]:
+            raise UserError(f"every problem must have candidates but problem {problem.id} has none")
+    with event_log.transaction():
+        for problem in missing:
+            for index, record in enumerate(recorded[problem.id][: section.count]):
+                event_log.add_candidate(problem.id, index, record)
+
+
+def sample_candidates(
+    job: Job,
+    problems: Sequence[Problem],
+    backend: Backend,
+    event_log: EventLog,
+    on_progress: Callable[[], None] = lambda: None,
+) -> None:
+    """Has the policy model write the candidates that are not there yet, if the job names a model."""
+    section = job.candidates
+    if section.model is None or section.count is None:
+        return
+    template = prompt_template(section.model.template)
+    by_id = {problem.id: problem for problem in problems}
+    waiting = 0
+    for problem in problems:
+        indices = [index for index in range(section.count) if index not in event_log.candidates[problem.id]]
+        prompt = template.render(problem)
+        for start in range(0, len(indices), _BATCH):
+            requests = tuple(
+                Request(problem.id, index, prompt, derive_seed(job.seed, "candidate", problem.id, index))
+                for index in indices[start : start + _BATCH]
+            )
+            backend.submit(Generate(Role.POLICY_MODEL, problem.id, requests))
+            waiting += 1
+    while waiting:
+        results = [result for result in backend.wait() if isinstance(result, Generated)]
+        with event_log.transaction():
+            for result in results:
+                problem = by_id[result.task.problem]
+                for request, answer in zip(result.task.requests, result.completions, strict=True):
+                    code = extract_candidate(template, problem, answer.text)
+                    record = CandidateRecord.of(problem, code, int(answer.tokens), answer.gpu_seconds)
+                    event_log.add_candidate(problem.id, request.index, record)
+        waiting -= len(results)
+        on_progress()
+    backend.retire(Role.POLICY_MODEL)
+
+
+def label(solving: Sequence[ProblemCandidates], backend: Backend, event_log: EventLog) -> None:
+    """Runs the ground truth of problems that have one on their candidates; it never enters a decision.
+
+    Labels that are there already, from a recording or an earlier part of the run, stay.
+    """
+    by_id = {item.problem.id: item for item in solving}
+    waiting = 0
+    for item in solving:
+        problem = item.problem
+        if problem.ground_truth is not None and problem.id not in event_log.labels:
+            test = UnitTest(problem.id, 0, problem.ground_truth, kind=TestKind.ASSERTIONS)
+            backend.submit(Execute(problem, item.programs, (test,), record=False))
+            waiting += 1
+    while waiting:
+        results = [result for result in backend.wait() if isinstance(result, Executed)]
+        with event_log.transaction():
+            for result in results:
+                item = by_id[result.task.problem.id]
+                passed = result.outcomes.verdicts[:, 0] == Verdict.PASSED
+                event_log.add_labels(item.problem.id, passed[item.distinct.inverse])
+        waiting -= len(results)
+
+
+def recorded_labels(
+    job: Job, solving: Sequence[ProblemCandidates], event_log: EventLog, read: ReadTrace
+) -> None:
+    """Takes labels from the run that a job replays; where candidates are run for real, so is the truth."""
+    if job.backend != "recorded" or job.candidates.from_run is None:
+        return
+    trace = read(job.candidates.from_run)
+    with event_log.transaction():
+        for item in solving:
+            correct = trace.of(item.problem).correct
+            if correct is not None and item.problem.id not in event_log.labels:
+                event_log.add_labels(item.problem.id, correct[: len(item.candidates)])
+
+
+class _CandidateLine(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    problem: str
+    code: str
+
+
+def _read_candidates(
+    section: CandidatesSection, problems: Sequence[Problem], read: ReadTrace
+) -> dict[str, list[CandidateRecord]]:
+    if section.from_run is not None:
+        trace = read(section.from_run)
+        return {problem.id: list(trace.of(problem).candidates) for problem in problems}
+    assert section.from_file is not None
+    return _read_candidate_file(section.from_file, problems)
+
+
+def _read_candidate_file(path: Path, problems: Sequence[Problem]) -> dict[str, list[CandidateRecord]]:
+    by_id = {problem.id: problem for problem in problems}
+    records: dict[str, list[CandidateRecord]] = {problem.id: [] for problem in problems}
+    for number, row in read_rows(path, "candidates.file must be a JSONL file of candidates"):
+        try:
+            line = _CandidateLine.model_validate(row)
+        except ValidationError as error:
+            raise UserError(f"{path}:{number} {validation_sentence(error)}") from None
+        if problem := by_id.get(line.problem):
+            records[problem.id].append(CandidateRecord.of(problem, line.code, 0, float("nan")))
+    return records

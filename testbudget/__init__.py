@@ -1,0 +1,1 @@
+"""One compute budget for unit tests across many programming problems: the public Python API."""

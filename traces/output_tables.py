@@ -1,0 +1,169 @@
+"""Behaviour on its way to disk and back: packed for the journal, as Parquet tables in the run directory.
+
+``outputs`` has one row for each distinct output of a problem, ``inputs`` one for each distinct input, with
+one result for each of the problem's distinct candidates: the number of an output, counted from 0 within the
+problem, or -1. ``calls`` has one row for each test: which inputs it uses, again counted within the problem.
+Tests repeat each other's inputs, and candidates do again what they did; an input on which they did not has
+another row. The tables are read only by those who ask for behaviour, and a run that recorded none has none.
+"""
+
+import json
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from testbudget.rewards.outputs import CallEnding, CallResult, RecordedCall, RecordedOutputs
+from testbudget.traces.tables import read_table, write_table
+
+_TABLES = {
+    "calls": pa.schema(
+        [("problem_id", pa.string()), ("test", pa.int32()), ("inputs", pa.list_(pa.int32()))]
+    ),
+    "inputs": pa.schema(
+        [
+            ("problem_id", pa.string()),
+            ("function", pa.string()),
+            ("arguments", pa.string()),
+            ("digest", pa.uint64()),
+            ("results", pa.list_(pa.int32())),
+        ]
+    ),
+    "outputs": pa.schema(
+        [
+            ("problem_id", pa.string()),
+            ("ending", pa.uint8()),
+            ("digest", pa.uint64()),
+            ("example", pa.string()),
+        ]
+    ),
+}
+_REPEATED = ("problem_id", "function", "ending")  # the other columns do better without a dictionary
+
+
+def pack_outputs(recorded_outputs: RecordedOutputs) -> bytes:
+    """A behaviour as few bytes."""
+    texts = {
+        "inputs": [
+            (item.test, item.function, item.arguments, item.digest) for item in recorded_outputs.inputs
+        ],
+        "outputs": [(output.ending, output.digest, output.example) for output in recorded_outputs.outputs],
+    }
+    # JSON's own escapes keep what UTF-8 cannot hold: a candidate may return half a surrogate pair.
+    header = json.dumps(texts).encode()
+    results = recorded_outputs.results.astype(np.int32).tobytes()
+    return zlib.compress(len(header).to_bytes(4, "little") + header + results)
+
+
+def unpack_outputs(packed: bytes) -> RecordedOutputs:
+    """What ``pack_outputs`` has packed."""
+    content = zlib.decompress(packed)
+    end = 4 + int.from_bytes(content[:4], "little")
+    texts = json.loads(content[4:end])
+    inputs = tuple(RecordedCall(*row) for row in texts["inputs"])
+    outputs = tuple(CallResult(CallEnding(ending), *rest) for ending, *rest in texts["outputs"])
+    results = np.frombuffer(content, np.int32, offset=end).reshape(-1, len(inputs))
+    return RecordedOutputs(inputs, outputs, results)
+
+
+def write_outputs(outputs_by_problem: Iterable[tuple[str, RecordedOutputs]], directory: Path) -> None:
+    """Writes the behaviours of a run's problems, by problem id, into its directory.
+
+    Without any there will be no tables, also if there were some.
+    """
+    parts: dict[str, list[pa.Table]] = {name: [] for name in _TABLES}
+    for problem, recorded_outputs in outputs_by_problem:
+        for name, columns in _columns_of(recorded_outputs).items():
+            rows = len(columns[0])
+            arrays = map(pa.array, columns, _TABLES[name].types[1:])
+            parts[name].append(pa.table([pa.repeat(problem, rows), *arrays], schema=_TABLES[name]))
+    for name, tables in parts.items():
+        path = directory / f"{name}.parquet"
+        if tables:
+            write_table(pa.concat_tables(tables), path, dictionary=_REPEATED)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def read_outputs(directory: Path) -> Mapping[str, RecordedOutputs]:
+    """Behaviours that a finished run recorded, by problem id; problems without any are not in it.
+
+    The rows of a behaviour's results are the problem's distinct candidates.
+
+    Raises:
+        UserError: a table is there but is not what ``write_outputs`` writes.
+    """
+    if not (directory / "calls.parquet").exists():
+        return {}
+    by_problem = [_by_problem(read_table(directory, name, schema)) for name, schema in _TABLES.items()]
+    calls, inputs, outputs = by_problem
+    return {
+        problem: _behaviour(rows, inputs[problem], outputs.get(problem)) for problem, rows in calls.items()
+    }
+
+
+def _columns_of(recorded_outputs: RecordedOutputs) -> dict[str, tuple[Sequence[Any], ...]]:
+    """The columns of each table but the first, for one problem."""
+    numbers: dict[tuple[str, str, bytes], int] = {}
+    positions: list[int] = []  # of each distinct input
+    calls: list[tuple[int | None, list[int]]] = []
+    results = np.ascontiguousarray(recorded_outputs.results.T, np.int32)
+    for position, item in enumerate(recorded_outputs.inputs):
+        key = (item.function, item.arguments, results[position].tobytes())
+        number = numbers.setdefault(key, len(positions))
+        if number == len(positions):
+            positions.append(position)
+        if not calls or calls[-1][0] != item.test:
+            calls.append((item.test, []))
+        calls[-1][1].append(number)
+    inputs = [recorded_outputs.inputs[position] for position in positions]
+    return {
+        "calls": ([test for test, _ in calls], [used for _, used in calls]),
+        "inputs": (
+            [item.function for item in inputs],
+            [item.arguments for item in inputs],
+            [item.digest for item in inputs],
+            list(results[positions]),
+        ),
+        "outputs": (
+            [output.ending for output in recorded_outputs.outputs],
+            [output.digest for output in recorded_outputs.outputs],
+            # Half a surrogate pair, which a candidate may return, has no place in a table's UTF-8.
+            [output.example.encode(errors="replace").decode() for output in recorded_outputs.outputs],
+        ),
+    }
+
+
+def _behaviour(calls: pa.Table, inputs: pa.Table, outputs: pa.Table | None) -> RecordedOutputs:
+    """What ``_columns_of`` took apart."""
+    given = list(zip(*_columns(inputs, "function", "arguments", "digest"), strict=True))
+    order = [
+        (test, number)
+        for test, used in zip(*_columns(calls, "test", "inputs"), strict=True)
+        for number in used
+    ]
+    results = np.concatenate([chunk.flatten().to_numpy() for chunk in inputs["results"].chunks])
+    results = results.reshape(len(inputs), -1)[[number for _, number in order]]
+    rows = zip(*_columns(outputs, "ending", "digest", "example"), strict=True) if outputs else ()
+    return RecordedOutputs(
+        tuple(RecordedCall(test, *given[number]) for test, number in order),
+        tuple(CallResult(CallEnding(ending), digest, example) for ending, digest, example in rows),
+        np.ascontiguousarray(results.T),
+    )
+
+
+def _by_problem(table: pa.Table) -> dict[str, pa.Table]:
+    """The rows of each problem, which lie together."""
+    ids = table["problem_id"].combine_chunks().dictionary_encode()
+    ends = np.cumsum(np.bincount(ids.indices.to_numpy(), minlength=len(ids.dictionary)))
+    return {
+        problem: table.slice(start, end - start)
+        for problem, start, end in zip(ids.dictionary.to_pylist(), [0, *ends[:-1]], ends, strict=True)
+    }
+
+
+def _columns(rows: pa.Table, *names: str) -> list[list[Any]]:
+    return [rows[name].to_pylist() for name in names]

