@@ -50,8 +50,8 @@ def test_three_problems_from_nothing_to_picks(tmp_path, capsys):
 
     # What was written live replays, and the same tests on the same candidates give the same picks.
     content = yaml.safe_load((out / "job.yaml").read_text())
-    content |= {"candidates": {"run": str(out)}, "tests": {"run": str(out)}, "backend": "replay"}
-    content |= {"hidden_states": {"run": str(out)}}
+    content |= {"candidates": {"from_run": str(out)}, "tests": {"from_run": str(out)}, "backend": "recorded"}
+    content |= {"hidden_states": {"from_run": str(out)}}
     (tmp_path / "replay.yaml").write_text(yaml.safe_dump(content))
     assert main(["run", str(tmp_path / "replay.yaml"), "--out", str(tmp_path / "again")]) == 0
     assert (tmp_path / "again" / "picks.jsonl").read_text() == (out / "picks.jsonl").read_text()

@@ -53,11 +53,11 @@ class Recorded:
         run = str(self.directory)
         return {
             "problems": {"source": str(self.problems_file)},
-            "candidates": {"run": run},
-            "tests": {"run": run},
+            "candidates": {"from_run": run},
+            "tests": {"from_run": run},
             "policy": {"name": "uniform"},
             "cap": {"tests": 12},
-            "backend": "replay",
+            "backend": "recorded",
         } | fields
 
     def write_job(self, path: Path, **fields) -> Path:

@@ -13,7 +13,7 @@ from testbudget.traces.tables import read_trace
 
 def job_of(recorded, tmp_path, **predictor):
     run = str(recorded.directory)
-    sections = {"hidden_states": {"run": run}, "predictor": predictor} if predictor else {}
+    sections = {"hidden_states": {"from_run": run}, "predictor": predictor} if predictor else {}
     return load_job(recorded.write_job(tmp_path / "job.yaml", **sections))
 
 

@@ -7,8 +7,8 @@ from testbudget.scheduler.job_file import load_job, save_job
 
 MINIMAL = {
     "problems": {"source": "humaneval"},
-    "candidates": {"run": "trace"},
-    "tests": {"run": "trace"},
+    "candidates": {"from_run": "trace"},
+    "tests": {"from_run": "trace"},
     "cap": {"tests": 100},
 }
 
@@ -52,7 +52,7 @@ def test_overrides_take_the_place_of_the_file(tmp_path):
         ({"problems": {}}, "problems.source is required but it is missing"),
         ({"candidates": {}}, "candidates needs exactly one of run, file and model but got none"),
         (
-            {"candidates": {"run": "a", "file": "b"}},
+            {"candidates": {"from_run": "a", "file": "b"}},
             "candidates needs exactly one of run, file and model but got run and file",
         ),
         ({"candidates": {"model": {"name": "m", "template": "chat"}}}, "candidates needs count"),
@@ -67,7 +67,7 @@ def test_overrides_take_the_place_of_the_file(tmp_path):
         ),
         ({"policy": {"name": "adaptive"}}, "policy name adaptive needs train_on, a finished run"),
         (
-            {"policy": {"name": "binned", "train_on": "a"}},
+            {"policy": {"name": "binned", "gain_model_from": "a"}},
             "policy.name binned needs a predictor but there is none",
         ),
         (
@@ -75,18 +75,18 @@ def test_overrides_take_the_place_of_the_file(tmp_path):
             "policy max_tests must be at least min_tests (3) but got 2",
         ),
         ({"policy": {"name": "greedy"}}, "policy.name greedy needs a predictor"),
-        ({"predictor": {"train_on": ["a"]}}, "predictor needs hidden_states"),
+        ({"predictor": {"fit_from": ["a"]}}, "predictor needs hidden_states"),
         (
-            {"hidden_states": {"model": "m", "gpus": 2}},
+            {"hidden_states": {"base_model": "m", "gpus": 2}},
             "or a whole number with engine vllm, but got 2 with engine transformers",
         ),
         (
-            {"hidden_states": {"model": "m", "gpus": 1.5, "engine": "vllm"}},
+            {"hidden_states": {"base_model": "m", "gpus": 1.5, "engine": "vllm"}},
             "but got 1.5 with engine vllm",
         ),
         ({"selection": "oracle"}, "selection must be one of majority"),
         (
-            {"backend": "replay", "tests": {"run": "other"}},
+            {"backend": "recorded", "tests": {"from_run": "other"}},
             "backend replay needs candidates.run and tests.run",
         ),
         ({"backend": "slurm"}, "backend must be 'ray' or 'replay' but got 'slurm'"),
@@ -137,7 +137,7 @@ def test_the_limits_of_a_sandbox_are_those_of_the_job(tmp_path):
 )
 def test_there_is_a_race_on_written_tests_and_on_recorded_ones_if_asked_for(tmp_path, tests, racing, races):
     path = tmp_path / "job.yaml"
-    path.write_text(yaml.safe_dump(MINIMAL | {"tests": tests, "racing": racing}))
+    path.write_text(yaml.safe_dump(MINIMAL | {"tests": tests, "elimination": racing}))
     job = load_job(path)
     assert job.eliminates == races
     save_job(job, tmp_path / "saved.yaml")

@@ -48,7 +48,7 @@ def test_a_run_that_abstains_everywhere_has_no_accuracy_left(recorded, tmp_path)
 def test_probabilities_learned_from_a_run_are_kept_with_the_run_that_uses_them(
     recorded, learnable, tmp_path
 ):
-    picks = picked(recorded, tmp_path, confidence={"calibrate_on": [str(learnable.directory)]})
+    picks = picked(recorded, tmp_path, confidence={"fit_from": [str(learnable.directory)]})
     assert str(learnable.directory) in confidence_models_of(tmp_path / "out").source
     assert picks != picked(recorded, tmp_path, "shipped")
     summary = summarise(tmp_path / "out")
@@ -59,7 +59,7 @@ def test_probabilities_learned_from_a_run_are_kept_with_the_run_that_uses_them(
 
 
 def test_a_run_may_be_calibrated_on_the_run_that_it_replays(recorded, tmp_path):
-    picks = picked(recorded, tmp_path, confidence={"calibrate_on": [str(recorded.directory)]})
+    picks = picked(recorded, tmp_path, confidence={"fit_from": [str(recorded.directory)]})
     assert all(0 < pick["probability"] < 1 for pick in picks)
 
 
@@ -69,7 +69,7 @@ def test_a_run_without_labels_is_refused_before_anything_starts(recorded, tmp_pa
     blind.mkdir()
     problems = {problem: replace(seen, correct=None) for problem, seen in trace.problems.items()}
     write_trace(replace(trace, directory=blind, problems=problems))
-    path = recorded.write_job(tmp_path / "job.yaml", confidence={"calibrate_on": [str(blind)]})
+    path = recorded.write_job(tmp_path / "job.yaml", confidence={"fit_from": [str(blind)]})
     assert main(["run", str(path), "--out", str(tmp_path / "out")]) == 2
     assert "must have labels to calibrate on but problem times/2 has none" in capsys.readouterr().err
     assert not (tmp_path / "out" / "picks.jsonl").exists()
@@ -82,5 +82,5 @@ def test_a_calibration_that_was_damaged_is_refused(tmp_path):
 
 
 def test_paths_of_runs_to_calibrate_on_are_relative_to_the_job(recorded, tmp_path):
-    path = recorded.write_job(tmp_path / "job.yaml", confidence={"calibrate_on": ["earlier"]})
-    assert load_job(path).confidence.calibrate_on == [tmp_path / "earlier"]
+    path = recorded.write_job(tmp_path / "job.yaml", confidence={"fit_from": ["earlier"]})
+    assert load_job(path).confidence.fit_from == [tmp_path / "earlier"]

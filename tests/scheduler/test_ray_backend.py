@@ -71,7 +71,7 @@ def test_executing_recorded_tests_gives_the_recorded_verdicts(recorded, job, tmp
 def test_a_run_is_a_recording_that_the_replay_back_end_plays_to_the_same_picks(job, tmp_path):
     assert run("run", job(cap={"tests": 18}), "--out", tmp_path / "real") == 0
     content = yaml.safe_load((tmp_path / "real" / "job.yaml").read_text())
-    content |= {"backend": "replay", "tests": {"run": "real"}, "candidates": {"run": "real"}}
+    content |= {"backend": "recorded", "tests": {"from_run": "real"}, "candidates": {"from_run": "real"}}
     (tmp_path / "replay.yaml").write_text(yaml.safe_dump(content))
     assert run("run", tmp_path / "replay.yaml", "--out", tmp_path / "simulated") == 0
     assert picks(tmp_path / "simulated") == picks(tmp_path / "real")
@@ -176,7 +176,7 @@ def test_variations_of_inputs_are_recorded_and_charged_and_replayed(job, tmp_pat
     for recorded_outputs in read_outputs(tmp_path / "real").values():
         assert all(len(part.inputs) == 4 for part in outputs_by_test(recorded_outputs).values())
     content = yaml.safe_load((tmp_path / "real" / "job.yaml").read_text())
-    content |= {"backend": "replay", "tests": {"run": "real"}, "candidates": {"run": "real"}}
+    content |= {"backend": "recorded", "tests": {"from_run": "real"}, "candidates": {"from_run": "real"}}
     (tmp_path / "replay.yaml").write_text(yaml.safe_dump(content))
     assert run("run", tmp_path / "replay.yaml", "--out", tmp_path / "simulated") == 0
     assert picks(tmp_path / "simulated") == picks(tmp_path / "real")

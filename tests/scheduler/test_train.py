@@ -193,7 +193,7 @@ def test_a_run_finds_out_first_that_its_predictor_cannot_be_used(
     model, learnable, tmp_path, capsys, predictor, sentence
 ):
     fields = {
-        "hidden_states": {"run": str(learnable.directory), "layers": [4]},
+        "hidden_states": {"from_run": str(learnable.directory), "layers": [4]},
         "predictor": predictor or {"model": str(model)},
     }
     job = learnable.write_job(tmp_path / "job.yaml", **fields)

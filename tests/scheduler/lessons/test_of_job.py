@@ -14,7 +14,7 @@ from testbudget.traces.tables import read_trace, write_trace
 
 def job_of(recorded, folder, **policy):
     run = str(recorded.directory)
-    return recorded.write_job(folder / "job.yaml", policy={"train_on": run, **policy})
+    return recorded.write_job(folder / "job.yaml", policy={"gain_model_from": run, **policy})
 
 
 def test_a_problem_of_the_run_itself_is_allocated_by_what_others_taught(recorded, tmp_path):

@@ -50,7 +50,7 @@ def recordings_of(run):
 @pytest.mark.parametrize("selection", ["majority", "consensus", "auto"])
 def test_a_race_runs_what_a_run_with_racing_runs_and_picks_alike(run, tmp_path, selection):
     job = yaml.safe_load((run / "job.yaml").read_text())
-    job |= {"selection": selection, "racing": {"tests": "all", "z": Z}, "policy": {"name": "uniform"}}
+    job |= {"selection": selection, "elimination": {"apply_to": "all", "z": Z}, "policy": {"name": "uniform"}}
     (run / "racing.yaml").write_text(yaml.safe_dump(job))
     assert main(["run", str(run / "racing.yaml"), "--out", str(tmp_path / "out")]) == 0
     real = summarise(tmp_path / "out")

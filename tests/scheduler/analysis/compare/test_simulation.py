@@ -89,11 +89,11 @@ def test_a_run_with_the_replay_back_end_grants_picks_and_spends_the_same(
         "problems": {"source": str(voted.parent / "problems.jsonl")},
         "candidates": run,
         "tests": run,
-        **({"hidden_states": run, "predictor": {"train_on": [str(voted)]}} if learned else {}),
+        **({"hidden_states": run, "predictor": {"fit_from": [str(voted)]}} if learned else {}),
         "policy": {"name": policy},
         "selection": selection,
         "cap": {"tests": cap},
-        "backend": "replay",
+        "backend": "recorded",
         "seed": SEED,
     }
     (tmp_path / "job.yaml").write_text(yaml.safe_dump(job))
