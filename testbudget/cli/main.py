@@ -9,10 +9,18 @@ from testbudget.executors.execution.runner import SandboxError
 from testbudget.rewards.errors import InfrastructureError, UserError
 
 COMMANDS = {
-    name: name
-    for name in ("run", "report", "compare", "tune", "train", "predict", "problems", "execute", "doctor")
-} | {"import": "import_votes"}
-"""Modules of the commands, by name."""
+    "run": "run.add",
+    "report": "data.add_of_report",
+    "compare": "compare.add",
+    "tune": "tune.add",
+    "train": "train.add",
+    "predict": "train.add_of_predict",
+    "problems": "data.add",
+    "execute": "execute.add",
+    "doctor": "doctor.add",
+    "import": "data.add_of_import_votes",
+}
+"""Modules and functions of the commands, by name."""
 
 USER_ERROR, INTERRUPTED = 2, 130
 
@@ -28,7 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     # A command is imported when it is the one, since some need Ray and others should start at once.
     for name in [name for name in arguments[:1] if name in COMMANDS] or COMMANDS:
-        importlib.import_module(f"scheduler.commands.{COMMANDS[name]}").add(commands)
+        module, _, function = COMMANDS[name].partition(".")
+        getattr(importlib.import_module(f"testbudget.cli.{module}"), function)(commands)
     parsed = parser.parse_args(arguments)
     try:
         parsed.command(parsed)
