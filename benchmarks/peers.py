@@ -240,19 +240,19 @@ class _Wordless(unittest.TestResult):
 
 
 def _serve(
-    control: Connection, way: Callable[[Pair], bool], surroundings: isolation.OuterIsolation
+    control: Connection, way: Callable[[Pair], bool], outer: isolation.OuterIsolation
 ) -> None:
     """In the first process inside: run what is asked for until the caller hangs up."""
     # multiprocessing's locks need a directory of this name, and the scratch is the only place to write to.
-    if "mount" in surroundings.layers:
+    if "mount" in outer.layers:
         writable = kernel.MS_REMOUNT | kernel.MS_BIND | kernel.MS_NOSUID | kernel.MS_NODEV
         kernel.mount("none", "/", flags=writable)
-        Path("/dev/shm").symlink_to(surroundings.scratch)
+        Path("/dev/shm").symlink_to(outer.scratch)
         kernel.mount("none", "/", flags=writable | kernel.MS_RDONLY)
-    sys.path += surroundings.import_paths
-    os.environ.update(HOME=surroundings.scratch, TMPDIR=surroundings.scratch)
-    os.chdir(surroundings.scratch)
-    layers = isolation.isolate_inner(surroundings, _LIMITS)
+    sys.path += outer.import_paths
+    os.environ.update(HOME=outer.scratch, TMPDIR=outer.scratch)
+    os.chdir(outer.scratch)
+    layers = isolation.isolate_inner(outer, _LIMITS)
     if not {"landlock", "mount"} & set(layers) or "seccomp" not in layers:
         raise SystemExit("the other ways are run only where files and the network can be kept out of reach")
     if way is evalplus:
@@ -285,10 +285,10 @@ def _main() -> None:
             package = Path(found.origin).parent
             directories += [package, package.with_name(f"{name}.libs")]
     packages = [str(directory) for directory in directories if directory.is_dir()]
-    surroundings = isolation.isolate_outer(packages, _LIMITS, [_INTERPRETER])
+    outer = isolation.isolate_outer(packages, _LIMITS, [_INTERPRETER])
     process = os.fork()
     if process == 0:
-        _serve(control, WAYS[sys.argv[2]], surroundings)
+        _serve(control, WAYS[sys.argv[2]], outer)
         os._exit(0)
     control.close()
     os.waitpid(process, 0)

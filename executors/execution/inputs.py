@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from testbudget.executors.execution.output_digests import digest_of_call
+from testbudget.executors.execution.output_digests import call_digest
 from testbudget.executors.execution.runner import BlockVerdicts, Runner
 from testbudget.rewards.outputs import RecordedCall, join_outputs
 from testbudget.rewards.problem import UnitTest
@@ -55,7 +55,7 @@ def mutated_inputs(
         text = json.dumps(arguments, separators=(",", ":"))
         if (function, text) not in known:
             known.add((function, text))
-            found.append(RecordedCall(None, function, text, digest_of_call(function, arguments)))
+            found.append(RecordedCall(None, function, text, call_digest(function, arguments)))
     return found
 
 

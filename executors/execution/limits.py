@@ -83,7 +83,7 @@ def overhead_seconds(limits: TestLimits) -> float:
     return TICK_SECONDS * limits.max_threads + PROCESS_SECONDS + SECONDS_PER_MIB * limits.memory_mib
 
 
-def worst_cpu_seconds(limits: TestLimits, tests: int) -> float:
+def max_cpu_seconds(limits: TestLimits, tests: int) -> float:
     """Upper bound of the CPU seconds that one candidate can spend on ``tests`` tests.
 
     Loading is included, once for every test, and so is the judging, which has the same limit. The kernel
@@ -96,7 +96,7 @@ def worst_cpu_seconds(limits: TestLimits, tests: int) -> float:
     return 2 * tests * (limits.cpu_seconds + overhead_seconds(limits)) + GRANULARITY_SECONDS
 
 
-def allowance(limits: TestLimits, tests: int, spent: float) -> int:
+def next_cpu_limit(limits: TestLimits, tests: int, spent: float) -> int:
     """Whole CPU seconds to set as ``RLIMIT_CPU`` of a candidate's next process; 0 when none may start.
 
     Args:
@@ -104,5 +104,5 @@ def allowance(limits: TestLimits, tests: int, spent: float) -> int:
         tests: number of tests in the whole block.
         spent: CPU seconds that the candidate's earlier processes in this block have used.
     """
-    left = math.floor(worst_cpu_seconds(limits, tests) - spent - overhead_seconds(limits))
+    left = math.floor(max_cpu_seconds(limits, tests) - spent - overhead_seconds(limits))
     return left if left >= max(limits.cpu_seconds, GRANULARITY_SECONDS) else 0

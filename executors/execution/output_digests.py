@@ -38,7 +38,7 @@ class BlockCalls(NamedTuple):
     path_of: Sequence[int]
 
 
-EMPTY = BlockCalls((), (), (), ())
+NO_CALLS = BlockCalls((), (), (), ())
 
 
 def parse_calls(answer: bytes) -> BlockCalls:
@@ -46,12 +46,12 @@ def parse_calls(answer: bytes) -> BlockCalls:
     return BlockCalls(**json.loads(answer))
 
 
-def call_of(given: RecordedCall) -> str:
+def call_text(given: RecordedCall) -> str:
     """The text of a call."""
     return json.dumps([given.function, *json.loads(given.arguments)], separators=(",", ":"))
 
 
-def digest_of_call(function: str, arguments: Sequence[Any]) -> int:
+def call_digest(function: str, arguments: Sequence[Any]) -> int:
     """The same 64 bits for calls that count as equal.
 
     Args:
@@ -61,7 +61,7 @@ def digest_of_call(function: str, arguments: Sequence[Any]) -> int:
     return _digest([function, *arguments])
 
 
-def recorded_outputs_of(
+def outputs_on_tests(
     made: BlockCalls, pairs: NDArray[np.intp], candidates: int, tests: Sequence[int]
 ) -> RecordedOutputs:
     """What candidates did in tests.
@@ -93,10 +93,10 @@ def recorded_outputs_of(
     return RecordedOutputs(inputs, outputs, table[:, [columns[key] for key in order]])
 
 
-def recorded_outputs_on(
+def outputs_on_inputs(
     inputs: Sequence[RecordedCall], made: BlockCalls, pairs: NDArray[np.intp], candidates: int
 ) -> RecordedOutputs:
-    """What candidates did on inputs that belong to no test; arguments as for :func:`recorded_outputs_of`."""
+    """What candidates did on inputs that belong to no test; arguments as for :func:`outputs_on_tests`."""
     outputs, output_of = _outputs(made.results)
     results = np.full((candidates, len(inputs)), NO_RESULT, np.int32)
     for (candidate, given), path in zip(pairs.tolist(), made.path_of, strict=True):
@@ -109,7 +109,7 @@ def recorded_outputs_on(
 
 def _input(call: str) -> tuple[str, str, int]:
     function, *arguments = json.loads(call)
-    return function, json.dumps(arguments, separators=(",", ":")), digest_of_call(function, arguments)
+    return function, json.dumps(arguments, separators=(",", ":")), call_digest(function, arguments)
 
 
 def _outputs(results: Sequence[str]) -> tuple[tuple[CallResult, ...], list[int]]:

@@ -23,15 +23,14 @@ from testbudget.executors.execution.limits import (
     ISOLATION_LAYERS,
     TestLimits,
     check_layers,
-    worst_cpu_seconds,
 )
 from testbudget.executors.execution.output_digests import (
-    EMPTY,
+    NO_CALLS,
     BlockCalls,
-    call_of,
+    call_text,
+    outputs_on_inputs,
+    outputs_on_tests,
     parse_calls,
-    recorded_outputs_of,
-    recorded_outputs_on,
 )
 from testbudget.executors.execution.processes import result_buffer
 from testbudget.executors.execution.sandbox import cgroups
@@ -39,7 +38,7 @@ from testbudget.rewards.errors import UserError
 from testbudget.rewards.outputs import RecordedCall, RecordedOutputs
 from testbudget.rewards.problem import NOT_RUN, TestKind, UnitTest
 
-__all__ = ["TestLimits", "BlockVerdicts", "Runner", "SandboxError", "worst_cpu_seconds"]
+__all__ = ["TestLimits", "BlockVerdicts", "Runner", "SandboxError", "max_cpu_seconds"]
 
 _DEFAULT_LIMITS = TestLimits()
 _START_SECONDS = 60.0
@@ -72,7 +71,7 @@ class BlockVerdicts:
         verdicts: uint8 (candidates, tests), values of ``rewards.problem.Verdict``, or ``NOT_RUN`` for what
             was left out after ``TestLimits.max_timeouts``, or was not wanted.
         cpu_seconds: float32 (candidates, tests), as counted by the kernel for the processes of candidates
-            and tests. The sum over a row is at most ``worst_cpu_seconds``. Judging is shared by candidates
+            and tests. The sum over a row is at most ``max_cpu_seconds``. Judging is shared by candidates
             with the same results, and charged to the first of them.
         wall_seconds: float32 (candidates, tests), the same on the clock.
         together: bool (candidates, tests), whether candidate and test had to share an interpreter.
@@ -181,7 +180,7 @@ class Runner:
             grids.append(grid)
         verdicts, same_process, cpu_seconds, wall_seconds = grids
         recorded_outputs = (
-            recorded_outputs_of(made, pairs, len(candidates), [t.index for t in tests]) if made else None
+            outputs_on_tests(made, pairs, len(candidates), [t.index for t in tests]) if made else None
         )
         same_process = same_process.astype(np.bool_)
         none = np.zeros(len(tests), np.int64)
@@ -208,12 +207,12 @@ class Runner:
             "candidates": list(candidates),
             "tests": [("", TestKind.ASSERTIONS)] * len(inputs),
             "entry_point": None,
-            "calls": [call_of(given) for given in inputs],
+            "calls": [call_text(given) for given in inputs],
         }
         (_, _, used, _), made = self._answer(block, pairs, record=True)
         assert made is not None
         cpu_seconds = used.astype(np.float32).reshape(len(candidates), len(inputs))
-        return recorded_outputs_on(inputs, made, pairs, len(candidates)), cpu_seconds
+        return outputs_on_inputs(inputs, made, pairs, len(candidates)), cpu_seconds
 
     def close(self) -> None:
         """End the sandbox and everything in it. Running another block would build a new one."""
@@ -226,7 +225,7 @@ class Runner:
     ) -> tuple[list[NDArray[Any]], BlockCalls | None]:
         """What the sandbox answers to a block: columns over the pairs, and what is recorded of calls."""
         if len(pairs) == 0:
-            return [np.zeros(0, kind) for kind in _COLUMNS], EMPTY if record else None
+            return [np.zeros(0, kind) for kind in _COLUMNS], NO_CALLS if record else None
         message = block | {"pairs": pairs.tolist(), "record": record}
         for attempt in range(2):
             try:
@@ -290,7 +289,7 @@ class _Sandbox:
                 "packages": _package_directories(LANGUAGES[language].packages),
                 "programs": LANGUAGES[language].programs,
             }
-            result_buffer.send(self._connection, json.dumps(settings).encode())
+            result_buffer.send_frame(self._connection, json.dumps(settings).encode())
             ready = json.loads(self._receive())
         except BaseException:
             self.close()
@@ -303,7 +302,7 @@ class _Sandbox:
         self._connection.settimeout(
             _PATIENCE_SECONDS + self._limits.wall_seconds
         )  # without any sign of life
-        result_buffer.send(self._connection, json.dumps(block).encode())
+        result_buffer.send_frame(self._connection, json.dumps(block).encode())
         pairs = len(block["pairs"])
         answer = self._receive()
         if len(answer) != struct.calcsize(verdicts_layout(pairs)):
@@ -323,10 +322,10 @@ class _Sandbox:
             self._guard.wait()
         if self._scratch is not None:
             shutil.rmtree(self._scratch, ignore_errors=True)  # gone already if the guard was alive
-        cgroups.remove_abandoned()
+        cgroups.remove_abandoned_groups()
 
     def _receive(self) -> bytes:
-        while not (frame := result_buffer.receive(self._connection)):
+        while not (frame := result_buffer.receive_frame(self._connection)):
             pass  # a sign of life
         if frame.startswith(b'{"failure"'):
             raise _InsideError(json.loads(frame)["failure"])

@@ -71,7 +71,7 @@ def encode(value: object) -> str:
     return text
 
 
-def parts(value: Any) -> list[Any]:
+def mutable_containers(value: Any) -> list[Any]:
     """The containers in a value that can be changed, itself among them, each as often as it is contained.
 
     Raises:
@@ -102,15 +102,15 @@ def decode(text: str) -> Any:
         ValueError: the text is not what :func:`encode` makes.
     """
     content = _decoded(text)
-    return restored(content) if "{" in text else content  # which has no tags
+    return restore(content) if "{" in text else content  # which has no tags
 
 
-def restored(content: Any) -> Any:
+def restore(content: Any) -> Any:
     """The value that parsed JSON stands for; raises ValueError as :func:`decode` does."""
     if type(content) is list:
         if _SCALARS.issuperset(map(type, content)):
             return content
-        return [restored(item) for item in content]
+        return [restore(item) for item in content]
     if type(content) is not dict:
         return content
     try:
@@ -205,22 +205,22 @@ def _numpy_dtype(name: str) -> Any:
 
 
 _RESTORE: dict[str, Callable[[Any], Any]] = {
-    "tuple": lambda inner: tuple(restored(inner)),
-    "set": lambda inner: set(restored(inner)),
-    "frozenset": lambda inner: frozenset(restored(inner)),
-    "dict": lambda inner: {restored(key): restored(item) for key, item in inner},
+    "tuple": lambda inner: tuple(restore(inner)),
+    "set": lambda inner: set(restore(inner)),
+    "frozenset": lambda inner: frozenset(restore(inner)),
+    "dict": lambda inner: {restore(key): restore(item) for key, item in inner},
     "int": lambda inner: int(inner, 16),
     "math": lambda inner: {"nan": math.nan}[inner],
     "bytes": bytes.fromhex,
     "bytearray": bytearray.fromhex,
     "complex": lambda inner: complex(*inner),
     "range": lambda inner: range(*inner),
-    "Counter": lambda inner: collections.Counter(restored(inner)),
-    "OrderedDict": lambda inner: collections.OrderedDict(restored(inner)),
+    "Counter": lambda inner: collections.Counter(restore(inner)),
+    "OrderedDict": lambda inner: collections.OrderedDict(restore(inner)),
     "defaultdict": lambda inner: collections.defaultdict(
-        None if inner[0] is None else _FACTORIES[inner[0]], restored(inner[1])
+        None if inner[0] is None else _FACTORIES[inner[0]], restore(inner[1])
     ),
-    "deque": lambda inner: collections.deque(restored(inner[1]), inner[0]),
+    "deque": lambda inner: collections.deque(restore(inner[1]), inner[0]),
     "Decimal": decimal.Decimal,
     "Fraction": lambda inner: fractions.Fraction(*inner),
     "datetime": lambda inner: datetime.datetime.fromisoformat(inner[0]).replace(fold=inner[1]),

@@ -27,7 +27,7 @@ _BLOCKS_PER_RUNNER = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class PairRequest:
     """One program and one test to run it on.
 
     Attributes:
@@ -74,7 +74,7 @@ class Block:
         return mask
 
 
-def gather(pairs: Sequence[Pair], runners: int = 1) -> list[Block]:
+def group_into_blocks(pairs: Sequence[PairRequest], runners: int = 1) -> list[Block]:
     """Put every pair into a block with others that share its candidate or its test.
 
     A block has at most 64 candidates, fewer where there would not be enough blocks for all runners, and
@@ -153,7 +153,7 @@ def _ranks_within(components: Sequence[int]) -> list[int]:
     return ranks
 
 
-def _block(pairs: Sequence[Pair], positions: Sequence[int]) -> Block:
+def _block(pairs: Sequence[PairRequest], positions: Sequence[int]) -> Block:
     candidates: dict[str, int] = {}
     tests: dict[tuple[str, TestKind], int] = {}
     rows = []

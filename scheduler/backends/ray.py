@@ -11,7 +11,7 @@ from typing import Any
 import ray
 
 from testbudget.executors.actors import GeneratorActor, RunnerActor
-from testbudget.executors.execution.limits import worst_cpu_seconds
+from testbudget.executors.execution.limits import max_cpu_seconds
 from testbudget.executors.execution.runner import SandboxError
 from testbudget.executors.generation.base import Sampling
 from testbudget.executors.generation.prompts import prompt_template
@@ -152,7 +152,7 @@ class RayBackend(Backend):
     def max_execution_cost(self, candidates: int, tests: int) -> Cost:
         """Every pair, and every variation of a test's inputs, up to its time limit."""
         input_mutations = tests * self._job.execution.input_mutations
-        seconds = worst_cpu_seconds(self._limits, tests) + worst_cpu_seconds(self._limits, input_mutations)
+        seconds = max_cpu_seconds(self._limits, tests) + max_cpu_seconds(self._limits, input_mutations)
         return Cost(executions=candidates * (tests + input_mutations), cpu_seconds=candidates * seconds)
 
     def retire(self, role: Role) -> None:

@@ -77,7 +77,7 @@ def run(arguments: argparse.Namespace) -> None:
     """
     console = Console(highlight=False, soft_wrap=True, markup=False)
     with Runner(_LIMITS, language=arguments.language) as runner:
-        refusals = isolation.refusals(_LIMITS) if runner.missing else {}
+        refusals = isolation.missing_layer_reasons(_LIMITS) if runner.missing else {}
         for layer, gives in ISOLATION_LAYERS.items():
             console.print(f"{layer:14}{_state(layer, runner, refusals, gives)}")
         console.print(f"{'self-check':14}{_self_check(runner, _SAMPLES[arguments.language])}")

@@ -18,7 +18,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from testbudget.cli.console import STANDARD_STREAM, check_writable, write_lines
 from testbudget.executors.execution.judging.sandbox_main import LANGUAGES
 from testbudget.executors.execution.limits import ISOLATION_LAYERS, TestLimits
-from testbudget.executors.execution.worker_pool import MOST_TESTS, FinishedBlock, Pair, gather, run_blocks
+from testbudget.executors.execution.worker_pool import (
+    MOST_TESTS,
+    FinishedBlock,
+    PairRequest,
+    group_into_blocks,
+    run_blocks,
+)
 from testbudget.rewards.errors import UserError
 from testbudget.rewards.problem import NOT_RUN, TestKind, Verdict
 from testbudget.rewards.validation import validation_sentence
@@ -183,10 +189,10 @@ def _reasons(limits: TestLimits) -> dict[int, str]:
     }
 
 
-def _read(source: Path) -> dict[str, Pair]:
+def _read(source: Path) -> dict[str, PairRequest]:
     """The pairs of a file by id, in its order."""
     path = _STANDARD_INPUT if source == STANDARD_STREAM else source
-    pairs: dict[str, Pair] = {}
+    pairs: dict[str, PairRequest] = {}
     lines: dict[str, int] = {}
     texts: dict[str, str] = {}  # the same text in many lines is kept once
     for number, row in read_rows(path, "--in must be a JSONL file of pairs, or -,"):
@@ -204,18 +210,18 @@ def _read(source: Path) -> dict[str, Pair]:
             )
         lines[read.id] = number
         candidate, test = (texts.setdefault(text, text) for text in (read.candidate, read.test))
-        pairs[read.id] = Pair(candidate, test, _KINDS[read.kind], read.language, read.entry_point)
+        pairs[read.id] = PairRequest(candidate, test, _KINDS[read.kind], read.language, read.entry_point)
     return pairs
 
 
 def _run(
-    pairs: Sequence[Pair], limits: TestLimits, runners: int, require: Sequence[str], console: Console
+    pairs: Sequence[PairRequest], limits: TestLimits, runners: int, require: Sequence[str], console: Console
 ) -> list[_Result]:
     """What came out of the pairs, in their order."""
     results: dict[int, _Result] = {}
     columns = (TextColumn("running pairs"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-    blocks = gather(pairs, runners)
+    blocks = group_into_blocks(pairs, runners)
     with progress, closing(run_blocks(blocks, limits, runners, require)) as finished:
         task = progress.add_task("", total=len(pairs))
         missing: tuple[str, ...] = ()

@@ -25,7 +25,7 @@ from testbudget.executors.execution.judging.phases import CallPhase, JudgePhase
 from testbudget.executors.execution.languages.base import Language, Program, Source, StepMessage
 from testbudget.executors.execution.processes.process import ProcessEnd, ProcessRunner
 from testbudget.executors.execution.processes.result_buffer import (
-    failed_message,
+    failure_verdict,
     message_verdict,
     parse_message,
 )
@@ -202,7 +202,7 @@ class BlockRun:
             self.cells[pair].loaded |= ended.loaded or step.finished
             match parse_message(step.texts[0]) if step.texts else []:
                 case [StepMessage.NOT_LOADED, *verdict]:
-                    self.cells.close([pair], failed_message(*verdict))
+                    self.cells.close([pair], failure_verdict(*verdict))
                     continue
                 case [StepMessage.VERDICT, int(verdict), doubtful]:
                     unsure = verdict == Verdict.PASSED and (doubtful or not innocent)

@@ -46,7 +46,7 @@ class CandidateForkServer:
             self._connection.close()
             process_runner.control.close()
             process_runner.buffer.close()
-            beside = (os.getppid(), os.getpid())
+            spared = (os.getppid(), os.getpid())
             own = ProcessRunner(
                 inside,
                 self._buffer,
@@ -54,11 +54,11 @@ class CandidateForkServer:
                 process_runner.limits,
                 process_runner.scratch,
                 process_runner.programs,
-                beside,
+                spared,
             )
             _serve(own, language)
         inside.close()
-        process_runner.beside = (process,)
+        process_runner.spared = (process,)
 
     def load(self, names: Sequence[str]) -> None:
         """Load what coming candidates need, by name."""
@@ -78,9 +78,9 @@ class CandidateForkServer:
         order = [(numbers[id(program)], list(calls)) for program, calls in jobs]
         content = ([tuple(program) for program in programs.values()], order, entry_point)
         self._send(_ORDER.pack(len(jobs), cpu_seconds, share), marshal.dumps(content))
-        ended_by, overdue, loaded, used, wall_seconds = _ENDED.unpack(self._answer())
+        ended_by, timed_out_step, loaded, used, wall_seconds = _ENDED.unpack(self._answer())
         steps = self._buffer.steps(len(jobs))
-        culprit = None if overdue == _NOBODY_OVERDUE else overdue
+        culprit = None if timed_out_step == _NOBODY_OVERDUE else timed_out_step
         return ProcessEnd(steps, ended_by, culprit, loaded, used, wall_seconds, cpu_seconds)
 
     def _send(self, order: bytes, content: bytes) -> None:
@@ -93,8 +93,8 @@ class CandidateForkServer:
 
     def _answer(self) -> bytes:
         try:
-            while not (answer := result_buffer.receive(self._connection)):
-                self._process_runner.give_sign_of_life()
+            while not (answer := result_buffer.receive_frame(self._connection)):
+                self._process_runner.send_heartbeat()
         except EOFError:
             raise OSError("the process that candidates are forked from has ended") from None
         if answer.startswith(_FAILURE):
@@ -115,20 +115,20 @@ def _serve(process_runner: ProcessRunner, language: Language) -> NoReturn:
             (content,) = descriptors
             if steps == 0:
                 language.load(marshal.loads(_all_of(content)))
-                result_buffer.send(process_runner.control, b"loaded")
+                result_buffer.send_frame(process_runner.control, b"loaded")
                 continue
-            ended = process_runner.run_unread(
+            ended = process_runner.run_without_reading(
                 lambda content=content: _make_calls(process_runner, language, content),  # type: ignore[misc]
                 steps,
                 cpu_seconds,
                 share,
                 descriptors,
             )
-            overdue = _NOBODY_OVERDUE if ended.overdue is None else ended.overdue
-            told = _ENDED.pack(ended.signal, overdue, ended.loaded, ended.cpu_seconds, ended.wall_seconds)
-            result_buffer.send(process_runner.control, told)
+            timed_out_step = _NOBODY_OVERDUE if ended.timed_out_step is None else ended.timed_out_step
+            told = _ENDED.pack(ended.signal, timed_out_step, ended.loaded, ended.cpu_seconds, ended.wall_seconds)
+            result_buffer.send_frame(process_runner.control, told)
     except OSError as error:
-        result_buffer.send(process_runner.control, _FAILURE + str(error).encode())
+        result_buffer.send_frame(process_runner.control, _FAILURE + str(error).encode())
     finally:
         os._exit(1)
 

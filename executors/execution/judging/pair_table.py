@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from testbudget.executors.execution.languages.base import Language, Program, Source
-from testbudget.executors.execution.limits import TestLimits, allowance
+from testbudget.executors.execution.limits import TestLimits, next_cpu_limit
 from testbudget.executors.execution.processes.process import ProcessEnd, ProcessRunner
 from testbudget.rewards.problem import NOT_RUN, Verdict
 
@@ -148,12 +148,12 @@ class PairTable:
 
     def allowance(self, candidate: int) -> int:
         """CPU seconds that the candidate's next process may use; 0 when none may start."""
-        return allowance(self._limits, self._tests[candidate], self._spent[candidate])
+        return next_cpu_limit(self._limits, self._tests[candidate], self._spent[candidate])
 
     def death(self, candidate: int, ended: ProcessEnd) -> Verdict:
         """The verdict on what a candidate's process was at when it ended."""
-        self._timeouts[candidate] += ended.out_of_time
-        return Verdict.TIMED_OUT if ended.out_of_time else Verdict.KILLED
+        self._timeouts[candidate] += ended.timed_out
+        return Verdict.TIMED_OUT if ended.timed_out else Verdict.KILLED
 
     def charge(self, pairs: Sequence[Pair], ended: ProcessEnd) -> None:
         """Make the seconds of a process's steps, one a pair, add up to what the kernel has counted.
@@ -232,7 +232,7 @@ class ProgramCache:
             len(sources),
             _CPU_SECONDS + len(sources),
         )
-        if ended.overdue is not None and ended.overdue < 0:
+        if ended.timed_out_step is not None and ended.timed_out_step < 0:
             raise OSError("what reads programs took too long to start")
         steps = list(itertools.takewhile(lambda step: step.finished, ended.steps))
         programs = [self._language.program(step.texts[0]) if step.texts else None for step in steps]

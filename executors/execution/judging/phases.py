@@ -20,10 +20,10 @@ from testbudget.executors.execution.judging.pair_table import (
     TextTable,
 )
 from testbudget.executors.execution.languages.base import Language, Path, Program, ResultKind, StepMessage
-from testbudget.executors.execution.limits import allowance
+from testbudget.executors.execution.limits import next_cpu_limit
 from testbudget.executors.execution.processes.process import ProcessEnd, ProcessRunner
 from testbudget.executors.execution.processes.result_buffer import (
-    failed_message,
+    failure_verdict,
     message_verdict,
     parse_message,
 )
@@ -97,7 +97,7 @@ class CallPhase:
                     continue
                 reached = self._note(batch, ended, scripts, foreseen=foreseen)
                 last, left = left[reached - 1], left[reached:]
-                if foreseen and ended.out_of_time:
+                if foreseen and ended.timed_out:
                     made = len(self.cells[last].calls)
                     cut_off = scripts[last][made : made + 1]
                     too_long.update((last[0], call) for call in cut_off)
@@ -151,13 +151,13 @@ class CallPhase:
                 return reached  # the process was no longer fit, or had no room left; the step is done again
             cell, script = self.cells[pair], scripts[pair]
             if step.texts and step.texts[0].startswith(_NOT_LOADED):
-                self.cells.close([pair], failed_message(*parse_message(step.texts[0])[1:]))
+                self.cells.close([pair], failure_verdict(*parse_message(step.texts[0])[1:]))
                 continue
             cell.calls = [(call, self._kept(text)) for call, text in zip(script, step.texts, strict=False)]
             cell.loaded |= step.finished or bool(step.texts) or ended.loaded
             if step.finished:
                 continue
-            if foreseen and ended.out_of_time:
+            if foreseen and ended.timed_out:
                 return reached + 1
             death = self.cells.death(pair[0], ended)
             if not cell.loaded:
@@ -238,7 +238,7 @@ class JudgePhase:
         ended = self.process_runner.run(
             lambda: self.language.judge(self.process_runner.buffer, parts),
             len(parts),
-            allowance(self.process_runner.limits, len(parts), 0.0),
+            next_cpu_limit(self.process_runner.limits, len(parts), 0.0),
         )
         self.cells.charge([(play.candidate, play.test) for play in plays], ended)
         for reached, (play, step) in enumerate(zip(plays, ended.steps, strict=True)):
@@ -259,7 +259,7 @@ class JudgePhase:
             case [StepMessage.TOGETHER]:
                 insight.add(play.path, len(play.path), PendingPath.TOGETHER)
             case _:  # the test has ended its process
-                death = Verdict.TIMED_OUT if ended.out_of_time else Verdict.KILLED
+                death = Verdict.TIMED_OUT if ended.timed_out else Verdict.KILLED
                 insight.add(play.path, len(play.path), death)
 
     def _path(self, path: tuple[Call, ...]) -> Path:

@@ -56,22 +56,22 @@ def main() -> NoReturn:
     control = socket.socket(fileno=int(sys.argv[1]))
     sys.path.remove(sys.argv[2])
     try:
-        settings = json.loads(result_buffer.receive(control))
+        settings = json.loads(result_buffer.receive_frame(control))
         limits = TestLimits(**settings["limits"])
         language = LANGUAGES[settings["language"]]
         language.programs = tuple(settings["programs"])  # as found outside, with the caller's PATH
-        surroundings = isolation.isolate_outer(settings["packages"], limits, language.programs)
+        outer = isolation.isolate_outer(settings["packages"], limits, language.programs)
         sandbox_main = os.fork()
         if sandbox_main == 0:
-            _serve(control, language, surroundings, limits)
-        _guard(control, sandbox_main, surroundings)
-        isolation.clear_away(surroundings)
+            _serve(control, language, outer, limits)
+        _guard(control, sandbox_main, outer)
+        isolation.clean_up(outer)
     except Exception:
         _report_failure(control)
     os._exit(0)
 
 
-def _guard(control: socket.socket, sandbox_main: int, surroundings: isolation.OuterIsolation) -> None:
+def _guard(control: socket.socket, sandbox_main: int, outer: isolation.OuterIsolation) -> None:
     """Wait until the runner has hung up or the zygote has ended, then end everything inside."""
     kernel.adopt_orphans()
     poller = select.poll()
@@ -79,38 +79,38 @@ def _guard(control: socket.socket, sandbox_main: int, surroundings: isolation.Ou
     poller.register(os.pidfd_open(sandbox_main), select.POLLIN)
     poller.poll()
     os.kill(sandbox_main, signal.SIGKILL)
-    if "pid" in surroundings.layers:
+    if "pid" in outer.layers:
         os.waitpid(sandbox_main, 0)  # all that is inside has ended before its first process has
     else:
         isolation.end_descendants()
 
 
 def _serve(
-    control: socket.socket, language: Language, surroundings: isolation.OuterIsolation, limits: TestLimits
+    control: socket.socket, language: Language, outer: isolation.OuterIsolation, limits: TestLimits
 ) -> NoReturn:
     """Confine this process, the zygote, and run blocks until the runner hangs up."""
     try:
-        _forget_the_outside(surroundings)
+        _forget_the_outside(outer)
         language.preload()
         buffer, arena_of_candidates = ResultBuffer(), ResultBuffer()
-        layers = isolation.isolate_inner(surroundings, limits)
+        layers = isolation.isolate_inner(outer, limits)
         # Forked processes then share the zygote's memory instead of copying what a collection touches.
         gc.collect()
         gc.freeze()
         gc.disable()
         process_runner = ProcessRunner(
-            control, buffer, layers, limits, surroundings.scratch, language.programs
+            control, buffer, layers, limits, outer.scratch, language.programs
         )
         fork_server = CandidateForkServer(process_runner, arena_of_candidates, language)
         context = WorkerContext(
             process_runner, fork_server, ProgramCache(process_runner, language), language
         )
-        result_buffer.send(
-            control, json.dumps({"layers": layers, "scratch": surroundings.scratch}).encode()
+        result_buffer.send_frame(
+            control, json.dumps({"layers": layers, "scratch": outer.scratch}).encode()
         )
         while True:
-            for answer in _answer(context, json.loads(result_buffer.receive(control))):
-                result_buffer.send(control, answer)
+            for answer in _answer(context, json.loads(result_buffer.receive_frame(control))):
+                result_buffer.send_frame(control, answer)
     except EOFError:
         os._exit(0)
     except BaseException:
@@ -118,17 +118,17 @@ def _serve(
         os._exit(1)
 
 
-def _forget_the_outside(surroundings: isolation.OuterIsolation) -> None:
+def _forget_the_outside(outer: isolation.OuterIsolation) -> None:
     nothing = os.open("/dev/null", os.O_RDWR)
     for descriptor in range(3):
         os.dup2(nothing, descriptor)
     os.close(nothing)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     sys.argv = [""]
-    sys.path += surroundings.import_paths
-    os.environ.update(HOME=surroundings.scratch, TMPDIR=surroundings.scratch)
+    sys.path += outer.import_paths
+    os.environ.update(HOME=outer.scratch, TMPDIR=outer.scratch)
     tempfile.tempdir = None  # it was looked up outside
-    os.chdir(surroundings.scratch)
+    os.chdir(outer.scratch)
 
 
 def _report_failure(control: socket.socket) -> None:
@@ -136,7 +136,7 @@ def _report_failure(control: socket.socket) -> None:
     place = traceback.extract_tb(error.__traceback__)[-1] if error else None
     said = f"{type(error).__name__}: {error}" + (f" ({place.name}, line {place.lineno})" if place else "")
     with contextlib.suppress(OSError):  # the runner may be gone
-        result_buffer.send(control, json.dumps({"failure": said}).encode())
+        result_buffer.send_frame(control, json.dumps({"failure": said}).encode())
 
 
 def _answer(context: WorkerContext, block: dict[str, Any]) -> Iterator[bytes]:

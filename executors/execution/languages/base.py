@@ -1,11 +1,20 @@
-"""What a language must bring so that its candidates can be judged by tests that they never meet.
+"""Contract of a programming language: compile programs, make calls of candidates, judge tests.
 
-The test runs in one process, with stand-ins for the functions that it calls; the candidate in another,
-which makes those calls. Calls and results travel between them as texts of plain data:
+A test runs in one process, with stand-ins for the functions that it calls. The candidate runs in another
+process, which makes those calls. Only texts of plain data pass between the two:
 
-- a *call* is ``[function, arguments, keyword arguments]``, in the notation of
-  ``executors.execution.values`` or a variant of it;
-- a *result* is a JSON array whose first element says what it is; see ``ResultKind``.
+- a *call* is ``[function, arguments, keyword arguments]`` in the notation of ``executors.execution.values``
+  or in the language's own variant of it;
+- a *result* is a JSON array whose first element is a `ResultKind`;
+- a *step message* is a JSON array whose first element is a `StepMessage`.
+
+Two kinds of processes call a `Language`. The server process, the first one inside the sandbox, lives as long
+as the runner; it calls the methods that take no result buffer. Each method that takes a result buffer is
+called in a process of its own, forked for that one call, confined and watched. Its work is divided into
+steps, numbered from 0: call ``buffer.begin(step)``, leave any number of texts with ``buffer.append(step,
+text)``, then ``buffer.finish(step)``. The method may return before its last step; the remaining steps are
+then given to another process. A process that exceeds a limit is killed, and the step that it was working on
+counts as unfinished.
 """
 
 from abc import ABC, abstractmethod
@@ -17,17 +26,20 @@ from testbudget.executors.execution.processes.process import ProcessRunner
 from testbudget.executors.execution.processes.result_buffer import ResultBuffer
 from testbudget.rewards.problem import TestKind
 
-Path = Sequence[tuple[str, str]]
+CallPath = Sequence[tuple[str, str]]
 """Calls that a test makes one after the other, each with its result."""
 
 
 class ResultKind(StrEnum):
     """First element of a result.
 
-    ``RETURNED``: followed by the value and, if the call changed its arguments or gave one of them back, by
-    an object with these arguments. ``RAISED``: followed by the exception. ``OPAQUE``: the result is not
-    plain data. ``ENDED``: the process ended instead; followed by the verdict on what needed the result.
-    ``CUT_SHORT``: it is too long to be told to the runner; followed by its digest and its beginning.
+    Attributes:
+        RETURNED: followed by the value. If the call changed its arguments or returned one of them, an object
+            that describes this comes next.
+        RAISED: followed by the description of the exception.
+        OPAQUE: the result is not plain data. Nothing follows.
+        ENDED: the candidate process ended during the call. Followed by the number of a verdict.
+        CUT_SHORT: too long to be sent to the runner. Followed by its SHA-256 digest and its beginning.
     """
 
     RETURNED = "r"
@@ -38,105 +50,158 @@ class ResultKind(StrEnum):
 
 
 class StepMessage(StrEnum):
-    """First element of a text, a JSON array, that a step leaves beside calls and results.
+    """First element of a text that a step leaves about itself, beside calls and results.
 
-    ``NOT_LOADED``: the candidate could not be loaded; followed by the verdict. ``VERDICT``: followed by the
-    verdict, and by the number of results that it rests on, or by whether something else than the test may
-    have decided it. ``MORE``: the test needs results of further calls; followed by the number of results
-    used so far, and then, as texts of their own, by all calls of the path. ``TOGETHER``: the test cannot be
-    judged apart from the candidate.
+    Attributes:
+        NOT_LOADED: the candidate could not be loaded. Followed by the number of a verdict.
+        VERDICT: followed by the number of a verdict. From `Language.judge`, then the number of results that
+            it rests on; from `Language.judge_in_same_process`, then whether something else than the test may
+            have decided it.
+        MORE: the test needs the results of further calls. Followed by the number of results that were used.
+            All calls of the path follow, each as a text of its own.
+        SAME_PROCESS: the test can be judged only in the process of the candidate.
     """
 
     NOT_LOADED = "l"
     VERDICT = "v"
     MORE = "m"
-    TOGETHER = "t"
+    SAME_PROCESS = "t"
 
 
 class Source(NamedTuple):
-    """A program's text; ``kind`` is None for a candidate."""
+    """Text of a program.
+
+    Attributes:
+        text: the program.
+        kind: how a test is run; None for a candidate.
+    """
 
     text: str
     kind: TestKind | None
 
 
 class Program(NamedTuple):
-    """A program that compiles, and what can be told of it without running it.
+    """A program that compiles, and properties found without running it.
 
     Attributes:
-        content: what the language made of it.
-        tidy: all that it changes seems to be its own, so that it can be run again in the same process.
-        innocent: for a candidate: it has no means of changing anything but its own, so that another one can
-            follow in the same process, and that a test can be believed that shares its interpreter.
-        apart: for a test: it can be judged apart from the candidate.
-        functions: names that a test calls and does not define.
-        others: names that a test uses otherwise; a candidate that defines one must be judged together.
+        content: compiled form of the language's choice. ``marshal`` must be able to write it.
+        self_contained: it appears to change nothing outside itself, so one process may run it repeatedly.
+        side_effect_free: for a candidate: it has no means to change anything but its own objects. Another
+            candidate may follow in the same process, and a pass in the same process as the test counts.
+        separate_process: for a test: it can be judged in another process than the candidate's.
+        functions: for a test: names that it calls and does not define.
+        other_names: for a test: names that it uses in other ways and does not define. A candidate that defines
+            one of them must be judged in the same process as the test.
     """
 
     content: Any
-    tidy: bool
-    innocent: bool = False
-    apart: bool = False
+    self_contained: bool
+    side_effect_free: bool = False
+    separate_process: bool = False
     functions: tuple[str, ...] = ()
-    others: tuple[str, ...] = ()
+    other_names: tuple[str, ...] = ()
 
 
-Job = tuple[Program, Sequence[str]]
+CallJob = tuple[Program, Sequence[str]]
 """A candidate and the calls to make of it."""
 
 
 class Language(ABC):
-    """A programming language.
+    """A programming language; one instance serves all blocks of a sandbox.
 
-    All methods whose first argument is an arena run in a process of their own, confined and watched: they
-    work through steps, counted from 0, and leave texts there. All others run in the zygote, and must not
-    execute, nor even parse, what others wrote.
+    A method that takes a result buffer runs in a process of its own. All other methods run in the server
+    process or in the fork server. They must neither execute nor parse candidates or tests.
+
+    Attributes:
+        packages: installed Python packages that programs may import inside the sandbox.
+        programs: paths of executables that a process may turn into.
+        supports_same_process: whether `judge_in_same_process` is implemented.
     """
 
     packages: tuple[str, ...] = ()
     programs: tuple[str, ...] = ()
-    shares_interpreter = False
+    supports_same_process = False
 
-    def preload(self) -> None:  # noqa: B027 - most have nothing to do
-        """Load what programs commonly need, before the first process is forked."""
+    def preload(self) -> None:  # noqa: B027 - optional
+        """Load what programs commonly need.
 
-    def needs(self, texts: Sequence[str]) -> Sequence[str]:  # noqa: ARG002
-        """Names of what else these programs seem to need."""
+        Called once in the server process, before the first fork. All later processes inherit the result.
+        """
+
+    def slow_imports(self, texts: Sequence[str]) -> Sequence[str]:  # noqa: ARG002
+        """Names of modules that some of these programs may import and that are not loaded yet.
+
+        Called in the server process before each block. Searching the texts is allowed, parsing is not.
+        """
         return ()
 
-    def load(self, names: Sequence[str]) -> None:  # noqa: B027
-        """Load what :meth:`needs` has named; again is no harm."""
+    def load_modules(self, names: Sequence[str]) -> None:  # noqa: B027 - optional
+        """Load modules named by `slow_imports`.
+
+        Called in the server process and in the fork server before the block. May be called repeatedly with
+        the same names, and must ignore modules that are not installed.
+        """
 
     @abstractmethod
-    def read(self, buffer: ResultBuffer, sources: Sequence[Source], entry_point: str | None) -> None:
-        """Compile each source, a step each, and leave what :meth:`program` takes, or nothing."""
+    def compile_sources(
+        self, buffer: ResultBuffer, sources: Sequence[Source], entry_point: str | None
+    ) -> None:
+        """Compile each source in a step of its own.
+
+        Called in a process of its own. A step leaves one text for `decode_program`, or none if the source
+        does not compile. A source that ends the process counts as one that does not compile.
+
+        Args:
+            buffer: of this process.
+            sources: candidates and tests, in any mixture.
+            entry_point: name of the function or class under test; None if unknown.
+        """
 
     @abstractmethod
-    def program(self, left: bytes) -> Program:
-        """The program that :meth:`read` has left."""
+    def decode_program(self, text: bytes) -> Program:
+        """Program in a text that `compile_sources` has left. Called in the server process."""
 
     @abstractmethod
-    def defines(self, candidate: Program, names: Sequence[str]) -> bool:
-        """Whether a candidate defines one of these names."""
+    def defines_any(self, candidate: Program, names: Sequence[str]) -> bool:
+        """Return whether a candidate defines one of these names. Called in the server process."""
 
     @abstractmethod
     def make_calls(
         self,
         buffer: ResultBuffer,
         process_runner: ProcessRunner,
-        jobs: Sequence[Job],
+        jobs: Sequence[CallJob],
         entry_point: str | None,
     ) -> None:
-        """Load each job's candidate afresh, a step each, and leave the result of each of its calls.
+        """Load the candidate of each job afresh, in a step of its own, and make the job's calls.
 
-        A candidate that does not load, or does not define the entry point, leaves ``NOT_LOADED``.
+        Called in a candidate process, forked from the fork server. A step calls ``buffer.loaded()`` once the
+        candidate is loaded and leaves one result for each call, in order. If the candidate cannot be loaded or
+        does not define the entry point, the step leaves ``NOT_LOADED`` instead.
+
+        Args:
+            buffer: of this process.
+            process_runner: cleans up the working directory between two steps.
+            jobs: candidates with calls. Several jobs may have the same candidate.
+            entry_point: name that each candidate must define; None if unknown.
         """
 
     @abstractmethod
-    def judge(self, buffer: ResultBuffer, plays: Sequence[tuple[Program, Path]]) -> None:
-        """Run each test on its path, a step each, and leave ``VERDICT``, ``MORE`` or ``TOGETHER``."""
+    def judge(self, buffer: ResultBuffer, replays: Sequence[tuple[Program, CallPath]]) -> None:
+        """Run each test in a step of its own, with stand-ins that answer from its path.
 
-    def judge_together(
+        Called in a judge process, which meets no candidate. A step leaves
+
+        - ``VERDICT`` if the results of the path were enough;
+        - ``MORE`` if the test made a call that the path does not hold;
+        - ``SAME_PROCESS`` if the test passes or needs something that is not plain data.
+
+        Args:
+            buffer: of this process.
+            replays: tests, each with the calls and results of one path; an empty path for a dry run.
+        """
+
+    def judge_in_same_process(
         self,
         buffer: ResultBuffer,
         process_runner: ProcessRunner,
@@ -144,8 +209,16 @@ class Language(ABC):
         tests: Sequence[Program],
         entry_point: str | None,
     ) -> None:
-        """Run each test, a step each, in the interpreter of the candidate; leave a text as ``judge`` does.
+        """Run each test in a step of its own, in the interpreter of the candidate.
 
-        Only where ``shares_interpreter``.
+        Called in a process of its own, and only if ``supports_same_process``. A step leaves ``NOT_LOADED`` or
+        ``VERDICT``.
+
+        Args:
+            buffer: of this process.
+            process_runner: cleans up the working directory between two steps.
+            candidate: loaded afresh for each test.
+            tests: run one after the other.
+            entry_point: name that the candidate must define; None if unknown.
         """
         raise NotImplementedError

@@ -13,10 +13,14 @@ from typing import NamedTuple
 
 from testbudget.executors.execution.limits import STARVED_PATIENCE, STARVED_SHARE, TestLimits
 from testbudget.executors.execution.processes import result_buffer
-from testbudget.executors.execution.processes.result_buffer import ResultBuffer, ResultBufferFullError, Step
+from testbudget.executors.execution.processes.result_buffer import (
+    ResultBuffer,
+    ResultBufferFullError,
+    StepResult,
+)
 from testbudget.executors.execution.sandbox import isolation, kernel
 
-SIGN_OF_LIFE_SECONDS = 1.0
+HEARTBEAT_SECONDS = 1.0
 """The least time between two empty frames to the runner; the most is the wall-clock limit longer."""
 
 _CPUS = os.cpu_count() or 1
@@ -36,20 +40,20 @@ class ProcessEnd(NamedTuple):
         allowed_cpu_seconds: where the kernel would have ended it.
     """
 
-    steps: Sequence[Step]
+    steps: Sequence[StepResult]
     signal: int
-    overdue: int | None
+    timed_out_step: int | None
     loaded: bool
     cpu_seconds: float
     wall_seconds: float
     allowed_cpu_seconds: int
 
     @property
-    def out_of_time(self) -> bool:
+    def timed_out(self) -> bool:
         """Whether a limit of time ended it, the kernel's or that of a step."""
         # The kernel enforces its limit by ticks, a rough count; who kills itself is far from it.
         by_kernel = self.signal == signal.SIGKILL and self.cpu_seconds > self.allowed_cpu_seconds / 2
-        return self.overdue is not None or by_kernel
+        return self.timed_out_step is not None or by_kernel
 
 
 @dataclass(slots=True)
@@ -72,7 +76,7 @@ class ProcessRunner:
     limits: TestLimits
     scratch: str
     programs: Sequence[str] = ()
-    beside: Collection[int] = ()
+    spared: Collection[int] = ()
     _last_sign: float = 0.0
 
     def run(self, task: Callable[[], None], steps: int, cpu_seconds: int, share: float = 1.0) -> ProcessEnd:
@@ -87,10 +91,10 @@ class ProcessRunner:
         Raises:
             OSError: no process could be forked or watched.
         """
-        ended = self.run_unread(task, steps, cpu_seconds, share)
+        ended = self.run_without_reading(task, steps, cpu_seconds, share)
         return ended._replace(steps=self.buffer.steps(steps))
 
-    def run_unread(
+    def run_without_reading(
         self,
         task: Callable[[], None],
         steps: int,
@@ -120,27 +124,27 @@ class ProcessRunner:
                 os._exit(0)
         for descriptor in descriptors:
             os.close(descriptor)
-        overdue = self._watch(process, steps, cpu_seconds, share)
+        timed_out_step = self._watch(process, steps, cpu_seconds, share)
         _, status, usage = os.wait4(process, 0)
         wall_seconds = time.monotonic() - start
         if "seccomp" not in self.layers:
-            isolation.end_descendants(self.beside)
-        isolation.empty(self.scratch)
+            isolation.end_descendants(self.spared)
+        isolation.empty_directory(self.scratch)
         ended_by = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
         loaded = self.buffer.progress().loaded
         used = usage.ru_utime + usage.ru_stime
-        return ProcessEnd((), ended_by, overdue, loaded, used, wall_seconds, cpu_seconds)
+        return ProcessEnd((), ended_by, timed_out_step, loaded, used, wall_seconds, cpu_seconds)
 
-    def tidy(self) -> None:
+    def reset_scratch(self) -> None:
         """Called by a process between two steps: back to an empty working directory."""
         os.chdir(self.scratch)
-        isolation.empty(self.scratch)
+        isolation.empty_directory(self.scratch)
 
-    def give_sign_of_life(self) -> None:
+    def send_heartbeat(self) -> None:
         """Tell the runner now and then that the sandbox is alive, with an empty frame."""
-        if time.monotonic() > self._last_sign + SIGN_OF_LIFE_SECONDS:
+        if time.monotonic() > self._last_sign + HEARTBEAT_SECONDS:
             self._last_sign = time.monotonic()
-            result_buffer.send(self.control, b"")
+            result_buffer.send_frame(self.control, b"")
 
     def _watch(self, process: int, steps: int, cpu_allowance: int, share: float) -> int | None:
         """Wait for a process to end; end it when it takes too long or too much, and tell at which step.
@@ -159,7 +163,7 @@ class ProcessRunner:
         interval = share * limits.cpu_seconds / threads
         try:
             while True:
-                self.give_sign_of_life()
+                self.send_heartbeat()
                 used = kernel.process_cpu_seconds(process)
                 progress = self.buffer.progress()
                 now = time.monotonic()

@@ -14,12 +14,12 @@ from testbudget.rewards.problem import Verdict
 _LENGTH = struct.Struct("<I")
 
 
-def send(connection: socket.socket, content: bytes) -> None:
+def send_frame(connection: socket.socket, content: bytes) -> None:
     """Send one frame."""
     connection.sendall(_LENGTH.pack(len(content)) + content)
 
 
-def receive(connection: socket.socket) -> bytes:
+def receive_frame(connection: socket.socket) -> bytes:
     """Receive one frame.
 
     Raises:
@@ -84,7 +84,7 @@ class StepProgress(NamedTuple):
     cpu_before: float
 
 
-class Step(NamedTuple):
+class StepResult(NamedTuple):
     """What one step left: its texts, whether it came to its end, and the seconds that it says it took."""
 
     texts: list[bytes]
@@ -132,7 +132,7 @@ class ResultBuffer:
         self._cpu_before = time.thread_time()
         _HEADER.pack_into(self._memory, 0, step, 0, self._since, time.process_time(), self._used)
 
-    def loaded(self) -> None:
+    def mark_loaded(self) -> None:
         """In the process: note that the step has loaded what it needs."""
         _LOADED.pack_into(self._memory, _LOADED_AT, 1)
 
@@ -154,7 +154,7 @@ class ResultBuffer:
         step, loaded, since, cpu_before, _ = _HEADER.unpack_from(self._memory, 0)
         return StepProgress(step, bool(loaded), since, cpu_before)
 
-    def steps(self, count: int) -> list[Step]:
+    def steps(self, count: int) -> list[StepResult]:
         """What the process has left of steps 0 to ``count`` - 1; what makes no sense is left out."""
         texts: list[list[bytes]] = [[] for _ in range(count)]
         seconds: dict[int, tuple[float, float]] = {}
@@ -175,7 +175,7 @@ class ResultBuffer:
             else:
                 break
         return [
-            Step(left, step in seconds, *seconds.get(step, (0.0, 0.0))) for step, left in enumerate(texts)
+            StepResult(left, step in seconds, *seconds.get(step, (0.0, 0.0))) for step, left in enumerate(texts)
         ]
 
     def _bytes_used(self) -> int:
@@ -208,7 +208,7 @@ def message_verdict(number: int) -> Verdict:
     return Verdict(number) if number in set(Verdict) else Verdict.ERRORED
 
 
-def failed_message(number: object = None, *_: object) -> Verdict:
+def failure_verdict(number: object = None, *_: object) -> Verdict:
     """The same for a word of the candidate's, which is never a pass."""
     verdict = message_verdict(number) if isinstance(number, int) else Verdict.ERRORED
     return Verdict.ERRORED if verdict == Verdict.PASSED else verdict

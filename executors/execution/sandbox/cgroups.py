@@ -77,7 +77,7 @@ class ControlGroup:
                     break
 
 
-def create(memory_bytes: int, processes: int) -> ControlGroup:
+def create_group(memory_bytes: int, processes: int) -> ControlGroup:
     """Make a group whose owner is the calling process.
 
     Version 2 is taken where it offers both controllers, below the present group or, since a group with
@@ -92,7 +92,7 @@ def create(memory_bytes: int, processes: int) -> ControlGroup:
     """
     reason: OSError = FileNotFoundError("no hierarchy has the memory and pids controllers")
     name = f"{_PREFIX}{_identity(os.getpid())}"
-    for parents in _places_here():
+    for parents in _parents_here():
         try:
             return _create_in(parents, name, memory_bytes, processes)
         except OSError as error:
@@ -100,9 +100,9 @@ def create(memory_bytes: int, processes: int) -> ControlGroup:
     raise reason
 
 
-def remove_abandoned() -> None:
+def remove_abandoned_groups() -> None:
     """Remove the groups whose owners are gone."""
-    for parent in itertools.chain(*_places_here()):
+    for parent in itertools.chain(*_parents_here()):
         for group in Path(parent).glob(f"{_PREFIX}*"):
             owner = _IDENTITY.fullmatch(group.name.removeprefix(_PREFIX))
             if owner and owner[1] == _pid_namespace() and owner[0] != _identity(int(owner[2])):
@@ -110,7 +110,7 @@ def remove_abandoned() -> None:
                     group.rmdir()
 
 
-def places(mounts: str, membership: str) -> Iterator[tuple[str, ...]]:
+def parent_directories(mounts: str, membership: str) -> Iterator[tuple[str, ...]]:
     """Where a group can be tried to be made: one directory (version 2), or one for each controller.
 
     Args:
@@ -141,10 +141,10 @@ def places(mounts: str, membership: str) -> Iterator[tuple[str, ...]]:
         yield tuple(str(found[controller]) for controller in _CONTROLLERS)
 
 
-def _places_here() -> list[tuple[str, ...]]:
+def _parents_here() -> list[tuple[str, ...]]:
     own = Path("/proc/self")
     try:
-        return list(places((own / "mountinfo").read_text(), (own / "cgroup").read_text()))
+        return list(parent_directories((own / "mountinfo").read_text(), (own / "cgroup").read_text()))
     except FileNotFoundError:  # a kernel without control groups
         return []
 

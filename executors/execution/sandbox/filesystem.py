@@ -43,7 +43,7 @@ class _PathBeneath(ctypes.Structure):
     _fields_ = (("allowed_access", ctypes.c_uint64), ("parent_fd", ctypes.c_int32))
 
 
-def restrict(
+def restrict_files(
     *,
     readable: Sequence[str],
     listable: Sequence[str],
@@ -185,7 +185,7 @@ def readable_by_all(directory: str) -> bool:
     return all(place.stat().st_mode & 0o001 for place in (path, *path.parents))
 
 
-def loader(program: str) -> str | None:
+def elf_loader(program: str) -> str | None:
     """The dynamic loader that a 64-bit little-endian ELF executable names, which is executed with it."""
     with Path(program).open("rb") as file:
         header = file.read(_ELF_HEADER.size)

@@ -66,17 +66,17 @@ def isolate_outer(
     Raises:
         OSError: a program is not there.
     """
-    executable = (*programs, *filter(None, map(filesystem.loader, programs)))
+    executable = (*programs, *filter(None, map(filesystem.elf_loader, programs)))
     refusals: dict[str, str] = {}
     group = None
-    cgroups.remove_abandoned()
+    cgroups.remove_abandoned_groups()
     try:
         memory_mib = limits.memory_mib + limits.file_mib + _ROOM_MIB
-        group = cgroups.create(memory_mib << 20, limits.max_threads + _OWN_PROCESSES)
+        group = cgroups.create_group(memory_mib << 20, limits.max_threads + _OWN_PROCESSES)
     except OSError as error:
         refusals["cgroup"] = _reason(error)
     steps: dict[str, Callable[[], None]] = {
-        "user": kernel.enter,
+        "user": kernel.enter_user_namespace,
         "mount": lambda: filesystem.enter_new_root(packages, programs, limits.file_mib),
         "net": lambda: kernel.unshare(kernel.CLONE_NEWNET),
         "ipc": lambda: kernel.unshare(kernel.CLONE_NEWIPC),
@@ -103,18 +103,18 @@ def isolate_outer(
     return OuterIsolation(tuple(entered), refusals, scratch, import_paths, readable, executable, group)
 
 
-def isolate_inner(surroundings: OuterIsolation, limits: TestLimits) -> tuple[str, ...]:
+def isolate_inner(outer: OuterIsolation, limits: TestLimits) -> tuple[str, ...]:
     """Give up, in the first process inside, all that code under test must not have.
 
     Returns:
         The names of all layers in force, in the order of ``ISOLATION_LAYERS``.
     """
-    inside = set(surroundings.layers)
-    if surroundings.group is not None:
-        with _told(surroundings.refusals, "cgroup"):
-            surroundings.group.enter()
+    inside = set(outer.layers)
+    if outer.group is not None:
+        with _told(outer.refusals, "cgroup"):
+            outer.group.enter()
             inside.add("cgroup")
-    with _told(surroundings.refusals, "unprivileged"):
+    with _told(outer.refusals, "unprivileged"):
         _drop_privileges(in_new_root="mount" in inside)
         inside.add("unprivileged")
     kernel.die_with_parent(signal.SIGKILL)
@@ -132,16 +132,16 @@ def isolate_inner(surroundings: OuterIsolation, limits: TestLimits) -> tuple[str
         _cap(resource.RLIMIT_NPROC, limits.max_threads + _OWN_PROCESSES)
     inside.add("rlimits")
 
-    with _told(surroundings.refusals, "landlock"):
-        filesystem.restrict(
-            readable=surroundings.readable,
-            listable=surroundings.import_paths,
-            writable=(surroundings.scratch, *filesystem.DEVICES),
-            executable=surroundings.executable,
+    with _told(outer.refusals, "landlock"):
+        filesystem.restrict_files(
+            readable=outer.readable,
+            listable=outer.import_paths,
+            writable=(outer.scratch, *filesystem.DEVICES),
+            executable=outer.executable,
         )
         inside.add("landlock")
-    with _told(surroundings.refusals, "seccomp"):
-        seccomp.restrict_sandbox(may_execute=bool(surroundings.executable), private_files="mount" in inside)
+    with _told(outer.refusals, "seccomp"):
+        seccomp.restrict_sandbox(may_execute=bool(outer.executable), private_files="mount" in inside)
         inside.add("seccomp")
     return tuple(layer for layer in ISOLATION_LAYERS if layer in inside)
 
@@ -178,7 +178,7 @@ def isolate_candidate(
             _cap(resource.RLIMIT_NPROC, 0)
 
 
-def refusals(limits: TestLimits) -> dict[str, str]:
+def missing_layer_reasons(limits: TestLimits) -> dict[str, str]:
     """Why layers are missing on this machine, by their names: all are tried, in processes that end at once.
 
     Raises:
@@ -189,15 +189,15 @@ def refusals(limits: TestLimits) -> dict[str, str]:
     if guard == 0:
         status = 1
         try:
-            surroundings = isolate_outer((), limits)
+            outer = isolate_outer((), limits)
             first_inside = os.fork()
             if first_inside == 0:
-                isolate_inner(surroundings, limits)
-                os.write(writing, json.dumps(surroundings.refusals).encode())
+                isolate_inner(outer, limits)
+                os.write(writing, json.dumps(outer.refusals).encode())
                 status = 0
             else:
                 _, status = os.waitpid(first_inside, 0)
-                clear_away(surroundings)
+                clean_up(outer)
         finally:
             os._exit(1 if status else 0)
     os.close(writing)
@@ -210,13 +210,13 @@ def refusals(limits: TestLimits) -> dict[str, str]:
     return found
 
 
-def clear_away(surroundings: OuterIsolation) -> None:
+def clean_up(outer: OuterIsolation) -> None:
     """Remove, from outside, what a sandbox leaves behind once all its processes have ended."""
-    if surroundings.group is not None:
-        surroundings.group.remove()
-    if "mount" not in surroundings.layers:
-        empty(surroundings.scratch)
-        Path(surroundings.scratch).rmdir()
+    if outer.group is not None:
+        outer.group.remove()
+    if "mount" not in outer.layers:
+        empty_directory(outer.scratch)
+        Path(outer.scratch).rmdir()
 
 
 def end_descendants(spared: Collection[int] = ()) -> None:
@@ -265,7 +265,7 @@ def _is_child(process: int) -> bool:
     return True
 
 
-def empty(directory: str) -> None:
+def empty_directory(directory: str) -> None:
     """Remove everything in a directory, however deep, oddly named or write-protected by its owner.
 
     Directories below are moved up next to each other before they are removed, so that no path grows long

@@ -192,7 +192,7 @@ def fork() -> int:
 # ~ """The user namespace: a place where this user can be somebody, and be worth nothing outside."""
 
 
-def enter() -> None:
+def enter_user_namespace() -> None:
     """Enter a user namespace in which the present user is nobody, or may become nobody if it is root.
 
     A helper that stays outside writes the maps, since only there root may map more than itself.

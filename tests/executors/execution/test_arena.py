@@ -35,7 +35,7 @@ def test_what_was_left_before_a_sudden_end_is_there(buffer):
     process = os.fork()
     if process == 0:
         buffer.begin(0)
-        buffer.loaded()
+        buffer.mark_loaded()
         buffer.append(0, b"left")
         os.kill(os.getpid(), signal.SIGKILL)
     os.waitpid(process, 0)

@@ -74,7 +74,7 @@ SEPARATE_OF_A_CONTAINER = """\
     ],
 )
 def test_a_group_is_tried_to_be_made_where_the_present_one_is(mounts, membership, expected):
-    assert list(cgroups.places(mounts, membership)) == expected
+    assert list(cgroups.parent_directories(mounts, membership)) == expected
 
 
 def in_child(function):
@@ -100,7 +100,7 @@ def directories_of(name):
 @pytest.fixture
 def group():
     try:
-        group = cgroups.create(64 * MEBIBYTE, 4)
+        group = cgroups.create_group(64 * MEBIBYTE, 4)
     except OSError as error:
         pytest.skip(f"no control group can be made here: {error}")
     yield group
@@ -164,13 +164,13 @@ def test_who_enters_keeps_no_way_to_change_the_group(group):
 def test_a_group_that_cannot_be_made_leaves_nothing_behind(group):
     before = directories_of("testbudget-*")
     with pytest.raises(FileExistsError):
-        cgroups.create(64 * MEBIBYTE, 4)  # this process has one already
+        cgroups.create_group(64 * MEBIBYTE, 4)  # this process has one already
     assert directories_of("testbudget-*") == before
 
 
 def test_groups_whose_owners_have_been_killed_are_removed_and_no_others(group):
-    left_behind = in_child(lambda: cgroups.create(64 * MEBIBYTE, 4).name)
+    left_behind = in_child(lambda: cgroups.create_group(64 * MEBIBYTE, 4).name)
     assert directories_of(left_behind) != []
-    cgroups.remove_abandoned()
+    cgroups.remove_abandoned_groups()
     assert directories_of(left_behind) == []
     assert directories_of(group.name) != []

@@ -6,7 +6,7 @@ import pytest
 
 from testbudget.executors.execution.limits import TestLimits
 from testbudget.executors.execution.runner import SandboxError
-from testbudget.executors.execution.worker_pool import Pair, gather, run_blocks
+from testbudget.executors.execution.worker_pool import PairRequest, group_into_blocks, run_blocks
 from testbudget.rewards.errors import UserError
 from testbudget.rewards.problem import TestKind, Verdict
 
@@ -16,10 +16,10 @@ LIMITS = TestLimits(cpu_seconds=0.2, memory_mib=256)
 def blocks_of(count):
     """Blocks that share no text."""
     pairs = [
-        Pair(f"def f(): return {i}", f"assert f() == {i}", TestKind.ASSERTIONS, entry_point="f")
+        PairRequest(f"def f(): return {i}", f"assert f() == {i}", TestKind.ASSERTIONS, entry_point="f")
         for i in range(count)
     ]
-    return gather(pairs)
+    return group_into_blocks(pairs)
 
 
 def children():

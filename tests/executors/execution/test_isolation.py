@@ -14,7 +14,7 @@ import pytest
 from testbudget.executors.execution.limits import TestLimits
 from testbudget.executors.execution.runner import Runner
 from testbudget.executors.execution.sandbox import cgroups, isolation, kernel
-from testbudget.executors.execution.sandbox.isolation import empty
+from testbudget.executors.execution.sandbox.isolation import empty_directory
 from testbudget.rewards.errors import UserError
 
 LIMITS = TestLimits(memory_mib=256)
@@ -34,7 +34,7 @@ def test_a_directory_is_emptied_whatever_is_in_it(tmp_path):
     os.mkfifo(box / "fifo")
     (box / "\udcff").touch()
     (box / "a").chmod(0)
-    empty(str(box))
+    empty_directory(str(box))
     assert list(box.iterdir()) == []
     assert target.read_text() == "kept"
 
@@ -49,7 +49,7 @@ def test_a_path_longer_than_any_system_call_takes_is_removed(tmp_path):
         os.close(place)
         place = inner
     os.close(place)
-    empty(str(box))
+    empty_directory(str(box))
     assert list(box.iterdir()) == []
 
 
@@ -78,15 +78,15 @@ def inside(function, programs=()):
     guard = os.fork()
     if guard == 0:
         try:
-            surroundings = isolation.isolate_outer((), LIMITS, programs)
+            outer = isolation.isolate_outer((), LIMITS, programs)
             first = os.fork()
             if first == 0:
-                os.chdir(surroundings.scratch)
-                layers = isolation.isolate_inner(surroundings, LIMITS)
+                os.chdir(outer.scratch)
+                layers = isolation.isolate_inner(outer, LIMITS)
                 os.write(writing, json.dumps(function(layers)).encode())
                 os._exit(0)
             os.waitpid(first, 0)
-            isolation.clear_away(surroundings)
+            isolation.clean_up(outer)
         finally:
             os._exit(0)
     os.close(writing)
@@ -123,7 +123,7 @@ def test_no_program_can_be_executed_where_none_is_named(elsewhere):
 
 
 def test_a_named_program_may_reserve_much_memory_but_not_use_it():
-    if "mount" in isolation.refusals(LIMITS):
+    if "mount" in isolation.missing_layer_reasons(LIMITS):
         pytest.skip("without a root of its own the sandbox does not let an interpreter find its modules")
     interpreter = os.path.realpath(sys.executable)
     code = "import mmap; mmap.mmap(-1, 512 << 20, mmap.MAP_PRIVATE{})"
@@ -198,7 +198,7 @@ def test_every_missing_layer_has_a_reason(elsewhere):
         with Runner(LIMITS) as runner:
             return runner.missing
 
-    refusals = elsewhere(lambda: isolation.refusals(LIMITS))
+    refusals = elsewhere(lambda: isolation.missing_layer_reasons(LIMITS))
     assert sorted(refusals) == sorted(elsewhere(start))
     assert all(refusals.values())
 
@@ -243,6 +243,6 @@ while True:
     process.kill()
     process.communicate()
     watch.poll()
-    cgroups.remove_abandoned()
+    cgroups.remove_abandoned_groups()
     assert not scratch or not Path(scratch).exists()
     assert list(Path("/sys/fs/cgroup").rglob(f"testbudget-*-{guard}-*")) == []

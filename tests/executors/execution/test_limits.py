@@ -4,7 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from testbudget.executors.execution.limits import TestLimits, allowance, overhead_seconds, worst_cpu_seconds
+from testbudget.executors.execution.limits import (
+    TestLimits,
+    max_cpu_seconds,
+    next_cpu_limit,
+    overhead_seconds,
+)
 from testbudget.rewards.errors import UserError
 
 LIMITS = st.builds(
@@ -25,15 +30,15 @@ def test_a_limit_must_be_a_positive_number(value):
 def test_every_test_may_start_if_the_ones_before_kept_to_their_limits(limits, tests, data):
     done = data.draw(st.integers(0, tests - 1))
     spent = done * (limits.cpu_seconds + overhead_seconds(limits))
-    assert allowance(limits, tests, spent) >= limits.cpu_seconds
+    assert next_cpu_limit(limits, tests, spent) >= limits.cpu_seconds
 
 
 @given(LIMITS, st.integers(1, 1000), st.floats(0, 1e6))
 def test_a_process_that_uses_its_allowance_stays_within_the_worst_case(limits, tests, spent):
-    granted = allowance(limits, tests, spent)
+    granted = next_cpu_limit(limits, tests, spent)
     if granted:
-        assert spent + granted + overhead_seconds(limits) <= worst_cpu_seconds(limits, tests) * (1 + 1e-9)
+        assert spent + granted + overhead_seconds(limits) <= max_cpu_seconds(limits, tests) * (1 + 1e-9)
 
 
 def test_no_tests_cost_nothing():
-    assert worst_cpu_seconds(TestLimits(), 0) == 0
+    assert max_cpu_seconds(TestLimits(), 0) == 0

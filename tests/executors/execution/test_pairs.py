@@ -1,12 +1,12 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from testbudget.executors.execution.worker_pool import MOST_TESTS, Pair, gather
+from testbudget.executors.execution.worker_pool import MOST_TESTS, PairRequest, group_into_blocks
 from testbudget.rewards.problem import TestKind
 
 PAIRS = st.lists(
     st.builds(
-        Pair,
+        PairRequest,
         st.sampled_from("abcdefgh"),
         st.sampled_from("stuvwxyz"),
         st.sampled_from(TestKind),
@@ -18,24 +18,24 @@ PAIRS = st.lists(
 
 
 def assertions(candidate, test):
-    return Pair(candidate, test, TestKind.ASSERTIONS)
+    return PairRequest(candidate, test, TestKind.ASSERTIONS)
 
 
 @given(PAIRS, st.integers(1, 4))
 def test_every_pair_is_in_one_block_with_its_own_texts(pairs, runners):
-    blocks = gather(pairs, runners)
+    blocks = group_into_blocks(pairs, runners)
     assert sorted(position for block in blocks for position in block.positions) == list(range(len(pairs)))
     for block in blocks:
         for position, row, column in zip(block.positions, block.rows, block.columns, strict=True):
             test = block.tests[column]
-            gathered = Pair(block.candidates[row], test.code, test.kind, block.language, block.entry_point)
+            gathered = PairRequest(block.candidates[row], test.code, test.kind, block.language, block.entry_point)
             assert gathered == pairs[position]
             assert test.index == column
 
 
 @given(PAIRS)
 def test_equal_texts_are_in_a_block_once_and_equal_pairs_are_wanted_once(pairs):
-    blocks = gather(pairs)
+    blocks = group_into_blocks(pairs)
     for block in blocks:
         assert len(set(block.candidates)) == len(block.candidates)
         assert len({(test.code, test.kind) for test in block.tests}) == len(block.tests)
@@ -46,24 +46,24 @@ def test_equal_texts_are_in_a_block_once_and_equal_pairs_are_wanted_once(pairs):
 
 def test_pairs_connected_through_texts_they_share_make_one_block():
     pairs = [assertions("a", "s"), assertions("c", "u"), assertions("b", "t"), assertions("a", "t")]
-    blocks = gather(pairs)
+    blocks = group_into_blocks(pairs)
     assert [block.positions.tolist() for block in blocks] == [[0, 2, 3], [1]]
     assert blocks[0].wanted.tolist() == [[True, True], [False, True]]
 
 
 def test_the_same_text_for_another_entry_point_is_apart():
-    pairs = [Pair("a", "s", TestKind.UNITTEST, entry_point=name) for name in ("f", "g", None)]
-    assert [block.entry_point for block in gather(pairs)] == ["f", "g", None]
+    pairs = [PairRequest("a", "s", TestKind.UNITTEST, entry_point=name) for name in ("f", "g", None)]
+    assert [block.entry_point for block in group_into_blocks(pairs)] == ["f", "g", None]
 
 
 def test_blocks_are_of_bounded_size_and_enough_for_all_runners():
     pairs = [assertions(f"a{row}", f"s{column}") for row in range(130) for column in range(40)]
     for runners, most_candidates in ((1, 33), (4, 9), (100, 8)):
-        blocks = gather(pairs, runners)
+        blocks = group_into_blocks(pairs, runners)
         assert max(len(block.candidates) for block in blocks) == most_candidates
         assert max(len(block.tests) for block in blocks) == MOST_TESTS
 
 
 def test_a_long_chain_is_gathered_without_recursion():
     chain = [assertions(f"a{i // 2}", f"s{(i + 1) // 2}") for i in range(4000)]
-    assert sum(len(block.positions) for block in gather(chain)) == 4000
+    assert sum(len(block.positions) for block in group_into_blocks(chain)) == 4000

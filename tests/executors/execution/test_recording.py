@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from testbudget.executors.execution.output_digests import (
-    EMPTY,
+    NO_CALLS,
     BlockCalls,
+    outputs_on_tests,
     parse_calls,
-    recorded_outputs_of,
 )
 from testbudget.executors.execution.values import encode
 from testbudget.rewards.outputs import NO_RESULT, CallEnding
@@ -15,7 +15,7 @@ from testbudget.rewards.outputs import NO_RESULT, CallEnding
 
 def output_of(result):
     made = BlockCalls(['["f",[],{"dict":[]}]'], [result], [[0, 0]], [0])
-    return recorded_outputs_of(made, np.array([[0, 0]]), 1, [0]).outputs[0]
+    return outputs_on_tests(made, np.array([[0, 0]]), 1, [0]).outputs[0]
 
 
 def returned(value):
@@ -75,7 +75,7 @@ def test_candidates_with_equal_results_have_equal_numbers():
         [[0, 0, 1, 2], [0, 1, 1, 3], [0, 0]],
         [0, 1, 2],
     )
-    recorded_outputs = recorded_outputs_of(made, np.array([[0, 0], [1, 0], [3, 0]]), 4, [7])
+    recorded_outputs = outputs_on_tests(made, np.array([[0, 0], [1, 0], [3, 0]]), 4, [7])
     assert [(given.test, given.function, given.arguments) for given in recorded_outputs.inputs] == [
         (7, "f", '[[1],{"dict":[]}]'),
         (7, "f", '[[2],{"dict":[]}]'),
@@ -88,9 +88,9 @@ def test_candidates_with_equal_results_have_equal_numbers():
 
 
 def test_nothing_made_is_nothing_done():
-    recorded_outputs = recorded_outputs_of(EMPTY, np.zeros((0, 2), np.intp), 3, [])
+    recorded_outputs = outputs_on_tests(NO_CALLS, np.zeros((0, 2), np.intp), 3, [])
     assert recorded_outputs.results.shape == (3, 0)
 
 
 def test_the_answer_of_a_sandbox_is_read():
-    assert parse_calls(json.dumps(EMPTY._asdict()).encode()).calls == []
+    assert parse_calls(json.dumps(NO_CALLS._asdict()).encode()).calls == []

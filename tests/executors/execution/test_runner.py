@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from testbudget.executors.execution.limits import ISOLATION_LAYERS, TestLimits, worst_cpu_seconds
+from testbudget.executors.execution.limits import ISOLATION_LAYERS, TestLimits, max_cpu_seconds
 from testbudget.executors.execution.runner import Runner, SandboxError
 from testbudget.rewards.errors import UserError
 from testbudget.rewards.problem import NOT_RUN, TestKind, UnitTest, Verdict
@@ -100,7 +100,7 @@ def test_no_candidate_costs_more_than_the_worst_case(candidate):
     with Runner(QUICK) as runner:
         outcomes = runner.run([candidate], [HOLDS] * 3, "solve")
     assert outcomes.verdicts.tolist() == [[Verdict.TIMED_OUT] * 3]
-    assert 0.1 <= outcomes.cpu_seconds.sum() <= worst_cpu_seconds(QUICK, 3)
+    assert 0.1 <= outcomes.cpu_seconds.sum() <= max_cpu_seconds(QUICK, 3)
 
 
 def test_closing_leaves_no_process_and_no_directory():

@@ -136,6 +136,6 @@ def test_a_container_finds_the_one_nan_again_and_no_other():
 def test_parts_that_can_be_changed_are_told_apart():
     row, last = [0], {1: [2]}
     whole = [row, ([1], last)]
-    assert values.parts(whole) == [whole, row, [1], last, [2]]
-    assert list(map(id, values.parts((row, (1, {1: row}))))).count(id(row)) == 2
-    assert values.parts((1, "a", frozenset({2}))) == []
+    assert values.mutable_containers(whole) == [whole, row, [1], last, [2]]
+    assert list(map(id, values.mutable_containers((row, (1, {1: row}))))).count(id(row)) == 2
+    assert values.mutable_containers((1, "a", frozenset({2}))) == []

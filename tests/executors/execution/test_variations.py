@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from testbudget.executors.execution.inputs import mutated_inputs
-from testbudget.executors.execution.output_digests import digest_of_call
+from testbudget.executors.execution.output_digests import call_digest
 from testbudget.executors.execution.values import decode, encode
 from testbudget.rewards.outputs import RecordedCall
 
 
 def call(*arguments, function="solve", test=0):
     text = encode([list(arguments), {}])
-    return RecordedCall(test, function, text, digest_of_call(function, json.loads(text)))
+    return RecordedCall(test, function, text, call_digest(function, json.loads(text)))
 
 
 def values(given):

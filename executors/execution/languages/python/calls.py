@@ -39,14 +39,14 @@ def make_calls(
         if isinstance(loaded, Verdict):
             buffer.append(step, f'["{StepMessage.NOT_LOADED}",{loaded:d}]'.encode())
         else:
-            buffer.loaded()
+            buffer.mark_loaded()
             for call in calls:
                 buffer.append(step, _result(vars(loaded), call, only=len(calls) == 1).encode())
         buffer.finish(step)
         if not is_fit():
             return  # what this job has left behind would be a burden on the next
         if not candidate.innocent:  # which has no means of leaving a file
-            process_runner.tidy()
+            process_runner.reset_scratch()
 
 
 def _result(names: dict[str, Any], call: str, *, only: bool) -> str:  # noqa: PLR0911 - a table
@@ -93,7 +93,7 @@ def _stands_alone(
     if id(value) in known:
         held[known.index(id(value))] += 1
         return any(value is argument for argument in arguments)
-    made = values.parts(value)
+    made = values.mutable_containers(value)
     if len(made) > 1 and len({*map(id, made)}) < len(made):
         return False
     if not {*known}.isdisjoint(map(id, made)):
@@ -119,8 +119,8 @@ def _decoded(call: str) -> tuple[str, list[Any], dict[str, Any], bool]:
 def _parts(arguments: Sequence[Any]) -> list[Any]:
     """Everything in arguments that could be changed."""
     if len(arguments) == 1:
-        return values.parts(arguments[0])
-    return [part for argument in arguments for part in values.parts(argument)]
+        return values.mutable_containers(arguments[0])
+    return [part for argument in arguments for part in values.mutable_containers(argument)]
 
 
 def _are_kept(things: list[Any], held: list[int]) -> bool:
@@ -175,7 +175,7 @@ def plain_call(function: str, arguments: tuple[Any, ...], keywords: dict[str, An
         NotPlainError: an argument is not plain data, or two have something in common that can be changed.
     """
     if arguments or keywords:
-        parts = values.parts([*arguments, *keywords.values()])
+        parts = values.mutable_containers([*arguments, *keywords.values()])
         if len(set(map(id, parts))) < len(parts):
             raise NotPlainError("arguments have parts in common")
     return values.encode([function, list(arguments), keywords])
@@ -183,7 +183,7 @@ def plain_call(function: str, arguments: tuple[Any, ...], keywords: dict[str, An
 
 def change(arguments: tuple[Any, ...], keywords: dict[str, Any], after: list[Any]) -> None:
     """Make arguments equal to what a call has left of them, in place, as deep as they keep their types."""
-    _, new_arguments, new_keywords = values.restored(after)
+    _, new_arguments, new_keywords = values.restore(after)
     for old, new in zip(arguments, new_arguments, strict=True):
         _assign(old, new)
     for name, new in new_keywords.items():

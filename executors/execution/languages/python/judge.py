@@ -212,7 +212,7 @@ class _Player:
             changes = result[2] if len(result) > 2 else {}
             if "after" in changes:
                 change(arguments, keywords, changes["after"])
-            return arguments[changes["same"]] if "same" in changes else values.restored(result[1])
+            return arguments[changes["same"]] if "same" in changes else values.restore(result[1])
         if kind == ResultKind.RAISED:
             raise _exception(result[1], result[2])
         if kind == ResultKind.ENDED:
@@ -231,7 +231,7 @@ def _exception(told: Sequence[str], arguments: Any) -> BaseException:
         raise ValueError(f"{nearest} is no exception")
     if arguments is not None:
         try:
-            return base(*values.restored(arguments))
+            return base(*values.restore(arguments))
         except TypeError:  # arguments that its constructor does not take
             return base.__new__(base)
     kind: Any = None

@@ -53,7 +53,7 @@ def judge_in_shared_process(
         if isinstance(loaded, Verdict):
             left: list[object] = [StepMessage.NOT_LOADED, loaded]
         else:
-            buffer.loaded()
+            buffer.mark_loaded()
             kind, code = test.content
             before = dict(vars(loaded))
             mixed = _mixes(candidate.content, used, before, code, entry_point)
@@ -64,7 +64,7 @@ def judge_in_shared_process(
         buffer.finish(step)
         if left[1] == Verdict.OUT_OF_MEMORY or isinstance(loaded, Verdict) or not is_fit():
             return
-        process_runner.tidy()
+        process_runner.reset_scratch()
 
 
 def _mixes(
