@@ -1,1 +1,1 @@
-"""What finished runs show: figures, tables and reports."""
+"""Figures of finished runs: reports, comparisons at many caps, and tuned choices with held-out scores."""

@@ -1,50 +1,134 @@
-"""HTML pages from the templates beside this file, each written whole or not at all."""
+"""One kind of table for the terminal and for pages, the formats of its figures, and records for files."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+import math
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import asdict, dataclass, is_dataclass
+from typing import Any, Protocol
 
-import jinja2
+from rich import table as rich_table
+from rich.console import Console
+from rich.markup import escape
+
+WIDTH = 120
+"""Characters that a line of a printed table needs."""
+
+
+class Bounds(Protocol):
+    """A figure with its interval."""
+
+    @property
+    def value(self) -> float:
+        """Estimate."""
+
+    @property
+    def low(self) -> float:
+        """Lower end of the interval."""
+
+    @property
+    def high(self) -> float:
+        """Upper end of the interval."""
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table of text.
+    """Rows of text under named columns. ``table.html.j2`` shows it on a page.
 
     Attributes:
-        title: what its cells are.
-        columns: their names.
-        rows: as many cells each.
-        words: how many columns, after the first, are words.
+        title: subject of the cells; empty if something else says it.
+        columns: names.
+        rows: text; a row has a cell for each column, a heading row may have fewer.
+        words: positions of the columns of words; they are aligned to the left.
+        headings: positions of the rows that head those below them; they are bold.
+        ditto: the terminal leaves out a first cell that equals the one above it.
+        wraps: a narrow terminal may wrap a cell.
     """
 
     title: str
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
-    words: int = 0
+    words: Container[int] = frozenset()
+    headings: Container[int] = frozenset()
+    ditto: bool = False
+    wraps: bool = False
+
+    def print(self, console: Console) -> None:
+        """Print the table, below its title if it has one."""
+        if self.title:
+            console.print(f"\n[italic]{escape(self.title)}[/italic]", highlight=False)
+        drawn = rich_table.Table(box=None, pad_edge=False, header_style="bold")
+        for position, name in enumerate(self.columns):
+            justify = "left" if position in self.words else "right"
+            drawn.add_column(name, justify=justify, no_wrap=not self.wraps)  # type: ignore[arg-type]
+        above = None
+        for number, row in enumerate(self.rows):
+            first = "" if self.ditto and row[0] == above else row[0]
+            drawn.add_row(first, *row[1:], style="bold" if number in self.headings else None)
+            above = row[0]
+        console.print(drawn, highlight=False)
 
 
-def write_page(
-    template: str, path: Path, filters: Mapping[str, Callable[..., str]] | None = None, **values: Any
-) -> None:
-    """Writes a page.
+def format_number(value: float, form: str) -> str:
+    """A number by a format specification; ``unknown`` for NaN and ``never`` for an infinite one."""
+    if math.isnan(value):
+        return "unknown"
+    return "never" if math.isinf(value) else format(value, form)
+
+
+def format_percent(share: float | None, unit: str = "") -> str:
+    """A share in percent with one decimal; a dash if it is None or NaN."""
+    return "–" if share is None or math.isnan(share) else f"{100 * share:.1f}{unit}"
+
+
+def format_interval(figure: Bounds, scale: float = 1, form: str = ".1f", brackets: str = "[]") -> str:
+    """A figure times ``scale`` with the interval in brackets: ``84.1 [82.0, 86.2]``."""
+    value, low, high = (
+        format_number(scale * part, form) for part in (figure.value, figure.low, figure.high)
+    )
+    return f"{value} {brackets[0]}{low}, {high}{brackets[1]}"
+
+
+def format_plus_minus(figure: Bounds, scale: float = 1, form: str = ".1f") -> str:
+    """A figure times ``scale`` with half the width of the interval: ``84.1 ±2.1``."""
+    half = scale * (figure.high - figure.low) / 2
+    return f"{format_number(scale * figure.value, form)} ±{half:.1f}"
+
+
+def flat_record(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """One row of a Parquet file.
 
     Args:
-        template: file name of the template.
-        path: of the page; its folder is made.
-        filters: what the template formats values by, by name.
-        values: what the template shows.
+        fields: values by name. An interval becomes the columns ``NAME``, ``NAME_low`` and ``NAME_high``;
+            another dataclass becomes ``NAME_FIELD`` for each of its fields, or ``FIELD`` if NAME is empty.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("testbudget.analysis", ""),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= filters or {}
-    page = environment.get_template(template).render(**values)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    partial.write_text(page, encoding="utf-8")
-    partial.replace(path)
+    flat: dict[str, Any] = {}
+    for name, value in fields.items():
+        if hasattr(value, "low") and hasattr(value, "high"):
+            flat |= {name: value.value, f"{name}_low": value.low, f"{name}_high": value.high}
+        elif is_dataclass(value) and not isinstance(value, type):
+            prefix = f"{name}_" if name else ""
+            flat |= {prefix + part: amount for part, amount in asdict(value).items()}
+        else:
+            flat[name] = value
+    return flat
+
+
+def json_record(value: Any) -> Any:
+    """A value as plain JSON.
+
+    An interval becomes ``{"value": x, "interval": [low, high]}``, another dataclass an object with its
+    fields. A number that is NaN (unknown) or infinite (never reached) becomes null.
+    """
+    if hasattr(value, "low") and hasattr(value, "high"):
+        return {
+            "value": json_record(value.value),
+            "interval": [json_record(value.low), json_record(value.high)],
+        }
+    if is_dataclass(value) and not isinstance(value, type):
+        return json_record({name: getattr(value, name) for name in value.__dataclass_fields__})
+    if isinstance(value, Mapping):
+        return {str(name): json_record(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [json_record(part) for part in value]
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    return value

@@ -21,15 +21,15 @@ from parts import AS_RECORDED, MBPP, REGIMES, SEED, Problem, of_tests, recording
 from recorded import RECORDED_RUN
 
 from testbudget.analysis.compare.evaluate import PolicySetup, policy_setups
-from testbudget.analysis.compare.results import STATIC_RULES
-from testbudget.difficulty.predictions import Predictor, make_predictor, own_pass_rates
+from testbudget.analysis.compare.settings import STATIC_RULES
+from testbudget.difficulty.predictions import Predictor, make_predictor, learned_pass_rates
 from testbudget.policies.adaptive import Adaptive
 from testbudget.policies.curves import OracleCurves
 from testbudget.policies.greedy import Greedy
 from testbudget.policies.proportional import Proportional
 from testbudget.policies.uniform import Uniform
 from testbudget.rewards.selection.registry import selection_rule
-from testbudget.rewards.statistics import Interval, resampled_means, where_reached
+from testbudget.rewards.statistics import Interval, resampled_means, first_crossing
 from testbudget.scheduler.simulation import PermutedRuns, permuted_runs
 from testbudget.traces.learning_curves import RecordedTests, allocate_recorded
 from testbudget.traces.tables import read_trace
@@ -126,7 +126,7 @@ def regimes(run: Path, parts: Sequence[str], orders: int, every: int) -> list[Re
     """A recorded run, as it is and with parts of its tests; of its problems each n-th."""
     whole, trace = recordings(run)[::every], read_trace(run)
     believed = make_predictor(
-        "on", trace, functools.partial(own_pass_rates, seed=_SEED), orders=orders, seed=_SEED
+        "on", trace, functools.partial(learned_pass_rates, seed=_SEED), orders=orders, seed=_SEED
     )
     believed = replace(believed, pass_rates=believed.pass_rates[:, ::every])
     found = []
@@ -182,7 +182,7 @@ def _played(field: PermutedRuns, policies: Sequence[str], regime: Regime, caps: 
     found = {}
     for contestant in policy_setups(field, policies, [regime.believed], _SEED):
         grants = np.stack([_granted(contestant, regime.available, cap) for cap in caps], axis=2)
-        found[contestant.line.policy] = np.take_along_axis(field.accuracy, grants, axis=2)
+        found[contestant.combination.policy] = np.take_along_axis(field.accuracy, grants, axis=2)
     return found
 
 
@@ -191,7 +191,7 @@ def _granted(contestant: PolicySetup, available: NDArray[np.int_], cap: int) -> 
     return np.stack(
         [
             allocate_recorded(contestant.policy(order, available, _SEED), cap * len(available), courses)
-            for order, courses in enumerate(contestant.field.learning_curves)
+            for order, courses in enumerate(contestant.runs.learning_curves)
         ]
     )
 
@@ -222,7 +222,7 @@ def worth(played: Mapping[Lever, NDArray[np.float64]], caps: Sequence[int]) -> d
     found = {}
     for lever, values in of_levers.items():
         lead = values - reference
-        needed = where_reached(reference[:, -1], values, np.asarray(caps, np.float64))
+        needed = first_crossing(reference[:, -1], values, np.asarray(caps, np.float64))
         found[lever] = Worth(
             tuple(values[0].tolist()),
             tuple(Interval.of(of_cap[0], of_cap[1:]) for of_cap in lead.T),

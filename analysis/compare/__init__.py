@@ -1,1 +1,1 @@
-"""Policies and predictors held against each other on a finished run."""
+"""Comparison of selection rules, policies and predictors on the recorded tests of one run."""

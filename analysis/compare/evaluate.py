@@ -1,22 +1,20 @@
-"""Who plays: policies with what they believe and know, made anew for each order of the tests."""
+"""Static and dynamic allocation compared at many caps, on recorded tests in random permutations."""
 
-import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import astuple, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from testbudget.analysis.compare.results import (
+from testbudget.analysis.compare.intervals import CurveIntervals, PolicyResult, UniformCurve
+from testbudget.analysis.compare.results import Combination, Comparison
+from testbudget.analysis.compare.settings import (
     DEFAULT_CAPS,
+    DEFAULT_PREDICTORS,
     STATIC_RULES,
     CompareSettings,
-    Comparison,
-    CurveIntervals,
-    CurveResult,
-    PolicyResult,
-    RuleCurve,
 )
+from testbudget.analysis.gain_model_cache import GainModelCache
 from testbudget.difficulty.predictions import (
     PassRates,
     Predictor,
@@ -25,141 +23,109 @@ from testbudget.difficulty.predictions import (
     measured_pass_rates,
 )
 from testbudget.policies.base import Policy
-from testbudget.policies.gain_model import GainModels
 from testbudget.policies.registry import POLICY_NAMES, create_policy, policy_class
 from testbudget.policies.uniform import Uniform
 from testbudget.rewards.errors import UserError
 from testbudget.rewards.selection.registry import selection_rule
-from testbudget.scheduler.fitting.gain_models import GainObservations, cross_fit_gain
 from testbudget.scheduler.simulation import PermutedRuns, permuted_runs
 from testbudget.traces.learning_curves import RecordedTests, allocate_recorded
 from testbudget.traces.output_tables import read_outputs
 from testbudget.traces.trace import Trace
 
+_FEW_PERMUTATIONS = 10
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PolicySetup:
-    """A line that plays on the field of its rule."""
+    """A combination with all that its policy needs.
 
-    line: CurveResult
-    field: PermutedRuns
+    Attributes:
+        combination: rule, policy and predictor.
+        runs: recorded tests in many permutations under the rule.
+        predictor: None for a policy that uses no pass rates.
+        gain_models: gain models under the rule.
+    """
+
+    combination: Combination
+    runs: PermutedRuns
     predictor: Predictor | None
-    school: "GainModelCache"
+    gain_models: GainModelCache
 
-    def policy(self, order: int, available: NDArray[np.int_], seed: int) -> Policy:
-        """A fresh policy for one order of the tests.
+    def policy(self, permutation: int, available: NDArray[np.int_], seed: int) -> Policy:
+        """A new policy for one permutation of the tests.
 
-        What it was taught of a problem comes from other problems, and what it knows of a problem's curve
-        from other orders.
+        A problem's gain model is fitted on other problems; a problem's true curve comes from other
+        permutations.
 
         Args:
-            order: its number.
-            available: shape (problems,), tests that each problem has.
-            seed: the policy's own derives from it and the order.
+            permutation: its number.
+            available: int (problems,), recorded tests.
+            seed: the seed of the policy is ``seed + permutation``.
         """
-        kind = policy_class(self.line.policy)
-        rates = None if self.predictor is None else self.predictor.pass_rates[order]
+        kind = policy_class(self.combination.policy)
+        rates = None if self.predictor is None else self.predictor.pass_rates[permutation]
         return create_policy(
             kind.name,
             len(available),
             pass_rates=rates,
-            gain_models=self.school.gain_models(rates) if kind.uses_gain_models else None,
-            curves=_curves(self.field, order, available) if kind.uses_curves else None,
+            gain_models=self.gain_models.cross_fitted(rates) if kind.uses_gain_models else None,
+            curves=_mean_curves(self.runs, permutation, available) if kind.uses_curves else None,
             max_tests=available,
-            seed=seed + order,
+            seed=seed + permutation,
         )
-
-
-class GainModelCache:
-    """Teaches what a field has to teach, each problem what the problems of other folds show.
-
-    Args:
-        field: of one rule.
-        seed: of the folds.
-    """
-
-    def __init__(self, field: PermutedRuns, seed: int) -> None:
-        self._field, self._seed = field, seed
-        self._taught: dict[bytes | None, GainModels] = {}
-
-    def gain_models(self, pass_rates: NDArray[np.float64] | None) -> GainModels:
-        """The lessons, learned with these predictions."""
-        told = None if pass_rates is None else pass_rates.tobytes()
-        if told not in self._taught:
-            self._taught[told] = cross_fit_gain(self._observed, pass_rates, seed=self._seed)
-        return self._taught[told]
-
-    @functools.cached_property
-    def _observed(self) -> GainObservations:
-        return GainObservations.of(self._field.learning_curves, self._field.rule.name)
 
 
 def policy_setups(
-    field: PermutedRuns, policies: Sequence[str], predictors: Sequence[Predictor], seed: int
+    runs: PermutedRuns, policies: Sequence[str], predictors: Sequence[Predictor], seed: int
 ) -> list[PolicySetup]:
-    """The lines on one field: equal budgets first, then each policy with each predictor that it can use."""
-    school, found = GainModelCache(field, seed), []
+    """Combinations under one rule: equal budgets, then each policy with each predictor that it can use."""
+    gain_models = GainModelCache(lambda: runs.learning_curves, runs.rule.name, seed)
+    found = []
     for name in dict.fromkeys([Uniform.name, *policies]):
         if not policy_class(name).uses_pass_rates:
-            found.append(PolicySetup(CurveResult(field.rule.name, name, None, 0.0), field, None, school))
+            found.append(PolicySetup(Combination(runs.rule.name, name, None, 0.0), runs, None, gain_models))
             continue
-        for one in predictors:
-            line = CurveResult(field.rule.name, name, one.name, one.correlation)
-            found.append(PolicySetup(line, field, one, school))
+        for predictor in predictors:
+            combination = Combination(runs.rule.name, name, predictor.name, predictor.correlation)
+            found.append(PolicySetup(combination, runs, predictor, gain_models))
     return found
 
 
-def check_policy(policy: str, orders: int, available: NDArray[np.int_]) -> None:
-    """Whether a policy can be had.
+def check_policy(policy: str, permutations: int, available: NDArray[np.int_]) -> None:
+    """Check that a policy can be evaluated on recorded tests.
 
     Args:
-        policy: its name.
-        orders: of the tests.
-        available: shape (problems,), tests that each problem has.
+        policy: name of the policy.
+        permutations: number of permutations of the tests.
+        available: int (problems,), recorded tests.
 
     Raises:
-        UserError: there is none of that name, or it needs more than this.
+        UserError: the name is unknown, or the policy needs more permutations, problems or tests.
     """
     kind = policy_class(policy)
-    if kind.uses_curves and orders < 2:
-        raise UserError(f"orders must be at least 2 for the policy '{policy}' but got {orders}")
+    if kind.uses_curves and permutations < 2:
+        raise UserError(f"permutations must be at least 2 for the policy '{policy}' but got {permutations}")
     if kind.uses_gain_models and (len(available) < 2 or available.max() < 2):
         raise UserError(
-            f"the policy '{policy}' must have other problems to learn from, with at least 2 tests, but got "
-            f"{len(available)} problems with at most {available.max()} tests"
+            f"the policy '{policy}' needs at least 2 problems with at least 2 tests for its gain model but "
+            f" {len(available)} problems with at most {available.max()} tests"
         )
 
 
-def _curves(field: PermutedRuns, order: int, available: NDArray[np.int_]) -> NDArray[np.float64]:
-    """Each problem's mean accuracy in the other orders, NaN behind its last test."""
-    curves: NDArray[np.float64] = np.delete(field.accuracy, order, axis=0).mean(axis=0)
-    curves[np.arange(curves.shape[1]) > available[:, np.newaxis]] = np.nan
-    return curves
-
-
-# ~ """Policies, each with each predictor and rule, at several caps and over many orders of a run's tests."""
-
-
-DEFAULT_PREDICTORS = ("on", "oracle")
-_FEW_ORDERS = 10
-
-
 def compare(trace: Trace, settings: CompareSettings, learned: PassRates) -> Comparison:
-    """Plays every policy with every predictor and rule under every cap, on tests in random orders.
+    """Evaluate every rule, policy and predictor at every cap, on tests in random permutations.
 
     Args:
         trace: a finished run with labels.
-        settings: see there.
-        learned: predicts pass rates for the predictor ``on``.
+        settings: combinations and caps.
+        learned: predicts pass rates for the predictor ``learned``.
 
     Raises:
-        UserError: settings that are unknown or cannot be had with this run.
+        UserError: the run has no labels, or does not allow what the settings name.
     """
-    if settings.orders < 1:
-        raise UserError(f"orders must be at least 1 but got {settings.orders}")
     rules = {name: selection_rule(name) for name in (*settings.selections, *STATIC_RULES)}
     outputs_by_problem = (
-        read_outputs(trace.directory) if any(r.uses_outputs for r in rules.values()) else {}
+        read_outputs(trace.directory) if any(rule.uses_outputs for rule in rules.values()) else {}
     )
     recordings = [
         RecordedTests.of(seen, correct, outputs_by_problem.get(problem))
@@ -167,54 +133,54 @@ def compare(trace: Trace, settings: CompareSettings, learned: PassRates) -> Comp
     ]
     available = np.asarray([recording.tests for recording in recordings])
     caps = _caps(settings.tests_per_problem, available)
-    policies, predictors, notes = _entered(trace, settings, learned, available)
+    policies, predictors, notes = _policies_and_predictors(trace, settings, learned, available)
     counts = [int(tests) for tests in caps if tests == int(tests) and tests <= available.mean()]
-    made = permuted_runs(
+    runs = permuted_runs(
         recordings,
         list(rules.values()),
-        orders=settings.orders,
+        orders=settings.permutations,
         counts=counts or [1],
         z=settings.z,
         seed=settings.seed,
     )
-    entered = [
-        contestant
-        for field in made
-        for contestant in policy_setups(
-            field,
-            policies if field.rule.name in settings.selections else (),
+    setups = [
+        setup
+        for of_rule in runs
+        for setup in policy_setups(
+            of_rule,
+            policies if of_rule.rule.name in settings.selections else (),
             predictors,
             settings.seed,
         )
     ]
     extraction = np.asarray([astuple(seen.extraction) for seen in trace.problems.values()])
-    played = {
-        tests: [_play(one, cap, available, extraction, settings.seed) for one in entered]
+    results = {
+        tests: [_evaluate(setup, cap, available, extraction, settings.seed) for setup in setups]
         for tests, cap in caps.items()
     }
     truth = measured_pass_rates(trace)
-    lines = [contestant.line for contestant in entered]
-    found = CurveIntervals(lines, played, _curve(made, available), truth, settings.seed)
+    combinations = [setup.combination for setup in setups]
+    figures = CurveIntervals(combinations, results, _uniform_curve(runs, available), truth, settings.seed)
     return Comparison(
-        trace.directory.resolve().name,
-        settings,
-        tuple(caps),
-        len(truth),
-        float(truth.mean()),
-        float((truth > 0).mean()),
-        tuple(lines),
-        found.cells(),
-        found.reference(),
-        found.races(made, counts),
-        tuple(notes),
+        run=trace.directory.resolve().name,
+        settings=settings,
+        caps=tuple(caps),
+        problems=len(truth),
+        pass_at_1=float(truth.mean()),
+        solvable=float((truth > 0).mean()),
+        combinations=tuple(combinations),
+        grid=figures.grid(),
+        reference_rules=figures.reference_rules(),
+        eliminations=figures.eliminations(runs, counts),
+        notes=tuple(notes),
     )
 
 
 def _caps(tests_per_problem: Sequence[float] | None, available: NDArray[np.int_]) -> dict[float, int]:
-    """The cap of a whole run, for each of the caps as tests per problem."""
-    usual = [tests for tests in DEFAULT_CAPS if tests <= available.mean()] or DEFAULT_CAPS[:1]
+    """Cap of the whole run by cap per problem."""
+    default = [tests for tests in DEFAULT_CAPS if tests <= available.mean()] or DEFAULT_CAPS[:1]
     caps = {}
-    for tests in tests_per_problem or usual:
+    for tests in tests_per_problem or default:
         caps[tests] = round(tests * len(available))
         if not 1 <= caps[tests] <= available.sum():
             raise UserError(
@@ -224,10 +190,10 @@ def _caps(tests_per_problem: Sequence[float] | None, available: NDArray[np.int_]
     return caps
 
 
-def _entered(
+def _policies_and_predictors(
     trace: Trace, settings: CompareSettings, learned: PassRates, available: NDArray[np.int_]
 ) -> tuple[Sequence[str], list[Predictor], list[str]]:
-    """Policies and predictors, and what of the usual ones is left out, since this run does not allow it."""
+    """Policies, predictors, and notes on the defaults that this run does not allow."""
     notes: list[str] = []
 
     def allowed(names: Sequence[str], check: Callable[[str], None]) -> Iterator[str]:
@@ -240,7 +206,7 @@ def _entered(
                 yield name
 
     def check(name: str) -> None:
-        check_policy(name, settings.orders, available)
+        check_policy(name, settings.permutations, available)
 
     if settings.policies is None:
         policies = list(allowed(POLICY_NAMES, check))
@@ -248,17 +214,18 @@ def _entered(
         policies = list(settings.policies)
         for name in policies:
             check(name)
-    knowing = [name for name in policies if policy_class(name).uses_curves]
-    if knowing and settings.orders < _FEW_ORDERS:
+    with_curves = [name for name in policies if policy_class(name).uses_curves]
+    if with_curves and settings.permutations < _FEW_PERMUTATIONS:
         notes.append(
-            f"{knowing[0]} knows a problem by {settings.orders - 1} other orders alone, which is little"
+            f"{with_curves[0]} averages each problem's curve over only {settings.permutations - 1} other "
+            "permutations"
         )
     if not any(policy_class(name).uses_pass_rates for name in policies):
         return policies, [], notes
     made: dict[str, Predictor] = {}
 
     def make(name: str) -> None:
-        made[name] = make_predictor(name, trace, learned, orders=settings.orders, seed=settings.seed)
+        made[name] = make_predictor(name, trace, learned, orders=settings.permutations, seed=settings.seed)
 
     if settings.predictors is None:
         list(allowed(DEFAULT_PREDICTORS, make))
@@ -268,36 +235,45 @@ def _entered(
     return policies, list(made.values()), notes
 
 
-def _play(
-    contestant: PolicySetup,
+def _evaluate(
+    setup: PolicySetup,
     cap: int,
     available: NDArray[np.int_],
     extraction: NDArray[np.float64],
     seed: int,
 ) -> PolicyResult:
-    field = contestant.field
-    grants = np.stack(
+    """Allocate the cap in every permutation; hidden states are charged if the predictor reads them."""
+    runs = setup.runs
+    granted = np.stack(
         [
-            allocate_recorded(contestant.policy(order, available, seed), cap, courses)
-            for order, courses in enumerate(field.learning_curves)
+            allocate_recorded(setup.policy(permutation, available, seed), cap, curves)
+            for permutation, curves in enumerate(runs.learning_curves)
         ]
     )
-    accuracy = np.take_along_axis(field.accuracy, grants[:, :, np.newaxis], axis=2)[:, :, 0]
-    spent = np.take_along_axis(field.spent, grants[:, :, np.newaxis, np.newaxis], axis=2)[:, :, 0]
-    if contestant.predictor is not None and contestant.predictor.reads_states:
+    accuracy = np.take_along_axis(runs.accuracy, granted[:, :, np.newaxis], axis=2)[:, :, 0]
+    spent = np.take_along_axis(runs.spent, granted[:, :, np.newaxis, np.newaxis], axis=2)[:, :, 0]
+    if setup.predictor is not None and setup.predictor.reads_states:
         spent = spent + extraction
     return PolicyResult(accuracy, spent)
 
 
-def _curve(made: Sequence[PermutedRuns], available: NDArray[np.int_]) -> RuleCurve:
-    """Equal budgets: the same in every order, as their caps have no remainder."""
-    accuracy: dict[str, list[NDArray[np.float64]]] = {field.rule.name: [] for field in made}
+def _uniform_curve(runs: Sequence[PermutedRuns], available: NDArray[np.int_]) -> UniformCurve:
+    """Equal budgets. Whole numbers of tests leave no remainder, so one permutation serves for all."""
+    accuracy: dict[str, list[NDArray[np.float64]]] = {of_rule.rule.name: [] for of_rule in runs}
     spent = []
-    everyone = np.arange(len(available))
+    problems = np.arange(len(available))
     for tests in range(int(available.mean()) + 1):
         policy = Uniform(len(available), max_tests=available)
-        granted = allocate_recorded(policy, tests * len(available), made[0].learning_curves[0])
-        for field in made:
-            accuracy[field.rule.name].append(field.accuracy[:, everyone, granted])
-        spent.append(made[0].spent[:, everyone, granted].mean(axis=(0, 1)))
-    return RuleCurve({name: np.stack(points, axis=2) for name, points in accuracy.items()}, np.stack(spent))
+        granted = allocate_recorded(policy, tests * len(available), runs[0].learning_curves[0])
+        for of_rule in runs:
+            accuracy[of_rule.rule.name].append(of_rule.accuracy[:, problems, granted])
+        spent.append(runs[0].spent[:, problems, granted].mean(axis=(0, 1)))
+    stacked = {name: np.stack(points, axis=2) for name, points in accuracy.items()}
+    return UniformCurve(stacked, np.stack(spent))
+
+
+def _mean_curves(runs: PermutedRuns, permutation: int, available: NDArray[np.int_]) -> NDArray[np.float64]:
+    """Mean accuracy in the other permutations, float64 (problems, counts); NaN beyond the last test."""
+    curves: NDArray[np.float64] = np.delete(runs.accuracy, permutation, axis=0).mean(axis=0)
+    curves[np.arange(curves.shape[1]) > available[:, np.newaxis]] = np.nan
+    return curves

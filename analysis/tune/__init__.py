@@ -1,1 +1,1 @@
-"""Finding the selection rule, the policy and the cap that serve a kind of problems best."""
+"""Search for the selection rule, policy and cap that serve a finished run best."""

@@ -1,61 +1,78 @@
-"""Choices tried in several processes at once: Ray actors that take part in a study by its journal."""
+"""Trials of one study in several processes: Ray actors that share its file."""
 
 import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import optuna
 import ray
 
-from testbudget.analysis.tune.evaluate import RuleRuns, prepare_trials
+from testbudget.analysis.tune.evaluate import prepare_study
+from testbudget.analysis.tune.results import STUDY_FILE
 from testbudget.analysis.tune.space import StudySettings
-from testbudget.analysis.tune.study import evaluate_trial, load_study
-from testbudget.analysis.tune.tune import JOURNAL, Attempts
+from testbudget.analysis.tune.study import join_study, run_trial
 from testbudget.executors.pools import remote, translate_ray_errors
 from testbudget.traces.tables import read_trace
 
 
-class Worker:
-    """Tries choices. The run is read once, and what was worked out for one choice serves the next."""
+class TrialWorker:
+    """A process that runs trials. It reads the run once and keeps what it computed for the next trial.
+
+    Args:
+        run: directory of the run.
+        folder: folder of the study.
+        settings: settings of the study.
+    """
 
     def __init__(self, run: Path, folder: Path, settings: StudySettings) -> None:
-        self._field = prepare_trials(read_trace(run), settings)
-        self._study = load_study(folder / JOURNAL, settings.seed)
+        self._prepared = prepare_study(read_trace(run), settings)
+        self._study = join_study(folder / STUDY_FILE, settings.seed)
         self._settings = settings
 
-    def evaluate_trial(self) -> None:
-        """See :func:`studying.evaluate_trial`."""
-        evaluate_trial(self._study, self._field, self._settings)
+    def run_trial(self) -> None:
+        """Run one trial; see :func:`testbudget.analysis.tune.study.run_trial`."""
+        run_trial(self._study, self._prepared, self._settings)
 
 
-def in_processes(run: Path, folder: Path, settings: StudySettings, workers: int) -> Attempts:
-    """Attempts by so many processes on this machine, on a Ray cluster that is there for them alone."""
+def run_trials(
+    run: Path,
+    folder: Path,
+    settings: StudySettings,
+    count: int,
+    workers: int,
+    report: Callable[[], None],
+) -> None:
+    """Run trials on a local Ray cluster that lives as long as they do.
 
-    def attempts(_study: optuna.Study, _field: RuleRuns, count: int, look: Callable[[], None]) -> None:
-        ray.init(
-            address="local",
-            num_cpus=workers,
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level="ERROR",
-        )
-        try:
-            actor = remote(Worker, num_cpus=1)
-            idle = [actor.remote(run.resolve(), folder.resolve(), settings) for _ in range(workers)]
-            busy: dict[Any, Any] = {}
-            begun = 0
-            while busy or begun < count:
-                while idle and begun < count:
-                    one = idle.pop()
-                    busy[one.try_one.remote()] = one
-                    begun += 1
-                done, _ = ray.wait(list(busy))
-                for call in done:
-                    translate_ray_errors(functools.partial(ray.get, call))
-                    idle.append(busy.pop(call))
-                    look()
-        finally:
-            ray.shutdown()
-
-    return attempts
+    Args:
+        run: directory of the run.
+        folder: folder of the study.
+        settings: settings of the study.
+        count: number of trials.
+        workers: number of processes.
+        report: called after each trial.
+    """
+    ray.init(
+        address="local",
+        num_cpus=workers,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level="ERROR",
+    )
+    try:
+        actor = remote(TrialWorker, num_cpus=1)
+        idle = [actor.remote(run.resolve(), folder.resolve(), settings) for _ in range(workers)]
+        busy: dict[Any, Any] = {}
+        begun = 0
+        while busy or begun < count:
+            while idle and begun < count:
+                worker = idle.pop()
+                busy[worker.run_trial.remote()] = worker
+                begun += 1
+            done, _ = ray.wait(list(busy))
+            for call in done:
+                translate_ray_errors(functools.partial(ray.get, call))
+                idle.append(busy.pop(call))
+                report()
+    finally:
+        ray.shutdown()

@@ -1,209 +1,199 @@
-"""Job files of what was chosen, which ``run`` takes as they are."""
+"""A study on the terminal, as Parquet and as JSON."""
 
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
-from optuna.trial import TrialState
 from rich.console import Console
-from rich.table import Table as RichTable
 
-from testbudget.analysis.compare.results import STATIC_RULES
-from testbudget.analysis.tables import Table
-from testbudget.analysis.tune.space import Choice
-from testbudget.analysis.tune.tune import UNTUNED, HeldOutScores, TunedChoice, TuneResult
-from testbudget.policies.registry import policy_class
+from testbudget.analysis.compare.settings import STATIC_RULES
+from testbudget.analysis.tables import Table, format_interval, format_percent, json_record
+from testbudget.analysis.tune.results import UNTUNED_RULE, Trial, TuneResult
 from testbudget.policies.uniform import Uniform
-from testbudget.rewards.errors import UserError
 from testbudget.rewards.statistics import Interval
-from testbudget.scheduler.job import (
-    CandidatesSection,
-    CapSection,
-    HiddenStatesSection,
-    Job,
-    PolicySection,
-    PredictorSection,
-    TestsSection,
-)
-from testbudget.scheduler.job_file import load_job, save_job
-from testbudget.traces.problems import load_problems
 from testbudget.traces.records import QUANTITIES
 from testbudget.traces.tables import write_table
-from testbudget.traces.trace import Trace
+
+_LEGEND = (
+    "Scores on training problems are too optimistic, because the choice was made on them. The static "
+    f"reference is equal budgets with {' or '.join(STATIC_RULES)}, whichever is better on the same problems "
+    "at the same cost."
+)
+_WORDS = frozenset({0, 1})  # columns
 
 
-def job_of(choice: Choice, trace: Trace, seed: int) -> Job:
-    """Replays a run with a choice: the run's problems, candidates and tests, under the choice's cap.
+def print_study(result: TuneResult, console: Console) -> None:
+    """Print the chosen combinations with their scores on training and held-out problems."""
+    console.print(_heading(result), highlight=False)
+    for note in result.notes:
+        console.print(note, highlight=False)
+    study_table(result).print(console)
+    console.print(f"\n{_verdict(result)} {_LEGEND}", highlight=False)
 
-    Raises:
-        UserError: the run does not say where its problems come from.
+
+def study_table(result: TuneResult) -> Table:
+    """Scores of the best choice beside those without tuning, or of the Pareto front."""
+    return _best(result) if result.settings.pareto is None else _front(result)
+
+
+def write_trials(result: TuneResult, path: Path) -> None:
+    """Write every trial as a row of a Parquet file.
+
+    Columns: ``number``, ``state`` (complete or pruned), ``selection``, ``policy``, ``min_tests``,
+    ``max_tests`` (null for all recorded tests), ``tests_per_problem``, ``accuracy`` in [0, 1] (null if
+    pruned), ``accuracy_by_permutation`` (a list), and ``tests``, ``tokens``, ``executions``,
+    ``cpu_seconds`` and ``gpu_seconds`` spent per problem (null if pruned or unmeasured).
     """
-    run, kind = trace.directory.resolve(), policy_class(choice.policy)
-    return Job(
-        problems=load_job(run / "job.yaml").problems,
-        candidates=CandidatesSection(from_run=run),
-        tests=TestsSection(from_run=run),
-        hidden_states=HiddenStatesSection(from_run=run) if kind.uses_pass_rates else None,
-        predictor=PredictorSection(fit_from=[run]) if kind.uses_pass_rates else None,
-        policy=PolicySection(
-            name=choice.policy,
-            gain_model_from=run if kind.uses_gain_models else None,
-            min_tests=choice.min_tests,
-            max_tests=choice.max_tests,
-        ),
-        selection=choice.selection,
-        cap=CapSection(tests=round(choice.tests_per_problem * len(trace.problems))),
-        backend="replay",
-        seed=seed,
+    schema = pa.schema(
+        [
+            ("number", pa.int64()),
+            *((name, pa.string()) for name in ("state", "selection", "policy")),
+            *((name, pa.int64()) for name in ("min_tests", "max_tests")),
+            *((name, pa.float64()) for name in ("tests_per_problem", "accuracy")),
+            ("accuracy_by_permutation", pa.list_(pa.float64())),
+            *((name, pa.float64()) for name in QUANTITIES),
+        ]
     )
+    rows = [_row(trial) for trial in result.trials]
+    write_table(pa.Table.from_pylist(rows, schema), path)
 
 
-def write_jobs(
-    found: Sequence[TunedChoice], trace: Trace, seed: int, folder: Path
-) -> tuple[list[Path], str | None]:
-    """Writes ``job.yaml`` for one finding, ``job-1.yaml`` and so on for several, and takes older ones away.
+def study_records(result: TuneResult) -> dict[str, Any]:
+    """Figures of a study as plain JSON.
+
+    A figure is ``{"value": x, "interval": [low, high]}`` with a 95 % bootstrap interval; shares are in
+    [0, 1]; an unknown number is null.
 
     Returns:
-        The files, and in a sentence why they are missing or cannot be run as they are.
+        An object with these keys:
+
+        - ``run``, ``tests_per_problem``, ``pareto``, ``permutations``, ``held_out``, ``seed``, ``notes``
+        - ``problems``: numbers of ``training`` and ``held_out`` problems
+        - ``trials``: for each trial the columns of :func:`write_trials`
+        - ``chosen``: the best choice, or the Pareto front from the cheapest. Each has ``selection``,
+          ``policy``, ``tests_per_problem``, ``min_tests``, ``max_tests``, and under ``training`` and
+          ``held_out`` the figures ``accuracy``, ``reference_accuracy``, ``vs_reference``,
+          ``untuned_accuracy``, ``untuned_vs_reference`` and ``vs_untuned``, the rule ``reference``, and
+          ``spent`` by quantity, per problem
     """
-    names = ["job.yaml"] if len(found) == 1 else [f"job-{k}.yaml" for k in range(1, len(found) + 1)]
-    for old in {*folder.glob("job.yaml"), *folder.glob("job-*.yaml")} - {folder / name for name in names}:
-        old.unlink()
-    try:
-        jobs = [job_of(finding.choice, trace, seed) for finding in found]
-    except UserError as error:
-        return [], f"no job file was written, since its problems are not known: {error}"
-    for name, job, finding in zip(names, jobs, found, strict=True):
-        partial = (folder / name).with_suffix(".partial")
-        save_job(job, partial)
-        partial.write_text(_heading(finding, trace) + partial.read_text(encoding="utf-8"), encoding="utf-8")
-        partial.replace(folder / name)
-    paths = [folder / name for name in names]
-    problems = jobs[0].problems
-    try:
-        for problem in load_problems(problems.source, problems.ids, problems.limit):
-            trace.of(problem)
-    except UserError as error:
-        return paths, f"to be run, the job needs its problems, which are not here: {error}"
-    return paths, None
+    settings = result.settings
+    return {
+        "run": result.run,
+        "tests_per_problem": settings.tests_per_problem,
+        "pareto": settings.pareto,
+        "permutations": settings.permutations,
+        "held_out": settings.held_out,
+        "seed": settings.seed,
+        "notes": list(result.notes),
+        "problems": {"training": result.problems[0], "held_out": result.problems[1]},
+        "trials": [json_record(_row(trial)) for trial in result.trials],
+        "chosen": [
+            json_record(
+                {**json_record(tuned.choice), "training": tuned.training, "held_out": tuned.held_out}
+            )
+            for tuned in result.chosen
+        ],
+    }
 
 
-def _heading(finding: TunedChoice, trace: Trace) -> str:
-    choice = finding.choice
-    return (
-        f"# Tuned on {trace.directory.resolve().name}, for {choice.tests_per_problem:g} tests per problem: "
-        f"{choice.name}.\n"
-        f"# On the problems that it was chosen by: {_figures(finding.training)}.\n"
-        f"# On held-out problems: {_figures(finding.held_out)}.\n"
-    )
+def _row(trial: Trial) -> dict[str, Any]:
+    choice = trial.choice
+    return {
+        "number": trial.number,
+        "state": "complete" if trial.complete else "pruned",
+        "selection": choice.selection,
+        "policy": choice.policy,
+        "min_tests": choice.min_tests,
+        "max_tests": choice.max_tests,
+        "tests_per_problem": float(choice.tests_per_problem),
+        "accuracy": trial.accuracy,
+        "accuracy_by_permutation": list(trial.accuracy_by_permutation),
+        **{name: trial.spent.get(name) for name in QUANTITIES},
+    }
 
 
-def _figures(figures: HeldOutScores) -> str:
-    lead = figures.lead
-    return (
-        f"{100 * figures.accuracy.value:.1f} % right, {100 * lead.value:+.1f} points "
-        f"[{100 * lead.low:+.1f}, {100 * lead.high:+.1f}] over the static reference"
-    )
-
-
-# ~ """What a study states, as text: the same on the terminal and on the page."""
-
-
-LEGEND = (
-    "Training figures are flattered by the choice. The static reference is equal budgets with "
-    f"{' or '.join(STATIC_RULES)}, whichever is better on the same problems at the same cost."
-)
-
-
-def study_heading(tuned: TuneResult) -> str:
-    """What was tried on what."""
-    settings = tuned.settings
-    pruned = sum(attempt.record.state is TrialState.PRUNED for attempt in tuned.attempts)
-    different = len({attempt.choice for attempt in tuned.attempts})
-    given_up = f", {pruned} given up early" if pruned else ""
+def _heading(result: TuneResult) -> str:
+    settings = result.settings
+    pruned = sum(not trial.complete for trial in result.trials)
+    different = len({trial.choice for trial in result.trials})
+    stopped = f", {pruned} pruned" if pruned else ""
     aim = (
         f"at {settings.tests_per_problem:g} tests per problem"
         if settings.pareto is None
         else f"for high accuracy and few {_words(settings.pareto)}"
     )
     return (
-        f"{tuned.run}: {len(tuned.attempts)} trials of {different} different choices{given_up} {aim}, on "
-        f"{tuned.problems[0]} problems in {settings.orders} orders of their tests. {tuned.problems[1]} "
-        "problems were held out."
+        f"{result.run}: {len(result.trials)} trials of {different} different choices{stopped} {aim}, on "
+        f"{result.problems[0]} problems in {settings.permutations} permutations of their tests. "
+        f"{result.problems[1]} problems were held out."
     )
 
 
-def study_verdict(tuned: TuneResult) -> str:
-    """Whether tuning was worth it, as held-out problems have it."""
-    if tuned.settings.pareto is not None:
-        better = sum(finding.held_out.lead.low > 0 for finding in tuned.found)
-        worse = sum(finding.held_out.lead.high < 0 for finding in tuned.found)
+def _verdict(result: TuneResult) -> str:
+    if result.settings.pareto is not None:
+        better = sum(tuned.held_out.vs_reference.low > 0 for tuned in result.chosen)
+        worse = sum(tuned.held_out.vs_reference.high < 0 for tuned in result.chosen)
         return (
-            f"On held-out problems, {better} of {len(tuned.found)} choices are beyond noise more accurate "
-            f"than the static reference at the same cost, and {worse} less."
+            f"On held-out problems, {better} of {len(result.chosen)} choices are beyond noise more "
+            f"accurate than the static reference at the same cost, and {worse} less."
         )
-    gain = tuned.found[0].held_out.gain
+    gain = result.chosen[0].held_out.vs_untuned
     told = "a gain beyond" if gain.low > 0 else "a loss beyond" if gain.high < 0 else "within"
     return (
-        f"On held-out problems, tuning is worth {_points(gain)} points over {UNTUNED} with equal budgets: "
-        f"{told} noise."
+        f"On held-out problems, tuning is worth {_points(gain)} points over {UNTUNED_RULE} with equal "
+        f"budgets: {told} noise."
     )
 
 
-def study_table(tuned: TuneResult) -> Table:
-    """What was chosen, on both sides."""
-    return _best(tuned) if tuned.settings.pareto is None else _front(tuned)
-
-
-def _best(tuned: TuneResult) -> Table:
-    """The best choice, beside what one has without tuning."""
-    (finding,) = tuned.found
+def _best(result: TuneResult) -> Table:
+    (tuned,) = result.chosen
     rows = []
-    for side, problems, figures in zip(
-        ("training", "held out"), tuned.problems, (finding.training, finding.held_out), strict=True
+    for side, problems, scores in zip(
+        ("training", "held out"), result.problems, (tuned.training, tuned.held_out), strict=True
     ):
         name = f"{side} ({problems})"
-        static = f"equal budgets, {figures.reference}"
+        static = f"equal budgets, {scores.reference}"
+        untuned = f"equal budgets, {UNTUNED_RULE}"
         rows += [
-            [name, static, _percent(figures.reference_accuracy), "", ""],
+            [name, static, _percent(scores.reference_accuracy), "", ""],
+            [name, untuned, _percent(scores.untuned_accuracy), _points(scores.untuned_vs_reference), ""],
             [
                 name,
-                f"equal budgets, {UNTUNED}",
-                _percent(figures.untuned_accuracy),
-                _points(figures.untuned_lead),
-                "",
-            ],
-            [
-                name,
-                finding.choice.name,
-                _percent(figures.accuracy),
-                _points(figures.lead),
-                _points(figures.gain),
+                tuned.choice.name,
+                _percent(scores.accuracy),
+                _points(scores.vs_reference),
+                _points(scores.vs_untuned),
             ],
         ]
     return Table(
         "The most accurate choice: accuracy in %, and points over the static reference and over no tuning",
-        ("problems", "choice", "accuracy", "over the reference", f"over {UNTUNED}, {Uniform.name}"),
+        ("problems", "choice", "accuracy", "vs reference", f"vs {UNTUNED_RULE}, {Uniform.name}"),
         rows,
-        words=1,
+        _WORDS,
+        ditto=True,
     )
 
 
-def _front(tuned: TuneResult) -> Table:
-    cost = str(tuned.settings.pareto)
+def _front(result: TuneResult) -> Table:
+    cost = str(result.settings.pareto)
     rows = []
-    for number, finding in enumerate(tuned.found, 1):
-        row = [str(number), finding.choice.name, f"{finding.choice.tests_per_problem:g}"]
-        for side in (finding.training, finding.held_out):
-            row += [f"{getattr(side.spent, cost):,.1f}", _percent(side.accuracy), _points(side.lead)]
+    for number, tuned in enumerate(result.chosen, 1):
+        row = [str(number), tuned.choice.name, f"{tuned.choice.tests_per_problem:g}"]
+        for side in (tuned.training, tuned.held_out):
+            row += [
+                f"{getattr(side.spent, cost):,.1f}",
+                _percent(side.accuracy),
+                _points(side.vs_reference),
+            ]
         rows.append(row)
     return Table(
-        f"Choices that nothing beats in both accuracy and {_words(cost)} per problem, and their lead over "
-        f"the static reference: on the {tuned.problems[0]} training problems, then on the "
-        f"{tuned.problems[1]} held out",
-        ("job", "choice", "cap", *2 * (_words(cost), "in %", "lead")),
+        f"Choices that no other beats in both accuracy and {_words(cost)} per problem, compared with the "
+        f"static reference: on the {result.problems[0]} training problems, then on the "
+        f"{result.problems[1]} held out",
+        ("job", "choice", "cap", *2 * (_words(cost), "in %", "vs reference")),
         rows,
-        words=1,
+        _WORDS,
+        ditto=True,
     )
 
 
@@ -211,65 +201,9 @@ def _words(quantity: str) -> str:
     return quantity.replace("_", " ")
 
 
-def _percent(estimate: Interval) -> str:
-    return f"{100 * estimate.value:.1f}"
+def _percent(figure: Interval) -> str:
+    return format_percent(figure.value)
 
 
-def _points(estimate: Interval) -> str:
-    value, low, high = (f"{100 * share:+.1f}" for share in (estimate.value, estimate.low, estimate.high))
-    return f"{value} [{low}, {high}]"
-
-
-# ~ """A study on the terminal, and its trials as Parquet."""
-
-
-WIDTH = 118
-"""Characters that a line of the printed table needs."""
-
-
-def print_tuned(tuned: TuneResult, console: Console) -> None:
-    """Prints what was chosen, and what it comes to on problems that it was not chosen by."""
-    console.print(study_heading(tuned), highlight=False)
-    for note in tuned.notes:
-        console.print(note, highlight=False)
-    shown = study_table(tuned)
-    console.print(f"\n[italic]{shown.title}[/italic]", highlight=False)
-    table = RichTable(box=None, pad_edge=False, header_style="bold")
-    for position, name in enumerate(shown.columns):
-        table.add_column(name, justify="left" if position <= shown.words else "right", no_wrap=True)
-    before = None
-    for row in shown.rows:
-        table.add_row("" if row[0] == before else row[0], *row[1:])
-        before = row[0]
-    console.print(table, highlight=False)
-    console.print(f"\n{study_verdict(tuned)} {LEGEND}", highlight=False)
-
-
-def write_trials(tuned: TuneResult, path: Path) -> None:
-    """Writes every trial as a row of a Parquet file; spending is per problem."""
-    rows = [
-        {
-            "number": record.number,
-            "state": record.state.name.lower(),
-            "selection": choice.selection,
-            "policy": choice.policy,
-            "min_tests": choice.min_tests,
-            "max_tests": choice.max_tests,
-            "tests_per_problem": float(choice.tests_per_problem),
-            "accuracy": record.values[0] if record.state is TrialState.COMPLETE else None,
-            "accuracy_by_order": list(record.intermediate_values.values()),
-            **{name: record.user_attrs.get(name) for name in QUANTITIES},
-        }
-        for choice, record in ((attempt.choice, attempt.record) for attempt in tuned.attempts)
-    ]
-    schema = pa.schema(
-        [
-            ("number", pa.int64()),
-            *((name, pa.string()) for name in ("state", "selection", "policy")),
-            *((name, pa.int64()) for name in ("min_tests", "max_tests")),
-            *((name, pa.float64()) for name in ("tests_per_problem", "accuracy")),
-            ("accuracy_by_order", pa.list_(pa.float64())),
-            *((name, pa.float64()) for name in QUANTITIES),
-        ]
-    )
-    write_table(pa.Table.from_pylist(rows, schema), path)
+def _points(figure: Interval) -> str:
+    return format_interval(figure, 100, "+.1f")

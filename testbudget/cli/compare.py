@@ -5,12 +5,13 @@ import functools
 import math
 from pathlib import Path
 
-from testbudget.analysis.compare.evaluate import DEFAULT_PREDICTORS, compare
-from testbudget.analysis.compare.report import WIDTH, print_comparison, write_cells, write_comparison
-from testbudget.analysis.compare.results import DEFAULT_CAPS, CompareSettings
+from testbudget.analysis.compare.evaluate import compare
+from testbudget.analysis.compare.report import print_comparison, write_comparison, write_grid
+from testbudget.analysis.compare.settings import DEFAULT_CAPS, DEFAULT_PREDICTORS, CompareSettings
+from testbudget.analysis.tables import WIDTH
 from testbudget.cli.console import wide_console
 from testbudget.difficulty.card import DifficultyModel
-from testbudget.difficulty.predictions import PREDICTORS, model_pass_rates, own_pass_rates
+from testbudget.difficulty.predictions import PREDICTOR_NAMES, learned_pass_rates, model_pass_rates
 from testbudget.policies.registry import POLICY_NAMES
 from testbudget.rewards.errors import UserError
 from testbudget.traces.tables import read_trace
@@ -48,7 +49,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     )
     parser.add_argument(
         "--predictors",
-        help=f"any of {', '.join(PREDICTORS)}, separated by commas (default: "
+        help=f"any of {', '.join(PREDICTOR_NAMES)}, separated by commas (default: "
         f"{','.join(DEFAULT_PREDICTORS)}, as far as the run allows)",
     )
     parser.add_argument(
@@ -62,7 +63,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         help="selection rules, separated by commas (default: %(default)s)",
     )
     parser.add_argument(
-        "--orders", default=default.orders, help="random orders of the tests (default: %(default)s)"
+        "--orders", default=default.permutations, help="random orders of the tests (default: %(default)s)"
     )
     parser.add_argument(
         "--model",
@@ -74,24 +75,24 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Prints the tables; writes cells.parquet and compare.html."""
+    """Prints the tables; writes grid.parquet and compare.html."""
     predictors = arguments.predictors or (",".join(DEFAULT_PREDICTORS) if arguments.model else None)
     settings = CompareSettings(
-        arguments.policies and _names(arguments.policies),
-        _names(arguments.selection),
-        predictors and _names(predictors),
-        _numbers(arguments.tests_per_problem),
-        _orders(arguments.orders),
+        policies=tuple(_names(arguments.policies)) if arguments.policies else None,
+        selections=tuple(_names(arguments.selection)),
+        predictors=tuple(_names(predictors)) if predictors else None,
+        tests_per_problem=_numbers(arguments.tests_per_problem),
+        permutations=_orders(arguments.orders),
     )
     out = arguments.out or Path("runs") / "compare" / arguments.run.resolve().name
     if out.exists() and not out.is_dir():
         raise UserError(f"--out must be a directory but {out} is a file")
-    learned = functools.partial(own_pass_rates, seed=settings.seed)
+    learned = functools.partial(learned_pass_rates, seed=settings.seed)
     if arguments.model:
         learned = functools.partial(model_pass_rates, model=DifficultyModel.load(arguments.model))
     comparison = compare(read_trace(arguments.run), settings, learned)
     out.mkdir(parents=True, exist_ok=True)
-    write_cells(comparison, out / "cells.parquet")
+    write_grid(comparison, out / "grid.parquet")
     write_comparison(comparison, out / "compare.html")
     console = wide_console(WIDTH)
     print_comparison(comparison, console)
@@ -102,7 +103,7 @@ def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",")]
 
 
-def _numbers(text: str | None) -> list[float] | None:
+def _numbers(text: str | None) -> tuple[float, ...] | None:
     if text is None:
         return None
     numbers = []
@@ -113,7 +114,7 @@ def _numbers(text: str | None) -> list[float] | None:
             numbers.append(math.nan)
         if not math.isfinite(numbers[-1]):
             raise UserError(f"--tests-per-problem takes numbers but got '{part}'")
-    return numbers
+    return tuple(numbers)
 
 
 def _orders(text: str) -> int:

@@ -10,9 +10,10 @@ from typing import Any
 
 from rich.console import Console
 
-from testbudget.analysis.report import WIDTH, print_training, training_sections, write_training
+from testbudget.analysis.tables import WIDTH
+from testbudget.analysis.training_report import print_training, training_sections, write_training
 from testbudget.cli.console import STANDARD_STREAM, check_writable, wide_console, write_lines
-from testbudget.difficulty.card import STORABLE, DifficultyModel
+from testbudget.difficulty.card import STORABLE_METHODS, DifficultyModel
 from testbudget.difficulty.extractors.transformers import TransformersExtractor
 from testbudget.difficulty.training import (
     TrainingSettings,
@@ -56,7 +57,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     parser.add_argument(
         "--method",
         default=default.method,
-        help=f"what the model is made of: {' or '.join(STORABLE)} (default: %(default)s)",
+        help=f"what the model is made of: {' or '.join(STORABLE_METHODS)} (default: %(default)s)",
     )
     parser.add_argument(
         "--layers",

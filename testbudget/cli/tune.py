@@ -6,9 +6,12 @@ from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from testbudget.analysis.tune.report import WIDTH, print_tuned, write_jobs, write_trials
+from testbudget.analysis.tables import WIDTH
+from testbudget.analysis.tune.jobs import write_jobs
+from testbudget.analysis.tune.report import print_study, write_trials
+from testbudget.analysis.tune.results import STUDY_FILE
 from testbudget.analysis.tune.space import USUAL_SELECTIONS, StudySettings
-from testbudget.analysis.tune.tune import JOURNAL, Attempts, tune
+from testbudget.analysis.tune.tune import tune
 from testbudget.cli.console import wide_console
 from testbudget.policies.registry import POLICY_NAMES, policy_class
 from testbudget.rewards.errors import UserError
@@ -34,7 +37,7 @@ afterwards, `optuna-dashboard runs/tune/job/study.journal` shows the study.
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Adds the command to the command line."""
-    default = StudySettings()
+    default = StudySettings(tests_per_problem=1)
     parser = commands.add_parser(
         "tune",
         help="search for the best rule, policy and cap on a finished run",
@@ -71,7 +74,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         help="how many choices to try, earlier ones of the study included (default: %(default)s)",
     )
     parser.add_argument(
-        "--orders", default=default.orders, help="random orders of the tests (default: %(default)s)"
+        "--orders", default=default.permutations, help="random orders of the tests (default: %(default)s)"
     )
     parser.add_argument(
         "--held-out", default=default.held_out, help="share of the problems held out (default: %(default)s)"
@@ -100,7 +103,7 @@ def run(arguments: argparse.Namespace) -> None:
         selections=_names(arguments.selection),
         policies=_names(arguments.policies) if arguments.policies else None,
         trials=_whole(arguments.trials, "--trials"),
-        orders=_whole(arguments.orders, "--orders"),
+        permutations=_whole(arguments.orders, "--orders"),
         held_out=_number(arguments.held_out, "--held-out"),
         seed=_whole(arguments.seed, "--seed"),
     )
@@ -118,22 +121,16 @@ def run(arguments: argparse.Namespace) -> None:
             settings,
             out,
             lambda finished: progress.update(bar, completed=finished),
-            _in_processes(trace.directory, out, settings, workers) if workers > 1 else None,
+            workers,
         )
     write_trials(tuned, out / "trials.parquet")
-    jobs, obstacle = write_jobs(tuned.found, trace, settings.seed, out)
-    print_tuned(tuned, console)
+    jobs, obstacle = write_jobs(tuned.chosen, trace, settings.seed, out)
+    print_study(tuned, console)
     if obstacle:
         console.print(obstacle, highlight=False, soft_wrap=True)
     shown = [f"{jobs[0]}" + (f" to {jobs[-1].name}" if len(jobs) > 1 else "")] if jobs else []
-    shown += [str(out / "trials.parquet"), str(out / JOURNAL)]
+    shown += [str(out / "trials.parquet"), str(out / STUDY_FILE)]
     console.print(f"\nwritten: {', '.join(shown)}", highlight=False, soft_wrap=True)
-
-
-def _in_processes(directory: Path, out: Path, settings: StudySettings, workers: int) -> Attempts:
-    from testbudget.analysis.tune.parallel import in_processes  # Ray, which takes a second to import
-
-    return in_processes(directory, out, settings, workers)
 
 
 def _names(text: str) -> tuple[str, ...]:

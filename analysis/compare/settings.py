@@ -1,0 +1,60 @@
+"""Settings of a comparison."""
+
+from pydantic import Field, field_validator
+
+from testbudget.analysis.settings import AnalysisSettings
+from testbudget.policies.registry import policy_class
+from testbudget.rewards.selection.consensus import Consensus
+from testbudget.rewards.selection.majority import Majority
+from testbudget.rewards.selection.registry import selection_rule
+
+DEFAULT_CAPS = (1, 2, 3, 5, 8, 12, 20)
+"""Tests per problem."""
+
+DEFAULT_PREDICTORS = ("learned", "oracle")
+STATIC_RULES = (Majority.name, Consensus.name)
+"""The static reference is equal budgets with the better of these rules."""
+
+
+class CompareSettings(AnalysisSettings):
+    """Rules, policies, predictors and caps to compare.
+
+    Equal budgets (``uniform``) are compared in any case, with every rule and with ``STATIC_RULES``.
+    """
+
+    policies: tuple[str, ...] | None = Field(
+        None, description="allocation policies beside uniform (default: all that the run allows)"
+    )
+    selections: tuple[str, ...] = Field((*STATIC_RULES, "auto"), description="selection rules")
+    predictors: tuple[str, ...] | None = Field(
+        None,
+        description="predictors, each for every policy that uses pass rates (default: "
+        f"{' and '.join(DEFAULT_PREDICTORS)}, as far as the run allows)",
+    )
+    tests_per_problem: tuple[float, ...] | None = Field(
+        None,
+        description="caps, as mean numbers of tests per problem (default: those of "
+        f"{', '.join(map(str, DEFAULT_CAPS))} that the run has tests for)",
+    )
+    permutations: int = Field(
+        20, ge=1, description="random permutations of each problem's tests to average over"
+    )
+    z: float | None = Field(
+        None,
+        description="elimination threshold z (default: 1.65; 2.0 for rules that use outputs)",
+    )
+    seed: int = Field(0, ge=0, description="seed of permutations, noise, folds, policies and intervals")
+
+    @field_validator("policies")
+    @classmethod
+    def _known_policies(cls, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        for name in names or ():
+            policy_class(name)
+        return names
+
+    @field_validator("selections")
+    @classmethod
+    def _known_rules(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            selection_rule(name)
+        return names

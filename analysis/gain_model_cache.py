@@ -1,0 +1,55 @@
+"""Gain models fitted on recorded tests in many permutations, kept for the next policy that needs them."""
+
+import functools
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from testbudget.policies.gain_model import GainModel, GainModels
+from testbudget.scheduler.fitting.gain_models import GainObservations, cross_fit_gain, fit_gain
+from testbudget.traces.learning_curves import LearningCurve
+
+
+class GainModelCache:
+    """Gain models under one selection rule, one for each set of predicted pass rates.
+
+    Args:
+        curves: gives the learning curves by permutation, then by problem; called at the first fit.
+        selection: name of the rule.
+        seed: seed of the folds.
+    """
+
+    def __init__(
+        self, curves: Callable[[], Sequence[Sequence[LearningCurve]]], selection: str, seed: int
+    ) -> None:
+        self._curves, self._selection, self._seed = curves, selection, seed
+        self._cross_fitted: dict[bytes | None, GainModels] = {}
+        self._shared: dict[bytes | None, GainModel] = {}
+
+    def cross_fitted(self, pass_rates: NDArray[np.float64] | None) -> GainModels:
+        """A model for each of these problems, fitted without the problems of its fold.
+
+        Args:
+            pass_rates: float64 (problems,), predicted; None if the policy uses none.
+        """
+        key = _key(pass_rates)
+        if key not in self._cross_fitted:
+            self._cross_fitted[key] = cross_fit_gain(self._observations, pass_rates, seed=self._seed)
+        return self._cross_fitted[key]
+
+    def shared(self, pass_rates: NDArray[np.float64] | None, problems: int) -> GainModels:
+        """One model for a number of other problems, fitted on all of these."""
+        key = _key(pass_rates)
+        if key not in self._shared:
+            everyone = np.arange(len(self._observations.tests))
+            self._shared[key] = fit_gain(self._observations, everyone, pass_rates)
+        return GainModels.shared(self._shared[key], problems)
+
+    @functools.cached_property
+    def _observations(self) -> GainObservations:
+        return GainObservations.of(self._curves(), self._selection)
+
+
+def _key(pass_rates: NDArray[np.float64] | None) -> bytes | None:
+    return None if pass_rates is None else pass_rates.tobytes()

@@ -1,0 +1,199 @@
+"""Scores of a trained predictor on unseen problems: on the terminal, as an HTML page and as JSON."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from testbudget.analysis import plots
+from testbudget.analysis.pages import write_page
+from testbudget.analysis.tables import Table, format_interval, json_record
+from testbudget.difficulty.examples import TARGETS
+from testbudget.difficulty.scores import PredictionScores, ScoreInterval
+from testbudget.difficulty.training import TargetEvaluation, TrainingResult
+
+_HEADINGS = {
+    "spearman": "Spearman",
+    "auroc": "AUROC",
+    "brier": "Brier",
+    "calibration_error": "calibration error",
+}
+_BINS = 10
+_NORMAL_95 = 1.96  # standard errors on either side
+
+EvaluationByMethod = Mapping[str, TargetEvaluation]
+
+
+@dataclass(frozen=True, slots=True)
+class ReportSection:
+    """Evaluations on one set of problems.
+
+    Attributes:
+        title: the problems, and the models that predicted them.
+        run: name of the evaluation run; None for the training problems, predicted across folds.
+        evaluations: by target, then by method.
+    """
+
+    title: str
+    run: str | None
+    evaluations: Mapping[str, EvaluationByMethod]
+
+
+def training_sections(
+    training: TrainingResult, held_out: Mapping[str, Mapping[str, EvaluationByMethod]]
+) -> list[ReportSection]:
+    """A section for the training problems, then one for each evaluation run.
+
+    Args:
+        training: fitted models.
+        held_out: evaluations by name of the run, then by target and method.
+    """
+    runs = ", ".join(f"{run.run} ({run.problems} problems)" for run in training.problems.runs)
+    own = {
+        target: {method: fitted.evaluation for method, fitted in by_method.items()}
+        for target, by_method in training.fitted_targets.items()
+    }
+    return [
+        ReportSection(f"{runs}, each problem predicted without its fold", None, own),
+        *(
+            ReportSection(f"{name}, predicted by models fitted on {runs}", name, evaluations)
+            for name, evaluations in held_out.items()
+        ),
+    ]
+
+
+def print_training(sections: Sequence[ReportSection], console: Console) -> None:
+    """Print a table for each section."""
+    for section in sections:
+        console.print(section.title, style="bold", highlight=False, soft_wrap=True)
+        rows: list[list[str]] = []
+        headings = set()
+        for target, by_method in section.evaluations.items():
+            headings.add(len(rows))
+            rows += [[_heading(target, by_method)], *_score_rows(by_method)]
+        columns = ("", *_HEADINGS.values())
+        Table("", columns, rows, frozenset(range(len(columns))), frozenset(headings)).print(console)
+        console.print()
+
+
+def write_training(training: TrainingResult, sections: Sequence[ReportSection], path: Path) -> None:
+    """Write tables and plots of all sections as one HTML page.
+
+    Raises:
+        UserError: Matplotlib is not installed.
+    """
+    method = training.settings.method
+    write_page(
+        "training.html.j2",
+        path,
+        method=method,
+        sections=[
+            {
+                "title": section.title,
+                "targets": [
+                    {
+                        "target": TARGETS[target],
+                        "table": _score_table(target, by_method),
+                        "svgs": _plots(by_method[method]),
+                    }
+                    for target, by_method in section.evaluations.items()
+                ],
+            }
+            for section in sections
+        ],
+    )
+
+
+def training_records(training: TrainingResult, sections: Sequence[ReportSection]) -> dict[str, Any]:
+    """Scores as plain JSON.
+
+    Returns:
+        An object with these keys:
+
+        - ``method``: method of the saved model
+        - ``runs``: ``run`` and ``problems`` of each training run
+        - ``sections``: for each set of problems ``title``, ``run`` (null for the training problems,
+          predicted across folds) and ``scores``: by target, then by method, ``spearman``, ``auroc``,
+          ``brier`` and ``calibration_error`` as ``{"value": x, "interval": [low, high]}`` with a 95 %
+          bootstrap interval, null where undefined, and ``problems``, their number
+    """
+    return {
+        "method": training.settings.method,
+        "runs": [{"run": one.run, "problems": one.problems} for one in training.problems.runs],
+        "sections": [
+            {
+                "title": section.title,
+                "run": section.run,
+                "scores": {
+                    target: {
+                        method: {
+                            "problems": len(evaluation.labels.values),
+                            **{name: json_record(getattr(evaluation.scores, name)) for name in _HEADINGS},
+                        }
+                        for method, evaluation in by_method.items()
+                    }
+                    for target, by_method in section.evaluations.items()
+                },
+            }
+            for section in sections
+        ],
+    }
+
+
+def reliability_bins(evaluation: TargetEvaluation) -> list[plots.ReliabilityBin]:
+    """Problems in bins of equal size by prediction, for :func:`plots.reliability`.
+
+    The interval is the mean of the measured values ± 1.96 standard errors over problems.
+    """
+    order = np.argsort(evaluation.predicted.mean, kind="stable")
+    bins = []
+    for part in np.array_split(order, min(_BINS, len(order))):
+        values = evaluation.labels.values[part]
+        mean = float(values.mean())
+        error = float(values.std(ddof=1) / math.sqrt(len(part))) if len(part) > 1 else 0.0
+        bins.append(
+            plots.ReliabilityBin(
+                float(evaluation.predicted.mean[part].mean()),
+                mean,
+                mean - _NORMAL_95 * error,
+                mean + _NORMAL_95 * error,
+                len(part),
+            )
+        )
+    return bins
+
+
+def _score_table(target: str, by_method: EvaluationByMethod) -> Table:
+    return Table(_heading(target, by_method), ("method", *_HEADINGS.values()), _score_rows(by_method))
+
+
+def _score_rows(by_method: EvaluationByMethod) -> list[list[str]]:
+    names = [figure.name for figure in fields(PredictionScores)]
+    return [
+        [method, *(_score(getattr(evaluation.scores, name)) for name in names)]
+        for method, evaluation in by_method.items()
+    ]
+
+
+def _heading(target: str, by_method: EvaluationByMethod) -> str:
+    problems = len(next(iter(by_method.values())).labels.values)
+    return f"{target} ({problems})"
+
+
+def _plots(evaluation: TargetEvaluation) -> list[str]:
+    target = evaluation.labels.target
+    limits = (-1.0, 1.0) if target.signed else (0.0, 1.0)
+    quantity = target.name.replace("_", " ")
+    predicted, measured = evaluation.predicted.mean, evaluation.labels.values
+    return [
+        plots.as_svg(plots.scatter(predicted, measured, quantity=quantity, limits=limits)),
+        plots.as_svg(plots.reliability(reliability_bins(evaluation), quantity=quantity, limits=limits)),
+    ]
+
+
+def _score(figure: ScoreInterval) -> str:
+    return "–" if math.isnan(figure.value) else format_interval(figure, form=".3f", brackets="()")

@@ -1,0 +1,96 @@
+"""Job files of chosen combinations, which ``run`` takes as they are."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from testbudget.analysis.tables import format_percent
+from testbudget.analysis.tune.results import HeldOutScores, TunedChoice
+from testbudget.analysis.tune.space import Choice
+from testbudget.policies.registry import policy_class
+from testbudget.rewards.errors import UserError
+from testbudget.scheduler.job import (
+    CandidatesSection,
+    CapSection,
+    HiddenStatesSection,
+    Job,
+    PolicySection,
+    PredictorSection,
+    TestsSection,
+)
+from testbudget.scheduler.job_file import load_job, save_job
+from testbudget.traces.problems import load_problems
+from testbudget.traces.trace import Trace
+
+
+def job_of(choice: Choice, trace: Trace, seed: int) -> Job:
+    """The job that runs a choice on the recorded problems, candidates and tests of a run.
+
+    Raises:
+        UserError: the run does not state the source of its problems.
+    """
+    run, kind = trace.directory.resolve(), policy_class(choice.policy)
+    return Job(
+        problems=load_job(run / "job.yaml").problems,
+        candidates=CandidatesSection(from_run=run),
+        tests=TestsSection(from_run=run),
+        hidden_states=HiddenStatesSection(from_run=run) if kind.uses_pass_rates else None,
+        predictor=PredictorSection(fit_from=[run]) if kind.uses_pass_rates else None,
+        policy=PolicySection(
+            name=choice.policy,
+            gain_model_from=run if kind.uses_gain_models else None,
+            min_tests=choice.min_tests,
+            max_tests=choice.max_tests,
+        ),
+        selection=choice.selection,
+        cap=CapSection(tests=round(choice.tests_per_problem * len(trace.problems))),
+        backend="recorded",
+        seed=seed,
+    )
+
+
+def write_jobs(
+    chosen: Sequence[TunedChoice], trace: Trace, seed: int, folder: Path
+) -> tuple[list[Path], str | None]:
+    """Write ``job.yaml`` for one choice, ``job-1.yaml`` and so on for several; remove older ones.
+
+    Returns:
+        The files, and a sentence that says why they are missing or cannot run as they are, or None.
+    """
+    names = ["job.yaml"] if len(chosen) == 1 else [f"job-{k}.yaml" for k in range(1, len(chosen) + 1)]
+    for old in {*folder.glob("job.yaml"), *folder.glob("job-*.yaml")} - {folder / name for name in names}:
+        old.unlink()
+    try:
+        jobs = [job_of(tuned.choice, trace, seed) for tuned in chosen]
+    except UserError as error:
+        return [], f"no job file was written, because the source of its problems is unknown: {error}"
+    for name, job, tuned in zip(names, jobs, chosen, strict=True):
+        partial = (folder / name).with_suffix(".partial")
+        save_job(job, partial)
+        partial.write_text(_comment(tuned, trace) + partial.read_text(encoding="utf-8"), encoding="utf-8")
+        partial.replace(folder / name)
+    paths = [folder / name for name in names]
+    problems = jobs[0].problems
+    try:
+        for problem in load_problems(problems.source, problems.ids, problems.limit):
+            trace.of(problem)
+    except UserError as error:
+        return paths, f"the job needs its problems, which are missing here: {error}"
+    return paths, None
+
+
+def _comment(tuned: TunedChoice, trace: Trace) -> str:
+    choice = tuned.choice
+    return (
+        f"# Tuned on {trace.directory.resolve().name}, for {choice.tests_per_problem:g} tests per problem: "
+        f"{choice.name}.\n"
+        f"# On the training problems: {_figures(tuned.training)}.\n"
+        f"# On held-out problems: {_figures(tuned.held_out)}.\n"
+    )
+
+
+def _figures(scores: HeldOutScores) -> str:
+    accuracy, difference = scores.accuracy, scores.vs_reference
+    return (
+        f"{format_percent(accuracy.value, ' %')} correct, {100 * difference.value:+.1f} points "
+        f"[{100 * difference.low:+.1f}, {100 * difference.high:+.1f}] over the static reference"
+    )
