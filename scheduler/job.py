@@ -1,49 +1,58 @@
-"""A job: everything that a run is told, checked before anything starts."""
+"""The job of a run as pydantic models: the fields of a job file with types, ranges and descriptions.
+
+Checking a job file loads no array library: names of rules, policies and layers come from modules of names.
+"""
 
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from testbudget.executors.execution.limits import ISOLATION_LAYERS, TestLimits
-from testbudget.policies.registry import POLICY_NAMES, policy_class
-from testbudget.rewards.selection.registry import SELECTION_RULES
-from testbudget.scheduler.budget import Cap
-from testbudget.traces.records import DIMENSIONS, QUANTITIES
+from testbudget.policies.names import GAIN_MODEL_POLICIES, JOB_POLICIES, PASS_RATE_POLICIES
+from testbudget.rewards.selection.names import SELECTION_RULES
 
-_POLICIES = [name for name in POLICY_NAMES if not policy_class(name).uses_curves]  # which nobody can know
+if TYPE_CHECKING:
+    PolicyName = SelectionName = LayerName = str
+else:  # the choices that help, errors and shell completion show
+    PolicyName = Literal[JOB_POLICIES]
+    SelectionName = Literal[SELECTION_RULES]
+    LayerName = Literal[tuple(ISOLATION_LAYERS)]
 
 
 class JobSection(BaseModel):
-    """A part of the job file; unknown fields are refused."""
+    """Base class of the sections of a job file. Unknown fields are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # Schemas are built when a job is checked, since --help needs none.
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class ProblemsSection(JobSection):
-    """Which problems are to be solved."""
+    """Problems to solve."""
 
     source: str = Field(description="humaneval, mbpp:FILE, or a JSONL file of problems")
-    ids: list[str] | None = Field(None, description="only these problems")
-    limit: int | None = Field(None, ge=1, description="only the first so many problems")
+    ids: list[str] | None = Field(None, description="ids of the problems to take (default: all)")
+    limit: int | None = Field(
+        None, ge=1, description="number of problems to take, from the first (default: all)"
+    )
 
 
 class ModelSection(JobSection):
-    """A model that writes code, served by vLLM in Ray actors."""
+    """Language model, served by vLLM in Ray actors."""
 
     name: str = Field(description="model hub name or local folder")
     template: str = Field(description="prompt template: a built-in name or a YAML file")
     temperature: float = Field(0.8, ge=0, description="sampling temperature")
     top_p: float = Field(0.95, gt=0, le=1, description="nucleus sampling threshold")
-    max_tokens: int = Field(1024, ge=1, description="longest answer, in tokens")
-    actors: int = Field(1, ge=1, description="engines to start")
+    max_tokens: int = Field(1024, ge=1, description="maximum length of an answer in tokens")
+    actors: int = Field(1, ge=1, description="number of engines to start")
     gpus: float = Field(1, ge=0, description="GPUs per engine; 0 runs vLLM's CPU build")
     cpus: float = Field(1, ge=0, description="CPU cores per engine")
-    in_flight: int = Field(256, ge=1, description="most requests at once per engine")
-    timeout_seconds: float = Field(600, gt=0, description="longest time for one answer")
+    in_flight: int = Field(256, ge=1, description="maximum number of concurrent requests per engine")
+    timeout_seconds: float = Field(600, gt=0, description="time limit of one answer in seconds")
     engine: dict[str, Any] = Field(
-        default_factory=dict, description="more engine settings, under vLLM's own names"
+        default_factory=dict, description="further engine arguments, by vLLM's names"
     )
 
     @model_validator(mode="after")
@@ -55,12 +64,12 @@ class ModelSection(JobSection):
 
 
 class CandidatesSection(JobSection):
-    """Where candidate programs come from: exactly one of from_run, from_file and model."""
+    """Source of the candidate programs: exactly one of from_run, from_file and model."""
 
-    from_run: Path | None = Field(None, description="take the candidates of a finished run")
-    from_file: Path | None = Field(None, description="JSONL with one {problem, code} per line")
-    model: ModelSection | None = Field(None, description="sample them from a policy model")
-    count: int | None = Field(None, ge=1, description="candidates per problem (default: all there are)")
+    from_run: Path | None = Field(None, description="finished run whose candidates are taken")
+    from_file: Path | None = Field(None, description="JSONL file with one {problem, code} per line")
+    model: ModelSection | None = Field(None, description="policy model that they are sampled from")
+    count: int | None = Field(None, ge=1, description="candidates per problem (default: all of the source)")
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -71,12 +80,12 @@ class CandidatesSection(JobSection):
 
 
 class TestsSection(JobSection):
-    """Where unit tests come from: exactly one of from_run and model."""
+    """Source of the unit tests: exactly one of from_run and model."""
 
     __test__ = False  # pytest would collect it by its name
 
-    from_run: Path | None = Field(None, description="replay the tests that a finished run recorded")
-    model: ModelSection | None = Field(None, description="have a reward model write them")
+    from_run: Path | None = Field(None, description="finished run whose tests are taken in their order")
+    model: ModelSection | None = Field(None, description="reward model that generates them")
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -85,36 +94,42 @@ class TestsSection(JobSection):
 
 
 class HiddenStatesSection(JobSection):
-    """Where hidden states of the prompts come from: exactly one of from_run and base_model.
+    """Source of the hidden states of the prompts: exactly one of from_run and base_model.
 
-    A model is read by Ray actors before the first test, and charged as they are used: GPU-seconds, or CPU
-    time where they hold no GPU. All fields but from_run and layers are of these actors.
+    Ray actors compute the states of a base model before the first test. They are charged in GPU-seconds,
+    or in CPU time if they hold no GPU. The fields after ``layers`` configure these actors.
     """
 
     from_run: Path | None = Field(
-        None, description="take the hidden states of a finished run, charged for what they cost there"
+        None, description="finished run whose hidden states are taken, at their cost in that run"
     )
-    base_model: str | None = Field(None, description="extract them: model hub name or local folder")
+    base_model: str | None = Field(
+        None, description="model that they are extracted from: hub name or local folder"
+    )
     layers: list[int] | None = Field(
         None,
-        description="layers, numbered as in Hugging Face hidden_states (default: all that the run has; "
-        "half-way, three quarters and final of a model)",
+        description="layers, numbered as in Hugging Face hidden_states (default: all layers of the run; "
+        "layers at 1/2, 3/4 and all of the depth of a model)",
     )
-    engine: Literal["transformers", "vllm"] = Field("transformers", description="what computes them")
+    engine: Literal["transformers", "vllm"] = Field(
+        "transformers", description="library that computes them"
+    )
     dtype: Literal["bfloat16", "float32"] = Field(
-        "bfloat16", description="precision of weights and computation"
+        "bfloat16", description="precision of weights and activations"
     )
-    actors: int = Field(1, ge=1, description="extractors to start, each with the whole model")
-    gpus: float = Field(0, ge=0, description="GPUs per extractor; 0 computes on CPU cores")
+    actors: int = Field(1, ge=1, description="number of extractors to start, each with the whole model")
+    gpus: float = Field(0, ge=0, description="GPUs per extractor; 0 uses CPU cores")
     cpus: float = Field(1, ge=0, description="CPU cores per extractor")
     batch_size: int = Field(
         16,
         ge=1,
-        description="prompts per batch: computed, charged and kept together, lost together at a kill",
+        description="prompts per batch; a batch is computed, charged and stored as a whole",
     )
-    max_tokens: int = Field(4096, ge=1, description="longer prompts lose their beginning")
+    max_tokens: int = Field(
+        4096, ge=1, description="maximum length of a prompt in tokens; longer ones lose their beginning"
+    )
     timeout_seconds: float = Field(
-        600, gt=0, description="longest time for one batch, which the cap must have room for"
+        600, gt=0, description="time limit of one batch in seconds; the cap must allow for it"
     )
 
     @model_validator(mode="after")
@@ -129,14 +144,14 @@ class HiddenStatesSection(JobSection):
 
 
 class PredictorSection(JobSection):
-    """What predicts each problem's pass rate before its first test: exactly one of path and fit_from.
+    """Predictor of each problem's pass rate before its first test: exactly one of path and fit_from.
 
-    A problem is never predicted by anything that has seen it.
+    A problem is predicted by models that were fitted without it.
     """
 
-    path: Path | None = Field(None, description="a model that `testbudget train` has made")
+    path: Path | None = Field(None, description="directory of a model that `testbudget train` has written")
     fit_from: list[Path] | None = Field(
-        None, min_length=1, description="train one here, on finished runs with labels and hidden states"
+        None, min_length=1, description="finished runs with labels and hidden states to fit a model on"
     )
 
     @model_validator(mode="after")
@@ -146,25 +161,25 @@ class PredictorSection(JobSection):
 
 
 class PolicySection(JobSection):
-    """Who gets the next test."""
+    """Allocation policy: the problem that gets the next test."""
 
-    name: str = Field("uniform", description=f"one of {', '.join(_POLICIES)}")
+    name: PolicyName = Field("uniform", description="allocation policy")
     gain_model_from: Path | None = Field(
-        None, description="finished run with labels that teaches what tests are worth (adaptive and binned)"
+        None, description="finished run with labels that the gain model is fitted on (adaptive and binned)"
     )
-    min_tests: int = Field(0, ge=0, description="tests that every problem gets first")
-    max_tests: int | None = Field(None, ge=1, description="most tests of a problem")
+    min_tests: int = Field(0, ge=0, description="number of tests that every problem gets first")
+    max_tests: int | None = Field(
+        None, ge=1, description="maximum number of tests of a problem (default: no limit)"
+    )
     stop_when_harmful: bool = Field(
         True,
-        description="give no more tests to a problem whose pick they are likelier to harm than to help; "
-        "each is looked at after 5, 9, 16, 29, 52, ... tests",
+        description="close a problem once more tests are more likely to make its pick wrong than right; "
+        "checked after 5, 9, 16, 29, 52, ... tests",
     )
 
     @model_validator(mode="after")
-    def _known(self) -> Self:
-        if self.name not in _POLICIES:
-            raise ValueError(f"name must be one of {', '.join(_POLICIES)} but got {self.name}")
-        if policy_class(self.name).uses_gain_models and self.gain_model_from is None:
+    def _consistent(self) -> Self:
+        if self.name in GAIN_MODEL_POLICIES and self.gain_model_from is None:
             raise ValueError(f"name {self.name} needs gain_model_from, a finished run, but there is none")
         if self.max_tests is not None and self.max_tests < self.min_tests:
             raise ValueError(
@@ -174,125 +189,133 @@ class PolicySection(JobSection):
 
 
 class PricesSection(JobSection):
-    """US dollars per unit of each quantity."""
+    """Prices in US dollars per unit of each quantity."""
 
-    tests: float = Field(0, ge=0)
-    tokens: float = Field(0, ge=0)
-    executions: float = Field(0, ge=0)
-    cpu_seconds: float = Field(0, ge=0)
-    gpu_seconds: float = Field(0, ge=0)
+    tests: float = Field(0, ge=0, description="US dollars per unit test")
+    tokens: float = Field(0, ge=0, description="US dollars per token")
+    executions: float = Field(0, ge=0, description="US dollars per (candidate, test) pair")
+    cpu_seconds: float = Field(0, ge=0, description="US dollars per CPU-second")
+    gpu_seconds: float = Field(0, ge=0, description="US dollars per GPU-second")
+
+
+_DIMENSIONS = (*PricesSection.model_fields, "usd")
 
 
 class CapSection(JobSection):
-    """The global compute cap: at least one limit; all that are set hold at once."""
+    """Compute cap of the whole run: at least one limit. All limits that are set hold at once."""
 
-    tests: int | None = Field(None, ge=1, description="unit tests asked of the reward model")
+    tests: int | None = Field(None, ge=1, description="unit tests requested of the reward model")
     tokens: int | None = Field(None, ge=1, description="tokens generated for tests")
-    executions: int | None = Field(None, ge=1, description="(candidate, test) pairs run")
-    cpu_seconds: float | None = Field(None, gt=0, description="CPU time of running tests")
-    gpu_seconds: float | None = Field(None, gt=0, description="GPU time of writing tests")
-    usd: float | None = Field(None, gt=0, description="US dollars at the given prices")
-    prices: PricesSection | None = Field(None, description="what a unit of each quantity costs")
+    executions: int | None = Field(None, ge=1, description="(candidate, test) pairs executed")
+    cpu_seconds: float | None = Field(None, gt=0, description="CPU-seconds of executing tests")
+    gpu_seconds: float | None = Field(None, gt=0, description="GPU-seconds of generating tests")
+    usd: float | None = Field(None, gt=0, description="US dollars, at the prices below")
+    prices: PricesSection | None = Field(None, description="price of a unit of each quantity")
 
     @model_validator(mode="after")
     def _some_limit(self) -> Self:
-        if all(getattr(self, dimension) is None for dimension in DIMENSIONS):
-            raise ValueError(f"needs at least one of {', '.join(DIMENSIONS)}")
+        if not self.limits:
+            raise ValueError(f"needs at least one of {', '.join(_DIMENSIONS)}")
         if self.usd is not None and self.prices is None:
             raise ValueError("usd needs prices but there are none")
         return self
 
-    def as_cap(self) -> Cap:
-        """The limits and prices as the ledger takes them."""
-        limits = {d: getattr(self, d) for d in DIMENSIONS if getattr(self, d) is not None}
-        prices = {q: getattr(self.prices, q) for q in QUANTITIES} if self.prices else {}
-        return Cap(limits, prices)
+    @property
+    def limits(self) -> dict[str, float]:
+        """Limits that are set, by dimension."""
+        return {name: value for name in _DIMENSIONS if (value := getattr(self, name)) is not None}
+
+    @property
+    def unit_prices(self) -> dict[str, float]:
+        """Price of each quantity in US dollars; empty without prices."""
+        return self.prices.model_dump() if self.prices else {}
 
 
 class ExecutionSection(JobSection):
-    """How tests are run."""
+    """Limits and options of executing tests."""
 
-    cpu_seconds: float = Field(2.0, gt=0, description="CPU time limit of one test on one candidate")
-    wall_seconds: float = Field(10.0, gt=0, description="wall clock limit of one test on one candidate")
-    memory_mib: int = Field(1024, ge=64, description="memory limit of one candidate")
-    max_threads: int = Field(16, ge=1, description="most threads and processes of one candidate at once")
-    file_mib: int = Field(16, ge=1, description="largest file that one candidate may write")
-    max_timeouts: int = Field(
-        3, ge=1, description="after so many timeouts in a block of tests a candidate's others are not run"
+    cpu_seconds: float = Field(
+        2.0, gt=0, description="CPU time limit of one test on one candidate, in seconds"
     )
-    runners: int | None = Field(None, ge=1, description="sandboxes (default: one per free CPU core)")
+    wall_seconds: float = Field(
+        10.0, gt=0, description="wall clock limit of one test on one candidate, in seconds"
+    )
+    memory_mib: int = Field(1024, ge=64, description="memory limit of one candidate in MiB")
+    max_threads: int = Field(
+        16, ge=1, description="maximum number of threads and processes of one candidate"
+    )
+    file_mib: int = Field(16, ge=1, description="size limit of a file that a candidate writes, in MiB")
+    max_timeouts: int = Field(
+        3,
+        ge=1,
+        description="number of timeouts in a block after which a candidate's other tests are not run",
+    )
+    runners: int | None = Field(
+        None, ge=1, description="number of sandboxes (default: one per free CPU core)"
+    )
     record_outputs: bool = Field(
-        True, description="keep what the candidates gave back on each call of a test"
+        True, description="record the output of each candidate on each call of a test"
     )
     input_mutations: int = Field(
         0,
         ge=0,
-        description="inputs that are run beside each test, on the same candidates: small changes to the "
-        "arguments of its calls, without an expected value",
+        description="number of further inputs per test that the same candidates are called on: small changes "
+        "of the test's arguments, without an expected value",
     )
 
     @model_validator(mode="after")
-    def _recorded(self) -> Self:
+    def _outputs_recorded(self) -> Self:
         if self.input_mutations and not self.record_outputs:
             raise ValueError("input_mutations needs record_outputs but it is off")
         return self
 
     @property
     def limits(self) -> TestLimits:
-        """The limits as a sandbox takes them."""
+        """Limits of one test in a sandbox."""
         return TestLimits(**{field.name: getattr(self, field.name) for field in fields(TestLimits)})
 
 
 class EliminationSection(JobSection):
-    """Which candidates a further test is run on: those that can still win, one of those that do alike."""
+    """Elimination of candidates: a further test is run only on candidates that can still win."""
 
     apply_to: Literal["generated", "all", "none"] = Field(
         "generated",
-        description="race on tests that a model writes in this run, on recorded ones too, or on none",
+        description="tests that eliminate: generated in this run, all (recorded ones too), or none",
     )
     z: float | None = Field(
         None,
         ge=0,
-        description="a candidate is out once it lost to the leader more tests than it won by over z times "
-        "the square root of both together, and fewer behave like it if the selection rule goes by that; "
-        "1.65 unless said, and 2 if the rule goes by what candidates give back",
+        description="elimination threshold: a candidate is eliminated once losses - wins > "
+        "z * sqrt(losses + wins) against the leader (default: 1.65; 2.0 for rules that use outputs)",
     )
 
 
 class SandboxSection(JobSection):
-    """What must keep programs apart from the machine."""
+    """Isolation of programs from the machine."""
 
-    require: list[str] = Field(
+    require: list[LayerName] = Field(
         default_factory=list,
-        description="refuse to start where one of these isolation layers cannot be had: "
-        f"any of {', '.join(ISOLATION_LAYERS)}",
+        description="isolation layers without which the run does not start, any of "
+        f"{', '.join(ISOLATION_LAYERS)}",
     )
-
-    @model_validator(mode="after")
-    def _known(self) -> Self:
-        if unknown := [name for name in self.require if name not in ISOLATION_LAYERS]:
-            raise ValueError(
-                f"require must name layers ({', '.join(ISOLATION_LAYERS)}) but got {unknown[0]}"
-            )
-        return self
 
 
 class ConfidenceSection(JobSection):
-    """How sure one can be of the picks."""
+    """Estimate of p_correct, the probability that a pick is correct."""
 
     abstain_below: float = Field(
-        0, ge=0, le=1, description="mark picks that are less likely than this to be right as abstained"
+        0, ge=0, le=1, description="picks with a lower p_correct are marked as abstained"
     )
     fit_from: list[Path] | None = Field(
         None,
         min_length=1,
-        description="learn what picks can be trusted on finished runs with labels (default: as learned "
-        "from the recorded HumanEval run)",
+        description="finished runs with labels to fit the confidence models on (default: models fitted "
+        "on the recorded HumanEval run)",
     )
 
 
 class ClusterSection(JobSection):
-    """The Ray cluster."""
+    """Ray cluster."""
 
     address: str | None = Field(None, description="address of a running cluster (default: start one here)")
     num_cpus: int | None = Field(None, ge=1, description="CPU cores of a cluster started here")
@@ -300,42 +323,39 @@ class ClusterSection(JobSection):
 
 
 class Job(JobSection):
-    """A whole job file."""
+    """Job of a run: the whole job file."""
 
     problems: ProblemsSection
     candidates: CandidatesSection
     tests: TestsSection
     hidden_states: HiddenStatesSection | None = None
     predictor: PredictorSection | None = None
-    policy: PolicySection = PolicySection()
-    selection: str = Field("auto", description=f"one of {', '.join(SELECTION_RULES)}")
-    confidence: ConfidenceSection = ConfidenceSection()
+    policy: PolicySection = Field(default_factory=PolicySection)
+    selection: SelectionName = Field("auto", description="selection rule")
+    confidence: ConfidenceSection = Field(default_factory=ConfidenceSection)
     cap: CapSection
-    execution: ExecutionSection = ExecutionSection()
-    elimination: EliminationSection = EliminationSection()
-    sandbox: SandboxSection = SandboxSection()
-    cluster: ClusterSection = ClusterSection()
+    execution: ExecutionSection = Field(default_factory=ExecutionSection)
+    elimination: EliminationSection = Field(default_factory=EliminationSection)
+    sandbox: SandboxSection = Field(default_factory=SandboxSection)
+    cluster: ClusterSection = Field(default_factory=ClusterSection)
     backend: Literal["ray", "recorded"] = Field(
-        "ray", description="ray does the work; recorded looks it up in a finished run, on a simulated clock"
+        "ray",
+        description="ray executes; recorded reads a finished run, on a simulated clock",
     )
-    seed: int = Field(0, ge=0, description="everything random derives from it")
+    seed: int = Field(0, ge=0, description="seed that all random streams derive from")
 
     @property
     def eliminates(self) -> bool:
-        """Whether candidates that can no longer win are left out of further tests."""
+        """True if candidates are eliminated in this run."""
         return self.elimination.apply_to == "all" or (
             self.elimination.apply_to == "generated" and self.tests.from_run is None
         )
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        if self.selection not in SELECTION_RULES:
-            raise ValueError(
-                f"selection must be one of {', '.join(SELECTION_RULES)} but got {self.selection}"
-            )
         if self.predictor and not self.hidden_states:
             raise ValueError("predictor needs hidden_states but there are none")
-        if policy_class(self.policy.name).uses_pass_rates and not self.predictor:
+        if self.policy.name in PASS_RATE_POLICIES and not self.predictor:
             raise ValueError(f"policy.name {self.policy.name} needs a predictor but there is none")
         if self.backend == "recorded" and (
             self.tests.from_run is None or self.candidates.from_run != self.tests.from_run
