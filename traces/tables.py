@@ -1,9 +1,18 @@
-"""The Parquet tables of a run directory: how a trace is written and read.
+"""Parquet tables of a run directory, compressed with zstd.
 
-``problems``, ``candidates``, ``tests`` and ``votes``, compressed with zstd; one row per problem,
-candidate, written test and executed test. Hidden states are columns ``hidden_layer_N`` of ``problems``,
-beside ``prompt_truncated`` and what their extraction cost; where they came from is JSON in the table's
-metadata.
+======================  ======================  ===========================================================
+table                   one row for each        written by
+======================  ======================  ===========================================================
+``problems``            problem                 this module; with hidden states and their cost
+``candidates``          candidate               this module
+``tests``               generated test          this module
+``votes``               executed test           this module
+``calls``, ``inputs``,  test, distinct input,   ``output_tables``, if outputs were recorded
+``outputs``             distinct output
+======================  ======================  ===========================================================
+
+The metadata of each table hold :data:`SCHEMA_VERSION`. Those of ``problems`` also hold the source of the
+problems' texts, and the provenance of hidden states as JSON.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -15,19 +24,29 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from testbudget.rewards.errors import UserError
+from testbudget.rewards.errors import UserError, one_line
+from testbudget.traces.files import whole_file
 from testbudget.traces.hidden_states import HiddenStates, Provenance
+from testbudget.traces.problems import source_from_folder
 from testbudget.traces.records import CandidateRecord, Cost, TestRecord, TestStatus, VerdictRecord
 from testbudget.traces.trace import ProblemTrace, Trace
 
 ReadTrace = Callable[[Path], Trace]
-"""``read_trace``, or the same with a memory: a job may name one run in several places."""
+"""Type of :func:`read_trace`, which callers may wrap in a cache: a job may name a run in several places."""
+
+SCHEMA_VERSION = 1
+"""Version of the files of a run directory: tables and event log. A file of another version is refused."""
+
+_VERSION_KEY = b"testbudget.schema"
+_SOURCE_KEY = b"testbudget.problem_source"
+_PROVENANCE_KEY = b"testbudget.hidden_states"
 
 _HIDDEN = "hidden_layer_"
 _TRUNCATED = "prompt_truncated"
-_PREDICTOR = "predictor_"
-_EXTRACTION = ("cpu_seconds", "gpu_seconds")  # the quantities that extraction can cost
-_PROVENANCE = "hidden_states"
+_EXTRACTION = {
+    "predictor_cpu_seconds": "cpu_seconds",
+    "predictor_gpu_seconds": "gpu_seconds",
+}  # columns of the quantities that hidden states cost
 _TABLES = {
     "problems": pa.schema(
         [("problem_id", pa.string()), ("content_hash", pa.string()), ("predicted_pass_rate", pa.float64())]
@@ -60,15 +79,15 @@ _TABLES = {
             ("test", pa.int32()),
             ("verdicts", pa.list_(pa.uint8())),
             ("cpu_seconds", pa.list_(pa.float32())),
-            ("together", pa.list_(pa.bool_())),
-            ("variations", pa.int32()),
+            ("same_process", pa.list_(pa.bool_())),
+            ("input_mutations", pa.int32()),
         ]
     ),
 }
 
 
 def write_trace(trace: Trace) -> None:
-    """Writes the tables of a run into its directory, each whole or not at all."""
+    """Write the tables of a run into its directory, each whole or not at all."""
     problems = [
         {
             "problem_id": problem,
@@ -81,6 +100,8 @@ def write_trace(trace: Trace) -> None:
     if trace.hidden_states is not None:
         costs = [seen.extraction for seen in trace.problems.values()]
         table = _with_hidden_states(table, trace.hidden_states, costs)
+    if trace.problem_source is not None:
+        table = _with_metadata(table, _SOURCE_KEY, trace.problem_source)
     write_table(table, trace.directory / "problems.parquet")
     for name, rows in (
         ("candidates", _candidate_rows(trace)),
@@ -92,10 +113,10 @@ def write_trace(trace: Trace) -> None:
 
 
 def read_trace(directory: Path) -> Trace:
-    """Reads a finished run.
+    """Read a finished run. A relative problem source is taken to be relative to the run directory.
 
     Raises:
-        UserError: the directory is no finished run, or its tables are not what ``write_trace`` writes.
+        UserError: a table is missing, is damaged, lacks a column, or has another schema version.
     """
     tables = {name: read_table(directory, name, schema) for name, schema in _TABLES.items()}
     problems = tables["problems"]
@@ -117,8 +138,8 @@ def read_trace(directory: Path) -> Trace:
         )
     verdicts: dict[str, dict[int, VerdictRecord]] = {problem: {} for problem in candidates}
     votes = tables["votes"]
-    lists = (_lists(votes[name]) for name in ("verdicts", "cpu_seconds", "together"))
-    scalars = (votes[name].to_pylist() for name in ("problem_id", "test", "variations"))
+    lists = (_lists(votes[name]) for name in ("verdicts", "cpu_seconds", "same_process"))
+    scalars = (votes[name].to_pylist() for name in ("problem_id", "test", "input_mutations"))
     for problem, test, input_mutations, *columns in zip(*scalars, *lists, strict=True):
         codes, cpu_seconds, same_process = columns
         verdicts[problem][test] = VerdictRecord(codes, cpu_seconds, same_process, input_mutations)
@@ -135,33 +156,40 @@ def read_trace(directory: Path) -> Trace:
         )
         for position, row in enumerate(problems.select(_TABLES["problems"].names).to_pylist())
     }
-    return Trace(directory, seen, _hidden_states(problems))
+    return Trace(directory, seen, _hidden_states(problems), _problem_source(problems, directory))
 
 
 def write_table(table: pa.Table, path: Path, *, dictionary: Sequence[str] | None = None) -> None:
-    """Writes one table, whole or not at all.
+    """Write one table with its schema version, whole or not at all.
 
     Args:
         table: with all its rows.
         path: the file.
-        dictionary: columns to encode by a dictionary; None for all.
+        dictionary: names of the columns to encode by a dictionary; None encodes all.
+
+    Raises:
+        OSError: the file cannot be written.
     """
-    partial = path.with_suffix(".partial")
-    pq.write_table(
-        table,
-        partial,
-        compression="zstd",
-        compression_level=19,
-        use_dictionary=True if dictionary is None else list(dictionary),
-    )
-    partial.replace(path)
+    with whole_file(path) as partial:
+        pq.write_table(
+            _with_metadata(table, _VERSION_KEY, str(SCHEMA_VERSION)),
+            partial,
+            compression="zstd",
+            compression_level=19,
+            use_dictionary=True if dictionary is None else list(dictionary),
+        )
 
 
 def read_table(directory: Path, name: str, schema: pa.Schema) -> pa.Table:
-    """Reads one table of a run, which has at least the columns of the schema.
+    """Read one table of a run.
+
+    Args:
+        directory: of the run.
+        name: of the table, without the ending of the file.
+        schema: columns that the table must have at least.
 
     Raises:
-        UserError: it is not there, or not such a table.
+        UserError: the table is missing, is damaged, lacks a column, or has another schema version.
     """
     path = directory / f"{name}.parquet"
     try:
@@ -169,13 +197,30 @@ def read_table(directory: Path, name: str, schema: pa.Schema) -> pa.Table:
     except FileNotFoundError:
         raise UserError(f"{directory} must be a finished run but it has no {name}.parquet") from None
     except (OSError, pa.ArrowInvalid) as error:
-        raise UserError(
-            f"{path} must be a Parquet table of a run but {' '.join(str(error).split())}"
-        ) from None
+        raise UserError(f"{path} must be a Parquet table of a run but {one_line(error)}") from None
+    check_schema_version(path, int((table.schema.metadata or {}).get(_VERSION_KEY, 0)))
     missing = [column for column in schema.names if column not in table.column_names]
     if missing:
         raise UserError(f"{path} must have the columns of a run but lacks {', '.join(missing)}")
     return table
+
+
+def check_schema_version(path: Path, version: int) -> None:
+    """Refuse a file of a run directory that has another schema version.
+
+    Args:
+        path: the file, in the run directory.
+        version: found in the file; 0 for a file of before versions were written.
+
+    Raises:
+        UserError: it is not :data:`SCHEMA_VERSION`.
+    """
+    if version != SCHEMA_VERSION:
+        raise UserError(
+            f"{path} has schema {version} but this testbudget reads {SCHEMA_VERSION}. Run its job again: "
+            f"testbudget run {path.parent / 'job.yaml'} --out DIR (or import it again: testbudget import "
+            "votes FILE --out DIR)."
+        )
 
 
 def _candidate_rows(trace: Trace) -> Iterable[dict[str, Any]]:
@@ -213,10 +258,10 @@ def _vote_rows(trace: Trace) -> Iterable[dict[str, Any]]:
                 "problem_id": problem,
                 "test": index,
                 "verdicts": record.verdicts,
-                # To the millisecond: finer is noise, and noise does not compress.
+                # In milliseconds: smaller differences are noise, and noise does not compress.
                 "cpu_seconds": np.round(record.cpu_seconds, 3),
-                "together": record.same_process,
-                "variations": record.input_mutations,
+                "same_process": record.same_process,
+                "input_mutations": record.input_mutations,
             }
 
 
@@ -230,29 +275,35 @@ def _labels(rows: Sequence[Mapping[str, Any]]) -> NDArray[np.bool_] | None:
 
 
 def _with_hidden_states(table: pa.Table, hidden: HiddenStates, costs: Sequence[Cost]) -> pa.Table:
-    for column, layer in enumerate(hidden.layers):
-        states = np.ascontiguousarray(hidden.states[:, column], dtype=np.float16)
+    for position, layer in enumerate(hidden.layers):
+        states = np.ascontiguousarray(hidden.states[:, position], dtype=np.float16)
         vectors = pa.FixedSizeListArray.from_arrays(pa.array(states.ravel()), states.shape[1])
         table = table.append_column(f"{_HIDDEN}{layer}", vectors)
     if hidden.truncated is not None:
         table = table.append_column(_TRUNCATED, pa.array(hidden.truncated))
-    for quantity in _EXTRACTION:
+    for column, quantity in _EXTRACTION.items():
         amounts = pa.array([getattr(cost, quantity) for cost in costs], pa.float64(), from_pandas=True)
-        table = table.append_column(f"{_PREDICTOR}{quantity}", amounts)
+        table = table.append_column(column, amounts)
     if hidden.provenance is not None:
-        table = table.replace_schema_metadata({_PROVENANCE: hidden.provenance.to_json()})
+        table = _with_metadata(table, _PROVENANCE_KEY, hidden.provenance.to_json())
     return table
 
 
+def _with_metadata(table: pa.Table, key: bytes, value: str) -> pa.Table:
+    return table.replace_schema_metadata({**(table.schema.metadata or {}), key: value})
+
+
+def _problem_source(problems: pa.Table, directory: Path) -> str | None:
+    source = (problems.schema.metadata or {}).get(_SOURCE_KEY)
+    return None if source is None else source_from_folder(source.decode(), directory.resolve())
+
+
 def _extraction(problems: pa.Table) -> Sequence[Cost]:
-    """What each problem's hidden states cost: unknown in a table of before it was measured."""
+    """Cost of each problem's hidden states."""
     if not _layers(problems):
         return [Cost()] * len(problems)
-    unknown = pa.nulls(len(problems), pa.float64())
-    names = [f"{_PREDICTOR}{quantity}" for quantity in _EXTRACTION]
-    columns = [problems[name] if name in problems.column_names else unknown for name in names]
-    amounts = zip(*(column.to_pylist() for column in columns), strict=True)
-    return [Cost(**dict(zip(_EXTRACTION, map(_number, row), strict=True))) for row in amounts]
+    amounts = zip(*(problems[column].to_pylist() for column in _EXTRACTION), strict=True)
+    return [Cost(**dict(zip(_EXTRACTION.values(), map(_number, row), strict=True))) for row in amounts]
 
 
 def _hidden_states(problems: pa.Table) -> HiddenStates | None:
@@ -262,7 +313,7 @@ def _hidden_states(problems: pa.Table) -> HiddenStates | None:
     columns = [problems[f"{_HIDDEN}{layer}"].combine_chunks() for layer in layers]
     states = [column.flatten().to_numpy().reshape(len(column), -1) for column in columns]
     truncated = problems[_TRUNCATED].to_numpy() if _TRUNCATED in problems.column_names else None
-    provenance = (problems.schema.metadata or {}).get(_PROVENANCE.encode())
+    provenance = (problems.schema.metadata or {}).get(_PROVENANCE_KEY)
     return HiddenStates(
         layers, np.stack(states, axis=1), truncated, provenance and Provenance.from_json(provenance)
     )
@@ -274,7 +325,7 @@ def _layers(problems: pa.Table) -> tuple[int, ...]:
 
 
 def _lists(column: pa.ChunkedArray) -> Iterator[NDArray[Any]]:
-    """Each row of a column of lists, without a Python object for each entry."""
+    """Rows of a column of lists as arrays, without a Python object for each entry."""
     for chunk in column.chunks:
         entries, ends = (
             chunk.flatten().to_numpy(zero_copy_only=False),

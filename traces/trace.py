@@ -1,7 +1,7 @@
-"""Finished runs as values: what ``run`` saw is what later runs replay and learn from.
+"""A finished run as values, for later runs to replay and for models to be fitted on.
 
-Problems are known in a trace by id and content hash alone; their texts are joined again from where
-they came from, so a run can be shared without them.
+A trace holds no problem texts. Problems are known by id and content hash, and their texts are read from
+:attr:`Trace.problem_source` when needed, so a run directory can be shared without them.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,16 +19,16 @@ from testbudget.traces.records import CandidateRecord, Cost, TestRecord, Verdict
 
 @dataclass(frozen=True, slots=True)
 class ProblemTrace:
-    """Everything that one run saw of one problem.
+    """All that a run recorded of one problem.
 
     Attributes:
-        content_hash: of the problem that was solved.
-        predicted_pass_rate: the belief that the run started from, NaN if it had none.
+        content_hash: hash of the problem's text and ground truth.
+        predicted_pass_rate: pass rate in [0, 1] that the run's policy was given; NaN without a predictor.
         candidates: in order of index.
-        correct: bool (candidates,), by the ground truth; None if there is none.
-        tests: by test index.
-        verdicts: by test index, over the distinct candidates; usable tests that were run only.
-        extraction: what its hidden states cost; NaN where nobody measured, nothing if there are none.
+        correct: bool (candidates,), labels; None if the problem has no ground truth.
+        tests: generated tests by test index, unusable ones included.
+        verdicts: by test index, over the distinct programs; only usable tests that were executed.
+        extraction: cost of the problem's hidden states; NaN where unmeasured, zero without hidden states.
     """
 
     content_hash: str
@@ -45,20 +45,22 @@ class Trace:
     """A finished run.
 
     Attributes:
-        directory: where it lies.
+        directory: the run directory.
         problems: by problem id, in the run's order.
         hidden_states: of the problems, in the same order; None if the run has none.
+        problem_source: source of the problems' texts, as for ``load_problems``; None if unknown.
     """
 
     directory: Path
     problems: Mapping[str, ProblemTrace]
     hidden_states: HiddenStates | None
+    problem_source: str | None = None
 
     def of(self, problem: Problem) -> ProblemTrace:
-        """What the run saw of a problem.
+        """The trace of a problem.
 
         Raises:
-            UserError: the run lacks it, or was made from another text under the same id.
+            UserError: the run lacks the problem, or holds another text under the same id.
         """
         trace = self.problems.get(problem.id)
         if trace is None:
@@ -75,10 +77,10 @@ class Trace:
 
         Args:
             problems: all of them must be in the run.
-            layers: layer numbers, or None for all that were recorded.
+            layers: layer numbers; None takes all recorded layers.
 
         Raises:
-            UserError: the run has no hidden states, not these layers, or not these problems.
+            UserError: the run lacks hidden states, one of the layers, or one of the problems.
         """
         if self.hidden_states is None:
             raise UserError(f"{self.directory} must hold hidden states but it has none")
@@ -94,6 +96,20 @@ class Trace:
             self.of(problem)
         rows = [row[problem.id] for problem in problems]
         return self.hidden_states.of_problems(rows).of_layers(wanted)
+
+
+def correct_labels(trace: Trace) -> list[NDArray[np.bool_]]:
+    """Labels of every problem's candidates: bool (candidates,) each, in the run's order.
+
+    Raises:
+        UserError: a problem has no labels.
+    """
+    found = []
+    for problem, seen in trace.problems.items():
+        if seen.correct is None:
+            raise UserError(f"{trace.directory} must say which candidates are right but not of {problem}")
+        found.append(seen.correct)
+    return found
 
 
 def _joined(items: Iterable[object]) -> str:

@@ -18,6 +18,7 @@ from testbudget.rewards.selection.base import SelectionRule
 from testbudget.rewards.selection.batch import batch_statistics
 from testbudget.rewards.selection.registry import selection_rule
 from testbudget.scheduler.job import Job
+from testbudget.traces.files import write_text
 from testbudget.traces.output_tables import read_outputs
 from testbudget.traces.records import DistinctPrograms, evidence_of
 from testbudget.traces.tables import ReadTrace
@@ -49,9 +50,7 @@ def fit_confidence(job: Job, read: ReadTrace, directory: Path) -> ConfidenceMode
     taught = itertools.chain.from_iterable(_taught(read(run), rule, job.seed) for run in runs)
     confidence_models = fit_confidence_models(taught, f"learned from {', '.join(map(str, runs))}")
     content = {"source": confidence_models.source, "models": confidence_models.as_text().split("\n")}
-    partial = directory / f"{_FILE}.partial"
-    partial.write_text(json.dumps(content, indent=1), encoding="utf-8")
-    partial.replace(directory / _FILE)
+    write_text(json.dumps(content, indent=1), directory / _FILE)
     return confidence_models_of(directory)  # what is kept is rounded, and reports are to say the same
 
 

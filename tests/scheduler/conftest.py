@@ -199,8 +199,9 @@ def write_learnable(folder: Path, name: str, *, problems: int, seed: int) -> Rec
         )
     noise = rng.normal(size=(problems, 2, 6))
     noise[:, 0, :3] = 4 * rates[:, None] + 0.3 * noise[:, 0, :3]
-    write_trace(Trace(directory, seen, HiddenStates((2, 4), noise.astype(np.float16), None, PROVENANCE)))
-    run = {"run": str(directory)}
+    states = HiddenStates((2, 4), noise.astype(np.float16), None, PROVENANCE)
+    write_trace(Trace(directory, seen, states, str(problems_file)))
+    run = {"from_run": str(directory)}
     job = {"problems": {"source": str(problems_file)}, "candidates": run, "tests": run, "cap": {"tests": 1}}
     (directory / "job.yaml").write_text(yaml.safe_dump(job), encoding="utf-8")
     return Recorded(directory, problems_file, loaded)
