@@ -6,6 +6,8 @@ from typing import Any
 
 import jinja2
 
+from testbudget.traces.files import write_text
+
 
 def write_page(
     template: str, path: Path, filters: Mapping[str, Callable[..., str]] | None = None, **values: Any
@@ -27,6 +29,4 @@ def write_page(
     environment.filters |= filters or {}
     page = environment.get_template(template).render(**values)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    partial.write_text(page, encoding="utf-8")
-    partial.replace(path)
+    write_text(page, path)

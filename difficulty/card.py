@@ -8,37 +8,38 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from testbudget.difficulty.base import Fitted, Prediction, PredictorInputs
-from testbudget.difficulty.cross_fitting import UNSEEN, CrossFitted
+from testbudget.difficulty.base import FittedMethod, Prediction, PredictorInputs
+from testbudget.difficulty.cross_fitting import UNSEEN, CrossFittedEnsemble
 from testbudget.difficulty.examples import TARGETS
-from testbudget.difficulty.linear import FittedLinear, Linear
-from testbudget.difficulty.probe import FittedProbe, Probe
-from testbudget.rewards.errors import UserError
+from testbudget.difficulty.linear import FittedLinear, LinearMethod
+from testbudget.difficulty.probe import FittedProbe, ProbeMethod
+from testbudget.rewards.errors import UserError, one_line
+from testbudget.rewards.statistics import Interval
+from testbudget.traces.files import whole_directory
 from testbudget.traces.hidden_states import HiddenStates, Provenance
 
 CARD, WEIGHTS, FOLDS = "card.json", "weights.safetensors", "folds.json"
 
-STORABLE: Mapping[str, type[FittedProbe] | type[FittedLinear]] = {
-    Probe.name: FittedProbe,
-    Linear.name: FittedLinear,
+STORABLE_METHODS: Mapping[str, type[FittedProbe] | type[FittedLinear]] = {
+    ProbeMethod.name: FittedProbe,
+    LinearMethod.name: FittedLinear,
 }
 """What a model can be made of, by name of the method."""
 
 
-class CardInterval(BaseModel):
-    """A score with its 95 % interval; null where it is not defined."""
-
-    value: float | None
-    low: float | None
-    high: float | None
+def _with_nan(fields: Any) -> Any:
+    """Read null, which JSON has for NaN, as NaN."""
+    if not isinstance(fields, dict):
+        return fields
+    return {name: float("nan") if value is None else value for name, value in fields.items()}
 
 
 class TrainingRun(BaseModel):
@@ -74,7 +75,7 @@ class ModelCard(BaseModel):
     selection: str | None
     folds: int
     seed: int
-    scores: dict[str, dict[str, dict[str, CardInterval]]]
+    scores: dict[str, dict[str, dict[str, Annotated[Interval, BeforeValidator(_with_nan)]]]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,7 +88,7 @@ class DifficultyModel:
     """
 
     card: ModelCard
-    fitted: Mapping[str, CrossFitted]
+    fitted: Mapping[str, CrossFittedEnsemble]
 
     def predict(
         self, target: str, states: HiddenStates, content_hashes: Sequence[str], texts: Sequence[str] = ()
@@ -107,7 +108,7 @@ class DifficultyModel:
             raise UserError(f"the model must have learned {target} but it has {', '.join(self.fitted)}")
         self.check(states)
         shares = self.fitted[target].predict(
-            predictor_inputs(states, self.card.layers, texts), content_hashes
+            inputs_of_layers(states, self.card.layers, texts), content_hashes
         )
         meaning = TARGETS[target]
         return Prediction(meaning.from_share(shares.mean), meaning.deviation_from_share(shares.deviation))
@@ -120,7 +121,7 @@ class DifficultyModel:
         Args and raises: see ``predict``.
         """
         self.check(states)
-        inputs = predictor_inputs(states, self.card.layers, texts)
+        inputs = inputs_of_layers(states, self.card.layers, texts)
         folds = [fitted.folds(inputs, content_hashes) for fitted in self.fitted.values()]
         return np.asarray(np.max(folds, axis=0) != UNSEEN)
 
@@ -152,18 +153,16 @@ class DifficultyModel:
         """
         if directory.exists():
             raise UserError(f"{directory} must not exist yet")
-        partial = directory.with_name(f"{directory.name}.partial")
-        partial.mkdir(parents=True, exist_ok=True)
         arrays = {
             f"{target}/{fold}/{name}": np.ascontiguousarray(array)
             for target, fitted in self.fitted.items()
             for fold, member in enumerate(fitted.members)
             for name, array in _storable(member).arrays().items()
         }
-        save_file(arrays, partial / WEIGHTS)
-        (partial / FOLDS).write_text(json.dumps(_folds_of(self.fitted)), encoding="utf-8")
-        (partial / CARD).write_text(self.card.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        partial.replace(directory)
+        with whole_directory(directory) as partial:
+            save_file(arrays, partial / WEIGHTS)
+            (partial / FOLDS).write_text(json.dumps(_folds_of(self.fitted)), encoding="utf-8")
+            (partial / CARD).write_text(self.card.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, directory: Path) -> Self:
@@ -180,13 +179,13 @@ class DifficultyModel:
             known = json.loads((directory / FOLDS).read_text(encoding="utf-8"))
             identities, folds = known["identities"], known["folds"]
             arrays = load_file(directory / WEIGHTS)
-            kind = STORABLE[card.method]
+            kind = STORABLE_METHODS[card.method]
             by_member: dict[str, dict[str, dict[str, NDArray[np.float32]]]] = {}
             for key, array in arrays.items():
                 target, fold, name = key.split("/")
                 by_member.setdefault(target, {}).setdefault(fold, {})[name] = array
             fitted = {
-                target: CrossFitted(
+                target: CrossFittedEnsemble(
                     [kind.of(members[str(fold)]) for fold in range(card.folds)],
                     {
                         name: fold
@@ -201,7 +200,7 @@ class DifficultyModel:
         return cls(card, fitted)
 
 
-def predictor_inputs(
+def inputs_of_layers(
     states: HiddenStates, layers: Sequence[int], texts: Sequence[str] = ()
 ) -> PredictorInputs:
     """Hidden states of some layers side by side, and the texts that they were taken of.
@@ -213,7 +212,7 @@ def predictor_inputs(
     return PredictorInputs(chosen.reshape(len(chosen), -1).astype(np.float32), texts)
 
 
-def _folds_of(fitted: Mapping[str, CrossFitted]) -> dict[str, Any]:
+def _folds_of(fitted: Mapping[str, CrossFittedEnsemble]) -> dict[str, Any]:
     """Folds of all targets; one list of identities, for they are long and nearly the same everywhere."""
     identities = sorted({name for one in fitted.values() for name in one.fold_of})
     folds = {
@@ -222,7 +221,7 @@ def _folds_of(fitted: Mapping[str, CrossFitted]) -> dict[str, Any]:
     return {"identities": identities, "folds": folds}
 
 
-def _storable(member: Fitted) -> FittedProbe | FittedLinear:
+def _storable(member: FittedMethod) -> FittedProbe | FittedLinear:
     if not isinstance(member, FittedProbe | FittedLinear):
         raise TypeError(f"{type(member).__name__} cannot be stored")
     return member
@@ -234,4 +233,4 @@ def _gist(error: Exception) -> str:
         return f"{CARD} is none: {'.'.join(map(str, first['loc']))}: {first['msg']}"
     if isinstance(error, KeyError):
         return f"it lacks {error}"
-    return " ".join(str(error).split())
+    return one_line(error)

@@ -16,6 +16,7 @@ from testbudget.rewards.seeds import problem_fold
 from testbudget.rewards.selection.batch import batch_statistics
 from testbudget.rewards.selection.registry import selection_rule
 from testbudget.scheduler.job import Job
+from testbudget.traces.files import whole_file
 from testbudget.traces.records import DistinctPrograms, HarmCheckRecord, ProblemCandidates, evidence_of
 from testbudget.traces.trace import ProblemTrace, Trace
 
@@ -99,9 +100,9 @@ def picks(
 
 
 def write_picks(
-    solving: Sequence[ProblemCandidates],
+    item: Sequence[ProblemCandidates],
     made: Iterator[Pick],
-    looks: Mapping[str, HarmCheckRecord],
+    harm_checks: Mapping[str, HarmCheckRecord],
     path: Path,
 ) -> None:
     """One line of JSON per problem: which candidate was picked, on what evidence, how sure, and its code.
@@ -112,9 +113,8 @@ def write_picks(
         looks: the last at each problem that was looked at, by its id.
         path: of the file.
     """
-    partial = path.with_suffix(".partial")
-    with partial.open("w", encoding="utf-8") as file:
-        for item, pick in zip(solving, made, strict=True):
+    with whole_file(path) as partial, partial.open("w", encoding="utf-8") as file:
+        for item, pick in zip(item, made, strict=True):
             line = {
                 "problem": pick.problem,
                 "candidate": pick.candidate,
@@ -124,8 +124,7 @@ def write_picks(
                 "probability": round(pick.probability, 4),
                 "abstained": pick.abstained,
                 "overoptimised": pick.test_effect.harmful,
-                "stopped": pick.problem in looks and looks[pick.problem].stops,
+                "stopped": pick.problem in harm_checks and harm_checks[pick.problem].stops,
                 "code": item.candidates[pick.candidate].code,
             }
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
-    partial.replace(path)

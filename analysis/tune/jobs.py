@@ -17,7 +17,8 @@ from testbudget.scheduler.job import (
     PredictorSection,
     TestsSection,
 )
-from testbudget.scheduler.job_file import load_job, save_job
+from testbudget.scheduler.job_file import job_text, load_job
+from testbudget.traces.files import write_text
 from testbudget.traces.problems import load_problems
 from testbudget.traces.trace import Trace
 
@@ -64,10 +65,7 @@ def write_jobs(
     except UserError as error:
         return [], f"no job file was written, because the source of its problems is unknown: {error}"
     for name, job, tuned in zip(names, jobs, chosen, strict=True):
-        partial = (folder / name).with_suffix(".partial")
-        save_job(job, partial)
-        partial.write_text(_comment(tuned, trace) + partial.read_text(encoding="utf-8"), encoding="utf-8")
-        partial.replace(folder / name)
+        write_text(_comment(tuned, trace) + job_text(job), folder / name)
     paths = [folder / name for name in names]
     problems = jobs[0].problems
     try:

@@ -4,7 +4,6 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -15,6 +14,7 @@ from rich.text import Text
 
 from testbudget.rewards.errors import UserError
 from testbudget.scheduler.run import RunStatus
+from testbudget.traces.files import write_text
 from testbudget.traces.records import Cost
 
 _PLAIN_INTERVAL_SECONDS = 10.0
@@ -118,13 +118,7 @@ def write_lines(lines: Sequence[str], out: Path) -> None:
         sys.stdout.writelines(lines)
         sys.stdout.flush()
         return
-    partial = out.with_name(f"{out.name}.partial")
     try:
-        with partial.open("w", encoding="utf-8") as file:
-            file.writelines(lines)
-        partial.replace(out)
+        write_text("".join(lines), out)
     except OSError as error:
         raise UserError(f"--out must be a file that can be written but {out}: {error.strerror}") from None
-    finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
