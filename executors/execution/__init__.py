@@ -1,10 +1,11 @@
-"""Sandboxed execution of candidates against unit tests.
+"""Sandboxed execution of candidates on unit tests.
 
-``runner.Runner`` is the way in::
+``runner.Runner`` is the entry point::
 
-    with Runner(Limits(cpu_seconds=1.0)) as runner:
-        outcomes = runner.run(candidates, tests)  # outcomes.verdicts: (candidates, tests)
+    with Runner(TestLimits(cpu_seconds=1.0)) as runner:
+        block = runner.run(candidates, tests)  # block.verdicts: uint8 (candidates, tests)
 
-A test never runs in the process of the candidate that it judges, but for the few that need to. How that is
-built is in docs/architecture.md, what it protects in docs/sandbox.md, what it takes in docs/isolation.md.
+A test runs in the process of the candidate that it judges only if it cannot be judged from recorded calls.
+docs/architecture.md describes the processes, docs/sandbox.md what they protect, docs/isolation.md what each
+isolation layer needs.
 """

@@ -1,8 +1,8 @@
-"""New inputs out of known ones: calls that tests make, with small changes to their arguments.
+"""Further inputs by mutation: calls of a test with small changes to their arguments.
 
-An input needs no expected value to tell apart candidates that behave differently on it, so it costs no
-model anything. Nobody knows whether a right program has to accept it: what is changed keeps its type, and
-values that the tests use elsewhere are taken as readily as invented ones.
+An input separates candidates whose outputs differ on it, and it needs no expected output, so it costs no
+model call. A correct program need not accept every mutated input. To make this likely, a changed value
+keeps its type, and is often a value that the tests use elsewhere.
 """
 
 import copy
@@ -18,11 +18,11 @@ from testbudget.executors.execution.runner import BlockVerdicts, Runner
 from testbudget.rewards.outputs import RecordedCall, join_outputs
 from testbudget.rewards.problem import UnitTest
 
-_ATTEMPTS = 10  # at each input that is wanted
-_MOST_CHANGES = 2
-_TAKEN = 0.4  # share of changes that take another value from the tests
-_WHOLE = 0.4  # share of changes to a whole argument
-_LISTS = ("tuple", "set", "frozenset")  # tags of containers that are written as a list of their values
+_ATTEMPTS = 10  # per requested input
+_MAX_CHANGES = 2
+_FROM_TESTS = 0.4  # probability that a change takes another value of the tests
+_WHOLE_ARGUMENT = 0.4  # probability that a change replaces a whole argument
+_LISTS = ("tuple", "set", "frozenset")  # tags of containers whose text is a list of values
 
 _Place = tuple[list[Any], int]
 _Pool = dict[str, list[Any]]
@@ -31,15 +31,15 @@ _Pool = dict[str, list[Any]]
 def mutated_inputs(
     inputs: Sequence[RecordedCall], count: int, rng: np.random.Generator
 ) -> list[RecordedCall]:
-    """Inputs that are none of those given: each is one of them with a change or two.
+    """Draw new inputs, each with one or two changes to a known one.
 
     Args:
         inputs: calls of tests, in the notation of ``executors.execution.values``.
-        count: how many are wanted; there may be fewer where little can be changed.
-        rng: draws the changes.
+        count: number of inputs to draw. Fewer are returned if 10 attempts per input do not suffice.
+        rng: random generator of the changes.
 
     Returns:
-        Distinct inputs, of no test.
+        Distinct inputs, none of them among ``inputs``, that belong to no test.
     """
     texts = list(dict.fromkeys((given.function, given.arguments) for given in inputs))
     known = set(texts)
@@ -50,7 +50,7 @@ def mutated_inputs(
         if len(found) == count:
             break
         function, arguments = copy.deepcopy(calls[attempt % len(calls)])
-        for _ in range(rng.integers(1, _MOST_CHANGES, endpoint=True)):
+        for _ in range(rng.integers(1, _MAX_CHANGES, endpoint=True)):
             _change(arguments[0], pool, rng)
         text = json.dumps(arguments, separators=(",", ":"))
         if (function, text) not in known:
@@ -60,31 +60,31 @@ def mutated_inputs(
 
 
 def _change(arguments: list[Any], pool: _Pool, rng: np.random.Generator) -> None:
-    """Changes one value, in place."""
+    """Change one value in place."""
     places = list(_places(arguments))
     if not places:
         return
-    whole = rng.random() < _WHOLE
+    whole = rng.random() < _WHOLE_ARGUMENT
     values, position = (
         (arguments, rng.integers(len(arguments))) if whole else places[rng.integers(len(places))]
     )
     value = values[position]
     others = [other for other in pool[_kind(value)] if other != value]
-    if others and rng.random() < _TAKEN:
+    if others and rng.random() < _FROM_TESTS:
         values[position] = copy.deepcopy(others[rng.integers(len(others))])
     else:
-        values[position] = _varied(value, rng)
+        values[position] = _mutated(value, rng)
 
 
 def _places(values: list[Any]) -> Iterator[_Place]:
-    """Where there are values in a list of values, and in these."""
+    """Yield the list and the position of each value, at any depth."""
     for position, value in enumerate(values):
         yield values, position
         yield from _places(_inner(value))
 
 
 def _inner(value: Any) -> list[Any]:
-    """The values in a container; the keys of a dictionary are not among them."""
+    """Values of a container; none for a dictionary, whose items have keys."""
     if isinstance(value, list):
         return value
     if isinstance(value, dict):
@@ -94,7 +94,7 @@ def _inner(value: Any) -> list[Any]:
 
 
 def _pool(calls: Iterable[list[Any]]) -> _Pool:
-    """All values in some arguments, by kind."""
+    """Distinct values of all arguments, by kind."""
     pool: _Pool = {}
     for arguments in calls:
         for values, position in _places(arguments):
@@ -108,30 +108,30 @@ def _kind(value: Any) -> str:
     return next(iter(value)) if isinstance(value, dict) else type(value).__name__
 
 
-def _varied(value: Any, rng: np.random.Generator) -> Any:
-    """A value of the same type near by; the same where there is none that is plain."""
-    varied = value
+def _mutated(value: Any, rng: np.random.Generator) -> Any:
+    """Draw a similar value of the same type; return the value itself if its type has no mutation."""
+    mutated = value
     match value:
         case bool():
-            varied = not value
+            mutated = not value
         case int():
-            varied = (value + 1, value - 1, 2 * value, value // 2)[rng.integers(4)]
+            mutated = (value + 1, value - 1, 2 * value, value // 2)[rng.integers(4)]
         case float():
-            varied = (value + 1, value - 0.5, 2 * value, value / 2)[rng.integers(4)]
+            mutated = (value + 1, value - 0.5, 2 * value, value / 2)[rng.integers(4)]
         case str():
-            varied = "".join(_varied_list(list(value), rng)) if rng.integers(4) else value.swapcase()
+            mutated = "".join(_mutated_list(list(value), rng)) if rng.integers(4) else value.swapcase()
         case list():
-            varied = _varied_list(value, rng)
+            mutated = _mutated_list(value, rng)
         case {"tuple": values}:
-            varied = {"tuple": _varied_list(values, rng)}
+            mutated = {"tuple": _mutated_list(values, rng)}
         case {"set": values} | {"frozenset": values} | {"dict": values} if values:
             left_out = rng.integers(len(values))
-            varied = {_kind(value): [kept for place, kept in enumerate(values) if place != left_out]}
-    return varied
+            mutated = {_kind(value): [kept for place, kept in enumerate(values) if place != left_out]}
+    return mutated
 
 
-def _varied_list(values: list[Any], rng: np.random.Generator) -> list[Any]:
-    """One value less, one again, two exchanged, or all the other way round."""
+def _mutated_list(values: list[Any], rng: np.random.Generator) -> list[Any]:
+    """Remove, repeat or exchange values, or reverse the list."""
     if not values:
         return values
     one, other = rng.integers(len(values), size=2).tolist()
@@ -148,12 +148,6 @@ def _varied_list(values: list[Any], rng: np.random.Generator) -> list[Any]:
     return changed
 
 
-# ~ """Running tests, and with them further inputs: variations of those that the tests use.
-# ~
-# ~ What candidates do on an input groups them without anybody knowing what the right output is.
-# ~ """
-
-
 def run_with_mutations(
     runner: Runner,
     candidates: Sequence[str],
@@ -161,43 +155,44 @@ def run_with_mutations(
     entry_point: str | None,
     count: int,
 ) -> BlockVerdicts:
-    """Run candidates on tests of one problem, and each on variations of the inputs that a test uses.
+    """Run candidates on tests of one problem, and on mutations of the inputs that each test uses.
 
-    Which variations there are follows from the tests alone: neither their number nor their order, nor the
-    candidates, make a difference to those of one test.
+    The mutations of a test depend on its seed, its index and its calls. They do not depend on the other
+    tests or on the number of candidates.
 
     Args:
-        runner: runs both.
-        candidates, tests, entry_point: as for :meth:`Runner.run`.
-        count: variations for each test, at most; there are none of a test that makes no calls.
+        runner: runs the tests and the mutated inputs.
+        candidates, tests, entry_point: as for ``Runner.run``.
+        count: largest number of mutated inputs per test. A test without calls has none.
 
     Raises:
-        SandboxError: as :meth:`Runner.run`.
+        SandboxError: as for ``Runner.run``.
     """
-    outcomes = runner.run(candidates, tests, entry_point)
-    assert outcomes.recorded_outputs is not None
-    varied = {test.index: _variations(test, outcomes.recorded_outputs.inputs, count) for test in tests}
-    inputs = [given for found in varied.values() for given in found]
+    verdicts = runner.run(candidates, tests, entry_point)
+    assert verdicts.recorded_outputs is not None
+    mutations = {test.index: _mutations(test, verdicts.recorded_outputs.inputs, count) for test in tests}
+    inputs = [given for found in mutations.values() for given in found]
     if not inputs:
-        return outcomes
-    done, used = runner.call(candidates, inputs)
-    owners = np.repeat([*varied], [len(found) for found in varied.values()])
-    alone = replace(
-        done,
+        return verdicts
+    recorded, used = runner.call(candidates, inputs)
+    owners = np.repeat([*mutations], [len(found) for found in mutations.values()])
+    on_mutations = replace(
+        recorded,
         inputs=tuple(
-            replace(given, test=owner) for given, owner in zip(done.inputs, owners.tolist(), strict=True)
+            replace(given, test=owner)
+            for given, owner in zip(recorded.inputs, owners.tolist(), strict=True)
         ),
     )
     of_tests = [test.index for test in tests]
     cpu_seconds = np.stack([used[:, owners == index].sum(axis=1) for index in of_tests], axis=1)
     return replace(
-        outcomes,
-        cpu_seconds=outcomes.cpu_seconds + cpu_seconds,
-        recorded_outputs=join_outputs([outcomes.recorded_outputs, alone]),
-        input_mutations=np.asarray([len(varied[index]) for index in of_tests], np.int64),
+        verdicts,
+        cpu_seconds=verdicts.cpu_seconds + cpu_seconds,
+        recorded_outputs=join_outputs([verdicts.recorded_outputs, on_mutations]),
+        input_mutations=np.asarray([len(mutations[index]) for index in of_tests], np.int64),
     )
 
 
-def _variations(test: UnitTest, inputs: Sequence[RecordedCall], count: int) -> list[RecordedCall]:
+def _mutations(test: UnitTest, inputs: Sequence[RecordedCall], count: int) -> list[RecordedCall]:
     rng = np.random.default_rng([test.seed, test.index])
     return mutated_inputs([given for given in inputs if given.test == test.index], count, rng)

@@ -1,4 +1,7 @@
-"""What one test may use, and the most CPU time that one candidate can spend on a block of tests."""
+"""Limits of one test, the most CPU time that a block can cost, and the names of the isolation layers.
+
+The module imports nothing that builds a sandbox, so that job files and the command line can use it.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -9,24 +12,24 @@ from testbudget.rewards.errors import UserError
 
 ISOLATION_LAYERS: Mapping[str, str] = MappingProxyType(
     {
-        "cgroup": "memory and processes of the whole sandbox are counted together and bounded",
-        "user": "no right that counts outside",
-        "pid": "no other process can be seen or signalled, and none outlives the sandbox",
-        "mount": "libraries and one small directory that vanishes, and no other file",
-        "net": "no network, and no socket of another program",
-        "ipc": "no shared memory and no message queue of another program",
-        "unprivileged": "not root, not even inside, and no capabilities",
+        "cgroup": "one bound on the memory, one on the processes of the whole sandbox",
+        "user": "no privileges outside the sandbox",
+        "pid": "no other process is visible or can be signalled; none outlives the sandbox",
+        "mount": "no files but the libraries and one small temporary directory",
+        "net": "no network and no socket of another program",
+        "ipc": "no shared memory or message queue of another program",
+        "unprivileged": "not root, not even inside the sandbox, and no capabilities",
         "no_new_privs": "no executed program gains rights",
-        "landlock": "no file beyond the libraries and the directory, no TCP, no signal to the outside",
-        "seccomp": "no dangerous system call, no second process, no other program",
-        "rlimits": "CPU time, memory, file size, open files, threads are bounded, no core dumps",
+        "landlock": "no files but the libraries and the directory, no TCP, no signal to the outside",
+        "seccomp": "no dangerous system calls, no second process, no other program",
+        "rlimits": "bounds on CPU time, memory, file size, open files and threads; no core dumps",
     }
 )
-"""The names of all layers, outermost first, and what each gives."""
+"""Every isolation layer, outermost first: its name and what it provides."""
 
 
 def check_layers(names: Sequence[str]) -> None:
-    """Raise ``UserError`` for a name that is no layer's."""
+    """Raise ``UserError`` for a name that is not in ``ISOLATION_LAYERS``."""
     for name in names:
         if name not in ISOLATION_LAYERS:
             raise UserError(
@@ -34,31 +37,35 @@ def check_layers(names: Sequence[str]) -> None:
             )
 
 
-TICK_SECONDS = 0.01  # the longest that a Linux kernel lets a thread run before it looks at its CPU limits
-PROCESS_SECONDS = 0.05  # starting and ending a process that has used little memory
-SECONDS_PER_MIB = 1 / 4096  # handing a process's memory back when it ends
+TICK_SECONDS = 0.01  # longest time between two checks of CPU limits by the kernel (HZ >= 100)
+PROCESS_SECONDS = 0.05  # start and end of a process that uses little memory
+SECONDS_PER_MIB = 1 / 4096  # releasing memory when the process ends
 GRANULARITY_SECONDS = 1.0  # RLIMIT_CPU counts whole seconds
 
-STARVED_SHARE = 0.02  # of a CPU: a process that gets more than this does not sleep, others take its time
+STARVED_SHARE = 0.02
+"""A process that uses more than this share of a CPU is running, not sleeping: the machine is busy."""
+
 STARVED_PATIENCE = 5
+"""Factor on the wall-clock limit of a process that is running on a busy machine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TestLimits:
-    """What one test of one candidate may use, loading the candidate included.
+    """Resources that one test of one candidate may use, loading the candidate included.
 
     Attributes:
-        cpu_seconds: CPU time, of all threads together. The limit that decides, so that a verdict does
-            not depend on how busy the machine is.
-        wall_seconds: time on the clock; ends what sleeps or has stopped itself. What is at work, but on
-            a machine too busy to let it come to its CPU limit, is given five times as long.
-        memory_mib: address space that the process takes beside the interpreter and what is loaded for it.
-        max_threads: threads alive at once. Further processes are refused wherever the kernel can.
-        file_mib: the largest file; in a new root (layer ``mount``) also all files together.
-        timeouts: once so many tests of a block have timed out, the candidate's others are not run.
+        cpu_seconds: CPU time of all threads together. This limit decides in most cases, so that a verdict
+            does not depend on the load of the machine.
+        wall_seconds: elapsed time; ends a process that sleeps or has stopped itself. A process that is
+            running on a busy machine gets ``STARVED_PATIENCE`` times as long.
+        memory_mib: address space in addition to the interpreter and the modules loaded for the program.
+        max_threads: threads alive at once. A second process is refused where the kernel supports it.
+        file_mib: size of the largest file; with layer ``mount`` also of all files together.
+        max_timeouts: number of timed-out tests in a block after which the candidate's remaining tests are
+            not run.
 
     Raises:
-        UserError: a limit is not a positive number.
+        UserError: a limit is not positive and finite.
     """
 
     cpu_seconds: float = 2.0
@@ -76,20 +83,20 @@ class TestLimits:
 
 
 def overhead_seconds(limits: TestLimits) -> float:
-    """CPU seconds that a process can use beyond the limit that ends it.
+    """CPU seconds that a process can use beyond its limit.
 
-    Every thread may run on until the kernel's next tick, and then the process's memory is taken down.
+    Each thread may run until the kernel's next tick. Then the memory of the process is released.
     """
     return TICK_SECONDS * limits.max_threads + PROCESS_SECONDS + SECONDS_PER_MIB * limits.memory_mib
 
 
 def max_cpu_seconds(limits: TestLimits, tests: int) -> float:
-    """Upper bound of the CPU seconds that one candidate can spend on ``tests`` tests.
+    """Upper bound of the CPU seconds that one candidate can spend on ``tests`` tests of a block.
 
-    Loading is included, once for every test, and so is the judging, which has the same limit. The kernel
-    enforces it (``RLIMIT_CPU`` on each of the processes, set to what the earlier ones left over), also
-    against a candidate that cheats the limit of a single test. It allows for every test to need two
-    processes of its own.
+    The bound is ``2 * tests * (cpu_seconds + overhead_seconds) + GRANULARITY_SECONDS``: each test may need
+    a candidate process and a judge process, and each of them loads its program and has the limit of one
+    test. The kernel enforces the bound by ``RLIMIT_CPU``, which is set on each process to the CPU time left
+    by the earlier ones. It holds even if a candidate evades the limit of a single test.
     """
     if tests == 0:
         return 0.0
@@ -97,12 +104,12 @@ def max_cpu_seconds(limits: TestLimits, tests: int) -> float:
 
 
 def next_cpu_limit(limits: TestLimits, tests: int, spent: float) -> int:
-    """Whole CPU seconds to set as ``RLIMIT_CPU`` of a candidate's next process; 0 when none may start.
+    """``RLIMIT_CPU`` of a candidate's next process, in whole CPU seconds; 0 if no process may start.
 
     Args:
         limits: the limits of one test.
         tests: number of tests in the whole block.
-        spent: CPU seconds that the candidate's earlier processes in this block have used.
+        spent: CPU seconds used by the candidate's earlier processes in this block.
     """
-    left = math.floor(max_cpu_seconds(limits, tests) - spent - overhead_seconds(limits))
-    return left if left >= max(limits.cpu_seconds, GRANULARITY_SECONDS) else 0
+    remaining = math.floor(max_cpu_seconds(limits, tests) - spent - overhead_seconds(limits))
+    return remaining if remaining >= max(limits.cpu_seconds, GRANULARITY_SECONDS) else 0

@@ -1,4 +1,9 @@
-"""From the calls that were made in the sandbox, and what they gave back, to a table of behaviour."""
+"""Recorded outputs of candidates, as digests, from the calls and results that the sandbox reports.
+
+Two results get the same digest if they count as equal: floats are rounded to six significant digits, equal
+numbers of different types are equal, and unordered containers are sorted. An exception counts by its type
+alone.
+"""
 
 import hashlib
 import json
@@ -15,7 +20,7 @@ from testbudget.rewards.problem import Verdict
 
 _EXAMPLE_LENGTH = 120
 _SIGNIFICANT_DIGITS = 6
-_DEATHS: dict[int, CallEnding] = {
+_ENDINGS: dict[int, CallEnding] = {
     Verdict.TIMED_OUT: CallEnding.TIMED_OUT,
     Verdict.OUT_OF_MEMORY: CallEnding.OUT_OF_MEMORY,
     Verdict.KILLED: CallEnding.KILLED,
@@ -27,9 +32,10 @@ class BlockCalls(NamedTuple):
     """The calls behind a block's verdicts.
 
     Attributes:
-        calls, results: their texts, as in ``executors.execution.languages.base``.
-        paths: sequences of calls with their results, as alternating positions in the two.
-        path_of: the path of each pair of the block.
+        calls, results: distinct texts, in the notation of ``executors.execution.languages.base``.
+        paths: distinct sequences of calls with their results, as alternating positions in ``calls`` and
+            ``results``.
+        path_of: position in ``paths`` for each pair of the block.
     """
 
     calls: Sequence[str]
@@ -42,78 +48,90 @@ NO_CALLS = BlockCalls((), (), (), ())
 
 
 def parse_calls(answer: bytes) -> BlockCalls:
-    """What the sandbox tells of calls."""
+    """Read the calls from the sandbox's answer."""
     return BlockCalls(**json.loads(answer))
 
 
 def call_text(given: RecordedCall) -> str:
-    """The text of a call."""
+    """Write a call as text."""
     return json.dumps([given.function, *json.loads(given.arguments)], separators=(",", ":"))
 
 
 def call_digest(function: str, arguments: Sequence[Any]) -> int:
-    """The same 64 bits for calls that count as equal.
+    """Digest of a call, 64 bits, the same for calls that count as equal.
 
     Args:
         function: name of the function called.
-        arguments: positional and keyword arguments, as parsed from their text.
+        arguments: positional and keyword arguments, as JSON values.
     """
     return _digest([function, *arguments])
 
 
 def outputs_on_tests(
-    made: BlockCalls, pairs: NDArray[np.intp], candidates: int, tests: Sequence[int]
+    block_calls: BlockCalls, pairs: NDArray[np.intp], candidates: int, tests: Sequence[int]
 ) -> RecordedOutputs:
-    """What candidates did in tests.
+    """Recorded outputs of candidates on the calls of tests.
 
     Args:
-        made: calls and results.
-        pairs: (pairs, 2), candidate and test of each path.
-        candidates: how many there are.
+        block_calls: the calls of the block.
+        pairs: intp (pairs, 2), candidate and test of each pair of the block.
+        candidates: number of candidates.
         tests: the index of each test.
+
+    Returns:
+        One input for each distinct call at each place of the paths of a test; ``NO_RESULT`` for candidates
+        that made another call there, or none.
     """
-    outputs, output_of = _outputs(made.results)
+    outputs, output_of = _distinct_outputs(block_calls.results)
     columns: dict[tuple[int, int, int], int] = {}
-    cells: dict[tuple[int, int], tuple[list[int], list[int]]] = {}  # columns and outputs of a test's path
-    where = list(zip(pairs[:, 1].tolist(), made.path_of, strict=True))
+    columns_and_outputs: dict[tuple[int, int], tuple[list[int], list[int]]] = {}
+    where = list(zip(pairs[:, 1].tolist(), block_calls.path_of, strict=True))
     for test, path in dict.fromkeys(where):
-        calls, results = made.paths[path][::2], made.paths[path][1::2]
+        calls, results = block_calls.paths[path][::2], block_calls.paths[path][1::2]
         keys = [(test, place, call) for place, call in enumerate(calls)]
-        cells[test, path] = (
+        columns_and_outputs[test, path] = (
             [columns.setdefault(key, len(columns)) for key in keys],
             [output_of[result] for result in results],
         )
     table = np.full((candidates, len(columns)), NO_RESULT, np.int32)
     for candidate, key in zip(pairs[:, 0].tolist(), where, strict=True):
-        filled, found = cells[key]
+        filled, found = columns_and_outputs[key]
         table[candidate, filled] = found
     order = sorted(columns)
-    given = {call: _input(made.calls[call]) for _, _, call in order}
-    inputs = tuple(RecordedCall(tests[test], *given[call]) for test, _, call in order)
+    parsed = {call: _parsed_call(block_calls.calls[call]) for _, _, call in order}
+    inputs = tuple(RecordedCall(tests[test], *parsed[call]) for test, _, call in order)
     return RecordedOutputs(inputs, outputs, table[:, [columns[key] for key in order]])
 
 
 def outputs_on_inputs(
-    inputs: Sequence[RecordedCall], made: BlockCalls, pairs: NDArray[np.intp], candidates: int
+    inputs: Sequence[RecordedCall], block_calls: BlockCalls, pairs: NDArray[np.intp], candidates: int
 ) -> RecordedOutputs:
-    """What candidates did on inputs that belong to no test; arguments as for :func:`outputs_on_tests`."""
-    outputs, output_of = _outputs(made.results)
+    """Recorded outputs of candidates on inputs that belong to no test.
+
+    Args:
+        inputs: one call for each column.
+        block_calls, pairs, candidates: as for ``outputs_on_tests``, with positions in ``inputs`` in place
+            of tests.
+    """
+    outputs, output_of = _distinct_outputs(block_calls.results)
     results = np.full((candidates, len(inputs)), NO_RESULT, np.int32)
-    for (candidate, given), path in zip(pairs.tolist(), made.path_of, strict=True):
-        steps = made.paths[path]
+    for (candidate, given), path in zip(pairs.tolist(), block_calls.path_of, strict=True):
+        steps = block_calls.paths[path]
         if len(steps):
             results[candidate, given] = output_of[steps[1]]
-    alone = tuple(RecordedCall(None, given.function, given.arguments, given.digest) for given in inputs)
-    return RecordedOutputs(alone, outputs, results)
+    without_test = tuple(
+        RecordedCall(None, given.function, given.arguments, given.digest) for given in inputs
+    )
+    return RecordedOutputs(without_test, outputs, results)
 
 
-def _input(call: str) -> tuple[str, str, int]:
+def _parsed_call(call: str) -> tuple[str, str, int]:
     function, *arguments = json.loads(call)
     return function, json.dumps(arguments, separators=(",", ":")), call_digest(function, arguments)
 
 
-def _outputs(results: Sequence[str]) -> tuple[tuple[CallResult, ...], list[int]]:
-    """The distinct outputs, and which of them each result is."""
+def _distinct_outputs(results: Sequence[str]) -> tuple[tuple[CallResult, ...], list[int]]:
+    """Distinct outputs, and the position among them of each result."""
     outputs: dict[tuple[CallEnding, int], CallResult] = {}
     positions: dict[tuple[CallEnding, int], int] = {}
     output_of = []
@@ -128,7 +146,7 @@ def _outputs(results: Sequence[str]) -> tuple[tuple[CallResult, ...], list[int]]
 def _output(text: str) -> CallResult:
     try:
         return _output_of(json.loads(text))
-    except (ValueError, RecursionError):  # the candidate may have written anything
+    except (ValueError, RecursionError):  # a candidate may write anything
         return CallResult(CallEnding.OPAQUE, 0, "")
 
 
@@ -137,10 +155,10 @@ def _output_of(content: object) -> CallResult:
         case [ResultKind.RETURNED, value, *_]:
             return CallResult(CallEnding.RETURNED, _digest(value), readable_value(value))
         case [ResultKind.RAISED, [str(module), str(name), *_], *_]:
-            said = name if module == "builtins" else f"{module}.{name}"
-            return CallResult(CallEnding.RAISED, _digest([module, name]), said[:_EXAMPLE_LENGTH])
+            error = name if module == "builtins" else f"{module}.{name}"
+            return CallResult(CallEnding.RAISED, _digest([module, name]), error[:_EXAMPLE_LENGTH])
         case [ResultKind.ENDED, int(verdict)]:
-            return CallResult(_DEATHS.get(verdict, CallEnding.KILLED), 0, "")
+            return CallResult(_ENDINGS.get(verdict, CallEnding.KILLED), 0, "")
         case [ResultKind.CUT_SHORT, str(digest), str(beginning)]:
             return CallResult(CallEnding.RETURNED, _digest(digest), beginning[:_EXAMPLE_LENGTH])
     return CallResult(CallEnding.OPAQUE, 0, "")
@@ -152,7 +170,7 @@ def _digest(value: object) -> int:
 
 
 def _normal(value: Any) -> Any:
-    """The same for values that count as equal."""
+    """Canonical form: equal for values that count as equal."""
     if isinstance(value, bool):
         return int(value)
     if isinstance(value, float):
@@ -176,19 +194,19 @@ def _normal_float(value: float) -> Any:
 
 
 def readable_value(value: Any) -> str:
-    """Plain data as a person would write it, cut to a readable length."""
-    text = _shown(value)
+    """Plain data as source code would write it, cut to 120 characters."""
+    text = _source_text(value)
     return text if len(text) <= _EXAMPLE_LENGTH else text[: _EXAMPLE_LENGTH - 1] + "…"
 
 
-def _shown(value: Any) -> str:
+def _source_text(value: Any) -> str:
     if isinstance(value, list):
-        return f"[{', '.join(map(_shown, value))}]"
+        return f"[{', '.join(map(_source_text, value))}]"
     if isinstance(value, dict) and len(value) == 1:
         ((tag, inner),) = value.items()
         if tag == "tuple" and isinstance(inner, list):
-            return f"({', '.join(map(_shown, inner))}{',' if len(inner) == 1 else ''})"
+            return f"({', '.join(map(_source_text, inner))}{',' if len(inner) == 1 else ''})"
         if tag in {"dict", "object"} and isinstance(inner, list):
-            return "{" + ", ".join(": ".join(map(_shown, item)) for item in inner) + "}"
-        return f"{tag}({_shown(inner)})"
+            return "{" + ", ".join(": ".join(map(_source_text, item)) for item in inner) + "}"
+        return f"{tag}({_source_text(inner)})"
     return repr(value)

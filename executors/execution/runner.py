@@ -1,4 +1,10 @@
-"""The caller's side of a sandbox: sends blocks of candidates and tests in, takes verdicts out."""
+"""Runner: blocks of candidates and tests in, verdicts out.
+
+Candidates and tests run only inside a sandbox: a guard process that enters the isolation layers, and a
+server process inside that forks a confined process for each piece of untrusted code. The caller holds one
+socket to it, reads nothing but bytes of a fixed layout and JSON, and ends everything inside by closing it.
+docs/sandbox.md says what this protects, docs/isolation.md what each layer needs.
+"""
 
 import importlib.util
 import json
@@ -34,50 +40,58 @@ from testbudget.executors.execution.output_digests import (
 )
 from testbudget.executors.execution.processes import result_buffer
 from testbudget.executors.execution.sandbox import cgroups
-from testbudget.rewards.errors import UserError
+from testbudget.rewards.errors import SandboxError, UserError
 from testbudget.rewards.outputs import RecordedCall, RecordedOutputs
 from testbudget.rewards.problem import NOT_RUN, TestKind, UnitTest
-
-__all__ = ["TestLimits", "BlockVerdicts", "Runner", "SandboxError", "max_cpu_seconds"]
 
 _DEFAULT_LIMITS = TestLimits()
 _START_SECONDS = 60.0
 _STOP_SECONDS = 10.0
 _COLUMNS = (np.uint8, np.uint8, np.float32, np.float32)  # of ``verdicts_layout``
-_PATIENCE_SECONDS = 60.0
-_INHERITED_VARIABLES = ("LD_LIBRARY_PATH", "OPENBLAS_CORETYPE")  # what makes libraries load and work here
+_SILENCE_SECONDS = 60.0  # in addition to the wall-clock limit of a test
+_INHERITED_VARIABLES = ("LD_LIBRARY_PATH", "OPENBLAS_CORETYPE")  # for libraries that need them to load
 _ENVIRONMENT = {
     "LANG": "C.UTF-8",
     "TZ": "UTC",
-    "PYTHONHASHSEED": "0",  # the order of a set must not decide a verdict
+    "PYTHONHASHSEED": "0",  # fixes the order of sets, which could decide a verdict
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
-    "MALLOC_ARENA_MAX": "1",  # else each thread reserves 64 MiB or none, by chance, of what a test may use
+    "MALLOC_ARENA_MAX": "1",  # otherwise a thread may reserve 64 MiB of the test's address space
 }
 _FLAGS = ("-s", "-S", "-P", "-B", "-X", "utf8", "-W", "ignore")
-_PROGRAM = "import sys; sys.path.append(sys.argv[2]); from testbudget.executors.execution.judging.sandbox_main import main; main()"
+
+IMPORT_DIRECTORY = str(Path(testbudget.__file__).parents[1])
+"""The directory that this process has imported ``testbudget`` from; new processes import the same one."""
 
 
-class SandboxError(Exception):
-    """The sandbox itself failed; this says nothing about any candidate."""
+def entry_code(module: str, function: str) -> str:
+    """Code for ``python -c`` that calls a function of this package without arguments.
+
+    The last command-line argument must be ``IMPORT_DIRECTORY``. It is on the import path only while the
+    package is found, so that no neighbour of the package can be imported by its bare name.
+    """
+    return (
+        "import sys; sys.path.insert(0, sys.argv.pop()); import testbudget; del sys.path[0]; "
+        f"from {module} import {function}; {function}()"
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BlockVerdicts:
-    """What came out of a block.
+    """Verdicts on all pairs of a block, with their cost.
 
     Attributes:
-        verdicts: uint8 (candidates, tests), values of ``rewards.problem.Verdict``, or ``NOT_RUN`` for what
-            was left out after ``TestLimits.max_timeouts``, or was not wanted.
-        cpu_seconds: float32 (candidates, tests), as counted by the kernel for the processes of candidates
-            and tests. The sum over a row is at most ``max_cpu_seconds``. Judging is shared by candidates
-            with the same results, and charged to the first of them.
-        wall_seconds: float32 (candidates, tests), the same on the clock.
-        together: bool (candidates, tests), whether candidate and test had to share an interpreter.
-        behaviour: what the candidates gave back on the tests' calls, if that was to be recorded.
-        variations: int64 (tests,), further inputs of each test that were run alone on the same candidates:
-            their calls are among those of the test in ``recorded_outputs``, their CPU time in ``cpu_seconds``.
+        verdicts: uint8 (candidates, tests), values of ``rewards.problem.Verdict``; ``NOT_RUN`` for pairs
+            that were not wanted, and for pairs left out after ``TestLimits.max_timeouts``.
+        cpu_seconds: float32 (candidates, tests), CPU-seconds of candidate and judge processes as counted by
+            the kernel; 0 for pairs that were not run. The sum of a row is at most ``max_cpu_seconds``. A
+            judge process shared by candidates with equal results is charged to the first of them.
+        wall_seconds: float32 (candidates, tests), elapsed seconds of the same processes.
+        same_process: bool (candidates, tests), whether candidate and test shared an interpreter.
+        recorded_outputs: results of the candidates on the calls of the tests; None if not recorded.
+        input_mutations: int64 (tests,), number of mutated inputs that were run for each test. Their calls
+            are in ``recorded_outputs`` under the test, their CPU time in ``cpu_seconds``.
     """
 
     verdicts: NDArray[np.uint8]
@@ -88,20 +102,24 @@ class BlockVerdicts:
     input_mutations: NDArray[np.int64]
 
 
+_SERVER_CODE = entry_code("testbudget.executors.execution.judging.sandbox_main", "main")
+
+
 class Runner:
-    """One long-lived sandbox, entered once; use it from one thread at a time, and close it.
+    """A sandbox that serves many blocks. Use it from one thread at a time, and close it.
 
     Args:
-        limits: what one test may use.
-        language: the candidates' language.
-        require: isolation layers without which nothing is run.
+        limits: limits of one test.
+        language: language of the candidates and tests.
+        require: isolation layers that must be in force.
 
     Attributes:
         layers: the isolation layers in force, outermost first.
-        missing: the layers that this machine refuses.
+        missing: the isolation layers that this machine refuses.
 
     Raises:
-        UserError: the language or a layer is unknown, a required layer is missing, or this is not Linux.
+        UserError: the language or a layer is unknown, its interpreter or a required layer is missing, or
+            the system is not Linux.
         SandboxError: the sandbox could not be built.
     """
 
@@ -151,18 +169,18 @@ class Runner:
     ) -> BlockVerdicts:
         """Run candidates on tests of one problem.
 
-        A sandbox that breaks is replaced once, and the block is run in the new one.
+        If the sandbox fails, the block is run again in a new one, once.
 
         Args:
             candidates: whole programs.
             tests: tests of one problem.
-            entry_point: name of the function or class that each candidate must define; None where that is
-                not known, and a candidate must define whatever the tests call.
-            wanted: bool (candidates, tests), which pairs to run; None says all. The others are ``NOT_RUN``.
-            record: whether to tell what the candidates did.
+            entry_point: name of the function or class that each candidate must define; None if unknown: a
+                candidate must then define the functions that the tests call.
+            wanted: bool (candidates, tests), the pairs to run; None for all. The others are ``NOT_RUN``.
+            record: whether to return ``recorded_outputs``.
 
         Raises:
-            SandboxError: the sandbox broke twice, or could not be built again.
+            SandboxError: the sandbox failed twice, or could not be built again.
         """
         shape = (len(candidates), len(tests))
         pairs = np.argwhere(np.ones(shape, np.bool_) if wanted is None else wanted)
@@ -172,35 +190,37 @@ class Runner:
             "entry_point": entry_point,
             "calls": None,
         }
-        columns, made = self._answer(block, pairs, record=record)
+        columns, calls = self._answer(block, pairs, record=record)
         grids = []
-        for column, nothing in zip(columns, (NOT_RUN, 0, 0, 0), strict=True):
-            grid = np.full(shape, nothing, column.dtype)
+        for column, default in zip(columns, (NOT_RUN, 0, 0, 0), strict=True):
+            grid = np.full(shape, default, column.dtype)
             grid[tuple(pairs.T)] = column
             grids.append(grid)
         verdicts, same_process, cpu_seconds, wall_seconds = grids
         recorded_outputs = (
-            outputs_on_tests(made, pairs, len(candidates), [t.index for t in tests]) if made else None
+            outputs_on_tests(calls, pairs, len(candidates), [t.index for t in tests]) if calls else None
         )
         same_process = same_process.astype(np.bool_)
-        none = np.zeros(len(tests), np.int64)
-        return BlockVerdicts(verdicts, cpu_seconds, wall_seconds, same_process, recorded_outputs, none)
+        no_mutations = np.zeros(len(tests), np.int64)
+        return BlockVerdicts(
+            verdicts, cpu_seconds, wall_seconds, same_process, recorded_outputs, no_mutations
+        )
 
     def call(
         self, candidates: Sequence[str], inputs: Sequence[RecordedCall]
     ) -> tuple[RecordedOutputs, NDArray[np.float32]]:
-        """Make calls of candidates, each with the candidate freshly loaded; no expected values needed.
+        """Make every call on every candidate, which is loaded anew for each; no test is involved.
 
         Args:
             candidates: whole programs.
-            inputs: the calls, for example those of other tests or variations on them.
+            inputs: the calls, such as those of recorded tests or mutations of them.
 
         Returns:
-            What came out, with the inputs in the order given, as inputs of no test; and the CPU seconds of
-            each call, float32 (candidates, inputs).
+            The recorded outputs, with ``inputs`` in the given order and without a test, and the
+            CPU-seconds of each call, float32 (candidates, inputs).
 
         Raises:
-            SandboxError: the sandbox broke twice, or could not be built again.
+            SandboxError: the sandbox failed twice, or could not be built again.
         """
         pairs = np.argwhere(np.ones((len(candidates), len(inputs)), np.bool_))
         block = {
@@ -209,13 +229,13 @@ class Runner:
             "entry_point": None,
             "calls": [call_text(given) for given in inputs],
         }
-        (_, _, used, _), made = self._answer(block, pairs, record=True)
-        assert made is not None
+        (_, _, used, _), calls = self._answer(block, pairs, record=True)
+        assert calls is not None
         cpu_seconds = used.astype(np.float32).reshape(len(candidates), len(inputs))
-        return outputs_on_inputs(inputs, made, pairs, len(candidates)), cpu_seconds
+        return outputs_on_inputs(inputs, calls, pairs, len(candidates)), cpu_seconds
 
     def close(self) -> None:
-        """End the sandbox and everything in it. Running another block would build a new one."""
+        """End the sandbox and every process in it. The next block builds a new one."""
         if self._sandbox is not None:
             self._sandbox.close()
             self._sandbox = None
@@ -223,7 +243,7 @@ class Runner:
     def _answer(
         self, block: dict[str, Any], pairs: NDArray[np.intp], *, record: bool
     ) -> tuple[list[NDArray[Any]], BlockCalls | None]:
-        """What the sandbox answers to a block: columns over the pairs, and what is recorded of calls."""
+        """Send a block; return one array per column of ``verdicts_layout``, and the recorded calls."""
         if len(pairs) == 0:
             return [np.zeros(0, kind) for kind in _COLUMNS], NO_CALLS if record else None
         message = block | {"pairs": pairs.tolist(), "record": record}
@@ -233,9 +253,9 @@ class Runner:
             except (OSError, EOFError, _InsideError) as error:
                 self.close()
                 if attempt:
-                    raise SandboxError(f"the sandbox broke twice on one block: {error}") from error
+                    raise SandboxError(f"the sandbox failed twice on one block: {error}") from error
             except BaseException:
-                self.close()  # what is still to come would be taken for the answer to the next block
+                self.close()  # a late answer would be read as the answer to the next block
                 raise
         raise AssertionError
 
@@ -257,23 +277,22 @@ class Runner:
 
 
 class _InsideError(Exception):
-    """What the guard or the zygote has reported about itself."""
+    """A failure that the guard or the server process has reported."""
 
 
 class _Sandbox:
-    """The guard's process and the connection to the zygote."""
+    """The guard process and the connection to the server process."""
 
     def __init__(self, limits: TestLimits, language: str) -> None:
         self._limits = limits
         self._scratch: str | None = None
         self._connection, inside = socket.socketpair()
         self._connection.settimeout(_START_SECONDS)
-        root = str(Path(testbudget.__file__).parents[1])
-        interpreter = getattr(sys, "_base_executable", sys.executable)  # knows of no virtual environment
+        interpreter = getattr(sys, "_base_executable", sys.executable)  # without the virtual environment
         kept = {name: os.environ[name] for name in _INHERITED_VARIABLES if name in os.environ}
         with inside:
             self._guard = subprocess.Popen(
-                [interpreter, *_FLAGS, "-c", _PROGRAM, str(inside.fileno()), root],
+                [interpreter, *_FLAGS, "-c", _SERVER_CODE, str(inside.fileno()), IMPORT_DIRECTORY],
                 pass_fds=(inside.fileno(),),
                 env=_ENVIRONMENT | kept,
                 cwd="/",
@@ -298,10 +317,8 @@ class _Sandbox:
         self._scratch = None if "mount" in self.layers else ready["scratch"]
 
     def run(self, block: dict[str, Any]) -> tuple[list[NDArray[Any]], BlockCalls | None]:
-        """Run one block of work, as the zygote takes it."""
-        self._connection.settimeout(
-            _PATIENCE_SECONDS + self._limits.wall_seconds
-        )  # without any sign of life
+        """Run one block, given as ``sandbox_main`` expects it."""
+        self._connection.settimeout(_SILENCE_SECONDS + self._limits.wall_seconds)  # between two frames
         result_buffer.send_frame(self._connection, json.dumps(block).encode())
         pairs = len(block["pairs"])
         answer = self._receive()
@@ -314,26 +331,26 @@ class _Sandbox:
         return columns, parse_calls(self._receive()) if block["record"] else None
 
     def close(self) -> None:
-        self._connection.close()  # the guard notices, and ends everything inside
+        self._connection.close()  # the guard notices and ends every process inside
         try:
             self._guard.wait(_STOP_SECONDS)
         except subprocess.TimeoutExpired:
             self._guard.kill()
             self._guard.wait()
         if self._scratch is not None:
-            shutil.rmtree(self._scratch, ignore_errors=True)  # gone already if the guard was alive
+            shutil.rmtree(self._scratch, ignore_errors=True)  # the guard removes it unless it was killed
         cgroups.remove_abandoned_groups()
 
     def _receive(self) -> bytes:
         while not (frame := result_buffer.receive_frame(self._connection)):
-            pass  # a sign of life
+            pass  # an empty frame is a heartbeat
         if frame.startswith(b'{"failure"'):
             raise _InsideError(json.loads(frame)["failure"])
         return frame
 
 
 def _package_directories(names: Sequence[str]) -> list[str]:
-    """Directories of the packages that are installed, and of the libraries that wheels put beside them."""
+    """Directories of the installed packages, and of the shared libraries that their wheels install."""
     directories = []
     for name in names:
         found = importlib.util.find_spec(name)

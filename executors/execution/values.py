@@ -1,10 +1,10 @@
-"""Plain data as JSON text: what may pass between the process of a candidate and the process of a test.
+"""Plain data as JSON text: the only values that pass between a candidate process and a judge process.
 
-JSON's own types stand for themselves. Every other type has a tag: an object with the tag as its only key,
-``{"tuple": [1, 2]}``. Only exact types are plain, never subclasses, whose methods could answer as they
-like; so the receiver gets what the value *is*, and no code comes with it. Floats keep their exact value,
-containers their order. Identity is not kept, but for that of ``math.nan``; so a value in which something
-changeable is contained twice is not plain.
+JSON's own types stand for themselves. Every other type is an object with one key, its tag:
+``{"tuple": [1, 2]}``. Only exact types are plain. A subclass is not plain, because its methods could return
+anything; so the receiver gets the value and no code. Floats keep their exact value and containers keep
+their order. Identity is lost, except that of ``math.nan``; callers therefore refuse a value that holds the
+same mutable container twice, which ``mutable_containers`` finds.
 """
 
 import collections
@@ -18,11 +18,11 @@ from collections.abc import Callable
 from typing import Any
 
 LONGEST_TEXT = 1 << 20
-"""A value whose text is longer is not passed on."""
+"""Characters of the longest text that ``encode`` returns."""
 
 _SCALARS = frozenset({int, float, bool, str, type(None)})
-_UNCHANGEABLE_CONTAINERS = frozenset({tuple, frozenset})
-_CONTAINERS = _UNCHANGEABLE_CONTAINERS | {
+_IMMUTABLE_CONTAINERS = frozenset({tuple, frozenset})
+_CONTAINERS = _IMMUTABLE_CONTAINERS | {
     list,
     dict,
     set,
@@ -34,7 +34,8 @@ _CONTAINERS = _UNCHANGEABLE_CONTAINERS | {
 }
 _FACTORIES = {kind.__name__: kind for kind in (int, float, bool, str, list, dict, set, tuple)}
 _NUMPY_KINDS = "biufc"
-# What ``json.JSONEncoder.encode`` makes anew for every value, at several times the cost of a short one.
+# ``json.JSONEncoder.encode`` builds this encoder again for each value, which costs several times as much
+# as encoding a short value.
 _chunks = vars(json.encoder)["c_make_encoder"](
     None, None, json.encoder.encode_basestring_ascii, None, ":", ",", False, False, True
 )
@@ -42,7 +43,7 @@ _decoded = json.JSONDecoder().decode
 
 
 class NotPlainError(ValueError):
-    """The value is not plain data, or too large to be passed on."""
+    """A value that is not plain data, or whose text is too long."""
 
 
 def _encoded(content: Any) -> str:
@@ -50,21 +51,21 @@ def _encoded(content: Any) -> str:
 
 
 def encode(value: object) -> str:
-    """The text of a value.
+    """Write a value as JSON text.
 
     Raises:
-        NotPlainError: the value, or something in it, is not plain data, or it is too large.
+        NotPlainError: the value or a part of it is not plain data, or the text exceeds ``LONGEST_TEXT``.
     """
     try:
         try:
             text = _encoded(_tagged(value))
             if "NaN" in text:
-                text = _encoded(_tagged(value, _tag_number))
+                text = _encoded(_tagged(value, _tagged_number))
         except ValueError:  # an int with more digits than the interpreter converts
-            text = _encoded(_tagged(value, _tag_number))
+            text = _encoded(_tagged(value, _tagged_number))
     except NotPlainError:
         raise
-    except Exception as error:  # too deep or circular, or too large for the memory that is left
+    except Exception as error:  # too deep, circular, or too large for the remaining memory
         raise NotPlainError(type(error).__name__) from None
     if len(text) > LONGEST_TEXT:
         raise NotPlainError(f"{len(text)} characters")
@@ -72,10 +73,10 @@ def encode(value: object) -> str:
 
 
 def mutable_containers(value: Any) -> list[Any]:
-    """The containers in a value that can be changed, itself among them, each as often as it is contained.
+    """List the mutable containers in a value, including the value, one entry per occurrence.
 
     Raises:
-        NotPlainError: they are too many, as in a circle.
+        NotPlainError: there are more than ``LONGEST_TEXT``, as in a value that contains itself.
     """
     kind = type(value)
     if kind in _SCALARS or kind not in _CONTAINERS:
@@ -83,30 +84,30 @@ def mutable_containers(value: Any) -> list[Any]:
     if kind is list and _SCALARS.issuperset(map(type, value)):
         return [value]
     found: list[Any] = []
-    left = [value]
-    for container in left:  # which grows meanwhile
-        if type(container) not in _UNCHANGEABLE_CONTAINERS:
+    pending = [value]
+    for container in pending:  # grows during the loop
+        if type(container) not in _IMMUTABLE_CONTAINERS:
             found.append(container)
         items = [*container, *container.values()] if isinstance(container, dict) else container
         if not _SCALARS.issuperset(map(type, items)):
-            left += [item for item in items if type(item) in _CONTAINERS]
-            if len(left) > LONGEST_TEXT:
-                raise NotPlainError(f"{len(left)} containers")
+            pending += [item for item in items if type(item) in _CONTAINERS]
+            if len(pending) > LONGEST_TEXT:
+                raise NotPlainError(f"{len(pending)} containers")
     return found
 
 
 def decode(text: str) -> Any:
-    """A new value from its text.
+    """Read a value from its text; no part is shared with an earlier value.
 
     Raises:
-        ValueError: the text is not what :func:`encode` makes.
+        ValueError: the text cannot come from ``encode``.
     """
     content = _decoded(text)
-    return restore(content) if "{" in text else content  # which has no tags
+    return restore(content) if "{" in text else content  # no tags
 
 
 def restore(content: Any) -> Any:
-    """The value that parsed JSON stands for; raises ValueError as :func:`decode` does."""
+    """Build the value from parsed JSON; raises ValueError as ``decode`` does."""
     if type(content) is list:
         if _SCALARS.issuperset(map(type, content)):
             return content
@@ -136,11 +137,11 @@ def _tagged(value: Any, on_number: Callable[[Any], Any] | None = None) -> Any:  
         }
     if kind in _TAG:
         return {kind.__name__: _tagged(_TAG[kind](value), on_number)}
-    return _tagged_numbers(value)
+    return _tagged_numpy(value)
 
 
-def _tagged_numbers(value: Any) -> Any:
-    numpy = sys.modules.get("numpy")  # a numpy value exists only where it is imported
+def _tagged_numpy(value: Any) -> Any:
+    numpy = sys.modules.get("numpy")  # a NumPy value exists only where NumPy is imported
     kind = type(value)
     if numpy is None or kind.__module__ != "numpy" or not hasattr(value, "dtype"):
         raise NotPlainError(kind.__name__)
@@ -152,8 +153,8 @@ def _tagged_numbers(value: Any) -> Any:
     raise NotPlainError(kind.__name__)
 
 
-def _tag_number(value: Any) -> Any:
-    if value is math.nan:  # noqa: PLW0177 - which a container finds again by its identity alone
+def _tagged_number(value: Any) -> Any:
+    if value is math.nan:  # noqa: PLW0177 - containers find NaN by identity alone
         return {"math": "nan"}
     return {"int": hex(value)} if type(value) is int and value.bit_length() > 4096 else value
 
@@ -200,7 +201,7 @@ def _numpy_scalar(inner: Any) -> Any:
 def _numpy_dtype(name: str) -> Any:
     dtype = __import__("numpy").dtype(name)
     if dtype.kind not in _NUMPY_KINDS:
-        raise ValueError(f"{name} is not a plain type of numbers")
+        raise ValueError(f"{name} is not a plain numeric type")
     return dtype
 
 

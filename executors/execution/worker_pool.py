@@ -1,4 +1,8 @@
-"""Single pairs of a candidate and a test, gathered into blocks so that equal texts are handled once."""
+"""Pairs of a program and a test, grouped into blocks, and blocks run by several runners at once.
+
+A block holds each distinct program and test once, so that equal texts are compiled and run once. Each
+runner works in a process of its own, which ends when its caller does.
+"""
 
 import contextlib
 import signal
@@ -8,34 +12,36 @@ from collections import deque
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, Pipe, wait
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-import testbudget
 from testbudget.executors.execution.limits import TestLimits
-from testbudget.executors.execution.runner import BlockVerdicts, Runner, SandboxError
+from testbudget.executors.execution.runner import IMPORT_DIRECTORY, BlockVerdicts, Runner, entry_code
 from testbudget.executors.execution.sandbox import kernel
-from testbudget.rewards.errors import UserError
+from testbudget.rewards.errors import SandboxError, UserError
 from testbudget.rewards.problem import TestKind, UnitTest
 
-MOST_TESTS = 32
-_MOST_CANDIDATES, _FEWEST_CANDIDATES = 64, 8
+MAX_TESTS = 32
+"""Tests in a block, at most."""
+
+_MAX_CANDIDATES, _MIN_CANDIDATES = 64, 8
 _BLOCKS_PER_RUNNER = 4
+_STOP_SECONDS = 30.0
+_WORKER_CODE = entry_code("testbudget.executors.execution.worker_pool", "serve_blocks")
 
 
 @dataclass(frozen=True, slots=True)
 class PairRequest:
-    """One program and one test to run it on.
+    """A program, and a test to run it on.
 
     Attributes:
         candidate: a whole program.
         test: the test program, without the candidate.
-        kind: how the test is run.
-        language: of both.
-        entry_point: name of the function or class under test; None for whatever the test calls.
+        kind: form of the test program.
+        language: language of both programs.
+        entry_point: name of the function or class under test; None for those that the test calls.
     """
 
     candidate: str
@@ -47,15 +53,15 @@ class PairRequest:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Block:
-    """Distinct candidates and distinct tests, and where among them the pairs are.
+    """Distinct candidates and tests of some pairs, and the place of each pair among them.
 
     Attributes:
-        language: of all candidates and tests.
-        entry_point: of all candidates.
-        candidates: their texts.
-        tests: a test's index is its position here.
-        positions: intp (pairs,), where each pair stands in the sequence that was gathered.
-        rows, columns: intp (pairs,), each pair's candidate and test. Equal pairs have the same two.
+        language: language of all programs.
+        entry_point: entry point of all candidates.
+        candidates: program texts.
+        tests: the tests; the index of each is its position.
+        positions: intp (pairs,), position of each pair in the sequence that was grouped.
+        rows, columns: intp (pairs,), candidate and test of each pair. Equal pairs have equal values.
     """
 
     language: str
@@ -68,31 +74,31 @@ class Block:
 
     @property
     def wanted(self) -> NDArray[np.bool_]:
-        """Bool (candidates, tests): which combinations are pairs."""
+        """Bool (candidates, tests), whether a combination is one of the pairs."""
         mask = np.zeros((len(self.candidates), len(self.tests)), np.bool_)
         mask[self.rows, self.columns] = True
         return mask
 
 
 def group_into_blocks(pairs: Sequence[PairRequest], runners: int = 1) -> list[Block]:
-    """Put every pair into a block with others that share its candidate or its test.
+    """Group pairs that share candidates or tests into blocks.
 
-    A block has at most 64 candidates, fewer where there would not be enough blocks for all runners, and
-    at most 32 tests.
+    A block has at most 32 tests and at most 64 candidates, or fewer candidates if all runners would not
+    otherwise have 4 blocks each.
 
     Args:
-        pairs: what is to be run, in any order.
-        runners: how many share the work.
+        pairs: the pairs to run, in any order.
+        runners: number of runners that share the blocks.
 
     Returns:
-        Blocks in the order of their first pairs. Each position is in exactly one of them.
+        Blocks in the order of their first pairs. Each pair is in exactly one of them.
     """
     candidates = _Numbering()
     tests = _Numbering()
     rows = [candidates.number((pair.language, pair.entry_point, pair.candidate)) for pair in pairs]
     columns = [tests.number((pair.language, pair.entry_point, pair.test, pair.kind)) for pair in pairs]
     fair = -(-len(candidates.known) // (runners * _BLOCKS_PER_RUNNER))
-    most_candidates = min(_MOST_CANDIDATES, max(_FEWEST_CANDIDATES, fair))
+    max_candidates = min(_MAX_CANDIDATES, max(_MIN_CANDIDATES, fair))
 
     components = _components(rows, columns, len(candidates.known))
     row_ranks = _ranks_within(components)
@@ -103,21 +109,21 @@ def group_into_blocks(pairs: Sequence[PairRequest], runners: int = 1) -> list[Bl
 
     tiles: dict[_Tile, list[int]] = {}
     for position, (row, column) in enumerate(zip(rows, columns, strict=True)):
-        tile = _Tile(components[row], row_ranks[row] // most_candidates, column_ranks[column] // MOST_TESTS)
+        tile = _Tile(components[row], row_ranks[row] // max_candidates, column_ranks[column] // MAX_TESTS)
         tiles.setdefault(tile, []).append(position)
     return [_block(pairs, positions) for positions in tiles.values()]
 
 
 class _Tile(NamedTuple):
-    """A part of a component of bounded size."""
+    """Key of a block: a part of bounded size of a component."""
 
     component: int
-    stripe_of_candidates: int
-    stripe_of_tests: int
+    candidate_range: int
+    test_range: int
 
 
 class _Numbering:
-    """Numbers things in the order in which they are first seen."""
+    """Numbers keys in the order of their first occurrence."""
 
     def __init__(self) -> None:
         self.known: dict[tuple[object, ...], int] = {}
@@ -127,7 +133,7 @@ class _Numbering:
 
 
 def _components(rows: Sequence[int], columns: Sequence[int], candidates: int) -> list[int]:
-    """For each candidate the first candidate that it is connected with, through tests they share."""
+    """Connected component of each candidate through shared tests, named by its first candidate."""
     above = list(range(candidates))
 
     def first(row: int) -> int:
@@ -144,7 +150,7 @@ def _components(rows: Sequence[int], columns: Sequence[int], candidates: int) ->
 
 
 def _ranks_within(components: Sequence[int]) -> list[int]:
-    """The position of each element among those of its component."""
+    """Position of each element among the elements of its component."""
     sizes: dict[int, int] = {}
     ranks = []
     for component in components:
@@ -173,22 +179,15 @@ def _block(pairs: Sequence[PairRequest], positions: Sequence[int]) -> Block:
     )
 
 
-# ~ """Several runners at once, each in a process of its own: blocks in, outcomes out as they are done."""
-
-
-_PROGRAM = "import sys; sys.path.append(sys.argv[2]); from testbudget.executors.execution.worker_pool import serve_blocks; serve_blocks()"
-_STOP_SECONDS = 30.0
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class FinishedBlock:
-    """A block that has been run.
+    """A block with its verdicts.
 
     Attributes:
-        block: what was run.
-        outcomes: what came out; behaviour is not recorded.
+        block: the block.
+        outcomes: its verdicts, without recorded outputs.
         layers: the isolation layers in force.
-        missing: the layers that this machine refuses.
+        missing: the isolation layers that this machine refuses.
     """
 
     block: Block
@@ -200,16 +199,16 @@ class FinishedBlock:
 def run_blocks(
     blocks: Sequence[Block], limits: TestLimits, runners: int, require: Sequence[str] = ()
 ) -> Generator[FinishedBlock]:
-    """Run blocks side by side and yield each when it is done.
+    """Run blocks in parallel and yield each when it is finished.
 
-    A block whose runner fails is run once more, in a new one. Whatever ends the iteration, closing it
-    included, ends all runners.
+    A block whose runner fails is run once more by a new runner. All runners end when the iteration ends,
+    also by an error or by closing the generator.
 
     Args:
-        blocks: what to run.
-        limits: what one test may use.
-        runners: the most processes to start.
-        require: isolation layers without which nothing is run.
+        blocks: the blocks to run.
+        limits: limits of one test.
+        runners: largest number of worker processes.
+        require: isolation layers that must be in force.
 
     Raises:
         UserError: a language is unknown, or a required layer is missing.
@@ -217,40 +216,40 @@ def run_blocks(
     """
     waiting = deque(blocks)
     failed: set[Block] = set()
-    idle: list[_Member] = []
-    working: dict[Connection, tuple[_Member, Block]] = {}
+    idle: list[_Worker] = []
+    working: dict[Connection, tuple[_Worker, Block]] = {}
     finished: list[FinishedBlock] = []
     try:
         while True:
             while waiting and (idle or len(working) < runners):
-                member = idle.pop() if idle else _Member(limits, require)
+                worker = idle.pop() if idle else _Worker(limits, require)
                 block = waiting.popleft()
-                working[member.connection] = member, block
-                member.send(block)
-            yield from finished  # only now, so that nobody is idle meanwhile
+                working[worker.connection] = worker, block
+                worker.send(block)
+            yield from finished  # after sending, so that no worker waits for the caller
             if not working:
                 return
             finished = []
             for connection in wait(list(working)):
-                member, block = working[connection]  # type: ignore[index]
+                worker, block = working[connection]  # type: ignore[index]
                 try:
-                    finished.append(member.receive(block))
-                    idle.append(member)
+                    finished.append(worker.receive(block))
+                    idle.append(worker)
                 except (SandboxError, OSError, EOFError) as error:
                     if block in failed:
                         cause = str(error) or "a runner's process died"
                         raise SandboxError(f"a block of pairs failed twice: {cause}") from error
                     failed.add(block)
                     waiting.appendleft(block)
-                    member.end()
-                del working[member.connection]
+                    worker.end()
+                del working[worker.connection]
     finally:
-        for member in (*idle, *(member for member, _ in working.values())):
-            member.end()
+        for worker in (*idle, *(worker for worker, _ in working.values())):
+            worker.end()
 
 
-class _Member:
-    """The caller's side of one process with a runner."""
+class _Worker:
+    """The caller's side of a worker process."""
 
     def __init__(self, limits: TestLimits, require: Sequence[str]) -> None:
         self.connection, inside = Pipe()
@@ -260,19 +259,19 @@ class _Member:
                     sys.executable,
                     "-P",
                     "-c",
-                    _PROGRAM,
+                    _WORKER_CODE,
                     str(inside.fileno()),
-                    str(Path(testbudget.__file__).parents[1]),
+                    IMPORT_DIRECTORY,
                 ],
                 pass_fds=(inside.fileno(),),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                start_new_session=True,  # Ctrl-C is for the caller, who ends this process in good order
+                start_new_session=True,  # Ctrl-C reaches the caller alone, which ends this process
             )
         self.send((limits, tuple(require)))
 
     def send(self, message: object) -> None:
-        with contextlib.suppress(OSError):  # the process has died, which shows when its answer is received
+        with contextlib.suppress(OSError):  # a dead process shows when its answer is received
             self.connection.send(message)
 
     def receive(self, block: Block) -> FinishedBlock:
@@ -292,7 +291,7 @@ class _Member:
 
 
 def serve_blocks() -> None:
-    """In a member's process: run blocks for as long as the caller sends any."""
+    """Main function of a worker process: run blocks that arrive over the descriptor in ``sys.argv[1]``."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     connection = Connection(int(sys.argv[1]))
     runners: dict[str, Runner] = {}

@@ -1,1 +1,1 @@
-"""TODO room."""
+"""Confined processes with limits, and the shared memory in which they leave results."""

@@ -1,4 +1,9 @@
-"""A process that meets untrusted text: forked from the zygote, confined, and watched from outside."""
+"""One process that runs untrusted code: forked, confined, watched from outside, and cleaned up after.
+
+It ends at its CPU limit or its wall-clock limit, whichever comes first, whatever it does with signals or
+timers. The kernel ends it at its CPU limit, and the parent polls its CPU time and ends it earlier if a
+single step exceeds its share. docs/sandbox.md describes the limits.
+"""
 
 import gc
 import math
@@ -21,23 +26,24 @@ from testbudget.executors.execution.processes.result_buffer import (
 from testbudget.executors.execution.sandbox import isolation, kernel
 
 HEARTBEAT_SECONDS = 1.0
-"""The least time between two empty frames to the runner; the most is the wall-clock limit longer."""
+"""Shortest time between two heartbeats; the longest is longer by the wall-clock limit of a test."""
 
 _CPUS = os.cpu_count() or 1
-_STARTING_PATIENCE = 5  # how many times a test's limits it may take to come to the first step
+_STARTING_PATIENCE = 5  # factor on the limits of a test until the first step begins
 
 
 class ProcessEnd(NamedTuple):
     """How a process ended.
 
     Attributes:
-        steps: what each step left behind.
-        signal: what ended it, 0 if it left by itself.
-        overdue: the step for whose sake it was ended, None if it was not, negative before the first.
-        loaded: whether the step that it was at last had loaded what it needs.
-        cpu_seconds: of all its threads, as the kernel counts.
-        wall_seconds: from its start to its end.
-        allowed_cpu_seconds: where the kernel would have ended it.
+        steps: the result of each step.
+        signal: number of the signal that ended it; 0 if it exited.
+        timed_out_step: the step whose time limit ended it; negative before the first step, None if the
+            parent did not end it.
+        loaded: whether the last step that began had loaded its program.
+        cpu_seconds: CPU time of all its threads, as counted by the kernel.
+        wall_seconds: elapsed time from fork to end.
+        allowed_cpu_seconds: CPU time at which the kernel would have ended it.
     """
 
     steps: Sequence[StepResult]
@@ -50,24 +56,25 @@ class ProcessEnd(NamedTuple):
 
     @property
     def timed_out(self) -> bool:
-        """Whether a limit of time ended it, the kernel's or that of a step."""
-        # The kernel enforces its limit by ticks, a rough count; who kills itself is far from it.
+        """Whether a time limit ended it, the kernel's or that of a step."""
+        # The kernel counts in ticks, so it may end a process before its limit. A process that kills itself
+        # has usually used much less.
         by_kernel = self.signal == signal.SIGKILL and self.cpu_seconds > self.allowed_cpu_seconds / 2
         return self.timed_out_step is not None or by_kernel
 
 
 @dataclass(slots=True)
 class ProcessRunner:
-    """Where processes are run.
+    """Runs tasks in processes of their own, one at a time.
 
     Attributes:
-        control: the zygote's connection to the runner, which nobody else may have.
-        arena: what the processes leave their results in.
+        control: the parent's connection to its own caller, closed in the new process.
+        buffer: shared memory for the results.
         layers: names of the isolation layers in force.
-        limits: what a step may use.
+        limits: limits of one step.
         scratch: the directory that processes may write to.
-        programs: executables that processes may turn into.
-        beside: processes near by that live on.
+        programs: executables that a process may execute.
+        spared: ids of descendants that are not ended after a task.
     """
 
     control: socket.socket
@@ -77,16 +84,16 @@ class ProcessRunner:
     scratch: str
     programs: Sequence[str] = ()
     spared: Collection[int] = ()
-    _last_sign: float = 0.0
+    _last_heartbeat: float = 0.0
 
     def run(self, task: Callable[[], None], steps: int, cpu_seconds: int, share: float = 1.0) -> ProcessEnd:
-        """Run a task in a process of its own, until it ends or exceeds a limit, and clean up after it.
+        """Run a task in a process of its own until it ends or exceeds a limit, then clean up after it.
 
         Args:
-            task: works through the steps and notes them in the arena; it may stop before the last.
-            steps: how many there are at most.
-            cpu_seconds: of all steps together; the kernel sees to it.
-            share: of the time limits of one test, for each step.
+            task: performs the steps and leaves their results in the buffer. It may stop before the last.
+            steps: largest number of steps.
+            cpu_seconds: CPU limit of all steps together, enforced by the kernel.
+            share: time limit of a step, as a fraction of the limits of one test.
 
         Raises:
             OSError: no process could be forked or watched.
@@ -102,14 +109,14 @@ class ProcessRunner:
         share: float,
         descriptors: Sequence[int] = (),
     ) -> ProcessEnd:
-        """The same for a caller who must not know what the steps have left.
+        """Run a task as ``run`` does but leave the results unread; ``steps`` is empty.
 
         Args:
-            task, steps, cpu_seconds, share: as above.
-            descriptors: files that belong to the new process alone.
+            task, steps, cpu_seconds, share: as for ``run``.
+            descriptors: file descriptors that are closed here once the new process has them.
         """
         self.buffer.clear()
-        gc.freeze()  # a collection in the new process would copy all memory that it visits
+        gc.freeze()  # a garbage collection in the new process would copy the memory that it visits
         start = time.monotonic()
         process = kernel.fork()
         if process == 0:
@@ -119,7 +126,7 @@ class ProcessRunner:
                 gc.enable()
                 task()
             except ResultBufferFullError:
-                pass  # the step goes to another process
+                pass  # the caller runs the step again in another process
             finally:
                 os._exit(0)
         for descriptor in descriptors:
@@ -136,22 +143,22 @@ class ProcessRunner:
         return ProcessEnd((), ended_by, timed_out_step, loaded, used, wall_seconds, cpu_seconds)
 
     def reset_scratch(self) -> None:
-        """Called by a process between two steps: back to an empty working directory."""
+        """In the new process, between two steps: return to an empty working directory."""
         os.chdir(self.scratch)
         isolation.empty_directory(self.scratch)
 
     def send_heartbeat(self) -> None:
-        """Tell the runner now and then that the sandbox is alive, with an empty frame."""
-        if time.monotonic() > self._last_sign + HEARTBEAT_SECONDS:
-            self._last_sign = time.monotonic()
+        """Send an empty frame to the caller, unless the last one is recent."""
+        if time.monotonic() > self._last_heartbeat + HEARTBEAT_SECONDS:
+            self._last_heartbeat = time.monotonic()
             result_buffer.send_frame(self.control, b"")
 
-    def _watch(self, process: int, steps: int, cpu_allowance: int, share: float) -> int | None:
-        """Wait for a process to end; end it when it takes too long or too much, and tell at which step.
+    def _watch(self, process: int, steps: int, cpu_limit: int, share: float) -> int | None:
+        """Wait for a process to end, or end it at a limit and return the step that exceeded it.
 
-        It is done from here, where nobody inside can disarm it, and by the scheduler's count of CPU time:
-        ``RLIMIT_CPU`` and ``ITIMER_PROF`` go by ticks, which is off by some percent on a busy machine. What
-        the process says of its progress bounds a single step, never the whole.
+        The parent watches, because no code in the process can prevent that. It reads the CPU clock of the
+        process: ``RLIMIT_CPU`` and ``ITIMER_PROF`` count in ticks, which is off by some percent on a busy
+        machine. The progress that the process reports bounds single steps only, never the whole task.
         """
         limits = self.limits
         descriptor = os.pidfd_open(process)
@@ -167,12 +174,12 @@ class ProcessRunner:
                 used = kernel.process_cpu_seconds(process)
                 progress = self.buffer.progress()
                 now = time.monotonic()
-                granted = share if progress.step >= 0 else _STARTING_PATIENCE
+                factor = share if progress.step >= 0 else _STARTING_PATIENCE
                 used_by_step = max(0.0, used - max(0.0, progress.cpu_before))
-                cpu_left = min(granted * limits.cpu_seconds - used_by_step, cpu_allowance - used)
+                cpu_left = min(factor * limits.cpu_seconds - used_by_step, cpu_limit - used)
                 since = max(start, progress.since)
                 starved = used_by_step > STARVED_SHARE * (now - since)
-                allowed = granted * limits.wall_seconds * (STARVED_PATIENCE if starved else 1)
+                allowed = factor * limits.wall_seconds * (STARVED_PATIENCE if starved else 1)
                 left = min(since + allowed, start + longest) - now
                 if left <= 0 or cpu_left <= 0:
                     os.kill(process, signal.SIGKILL)

@@ -1,4 +1,19 @@
-"""Frames over the socket between the runner and its sandbox: a length in four bytes, then the content."""
+"""Result buffer: shared memory in which a watched process leaves its results; frames and messages.
+
+Shared memory is used instead of a pipe. The process cannot disturb it through its file descriptors, results
+survive a sudden end of the process, and the parent can read the progress at any time. Everything in the
+buffer is the claim of a process that may have run a candidate, so it may be anything.
+
+Work is divided into *steps*. A step begins, leaves any number of texts, and finishes. Layout of the buffer,
+little-endian::
+
+    int32 step, int32 loaded, float64 start, float64 CPU-seconds before the step, int64 bytes of records
+    records: int32 step, int32 length, text       (length -1: the step has finished, followed by
+                                                   float64 CPU-seconds, float64 wall seconds)
+
+A *frame* on a socket between two processes of the sandbox is its length in four bytes, then its content. A
+*message* is a JSON array that a step leaves as a text.
+"""
 
 import fcntl
 import json
@@ -12,6 +27,17 @@ from typing import NamedTuple
 from testbudget.rewards.problem import Verdict
 
 _LENGTH = struct.Struct("<I")
+_HEADER = struct.Struct("<iiddq")
+_LOADED = struct.Struct("<i")
+_USED = struct.Struct("<q")
+_RECORD = struct.Struct("<ii")
+_SECONDS = struct.Struct("<dd")
+_LOADED_AT, _USED_AT = 4, 24
+_FINISHED = -1
+_NO_STEP = -1
+_MAX_RECORDS = 500_000
+_SIZE = 32 << 20
+_SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 
 
 def send_frame(connection: socket.socket, content: bytes) -> None:
@@ -41,41 +67,14 @@ def _exactly(connection: socket.socket, size: int) -> bytes:
     return bytes(content)
 
 
-# ~ """The memory that a process under watch shares with the zygote: how far it is, and what it leaves.
-# ~
-# ~ Shared memory rather than a pipe: nothing written to, or closed among, the file descriptors of the process
-# ~ can disturb it, what was left before a sudden end is still there, and the zygote can see at any moment what
-# ~ the process is at and since when. It is the process's own word, and is taken as no more than that.
-# ~
-# ~ The work is divided into *steps*. A step is begun, leaves any number of texts, and is finished. Layout, all
-# ~ little-endian::
-# ~
-# ~     int32 step, int32 loaded, float64 since, float64 CPU seconds before, int64 bytes of records
-# ~     records: int32 step, int32 length, text       (length -1: the step is finished, followed by
-# ~                                                    float64 CPU seconds, float64 wall seconds)
-# ~ """
-
-
-_HEADER = struct.Struct("<iiddq")
-_LOADED = struct.Struct("<i")
-_USED = struct.Struct("<q")
-_RECORD = struct.Struct("<ii")
-_SECONDS = struct.Struct("<dd")
-_LOADED_AT, _USED_AT = 4, 24
-_FINISHED = -1
-_NO_STEP = -1
-_MOST_RECORDS = 500_000
-_SIZE = 32 << 20
-_SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
-
-CAPACITY = _SIZE - _HEADER.size - _RECORD.size
-"""Bytes of the longest text that fits."""
-
-
 class StepProgress(NamedTuple):
-    """What a process is at: the step, whether it has loaded what it needs, and when the step began.
+    """Progress of a process, as it reports it.
 
-    ``since`` is on the monotonic clock, ``cpu_before`` on that of the process's CPU time.
+    Attributes:
+        step: the step that began last; negative before the first.
+        loaded: whether that step has loaded its program.
+        since: start of that step on the monotonic clock, in seconds.
+        cpu_before: CPU-seconds that the process had used before that step.
     """
 
     step: int
@@ -85,7 +84,13 @@ class StepProgress(NamedTuple):
 
 
 class StepResult(NamedTuple):
-    """What one step left: its texts, whether it came to its end, and the seconds that it says it took."""
+    """Result of one step.
+
+    Attributes:
+        texts: the texts that it left.
+        finished: whether it finished.
+        cpu_seconds, wall_seconds: duration as the process reports it; 0 if it did not finish.
+    """
 
     texts: list[bytes]
     finished: bool
@@ -94,20 +99,20 @@ class StepResult(NamedTuple):
 
 
 class ResultBufferFullError(Exception):
-    """There is no room for another text."""
+    """The buffer has no space for another record."""
 
 
 class ResultBuffer:
-    """Shared memory, written by one process at a time and read by the zygote.
+    """Shared memory, written by one process at a time and read by the process that forked it.
 
     Attributes:
-        descriptor: of the memory as a file, for a program that is executed in the process.
+        descriptor: file descriptor of the memory, for a program that the process executes.
     """
 
     def __init__(self) -> None:
-        self.descriptor = os.memfd_create("arena", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        self.descriptor = os.memfd_create("results", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         os.ftruncate(self.descriptor, _SIZE)
-        # Memory that another process can cut short would end whoever reads it.
+        # If another process could shrink the memory, reading it would raise SIGBUS.
         fcntl.fcntl(self.descriptor, fcntl.F_ADD_SEALS, _SEALS)
         self._memory = mmap.mmap(self.descriptor, _SIZE)
         self._used = 0
@@ -115,51 +120,51 @@ class ResultBuffer:
         self._cpu_before = 0.0
 
     def close(self) -> None:
-        """Give up the memory; other processes keep it."""
+        """Unmap the memory in this process."""
         self._memory.close()
         os.close(self.descriptor)
 
     def clear(self) -> None:
-        """Make the memory ready for the next process. Call it before the fork."""
-        self._memory.madvise(mmap.MADV_REMOVE)  # what was there, no process after must read
+        """Erase the memory for the next process, before it is forked."""
+        self._memory.madvise(mmap.MADV_REMOVE)  # no later process may read earlier results
         self._used = 0
         _HEADER.pack_into(self._memory, 0, _NO_STEP, 0, 0.0, 0.0, 0)
 
     def begin(self, step: int) -> None:
-        """In the process: note that a step begins now."""
+        """In the watched process: begin a step."""
         self._since = time.monotonic()
-        # Once a process has a CPU limit, its own clock moves by whole ticks; that of a thread does not.
+        # With a CPU limit, the clock of the process advances in ticks; that of a thread does not.
         self._cpu_before = time.thread_time()
         _HEADER.pack_into(self._memory, 0, step, 0, self._since, time.process_time(), self._used)
 
     def mark_loaded(self) -> None:
-        """In the process: note that the step has loaded what it needs."""
+        """In the watched process: the step has loaded its program."""
         _LOADED.pack_into(self._memory, _LOADED_AT, 1)
 
     def append(self, step: int, text: bytes) -> None:
-        """In the process: leave a text.
+        """In the watched process: leave a text.
 
         Raises:
-            ArenaFullError: there is no room; nothing was left.
+            ResultBufferFullError: the text does not fit; nothing was written.
         """
         self._put(_RECORD.pack(step, len(text)) + text)
 
     def finish(self, step: int) -> None:
-        """In the process: note that a step has come to its end; raises ArenaFullError without room."""
+        """In the watched process: finish a step; raises ResultBufferFullError as ``append`` does."""
         seconds = (time.thread_time() - self._cpu_before, time.monotonic() - self._since)
         self._put(_RECORD.pack(step, _FINISHED) + _SECONDS.pack(*seconds))
 
     def progress(self) -> StepProgress:
-        """How far the process is, as it says itself."""
+        """Read the progress that the process reports."""
         step, loaded, since, cpu_before, _ = _HEADER.unpack_from(self._memory, 0)
         return StepProgress(step, bool(loaded), since, cpu_before)
 
     def steps(self, count: int) -> list[StepResult]:
-        """What the process has left of steps 0 to ``count`` - 1; what makes no sense is left out."""
+        """Read the results of steps 0 to ``count`` - 1, up to the first record that is not valid."""
         texts: list[list[bytes]] = [[] for _ in range(count)]
         seconds: dict[int, tuple[float, float]] = {}
         position, end = _HEADER.size, _HEADER.size + self._bytes_used()
-        for _ in range(_MOST_RECORDS):
+        for _ in range(_MAX_RECORDS):
             if position + _RECORD.size > end:
                 break
             step, length = _RECORD.unpack_from(self._memory, position)
@@ -175,7 +180,8 @@ class ResultBuffer:
             else:
                 break
         return [
-            StepResult(left, step in seconds, *seconds.get(step, (0.0, 0.0))) for step, left in enumerate(texts)
+            StepResult(left, step in seconds, *seconds.get(step, (0.0, 0.0)))
+            for step, left in enumerate(texts)
         ]
 
     def _bytes_used(self) -> int:
@@ -191,11 +197,8 @@ class ResultBuffer:
         _USED.pack_into(self._memory, _USED_AT, self._used)
 
 
-# ~ """Reading what a process has left in the arena; if it met a candidate, it may have left anything."""
-
-
 def parse_message(text: bytes) -> list[object]:
-    """A JSON array; empty if the text is none."""
+    """Parse a JSON array; return an empty list if the text is not one."""
     try:
         content = json.loads(text)
     except (ValueError, RecursionError):
@@ -204,11 +207,11 @@ def parse_message(text: bytes) -> list[object]:
 
 
 def message_verdict(number: int) -> Verdict:
-    """The verdict with a number; ``ERRORED`` if there is none."""
+    """Return the verdict with this number; ``ERRORED`` if there is none."""
     return Verdict(number) if number in set(Verdict) else Verdict.ERRORED
 
 
 def failure_verdict(number: object = None, *_: object) -> Verdict:
-    """The same for a word of the candidate's, which is never a pass."""
+    """Return the verdict that a candidate process reports; a pass or no verdict gives ``ERRORED``."""
     verdict = message_verdict(number) if isinstance(number, int) else Verdict.ERRORED
     return Verdict.ERRORED if verdict == Verdict.PASSED else verdict

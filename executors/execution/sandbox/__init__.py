@@ -1,1 +1,1 @@
-"""TODO room."""
+"""Isolation of untrusted code by namespaces, control groups, Landlock, seccomp and resource limits."""

@@ -1,7 +1,7 @@
-"""Control groups: the memory and the processes of one whole sandbox, counted and bounded together.
+"""Control groups: one bound on the memory and one on the number of processes of a whole sandbox.
 
-A group is a directory named by its owner, a process. Nobody else removes it while the owner lives; what a
-killed owner has left behind goes when the next sandbox starts or is closed.
+The directory of a group is named after its owner, the process that created it. No other process removes it
+while the owner is alive. The group of a killed owner is removed when another sandbox starts or is closed.
 
 Follows the kernel's ``Documentation/admin-guide/cgroup-v2.rst`` and ``cgroup-v1/``.
 """
@@ -20,50 +20,42 @@ _PREFIX = "testbudget-"
 _ATTEMPTS, _PAUSE_SECONDS = 1000, 0.01
 _CONTROLLERS = ("memory", "pids")
 _IDENTITY = re.compile(r"(\d+)-(\d+)-\d+")
-_MEMORY_KILLS = re.compile(rb"^oom_kill (\d+)$", re.MULTILINE)
-_EVENTS = ("memory.events", "memory.oom_control")  # the file that counts them, in version 2 and 1
 
 
 @dataclass(frozen=True, slots=True)
 class ControlGroup:
-    """A group, held by descriptors, so that it can be used from other namespaces too.
+    """A control group, held by file descriptors, so that it can be used from other namespaces.
 
     Attributes:
-        name: of its directory, the same in every hierarchy.
-        parents: descriptors of the directories that hold it.
-        entrances: descriptors through which a process enters.
-        events: descriptor of the file that counts what the kernel has killed for its memory.
+        name: name of its directory, the same in each hierarchy.
+        parents: descriptors of its parent directories, one per hierarchy.
+        process_lists: descriptors of its ``cgroup.procs``, one per hierarchy.
     """
 
     name: str
     parents: tuple[int, ...]
-    entrances: tuple[int, ...]
-    events: int
+    process_lists: tuple[int, ...]
 
     def enter(self) -> None:
-        """Move the calling process into the group; what it forks is in it as well.
+        """Move the calling process, and thereby its later descendants, into the group.
 
-        It keeps no descriptor that leads to the group but the one for reading ``events``.
+        All descriptors of the group are closed, so that code inside cannot change it.
 
         Raises:
             OSError: the kernel refuses it.
         """
         try:
-            for entrance in self.entrances:
-                os.write(entrance, b"0")
+            for process_list in self.process_lists:
+                os.write(process_list, b"0")
         finally:
-            for descriptor in (*self.entrances, *self.parents):
+            for descriptor in (*self.process_lists, *self.parents):
                 os.close(descriptor)
 
-    def memory_kills(self) -> int:
-        """How many processes of the group the kernel has killed so far because its memory was used up."""
-        found = _MEMORY_KILLS.search(os.pread(self.events, 4096, 0))
-        return int(found[1]) if found else 0
-
     def remove(self) -> None:
-        """Remove the group, once no process is left in it. For its owner.
+        """Remove the group. Only its owner calls this, after all processes in it have ended.
 
-        The kernel takes a moment to count out a process that has ended.
+        The removal is repeated for up to ten seconds, because the kernel accounts for the end of a process
+        with a delay.
         """
         for parent in self.parents:
             for _ in range(_ATTEMPTS):
@@ -78,51 +70,54 @@ class ControlGroup:
 
 
 def create_group(memory_bytes: int, processes: int) -> ControlGroup:
-    """Make a group whose owner is the calling process.
+    """Create a control group owned by the calling process.
 
-    Version 2 is taken where it offers both controllers, below the present group or, since a group with
-    processes of its own may have no such groups below, beside it; else the two hierarchies of version 1.
+    Version 2 is used if it offers both controllers: as a child of the current group, or as its sibling,
+    because a group that contains processes may not have children with controllers. Otherwise the two
+    hierarchies of version 1 are used.
 
     Args:
-        memory_bytes: of all its processes together, swap, shared memory and files in memory included.
-        processes: processes and threads alive at once.
+        memory_bytes: bound on the memory of all processes, including swap, shared memory and tmpfs files.
+        processes: bound on the processes and threads alive at once.
 
     Raises:
-        OSError: there is no place where a group could be made; the reason is the last that was met.
+        OSError: no hierarchy allows it; the error of the last attempt.
     """
     reason: OSError = FileNotFoundError("no hierarchy has the memory and pids controllers")
     name = f"{_PREFIX}{_identity(os.getpid())}"
-    for parents in _parents_here():
+    for parents in _parents_of_current_group():
         try:
-            return _create_in(parents, name, memory_bytes, processes)
+            return _create_group_in(parents, name, memory_bytes, processes)
         except OSError as error:
             reason = error
     raise reason
 
 
 def remove_abandoned_groups() -> None:
-    """Remove the groups whose owners are gone."""
-    for parent in itertools.chain(*_parents_here()):
+    """Remove the groups whose owners have ended."""
+    for parent in itertools.chain(*_parents_of_current_group()):
         for group in Path(parent).glob(f"{_PREFIX}*"):
             owner = _IDENTITY.fullmatch(group.name.removeprefix(_PREFIX))
             if owner and owner[1] == _pid_namespace() and owner[0] != _identity(int(owner[2])):
-                with contextlib.suppress(OSError):  # not ours, or something is still ending in it
+                with contextlib.suppress(
+                    OSError
+                ):  # of another user, or not yet empty
                     group.rmdir()
 
 
 def parent_directories(mounts: str, membership: str) -> Iterator[tuple[str, ...]]:
-    """Where a group can be tried to be made: one directory (version 2), or one for each controller.
+    """Yield the parent directories to try: one directory (version 2), or one per controller (version 1).
 
     Args:
-        mounts: the content of ``/proc/self/mountinfo``.
-        membership: the content of ``/proc/self/cgroup``.
+        mounts: content of ``/proc/self/mountinfo``.
+        membership: content of ``/proc/self/cgroup``.
     """
     groups = {}
     for line in membership.splitlines():
         _, controllers, path = line.split(":", 2)
         groups.update(dict.fromkeys(controllers.split(","), path))
     found: dict[str, Path] = {}
-    beside = None
+    sibling_parent = None
     for line in mounts.splitlines():
         mount, _, file_system = line.partition(" - ")
         kind, _, options = file_system.split(" ", 2)
@@ -132,16 +127,16 @@ def parent_directories(mounts: str, membership: str) -> Iterator[tuple[str, ...]
             if name in groups and Path(groups[name]).is_relative_to(root):
                 found[name] = Path(mount_point, Path(groups[name]).relative_to(root))
                 if name == "" and found[name] != Path(mount_point):
-                    beside = found[name].parent
+                    sibling_parent = found[name].parent
     if "" in found:
         yield (str(found[""]),)
-    if beside is not None:
-        yield (str(beside),)
+    if sibling_parent is not None:
+        yield (str(sibling_parent),)
     if all(controller in found for controller in _CONTROLLERS):
         yield tuple(str(found[controller]) for controller in _CONTROLLERS)
 
 
-def _parents_here() -> list[tuple[str, ...]]:
+def _parents_of_current_group() -> list[tuple[str, ...]]:
     own = Path("/proc/self")
     try:
         return list(parent_directories((own / "mountinfo").read_text(), (own / "cgroup").read_text()))
@@ -149,41 +144,40 @@ def _parents_here() -> list[tuple[str, ...]]:
         return []
 
 
-def _create_in(parents: Sequence[str], name: str, memory_bytes: int, processes: int) -> ControlGroup:
+def _create_group_in(parents: Sequence[str], name: str, memory_bytes: int, processes: int) -> ControlGroup:
     directories = [Path(parent, name) for parent in parents]
-    memory, others = directories[0], directories[-1]  # in version 2 one and the same
-    if memory == others:
+    memory, pids = directories[0], directories[-1]  # the same directory in version 2
+    if memory == pids:
         _enable_controllers(memory.parent)
-    with contextlib.ExitStack() as undoing:
+    with contextlib.ExitStack() as undo:
         for directory in directories:
             directory.mkdir()
-            undoing.callback(directory.rmdir)
-        if memory == others:
+            undo.callback(directory.rmdir)
+        if memory == pids:
             _set(memory / "memory.max", memory_bytes)
         else:
             _set(memory / "memory.limit_in_bytes", memory_bytes)
         for file, amount in (("memory.swap.max", 0), ("memory.memsw.limit_in_bytes", memory_bytes)):
             with contextlib.suppress(FileNotFoundError):  # the kernel does not count swap
                 _set(memory / file, amount)
-        _set(others / "pids.max", processes)
+        _set(pids / "pids.max", processes)
 
         def opened(path: str | Path, flags: int) -> int:
             descriptor = os.open(path, flags)
-            undoing.callback(os.close, descriptor)
+            undo.callback(os.close, descriptor)
             return descriptor
 
         group = ControlGroup(
             name,
             tuple(opened(parent, os.O_PATH) for parent in parents),
             tuple(opened(directory / "cgroup.procs", os.O_WRONLY) for directory in directories),
-            opened(next(memory / file for file in _EVENTS if (memory / file).exists()), os.O_RDONLY),
         )
-        undoing.pop_all()
+        undo.pop_all()
     return group
 
 
 def _enable_controllers(parent: Path) -> None:
-    """Have the groups below a group of version 2 count and bound memory and processes."""
+    """Enable the memory and pids controllers for the children of a version 2 group."""
     control = parent / "cgroup.subtree_control"
     missing = set(_CONTROLLERS) - set(control.read_text().split())
     if missing:
@@ -191,7 +185,7 @@ def _enable_controllers(parent: Path) -> None:
 
 
 def _set(file: Path, amount: int) -> None:
-    descriptor = os.open(file, os.O_WRONLY)  # a file that is not there must not be tried to be made
+    descriptor = os.open(file, os.O_WRONLY)  # must not create a missing file
     try:
         os.write(descriptor, str(amount).encode())
     finally:
@@ -199,13 +193,13 @@ def _set(file: Path, amount: int) -> None:
 
 
 def _identity(process: int) -> str | None:
-    """What no other process is called, now or later: namespace, id, and start. None once it has ended."""
+    """Unique name of a process, now and later: pid namespace, id, start time. None if it has ended."""
     try:
         status = Path(f"/proc/{process}/stat").read_bytes()
     except (FileNotFoundError, ProcessLookupError):
         return None
     fields = status.rpartition(b")")[2].split()
-    ended = fields[0] in {b"Z", b"X"}  # but nobody has asked after it yet
+    ended = fields[0] in {b"Z", b"X"}  # ended but not reaped
     return None if ended else f"{_pid_namespace()}-{process}-{fields[19].decode()}"
 
 

@@ -1,4 +1,10 @@
-"""What code in the sandbox sees of the file system: libraries, packages, programs, one place to write."""
+"""File system inside the sandbox: read-only libraries, packages and programs, and one scratch directory.
+
+Two layers guarantee it independently. ``enter_new_root`` (layer ``mount``) mounts a root without other
+files; ``restrict_files`` (layer ``landlock``) forbids access to other files, needs no privilege, and also
+forbids TCP and signals to the outside. docs/isolation.md says which kernels allow them. Landlock follows
+the kernel's ``Documentation/userspace-api/landlock.rst`` and ``linux/landlock.h``.
+"""
 
 import ctypes
 import os
@@ -12,10 +18,15 @@ from pathlib import Path
 from testbudget.executors.execution.sandbox import kernel
 from testbudget.executors.execution.sandbox.kernel import NOBODY
 
-"""Landlock: which files code in the sandbox may touch, enforced without any privilege.
+_SYSTEM_LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/share/zoneinfo", "/etc/ld.so.cache")
+DEVICES = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")
+PACKAGES_INSIDE = "/packages"
+_INSTALLED_PACKAGES = ("site-packages", "dist-packages")
+_SCRATCH_FILES = 4096
 
-Follows the kernel's ``Documentation/userspace-api/landlock.rst`` and ``linux/landlock.h``.
-"""
+_ELF_HEADER = struct.Struct("<32xQ14xHH")  # offset of the segment table, size and number of its entries
+_ELF_SEGMENT = struct.Struct("<I4xQ16xQ")  # kind, offset and size in the file
+_ELF_INTERPRETER = 3
 
 _WRITE_FILE, _READ_FILE, _READ_DIRECTORY = 1 << 1, 1 << 2, 1 << 3
 _MAKE_CHARACTER_DEVICE, _MAKE_BLOCK_DEVICE = 1 << 6, 1 << 11
@@ -50,16 +61,18 @@ def restrict_files(
     writable: Sequence[str],
     executable: Sequence[str],
 ) -> None:
-    """Confine the calling process and all it forks to some files, with no TCP and no signals outwards.
+    """Enter Landlock: the calling process and its descendants may access only these files.
+
+    TCP (Landlock version 4) and signals to processes outside (version 6) are refused as well.
 
     Args:
-        readable: files and directories that may be read; those that do not exist are passed over.
-        listable: directories whose entries' names may be read as well.
-        writable: directories in which anything but devices and programs may be made, and device files.
-        executable: files that may be executed; nothing else may.
+        readable: files and directories that may be read. Paths that do not exist are skipped.
+        listable: directories that may be listed.
+        writable: directories in which all but device files may be created, and device files to write to.
+        executable: files that may be executed. No other file may be executed.
 
     Raises:
-        OSError: this kernel has no Landlock, or one too old to move files between directories.
+        OSError: the kernel has no Landlock, or version 1, which forbids moving files between directories.
     """
     version = kernel.system_call(kernel.LANDLOCK_CREATE_RULESET, None, 0, _VERSION_FLAG)
     if version < 2:
@@ -100,27 +113,16 @@ def _allow(ruleset: int, path: str, access: int) -> None:
         os.close(descriptor)
 
 
-_SYSTEM_LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/share/zoneinfo", "/etc/ld.so.cache")
-DEVICES = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")
-PACKAGES_INSIDE = "/packages"
-_FOREIGN_PACKAGES = ("site-packages", "dist-packages")
-_SCRATCH_FILES = 4096
-
-_ELF_HEADER = struct.Struct("<32xQ14xHH")  # where the table of segments is, size and number of its entries
-_ELF_SEGMENT = struct.Struct("<I4xQ16xQ")  # kind, offset and size in the file
-_ELF_INTERPRETER = 3
-
-
 def enter_new_root(packages: Sequence[str], programs: Sequence[str], disk_mib: int) -> None:
-    """Enter a mount namespace whose root holds libraries, the packages, the programs and a scratch.
+    """Enter a mount namespace whose root holds libraries, packages, programs and a scratch directory.
 
     Args:
-        packages: directories, found in ``PACKAGES_INSIDE`` there.
-        programs: executables, found where they are outside.
-        disk_mib: size of the private directory, which is the only writable place.
+        packages: directories, mounted in ``PACKAGES_INSIDE``.
+        programs: executables, mounted at the same paths.
+        disk_mib: size of the scratch directory, the only writable one, in MiB.
 
     Raises:
-        OSError: the kernel refuses a step; the process must end, since it may be half-way.
+        OSError: the kernel refuses a step. The process must end, because earlier steps are in effect.
     """
     kernel.unshare(kernel.CLONE_NEWNS)
     kernel.mount("none", "/", flags=kernel.MS_REC | kernel.MS_PRIVATE)
@@ -138,7 +140,7 @@ def enter_new_root(packages: Sequence[str], programs: Sequence[str], disk_mib: i
         _make_mount_point(Path(root + target), is_directory)
         kernel.attach(copy, root + target)
     for directory in library_directories():
-        for name in _FOREIGN_PACKAGES:
+        for name in _INSTALLED_PACKAGES:
             hidden = f"{root}{directory}/{name}"
             if Path(hidden).is_dir():
                 kernel.mount("tmpfs", hidden, "tmpfs", guarded | kernel.MS_RDONLY, "mode=0755,size=4k")
@@ -153,7 +155,7 @@ def enter_new_root(packages: Sequence[str], programs: Sequence[str], disk_mib: i
 
 
 def scratch_inside() -> str:
-    """Where the private directory is in the new root: as usual, unless that hid libraries."""
+    """Path of the scratch directory in the new root: ``/tmp``, unless this would hide libraries."""
     hides = any(Path(library).is_relative_to("/tmp") for library in library_directories())
     return "/scratch" if hides else "/tmp"
 
@@ -164,7 +166,7 @@ def standard_library() -> str:
 
 
 def library_directories() -> list[str]:
-    """The interpreter's own library directories: the standard library and what its extensions link to."""
+    """The interpreter's library directories: the standard library and the libraries of its extensions."""
     libraries = (standard_library(), sysconfig.get_path("platstdlib"))
     return list(
         dict.fromkeys(path for library in libraries for path in (str(Path(library).parent), library))
@@ -172,21 +174,21 @@ def library_directories() -> list[str]:
 
 
 def readable_libraries() -> list[str]:
-    """The libraries of the system and of the interpreter, without foreign packages."""
+    """Libraries of the system and of the interpreter, without installed packages."""
     directories = library_directories()
-    skipped = {*_FOREIGN_PACKAGES, *(Path(directory).name for directory in directories)}
+    skipped = {*_INSTALLED_PACKAGES, *(Path(directory).name for directory in directories)}
     entries = (entry for directory in directories for entry in Path(directory).iterdir())
     return [*_SYSTEM_LIBRARIES, *(str(entry) for entry in entries if entry.name not in skipped)]
 
 
 def readable_by_all(directory: str) -> bool:
-    """Whether another user can get at a directory, also through all that it lies in."""
+    """Whether every user may enter a directory and all its parents."""
     path = Path(directory)
     return all(place.stat().st_mode & 0o001 for place in (path, *path.parents))
 
 
 def elf_loader(program: str) -> str | None:
-    """The dynamic loader that a 64-bit little-endian ELF executable names, which is executed with it."""
+    """Path of the dynamic loader of a 64-bit little-endian ELF executable; None if it names none."""
     with Path(program).open("rb") as file:
         header = file.read(_ELF_HEADER.size)
         if not header.startswith(b"\x7fELF\x02\x01"):

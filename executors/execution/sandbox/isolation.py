@@ -1,8 +1,10 @@
-"""The layers between code under test and everything else: each taken where the kernel allows it, and told.
+"""Isolation layers between untrusted code and the machine: files, network, other processes, resources.
 
-They are entered in three steps: ``isolate_outer`` in the guard's process, outside; ``isolate_inner`` in the first
-process inside, the zygote; ``isolate_candidate`` in every process that meets untrusted text. Landlock and
-seccomp hold the same line without any of the namespaces. docs/isolation.md says where they can be had.
+Each layer is entered if the kernel allows it, and the layers in force are reported; Landlock and seccomp
+protect files, network and other processes where namespaces are refused. The layers are entered in three
+parts: ``isolate_outer`` in the guard, ``isolate_inner`` in the server process, which is the first one
+inside, and ``isolate_candidate`` in every process that runs untrusted code. docs/isolation.md says what
+each layer needs.
 """
 
 import contextlib
@@ -21,25 +23,25 @@ from testbudget.executors.execution.sandbox import cgroups, filesystem, kernel, 
 
 _OPEN_FILES = 256
 _STACK_BYTES = 64 << 20
-_PROGRAM_STACK_BYTES = 4 << 20  # that of each thread too, which all count as its memory
-_ROOM_MIB = 128  # for what the zygote and the shared memory take, beside the candidate and its files
-_OWN_PROCESSES = 3  # guard, zygote and nursery
-_GREATEST_ADDRESS_SPACE_MIB = 1 << 18  # far from what the sandbox takes, and there on every 64-bit kernel
-_GREATEST_PROCESS = 1 << 22  # no process has a greater number, whatever the kernel's settings
+_PROGRAM_STACK_BYTES = 4 << 20  # also of each thread, and all of them count as memory
+_SERVER_MIB = 128  # memory of the server process and the result buffers
+_OWN_PROCESSES = 3  # guard, server process and fork server
+_MAX_ADDRESS_SPACE_MIB = 1 << 18  # available on every 64-bit kernel, and more than the sandbox needs
+_MAX_PROCESS_ID = 1 << 22  # largest id under any kernel setting
 
 
 @dataclass(frozen=True, slots=True)
 class OuterIsolation:
-    """What the outer half of the isolation has reached; the inner half builds on it.
+    """Result of ``isolate_outer``, on which ``isolate_inner`` builds.
 
     Attributes:
         layers: names of the namespaces entered.
-        refusals: why a layer is missing, by its name; ``isolate_inner`` adds to it.
-        scratch: the private directory, as seen from inside.
-        import_paths: directories from which the packages can be imported inside.
+        refusals: the reason for each missing layer, by its name; ``isolate_inner`` adds to it.
+        scratch: path of the scratch directory inside.
+        import_paths: directories from which the packages are imported inside.
         readable: files and directories that code inside may read.
-        executable: programs that code inside may run, and their loaders.
-        group: the control group of all processes inside, if one could be made.
+        executable: programs that code inside may execute, and their loaders.
+        group: control group of all processes inside; None if it was refused.
     """
 
     layers: tuple[str, ...]
@@ -54,24 +56,24 @@ class OuterIsolation:
 def isolate_outer(
     packages: Sequence[str], limits: TestLimits, programs: Sequence[str] = ()
 ) -> OuterIsolation:
-    """Enter the namespaces and build the file system. The next process forked is the first one inside.
+    """Enter the namespaces and mount the file system; the next process forked is the first one inside.
 
-    Each step is tried in a process of its own first, so that a refusal half-way leaves nothing behind.
+    Each step is rehearsed in a process of its own first, so that a refused step has no effect.
 
     Args:
         packages: directories of the packages that code inside may import.
-        limits: memory and processes of the whole sandbox, and the size of the private directory.
-        programs: absolute paths of the executables that code inside may run; found at the same paths there.
+        limits: from which the bounds of the control group and of the scratch directory follow.
+        programs: absolute paths, outside and inside, of the executables that code inside may execute.
 
     Raises:
-        OSError: a program is not there.
+        OSError: a program does not exist.
     """
     executable = (*programs, *filter(None, map(filesystem.elf_loader, programs)))
     refusals: dict[str, str] = {}
     group = None
     cgroups.remove_abandoned_groups()
     try:
-        memory_mib = limits.memory_mib + limits.file_mib + _ROOM_MIB
+        memory_mib = limits.memory_mib + limits.file_mib + _SERVER_MIB
         group = cgroups.create_group(memory_mib << 20, limits.max_threads + _OWN_PROCESSES)
     except OSError as error:
         refusals["cgroup"] = _reason(error)
@@ -84,7 +86,7 @@ def isolate_outer(
     }
     entered = []
     for name, step in steps.items():
-        refusal = _rehearsed(step)
+        refusal = _rehearse(step)
         if refusal is None:
             step()
             entered.append(name)
@@ -104,17 +106,17 @@ def isolate_outer(
 
 
 def isolate_inner(outer: OuterIsolation, limits: TestLimits) -> tuple[str, ...]:
-    """Give up, in the first process inside, all that code under test must not have.
+    """Drop all rights that untrusted code must not have, in the first process inside.
 
     Returns:
         The names of all layers in force, in the order of ``ISOLATION_LAYERS``.
     """
     inside = set(outer.layers)
     if outer.group is not None:
-        with _told(outer.refusals, "cgroup"):
+        with _optional(outer.refusals, "cgroup"):
             outer.group.enter()
             inside.add("cgroup")
-    with _told(outer.refusals, "unprivileged"):
+    with _optional(outer.refusals, "unprivileged"):
         _drop_privileges(in_new_root="mount" in inside)
         inside.add("unprivileged")
     kernel.die_with_parent(signal.SIGKILL)
@@ -123,16 +125,16 @@ def isolate_inner(outer: OuterIsolation, limits: TestLimits) -> tuple[str, ...]:
     kernel.forbid_new_privileges()
     inside.add("no_new_privs")
 
-    _cap(resource.RLIMIT_CORE, 0)
-    _cap(resource.RLIMIT_NOFILE, _OPEN_FILES)
-    _cap(resource.RLIMIT_STACK, _STACK_BYTES)
-    _cap(resource.RLIMIT_FSIZE, limits.file_mib << 20)
-    _cap(resource.RLIMIT_MSGQUEUE, 0)
-    if "user" in inside:  # elsewhere the user's other processes would be counted as well
-        _cap(resource.RLIMIT_NPROC, limits.max_threads + _OWN_PROCESSES)
+    _lower_limit(resource.RLIMIT_CORE, 0)
+    _lower_limit(resource.RLIMIT_NOFILE, _OPEN_FILES)
+    _lower_limit(resource.RLIMIT_STACK, _STACK_BYTES)
+    _lower_limit(resource.RLIMIT_FSIZE, limits.file_mib << 20)
+    _lower_limit(resource.RLIMIT_MSGQUEUE, 0)
+    if "user" in inside:  # otherwise it would count the user's other processes
+        _lower_limit(resource.RLIMIT_NPROC, limits.max_threads + _OWN_PROCESSES)
     inside.add("rlimits")
 
-    with _told(outer.refusals, "landlock"):
+    with _optional(outer.refusals, "landlock"):
         filesystem.restrict_files(
             readable=outer.readable,
             listable=outer.import_paths,
@@ -140,7 +142,7 @@ def isolate_inner(outer: OuterIsolation, limits: TestLimits) -> tuple[str, ...]:
             executable=outer.executable,
         )
         inside.add("landlock")
-    with _told(outer.refusals, "seccomp"):
+    with _optional(outer.refusals, "seccomp"):
         seccomp.restrict_sandbox(may_execute=bool(outer.executable), private_files="mount" in inside)
         inside.add("seccomp")
     return tuple(layer for layer in ISOLATION_LAYERS if layer in inside)
@@ -149,40 +151,39 @@ def isolate_inner(outer: OuterIsolation, limits: TestLimits) -> tuple[str, ...]:
 def isolate_candidate(
     layers: Sequence[str], limits: TestLimits, cpu_seconds: int, programs: Sequence[str] = ()
 ) -> None:
-    """Add, in a candidate's own process, what would have been in the zygote's way.
+    """Enter, in a process that runs untrusted code, the limits that the server process cannot have.
 
     Args:
         layers: the layers in force.
-        limits: memory that the process may add to what it was forked with.
-        cpu_seconds: CPU time after which the kernel ends the process, whatever it does.
-        programs: what ``isolate_outer`` was given. A process that is to become one of them keeps its address
-            space unlimited, since other languages' engines reserve much more than they use: for it the
-            limit of memory is one of writable private memory.
+        limits: with the memory that the process may allocate in addition to what it was forked with.
+        cpu_seconds: CPU time at which the kernel ends the process.
+        programs: as for ``isolate_outer``. If there are any, the memory limit applies to writable private
+            memory instead of address space, because engines such as V8 reserve much more than they use.
     """
     if "pid" not in layers:
         kernel.die_with_parent(signal.SIGKILL)
     if programs:
-        _cap(resource.RLIMIT_STACK, _PROGRAM_STACK_BYTES)
-        _cap(resource.RLIMIT_DATA, limits.memory_mib << 20)
+        _lower_limit(resource.RLIMIT_STACK, _PROGRAM_STACK_BYTES)
+        _lower_limit(resource.RLIMIT_DATA, limits.memory_mib << 20)
     else:
-        # What it was forked with grows with the modules that earlier blocks needed: a verdict must not.
-        _cap(resource.RLIMIT_AS, _address_space_mib() + limits.memory_mib << 20)
-    _cap(resource.RLIMIT_CPU, cpu_seconds)
+        # The server process grows with the modules of earlier blocks; verdicts must not depend on that.
+        _lower_limit(resource.RLIMIT_AS, _address_space_mib() + limits.memory_mib << 20)
+    _lower_limit(resource.RLIMIT_CPU, cpu_seconds)
     if "seccomp" in layers:
         seccomp.restrict_candidate(os.getpid(), private_files="mount" in layers)
     else:
-        os.setsid()  # a signal to its group then reaches nobody else
-        # CPU time is counted by process, so there must be no second one, even at the price of threads;
-        # but other languages' engines do not start without threads.
+        os.setsid()  # a signal to its process group reaches no other process
+        # CPU time is counted by process, so a second process is refused, although this refuses threads too.
+        # Engines of other languages do not start without threads.
         if not programs:
-            _cap(resource.RLIMIT_NPROC, 0)
+            _lower_limit(resource.RLIMIT_NPROC, 0)
 
 
 def missing_layer_reasons(limits: TestLimits) -> dict[str, str]:
-    """Why layers are missing on this machine, by their names: all are tried, in processes that end at once.
+    """The reason for each layer that this machine refuses, by its name, found by trying all of them.
 
     Raises:
-        OSError: no process can be isolated here at all.
+        OSError: no process can be isolated on this machine.
     """
     reading, writing = os.pipe()
     guard = os.fork()
@@ -202,16 +203,16 @@ def missing_layer_reasons(limits: TestLimits) -> dict[str, str]:
             os._exit(1 if status else 0)
     os.close(writing)
     with os.fdopen(reading, "rb") as pipe:
-        told = pipe.read()
+        answer = pipe.read()
     _, status = os.waitpid(guard, 0)
     if status:
         raise OSError("the layers cannot be entered")
-    found: dict[str, str] = json.loads(told)
+    found: dict[str, str] = json.loads(answer)
     return found
 
 
 def clean_up(outer: OuterIsolation) -> None:
-    """Remove, from outside, what a sandbox leaves behind once all its processes have ended."""
+    """Remove the control group and the scratch directory, once all processes inside have ended."""
     if outer.group is not None:
         outer.group.remove()
     if "mount" not in outer.layers:
@@ -220,13 +221,13 @@ def clean_up(outer: OuterIsolation) -> None:
 
 
 def end_descendants(spared: Collection[int] = ()) -> None:
-    """Kill and reap every process below the calling one, which must adopt orphans.
+    """Kill and reap all descendants of the calling process, which must adopt orphans.
 
     Args:
-        spared: processes that live on, if they are below, with all that is below them.
+        spared: ids of children that are not killed; their descendants are not killed either.
     """
-    # Children of children become children as their parents end. Nothing here blocks: a dead child that one
-    # of them traces is not given back before its tracer has ended too.
+    # Grandchildren become children when their parents end. The wait must not block: a dead child that is
+    # traced by another child cannot be reaped before its tracer has ended.
     while children := [child for child in _children() if child not in spared]:
         for child in children:
             os.kill(child, signal.SIGKILL)
@@ -234,23 +235,23 @@ def end_descendants(spared: Collection[int] = ()) -> None:
 
 
 def _children() -> list[int]:
-    """The calling process's children, those that have ended and are not reaped included."""
+    """Ids of the calling process's children, including those that have ended but are not reaped."""
     try:
         children = Path(f"/proc/self/task/{os.getpid()}/children").read_text()
-    except OSError:  # no /proc in the new root, or that of another pid namespace, or Landlock is before it
+    except OSError:  # /proc is missing, of another pid namespace, or closed by Landlock
         return [number for number in range(_newest_process(), 0, -1) if _is_child(number)]
     return [int(child) for child in children.split()]
 
 
 def _newest_process() -> int:
-    """The number of the process that was started last, or one that none exceeds.
+    """Id of the newest process, or an upper bound of all ids.
 
-    Where numbers have begun anew, a child from before that is not found; it ends with the sandbox.
+    After ids have wrapped around, an older child is not found. It ends with the sandbox.
     """
     try:
         newest = kernel.fork()
-    except BlockingIOError:  # there are already as many as may be
-        return _GREATEST_PROCESS
+    except BlockingIOError:  # the limit of processes is reached
+        return _MAX_PROCESS_ID
     if newest == 0:
         os._exit(0)
     os.waitpid(newest, 0)
@@ -266,13 +267,13 @@ def _is_child(process: int) -> bool:
 
 
 def empty_directory(directory: str) -> None:
-    """Remove everything in a directory, however deep, oddly named or write-protected by its owner.
+    """Remove everything in a directory, at any depth, under any name, also if write-protected by its owner.
 
-    Directories below are moved up next to each other before they are removed, so that no path grows long
-    and no recursion deep.
+    Subdirectories are moved to the top before they are removed, so that paths stay short and no recursion
+    is needed.
     """
     os.chmod(directory, 0o700)  # noqa: PTH101
-    while names := os.listdir(directory):  # noqa: PTH208 - called for every test, mostly finds nothing
+    while names := os.listdir(directory):  # noqa: PTH208 - called for every test, mostly empty
         for entry in map(Path(directory).joinpath, names):
             if not _is_directory(entry):
                 entry.unlink()
@@ -289,8 +290,8 @@ def _is_directory(path: Path) -> bool:
     return path.is_dir() and not path.is_symlink()
 
 
-def _rehearsed(step: Callable[[], None]) -> str | None:
-    """Why a step fails, found out in a process of its own; None if it succeeds."""
+def _rehearse(step: Callable[[], None]) -> str | None:
+    """The reason why a step fails in a process of its own; None if it succeeds."""
     reading, writing = os.pipe()
     process = os.fork()
     if process == 0:
@@ -313,8 +314,8 @@ def _reason(error: OSError) -> str:
 
 
 @contextlib.contextmanager
-def _told(refusals: dict[str, str], layer: str) -> Iterator[None]:
-    """Go on without a layer that the kernel refuses, and keep the reason."""
+def _optional(refusals: dict[str, str], layer: str) -> Iterator[None]:
+    """Continue without a layer that the kernel refuses, and record the reason."""
     try:
         yield
     except OSError as error:
@@ -322,7 +323,7 @@ def _told(refusals: dict[str, str], layer: str) -> Iterator[None]:
 
 
 def _drop_privileges(*, in_new_root: bool) -> None:
-    """Be nobody, without capabilities; where root has to remain root, without them, raise OSError."""
+    """Become nobody and drop all capabilities; if root must remain root, drop them and raise OSError."""
     refusal = None
     if os.geteuid() == 0:
         if in_new_root or filesystem.readable_by_all(filesystem.standard_library()):
@@ -338,31 +339,31 @@ def _drop_privileges(*, in_new_root: bool) -> None:
 
 
 def _become_nobody() -> None:
-    with contextlib.suppress(PermissionError):  # namespaces exist in which nobody may change groups
+    with contextlib.suppress(PermissionError):  # some user namespaces forbid setgroups
         os.setgroups([])
     os.setresgid(kernel.NOBODY, kernel.NOBODY, kernel.NOBODY)
     os.setresuid(kernel.NOBODY, kernel.NOBODY, kernel.NOBODY)
 
 
 def _address_space_mib() -> int:
-    """Size of this process's address space, found by trial, since /proc is not there to be read."""
+    """Size of this process's address space, found by bisection of the limit, since /proc may be missing."""
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    most_mib = _GREATEST_ADDRESS_SPACE_MIB if hard == resource.RLIM_INFINITY else hard >> 20
-    resource.setrlimit(resource.RLIMIT_AS, (most_mib << 20, hard))
-    fits_mib, too_much_mib = 0, most_mib
-    while too_much_mib - fits_mib > 1:
-        tried_mib = (fits_mib + too_much_mib) // 2
+    max_mib = _MAX_ADDRESS_SPACE_MIB if hard == resource.RLIM_INFINITY else hard >> 20
+    resource.setrlimit(resource.RLIMIT_AS, (max_mib << 20, hard))
+    fits_mib, too_large_mib = 0, max_mib
+    while too_large_mib - fits_mib > 1:
+        tried_mib = (fits_mib + too_large_mib) // 2
         try:
             mmap.mmap(-1, tried_mib << 20, mmap.MAP_PRIVATE, 0).close()
         except OSError:
-            too_much_mib = tried_mib
+            too_large_mib = tried_mib
         else:
             fits_mib = tried_mib
-    return most_mib - fits_mib
+    return max_mib - fits_mib
 
 
-def _cap(kind: int, value: int) -> None:
-    """Set both the soft and the hard limit, or what is already less."""
+def _lower_limit(kind: int, value: int) -> None:
+    """Lower the soft and the hard limit to a value; a lower limit is kept."""
     _, hard = resource.getrlimit(kind)
     if hard != resource.RLIM_INFINITY:
         value = min(value, hard)

@@ -1,4 +1,4 @@
-"""The few Linux system calls that the standard library does not offer, each raising OSError."""
+"""Linux system calls that the standard library lacks. Each raises OSError if the kernel refuses it."""
 
 import ctypes
 import functools
@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 NOBODY = 65534
-"""User and group id without rights, as on every Linux."""
+"""User and group id of nobody."""
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWIPC = 0x08000000
@@ -42,7 +42,7 @@ _MOUNT_ATTR_RDONLY, _MOUNT_ATTR_NOSUID = 1, 2
 _CLOCK_PROCESS_CPUTIME_ID = 2
 
 _libc = ctypes.CDLL(None, use_errno=True)
-_interpreter = ctypes.PyDLL(None, use_errno=True)  # keeps the interpreter's lock during a call
+_interpreter = ctypes.PyDLL(None, use_errno=True)  # holds the GIL during a call
 _libc.syscall.restype = ctypes.c_long
 
 
@@ -64,7 +64,7 @@ class _FilterProgram(ctypes.Structure):
 
 
 def process_cpu_seconds(process: int) -> float:
-    """CPU time that another process has used, exactly; raises OSError if there is no such process."""
+    """CPU-seconds of another process, read from its CPU clock; raises OSError if it does not exist."""
     return time.clock_gettime((~process << 3) | _CLOCK_PROCESS_CPUTIME_ID)
 
 
@@ -81,7 +81,7 @@ def _prctl(option: int, *arguments: object) -> int:
 
 
 def system_call(number: int, *arguments: object) -> int:
-    """Make a system call by its number; integers are passed as C longs, all else as ctypes would."""
+    """Make a system call by number; integers are passed as C longs, other arguments as ctypes does."""
     converted = [ctypes.c_long(a) if isinstance(a, int) else a for a in arguments]
     return _checked(_libc.syscall(ctypes.c_long(number), *converted))
 
@@ -92,7 +92,7 @@ def unshare(flags: int) -> None:
 
 
 def mount(source: str, target: str, kind: str = "", flags: int = 0, options: str = "") -> None:
-    """Mount a file system, or change a mount, as mount(2) does."""
+    """Mount a file system or change a mount; see mount(2)."""
     _checked(
         _libc.mount(
             source.encode(), target.encode(), kind.encode(), ctypes.c_ulong(flags), options.encode()
@@ -101,7 +101,7 @@ def mount(source: str, target: str, kind: str = "", flags: int = 0, options: str
 
 
 def detached_copy(path: str) -> int:
-    """Copy the mounts at and below a path, read-only, as yet attached nowhere; returns a descriptor."""
+    """Copy the mounts at and below a path, read-only and not attached; returns a descriptor."""
     tree = system_call(
         _OPEN_TREE, _AT_FDCWD, path.encode(), _OPEN_TREE_CLONE | _AT_RECURSIVE | os.O_CLOEXEC
     )
@@ -118,13 +118,13 @@ def detached_copy(path: str) -> int:
 
 
 def attach(tree: int, target: str) -> None:
-    """Attach what ``detached_copy`` returned at a path, and close the descriptor."""
+    """Attach a copy from ``detached_copy`` at a path, and close its descriptor."""
     system_call(_MOVE_MOUNT, tree, b"", _AT_FDCWD, target.encode(), _MOVE_MOUNT_F_EMPTY_PATH)
     os.close(tree)
 
 
 def change_root(directory: str) -> None:
-    """Make a mount point the root of the calling process's mount namespace; the old root is gone."""
+    """Make a mount point the root of the calling process's mount namespace, and detach the old root."""
     os.chdir(directory)
     _checked(_libc.pivot_root(b".", b"."))
     _checked(_libc.umount2(b".", _MNT_DETACH))
@@ -132,78 +132,75 @@ def change_root(directory: str) -> None:
 
 
 def die_with_parent(signal_number: int) -> None:
-    """Ask for a signal at the death of the parent; a change of user withdraws it."""
+    """Request a signal for the death of the parent; a change of user cancels the request."""
     _checked(_prctl(_PR_SET_PDEATHSIG, signal_number))
 
 
 def adopt_orphans() -> None:
-    """Become the parent of descendants whose own parent ends."""
+    """Become the parent of descendants whose parents end."""
     _checked(_prctl(_PR_SET_CHILD_SUBREAPER, 1))
 
 
 def forbid_inspection() -> None:
-    """No core dumps, and no look into the memory of this process by others of the same user."""
+    """Forbid core dumps, and access to this process's memory by other processes of the same user."""
     _checked(_prctl(_PR_SET_DUMPABLE, 0))
 
 
 def forbid_new_privileges() -> None:
-    """From now on no program gains privileges by being executed."""
+    """Forbid that executing a program adds privileges (``no_new_privs``)."""
     _checked(_prctl(_PR_SET_NO_NEW_PRIVS, 1))
 
 
 def drop_capabilities() -> None:
-    """Give up every capability for good."""
+    """Drop every capability permanently."""
     for capability in range(_LAST_CAPABILITY + 1):
-        _prctl(_PR_CAPBSET_DROP, capability)  # refused without the right to
+        _prctl(_PR_CAPBSET_DROP, capability)  # fails without CAP_SETPCAP
     header = _CapabilityHeader(version=0x20080522, pid=0)
     _checked(_libc.capset(ctypes.byref(header), (ctypes.c_uint32 * 6)()))
 
 
 class Filter:
-    """A seccomp filter, laid out in memory so that installing it is a single call.
+    """A seccomp filter in memory, ready to be installed by a single call.
 
-    In a process just forked, whatever a call touches must be copied first; so its arguments are ready too.
+    A forked process must copy each page that it writes, so the arguments of the call are prepared as well.
     """
 
     def __init__(self, program: bytes) -> None:
-        """Take encoded BPF instructions of eight bytes each."""
+        """Hold a program of encoded BPF instructions of eight bytes each."""
         self.program = ctypes.create_string_buffer(program, len(program))
         wrapped = _FilterProgram(len(program) // 8, ctypes.addressof(self.program))
         arguments = (_SECCOMP_MODE_FILTER, ctypes.addressof(wrapped), 0, 0)
-        self._wrapped = wrapped  # to be kept as long as its address
+        self._wrapped = wrapped  # its address is used
         self._install = functools.partial(
             _interpreter.prctl, ctypes.c_int(_PR_SET_SECCOMP), *map(ctypes.c_ulong, arguments)
         )
 
     def install(self) -> None:
-        """Put the calling process, and all it forks, under the filter."""
+        """Apply the filter to the calling process and its descendants."""
         _checked(self._install())
 
 
 def fork() -> int:
     """Fork a process that has a single thread.
 
-    The interpreter's own fork prepares the child for what other threads have left behind, which here costs
-    more than the fork itself, since it is done in memory that the child must copy first.
+    ``os.fork`` also resets state of other threads in the child. Here this would cost more than the fork,
+    because the child must copy the memory that it writes.
     """
     return _checked(_interpreter.fork())
 
 
-# ~ """The user namespace: a place where this user can be somebody, and be worth nothing outside."""
-
-
 def enter_user_namespace() -> None:
-    """Enter a user namespace in which the present user is nobody, or may become nobody if it is root.
+    """Enter a user namespace in which the current user is nobody, or can become nobody if it is root.
 
-    A helper that stays outside writes the maps, since only there root may map more than itself.
+    A child process that stays outside writes the maps, because only there can root map two users.
 
     Raises:
-        OSError: the kernel refuses it; the process must end, since it may be half-way.
+        OSError: the kernel refuses it. The process must end, because it may be in the new namespace.
     """
     user, group = os.geteuid(), os.getegid()
     entered_read, entered_write = os.pipe()
-    helper = os.fork()
-    if helper == 0:
+    map_writer = os.fork()
+    if map_writer == 0:
         outcome = 1
         try:
             os.close(entered_write)
@@ -218,7 +215,7 @@ def enter_user_namespace() -> None:
         os.write(entered_write, b"!")
     finally:
         os.close(entered_write)
-        _, status = os.waitpid(helper, 0)
+        _, status = os.waitpid(map_writer, 0)
     if status != 0:
         raise PermissionError("the ids of the user namespace could not be mapped")
 
@@ -231,7 +228,7 @@ def _write_maps(process: int, user: int, group: int) -> None:
                 (directory / kind).write_text(f"0 0 1\n{NOBODY} {NOBODY} 1\n")
             return
         except PermissionError:
-            pass  # a container in which only root itself is mapped
+            pass  # a container that maps root alone
     (directory / "setgroups").write_text("deny")
     (directory / "uid_map").write_text(f"{NOBODY} {user} 1\n")
     (directory / "gid_map").write_text(f"{NOBODY} {group} 1\n")

@@ -1,12 +1,13 @@
-"""System calls that candidates may not make, as seccomp filters.
+"""System calls refused inside the sandbox, as two stacked seccomp filters in BPF.
 
-Two filters are stacked. The first holds for the zygote and all it forks: nothing that reaches another
-process, another name space, the network, the kernel's configuration, or memory that no limit counts. The
-second is added in every candidate's process: no further process, no other program, no word to any process
-but itself, and, where it sees files of others, no change to their owners, rights and times.
+The first filter applies to the server process and its descendants: no access to other processes,
+namespaces, the network or the kernel's configuration, and no memory that the limits do not count. The
+second is added in each process that runs untrusted code: no second process, no signal to other processes,
+and no change to the owners, modes or times of files unless all visible files are private or read-only.
+docs/isolation.md describes the layer.
 
-Each filter is a search tree over the numbers of the calls: every call passes both, and the kernel goes
-through all numbers once when a filter is installed, which is done for every candidate's process.
+Each filter is a binary search tree over call numbers, because every system call passes both filters, and
+the second is installed once per candidate process.
 """
 
 import errno
@@ -116,7 +117,7 @@ _OWN_PROCESS_OR_ZERO = {
     "sched_setscheduler": (144, 119),
 }
 
-# What Landlock leaves out: these change files that a process can name, whether or not it may open them.
+# Not covered by Landlock: these change files that the process can name, even if it may not open them.
 _FILES_DENIED = {
     "chown": (92, None),
     "fchown": (93, 55),
@@ -136,18 +137,21 @@ _FILES_DENIED = {
     "utime": (132, None),
     "utimes": (235, None),
 }
-_FILES_UNCHANGED = {"chmod": (90, None), "fchmod": (91, 52), "fchmodat": (268, 53), "fchmodat2": (452, 452)}
+_MODE_CHANGES = {"chmod": (90, None), "fchmod": (91, 52), "fchmodat": (268, 53), "fchmodat2": (452, 452)}
 _OPEN, _OPENAT, _OPENAT2 = (2, None), (257, 56), (437, 437)
 _UTIMENSAT = (280, 88)
 
-_MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}  # column above, audit architecture
+_MACHINES = {
+    "x86_64": (0, 0xC000003E),
+    "aarch64": (1, 0xC00000B7),
+}  # column above, audit architecture
 
 _CLONE_THREAD = 0x00010000
 _SOCKET_TYPE_MASK = 0xF
 _F_SETOWN_EX = 15
 _COMMANDS_DENIED = (fcntl.F_SETOWN, fcntl.F_SETSIG, _F_SETOWN_EX, fcntl.F_SETLEASE)
 _CONTROLS_ALLOWED = (termios.FIOCLEX, termios.FIONCLEX, termios.FIONBIO, termios.FIONREAD)
-_TRUNCATING_BUT_NOT_WRITING = (os.O_TRUNC | os.O_RDONLY, os.O_TRUNC | os.O_ACCMODE)
+_TRUNCATE_WITHOUT_WRITE = (os.O_TRUNC | os.O_RDONLY, os.O_TRUNC | os.O_ACCMODE)
 _X32_CALLS = 0x40000000
 
 _NUMBER_OFFSET, _ARCHITECTURE_OFFSET, _ARGUMENTS_OFFSET = 0, 4, 16
@@ -155,91 +159,91 @@ _LOAD, _AND, _JUMP, _RETURN = 0x20, 0x54, 0x05, 0x06
 _IF_EQUAL, _IF_AT_LEAST = 0x15, 0x35
 _ALLOW, _KILL, _FAIL = 0x7FFF0000, 0x80000000, 0x00050000
 _REFUSE, _UNKNOWN, _NO_SUCH_CONTROL = _FAIL | errno.EPERM, _FAIL | errno.ENOSYS, _FAIL | errno.ENOTTY
-_PRETEND = _FAIL | 0  # the caller is told that it was done
+_PRETEND = _FAIL | 0  # reports success without effect
 
-_IN_A_LEAF = 4  # numbers that are compared one after the other
-_OWN_ID = 0xFEDCBA98  # a placeholder; no such constant occurs in a filter
+_LEAF_SIZE = 4  # numbers that are compared in sequence
+_OWN_ID = 0xFEDCBA98  # placeholder for the process id; no other constant has this value
 
 Instruction = tuple[int, int, int, int]  # code, jump if true, jump if false, constant
 Numbers = tuple[int | None, int | None]
-Answers = dict[Numbers, list[Instruction]]  # what is done about a call, to the end
+Answers = dict[Numbers, list[Instruction]]  # instructions after a call number has matched
 
 
 def restrict_sandbox(*, may_execute: bool = False, private_files: bool = False) -> None:
-    """Install the filter that holds for the zygote and everything it forks.
+    """Install the filter of the server process and its descendants.
 
     Args:
-        may_execute: allow ``execve``, for a language whose candidates run in a program of their own. Which
-            program that is cannot be seen from a filter; Landlock and the file system decide it.
-        private_files: what candidates will be restricted with.
+        may_execute: allow ``execve``, for a language whose candidates run in another program. A filter
+            cannot see which program is executed; Landlock and the file system restrict that.
+        private_files: as for the later calls of ``restrict_candidate``.
 
     Raises:
-        OSError: the kernel refuses it, or this machine's system calls have numbers unknown here.
+        OSError: the kernel refuses it, or the system-call numbers of this architecture are not known.
     """
     if (machine := os.uname().machine) not in _MACHINES:
         raise OSError(f"the system calls of {machine} are not known")
     answers: Answers = {numbers: _returned(_REFUSE) for numbers in _ALWAYS_DENIED.values()}
     if not may_execute:
         answers[_EXECVE] = _returned(_REFUSE)
-    # Only connected pairs: a datagram socket could still be sent to a socket of the host's.
+    # Stream sockets only: a datagram socket can send to any socket of the host.
     answers[_SOCKETPAIR] = _by_argument(1, (socket.SOCK_STREAM,), _ALLOW, _REFUSE, _SOCKET_TYPE_MASK)
     kernel.Filter(_encoded([*_prologue(), *_tree(answers)])).install()
-    _candidate_filter(private_files)  # is then ready in every process forked from here
+    _candidate_filter(private_files)  # cached for the processes forked from here
 
 
 def restrict_candidate(process: int, *, private_files: bool = False) -> None:
-    """Install the filter of a candidate's process, on top of the sandbox's.
+    """Install the filter of a process that runs untrusted code, in addition to the first one.
 
     Args:
-        process: its id.
-        private_files: it sees no files but those that are its own or cannot be changed at all.
+        process: id of the calling process.
+        private_files: whether all files that it sees are its own or read-only.
 
     Raises:
         OSError: the kernel refuses it.
     """
-    prepared, places = _candidate_filter(private_files)
-    for place in places:
-        struct.pack_into("<I", prepared.program, place, process)
+    prepared, offsets = _candidate_filter(private_files)
+    for offset in offsets:
+        struct.pack_into("<I", prepared.program, offset, process)
     prepared.install()
 
 
 @functools.cache
 def _candidate_filter(private_files: bool) -> tuple[kernel.Filter, list[int]]:
-    """The filter of a candidate's process, and the places in it where the process's id goes."""
+    """Build the filter of ``restrict_candidate``; return it with the offsets of the process id in it."""
     answers: Answers = {numbers: _returned(_REFUSE) for numbers in _CANDIDATE_DENIED.values()}
     answers[_CLONE] = _by_argument(0, (_CLONE_THREAD,), _ALLOW, _REFUSE, _CLONE_THREAD)
-    # The flags of clone3 lie in memory, out of a filter's sight; the C library falls back on clone.
+    # A filter cannot see the flags of clone3, which lie in memory. The C library falls back to clone.
     answers[_CLONE3] = _returned(_UNKNOWN)
     for numbers in _OWN_PROCESS_ONLY.values():
         answers[numbers] = _by_argument(0, (_OWN_ID,), _ALLOW, _REFUSE)
     for numbers in _OWN_PROCESS_OR_ZERO.values():
         answers[numbers] = _by_argument(0, (_OWN_ID, 0), _ALLOW, _REFUSE)
-    # A descriptor can have the kernel send any signal to its owner, which may be any process of the user's.
+    # The kernel can send signals to the owner of a descriptor, which may be any process of the user.
     answers[_FCNTL] = _by_argument(1, _COMMANDS_DENIED, _REFUSE, _ALLOW)
     answers[_IOCTL] = _by_argument(1, _CONTROLS_ALLOWED, _ALLOW, _NO_SUCH_CONTROL)
     if not private_files:
-        answers |= _answers_about_files()
+        answers |= _file_answers()
     program = [(_LOAD, 0, 0, _NUMBER_OFFSET), *_tree(answers)]
-    places = [8 * i + 4 for i, instruction in enumerate(program) if instruction[3] == _OWN_ID]
-    return kernel.Filter(_encoded(program)), places
+    offsets = [8 * i + 4 for i, instruction in enumerate(program) if instruction[3] == _OWN_ID]
+    return kernel.Filter(_encoded(program)), offsets
 
 
-def _answers_about_files() -> Answers:
+def _file_answers() -> Answers:
     answers: Answers = {numbers: _returned(_REFUSE) for numbers in _FILES_DENIED.values()}
-    # What honest programs do to copies and to files of their own: there is nobody else to see the outcome.
-    answers |= {numbers: _returned(_PRETEND) for numbers in _FILES_UNCHANGED.values()}
-    # But to set the present time is a way to ask whether a file is there, so as to make it.
+    # Programs commonly set modes of their own files and copies, and do not depend on the effect.
+    answers |= {numbers: _returned(_PRETEND) for numbers in _MODE_CHANGES.values()}
+    # Setting the current time is refused: after a success, Path.touch would not create a missing file.
     answers[_UTIMENSAT] = _by_argument(2, (0,), _REFUSE, _PRETEND)
-    # Before its version 3, Landlock lets a file be emptied by who may not write to it.
-    accessing = os.O_TRUNC | os.O_ACCMODE
+    # Landlock before version 3 does not control truncation.
+    access_mask = os.O_TRUNC | os.O_ACCMODE
     for index, numbers in ((1, _OPEN), (2, _OPENAT)):
-        answers[numbers] = _by_argument(index, _TRUNCATING_BUT_NOT_WRITING, _REFUSE, _ALLOW, accessing)
-    answers[_OPENAT2] = _returned(_UNKNOWN)  # its flags lie in memory
+        answers[numbers] = _by_argument(index, _TRUNCATE_WITHOUT_WRITE, _REFUSE, _ALLOW, access_mask)
+    answers[_OPENAT2] = _returned(_UNKNOWN)  # its flags lie in memory too
     return answers
 
 
 def _prologue() -> list[Instruction]:
-    """End a process that makes another architecture's calls; leave the call's number to be compared."""
+    """Kill a process that uses the calls of another architecture; load the call number."""
     _, architecture = _MACHINES[os.uname().machine]
     return [
         (_LOAD, 0, 0, _ARCHITECTURE_OFFSET),
@@ -252,19 +256,19 @@ def _prologue() -> list[Instruction]:
 
 
 def _tree(answers: Answers) -> list[Instruction]:
-    """Find the answer to the call whose number is loaded, by halving; calls without one are allowed."""
+    """Binary search for the answer to the loaded call number; calls without an answer are allowed."""
     column, _ = _MACHINES[os.uname().machine]
     existing = ((numbers[column], answer) for numbers, answer in answers.items())
     return _branch(sorted((number, answer) for number, answer in existing if number is not None))
 
 
 def _branch(answers: Sequence[tuple[int, list[Instruction]]]) -> list[Instruction]:
-    if len(answers) <= _IN_A_LEAF:
+    if len(answers) <= _LEAF_SIZE:
         compared = ([(_IF_EQUAL, 0, len(answer), number), *answer] for number, answer in answers)
         return [*itertools.chain.from_iterable(compared), *_returned(_ALLOW)]
     middle = len(answers) // 2
     below, others = _branch(answers[:middle]), _branch(answers[middle:])
-    # Only an unconditional jump reaches further than 255 instructions.
+    # A conditional jump reaches at most 255 instructions.
     return [(_IF_AT_LEAST, 0, 1, answers[middle][0]), (_JUMP, 0, 0, len(below)), *below, *others]
 
 
@@ -275,10 +279,10 @@ def _returned(result: int) -> list[Instruction]:
 def _by_argument(
     index: int, values: Sequence[int], result: int, otherwise: int, mask: int | None = None
 ) -> list[Instruction]:
-    """One result if an argument, or what a mask leaves of it, is among some values, or else another.
+    """Return one result if an argument, masked if a mask is given, is among some values; else another.
 
-    Only the low half of an argument is looked at, as the kernel itself does with all that are asked for
-    here; a pointer is taken for none when its low half is zero. Both machines are little-endian.
+    Only the low 32 bits are compared. The kernel itself ignores the high bits of the arguments used here,
+    except that a pointer counts as null if its low 32 bits are zero. Both architectures are little-endian.
     """
     return [
         (_LOAD, 0, 0, _ARGUMENTS_OFFSET + 8 * index),
