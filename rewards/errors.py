@@ -3,8 +3,10 @@
 Nothing heavy is imported here: the command line needs these names before it has read its arguments.
 """
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from difflib import get_close_matches
 from typing import Any, Protocol
 
 
@@ -30,20 +32,44 @@ class FieldErrors(Protocol):
         """One dictionary for each wrong field, with ``loc``, ``type``, ``msg`` and ``input``."""
 
 
-def validation_sentence(error: FieldErrors) -> str:
-    """The first wrong field as one sentence: its dotted name, the rule, and the value found."""
+def validation_sentence(
+    error: FieldErrors, fields_of: Callable[[Sequence[str]], Iterable[str]] = lambda _: ()
+) -> str:
+    """The first wrong field as one sentence: its dotted name, the rule, and the value found.
+
+    Args:
+        error: a validation error of pydantic.
+        fields_of: the known fields of a section by its path, for suggestions in place of an unknown field.
+    """
     first = error.errors()[0]
-    field = ".".join(str(part) for part in first["loc"])
+    *section, name = [str(part) for part in first["loc"]] or [""]
+    field = ".".join([*section, name])
     match first["type"]:
         case "missing":
             return f"{field} is required but it is missing"
         case "extra_forbidden":
-            return f"{field} is not a known field"
+            known = [".".join([*section, other]) for other in fields_of(section)]
+            return f"{field} is not a known field{did_you_mean(field, known)}"
         case "value_error":
             return f"{field} {first['ctx']['error']}".strip()
+        case "literal_error":
+            choices = re.findall("'([^']*)'", first["ctx"]["expected"])
+            return choice_sentence(field, str(first["input"]), choices)
         case _:
             rule = first["msg"].replace("Input should", "must", 1)
             return f"{field} {rule} but got {first['input']!r}"
+
+
+def choice_sentence(name: str, value: str, choices: Iterable[str]) -> str:
+    """The sentence for a value that is none of the choices, with the closest choice as a suggestion."""
+    known = list(choices)
+    return f"{name} must be one of {', '.join(known)} but got {value!r}{did_you_mean(value, known)}"
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A suggestion, ``: did you mean X?``, if one of the known words is close, else an empty text."""
+    found = get_close_matches(word, list(known), n=1)
+    return f": did you mean {found[0]}?" if found else ""
 
 
 def one_line(error: BaseException) -> str:

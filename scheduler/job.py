@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from testbudget.executors.execution.limits import ISOLATION_LAYERS, TestLimits
-from testbudget.policies.names import GAIN_MODEL_POLICIES, JOB_POLICIES, PASS_RATE_POLICIES
-from testbudget.rewards.selection.names import SELECTION_RULES
+from testbudget.policies.names import GAIN_MODEL_POLICIES, PASS_RATE_POLICIES, JobPolicy
+from testbudget.rewards.selection.names import SelectionName
 
 if TYPE_CHECKING:
-    PolicyName = SelectionName = LayerName = str
-else:  # the choices that help, errors and shell completion show
-    PolicyName = Literal[JOB_POLICIES]
-    SelectionName = Literal[SELECTION_RULES]
+    LayerName = str
+else:  # pydantic and the command line read the choices from the type
     LayerName = Literal[tuple(ISOLATION_LAYERS)]
 
 
@@ -163,7 +161,7 @@ class PredictorSection(JobSection):
 class PolicySection(JobSection):
     """Allocation policy: the problem that gets the next test."""
 
-    name: PolicyName = Field("uniform", description="allocation policy")
+    name: JobPolicy = Field("uniform", description="allocation policy")
     gain_model_from: Path | None = Field(
         None, description="finished run with labels that the gain model is fitted on (adaptive and binned)"
     )
@@ -259,8 +257,8 @@ class ExecutionSection(JobSection):
     input_mutations: int = Field(
         0,
         ge=0,
-        description="number of further inputs per test that the same candidates are called on: small changes "
-        "of the test's arguments, without an expected value",
+        description="number of further inputs per test that the same candidates are called on: small "
+        "changes of the test's arguments, without an expected value",
     )
 
     @model_validator(mode="after")

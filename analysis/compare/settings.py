@@ -1,18 +1,16 @@
 """Settings of a comparison."""
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from testbudget.analysis.settings import AnalysisSettings
-from testbudget.policies.registry import policy_class
-from testbudget.rewards.selection.consensus import Consensus
-from testbudget.rewards.selection.majority import Majority
-from testbudget.rewards.selection.registry import selection_rule
+from testbudget.policies.names import AnyPolicy
+from testbudget.rewards.selection.names import SelectionName
 
 DEFAULT_CAPS = (1, 2, 3, 5, 8, 12, 20)
 """Tests per problem."""
 
 DEFAULT_PREDICTORS = ("learned", "oracle")
-STATIC_RULES = (Majority.name, Consensus.name)
+STATIC_RULES = ("majority", "consensus")
 """The static reference is equal budgets with the better of these rules."""
 
 
@@ -22,10 +20,10 @@ class CompareSettings(AnalysisSettings):
     Equal budgets (``uniform``) are compared in any case, with every rule and with ``STATIC_RULES``.
     """
 
-    policies: tuple[str, ...] | None = Field(
+    policies: tuple[AnyPolicy, ...] | None = Field(
         None, description="allocation policies beside uniform (default: all that the run allows)"
     )
-    selections: tuple[str, ...] = Field((*STATIC_RULES, "auto"), description="selection rules")
+    selections: tuple[SelectionName, ...] = Field((*STATIC_RULES, "auto"), description="selection rules")
     predictors: tuple[str, ...] | None = Field(
         None,
         description="predictors, each for every policy that uses pass rates (default: "
@@ -44,17 +42,3 @@ class CompareSettings(AnalysisSettings):
         description="elimination threshold z (default: 1.65; 2.0 for rules that use outputs)",
     )
     seed: int = Field(0, ge=0, description="seed of permutations, noise, folds, policies and intervals")
-
-    @field_validator("policies")
-    @classmethod
-    def _known_policies(cls, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
-        for name in names or ():
-            policy_class(name)
-        return names
-
-    @field_validator("selections")
-    @classmethod
-    def _known_rules(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        for name in names:
-            selection_rule(name)
-        return names

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from testbudget.analysis.compare.intervals import PolicyResult
 from testbudget.analysis.gain_model_cache import GainModelCache
-from testbudget.analysis.tune.space import Choice, SearchSpace, StudySettings, split_held_out
-from testbudget.difficulty.predictions import correct_labels, fitted_pass_rates
+from testbudget.analysis.tune.settings import StudySettings
+from testbudget.analysis.tune.space import Choice, SearchSpace, split_held_out
+from testbudget.difficulty.predictions import fitted_pass_rates
 from testbudget.policies.gain_model import GainModels
 from testbudget.policies.registry import POLICY_NAMES, create_policy, policy_class
 from testbudget.policies.uniform import Uniform
@@ -25,7 +26,7 @@ from testbudget.traces.learning_curves import (
 )
 from testbudget.traces.output_tables import read_outputs
 from testbudget.traces.records import QUANTITIES
-from testbudget.traces.trace import Trace
+from testbudget.traces.trace import Trace, correct_labels
 
 
 class CurvesByRule:

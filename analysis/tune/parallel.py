@@ -9,7 +9,7 @@ import ray
 
 from testbudget.analysis.tune.evaluate import prepare_study
 from testbudget.analysis.tune.results import STUDY_FILE
-from testbudget.analysis.tune.space import StudySettings
+from testbudget.analysis.tune.settings import StudySettings
 from testbudget.analysis.tune.study import join_study, run_trial
 from testbudget.executors.pools import remote, translate_ray_errors
 from testbudget.traces.tables import read_trace

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from testbudget.analysis.tune.space import Choice, StudySettings
+from testbudget.analysis.tune.settings import StudySettings
+from testbudget.analysis.tune.space import Choice
 from testbudget.rewards.statistics import Interval
 from testbudget.traces.records import Cost
 

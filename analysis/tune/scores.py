@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from testbudget.analysis.compare.settings import STATIC_RULES
 from testbudget.analysis.tune.evaluate import ChoiceEvaluator, PreparedStudy
 from testbudget.analysis.tune.results import UNTUNED_RULE, HeldOutScores, TunedChoice
-from testbudget.analysis.tune.space import Choice, StudySettings
+from testbudget.analysis.tune.settings import StudySettings
+from testbudget.analysis.tune.space import Choice
 from testbudget.policies.uniform import Uniform
 from testbudget.rewards.statistics import bootstrap_means, intervals
 from testbudget.traces.records import QUANTITIES, Cost

@@ -3,77 +3,19 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, field_validator, model_validator
 
-from testbudget.analysis.settings import AnalysisSettings
 from testbudget.policies.uniform import Uniform
 from testbudget.rewards.errors import UserError
 from testbudget.rewards.seeds import hash_order
-from testbudget.rewards.selection.registry import SELECTION_RULES, selection_rule
-from testbudget.traces.records import QUANTITIES
 
 if TYPE_CHECKING:
     import optuna
 
-_SLOW_RULES = ("bayesian", "dawid-skene")
 _MIN_SIDE = 2  # problems
-
-USUAL_SELECTIONS = tuple(name for name in SELECTION_RULES if name not in _SLOW_RULES)
-"""All rules except those that take minutes to pick after every number of tests."""
-
-
-class StudySettings(AnalysisSettings):
-    """Aim and search space of a study. Exactly one of ``tests_per_problem`` and ``pareto`` is given."""
-
-    tests_per_problem: float | None = Field(
-        None, description="cap, as a mean number of tests per problem; the most accurate choice is sought"
-    )
-    pareto: str | None = Field(
-        None,
-        description="quantity to save; choices and caps are sought that no other beats in both accuracy "
-        f"and this quantity, one of {', '.join(QUANTITIES)}",
-    )
-    selections: tuple[str, ...] = Field(
-        USUAL_SELECTIONS,
-        description=f"selection rules to try (default: all but {' and '.join(_SLOW_RULES)})",
-    )
-    policies: tuple[str, ...] | None = Field(
-        None, description="policies to try beside uniform (default: all that a job for this run can have)"
-    )
-    trials: int = Field(60, ge=1, description="choices to try, including earlier trials of the same study")
-    permutations: int = Field(
-        20, ge=1, description="random permutations of each problem's tests to average over"
-    )
-    held_out: float = Field(0.3, gt=0, lt=1, description="share of the problems that are held out")
-    seed: int = Field(0, ge=0, description="seed of the split, permutations, fits, search and intervals")
-
-    @field_validator("pareto")
-    @classmethod
-    def _known_quantity(cls, quantity: str | None) -> str | None:
-        if quantity is not None and quantity not in QUANTITIES:
-            raise ValueError(f"must be one of {', '.join(QUANTITIES)} but got '{quantity}'")
-        return quantity
-
-    @field_validator("selections")
-    @classmethod
-    def _known_rules(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        for name in names:
-            selection_rule(name)
-        return names
-
-    @model_validator(mode="after")
-    def _one_aim(self) -> Self:
-        if (self.tests_per_problem is None) == (self.pareto is None):
-            raise ValueError("a study needs exactly one of tests_per_problem and pareto")
-        return self
-
-    def identity(self) -> dict[str, Any]:
-        """The fields that tell studies apart, as JSON values; all but the number of trials."""
-        return self.model_dump(mode="json", exclude={"trials"})
 
 
 @dataclass(frozen=True, slots=True)

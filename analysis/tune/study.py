@@ -19,7 +19,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from testbudget.analysis.tune.evaluate import PreparedStudy
 from testbudget.analysis.tune.results import Trial
-from testbudget.analysis.tune.space import Choice, StudySettings
+from testbudget.analysis.tune.settings import StudySettings
+from testbudget.analysis.tune.space import Choice
 from testbudget.rewards.errors import UserError
 from testbudget.rewards.seeds import hashed
 from testbudget.traces.records import QUANTITIES

@@ -7,7 +7,7 @@ from pathlib import Path
 from testbudget.analysis.tune.evaluate import prepare_study
 from testbudget.analysis.tune.results import STUDY_FILE, TuneResult
 from testbudget.analysis.tune.scores import score_choices
-from testbudget.analysis.tune.space import StudySettings
+from testbudget.analysis.tune.settings import StudySettings
 from testbudget.rewards.errors import UserError, require_extra
 from testbudget.traces.trace import Trace
 

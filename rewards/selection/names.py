@@ -1,6 +1,8 @@
-"""Names of the selection rules, for job files and the command line; importing them takes no NumPy."""
+"""Names of the selection rules, for help texts and job files that load no rule."""
 
-SELECTION_RULES: tuple[str, ...] = (
+from typing import Literal, get_args
+
+SelectionName = Literal[
     "majority",
     "consensus",
     "bayesian",
@@ -11,5 +13,7 @@ SELECTION_RULES: tuple[str, ...] = (
     "soft_agreement",
     "batch",
     "auto",
-)
-"""All names that ``registry.selection_rule`` knows, in the order of its table."""
+]
+
+SELECTION_RULES: tuple[str, ...] = get_args(SelectionName)
+"""Names that :func:`selection_rule` knows."""

@@ -1,0 +1,73 @@
+"""Job files of chosen combinations: ``run`` takes them as they are."""
+
+import pyarrow.parquet as pq
+import pytest
+
+from testbudget.analysis.summary import summarise
+from testbudget.analysis.tune.evaluate import prepare_study
+from testbudget.analysis.tune.jobs import write_jobs
+from testbudget.analysis.tune.scores import score_choices
+from testbudget.analysis.tune.settings import StudySettings
+from testbudget.analysis.tune.space import Choice
+from testbudget.cli.main import main
+from testbudget.scheduler.job_file import load_job
+from testbudget.traces.tables import read_trace, write_trace
+
+SETTINGS = StudySettings(tests_per_problem=2, permutations=2)
+CHOICES = [
+    Choice("majority", "uniform", 2),
+    Choice("auto", "adaptive", 2.5, 1, 5),
+    Choice("consensus", "greedy", 2, 0, 4),
+    Choice("soft_agreement", "proportional", 1.5),
+]
+
+
+@pytest.fixture(scope="module")
+def found(with_states):
+    return score_choices(CHOICES, prepare_study(read_trace(with_states), SETTINGS), SETTINGS)
+
+
+@pytest.mark.parametrize("number", range(len(CHOICES)), ids=[choice.name for choice in CHOICES])
+def test_a_job_runs_as_it_is_and_spends_its_cap_by_its_choice(with_states, found, tmp_path, number):
+    (path,), obstacle = write_jobs([found[number]], read_trace(with_states), 0, tmp_path)
+    assert (path.name, obstacle) == ("job.yaml", None)
+    assert main(["run", str(path), "--out", str(tmp_path / "run")]) == 0
+    choice, cap = CHOICES[number], round(CHOICES[number].tests_per_problem * 20)
+    written = pq.read_table(tmp_path / "run" / "tests.parquet", columns=["problem_id"])[
+        "problem_id"
+    ].to_pylist()
+    counts = [written.count(problem) for problem in read_trace(with_states).problems]
+    assert sum(counts) <= cap
+    assert sum(counts) == cap or choice.policy == "greedy"  # which stops where it sees no gain
+    assert min(counts) >= choice.min_tests
+    assert max(counts) <= (choice.max_tests or 7)
+    job = load_job(tmp_path / "run" / "job.yaml")
+    assert (job.selection, job.policy.name, job.cap.tests) == (choice.selection, choice.policy, cap)
+    assert len(summarise(tmp_path / "run").problems) == 20
+
+
+def test_a_front_has_a_numbered_job_for_each_choice_and_older_ones_go(with_states, found, tmp_path):
+    trace = read_trace(with_states)
+    write_jobs(found, trace, 0, tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"job-{k}.yaml" for k in (1, 2, 3, 4)]
+    write_jobs(found[:2], trace, 0, tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["job-1.yaml", "job-2.yaml"]
+    assert "held-out problems: " in (tmp_path / "job-2.yaml").read_text()
+    write_jobs(found[:1], trace, 0, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["job.yaml"]
+
+
+def test_without_the_source_of_the_problems_the_missing_job_is_explained(
+    with_states, found, tmp_path_factory
+):
+    bare = tmp_path_factory.mktemp("bare")
+    trace = read_trace(with_states)
+    write_trace(type(trace)(bare, trace.problems, None))
+    out = tmp_path_factory.mktemp("out")
+    paths, obstacle = write_jobs(found[:1], read_trace(bare), 0, out)
+    assert paths == []
+    assert "no job file was written" in obstacle
+    (bare / "job.yaml").write_text((with_states / "job.yaml").read_text())
+    paths, obstacle = write_jobs(found[:1], read_trace(bare), 0, out)
+    assert [path.name for path in paths] == ["job.yaml"]
+    assert "needs its problems, which are not here" in obstacle

@@ -1,0 +1,106 @@
+"""Settings of a study, its search space, and the split of the problems."""
+
+import numpy as np
+import optuna
+import pytest
+
+from testbudget.analysis.tune.settings import StudySettings
+from testbudget.analysis.tune.space import SearchSpace, split_held_out
+from testbudget.policies.registry import POLICY_NAMES, policy_class
+from testbudget.rewards.errors import UserError
+from testbudget.scheduler.job import PolicySection
+
+POLICIES = tuple(name for name in POLICY_NAMES if not policy_class(name).uses_curves)
+HASHES = [f"{number:064x}" for number in range(40)]
+
+
+def suggested(cap: float | None, trials: int = 60) -> list:
+    space = SearchSpace(("majority", "auto"), POLICIES, cap, max_cap=12, max_tests=20)
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    return [(space, trial, space.suggest(trial)) for trial in (study.ask() for _ in range(trials))]
+
+
+@pytest.mark.parametrize("cap", [None, 0.5, 1, 2.5, 12])
+def test_every_suggestion_can_be_stated_in_a_job_and_fits_the_cap(cap):
+    for _, _, choice in suggested(cap):
+        PolicySection(
+            name=choice.policy,
+            gain_model_from="run" if policy_class(choice.policy).uses_gain_models else None,
+            min_tests=choice.min_tests,
+            max_tests=choice.max_tests,
+        )
+        assert choice.min_tests <= choice.tests_per_problem
+        assert choice.max_tests is None or choice.tests_per_problem < choice.max_tests < 20
+        assert choice.tests_per_problem == (cap or choice.tests_per_problem) <= 12
+
+
+def test_bounds_are_not_tried_with_equal_budgets():
+    uniform = [choice for _, _, choice in suggested(8) if choice.policy == "uniform"]
+    assert {(choice.min_tests, choice.max_tests) for choice in uniform} == {(0, None)}
+
+
+def test_the_parameters_of_a_trial_determine_its_choice():
+    for space, trial, choice in suggested(None):
+        assert space.suggest(optuna.trial.FixedTrial(trial.params)) == choice
+
+
+def test_equal_budgets_with_each_rule_are_tried_first():
+    space = SearchSpace(("majority", "auto"), POLICIES, 8, max_cap=12, max_tests=20)
+    first = [space.suggest(optuna.trial.FixedTrial(parameters)) for parameters in space.first()]
+    assert [(choice.selection, choice.policy) for choice in first] == [
+        ("majority", "uniform"),
+        ("auto", "uniform"),
+    ]
+
+
+def test_the_share_is_held_out_and_no_problem_is_lost():
+    training, held_out = split_held_out(HASHES, 0.3, 0)
+    assert len(held_out) == 12
+    assert sorted([*training, *held_out]) == list(range(40))
+
+
+def test_the_side_of_a_problem_does_not_depend_on_its_position():
+    shuffled = [HASHES[position] for position in np.random.default_rng(0).permutation(40)]
+    before, after = split_held_out(HASHES, 0.3, 0)[1], split_held_out(shuffled, 0.3, 0)[1]
+    assert {HASHES[position] for position in before} == {shuffled[position] for position in after}
+
+
+def test_another_seed_holds_out_other_problems():
+    assert set(split_held_out(HASHES, 0.3, 0)[1]) != set(split_held_out(HASHES, 0.3, 1)[1])
+
+
+def test_equal_texts_are_on_one_side():
+    training, held_out = split_held_out(HASHES + HASHES, 0.5, 0)
+    assert {position % 40 for position in training}.isdisjoint(position % 40 for position in held_out)
+
+
+@pytest.mark.parametrize("share", [0.01, 0.99])
+def test_a_side_of_fewer_than_two_problems_is_refused(share):
+    with pytest.raises(UserError, match="at least 2 problems on either side"):
+        split_held_out(HASHES, share, 0)
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({}, "a study needs exactly one of tests_per_problem and pareto"),
+        ({"tests_per_problem": 2, "pareto": "tests"}, "exactly one of"),
+        ({"pareto": "usd"}, "pareto must be one of tests, tokens"),
+        ({"tests_per_problem": 2, "trials": 0}, "trials must be greater than or equal to 1 but got 0"),
+        ({"tests_per_problem": 2, "permutations": 0}, "permutations must be .* but got 0"),
+        ({"tests_per_problem": 2, "held_out": 1}, "held_out must be less than 1 but got 1"),
+        ({"tests_per_problem": 2, "seed": -1}, "seed must be .* but got -1"),
+        ({"tests_per_problem": 2, "selections": ("best",)}, "selection must be one of"),
+        ({"tests_per_problem": 2, "orders": 3}, "orders is not a known field"),
+    ],
+)
+def test_settings_out_of_range_are_refused_in_one_sentence(fields, sentence):
+    with pytest.raises(UserError, match=sentence):
+        StudySettings(**fields)
+
+
+def test_only_the_number_of_trials_does_not_tell_studies_apart():
+    settings = StudySettings(tests_per_problem=2)
+    assert settings.identity() == StudySettings(tests_per_problem=2, trials=5).identity()
+    for fields in ({"seed": 1}, {"permutations": 3}, {"held_out": 0.5}, {"policies": ("uniform",)}):
+        assert StudySettings(tests_per_problem=2, **fields).identity() != settings.identity()
