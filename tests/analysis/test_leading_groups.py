@@ -1,6 +1,8 @@
+"""The largest output groups, and the input that tells them apart."""
+
 import numpy as np
 
-from testbudget.analysis.summary import OutputGroup, leading_groups
+from testbudget.analysis.leading_groups import OutputGroup, leading_groups
 from testbudget.rewards.outputs import NO_RESULT, CallEnding, CallResult, RecordedCall, RecordedOutputs
 from testbudget.traces.records import DistinctPrograms
 
@@ -22,7 +24,7 @@ def test_the_largest_groups_are_shown_on_the_shortest_input_that_tells_most_of_t
     # Programs 1 and 2 were written twice, and three times.
     distinct = DistinctPrograms(np.arange(4), np.array([0, 1, 1, 2, 2, 2, 3]))
     seen = leading_groups(RecordedOutputs(inputs, OUTPUTS, np.array(results, np.int32)), distinct, pick=2)
-    assert seen.outputs_by_problem == 4
+    assert seen.count == 4
     assert seen.call == "f('b', k=[1, 2])"
     assert seen.groups == (
         OutputGroup(3, False, "timed out"),
@@ -36,4 +38,4 @@ def test_a_single_group_is_shown_on_any_input():
         (RecordedCall(0, "f", '[[],{"dict":[]}]', 1),), OUTPUTS, np.zeros((2, 1), np.int32)
     )
     seen = leading_groups(recorded_outputs, DistinctPrograms(np.arange(2), np.arange(2)), pick=0)
-    assert (seen.outputs_by_problem, seen.call, seen.groups) == (1, "f()", (OutputGroup(2, True, "1"),))
+    assert (seen.count, seen.call, seen.groups) == (1, "f()", (OutputGroup(2, True, "1"),))

@@ -1,8 +1,13 @@
+"""Plots as inline SVG."""
+
+import sys
 import xml.etree.ElementTree as ElementTree
 
 import numpy as np
+import pytest
 
 from testbudget.analysis.plots import ReliabilityBin, Series, as_svg, by_tests, reliability, scatter
+from testbudget.rewards.errors import UserError
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -15,7 +20,7 @@ def accuracy(low=0.3):
     return by_tests(
         [
             Series("uniform", [1, 3], [0.4, 0.5], [low, 0.4], [0.5, 0.6]),
-            Series("greedy & on", [1, 3], [0.3, 0.6], [0.2, 0.5], [0.4, 0.7]),
+            Series("greedy & learned", [1, 3], [0.3, 0.6], [0.2, 0.5], [0.4, 0.7]),
         ],
         measure="accuracy",
         levels=[("ceiling", 0.9)],
@@ -25,7 +30,7 @@ def accuracy(low=0.3):
 def test_a_plot_is_one_svg_element_whose_text_is_text():
     svg = as_svg(accuracy())
     assert svg.startswith("<svg")
-    assert {"uniform", "greedy & on", "accuracy", "tests per problem", "ceiling", "1", "3"} <= set(
+    assert {"uniform", "greedy & learned", "accuracy", "tests per problem", "ceiling", "1", "3"} <= set(
         texts(svg)
     )
 
@@ -56,3 +61,9 @@ def test_a_reliability_plot_has_a_dot_and_an_interval_for_each_bin():
         intervals.get_segments(), [[[0.2, 0.1], [0.2, 0.4]], [[0.8, 0.6], [0.8, 0.9]]]
     )
     assert dots.get_sizes()[1] == 4 * dots.get_sizes()[0]
+
+
+def test_without_matplotlib_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(UserError, match=r"drawing plots needs matplotlib.*testbudget\[report\]"):
+        accuracy()

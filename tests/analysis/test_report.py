@@ -1,0 +1,69 @@
+"""Reports of finished runs: the page, the terminal and JSON."""
+
+import json
+import math
+from dataclasses import replace
+
+from rich.console import Console
+
+from testbudget.analysis.report import print_report, summary_records, write_report
+from testbudget.analysis.summary import summarise
+from testbudget.rewards.overoptimisation import TestEffect
+from testbudget.traces.tables import read_trace, write_trace
+
+
+def without_labels(directory) -> None:
+    trace = read_trace(directory)
+    write_trace(replace(trace, problems={p: replace(s, correct=None) for p, s in trace.problems.items()}))
+
+
+def test_a_run_without_outputs_or_pairs_still_has_a_report(finished, tmp_path):
+    for name in ("calls", "inputs", "outputs"):
+        (finished / f"{name}.parquet").unlink()
+    trace = read_trace(finished)
+    write_trace(replace(trace, problems={p: replace(s, verdicts={}) for p, s in trace.problems.items()}))
+    summary = summarise(finished)
+    assert summary.output_groups is None
+    assert math.isnan(summary.not_run)
+    write_report([summary], tmp_path / "report.html")
+    assert "times/2" in (tmp_path / "report.html").read_text()
+
+
+def test_the_page_shows_an_output_of_each_leading_group(finished, tmp_path):
+    summary = summarise(finished)
+    write_report([summary], tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text()
+    for group in summary.problems[0].leading_groups.groups:
+        assert f"<code>{group.example}</code>" in page
+
+
+def test_the_page_lists_problems_that_more_tests_may_harm(finished, tmp_path):
+    summary = summarise(finished)
+    harmed = replace(
+        summary.problems[0], test_effect=TestEffect(p_gain=0.1, p_harm=0.3, reason="few candidates agree")
+    )
+    summary = replace(summary, problems=[harmed, *summary.problems[1:]])
+    assert summary.harmful[0] is harmed
+    write_report([summary], tmp_path / "page.html")
+    assert "few candidates agree" in (tmp_path / "page.html").read_text()
+    console = Console(width=200, record=True)
+    print_report([summary], tmp_path / "page.html", console)
+    assert "more tests may harm times/2" in console.export_text()
+
+
+def test_records_are_json_and_hold_the_figures_of_the_summary(finished):
+    summary = summarise(finished)
+    (record,) = json.loads(json.dumps(summary_records([summary]), allow_nan=False))
+    assert record["accuracy"] == summary.accuracy
+    assert record["spent"]["tests"] == summary.spent.tests == 40
+    assert [one["p_correct"] for one in record["problems"]] == [one.p_correct for one in summary.problems]
+    assert record["problems"][0]["predicted_pass_rate"] is None  # NaN: the run had no predictor
+    assert record["test_quality"]["combined"]["measured"]["accuracy"] == 1
+
+
+def test_records_are_null_where_labels_are_missing(finished):
+    without_labels(finished)
+    (record,) = summary_records([summarise(finished)])
+    assert record["accuracy"] is None
+    assert record["test_quality"]["single"]["measured"] is None
+    assert 0 < record["expected_accuracy"] < 1

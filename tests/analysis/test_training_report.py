@@ -1,0 +1,55 @@
+"""Scores of a trained predictor as tables, as a page and as JSON."""
+
+import json
+
+import pytest
+from rich.console import Console
+
+from testbudget.analysis.training_report import (
+    print_training,
+    training_records,
+    training_sections,
+    write_training,
+)
+from testbudget.difficulty.training import TrainingSettings, gather_problems, train_predictor
+from testbudget.traces.tables import read_trace
+
+
+@pytest.fixture(scope="module")
+def training(learnable):
+    settings = TrainingSettings(layers=(2,), method="linear", selection=None)
+    return train_predictor(gather_problems([learnable.directory], settings, read_trace), settings)
+
+
+def test_every_target_and_method_is_printed_and_on_the_page(training, tmp_path):
+    sections = training_sections(training, {})
+    console = Console(width=140, record=True)
+    print_training(sections, console)
+    printed = console.export_text()
+    assert "each problem predicted without its fold" in printed
+    write_training(training, sections, tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text()
+    (section,) = sections
+    assert page.count("<svg") == 2 * len(section.evaluations)
+    for target, by_method in section.evaluations.items():
+        assert f"{target} (60)" in printed
+        assert f"<h3>{target} (60)</h3>" in page
+        for method, evaluation in by_method.items():
+            shown = f"{evaluation.scores.brier.value:.3f} ({evaluation.scores.brier.low:.3f}, "
+            assert any(line.startswith(method) and shown in line for line in printed.splitlines())
+            assert shown in page
+
+
+def test_records_are_json_and_hold_every_score(training):
+    sections = training_sections(training, {"other": training_sections(training, {})[0].evaluations})
+    record = json.loads(json.dumps(training_records(training, sections), allow_nan=False))
+    assert record["method"] == "linear"
+    assert record["runs"] == [{"run": "first", "problems": 60}]
+    assert [section["run"] for section in record["sections"]] == [None, "other"]
+    scores = sections[0].evaluations["pass_rate"]["linear"].scores
+    shown = record["sections"][0]["scores"]["pass_rate"]["linear"]
+    assert shown["problems"] == 60
+    assert shown["spearman"] == {
+        "value": scores.spearman.value,
+        "interval": [scores.spearman.low, scores.spearman.high],
+    }
