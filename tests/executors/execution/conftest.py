@@ -26,7 +26,7 @@ SETGROUPS, SETRESGID, SETRESUID = {"x86_64": (116, 119, 117), "aarch64": (159, 1
 
 
 def refuse_namespaces():
-    """Put the calling thread, and all that it starts, under a filter as in many containers."""
+    """Refuse namespaces to the calling thread and its descendants, as many containers do."""
     program = [
         (0x20, 0, 0, 0),  # load the system call's number
         (0x15, 0, 1, UNSHARE[os.uname().machine]),
@@ -38,9 +38,9 @@ def refuse_namespaces():
 
 
 def become_an_ordinary_user():
-    """Make the calling thread, and all that it starts, an ordinary user's, who can read what it needs.
+    """Give the calling thread and its descendants an ordinary user that can read the needed files.
 
-    The C library would change all threads at once; the system calls themselves change the one.
+    The system calls are used directly, because the C library would change all threads of the process.
     """
     kernel.unshare(kernel.CLONE_NEWNS)
     kernel.mount("none", "/", flags=kernel.MS_REC | kernel.MS_PRIVATE)
@@ -51,7 +51,7 @@ def become_an_ordinary_user():
 
 
 def show_to_all(directories):
-    """Mount directories where they are, but below directories that everybody may pass through."""
+    """Mount directories at their own paths, below parents that all users may enter."""
     closed = {}
     for directory in directories:
         for place in reversed(Path(directory).parents):
@@ -74,7 +74,7 @@ MODES = {
 
 
 class ThreadRunner:
-    """A runner in a thread of its own: what holds for the thread holds for each of its sandboxes."""
+    """A runner in a thread of its own, whose sandboxes inherit the restrictions of the thread."""
 
     def __init__(self, mode, limits, language):
         self._thread = ThreadPoolExecutor(1, initializer=MODES[mode])
@@ -103,7 +103,7 @@ class ThreadRunner:
 
 
 class Runners:
-    """The runners of one mode, each started when it is first asked for."""
+    """The runners of one mode, each started on first use."""
 
     def __init__(self, mode):
         self._mode = mode
@@ -123,7 +123,7 @@ class Runners:
 
 
 def available_modes():
-    """All modes for root; an ordinary user cannot become another one."""
+    """All modes for root; an ordinary user cannot become another user."""
     return [mode for mode in MODES if os.geteuid() == 0 or "user" not in mode]
 
 

@@ -1,4 +1,4 @@
-"""What every sandbox does beyond the verdicts of the corpus: programs made by rule, and tests in a row."""
+"""Verdicts on generated programs and on sequences of tests, in addition to the corpus."""
 
 import pytest
 
@@ -38,7 +38,7 @@ def test_a_strange_candidate_does_not_pass(runner, candidate):
     assert verdicts[1, 0] == PASSED
 
 
-def test_an_idle_candidate_is_timed_out_by_the_clock():
+def test_a_sleeping_candidate_is_timed_out_by_wall_time():
     idle = "import time\ndef solve(): time.sleep(1000)"
     with Runner(TestLimits(wall_seconds=0.5)) as runner:
         outcomes = runner.run([idle], [unit_test(EXPECTS_42)] * 2, "solve")
@@ -46,7 +46,7 @@ def test_an_idle_candidate_is_timed_out_by_the_clock():
     assert outcomes.cpu_seconds.max() < 0.5
 
 
-def test_tests_after_a_death_still_count(runner):
+def test_tests_after_the_end_of_a_process_are_run(runner):
     candidate = (
         "import os\n"
         "def solve(how):\n"
@@ -62,7 +62,7 @@ def test_tests_after_a_death_still_count(runner):
     assert outcomes.verdicts[0].tolist() == [PASSED, TIMED_OUT, PASSED, KILLED, FAILED, PASSED]
 
 
-def test_a_test_that_does_not_compile_leaves_the_others_alone(runner):
+def test_a_test_that_does_not_compile_does_not_affect_the_others(runner):
     tests = [
         unit_test(EXPECTS_42),
         unit_test("("),

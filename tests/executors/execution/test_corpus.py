@@ -1,16 +1,16 @@
-"""The corpus: programs, honest and hostile, each with the verdicts that every sandbox may give.
+"""Verdicts on the corpus of honest and hostile programs, with every combination of isolation layers.
 
 Each file under ``corpus`` holds YAML documents. A document has one or more tests and, under the name of a
-verdict, the candidates that must get it on each of them: a text, or several by name. Further keys:
+verdict, the candidates that must get it on each test: one text, or several by name. Further keys:
 
 - ``kind``: ``unittest`` (by default) or ``assertions``; ``language``: ``python`` by default;
-- ``entry_point``: what the candidates define;
-- ``times``: how often the tests are repeated;
-- ``patience``: ``short`` where much is hostile, so that nobody waits for what loops or sleeps.
+- ``entry_point``: name that the candidates define;
+- ``times``: number of repetitions of the tests;
+- ``patience``: limits of a test; ``short`` where many candidates loop or sleep.
 
-``OUTSIDE`` in a text becomes the path of a directory that candidates must not reach. After every candidate
-that does not pass comes an honest one that does, and at the end of the block one that does not. Nothing may
-be left behind: no process, and no change to any file outside.
+``OUTSIDE`` in a text becomes the path of a directory that candidates must not reach. Each candidate that
+does not pass is followed by one that does, and the last candidate of a block is one that fails. Afterwards
+no further process may exist, and no file outside may have changed.
 """
 
 import contextlib
@@ -34,7 +34,7 @@ ONLY_PASSED, ONLY_FAILED = frozenset({Verdict.PASSED}), frozenset({Verdict.FAILE
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A candidate and the verdicts that it may get."""
+    """A candidate and its possible verdicts."""
 
     name: str
     program: str
@@ -43,7 +43,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """Tests, and candidates that are run on all of them."""
+    """Tests, and the candidates to run on all of them."""
 
     name: str
     language: str
@@ -54,7 +54,7 @@ class Document:
 
 
 def numbered(text, number, language):
-    """A text that differs from its equals, so that each of them is run."""
+    """Make a text unique, so that equal texts are all run."""
     return f"{text}\n{'//' if language == 'javascript' else '#'} {number}"
 
 
@@ -89,7 +89,7 @@ DOCUMENTS = [
 
 
 def in_order(cases):
-    """The cases as they are run, with honest ones between those that do not pass."""
+    """The cases in the order of execution, with a passing one after each that does not pass."""
     honest = [case for case in cases if case.verdicts == ONLY_PASSED][:1]
     unsuccessful = [case for case in cases if case.verdicts == ONLY_FAILED][:1]
     order = list(honest)
@@ -99,7 +99,7 @@ def in_order(cases):
 
 
 def sandbox_processes():
-    """How many processes of sandboxes are below this one; those that lose their parent become its own."""
+    """Number of sandbox processes among the descendants of this process, which adopts orphans."""
     parents = {}
     for process in Path("/proc").iterdir():
         if process.name.isdecimal():
@@ -118,7 +118,7 @@ def sandbox_processes():
 
 @pytest.fixture
 def outside():
-    """A directory that everybody could write to, if it were not for the sandbox."""
+    """A directory that every user may write to outside the sandbox."""
     kernel.adopt_orphans()
     directory = Path(tempfile.mkdtemp(prefix="outside-"))
     directory.chmod(0o777)
@@ -150,4 +150,4 @@ def test_every_candidate_gets_its_verdict_and_harms_nothing(every_mode, outside,
     assert wrong == []
     assert {path.name: path.read_text() for path in outside.iterdir()} == {"kept": "kept"}
     assert (outside / "kept").stat().st_mode & 0o777 == 0o666
-    assert sandbox_processes() <= 3 * sum(map(len, every_mode.values()))  # a guard and a zygote each
+    assert sandbox_processes() <= 3 * sum(map(len, every_mode.values()))  # guard, server, fork server

@@ -16,7 +16,7 @@ LIMITS = st.builds(
     TestLimits,
     cpu_seconds=st.floats(0.01, 100),
     memory_mib=st.integers(64, 65536),
-    processes=st.integers(1, 256),
+    max_threads=st.integers(1, 256),
 )
 
 
@@ -27,18 +27,18 @@ def test_a_limit_must_be_a_positive_number(value):
 
 
 @given(LIMITS, st.integers(1, 1000), st.data())
-def test_every_test_may_start_if_the_ones_before_kept_to_their_limits(limits, tests, data):
+def test_each_test_may_start_if_earlier_ones_kept_their_limits(limits, tests, data):
     done = data.draw(st.integers(0, tests - 1))
     spent = done * (limits.cpu_seconds + overhead_seconds(limits))
     assert next_cpu_limit(limits, tests, spent) >= limits.cpu_seconds
 
 
 @given(LIMITS, st.integers(1, 1000), st.floats(0, 1e6))
-def test_a_process_that_uses_its_allowance_stays_within_the_worst_case(limits, tests, spent):
-    granted = next_cpu_limit(limits, tests, spent)
-    if granted:
-        assert spent + granted + overhead_seconds(limits) <= max_cpu_seconds(limits, tests) * (1 + 1e-9)
+def test_a_process_that_uses_its_cpu_limit_stays_within_the_bound(limits, tests, spent):
+    cpu_limit = next_cpu_limit(limits, tests, spent)
+    if cpu_limit:
+        assert spent + cpu_limit + overhead_seconds(limits) <= max_cpu_seconds(limits, tests) * (1 + 1e-9)
 
 
-def test_no_tests_cost_nothing():
+def test_the_bound_without_tests_is_zero():
     assert max_cpu_seconds(TestLimits(), 0) == 0

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from testbudget.executors.execution.limits import ISOLATION_LAYERS, TestLimits, max_cpu_seconds
-from testbudget.executors.execution.runner import Runner, SandboxError
-from testbudget.rewards.errors import UserError
+from testbudget.executors.execution.runner import IMPORT_DIRECTORY, Runner
+from testbudget.rewards.errors import SandboxError, UserError
 from testbudget.rewards.problem import NOT_RUN, TestKind, UnitTest, Verdict
 
 RIGHT = "def solve(): return 42"
@@ -36,7 +36,7 @@ def own_children():
 
 
 def guard_of(start):
-    """Start a runner and tell the process that it has started."""
+    """Start a runner; return it and the id of its guard."""
     before = own_children()
     runner = start()
     (guard,) = own_children() - before
@@ -49,7 +49,7 @@ def wait_for_the_end(descriptor):
     return bool(poller.poll(30_000))
 
 
-def test_memory_of_a_program_does_not_depend_on_what_earlier_blocks_needed():
+def test_the_memory_limit_does_not_depend_on_the_modules_of_earlier_blocks():
     def verdict_of_one_that_needs(mib):
         candidate = f"def solve(): return 42 + bytearray({mib} << 20)[0]"
         return sandbox.run([candidate], [HOLDS], "solve").verdicts[0, 0]
@@ -63,7 +63,7 @@ def test_memory_of_a_program_does_not_depend_on_what_earlier_blocks_needed():
         assert before == verdicts() == (Verdict.PASSED, Verdict.OUT_OF_MEMORY)
 
 
-def test_layers_in_force_and_missing_make_up_all_layers(runner):
+def test_layers_are_either_in_force_or_missing(runner):
     assert sorted(runner.layers + runner.missing) == sorted(ISOLATION_LAYERS)
     assert {"no_new_privs", "rlimits"} <= set(runner.layers)
 
@@ -87,7 +87,7 @@ def test_a_block_without_candidates_or_tests_is_empty(runner, candidates, tests)
     assert outcomes.verdicts.shape == outcomes.cpu_seconds.shape == (len(candidates), len(tests))
 
 
-def test_cpu_seconds_are_those_that_the_candidate_has_burnt(runner):
+def test_cpu_seconds_are_those_that_the_candidate_used(runner):
     burn = "import time\ndef solve():\n    while time.thread_time() < 0.2: pass\n    return 42"
     outcomes = runner.run([burn, RIGHT], [HOLDS], "solve")
     assert outcomes.verdicts.tolist() == [[Verdict.PASSED], [Verdict.PASSED]]
@@ -96,7 +96,7 @@ def test_cpu_seconds_are_those_that_the_candidate_has_burnt(runner):
 
 
 @pytest.mark.parametrize("candidate", [LOOP, DEFIANT_LOOP], ids=["loop", "loop that ignores signals"])
-def test_no_candidate_costs_more_than_the_worst_case(candidate):
+def test_no_candidate_costs_more_than_the_bound(candidate):
     with Runner(QUICK) as runner:
         outcomes = runner.run([candidate], [HOLDS] * 3, "solve")
     assert outcomes.verdicts.tolist() == [[Verdict.TIMED_OUT] * 3]
@@ -109,8 +109,8 @@ def test_closing_leaves_no_process_and_no_directory():
 
     before = scratches()
     runner, guard = guard_of(lambda: Runner(QUICK))
-    (sandbox_main,) = children(guard)
-    descriptors = [os.pidfd_open(guard), os.pidfd_open(sandbox_main)]
+    (server,) = children(guard)
+    descriptors = [os.pidfd_open(guard), os.pidfd_open(server)]
     runner.run(
         ["import threading\ndef solve():\n    threading.Thread(target=solve).start()"], [HOLDS], "solve"
     )
@@ -120,28 +120,28 @@ def test_closing_leaves_no_process_and_no_directory():
     assert scratches() <= before
 
 
-def test_nothing_outlives_a_caller_that_is_killed():
+def test_no_process_outlives_a_killed_caller():
     program = (
         "from testbudget.executors.execution.runner import *\nfrom testbudget.rewards.problem import *\n"
-        "runner = Runner(Limits(cpu_seconds=300, wall_seconds=300))\nprint(flush=True)\n"
+        "runner = Runner(TestLimits(cpu_seconds=300, wall_seconds=300))\nprint(flush=True)\n"
         f"runner.run([{LOOP!r}], [{HOLDS!r}], 'solve')\n"
     ).replace("<TestKind.ASSERTIONS: 'assertions'>", "TestKind.ASSERTIONS")
-    paths = os.pathsep.join([str(Path(__file__).parents[3]), *sys.path])
+    paths = os.pathsep.join([IMPORT_DIRECTORY, *sys.path])
     caller = subprocess.Popen(
         [sys.executable, "-c", program], stdout=subprocess.PIPE, env=os.environ | {"PYTHONPATH": paths}
     )
     with caller:
         caller.stdout.readline()
         (guard,) = children(caller.pid)
-        (sandbox_main,) = children(guard)
-        while not (candidates := children(sandbox_main)):
+        (server,) = children(guard)
+        while not (candidates := children(server)):
             os.sched_yield()
-        descriptors = [os.pidfd_open(process) for process in (guard, sandbox_main, *candidates)]
+        descriptors = [os.pidfd_open(process) for process in (guard, server, *candidates)]
         caller.kill()
     assert all(wait_for_the_end(descriptor) for descriptor in descriptors)
 
 
-@pytest.mark.parametrize("victim", ["guard", "zygote"])
+@pytest.mark.parametrize("victim", ["guard", "server process"])
 def test_a_dead_sandbox_is_replaced_and_the_block_repeated(victim):
     runner, guard = guard_of(lambda: Runner(QUICK))
     with runner:
@@ -149,22 +149,22 @@ def test_a_dead_sandbox_is_replaced_and_the_block_repeated(victim):
         assert runner.run([RIGHT] * 3, [HOLDS], "solve").verdicts.tolist() == [[Verdict.PASSED]] * 3
 
 
-def test_a_zygote_that_dies_in_the_middle_of_a_block_costs_no_verdict():
+def test_a_server_process_that_dies_during_a_block_costs_no_verdict():
     runner, guard = guard_of(lambda: Runner(TestLimits(cpu_seconds=0.3)))
-    (sandbox_main,) = children(guard)
+    (server,) = children(guard)
     outcomes = []
     block = ([RIGHT, LOOP, RIGHT], [HOLDS], "solve")
     thread = threading.Thread(target=lambda: outcomes.append(runner.run(*block)))
     with runner:
         thread.start()
-        while not children(sandbox_main):
+        while not children(server):
             os.sched_yield()
-        os.kill(sandbox_main, signal.SIGKILL)
+        os.kill(server, signal.SIGKILL)
         thread.join()
     assert outcomes[0].verdicts.tolist() == [[Verdict.PASSED], [Verdict.TIMED_OUT], [Verdict.PASSED]]
 
 
-def test_an_interrupted_block_does_not_spoil_the_next():
+def test_an_interrupted_block_does_not_affect_the_next():
     def interrupt(*_):
         raise ZeroDivisionError
 
@@ -177,7 +177,7 @@ def test_an_interrupted_block_does_not_spoil_the_next():
         assert runner.run([RIGHT], [HOLDS], "solve").verdicts.tolist() == [[Verdict.PASSED]]
 
 
-def test_a_sandbox_that_cannot_be_built_is_an_error_and_no_verdict(monkeypatch):
+def test_a_sandbox_that_cannot_be_built_is_a_sandbox_error(monkeypatch):
     runner, guard = guard_of(lambda: Runner(QUICK))
     with runner:
         with monkeypatch.context() as broken:
@@ -190,12 +190,12 @@ def test_a_sandbox_that_cannot_be_built_is_an_error_and_no_verdict(monkeypatch):
         assert runner.run([RIGHT], [HOLDS], "solve").verdicts.tolist() == [[Verdict.PASSED]]
 
 
-def test_an_unknown_language_is_told():
+def test_an_unknown_language_is_a_user_error():
     with pytest.raises(UserError, match=r"language must be one of .*python.* but got 'cobol'"):
         Runner(language="cobol")
 
 
-def test_a_candidate_that_keeps_timing_out_is_given_up_and_the_rest_is_not_failed():
+def test_a_candidate_that_keeps_timing_out_is_not_run_on_further_tests():
     looping = "def solve(x):\n    while x: pass\n    return 0\n"
     tests = [
         UnitTest("p", index, f"assert solve({x}) == 0", kind=TestKind.ASSERTIONS)

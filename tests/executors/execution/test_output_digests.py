@@ -14,8 +14,8 @@ from testbudget.rewards.outputs import NO_RESULT, CallEnding
 
 
 def output_of(result):
-    made = BlockCalls(['["f",[],{"dict":[]}]'], [result], [[0, 0]], [0])
-    return outputs_on_tests(made, np.array([[0, 0]]), 1, [0]).outputs[0]
+    calls = BlockCalls(['["f",[],{"dict":[]}]'], [result], [[0, 0]], [0])
+    return outputs_on_tests(calls, np.array([[0, 0]]), 1, [0]).outputs[0]
 
 
 def returned(value):
@@ -34,7 +34,7 @@ def returned(value):
         (-0.0, 0),
     ],
 )
-def test_what_counts_as_equal_has_one_digest(one, other):
+def test_values_that_count_as_equal_have_equal_digests(one, other):
     assert returned(one).digest == returned(other).digest
 
 
@@ -42,13 +42,13 @@ def test_what_counts_as_equal_has_one_digest(one, other):
     ("one", "other"),
     [(1, "1"), (0.1, 0.10001), ([1, 2], [2, 1]), ((1,), [1]), ({1}, [1]), (None, 0), ("", None), ({}, [])],
 )
-def test_what_differs_has_different_digests(one, other):
+def test_different_values_have_different_digests(one, other):
     assert returned(one).digest != returned(other).digest
 
 
-def test_exceptions_are_told_apart_by_their_type_alone():
-    def raised(name, said):
-        return output_of(json.dumps(["e", ["builtins", name, name, said], None]))
+def test_exceptions_differ_by_their_type_alone():
+    def raised(name, message):
+        return output_of(json.dumps(["e", ["builtins", name, name, message], None]))
 
     assert raised("ValueError", "a").digest == raised("ValueError", "b").digest
     assert raised("ValueError", "a").digest != raised("TypeError", "a").digest
@@ -56,7 +56,7 @@ def test_exceptions_are_told_apart_by_their_type_alone():
     assert raised("ValueError", "a").example == "ValueError"
 
 
-def test_an_example_reads_as_a_person_would_write_it_and_is_short():
+def test_an_example_reads_as_source_code_and_is_short():
     assert returned({"a": (1, [None, True])}).example == "{'a': (1, [None, True])}"
     assert len(returned(list(range(1000))).example) <= 120
 
@@ -64,18 +64,18 @@ def test_an_example_reads_as_a_person_would_write_it_and_is_short():
 @pytest.mark.parametrize(
     "text", ["", "[", "7", '["x", 99]', '["r"]', '["e", 1]', "[" * 100_000, '["r",' + "[" * 900 + "]" * 901]
 )
-def test_whatever_a_candidate_has_written_there_is_an_output(text):
+def test_any_text_of_a_candidate_gives_an_output(text):
     assert output_of(text).ending in set(CallEnding)
 
 
 def test_candidates_with_equal_results_have_equal_numbers():
-    made = BlockCalls(
+    calls = BlockCalls(
         ['["f",[1],{"dict":[]}]', '["f",[2],{"dict":[]}]'],
         ['["r",1]', '["r",true]', '["r",2]', '["x",3]'],
         [[0, 0, 1, 2], [0, 1, 1, 3], [0, 0]],
         [0, 1, 2],
     )
-    recorded_outputs = outputs_on_tests(made, np.array([[0, 0], [1, 0], [3, 0]]), 4, [7])
+    recorded_outputs = outputs_on_tests(calls, np.array([[0, 0], [1, 0], [3, 0]]), 4, [7])
     assert [(given.test, given.function, given.arguments) for given in recorded_outputs.inputs] == [
         (7, "f", '[[1],{"dict":[]}]'),
         (7, "f", '[[2],{"dict":[]}]'),
@@ -87,10 +87,10 @@ def test_candidates_with_equal_results_have_equal_numbers():
     assert results[3, 1] == NO_RESULT
 
 
-def test_nothing_made_is_nothing_done():
+def test_without_calls_there_are_no_outputs():
     recorded_outputs = outputs_on_tests(NO_CALLS, np.zeros((0, 2), np.intp), 3, [])
     assert recorded_outputs.results.shape == (3, 0)
 
 
-def test_the_answer_of_a_sandbox_is_read():
+def test_the_answer_of_a_sandbox_is_parsed():
     assert parse_calls(json.dumps(NO_CALLS._asdict()).encode()).calls == []

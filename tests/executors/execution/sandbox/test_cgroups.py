@@ -2,7 +2,9 @@ import contextlib
 import json
 import mmap
 import os
+import re
 import resource
+import signal
 from pathlib import Path
 
 import pytest
@@ -73,12 +75,12 @@ SEPARATE_OF_A_CONTAINER = """\
         ),
     ],
 )
-def test_a_group_is_tried_to_be_made_where_the_present_one_is(mounts, membership, expected):
+def test_parent_directories_follow_from_the_current_group(mounts, membership, expected):
     assert list(cgroups.parent_directories(mounts, membership)) == expected
 
 
 def in_child(function):
-    """What a function returns in a process of its own."""
+    """Return the value of a function that is called in a process of its own."""
     reading, writing = os.pipe()
     process = os.fork()
     if process == 0:
@@ -97,35 +99,45 @@ def directories_of(name):
     return [str(found) for found in Path("/sys/fs/cgroup").rglob(name)]
 
 
+def memory_kills(name):
+    """Number of processes of a group that the kernel has killed for memory."""
+    counters = [
+        *Path("/sys/fs/cgroup").rglob(f"{name}/memory.events"),
+        *Path("/sys/fs/cgroup").rglob(f"{name}/memory.oom_control"),
+    ]
+    return int(re.search(r"^oom_kill (\d+)$", counters[0].read_text(), re.MULTILINE)[1])
+
+
 @pytest.fixture
 def group():
     try:
         group = cgroups.create_group(64 * MEBIBYTE, 4)
     except OSError as error:
-        pytest.skip(f"no control group can be made here: {error}")
+        pytest.skip(f"control groups are not available: {error}")
     yield group
     group.remove()
     assert directories_of(group.name) == []
-    for descriptor in (*group.parents, *group.entrances, group.events):
+    for descriptor in (*group.parents, *group.process_lists):
         os.close(descriptor)
 
 
-def test_memory_of_all_processes_together_is_bounded_and_kills_are_counted(group):
+def test_the_memory_of_all_processes_together_is_bounded(group):
     def fill_together():
         group.enter()
-        shared = mmap.mmap(-1, 96 * MEBIBYTE)  # no process's own, and bounded by no other limit
+        shared = mmap.mmap(-1, 96 * MEBIBYTE)  # shared memory, which no other limit bounds
         process = os.fork()
         if process == 0:
             shared[:] = bytes(1) * len(shared)
             os._exit(0)
         _, status = os.waitpid(process, 0)
-        return os.waitstatus_to_exitcode(status), group.memory_kills()
+        return os.waitstatus_to_exitcode(status)
 
-    before = group.memory_kills()
-    assert in_child(fill_together) == [-9, before + 1]
+    before = memory_kills(group.name)
+    assert in_child(fill_together) == -signal.SIGKILL
+    assert memory_kills(group.name) == before + 1
 
 
-def test_processes_of_all_users_together_are_bounded(group):
+def test_the_processes_of_all_users_together_are_bounded(group):
     def fork_on():
         group.enter()
         _, hard = resource.getrlimit(resource.RLIMIT_NPROC)
@@ -150,10 +162,10 @@ def test_processes_of_all_users_together_are_bounded(group):
     assert in_child(fork_on) == 3
 
 
-def test_who_enters_keeps_no_way_to_change_the_group(group):
+def test_a_process_that_enters_keeps_no_descriptor_of_the_group(group):
     def still_open():
         group.enter()
-        for descriptor in (*group.parents, *group.entrances):
+        for descriptor in (*group.parents, *group.process_lists):
             with contextlib.suppress(OSError):
                 return os.fstat(descriptor).st_ino
         return None
@@ -161,14 +173,14 @@ def test_who_enters_keeps_no_way_to_change_the_group(group):
     assert in_child(still_open) is None
 
 
-def test_a_group_that_cannot_be_made_leaves_nothing_behind(group):
+def test_a_group_that_cannot_be_created_leaves_nothing_behind(group):
     before = directories_of("testbudget-*")
     with pytest.raises(FileExistsError):
-        cgroups.create_group(64 * MEBIBYTE, 4)  # this process has one already
+        cgroups.create_group(64 * MEBIBYTE, 4)  # this process owns one already
     assert directories_of("testbudget-*") == before
 
 
-def test_groups_whose_owners_have_been_killed_are_removed_and_no_others(group):
+def test_only_groups_whose_owners_have_ended_are_removed(group):
     left_behind = in_child(lambda: cgroups.create_group(64 * MEBIBYTE, 4).name)
     assert directories_of(left_behind) != []
     cgroups.remove_abandoned_groups()

@@ -3,11 +3,10 @@ import signal
 
 import pytest
 
-from testbudget.executors.execution.processes.result_buffer import (
-    CAPACITY,
-    ResultBuffer,
-    ResultBufferFullError,
-)
+from testbudget.executors.execution.processes.result_buffer import ResultBuffer, ResultBufferFullError
+
+SIZE, HEADER_SIZE, RECORD_SIZE = 32 << 20, 32, 8
+CAPACITY = SIZE - HEADER_SIZE - RECORD_SIZE  # bytes of the longest text
 
 
 @pytest.fixture
@@ -17,7 +16,7 @@ def buffer():
     return buffer
 
 
-def test_steps_keep_their_texts_apart(buffer):
+def test_each_step_has_its_own_texts(buffer):
     for step, texts in enumerate(([b"a", b""], [], [b"b"])):
         buffer.begin(step)
         for text in texts:
@@ -31,7 +30,7 @@ def test_steps_keep_their_texts_apart(buffer):
     ]
 
 
-def test_what_was_left_before_a_sudden_end_is_there(buffer):
+def test_texts_survive_a_sudden_end_of_the_process(buffer):
     process = os.fork()
     if process == 0:
         buffer.begin(0)
@@ -44,7 +43,7 @@ def test_what_was_left_before_a_sudden_end_is_there(buffer):
     assert (buffer.progress().step, buffer.progress().loaded) == (0, True)
 
 
-def test_nothing_is_left_once_cleared(buffer):
+def test_clearing_erases_all_texts(buffer):
     buffer.begin(0)
     buffer.append(0, b"x" * (2 << 20))
     buffer.clear()
@@ -52,7 +51,13 @@ def test_nothing_is_left_once_cleared(buffer):
     assert buffer.progress().step < 0
 
 
-def test_what_does_not_fit_is_refused_and_the_rest_kept(buffer):
+def test_a_text_of_the_whole_capacity_fits(buffer):
+    buffer.begin(0)
+    buffer.append(0, bytes(CAPACITY))
+    assert buffer.steps(1)[0].texts == [bytes(CAPACITY)]
+
+
+def test_a_text_that_does_not_fit_is_refused_and_the_others_kept(buffer):
     buffer.begin(0)
     buffer.append(0, b"first")
     with pytest.raises(ResultBufferFullError):
@@ -61,11 +66,11 @@ def test_what_does_not_fit_is_refused_and_the_rest_kept(buffer):
 
 
 @pytest.mark.parametrize("garbage", [b"\xff", b"\0", b"\x7f\xff\xff\xff"])
-def test_whatever_a_process_writes_there_can_be_read(buffer, garbage):
+def test_any_content_of_the_buffer_can_be_read(buffer, garbage):
     os.pwrite(buffer.descriptor, garbage * 100_000, 0)
     assert all(len(text) <= CAPACITY for step in buffer.steps(3) for text in step.texts)
 
 
-def test_no_process_can_cut_the_memory_short(buffer):
+def test_no_process_can_shrink_the_memory(buffer):
     with pytest.raises(PermissionError):
         os.ftruncate(buffer.descriptor, 0)

@@ -1,4 +1,4 @@
-"""What the filters refuse and what they leave, each tried in a process of its own."""
+"""Calls that the filters refuse and allow, each made in a process of its own."""
 
 import ctypes
 import errno
@@ -21,7 +21,7 @@ F_SETOWN_EX, F_OWNER_PID = 15, 1
 
 
 def inside(function, *, private_files):
-    """What a function returns in a candidate's process."""
+    """Return the value of a function that is called in a candidate process."""
     reading, writing = os.pipe()
     process = os.fork()
     if process == 0:
@@ -40,7 +40,7 @@ def inside(function, *, private_files):
 
 
 def refused(action):
-    """The name of the error that an action meets, None if it meets none."""
+    """Name of the error that an action raises; None if it raises none."""
     try:
         action()
     except OSError as error:
@@ -49,7 +49,7 @@ def refused(action):
 
 
 def calls(table):
-    """Functions that make the system calls of a table, with arguments that are all zero."""
+    """Functions that make the system calls of a table with all arguments zero."""
     numbers = {name: columns[COLUMN] for name, columns in table.items() if columns[COLUMN] is not None}
     nothing = (ctypes.c_void_p(),) * 6
     return {
@@ -58,7 +58,7 @@ def calls(table):
 
 
 @pytest.mark.parametrize("private_files", [True, False])
-def test_every_call_of_the_tables_is_found_in_its_tree(private_files):
+def test_every_call_of_the_tables_is_refused(private_files):
     tables = seccomp._ALWAYS_DENIED | seccomp._CANDIDATE_DENIED
     if not private_files:
         tables |= seccomp._FILES_DENIED
@@ -68,7 +68,7 @@ def test_every_call_of_the_tables_is_found_in_its_tree(private_files):
     assert {name for name, answer in answers.items() if answer != "EPERM"} == set()
 
 
-def test_calls_between_those_of_the_tables_are_left_alone():
+def test_calls_that_are_not_in_the_tables_are_allowed():
     def answers():
         os.getpid(), os.getppid(), os.umask(0), os.times(), os.sched_yield(), os.urandom(1)
         signal.signal(signal.SIGUSR1, signal.SIG_IGN)
@@ -78,7 +78,7 @@ def test_calls_between_those_of_the_tables_are_left_alone():
     assert inside(answers, private_files=False) == ["ENOENT", "ECHILD"]
 
 
-def test_only_the_own_process_can_be_signalled_or_slowed_down():
+def test_only_the_own_process_can_be_signalled_or_rescheduled():
     def answers():
         others = (os.getppid(), 1, 0, -1, -os.getpgid(0))
         return [
@@ -89,7 +89,7 @@ def test_only_the_own_process_can_be_signalled_or_slowed_down():
     assert inside(answers, private_files=True) == ["EPERM"] * 7
 
 
-def test_no_descriptor_can_be_made_to_signal_another_process():
+def test_no_descriptor_can_signal_another_process():
     def answers():
         reading, _ = os.pipe()
         owner = struct.pack("ii", F_OWNER_PID, os.getppid())
@@ -119,7 +119,7 @@ def test_descriptors_can_be_made_inheritable_and_not_blocking():
     assert inside(answers, private_files=True) == [True, False, 4]
 
 
-def test_files_of_others_keep_what_landlock_does_not_guard(tmp_path):
+def test_attributes_of_other_files_cannot_be_changed_without_private_files(tmp_path):
     path = tmp_path / "kept"
     path.write_text("kept")
     path.chmod(0o640)
@@ -151,7 +151,7 @@ def test_files_of_others_keep_what_landlock_does_not_guard(tmp_path):
 
 
 @pytest.mark.parametrize("private_files", [True, False])
-def test_honest_work_with_files_goes_well_where_rights_cannot_be_changed_too(tmp_path, private_files):
+def test_common_work_with_files_succeeds(tmp_path, private_files):
     def work():
         os.chdir(tmp_path)
         Path("touched").touch()

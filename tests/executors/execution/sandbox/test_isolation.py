@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from testbudget.executors.execution.limits import TestLimits
-from testbudget.executors.execution.runner import Runner
+from testbudget.executors.execution.runner import IMPORT_DIRECTORY, Runner
 from testbudget.executors.execution.sandbox import cgroups, isolation, kernel
 from testbudget.executors.execution.sandbox.isolation import empty_directory
 from testbudget.rewards.errors import UserError
@@ -22,7 +22,7 @@ UNSHARE = {"x86_64": 272, "aarch64": 97}
 PROGRAM, OTHER = shutil.which("cat"), shutil.which("ls")
 
 
-def test_a_directory_is_emptied_whatever_is_in_it(tmp_path):
+def test_a_directory_with_any_content_is_emptied(tmp_path):
     target = tmp_path / "target"
     target.write_text("kept")
     box = tmp_path / "box"
@@ -39,7 +39,7 @@ def test_a_directory_is_emptied_whatever_is_in_it(tmp_path):
     assert target.read_text() == "kept"
 
 
-def test_a_path_longer_than_any_system_call_takes_is_removed(tmp_path):
+def test_a_path_longer_than_the_limit_of_system_calls_is_removed(tmp_path):
     box = tmp_path / "box"
     box.mkdir()
     place = os.open(box, os.O_RDONLY)
@@ -54,7 +54,7 @@ def test_a_path_longer_than_any_system_call_takes_is_removed(tmp_path):
 
 
 def refuse_namespaces():
-    """Put the calling thread, and all that it starts, under a filter as in many containers."""
+    """Refuse namespaces to the calling thread and its descendants, as many containers do."""
     program = [
         (0x20, 0, 0, 0),  # load the system call's number
         (0x15, 0, 1, UNSHARE[os.uname().machine]),
@@ -66,14 +66,14 @@ def refuse_namespaces():
 
 
 @pytest.fixture(params=[None, refuse_namespaces], ids=["every layer", "no namespaces"])
-def elsewhere(request):
-    """Calls a function in a thread to which the mode applies."""
+def in_mode(request):
+    """Call a function in a thread with or without namespaces."""
     with ThreadPoolExecutor(1, initializer=request.param) as thread:
         yield lambda function: thread.submit(function).result()
 
 
 def inside(function, programs=()):
-    """What a function given the layers returns in a confined process."""
+    """Return the value of a function of the layers, called in a confined process."""
     reading, writing = os.pipe()
     guard = os.fork()
     if guard == 0:
@@ -97,7 +97,7 @@ def inside(function, programs=()):
 
 
 def executing(path, programs=(), arguments=("/dev/null",)):
-    """A function that returns the exit code of a program in a candidate's process; 77 if it is refused."""
+    """A function that returns the exit code of a program in a candidate process; 77 if it is refused."""
 
     def execute(layers):
         process = os.fork()
@@ -112,14 +112,14 @@ def executing(path, programs=(), arguments=("/dev/null",)):
     return execute
 
 
-def test_a_named_program_can_be_executed_and_no_other(elsewhere):
+def test_a_named_program_can_be_executed_and_no_other(in_mode):
     named = (PROGRAM,)
-    assert elsewhere(lambda: inside(executing(PROGRAM, named), named)) == 0
-    assert elsewhere(lambda: inside(executing(OTHER, named), named)) == 77
+    assert in_mode(lambda: inside(executing(PROGRAM, named), named)) == 0
+    assert in_mode(lambda: inside(executing(OTHER, named), named)) == 77
 
 
-def test_no_program_can_be_executed_where_none_is_named(elsewhere):
-    assert elsewhere(lambda: inside(executing(PROGRAM))) == 77
+def test_no_program_can_be_executed_where_none_is_named(in_mode):
+    assert in_mode(lambda: inside(executing(PROGRAM))) == 77
 
 
 def test_a_named_program_may_reserve_much_memory_but_not_use_it():
@@ -136,19 +136,19 @@ def test_a_named_program_may_reserve_much_memory_but_not_use_it():
     assert reserve("") == 1
 
 
-def test_a_program_that_is_not_there_is_an_error_and_not_a_missing_layer():
+def test_a_program_that_does_not_exist_is_an_error_and_not_a_missing_layer():
     with pytest.raises(FileNotFoundError):
         isolation.isolate_outer((), LIMITS, ("/nowhere/node",))
 
 
 def family():
-    """Starts a process that is to be spared, and three with children in other sessions; their numbers."""
+    """Start one process alone and three with children in other sessions; return a pipe and their ids."""
     reading, writing = os.pipe()
     started = []
-    for leaves_a_family in (False, True, True, True):
+    for has_descendants in (False, True, True, True):
         started.append(kernel.fork())
         if started[-1] == 0:
-            if leaves_a_family and os.fork() == 0:
+            if has_descendants and os.fork() == 0:
                 os.setsid()
                 os.fork()
             os.write(writing, b"!")
@@ -160,8 +160,8 @@ def family():
     return reading, started
 
 
-def ending_a_family(layers):
-    """What is left when all but one are ended, and what is read from their pipe when none is left."""
+def end_family(layers):
+    """End all processes but one, then that one; return its state and the rest of their pipe."""
     kernel.adopt_orphans()
     reading, (spared, *_) = family()
     isolation.end_descendants((spared,))
@@ -171,7 +171,7 @@ def ending_a_family(layers):
 
 
 def below(function):
-    """The same in a child of the calling process, which is not the first one inside."""
+    """Call the function in a child of the first process inside."""
 
     def call(layers):
         reading, writing = os.pipe()
@@ -189,22 +189,22 @@ def below(function):
 
 
 @pytest.mark.parametrize("place", [lambda function: function, below], ids=["first inside", "below it"])
-def test_descendants_are_ended_but_for_those_that_are_spared(elsewhere, place):
-    assert elsewhere(lambda: inside(place(ending_a_family))) == [0, 0, ""]
+def test_descendants_are_ended_but_for_those_that_are_spared(in_mode, place):
+    assert in_mode(lambda: inside(place(end_family))) == [0, 0, ""]
 
 
-def test_every_missing_layer_has_a_reason(elsewhere):
+def test_every_missing_layer_has_a_reason(in_mode):
     def start():
         with Runner(LIMITS) as runner:
             return runner.missing
 
-    refusals = elsewhere(lambda: isolation.missing_layer_reasons(LIMITS))
-    assert sorted(refusals) == sorted(elsewhere(start))
+    refusals = in_mode(lambda: isolation.missing_layer_reasons(LIMITS))
+    assert sorted(refusals) == sorted(in_mode(start))
     assert all(refusals.values())
 
 
-def test_a_required_layer_that_is_in_force_is_no_obstacle(elsewhere):
-    with elsewhere(lambda: Runner(LIMITS, require=["rlimits", "no_new_privs"])) as runner:
+def test_a_required_layer_in_force_is_accepted(in_mode):
+    with in_mode(lambda: Runner(LIMITS, require=["rlimits", "no_new_privs"])) as runner:
         assert {"rlimits", "no_new_privs"} <= {*runner.layers}
 
 
@@ -215,26 +215,26 @@ def test_a_required_layer_that_is_missing_is_named_with_those_in_force():
             refused.result()
 
 
-def test_a_layer_that_does_not_exist_cannot_be_required():
+def test_an_unknown_layer_cannot_be_required():
     with pytest.raises(UserError, match=r"require must name .*landlock.* but got 'selinux'"):
         Runner(LIMITS, require=["selinux"])
 
 
-def test_nothing_is_left_behind_by_a_runner_that_is_killed(elsewhere):
+def test_a_killed_runner_leaves_nothing_behind(in_mode):
     program = f"""
 import sys
-sys.path.append({str(Path(__file__).parents[3])!r})
+sys.path.insert(0, {IMPORT_DIRECTORY!r})
 from testbudget.executors.execution.limits import TestLimits
-from testbudget.executors.execution.runner import Runner
-from rewards.problem import TestKind, UnitTest
+from testbudget.executors.execution.runner import IMPORT_DIRECTORY, Runner
+from testbudget.rewards.problem import TestKind, UnitTest
 
-runner = Runner(Limits(cpu_seconds=600, wall_seconds=600))
+runner = Runner(TestLimits(cpu_seconds=600, wall_seconds=600))
 print(runner._sandbox._guard.pid, runner._sandbox._scratch or "", flush=True)
 test = UnitTest("", 0, "open('x', 'w').close()", kind=TestKind.ASSERTIONS)
 while True:
     runner.run(["while True: pass"], [test])
 """
-    process = elsewhere(
+    process = in_mode(
         lambda: subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
     )
     guard, _, scratch = process.stdout.readline().strip().partition(" ")
