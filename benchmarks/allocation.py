@@ -22,14 +22,14 @@ from recorded import RECORDED_RUN
 
 from testbudget.analysis.compare.evaluate import PolicySetup, policy_setups
 from testbudget.analysis.compare.settings import STATIC_RULES
-from testbudget.difficulty.predictions import Predictor, make_predictor, learned_pass_rates
+from testbudget.difficulty.predictions import Predictor, learned_pass_rates, make_predictor
 from testbudget.policies.adaptive import Adaptive
 from testbudget.policies.curves import OracleCurves
 from testbudget.policies.greedy import Greedy
 from testbudget.policies.proportional import Proportional
 from testbudget.policies.uniform import Uniform
 from testbudget.rewards.selection.registry import selection_rule
-from testbudget.rewards.statistics import Interval, resampled_means, first_crossing
+from testbudget.rewards.statistics import Interval, bootstrap_means, first_crossing, intervals
 from testbudget.scheduler.simulation import PermutedRuns, permuted_runs
 from testbudget.traces.learning_curves import RecordedTests, allocate_recorded
 from testbudget.traces.tables import read_trace
@@ -215,8 +215,7 @@ class Worth:
 def worth(played: Mapping[Lever, NDArray[np.float64]], caps: Sequence[int]) -> dict[Lever, Worth]:
     """Figures of all levers, from one bootstrap that is paired by problem and by order."""
     columns = 100 * np.concatenate(list(played.values()), axis=2)
-    drawn = resampled_means(columns, np.random.default_rng(_SEED))
-    means = np.concatenate([columns.mean(axis=(0, 1))[np.newaxis], drawn])
+    means = bootstrap_means(columns, _SEED)
     of_levers = dict(zip(played, np.split(means, len(played), axis=1), strict=True))
     reference = of_levers[REFERENCE]
     found = {}
@@ -225,7 +224,7 @@ def worth(played: Mapping[Lever, NDArray[np.float64]], caps: Sequence[int]) -> d
         needed = first_crossing(reference[:, -1], values, np.asarray(caps, np.float64))
         found[lever] = Worth(
             tuple(values[0].tolist()),
-            tuple(Interval.of(of_cap[0], of_cap[1:]) for of_cap in lead.T),
+            tuple(intervals(lead)),
             Interval.of(needed[0], needed[1:]),
         )
     return found

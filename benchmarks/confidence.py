@@ -29,14 +29,14 @@ from testbudget.rewards.confidence.model import (
 )
 from testbudget.rewards.outputs import Evidence
 from testbudget.rewards.overoptimisation import MIN_P_HARM
-from testbudget.rewards.quality import TestQuality, combined_test_quality, test_quality
+from testbudget.rewards.quality import TestQuality, combined_test_quality, single_test_quality
 from testbudget.rewards.seeds import problem_fold
 from testbudget.rewards.selection.batch import batch_statistics
 from testbudget.rewards.selection.registry import selection_rule
 from testbudget.traces.problems import load_problems
 from testbudget.traces.tables import read_trace
 
-RULES = ("majority", "consensus", "kin", "auto")
+RULES = ("majority", "consensus", "soft_agreement", "auto")
 LOOKED_AHEAD = ("majority", "auto")
 COVERED = (1.0, 0.9, 0.75, 0.5)
 MANY = 5  # tests from which on it is asked whether to stop
@@ -101,9 +101,9 @@ def teach(drawn: Sequence[Drawn], regime: str, order: int) -> Iterator[Taught]:
                 one.fold,
                 one.pass_rate,
                 random,
-                looks_ahead=rule in LOOKED_AHEAD,
+                with_changes=rule in LOOKED_AHEAD,
             ):
-                if gain_model.question is not ConfidenceTarget.CANDIDATE or rule == RULES[0]:
+                if gain_model.target is not ConfidenceTarget.CANDIDATE or rule == RULES[0]:
                     yield Taught(regime, rule, gain_model)
 
 
@@ -130,7 +130,7 @@ def asked(
     confidence_models: ConfidenceModels, taught: Sequence[Taught], question: ConfidenceTarget
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.intp]]:
     """Probabilities, outcomes and tests of all rows of a question."""
-    rows = [one.gain_model for one in taught if one.gain_model.question is question]
+    rows = [one.gain_model for one in taught if one.gain_model.target is question]
     scores = [
         confidence_models.model(question, row.family, row.fold).probability(row.features) for row in rows
     ]
@@ -245,8 +245,9 @@ def alone_table(taught: Sequence[Taught]) -> dict[str, Any]:
         rows = [
             one.gain_model
             for one in taught
-            if (one.regime, one.rule, one.gain_model.family) == (regime, "majority", RuleFamily.BEHAVIOUR)
-            and one.gain_model.question is ConfidenceTarget.FALLS
+            if (one.regime, one.rule, one.gain_model.family)
+            == (regime, "majority", RuleFamily.OUTPUTS_RECORDED)
+            and one.gain_model.target is ConfidenceTarget.FALLS
         ]
         late = np.concatenate([row.tests for row in rows]) >= MANY
         features = np.concatenate([row.features for row in rows])[late]
@@ -271,12 +272,12 @@ def quality_table(
             known = one.evidence.first(min(QUALITY_AT, one.evidence.votes.tests))
             winners = rule.winners(known)
             truth.append(
-                (test_quality(known.votes, one.correct), combined_test_quality(winners, one.correct))
+                (single_test_quality(known.votes, one.correct), combined_test_quality(winners, one.correct))
             )
             for name, by_regime in fits.items():
                 belief = p_correct_of_candidates(known, by_regime[regime], one.fold, one.pass_rate)
                 guesses[name].append(
-                    (test_quality(known.votes, belief), combined_test_quality(winners, belief))
+                    (single_test_quality(known.votes, belief), combined_test_quality(winners, belief))
                 )
         for part, what in enumerate(("single", "together")):
             rows = {"measured": truth, **guesses}
@@ -300,9 +301,7 @@ def main() -> int:
     )
     parser.add_argument("--orders", type=int, default=1, help="random orders of the tests (default: 1)")
     parser.add_argument("--quick", action="store_true", help="24 problems, 1 order")
-    parser.add_argument(
-        "--ship", action="store_true", help="print what rewards/confidence/shipped.py holds"
-    )
+    parser.add_argument("--ship", action="store_true", help="print rewards/confidence/default.json and end")
     arguments = parser.parse_args()
     trace, texts = read_trace(RECORDED_RUN), load_problems("humaneval")
     assert trace.hidden_states is not None
@@ -322,7 +321,8 @@ def main() -> int:
         print(f"{regime}: done", file=sys.stderr, flush=True)
     everything = fit_confidence_models((one.gain_model for one in taught), "all")
     if arguments.ship:
-        print(everything.as_text())
+        shipped = replace(everything, source="learned from the recorded HumanEval run")
+        print(shipped.as_json(), end="")
         return 0
     recorded = fit_confidence_models(
         (one.gain_model for one in taught if one.regime == AS_RECORDED), AS_RECORDED

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from parts import REGIMES, SEED, Choice, Problem, all_tests, problems_of_the_run, shown
 
 from testbudget.rewards.selection.batch import batch_statistics
-from testbudget.rewards.selection.registry import SELECTION_RULES, selection_rule
-from testbudget.rewards.statistics import Interval, resampled_means
+from testbudget.rewards.selection.names import SELECTION_RULES
+from testbudget.rewards.selection.registry import selection_rule
+from testbudget.rewards.statistics import bootstrap_means, intervals
 
 COUNTS = (1, 2, 3, 5, 8, 20, 100)
 _HARD = 0.35  # share of right candidates
@@ -47,17 +48,14 @@ def table(values: NDArray[np.float64], rules: Sequence[str]) -> dict[str, Any]:
         rules: the majority vote first.
     """
     flat = 100 * values.reshape(*values.shape[:2], -1)
-    means = np.concatenate(
-        [flat.mean(axis=(0, 1))[np.newaxis], resampled_means(flat, np.random.default_rng(SEED))]
-    ).reshape(-1, *values.shape[2:])
+    means = bootstrap_means(flat, SEED).reshape(-1, *values.shape[2:])
     figures: dict[str, Any] = {}
     for column, rule in enumerate(rules):
-        gains = means[:, column] - means[:, 0]
-        of_counts = [Interval.of(gains[0, count], gains[1:, count]) for count in range(len(COUNTS))]
         figures[rule] = {
             "accuracy": [round(float(value), 1) for value in means[0, column]],
             "against majority": [
-                [round(bound, 1) for bound in (gain.value, gain.low, gain.high)] for gain in of_counts
+                [round(bound, 1) for bound in (gain.value, gain.low, gain.high)]
+                for gain in intervals(means[:, column] - means[:, 0])
             ],
         }
     return figures

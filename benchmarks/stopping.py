@@ -20,14 +20,14 @@ from recorded import RECORDED_RUN
 
 from testbudget.executors.generation.unit_tests import UnitTestGenerator
 from testbudget.policies.registry import create_policy
-from testbudget.rewards.confidence.default import DEFAULT_MODELS
+from testbudget.rewards.confidence.model import default_models
 from testbudget.rewards.outputs import RecordedOutputs, select_outputs
 from testbudget.rewards.problem import Problem
 from testbudget.rewards.quality import expected_accuracy
 from testbudget.rewards.selection.base import SelectionRule
 from testbudget.rewards.selection.batch import batch_statistics
 from testbudget.rewards.selection.registry import selection_rule
-from testbudget.rewards.statistics import Interval, resampled_means
+from testbudget.rewards.statistics import Interval, bootstrap_means, intervals
 from testbudget.scheduler.assessment import HarmStop, evidence_so_far
 from testbudget.scheduler.backends.recorded import RecordedBackend
 from testbudget.scheduler.budget import Budget, Cap
@@ -111,7 +111,7 @@ def play(recording: Recording, rule: SelectionRule, *, stop: bool, most: int | N
         stop: whether problems are stopped.
         most: tests of a problem; None is as many as there are.
     """
-    solving = [
+    item = [
         ProblemCandidates.of(problem, recording.trace.of(problem).candidates)
         for problem in recording.problems
     ]
@@ -121,30 +121,32 @@ def play(recording: Recording, rule: SelectionRule, *, stop: bool, most: int | N
     available = np.asarray([backend.tests_available(problem) for problem in recording.problems])
     policy = create_policy(
         "uniform",
-        len(solving),
+        len(item),
         max_tests=available if most is None else np.minimum(available, most),
         seed=SEED,
     )
     with tempfile.TemporaryDirectory() as folder, EventLog(Path(folder) / "journal.sqlite") as event_log:
-        unpredicted = np.full(len(solving), np.nan)
+        unpredicted = np.full(len(item), np.nan)
         Loop(
-            solving,
+            item,
             policy,
-            Budget(Cap({"tests": _TESTS * len(solving)})),
+            Budget(Cap({"tests": _TESTS * len(item)})),
             event_log,
             backend,
             UnitTestGenerator(None, seed=0),
-            stopping=HarmStop(solving, event_log, rule, DEFAULT_MODELS, unpredicted) if stop else None,
+            harm_stop=HarmStop(item, event_log, rule, default_models(), unpredicted) if stop else None,
             record=True,
         ).run()
-        evidence = [evidence_so_far(one, event_log) for one in solving]
-        looks = event_log.looks
+        evidence = [evidence_so_far(one, event_log) for one in item]
+        harm_checks = event_log.harm_checks
     batch = batch_statistics(evidence)
     accuracy = [
         expected_accuracy(rule.winners(replace(one, batch=batch)), recording.trace.of(problem).correct)
         for one, problem in zip(evidence, recording.problems, strict=True)
     ]
-    stopped = [problem.id in looks and looks[problem.id].stops for problem in recording.problems]
+    stopped = [
+        problem.id in harm_checks and harm_checks[problem.id].stops for problem in recording.problems
+    ]
     return Played(
         np.asarray(accuracy), np.asarray([one.votes.tests for one in evidence]), np.asarray(stopped)
     )
@@ -176,14 +178,13 @@ def row(recordings: Sequence[Recording], rule: SelectionRule) -> Row:
         for stop in (False, True)
     ]
     columns = 100 * np.stack([[one.accuracy for one in way] for way in ways], axis=2)
-    means, drawn = columns.mean(axis=(0, 1)), resampled_means(columns, np.random.default_rng(SEED))
+    means = bootstrap_means(columns, SEED)
 
-    def gained(stopping: int) -> Interval:
-        equal = stopping - 1
-        return Interval.of(means[stopping] - means[equal], drawn[:, stopping] - drawn[:, equal])
+    def gained(harm_stop: int) -> Interval:
+        return intervals(means[:, [harm_stop]] - means[:, [harm_stop - 1]])[0]
 
     return Row(
-        float(means[0]),
+        float(means[0, 0]),
         100 * float(np.mean([one.stopped for one in ways[1]])),
         100 * float(np.sum([one.tests for one in ways[1]]) / np.sum([one.tests for one in ways[0]])),
         gained(1),

@@ -22,7 +22,7 @@ from testbudget.rewards.outputs import BatchStatistics, Evidence
 from testbudget.rewards.prefix_statistics import PrefixStatistics, latest_groups
 from testbudget.rewards.selection.auto import Auto
 from testbudget.rewards.selection.batch import batch_statistics
-from testbudget.rewards.statistics import Interval, resampled_means
+from testbudget.rewards.statistics import Interval, bootstrap_means, intervals
 from testbudget.traces.learning_curves import RecordedTests
 from testbudget.traces.records import QUANTITIES
 
@@ -166,12 +166,11 @@ class Row:
 def rows(played: Mapping[str, Played]) -> dict[str, Row]:
     """All figures, from one bootstrap that is paired by problem and by order."""
     columns = 100 * np.concatenate([one.accuracy for one in played.values()], axis=2)
-    drawn = resampled_means(columns, np.random.default_rng(SEED))
-    means = np.concatenate([columns.mean(axis=(0, 1))[np.newaxis], drawn])
+    means = bootstrap_means(columns, SEED)
     of_ways = dict(zip(played, np.split(means, len(played), axis=1), strict=True))
 
     def over(way: str, other: str) -> tuple[Interval, ...]:
-        return tuple(Interval.of(lead[0], lead[1:]) for lead in (of_ways[way] - of_ways[other]).T)
+        return tuple(intervals(of_ways[way] - of_ways[other]))
 
     return {
         way: Row(

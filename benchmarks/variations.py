@@ -23,7 +23,7 @@ from testbudget.executors.execution.limits import TestLimits
 from testbudget.executors.execution.runner import Runner
 from testbudget.rewards.outputs import RecordedOutputs, join_outputs, select_outputs
 from testbudget.rewards.selection.registry import selection_rule
-from testbudget.rewards.statistics import Interval, resampled_means
+from testbudget.rewards.statistics import Interval, bootstrap_means, intervals
 from testbudget.traces.learning_curves import RecordedTests, learning_curves, random_permutations
 from testbudget.traces.problems import load_problems
 from testbudget.traces.records import ProblemCandidates
@@ -145,13 +145,12 @@ class Row:
 def rows(played: Mapping[int, NDArray[np.float64]], executions: Mapping[int, float]) -> dict[int, Row]:
     """The figures, by number of inputs; none of them is the first."""
     columns = 100 * np.concatenate(list(played.values()), axis=2)
-    drawn = resampled_means(columns, np.random.default_rng(SEED))
-    means = np.concatenate([columns.mean(axis=(0, 1))[np.newaxis], drawn])
+    means = bootstrap_means(columns, SEED)
     alone, *_ = parts = np.split(means, len(played), axis=1)
     return {
         number: Row(
             tuple(values[0].tolist()),
-            tuple(Interval.of(of_count[0], of_count[1:]) for of_count in (values - alone).T),
+            tuple(intervals(values - alone)),
             executions[number],
         )
         for number, values in zip(played, parts, strict=True)

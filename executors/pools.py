@@ -9,7 +9,7 @@ from typing import Any
 import ray
 from ray.exceptions import RayError, RayTaskError
 
-from testbudget.rewards.errors import InfrastructureError, UserError
+from testbudget.rewards.errors import InfrastructureError, UserError, one_line
 
 """Ray actors and their answers, with what goes wrong put into words."""
 
@@ -40,7 +40,7 @@ def translate_ray_errors(get: Callable[[], Any]) -> Any:
             raise error.cause from None
         raise InfrastructureError(str(error.cause)) from error
     except RayError as error:
-        raise InfrastructureError(" ".join(str(error).split())) from error
+        raise InfrastructureError(one_line(error)) from error
 
 
 _LOG = logging.getLogger(__name__)

@@ -1,6 +1,6 @@
-"""Whether more tests still help a problem, judged without ground truth.
+"""Whether far more tests would raise or lower the accuracy of a pick, without ground truth.
 
-Accuracy can fall as tests grow: many tests that are wrong alike outvote the right candidates.
+Accuracy can fall as tests are added: many tests with the same mistake outvote the correct candidates.
 """
 
 import math
@@ -11,21 +11,25 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from testbudget.rewards.confidence.default import DEFAULT_MODELS
 from testbudget.rewards.confidence.features import (
     candidate_features,
     mean_over_winners,
     split_half_agreement,
 )
-from testbudget.rewards.confidence.model import ConfidenceModels, ConfidenceTarget, rule_family
+from testbudget.rewards.confidence.model import (
+    ConfidenceModels,
+    ConfidenceTarget,
+    default_models,
+    rule_family,
+)
 from testbudget.rewards.outputs import Evidence
 from testbudget.rewards.selection.base import SelectionRule
 
 MIN_P_HARM = 0.1
-"""Chance of harm from which on it is worth a word; where both chances are less the pick is settled."""
+"""Smallest p_harm that is reported. If p_gain and p_harm are both smaller, the pick is settled."""
 
-# What each feature says, in the order of the signs and then of the agreements of halves.
-_IN_WORDS: tuple[Callable[[float], str], ...] = (
+# One sentence per feature, in the order of FEATURES, then for the two split-half agreements.
+_SENTENCES: tuple[Callable[[float], str], ...] = (
     lambda x: f"{math.exp(x) - 0.02:.0%} of the candidates agree with the pick, input by input",
     lambda x: f"{math.exp(x):.0%} of the candidates behave like the pick",
     lambda x: f"the pick passes about {x:.0%} of the tests",
@@ -42,13 +46,16 @@ _IN_WORDS: tuple[Callable[[float], str], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class TestEffect:
-    """What far more tests would do to a problem's pick.
+    """The effect that far more tests would have on a problem's pick.
 
     Attributes:
-        still_helps: chance that they raise its expected accuracy.
-        harms: chance that they lower it.
-        reason: the sign that speaks most for harm, in words.
+        p_gain: probability that they raise its expected accuracy.
+        p_harm: probability that they lower it.
+        reason: the feature that adds most to the log-odds of harm over gain, as a sentence; empty if none
+            does.
     """
+
+    __test__ = False  # pytest would collect it by its name
 
     p_gain: float
     p_harm: float
@@ -56,7 +63,7 @@ class TestEffect:
 
     @property
     def harmful(self) -> bool:
-        """Whether more tests are likelier to harm than to help, and not unlikely to harm."""
+        """``p_harm > p_gain and p_harm >= MIN_P_HARM``."""
         return self.p_harm > self.p_gain and self.p_harm >= MIN_P_HARM
 
     @classmethod
@@ -66,20 +73,21 @@ class TestEffect:
         rule: SelectionRule,
         *,
         winners: NDArray[np.intp] | None = None,
-        confidence_models: ConfidenceModels = DEFAULT_MODELS,
+        confidence_models: ConfidenceModels | None = None,
         fold: int = 0,
         pass_rate: float = math.nan,
     ) -> Self:
-        """Looks at a problem's tests so far.
+        """The effect of more tests, judged by the tests so far.
 
         Args:
             evidence: with the batch, if the problem is one of many.
-            rule: picks.
-            winners: of the rule, if known.
-            calibration: what signs are worth.
-            fold: of the problem, see ``fold_of``.
-            pass_rate: what was predicted of the problem; NaN if nothing was.
+            rule: the selection rule.
+            winners: its winners, if known.
+            confidence_models: give the probabilities; None for ``default_models``.
+            fold: of the problem, see ``problem_fold``.
+            pass_rate: predicted pass rate of the problem; NaN if there is none.
         """
+        confidence_models = confidence_models or default_models()
         evidence = confidence_models.readable(evidence)
         if winners is None:
             winners = rule.winners(evidence)
@@ -96,5 +104,5 @@ class TestEffect:
         return cls(
             float(rises.probability(features)),
             float(falls.probability(features)),
-            _IN_WORDS[strongest](float(features[strongest])) if for_harm[strongest] > 0 else "",
+            _SENTENCES[strongest](float(features[strongest])) if for_harm[strongest] > 0 else "",
         )

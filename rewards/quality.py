@@ -1,48 +1,15 @@
-"""How good unit tests are, measured against ground truth."""
+"""Accuracy of picks and quality of unit tests, measured against labels."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from testbudget.rewards.outputs import Evidence
 from testbudget.rewards.selection.base import SelectionRule
 from testbudget.rewards.votes import Votes
-
-"""How good picks are, measured against ground truth."""
-
-
-def pass_at_k(samples: ArrayLike, correct: ArrayLike, k: int) -> NDArray[np.float64]:
-    """Unbiased estimate of the chance that at least one of k drawn candidates is right.
-
-    ``1 - C(samples - correct, k) / C(samples, k)`` (Chen et al. 2021, arXiv 2107.03374, equation 1),
-    as a sum of logarithms, so that neither huge binomials nor tiny chances lose digits.
-
-    Args:
-        samples: candidates of each problem.
-        correct: right ones among them; broadcasts with ``samples``.
-        k: how many are drawn without replacement.
-
-    Returns:
-        One estimate a problem, in the broadcast shape.
-
-    Raises:
-        ValueError: unless 1 <= k <= samples and 0 <= correct <= samples for every problem.
-    """
-    drawn_from, right = np.broadcast_arrays(samples, correct)
-    if k < 1 or (drawn_from < k).any():
-        raise ValueError(f"k must be between 1 and the number of samples but is {k}")
-    if (right < 0).any() or (right > drawn_from).any():
-        raise ValueError("the number of right samples must be between 0 and the number of samples")
-    log_all_wrong = np.zeros(drawn_from.shape)
-    with np.errstate(divide="ignore"):  # log of 0: more draws than wrong samples, surely a right one
-        for draws in range(k):
-            left = drawn_from - draws
-            log_all_wrong += np.log1p(-np.minimum(right / left, 1.0))
-    return np.asarray(-np.expm1(log_all_wrong))
-
 
 def expected_accuracy(winners: NDArray[np.intp], correct: NDArray[np.bool_]) -> float:
     """Chance that a pick drawn evenly from the tied winners is right.
@@ -133,7 +100,7 @@ class TestQuality:
         return self.wrong - self.false_positives
 
 
-def test_quality(votes: Votes, correct: NDArray[np.bool_] | NDArray[np.float64]) -> TestQuality:
+def single_test_quality(votes: Votes, correct: NDArray[np.bool_] | NDArray[np.float64]) -> TestQuality:
     """Quality of the tests that voted on a problem's candidates.
 
     Args:
@@ -156,7 +123,7 @@ def combined_test_quality(
 
     Args:
         winners: indices of candidates, as :meth:`SelectionRule.winners` gives them.
-        correct: shape (candidates,), as in :func:`test_quality`.
+        correct: shape (candidates,), as in :func:`single_test_quality`.
     """
     accepted = np.zeros(len(correct), np.int32)
     accepted[winners] = 1

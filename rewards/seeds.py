@@ -1,15 +1,23 @@
-"""Seeds and folds that derive from names: the same on every machine and in every process."""
+"""Seeds, orders and folds that derive from names: the same on every machine and in every process.
+
+scikit-learn's splitters are not used. Their folds change when a problem is added; a fold derived from the
+content of the problem does not.
+"""
 
 import hashlib
 import json
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
 
 CONFIDENCE_FOLDS = 5
-"""Folds of the confidence models."""
+"""Number of folds of the confidence models."""
 
 
-def problem_fold(content_hash: str) -> int:
-    """The fold that a problem belongs to, by its content, wherever it comes up."""
-    return hashlib.sha256(content_hash.encode()).digest()[0] % CONFIDENCE_FOLDS
+def hashed(text: str, size: int = 4) -> int:
+    """The first ``size`` bytes of the SHA-256 of a text, as a number in [0, 256^size)."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:size], "big")
 
 
 def derive_seed(run_seed: int, purpose: str, problem: str, index: int) -> int:
@@ -17,9 +25,29 @@ def derive_seed(run_seed: int, purpose: str, problem: str, index: int) -> int:
 
     Args:
         run_seed: the seed of the whole run.
-        purpose: what is sampled ('candidate', 'unit_test', …), so that streams do not coincide.
+        purpose: what is sampled ('candidate', 'unit test', ...), so that streams do not coincide.
         problem: id of the problem.
-        index: which of the problem's samples it is.
+        index: number of the sample among the problem's.
     """
-    key = json.dumps([run_seed, purpose, problem, index])  # JSON, for it keeps the four apart
-    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:4], "big") & 0x7FFF_FFFF
+    # JSON keeps the four values apart.
+    return hashed(json.dumps([run_seed, purpose, problem, index])) & 0x7FFF_FFFF
+
+
+def problem_fold(content_hash: str) -> int:
+    """The fold of a problem in [0, CONFIDENCE_FOLDS), by its content: the same in every run."""
+    return hashed(content_hash, 1) % CONFIDENCE_FOLDS
+
+
+def hash_order(texts: Iterable[str], salt: str) -> list[str]:
+    """The distinct texts, sorted by the SHA-256 of ``salt:text``: a random order that needs no generator."""
+    return sorted(dict.fromkeys(texts), key=lambda text: hashlib.sha256(f"{salt}:{text}".encode()).digest())
+
+
+def random_folds(items: int, folds: int, rng: np.random.Generator) -> NDArray[np.intp]:
+    """A random fold for each item, intp (items,); the sizes of two folds differ by at most 1."""
+    return rng.permutation(items) % folds
+
+
+def training_positions(fold_of: NDArray[np.intp], folds: int) -> list[NDArray[np.intp]]:
+    """For each fold, the positions of the items outside it."""
+    return [np.flatnonzero(fold_of != fold) for fold in range(folds)]

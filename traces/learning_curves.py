@@ -13,9 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from testbudget.policies.base import Policy
-from testbudget.rewards.confidence.default import DEFAULT_MODELS
 from testbudget.rewards.confidence.features import candidate_features, mean_over_winners
-from testbudget.rewards.confidence.model import ConfidenceModels, ConfidenceTarget, rule_family
+from testbudget.rewards.confidence.model import (
+    ConfidenceModels,
+    ConfidenceTarget,
+    default_models,
+    rule_family,
+)
 from testbudget.rewards.outputs import Evidence, OutputMatrix, RecordedOutputs
 from testbudget.rewards.seeds import problem_fold
 from testbudget.rewards.selection.base import SelectionRule
@@ -99,7 +103,7 @@ class PermutedTests:
 
     Attributes:
         evidence: with the batch.
-        calibration: what signs of a good pick are worth.
+        confidence_models: give p_wrong; None for ``default_models``.
         signs: float64 (tests + 1, candidates, signs), after every number of tests that have a vote; of the
             problem alone, as a run sees it that does not know yet what else will be run.
     """
@@ -186,7 +190,7 @@ def random_permutations(
 def permute_tests(
     recordings: Sequence[RecordedTests],
     orders: Sequence[NDArray[np.intp]],
-    confidence_models: ConfidenceModels = DEFAULT_MODELS,
+    confidence_models: ConfidenceModels | None = None,
 ) -> list[PermutedTests]:
     """What the tests of problems that make up a batch show, each in its order.
 
@@ -195,6 +199,7 @@ def permute_tests(
         orders: of their tests.
         calibration: what signs of a good pick are worth.
     """
+    confidence_models = confidence_models or default_models()
     known = [recording.evidence(order) for recording, order in zip(recordings, orders, strict=True)]
     batch = batch_statistics(known)
     return [

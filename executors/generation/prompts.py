@@ -11,7 +11,7 @@ import yaml
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from testbudget.executors.generation.base import Prompt
-from testbudget.rewards.errors import UserError
+from testbudget.rewards.errors import UserError, one_line
 from testbudget.rewards.problem import Problem
 
 _PLACEHOLDER = re.compile(r"\{(question|solution)\}")
@@ -117,7 +117,7 @@ def _parse(origin: str, text: str) -> PromptTemplate:
     try:
         template = TypeAdapter(PromptTemplate).validate_python(yaml.safe_load(text))
     except yaml.YAMLError as error:
-        raise UserError(f"prompt template {origin} is no YAML: {' '.join(str(error).split())}") from error
+        raise UserError(f"prompt template {origin} is no YAML: {one_line(error)}") from error
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or "the file"

@@ -21,7 +21,7 @@ from testbudget.executors.generation.base import (
     Request,
     Sampling,
 )
-from testbudget.rewards.errors import UserError
+from testbudget.rewards.errors import UserError, one_line
 
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 _WEIGHTS = (".safetensors", ".bin", ".pt")
@@ -244,4 +244,4 @@ def _sentence(error: BaseException) -> str:
     if isinstance(error, ValidationError):
         first = error.errors()[0]
         return " ".join([*map(str, first["loc"][:1]), first["msg"].removeprefix("Value error, ")])
-    return " ".join(str(error).split())[:300] or type(error).__name__
+    return one_line(error)[:300] or type(error).__name__

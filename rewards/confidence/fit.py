@@ -1,4 +1,4 @@
-"""Learning from labelled problems what signs are worth."""
+"""Fit confidence models on labelled problems."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -24,27 +24,28 @@ from testbudget.rewards.seeds import CONFIDENCE_FOLDS
 from testbudget.rewards.selection.base import SelectionRule
 
 FITTED_COUNTS = (0, 1, 2, 3, 5, 8, 12, 20, 40, 80)
-"""Numbers of tests after which a problem is looked at; the last time after all of them."""
+"""Numbers of tests after which a problem gives training rows; it gives the last ones after all its tests."""
 
-_PREDICTED = FEATURES.index("predicted pass rate")
-_CANDIDATES = 15  # of each problem, drawn: more of one problem teach little
-_CHANGE = 0.05  # of the expected accuracy; less than this counts as no change
+_PASS_RATE = FEATURES.index("predicted pass rate")
+_MAX_CANDIDATES = 15  # drawn from each problem: candidates of one problem are alike
+_MIN_CHANGE = 0.05  # smallest change of the expected accuracy that counts as one
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainingRow:
-    """What one problem teaches about one question.
+    """Training rows of one problem for one target and rule family.
 
     Attributes:
-        question, family: see :class:`ConfidenceModels`.
+        target: see :class:`ConfidenceTarget`.
+        family: see :class:`RuleFamily`.
         fold: of the problem.
-        tests: behind each row, shape (rows,).
-        features: shape (rows, features).
-        outcomes: in [0, 1], shape (rows,).
-        count: how much each row counts.
+        tests: intp (rows,), number of tests behind each row.
+        features: float64 (rows, features), NaN where unknown.
+        outcomes: float64 (rows,) in [0, 1].
+        count: weight of each row.
     """
 
-    question: ConfidenceTarget
+    target: ConfidenceTarget
     family: RuleFamily
     fold: int
     tests: NDArray[np.intp]
@@ -61,47 +62,45 @@ def training_rows(
     pass_rate: float,
     random: np.random.Generator,
     *,
-    looks_ahead: bool = True,
+    with_changes: bool = True,
 ) -> Iterator[TrainingRow]:
-    """What a labelled problem teaches, with its outputs and, as if nobody had recorded them, without.
+    """Training rows of a labelled problem, without its outputs and, if recorded, with them.
 
     Args:
         evidence: the tests in a random order, every pair run.
-        correct: shape (candidates,), the ground truth.
-        rules: pick.
+        correct: bool (candidates,), the labels.
+        rules: selection rules whose picks are learned from.
         fold: of the problem.
-        pass_rate: what was predicted of it; NaN if nothing was.
-        random: draws candidates.
-        looks_ahead: whether to ask what more tests would do, which takes longest.
+        pass_rate: predicted pass rate; NaN if there is none.
+        random: draws the candidates.
+        with_changes: also give rows for ``RISES`` and ``FALLS``, which take longest.
     """
     counts = [count for count in FITTED_COUNTS if count < evidence.votes.tests] + [evidence.votes.tests]
     tests = np.asarray(counts, np.intp)
-    drawn = random.permutation(len(correct))[:_CANDIDATES]
+    drawn = random.permutation(len(correct))[:_MAX_CANDIDATES]
     views = [replace(evidence, outputs=None)] + ([evidence] if evidence.outputs is not None else [])
     for view in views:
         of_all = candidate_features(view, counts, pass_rate)
         for rule in rules:
             family = rule_family(rule, view)
             won = rule.winners_after(view, counts)
-            right = np.clip((won & correct).sum(axis=1) / won.sum(axis=1), 0.0, 1.0)
+            accuracy = np.clip((won & correct).sum(axis=1) / won.sum(axis=1), 0.0, 1.0)
             of_picks = mean_over_winners(of_all, won)
-            yield TrainingRow(ConfidenceTarget.PICK, family, fold, tests, of_picks, right, 1.0)
-            if looks_ahead:
-                first = [view.first(count) for count in counts[:-1]]
-                halves = [
+            yield TrainingRow(ConfidenceTarget.PICK, family, fold, tests, of_picks, accuracy, 1.0)
+            if with_changes:
+                parts = [view.first(count) for count in counts[:-1]]
+                agreements = [
                     split_half_agreement(part, rule, np.flatnonzero(row))
-                    for part, row in zip(first, won, strict=False)
+                    for part, row in zip(parts, won, strict=False)
                 ]
-                features = np.concatenate([of_picks[:-1], np.reshape(halves, (-1, 2))], axis=1)
-                change = right[-1] - right[:-1]
-                rises, falls = change > _CHANGE, change < -_CHANGE
-                yield TrainingRow(
-                    ConfidenceTarget.RISES, family, fold, tests[:-1], features, rises * 1.0, 1.0
-                )
-                yield TrainingRow(
-                    ConfidenceTarget.FALLS, family, fold, tests[:-1], features, falls * 1.0, 1.0
-                )
-        family = RuleFamily.VOTES if view.outputs is None else RuleFamily.BOTH
+                features = np.concatenate([of_picks[:-1], np.reshape(agreements, (-1, 2))], axis=1)
+                change = accuracy[-1] - accuracy[:-1]
+                for target, event in (
+                    (ConfidenceTarget.RISES, change > _MIN_CHANGE),
+                    (ConfidenceTarget.FALLS, change < -_MIN_CHANGE),
+                ):
+                    yield TrainingRow(target, family, fold, tests[:-1], features, event * 1.0, 1.0)
+        family = RuleFamily.VOTES if view.outputs is None else RuleFamily.OUTPUTS_USED
         features = of_all[:, drawn].reshape(-1, of_all.shape[-1])
         outcomes = np.tile(correct[drawn].astype(np.float64), len(counts))
         each = np.repeat(tests, len(drawn))
@@ -110,34 +109,34 @@ def training_rows(
         )
 
 
-def fit_confidence_models(taught: Iterable[TrainingRow], source: str) -> ConfidenceModels:
-    """A model of each question and family for each fold, from the lessons of the other folds.
+def fit_confidence_models(rows: Iterable[TrainingRow], source: str) -> ConfidenceModels:
+    """A model for each target, family and fold, fitted on the rows of the other folds.
 
-    Where all problems are of one fold, its model learns from these: there are no others.
+    If all rows of a target and family belong to one fold, its model is fitted on these rows.
 
     Args:
-        taught: lessons of many problems.
-        source: what they are from, in words.
+        rows: of many problems.
+        source: the runs that they come from, in words.
     """
     by_model: dict[tuple[ConfidenceTarget, RuleFamily], list[TrainingRow]] = {}
-    for gain_model in taught:
-        by_model.setdefault((gain_model.question, gain_model.family), []).append(gain_model)
-    return ConfidenceModels(source, {key: _of_folds(rows) for key, rows in by_model.items()})
+    for row in rows:
+        by_model.setdefault((row.target, row.family), []).append(row)
+    return ConfidenceModels(source, {key: _fit_folds(of_model) for key, of_model in by_model.items()})
 
 
-def _of_folds(rows: Sequence[TrainingRow]) -> tuple[LogisticModel, ...]:
+def _fit_folds(rows: Sequence[TrainingRow]) -> tuple[LogisticModel, ...]:
     features = np.concatenate([row.features for row in rows])
     outcomes = np.concatenate([row.outcomes for row in rows])
     folds = np.concatenate([np.full(len(row.outcomes), row.fold) for row in rows])
     counts = np.concatenate([np.full(len(row.outcomes), row.count) for row in rows])
-    # What was predicted is often not known: half of the lessons are to say what the rest is worth then.
-    blind = np.where(np.arange(features.shape[1]) == _PREDICTED, np.nan, features)
+    # Often there is no predicted pass rate. So every row counts half with it and half without it.
+    without_rate = np.where(np.arange(features.shape[1]) == _PASS_RATE, np.nan, features)
     models = []
     for fold in range(CONFIDENCE_FOLDS):
         others = folds != fold if (folds != fold).any() else np.ones(len(folds), np.bool_)
         models.append(
             LogisticModel.fit(
-                np.concatenate([features[others], blind[others]]),
+                np.concatenate([features[others], without_rate[others]]),
                 np.tile(outcomes[others], 2),
                 np.tile(counts[others], 2) / 2,
             )

@@ -1,11 +1,19 @@
-"""Logistic regression in plain NumPy: small enough to ship as numbers and to fit in passing."""
+"""Calibrated logistic models: p_correct of picks and of candidates, without ground truth.
 
+A problem is always judged by a model that was fitted without the problem's fold. The numbers in
+``default.json`` are those that ``benchmarks/confidence.py --ship`` writes. They are fitted on the recorded run
+in ``examples/humaneval`` (164 problems; candidates from a model of 0.5 billion parameters, tests from one of
+1.5 billion) and on subsets of its tests, good and bad, with the picks of the rules majority, consensus,
+soft_agreement and auto.
+"""
+
+import json
 import math
-import re
-import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import cache
+from pathlib import Path
 from typing import Self
 
 import numpy as np
@@ -16,156 +24,178 @@ from testbudget.rewards.outputs import Evidence
 from testbudget.rewards.seeds import CONFIDENCE_FOLDS
 from testbudget.rewards.selection.base import SelectionRule
 
-_STEPS = 50
-_ENOUGH = 1e-9  # mean squared step at which Newton's method is done
-_FARTHEST = 30.0  # log-odds beyond which the exponential says nothing more
-_PENALTY = 5.0  # half of it times the squares of the standardised weights is taken off the log-likelihood
+_MAX_STEPS = 50
+_CONVERGED = 1e-9  # mean squared step at which Newton's method ends
+_MAX_LOG_ODDS = 30.0  # beyond this the probability no longer changes
+_PENALTY = 5.0  # penalty / 2 * sum(w^2) over standardised weights, taken off the log-likelihood
+_INTERCEPT_PENALTY = 1e-3  # keeps the intercept finite where all outcomes are equal
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LogisticModel:
-    """Log-odds as a weighted sum of features; a feature that is NaN is unknown and counts as usual.
+    """Logistic regression: ``log-odds = intercept + sum_j weights_j (x_j - means_j)``.
+
+    An unknown feature (NaN) adds 0, as if it had its mean.
 
     Attributes:
-        intercept: log-odds where all features are as usual.
-        usual: float64 (features,), the mean of each feature.
-        weights: float64 (features,), of what a feature exceeds its mean by.
+        intercept: log-odds where every feature has its mean.
+        means: float64 (features,), weighted means of the known values.
+        weights: float64 (features,), log-odds per unit of each feature.
     """
 
     intercept: float
-    usual: NDArray[np.float64]
+    means: NDArray[np.float64]
     weights: NDArray[np.float64]
 
     @classmethod
     def fit(
         cls, features: NDArray[np.float64], outcomes: NDArray[np.float64], counts: NDArray[np.float64]
     ) -> Self:
-        """Maximises the likelihood less a ridge penalty on standardised weights, by Newton's method.
+        """Maximise the log-likelihood less a ridge penalty on standardised weights, by Newton's method.
 
         Args:
-            features: shape (rows, features), NaN where unknown.
-            outcomes: in [0, 1], shape (rows,); a share counts as so much of either outcome.
-            counts: how much each row counts, shape (rows,), positive.
+            features: float64 (rows, features), NaN where unknown.
+            outcomes: float64 (rows,) in [0, 1]; a share counts as that much of either outcome.
+            counts: float64 (rows,), positive weight of each row.
         """
         known = ~np.isnan(features)
         shares = known * counts[:, np.newaxis]
         total = np.maximum(shares.sum(axis=0), 1e-9)
         filled = np.where(known, features, 0.0)
-        usual = (filled * shares).sum(axis=0) / total
-        spread = np.sqrt(((filled - usual) ** 2 * shares).sum(axis=0) / total)
-        spread[spread < 1e-9] = np.inf  # a constant says nothing
+        means = (filled * shares).sum(axis=0) / total
+        spread = np.sqrt(((filled - means) ** 2 * shares).sum(axis=0) / total)
+        spread[spread < 1e-9] = np.inf  # a constant feature gets weight 0
         design = np.ones((len(features), features.shape[1] + 1))
-        design[:, 1:] = np.where(known, (filled - usual) / spread, 0.0)
+        design[:, 1:] = np.where(known, (filled - means) / spread, 0.0)
         penalty = np.full(design.shape[1], _PENALTY)
-        penalty[0] = 1e-3  # keeps it finite where there is one outcome only
+        penalty[0] = _INTERCEPT_PENALTY
         weights = np.zeros(design.shape[1])
-        for _ in range(_STEPS):
-            chances = _logistic(design @ weights)
-            slope = design.T @ (counts * (outcomes - chances)) - penalty * weights
-            bend = (design.T * (counts * chances * (1 - chances))) @ design + np.diag(penalty)
-            step = np.linalg.solve(bend, slope)
+        for _ in range(_MAX_STEPS):
+            fitted = _logistic(design @ weights)
+            gradient = design.T @ (counts * (outcomes - fitted)) - penalty * weights
+            hessian = (design.T * (counts * fitted * (1 - fitted))) @ design + np.diag(penalty)
+            step = np.linalg.solve(hessian, gradient)
             weights += step
-            if np.mean(step**2) < _ENOUGH:
+            if np.mean(step**2) < _CONVERGED:
                 break
-        return cls(float(weights[0]), usual, weights[1:] / spread)
+        return cls(float(weights[0]), means, weights[1:] / spread)
 
     def contributions(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
-        """What each feature adds to the log-odds, shape (..., features)."""
-        return np.where(np.isnan(features), 0.0, (features - self.usual) * self.weights)
+        """The summand of each feature in the log-odds, float64 (..., features)."""
+        return np.where(np.isnan(features), 0.0, (features - self.means) * self.weights)
 
     def probability(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Chance of the outcome, for features of shape (..., features)."""
+        """Probability of the outcome, float64 (...), for features of shape (..., features)."""
         return _logistic(self.contributions(features).sum(axis=-1) + self.intercept)
 
 
 def _logistic(log_odds: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(1 / (1 + np.exp(-np.clip(log_odds, -_FARTHEST, _FARTHEST))))
-
-
-# ~ """Probabilities from signs, by models that have not seen the problem they are asked about."""
+    return np.asarray(1 / (1 + np.exp(-np.clip(log_odds, -_MAX_LOG_ODDS, _MAX_LOG_ODDS))))
 
 
 class ConfidenceTarget(StrEnum):
-    """What is asked. ``RISES`` and ``FALLS``: whether far more tests than now change the accuracy."""
+    """The event whose probability a model gives.
 
-    PICK = "is the pick right?"
-    CANDIDATE = "is this candidate right?"
-    RISES = "would far more tests raise the accuracy of the pick?"
-    FALLS = "would far more tests lower the accuracy of the pick?"
+    ``PICK``: the pick is correct. ``CANDIDATE``: one candidate is correct. ``RISES``, ``FALLS``: far more
+    tests than now would raise, or lower, the expected accuracy of the pick.
+    """
+
+    PICK = "pick"
+    CANDIDATE = "candidate"
+    RISES = "rises"
+    FALLS = "falls"
 
 
 class RuleFamily(StrEnum):
-    """Who is asked: what is known differs, and so does what is picked by it.
+    """The evidence that is known, and the evidence that the selection rule uses.
 
-    ``VOTES``: nothing but verdicts is known. ``BEHAVIOUR``: outputs are known too, and the rule goes by
-    verdicts alone. ``BOTH``: the rule goes by the outputs too.
+    ``VOTES``: only verdicts are known. ``OUTPUTS_RECORDED``: outputs are known, but the rule uses verdicts
+    alone. ``OUTPUTS_USED``: the rule uses outputs too.
     """
 
     VOTES = "votes"
-    BEHAVIOUR = "behaviour"
-    BOTH = "both"
+    OUTPUTS_RECORDED = "outputs_recorded"
+    OUTPUTS_USED = "outputs_used"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ConfidenceModels:
-    """What was learned from labelled runs.
+    """Logistic models of all targets and rule families.
 
     Attributes:
-        source: what it was learned from, in words.
-        models: one for each fold of problems, which has not learned from that fold.
+        source: the runs that they were fitted on, in words.
+        models: for each target and family a model per fold of problems, fitted without that fold.
     """
 
     source: str
     models: Mapping[tuple[ConfidenceTarget, RuleFamily], tuple[LogisticModel, ...]]
 
-    def model(self, question: ConfidenceTarget, family: RuleFamily, fold: int) -> LogisticModel:
-        """The model that has not learned from a fold of problems."""
-        return self.models[question, family][fold]
+    def model(self, target: ConfidenceTarget, family: RuleFamily, fold: int) -> LogisticModel:
+        """The model that was fitted without a fold of problems."""
+        return self.models[target, family][fold]
 
     def readable(self, evidence: Evidence) -> Evidence:
-        """The evidence without outputs, if what these say was not learned."""
-        if (ConfidenceTarget.CANDIDATE, RuleFamily.BOTH) in self.models:
+        """The evidence, without its outputs if no model for outputs was fitted."""
+        if (ConfidenceTarget.CANDIDATE, RuleFamily.OUTPUTS_USED) in self.models:
             return evidence
         return replace(evidence, outputs=None)
 
-    def as_text(self) -> str:
-        """The models as words and numbers, in lines of readable length."""
-        paragraphs = []
-        for (question, family), folds in self.models.items():
-            numbers = [
-                f"{number:.4g}"
+    def as_json(self) -> str:
+        """The models as JSON with a line per fold: intercept, means and weights, to four digits."""
+        blocks = []
+        for (target, family), folds in self.models.items():
+            rows = [
+                [float(f"{number:.4g}") for number in (model.intercept, *model.means, *model.weights)]
                 for model in folds
-                for number in (model.intercept, *model.usual, *model.weights)
             ]
-            words = f"{question.name} {family.name} {' '.join(numbers)}"
-            paragraphs.append(textwrap.fill(words, 100))
-        return "\n".join(paragraphs)
+            lines = ",\n".join(f"   {json.dumps(row)}" for row in rows)
+            blocks.append(f'  "{target}/{family}": [\n{lines}\n  ]')
+        models = ",\n".join(blocks)
+        return f'{{\n "source": {json.dumps(self.source)},\n "models": {{\n{models}\n }}\n}}\n'
 
     @classmethod
-    def of_text(cls, source: str, text: str) -> Self:
-        """The inverse of :meth:`as_text`, but for what rounding takes away.
+    def of_json(cls, text: str) -> Self:
+        """The inverse of ``as_json``, except for the rounding.
 
         Raises:
-            ValueError: the text is not what ``as_text`` writes.
+            ValueError: the text is not what ``as_json`` writes.
         """
-        models = {}
-        for question, family, numbers in re.findall(r"([A-Z]+)\s+([A-Z]+)((?:\s+[-+.0-9e]+)+)", text):
-            rows = np.array(numbers.split(), np.float64).reshape(CONFIDENCE_FOLDS, -1)
-            features = rows.shape[1] // 2
-            models[ConfidenceTarget[question], RuleFamily[family]] = tuple(
-                LogisticModel(float(row[0]), row[1 : features + 1], row[features + 1 :]) for row in rows
-            )
-        return cls(source, models)
+        try:
+            content = json.loads(text)
+            models = {
+                _key(name): tuple(_model(row) for row in rows) for name, rows in content["models"].items()
+            }
+            if any(len(folds) != CONFIDENCE_FOLDS for folds in models.values()):
+                raise ValueError(f"there must be models for {CONFIDENCE_FOLDS} folds")
+            return cls(str(content["source"]), models)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError("the text must be JSON with a source and models") from error
+
+
+def _key(name: str) -> tuple[ConfidenceTarget, RuleFamily]:
+    target, family = name.split("/")
+    return ConfidenceTarget(target), RuleFamily(family)
+
+
+def _model(row: list[float]) -> LogisticModel:
+    numbers = np.array(row, np.float64)
+    if len(numbers) % 2 == 0:
+        raise ValueError("a model must have an intercept, and as many means as weights")
+    features = len(numbers) // 2
+    return LogisticModel(float(numbers[0]), numbers[1 : features + 1], numbers[features + 1 :])
+
+
+@cache
+def default_models() -> ConfidenceModels:
+    """The models for runs that name no runs to fit from; read from ``default.json`` once."""
+    return ConfidenceModels.of_json(Path(__file__).with_name("default.json").read_text(encoding="utf-8"))
 
 
 def rule_family(rule: SelectionRule, evidence: Evidence) -> RuleFamily:
-    """Whom to ask about the picks of a rule."""
+    """The family of models for the picks of a rule."""
     if evidence.outputs is None:
         return RuleFamily.VOTES
-    return RuleFamily.BOTH if rule.uses_outputs else RuleFamily.BEHAVIOUR
-
-
-# ~ """Probabilities without ground truth: that a pick is right, and that each candidate is."""
+    return RuleFamily.OUTPUTS_USED if rule.uses_outputs else RuleFamily.OUTPUTS_RECORDED
 
 
 def p_correct_of_pick(
@@ -176,14 +206,15 @@ def p_correct_of_pick(
     fold: int,
     pass_rate: float = math.nan,
 ) -> float:
-    """Chance that a pick drawn evenly from the tied winners is right.
+    """Probability that a pick drawn evenly from the tied winners is correct.
 
     Args:
         evidence: of one problem.
-        rule, winners: who is picked, and by what.
-        calibration: what signs are worth.
-        fold: of the problem.
-        pass_rate: what was predicted of the problem; NaN if nothing was.
+        rule: the selection rule.
+        winners: its winners.
+        confidence_models: give the probability.
+        fold: of the problem, see ``problem_fold``.
+        pass_rate: predicted pass rate of the problem; NaN if there is none.
     """
     evidence = confidence_models.readable(evidence)
     won = np.zeros((1, evidence.votes.candidates), np.bool_)
@@ -196,8 +227,11 @@ def p_correct_of_pick(
 def p_correct_of_candidates(
     evidence: Evidence, confidence_models: ConfidenceModels, fold: int, pass_rate: float = math.nan
 ) -> NDArray[np.float64]:
-    """Chance that each candidate is right, shape (candidates,); see :func:`p_correct_of_pick`."""
+    """Probability that each candidate is correct, float64 (candidates,).
+
+    Args: see ``p_correct_of_pick``.
+    """
     evidence = confidence_models.readable(evidence)
-    family = RuleFamily.VOTES if evidence.outputs is None else RuleFamily.BOTH
+    family = RuleFamily.VOTES if evidence.outputs is None else RuleFamily.OUTPUTS_USED
     of_all = candidate_features(evidence, [evidence.votes.tests], pass_rate)[0]
     return confidence_models.model(ConfidenceTarget.CANDIDATE, family, fold).probability(of_all)

@@ -1,1 +1,1 @@
-"""TODO room."""
+"""Selection rules: each picks among the candidates of one problem."""

@@ -36,7 +36,7 @@ class OutputAgreement(ScoringRule):
     this is nearly the majority vote, with bad ones CodeT's score.
     """
 
-    name: ClassVar[str] = "balanced"
+    name: ClassVar[str] = "agreement"
     uses_outputs: ClassVar[bool] = True
 
     def scores(self, growth: PrefixStatistics) -> NDArray[np.float64]:
@@ -52,7 +52,7 @@ class SoftAgreement(ScoringRule):
     with all candidates, input by input (:attr:`PrefixStatistics.soft_group_sizes`, :attr:`PrefixStatistics.agreement`).
     """
 
-    name: ClassVar[str] = "kin"
+    name: ClassVar[str] = "soft_agreement"
     uses_outputs: ClassVar[bool] = True
 
     def scores(self, growth: PrefixStatistics) -> NDArray[np.float64]:

@@ -1,46 +1,36 @@
-"""Rules that pick among the candidates of one problem by their votes and by what they do."""
+"""Selection rules by name. A rule is imported when it is asked for: two of them need SciPy."""
+
+from functools import cache
+from importlib import import_module
 
 from testbudget.rewards.errors import UserError
-from testbudget.rewards.selection.agreement import (
-    BatchAgreement,
-    OutputAgreement,
-    OutputGroups,
-    SoftAgreement,
-)
-from testbudget.rewards.selection.auto import Auto
 from testbudget.rewards.selection.base import SelectionRule
-from testbudget.rewards.selection.consensus import Consensus
-from testbudget.rewards.selection.majority import Majority
-from testbudget.rewards.selection.weighted import Bayesian, DawidSkene, LeaveOneOut
+from testbudget.rewards.selection.names import SELECTION_RULES
 
-__all__ = ["SELECTION_RULES", "Consensus", "Majority", "SelectionRule", "selection_rule"]
-
-_RULES: dict[str, SelectionRule] = {
-    rule.name: rule
-    for rule in (
-        Majority(),
-        Consensus(),
-        Bayesian(),
-        DawidSkene(),
-        LeaveOneOut(),
-        OutputGroups(),
-        OutputAgreement(),
-        SoftAgreement(),
-        BatchAgreement(),
-        Auto(),
-    )
+_CLASSES = {
+    "majority": ("majority", "Majority"),
+    "consensus": ("consensus", "Consensus"),
+    "bayesian": ("weighted", "Bayesian"),
+    "dawid-skene": ("weighted", "DawidSkene"),
+    "leave-one-out": ("weighted", "LeaveOneOut"),
+    "outputs": ("agreement", "OutputGroups"),
+    "agreement": ("agreement", "OutputAgreement"),
+    "soft_agreement": ("agreement", "SoftAgreement"),
+    "batch": ("agreement", "BatchAgreement"),
+    "auto": ("auto", "Auto"),
 }
-
-SELECTION_RULES: tuple[str, ...] = tuple(_RULES)
-"""Names that :func:`selection_rule` knows."""
+"""Module of ``rewards.selection`` and class of each rule."""
 
 
+@cache
 def selection_rule(name: str) -> SelectionRule:
-    """The rule of that name.
+    """The rule with this name.
 
     Raises:
-        UserError: when there is none.
+        UserError: there is none.
     """
-    if name not in _RULES:
+    if name not in _CLASSES:
         raise UserError(f"selection must be one of {', '.join(SELECTION_RULES)} but got '{name}'")
-    return _RULES[name]
+    module, class_name = _CLASSES[name]
+    rule: SelectionRule = getattr(import_module(f"testbudget.rewards.selection.{module}"), class_name)()
+    return rule

@@ -1,4 +1,4 @@
-"""The real back end: vLLM and sandbox actors on a Ray cluster."""
+"""Back end on a Ray cluster: vLLM engines and sandboxes in actors."""
 
 import functools
 import math
@@ -12,12 +12,11 @@ import ray
 
 from testbudget.executors.actors import GeneratorActor, RunnerActor
 from testbudget.executors.execution.limits import max_cpu_seconds
-from testbudget.executors.execution.runner import SandboxError
 from testbudget.executors.generation.base import Sampling
 from testbudget.executors.generation.prompts import prompt_template
 from testbudget.executors.generation.vllm import EngineSettings, VllmGenerator
 from testbudget.executors.pools import Pool, remote, translate_ray_errors
-from testbudget.rewards.errors import UserError
+from testbudget.rewards.errors import SandboxError, UserError
 from testbudget.rewards.problem import Candidate, Problem
 from testbudget.scheduler.backends.base import (
     Backend,
@@ -34,8 +33,10 @@ from testbudget.scheduler.job import Job, ModelSection
 from testbudget.traces.records import Cost
 from testbudget.traces.trace import Trace
 
-_BLOCKS_PER_RUNNER = 2  # one that runs and one that waits, so that a core never idles
-_MOST_HELD = 1 << 28  # characters of programs in the object store; the problems least recently run go first
+_BLOCKS_PER_RUNNER = 2  # one runs and one waits, so that no core idles
+_MAX_CHARACTERS = (
+    1 << 28
+)  # of programs in the object store; the least recently used go first
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +44,9 @@ class _Programs:
     """Programs of one problem in the object store.
 
     Attributes:
-        reference: to a tuple of their texts; the store forgets them with its last reference.
-        positions: in the tuple, by candidate index.
-        characters: how long the texts are together.
+        reference: to a tuple of their texts; the store frees them with the last reference.
+        positions: positions in the tuple, by candidate index.
+        characters: total length of the texts.
     """
 
     reference: Any
@@ -65,11 +66,11 @@ class RayBackend(Backend):
     Actors are started when they are first needed.
 
     Args:
-        job: which models, limits and cluster.
-        recording: the finished run whose tests are replayed, if the job says so.
+        job: names models, limits and cluster.
+        recording: finished run whose tests are executed again; None if a model generates tests.
 
     Raises:
-        UserError: the cluster cannot be reached, or lacks what the job asks for.
+        UserError: the cluster cannot be reached, or has too few cores or GPUs for the job.
     """
 
     def __init__(self, job: Job, recording: Trace | None) -> None:
@@ -81,13 +82,13 @@ class RayBackend(Backend):
         self._extractors = job.hidden_states if job.hidden_states and job.hidden_states.base_model else None
         self._generators: dict[Role, Pool] = {}
         self._runners: Pool | None = None
-        self._programs: dict[str, _Programs] = {}  # by problem id, the last used at the end
-        self._held = 0  # characters of them all
+        self._programs: dict[str, _Programs] = {}  # by problem id, the most recently used last
+        self._characters = 0  # of all of them
         self._limits = job.execution.limits
         self._connect()
 
     def submit(self, task: Generate | Execute) -> None:
-        """Sends the task to the least loaded actor, or queues it; recorded answers are there at once."""
+        """Send the task to the least loaded actor, or queue it. Recorded completions are ready at once."""
         if isinstance(task, Generate):
             if model := self._models[task.role]:
                 pool = self._generator_pool(task.role, model)
@@ -106,12 +107,12 @@ class RayBackend(Backend):
                 [programs.positions[candidate.index] for candidate in task.candidates],
                 task.tests,
                 task.problem.entry_point,
-                task.record,
+                task.record_outputs,
                 task.input_mutations,
             )
 
     def wait(self) -> Sequence[Generated | Executed]:
-        """Blocks on the cluster until something is done."""
+        """Block until a task is done on the cluster."""
         if self._answered:
             done, self._answered = self._answered, []
             return done
@@ -126,53 +127,53 @@ class RayBackend(Backend):
         return results
 
     def hidden_states(self) -> ExtractionBackend:
-        """Actors of their own, which are gone before the first sandbox needs their cores."""
+        """Extraction in its own actors, which end before the first sandbox needs their cores."""
         section = self._job.hidden_states
         assert section is not None
         assert section.base_model is not None
         return RayExtraction(section.base_model, section)
 
     def isolation(self, language: str) -> str:
-        """Of the first sandbox; nodes of one kind have the same layers."""
+        """Layers of the first sandbox; nodes of one kind have the same layers."""
         actor = self._runner_pool().actors[0]
         layers, missing = translate_ray_errors(lambda: ray.get(actor.layers.remote(language)))
         return f"sandboxed by {', '.join(layers)}" + (f"; MISSING: {', '.join(missing)}" if missing else "")
 
     def tests_available(self, problem: Problem) -> int | None:
-        """As many as were recorded, or without end from a model."""
+        """Number of recorded tests; None with a model, which has no limit."""
         return None if self._models[Role.REWARD_MODEL] else len(self._recorded.get(problem.id, {}))
 
     def max_generation_cost(self) -> Cost:
-        """The longest answer a model may give, for the longest time; or the dearest recorded one."""
+        """The token and time limits of the model, or the largest cost of a recorded test."""
         model = self._models[Role.REWARD_MODEL]
         if model is None:
             return max_recorded_cost(self._recorded)
         return Cost(tests=1, tokens=model.max_tokens, gpu_seconds=model.timeout_seconds * model.gpus)
 
     def max_execution_cost(self, candidates: int, tests: int) -> Cost:
-        """Every pair, and every variation of a test's inputs, up to its time limit."""
+        """The time limit of every pair, mutated inputs included."""
         input_mutations = tests * self._job.execution.input_mutations
         seconds = max_cpu_seconds(self._limits, tests) + max_cpu_seconds(self._limits, input_mutations)
         return Cost(executions=candidates * (tests + input_mutations), cpu_seconds=candidates * seconds)
 
     def retire(self, role: Role) -> None:
-        """Ends the model's actors, so that another model can have their GPUs."""
+        """End the model's actors, so that another model can use their GPUs."""
         if pool := self._generators.pop(role, None):
             pool.close()
 
     @property
     def seconds(self) -> float:
-        """Wall clock."""
+        """Wall-clock seconds."""
         return time.monotonic() - self._started
 
     def close(self) -> None:
-        """Ends the actors and leaves the cluster; ends it too if it was started here."""
+        """End the actors and disconnect; end the cluster too if it was started here."""
         for pool in [*self._generators.values(), *([self._runners] if self._runners else [])]:
             pool.close()
         ray.shutdown()
 
     def _collect(self, pool: Pool, reference: Any) -> list[Generated | Executed]:
-        """The result of a call that is done, or none of one that is made once more."""
+        """The result of a finished call; no result if the call is made once more."""
         collected = translate_ray_errors(lambda: pool.collect(reference))
         if collected is None:
             return []
@@ -180,18 +181,18 @@ class RayBackend(Backend):
         return [Generated(task, result) if isinstance(task, Generate) else Executed(task, result)]
 
     def _programs_for(self, task: Execute) -> "_Programs":
-        """A problem's programs in the cluster's object store, from where each node fetches them once."""
+        """A problem's programs in the object store, from which each node fetches them once."""
         programs = self._programs.pop(task.problem.id, None)
         if programs is not None and not programs.positions.keys() >= {c.index for c in task.candidates}:
-            self._held -= programs.characters
+            self._characters -= programs.characters
             programs = None
         if programs is None:
             programs = _Programs.put(task.candidates)
-            self._held += programs.characters
+            self._characters += programs.characters
         self._programs[task.problem.id] = programs
-        while self._held > _MOST_HELD and len(self._programs) > 1:
-            oldest = self._programs.pop(next(iter(self._programs)))  # calls that wait for it keep it alive
-            self._held -= oldest.characters
+        while self._characters > _MAX_CHARACTERS and len(self._programs) > 1:
+            oldest = self._programs.pop(next(iter(self._programs)))  # queued calls keep it alive
+            self._characters -= oldest.characters
         return programs
 
     def _connect(self) -> None:
@@ -209,7 +210,7 @@ class RayBackend(Backend):
             raise UserError(
                 f"cluster.address must be a running Ray cluster but {cluster.address} is not: {error}"
             ) from None
-        if cluster.address is None:  # any other cluster may grow, so it is waited for
+        if cluster.address is None:  # another cluster may grow: its actors wait
             self._check_fit(ray.cluster_resources())
 
     def _check_fit(self, resources: Mapping[str, float]) -> None:
@@ -221,8 +222,8 @@ class RayBackend(Backend):
         self.close()
         if gpus > has_gpus:
             raise UserError(
-                f"models must fit the machine but they ask for {gpus:g} GPUs where there are {has_gpus:g}; "
-                "gpus: 0 takes vLLM's CPU build"
+                f"models must fit the machine but they need {gpus:g} GPUs and it has {has_gpus:g}; "
+                "gpus: 0 uses vLLM's CPU build"
             )
         raise UserError(
             f"cluster.num_cpus must be at least {cores:g}, for extractors or engines and sandboxes, "
@@ -230,10 +231,7 @@ class RayBackend(Backend):
         )
 
     def _cores_needed(self) -> float:
-        """Of the engines of one model at a time, and of the sandboxes; at least one sandbox.
-
-        Extractors are there before any of them.
-        """
+        """CPU cores needed at once: of the extractors, or of one model's engines and the sandboxes."""
         extracting = self._extractors.cpus * self._extractors.actors if self._extractors else 0
         return max(extracting, self._cores_of_engines() + (self._job.execution.runners or 1))
 

@@ -1,16 +1,14 @@
 """What signs of a good pick are worth, learned from finished runs and kept with the run that uses it."""
 
 import itertools
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from testbudget.rewards.confidence.default import DEFAULT_MODELS
 from testbudget.rewards.confidence.fit import TrainingRow, fit_confidence_models, training_rows
-from testbudget.rewards.confidence.model import ConfidenceModels
+from testbudget.rewards.confidence.model import ConfidenceModels, default_models
 from testbudget.rewards.errors import UserError
 from testbudget.rewards.outputs import Evidence
 from testbudget.rewards.seeds import problem_fold
@@ -45,12 +43,11 @@ def fit_confidence(job: Job, read: ReadTrace, directory: Path) -> ConfidenceMode
     """
     runs = job.confidence.fit_from
     if not runs:
-        return DEFAULT_MODELS
+        return default_models()
     rule = selection_rule(job.selection)
     taught = itertools.chain.from_iterable(_taught(read(run), rule, job.seed) for run in runs)
     confidence_models = fit_confidence_models(taught, f"learned from {', '.join(map(str, runs))}")
-    content = {"source": confidence_models.source, "models": confidence_models.as_text().split("\n")}
-    write_text(json.dumps(content, indent=1), directory / _FILE)
+    write_text(confidence_models.as_json(), directory / _FILE)
     return confidence_models_of(directory)  # what is kept is rounded, and reports are to say the same
 
 
@@ -62,11 +59,10 @@ def confidence_models_of(directory: Path) -> ConfidenceModels:
     """
     path = directory / _FILE
     if not path.exists():
-        return DEFAULT_MODELS
+        return default_models()
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        return ConfidenceModels.of_text(content["source"], "\n".join(content["models"]))
-    except (OSError, ValueError, KeyError, TypeError):
+        return ConfidenceModels.of_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
         raise UserError(f"{path} must be what a run has written but it cannot be read") from None
 
 

@@ -1,6 +1,5 @@
 """Lessons from recorded tests in many orders: curves, and what the doubt about picks promises."""
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,13 +9,12 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from testbudget.difficulty.predictions import correct_labels
 from testbudget.policies.curves import envelope_slopes
 from testbudget.policies.gain_model import DifficultyBins, GainModel, GainModels
-from testbudget.rewards.confidence.default import DEFAULT_MODELS
 from testbudget.rewards.confidence.model import ConfidenceModels
 from testbudget.rewards.errors import UserError
 from testbudget.rewards.problem import Problem
+from testbudget.rewards.seeds import hash_order, random_folds, training_positions
 from testbudget.rewards.selection.registry import selection_rule
 from testbudget.scheduler.job import Job
 from testbudget.traces.learning_curves import (
@@ -28,7 +26,7 @@ from testbudget.traces.learning_curves import (
 )
 from testbudget.traces.output_tables import read_outputs
 from testbudget.traces.tables import ReadTrace
-from testbudget.traces.trace import Trace
+from testbudget.traces.trace import Trace, correct_labels
 
 GAIN_FOLDS = 10
 
@@ -129,8 +127,8 @@ def cross_fit_gain(
     if count < 2:
         raise UserError(f"lessons for a run's own problems need at least 2 problems but got {count}")
     folds = min(folds, count)
-    fold_of = np.random.default_rng(seed).permutation(count) % folds
-    gain_models = (fit_gain(seen, np.flatnonzero(fold_of != fold), pass_rates) for fold in range(folds))
+    fold_of = random_folds(count, folds, np.random.default_rng(seed))
+    gain_models = (fit_gain(seen, others, pass_rates) for others in training_positions(fold_of, folds))
     return GainModels(tuple(gain_models), fold_of)
 
 
@@ -202,7 +200,7 @@ class CrossFittedGainModel:
     whole: GainModel
     fold_of: Mapping[str, int]
 
-    def lessons_for(self, content_hashes: Iterable[str]) -> GainModels:
+    def models_for(self, content_hashes: Iterable[str]) -> GainModels:
         """Lessons for some problems, none by what was learned on the problem itself."""
         new = len(self.members)
         gain_model_of = [self.fold_of.get(content_hash, new) for content_hash in content_hashes]
@@ -244,7 +242,7 @@ def fit_gain_model(
     run: Trace,
     selection: str,
     *,
-    confidence_models: ConfidenceModels = DEFAULT_MODELS,
+    confidence_models: ConfidenceModels | None = None,
     orders: int = GAIN_PERMUTATIONS,
     folds: int = GAIN_FOLDS,
     seed: int = 0,
@@ -273,7 +271,7 @@ def fit_gain_model(
     if len(fold_of) < 2:
         raise UserError(f"lessons need at least 2 problems but {run.directory} has {len(fold_of)}")
     own = np.array([fold_of[content_hash] for content_hash in hashes])
-    members = [fit_gain(seen, np.flatnonzero(own != fold), pass_rates) for fold in range(own.max() + 1)]
+    members = [fit_gain(seen, others, pass_rates) for others in training_positions(own, int(own.max()) + 1)]
     return CrossFittedGainModel(tuple(members), fit_gain(seen, np.arange(len(hashes)), pass_rates), fold_of)
 
 
@@ -281,7 +279,7 @@ def observe_gains(
     run: Trace,
     selection: str,
     *,
-    confidence_models: ConfidenceModels = DEFAULT_MODELS,
+    confidence_models: ConfidenceModels | None = None,
     orders: int = GAIN_PERMUTATIONS,
     seed: int = 0,
 ) -> GainObservations:
@@ -307,8 +305,7 @@ def observe_gains(
 
 def _folds(content_hashes: Sequence[str], folds: int, seed: int) -> dict[str, int]:
     """Deals distinct problems out evenly, in an order that looks random and is the same everywhere."""
-    salted = {one: hashlib.sha256(f"{seed}:{one}".encode()).digest() for one in content_hashes}
-    return {one: place % folds for place, one in enumerate(sorted(salted, key=lambda key: salted[key]))}
+    return {one: place % folds for place, one in enumerate(hash_order(content_hashes, str(seed)))}
 
 
 # ~ """What a job's policy goes by beside beliefs: lessons of a finished run."""
@@ -343,4 +340,4 @@ def gain_models_for(
     teaching = fit_gain_model(
         read(job.policy.gain_model_from), job.selection, confidence_models=confidence_models, seed=job.seed
     )
-    return teaching.lessons_for(problem.content_hash for problem in problems)
+    return teaching.models_for(problem.content_hash for problem in problems)

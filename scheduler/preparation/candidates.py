@@ -11,10 +11,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from testbudget.executors.generation.base import Request
 from testbudget.executors.generation.extraction.extract import extract_candidate
 from testbudget.executors.generation.prompts import prompt_template
-from testbudget.rewards.errors import UserError
+from testbudget.rewards.errors import UserError, validation_sentence
 from testbudget.rewards.problem import Problem, TestKind, UnitTest, Verdict
 from testbudget.rewards.seeds import derive_seed
-from testbudget.rewards.validation import validation_sentence
 from testbudget.scheduler.backends.base import Backend, Execute, Executed, Generate, Generated, Role
 from testbudget.scheduler.job import CandidatesSection, Job
 from testbudget.scheduler.log import EventLog
@@ -94,14 +93,14 @@ def label(solving: Sequence[ProblemCandidates], backend: Backend, event_log: Eve
         problem = item.problem
         if problem.ground_truth is not None and problem.id not in event_log.labels:
             test = UnitTest(problem.id, 0, problem.ground_truth, kind=TestKind.ASSERTIONS)
-            backend.submit(Execute(problem, item.programs, (test,), record=False))
+            backend.submit(Execute(problem, item.programs, (test,), record_outputs=False))
             waiting += 1
     while waiting:
         results = [result for result in backend.wait() if isinstance(result, Executed)]
         with event_log.transaction():
             for result in results:
                 item = by_id[result.task.problem.id]
-                passed = result.outcomes.verdicts[:, 0] == Verdict.PASSED
+                passed = result.block_verdicts.verdicts[:, 0] == Verdict.PASSED
                 event_log.add_labels(item.problem.id, passed[item.distinct.inverse])
         waiting -= len(results)
 

@@ -14,8 +14,9 @@ from rich.console import Console
 
 from testbudget.executors.execution.judging.sandbox_main import LANGUAGES
 from testbudget.executors.execution.limits import ISOLATION_LAYERS, TestLimits
-from testbudget.executors.execution.runner import Runner, SandboxError
+from testbudget.executors.execution.runner import Runner
 from testbudget.executors.execution.sandbox import isolation
+from testbudget.rewards.errors import SandboxError
 from testbudget.rewards.problem import TestKind, UnitTest, Verdict
 
 DESCRIPTION = """\

@@ -19,15 +19,14 @@ from testbudget.cli.console import STANDARD_STREAM, check_writable, write_lines
 from testbudget.executors.execution.judging.sandbox_main import LANGUAGES
 from testbudget.executors.execution.limits import ISOLATION_LAYERS, TestLimits
 from testbudget.executors.execution.worker_pool import (
-    MOST_TESTS,
+    MAX_TESTS,
     FinishedBlock,
     PairRequest,
     group_into_blocks,
     run_blocks,
 )
-from testbudget.rewards.errors import UserError
+from testbudget.rewards.errors import UserError, validation_sentence
 from testbudget.rewards.problem import NOT_RUN, TestKind, Verdict
-from testbudget.rewards.validation import validation_sentence
 from testbudget.traces.files import read_rows
 
 DESCRIPTION = """\
@@ -55,7 +54,7 @@ _KINDS = {
     "assertions": TestKind.ASSERTIONS,
 }
 _STANDARD_INPUT = Path("/dev/stdin")
-_NEVER = MOST_TESTS + 1  # more timeouts than a candidate can have in one block
+_NEVER = MAX_TESTS + 1  # more timeouts than a candidate can have in one block
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -96,7 +95,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         "--timeouts",
         type=int,
         default=_NEVER,
-        help=f"leave out the rest of a candidate's tests, of up to {MOST_TESTS} that are run in one go, "
+        help=f"leave out the rest of a candidate's tests, of up to {MAX_TESTS} that are run in one go, "
         "once so many have timed out (default: run all)",
     )
     parser.add_argument(

@@ -1,61 +1,113 @@
-"""The command line."""
+"""Entry point of the command line: the table of commands, and the end of every failure in one sentence."""
 
-import argparse
-import importlib
+import os
 import sys
 from collections.abc import Sequence
+from typing import NamedTuple
 
-from testbudget.executors.execution.runner import SandboxError
-from testbudget.rewards.errors import InfrastructureError, UserError
+from cyclopts import App, CycloptsError, Group
+
+from testbudget.cli.failures import mistake_sentence, underscore_sentence
+from testbudget.rewards.errors import InfrastructureError, SandboxError, UserError
+
+INFRASTRUCTURE_ERROR, USER_ERROR, INTERRUPTED = 1, 2, 130
+"""Exit codes other than 0."""
+
+
+class Command(NamedTuple):
+    """A command in the list of all, which is printed without importing any of them."""
+
+    group: Group
+    summary: str
+    app: str
+
+
+_RUNS = Group("Runs", sort_key=1)
+_ANALYSES = Group("Analyses of finished runs", sort_key=2)
+_PREDICTORS = Group("Predictors of difficulty", sort_key=3)
+_HELPERS = Group("Helpers", sort_key=4)
 
 COMMANDS = {
-    "run": "run.add",
-    "report": "data.add_of_report",
-    "compare": "compare.add",
-    "tune": "tune.add",
-    "train": "train.add",
-    "predict": "train.add_of_predict",
-    "problems": "data.add",
-    "execute": "execute.add",
-    "doctor": "doctor.add",
-    "import": "data.add_of_import_votes",
+    "run": Command(_RUNS, "Spend a compute cap on the tests of a batch of problems.", "run:app"),
+    "execute": Command(_RUNS, "Execute a file of candidate and test pairs.", "execute:app"),
+    "report": Command(_ANALYSES, "Compare finished runs side by side.", "data:report_app"),
+    "compare": Command(_ANALYSES, "Compare policies, predictors and rules on a finished run.", "compare:app"),
+    "tune": Command(_ANALYSES, "Search for the best rule, policy and cap on a finished run.", "tune:app"),
+    "train": Command(_PREDICTORS, "Train a predictor of difficulty on finished runs.", "train:app"),
+    "predict": Command(_PREDICTORS, "Predict difficulty by a trained model.", "train:predict_app"),
+    "problems": Command(_HELPERS, "Check a source of problems and list it.", "data:problems_app"),
+    "import": Command(_HELPERS, "Import votes from elsewhere as a finished run.", "data:import_app"),
+    "doctor": Command(_HELPERS, "Show and test the isolation layers of this machine.", "doctor:app"),
+    "completion": Command(_HELPERS, "Print or install a completion script for a shell.", "completion:app"),
 }
-"""Modules and functions of the commands, by name."""
+"""All commands by name."""
 
-USER_ERROR, INTERRUPTED = 2, 130
+
+def build_app(chosen: str | None = None) -> App:
+    """Build the parser of the whole command line.
+
+    Args:
+        chosen: name of the command that is called. Its help is its own; all others are only listed.
+    """
+    app = App(
+        name="testbudget",
+        help="Spend one compute budget for unit tests across many programming problems, where each next "
+        "test helps most.",
+        help_epilogue="Example:\n\n  testbudget run job.yaml --cap.tests 500",
+        help_format="plaintext",  # other formats import a parser of Markdown
+        version=_version,
+        help_on_error=False,
+    )
+    app["--help"].group = app["--version"].group = _HELPERS
+    for position, (name, command) in enumerate(COMMANDS.items()):
+        app.command(
+            f"testbudget.cli.{command.app}",
+            name=name,
+            group=command.group,
+            sort_key=position,
+            help=None if name == chosen else command.summary,
+        )
+    return app
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command; returns the exit code: 0, 1 (infrastructure), 2 (user error), 130 (interrupted)."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    parser = argparse.ArgumentParser(
-        prog="testbudget",
-        description="Spend one compute budget for unit tests across many programming problems, where each "
-        "next test helps most.",
-    )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    # A command is imported when it is the one, since some need Ray and others should start at once.
-    for name in [name for name in arguments[:1] if name in COMMANDS] or COMMANDS:
-        module, _, function = COMMANDS[name].partition(".")
-        getattr(importlib.import_module(f"testbudget.cli.{module}"), function)(commands)
-    parsed = parser.parse_args(arguments)
+    """Run one command.
+
+    Args:
+        arguments: words of the command line without the program's name; None takes those of the process.
+
+    Returns:
+        The exit code: 0, 1 (infrastructure), 2 (user error) or 130 (interrupted).
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if wrong := underscore_sentence(words):
+        return _failed(wrong, USER_ERROR)
+    app = build_app(words[0] if words else None)
+    app.suppress_keyboard_interrupt = False
     try:
-        parsed.command(parsed)
+        app(words, exit_on_error=False, print_error=False, result_action="return_value")
+        sys.stdout.flush()
+    except CycloptsError as error:
+        return _failed(mistake_sentence(error, list(COMMANDS)), USER_ERROR)
     except UserError as error:
-        return _ended(str(error), USER_ERROR)
+        return _failed(str(error), USER_ERROR)
     except InfrastructureError as error:
-        return _ended(f"the run stopped and can be resumed: {error}", 1)
+        return _failed(f"the run stopped and can be resumed: {error}", INFRASTRUCTURE_ERROR)
     except SandboxError as error:
-        return _ended(f"stopped without results: {error}", 1)
+        return _failed(f"stopped without results: {error}", INFRASTRUCTURE_ERROR)
     except KeyboardInterrupt:
-        return _ended("interrupted; `run --resume` and `tune` go on with what they began", INTERRUPTED)
+        return _failed("interrupted; `run --resume` and `tune` continue where they stopped", INTERRUPTED)
+    except BrokenPipeError:  # the reader of a pipe has ended, such as `head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 
-def _ended(message: str, code: int) -> int:
-    sys.stderr.write(f"testbudget: {message}\n")
+def _version() -> str:
+    from testbudget import __version__  # read from the package's metadata, which takes a while
+
+    return __version__
+
+
+def _failed(message: str, code: int) -> int:
+    sys.stderr.write(f"testbudget: {' '.join(message.split())}\n")
     return code
-
-
-if __name__ == "__main__":
-    sys.exit(main())

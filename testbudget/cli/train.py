@@ -23,7 +23,7 @@ from testbudget.difficulty.training import (
 )
 from testbudget.rewards.errors import UserError
 from testbudget.rewards.problem import Problem
-from testbudget.rewards.selection.registry import SELECTION_RULES
+from testbudget.rewards.selection.names import SELECTION_RULES
 from testbudget.traces.hidden_states import HiddenStates
 from testbudget.traces.problems import load_problems
 from testbudget.traces.tables import read_trace

@@ -38,7 +38,7 @@ def test_every_question_is_taught_on_the_recorded_run(confidence):
     confidence_models = fit_confidence_models((one.gain_model for one in taught), "six problems")
     assert {question for question, _ in confidence_models.models} == set(ConfidenceTarget)
     rows = [
-        one for one in taught if one.gain_model.family is RuleFamily.BEHAVIOUR and one.rule == "majority"
+        one for one in taught if one.gain_model.family is RuleFamily.OUTPUTS_RECORDED and one.rule == "majority"
     ]
     scores, outcomes, tests = confidence.asked(confidence_models, rows, ConfidenceTarget.PICK)
     assert len(scores) == len(outcomes) == len(tests)

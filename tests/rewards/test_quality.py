@@ -1,16 +1,25 @@
 import math
+from itertools import permutations
 
 import numpy as np
 import pytest
 
-from testbudget.rewards.quality import TestQuality, combined_test_quality, test_quality
+from testbudget.rewards.outputs import Evidence
+from testbudget.rewards.quality import (
+    TestQuality,
+    accuracy_curve,
+    combined_test_quality,
+    expected_accuracy,
+    single_test_quality,
+)
+from testbudget.rewards.selection.majority import Majority
 from testbudget.rewards.votes import Votes
 
 
 def test_rates_are_over_the_pairs_that_were_run():
     passed = np.array([[True, True, False, False], [True, False, False, True]])
     run = np.array([[True, True, True, False], [True, True, True, True]])
-    measured = test_quality(Votes.from_matrix(passed, run), np.array([True, False, True, False]))
+    measured = single_test_quality(Votes.from_matrix(passed, run), np.array([True, False, True, False]))
     assert (measured.false_positives, measured.wrong) == (2, 3)
     assert (measured.false_negatives, measured.right) == (2, 4)
     assert measured.false_positive_rate == pytest.approx(2 / 3)
@@ -18,17 +27,17 @@ def test_rates_are_over_the_pairs_that_were_run():
 
 
 def test_rates_are_unknown_where_there_is_nothing_to_err_on():
-    all_right = test_quality(Votes.from_matrix(np.ones((3, 2), np.bool_)), np.array([True, True]))
+    all_right = single_test_quality(Votes.from_matrix(np.ones((3, 2), np.bool_)), np.array([True, True]))
     assert math.isnan(all_right.false_positive_rate)
     assert all_right.false_negative_rate == 0
-    without_tests = test_quality(Votes(2), np.array([True, False]))
+    without_tests = single_test_quality(Votes(2), np.array([True, False]))
     assert math.isnan(without_tests.false_positive_rate)
     assert math.isnan(without_tests.false_negative_rate)
 
 
 def test_ground_truth_of_other_candidates_is_refused():
     with pytest.raises(ValueError, match="2 candidates"):
-        test_quality(Votes(2), np.array([True, False, True]))
+        single_test_quality(Votes(2), np.array([True, False, True]))
 
 
 def test_the_papers_rates_are_over_what_was_accepted_and_what_was_rejected():
@@ -61,17 +70,64 @@ def test_sure_beliefs_give_the_counts_of_the_ground_truth():
     run = random.random((6, 9)) < 0.8
     votes = Votes.from_matrix((random.random((6, 9)) < 0.5) & run, run)
     correct = random.random(9) < 0.5
-    assert test_quality(votes, correct.astype(float)) == test_quality(votes, correct)
+    assert single_test_quality(votes, correct.astype(float)) == single_test_quality(votes, correct)
     winners = np.array([1, 4])
     assert combined_test_quality(winners, correct.astype(float)) == combined_test_quality(winners, correct)
 
 
 def test_unsure_beliefs_give_expected_counts():
     votes = Votes.from_matrix(np.array([[True, False], [True, True]]))
-    expected = test_quality(votes, np.array([0.75, 0.5]))
+    expected = single_test_quality(votes, np.array([0.75, 0.5]))
     assert (expected.false_positives, expected.wrong) == (0.5 + 0.5, 0.5 + 1.0)
     assert (expected.false_negatives, expected.right) == (0.5, 1.5 + 1.0)
 
 
 def test_counts_of_several_problems_add_up():
     assert TestQuality(1, 2, 3, 4) + TestQuality(10, 20, 30, 40) == TestQuality(11, 22, 33, 44)
+
+
+def test_expected_accuracy_is_the_share_of_right_ones_among_the_winners():
+    correct = np.array([True, False, True, False])
+    assert expected_accuracy(np.array([0, 1, 3]), correct) == pytest.approx(1 / 3)
+    assert expected_accuracy(np.array([2]), correct) == 1.0
+
+
+def test_no_winner_has_no_accuracy():
+    with pytest.raises(ValueError, match="at least 1 winner"):
+        expected_accuracy(np.array([], np.intp), np.array([True]))
+
+
+PASSED = np.array([[True, False, True], [False, True, True], [True, True, False]])
+CORRECT = np.array([True, False, False])
+
+
+def curve(votes, written, correct, counts, orders=1):
+    rng = np.random.default_rng(0)
+    return accuracy_curve(votes, written, correct, Majority(), counts, orders=orders, rng=rng)
+
+
+def test_it_starts_at_a_random_candidate_and_ends_at_all_tests():
+    votes = Votes.from_matrix(PASSED)
+    start, end = curve(votes, 3, CORRECT, [0, 3])
+    assert start == pytest.approx(1 / 3)
+    assert end == expected_accuracy(Majority().winners(Evidence(votes)), CORRECT)
+
+
+def test_it_is_the_mean_over_choices_of_written_tests_usable_or_not():
+    def accuracy(rows):
+        chosen = [row for row in rows if row < len(PASSED)]
+        votes = Votes.from_matrix(PASSED[chosen].reshape(-1, 3))
+        return expected_accuracy(Majority().winners(Evidence(votes)), CORRECT)
+
+    exact = [np.mean([accuracy(order[:m]) for order in permutations(range(4))]) for m in (1, 2, 3)]
+    estimate = curve(Votes.from_matrix(PASSED), 4, CORRECT, [1, 2, 3], orders=4000)
+    assert estimate == pytest.approx(exact, abs=0.02)
+
+
+def test_it_is_unknown_beyond_what_was_written():
+    assert np.isnan(curve(Votes.from_matrix(PASSED), 3, CORRECT, [2, 4])).tolist() == [False, True]
+
+
+def test_more_votes_than_tests_written_are_refused():
+    with pytest.raises(ValueError, match="3 votes of 2 written"):
+        curve(Votes.from_matrix(PASSED), 2, CORRECT, [1])

@@ -35,13 +35,13 @@ def harm(intercept, **weights) -> ConfidenceModels:
             for question, model in ((ConfidenceTarget.FALLS, falls), (ConfidenceTarget.RISES, rises))
             for family in RuleFamily
         }
-        | {(ConfidenceTarget.CANDIDATE, RuleFamily.BOTH): (rises,) * CONFIDENCE_FOLDS},
+        | {(ConfidenceTarget.CANDIDATE, RuleFamily.OUTPUTS_USED): (rises,) * CONFIDENCE_FOLDS},
     )
 
 
 def stopped(run):
     with EventLog(run.path) as event_log:
-        return {problem: look.tests for problem, look in event_log.looks.items() if look.stops}
+        return {problem: look.tests for problem, look in event_log.harm_checks.items() if look.stops}
 
 
 def run_of(recorded, path, confidence_models, rule="majority", **limits):
@@ -50,9 +50,9 @@ def run_of(recorded, path, confidence_models, rule="majority", **limits):
     return run
 
 
-def looks(run):
+def harm_checks(run):
     with EventLog(run.path) as event_log:
-        return event_log.looks
+        return event_log.harm_checks
 
 
 def test_problems_get_no_more_tests_once_these_are_likelier_to_harm(recorded, tmp_path):
@@ -87,7 +87,7 @@ def test_problems_are_looked_at_where_a_heat_of_a_race_would_end(recorded, tmp_p
     with EventLog(run.path) as event_log:
         for problem in recorded.problems:
             assert [grant.first for grant in event_log.grants[problem.id]] == [0, 5, 9, 16]
-            assert event_log.looks[problem.id].tests == 20
+            assert event_log.harm_checks[problem.id].tests == 20
 
 
 @pytest.mark.parametrize("rule", ["majority", "auto"])
@@ -95,7 +95,7 @@ def test_problems_are_looked_at_where_a_heat_of_a_race_would_end(recorded, tmp_p
 def test_a_run_cut_off_anywhere_stops_the_same_problems(recorded, tmp_path, rule, policy):
     # Harm shows first in the first problem, and everywhere by what the whole batch has run by then.
     confidence_models = harm(
-        151.0, agreement_with_all_candidates=100.0, **{"indifference of the batch's tests": -800.0}
+        151.0, agreement_with_all_candidates=100.0, **{"minority ratio of the batch": -800.0}
     )
     whole = run_of(recorded, tmp_path / "whole", confidence_models, rule, policy=policy, tests=70)
     cost = whole.part()
@@ -106,4 +106,4 @@ def test_a_run_cut_off_anywhere_stops_the_same_problems(recorded, tmp_path, rule
             cut.part(results)
         assert cut.part() == cost
         assert cut.seen() == whole.seen()
-        assert looks(cut) == looks(whole)
+        assert harm_checks(cut) == harm_checks(whole)

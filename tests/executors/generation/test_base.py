@@ -1,11 +1,10 @@
-"""Seeds and the apportioning of an engine's time."""
+"""Shares of an engine's busy time."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from testbudget.executors.generation.base import BusyTime
-from testbudget.rewards.seeds import derive_seed
 
 
 class Clock:
@@ -14,24 +13,6 @@ class Clock:
 
     def __call__(self):
         return self.now
-
-
-def test_a_seed_is_the_same_in_every_process_and_release():
-    assert derive_seed(0, "unit_test", "HumanEval/0", 3) == 1676293174
-
-
-@given(st.integers(), st.text(), st.text(), st.integers(min_value=0))
-def test_a_seed_has_31_bits(run_seed, purpose, problem, index):
-    assert 0 <= derive_seed(run_seed, purpose, problem, index) < 2**31
-
-
-def test_every_part_of_the_origin_changes_the_seed():
-    origins = [(0, "a", "p", 1), (1, "a", "p", 1), (0, "b", "p", 1), (0, "a", "q", 1), (0, "a", "p", 2)]
-    assert len({derive_seed(*origin) for origin in origins}) == len(origins)
-
-
-def test_a_text_moved_from_one_part_to_the_next_changes_the_seed():
-    assert derive_seed(0, "ab", "c", 1) != derive_seed(0, "a", "bc", 1)
 
 
 def test_a_request_alone_pays_for_all_gpus():

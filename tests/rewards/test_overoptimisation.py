@@ -1,11 +1,12 @@
 import numpy as np
 import pytest
 
-from testbudget.rewards.confidence.default import DEFAULT_MODELS
+from testbudget.rewards.confidence.model import default_models
 from testbudget.rewards.outputs import Evidence
 from testbudget.rewards.overoptimisation import TestEffect
 from testbudget.rewards.selection.majority import Majority
-from testbudget.rewards.selection.registry import SELECTION_RULES, selection_rule
+from testbudget.rewards.selection.names import SELECTION_RULES
+from testbudget.rewards.selection.registry import selection_rule
 from testbudget.rewards.votes import Votes
 
 RULE = Majority()
@@ -49,7 +50,7 @@ def test_a_problem_is_over_optimised_where_harm_is_likely_and_likelier_than_help
 def test_the_fold_decides_which_model_is_asked():
     passed = np.random.default_rng(5).random((9, 15)) < 0.4
     outlooks = {
-        TestEffect.of(evidence_of(passed), RULE, fold=f, confidence_models=DEFAULT_MODELS).p_harm
+        TestEffect.of(evidence_of(passed), RULE, fold=f, confidence_models=default_models()).p_harm
         for f in range(5)
     }
     assert len(outlooks) == 5

@@ -1,4 +1,4 @@
-"""What every selection rule keeps, and the registry."""
+"""Contract of every selection rule, and the registry."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,8 @@ from hypothesis.extra.numpy import arrays
 
 from testbudget.rewards.errors import UserError
 from testbudget.rewards.outputs import Evidence
-from testbudget.rewards.selection.registry import SELECTION_RULES, selection_rule
+from testbudget.rewards.selection.names import SELECTION_RULES
+from testbudget.rewards.selection.registry import selection_rule
 from testbudget.rewards.votes import Votes
 
 MATRICES = st.tuples(st.integers(0, 8), st.integers(1, 12)).flatmap(lambda shape: arrays(np.bool_, shape))
@@ -19,8 +20,8 @@ NAMES = (
     "dawid-skene",
     "leave-one-out",
     "outputs",
-    "balanced",
-    "kin",
+    "agreement",
+    "soft_agreement",
     "batch",
     "auto",
 )

@@ -63,7 +63,7 @@ def test_a_fold_of_problems_is_judged_by_a_model_that_has_not_seen_it(problems, 
         for number, (evidence, correct) in enumerate(problems)
     ]
     other = fit_confidence_models(taught(turned), "turned")
-    key = (ConfidenceTarget.PICK, RuleFamily.BEHAVIOUR)
+    key = (ConfidenceTarget.PICK, RuleFamily.OUTPUTS_RECORDED)
     np.testing.assert_array_equal(confidence_models.models[key][2].weights, other.models[key][2].weights)
     assert not np.allclose(confidence_models.models[key][1].weights, other.models[key][1].weights)
 

@@ -1,7 +1,15 @@
 import numpy as np
 import pytest
 
-from testbudget.rewards.statistics import Interval, quintiles, resampled_means, where_reached
+from testbudget.rewards.statistics import (
+    Interval,
+    bootstrap_means,
+    bootstrap_scores,
+    equal_parts,
+    first_crossing,
+    intervals,
+    resampled_means,
+)
 
 RNG = np.random.default_rng
 
@@ -28,7 +36,7 @@ def test_an_interval_holds_the_middle_95_percent_of_the_resampled_values():
 
 
 def reached(accuracy, curve, spent=(0, 1, 2, 4)):
-    return where_reached(np.array([accuracy]), np.array([curve]), np.array(spent, np.float64))[0]
+    return first_crossing(np.array([accuracy]), np.array([curve]), np.array(spent, np.float64))[0]
 
 
 @pytest.mark.parametrize(
@@ -48,7 +56,27 @@ def test_where_a_curve_first_reaches_an_accuracy(accuracy, curve, tests):
     assert reached(accuracy, curve) == pytest.approx(tests)
 
 
-def test_fifths_go_from_the_lowest_to_the_highest():
-    parts = quintiles(np.array([5, 1, 4, 2, 3, 9, 7, 8, 6, 0]) / 10)
+def test_equal_parts_go_from_the_lowest_to_the_highest():
+    parts = equal_parts(np.array([5, 1, 4, 2, 3, 9, 7, 8, 6, 0]) / 10, 5)
     assert [part.tolist() for part in parts] == [[9, 1], [3, 4], [2, 0], [8, 6], [7, 5]]
-    assert [len(part) for part in quintiles(np.zeros(3))] == [1, 1, 1]
+    assert [len(part) for part in equal_parts(np.zeros(3), 5)] == [1, 1, 1]
+
+
+def test_the_interval_of_a_mean_is_that_of_its_resamples():
+    values = RNG(0).random((4, 30, 2))
+    means = bootstrap_means(values, seed=3)
+    np.testing.assert_array_equal(means[0], values.mean(axis=(0, 1)))
+    np.testing.assert_array_equal(means[1:], resampled_means(values, RNG(3)))
+    assert intervals(means)[1] == Interval.of(means[0, 1], means[1:, 1])
+
+
+def test_resamples_without_a_score_are_left_out():
+    labels = np.array([1.0, 0.0, 0.0, 0.0])
+
+    def ratio(rows):
+        sums = labels[rows].sum(axis=1)
+        return np.stack([np.where(sums > 0, 1.0, np.nan), np.full(len(rows), np.nan)])
+
+    defined, undefined = bootstrap_scores(ratio, 4, seed=0)
+    assert defined == Interval(1.0, 1.0, 1.0)
+    assert np.isnan([undefined.value, undefined.low, undefined.high]).all()

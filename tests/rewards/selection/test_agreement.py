@@ -12,7 +12,8 @@ from hypothesis.extra.numpy import arrays
 from testbudget.rewards.outputs import UNKNOWN, BatchStatistics, Evidence, OutputMatrix
 from testbudget.rewards.prefix_statistics import PrefixStatistics
 from testbudget.rewards.selection.batch import AGREEMENT_WEIGHTS, batch_statistics
-from testbudget.rewards.selection.registry import SELECTION_RULES, selection_rule
+from testbudget.rewards.selection.names import SELECTION_RULES
+from testbudget.rewards.selection.registry import selection_rule
 from testbudget.rewards.votes import Votes
 
 every_rule = pytest.mark.parametrize(
@@ -75,7 +76,7 @@ def test_a_group_that_only_raises_is_behind_every_other():
 def test_a_candidate_that_agrees_with_many_wins_over_a_lone_one_with_one_test_more():
     passed = ["xxxxxxxx."] * 3 + ["........x"] * 4 + ["........."] * 3
     assert winners("majority", passed, ["aaaaaaaab"] * 10) == [8]
-    for name in ("balanced", "kin", "batch", "auto"):
+    for name in ("agreement", "soft_agreement", "batch", "auto"):
         assert winners(name, passed, ["aaaaaaaab"] * 10) == list(range(8))
 
 
@@ -120,7 +121,7 @@ def test_balanced_scores_are_those_of_the_formula():
     growth = PrefixStatistics(evidence(["xx.", ".xx"], ["aab", "aab"]), [2])
     weight = (1 - 3 / 4) / 2
     np.testing.assert_allclose(
-        selection_rule("balanced").scores(growth),
+        selection_rule("agreement").scores(growth),
         [[log(1) + weight * log(2), log(2) + weight * log(2), log(1)]],
     )
 
@@ -131,7 +132,7 @@ def test_an_input_that_few_candidates_reach_parts_nobody():
 
 
 def test_inputs_run_alone_speak_before_the_first_test():
-    for name in ("outputs", "balanced", "kin", "batch", "auto"):
+    for name in ("outputs", "agreement", "soft_agreement", "batch", "auto"):
         assert winners(name, [], ["aab"], known=[1]) == [0, 1]
 
 

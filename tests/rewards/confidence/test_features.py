@@ -3,8 +3,14 @@ import math
 import numpy as np
 import pytest
 
-from testbudget.rewards.confidence.features import FEATURES, candidate_features, mean_over_winners
+from testbudget.rewards.confidence.features import (
+    FEATURES,
+    candidate_features,
+    mean_over_winners,
+    split_half_agreement,
+)
 from testbudget.rewards.outputs import Evidence, OutputMatrix
+from testbudget.rewards.selection.majority import Majority
 from testbudget.rewards.votes import Votes
 
 PASSED = np.array([[1, 1, 0, 0], [1, 1, 1, 0], [1, 0, 0, 0], [1, 1, 0, 0]], bool)
@@ -21,7 +27,7 @@ def test_votes_are_shares_leads_and_ranks():
     np.testing.assert_allclose(sign(after, "number of tests")[:, 0], np.log([3, 5]))
     ranks = sign(after, "candidates that passed as many tests")
     np.testing.assert_allclose(np.exp(ranks), [[0.5, 0.5, 0.75, 1], [0.25, 0.5, 0.75, 1]])
-    kinds = sign(after, "candidates of its kind")
+    kinds = sign(after, "size of its output group")
     np.testing.assert_allclose(np.exp(kinds), [[0.5, 0.5, 0.25, 0.25], [0.25] * 4])
 
 
@@ -29,7 +35,7 @@ def test_what_nobody_recorded_is_unknown():
     after = candidate_features(Evidence(Votes.from_matrix(PASSED)), [4])
     for name in (
         "agreement with all candidates",
-        "indifference of the batch's tests",
+        "minority ratio of the batch",
         "predicted pass rate",
     ):
         assert np.isnan(sign(after, name)).all()
@@ -53,3 +59,36 @@ def test_a_predicted_pass_rate_is_a_sign_of_every_candidate(rate, expected):
 def test_tied_winners_show_the_mean_of_their_signs():
     values = np.array([[[1.0, np.nan], [3.0, np.nan], [50.0, np.nan]]])
     np.testing.assert_equal(mean_over_winners(values, np.array([[True, True, False]])), [[2.0, np.nan]])
+
+
+RULE = Majority()
+
+
+def asked(passed):
+    evidence = Evidence(Votes.from_matrix(np.array(passed, bool)))
+    return split_half_agreement(evidence, RULE, RULE.winners(evidence))
+
+
+def test_halves_of_equal_tests_agree():
+    assert asked([[1, 0, 0]] * 6) == pytest.approx((1, 1))
+
+
+def test_halves_that_contradict_each_other_do_not_agree():
+    # Of two tests that pass one candidate each, each half picks its own.
+    each_other, with_whole = asked([[1, 0, 0], [0, 1, 0]])
+    assert each_other == 0
+    assert with_whole == pytest.approx(0.5)
+
+
+def test_a_single_test_has_no_halves():
+    assert np.isnan(asked([[1, 0, 0]])).all()
+
+
+def test_ties_are_drawn_evenly():
+    # Nobody passes anything: all are tied, and all behave alike.
+    assert asked([[0, 0, 0]] * 4) == pytest.approx((1, 1))
+
+
+def test_the_same_tests_are_always_split_alike():
+    passed = np.random.default_rng(0).random((9, 8)) < 0.5
+    assert asked(passed) == asked(passed)
