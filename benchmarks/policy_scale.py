@@ -12,7 +12,8 @@ import numpy as np
 
 from testbudget.policies.base import Policy
 from testbudget.policies.gain_model import DifficultyBins, GainModel, GainModels
-from testbudget.policies.registry import POLICY_NAMES, create_policy, policy_class
+from testbudget.policies.names import POLICY_NAMES
+from testbudget.policies.registry import create_policy, policy_class
 
 SEED = 7
 SIZES = (10_000, 100_000, 1_000_000)
@@ -60,7 +61,7 @@ def known(problems: int) -> dict[str, Any]:
         DifficultyBins(np.linspace(0.2, 0.8, 4), np.outer(np.linspace(0.2, 1, 5), curve)),
     )
     gain_models = GainModels((gain_model,) * 10, np.arange(problems) % 10)
-    return {"pass_rates": np.random.default_rng(SEED).beta(0.5, 0.8, problems), "lessons": gain_models}
+    return {"pass_rates": np.random.default_rng(SEED).beta(0.5, 0.8, problems), "gain_models": gain_models}
 
 
 def spend(policy: Policy, cap: int, batch: int) -> tuple[int, int]:

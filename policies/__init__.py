@@ -1,1 +1,1 @@
-"""TODO room."""
+"""Allocation policies: the number of tests that each problem gets. Pure NumPy."""

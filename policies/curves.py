@@ -1,4 +1,4 @@
-"""Concave envelopes of accuracy curves: what makes the greedy exact where a curve is not concave."""
+"""Policies on accuracy curves known beforehand: greedy on the slopes of their concave envelopes."""
 
 from typing import ClassVar, Unpack
 
@@ -12,32 +12,31 @@ from testbudget.rewards.errors import UserError
 
 
 def envelope_slopes(curves: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Slopes of the least concave curve above each curve, and 0 from its highest point on.
+    """Slopes of the least concave curve above each curve, and 0 from its maximum on.
 
-    One test often changes nothing while five do: what counts is the mean gain over the best block, which
-    is the slope of the envelope. Greedy on these slopes spends a budget best, up to the block that it
-    breaks off last (Fox 1966, 'Discrete optimization via marginal analysis').
+    Often one test changes nothing and five do. The worth of the next test is therefore the mean gain over
+    the best block, which is the slope of the envelope. Greedy allocation on these slopes is optimal except
+    for the last block, which the cap may cut (Fox 1966, 'Discrete optimization via marginal analysis').
 
     Args:
-        curves: shape (curves, tests + 1), accuracy after 0, 1, ..., tests; NaN behind the last test of a
-            shorter one.
+        curves: float (curves, tests + 1), accuracy after 0, 1, ..., tests tests; NaN after the end of a
+            shorter curve.
 
     Returns:
-        Shape (curves, tests), what the next test is worth after 0, 1, ..., tests - 1; never negative, and
-        never rising.
+        float64 (curves, tests), slope after 0, 1, ..., tests - 1 tests; >= 0 and non-increasing.
 
     Raises:
-        ValueError: for another shape, or a curve without a start.
+        ValueError: another shape, or NaN at the start of a curve.
     """
     if curves.ndim != 2 or curves.shape[1] < 1 or np.isnan(curves[:, 0]).any():
         raise ValueError(
             f"curves must be (curves, tests + 1) and start with a number but are {curves.shape}"
         )
-    # Behind its end a curve lies low, so that no chord that goes there is the steepest.
+    # After its end a curve is set to its minimum, so that no chord to there is the steepest.
     ended = np.where(np.isnan(curves), np.nanmin(curves, axis=1, keepdims=True), curves)
     tests = curves.shape[1] - 1
     slopes = np.full((len(curves), tests), np.inf)
-    # Slope of the envelope at m: the least, over starts up to m, of the steepest chord that ends behind m.
+    # The slope at m is the minimum, over starts <= m, of the steepest chord that ends after m.
     for start in range(tests):
         chords = (ended[:, start + 1 :] - ended[:, [start]]) / np.arange(1, tests - start + 1)
         steepest = np.maximum.accumulate(chords[:, ::-1], axis=1)[:, ::-1]
@@ -45,20 +44,20 @@ def envelope_slopes(curves: NDArray[np.floating]) -> NDArray[np.float64]:
     return np.maximum(slopes, 0.0)
 
 
-# ~ """Budgets by curves that are known beforehand: greedy on the slopes of their envelopes."""
-
-
 class CurvePolicy(Policy):
-    """Each next test goes where the concave envelope of a problem's curve is steepest.
+    """Each next test goes to the problem with the largest index, the envelope's slope after m tests.
 
-    Problems may share curves. Nothing goes where a curve rises no more, nor beyond its end. Ties go to
-    the lower position, so a block over which an envelope is straight is filled before the next is begun.
+    Problems may share a curve. No test is granted where the slope is zero or the curve has ended. Ties go
+    to the lower position, so a block with constant slope is finished before the next block begins.
 
     Args:
         problems: number of problems.
-        curves: shape (curves, tests + 1), accuracy after so many tests; NaN behind the end of one.
-        curve_of: shape (problems,), the curve of each problem.
-        **limits: as for :class:`Policy`.
+        curves: float (curves, tests + 1), accuracy after m tests; NaN after the end of a shorter curve.
+        curve_of: intp (problems,), the curve of each problem.
+        **limits: as for :class:`~testbudget.policies.base.Policy`.
+
+    Raises:
+        ValueError: curves of another shape, or NaN at the start of a curve.
     """
 
     def __init__(
@@ -70,49 +69,35 @@ class CurvePolicy(Policy):
     ) -> None:
         super().__init__(problems, **limits)
         slopes = envelope_slopes(curves)
-        # One more, flat: what tests are worth beyond the end.
+        # One more slope of 0, for tests after the end of the curve.
         self._slopes = np.concatenate([slopes, np.zeros((len(slopes), 1))], axis=1).astype(np.float32)
         self._curve_of = curve_of.astype(np.int32)
 
-    def _plan(self, free: NDArray[np.int32], room: int) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
-        return allocate_greedily(self._slope, self._granted, free, room)
+    def _plan(self, free: NDArray[np.int32], remaining: int) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
+        return allocate_greedily(self._slope, self._granted, free, remaining)
 
     def _slope(self, problems: NDArray[np.intp], tests: NDArray[np.int32]) -> NDArray[np.float64]:
         end = self._slopes.shape[1] - 1
         return np.asarray(self._slopes[self._curve_of[problems], np.minimum(tests, end)], np.float64)
 
-    def _expected_gains(
-        self, problems: NDArray[np.intp], granted: NDArray[np.int32], tests: NDArray[np.int32]
-    ) -> NDArray[np.float64]:
-        heights = np.zeros((len(self._slopes), self._slopes.shape[1] + 1))
-        np.cumsum(self._slopes, axis=1, dtype=np.float64, out=heights[:, 1:])
-        curves, end = self._curve_of[problems], self._slopes.shape[1] - 1
-        gains = (
-            heights[curves, np.minimum(granted + tests, end)] - heights[curves, np.minimum(granted, end)]
-        )
-        return np.asarray(gains)
-
-
-# ~ """Budgets by difficulty bin, learned offline."""
-
 
 class Binned(CurvePolicy):
-    """All problems of a bin of predicted pass rates get the same budget, by what tests did for its like.
+    """All problems of a bin of predicted pass rates get the same budget, by the bin's mean accuracy curve.
 
-    The 'offline' variant of Damani et al. (arXiv 2410.04707): bins hide much of the error of single
-    predictions. A bin's curve is the mean accuracy of the training problems in it; budgets are those that
-    bring most at the cap at hand. Nothing goes where a bin's accuracy rises no more. As published, prices
-    do not enter. The problem that a bin's last block is broken off at is the first, by position.
+    The 'offline' variant of Damani et al. (arXiv 2410.04707): averaging over a bin removes much of the
+    error of single predictions. The index is the slope of the envelope of the bin's curve, the mean
+    accuracy of the training problems in the bin. When the cap cuts the last block of a bin, its problems
+    with the lowest positions get it. Static.
 
     Args:
         problems: number of problems.
-        pass_rates: shape (problems,), predicted λ.
-        lessons: learned with predicted pass rates.
-        **limits: as for :class:`Policy`.
+        pass_rates: float (problems,), predicted pass rates in [0, 1].
+        gain_models: fitted with predicted pass rates.
+        **limits: as for :class:`~testbudget.policies.base.Policy`.
 
     Raises:
-        UserError: for lessons without bins.
-        ValueError: for a pass rate outside [0, 1], or lessons of another number of problems.
+        UserError: a gain model without bins.
+        ValueError: a pass rate outside [0, 1], or gain models for another number of problems.
     """
 
     name: ClassVar[str] = "binned"
@@ -130,14 +115,16 @@ class Binned(CurvePolicy):
         bins = [gain_model.bins for gain_model in gain_models.gain_models if gain_model.bins is not None]
         if len(bins) < len(gain_models.gain_models):
             raise UserError(
-                "the policy 'binned' needs lessons with predicted pass rates but got some without"
+                "the policy 'binned' needs gain models with predicted pass rates but got some without"
             )
         longest = max(one.accuracy.shape[1] for one in bins)
         curves = np.full((sum(len(one.accuracy) for one in bins), longest), np.nan)
         curve_of, first = np.zeros(problems, np.intp), 0
         gain_model_of = np.asarray(gain_models.gain_model_of)
         if gain_model_of.shape != (problems,) or np.shape(pass_rates) != (problems,):
-            raise ValueError(f"lessons and pass_rates must hold one number for each of {problems} problems")
+            raise ValueError(
+                f"gain_models and pass_rates must hold one number for each of {problems} problems"
+            )
         for number, one in enumerate(bins):
             curves[first : first + len(one.accuracy), : one.accuracy.shape[1]] = one.accuracy
             own = gain_model_of == number
@@ -147,23 +134,22 @@ class Binned(CurvePolicy):
         self._rates(pass_rates)
 
 
-# ~ """What an allocator could reach that knew beforehand what tests will do for each problem."""
-
-
 class OracleCurves(CurvePolicy):
-    """Knows each problem's own accuracy after every number of tests; stops where that rises no more.
+    """Budgets by each problem's true accuracy curve: index is the slope of the curve's envelope.
 
-    A ceiling for comparisons: the curves take the ground truth. It knows means over random tests, not
-    which tests will come. (An oracle of pass rates alone is :class:`policies.Greedy` with the truth.)
+    An upper bound for comparisons, since the curves need the ground truth. The curves are means over
+    random permutations of the tests, so the policy does not know which tests will come. No test is granted
+    where a curve does not rise. Static. (The oracle of pass rates alone is
+    :class:`~testbudget.policies.greedy.Greedy` with measured pass rates.)
 
     Args:
         problems: number of problems.
-        curves: shape (problems, tests + 1), accuracy of the pick after so many tests; NaN behind the last
-            test of a problem that has fewer.
-        **limits: as for :class:`Policy`.
+        curves: float (problems, tests + 1), accuracy of the pick after m tests; NaN after a problem's last
+            recorded test.
+        **limits: as for :class:`~testbudget.policies.base.Policy`.
 
     Raises:
-        ValueError: for curves of another shape.
+        ValueError: curves of another shape.
     """
 
     name: ClassVar[str] = "oracle-curves"

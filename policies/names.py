@@ -1,21 +1,27 @@
-"""Names of the allocation policies and what each needs, for job files; importing them takes no NumPy."""
+"""Names of the allocation policies and what each needs, importable without NumPy.
 
-from typing import TYPE_CHECKING, Literal
+The registry holds the classes; a test holds these names equal to them.
+"""
 
-JOB_POLICIES: tuple[str, ...] = ("uniform", "proportional", "greedy", "binned", "adaptive")
-"""Policies that a job can name: all but those that need true curves."""
+from typing import Literal, get_args
 
-ALL_POLICIES: tuple[str, ...] = (*JOB_POLICIES, "oracle-curves")
-"""All names that ``registry.create_policy`` knows, in the order of its table."""
+JobPolicyName = Literal["uniform", "proportional", "greedy", "binned", "adaptive"]
+"""Type of the names that a job may give."""
+
+PolicyName = Literal[JobPolicyName, "oracle-curves"]
+"""Type of all names."""
+
+JOB_POLICIES: tuple[JobPolicyName, ...] = get_args(JobPolicyName)
+"""Policies that a job may name: all that do not need true accuracy curves."""
+
+POLICY_NAMES: tuple[PolicyName, ...] = get_args(PolicyName)
+"""All policies, in the order of reports."""
 
 PASS_RATE_POLICIES = frozenset({"proportional", "greedy", "binned"})
-"""Policies with ``uses_pass_rates``: they need a predictor."""
+"""Policies that need predicted pass rates."""
 
 GAIN_MODEL_POLICIES = frozenset({"binned", "adaptive"})
-"""Policies with ``uses_gain_models``: they need a finished run to fit a gain model on."""
+"""Policies that need a gain model, fitted on a finished run."""
 
-if TYPE_CHECKING:
-    JobPolicy = AnyPolicy = str
-else:  # pydantic and the command line read the choices from these types
-    JobPolicy = Literal[JOB_POLICIES]
-    AnyPolicy = Literal[ALL_POLICIES]
+CURVE_POLICIES = frozenset({"oracle-curves"})
+"""Policies that need the true accuracy curve of each problem."""

@@ -10,22 +10,22 @@ from testbudget.policies.water_filling import allocate_greedily
 
 
 class Proportional(Policy):
-    """Budgets in proportion to ``1 - λ``, λ being the predicted pass rate: the harder, the more tests.
+    """Budgets in proportion to ``1 - p``: index ``(1 - p) / (m + 1/2)``.
 
-    Whole numbers come from the method of Webster and Sainte-Laguë, ``(1 - λ) / (b + 1/2)`` deciding who
-    gets the next test after b: it rounds shares to the nearest whole number. Of the methods without bias
-    for large or small shares it is the one in which a larger budget never takes a test away from
-    anybody (Balinski & Young 1982, 'Fair representation'), as it could with largest remainders; so it does
-    not matter whether room comes at once or in pieces. A problem's minimum counts among its b, and what a
-    problem cannot take goes to the others. Ties go to the lower position; where λ is 1 nothing goes.
+    p is the predicted pass rate; m counts the problem's tests, its minimum included. The index is the
+    method of Webster and Sainte-Lague: it rounds shares to the nearest whole number. A larger cap never
+    takes a test away from a problem (Balinski and Young 1982, 'Fair representation'), as it can with
+    largest remainders, so budgets do not depend on whether the cap is granted at once or in parts. Tests
+    that a problem cannot take go to the others. Ties go to the lower position. A problem with p = 1 gets
+    its minimum only. Static.
 
     Args:
         problems: number of problems.
-        pass_rates: shape (problems,), predicted λ.
-        **limits: as for :class:`Policy`.
+        pass_rates: float (problems,), predicted p in [0, 1].
+        **limits: as for :class:`~testbudget.policies.base.Policy`.
 
     Raises:
-        ValueError: for a pass rate outside [0, 1].
+        ValueError: a pass rate outside [0, 1].
     """
 
     name: ClassVar[str] = "proportional"
@@ -38,8 +38,8 @@ class Proportional(Policy):
         super().__init__(problems, **limits)
         self._difficulty = 1.0 - self._rates(pass_rates)
 
-    def _plan(self, free: NDArray[np.int32], room: int) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
-        return allocate_greedily(self._claim, self._granted, free, room)
+    def _plan(self, free: NDArray[np.int32], remaining: int) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
+        return allocate_greedily(self._index, self._granted, free, remaining)
 
-    def _claim(self, problems: NDArray[np.intp], tests: NDArray[np.int32]) -> NDArray[np.float64]:
+    def _index(self, problems: NDArray[np.intp], tests: NDArray[np.int32]) -> NDArray[np.float64]:
         return self._difficulty[problems] / (tests + 0.5)

@@ -1,4 +1,4 @@
-"""Who gets the next test: allocation policies behind one ask/tell interface. Pure NumPy."""
+"""Allocation policies by name."""
 
 from typing import Any, Unpack
 
@@ -10,6 +10,7 @@ from testbudget.policies.base import Policy, PolicyLimits
 from testbudget.policies.curves import Binned, OracleCurves
 from testbudget.policies.gain_model import GainModels
 from testbudget.policies.greedy import Greedy
+from testbudget.policies.names import POLICY_NAMES
 from testbudget.policies.proportional import Proportional
 from testbudget.policies.uniform import Uniform
 from testbudget.rewards.errors import UserError
@@ -18,15 +19,12 @@ _CLASSES: dict[str, type[Policy]] = {
     policy.name: policy for policy in (Uniform, Proportional, Greedy, Binned, Adaptive, OracleCurves)
 }
 
-POLICY_NAMES: tuple[str, ...] = tuple(_CLASSES)
-"""Names that :func:`create_policy` knows."""
-
 
 def policy_class(name: str) -> type[Policy]:
-    """The class of that name, which says what such a policy needs (``uses_pass_rates`` and so on).
+    """The class of a policy, whose ``static`` and ``uses_...`` attributes say what it needs.
 
     Raises:
-        UserError: for an unknown name.
+        UserError: unknown name.
     """
     if name not in _CLASSES:
         raise UserError(f"policy must be one of {', '.join(POLICY_NAMES)} but got '{name}'")
@@ -42,29 +40,29 @@ def create_policy(
     curves: NDArray[np.floating] | None = None,
     **limits: Unpack[PolicyLimits],
 ) -> Policy:
-    """The policy of that name. What it does not need may be given, and is not looked at.
+    """A new policy by name. Arguments that it does not need are ignored.
 
     Args:
-        name: one of :data:`POLICY_NAMES`.
+        name: one of ``names.POLICY_NAMES``.
         problems: number of problems.
-        pass_rates: shape (problems,), predicted pass rates.
-        lessons: what finished runs taught, for each problem without that problem.
-        curves: shape (problems, tests + 1), the true accuracy after so many tests.
-        **limits: as for :class:`Policy`.
+        pass_rates: float (problems,), predicted pass rates in [0, 1].
+        gain_models: for each problem, fitted without that problem.
+        curves: float (problems, tests + 1), true accuracy of the pick after m tests; NaN where m exceeds
+            a problem's recorded tests.
+        **limits: as for :class:`~testbudget.policies.base.Policy`.
 
     Raises:
-        UserError: for an unknown name, something missing that the policy needs, or limits that contradict
-            each other.
+        UserError: unknown name, an argument that the policy needs is missing, or contradictory limits.
     """
     kind = policy_class(name)
     needed: dict[str, Any] = {}
     if kind.uses_pass_rates:
         needed["pass_rates"] = (pass_rates, "predicted pass rates")
     if kind.uses_gain_models:
-        needed["lessons"] = (gain_models, "lessons from finished runs")
+        needed["gain_models"] = (gain_models, "a gain model from a finished run")
     if kind.uses_curves:
         needed["curves"] = (curves, "each problem's own accuracy curve, which takes the ground truth,")
     for value, meaning in needed.values():
         if value is None:
             raise UserError(f"the policy '{name}' needs {meaning} but got none")
-    return kind(problems, **{what: value for what, (value, _) in needed.items()}, **limits)
+    return kind(problems, **{argument: value for argument, (value, _) in needed.items()}, **limits)

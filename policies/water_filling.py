@@ -1,99 +1,98 @@
-"""The exact greedy: single tests, each to the problem that values its next one most."""
+"""Exact greedy allocation: one test at a time to the problem with the largest index."""
 
 from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
-Value = Callable[[NDArray[np.intp], NDArray[np.int32]], NDArray[np.float64]]
-"""Value of one more test: (positions, tests that each of these problems has) -> one number each."""
+Index = Callable[[NDArray[np.intp], NDArray[np.int32]], NDArray[np.float64]]
+"""Index of the next test: (positions, number of tests of each of these problems) -> float64, one each."""
 
 
 def allocate_greedily(
-    value: Value, granted: NDArray[np.int32], free: NDArray[np.int32], room: int
+    index: Index, granted: NDArray[np.int32], free: NDArray[np.int32], remaining: int
 ) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
-    """The most valuable further tests, exactly those that a heap would yield one by one.
+    """The tests that a heap of all problems' next tests would yield one by one, in that order.
 
-    Equal values go to the lower position, and a test without value is never drawn. What is drawn
-    does not depend on whether room comes at once or in pieces.
+    Ties go to the lower position. A test with index 0 is not drawn. The result is the same whether
+    ``remaining`` tests are drawn at once or in parts.
 
-    In place of a heap this is water-filling: it seeks the threshold of value above which tests are
-    drawn, by a quickselect over all problems at once (the values of each are sorted already). With
-    room for many tests a problem that is a few dozen vectorised passes; with less room than
-    problems, one pass.
+    Instead of a heap, a threshold of the index is found by a quickselect over all problems at once (each
+    problem's index is already sorted). With many tests for each problem it takes a few dozen vectorised
+    passes; with fewer tests than problems, one pass.
 
     Args:
-        value: never negative, and never rising with a problem's tests.
-        granted: shape (problems,), tests that each problem has.
-        free: shape (problems,), how many more it may get, at least 0.
-        room: how many tests to draw at most, at least 0.
+        index: >= 0, and non-increasing in a problem's number of tests.
+        granted: int32 (problems,), tests that each problem has.
+        free: int32 (problems,), how many more each may get, at least 0.
+        remaining: maximum number of tests to draw, at least 0.
 
     Returns:
-        Ascending positions of the problems that get tests, and how many each gets, at least 1.
+        Ascending positions of the problems that get tests, and the number of tests of each, at least 1.
     """
-    positions = _leaders(value, granted, free, room)
+    positions = _largest_next(index, granted, free, remaining)
     drawn = np.zeros(positions.size, np.int32)
-    # Undecided are the tests low, low + 1, ..., high - 1 of each problem still in play.
-    play = np.arange(positions.size)
+    # Undecided are the tests low, low + 1, ..., high - 1 of each undecided problem.
+    active = np.arange(positions.size)
     low = granted[positions]
     high = low + free[positions]
-    while room and play.size:
-        pivot, above, level = _split(value, positions[play], low, high, share=room // play.size)
+    while remaining and active.size:
+        pivot, above, level = _split(index, positions[active], low, high, share=remaining // active.size)
         better = int((above - low).sum())
-        if pivot == 0 or better > room:
+        if pivot == 0 or better > remaining:
             high = above
         else:
             ties = level - above
             ties_before = np.cumsum(ties) - ties
-            more = above - low + np.clip(room - better - ties_before, 0, ties)
-            drawn[play] += more
-            room -= int(more.sum())
+            more = above - low + np.clip(remaining - better - ties_before, 0, ties)
+            drawn[active] += more
+            remaining -= int(more.sum())
             low = level
         undecided = low < high
-        play, low, high = play[undecided], low[undecided], high[undecided]
+        active, low, high = active[undecided], low[undecided], high[undecided]
     return positions[drawn > 0], drawn[drawn > 0]
 
 
-def _leaders(
-    value: Value, granted: NDArray[np.int32], free: NDArray[np.int32], room: int
+def _largest_next(
+    index: Index, granted: NDArray[np.int32], free: NDArray[np.int32], remaining: int
 ) -> NDArray[np.intp]:
-    """Ascending positions that can get any of ``room`` tests: those whose next test is among the best."""
+    """Ascending positions whose next test is among the ``remaining`` largest."""
     able = np.flatnonzero(free > 0)
-    if able.size <= room:
+    if able.size <= remaining:
         return able
-    if room == 0:
+    if remaining == 0:
         return able[:0]
-    values = value(able, granted[able])
-    bar = np.partition(values, -room)[-room]
+    values = index(able, granted[able])
+    bar = np.partition(values, -remaining)[-remaining]
     better, tied = np.flatnonzero(values > bar), np.flatnonzero(values == bar)
-    return np.sort(able[np.concatenate([better, tied[: room - better.size]])])
+    return np.sort(able[np.concatenate([better, tied[: remaining - better.size]])])
 
 
 def _split(
-    value: Value, positions: NDArray[np.intp], low: NDArray[np.int32], high: NDArray[np.int32], share: int
+    index: Index, positions: NDArray[np.intp], low: NDArray[np.int32], high: NDArray[np.int32], share: int
 ) -> tuple[float, NDArray[np.int32], NDArray[np.int32]]:
-    """Part the tests low, ..., high - 1 of each problem at a pivot.
+    """Split the tests low, ..., high - 1 of each problem at a pivot.
 
-    The pivot is the median of what the problems' tests at an equal share of the room are worth (or
-    their middle tests, where a problem has fewer left): near the threshold, however large the
-    windows, and always such that either many tests or much room are decided.
+    The pivot is the median index of the problems' tests at ``low + share`` (or of the middle test of a
+    problem with fewer left). It is near the threshold for any size of windows, and always decides either
+    many tests or many of the remaining ones.
 
     Returns:
-        The pivot; per problem the first test that is worth no more than it, and the first worth less.
+        The pivot; for each problem the first test with an index <= the pivot, and the first with one below.
     """
     half_windows = (high - low) >> 1
     probed = low + np.minimum(half_windows, min(share, int(half_windows.max())))
-    values = value(positions, probed)
+    values = index(positions, probed)
     pivot = float(np.partition(values, values.size // 2)[values.size // 2])
-    # What was probed bounds the search, so that the pivot itself is decided whatever the values do.
+    # The probed tests bound the search, so that the pivot itself is always decided.
     better, no_worse, after = values > pivot, values >= pivot, probed + 1
     above = _first_failing(
-        lambda at, tests: value(positions[at], tests) > pivot,
+        lambda at, tests: index(positions[at], tests) > pivot,
         np.where(better, after, low),
         np.where(better, high, probed),
     )
     level = _first_failing(
-        lambda at, tests: value(positions[at], tests) >= pivot,
+        lambda at, tests: index(positions[at], tests) >= pivot,
         np.where(no_worse, np.maximum(above, after), above),
         np.where(no_worse, high, probed),
     )
@@ -105,9 +104,9 @@ def _first_failing(
     low: NDArray[np.int32],
     high: NDArray[np.int32],
 ) -> NDArray[np.int32]:
-    """Per problem the first test from low on that does not pass, or high: bisections side by side.
+    """The first test of each problem from low on that does not pass, or high, by vectorised bisection.
 
-    Low and high are used up.
+    ``low`` and ``high`` are overwritten.
     """
     while (searching := np.flatnonzero(low < high)).size:
         middle = low[searching] + ((high[searching] - low[searching]) >> 1)

@@ -1,4 +1,4 @@
-"""Lessons such as finished runs teach."""
+"""Gain models as fitted on finished runs."""
 
 import numpy as np
 import pytest
@@ -6,13 +6,13 @@ import pytest
 from testbudget.policies.gain_model import DifficultyBins, GainModel
 
 
-def lesson_with(weight=0.0, *, accuracy=None, most=None, bins=True) -> GainModel:
-    """A lesson at one count of tests, where a pick is usually wrong with chance one half."""
+def gain_model_with(weight=0.0, *, accuracy=None, best_budget=None, bins=True) -> GainModel:
+    """A gain model at one number of tests, where the mean p_wrong is one half."""
     rising = 1 - 0.5 ** np.arange(14) if accuracy is None else np.array(accuracy)
     return GainModel(
         "majority",
         rising,
-        most,
+        best_budget,
         np.array([1]),
         np.array([0.5]),
         np.array([weight]),
@@ -22,5 +22,5 @@ def lesson_with(weight=0.0, *, accuracy=None, most=None, bins=True) -> GainModel
 
 @pytest.fixture(scope="session")
 def gain_model():
-    """Makes a lesson."""
-    return lesson_with
+    """Maker of gain models."""
+    return gain_model_with

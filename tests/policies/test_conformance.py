@@ -1,4 +1,4 @@
-"""What the loop relies on, whichever policy runs: every policy passes this suite."""
+"""Conformance suite of policies: what the loop relies on, for every policy."""
 
 import tracemalloc
 from itertools import pairwise
@@ -10,16 +10,17 @@ from hypothesis import strategies as st
 
 from testbudget.policies.base import Policy
 from testbudget.policies.gain_model import DifficultyBins, GainModel, GainModels
-from testbudget.policies.registry import POLICY_NAMES, create_policy, policy_class
+from testbudget.policies.names import POLICY_NAMES
+from testbudget.policies.registry import create_policy, policy_class
 from testbudget.rewards.errors import UserError
 
 every_policy = pytest.mark.parametrize("name", POLICY_NAMES)
 static_policies = [name for name in POLICY_NAMES if policy_class(name).static]
 every_static_policy = pytest.mark.parametrize("name", static_policies)
 
-ROOM_ENOUGH = 10**12
+UNLIMITED = 10**12
 _RISING = 1 - 0.5 ** np.arange(14)
-LESSON = GainModel(
+GAIN_MODEL = GainModel(
     "majority",
     _RISING,
     None,
@@ -29,12 +30,12 @@ LESSON = GainModel(
     DifficultyBins(np.array([0.5]), np.stack([_RISING, _RISING / 2])),
 )
 
-ROOMS = st.lists(st.integers(0, 30), max_size=6)
+ASKS = st.lists(st.integers(0, 30), max_size=6)
 
 
 @st.composite
 def jobs(draw):
-    """Arguments of a policy but for its name."""
+    """Arguments of a policy, without its name."""
     problems = draw(st.integers(1, 10))
 
     def per_problem(numbers):
@@ -45,7 +46,6 @@ def jobs(draw):
         "pass_rates": draw(per_problem(st.floats(0, 1))),
         "min_tests": draw(st.integers(0, 3)),
         "max_tests": draw(per_problem(st.integers(0, 12))),
-        "prices": draw(per_problem(st.floats(0.1, 10.0))),
         "seed": draw(st.integers(0, 5)),
     }
 
@@ -54,54 +54,54 @@ def policy_of(name: str, problems: int = 4, **arguments) -> Policy:
     rates = np.linspace(0.2, 0.8, problems)
     known = {
         "pass_rates": rates,
-        "lessons": GainModels.shared(LESSON, problems),
+        "gain_models": GainModels.shared(GAIN_MODEL, problems),
         "curves": 1 - (1 - rates[:, np.newaxis]) ** np.arange(14),
     }
     return create_policy(name, problems, **{**known, "max_tests": 5, **arguments})
 
 
-def ask_all(policy, rooms):
-    return [policy.ask(room) for room in rooms]
+def ask_all(policy, asks):
+    return [policy.ask(remaining) for remaining in asks]
 
 
-def ask_until_nothing_comes(policy, room=ROOM_ENOUGH):
-    while grants := policy.ask(room):
-        room -= sum(grant.tests for grant in grants)
+def ask_until_nothing_comes(policy, remaining=UNLIMITED):
+    while grants := policy.ask(remaining):
+        remaining -= sum(grant.tests for grant in grants)
     return policy.granted
 
 
-def doubt_of(problem):
+def p_wrong_of(problem):
     return 1 / (problem + 1)
 
 
 @every_policy
-@given(job=jobs(), rooms=ROOMS)
-def test_grants_stay_within_room_and_bounds_and_are_booked_at_once(name, job, rooms):
+@given(job=jobs(), asks=ASKS)
+def test_grants_stay_within_the_remaining_tests_and_bounds_and_count_at_once(name, job, asks):
     policy = policy_of(name, **job)
-    booked = np.zeros(job["problems"], np.int64)
-    for room in rooms:
-        grants = policy.ask(room)
-        assert sum(grant.tests for grant in grants) <= room
+    granted = np.zeros(job["problems"], np.int64)
+    for remaining in asks:
+        grants = policy.ask(remaining)
+        assert sum(grant.tests for grant in grants) <= remaining
         assert all(one.problem < following.problem for one, following in pairwise(grants))
         for grant in grants:
             assert grant.tests >= 1
-            booked[grant.problem] += grant.tests
-        np.testing.assert_array_equal(policy.granted, booked)
-        assert (booked <= job["max_tests"]).all()
+            granted[grant.problem] += grant.tests
+        np.testing.assert_array_equal(policy.granted, granted)
+        assert (granted <= job["max_tests"]).all()
     assert policy.granted.dtype == np.int32
 
 
 @every_policy
-@given(job=jobs(), rooms=ROOMS)
-def test_every_minimum_is_granted_before_anything_else(name, job, rooms):
+@given(job=jobs(), asks=ASKS)
+def test_every_minimum_is_granted_before_anything_else(name, job, asks):
     policy = policy_of(name, **job)
     minimum = np.minimum(job["min_tests"], job["max_tests"])
-    booked = np.zeros(job["problems"], np.int64)
-    for grants in ask_all(policy, rooms):
+    granted = np.zeros(job["problems"], np.int64)
+    for grants in ask_all(policy, asks):
         for grant in grants:
-            booked[grant.problem] += grant.tests
-        assert (booked >= minimum).all() or (booked <= minimum).all()
-    assert booked.sum() >= min(sum(rooms), minimum.sum())
+            granted[grant.problem] += grant.tests
+        assert (granted >= minimum).all() or (granted <= minimum).all()
+    assert granted.sum() >= min(sum(asks), minimum.sum())
 
 
 @every_policy
@@ -112,43 +112,35 @@ def test_a_short_minimum_is_spread_evenly(name):
 
 
 @every_policy
-@given(job=jobs(), room=st.integers(1, 60))
-def test_grants_are_plain_numbers_with_price_and_gain(name, job, room):
-    for grant in policy_of(name, **job).ask(room):
+@given(job=jobs(), remaining=st.integers(1, 60))
+def test_grants_are_plain_numbers(name, job, remaining):
+    for grant in policy_of(name, **job).ask(remaining):
         assert [type(field) for field in (grant.problem, grant.tests)] == [int, int]
-        assert [type(field) for field in (grant.expected_gain, grant.price)] == [float, float]
-        assert np.isfinite(grant.expected_gain)
-        assert grant.price == pytest.approx(grant.tests * job["prices"][grant.problem])
 
 
 @every_policy
-def test_a_test_costs_one_unless_priced(name):
-    assert all(grant.price == grant.tests for grant in policy_of(name).ask(10))
-
-
-@every_policy
-@given(job=jobs(), rooms=ROOMS)
-def test_the_same_seed_gives_the_same_grants(name, job, rooms):
-    assert ask_all(policy_of(name, **job), rooms) == ask_all(policy_of(name, **job), rooms)
+@given(job=jobs(), asks=ASKS)
+def test_the_same_seed_gives_the_same_grants(name, job, asks):
+    assert ask_all(policy_of(name, **job), asks) == ask_all(policy_of(name, **job), asks)
 
 
 @every_static_policy
-@given(job=jobs(), rooms=ROOMS)
-def test_asks_in_pieces_end_in_the_budgets_of_one_big_ask(name, job, rooms):
+@given(job=jobs(), asks=ASKS)
+def test_asks_in_pieces_end_in_the_budgets_of_one_big_ask(name, job, asks):
     pieces, whole = policy_of(name, **job), policy_of(name, **job)
-    ask_all(pieces, rooms)
-    whole.ask(sum(rooms))
+    ask_all(pieces, asks)
+    whole.ask(sum(asks))
     np.testing.assert_array_equal(pieces.granted, whole.granted)
 
 
 @every_static_policy
-@given(job=jobs(), rooms=ROOMS, data=st.data())
-def test_a_static_policy_grants_the_same_whatever_it_is_told_and_in_whatever_order(name, job, rooms, data):
+@given(job=jobs(), asks=ASKS, data=st.data())
+def test_a_static_policy_grants_the_same_whatever_it_is_told_and_in_whatever_order(name, job, asks, data):
     told, untold = policy_of(name, **job), policy_of(name, **job)
-    for room in rooms:
+    for remaining in asks:
         for problem in data.draw(st.permutations(range(job["problems"]))):
-            told.tell(problem, doubt_of(problem))
-        assert told.ask(room) == untold.ask(room)
+            told.tell(problem, p_wrong_of(problem))
+        assert told.ask(remaining) == untold.ask(remaining)
 
 
 @every_policy
@@ -157,52 +149,52 @@ def test_a_cap_is_spent_to_the_end_as_far_as_bounds_and_gains_allow(name, job, c
     policy = policy_of(name, **job)
     granted = ask_until_nothing_comes(policy, cap)
     assert granted.sum() <= cap
-    assert granted.sum() == cap or policy.ask(ROOM_ENOUGH) == []
+    assert granted.sum() == cap or policy.ask(UNLIMITED) == []
 
 
 @every_policy
-@given(job=jobs(), rooms=ROOMS, data=st.data())
-def test_it_does_not_matter_in_which_order_problems_are_told(name, job, rooms, data):
+@given(job=jobs(), asks=ASKS, data=st.data())
+def test_it_does_not_matter_in_which_order_problems_are_told(name, job, asks, data):
     forth, shuffled = policy_of(name, **job), policy_of(name, **job)
-    for room in rooms:
+    for remaining in asks:
         for problem in range(job["problems"]):
-            forth.tell(problem, doubt_of(problem))
+            forth.tell(problem, p_wrong_of(problem))
         for problem in data.draw(st.permutations(range(job["problems"]))):
-            shuffled.tell(problem, doubt_of(problem))
-        assert forth.ask(room) == shuffled.ask(room)
+            shuffled.tell(problem, p_wrong_of(problem))
+        assert forth.ask(remaining) == shuffled.ask(remaining)
 
 
 @every_policy
-@given(job=jobs(), before=ROOMS, after=ROOMS)
+@given(job=jobs(), before=ASKS, after=ASKS)
 def test_a_restored_policy_goes_on_as_the_undisturbed_one(name, job, before, after):
     undisturbed, resumed = policy_of(name, **job), policy_of(name, **job)
-    for room in before:
-        for grant in undisturbed.ask(room):
-            undisturbed.tell(grant.problem, doubt_of(grant.problem))
-    resumed.tell(0, doubt_of(1))
+    for remaining in before:
+        for grant in undisturbed.ask(remaining):
+            undisturbed.tell(grant.problem, p_wrong_of(grant.problem))
+    resumed.tell(0, p_wrong_of(1))
     resumed.restore(undisturbed.granted)
     for problem in np.flatnonzero(undisturbed.granted):
-        resumed.tell(int(problem), doubt_of(problem))
+        resumed.tell(int(problem), p_wrong_of(problem))
     np.testing.assert_array_equal(resumed.granted, undisturbed.granted)
     assert ask_all(resumed, after) == ask_all(undisturbed, after)
 
 
 @every_policy
-@given(job=jobs(), before=ROOMS, data=st.data())
+@given(job=jobs(), before=ASKS, data=st.data())
 def test_revoking_the_latest_grants_takes_the_ask_back(name, job, before, data):
     policy = policy_of(name, **job)
     ask_all(policy, before)
-    standing = policy.granted
-    room = data.draw(st.integers(0, 30))
-    grants = policy.ask(room)
+    before_ask = policy.granted
+    remaining = data.draw(st.integers(0, 30))
+    grants = policy.ask(remaining)
     for grant in reversed(grants):
         policy.revoke(grant.problem, grant.tests)
-    np.testing.assert_array_equal(policy.granted, standing)
-    assert policy.ask(room) == grants
+    np.testing.assert_array_equal(policy.granted, before_ask)
+    assert policy.ask(remaining) == grants
 
 
 @every_policy
-@given(job=jobs(), before=ROOMS, after=ROOMS, data=st.data())
+@given(job=jobs(), before=ASKS, after=ASKS, data=st.data())
 def test_a_closed_problem_is_never_granted_again_even_if_tests_are_revoked(name, job, before, after, data):
     policy = policy_of(name, **job)
     ask_all(policy, before)
@@ -221,7 +213,7 @@ def test_the_other_problems_take_what_a_closed_one_leaves(name):
 
 
 @every_policy
-def test_no_room_or_nothing_left_to_grant_means_no_grants(name):
+def test_no_remaining_tests_or_nothing_left_to_grant_means_no_grants(name):
     policy = policy_of(name, min_tests=1)
     assert policy.ask(0) == []
     np.testing.assert_array_equal(ask_until_nothing_comes(policy), [5, 5, 5, 5])
@@ -230,14 +222,14 @@ def test_no_room_or_nothing_left_to_grant_means_no_grants(name):
 
 @every_policy
 @pytest.mark.parametrize("unbounded", [2**31 - 1, 10**12])
-def test_a_maximum_beyond_all_room_is_no_bound(name, unbounded):
+def test_a_maximum_beyond_all_remaining_tests_is_no_bound(name, unbounded):
     bounded, free = policy_of(name, max_tests=30), policy_of(name, max_tests=unbounded)
     assert free.ask(30) == bounded.ask(30)
 
 
 @every_policy
-def test_negative_room_is_refused(name):
-    with pytest.raises(ValueError, match="room for tests must not be negative"):
+def test_negative_remaining_tests_are_refused(name):
+    with pytest.raises(ValueError, match="remaining tests must not be negative"):
         policy_of(name).ask(-1)
 
 
@@ -271,7 +263,7 @@ def test_a_problem_that_is_not_there_is_an_error(name, problem, call):
         ({"min_tests": 6}, "min_tests must not exceed max_tests"),
     ],
 )
-def test_limits_that_contradict_each_other_are_the_users_to_mend(name, limits, message):
+def test_contradictory_limits_are_user_errors(name, limits, message):
     with pytest.raises(UserError, match=message):
         policy_of(name, **limits)
 
@@ -282,9 +274,6 @@ def test_limits_that_contradict_each_other_are_the_users_to_mend(name, limits, m
     [
         ({"problems": 0}, "at least 1 problem"),
         ({"max_tests": np.array([1, 2])}, "max_tests must hold one number for each of 4"),
-        ({"prices": np.ones(3)}, "prices must hold one number for each of 4"),
-        ({"prices": np.array([1.0, 0.0, 1.0, 1.0])}, "price of a test must be positive"),
-        ({"prices": np.array([1.0, np.nan, 1.0, 1.0])}, "price of a test must be positive"),
     ],
 )
 def test_arrays_that_do_not_fit_the_problems_are_refused(name, arguments, message):
@@ -294,7 +283,7 @@ def test_arrays_that_do_not_fit_the_problems_are_refused(name, arguments, messag
 
 @every_policy
 @pytest.mark.parametrize("granted", [np.zeros(3, np.int32), np.array([0, 0, 0, -1])])
-def test_books_that_do_not_fit_the_problems_are_not_restored(name, granted):
+def test_granted_tests_that_do_not_fit_the_problems_are_not_restored(name, granted):
     with pytest.raises(ValueError, match="granted"):
         policy_of(name).restore(granted)
 

@@ -8,9 +8,9 @@ from testbudget.policies.proportional import Proportional
 RATES = st.lists(st.integers(0, 11).map(lambda right: right / 12), min_size=1, max_size=12).map(np.array)
 
 
-def budgets(room, rates, **limits):
+def budgets(remaining, rates, **limits):
     policy = Proportional(len(rates), np.asarray(rates), **{"max_tests": 1000, **limits})
-    policy.ask(room)
+    policy.ask(remaining)
     return policy.granted
 
 
@@ -19,9 +19,9 @@ def test_a_problem_twice_as_hard_gets_twice_the_tests():
 
 
 @given(RATES, st.integers(0, 300))
-def test_budgets_are_shares_rounded_to_the_nearest_whole_number(rates, room):
-    granted = budgets(room, rates)
-    assert granted.sum() == room
+def test_budgets_are_shares_rounded_to_the_nearest_whole_number(rates, remaining):
+    granted = budgets(remaining, rates)
+    assert granted.sum() == remaining
     difficulty = 1 - rates
     # One scale rounds every share to what was granted.
     least, most = ((granted - 0.5) / difficulty).max(), ((granted + 0.5) / difficulty).min()

@@ -2,11 +2,12 @@ import numpy as np
 import pytest
 
 from testbudget.policies.gain_model import DifficultyBins, GainModel, GainModels
-from testbudget.policies.registry import POLICY_NAMES, create_policy, policy_class
+from testbudget.policies.names import POLICY_NAMES
+from testbudget.policies.registry import create_policy, policy_class
 from testbudget.rewards.errors import UserError
 
 CURVE = np.array([0.0, 1.0])
-LESSON = GainModel(
+GAIN_MODEL = GainModel(
     "majority",
     CURVE,
     None,
@@ -17,7 +18,11 @@ LESSON = GainModel(
 )
 KNOWN = {
     "uses_pass_rates": ("pass_rates", np.array([0.5, 0.5]), "predicted pass rates"),
-    "uses_lessons": ("lessons", GainModels.shared(LESSON, 2), "lessons from finished runs"),
+    "uses_gain_models": (
+        "gain_models",
+        GainModels.shared(GAIN_MODEL, 2),
+        "a gain model from a finished run",
+    ),
     "uses_curves": ("curves", np.array([[0.0, 1.0], [0.5, 0.6]]), "accuracy curve"),
 }
 

@@ -20,11 +20,11 @@ def tables(draw):
     return table, np.array(draw(numbers), np.int32), np.array(draw(numbers), np.int32)
 
 
-def drawn_from_a_heap(table, granted, free, room):
+def drawn_from_a_heap(table, granted, free, remaining):
     drawn = np.zeros(len(table), np.int64)
     heap = [(-table[i, granted[i]], i) for i in range(len(table)) if free[i]]
     heapify(heap)
-    while heap and drawn.sum() < room:
+    while heap and drawn.sum() < remaining:
         value, i = heappop(heap)
         if value == 0:
             break
@@ -34,8 +34,8 @@ def drawn_from_a_heap(table, granted, free, room):
     return drawn
 
 
-def filled(table, granted, free, room):
-    chosen, tests = allocate_greedily(lambda at, tests: table[at, tests], granted, free, room)
+def filled(table, granted, free, remaining):
+    chosen, tests = allocate_greedily(lambda at, tests: table[at, tests], granted, free, remaining)
     assert (np.diff(chosen) > 0).all()
     assert (tests > 0).all()
     drawn = np.zeros(len(table), np.int64)
@@ -44,14 +44,16 @@ def filled(table, granted, free, room):
 
 
 @given(tables(), st.integers(0, 80))
-def test_the_tests_drawn_are_those_of_a_heap(example, room):
-    np.testing.assert_array_equal(filled(*example, room), drawn_from_a_heap(*example, room))
+def test_the_tests_drawn_are_those_of_a_heap(example, remaining):
+    np.testing.assert_array_equal(filled(*example, remaining), drawn_from_a_heap(*example, remaining))
 
 
 @given(tables(), st.lists(st.integers(0, 20), max_size=6))
-def test_room_in_pieces_draws_what_the_whole_room_draws(example, rooms):
+def test_parts_draw_what_the_whole_draws(example, asks):
     table, granted, free = example
     drawn = np.zeros(len(table), np.int64)
-    for room in rooms:
-        drawn += filled(table, (granted + drawn).astype(np.int32), (free - drawn).astype(np.int32), room)
-    np.testing.assert_array_equal(drawn, filled(table, granted, free, sum(rooms)))
+    for remaining in asks:
+        drawn += filled(
+            table, (granted + drawn).astype(np.int32), (free - drawn).astype(np.int32), remaining
+        )
+    np.testing.assert_array_equal(drawn, filled(table, granted, free, sum(asks)))
