@@ -21,7 +21,7 @@ from sklearn.neural_network import MLPRegressor
 from testbudget.difficulty.base import PredictorInputs, single_threaded
 from testbudget.difficulty.cross_fitting import cross_fit
 from testbudget.difficulty.linear import Reduction
-from testbudget.difficulty.probe import Probe, TrainingBatch, train_networks
+from testbudget.difficulty.probe import ProbeMethod, TrainingBatch, train_networks
 
 SEED = 7
 FOLDS = 10
@@ -59,7 +59,7 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def side_by_side(data: Made, probe: Probe) -> dict[str, float]:
+def side_by_side(data: Made, probe: ProbeMethod) -> dict[str, float]:
     """Seconds per network and epoch: all at once, one by one, and by scikit-learn, taking turns.
 
     All see the same reduced states, hold a share of them out in every epoch, and take batches of the same
@@ -119,7 +119,7 @@ def benchmark(problems: int, features: int) -> dict[str, Any]:
     """All figures."""
     random = np.random.default_rng(SEED)
     data = made(problems, features, random)
-    probe = Probe()
+    probe = ProbeMethod()
     start = time.perf_counter()
     fitted = cross_fit(probe, data.inputs, data.values, data.weights, data.hashes, folds=FOLDS, seed=SEED)
     trained = time.perf_counter() - start

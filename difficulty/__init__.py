@@ -1,1 +1,1 @@
-"""What is believed of a problem before its first test: hidden states and predictors on them."""
+"""Prediction of problem difficulty before the first test, from hidden states and prompts."""

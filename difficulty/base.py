@@ -1,33 +1,32 @@
-"""What a method of prediction is: it learns one number in [0, 1] about problems from other problems."""
+"""Interface of prediction methods: each learns one number in [0, 1] per problem from other problems."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, logit
-from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
 from testbudget.rewards.errors import UserError
 
-"""From a model's log-odds to beliefs that can be taken at their word."""
+MIN_RATE, MAX_RATE = 0.01, 0.99
+"""Bounds of a predicted mean: no prediction is certain, and policies may divide by it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PredictorInputs:
-    """What may be known of problems before their first test.
+    """Hidden states and prompts: everything known of problems before their first test.
 
     Attributes:
-        states: float32 of shape (problems, features): hidden states, one or several layers side by side;
-            no feature at all if there are none.
-        texts: the prompts, one a problem; none at all if they are not to be had.
+        states: float32 (problems, features), hidden states of one or several layers side by side; zero
+            features if there are none.
+        texts: prompts, one per problem; empty if they are not available.
 
     Raises:
-        UserError: states that are no such table or not finite, or another number of texts.
+        UserError: the states have another shape or are not finite, or the number of texts differs.
     """
 
     states: NDArray[np.float32]
@@ -50,20 +49,19 @@ class PredictorInputs:
         return len(self.states)
 
     def __getitem__(self, rows: slice | NDArray[np.intp] | NDArray[np.bool_]) -> Self:
-        """The same of some problems."""
+        """Inputs of the selected problems."""
         chosen = np.arange(len(self))[rows].tolist()
         return type(self)(self.states[rows], [self.texts[row] for row in chosen] if self.texts else ())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prediction:
-    """What is believed of problems.
+    """Predicted mean and standard deviation of each problem's value.
 
     Attributes:
-        mean: float64 (problems,), within ``MIN_RATE`` and ``MAX_RATE``.
-        deviation: float64 (problems,), standard deviation of the belief: how far the value would lie
-            from ``mean`` if it were measured on endlessly many samples. 0 where a method knows nothing
-            of it.
+        mean: float64 (problems,), in [``MIN_RATE``, ``MAX_RATE``].
+        deviation: float64 (problems,), standard deviation of the value that infinitely many samples would
+            give; 0 where a method does not estimate it.
     """
 
     mean: NDArray[np.float64]
@@ -73,107 +71,50 @@ class Prediction:
         return len(self.mean)
 
 
-@dataclass(frozen=True, slots=True)
-class PredictionCalibration:
-    """Platt's method for the mean, and the spread of the truth about it.
-
-    Attributes:
-        slope: by which log-odds are multiplied; 0 if they told nothing, and all problems get the mean.
-        intercept: what is added to them then.
-        spread: variance of the truth about a mean m, as a share of m(1 − m), in [0, 1]. In these terms
-            the belief is a beta distribution whose parameters add up to 1 / spread − 1.
-    """
-
-    slope: float
-    intercept: float
-    spread: float
-
-    @classmethod
-    def fit(
-        cls,
-        log_odds: NDArray[np.float64],
-        values: NDArray[np.float64],
-        weights: NDArray[np.float64],
-    ) -> Self:
-        """Learns from predictions of problems that the model did not see.
-
-        The slope and intercept maximise the likelihood of the values as outcomes (Platt 1999); the spread
-        is what squared errors exceed the noise of the samples behind the values by (the moment estimate
-        of a beta-binomial distribution's overdispersion, Williams 1982).
-
-        Args:
-            log_odds: of the model, shape (problems,).
-            values: measured, in [0, 1], same shape.
-            weights: number of samples behind each, same shape.
-        """
-        shares = weights / weights.mean()
-        mean = float(np.clip(np.average(values, weights=weights), MIN_RATE, MAX_RATE))
-        slope, intercept = 0.0, float(logit(mean))
-        outcomes = np.repeat([1, 0], len(values))
-        counts = np.concatenate([shares * values, shares * (1 - values)])
-        if counts[outcomes == 1].any() and counts[outcomes == 0].any():
-            platt = LogisticRegression().fit(np.tile(log_odds, 2)[:, None], outcomes, sample_weight=counts)
-            # A falling curve means that the model found nothing: held-out means run against their labels.
-            if platt.coef_[0, 0] > 0:
-                slope, intercept = float(platt.coef_[0, 0]), float(platt.intercept_[0])
-        means = expit(slope * log_odds + intercept).clip(MIN_RATE, MAX_RATE)
-        variance = means * (1 - means)
-        # E (value - mean)^2 = variance (spread + (1 - spread) / samples), solved for the spread.
-        excess = shares @ ((values - means) ** 2 - variance / weights)
-        room = shares @ (variance * (1 - 1 / weights))
-        # Where one sample stands behind each value, its noise and the spread cannot be told apart.
-        spread = float(np.clip(excess / room, 0, 1)) if room > 0 else 0.0
-        return cls(slope, intercept, spread)
-
-    def mean(self, log_odds: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Calibrated means of any shape."""
-        return np.asarray(expit(self.slope * log_odds + self.intercept).clip(MIN_RATE, MAX_RATE))
-
-    def belief(self, mean: NDArray[np.float64]) -> Prediction:
-        """Calibrated means with their deviations."""
-        return Prediction(mean, np.sqrt(self.spread * mean * (1 - mean)))
-
-    def array(self) -> NDArray[np.float32]:
-        """The three numbers, for a model file."""
-        return np.array([self.slope, self.intercept, self.spread], np.float32)
-
-    @classmethod
-    def of(cls, array: NDArray[np.float32]) -> Self:
-        """The inverse of ``array``, but for what float32 rounds away."""
-        return cls(*map(float, array))
-
-
-MIN_RATE, MAX_RATE = 0.01, 0.99
-"""Bounds of a predicted mean: no predictor is sure, and a policy must never divide by a zero chance."""
-
-
 def single_threaded() -> AbstractContextManager[object]:
-    """Leaves linear algebra one thread of this process.
+    """Limit linear algebra in this process to one thread.
 
-    The pieces of work are small: on free cores a second thread saves little, and on busy ones each piece
-    waits for it, so that all takes three times as long.
+    The matrices are small: a second thread saves little on idle cores. On busy ones every operation waits
+    for it, which triples the time.
     """
     limits: AbstractContextManager[object] = threadpool_limits(1)
     return limits
 
 
-class Fitted(ABC):
-    """What a method has learned from some problems."""
+class FittedMethod(ABC):
+    """Result of fitting a method on some problems."""
 
     @abstractmethod
     def predict(self, inputs: PredictorInputs) -> Prediction:
-        """Predicts problems, each for itself: what else is asked at the same time does not matter."""
+        """Predict each problem independently of the other problems in ``inputs``."""
 
 
-class Method(ABC):
-    """Learns one target from problems' hidden states or texts; keeps nothing between two fits.
+class StorableFit(FittedMethod):
+    """Fitted method that a model file can hold."""
 
-    A new method supplies ``name`` and ``_fit``; one that trains many models together quicker than one
-    after the other overrides ``_fit_each`` as well.
+    @abstractmethod
+    def to_arrays(self) -> dict[str, NDArray[np.float32]]:
+        """Named arrays that ``from_arrays`` reads."""
+
+    @classmethod
+    @abstractmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[np.float32]]) -> Self:
+        """Inverse of ``to_arrays`` up to float32 precision.
+
+        Raises:
+            KeyError: an array is missing.
+        """
+
+
+class PredictionMethod(ABC):
+    """Learns one target from hidden states or texts; keeps no state between two fits.
+
+    A subclass supplies ``name`` and ``_fit``. One that trains many models faster together than one by one
+    overrides ``_fit_each`` as well. A new method is registered in ``methods.py``.
     """
 
     name: ClassVar[str]
-    """What reports and model cards call it."""
+    """Name in reports and model cards."""
 
     def fit(
         self,
@@ -182,17 +123,17 @@ class Method(ABC):
         weights: NDArray[np.float64],
         *,
         seed: int,
-    ) -> Fitted:
-        """Learns from problems, no two of which are the same one.
+    ) -> FittedMethod:
+        """Fit on distinct problems.
 
         Args:
-            inputs: what is known of them.
-            values: what is to be predicted, (problems,) in [0, 1].
-            weights: number of samples behind each value, same shape.
-            seed: any integer. The same seed and problems give the same result.
+            inputs: of the problems.
+            values: float64 (problems,), to be predicted, in [0, 1].
+            weights: float64 (problems,), number of samples behind each value.
+            seed: any integer; equal seeds and problems give equal results.
 
         Raises:
-            UserError: labels that cannot be learned from, or no texts where the method reads them.
+            UserError: the values or weights are out of range, or a method that reads texts gets none.
         """
         return self.fit_each(inputs, values, weights, [np.arange(len(inputs))], seed=seed)[0]
 
@@ -204,8 +145,8 @@ class Method(ABC):
         parts: Sequence[NDArray[np.intp]],
         *,
         seed: int,
-    ) -> list[Fitted]:
-        """As ``fit``, once for each part: the rows of the problems that may be learned from."""
+    ) -> list[FittedMethod]:
+        """Fit once on each part, given as row numbers; otherwise as ``fit``."""
         check_training(inputs, values, weights)
         with single_threaded():
             return self._fit_each(inputs, values, weights, parts, seed % 2**32)
@@ -217,20 +158,24 @@ class Method(ABC):
         weights: NDArray[np.float64],
         parts: Sequence[NDArray[np.intp]],
         seed: int,
-    ) -> list[Fitted]:
+    ) -> list[FittedMethod]:
         return [self._fit(inputs[part], values[part], weights[part], seed) for part in parts]
 
     @abstractmethod
     def _fit(
         self, inputs: PredictorInputs, values: NDArray[np.float64], weights: NDArray[np.float64], seed: int
-    ) -> Fitted:
-        """``fit`` on checked labels; the seed is one that scikit-learn takes (32 bits)."""
+    ) -> FittedMethod:
+        """Fit on checked values; ``seed`` has 32 bits, as scikit-learn requires."""
 
 
 def check_training(
     inputs: PredictorInputs, values: NDArray[np.float64], weights: NDArray[np.float64]
 ) -> None:
-    """Refuses labels that no method can learn from; arguments and errors as in ``Method.fit``."""
+    """Check the arguments of ``PredictionMethod.fit``.
+
+    Raises:
+        UserError: there is no problem, the lengths differ, or a value or weight is out of range.
+    """
     if not len(values) or not len(inputs) == len(values) == len(weights):
         raise UserError(
             "training needs at least one problem, and a value and a sample count for each, "

@@ -1,4 +1,4 @@
-"""Methods that a good one has to beat: the same belief for all, and that of similar problems."""
+"""Baselines: the mean of all problems, the nearest neighbours, and the text of the prompt alone."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,49 +7,49 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logit
-from sklearn.decomposition import TruncatedSVD
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.neighbors import NearestNeighbors
-from sklearn.pipeline import FeatureUnion, make_pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from testbudget.difficulty.base import (
     MAX_RATE,
     MIN_RATE,
-    Fitted,
-    Method,
+    FittedMethod,
     Prediction,
-    PredictionCalibration,
+    PredictionMethod,
     PredictorInputs,
 )
+from testbudget.difficulty.calibration import PredictionCalibration
 from testbudget.difficulty.linear import Reduction, Ridge
-from testbudget.rewards.errors import UserError
+from testbudget.rewards.errors import UserError, require_extra
 
-"""What a problem's text alone tells: the baseline that hidden states have to beat."""
+with require_extra("train", "learning to predict difficulty"):
+    from sklearn.decomposition import TruncatedSVD
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.neighbors import NearestNeighbors
+    from sklearn.pipeline import FeatureUnion, make_pipeline
+    from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-_TOPICS = 32  # so many directions of the words' space are kept: the ridge's cost is theirs
+_TOPICS = 32  # components of the TF-IDF table: the time of the ridge grows with them
 
 
 @dataclass(frozen=True, slots=True)
-class TextBaseline(Method):
-    """Ridge on length, number of examples, and words weighted by TF-IDF."""
+class TextMethod(PredictionMethod):
+    """Ridge regression on the length, the number of examples and the TF-IDF of the words of each prompt."""
 
     name: ClassVar[str] = "text"
 
     def _fit(
         self, inputs: PredictorInputs, values: NDArray[np.float64], weights: NDArray[np.float64], seed: int
-    ) -> Fitted:
+    ) -> FittedMethod:
         texts = _texts(inputs)
         lengths = make_pipeline(FunctionTransformer(_lengths), StandardScaler())
         features = FeatureUnion([("lengths", lengths)])
         vocabulary = TfidfVectorizer(sublinear_tf=True, max_features=4096, token_pattern=r"[^\W\d_]{2,}")
         try:
             counted = vocabulary.fit_transform(texts)
-        except ValueError:  # no word in any text
+        except ValueError:  # no text has a word
             topics = 0
         else:
-            apart = (counted.max(axis=0) - counted.min(axis=0)).nnz  # words by which texts differ
-            topics = min(_TOPICS, apart, counted.shape[1] - 1, len(texts) - 1)
+            varying = (counted.max(axis=0) - counted.min(axis=0)).nnz  # words that tell texts apart
+            topics = min(_TOPICS, varying, counted.shape[1] - 1, len(texts) - 1)
         if topics > 0:
             reduce = TruncatedSVD(topics, random_state=seed)
             features.transformer_list.append(("words", make_pipeline(vocabulary, reduce, StandardScaler())))
@@ -58,7 +58,7 @@ class TextBaseline(Method):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _FittedText(Fitted):
+class _FittedText(FittedMethod):
     features: FeatureUnion
     ridge: Ridge
 
@@ -67,7 +67,7 @@ class _FittedText(Fitted):
             return Prediction(np.empty(0), np.empty(0))
         calibration = self.ridge.calibration
         log_odds = self.ridge.log_odds(self.features.transform(_texts(inputs)))
-        return calibration.belief(calibration.mean(log_odds))
+        return calibration.prediction(calibration.mean(log_odds))
 
 
 def _texts(inputs: PredictorInputs) -> Sequence[str]:
@@ -77,14 +77,14 @@ def _texts(inputs: PredictorInputs) -> Sequence[str]:
 
 
 def _lengths(texts: Sequence[str]) -> NDArray[np.float64]:
-    """Characters, lines and examples of each text, as logarithms, shape (texts, 3)."""
+    """log(1 + n) of the characters, lines and examples of each text, float64 (texts, 3)."""
     counts = [(len(text), text.count("\n") + 1, text.count(">>>")) for text in texts]
     return np.log1p(np.asarray(counts, dtype=np.float64).reshape(-1, 3))
 
 
 @dataclass(frozen=True, slots=True)
-class Constant(Method):
-    """The same belief for every problem: the mean over all samples. It ranks nothing."""
+class ConstantMethod(PredictionMethod):
+    """The mean over all samples, for every problem."""
 
     name: ClassVar[str] = "constant"
 
@@ -94,25 +94,25 @@ class Constant(Method):
         values: NDArray[np.float64],
         weights: NDArray[np.float64],
         seed: int,  # noqa: ARG002
-    ) -> Fitted:
+    ) -> FittedMethod:
         return _FittedConstant(PredictionCalibration.fit(np.zeros(len(values)), values, weights))
 
 
 @dataclass(frozen=True, slots=True)
-class _FittedConstant(Fitted):
+class _FittedConstant(FittedMethod):
     calibration: PredictionCalibration
 
     def predict(self, inputs: PredictorInputs) -> Prediction:
-        return self.calibration.belief(self.calibration.mean(np.zeros(len(inputs))))
+        return self.calibration.prediction(self.calibration.mean(np.zeros(len(inputs))))
 
 
 @dataclass(frozen=True, slots=True)
-class Neighbours(Method):
-    """The mean of the problems whose standardised hidden states are most alike, by cosine.
+class NeighboursMethod(PredictionMethod):
+    """The mean of the nearest problems by cosine of their standardised hidden states.
 
     Attributes:
-        count: how many neighbours; all where there are fewer.
-        components: principal components in which cosines are taken, for speed.
+        count: number of neighbours; all problems if there are fewer.
+        components: principal components of which the cosine is taken, for speed.
     """
 
     name: ClassVar[str] = "neighbours"
@@ -122,20 +122,20 @@ class Neighbours(Method):
 
     def _fit(
         self, inputs: PredictorInputs, values: NDArray[np.float64], weights: NDArray[np.float64], seed: int
-    ) -> Fitted:
+    ) -> FittedMethod:
         reduction = Reduction.fit(inputs.states, self.components, seed)
         states = reduction.apply(inputs)
         count = min(self.count, max(1, len(values) - 1))
         index = NearestNeighbors(n_neighbors=count, metric="cosine").fit(states)
         calibration = PredictionCalibration.fit(np.zeros(len(values)), values, weights)
         if len(values) > 1:
-            others = index.kneighbors(return_distance=False)  # without the problem itself
+            others = index.kneighbors(return_distance=False)  # the problem itself is excluded
             calibration = PredictionCalibration.fit(_log_odds(values, weights, others), values, weights)
         return _FittedNeighbours(reduction, index, values, weights, calibration)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _FittedNeighbours(Fitted):
+class _FittedNeighbours(FittedMethod):
     reduction: Reduction
     index: NearestNeighbors
     values: NDArray[np.float64]
@@ -147,12 +147,12 @@ class _FittedNeighbours(Fitted):
             return Prediction(np.empty(0), np.empty(0))
         nearest = self.index.kneighbors(self.reduction.apply(inputs), return_distance=False)
         log_odds = _log_odds(self.values, self.weights, nearest)
-        return self.calibration.belief(self.calibration.mean(log_odds))
+        return self.calibration.prediction(self.calibration.mean(log_odds))
 
 
 def _log_odds(
     values: NDArray[np.float64], weights: NDArray[np.float64], rows: NDArray[np.intp]
 ) -> NDArray[np.float64]:
-    """Log-odds of the mean over each row's problems, weighted by samples."""
+    """Log-odds of the weighted mean over the problems of each row, float64 (rows,)."""
     means = np.average(values[rows], axis=1, weights=weights[rows])
     return np.asarray(logit(means.clip(MIN_RATE, MAX_RATE)))

@@ -1,7 +1,8 @@
-"""A trained model on disk: safetensors for what was learned, and a JSON card that says of what.
+"""Trained models on disk.
 
-The directory holds ``card.json``, ``weights.safetensors`` and ``folds.json``: which problems were learned
-from, and which members have not seen them.
+A model's directory holds ``card.json`` (method, training runs, hidden states and scores),
+``weights.safetensors`` (arrays of all members) and ``folds.json`` (fold of each training problem, so that a
+training problem is predicted by the member fitted without it).
 """
 
 import json
@@ -12,27 +13,23 @@ from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from testbudget.difficulty.base import FittedMethod, Prediction, PredictorInputs
+from testbudget.difficulty.base import FittedMethod, Prediction, PredictorInputs, StorableFit
 from testbudget.difficulty.cross_fitting import UNSEEN, CrossFittedEnsemble
 from testbudget.difficulty.examples import TARGETS
-from testbudget.difficulty.linear import FittedLinear, LinearMethod
-from testbudget.difficulty.probe import FittedProbe, ProbeMethod
+from testbudget.difficulty.methods import storable_class
 from testbudget.rewards.errors import UserError, one_line
 from testbudget.rewards.statistics import Interval
 from testbudget.traces.files import whole_directory
 from testbudget.traces.hidden_states import HiddenStates, Provenance
 
-CARD, WEIGHTS, FOLDS = "card.json", "weights.safetensors", "folds.json"
+CARD_SCHEMA = 1
+"""Version of the files; models of any other version are refused."""
 
-STORABLE_METHODS: Mapping[str, type[FittedProbe] | type[FittedLinear]] = {
-    ProbeMethod.name: FittedProbe,
-    LinearMethod.name: FittedLinear,
-}
-"""What a model can be made of, by name of the method."""
+_CARD, _WEIGHTS, _FOLDS = "card.json", "weights.safetensors", "folds.json"
 
 
 def _with_nan(fields: Any) -> Any:
@@ -43,30 +40,31 @@ def _with_nan(fields: Any) -> Any:
 
 
 class TrainingRun(BaseModel):
-    """A run that was learned from."""
+    """Name and number of problems of one training run."""
 
     run: str
     problems: int
 
 
 class ModelCard(BaseModel):
-    """What a model is, for people and for the program that is to use it.
+    """Description of a trained model, for readers and for the programs that use it.
 
     Attributes:
-        method: which method's members the weights are.
-        hidden_states: the model, position, prompt and norm that the states must come from.
-        layers: in the order in which they are put side by side.
-        runs: what was learned from.
-        candidates: how many of each problem's; null for all.
-        selection: the rule whose picks the gains are about; null if there are none.
+        schema_number: version of the files; ``schema`` in the file.
+        method: prediction method of the members.
+        hidden_states: model, position, prompt and norm that hidden states must agree with.
+        layers: hidden layers, in the order in which they are put side by side.
+        runs: training runs.
+        candidates: number of candidates used of each problem; null for all.
+        selection: selection rule of the gain targets; null if no gains were learned.
         folds: number of members of each target.
         seed: of everything random.
-        scores: by target, method and figure, on problems that the members had not seen.
+        scores: by target, method and score, each problem predicted by a member fitted without it.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", populate_by_name=True, serialize_by_alias=True)
 
-    format: Literal[1] = 1
+    schema_number: Literal[1] = Field(default=CARD_SCHEMA, alias="schema")
     method: str
     hidden_states: Provenance
     layers: list[int]
@@ -80,11 +78,11 @@ class ModelCard(BaseModel):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DifficultyModel:
-    """A trained model.
+    """A trained model of problem difficulty.
 
     Attributes:
-        card: what it is.
-        fitted: by name of the target.
+        card: description of the model.
+        fitted: ensemble of each target, by name.
     """
 
     card: ModelCard
@@ -93,16 +91,16 @@ class DifficultyModel:
     def predict(
         self, target: str, states: HiddenStates, content_hashes: Sequence[str], texts: Sequence[str] = ()
     ) -> Prediction:
-        """What is believed of a target, in its own units; of no problem by what has seen it.
+        """Predict a target in its own units; training problems by the members fitted without them.
 
         Args:
-            target: name of one that was learned.
+            target: name of a learned target.
             states: of the problems, with at least the layers of the card.
             content_hashes: of the problems, in the same order.
-            texts: their prompts, so that a problem is recognised by its text too.
+            texts: prompts of the problems, by which a training problem is recognised too.
 
         Raises:
-            UserError: the target was not learned, or the states are not such as it was learned from.
+            UserError: the target was not learned, or the states do not fit the model (see ``check``).
         """
         if target not in self.fitted:
             raise UserError(f"the model must have learned {target} but it has {', '.join(self.fitted)}")
@@ -116,9 +114,9 @@ class DifficultyModel:
     def trained_on(
         self, states: HiddenStates, content_hashes: Sequence[str], texts: Sequence[str] = ()
     ) -> NDArray[np.bool_]:
-        """Which problems were learned from, by any of their content hash, hidden states and text.
+        """True for each training problem, by content hash, hidden states or text; bool (problems,).
 
-        Args and raises: see ``predict``.
+        Arguments and errors: see ``predict``.
         """
         self.check(states)
         inputs = inputs_of_layers(states, self.card.layers, texts)
@@ -126,19 +124,17 @@ class DifficultyModel:
         return np.asarray(np.max(folds, axis=0) != UNSEEN)
 
     def check(self, states: HiddenStates) -> None:
-        """See that states mean the same as those that the model has learned from.
+        """Check that hidden states are comparable with those of the training runs.
 
         Raises:
-            UserError: they come from another model, or were taken otherwise, or lack a layer, or nobody
-                noted where they come from.
+            UserError: they come from another model or position, lack a layer, or have no provenance.
         """
         if states.provenance is None:
             raise UserError(
-                f"hidden states must come from {self.card.hidden_states.model} but do not say what they "
-                "come from"
+                f"hidden states must come from {self.card.hidden_states.model} but have no provenance"
             )
         if conflict := self.card.hidden_states.conflict(states.provenance):
-            raise UserError(f"the model must fit the job's hidden states but {conflict}")
+            raise UserError(f"the model must fit the hidden states but {conflict}")
         if missing := sorted(set(self.card.layers) - set(states.layers)):
             raise UserError(
                 f"the model needs hidden layers {', '.join(map(str, self.card.layers))} "
@@ -146,47 +142,50 @@ class DifficultyModel:
             )
 
     def save(self, directory: Path) -> None:
-        """Writes the model into a new directory, whole or not at all.
+        """Write the model into a new directory, whole or not at all.
 
         Raises:
-            UserError: the directory exists already.
+            UserError: the directory exists.
         """
         if directory.exists():
-            raise UserError(f"{directory} must not exist yet")
+            raise UserError(f"{directory} exists already: remove it or choose another directory")
         arrays = {
             f"{target}/{fold}/{name}": np.ascontiguousarray(array)
             for target, fitted in self.fitted.items()
             for fold, member in enumerate(fitted.members)
-            for name, array in _storable(member).arrays().items()
+            for name, array in _storable(member).to_arrays().items()
         }
         with whole_directory(directory) as partial:
-            save_file(arrays, partial / WEIGHTS)
-            (partial / FOLDS).write_text(json.dumps(_folds_of(self.fitted)), encoding="utf-8")
-            (partial / CARD).write_text(self.card.model_dump_json(indent=2) + "\n", encoding="utf-8")
+            save_file(arrays, partial / _WEIGHTS)
+            (partial / _FOLDS).write_text(json.dumps(_folds_of(self.fitted)), encoding="utf-8")
+            (partial / _CARD).write_text(self.card.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, directory: Path) -> Self:
-        """Reads what ``save`` has written.
+        """Read a model that ``save`` wrote.
 
         Raises:
-            UserError: the directory holds no such model.
+            UserError: the directory holds no trained model or one of another schema, or the extra ``train``
+                is not installed.
         """
-        for name in (CARD, WEIGHTS, FOLDS):
+        for name in (_CARD, _WEIGHTS, _FOLDS):
             if not (directory / name).is_file():
                 raise UserError(f"{directory} must be a trained model but it has no {name}")
         try:
-            card = ModelCard.model_validate_json((directory / CARD).read_text(encoding="utf-8"))
-            known = json.loads((directory / FOLDS).read_text(encoding="utf-8"))
+            content = json.loads((directory / _CARD).read_text(encoding="utf-8"))
+            _check_schema(content, directory)
+            card = ModelCard.model_validate(content)
+            known = json.loads((directory / _FOLDS).read_text(encoding="utf-8"))
             identities, folds = known["identities"], known["folds"]
-            arrays = load_file(directory / WEIGHTS)
-            kind = STORABLE_METHODS[card.method]
+            arrays = load_file(directory / _WEIGHTS)
+            kind = storable_class(card.method)
             by_member: dict[str, dict[str, dict[str, NDArray[np.float32]]]] = {}
             for key, array in arrays.items():
                 target, fold, name = key.split("/")
                 by_member.setdefault(target, {}).setdefault(fold, {})[name] = array
             fitted = {
                 target: CrossFittedEnsemble(
-                    [kind.of(members[str(fold)]) for fold in range(card.folds)],
+                    [kind.from_arrays(members[str(fold)]) for fold in range(card.folds)],
                     {
                         name: fold
                         for name, fold in zip(identities, folds[target], strict=True)
@@ -196,24 +195,24 @@ class DifficultyModel:
                 for target, members in by_member.items()
             }
         except (OSError, ValueError, KeyError, SafetensorError) as error:
-            raise UserError(f"{directory} must be a trained model but {_gist(error)}") from None
+            raise UserError(f"{directory} must be a trained model but {_reason(error)}") from None
         return cls(card, fitted)
 
 
 def inputs_of_layers(
     states: HiddenStates, layers: Sequence[int], texts: Sequence[str] = ()
 ) -> PredictorInputs:
-    """Hidden states of some layers side by side, and the texts that they were taken of.
+    """Hidden states of the layers side by side, with the texts of the problems.
 
     Raises:
-        UserError: a layer is not there.
+        UserError: a layer is missing.
     """
     chosen = states.of_layers(layers).states
     return PredictorInputs(chosen.reshape(len(chosen), -1).astype(np.float32), texts)
 
 
 def _folds_of(fitted: Mapping[str, CrossFittedEnsemble]) -> dict[str, Any]:
-    """Folds of all targets; one list of identities, for they are long and nearly the same everywhere."""
+    """Folds of each target, in the order of one shared list of identities."""
     identities = sorted({name for one in fitted.values() for name in one.fold_of})
     folds = {
         target: [one.fold_of.get(name, UNSEEN) for name in identities] for target, one in fitted.items()
@@ -221,16 +220,26 @@ def _folds_of(fitted: Mapping[str, CrossFittedEnsemble]) -> dict[str, Any]:
     return {"identities": identities, "folds": folds}
 
 
-def _storable(member: FittedMethod) -> FittedProbe | FittedLinear:
-    if not isinstance(member, FittedProbe | FittedLinear):
+def _check_schema(content: Any, directory: Path) -> None:
+    found = content.get("schema") if isinstance(content, dict) else None
+    if found != CARD_SCHEMA:
+        kind = "has none" if found is None else f"has {found!r}"
+        raise UserError(
+            f"{directory}/{_CARD} must have schema {CARD_SCHEMA} but {kind}: "
+            "train the model anew with 'testbudget train'"
+        )
+
+
+def _storable(member: FittedMethod) -> StorableFit:
+    if not isinstance(member, StorableFit):
         raise TypeError(f"{type(member).__name__} cannot be stored")
     return member
 
 
-def _gist(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     if isinstance(error, ValidationError):
         first = error.errors()[0]
-        return f"{CARD} is none: {'.'.join(map(str, first['loc']))}: {first['msg']}"
+        return f"{_CARD} does not fit: {'.'.join(map(str, first['loc']))}: {first['msg']}"
     if isinstance(error, KeyError):
         return f"it lacks {error}"
     return one_line(error)

@@ -1,7 +1,7 @@
-"""Cross-fitting: every problem is predicted by models that have not seen it.
+"""Cross-fitting: every problem is predicted by models that were not fitted on it.
 
-The models of the folds *are* what has been learned. A problem that was among the training problems is
-predicted by the model fitted without its fold, a new one by all models together.
+A fitted target consists of one member per fold. A training problem is predicted by the member fitted
+without its fold, a new problem by all members.
 """
 
 import hashlib
@@ -14,52 +14,53 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from testbudget.difficulty.base import (
-    Fitted,
-    Method,
+    FittedMethod,
     Prediction,
+    PredictionMethod,
     PredictorInputs,
     check_training,
     single_threaded,
 )
 from testbudget.rewards.errors import UserError
+from testbudget.rewards.seeds import training_positions
 
 UNSEEN = -1
-"""Instead of a fold, for a problem that was in none."""
+"""Fold number of a problem that was not trained on."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class CrossFitted:
-    """What was learned of one target.
+class CrossFittedEnsemble:
+    """Members of one target, one per fold.
 
     Attributes:
-        members: one a fold, fitted on all problems of the other folds.
-        fold_of: fold of each training problem, by all that it may be recognised by (``problem_identities``).
+        members: member k is fitted on the problems outside fold k.
+        fold_of: fold of each training problem, by each of its identities (``problem_identities``).
     """
 
-    members: Sequence[Fitted]
+    members: Sequence[FittedMethod]
     fold_of: Mapping[str, int]
 
-    def folds(self, inputs: PredictorInputs, groups: Sequence[str]) -> NDArray[np.intp]:
-        """Fold of each problem that was trained on, ``UNSEEN`` for the others."""
+    def folds(self, inputs: PredictorInputs, content_hashes: Sequence[str]) -> NDArray[np.intp]:
+        """Fold of each training problem, ``UNSEEN`` for other problems; intp (problems,)."""
         known = (
             (self.fold_of[identity] for identity in names if identity in self.fold_of)
-            for names in problem_identities(inputs, groups)
+            for names in problem_identities(inputs, content_hashes)
         )
         return np.array([next(folds, UNSEEN) for folds in known], dtype=np.intp)
 
-    def predict(self, inputs: PredictorInputs, groups: Sequence[str]) -> Prediction:
-        """Predicts problems, none of them by a member that was fitted on it.
+    def predict(self, inputs: PredictorInputs, content_hashes: Sequence[str]) -> Prediction:
+        """Predict each problem by the members that were not fitted on it.
 
-        A new problem's belief is the even mixture of the members' beliefs.
+        A new problem gets the mean and deviation of the even mixture of all members' predictions.
 
         Args:
-            inputs: what is known of the problems.
-            groups: content hash of each.
+            inputs: of the problems.
+            content_hashes: one per problem.
 
         Raises:
-            UserError: another number of hashes, or inputs unlike those that were learned from.
+            UserError: the number of hashes differs, or the inputs do not fit those of the training.
         """
-        fold = self.folds(inputs, groups)
+        fold = self.folds(inputs, content_hashes)
         with single_threaded():
             return self._predict(inputs, fold)
 
@@ -67,46 +68,46 @@ class CrossFitted:
         mean, deviation = np.zeros(len(inputs)), np.zeros(len(inputs))
         for number, member in enumerate(self.members):
             if (own := fold == number).any():
-                belief = member.predict(inputs[own])
-                mean[own], deviation[own] = belief.mean, belief.deviation
+                predicted = member.predict(inputs[own])
+                mean[own], deviation[own] = predicted.mean, predicted.deviation
         if (new := fold == UNSEEN).any():
-            beliefs = [member.predict(inputs[new]) for member in self.members]
-            means = np.stack([belief.mean for belief in beliefs])
-            within = np.mean([belief.deviation**2 for belief in beliefs], axis=0)
+            predictions = [member.predict(inputs[new]) for member in self.members]
+            means = np.stack([predicted.mean for predicted in predictions])
+            within = np.mean([predicted.deviation**2 for predicted in predictions], axis=0)
             mean[new], deviation[new] = means.mean(axis=0), np.sqrt(within + means.var(axis=0))
         return Prediction(mean, deviation)
 
 
 def cross_fit(
-    method: Method,
+    method: PredictionMethod,
     inputs: PredictorInputs,
     values: NDArray[np.float64],
     weights: NDArray[np.float64],
-    groups: Sequence[str],
+    content_hashes: Sequence[str],
     *,
     folds: int = 10,
     seed: int,
-) -> CrossFitted:
-    """Learns from problems, once without each fold.
+) -> CrossFittedEnsemble:
+    """Fit a method once without each fold.
 
-    Rows that are the same problem (``problem_numbers``) count as one: their samples are pooled, what is known
-    of it is taken from the first. So none is ever split over folds. Order of rows does not matter.
+    Rows of the same problem (``problem_numbers``) count as one problem: their samples are pooled and the
+    inputs of the first row are used, so no problem is in two folds. The order of rows does not matter.
 
     Args:
-        method: learns.
-        inputs: what is known of the problems before their first test.
-        values: what is to be predicted, (problems,) in [0, 1].
-        weights: number of samples behind each value, same shape.
-        groups: content hash of each problem.
-        folds: into how many the problems are split.
-        seed: any integer; decides the folds, and what the method draws.
+        method: to be fitted.
+        inputs: of the rows.
+        values: float64 (rows,), to be predicted, in [0, 1].
+        weights: float64 (rows,), number of samples behind each value.
+        content_hashes: one per row.
+        folds: number of folds.
+        seed: any integer; determines the folds and the random numbers of the method.
 
     Raises:
-        UserError: fewer distinct problems than folds, lengths that do not agree, or labels or inputs
-            that the method refuses.
+        UserError: there are fewer distinct problems than folds, the lengths differ, or the method refuses
+            the values, weights or inputs.
     """
     check_training(inputs, values, weights)
-    names = problem_identities(inputs, groups)
+    names = problem_identities(inputs, content_hashes)
     order = np.array(sorted(range(len(names)), key=names.__getitem__), dtype=np.intp)
     inputs, values, weights = inputs[order], values[order], weights[order]
     names = [names[row] for row in order]
@@ -119,27 +120,27 @@ def cross_fit(
         inputs[first],
         pooled,
         samples,
-        [np.flatnonzero(fold != number) for number in range(folds)],
+        training_positions(fold, folds),
         seed=seed,
     )
     fold_of = {name: int(fold[number]) for number, row in zip(problem, names, strict=True) for name in row}
-    return CrossFitted(members, fold_of)
+    return CrossFittedEnsemble(members, fold_of)
 
 
-def problem_identities(inputs: PredictorInputs, groups: Sequence[str]) -> list[tuple[str, ...]]:
-    """All that each problem may be recognised by: its content hash, and digests of its states and its text.
+def problem_identities(inputs: PredictorInputs, content_hashes: Sequence[str]) -> list[tuple[str, ...]]:
+    """Identities of each problem: its content hash and digests of its hidden states and its text.
 
-    A problem comes back under another content hash when only its ground truth was changed.
+    The hash alone does not suffice: it changes with the ground truth of a problem.
 
     Raises:
-        UserError: another number of hashes than of problems.
+        UserError: the number of hashes differs from the number of problems.
     """
-    if len(groups) != len(inputs):
+    if len(content_hashes) != len(inputs):
         raise UserError(
             "there must be one content hash for each problem "
-            f"but got {len(groups)} hashes and {len(inputs)} problems"
+            f"but got {len(content_hashes)} hashes and {len(inputs)} problems"
         )
-    columns: list[Sequence[str]] = [list(groups)]
+    columns: list[Sequence[str]] = [list(content_hashes)]
     if inputs.states.shape[1]:
         columns.append([f"states:{hashlib.sha256(row.tobytes()).hexdigest()}" for row in inputs.states])
     if inputs.texts:
@@ -148,9 +149,9 @@ def problem_identities(inputs: PredictorInputs, groups: Sequence[str]) -> list[t
 
 
 def problem_numbers(names: Sequence[tuple[str, ...]]) -> NDArray[np.intp]:
-    """Number of each row's problem, from 0; rows that share any identity, directly or by others, are one.
+    """Problem number of each row, intp (rows,), from 0 in order of appearance.
 
-    Problems are numbered in the order in which they appear.
+    Rows that share an identity, directly or through other rows, get the same number.
     """
     vertex = {name: number for number, name in enumerate({name for row in names for name in row})}
     rows = np.repeat(np.arange(len(names)), [len(row) for row in names])
@@ -163,18 +164,20 @@ def problem_numbers(names: Sequence[tuple[str, ...]]) -> NDArray[np.intp]:
 
 
 def stratified_folds(values: NDArray[np.float64], folds: int, seed: int) -> NDArray[np.intp]:
-    """A fold for each problem, drawn evenly and so that all folds have problems of all values.
+    """Random folds of equal size and similar values, intp (problems,).
 
-    Were their means left to chance, a method that learned nothing would seem to rank backwards: the higher
-    the values of a fold, the lower the mean of the others, which is what it then predicts.
+    If the means of the folds differed, a method that learns nothing would seem to rank backwards: the
+    higher the values of a fold, the lower the mean of the other folds, which it predicts. scikit-learn's
+    StratifiedKFold needs classes and balances continuous values less well (spread of fold means 0.075
+    against 0.058 on 164 problems).
 
     Args:
-        values: to be learned, (problems,).
-        folds: how many.
+        values: float64 (problems,), to be predicted.
+        folds: number of folds, at least 2.
         seed: any integer.
 
     Raises:
-        UserError: fewer problems than folds, or fewer than two folds.
+        UserError: there are fewer problems than folds, or fewer than two folds.
     """
     if folds < 2:
         raise UserError(f"cross-fitting needs at least 2 folds but got {folds}")
@@ -183,8 +186,10 @@ def stratified_folds(values: NDArray[np.float64], folds: int, seed: int) -> NDAr
             f"a predictor needs at least {folds} distinct problems to learn from but got {len(values)}"
         )
     rng = np.random.default_rng(seed % 2**32)
-    ascending = np.lexsort((rng.random(len(values)), values.round(9)))  # equal but for rounding is equal
-    # Neighbours in value go to different folds, which are drawn.
+    ascending = np.lexsort(
+        (rng.random(len(values)), values.round(9))
+    )  # rounding makes ties of near-equal values
+    # Each run of neighbours in value gets a random permutation of the folds.
     dealt = rng.permuted(np.tile(np.arange(folds), (len(values) // folds + 1, 1)), axis=1).ravel()
     fold = np.empty(len(values), dtype=np.intp)
     fold[ascending] = dealt[: len(values)]

@@ -1,6 +1,6 @@
-"""What a predictor may learn of a problem, and how each of it is measured on a finished run.
+"""Targets of prediction, and training examples measured on finished runs.
 
-Values are learned as shares in [0, 1]; a gain g in [-1, 1] is learned as (g + 1)/2.
+Targets are learned as shares in [0, 1]; a gain g in [-1, 1] is learned as (g + 1) / 2.
 """
 
 import math
@@ -12,10 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from testbudget.rewards.errors import UserError
-from testbudget.rewards.quality import accuracy_curve, test_quality
+from testbudget.rewards.quality import accuracy_curve, single_test_quality
 from testbudget.rewards.selection.base import SelectionRule
 from testbudget.rewards.votes import Votes
-from testbudget.scheduler.job_file import load_job
 from testbudget.traces.hidden_states import HiddenStates
 from testbudget.traces.problems import load_problems
 from testbudget.traces.records import DistinctPrograms, votes_of
@@ -23,21 +22,25 @@ from testbudget.traces.tables import ReadTrace
 from testbudget.traces.trace import ProblemTrace, Trace
 
 GAIN_COUNTS = (1, 2, 4, 8, 16, 32, 64)
-"""Numbers of tests at which the gain over none is learned."""
+"""Numbers of tests at which the gain in accuracy over no tests is learned."""
+
+_PERMUTATIONS = 20  # of a problem's tests behind each of its gains
 
 
 @dataclass(frozen=True, slots=True)
 class MeasuredProblem:
-    """What a finished run says of one problem.
+    """Measurements of one problem of a finished run.
 
     Attributes:
-        right, candidates: right ones among the candidates.
-        tests: written tests, usable or not.
-        false_positive_rate, false_negative_rate: of the tests; NaN where there was nothing to err on.
-        gains: by number of tests, as far as the run can tell.
+        correct: number of correct candidates.
+        candidates: number of candidates.
+        tests: number of generated tests, usable or not.
+        false_positive_rate: of the tests; NaN if all candidates are correct.
+        false_negative_rate: of the tests; NaN if no candidate is correct.
+        gains: gain in accuracy by number of tests, up to the number of generated tests.
     """
 
-    right: int
+    correct: int
     candidates: int
     tests: int
     false_positive_rate: float
@@ -47,15 +50,15 @@ class MeasuredProblem:
 
 @dataclass(frozen=True, slots=True)
 class PredictionTarget:
-    """One number a problem.
+    """A number per problem that predictors learn.
 
     Attributes:
-        name: what model files and reports call it.
-        meaning: in words.
-        event: the yes-or-no question behind it, for which a predictor's ranking is scored.
-        value: of a problem as measured, NaN where it could not be.
-        samples: how many samples stand behind that value.
-        signed: whether values lie in [-1, 1] rather than [0, 1].
+        name: in model files and reports.
+        meaning: description in words.
+        event: description of the event of ``TargetLabels.event``.
+        value: measured value of a problem, NaN if it could not be measured.
+        samples: number of samples behind that value.
+        signed: True if values lie in [-1, 1] instead of [0, 1].
     """
 
     name: str
@@ -66,26 +69,27 @@ class PredictionTarget:
     signed: bool = False
 
     def as_share(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Values of the target as what a predictor learns, in [0, 1]."""
+        """Values of the target as shares in [0, 1]."""
         return (values + 1) / 2 if self.signed else values
 
     def from_share(self, shares: NDArray[np.float64]) -> NDArray[np.float64]:
-        """What a predictor says, in [0, 1], as values of the target."""
+        """Shares in [0, 1] as values of the target."""
         return 2 * shares - 1 if self.signed else shares
 
     def deviation_from_share(self, deviations: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Standard deviations of what a predictor says, as those of the target."""
+        """Standard deviations of shares as standard deviations of the target."""
         return 2 * deviations if self.signed else deviations
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TargetLabels:
-    """A target as measured on some problems.
+    """Measured values of a target.
 
     Attributes:
-        values: float64 (problems,), NaN where it could not be measured.
-        weights: float64 (problems,), how many samples stand behind each value.
-        event: bool (problems,), the answer to the target's yes-or-no question; False where unknown.
+        target: the target.
+        values: float64 (problems,), NaN if not measured.
+        weights: float64 (problems,), number of samples behind each value.
+        event: bool (problems,), True if the value exceeds a threshold (see ``target_labels``).
     """
 
     target: PredictionTarget
@@ -95,19 +99,18 @@ class TargetLabels:
 
     @property
     def known(self) -> NDArray[np.bool_]:
-        """Which problems it was measured on, shape (problems,)."""
+        """True where the target was measured, bool (problems,)."""
         return np.isfinite(self.values) & (self.weights > 0)
 
     def __getitem__(self, rows: NDArray[np.bool_]) -> "TargetLabels":
-        """Those of some problems."""
+        """Labels of the selected problems."""
         return TargetLabels(self.target, self.values[rows], self.weights[rows], self.event[rows])
 
 
 def target_labels(target: PredictionTarget, measured: Sequence[MeasuredProblem]) -> TargetLabels:
-    """A target of each problem.
+    """Values, weights and events of a target.
 
-    Its event is a positive value, but for rates of error, which are rarely nothing: a value above the
-    median of these problems.
+    The event is ``value > 0``; for error rates, which are rarely 0, it is ``value > median``.
     """
     values = np.asarray([target.value(problem) for problem in measured], dtype=np.float64)
     weights = np.asarray([target.samples(problem) for problem in measured], dtype=np.float64)
@@ -116,10 +119,10 @@ def target_labels(target: PredictionTarget, measured: Sequence[MeasuredProblem])
 
 
 def gain_target(tests: int) -> PredictionTarget:
-    """What so many tests add to the accuracy of the pick."""
+    """Target of the gain in accuracy from so many tests."""
     return PredictionTarget(
         f"gain_{tests}",
-        f"accuracy of the pick by {tests} of its tests, less that of a random candidate",
+        f"accuracy of the pick after {tests} tests minus accuracy of a random candidate",
         "tests help",
         lambda problem: problem.gains.get(tests, math.nan),
         lambda problem: problem.tests,
@@ -129,28 +132,28 @@ def gain_target(tests: int) -> PredictionTarget:
 
 PASS_RATE = PredictionTarget(
     "pass_rate",
-    "share of right candidates",
-    "some candidate is right",
-    lambda problem: problem.right / problem.candidates,
+    "share of correct candidates",
+    "some candidate is correct",
+    lambda problem: problem.correct / problem.candidates,
     lambda problem: problem.candidates,
 )
 SOLVABLE = PredictionTarget(
     "solvable",
-    "whether some candidate is right",
-    "some candidate is right",
-    lambda problem: float(problem.right > 0),
+    "1 if some candidate is correct, else 0",
+    "some candidate is correct",
+    lambda problem: float(problem.correct > 0),
     lambda _: 1,
 )
 FALSE_POSITIVE_RATE = PredictionTarget(
     "false_positive_rate",
-    "chance that a test passes a wrong candidate",
+    "probability that a test passes a wrong candidate",
     "it is above the median",
     lambda problem: problem.false_positive_rate,
     lambda problem: problem.tests,
 )
 FALSE_NEGATIVE_RATE = PredictionTarget(
     "false_negative_rate",
-    "chance that a test fails a right candidate",
+    "probability that a test fails a correct candidate",
     "it is above the median",
     lambda problem: problem.false_negative_rate,
     lambda problem: problem.tests,
@@ -162,22 +165,17 @@ TARGETS = {
 """All targets by name."""
 
 
-# ~ """Finished runs as examples to learn from: hidden states, texts, and what was measured."""
-
-
-_ORDERS = 20  # random orders of a problem's tests behind each of its gains
-
-
 @dataclass(frozen=True, slots=True)
 class TrainingExamples:
-    """The problems of one finished run.
+    """Problems of one finished run as training examples, in the order of the run.
 
     Attributes:
-        directory: where the run lies.
-        ids, content_hashes: of the problems, in the run's order.
-        texts: their prompts; None where the run's source of problems is not at hand.
-        hidden_states: one row a problem.
-        measured: what the run says of each.
+        directory: of the run.
+        ids: of the problems.
+        content_hashes: of the problems.
+        texts: prompts; None if the source of the problems is unknown or not readable.
+        hidden_states: one row per problem.
+        measured: measurements of each problem.
     """
 
     directory: Path
@@ -197,19 +195,18 @@ def training_examples(
     source: str | None = None,
     seed: int = 0,
 ) -> TrainingExamples:
-    """What can be learned from a finished run.
+    """Training examples of a finished run.
 
     Args:
         directory: of the run.
-        read: reads it.
-        rule: picks, where the gain of tests is measured; None leaves the gains out.
-        candidates: only the first so many of each problem; None takes all.
-        source: where the problems' texts come from, as in ``load_problems``; None looks where the run's own
-            job says.
-        seed: of the random orders of tests behind the gains.
+        read: reader of runs.
+        rule: selection rule of the gains; None for no gains.
+        candidates: number of candidates to use of each problem, the first ones; None for all.
+        source: of the problems' texts, as for ``load_problems``; None for the source that the run names.
+        seed: of the permutations of tests behind the gains.
 
     Raises:
-        UserError: the run has no labels, no hidden states, or fewer candidates; or the given source
+        UserError: the run has no labels or hidden states, or fewer candidates than asked for; or ``source``
             cannot be read or lacks a problem.
     """
     trace = read(directory)
@@ -240,13 +237,13 @@ def training_examples(
 def measure_problem(
     seen: ProblemTrace, rule: SelectionRule | None, candidates: int | None, rng: np.random.Generator
 ) -> MeasuredProblem:
-    """What a run says of one labelled problem, by its first ``candidates`` candidates.
+    """Measurements of one labelled problem.
 
     Args:
-        seen: what the run saw, labels included.
-        rule: picks, where the gain of tests is measured; None leaves the gains out.
-        candidates: None for all.
-        rng: draws the orders of tests behind the gains.
+        seen: the problem's part of the run, with labels.
+        rule: selection rule of the gains; None for no gains.
+        candidates: number of candidates to use, the first ones; None for all.
+        rng: source of the permutations of tests behind the gains.
     """
     assert seen.correct is not None
     correct = seen.correct[:candidates]
@@ -254,33 +251,35 @@ def measure_problem(
     votes = votes_of(
         seen.verdicts, DistinctPrograms(distinct.representatives, distinct.inverse[:candidates])
     )
-    judged = test_quality(votes, correct)
+    quality = single_test_quality(votes, correct)
     return MeasuredProblem(
         int(correct.sum()),
         len(correct),
         len(seen.tests),
-        judged.false_positive_rate,
-        judged.false_negative_rate,
+        quality.false_positive_rate,
+        quality.false_negative_rate,
         {} if rule is None else _gains(votes, len(seen.tests), correct, rule, rng),
     )
 
 
 def _gains(
-    votes: Votes, written: int, correct: NDArray[np.bool_], rule: SelectionRule, rng: np.random.Generator
+    votes: Votes, generated: int, correct: NDArray[np.bool_], rule: SelectionRule, rng: np.random.Generator
 ) -> dict[int, float]:
-    counts = [count for count in GAIN_COUNTS if count <= written]
-    curve = accuracy_curve(votes, written, correct, rule, [0, *counts], orders=_ORDERS, rng=rng)
+    counts = [count for count in GAIN_COUNTS if count <= generated]
+    curve = accuracy_curve(votes, generated, correct, rule, [0, *counts], orders=_PERMUTATIONS, rng=rng)
     return dict(zip(counts, (curve[1:] - curve[0]).tolist(), strict=True))
 
 
 def _texts(trace: Trace, source: str | None) -> tuple[str, ...] | None:
-    """Prompts of the run's problems, looked up where they came from."""
+    """Prompts of the run's problems, read from their source."""
     if source is not None:
         return _prompts(trace, source)
+    if trace.problem_source is None:
+        return None
     try:
-        return _prompts(trace, load_job(trace.directory / "job.yaml").problems.source)
+        return _prompts(trace, trace.problem_source)
     except UserError:
-        return None  # a run may be shared without the texts that it was made from
+        return None  # A run may be shared without the texts of its problems.
 
 
 def _prompts(trace: Trace, source: str) -> tuple[str, ...]:

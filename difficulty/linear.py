@@ -1,20 +1,35 @@
-"""A linear function of hidden states: quick to learn, and hard to beat while problems are few."""
+"""Ridge regression of log-odds on the principal components of hidden states.
+
+Chosen on 164 HumanEval problems with 12 samples each: ridge on smoothed log-odds ranked as well as ridge on
+the rates and logistic regression on soft labels, or slightly better. It is much faster than the latter. The
+log-odds overshoot where many samples stand behind a rate, so they are calibrated afterwards.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from sklearn.linear_model import RidgeCV
 
-from testbudget.difficulty.base import Fitted, Method, Prediction, PredictionCalibration, PredictorInputs
-from testbudget.rewards.errors import UserError
+from testbudget.difficulty.base import (
+    FittedMethod,
+    Prediction,
+    PredictionMethod,
+    PredictorInputs,
+    StorableFit,
+)
+from testbudget.difficulty.calibration import PredictionCalibration
+from testbudget.rewards.errors import UserError, require_extra
 
-"""Hidden states in fewer numbers: standardised, then their principal components."""
+with require_extra("train", "predicting difficulty from hidden states"):
+    import torch
+    from sklearn.linear_model import RidgeCV
 
-_OVERSAMPLING = 8  # directions that are looked at beyond those wanted
+PENALTIES = np.logspace(-3, 4, 15)
+"""Candidate ridge penalties, for features whose mean square is about 1."""
+
+_OVERSAMPLING = 8  # directions of the subspace iteration beyond the wanted components
 _ITERATIONS = 2
 
 
@@ -24,8 +39,8 @@ class Reduction:
 
     Attributes:
         centre: float32 (features,), mean of each feature.
-        components: float32 (components, features): products with a centred state give numbers whose
-            squares are 1 on average over components and the problems that were learned from.
+        components: float32 (components, features); ``(state - centre) @ components.T`` has mean square 1
+            over the components and the problems of the fit.
     """
 
     centre: NDArray[np.float32]
@@ -33,21 +48,25 @@ class Reduction:
 
     @classmethod
     def fit(cls, states: NDArray[np.float32], components: int, seed: int) -> Self:
-        """Learns from states of shape (problems, features).
+        """Fit by randomised subspace iteration (Halko et al. 2009, arXiv 0909.4061, algorithm 4.4).
 
-        By randomised subspace iteration (Halko et al. 2009, arXiv 0909.4061, algorithm 4.4). Torch's own
-        ``svd_lowrank`` takes four times as long for tables of this shape, and scikit-learn's up to a
-        hundred times where other processes keep the cores busy.
+        For matrices of this shape ``torch.svd_lowrank`` takes four times as long, and scikit-learn's
+        randomised SVD up to a hundred times when other processes occupy the cores.
+
+        Args:
+            states: float32 (problems, features).
+            components: number of components, at most; never more than problems or features.
+            seed: of the random start, 0 to 2**32 - 1.
 
         Raises:
-            UserError: there is no feature.
+            UserError: there are no features.
         """
         if not states.shape[1]:
             raise UserError("the method must have hidden states to learn from but there are none")
         centre = states.mean(axis=0, dtype=np.float64).astype(np.float32)
         standard = torch.from_numpy(states - centre)
         scale = standard.square().mean(dim=0).sqrt()
-        scale[scale == 0] = 1  # a constant feature stays 0
+        scale[scale == 0] = 1  # constant features stay 0
         standard /= scale
         wanted = min(components, *states.shape)
         sketched = min(wanted + _OVERSAMPLING, *states.shape)
@@ -61,10 +80,10 @@ class Reduction:
         return cls(centre, (axes.T / scale / size).contiguous().numpy())
 
     def apply(self, inputs: PredictorInputs) -> NDArray[np.float32]:
-        """Reduced states, shape (problems, components).
+        """Reduced states, float32 (problems, components).
 
         Raises:
-            UserError: the states have another number of features.
+            UserError: the number of features differs from the fit.
         """
         if inputs.states.shape[1] != len(self.centre):
             raise UserError(
@@ -77,39 +96,27 @@ class Reduction:
         return reduced
 
     def folded(self, coefficients: NDArray[np.float64]) -> Self:
-        """One component alone: the sum of all, each times its coefficient."""
+        """Reduction to one component: the sum of the components weighted by coefficients (components,)."""
         return type(self)(self.centre, (coefficients @ self.components).astype(np.float32)[None])
 
-    def arrays(self) -> dict[str, NDArray[np.float32]]:
-        """All of it as arrays, for a model file."""
+    def to_arrays(self) -> dict[str, NDArray[np.float32]]:
+        """Both attributes by name, for a model file."""
         return {"centre": self.centre, "components": self.components}
 
     @classmethod
-    def of(cls, arrays: Mapping[str, NDArray[np.float32]]) -> Self:
-        """The inverse of ``arrays``; others that are among them do not matter."""
+    def from_arrays(cls, arrays: Mapping[str, NDArray[np.float32]]) -> Self:
+        """Inverse of ``to_arrays``; other names among the arrays are ignored."""
         return cls(arrays["centre"], arrays["components"])
-
-
-# ~ """Ridge regression on log-odds, the heart of the linear and the text method.
-# ~
-# ~ Chosen on 164 HumanEval problems with 12 samples each: ridge on smoothed log-odds ranked as well as or
-# ~ a little better than ridge on the rates and logistic regression on soft labels, and is far quicker than
-# ~ the latter. Log-odds overshoot where many samples stand behind a rate, so they are calibrated afterwards.
-# ~ """
-
-
-PENALTIES = np.logspace(-3, 4, 15)
-"""For features whose squares are about 1 on average."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ridge:
-    """Log-odds as a weighted sum of features.
+    """Log-odds as a linear function of features.
 
     Attributes:
         coefficients: float64 (features,).
-        intercept: what is added to the sum.
-        calibration: learned from leave-one-out predictions.
+        intercept: constant term.
+        calibration: fitted to leave-one-out predictions.
     """
 
     coefficients: NDArray[np.float64]
@@ -123,29 +130,29 @@ class Ridge:
         values: NDArray[np.float64],
         weights: NDArray[np.float64],
     ) -> Self:
-        """Learns from features of shape (problems, features); the penalty is chosen by leave-one-out."""
+        """Fit to features (problems, features); the penalty has the least leave-one-out error."""
         right = weights * values
-        # One sample more of either outcome (Laplace's rule of succession) keeps the log-odds finite.
+        # One more sample of either outcome (Laplace's rule of succession) keeps the log-odds finite.
         log_odds = np.log((right + 1) / (weights - right + 1))
         ridge = RidgeCV(PENALTIES, scoring="neg_mean_squared_error", store_cv_results=True)
         ridge.fit(features.astype(np.float64), log_odds, sample_weight=weights / weights.mean())
-        # Leave-one-out predictions, since those on problems that the ridge saw would look too sure.
+        # Leave-one-out predictions, since predictions of its own training problems are overconfident.
         held_out = ridge.cv_results_[:, np.flatnonzero(ridge.alpha_ == PENALTIES)[0]]
         return cls(
             ridge.coef_, float(ridge.intercept_), PredictionCalibration.fit(held_out, values, weights)
         )
 
     def log_odds(self, features: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Before calibration, shape (problems,)."""
+        """Uncalibrated log-odds, float64 (problems,)."""
         return np.asarray(features @ self.coefficients + self.intercept, dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True)
-class Linear(Method):
+class LinearMethod(PredictionMethod):
     """Ridge regression of log-odds on the principal components of hidden states.
 
     Attributes:
-        components: how many the ridge sees: as good as all of them, and the cost of a fit is theirs.
+        components: principal components that the ridge sees; more did not help and take longer.
     """
 
     name: ClassVar[str] = "linear"
@@ -154,42 +161,38 @@ class Linear(Method):
 
     def _fit(
         self, inputs: PredictorInputs, values: NDArray[np.float64], weights: NDArray[np.float64], seed: int
-    ) -> Fitted:
+    ) -> FittedMethod:
         reduction = Reduction.fit(inputs.states, self.components, seed)
         ridge = Ridge.fit(reduction.apply(inputs), values, weights)
         return FittedLinear(reduction.folded(ridge.coefficients), ridge.intercept, ridge.calibration)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class FittedLinear(Fitted):
-    """Log-odds as a weighted sum of hidden states, then calibration."""
+class FittedLinear(StorableFit):
+    """Calibrated linear function of hidden states."""
 
     reduction: Reduction
     intercept: float
     calibration: PredictionCalibration
 
     def predict(self, inputs: PredictorInputs) -> Prediction:
-        """See ``Fitted``."""
+        """See ``FittedMethod``."""
         log_odds = self.reduction.apply(inputs)[:, 0].astype(np.float64) + self.intercept
-        return self.calibration.belief(self.calibration.mean(log_odds))
+        return self.calibration.prediction(self.calibration.mean(log_odds))
 
-    def arrays(self) -> dict[str, NDArray[np.float32]]:
-        """All of it as arrays, for a model file."""
+    def to_arrays(self) -> dict[str, NDArray[np.float32]]:
+        """See ``StorableFit``."""
         return {
-            **self.reduction.arrays(),
+            **self.reduction.to_arrays(),
             "intercept": np.array([self.intercept], np.float32),
-            "calibration": self.calibration.array(),
+            "calibration": self.calibration.to_array(),
         }
 
     @classmethod
-    def of(cls, arrays: Mapping[str, NDArray[np.float32]]) -> Self:
-        """The inverse of ``arrays``, but for what float32 rounds away.
-
-        Raises:
-            KeyError: an array is missing.
-        """
+    def from_arrays(cls, arrays: Mapping[str, NDArray[np.float32]]) -> Self:
+        """See ``StorableFit``."""
         return cls(
-            Reduction.of(arrays),
+            Reduction.from_arrays(arrays),
             float(arrays["intercept"][0]),
-            PredictionCalibration.of(arrays["calibration"]),
+            PredictionCalibration.from_array(arrays["calibration"]),
         )

@@ -1,4 +1,4 @@
-"""The probe: a two-layer network on hidden states, as an ensemble that knows how sure it is."""
+"""The probe: a calibrated ensemble of two-layer networks on hidden states."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -6,30 +6,41 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits
 
-from testbudget.difficulty.base import Fitted, Method, Prediction, PredictionCalibration, PredictorInputs
+from testbudget.difficulty.base import (
+    FittedMethod,
+    Prediction,
+    PredictionMethod,
+    PredictorInputs,
+    StorableFit,
+)
+from testbudget.difficulty.calibration import PredictionCalibration
 from testbudget.difficulty.linear import Reduction
-from testbudget.rewards.errors import UserError
+from testbudget.rewards.errors import UserError, require_extra
+from testbudget.rewards.seeds import random_folds
 
-"""Many small two-layer networks, trained side by side as one batched computation."""
+with require_extra("train", "the probe"):
+    import torch
+    from torch import Tensor
+    from torch.nn.functional import binary_cross_entropy_with_logits
+
+_AT_ONCE = 2**14  # problems predicted at once: bounds the memory
 
 _LARGEST_BATCH = 256
-_BATCHES = 8  # at least so many steps an epoch, however few the rows
+_BATCHES = 8  # steps per epoch, at least
 _SMALLEST_BATCH = 16
-_PATIENCE = 120  # steps without progress on the held-out rows, but at least a few epochs
-_FEW_EPOCHS = 3
-_PROGRESS = 1e-4  # of the loss
+_PATIENCE = 120  # steps without progress on the held-out rows before a network stops
+_MIN_EPOCHS = 3  # lower bound of that patience, in epochs
+_PROGRESS = 1e-4  # least decrease of the loss that counts
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NetworkEnsemble:
-    """Networks with one hidden layer of rectified units and a scalar output, in float32.
+    """Networks with one hidden layer of rectified linear units and a scalar output, in float32.
 
-    Those of one set learn from the same rows, each in its own way.
+    They are trained as one batched computation. The networks of a set share the rows, with weights of their
+    own.
 
     Attributes:
         hidden_weights: (sets, networks, features, units).
@@ -45,24 +56,24 @@ class NetworkEnsemble:
 
     @property
     def parameters(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """All four, in the order of the attributes."""
+        """The four tensors in the order of the attributes."""
         return self.hidden_weights, self.hidden_biases, self.output_weights, self.output_biases
 
     def __getitem__(self, sets: slice) -> "NetworkEnsemble":
-        """The networks of some sets."""
+        """Networks of the selected sets."""
         return NetworkEnsemble(*(parameter[sets] for parameter in self.parameters))
 
     def log_odds(self, features: Tensor, drop: Callable[[Tensor], Tensor] = lambda units: units) -> Tensor:
-        """Output of every network on all rows of its set.
+        """Outputs of every network on all rows of its set.
 
         Args:
             features: (sets, rows, features).
-            drop: what is done to the hidden units.
+            drop: applied to the hidden units (sets, rows, networks * units).
 
         Returns:
-            Shape (sets, networks, rows).
+            Log-odds (sets, networks, rows).
         """
-        # The networks of a set as one wide layer: one product of matrices a set.
+        # The networks of a set form one wide layer: one matrix product per set.
         wide = self.hidden_weights.transpose(1, 2).flatten(2)
         units = drop(torch.baddbmm(self.hidden_biases.flatten(1)[:, None], features, wide).relu())
         each = (
@@ -73,12 +84,12 @@ class NetworkEnsemble:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainingBatch:
-    """Examples, in sets of equal size; what is too much in a set has weight 0.
+    """Training rows in sets of equal size; padding rows have weight 0.
 
     Attributes:
         features: (sets, rows, features).
         values: (sets, rows), in [0, 1].
-        weights: (sets, networks, rows): how much each network of the set learns from them.
+        weights: (sets, networks, rows), weight of each row in the loss of each network.
     """
 
     features: Tensor
@@ -86,13 +97,13 @@ class TrainingBatch:
     weights: Tensor
 
     def take(self, rows: Tensor) -> "TrainingBatch":
-        """The given rows, shape (sets, taken)."""
+        """Select rows (sets, selected) by number within each set."""
         sets = torch.arange(len(rows))[:, None]
         weights = self.weights.gather(2, rows[:, None].expand(-1, self.weights.shape[1], -1))
         return TrainingBatch(self.features[sets, rows], self.values[sets, rows], weights)
 
     def losses(self, log_odds: Tensor) -> Tensor:
-        """Weighted mean binary cross-entropy with soft labels of each network, shape (sets, networks)."""
+        """Weighted mean binary cross-entropy with soft labels, (sets, networks)."""
         values = self.values[:, None].expand_as(log_odds)
         losses = binary_cross_entropy_with_logits(log_odds, values, reduction="none")
         return (losses * self.weights).sum(dim=2) / self.weights.sum(dim=2).clamp_min(1e-12)
@@ -109,19 +120,19 @@ def train_networks(
     steps: int,
     generator: torch.Generator,
 ) -> NetworkEnsemble:
-    """Trains networks by AdamW (Loshchilov and Hutter, arXiv 1711.05101) with early stopping.
+    """Train networks by AdamW (Loshchilov and Hutter, arXiv 1711.05101) with early stopping.
 
-    Each keeps the parameters of the epoch in which it did best on its held-out rows.
+    Each network keeps the parameters of the epoch with the least loss on its held-out rows.
 
     Args:
-        rows: examples, with the weights that they have for each network while they are not held out.
-        held_out: bool (sets, networks, rows), what each network must not learn from.
-        units: hidden units.
-        dropout: chance that a hidden unit is left out of a step.
-        weight_decay: of the weights, not of the biases.
+        rows: features, values and weights.
+        held_out: bool (sets, networks, rows), rows that the network is not trained on.
+        units: hidden units of each network.
+        dropout: probability that a hidden unit is dropped in a step.
+        weight_decay: of the weights; biases have none.
         learning_rate: of AdamW.
-        steps: no more than so many, but for the rest of the last epoch.
-        generator: of all random numbers.
+        steps: maximum number of steps, rounded up to whole epochs.
+        generator: source of all random numbers.
     """
     seen = replace(rows, weights=rows.weights * ~held_out)
     unseen = replace(rows, weights=rows.weights * held_out)
@@ -140,7 +151,7 @@ def train_networks(
 
     batch = min(_LARGEST_BATCH, max(_SMALLEST_BATCH, rows.values.shape[1] // _BATCHES))
     steps_per_epoch = math.ceil(rows.values.shape[1] / batch)
-    patience = max(_FEW_EPOCHS, _PATIENCE // steps_per_epoch)
+    patience = max(_MIN_EPOCHS, _PATIENCE // steps_per_epoch)
     best = NetworkEnsemble(*(parameter.detach().clone() for parameter in networks.parameters))
     lowest = torch.full(held_out.shape[:2], torch.inf)
     waited = torch.zeros(held_out.shape[:2])
@@ -164,7 +175,7 @@ def train_networks(
 
 
 def _initial(rows: TrainingBatch, units: int, generator: torch.Generator) -> NetworkEnsemble:
-    """Random weights; outputs start at the mean of the values."""
+    """Random weights; output biases start at the weighted mean of the values."""
     shape = (*rows.weights.shape[:2], rows.features.shape[2], units)
     means = (rows.values[:, None] * rows.weights).sum(dim=2) / rows.weights.sum(dim=2)
     return NetworkEnsemble(
@@ -175,24 +186,20 @@ def _initial(rows: TrainingBatch, units: int, generator: torch.Generator) -> Net
     )
 
 
-_AT_ONCE = 2**14  # problems predicted at once: bounds the memory
-
-
 @dataclass(frozen=True, slots=True)
-class Probe(Method):
-    """An ensemble of two-layer networks, with soft-label binary cross-entropy (arXiv 2501.01054).
+class ProbeMethod(PredictionMethod):
+    """Ensemble of two-layer networks, fitted by soft-label binary cross-entropy (arXiv 2501.01054).
 
-    The problems are split into as many inner parts as the ensemble has members. Each member stops early by
-    the part that it does not learn from, so that every problem is held out from one member: these
-    held-out predictions together calibrate all of them. Chosen on 164 HumanEval problems, see
-    docs/difficulty.md.
+    The problems are split into as many inner folds as the ensemble has members. Each member holds one fold
+    out and stops early by it. So every problem is held out from one member, and these held-out predictions
+    calibrate the ensemble. Chosen on 164 HumanEval problems, see docs/difficulty.md.
 
     Attributes:
         members: networks in the ensemble.
-        units: hidden units of each.
-        components: principal components of the states that they see, at most.
-        problems_per_component: and no more than one for so many problems.
-        dropout, weight_decay, learning_rate, steps: see ``networks.train_networks``.
+        units: hidden units of each network.
+        components: principal components of the hidden states, at most.
+        problems_per_component: least number of problems per principal component.
+        dropout, weight_decay, learning_rate, steps: see ``train_networks``.
     """
 
     name: ClassVar[str] = "probe"
@@ -208,7 +215,7 @@ class Probe(Method):
 
     def _fit(
         self, inputs: PredictorInputs, values: NDArray[np.float64], weights: NDArray[np.float64], seed: int
-    ) -> Fitted:
+    ) -> FittedMethod:
         return self._fit_each(inputs, values, weights, [np.arange(len(inputs))], seed)[0]
 
     def _fit_each(
@@ -218,7 +225,7 @@ class Probe(Method):
         weights: NDArray[np.float64],
         parts: Sequence[NDArray[np.intp]],
         seed: int,
-    ) -> list[Fitted]:
+    ) -> list[FittedMethod]:
         fewest, most = min(map(len, parts)), max(map(len, parts))
         if fewest < 2 * self.members:
             raise UserError(
@@ -233,14 +240,14 @@ class Probe(Method):
             torch.zeros(len(parts), self.members, most),
         )
         rng = np.random.default_rng(seed)
-        # The member that each problem is held out from; none of those that fill up a short part.
+        # Member that each problem is held out from; -1 for the padding of a short part.
         inner = np.full((len(parts), most), -1)
         for number, (part, reduction) in enumerate(zip(parts, reductions, strict=True)):
             reduced = torch.from_numpy(reduction.apply(inputs[part]))
             rows.features[number, : len(part), : reduced.shape[1]] = reduced
             rows.values[number, : len(part)] = torch.from_numpy(values[part])
             rows.weights[number, :, : len(part)] = torch.from_numpy(weights[part] / weights[part].mean())
-            inner[number, : len(part)] = rng.permutation(len(part)) % self.members
+            inner[number, : len(part)] = random_folds(len(part), self.members, rng)
         held_out = inner[:, None] == np.arange(self.members)[:, None]
         networks = train_networks(
             rows,
@@ -252,7 +259,7 @@ class Probe(Method):
             steps=self.steps,
             generator=torch.Generator().manual_seed(seed),
         )
-        fitted: list[Fitted] = []
+        fitted: list[FittedMethod] = []
         for number, (part, reduction) in enumerate(zip(parts, reductions, strict=True)):
             own = networks[number : number + 1]
             log_odds = _log_odds(own, rows.features[number, : len(part)])
@@ -264,45 +271,43 @@ class Probe(Method):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class FittedProbe(Fitted):
-    """An ensemble with its calibration."""
+class FittedProbe(StorableFit):
+    """Calibrated network ensemble on reduced hidden states."""
 
     reduction: Reduction
     networks: NetworkEnsemble
     calibration: PredictionCalibration
 
     def predict(self, inputs: PredictorInputs) -> Prediction:
-        """See ``Fitted``; the mean of the members' calibrated means."""
+        """The mean of the members' calibrated means; see ``FittedMethod``."""
         means = [np.empty(0)]
         for start in range(0, len(inputs), _AT_ONCE):
             features = torch.from_numpy(self.reduction.apply(inputs[start : start + _AT_ONCE]))
             means.append(self.calibration.mean(_log_odds(self.networks, features)).mean(axis=0))
-        return self.calibration.belief(np.concatenate(means))
+        return self.calibration.prediction(np.concatenate(means))
 
-    def arrays(self) -> dict[str, NDArray[np.float32]]:
-        """All of it as arrays, for a model file."""
+    def to_arrays(self) -> dict[str, NDArray[np.float32]]:
+        """See ``StorableFit``."""
         names = NetworkEnsemble.__dataclass_fields__
         return {
-            **self.reduction.arrays(),
+            **self.reduction.to_arrays(),
             **{name: getattr(self.networks, name).numpy() for name in names},
-            "calibration": self.calibration.array(),
+            "calibration": self.calibration.to_array(),
         }
 
     @classmethod
-    def of(cls, arrays: Mapping[str, NDArray[np.float32]]) -> Self:
-        """The inverse of ``arrays``, but for what float32 rounds away.
-
-        Raises:
-            KeyError: an array is missing.
-        """
+    def from_arrays(cls, arrays: Mapping[str, NDArray[np.float32]]) -> Self:
+        """See ``StorableFit``."""
         networks = NetworkEnsemble(
             *(torch.tensor(arrays[name]) for name in NetworkEnsemble.__dataclass_fields__)
         )
-        return cls(Reduction.of(arrays), networks, PredictionCalibration.of(arrays["calibration"]))
+        return cls(
+            Reduction.from_arrays(arrays), networks, PredictionCalibration.from_array(arrays["calibration"])
+        )
 
 
 def _log_odds(networks: NetworkEnsemble, features: torch.Tensor) -> NDArray[np.float64]:
-    """Of all members of one ensemble, shape (members, problems)."""
+    """Log-odds of the members of one ensemble, float64 (members, problems)."""
     with torch.inference_mode():
         log_odds = networks.log_odds(features[None])[0]
     return np.asarray(log_odds.double().numpy())

@@ -1,4 +1,4 @@
-"""How good predictions are, with intervals over problems."""
+"""Scores of predictions, with bootstrap intervals over problems."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,70 +7,56 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
+from testbudget.rewards.statistics import Interval, bootstrap_scores
+
 BINS = 10
-RESAMPLES = 1000
-_LEVEL = 0.95
-_AT_ONCE = 2**20  # numbers resampled at once: bounds the memory
+"""Bins of the calibration error."""
 
 
 @dataclass(frozen=True, slots=True)
-class ScoreInterval:
-    """A figure and its 95 % percentile bootstrap interval over problems (Efron and Tibshirani 1993).
-
-    All three are NaN where the figure is not defined.
-    """
-
-    value: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True, slots=True)
-class Scores:
-    """How predictions compare with what was measured; also how far one method's scores exceed another's.
+class PredictionScores:
+    """Agreement of predicted and measured values; also the difference of two methods' scores.
 
     Attributes:
-        spearman: rank correlation in [-1, 1]; 0 where either side is constant and so ranks nothing.
-        auroc: chance that a problem with the event is predicted higher than one without, ties counting
-            half (Mann and Whitney 1947); NaN where all problems are on one side.
-        brier: mean squared error, weighted by samples (Brier 1950). Where the value measured is a share of
-            right samples, the error against single outcomes is this plus the mean of value (1 − value),
-            which no prediction can change.
-        calibration_error: expected calibration error: problems in ``BINS`` bins of equal weight by
-            prediction, Σ_bins |Σ weight (prediction − measured)| / Σ weight (Naeini et al. 2015, with
-            bins of equal mass as Nixon et al. 2019, arXiv 1904.01685). Equal predictions share a bin. A
-            perfect prediction of noisy values still scores above 0, and resampling adds noise: an interval
-            lies rather too high than too low.
+        spearman: rank correlation in [-1, 1]; 0 if either side is constant.
+        auroc: probability that a problem with the event is predicted higher than one without, ties counting
+            1/2 (Mann and Whitney 1947); NaN if all or no problems have the event.
+        brier: mean squared error, weighted by samples (Brier 1950). For a share of correct samples, the
+            error against single outcomes is larger by the mean of value (1 - value), whatever is predicted.
+        calibration_error: expected calibration error over ``BINS`` bins of equal weight by prediction,
+            sum_bins |sum weight (prediction - measured)| / sum weight (Naeini et al. 2015; bins of equal
+            mass as in Nixon et al. 2019, arXiv 1904.01685). Equal predictions share a bin. It is biased
+            upwards: perfect predictions of noisy values score above 0, and resampling adds noise.
     """
 
-    spearman: ScoreInterval
-    auroc: ScoreInterval
-    brier: ScoreInterval
-    calibration_error: ScoreInterval
+    spearman: Interval
+    auroc: Interval
+    brier: Interval
+    calibration_error: Interval
 
 
-def score(
+def score_predictions(
     predicted: NDArray[np.float64],
     measured: NDArray[np.float64],
     weights: NDArray[np.float64],
     event: NDArray[np.bool_],
     *,
     seed: int = 0,
-) -> Scores:
-    """Scores of predictions.
+) -> PredictionScores:
+    """Scores of predicted means against measured values.
 
     Args:
-        predicted: means, shape (problems,).
-        measured: the values, same shape and units.
-        weights: number of samples behind each, same shape.
-        event: the yes-or-no question that ``auroc`` judges the ranking by, same shape.
+        predicted: float64 (problems,).
+        measured: float64 (problems,), in the same units.
+        weights: float64 (problems,), number of samples behind each measured value.
+        event: bool (problems,), the event that ``auroc`` is about.
         seed: of the resampling.
 
     Raises:
-        ValueError: without problems.
+        ValueError: there are no problems.
     """
     return _bootstrap(
-        lambda rows: _figures(predicted[rows], measured[rows], weights[rows], event[rows]),
+        lambda rows: _scores(predicted[rows], measured[rows], weights[rows], event[rows]),
         len(predicted),
         seed,
     )
@@ -84,54 +70,35 @@ def score_difference(
     event: NDArray[np.bool_],
     *,
     seed: int = 0,
-) -> Scores:
-    """How far the scores of ``predicted`` exceed those of ``other``, both on each resample (paired).
+) -> PredictionScores:
+    """Scores of ``predicted`` minus scores of ``other``, on the same resamples (paired).
 
-    Args and raises: see ``score``.
+    Arguments and errors: see ``score_predictions``.
     """
 
-    def exceed(rows: NDArray[np.intp]) -> NDArray[np.float64]:
+    def difference(rows: NDArray[np.intp]) -> NDArray[np.float64]:
         truth = measured[rows], weights[rows], event[rows]
-        return _figures(predicted[rows], *truth) - _figures(other[rows], *truth)
+        return _scores(predicted[rows], *truth) - _scores(other[rows], *truth)
 
-    return _bootstrap(exceed, len(predicted), seed)
+    return _bootstrap(difference, len(predicted), seed)
 
 
 def _bootstrap(
-    figures: Callable[[NDArray[np.intp]], NDArray[np.float64]], problems: int, seed: int
-) -> Scores:
-    """Figures of all problems, and the quantiles of the same on resampled ones."""
+    scores: Callable[[NDArray[np.intp]], NDArray[np.float64]], problems: int, seed: int
+) -> PredictionScores:
+    """Scores of all problems with intervals from resampled problems."""
     if problems < 1:
         raise ValueError("scores need at least 1 problem but got none")
-    rng = np.random.default_rng(seed)
-    values = figures(np.arange(problems)[None])[:, 0]
-    at_once = max(1, _AT_ONCE // problems)
-    resampled = np.concatenate(
-        [
-            figures(rng.integers(problems, size=(min(at_once, RESAMPLES - start), problems)))
-            for start in range(0, RESAMPLES, at_once)
-        ],
-        axis=1,
-    )
-    estimates = []
-    for value, spread in zip(values, resampled, strict=True):
-        # A resample may lack one side of the event; what it says of the others counts.
-        defined = spread[~np.isnan(spread)]
-        if np.isnan(value) or not len(defined):
-            estimates.append(ScoreInterval(float("nan"), float("nan"), float("nan")))
-        else:
-            low, high = np.quantile(defined, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2])
-            estimates.append(ScoreInterval(float(value), float(low), float(high)))
-    return Scores(*estimates)
+    return PredictionScores(*bootstrap_scores(scores, problems, seed))
 
 
-def _figures(
+def _scores(
     predicted: NDArray[np.float64],
     measured: NDArray[np.float64],
     weights: NDArray[np.float64],
     event: NDArray[np.bool_],
 ) -> NDArray[np.float64]:
-    """The four figures of each resample, shape (4, resamples), from arrays (resamples, problems)."""
+    """The four scores of each resample, float64 (4, resamples), from arrays (resamples, problems)."""
     lowest = rankdata(predicted, method="min", axis=1)
     highest = rankdata(predicted, method="max", axis=1)
     ranks = (lowest + highest) / 2
@@ -172,7 +139,7 @@ def _calibration_error(
     resamples = len(predicted)
     by_prediction = np.take_along_axis(shares, predicted.argsort(axis=1), axis=1)
     below = np.pad(by_prediction.cumsum(axis=1), ((0, 0), (1, 0)))
-    # The middle of the weight that a problem and its equals take up decides their bin.
+    # Equal predictions get the bin that holds the middle of their weight.
     middle = (
         np.take_along_axis(below, lowest - 1, axis=1) + np.take_along_axis(below, highest, axis=1)
     ) / 2

@@ -1,23 +1,19 @@
-"""From finished runs to a trained model, and to figures of what it is worth on problems it has not seen."""
+"""Training on finished runs: every target by every method, evaluated on problems it was not fitted on."""
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 import numpy as np
 
-from testbudget.difficulty.base import Method, Prediction, PredictorInputs
-from testbudget.difficulty.baselines import Constant, Neighbours, TextBaseline
+from testbudget.difficulty.base import Prediction, PredictionMethod, PredictorInputs
 from testbudget.difficulty.card import (
-    STORABLE,
-    CardInterval,
     DifficultyModel,
     ModelCard,
     TrainingRun,
-    predictor_inputs,
+    inputs_of_layers,
 )
-from testbudget.difficulty.cross_fitting import CrossFitted, cross_fit
+from testbudget.difficulty.cross_fitting import CrossFittedEnsemble, cross_fit
 from testbudget.difficulty.examples import (
     PASS_RATE,
     TARGETS,
@@ -28,120 +24,134 @@ from testbudget.difficulty.examples import (
     target_labels,
     training_examples,
 )
-from testbudget.difficulty.linear import Linear
-from testbudget.difficulty.probe import Probe
-from testbudget.difficulty.scores import Scores, score
+from testbudget.difficulty.methods import check_storable, prediction_method
+from testbudget.difficulty.names import METHOD_NAMES
+from testbudget.difficulty.scores import PredictionScores, score_predictions
 from testbudget.rewards.errors import UserError
 from testbudget.rewards.selection.registry import selection_rule
+from testbudget.rewards.statistics import Interval
 from testbudget.traces.hidden_states import Provenance, usual_layer
 from testbudget.traces.tables import ReadTrace
 
-"""Learning targets by several methods, each judged on problems that it has not seen."""
-
 CROSS_FITTING_FOLDS = 10
+"""Folds of every trained model."""
+
+_TEXT = "text"  # the one method that reads texts
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class TargetScores:
-    """Predictions of problems and what was measured on them.
+class TargetEvaluation:
+    """Predictions of a target on problems where it was measured.
 
     Attributes:
-        labels: of the problems that the target was measured on.
-        predicted: of the same problems, in the target's own units.
-        scores: of the one against the other.
+        labels: measured values.
+        predicted: predictions of the same problems, in the units of the target.
+        scores: of the predictions against the labels.
     """
 
     labels: TargetLabels
     predicted: Prediction
-    scores: Scores
+    scores: PredictionScores
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FittedTarget:
-    """One target, learned by one method.
+    """One target fitted by one method.
 
     Attributes:
-        fitted: what was learned, a member a fold.
-        judged: what it says of the training problems, each by a member that has not seen it.
+        fitted: one member per fold.
+        evaluation: on the training problems, each predicted by the member fitted without it.
     """
 
-    fitted: CrossFitted
-    judged: TargetScores
+    fitted: CrossFittedEnsemble
+    evaluation: TargetEvaluation
 
 
 def fit_target(
-    method: Method, labels: TargetLabels, inputs: PredictorInputs, groups: Sequence[str], *, seed: int
+    method: PredictionMethod,
+    labels: TargetLabels,
+    inputs: PredictorInputs,
+    content_hashes: Sequence[str],
+    *,
+    seed: int,
 ) -> FittedTarget:
-    """Learns a target from problems, and judges what was learned on the same, each by what has not seen it.
+    """Cross-fit a target and evaluate it on the training problems.
 
     Args:
-        method: learns.
-        labels: of the problems; those that the target was not measured on are left out.
-        inputs: what is known of them before their first test.
-        groups: content hash of each.
-        seed: decides the folds, and whatever the method draws.
+        method: to be fitted.
+        labels: of the problems; problems where the target was not measured are left out.
+        inputs: of the problems.
+        content_hashes: of the problems.
+        seed: determines the folds and the random numbers of the method.
 
     Raises:
-        UserError: too few problems, or inputs that the method cannot read.
+        UserError: there are too few problems, or the method cannot read the inputs.
     """
-    known, inputs, groups = _measured_on(labels, inputs, groups)
+    known, inputs, content_hashes = _measured_on(labels, inputs, content_hashes)
     shares = known.target.as_share(known.values)
-    fitted = cross_fit(method, inputs, shares, known.weights, groups, folds=CROSS_FITTING_FOLDS, seed=seed)
-    return FittedTarget(fitted, score_target(fitted, known, inputs, groups))
+    fitted = cross_fit(
+        method, inputs, shares, known.weights, content_hashes, folds=CROSS_FITTING_FOLDS, seed=seed
+    )
+    return FittedTarget(fitted, evaluate_target(fitted, known, inputs, content_hashes))
 
 
-def score_target(
-    fitted: CrossFitted, labels: TargetLabels, inputs: PredictorInputs, groups: Sequence[str]
-) -> TargetScores:
-    """What was learned, put to the test on problems; none is predicted by what has seen it.
+def evaluate_target(
+    fitted: CrossFittedEnsemble,
+    labels: TargetLabels,
+    inputs: PredictorInputs,
+    content_hashes: Sequence[str],
+) -> TargetEvaluation:
+    """Evaluate a fitted target; training problems are predicted by members fitted without them.
 
     Args:
-        fitted: what was learned of the target.
-        labels, inputs, groups: of the problems, as in ``fit_target``.
+        fitted: members of the target.
+        labels, inputs, content_hashes: of the problems, as in ``fit_target``.
 
     Raises:
-        UserError: inputs unlike those that were learned from.
+        UserError: the inputs do not fit those of the training.
         ValueError: the target was measured on none of the problems.
     """
-    known, inputs, groups = _measured_on(labels, inputs, groups)
-    shares = fitted.predict(inputs, groups)
+    known, inputs, content_hashes = _measured_on(labels, inputs, content_hashes)
+    shares = fitted.predict(inputs, content_hashes)
     predicted = Prediction(
         known.target.from_share(shares.mean), known.target.deviation_from_share(shares.deviation)
     )
-    return TargetScores(known, predicted, score(predicted.mean, known.values, known.weights, known.event))
+    return TargetEvaluation(
+        known, predicted, score_predictions(predicted.mean, known.values, known.weights, known.event)
+    )
 
 
 def _measured_on(
-    labels: TargetLabels, inputs: PredictorInputs, groups: Sequence[str]
+    labels: TargetLabels, inputs: PredictorInputs, content_hashes: Sequence[str]
 ) -> tuple[TargetLabels, PredictorInputs, Sequence[str]]:
     rows = labels.known
     if rows.all():
-        return labels, inputs, groups
-    return labels[rows], inputs[rows], [group for group, row in zip(groups, rows, strict=True) if row]
-
-
-METHODS: Mapping[str, Method] = {
-    method.name: method for method in (Probe(), Linear(), Neighbours(), TextBaseline(), Constant())
-}
-"""All methods by name; the first is what a model is made of unless told otherwise."""
+        return labels, inputs, content_hashes
+    return (
+        labels[rows],
+        inputs[rows],
+        [found for found, row in zip(content_hashes, rows, strict=True) if row],
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingSettings:
-    """How to learn.
+    """Settings of a training.
 
     Attributes:
-        method: of the model that is kept.
-        layers: hidden layers to learn from, side by side; None takes the ``usual_layer`` of those that
+        method: of the saved model, one of ``STORABLE_METHODS``.
+        layers: hidden layers to learn from, side by side; None for the ``usual_layer`` of the layers that
             all runs have.
-        candidates: only the first so many of each problem's candidates; None takes all.
-        selection: the rule whose picks the gains are about; None learns no gains.
-        sources: where the texts of each run's problems come from, by directory of the run; where none is
-            given, it is looked up in the run's own job.
-        seed: everything random derives from it.
+        candidates: number of candidates to use of each problem, the first ones; None for all.
+        selection: selection rule of the gain targets; None to learn no gains.
+        sources: source of the problems' texts by run directory; other runs name their source themselves.
+        seed: of everything random.
+
+    Raises:
+        UserError: a trained model cannot consist of the method.
     """
 
-    method: str = Probe.name
+    method: str = METHOD_NAMES[0]
     layers: tuple[int, ...] | None = None
     candidates: int | None = None
     selection: str | None = "majority"
@@ -149,25 +159,24 @@ class TrainingSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.method not in STORABLE:
-            raise UserError(f"method must be one of {', '.join(STORABLE)} but got {self.method!r}")
+        check_storable(self.method)
 
     def with_layers(self, layers: tuple[int, ...]) -> "TrainingSettings":
-        """The same for these layers."""
+        """The same settings with other layers."""
         return replace(self, layers=layers)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainingProblems:
-    """Problems of several runs, one after the other.
+    """Problems of several runs, one run after the other.
 
     Attributes:
-        runs: with the number of problems of each.
-        inputs: what is known of the problems before their first test; without texts unless all are at hand.
+        runs: name and number of problems of each run.
+        inputs: of the problems; without texts unless all texts are available.
         content_hashes: of the problems.
-        measured: what their runs say of them.
-        provenance: of their hidden states.
-        layers: of their hidden states.
+        measured: measurements of the problems.
+        provenance: of the hidden states.
+        layers: of the hidden states.
     """
 
     runs: tuple[TrainingRun, ...]
@@ -178,19 +187,18 @@ class TrainingProblems:
     layers: tuple[int, ...]
 
     def target_labels(self, target: PredictionTarget) -> TargetLabels:
-        """The target as measured on them."""
+        """Measured values of a target."""
         return target_labels(target, self.measured)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Training:
-    """What was learned.
+class TrainingResult:
+    """All fitted targets of a training.
 
     Attributes:
-        settings: how.
-        problems: of what.
-        lessons: by target, then by method; a target that could not be measured on enough problems is not
-            among them.
+        settings: of the training.
+        problems: training problems.
+        fitted_targets: by target, then by method; without targets that were measured on too few problems.
     """
 
     settings: TrainingSettings
@@ -199,7 +207,7 @@ class Training:
 
     @property
     def model(self) -> DifficultyModel:
-        """The lessons of the chosen method."""
+        """Model of the method in the settings, with the scores of all methods on its card."""
         fitted = {
             target: by_method[self.settings.method].fitted
             for target, by_method in self.fitted_targets.items()
@@ -215,7 +223,7 @@ class Training:
             seed=self.settings.seed,
             scores={
                 target: {
-                    method: _figures(fitted_target.judged.scores)
+                    method: _by_name(fitted_target.evaluation.scores)
                     for method, fitted_target in by_method.items()
                 }
                 for target, by_method in self.fitted_targets.items()
@@ -225,11 +233,11 @@ class Training:
 
 
 def gather_problems(runs: Sequence[Path], settings: TrainingSettings, read: ReadTrace) -> TrainingProblems:
-    """The problems of finished runs.
+    """Training problems of finished runs.
 
     Raises:
-        UserError: a run has no labels, or no hidden states of the layers, or of another model than the
-            first; or the runs have no layer in common.
+        UserError: a run lacks labels or hidden states of the layers, its hidden states come from another
+            model than those of the first run, or the runs have no layer in common.
     """
     rule = selection_rule(settings.selection) if settings.selection else None
     parts = [
@@ -248,7 +256,7 @@ def gather_problems(runs: Sequence[Path], settings: TrainingSettings, read: Read
     texts: list[str] = []
     if all(part.texts is not None for part in parts):
         texts = [text for part in parts for text in part.texts or ()]
-    states = [predictor_inputs(part.hidden_states, layers).states for part in parts]
+    states = [inputs_of_layers(part.hidden_states, layers).states for part in parts]
     return TrainingProblems(
         tuple(TrainingRun(run=part.directory.name, problems=len(part.ids)) for part in parts),
         PredictorInputs(np.concatenate(states), texts),
@@ -259,16 +267,16 @@ def gather_problems(runs: Sequence[Path], settings: TrainingSettings, read: Read
     )
 
 
-def train_predictor(problems: TrainingProblems, settings: TrainingSettings) -> Training:
-    """Learns every target by every method.
+def train_predictor(problems: TrainingProblems, settings: TrainingSettings) -> TrainingResult:
+    """Fit every target by every method.
 
-    A method that reads texts is left out where there are none, a target where fewer problems than folds
-    have it.
+    The text method is left out if there are no texts. Targets other than the pass rate are left out if they
+    were measured on fewer than two problems per fold.
 
     Raises:
-        UserError: fewer distinct problems than folds.
+        UserError: there are fewer distinct problems than folds, or the extra ``train`` is not installed.
     """
-    methods = [m for m in METHODS.values() if problems.inputs.texts or not isinstance(m, TextBaseline)]
+    methods = [prediction_method(name) for name in METHOD_NAMES if problems.inputs.texts or name != _TEXT]
     fitted_targets: dict[str, dict[str, FittedTarget]] = {}
     for target in TARGETS.values():
         known = problems.target_labels(target)
@@ -280,22 +288,24 @@ def train_predictor(problems: TrainingProblems, settings: TrainingSettings) -> T
             )
             for method in methods
         }
-    return Training(settings, problems, fitted_targets)
+    return TrainingResult(settings, problems, fitted_targets)
 
 
-def score_held_out(training: Training, problems: TrainingProblems) -> dict[str, dict[str, TargetScores]]:
-    """Lessons put to the test on the problems of other runs, by target, then by method.
+def score_held_out(
+    training: TrainingResult, problems: TrainingProblems
+) -> dict[str, dict[str, TargetEvaluation]]:
+    """Evaluation on the problems of other runs, by target, then by method.
 
     Raises:
-        UserError: the hidden states come from another model, or are of other layers.
+        UserError: the hidden states come from another model or other layers.
     """
     if conflict := training.problems.provenance.conflict(problems.provenance):
-        raise UserError(f"the model must fit the hidden states that it is tested on but {conflict}")
+        raise UserError(f"the model must fit the hidden states of the evaluated runs but {conflict}")
     return {
         target: {
-            method: score_target(fitted_target.fitted, known, problems.inputs, problems.content_hashes)
+            method: evaluate_target(fitted_target.fitted, known, problems.inputs, problems.content_hashes)
             for method, fitted_target in by_method.items()
-            if problems.inputs.texts or method != TextBaseline.name
+            if problems.inputs.texts or method != _TEXT
         }
         for target, by_method in training.fitted_targets.items()
         if (known := problems.target_labels(TARGETS[target])).known.any()
@@ -319,7 +329,7 @@ def _common_provenance(parts: Sequence[TrainingExamples]) -> Provenance:
         own = part.hidden_states.provenance
         if own is None or first is None:
             raise UserError(
-                f"{part.directory} must say which model its hidden states come from but does not"
+                f"{part.directory} must hold hidden states with provenance but theirs is unknown"
             )
         if conflict := first.conflict(own):
             raise UserError(f"runs must have hidden states of one model but {conflict}")
@@ -327,10 +337,5 @@ def _common_provenance(parts: Sequence[TrainingExamples]) -> Provenance:
     return first
 
 
-def _figures(scores: Scores) -> dict[str, CardInterval]:
-    return {
-        name: CardInterval(
-            **{part: number if math.isfinite(number) else None for part, number in figure.items()}
-        )
-        for name, figure in asdict(scores).items()
-    }
+def _by_name(scores: PredictionScores) -> dict[str, Interval]:
+    return {score.name: getattr(scores, score.name) for score in fields(scores)}

@@ -1,4 +1,4 @@
-"""Extractors: what turns prompts into hidden states, by one of several engines behind one interface."""
+"""Extraction of hidden states from prompts, by one of several engines."""
 
 from testbudget.difficulty.extractors.base import Extractor
 from testbudget.difficulty.extractors.transformers import TransformersExtractor

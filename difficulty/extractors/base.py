@@ -1,4 +1,4 @@
-"""The one way to ask for hidden states; an engine supplies the numbers."""
+"""Interface of hidden-state extractors, and the model files that they share."""
 
 import hashlib
 import json
@@ -12,27 +12,25 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from testbudget.rewards.errors import UserError
+from testbudget.rewards.errors import UserError, require_extra
 from testbudget.traces.hidden_states import HiddenStates, Provenance
-
-"""Which model it is, told by its files and not by its name: in a moment, however large they are."""
 
 _SAMPLES = 64
 _SAMPLE_BYTES = 64 << 10
-_NOT_THE_MODEL = ("_name_or_path", "transformers_version")  # who wrote the configuration, and where
+_IGNORED = ("_name_or_path", "transformers_version")  # keys that do not describe the model
 _WEIGHTS = (".safetensors", ".bin", ".pt")
 
 
 def fingerprint(folder: Path) -> str:
-    """SHA-256 over a model's configuration, less what tells only who wrote it, and samples of its weights.
+    """SHA-256 over a model's configuration and samples of its weights; independent of the model's name.
 
-    Of every file of weights its name, its size and 64 evenly spaced samples of 64 KiB count (a file of up
-    to 4 MiB counts whole). Training changes nearly all weights, so that two models whose samples agree are
-    the same but by intent.
+    The digest covers the name and size of every weight file and 64 evenly spaced samples of 64 KiB (files
+    up to 4 MiB are read whole). Training changes nearly all weights, so different models differ in their
+    samples unless somebody forges them.
 
     Args:
-        folder: with a ``config.json`` and weights; of the formats of weights in it, the first of
-            safetensors, bin and pt counts.
+        folder: with ``config.json`` and weights. If there are several formats, only the first of
+            safetensors, bin and pt is used.
 
     Returns:
         64 hexadecimal digits.
@@ -47,7 +45,7 @@ def fingerprint(folder: Path) -> str:
             f"model must be a folder with weights ({', '.join(_WEIGHTS)}) but {folder} has none"
         )
     config = json.loads((folder / "config.json").read_bytes())
-    named = {key: value for key, value in config.items() if key not in _NOT_THE_MODEL}
+    named = {key: value for key, value in config.items() if key not in _IGNORED}
     digest = hashlib.sha256(json.dumps(named, sort_keys=True).encode())
     for path in files:
         size = path.stat().st_size
@@ -62,11 +60,8 @@ def fingerprint(folder: Path) -> str:
     return digest.hexdigest()
 
 
-# ~ """What every engine needs to know of a model beside its weights: its shape, its tokens, which one it is."""
-
-
 class Checkpoint:
-    """A causal language model's configuration and tokenizer. Needs the extra ``transformers``.
+    """Configuration and tokenizer of a causal language model. Needs the extra ``transformers``.
 
     Args:
         model: local folder or hub name.
@@ -75,20 +70,15 @@ class Checkpoint:
         model: as given.
         depth: number of transformer layers.
         width: length of a hidden state.
-        context: most tokens that the model can read; None if it does not say.
+        context: maximum number of input tokens; None if the configuration has none.
 
     Raises:
         UserError: transformers is not installed, or the model cannot be loaded.
     """
 
     def __init__(self, model: str) -> None:
-        try:
+        with require_extra("transformers", "extracting hidden states"):
             from transformers import AutoConfig, AutoTokenizer
-        except ImportError as error:
-            raise UserError(
-                "hidden states by transformers need the extra 'transformers' "
-                f"(pip install 'testbudget[transformers]') but the import failed: {error}"
-            ) from error
         folder = Path(model)
         if (folder.is_absolute() or folder.exists()) and not (folder / "config.json").is_file():
             raise UserError(f"model must be a hub name or a folder with a config.json but got {model!r}")
@@ -104,7 +94,7 @@ class Checkpoint:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Of the model's files, which must be on this machine, as they are once the model was loaded."""
+        """Fingerprint of the model's files; they are on this machine once the model was loaded."""
         from transformers.utils import cached_file
 
         return fingerprint(Path(cached_file(self.model, "config.json")).parent)
@@ -112,17 +102,17 @@ class Checkpoint:
     def tokenize(
         self, prompts: Sequence[str], max_tokens: int
     ) -> tuple[list[list[int]], NDArray[np.bool_]]:
-        """Token ids of each prompt, at most its last ``max_tokens``, and which prompts had to be cut.
+        """Last ``max_tokens`` token ids of each prompt, and a mask of truncated prompts, bool (prompts,).
 
         Raises:
-            UserError: a prompt has no token.
+            UserError: a prompt has no tokens.
         """
         token_ids: list[list[int]] = [
             self._tokenizer(prompt, verbose=False)["input_ids"] for prompt in prompts
         ]
         truncated = np.asarray([len(ids) > max_tokens for ids in token_ids], dtype=np.bool_)
         for problem in np.flatnonzero(truncated).tolist():
-            # By the tokenizer rather than by slicing, so that a leading special token stays where it is.
+            # Truncated by the tokenizer, which keeps a leading special token.
             token_ids[problem] = self._tokenizer(prompts[problem], truncation=True, max_length=max_tokens)[
                 "input_ids"
             ]
@@ -133,7 +123,7 @@ class Checkpoint:
 
 
 def unloadable(model: str, error: Exception) -> UserError:
-    """The sentence for a model that transformers does not load."""
+    """Error for a model that transformers cannot load."""
     return UserError(
         f"model must be a causal language model that transformers can load but {model!r} is not: "
         f"{first_line(error)}"
@@ -141,17 +131,17 @@ def unloadable(model: str, error: Exception) -> UserError:
 
 
 def first_line(error: BaseException) -> str:
-    """The gist of another program's error."""
+    """First line of an error message; the type of the error if it is empty."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 class Extractor(ABC):
-    """Turns prompts into hidden states; a subclass names its engine and supplies ``_states``.
+    """Computes hidden states of prompts; a subclass sets ``engine`` and supplies ``_states``.
 
     Args:
         checkpoint: of the model.
-        max_tokens: longer prompts lose their beginning, and are marked in ``HiddenStates.truncated``; never
-            more than the model's own context.
+        max_tokens: limit of a prompt's length, at most the context of the model. Longer prompts lose their
+            beginning and are marked in ``HiddenStates.truncated``.
         dtype: precision of weights and computation.
     """
 
@@ -164,7 +154,7 @@ class Extractor(ABC):
 
     @property
     def depth(self) -> int:
-        """Number of transformer layers, which is also the number of the final layer."""
+        """Number of transformer layers; also the number of the final layer."""
         return self._checkpoint.depth
 
     def extract(
@@ -173,14 +163,19 @@ class Extractor(ABC):
         layers: Sequence[int],
         position: Literal["last_prompt"] = "last_prompt",
     ) -> HiddenStates:
-        """Hidden states of the prompts, read exactly as they stand: no chat template is applied.
+        """Hidden states of the prompts as they are, without a chat template.
 
-        What a call needs is loaded when it is first needed; a call without prompts does no more than that.
+        Engines are started by the first call that needs them, also if it has no prompts.
+
+        Args:
+            prompts: texts.
+            layers: layer numbers, each once, 0 (embeddings) to ``depth`` (final layer after its norm).
+            position: token of which the state is taken.
 
         Raises:
-            UserError: a layer the model does not have or that is asked for twice, no layer at all, an
-                unknown position, or a prompt without any token.
-            ArithmeticError: the model computed something that is no finite number.
+            UserError: no layer is given, a layer is unknown or given twice, the position is unknown, or a
+                prompt has no tokens.
+            ArithmeticError: a hidden state is not finite.
         """
         if position != "last_prompt":
             raise UserError(f"position must be 'last_prompt' but got {position!r}")
@@ -196,7 +191,7 @@ class Extractor(ABC):
         states = self._states(token_ids, tuple(layers))
         if not np.isfinite(states).all():
             raise ArithmeticError("the model computed hidden states that are not finite numbers")
-        # A few models have single activations beyond the range of float16: they saturate.
+        # Some models have single activations beyond the range of float16: they are clipped.
         bounds = np.finfo(np.float16)
         halves = states.clip(bounds.min, bounds.max).astype(np.float16)
         provenance = Provenance(
@@ -205,22 +200,22 @@ class Extractor(ABC):
         return HiddenStates(tuple(layers), halves, truncated, provenance)
 
     def cpu_seconds(self) -> float:
-        """CPU time that this process, and any that the engine has started, have used so far."""
+        """CPU-seconds used so far by this process and by those that the engine started."""
         return time.process_time()
 
-    def close(self) -> None:  # noqa: B027 - most engines end with their process
-        """Frees what the engine holds outside this process."""
+    def close(self) -> None:  # noqa: B027 - most engines end with this process
+        """Release the resources that the engine holds outside this process."""
 
     @abstractmethod
     def _states(self, token_ids: Sequence[list[int]], layers: tuple[int, ...]) -> NDArray[np.float32]:
-        """States at the last token of each prompt: (prompts, layers, width), layers known to exist."""
+        """States at the last token of each prompt, float32 (prompts, layers, width); the layers exist."""
 
 
 def check_sizes(**sizes: int) -> None:
-    """Refuses a size below 1.
+    """Check that every size is at least 1.
 
     Raises:
-        UserError: which one it is.
+        UserError: one is not.
     """
     for name, size in sizes.items():
         if size < 1:

@@ -1,4 +1,4 @@
-"""Hidden states by Hugging Face transformers: any layer, on a CPU or a GPU."""
+"""Extraction of hidden states by Hugging Face transformers."""
 
 from collections.abc import Sequence
 from typing import ClassVar, Literal
@@ -13,15 +13,14 @@ from testbudget.rewards.errors import UserError
 class TransformersExtractor(Extractor):
     """Any layer of a causal language model, on a CPU or a GPU, by Hugging Face transformers.
 
-    Slower than an inference engine, but it defines what the numbers mean: other extractors are held
-    against it. Needs the extra ``transformers``.
+    It is slower than an inference engine. It is the reference that other extractors are tested against.
+    Needs the extra ``transformers``.
 
     Args:
         model: local folder or hub name.
-        device: as torch names it: ``cpu``, ``cuda``, ``cuda:1``, ...
+        device: torch device: ``cpu``, ``cuda``, ``cuda:1``, ...
         batch_size: prompts computed at once.
-        max_tokens: longer prompts lose their beginning, and are marked in ``HiddenStates.truncated``; never
-            more than the model's own context.
+        max_tokens: limit of a prompt's length, see ``Extractor``.
         dtype: precision of weights and computation; the result is float16 either way.
 
     Raises:
@@ -51,7 +50,7 @@ class TransformersExtractor(Extractor):
                 f"device must be one that torch can use here but {device!r} fails: {first_line(error)}"
             ) from error
         try:
-            # Loaded with its head, for which some checkpoints would otherwise warn, then kept without it.
+            # Loaded with its head, since some checkpoints warn without it; the head is then dropped.
             network = AutoModelForCausalLM.from_pretrained(model, dtype=getattr(torch, dtype)).base_model
         except (OSError, ValueError) as error:
             raise unloadable(model, error) from error
@@ -61,7 +60,7 @@ class TransformersExtractor(Extractor):
 
     def _states(self, token_ids: Sequence[list[int]], layers: tuple[int, ...]) -> NDArray[np.float32]:
         states = np.empty((len(token_ids), len(layers), self._checkpoint.width), dtype=np.float32)
-        # Neighbours in length waste little padding; longest first, so that a lack of memory shows at once.
+        # Sorted by length to save padding; longest first, so that a lack of memory shows at once.
         order = sorted(range(len(token_ids)), key=lambda problem: -len(token_ids[problem]))
         for start in range(0, len(order), self._batch_size):
             batch = order[start : start + self._batch_size]
@@ -69,12 +68,12 @@ class TransformersExtractor(Extractor):
         return states
 
     def _last_states(self, token_ids: list[list[int]], layers: tuple[int, ...]) -> NDArray[np.float32]:
-        """States at the last real token of each prompt of one batch."""
+        """States at the last token of each prompt of one batch, float32 (prompts, layers, width)."""
         import torch
 
         lengths = torch.tensor([len(ids) for ids in token_ids], device=self._device)
-        # Padded by hand on the right: a causal model then never sees the padding, positions count from
-        # the first real token, and the tokenizer needs no padding token.
+        # Padded on the right: a causal model does not attend to it, positions count from the first token,
+        # and the tokenizer needs no padding token.
         padded = torch.nn.utils.rnn.pad_sequence([torch.tensor(ids) for ids in token_ids], batch_first=True)
         mask = torch.arange(padded.shape[1], device=self._device) < lengths[:, None]
         with torch.inference_mode():

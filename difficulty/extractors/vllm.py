@@ -1,4 +1,4 @@
-"""Hidden states by vLLM: the final layer by its pooling engine, others by its hidden-state extraction."""
+"""Extraction of hidden states by vLLM."""
 
 import os
 import tempfile
@@ -11,35 +11,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 from testbudget.difficulty.extractors.base import Checkpoint, Extractor, check_sizes
-from testbudget.rewards.errors import UserError
+from testbudget.rewards.errors import UserError, one_line, require_extra
 
-_SEQUENCES = 64  # prompts computed at once: more than fit into a step of so many tokens
+_SEQUENCES = 64  # prompts computed at once; more than fit into one step
 _STEP_TOKENS = 8192
 _CPU_CACHE_BYTES = 1 << 30
-_GPU_MEMORY = 0.9  # share of what the extractor may use of a GPU's memory
+_GPU_MEMORY = 0.9  # share of a GPU's memory that the extractor may use
 
 
 class VllmExtractor(Extractor):
     """Any layer of a causal language model by vLLM, on GPUs or on vLLM's build for CPUs.
 
-    vLLM has no one engine for all layers. The final one, after its norm, comes from a pooling engine, the
-    others from an engine that extracts what lies between its layers. Each engine that a call needs is
-    started with the first call and holds a copy of the weights of its own; asking for other layers starts
-    engines anew, so all layers should be asked for at once.
+    vLLM has no engine for all layers. The final layer, after its norm, comes from a pooling engine, the
+    others from an engine with the method ``extract_hidden_states``. Engines are started on the first call,
+    each with its own copy of the weights. A call for other layers restarts them, so ask for all layers at
+    once.
 
     Engines run in processes of their own. Needs the extra ``vllm``.
 
     Args:
         model: local folder or hub name.
-        gpus: GPUs that each engine is spread over; a part of one where others use it too, 0 for vLLM's
-            build for CPUs.
-        max_tokens: longer prompts lose their beginning, and are marked in ``HiddenStates.truncated``; never
-            more than the model's own context less one token, which vLLM must be able to add.
+        gpus: GPUs of each engine; a fraction of one GPU that is shared, 0 for vLLM's CPU build.
+        max_tokens: limit of a prompt's length, see ``Extractor``; at most the context of the model minus
+            the one token that vLLM must be able to generate.
         dtype: precision of weights and computation; the result is float16 either way.
 
     Raises:
-        UserError: vLLM is not installed, the model cannot be loaded, or a size is below 1. From
-            ``extract`` too: vLLM refuses the model or the settings.
+        UserError: vLLM is not installed, the model cannot be loaded, or a size is below 1; from ``extract``
+            also if vLLM refuses the model or the settings.
     """
 
     engine: ClassVar[str] = "vllm"
@@ -62,14 +61,14 @@ class VllmExtractor(Extractor):
         _imported()
 
     def cpu_seconds(self) -> float:
-        """CPU time of this process and of the engines."""
+        """CPU-seconds used so far by this process and by the engines."""
         import psutil  # type: ignore[import-untyped]
 
         processes = [psutil.Process(), *psutil.Process().children(recursive=True)]
         return float(sum(sum(process.cpu_times()[:2]) for process in processes))
 
     def close(self) -> None:
-        """Ends the engines."""
+        """Stop the engines."""
         for engine in (self._pooling, self._extracting):
             if engine is not None:
                 engine.llm_engine.engine_core.shutdown()
@@ -89,17 +88,17 @@ class VllmExtractor(Extractor):
         return states
 
     def _final(self, prompts: list[dict[str, list[int]]]) -> NDArray[np.float32]:
-        """States after the final norm: (prompts, width)."""
+        """States after the final norm, float32 (prompts, width)."""
         answers = self._pooling.embed(prompts, use_tqdm=False)
         return np.asarray([answer.outputs.embedding for answer in answers], dtype=np.float32)
 
     def _between(self, prompts: list[dict[str, list[int]]]) -> NDArray[np.float32]:
-        """States of the layers that the engine was started for: (prompts, layers, width)."""
+        """States of the layers that the engine was started for, float32 (prompts, layers, width)."""
         from vllm import SamplingParams
 
-        from difficulty.extractors.vllm_connector import FILE
+        from testbudget.difficulty.extractors.vllm_connector import FILE
 
-        # A request has to generate something; its first token is made in the step that reads the prompt.
+        # A request must generate a token; the first one is made in the step that reads the prompt.
         answers = self._extracting.generate(
             prompts, SamplingParams(max_tokens=1, temperature=0.0), use_tqdm=False
         )
@@ -112,7 +111,7 @@ class VllmExtractor(Extractor):
     def _start(self, between: list[int], *, final: bool) -> None:
         from vllm.config import KVTransferConfig, PoolerConfig
 
-        from difficulty.extractors.vllm_connector import FOLDER, LastTokenConnector
+        from testbudget.difficulty.extractors.vllm_connector import FOLDER, LastTokenConnector
 
         self.close()
         arguments = self._arguments(engines=final + bool(between))
@@ -124,7 +123,7 @@ class VllmExtractor(Extractor):
                 pooler_config=PoolerConfig(seq_pooling_type="LAST", use_activation=False),
             )
         if between:
-            # Layer numbers are those of Hugging Face: 0 before the first layer, k after the k-th.
+            # Layers are numbered as in Hugging Face: 0 before the first layer, k after the k-th.
             self._extracting = self._engine(
                 **arguments,
                 speculative_config={
@@ -150,7 +149,7 @@ class VllmExtractor(Extractor):
             "dtype": self._dtype,
             "max_model_len": length,
             "max_num_seqs": _SEQUENCES,
-            # Every prompt is read whole, in one step, and none shares its beginning with another.
+            # Every prompt is read in one step, and no prefix is shared.
             "max_num_batched_tokens": max(_STEP_TOKENS, length),
             "enable_chunked_prefill": False,
             "enable_prefix_caching": False,
@@ -163,7 +162,7 @@ class VllmExtractor(Extractor):
         if not self._gpus:
             raise UserError("gpus must be more than 0 with vLLM's build for GPUs but got 0")
         if self._gpus > 1:
-            # Its GPUs are those of this process; inside a Ray actor vLLM might ask Ray for others.
+            # Use the GPUs of this process; inside a Ray actor vLLM might ask Ray for others.
             arguments |= {
                 "tensor_parallel_size": int(self._gpus),
                 "distributed_executor_backend": "mp",
@@ -172,26 +171,22 @@ class VllmExtractor(Extractor):
 
     def _engine(self, **arguments: Any) -> Any:
         make: Callable[..., Any] = _imported()
-        # An engine with a connector changes its whole process, so no two may share one.
+        # An engine with a connector changes its whole process, so engines do not share one.
         with _environment(VLLM_ENABLE_V1_MULTIPROCESSING="1", VLLM_CPU_OMP_THREADS_BIND="nobind"):
             try:
                 return make(**arguments)
             except (OSError, ValueError) as error:
                 raise UserError(
                     f"vLLM refuses to extract hidden states of model {self._checkpoint.model}: "
-                    f"{' '.join(str(error).split())[:300]}"
+                    f"{one_line(error)[:300]}"
                 ) from error
 
 
 def _imported() -> Any:
-    """vLLM's class of engines, imported here alone."""
+    """Import vLLM and return its engine class."""
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")  # read when vllm is imported
-    try:
+    with require_extra("vllm", "extracting hidden states by vLLM"):
         from vllm import LLM
-    except ModuleNotFoundError as error:
-        raise UserError(
-            f"hidden states by vLLM need the extra 'vllm' but the import failed: {error}"
-        ) from error
     return LLM
 
 

@@ -6,19 +6,23 @@ import pytest
 from numpy.typing import NDArray
 
 from testbudget.difficulty.base import PredictorInputs
+from tests.analysis.conftest import voted
+from tests.scheduler.conftest import another_learnable, learnable, recorded
+
+__all__ = ["another_learnable", "learnable", "recorded", "synthetic", "voted"]
 
 
 @dataclass
-class Recorded:
-    """Problems whose pass rate depends on two directions of their states, and shows in their texts."""
+class SyntheticProblems:
+    """Problems whose pass rate depends on two directions of their states and shows in their texts."""
 
     inputs: PredictorInputs
     values: NDArray[np.float64]
     weights: NDArray[np.float64]
-    groups: list[str]
+    content_hashes: list[str]
 
 
-def _recorded(problems: int, *, features: int = 24, samples: int = 16, seed: int = 0) -> Recorded:
+def _synthetic(problems: int, *, features: int = 24, samples: int = 16, seed: int = 0) -> SyntheticProblems:
     random = np.random.default_rng(seed)
     states = random.normal(size=(problems, features)).astype(np.float32)
     log_odds = 2.0 * states[:, 0] + 1.0 * states[:, 3] - 0.5
@@ -30,11 +34,13 @@ def _recorded(problems: int, *, features: int = 24, samples: int = 16, seed: int
         + "'''\n"
         for row, (topic, log_odd) in enumerate(zip(topics, log_odds, strict=True))
     ]
-    groups = [f"{number:08x}" for number in random.permutation(10**6)[:problems]]
-    return Recorded(PredictorInputs(states, texts), values, np.full(problems, float(samples)), groups)
+    content_hashes = [f"{number:08x}" for number in random.permutation(10**6)[:problems]]
+    return SyntheticProblems(
+        PredictorInputs(states, texts), values, np.full(problems, float(samples)), content_hashes
+    )
 
 
 @pytest.fixture(scope="session")
-def recorded() -> Callable[..., Recorded]:
-    """Makes problems to learn from."""
-    return _recorded
+def synthetic() -> Callable[..., SyntheticProblems]:
+    """Maker of synthetic training problems."""
+    return _synthetic

@@ -5,42 +5,48 @@ import pytest
 from scipy.stats import spearmanr
 from threadpoolctl import threadpool_info
 
-from testbudget.difficulty.base import MAX_RATE, MIN_RATE, Method, PredictorInputs
-from testbudget.difficulty.baselines import Constant, Neighbours, TextBaseline
+from testbudget.difficulty.base import MAX_RATE, MIN_RATE, PredictionMethod, PredictorInputs
+from testbudget.difficulty.baselines import ConstantMethod, NeighboursMethod, TextMethod
 from testbudget.difficulty.cross_fitting import cross_fit
-from testbudget.difficulty.linear import Linear
-from testbudget.difficulty.probe import Probe
-from testbudget.difficulty.scores import score
+from testbudget.difficulty.linear import LinearMethod
+from testbudget.difficulty.probe import ProbeMethod
+from testbudget.difficulty.scores import score_predictions
 from testbudget.rewards.errors import UserError
 
 # A smaller ensemble than the default shows the same, sooner.
-METHODS = [Constant(), TextBaseline(), Linear(), Neighbours(), Probe(members=3, steps=300)]
-LEARNING = [method for method in METHODS if not isinstance(method, Constant)]
+METHODS = [
+    ConstantMethod(),
+    TextMethod(),
+    LinearMethod(),
+    NeighboursMethod(),
+    ProbeMethod(members=3, steps=300),
+]
+LEARNING = [method for method in METHODS if not isinstance(method, ConstantMethod)]
 
 
 @pytest.fixture(params=METHODS, ids=lambda method: method.name)
-def method(request) -> Method:
+def method(request) -> PredictionMethod:
     return request.param
 
 
 @pytest.fixture(params=LEARNING, ids=lambda method: method.name)
-def learning(request) -> Method:
+def learning(request) -> PredictionMethod:
     return request.param
 
 
-def test_a_signal_is_found_in_problems_that_were_not_learned_from(learning, recorded):
-    data, new = recorded(300), recorded(150, seed=1)
+def test_a_signal_is_found_in_problems_that_were_not_learned_from(learning, synthetic):
+    data, new = synthetic(300), synthetic(150, seed=1)
     predicted = learning.fit(data.inputs, data.values, data.weights, seed=0).predict(new.inputs)
     assert spearmanr(predicted.mean, new.values).statistic > 0.6
     assert ((predicted.mean - new.values) ** 2).mean() < 0.6 * new.values.var()
 
 
-def test_shuffled_labels_give_chance(method, recorded):
-    data = recorded(400)
+def test_shuffled_labels_give_chance(method, synthetic):
+    data = synthetic(400)
     values = np.random.default_rng(5).permutation(data.values)
-    fitted = cross_fit(method, data.inputs, values, data.weights, data.groups, folds=4, seed=0)
-    predicted = fitted.predict(data.inputs, data.groups)
-    scores = score(predicted.mean, values, data.weights, values > 0.5)
+    fitted = cross_fit(method, data.inputs, values, data.weights, data.content_hashes, folds=4, seed=0)
+    predicted = fitted.predict(data.inputs, data.content_hashes)
+    scores = score_predictions(predicted.mean, values, data.weights, values > 0.5)
     assert scores.spearman.low < 0.05
     assert scores.spearman.high > -0.05
     assert abs(scores.spearman.value) < 0.17
@@ -48,48 +54,48 @@ def test_shuffled_labels_give_chance(method, recorded):
     assert scores.brier.value > 0.97 * values.var()
 
 
-def test_a_prediction_lies_within_bounds_and_knows_that_it_may_err(method, recorded):
-    data = recorded(60)
+def test_a_prediction_lies_within_bounds_and_knows_that_it_may_err(method, synthetic):
+    data = synthetic(60)
     predicted = method.fit(data.inputs, data.values, data.weights, seed=0).predict(data.inputs)
     assert predicted.mean.shape == predicted.deviation.shape == (60,)
     assert np.all((predicted.mean >= MIN_RATE) & (predicted.mean <= MAX_RATE))
     assert np.all((predicted.deviation > 0) & (predicted.deviation < 0.5))
 
 
-def test_the_seed_decides_everything_random(method, recorded):
-    data = recorded(60)
+def test_the_seed_decides_everything_random(method, synthetic):
+    data = synthetic(60)
     first, second = (method.fit(data.inputs, data.values, data.weights, seed=-3) for _ in range(2))
     np.testing.assert_array_equal(first.predict(data.inputs).mean, second.predict(data.inputs).mean)
 
 
-def test_a_prediction_does_not_depend_on_what_else_is_asked(method, recorded):
-    data, new = recorded(60), recorded(20, seed=1)
+def test_a_prediction_does_not_depend_on_what_else_is_asked(method, synthetic):
+    data, new = synthetic(60), synthetic(20, seed=1)
     fitted = method.fit(data.inputs, data.values, data.weights, seed=0)
     same_process = fitted.predict(new.inputs).mean
     np.testing.assert_allclose(fitted.predict(new.inputs[np.array([7])]).mean, same_process[7], rtol=1e-4)
     assert len(fitted.predict(new.inputs[:0])) == 0
 
 
-def test_threads_are_given_back(recorded):
-    data, before = recorded(20), threadpool_info()
-    Linear().fit(data.inputs, data.values, data.weights, seed=0)
+def test_threads_are_given_back(synthetic):
+    data, before = synthetic(20), threadpool_info()
+    LinearMethod().fit(data.inputs, data.values, data.weights, seed=0)
     assert threadpool_info() == before
 
 
-def test_learning_from_several_parts_at_once_is_learning_from_each(method, recorded):
-    data = recorded(61)
+def test_learning_from_several_parts_at_once_is_learning_from_each(method, synthetic):
+    data = synthetic(61)
     parts = [np.arange(0, 41), np.arange(20, 61)]
     same_process = method.fit_each(data.inputs, data.values, data.weights, parts, seed=0)
     for part, fitted in zip(parts, same_process, strict=True):
         alone = method.fit(data.inputs[part], data.values[part], data.weights[part], seed=0)
         # Networks draw other random numbers when they are trained beside others.
-        tolerance = 0.1 if isinstance(method, Probe) else 1e-6
+        tolerance = 0.1 if isinstance(method, ProbeMethod) else 1e-6
         gap = fitted.predict(data.inputs).mean - alone.predict(data.inputs).mean
         assert np.abs(gap).mean() < tolerance
 
 
-def test_a_part_is_learned_from_without_the_other_problems(method, recorded):
-    data = recorded(60)
+def test_a_part_is_learned_from_without_the_other_problems(method, synthetic):
+    data = synthetic(60)
     part = np.arange(40)
     before = method.fit_each(data.inputs, data.values, data.weights, [part], seed=0)[0]
     changed = data.values.copy()
@@ -99,21 +105,21 @@ def test_a_part_is_learned_from_without_the_other_problems(method, recorded):
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0])
-def test_equal_labels_give_equal_beliefs_that_are_not_sure(method, recorded, value):
-    data = recorded(40)
+def test_equal_labels_give_equal_beliefs_that_are_not_sure(method, synthetic, value):
+    data = synthetic(40)
     predicted = method.fit(data.inputs, np.full(40, value), data.weights, seed=0).predict(data.inputs)
     np.testing.assert_allclose(predicted.mean, MIN_RATE if value == 0 else MAX_RATE, atol=0.02)
 
 
-def test_more_features_than_problems_and_constant_features_are_no_obstacle(method, recorded):
-    data = recorded(20, features=300)
+def test_more_features_than_problems_and_constant_features_are_no_obstacle(method, synthetic):
+    data = synthetic(20, features=300)
     data.inputs.states[:, 1] = 3
     predicted = method.fit(data.inputs, data.values, data.weights, seed=0).predict(data.inputs)
     assert np.isfinite(predicted.mean).all()
 
 
-def test_problems_with_more_samples_weigh_more(method, recorded):
-    data = recorded(60)
+def test_problems_with_more_samples_weigh_more(method, synthetic):
+    data = synthetic(60)
     heavy = data.values > np.median(data.values)
     weights = np.where(heavy, 200.0, 2.0)
     means = [
@@ -137,7 +143,7 @@ def test_problems_with_more_samples_weigh_more(method, recorded):
 def test_labels_that_cannot_be_learned_from_are_refused(values, weights, sentence):
     inputs = PredictorInputs(np.zeros((2, 1), np.float32))
     with pytest.raises(UserError, match=sentence):
-        Constant().fit(inputs, np.array(values, dtype=float), np.array(weights, dtype=float), seed=0)
+        ConstantMethod().fit(inputs, np.array(values, dtype=float), np.array(weights, dtype=float), seed=0)
 
 
 def test_inputs_of_some_problems_keep_states_and_texts_together():

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from scipy.special import expit, logit
 
-from testbudget.difficulty.base import MAX_RATE, MIN_RATE, PredictionCalibration
+from testbudget.difficulty.base import MAX_RATE, MIN_RATE
+from testbudget.difficulty.calibration import PredictionCalibration
 
 
 def problems(count, samples, *, concentration=np.inf, seed=0):
@@ -31,7 +32,7 @@ def test_the_deviation_is_that_of_the_truth_whatever_the_number_of_samples(sampl
     log_odds, values, weights = problems(20_000, samples, concentration=3)
     calibration = PredictionCalibration.fit(log_odds, values, weights)
     assert calibration.spread == pytest.approx(1 / (1 + 3), abs=0.02)
-    belief = calibration.belief(np.array([0.5]))
+    belief = calibration.prediction(np.array([0.5]))
     assert belief.deviation[0] == pytest.approx(0.25, abs=0.01)
 
 
@@ -57,7 +58,9 @@ def test_values_that_are_all_alike_give_a_belief_that_is_not_sure(value, bound):
 
 def test_a_calibration_survives_its_array():
     calibration = PredictionCalibration.fit(*problems(50, 20))
-    assert PredictionCalibration.of(calibration.array()).slope == pytest.approx(calibration.slope, rel=1e-6)
-    assert PredictionCalibration.of(calibration.array()).spread == pytest.approx(
+    assert PredictionCalibration.from_array(calibration.to_array()).slope == pytest.approx(
+        calibration.slope, rel=1e-6
+    )
+    assert PredictionCalibration.from_array(calibration.to_array()).spread == pytest.approx(
         calibration.spread, rel=1e-6
     )

@@ -1,23 +1,23 @@
 import numpy as np
 import pytest
 
-from testbudget.difficulty.linear import FittedLinear, Linear, Ridge
+from testbudget.difficulty.linear import FittedLinear, LinearMethod, Ridge
 
 
-def test_a_model_survives_its_arrays(recorded):
-    data, new = recorded(60), recorded(30, seed=1)
-    fitted = Linear().fit(data.inputs, data.values, data.weights, seed=0)
-    arrays = fitted.arrays()
+def test_a_model_survives_its_arrays(synthetic):
+    data, new = synthetic(60), synthetic(30, seed=1)
+    fitted = LinearMethod().fit(data.inputs, data.values, data.weights, seed=0)
+    arrays = fitted.to_arrays()
     assert {array.dtype for array in arrays.values()} == {np.dtype(np.float32)}
-    again, before = FittedLinear.of(arrays).predict(new.inputs), fitted.predict(new.inputs)
+    again, before = FittedLinear.from_arrays(arrays).predict(new.inputs), fitted.predict(new.inputs)
     np.testing.assert_allclose(again.mean, before.mean, atol=1e-6)
     np.testing.assert_allclose(again.deviation, before.deviation, atol=1e-6)
 
 
 @pytest.mark.parametrize("samples", [4, 200])
-def test_beliefs_are_calibrated_whether_few_or_many_samples_stand_behind_the_labels(recorded, samples):
-    data, new = (recorded(800, samples=samples, seed=seed) for seed in (7, 8))
-    belief = Linear().fit(data.inputs, data.values, data.weights, seed=0).predict(new.inputs)
+def test_beliefs_are_calibrated_whether_few_or_many_samples_stand_behind_the_labels(synthetic, samples):
+    data, new = (synthetic(800, samples=samples, seed=seed) for seed in (7, 8))
+    belief = LinearMethod().fit(data.inputs, data.values, data.weights, seed=0).predict(new.inputs)
     slope = np.cov(belief.mean, new.values)[0, 1] / belief.mean.var(ddof=1)
     assert belief.mean.mean() == pytest.approx(new.values.mean(), abs=0.03)
     assert 0.9 < slope < 1.1

@@ -3,7 +3,7 @@ import pytest
 from scipy.stats import spearmanr
 from sklearn.metrics import roc_auc_score
 
-from testbudget.difficulty.scores import BINS, score, score_difference
+from testbudget.difficulty.scores import BINS, score_difference, score_predictions
 
 
 def predictions(problems, seed=0, noise=0.3):
@@ -16,7 +16,7 @@ def predictions(problems, seed=0, noise=0.3):
 
 def test_the_figures_are_those_of_the_libraries():
     predicted, measured, weights, event = predictions(200)
-    scores = score(predicted, measured, weights, event)
+    scores = score_predictions(predicted, measured, weights, event)
     assert scores.spearman.value == pytest.approx(spearmanr(predicted, measured).statistic)
     assert scores.auroc.value == pytest.approx(roc_auc_score(event, predicted))
     assert scores.brier.value == pytest.approx(np.average((predicted - measured) ** 2, weights=weights))
@@ -28,7 +28,7 @@ def test_the_calibration_error_is_that_of_ten_bins_of_equal_mass():
     expected = 0.0
     for rows in np.array_split(predicted.argsort(), BINS):
         expected += len(rows) / 200 * abs(predicted[rows].mean() - measured[rows].mean())
-    scores = score(predicted, measured, np.ones(200), event)
+    scores = score_predictions(predicted, measured, np.ones(200), event)
     assert scores.calibration_error.value == pytest.approx(expected)
 
 
@@ -36,8 +36,8 @@ def test_a_problem_of_weight_two_counts_like_two_problems():
     predicted, measured, _, event = predictions(50)
     weights = 1.0 + (np.arange(50) % 3 == 0)
     twice = np.repeat(np.arange(50), weights.astype(int))
-    weighted = score(predicted, measured, weights, event)
-    repeated = score(predicted[twice], measured[twice], np.ones(len(twice)), event[twice])
+    weighted = score_predictions(predicted, measured, weights, event)
+    repeated = score_predictions(predicted[twice], measured[twice], np.ones(len(twice)), event[twice])
     assert weighted.brier.value == pytest.approx(repeated.brier.value)
     assert weighted.calibration_error.value == pytest.approx(repeated.calibration_error.value)
 
@@ -45,8 +45,8 @@ def test_a_problem_of_weight_two_counts_like_two_problems():
 def test_the_right_constant_is_calibrated_and_ranks_nothing():
     _, measured, weights, event = predictions(100)
     constant = np.full(100, np.average(measured, weights=weights))
-    scores = score(constant, measured, weights, event)
-    assert scores.spearman == score(constant, measured, weights, event, seed=1).spearman
+    scores = score_predictions(constant, measured, weights, event)
+    assert scores.spearman == score_predictions(constant, measured, weights, event, seed=1).spearman
     assert (scores.spearman.value, scores.spearman.low, scores.spearman.high) == (0, 0, 0)
     assert scores.auroc.value == 0.5
     assert scores.calibration_error.value == pytest.approx(0, abs=1e-12)
@@ -54,7 +54,7 @@ def test_the_right_constant_is_calibrated_and_ranks_nothing():
 
 def test_a_perfect_prediction_has_perfect_scores():
     _, measured, weights, event = predictions(100)
-    scores = score(measured, measured, weights, event)
+    scores = score_predictions(measured, measured, weights, event)
     assert scores.spearman.low == pytest.approx(1)
     assert scores.auroc.low == 1
     assert scores.brier.high == scores.calibration_error.high == 0
@@ -63,25 +63,25 @@ def test_a_perfect_prediction_has_perfect_scores():
 def test_an_event_that_all_or_none_have_leaves_the_auroc_undefined():
     predicted, measured, weights, _ = predictions(30)
     for event in (np.zeros(30, bool), np.ones(30, bool)):
-        auroc = score(predicted, measured, weights, event).auroc
+        auroc = score_predictions(predicted, measured, weights, event).auroc
         assert np.isnan([auroc.value, auroc.low, auroc.high]).all()
 
 
 def test_a_rare_event_has_an_interval_all_the_same():
     predicted, measured, weights, _ = predictions(30)
-    auroc = score(predicted, measured, weights, np.arange(30) == 4).auroc
+    auroc = score_predictions(predicted, measured, weights, np.arange(30) == 4).auroc
     assert auroc.low <= auroc.value <= auroc.high
 
 
 def test_the_seed_decides_the_interval_and_not_the_figure():
     data = predictions(60)
-    assert score(*data) == score(*data)
-    assert score(*data, seed=1).brier != score(*data).brier
-    assert score(*data, seed=1).brier.value == score(*data).brier.value
+    assert score_predictions(*data) == score_predictions(*data)
+    assert score_predictions(*data, seed=1).brier != score_predictions(*data).brier
+    assert score_predictions(*data, seed=1).brier.value == score_predictions(*data).brier.value
 
 
 def test_an_interval_is_as_wide_as_the_figure_varies_over_samples_of_problems():
-    samples = [score(*predictions(80, seed=seed)) for seed in range(20)]
+    samples = [score_predictions(*predictions(80, seed=seed)) for seed in range(20)]
     for name in ("spearman", "auroc", "brier"):
         estimates = [getattr(scores, name) for scores in samples]
         error = np.std([estimate.value for estimate in estimates])
@@ -93,7 +93,10 @@ def test_a_paired_difference_is_that_of_the_figures_with_a_narrower_interval():
     predicted, measured, weights, event = predictions(100)
     other = (predicted + 0.05 * np.random.default_rng(3).normal(size=100)).clip(0, 1)
     paired = score_difference(predicted, other, measured, weights, event)
-    mine, its = score(predicted, measured, weights, event), score(other, measured, weights, event)
+    mine, its = (
+        score_predictions(predicted, measured, weights, event),
+        score_predictions(other, measured, weights, event),
+    )
     for name in ("spearman", "auroc", "brier", "calibration_error"):
         left, right, gap = (getattr(scores, name) for scores in (mine, its, paired))
         assert gap.value == pytest.approx(left.value - right.value)
@@ -103,13 +106,13 @@ def test_a_paired_difference_is_that_of_the_figures_with_a_narrower_interval():
 def test_resampling_in_pieces_gives_as_many_resamples(monkeypatch):
     data = predictions(40)
     monkeypatch.setattr(
-        "testbudget.difficulty.scores._AT_ONCE", 40 * 300
+        "testbudget.rewards.statistics._POSITIONS_AT_ONCE", 40 * 300
     )  # pieces of 300, 300, 300 and 100
-    pieces = score(*data)
+    pieces = score_predictions(*data)
     monkeypatch.undo()
-    assert pieces == score(*data)
+    assert pieces == score_predictions(*data)
 
 
 def test_scores_of_no_problem_are_refused():
     with pytest.raises(ValueError, match="at least 1 problem"):
-        score(np.empty(0), np.empty(0), np.empty(0), np.empty(0, bool))
+        score_predictions(np.empty(0), np.empty(0), np.empty(0), np.empty(0, bool))

@@ -3,7 +3,7 @@ import pytest
 from scipy.stats import spearmanr
 
 from testbudget.difficulty.base import PredictorInputs
-from testbudget.difficulty.baselines import TextBaseline
+from testbudget.difficulty.baselines import TextMethod
 from testbudget.rewards.errors import UserError
 
 
@@ -26,7 +26,7 @@ def test_length_examples_and_words_are_used(write):
     levels = np.random.default_rng(0).integers(0, 12, size=120)
     values = (levels > 5) * 0.8 + 0.1
     texts = [write(level) for level in levels]
-    fitted = TextBaseline().fit(inputs(texts[:80]), values[:80], np.full(80, 10.0), seed=0)
+    fitted = TextMethod().fit(inputs(texts[:80]), values[:80], np.full(80, 10.0), seed=0)
     assert spearmanr(fitted.predict(inputs(texts[80:])).mean, values[80:]).statistic > 0.8
 
 
@@ -34,11 +34,11 @@ def test_length_examples_and_words_are_used(write):
 def test_words_that_all_texts_share_tell_nothing():
     values = np.tile([0.2, 0.8], 20)
     texts = ["sort a list" + "\n" * round(10 * value) for value in values]
-    fitted = TextBaseline().fit(inputs(texts), values, np.full(40, 10.0), seed=0)
+    fitted = TextMethod().fit(inputs(texts), values, np.full(40, 10.0), seed=0)
     assert spearmanr(fitted.predict(inputs(texts)).mean, values).statistic > 0.8
 
 
 def test_problems_without_texts_are_refused():
     nothing = PredictorInputs(np.zeros((30, 2), np.float32))
     with pytest.raises(UserError, match="'text' must have the problems' texts"):
-        TextBaseline().fit(nothing, np.full(30, 0.5), np.ones(30), seed=0)
+        TextMethod().fit(nothing, np.full(30, 0.5), np.ones(30), seed=0)

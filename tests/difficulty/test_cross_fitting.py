@@ -4,21 +4,21 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from testbudget.difficulty.base import Fitted, Method, Prediction, PredictorInputs
-from testbudget.difficulty.baselines import Constant, Neighbours
+from testbudget.difficulty.base import FittedMethod, Prediction, PredictionMethod, PredictorInputs
+from testbudget.difficulty.baselines import ConstantMethod, NeighboursMethod
 from testbudget.difficulty.cross_fitting import (
     UNSEEN,
-    CrossFitted,
+    CrossFittedEnsemble,
     cross_fit,
     problem_identities,
     problem_numbers,
     stratified_folds,
 )
-from testbudget.difficulty.linear import Linear
+from testbudget.difficulty.linear import LinearMethod
 from testbudget.rewards.errors import UserError
 
 
-class Said(Fitted):
+class Said(FittedMethod):
     """Says the same of every problem."""
 
     def __init__(self, mean: float, deviation: float) -> None:
@@ -29,7 +29,7 @@ class Said(Fitted):
         return Prediction(np.full(len(inputs), mean), np.full(len(inputs), deviation))
 
 
-class Remembering(Method):
+class Remembering(PredictionMethod):
     """Believes of every problem the mean of those that it saw, and keeps what it was given."""
 
     name = "remembering"
@@ -44,12 +44,17 @@ class Remembering(Method):
 
 def learned(data, method=None, **settings):
     return cross_fit(
-        method or Linear(), data.inputs, data.values, data.weights, data.groups, **{"seed": 0, **settings}
+        method or LinearMethod(),
+        data.inputs,
+        data.values,
+        data.weights,
+        data.content_hashes,
+        **{"seed": 0, **settings},
     )
 
 
 def predicted(data, **settings):
-    return learned(data, **settings).predict(data.inputs, data.groups).mean
+    return learned(data, **settings).predict(data.inputs, data.content_hashes).mean
 
 
 def copies(data, rows):
@@ -60,23 +65,23 @@ def copies(data, rows):
         inputs=data.inputs[rows],
         values=data.values[rows],
         weights=data.weights[rows],
-        groups=[data.groups[row] for row in rows],
+        content_hashes=[data.content_hashes[row] for row in rows],
     )
 
 
-def test_no_problem_is_predicted_by_a_member_that_learned_from_it(recorded):
-    data, method = recorded(40), Remembering()
+def test_no_problem_is_predicted_by_a_member_that_learned_from_it(synthetic):
+    data, method = synthetic(40), Remembering()
     fitted = learned(data, method, folds=8)
-    fold = fitted.folds(data.inputs, data.groups)
+    fold = fitted.folds(data.inputs, data.content_hashes)
     assert sorted(np.bincount(fold)) == [5] * 8
     for row, state in enumerate(data.inputs.states[:, 0].tolist()):
         assert [state in seen for seen, _, _ in method.seen] == [fold[row] != member for member in range(8)]
     expected = [method.seen[member][1].mean() for member in fold]
-    np.testing.assert_array_equal(fitted.predict(data.inputs, data.groups).mean, expected)
+    np.testing.assert_array_equal(fitted.predict(data.inputs, data.content_hashes).mean, expected)
 
 
 def test_new_problems_get_the_even_mixture_of_all_members():
-    fitted = CrossFitted([Said(0.2, 0.1), Said(0.6, 0.3)], {"old": 1})
+    fitted = CrossFittedEnsemble([Said(0.2, 0.1), Said(0.6, 0.3)], {"old": 1})
     inputs = PredictorInputs(np.zeros((2, 0), np.float32))
     belief = fitted.predict(inputs, ["new", "old"])
     np.testing.assert_allclose(belief.mean, [0.4, 0.6])
@@ -86,40 +91,40 @@ def test_new_problems_get_the_even_mixture_of_all_members():
 
 
 @pytest.mark.parametrize("relation", ["hash", "states", "text"])
-def test_a_memorising_method_gains_nothing_from_duplicates(recorded, relation):
-    data = copies(recorded(100), [*range(100), *range(100)])
+def test_a_memorising_method_gains_nothing_from_duplicates(synthetic, relation):
+    data = copies(synthetic(100), [*range(100), *range(100)])
     states = data.inputs.states.copy()
     states[100:] += np.float32(1e-3)
-    hashes = [f"other {group}" if row >= 100 else group for row, group in enumerate(data.groups)]
+    hashes = [f"other {group}" if row >= 100 else group for row, group in enumerate(data.content_hashes)]
     texts = [f"{text} copied" if row >= 100 else text for row, text in enumerate(data.inputs.texts)]
     noise = np.random.default_rng(1).permutation(data.values[:100])
     shuffled = dataclasses.replace(data, values=np.concatenate([noise, noise]))
 
     # Copies that nothing tells apart from others are learned by heart: this is what groups are for.
-    unrelated = dataclasses.replace(shuffled, groups=hashes, inputs=PredictorInputs(states, texts))
-    memorising = Neighbours(count=1)
-    blind = learned(unrelated, memorising).predict(unrelated.inputs, unrelated.groups).mean
+    unrelated = dataclasses.replace(shuffled, content_hashes=hashes, inputs=PredictorInputs(states, texts))
+    memorising = NeighboursMethod(count=1)
+    blind = learned(unrelated, memorising).predict(unrelated.inputs, unrelated.content_hashes).mean
     assert spearmanr(blind, unrelated.values).statistic > 0.8
 
     kept = dataclasses.replace(
         shuffled,
-        groups=data.groups if relation == "hash" else hashes,
+        content_hashes=data.content_hashes if relation == "hash" else hashes,
         inputs=PredictorInputs(
             data.inputs.states if relation == "states" else states,
             data.inputs.texts if relation == "text" else texts,
         ),
     )
-    belief = learned(kept, memorising).predict(kept.inputs, kept.groups).mean
+    belief = learned(kept, memorising).predict(kept.inputs, kept.content_hashes).mean
     assert abs(np.nan_to_num(spearmanr(belief, kept.values).statistic)) < 0.2
 
 
-def test_a_training_problem_is_known_again_by_its_states_under_another_hash(recorded):
-    data = recorded(60)
+def test_a_training_problem_is_known_again_by_its_states_under_another_hash(synthetic):
+    data = synthetic(60)
     fitted = learned(data)
-    renamed = [f"other {group}" for group in data.groups]
+    renamed = [f"other {group}" for group in data.content_hashes]
     np.testing.assert_array_equal(
         fitted.predict(PredictorInputs(data.inputs.states), renamed).mean,
-        fitted.predict(data.inputs, data.groups).mean,
+        fitted.predict(data.inputs, data.content_hashes).mean,
     )
 
 
@@ -133,8 +138,8 @@ def test_inputs_without_states_or_texts_do_not_make_all_problems_one():
     assert problem_numbers(names).tolist() == [0, 1, 0]
 
 
-def test_copies_of_a_problem_count_as_one_problem_with_all_their_samples(recorded):
-    data = recorded(40)
+def test_copies_of_a_problem_count_as_one_problem_with_all_their_samples(synthetic):
+    data = synthetic(40)
     data.values *= 0.8
     halves = copies(data, [*range(40), *range(40)])
     halves.weights = halves.weights * np.repeat([0.25, 0.75], 40)
@@ -151,15 +156,15 @@ def test_copies_of_a_problem_count_as_one_problem_with_all_their_samples(recorde
         np.testing.assert_allclose(pooled_weights, weights)
 
 
-def test_the_order_of_training_problems_does_not_matter(recorded):
-    data = recorded(60)
+def test_the_order_of_training_problems_does_not_matter(synthetic):
+    data = synthetic(60)
     order = np.random.default_rng(2).permutation(60)
     fitted = learned(copies(data, order))
-    np.testing.assert_array_equal(fitted.predict(data.inputs, data.groups).mean, predicted(data))
+    np.testing.assert_array_equal(fitted.predict(data.inputs, data.content_hashes).mean, predicted(data))
 
 
-def test_the_seed_decides_the_folds(recorded):
-    data = recorded(60)
+def test_the_seed_decides_the_folds(synthetic):
+    data = synthetic(60)
     np.testing.assert_array_equal(predicted(data, seed=3), predicted(data, seed=3))
     assert not np.array_equal(predicted(data, seed=3), predicted(data, seed=4))
 
@@ -174,19 +179,19 @@ def test_every_fold_has_problems_of_all_values():
     assert [values[fold == number].sum() for number in range(10)] == [2] * 10
 
 
-def test_a_method_that_learns_nothing_does_not_seem_to_rank_backwards(recorded):
-    data = recorded(300)
-    assert abs(spearmanr(predicted(data, method=Constant()), data.values).statistic) < 0.05
+def test_a_method_that_learns_nothing_does_not_seem_to_rank_backwards(synthetic):
+    data = synthetic(300)
+    assert abs(spearmanr(predicted(data, method=ConstantMethod()), data.values).statistic) < 0.05
 
 
-def test_input_that_cannot_be_split_is_refused_in_one_sentence(recorded):
-    data = recorded(20)
+def test_input_that_cannot_be_split_is_refused_in_one_sentence(synthetic):
+    data = synthetic(20)
     with pytest.raises(UserError, match="at least 10 distinct problems to learn from but got 9"):
         learned(copies(data, [*range(9), 0, 1, 2]))
     with pytest.raises(UserError, match="at least 2 folds but got 1"):
         learned(data, folds=1)
     with pytest.raises(UserError, match="got 19 hashes and 20 problems"):
-        learned(dataclasses.replace(data, groups=data.groups[1:]))
+        learned(dataclasses.replace(data, content_hashes=data.content_hashes[1:]))
     with pytest.raises(UserError, match="got 20 problems, 19 values and 20 counts"):
         learned(dataclasses.replace(data, values=data.values[1:]))
     with pytest.raises(UserError, match="positive number of samples but got 0"):

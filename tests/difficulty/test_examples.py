@@ -18,7 +18,7 @@ def measured(recorded, candidates=None, rule=MAJORITY):
 
 def test_a_run_tells_how_many_are_right_and_how_its_tests_err(recorded):
     of_all = measured(recorded)
-    assert (of_all.right, of_all.candidates, of_all.tests) == (2, 5, 8)
+    assert (of_all.correct, of_all.candidates, of_all.tests) == (2, 5, 8)
     # Usable tests are at 0, 1, 2, 3, 5, 4. Twice x + 2 is right at 2 alone, x ** 2 at 0 and 2.
     assert of_all.false_positive_rate == pytest.approx((1 + 1 + 2) / 18)
     assert of_all.false_negative_rate == 0
@@ -37,7 +37,7 @@ def test_gains_are_left_out_without_a_rule(recorded):
 
 def test_only_the_first_candidates_are_looked_at(recorded):
     of_two = measured(recorded, candidates=2)
-    assert (of_two.right, of_two.candidates) == (1, 2)
+    assert (of_two.correct, of_two.candidates) == (1, 2)
     assert of_two.false_positive_rate == pytest.approx(1 / 6)
 
 
