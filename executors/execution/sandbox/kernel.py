@@ -159,7 +159,7 @@ def drop_capabilities() -> None:
     _checked(_libc.capset(ctypes.byref(header), (ctypes.c_uint32 * 6)()))
 
 
-class Filter:
+class SeccompFilter:
     """A seccomp filter in memory, ready to be installed by a single call.
 
     A forked process must copy each page that it writes, so the arguments of the call are prepared as well.

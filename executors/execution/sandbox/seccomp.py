@@ -187,7 +187,7 @@ def restrict_sandbox(*, may_execute: bool = False, private_files: bool = False) 
         answers[_EXECVE] = _returned(_REFUSE)
     # Stream sockets only: a datagram socket can send to any socket of the host.
     answers[_SOCKETPAIR] = _by_argument(1, (socket.SOCK_STREAM,), _ALLOW, _REFUSE, _SOCKET_TYPE_MASK)
-    kernel.Filter(_encoded([*_prologue(), *_tree(answers)])).install()
+    kernel.SeccompFilter(_encoded([*_prologue(), *_tree(answers)])).install()
     _candidate_filter(private_files)  # cached for the processes forked from here
 
 
@@ -208,7 +208,7 @@ def restrict_candidate(process: int, *, private_files: bool = False) -> None:
 
 
 @functools.cache
-def _candidate_filter(private_files: bool) -> tuple[kernel.Filter, list[int]]:
+def _candidate_filter(private_files: bool) -> tuple[kernel.SeccompFilter, list[int]]:
     """Build the filter of ``restrict_candidate``; return it with the offsets of the process id in it."""
     answers: Answers = {numbers: _returned(_REFUSE) for numbers in _CANDIDATE_DENIED.values()}
     answers[_CLONE] = _by_argument(0, (_CLONE_THREAD,), _ALLOW, _REFUSE, _CLONE_THREAD)
@@ -225,7 +225,7 @@ def _candidate_filter(private_files: bool) -> tuple[kernel.Filter, list[int]]:
         answers |= _file_answers()
     program = [(_LOAD, 0, 0, _NUMBER_OFFSET), *_tree(answers)]
     offsets = [8 * i + 4 for i, instruction in enumerate(program) if instruction[3] == _OWN_ID]
-    return kernel.Filter(_encoded(program)), offsets
+    return kernel.SeccompFilter(_encoded(program)), offsets
 
 
 def _file_answers() -> Answers:

@@ -34,7 +34,7 @@ def refuse_namespaces():
         (0x06, 0, 0, 0x7FFF0000),  # allowed
     ]
     kernel.forbid_new_privileges()
-    kernel.Filter(b"".join(struct.pack("<HBBI", *instruction) for instruction in program)).install()
+    kernel.SeccompFilter(b"".join(struct.pack("<HBBI", *instruction) for instruction in program)).install()
 
 
 def become_an_ordinary_user():

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from testbudget.executors.execution.limits import ISOLATION_LAYERS, TestLimits, max_cpu_seconds
-from testbudget.executors.execution.runner import IMPORT_DIRECTORY, Runner
+from testbudget.executors.execution.runner import IMPORT_DIRECTORY, Runner, entry_code
 from testbudget.rewards.errors import SandboxError, UserError
 from testbudget.rewards.problem import NOT_RUN, TestKind, UnitTest, Verdict
 
@@ -139,6 +139,18 @@ def test_no_process_outlives_a_killed_caller():
         descriptors = [os.pidfd_open(process) for process in (guard, server, *candidates)]
         caller.kill()
     assert all(wait_for_the_end(descriptor) for descriptor in descriptors)
+
+
+def test_a_new_process_imports_the_package_from_the_given_directory_alone(tmp_path):
+    package = tmp_path / "testbudget"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "probe.py").write_text("import sys\ndef tell(): print(__file__, sys.argv, sys.path)\n")
+    (tmp_path / "struct.py").touch()
+    command = [sys.executable, "-P", "-c", entry_code("testbudget.probe", "tell"), "7", str(tmp_path)]
+    told = subprocess.run(command, capture_output=True, text=True, check=True, cwd="/").stdout
+    assert told.startswith(f"{package / 'probe.py'} ['-c', '7'] ")
+    assert f"'{tmp_path}'" not in told
 
 
 @pytest.mark.parametrize("victim", ["guard", "server process"])

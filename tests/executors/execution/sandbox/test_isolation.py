@@ -62,7 +62,7 @@ def refuse_namespaces():
         (0x06, 0, 0, 0x7FFF0000),  # allowed
     ]
     kernel.forbid_new_privileges()
-    kernel.Filter(b"".join(struct.pack("<HBBI", *instruction) for instruction in program)).install()
+    kernel.SeccompFilter(b"".join(struct.pack("<HBBI", *instruction) for instruction in program)).install()
 
 
 @pytest.fixture(params=[None, refuse_namespaces], ids=["every layer", "no namespaces"])
