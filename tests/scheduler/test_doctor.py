@@ -27,7 +27,7 @@ def doctor_where(refused):
 
     def refuse():
         kernel.forbid_new_privileges()
-        kernel.Filter(b"".join(struct.pack("<HBBI", *instruction) for instruction in program)).install()
+        kernel.SeccompFilter(b"".join(struct.pack("<HBBI", *instruction) for instruction in program)).install()
 
     with ThreadPoolExecutor(1, initializer=refuse) as thread:
         return thread.submit(main, ["doctor"]).result()
