@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from testbudget.policies.gain_model import GainModel, GainModels
-from testbudget.scheduler.fitting.gain_models import GainObservations, cross_fit_gain, fit_gain
+from testbudget.scheduler.fitting.gain_models import GainObservations, out_of_fold_gain_models, fit_gain
 from testbudget.traces.learning_curves import LearningCurve
 
 
@@ -35,7 +35,9 @@ class GainModelCache:
         """
         key = _key(pass_rates)
         if key not in self._cross_fitted:
-            self._cross_fitted[key] = cross_fit_gain(self._observations, pass_rates, seed=self._seed)
+            self._cross_fitted[key] = out_of_fold_gain_models(
+                self._observations, pass_rates, seed=self._seed
+            )
         return self._cross_fitted[key]
 
     def shared(self, pass_rates: NDArray[np.float64] | None, problems: int) -> GainModels:

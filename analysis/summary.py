@@ -14,14 +14,19 @@ from testbudget.analysis.leading_groups import LeadingGroups, leading_groups
 from testbudget.rewards.outputs import RecordedOutputs
 from testbudget.rewards.overoptimisation import TestEffect
 from testbudget.rewards.problem import NOT_RUN, Verdict
-from testbudget.rewards.quality import TestQuality, combined_test_quality, expected_accuracy, test_quality
+from testbudget.rewards.quality import (
+    TestQuality,
+    combined_test_quality,
+    expected_accuracy,
+    single_test_quality,
+)
 from testbudget.scheduler.budget import Budget, Cap
 from testbudget.scheduler.fitting.confidence import confidence_models_of
 from testbudget.scheduler.job import Job
 from testbudget.scheduler.job_file import load_job
 from testbudget.scheduler.picks import Pick, picks
 from testbudget.traces.output_tables import read_outputs
-from testbudget.traces.records import Cost, DistinctPrograms, TestStatus, execution_cost, writing_cost
+from testbudget.traces.records import Cost, DistinctPrograms, TestStatus, execution_cost, generation_cost
 from testbudget.traces.tables import read_trace
 from testbudget.traces.trace import ProblemTrace
 
@@ -222,17 +227,17 @@ def _summarise_problem(
             int(np.count_nonzero(record.same_process & (record.verdicts != NOT_RUN))) for record in records
         ),
         cost=seen.extraction
-        + Cost.total(map(writing_cost, seen.tests.values()))
+        + Cost.total(map(generation_cost, seen.tests.values()))
         + Cost.total(map(execution_cost, records)),
         accuracy=None if correct is None else expected_accuracy(pick.winners, correct),
         tests_passed=pick.tests_passed,
-        p_correct=pick.probability,
+        p_correct=pick.p_correct,
         abstained=pick.abstained,
         test_effect=pick.test_effect,
-        single=None if correct is None else test_quality(votes, correct),
+        single=None if correct is None else single_test_quality(votes, correct),
         combined=None if correct is None else combined_test_quality(pick.winners, correct),
-        expected_single=test_quality(votes, pick.beliefs),
-        expected_combined=combined_test_quality(pick.winners, pick.beliefs),
+        expected_single=single_test_quality(votes, pick.p_correct_of_each),
+        expected_combined=combined_test_quality(pick.winners, pick.p_correct_of_each),
         leading_groups=(
             leading_groups(recorded_outputs, distinct, pick.candidate) if recorded_outputs else None
         ),

@@ -13,8 +13,9 @@ from testbudget.analysis import plots
 from testbudget.analysis.pages import write_page
 from testbudget.analysis.tables import Table, format_interval, json_record
 from testbudget.difficulty.examples import TARGETS
-from testbudget.difficulty.scores import PredictionScores, ScoreInterval
+from testbudget.difficulty.scores import PredictionScores
 from testbudget.difficulty.training import TargetEvaluation, TrainingResult
+from testbudget.rewards.statistics import Interval
 
 _HEADINGS = {
     "spearman": "Spearman",
@@ -195,5 +196,5 @@ def _plots(evaluation: TargetEvaluation) -> list[str]:
     ]
 
 
-def _score(figure: ScoreInterval) -> str:
+def _score(figure: Interval) -> str:
     return "–" if math.isnan(figure.value) else format_interval(figure, form=".3f", brackets="()")

@@ -15,22 +15,17 @@ from testbudget.analysis.compare.settings import (
     CompareSettings,
 )
 from testbudget.analysis.gain_model_cache import GainModelCache
-from testbudget.difficulty.predictions import (
-    PassRates,
-    Predictor,
-    correct_labels,
-    make_predictor,
-    measured_pass_rates,
-)
+from testbudget.difficulty.predictions import PassRates, Predictor, make_predictor, measured_pass_rates
 from testbudget.policies.base import Policy
-from testbudget.policies.registry import POLICY_NAMES, create_policy, policy_class
+from testbudget.policies.names import POLICY_NAMES
+from testbudget.policies.registry import create_policy, policy_class
 from testbudget.policies.uniform import Uniform
 from testbudget.rewards.errors import UserError
 from testbudget.rewards.selection.registry import selection_rule
 from testbudget.scheduler.simulation import PermutedRuns, permuted_runs
 from testbudget.traces.learning_curves import RecordedTests, allocate_recorded
 from testbudget.traces.output_tables import read_outputs
-from testbudget.traces.trace import Trace
+from testbudget.traces.trace import Trace, correct_labels
 
 _FEW_PERMUTATIONS = 10
 
@@ -225,7 +220,9 @@ def _policies_and_predictors(
     made: dict[str, Predictor] = {}
 
     def make(name: str) -> None:
-        made[name] = make_predictor(name, trace, learned, orders=settings.permutations, seed=settings.seed)
+        made[name] = make_predictor(
+            name, trace, learned, permutations=settings.permutations, seed=settings.seed
+        )
 
     if settings.predictors is None:
         list(allowed(DEFAULT_PREDICTORS, make))

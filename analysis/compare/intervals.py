@@ -98,15 +98,15 @@ class CurveIntervals:
     ) -> tuple[EliminationResult, ...]:
         """Effect of elimination by rule, then by number of tests."""
         steps = np.asarray(counts, np.intp)
-        changes = [of_rule.races.accuracy - of_rule.accuracy[:, :, steps] for of_rule in runs]
+        changes = [of_rule.elimination.accuracy - of_rule.accuracy[:, :, steps] for of_rule in runs]
         changed = intervals(bootstrap_means(np.concatenate(changes, axis=2), self._seed)) if counts else []
         return tuple(
             EliminationResult(
                 selection=of_rule.rule.name,
                 tests_per_problem=count,
-                pairs=float(of_rule.races.pairs[:, :, position].mean()),
+                pairs=float(of_rule.elimination.pairs[:, :, position].mean()),
                 distinct=float(of_rule.spent[:, :, count, _EXECUTIONS].mean()),
-                survivors=float(of_rule.races.executions[:, :, position].mean()),
+                survivors=float(of_rule.elimination.executions[:, :, position].mean()),
                 change=changed[number * len(counts) + position],
             )
             for number, of_rule in enumerate(runs)

@@ -112,8 +112,8 @@ def _heading(comparison: Comparison) -> str:
     any_candidate, solvable = 100 * comparison.pass_at_1, 100 * comparison.solvable
     return (
         f"{comparison.run}: {comparison.problems} problems, {comparison.settings.permutations} "
-        f"permutations of their tests. A random candidate is correct in {any_candidate:.1f} % of cases, and "
-        f"{solvable:.1f} % of the problems have a correct one. The static reference is equal budgets "
+        f"permutations of their tests. A random candidate is correct in {any_candidate:.1f} % of cases, "
+        f"and {solvable:.1f} % of the problems have a correct one. The static reference is equal budgets "
         f"with {' or '.join(STATIC_RULES)}, whichever is better."
     )
 

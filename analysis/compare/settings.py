@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from testbudget.analysis.settings import AnalysisSettings
-from testbudget.policies.names import AnyPolicy
+from testbudget.policies.names import PolicyName
 from testbudget.rewards.selection.names import SelectionName
 
 DEFAULT_CAPS = (1, 2, 3, 5, 8, 12, 20)
@@ -20,7 +20,7 @@ class CompareSettings(AnalysisSettings):
     Equal budgets (``uniform``) are compared in any case, with every rule and with ``STATIC_RULES``.
     """
 
-    policies: tuple[AnyPolicy, ...] | None = Field(
+    policies: tuple[PolicyName, ...] | None = Field(
         None, description="allocation policies beside uniform (default: all that the run allows)"
     )
     selections: tuple[SelectionName, ...] = Field((*STATIC_RULES, "auto"), description="selection rules")

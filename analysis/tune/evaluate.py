@@ -13,7 +13,8 @@ from testbudget.analysis.tune.settings import StudySettings
 from testbudget.analysis.tune.space import Choice, SearchSpace, split_held_out
 from testbudget.difficulty.predictions import fitted_pass_rates
 from testbudget.policies.gain_model import GainModels
-from testbudget.policies.registry import POLICY_NAMES, create_policy, policy_class
+from testbudget.policies.names import POLICY_NAMES
+from testbudget.policies.registry import create_policy, policy_class
 from testbudget.policies.uniform import Uniform
 from testbudget.rewards.errors import UserError
 from testbudget.rewards.selection.registry import selection_rule
@@ -21,7 +22,7 @@ from testbudget.traces.learning_curves import (
     LearningCurve,
     RecordedTests,
     allocate_recorded,
-    learning_curves,
+    compute_learning_curves,
     random_permutations,
 )
 from testbudget.traces.output_tables import read_outputs
@@ -61,7 +62,7 @@ class CurvesByRule:
         known = self._curves[permutation]
         if rule not in known:
             drawn = self._drawn[permutation]
-            known[rule] = learning_curves(self._recordings, drawn, selection_rule(rule))
+            known[rule] = compute_learning_curves(self._recordings, drawn, selection_rule(rule))
         return known[rule]
 
     def all_curves(self, rule: str) -> list[list[LearningCurve]]:

@@ -16,8 +16,8 @@ from testbudget.traces.tables import write_table
 
 _LEGEND = (
     "Scores on training problems are too optimistic, because the choice was made on them. The static "
-    f"reference is equal budgets with {' or '.join(STATIC_RULES)}, whichever is better on the same problems "
-    "at the same cost."
+    f"reference is equal budgets with {' or '.join(STATIC_RULES)}, whichever is better on the same "
+    "problems at the same cost."
 )
 _WORDS = frozenset({0, 1})  # columns
 

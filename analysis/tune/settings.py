@@ -5,7 +5,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from testbudget.analysis.settings import AnalysisSettings
-from testbudget.policies.names import JobPolicy
+from testbudget.policies.names import JobPolicyName
 from testbudget.rewards.selection.names import SELECTION_RULES, SelectionName
 
 Quantity = Literal["tests", "tokens", "executions", "cpu_seconds", "gpu_seconds"]
@@ -30,7 +30,7 @@ class StudySettings(AnalysisSettings):
         USUAL_SELECTIONS,
         description=f"selection rules to try (default: all but {' and '.join(_SLOW_RULES)})",
     )
-    policies: tuple[JobPolicy, ...] | None = Field(
+    policies: tuple[JobPolicyName, ...] | None = Field(
         None, description="policies to try beside uniform (default: all that a job for this run can have)"
     )
     trials: int = Field(60, ge=1, description="choices to try, including earlier trials of the same study")

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from testbudget.cli.main import main
 from testbudget.rewards.problem import NOT_RUN, Verdict
+from testbudget.scheduler.job_file import load_job
+from testbudget.scheduler.run import start_run
 from testbudget.traces.hidden_states import HiddenStates, Provenance
 from testbudget.traces.problems import load_problems
 from testbudget.traces.records import (
@@ -85,5 +86,5 @@ def _test(k: int, value: int) -> str:
 def finished(recorded, tmp_path) -> Path:
     """Directory of a run on recorded tests with a cap of 40 tests."""
     path = recorded.write_job(tmp_path / "job.yaml", cap={"tests": 40})
-    assert main(["run", str(path), "--out", str(tmp_path / "out")]) == 0
+    start_run(load_job(path), tmp_path / "out")
     return tmp_path / "out"

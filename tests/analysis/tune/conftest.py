@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from testbudget.cli.main import main
+from testbudget.scheduler.imported_run import write_imported
 from testbudget.traces.hidden_states import HiddenStates, Provenance
 from testbudget.traces.tables import read_trace, write_trace
+from testbudget.traces.votes_file import read_votes
 
 PROBLEMS, CANDIDATES, TESTS = 20, 6, 7
 
@@ -35,7 +36,7 @@ def imported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Directory of the run."""
     folder = tmp_path_factory.mktemp("imported")
     np.savez(folder / "votes.npz", **vote_arrays())
-    assert main(["import", "votes", str(folder / "votes.npz"), "--out", str(folder / "run")]) == 0
+    write_imported(read_votes(folder / "votes.npz"), folder / "run")
     return folder / "run"
 
 

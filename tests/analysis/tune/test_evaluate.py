@@ -11,7 +11,7 @@ from testbudget.analysis.tune.space import Choice, split_held_out
 from testbudget.policies.registry import policy_class
 from testbudget.rewards.errors import UserError
 from testbudget.rewards.selection.registry import selection_rule
-from testbudget.traces.learning_curves import RecordedTests, learning_curves, random_permutations
+from testbudget.traces.learning_curves import RecordedTests, compute_learning_curves, random_permutations
 from testbudget.traces.output_tables import read_outputs
 from testbudget.traces.tables import read_trace
 from testbudget.traces.trace import Trace
@@ -48,7 +48,7 @@ def test_equal_budgets_have_the_results_of_the_learning_curves(imported):
         ]
         for permutation in range(SETTINGS.permutations):
             rng = np.random.default_rng([SETTINGS.seed, permutation])
-            expected = learning_curves(
+            expected = compute_learning_curves(
                 recordings, random_permutations(recordings, rng), selection_rule("auto")
             )
             result = evaluator.evaluate(Choice("auto", "uniform", 2), permutation)

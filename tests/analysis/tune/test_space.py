@@ -5,7 +5,8 @@ import optuna
 import pytest
 
 from testbudget.analysis.tune.space import SearchSpace, split_held_out
-from testbudget.policies.registry import POLICY_NAMES, policy_class
+from testbudget.policies.names import POLICY_NAMES
+from testbudget.policies.registry import policy_class
 from testbudget.rewards.errors import UserError
 from testbudget.scheduler.job import PolicySection
 
