@@ -33,7 +33,7 @@ _STARTING_PATIENCE = 5  # factor on the limits of a test until the first step be
 
 
 class ProcessEnd(NamedTuple):
-    """How a process ended.
+    """End of a process: its results, the cause and the cost.
 
     Attributes:
         steps: the result of each step.
@@ -56,7 +56,7 @@ class ProcessEnd(NamedTuple):
 
     @property
     def timed_out(self) -> bool:
-        """Whether a time limit ended it, the kernel's or that of a step."""
+        """True if a time limit ended it: the kernel's limit or the limit of a step."""
         # The kernel counts in ticks, so it may end a process before its limit. A process that kills itself
         # has usually used much less.
         by_kernel = self.signal == signal.SIGKILL and self.cpu_seconds > self.allowed_cpu_seconds / 2

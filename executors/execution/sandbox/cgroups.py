@@ -99,9 +99,7 @@ def remove_abandoned_groups() -> None:
         for group in Path(parent).glob(f"{_PREFIX}*"):
             owner = _IDENTITY.fullmatch(group.name.removeprefix(_PREFIX))
             if owner and owner[1] == _pid_namespace() and owner[0] != _identity(int(owner[2])):
-                with contextlib.suppress(
-                    OSError
-                ):  # of another user, or not yet empty
+                with contextlib.suppress(OSError):  # of another user, or not yet empty
                     group.rmdir()
 
 

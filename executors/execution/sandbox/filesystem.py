@@ -182,7 +182,7 @@ def readable_libraries() -> list[str]:
 
 
 def readable_by_all(directory: str) -> bool:
-    """Whether every user may enter a directory and all its parents."""
+    """Check that every user may enter a directory and all its parents."""
     path = Path(directory)
     return all(place.stat().st_mode & 0o001 for place in (path, *path.parents))
 

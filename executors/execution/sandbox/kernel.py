@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 NOBODY = 65534
-"""User and group id of nobody."""
+"""Id of the user and of the group ``nobody``."""
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWIPC = 0x08000000

@@ -145,12 +145,12 @@ def test_a_new_process_imports_the_package_from_the_given_directory_alone(tmp_pa
     package = tmp_path / "testbudget"
     package.mkdir()
     (package / "__init__.py").touch()
-    (package / "probe.py").write_text("import sys\ndef tell(): print(__file__, sys.argv, sys.path)\n")
+    (package / "probe.py").write_text("import sys\ndef show(): print(__file__, sys.argv, sys.path)\n")
     (tmp_path / "struct.py").touch()
-    command = [sys.executable, "-P", "-c", entry_code("testbudget.probe", "tell"), "7", str(tmp_path)]
-    told = subprocess.run(command, capture_output=True, text=True, check=True, cwd="/").stdout
-    assert told.startswith(f"{package / 'probe.py'} ['-c', '7'] ")
-    assert f"'{tmp_path}'" not in told
+    command = [sys.executable, "-P", "-c", entry_code("testbudget.probe", "show"), "7", str(tmp_path)]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True, cwd="/").stdout
+    assert printed.startswith(f"{package / 'probe.py'} ['-c', '7'] ")
+    assert f"'{tmp_path}'" not in printed
 
 
 @pytest.mark.parametrize("victim", ["guard", "server process"])

@@ -103,10 +103,10 @@ def test_each_pair_is_in_one_block_with_its_own_texts(pairs, runners):
     for block in blocks:
         for position, row, column in zip(block.positions, block.rows, block.columns, strict=True):
             test = block.tests[column]
-            gathered = PairRequest(
+            grouped = PairRequest(
                 block.candidates[row], test.code, test.kind, block.language, block.entry_point
             )
-            assert gathered == pairs[position]
+            assert grouped == pairs[position]
             assert test.index == column
 
 

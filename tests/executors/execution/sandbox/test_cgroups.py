@@ -35,11 +35,9 @@ SEPARATE_OF_A_CONTAINER = """\
             UNIFIED,
             "0::/user.slice/app.scope\n",
             [("/sys/fs/cgroup/user.slice/app.scope",), ("/sys/fs/cgroup/user.slice",)],
-            id="version 2: below the present group, or beside it",
+            id="version 2: child or sibling of the current group",
         ),
-        pytest.param(
-            UNIFIED, "0::/\n", [("/sys/fs/cgroup",)], id="version 2: the root has nothing beside it"
-        ),
+        pytest.param(UNIFIED, "0::/\n", [("/sys/fs/cgroup",)], id="version 2: the root has no sibling"),
         pytest.param(
             UNIFIED.replace(" / /sys/fs", " /docker/1f /sys/fs"),
             "0::/docker/1f\n",
@@ -50,7 +48,7 @@ SEPARATE_OF_A_CONTAINER = """\
             SEPARATE,
             "5:cpu:/a\n4:memory:/b\n3:pids:/\n",
             [("/sys/fs/cgroup/memory/b", "/sys/fs/cgroup/pids")],
-            id="version 1: one place for each controller",
+            id="version 1: one directory per controller",
         ),
         pytest.param(
             SEPARATE_OF_A_CONTAINER,
