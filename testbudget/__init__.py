@@ -1,1 +1,66 @@
-"""One compute budget for unit tests across many programming problems: the public Python API."""
+"""One compute budget for unit tests across many programming problems: the public Python API.
+
+Names are loaded on first use, so that ``import testbudget`` costs next to nothing.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from testbudget.analysis.compare.settings import CompareSettings
+    from testbudget.analysis.tune.settings import StudySettings
+    from testbudget.api import Run, Selection, compare, judge, load, resume, run, select, tune
+    from testbudget.executors.execution.limits import TestLimits
+    from testbudget.rewards.errors import InfrastructureError, SandboxError, UserError
+    from testbudget.scheduler.job import Job
+
+    __version__: str
+
+__all__ = [
+    "CompareSettings",
+    "InfrastructureError",
+    "Job",
+    "Run",
+    "SandboxError",
+    "Selection",
+    "StudySettings",
+    "TestLimits",
+    "UserError",
+    "__version__",
+    "compare",
+    "judge",
+    "load",
+    "resume",
+    "run",
+    "select",
+    "tune",
+]
+
+_MODULES = {
+    "CompareSettings": "analysis.compare.settings",
+    "InfrastructureError": "rewards.errors",
+    "Job": "scheduler.job",
+    "SandboxError": "rewards.errors",
+    "StudySettings": "analysis.tune.settings",
+    "TestLimits": "executors.execution.limits",
+    "UserError": "rewards.errors",
+}
+"""Modules of the names that are not in ``api``."""
+
+
+def __getattr__(name: str) -> Any:
+    """A public name, loaded on first use (PEP 562)."""
+    if name == "__version__":
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            return version("testbudget")
+        except PackageNotFoundError:  # a checkout on the path
+            return "0+unknown"
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES.get(name, 'api')}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

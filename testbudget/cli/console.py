@@ -1,30 +1,38 @@
-"""What a run shows while it goes: a live line on a terminal, a plain line now and then elsewhere."""
+"""Output of commands: consoles, progress, JSON documents, and files of lines."""
 
+import json
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Any, Self
 
 from rich.console import Console
 from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from testbudget.rewards.errors import UserError
-from testbudget.scheduler.run import RunStatus
-from testbudget.traces.files import write_text
-from testbudget.traces.records import Cost
+from testbudget.traces.files import whole_file
+
+if TYPE_CHECKING:
+    from testbudget.scheduler.run import RunStatus
+    from testbudget.traces.records import Cost
+
+STANDARD_STREAM = Path("-")
+"""Name of standard input or standard output where a file is expected."""
 
 _PLAIN_INTERVAL_SECONDS = 10.0
 
 
 class ProgressDisplay:
-    """Watches a run; give ``watch`` to it.
+    """Status of a run while it goes: a live line on a terminal, a plain line every ten seconds elsewhere.
 
     Args:
-        console: where to write. Its lines are plain, and few, if it is not a terminal.
+        console: the console to write to.
     """
 
     def __init__(self, console: Console) -> None:
@@ -45,60 +53,74 @@ class ProgressDisplay:
         if self._live:
             self._live.stop()
 
-    def watch(self, stage: RunStatus) -> None:
-        """Shows a stage, as often as is of use."""
-        if self._since is None and stage.budget:
-            self._since = stage.budget.spent, stage.seconds
+    def watch(self, status: "RunStatus") -> None:
+        """Show a status, unless the last plain line is too recent."""
+        if self._since is None and status.budget:
+            self._since = status.budget.spent, status.seconds
         if self._live:
-            self._live.update(Text(self._describe(stage)))
+            self._live.update(Text(self._describe(status)))
             return
         now = time.monotonic()
-        if stage.name != self._last_name or now - self._last_time >= _PLAIN_INTERVAL_SECONDS:
-            self._console.print(self._describe(stage), highlight=False, soft_wrap=True)
-            self._last_name, self._last_time = stage.name, now
+        if status.name != self._last_name or now - self._last_time >= _PLAIN_INTERVAL_SECONDS:
+            self._console.print(self._describe(status), highlight=False, soft_wrap=True)
+            self._last_name, self._last_time = status.name, now
 
-    def _describe(self, stage: RunStatus) -> str:
-        """A stage in one line: what is done, what of the cap is spent, and how fast it goes."""
-        event_log = stage.event_log
-        if stage.budget is None or self._since is None:
+    def _describe(self, status: "RunStatus") -> str:
+        """A status in one line: work done, spending under the cap, and rates."""
+        event_log = status.event_log
+        if status.budget is None or self._since is None:
             candidates = sum(map(len, event_log.candidates.values()))
-            read = f", hidden states of {len(event_log.states)}" if event_log.states else ""
-            return f"{stage.name}: {candidates} candidates of {stage.problems} problems{read}"
-        spent, cap = stage.budget.spent, stage.budget.cap
-        # Rates are of this part of the run: a resumed one has spent before its clock started.
+            states = f", hidden states of {len(event_log.states)}" if event_log.states else ""
+            return f"{status.name}: {candidates} candidates of {status.problems} problems{states}"
+        spent, cap = status.budget.spent, status.budget.cap
+        # A resumed run has spent before its clock started: rates count from the first status.
         before, started = self._since
-        seconds = max(stage.seconds - started, 1e-9)
+        seconds = max(status.seconds - started, 1e-9)
         shares = [
-            f"{stage.budget.spent_usd if d == 'usd' else getattr(spent, d):,.10g} of {limit:,.10g} {d}"
+            f"{status.budget.spent_usd if d == 'usd' else getattr(spent, d):,.10g} of {limit:,.10g} {d}"
             for d, limit in cap.limits.items()
         ]
         voted = sum(map(bool, event_log.verdicts.values()))
         return (
-            f"{stage.name}: spent {', '.join(shares)}; {voted} of {stage.problems} problems have votes; "
+            f"{status.name}: spent {', '.join(shares)}; {voted} of {status.problems} problems have votes; "
             f"{(spent.tests - before.tests) / seconds:.1f} tests/s, "
             f"{(spent.executions - before.executions) / seconds:.0f} pairs/s"
         )
 
 
-# ~ """A console that never cuts a table's cells: a narrow terminal wraps the lines instead."""
+def status_console(json: bool, width: int | None = None) -> Console:
+    """The console of a command: standard output, or standard error if that holds a JSON document.
+
+    Args:
+        json: True if the command prints JSON.
+        width: characters that a line needs at least; a narrower terminal wraps the lines.
+    """
+    console = Console(stderr=json)
+    return Console(stderr=json, width=max(console.width, width)) if width else console
 
 
-def wide_console(width: int) -> Console:
-    """A console of at least so many characters to the line."""
-    return Console(width=max(Console().width, width))
+def print_json(figures: Mapping[str, Any]) -> None:
+    """Print figures to standard output as one JSON document."""
+    print(json.dumps(figures, indent=2, ensure_ascii=False, allow_nan=False))
 
 
-# ~ """Lines that a command writes to the file of its ``--out``, or to standard output."""
-
-
-STANDARD_STREAM = Path("-")
+@contextmanager
+def trial_progress(console: Console, trials: int) -> Iterator[Callable[[int], None]]:
+    """Show a progress bar on a terminal; yield a function that takes the number of finished trials."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        bar = progress.add_task("trials", total=trials)
+        yield lambda finished: progress.update(bar, completed=finished)
 
 
 def check_writable(out: Path) -> None:
-    """Find out before the work whether the file of ``--out`` can be written after it.
+    """Check before the work that the file of ``--out`` can be written after it.
+
+    Args:
+        out: a file, or ``-`` for standard output.
 
     Raises:
-        UserError: it cannot.
+        UserError: it cannot be written.
     """
     if out == STANDARD_STREAM:
         return
@@ -109,7 +131,7 @@ def check_writable(out: Path) -> None:
 
 
 def write_lines(lines: Sequence[str], out: Path) -> None:
-    """Write all lines to the file of ``--out``, or none.
+    """Write all lines to the file of ``--out`` (``-`` for standard output), or none.
 
     Raises:
         UserError: it cannot be written.
@@ -119,6 +141,7 @@ def write_lines(lines: Sequence[str], out: Path) -> None:
         sys.stdout.flush()
         return
     try:
-        write_text("".join(lines), out)
+        with whole_file(out) as partial, partial.open("w", encoding="utf-8") as file:
+            file.writelines(lines)
     except OSError as error:
         raise UserError(f"--out must be a file that can be written but {out}: {error.strerror}") from None

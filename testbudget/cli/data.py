@@ -1,95 +1,90 @@
-"""``testbudget problems``: check a source of problems and show what it holds."""
+"""``testbudget problems``, ``import`` and ``report``: data that comes in, and finished runs shown."""
 
-import argparse
 from pathlib import Path
 
-from rich.console import Console
+from cyclopts import App
 
-from testbudget.analysis.report import print_report, write_report
-from testbudget.analysis.summary import summarise
-from testbudget.scheduler.imported_run import write_imported
-from testbudget.traces.problems import load_problems
-from testbudget.traces.votes_file import read_votes
+from testbudget.cli.options import Json, Runs
+
+problems_app = App(
+    name="problems",
+    help_epilogue="""Examples:
+
+  testbudget problems humaneval
+  testbudget problems mbpp:mbpp_sanitized.jsonl""",
+)
+import_app = App(
+    name="import",
+    help="Import data from elsewhere as a finished run.",
+    help_epilogue="Example:\n\n  testbudget import votes votes.npz --out runs/imported",
+)
+report_app = App(
+    name="report",
+    help_epilogue="""Example:
+
+  testbudget report runs/a runs/b --out both.html
+
+Keys of --json: docs/command_line.md""",
+)
 
 
-def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Adds the command to the command line."""
-    parser = commands.add_parser(
-        "problems",
-        help="check a source of problems",
-        description="Check a source of problems and list what it holds, one problem per line.",
-    )
-    parser.add_argument("source", help="humaneval, mbpp:FILE, or a JSONL file of problems")
-    parser.set_defaults(command=run)
+@problems_app.default
+def problems(source: str, /) -> None:
+    """Check a source of problems and list it, one problem per line.
 
+    Args:
+        source: humaneval, mbpp:FILE, or a JSONL file of problems.
+    """
+    from testbudget.traces.problems import load_problems
 
-def run(arguments: argparse.Namespace) -> None:
-    """Lists the problems."""
-    console = Console()
-    problems = load_problems(arguments.source)
-    for problem in problems:
+    found = load_problems(source)
+    for problem in found:
         truth = "with ground truth" if problem.ground_truth else "without ground truth"
-        line = f"{problem.id}  {problem.entry_point}  {problem.language}  {truth}"
-        console.print(line, highlight=False, soft_wrap=True)
-    console.print(f"{len(problems)} problems", highlight=False)
+        print(f"{problem.id}  {problem.entry_point}  {problem.language}  {truth}")
+    print(f"{len(found)} problems")
 
 
-# ~ """``testbudget import``: what was found out elsewhere, as a finished run."""
+@import_app.command(
+    name="votes",
+    help_epilogue="""Examples:
+
+  testbudget import votes votes.npz --out runs/imported
+  testbudget compare runs/imported""",
+)
+def import_votes(file: Path, /, *, out: Path) -> None:
+    """Import verdicts (candidates x tests of each problem) as a finished run.
+
+    The arrays are described in docs/votes_format.md. The run can be compared,
+    tuned on, reported and run again with backend recorded (testbudget run
+    RUN/job.yaml). It holds no programs, so they cannot be executed again.
+
+    Args:
+        file: An .npz file of votes and labels.
+        out: Run directory; must not exist.
+    """
+    from testbudget.scheduler.imported_run import write_imported
+    from testbudget.traces.votes_file import read_votes
+
+    count = write_imported(read_votes(file), out)
+    print(f"{count} problems: {out}")
 
 
-DESCRIPTION = """\
-Turn a matrix of outcomes, candidates x tests for each problem, into a finished run.
+@report_app.default
+def report(runs: Runs, /, *, out: Path | None = None, json: Json = False) -> None:
+    """Compare finished runs side by side: accuracy of the picks, and costs.
 
-  testbudget import votes outcomes.npz --out runs/imported
-  testbudget compare runs/imported
+    Args:
+        runs: Directories of finished runs.
+        out: HTML file to write (default: report.html in the first run).
+    """
+    from testbudget import api
+    from testbudget.analysis.report import print_report, summary_records, write_report
+    from testbudget.cli.console import print_json, status_console
 
-The arrays are described in docs/votes_format.md. Such a run can be compared, tuned on, reported and
-replayed (testbudget run runs/imported/job.yaml); it holds no programs, so it cannot be executed again.
-"""
-
-
-def add_of_import_votes(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Adds the command to the command line."""
-    parser = commands.add_parser(
-        "import",
-        help="turn outcomes from elsewhere into a finished run",
-        description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("what", choices=["votes"], help="votes: candidates x tests for each problem")
-    parser.add_argument("file", type=Path, metavar="FILE", help="an .npz file of votes and labels")
-    parser.add_argument(
-        "--out", type=Path, required=True, metavar="RUN", help="directory of the run, must not exist"
-    )
-    parser.set_defaults(command=run_of_import_votes)
-
-
-def run_of_import_votes(arguments: argparse.Namespace) -> None:
-    """Writes the run, and says where it lies."""
-    problems = write_imported(read_votes(arguments.file), arguments.out)
-    print(f"{problems} problems: {arguments.out}")
-
-
-# ~ """``testbudget report``: finished runs side by side."""
-
-
-def add_of_report(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Adds the command to the command line."""
-    parser = commands.add_parser(
-        "report",
-        help="show finished runs side by side",
-        description="Show finished runs side by side: accuracy of the picks, and what was spent.",
-    )
-    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="directory of a finished run")
-    parser.add_argument(
-        "--out", type=Path, help="HTML file to write (default: report.html in the first run)"
-    )
-    parser.set_defaults(command=run_of_report)
-
-
-def run_of_report(arguments: argparse.Namespace) -> None:
-    """Prints the table and writes the HTML report."""
-    summaries = [summarise(directory) for directory in arguments.runs]
-    path = arguments.out or arguments.runs[0] / "report.html"
-    write_report(summaries, path)
-    print_report(summaries, path, Console())
+    summaries = [api.load(directory).summary for directory in runs]
+    page = out or runs[0] / "report.html"
+    write_report(summaries, page)
+    if json:
+        print_json({"runs": summary_records(summaries), "report": str(page)})
+    else:
+        print_report(summaries, page, status_console(json))

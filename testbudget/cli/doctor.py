@@ -1,126 +1,66 @@
-"""``testbudget doctor``: what keeps programs apart from this machine, and whether it works."""
+"""``testbudget doctor``: isolation layers of this machine, and a self-check of the sandbox."""
 
-import argparse
-import os
-import platform
-import shutil
-import subprocess
-import time
-from collections.abc import Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-from rich.console import Console
+from cyclopts import App
 
-from testbudget.executors.execution.judging.sandbox_main import LANGUAGES
-from testbudget.executors.execution.limits import ISOLATION_LAYERS, TestLimits
-from testbudget.executors.execution.runner import Runner
-from testbudget.executors.execution.sandbox import isolation
-from testbudget.rewards.errors import SandboxError
-from testbudget.rewards.problem import TestKind, UnitTest, Verdict
+from testbudget.cli.options import Json
 
-DESCRIPTION = """\
-Start one sandbox, tell which isolation layers are in force and why others are not, and try it on a right,
-a wrong and a looping program. The exit code is 0 if the sandbox works, whatever layers are missing; a job
-file can name those that must not be missing (sandbox.require).
-"""
+if TYPE_CHECKING:
+    from testbudget.cli.self_check import Diagnosis
 
-_LIMITS = TestLimits(cpu_seconds=0.5)
-_PROGRAMS, _TESTS = 25, 10  # of the block that is timed
+app = App(
+    name="doctor",
+    help_epilogue="""Examples:
+
+  testbudget doctor
+  testbudget doctor --language javascript --json
+
+Keys of --json: docs/command_line.md""",
+)
 
 
-class _Sample(NamedTuple):
-    """Programs in one language; ``right`` has room for a number, which makes it one of many."""
+@app.default
+def doctor(*, language: Literal["python", "javascript"] = "python", json: Json = False) -> None:
+    """Show and test the isolation layers of this machine.
 
-    right: str
-    wrong: str
-    looping: str
-    test: str
+    One sandbox is started and tested on a right, a wrong and a looping
+    program. The exit code is 0 if the sandbox works, whatever layers are
+    missing. A job file can require layers (sandbox.require).
 
-
-_SAMPLES: Mapping[str, _Sample] = {
-    "python": _Sample(
-        "def double(x): return x * 2 + {} * 0",
-        "def double(x): return x + 2",
-        "def double(x):\n    while True: pass",
-        "assert double({0}) == {0} * 2",
-    ),
-    "javascript": _Sample(
-        "function double(x) {{ return x * 2 + {} * 0; }}",
-        "function double(x) { return x + 2; }",
-        "function double(x) { while (true); }",
-        "require('node:assert').strictEqual(double({0}), {0} * 2);",
-    ),
-}
-_EXPECTED = {"right": Verdict.PASSED, "wrong": Verdict.FAILED, "looping": Verdict.TIMED_OUT}
-
-
-def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Adds the command to the command line."""
-    parser = commands.add_parser(
-        "doctor",
-        help="tell what isolates programs on this machine",
-        description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument(
-        "--language", choices=tuple(LANGUAGES), default="python", help="of the programs (default: python)"
-    )
-    parser.set_defaults(command=run)
-
-
-def run(arguments: argparse.Namespace) -> None:
-    """Prints the layers, the self-check and the interpreters.
-
-    Raises:
-        SandboxError: the sandbox cannot be built, or does not judge as it should.
+    Args:
+        language: Language of the programs.
     """
-    console = Console(highlight=False, soft_wrap=True, markup=False)
-    with Runner(_LIMITS, language=arguments.language) as runner:
-        refusals = isolation.missing_layer_reasons(_LIMITS) if runner.missing else {}
-        for layer, gives in ISOLATION_LAYERS.items():
-            console.print(f"{layer:14}{_state(layer, runner, refusals, gives)}")
-        console.print(f"{'self-check':14}{_self_check(runner, _SAMPLES[arguments.language])}")
-    console.print(f"{'python':14}{platform.python_version()}")
-    console.print(f"{'node':14}{_node()}")
+    from testbudget.cli.console import print_json
+    from testbudget.cli.self_check import diagnose
+
+    found = diagnose(language)
+    if json:
+        print_json(_record(found, language))
+        return
+    for name, layer in found.layers.items():
+        state = (
+            f"in force  {layer.gives}" if layer.in_force else f"MISSING   {layer.gives} ({layer.reason})"
+        )
+        print(f"{name:14}{state}")
+    speed = f"{found.pairs_per_second:,.0f} pairs/s in one sandbox, on one of {found.cpus} CPUs"
+    print(f"{'self-check':14}passed    {speed}")
+    print(f"{'python':14}{found.python}")
+    print(f"{'node':14}{found.node_text}")
 
 
-def _state(layer: str, runner: Runner, refusals: Mapping[str, str], gives: str) -> str:
-    if layer in runner.layers:
-        return f"in force  {gives}"
-    return f"MISSING   {gives} ({refusals.get(layer, 'refused when the sandbox was started')})"
-
-
-def _self_check(runner: Runner, sample: _Sample) -> str:
-    """A sentence on the verdicts that came out and how fast, if they are what they should be."""
-    programs = [sample.right.format(0), sample.wrong, sample.looping]
-    verdicts = runner.run(programs, [_test(sample, 3)], "double").verdicts[:, 0]
-    for (name, expected), verdict in zip(_EXPECTED.items(), verdicts, strict=True):
-        if verdict != expected:
-            got = Verdict(verdict).name.lower()
-            raise SandboxError(
-                f"the self-check failed: the {name} program must get {expected.name.lower()} but got {got}"
-            )
-    many = [sample.right.format(number) for number in range(_PROGRAMS)]
-    tests = [_test(sample, number) for number in range(_TESTS)]
-    start = time.perf_counter()
-    verdicts = runner.run(many, tests, "double", record=False).verdicts
-    seconds = time.perf_counter() - start
-    if not np.all(verdicts == Verdict.PASSED):
-        raise SandboxError("the self-check failed: right programs must pass every test but did not")
-    return (
-        f"passed    {verdicts.size / seconds:,.0f} pairs/s in one sandbox, on one of {os.cpu_count()} CPUs"
-    )
-
-
-def _test(sample: _Sample, number: int) -> UnitTest:
-    return UnitTest("", number, sample.test.format(number), kind=TestKind.ASSERTIONS)
-
-
-def _node() -> str:
-    path = shutil.which("node")
-    if path is None:
-        return "not found, so no JavaScript"
-    version = subprocess.run([path, "--version"], capture_output=True, text=True, check=False)
-    return version.stdout.strip().removeprefix("v") or f"{path} does not start, so no JavaScript"
+def _record(found: "Diagnosis", language: str) -> dict[str, object]:
+    return {
+        "layers": {
+            name: {"in_force": layer.in_force, "reason": layer.reason}
+            for name, layer in found.layers.items()
+        },
+        "self_check": {
+            "language": language,
+            "passed": True,
+            "pairs_per_second": round(found.pairs_per_second, 1),
+        },
+        "cpus": found.cpus,
+        "python": found.python,
+        "node": found.node,
+    }

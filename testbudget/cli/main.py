@@ -31,7 +31,9 @@ COMMANDS = {
     "run": Command(_RUNS, "Spend a compute cap on the tests of a batch of problems.", "run:app"),
     "execute": Command(_RUNS, "Execute a file of candidate and test pairs.", "execute:app"),
     "report": Command(_ANALYSES, "Compare finished runs side by side.", "data:report_app"),
-    "compare": Command(_ANALYSES, "Compare policies, predictors and rules on a finished run.", "compare:app"),
+    "compare": Command(
+        _ANALYSES, "Compare policies, predictors and rules on a finished run.", "compare:app"
+    ),
     "tune": Command(_ANALYSES, "Search for the best rule, policy and cap on a finished run.", "tune:app"),
     "train": Command(_PREDICTORS, "Train a predictor of difficulty on finished runs.", "train:app"),
     "predict": Command(_PREDICTORS, "Predict difficulty by a trained model.", "train:predict_app"),
@@ -41,6 +43,19 @@ COMMANDS = {
     "completion": Command(_HELPERS, "Print or install a completion script for a shell.", "completion:app"),
 }
 """All commands by name."""
+
+EXTRAS = {
+    "matplotlib": "report",
+    "optuna": "tune",
+    "ray": "cluster",
+    "safetensors": "train",
+    "sklearn": "train",
+    "threadpoolctl": "train",
+    "torch": "train",
+    "transformers": "transformers",
+    "vllm": "vllm",
+}
+"""The extra that installs an optional dependency, by name of its module."""
 
 
 def build_app(chosen: str | None = None) -> App:
@@ -70,7 +85,7 @@ def build_app(chosen: str | None = None) -> App:
     return app
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None) -> int:  # noqa: PLR0911 - one end a kind of failure
     """Run one command.
 
     Args:
@@ -95,6 +110,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _failed(f"the run stopped and can be resumed: {error}", INFRASTRUCTURE_ERROR)
     except SandboxError as error:
         return _failed(f"stopped without results: {error}", INFRASTRUCTURE_ERROR)
+    except ModuleNotFoundError as error:
+        extra = EXTRAS.get((error.name or "").partition(".")[0])
+        if extra is None:
+            raise
+        return _failed(f"{words[0]} needs {error.name}: pip install 'testbudget[{extra}]'", USER_ERROR)
     except KeyboardInterrupt:
         return _failed("interrupted; `run --resume` and `tune` continue where they stopped", INTERRUPTED)
     except BrokenPipeError:  # the reader of a pipe has ended, such as `head`

@@ -1,68 +1,85 @@
 """``testbudget run``: spend a cap on a batch of problems."""
 
-import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
-from rich.console import Console
+from cyclopts import App, Parameter
 
-from testbudget.analysis.report import print_report, write_report
-from testbudget.analysis.summary import summarise
-from testbudget.cli.console import ProgressDisplay
-from testbudget.cli.options import add_job_flags, job_overrides
+from testbudget.cli.options import Json, flags_of
 from testbudget.rewards.errors import UserError
-from testbudget.scheduler.job_file import load_job
-from testbudget.scheduler.run import resume_run, start_run
+from testbudget.scheduler.job import Job
 
-DESCRIPTION = """\
-Spend a compute cap on the unit tests of a batch of programming problems, and pick the best candidate
-of each. The run directory holds picks.jsonl, report.html, Parquet tables, the journal, and the job as
-resolved.
+if TYPE_CHECKING:
+    JobFlags = dict[str, Any]
+else:
+    JobFlags = flags_of(Job, "Job")
 
-  testbudget run job.yaml                         into runs/job
-  testbudget run job.yaml --cap.tests 500         the job with another cap
-  testbudget run --resume runs/job                go on after a kill
-"""
+app = App(
+    name="run",
+    usage="Usage: testbudget run (JOB [--out DIR] [--FIELD VALUE ...] | --resume DIR) [--json]",
+    help_epilogue="""Lists are separated by commas. The value none unsets an optional field.
 
+Examples:
 
-def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Adds the command to the command line."""
-    parser = commands.add_parser(
-        "run",
-        help="spend a cap on a batch of problems",
-        usage="%(prog)s (JOB [--out DIR] [--FIELD VALUE ...] | --resume DIR)",
-        description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument("job", nargs="?", type=Path, help="job file (YAML)")
-    parser.add_argument(
-        "--out", type=Path, help="run directory, must not exist (default: runs/NAME-OF-JOB)"
-    )
-    parser.add_argument("--resume", type=Path, metavar="DIR", help="go on with the run in this directory")
-    add_job_flags(parser)
-    parser.set_defaults(command=run)
+  testbudget run job.yaml                     into runs/job
+  testbudget run job.yaml --cap.tests 500     the job with another cap
+  testbudget run --resume runs/job            continue after a kill
+
+Keys of --json: docs/command_line.md""",
+)
 
 
-def run(arguments: argparse.Namespace) -> None:
-    """Runs or resumes, then prints and writes the report."""
-    overrides = job_overrides(arguments)
-    console = Console()
-    if arguments.resume:
-        if arguments.job or arguments.out or overrides:
-            raise UserError(
-                "--resume goes on with a job as it was started: give no job file and no other flag"
-            )
-        directory = arguments.resume
-        with ProgressDisplay(console) as progress:
-            resume_run(directory, progress.watch)
+@app.default
+def run(
+    job: Path | None = None,
+    /,
+    *,
+    out: Path | None = None,
+    resume: Path | None = None,
+    json: Json = False,
+    flags: Annotated[JobFlags | None, Parameter(name="*")] = None,
+) -> None:
+    """Spend a compute cap on the unit tests of a batch of problems, and pick the best candidate of each.
+
+    The run directory gets picks.jsonl, report.html, Parquet tables, the event
+    log, and the resolved job. Each field of the job file has a flag that
+    overrides it. Paths are relative to the file's folder.
+
+    Args:
+        job: Job file (YAML).
+        out: Run directory; must not exist (default: runs/NAME-OF-JOB).
+        resume: Run directory of a run to continue.
+    """
+    if resume and (job or out or flags):
+        raise UserError("--resume continues a job as it was started: give no job file and no other flag")
+    if not (job or resume):
+        raise UserError("run needs a job file, or --resume with a run directory")
+    if job:  # a mistake in the file is found before anything heavy is imported
+        from testbudget.scheduler.job_file import load_job
+
+        load_job(job, flags)
+
+    from testbudget import api
+    from testbudget.analysis.report import print_report, summary_records, write_report
+    from testbudget.cli.console import ProgressDisplay, print_json, status_console
+
+    console = status_console(json)
+    with ProgressDisplay(console) as progress:
+        if resume:
+            finished = api.resume(resume, watch=progress.watch)
+        else:
+            assert job is not None
+            finished = api.run(job, out=out, watch=progress.watch, **(flags or {}))
+    page = finished.directory / "report.html"
+    write_report([finished.summary], page)
+    if json:
+        files = {
+            "directory": finished.directory,
+            "report": page,
+            "picks": finished.directory / "picks.jsonl",
+        }
+        print_json(
+            summary_records([finished.summary])[0] | {name: str(path) for name, path in files.items()}
+        )
     else:
-        if not arguments.job:
-            raise UserError("run needs a job file, or --resume with a run directory")
-        job = load_job(arguments.job, overrides)
-        directory = arguments.out or Path("runs") / arguments.job.stem
-        with ProgressDisplay(console) as progress:
-            start_run(job, directory, progress.watch)
-    summary = summarise(directory)
-    page = directory / "report.html"
-    write_report([summary], page)
-    print_report([summary], page, console)
+        print_report([finished.summary], page, console)

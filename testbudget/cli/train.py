@@ -1,135 +1,145 @@
-"""``testbudget train``: learn from finished runs what to believe of problems before their first test."""
+"""``testbudget train`` and ``predict``: predictors of difficulty, and their predictions."""
 
-import argparse
-import functools
-import json
-import os
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from rich.console import Console
+from cyclopts import App, Parameter
 
-from testbudget.analysis.tables import WIDTH
-from testbudget.analysis.training_report import print_training, training_sections, write_training
-from testbudget.cli.console import STANDARD_STREAM, check_writable, wide_console, write_lines
-from testbudget.difficulty.card import STORABLE_METHODS, DifficultyModel
-from testbudget.difficulty.extractors.transformers import TransformersExtractor
-from testbudget.difficulty.training import (
-    TrainingSettings,
-    gather_problems,
-    score_held_out,
-    train_predictor,
-)
+from testbudget.cli.options import Json, Runs, comma_separated, whole_number
+from testbudget.difficulty.names import STORABLE_METHODS
 from testbudget.rewards.errors import UserError
-from testbudget.rewards.problem import Problem
-from testbudget.rewards.selection.names import SELECTION_RULES
-from testbudget.traces.hidden_states import HiddenStates
-from testbudget.traces.problems import load_problems
-from testbudget.traces.tables import read_trace
+from testbudget.rewards.selection.names import SelectionName
 
-DESCRIPTION = """\
-Learn from finished runs what to believe of problems before their first test: pass rate, whether there is a
-right candidate at all, how the problem's tests err, and what so many of them add to the accuracy of the
-pick. All figures are of problems that were not learned from; baselines stand beside them.
+if TYPE_CHECKING:
+    MethodName = str
+else:
+    MethodName = Literal[STORABLE_METHODS]
+
+app = App(
+    name="train",
+    help_epilogue="""Examples:
 
   testbudget train runs/humaneval --out runs/model
-  testbudget train runs/humaneval --test runs/mbpp --out runs/model     learn on one, test on the other
-"""
+  testbudget train runs/humaneval --eval-runs runs/mbpp --out runs/model
+
+Keys of --json: docs/command_line.md""",
+)
+predict_app = App(
+    name="predict",
+    help_epilogue="""Examples:
+
+  testbudget predict humaneval --model runs/model \\
+      --hidden-states runs/humaneval --out predictions.jsonl
+  testbudget predict problems.jsonl --model runs/model \\
+      --base-model models/0.5b --out predictions.jsonl""",
+)
 
 
-def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Adds the command to the command line."""
-    default = TrainingSettings()
-    parser = commands.add_parser(
-        "train",
-        help="learn to predict difficulty from finished runs",
-        description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        "runs", nargs="+", type=Path, metavar="RUN", help="run with labels and hidden states"
-    )
-    parser.add_argument("--out", type=Path, required=True, help="directory of the model, must not exist")
-    parser.add_argument(
-        "--test", nargs="+", type=Path, default=[], metavar="RUN", help="runs to test on, not to learn from"
-    )
-    parser.add_argument(
-        "--method",
-        default=default.method,
-        help=f"what the model is made of: {' or '.join(STORABLE_METHODS)} (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--layers",
-        help="hidden layers to learn from, separated by commas (default: one, at 3/4 of the depth)",
-    )
-    parser.add_argument(
-        "--candidates", help="only the first so many candidates of each problem (default: all)"
-    )
-    parser.add_argument(
-        "--selection",
-        default=default.selection,
-        help=f"the rule whose picks the gains are of: {', '.join(SELECTION_RULES)} (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--problems",
-        action="append",
-        default=[],
-        metavar="RUN=SOURCE",
-        help="where a run's problems come from (humaneval, mbpp:FILE or JSONL), for the baseline that "
-        "reads their texts (default: where the run's own job says)",
-    )
-    parser.add_argument("--seed", default=default.seed, help="of everything random (default: %(default)s)")
-    parser.set_defaults(command=run)
+@app.default
+def train(
+    runs: Runs,
+    /,
+    *,
+    out: Path,
+    eval_runs: Annotated[list[Path] | None, Parameter(consume_multiple=True, negative=())] = None,
+    method: MethodName = STORABLE_METHODS[0],
+    layers: Annotated[
+        list[int] | None,
+        comma_separated(
+            "Hidden layers to train on, separated by commas (default: the one at 3/4 of the depth)."
+        ),
+    ] = None,
+    candidates: Annotated[
+        int | None,
+        whole_number(
+            "Number of candidates of each problem to use, from the first (default: all).", least=1
+        ),
+    ] = None,
+    selection: SelectionName = "majority",
+    problems: Annotated[list[str] | None, Parameter(negative=(), metavar="RUN=SOURCE")] = None,
+    seed: Annotated[int, whole_number("Seed of folds, weights and draws.", least=0)] = 0,
+    json: Json = False,
+) -> None:
+    """Train a predictor of difficulty on finished runs with labels and hidden states.
 
+    Targets, known before a problem's first test: pass rate, solvability,
+    error rates of the tests, and the gain in accuracy by more tests. All
+    scores are of problems that a model was not trained on, beside those of
+    baselines.
 
-def run(arguments: argparse.Namespace) -> None:
-    """Prints the figures; writes the model and a page beside it."""
-    if arguments.out.exists():
-        raise UserError(f"--out must not exist yet but {arguments.out} does")
-    existing = next(place for place in arguments.out.absolute().parents if place.exists())
-    if not existing.is_dir() or not os.access(existing, os.W_OK):
-        raise UserError(f"--out must be in a directory that can be written to but {existing} is not one")
-    settings = TrainingSettings(
-        method=arguments.method,
-        layers=_layers(arguments.layers),
-        candidates=None if arguments.candidates is None else _number("candidates", arguments.candidates, 1),
-        selection=arguments.selection,
-        sources=_sources(arguments.problems, [*arguments.runs, *arguments.test]),
-        seed=_number("seed", arguments.seed, 0),
+    Args:
+        runs: Runs to train on.
+        out: Directory of the model; must not exist.
+        eval_runs: Runs to evaluate on, not to train on.
+        method: Method of the stored model.
+        selection: Selection rule of the gains.
+        problems: Source of a run's problems (humaneval, mbpp:FILE or JSONL), for the baseline that reads
+            their texts; may be repeated (default: as in the run's job).
+    """
+    from testbudget.analysis.tables import WIDTH
+    from testbudget.analysis.training_report import print_training, training_records
+    from testbudget.cli.console import print_json, status_console
+    from testbudget.cli.training import train_and_save
+
+    held_out = eval_runs or []
+    training, sections, page = train_and_save(
+        runs,
+        held_out,
+        out,
+        method=method,
+        layers=tuple(layers) if layers else None,
+        candidates=candidates,
+        selection=selection,
+        sources=_sources(problems or [], [*runs, *held_out]),
+        seed=seed,
     )
-    read = functools.cache(read_trace)
-    console = wide_console(WIDTH)
-    training = train_predictor(gather_problems(arguments.runs, settings, read), settings)
-    held_out = {}
-    for directory in arguments.test:
-        problems = gather_problems([directory], settings.with_layers(training.problems.layers), read)
-        held_out[f"{directory.name} ({len(problems.measured)} problems)"] = score_held_out(
-            training, problems
-        )
-    shown = training_sections(training, held_out)
-    training.model.save(arguments.out)
-    write_training(training, shown, arguments.out / "report.html")
-    print_training(shown, console)
-    for name, path in (("model", arguments.out), ("report", arguments.out / "report.html")):
+    if json:
+        files = {"model": str(out), "report": str(page)}
+        print_json(training_records(training, sections) | files)
+        return
+    console = status_console(json, width=WIDTH)
+    print_training(sections, console)
+    for name, path in (("model", out), ("report", page)):
         console.print(f"{name}: {path}", highlight=False, soft_wrap=True)
 
 
-def _layers(text: str | None) -> tuple[int, ...] | None:
-    return None if text is None else tuple(_number("layers", part, 0) for part in text.split(","))
+@predict_app.default
+def predict(
+    source: str,
+    /,
+    *,
+    model: Path,
+    out: Annotated[Path, Parameter(allow_leading_hyphen=True)],
+    hidden_states: Path | None = None,
+    base_model: str | None = None,
+) -> None:
+    """Predict the difficulty of problems by a trained model, one line of JSON per problem.
 
+    A line holds the mean and standard deviation of each target. A problem
+    that the model was trained on is predicted by members that were fitted
+    without it, and marked by trained_on.
 
-def _number(flag: str, text: str | int, least: int) -> int:
-    try:
-        number = int(text)
-    except ValueError:
-        number = least - 1
-    if number < least:
-        raise UserError(f"--{flag} takes a whole number of at least {least} but got {text!r}")
-    return number
+    Args:
+        source: humaneval, mbpp:FILE, or a JSONL file of problems.
+        model: Directory of the trained model.
+        out: JSONL file to write, or - for standard output.
+        hidden_states: Finished run whose hidden states are taken.
+        base_model: Model to extract hidden states by: hub name or local folder (default: as in the card).
+    """
+    if hidden_states and base_model:
+        raise UserError("predict takes --hidden-states or --base-model but got both")
+
+    from testbudget.cli.console import STANDARD_STREAM, check_writable
+    from testbudget.cli.training import predict_problems
+
+    check_writable(out)
+    count = predict_problems(source, model, out, hidden_states, base_model)
+    if out != STANDARD_STREAM:
+        print(f"{count} problems: {out}")
 
 
 def _sources(given: list[str], runs: list[Path]) -> dict[Path, str]:
+    """Sources of problems by run, from ``RUN=SOURCE``."""
     sources = {}
     for text in given:
         directory, separator, source = text.partition("=")
@@ -137,76 +147,3 @@ def _sources(given: list[str], runs: list[Path]) -> dict[Path, str]:
             raise UserError(f"--problems takes RUN=SOURCE for one of the runs but got {text!r}")
         sources[Path(directory)] = source
     return sources
-
-
-# ~ """``testbudget predict``: score problems by a trained model, before any candidate or test is written."""
-
-
-DESCRIPTION_of_predict = """\
-Score problems by a model that `testbudget train` has made: one line of JSON per problem, with mean and
-standard deviation of each target. A problem that the model has learned from is scored by the members that
-have not seen it, and marked.
-
-  testbudget predict --model runs/model humaneval --hidden-states runs/humaneval --out beliefs.jsonl
-  testbudget predict --model runs/model problems.jsonl --base-model models/0.5b --out beliefs.jsonl
-"""
-
-
-def add_of_predict(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Adds the command to the command line."""
-    parser = commands.add_parser(
-        "predict",
-        help="score problems by a trained model",
-        description=DESCRIPTION_of_predict,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("source", help="humaneval, mbpp:FILE, or a JSONL file of problems")
-    parser.add_argument("--model", type=Path, required=True, help="directory of the trained model")
-    parser.add_argument("--out", type=Path, required=True, help="JSONL file to write, or -")
-    states = parser.add_mutually_exclusive_group()
-    states.add_argument(
-        "--hidden-states", type=Path, metavar="RUN", help="take the hidden states of a finished run"
-    )
-    states.add_argument(
-        "--base-model",
-        help="extract them by this model, a hub name or local folder (default: as the card names it)",
-    )
-    parser.set_defaults(command=run_of_predict)
-
-
-def run_of_predict(arguments: argparse.Namespace) -> None:
-    """Writes the predictions."""
-    check_writable(arguments.out)
-    model = DifficultyModel.load(arguments.model)
-    problems = load_problems(arguments.source)
-    if arguments.hidden_states:
-        states = read_trace(arguments.hidden_states).hidden_states_of(problems, model.card.layers)
-    else:
-        extractor = TransformersExtractor(arguments.base_model or model.card.hidden_states.model)
-        states = extractor.extract([problem.prompt for problem in problems], model.card.layers)
-    lines = predictions(model, problems, states)
-    write_lines([json.dumps(line, ensure_ascii=False) + "\n" for line in lines], arguments.out)
-    if arguments.out != STANDARD_STREAM:
-        Console().print(f"{len(lines)} problems: {arguments.out}", highlight=False, soft_wrap=True)
-
-
-def predictions(
-    model: DifficultyModel, problems: Sequence[Problem], states: HiddenStates
-) -> list[dict[str, Any]]:
-    """What a model says of each problem.
-
-    Raises:
-        UserError: the hidden states are not such as the model has learned from.
-    """
-    hashes = [problem.content_hash for problem in problems]
-    texts = [problem.prompt for problem in problems]
-    trained_on = model.trained_on(states, hashes, texts)
-    lines: list[dict[str, Any]] = [
-        {"problem": problem.id, "trained_on": bool(known)}
-        for problem, known in zip(problems, trained_on, strict=True)
-    ]
-    for target in model.fitted:
-        predicted = model.predict(target, states, hashes, texts)
-        for line, mean, deviation in zip(lines, predicted.mean, predicted.deviation, strict=True):
-            line[target] = {"mean": round(float(mean), 6), "deviation": round(float(deviation), 6)}
-    return lines

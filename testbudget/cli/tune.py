@@ -17,14 +17,15 @@ else:
 app = App(
     name="tune",
     usage="Usage: testbudget tune RUN (--tests-per-problem N | --pareto QUANTITY) [OPTIONS]",
-    help_epilogue="""The same command again resumes an interrupted study, or extends it with more --trials.
-`optuna-dashboard runs/tune/job/study.journal` shows it. Lists are separated by commas.
+    help_epilogue="""The same command again resumes an interrupted study, or extends it with
+more --trials. Lists are separated by commas.
 
 Examples:
 
-  testbudget tune runs/job --tests-per-problem 8      the most accurate choice at this cap
-  testbudget tune runs/job --pareto gpu_seconds       choices that no other beats in accuracy and GPU time
-  testbudget run runs/tune/job/job.yaml               run the tuned job
+  testbudget tune runs/job --tests-per-problem 8
+  testbudget tune runs/job --pareto gpu_seconds
+  testbudget run runs/tune/job/job.yaml                 run the tuned job
+  optuna-dashboard runs/tune/job/study.journal          look at the study
 
 Keys of --json: docs/command_line.md""",
 )
@@ -49,8 +50,9 @@ def tune(
 ) -> None:
     """Search for the selection rule, policy and bounds (or caps) that pick best on a finished run.
 
-    Choices are tried on some problems of the run. The best is scored on the held-out problems at the end.
-    Both scores are shown: the first is too optimistic, because the choice was made on these problems.
+    Choices are tried on some problems of the run. The best is scored on the
+    held-out problems at the end. Both scores are shown: the first is too
+    optimistic, because the choice was made on these problems.
 
     Args:
         run: Directory of a finished run with labels.

@@ -1,0 +1,339 @@
+"""Functions of the public Python API. They return values; the command line calls them and prints.
+
+A function imports its work when it is called, so that judging and selecting work without the optional
+dependencies of running, comparing and tuning.
+"""
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from testbudget.executors.execution.limits import TestLimits
+from testbudget.rewards.errors import UserError
+
+if TYPE_CHECKING:
+    from testbudget.analysis.compare.results import Comparison
+    from testbudget.analysis.compare.settings import CompareSettings
+    from testbudget.analysis.summary import RunSummary
+    from testbudget.analysis.tune.results import TuneResult
+    from testbudget.analysis.tune.settings import StudySettings
+    from testbudget.executors.execution.runner import BlockVerdicts
+    from testbudget.rewards.outputs import RecordedOutputs
+    from testbudget.scheduler.job import Job
+    from testbudget.scheduler.picks import Pick
+    from testbudget.scheduler.run import RunStatus
+    from testbudget.traces.trace import Trace
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run. What is read from its files is read on first use.
+
+    Attributes:
+        directory: run directory.
+
+    Example:
+        >>> run = load("examples/humaneval")
+        >>> len(run.picks)
+        164
+    """
+
+    directory: Path
+
+    @functools.cached_property
+    def job(self) -> "Job":
+        """Job as resolved."""
+        from testbudget.scheduler.job_file import load_job
+
+        return load_job(self.directory / "job.yaml")
+
+    @functools.cached_property
+    def trace(self) -> "Trace":
+        """Candidates, tests and verdicts of every problem.
+
+        Raises:
+            UserError: the directory is not a finished run.
+        """
+        from testbudget.traces.tables import read_trace
+
+        return read_trace(self.directory)
+
+    @functools.cached_property
+    def picks(self) -> "tuple[Pick, ...]":
+        """Pick of each problem, in the order of the problems."""
+        from testbudget.scheduler.fitting.confidence import confidence_models_of
+        from testbudget.scheduler.picks import picks
+        from testbudget.traces.output_tables import read_outputs
+
+        outputs = read_outputs(self.directory)
+        return tuple(picks(self.job, self.trace, outputs.get, confidence_models_of(self.directory)))
+
+    @functools.cached_property
+    def summary(self) -> "RunSummary":
+        """Figures of the run: accuracy, estimates without labels, costs, verdicts."""
+        from testbudget.analysis.summary import summarise
+
+        return summarise(self.directory)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Selection:
+    """Pick of a selection rule for one problem.
+
+    Attributes:
+        rule: name of the rule.
+        winners: intp, ascending indices of the candidates that the rule leaves tied; never empty.
+    """
+
+    rule: str
+    winners: NDArray[np.intp]
+
+    @property
+    def candidate(self) -> int:
+        """Index of the picked candidate: the first winner."""
+        return int(self.winners[0])
+
+
+def run(
+    job: "Job | str | Path | Mapping[str, Any]",
+    *,
+    out: str | Path | None = None,
+    watch: "Callable[[RunStatus], None] | None" = None,
+    **overrides: Any,
+) -> Run:
+    """Run a job into a new directory.
+
+    Args:
+        job: a job, a job file, or the fields of one; paths in a file are relative to its folder, paths among
+            fields to the working directory.
+        out: run directory; must not exist (default: runs/NAME-OF-JOB-FILE).
+        watch: called with the status of the run again and again.
+        overrides: values by dotted field name, such as ``**{"cap.tests": 500}``.
+
+    Raises:
+        UserError: the job breaks a rule, or the directory exists.
+        InfrastructureError: work failed for good; ``resume`` continues the run.
+
+    Example:
+        >>> finished = run("job.yaml", out="runs/a", **{"cap.tests": 500})  # doctest: +SKIP
+    """
+    from testbudget.scheduler.job import Job
+    from testbudget.scheduler.job_file import check_job, load_job
+    from testbudget.scheduler.run import start_run
+
+    if isinstance(job, str | Path):
+        checked = load_job(Path(job), overrides)
+        out = out or Path("runs") / Path(job).stem
+    else:
+        fields = job.model_dump(exclude_unset=True) if isinstance(job, Job) else job
+        checked = check_job(fields, Path.cwd(), overrides)
+    if out is None:
+        raise UserError("a run needs out, its directory, if its job is not a file")
+    start_run(checked, Path(out), watch or _ignore)
+    return Run(Path(out))
+
+
+def resume(directory: str | Path, *, watch: "Callable[[RunStatus], None] | None" = None) -> Run:
+    """Continue a run that was stopped or killed.
+
+    Args:
+        directory: run directory.
+        watch: called with the status of the run again and again.
+
+    Raises:
+        UserError: the directory is not a run, or another process is running it.
+        InfrastructureError: work failed for good; ``resume`` continues the run.
+
+    Example:
+        >>> finished = resume("runs/a")  # doctest: +SKIP
+    """
+    from testbudget.scheduler.run import resume_run
+
+    resume_run(Path(directory), watch or _ignore)
+    return Run(Path(directory))
+
+
+def load(directory: str | Path) -> Run:
+    """Open a finished run; its files are read on first use.
+
+    Args:
+        directory: run directory.
+
+    Raises:
+        UserError: the directory holds no job file.
+
+    Example:
+        >>> load("examples/mbpp").job.selection
+        'majority'
+    """
+    if not (Path(directory) / "candidates.parquet").is_file():
+        raise UserError(f"{directory} must be a finished run but it has no candidates.parquet")
+    return Run(Path(directory))
+
+
+def judge(
+    candidates: Sequence[str],
+    tests: Sequence[str],
+    entry_point: str | None = None,
+    *,
+    kind: Literal["assert", "unittest"] = "assert",
+    language: str = "python",
+    limits: TestLimits | None = None,
+    require: Sequence[str] = (),
+) -> "BlockVerdicts":
+    """Execute candidates of one problem on tests, in a sandbox.
+
+    Args:
+        candidates: whole programs.
+        tests: test programs that run after the candidate (``assert``), or modules with one
+            ``unittest.TestCase`` class each (``unittest``).
+        entry_point: name that every candidate must define; None for whatever the tests call.
+        kind: kind of all tests.
+        language: language of candidates and tests.
+        limits: limits of one test on one candidate (default: ``TestLimits()``).
+        require: isolation layers without which nothing is executed.
+
+    Returns:
+        Verdicts uint8 (candidates, tests), CPU-seconds and recorded outputs.
+
+    Raises:
+        UserError: the language or a layer is unknown, or a required layer is missing.
+        SandboxError: the sandbox failed.
+
+    Example:
+        >>> block = judge(["def f(x): return x + 1", "def f(x): return x"], ["assert f(1) == 2"])
+        >>> [Verdict(verdict).name for verdict in block.verdicts[:, 0]]
+        ['PASSED', 'FAILED']
+    """
+    from testbudget.executors.execution.runner import Runner
+    from testbudget.rewards.problem import TestKind, UnitTest
+
+    kinds = {"assert": TestKind.ASSERTIONS, "unittest": TestKind.UNITTEST}
+    programs = [UnitTest("", index, code, kind=kinds[kind]) for index, code in enumerate(tests)]
+    with Runner(limits or TestLimits(), language=language, require=require) as runner:
+        return runner.run(candidates, programs, entry_point)
+
+
+def select(
+    votes: ArrayLike,
+    rule: str = "auto",
+    outputs: "RecordedOutputs | None" = None,
+    run: ArrayLike | None = None,
+) -> Selection:
+    """Pick a candidate of one problem by a selection rule.
+
+    Args:
+        votes: bool (candidates, tests), True for a passed test.
+        rule: name of the rule.
+        outputs: recorded outputs of the same candidates on the calls of the same tests, for rules that use
+            outputs.
+        run: bool (candidates, tests), False for pairs that were not run (default: all were run).
+
+    Raises:
+        UserError: the rule is unknown, or the shapes do not fit.
+
+    Example:
+        >>> select([[True, True], [False, True], [True, True]], "majority").winners.tolist()
+        [0, 2]
+    """
+    from testbudget.rewards.outputs import Evidence, OutputMatrix
+    from testbudget.rewards.selection.registry import selection_rule
+    from testbudget.rewards.votes import Votes
+
+    passed = np.asarray(votes)
+    if passed.ndim != 2 or not len(passed):
+        raise UserError(f"votes must be candidates x tests but have the shape {passed.shape}")
+    if passed.dtype != np.bool_ and not np.isin(passed, (0, 1)).all():
+        raise UserError("votes must be True (passed) or False but hold other values")
+    was_run = None if run is None else np.asarray(run, np.bool_)
+    if was_run is not None and was_run.shape != passed.shape:
+        raise UserError(f"run must have the shape {passed.shape} of votes but has {was_run.shape}")
+    if outputs is not None and len(outputs.results) != len(passed):
+        raise UserError(f"outputs must be of {len(passed)} candidates but are of {len(outputs.results)}")
+    table = Votes.from_matrix(passed.astype(np.bool_).T, None if was_run is None else was_run.T)
+    chosen = selection_rule(rule)
+    rows = np.arange(len(passed))
+    matrix = None if outputs is None else OutputMatrix.of(outputs, rows, range(passed.shape[1]))
+    return Selection(rule, chosen.winners(Evidence(table, matrix)))
+
+
+def compare(
+    run: Run | str | Path,
+    settings: "CompareSettings | None" = None,
+    *,
+    predictor: str | Path | None = None,
+) -> "Comparison":
+    """Compare allocation policies, predictors and selection rules on the tests of a finished run.
+
+    Args:
+        run: a finished run with labels, or its directory.
+        settings: combinations and caps (default: all that the run allows).
+        predictor: directory of a trained model for the predictor ``learned`` (default: fitted on the run's
+            other problems).
+
+    Raises:
+        UserError: the run has no labels, or does not allow what the settings name.
+
+    Example:
+        >>> settings = CompareSettings(policies=("greedy",), predictors=("oracle",), permutations=2)
+        >>> compare("examples/mbpp", settings).problems
+        208
+    """
+    from testbudget.analysis.compare.evaluate import compare as compare_trace
+    from testbudget.analysis.compare.settings import DEFAULT_PREDICTORS, CompareSettings
+    from testbudget.difficulty.card import DifficultyModel
+    from testbudget.difficulty.predictions import learned_pass_rates, model_pass_rates
+
+    settings = settings or CompareSettings()
+    learned = functools.partial(learned_pass_rates, seed=settings.seed)
+    if predictor is not None:
+        learned = functools.partial(model_pass_rates, model=DifficultyModel.load(Path(predictor)))
+        if settings.predictors is None:
+            settings = settings.model_copy(update={"predictors": DEFAULT_PREDICTORS})
+    return compare_trace(_opened(run).trace, settings, learned)
+
+
+def tune(
+    run: Run | str | Path,
+    settings: "StudySettings",
+    *,
+    out: str | Path | None = None,
+    watch: Callable[[int], None] | None = None,
+    workers: int = 1,
+) -> "TuneResult":
+    """Search for the selection rule, policy and bounds (or caps) that pick best on a finished run.
+
+    Args:
+        run: a finished run with labels, or its directory.
+        settings: aim and search space.
+        out: directory of the study; it is made, or the study in it is resumed (default:
+            runs/tune/NAME-OF-RUN).
+        watch: called with the number of finished trials.
+        workers: processes that try choices at once, on Ray if there are several.
+
+    Raises:
+        UserError: Optuna is not installed, the directory holds something else, or the run does not allow
+            what the settings name.
+
+    Example:
+        >>> settings = StudySettings(tests_per_problem=2, trials=20)
+        >>> tune("examples/mbpp", settings, out="runs/tune/mbpp").chosen  # doctest: +SKIP
+    """
+    from testbudget.analysis.tune.tune import tune as tune_trace
+
+    opened = _opened(run)
+    folder = Path(out) if out else Path("runs") / "tune" / opened.directory.resolve().name
+    return tune_trace(opened.trace, settings, folder, watch or _ignore, workers)
+
+
+def _opened(run: Run | str | Path) -> Run:
+    return run if isinstance(run, Run) else load(run)
+
+
+def _ignore(_status: object) -> None:
+    """Watch nothing."""

@@ -1,0 +1,213 @@
+"""Files of candidate and test pairs: pairs read, executed, and verdicts written."""
+
+import json
+import os
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from testbudget.cli.console import STANDARD_STREAM, check_writable, write_lines
+from testbudget.executors.execution.judging.sandbox_main import LANGUAGES
+from testbudget.executors.execution.limits import TestLimits
+from testbudget.executors.execution.worker_pool import (
+    MAX_TESTS,
+    FinishedBlock,
+    PairRequest,
+    group_into_blocks,
+    run_blocks,
+)
+from testbudget.rewards.errors import UserError, choice_sentence, validation_sentence
+from testbudget.rewards.problem import NOT_RUN, TestKind, Verdict
+from testbudget.traces.files import read_rows
+
+_KINDS = {
+    "unittest": TestKind.UNITTEST,
+    "assert": TestKind.ASSERTIONS,
+    "assertions": TestKind.ASSERTIONS,
+}
+_STANDARD_INPUT = Path("/dev/stdin")
+_NEVER = MAX_TESTS + 1  # more timeouts than a candidate can have in one block
+
+
+def execute_file(
+    source: Path,
+    out: Path,
+    *,
+    runners: int | None,
+    require: Sequence[str],
+    max_timeouts: int | None,
+    **limits: float,
+) -> dict[str, Any]:
+    """Execute the pairs of a file and write a line for each; say how it went on standard error.
+
+    Args:
+        source: JSONL file of pairs, or ``-``.
+        out: JSONL file of verdicts, or ``-``; written whole or not at all.
+        runners: number of sandboxes; None for one per CPU core.
+        require: isolation layers without which nothing is executed.
+        max_timeouts: timeouts in a block after which a candidate's other tests are not run; None for all.
+        limits: limits of one test, by field of ``TestLimits``.
+
+    Returns:
+        Counts: ``pairs``, ``seconds``, ``pairs_per_second``, ``verdicts`` and ``processes`` by name,
+        ``layers`` in force, ``missing_layers``.
+
+    Raises:
+        UserError: the files, a line, a limit or a layer cannot be used.
+    """
+    chosen = TestLimits(max_timeouts=max_timeouts or _NEVER, **limits)  # type: ignore[arg-type]
+    check_writable(out)
+    pairs = _read(source)
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    start = time.monotonic()
+    rows, missing = _run(list(pairs.values()), chosen, runners or os.cpu_count() or 1, require, console)
+    seconds = time.monotonic() - start
+    reasons = _reasons(chosen)
+    lines = [
+        json.dumps({"id": id} | row.as_json(reasons)) + "\n" for id, row in zip(pairs, rows, strict=True)
+    ]
+    write_lines(lines, out)
+    counts = _counts(rows, seconds, missing)
+    _print_counts(counts, console)
+    return counts
+
+
+class _PairRow(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    id: str
+    candidate: str
+    test: str
+    kind: Literal["unittest", "assert", "assertions"]
+    language: str = "python"
+    entry_point: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """Result of one pair."""
+
+    verdict: int
+    cpu_seconds: float
+    wall_seconds: float
+    same_process: bool
+    layers: tuple[str, ...]
+
+    @property
+    def place(self) -> str:
+        return "same_process" if self.same_process else "separate_process"
+
+    @property
+    def name(self) -> str:
+        return "not_run" if self.verdict == NOT_RUN else Verdict(self.verdict).name.lower()
+
+    def as_json(self, reasons: Mapping[int, str]) -> dict[str, Any]:
+        return {
+            "verdict": self.name,
+            "reason": reasons[self.verdict],
+            "cpu_seconds": round(self.cpu_seconds, 6),
+            "wall_seconds": round(self.wall_seconds, 6),
+            "isolation": [self.place, *self.layers],
+        }
+
+
+def _reasons(limits: TestLimits) -> dict[int, str]:
+    """A sentence for each verdict."""
+    return {
+        Verdict.PASSED: "The test passed.",
+        Verdict.FAILED: "An assertion of the test failed.",
+        Verdict.ERRORED: "The candidate or the test does not load, or raised an unexpected exception.",
+        Verdict.TIMED_OUT: f"The test took more than {limits.cpu_seconds:g} s of CPU time or "
+        f"{limits.wall_seconds:g} s on the clock.",
+        Verdict.OUT_OF_MEMORY: f"The test needed more than {limits.memory_mib} MiB of memory.",
+        Verdict.KILLED: "The process ended before the test did.",
+        Verdict.UNCONFIRMED: "The test passed, but the candidate may have forged the result.",
+        NOT_RUN: f"The test was not run, after {limits.max_timeouts} timeouts of the candidate.",
+    }
+
+
+def _read(source: Path) -> dict[str, PairRequest]:
+    """Pairs of a file by id, in the order of its lines."""
+    path = _STANDARD_INPUT if source == STANDARD_STREAM else source
+    pairs: dict[str, PairRequest] = {}
+    lines: dict[str, int] = {}
+    texts: dict[str, str] = {}  # equal texts are kept once
+    for number, row in read_rows(path, "--in must be a JSONL file of pairs, or -,"):
+        try:
+            read = _PairRow.model_validate(row)
+        except ValidationError as error:
+            raise UserError(f"{path}:{number} {validation_sentence(error)}") from None
+        if read.language not in LANGUAGES:
+            raise UserError(f"{path}:{number} {choice_sentence('language', read.language, LANGUAGES)}")
+        if read.id in pairs:
+            raise UserError(
+                f"{path}:{number} id must be unique but {read.id!r} is that of line {lines[read.id]} too"
+            )
+        lines[read.id] = number
+        candidate, test = (texts.setdefault(text, text) for text in (read.candidate, read.test))
+        pairs[read.id] = PairRequest(candidate, test, _KINDS[read.kind], read.language, read.entry_point)
+    return pairs
+
+
+def _run(
+    pairs: Sequence[PairRequest], limits: TestLimits, runners: int, require: Sequence[str], console: Console
+) -> tuple[list[_Result], tuple[str, ...]]:
+    """Results of the pairs in their order, and the isolation layers that this machine refuses."""
+    results: dict[int, _Result] = {}
+    columns = (TextColumn("running pairs"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+    blocks = group_into_blocks(pairs, runners)
+    with progress, closing(run_blocks(blocks, limits, runners, require)) as finished:
+        task = progress.add_task("", total=len(pairs))
+        missing: tuple[str, ...] = ()
+        for done in finished:
+            results |= _results(done)
+            missing = missing or done.missing
+            progress.update(task, completed=len(results))
+    if missing:
+        console.print(f"testbudget: this machine refuses the isolation layers {', '.join(missing)}")
+    return [results[position] for position in range(len(pairs))], missing
+
+
+def _results(done: FinishedBlock) -> dict[int, _Result]:
+    """Results of the pairs of a block, by position of the pair."""
+    block, outcomes = done.block, done.outcomes
+    cells = block.rows, block.columns
+    fields = (outcomes.verdicts, outcomes.cpu_seconds, outcomes.wall_seconds, outcomes.same_process)
+    values = zip(block.positions.tolist(), *(field[cells].tolist() for field in fields), strict=True)
+    return {
+        position: _Result(verdict, cpu_seconds, wall_seconds, same_process, done.layers)
+        for position, verdict, cpu_seconds, wall_seconds, same_process in values
+    }
+
+
+def _counts(results: Sequence[_Result], seconds: float, missing: Sequence[str]) -> dict[str, Any]:
+    return {
+        "pairs": len(results),
+        "seconds": round(seconds, 3),
+        "pairs_per_second": round(len(results) / max(seconds, 1e-9), 1),
+        "verdicts": dict(Counter(result.name for result in results).most_common()),
+        "processes": dict(Counter(result.place for result in results).most_common()),
+        "layers": list(results[0].layers if results else ()),
+        "missing_layers": list(missing),
+    }
+
+
+def _print_counts(counts: Mapping[str, Any], console: Console) -> None:
+    verdicts, processes = (
+        ", ".join(f"{count} {name}" for name, count in counts[part].items())
+        for part in ("verdicts", "processes")
+    )
+    console.print(
+        f"testbudget: {counts['pairs']} pairs in {counts['seconds']:.1f} s, "
+        f"{counts['pairs_per_second']:.0f} pairs/s: {verdicts}; "
+        f"isolation: {processes}; {', '.join(counts['layers'])}"
+    )
