@@ -24,7 +24,7 @@ from testbudget.executors.execution.runner import Runner
 from testbudget.rewards.outputs import RecordedOutputs, join_outputs, select_outputs
 from testbudget.rewards.selection.registry import selection_rule
 from testbudget.rewards.statistics import Interval, bootstrap_means, intervals
-from testbudget.traces.learning_curves import RecordedTests, learning_curves, random_permutations
+from testbudget.traces.learning_curves import RecordedTests, compute_learning_curves, random_permutations
 from testbudget.traces.problems import load_problems
 from testbudget.traces.records import ProblemCandidates
 from testbudget.traces.tables import read_trace
@@ -121,7 +121,7 @@ def accuracies(
         drawn = random_permutations(recorded, np.random.default_rng([SEED, order]))
         drawn = [tests[: max(counts)] for tests in drawn]
         for row, course in zip(
-            of_order, learning_curves(recorded, drawn, selection_rule("auto")), strict=True
+            of_order, compute_learning_curves(recorded, drawn, selection_rule("auto")), strict=True
         ):
             row[:] = course.accuracy[np.minimum(counts, len(course.accuracy) - 1)]
     return found

@@ -1,4 +1,7 @@
-"""The fields that policies play on: what the first tests of every problem come to, in many orders."""
+"""Recorded tests in many random orders under one selection rule, with and without elimination.
+
+For each number of tests: accuracy of picks, cost, and the pairs and programs that elimination leaves.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +18,7 @@ from testbudget.rewards.votes import Votes
 from testbudget.traces.learning_curves import (
     LearningCurve,
     RecordedTests,
-    learning_curves,
+    compute_learning_curves,
     permute_tests,
     random_permutations,
 )
@@ -24,12 +27,12 @@ from testbudget.traces.records import QUANTITIES
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EliminatedEvidence:
-    """A problem's tests in one order, as a race.
+    """A problem's tests in one order with elimination.
 
     Attributes:
-        evidence: what the tests show of those that they were run on.
-        pairs: int64 (tests + 1,), of candidates and tests that were run, by number of written tests.
-        executions: int64 (tests + 1,), of distinct programs that were in the race.
+        evidence: evidence from the pairs that are executed.
+        pairs: number of (candidate, usable test) pairs, int64 (tests + 1,), after each number of tests.
+        executions: number of (program, test) pairs that are executed, int64 (tests + 1,).
     """
 
     evidence: Evidence
@@ -44,42 +47,42 @@ def eliminate(
     rule: SelectionRule,
     z: float | None,
 ) -> EliminatedEvidence:
-    """Drops candidates as a run does that is granted all tests of the problem at once.
+    """Eliminate candidates as in a run that is granted all tests of the problem at once.
 
-    A run that is granted them in parts also looks at the start of each part, and so drops some earlier.
+    A run that is granted them in several parts also eliminates at the start of each part.
 
     Args:
-        recording: of the problem.
-        order: of its tests, the first ones.
-        evidence: what at least these show in that order.
-        rule: says who leads.
-        z: see ``rewards.racing.survivors``.
+        recording: the problem's recorded tests.
+        order: positions of the first tests of the order, intp (tests,).
+        evidence: evidence of at least these tests, in that order.
+        rule: selection rule that determines the leader.
+        z: see ``rewards.elimination.survivors``.
     """
     voted = np.concatenate([[0], np.cumsum(recording.rows[order] >= 0)])
     evidence = evidence.first(voted[-1])
     could_run = evidence.votes.run()
     left_out = np.zeros_like(could_run)
-    racing = np.ones(could_run.shape[1], np.bool_)
+    surviving = np.ones(could_run.shape[1], np.bool_)
     rungs = [rung_of(test) for test in range(len(order))]
     starts = np.flatnonzero(np.diff(rungs)) + 1
-    for known in np.unique(voted[starts]):  # heats without a vote show nothing new
+    for known in np.unique(voted[starts]):  # a rung without a vote eliminates nothing
         seen = impute_followers(_without(evidence.first(known), left_out[:known]))
-        racing = survivors(seen, racing, rule, z)
-        left_out[known:, ~racing] = True
+        surviving = survivors(seen, surviving, rule, z)
+        left_out[known:, ~surviving] = True
     _, programs = np.unique(recording.programs, return_index=True)
     run = (could_run & ~left_out)[:, programs]
     executions = np.concatenate([[0], np.cumsum(run.sum(axis=1))])
     return EliminatedEvidence(
-        impute_followers(_without(evidence, left_out)), voted * len(racing), executions[voted]
+        impute_followers(_without(evidence, left_out)), voted * len(surviving), executions[voted]
     )
 
 
 def _without(evidence: Evidence, left_out: NDArray[np.bool_]) -> Evidence:
-    """The evidence without that of some pairs, shape (tests, candidates)."""
+    """Evidence without the pairs in ``left_out``, bool (tests, candidates)."""
     votes = Votes.from_matrix(evidence.votes.passed() & ~left_out, evidence.votes.run() & ~left_out)
     outputs = evidence.outputs
     if outputs is not None:
-        # An input is known from its first test on, or from the start.
+        # The position in ``known`` is the number of tests after which an input is known; 0 for the start.
         came = np.searchsorted(outputs.known, np.arange(len(outputs.results)), side="right")
         unseen = np.concatenate([np.zeros((1, left_out.shape[1]), np.bool_), left_out])[came]
         outputs = replace(
@@ -92,12 +95,12 @@ def _without(evidence: Evidence, left_out: NDArray[np.bool_]) -> Evidence:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EliminationSpending:
-    """What racing makes of all problems in all orders, after chosen counts of tests.
+    """Effect of elimination on all problems in all orders, after chosen numbers of tests.
 
     Attributes:
-        pairs: int32 (orders, problems, counts), of candidates and tests with a verdict.
-        executions: int32 (orders, problems, counts), of distinct programs that could still win.
-        accuracy: float64 (orders, problems, counts), of the picks.
+        pairs: int32 (orders, problems, counts), number of (candidate, usable test) pairs.
+        executions: int32 (orders, problems, counts), number of (program, test) pairs that are executed.
+        accuracy: float64 (orders, problems, counts), accuracy of the picks.
     """
 
     pairs: NDArray[np.int32]
@@ -109,22 +112,23 @@ class EliminationSpending:
 class PermutedRuns:
     """All problems in all orders under one selection rule.
 
-    Arrays over tests have one entry for each number of them, from 0 on; behind its last test a problem
-    stays as it was.
+    The axis of tests has one entry for each number of tests from 0 on. A problem with fewer tests keeps its
+    last value.
 
     Attributes:
-        rule: picks.
-        courses: by order, then by problem.
-        accuracy: float64 (orders, problems, tests + 1), of the pick after so many tests.
-        spent: float64 (orders, problems, tests + 1, ``QUANTITIES``), what they cost; one array for all.
-        races: as a race, after chosen counts of tests.
+        rule: selection rule that picks.
+        learning_curves: by order, then by problem.
+        accuracy: float64 (orders, problems, tests + 1), accuracy of the pick.
+        spent: float64 (orders, problems, tests + 1, quantities), cost in the units of ``QUANTITIES``; the
+            array is shared by all rules.
+        elimination: the same tests with elimination, after chosen numbers of tests.
     """
 
     rule: SelectionRule
     learning_curves: list[list[LearningCurve]]
     accuracy: NDArray[np.float64]
     spent: NDArray[np.float64]
-    races: EliminationSpending
+    elimination: EliminationSpending
 
 
 def permuted_runs(
@@ -136,42 +140,41 @@ def permuted_runs(
     z: float | None,
     seed: int,
 ) -> list[PermutedRuns]:
-    """The field of each rule, all in the same orders.
+    """Permuted runs under each rule, all in the same orders.
 
     Args:
-        recordings: of the problems.
-        rules: pick.
-        orders: how many random orders of the tests.
-        counts: numbers of tests after which races are looked at, at least one.
-        z: of the races; see ``rewards.racing.still_racing``.
-        seed: of the orders.
+        recordings: recorded tests of the problems.
+        rules: selection rules.
+        orders: number of random orders of the tests.
+        counts: numbers of tests at which elimination is evaluated, at least one.
+        z: see ``rewards.elimination.survivors``.
+        seed: seed of the orders.
     """
     most = max(recording.tests for recording in recordings)
     each = (orders, len(recordings))
     spent = np.empty((*each, most + 1, len(QUANTITIES)))
-    # Nobody leaves a race during a heat, so the tests up to its end change nothing of what the first ones
-    # come to. But the batch after so many votes is then of all problems, as it is without a race, also of
-    # those some of whose first tests have no vote.
-    raced_tests = end_of_rung(max(counts) - 1)
+    # Tests up to the end of the rung are included. They change no result of the first ones, and the batch
+    # after so many votes then has all problems, also those with unusable tests among the first.
+    rung_tests = end_of_rung(max(counts) - 1)
     made = [_empty(rule, spent, len(counts)) for rule in rules]
     for order in range(orders):
         drawn = random_permutations(recordings, np.random.default_rng([seed, order]))
         shown = permute_tests(recordings, drawn)
-        for field in made:
-            field.learning_curves.append(learning_curves(recordings, drawn, field.rule, shown))
-            races = [
-                eliminate(recording, tests[:raced_tests], replace(seen.evidence, batch=None), field.rule, z)
+        for runs in made:
+            runs.learning_curves.append(compute_learning_curves(recordings, drawn, runs.rule, shown))
+            remaining = [
+                eliminate(recording, tests[:rung_tests], replace(seen.evidence, batch=None), runs.rule, z)
                 for recording, tests, seen in zip(recordings, drawn, shown, strict=True)
             ]
-            for problem, (course, raced) in enumerate(zip(field.learning_curves[-1], races, strict=True)):
+            for problem, (curve, one) in enumerate(zip(runs.learning_curves[-1], remaining, strict=True)):
                 steps = np.minimum(np.arange(most + 1), recordings[problem].tests)
-                field.accuracy[order, problem] = course.accuracy[steps]
-                field.races.executions[order, problem] = raced.executions[steps[counts]]
-                field.races.pairs[order, problem] = raced.pairs[steps[counts]]
-            field.races.accuracy[order] = _picks(recordings, races, field.rule, counts)
-        for problem, course in enumerate(made[0].learning_curves[-1]):
+                runs.accuracy[order, problem] = curve.accuracy[steps]
+                runs.elimination.executions[order, problem] = one.executions[steps[counts]]
+                runs.elimination.pairs[order, problem] = one.pairs[steps[counts]]
+            runs.elimination.accuracy[order] = _accuracy(recordings, remaining, runs.rule, counts)
+        for problem, curve in enumerate(made[0].learning_curves[-1]):
             steps = np.minimum(np.arange(most + 1), recordings[problem].tests)
-            spent[order, problem] = course.spent[steps]
+            spent[order, problem] = curve.spent[steps]
     return made
 
 
@@ -190,20 +193,17 @@ def _empty(rule: SelectionRule, spent: NDArray[np.float64], counts: int) -> Perm
     )
 
 
-def _picks(
+def _accuracy(
     recordings: Sequence[RecordedTests],
-    races: Sequence[EliminatedEvidence],
+    remaining: Sequence[EliminatedEvidence],
     rule: SelectionRule,
     counts: Sequence[int],
 ) -> NDArray[np.float64]:
-    """Accuracy of the picks of races, shape (problems, counts)."""
-    batch = batch_statistics(raced.evidence for raced in races) if rule.uses_batch else None
-    accuracy = np.empty((len(races), len(counts)))
-    for row, recording, raced in zip(accuracy, recordings, races, strict=True):
-        voted = (raced.pairs // len(recording.correct))[np.minimum(counts, recording.tests)]
-        won = rule.winners_after(replace(raced.evidence, batch=batch), voted.tolist())
+    """Accuracy of the picks, float64 (problems, counts)."""
+    batch = batch_statistics(one.evidence for one in remaining) if rule.uses_batch else None
+    accuracy = np.empty((len(remaining), len(counts)))
+    for row, recording, one in zip(accuracy, recordings, remaining, strict=True):
+        voted = (one.pairs // len(recording.correct))[np.minimum(counts, recording.tests)]
+        won = rule.winners_after(replace(one.evidence, batch=batch), voted.tolist())
         row[:] = (won & recording.correct).sum(axis=1) / won.sum(axis=1)
     return accuracy
-
-
-# ~ """What racing would have saved: the recorded tests again, run only where something is to be learned."""

@@ -1,1 +1,1 @@
-"""TODO room."""
+"""Finished runs: records, Parquet tables, recorded tests, and the sources of problems and votes."""

@@ -1,4 +1,4 @@
-"""What the model computed while it read a prompt: hidden states, and where they came from."""
+"""Hidden states of prompts, and their provenance."""
 
 import json
 from collections.abc import Sequence
@@ -13,17 +13,17 @@ from testbudget.rewards.errors import UserError
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """Where hidden states came from, so that what was learned on one model's is never applied to another's.
+    """Origin of hidden states. A predictor fitted on one model's states is not applied to another model's.
 
     Attributes:
-        model: the model as the user named it: a folder or hub name, which tells people but proves nothing.
-        fingerprint: of the model's files, see ``difficulty.extractors.fingerprint``.
+        model: folder or hub name of the model, as the user gave it. It does not identify the model.
+        fingerprint: hash of the model's files, see ``difficulty.extractors.base``.
         depth: number of transformer layers, which is also the number of the final layer.
-        engine: what computed them: ``transformers`` or ``vllm``.
-        dtype: precision of weights and computation; the states are float16 either way.
-        final_norm: whether the final layer was taken after the model's final norm.
-        position: token at which they were taken.
-        prompt: ``bare`` if the problem's text was read as it stands, without a chat template.
+        engine: ``transformers`` or ``vllm``.
+        dtype: precision of weights and computation; the states are stored as float16.
+        final_norm: True if the final layer was taken after the model's final norm.
+        position: token at which the states were taken.
+        prompt: ``bare`` if the problem's text was read without a chat template.
     """
 
     model: str
@@ -36,9 +36,9 @@ class Provenance:
     prompt: str = "bare"
 
     def conflict(self, other: "Provenance") -> str | None:
-        """Why states from elsewhere mean something else than these, in words; None if they mean the same.
+        """The difference that makes other hidden states incomparable, in words; None if there is none.
 
-        Engine and precision may differ: they round differently, but compute the same.
+        Engine and precision may differ: they change the rounding only.
         """
         if self.fingerprint != other.fingerprint:
             return (
@@ -52,27 +52,27 @@ class Provenance:
         return None
 
     def to_json(self) -> str:
-        """As text, to be stored beside the states."""
+        """Provenance as JSON text."""
         return json.dumps(asdict(self), ensure_ascii=False)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
-        """What ``to_json`` gave."""
+        """Provenance from the text of :meth:`to_json`."""
         return cls(**json.loads(text))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HiddenStates:
-    """One vector a problem and layer, taken at the last token of the prompt.
+    """One vector for each problem and layer, taken at the last token of the prompt.
 
     Attributes:
-        layers: as numbered in Hugging Face ``hidden_states``: 0 is the output of the embeddings, k that
-            of the k-th transformer layer before any further norm, and the last one that of the whole
-            stack *after* its final norm.
-        states: float16 of shape (problems, layers, width), in the order of the prompts and of ``layers``.
-        truncated: bool (problems,), whether the prompt was longer than the extractor's limit, so that its
-            beginning was cut off; None if nobody noted it.
-        provenance: None if nobody noted it.
+        layers: numbers as in Hugging Face ``hidden_states``: 0 is the output of the embeddings, k the
+            output of the k-th transformer layer before any further norm, and the last one the output of
+            the whole stack after its final norm.
+        states: float16 (problems, layers, width), in the order of the prompts and of ``layers``.
+        truncated: bool (problems,), True if the prompt exceeded the extractor's limit and its beginning was
+            cut off; None if unknown.
+        provenance: None if unknown.
     """
 
     layers: tuple[int, ...]
@@ -84,16 +84,16 @@ class HiddenStates:
         return len(self.states)
 
     def of_problems(self, rows: Sequence[int] | NDArray[np.intp]) -> "HiddenStates":
-        """Those of some problems, in the order asked for."""
+        """Hidden states of some problems, by their rows."""
         chosen = np.asarray(rows, dtype=np.intp)
         truncated = None if self.truncated is None else self.truncated[chosen]
         return HiddenStates(self.layers, self.states[chosen], truncated, self.provenance)
 
     def of_layers(self, layers: Sequence[int]) -> "HiddenStates":
-        """Those of some layers, in the order asked for.
+        """Hidden states of some layers, in the given order.
 
         Raises:
-            UserError: one of them was not extracted.
+            UserError: a layer was not extracted.
         """
         if set(layers) - set(self.layers):
             raise UserError(
@@ -104,18 +104,18 @@ class HiddenStates:
 
 
 def default_layers(depth: int) -> tuple[int, ...]:
-    """Half-way, three quarters and final layer of a model with ``depth`` layers.
+    """The layers at one half, three quarters and the end of a model with ``depth`` layers.
 
-    Middle layers tell more of a problem's difficulty than the final one, which is busy with the next token.
+    Middle layers predict a problem's difficulty better than the final one, which encodes the next token.
     """
     return tuple(dict.fromkeys((depth // 2, depth * 3 // 4, depth)))
 
 
 def usual_layer(layers: Sequence[int], depth: int) -> int:
-    """The one nearest to three quarters of a model's depth, which told most (docs/difficulty.md).
+    """The layer nearest to three quarters of a model's depth, which predicts best (docs/difficulty.md).
 
     Args:
-        layers: to choose from, at least one.
+        layers: numbers to choose from, at least one.
         depth: number of the model's final layer.
     """
     return min(layers, key=lambda layer: abs(layer - 0.75 * depth))

@@ -1,8 +1,8 @@
-"""Runs under a cap on tests, in memory: they grant and pick what ``run`` with ``backend: replay`` does.
+"""Recorded tests in any order: accuracy, cost and p_wrong after the first m tests of each problem.
 
-A real run keeps a journal and moves tests through a back end; here each problem's recorded tests are put
-into an order once, and what they come to after every number of them is a look-up. That allows thousands of
-runs in seconds. Nothing races here, as in any run that replays tests.
+A run of ``backend: recorded`` sends recorded tests through the event log and a back end. Here the tests of
+each problem are permuted once, and the state after m tests is a lookup, so thousands of runs take seconds.
+Grants and picks are the same as those of the run. Candidates are never eliminated, as in such a run.
 """
 
 from collections.abc import Sequence
@@ -25,24 +25,31 @@ from testbudget.rewards.seeds import problem_fold
 from testbudget.rewards.selection.base import SelectionRule
 from testbudget.rewards.selection.batch import batch_statistics
 from testbudget.rewards.votes import Votes
-from testbudget.traces.records import QUANTITIES, DistinctPrograms, execution_cost, votes_of, writing_cost
+from testbudget.traces.records import (
+    QUANTITIES,
+    DistinctPrograms,
+    execution_cost,
+    generation_cost,
+    votes_of,
+)
 from testbudget.traces.trace import ProblemTrace
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RecordedTests:
-    """What a finished run knows of one problem.
+    """The recorded tests of one problem of a finished run.
 
     Attributes:
-        votes: of its tests that have verdicts.
-        behaviour: of its distinct programs; None if that was not recorded.
-        programs: intp (candidates,), which of them each candidate is.
-        indices: intp (tests,), what the run calls each recorded test.
-        rows: intp (tests,), the row of each recorded test among the votes; -1 for one without a vote,
-            which is charged all the same: unusable ones and those that repeat an earlier one.
-        costs: float64 (tests, ``QUANTITIES``), of writing each test and running it on every program.
-        correct: bool (candidates,), the ground truth.
-        fold: of the problem, see ``rewards.confidence.problem_fold``.
+        votes: of the tests that have verdicts.
+        recorded_outputs: of the distinct programs; None if not recorded.
+        programs: intp (candidates,), the distinct program of each candidate.
+        indices: intp (tests,), index of each recorded test in the run.
+        rows: intp (tests,), row of each recorded test in ``votes``; -1 for a test without a vote, which is
+            charged all the same: an unusable test, or one that repeats an earlier test.
+        costs: float64 (tests, ``QUANTITIES``), cost of generating each test and executing it on every
+            program.
+        correct: bool (candidates,), labels.
+        fold: fold of the problem, see ``rewards.seeds.problem_fold``.
     """
 
     votes: Votes
@@ -58,12 +65,12 @@ class RecordedTests:
     def of(
         cls, seen: ProblemTrace, correct: NDArray[np.bool_], recorded_outputs: RecordedOutputs | None = None
     ) -> Self:
-        """The recording of a problem whose candidates' ground truth is known."""
+        """The recorded tests of a problem whose candidates are labelled."""
         row = {test: position for position, test in enumerate(sorted(seen.verdicts))}
         tests = sorted(seen.tests)
         costs = np.zeros((len(tests), len(QUANTITIES)))
         for position, test in enumerate(tests):
-            cost = writing_cost(seen.tests[test])
+            cost = generation_cost(seen.tests[test])
             if test in row:
                 cost += execution_cost(seen.verdicts[test])
             costs[position] = astuple(cost)
@@ -82,30 +89,31 @@ class RecordedTests:
 
     @property
     def tests(self) -> int:
-        """How many tests were recorded."""
+        """Number of recorded tests."""
         return len(self.rows)
 
-    def evidence(self, order: NDArray[np.intp]) -> Evidence:
-        """What its tests in some order show, without those that have no vote."""
-        order = order[self.rows[order] >= 0]
-        rows = self.rows[order]
+    def evidence(self, permutation: NDArray[np.intp]) -> Evidence:
+        """Evidence of tests in the order of a permutation; tests without a vote are left out."""
+        voting = permutation[self.rows[permutation] >= 0]
+        rows = self.rows[voting]
         votes = Votes.from_matrix(self.votes.passed()[rows], self.votes.run()[rows])
         if self.recorded_outputs is None:
             return Evidence(votes)
         return Evidence(
-            votes, OutputMatrix.of(self.recorded_outputs, self.programs, self.indices[order].tolist())
+            votes, OutputMatrix.of(self.recorded_outputs, self.programs, self.indices[voting].tolist())
         )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PermutedTests:
-    """What all of a problem's tests show in one order.
+    """Evidence of all of a problem's tests in one order.
 
     Attributes:
-        evidence: with the batch.
-        confidence_models: give p_wrong; None for ``default_models``.
-        signs: float64 (tests + 1, candidates, signs), after every number of tests that have a vote; of the
-            problem alone, as a run sees it that does not know yet what else will be run.
+        evidence: with the batch's statistics.
+        confidence_models: the models that p_wrong is computed with.
+        candidate_features: float64 (tests + 1, candidates, features), after the first m tests that have a
+            vote. They are features of the problem alone, as in a run, which does not know the batch's later
+            tests.
     """
 
     evidence: Evidence
@@ -114,121 +122,122 @@ class PermutedTests:
 
 
 class LearningCurve:
-    """A problem's tests in one order: what its first m tests come to, for every m.
+    """Accuracy, cost and p_wrong of one problem after the first m tests of a permutation, for every m.
 
     Args:
-        recording: of the problem.
-        order: shape (tests,), a permutation of the recorded tests.
-        rule: picks.
-        shown: what the tests show in that order.
+        recorded: tests of the problem.
+        permutation: intp (tests,), of the recorded tests.
+        rule: makes the picks.
+        permuted: evidence of the tests in this order.
 
     Attributes:
-        accuracy: float64 (tests + 1,), chance that the pick after m tests is right, over remaining ties.
-        doubts: float64 (tests + 1,), chance that the pick of the problem alone is wrong, as far as can be
-            told without ground truth.
+        accuracy: float64 (tests + 1,), mean correctness of the winners after m tests.
+        p_wrong: float64 (tests + 1,), probability that the pick is wrong, estimated without labels and
+            without the batch's statistics.
     """
 
-    __slots__ = ("_order", "_recording", "accuracy", "p_wrong")
+    __slots__ = ("_permutation", "_recorded", "accuracy", "p_wrong")
 
     def __init__(
-        self, recording: RecordedTests, order: NDArray[np.intp], rule: SelectionRule, shown: PermutedTests
+        self,
+        recorded: RecordedTests,
+        permutation: NDArray[np.intp],
+        rule: SelectionRule,
+        permuted: PermutedTests,
     ) -> None:
-        self._recording, self._order = recording, order
-        voting = np.concatenate([[0], np.cumsum(recording.rows[order] >= 0)])
-        counts = range(shown.evidence.votes.tests + 1)
-        won = rule.winners_after(shown.evidence, counts)
-        accuracy = (won & recording.correct).sum(axis=1) / won.sum(axis=1)
+        self._recorded, self._permutation = recorded, permutation
+        voting = np.concatenate([[0], np.cumsum(recorded.rows[permutation] >= 0)])
+        counts = range(permuted.evidence.votes.tests + 1)
+        won = rule.winners_after(permuted.evidence, counts)
+        accuracy = (won & recorded.correct).sum(axis=1) / won.sum(axis=1)
         self.accuracy: NDArray[np.float64] = accuracy[voting]
-        alone = replace(shown.evidence, batch=None)
+        alone = replace(permuted.evidence, batch=None)
         if rule.uses_batch:
             won = rule.winners_after(alone, counts)
-        family = rule_family(rule, shown.confidence_models.readable(alone))
-        model = shown.confidence_models.model(ConfidenceTarget.PICK, family, recording.fold)
+        family = rule_family(rule, permuted.confidence_models.readable(alone))
+        model = permuted.confidence_models.model(ConfidenceTarget.PICK, family, recorded.fold)
         self.p_wrong: NDArray[np.float64] = (
-            1 - model.probability(mean_over_winners(shown.candidate_features, won))[voting]
+            1 - model.probability(mean_over_winners(permuted.candidate_features, won))[voting]
         )
 
     @property
     def spent(self) -> NDArray[np.float64]:
-        """What the first m tests cost, for every m: shape (tests + 1, ``QUANTITIES``)."""
+        """Cost of the first m tests: float64 (tests + 1, ``QUANTITIES``)."""
         nothing = np.zeros((1, len(QUANTITIES)))
-        costs = np.concatenate([nothing, self._recording.costs[self._order]])
+        costs = np.concatenate([nothing, self._recorded.costs[self._permutation]])
         return np.asarray(np.cumsum(costs, axis=0))
 
 
-def allocate_recorded(
-    policy: Policy, cap: int, learning_curves: Sequence[LearningCurve]
-) -> NDArray[np.int32]:
-    """Spends a cap on tests as the loop does: in rounds, after each of which the policy hears of the picks.
+def allocate_recorded(policy: Policy, cap: int, curves: Sequence[LearningCurve]) -> NDArray[np.int32]:
+    """Spend a cap on tests as the loop does: ask for grants, tell p_wrong, until there are no grants.
 
     Args:
-        policy: fresh; what it may grant a problem at most must have been recorded.
-        cap: tests in total.
-        courses: of the policy's problems.
+        policy: new, with maxima that do not exceed the recorded tests.
+        cap: number of tests in total.
+        curves: of the policy's problems.
 
     Returns:
-        Tests granted to each problem, shape (problems,).
+        Tests granted to each problem, int32 (problems,).
     """
     while grants := policy.ask(cap):
         cap -= sum(grant.tests for grant in grants)
         if not policy.static:
             granted = policy.granted
             for grant in grants:
-                policy.tell(
-                    grant.problem, float(learning_curves[grant.problem].p_wrong[granted[grant.problem]])
-                )
+                p_wrong = curves[grant.problem].p_wrong[granted[grant.problem]]
+                policy.tell(grant.problem, float(p_wrong))
     return policy.granted
 
 
 def random_permutations(
-    recordings: Sequence[RecordedTests], rng: np.random.Generator
+    recorded: Sequence[RecordedTests], rng: np.random.Generator
 ) -> list[NDArray[np.intp]]:
-    """A random order of each problem's tests."""
-    return [rng.permutation(recording.tests) for recording in recordings]
+    """A random permutation of each problem's tests."""
+    return [rng.permutation(one.tests) for one in recorded]
 
 
 def permute_tests(
-    recordings: Sequence[RecordedTests],
-    orders: Sequence[NDArray[np.intp]],
+    recorded: Sequence[RecordedTests],
+    permutations: Sequence[NDArray[np.intp]],
     confidence_models: ConfidenceModels | None = None,
 ) -> list[PermutedTests]:
-    """What the tests of problems that make up a batch show, each in its order.
+    """Evidence of the tests of a batch's problems, each in the order of its permutation.
 
     Args:
-        recordings: of the problems.
-        orders: of their tests.
-        calibration: what signs of a good pick are worth.
+        recorded: tests of the problems that make up the batch.
+        permutations: of their tests.
+        confidence_models: the models that p_wrong is computed with; None for ``default_models``.
     """
     confidence_models = confidence_models or default_models()
-    known = [recording.evidence(order) for recording, order in zip(recordings, orders, strict=True)]
-    batch = batch_statistics(known)
+    evidence = [one.evidence(permutation) for one, permutation in zip(recorded, permutations, strict=True)]
+    batch = batch_statistics(evidence)
     return [
         PermutedTests(
             replace(one, batch=batch),
             confidence_models,
             candidate_features(confidence_models.readable(one), range(one.votes.tests + 1)),
         )
-        for one in known
+        for one in evidence
     ]
 
 
-def learning_curves(
-    recordings: Sequence[RecordedTests],
-    orders: Sequence[NDArray[np.intp]],
+def compute_learning_curves(
+    recorded: Sequence[RecordedTests],
+    permutations: Sequence[NDArray[np.intp]],
     rule: SelectionRule,
-    shown: Sequence[PermutedTests] | None = None,
+    permuted: Sequence[PermutedTests] | None = None,
 ) -> list[LearningCurve]:
-    """The courses of problems that make up a batch, each in its order.
+    """Learning curves of a batch's problems, each in the order of its permutation.
 
     Args:
-        recordings: of the problems.
-        orders: of their tests.
-        rule: picks.
-        shown: what the tests show in these orders, where somebody asked before.
+        recorded: tests of the problems that make up the batch.
+        permutations: of their tests.
+        rule: makes the picks.
+        permuted: result of :func:`permute_tests` for the same arguments, to save computing it again.
     """
     return [
-        LearningCurve(recording, order, rule, of_problem)
-        for recording, order, of_problem in zip(
-            recordings, orders, shown or permute_tests(recordings, orders), strict=True
+        LearningCurve(one, permutation, rule, evidence)
+        for one, permutation, evidence in zip(
+            recorded, permutations, permuted or permute_tests(recorded, permutations), strict=True
         )
     ]

@@ -1,10 +1,10 @@
-"""Behaviour on its way to disk and back: packed for the journal, as Parquet tables in the run directory.
+"""Recorded outputs on disk: packed bytes in the event log, Parquet tables in the run directory.
 
-``outputs`` has one row for each distinct output of a problem, ``inputs`` one for each distinct input, with
-one result for each of the problem's distinct candidates: the number of an output, counted from 0 within the
-problem, or -1. ``calls`` has one row for each test: which inputs it uses, again counted within the problem.
-Tests repeat each other's inputs, and candidates do again what they did; an input on which they did not has
-another row. The tables are read only by those who ask for behaviour, and a run that recorded none has none.
+``outputs`` has one row for each distinct output of a problem. ``inputs`` has one row for each distinct
+input, with one result for each of the problem's distinct programs: the number of an output, from 0 within
+the problem, or -1. ``calls`` has one row for each test, with the numbers of its inputs within the problem.
+Tests repeat inputs. If the programs' results on a repeated input differ, the input has another row. A run
+that recorded no outputs has none of these tables.
 """
 
 import json
@@ -41,25 +41,25 @@ _TABLES = {
         ]
     ),
 }
-_REPEATED = ("problem_id", "function", "ending")  # the other columns do better without a dictionary
+_REPEATED = ("problem_id", "function", "ending")  # the other columns are smaller without a dictionary
 
 
 def pack_outputs(recorded_outputs: RecordedOutputs) -> bytes:
-    """A behaviour as few bytes."""
+    """Recorded outputs as compressed bytes."""
     texts = {
         "inputs": [
             (item.test, item.function, item.arguments, item.digest) for item in recorded_outputs.inputs
         ],
         "outputs": [(output.ending, output.digest, output.example) for output in recorded_outputs.outputs],
     }
-    # JSON's own escapes keep what UTF-8 cannot hold: a candidate may return half a surrogate pair.
+    # JSON escapes hold what UTF-8 cannot: a candidate may return half a surrogate pair.
     header = json.dumps(texts).encode()
     results = recorded_outputs.results.astype(np.int32).tobytes()
     return zlib.compress(len(header).to_bytes(4, "little") + header + results)
 
 
 def unpack_outputs(packed: bytes) -> RecordedOutputs:
-    """What ``pack_outputs`` has packed."""
+    """Recorded outputs from the bytes of :func:`pack_outputs`."""
     content = zlib.decompress(packed)
     end = 4 + int.from_bytes(content[:4], "little")
     texts = json.loads(content[4:end])
@@ -70,9 +70,12 @@ def unpack_outputs(packed: bytes) -> RecordedOutputs:
 
 
 def write_outputs(outputs_by_problem: Iterable[tuple[str, RecordedOutputs]], directory: Path) -> None:
-    """Writes the behaviours of a run's problems, by problem id, into its directory.
+    """Write the tables of a run's recorded outputs.
 
-    Without any there will be no tables, also if there were some.
+    Args:
+        outputs_by_problem: problem ids with recorded outputs. If it is empty, earlier tables are
+            removed.
+        directory: the run directory.
     """
     parts: dict[str, list[pa.Table]] = {name: [] for name in _TABLES}
     for problem, recorded_outputs in outputs_by_problem:
@@ -89,24 +92,24 @@ def write_outputs(outputs_by_problem: Iterable[tuple[str, RecordedOutputs]], dir
 
 
 def read_outputs(directory: Path) -> Mapping[str, RecordedOutputs]:
-    """Behaviours that a finished run recorded, by problem id; problems without any are not in it.
+    """Recorded outputs of a finished run by problem id; empty if the run recorded none.
 
-    The rows of a behaviour's results are the problem's distinct candidates.
+    The rows of ``results`` are the problem's distinct programs.
 
     Raises:
-        UserError: a table is there but is not what ``write_outputs`` writes.
+        UserError: a table is damaged, lacks a column, or has another schema version.
     """
     if not (directory / "calls.parquet").exists():
         return {}
     by_problem = [_by_problem(read_table(directory, name, schema)) for name, schema in _TABLES.items()]
     calls, inputs, outputs = by_problem
     return {
-        problem: _behaviour(rows, inputs[problem], outputs.get(problem)) for problem, rows in calls.items()
+        problem: _outputs_of(rows, inputs[problem], outputs.get(problem)) for problem, rows in calls.items()
     }
 
 
 def _columns_of(recorded_outputs: RecordedOutputs) -> dict[str, tuple[Sequence[Any], ...]]:
-    """The columns of each table but the first, for one problem."""
+    """Columns of each table for one problem, without the problem id."""
     numbers: dict[tuple[str, str, bytes], int] = {}
     positions: list[int] = []  # of each distinct input
     calls: list[tuple[int | None, list[int]]] = []
@@ -131,14 +134,14 @@ def _columns_of(recorded_outputs: RecordedOutputs) -> dict[str, tuple[Sequence[A
         "outputs": (
             [output.ending for output in recorded_outputs.outputs],
             [output.digest for output in recorded_outputs.outputs],
-            # Half a surrogate pair, which a candidate may return, has no place in a table's UTF-8.
+            # A candidate may return half a surrogate pair, which UTF-8 cannot hold.
             [output.example.encode(errors="replace").decode() for output in recorded_outputs.outputs],
         ),
     }
 
 
-def _behaviour(calls: pa.Table, inputs: pa.Table, outputs: pa.Table | None) -> RecordedOutputs:
-    """What ``_columns_of`` took apart."""
+def _outputs_of(calls: pa.Table, inputs: pa.Table, outputs: pa.Table | None) -> RecordedOutputs:
+    """Recorded outputs of one problem from its rows, the inverse of ``_columns_of``."""
     given = list(zip(*_columns(inputs, "function", "arguments", "digest"), strict=True))
     order = [
         (test, number)
@@ -156,7 +159,7 @@ def _behaviour(calls: pa.Table, inputs: pa.Table, outputs: pa.Table | None) -> R
 
 
 def _by_problem(table: pa.Table) -> dict[str, pa.Table]:
-    """The rows of each problem, which lie together."""
+    """Rows by problem. The rows of a problem are consecutive."""
     ids = table["problem_id"].combine_chunks().dictionary_encode()
     ends = np.cumsum(np.bincount(ids.indices.to_numpy(), minlength=len(ids.dictionary)))
     return {

@@ -1,4 +1,4 @@
-"""What a run keeps of each problem, candidate, test and verdict: rows of the journal and of the tables."""
+"""Records of problems, candidates, tests and verdicts, as kept by the event log and the tables of a run."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -15,14 +15,14 @@ from testbudget.rewards.votes import Votes
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a piece of work costs. A quantity that nobody measured is NaN, never zero.
+    """Cost of a piece of work. An unmeasured quantity is NaN, never zero.
 
     Attributes:
-        tests: unit tests asked of the reward model, usable or not.
-        tokens: tokens generated for them.
-        executions: (candidate, test) pairs run.
-        cpu_seconds: CPU time of those runs.
-        gpu_seconds: GPU-seconds of generation.
+        tests: generated unit tests, usable or not.
+        tokens: generated tokens.
+        executions: executed (candidate, test) pairs.
+        cpu_seconds: CPU-seconds of executions and of the predictor.
+        gpu_seconds: GPU-seconds of generation and of the predictor.
     """
 
     tests: float = 0
@@ -39,18 +39,19 @@ class Cost:
 
     @classmethod
     def total(cls, costs: Iterable["Cost"]) -> "Cost":
-        """Sum of costs; nothing at all costs zero."""
+        """Sum of costs; zero if there are none."""
         return sum(costs, cls())
 
 
 QUANTITIES = tuple(f.name for f in fields(Cost))
-
+"""Names of the quantities of a cost."""
 
 DIMENSIONS = (*QUANTITIES, "usd")
+"""Names of what a cap can limit."""
 
 
 class TestStatus(StrEnum):
-    """What became of a test that the reward model wrote; all of them are charged."""
+    """Outcome of a generated test. All generated tests are charged."""
 
     __test__ = False  # pytest would collect it by its name
 
@@ -61,12 +62,12 @@ class TestStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class HiddenStatesRecord:
-    """Hidden states of one problem's prompt, and its share of what its batch cost.
+    """Hidden states of one problem's prompt, and its share of the cost of its batch.
 
     Attributes:
         states: float16 (layers, width).
-        truncated: whether the prompt was cut; None if nobody noted it.
-        cpu_seconds, gpu_seconds: NaN where nobody measured.
+        truncated: True if the prompt was cut; None if unknown.
+        cpu_seconds, gpu_seconds: NaN if unmeasured.
     """
 
     states: NDArray[np.float16]
@@ -77,12 +78,13 @@ class HiddenStatesRecord:
 
 @dataclass(frozen=True, slots=True)
 class CandidateRecord:
-    """A candidate program, without the problem's own text where it starts with that.
+    """A candidate program, without the problem's prompt if it starts with the prompt.
 
     Attributes:
-        text: the program, less the prompt if ``continues_prompt``.
-        continues_prompt: whether the program is the problem's prompt followed by ``text``.
-        tokens, gpu_seconds: what it cost; NaN seconds where nobody measured.
+        text: the program, without the prompt if ``continues_prompt``.
+        continues_prompt: True if the program is the problem's prompt followed by ``text``.
+        tokens: generated tokens.
+        gpu_seconds: of its generation; NaN if unmeasured.
     """
 
     text: str
@@ -92,20 +94,20 @@ class CandidateRecord:
 
     @classmethod
     def of(cls, problem: Problem, code: str, tokens: int, gpu_seconds: float) -> "CandidateRecord":
-        """The record of a program, so that run tables do not repeat the problem's text."""
+        """The record of a program of a problem."""
         if code.startswith(problem.prompt):
             return cls(code[len(problem.prompt) :], True, tokens, gpu_seconds)
         return cls(code, False, tokens, gpu_seconds)
 
     def candidate(self, problem: Problem, index: int) -> Candidate:
-        """The whole program again, joined with the problem's text."""
+        """The whole program, joined with the problem's prompt."""
         code = problem.prompt + self.text if self.continues_prompt else self.text
         return Candidate(problem.id, index, code, self.tokens)
 
 
 @dataclass(frozen=True, slots=True)
 class TaskRecord:
-    """A block of tests that was booked: tests ``first`` to ``first + tests - 1`` of a problem."""
+    """Granted tests ``first`` to ``first + tests - 1`` of a problem, generated and executed as one task."""
 
     problem: str
     first: int
@@ -113,17 +115,17 @@ class TaskRecord:
 
     @property
     def indices(self) -> range:
-        """Indices of the block's tests among all of the problem's."""
+        """Indices of these tests among the problem's tests."""
         return range(self.first, self.first + self.tests)
 
 
 @dataclass(frozen=True, slots=True)
 class HarmCheckRecord:
-    """What was found when it was asked whether more tests still help a problem.
+    """Result of a check whether more tests would harm a problem's pick.
 
     Attributes:
-        tests: that had been run by then.
-        stops: whether it gets no more.
+        tests: number of tests executed before the check.
+        stops: True if the problem gets no more tests.
     """
 
     tests: int
@@ -132,13 +134,13 @@ class HarmCheckRecord:
 
 @dataclass(frozen=True, slots=True)
 class TestRecord:
-    """A test as the reward model wrote it (its whole answer), and what became of it.
+    """A generated test.
 
     Attributes:
-        status: what became of it.
-        text: the answer.
-        seed: what it was sampled with.
-        tokens, gpu_seconds: what it cost; NaN where nobody counted.
+        status: whether it can be executed.
+        text: the reward model's whole answer.
+        seed: sampling seed.
+        tokens, gpu_seconds: cost of its generation; NaN if unmeasured.
     """
 
     __test__ = False
@@ -152,14 +154,14 @@ class TestRecord:
 
 @dataclass(frozen=True, slots=True)
 class VerdictRecord:
-    """One test on the distinct candidates of its problem.
+    """Verdicts of one test on the distinct programs of its problem.
 
     Attributes:
-        verdicts: uint8 (distinct candidates,), values of ``Verdict`` or ``NOT_RUN``.
-        cpu_seconds: float32 (distinct candidates,).
-        together: bool (distinct candidates,), whether candidate and test shared one interpreter.
-        variations: inputs without an expected value that were run beside the test, on each candidate that
-            it was run on; their CPU time is in ``cpu_seconds``.
+        verdicts: uint8 (programs,), values of ``Verdict`` or ``NOT_RUN``.
+        cpu_seconds: float32 (programs,), input mutations included.
+        same_process: bool (programs,), True if candidate and test shared one interpreter.
+        input_mutations: number of mutated inputs that each program was also run on. They have no expected
+            output.
     """
 
     verdicts: NDArray[np.uint8]
@@ -170,11 +172,11 @@ class VerdictRecord:
 
 @dataclass(frozen=True, slots=True)
 class DistinctPrograms:
-    """Which candidates of a problem are the same program, so that each program runs once.
+    """The distinct programs among a problem's candidates; each is executed once.
 
     Attributes:
-        representatives: intp (distinct,), the first candidate of each program, ascending.
-        inverse: intp (candidates,), the position of each candidate's program in ``representatives``.
+        representatives: intp (programs,), the first candidate of each program, ascending.
+        inverse: intp (candidates,), position of each candidate's program in ``representatives``.
     """
 
     representatives: NDArray[np.intp]
@@ -182,7 +184,7 @@ class DistinctPrograms:
 
     @classmethod
     def among(cls, candidates: Sequence[CandidateRecord]) -> "DistinctPrograms":
-        """Groups candidates of one problem whose text is equal but for white space at its end."""
+        """Group candidates of one problem by text, ignoring white space at its end."""
         first: dict[tuple[bool, str], int] = {}
         groups = [
             first.setdefault((record.continues_prompt, record.text.rstrip()), index)
@@ -193,9 +195,9 @@ class DistinctPrograms:
 
 
 def votes_of(verdicts: Mapping[int, VerdictRecord], distinct: DistinctPrograms) -> Votes:
-    """The votes of a problem's executed tests, in the order of their indices.
+    """Votes of a problem's executed tests, in the order of their indices.
 
-    Candidates that are the same program vote alike.
+    Candidates with the same program have the same votes.
     """
     votes = Votes(len(distinct.inverse))
     for _, record in sorted(verdicts.items()):
@@ -209,15 +211,15 @@ def evidence_of(
     distinct: DistinctPrograms,
     recorded_outputs: RecordedOutputs | None,
 ) -> Evidence:
-    """What a problem's executed tests show, in the order of their indices.
+    """Evidence of a problem's executed tests, in the order of their indices.
 
-    Programs that were left out since another one stands for them are taken to have done as that one did
-    (``rewards.likeness.impute_followers``).
+    A program that was not executed because another one represents it gets the representative's results
+    (:func:`~testbudget.rewards.equivalence.impute_followers`).
 
     Args:
         verdicts: by test index.
-        distinct: which of the candidates are the same program.
-        behaviour: of the distinct candidates; None if it was not recorded, or is not asked for.
+        distinct: the distinct programs among the candidates.
+        recorded_outputs: of the distinct programs; None if not recorded or not needed.
     """
     votes = votes_of(verdicts, distinct)
     if recorded_outputs is None:
@@ -227,16 +229,15 @@ def evidence_of(
     )
 
 
-# ~ """One problem while it is being solved: the problem, its candidates, and the programs among them."""
-
-
 @dataclass(frozen=True, slots=True)
 class ProblemCandidates:
     """A problem with its candidates.
 
     Attributes:
-        distinct: which of the candidates are the same program.
-        programs: one candidate for each distinct program.
+        problem: the problem.
+        candidates: in order of index.
+        distinct: the distinct programs among the candidates.
+        programs: the first candidate of each distinct program.
     """
 
     problem: Problem
@@ -246,19 +247,19 @@ class ProblemCandidates:
 
     @classmethod
     def of(cls, problem: Problem, records: Sequence[CandidateRecord]) -> "ProblemCandidates":
-        """Joins recorded candidates with their problem."""
+        """Join recorded candidates with their problem."""
         candidates = tuple(record.candidate(problem, index) for index, record in enumerate(records))
         distinct = DistinctPrograms.among(records)
         return cls(problem, candidates, distinct, tuple(candidates[i] for i in distinct.representatives))
 
 
-def writing_cost(record: TestRecord) -> Cost:
-    """What one written test cost, usable or not."""
+def generation_cost(record: TestRecord) -> Cost:
+    """Cost of generating one test, usable or not."""
     return Cost(tests=1, tokens=record.tokens, gpu_seconds=record.gpu_seconds)
 
 
 def execution_cost(record: VerdictRecord) -> Cost:
-    """What running one test, and what was run beside it, on a problem's programs cost."""
+    """Cost of executing one test and its input mutations on a problem's programs."""
     run = int(np.count_nonzero(record.verdicts != NOT_RUN))
     return Cost(
         executions=run * (1 + record.input_mutations),
@@ -267,5 +268,5 @@ def execution_cost(record: VerdictRecord) -> Cost:
 
 
 def extraction_cost(record: HiddenStatesRecord) -> Cost:
-    """What one problem's hidden states cost."""
+    """Cost of one problem's hidden states."""
     return Cost(cpu_seconds=record.cpu_seconds, gpu_seconds=record.gpu_seconds)

@@ -1,7 +1,8 @@
-"""Outcomes from elsewhere as arrays in one ``.npz`` file, in one of two forms.
+"""Votes made elsewhere, read from arrays in one ``.npz`` file.
 
-Either there is one array per problem (``votes/ID``); or, told by an array ``ids``, the arrays of all
-problems follow each other, with votes as packed bits. Both are described in ``docs/votes_format.md``.
+The file has one of two forms. Either each problem has its own arrays (``votes/ID``). Or the file has an
+array ``ids``, the arrays of all problems are concatenated, and votes are packed bits. Both forms are
+described in ``docs/votes_format.md``.
 """
 
 import math
@@ -17,28 +18,26 @@ from numpy.typing import NDArray
 
 from testbudget.rewards.errors import UserError
 
-"""What was found out elsewhere of one problem: who passed which test, and what else is known."""
-
 NOTHING = -1
-"""A pair that was not run, an output of which nothing is known, or the test of an input run alone."""
+"""Value of a pair that was not executed, of an unknown output, and of the test of an input without one."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ImportedVotes:
-    """What is known of one problem.
+    """Votes, labels and costs of one problem.
 
     Attributes:
         problem: its id.
-        votes: int8 (candidates, tests), 1 for passed, 0 for not passed, ``NOTHING`` for not run.
-        correct: bool (candidates,), the labels.
-        programs: int64 (candidates,), equal for candidates that are the same program.
-        outputs: int64 (candidates, inputs), on one input equal for equal outputs; ``NOTHING`` where nothing
-            is known, lower where no value came back. Without outputs there are no inputs.
-        input_tests: int64 (inputs,), the test that each input came with, or ``NOTHING``.
-        inputs: int64 (inputs,), equal where one input came with several tests.
-        tokens, gpu_seconds: float64 (tests,), what each test cost to write; NaN where nobody measured.
-        cpu_seconds: float64 (candidates, tests), what each pair took; NaN where nobody measured.
-        predicted_pass_rate: NaN without one.
+        votes: int8 (candidates, tests); 1 passed, 0 not passed, ``NOTHING`` not executed.
+        correct: bool (candidates,), labels.
+        programs: int64 (candidates,), equal for candidates with the same program.
+        outputs: int64 (candidates, inputs), equal for equal outputs on one input; ``NOTHING`` if unknown,
+            lower if the call returned no value. No inputs if there are no outputs.
+        input_tests: int64 (inputs,), the test of each input, or ``NOTHING``.
+        inputs: int64 (inputs,), equal if several tests have the same input.
+        tokens, gpu_seconds: float64 (tests,), cost of generating each test; NaN if unmeasured.
+        cpu_seconds: float64 (candidates, tests), cost of executing each pair; NaN if unmeasured.
+        predicted_pass_rate: in [0, 1]; NaN if unknown.
     """
 
     problem: str
@@ -55,14 +54,14 @@ class ImportedVotes:
 
     @classmethod
     def checked(cls, problem: str, given: Mapping[str, NDArray[Any]]) -> "ImportedVotes":
-        """The outcomes that arrays hold, with what follows where one is not given.
+        """Votes of one problem from arrays, with defaults for the arrays that are not given.
 
         Args:
             problem: its id.
-            given: arrays by name, names being those of ``ARRAY_RULES``.
+            given: arrays by name, with the names of ``ARRAY_RULES``.
 
         Raises:
-            UserError: votes or labels are missing, or an array is against a rule.
+            UserError: votes or labels are missing, or an array breaks a rule.
         """
         if not problem.strip():
             raise UserError("every problem must have an id but one has none")
@@ -76,16 +75,16 @@ class ImportedVotes:
         input_tests = given.get("input_test", np.arange(inputs))
         if inputs and "input_test" not in given and inputs != tests:
             rule = f"be given, since outputs are of {inputs} inputs and not of {tests}, one for each test,"
-            raise _against(problem, "input_test", rule, "is not")
+            raise _broken_rule(problem, "input_test", rule, "is not")
         if (input_tests >= tests).any():
             rule = f"hold tests from 0 to {tests - 1}, or {NOTHING},"
-            raise _against(problem, "input_test", rule, f"has {input_tests.max():g}")
+            raise _broken_rule(problem, "input_test", rule, f"has {input_tests.max():g}")
         _, first, programs = np.unique(
             given.get("program", np.arange(candidates)), return_index=True, return_inverse=True
         )
         for name in ("votes", "outputs"):
             if name in given and (given[name] != given[name][first[programs]]).any():
-                raise _against(problem, name, "be the same for candidates of one program", "are not")
+                raise _broken_rule(problem, name, "be the same for candidates of one program", "are not")
         return cls(
             problem,
             given["votes"].astype(np.int8),
@@ -102,7 +101,13 @@ class ImportedVotes:
 
 
 class ArrayRule(NamedTuple):
-    """What an array holds: what its axes count, and which values it may have."""
+    """Shape and values of an array.
+
+    Attributes:
+        axes: names of its axes, from ``AXES``.
+        low, high: bounds of its values.
+        whole: True if its values are whole numbers.
+    """
 
     axes: tuple[str, ...]
     low: float
@@ -111,7 +116,7 @@ class ArrayRule(NamedTuple):
 
 
 AXES = ("candidates", "tests", "inputs")
-"""What the axes of the arrays count."""
+"""Names of the axes of the arrays."""
 
 _LARGEST = 2**31 - 1
 ARRAY_RULES: Mapping[str, ArrayRule] = {
@@ -126,14 +131,14 @@ ARRAY_RULES: Mapping[str, ArrayRule] = {
     "cpu_seconds": ArrayRule(("candidates", "tests"), 0, math.inf, whole=False),
     "predicted_pass_rate": ArrayRule((), 0, 1, whole=False),
 }
-"""The arrays that a problem may have, by name."""
+"""Rules of the arrays that a problem may have, by name."""
 
 
 def _sizes(problem: str, given: Mapping[str, NDArray[Any]]) -> dict[str, int]:
     votes, outputs = given["votes"], given.get("outputs")
     if votes.ndim != 2 or not len(votes):
         rule = "be candidates x tests, of at least one candidate,"
-        raise _against(problem, "votes", rule, f"have the shape {votes.shape}")
+        raise _broken_rule(problem, "votes", rule, f"have the shape {votes.shape}")
     inputs = outputs.shape[1] if outputs is not None and outputs.ndim == 2 else 0
     return dict(zip(AXES, (*votes.shape, inputs), strict=True))
 
@@ -143,19 +148,19 @@ def _check(problem: str, name: str, array: NDArray[Any], sizes: Mapping[str, int
     shape = tuple(sizes[axis] for axis in rule.axes)
     if array.shape != shape:
         axes = " x ".join(rule.axes) or "one number"
-        raise _against(problem, name, f"be {axes}, shape {shape},", f"got the shape {array.shape}")
+        raise _broken_rule(problem, name, f"be {axes}, shape {shape},", f"got the shape {array.shape}")
     if array.dtype.kind not in "biuf":
-        raise _against(problem, name, "be numbers", f"got {array.dtype}")
+        raise _broken_rule(problem, name, "be numbers", f"got {array.dtype}")
     wrong = ~((array >= rule.low) & (array <= rule.high))  # so NaN is wrong too
     if rule.whole:
         wrong |= array != np.floor(array)
     if wrong.any():
         numbers = "whole numbers" if rule.whole else "numbers"
         rule_text = f"be {numbers} from {rule.low:g} to {rule.high:g}"
-        raise _against(problem, name, rule_text, f"got {array[wrong].flat[0]}")
+        raise _broken_rule(problem, name, rule_text, f"got {array[wrong].flat[0]}")
 
 
-def _against(problem: str, name: str, rule: str, instead: str) -> UserError:
+def _broken_rule(problem: str, name: str, rule: str, instead: str) -> UserError:
     return UserError(f"{name} of problem {problem} must {rule} but {instead}")
 
 
@@ -164,23 +169,23 @@ _Arrays = Mapping[str, NDArray[Any]]
 _UNREADABLE = (
     OSError,
     EOFError,
-    MemoryError,  # a header that promises too much
+    MemoryError,  # a header with too large a shape
     RuntimeError,  # an archive that is encrypted, or compressed by an unknown method
     zipfile.BadZipFile,
     zlib.error,
 )
 _BITS = ("votes", "run")
-_MOST = 2**24  # candidates, tests or inputs of one problem: products of them still fit
+_MOST = 2**24  # candidates, tests or inputs of one problem, so that products of two fit in int64
 
 
 def read_votes(path: Path) -> Iterator[ImportedVotes]:
-    """The problems of a file, one by one, in its order.
+    """Votes of the problems of a file, one by one, in its order.
 
     Raises:
-        UserError: it cannot be read, or one of its arrays is not what the format says.
+        UserError: the file cannot be read, or an array breaks the format.
     """
     try:
-        # A pickle could run code: without leave for them, arrays of objects are refused.
+        # A pickle can run code, so arrays of objects are refused.
         with path.open("rb") as stream, np.lib.npyio.NpzFile(stream, allow_pickle=False) as file:
             for problem, given in _packed(file) if "ids" in file else _one_by_one(file):
                 yield ImportedVotes.checked(problem, given)
@@ -196,7 +201,7 @@ def read_votes(path: Path) -> Iterator[ImportedVotes]:
 
 
 def _one_by_one(file: _Arrays) -> Iterator[tuple[str, _Arrays]]:
-    """The form with one array per problem."""
+    """Arrays by problem of a file in which each problem has its own arrays."""
     problems: dict[str, list[str]] = {}
     for name in file:
         kind, _, problem = name.partition("/")
@@ -211,7 +216,7 @@ def _one_by_one(file: _Arrays) -> Iterator[tuple[str, _Arrays]]:
 
 
 def _packed(file: _Arrays) -> Iterator[tuple[str, _Arrays]]:
-    """The form in which the arrays of all problems follow each other."""
+    """Arrays by problem of a file in which the arrays of all problems are concatenated."""
     known = ("ids", "offsets", "run", *AXES, *ARRAY_RULES)
     for name in file:
         if name not in known:
@@ -221,7 +226,7 @@ def _packed(file: _Arrays) -> Iterator[tuple[str, _Arrays]]:
         raise UserError(
             f"ids must be texts, at least one and all different, but got {ids.dtype} {ids.shape}"
         )
-    sizes = {axis: _sizes_of_votes_file(file, axis, len(ids)) for axis in AXES}
+    sizes = {axis: _axis_sizes(file, axis, len(ids)) for axis in AXES}
     arrays = {name: file[name] for name in file if name in ("run", *ARRAY_RULES)}
     begins = {name: _begins(name, array, sizes) for name, array in arrays.items()}
     if "votes" in arrays and not np.array_equal(file.get("offsets", ()), begins["votes"]):
@@ -237,15 +242,15 @@ def _packed(file: _Arrays) -> Iterator[tuple[str, _Arrays]]:
             if name in _BITS:
                 part = np.unpackbits(part, count=math.prod(shape)).astype(np.int8)
             given[name] = part.reshape(shape)
-        yield problem, _without_those_not_run(problem, given)
+        yield problem, _with_pairs_not_run(problem, given)
 
 
 def _axes(name: str) -> tuple[str, ...]:
     return ARRAY_RULES["votes" if name == "run" else name].axes
 
 
-def _sizes_of_votes_file(file: _Arrays, axis: str, problems: int) -> NDArray[np.int64]:
-    """How many candidates, tests or inputs each problem has."""
+def _axis_sizes(file: _Arrays, axis: str, problems: int) -> NDArray[np.int64]:
+    """Number of candidates, tests or inputs of each problem."""
     if axis == "inputs" and axis not in file:
         return np.zeros(problems, np.int64)
     sizes = file.get(axis)
@@ -265,7 +270,7 @@ def _sizes_of_votes_file(file: _Arrays, axis: str, problems: int) -> NDArray[np.
 
 
 def _begins(name: str, array: NDArray[Any], sizes: Mapping[str, NDArray[np.int64]]) -> NDArray[np.int64]:
-    """Where each problem begins in an array of all, and where the last one ends."""
+    """Position of each problem in a concatenated array, and the position of its end."""
     lengths = np.ones(len(sizes["tests"]), np.int64)
     for axis in _axes(name):
         lengths = lengths * sizes[axis]
@@ -283,7 +288,7 @@ def _begins(name: str, array: NDArray[Any], sizes: Mapping[str, NDArray[np.int64
     return begins
 
 
-def _without_those_not_run(problem: str, given: dict[str, NDArray[Any]]) -> _Arrays:
+def _with_pairs_not_run(problem: str, given: dict[str, NDArray[Any]]) -> _Arrays:
     run = given.pop("run", None)
     if run is not None and "votes" in given:
         if (given["votes"] > run).any():

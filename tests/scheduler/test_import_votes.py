@@ -11,8 +11,8 @@ from testbudget.analysis.summary import summarise
 from testbudget.cli.main import main
 from testbudget.rewards.problem import NOT_RUN, Verdict
 from testbudget.rewards.selection.registry import selection_rule
-from testbudget.scheduler.fitting.gain_models import fit_gain_model
-from testbudget.traces.learning_curves import RecordedTests, learning_curves, random_permutations
+from testbudget.scheduler.fitting.gain_models import gain_model_of_run
+from testbudget.traces.learning_curves import RecordedTests, compute_learning_curves, random_permutations
 from testbudget.traces.output_tables import read_outputs
 from testbudget.traces.records import DistinctPrograms, TestStatus
 from testbudget.traces.tables import read_trace
@@ -62,7 +62,7 @@ def test_an_exported_run_comes_back_with_the_same_courses(recorded, tmp_path, wr
                 for problem, seen in read_trace(directory).problems.items()
             ]
             drawn = random_permutations(recordings, np.random.default_rng(1))
-            found.append(learning_curves(recordings, drawn, rule))
+            found.append(compute_learning_curves(recordings, drawn, rule))
         for one, other in zip(*found, strict=True):
             np.testing.assert_array_equal(one.accuracy, other.accuracy)
             np.testing.assert_allclose(one.spent, other.spent)
@@ -71,7 +71,7 @@ def test_an_exported_run_comes_back_with_the_same_courses(recorded, tmp_path, wr
 
 def test_problems_without_texts_are_told_apart_so_that_one_can_learn_from_the_others(tmp_path):
     run = run_of(write_one_by_one(BARE, tmp_path / "votes.npz"), tmp_path / "run")
-    teaching = fit_gain_model(read_trace(run), "majority")
+    teaching = gain_model_of_run(read_trace(run), "majority")
     assert len(teaching.fold_of) == len(BARE)
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from testbudget.cli.main import main
-from testbudget.rewards.confidence.default import DEFAULT_MODELS
+from testbudget.rewards.confidence.model import default_models
 from testbudget.rewards.errors import UserError
 from testbudget.scheduler.fitting.gain_models import check_gain_model_run, gain_models_for
 from testbudget.scheduler.job_file import load_job
@@ -19,7 +19,7 @@ def job_of(recorded, folder, **policy):
 
 def test_a_problem_of_the_run_itself_is_allocated_by_what_others_taught(recorded, tmp_path):
     job = load_job(job_of(recorded, tmp_path, name="adaptive"))
-    gain_models = gain_models_for(job, recorded.problems, DEFAULT_MODELS, read_trace)
+    gain_models = gain_models_for(job, recorded.problems, default_models(), read_trace)
     whole = len(gain_models.gain_models) - 1
     assert whole not in gain_models.gain_model_of
     assert len(np.unique(gain_models.gain_model_of)) > 1
@@ -40,7 +40,7 @@ def test_a_run_without_labels_is_refused_before_anything_is_spent(recorded, tmp_
     unlabelled.mkdir()
     problems = {name: replace(seen, correct=None) for name, seen in trace.problems.items()}
     write_trace(replace(trace, directory=unlabelled, problems=problems))
-    path = job_of(recorded, tmp_path, name="adaptive", train_on=str(unlabelled))
+    path = job_of(recorded, tmp_path, name="adaptive", gain_model_from=str(unlabelled))
     with pytest.raises(UserError, match="must say which candidates are right"):
         check_gain_model_run(load_job(path), read_trace)
     assert main(["run", str(path), "--out", str(tmp_path / "out")]) == 2

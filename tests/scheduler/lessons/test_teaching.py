@@ -3,9 +3,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from testbudget.policies.gain_model import GainModel
 from testbudget.rewards.errors import UserError
 from testbudget.rewards.problem import Verdict
-from testbudget.scheduler.fitting.gain_models import CrossFittedGainModel, fit_gain_model, observe_gains
+from testbudget.scheduler.fitting.gain_models import CrossFittedGainModel, gain_model_of_run, observe_gains
 from testbudget.traces.records import CandidateRecord, TestRecord, TestStatus, VerdictRecord
 from testbudget.traces.trace import ProblemTrace, Trace
 
@@ -37,7 +38,24 @@ def changed(run: Trace, name: str, **fields) -> Trace:
 
 
 def teaching_of(run: Trace, **settings) -> CrossFittedGainModel:
-    return fit_gain_model(run, "majority", orders=2, folds=4, **settings)
+    return gain_model_of_run(run, "majority", orders=2, folds=4, **settings)
+
+
+def same(one: GainModel, other: GainModel) -> bool:
+    """Equality of all fields, those of the bins included."""
+    arrays = ("accuracy", "counts", "mean_p_wrong", "weights")
+    return (
+        all(np.array_equal(getattr(one, name), getattr(other, name)) for name in arrays)
+        and (one.selection, one.best_budget) == (other.selection, other.best_budget)
+        and (one.bins is None) == (other.bins is None)
+        and (
+            one.bins is None
+            or (
+                np.array_equal(one.bins.edges, other.bins.edges)
+                and np.array_equal(one.bins.accuracy, other.bins.accuracy)
+            )
+        )
+    )
 
 
 def test_no_problem_is_allocated_by_what_was_learned_on_it(run):
@@ -45,13 +63,13 @@ def test_no_problem_is_allocated_by_what_was_learned_on_it(run):
     after = teaching_of(changed(run, "p/3", correct=~run.problems["p/3"].correct))
     assert before.fold_of == after.fold_of
     for number, (one, other) in enumerate(zip(before.members, after.members, strict=True)):
-        assert (one.to_json() == other.to_json()) == (number == before.fold_of["hash 3"])
-    assert before.whole.to_json() != after.whole.to_json()
+        assert same(one, other) == (number == before.fold_of["hash 3"])
+    assert not same(before.whole, after.whole)
 
 
 def test_known_problems_go_by_their_fold_and_new_ones_by_all(run):
     teaching = teaching_of(run)
-    gain_models = teaching.lessons_for(["hash 3", "new", "hash 5"])
+    gain_models = teaching.models_for(["hash 3", "new", "hash 5"])
     chosen = [gain_models.gain_models[position] for position in gain_models.gain_model_of]
     assert chosen == [
         teaching.members[teaching.fold_of["hash 3"]],
@@ -66,29 +84,6 @@ def test_folds_are_even_and_a_problem_that_occurs_twice_is_in_one(run):
     assert len(teaching.fold_of) == PROBLEMS
     np.testing.assert_array_equal(np.bincount(list(teaching.fold_of.values())), [3, 3, 3, 3])
     assert teaching.fold_of != teaching_of(run, seed=1).fold_of
-
-
-def test_what_was_written_is_read_again(run, tmp_path):
-    teaching = teaching_of(run)
-    teaching.save(tmp_path / "lessons.json")
-    read = CrossFittedGainModel.load(tmp_path / "lessons.json")
-    assert read.fold_of == teaching.fold_of
-    assert [one.to_json() for one in (*read.members, read.whole)] == [
-        one.to_json() for one in (*teaching.members, teaching.whole)
-    ]
-
-
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"members": [], "whole": {}, "fold_of": {}}'])
-def test_another_file_gets_one_sentence(tmp_path, text):
-    path = tmp_path / "lessons.json"
-    path.write_text(text, encoding="utf-8")
-    with pytest.raises(UserError, match=r"must hold lessons|a lesson must be JSON"):
-        CrossFittedGainModel.load(path)
-
-
-def test_a_file_that_is_not_there_gets_one_sentence(tmp_path):
-    with pytest.raises(UserError, match=r"lessons cannot be read from .*: No such file"):
-        CrossFittedGainModel.load(tmp_path / "lessons.json")
 
 
 def test_bins_are_learned_where_pass_rates_were_predicted(run):
@@ -108,4 +103,4 @@ def test_what_cannot_be_learned_from_is_named(run):
     with pytest.raises(UserError, match="at least 2 problems"):
         teaching_of(replace(run, problems={"p/3": run.problems["p/3"]}))
     with pytest.raises(UserError, match="selection must be one of"):
-        fit_gain_model(run, "best", orders=1)
+        gain_model_of_run(run, "best", orders=1)
