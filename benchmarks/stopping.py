@@ -111,7 +111,7 @@ def play(recording: Recording, rule: SelectionRule, *, stop: bool, most: int | N
         stop: whether problems are stopped.
         most: tests of a problem; None is as many as there are.
     """
-    item = [
+    items = [
         ProblemCandidates.of(problem, recording.trace.of(problem).candidates)
         for problem in recording.problems
     ]
@@ -121,23 +121,23 @@ def play(recording: Recording, rule: SelectionRule, *, stop: bool, most: int | N
     available = np.asarray([backend.tests_available(problem) for problem in recording.problems])
     policy = create_policy(
         "uniform",
-        len(item),
+        len(items),
         max_tests=available if most is None else np.minimum(available, most),
         seed=SEED,
     )
-    with tempfile.TemporaryDirectory() as folder, EventLog(Path(folder) / "journal.sqlite") as event_log:
-        unpredicted = np.full(len(item), np.nan)
+    with tempfile.TemporaryDirectory() as folder, EventLog(Path(folder) / "log.sqlite") as event_log:
+        unpredicted = np.full(len(items), np.nan)
         Loop(
-            item,
+            items,
             policy,
-            Budget(Cap({"tests": _TESTS * len(item)})),
+            Budget(Cap({"tests": _TESTS * len(items)})),
             event_log,
             backend,
             UnitTestGenerator(None, seed=0),
-            harm_stop=HarmStop(item, event_log, rule, default_models(), unpredicted) if stop else None,
-            record=True,
+            harm_stop=HarmStop(items, event_log, rule, default_models(), unpredicted) if stop else None,
+            record_outputs=True,
         ).run()
-        evidence = [evidence_so_far(one, event_log) for one in item]
+        evidence = [evidence_so_far(one, event_log) for one in items]
         harm_checks = event_log.harm_checks
     batch = batch_statistics(evidence)
     accuracy = [

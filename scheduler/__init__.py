@@ -1,1 +1,1 @@
-"""The loop under the cap: job files, ledger, journal, back ends, commands and reports."""
+"""Jobs and their runs: the loop under the cap, its budget, event log and back ends."""

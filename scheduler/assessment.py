@@ -1,4 +1,7 @@
-"""How the pick of each problem stands while its tests come in."""
+"""Assessment of problems while tests come in: p_wrong of picks, surviving candidates, harm of more tests.
+
+All of it follows from the log, so a resumed run comes to the same results as one that was not interrupted.
+"""
 
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -25,18 +28,20 @@ from testbudget.traces.records import (
     evidence_of,
 )
 
+_MIN_CHECKED_TESTS = 5  # fewer tests say too little about harm
+
 
 class PickConfidence:
-    """What a problem's own tests say of its pick so far.
+    """p_wrong of each problem's pick, from the problem's own tests.
 
-    What other problems' tests say of it is left out: that depends on what else has been run by now, and a
-    resumed run is to see what an undisturbed one saw.
+    Statistics of the batch are left out. They depend on which other tests have been executed by now, and a
+    resumed run must compute the same p_wrong.
 
     Args:
-        problems: positions in this list are what the methods speak of.
-        journal: has what was seen of them.
-        rule: picks.
-        calibration: what signs of a good pick are worth.
+        problems: the methods name a problem by its position in this list.
+        event_log: log of the run.
+        rule: selection rule that picks.
+        confidence_models: models of p_correct.
     """
 
     def __init__(
@@ -52,32 +57,27 @@ class PickConfidence:
         self._confidence_models = confidence_models
 
     def p_wrong(self, position: int) -> float:
-        """Chance that the candidate that would be picked now is wrong."""
-        solving = self._problems[position]
-        evidence = evidence_so_far(solving, self._event_log)
+        """Probability that the candidate that would be picked now is wrong."""
+        item = self._problems[position]
+        evidence = evidence_so_far(item, self._event_log)
         winners = self._rule.winners(evidence)
-        fold = problem_fold(solving.problem.content_hash)
+        fold = problem_fold(item.problem.content_hash)
         return 1 - p_correct_of_pick(evidence, self._rule, winners, self._confidence_models, fold)
 
 
-def evidence_so_far(solving: ProblemCandidates, event_log: EventLog) -> Evidence:
-    """What a problem's own tests have shown by now."""
-    problem = solving.problem.id
-    return evidence_of(
-        event_log.verdicts[problem], solving.distinct, event_log.recorded_outputs_of(problem)
-    )
-
-
-# ~ """The race on each problem: on which of its programs the next tests are run."""
+def evidence_so_far(item: ProblemCandidates, event_log: EventLog) -> Evidence:
+    """Evidence from a problem's own tests so far."""
+    problem = item.problem.id
+    return evidence_of(event_log.verdicts[problem], item.distinct, event_log.recorded_outputs_of(problem))
 
 
 @dataclass(frozen=True, slots=True)
 class EliminationRule:
-    """How programs fall out of a race.
+    """Condition under which a program gets no further tests; see ``rewards.elimination.survivors``.
 
     Attributes:
-        rule: says who leads.
-        z: see ``rewards.racing.survivors``.
+        rule: selection rule that determines the leader.
+        z: threshold in standard deviations; None for the default of the rule.
     """
 
     rule: SelectionRule
@@ -85,104 +85,96 @@ class EliminationRule:
 
 
 class CandidateElimination:
-    """Who can still win, problem by problem.
+    """The programs of each problem that further tests are executed on.
 
-    Whoever falls out stays out. Who does follows from what was seen of the problem before each heat alone,
-    so a resumed run leaves out the same programs as one that was not interrupted.
+    An eliminated program is not executed again. Elimination at the start of a rung depends only on the
+    problem's results before it.
 
     Args:
-        problems: positions in this list are what the methods speak of.
-        racing: None keeps every program in.
-        behaviour_of: what the programs of a problem, by its id, did on tests so far, and maybe on later
-            ones; None if it was not recorded.
+        problems: the methods name a problem by its position in this list.
+        elimination: None eliminates no program.
+        recorded_outputs_of: outputs of the distinct programs of a problem, by its id, on its tests so
+            far and possibly on later ones; None if they were not recorded.
     """
 
     def __init__(
         self,
         problems: Sequence[ProblemCandidates],
-        racing: EliminationRule | None,
+        elimination: EliminationRule | None,
         recorded_outputs_of: Callable[[str], RecordedOutputs | None],
     ) -> None:
         self._problems = problems
-        self._racing = racing
-        self._behaviour_of = recorded_outputs_of
-        self._seen = [0] * len(problems)
-        self._in_race = [np.arange(len(solving.programs)) for solving in problems]
+        self._rule = elimination
+        self._recorded_outputs_of = recorded_outputs_of
+        self._verdicts_used = [0] * len(problems)
+        self._survivors = [np.arange(len(item.programs)) for item in problems]
 
     def programs(self, position: int) -> NDArray[np.intp]:
-        """Positions of the programs that can still win, among the problem's."""
-        return self._in_race[position]
+        """Surviving programs, as positions among the problem's distinct programs, intp (survivors,)."""
+        return self._survivors[position]
 
     def rungs(self, tests: Iterable[int]) -> list[list[int]]:
-        """Tests of one problem, by index, in parts during which nobody falls out."""
-        if self._racing is None:
-            whole = list(tests)
-            return [whole] if whole else []
-        return [list(part) for _, part in itertools.groupby(tests, rung_of)]
+        """Test indices of one problem, split into rungs; a single rung if nothing is eliminated."""
+        if self._rule is None:
+            every = list(tests)
+            return [every] if every else []
+        return [list(rung) for _, rung in itertools.groupby(tests, rung_of)]
 
     def update(self, position: int, verdicts: Mapping[int, VerdictRecord]) -> None:
-        """Drops who can no longer win, by a problem's verdicts so far; the same ones are looked at once."""
-        if self._racing is None or len(verdicts) == self._seen[position]:
+        """Eliminate programs by a problem's verdicts so far; without new verdicts nothing changes."""
+        if self._rule is None or len(verdicts) == self._verdicts_used[position]:
             return
-        self._seen[position] = len(verdicts)
-        solving, rule = self._problems[position], self._racing.rule
-        recorded_outputs = self._behaviour_of(solving.problem.id)
-        racing = np.isin(solving.distinct.inverse, self._in_race[position])
+        self._verdicts_used[position] = len(verdicts)
+        item, rule = self._problems[position], self._rule.rule
+        recorded_outputs = self._recorded_outputs_of(item.problem.id)
+        candidates = np.isin(item.distinct.inverse, self._survivors[position])
         still = survivors(
-            evidence_of(verdicts, solving.distinct, recorded_outputs), racing, rule, self._racing.z
+            evidence_of(verdicts, item.distinct, recorded_outputs), candidates, rule, self._rule.z
         )
-        self._in_race[position] = np.flatnonzero(still[solving.distinct.representatives])
+        self._survivors[position] = np.flatnonzero(still[item.distinct.representatives])
 
     def restore(
-        self, position: int, grants: Iterable[TaskRecord], verdicts: Mapping[int, VerdictRecord]
+        self, position: int, tasks: Iterable[TaskRecord], verdicts: Mapping[int, VerdictRecord]
     ) -> None:
-        """Runs the race of an earlier part of the run again, heat by heat."""
-        for grant in grants:
-            for tests in self.rungs(grant.indices):
+        """Repeat the eliminations of an earlier part of the run, rung by rung."""
+        for task in tasks:
+            for tests in self.rungs(task.indices):
                 before = {index: record for index, record in verdicts.items() if index < tests[0]}
                 self.update(position, before)
 
-    def over_all(self, position: int, outcomes: BlockVerdicts) -> BlockVerdicts:
-        """Outcomes of the programs in the race as rows among those of all of the problem's programs."""
-        programs = self._in_race[position]
-        shape = (len(self._problems[position].programs), outcomes.verdicts.shape[1])
+    def over_all_programs(self, position: int, block: BlockVerdicts) -> BlockVerdicts:
+        """Verdicts of the survivors as rows among all distinct programs; the others are ``NOT_RUN``."""
+        programs = self._survivors[position]
+        shape = (len(self._problems[position].programs), block.verdicts.shape[1])
         verdicts = np.full(shape, NOT_RUN, np.uint8)
-        verdicts[programs] = outcomes.verdicts
+        verdicts[programs] = block.verdicts
         cpu_seconds, wall_seconds = np.zeros((2, *shape), np.float32)
-        cpu_seconds[programs], wall_seconds[programs] = outcomes.cpu_seconds, outcomes.wall_seconds
+        cpu_seconds[programs], wall_seconds[programs] = block.cpu_seconds, block.wall_seconds
         same_process = np.zeros(shape, np.bool_)
-        same_process[programs] = outcomes.same_process
+        same_process[programs] = block.same_process
         return BlockVerdicts(
             verdicts=verdicts,
             cpu_seconds=cpu_seconds,
             wall_seconds=wall_seconds,
             same_process=same_process,
-            recorded_outputs=outcomes.recorded_outputs
-            and spread_over_candidates(outcomes.recorded_outputs, programs, shape[0]),
-            input_mutations=outcomes.input_mutations,
+            recorded_outputs=block.recorded_outputs
+            and spread_over_candidates(block.recorded_outputs, programs, shape[0]),
+            input_mutations=block.input_mutations,
         )
 
 
-# ~ """Which problems get no more tests, since these are likelier to harm their picks than to help."""
-
-
-_FIRST = 5
-"""Tests before which little can be said."""
-
-
 class HarmStop:
-    """Looks at problems while their tests come in, and stops those that are over-optimised.
+    """Checks at the end of each rung whether more tests would harm a problem's pick; closes it if so.
 
-    Bad tests show in a whole batch rather than in one problem, and a batch looks different whenever more
-    has been run. So every look is journalled, and none is taken twice: a resumed run stops the same
-    problems as an undisturbed one.
+    A check uses statistics of the whole batch, which change whenever more tests are executed. Its result is
+    therefore logged and never computed twice.
 
     Args:
-        problems: positions in this list are what the methods speak of.
-        journal: has what was seen of them.
-        rule: picks.
-        calibration: what signs of over-optimisation are worth.
-        pass_rates: predicted, shape (problems,); NaN where nothing was.
+        problems: the methods name a problem by its position in this list.
+        event_log: log of the run.
+        rule: selection rule that picks.
+        confidence_models: models of p_gain and p_harm.
+        pass_rates: predicted pass rates, float64 (problems,); NaN where not predicted.
     """
 
     def __init__(
@@ -198,48 +190,44 @@ class HarmStop:
         self._rule = rule
         self._confidence_models = confidence_models
         self._pass_rates = pass_rates
-        self._parts: list[BatchContribution | None] = [None] * len(problems)
+        self._contributions: list[BatchContribution | None] = [None] * len(problems)
 
-    def tests_to_look(self, granted: int) -> int:
-        """How many more tests a problem that has so many may get before it must be looked at."""
+    def tests_to_check(self, granted: int) -> int:
+        """Number of tests until the next check of a problem that has ``granted`` tests."""
         return end_of_rung(granted) - granted
 
-    def look(self) -> list[int]:
-        """Looks at each problem that has had more tests since it was looked at.
-
-        To be called when nothing is in flight.
+    def check(self) -> list[int]:
+        """Check each problem that has had more tests since its last check. Nothing may be in flight.
 
         Returns:
-            Positions of all problems that get no more tests, those found earlier among them.
+            Positions of all problems that get no more tests, including those found earlier.
         """
         changed = [
             position
-            for position, part in enumerate(self._parts)
-            if part is None or self._tests(position) >= part.shape[1]
+            for position, contribution in enumerate(self._contributions)
+            if contribution is None or self._tests(position) >= contribution.shape[1]
         ]
         for position in changed:
-            self._parts[position] = batch_contribution(
+            self._contributions[position] = batch_contribution(
                 evidence_so_far(self._problems[position], self._event_log)
             )
         if due := [position for position in changed if self._is_due(position)]:
-            batch = combine_batch([part for part in self._parts if part is not None])
+            batch = combine_batch([part for part in self._contributions if part is not None])
             with self._event_log.transaction():
                 for position in due:
                     stops = self._test_effect(position, batch).harmful
-                    look = HarmCheckRecord(self._tests(position), stops)
-                    self._event_log.add_look(self._problems[position].problem.id, look)
-        stopped = {problem for problem, look in self._event_log.looks.items() if look.stops}
-        return [
-            position for position, solving in enumerate(self._problems) if solving.problem.id in stopped
-        ]
+                    check = HarmCheckRecord(self._tests(position), stops)
+                    self._event_log.add_harm_check(self._problems[position].problem.id, check)
+        stopped = {problem for problem, check in self._event_log.harm_checks.items() if check.stops}
+        return [position for position, item in enumerate(self._problems) if item.problem.id in stopped]
 
     def _tests(self, position: int) -> int:
         return len(self._event_log.verdicts[self._problems[position].problem.id])
 
     def _is_due(self, position: int) -> bool:
         tests = self._tests(position)
-        last = self._event_log.looks.get(self._problems[position].problem.id)
-        return tests >= _FIRST and (last is None or (tests > last.tests and not last.stops))
+        last = self._event_log.harm_checks.get(self._problems[position].problem.id)
+        return tests >= _MIN_CHECKED_TESTS and (last is None or (tests > last.tests and not last.stops))
 
     def _test_effect(self, position: int, batch: BatchStatistics) -> TestEffect:
         return TestEffect.of(

@@ -1,9 +1,8 @@
-"""The ledger: sole owner of what was spent, and the reason why spending never passes the cap.
+"""Spending under a cap. Work is reserved at its max cost before it starts: spent + reserved <= cap.
 
-Work is paid for in two steps. Before it starts, its worst case is reserved; when it ends, the actual
-cost is settled and the rest of the reservation is free again. A reservation that does not fit beside
-what is spent and reserved already is refused, so the cap holds whatever fails and however much is in
-flight. Amounts are kept as whole millionths, so that no rounding can creep past the cap.
+When the work ends, its actual cost is settled and the rest of the reservation is free again. A reservation
+that does not fit is refused, so the cap holds whatever fails and however much is in flight. Amounts are
+whole millionths, rounded up, so that rounding never passes the cap.
 """
 
 import math
@@ -19,11 +18,11 @@ _MILLIONTHS = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Cap:
-    """Limits on a whole run; any subset may be set, and all that are set hold at once.
+    """Limits on a whole run. All limits that are set hold at once.
 
     Attributes:
         limits: upper limit by dimension, a subset of ``DIMENSIONS``.
-        prices: US dollars per unit of each quantity; what is not named is free.
+        prices: US dollars per unit of each quantity; 0 for a quantity that is not named.
     """
 
     limits: Mapping[str, float]
@@ -34,8 +33,8 @@ class CapExceededError(Exception):
     """A reservation that does not fit under the cap.
 
     Attributes:
-        dimension: the cap that refused it.
-        limit, usage, requested: the cap, what is spent and reserved of it, and what was asked for.
+        dimension: the dimension whose limit refused it.
+        limit, usage, requested: the limit, the amount spent or reserved, and the amount asked for.
     """
 
     def __init__(self, dimension: str, limit: float, usage: float, requested: float) -> None:
@@ -46,14 +45,14 @@ class CapExceededError(Exception):
 
 
 class UnknownCostError(UserError):
-    """A cost that nobody measured, in a dimension that the user capped."""
+    """An unmeasured cost in a dimension that has a limit."""
 
     def __init__(self, dimension: str) -> None:
-        super().__init__(f"cap.{dimension} cannot be kept: what this work costs in {dimension} is unknown")
+        super().__init__(f"cap.{dimension} cannot be kept: the cost of this work in {dimension} is unknown")
 
 
 class OverspentError(Exception):
-    """Work that cost more than the worst case reserved for it: the bound was wrong."""
+    """Work that cost more than its reservation: its max cost was wrong."""
 
     def __init__(self, dimension: str, reserved: float, actual: float) -> None:
         super().__init__(f"{actual:g} {dimension} were spent but only {reserved:g} were reserved")
@@ -61,17 +60,17 @@ class OverspentError(Exception):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reservation:
-    """A promise of the ledger, good for one settlement or one release."""
+    """An amount set aside, for one settlement or one release."""
 
-    worst: Cost
+    max_cost: Cost
 
 
 class Budget:
-    """Spending against a cap, by reservation. Safe to use from several threads.
+    """Spending under a cap, by reservation. Safe to use from several threads.
 
     Args:
-        cap: the limits; dimensions without one are counted all the same.
-        spent: what an earlier part of the same run has spent already.
+        cap: the limits; quantities without a limit are counted too.
+        spent: cost of the earlier part of a resumed run.
     """
 
     def __init__(self, cap: Cap, spent: Cost | None = None) -> None:
@@ -84,46 +83,46 @@ class Budget:
 
     @property
     def cap(self) -> Cap:
-        """The limits that this ledger keeps."""
+        """The limits."""
         return self._cap
 
     @property
     def spent(self) -> Cost:
-        """All that was settled."""
+        """Sum of all settled costs."""
         return self._spent
 
     @property
     def spent_usd(self) -> float:
-        """What was settled, at the cap's prices."""
+        """Sum of all settled costs in US dollars, at the cap's prices."""
         return _dollars(self._spent, self._cap.prices)
 
-    def reserve(self, worst: Cost) -> Reservation:
-        """Sets the worst case of a piece of work aside.
+    def reserve(self, max_cost: Cost) -> Reservation:
+        """Set the max cost of a piece of work aside.
 
         Raises:
-            CapExceededError: it does not fit beside what is spent and reserved; nothing changes.
-            UnknownCostError: it is not known in a capped dimension; nothing changes.
+            CapExceededError: it does not fit; nothing changes.
+            UnknownCostError: it is NaN in a dimension with a limit; nothing changes.
         """
         with self._lock:
-            units = self._units(worst)
+            units = self._units(max_cost)
             for dimension, limit in self._limits.items():
                 taken = self._taken[dimension]
                 if taken + units[dimension] > limit:
                     raise CapExceededError(
                         dimension, limit / _MILLIONTHS, taken / _MILLIONTHS, units[dimension] / _MILLIONTHS
                     )
-            reservation = Reservation(worst)
+            reservation = Reservation(max_cost)
             self._open[reservation] = units
             self._take(units, +1)
             return reservation
 
     def settle(self, reservation: Reservation, actual: Cost) -> None:
-        """Turns a reservation into spending of the actual cost.
+        """Replace a reservation by the actual cost.
 
         Raises:
             KeyError: the reservation was settled or released before.
-            OverspentError: the actual cost is above the reserved one in a capped dimension.
-            UnknownCostError: it is not known in a capped dimension.
+            OverspentError: the actual cost exceeds the reserved one in a dimension with a limit.
+            UnknownCostError: it is NaN in a dimension with a limit.
         """
         with self._lock:
             reserved, units = self._open[reservation], self._units(actual)
@@ -137,7 +136,7 @@ class Budget:
             self._spent = self._spent + actual
 
     def release(self, reservation: Reservation) -> None:
-        """Gives a reservation back unspent.
+        """Free a reservation without spending.
 
         Raises:
             KeyError: the reservation was settled or released before.
@@ -145,13 +144,13 @@ class Budget:
         with self._lock:
             self._take(self._open.pop(reservation), -1)
 
-    def room(self, worst: Cost) -> int:
-        """How many times a cost fits now into what is neither spent nor reserved.
+    def remaining(self, max_cost: Cost) -> int:
+        """Number of times that a cost fits into the amount neither spent nor reserved.
 
-        A cost of nothing in every capped dimension fits without end; the answer is then ``2**31 - 1``.
+        A cost of 0 in every dimension with a limit fits ``2**31 - 1`` times.
         """
         with self._lock:
-            units = self._units(worst)
+            units = self._units(max_cost)
             fits = [
                 (limit - self._taken[dimension]) // units[dimension]
                 for dimension, limit in self._limits.items()
@@ -174,7 +173,7 @@ class Budget:
 
 
 def _millionths(amount: float) -> float:
-    # Rounded below what is counted, so that 0.1 + 0.2 against a cap of 0.3 is what it looks like.
+    # Rounded to a thousandth of a unit, so that 0.1 + 0.2 fits under a cap of 0.3.
     return round(amount * _MILLIONTHS, 3)
 
 

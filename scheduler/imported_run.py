@@ -1,8 +1,8 @@
-"""Outcomes from elsewhere as a finished run.
+"""Imported votes as a finished run.
 
-Such a run holds no programs: in place of each stands a text that only tells it from the others, and so it
-is with tests and problems. It can be compared, tuned on, reported and replayed, but not executed again, and
-its texts teach nothing.
+Such a run holds no texts. A placeholder stands for each program, test and problem, and only tells it from
+the others. The run can be compared, tuned on, reported and read by the recorded back end. It cannot be
+executed again, and nothing can be learned from its texts.
 """
 
 import json
@@ -42,20 +42,20 @@ class Test(unittest.TestCase):
 
 
 def write_imported(problems: Iterable[ImportedVotes], directory: Path) -> int:
-    """Writes a finished run, whole or not at all, with a job file that replays it.
+    """Write a finished run, whole or not at all, with a job file that reads it.
 
     Args:
-        problems: in the order wanted.
-        directory: of the run; must not exist.
+        problems: the imported votes of each problem, in the order of the run.
+        directory: run directory; must not exist.
 
     Returns:
         The number of problems.
 
     Raises:
-        UserError: the directory exists or cannot be made, or whatever reading the problems raises.
+        UserError: the directory exists or cannot be made, or an error of the iterable.
     """
     if directory.exists():
-        raise UserError(f"--out must not exist yet but {directory} does")
+        raise UserError(f"{directory} exists; choose another --out")
     with ExitStack() as stack:
         try:
             partial = stack.enter_context(whole_directory(directory))
@@ -65,13 +65,13 @@ def write_imported(problems: Iterable[ImportedVotes], directory: Path) -> int:
             ) from None
         seen: dict[str, ProblemTrace] = {}
         outputs_by_problem: list[tuple[str, RecordedOutputs]] = []
-        for outcomes in problems:
-            seen[outcomes.problem] = _problem(outcomes)
-            if len(outcomes.inputs):
-                outputs_by_problem.append((outcomes.problem, _behaviour(outcomes)))
+        for imported in problems:
+            seen[imported.problem] = _problem(imported)
+            if len(imported.inputs):
+                outputs_by_problem.append((imported.problem, _recorded_outputs(imported)))
         write_trace(Trace(partial, seen, None, "problems.jsonl"))
         write_outputs(outputs_by_problem, partial)
-        lines = [_stand_in(problem) for problem in seen]
+        lines = [_placeholder(problem) for problem in seen]
         fields = ("id", "prompt", "entry_point")
         with (partial / "problems.jsonl").open("w", encoding="utf-8") as file:
             file.writelines(
@@ -81,32 +81,32 @@ def write_imported(problems: Iterable[ImportedVotes], directory: Path) -> int:
     return len(seen)
 
 
-def _stand_in(problem: str) -> Problem:
+def _placeholder(problem: str) -> Problem:
     return Problem(problem, _PROMPT.format(problem=problem), _ENTRY_POINT)
 
 
 def _job(tests: int) -> Job:
-    """Replays all of the run; its paths are relative, so that the run can be moved."""
+    """A job that reads the whole run; its paths are relative, so that the run can be moved."""
     return Job(
         problems=ProblemsSection(source="problems.jsonl"),
         candidates=CandidatesSection(from_run=Path()),
         tests=TestsSection(from_run=Path()),
         cap=CapSection(tests=max(tests, 1)),
-        backend="replay",
+        backend="recorded",
     )
 
 
-def _problem(outcomes: ImportedVotes) -> ProblemTrace:
+def _problem(imported: ImportedVotes) -> ProblemTrace:
     candidates = [
         CandidateRecord(f"# Program {program} was not imported.\n", False, 0, float("nan"))
-        for program in outcomes.programs.tolist()
+        for program in imported.programs.tolist()
     ]
     programs = DistinctPrograms.among(candidates).representatives
-    cast = outcomes.votes[programs].T
+    cast = imported.votes[programs].T
     verdicts = np.where(cast == 1, np.uint8(Verdict.PASSED), np.uint8(Verdict.FAILED))
     verdicts[cast == NOTHING] = NOT_RUN
-    seconds = outcomes.cpu_seconds[programs].T.astype(np.float32)
-    seconds[(cast == NOTHING) & np.isnan(seconds)] = 0  # what did not run took no time
+    seconds = imported.cpu_seconds[programs].T.astype(np.float32)
+    seconds[(cast == NOTHING) & np.isnan(seconds)] = 0  # pairs that were not run took no time
     alone = np.zeros(len(programs), np.bool_)
     tests, records = {}, {}
     for index, row in enumerate(verdicts):
@@ -115,26 +115,26 @@ def _problem(outcomes: ImportedVotes) -> ProblemTrace:
             TestStatus.USABLE if usable else TestStatus.UNUSABLE,
             _TEST.format(entry_point=_ENTRY_POINT, index=index) if usable else "",
             index,
-            outcomes.tokens[index].item(),
-            outcomes.gpu_seconds[index].item(),
+            imported.tokens[index].item(),
+            imported.gpu_seconds[index].item(),
         )
         if usable:
             records[index] = VerdictRecord(row, seconds[index], alone)
     return ProblemTrace(
-        _stand_in(outcomes.problem).content_hash,
-        outcomes.predicted_pass_rate,
+        _placeholder(imported.problem).content_hash,
+        imported.predicted_pass_rate,
         candidates,
-        outcomes.correct,
+        imported.correct,
         tests,
         records,
     )
 
 
-def _behaviour(outcomes: ImportedVotes) -> RecordedOutputs:
-    """What the distinct programs gave back. Inputs and outputs are known by their numbers alone."""
-    order = np.argsort(outcomes.input_tests, kind="stable")  # the calls of one test lie together
-    programs = np.unique(outcomes.programs, return_index=True)[1]
-    given = outcomes.outputs[np.sort(programs)][:, order]
+def _recorded_outputs(imported: ImportedVotes) -> RecordedOutputs:
+    """Recorded outputs of the distinct programs. Inputs and outputs are represented by their numbers."""
+    order = np.argsort(imported.input_tests, kind="stable")  # the calls of one test are adjacent
+    programs = np.unique(imported.programs, return_index=True)[1]
+    given = imported.outputs[np.sort(programs)][:, order]
     numbers, results = np.unique(given, return_inverse=True)
     known = numbers != NOTHING
     renumbered = np.where(known, np.cumsum(known) - 1, NO_RESULT).astype(np.int32)
@@ -142,7 +142,9 @@ def _behaviour(outcomes: ImportedVotes) -> RecordedOutputs:
         tuple(
             RecordedCall(None if test == NOTHING else test, _ENTRY_POINT, f"[[{number}], {{}}]", number)
             for test, number in zip(
-                outcomes.input_tests[order].tolist(), outcomes.inputs[order].tolist(), strict=True
+                imported.input_tests[order].tolist(),
+                imported.inputs[order].tolist(),
+                strict=True,
             )
         ),
         tuple(_output(number) for number in numbers[known].tolist()),

@@ -1,7 +1,9 @@
-"""The journal: sole owner of what was seen in a run, on disk before it counts.
+"""The event log of a run: an append-only SQLite file, written before anything rests on it.
 
-SQLite in WAL mode, one writer. Every test is booked before it is made and every verdict is kept once,
-so a run that is killed at any moment goes on from here with nothing lost but the work in flight.
+WAL mode, one writer. A task is logged before its tests are generated, and each verdict is logged once, so a
+run that is killed at any moment is resumed from the log. Only work in flight is lost.
+
+``PRAGMA user_version`` holds ``SCHEMA_VERSION``; a log of another version is refused.
 """
 
 import fcntl
@@ -29,75 +31,88 @@ from testbudget.traces.records import (
     TestStatus,
     VerdictRecord,
 )
+from testbudget.traces.tables import SCHEMA_VERSION, check_schema_version
 
-_SCHEMA = """
+LOG_FILE = "log.sqlite"
+"""Name of the event log in a run directory."""
+
+_TABLES = """
 CREATE TABLE IF NOT EXISTS extraction (layers TEXT NOT NULL, provenance TEXT);
-CREATE TABLE IF NOT EXISTS states (
+CREATE TABLE IF NOT EXISTS hidden_states (
     problem TEXT PRIMARY KEY, states BLOB NOT NULL, truncated INTEGER, cpu_seconds REAL, gpu_seconds REAL
     ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS candidates (
     problem TEXT, candidate INTEGER, text TEXT NOT NULL, continues_prompt INTEGER NOT NULL,
     tokens INTEGER NOT NULL, gpu_seconds REAL, PRIMARY KEY (problem, candidate)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS labels (problem TEXT PRIMARY KEY, correct BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS grants (
+CREATE TABLE IF NOT EXISTS tasks (
     problem TEXT, first INTEGER, tests INTEGER NOT NULL, PRIMARY KEY (problem, first)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS tests (
     problem TEXT, test INTEGER, status TEXT NOT NULL, text TEXT NOT NULL, seed INTEGER NOT NULL,
     tokens INTEGER, gpu_seconds REAL, PRIMARY KEY (problem, test)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS verdicts (
-    problem TEXT, test INTEGER, verdicts BLOB NOT NULL, cpu_seconds BLOB NOT NULL, together BLOB NOT NULL,
-    variations INTEGER NOT NULL, PRIMARY KEY (problem, test)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS behaviours (
-    problem TEXT, test INTEGER, behaviour BLOB NOT NULL, PRIMARY KEY (problem, test)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS looks (
+    problem TEXT, test INTEGER, verdicts BLOB NOT NULL, cpu_seconds BLOB NOT NULL,
+    same_process BLOB NOT NULL, input_mutations INTEGER NOT NULL, PRIMARY KEY (problem, test)
+    ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS recorded_outputs (
+    problem TEXT, test INTEGER, outputs BLOB NOT NULL, PRIMARY KEY (problem, test)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS harm_checks (
     problem TEXT PRIMARY KEY, tests INTEGER NOT NULL, stops INTEGER NOT NULL) WITHOUT ROWID;
 """
 
 
 class EventLog:
-    """What was seen in one run: an SQLite file, and the same in memory for reading.
+    """Everything observed in one run: an SQLite file, and its content in memory for reading.
 
-    Behaviours alone stay on disk: they are large, and only asked for problem by problem.
+    Recorded outputs stay on disk, since they are large and are read one problem at a time.
 
     Attributes:
         candidates, tests, verdicts: records by problem id, then by index.
         labels: bool (candidates,) by problem id.
-        grants: in the order of their first test, by problem id.
-        looks: the latest one by problem id.
+        tasks: by problem id, in the order of their first test.
+        harm_checks: the latest one of each problem, by problem id.
         states: hidden states by problem id.
-        layers, provenance: of all hidden states; no layer and None until there are any.
+        layers: layers of all hidden states; empty until there are any.
+        provenance: origin of all hidden states; None until there are any, or if unknown.
     """
 
     def __init__(self, path: Path) -> None:
-        """Opens or creates the journal, alone.
+        """Open or create the log, with an exclusive lock.
 
         Raises:
-            UserError: another process has it open, or the file is no journal.
+            UserError: another process has it open, the file is no event log, or it has another
+                schema version.
         """
         self._lock = path.with_suffix(".lock").open("w")
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             self._lock.close()
-            raise UserError(f"{path.parent} must not be in use but another process is running it") from None
+            raise UserError(f"{path.parent} is in use: another process is running it") from None
         self._database = sqlite3.connect(path, isolation_level=None)
         self.candidates: dict[str, dict[int, CandidateRecord]] = defaultdict(dict)
         self.labels: dict[str, NDArray[np.bool_]] = {}
-        self.grants: dict[str, list[TaskRecord]] = defaultdict(list)
+        self.tasks: dict[str, list[TaskRecord]] = defaultdict(list)
         self.tests: dict[str, dict[int, TestRecord]] = defaultdict(dict)
         self.verdicts: dict[str, dict[int, VerdictRecord]] = defaultdict(dict)
-        self.looks: dict[str, HarmCheckRecord] = {}
+        self.harm_checks: dict[str, HarmCheckRecord] = {}
         self.states: dict[str, HiddenStatesRecord] = {}
         self.layers: tuple[int, ...] = ()
         self.provenance: Provenance | None = None
         try:
             self._database.execute("PRAGMA journal_mode = WAL")
             self._database.execute("PRAGMA synchronous = NORMAL")
-            self._database.executescript(_SCHEMA)
+            self._check_schema(path)
+            self._database.executescript(f"PRAGMA user_version = {SCHEMA_VERSION}; {_TABLES}")
             self._load()
+        except UserError:
+            self.close()
+            raise
         except sqlite3.DatabaseError as error:
             self.close()
-            raise UserError(f"{path} must be the journal of a run but it cannot be read: {error}") from None
+            raise UserError(
+                f"{path} must be the event log of a run but it cannot be read: {error}"
+            ) from None
 
     def __enter__(self) -> Self:
         return self
@@ -106,13 +121,13 @@ class EventLog:
         self.close()
 
     def close(self) -> None:
-        """Closes the file and lets others open it."""
+        """Close the file and release its lock."""
         self._database.close()
         self._lock.close()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All that is added inside reaches the disk together or not at all."""
+        """Context whose additions reach the disk together or not at all."""
         self._database.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -122,13 +137,13 @@ class EventLog:
         self._database.execute("COMMIT")
 
     def add_extraction(self, layers: Sequence[int], provenance: Provenance | None) -> None:
-        """Says of which layers, and from where, all hidden states of the run are."""
+        """Log the layers and the origin of all hidden states of the run."""
         row = (json.dumps(list(layers)), provenance and provenance.to_json())
         self._database.execute("INSERT INTO extraction VALUES (?, ?)", row)
         self.layers, self.provenance = tuple(layers), provenance
 
     def add_states(self, problem: str, record: HiddenStatesRecord) -> None:
-        """Keeps the hidden states of one problem."""
+        """Log the hidden states of one problem."""
         row = (
             problem,
             record.states.tobytes(),
@@ -136,53 +151,53 @@ class EventLog:
             record.cpu_seconds,
             record.gpu_seconds,
         )
-        self._database.execute("INSERT INTO states VALUES (?, ?, ?, ?, ?)", row)
+        self._database.execute("INSERT INTO hidden_states VALUES (?, ?, ?, ?, ?)", row)
         self.states[problem] = record
 
     def add_candidate(self, problem: str, index: int, record: CandidateRecord) -> None:
-        """Keeps one candidate."""
+        """Log one candidate."""
         row = (problem, index, record.text, record.continues_prompt, record.tokens, record.gpu_seconds)
         self._database.execute("INSERT INTO candidates VALUES (?, ?, ?, ?, ?, ?)", row)
         self.candidates[problem][index] = record
 
     def add_labels(self, problem: str, correct: NDArray[np.bool_]) -> None:
-        """Keeps which candidates the ground truth calls right."""
+        """Log the labels of the candidates of one problem, bool (candidates,)."""
         self._database.execute("INSERT INTO labels VALUES (?, ?)", (problem, correct.tobytes()))
         self.labels[problem] = correct
 
-    def add_grant(self, grant: TaskRecord) -> None:
-        """Books a block of tests, before any of them is made."""
-        row = (grant.problem, grant.first, grant.tests)
-        self._database.execute("INSERT INTO grants VALUES (?, ?, ?)", row)
-        self.grants[grant.problem].append(grant)
+    def add_task(self, task: TaskRecord) -> None:
+        """Log a task, before any of its tests is generated."""
+        row = (task.problem, task.first, task.tests)
+        self._database.execute("INSERT INTO tasks VALUES (?, ?, ?)", row)
+        self.tasks[task.problem].append(task)
 
     def add_test(self, problem: str, index: int, record: TestRecord) -> None:
-        """Keeps one written test."""
+        """Log one generated test."""
         row = (problem, index, record.status, record.text, record.seed, record.tokens, record.gpu_seconds)
         self._database.execute("INSERT INTO tests VALUES (?, ?, ?, ?, ?, ?, ?)", row)
         self.tests[problem][index] = record
 
     def add_verdicts(self, problem: str, test: int, record: VerdictRecord) -> None:
-        """Keeps the verdicts of one test."""
+        """Log the verdicts of one test."""
         arrays = (record.verdicts, record.cpu_seconds, record.same_process)
         row = (problem, test, *(array.tobytes() for array in arrays), record.input_mutations)
         self._database.execute("INSERT INTO verdicts VALUES (?, ?, ?, ?, ?, ?)", row)
         self.verdicts[problem][test] = record
 
     def add_recorded_outputs(self, problem: str, test: int, recorded_outputs: RecordedOutputs) -> None:
-        """Keeps what the distinct candidates did on the calls of one test."""
+        """Log the outputs of the distinct candidates on the calls of one test."""
         row = (problem, test, pack_outputs(recorded_outputs))
-        self._database.execute("INSERT INTO behaviours VALUES (?, ?, ?)", row)
+        self._database.execute("INSERT INTO recorded_outputs VALUES (?, ?, ?)", row)
 
-    def add_look(self, problem: str, look: HarmCheckRecord) -> None:
-        """Keeps what a problem was found to be; an earlier look is forgotten."""
-        row = (problem, look.tests, look.stops)
-        self._database.execute("INSERT OR REPLACE INTO looks VALUES (?, ?, ?)", row)
-        self.looks[problem] = look
+    def add_harm_check(self, problem: str, check: HarmCheckRecord) -> None:
+        """Log the result of a harm check; it replaces an earlier one of the problem."""
+        row = (problem, check.tests, check.stops)
+        self._database.execute("INSERT OR REPLACE INTO harm_checks VALUES (?, ?, ?)", row)
+        self.harm_checks[problem] = check
 
     def recorded_outputs_of(self, problem: str) -> RecordedOutputs | None:
-        """What a problem's distinct candidates did on all its tests, in their order; None if unrecorded."""
-        select = "SELECT behaviour FROM behaviours WHERE problem = ? ORDER BY test"
+        """Outputs of a problem's distinct candidates on its tests, in their order; None if not recorded."""
+        select = "SELECT outputs FROM recorded_outputs WHERE problem = ? ORDER BY test"
         parts = [unpack_outputs(packed) for (packed,) in self._database.execute(select, (problem,))]
         return join_outputs(parts) if parts else None
 
@@ -191,15 +206,21 @@ class EventLog:
         return [record for _, record in sorted(self.candidates[problem].items())]
 
     def granted(self, problem: str) -> int:
-        """Tests of a problem that were booked so far."""
-        return sum(grant.tests for grant in self.grants[problem])
+        """Number of tests in the tasks of a problem so far."""
+        return sum(task.tests for task in self.tasks[problem])
+
+    def _check_schema(self, path: Path) -> None:
+        if not self._database.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]:
+            return  # a new file
+        (found,) = self._database.execute("PRAGMA user_version").fetchone()
+        check_schema_version(path, found)
 
     def _load(self) -> None:
         select = self._database.execute
         for layers, provenance in select("SELECT * FROM extraction"):
             self.layers = tuple(json.loads(layers))
             self.provenance = Provenance.from_json(provenance) if provenance else None
-        for problem, states, truncated, cpu_seconds, gpu_seconds in select("SELECT * FROM states"):
+        for problem, states, truncated, cpu_seconds, gpu_seconds in select("SELECT * FROM hidden_states"):
             self.states[problem] = HiddenStatesRecord(
                 np.frombuffer(states, np.float16).reshape(len(self.layers), -1),
                 None if truncated is None else bool(truncated),
@@ -211,8 +232,8 @@ class EventLog:
             self.candidates[problem][index] = record
         for problem, correct in select("SELECT * FROM labels"):
             self.labels[problem] = np.frombuffer(correct, dtype=np.bool_)
-        for problem, first, tests in select("SELECT * FROM grants ORDER BY problem, first"):
-            self.grants[problem].append(TaskRecord(problem, first, tests))
+        for problem, first, tests in select("SELECT * FROM tasks ORDER BY problem, first"):
+            self.tasks[problem].append(TaskRecord(problem, first, tests))
         for problem, index, status, text, seed, tokens, gpu_seconds in select("SELECT * FROM tests"):
             self.tests[problem][index] = TestRecord(
                 TestStatus(status), text, seed, _known(tokens), _known(gpu_seconds)
@@ -226,10 +247,10 @@ class EventLog:
                 np.frombuffer(same_process, dtype=np.bool_),
                 input_mutations,
             )
-        for problem, tests, stops in select("SELECT * FROM looks"):
-            self.looks[problem] = HarmCheckRecord(tests, bool(stops))
+        for problem, tests, stops in select("SELECT * FROM harm_checks"):
+            self.harm_checks[problem] = HarmCheckRecord(tests, bool(stops))
 
 
 def _known(amount: float | None) -> float:
-    # SQLite stores NaN, our 'nobody measured it', as NULL.
+    # SQLite stores NaN, which stands for an unmeasured amount, as NULL.
     return float("nan") if amount is None else amount

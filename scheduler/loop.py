@@ -1,9 +1,8 @@
-"""The loop under the cap: ask the policy, have tests written and run, tell it the votes, and again.
+"""The loop under the cap: grants from the policy, tests from the generator, verdicts from the runners.
 
-It knows a policy, a ledger, a journal and a back end, and nothing of how they do their part. It goes in
-rounds: what the policy asks for in one round is booked in the journal, carried out in whatever order the
-back end gets it done, and what came of it is told in the order of the problems. So a run that is killed
-and resumed grants the same tests as one that was not.
+The loop works in rounds. It logs the grants of a round as tasks, executes them in any order, and reports
+results to the policy in the order of the problems. A run that is killed and resumed therefore grants the
+same tests as one that was not.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -26,22 +25,25 @@ from testbudget.traces.records import (
     VerdictRecord,
     execution_cost,
     extraction_cost,
-    writing_cost,
+    generation_cost,
 )
 
 
 @dataclass(frozen=True, slots=True)
-class _Block:
-    """A grant that is being carried out, and what is set aside for it.
+class _OpenTask:
+    """A task in progress, with its reservations.
 
     Attributes:
-        writing: None once its tests are written.
-        cost: of those of its tests that were run since the reservation.
+        position: of the problem.
+        task: the record in the log.
+        generation: reservation for generating its tests; None once they are generated.
+        execution: reservation for executing its tests.
+        cost: cost of its tests that were executed since the reservation.
     """
 
     position: int
-    grant: TaskRecord
-    writing: Reservation | None
+    task: TaskRecord
+    generation: Reservation | None
     execution: Reservation
     cost: Cost
 
@@ -50,18 +52,18 @@ class Loop:
     """Spends a cap on a list of problems.
 
     Args:
-        problems: with their candidates; positions in this list are what the policy speaks of.
-        policy: fresh; the loop restores it from the journal.
-        ledger: fresh or, in a resumed run, made with ``spent(journal)``.
-        journal: empty or of the run that is resumed.
-        backend: does the work.
-        writer: asks for tests and reads the answers.
+        problems: with their candidates; the policy names a problem by its position in this list.
+        policy: in its initial state; the loop restores it from the log.
+        budget: new or, in a resumed run, made with ``spent(event_log)``.
+        event_log: empty, or that of the run to resume.
+        backend: generates and executes tests.
+        generator: makes requests for tests and reads the answers.
         on_progress: called after each batch of results.
-        standing: tells policies that listen how doubtful picks are; None tells them nothing.
-        stopping: gives no more tests to problems that these are likelier to harm; None stops nobody.
-        racing: leaves candidates that can no longer win out of further tests; None runs every test on all.
-        record: whether to keep what candidates do beside how they fare.
-        variations: inputs to run beside each test; see ``executors.execution.exploring``.
+        pick_confidence: gives p_wrong to policies that are not static; None if no policy needs it.
+        harm_stop: closes problems whose picks more tests would harm; None closes none.
+        elimination: rule that takes candidates out of further tests; None runs every test on all of them.
+        record_outputs: whether to log the outputs of the candidates beside the verdicts.
+        input_mutations: mutated inputs to execute beside each test; see ``executors.execution.inputs``.
     """
 
     def __init__(
@@ -71,13 +73,13 @@ class Loop:
         budget: Budget,
         event_log: EventLog,
         backend: Backend,
-        writer: UnitTestGenerator,
+        generator: UnitTestGenerator,
         on_progress: Callable[[], None] = lambda: None,
         *,
-        standing: PickConfidence | None = None,
-        stopping: HarmStop | None = None,
-        racing: EliminationRule | None = None,
-        record: bool = False,
+        pick_confidence: PickConfidence | None = None,
+        harm_stop: HarmStop | None = None,
+        elimination: EliminationRule | None = None,
+        record_outputs: bool = False,
         input_mutations: int = 0,
     ) -> None:
         self._problems = problems
@@ -85,181 +87,204 @@ class Loop:
         self._budget = budget
         self._event_log = event_log
         self._backend = backend
-        self._writer = writer
+        self._generator = generator
         self._on_progress = on_progress
-        self._standing = standing
-        self._stopping = stopping
-        self._races = CandidateElimination(problems, racing, event_log.recorded_outputs_of)
-        self._record = record
-        self._variations = input_mutations
-        self._in_flight: dict[str, _Block] = {}
+        self._pick_confidence = pick_confidence
+        self._harm_stop = harm_stop
+        self._elimination = CandidateElimination(problems, elimination, event_log.recorded_outputs_of)
+        self._record_outputs = record_outputs
+        self._input_mutations = input_mutations
+        self._open: dict[str, _OpenTask] = {}
 
     def run(self) -> None:
-        """Goes on until the cap is spent or no grant is worth its price.
+        """Run until the cap is spent or the policy grants nothing more.
 
         Raises:
-            UserError, InfrastructureError: from the back end; what was done is in the journal.
+            UserError, InfrastructureError: from the back end; results up to then are in the log.
         """
-        granted = [self._event_log.granted(solving.problem.id) for solving in self._problems]
+        granted = [self._event_log.granted(item.problem.id) for item in self._problems]
         self._policy.restore(np.asarray(granted, dtype=np.int32))
-        for position, solving in enumerate(self._problems):
-            journalled = self._event_log.grants[solving.problem.id]
-            self._races.restore(position, journalled, self._event_log.verdicts[solving.problem.id])
+        for position, item in enumerate(self._problems):
+            tasks = self._event_log.tasks[item.problem.id]
+            self._elimination.restore(position, tasks, self._event_log.verdicts[item.problem.id])
         self._carry_out(self._unfinished())
         self._tell(position for position, tests in enumerate(granted) if tests)
         self._stop()
-        while grants := self._policy.ask(self._room()):
-            blocks = self._book(grants)
-            self._carry_out(blocks)
-            self._tell(sorted(block.position for block in blocks))
+        while grants := self._policy.ask(self._remaining()):
+            tasks_of_round = self._open_tasks(grants)
+            self._carry_out(tasks_of_round)
+            self._tell(sorted(task.position for task in tasks_of_round))
             self._stop()
 
-    def _room(self, programs: int | None = None) -> int:
-        """How many tests fit for a problem of so many programs.
+    def closed_because(self, position: int, max_tests: int) -> str | None:
+        """Reason why a problem got no more tests, once ``run`` has returned.
 
-        Without a number, as many as fit wherever they go; only once there is no room for the problem with
-        the most programs, as many as fit for the one with the fewest.
+        Args:
+            position: of the problem.
+            max_tests: tests that the problem may get at most.
+
+        Returns:
+            "harmful" if the last harm check closed it, "max_tests" if it has all it may get, "cap" if no
+            further test of it fits under the cap, None if the policy granted no more.
+        """
+        problem = self._problems[position].problem.id
+        last = self._event_log.harm_checks.get(problem)
+        if last is not None and last.stops:
+            return "harmful"
+        if self._event_log.granted(problem) >= max_tests:
+            return "max_tests"
+        return None if self._remaining(len(self._elimination.programs(position))) else "cap"
+
+    def _remaining(self, programs: int | None = None) -> int:
+        """Number of tests that still fit under the cap, for a problem with so many programs.
+
+        Without a number of programs: the tests that fit for the problem with the most of them, or, if none
+        does, for the problem with the fewest.
         """
         if programs is None:
-            sizes = [len(self._races.programs(position)) for position in range(len(self._problems))]
-            return self._room(max(sizes)) or self._room(min(sizes))
-        return self._budget.room(
+            sizes = [len(self._elimination.programs(position)) for position in range(len(self._problems))]
+            return self._remaining(max(sizes)) or self._remaining(min(sizes))
+        return self._budget.remaining(
             self._backend.max_generation_cost() + self._backend.max_execution_cost(programs, 1)
         )
 
-    def _book(self, grants: Sequence[Grant]) -> list[_Block]:
-        """Reserves and journals what fits of each grant, up to the next look; takes the rest back.
+    def _open_tasks(self, grants: Sequence[Grant]) -> list[_OpenTask]:
+        """Reserve and log the part of each grant that fits, up to the next harm check; revoke the rest.
 
-        Nothing is in flight between rounds, so a test that does not fit as the first of a round never
-        will: its problem is closed.
+        Nothing is in flight between rounds, so a test that does not fit as the first of a round never will:
+        its problem is closed.
         """
-        booked: list[_Block] = []
+        opened: list[_OpenTask] = []
         with self._event_log.transaction():
             for grant in grants:
                 problem = self._problems[grant.problem].problem.id
                 granted = self._event_log.granted(problem)
-                tests = min(grant.tests, self._room(len(self._races.programs(grant.problem))))
-                if self._stopping is not None:
-                    tests = min(tests, self._stopping.tests_to_look(granted))
+                tests = min(grant.tests, self._remaining(len(self._elimination.programs(grant.problem))))
+                if self._harm_stop is not None:
+                    tests = min(tests, self._harm_stop.tests_to_check(granted))
                 if tests < grant.tests:
                     self._policy.revoke(grant.problem, grant.tests - tests)
                 if tests:
-                    record = TaskRecord(problem, granted, tests)
-                    self._event_log.add_grant(record)
-                    booked.append(self._reserve(grant.problem, record, record.indices, written=False))
-                elif not booked:
+                    task = TaskRecord(problem, granted, tests)
+                    self._event_log.add_task(task)
+                    opened.append(self._reserve(grant.problem, task, task.indices, generated=False))
+                elif not opened:
                     self._policy.close(grant.problem)
-        return booked
+        return opened
 
-    def _reserve(self, position: int, grant: TaskRecord, to_run: Sequence[int], *, written: bool) -> _Block:
-        programs = len(self._races.programs(position))
-        writing = (
-            None if written else self._budget.reserve(self._backend.max_generation_cost() * grant.tests)
+    def _reserve(
+        self, position: int, task: TaskRecord, to_run: Sequence[int], *, generated: bool
+    ) -> _OpenTask:
+        programs = len(self._elimination.programs(position))
+        generation = (
+            None if generated else self._budget.reserve(self._backend.max_generation_cost() * task.tests)
         )
-        worst = (
-            self._backend.max_execution_cost(programs, len(tests)) for tests in self._races.rungs(to_run)
+        max_costs = (
+            self._backend.max_execution_cost(programs, len(tests))
+            for tests in self._elimination.rungs(to_run)
         )
-        execution = self._budget.reserve(Cost.total(worst))
-        return _Block(position, grant, writing, execution, Cost())
+        execution = self._budget.reserve(Cost.total(max_costs))
+        return _OpenTask(position, task, generation, execution, Cost())
 
-    def _carry_out(self, blocks: Sequence[_Block]) -> None:
-        self._in_flight = {block.grant.problem: block for block in blocks}
-        for block in blocks:
-            if block.writing:
-                self._write(block)
+    def _carry_out(self, tasks: Sequence[_OpenTask]) -> None:
+        self._open = {task.task.problem: task for task in tasks}
+        for task in tasks:
+            if task.generation:
+                self._generate(task)
             else:
-                self._execute(block)
-        while self._in_flight:
+                self._execute(task)
+        while self._open:
             results = self._backend.wait()
             with self._event_log.transaction():
                 for result in results:
                     if isinstance(result, Generated):
-                        self._keep_tests(result)
+                        self._log_tests(result)
                     else:
-                        self._keep_verdicts(result)
+                        self._log_verdicts(result)
             for result in results:
-                self._execute(self._in_flight[_problem(result)])
+                self._execute(self._open[_problem(result)])
             self._on_progress()
 
-    def _write(self, block: _Block) -> None:
-        solving = self._problems[block.position]
-        requests = self._writer.requests(solving, block.grant.indices)
-        self._backend.submit(Generate(Role.REWARD_MODEL, solving.problem.id, requests))
+    def _generate(self, task: _OpenTask) -> None:
+        item = self._problems[task.position]
+        requests = self._generator.requests(item, task.task.indices)
+        self._backend.submit(Generate(Role.REWARD_MODEL, item.problem.id, requests))
 
-    def _execute(self, block: _Block) -> None:
-        """Sends the next of the block's tests off, or settles the block if none is left."""
-        solving = self._problems[block.position]
-        problem = solving.problem.id
-        rungs = self._races.rungs(self._to_run(block.grant))
+    def _execute(self, task: _OpenTask) -> None:
+        """Submit the next rung of the task's tests, or settle the task if none is left."""
+        item = self._problems[task.position]
+        problem = item.problem.id
+        rungs = self._elimination.rungs(self._to_run(task.task))
         if not rungs:
-            self._budget.settle(block.execution, block.cost)
-            del self._in_flight[problem]
+            self._budget.settle(task.execution, task.cost)
+            del self._open[problem]
             return
-        self._races.update(block.position, self._event_log.verdicts[problem])
-        written = self._event_log.tests[problem]
-        tests = tuple(self._writer.unit_test(solving, index, written[index]) for index in rungs[0])
-        programs = tuple(solving.programs[program] for program in self._races.programs(block.position))
-        task = Execute(solving.problem, programs, tests, self._record, self._variations)
-        self._backend.submit(task)
+        self._elimination.update(task.position, self._event_log.verdicts[problem])
+        records = self._event_log.tests[problem]
+        tests = tuple(self._generator.unit_test(item, index, records[index]) for index in rungs[0])
+        programs = tuple(item.programs[program] for program in self._elimination.programs(task.position))
+        self._backend.submit(
+            Execute(item.problem, programs, tests, self._record_outputs, self._input_mutations)
+        )
 
-    def _to_run(self, grant: TaskRecord) -> list[int]:
-        """The block's written tests that can vote and have not."""
-        tests, verdicts = self._event_log.tests[grant.problem], self._event_log.verdicts[grant.problem]
-        return [i for i in grant.indices if tests[i].status is TestStatus.USABLE and i not in verdicts]
+    def _to_run(self, task: TaskRecord) -> list[int]:
+        """The task's generated tests that are usable and not yet executed."""
+        tests, verdicts = self._event_log.tests[task.problem], self._event_log.verdicts[task.problem]
+        return [i for i in task.indices if tests[i].status is TestStatus.USABLE and i not in verdicts]
 
-    def _keep_tests(self, written: Generated) -> None:
-        block = self._in_flight[written.task.problem]
-        solving = self._problems[block.position]
-        earlier = list(self._event_log.tests[solving.problem.id].values())
-        records = self._writer.records(solving, written.task.requests, written.completions, earlier)
-        for request, record in zip(written.task.requests, records, strict=True):
-            self._event_log.add_test(solving.problem.id, request.index, record)
-        if block.writing:
-            self._budget.settle(block.writing, Cost.total(map(writing_cost, records)))
+    def _log_tests(self, generated: Generated) -> None:
+        task = self._open[generated.task.problem]
+        item = self._problems[task.position]
+        earlier = list(self._event_log.tests[item.problem.id].values())
+        records = self._generator.records(item, generated.task.requests, generated.completions, earlier)
+        for request, record in zip(generated.task.requests, records, strict=True):
+            self._event_log.add_test(item.problem.id, request.index, record)
+        if task.generation:
+            self._budget.settle(task.generation, Cost.total(map(generation_cost, records)))
 
-    def _keep_verdicts(self, executed: Executed) -> None:
+    def _log_verdicts(self, executed: Executed) -> None:
         problem, tests = executed.task.problem.id, executed.task.tests
-        block = self._in_flight[problem]
-        outcomes = self._races.over_all(block.position, executed.outcomes)
+        task = self._open[problem]
+        of_all = self._elimination.over_all_programs(task.position, executed.block_verdicts)
         records = [
             VerdictRecord(
-                outcomes.verdicts[:, column],
-                outcomes.cpu_seconds[:, column],
-                outcomes.same_process[:, column],
-                int(outcomes.input_mutations[column]),
+                of_all.verdicts[:, column],
+                of_all.cpu_seconds[:, column],
+                of_all.same_process[:, column],
+                int(of_all.input_mutations[column]),
             )
             for column in range(len(tests))
         ]
         for test, record in zip(tests, records, strict=True):
             self._event_log.add_verdicts(problem, test.index, record)
-        if outcomes.recorded_outputs is not None:
-            for index, recorded_outputs in outputs_by_test(outcomes.recorded_outputs).items():
+        if of_all.recorded_outputs is not None:
+            for index, recorded_outputs in outputs_by_test(of_all.recorded_outputs).items():
                 self._event_log.add_recorded_outputs(problem, index, recorded_outputs)
-        cost = Cost.total([block.cost, *map(execution_cost, records)])
-        self._in_flight[problem] = replace(block, cost=cost)
+        cost = Cost.total([task.cost, *map(execution_cost, records)])
+        self._open[problem] = replace(task, cost=cost)
 
     def _tell(self, positions: Iterable[int]) -> None:
         for position in positions:
-            if self._standing is not None and not self._policy.static:
-                self._policy.tell(position, self._standing.p_wrong(position))
+            if self._pick_confidence is not None and not self._policy.static:
+                self._policy.tell(position, self._pick_confidence.p_wrong(position))
             problem = self._problems[position].problem.id
-            self._races.update(position, self._event_log.verdicts[problem])
+            self._elimination.update(position, self._event_log.verdicts[problem])
 
     def _stop(self) -> None:
-        if self._stopping is not None:
-            for position in self._stopping.look():
+        if self._harm_stop is not None:
+            for position in self._harm_stop.check():
                 self._policy.close(position)
 
-    def _unfinished(self) -> list[_Block]:
-        """Grants of an earlier part of this run that were not carried out to the end."""
-        blocks = []
-        for position, solving in enumerate(self._problems):
-            for grant in self._event_log.grants[solving.problem.id]:
-                written = grant.first in self._event_log.tests[solving.problem.id]
-                to_run = self._to_run(grant) if written else grant.indices
+    def _unfinished(self) -> list[_OpenTask]:
+        """Tasks of an earlier part of this run that were not completed, with new reservations."""
+        unfinished = []
+        for position, item in enumerate(self._problems):
+            for task in self._event_log.tasks[item.problem.id]:
+                generated = task.first in self._event_log.tests[item.problem.id]
+                to_run = self._to_run(task) if generated else task.indices
                 if to_run:
-                    blocks.append(self._reserve(position, grant, to_run, written=written))
-        return blocks
+                    unfinished.append(self._reserve(position, task, to_run, generated=generated))
+        return unfinished
 
 
 def _problem(result: Generated | Executed) -> str:
@@ -267,8 +292,12 @@ def _problem(result: Generated | Executed) -> str:
 
 
 def spent(event_log: EventLog) -> Cost:
-    """What the run of a journal has spent so far."""
-    extracting = map(extraction_cost, event_log.states.values())
-    writing = (writing_cost(record) for tests in event_log.tests.values() for record in tests.values())
-    running = (execution_cost(record) for rows in event_log.verdicts.values() for record in rows.values())
-    return Cost.total(extracting) + Cost.total(writing) + Cost.total(running)
+    """Cost of everything in the log of a run."""
+    extraction = map(extraction_cost, event_log.states.values())
+    generated = (record for tests in event_log.tests.values() for record in tests.values())
+    executed = (record for rows in event_log.verdicts.values() for record in rows.values())
+    return (
+        Cost.total(extraction)
+        + Cost.total(map(generation_cost, generated))
+        + Cost.total(map(execution_cost, executed))
+    )

@@ -1,8 +1,23 @@
-"""Which candidate of each problem is picked, what that is known by, and how sure it is."""
+"""The pick of each problem, with its evidence, p_correct and the effect of more tests; ``picks.jsonl``.
+
+``picks.jsonl`` in the run directory holds one JSON object per problem, in the order of the job's problems:
+
+- ``problem``: id of the problem.
+- ``candidate``: index of the pick, the first of the candidates that the selection rule leaves tied.
+- ``tests_passed``, ``tests``: tests that the pick passed, of the tests executed for the problem.
+- ``tied_candidates``: number of candidates that the selection rule leaves tied, the pick included.
+- ``p_correct``: probability that the pick is correct, in expectation over the tied candidates.
+- ``abstained``: true if p_correct is below ``confidence.abstain_below`` of the job.
+- ``overoptimised``: true if more tests would rather lower than raise the expected accuracy of the pick.
+- ``closed_because``: reason why the problem got no more tests: "harmful" (a harm check closed it),
+  "max_tests" (it has all that it may get), "cap" (no further test of it fits under the cap), or null (the
+  policy granted no more).
+- ``code``: program text of the pick.
+"""
 
 import itertools
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,40 +32,41 @@ from testbudget.rewards.selection.batch import batch_statistics
 from testbudget.rewards.selection.registry import selection_rule
 from testbudget.scheduler.job import Job
 from testbudget.traces.files import whole_file
-from testbudget.traces.records import DistinctPrograms, HarmCheckRecord, ProblemCandidates, evidence_of
+from testbudget.traces.records import DistinctPrograms, ProblemCandidates, evidence_of
 from testbudget.traces.trace import ProblemTrace, Trace
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pick:
-    """What a selection rule says of one problem, and what can be said of that without ground truth.
+    """The pick of one problem.
 
     Attributes:
-        problem: its id.
-        evidence: all that is known of its candidates.
-        winners: candidates that the rule leaves tied, ascending; the first is picked.
-        probability: that the pick is right, in expectation over the winners.
-        abstained: whether that is less than the job wants.
-        beliefs: float64 (candidates,), the chance that each candidate is right.
-        outlook: what more tests would do.
+        problem: id of the problem.
+        evidence: evidence of its candidates, with statistics of the batch.
+        winners: candidates that the selection rule leaves tied, intp (winners,), ascending; the first is
+            the pick.
+        p_correct: probability that the pick is correct, in expectation over the winners.
+        abstained: true if p_correct is below ``confidence.abstain_below``.
+        p_correct_of_each: probability that each candidate is correct, float64 (candidates,).
+        test_effect: p_gain and p_harm of more tests.
     """
 
     problem: str
     evidence: Evidence
     winners: NDArray[np.intp]
-    probability: float
+    p_correct: float
     abstained: bool
-    beliefs: NDArray[np.float64]
+    p_correct_of_each: NDArray[np.float64]
     test_effect: TestEffect
 
     @property
     def candidate(self) -> int:
-        """Index of the candidate picked."""
+        """Index of the pick."""
         return int(self.winners[0])
 
     @property
     def tests_passed(self) -> int:
-        """By the candidate picked."""
+        """Number of tests that the pick passed."""
         return int(self.evidence.votes.scores()[self.candidate])
 
 
@@ -60,33 +76,34 @@ def picks(
     recorded_outputs_of: Callable[[str], RecordedOutputs | None],
     confidence_models: ConfidenceModels,
 ) -> Iterator[Pick]:
-    """The picks of a run, in the order of its problems.
+    """Picks of a run, in the order of its problems.
 
     Args:
-        job: says by which rule, and how sure they are to be.
-        trace: what the run saw.
-        behaviour_of: what the distinct candidates of a problem did, None if it was not recorded.
-        calibration: says how sure they are.
+        job: names the selection rule and the threshold for abstaining.
+        trace: the run.
+        recorded_outputs_of: outputs of the distinct candidates of a problem, by its id; None if they were
+            not recorded.
+        confidence_models: models of p_correct, p_gain and p_harm.
     """
     rule = selection_rule(job.selection)
 
-    def shown(problem: str, seen: ProblemTrace) -> Evidence:
+    def evidence_of_trace(problem: str, seen: ProblemTrace) -> Evidence:
         return evidence_of(
             seen.verdicts, DistinctPrograms.among(seen.candidates), recorded_outputs_of(problem)
         )
 
-    batch = batch_statistics(itertools.starmap(shown, trace.problems.items()))
+    batch = batch_statistics(itertools.starmap(evidence_of_trace, trace.problems.items()))
     for problem, seen in trace.problems.items():
-        evidence = replace(shown(problem, seen), batch=batch)
+        evidence = replace(evidence_of_trace(problem, seen), batch=batch)
         winners = rule.winners(evidence)
         fold, rate = problem_fold(seen.content_hash), seen.predicted_pass_rate
-        probability = p_correct_of_pick(evidence, rule, winners, confidence_models, fold, rate)
+        p_correct = p_correct_of_pick(evidence, rule, winners, confidence_models, fold, rate)
         yield Pick(
             problem,
             evidence,
             winners,
-            probability,
-            probability < job.confidence.abstain_below,
+            p_correct,
+            p_correct < job.confidence.abstain_below,
             p_correct_of_candidates(evidence, confidence_models, fold, rate),
             TestEffect.of(
                 evidence,
@@ -100,31 +117,31 @@ def picks(
 
 
 def write_picks(
-    item: Sequence[ProblemCandidates],
+    items: Sequence[ProblemCandidates],
     made: Iterator[Pick],
-    harm_checks: Mapping[str, HarmCheckRecord],
+    closed_because: Sequence[str | None],
     path: Path,
 ) -> None:
-    """One line of JSON per problem: which candidate was picked, on what evidence, how sure, and its code.
+    """Write ``picks.jsonl``, whole or not at all.
 
     Args:
-        solving: the problems with the candidates' code.
-        made: a pick for each.
-        looks: the last at each problem that was looked at, by its id.
-        path: of the file.
+        items: the problems with their candidates.
+        made: the pick of each problem.
+        closed_because: reason why each problem got no more tests; see ``Loop.closed_because``.
+        path: the file.
     """
     with whole_file(path) as partial, partial.open("w", encoding="utf-8") as file:
-        for item, pick in zip(item, made, strict=True):
+        for item, pick, reason in zip(items, made, closed_because, strict=True):
             line = {
                 "problem": pick.problem,
                 "candidate": pick.candidate,
                 "tests_passed": pick.tests_passed,
                 "tests": pick.evidence.votes.tests,
-                "tied": len(pick.winners),
-                "probability": round(pick.probability, 4),
+                "tied_candidates": len(pick.winners),
+                "p_correct": round(pick.p_correct, 4),
                 "abstained": pick.abstained,
                 "overoptimised": pick.test_effect.harmful,
-                "stopped": pick.problem in harm_checks and harm_checks[pick.problem].stops,
+                "closed_because": reason,
                 "code": item.candidates[pick.candidate].code,
             }
             file.write(json.dumps(line, ensure_ascii=False) + "\n")

@@ -1,4 +1,7 @@
-"""One run from job to run directory: prepare, loop under the cap, write what came out."""
+"""One run from job to run directory: prepare, run the loop under the cap, write tables and picks.
+
+Back ends are imported when a job needs them, so that importing this module loads neither Ray nor torch.
+"""
 
 import functools
 import shutil
@@ -11,30 +14,27 @@ from numpy.typing import NDArray
 
 from testbudget.executors.generation.prompts import prompt_template
 from testbudget.executors.generation.unit_tests import UnitTestGenerator
-from testbudget.policies.base import Policy
-from testbudget.policies.gain_model import GainModels
 from testbudget.policies.registry import create_policy
 from testbudget.rewards.confidence.model import ConfidenceModels
-from testbudget.rewards.errors import UserError
+from testbudget.rewards.errors import UserError, require_extra
 from testbudget.rewards.problem import Problem
 from testbudget.rewards.selection.registry import selection_rule
 from testbudget.scheduler.assessment import EliminationRule, HarmStop, PickConfidence
 from testbudget.scheduler.backends.base import Backend
-from testbudget.scheduler.backends.ray import RayBackend
 from testbudget.scheduler.backends.recorded import RecordedBackend
-from testbudget.scheduler.budget import Budget
+from testbudget.scheduler.budget import Budget, Cap
 from testbudget.scheduler.fitting.confidence import check_confidence_runs, fit_confidence
 from testbudget.scheduler.fitting.gain_models import check_gain_model_run, gain_models_for
 from testbudget.scheduler.job import Job
 from testbudget.scheduler.job_file import load_job, save_job
-from testbudget.scheduler.log import EventLog
+from testbudget.scheduler.log import LOG_FILE, EventLog
 from testbudget.scheduler.loop import Loop, spent
 from testbudget.scheduler.picks import picks, write_picks
 from testbudget.scheduler.preparation.candidates import (
-    label,
-    recorded_labels,
+    label_candidates,
     sample_candidates,
     take_candidates,
+    take_labels,
 )
 from testbudget.scheduler.preparation.hidden_states import (
     check_predictor,
@@ -49,17 +49,18 @@ from testbudget.traces.records import Cost, ProblemCandidates, extraction_cost
 from testbudget.traces.tables import ReadTrace, read_trace, write_trace
 from testbudget.traces.trace import ProblemTrace, Trace
 
-UNBOUNDED = 2**31 - 1
+_UNLIMITED = 2**31 - 1  # tests of a problem
 
 
 @dataclass(frozen=True, slots=True)
 class RunStatus:
-    """What a run is doing, for whoever watches it.
+    """Progress of a run, for a display.
 
     Attributes:
-        name: in words.
-        problems: all of the run's.
-        journal, ledger: to look at; the ledger is there from the first test on.
+        name: what the run does now, in words.
+        problems: number of problems of the run.
+        event_log: for reading.
+        budget: spending so far; None before the first test.
         seconds: the back end's clock.
     """
 
@@ -70,13 +71,24 @@ class RunStatus:
     seconds: float
 
 
-def start_run(job: Job, directory: Path, watch: Callable[[RunStatus], None]) -> None:
-    """Runs a job into a new directory.
+def start_run(job: Job, directory: Path, watch: Callable[[RunStatus], None] = lambda _: None) -> Path:
+    """Run a job into a new directory.
+
+    The directory then holds ``job.yaml`` (the job with all defaults), ``log.sqlite`` (the event log), the
+    Parquet tables of the run and ``picks.jsonl``.
+
+    Args:
+        job: the job.
+        directory: run directory; its parents are created.
+        watch: called with the status of the run whenever it changes.
+
+    Returns:
+        The run directory.
 
     Raises:
-        UserError: the directory exists, or the job asks for what cannot be had; a directory that holds
-            no work yet is removed again.
-        InfrastructureError: something failed for good; ``resume_run`` goes on from there.
+        UserError: the directory exists, or the job cannot be run. A directory that holds no model's output
+            yet is removed again.
+        InfrastructureError: work failed, its retries included. ``resume_run`` continues the run.
     """
     problems = load_problems(job.problems.source, job.problems.ids, job.problems.limit)
     _check_cap(job, problems)
@@ -84,7 +96,7 @@ def start_run(job: Job, directory: Path, watch: Callable[[RunStatus], None]) -> 
         directory.mkdir(parents=True)
     except FileExistsError:
         raise UserError(
-            f"{directory} must not exist yet; to go on with it, use --resume {directory}"
+            f"{directory} exists; resume its run with --resume {directory} or choose another directory"
         ) from None
     save_job(job, directory / "job.yaml")
     try:
@@ -93,19 +105,33 @@ def start_run(job: Job, directory: Path, watch: Callable[[RunStatus], None]) -> 
         if not _holds_work(job, directory):
             shutil.rmtree(directory)
         raise
+    return directory
 
 
-def resume_run(directory: Path, watch: Callable[[RunStatus], None]) -> None:
-    """Goes on with a run that was stopped or killed; a finished one only has its outputs written again.
+def resume_run(directory: Path, watch: Callable[[RunStatus], None] = lambda _: None) -> Path:
+    """Continue a run that was stopped or killed. For a finished run only its outputs are written again.
+
+    Args:
+        directory: run directory.
+        watch: called with the status of the run whenever it changes.
+
+    Returns:
+        The run directory.
 
     Raises:
-        UserError: the directory is no run, or another process is running it.
+        UserError: the directory holds no run, or one of another schema version, or another process is
+            running it.
         InfrastructureError: as ``start_run``.
     """
-    if not (directory / "journal.sqlite").exists():
-        raise UserError(f"{directory} must be a run that was started but it has no journal")
+    if not (directory / LOG_FILE).exists():
+        raise UserError(
+            f"{directory} must be a run that was started but it has no {LOG_FILE}; start its job anew with "
+            f"testbudget run {directory / 'job.yaml'} --out DIR"
+        )
     job = load_job(directory / "job.yaml")
-    _run(job, load_problems(job.problems.source, job.problems.ids, job.problems.limit), directory, watch)
+    problems = load_problems(job.problems.source, job.problems.ids, job.problems.limit)
+    _run(job, problems, directory, watch)
+    return directory
 
 
 def _run(
@@ -115,7 +141,7 @@ def _run(
     check_predictor(job, read)
     check_gain_model_run(job, read)
     check_confidence_runs(job, read)
-    with EventLog(directory / "journal.sqlite") as event_log:
+    with EventLog(directory / LOG_FILE) as event_log:
         take_candidates(job, problems, event_log, read)
         backend = _backend(job, problems, read)
         try:
@@ -125,8 +151,8 @@ def _run(
 
 
 def _holds_work(job: Job, directory: Path) -> bool:
-    """Whether models have written anything that would be lost with the directory."""
-    with EventLog(directory / "journal.sqlite") as event_log:
+    """True if the log holds output of a model, which would be lost with the directory."""
+    with EventLog(directory / LOG_FILE) as event_log:
         sampled = job.candidates.model is not None and any(event_log.candidates.values())
         extracted = job.hidden_states and job.hidden_states.base_model and event_log.states
         return bool(sampled or extracted or any(event_log.tests.values()))
@@ -141,69 +167,77 @@ def _solve(
     watch: Callable[[RunStatus], None],
     read: ReadTrace,
 ) -> None:
-    def look(name: str, budget: Budget | None = None) -> None:
+    def report(name: str, budget: Budget | None = None) -> None:
         watch(RunStatus(name, len(problems), event_log, budget, backend.seconds))
 
-    look("candidates")
-    sample_candidates(job, problems, backend, event_log, lambda: look("candidates"))
-    solving = [ProblemCandidates.of(problem, event_log.candidates_of(problem.id)) for problem in problems]
-    look("hidden states")
-    budget = Budget(job.cap.as_cap(), spent(event_log))
+    report("candidates")
+    sample_candidates(job, problems, backend, event_log, lambda: report("candidates"))
+    items = [ProblemCandidates.of(problem, event_log.candidates_of(problem.id)) for problem in problems]
+    report("hidden states")
+    budget = Budget(Cap(job.cap.limits, job.cap.unit_prices), spent(event_log))
     # Before the first sandbox starts: sandboxes hold their CPU cores until the end.
     take_hidden_states(job, problems, budget, event_log, read)
-    extract_hidden_states(job, problems, backend, budget, event_log, lambda: look("hidden states"))
+    extract_hidden_states(job, problems, backend, budget, event_log, lambda: report("hidden states"))
     states = hidden_states_of(problems, event_log)
     for language in sorted({problem.language for problem in problems}):
-        look(f"{language} {backend.isolation(language)}")
-    recorded_labels(job, solving, event_log, read)
-    label(solving, backend, event_log)
-    look("beliefs")
+        report(f"{language} {backend.isolation(language)}")
+    take_labels(job, items, event_log, read)
+    label_candidates(items, backend, event_log)
+    report("predictions")
     pass_rates = predicted_pass_rates(job, problems, states, read)
-    template = prompt_template(job.tests.model.template) if job.tests.model else None
-    writer = UnitTestGenerator(template, job.seed)
     confidence_models = fit_confidence(job, read, directory)
-    policy = _policy(
-        job, solving, backend, pass_rates, gain_models_for(job, problems, confidence_models, read)
+    gain_models = gain_models_for(job, problems, confidence_models, read)
+    max_tests = _max_tests(job, problems, backend)
+    policy = create_policy(
+        job.policy.name,
+        len(items),
+        pass_rates=pass_rates,
+        gain_models=gain_models,
+        min_tests=job.policy.min_tests,
+        max_tests=max_tests,
+        seed=job.seed,
     )
     rule = selection_rule(job.selection)
-    look("tests", budget)
+    template = prompt_template(job.tests.model.template) if job.tests.model else None
+    report("tests", budget)
     loop = Loop(
-        solving,
+        items,
         policy,
         budget,
         event_log,
         backend,
-        writer,
-        lambda: look("tests", budget),
-        standing=PickConfidence(solving, event_log, rule, confidence_models),
-        stopping=_stopping(job, solving, event_log, confidence_models, pass_rates),
-        racing=EliminationRule(rule, job.elimination.z) if job.eliminates else None,
-        record=job.execution.record_outputs,
+        UnitTestGenerator(template, job.seed),
+        lambda: report("tests", budget),
+        pick_confidence=PickConfidence(items, event_log, rule, confidence_models),
+        harm_stop=_harm_stop(job, items, event_log, confidence_models, pass_rates),
+        elimination=EliminationRule(rule, job.elimination.z) if job.eliminates else None,
+        record_outputs=job.execution.record_outputs,
         input_mutations=job.execution.input_mutations,
     )
     loop.run()
-    trace = Trace(
-        directory,
-        {
-            item.problem.id: _seen(item, event_log, np.nan if pass_rates is None else pass_rates[position])
-            for position, item in enumerate(solving)
-        },
-        states,
-    )
+    rates = np.full(len(items), np.nan) if pass_rates is None else pass_rates
+    traces = {
+        item.problem.id: _problem_trace(item, event_log, rate)
+        for item, rate in zip(items, rates.tolist(), strict=True)
+    }
+    trace = Trace(directory, traces, states, job.problems.source)
     write_trace(trace)
     recorded = ((problem.id, event_log.recorded_outputs_of(problem.id)) for problem in problems)
     write_outputs(((problem, found) for problem, found in recorded if found), directory)
+    closed_because = [
+        loop.closed_because(position, most) for position, most in enumerate(max_tests.tolist())
+    ]
     made = picks(job, trace, event_log.recorded_outputs_of, confidence_models)
-    write_picks(solving, made, event_log.looks, directory / "picks.jsonl")
-    look("done", budget)
+    write_picks(items, made, closed_because, directory / "picks.jsonl")
+    report("done", budget)
 
 
 def _check_cap(job: Job, problems: Sequence[Problem]) -> None:
-    owed = job.policy.min_tests * len(problems)
-    if job.cap.tests is not None and job.cap.tests < owed:
+    needed = job.policy.min_tests * len(problems)
+    if job.cap.tests is not None and job.cap.tests < needed:
         raise UserError(
             f"cap.tests must be at least policy.min_tests per problem ({job.policy.min_tests} x "
-            f"{len(problems)} problems = {owed}) but got {job.cap.tests}"
+            f"{len(problems)} problems = {needed}) but got {job.cap.tests}"
         )
 
 
@@ -213,6 +247,8 @@ def _backend(job: Job, problems: Sequence[Problem], read: ReadTrace) -> Backend:
         for problem in problems:
             recording.of(problem)
     if job.backend == "ray":
+        with require_extra("cluster", "backend ray"):
+            from testbudget.scheduler.backends.ray import RayBackend
         return RayBackend(job, recording)
     assert recording is not None
     outputs_by_problem = read_outputs(recording.directory) if job.execution.record_outputs else {}
@@ -221,44 +257,31 @@ def _backend(job: Job, problems: Sequence[Problem], read: ReadTrace) -> Backend:
     )
 
 
-def _policy(
-    job: Job,
-    solving: Sequence[ProblemCandidates],
-    backend: Backend,
-    pass_rates: NDArray[np.float64] | None,
-    gain_models: GainModels | None,
-) -> Policy:
-    available = [backend.tests_available(item.problem) for item in solving]
-    most = job.policy.max_tests or UNBOUNDED
-    return create_policy(
-        job.policy.name,
-        len(solving),
-        pass_rates=pass_rates,
-        gain_models=gain_models,
-        min_tests=job.policy.min_tests,
-        max_tests=np.asarray([most if tests is None else min(most, tests) for tests in available]),
-        seed=job.seed,
-    )
+def _max_tests(job: Job, problems: Sequence[Problem], backend: Backend) -> NDArray[np.int64]:
+    """Tests that each problem may get at most, int64 (problems,)."""
+    most = job.policy.max_tests or _UNLIMITED
+    available = (backend.tests_available(problem) for problem in problems)
+    return np.asarray([most if tests is None else min(most, tests) for tests in available], np.int64)
 
 
-def _stopping(
+def _harm_stop(
     job: Job,
-    solving: Sequence[ProblemCandidates],
+    items: Sequence[ProblemCandidates],
     event_log: EventLog,
     confidence_models: ConfidenceModels,
     pass_rates: NDArray[np.float64] | None,
 ) -> HarmStop | None:
     if not job.policy.stop_when_harmful:
         return None
-    rates = np.full(len(solving), np.nan) if pass_rates is None else pass_rates
-    return HarmStop(solving, event_log, selection_rule(job.selection), confidence_models, rates)
+    rates = np.full(len(items), np.nan) if pass_rates is None else pass_rates
+    return HarmStop(items, event_log, selection_rule(job.selection), confidence_models, rates)
 
 
-def _seen(item: ProblemCandidates, event_log: EventLog, predicted: float) -> ProblemTrace:
+def _problem_trace(item: ProblemCandidates, event_log: EventLog, predicted: float) -> ProblemTrace:
     problem = item.problem
     return ProblemTrace(
         problem.content_hash,
-        float(predicted),
+        predicted,
         event_log.candidates_of(problem.id),
         event_log.labels.get(problem.id),
         event_log.tests[problem.id],

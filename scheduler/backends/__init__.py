@@ -1,1 +1,1 @@
-"""TODO room."""
+"""Back ends of the scheduler: a Ray cluster, or a finished run on a simulated clock."""

@@ -1,7 +1,7 @@
-"""What the loop knows of the world: two kinds of work, done in any order, and what they can cost.
+"""Contract of the back ends: generation and execution in any order, and upper bounds on their cost.
 
-The same loop runs on ``RayBackend``, which does the work, and on ``RecordedBackend``, which looks it up in
-a finished run on a simulated clock.
+The same loop runs on ``RayBackend``, which does the work on a cluster, and on ``RecordedBackend``, which
+takes results from a finished run on a simulated clock.
 """
 
 from abc import ABC, abstractmethod
@@ -18,7 +18,7 @@ from testbudget.traces.records import Cost
 
 
 class Role(StrEnum):
-    """Which model is asked."""
+    """The model that a request is for."""
 
     POLICY_MODEL = "policy model"
     REWARD_MODEL = "reward model"
@@ -26,7 +26,7 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Generate:
-    """Have a model answer some requests about one problem."""
+    """Work for a generator: requests about one problem."""
 
     role: Role
     problem: str
@@ -35,23 +35,23 @@ class Generate:
 
 @dataclass(frozen=True, slots=True)
 class Execute:
-    """Run tests of one problem on some of its candidates.
+    """Work for a runner: tests of one problem on some of its candidates.
 
     Attributes:
-        record: whether what the candidates do is wanted beside the verdicts.
-        variations: of each test's inputs, to be run beside it.
+        record_outputs: whether the outputs of the candidates are wanted beside the verdicts.
+        input_mutations: number of mutated inputs to execute beside each test.
     """
 
     problem: Problem
     candidates: tuple[Candidate, ...]
     tests: tuple[UnitTest, ...]
-    record: bool
+    record_outputs: bool
     input_mutations: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Generated:
-    """Answers to a ``Generate`` task, in the order of its requests."""
+    """Completions of a ``Generate`` task, in the order of its requests."""
 
     task: Generate
     completions: Sequence[Completion]
@@ -62,12 +62,12 @@ class Executed:
     """Verdicts of an ``Execute`` task."""
 
     task: Execute
-    outcomes: BlockVerdicts
+    block_verdicts: BlockVerdicts
 
 
 @dataclass(frozen=True, slots=True)
 class ExtractedStates:
-    """Hidden states of a batch of problems, in their order, and what the batch cost."""
+    """Hidden states of a batch of problems, in their order, and the cost of the batch."""
 
     problems: tuple[str, ...]
     states: HiddenStates
@@ -75,29 +75,29 @@ class ExtractedStates:
 
 
 class ExtractionBackend(ABC):
-    """Computes hidden states batch by batch; as a context, it is closed at the end."""
+    """Contract of extraction: hidden states, batch by batch. A context manager that closes itself."""
 
     @property
     @abstractmethod
-    def worst(self) -> Cost:
+    def max_cost(self) -> Cost:
         """Upper bound on the cost of one batch."""
 
     @abstractmethod
     def submit(self, problems: Sequence[str], prompts: Sequence[str]) -> None:
-        """Takes a batch on and returns at once; problems are told by their ids."""
+        """Queue a batch and return at once. ``problems`` are ids."""
 
     @abstractmethod
     def wait(self) -> Sequence[ExtractedStates]:
-        """Blocks until at least one batch is done.
+        """Block until at least one batch is done.
 
         Raises:
-            UserError: what was asked for cannot be had.
+            UserError: the model, a layer or the engine cannot be used.
             InfrastructureError: a batch failed, its retries included.
         """
 
     @abstractmethod
     def close(self) -> None:
-        """Frees everything; batches in flight are lost."""
+        """Free all resources; batches in flight are lost."""
 
     def __enter__(self) -> Self:
         return self
@@ -107,57 +107,57 @@ class ExtractionBackend(ABC):
 
 
 class Backend(ABC):
-    """Does the loop's work. Used by one thread."""
+    """Contract of a back end: the work of the loop. Used by one thread."""
 
     @abstractmethod
     def submit(self, task: Generate | Execute) -> None:
-        """Takes a task on and returns at once, however much is queued already."""
+        """Queue a task and return at once."""
 
     @abstractmethod
     def wait(self) -> Sequence[Generated | Executed]:
-        """Blocks until at least one submitted task is done, and returns all that are.
+        """Block until at least one submitted task is done, and return all that are.
 
         Raises:
-            UserError: the job names something that cannot be used, such as a missing model.
+            UserError: the job names something that cannot be used, for example a missing model.
             InfrastructureError: a task failed, its retries included.
         """
 
     @abstractmethod
     def hidden_states(self) -> ExtractionBackend:
-        """Starts what computes hidden states, as the job says.
+        """Start extraction with the job's settings.
 
         Raises:
-            UserError: the model cannot be had.
+            UserError: the model cannot be loaded.
         """
 
     @abstractmethod
     def isolation(self, language: str) -> str:
-        """What keeps programs of a language apart from the machine, and what is missing, in words."""
+        """Isolation layers of sandboxes for a language, and the missing ones, in words."""
 
     @abstractmethod
     def tests_available(self, problem: Problem) -> int | None:
-        """How many tests can be written for a problem; None if there is no end to them."""
+        """Number of tests that can be generated for a problem; None if unlimited."""
 
     @abstractmethod
     def max_generation_cost(self) -> Cost:
-        """Upper bound on the cost of having one test written."""
+        """Upper bound on the cost of generating one test."""
 
     @abstractmethod
     def max_execution_cost(self, candidates: int, tests: int) -> Cost:
-        """Upper bound on the cost of running tests on candidates as one task.
+        """Upper bound on the cost of executing tests on candidates as one task.
 
         It is at most ``tests`` times that of one test.
         """
 
     @abstractmethod
     def retire(self, role: Role) -> None:
-        """Frees what serves a model that will not be asked again."""
+        """Free the engines of a model that gets no further requests."""
 
     @property
     @abstractmethod
     def seconds(self) -> float:
-        """The back end's clock: seconds since it was made."""
+        """The back end's clock: seconds since it was created."""
 
     @abstractmethod
     def close(self) -> None:
-        """Frees everything; work in flight is lost."""
+        """Free all resources; work in flight is lost."""

@@ -34,9 +34,7 @@ from testbudget.traces.records import Cost
 from testbudget.traces.trace import Trace
 
 _BLOCKS_PER_RUNNER = 2  # one runs and one waits, so that no core idles
-_MAX_CHARACTERS = (
-    1 << 28
-)  # of programs in the object store; the least recently used go first
+_MAX_CHARACTERS = 1 << 28  # of programs in the object store; the least recently used go first
 
 
 @dataclass(frozen=True, slots=True)

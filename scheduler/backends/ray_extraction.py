@@ -20,21 +20,21 @@ _BATCHES_PER_ACTOR = 2  # one that is computed and one that waits
 
 
 class RayExtraction(ExtractionBackend):
-    """Batches of prompts, spread over actors that each hold the model.
+    """Extraction on Ray actors, each with the whole model.
 
     Args:
         model: hub name or local folder.
-        section: which engine and layers, and what the actors may use.
+        section: engine, layers and resources of the actors.
 
     Raises:
-        UserError: the model cannot be had.
+        UserError: the model cannot be loaded.
         InfrastructureError: the actors do not start.
     """
 
     def __init__(self, model: str, section: HiddenStatesSection) -> None:
         threads = max(1, math.ceil(section.cpus))
         seconds = section.timeout_seconds
-        self._worst = (
+        self._max_cost = (
             Cost(gpu_seconds=seconds * section.gpus)
             if section.gpus
             else Cost(cpu_seconds=seconds * threads)
@@ -47,16 +47,16 @@ class RayExtraction(ExtractionBackend):
         self._layers = tuple(section.layers or default_layers(depths[0]))
 
     @property
-    def worst(self) -> Cost:
-        """The longest time that a batch may take, on all that its actor holds."""
-        return self._worst
+    def max_cost(self) -> Cost:
+        """The time limit of a batch times the GPUs or cores of its actor."""
+        return self._max_cost
 
     def submit(self, problems: Sequence[str], prompts: Sequence[str]) -> None:
-        """Sends the batch to the least loaded actor, or queues it."""
+        """Send the batch to the least loaded actor, or queue it."""
         self._pool.submit(tuple(problems), tuple(prompts), self._layers)
 
     def wait(self) -> Sequence[ExtractedStates]:
-        """Blocks on the cluster until a batch is done."""
+        """Block until a batch is done on the cluster."""
         while True:
             (reference,), _ = ray.wait(self._pool.references, num_returns=1)
             collected = translate_ray_errors(functools.partial(self._pool.collect, reference))
@@ -66,7 +66,7 @@ class RayExtraction(ExtractionBackend):
                 return [ExtractedStates(problems, done.states, cost)]
 
     def close(self) -> None:
-        """Ends the actors."""
+        """End the actors."""
         self._pool.close()
 
 

@@ -1,4 +1,4 @@
-"""The simulated back end: every answer and verdict is looked up in a finished run."""
+"""Back end that takes every completion and verdict from a finished run, on a simulated clock."""
 
 import heapq
 from collections.abc import Mapping, Sequence
@@ -25,16 +25,16 @@ from testbudget.traces.trace import Trace
 
 
 class RecordedBackend(Backend):
-    """Plays a finished run on a simulated clock, in one process.
+    """Results of a finished run on a simulated clock, in one process.
 
-    Each of ``engines`` and ``runners`` serves one task at a time, first come first served, for as long
-    as it took when it was recorded; time that nobody measured counts as none.
+    Each engine and each runner serves one task at a time, first come first served, for as long as the task
+    took when it was recorded. Unmeasured time counts as 0.
 
     Args:
         trace: the finished run.
-        problems: the problems that will be asked for, joined with their texts.
-        engines, runners: how many of each the simulated cluster has.
-        behaviours: what the run recorded of them, by problem id; handed back where it is asked for.
+        problems: the problems of the job, with their texts.
+        engines, runners: number of each in the simulated cluster.
+        outputs_by_problem: recorded outputs by problem id, for tasks that ask for them.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class RecordedBackend(Backend):
         runners: int = 1,
         outputs_by_problem: Mapping[str, RecordedOutputs] | None = None,
     ) -> None:
-        self._behaviours = outputs_by_problem or {}
+        self._outputs_by_problem = outputs_by_problem or {}
         self._traces = {problem.id: trace.of(problem) for problem in problems}
         self._recorded = recorded_answers(trace)
         self._distinct = {
@@ -58,21 +58,23 @@ class RecordedBackend(Backend):
         self._submitted = 0
         records = [record for seen in self._traces.values() for record in seen.verdicts.values()]
         seconds = [record.cpu_seconds.max(initial=0.0) for record in records]
-        self._worst_pair_seconds = float(np.max(seconds, initial=0.0))  # NaN if any of them is unknown
-        self._most_variations = max((record.input_mutations for record in records), default=0)
+        self._max_pair_seconds = float(np.max(seconds, initial=0.0))  # NaN if any of them is unknown
+        self._max_input_mutations = max((record.input_mutations for record in records), default=0)
 
     def submit(self, task: Generate | Execute) -> None:
-        """Looks the task's result up and sets the time at which it will be done."""
+        """Look up the task's result and its end on the simulated clock."""
         done: Generated | Executed
         if isinstance(task, Generate):
             if task.role is not Role.REWARD_MODEL:
-                raise UserError("backend replay must take its candidates from a run but got a policy model")
+                raise UserError(
+                    "backend recorded must take candidates from a run but candidates.model is given"
+                )
             answers = self._recorded[task.problem]
             done = Generated(task, [answers[request.index] for request in task.requests])
             seconds = float(np.nansum([completion.gpu_seconds for completion in done.completions]))
         else:
-            done = Executed(task, self._outcomes(task))
-            seconds = float(np.nansum(done.outcomes.cpu_seconds))
+            done = Executed(task, self._block_verdicts(task))
+            seconds = float(np.nansum(done.block_verdicts.cpu_seconds))
         servers = self._free[type(task)]
         finish = max(self._now, heapq.heappop(servers)) + seconds
         heapq.heappush(servers, finish)
@@ -80,45 +82,47 @@ class RecordedBackend(Backend):
         self._submitted += 1
 
     def wait(self) -> Sequence[Generated | Executed]:
-        """Moves the clock to the next result."""
+        """Move the clock to the next result."""
         self._now, _, done = heapq.heappop(self._done)
         return [done]
 
     def hidden_states(self) -> ExtractionBackend:
-        """Refused: a simulation runs no model."""
-        raise UserError("backend replay must take hidden_states from a run but got a model")
+        """Refuse extraction: no model runs here."""
+        raise UserError(
+            "backend recorded must take hidden states from a run but hidden_states.base_model is given"
+        )
 
     def isolation(self, language: str) -> str:  # noqa: ARG002
-        """Nothing runs."""
+        """The words "nothing runs"."""
         return "nothing runs"
 
     def tests_available(self, problem: Problem) -> int:
-        """How many were recorded."""
+        """Number of recorded tests."""
         return len(self._traces[problem.id].tests)
 
     def max_generation_cost(self) -> Cost:
-        """The dearest recorded test."""
+        """The largest cost of a recorded test."""
         return max_recorded_cost(self._recorded)
 
     def max_execution_cost(self, candidates: int, tests: int) -> Cost:
-        """As if every pair were the dearest recorded one."""
+        """The largest recorded cost of a pair, for every pair."""
         pairs = candidates * tests
         return Cost(
-            executions=pairs * (1 + self._most_variations), cpu_seconds=pairs * self._worst_pair_seconds
+            executions=pairs * (1 + self._max_input_mutations), cpu_seconds=pairs * self._max_pair_seconds
         )
 
     def retire(self, role: Role) -> None:
-        """Nothing to free."""
+        """Do nothing: there is nothing to free."""
 
     @property
     def seconds(self) -> float:
-        """The simulated clock."""
+        """Seconds on the simulated clock."""
         return self._now
 
     def close(self) -> None:
-        """Nothing to free."""
+        """Do nothing: there is nothing to free."""
 
-    def _outcomes(self, task: Execute) -> BlockVerdicts:
+    def _block_verdicts(self, task: Execute) -> BlockVerdicts:
         trace, distinct = self._traces[task.problem.id], self._distinct[task.problem.id]
         programs = distinct.inverse[[candidate.index for candidate in task.candidates]]
         records = [trace.verdicts[test.index] for test in task.tests]
@@ -126,14 +130,14 @@ class RecordedBackend(Backend):
         return BlockVerdicts(
             verdicts=np.stack([record.verdicts[programs] for record in records], axis=1),
             cpu_seconds=cpu_seconds,
-            wall_seconds=cpu_seconds,  # nobody recorded them; no process waits for anything here
+            wall_seconds=cpu_seconds,  # wall time is not recorded
             same_process=np.stack([record.same_process[programs] for record in records], axis=1),
-            recorded_outputs=self._behaviour(task, programs) if task.record else None,
+            recorded_outputs=self._recorded_outputs(task, programs) if task.record_outputs else None,
             input_mutations=np.asarray([record.input_mutations for record in records], np.int64),
         )
 
-    def _behaviour(self, task: Execute, programs: NDArray[np.intp]) -> RecordedOutputs | None:
-        recorded = self._behaviours.get(task.problem.id)
+    def _recorded_outputs(self, task: Execute, programs: NDArray[np.intp]) -> RecordedOutputs | None:
+        recorded = self._outputs_by_problem.get(task.problem.id)
         if recorded is None:
             return None
         tests = {test.index for test in task.tests}
@@ -142,7 +146,7 @@ class RecordedBackend(Backend):
 
 
 def recorded_answers(trace: Trace) -> dict[str, dict[int, Completion]]:
-    """The tests of a finished run as a model's answers, by problem id and test index."""
+    """The tests of a finished run as completions, by problem id and test index."""
     return {
         problem: {
             index: Completion(test.text, test.tokens, test.gpu_seconds, "recorded")
@@ -153,7 +157,7 @@ def recorded_answers(trace: Trace) -> dict[str, dict[int, Completion]]:
 
 
 def max_recorded_cost(recorded: Mapping[str, Mapping[int, Completion]]) -> Cost:
-    """Upper bound on what one recorded test cost; NaN tokens or GPU-seconds if any of them are unknown."""
+    """Largest cost of a recorded test; NaN tokens or GPU-seconds if any of them are unmeasured."""
     completions = [completion for answers in recorded.values() for completion in answers.values()]
     tokens = np.asarray([completion.tokens for completion in completions])
     seconds = np.asarray([completion.gpu_seconds for completion in completions])

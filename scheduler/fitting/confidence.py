@@ -1,4 +1,4 @@
-"""What signs of a good pick are worth, learned from finished runs and kept with the run that uses it."""
+"""Confidence models fitted on finished runs, and stored with the run that uses them."""
 
 import itertools
 from collections.abc import Iterator
@@ -22,11 +22,11 @@ from testbudget.traces.records import DistinctPrograms, evidence_of
 from testbudget.traces.tables import ReadTrace
 from testbudget.traces.trace import Trace
 
-_FILE = "calibration.json"
+_FILE = "confidence.json"
 
 
 def check_confidence_runs(job: Job, read: ReadTrace) -> None:
-    """Finds runs that cannot be calibrated on before anything is spent.
+    """Check the runs of ``confidence.fit_from`` before anything is spent.
 
     Raises:
         UserError: a run cannot be read, or has a problem without labels or without votes.
@@ -36,7 +36,10 @@ def check_confidence_runs(job: Job, read: ReadTrace) -> None:
 
 
 def fit_confidence(job: Job, read: ReadTrace, directory: Path) -> ConfidenceModels:
-    """Learns what the job says, and keeps it in the run's directory.
+    """Fit confidence models on the runs of ``confidence.fit_from`` and write them to the run directory.
+
+    Returns:
+        The models as stored, or the default models if the job names no run.
 
     Raises:
         UserError: as :func:`check_confidence_runs`.
@@ -45,17 +48,17 @@ def fit_confidence(job: Job, read: ReadTrace, directory: Path) -> ConfidenceMode
     if not runs:
         return default_models()
     rule = selection_rule(job.selection)
-    taught = itertools.chain.from_iterable(_taught(read(run), rule, job.seed) for run in runs)
-    confidence_models = fit_confidence_models(taught, f"learned from {', '.join(map(str, runs))}")
+    rows = itertools.chain.from_iterable(_training_rows_of(read(run), rule, job.seed) for run in runs)
+    confidence_models = fit_confidence_models(rows, f"learned from {', '.join(map(str, runs))}")
     write_text(confidence_models.as_json(), directory / _FILE)
-    return confidence_models_of(directory)  # what is kept is rounded, and reports are to say the same
+    return confidence_models_of(directory)  # stored models are rounded; reports read them
 
 
 def confidence_models_of(directory: Path) -> ConfidenceModels:
-    """What a finished run's picks were judged by.
+    """The confidence models of a finished run: those in its directory, or the default models.
 
     Raises:
-        UserError: it is kept there but cannot be read.
+        UserError: the stored models cannot be read.
     """
     path = directory / _FILE
     if not path.exists():
@@ -63,21 +66,23 @@ def confidence_models_of(directory: Path) -> ConfidenceModels:
     try:
         return ConfidenceModels.of_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        raise UserError(f"{path} must be what a run has written but it cannot be read") from None
+        raise UserError(
+            f"{path} must hold confidence models that a run has written but it cannot be read"
+        ) from None
 
 
-def _taught(trace: Trace, rule: SelectionRule, seed: int) -> Iterator[TrainingRow]:
+def _training_rows_of(trace: Trace, rule: SelectionRule, seed: int) -> Iterator[TrainingRow]:
     _check(trace)
     outputs_by_problem = read_outputs(trace.directory)
     random = np.random.default_rng(seed)
-    shown: list[Evidence] = []
+    evidence_of_each: list[Evidence] = []
     for problem, seen in trace.problems.items():
         evidence = evidence_of(
             seen.verdicts, DistinctPrograms.among(seen.candidates), outputs_by_problem.get(problem)
         )
-        shown.append(evidence.of_tests(random.permutation(evidence.votes.tests)))
-    batch = batch_statistics(shown)
-    for evidence, seen in zip(shown, trace.problems.values(), strict=True):
+        evidence_of_each.append(evidence.of_tests(random.permutation(evidence.votes.tests)))
+    batch = batch_statistics(evidence_of_each)
+    for evidence, seen in zip(evidence_of_each, trace.problems.values(), strict=True):
         assert seen.correct is not None
         yield from training_rows(
             replace(evidence, batch=batch),
@@ -93,7 +98,8 @@ def _check(trace: Trace) -> None:
     for problem, seen in trace.problems.items():
         if seen.correct is None:
             raise UserError(
-                f"{trace.directory} must have labels to calibrate on but problem {problem} has none"
+                f"{trace.directory} must have labels to fit confidence models "
+                f"but problem {problem} has none"
             )
     if not any(seen.verdicts for seen in trace.problems.values()):
-        raise UserError(f"{trace.directory} must have votes to calibrate on but it has none")
+        raise UserError(f"{trace.directory} must have votes to fit confidence models but it has none")

@@ -1,1 +1,1 @@
-"""TODO room."""
+"""Preparation of a run: candidates, labels, hidden states and predictions before the first test."""

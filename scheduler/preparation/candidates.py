@@ -1,7 +1,4 @@
-"""What must be there before the first test: problems, candidates, labels, hidden states and beliefs.
-
-Each stage keeps what it made in the journal, so a resumed run does none of it twice.
-"""
+"""Candidates and labels of a run. All of them are logged, so a resumed run repeats nothing."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,11 +18,11 @@ from testbudget.traces.files import read_rows
 from testbudget.traces.records import CandidateRecord, ProblemCandidates
 from testbudget.traces.tables import ReadTrace
 
-_BATCH = 256  # candidates asked for in one task: small enough to lose little at a kill
+_BATCH = 256  # candidates of one task; a kill loses the tasks in flight
 
 
 def take_candidates(job: Job, problems: Sequence[Problem], event_log: EventLog, read: ReadTrace) -> None:
-    """Takes candidates from the run or file that the job names, if it names one.
+    """Take candidates from the run or file that the job names; does nothing if it names a model.
 
     Raises:
         UserError: the source cannot be used, or has no candidate for one of the problems.
@@ -51,7 +48,7 @@ def sample_candidates(
     event_log: EventLog,
     on_progress: Callable[[], None] = lambda: None,
 ) -> None:
-    """Has the policy model write the candidates that are not there yet, if the job names a model."""
+    """Sample the missing candidates from the policy model; does nothing if the job names none."""
     section = job.candidates
     if section.model is None or section.count is None:
         return
@@ -82,14 +79,14 @@ def sample_candidates(
     backend.retire(Role.POLICY_MODEL)
 
 
-def label(solving: Sequence[ProblemCandidates], backend: Backend, event_log: EventLog) -> None:
-    """Runs the ground truth of problems that have one on their candidates; it never enters a decision.
+def label_candidates(items: Sequence[ProblemCandidates], backend: Backend, event_log: EventLog) -> None:
+    """Label candidates by executing the ground truth of each problem that has one.
 
-    Labels that are there already, from a recording or an earlier part of the run, stay.
+    Labels enter no decision. Labels that are in the log already are kept.
     """
-    by_id = {item.problem.id: item for item in solving}
+    by_id = {item.problem.id: item for item in items}
     waiting = 0
-    for item in solving:
+    for item in items:
         problem = item.problem
         if problem.ground_truth is not None and problem.id not in event_log.labels:
             test = UnitTest(problem.id, 0, problem.ground_truth, kind=TestKind.ASSERTIONS)
@@ -105,15 +102,13 @@ def label(solving: Sequence[ProblemCandidates], backend: Backend, event_log: Eve
         waiting -= len(results)
 
 
-def recorded_labels(
-    job: Job, solving: Sequence[ProblemCandidates], event_log: EventLog, read: ReadTrace
-) -> None:
-    """Takes labels from the run that a job replays; where candidates are run for real, so is the truth."""
+def take_labels(job: Job, items: Sequence[ProblemCandidates], event_log: EventLog, read: ReadTrace) -> None:
+    """Take labels from the run that the recorded back end reads; on Ray the ground truth is executed."""
     if job.backend != "recorded" or job.candidates.from_run is None:
         return
     trace = read(job.candidates.from_run)
     with event_log.transaction():
-        for item in solving:
+        for item in items:
             correct = trace.of(item.problem).correct
             if correct is not None and item.problem.id not in event_log.labels:
                 event_log.add_labels(item.problem.id, correct[: len(item.candidates)])
@@ -139,7 +134,7 @@ def _read_candidates(
 def _read_candidate_file(path: Path, problems: Sequence[Problem]) -> dict[str, list[CandidateRecord]]:
     by_id = {problem.id: problem for problem in problems}
     records: dict[str, list[CandidateRecord]] = {problem.id: [] for problem in problems}
-    for number, row in read_rows(path, "candidates.file must be a JSONL file of candidates"):
+    for number, row in read_rows(path, "candidates.from_file must be a JSONL file of candidates"):
         try:
             line = _CandidateLine.model_validate(row)
         except ValidationError as error:

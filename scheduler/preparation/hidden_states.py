@@ -1,4 +1,4 @@
-"""Hidden states of a run's problems before its first test, paid for out of the same cap."""
+"""Hidden states and predicted pass rates of a run's problems, charged to the same cap as tests."""
 
 import itertools
 from collections import deque
@@ -24,10 +24,12 @@ from testbudget.traces.tables import ReadTrace
 def take_hidden_states(
     job: Job, problems: Sequence[Problem], budget: Budget, event_log: EventLog, read: ReadTrace
 ) -> None:
-    """Takes hidden states from the run that the job names, if it names one, for what they cost there.
+    """Take hidden states from the run that the job names, at their recorded cost.
+
+    Does nothing if the job names no run.
 
     Raises:
-        UserError: the run does not have them, or the cap has no room for their cost.
+        UserError: the run does not have them, or their cost does not fit under the cap.
     """
     section = job.hidden_states
     if section is None or section.from_run is None or event_log.states:
@@ -40,7 +42,7 @@ def take_hidden_states(
     try:
         reservation = budget.reserve(cost)
     except CapExceededError as error:
-        raise _no_room(len(problems), error) from None
+        raise _cap_error(len(problems), error) from None
     with event_log.transaction():
         event_log.add_extraction(hidden.layers, hidden.provenance)
         for problem, record in zip(problems, records, strict=True):
@@ -56,21 +58,22 @@ def extract_hidden_states(
     event_log: EventLog,
     on_progress: Callable[[], None] = lambda: None,
 ) -> None:
-    """Has the model that the job names, if it names one, read the prompts that it has not read yet.
+    """Extract the missing hidden states with the base model that the job names.
 
-    A batch is reserved before it starts and settled when it is done; its states and its cost, shared evenly
-    by its problems, reach the journal together, so that a kill loses the batches in flight and no more.
+    Does nothing if the job names no model. A batch is reserved before it starts and settled when it ends.
+    Its states and its cost, split evenly over its problems, are logged together, so a kill loses only the
+    batches in flight.
 
     Raises:
-        UserError: the model cannot be had, or is not the one that the run began with; or the cap has no
-            room for a batch.
+        UserError: the model cannot be loaded or is not the one that the run began with, or a batch does not
+            fit under the cap.
         InfrastructureError: extraction failed, its retries included.
     """
     section = job.hidden_states
     missing = [problem for problem in problems if problem.id not in event_log.states]
     if section is None or section.base_model is None or not missing:
         return
-    # Neighbours in length waste little padding; longest first, so that a lack of memory shows at once.
+    # Batches of similar length need little padding. The longest first: too little memory fails at once.
     missing.sort(key=lambda problem: -len(problem.prompt))
     starts = range(0, len(missing), section.batch_size)
     batches = deque(missing[start : start + section.batch_size] for start in starts)
@@ -79,11 +82,11 @@ def extract_hidden_states(
         while batches or reserved:
             while batches:
                 try:
-                    reservation = budget.reserve(extraction.worst)
+                    reservation = budget.reserve(extraction.max_cost)
                 except CapExceededError as error:
                     if reserved:
-                        break  # what they leave over may be enough
-                    raise _no_room(len(list(itertools.chain(*batches))), error) from None
+                        break  # batches in flight may leave enough when they settle
+                    raise _cap_error(len(list(itertools.chain(*batches))), error) from None
                 batch = batches.popleft()
                 names = tuple(problem.id for problem in batch)
                 reserved[names] = reservation
@@ -96,7 +99,7 @@ def extract_hidden_states(
 
 
 def hidden_states_of(problems: Sequence[Problem], event_log: EventLog) -> HiddenStates | None:
-    """The journal's hidden states of problems, in their order; None if there are none."""
+    """Logged hidden states of problems, in their order; None if there are none."""
     if not event_log.states:
         return None
     records = [event_log.states[problem.id] for problem in problems]
@@ -122,21 +125,18 @@ def _record(hidden: HiddenStates, row: int, cost: Cost) -> HiddenStatesRecord:
     return HiddenStatesRecord(hidden.states[row], truncated, cost.cpu_seconds, cost.gpu_seconds)
 
 
-def _no_room(problems: int, error: CapExceededError) -> UserError:
+def _cap_error(problems: int, error: CapExceededError) -> UserError:
     return UserError(
-        f"the cap must have room for the hidden states of {problems} more problems but {error}; "
-        "hidden_states.timeout_seconds is what each batch is reserved for"
+        f"the cap must hold the hidden states of {problems} more problems but {error}; "
+        "each batch is reserved at hidden_states.timeout_seconds"
     )
 
 
-# ~ """What a run believes of its problems before their first test."""
-
-
 def check_predictor(job: Job, read: ReadTrace) -> None:
-    """Finds a predictor that cannot be used before anything is spent.
+    """Check the job's predictor before anything is spent.
 
     Raises:
-        UserError: there is no such model or training run, or the job does not extract the model's layers.
+        UserError: the model or a training run is missing, or the job does not extract the model's layers.
     """
     if job.predictor is None or job.hidden_states is None:
         return
@@ -154,12 +154,12 @@ def check_predictor(job: Job, read: ReadTrace) -> None:
 def predicted_pass_rates(
     job: Job, problems: Sequence[Problem], states: HiddenStates | None, read: ReadTrace
 ) -> NDArray[np.float64] | None:
-    """Each problem's pass rate as the predictor believes it; None without a predictor.
+    """Predicted pass rates, float64 (problems,); None without a predictor.
 
-    No problem is predicted by anything that has seen it.
+    A problem is predicted by a model that was fitted without it.
 
     Raises:
-        UserError: the model or a training run cannot be used, or is about other hidden states.
+        UserError: the model or a training run cannot be used, or has other hidden states.
     """
     if job.predictor is None or states is None:
         return None

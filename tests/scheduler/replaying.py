@@ -45,14 +45,14 @@ class Run:
         rule, calibration: with them, problems are stopped.
     """
 
-    def __init__(self, recorded, path, policy="uniform", min_tests=0, racing=None, **limits) -> None:
-        self.racing, self.available = racing, AVAILABLE
+    def __init__(self, recorded, path, policy="uniform", min_tests=0, elimination=None, **limits) -> None:
+        self.elimination, self.available = elimination, AVAILABLE
         self.rule, self.confidence_models = None, None
         self.outputs_by_problem = read_outputs(recorded.directory)
         self.trace = read_trace(recorded.directory)
         self.problems = recorded.problems
-        self.path = path / "journal.sqlite"
-        self.solving = [ProblemCandidates.of(p, self.trace.of(p).candidates) for p in recorded.problems]
+        self.path = path / "log.sqlite"
+        self.items = [ProblemCandidates.of(p, self.trace.of(p).candidates) for p in recorded.problems]
         self.policy, self.min_tests, self.limits = policy, min_tests, limits
 
     def part(self, results: int | None = None):
@@ -64,42 +64,42 @@ class Run:
         )
         policy = create_policy(
             self.policy,
-            len(self.solving),
+            len(self.items),
             pass_rates=PASS_RATES,
             min_tests=self.min_tests,
             max_tests=self.available,
         )
         with EventLog(self.path) as event_log:
             budget = Budget(Cap(self.limits), spent(event_log))
-            stopping = None
+            harm_stop = None
             if self.confidence_models:
-                nothing = np.full(len(self.solving), np.nan)
-                stopping = HarmStop(self.solving, event_log, self.rule, self.confidence_models, nothing)
+                nothing = np.full(len(self.items), np.nan)
+                harm_stop = HarmStop(self.items, event_log, self.rule, self.confidence_models, nothing)
             Loop(
-                self.solving,
+                self.items,
                 policy,
                 budget,
                 event_log,
                 backend,
                 UnitTestGenerator(None, seed=0),
-                stopping=stopping,
-                racing=self.racing,
-                record=True,
+                harm_stop=harm_stop,
+                elimination=self.elimination,
+                record_outputs=True,
             ).run()
             return budget.spent
 
     def seen(self):
         with EventLog(self.path) as event_log:
             return {
-                solving.problem.id: (
-                    event_log.granted(solving.problem.id),
+                item.problem.id: (
+                    event_log.granted(item.problem.id),
                     {
                         index: record.status
-                        for index, record in sorted(event_log.tests[solving.problem.id].items())
+                        for index, record in sorted(event_log.tests[item.problem.id].items())
                     },
-                    votes_of(event_log.verdicts[solving.problem.id], solving.distinct).scores().tolist(),
+                    votes_of(event_log.verdicts[item.problem.id], item.distinct).scores().tolist(),
                 )
-                for solving in self.solving
+                for item in self.items
             }
 
     def verdicts(self):
@@ -116,11 +116,11 @@ class Run:
         with EventLog(self.path) as event_log:
             return [
                 evidence_of(
-                    event_log.verdicts[solving.problem.id],
-                    solving.distinct,
-                    event_log.recorded_outputs_of(solving.problem.id),
+                    event_log.verdicts[item.problem.id],
+                    item.distinct,
+                    event_log.recorded_outputs_of(item.problem.id),
                 )
-                for solving in self.solving
+                for item in self.items
             ]
 
     def recorded_outputs(self):
@@ -131,10 +131,10 @@ class Run:
         return [granted for granted, _, _ in self.seen().values()]
 
 
-def many_tests(recorded, path, racing=None, policy="uniform", **limits) -> Run:
+def many_tests(recorded, path, elimination=None, policy="uniform", **limits) -> Run:
     """A run on a recording of the same programs with twenty usable tests for each problem."""
     path.mkdir()
-    run = Run(recorded, path, policy, racing=racing, **limits)
+    run = Run(recorded, path, policy, elimination=elimination, **limits)
     run.available = 20
     problems = {}
     for k, problem in enumerate(recorded.problems, start=2):

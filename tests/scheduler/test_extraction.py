@@ -78,11 +78,11 @@ class Backend(RecordedBackend):
 @pytest.fixture
 def extract(recorded, tmp_path):
     """One part of a run: what it read, what the ledger says, and what the journal holds in the end."""
-    section = {"model": "model", "batch_size": 2}
+    section = {"base_model": "model", "batch_size": 2}
     job = load_job(recorded.write_job(tmp_path / "job.yaml", hidden_states=section))
 
     def part(extraction, **limits):
-        with EventLog(tmp_path / "journal.sqlite") as event_log:
+        with EventLog(tmp_path / "log.sqlite") as event_log:
             budget = Budget(Cap(limits), spent(event_log))
             try:
                 extract_hidden_states(
@@ -148,9 +148,9 @@ def test_states_of_a_finished_run_are_charged_for_what_they_cost_there(recorded,
     trace = read_trace(recorded.directory)
     seen = {problem: replace(one, extraction=cost) for problem, one in trace.problems.items()}
     charged = replace(trace, problems=seen)
-    section = {"run": str(recorded.directory), "layers": [4]}
+    section = {"from_run": str(recorded.directory), "layers": [4]}
     job = load_job(recorded.write_job(tmp_path / "job.yaml", hidden_states=section))
-    with EventLog(tmp_path / "journal.sqlite") as event_log:
+    with EventLog(tmp_path / "log.sqlite") as event_log:
         budget = Budget(Cap({}), spent(event_log))
         for _ in range(2):
             take_hidden_states(job, recorded.problems, budget, event_log, lambda _: charged)
@@ -174,9 +174,9 @@ def test_states_of_a_finished_run_must_fit_the_cap(recorded, tmp_path, cost, err
     extraction = Cost(cpu_seconds=cost)
     seen = {problem: replace(one, extraction=extraction) for problem, one in trace.problems.items()}
     job = load_job(
-        recorded.write_job(tmp_path / "job.yaml", hidden_states={"run": str(recorded.directory)})
+        recorded.write_job(tmp_path / "job.yaml", hidden_states={"from_run": str(recorded.directory)})
     )
-    with EventLog(tmp_path / "journal.sqlite") as event_log, pytest.raises(error, match=sentence):
+    with EventLog(tmp_path / "log.sqlite") as event_log, pytest.raises(error, match=sentence):
         budget = Budget(Cap({"cpu_seconds": 0.5}))
         take_hidden_states(
             job, recorded.problems, budget, event_log, lambda _: replace(trace, problems=seen)

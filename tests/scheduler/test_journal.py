@@ -24,9 +24,9 @@ def fill(event_log: EventLog) -> None:
         event_log.add_candidate("p", 1, CandidateRecord("    return 2\n", True, 3, 0.5))
         event_log.add_candidate("p", 0, CandidateRecord("    return 1\n", True, 3, float("nan")))
         event_log.add_labels("p", np.array([True, False]))
-        event_log.add_grant(TaskRecord("p", 0, 2))
-        event_log.add_look("p", HarmCheckRecord(5, stops=False))
-        event_log.add_look("p", HarmCheckRecord(8, stops=True))
+        event_log.add_task(TaskRecord("p", 0, 2))
+        event_log.add_harm_check("p", HarmCheckRecord(5, stops=False))
+        event_log.add_harm_check("p", HarmCheckRecord(8, stops=True))
         event_log.add_test("p", 0, TestRecord(TestStatus.USABLE, "text é", 7, 9, 0.25))
         verdicts, seconds = np.array([1, 0], np.uint8), np.array([0.5, 0.25], np.float32)
         event_log.add_verdicts("p", 0, VerdictRecord(verdicts, seconds, np.array([True, False]), 5))
@@ -37,9 +37,9 @@ def fill(event_log: EventLog) -> None:
 
 
 def test_what_was_added_is_there_after_opening_again(tmp_path):
-    with EventLog(tmp_path / "journal.sqlite") as event_log:
+    with EventLog(tmp_path / "log.sqlite") as event_log:
         fill(event_log)
-    with EventLog(tmp_path / "journal.sqlite") as event_log:
+    with EventLog(tmp_path / "log.sqlite") as event_log:
         first, second = event_log.candidates_of("p")
         assert (first.text, second.text) == ("    return 1\n", "    return 2\n")
         assert np.isnan(first.gpu_seconds)
@@ -47,7 +47,7 @@ def test_what_was_added_is_there_after_opening_again(tmp_path):
         assert event_log.labels["p"].tolist() == [True, False]
         assert event_log.grants["p"] == [TaskRecord("p", 0, 2)]
         assert event_log.granted("p") == 2
-        assert event_log.looks == {"p": HarmCheckRecord(8, stops=True)}
+        assert event_log.harm_checks == {"p": HarmCheckRecord(8, stops=True)}
         assert event_log.tests["p"] == {0: TestRecord(TestStatus.USABLE, "text é", 7, 9, 0.25)}
         assert event_log.verdicts["p"][0].verdicts.tolist() == [1, 0]
         assert event_log.verdicts["p"][0].cpu_seconds.tolist() == [0.5, 0.25]
@@ -62,35 +62,35 @@ def test_what_was_added_is_there_after_opening_again(tmp_path):
 
 
 def test_a_transaction_that_fails_leaves_nothing(tmp_path):
-    with EventLog(tmp_path / "journal.sqlite") as event_log:
+    with EventLog(tmp_path / "log.sqlite") as event_log:
         fill(event_log)
         with pytest.raises(sqlite3.IntegrityError), event_log.transaction():
             for first in (2, 0):
-                event_log.add_grant(TaskRecord("p", first, 2))
-    with EventLog(tmp_path / "journal.sqlite") as event_log:
+                event_log.add_task(TaskRecord("p", first, 2))
+    with EventLog(tmp_path / "log.sqlite") as event_log:
         assert event_log.granted("p") == 2
 
 
 def test_a_test_or_verdict_is_kept_once(tmp_path):
-    with EventLog(tmp_path / "journal.sqlite") as event_log:
+    with EventLog(tmp_path / "log.sqlite") as event_log:
         fill(event_log)
         with pytest.raises(sqlite3.IntegrityError):
             event_log.add_verdicts("p", 0, event_log.verdicts["p"][0])
         with pytest.raises(sqlite3.IntegrityError):
             event_log.add_test("p", 0, event_log.tests["p"][0])
         with pytest.raises(sqlite3.IntegrityError):
-            event_log.add_grant(TaskRecord("p", 0, 1))
+            event_log.add_task(TaskRecord("p", 0, 1))
 
 
 def test_two_writers_at_once_are_refused(tmp_path):
     with (
-        EventLog(tmp_path / "journal.sqlite"),
+        EventLog(tmp_path / "log.sqlite"),
         pytest.raises(UserError, match="another process is running it"),
     ):
-        EventLog(tmp_path / "journal.sqlite")
+        EventLog(tmp_path / "log.sqlite")
 
 
 def test_a_file_that_is_no_journal_is_refused(tmp_path):
-    (tmp_path / "journal.sqlite").write_bytes(b"not a database, but long enough to be looked at" * 20)
+    (tmp_path / "log.sqlite").write_bytes(b"not a database, but long enough to be looked at" * 20)
     with pytest.raises(UserError, match="must be the journal of a run"):
-        EventLog(tmp_path / "journal.sqlite")
+        EventLog(tmp_path / "log.sqlite")

@@ -49,10 +49,10 @@ def test_room_is_exactly_what_can_be_reserved(cap, taken, worst):
             budget.reserve(cost)
         except CapExceededError:
             continue
-    room = min(budget.room(worst), 50)
-    for _ in range(room):
+    remaining = min(budget.remaining(worst), 50)
+    for _ in range(remaining):
         budget.reserve(worst)
-    if room < 50:
+    if remaining < 50:
         with pytest.raises(CapExceededError):
             budget.reserve(worst)
 
@@ -113,9 +113,9 @@ def test_unknown_cost_is_refused_where_it_is_capped_and_only_there():
 
 def test_what_was_spent_before_counts():
     budget = Budget(Cap({"tests": 3}), spent=Cost(tests=2))
-    assert budget.room(Cost(tests=1)) == 1
+    assert budget.remaining(Cost(tests=1)) == 1
 
 
 def test_decimal_amounts_fill_a_cap_exactly():
     budget = Budget(Cap({"usd": 0.3}, {"tests": 0.1}))
-    assert budget.room(Cost(tests=1)) == 3
+    assert budget.remaining(Cost(tests=1)) == 3

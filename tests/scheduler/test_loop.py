@@ -117,7 +117,7 @@ def test_every_test_is_booked_before_it_is_made(recorded, tmp_path):
         policy = create_policy("uniform", 5, max_tests=AVAILABLE)
         backend = Watched(run.trace, run.problems)
         budget = Budget(Cap({"tests": 12}))
-        Loop(run.solving, policy, budget, event_log, backend, UnitTestGenerator(None, seed=0)).run()
+        Loop(run.item, policy, budget, event_log, backend, UnitTestGenerator(None, seed=0)).run()
     assert booked
     assert all(booked)
 
@@ -164,11 +164,11 @@ def test_a_cap_on_executions_buys_more_tests_in_a_race(recorded, tmp_path):
 @pytest.mark.parametrize("rule", ["majority", "auto"])
 @pytest.mark.parametrize("limits", [{"tests": 100}, {"executions": 250}])
 def test_a_race_cut_off_anywhere_ends_as_one_that_was_not(recorded, tmp_path, limits, rule):
-    racing = EliminationRule(selection_rule(rule), z=1.65)
-    whole = many_tests(recorded, tmp_path / "whole", racing, **limits)
+    elimination = EliminationRule(selection_rule(rule), z=1.65)
+    whole = many_tests(recorded, tmp_path / "whole", elimination, **limits)
     cost = whole.part()
     for results in range(1, 20, 3):
-        cut = many_tests(recorded, tmp_path / str(results), racing, **limits)
+        cut = many_tests(recorded, tmp_path / str(results), elimination, **limits)
         with pytest.raises(CutOffError):
             cut.part(results)
         assert cut.part() == cost

@@ -19,19 +19,19 @@ def picked(recorded, tmp_path, name="out", **fields):
 
 def test_every_pick_says_how_likely_it_is_to_be_right(recorded, tmp_path):
     picks = picked(recorded, tmp_path)
-    assert all(0 < pick["probability"] < 1 for pick in picks)
+    assert all(0 < pick["p_correct"] < 1 for pick in picks)
     assert not any(pick["abstained"] for pick in picks)
     summary = summarise(tmp_path / "out")
-    assert [round(problem.probability, 4) for problem in summary.problems] == [
-        pick["probability"] for pick in picks
+    assert [round(problem.p_correct, 4) for problem in summary.problems] == [
+        pick["p_correct"] for pick in picks
     ]
 
 
 def test_unsure_picks_are_marked_and_still_named(recorded, tmp_path):
     sure = picked(recorded, tmp_path)
-    bar = sum(sorted(pick["probability"] for pick in sure)[1:3]) / 2  # apart from all rounded ones
+    bar = sum(sorted(pick["p_correct"] for pick in sure)[1:3]) / 2  # apart from all rounded ones
     marked = picked(recorded, tmp_path, "barred", confidence={"abstain_below": bar})
-    assert [pick["abstained"] for pick in marked] == [pick["probability"] < bar for pick in sure]
+    assert [pick["abstained"] for pick in marked] == [pick["p_correct"] < bar for pick in sure]
     assert [pick["candidate"] for pick in marked] == [pick["candidate"] for pick in sure]
     summary = summarise(tmp_path / "barred")
     assert summary.coverage == sum(not pick["abstained"] for pick in marked) / len(marked)
@@ -53,14 +53,14 @@ def test_probabilities_learned_from_a_run_are_kept_with_the_run_that_uses_them(
     assert picks != picked(recorded, tmp_path, "shipped")
     summary = summarise(tmp_path / "out")
     assert summary.confidence_models == confidence_models_of(tmp_path / "out").source
-    assert [round(problem.probability, 4) for problem in summary.problems] == [
-        pick["probability"] for pick in picks
+    assert [round(problem.p_correct, 4) for problem in summary.problems] == [
+        pick["p_correct"] for pick in picks
     ]
 
 
 def test_a_run_may_be_calibrated_on_the_run_that_it_replays(recorded, tmp_path):
     picks = picked(recorded, tmp_path, confidence={"fit_from": [str(recorded.directory)]})
-    assert all(0 < pick["probability"] < 1 for pick in picks)
+    assert all(0 < pick["p_correct"] < 1 for pick in picks)
 
 
 def test_a_run_without_labels_is_refused_before_anything_starts(recorded, tmp_path, capsys):
@@ -71,12 +71,14 @@ def test_a_run_without_labels_is_refused_before_anything_starts(recorded, tmp_pa
     write_trace(replace(trace, directory=blind, problems=problems))
     path = recorded.write_job(tmp_path / "job.yaml", confidence={"fit_from": [str(blind)]})
     assert main(["run", str(path), "--out", str(tmp_path / "out")]) == 2
-    assert "must have labels to calibrate on but problem times/2 has none" in capsys.readouterr().err
+    assert (
+        "must have labels to fit confidence models but problem times/2 has none" in capsys.readouterr().err
+    )
     assert not (tmp_path / "out" / "picks.jsonl").exists()
 
 
 def test_a_calibration_that_was_damaged_is_refused(tmp_path):
-    (tmp_path / "calibration.json").write_text('{"source": "here"}')
+    (tmp_path / "confidence.json").write_text('{"source": "here"}')
     with pytest.raises(UserError, match="cannot be read"):
         confidence_models_of(tmp_path)
 

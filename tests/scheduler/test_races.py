@@ -22,7 +22,7 @@ PROBLEM = Problem("p", "def f():\n", "f")
 CODES = ("return 1", "return 2", "return 3", "return 2")
 
 
-def solving() -> ProblemCandidates:
+def item() -> ProblemCandidates:
     return ProblemCandidates.of(PROBLEM, [CandidateRecord(code, False, 0, 0.0) for code in CODES])
 
 
@@ -35,8 +35,8 @@ def verdicts_of(rows) -> dict[int, VerdictRecord]:
     }
 
 
-def races_of(racing, recorded_outputs=None) -> CandidateElimination:
-    return CandidateElimination([solving()], racing, lambda _: recorded_outputs)
+def races_of(elimination, recorded_outputs=None) -> CandidateElimination:
+    return CandidateElimination([item()], elimination, lambda _: recorded_outputs)
 
 
 FIVE_LOSSES = verdicts_of([[1, 0, 1]] * 5)
@@ -68,8 +68,8 @@ def test_a_rule_that_goes_by_outputs_keeps_whom_more_candidates_behave_like():
     inputs = tuple(RecordedCall(test, "f", f"[{test}]", test) for test in range(5))
     recorded_outputs = RecordedOutputs(inputs, outputs, np.tile(np.array([[0], [1], [2]], np.int32), 5))
     rows = verdicts_of([[1, 0, 0]] * 5)
-    for racing, left in ((RACING, [0]), (EliminationRule(selection_rule("auto"), 2.0), [0, 1])):
-        races = races_of(racing, recorded_outputs)
+    for elimination, left in ((RACING, [0]), (EliminationRule(selection_rule("auto"), 2.0), [0, 1])):
+        races = races_of(elimination, recorded_outputs)
         races.update(0, rows)
         assert races.programs(0).tolist() == left
 
@@ -87,7 +87,7 @@ def test_one_program_goes_on_for_those_that_do_alike_and_is_known_again_after_a_
     assert undisturbed.programs(0).tolist() == [0, 1]
     resumed.restore(0, [TaskRecord("p", 0, 12)], rows)
     assert resumed.programs(0).tolist() == [0, 1]
-    evidence = evidence_of(rows, solving().distinct, recorded_outputs)
+    evidence = evidence_of(rows, item().distinct, recorded_outputs)
     np.testing.assert_array_equal(evidence.votes.passed()[:, 2], evidence.votes.passed()[:, 1])
     assert evidence.votes.run().all()
 
@@ -144,11 +144,15 @@ def test_outcomes_of_some_programs_become_rows_among_all():
     )
     ones = np.ones((2, 1), np.float32)
     verdicts = np.full((2, 1), Verdict.PASSED, np.uint8)
-    over_all = races.over_all(
+    spread = races.over_all_programs(
         0, BlockVerdicts(verdicts, ones, ones, ones.astype(np.bool_), recorded_outputs, np.array([3]))
     )
-    assert over_all.verdicts.ravel().tolist() == [1, NOT_RUN, 1]
-    assert over_all.cpu_seconds.ravel().tolist() == over_all.wall_seconds.ravel().tolist() == [1, 0, 1]
-    assert over_all.same_process.ravel().tolist() == [True, False, True]
-    assert over_all.input_mutations.tolist() == [3]
-    assert over_all.recorded_outputs.results.ravel().tolist() == [0, NO_RESULT, 0]
+    assert spread.verdicts.ravel().tolist() == [1, NOT_RUN, 1]
+    assert (
+        spread.cpu_seconds.ravel().tolist()
+        == spread.wall_seconds.ravel().tolist()
+        == [1, 0, 1]
+    )
+    assert spread.same_process.ravel().tolist() == [True, False, True]
+    assert spread.input_mutations.tolist() == [3]
+    assert spread.recorded_outputs.results.ravel().tolist() == [0, NO_RESULT, 0]

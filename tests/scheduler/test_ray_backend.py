@@ -84,7 +84,7 @@ def test_labels_come_from_the_ground_truth_when_nobody_recorded_them(recorded, j
         for expression in (f"x * {k}", f"x + {k}", "undefined")
     ]
     (tmp_path / "own.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    assert run("run", job(candidates={"file": "own.jsonl"}), "--out", tmp_path / "out") == 0
+    assert run("run", job(candidates={"from_file": "own.jsonl"}), "--out", tmp_path / "out") == 0
     for seen in read_trace(tmp_path / "out").problems.values():
         assert seen.correct.tolist() == [True, False, False]
 
@@ -99,7 +99,7 @@ def test_executing_a_finished_run_again_makes_its_labels_anew_and_records_what_c
     run_directory = tmp_path / "mislabelled"
     run_directory.mkdir()
     write_trace(replace(wrong, directory=run_directory, problems=mislabelled))
-    source = {"run": str(run_directory)}
+    source = {"from_run": str(run_directory)}
     path = job(candidates=source, tests=source, hidden_states=source, cap={"tests": 40})
     assert run("run", path, "--out", tmp_path / "out") == 0
     again, expected = read_trace(tmp_path / "out"), read_trace(recorded.directory)
@@ -122,7 +122,7 @@ def examples(recorded_outputs):
 
 
 def test_hidden_states_come_from_several_actors_and_are_charged(model, job, tmp_path):
-    section = {"model": model, "layers": [1, 3], "actors": 2, "batch_size": 2, "dtype": "float32"}
+    section = {"base_model": model, "layers": [1, 3], "actors": 2, "batch_size": 2, "dtype": "float32"}
     path = job(hidden_states=section, cap={"tests": 10, "cpu_seconds": 1e6})
     assert run("run", path, "--out", tmp_path / "out") == 0
     trace = read_trace(tmp_path / "out")
@@ -131,7 +131,7 @@ def test_hidden_states_come_from_several_actors_and_are_charged(model, job, tmp_
     np.testing.assert_allclose(trace.hidden_states.states, alone.states, rtol=2e-3, atol=2e-3)
     assert trace.hidden_states.provenance == alone.provenance
     assert all(seen.extraction.cpu_seconds > 0 for seen in trace.problems.values())
-    with EventLog(tmp_path / "out" / "journal.sqlite") as event_log:
+    with EventLog(tmp_path / "out" / "log.sqlite") as event_log:
         assert summarise(tmp_path / "out").spent.cpu_seconds == pytest.approx(
             spent(event_log).cpu_seconds, abs=0.1
         )
@@ -143,10 +143,10 @@ def test_hidden_states_come_from_several_actors_and_are_charged(model, job, tmp_
 def test_a_model_that_cannot_be_read_or_paid_for_ends_the_run_with_one_sentence(
     model, job, tmp_path, capsys
 ):
-    missing = job(hidden_states={"model": str(tmp_path / "missing")})
+    missing = job(hidden_states={"base_model": str(tmp_path / "missing")})
     assert run("run", missing, "--out", tmp_path / "out") == 2
     assert "model must be a hub name or a folder with a config.json" in capsys.readouterr().err
-    dear = job(hidden_states={"model": model, "timeout_seconds": 60}, cap={"cpu_seconds": 50})
+    dear = job(hidden_states={"base_model": model, "timeout_seconds": 60}, cap={"cpu_seconds": 50})
     assert run("run", dear, "--out", tmp_path / "out") == 2
     error = capsys.readouterr().err
     assert (
@@ -157,13 +157,13 @@ def test_a_model_that_cannot_be_read_or_paid_for_ends_the_run_with_one_sentence(
 
 
 def test_a_run_that_does_not_record_has_no_tables_of_behaviour(job, tmp_path):
-    path = job(execution={"record": False, "runners": 1})
+    path = job(execution={"record_outputs": False, "runners": 1})
     assert run("run", path, "--out", tmp_path / "out") == 0
     assert read_outputs(tmp_path / "out") == {}
 
 
 def test_variations_of_inputs_are_recorded_and_charged_and_replayed(job, tmp_path):
-    path = job(execution={"variations": 3, "runners": 1}, cap={"executions": 100})
+    path = job(execution={"input_mutations": 3, "runners": 1}, cap={"executions": 100})
     assert run("run", path, "--out", tmp_path / "real") == 0
     records = [
         record
@@ -184,8 +184,8 @@ def test_variations_of_inputs_are_recorded_and_charged_and_replayed(job, tmp_pat
 
 
 def test_a_race_on_recorded_tests_saves_pairs_if_asked_for(job, tmp_path):
-    racing = {"tests": "all", "z": 0.5}
-    path = job(racing=racing, cap={"executions": 100}, policy={"name": "uniform", "max_tests": 6})
+    elimination = {"apply_to": "all", "z": 0.5}
+    path = job(elimination=elimination, cap={"executions": 100}, policy={"name": "uniform", "max_tests": 6})
     assert run("run", path, "--out", tmp_path / "out") == 0
     trace = read_trace(tmp_path / "out")
     verdicts = [r.verdicts for seen in trace.problems.values() for r in seen.verdicts.values()]
@@ -201,7 +201,7 @@ def test_a_driver_that_is_killed_is_resumed_to_the_same_picks(recorded, job, tmp
         for body in ("while True: pass", f"return x * {k}", "return x")
     ]
     (tmp_path / "own.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    path = job(candidates={"file": "own.jsonl"}, cap={"tests": 20}, execution={"cpu_seconds": 0.3})
+    path = job(candidates={"from_file": "own.jsonl"}, cap={"tests": 20}, execution={"cpu_seconds": 0.3})
     assert run("run", path, "--out", tmp_path / "whole") == 0
     command = [
         sys.executable,
@@ -230,7 +230,7 @@ def test_a_driver_that_is_killed_is_resumed_to_the_same_picks(recorded, job, tmp
 
 def verdicts(directory) -> int:
     try:
-        with sqlite3.connect(f"file:{directory}/journal.sqlite?mode=ro", uri=True) as database:
+        with sqlite3.connect(f"file:{directory}/log.sqlite?mode=ro", uri=True) as database:
             return database.execute("SELECT COUNT(*) FROM verdicts").fetchone()[0]
     except sqlite3.OperationalError:
         return 0
