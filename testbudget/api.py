@@ -109,8 +109,8 @@ def run(
     """Run a job into a new directory.
 
     Args:
-        job: a job, a job file, or the fields of one; paths in a file are relative to its folder, paths among
-            fields to the working directory.
+        job: a job, a job file, or the fields of one. Paths in a file are relative to its folder, paths
+            among fields to the working directory.
         out: run directory; must not exist (default: runs/NAME-OF-JOB-FILE).
         watch: called with the status of the run again and again.
         overrides: values by dotted field name, such as ``**{"cap.tests": 500}``.

@@ -81,7 +81,7 @@ def diagnose(language: str) -> Diagnosis:
         SandboxError: the sandbox cannot be built, or a verdict is wrong.
     """
     with Runner(_LIMITS, language=language) as runner:
-        refusals = isolation.refusals(_LIMITS) if runner.missing else {}
+        refusals = isolation.missing_layer_reasons(_LIMITS) if runner.missing else {}
         layers = {}
         for layer, gives in ISOLATION_LAYERS.items():
             in_force = layer in runner.layers
