@@ -23,7 +23,6 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-import testbudget
 from testbudget.executors.execution.judging.sandbox_main import LANGUAGES, verdicts_layout
 from testbudget.executors.execution.limits import (
     ISOLATION_LAYERS,
@@ -61,7 +60,7 @@ _ENVIRONMENT = {
 }
 _FLAGS = ("-s", "-S", "-P", "-B", "-X", "utf8", "-W", "ignore")
 
-IMPORT_DIRECTORY = str(Path(testbudget.__file__).parents[1])
+IMPORT_DIRECTORY = str(Path(__file__).parents[3])  # above ``testbudget``; links are not resolved
 """The directory that this process has imported ``testbudget`` from; new processes import the same one."""
 
 
