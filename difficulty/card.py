@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,7 @@ from testbudget.rewards.statistics import Interval
 from testbudget.traces.files import whole_directory
 from testbudget.traces.hidden_states import HiddenStates, Provenance
 
-CARD_SCHEMA = 1
+CARD_SCHEMA: Final = 1
 """Version of the files; models of any other version are refused."""
 
 _CARD, _WEIGHTS, _FOLDS = "card.json", "weights.safetensors", "folds.json"

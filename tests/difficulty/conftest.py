@@ -6,10 +6,12 @@ import pytest
 from numpy.typing import NDArray
 
 from testbudget.difficulty.base import PredictorInputs
-from tests.analysis.conftest import voted
+from testbudget.difficulty.card import DifficultyModel
+from testbudget.difficulty.training import TrainingSettings, gather_problems, train_predictor
+from testbudget.traces.tables import read_trace
 from tests.scheduler.conftest import another_learnable, learnable, recorded
 
-__all__ = ["another_learnable", "learnable", "recorded", "synthetic", "voted"]
+__all__ = ["another_learnable", "learnable", "recorded", "synthetic"]
 
 
 @dataclass
@@ -44,3 +46,10 @@ def _synthetic(problems: int, *, features: int = 24, samples: int = 16, seed: in
 def synthetic() -> Callable[..., SyntheticProblems]:
     """Maker of synthetic training problems."""
     return _synthetic
+
+
+@pytest.fixture(scope="session")
+def trained_model(learnable) -> DifficultyModel:
+    """A linear model of every target, trained on the learnable run."""
+    settings = TrainingSettings(method="linear", layers=(2,))
+    return train_predictor(gather_problems([learnable.directory], settings, read_trace), settings).model

@@ -8,7 +8,7 @@ from testbudget.rewards.errors import UserError
 
 def test_the_missing_extra_is_named(model, monkeypatch):
     monkeypatch.setitem(sys.modules, "vllm", None)
-    with pytest.raises(UserError, match="hidden states by vLLM need the extra 'vllm'"):
+    with pytest.raises(UserError, match=r"needs vllm.*pip install 'testbudget\[vllm\]'"):
         VllmExtractor(model)
 
 
