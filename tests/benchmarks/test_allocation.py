@@ -71,7 +71,7 @@ def test_every_lever_is_played_and_by_votes_of_one_test_auto_is_the_reference(sc
     allocation, parts = script("allocation"), script("parts")
     some = [parts.of_tests(one, np.arange(6)) for one in recordings[::20]]
     further = [script("variations").with_inputs_of(one, one.indices[:2].tolist()) for one in some]
-    believed = Predictor("on", np.tile(np.linspace(0.1, 0.9, len(some)), (2, 1)), False, 0.0)
+    believed = Predictor("learned", np.tile(np.linspace(0.1, 0.9, len(some)), (2, 1)), False, 0.0)
     regime = allocation.Regime("some", some, further, believed)
     played = allocation.play(regime, [1, 3], 2)
     assert set(played) == set(allocation.LEVERS)
