@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from testbudget.policies.gain_model import GainModel, GainModels
-from testbudget.scheduler.fitting.gain_models import GainObservations, out_of_fold_gain_models, fit_gain
+from testbudget.policies.gain_model import GainModel, GainModelAssignment
+from testbudget.scheduler.fitting.gain_models import GainObservations, fit_gain, out_of_fold_gain_models
 from testbudget.traces.learning_curves import LearningCurve
 
 
@@ -24,10 +24,10 @@ class GainModelCache:
         self, curves: Callable[[], Sequence[Sequence[LearningCurve]]], selection: str, seed: int
     ) -> None:
         self._curves, self._selection, self._seed = curves, selection, seed
-        self._cross_fitted: dict[bytes | None, GainModels] = {}
+        self._cross_fitted: dict[bytes | None, GainModelAssignment] = {}
         self._shared: dict[bytes | None, GainModel] = {}
 
-    def cross_fitted(self, pass_rates: NDArray[np.float64] | None) -> GainModels:
+    def cross_fitted(self, pass_rates: NDArray[np.float64] | None) -> GainModelAssignment:
         """A model for each of these problems, fitted without the problems of its fold.
 
         Args:
@@ -40,13 +40,13 @@ class GainModelCache:
             )
         return self._cross_fitted[key]
 
-    def shared(self, pass_rates: NDArray[np.float64] | None, problems: int) -> GainModels:
+    def shared(self, pass_rates: NDArray[np.float64] | None, problems: int) -> GainModelAssignment:
         """One model for a number of other problems, fitted on all of these."""
         key = _key(pass_rates)
         if key not in self._shared:
             everyone = np.arange(len(self._observations.tests))
             self._shared[key] = fit_gain(self._observations, everyone, pass_rates)
-        return GainModels.shared(self._shared[key], problems)
+        return GainModelAssignment.shared(self._shared[key], problems)
 
     @functools.cached_property
     def _observations(self) -> GainObservations:

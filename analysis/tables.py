@@ -58,11 +58,13 @@ class Table:
         drawn = rich_table.Table(box=None, pad_edge=False, header_style="bold")
         for position, name in enumerate(self.columns):
             justify = "left" if position in self.words else "right"
-            drawn.add_column(name, justify=justify, no_wrap=not self.wraps)  # type: ignore[arg-type]
+            drawn.add_column(escape(name), justify=justify, no_wrap=not self.wraps)  # type: ignore[arg-type]
         above = None
         for number, row in enumerate(self.rows):
             first = "" if self.ditto and row[0] == above else row[0]
-            drawn.add_row(first, *row[1:], style="bold" if number in self.headings else None)
+            drawn.add_row(
+                *map(escape, (first, *row[1:])), style="bold" if number in self.headings else None
+            )
             above = row[0]
         console.print(drawn, highlight=False)
 
@@ -80,10 +82,15 @@ def format_percent(share: float | None, unit: str = "") -> str:
 
 
 def format_interval(figure: Bounds, scale: float = 1, form: str = ".1f", brackets: str = "[]") -> str:
-    """A figure times ``scale`` with the interval in brackets: ``84.1 [82.0, 86.2]``."""
+    """A figure times ``scale`` with the interval in brackets: ``84.1 [82.0, 86.2]``.
+
+    If all three are NaN or all three infinite, a single word says so.
+    """
     value, low, high = (
         format_number(scale * part, form) for part in (figure.value, figure.low, figure.high)
     )
+    if value == low == high and not math.isfinite(figure.value):
+        return value
     return f"{value} {brackets[0]}{low}, {high}{brackets[1]}"
 
 

@@ -12,7 +12,7 @@ from testbudget.analysis.gain_model_cache import GainModelCache
 from testbudget.analysis.tune.settings import StudySettings
 from testbudget.analysis.tune.space import Choice, SearchSpace, split_held_out
 from testbudget.difficulty.predictions import fitted_pass_rates
-from testbudget.policies.gain_model import GainModels
+from testbudget.policies.gain_model import GainModelAssignment
 from testbudget.policies.names import POLICY_NAMES
 from testbudget.policies.registry import create_policy, policy_class
 from testbudget.policies.uniform import Uniform
@@ -96,7 +96,7 @@ class ChoiceEvaluator:
         self,
         curves: CurvesByRule,
         pass_rates: NDArray[np.float64] | None,
-        gain_models: Callable[[str], GainModels],
+        gain_models: Callable[[str], GainModelAssignment],
         extraction: NDArray[np.float64],
         seed: int,
     ) -> None:
@@ -203,10 +203,10 @@ def prepare_study(trace: Trace, settings: StudySettings) -> PreparedStudy:
     def gain_models(rule: str) -> GainModelCache:
         return GainModelCache(lambda: own.all_curves(rule), rule, settings.seed)
 
-    def cross_fitted(rule: str) -> GainModels:
+    def cross_fitted(rule: str) -> GainModelAssignment:
         return gain_models(rule).cross_fitted(rates_of_training)
 
-    def shared(rule: str) -> GainModels:
+    def shared(rule: str) -> GainModelAssignment:
         return gain_models(rule).shared(rates_of_training, len(held_out))
 
     return PreparedStudy(

@@ -35,6 +35,10 @@ def test_words_are_aligned_to_the_left_and_numbers_to_the_right():
     assert lines(table) == ["", "Accuracy [%]", "rule      value", "auto        1.0", "majority   10.0"]
 
 
+def test_brackets_in_a_cell_are_text_and_no_markup():
+    assert lines(Table("", ("[run]",), [["x [never, b]"]], {0})) == ["[run]", "x [never, b]"]
+
+
 def test_a_repeated_first_cell_is_left_out_with_ditto():
     rows = [["8", "a"], ["8", "b"], ["9", "b"]]
     assert lines(Table("", ("x", "y"), rows, ditto=True))[1:] == ["8  a", "   b", "9  b"]
@@ -65,6 +69,7 @@ def test_a_narrow_terminal_wraps_cells_only_if_it_may():
         (format_percent(math.nan), "–"),
         (format_interval(Interval(0.5, 0.25, 0.75), 100), "50.0 [25.0, 75.0]"),
         (format_interval(Interval(0.5, 0.25, math.inf), form=".3f", brackets="()"), "0.500 (0.250, never)"),
+        (format_interval(Interval(math.inf, math.inf, math.inf)), "never"),
         (format_plus_minus(Interval(0.5, 0.25, 0.75), 100, "+.1f"), "+50.0 ±25.0"),
     ],
 )
