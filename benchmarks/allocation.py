@@ -126,7 +126,7 @@ def regimes(run: Path, parts: Sequence[str], orders: int, every: int) -> list[Re
     """A recorded run, as it is and with parts of its tests; of its problems each n-th."""
     whole, trace = recordings(run)[::every], read_trace(run)
     believed = make_predictor(
-        "on", trace, functools.partial(learned_pass_rates, seed=_SEED), orders=orders, seed=_SEED
+        "learned", trace, functools.partial(learned_pass_rates, seed=_SEED), permutations=orders, seed=_SEED
     )
     believed = replace(believed, pass_rates=believed.pass_rates[:, ::every])
     found = []
