@@ -28,7 +28,7 @@ def same(one, other):
 
 
 @given(PLAIN)
-def test_a_plain_value_arrives_as_it_left(value):
+def test_a_plain_value_is_restored_exactly(value):
     assert same(values.decode(values.encode(value)), value)
 
 
@@ -53,7 +53,7 @@ def test_a_plain_value_arrives_as_it_left(value):
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_values_of_the_standard_library_arrive_as_they_left(value):
+def test_values_of_the_standard_library_are_restored_exactly(value):
     assert same(values.decode(values.encode(value)), value)
 
 
@@ -64,7 +64,7 @@ def test_a_defaultdict_keeps_its_factory():
     assert arrived.default_factory is list
 
 
-def test_numbers_of_numpy_keep_type_and_shape():
+def test_numpy_values_keep_type_and_shape():
     array = np.arange(6, dtype=np.int16).reshape(2, 3)
     arrived = values.decode(values.encode([array, np.float32(0.5)]))
     np.testing.assert_array_equal(arrived[0], array)
@@ -72,7 +72,7 @@ def test_numbers_of_numpy_keep_type_and_shape():
     assert type(arrived[1]) is np.float32
 
 
-def test_what_is_not_a_number_and_the_sign_of_zero_are_kept():
+def test_nan_and_the_sign_of_zero_are_kept():
     assert math.isnan(values.decode(values.encode(math.nan)))
     assert math.copysign(1, values.decode(values.encode(-0.0))) == -1
     assert type(values.decode(values.encode(1.0))) is float
@@ -107,12 +107,12 @@ Pair = collections.namedtuple("Pair", "a b")
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_what_is_not_plain_is_refused(value):
+def test_a_value_that_is_not_plain_is_refused(value):
     with pytest.raises(NotPlainError):
         values.encode(value)
 
 
-def test_a_circle_and_what_is_too_large_are_refused():
+def test_circular_and_too_large_values_are_refused():
     circle = []
     circle.append(circle)
     for value in (circle, "x" * (values.LONGEST_TEXT + 1)):
@@ -123,17 +123,17 @@ def test_a_circle_and_what_is_too_large_are_refused():
 @pytest.mark.parametrize(
     "text", ['{"tuple":1}', '{"nothing":1}', '{"a":1,"b":2}', '{"ndarray":["O","",[]]}', "["]
 )
-def test_a_text_that_nothing_encodes_to_is_refused(text):
+def test_a_text_that_encodes_no_value_is_refused(text):
     with pytest.raises(ValueError, match=r"plain value|Expecting"):
         values.decode(text)
 
 
-def test_a_container_finds_the_one_nan_again_and_no_other():
+def test_the_identity_of_math_nan_alone_is_kept():
     assert values.decode(values.encode([math.nan])) == [math.nan]
     assert values.decode(values.encode([float("nan")])) != [math.nan]
 
 
-def test_parts_that_can_be_changed_are_told_apart():
+def test_mutable_containers_are_listed_once_per_occurrence():
     row, last = [0], {1: [2]}
     whole = [row, ([1], last)]
     assert values.mutable_containers(whole) == [whole, row, [1], last, [2]]
