@@ -1,7 +1,7 @@
-"""Candidates that have done alike: one of them goes on, and the others are taken to do as it does.
+"""Equivalent candidates: one is run on further tests, and its results are imputed to the others.
 
-Who gave the same outputs and passed the same tests so far nearly always goes on to. So where nobody has
-parted from a group for long, further tests are run on one of it.
+Candidates with equal outputs and verdicts so far nearly always stay equal. So once a group has not been
+split for long, further tests are run on one of its members.
 """
 
 from dataclasses import replace
@@ -14,11 +14,11 @@ from testbudget.rewards.votes import Votes
 
 
 def equivalence_groups(evidence: Evidence, tests: int | None = None) -> NDArray[np.intp]:
-    """Group number of each candidate, shape (candidates,): those of one did alike in all that is known.
+    """Group number of each candidate, intp (candidates,): members are equal in all that is known.
 
     Args:
         evidence: of one problem.
-        tests: go by so many of the first ones alone; None is all of them.
+        tests: use only the first so many tests; None for all.
     """
     votes, outputs = evidence.votes, evidence.outputs
     seen: list[NDArray[np.generic]] = [votes.passed()[:tests], votes.run()[:tests]]
@@ -31,41 +31,45 @@ def equivalence_groups(evidence: Evidence, tests: int | None = None) -> NDArray[
 
 
 def stable_groups(evidence: Evidence, tests: int) -> NDArray[np.bool_]:
-    """Whose group, as it was after so many of the tests, nobody has parted from since: (candidates,)."""
+    """Candidates whose group after the first so many tests has not been split since: bool (candidates,)."""
     before, now = equivalence_groups(evidence, tests), equivalence_groups(evidence)
     return np.asarray(np.bincount(before)[before] == np.bincount(now)[now])
 
 
 def impute_followers(evidence: Evidence) -> Evidence:
-    """The evidence with what those who left are taken to have done since.
+    """The evidence with the results of representatives imputed to the candidates that they stand for.
 
-    Who was not run on the last tests did what the first candidate did that was alike until then and was
-    run on more of them; where there is none, nothing is known of it. Without outputs nobody is taken to
-    have done anything.
+    A candidate that was not run on the last tests gets the results of the first candidate that was equal to
+    it until then and was run on more of them. If there is none, its results stay unknown. Without outputs
+    nothing is imputed.
     """
     run = evidence.votes.run()
     if evidence.outputs is None or run.all():
         return evidence
-    left = len(run) - run[::-1].argmax(axis=0)  # after which of the tests, as far as any was run
-    left[~run.any(axis=0)] = 0
-    for tests in np.unique(left[(left > 0) & (left < len(run))])[::-1]:
-        of_all = equivalence_groups(evidence, int(tests))
-        longer = np.flatnonzero(left > tests)
-        known, first = np.unique(of_all[longer], return_index=True)
-        ahead = dict(zip(known.tolist(), longer[first].tolist(), strict=True))
-        followers = [one for one in np.flatnonzero(left == tests).tolist() if of_all[one] in ahead]
-        evidence = _copied(evidence, followers, [ahead[of_all[one]] for one in followers], tests)
+    last = len(run) - run[::-1].argmax(axis=0)  # number of tests up to the last one that was run
+    last[~run.any(axis=0)] = 0
+    for tests in np.unique(last[(last > 0) & (last < len(run))])[::-1]:
+        group = equivalence_groups(evidence, int(tests))
+        longer = np.flatnonzero(last > tests)
+        known, first = np.unique(group[longer], return_index=True)
+        representatives = dict(zip(known.tolist(), longer[first].tolist(), strict=True))
+        followers = [one for one in np.flatnonzero(last == tests).tolist() if group[one] in representatives]
+        sources = [representatives[group[one]] for one in followers]
+        evidence = _with_copied_results(evidence, followers, sources, tests)
     return evidence
 
 
-def _copied(evidence: Evidence, to: list[int], of: list[int], tests: int) -> Evidence:
-    """With all that came after so many tests copied from some candidates to others."""
+def _with_copied_results(
+    evidence: Evidence, targets: list[int], sources: list[int], tests: int
+) -> Evidence:
+    """The evidence with all results after so many tests copied from some candidates to others."""
     passed, run = evidence.votes.passed(), evidence.votes.run()
-    passed[tests:, to], run[tests:, to] = passed[tests:, of], run[tests:, of]
+    passed[tests:, targets], run[tests:, targets] = passed[tests:, sources], run[tests:, sources]
     outputs = evidence.outputs
     if outputs is not None:
         results, returned = outputs.results.copy(), outputs.returned.copy()
         inputs = outputs.known[tests]
-        results[inputs:, to], returned[inputs:, to] = results[inputs:, of], returned[inputs:, of]
+        results[inputs:, targets] = results[inputs:, sources]
+        returned[inputs:, targets] = returned[inputs:, sources]
         outputs = replace(outputs, results=results, returned=returned)
     return replace(evidence, votes=Votes.from_matrix(passed, run), outputs=outputs)

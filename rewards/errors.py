@@ -26,7 +26,7 @@ class SandboxError(Exception):
 
 
 class FieldErrors(Protocol):
-    """The part of ``pydantic.ValidationError`` that is needed here, so that pydantic need not be imported."""
+    """The part of ``pydantic.ValidationError`` that is used here, so that pydantic is not imported."""
 
     def errors(self) -> list[Any]:
         """One dictionary for each wrong field, with ``loc``, ``type``, ``msg`` and ``input``."""

@@ -1,8 +1,8 @@
-"""What candidates do: the calls that were made of them, and what each of them gave back.
+"""Recorded outputs of candidates, and the evidence that selection rules use.
 
-Candidates that give the same back on all inputs behave alike, whatever the expected values of the tests
-say. Equal outputs have equal digests: numbers to six significant digits with ``1``, ``1.0`` and ``True``
-alike, containers in order, sets and dictionaries sorted, exceptions by their type.
+Candidates with equal outputs on all inputs are equivalent, whatever values the tests expect. Equal outputs
+have equal digests: numbers to six significant digits, with ``1``, ``1.0`` and ``True`` equal; containers in
+order; sets and dictionaries sorted; exceptions by type.
 """
 
 from collections.abc import Sequence
@@ -16,11 +16,14 @@ from numpy.typing import NDArray
 from testbudget.rewards.votes import Votes
 
 NO_RESULT = -1
-"""Stands in ``RecordedOutputs.results`` for a call that was not made of a candidate."""
+"""Number in ``RecordedOutputs.results`` for a call that was not made."""
+
+UNKNOWN = -1
+"""Number in ``OutputMatrix.results`` for an unknown output: no call was made, or its value is opaque."""
 
 
 class CallEnding(IntEnum):
-    """How a call ended. ``OPAQUE``: with a value that is not plain data, so that nothing is known of it."""
+    """The way a call ended. ``OPAQUE``: the value is not plain data, so the output is unknown."""
 
     RETURNED = 0
     RAISED = 1
@@ -32,13 +35,13 @@ class CallEnding(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class RecordedCall:
-    """One call of a problem's code.
+    """One call of a candidate's function.
 
     Attributes:
-        test: index of the test that makes the call, None for an input that was run alone.
-        function: name of the function called.
+        test: index of the test that makes the call; None for an input that was run alone.
+        function: name of the function.
         arguments: positional and keyword arguments as JSON text, in the notation of
-            ``executors.execution.values``; enough to make the call again.
+            ``executors.execution.values``, from which the call can be made again.
         digest: of function and arguments, 64 bits.
     """
 
@@ -50,12 +53,12 @@ class RecordedCall:
 
 @dataclass(frozen=True, slots=True)
 class CallResult:
-    """What came out of a call.
+    """The output of a call.
 
     Attributes:
-        ending: how the call ended.
-        digest: of the value returned or the type raised, 64 bits; 0 for all other endings.
-        example: one value with this digest, as text for people, cut to a readable length.
+        ending: the way the call ended.
+        digest: 64 bits, of the value returned or the type raised; 0 for all other endings.
+        example: one value with this digest, as text, cut to a readable length.
     """
 
     ending: CallEnding
@@ -65,10 +68,10 @@ class CallResult:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RecordedOutputs:
-    """What candidates gave back on inputs.
+    """Outputs of candidates on inputs.
 
     Attributes:
-        inputs: the calls, in the order in which a test makes them.
+        inputs: the calls, in the order in which the tests make them.
         outputs: the distinct outputs, each with an example.
         results: int32 (candidates, inputs), positions in ``outputs``, or ``NO_RESULT``.
     """
@@ -83,11 +86,12 @@ def select_outputs(
     candidates: Sequence[int] | NDArray[np.intp] | None = None,
     inputs: Sequence[int] | NDArray[np.intp] | None = None,
 ) -> RecordedOutputs:
-    """Some rows and columns of a behaviour, with the outputs that occur in them.
+    """Recorded outputs of some candidates on some inputs.
 
     Args:
-        behaviour: the whole.
-        candidates, inputs: positions to keep, in the order wanted; None keeps all.
+        recorded_outputs: of all candidates and inputs.
+        candidates: positions to keep, in this order; None for all.
+        inputs: positions to keep, in this order; None for all.
     """
     results = recorded_outputs.results
     if candidates is not None:
@@ -97,9 +101,8 @@ def select_outputs(
         results = results[:, np.asarray(inputs, np.intp)]
         kept = tuple(kept[position] for position in inputs)
     used = np.unique(results[results != NO_RESULT])
-    renumbered = np.full(
-        len(recorded_outputs.outputs) + 1, NO_RESULT, np.int32
-    )  # the last is NO_RESULT's own
+    # The last entry is for NO_RESULT, which is position -1.
+    renumbered = np.full(len(recorded_outputs.outputs) + 1, NO_RESULT, np.int32)
     renumbered[used] = np.arange(len(used))
     return RecordedOutputs(
         kept, tuple(recorded_outputs.outputs[output] for output in used), renumbered[results]
@@ -109,12 +112,12 @@ def select_outputs(
 def spread_over_candidates(
     recorded_outputs: RecordedOutputs, candidates: Sequence[int] | NDArray[np.intp], count: int
 ) -> RecordedOutputs:
-    """The same results as those of some of more candidates; of the others none is known.
+    """Recorded outputs extended to more candidates, without results for the added ones.
 
     Args:
-        behaviour: of some candidates.
-        candidates: their positions among all.
-        count: how many there are in all.
+        recorded_outputs: of some candidates.
+        candidates: their positions among all candidates.
+        count: number of all candidates.
     """
     results = np.full((count, len(recorded_outputs.inputs)), NO_RESULT, np.int32)
     results[np.asarray(candidates, np.intp)] = recorded_outputs.results
@@ -122,7 +125,7 @@ def spread_over_candidates(
 
 
 def outputs_by_test(recorded_outputs: RecordedOutputs) -> dict[int, RecordedOutputs]:
-    """The calls of each test by themselves, by the test's index, without inputs that were run alone."""
+    """Recorded outputs of each test's calls, by index of the test, without inputs that were run alone."""
     positions: dict[int, list[int]] = {}
     for position, item in enumerate(recorded_outputs.inputs):
         if item.test is not None:
@@ -131,12 +134,12 @@ def outputs_by_test(recorded_outputs: RecordedOutputs) -> dict[int, RecordedOutp
 
 
 def join_outputs(parts: Sequence[RecordedOutputs]) -> RecordedOutputs:
-    """The same candidates on the inputs of several behaviours, one after another.
+    """Recorded outputs of the same candidates on the inputs of all parts, one part after another.
 
-    Equal outputs become one, with the first of their examples.
+    Equal outputs become one, with the first example.
 
     Raises:
-        ValueError: there are no parts, or they are of different numbers of candidates.
+        ValueError: there are no parts, or their numbers of candidates differ.
     """
     numbers: dict[tuple[CallEnding, int], int] = {}
     outputs: list[CallResult] = []
@@ -154,15 +157,15 @@ def join_outputs(parts: Sequence[RecordedOutputs]) -> RecordedOutputs:
 
 
 def output_groups(recorded_outputs: RecordedOutputs) -> NDArray[np.intp]:
-    """Group number of each candidate, shape (candidates,), counted from 0 by first appearance.
+    """Output group of each candidate, intp (candidates,), numbered from 0 by first appearance.
 
-    Candidates of one group have equal results on every input of which the results of both are known, and
-    there is such an input. An opaque result is not known, nor is that of a call that was not made; an input
-    that several tests use is one input. Where gaps leave a choice, the candidate of which more is known
-    goes first, and each joins the first group that it does not contradict.
+    Members of a group have equal outputs on every input where both outputs are known, and there is such an
+    input. Opaque outputs are unknown. An input of several tests is one input. Candidates are placed in the
+    order of their number of known outputs, largest first, each into the first group that it does not
+    contradict.
     """
     results = _known_by_input(recorded_outputs)
-    shared = np.empty((0, results.shape[1]), np.int32)  # what is known of each group so far
+    shared = np.empty((0, results.shape[1]), np.int32)  # known outputs of each group
     members = np.empty(len(results), np.intp)
     for candidate in np.argsort(-np.count_nonzero(results != NO_RESULT, axis=1), kind="stable"):
         row = results[candidate]
@@ -179,9 +182,9 @@ def output_groups(recorded_outputs: RecordedOutputs) -> NDArray[np.intp]:
 
 
 def _known_by_input(recorded_outputs: RecordedOutputs) -> NDArray[np.int32]:
-    """Results as (candidates, distinct inputs), ``NO_RESULT`` for all that is not known.
+    """Results on distinct inputs, int32 (candidates, inputs), ``NO_RESULT`` where unknown.
 
-    Where a candidate did different things on one input, the first counts.
+    If a candidate returned different outputs on one input, the first counts.
     """
     opaque = [output.ending is CallEnding.OPAQUE for output in recorded_outputs.outputs]
     unknown = np.asarray([*opaque, True])[recorded_outputs.results]
@@ -199,21 +202,14 @@ def _known_by_input(recorded_outputs: RecordedOutputs) -> NDArray[np.int32]:
     return known
 
 
-# ~ """All that a selection rule may look at: the votes of a problem's tests, and what candidates gave back."""
-
-
-UNKNOWN = -1
-"""Stands in ``OutputMatrix.results`` where nothing is known: the call was not made, or its value is opaque."""
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class OutputMatrix:
-    """What every candidate gave back on a problem's distinct inputs, in the order in which they came.
+    """Outputs of all candidates on a problem's distinct inputs, in the order of the tests.
 
     Attributes:
         results: int32 (inputs, candidates), equal for equal outputs, or ``UNKNOWN``.
-        returned: bool (inputs, candidates), whether it is a value: nothing was raised, no limit was hit.
-        known: intp (tests + 1,), how many of the inputs are known after so many tests. Those before the
+        returned: bool (inputs, candidates), whether the call returned a value.
+        known: intp (tests + 1,), number of inputs known after the first m tests. Those known before the
             first test were run alone, without an expected value.
     """
 
@@ -225,49 +221,49 @@ class OutputMatrix:
     def of(
         cls, recorded_outputs: RecordedOutputs, programs: NDArray[np.intp], tests: Sequence[int]
     ) -> Self:
-        """The outputs on the inputs that some tests use, and on those that were run alone.
+        """The outputs on the inputs of some tests, and on those that were run alone.
 
-        An input that several tests use counts once, where it comes first.
+        An input of several tests counts once, at the first of them.
 
         Args:
-            behaviour: of a problem's distinct programs.
-            programs: shape (candidates,), the row of each candidate's program in the behaviour. Candidates
-                that are the same program all count.
+            recorded_outputs: of a problem's distinct programs.
+            programs: intp (candidates,), row of each candidate's program in ``recorded_outputs``.
+                Candidates with one program all count.
             tests: indices of the tests, in the order of their votes.
         """
-        came = {test: place for place, test in enumerate(tests, start=1)}
-        came_with = np.asarray(
-            [0 if item.test is None else came.get(item.test, -1) for item in recorded_outputs.inputs],
+        position = {test: place for place, test in enumerate(tests, start=1)}
+        first_test = np.asarray(
+            [0 if item.test is None else position.get(item.test, -1) for item in recorded_outputs.inputs],
             np.intp,
         )
-        order = np.argsort(came_with, kind="stable")
-        order = order[came_with[order] >= 0]
+        order = np.argsort(first_test, kind="stable")
+        order = order[first_test[order] >= 0]
         digests = np.asarray([item.digest for item in recorded_outputs.inputs], np.uint64)
         first = order[np.sort(np.unique(digests[order], return_index=True)[1])]
         endings = np.asarray([*(output.ending for output in recorded_outputs.outputs), CallEnding.OPAQUE])
         results = recorded_outputs.results.T[first]
         opaque = endings[results] == CallEnding.OPAQUE
         returned = endings[results] == CallEnding.RETURNED
-        known = np.searchsorted(came_with[first], np.arange(len(tests) + 1), side="right")
+        known = np.searchsorted(first_test[first], np.arange(len(tests) + 1), side="right")
         return cls(np.where(opaque, np.int32(UNKNOWN), results)[:, programs], returned[:, programs], known)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BatchStatistics:
-    """What many problems together say of their tests, by number of tests; a single problem says it poorly.
+    """Quality of the tests of all problems of a batch, by number of tests.
 
     Attributes:
-        passable: float64 (tests + 1,), how many of its tests the best candidate of a problem passes: a mean
-            share over problems. Right candidates pass good tests, so where all fail many, tests are wrong.
-        indifference: float64 (tests + 1,), how often other candidates pass, for each time that those pass
-            whose outputs most candidates agree with. Agreement needs no expected values, so where this is
-            near 1 the tests do not tell right from wrong. Drawn towards a quarter, more so in a small
-            batch.
-        consistency: float64 (tests + 1,), which share of the tests that anybody passes the best candidate
-            passes. Where tests contradict each other nobody passes most of them, so many are wrong.
-        trusted_weight: float64 (tests + 1,), how much agreement may count beside tests passed: the most
-            with which picks by the first half of the tests still pass nearly as many of the others as
-            with the best weight. Infinite before the second test.
+        best_pass_rate: float64 (tests + 1,), share of its tests that the best candidate of a problem
+            passes, as a mean over problems. Correct candidates pass good tests, so a low rate means wrong
+            tests.
+        minority_ratio: float64 (tests + 1,), pass rate of the candidates outside the majority over that of
+            the majority, whose outputs agree with most candidates. Agreement needs no expected values, so
+            near 1 the tests do not discriminate. A prior draws it towards 1/4, more so in a small batch.
+        consistency: float64 (tests + 1,), tests that the best candidate passes over tests that any
+            candidate passes. A low share means that tests contradict each other, so many are wrong.
+        trusted_weight: float64 (tests + 1,), the largest weight of agreement with which picks by the first
+            half of the tests pass nearly as many of the other half as with the best weight. Infinite before
+            the second test.
     """
 
     best_pass_rate: NDArray[np.float64]
@@ -278,12 +274,12 @@ class BatchStatistics:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evidence:
-    """What is known of one problem's candidates.
+    """Votes, outputs and batch of one problem: all that a selection rule uses.
 
     Attributes:
         votes: of the tests so far.
-        outputs: of the same candidates and tests; None where nobody recorded them.
-        batch: of the problems that this one came with, up to at least as many tests; None if it came alone.
+        outputs: of the same candidates and tests; None if not recorded.
+        batch: statistics of the batch, up to at least as many tests; None for a single problem.
     """
 
     votes: Votes
@@ -291,7 +287,7 @@ class Evidence:
     batch: BatchStatistics | None = None
 
     def first(self, tests: int) -> "Evidence":
-        """What was known after so many of the tests."""
+        """The evidence after the first so many tests."""
         outputs = self.outputs
         if outputs is not None:
             inputs = outputs.known[tests]
@@ -302,9 +298,9 @@ class Evidence:
         return replace(self, votes=votes, outputs=outputs)
 
     def of_tests(self, tests: NDArray[np.intp]) -> "Evidence":
-        """What some of the tests alone show, in the order given.
+        """The evidence of some tests, in this order.
 
-        An input that several tests use belongs to the one that it came with.
+        An input of several tests belongs to the first of them.
         """
         outputs = self.outputs
         if outputs is not None:
@@ -320,7 +316,7 @@ class Evidence:
         return replace(self, votes=votes, outputs=outputs)
 
     def of(self, candidates: NDArray[np.intp]) -> "Evidence":
-        """What is known of some of the candidates."""
+        """The evidence of some candidates, in this order."""
         outputs = self.outputs
         if outputs is not None:
             outputs = replace(

@@ -1,4 +1,4 @@
-"""The plain values that everything else speaks of: problems, candidates, unit tests and verdicts."""
+"""Problems, candidates, unit tests and verdicts: the values that all packages share."""
 
 import hashlib
 from dataclasses import dataclass
@@ -6,11 +6,11 @@ from enum import IntEnum, StrEnum
 
 
 class Verdict(IntEnum):
-    """How one candidate fared on one unit test.
+    """Result of one candidate on one unit test.
 
-    All but ``PASSED`` count as 'not passed' in a vote; they are told apart for reports. ``UNCONFIRMED``:
-    the test passed in an interpreter that it shared with a candidate able to forge that. A failure of
-    the infrastructure is an exception, never a verdict. The numbers are what run tables store.
+    All but ``PASSED`` count as not passed in a vote; reports distinguish them. ``UNCONFIRMED``: the test
+    passed in a process that it shared with the candidate, and the candidate could have forged that. A
+    failure of the infrastructure is an exception, not a verdict. Run tables store the numbers.
     """
 
     FAILED = 0
@@ -23,15 +23,15 @@ class Verdict(IntEnum):
 
 
 NOT_RUN = 255
-"""Stands among verdicts for a pair that was not run; such a pair is not passed either."""
+"""Number in place of a verdict for a pair that was not run. It counts as not passed."""
 
 
 class TestKind(StrEnum):
-    """How a unit test's code is to be run.
+    """Form of a unit test's code.
 
-    ``UNITTEST``: one ``unittest.TestCase`` class, passed when it has at least one case and all its
-    cases pass. ``ASSERTIONS``: a program that runs after the candidate in the same namespace, passed
-    when it ends without an exception.
+    ``UNITTEST``: one ``unittest.TestCase`` class; it passes if it has at least one case and all cases pass.
+    ``ASSERTIONS``: a program that runs after the candidate in the same namespace; it passes if it ends
+    without an exception.
     """
 
     __test__ = False  # pytest would collect it by its name
@@ -46,11 +46,11 @@ class Problem:
 
     Attributes:
         id: unique within a job.
-        prompt: what the policy model continues or answers: signature and docstring, or plain words.
+        prompt: text that the policy model continues or answers: signature and docstring, or plain words.
         language: programming language of the candidates, in lower case.
         entry_point: name of the function or class that the tests call.
-        ground_truth: code of a reference test of kind ``ASSERTIONS``, if there is one. It labels
-            candidates for reports and training; the scheduler never decides by it.
+        ground_truth: code of a reference test of kind ``ASSERTIONS``, if there is one. It gives the labels
+            of candidates for reports and training. The scheduler never uses it.
     """
 
     id: str
@@ -61,14 +61,14 @@ class Problem:
 
     @property
     def content_hash(self) -> str:
-        """Hex SHA-256 over everything but the id; ties a recorded run to the texts it was made from."""
+        """Hex SHA-256 of all fields but the id; identifies the problem in every run."""
         parts = (self.prompt, self.entry_point, self.language, self.ground_truth or "")
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One solution that the policy model wrote: a whole program that defines the entry point."""
+    """One solution by the policy model: a whole program that defines the entry point."""
 
     problem: str
     index: int
@@ -78,13 +78,13 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class UnitTest:
-    """One test that the reward model wrote for a problem.
+    """One test by the reward model for a problem.
 
     Attributes:
-        index: position among the problem's tests, also counting those that could not be used.
+        index: position among the problem's generated tests, unusable ones included.
         code: the test program, without the candidate.
-        seed: what the model sampled it with.
-        kind: how it is to be run.
+        seed: of the sampling.
+        kind: form of the code.
     """
 
     problem: str

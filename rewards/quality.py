@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,15 +12,16 @@ from testbudget.rewards.outputs import Evidence
 from testbudget.rewards.selection.base import SelectionRule
 from testbudget.rewards.votes import Votes
 
+
 def expected_accuracy(winners: NDArray[np.intp], correct: NDArray[np.bool_]) -> float:
-    """Chance that a pick drawn evenly from the tied winners is right.
+    """Probability that a pick drawn evenly from the tied winners is correct.
 
     Args:
-        winners: indices of the tied candidates, at least one.
-        correct: shape (candidates,), the ground truth.
+        winners: positions of the tied candidates, at least one.
+        correct: bool (candidates,), the labels.
 
     Raises:
-        ValueError: without winners.
+        ValueError: there are no winners.
     """
     if len(winners) == 0:
         raise ValueError("the accuracy of a pick needs at least 1 winner but got none")
@@ -28,20 +30,22 @@ def expected_accuracy(winners: NDArray[np.intp], correct: NDArray[np.bool_]) -> 
 
 @dataclass(frozen=True, slots=True)
 class TestQuality:
-    """How often a detector of right candidates errs: single tests, over the pairs run, or all together.
+    """Confusion counts of a detector of correct candidates: single tests, or all tests together.
 
-    Two kinds of rates have the same numerators. The standard ones are over all that is wrong and all that
-    is right; CodeRM's FAR and FRR (arXiv 2501.01054) are over all that was accepted and all that was
-    rejected.
+    The standard rates divide by all wrong and by all correct candidates. CodeRM's FAR and FRR (arXiv
+    2501.01054) have the same numerators and divide by all accepted and by all rejected candidates.
 
-    Without ground truth the counts are expected ones, and the rates those of the expected counts.
+    With p_correct instead of labels, counts are expected counts, and rates are those of the expected
+    counts.
 
     Attributes:
-        false_positives: wrong ones that were accepted.
-        wrong: all wrong ones.
-        false_negatives: right ones that were rejected.
-        right: all right ones.
+        false_positives: wrong candidates that were accepted.
+        wrong: all wrong candidates.
+        false_negatives: correct candidates that were rejected.
+        right: all correct candidates.
     """
+
+    __test__: ClassVar[bool] = False  # pytest would collect it by its name
 
     false_positives: float
     wrong: float
@@ -49,7 +53,7 @@ class TestQuality:
     right: float
 
     def __add__(self, other: "TestQuality") -> "TestQuality":
-        """Of the candidates of both."""
+        """The counts of both together."""
         return TestQuality(
             self.false_positives + other.false_positives,
             self.wrong + other.wrong,
@@ -59,71 +63,70 @@ class TestQuality:
 
     @property
     def false_positive_rate(self) -> float:
-        """Chance that a wrong candidate is accepted, FP/(FP + TN); NaN without wrong candidates."""
+        """``FP / (FP + TN)``, the share of wrong candidates accepted; NaN without wrong ones."""
         return _share(self.false_positives, self.wrong)
 
     @property
     def false_negative_rate(self) -> float:
-        """Chance that a right candidate is rejected, FN/(FN + TP); NaN without right candidates."""
+        """``FN / (FN + TP)``, the share of correct candidates rejected; NaN without correct ones."""
         return _share(self.false_negatives, self.right)
 
     @property
     def false_acceptance_rate(self) -> float:
-        """CodeRM's FAR, FP/(FP + TP): the wrong share of what is accepted; NaN where nothing is."""
+        """CodeRM's FAR, ``FP / (FP + TP)``; NaN if nothing is accepted."""
         return _share(self.false_positives, self.false_positives + self.true_positives)
 
     @property
     def false_rejection_rate(self) -> float:
-        """CodeRM's FRR, FN/(FN + TN): the right share of what is rejected; NaN where nothing is."""
+        """CodeRM's FRR, ``FN / (FN + TN)``; NaN if nothing is rejected."""
         return _share(self.false_negatives, self.false_negatives + self.true_negatives)
 
     @property
     def accuracy(self) -> float:
-        """Share of all that is accepted or rejected as it should be; NaN where there is nothing."""
+        """``(TP + TN) / (TP + TN + FP + FN)``; NaN without candidates."""
         return _share(self.true_positives + self.true_negatives, self.right + self.wrong)
 
     @property
     def f1(self) -> float:
-        """Harmonic mean of precision and recall, 2 TP/(2 TP + FP + FN); NaN where all of these are 0."""
+        """``2 TP / (2 TP + FP + FN)``, the harmonic mean of precision and recall; NaN if all are 0."""
         return _share(
             2 * self.true_positives, 2 * self.true_positives + self.false_positives + self.false_negatives
         )
 
     @property
     def true_positives(self) -> float:
-        """Right ones that were accepted."""
+        """Correct candidates that were accepted."""
         return self.right - self.false_negatives
 
     @property
     def true_negatives(self) -> float:
-        """Wrong ones that were rejected."""
+        """Wrong candidates that were rejected."""
         return self.wrong - self.false_positives
 
 
 def single_test_quality(votes: Votes, correct: NDArray[np.bool_] | NDArray[np.float64]) -> TestQuality:
-    """Quality of the tests that voted on a problem's candidates.
+    """Quality of single tests, over all pairs that were run.
 
     Args:
         votes: of all tests.
-        correct: shape (candidates,), the ground truth; or the chance that each is right, and the counts
-            are expected ones.
+        correct: bool (candidates,), the labels; or float64, p_correct of each, which gives expected counts.
 
     Raises:
-        ValueError: for another number of candidates.
+        ValueError: another number of candidates.
     """
     if correct.shape != (votes.candidates,):
-        raise ValueError(f"ground truth must cover {votes.candidates} candidates but has {correct.shape}")
+        raise ValueError(f"labels must cover {votes.candidates} candidates but have shape {correct.shape}")
     return _counts(votes.scores(), votes.run().sum(axis=0), correct)
 
 
 def combined_test_quality(
     winners: NDArray[np.intp], correct: NDArray[np.bool_] | NDArray[np.float64]
 ) -> TestQuality:
-    """Quality of all tests as one, which accepts the candidates that a selection rule leaves as winners.
+    """Quality of all tests as one detector, which accepts the winners of a selection rule.
 
     Args:
-        winners: indices of candidates, as :meth:`SelectionRule.winners` gives them.
-        correct: shape (candidates,), as in :func:`single_test_quality`.
+        winners: positions of candidates, from :meth:`SelectionRule.winners`.
+        correct: as in :func:`single_test_quality`.
     """
     accepted = np.zeros(len(correct), np.int32)
     accepted[winners] = 1
@@ -133,7 +136,7 @@ def combined_test_quality(
 def _counts(
     accepted: NDArray[np.int32], judged: NDArray[np.intp], correct: NDArray[np.bool_] | NDArray[np.float64]
 ) -> TestQuality:
-    """Of candidates that were judged so many times, and accepted so many times of these."""
+    """Confusion counts from how often each candidate was judged, and accepted."""
     right = correct.astype(np.float64)
     return TestQuality(
         false_positives=float(accepted @ (1 - right)),
@@ -147,12 +150,9 @@ def _share(part: float, whole: float) -> float:
     return part / whole if whole else math.nan
 
 
-# ~ """What tests are worth to a problem: the accuracy of its pick by number of tests."""
-
-
 def accuracy_curve(
     votes: Votes,
-    written: int,
+    generated: int,
     correct: NDArray[np.bool_],
     rule: SelectionRule,
     counts: Sequence[int],
@@ -160,35 +160,37 @@ def accuracy_curve(
     orders: int,
     rng: np.random.Generator,
 ) -> NDArray[np.float64]:
-    """Accuracy of the pick after so many written tests, over random choices of tests.
+    """Expected accuracy of the pick after m generated tests drawn without replacement, for several m.
 
-    A test that was written and could not be used has no vote, but counts as written, as it does in a
-    budget. Means over orders estimate the chance that the pick after m tests drawn without replacement is
-    right.
+    The mean over random orders of the tests. An unusable test has no vote, but counts as generated, as it
+    does in a budget.
 
     Args:
         votes: of the usable tests.
-        written: tests that were written for the problem, usable or not.
-        correct: shape (candidates,), the ground truth.
-        rule: picks.
+        generated: number of tests generated for the problem, unusable ones included.
+        correct: bool (candidates,), the labels.
+        rule: the selection rule.
         counts: ascending numbers of tests; 0 is a random candidate.
-        orders: how many random orders of the written tests to average over.
-        rng: draws them.
+        orders: number of random orders, at least 1.
+        rng: draws the orders.
 
     Returns:
-        One accuracy for each of ``counts``; NaN beyond ``written``.
+        float64 (counts,); NaN for counts above ``generated``.
 
     Raises:
-        ValueError: fewer written tests than votes, or less than one order.
+        ValueError: fewer generated tests than votes, or no order.
     """
-    if written < votes.tests or orders < 1:
-        raise ValueError(f"{votes.tests} votes of {written} written tests in {orders} orders are no curve")
+    if generated < votes.tests or orders < 1:
+        raise ValueError(
+            f"a curve needs at least as many generated tests as votes and at least 1 order but got {generated} tests, "
+            f"{votes.tests} votes and {orders} orders"
+        )
     passed, run = votes.passed(), votes.run()
     total = np.zeros(len(counts))
     for _ in range(orders):
-        places = rng.permutation(written)[: votes.tests]  # where in the order each usable test stands
+        places = rng.permutation(generated)[: votes.tests]  # of the usable tests in the order
         for position, count in enumerate(counts):
             chosen = places < count
             drawn = Votes.from_matrix(passed[chosen], run[chosen])
             total[position] += expected_accuracy(rule.winners(Evidence(drawn)), correct)
-    return np.where(np.asarray(counts) <= written, total / orders, np.nan)
+    return np.where(np.asarray(counts) <= generated, total / orders, np.nan)

@@ -39,7 +39,7 @@ def problem_fold(content_hash: str) -> int:
 
 
 def hash_order(texts: Iterable[str], salt: str) -> list[str]:
-    """The distinct texts, sorted by the SHA-256 of ``salt:text``: a random order that needs no generator."""
+    """The distinct texts sorted by the SHA-256 of ``salt:text``: a random order without a generator."""
     return sorted(dict.fromkeys(texts), key=lambda text: hashlib.sha256(f"{salt}:{text}".encode()).digest())
 
 

@@ -1,4 +1,4 @@
-"""The vote table of one problem: which candidate passed which test, in packed bits."""
+"""Votes of one problem: a table of tests and candidates in packed bits."""
 
 from typing import Self
 
@@ -9,17 +9,17 @@ _PASSED, _RUN = 0, 1
 
 
 class Votes:
-    """Verdicts of one problem as votes, candidates x tests, growing by one test at a time.
+    """Verdicts of one problem as votes, growing by one test at a time.
 
-    A pair of candidate and test is passed, not passed, or not run (skipped because the race was
-    already decided for that candidate); a pair that was not run is never passed. Two bits a pair:
-    1,000 candidates x 1,000 tests take about 250 kB.
+    Each pair of a candidate and a test is passed, not passed, or not run. Pairs of eliminated candidates
+    are not run and count as not passed. Two bits per pair: 1,000 candidates and 1,000 tests take about 250
+    kB.
 
     Args:
-        candidates: how many candidates vote, at least one.
+        candidates: number of candidates, at least 1.
 
     Raises:
-        ValueError: without candidates.
+        ValueError: there are no candidates.
     """
 
     def __init__(self, candidates: int) -> None:
@@ -27,17 +27,17 @@ class Votes:
             raise ValueError(f"votes need at least 1 candidate but got {candidates}")
         self._candidates = candidates
         self._tests = 0
-        # One row a test: its candidates' bits, first those of 'passed', then those of 'run'.
+        # One row per test: the bits of passed, then those of run.
         self._rows = np.zeros((0, 2, (candidates + 7) // 8), np.uint8)
         self._scores = np.zeros(candidates, np.int32)
 
     @classmethod
     def from_matrix(cls, passed: NDArray[np.bool_], run: NDArray[np.bool_] | None = None) -> Self:
-        """Votes of many tests at once.
+        """Votes of many tests.
 
         Args:
-            passed: shape (tests, candidates).
-            run: same shape; None says that every pair was run.
+            passed: bool (tests, candidates).
+            run: bool, same shape; None if every pair was run.
 
         Raises:
             ValueError: as for :meth:`add`.
@@ -55,42 +55,42 @@ class Votes:
 
     @property
     def tests(self) -> int:
-        """Number of tests so far."""
+        """Number of tests."""
         return self._tests
 
     @property
     def nbytes(self) -> int:
-        """Bytes held by the table, with the room it keeps for further tests."""
+        """Bytes held by the table, its spare rows included."""
         return self._rows.nbytes + self._scores.nbytes
 
     def add(self, passed: NDArray[np.bool_], run: NDArray[np.bool_] | None = None) -> None:
         """Append one test.
 
         Args:
-            passed: shape (candidates,), whether each candidate passed it.
-            run: shape (candidates,), whether it was run on each; None says on all.
+            passed: bool (candidates,), candidates that passed it.
+            run: bool (candidates,), candidates that it was run on; None if on all.
 
         Raises:
-            ValueError: for another shape or type, or when a pair that was not run is passed.
+            ValueError: another shape or type, or a pair is passed but not run.
         """
         self._append(np.asarray(passed)[np.newaxis], None if run is None else np.asarray(run)[np.newaxis])
 
     def passed(self) -> NDArray[np.bool_]:
-        """Which pairs were passed, shape (tests, candidates)."""
+        """Pairs that were passed, bool (tests, candidates)."""
         return self._unpack(_PASSED)
 
     def run(self) -> NDArray[np.bool_]:
-        """Which pairs were run, shape (tests, candidates)."""
+        """Pairs that were run, bool (tests, candidates)."""
         return self._unpack(_RUN)
 
     def scores(self) -> NDArray[np.int32]:
-        """Number of tests that each candidate passed, shape (candidates,)."""
+        """Number of tests that each candidate passed, int32 (candidates,)."""
         return self._scores.copy()
 
     def pass_sets(self) -> NDArray[np.intp]:
-        """Group number of each candidate, shape (candidates,), counted from 0 without gaps.
+        """Group number of each candidate, intp (candidates,), from 0 without gaps.
 
-        Two candidates have the same number exactly if they passed the same set of tests.
+        Two candidates have the same number if and only if they passed the same tests.
         """
         if self._tests == 0:
             return np.zeros(self._candidates, np.intp)
@@ -110,7 +110,7 @@ class Votes:
             raise ValueError("a pair that was not run cannot be passed")
         tests = self._tests + len(passed)
         if tests > len(self._rows):
-            # An eighth of spare rows: appending stays cheap on average, and little lies idle.
+            # An eighth of spare rows keeps appending cheap on average.
             spare = 0 if self._tests == 0 else tests // 8
             rows = np.zeros((tests + spare, *self._rows.shape[1:]), np.uint8)
             rows[: self._tests] = self._rows[: self._tests]

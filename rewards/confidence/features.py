@@ -39,8 +39,8 @@ def candidate_features(
     2. ``ln (g / n)``, g being the size of its output group, or of the group with equal verdicts without
        outputs; NaN before the first test and input.
     3. ``(s + 1) / (m + 2)``.
-    4. ``tanh(lead / sqrt m)``, lead being s less the next lower score for the best candidates, and s less the
-       best score for the others.
+    4. ``tanh(lead / sqrt m)``, lead being s less the next lower score for the best candidates, and s less
+       the best score for the others.
     5. ``ln (1 + m)``.
     6. ``ln (share of candidates with at least its score)``.
     7. ``BatchStatistics.minority_ratio``; NaN without outputs, without a batch and before the first test.

@@ -24,7 +24,7 @@ from testbudget.rewards.seeds import CONFIDENCE_FOLDS
 from testbudget.rewards.selection.base import SelectionRule
 
 FITTED_COUNTS = (0, 1, 2, 3, 5, 8, 12, 20, 40, 80)
-"""Numbers of tests after which a problem gives training rows; it gives the last ones after all its tests."""
+"""Numbers of tests after which a problem gives training rows, besides all its tests."""
 
 _PASS_RATE = FEATURES.index("predicted pass rate")
 _MAX_CANDIDATES = 15  # drawn from each problem: candidates of one problem are alike

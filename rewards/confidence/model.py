@@ -1,10 +1,10 @@
 """Calibrated logistic models: p_correct of picks and of candidates, without ground truth.
 
 A problem is always judged by a model that was fitted without the problem's fold. The numbers in
-``default.json`` are those that ``benchmarks/confidence.py --ship`` writes. They are fitted on the recorded run
-in ``examples/humaneval`` (164 problems; candidates from a model of 0.5 billion parameters, tests from one of
-1.5 billion) and on subsets of its tests, good and bad, with the picks of the rules majority, consensus,
-soft_agreement and auto.
+``default.json`` are those that ``benchmarks/confidence.py --ship`` writes. They are fitted on the recorded
+run in ``examples/humaneval`` (164 problems; candidates from a model of 0.5 billion parameters, tests from
+one of 1.5 billion) and on subsets of its tests, good and bad, with the picks of the rules majority,
+consensus, soft_agreement and auto.
 """
 
 import json

@@ -1,9 +1,12 @@
-"""Rules that weigh tests passed against candidates that behave alike, by how far the tests can be trusted.
+"""Rules that weigh the tests passed with the agreement of candidates' outputs.
 
-Right candidates behave alike, wrong ones tend not to. Where no candidate passes many of the tests, the
-tests are wrong, and agreement says more than they do. The formulas are sums of logarithms: tests passed,
-and what candidates of like behaviour are worth. A candidate that passed nothing is behind every other,
-however many are like it.
+Correct candidates return equal outputs, wrong candidates mostly do not. If no candidate passes many of the
+tests, the tests are wrong, and agreement says more than they do.
+
+Symbols: s tests passed, n size of the output group, K soft group size, a agreement, r best pass rate of the
+problem, R best pass rate of the batch; see ``PrefixStatistics``. A candidate with ``s = 0`` loses to every
+other, since ``ln 0`` is replaced by -50. Rules without a cited source are of this project; they are
+measured in ``benchmarks/selection.py``.
 """
 
 from typing import ClassVar
@@ -16,65 +19,64 @@ from testbudget.rewards.selection.base import ScoringRule
 
 
 class OutputGroups(ScoringRule):
-    """Largest group of candidates with equal outputs, whatever the tests say of them.
+    """``n``: the largest output group, whatever the tests say.
 
-    A group that never returned a value is behind every other.
+    A group that never returned a value has score 0. Majority voting over outputs, as self-consistency (Wang
+    et al. 2022, arXiv 2203.11171) does over answers.
     """
 
     name: ClassVar[str] = "outputs"
     uses_outputs: ClassVar[bool] = True
 
-    def scores(self, growth: PrefixStatistics) -> NDArray[np.int64]:
+    def scores(self, statistics: PrefixStatistics) -> NDArray[np.int64]:
         """See :meth:`ScoringRule.scores`."""
-        return np.where(growth.returned, growth.output_group_sizes, 0)
+        return np.where(statistics.returned, statistics.output_group_sizes, 0)
 
 
 class OutputAgreement(ScoringRule):
-    """``ln s + (1 - r) / 2 ln n``: tests passed, and the size of the group with equal outputs.
+    """``ln s + (1 - r) / 2 ln n``.
 
-    r is the share of the tests that the best candidate passes (:attr:`PrefixStatistics.best_pass_rate`). With good tests
-    this is nearly the majority vote, with bad ones CodeT's score.
+    With good tests (r near 1) nearly the majority vote, with bad ones (r near 0) the score of CodeT (arXiv
+    2207.10397) on output groups.
     """
 
     name: ClassVar[str] = "agreement"
     uses_outputs: ClassVar[bool] = True
 
-    def scores(self, growth: PrefixStatistics) -> NDArray[np.float64]:
+    def scores(self, statistics: PrefixStatistics) -> NDArray[np.float64]:
         """See :meth:`ScoringRule.scores`."""
-        weight = (1 - growth.best_pass_rate) / 2
-        return np.asarray(floored_log(growth.passed) + weight * np.log(growth.output_group_sizes))
+        weight = (1 - statistics.best_pass_rate) / 2
+        return np.asarray(floored_log(statistics.passed) + weight * np.log(statistics.output_group_sizes))
 
 
 class SoftAgreement(ScoringRule):
-    """``ln s + 2 (1 - r) (ln K + ln a)``: tests passed, candidates of like behaviour, mean agreement.
+    """``ln s + 2 (1 - r) (ln K + ln a)``.
 
-    Beside the group with equal outputs K counts candidates that nearly are in it, and the agreement a is
-    with all candidates, input by input (:attr:`PrefixStatistics.soft_group_sizes`, :attr:`PrefixStatistics.agreement`).
+    K also counts candidates whose outputs are nearly equal; a is the agreement with all candidates, input
+    by input.
     """
 
     name: ClassVar[str] = "soft_agreement"
     uses_outputs: ClassVar[bool] = True
 
-    def scores(self, growth: PrefixStatistics) -> NDArray[np.float64]:
+    def scores(self, statistics: PrefixStatistics) -> NDArray[np.float64]:
         """See :meth:`ScoringRule.scores`."""
-        weight = 2 * (1 - growth.best_pass_rate)
-        return np.asarray(floored_log(growth.passed) + weight * growth.support)
+        weight = 2 * (1 - statistics.best_pass_rate)
+        return np.asarray(floored_log(statistics.passed) + weight * statistics.support)
 
 
 class BatchAgreement(ScoringRule):
-    """``ln s + 8 (1 - R)^4 (ln n + ln a)``: like kin, with one trust in the tests for a whole batch.
+    """``ln s + 8 (1 - R)^4 (ln n + ln a)``: one weight of the tests for a whole batch.
 
-    R is the share of the tests that the best candidate of a problem passes, as a mean over the batch
-    (:attr:`PrefixStatistics.batch_best_pass_rate`). Where the batch is not known, it is the problem's own, drawn towards a
-    half.
+    Without a batch, R is r.
     """
 
     name: ClassVar[str] = "batch"
     uses_outputs: ClassVar[bool] = True
     uses_batch: ClassVar[bool] = True
 
-    def scores(self, growth: PrefixStatistics) -> NDArray[np.float64]:
+    def scores(self, statistics: PrefixStatistics) -> NDArray[np.float64]:
         """See :meth:`ScoringRule.scores`."""
-        weight = 8 * (1 - growth.batch_best_pass_rate) ** 4
-        support = np.log(growth.output_group_sizes) + floored_log(growth.agreement)
-        return np.asarray(floored_log(growth.passed) + weight * support)
+        weight = 8 * (1 - statistics.batch_best_pass_rate) ** 4
+        support = np.log(statistics.output_group_sizes) + floored_log(statistics.agreement)
+        return np.asarray(floored_log(statistics.passed) + weight * support)

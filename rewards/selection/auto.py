@@ -1,4 +1,4 @@
-"""The rule that notices how far the tests of a batch can be trusted."""
+"""The default rule: the weight of agreement follows how well the tests of a batch discriminate."""
 
 from typing import ClassVar
 
@@ -9,48 +9,51 @@ from testbudget.rewards.prefix_statistics import PrefixStatistics, floored_log
 from testbudget.rewards.selection.base import ScoringRule
 from testbudget.rewards.selection.batch import AGREEMENT_WEIGHTS
 
-_TELLING, _INDIFFERENT = 0.6, 0.7  # from here to there, tests say ever less beside what candidates agree on
-_AGREEMENT = 2.0  # weight where tests are indifferent
-_FEW = 3.0  # tests that a candidate may pass by chance there
-_CONTRADICTORY, _CONSISTENT = 0.55, 0.65  # between these, some tests contradict the others
+_DISCRIMINATING, _INDIFFERENT = 0.6, 0.7  # minority ratios at which the tests count fully, and hardly
+_INDIFFERENT_WEIGHT = 2.0  # of agreement where the tests do not discriminate
+_CHANCE_PASSES = 3.0  # added to s there: tests that a candidate may pass by chance
+_CONTRADICTORY, _CONSISTENT = 0.55, 0.65  # consistencies at which w is 1, and as given by R
 
 
 class Auto(ScoringRule):
-    """``ln s + w (ln K + ln a)``: tests passed against candidates of like behaviour and mean agreement.
+    """``ln (s + 3 (1 - t)) + v (ln K + ln a)``, with ``v = w^t 2^(1 - t)``.
 
-    K and a are :attr:`PrefixStatistics.soft_group_sizes` and :attr:`PrefixStatistics.agreement`. The weight is ``w = 2.5 (1 - R)^2``, with R
-    the share of the tests that the best candidate passes, as a mean over the batch: near 0 where tests are
-    good, above 1 where they are bad; but at most :attr:`BatchStatistics.trusted_weight`, since tests that foretell
-    each other well are right though nobody passes them all. Where the batch's tests pass candidates almost
-    regardless of what these do (:attr:`BatchStatistics.minority_ratio`), it is ``ln (s + 3) + 2 (ln K + ln a)``, and
-    the tests hardly matter.
+    Symbols as in ``selection/agreement.py``.
 
-    Without outputs ``ln s + w ln n``, n being the candidates that passed the same tests, with
-    ``w = 0.6 (1 - R)^2``, and 1 where the batch's tests contradict each other
-    (:attr:`BatchStatistics.consistency`). Without a batch R is the problem's own, drawn towards a half.
+    * ``w = 2.5 (1 - R)^2``, clipped to [0.02, ``BatchStatistics.trusted_weight``]: near 0 where tests are
+      good, above 1 where they are bad. Tests that predict each other well are right, even if no candidate
+      passes them all.
+    * ``t`` falls from 1 to 0 as the minority ratio of the batch rises from 0.6 to 0.7. At t = 0 the tests
+      pass candidates regardless of their outputs, and hardly count.
 
-    The form and its constants were chosen on the recorded run in ``examples/humaneval`` and on what was
-    made from it: parts of its tests, as in ``benchmarks/selection.py``, and made-up assertions of which
-    one in five to nine in ten expect the right output.
+    Without outputs the score is ``ln s + w^t ln g``, with g candidates that passed the same tests,
+    ``w = max(0.6 (1 - R)^2, 0.02)``, and t rising from 0 to 1 as the consistency of the batch rises from
+    0.55 to 0.65. Without a batch, R is r.
+
+    The form and the constants were chosen on the recorded run in ``examples/humaneval`` and on data made
+    from
+    it: subsets of its tests, as in ``benchmarks/selection.py``, and generated assertions of which 20 % to
+    90 % expect the right output.
     """
 
     name: ClassVar[str] = "auto"
     uses_outputs: ClassVar[bool] = True
     uses_batch: ClassVar[bool] = True
 
-    def scores(self, growth: PrefixStatistics) -> NDArray[np.float64]:
+    def scores(self, statistics: PrefixStatistics) -> NDArray[np.float64]:
         """See :meth:`ScoringRule.scores`."""
-        p_wrong = (1 - growth.batch_best_pass_rate) ** 2
-        if not growth.has_outputs:
-            trust = _between(_CONTRADICTORY, growth.batch_consistency, _CONSISTENT)
-            weight = np.maximum(0.6 * p_wrong, AGREEMENT_WEIGHTS[0]) ** trust
-            return np.asarray(floored_log(growth.passed) + weight * np.log(growth.pass_set_sizes))
-        trust = 1 - _between(_TELLING, growth.batch_minority_ratio, _INDIFFERENT)
-        weight = np.clip(2.5 * p_wrong, AGREEMENT_WEIGHTS[0], growth.trusted_weight)
-        weight = weight**trust * _AGREEMENT ** (1 - trust)
-        return np.asarray(floored_log(growth.passed + _FEW * (1 - trust)) + weight * growth.support)
+        squared = (1 - statistics.batch_best_pass_rate) ** 2
+        passed = statistics.passed
+        if not statistics.has_outputs:
+            trust = _ramp(_CONTRADICTORY, statistics.batch_consistency, _CONSISTENT)
+            weight = np.maximum(0.6 * squared, AGREEMENT_WEIGHTS[0]) ** trust
+            return np.asarray(floored_log(passed) + weight * np.log(statistics.pass_set_sizes))
+        trust = 1 - _ramp(_DISCRIMINATING, statistics.batch_minority_ratio, _INDIFFERENT)
+        weight = np.clip(2.5 * squared, AGREEMENT_WEIGHTS[0], statistics.trusted_weight)
+        weight = weight**trust * _INDIFFERENT_WEIGHT ** (1 - trust)
+        return np.asarray(floored_log(passed + _CHANCE_PASSES * (1 - trust)) + weight * statistics.support)
 
 
-def _between(low: float, value: NDArray[np.float64], high: float) -> NDArray[np.float64]:
-    """0 up to the lower bound, 1 from the higher on."""
+def _ramp(low: float, value: NDArray[np.float64], high: float) -> NDArray[np.float64]:
+    """0 up to ``low``, 1 from ``high``, linear between."""
     return np.clip((value - low) / (high - low), 0, 1)

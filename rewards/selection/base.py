@@ -1,4 +1,4 @@
-"""What a selection rule is."""
+"""Contract of a selection rule."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -13,40 +13,40 @@ from testbudget.rewards.votes import Votes
 
 
 class SelectionRule(ABC):
-    """Picks candidates of one problem by what is known of them.
+    """Picks among the candidates of one problem by the evidence.
 
-    A rule keeps no state: the same evidence gives the same winners. Ties that it cannot break it leaves:
-    the one who picks draws among the winners, and their expected accuracy is what is reported.
+    A rule keeps no state: equal evidence gives equal winners. It leaves the ties that it cannot break. The
+    pick is drawn evenly among the winners, and their expected accuracy is reported.
     """
 
     name: ClassVar[str]
-    """What job files call the rule."""
+    """Name in job files."""
 
     uses_outputs: ClassVar[bool] = False
-    """Whether the rule looks at outputs; without any it takes candidates that passed the same tests for
-    candidates that behave alike."""
+    """Whether the rule uses recorded outputs. Without any, candidates that passed the same tests count as
+    an output group."""
 
     uses_batch: ClassVar[bool] = False
-    """Whether the rule looks at the batch; without one it goes by the problem's own tests."""
+    """Whether the rule uses the batch. Without one, it uses the problem's own tests."""
 
     @abstractmethod
     def winners(self, evidence: Evidence) -> NDArray[np.intp]:
-        """Ascending indices of the candidates still tied after all of the rule's tie-breaks.
+        """Ascending positions of the candidates that are tied after all tie-breaks of the rule.
 
         Never empty; all candidates while nothing is known.
         """
 
     def winners_after(self, evidence: Evidence, counts: Sequence[int]) -> NDArray[np.bool_]:
-        """Who would win after so many of the tests, as :meth:`winners` says of each.
+        """The winners after the first m tests, for several m.
 
-        Here the rule is asked for each count; one that can answer for all of them at once is much faster.
+        This default asks for each count. A rule that computes all counts at once is much faster.
 
         Args:
-            evidence: of all the tests.
+            evidence: of all tests.
             counts: ascending numbers of tests.
 
         Returns:
-            Shape (counts, candidates).
+            bool (counts, candidates).
         """
         won = np.zeros((len(counts), evidence.votes.candidates), np.bool_)
         for row, tests in zip(won, counts, strict=True):
@@ -55,15 +55,14 @@ class SelectionRule(ABC):
 
 
 class ScoringRule(SelectionRule):
-    """Picks the best by a score of each candidate.
+    """Picks the candidates with the highest score.
 
-    A candidate wins, and counts for those that are like it, only if it ran all the tests that the top
-    scorers
-    ran: one that fell out of the race looks alike with more candidates than it would if it had gone on.
+    Only candidates that ran all tests that the candidates with most tests passed ran can win, or count in
+    the group of another. An eliminated candidate equals more candidates than it would if it had run on.
     """
 
     @abstractmethod
-    def scores(self, growth: PrefixStatistics) -> NDArray[np.float64] | NDArray[np.int64]:
+    def scores(self, statistics: PrefixStatistics) -> NDArray[np.float64] | NDArray[np.int64]:
         """Scores, shape (counts, candidates); the highest in each row win."""
 
     def winners(self, evidence: Evidence) -> NDArray[np.intp]:
@@ -80,14 +79,14 @@ class ScoringRule(SelectionRule):
         for rows in rows_of.values():
             members = np.flatnonzero(running[rows[0]])
             known = evidence if len(members) == running.shape[1] else evidence.of(members)
-            # Sums of the same terms in another order are to be equal.
+            # Sums of the same terms in another order must be equal.
             scores = np.round(self.scores(PrefixStatistics(known, [counts[row] for row in rows])), 9)
             won[np.ix_(np.asarray(rows), members)] = scores == scores.max(axis=1, keepdims=True)
         return won
 
 
 def _still_running(votes: Votes, counts: Sequence[int]) -> NDArray[np.bool_]:
-    """Who ran all the tests that the top scorers ran, after so many tests, shape (counts, candidates)."""
+    """Candidates that ran every test that all top scorers ran, bool (counts, candidates)."""
     passed, run = votes.passed(), votes.run()
     running = np.ones((len(counts), votes.candidates), np.bool_)
     if not run.all():

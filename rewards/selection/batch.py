@@ -1,4 +1,4 @@
-"""What the problems of a batch say of their tests together."""
+"""Statistics of a batch: the tests of all its problems, pooled by number of tests."""
 
 from collections.abc import Iterable, Sequence
 
@@ -14,66 +14,66 @@ from testbudget.rewards.prefix_statistics import (
 )
 
 AGREEMENT_WEIGHTS = np.array([0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0, 1.4, 2.0, 3.0, 5.0])
-"""Of agreement beside tests passed, from next to none to nearly all that counts."""
+"""Weights of agreement that ``trusted_weight`` chooses from, ascending."""
 
-_NEARLY = 0.985
+_NEARLY_BEST = 0.985  # share of the best score from which on a weight is as good as the best
 
 
 BatchContribution = NDArray[np.float64]
-"""What one problem adds to a batch: a column for each number of its tests from 0 on."""
+"""Summands of one problem, float64 (19, tests + 1), a column for each number of its tests from 0."""
 
 
 def batch_contribution(problem: Evidence) -> BatchContribution:
-    """What a problem adds to its batch; costs more than putting the parts together."""
-    return np.concatenate([_shares(problem), _foreseen(problem)])
+    """The summands of one problem. Computing them costs more than combining them."""
+    return np.concatenate([_pass_shares(problem), _later_pass_shares(problem)])
 
 
 def batch_statistics(problems: Iterable[Evidence]) -> BatchStatistics:
-    """Statistics of a batch, by number of tests.
+    """Statistics of a batch.
 
     Args:
-        problems: at least one; each counts up to as many tests as it has.
+        problems: at least one; each counts up to its own number of tests.
     """
     return combine_batch([batch_contribution(problem) for problem in problems])
 
 
 def combine_batch(parts: Sequence[BatchContribution]) -> BatchStatistics:
-    """The same from what :func:`batch_contribution` has made of each problem."""
+    """Statistics of a batch from the ``batch_contribution`` of each problem."""
     sums = np.zeros((len(parts[0]), max(part.shape[1] for part in parts)))
     for part in parts:
         sums[:, : part.shape[1]] += part
-    count, best, anyone, leading, others, *foreseen = sums
-    # As if another problem had been seen whose leaders pass all tests.
-    minority_ratio = (others + USUAL_MINORITY_RATIO) / (leading + 1)
+    count, best, anyone, majority, minority, *later = sums
+    # A prior of one problem whose majority passes all tests.
+    minority_ratio = (minority + USUAL_MINORITY_RATIO) / (majority + 1)
     consistency = np.divide(best, anyone, out=np.ones_like(best), where=anyone > 0)
-    return BatchStatistics(best / count, minority_ratio, consistency, _trusted(np.asarray(foreseen)))
+    return BatchStatistics(best / count, minority_ratio, consistency, _trusted_weight(np.asarray(later)))
 
 
-def _shares(evidence: Evidence) -> NDArray[np.float64]:
-    """One, and shares of the tests passed by the best, anyone, the leading, the others: (5, tests + 1).
+def _pass_shares(evidence: Evidence) -> NDArray[np.float64]:
+    """One, and pass rates of the best, any, majority and minority candidates: (5, tests + 1).
 
-    Those lead whose outputs most candidates agree with. Where that is all of them there are no others, and
-    the problem says nothing of either.
+    The majority are the candidates with the highest agreement. If these are all candidates there is no
+    minority, and the problem adds nothing to either.
     """
-    growth = PrefixStatistics(evidence, range(evidence.votes.tests + 1))
-    tests = np.maximum(growth.tests, 1)
-    passed = growth.passed / tests
+    statistics = PrefixStatistics(evidence, range(evidence.votes.tests + 1))
+    tests = np.maximum(statistics.tests, 1)
+    passed = statistics.passed / tests
     best = passed.max(axis=1)
-    anyone = np.concatenate([[0], np.cumsum(growth.verdicts.any(axis=1))]) / tests[:, 0]
+    anyone = np.concatenate([[0], np.cumsum(statistics.verdicts.any(axis=1))]) / tests[:, 0]
     best[0] = anyone[0] = 0.5
-    agreement = np.round(growth.agreement, 9)
+    agreement = np.round(statistics.agreement, 9)
     leads = agreement == agreement.max(axis=1, keepdims=True)
     ahead = leads.sum(axis=1)
     behind = leads.shape[1] - ahead
-    leading = (passed * leads).sum(axis=1) / ahead * (behind > 0)
-    others = (passed * ~leads).sum(axis=1) / np.maximum(behind, 1)
-    return np.stack([np.ones(len(best)), best, anyone, leading, others])
+    majority = (passed * leads).sum(axis=1) / ahead * (behind > 0)
+    minority = (passed * ~leads).sum(axis=1) / np.maximum(behind, 1)
+    return np.stack([np.ones(len(best)), best, anyone, majority, minority])
 
 
-def _foreseen(evidence: Evidence) -> NDArray[np.float64]:
-    """How picks by the first half of the tests do in the others, shape (``AGREEMENT_WEIGHTS``, tests + 1).
+def _later_pass_shares(evidence: Evidence) -> NDArray[np.float64]:
+    """Share of the second half of the tests that picks by the first half pass: (weights, tests + 1).
 
-    The share of the others that the picks pass, for each weight of agreement; 0 where there is no test.
+    One row for each of ``AGREEMENT_WEIGHTS``; 0 without tests.
     """
     tests = evidence.votes.tests
     halves = np.arange(tests + 1) // 2
@@ -87,9 +87,9 @@ def _foreseen(evidence: Evidence) -> NDArray[np.float64]:
     return np.asarray((won * later).sum(axis=2))
 
 
-def _trusted(foreseen: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The largest weight that does nearly as well as the best, shape (tests + 1,)."""
-    well = foreseen >= _NEARLY * foreseen.max(axis=0)
-    trusted = AGREEMENT_WEIGHTS[len(AGREEMENT_WEIGHTS) - 1 - well[::-1].argmax(axis=0)]
+def _trusted_weight(later: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The largest weight that is nearly as good as the best, float64 (tests + 1,)."""
+    good = later >= _NEARLY_BEST * later.max(axis=0)
+    trusted = AGREEMENT_WEIGHTS[len(AGREEMENT_WEIGHTS) - 1 - good[::-1].argmax(axis=0)]
     trusted[:2] = np.inf
     return np.asarray(trusted)

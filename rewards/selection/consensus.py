@@ -1,4 +1,4 @@
-"""CodeT's consensus score: candidates that agree support one another."""
+"""CodeT's consensus score."""
 
 from typing import ClassVar
 
@@ -10,15 +10,14 @@ from testbudget.rewards.selection.base import ScoringRule
 
 
 class Consensus(ScoringRule):
-    """Best group of candidates that passed the same tests, by sqrt(group size) x tests passed.
+    """``sqrt(g) s``, with s tests passed and g candidates that passed the same tests.
 
-    The score of CodeT (arXiv 2207.10397), whose consensus sets are these groups. It trusts agreeing
-    candidates as well as tests, so wrong tests mislead it less than a majority vote.
+    The score of CodeT (arXiv 2207.10397), whose consensus sets are these groups. Wrong tests mislead it
+    less than a majority vote, since agreement of candidates counts too.
     """
 
     name: ClassVar[str] = "consensus"
 
-    def scores(self, growth: PrefixStatistics) -> NDArray[np.int64]:
-        """See :meth:`ScoringRule.scores`."""
-        # The square of the score orders alike, and in whole numbers ties are exact.
-        return growth.pass_set_sizes * growth.passed**2
+    def scores(self, statistics: PrefixStatistics) -> NDArray[np.int64]:
+        """``g s^2``: the square of the score has the same order, and its ties are exact."""
+        return statistics.pass_set_sizes * statistics.passed**2

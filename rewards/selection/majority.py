@@ -12,10 +12,10 @@ from testbudget.rewards.selection.base import SelectionRule
 
 
 class Majority(SelectionRule):
-    """Most tests passed, then the largest group that passed the same set of tests.
+    """``(s, g)`` in this order: s tests passed, then g candidates that passed the same tests.
 
-    The rule of CodeRM (arXiv 2501.01054). Groups of one size all stay, so that what is reported is
-    the expected accuracy over the ties that remain.
+    The rule of CodeRM (arXiv 2501.01054). Groups of equal size all win, so that the accuracy reported is
+    the expected accuracy over the ties.
     """
 
     name: ClassVar[str] = "majority"
@@ -31,7 +31,7 @@ class Majority(SelectionRule):
     def winners_after(self, evidence: Evidence, counts: Sequence[int]) -> NDArray[np.bool_]:
         """See :meth:`SelectionRule.winners_after`."""
         passed = evidence.votes.passed()
-        # One number that orders by score, then by size of the group, which has one score.
-        support = prefix_scores(passed) * (passed.shape[1] + 1) + prefix_group_sizes(passed)
-        support = support[np.asarray(counts, np.intp)]
-        return np.asarray(support == support.max(axis=1, keepdims=True))
+        # s (candidates + 1) + g has the order of (s, g), since g <= candidates.
+        order = prefix_scores(passed) * (passed.shape[1] + 1) + prefix_group_sizes(passed)
+        order = order[np.asarray(counts, np.intp)]
+        return np.asarray(order == order.max(axis=1, keepdims=True))

@@ -1,4 +1,4 @@
-"""Votes weighted by how reliable each test seems, judged by the other tests alone."""
+"""Votes weighted by the reliability of each test, estimated from the votes alone."""
 
 from abc import abstractmethod
 from typing import ClassVar
@@ -11,30 +11,33 @@ from testbudget.rewards.prefix_statistics import PrefixStatistics
 from testbudget.rewards.selection.base import ScoringRule
 
 _ITERATIONS = 50
-_TIE = 1e-6  # what a test passed is worth where the weights leave a tie
-_PRIOR_RIGHT = 10.0  # right candidates and tests are many; the published 1000 drowns a few hundred votes
-_PRIOR_CHANCE = 1e6  # wrong candidates hardly ever pass wrong tests; the end of the published range
+_TIE = 1e-6  # weight of a test passed, for ties
+_PRIOR_RIGHT = 10.0  # for correct candidates and tests; the published 1000 outweighs a few hundred votes
+_PRIOR_CHANCE = 1e6  # against wrong candidates that pass wrong tests; the end of the published range
 
 
 class WeightedRule(ScoringRule):
-    """Scores candidates by which of the tests they passed, and by nothing else."""
+    """A score from the votes alone, computed anew for each number of tests."""
 
     @abstractmethod
     def weigh(self, passed: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Scores of the candidates, shape (candidates,), from ``passed`` of shape (tests, candidates)."""
+        """Scores, float64 (candidates,), from ``passed``, bool (tests, candidates)."""
 
-    def scores(self, growth: PrefixStatistics) -> NDArray[np.float64]:
+    def scores(self, statistics: PrefixStatistics) -> NDArray[np.float64]:
         """See :meth:`ScoringRule.scores`."""
-        counts = growth.tests.ravel()
-        return np.stack([self.weigh(growth.verdicts[:count]) for count in counts])
+        counts = statistics.tests.ravel()
+        return np.stack([self.weigh(statistics.verdicts[:count]) for count in counts])
 
 
 class Bayesian(WeightedRule):
-    """B4: the most probable set of right candidates and right tests, if these agree with each other.
+    """B4: the most probable pair of a set of correct candidates and a set of correct tests.
 
-    Chen et al. (arXiv 2409.08692). The sets considered are those of CodeT: candidates that passed the same
-    tests, with these tests. Their posterior is a product of four Beta functions: of how many candidates are
-    right, how many tests are, how often the others pass right tests, and how often they pass wrong ones.
+    Chen et al. 2024 (arXiv 2409.08692). The sets considered are those of CodeT: n_c candidates that passed
+    the same n_t tests, with these tests, of N candidates and M tests. With p the passes of these tests by
+    the other candidates, o = (N - n_c) n_t, and p', o' the same for the other tests, the log posterior is
+
+    ``ln B(n_c + 10, N - n_c + 1) + ln B(n_t + 10, M - n_t + 1) + ln B(p + 1, o - p + 1)
+    + ln B(p' + 1, o' - p' + 10^6)``, up to a constant.
     """
 
     name: ClassVar[str] = "bayesian"
@@ -44,9 +47,9 @@ class Bayesian(WeightedRule):
         tests, candidates = passed.shape
         sets, groups, sizes = np.unique(passed, axis=1, return_inverse=True, return_counts=True)
         right = sets.sum(axis=0)
-        passes = passed.sum(axis=1) @ sets - sizes * right  # of right tests, by the others
+        passes = passed.sum(axis=1) @ sets - sizes * right  # of correct tests, by the other candidates
         others = candidates - sizes
-        chances = passed.sum() - sizes * right - passes  # that the others pass wrong tests
+        chances = passed.sum() - sizes * right - passes  # of wrong tests, by the other candidates
         posterior = (
             betaln(sizes + _PRIOR_RIGHT, others + 1)
             + betaln(right + _PRIOR_RIGHT, tests - right + 1)
@@ -57,12 +60,15 @@ class Bayesian(WeightedRule):
 
 
 class DawidSkene(WeightedRule):
-    """Posterior odds of being right when each test has two rates of its own, fitted to the votes.
+    """Posterior log-odds of being correct, with two pass rates per test, fitted to the votes.
 
-    The model of Dawid and Skene (1979) for two classes, by expectation maximisation from the share of tests
-    passed. Tests are taken for independent given what is right, which wrong tests are not: they tend to be
-    wrong alike, and then agree on the wrong candidates. Where the votes do not say more of one test than of
-    another, as one test alone never does, ties go to those who passed most.
+    ``ln (q / (1 - q)) + sum over tests passed of ln (u_j / v_j) + sum over tests failed of
+    ln ((1 - u_j) / (1 - v_j))``, with q the share of correct candidates and u_j, v_j the pass rates of
+    correct and wrong candidates on test j, by 50 steps of expectation maximisation from the share of tests
+    passed (Dawid and Skene 1979, two classes). Ties go to the most tests passed.
+
+    The model takes tests as independent given the labels. Wrong tests are not: they tend to make the same
+    mistake, and then agree on wrong candidates.
     """
 
     name: ClassVar[str] = "dawid-skene"
@@ -86,13 +92,14 @@ class DawidSkene(WeightedRule):
 
 
 class LeaveOneOut(WeightedRule):
-    """Votes weighted by how well each test agrees with the ranking that all others make.
+    """Votes weighted by how well each test agrees with the ranking by all other tests.
 
-    ACES in closed form (arXiv 2604.03922). The area under the curve by which the others' votes tell those
-    who pass a test from those who fail it is 1/2 + c d / (p (1 - p)), with p the share who pass, d how much
-    likelier right candidates pass than wrong ones, and one c for all tests. So ``p (1 - p) (area - 1/2)``,
-    and 0 if that is less, weighs a test by d. Where no test has weight all count alike; ties go to those
-    who passed most.
+    ``sum over tests passed of w_j / sum of w``, with ``w_j = max(p_j (1 - p_j) (A_j - 1/2), 0)``, p_j the
+    pass rate of test j and A_j the area under the ROC curve by which the votes of the others separate
+    candidates that pass j from candidates that fail it. This is ACES in closed form (arXiv 2604.03922):
+    there ``A_j = 1/2 + c d_j / (p_j (1 - p_j))``, with d_j the pass rate of correct candidates less that of
+    wrong ones and one c for all tests, so the weight is proportional to d_j. If all weights are 0, all
+    tests count alike. Ties go to the most tests passed.
     """
 
     name: ClassVar[str] = "leave-one-out"
@@ -103,8 +110,8 @@ class LeaveOneOut(WeightedRule):
         scores = passed.sum(axis=0)
         by_score = np.zeros((candidates, tests + 2))
         by_score[np.arange(candidates), scores + 1] = 1
-        failing = ~passed @ by_score  # those who fail each test, by score, which is also that on the others
-        passing = np.roll(passed @ by_score, -1, axis=1)  # those who pass it, by score on the others
+        failing = ~passed @ by_score  # candidates that fail each test, by score
+        passing = np.roll(passed @ by_score, -1, axis=1)  # candidates that pass it, by score on the others
         below = np.cumsum(failing, axis=1) - failing / 2
         won = (passing * below).sum(axis=1) / candidates**2  # p (1 - p) times the area
         chance = passed.mean(axis=1) * (1 - passed.mean(axis=1)) / 2

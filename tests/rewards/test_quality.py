@@ -129,5 +129,5 @@ def test_it_is_unknown_beyond_what_was_written():
 
 
 def test_more_votes_than_tests_written_are_refused():
-    with pytest.raises(ValueError, match="3 votes of 2 written"):
+    with pytest.raises(ValueError, match="got 2 tests, 3 votes and 1 orders"):
         curve(Votes.from_matrix(PASSED), 2, CORRECT, [1])

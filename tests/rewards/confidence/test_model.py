@@ -42,7 +42,7 @@ def test_the_shipped_file_is_what_its_models_are_written_as():
     ],
 )
 def test_json_of_something_else_is_refused(text):
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"."):
         ConfidenceModels.of_json(text)
 
 

@@ -1,5 +1,8 @@
 """Contract of every selection rule, and the registry."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,6 +11,7 @@ from hypothesis.extra.numpy import arrays
 
 from testbudget.rewards.errors import UserError
 from testbudget.rewards.outputs import Evidence
+from testbudget.rewards.selection import registry
 from testbudget.rewards.selection.names import SELECTION_RULES
 from testbudget.rewards.selection.registry import selection_rule
 from testbudget.rewards.votes import Votes
@@ -73,8 +77,23 @@ def test_tests_that_nobody_passes_leave_every_candidate_tied(rule):
     np.testing.assert_array_equal(rule.winners(known(np.zeros((3, 4), np.bool_))), [0, 1, 2, 3])
 
 
+def test_names_are_known_without_any_rule_or_numpy():
+    code = "import sys, testbudget.rewards.selection.names, testbudget.rewards.errors; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert not {"numpy", "scipy", "pydantic"} & set(loaded.split())
+
+
+def test_scipy_is_loaded_by_the_rules_that_need_it_alone():
+    code = (
+        "import sys; from testbudget.rewards.selection.registry import selection_rule; "
+        "selection_rule('auto'); print(*sys.modules)"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert "scipy" not in loaded.split()
+
+
 def test_a_rule_is_found_by_its_name():
-    assert SELECTION_RULES == NAMES
+    assert SELECTION_RULES == NAMES == tuple(registry._CLASSES)
     assert [selection_rule(name).name for name in SELECTION_RULES] == list(SELECTION_RULES)
 
 
