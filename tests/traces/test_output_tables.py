@@ -9,9 +9,7 @@ from testbudget.rewards.outputs import (
     CallResult,
     RecordedCall,
     RecordedOutputs,
-    join_outputs,
 )
-from testbudget.scheduler.log import EventLog
 from testbudget.traces.output_tables import pack_outputs, read_outputs, unpack_outputs, write_outputs
 
 LARGEST = 2**64 - 1
@@ -72,7 +70,7 @@ def test_half_a_surrogate_pair_in_an_example_can_be_packed_and_does_not_break_th
     assert read_outputs(tmp_path)["p"].outputs == (CallResult(CallEnding.RETURNED, 1, "?"),)
 
 
-def test_a_run_without_behaviour_has_no_tables_and_nothing_to_read(tmp_path):
+def test_a_run_without_recorded_outputs_has_no_tables_and_nothing_to_read(tmp_path):
     write_outputs([("p", recorded_outputs_of(0))], tmp_path)
     write_outputs([], tmp_path)
     assert list(tmp_path.iterdir()) == []
@@ -85,15 +83,3 @@ def test_tables_of_something_else_get_one_sentence(recorded, tmp_path):
     pq.write_table(pq.read_table(path).drop_columns(["results"]), path)
     with pytest.raises(UserError, match="must have the columns of a run but lacks results"):
         read_outputs(tmp_path)
-
-
-def test_a_journal_gives_the_behaviour_of_all_tests_in_their_order(tmp_path):
-    with EventLog(tmp_path / "journal.sqlite") as event_log, event_log.transaction():
-        for test in (10, 2):
-            event_log.add_recorded_outputs("p", test, recorded_outputs_of(test))
-    with EventLog(tmp_path / "journal.sqlite") as event_log:
-        assert same(
-            event_log.recorded_outputs_of("p"),
-            join_outputs([recorded_outputs_of(2), recorded_outputs_of(10)]),
-        )
-        assert event_log.recorded_outputs_of("other") is None

@@ -1,12 +1,16 @@
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 from testbudget.rewards.errors import UserError
+from testbudget.traces.hidden_states import HiddenStates
+from testbudget.traces.output_tables import read_outputs
 from testbudget.traces.records import Cost
-from testbudget.traces.tables import read_trace, write_trace
+from testbudget.traces.tables import SCHEMA_VERSION, read_trace, write_trace
+from testbudget.traces.trace import correct_labels
 
 
 def test_a_trace_survives_writing_and_reading(recorded, tmp_path):
@@ -47,12 +51,12 @@ def test_hidden_states_come_in_the_order_and_layers_asked_for(recorded):
         trace.hidden_states_of(recorded.problems, [3])
 
 
-def test_tables_of_before_provenance_and_cost_were_noted_are_read_as_unknown(recorded, tmp_path):
+def test_unknown_provenance_truncation_and_costs_are_read_as_unknown(recorded, tmp_path):
     trace = read_trace(recorded.directory)
-    write_trace(replace(trace, directory=tmp_path))
-    path = tmp_path / "problems.parquet"
-    older = pq.read_table(path).replace_schema_metadata(None)
-    pq.write_table(older.drop_columns(["prompt_truncated", "predictor_cpu_seconds"]), path)
+    unknown = Cost(cpu_seconds=float("nan"))
+    problems = {problem: replace(seen, extraction=unknown) for problem, seen in trace.problems.items()}
+    states = HiddenStates(trace.hidden_states.layers, trace.hidden_states.states)
+    write_trace(replace(trace, directory=tmp_path, problems=problems, hidden_states=states))
     again = read_trace(tmp_path)
     np.testing.assert_array_equal(again.hidden_states.states, trace.hidden_states.states)
     assert again.hidden_states.truncated is None
@@ -62,7 +66,56 @@ def test_tables_of_before_provenance_and_cost_were_noted_are_read_as_unknown(rec
         assert seen.extraction.gpu_seconds == 0
 
 
-def test_a_run_without_hidden_states_paid_nothing_for_them(recorded, tmp_path):
+@pytest.mark.parametrize("table", ["problems", "candidates", "tests", "votes"])
+@pytest.mark.parametrize("version", [None, SCHEMA_VERSION + 1])
+def test_a_table_of_another_schema_version_is_refused_with_the_command_that_makes_it_anew(
+    recorded, tmp_path, table, version
+):
+    write_trace(replace(read_trace(recorded.directory), directory=tmp_path))
+    path = tmp_path / f"{table}.parquet"
+    metadata = None if version is None else {b"testbudget.schema": str(version)}
+    pq.write_table(pq.read_table(path).replace_schema_metadata(metadata), path)
+    with pytest.raises(UserError) as caught:
+        read_trace(tmp_path)
+    assert str(caught.value).startswith(
+        f"{path} has schema {version or 0} but this testbudget reads {SCHEMA_VERSION}. Run its job again: "
+        f"testbudget run {tmp_path / 'job.yaml'} --out DIR"
+    )
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("source", "read"),
+    [
+        (None, None),
+        ("humaneval", "humaneval"),
+        ("problems.jsonl", "{run}/problems.jsonl"),
+        ("mbpp:mbpp.jsonl", "mbpp:{run}/mbpp.jsonl"),
+        ("/elsewhere/problems.jsonl", "/elsewhere/problems.jsonl"),
+    ],
+)
+def test_the_source_of_problems_is_kept_and_relative_to_the_run(recorded, tmp_path, source, read):
+    write_trace(replace(read_trace(recorded.directory), directory=tmp_path, problem_source=source))
+    assert read_trace(tmp_path).problem_source == (read and read.format(run=tmp_path.resolve()))
+
+
+@pytest.mark.parametrize(("run", "source"), [("humaneval", "humaneval"), ("mbpp", "mbpp_sanitized.jsonl")])
+def test_the_shipped_recordings_are_of_this_schema_version(run, source):
+    directory = Path(__file__).parents[2] / "examples" / run
+    trace = read_trace(directory)
+    assert trace.problem_source.endswith(source)
+    assert read_outputs(directory).keys() == trace.problems.keys()
+
+
+def test_labels_are_those_of_all_problems_or_the_first_without_any_is_named(recorded):
+    trace = read_trace(recorded.directory)
+    np.testing.assert_array_equal(correct_labels(trace), [seen.correct for seen in trace.problems.values()])
+    problems = {**trace.problems, "times/4": replace(trace.problems["times/4"], correct=None)}
+    with pytest.raises(UserError, match="must say which candidates are right but not of times/4"):
+        correct_labels(replace(trace, problems=problems))
+
+
+def test_hidden_states_cost_nothing_if_there_are_none(recorded, tmp_path):
     write_trace(replace(read_trace(recorded.directory), directory=tmp_path, hidden_states=None))
     again = read_trace(tmp_path)
     assert again.hidden_states is None
