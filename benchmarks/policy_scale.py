@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from testbudget.policies.base import Policy
-from testbudget.policies.gain_model import DifficultyBins, GainModel, GainModels
+from testbudget.policies.gain_model import DifficultyBins, GainModel, GainModelAssignment
 from testbudget.policies.names import POLICY_NAMES
 from testbudget.policies.registry import create_policy, policy_class
 
@@ -60,7 +60,7 @@ def known(problems: int) -> dict[str, Any]:
         np.full(7, 1.2),
         DifficultyBins(np.linspace(0.2, 0.8, 4), np.outer(np.linspace(0.2, 1, 5), curve)),
     )
-    gain_models = GainModels((gain_model,) * 10, np.arange(problems) % 10)
+    gain_models = GainModelAssignment((gain_model,) * 10, np.arange(problems) % 10)
     return {"pass_rates": np.random.default_rng(SEED).beta(0.5, 0.8, problems), "gain_models": gain_models}
 
 

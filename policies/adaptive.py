@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from testbudget.policies.base import Policy, PolicyLimits
-from testbudget.policies.gain_model import GainModels
+from testbudget.policies.gain_model import GainModelAssignment
 from testbudget.policies.water_filling import allocate_greedily
 
 _MIN_MULTIPLIER, _MAX_MULTIPLIER = 0.1, 5.0
@@ -41,7 +41,9 @@ class Adaptive(Policy):
     static: ClassVar[bool] = False
     uses_gain_models: ClassVar[bool] = True
 
-    def __init__(self, problems: int, gain_models: GainModels, **limits: Unpack[PolicyLimits]) -> None:
+    def __init__(
+        self, problems: int, gain_models: GainModelAssignment, **limits: Unpack[PolicyLimits]
+    ) -> None:
         super().__init__(problems, **limits)
         self._gain_models = gain_models.gain_models
         self._gain_model_of = self._array("gain_models", gain_models.gain_model_of).astype(np.int32)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from testbudget.policies.base import Policy, PolicyLimits
-from testbudget.policies.gain_model import GainModels
+from testbudget.policies.gain_model import GainModelAssignment
 from testbudget.policies.water_filling import allocate_greedily
 from testbudget.rewards.errors import UserError
 
@@ -109,7 +109,7 @@ class Binned(CurvePolicy):
         self,
         problems: int,
         pass_rates: NDArray[np.floating],
-        gain_models: GainModels,
+        gain_models: GainModelAssignment,
         **limits: Unpack[PolicyLimits],
     ) -> None:
         bins = [gain_model.bins for gain_model in gain_models.gain_models if gain_model.bins is not None]

@@ -66,7 +66,7 @@ class GainModel:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class GainModels:
+class GainModelAssignment:
     """The gain model of each problem, fitted without that problem.
 
     Attributes:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from testbudget.policies.adaptive import Adaptive
 from testbudget.policies.base import Policy, PolicyLimits
 from testbudget.policies.curves import Binned, OracleCurves
-from testbudget.policies.gain_model import GainModels
+from testbudget.policies.gain_model import GainModelAssignment
 from testbudget.policies.greedy import Greedy
 from testbudget.policies.names import POLICY_NAMES
 from testbudget.policies.proportional import Proportional
@@ -36,7 +36,7 @@ def create_policy(
     problems: int,
     *,
     pass_rates: NDArray[np.floating] | None = None,
-    gain_models: GainModels | None = None,
+    gain_models: GainModelAssignment | None = None,
     curves: NDArray[np.floating] | None = None,
     **limits: Unpack[PolicyLimits],
 ) -> Policy:

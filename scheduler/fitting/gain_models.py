@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from testbudget.policies.curves import envelope_slopes
-from testbudget.policies.gain_model import DifficultyBins, GainModel, GainModels
+from testbudget.policies.gain_model import DifficultyBins, GainModel, GainModelAssignment
 from testbudget.rewards.confidence.model import ConfidenceModels
 from testbudget.rewards.errors import UserError
 from testbudget.rewards.problem import Problem
@@ -119,7 +119,7 @@ def out_of_fold_gain_models(
     *,
     seed: int,
     folds: int = GAIN_FOLDS,
-) -> GainModels:
+) -> GainModelAssignment:
     """Gain models for the observed problems themselves, each fitted on the other folds.
 
     Args:
@@ -138,7 +138,7 @@ def out_of_fold_gain_models(
     folds = min(folds, count)
     fold_of = random_folds(count, folds, np.random.default_rng(seed))
     gain_models = (fit_gain(seen, others, pass_rates) for others in training_positions(fold_of, folds))
-    return GainModels(tuple(gain_models), fold_of)
+    return GainModelAssignment(tuple(gain_models), fold_of)
 
 
 def _confident_slope(excess: NDArray[np.float64], gain: NDArray[np.float64]) -> float:
@@ -202,11 +202,11 @@ class CrossFittedGainModel:
     whole: GainModel
     fold_of: Mapping[str, int]
 
-    def models_for(self, content_hashes: Iterable[str]) -> GainModels:
+    def models_for(self, content_hashes: Iterable[str]) -> GainModelAssignment:
         """Gain models for problems, each fitted without the problem itself."""
         new = len(self.members)
         gain_model_of = [self.fold_of.get(content_hash, new) for content_hash in content_hashes]
-        return GainModels((*self.members, self.whole), np.asarray(gain_model_of, np.intp))
+        return GainModelAssignment((*self.members, self.whole), np.asarray(gain_model_of, np.intp))
 
 
 def gain_model_of_run(
@@ -293,7 +293,7 @@ def check_gain_model_run(job: Job, read: ReadTrace) -> None:
 
 def gain_models_for(
     job: Job, problems: Sequence[Problem], confidence_models: ConfidenceModels, read: ReadTrace
-) -> GainModels | None:
+) -> GainModelAssignment | None:
     """Gain models fitted on the run of ``policy.gain_model_from``; None if the job names no run.
 
     Args:

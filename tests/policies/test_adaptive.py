@@ -4,16 +4,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from testbudget.policies.adaptive import _BLOCK_ENDS, Adaptive
-from testbudget.policies.gain_model import GainModels
+from testbudget.policies.gain_model import GainModelAssignment
 from testbudget.policies.uniform import Uniform
 
 SURE, UNSURE = 0.1, 0.9  # p_wrong; the mean is 0.5
 
 
 def adaptive(gain_model, problems=4, *, seed=0, max_tests=99, **arguments):
-    return Adaptive(
-        problems, GainModels.shared(gain_model(**arguments), problems), seed=seed, max_tests=max_tests
-    )
+    shared = GainModelAssignment.shared(gain_model(**arguments), problems)
+    return Adaptive(problems, shared, seed=seed, max_tests=max_tests)
 
 
 def spend(policy, cap, p_wrong):
@@ -72,7 +71,8 @@ def test_it_stops_where_accuracy_fell(gain_model):
 
 
 def test_each_problem_is_allocated_by_its_own_gain_model(gain_model):
-    gain_models = GainModels((gain_model(best_budget=2), gain_model(weight=1.0)), np.array([0, 1, 1]))
+    models = (gain_model(best_budget=2), gain_model(weight=1.0))
+    gain_models = GainModelAssignment(models, np.array([0, 1, 1]))
     granted, _ = spend(Adaptive(3, gain_models, max_tests=99), 32, [UNSURE, SURE, UNSURE])
     assert granted[0] == 2
     assert granted[1] < granted[2]
@@ -100,4 +100,4 @@ def test_what_was_told_last_counts(gain_model):
 
 def test_gain_models_must_be_for_these_problems(gain_model):
     with pytest.raises(ValueError, match="one number for each of 3 problems"):
-        Adaptive(3, GainModels.shared(gain_model(), 2), max_tests=9)
+        Adaptive(3, GainModelAssignment.shared(gain_model(), 2), max_tests=9)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from testbudget.policies.base import Policy
-from testbudget.policies.gain_model import DifficultyBins, GainModel, GainModels
+from testbudget.policies.gain_model import DifficultyBins, GainModel, GainModelAssignment
 from testbudget.policies.names import POLICY_NAMES
 from testbudget.policies.registry import create_policy, policy_class
 from testbudget.rewards.errors import UserError
@@ -54,7 +54,7 @@ def policy_of(name: str, problems: int = 4, **arguments) -> Policy:
     rates = np.linspace(0.2, 0.8, problems)
     known = {
         "pass_rates": rates,
-        "gain_models": GainModels.shared(GAIN_MODEL, problems),
+        "gain_models": GainModelAssignment.shared(GAIN_MODEL, problems),
         "curves": 1 - (1 - rates[:, np.newaxis]) ** np.arange(14),
     }
     return create_policy(name, problems, **{**known, "max_tests": 5, **arguments})

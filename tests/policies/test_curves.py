@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from testbudget.policies.curves import Binned, OracleCurves, envelope_slopes
-from testbudget.policies.gain_model import DifficultyBins, GainModel, GainModels
+from testbudget.policies.gain_model import DifficultyBins, GainModel, GainModelAssignment
 from testbudget.rewards.errors import UserError
 
 CURVES = st.lists(st.integers(0, 16).map(lambda share: share / 16), min_size=1, max_size=12)
@@ -118,7 +118,7 @@ def binned_model(gain_model, edges, curves) -> GainModel:
 
 def test_problems_of_a_bin_get_the_budgets_that_its_curve_is_worth(gain_model):
     one = binned_model(gain_model, [0.5], [[0.1, 0.2, 0.3, 0.4], [0.5, 0.9, 0.9, 0.9]])
-    policy = Binned(4, np.array([0.1, 0.4, 0.6, 0.9]), GainModels.shared(one, 4), max_tests=9)
+    policy = Binned(4, np.array([0.1, 0.4, 0.6, 0.9]), GainModelAssignment.shared(one, 4), max_tests=9)
     policy.ask(6)
     np.testing.assert_array_equal(policy.granted, [3, 1, 1, 1])
     policy.ask(100)
@@ -127,7 +127,7 @@ def test_problems_of_a_bin_get_the_budgets_that_its_curve_is_worth(gain_model):
 
 def test_each_problem_is_binned_by_its_own_gain_model(gain_model):
     rising, flat = [0.0, 0.5, 0.9], [0.4, 0.4, 0.4]
-    gain_models = GainModels(
+    gain_models = GainModelAssignment(
         (binned_model(gain_model, [0.5], [rising, flat]), binned_model(gain_model, [], [[0.1, 0.3]])),
         np.array([0, 0, 1]),
     )
@@ -138,15 +138,15 @@ def test_each_problem_is_binned_by_its_own_gain_model(gain_model):
 
 def test_gain_models_without_bins_are_refused(gain_model):
     with pytest.raises(UserError, match="'binned' needs gain models with predicted pass rates"):
-        Binned(2, np.array([0.5, 0.5]), GainModels.shared(gain_model(bins=False), 2), max_tests=9)
+        Binned(2, np.array([0.5, 0.5]), GainModelAssignment.shared(gain_model(bins=False), 2), max_tests=9)
 
 
 def test_gain_models_must_be_for_these_problems(gain_model):
     with pytest.raises(ValueError, match="one number for each of 3 problems"):
-        Binned(3, np.full(3, 0.5), GainModels.shared(gain_model(), 2), max_tests=9)
+        Binned(3, np.full(3, 0.5), GainModelAssignment.shared(gain_model(), 2), max_tests=9)
 
 
 @pytest.mark.parametrize("rates", [[0.5, -0.1], [0.5, 1.1], [0.5, np.nan]])
 def test_pass_rates_outside_zero_to_one_are_refused(gain_model, rates):
     with pytest.raises(ValueError, match="between 0 and 1"):
-        Binned(2, np.array(rates), GainModels.shared(gain_model(), 2), max_tests=9)
+        Binned(2, np.array(rates), GainModelAssignment.shared(gain_model(), 2), max_tests=9)

@@ -1,6 +1,6 @@
 import numpy as np
 
-from testbudget.policies.gain_model import DifficultyBins, GainModel, GainModels
+from testbudget.policies.gain_model import DifficultyBins, GainModel, GainModelAssignment
 
 
 def test_the_multiplier_is_one_at_the_mean_p_wrong_and_rises_by_the_weight():
@@ -28,5 +28,5 @@ def test_a_pass_rate_on_an_edge_belongs_to_the_bin_above():
 
 
 def test_a_shared_gain_model_is_that_of_every_problem(gain_model):
-    gain_models = GainModels.shared(gain_model(), 3)
+    gain_models = GainModelAssignment.shared(gain_model(), 3)
     np.testing.assert_array_equal(gain_models.gain_model_of, [0, 0, 0])

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from testbudget.policies.gain_model import DifficultyBins, GainModel, GainModels
+from testbudget.policies.gain_model import DifficultyBins, GainModel, GainModelAssignment
 from testbudget.policies.names import POLICY_NAMES
 from testbudget.policies.registry import create_policy, policy_class
 from testbudget.rewards.errors import UserError
@@ -20,7 +20,7 @@ KNOWN = {
     "uses_pass_rates": ("pass_rates", np.array([0.5, 0.5]), "predicted pass rates"),
     "uses_gain_models": (
         "gain_models",
-        GainModels.shared(GAIN_MODEL, 2),
+        GainModelAssignment.shared(GAIN_MODEL, 2),
         "a gain model from a finished run",
     ),
     "uses_curves": ("curves", np.array([[0.0, 1.0], [0.5, 0.6]]), "accuracy curve"),
