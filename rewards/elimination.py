@@ -93,8 +93,8 @@ def dominated(votes: Votes, leader: int, z: float) -> NDArray[np.bool_]:
     """Candidates that lost to the leader by votes, bool (candidates,).
 
     ``losses - wins > z * sqrt(losses + wins)``, over the tests that both ran: losses are tests that only
-    the leader passed, wins tests that only the candidate passed. If both passed equally often, ``losses -
-    wins`` would have mean 0 and standard deviation ``sqrt(losses + wins)`` (the sign test, McNemar 1947).
+    the leader passed, wins tests that only the candidate passed. If both passed equally often,
+    ``losses - wins`` would have mean 0 and standard deviation ``sqrt(losses + wins)`` (McNemar 1947).
 
     Args:
         votes: of the tests so far.

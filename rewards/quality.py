@@ -182,8 +182,8 @@ def accuracy_curve(
     """
     if generated < votes.tests or orders < 1:
         raise ValueError(
-            f"a curve needs at least as many generated tests as votes and at least 1 order but got {generated} tests, "
-            f"{votes.tests} votes and {orders} orders"
+            "a curve needs at least as many generated tests as votes and at least 1 order "
+            f"but got {generated} tests, {votes.tests} votes and {orders} orders"
         )
     passed, run = votes.passed(), votes.run()
     total = np.zeros(len(counts))

@@ -15,5 +15,5 @@ SelectionName = Literal[
     "auto",
 ]
 
-SELECTION_RULES: tuple[str, ...] = get_args(SelectionName)
+SELECTION_RULES: tuple[SelectionName, ...] = get_args(SelectionName)
 """Names that :func:`selection_rule` knows."""

@@ -38,7 +38,7 @@ def test_it_is_the_rule_pair_by_pair(matrices, z):
 
 
 @given(MATRICES)
-def test_a_surer_race_drops_no_one_whom_a_less_sure_one_keeps(matrices):
+def test_a_larger_threshold_eliminates_no_candidate_that_a_smaller_one_keeps(matrices):
     votes = Votes.from_matrix(*matrices)
     assert (dominated(votes, 0, 1.0) >= dominated(votes, 0, 2.0)).all()
 
@@ -64,7 +64,7 @@ def everyone(evidence: Evidence) -> np.ndarray:
 
 
 @given(MATRICES, Z)
-def test_no_one_who_would_be_picked_by_majority_falls_out(matrices, z):
+def test_no_winner_of_the_majority_vote_is_eliminated(matrices, z):
     evidence = Evidence(Votes.from_matrix(matrices[0]))
     assert survivors(evidence, everyone(evidence), Majority(), z)[Majority().winners(evidence)].all()
 
@@ -90,7 +90,7 @@ def test_wrong_tests_drive_nobody_out_whom_agreement_may_yet_elect(rule, left):
     assert np.flatnonzero(still).tolist() == left
 
 
-def test_without_outputs_a_rule_that_would_go_by_them_races_by_votes():
+def test_without_outputs_a_rule_that_uses_them_eliminates_by_votes():
     evidence = Evidence(lone_leader_against_three_alike().votes)
     still = survivors(evidence, everyone(evidence), selection_rule("auto"), 2.0)
     assert np.flatnonzero(still).tolist() == [0]
@@ -139,9 +139,9 @@ def test_a_group_is_out_with_the_one_that_goes_on_for_it():
     passed = np.array([[True, False, False]] * 9)
     results = np.tile(np.array([0, 1, 1], np.int32), (9, 1))
     evidence = Evidence(Votes.from_matrix(passed), OutputMatrix(results, results >= 0, np.arange(10)))
-    racing = np.array([True, True, False])
-    assert survivors(evidence, racing, selection_rule("auto"), 2.0).tolist() == [True, True, False]
-    assert survivors(evidence, racing, Majority(), 2.0).tolist() == [True, False, False]
+    running = np.array([True, True, False])
+    assert survivors(evidence, running, selection_rule("auto"), 2.0).tolist() == [True, True, False]
+    assert survivors(evidence, running, Majority(), 2.0).tolist() == [True, False, False]
 
 
 @pytest.mark.parametrize(("rule", "losses"), [("majority", 3), ("auto", 5)])
@@ -157,11 +157,11 @@ def test_unless_said_one_who_may_yet_be_elected_by_agreement_needs_clearer_losse
 
 
 @pytest.mark.parametrize("test", [0, 4, 5, 8, 9, 28, 29, 1000])
-def test_a_heat_ends_where_the_next_begins(test):
+def test_a_rung_ends_where_the_next_begins(test):
     assert rung_of(end_of_rung(test) - 1) == rung_of(test) == rung_of(end_of_rung(test)) - 1
 
 
-def test_nobody_leaves_before_the_fifth_test_and_heats_never_double_what_was_run():
+def test_no_candidate_is_eliminated_before_the_fifth_test_and_rungs_never_double_the_tests():
     starts = [test for test in range(1, 2000) if rung_of(test) != rung_of(test - 1)]
     assert starts[:6] == [5, 9, 16, 29, 52, 94]
     assert all(after < 2 * before for before, after in itertools.pairwise(starts))

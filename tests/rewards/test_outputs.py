@@ -103,7 +103,7 @@ def test_joined_outputs_that_are_equal_become_one_with_the_first_example():
     assert joined.results.tolist() == [[0, 0]]
 
 
-def test_behaviours_of_other_candidates_cannot_be_joined():
+def test_outputs_of_other_candidates_cannot_be_joined():
     with pytest.raises(ValueError, match="match"):
         join_outputs([recorded_outputs_of([[0]]), recorded_outputs_of([[0], [0]])])
 

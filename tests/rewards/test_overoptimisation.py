@@ -29,14 +29,14 @@ def test_more_tests_help_less_where_halves_of_them_already_pick_alike():
 
 @pytest.mark.parametrize("name", SELECTION_RULES)
 @pytest.mark.parametrize("tests", [0, 1, 2, 7])
-def test_every_rule_has_an_outlook_after_any_number_of_tests(name, tests):
+def test_every_rule_has_a_test_effect_after_any_number_of_tests(name, tests):
     passed = np.random.default_rng(tests).random((tests, 6)) < 0.5
     test_effect = TestEffect.of(evidence_of(passed), selection_rule(name))
     assert 0 <= test_effect.p_gain <= 1
     assert 0 <= test_effect.p_harm <= 1
 
 
-def test_the_same_evidence_has_the_same_outlook():
+def test_equal_evidence_has_equal_test_effects():
     passed = np.random.default_rng(5).random((9, 15)) < 0.4
     assert TestEffect.of(evidence_of(passed), RULE) == TestEffect.of(evidence_of(passed), RULE)
 
@@ -49,8 +49,8 @@ def test_a_problem_is_over_optimised_where_harm_is_likely_and_likelier_than_help
 
 def test_the_fold_decides_which_model_is_asked():
     passed = np.random.default_rng(5).random((9, 15)) < 0.4
-    outlooks = {
+    effects = {
         TestEffect.of(evidence_of(passed), RULE, fold=f, confidence_models=default_models()).p_harm
         for f in range(5)
     }
-    assert len(outlooks) == 5
+    assert len(effects) == 5

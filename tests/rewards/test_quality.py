@@ -106,14 +106,14 @@ def curve(votes, written, correct, counts, orders=1):
     return accuracy_curve(votes, written, correct, Majority(), counts, orders=orders, rng=rng)
 
 
-def test_it_starts_at_a_random_candidate_and_ends_at_all_tests():
+def test_a_curve_starts_at_a_random_candidate_and_ends_at_all_tests():
     votes = Votes.from_matrix(PASSED)
     start, end = curve(votes, 3, CORRECT, [0, 3])
     assert start == pytest.approx(1 / 3)
     assert end == expected_accuracy(Majority().winners(Evidence(votes)), CORRECT)
 
 
-def test_it_is_the_mean_over_choices_of_written_tests_usable_or_not():
+def test_a_curve_is_the_mean_over_choices_of_generated_tests_usable_or_not():
     def accuracy(rows):
         chosen = [row for row in rows if row < len(PASSED)]
         votes = Votes.from_matrix(PASSED[chosen].reshape(-1, 3))
@@ -124,10 +124,10 @@ def test_it_is_the_mean_over_choices_of_written_tests_usable_or_not():
     assert estimate == pytest.approx(exact, abs=0.02)
 
 
-def test_it_is_unknown_beyond_what_was_written():
+def test_a_curve_is_unknown_beyond_the_generated_tests():
     assert np.isnan(curve(Votes.from_matrix(PASSED), 3, CORRECT, [2, 4])).tolist() == [False, True]
 
 
-def test_more_votes_than_tests_written_are_refused():
+def test_more_votes_than_generated_tests_are_refused():
     with pytest.raises(ValueError, match="got 2 tests, 3 votes and 1 orders"):
         curve(Votes.from_matrix(PASSED), 2, CORRECT, [1])

@@ -16,19 +16,19 @@ from testbudget.rewards.votes import Votes
 PASSED = np.array([[1, 1, 0, 0], [1, 1, 1, 0], [1, 0, 0, 0], [1, 1, 0, 0]], bool)
 
 
-def sign(values, name):
+def feature(values, name):
     return values[..., FEATURES.index(name)]
 
 
 def test_votes_are_shares_leads_and_ranks():
     after = candidate_features(Evidence(Votes.from_matrix(PASSED)), [2, 4])
-    np.testing.assert_allclose(sign(after, "share of the tests passed")[1], [5 / 6, 4 / 6, 2 / 6, 1 / 6])
-    np.testing.assert_allclose(sign(after, "lead in tests passed")[1], np.tanh([0.5, -0.5, -1.5, -2]))
-    np.testing.assert_allclose(sign(after, "number of tests")[:, 0], np.log([3, 5]))
-    ranks = sign(after, "candidates that passed as many tests")
+    np.testing.assert_allclose(feature(after, "share of the tests passed")[1], [5 / 6, 4 / 6, 2 / 6, 1 / 6])
+    np.testing.assert_allclose(feature(after, "lead in tests passed")[1], np.tanh([0.5, -0.5, -1.5, -2]))
+    np.testing.assert_allclose(feature(after, "number of tests")[:, 0], np.log([3, 5]))
+    ranks = feature(after, "candidates that passed as many tests")
     np.testing.assert_allclose(np.exp(ranks), [[0.5, 0.5, 0.75, 1], [0.25, 0.5, 0.75, 1]])
-    kinds = sign(after, "size of its output group")
-    np.testing.assert_allclose(np.exp(kinds), [[0.5, 0.5, 0.25, 0.25], [0.25] * 4])
+    sizes = feature(after, "size of its output group")
+    np.testing.assert_allclose(np.exp(sizes), [[0.5, 0.5, 0.25, 0.25], [0.25] * 4])
 
 
 def test_what_nobody_recorded_is_unknown():
@@ -38,25 +38,25 @@ def test_what_nobody_recorded_is_unknown():
         "minority ratio of the batch",
         "predicted pass rate",
     ):
-        assert np.isnan(sign(after, name)).all()
+        assert np.isnan(feature(after, name)).all()
 
 
 def test_agreement_is_by_outputs():
     results = np.array([[0, 0, 0, 1], [2, 2, 3, 3]], np.int32)
     outputs = OutputMatrix(results, np.ones((2, 4), bool), np.array([0, 1, 2, 2, 2]))
     after = candidate_features(Evidence(Votes.from_matrix(PASSED), outputs), [0, 4])
-    agreement = sign(after, "agreement with all candidates")
+    agreement = feature(after, "agreement with all candidates")
     assert np.isnan(agreement[0]).all()
     np.testing.assert_allclose(np.exp(agreement[1]) - 0.02, [0.625, 0.625, 0.625, 0.375])
 
 
 @pytest.mark.parametrize(("rate", "expected"), [(0.5, 0), (0.8, math.log(4)), (0, math.log(1 / 99))])
-def test_a_predicted_pass_rate_is_a_sign_of_every_candidate(rate, expected):
+def test_a_predicted_pass_rate_is_a_feature_of_every_candidate(rate, expected):
     after = candidate_features(Evidence(Votes.from_matrix(PASSED)), [1], rate)
-    np.testing.assert_allclose(sign(after, "predicted pass rate"), [[expected] * 4])
+    np.testing.assert_allclose(feature(after, "predicted pass rate"), [[expected] * 4])
 
 
-def test_tied_winners_show_the_mean_of_their_signs():
+def test_tied_winners_have_the_mean_of_their_features():
     values = np.array([[[1.0, np.nan], [3.0, np.nan], [50.0, np.nan]]])
     np.testing.assert_equal(mean_over_winners(values, np.array([[True, True, False]])), [[2.0, np.nan]])
 

@@ -106,29 +106,29 @@ def test_without_outputs_equal_verdicts_count_for_more_where_tests_contradict_ea
     assert winners_by_votes("auto", passed, batch(consistency=0.5)) == [0, 1, 2]
 
 
-def test_kin_and_agreement_are_those_of_their_formulas():
-    growth = PrefixStatistics(evidence(["xxx", "xxx"], ["aab", "!bb"]), [1, 2])
-    np.testing.assert_allclose(growth.agreement, [[2 / 3, 2 / 3, 1 / 3], [1 / 3, 5 / 6, 2 / 3]])
+def test_soft_group_sizes_and_agreement_are_those_of_their_formulas():
+    statistics = PrefixStatistics(evidence(["xxx", "xxx"], ["aab", "!bb"]), [1, 2])
+    np.testing.assert_allclose(statistics.agreement, [[2 / 3, 2 / 3, 1 / 3], [1 / 3, 5 / 6, 2 / 3]])
     half, full = exp(-2.5), exp(-5)
     np.testing.assert_allclose(
-        growth.soft_group_sizes,
+        statistics.soft_group_sizes,
         [[2 + full, 2 + full, 1 + 2 * full], [1 + half + full, 1 + 2 * half, 1 + half + full]],
     )
-    np.testing.assert_array_equal(growth.output_group_sizes, [[2, 2, 1], [1, 1, 1]])
+    np.testing.assert_array_equal(statistics.output_group_sizes, [[2, 2, 1], [1, 1, 1]])
 
 
-def test_balanced_scores_are_those_of_the_formula():
-    growth = PrefixStatistics(evidence(["xx.", ".xx"], ["aab", "aab"]), [2])
+def test_agreement_scores_are_those_of_the_formula():
+    statistics = PrefixStatistics(evidence(["xx.", ".xx"], ["aab", "aab"]), [2])
     weight = (1 - 3 / 4) / 2
     np.testing.assert_allclose(
-        selection_rule("agreement").scores(growth),
+        selection_rule("agreement").scores(statistics),
         [[log(1) + weight * log(2), log(2) + weight * log(2), log(1)]],
     )
 
 
 def test_an_input_that_few_candidates_reach_parts_nobody():
-    growth = PrefixStatistics(evidence(["xxxx"], ["aaab", "c---"], known=[0, 2]), [1])
-    np.testing.assert_array_equal(growth.output_group_sizes, [[3, 3, 3, 1]])
+    statistics = PrefixStatistics(evidence(["xxxx"], ["aaab", "c---"], known=[0, 2]), [1])
+    np.testing.assert_array_equal(statistics.output_group_sizes, [[3, 3, 3, 1]])
 
 
 def test_inputs_run_alone_speak_before_the_first_test():
@@ -184,7 +184,7 @@ def test_the_order_of_candidates_does_not_matter(rule, known, data):
 
 
 @every_rule
-def test_a_candidate_that_fell_out_of_the_race_does_not_win_by_looking_alike(rule):
+def test_an_eliminated_candidate_does_not_win_by_equal_outputs(rule):
     votes = Votes.from_matrix(
         np.array([[1, 1, 1, 1], [0, 0, 0, 1]], np.bool_), np.array([[1, 1, 1, 1], [0, 0, 0, 1]], np.bool_)
     )

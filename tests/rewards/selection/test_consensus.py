@@ -39,7 +39,7 @@ def test_winners_have_the_best_score_of_the_formula(matrix):
     assert winners(matrix) == expected
 
 
-def test_a_group_that_fell_out_of_the_race_early_does_not_win_by_looking_alike():
+def test_a_group_eliminated_early_does_not_win_by_equal_verdicts():
     # Four of six candidates left after the first test; had they gone on, they might have parted.
     passed = np.array([[1, 1, 1, 1, 1, 1], [1, 0, 0, 0, 0, 0]], np.bool_)
     run = np.array([[1, 1, 1, 1, 1, 1], [1, 1, 0, 0, 0, 0]], np.bool_)
