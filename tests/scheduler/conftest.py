@@ -1,4 +1,4 @@
-"""A small finished run, written by hand: real programs and tests with verdicts worked out beside them."""
+"""Finished runs written by hand: programs, tests and the verdicts that they have when executed."""
 
 import json
 from dataclasses import dataclass
@@ -42,14 +42,14 @@ UNUSABLE = 6  # this test's answer was cut off before any code
 
 @dataclass(frozen=True)
 class Recorded:
-    """Where the run lies and what it holds."""
+    """A finished run, its problems and their file."""
 
     directory: Path
     problems_file: Path
     problems: list[Problem]
 
     def job(self, **fields):
-        """A job that replays the run, with fields added or replaced."""
+        """A job that reads the run, with fields added or replaced."""
         run = str(self.directory)
         return {
             "problems": {"source": str(self.problems_file)},
@@ -66,7 +66,7 @@ class Recorded:
 
 
 def answer(problem: Problem, k: int, index: int) -> str:
-    """The reward model's answer to test ``index``."""
+    """The reward model's answer for test ``index``."""
     if index == UNUSABLE:
         return "The function should be tested with negative numbers, for"
     x = POINTS[index]
@@ -84,7 +84,7 @@ def status(index: int) -> TestStatus:
 
 
 def recorded_outputs(problem: Problem, k: int) -> RecordedOutputs:
-    """What the four distinct programs give back on the one call of each usable test."""
+    """Outputs of the four distinct programs on the one call of each usable test."""
     programs = [compute for _, compute, _ in (*PROGRAMS[:3], PROGRAMS[4])]
     tests = [index for index in range(len(POINTS)) if status(index) is TestStatus.USABLE]
     values = [[compute(POINTS[index], k) for index in tests] for compute in programs]
@@ -101,7 +101,7 @@ def recorded_outputs(problem: Problem, k: int) -> RecordedOutputs:
 
 @pytest.fixture(scope="session")
 def exporting() -> ModuleType:
-    """How finished runs are written as arrays for ``testbudget import votes``."""
+    """The module that writes finished runs as arrays for ``testbudget import votes``."""
     return exporting_module
 
 
@@ -161,7 +161,7 @@ def _seen(problem: Problem, k: int) -> ProblemTrace:
 
 
 def write_learnable(folder: Path, name: str, *, problems: int, seed: int) -> Recorded:
-    """A run whose hidden states tell the pass rates, but for some noise, in their first layer alone."""
+    """A run whose hidden states give the pass rates with some noise, in their first layer only."""
     rng = np.random.default_rng(seed)
     rows = [
         {

@@ -3,7 +3,9 @@ import yaml
 
 from testbudget.executors.execution.limits import TestLimits
 from testbudget.rewards.errors import UserError
-from testbudget.scheduler.job_file import load_job, save_job
+from testbudget.scheduler.job import CapSection, PricesSection
+from testbudget.scheduler.job_file import check_job, load_job, save_job
+from testbudget.traces.records import DIMENSIONS, QUANTITIES
 
 MINIMAL = {
     "problems": {"source": "humaneval"},
@@ -49,23 +51,25 @@ def test_overrides_take_the_place_of_the_file(tmp_path):
         ({"cap": {"tests": "many"}}, "cap.tests must be a valid integer"),
         ({"cap": {"usd": 5}}, "cap usd needs prices but there are none"),
         ({"cap": {"minutes": 5}}, "cap.minutes is not a known field"),
+        ({"cap": {"token": 5}}, "cap.token is not a known field: did you mean cap.tokens?"),
+        ({"candidate": {}}, "candidate is not a known field: did you mean candidates?"),
         ({"problems": {}}, "problems.source is required but it is missing"),
-        ({"candidates": {}}, "candidates needs exactly one of run, file and model but got none"),
+        ({"candidates": {}}, "candidates needs exactly one of from_run, from_file and model but got none"),
         (
-            {"candidates": {"from_run": "a", "file": "b"}},
-            "candidates needs exactly one of run, file and model but got run and file",
+            {"candidates": {"from_run": "a", "from_file": "b"}},
+            "candidates needs exactly one of from_run, from_file and model but got from_run and from_file",
         ),
         ({"candidates": {"model": {"name": "m", "template": "chat"}}}, "candidates needs count"),
-        ({"tests": {}}, "tests needs exactly one of run and model but got none"),
+        ({"tests": {}}, "tests needs exactly one of from_run and model but got none"),
         (
             {"policy": {"name": "best"}},
-            "policy name must be one of uniform, proportional, greedy, binned, adaptive but got best",
+            "policy.name must be one of uniform, proportional, greedy, binned, adaptive but got 'best'",
         ),
         (
             {"policy": {"name": "oracle-curves"}},
-            "proportional, greedy, binned, adaptive but got oracle-curves",
+            "proportional, greedy, binned, adaptive but got 'oracle-curves'",
         ),
-        ({"policy": {"name": "adaptive"}}, "policy name adaptive needs train_on, a finished run"),
+        ({"policy": {"name": "adaptive"}}, "policy name adaptive needs gain_model_from, a finished run"),
         (
             {"policy": {"name": "binned", "gain_model_from": "a"}},
             "policy.name binned needs a predictor but there is none",
@@ -87,9 +91,9 @@ def test_overrides_take_the_place_of_the_file(tmp_path):
         ({"selection": "oracle"}, "selection must be one of majority"),
         (
             {"backend": "recorded", "tests": {"from_run": "other"}},
-            "backend replay needs candidates.run and tests.run",
+            "backend recorded needs candidates.from_run and tests.from_run",
         ),
-        ({"backend": "slurm"}, "backend must be 'ray' or 'replay' but got 'slurm'"),
+        ({"backend": "slurm"}, "backend must be one of ray, recorded but got 'slurm'"),
     ],
 )
 def test_a_bad_field_gets_one_sentence(tmp_path, fields, message):
@@ -122,29 +126,46 @@ def test_the_limits_of_a_sandbox_are_those_of_the_job(tmp_path):
     path = tmp_path / "job.yaml"
     path.write_text(yaml.safe_dump(MINIMAL))
     assert load_job(path).execution.limits == TestLimits()
-    given = {"execution.processes": 4, "execution.file_mib": 1, "execution.timeouts": 9}
+    given = {"execution.max_threads": 4, "execution.file_mib": 1, "execution.max_timeouts": 9}
     assert load_job(path, given).execution.limits == TestLimits(max_threads=4, file_mib=1, max_timeouts=9)
 
 
 @pytest.mark.parametrize(
-    ("tests", "racing", "races"),
+    ("tests", "elimination", "eliminates"),
     [
         ({"model": {"name": "m", "template": "coderm"}}, {}, True),
-        ({"model": {"name": "m", "template": "coderm"}}, {"tests": "none"}, False),
-        ({"run": "trace"}, {}, False),
-        ({"run": "trace"}, {"tests": "all"}, True),
+        ({"model": {"name": "m", "template": "coderm"}}, {"apply_to": "none"}, False),
+        ({"from_run": "trace"}, {}, False),
+        ({"from_run": "trace"}, {"apply_to": "all"}, True),
     ],
 )
-def test_there_is_a_race_on_written_tests_and_on_recorded_ones_if_asked_for(tmp_path, tests, racing, races):
+def test_candidates_are_eliminated_on_generated_tests_and_on_recorded_ones_if_asked_for(
+    tmp_path, tests, elimination, eliminates
+):
     path = tmp_path / "job.yaml"
-    path.write_text(yaml.safe_dump(MINIMAL | {"tests": tests, "elimination": racing}))
+    path.write_text(yaml.safe_dump(MINIMAL | {"tests": tests, "elimination": elimination}))
     job = load_job(path)
-    assert job.eliminates == races
+    assert job.eliminates == eliminates
     save_job(job, tmp_path / "saved.yaml")
-    assert load_job(tmp_path / "saved.yaml").races == races
+    assert load_job(tmp_path / "saved.yaml").eliminates == eliminates
 
 
 def test_an_engine_over_several_gpus_must_hold_them(tmp_path):
     model = {"name": "m", "template": "coderm", "engine": {"tensor_parallel_size": 4}}
     message = refusal(tmp_path, tests={"model": model})
     assert "gpus must equal engine.tensor_parallel_size (4) but got 1" in message
+
+
+def test_quantities_of_the_cap_are_those_of_a_cost():
+    assert tuple(PricesSection.model_fields) == QUANTITIES
+    assert (*QUANTITIES, "usd") == DIMENSIONS
+    assert {*DIMENSIONS, "prices"} == CapSection.model_fields.keys()
+
+
+def test_fields_of_a_mapping_are_checked_like_those_of_a_file(tmp_path):
+    job = check_job(MINIMAL, tmp_path, {"cap.tests": 7})
+    assert job.cap.limits == {"tests": 7}
+    assert job.tests.from_run == tmp_path / "trace"
+    with pytest.raises(UserError, match=r"job: cap\.tests must be"):
+        check_job(MINIMAL, tmp_path, {"cap.tests": "many"})
+    assert MINIMAL["cap"] == {"tests": 100}

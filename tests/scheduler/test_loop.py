@@ -1,4 +1,4 @@
-"""The loop on the replay back end: caps, rounds, and going on after being cut off anywhere."""
+"""The loop on the recorded back end: caps, rounds, and resuming after a cut anywhere."""
 
 from contextlib import suppress
 
@@ -18,7 +18,7 @@ from testbudget.scheduler.log import EventLog
 from testbudget.scheduler.loop import Loop
 from testbudget.traces.records import TestStatus
 
-from .replaying import AVAILABLE, CutOffError, Run, many_tests
+from .recorded_loop import AVAILABLE, CutOffError, Run, many_tests
 
 
 def test_uniform_spends_a_cap_of_tests_evenly_and_wholly(recorded, tmp_path):
@@ -99,14 +99,14 @@ def test_a_finished_run_that_is_resumed_buys_nothing_more(recorded, tmp_path):
     assert run.part() == run.part()
 
 
-def test_every_test_is_booked_before_it_is_made(recorded, tmp_path):
+def test_every_task_is_logged_before_its_tests_are_generated(recorded, tmp_path):
     run = Run(recorded, tmp_path, tests=12)
-    booked = []
+    logged = []
 
     class Watched(RecordedBackend):
         def wait(self):
             results = super().wait()
-            booked.extend(
+            logged.extend(
                 result.task.requests[-1].index < event_log.granted(result.task.problem)
                 for result in results
                 if isinstance(result, Generated)
@@ -117,9 +117,9 @@ def test_every_test_is_booked_before_it_is_made(recorded, tmp_path):
         policy = create_policy("uniform", 5, max_tests=AVAILABLE)
         backend = Watched(run.trace, run.problems)
         budget = Budget(Cap({"tests": 12}))
-        Loop(run.item, policy, budget, event_log, backend, UnitTestGenerator(None, seed=0)).run()
-    assert booked
-    assert all(booked)
+        Loop(run.items, policy, budget, event_log, backend, UnitTestGenerator(None, seed=0)).run()
+    assert logged
+    assert all(logged)
 
 
 def test_a_cap_that_counts_unequal_prices_does_not_favour_the_first_problems(recorded, tmp_path):
@@ -128,17 +128,17 @@ def test_a_cap_that_counts_unequal_prices_does_not_favour_the_first_problems(rec
     assert max(run.tests()) - min(run.tests()) <= 1
 
 
-RACING = EliminationRule(Majority(), z=1.65)
+RULE = EliminationRule(Majority(), z=1.65)
 
 
-def test_who_is_out_after_a_heat_is_neither_run_nor_charged_and_the_pick_is_the_same(recorded, tmp_path):
-    every, raced = (
+def test_an_eliminated_program_is_neither_run_nor_charged_and_the_pick_is_the_same(recorded, tmp_path):
+    every, eliminated = (
         many_tests(recorded, tmp_path / "every"),
-        many_tests(recorded, tmp_path / "raced", RACING),
+        many_tests(recorded, tmp_path / "eliminated", RULE),
     )
-    whole, less = every.part(), raced.part()
+    whole, less = every.part(), eliminated.part()
     assert whole.tests == less.tests == 20 * 5
-    for problem, verdicts in raced.verdicts().items():
+    for problem, verdicts in eliminated.verdicts().items():
         run, expected = verdicts != NOT_RUN, every.verdicts()[problem]
         assert run[:5].all()
         # Two of the four programs are wrong, which five tests make clear. The third does as the first does;
@@ -148,22 +148,22 @@ def test_who_is_out_after_a_heat_is_neither_run_nor_charged_and_the_pick_is_the_
         assert (verdicts[run] == expected[run]).all()
     assert whole.executions == 5 * 20 * 4
     assert less.executions == 5 * (5 * 4 + 11 * 2 + 4)
-    for seen, expected in zip(raced.evidence(), every.evidence(), strict=True):
+    for seen, expected in zip(eliminated.evidence(), every.evidence(), strict=True):
         np.testing.assert_array_equal(Majority().winners(seen), Majority().winners(expected))
 
 
-def test_a_cap_on_executions_buys_more_tests_in_a_race(recorded, tmp_path):
+def test_a_cap_on_executions_buys_more_tests_with_elimination(recorded, tmp_path):
     caps = {"executions": 250}
     every = many_tests(recorded, tmp_path / "every", **caps)
-    raced = many_tests(recorded, tmp_path / "raced", RACING, **caps)
+    eliminated = many_tests(recorded, tmp_path / "eliminated", RULE, **caps)
     assert every.part().executions <= 250
-    assert raced.part().executions <= 250
-    assert sum(raced.tests()) > sum(every.tests())
+    assert eliminated.part().executions <= 250
+    assert sum(eliminated.tests()) > sum(every.tests())
 
 
 @pytest.mark.parametrize("rule", ["majority", "auto"])
 @pytest.mark.parametrize("limits", [{"tests": 100}, {"executions": 250}])
-def test_a_race_cut_off_anywhere_ends_as_one_that_was_not(recorded, tmp_path, limits, rule):
+def test_a_run_with_elimination_cut_off_anywhere_ends_as_one_that_was_not(recorded, tmp_path, limits, rule):
     elimination = EliminationRule(selection_rule(rule), z=1.65)
     whole = many_tests(recorded, tmp_path / "whole", elimination, **limits)
     cost = whole.part()
@@ -177,13 +177,22 @@ def test_a_race_cut_off_anywhere_ends_as_one_that_was_not(recorded, tmp_path, li
             np.testing.assert_array_equal(cut.verdicts()[problem], verdicts)
 
 
-def test_recorded_behaviour_comes_back_with_the_verdicts(recorded, tmp_path):
+def test_recorded_outputs_come_back_with_the_verdicts(recorded, tmp_path):
     run = Run(recorded, tmp_path, tests=40)
     run.part()
     for problem, recorded_outputs in run.recorded_outputs().items():
         expected = run.outputs_by_problem[problem]
         assert recorded_outputs.inputs == expected.inputs
         assert examples(recorded_outputs) == examples(expected)
+
+
+def test_a_problem_is_closed_by_its_maximum_by_harm_or_by_the_cap(recorded, tmp_path):
+    for limits, reason in (({"tests": 12}, "cap"), ({"tests": 1000}, "max_tests")):
+        folder = tmp_path / reason
+        folder.mkdir()
+        run = Run(recorded, folder, **limits)
+        run.part()
+        assert run.closed_because == [reason] * 5
 
 
 def examples(recorded_outputs):

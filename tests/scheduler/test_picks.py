@@ -17,10 +17,11 @@ def picked(recorded, tmp_path, name="out", **fields):
     return [json.loads(line) for line in (tmp_path / name / "picks.jsonl").read_text().splitlines()]
 
 
-def test_every_pick_says_how_likely_it_is_to_be_right(recorded, tmp_path):
+def test_every_pick_has_a_p_correct_and_a_reason_for_being_closed(recorded, tmp_path):
     picks = picked(recorded, tmp_path)
     assert all(0 < pick["p_correct"] < 1 for pick in picks)
     assert not any(pick["abstained"] for pick in picks)
+    assert all(pick["closed_because"] == "max_tests" for pick in picks)
     summary = summarise(tmp_path / "out")
     assert [round(problem.p_correct, 4) for problem in summary.problems] == [
         pick["p_correct"] for pick in picks
@@ -45,20 +46,20 @@ def test_a_run_that_abstains_everywhere_has_no_accuracy_left(recorded, tmp_path)
     assert summarise(tmp_path / "out").covered_accuracy is None
 
 
-def test_probabilities_learned_from_a_run_are_kept_with_the_run_that_uses_them(
+def test_fitted_confidence_models_are_stored_with_the_run_that_uses_them(
     recorded, learnable, tmp_path
 ):
     picks = picked(recorded, tmp_path, confidence={"fit_from": [str(learnable.directory)]})
     assert str(learnable.directory) in confidence_models_of(tmp_path / "out").source
     assert picks != picked(recorded, tmp_path, "shipped")
     summary = summarise(tmp_path / "out")
-    assert summary.confidence_models == confidence_models_of(tmp_path / "out").source
+    assert summary.confidence_source == confidence_models_of(tmp_path / "out").source
     assert [round(problem.p_correct, 4) for problem in summary.problems] == [
         pick["p_correct"] for pick in picks
     ]
 
 
-def test_a_run_may_be_calibrated_on_the_run_that_it_replays(recorded, tmp_path):
+def test_confidence_models_may_be_fitted_on_the_run_that_is_read(recorded, tmp_path):
     picks = picked(recorded, tmp_path, confidence={"fit_from": [str(recorded.directory)]})
     assert all(0 < pick["p_correct"] < 1 for pick in picks)
 
@@ -77,12 +78,12 @@ def test_a_run_without_labels_is_refused_before_anything_starts(recorded, tmp_pa
     assert not (tmp_path / "out" / "picks.jsonl").exists()
 
 
-def test_a_calibration_that_was_damaged_is_refused(tmp_path):
+def test_damaged_confidence_models_are_refused(tmp_path):
     (tmp_path / "confidence.json").write_text('{"source": "here"}')
     with pytest.raises(UserError, match="cannot be read"):
         confidence_models_of(tmp_path)
 
 
-def test_paths_of_runs_to_calibrate_on_are_relative_to_the_job(recorded, tmp_path):
+def test_paths_of_runs_to_fit_confidence_on_are_relative_to_the_job(recorded, tmp_path):
     path = recorded.write_job(tmp_path / "job.yaml", confidence={"fit_from": ["earlier"]})
     assert load_job(path).confidence.fit_from == [tmp_path / "earlier"]

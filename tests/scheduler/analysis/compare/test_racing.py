@@ -77,5 +77,5 @@ def test_with_a_high_bar_a_race_is_no_race(run):
     (field,) = permuted_runs(
         recordings_of(run), [selection_rule("auto")], orders=2, counts=[3, TESTS], z=1e9, seed=0
     )
-    np.testing.assert_array_equal(field.races.executions, field.races.pairs)
-    np.testing.assert_array_equal(field.races.accuracy, field.accuracy[:, :, [3, TESTS]])
+    np.testing.assert_array_equal(field.elimination.executions, field.elimination.pairs)
+    np.testing.assert_array_equal(field.elimination.accuracy, field.accuracy[:, :, [3, TESTS]])

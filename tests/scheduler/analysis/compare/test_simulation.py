@@ -13,10 +13,8 @@ from testbudget.difficulty.predictions import cross_fitted_pass_rates
 from testbudget.executors.generation.unit_tests import UnitTestGenerator
 from testbudget.policies.base import Policy
 from testbudget.policies.registry import create_policy
-from testbudget.policies.uniform import Uniform
-from testbudget.rewards.confidence.default import DEFAULT_MODELS
+from testbudget.rewards.confidence.model import default_models
 from testbudget.rewards.outputs import Evidence
-from testbudget.rewards.quality import expected_accuracy
 from testbudget.rewards.selection.majority import Majority
 from testbudget.rewards.selection.registry import selection_rule
 from testbudget.scheduler.assessment import PickConfidence
@@ -25,15 +23,12 @@ from testbudget.scheduler.budget import Budget, Cap
 from testbudget.scheduler.log import EventLog
 from testbudget.scheduler.loop import Loop
 from testbudget.traces.learning_curves import (
-    LearningCurve,
     RecordedTests,
     allocate_recorded,
-    learning_curves,
-    permute_tests,
-    random_permutations,
+    compute_learning_curves,
 )
 from testbudget.traces.problems import load_problems
-from testbudget.traces.records import Cost, ProblemCandidates, execution_cost, writing_cost
+from testbudget.traces.records import Cost, ProblemCandidates, execution_cost, generation_cost
 from testbudget.traces.tables import read_trace
 
 SEED = 3
@@ -63,7 +58,7 @@ class Undecided(Policy):
 
 def courses_as_recorded(trace, rule):
     recordings = [RecordedTests.of(seen, seen.correct) for seen in trace.problems.values()]
-    return learning_curves(recordings, [np.arange(recording.tests) for recording in recordings], rule)
+    return compute_learning_curves(recordings, [np.arange(recording.tests) for recording in recordings], rule)
 
 
 def spending(learning_curves, granted):
@@ -122,7 +117,7 @@ def test_a_run_with_the_replay_back_end_grants_picks_and_spends_the_same(
     accuracy = [course.accuracy[tests] for course, tests in zip(recorded, granted, strict=True)]
     np.testing.assert_allclose(accuracy, [problem.accuracy for problem in summarise(out).problems])
     real_costs = [
-        Cost.total([*map(writing_cost, seen.tests.values()), *map(execution_cost, seen.verdicts.values())])
+        Cost.total([*map(generation_cost, seen.tests.values()), *map(execution_cost, seen.verdicts.values())])
         for seen in real.problems.values()
     ]
     np.testing.assert_allclose(spending(recorded, granted), astuple(Cost.total(real_costs)))
@@ -136,7 +131,7 @@ def test_a_policy_that_listens_hears_in_the_loop_what_it_hears_in_the_simulation
     with EventLog(tmp_path / "journal.sqlite") as event_log:
         budget = Budget(Cap({"tests": 70}))
         backend = RecordedBackend(trace, problems, runners=2)
-        standing = PickConfidence(solving, event_log, Majority(), DEFAULT_MODELS)
+        standing = PickConfidence(solving, event_log, Majority(), default_models())
         Loop(
             solving, looped, budget, event_log, backend, UnitTestGenerator(None, seed=0), standing=standing
         ).run()
@@ -146,41 +141,3 @@ def test_a_policy_that_listens_hears_in_the_loop_what_it_hears_in_the_simulation
     assert simulated.heard == looped.heard
     assert len(simulated.heard) > 50
     np.testing.assert_allclose(spending(recorded, granted), astuple(budget.spent))
-
-
-def test_tests_without_a_vote_are_charged_and_change_nothing(voted):
-    seen = read_trace(voted).problems["p/9"]
-    recording = RecordedTests.of(seen, seen.correct)
-    # The duplicate, the unusable one, and then a test that votes.
-    order = np.array([4, 6, 0, 1, 2, 3, 5, 7, 8])
-    (shown,) = permute_tests([recording], [order])
-    course = LearningCurve(recording, order, Majority(), shown)
-    first = recording.evidence(order[:3]).votes
-    assert [recording.evidence(order[:tests]).votes.tests for tests in range(5)] == [0, 0, 0, 1, 2]
-    assert course.accuracy[0] == course.accuracy[1] == course.accuracy[2] == seen.correct.mean()
-    assert course.accuracy[3] == expected_accuracy(Majority().winners(Evidence(first)), seen.correct)
-    assert course.accuracy[3] != course.accuracy[2]
-    assert course.p_wrong[0] == course.p_wrong[1] == course.p_wrong[2] != course.p_wrong[3]
-    np.testing.assert_array_equal(course.spent[:4, 0], [0, 1, 2, 3])
-    np.testing.assert_array_equal(course.spent[:4, 1], [0, 14, 30, 40])
-    np.testing.assert_array_equal(course.spent[:3, 2], 0)
-    assert course.spent[3, 2] > 0
-
-
-def test_each_problem_has_an_order_of_its_own_and_all_orders_end_alike(voted):
-    recordings = [RecordedTests.of(seen, seen.correct) for seen in read_trace(voted).problems.values()]
-    first, again, other = (
-        learning_curves(
-            recordings, random_permutations(recordings, np.random.default_rng(seed)), Majority()
-        )
-        for seed in (1, 1, 2)
-    )
-    everything = Uniform(len(recordings), max_tests=9)
-    granted = allocate_recorded(everything, 9 * len(recordings), first)
-    np.testing.assert_array_equal(granted, 9)
-    for one, same, two in zip(first, again, other, strict=True):
-        np.testing.assert_array_equal(one.accuracy, same.accuracy)
-        assert one.accuracy[-1] == two.accuracy[-1]
-        np.testing.assert_allclose(one.spent[-1], two.spent[-1])
-    assert any((one.spent[:, 1] != two.spent[:, 1]).any() for one, two in zip(first, other, strict=True))
-    assert len({tuple(one.spent[:, 1]) for one in first}) > 1

@@ -4,6 +4,14 @@ import numpy as np
 import pytest
 
 from testbudget.rewards.errors import UserError
+from testbudget.rewards.outputs import (
+    NO_RESULT,
+    CallEnding,
+    CallResult,
+    RecordedCall,
+    RecordedOutputs,
+    join_outputs,
+)
 from testbudget.scheduler.log import EventLog
 from testbudget.traces.hidden_states import Provenance
 from testbudget.traces.records import (
@@ -45,7 +53,7 @@ def test_what_was_added_is_there_after_opening_again(tmp_path):
         assert np.isnan(first.gpu_seconds)
         assert second.gpu_seconds == 0.5
         assert event_log.labels["p"].tolist() == [True, False]
-        assert event_log.grants["p"] == [TaskRecord("p", 0, 2)]
+        assert event_log.tasks["p"] == [TaskRecord("p", 0, 2)]
         assert event_log.granted("p") == 2
         assert event_log.harm_checks == {"p": HarmCheckRecord(8, stops=True)}
         assert event_log.tests["p"] == {0: TestRecord(TestStatus.USABLE, "text é", 7, 9, 0.25)}
@@ -90,7 +98,40 @@ def test_two_writers_at_once_are_refused(tmp_path):
         EventLog(tmp_path / "log.sqlite")
 
 
-def test_a_file_that_is_no_journal_is_refused(tmp_path):
+def test_a_file_that_is_no_event_log_is_refused(tmp_path):
     (tmp_path / "log.sqlite").write_bytes(b"not a database, but long enough to be looked at" * 20)
-    with pytest.raises(UserError, match="must be the journal of a run"):
+    with pytest.raises(UserError, match="must be the event log of a run"):
         EventLog(tmp_path / "log.sqlite")
+
+
+def test_recorded_outputs_of_all_tests_are_joined_in_their_order(tmp_path):
+    parts = {
+        test: RecordedOutputs(
+            (RecordedCall(test, "f", "[[1], {}]", test),),
+            (
+                CallResult(CallEnding.RETURNED, test, "1"),
+                CallResult(CallEnding.RAISED, 2**64 - 1, "ValueError"),
+            ),
+            np.array([[0], [1], [NO_RESULT]], np.int32),
+        )
+        for test in (10, 2)
+    }
+    with EventLog(tmp_path / "log.sqlite") as event_log, event_log.transaction():
+        for test, recorded_outputs in parts.items():
+            event_log.add_recorded_outputs("p", test, recorded_outputs)
+    expected = join_outputs([parts[2], parts[10]])
+    with EventLog(tmp_path / "log.sqlite") as event_log:
+        found = event_log.recorded_outputs_of("p")
+        assert (found.inputs, found.outputs) == (expected.inputs, expected.outputs)
+        np.testing.assert_array_equal(found.results, expected.results)
+        assert event_log.recorded_outputs_of("other") is None
+
+
+def test_a_log_of_another_schema_version_is_refused_with_the_way_to_run_the_job_again(tmp_path):
+    path = tmp_path / "log.sqlite"
+    with EventLog(path) as event_log:
+        fill(event_log)
+    with sqlite3.connect(path) as database:
+        database.execute("PRAGMA user_version = 0")
+    with pytest.raises(UserError, match=r"has schema 0 .* testbudget run .*job\.yaml --out DIR"):
+        EventLog(path)

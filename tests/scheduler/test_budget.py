@@ -15,7 +15,7 @@ limits = st.dictionaries(
     min_size=1,
 )
 PRICES = {"tests": 0.01, "tokens": 0.001, "gpu_seconds": 0.3, "cpu_seconds": 0.02}
-# Each step reserves a worst case and then fails, succeeds at a part of the cost, or stays in flight.
+# Each step reserves a max_cost case and then fails, succeeds at a part of the cost, or stays in flight.
 steps = st.lists(st.tuples(costs, st.sampled_from(["release", "settle", "in flight"]), st.floats(0, 1)))
 
 
@@ -29,32 +29,32 @@ def within(budget: Budget) -> bool:
 @given(limits, steps)
 def test_spending_never_passes_the_cap_whatever_fails(cap, sequence):
     budget = Budget(Cap(cap, PRICES))
-    for worst, end, share in sequence:
+    for max_cost, end, share in sequence:
         try:
-            reservation = budget.reserve(worst)
+            reservation = budget.reserve(max_cost)
         except CapExceededError:
             continue
         if end == "release":
             budget.release(reservation)
         elif end == "settle":
-            budget.settle(reservation, worst * share)
+            budget.settle(reservation, max_cost * share)
         assert within(budget)
 
 
 @given(limits, st.lists(costs, max_size=8), costs)
-def test_room_is_exactly_what_can_be_reserved(cap, taken, worst):
+def test_remaining_is_exactly_what_can_be_reserved(cap, taken, max_cost):
     budget = Budget(Cap(cap, PRICES))
     for cost in taken:
         try:
             budget.reserve(cost)
         except CapExceededError:
             continue
-    remaining = min(budget.remaining(worst), 50)
+    remaining = min(budget.remaining(max_cost), 50)
     for _ in range(remaining):
-        budget.reserve(worst)
+        budget.reserve(max_cost)
     if remaining < 50:
         with pytest.raises(CapExceededError):
-            budget.reserve(worst)
+            budget.reserve(max_cost)
 
 
 def test_many_threads_together_stay_under_the_cap():
@@ -79,7 +79,7 @@ def test_many_threads_together_stay_under_the_cap():
     assert 498 < budget.spent.tests <= 500
 
 
-def test_a_released_reservation_leaves_its_room():
+def test_a_released_reservation_can_be_reserved_again():
     budget = Budget(Cap({"tokens": 10}))
     budget.release(budget.reserve(Cost(tokens=10)))
     budget.settle(budget.reserve(Cost(tokens=10)), Cost(tokens=10))
@@ -96,7 +96,7 @@ def test_a_reservation_ends_once():
         budget.release(reservation)
 
 
-def test_work_dearer_than_its_worst_case_is_an_error():
+def test_work_above_its_max_cost_is_an_error():
     budget = Budget(Cap({"cpu_seconds": 10}))
     with pytest.raises(OverspentError, match="2 cpu_seconds were spent but only 1 were reserved"):
         budget.settle(budget.reserve(Cost(cpu_seconds=1)), Cost(cpu_seconds=2))

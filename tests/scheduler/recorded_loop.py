@@ -1,4 +1,4 @@
-"""Runs of the loop on the replay back end, whole or in parts."""
+"""Runs of the loop on the recorded back end, whole or in parts."""
 
 from dataclasses import replace
 
@@ -39,10 +39,11 @@ class CutOff(RecordedBackend):
 
 
 class Run:
-    """One run of the recorded problems, in parts if need be, on one journal.
+    """One run of the recorded problems, in parts if need be, with one event log.
 
     Attributes:
-        rule, calibration: with them, problems are stopped.
+        rule, confidence_models: with them, harm checks close problems.
+        closed_because: reason why each problem got no more tests.
     """
 
     def __init__(self, recorded, path, policy="uniform", min_tests=0, elimination=None, **limits) -> None:
@@ -75,7 +76,7 @@ class Run:
             if self.confidence_models:
                 nothing = np.full(len(self.items), np.nan)
                 harm_stop = HarmStop(self.items, event_log, self.rule, self.confidence_models, nothing)
-            Loop(
+            loop = Loop(
                 self.items,
                 policy,
                 budget,
@@ -85,7 +86,9 @@ class Run:
                 harm_stop=harm_stop,
                 elimination=self.elimination,
                 record_outputs=True,
-            ).run()
+            )
+            loop.run()
+            self.closed_because = [loop.closed_because(p, self.available) for p in range(len(self.items))]
             return budget.spent
 
     def seen(self):

@@ -1,10 +1,12 @@
-"""Hidden states before the first test: charged, kept, and never computed twice."""
+"""Hidden states and predictions before the first test: charged, logged, and never computed twice."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import yaml
 
+from testbudget.cli.main import main
 from testbudget.rewards.errors import UserError
 from testbudget.scheduler.backends.base import ExtractedStates, ExtractionBackend
 from testbudget.scheduler.backends.recorded import RecordedBackend
@@ -15,13 +17,14 @@ from testbudget.scheduler.loop import spent
 from testbudget.scheduler.preparation.hidden_states import (
     extract_hidden_states,
     hidden_states_of,
+    predicted_pass_rates,
     take_hidden_states,
 )
 from testbudget.traces.hidden_states import HiddenStates, Provenance
 from testbudget.traces.records import Cost
 from testbudget.traces.tables import read_trace
 
-WORST = Cost(cpu_seconds=10.0)
+MAX_COST = Cost(cpu_seconds=10.0)
 
 
 class KilledError(Exception):
@@ -29,7 +32,7 @@ class KilledError(Exception):
 
 
 class Lengths(ExtractionBackend):
-    """A model whose state of a prompt is its length; batches are done in the opposite order.
+    """A model whose state of a prompt is its length; the last batch is done first.
 
     Args:
         cost: of each batch.
@@ -37,9 +40,9 @@ class Lengths(ExtractionBackend):
         batches: after so many the driver dies.
     """
 
-    worst = WORST
+    max_cost = MAX_COST
 
-    def __init__(self, cost=WORST * 0.25, fingerprint="ab", batches=None) -> None:
+    def __init__(self, cost=MAX_COST * 0.25, fingerprint="ab", batches=None) -> None:
         self.cost, self.left = cost, batches
         self.provenance = Provenance("model", fingerprint * 32, 4, "transformers", "float32")
         self.waiting, self.read, self.closed = [], [], False
@@ -65,7 +68,7 @@ class Lengths(ExtractionBackend):
 
 
 class Backend(RecordedBackend):
-    """The replay back end, and a model beside it."""
+    """The recorded back end with an extraction."""
 
     def __init__(self, recorded, extraction) -> None:
         super().__init__(read_trace(recorded.directory), recorded.problems)
@@ -77,7 +80,7 @@ class Backend(RecordedBackend):
 
 @pytest.fixture
 def extract(recorded, tmp_path):
-    """One part of a run: what it read, what the ledger says, and what the journal holds in the end."""
+    """One part of a run: the hidden states in the log, and the cost."""
     section = {"base_model": "model", "batch_size": 2}
     job = load_job(recorded.write_job(tmp_path / "job.yaml", hidden_states=section))
 
@@ -96,7 +99,7 @@ def extract(recorded, tmp_path):
     return part
 
 
-def test_every_problem_gets_its_own_states_and_the_ledger_their_cost(recorded, extract):
+def test_every_problem_gets_its_own_states_and_the_budget_their_cost(recorded, extract):
     extraction = Lengths()
     hidden, cost = extract(extraction)
     lengths = [len(problem.prompt) for problem in recorded.problems]
@@ -129,8 +132,8 @@ def test_a_cap_that_holds_one_batch_at_a_time_is_enough(extract):
     assert cost.cpu_seconds == pytest.approx(7.5)
 
 
-def test_a_cap_without_room_ends_the_run_with_one_sentence_and_keeps_what_was_paid_for(extract):
-    sentence = r"room for the hidden states of 1 more problems but cap\.cpu_seconds is 14 and 5 is taken"
+def test_a_cap_that_holds_no_batch_ends_the_run_with_one_sentence_and_keeps_paid_states(extract):
+    sentence = r"must hold the hidden states of 1 more problems but cap\.cpu_seconds is 14 and 5 is taken"
     with pytest.raises(UserError, match=sentence):
         extract(Lengths(), cpu_seconds=14.0)
     _, cost = extract(Lengths(batches=0))
@@ -165,7 +168,7 @@ def test_states_of_a_finished_run_are_charged_for_what_they_cost_there(recorded,
 @pytest.mark.parametrize(
     ("cost", "error", "sentence"),
     [
-        (0.125, UserError, "room for the hidden states of 5 more problems but cap.cpu_seconds is 0.5"),
+        (0.125, UserError, "must hold the hidden states of 5 more problems but cap.cpu_seconds is 0.5"),
         (float("nan"), UnknownCostError, "cap.cpu_seconds cannot be kept"),
     ],
 )
@@ -181,3 +184,85 @@ def test_states_of_a_finished_run_must_fit_the_cap(recorded, tmp_path, cost, err
         take_hidden_states(
             job, recorded.problems, budget, event_log, lambda _: replace(trace, problems=seen)
         )
+
+
+def job_of(recorded, tmp_path, **predictor):
+    run = str(recorded.directory)
+    sections = {"hidden_states": {"from_run": run}, "predictor": predictor} if predictor else {}
+    return load_job(recorded.write_job(tmp_path / "job.yaml", **sections))
+
+
+def measured(recorded):
+    return np.array([seen.correct.mean() for seen in read_trace(recorded.directory).problems.values()])
+
+
+def test_pass_rates_are_fitted_on_runs(learnable, another_learnable, tmp_path):
+    job = job_of(another_learnable, tmp_path, fit_from=[str(learnable.directory)])
+    states = read_trace(another_learnable.directory).hidden_states
+    predicted = predicted_pass_rates(job, another_learnable.problems, states, read_trace)
+    assert np.corrcoef(predicted, measured(another_learnable))[0, 1] > 0.6
+
+
+def test_no_problem_is_predicted_by_a_model_fitted_on_it(learnable, tmp_path):
+    job = job_of(learnable, tmp_path, fit_from=[str(learnable.directory)])
+    trace = read_trace(learnable.directory)
+    shuffled = np.random.default_rng(0).permutation([seen.correct for seen in trace.problems.values()])
+    problems = {
+        name: replace(seen, correct=correct)
+        for (name, seen), correct in zip(trace.problems.items(), shuffled, strict=True)
+    }
+    predicted = predicted_pass_rates(
+        job, learnable.problems, trace.hidden_states, lambda _: replace(trace, problems=problems)
+    )
+    # Labels unrelated to the states can only be predicted by a model fitted on them.
+    assert np.corrcoef(predicted, shuffled.mean(axis=1))[0, 1] < 0.3
+
+
+def test_a_trained_model_predicts_the_same_as_one_fitted_in_the_run(
+    learnable, another_learnable, tmp_path
+):
+    model = tmp_path / "model"
+    assert main(["train", str(learnable.directory), "--out", str(model)]) == 0
+    states = read_trace(another_learnable.directory).hidden_states
+    here, there = (
+        predicted_pass_rates(
+            job_of(another_learnable, tmp_path, **given), another_learnable.problems, states, read_trace
+        )
+        for given in ({"fit_from": [str(learnable.directory)]}, {"path": str(model)})
+    )
+    np.testing.assert_allclose(here, there, atol=1e-5)
+
+
+def test_too_few_training_problems_get_one_sentence(recorded, tmp_path):
+    job = job_of(recorded, tmp_path, fit_from=[str(recorded.directory)])
+    states = read_trace(recorded.directory).hidden_states
+    with pytest.raises(UserError, match="at least 10 distinct problems to learn from but got 5"):
+        predicted_pass_rates(job, recorded.problems, states, read_trace)
+
+
+def test_a_training_run_without_the_layer_gets_one_sentence(learnable, tmp_path):
+    job = job_of(learnable, tmp_path, fit_from=[str(learnable.directory)])
+    states = replace(read_trace(learnable.directory).hidden_states, layers=(3, 4))
+    with pytest.raises(UserError, match="hidden layers 3 must be there but only 2, 4 are"):
+        predicted_pass_rates(job, learnable.problems, states, read_trace)
+
+
+def test_hidden_states_of_another_model_get_one_sentence(learnable, tmp_path):
+    job = job_of(learnable, tmp_path, fit_from=[str(learnable.directory)])
+    states = read_trace(learnable.directory).hidden_states
+    other = replace(states, provenance=replace(states.provenance, fingerprint="0" * 64))
+    with pytest.raises(UserError, match=r"predictor.fit_from must fit the job's hidden states but"):
+        predicted_pass_rates(job, learnable.problems, other, read_trace)
+
+
+def test_without_a_predictor_nothing_is_predicted(recorded, tmp_path):
+    assert predicted_pass_rates(job_of(recorded, tmp_path), recorded.problems, None, read_trace) is None
+
+
+@pytest.mark.parametrize("predictor", [{}, {"path": "somewhere", "fit_from": ["elsewhere"]}])
+def test_a_predictor_has_exactly_one_source(recorded, tmp_path, predictor):
+    path = tmp_path / "job.yaml"
+    hidden_states = {"from_run": str(recorded.directory)}
+    path.write_text(yaml.safe_dump(recorded.job(hidden_states=hidden_states, predictor=predictor)))
+    with pytest.raises(UserError, match="needs exactly one of path and fit_from"):
+        load_job(path)

@@ -1,4 +1,4 @@
-"""Real runs on a real Ray cluster of three nodes: recorded tests, executed here and now."""
+"""Runs on a Ray cluster of three nodes that execute recorded tests."""
 
 import json
 import os
@@ -68,7 +68,7 @@ def test_executing_recorded_tests_gives_the_recorded_verdicts(recorded, job, tmp
     assert all(pick["candidate"] in (0, 2) for pick in picks(tmp_path / "out"))
 
 
-def test_a_run_is_a_recording_that_the_replay_back_end_plays_to_the_same_picks(job, tmp_path):
+def test_the_recorded_back_end_comes_to_the_same_picks_as_the_run_it_reads(job, tmp_path):
     assert run("run", job(cap={"tests": 18}), "--out", tmp_path / "real") == 0
     content = yaml.safe_load((tmp_path / "real" / "job.yaml").read_text())
     content |= {"backend": "recorded", "tests": {"from_run": "real"}, "candidates": {"from_run": "real"}}
@@ -77,7 +77,7 @@ def test_a_run_is_a_recording_that_the_replay_back_end_plays_to_the_same_picks(j
     assert picks(tmp_path / "simulated") == picks(tmp_path / "real")
 
 
-def test_labels_come_from_the_ground_truth_when_nobody_recorded_them(recorded, job, tmp_path):
+def test_labels_come_from_the_ground_truth_if_not_recorded(recorded, job, tmp_path):
     lines = [
         {"problem": problem.id, "code": problem.prompt + f"    return {expression}\n"}
         for k, problem in enumerate(recorded.problems, start=2)
@@ -89,7 +89,7 @@ def test_labels_come_from_the_ground_truth_when_nobody_recorded_them(recorded, j
         assert seen.correct.tolist() == [True, False, False]
 
 
-def test_executing_a_finished_run_again_makes_its_labels_anew_and_records_what_candidates_do(
+def test_executing_a_finished_run_again_labels_anew_and_records_outputs(
     recorded, job, tmp_path
 ):
     wrong = read_trace(recorded.directory)
@@ -140,7 +140,7 @@ def test_hidden_states_come_from_several_actors_and_are_charged(model, job, tmp_
         )
 
 
-def test_a_model_that_cannot_be_read_or_paid_for_ends_the_run_with_one_sentence(
+def test_a_model_that_is_missing_or_too_expensive_ends_the_run_with_one_sentence(
     model, job, tmp_path, capsys
 ):
     missing = job(hidden_states={"base_model": str(tmp_path / "missing")})
@@ -150,19 +150,19 @@ def test_a_model_that_cannot_be_read_or_paid_for_ends_the_run_with_one_sentence(
     assert run("run", dear, "--out", tmp_path / "out") == 2
     error = capsys.readouterr().err
     assert (
-        "the cap must have room for the hidden states of 5 more problems but cap.cpu_seconds is 50" in error
+        "the cap must hold the hidden states of 5 more problems but cap.cpu_seconds is 50" in error
     )
     assert error.count("\n") == 1
     assert not (tmp_path / "out").exists()
 
 
-def test_a_run_that_does_not_record_has_no_tables_of_behaviour(job, tmp_path):
+def test_a_run_that_does_not_record_has_no_output_tables(job, tmp_path):
     path = job(execution={"record_outputs": False, "runners": 1})
     assert run("run", path, "--out", tmp_path / "out") == 0
     assert read_outputs(tmp_path / "out") == {}
 
 
-def test_variations_of_inputs_are_recorded_and_charged_and_replayed(job, tmp_path):
+def test_input_mutations_are_recorded_charged_and_read_again(job, tmp_path):
     path = job(execution={"input_mutations": 3, "runners": 1}, cap={"executions": 100})
     assert run("run", path, "--out", tmp_path / "real") == 0
     records = [
@@ -183,7 +183,7 @@ def test_variations_of_inputs_are_recorded_and_charged_and_replayed(job, tmp_pat
     assert read_outputs(tmp_path / "simulated").keys() == read_outputs(tmp_path / "real").keys()
 
 
-def test_a_race_on_recorded_tests_saves_pairs_if_asked_for(job, tmp_path):
+def test_elimination_on_recorded_tests_saves_pairs_if_asked_for(job, tmp_path):
     elimination = {"apply_to": "all", "z": 0.5}
     path = job(elimination=elimination, cap={"executions": 100}, policy={"name": "uniform", "max_tests": 6})
     assert run("run", path, "--out", tmp_path / "out") == 0

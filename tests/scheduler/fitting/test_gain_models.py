@@ -1,0 +1,343 @@
+"""Gain models: fitted on observations, cross-fitted on runs, and used by jobs."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from testbudget.cli.main import main
+from testbudget.policies.gain_model import GainModel
+from testbudget.rewards.confidence.model import default_models
+from testbudget.rewards.errors import UserError
+from testbudget.rewards.problem import Verdict
+from testbudget.rewards.selection.registry import selection_rule
+from testbudget.rewards.votes import Votes
+from testbudget.scheduler.fitting.gain_models import (
+    CrossFittedGainModel,
+    GainObservations,
+    check_gain_model_run,
+    fit_gain,
+    gain_model_of_run,
+    gain_models_for,
+    observe_gains,
+    out_of_fold_gain_models,
+)
+from testbudget.scheduler.job_file import load_job
+from testbudget.traces.learning_curves import RecordedTests, compute_learning_curves, random_permutations
+from testbudget.traces.records import QUANTITIES, CandidateRecord, TestRecord, TestStatus, VerdictRecord
+from testbudget.traces.tables import read_trace, write_trace
+from testbudget.traces.trace import ProblemTrace, Trace
+
+EVERYTHING = np.arange(200)
+
+
+def recording(rng, tests, candidates=6, unusable=0):
+    right = rng.random(candidates) < 0.4
+    passed = rng.random((tests - unusable, candidates)) < np.where(right, 0.8, 0.3)
+    rows = np.concatenate([np.arange(tests - unusable), np.full(unusable, -1)])
+    return RecordedTests(
+        Votes.from_matrix(passed),
+        None,
+        np.arange(candidates),
+        np.arange(tests),
+        rows,
+        np.ones((tests, len(QUANTITIES))),
+        right,
+        fold=0,
+    )
+
+
+def orders_of(recordings, orders=3):
+    rule = selection_rule("majority")
+    drawn = (random_permutations(recordings, np.random.default_rng(order)) for order in range(orders))
+    return [compute_learning_curves(recordings, of_order, rule) for of_order in drawn]
+
+
+def observed(recordings):
+    return GainObservations.of(orders_of(recordings), "majority")
+
+
+@pytest.fixture
+def recordings():
+    rng = np.random.default_rng(3)
+    return [recording(rng, tests, unusable=tests // 4) for tests in (9, 4, 12, 1, 9, 7)]
+
+
+def seen_with(accuracy, p_wrong):
+    """Observations with the same p_wrong after every number of tests."""
+    tests = np.full(accuracy.shape[1], accuracy.shape[2] - 1)
+    return GainObservations(
+        "majority", accuracy, tests, np.repeat(p_wrong[..., np.newaxis], tests[0] + 1, axis=2)
+    )
+
+
+def noisy(rng, problems, slope):
+    """Problems whose second test gains more with p_wrong, by so much."""
+    p_wrong = rng.random((5, problems))
+    gain = 0.2 * (1 + slope * (2 * p_wrong - 1)) + 0.1 * rng.standard_normal((5, problems))
+    accuracy = np.stack([np.zeros_like(gain), np.full_like(gain, 0.3), 0.3 + gain], axis=-1)
+    return seen_with(accuracy, p_wrong)
+
+
+def test_observations_follow_the_curves_and_keep_the_last_value_of_a_problem_with_fewer_tests(recordings):
+    orders, seen = orders_of(recordings), observed(recordings)
+    np.testing.assert_array_equal(seen.tests, [9, 4, 12, 1, 9, 7])
+    np.testing.assert_array_equal(seen.counts, [1, 2, 3, 5, 8])
+    for observed_of, known_of in ((seen.accuracy, "accuracy"), (seen.p_wrong, "p_wrong")):
+        for of_order, its_curves in zip(observed_of, orders, strict=True):
+            for row, curve in zip(of_order, its_curves, strict=True):
+                known = getattr(curve, known_of)
+                np.testing.assert_array_equal(row[: len(known)], known)
+                assert (row[len(known) :] == known[-1]).all()
+
+
+def test_a_gain_model_holds_the_mean_curve_and_the_mean_p_wrong_of_problems_with_further_tests(
+    recordings,
+):
+    seen = observed(recordings)
+    gain_model = fit_gain(seen, np.array([0, 1, 3]))
+    assert gain_model.selection == "majority"
+    np.testing.assert_allclose(gain_model.accuracy, seen.accuracy[:, [0, 1, 3]].mean(axis=(0, 1)))
+    np.testing.assert_allclose(gain_model.mean_p_wrong[0], seen.p_wrong[:, [0, 1], 1].mean())
+    np.testing.assert_allclose(gain_model.mean_p_wrong[3], seen.p_wrong[:, 0, 5].mean())
+
+
+def test_the_weight_of_p_wrong_is_its_effect_on_the_gain():
+    gain_model = fit_gain(noisy(np.random.default_rng(0), 200, slope=1.0), EVERYTHING)
+    assert gain_model.weights[0] == pytest.approx(1.0, abs=0.15)
+
+
+def test_weights_from_few_problems_are_smaller():
+    rng = np.random.default_rng(1)
+    many = fit_gain(noisy(rng, 200, slope=1.0), EVERYTHING).weights[0]
+    few = [fit_gain(noisy(rng, 200, slope=1.0), np.arange(8)).weights[0] for _ in range(10)]
+    assert np.mean(few) < many
+
+
+def test_weights_are_mostly_zero_where_p_wrong_says_nothing_of_the_gain():
+    rng = np.random.default_rng(2)
+    weights = np.array([fit_gain(noisy(rng, 200, slope=0.0), EVERYTHING).weights[0] for _ in range(40)])
+    # A standard error is exceeded on this side by chance in a sixth of all cases.
+    assert (weights == 0).mean() > 0.7
+
+
+def test_weights_are_zero_where_a_larger_p_wrong_means_less_gain():
+    gain_model = fit_gain(noisy(np.random.default_rng(5), 200, slope=-1.0), EVERYTHING)
+    assert (gain_model.weights == 0).all()
+
+
+def test_orders_of_one_problem_are_not_taken_for_many_problems():
+    rng = np.random.default_rng(4)
+    one = noisy(rng, 6, slope=0.5)
+    repeated = replace(
+        one,
+        accuracy=np.tile(one.accuracy[:1], (5, 1, 1)),
+        p_wrong=np.tile(one.p_wrong[:1], (5, 1, 1)),
+    )
+    single = replace(one, accuracy=one.accuracy[:1], p_wrong=one.p_wrong[:1])
+    problems = np.arange(6)
+    np.testing.assert_allclose(fit_gain(repeated, problems).weights, fit_gain(single, problems).weights)
+
+
+def test_weights_are_zero_where_tests_gain_nothing():
+    accuracy = np.random.default_rng(0).random((5, 40, 3))
+    accuracy[:, :, 2] = accuracy[:, :, 1] - 0.1
+    gain_model = fit_gain(seen_with(accuracy, np.random.default_rng(1).random((5, 40))), np.arange(40))
+    assert (gain_model.weights == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("means", "spread", "most"),
+    [
+        ([0.2, 0.5, 0.6, 0.3], 0.1, 2),
+        ([0.6, 0.5, 0.4, 0.3], 0.1, 1),
+        ([0.2, 0.3, 0.4, 0.5], 0.1, None),
+        ([0.2, 0.5, 0.5, 0.5], 0.0, None),
+    ],
+)
+def test_a_best_budget_exists_only_where_accuracy_clearly_fell(means, spread, most):
+    noise = spread * np.random.default_rng(0).standard_normal((1, 100, 1))
+    accuracy = np.array(means) * np.ones((2, 100, 1)) + noise
+    assert fit_gain(seen_with(accuracy, np.full((2, 100), 0.5)), np.arange(100)).best_budget == most
+
+
+def test_a_fall_within_the_noise_gives_no_best_budget():
+    accuracy = np.array([0.2, 0.5, 0.49]) + np.random.default_rng(0).standard_normal((1, 30, 3))
+    accuracy -= accuracy.mean(axis=1, keepdims=True) - np.array([0.2, 0.5, 0.49])
+    assert fit_gain(seen_with(accuracy, np.full((1, 30), 0.5)), np.arange(30)).best_budget is None
+
+
+def test_bins_hold_equally_many_problems_and_their_mean_curves():
+    rng = np.random.default_rng(0)
+    seen, rates = noisy(rng, 20, slope=0.0), rng.permutation(20) / 20
+    bins = fit_gain(seen, np.arange(20), rates).bins
+    members = bins.of(rates)
+    np.testing.assert_array_equal(np.bincount(members), [4, 4, 4, 4, 4])
+    for number, curve in enumerate(bins.accuracy):
+        np.testing.assert_allclose(curve, seen.accuracy[:, members == number].mean(axis=(0, 1)))
+
+
+def test_problems_that_are_predicted_alike_share_a_bin_and_no_bin_is_empty():
+    seen = noisy(np.random.default_rng(0), 20, slope=0.0)
+    rates = np.repeat([0.1, 0.6], [17, 3])
+    bins = fit_gain(seen, np.arange(20), rates).bins
+    assert len(bins.accuracy) == len(bins.edges) + 1
+    np.testing.assert_array_equal(np.bincount(bins.of(rates)) > 0, [True] * len(bins.accuracy))
+    assert len(fit_gain(seen, np.arange(20), np.full(20, 0.5)).bins.accuracy) == 1
+
+
+def same(one: GainModel, other: GainModel) -> bool:
+    """Equality of all fields, those of the bins included."""
+    arrays = ("accuracy", "counts", "mean_p_wrong", "weights")
+    return (
+        all(np.array_equal(getattr(one, name), getattr(other, name)) for name in arrays)
+        and (one.selection, one.best_budget) == (other.selection, other.best_budget)
+        and (one.bins is None) == (other.bins is None)
+        and (
+            one.bins is None
+            or (
+                np.array_equal(one.bins.edges, other.bins.edges)
+                and np.array_equal(one.bins.accuracy, other.bins.accuracy)
+            )
+        )
+    )
+
+
+def test_out_of_fold_models_do_not_depend_on_their_own_problems(recordings):
+    changed = [replace(recordings[0], correct=~recordings[0].correct), *recordings[1:]]
+    rates = np.linspace(0, 1, 6)
+    before, after = (out_of_fold_gain_models(observed(each), rates, seed=0) for each in (recordings, changed))
+    own = before.gain_model_of[0]
+    np.testing.assert_array_equal(before.gain_model_of, after.gain_model_of)
+    for number, (one, other) in enumerate(zip(before.gain_models, after.gain_models, strict=True)):
+        assert same(one, other) == (number == own)
+
+
+def test_weights_are_fitted_at_every_count_with_further_tests(recordings):
+    for gain_model in out_of_fold_gain_models(observed(recordings), seed=0, folds=3).gain_models:
+        np.testing.assert_array_equal(gain_model.counts, [1, 2, 3, 5, 8])
+        assert gain_model.weights.shape == gain_model.mean_p_wrong.shape == (5,)
+        assert gain_model.bins is None
+
+
+def test_single_tests_and_single_problems_are_refused(recordings):
+    with pytest.raises(UserError, match="at least 2 tests each"):
+        observed(recordings[3:4])
+    with pytest.raises(UserError, match="at least 2 problems but got 1"):
+        out_of_fold_gain_models(observed(recordings[:1]), seed=0)
+
+
+PROBLEMS, CANDIDATES, TESTS = 12, 5, 6
+
+
+def problem(number: int, rng: np.random.Generator, predicted: float = float("nan")) -> ProblemTrace:
+    right = rng.random(CANDIDATES) < number / PROBLEMS
+    tests, verdicts = {}, {}
+    for index in range(TESTS):
+        tests[index] = TestRecord(TestStatus.USABLE, f"test {number} {index}", index, 10, 0.25)
+        passed = rng.random(CANDIDATES) < np.where(right, 0.8, 0.3)
+        row = np.where(passed, Verdict.PASSED, Verdict.FAILED).astype(np.uint8)
+        seconds = np.full(CANDIDATES, 0.25, np.float32)
+        verdicts[index] = VerdictRecord(row, seconds, np.zeros(CANDIDATES, np.bool_))
+    candidates = [CandidateRecord(f"    return {i}\n", True, 3, 0.5) for i in range(CANDIDATES)]
+    return ProblemTrace(f"hash {number}", predicted, candidates, right, tests, verdicts)
+
+
+@pytest.fixture
+def run(tmp_path):
+    rng = np.random.default_rng(0)
+    problems = {f"p/{number}": problem(number, rng, number / PROBLEMS) for number in range(PROBLEMS)}
+    return Trace(tmp_path, problems, None)
+
+
+def changed(run: Trace, name: str, **fields) -> Trace:
+    return replace(run, problems={**run.problems, name: replace(run.problems[name], **fields)})
+
+
+def model_of(run: Trace, **settings) -> CrossFittedGainModel:
+    return gain_model_of_run(run, "majority", orders=2, folds=4, **settings)
+
+
+def test_no_problem_is_served_by_a_model_fitted_on_it(run):
+    before = model_of(run)
+    after = model_of(changed(run, "p/3", correct=~run.problems["p/3"].correct))
+    assert before.fold_of == after.fold_of
+    for number, (one, other) in enumerate(zip(before.members, after.members, strict=True)):
+        assert same(one, other) == (number == before.fold_of["hash 3"])
+    assert not same(before.whole, after.whole)
+
+
+def test_known_problems_get_the_model_of_their_fold_and_new_ones_that_of_all(run):
+    model = model_of(run)
+    gain_models = model.models_for(["hash 3", "new", "hash 5"])
+    chosen = [gain_models.gain_models[position] for position in gain_models.gain_model_of]
+    assert chosen == [
+        model.members[model.fold_of["hash 3"]],
+        model.whole,
+        model.members[model.fold_of["hash 5"]],
+    ]
+
+
+def test_folds_are_even_and_a_problem_that_occurs_twice_is_in_one(run):
+    twice = replace(run, problems={**run.problems, "again": run.problems["p/3"]})
+    model = model_of(twice)
+    assert len(model.fold_of) == PROBLEMS
+    np.testing.assert_array_equal(np.bincount(list(model.fold_of.values())), [3, 3, 3, 3])
+    assert model.fold_of != model_of(run, seed=1).fold_of
+
+
+def test_bins_are_fitted_where_pass_rates_were_predicted(run):
+    assert model_of(run).whole.bins is not None
+    assert model_of(changed(run, "p/3", predicted_pass_rate=float("nan"))).whole.bins is None
+
+
+def test_orders_come_from_the_seed(run):
+    one, other = (observe_gains(run, "majority", orders=2, seed=seed) for seed in (0, 1))
+    np.testing.assert_array_equal(one.accuracy, observe_gains(run, "majority", orders=2, seed=0).accuracy)
+    assert not np.array_equal(one.accuracy, other.accuracy)
+
+
+def test_a_run_without_labels_or_with_one_problem_gets_one_sentence(run):
+    with pytest.raises(UserError, match="which candidates are right but not of p/3"):
+        model_of(changed(run, "p/3", correct=None))
+    with pytest.raises(UserError, match="at least 2 problems"):
+        model_of(replace(run, problems={"p/3": run.problems["p/3"]}))
+    with pytest.raises(UserError, match="selection must be one of"):
+        gain_model_of_run(run, "best", orders=1)
+
+
+def job_of(recorded, folder, **policy):
+    run = str(recorded.directory)
+    return recorded.write_job(folder / "job.yaml", policy={"gain_model_from": run, **policy})
+
+
+def test_a_problem_of_the_training_run_is_served_by_a_model_fitted_without_it(recorded, tmp_path):
+    job = load_job(job_of(recorded, tmp_path, name="adaptive"))
+    gain_models = gain_models_for(job, recorded.problems, default_models(), read_trace)
+    whole = len(gain_models.gain_models) - 1
+    assert whole not in gain_models.gain_model_of
+    assert len(np.unique(gain_models.gain_model_of)) > 1
+
+
+def test_an_adaptive_run_spends_its_cap(recorded, tmp_path):
+    path = job_of(recorded, tmp_path, name="adaptive")
+    assert main(["run", str(path), "--cap.tests", "14", "--out", str(tmp_path / "out")]) == 0
+    tests = [len(seen.tests) for seen in read_trace(tmp_path / "out").problems.values()]
+    assert sum(tests) == 14
+    picks = (tmp_path / "out" / "picks.jsonl").read_text().splitlines()
+    assert len([json.loads(line) for line in picks]) == len(recorded.problems)
+
+
+def test_a_run_without_labels_is_refused_before_anything_is_spent(recorded, tmp_path, capsys):
+    trace = read_trace(recorded.directory)
+    unlabelled = tmp_path / "unlabelled"
+    unlabelled.mkdir()
+    problems = {name: replace(seen, correct=None) for name, seen in trace.problems.items()}
+    write_trace(replace(trace, directory=unlabelled, problems=problems))
+    path = job_of(recorded, tmp_path, name="adaptive", gain_model_from=str(unlabelled))
+    with pytest.raises(UserError, match="must say which candidates are right"):
+        check_gain_model_run(load_job(path), read_trace)
+    assert main(["run", str(path), "--out", str(tmp_path / "out")]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert not (tmp_path / "out").exists()
