@@ -1,1 +1,1 @@
-"""Where work happens: models that write code and sandboxes that run it, and their Ray actors."""
+"""Work of a run: models that write code, sandboxes that run it, and Ray actors for both."""

@@ -1,4 +1,4 @@
-"""What runs inside the Ray actors: models on GPUs (or a CPU), and a sandbox on a CPU core."""
+"""Ray actors: generators and extractors with a model each, runners with a sandbox each."""
 
 import asyncio
 import logging
@@ -29,11 +29,11 @@ _LOG = logging.getLogger(__name__)
 
 
 class GeneratorActor:
-    """A generator that serves many requests at once.
+    """Generator that serves many requests at once.
 
     Args:
-        make: makes the generator, in the actor's own process.
-        timeout_seconds: longest time for one answer.
+        make: creates the generator, in the actor's own process.
+        timeout_seconds: limit on the time of one answer, in wall-seconds.
     """
 
     def __init__(self, make: Callable[[], Generator], timeout_seconds: float) -> None:
@@ -42,15 +42,22 @@ class GeneratorActor:
         self._starting: asyncio.Task[Generator] | None = None
 
     async def start(self) -> None:
-        """Loads the model; raises what the generator raises."""
+        """Load the model.
+
+        Raises:
+            UserError: a setting cannot be used.
+            GeneratorError: the generator failed.
+        """
         await self._generator()
 
     async def generate(self, requests: Sequence[Request], sampling: Sampling) -> list[Completion]:
-        """Answers to requests, in their order; raises the generator's user errors.
+        """Answers to requests, in their order.
 
-        A prompt that leaves no room for an answer has an empty one.
-        An engine that fails, or takes longer over an answer than it may, is not mended: the process ends,
-        Ray starts the actor again and sends it the calls it owes.
+        A prompt that leaves no room for an answer gets an empty one. If the generator fails or exceeds the
+        time limit, this process ends; Ray restarts the actor and repeats its calls.
+
+        Raises:
+            UserError: the generator raised it.
         """
         generator = await self._generator()
         try:
@@ -64,7 +71,7 @@ class GeneratorActor:
         try:
             return await asyncio.wait_for(generator.generate(request, sampling), self._timeout_seconds)
         except PromptTooLongError as error:
-            # It costs this one problem, not the job: an empty answer holds no test and no right program.
+            # Only this problem is affected: an empty answer holds neither a test nor a correct program.
             _LOG.warning("%s", error)
             return Completion("", 0, 0.0, "prompt_too_long")
         except TimeoutError:
@@ -73,7 +80,7 @@ class GeneratorActor:
             ) from None
 
     async def _generator(self) -> Generator:
-        # The first call starts it, also after a restart of the actor.
+        # The first call starts the generator, after a restart of the actor as well.
         if self._starting is None:
             self._starting = asyncio.create_task(self._started())
         return await self._starting
@@ -85,34 +92,34 @@ class GeneratorActor:
 
 
 class ExtractionError(Exception):
-    """An extractor failed at work that it should be able to do."""
+    """An extractor failed on valid input."""
 
 
 class HiddenStateReader(Protocol):
-    """What an extractor of hidden states looks like from here."""
+    """Interface of an extractor of hidden states, as far as `ExtractorActor` uses it."""
 
     @property
     def depth(self) -> int:
         """Number of the model's layers."""
 
     def extract(self, prompts: Sequence[str], layers: Sequence[int]) -> Any:
-        """Hidden states of prompts; without prompts, loads what these layers need."""
+        """Hidden states of prompts; without prompts, only loads what these layers need."""
 
     def cpu_seconds(self) -> float:
-        """CPU time used so far."""
+        """CPU-seconds used so far."""
 
     def close(self) -> None:
-        """Frees everything."""
+        """Release all resources."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExtractedBatch:
-    """Hidden states of a batch of prompts, and what computing them took.
+    """Hidden states of a batch of prompts, with their cost.
 
     Attributes:
-        states: as the extractor gave them.
-        cpu_seconds: CPU time; 0 where GPUs are charged instead.
-        gpu_seconds: seconds times GPUs.
+        states: returned by the extractor.
+        cpu_seconds: CPU-seconds; 0 if GPUs are charged.
+        gpu_seconds: ``wall-seconds * gpus``.
     """
 
     states: Any
@@ -121,16 +128,16 @@ class ExtractedBatch:
 
 
 class ExtractorActor:
-    """An extractor of hidden states that serves one batch at a time.
+    """Extractor of hidden states that serves one batch at a time.
 
-    A batch takes at most ``timeout_seconds`` times ``threads`` of CPU time, or times ``gpus`` of GPU time:
-    one that would take more fails instead. Loading the model is neither limited nor charged.
+    A batch takes at most ``timeout_seconds * threads`` CPU-seconds or ``timeout_seconds * gpus``
+    GPU-seconds; a batch that exceeds this fails. Loading the model is neither limited nor charged.
 
     Args:
-        make: makes the extractor, in the actor's own process.
-        threads: CPU cores to compute on.
-        gpus: how many GPUs are held, for what batches are charged; with 0 they are charged CPU time.
-        timeout_seconds: longest time for one batch.
+        make: creates the extractor, in the actor's own process.
+        threads: number of CPU cores to compute on.
+        gpus: number of GPUs that batches are charged for; 0 to charge CPU time.
+        timeout_seconds: limit on the time of one batch, in wall-seconds.
     """
 
     def __init__(
@@ -144,15 +151,15 @@ class ExtractorActor:
         self._extractor: HiddenStateReader | None = None
 
     def depth(self) -> int:
-        """Number of the model's layers; raises what the extractor raises."""
+        """Number of the model's layers; raises the errors of the extractor."""
         return self._ready().depth
 
     def extract(self, prompts: Sequence[str], layers: Sequence[int]) -> ExtractedBatch:
-        """Hidden states of some prompts.
+        """Hidden states of a batch of prompts.
 
         Raises:
-            UserError: what was asked for cannot be had.
-            ExtractionError: the extractor failed; the next call gets a new one.
+            UserError: a setting cannot be used.
+            ExtractionError: the extractor failed; the next call creates a new one.
         """
         try:
             extractor = self._ready()
@@ -161,7 +168,7 @@ class ExtractorActor:
         except UserError:
             raise
         except Exception as error:
-            self._give_up()
+            self._discard()
             raise ExtractionError(
                 f"hidden states of {len(prompts)} prompts failed: {type(error).__name__}: {error}"
             ) from error
@@ -169,8 +176,8 @@ class ExtractorActor:
     def _timed(
         self, extractor: HiddenStateReader, prompts: Sequence[str], layers: Sequence[int]
     ) -> ExtractedBatch:
-        # Nothing interrupts a computation but the end of its process: Ray starts the actor again and sends
-        # it the calls it owes.
+        # Only the end of the process interrupts a computation. Ray then restarts the actor and repeats its
+        # calls.
         watch = threading.Timer(self._timeout_seconds, _end, [f"a batch took {self._timeout_seconds:g} s"])
         watch.daemon = True
         watch.start()
@@ -182,21 +189,21 @@ class ExtractorActor:
         seconds, cpu_seconds = time.monotonic() - started, extractor.cpu_seconds() - cpu_started
         if seconds > self._timeout_seconds or cpu_seconds > self._timeout_seconds * self._threads:
             raise TimeoutError(
-                f"{cpu_seconds:.1f} s of CPU time in {seconds:.1f} s are more than it may take"
+                f"{cpu_seconds:.1f} s of CPU time in {seconds:.1f} s exceed the time limit of a batch"
             )
         if self._gpus:
             return ExtractedBatch(states, 0.0, seconds * self._gpus)
         return ExtractedBatch(states, cpu_seconds, 0.0)
 
     def _ready(self) -> HiddenStateReader:
-        # The first call makes it, also after a restart of the actor.
+        # The first call creates the extractor, after a restart of the actor as well.
         if self._extractor is None:
             self._extractor = self._make()
         return self._extractor
 
-    def _give_up(self) -> None:
+    def _discard(self) -> None:
         broken, self._extractor = self._extractor, None
-        with suppress(Exception):  # what is broken may not even end well, and why it broke is told already
+        with suppress(Exception):  # closing a failed extractor may fail; the first error is reported
             if broken is not None:
                 broken.close()
 
@@ -208,11 +215,11 @@ def _end(reason: str) -> NoReturn:
 
 
 class RunnerActor:
-    """A sandbox that runs blocks of candidates and tests.
+    """Runner of blocks, with one sandbox for each language.
 
     Args:
-        limits: what one test may use.
-        require: isolation layers without which nothing is run.
+        limits: of one test.
+        require: isolation layers that must be available.
     """
 
     def __init__(self, limits: TestLimits, require: Sequence[str]) -> None:
@@ -221,10 +228,10 @@ class RunnerActor:
         self._runners: dict[str, Runner] = {}
 
     def layers(self, language: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Names of the isolation layers in force, and of those that are missing.
+        """Names of the active isolation layers, and of the missing ones.
 
         Raises:
-            UserError: a required one is missing.
+            UserError: a required layer is missing.
         """
         runner = self._runner(language)
         return runner.layers, runner.missing
@@ -239,16 +246,16 @@ class RunnerActor:
         record: bool,
         input_mutations: int,
     ) -> BlockVerdicts:
-        """Outcomes of some programs on tests.
+        """Verdicts of chosen programs on tests.
 
         Args:
             language: of the programs.
-            programs: all that there are of one problem, which come to a node but once.
-            chosen: positions of those to run.
+            programs: all programs of one problem, sent to each node only once.
+            chosen: positions of the programs to run.
             tests: of the same problem.
-            entry_point: what the programs must define.
-            record: whether to record what they do.
-            variations: of each test's inputs to run beside it, which are recorded too.
+            entry_point: name that each program must define.
+            record: whether to record outputs.
+            input_mutations: number of mutations of each test's inputs to run and record as well.
 
         Raises:
             SandboxError: the sandbox failed, and so did a new one.

@@ -1,4 +1,4 @@
-"""Pools of Ray actors: work goes to the least loaded actor, and waits when all have enough."""
+"""Pools of Ray actors: a call goes to the least loaded actor and waits while all are full."""
 
 import logging
 from collections import deque
@@ -11,27 +11,25 @@ from ray.exceptions import RayError, RayTaskError
 
 from testbudget.rewards.errors import InfrastructureError, UserError, one_line
 
-"""Ray actors and their answers, with what goes wrong put into words."""
-
-_RETRIES = 3  # of an actor and of a call, before the run is given up
+_RETRIES = 3  # of an actor and of a call, before the run ends with an error
 
 
 def remote(kind: type, **options: Any) -> Any:
-    """An actor class whose actors are started again, and owe their calls again, when they die.
+    """Actor class whose actors are restarted when they die, with their calls repeated.
 
     Args:
-        kind: of the actors.
-        options: Ray's own.
+        kind: class of the actors.
+        options: passed to Ray.
     """
     return ray.remote(kind).options(max_restarts=_RETRIES, max_task_retries=_RETRIES, **options)
 
 
 def translate_ray_errors(get: Callable[[], Any]) -> Any:
-    """What a call gives.
+    """Result of ``get()``.
 
     Raises:
-        UserError: the call raised it, wherever it ran.
-        InfrastructureError: it failed in any other way, its retries included.
+        UserError: the remote call raised it.
+        InfrastructureError: the call failed in another way, and so did its retries.
     """
     try:
         return get()
@@ -55,14 +53,14 @@ class _Call:
 
 
 class Pool:
-    """Calls of one method, spread over actors with back-pressure.
+    """Calls of one method, distributed over actors with back-pressure.
 
     Args:
-        actors: handles of actors that all do the same; Ray restarts them and retries their calls.
+        actors: handles of interchangeable actors; Ray restarts them and retries their calls.
         method: name of the method to call.
-        in_flight: most load that is sent to one actor before what it has is done.
-        movable: errors that may be the actor's fault: a call that raises one is made once more, of another
-            actor where there is one.
+        in_flight: maximum load of one actor.
+        movable: errors that an actor may have caused. A call that raises one is made once more, on another
+            actor if there is one.
     """
 
     def __init__(
@@ -87,19 +85,19 @@ class Pool:
 
     @property
     def references(self) -> list[Any]:
-        """References of the calls that run now."""
+        """References of the calls in flight."""
         return list(self._running)
 
     def submit(self, key: Any, *arguments: Any, load: int = 1) -> None:
-        """Queues one call; its result comes back under the key."""
+        """Queue one call; `collect` returns its result with the key."""
         self._queue.append(_Call(key, arguments, load))
         self._send()
 
     def collect(self, reference: Any) -> tuple[Any, Any] | None:
-        """Key and result of a call that is done; None if it failed and is made once more.
+        """Key and result of a finished call; None if it failed and is made once more.
 
         Raises:
-            ray.exceptions.RayError: the call failed for good, its retries included.
+            ray.exceptions.RayError: the call failed, and so did its retries.
         """
         call, actor = self._running.pop(reference)
         self._loads[actor] -= call.load
@@ -108,14 +106,14 @@ class Pool:
         except RayTaskError as error:
             if call.failed_on is not None or not isinstance(error.cause, self._movable):
                 raise
-            _LOG.warning("%s failed on actor %d and moves on: %s", self._method, actor, error.cause)
+            _LOG.warning("%s failed on actor %d and is repeated: %s", self._method, actor, error.cause)
             self._queue.appendleft(replace(call, failed_on=actor))
             return None
         finally:
             self._send()
 
     def close(self) -> None:
-        """Ends all actors; calls that still run are lost."""
+        """End all actors; calls in flight are lost."""
         for actor in self._actors:
             ray.kill(actor)
         self._queue.clear()
@@ -124,7 +122,7 @@ class Pool:
     def _send(self) -> None:
         while self._queue:
             actor = self._least_loaded(self._queue[0].failed_on)
-            # An idle actor takes any call, also one that alone is more than it should hold.
+            # An idle actor takes any call, even one that exceeds ``in_flight`` alone.
             if self._loads[actor] and self._loads[actor] + self._queue[0].load > self._in_flight:
                 return
             call = self._queue.popleft()

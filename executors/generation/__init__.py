@@ -1,1 +1,1 @@
-"""Models that write candidates and unit tests."""
+"""Generation of candidates and unit tests by models."""

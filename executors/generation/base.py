@@ -1,4 +1,4 @@
-"""What every generator takes and gives, and how one sample is seeded and charged."""
+"""Contract of a generator: requests in, completions out; GPU time charged per request."""
 
 import time
 from abc import ABC, abstractmethod
@@ -9,28 +9,29 @@ from testbudget.rewards.errors import UserError
 
 
 class GeneratorError(Exception):
-    """The machinery that generates failed: an engine died, a server did not answer.
+    """The generator failed: an engine died or a server did not answer.
 
-    It says nothing about the request, which may be sent again, elsewhere or to a fresh generator.
+    The request is not at fault and may be sent again, to another or to a new generator.
     """
 
 
 class PromptTooLongError(UserError):
     """A prompt fills the model's context and leaves no room for an answer.
 
-    A class of its own, since it concerns one problem while other user errors concern the whole job.
+    It concerns one problem. Other user errors concern the whole job.
     """
 
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How a model is sampled.
+    """Sampling parameters of a model.
 
     Attributes:
-        temperature: 0 is greedy; the default, like ``top_p``, is CodeRM's (arXiv 2501.01054).
-        top_p: probability mass that is sampled from.
-        max_tokens: most tokens of one answer.
-        stop: the answer ends before the first of these strings.
+        temperature: 0 for greedy decoding. The default is that of CodeRM (arXiv 2501.01054), as is
+            ``top_p``.
+        top_p: probability mass to sample from, in (0, 1].
+        max_tokens: upper bound on the tokens of one answer.
+        stop: strings that end the answer; it is cut before the first of them.
     """
 
     temperature: float = 0.8
@@ -41,7 +42,12 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What a model is shown: one user message of a chat, or bare text to continue."""
+    """Input of a model.
+
+    Attributes:
+        text: the whole prompt.
+        chat: whether the text is one user message of a chat; else it is continued as it is.
+    """
 
     text: str
     chat: bool
@@ -49,13 +55,14 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One sample to be made.
+    """Request for one sample.
 
     Attributes:
-        problem: id of the problem it is for.
-        index: which of the problem's samples it is.
-        prompt: shared by all requests of a problem, so that prefix caching makes it nearly free.
-        seed: from `derive_seed`, so that the sample does not depend on what is asked for beside it.
+        problem: id of the problem.
+        index: number of the sample among those of the problem, from 0.
+        prompt: input of the model. Requests of one problem often share it, which makes prefix caching
+            effective.
+        seed: from `rewards.seeds.derive_seed`; the sample must not depend on other requests.
     """
 
     problem: str
@@ -66,15 +73,14 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """One sample as the model wrote it, and what it cost.
+    """One sample as the model wrote it, with its cost.
 
     Attributes:
         text: the answer, without the stop string that ended it.
-        tokens: generated tokens, those of a stop string included; NaN for a recorded answer whose tokens
-            nobody counted.
-        gpu_seconds: its share of the engine's busy time (`BusyTime`); 0 where no GPU is at work.
-        finish_reason: ``stop`` (the model or a stop string ended it), ``length`` (it was cut off) or
-            ``prompt_too_long`` (there was no room for any).
+        tokens: number of generated tokens, those of a stop string included; NaN if not counted.
+        gpu_seconds: share of the engine's busy time (`BusyTime`), in GPU-seconds; 0 without a GPU.
+        finish_reason: ``stop`` (ended by the model or a stop string), ``length`` (cut off) or
+            ``prompt_too_long`` (no answer was generated).
     """
 
     text: str
@@ -84,27 +90,31 @@ class Completion:
 
 
 class BusyTime:
-    """Divides the time an engine is busy equally among the requests in flight at each moment.
+    """Busy time of an engine, divided equally among the requests in flight at each moment.
 
-    The shares of all requests sum to the busy time times the number of GPUs; idle time is nobody's.
-    Kept as a single running integral of ``gpus / requests in flight``, so each event costs O(1).
+    The shares of all requests sum to ``busy time * gpus``; idle time is not charged. The state is the
+    integral of ``gpus / requests in flight`` over time, so each event costs O(1).
+
+    Args:
+        gpus: number of GPUs of the engine; may be fractional.
+        clock: current time, in seconds.
     """
 
     def __init__(self, gpus: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._gpus = gpus
         self._clock = clock
         self._in_flight = 0
-        self._share = 0.0  # GPU seconds that a request in flight since the start would owe by now
+        self._share = 0.0  # GPU-seconds of a request in flight since the start
         self._updated = clock()
 
     def arrive(self) -> float:
-        """Count a request in; returns the mark to hand to `depart`."""
+        """Start a request; returns the mark to pass to `depart`."""
         self._advance()
         self._in_flight += 1
         return self._share
 
     def depart(self, mark: float) -> float:
-        """Count a request out; returns the GPU seconds that fall to it."""
+        """End a request; returns its GPU-seconds."""
         self._advance()
         self._in_flight -= 1
         return self._share - mark
@@ -119,26 +129,30 @@ class BusyTime:
 class Generator(ABC):
     """A model that answers requests, one sample each.
 
-    `start` is awaited once before the first request and `close` after the last; `generate` may be
-    awaited many times at once, and in between requests may come and go as they please.
+    `GeneratorActor` creates a generator in the actor's own process and calls it from one event loop:
+    `start` once before the first request, then `generate` any number of times, many of them concurrently,
+    then `close`.
     """
 
-    async def start(self) -> None:  # noqa: B027 (not every generator has something to load)
-        """Load whatever generating needs.
+    async def start(self) -> None:  # noqa: B027 - optional
+        """Load the model, or whatever else `generate` needs.
 
         Raises:
-            UserError: the settings name something that cannot be used.
-            GeneratorError: the machinery failed.
+            UserError: a setting cannot be used.
+            GeneratorError: the engine or server failed.
         """
 
     @abstractmethod
     async def generate(self, request: Request, sampling: Sampling) -> Completion:
         """Answer one request.
 
+        The completion must depend only on the request and the sampling parameters, as far as the model
+        allows.
+
         Raises:
-            PromptTooLongError: there is no room for an answer.
-            GeneratorError: the machinery failed; the request may be sent again.
+            PromptTooLongError: the prompt leaves no room for an answer.
+            GeneratorError: the engine or server failed; the request may be sent again.
         """
 
-    async def close(self) -> None:  # noqa: B027 (not every generator has something to give back)
-        """Give back what `start` took. May be called twice, and after a failure."""
+    async def close(self) -> None:  # noqa: B027 - optional
+        """Release what `start` has acquired. May be called repeatedly, and after a failure."""

@@ -1,4 +1,4 @@
-"""Prompt templates: data files that say how a model is asked and how its answer becomes code."""
+"""Prompt templates: YAML files with the text of a prompt and the form of the answer."""
 
 import re
 from dataclasses import dataclass
@@ -14,21 +14,25 @@ from testbudget.executors.generation.base import Prompt
 from testbudget.rewards.errors import UserError, one_line
 from testbudget.rewards.problem import Problem
 
+TEMPLATE_NAMES = ("chat", "chat_javascript", "coderm", "coderm_javascript", "completion")
+"""Names of the templates of the package, in ``templates/NAME.yaml``."""
+
 _PLACEHOLDER = re.compile(r"\{(question|solution)\}")
 
 
 class Purpose(StrEnum):
-    """What the answer to a prompt is used as."""
+    """Use of the answer to a prompt."""
 
     CANDIDATE = "candidate"
     UNIT_TEST = "unit_test"
 
 
 class AnswerForm(StrEnum):
-    """How code is read out of an answer.
+    """Place of the code in an answer.
 
-    ``CONTINUES_PROMPT``: the code is the problem's prompt followed by the answer. ``CODE_BLOCK``: the
-    code is the fenced block of the answer, or all of it where it has none.
+    Attributes:
+        CONTINUES_PROMPT: the code is the problem's prompt followed by the answer.
+        CODE_BLOCK: the code is the fenced block of the answer, or the whole answer if it has none.
     """
 
     CONTINUES_PROMPT = "continues_prompt"
@@ -37,16 +41,16 @@ class AnswerForm(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PromptTemplate:
-    """How one kind of model is asked for one kind of thing.
+    """Prompt for one kind of model and one purpose.
 
     Attributes:
-        name: how jobs and reports call it.
-        purpose: what it asks for.
+        name: name in jobs and reports.
+        purpose: use of the answer.
         language: programming language of the answer, in lower case.
         chat: whether the text is one user message of a chat, or bare text to continue.
-        answer: how code is read out of the answer.
-        text: with ``{question}`` where the problem's prompt goes and ``{solution}`` where a candidate's
-            code goes; all other braces stand for themselves.
+        answer: place of the code in the answer.
+        text: with ``{question}`` for the problem's prompt and ``{solution}`` for the code of a candidate;
+            all other braces are literal.
         stop: strings that end the answer.
     """
 
@@ -62,18 +66,18 @@ class PromptTemplate:
 
     @property
     def shows_solution(self) -> bool:
-        """Whether rendering needs a candidate."""
+        """True if the text contains ``{solution}``, so that `render` needs a candidate."""
         return "{solution}" in self.text
 
     def render(self, problem: Problem, solution: str | None = None) -> Prompt:
-        """The prompt for a problem.
+        """Prompt for a problem.
 
         Args:
-            problem: what is asked about.
-            solution: code of one of its candidates, for a template that shows one.
+            problem: its prompt replaces ``{question}``.
+            solution: code of one of its candidates, replaces ``{solution}``.
 
         Raises:
-            UserError: the template shows a solution and there is none.
+            UserError: the template shows a solution and ``solution`` is None.
         """
         if self.shows_solution and solution is None:
             raise UserError(
@@ -81,17 +85,17 @@ class PromptTemplate:
                 f"but {problem.id!r} has none"
             )
         values = {"question": problem.prompt, "solution": solution or ""}
-        if self.chat:  # the template sets the blank lines; a prompt to be continued must not be touched
+        if self.chat:  # the template sets blank lines; a prompt to be continued must stay unchanged
             values = {name: value.strip("\n") for name, value in values.items()}
-        # In one pass: placeholders inside the problem's own text stay as they are.
+        # In one pass: placeholders in the text of the problem are not replaced.
         return Prompt(_PLACEHOLDER.sub(lambda match: values[match[1]], self.text), self.chat)
 
 
 def prompt_template(name_or_path: str) -> PromptTemplate:
-    """A template that comes with the package, by name, or one's own, by the path of its YAML file.
+    """Template of the package by its name, or of the user by the path of its YAML file.
 
     Raises:
-        UserError: the name is unknown, or the file is missing or no template.
+        UserError: the name is unknown, or the file is missing or not a template.
     """
     if "/" in name_or_path or name_or_path.endswith((".yaml", ".yml")):
         try:
@@ -101,23 +105,20 @@ def prompt_template(name_or_path: str) -> PromptTemplate:
         except UnicodeDecodeError as error:
             raise UserError(f"prompt template {name_or_path} must be UTF-8 but is not") from error
         return _parse(name_or_path, text)
-    folder = files(__package__).joinpath("templates")
-    known = {
-        file.name.removesuffix(".yaml"): file for file in folder.iterdir() if file.name.endswith(".yaml")
-    }
-    if name_or_path not in known:
+    if name_or_path not in TEMPLATE_NAMES:
         raise UserError(
-            f"prompt template must be one of {', '.join(sorted(known))} or the path of a .yaml file, "
+            f"prompt template must be one of {', '.join(TEMPLATE_NAMES)} or the path of a .yaml file, "
             f"but got {name_or_path!r}"
         )
-    return _parse(name_or_path, known[name_or_path].read_text(encoding="utf-8"))
+    file = files(__package__).joinpath("templates", f"{name_or_path}.yaml")
+    return _parse(name_or_path, file.read_text(encoding="utf-8"))
 
 
 def _parse(origin: str, text: str) -> PromptTemplate:
     try:
         template = TypeAdapter(PromptTemplate).validate_python(yaml.safe_load(text))
     except yaml.YAMLError as error:
-        raise UserError(f"prompt template {origin} is no YAML: {one_line(error)}") from error
+        raise UserError(f"prompt template {origin} is not YAML: {one_line(error)}") from error
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or "the file"
@@ -128,14 +129,14 @@ def _parse(origin: str, text: str) -> PromptTemplate:
 
 
 def _fault(template: PromptTemplate) -> str | None:
-    """What is wrong with the fields taken together."""
+    """Contradiction between fields of a template; None if there is none."""
     if "{question}" not in template.text:
         return "text must contain {question}"
     if template.purpose is Purpose.CANDIDATE and template.shows_solution:
         return "text of a template for candidates must not contain {solution}"
     if template.answer is AnswerForm.CONTINUES_PROMPT:
         if template.purpose is not Purpose.CANDIDATE:
-            return "answer must be code_block for unit tests, for a test does not continue the problem"
+            return "answer must be code_block for unit tests, because a test does not continue the problem"
         if template.chat or not template.text.endswith("{question}"):
             return "answer may be continues_prompt only where chat is false and text ends with {question}"
     return None

@@ -1,4 +1,4 @@
-"""From a grant to tests that can be run: what the reward model is asked, and what its answers become."""
+"""Unit tests from a reward model: requests for tests, and records of its answers."""
 
 import functools
 from collections.abc import Iterable, Sequence
@@ -12,17 +12,17 @@ from testbudget.rewards.problem import Problem, UnitTest
 from testbudget.rewards.seeds import derive_seed
 from testbudget.traces.records import ProblemCandidates, TestRecord, TestStatus
 
-_REMEMBERED = 1 << 14  # answers, of a few kilobytes each
+_CACHED_ANSWERS = 1 << 14  # a few kilobytes each
 
 
 @dataclass(frozen=True, slots=True)
 class UnitTestGenerator:
-    """Asks for tests and reads the answers.
+    """Requests for unit tests, and their answers as test records.
 
     Attributes:
-        template: how the reward model is asked; None where answers are replayed.
-        seed: the run's seed. A test's own seed derives from it, the problem and the test's index, so
-            a resumed run asks for the same tests again.
+        template: prompt of the reward model; None if answers are looked up in a finished run.
+        seed: seed of the run. The seed of a test is derived from it, the problem and the index of the test,
+            so a resumed run requests the same tests again.
     """
 
     __test__ = False  # pytest would collect it by its name
@@ -30,14 +30,16 @@ class UnitTestGenerator:
     template: PromptTemplate | None
     seed: int
 
-    def requests(self, solving: ProblemCandidates, indices: Iterable[int]) -> tuple[Request, ...]:
-        """One request per test. Where the template shows a solution, it is a candidate drawn by seed."""
-        problem = solving.problem
+    def requests(
+        self, problem_candidates: ProblemCandidates, indices: Iterable[int]
+    ) -> tuple[Request, ...]:
+        """One request for each test. If the template shows a solution, a candidate is drawn by seed."""
+        problem = problem_candidates.problem
         return tuple(
             Request(
                 problem.id,
                 index,
-                self._prompt(solving, index),
+                self._prompt(problem_candidates, index),
                 derive_seed(self.seed, "unit test", problem.id, index),
             )
             for index in indices
@@ -45,28 +47,28 @@ class UnitTestGenerator:
 
     def records(
         self,
-        solving: ProblemCandidates,
+        problem_candidates: ProblemCandidates,
         requests: Sequence[Request],
         completions: Sequence[Completion],
         earlier: Iterable[TestRecord],
     ) -> list[TestRecord]:
-        """What became of each answer.
+        """Test record of each answer, in the order of the requests.
 
         Args:
-            solving: the problem.
-            requests: what was asked.
-            completions: the answers, in the same order.
-            earlier: the problem's tests so far; an answer that equals one of them is a duplicate.
+            problem_candidates: problem of all requests.
+            requests: requests for tests.
+            completions: answers in the same order.
+            earlier: tests of the problem so far. An answer equal to a usable one of them is a duplicate.
         """
-        problem = solving.problem
+        problem = problem_candidates.problem
         known = {
             usable.normal_form
             for record in earlier
-            if record.status is TestStatus.USABLE and (usable := _usable_of(problem, record.text))
+            if record.status is TestStatus.USABLE and (usable := _parsed_test(problem, record.text))
         }
         records = []
         for request, completion in zip(requests, completions, strict=True):
-            usable = _usable_of(problem, completion.text)
+            usable = _parsed_test(problem, completion.text)
             status = TestStatus.UNUSABLE
             if usable is not None:
                 status = TestStatus.DUPLICATE if usable.normal_form in known else TestStatus.USABLE
@@ -76,33 +78,46 @@ class UnitTestGenerator:
             )
         return records
 
-    def unit_test(self, solving: ProblemCandidates, index: int, record: TestRecord) -> UnitTest:
-        """A usable test as it is run."""
-        usable = _usable_of(solving.problem, record.text)
-        if usable is None:
-            raise ValueError(f"test {index} of problem {solving.problem.id} is {record.status}, not usable")
-        return UnitTest(solving.problem.id, index, usable.code, record.seed)
+    def unit_test(self, problem_candidates: ProblemCandidates, index: int, record: TestRecord) -> UnitTest:
+        """Unit test of a usable record.
 
-    def _prompt(self, solving: ProblemCandidates, index: int) -> Prompt:
+        Raises:
+            ValueError: the record is not usable.
+        """
+        usable = _parsed_test(problem_candidates.problem, record.text)
+        if usable is None:
+            raise ValueError(
+                f"test {index} of problem {problem_candidates.problem.id} is {record.status}, not usable"
+            )
+        return UnitTest(problem_candidates.problem.id, index, usable.code, record.seed)
+
+    def _prompt(self, problem_candidates: ProblemCandidates, index: int) -> Prompt:
         if self.template is None:
             return Prompt("", chat=False)
-        drawn = derive_seed(self.seed, "solution", solving.problem.id, index) % len(solving.candidates)
-        return self.template.render(solving.problem, solving.candidates[drawn].code)
+        drawn = derive_seed(self.seed, "solution", problem_candidates.problem.id, index) % len(
+            problem_candidates.candidates
+        )
+        return self.template.render(problem_candidates.problem, problem_candidates.candidates[drawn].code)
 
 
-class _Usable(NamedTuple):
-    """The test in an answer: as it is run, and as it is compared with others."""
+class _ParsedTest(NamedTuple):
+    """Test in an answer.
+
+    Attributes:
+        code: as it is run.
+        normal_form: for the comparison with other tests.
+    """
 
     code: str
     normal_form: str
 
 
-def _usable_of(problem: Problem, text: str) -> _Usable | None:
+def _parsed_test(problem: Problem, text: str) -> _ParsedTest | None:
     return _extracted(text, problem.entry_point, problem.language)
 
 
-@functools.lru_cache(maxsize=_REMEMBERED)
-def _extracted(text: str, entry_point: str, language: str) -> _Usable | None:
-    """An answer is read when it comes, when its test is run, and when a later one may repeat it."""
+@functools.lru_cache(maxsize=_CACHED_ANSWERS)
+def _extracted(text: str, entry_point: str, language: str) -> _ParsedTest | None:
+    """Test in an answer; cached, because the same answer is parsed several times."""
     code = extract_unit_test(text, entry_point, language).code
-    return None if code is None else _Usable(code, normalised(code, language))
+    return None if code is None else _ParsedTest(code, normalised(code, language))

@@ -1,4 +1,4 @@
-"""vLLM's asynchronous engine as a generator, on GPUs and on vLLM's CPU build alike."""
+"""Generator on vLLM's asynchronous engine, on GPUs or with vLLM's CPU build."""
 
 import itertools
 import os
@@ -30,18 +30,18 @@ _GIB = 1 << 30
 
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
-    """How an engine is started; the fields are vLLM's engine arguments of the same names.
+    """Arguments of an engine; the fields are vLLM's engine arguments of the same names.
 
     Attributes:
-        model: a local folder, or a name on the model hub.
-        tensor_parallel_size: GPUs that share one model.
-        dtype: number format of weights and activations; ``auto`` takes the model's own.
-        max_model_len: most tokens of prompt and answer together.
+        model: local folder, or name on the model hub.
+        tensor_parallel_size: number of GPUs that share one model.
+        dtype: number format of weights and activations; ``auto`` for the model's own.
+        max_model_len: upper bound on the tokens of prompt and answer together.
         gpu_memory_utilization: share of each GPU's memory that the engine takes.
-        max_num_seqs: most requests computed at once; more than that wait in the engine.
-        enforce_eager: do not compile. None compiles for GPUs alone, as on a CPU it only delays the start.
-        seed: of whatever in the engine has no seed of its own; each request has one.
-        extra: any other engine arguments, which win over what is set here.
+        max_num_seqs: number of requests computed at once; further ones wait in the engine.
+        enforce_eager: do not compile. None compiles on GPUs only; on a CPU it would only delay the start.
+        seed: of the engine itself; each request has a seed of its own.
+        extra: other engine arguments; they take precedence over the fields.
     """
 
     model: str
@@ -56,7 +56,7 @@ class EngineSettings:
 
     @classmethod
     def of(cls, model: str, arguments: Mapping[str, Any]) -> Self:
-        """Settings from one flat mapping of engine arguments, as a job file has it."""
+        """Settings from a flat mapping of engine arguments, as in a job file."""
         own = {name.name for name in fields(cls)} - {"model", "extra"}
         return cls(
             model,
@@ -65,10 +65,10 @@ class EngineSettings:
         )
 
     def engine_arguments(self, *, cpu: bool) -> dict[str, Any]:
-        """Everything that vLLM is to be told.
+        """Engine arguments for vLLM.
 
         Args:
-            cpu: whether it is vLLM's CPU build that is told.
+            cpu: whether it is vLLM's CPU build.
         """
         arguments: dict[str, Any] = {
             own.name: getattr(self, own.name) for own in fields(self) if own.name != "extra"
@@ -77,15 +77,15 @@ class EngineSettings:
             arguments["enforce_eager"] = cpu
         arguments |= {"enable_prefix_caching": True, "disable_log_stats": True, "use_tqdm_on_load": False}
         if self.tensor_parallel_size > 1:
-            # Its GPUs are those of this process; inside a Ray actor vLLM might ask Ray for others.
+            # The GPUs of this process; inside a Ray actor vLLM might request others from Ray.
             arguments["distributed_executor_backend"] = "mp"
         if cpu:
             arguments |= {
                 "kv_cache_memory_bytes": 2 * _GIB,
-                # Only whole blocks are shared, and the CPU build's own 128 are longer than many prompts.
+                # Only whole blocks are shared; many prompts are shorter than the default of 128.
                 "block_size": 32,
                 # A seeded request whose prefill is cut into chunks kills the engine ('CPU Generator does
-                # not use offset'), so each prompt has to fit into one batch.
+                # not use offset'), so each prompt must fit into one batch.
                 "enable_chunked_prefill": False,
                 "max_num_batched_tokens": self.max_model_len,
             }
@@ -93,10 +93,10 @@ class EngineSettings:
 
 
 def check_model(model: str) -> None:
-    """See that ``model`` is a model's folder or at least may be the name of one on the hub.
+    """Check that ``model`` is a folder with a model, or has the form of a name on the model hub.
 
     Raises:
-        UserError: it is a missing path or a folder that holds no model.
+        UserError: it is a missing path, or a folder without a model.
     """
     path = Path(model)
     if model and path.is_dir():
@@ -113,15 +113,15 @@ def check_model(model: str) -> None:
 
 
 class VllmGenerator(Generator):
-    """Samples from a model in an asynchronous vLLM engine.
+    """Samples of a model in an asynchronous vLLM engine.
 
-    The engine runs in processes of its own, children of this one, on the GPUs that this process sees.
-    Starting it sets environment variables of this process, so it should be alone in it.
+    The engine runs in child processes, on the GPUs that this process sees. Starting it sets environment
+    variables, so no other engine should run in this process.
 
     Args:
-        settings: how to start the engine.
-        gpus: how many GPUs it holds, for what its answers are charged; a part of one where engines share
-            it, 0 for the CPU build.
+        settings: arguments of the engine.
+        gpus: number of GPUs that answers are charged for; fractional if engines share a GPU, 0 for the CPU
+            build.
     """
 
     def __init__(self, settings: EngineSettings, gpus: float = 0) -> None:
@@ -130,10 +130,10 @@ class VllmGenerator(Generator):
         self._max_model_len = settings.max_model_len
         self._busy_time = BusyTime(gpus)
         self._numbers = itertools.count()
-        self._token_ids = lru_cache(maxsize=4096)(self._encode)  # a problem's requests share their prompt
+        self._token_ids = lru_cache(maxsize=4096)(self._encode)  # requests of a problem share a prompt
 
     async def start(self) -> None:
-        """Load the model: seconds to minutes, during which the event loop stands still.
+        """Load the model; blocks the event loop for seconds to minutes.
 
         Raises:
             UserError: vLLM is not installed, or the model or an engine argument cannot be used.
@@ -151,7 +151,7 @@ class VllmGenerator(Generator):
             raise UserError(f"generating needs vLLM, which is not installed here: {error}") from error
         cpu = current_platform.is_cpu()
         if cpu:
-            # One worker, inside the engine's process, on as many threads as OMP_NUM_THREADS says.
+            # One worker inside the engine's process, with OMP_NUM_THREADS threads.
             os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
             os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
         arguments = settings.engine_arguments(cpu=cpu)
@@ -169,7 +169,7 @@ class VllmGenerator(Generator):
             ) from error
 
     async def generate(self, request: Request, sampling: Sampling) -> Completion:
-        """Answer one request; the answer is cut short where prompt and answer would not fit the model.
+        """Answer one request; the answer is cut off where prompt and answer would exceed ``max_model_len``.
 
         Raises:
             PromptTooLongError: the prompt alone fills ``max_model_len``.
@@ -181,8 +181,8 @@ class VllmGenerator(Generator):
         from vllm.sampling_params import RequestOutputKind
 
         token_ids = self._token_ids(request.prompt)
-        room = self._max_model_len - len(token_ids)
-        if room < 1:
+        remaining = self._max_model_len - len(token_ids)
+        if remaining < 1:
             raise PromptTooLongError(
                 f"a prompt must leave room for an answer in max_model_len={self._max_model_len} tokens, "
                 f"but that of problem {request.problem} has {len(token_ids)}"
@@ -190,12 +190,12 @@ class VllmGenerator(Generator):
         parameters = SamplingParams(
             temperature=sampling.temperature,
             top_p=sampling.top_p,
-            max_tokens=min(sampling.max_tokens, room),
+            max_tokens=min(sampling.max_tokens, remaining),
             stop=list(sampling.stop),
             seed=request.seed,
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
-        # The same sample may be asked for again while a lost one is still being computed.
+        # A lost sample may be requested again while it is still being computed.
         name = f"{request.problem}:{request.index}:{next(self._numbers)}"
         mark = self._busy_time.arrive()
         try:
@@ -240,7 +240,7 @@ class VllmGenerator(Generator):
 
 
 def _sentence(error: BaseException) -> str:
-    """The gist of another program's error in one line."""
+    """Message of another program's error in one line of at most 300 characters."""
     if isinstance(error, ValidationError):
         first = error.errors()[0]
         return " ".join([*map(str, first["loc"][:1]), first["msg"].removeprefix("Value error, ")])

@@ -1,1 +1,1 @@
-"""TODO room."""
+"""Judging inside the sandbox: server process, fork server, blocks and their phases."""

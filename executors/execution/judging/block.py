@@ -1,10 +1,14 @@
-"""One problem's candidates on its tests: who runs when, and what follows for the verdicts.
+"""One block: verdicts on candidates and tests of one problem.
 
-A test is first played without any results, which shows the calls that it is going to make. Then each
-candidate makes the calls of all its tests; then each test is played with the results that came out, once
-for all candidates with the same results. Where that shows that a test makes other calls than foreseen,
-those candidates take another turn. What cannot be judged in this way, candidate and test apart, is run with
-both in one interpreter; a pass there counts only for a candidate that is innocent.
+Order of events:
+
+1. Dry run: each test runs without results, which shows the calls that it is going to make.
+2. Call phase: each candidate makes the calls of all its tests.
+3. Judge phase: each test is replayed on the results, once for all candidates with the same results.
+4. If a replay shows that a test makes other calls than planned, phases 2 and 3 are repeated for the
+   candidates concerned.
+5. Pairs that cannot be judged in separate processes run in one interpreter. There a pass counts only if the
+   candidate is side-effect free.
 """
 
 import itertools
@@ -17,11 +21,11 @@ from testbudget.executors.execution.judging.pair_table import (
     Pair,
     PairTable,
     PendingPath,
-    ProgramCache,
     TestOutcome,
     TextTable,
 )
 from testbudget.executors.execution.judging.phases import CallPhase, JudgePhase
+from testbudget.executors.execution.judging.program_cache import ProgramCache
 from testbudget.executors.execution.languages.base import Language, Program, Source, StepMessage
 from testbudget.executors.execution.processes.process import ProcessEnd, ProcessRunner
 from testbudget.executors.execution.processes.result_buffer import (
@@ -31,7 +35,7 @@ from testbudget.executors.execution.processes.result_buffer import (
 )
 from testbudget.rewards.problem import TestKind, Verdict
 
-_MOST_TURNS = 8
+_MAX_ROUNDS = 8  # of call phase and judge phase
 
 _candidate_of = operator.itemgetter(0)
 
@@ -40,9 +44,9 @@ class BlockWork(NamedTuple):
     """A block as the runner sends it.
 
     Attributes:
-        candidates: programs, all different.
-        tests: code and kind of each.
-        entry_point: name that each candidate must define, None if that is not known.
+        candidates: distinct programs.
+        tests: code and kind of each test.
+        entry_point: name that each candidate must define; None if unknown.
         pairs: which candidates to run on which tests.
     """
 
@@ -53,136 +57,143 @@ class BlockWork(NamedTuple):
 
 
 class WorkerContext(NamedTuple):
-    """Where blocks are worked on.
+    """Processes and caches that all blocks of a sandbox share.
 
     Attributes:
-        station: where to run tests.
-        nursery: where to run candidates.
-        library: reads them all.
-        language: that they are written in.
+        process_runner: runs judge processes and compiling processes.
+        fork_server: runs candidate processes.
+        program_cache: compiles candidates and tests.
+        language: of candidates and tests.
     """
 
     process_runner: ProcessRunner
     fork_server: CandidateForkServer
-    library: ProgramCache
+    program_cache: ProgramCache
     language: Language
 
 
 class BlockRun:
-    """Runs one block of work.
+    """Run of one block.
 
     Args:
-        workshop: where to run it.
-        work: what to run.
+        context: processes and caches of the sandbox.
+        work: the block.
 
     Attributes:
-        cells: what came out, by candidate and test.
-        calls, results: the texts of calls and results.
+        pair_table: state of every pair, by candidate and test.
+        calls, results: texts of calls and results.
     """
 
     def __init__(self, context: WorkerContext, work: BlockWork) -> None:
-        self.cells = PairTable(work.pairs, context.process_runner.limits)
+        self.pair_table = PairTable(work.pairs, context.process_runner.limits)
         self.calls = TextTable()
         self.results = TextTable()
         self._process_runner = context.process_runner
-        self._library = context.library
+        self._program_cache = context.program_cache
         self._language = context.language
         self._work = work
-        self._runs = CallPhase(context.fork_server, work.entry_point, self.cells, self.calls, self.results)
+        self._call_phase = CallPhase(
+            context.fork_server, work.entry_point, self.pair_table, self.calls, self.results
+        )
 
     def run(self) -> None:
-        """Come to a verdict on every pair.
+        """Set the verdict of every pair.
 
         Raises:
             OSError: no process could be forked or watched.
         """
         work = self._work
         texts = [Source(text, None) for text in work.candidates]
-        programs = self._library.read(
+        programs = self._program_cache.compiled(
             texts + [Source(text, kind) for text, kind in work.tests], work.entry_point
         )
         candidates = dict(enumerate(programs[: len(texts)]))
         tests = dict(enumerate(programs[len(texts) :]))
-        apart: list[Pair] = []
+        separate_process: list[Pair] = []
         same_process: list[Pair] = []
         for pair in work.pairs:
             candidate, test = candidates[pair[0]], tests[pair[1]]
             if candidate is None or test is None:
-                self.cells.close([pair], Verdict.ERRORED)
-            elif test.apart and not self._language.defines(candidate, test.others):
-                apart.append(pair)
+                self.pair_table.close([pair], Verdict.ERRORED)
+            elif test.separate_process and not self._language.defines_any(candidate, test.other_names):
+                separate_process.append(pair)
             else:
                 same_process.append(pair)
         self._candidates = {index: program for index, program in candidates.items() if program}
         self._tests = {index: program for index, program in tests.items() if program}
-        same_process += self._run_apart(apart)
-        self._run_together(sorted(same_process))
+        same_process += self._judge_in_separate_processes(separate_process)
+        self._judge_in_same_process(sorted(same_process))
 
     def make_calls(self, calls: Sequence[str]) -> None:
-        """Have every candidate make each of these calls, one call for each of the work's tests."""
+        """Have every candidate make each of these calls, one call for each test of the block.
+
+        Raises:
+            OSError: no process could be forked or watched.
+        """
         texts = [Source(text, None) for text in self._work.candidates]
-        programs = self._library.read(texts, self._work.entry_point)
+        programs = self._program_cache.compiled(texts, self._work.entry_point)
         candidates = {index: program for index, program in enumerate(programs) if program}
-        scripts = {
+        call_plan = {
             pair: [self.calls.position(calls[pair[1]])]
             for pair in sorted(self._work.pairs)
             if pair[0] in candidates
         }
-        self._runs.make_calls(candidates, scripts, foreseen=False)
+        self._call_phase.make_calls(candidates, call_plan, predicted=False)
 
-    def _run_apart(self, pairs: Sequence[Pair]) -> list[Pair]:
-        """Come to verdicts in turns; returns the pairs that cannot be judged apart."""
-        payers = {test: candidate for candidate, test in reversed(pairs)}
-        insights = {test: TestOutcome() for test in payers}
-        tests = JudgePhase(
+    def _judge_in_separate_processes(self, pairs: Sequence[Pair]) -> list[Pair]:
+        """Set verdicts in rounds of calls and replays; returns the pairs that need the same process."""
+        charged_to = {test: candidate for candidate, test in reversed(pairs)}
+        outcomes = {test: TestOutcome() for test in charged_to}
+        judge_phase = JudgePhase(
             self._process_runner,
             self._language,
-            self.cells,
+            self.pair_table,
             self.calls,
             self.results,
-            {test: self._tests[test] for test in payers},
-            insights,
+            {test: self._tests[test] for test in charged_to},
+            outcomes,
         )
-        tests.foresee(payers)
-        scripts = {pair: insights[pair[1]].script for pair in sorted(pairs)}
+        judge_phase.dry_run(charged_to)
+        call_plan = {pair: outcomes[pair[1]].first_calls for pair in sorted(pairs)}
         same_process: list[Pair] = []
-        for turn in range(_MOST_TURNS):
-            self._runs.make_calls(self._candidates, scripts, foreseen=turn == 0)
-            tests.judge(filter(self.cells.is_open, scripts))
-            further: dict[Pair, list[int]] = {}
-            for pair in filter(self.cells.is_open, scripts):
-                outcome = insights[pair[1]].outcome(self.cells[pair].calls)
+        for number in range(_MAX_ROUNDS):
+            self._call_phase.make_calls(self._candidates, call_plan, predicted=number == 0)
+            judge_phase.judge(filter(self.pair_table.is_open, call_plan))
+            next_plan: dict[Pair, list[int]] = {}
+            for pair in filter(self.pair_table.is_open, call_plan):
+                outcome = outcomes[pair[1]].after(self.pair_table[pair].calls)
                 if isinstance(outcome, list):
-                    further[pair] = outcome
+                    next_plan[pair] = outcome
                 elif isinstance(outcome, PendingPath):
                     same_process.append(pair)
-                elif self.cells[pair].loaded:
-                    self.cells.close([pair], outcome)
-                else:  # whether it loads at all was left open
-                    further[pair] = scripts[pair]
-            scripts = further
-        return [*same_process, *scripts]
+                elif self.pair_table[pair].loaded:
+                    self.pair_table.close([pair], outcome)
+                else:  # the small share of the time limit was not enough to load the candidate
+                    next_plan[pair] = call_plan[pair]
+            call_plan = next_plan
+        return [*same_process, *call_plan]
 
-    def _run_together(self, pairs: Sequence[Pair]) -> None:
-        """Run tests in the interpreter of their candidates, and confirm what passed by acquittal."""
+    def _judge_in_same_process(self, pairs: Sequence[Pair]) -> None:
+        """Set verdicts by running each test in the interpreter of its candidate."""
         for pair in pairs:
-            self.cells[pair].same_process = True
-        if not self._language.shares_interpreter:
-            self.cells.close(pairs, Verdict.UNCONFIRMED)
+            self.pair_table[pair].same_process = True
+        if not self._language.supports_same_process:
+            self.pair_table.close(pairs, Verdict.UNCONFIRMED)
             return
         for candidate, group in itertools.groupby(pairs, key=_candidate_of):
-            left = list(group)
-            while left and not self.cells.gave_up(candidate, left):
-                left = left[self._run_some_together(self._candidates[candidate], left) :]
+            remaining = list(group)
+            while remaining and not self.pair_table.close_after_timeouts(candidate, remaining):
+                done = self._judge_some_in_same_process(self._candidates[candidate], remaining)
+                remaining = remaining[done:]
 
-    def _run_some_together(self, program: Program, left: Sequence[Pair]) -> int:
-        """Run as many tests of a candidate as one process can; returns how many are dealt with."""
-        pairs = left if program.tidy else left[:1]
+    def _judge_some_in_same_process(self, program: Program, remaining: Sequence[Pair]) -> int:
+        """Run as many tests of a candidate as one process can; returns the number of finished pairs."""
+        pairs = remaining if program.self_contained else remaining[:1]
         tests = [self._tests[test] for _, test in pairs]
-        ended = self._runs.run(
+        ended = self._call_phase.run(
             pairs,
             lambda cpu_seconds: self._process_runner.run(
-                lambda: self._language.judge_together(
+                lambda: self._language.judge_in_same_process(
                     self._process_runner.buffer,
                     self._process_runner,
                     program,
@@ -193,25 +204,31 @@ class BlockRun:
                 cpu_seconds,
             ),
         )
-        return len(left) if ended is None else self._note_together(pairs, ended, program.innocent)
+        if ended is None:
+            return len(remaining)
+        return self._record_same_process(pairs, ended, side_effect_free=program.side_effect_free)
 
-    def _note_together(self, pairs: Sequence[Pair], ended: ProcessEnd, innocent: bool) -> int:
+    def _record_same_process(
+        self, pairs: Sequence[Pair], ended: ProcessEnd, *, side_effect_free: bool
+    ) -> int:
         for reached, (pair, step) in enumerate(zip(pairs, ended.steps, strict=True)):
             if not step.finished and ended.signal == 0 and reached > 0:
-                return reached  # the process was no longer fit for this test
-            self.cells[pair].loaded |= ended.loaded or step.finished
+                return reached  # the process could not be reused for this test
+            self.pair_table[pair].loaded |= ended.loaded or step.finished
             match parse_message(step.texts[0]) if step.texts else []:
                 case [StepMessage.NOT_LOADED, *verdict]:
-                    self.cells.close([pair], failure_verdict(*verdict))
+                    self.pair_table.close([pair], failure_verdict(*verdict))
                     continue
-                case [StepMessage.VERDICT, int(verdict), doubtful]:
-                    unsure = verdict == Verdict.PASSED and (doubtful or not innocent)
-                    self.cells.close([pair], Verdict.UNCONFIRMED if unsure else message_verdict(verdict))
+                case [StepMessage.VERDICT, int(verdict), influenced]:
+                    unconfirmed = verdict == Verdict.PASSED and (influenced or not side_effect_free)
+                    self.pair_table.close(
+                        [pair], Verdict.UNCONFIRMED if unconfirmed else message_verdict(verdict)
+                    )
                     continue
-            death = self.cells.death(pair[0], ended)
-            if self.cells[pair].loaded:
-                self.cells.close([pair], death)
+            death = self.pair_table.count_death(pair[0], ended)
+            if self.pair_table[pair].loaded:
+                self.pair_table.close([pair], death)
             else:
-                self.cells.close_unloaded(pair, death)
+                self.pair_table.close_unloaded(pair, death)
             return reached + 1
         return len(pairs)

@@ -1,9 +1,9 @@
-"""The process that candidates are forked from. It knows no test, and no other candidate.
+"""Fork server for candidates. It is forked before the first block and never receives a test.
 
-A forked process inherits the memory of the one that it was forked from, and a hostile candidate reads it.
-So candidates do not come from the zygote, which knows all tests and results, but from a process that was
-forked from it before the first block and has learned nothing since: what a candidate's process needs comes
-through a pipe that only this process reads.
+A forked process inherits the memory of its parent, and a hostile candidate can read it. The server process
+holds all tests and results, so candidate processes are not forked from it. The fork server is forked from
+the server process before the first block and stores nothing. The programs and calls of a candidate process
+come through a pipe that only this process reads.
 """
 
 import contextlib
@@ -16,25 +16,28 @@ import struct
 from collections.abc import Sequence
 from typing import NoReturn
 
-from testbudget.executors.execution.languages.base import Job, Language, Program
+from testbudget.executors.execution.languages.base import CallJob, Language, Program
 from testbudget.executors.execution.processes import result_buffer
 from testbudget.executors.execution.processes.process import ProcessEnd, ProcessRunner
 from testbudget.executors.execution.processes.result_buffer import ResultBuffer
 from testbudget.executors.execution.sandbox import kernel
 
-_ORDER = struct.Struct("<Iid")  # steps, CPU seconds, share; no steps: names of what to load
-_ENDED = struct.Struct("<ii?dd")  # signal, overdue step or -1, loaded, CPU seconds, wall seconds
-_NOBODY_OVERDUE = -1
+_REQUEST = struct.Struct("<Iid")  # steps, CPU-seconds, share of the limits; 0 steps: modules to load
+_ENDED = struct.Struct("<ii?dd")  # signal, timed-out step or -1, loaded, CPU-seconds, wall-seconds
+_NO_STEP = -1
 _FAILURE = b"failure: "
 
 
 class CandidateForkServer:
-    """The zygote's side.
+    """Client side of the fork server, in the server process.
 
     Args:
-        station: the zygote's own, before it has met any test.
-        arena: what candidates' processes leave their results in; another than the station's.
+        process_runner: of the server process, which has not received any test yet.
+        buffer: receives the results of candidate processes; not the buffer of ``process_runner``.
         language: of the candidates.
+
+    Raises:
+        OSError: no process could be forked.
     """
 
     def __init__(self, process_runner: ProcessRunner, buffer: ResultBuffer, language: Language) -> None:
@@ -60,34 +63,42 @@ class CandidateForkServer:
         inside.close()
         process_runner.spared = (process,)
 
-    def load(self, names: Sequence[str]) -> None:
-        """Load what coming candidates need, by name."""
-        self._send(_ORDER.pack(0, 0, 0.0), marshal.dumps(list(names)))
+    def load_modules(self, names: Sequence[str]) -> None:
+        """Load modules in the fork server, so that later candidate processes inherit them.
+
+        Raises:
+            OSError: the fork server has ended.
+        """
+        self._send(_REQUEST.pack(0, 0, 0.0), marshal.dumps(list(names)))
         self._answer()
 
     def make_calls(
-        self, jobs: Sequence[Job], entry_point: str | None, cpu_seconds: int, share: float
+        self, jobs: Sequence[CallJob], entry_point: str | None, cpu_seconds: int, share: float
     ) -> ProcessEnd:
-        """Have a new process make the calls of jobs; see ``Language.make_calls`` and ``ProcessRunner.run``.
+        """Make the calls of jobs in a new candidate process, a step for each job.
+
+        Args:
+            jobs, entry_point: as for `Language.make_calls`.
+            cpu_seconds, share: as for `ProcessRunner.run`.
 
         Raises:
-            OSError: the nursery has ended, or could not fork.
+            OSError: the fork server has ended, or could not fork.
         """
         programs = {id(program): program for program, _ in jobs}
         numbers = {key: number for number, key in enumerate(programs)}
-        order = [(numbers[id(program)], list(calls)) for program, calls in jobs]
-        content = ([tuple(program) for program in programs.values()], order, entry_point)
-        self._send(_ORDER.pack(len(jobs), cpu_seconds, share), marshal.dumps(content))
-        ended_by, timed_out_step, loaded, used, wall_seconds = _ENDED.unpack(self._answer())
+        numbered_jobs = [(numbers[id(program)], list(calls)) for program, calls in jobs]
+        content = ([tuple(program) for program in programs.values()], numbered_jobs, entry_point)
+        self._send(_REQUEST.pack(len(jobs), cpu_seconds, share), marshal.dumps(content))
+        ended_by, step, loaded, used, wall_seconds = _ENDED.unpack(self._answer())
         steps = self._buffer.steps(len(jobs))
-        culprit = None if timed_out_step == _NOBODY_OVERDUE else timed_out_step
-        return ProcessEnd(steps, ended_by, culprit, loaded, used, wall_seconds, cpu_seconds)
+        timed_out_step = None if step == _NO_STEP else step
+        return ProcessEnd(steps, ended_by, timed_out_step, loaded, used, wall_seconds, cpu_seconds)
 
-    def _send(self, order: bytes, content: bytes) -> None:
+    def _send(self, request: bytes, content: bytes) -> None:
         reading, writing = os.pipe()
-        socket.send_fds(self._connection, [order], [reading])
+        socket.send_fds(self._connection, [request], [reading])
         os.close(reading)
-        # A process that was ended early has read no more than the beginning.
+        # A process that ends early has read only the beginning.
         with contextlib.suppress(BrokenPipeError), os.fdopen(writing, "wb") as pipe:
             pipe.write(content)
 
@@ -96,37 +107,41 @@ class CandidateForkServer:
             while not (answer := result_buffer.receive_frame(self._connection)):
                 self._process_runner.send_heartbeat()
         except EOFError:
-            raise OSError("the process that candidates are forked from has ended") from None
+            raise OSError("the fork server for candidates has ended") from None
         if answer.startswith(_FAILURE):
-            raise OSError(f"no candidate could be run: {answer.removeprefix(_FAILURE).decode()}")
+            raise OSError(
+                f"the fork server could not run a candidate: {answer.removeprefix(_FAILURE).decode()}"
+            )
         return answer
 
 
 def _serve(process_runner: ProcessRunner, language: Language) -> NoReturn:
-    """In the nursery: fork a process for each order, and tell how it ended."""
+    """Main loop of the fork server: fork a process for each request and send its end."""
     try:
         kernel.die_with_parent(signal.SIGKILL)
         kernel.adopt_orphans()
         while True:
-            order, descriptors, *_ = socket.recv_fds(process_runner.control, _ORDER.size, 1)
-            if not order:
+            request, descriptors, *_ = socket.recv_fds(process_runner.control, _REQUEST.size, 1)
+            if not request:
                 os._exit(0)
-            steps, cpu_seconds, share = _ORDER.unpack(order)
+            steps, cpu_seconds, share = _REQUEST.unpack(request)
             (content,) = descriptors
             if steps == 0:
-                language.load(marshal.loads(_all_of(content)))
+                language.load_modules(marshal.loads(_read_all(content)))
                 result_buffer.send_frame(process_runner.control, b"loaded")
                 continue
             ended = process_runner.run_without_reading(
-                lambda content=content: _make_calls(process_runner, language, content),  # type: ignore[misc]
+                lambda content=content: _make_calls(  # type: ignore[misc]
+                    process_runner, language, content
+                ),
                 steps,
                 cpu_seconds,
                 share,
                 descriptors,
             )
-            timed_out_step = _NOBODY_OVERDUE if ended.timed_out_step is None else ended.timed_out_step
-            told = _ENDED.pack(ended.signal, timed_out_step, ended.loaded, ended.cpu_seconds, ended.wall_seconds)
-            result_buffer.send_frame(process_runner.control, told)
+            step = _NO_STEP if ended.timed_out_step is None else ended.timed_out_step
+            answer = _ENDED.pack(ended.signal, step, ended.loaded, ended.cpu_seconds, ended.wall_seconds)
+            result_buffer.send_frame(process_runner.control, answer)
     except OSError as error:
         result_buffer.send_frame(process_runner.control, _FAILURE + str(error).encode())
     finally:
@@ -134,13 +149,13 @@ def _serve(process_runner: ProcessRunner, language: Language) -> NoReturn:
 
 
 def _make_calls(process_runner: ProcessRunner, language: Language, content: int) -> None:
-    """In a candidate's process."""
-    programs, order, entry_point = marshal.loads(_all_of(content))
+    """Read programs and jobs from the pipe and make the calls; runs in the candidate process."""
+    programs, numbered_jobs, entry_point = marshal.loads(_read_all(content))
     gc.freeze()
-    jobs = [(Program(*programs[number]), calls) for number, calls in order]
+    jobs = [(Program(*programs[number]), calls) for number, calls in numbered_jobs]
     language.make_calls(process_runner.buffer, process_runner, jobs, entry_point)
 
 
-def _all_of(descriptor: int) -> bytes:
+def _read_all(descriptor: int) -> bytes:
     with os.fdopen(descriptor, "rb") as pipe:
         return pipe.read()

@@ -1,6 +1,6 @@
-"""The turns that candidates and tests take: candidates make calls, tests are played with the results.
+"""Phases of a block: candidates make calls, tests are replayed on the results.
 
-A candidate runs in processes of its own, a test in others; what passes between them is plain data.
+Candidates run in candidate processes, tests in judge processes. Only plain data passes between the two.
 """
 
 import itertools
@@ -19,7 +19,13 @@ from testbudget.executors.execution.judging.pair_table import (
     TestOutcome,
     TextTable,
 )
-from testbudget.executors.execution.languages.base import Language, Path, Program, ResultKind, StepMessage
+from testbudget.executors.execution.languages.base import (
+    CallPath,
+    Language,
+    Program,
+    ResultKind,
+    StepMessage,
+)
 from testbudget.executors.execution.limits import next_cpu_limit
 from testbudget.executors.execution.processes.process import ProcessEnd, ProcessRunner
 from testbudget.executors.execution.processes.result_buffer import (
@@ -30,10 +36,10 @@ from testbudget.executors.execution.processes.result_buffer import (
 from testbudget.executors.execution.values import LONGEST_TEXT
 from testbudget.rewards.problem import Verdict
 
-_FORESIGHT = 0.01  # share of the time limits for calls that a test might turn out not to need
-_SLOW_FOR_ALL = 2  # candidates for which a call took too long, so that it is probably the call
-_MOST_JOBS = 256  # of one process: all that are left are sent again when it is ended by one of them
-_MOST_CHARACTERS = 128 << 20  # of a block's results; beyond, long ones are not kept
+_DRY_RUN_SHARE = 0.01  # of the time limits, for calls that a test might turn out not to need
+_SLOW_CANDIDATES = 2  # a call that is too slow for this many candidates is not tried with others
+_MAX_JOBS = 256  # of one process; the remaining ones are sent again if a job ends the process
+_MAX_CHARACTERS = 128 << 20  # of a block's results; beyond, results longer than _LONG are dropped
 _LONG = 4096
 _NOT_LOADED = f'["{StepMessage.NOT_LOADED}"'.encode()
 _OPAQUE = f'["{ResultKind.OPAQUE}"]'
@@ -41,226 +47,250 @@ _OPAQUE = f'["{ResultKind.OPAQUE}"]'
 
 @dataclass(frozen=True, slots=True)
 class CallPhase:
-    """Has candidates make calls.
+    """Makes calls of candidates and stores the results.
 
     Attributes:
-        calls, results: where the texts are kept.
+        fork_server: forks the candidate processes.
+        entry_point: name that each candidate must define; None if unknown.
+        pair_table: receives the calls of each pair and what they cost.
+        calls, results: texts of calls and results.
     """
 
     fork_server: CandidateForkServer
     entry_point: str | None
-    cells: PairTable
+    pair_table: PairTable
     calls: TextTable
     results: TextTable
 
     def make_calls(
-        self, programs: Mapping[int, Program], scripts: Mapping[Pair, Sequence[int]], *, foreseen: bool
+        self, programs: Mapping[int, Program], call_plan: Mapping[Pair, Sequence[int]], *, predicted: bool
     ) -> None:
-        """Make the calls of candidates' tests, in as many processes as it takes.
+        """Make the planned calls, in as many processes as needed.
 
-        Candidates that are tidy and innocent follow each other in one process. All others have their own,
-        and those that are not tidy one for each test.
+        Self-contained, side-effect-free candidates share processes. Any other candidate has a process of
+        its own, and one that is not self-contained has a process for each test.
 
         Args:
-            programs: the candidates, by position in the block.
-            scripts: the calls of each pair, pairs of one candidate next to each other.
-            foreseen: they may be calls that no test turns out to need. One that takes long is left open,
-                and is not made of this candidate for any other test either; nor of any candidate, if it was
-                so with several.
+            programs: candidates, by position in the block.
+            call_plan: calls of each pair, with the pairs of one candidate next to each other.
+            predicted: the calls come from dry runs, so no test may need them. Each has only a small share
+                of the time limit. A call that exceeds it is left open and not made again by this candidate;
+                if it exceeds it for two candidates, no candidate makes it.
         """
         groups: list[list[Pair]] = [[]]
-        for candidate, pairs in itertools.groupby(scripts, key=operator.itemgetter(0)):
+        for candidate, pairs in itertools.groupby(call_plan, key=operator.itemgetter(0)):
             program = programs[candidate]
-            if program.tidy and program.innocent:
+            if program.self_contained and program.side_effect_free:
                 groups[0] += pairs
-            elif program.tidy:
+            elif program.self_contained:
                 groups.append(list(pairs))
             else:
                 groups += [[pair] for pair in pairs]
-        too_long: set[Pair] = set()
-        slow = Counter[int]()
+        too_slow: set[Pair] = set()  # a candidate and a call
+        slow_candidates = Counter[int]()  # by call
         for group in groups:
-            left = group
-            while left := [pair for pair in left if self._is_due(pair)]:
-                batch = left[:_MOST_JOBS]
+            remaining = group
+            while remaining := [pair for pair in remaining if self._is_due(pair)]:
+                batch = remaining[:_MAX_JOBS]
                 jobs = [
-                    (programs[pair[0]], self._texts(pair[0], scripts[pair], too_long, slow))
+                    (programs[pair[0]], self._texts(pair[0], call_plan[pair], too_slow, slow_candidates))
                     for pair in batch
                 ]
                 ended = self.run(
                     batch,
                     lambda cpu_seconds, jobs=jobs: self.fork_server.make_calls(  # type: ignore[misc]
-                        jobs, self.entry_point, cpu_seconds, _FORESIGHT if foreseen else 1.0
+                        jobs, self.entry_point, cpu_seconds, _DRY_RUN_SHARE if predicted else 1.0
                     ),
                 )
                 if ended is None:
                     continue
-                reached = self._note(batch, ended, scripts, foreseen=foreseen)
-                last, left = left[reached - 1], left[reached:]
-                if foreseen and ended.timed_out:
-                    made = len(self.cells[last].calls)
-                    cut_off = scripts[last][made : made + 1]
-                    too_long.update((last[0], call) for call in cut_off)
-                    slow.update(cut_off)
+                reached = self._record(batch, ended, call_plan, predicted=predicted)
+                last, remaining = remaining[reached - 1], remaining[reached:]
+                if predicted and ended.timed_out:
+                    made = len(self.pair_table[last].calls)
+                    cut_off = call_plan[last][made : made + 1]
+                    too_slow.update((last[0], call) for call in cut_off)
+                    slow_candidates.update(cut_off)
                     if not ended.loaded:
-                        left = [pair for pair in left if pair[0] != last[0]]
+                        remaining = [pair for pair in remaining if pair[0] != last[0]]
 
     def run(self, pairs: Sequence[Pair], start: Callable[[int], ProcessEnd]) -> ProcessEnd | None:
         """Run a process for some pairs, a step each, and charge it to them.
 
         Args:
-            pairs: what it works on.
-            start: runs it with so many CPU seconds.
+            pairs: one for each step.
+            start: runs the process with the given number of CPU-seconds.
 
         Returns:
-            How it ended; None, and pairs are closed, if a candidate has used up all that it may.
+            The end of the process; None if a candidate had no CPU time left, after its pairs were closed.
         """
-        allowances = {candidate: self.cells.allowance(candidate) for candidate, _ in pairs}
-        cpu_seconds = sum(allowances.values())
-        if 0 in allowances.values():
-            exhausted = [pair for pair in pairs if allowances[pair[0]] == 0]
-            self.cells.close(exhausted, Verdict.TIMED_OUT)
+        cpu_limits = {candidate: self.pair_table.cpu_limit(candidate) for candidate, _ in pairs}
+        cpu_seconds = sum(cpu_limits.values())
+        if 0 in cpu_limits.values():
+            exhausted = [pair for pair in pairs if cpu_limits[pair[0]] == 0]
+            self.pair_table.close(exhausted, Verdict.TIMED_OUT)
             return None
         ended = start(cpu_seconds)
-        self.cells.charge(pairs, ended)
+        self.pair_table.charge(pairs, ended)
         return ended
 
     def _is_due(self, pair: Pair) -> bool:
-        return self.cells.is_open(pair) and not self.cells.gave_up(pair[0], [pair])
+        return self.pair_table.is_open(pair) and not self.pair_table.close_after_timeouts(pair[0], [pair])
 
     def _texts(
-        self, candidate: int, script: Sequence[int], too_long: Container[Pair], slow: Mapping[int, int]
+        self,
+        candidate: int,
+        planned: Sequence[int],
+        too_slow: Container[Pair],
+        slow_candidates: Mapping[int, int],
     ) -> list[str]:
-        """The calls of a script, up to one that takes too long."""
+        """Texts of the planned calls, up to the first that is too slow."""
         made = itertools.takewhile(
-            lambda call: (candidate, call) not in too_long and slow.get(call, 0) < _SLOW_FOR_ALL, script
+            lambda call: (
+                (candidate, call) not in too_slow and slow_candidates.get(call, 0) < _SLOW_CANDIDATES
+            ),
+            planned,
         )
         return [self.calls.texts[call] for call in made]
 
-    def _note(
+    def _record(
         self,
         pairs: Sequence[Pair],
         ended: ProcessEnd,
-        scripts: Mapping[Pair, Sequence[int]],
+        call_plan: Mapping[Pair, Sequence[int]],
         *,
-        foreseen: bool,
+        predicted: bool,
     ) -> int:
-        """Take down what a process has left; returns how many pairs it has dealt with."""
+        """Record the results of a process; returns the number of pairs that need no other process."""
         for reached, (pair, step) in enumerate(zip(pairs, ended.steps, strict=True)):
             if not step.finished and ended.signal == 0 and reached > 0:
-                return reached  # the process was no longer fit, or had no room left; the step is done again
-            cell, script = self.cells[pair], scripts[pair]
+                return (
+                    reached  # the process could not be reused, or the buffer was full; the step is repeated
+                )
+            state = self.pair_table[pair]
+            planned = call_plan[pair]
             if step.texts and step.texts[0].startswith(_NOT_LOADED):
-                self.cells.close([pair], failure_verdict(*parse_message(step.texts[0])[1:]))
+                self.pair_table.close([pair], failure_verdict(*parse_message(step.texts[0])[1:]))
                 continue
-            cell.calls = [(call, self._kept(text)) for call, text in zip(script, step.texts, strict=False)]
-            cell.loaded |= step.finished or bool(step.texts) or ended.loaded
+            state.calls = list(zip(planned, map(self._stored, step.texts), strict=False))
+            state.loaded |= step.finished or bool(step.texts) or ended.loaded
             if step.finished:
                 continue
-            if foreseen and ended.timed_out:
+            if predicted and ended.timed_out:
                 return reached + 1
-            death = self.cells.death(pair[0], ended)
-            if not cell.loaded:
-                self.cells.close_unloaded(pair, death)
-            elif len(cell.calls) < len(script):
+            death = self.pair_table.count_death(pair[0], ended)
+            if not state.loaded:
+                self.pair_table.close_unloaded(pair, death)
+            elif len(state.calls) < len(planned):
                 ending = self.results.position(f'["{ResultKind.ENDED}",{death:d}]')
-                cell.calls.append((script[len(cell.calls)], ending))
+                state.calls.append((planned[len(state.calls)], ending))
             return reached + 1
         return len(pairs)
 
-    def _kept(self, text: bytes) -> int:
-        too_much = len(text) > _LONG and self.results.characters > _MOST_CHARACTERS
+    def _stored(self, text: bytes) -> int:
+        """Position of a result; that of an opaque result if it is too long."""
+        too_much = len(text) > _LONG and self.results.characters > _MAX_CHARACTERS
         if too_much or len(text) > 2 * LONGEST_TEXT:
             return self.results.position(_OPAQUE)
         return self.results.position(text.decode("utf-8", "replace"))
 
 
 class TestReplay(NamedTuple):
-    """A test to be played on a path, for the sake of a candidate, who pays for it."""
+    """A test to run on a path.
 
-    candidate: int
+    Attributes:
+        charged_to: candidate that the replay is charged to.
+        test: position in the block.
+        path: calls and results; empty for a dry run.
+    """
+
+    charged_to: int
     test: int
     path: tuple[Call, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class JudgePhase:
-    """Plays tests with the results of calls.
+    """Replays tests on the results of calls, in judge processes.
 
     Attributes:
-        programs: the tests, by position in the block.
-        insights: what is known of each.
+        process_runner: runs the judge processes.
+        language: of the tests.
+        pair_table: holds the calls of each pair; receives what the replays cost.
+        calls, results: texts of calls and results.
+        programs: tests, by position in the block.
+        outcomes: outcomes of each test; receives those of the replays.
     """
-
-    __test__ = False  # pytest would collect it by its name
 
     process_runner: ProcessRunner
     language: Language
-    cells: PairTable
+    pair_table: PairTable
     calls: TextTable
     results: TextTable
     programs: Mapping[int, Program]
-    insights: Mapping[int, TestOutcome]
+    outcomes: Mapping[int, TestOutcome]
 
-    def foresee(self, payers: Mapping[int, int]) -> None:
-        """Play every test without results, to learn its calls, each at the expense of a candidate."""
-        self._play([TestReplay(payers[test], test, ()) for test in self.programs])
-        for insight in self.insights.values():
-            outcome = insight.outcome(())
+    def dry_run(self, charged_to: Mapping[int, int]) -> None:
+        """Run every test without results to find out its calls; each is charged to the given candidate."""
+        self._replay([TestReplay(charged_to[test], test, ()) for test in self.programs])
+        for outcomes in self.outcomes.values():
+            outcome = outcomes.after(())
             if isinstance(outcome, list):
-                insight.script = outcome
+                outcomes.first_calls = outcome
 
     def judge(self, pairs: Iterable[Pair]) -> None:
-        """Play the tests of pairs with all results of which nothing is known yet."""
+        """Replay the tests of pairs on every path whose outcome is unknown, once for each distinct path."""
         unknown: dict[tuple[int, tuple[Call, ...]], int] = {}
         for candidate, test in pairs:
-            path = tuple(self.cells[candidate, test].calls)
-            if self.insights[test].outcome(path) is not PendingPath.UNKNOWN:
+            path = tuple(self.pair_table[candidate, test].calls)
+            if self.outcomes[test].after(path) is not PendingPath.UNKNOWN:
                 continue
-            if self.cells.allowance(candidate) == 0:
-                self.cells.close([(candidate, test)], Verdict.TIMED_OUT)
+            if self.pair_table.cpu_limit(candidate) == 0:
+                self.pair_table.close([(candidate, test)], Verdict.TIMED_OUT)
             else:
                 unknown.setdefault((test, path), candidate)
-        self._play([TestReplay(candidate, *known) for known, candidate in unknown.items()])
+        self._replay([TestReplay(candidate, *known) for known, candidate in unknown.items()])
 
-    def _play(self, plays: Sequence[TestReplay]) -> None:
-        """Play tests, those that may disturb others in processes of their own."""
-        tidy = [play for play in plays if self.programs[play.test].tidy]
-        untidy = {play.test for play in plays if not self.programs[play.test].tidy}
-        for batch in [tidy, *([play for play in plays if play.test == test] for test in sorted(untidy))]:
+    def _replay(self, replays: Sequence[TestReplay]) -> None:
+        """Replay tests; those that are not self-contained in processes of their own."""
+        shared = [replay for replay in replays if self.programs[replay.test].self_contained]
+        alone = {replay.test for replay in replays if not self.programs[replay.test].self_contained}
+        batches = [shared, *([one for one in replays if one.test == test] for test in sorted(alone))]
+        for batch in batches:
             done = 0
             while done < len(batch):
-                done += self._play_some(batch[done:])
+                done += self._replay_some(batch[done:])
 
-    def _play_some(self, plays: Sequence[TestReplay]) -> int:
-        """Play as many as one process can; returns how many that are."""
-        parts = [(self.programs[play.test], self._path(play.path)) for play in plays]
+    def _replay_some(self, replays: Sequence[TestReplay]) -> int:
+        """Replay as many as one process can; returns the number."""
+        parts = [(self.programs[replay.test], self._path(replay.path)) for replay in replays]
         ended = self.process_runner.run(
             lambda: self.language.judge(self.process_runner.buffer, parts),
             len(parts),
             next_cpu_limit(self.process_runner.limits, len(parts), 0.0),
         )
-        self.cells.charge([(play.candidate, play.test) for play in plays], ended)
-        for reached, (play, step) in enumerate(zip(plays, ended.steps, strict=True)):
+        self.pair_table.charge([(replay.charged_to, replay.test) for replay in replays], ended)
+        for reached, (replay, step) in enumerate(zip(replays, ended.steps, strict=True)):
             if not step.finished and reached and ended.signal == 0 and not step.texts:
                 return reached
-            self._note(play, step.texts, ended)
+            self._record(replay, step.texts, ended)
             if not step.finished:
                 return reached + 1
-        return len(plays)
+        return len(replays)
 
-    def _note(self, play: TestReplay, texts: Sequence[bytes], ended: ProcessEnd) -> None:
-        insight = self.insights[play.test]
+    def _record(self, replay: TestReplay, texts: Sequence[bytes], ended: ProcessEnd) -> None:
+        outcomes = self.outcomes[replay.test]
         match parse_message(texts[0]) if texts else []:
             case [StepMessage.VERDICT, int(verdict), int(used)]:
-                insight.add(play.path, used, message_verdict(verdict))
+                outcomes.record(replay.path, used, message_verdict(verdict))
             case [StepMessage.MORE, int(used)] if len(texts) > used + 1:
-                insight.add(play.path, used, [self.calls.position(text.decode()) for text in texts[1:]])
-            case [StepMessage.TOGETHER]:
-                insight.add(play.path, len(play.path), PendingPath.TOGETHER)
+                calls = [self.calls.position(text.decode()) for text in texts[1:]]
+                outcomes.record(replay.path, used, calls)
+            case [StepMessage.SAME_PROCESS]:
+                outcomes.record(replay.path, len(replay.path), PendingPath.SAME_PROCESS)
             case _:  # the test has ended its process
                 death = Verdict.TIMED_OUT if ended.timed_out else Verdict.KILLED
-                insight.add(play.path, len(play.path), death)
+                outcomes.record(replay.path, len(replay.path), death)
 
-    def _path(self, path: tuple[Call, ...]) -> Path:
+    def _path(self, path: tuple[Call, ...]) -> CallPath:
         return [(self.calls.texts[call], self.results.texts[result]) for call, result in path]

@@ -1,15 +1,17 @@
-"""The program inside the sandbox: a warm interpreter that forks one process for every candidate.
+"""Program inside the sandbox: a warm interpreter that serves blocks.
 
-Three kinds of processes:
+Processes:
 
-- the *guard*, started by the runner, builds the sandbox, forks the zygote into it, and ends everything
-  inside as soon as either the runner or the zygote is gone;
-- the *zygote*, the first process inside, has the common modules loaded, never executes untrusted text,
-  forks, watches the clock and collects verdicts;
-- the *processes under watch*, forked from the zygote, in which candidates make calls, and others in which
-  tests are played with what came of these calls; see ``blocks``.
+- The *guard* is started by the runner. It builds the sandbox, forks the server process into it, and kills
+  everything inside when either the runner or the server process has ended.
+- The *server process* is the first process inside. It has common modules loaded, never executes untrusted
+  text, forks and watches other processes, and collects verdicts.
+- The *fork server* is forked from the server process before the first block. It forks the *candidate
+  processes*, in which candidates make calls.
+- The *judge processes* are forked from the server process. In them tests are replayed on the results of
+  calls.
 
-What stands behind a verdict is said in docs/sandbox.md.
+docs/sandbox.md describes what a verdict rests on.
 """
 
 import contextlib
@@ -30,7 +32,8 @@ from typing import Any, NoReturn
 
 from testbudget.executors.execution.judging.block import BlockRun, BlockWork, WorkerContext
 from testbudget.executors.execution.judging.fork_server import CandidateForkServer
-from testbudget.executors.execution.judging.pair_table import Call, ProgramCache
+from testbudget.executors.execution.judging.pair_table import Call
+from testbudget.executors.execution.judging.program_cache import ProgramCache
 from testbudget.executors.execution.languages.base import Language, ResultKind
 from testbudget.executors.execution.languages.javascript.language import JavaScript
 from testbudget.executors.execution.languages.python.language import Python
@@ -43,44 +46,42 @@ from testbudget.rewards.problem import NOT_RUN, TestKind
 
 LANGUAGES: dict[str, Language] = {"python": Python(), "javascript": JavaScript()}
 
-_LONGEST_RECORD = 4096
-_SHOWN = 200
+_MAX_RESULT = 4096  # characters of a result that are sent to the runner
+_MAX_BEGINNING = 200  # characters of a longer result that are kept
 
 
 def main() -> NoReturn:
     """Build the sandbox and guard it.
 
-    The first argument is the descriptor of the connection to the runner, the second the directory from
-    which this package was imported, which nothing inside will need again.
+    The first argument is the descriptor of the connection to the runner.
     """
     control = socket.socket(fileno=int(sys.argv[1]))
-    sys.path.remove(sys.argv[2])
     try:
         settings = json.loads(result_buffer.receive_frame(control))
         limits = TestLimits(**settings["limits"])
         language = LANGUAGES[settings["language"]]
         language.programs = tuple(settings["programs"])  # as found outside, with the caller's PATH
         outer = isolation.isolate_outer(settings["packages"], limits, language.programs)
-        sandbox_main = os.fork()
-        if sandbox_main == 0:
+        server_process = os.fork()
+        if server_process == 0:
             _serve(control, language, outer, limits)
-        _guard(control, sandbox_main, outer)
+        _guard(control, server_process, outer)
         isolation.clean_up(outer)
     except Exception:
         _report_failure(control)
     os._exit(0)
 
 
-def _guard(control: socket.socket, sandbox_main: int, outer: isolation.OuterIsolation) -> None:
-    """Wait until the runner has hung up or the zygote has ended, then end everything inside."""
+def _guard(control: socket.socket, server_process: int, outer: isolation.OuterIsolation) -> None:
+    """Wait until the runner or the server process has ended, then end everything inside."""
     kernel.adopt_orphans()
     poller = select.poll()
     poller.register(control, 0)  # reports a hang-up and nothing else
-    poller.register(os.pidfd_open(sandbox_main), select.POLLIN)
+    poller.register(os.pidfd_open(server_process), select.POLLIN)
     poller.poll()
-    os.kill(sandbox_main, signal.SIGKILL)
+    os.kill(server_process, signal.SIGKILL)
     if "pid" in outer.layers:
-        os.waitpid(sandbox_main, 0)  # all that is inside has ended before its first process has
+        os.waitpid(server_process, 0)  # the first process of a PID namespace ends last
     else:
         isolation.end_descendants()
 
@@ -88,26 +89,24 @@ def _guard(control: socket.socket, sandbox_main: int, outer: isolation.OuterIsol
 def _serve(
     control: socket.socket, language: Language, outer: isolation.OuterIsolation, limits: TestLimits
 ) -> NoReturn:
-    """Confine this process, the zygote, and run blocks until the runner hangs up."""
+    """Confine this process, the server process, and run blocks until the runner closes the connection."""
     try:
-        _forget_the_outside(outer)
+        _drop_outside_state(outer)
         language.preload()
-        buffer, arena_of_candidates = ResultBuffer(), ResultBuffer()
+        judge_buffer, candidate_buffer = ResultBuffer(), ResultBuffer()
         layers = isolation.isolate_inner(outer, limits)
-        # Forked processes then share the zygote's memory instead of copying what a collection touches.
+        # Forked processes share this memory; a collection would touch it, and so copy it.
         gc.collect()
         gc.freeze()
         gc.disable()
         process_runner = ProcessRunner(
-            control, buffer, layers, limits, outer.scratch, language.programs
+            control, judge_buffer, layers, limits, outer.scratch, language.programs
         )
-        fork_server = CandidateForkServer(process_runner, arena_of_candidates, language)
+        fork_server = CandidateForkServer(process_runner, candidate_buffer, language)
         context = WorkerContext(
             process_runner, fork_server, ProgramCache(process_runner, language), language
         )
-        result_buffer.send_frame(
-            control, json.dumps({"layers": layers, "scratch": outer.scratch}).encode()
-        )
+        result_buffer.send_frame(control, json.dumps({"layers": layers, "scratch": outer.scratch}).encode())
         while True:
             for answer in _answer(context, json.loads(result_buffer.receive_frame(control))):
                 result_buffer.send_frame(control, answer)
@@ -118,66 +117,71 @@ def _serve(
         os._exit(1)
 
 
-def _forget_the_outside(outer: isolation.OuterIsolation) -> None:
-    nothing = os.open("/dev/null", os.O_RDWR)
+def _drop_outside_state(outer: isolation.OuterIsolation) -> None:
+    """Replace streams, signal mask, arguments, paths and working directory by those of the sandbox."""
+    null = os.open("/dev/null", os.O_RDWR)
     for descriptor in range(3):
-        os.dup2(nothing, descriptor)
-    os.close(nothing)
+        os.dup2(null, descriptor)
+    os.close(null)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     sys.argv = [""]
     sys.path += outer.import_paths
     os.environ.update(HOME=outer.scratch, TMPDIR=outer.scratch)
-    tempfile.tempdir = None  # it was looked up outside
+    tempfile.tempdir = None  # it was determined outside the sandbox
     os.chdir(outer.scratch)
 
 
 def _report_failure(control: socket.socket) -> None:
     error = sys.exc_info()[1]
     place = traceback.extract_tb(error.__traceback__)[-1] if error else None
-    said = f"{type(error).__name__}: {error}" + (f" ({place.name}, line {place.lineno})" if place else "")
-    with contextlib.suppress(OSError):  # the runner may be gone
-        result_buffer.send_frame(control, json.dumps({"failure": said}).encode())
+    message = f"{type(error).__name__}: {error}" + (
+        f" ({place.name}, line {place.lineno})" if place else ""
+    )
+    with contextlib.suppress(OSError):  # the runner may have ended
+        result_buffer.send_frame(control, json.dumps({"failure": message}).encode())
 
 
 def _answer(context: WorkerContext, block: dict[str, Any]) -> Iterator[bytes]:
-    """Run a block; yield the verdicts and, if they are asked for, the calls behind them."""
+    """Run a block; yield its verdicts and, if they are to be recorded, its calls and results."""
     pairs = [tuple(pair) for pair in block["pairs"]]
     tests = [(code, TestKind(kind)) for code, kind in block["tests"]]
-    if needed := context.language.needs([*block["candidates"], *(code for code, _ in tests)]):
-        context.language.load(needed)
-        context.fork_server.load(needed)
+    if modules := context.language.slow_imports([*block["candidates"], *(code for code, _ in tests)]):
+        context.language.load_modules(modules)
+        context.fork_server.load_modules(modules)
     work = BlockWork(block["candidates"], tests, block["entry_point"], pairs)
-    done = BlockRun(context, work)
+    block_run = BlockRun(context, work)
     if block["calls"] is None:
-        done.run()
+        block_run.run()
     else:
-        done.make_calls(block["calls"])
-    cells = [done.cells[pair] for pair in pairs]
+        block_run.make_calls(block["calls"])
+    states = [block_run.pair_table[pair] for pair in pairs]
     columns = (
-        [NOT_RUN if cell.verdict is None else cell.verdict for cell in cells],
-        [cell.same_process for cell in cells],
-        [cell.cpu_seconds for cell in cells],
-        [cell.wall_seconds for cell in cells],
+        [NOT_RUN if state.verdict is None else state.verdict for state in states],
+        [state.same_process for state in states],
+        [state.cpu_seconds for state in states],
+        [state.wall_seconds for state in states],
     )
-    yield struct.pack(verdicts_layout(len(cells)), *itertools.chain(*columns))
+    yield struct.pack(verdicts_layout(len(states)), *itertools.chain(*columns))
     if block["record"]:
         paths: dict[tuple[Call, ...], int] = {}
-        made = {
-            "calls": done.calls.texts,
-            "results": [_bounded(text) for text in done.results.texts],
-            "path_of": [paths.setdefault(tuple(cell.calls), len(paths)) for cell in cells],
+        message = {
+            "calls": block_run.calls.texts,
+            "results": [_bounded(text) for text in block_run.results.texts],
+            "path_of": [paths.setdefault(tuple(state.calls), len(paths)) for state in states],
             "paths": [list(itertools.chain(*path)) for path in paths],
         }
-        yield json.dumps(made).encode()
+        yield json.dumps(message).encode()
 
 
 def verdicts_layout(pairs: int) -> str:
-    """Format, for ``struct``, of the answer to a block: verdicts, together, CPU and wall seconds."""
+    """``struct`` format of the answer to a block: verdicts, same_process, CPU-seconds, wall-seconds."""
     return f"<{pairs}B{pairs}B{pairs}f{pairs}f"
 
 
 def _bounded(text: str) -> str:
-    """A result, cut down to what tells it from others and shows people how it begins."""
-    if len(text) <= _LONGEST_RECORD:
+    """A result; one that is too long is replaced by its digest and its beginning."""
+    if len(text) <= _MAX_RESULT:
         return text
-    return json.dumps([ResultKind.CUT_SHORT, hashlib.sha256(text.encode()).hexdigest(), text[:_SHOWN]])
+    return json.dumps(
+        [ResultKind.CUT_SHORT, hashlib.sha256(text.encode()).hexdigest(), text[:_MAX_BEGINNING]]
+    )

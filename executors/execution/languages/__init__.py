@@ -1,1 +1,1 @@
-"""What the sandbox must know of each programming language."""
+"""Programming languages of candidates and tests."""

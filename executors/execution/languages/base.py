@@ -8,9 +8,9 @@ process, which makes those calls. Only texts of plain data pass between the two:
 - a *result* is a JSON array whose first element is a `ResultKind`;
 - a *step message* is a JSON array whose first element is a `StepMessage`.
 
-Two kinds of processes call a `Language`. The server process, the first one inside the sandbox, lives as long
-as the runner; it calls the methods that take no result buffer. Each method that takes a result buffer is
-called in a process of its own, forked for that one call, confined and watched. Its work is divided into
+Two kinds of processes call a `Language`. The server process, the first one inside the sandbox, lives as
+long as the runner; it calls the methods that take no result buffer. Each method that takes a result buffer
+is called in a process of its own, forked for that one call, confined and watched. Its work is divided into
 steps, numbered from 0: call ``buffer.begin(step)``, leave any number of texts with ``buffer.append(step,
 text)``, then ``buffer.finish(step)``. The method may return before its last step; the remaining steps are
 then given to another process. A process that exceeds a limit is killed, and the step that it was working on
@@ -34,8 +34,8 @@ class ResultKind(StrEnum):
     """First element of a result.
 
     Attributes:
-        RETURNED: followed by the value. If the call changed its arguments or returned one of them, an object
-            that describes this comes next.
+        RETURNED: followed by the value. If the call changed its arguments or returned one of them, an
+            object that describes this comes next.
         RAISED: followed by the description of the exception.
         OPAQUE: the result is not plain data. Nothing follows.
         ENDED: the candidate process ended during the call. Followed by the number of a verdict.
@@ -55,8 +55,8 @@ class StepMessage(StrEnum):
     Attributes:
         NOT_LOADED: the candidate could not be loaded. Followed by the number of a verdict.
         VERDICT: followed by the number of a verdict. From `Language.judge`, then the number of results that
-            it rests on; from `Language.judge_in_same_process`, then whether something else than the test may
-            have decided it.
+            it rests on; from `Language.judge_in_same_process`, then whether something else than the test
+            may have decided it.
         MORE: the test needs the results of further calls. Followed by the number of results that were used.
             All calls of the path follow, each as a text of its own.
         SAME_PROCESS: the test can be judged only in the process of the candidate.
@@ -90,8 +90,8 @@ class Program(NamedTuple):
             candidate may follow in the same process, and a pass in the same process as the test counts.
         separate_process: for a test: it can be judged in another process than the candidate's.
         functions: for a test: names that it calls and does not define.
-        other_names: for a test: names that it uses in other ways and does not define. A candidate that defines
-            one of them must be judged in the same process as the test.
+        other_names: for a test: names that it uses in other ways and does not define. A candidate that
+            defines one of them must be judged in the same process as the test.
     """
 
     content: Any
@@ -175,9 +175,9 @@ class Language(ABC):
     ) -> None:
         """Load the candidate of each job afresh, in a step of its own, and make the job's calls.
 
-        Called in a candidate process, forked from the fork server. A step calls ``buffer.loaded()`` once the
-        candidate is loaded and leaves one result for each call, in order. If the candidate cannot be loaded or
-        does not define the entry point, the step leaves ``NOT_LOADED`` instead.
+        Called in a candidate process, forked from the fork server. A step calls ``buffer.mark_loaded()``
+        once the candidate is loaded and leaves one result for each call, in order. If the candidate cannot
+        be loaded or does not define the entry point, the step leaves ``NOT_LOADED`` instead.
 
         Args:
             buffer: of this process.
@@ -194,7 +194,7 @@ class Language(ABC):
 
         - ``VERDICT`` if the results of the path were enough;
         - ``MORE`` if the test made a call that the path does not hold;
-        - ``SAME_PROCESS`` if the test passes or needs something that is not plain data.
+        - ``SAME_PROCESS`` if an argument or a result is not plain data.
 
         Args:
             buffer: of this process.
@@ -211,8 +211,8 @@ class Language(ABC):
     ) -> None:
         """Run each test in a step of its own, in the interpreter of the candidate.
 
-        Called in a process of its own, and only if ``supports_same_process``. A step leaves ``NOT_LOADED`` or
-        ``VERDICT``.
+        Called in a process of its own, and only if ``supports_same_process``. A step leaves ``NOT_LOADED``
+        or ``VERDICT``.
 
         Args:
             buffer: of this process.

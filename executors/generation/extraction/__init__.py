@@ -1,1 +1,1 @@
-"""TODO room."""
+"""Extraction of programs and unit tests from answers of models."""

@@ -1,4 +1,4 @@
-"""A model's answer before anything is known of its language: fenced blocks and words around them."""
+"""Fenced code blocks in a model's answer, and reasons to reject it; the same for all languages."""
 
 import re
 import textwrap
@@ -10,7 +10,7 @@ _FENCE = re.compile(r"^ {0,3}(?:```+|~~~+)[ \t]*([\w+#-]*)[^\n]*$", re.MULTILINE
 
 
 class Rejection(StrEnum):
-    """Why an answer holds no unit test that can be used."""
+    """Reason why an answer holds no usable unit test."""
 
     NO_CODE = "no code"
     DOES_NOT_PARSE = "does not parse"
@@ -24,11 +24,11 @@ class Rejection(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ExtractedTest:
-    """What was found in an answer: exactly one of the two is set.
+    """Result of an extraction; exactly one of the two attributes is set.
 
     Attributes:
-        code: the test program, to be run where a candidate is defined.
-        rejection: why there is none.
+        code: test program, without the candidate.
+        rejection: reason why there is none.
     """
 
     code: str | None
@@ -36,7 +36,11 @@ class ExtractedTest:
 
 
 class UnusableError(Exception):
-    """An answer holds no unit test that can be used."""
+    """An answer holds no usable unit test.
+
+    Attributes:
+        rejection: the reason.
+    """
 
     def __init__(self, rejection: Rejection) -> None:
         super().__init__(rejection)
@@ -44,12 +48,12 @@ class UnusableError(Exception):
 
 
 def without_reasoning(text: str) -> str:
-    """An answer without what a model has thought aloud before it."""
+    """Answer without the reasoning that ends with ``</think>``."""
     return text.rpartition("</think>")[2]
 
 
 def fenced_blocks(text: str, tags: Collection[str]) -> list[str]:
-    """The fenced blocks with one of these language tags; the last may lack its closing fence."""
+    """Fenced blocks with one of these language tags; the last block may lack its closing fence."""
     text = without_reasoning(text)
     fences = list(_FENCE.finditer(text))
     blocks = []

@@ -1,4 +1,4 @@
-"""Programs and unit tests in a model's answer, in every language that is known."""
+"""Candidate or unit test in a model's answer, by the language of the problem."""
 
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -28,22 +28,23 @@ _LANGUAGES: Mapping[str, _Language] = {
 
 
 def extract_unit_test(text: str, entry_point: str, language: str = "python") -> ExtractedTest:
-    """The unit test in a model's answer.
+    """Unit test in a model's answer.
 
-    Whatever would stand between the test and the candidate goes: copies of the entry point, and imports
-    of it from modules that cannot exist where candidates are run. Of an answer that breaks off, all
-    complete statements count. What else is kept is said in the module of the language.
+    Definitions that would replace the candidate are removed: copies of the entry point, and imports of it
+        from
+    modules that do not exist in the sandbox. Of a truncated answer, the complete statements are kept. The
+    module of each language describes what else is kept.
 
     Args:
-        text: the answer, with or without code fences, also one whose last fence is not closed.
+        text: answer, with or without code fences; the last fence may be missing.
         entry_point: name of the function or class under test.
-        language: of the answer, as in ``Problem.language``.
+        language: of the answer, as in `Problem.language`.
 
     Returns:
-        The test, or the reason for having none.
+        The test, or the reason for its absence.
 
     Raises:
-        UserError: tests in this language are not known here.
+        UserError: tests in this language are not supported.
     """
     try:
         return ExtractedTest(_language(language).unit_test(text, entry_point), None)
@@ -52,9 +53,9 @@ def extract_unit_test(text: str, entry_point: str, language: str = "python") -> 
 
 
 def extract_candidate(template: PromptTemplate, problem: Problem, text: str) -> str:
-    """The program in a model's answer to a template for candidates.
+    """Program in a model's answer to a template for candidates.
 
-    Never fails: an answer without usable code becomes a candidate that passes no test.
+    It raises nothing: an answer without usable code becomes a candidate that passes no test.
     """
     if template.answer is AnswerForm.CONTINUES_PROMPT:
         return problem.prompt + text
@@ -66,10 +67,10 @@ def extract_candidate(template: PromptTemplate, problem: Problem, text: str) -> 
 
 
 def normalised(code: str, language: str = "python") -> str:
-    """Code without what does not change it, so that equal means the same program.
+    """Normal form of a test: equal for tests that differ in comments and layout only.
 
     Raises:
-        UserError: tests in this language are not known here.
+        UserError: tests in this language are not supported.
     """
     return _language(language).normalised(code)
 

@@ -1,7 +1,7 @@
-"""JavaScript tests: one program that uses ``node:test`` or ``node:assert`` alone.
+"""Extraction of JavaScript tests: one program that uses ``node:test`` or ``node:assert`` alone.
 
-Kept is all of the program but copies of the entry point. Nothing is parsed here, only looked at with an eye
-on quotes and brackets: whether a program compiles shows where it is run.
+The whole program is kept, without copies of the entry point. It is scanned for strings, comments and
+brackets but not parsed; a program that does not compile is found when it is run.
 """
 
 import re
@@ -15,13 +15,11 @@ from testbudget.executors.generation.extraction.answers import (
     without_reasoning,
 )
 
-"""Where in a JavaScript text there is code, and where strings, comments and regular expressions are."""
-
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
 _TOKEN = re.compile(r"//[^\n]*|/\*.*?(?:\*/|\Z)|'(?:\\.|[^'\\\n])*'|\"(?:\\.|[^\"\\\n])*\"", re.DOTALL)
 _EXPRESSION = re.compile(r"/(?![*/])(?:\\[^\n]|\[(?:\\[^\n]|[^\]\\\n])*\]|[^/\\\[\n])+/[a-z]*")
 _TEMPLATE_PIECE = re.compile(r"(?:\\(?:.|\Z)|\$(?!\{)|[^\\`$])*(`|\$\{|\Z)", re.DOTALL)
-# After these a slash begins a regular expression; after all else it divides.
+# After these a slash begins a regular expression; elsewhere it divides.
 _BEFORE_EXPRESSION = re.compile(
     r"(?:^|[(,=:\[!&|?{};+\-*%<>~^]|\b(?:return|typeof|case|in|of|do|else|void|throw))\s*\Z"
 )
@@ -30,15 +28,15 @@ _LOOKED_BACK = 64
 
 @dataclass(frozen=True, slots=True)
 class Scanned:
-    """What a look at every character has found.
+    """Structure of a JavaScript text, character by character.
 
     Attributes:
-        code: the text, with blanks in place of comments and of what is within strings, templates and
-            regular expressions; as long as the text, with line ends where they were.
-        comments: where comments begin and end.
-        depths: how many brackets are open before each character of it.
-        open_at: for the end of each line: the brackets open there, outermost first; a backquote stands for
-            a template. Ends at the first bracket that closes nothing.
+        code: the text with blanks instead of comments and of the contents of strings, templates and regular
+            expressions; of the same length, with the same line ends.
+        comments: start and end of each comment.
+        depths: number of open brackets before each character.
+        open_at: brackets open at the end of each line, outermost first, by position of the line end; a
+            backquote stands for a template. Ends at the first bracket that closes nothing.
         sound: every bracket, string and template is closed.
     """
 
@@ -50,7 +48,7 @@ class Scanned:
 
 
 def scan(text: str) -> Scanned:
-    """Look at a text once, from the beginning to the end."""
+    """Scan a text."""
     return _Scan(text).run()
 
 
@@ -109,7 +107,7 @@ class _Scan:
         return place + 1
 
     def _template(self, place: int) -> int:
-        """From a backquote, or from the end of a part in braces, to the next part or to the end."""
+        """Scan a template from a backquote or a closing brace to the next ``${`` or to its end."""
         found = _TEMPLATE_PIECE.match(self._text, place + 1)
         assert found is not None
         if not self._open or self._open[-1] != "`":
@@ -144,7 +142,7 @@ class _Scan:
 
 
 TAGS = ("javascript", "js", "node", "mjs", "cjs", "")
-"""Language tags of fenced blocks that hold JavaScript."""
+"""Language tags of fenced blocks with JavaScript code."""
 
 _LOOKS_LIKE_JAVASCRIPT = re.compile(
     r"^(?:(?:import|const|let|var|function|async|class) |['\"]use strict|(?:test|describe|it)\()",
@@ -162,21 +160,22 @@ _NODE_MODULES = frozenset(
     "https module net os path perf_hooks process punycode querystring readline stream stream/promises "
     "string_decoder test timers timers/promises tty url util v8 vm worker_threads zlib".split()
 )
-_CANDIDATE = "./solution"  # where the runner offers it; any relative path would do
-_MAY_GO_ON = re.compile(r"[.,+\-*/%&|^?:=([<>`]|in\b|of\b|instanceof\b")
-_GOES_ON = re.compile(r"(?:[.,+\-*/%&|^?:=([{<>!~]|\b(?:in|of|instanceof|new|typeof|return|await))\s*\Z")
-_CLOSING_of_javascript = {"(": ")", "[": "]", "{": "}"}
+_CANDIDATE = "./solution"  # the sandbox resolves any relative path to the candidate
+_CONTINUES_LINE = re.compile(r"[.,+\-*/%&|^?:=([<>`]|in\b|of\b|instanceof\b")
+_NEEDS_NEXT_LINE = re.compile(
+    r"(?:[.,+\-*/%&|^?:=([{<>!~]|\b(?:in|of|instanceof|new|typeof|return|await))\s*\Z"
+)
 
 
 def unit_test(text: str, entry_point: str) -> str:
-    """The test in an answer; arguments as of ``extract_unit_test``.
+    """Unit test in an answer; arguments as for `extract_unit_test`.
 
     Raises:
-        UnusableError: there is none.
+        UnusableError: the answer holds no usable test.
     """
     code = _complete(_source(text))
     code = _without_definitions(code, entry_point)
-    code = _with_candidate_in_place(code, entry_point)
+    code = _with_candidate_module(code, entry_point)
     bare = scan(code).code
     if not _TEST_CALL.search(bare):
         raise UnusableError(Rejection.NO_TEST_CALL)
@@ -188,7 +187,7 @@ def unit_test(text: str, entry_point: str) -> str:
 
 
 def normalised(code: str) -> str:
-    """Code without comments, indents and blank lines."""
+    """Code without comments, indentation and blank lines."""
     kept = []
     end = 0
     for start, stop in scan(code).comments:
@@ -200,7 +199,7 @@ def normalised(code: str) -> str:
 
 
 def _source(text: str) -> str:
-    """Where the test stands in an answer: the first block that speaks of one, or the bare text."""
+    """Code that holds the test: the first block that contains ``assert``, or the bare text."""
     blocks = fenced_blocks(text, TAGS)
     if blocks:
         return next((block for block in blocks if "assert" in block), blocks[0])
@@ -212,21 +211,19 @@ def _source(text: str) -> str:
 
 
 def _complete(code: str) -> str:
-    """The code; of code that breaks off, all up to its last complete statement, with brackets closed."""
+    """Code; if it is truncated, the part up to its last complete statement, with brackets closed."""
     scanned = scan(code + "\n")
     if scanned.sound:
         return code
     for end, brackets in reversed(scanned.open_at.items()):
         whole = scanned.code[:end].rstrip()
         if whole.endswith((";", "}")) and not {"[", "`"} & set(brackets):
-            return code[: len(whole)] + "".join(
-                _CLOSING_of_javascript[bracket] for bracket in reversed(brackets)
-            )
+            return code[: len(whole)] + "".join(_CLOSING[bracket] for bracket in reversed(brackets))
     raise UnusableError(Rejection.DOES_NOT_PARSE)
 
 
 def _without_definitions(code: str, entry_point: str) -> str:
-    """The code without whatever would be tested in the candidate's place."""
+    """Code without definitions that would replace the candidate."""
     name = re.escape(entry_point)
     body = rf"(?:async\s+)?function\b\s*\*?\s*{name}\s*\(|class\s+{name}\b"
     value = rf"(?:const|let|var)\s+{name}\s*=(?!\s*(?:await\s+)?(?:require|import)\b)"
@@ -250,29 +247,30 @@ def _without_definitions(code: str, entry_point: str) -> str:
 
 
 def _end_of_body(code: str, depths: tuple[int, ...], start: int) -> int:
-    """Where the first part in braces that is within no other brackets ends."""
+    """End of the first part in braces that is not within other brackets."""
     outer = [place for place in range(start, len(code)) if depths[place] == 0]
     opening = next((place for place in outer if code[place] == "{"), len(code))
     return next((place for place in outer if place > opening and code[place] == "}"), len(code) - 1) + 1
 
 
 def _end_of_statement(code: str, depths: tuple[int, ...], start: int) -> int:
-    """Behind its semicolon, or where a line ends that neither it nor the next one continues."""
+    """End of a statement: its semicolon, or a line end at which no operator continues it."""
     for place in range(start, len(code)):
         if depths[place] > 0:
             continue
         if code[place] == ";":
             return place + 1
         if code[place] == "\n":
-            goes_on = _GOES_ON.search(code, start - 1, place) or _MAY_GO_ON.match(code[place:].lstrip())
-            if not goes_on:
+            continued = _NEEDS_NEXT_LINE.search(code, start - 1, place) or _CONTINUES_LINE.match(
+                code[place:].lstrip()
+            )
+            if not continued:
                 return place
     return len(code)
 
 
-def _with_candidate_in_place(code: str, entry_point: str) -> str:
-    """The code with the candidate taken from where the runner offers it."""
-
+def _with_candidate_module(code: str, entry_point: str) -> str:
+    """Code that imports the candidate from the module that the sandbox offers."""
     scanned = scan(code).code
 
     def placed(match: re.Match[str]) -> str:
@@ -294,7 +292,7 @@ def _mentions(code: str, name: str) -> bool:
 
 
 def _forgotten_imports(code: str) -> Iterator[str]:
-    """Imports of what a test uses and does not bind, in the manner of its other imports."""
+    """Imports of names that a test uses and does not bind, in the style of its other imports."""
 
     def missing(name: str) -> bool:
         alone = rf"(?<![\w$.]){name}"

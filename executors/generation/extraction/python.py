@@ -1,8 +1,8 @@
-"""Python tests: one ``unittest.TestCase`` class and what it needs.
+"""Extraction of Python tests: one ``unittest.TestCase`` class and the statements it depends on.
 
-Kept are the first such class that has test methods, and the imports, helpers and constants that it refers
-to; not ``unittest.main()``, and nothing else. A test is what Python prints of it (``ast.unparse``), without
-comments.
+The first such class with test methods is kept, with the imports, helpers and constants that it refers to.
+All other statements, ``unittest.main()`` among them, are dropped. The code is the output of
+``ast.unparse``, without comments.
 """
 
 import ast
@@ -18,24 +18,24 @@ from testbudget.executors.generation.extraction.answers import (
 )
 
 TAGS = ("python", "python3", "py", "")
-"""Language tags of fenced blocks that hold Python."""
+"""Language tags of fenced blocks with Python code."""
 
 _LOOKS_LIKE_PYTHON = re.compile(r"^(?:import |from |class |def |async def |@)", re.MULTILINE)
-# Of Python's parser and printer, where a model ran wild: deep nesting, null bytes, endless numbers.
+# Of Python's parser and ast.unparse, on deep nesting, null bytes or very long numbers.
 _PARSER_ERRORS = (SyntaxError, ValueError, MemoryError, RecursionError)
 _IMPORTS_OFTEN_FORGOTTEN = {"unittest": "import unittest", "TestCase": "from unittest import TestCase"}
 
 
 def unit_test(text: str, entry_point: str) -> str:
-    """The test in an answer; arguments as of ``extract_unit_test``.
+    """Unit test in an answer; arguments as for `extract_unit_test`.
 
     Raises:
-        UnusableError: there is none.
+        UnusableError: the answer holds no usable test.
     """
     module = _parse_beginning(_python_source(text))
     try:
-        module = _CandidateInPlace(module, entry_point).visit(module)
-        kept = _with_what_it_needs(_first_test_class(module), module, entry_point)
+        module = _EntryPointRestorer(module, entry_point).visit(module)
+        kept = _with_dependencies(_first_test_class(module), module, entry_point)
         used = {name for statement in kept for name in _used_names(statement)}
         if entry_point not in used:
             raise UnusableError(Rejection.ENTRY_POINT_UNUSED)
@@ -50,10 +50,7 @@ def unit_test(text: str, entry_point: str) -> str:
 
 
 def normalised(code: str) -> str:
-    """Code as Python prints it, without comments and docstrings, so that equal means the same program.
-
-    Code that does not parse is given back as it is.
-    """
+    """Output of ``ast.unparse``, without comments and docstrings; code that does not parse is unchanged."""
     try:
         module = _parse(code)
         for node in ast.walk(module):
@@ -67,7 +64,7 @@ def normalised(code: str) -> str:
 
 
 def _python_source(text: str) -> str:
-    """Where the test stands in an answer: the first block that speaks of one, or the bare text."""
+    """Code that holds the test: the first block that contains ``TestCase``, or the bare text."""
     blocks = fenced_blocks(text, TAGS)
     if blocks:
         return next((block for block in blocks if "TestCase" in block), blocks[0])
@@ -80,19 +77,19 @@ def _python_source(text: str) -> str:
 
 def _parse(source: str) -> ast.Module:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of odd escapes in strings
+        warnings.simplefilter("ignore")  # invalid escapes in strings
         return ast.parse(source)
 
 
 def _parse_beginning(source: str) -> ast.Module:
-    """The longest beginning that parses, found by cutting where the parser stumbles."""
+    """Longest beginning that parses, found by cutting at the lines where the parser fails."""
     lines = source.split("\n")
     while lines:
         try:
             module = _parse("\n".join(lines))
         except SyntaxError as error:
-            stumbled = error.lineno or len(lines)
-            del lines[min(stumbled, len(lines)) - 1 :]
+            failed_at = error.lineno or len(lines)
+            del lines[min(failed_at, len(lines)) - 1 :]
         except _PARSER_ERRORS as error:
             raise UnusableError(Rejection.DOES_NOT_PARSE) from error
         else:
@@ -102,8 +99,8 @@ def _parse_beginning(source: str) -> ast.Module:
     raise UnusableError(Rejection.DOES_NOT_PARSE)
 
 
-class _CandidateInPlace(ast.NodeTransformer):
-    """Takes away whatever would be tested in the candidate's place."""
+class _EntryPointRestorer(ast.NodeTransformer):
+    """Removes definitions and imports that would replace the candidate."""
 
     def __init__(self, module: ast.Module, entry_point: str) -> None:
         self._entry_point = entry_point
@@ -116,7 +113,7 @@ class _CandidateInPlace(ast.NodeTransformer):
         }
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.stmt:
-        """``from solution import f as g`` becomes ``g = f``, and nothing at all without the alias."""
+        """Replace ``from solution import f as g`` by ``g = f``; remove the import without an alias."""
         imported = [alias for alias in node.names if alias.name == self._entry_point]
         if not imported:
             return node
@@ -124,7 +121,7 @@ class _CandidateInPlace(ast.NodeTransformer):
         return ast.parse(f"{alias} = {self._entry_point}").body[0] if alias else ast.Pass()
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
-        """``solution.f`` becomes ``f``."""
+        """Replace ``solution.f`` by ``f``."""
         self.generic_visit(node)
         if (
             node.attr == self._entry_point
@@ -135,15 +132,15 @@ class _CandidateInPlace(ast.NodeTransformer):
         return node
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.stmt:
-        """A copy of the entry point goes, be it at the top or inside a test method."""
+        """Remove a copy of the entry point, at the top level or inside a test method."""
         return self._definition(node)
 
     def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.stmt:
-        """As `visit_FunctionDef`."""
+        """Remove a copy of the entry point."""
         return self._definition(node)
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.stmt:
-        """As `visit_FunctionDef`."""
+        """Remove a copy of the entry point."""
         return self._definition(node)
 
     def _definition(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> ast.stmt:
@@ -168,7 +165,7 @@ def _is_test_case(node: ast.ClassDef, classes: dict[str, ast.ClassDef]) -> bool:
         if name in ("TestCase", "IsolatedAsyncioTestCase"):
             return True
         parent = classes.get(name)
-        # Only classes further up: a name may be bound again by a class of its own descendants.
+        # Only earlier classes: a later class may bind the name of its own ancestor again.
         if parent is not None and parent.lineno < node.lineno and _is_test_case(parent, classes):
             return True
     return False
@@ -184,8 +181,8 @@ def _asserts(node: ast.AST) -> bool:
     return isinstance(node, ast.Assert)
 
 
-def _with_what_it_needs(test_class: ast.ClassDef, module: ast.Module, entry_point: str) -> list[ast.stmt]:
-    """The class and, in the order of the answer, the top-level statements that bind names it depends on."""
+def _with_dependencies(test_class: ast.ClassDef, module: ast.Module, entry_point: str) -> list[ast.stmt]:
+    """Test class and top-level statements that bind names it depends on, in the order of the answer."""
     kept: set[ast.stmt] = {test_class, *filter(_imports_everything, module.body)}
     needed = _used_names(test_class)
     while True:
@@ -201,7 +198,7 @@ def _with_what_it_needs(test_class: ast.ClassDef, module: ast.Module, entry_poin
 
 
 def _imports_everything(statement: ast.stmt) -> bool:
-    """Whether it is a ``from math import *``: it may bind any name, and does no harm if none is needed."""
+    """Return whether a statement imports all names of a module of the standard library."""
     return (
         isinstance(statement, ast.ImportFrom)
         and statement.names[0].name == "*"
@@ -214,7 +211,7 @@ def _used_names(statement: ast.stmt) -> set[str]:
 
 
 def _bound_names(statement: ast.stmt) -> set[str]:
-    """The module-level names that a statement binds."""
+    """Module-level names that a statement binds."""
     if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
         return {statement.name}
     names: set[str] = set()

@@ -84,7 +84,7 @@ def test_an_unknown_name_is_answered_with_the_known_ones():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("name: [", "is no YAML"),
+        ("name: [", "is not YAML"),
         ("just words", "the file: Input should be"),
         (
             OWN.replace("purpose: unit_test", "purpose: poem"),

@@ -1,1 +1,1 @@
-"""TODO room."""
+"""JavaScript as a language of candidates and tests."""

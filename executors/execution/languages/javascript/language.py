@@ -1,7 +1,7 @@
-"""JavaScript as a language of candidates and tests: Node, with ``node:test`` and ``node:assert``.
+"""JavaScript as a `Language`: Node, with ``node:test`` and ``node:assert``.
 
-The programs in ``harness`` do the work. Each of a candidate's or test's processes turns into Node with all
-of them as its program text, so that nothing of ours has to be readable inside the sandbox.
+The modules in ``harness`` do the work. A process executes Node with all of them as its program text, so
+that no file of this project has to be readable inside the sandbox.
 """
 
 import json
@@ -14,31 +14,32 @@ from importlib.resources import files
 from pathlib import Path as FilePath
 from typing import Any, NoReturn
 
-from testbudget.executors.execution.languages.base import Job, Language, Path, Program, Source
+from testbudget.executors.execution.languages.base import CallJob, CallPath, Language, Program, Source
 from testbudget.executors.execution.processes.process import ProcessRunner
 from testbudget.executors.execution.processes.result_buffer import ResultBuffer
 
 _MODULES = (
-    "protocol arena realm values programs guess cases reading calling judging main".split()
-)  # each after those that it requires
-_ARENA_BYTES = 32 << 20
+    "protocol result_buffer realm values programs placeholder node_test compile calls judge main".split()
+)  # each after the modules that it requires
+_BUFFER_BYTES = 32 << 20
 _FLAGS = (
-    "--random-seed=1",  # chance must not decide a verdict
-    "--v8-pool-size=0",  # no threads for what one thread can do
+    "--random-seed=1",  # random numbers must not decide a verdict
+    "--v8-pool-size=0",  # no helper threads
     "--no-warnings",
-    "--openssl-config=/dev/null",  # the usual one may be out of sight, which ends Node at its start
+    "--openssl-config=/dev/null",  # the default file may be hidden, with which Node does not start
 )
 
 
 class JavaScript(Language):
-    """Programs are read, run and judged by Node, which every process starts anew.
+    """JavaScript programs, compiled, run and judged by Node, which every process starts anew.
 
-    A program is an ES module or a CommonJS one, and the content of a ``Program`` is its text, with what
-    ``read`` has found of a test. What cannot be judged apart is not judged. No candidate is called
-    innocent: a realm keeps honest programs apart, but a hostile one finds its way out of it.
+    A program is an ES module or a CommonJS module. The content of a `Program` is its text; for a test also
+    the properties that `compile_sources` found. A pair that cannot be judged in separate processes is
+    unconfirmed. No candidate counts as side-effect free, because a hostile program can escape from its
+    realm.
 
     Attributes:
-        programs: the path of Node, its bare name where it is not installed.
+        programs: path of Node; the bare name if it is not installed.
     """
 
     def __init__(self) -> None:
@@ -46,52 +47,58 @@ class JavaScript(Language):
         self.programs = ("node" if node is None else str(FilePath(node).resolve()),)
         folder = files(__package__).joinpath("harness")
         texts = {name: folder.joinpath(f"{name}.js").read_text("utf-8") for name in _MODULES}
-        self._harness = _bundle(texts)  # now, for inside there is no such folder
+        self._harness = _bundle(texts)  # the folder is hidden inside the sandbox
 
-    def read(self, buffer: ResultBuffer, sources: Sequence[Source], entry_point: str | None) -> None:
-        """Compile; for a test, also see how it uses the candidate."""
-        self._become_node(buffer, read=sources, entryPoint=entry_point)
+    def compile_sources(
+        self, buffer: ResultBuffer, sources: Sequence[Source], entry_point: str | None
+    ) -> None:
+        """Compile each source; for a test, also find the functions that it calls."""
+        self._execute_node(buffer, sources=sources, entryPoint=entry_point)
 
-    def program(self, left: bytes) -> Program:
-        """What ``read`` has left; the content is the text, for a test with what was found of it."""
-        found = json.loads(left)
-        return Program(found["content"], tidy=found["tidy"], apart=found.get("apart", False))
+    def decode_program(self, text: bytes) -> Program:
+        """Program whose content is its text; for a test, an object with its text and properties."""
+        found = json.loads(text)
+        return Program(
+            found["content"],
+            self_contained=found["selfContained"],
+            separate_process=found.get("separateProcess", False),
+        )
 
-    def defines(self, candidate: Program, names: Sequence[str]) -> bool:  # noqa: ARG002
-        """A test finds functions in a candidate, and nothing else."""
+    def defines_any(self, candidate: Program, names: Sequence[str]) -> bool:  # noqa: ARG002
+        """Return False: tests use only functions of a candidate."""
         return False
 
     def make_calls(
         self,
         buffer: ResultBuffer,
         process_runner: ProcessRunner,  # noqa: ARG002
-        jobs: Sequence[Job],
+        jobs: Sequence[CallJob],
         entry_point: str | None,
     ) -> None:
-        """In a realm of its own for each job."""
+        """Load and call the candidate of each job in a realm of its own."""
         texts = [[candidate.content, calls] for candidate, calls in jobs]
-        self._become_node(buffer, jobs=texts, entryPoint=entry_point)
+        self._execute_node(buffer, jobs=texts, entryPoint=entry_point)
 
-    def judge(self, buffer: ResultBuffer, plays: Sequence[tuple[Program, Path]]) -> None:
-        """In a realm of its own for each play, with stand-ins among its globals."""
-        self._become_node(buffer, plays=[[test.content, path] for test, path in plays])
+    def judge(self, buffer: ResultBuffer, replays: Sequence[tuple[Program, CallPath]]) -> None:
+        """Run each test in a realm of its own, with stand-ins among its globals."""
+        self._execute_node(buffer, replays=[[test.content, path] for test, path in replays])
 
-    def _become_node(self, buffer: ResultBuffer, **task: Any) -> NoReturn:
-        """Replace the program of this process by Node; the task goes with it as a file without a name."""
-        descriptor = os.dup(buffer.descriptor)  # one that is inherited
+    def _execute_node(self, buffer: ResultBuffer, **task: Any) -> NoReturn:
+        """Replace this process by Node; the task is passed on as an unnamed file."""
+        descriptor = os.dup(buffer.descriptor)  # inherited, unlike the original
         os.set_inheritable(descriptor, True)
-        file = tempfile.TemporaryFile(dir=".")  # noqa: SIM115 - it outlives this program
+        file = tempfile.TemporaryFile(dir=".")  # noqa: SIM115 - Node reads it
         file.write(json.dumps(task).encode())
         file.seek(0)
         os.set_inheritable(file.fileno(), True)
         longest_file, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
-        room = _ARENA_BYTES if longest_file == resource.RLIM_INFINITY else min(longest_file, _ARENA_BYTES)
+        room = _BUFFER_BYTES if longest_file == resource.RLIM_INFINITY else min(longest_file, _BUFFER_BYTES)
         numbers = (descriptor, file.fileno(), room)
         os.execv(self.programs[0], ["node", *_FLAGS, "-e", self._harness, *map(str, numbers)])
 
 
 def _bundle(texts: dict[str, str]) -> str:
-    """One program of several modules: each a function, run where it stands, found by the later ones."""
+    """Program text of several modules; each is a function, run in order and visible to later ones."""
     parts = [
         f"bundled[{f'./{name}'!r}] = ((module) => {{ ((module, require) => {{\n{text}\n"
         f"}})(module, bundledRequire); return module.exports; }})({{ exports: {{}} }});"

@@ -1,1 +1,1 @@
-"""TODO room."""
+"""Python as a language of candidates and tests."""

@@ -1,4 +1,4 @@
-"""In the candidate's process: the calls that a test makes, and what comes out of each, as plain data."""
+"""Calls of a Python candidate, made in a candidate process; results as plain data."""
 
 import builtins
 import gc
@@ -9,19 +9,19 @@ from collections.abc import Sequence
 from typing import Any
 
 from testbudget.executors.execution import values
-from testbudget.executors.execution.languages.base import Job, ResultKind, StepMessage
-from testbudget.executors.execution.languages.python.programs import is_fit, load
+from testbudget.executors.execution.languages.base import CallJob, ResultKind, StepMessage
+from testbudget.executors.execution.languages.python.programs import is_reusable, load_candidate
 from testbudget.executors.execution.processes.process import ProcessRunner
 from testbudget.executors.execution.processes.result_buffer import ResultBuffer
 from testbudget.executors.execution.values import NotPlainError
 from testbudget.rewards.problem import Verdict
 
-_UNCHANGEABLE = frozenset({int, float, bool, str, bytes, complex, type(None)})
-_CHANGEABLE = (list, dict, set)
-_ALONE = next(map(sys.getrefcount, [[]])) + 1  # references to a part of a value, of which there is a list
+_IMMUTABLE = frozenset({int, float, bool, str, bytes, complex, type(None)})
+_MUTABLE = (list, dict, set)
+_UNSHARED = next(map(sys.getrefcount, [[]])) + 1  # references to a container that is in one other list only
 _NO_KEYWORDS = ',{"dict":[]}]'
 _SHORT = 1024
-_LONGEST_MESSAGE = 10_000
+_MAX_MESSAGE = 10_000
 _RETURNED = f'["{ResultKind.RETURNED}",'
 _OPAQUE = f'["{ResultKind.OPAQUE}"]'
 _OUT_OF_MEMORY = f'["{ResultKind.ENDED}",{Verdict.OUT_OF_MEMORY:d}]'
@@ -30,12 +30,15 @@ _plain_calls: dict[str, tuple[str, list[Any], dict[str, Any], bool]] = {}
 
 
 def make_calls(
-    buffer: ResultBuffer, process_runner: ProcessRunner, jobs: Sequence[Job], entry_point: str | None
+    buffer: ResultBuffer, process_runner: ProcessRunner, jobs: Sequence[CallJob], entry_point: str | None
 ) -> None:
-    """See ``Language.make_calls``; stops early where this process is not fit for another job."""
+    """Make the calls of each job, as described by `Language.make_calls`.
+
+    Stops early if this process cannot be reused for another job.
+    """
     for step, (candidate, calls) in enumerate(jobs):
         buffer.begin(step)
-        loaded = load(candidate.content, entry_point)
+        loaded = load_candidate(candidate.content, entry_point)
         if isinstance(loaded, Verdict):
             buffer.append(step, f'["{StepMessage.NOT_LOADED}",{loaded:d}]'.encode())
         else:
@@ -43,22 +46,22 @@ def make_calls(
             for call in calls:
                 buffer.append(step, _result(vars(loaded), call, only=len(calls) == 1).encode())
         buffer.finish(step)
-        if not is_fit():
-            return  # what this job has left behind would be a burden on the next
-        if not candidate.innocent:  # which has no means of leaving a file
+        if not is_reusable():
+            return
+        if not candidate.side_effect_free:  # one that is has no means to leave a file
             process_runner.reset_scratch()
 
 
 def _result(names: dict[str, Any], call: str, *, only: bool) -> str:  # noqa: PLR0911 - a table
-    """The result of a call; ``only``: it is the only one that is made for the test."""
+    """Result of a call; ``only``: no other call is made for the test."""
     try:
-        function, arguments, keywords, plain = _plain_calls.get(call) or _decoded(call)
+        function, arguments, keywords, plain = _plain_calls.get(call) or _decode(call)
     except MemoryError:
         return _OUT_OF_MEMORY
     if function not in names:
         return _raised(NameError(f"name {function!r} is not defined"))
     try:
-        given = [] if plain else _parts((*arguments, *keywords.values()))
+        given = [] if plain else _mutable_parts((*arguments, *keywords.values()))
         held = list(map(sys.getrefcount, given))
         value = names[function](*arguments, **keywords)
     except MemoryError:
@@ -66,7 +69,7 @@ def _result(names: dict[str, Any], call: str, *, only: bool) -> str:  # noqa: PL
     except BaseException as error:
         return _raised(error)
     try:
-        if type(value) not in _UNCHANGEABLE and not _stands_alone(value, arguments, given, held, only=only):
+        if type(value) not in _IMMUTABLE and not _is_independent(value, arguments, given, held, only=only):
             return _OPAQUE
         if given and not only and _are_kept(given, held):
             return _OPAQUE
@@ -77,17 +80,17 @@ def _result(names: dict[str, Any], call: str, *, only: bool) -> str:  # noqa: PL
         return _OUT_OF_MEMORY
 
 
-def _stands_alone(
+def _is_independent(
     value: Any, arguments: Sequence[Any], given: list[Any], held: list[int], *, only: bool
 ) -> bool:
-    """Whether nothing that a test does to a value would have to show anywhere else.
+    """Return whether a test could change a value without an effect on any other object.
 
     Args:
-        value: what a call has returned.
-        arguments: of the call. The value may be one of them, as a whole.
-        given: their parts that can be changed.
-        held: how many references there should be to each, corrected for the value.
-        only: whether there is no further call, in which the candidate could use what it has kept.
+        value: returned by a call.
+        arguments: of the call. The value may be one of them as a whole.
+        given: mutable containers in the arguments.
+        held: expected number of references to each of these; corrected for the value.
+        only: no further call follows in which the candidate could use containers that it has kept.
     """
     known = [*map(id, given)]
     if id(value) in known:
@@ -98,37 +101,37 @@ def _stands_alone(
         return False
     if not {*known}.isdisjoint(map(id, made)):
         return False
-    # The value itself is known to the caller of this function, too.
-    return only or not _are_kept(made, [_ALONE + (part is value) for part in made])
+    # The caller of this function holds one more reference to the value itself.
+    return only or not _are_kept(made, [_UNSHARED + (part is value) for part in made])
 
 
-def _decoded(call: str) -> tuple[str, list[Any], dict[str, Any], bool]:
-    """Function and arguments of a call, and whether nothing about the arguments could be changed."""
+def _decode(call: str) -> tuple[str, list[Any], dict[str, Any], bool]:
+    """Function, arguments and keyword arguments of a call, and whether all arguments are immutable."""
     if call.endswith(_NO_KEYWORDS):
         function, arguments = values.decode(f"{call.removesuffix(_NO_KEYWORDS)}]")
         keywords: dict[str, Any] = {}
     else:
         function, arguments, keywords = values.decode(call)
-    plain = not keywords and _UNCHANGEABLE.issuperset(map(type, arguments))
+    plain = not keywords and _IMMUTABLE.issuperset(map(type, arguments))
     decoded = (function, arguments, keywords, plain)
-    if plain and len(call) < _SHORT:  # other candidates will be called in the same way
+    if plain and len(call) < _SHORT:  # other candidates get the same call
         _plain_calls[call] = decoded
     return decoded
 
 
-def _parts(arguments: Sequence[Any]) -> list[Any]:
-    """Everything in arguments that could be changed."""
+def _mutable_parts(arguments: Sequence[Any]) -> list[Any]:
+    """Mutable containers in arguments, at any depth."""
     if len(arguments) == 1:
         return values.mutable_containers(arguments[0])
     return [part for argument in arguments for part in values.mutable_containers(argument)]
 
 
-def _are_kept(things: list[Any], held: list[int]) -> bool:
-    """Whether there are more references to things than there should be."""
-    if all(map(operator.le, map(sys.getrefcount, things), held)):
+def _are_kept(objects: list[Any], held: list[int]) -> bool:
+    """Return whether there are more references to objects than expected."""
+    if all(map(operator.le, map(sys.getrefcount, objects), held)):
         return False
-    gc.collect()  # functions that call each other keep what they have seen
-    return not all(map(operator.le, map(sys.getrefcount, things), held))
+    gc.collect()  # reference cycles, such as functions that call each other, may hold arguments
+    return not all(map(operator.le, map(sys.getrefcount, objects), held))
 
 
 def _returned(value: Any, more: str = "") -> str:
@@ -138,7 +141,7 @@ def _returned(value: Any, more: str = "") -> str:
 def _returned_changing(
     value: Any, function: str, arguments: list[Any], keywords: dict[str, Any], call: str
 ) -> str:
-    """A value whose call might have changed its arguments or handed one of them back."""
+    """Result of a call that may have changed its arguments or returned one of them."""
     changes: dict[str, Any] = {}
     for place, argument in enumerate(arguments):
         if argument is value and type(argument) in {list, dict, set, bytearray}:
@@ -150,15 +153,15 @@ def _returned_changing(
 
 
 def _raised(error: BaseException) -> str:
-    """An exception: its class by name, the nearest class that any interpreter knows, and what it says."""
+    """Exception as a result: name of its class, nearest built-in base class, message and arguments."""
     kind = type(error)
     nearest = next(base for base in kind.__mro__ if _is_builtin(base))
     if kind is not nearest and vars(error):
-        return _OPAQUE  # it carries more than can be told
+        return _OPAQUE  # it has attributes, which a result cannot hold
     try:
-        said = str(error)[:_LONGEST_MESSAGE]
+        message = str(error)[:_MAX_MESSAGE]
         arguments = values.encode(list(error.args)) if nearest is kind else "null"
-        head = json.dumps([kind.__module__, kind.__qualname__, nearest.__name__, said])
+        head = json.dumps([kind.__module__, kind.__qualname__, nearest.__name__, message])
     except Exception:
         return _OPAQUE
     return f'["{ResultKind.RAISED}",{head},{arguments}]'
@@ -169,20 +172,20 @@ def _is_builtin(kind: type) -> bool:
 
 
 def plain_call(function: str, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> str:
-    """The text of a call.
+    """Text of a call.
 
     Raises:
-        NotPlainError: an argument is not plain data, or two have something in common that can be changed.
+        NotPlainError: an argument is not plain data, or two arguments share a mutable container.
     """
     if arguments or keywords:
         parts = values.mutable_containers([*arguments, *keywords.values()])
         if len(set(map(id, parts))) < len(parts):
-            raise NotPlainError("arguments have parts in common")
+            raise NotPlainError("arguments share a mutable container")
     return values.encode([function, list(arguments), keywords])
 
 
-def change(arguments: tuple[Any, ...], keywords: dict[str, Any], after: list[Any]) -> None:
-    """Make arguments equal to what a call has left of them, in place, as deep as they keep their types."""
+def change_arguments(arguments: tuple[Any, ...], keywords: dict[str, Any], after: list[Any]) -> None:
+    """Change arguments in place to their state after a call; containers are kept where types are equal."""
     _, new_arguments, new_keywords = values.restore(after)
     for old, new in zip(arguments, new_arguments, strict=True):
         _assign(old, new)
@@ -197,7 +200,7 @@ def _assign(old: Any, new: Any) -> None:
         kept_items = old[:]
         old[:] = new
         for place, (kept_item, item) in enumerate(zip(kept_items, new, strict=False)):
-            if isinstance(item, _CHANGEABLE) and type(kept_item) is type(item):
+            if isinstance(item, _MUTABLE) and type(kept_item) is type(item):
                 old[place] = kept_item
                 _assign(kept_item, item)
     elif isinstance(old, bytearray):
@@ -206,7 +209,7 @@ def _assign(old: Any, new: Any) -> None:
         kept = {key: old[key] for key in new if key in old}
         old.clear()
         for key, item in new.items():
-            keeps = isinstance(item, _CHANGEABLE) and type(kept.get(key)) is type(item)
+            keeps = isinstance(item, _MUTABLE) and type(kept.get(key)) is type(item)
             old[key] = kept[key] if keeps else item
             if keeps:
                 _assign(old[key], item)

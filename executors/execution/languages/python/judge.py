@@ -1,4 +1,9 @@
-"""How a Python test gives its verdict: lean, stopping at the first case that does not pass."""
+"""Verdict of a Python test, and its replay on the results of calls in a judge process.
+
+A test stops at the first case that does not pass. In a replay, stand-ins answer the calls of the test with
+the results of its path. Beyond the end of the path they return a placeholder, with which the test goes on,
+so that one replay shows further calls as well.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +18,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from testbudget.executors.execution import values
-from testbudget.executors.execution.languages.base import Path, Program, ResultKind, StepMessage
-from testbudget.executors.execution.languages.python.calls import change, plain_call
+from testbudget.executors.execution.languages.base import CallPath, Program, ResultKind, StepMessage
+from testbudget.executors.execution.languages.python.calls import change_arguments, plain_call
 from testbudget.executors.execution.languages.python.programs import (
     HARMLESS_MODULES,
     MODULE,
@@ -29,7 +34,7 @@ if TYPE_CHECKING:
 
 
 def run_test(module: types.ModuleType, test: types.CodeType, kind: TestKind) -> Verdict:
-    """Run a test in the namespace of a module."""
+    """Verdict of a test, run in the namespace of a module."""
     try:
         if kind is TestKind.ASSERTIONS:
             exec(test, vars(module))
@@ -54,7 +59,7 @@ def _run_cases(module: types.ModuleType, test: types.CodeType) -> Verdict:
     result = _Result()
     cases.run(result)
     if result.verdict is None:
-        # A test without any case says nothing about the candidate.
+        # A test without cases has not tested the candidate.
         return Verdict.PASSED if 0 < expected == result.passed else Verdict.ERRORED
     return result.verdict
 
@@ -69,14 +74,14 @@ def _test_classes(module: types.ModuleType) -> list[type[unittest.TestCase]]:
 
 
 def _never_awaited(test_class: type[unittest.TestCase], name: str) -> bool:
-    """Whether a case is a coroutine that plain TestCase would create, never run, and count as passed."""
+    """Return whether a case is a coroutine, which a plain TestCase would count as passed unrun."""
     code = getattr(getattr(test_class, name), "__code__", None)
     is_coroutine = code is not None and bool(code.co_flags & 0x80)  # inspect.CO_COROUTINE
     return is_coroutine and not hasattr(test_class, "asyncSetUp")
 
 
 class _Result(unittest.TestResult):
-    """Counts the cases that pass and stops at the first that does not; formats nothing."""
+    """Number of passed cases and the first other verdict; stops there and formats no messages."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -120,42 +125,41 @@ def _verdict_on(error: type[BaseException] | None, failure: type[BaseException])
     return Verdict.FAILED if error is not None and issubclass(error, failure) else Verdict.ERRORED
 
 
-# ~ """In the judge's process: a test runs with stand-ins, which answer what the candidate has answered."""
-
-
 _DEATHS = (Verdict.TIMED_OUT, Verdict.OUT_OF_MEMORY, Verdict.KILLED)
-_MOST_GUESSES = 2_000  # calls and other uses of a guessed result; a test that needs more loops on its guess
+_MAX_PLACEHOLDER_USES = 2_000  # a test that exceeds this loops on the placeholder
 
 
-def judge(buffer: ResultBuffer, plays: Sequence[tuple[Program, Path]]) -> None:
-    """See ``Language.judge``."""
-    guess = _Guess()
-    _soften_assertions(guess)
-    for step, (test, path) in enumerate(plays):
+def judge(buffer: ResultBuffer, replays: Sequence[tuple[Program, CallPath]]) -> None:
+    """Replay each test on its path, as described by `Language.judge`."""
+    placeholder = _Placeholder()
+    _patch_assertions(placeholder)
+    for step, (test, path) in enumerate(replays):
         buffer.begin(step)
         kind, code = test.content
-        player = _Player(path, guess, functools.partial(buffer.append, step))
-        verdict = _play(player, test.functions, code, kind)
-        if player.same_process:
-            buffer.append(step, f'["{StepMessage.TOGETHER}"]'.encode())
-        elif not guess.made:
-            verdict = verdict if player.verdict is None else player.verdict
-            buffer.append(step, f'["{StepMessage.VERDICT}",{verdict:d},{player.used}]'.encode())
+        stand_ins = _StandIns(path, placeholder, functools.partial(buffer.append, step))
+        verdict = _run_with(stand_ins, test.functions, code, kind)
+        if stand_ins.same_process:
+            buffer.append(step, f'["{StepMessage.SAME_PROCESS}"]'.encode())
+        elif not placeholder.uses:
+            verdict = verdict if stand_ins.verdict is None else stand_ins.verdict
+            buffer.append(step, f'["{StepMessage.VERDICT}",{verdict:d},{stand_ins.used}]'.encode())
         buffer.finish(step)
 
 
-def _play(player: "_Player", functions: Sequence[str], code: types.CodeType, kind: TestKind) -> Verdict:
+def _run_with(
+    stand_ins: _StandIns, functions: Sequence[str], code: types.CodeType, kind: TestKind
+) -> Verdict:
     restore_interpreter()
     module = types.ModuleType(MODULE)
     sys.modules[MODULE] = sys.modules["__main__"] = module
     for name in functions:
-        vars(module)[name] = _stand_in(player, name)
+        vars(module)[name] = _stand_in(stand_ins, name)
     return run_test(module, code, kind)
 
 
-def _stand_in(player: "_Player", name: str) -> Callable[..., Any]:
+def _stand_in(stand_ins: _StandIns, name: str) -> Callable[..., Any]:
     def stand_in(*arguments: Any, **keywords: Any) -> Any:
-        return player.call(name, arguments, keywords)
+        return stand_ins.call(name, arguments, keywords)
 
     stand_in.__name__ = stand_in.__qualname__ = name
     stand_in.__module__ = MODULE
@@ -163,104 +167,103 @@ def _stand_in(player: "_Player", name: str) -> Callable[..., Any]:
 
 
 class _UnansweredError(BaseException):
-    """Ends a test that can go no further."""
+    """Ends a test that needs a result which is not available."""
 
 
-class _Player:
-    """Answers calls along a path, and beyond its end by guessing, to learn what else will be called.
+class _StandIns:
+    """Answers to the calls of a test: results along a path, a placeholder beyond its end.
 
     Attributes:
-        used: number of results of the path that have been used.
-        together: the test hands over what is not plain data.
-        verdict: what the candidate's process came to, where an answer is missing for that reason.
+        used: number of results of the path that were used.
+        same_process: an argument or a result is not plain data.
+        verdict: verdict on the candidate process if it ended during a call; else None.
     """
 
-    def __init__(self, path: Path, guess: "_Guess", leave: Callable[[bytes], None]) -> None:
+    def __init__(self, path: CallPath, placeholder: _Placeholder, append: Callable[[bytes], None]) -> None:
         self.used = 0
         self.same_process = False
         self.verdict: Verdict | None = None
         self._path = path
-        self._guess = guess
-        self._leave = leave
-        guess.made = 0
+        self._placeholder = placeholder
+        self._append = append
+        placeholder.uses = 0
 
     def call(self, name: str, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
-        """Answers one call of the test."""
+        """Result of one call of the test; raises `_UnansweredError` if there is none."""
         if self.same_process or self.verdict is not None:
             raise _UnansweredError
         try:
             call = plain_call(name, arguments, keywords)
         except NotPlainError:
-            if self._guess.made:
-                raise _UnansweredError from None  # it may be the guess itself
+            if self._placeholder.uses:
+                raise _UnansweredError from None  # the argument may be the placeholder
             self.same_process = True
             raise _UnansweredError from None
-        if not self._guess.made and self.used < len(self._path) and self._path[self.used][0] == call:
-            told = self._path[self.used][1]
-            self.used += 1  # before it is read: what follows from nonsense follows from it alone
-            return self._answer(json.loads(told), arguments, keywords)
-        if not self._guess.made:
-            self._leave(f'["{StepMessage.MORE}",{self.used}]'.encode())
+        if not self._placeholder.uses and self.used < len(self._path) and self._path[self.used][0] == call:
+            text = self._path[self.used][1]
+            self.used += 1  # before it is parsed: an invalid result must decide only paths that contain it
+            return self._answer(json.loads(text), arguments, keywords)
+        if not self._placeholder.uses:
+            self._append(f'["{StepMessage.MORE}",{self.used}]'.encode())
             for earlier, _ in self._path[: self.used]:
-                self._leave(earlier.encode())
-        self._leave(call.encode())
-        return self._guess.used()
+                self._append(earlier.encode())
+        self._append(call.encode())
+        return self._placeholder.use()
 
     def _answer(self, result: list[Any], arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         kind = result[0]
         if kind == ResultKind.RETURNED:
             changes = result[2] if len(result) > 2 else {}
             if "after" in changes:
-                change(arguments, keywords, changes["after"])
+                change_arguments(arguments, keywords, changes["after"])
             return arguments[changes["same"]] if "same" in changes else values.restore(result[1])
         if kind == ResultKind.RAISED:
             raise _exception(result[1], result[2])
         if kind == ResultKind.ENDED:
-            # It is the candidate's word; whatever it says, it is no pass.
+            # The candidate process may have written this itself, so it must not become a pass.
             self.verdict = Verdict(result[1]) if result[1] in _DEATHS else Verdict.KILLED
         else:
             self.same_process = True
         raise _UnansweredError
 
 
-def _exception(told: Sequence[str], arguments: Any) -> BaseException:
-    """The exception that a candidate has raised, or one that a test cannot tell from it."""
-    module, name, nearest, said = told
+def _exception(description: Sequence[str], arguments: Any) -> BaseException:
+    """Exception that a candidate has raised, or one that a test cannot distinguish from it."""
+    module, name, nearest, message = description
     base: type[BaseException] = getattr(builtins, nearest)
     if not issubclass(base, BaseException):
-        raise ValueError(f"{nearest} is no exception")
+        raise ValueError(f"{nearest} is not an exception")
     if arguments is not None:
         try:
             return base(*values.restore(arguments))
-        except TypeError:  # arguments that its constructor does not take
+        except TypeError:  # its constructor does not accept these arguments
             return base.__new__(base)
     kind: Any = None
     if module.partition(".")[0] in HARMLESS_MODULES - {"unittest"}:
         kind = getattr(sys.modules.get(module), name, None)
     if not (isinstance(kind, type) and issubclass(kind, base)):
-        kind = type(name.rpartition(".")[2], (base,), {"__module__": MODULE, "__str__": lambda _: said})
+        kind = type(name.rpartition(".")[2], (base,), {"__module__": MODULE, "__str__": lambda _: message})
     error: BaseException = kind.__new__(kind)
-    error.args = (said,)
+    error.args = (message,)
     return error
 
 
-class _Guess:
-    """A result that agrees with everything, so that a test goes on and shows its further calls.
+class _Placeholder:
+    """Result that equals everything, so that a test goes on and shows its further calls.
 
     Attributes:
-        made: how often it has been used since it was last set to 0; from then on nothing that the test
-            does decides a verdict.
+        uses: number of uses since it was last set to 0. Once it is used, the test decides no verdict.
     """
 
     __hash__ = object.__hash__
 
     def __init__(self) -> None:
-        self.made = 0
+        self.uses = 0
 
-    def used(self, *_: object, **__: object) -> "_Guess":
-        """Counts, and ends a test that goes on for ever."""
-        self.made += 1
-        if self.made > _MOST_GUESSES:
+    def use(self, *_: object, **__: object) -> _Placeholder:
+        """Count a use; raises `_UnansweredError` in a test that does not end."""
+        self.uses += 1
+        if self.uses > _MAX_PLACEHOLDER_USES:
             raise _UnansweredError
         return self
 
@@ -270,66 +273,66 @@ class _Guess:
     def __ne__(self, _: object) -> bool:
         return False
 
-    def _yes(self, *_: object) -> bool:
-        self.used()
+    def _true(self, *_: object) -> bool:
+        self.use()
         return True
 
     def __iter__(self) -> Any:
-        self.used()
+        self.use()
         return iter(())
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        return self.used
+        return self.use
 
     def __len__(self) -> int:
-        self.used()
+        self.use()
         return 0
 
     def __float__(self) -> float:
-        self.used()
+        self.use()
         return 0.0
 
     def __int__(self) -> int:
-        self.used()
+        self.use()
         return 0
 
-    __bool__ = __lt__ = __le__ = __gt__ = __ge__ = __contains__ = _yes
-    __call__ = __getitem__ = __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = used
-    __truediv__ = __rtruediv__ = __floordiv__ = __mod__ = __abs__ = __neg__ = __round__ = __pow__ = used
-    __enter__ = used
+    __bool__ = __lt__ = __le__ = __gt__ = __ge__ = __contains__ = _true
+    __call__ = __getitem__ = __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = use
+    __truediv__ = __rtruediv__ = __floordiv__ = __mod__ = __abs__ = __neg__ = __round__ = __pow__ = use
+    __enter__ = use
     __index__ = __int__
 
     def __exit__(self, *_: object) -> None:
         pass
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a guess is no data")
+        raise TypeError("a placeholder is not data")
 
 
-def _soften_assertions(guess: _Guess) -> None:
-    """Let failed assertions pass once the test works with guesses."""
+def _patch_assertions(placeholder: _Placeholder) -> None:
+    """Let failed assertions pass once the test has used the placeholder."""
     for name, method in list(vars(unittest.TestCase).items()):
         if name.startswith("assert") and callable(method):
-            setattr(unittest.TestCase, name, _softened(method, guess))
+            setattr(unittest.TestCase, name, _lenient(method, placeholder))
     context: Any = vars(unittest.case)["_AssertRaisesContext"]
-    leave = context.__exit__
+    original_exit = context.__exit__
 
-    def leave_softly(self: Any, kind: type[BaseException] | None, *rest: Any) -> Any:
-        return True if kind is None and guess.made else leave(self, kind, *rest)
+    def lenient_exit(self: Any, kind: type[BaseException] | None, *rest: Any) -> Any:
+        return True if kind is None and placeholder.uses else original_exit(self, kind, *rest)
 
-    context.__exit__ = leave_softly
+    context.__exit__ = lenient_exit
 
 
-def _softened(method: Callable[..., Any], guess: _Guess) -> Callable[..., Any]:
+def _lenient(method: Callable[..., Any], placeholder: _Placeholder) -> Callable[..., Any]:
     @functools.wraps(method)
-    def softened(self: unittest.TestCase, *arguments: Any, **keywords: Any) -> Any:
+    def lenient(self: unittest.TestCase, *arguments: Any, **keywords: Any) -> Any:
         try:
             return method(self, *arguments, **keywords)
         except self.failureException:
-            if not guess.made:
+            if not placeholder.uses:
                 raise
             return None
 
-    return softened
+    return lenient

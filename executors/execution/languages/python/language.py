@@ -1,10 +1,10 @@
-"""Python as a language of candidates and tests."""
+"""Python as a `Language`."""
 
 import gc
 import marshal
 from collections.abc import Sequence
 
-from testbudget.executors.execution.languages.base import Job, Language, Path, Program, Source
+from testbudget.executors.execution.languages.base import CallJob, CallPath, Language, Program, Source
 from testbudget.executors.execution.languages.python import calls, judge, programs, shared_process
 from testbudget.executors.execution.processes.process import ProcessRunner
 from testbudget.executors.execution.processes.result_buffer import ResultBuffer
@@ -12,27 +12,29 @@ from testbudget.rewards.problem import TestKind
 
 
 class Python(Language):
-    """Programs are compiled once; every process is a fork of the interpreter that did it."""
+    """Python programs, run by forks of the interpreter that serves the sandbox."""
 
-    # Named one by one, since among installed packages there may be the problems' own reference solutions.
+    # A list, because other installed packages may hold reference solutions of the problems.
     packages = ("numpy",)
-    shares_interpreter = True
+    supports_same_process = True
 
     def preload(self) -> None:
-        """Import what programs commonly import."""
+        """Import modules that programs commonly import."""
         programs.preload()
 
-    def needs(self, texts: Sequence[str]) -> Sequence[str]:
-        """Modules that only some programs import."""
+    def slow_imports(self, texts: Sequence[str]) -> Sequence[str]:
+        """Modules that take long to import and that these texts name."""
         return programs.slow_imports(texts)
 
-    def load(self, names: Sequence[str]) -> None:
+    def load_modules(self, names: Sequence[str]) -> None:
         """Import modules."""
-        programs.import_all(names)
+        programs.import_modules(names)
 
-    def read(self, buffer: ResultBuffer, sources: Sequence[Source], entry_point: str | None) -> None:
-        """Compile; for a test, also see how it uses the candidate."""
-        gc.disable()  # a syntax tree is much to visit, and nothing in it is garbage for long
+    def compile_sources(
+        self, buffer: ResultBuffer, sources: Sequence[Source], entry_point: str | None
+    ) -> None:
+        """Compile each source; for a test, also find the names that it uses of the candidate."""
+        gc.disable()  # a collection would visit whole syntax trees and free little
         for step, (text, kind) in enumerate(sources):
             buffer.begin(step)
             code = programs.compile_program(text)
@@ -45,30 +47,30 @@ class Python(Language):
                 buffer.append(step, packed)
             buffer.finish(step)
 
-    def program(self, left: bytes) -> Program:
-        """What ``read`` has left; a test's content is its kind and its code."""
-        (content, *facts), kind = marshal.loads(left)
-        return Program(content if kind is None else (TestKind(kind), content), *facts)
+    def decode_program(self, text: bytes) -> Program:
+        """Program whose content is a code object; for a test, its kind and a code object."""
+        (content, *properties), kind = marshal.loads(text)
+        return Program(content if kind is None else (TestKind(kind), content), *properties)
 
-    def defines(self, candidate: Program, names: Sequence[str]) -> bool:
-        """By the names that the candidate's code binds."""
+    def defines_any(self, candidate: Program, names: Sequence[str]) -> bool:
+        """Compare with the names that the candidate binds at its top level or declares global."""
         return bool(names) and not programs.defined_names(candidate.content).isdisjoint(names)
 
     def make_calls(
         self,
         buffer: ResultBuffer,
         process_runner: ProcessRunner,
-        jobs: Sequence[Job],
+        jobs: Sequence[CallJob],
         entry_point: str | None,
     ) -> None:
-        """In a module of its own for each job."""
+        """Load and call the candidate of each job in a module of its own."""
         calls.make_calls(buffer, process_runner, jobs, entry_point)
 
-    def judge(self, buffer: ResultBuffer, plays: Sequence[tuple[Program, Path]]) -> None:
-        """With stand-ins in the module of the candidate."""
-        judge.judge(buffer, plays)
+    def judge(self, buffer: ResultBuffer, replays: Sequence[tuple[Program, CallPath]]) -> None:
+        """Run each test in a module that holds stand-ins for the functions it calls."""
+        judge.judge(buffer, replays)
 
-    def judge_together(
+    def judge_in_same_process(
         self,
         buffer: ResultBuffer,
         process_runner: ProcessRunner,
@@ -76,5 +78,5 @@ class Python(Language):
         tests: Sequence[Program],
         entry_point: str | None,
     ) -> None:
-        """In the module of the candidate, with a watch on its operators."""
-        shared_process.judge_in_shared_process(buffer, process_runner, candidate, tests, entry_point)
+        """Run each test in the module of the candidate, and check the candidate's operators."""
+        shared_process.judge_in_same_process(buffer, process_runner, candidate, tests, entry_point)

@@ -1,15 +1,16 @@
-"""Operators of a candidate's own classes, put to the proof while a test uses them.
+"""Checks of the operators of a candidate's classes while a test uses them.
 
-A test that compares one of the candidate's objects with a value asks the candidate whether they are equal.
-So the answers that could make a test pass are not simply believed:
+A test that compares an object of a candidate with a value calls the candidate's own ``__eq__``. An answer
+that could make the test pass is checked:
 
-- an object that says it is equal to plain data is doubted, unless it is such data, and by its content too;
-- of two objects of the candidate's, copies must be equal as well, and no longer be so once any field of
-  either is changed; and other objects that were made from something else must not be equal to them;
-- a container that says it holds something must not say so of what it cannot hold;
-- what an object makes of plain data by an order or a difference must not be plain data.
+- An object that equals plain data must itself be such data and be equal by content.
+- If two objects of the candidate are equal, their copies must be equal, and unequal once any field of
+  either is changed. Objects created from other arguments must not be equal to them.
+- A container that contains an item must not contain decoys as well.
+- The order or difference of an object and plain data must not be plain data.
 
-Copies and decoys are made of fresh random values and asked about in random order, some of them first.
+Copies and decoys hold fresh random values and are compared in random order, some of them before the real
+ones.
 """
 
 import collections
@@ -48,10 +49,10 @@ _SIZE = ("abs", "round", "float", "int", "bool", "index")
 _TELLING = frozenset("startswith endswith isdisjoint issubset issuperset".split()) | {
     name for name in dir(str) if name.startswith("is")
 }
-_MOST_FIELDS = 8
-_MOST_MAKINGS = 64
-_MOST_OTHERS = 4
-_STILL_DATA = (
+_MAX_FIELDS = 8
+_MAX_CREATED = 64
+_MAX_OTHERS = 4
+_DATA_CLASSES = (
     collections.Counter,
     fractions.Fraction,
 )  # by content, though their classes are written in Python
@@ -60,38 +61,40 @@ Operator = Callable[..., Any]
 
 
 class OperatorCheck:
-    """Watches classes and doubts answers.
+    """Wraps the operators of classes and checks their answers.
 
     Attributes:
-        doubts: answers that could not be believed, and classes that nothing could be made of.
+        failures: number of answers that failed a check and of classes that could not be checked.
     """
 
     def __init__(self) -> None:
-        self.p_wrong = 0
+        self.failures = 0
         self._own: set[type] = set()
         self._wrappers: set[Operator] = set()
-        self._makings: dict[int, tuple[Any, str]] = {}  # by identity: an object and what it was made from
+        self._created_from: dict[
+            int, tuple[Any, str]
+        ] = {}  # by id: an object and the arguments it was created from
         self._differences: list[Any] = []
         self._asking = False
         self._random = random.Random()
 
     def start(self) -> None:
-        """Forget everything, for another candidate or another test."""
-        self.p_wrong = 0
+        """Reset for another candidate or another test."""
+        self.failures = 0
         self._own.clear()
         self._wrappers.clear()
-        self._makings.clear()
+        self._created_from.clear()
         self._differences.clear()
 
     def is_own(self, kind: object) -> bool:
-        """Whether this is a class that is watched."""
+        """Return whether this is a registered class."""
         return isinstance(kind, type) and kind in self._own
 
     def watch(self, made: type) -> None:
-        """Put the operators of a class to the proof; again, where it has got new ones."""
+        """Wrap the operators of a class; may be called again after new ones were added."""
         self._own.add(made)
         if isinstance(made, enum.EnumType):
-            self.p_wrong += len(made.__members__) > len(made)  # two names for the same
+            self.failures += len(made.__members__) > len(made)  # two names for the same
         else:
             self._replace(made, "__init__", self._initialised)
             self._replace(made, "__new__", self._created)
@@ -102,11 +105,11 @@ class OperatorCheck:
             self._replace(made, f"__{name}__", self._ordered)
         for name in _SIZE:
             self._replace(made, f"__{name}__", self._sized)
-        base = _giver_of(made, "__eq__")
+        base = _definer_of(made, "__eq__")
         if base not in self._own and base is not object and not base.__module__.startswith("unittest"):
             self._put(made, "__eq__", self._equal(vars(base)["__eq__"]))
         if issubclass(made, (str, bytes, bytearray, set, frozenset)):
-            self.p_wrong += not _TELLING.isdisjoint(vars(made))
+            self.failures += not _TELLING.isdisjoint(vars(made))
 
     def _replace(self, made: type, name: str, wrapper: Callable[[Operator], Operator]) -> None:
         operator = vars(made).get(name)
@@ -117,7 +120,7 @@ class OperatorCheck:
         if isinstance(operator, types.FunctionType):
             self._put(made, name, wrapper(operator))
         else:
-            self.p_wrong += 1
+            self.failures += 1
 
     def _put(self, made: type, name: str, operator: Operator) -> None:
         self._wrappers.add(operator)
@@ -132,15 +135,15 @@ class OperatorCheck:
                 self._ask(operator, this, _changed(other, self._random))
             answer = operator(this, other)
             if answer is not NotImplemented and type(answer) is not bool:
-                self.p_wrong += 1
+                self.failures += 1
             elif answer is True:
-                self.p_wrong += not self._is_equal(operator, this, other)
+                self.failures += not self._is_equal(operator, this, other)
             return answer
 
         return equal
 
     def _is_equal(self, operator: Operator, this: Any, other: Any) -> bool:
-        """Whether it can be believed that two objects are equal."""
+        """Return whether the equality of two objects passes all checks."""
         data = _data_in(this)
         if data is not None:
             by_content = vars(data)["__eq__"]
@@ -150,7 +153,7 @@ class OperatorCheck:
         fields = list(_fields(other))
         if not fields or set(map(repr, fields)) != set(map(repr, _fields(this))):
             return False
-        fields = self._random.sample(fields, min(len(fields), _MOST_FIELDS))
+        fields = self._random.sample(fields, min(len(fields), _MAX_FIELDS))
         try:
             questions = [(True, _copy(this), _copy(other))]
             for field in fields:
@@ -163,14 +166,14 @@ class OperatorCheck:
         return all(told) and not self._equals_others(operator, this, other)
 
     def _equals_others(self, operator: Operator, this: Any, other: Any) -> bool:
-        """Whether an object is equal also to one that was made from something else."""
-        _, made_from = self._makings.get(id(other), (None, None))
+        """Return whether an object also equals one that was created from other arguments."""
+        _, made_from = self._created_from.get(id(other), (None, None))
         others = [
             one
-            for one, source in self._makings.values()
+            for one, source in self._created_from.values()
             if type(one) is type(other) and source != made_from and one is not this and one is not other
         ]
-        others = self._random.sample(others, min(len(others), _MOST_OTHERS))
+        others = self._random.sample(others, min(len(others), _MAX_OTHERS))
         return made_from is not None and any(self._ask(operator, one, other) for one in others)
 
     def _different(self, operator: Operator) -> Operator:
@@ -178,7 +181,7 @@ class OperatorCheck:
         def different(this: Any, other: Any) -> Any:
             answer = operator(this, other)
             if answer is not NotImplemented and not answer and not self._asking:
-                self.p_wrong += not this == other  # noqa: SIM201 - which is put to the proof by itself
+                self.failures += not this == other  # noqa: SIM201 - __eq__ is checked itself
             return answer
 
         return different
@@ -188,14 +191,14 @@ class OperatorCheck:
         def contains(this: Any, item: Any) -> Any:
             if self._asking:
                 return operator(this, item)
-            decoys = _strangers(item, self._random)
+            decoys = _decoys(item, self._random)
             self._random.shuffle(decoys)
             first = self._random.randrange(len(decoys))
             agreed = [self._ask(operator, this, decoy) for decoy in decoys[:first]]
             answer = operator(this, item)
             if answer:
                 agreed += [self._ask(operator, this, decoy) for decoy in decoys[first:]]
-                self.p_wrong += any(agreed)
+                self.failures += any(agreed)
             return answer
 
         return contains
@@ -205,8 +208,8 @@ class OperatorCheck:
         def ordered(this: Any, other: Any) -> Any:
             answer = operator(this, other)
             if answer is not NotImplemented and type(other) not in self._own:
-                # By its own word about plain data; so nothing plain may come of it.
-                self.p_wrong += type(answer) not in self._own or _data_in(answer) is not None
+                # The candidate decides this answer about plain data, so it must not be plain data.
+                self.failures += type(answer) not in self._own or _data_in(answer) is not None
                 self._differences.append(answer)
             return answer
 
@@ -217,7 +220,7 @@ class OperatorCheck:
         def sized(this: Any, *places: Any) -> Any:
             answer = operator(this, *places)
             if any(this is difference for difference in self._differences):
-                self.p_wrong += type(answer) not in self._own or _data_in(answer) is not None
+                self.failures += type(answer) not in self._own or _data_in(answer) is not None
                 self._differences.append(answer)
             return answer
 
@@ -236,7 +239,7 @@ class OperatorCheck:
         def create(kind: Any, *arguments: Any, **keywords: Any) -> Any:
             made = operator(kind, *arguments, **keywords)
             if type(made) in self._own and not self._note(made, operator, arguments, keywords):
-                self.p_wrong += 1  # the same object, whatever it is made from
+                self.failures += 1  # the same object, whatever it is made from
             return made
 
         return create
@@ -244,14 +247,14 @@ class OperatorCheck:
     def _note(
         self, made: Any, operator: Operator, arguments: tuple[Any, ...], keywords: dict[str, Any]
     ) -> bool:
-        """Note what an object is made from; returns False if it was made from something else before."""
-        if self._asking or len(self._makings) >= _MOST_MAKINGS:
+        """Record the arguments of a new object; False if the object was created from others before."""
+        if self._asking or len(self._created_from) >= _MAX_CREATED:
             return True
         source = _source(operator, arguments, keywords)
-        return self._makings.setdefault(id(made), (made, source))[1] == source
+        return self._created_from.setdefault(id(made), (made, source))[1] == source
 
     def _ask(self, operator: Operator, this: Any, other: Any) -> bool:
-        """What an operator says when nothing depends on it."""
+        """Answer of an operator to a question of a check."""
         self._asking = True
         try:
             answer = operator(this, other)
@@ -262,24 +265,24 @@ class OperatorCheck:
             self._asking = False
 
 
-def _giver_of(kind: type, name: str) -> type:
-    """The class from which a class has an attribute."""
+def _definer_of(kind: type, name: str) -> type:
+    """Class in the method resolution order that defines an attribute."""
     return next(base for base in kind.__mro__ if name in vars(base))
 
 
 def _data_in(thing: Any) -> type | None:
-    """The class of plain data that an object belongs to, if it does."""
+    """Class of plain data that an object is an instance of; None if there is none."""
     return next((kind for kind in type(thing).__mro__ if _is_data(kind)), None)
 
 
 def _is_data(kind: type) -> bool:
-    """Whether objects of a class are equal by their content, on the word of the library."""
-    is_builtin = not kind.__flags__ & (1 << 9)  # made when the interpreter was built
-    return kind in _STILL_DATA or (is_builtin and kind is not object and "__eq__" in vars(kind))
+    """Return whether the library compares objects of a class by content."""
+    is_builtin = not kind.__flags__ & (1 << 9)  # Py_TPFLAGS_HEAPTYPE is not set
+    return kind in _DATA_CLASSES or (is_builtin and kind is not object and "__eq__" in vars(kind))
 
 
 def _source(operator: Operator, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> str:
-    """What something is made from, as text: arguments by name, by content where they are plain."""
+    """Arguments of a call as text: by name, and by content where they are plain data."""
     if isinstance(operator, types.FunctionType):
         names = operator.__code__.co_varnames[1 : operator.__code__.co_argcount]
         defaults = operator.__defaults__ or ()
@@ -287,20 +290,20 @@ def _source(operator: Operator, arguments: tuple[Any, ...], keywords: dict[str, 
         given |= operator.__kwdefaults__ or {}
         given |= dict(zip(names, arguments, strict=False))
         arguments, keywords = arguments[len(names) :], given | keywords
-    return " ".join(map(_told, [*arguments, *sorted(keywords.items())]))
+    return " ".join(map(_as_text, [*arguments, *sorted(keywords.items())]))
 
 
-def _told(value: object) -> str:
+def _as_text(value: object) -> str:
     try:
         return values.encode(value)
     except NotPlainError:
         if type(value) in {tuple, list}:
-            return " ".join(map(_told, value))  # type: ignore[call-overload]
+            return " ".join(map(_as_text, value))  # type: ignore[call-overload]
         return str(id(value))
 
 
 def _fields(thing: Any) -> Iterator[tuple[str, Any]]:
-    """Where an object keeps its parts: the name of each, and its slot or None."""
+    """Fields of an object: name, and slot descriptor or None."""
     for kind in type(thing).__mro__:
         for name, slot in vars(kind).items():
             if isinstance(slot, types.MemberDescriptorType) and hasattr(thing, name):
@@ -310,7 +313,7 @@ def _fields(thing: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _copy(thing: Any, field: tuple[str, Any] | None = None, chance: random.Random | None = None) -> Any:
-    """A new object with the same parts, but for one field."""
+    """Copy of an object with the same fields, one of them changed if given."""
     new = object.__new__(type(thing))
     for place in _fields(thing):
         name, slot = place
@@ -325,7 +328,7 @@ def _copy(thing: Any, field: tuple[str, Any] | None = None, chance: random.Rando
 
 
 def _changed(value: Any, chance: random.Random) -> Any:  # noqa: PLR0911 - a table
-    """A value of the same kind that is not equal."""
+    """Unequal value of the same type."""
     kind = type(value)
     if kind is bool:
         return not value
@@ -357,20 +360,20 @@ def _changed(value: Any, chance: random.Random) -> Any:  # noqa: PLR0911 - a tab
     return object()
 
 
-def _strangers(item: Any, chance: random.Random) -> list[Any]:
-    """Values like one that a container holds, which it can hardly hold as well."""
+def _decoys(item: Any, chance: random.Random) -> list[Any]:
+    """Values similar to an item of a container that the container is unlikely to contain as well."""
     kind = type(item)
     far = chance.randint(10**9, 10**12)
-    strangers: list[Any] = [object()]
+    decoys: list[Any] = [object()]
     if kind in {int, float}:
-        strangers += [kind(far), kind(-far), kind(far + 1), kind(-far - 1)]
+        decoys += [kind(far), kind(-far), kind(far + 1), kind(-far - 1)]
     elif kind is str:
-        strangers += [_word(chance, len(item)), _word(chance, len(item)), _word(chance, 3)]
+        decoys += [_word(chance, len(item)), _word(chance, len(item)), _word(chance, 3)]
     elif kind in {list, tuple}:
-        strangers += [kind(_strangers(part, chance)[-1] for part in item) for _ in range(2)]
+        decoys += [kind(_decoys(part, chance)[-1] for part in item) for _ in range(2)]
     elif kind is not bool and item is not None:
-        strangers += [_changed(item, chance), _changed(item, chance)]
-    return strangers
+        decoys += [_changed(item, chance), _changed(item, chance)]
+    return decoys
 
 
 def _word(chance: random.Random, length: int = 0) -> str:

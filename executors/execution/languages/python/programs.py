@@ -1,4 +1,4 @@
-"""What can be told of a Python program without running it: what a test calls, what a candidate touches."""
+"""Python programs: compile, find what they use, load, and restore the interpreter between two of them."""
 
 import _thread
 import ast
@@ -30,26 +30,28 @@ HARMLESS_MODULES = frozenset(
     "decimal enum fractions functools hashlib heapq itertools json math numbers numpy "
     "operator pprint random re statistics string sys textwrap typing unittest".split()
 )
-"""What a test may import and still be judged apart: it is the same in any process."""
+"""Modules that behave the same in any process, so a test that imports them can be judged separately."""
 
-_BINDING_NAMES = frozenset("open input exec eval globals locals vars compile __import__ breakpoint".split())
-_BINDING_ATTRIBUTES = frozenset(
+_SHARED_STATE_NAMES = frozenset(
+    "open input exec eval globals locals vars compile __import__ breakpoint".split()
+)
+_SHARED_STATE_ATTRIBUTES = frozenset(
     "mock patch seed stdin stdout stderr modules _getframe settrace setprofile assertWarns "
     "assertWarnsRegex assertLogs assertNoLogs __globals__ __code__ __dict__ __module__".split()
 )
-"""Names by which a test may reach for what it shares with the candidate, or the candidate with it."""
+"""Names through which a test may reach state that it would share with the candidate."""
 
 _BUILTINS = frozenset(vars(builtins)) | {"__name__", "__file__", "__doc__"}
 _TAKES_A_CLASS = frozenset(
     "isinstance issubclass assertIsInstance assertNotIsInstance assertRaises assertRaisesRegex".split()
 )
 
-_BINDING = frozenset({"STORE_NAME", "DELETE_NAME", "STORE_GLOBAL", "DELETE_GLOBAL"})
+_BINDING_OPERATIONS = frozenset({"STORE_NAME", "DELETE_NAME", "STORE_GLOBAL", "DELETE_GLOBAL"})
 _STORE_GLOBAL, _DELETE_GLOBAL = dis.opmap["STORE_GLOBAL"], dis.opmap["DELETE_GLOBAL"]
 
 _IMPORTS = re.compile(r"^\s*(?:from\s+\S+\s+)?import\s+(.*)$", re.MULTILINE)
 _STORES = re.compile(r"\b(\w+)(?:\.\w+)*\.\w+\s*(?:[-+*/%&|^@]|//|\*\*|<<|>>)?=(?!=)")
-_FAR_REACHING = re.compile(
+_REACHES_OUT = re.compile(
     r"\b(?:setattr|delattr|globals|vars|builtins|__builtins__|__dict__|__globals__|environ|putenv|modules|exec|"
     r"eval|gc|ctypes|open|inspect|_getframe|signal|atexit|locale|setlocale|resource|setcontext|getcontext|"
     r"__subclasses__|__import__|import_module|type\(\w+\)\.\w+\s*=)\b|\bfrom\s+\S+\s+import\s+\*"
@@ -65,34 +67,34 @@ def compile_program(text: str) -> types.CodeType | None:
 
 
 def is_self_contained(text: str) -> bool:
-    """Whether a candidate seems to change nothing but its own module.
+    """Return whether a program appears to change nothing outside its own module.
 
-    It may be wrong on a candidate that means to deceive; the candidate then meets what it has left behind
-    itself, in its own later tests, and nobody else does.
+    A hostile candidate can deceive this check. It then runs in a process that it has changed itself, in its
+    own later tests. No other candidate is affected.
     """
-    if _FAR_REACHING.search(text):
+    if _REACHES_OUT.search(text):
         return False
     imported = set(re.findall(r"\w+", " ".join(_IMPORTS.findall(text))))
     return imported.isdisjoint(_STORES.findall(text))
 
 
 def used_names(code: types.CodeType) -> set[str]:
-    """All names that a program uses, at whatever depth, attributes included."""
+    """Names that a program uses at any depth, attributes included."""
     inner = (used_names(part) for part in code.co_consts if isinstance(part, types.CodeType))
     return set(code.co_names).union(*inner)
 
 
 def defined_names(code: types.CodeType) -> set[str]:
-    """Names that a program binds at its top level, or declares global below."""
+    """Names that a program binds at its top level or declares global below."""
     return set(bindings(code))
 
 
 def bindings(code: types.CodeType) -> dict[str, tuple[str, str | None] | None]:
-    """The names that a program binds at its top level, or declares global below.
+    """Names that a program binds at its top level or declares global below, with their origins.
 
     Returns:
-        For each name the module that it is imported from and its name there, None if it is the module
-        itself; or None if it is bound otherwise, or in several ways.
+        For each name its origin: the module that it is imported from, and its name there (None for the
+        module itself). The origin is None if the name is bound in another way or in several ways.
     """
     found: dict[str, tuple[str, str | None] | None] = {}
     module, origin = "", None
@@ -102,7 +104,7 @@ def bindings(code: types.CodeType) -> dict[str, tuple[str, str | None] | None]:
             module, origin = name, (name.partition(".")[0], None)
         elif operation == "IMPORT_FROM":
             origin = (module, name)
-        elif operation in _BINDING:
+        elif operation in _BINDING_OPERATIONS:
             found[name] = origin if found.get(name, origin) == origin else None
             origin = None
     for name in _global_names(code):
@@ -111,7 +113,7 @@ def bindings(code: types.CodeType) -> dict[str, tuple[str, str | None] | None]:
 
 
 def _global_names(code: types.CodeType) -> Iterator[str]:
-    """Names that are declared global and bound, at whatever depth below the top level."""
+    """Names that are declared global and bound below the top level."""
     for part in code.co_consts:
         if isinstance(part, types.CodeType):
             if _STORE_GLOBAL in part.co_code[::2] or _DELETE_GLOBAL in part.co_code[::2]:
@@ -122,25 +124,36 @@ def _global_names(code: types.CodeType) -> Iterator[str]:
 
 
 def candidate_program(text: str, code: types.CodeType) -> Program:
-    """How far a candidate can be trusted with the process that it runs in."""
+    """Program of a candidate, with its properties."""
     return Program(code, is_self_contained(text), is_side_effect_free(text, code))
 
 
 def test_program(text: str, code: types.CodeType, entry_point: str | None) -> Program:
-    """What a test uses of the candidate, and whether it can be judged apart from it."""
-    use = _Use(ast.parse(text), entry_point)
-    functions, others = tuple(sorted(use.functions)), tuple(sorted(use.others))
-    return Program(code, is_self_contained(text), apart=use.apart, functions=functions, others=others)
+    """Program of a test, with the names that it uses of the candidate."""
+    names = _FreeNames(ast.parse(text), entry_point)
+    return Program(
+        code,
+        is_self_contained(text),
+        separate_process=names.separate_process,
+        functions=tuple(sorted(names.functions)),
+        other_names=tuple(sorted(names.others)),
+    )
 
 
 test_program.__test__ = False  # type: ignore[attr-defined]  # pytest would collect it by its name
 
 
-class _Use:
-    """The names of a test that it does not define itself, and how it uses them."""
+class _FreeNames:
+    """Names that a test uses and does not define.
+
+    Attributes:
+        functions: names that it only calls.
+        others: names that it uses as objects or classes.
+        separate_process: whether the test can be judged in another process than the candidate's.
+    """
 
     def __init__(self, tree: ast.Module, entry_point: str | None) -> None:
-        self.apart = True
+        self.separate_process = True
         self._bound: set[str] = set()
         self._loaded: set[str] = set()
         self._called: set[str] = set()
@@ -154,17 +167,17 @@ class _Use:
         self.others = (free - functions) | (free & self._taken_as_objects)
         self.functions = functions - self.others
         if entry_point in self.others:
-            self.apart = False
+            self.separate_process = False
 
     def _note(self, node: ast.AST) -> None:  # noqa: PLR0912 - a table
         match node:
             case ast.Name(id=name, ctx=ast.Load()):
                 self._loaded.add(name)
-                self.apart &= name not in _BINDING_NAMES
+                self.separate_process &= name not in _SHARED_STATE_NAMES
             case ast.Name(id=name):
                 self._bound.add(name)
             case ast.Attribute(value=value, attr=attribute):
-                self.apart &= attribute not in _BINDING_ATTRIBUTES
+                self.separate_process &= attribute not in _SHARED_STATE_ATTRIBUTES
                 if isinstance(value, ast.Name):
                     self._taken_as_objects.add(value.id)
             case ast.Import() | ast.ImportFrom():
@@ -177,7 +190,7 @@ class _Use:
             case ast.FunctionDef(name=name):
                 self._bound.add(name)
             case ast.AsyncFunctionDef():
-                self.apart = False
+                self.separate_process = False
             case ast.ExceptHandler(type=caught, name=name):
                 if name:
                     self._bound.add(name)
@@ -199,14 +212,14 @@ class _Use:
             names = [alias.name for alias in node.names if alias.name != "*"]
             self._from_module |= set(names)
             self._called |= set(names)
-            # Under another name its use cannot be followed by name.
-            self.apart &= all(alias.asname in {None, alias.name} for alias in node.names)
+            # The use of an alias cannot be followed by name.
+            self.separate_process &= all(alias.asname in {None, alias.name} for alias in node.names)
             return
         modules = [node.module or "."] if isinstance(node, ast.ImportFrom) else [a.name for a in node.names]
-        self.apart &= all(module.split(".")[0] in HARMLESS_MODULES for module in modules)
+        self.separate_process &= all(module.split(".")[0] in HARMLESS_MODULES for module in modules)
         for alias in node.names:
             self._bound.add((alias.asname or alias.name).split(".")[0])
-            self.apart &= not {alias.name, *alias.name.split(".")} & _BINDING_ATTRIBUTES
+            self.separate_process &= not {alias.name, *alias.name.split(".")} & _SHARED_STATE_ATTRIBUTES
 
 
 def _names(expressions: list[ast.expr]) -> Iterator[str]:
@@ -216,11 +229,8 @@ def _names(expressions: list[ast.expr]) -> Iterator[str]:
                 yield node.id
 
 
-# ~ """``open`` for programs that must not get at files by other ways than their names."""
-
-
 _open = builtins.open
-_OF_PROCESSES = ("/proc/", "/sys/", "/dev/fd/")
+_PROCESS_FOLDERS = ("/proc/", "/sys/", "/dev/fd/")
 
 
 def open_by_name(
@@ -231,71 +241,70 @@ def open_by_name(
     errors: str | None = None,
     newline: str | None = None,
 ) -> Any:
-    """Opens a file by its path only: not by a number, which could be that of the sandbox's own memory.
+    """Open a file by its path; a descriptor is refused, as it could be that of the result buffer.
 
     Raises:
-        PermissionError: the path leads to what the kernel shows of processes.
+        PermissionError: the path leads to files of processes, such as those in ``/proc``.
     """
     path = os.fspath(file)
-    # Exactly a text, whose methods answer as they should.
+    # Exactly a str: a subclass could override its methods.
     path = str.__str__(path) if isinstance(path, str) else os.fsdecode(bytes(path))
-    if f"{os.path.realpath(path)}/".startswith(_OF_PROCESSES):
+    if f"{os.path.realpath(path)}/".startswith(_PROCESS_FOLDERS):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
-    # Unbuffered, a file would be an object that can be pointed at another number.
+    # An unbuffered file is a FileIO, whose __init__ accepts another descriptor.
     return _open(path, mode, buffering if buffering else -1, encoding, errors, newline)
 
 
-# ~ """How a Python program is compiled and loaded, and how the interpreter is kept as it was at the start."""
-
-
 MODULE = "solution"
-"""The name under which a test may import the candidate."""
+"""Name under which a test may import the candidate."""
 
 _COMMON_MODULES = (
     "abc array ast base64 bisect builtins calendar cmath collections contextlib copy csv dataclasses "
     "datetime decimal enum fractions functools hashlib heapq io itertools json math numbers operator os "
     "pathlib pprint queue random re statistics string sys tempfile textwrap threading time typing unittest"
 )
-_DEAR_MODULES = ("asyncio", "unittest.mock", "numpy")  # each makes every later fork slower
-_MOST_MEMORY_KIB = 128 << 10
+_SLOW_IMPORTS = ("asyncio", "unittest.mock", "numpy")  # each also makes every later fork slower
+_MAX_MEMORY_KIB = 128 << 10
 _THREAD_STACK_BYTES = 8 << 20
 _RECURSION_LIMIT = sys.getrecursionlimit()
 
 
 def preload() -> None:
-    """Import what programs commonly import, and make unittest fast and harmless."""
+    """Import modules that programs commonly import, and set up unittest for many short runs."""
     for name in _COMMON_MODULES.split():
         importlib.import_module(name)
     site.setquit()
-    threading.stack_size(_THREAD_STACK_BYTES)  # else that of the main thread, which recursion makes large
+    threading.stack_size(
+        _THREAD_STACK_BYTES
+    )  # the default is that of the main thread, which is large for recursion
     # A test file may end with a call of unittest.main, with or without the usual guard.
     unittest.main = _do_nothing  # type: ignore[assignment]
-    # A failed assertEqual would compute a difference for its message, at many times the test's own cost.
+    # A failed assertEqual would compute a diff for its message, at many times the cost of the test.
     unittest.case.difflib = _NoDifference  # type: ignore[attr-defined]
     unittest.case.pprint = _NoDifference  # type: ignore[attr-defined]
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # no text is too strange to be printed
+            stream.reconfigure(errors="backslashreplace")  # any text can be printed
 
 
 def slow_imports(texts: Sequence[str]) -> list[str]:
-    """The dear modules that some of these programs name and that are not loaded yet."""
-    missing = [name for name in _DEAR_MODULES if name not in sys.modules]
+    """Modules that take long to import, are named by some of these programs and are not loaded yet."""
+    missing = [name for name in _SLOW_IMPORTS if name not in sys.modules]
     return [name for name in missing if any(name.rpartition(".")[2] in text.lower() for text in texts)]
 
 
-def import_all(names: Iterable[str]) -> None:
-    """Import modules once, instead of in every process; what is not installed, its users will notice."""
+def import_modules(names: Iterable[str]) -> None:
+    """Import modules once instead of in every process; those that are not installed are ignored."""
     for name in names:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
 
 
-def load(program: types.CodeType, entry_point: str | None) -> types.ModuleType | Verdict:
+def load_candidate(program: types.CodeType, entry_point: str | None) -> types.ModuleType | Verdict:
     """Execute a candidate in a new module, with the interpreter's settings as at the start.
 
     Returns:
-        The module; or the verdict, if the candidate raises or does not define the entry point.
+        The module; the verdict if the candidate raises or does not define the entry point.
     """
     restore_interpreter()
     module = types.ModuleType(MODULE)
@@ -309,25 +318,25 @@ def load(program: types.CodeType, entry_point: str | None) -> types.ModuleType |
     return module if entry_point is None or entry_point in vars(module) else Verdict.ERRORED
 
 
-def is_fit() -> bool:
-    """Whether this process can run another program as if it were new.
+def is_reusable() -> bool:
+    """Return whether this process can run another program as if it were new.
 
-    No thread is left over, no standard stream closed, and it has not grown much.
+    It can if no thread is left, no standard stream is closed and its memory is below 128 MiB.
     """
     streams = (sys.__stdin__, sys.__stdout__, sys.__stderr__)
-    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss > _MOST_MEMORY_KIB
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss > _MAX_MEMORY_KIB
     return not (grown or _thread._count() or any(stream is None or stream.closed for stream in streams))
 
 
 def restore_interpreter() -> None:
-    """Undo what an earlier test may have changed besides its own module, and start chance anew."""
+    """Restore recursion limit, standard streams and random seed."""
     sys.setrecursionlimit(_RECURSION_LIMIT)
     sys.stdin, sys.stdout, sys.stderr = sys.__stdin__, sys.__stdout__, sys.__stderr__
     random.seed(0)
 
 
 class _NoDifference:
-    """Stands in for difflib and pprint where unittest words a failure."""
+    """Replacement of difflib and pprint in unittest's failure messages; computes nothing."""
 
     @staticmethod
     def ndiff(*_: object) -> tuple[str, ...]:

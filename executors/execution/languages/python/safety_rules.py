@@ -1,7 +1,7 @@
-"""What an innocent program may use of the standard library.
+"""Rules for side-effect-free Python programs: allowed parts of the library, single names, single nodes.
 
-Lists of what is allowed, module by module: whatever keeps no state that others share, evaluates no text,
-looks up no attribute by a computed name, and leads to no other module.
+The parts of the library are listed by module. They keep no shared state, evaluate no text, look up no
+attribute by a computed name, and lead to no other module.
 """
 
 import ast
@@ -82,44 +82,44 @@ ALLOWED = {name: frozenset(names.split()) for name, names in _LISTED.items()} | 
     name: frozenset(name for name in dir(importlib.import_module(name)) if not name.startswith("_"))
     for name in _WHOLE
 }
-"""Names that may be used, by module. Some are no modules but objects that only serve to use these names."""
+"""Allowed names by module. Some keys are objects of a module, which may only be used by these names."""
 
 ONLY_PARTS = frozenset(
     {"os.environ", "os.path", "sys.stderr", "sys.stdin", "sys.stdout", "collections.abc"}
 )
 """Attributes of modules that may be used by their own attributes only, never as values."""
 
-BEHIND = {
-    # These would lead from a task to its frames, and to the loop that runs the test as well.
+FORBIDDEN_WITH = {
+    # From a task to its frames, and to the loop that runs the test as well.
     "asyncio": frozenset("get_context get_coro get_loop get_stack print_stack".split()),
-    # These would change what is logged for everybody, and hand out records with tracebacks.
+    # Change what others log, and give records with tracebacks.
     "logging": frozenset(
         "addFilter addHandler callHandlers disabled filter filters getChild handle handlers level "
         "makeRecord manager parent propagate removeFilter removeHandler root setLevel".split()
     ),
-    # These would lead to files by their number.
+    # Give access to files by descriptor.
     "open": frozenset("buffer detach fileno raw".split()),
 }
-"""Attributes that a program must not use if it uses a certain module or function."""
+"""Attributes that a program must not use if it uses the given module or function."""
 
 WITH_PRIVATE_STATE = frozenset({"asyncio", "logging"})
-"""Modules whose objects show what must not be touched in attributes that begin with an underscore."""
+"""Modules whose objects expose internals in attributes that begin with an underscore."""
 
 ALIASES = frozenset(
     "ClassVar DefaultDict Deque Dict Final FrozenSet List Literal Optional Set Tuple Union".split()
 )
-"""Names of typing that, with an argument, stand for nothing that could be changed."""
+"""Names of typing whose subscripted form cannot be changed."""
 
-HARMLESS = frozenset(
+CONSTANT_MODULES = frozenset(
     "__future__ array bisect cmath collections copy datetime functools heapq itertools math operator "
     "random re statistics string textwrap time typing".split()
 )
-"""Modules whose objects cannot be changed but by assignment to an attribute."""
+"""Modules whose objects can be changed only by assignment to an attribute."""
 
 
-def leading_further() -> frozenset[str]:
-    """Names in harmless modules that are not allowed, unless they only lead to what is."""
-    modules = {name: importlib.import_module(name) for name in HARMLESS}
+def names_leading_out() -> frozenset[str]:
+    """Names in ``CONSTANT_MODULES`` that are not allowed, unless their values are allowed elsewhere."""
+    modules = {name: importlib.import_module(name) for name in CONSTANT_MODULES}
     allowed = [getattr(module, name) for key, module in modules.items() for name in ALLOWED[key]]
     known = {id(value) for value in (*modules.values(), *allowed)}
     names = {
@@ -128,17 +128,14 @@ def leading_further() -> frozenset[str]:
         for name, value in vars(module).items()
         if name not in ALLOWED[key] and id(value) not in known and not isinstance(value, typing.TypeVar)
     }
-    # A flag of re, an exception of copy and a namespace of typing; each of the names is often used.
+    # A flag of re, an exception of copy and a namespace of typing: programs often use these names.
     return frozenset(names - {"T", "error", "re"})
 
 
 def names_for_all(module: str) -> frozenset[str]:
-    """What ``from module import *`` binds."""
+    """Names that ``from module import *`` binds."""
     content = vars(importlib.import_module(module))
     return frozenset(content.get("__all__") or (name for name in content if not name.startswith("_")))
-
-
-# ~ """The rules by which a Python program counts as innocent, as far as they concern single names and nodes."""
 
 
 BANNED_NAMES = frozenset(
@@ -149,15 +146,15 @@ BANNED_ATTRIBUTES = frozenset(
     # of frames, and of what leads to them
     "gi_frame gi_code gi_yieldfrom cr_frame cr_code cr_await cr_origin ag_frame ag_code ag_await tb_frame "
     "tb_next tb_lasti f_back f_globals f_locals f_builtins f_code f_trace co_consts co_code with_traceback "
-    # of mocks, by which a test sees what was done
+    # of mocks, in which a test reads the calls that were made
     "attach_mock call_args call_args_list call_count called configure_mock method_calls mock_add_spec "
     "mock_calls reset_mock return_value side_effect failureException "
     # of texts and classes
     "format_map mro".split()
 )
 SPECIAL_METHODS = frozenset(
-    f"__{name_of_rules}__"
-    for name_of_rules in (
+    f"__{name}__"
+    for name in (
         "init new repr str format bytes eq ne lt le gt ge hash len iter next getitem setitem delitem "
         "contains call enter exit bool int float complex index abs neg pos invert round trunc floor ceil "
         "add radd iadd sub rsub isub mul rmul imul truediv rtruediv itruediv floordiv rfloordiv ifloordiv "
@@ -176,84 +173,84 @@ _LOOK_UP = re.compile(r"[.\[]")
 
 
 class Place(Enum):
-    """Where an expression stands, as far as it matters."""
+    """Position of an expression, as far as the rules depend on it."""
 
-    VALUE = auto()  # what it gives may go anywhere
+    VALUE = auto()  # its value may be used anywhere
     CALLED = auto()
     BASE = auto()  # of an attribute
     READ = auto()  # an item of it
-    TYPE = auto()  # where classes are only looked at: annotations, isinstance, parents, decorators
+    TYPE = auto()  # where classes are only read: annotations, isinstance, base classes, decorators
     COMPARED = auto()  # with types and nothing else
     SHOWN = auto()  # as text
-    WRAPPING = auto()  # called as ``wraps`` should be
+    WRAPPING = auto()  # called as ``wraps`` must be
 
 
-class SuspiciousError(Exception):
-    """The program is not innocent."""
+class UnsafeProgramError(Exception):
+    """The program is not side-effect free."""
 
 
 def require(condition: bool) -> None:
-    """Raises SuspiciousError where a rule is broken."""
+    """Raise UnsafeProgramError unless the condition holds."""
     if not condition:
-        raise SuspiciousError
+        raise UnsafeProgramError
 
 
 def require_attribute(node: ast.Attribute, place: Place) -> None:
-    """The rules for the name of an attribute."""
-    name_of_rules, base, reads = node.attr, node.value, type(node.ctx) is ast.Load
-    require(name_of_rules not in BANNED_ATTRIBUTES and name_of_rules[:6] != "assert")
-    if name_of_rules == "format":
-        # A text can look into any object that it formats.
-        require(type(base) is ast.Constant and _looks_nowhere(str(base.value)))
-    elif name_of_rules == "__class__":
+    """Apply the rules for the name of an attribute."""
+    name, base, reads = node.attr, node.value, type(node.ctx) is ast.Load
+    require(name not in BANNED_ATTRIBUTES and name[:6] != "assert")
+    if name == "format":
+        # A format string can read attributes of any object that it formats.
+        require(type(base) is ast.Constant and _reads_no_attributes(str(base.value)))
+    elif name == "__class__":
         require(reads and place in {Place.BASE, Place.COMPARED, Place.CALLED} and not is_of_class(base))
-    elif name_of_rules == "__dict__":
+    elif name == "__dict__":
         require(reads and place is Place.COMPARED)
-    elif is_special(name_of_rules):
-        require(reads and name_of_rules in READABLE)
-        if name_of_rules in {"__init__", "__new__"}:  # of a parent
+    elif is_special(name):
+        require(reads and name in READABLE)
+        if name in {"__init__", "__new__"}:  # of a parent
             require(type(base) is ast.Name or _is_call_of(base, "super"))
 
 
 def require_path(module: str, path: list[str], place: Place) -> None:
-    """The rules for attributes of a module, the last one first."""
-    name_of_rules = path[-1]
-    part = f"{module}.{name_of_rules}"
-    require(name_of_rules in ALLOWED[module])
+    """Apply the rules for attributes of a module, the last one first."""
+    name = path[-1]
+    part = f"{module}.{name}"
+    require(name in ALLOWED[module])
     if len(path) == 1:
         require(part not in ONLY_PARTS or place in {Place.BASE, Place.READ})
-        require_part(name_of_rules, place)
+        require_part(name, place)
     elif part in ALLOWED:
         require_path(part, path[:-1], place)
 
 
-def require_part(name_of_rules: str, place: Place) -> None:
-    """The rules for something of the library by its name there."""
-    require(name_of_rules != "wraps" or place is Place.WRAPPING)
-    require(name_of_rules != "ABCMeta")  # which is read as a metaclass only
-    if LOOKS_LIKE_A_CLASS.match(name_of_rules) and name_of_rules not in _UNCHANGEABLE_CLASSES:
+def require_part(name: str, place: Place) -> None:
+    """Apply the rules for an object of the library by its name there."""
+    require(name != "wraps" or place is Place.WRAPPING)
+    require(name != "ABCMeta")  # allowed as a metaclass only
+    if LOOKS_LIKE_A_CLASS.match(name) and name not in _UNCHANGEABLE_CLASSES:
         require(place not in {Place.VALUE, Place.READ, Place.SHOWN})
 
 
-def is_special(name_of_rules: str) -> bool:
-    """Whether the language gives a meaning to a name."""
-    return name_of_rules[:2] == "__" and name_of_rules[-2:] == "__"
+def is_special(name: str) -> bool:
+    """Return whether a name begins and ends with two underscores."""
+    return name[:2] == "__" and name[-2:] == "__"
 
 
-def _is_call_of(node: ast.AST, name_of_rules: str) -> bool:
-    return type(node) is ast.Call and type(node.func) is ast.Name and node.func.id == name_of_rules
+def _is_call_of(node: ast.AST, name: str) -> bool:
+    return type(node) is ast.Call and type(node.func) is ast.Name and node.func.id == name
 
 
-def is_class_of_something(node: ast.AST) -> bool:
-    """Whether an expression asks for the class of an object, or for all of its attributes."""
+def asks_for_class(node: ast.AST) -> bool:
+    """Return whether an expression is the class of an object or the dictionary of its attributes."""
     return _is_call_of(node, "type") or (
         type(node) is ast.Attribute and node.attr in {"__class__", "__dict__"}
     )
 
 
 def is_of_class(node: ast.AST) -> bool:
-    """Whether a chain of attributes and items goes by way of the class of something."""
-    while not is_class_of_something(node):
+    """Return whether a chain of attributes and items contains the class of an object."""
+    while not asks_for_class(node):
         if not isinstance(node, (ast.Attribute, ast.Subscript)):
             return False
         node = node.value
@@ -261,28 +258,28 @@ def is_of_class(node: ast.AST) -> bool:
 
 
 def is_type(node: ast.expr, names: set[str]) -> bool:
-    """Whether an expression stands for a type, or a collection of types; notes the names that it trusts."""
+    """Return whether an expression is a type or a collection of types; adds their names to ``names``."""
     if isinstance(node, (ast.Tuple, ast.List, ast.Set)):
         return all(is_type(one, names) for one in node.elts)
     if type(node) is ast.Name and (hasattr(builtins, node.id) or LOOKS_LIKE_A_CLASS.match(node.id)):
         names.add(node.id)
         return True
-    return is_class_of_something(node) or (type(node) is ast.Constant and node.value is None)
+    return asks_for_class(node) or (type(node) is ast.Constant and node.value is None)
 
 
 def root(node: ast.AST) -> str:
-    """The name that a chain of attributes and items begins with; empty if it begins otherwise."""
+    """Name at the start of a chain of attributes and items; empty if it does not start with a name."""
     while isinstance(node, (ast.Attribute, ast.Subscript)):
         node = node.value
     return node.id if type(node) is ast.Name else ""
 
 
-def _looks_nowhere(text: str) -> bool:
-    """Whether a text that formats values looks at nothing but these values."""
+def _reads_no_attributes(text: str) -> bool:
+    """Return whether a format string reads no attributes or items of its values."""
     try:
         return not any(_LOOK_UP.search(field) for field in _fields(text))
     except ValueError:
-        return True  # it can format nothing
+        return True  # it is not a valid format string
 
 
 def _fields(text: str) -> Iterator[str]:

@@ -1,7 +1,11 @@
-"""A Python test and a candidate in one interpreter: for what cannot be told apart by plain data.
+"""Python test and candidate in one interpreter, for pairs that exchange more than plain data.
 
-A pass here counts only for a candidate that ``scrutiny`` acquits, that names nothing which the test
-defines, that redefines no builtin which the test uses, and whose operators stand the ``proof``.
+A pass counts only if the candidate
+
+- is side-effect free (`static_analysis`),
+- names nothing that the test defines,
+- redefines no builtin that the test uses,
+- has operators without contradictions (`operator_checks`).
 """
 
 import builtins
@@ -20,8 +24,8 @@ from testbudget.executors.execution.languages.python.operator_checks import Oper
 from testbudget.executors.execution.languages.python.programs import (
     bindings,
     defined_names,
-    is_fit,
-    load,
+    is_reusable,
+    load_candidate,
     open_by_name,
     used_names,
 )
@@ -33,55 +37,58 @@ _BUILTINS = frozenset(name for name in vars(builtins) if name[0] != "_")
 _LOOKS_LIKE_A_CLASS = re.compile(r"_*[A-Z]\w*[a-z]")
 
 
-def judge_in_shared_process(
+def judge_in_same_process(
     buffer: ResultBuffer,
     process_runner: ProcessRunner,
     candidate: Program,
     tests: Sequence[Program],
     entry_point: str | None,
 ) -> None:
-    """See ``Language.judge_in_shared_process``; stops early where this process is not fit for another test."""
-    proof = OperatorCheck()
-    _watch_classes(proof)
+    """Run each test with the candidate, as described by `Language.judge_in_same_process`.
+
+    Stops early if this process cannot be reused for another test.
+    """
+    operator_check = OperatorCheck()
+    _watch_classes(operator_check)
     used = used_names(candidate.content)
-    if candidate.innocent and "open" in used:
+    if candidate.side_effect_free and "open" in used:
         builtins.open = open_by_name  # type: ignore[assignment]
     for step, test in enumerate(tests):
         buffer.begin(step)
-        proof.start()
-        loaded = load(candidate.content, entry_point)
+        operator_check.start()
+        loaded = load_candidate(candidate.content, entry_point)
         if isinstance(loaded, Verdict):
-            left: list[object] = [StepMessage.NOT_LOADED, loaded]
+            message: list[object] = [StepMessage.NOT_LOADED, loaded]
         else:
             buffer.mark_loaded()
             kind, code = test.content
             before = dict(vars(loaded))
-            mixed = _mixes(candidate.content, used, before, code, entry_point)
+            shared = _shares_names(candidate.content, used, before, code, entry_point)
             verdict = run_test(loaded, code, kind)
-            mixed = mixed or not used.isdisjoint(vars(loaded).keys() - before.keys())
-            left = [StepMessage.VERDICT, verdict, mixed or bool(proof.p_wrong)]
-        buffer.append(step, json.dumps(left).encode())
+            shared = shared or not used.isdisjoint(vars(loaded).keys() - before.keys())
+            message = [StepMessage.VERDICT, verdict, shared or bool(operator_check.failures)]
+        buffer.append(step, json.dumps(message).encode())
         buffer.finish(step)
-        if left[1] == Verdict.OUT_OF_MEMORY or isinstance(loaded, Verdict) or not is_fit():
+        if message[1] == Verdict.OUT_OF_MEMORY or isinstance(loaded, Verdict) or not is_reusable():
             return
         process_runner.reset_scratch()
 
 
-def _mixes(
+def _shares_names(
     candidate: types.CodeType,
     used: Collection[str],
     defined: dict[str, Any],
     test: types.CodeType,
     entry_point: str | None,
 ) -> bool:
-    """Whether names mean something to one of the two that the other has made of them.
+    """Return whether candidate or test defines a name that the other one uses in another meaning.
 
     Args:
-        candidate: its code.
-        used: all names that it uses.
-        defined: what it has defined.
-        test: its code.
-        entry_point: what the test is about.
+        candidate: code of the candidate.
+        used: all names that the candidate uses.
+        defined: names that the candidate has defined, with their values.
+        test: code of the test.
+        entry_point: name of the function or class under test; None if unknown.
     """
     for name, origin in bindings(test).items():
         if name in used and (
@@ -92,19 +99,19 @@ def _mixes(
     names = (defined_names(candidate) | defined.keys()) & uses
     if not _BUILTINS.isdisjoint(names - {entry_point}):
         return True
-    # What looks like a class and is none can give the same object whatever it is asked for.
-    looks = (name for name in names if _LOOKS_LIKE_A_CLASS.match(name))
-    return any(callable(defined.get(name)) and not isinstance(defined[name], type) for name in looks)
+    # A function named like a class may return the same object for all arguments.
+    class_names = (name for name in names if _LOOKS_LIKE_A_CLASS.match(name))
+    return any(callable(defined.get(name)) and not isinstance(defined[name], type) for name in class_names)
 
 
 def _imported(module: str, name: str | None) -> Any:
-    """What an import gives, if that is known without importing anything."""
+    """Object that an import binds; None if the module is not loaded."""
     found = sys.modules.get(module)
     return found if name is None else getattr(found, name, None)
 
 
-def _watch_classes(proof: OperatorCheck) -> None:
-    """Have the proof see every class that is made from now on, in whatever way."""
+def _watch_classes(operator_check: OperatorCheck) -> None:
+    """Register every class that is created from now on with the operator check."""
     build_class = builtins.__build_class__
     process_class: Any = vars(dataclasses)["_process_class"]
     create: Any = vars(enum.EnumType)["_create_"]
@@ -112,18 +119,18 @@ def _watch_classes(proof: OperatorCheck) -> None:
     def watched_class(*arguments: Any, **keywords: Any) -> Any:
         made = build_class(*arguments, **keywords)
         if isinstance(made, type):
-            proof.watch(made)
+            operator_check.watch(made)
         return made
 
     def watched_dataclass(*arguments: Any, **keywords: Any) -> Any:
         made = process_class(*arguments, **keywords)
-        proof.watch(made)
+        operator_check.watch(made)
         return made
 
-    def doubted_enumeration(*arguments: Any, **keywords: Any) -> Any:
-        proof.p_wrong += 1  # by computed names it may get any method
+    def rejected_enumeration(*arguments: Any, **keywords: Any) -> Any:
+        operator_check.failures += 1  # computed names may add any method
         return create(*arguments, **keywords)
 
     builtins.__build_class__ = watched_class
     dataclasses._process_class = watched_dataclass  # type: ignore[attr-defined]
-    enum.EnumType._create_ = doubted_enumeration  # type: ignore[attr-defined]
+    enum.EnumType._create_ = rejected_enumeration  # type: ignore[attr-defined]

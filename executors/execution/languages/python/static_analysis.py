@@ -1,15 +1,15 @@
-"""Whether a Python candidate is innocent: unable to change anything but what it has made itself.
+"""Static check that a Python candidate is side-effect free: unable to change anything but its own objects.
 
-An innocent program keeps to a part of the language in which it cannot get hold of what it was not given:
-no frames, no interpreter internals, no attribute by a computed name, nothing of the library but what
-``library`` lists, no class of the library as a value that could be changed. So another program can follow
-in its process undisturbed, and a test that shares its interpreter is not tampered with, as long as the
-program names nothing that the test defines (``same_process`` sees to that). What is left to it are operators of
-its own classes, which ``proof`` puts to the proof. The check errs on the side of suspicion.
+A side-effect-free program uses a subset of the language in which it cannot reach objects that it was not
+given: no frames, no interpreter internals, no attribute by a computed name, only those parts of the library
+that `safety_rules` lists, and no library class as a value that could be changed. Another program can follow
+in its process, and a test in the same interpreter is not tampered with, provided that the program names
+nothing that the test defines (`shared_process` checks this). The operators of its own classes remain
+(`operator_checks` checks these). In doubtful cases the program counts as not side-effect free.
 
-Most programs are acquitted by their code: it has no classes, sets no attributes, and names nothing that is
-dangerous wherever it stands. The others are looked at node by node. Some rules depend on names that may be
-bound further down, so these are noted, and looked at in the end.
+Most programs pass by their code objects: no classes, no attributes set, no name that is dangerous anywhere.
+The others are checked node by node. Rules that depend on names which may be bound later are applied at the
+end.
 """
 
 import ast
@@ -32,8 +32,8 @@ from testbudget.executors.execution.languages.python.safety_rules import (
     SPECIAL_METHODS,
     TAKES_CLASSES,
     Place,
-    SuspiciousError,
-    is_class_of_something,
+    UnsafeProgramError,
+    asks_for_class,
     is_of_class,
     is_special,
     is_type,
@@ -44,10 +44,10 @@ from testbudget.executors.execution.languages.python.safety_rules import (
     root,
 )
 
-# Names that ask for a closer look, be they variables, attributes or modules.
-_ASK_FOR_A_LOOK = (
-    (sys.stdlib_module_names - safety_rules.HARMLESS)
-    | safety_rules.leading_further()
+# Names that need the check by node, whether variables, attributes or modules.
+_NEED_NODE_CHECK = (
+    (sys.stdlib_module_names - safety_rules.CONSTANT_MODULES)
+    | safety_rules.names_leading_out()
     | BANNED_NAMES
     | BANNED_ATTRIBUTES
     | {"type", "format", "register", "wraps", "total_ordering", "cached_property"}
@@ -58,25 +58,25 @@ _SUSPECT_OPERATIONS = re.compile(b"[%b]" % re.escape(bytes(dis.opmap[name] for n
 
 
 def is_side_effect_free(text: str, code: types.CodeType) -> bool:
-    """Whether a program keeps to the innocent part of the language.
+    """Return whether a program is side-effect free.
 
     Args:
         text: the program.
-        code: the same compiled.
+        code: its code object.
     """
     if _is_plain(code):
         return True
     try:
-        _Scrutiny().go_through(ast.parse(text))
-    except (SuspiciousError, RecursionError, MemoryError):
+        _SideEffectCheck().check(ast.parse(text))
+    except (UnsafeProgramError, RecursionError, MemoryError):
         return False
     return True
 
 
 def _is_plain(code: types.CodeType) -> bool:
-    """Whether nothing in a program asks for a closer look."""
+    """Return whether a program needs no check by node."""
     names = code.co_names
-    if not _ASK_FOR_A_LOOK.isdisjoint(names):
+    if not _NEED_NODE_CHECK.isdisjoint(names):
         return False
     for name in names:
         if (name[:1] == "_" and name != "_") or name[:6] == "assert":
@@ -89,13 +89,13 @@ def _is_plain(code: types.CodeType) -> bool:
             return False
         numbers = code.co_code[1::2]
         imports = (number for step, number in zip(operations, numbers, strict=True) if step == _IMPORT)
-        if not safety_rules.HARMLESS.issuperset(names[number] for number in imports):
+        if not safety_rules.CONSTANT_MODULES.issuperset(names[number] for number in imports):
             return False
     return all(_is_plain(part) for part in code.co_consts if type(part) is types.CodeType)
 
 
-class _Scrutiny:
-    """Goes through the nodes of one program."""
+class _SideEffectCheck:
+    """Check of one program, node by node."""
 
     def __init__(self) -> None:
         self._stack: list[tuple[ast.AST, Place]] = []
@@ -114,13 +114,13 @@ class _Scrutiny:
         self._called_widely: set[str] = set()
         self._opens = self._has_classes = self._hands_on_types = False
 
-    def go_through(self, tree: ast.Module) -> None:
-        """Looks at all nodes; raises SuspiciousError at what is not innocent."""
+    def check(self, tree: ast.Module) -> None:
+        """Check all nodes; raises UnsafeProgramError if a rule is broken."""
         stack = self._stack
         stack.append((tree, Place.VALUE))
         while stack:
             node, place = stack.pop()
-            handler = _HANDLERS.get(type(node), _Scrutiny._anything)
+            handler = _HANDLERS.get(type(node), _SideEffectCheck._anything)
             handler(self, node, place)
         self._conclude()
 
@@ -194,7 +194,7 @@ class _Scrutiny:
             self._push(arguments[first:], Place.TYPE)
             return
         else:
-            if is_class_of_something(function):
+            if asks_for_class(function):
                 # With one argument or three, the class of a class would be asked for a class.
                 require(
                     not starred and (len(arguments) in {0, 2} or (len(arguments) == 1 and bool(keywords)))
@@ -209,9 +209,7 @@ class _Scrutiny:
     def _compare(self, node: ast.Compare, _: Place) -> None:
         operands = [node.left, *node.comparators]
         names: set[str] = set()
-        types_only = any(map(is_class_of_something, operands)) and all(
-            is_type(one, names) for one in operands
-        )
+        types_only = any(map(asks_for_class, operands)) and all(is_type(one, names) for one in operands)
         self._trusted |= names if types_only else set()
         self._push(operands, Place.COMPARED if types_only else Place.VALUE)
 
@@ -233,7 +231,7 @@ class _Scrutiny:
             require(keyword.arg == "metaclass" and metaclass == "ABCMeta")
             self._parents.add(root(keyword.value))
         for parent in node.bases:
-            require(root(parent) != "type" and not is_class_of_something(parent))
+            require(root(parent) != "type" and not asks_for_class(parent))
             self._parents.add(root(parent))
         self._push([*node.bases, *node.decorator_list], Place.TYPE)
         self._push(node.body)
@@ -281,7 +279,7 @@ class _Scrutiny:
         self._push(node.value)
 
     def _stream_itself(self, node: ast.keyword) -> ast.keyword:
-        """What is to be looked at where a stream may stand by itself, as it may nowhere else."""
+        """Node to check instead of ``file=sys.stdout``, the only place where a stream may be a value."""
         value = node.value
         if node.arg == "file" and type(value) is ast.Attribute and value.attr in {"stdout", "stderr"}:
             self._trusted.add("print")
@@ -350,13 +348,13 @@ class _Scrutiny:
         if self._registered_with:  # or else numbers could be made to count as sequences
             require(self._registered_with.isdisjoint(modules | imported))
             require(self._parents.isdisjoint(modules | imported))
-        for key, attributes in safety_rules.BEHIND.items():
+        for key, attributes in safety_rules.FORBIDDEN_WITH.items():
             if key in origins or (key == "open" and self._opens):
                 require(attributes.isdisjoint(self._used))
         if not safety_rules.WITH_PRIVATE_STATE.isdisjoint(origins):
             require(self._private_of <= {"self", "cls"})
         if self._hands_on_types:
-            # With these it could change a class, or make one.
+            # With these it could change or create a class.
             require(not (origins or self._set_on or self._has_classes))
             require(self._called_widely <= CALLS_NOTHING - own)
 
@@ -368,31 +366,31 @@ _FIELDS = {
     if isinstance(kind, type) and issubclass(kind, ast.AST)
 }
 _HANDLERS: dict[type, Callable[[Any, Any, Place], None]] = {
-    ast.AnnAssign: _Scrutiny._annotated,
-    ast.AsyncFunctionDef: _Scrutiny._function,
-    ast.Attribute: _Scrutiny._attribute,
-    ast.BinOp: _Scrutiny._collection,
-    ast.Call: _Scrutiny._call,
-    ast.ClassDef: _Scrutiny._class,
-    ast.Compare: _Scrutiny._compare,
-    ast.Constant: _Scrutiny._nothing,
-    ast.ExceptHandler: _Scrutiny._caught,
-    ast.FormattedValue: _Scrutiny._shown,
-    ast.FunctionDef: _Scrutiny._function,
-    ast.Global: _Scrutiny._declared,
-    ast.Import: _Scrutiny._import,
-    ast.ImportFrom: _Scrutiny._import_from,
-    ast.List: _Scrutiny._collection,
-    ast.MatchAs: _Scrutiny._match_name,
-    ast.MatchClass: _Scrutiny._match_class,
-    ast.MatchMapping: _Scrutiny._match_mapping,
-    ast.MatchStar: _Scrutiny._match_name,
-    ast.Name: _Scrutiny._name,
-    ast.Nonlocal: _Scrutiny._declared,
-    ast.Set: _Scrutiny._collection,
-    ast.Starred: _Scrutiny._collection,
-    ast.Subscript: _Scrutiny._subscript,
-    ast.Tuple: _Scrutiny._collection,
-    ast.arg: _Scrutiny._argument,
-    ast.keyword: _Scrutiny._keyword,
+    ast.AnnAssign: _SideEffectCheck._annotated,
+    ast.AsyncFunctionDef: _SideEffectCheck._function,
+    ast.Attribute: _SideEffectCheck._attribute,
+    ast.BinOp: _SideEffectCheck._collection,
+    ast.Call: _SideEffectCheck._call,
+    ast.ClassDef: _SideEffectCheck._class,
+    ast.Compare: _SideEffectCheck._compare,
+    ast.Constant: _SideEffectCheck._nothing,
+    ast.ExceptHandler: _SideEffectCheck._caught,
+    ast.FormattedValue: _SideEffectCheck._shown,
+    ast.FunctionDef: _SideEffectCheck._function,
+    ast.Global: _SideEffectCheck._declared,
+    ast.Import: _SideEffectCheck._import,
+    ast.ImportFrom: _SideEffectCheck._import_from,
+    ast.List: _SideEffectCheck._collection,
+    ast.MatchAs: _SideEffectCheck._match_name,
+    ast.MatchClass: _SideEffectCheck._match_class,
+    ast.MatchMapping: _SideEffectCheck._match_mapping,
+    ast.MatchStar: _SideEffectCheck._match_name,
+    ast.Name: _SideEffectCheck._name,
+    ast.Nonlocal: _SideEffectCheck._declared,
+    ast.Set: _SideEffectCheck._collection,
+    ast.Starred: _SideEffectCheck._collection,
+    ast.Subscript: _SideEffectCheck._subscript,
+    ast.Tuple: _SideEffectCheck._collection,
+    ast.arg: _SideEffectCheck._argument,
+    ast.keyword: _SideEffectCheck._keyword,
 }

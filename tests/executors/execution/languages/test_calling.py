@@ -116,7 +116,7 @@ def runner():
         yield runner
 
 
-@pytest.mark.parametrize(("candidate", "test", "verdict", "together"), CASES.values(), ids=CASES)
+@pytest.mark.parametrize(("candidate", "test", "verdict", "same_process"), CASES.values(), ids=CASES)
 def test_identity_is_that_of_one_process(runner, candidate, test, verdict, same_process):
     tests = [UnitTest("problem", 0, test, kind=TestKind.ASSERTIONS)]
     outcomes = runner.run([candidate], tests)

@@ -1,19 +1,19 @@
 'use strict';
-// What node is started with: the descriptors of the arena and of the task, and how much of the arena may be
-// written. The task is read to its end and gone before any program runs.
+// Entry point of Node. Arguments: descriptors of the result buffer and of the task, writable bytes of the buffer.
+// The task is read and closed before any program runs.
 
 const fs = require('node:fs');
-const { Arena } = require('./arena');
+const { ResultBuffer } = require('./result_buffer');
 
-const [arenaDescriptor, taskDescriptor, bytes] = process.argv.splice(1).map(Number);
+const [bufferDescriptor, taskDescriptor, bytes] = process.argv.splice(1).map(Number);
 const task = JSON.parse(fs.readFileSync(taskDescriptor, 'utf8'));
 fs.closeSync(taskDescriptor);
-const arena = new Arena(arenaDescriptor, bytes);
+const buffer = new ResultBuffer(bufferDescriptor, bytes);
 
 async function work() {
-  if (task.read) require('./reading').read(arena, task.read, task.entryPoint);
-  if (task.jobs) await require('./calling').makeCalls(arena, task.jobs, task.entryPoint);
-  if (task.plays) await require('./judging').judge(arena, task.plays);
+  if (task.sources) require('./compile').compileSources(buffer, task.sources, task.entryPoint);
+  if (task.jobs) await require('./calls').makeCalls(buffer, task.jobs, task.entryPoint);
+  if (task.replays) await require('./judge').judge(buffer, task.replays);
 }
 
 const leave = process.reallyExit.bind(process);

@@ -1,5 +1,5 @@
 'use strict';
-// A program's text as a function that runs it: CommonJS as it is, simple ES modules rewritten.
+// Compilation of programs to functions: CommonJS unchanged, simple ES modules rewritten.
 
 const vm = require('node:vm');
 const { isBuiltin } = require('node:module');
@@ -17,8 +17,8 @@ const NAMED_DEFINITION =
 const EXPORT_LIST = /^[ \t]*export\s*\{([^}]*)\}[ \t]*;?/gm;
 const REQUIRED = /\brequire\s*\(\s*(['"`])([^'"`\n]+)\1|\bfrom\s*(['"])([^'"\n]+)\3|\bimport\s*\(?\s*(['"])([^'"\n]+)\5/g;
 
-// A function of `exports`, `require`, `module`, …, which returns a promise if the program waits at its top.
-// `context` is where it will run, undefined for a text that is only to be read. Throws SyntaxError.
+// A function of `exports`, `require`, `module`, …, which returns a promise if the program awaits at its top level.
+// `context` is where it will run, undefined if the program is only compiled. Throws SyntaxError.
 function compile(text, context, ending = '') {
   const plain = `${text.replace(/^\uFEFF?#!/, '//')}\n${ending}`;
   const inContext = { filename: FILE, ...(context && { parsingContext: context }) };
@@ -30,7 +30,7 @@ function compile(text, context, ending = '') {
       try {
         return vm.compileFunction(rewritten, PARAMETERS, inContext);
       } catch {
-        // It may wait at its top.
+        // It may await at its top level.
       }
     }
     if (!/\bawait\b/.test(text)) throw error;
@@ -40,7 +40,7 @@ function compile(text, context, ending = '') {
   }
 }
 
-// An ES module as CommonJS; null if it is none.
+// An ES module as CommonJS; null if the text is not an ES module.
 function asCommonJs(text, ending) {
   const exported = [];
   const rewritten = text
@@ -75,12 +75,12 @@ function asCommonJs(text, ending) {
   return `'use strict'; ${body}\n;${exporting}\n${ending}`;
 }
 
-// Names of the modules that a program asks for.
+// Names of the modules that a program requires or imports.
 function requiredModules(text) {
   return [...text.matchAll(REQUIRED)].map((match) => match[2] ?? match[4] ?? match[6]);
 }
 
-// `require` for a program: Node's own modules, or what `special` makes of a name, undefined if nothing.
+// `require` for a program: the module that `special` returns for a name, or else one of Node's own.
 function requirer(special = () => undefined) {
   return (name) => {
     const found = special(name);

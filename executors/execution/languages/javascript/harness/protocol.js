@@ -1,5 +1,5 @@
 'use strict';
-// What the texts in the arena begin with (executors/execution/languages/base.py), and verdicts by number
+// First elements of results and step messages (executors/execution/languages/base.py), and numbers of verdicts
 // (rewards/problem.py).
 
 module.exports = {
@@ -11,7 +11,7 @@ module.exports = {
   NOT_LOADED: 'l',
   VERDICT: 'v',
   MORE: 'm',
-  TOGETHER: 't',
+  SAME_PROCESS: 't',
 
   FAILED: 0,
   PASSED: 1,

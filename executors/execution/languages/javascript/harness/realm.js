@@ -1,5 +1,5 @@
 'use strict';
-// A set of globals of its own for one program: what it does to Array or globalThis ends with it.
+// Separate globals for one program: its changes to Array or globalThis end with it.
 
 const vm = require('node:vm');
 
@@ -23,10 +23,10 @@ const CONSOLE = [
 ];
 
 class Realm {
-  // `process` is what programs find by that name.
+  // `process`: the global of that name.
   constructor(process) {
     const globals = Object.fromEntries(OF_NODE.map((name) => [name, globalThis[name]]));
-    // What is printed goes nowhere, so it need not be put into words.
+    // Output is discarded, so it need not be formatted.
     const console = Object.fromEntries(CONSOLE.map((name) => [name, () => {}]));
     this.context = vm.createContext({ ...globals, console, process });
     this.globals = vm.runInContext('globalThis.global = globalThis', this.context);

@@ -1,7 +1,7 @@
 'use strict';
-// Plain data as JSON text: what may pass between the process of a candidate and the process of a test.
+// Plain data as JSON text, which passes between candidate processes and judge processes.
 //
-// As executors/execution/values.py, but for the tags, which are those of JavaScript's own types. Only values
+// Like executors/execution/values.py, with tags for JavaScript's own types. Only values
 // of exactly these types are plain: no subclasses, accessors, proxies, symbols or holes in arrays.
 
 const { types } = require('node:util');
@@ -25,7 +25,7 @@ function encode(value, realm) {
 }
 
 function tagged(value, realm, budget) {
-  if ((budget.left -= 1) < 0) throw new NotPlainError('too large'); // one list may be contained very often
+  if ((budget.left -= 1) < 0) throw new NotPlainError('too large'); // one array may be contained many times
   switch (typeof value) {
     case 'string':
     case 'boolean':
@@ -87,7 +87,7 @@ function plainProperty(value, key) {
   return property.value;
 }
 
-// A new value, of a realm's own types, from parsed JSON.
+// New value of a realm's own types from parsed JSON.
 function restored(content, realm) {
   if (content === null || typeof content !== 'object') return content;
   const { kinds } = realm;
@@ -127,12 +127,12 @@ function fill(container, inner, realm) {
   return container;
 }
 
-// Never by assignment, which would run a setter: a key may be called __proto__.
+// Not by assignment, which would run a setter: a key may be __proto__.
 function set(container, key, value) {
   Object.defineProperty(container, key, { value, writable: true, enumerable: true, configurable: true });
 }
 
-// Make a value equal to what a call has left of it, in place, as deep as types stay the same.
+// Change a value in place to its state after a call; containers are kept where types are equal.
 function change(old, content, realm) {
   const fresh = restored(content, realm);
   if (!sameContainer(old, fresh)) return;
@@ -166,8 +166,8 @@ function sameContainer(one, other) {
   return isContainer(one) && isContainer(other) && Object.getPrototypeOf(one) === Object.getPrototypeOf(other);
 }
 
-// What was thrown, as parts of a result: where its type is from, its name, the nearest type that every realm
-// has, the message, and all else that it carries. Throws NotPlainError.
+// Thrown error as parts of a result: module of its type, name, nearest type that every realm has, message, and
+// further properties. Throws NotPlainError.
 function encodeThrown(error, realm) {
   if (!types.isNativeError(error)) {
     return JSON.stringify(['builtins', `thrown ${typeof error}`, '', '']) + `,{"thrown":${encode(error, realm)}}`;
@@ -184,7 +184,7 @@ function encodeThrown(error, realm) {
   return JSON.stringify(head) + `,{"name":${JSON.stringify(String(error.name))},"fields":${encode(fields, realm)}}`;
 }
 
-// What `encodeThrown` has told of, or what a test cannot tell from it.
+// Error described by `encodeThrown`, or one that a test cannot distinguish from it.
 function restoredThrown([, ownName, nearestName, message], carried, realm) {
   if ('thrown' in carried) return restored(carried.thrown, realm);
   const nearest = realm.kinds[nearestName];

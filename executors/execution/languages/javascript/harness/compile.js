@@ -1,15 +1,15 @@
 'use strict';
-// What can be told of programs without running them.
+// Programs compiled, with properties found without running them.
 
 const { isBuiltin } = require('node:module');
 const { compile, requiredModules } = require('./programs');
 
-// What a test may require and still be judged apart: it is the same in any process.
+// Modules that behave the same in any process, so a test that requires them can be judged separately.
 const HARMLESS_MODULES = new Set([
   'assert', 'assert/strict', 'test', 'node:test', 'buffer', 'crypto', 'events', 'path', 'perf_hooks', 'querystring',
   'stream', 'string_decoder', 'timers', 'timers/promises', 'url', 'util',
 ]);
-// What a test does with these, the candidate would feel if both were in one process.
+// Uses of state that a test would share with the candidate.
 const SHARES_STATE = new RegExp(
   [
     String.raw`\bmock\b`,
@@ -20,17 +20,17 @@ const SHARES_STATE = new RegExp(
     String.raw`\b(?:eval|setPrototypeOf|__proto__)\b`,
   ].join('|'),
 );
-// What a candidate may leave behind for another script in the same process.
+// Names through which a candidate may change what other scripts in the process use.
 const REACHES_OUT = /\b(?:process|require|import|Buffer|__proto__)\b/;
 const CALLED = /(?<![.\w$])([A-Za-z_$][\w$]*)\s*\(/g;
 
-function read(arena, sources, entryPoint) {
+function compileSources(buffer, sources, entryPoint) {
   for (const [step, [text, kind]] of sources.entries()) {
-    arena.begin(step);
+    buffer.begin(step);
     if (compiles(text)) {
-      arena.append(JSON.stringify(kind === null ? readCandidate(text) : readTest(text, kind, entryPoint)));
+      buffer.append(JSON.stringify(kind === null ? describeCandidate(text) : describeTest(text, kind, entryPoint)));
     }
-    arena.finish();
+    buffer.finish();
   }
 }
 
@@ -43,16 +43,16 @@ function compiles(text) {
   }
 }
 
-function readCandidate(text) {
-  return { content: text, tidy: !REACHES_OUT.test(text) };
+function describeCandidate(text) {
+  return { content: text, selfContained: !REACHES_OUT.test(text) };
 }
 
-function readTest(text, kind, entryPoint) {
+function describeTest(text, kind, entryPoint) {
   const functions = new Set(entryPoint === null ? [] : [entryPoint]);
   for (const [, name] of text.matchAll(CALLED)) functions.add(name);
   const harmless = (name) => !isBuiltin(name) || HARMLESS_MODULES.has(name.replace(/^node:(?!test)/, ''));
-  const apart = requiredModules(text).every(harmless) && !SHARES_STATE.test(text);
-  return { content: { text, kind, functions: [...functions], entryPoint }, tidy: apart, apart };
+  const separateProcess = requiredModules(text).every(harmless) && !SHARES_STATE.test(text);
+  return { content: { text, kind, functions: [...functions], entryPoint }, selfContained: separateProcess, separateProcess };
 }
 
-module.exports = { read };
+module.exports = { compileSources };

@@ -1,5 +1,5 @@
 'use strict';
-// In the candidate's process: the calls that a test makes, and what comes out of each, as plain data.
+// Calls of a candidate, made in a candidate process; results as plain data.
 
 const vm = require('node:vm');
 const { types } = require('node:util');
@@ -11,33 +11,33 @@ const { RETURNED, RAISED, OPAQUE, ENDED, NOT_LOADED, ERRORED, TIMED_OUT } = requ
 const NAME = /^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u;
 const NEVER = Symbol('never settles');
 
-// A job is the text of a candidate and a list of calls, each the text of [function, arguments, keyword
-// arguments], of which JavaScript has none.
-async function makeCalls(arena, jobs, entryPoint) {
+// A job is the text of a candidate and a list of calls. A call is the text of [function, arguments, keyword
+// arguments]; JavaScript has no keyword arguments.
+async function makeCalls(buffer, jobs, entryPoint) {
   for (const event of ['uncaughtException', 'unhandledRejection']) process.on(event, () => {});
   for (const [step, [text, texts]] of jobs.entries()) {
-    arena.begin(step);
+    buffer.begin(step);
     const calls = texts.map((call) => JSON.parse(call));
     const realm = new Realm(process);
     const names = new Set(calls.map(([name]) => name));
     if (entryPoint !== null) names.add(entryPoint);
     const find = await load(text, realm, names, entryPoint);
     if (find === null) {
-      arena.append(JSON.stringify([NOT_LOADED, ERRORED]));
+      buffer.append(JSON.stringify([NOT_LOADED, ERRORED]));
     } else {
-      arena.loaded();
+      buffer.loaded();
       for (const [name, content] of calls) {
         const result = await outcome(find(name), name, content, realm);
-        if (!arena.append(result)) return; // the job goes to another process
+        if (!buffer.append(result)) return; // another process repeats the job
       }
     }
-    arena.finish();
-    // Work that goes on would fall into the next job.
+    buffer.finish();
+    // Pending work would run during the next job.
     if (process.getActiveResourcesInfo().length > 0) return;
   }
 }
 
-// Run the candidate; returns a function that finds what it has called by a name, null if it does not load.
+// Run the candidate; returns a function that finds its functions by name, null if it does not load.
 async function load(text, realm, names, entryPoint) {
   const bindings = [...names].filter(mayBeBound).map((name) => `${name}: () => ${name}`);
   let module;
@@ -51,16 +51,16 @@ async function load(text, realm, names, entryPoint) {
     return null;
   }
   const find = (name) => {
-    for (const look of [
+    for (const lookup of [
       () => bound[name](),
       () => module[name],
       () => (name === entryPoint ? (module.default ?? module) : undefined),
     ]) {
       try {
-        const found = look();
+        const found = lookup();
         if (typeof found === 'function') return found;
       } catch {
-        // It is not called by this name.
+        // There is no such name.
       }
     }
     return undefined;
@@ -68,7 +68,7 @@ async function load(text, realm, names, entryPoint) {
   return entryPoint === null || find(entryPoint) !== undefined ? find : null;
 }
 
-// Whether a program can define something by a name: it is one, and no reserved word.
+// Whether a program can define a name: it is an identifier and not a reserved word.
 function mayBeBound(name) {
   try {
     return NAME.test(name) && Boolean(new vm.Script(`'use strict'; () => ${name}`));
@@ -115,7 +115,7 @@ function told(changes) {
   return Object.keys(changes).length > 0 ? `,${JSON.stringify(changes)}` : '';
 }
 
-// What a promise comes to; NEVER if nothing is left that could settle it.
+// Value of a promise; NEVER if nothing is left that could settle it.
 function settled(promise) {
   return new Promise((resolve, reject) => {
     const giveUp = () => setImmediate(resolve, NEVER);

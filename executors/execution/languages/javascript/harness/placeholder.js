@@ -1,14 +1,14 @@
 'use strict';
-// A result that is not known yet, made so that a test goes on and shows its further calls.
+// Result that equals everything, so that a test goes on and shows its further calls.
 
-const MOST_USES = 2000; // a test that needs more loops on its guess
+const MOST_USES = 2000; // a test that exceeds this loops on the placeholder
 
-class Guess {
-  // `ending` makes what is thrown at a test that goes on for ever.
+class Placeholder {
+  // `ending` returns the error that is thrown at a test that does not end.
   constructor(ending) {
     this.ending = ending;
-    // How often it has been used; from then on nothing that the test does decides a verdict.
-    this.made = 0;
+    // Number of uses. Once it is used, the test decides no verdict.
+    this.uses = 0;
     this.settled = this.absorbing({ then: undefined });
     this.value = this.absorbing({
       then: (resolve) => {
@@ -20,8 +20,8 @@ class Guess {
   }
 
   use() {
-    this.made += 1;
-    if (this.made > MOST_USES) throw this.ending();
+    this.uses += 1;
+    if (this.uses > MOST_USES) throw this.ending();
     return this.value;
   }
 
@@ -42,4 +42,4 @@ class Guess {
   }
 }
 
-module.exports = { Guess };
+module.exports = { Placeholder };

@@ -1,6 +1,6 @@
 'use strict';
-// What a test finds as node:test. It runs tests one after the other, stops at the first that does not pass,
-// and says nothing to anyone but its owner.
+// Replacement of node:test. It runs tests one after the other, stops at the first that does not pass, and
+// prints nothing.
 
 class Suite {
   constructor(parent) {
@@ -9,14 +9,14 @@ class Suite {
     this.items = [];
   }
 
-  // The hooks that surround each test, from the outermost suite on.
+  // Hooks around each test, outermost suite first.
   around(kind) {
     return [...(this.parent?.around(kind) ?? []), ...this.hooks[kind]];
   }
 }
 
 class Cases {
-  // `note` is told what a test throws; from then on no further test runs.
+  // `note` receives the error of the first test that fails; no further test runs.
   constructor(note) {
     this.note = note;
     this.started = 0;
@@ -30,7 +30,7 @@ class Cases {
     this.module = this.asModule();
   }
 
-  // Whether there was a test, and all have come to their end and passed.
+  // Whether there was a test and all tests ended and passed.
   get allPassed() {
     return this.started > 0 && this.passed === this.started && this.open === 0 && this.skipped === 0;
   }
@@ -88,7 +88,7 @@ class Cases {
     }
   }
 
-  // What a test gets as its first argument.
+  // First argument of a test.
   contextOf(name, own) {
     let queue = Promise.resolve();
     const context = {
@@ -96,7 +96,7 @@ class Cases {
       test: (...definition) => {
         const item = parsed(definition);
         queue = queue.then(() => this.runTest(item, own));
-        own.items[0] = () => queue; // a test ends after those within it
+        own.items[0] = () => queue; // a test ends after its subtests
         return queue;
       },
       skip: () => {
@@ -161,7 +161,7 @@ async function all(hooks, context) {
   for (const hook of hooks) await called(hook, context);
 }
 
-// Call a test or a hook; one with a second parameter ends when it calls that.
+// Call a test or a hook; one with a second parameter ends when it calls that parameter.
 function called(body, context) {
   if (body.length < 2) return body(context);
   return new Promise((resolve, reject) => {

@@ -1,12 +1,12 @@
 'use strict';
-// In the judge's process: a test runs with stand-ins that answer what the candidate has answered elsewhere.
+// Replay of tests in a judge process: stand-ins answer with the results of the path.
 
 const assert = require('node:assert');
 const { types } = require('node:util');
 const { encode, restored, change, restoredThrown } = require('./values');
 const { Realm } = require('./realm');
-const { Cases } = require('./cases');
-const { Guess } = require('./guess');
+const { Cases } = require('./node_test');
+const { Placeholder } = require('./placeholder');
 const { compile, requirer, run } = require('./programs');
 const protocol = require('./protocol');
 
@@ -14,24 +14,24 @@ const DEATHS = [protocol.TIMED_OUT, protocol.OUT_OF_MEMORY, protocol.KILLED];
 const RUN_A_FUNCTION = ['throws', 'doesNotThrow', 'rejects', 'doesNotReject'];
 const OF_A_FUNCTION = ['name', 'length', 'prototype', 'call', 'apply', 'bind', 'constructor', 'toString'];
 
-class Unanswered extends Error {} // ends a test that can go no further
+class Unanswered extends Error {} // ends a test that needs a result which is not available
 
-// A play is a test, as `readTest` has described it, and a path: a list of [call, result], both texts.
-async function judge(arena, plays) {
-  for (const [step, [test, path]] of plays.entries()) {
-    arena.begin(step);
-    const player = new Player(path, (left) => arena.append(left));
-    const verdict = await play(player, test);
-    if (player.together) arena.append(JSON.stringify([protocol.TOGETHER]));
-    else if (!player.guess.made) {
-      arena.append(JSON.stringify([protocol.VERDICT, player.verdict ?? verdict, player.used]));
+// A replay is a test, as returned by `describeTest`, and a path: a list of [call, result], both texts.
+async function judge(buffer, replays) {
+  for (const [step, [test, path]] of replays.entries()) {
+    buffer.begin(step);
+    const standIns = new StandIns(path, (text) => buffer.append(text));
+    const verdict = await runTest(standIns, test);
+    if (standIns.sameProcess) buffer.append(JSON.stringify([protocol.SAME_PROCESS]));
+    else if (!standIns.placeholder.uses) {
+      buffer.append(JSON.stringify([protocol.VERDICT, standIns.verdict ?? verdict, standIns.used]));
     }
-    arena.finish();
+    buffer.finish();
   }
 }
 
-// Run the test to its end, when nothing is left that it waits for, and return its verdict.
-async function play(player, { text, kind, functions, entryPoint }) {
+// Run the test until nothing is left that it waits for; return its verdict.
+async function runTest(standIns, { text, kind, functions, entryPoint }) {
   let problem = null;
   let exitCode = null;
   const note = (error) => {
@@ -53,10 +53,10 @@ async function play(player, { text, kind, functions, entryPoint }) {
   };
   const cases = new Cases(note);
   const realm = new Realm(own);
-  player.realm = realm;
-  const standIns = functions.filter((name) => name === entryPoint || !(name in realm.globals));
-  for (const name of standIns) realm.globals[name] = standIn(player, name);
-  const special = specialModules(player, cases, entryPoint);
+  standIns.realm = realm;
+  const names = functions.filter((name) => name === entryPoint || !(name in realm.globals));
+  for (const name of names) realm.globals[name] = standIn(standIns, name);
+  const special = specialModules(standIns, cases, entryPoint);
   let finished = false;
   try {
     await run(compile(text, realm.context), realm, requirer(special));
@@ -72,15 +72,15 @@ async function play(player, { text, kind, functions, entryPoint }) {
   return cases.started === 0 || cases.allPassed ? protocol.PASSED : protocol.ERRORED;
 }
 
-// The verdict on a test that has ended its process by itself, or has set its exit code.
+// Verdict of a test that has called process.exit or set its exit code.
 function exitVerdict(code, problem, kind, cases) {
   if (code !== 0) return protocol.FAILED;
   if (kind === 'unittest' && !cases.allPassed) return problem?.verdict ?? protocol.ERRORED;
   return protocol.PASSED;
 }
 
-function specialModules(player, cases, entryPoint) {
-  const soft = softened(assert, player, new Map());
+function specialModules(standIns, cases, entryPoint) {
+  const soft = softened(assert, standIns, new Map());
   const known = {
     'node:test': cases.module,
     test: cases.module,
@@ -89,73 +89,73 @@ function specialModules(player, cases, entryPoint) {
     'assert/strict': soft.strict,
     'node:assert/strict': soft.strict,
   };
-  return (name) => (/^\.{0,2}\//.test(name) ? solution(player, entryPoint) : known[name]);
+  return (name) => (/^\.{0,2}\//.test(name) ? solution(standIns, entryPoint) : known[name]);
 }
 
-// What a test finds when it asks for the candidate as a module.
-function solution(player, entryPoint) {
-  const whole = entryPoint === null ? () => player.giveUp() : standIn(player, entryPoint);
+// Module that a test gets when it requires the candidate.
+function solution(standIns, entryPoint) {
+  const whole = entryPoint === null ? () => standIns.giveUp() : standIn(standIns, entryPoint);
   return new Proxy(whole, {
     get: (_, key) => {
       if (typeof key === 'symbol' || ['then', '__esModule'].includes(key)) return undefined;
-      return key === 'default' ? whole : standIn(player, key);
+      return key === 'default' ? whole : standIn(standIns, key);
     },
   });
 }
 
-function standIn(player, name) {
+function standIn(standIns, name) {
   function answer(...given) {
-    return new.target ? player.giveUp() : player.call(name, given);
+    return new.target ? standIns.giveUp() : standIns.call(name, given);
   }
   Object.defineProperty(answer, 'name', { value: name });
   return new Proxy(answer, {
     get: (target, key) => {
       if (typeof key === 'symbol' || OF_A_FUNCTION.slice(0, 1).includes(key)) return target[key];
-      return OF_A_FUNCTION.includes(key) && key !== 'length' && key !== 'prototype' ? target[key] : player.giveUp();
+      return OF_A_FUNCTION.includes(key) && key !== 'length' && key !== 'prototype' ? target[key] : standIns.giveUp();
     },
   });
 }
 
-// Answers calls along a path, and beyond its end by guessing, to learn what else will be called.
-class Player {
-  constructor(path, leave) {
+// Answers to the calls of a test: results along a path, a placeholder beyond its end.
+class StandIns {
+  constructor(path, append) {
     this.path = path;
-    this.leave = leave;
-    this.used = 0; // results of the path
-    this.together = false; // the test needs what is not plain data
-    this.verdict = null; // what the candidate's process came to, where an answer is missing for that reason
-    this.guess = new Guess(() => new Unanswered());
+    this.append = append;
+    this.used = 0; // number of results of the path
+    this.sameProcess = false; // an argument or a result is not plain data
+    this.verdict = null; // verdict on the candidate process if it ended during a call
+    this.placeholder = new Placeholder(() => new Unanswered());
   }
 
   giveUp() {
-    if (!this.guess.made) this.together = true; // otherwise it may be on account of the guess
+    if (!this.placeholder.uses) this.sameProcess = true; // otherwise the placeholder may be the reason
     throw new Unanswered();
   }
 
   call(name, given) {
-    if (this.together || this.verdict !== null) throw new Unanswered();
+    if (this.sameProcess || this.verdict !== null) throw new Unanswered();
     let call;
     try {
       call = `[${JSON.stringify(name)},${encode(given, this.realm)},{"dict":[]}]`;
     } catch {
       this.giveUp();
     }
-    if (!this.guess.made && this.path[this.used]?.[0] === call) {
-      const told = this.path[this.used][1];
-      this.used += 1; // before it is read: what follows from nonsense follows from it alone
-      return this.answer(JSON.parse(told), given);
+    if (!this.placeholder.uses && this.path[this.used]?.[0] === call) {
+      const text = this.path[this.used][1];
+      this.used += 1; // before it is parsed: an invalid result must decide only paths that contain it
+      return this.answer(JSON.parse(text), given);
     }
-    if (!this.guess.made) {
-      this.leave(JSON.stringify([protocol.MORE, this.used]));
-      for (const [earlier] of this.path.slice(0, this.used)) this.leave(earlier);
+    if (!this.placeholder.uses) {
+      this.append(JSON.stringify([protocol.MORE, this.used]));
+      for (const [earlier] of this.path.slice(0, this.used)) this.append(earlier);
     }
-    this.leave(call);
-    return this.guess.use();
+    this.append(call);
+    return this.placeholder.use();
   }
 
   answer([kind, content, ...rest], given) {
     if (kind === protocol.ENDED) {
-      // It is the candidate's word; whatever it says, it is no pass.
+      // The candidate process may have written this itself, so it must not become a pass.
       this.verdict = DEATHS.includes(content) ? content : protocol.KILLED;
       throw new Unanswered();
     }
@@ -173,12 +173,12 @@ class Player {
   }
 }
 
-// The assert module, whose failures count for nothing once a test works with guesses.
-function softened(original, player, done) {
+// The assert module; its failures are ignored once the test has used the placeholder.
+function softened(original, standIns, done) {
   if (typeof original !== 'function' || original === assert.AssertionError) return original;
   if (done.has(original)) return done.get(original);
   const soft = (...given) => {
-    if (player.guess.made && !RUN_A_FUNCTION.includes(original.name)) return undefined;
+    if (standIns.placeholder.uses && !RUN_A_FUNCTION.includes(original.name)) return undefined;
     try {
       const result = original(...given);
       return types.isPromise(result) ? result.catch(tolerate) : result;
@@ -187,10 +187,10 @@ function softened(original, player, done) {
     }
   };
   const tolerate = (error) => {
-    if (!player.guess.made) throw error;
+    if (!standIns.placeholder.uses) throw error;
   };
   done.set(original, soft);
-  for (const key of Object.keys(original)) soft[key] = softened(original[key], player, done);
+  for (const key of Object.keys(original)) soft[key] = softened(original[key], standIns, done);
   return soft;
 }
 

@@ -1,5 +1,5 @@
 'use strict';
-// The memory shared with the zygote, written as the class Arena in executors/execution/arena.py writes it.
+// Result buffer, written in the format of executors/execution/processes/result_buffer.py.
 
 const fs = require('node:fs');
 
@@ -8,15 +8,15 @@ const LOADED_AT = 4;
 const USED_AT = 24;
 const FINISHED = -1;
 
-class Arena {
-  // `bytes`: how much of the memory may be written, which the limit of a file's size may make less.
+class ResultBuffer {
+  // `bytes`: writable part of the memory; the limit on file sizes may make it smaller.
   constructor(descriptor, bytes) {
     this.descriptor = descriptor;
     this.room = bytes - HEADER_BYTES;
     this.used = 0;
   }
 
-  // A step begins now.
+  // Record that a step begins.
   begin(step) {
     this.step = step;
     this.since = clock();
@@ -29,20 +29,20 @@ class Arena {
     this.write(header, 0);
   }
 
-  // The step has loaded what it needs.
+  // Record that the candidate of the step is loaded.
   loaded() {
     const flag = Buffer.alloc(4);
     flag.writeInt32LE(1);
     this.write(flag, LOADED_AT);
   }
 
-  // Leave a text for the step; false if there is no room for it.
+  // Append a text of the step; false if the buffer is full.
   append(text) {
     const content = Buffer.from(text);
     return this.put(content.length, content);
   }
 
-  // The step has come to its end.
+  // Record the end of the step.
   finish() {
     const seconds = Buffer.alloc(16);
     seconds.writeDoubleLE(cpuSeconds() - this.cpuBefore, 0);
@@ -81,4 +81,4 @@ function cpuSeconds() {
   return (user + system) / 1e6;
 }
 
-module.exports = { Arena };
+module.exports = { ResultBuffer };

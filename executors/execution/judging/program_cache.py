@@ -1,0 +1,66 @@
+"""Compiled programs of a sandbox; a program that comes again is not compiled again."""
+
+import itertools
+from collections.abc import Sequence
+
+from testbudget.executors.execution.languages.base import Language, Program, Source
+from testbudget.executors.execution.processes.process import ProcessRunner
+
+_CPU_SECONDS = 60  # of one compiling process, and one more for each program
+_MAX_PROGRAMS = 1024
+
+
+class ProgramCache:
+    """Compiles programs and keeps the latest 1024.
+
+    Args:
+        process_runner: runs the processes that compile.
+        language: of the programs.
+    """
+
+    def __init__(self, process_runner: ProcessRunner, language: Language) -> None:
+        self._process_runner = process_runner
+        self._language = language
+        self._programs: dict[tuple[Source, str | None], Program | None] = {}
+
+    def compiled(self, sources: Sequence[Source], entry_point: str | None) -> list[Program | None]:
+        """Programs in the order of their sources; None for a source that does not compile.
+
+        Compilation happens in another process, because some texts make a compiler hang or crash. A text
+        that ends the process counts as one that does not compile.
+
+        Args:
+            sources: any number of texts.
+            entry_point: name of the function or class under test; None if unknown.
+
+        Raises:
+            OSError: no process could be forked or watched, or it ended before the first source.
+        """
+        unknown = [
+            source for source in dict.fromkeys(sources) if (source, entry_point) not in self._programs
+        ]
+        while unknown:
+            programs = self._compile_some(unknown, entry_point)
+            self._programs.update(
+                ((source, entry_point), program) for source, program in zip(unknown, programs, strict=False)
+            )
+            unknown = unknown[len(programs) :]
+        found = [self._programs[source, entry_point] for source in sources]
+        while len(self._programs) > _MAX_PROGRAMS:
+            del self._programs[next(iter(self._programs))]
+        return found
+
+    def _compile_some(self, sources: Sequence[Source], entry_point: str | None) -> list[Program | None]:
+        """Programs of the first sources, as many as one process can compile, at least one."""
+        ended = self._process_runner.run(
+            lambda: self._language.compile_sources(self._process_runner.buffer, sources, entry_point),
+            len(sources),
+            _CPU_SECONDS + len(sources),
+        )
+        if ended.timed_out_step is not None and ended.timed_out_step < 0:
+            raise OSError("the process that compiles programs took too long to start")
+        steps = list(itertools.takewhile(lambda step: step.finished, ended.steps))
+        programs = [self._language.decode_program(step.texts[0]) if step.texts else None for step in steps]
+        if len(programs) < len(sources) and (ended.signal or not programs):
+            programs.append(None)
+        return programs
