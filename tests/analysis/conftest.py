@@ -8,7 +8,6 @@ import pytest
 
 from testbudget.rewards.problem import NOT_RUN, Verdict
 from testbudget.scheduler.job_file import load_job
-from testbudget.scheduler.run import start_run
 from testbudget.traces.hidden_states import HiddenStates, Provenance
 from testbudget.traces.problems import load_problems
 from testbudget.traces.records import (
@@ -86,5 +85,7 @@ def _test(k: int, value: int) -> str:
 def finished(recorded, tmp_path) -> Path:
     """Directory of a run on recorded tests with a cap of 40 tests."""
     path = recorded.write_job(tmp_path / "job.yaml", cap={"tests": 40})
+    from testbudget.scheduler.run import start_run  # loads Ray, which few tests here need
+
     start_run(load_job(path), tmp_path / "out")
     return tmp_path / "out"

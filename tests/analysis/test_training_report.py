@@ -32,8 +32,9 @@ def test_every_target_and_method_is_printed_and_on_the_page(training, tmp_path):
     (section,) = sections
     assert page.count("<svg") == 2 * len(section.evaluations)
     for target, by_method in section.evaluations.items():
-        assert f"{target} (60)" in printed
-        assert f"<h3>{target} (60)</h3>" in page
+        problems = len(by_method["linear"].labels.values)
+        assert f"{target} ({problems})" in printed
+        assert f"<h3>{target} ({problems})</h3>" in page
         for method, evaluation in by_method.items():
             shown = f"{evaluation.scores.brier.value:.3f} ({evaluation.scores.brier.low:.3f}, "
             assert any(line.startswith(method) and shown in line for line in printed.splitlines())

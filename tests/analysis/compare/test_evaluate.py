@@ -98,8 +98,7 @@ def test_a_remainder_goes_to_other_problems_in_each_permutation(trace):
 
 
 def test_names_count_once(trace):
-    settings = replace(
-        SETTINGS,
+    settings = changed(
         policies=("greedy", "uniform", "greedy"),
         predictors=("none", "none"),
         selections=("consensus", "consensus"),

@@ -10,7 +10,6 @@ from testbudget.analysis.tune.scores import score_choices
 from testbudget.analysis.tune.settings import StudySettings
 from testbudget.analysis.tune.space import Choice
 from testbudget.scheduler.job_file import load_job
-from testbudget.scheduler.run import start_run
 from testbudget.traces.tables import read_trace, write_trace
 
 SETTINGS = StudySettings(tests_per_problem=2, permutations=2)
@@ -31,6 +30,8 @@ def found(with_states):
 def test_a_job_runs_as_it_is_and_spends_its_cap_by_its_choice(with_states, found, tmp_path, number):
     (path,), obstacle = write_jobs([found[number]], read_trace(with_states), 0, tmp_path)
     assert (path.name, obstacle) == ("job.yaml", None)
+    from testbudget.scheduler.run import start_run  # loads Ray
+
     start_run(load_job(path), tmp_path / "run")
     choice, cap = CHOICES[number], round(CHOICES[number].tests_per_problem * 20)
     written = pq.read_table(tmp_path / "run" / "tests.parquet", columns=["problem_id"])[

@@ -66,7 +66,7 @@ def test_a_finished_study_runs_no_trial_until_more_are_asked_for(trace, undistur
 
 
 @pytest.mark.parametrize(
-    ("changed", "sentence"),
+    ("fields", "sentence"),
     [
         ({"tests_per_problem": 3}, "holds a study with tests_per_problem 2 but got 3"),
         ({"seed": 1}, "holds a study with seed 0 but got 1"),
@@ -76,11 +76,11 @@ def test_a_finished_study_runs_no_trial_until_more_are_asked_for(trace, undistur
     ],
 )
 def test_another_study_in_the_same_folder_is_refused_and_leaves_the_first_alone(
-    trace, undisturbed, changed, sentence
+    trace, undisturbed, fields, sentence
 ):
     before = (undisturbed[0] / STUDY_FILE).read_bytes()
     with pytest.raises(UserError, match=sentence):
-        tune(trace, changed(**changed), undisturbed[0])
+        tune(trace, changed(**fields), undisturbed[0])
     assert (undisturbed[0] / STUDY_FILE).read_bytes() == before
 
 
