@@ -1,4 +1,4 @@
-"""What Ray makes of an actor whose engine breaks: it starts it again, and nothing is lost."""
+"""Actors and pools on Ray: failed actors are restarted and no call is lost."""
 
 import asyncio
 import sys
@@ -12,7 +12,6 @@ from ray import cloudpickle
 
 from testbudget.executors.actors import ExtractionError, ExtractorActor, GeneratorActor, RunnerActor
 from testbudget.executors.execution.limits import TestLimits
-from testbudget.executors.execution.runner import SandboxError
 from testbudget.executors.generation.base import (
     Completion,
     Generator,
@@ -23,7 +22,7 @@ from testbudget.executors.generation.base import (
     Sampling,
 )
 from testbudget.executors.pools import Pool
-from testbudget.rewards.errors import UserError
+from testbudget.rewards.errors import SandboxError, UserError
 from testbudget.rewards.problem import NOT_RUN, TestKind, UnitTest, Verdict
 
 
@@ -65,7 +64,7 @@ def actor_of(make, timeout_seconds=60.0):
 
 
 class Lengths:
-    """An extractor that tells the lengths of prompts, and on the prompts it ever sees first ``does``."""
+    """An extractor that returns the lengths of prompts and calls ``does`` on the first prompts it gets."""
 
     depth = 3
 
@@ -248,7 +247,7 @@ def test_a_runner_that_is_alone_gets_its_block_again_and_then_the_error_says_wha
     pool.close()
 
 
-def test_what_breaks_two_runners_is_given_up():
+def test_a_block_that_breaks_two_runners_is_an_error():
     pool = Pool([breaking("a") for _ in range(3)], "run", in_flight=2, movable=(SandboxError,))
     pool.submit("a", "a")
     with pytest.raises(SandboxError):

@@ -15,7 +15,7 @@ class Clock:
         return self.now
 
 
-def test_a_request_alone_pays_for_all_gpus():
+def test_a_single_request_is_charged_for_all_gpus():
     clock = Clock()
     busy = BusyTime(gpus=4, clock=clock)
     mark = busy.arrive()
@@ -23,7 +23,7 @@ def test_a_request_alone_pays_for_all_gpus():
     assert busy.depart(mark) == pytest.approx(8.0)
 
 
-def test_requests_in_flight_together_pay_equal_shares():
+def test_concurrent_requests_are_charged_equal_shares():
     clock = Clock()
     busy = BusyTime(gpus=1, clock=clock)
     first = busy.arrive()
@@ -35,7 +35,7 @@ def test_requests_in_flight_together_pay_equal_shares():
     assert busy.depart(second) == pytest.approx(2.5)
 
 
-def test_nobody_pays_for_idle_time():
+def test_idle_time_is_not_charged():
     clock = Clock()
     busy = BusyTime(gpus=1, clock=clock)
     clock.now += 50.0

@@ -1,9 +1,11 @@
-"""Prompt templates: those that ship, and what is said of those that are wrong."""
+"""Prompt templates of the package, and errors of invalid ones."""
+
+from importlib.resources import files
 
 import pytest
 
 from testbudget.executors.generation.base import Prompt
-from testbudget.executors.generation.prompts import AnswerForm, Purpose, prompt_template
+from testbudget.executors.generation.prompts import TEMPLATE_NAMES, AnswerForm, Purpose, prompt_template
 from testbudget.rewards.errors import UserError
 from testbudget.rewards.problem import Problem
 
@@ -76,7 +78,7 @@ def test_a_template_of_ones_own_is_named_by_its_path(own):
     assert template.render(PROBLEM).text.startswith("Test this: def f(x):")
 
 
-def test_an_unknown_name_is_answered_with_the_known_ones():
+def test_an_unknown_name_is_refused_with_the_known_ones():
     with pytest.raises(UserError, match=r"one of chat, chat_javascript, coderm, .* or the path.*'codrem'"):
         prompt_template("codrem")
 
@@ -119,3 +121,10 @@ def test_a_file_that_is_no_text_is_a_user_error(tmp_path):
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UserError, match="must be UTF-8"):
         prompt_template(str(path))
+
+
+def test_the_known_names_are_those_of_the_files_in_the_package():
+    folder = files("testbudget.executors.generation").joinpath("templates")
+    assert sorted(f"{name}.yaml" for name in TEMPLATE_NAMES) == sorted(
+        file.name for file in folder.iterdir()
+    )

@@ -1,4 +1,4 @@
-"""What can be said of vLLM's settings without vLLM."""
+"""Engine settings of vLLM, without vLLM."""
 
 import asyncio
 import importlib.util
@@ -45,7 +45,7 @@ def test_an_engine_of_several_gpus_keeps_to_those_of_its_own_process():
     assert "distributed_executor_backend" not in EngineSettings("m").engine_arguments(cpu=False)
 
 
-def test_extra_arguments_win():
+def test_extra_arguments_take_precedence():
     settings = EngineSettings("m", extra={"block_size": 64, "enable_prefix_caching": False})
     arguments = settings.engine_arguments(cpu=True)
     assert (arguments["block_size"], arguments["enable_prefix_caching"]) == (64, False)

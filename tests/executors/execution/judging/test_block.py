@@ -1,4 +1,4 @@
-"""How a block is worked through, seen from the runner's side."""
+"""Verdicts, recorded outputs and costs of a block, through a runner."""
 
 import json
 
@@ -42,7 +42,7 @@ def outputs(recorded_outputs, candidate):
     ]
 
 
-def test_candidates_that_do_the_same_have_the_same_results(runner):
+def test_candidates_with_equal_outputs_share_results(runner):
     outcomes = runner.run(
         [DOUBLE, SQUARE, ADD], asserts("assert solve(2) == 4", "assert solve(3) == 6"), "solve"
     )
@@ -102,7 +102,7 @@ def test_only_wanted_pairs_are_run(runner):
     assert (outcomes.recorded_outputs.results == NO_RESULT).sum() == 2
 
 
-def test_nothing_wanted_is_nothing_run(runner):
+def test_a_block_without_wanted_pairs_runs_nothing(runner):
     outcomes = runner.run([DOUBLE], asserts("assert solve(2) == 4"), wanted=np.zeros((1, 1), np.bool_))
     assert outcomes.verdicts.tolist() == [[NOT_RUN]]
     assert outcomes.recorded_outputs.inputs == ()
@@ -135,7 +135,7 @@ def test_a_test_whose_next_call_depends_on_the_last_result_is_followed(runner):
     assert not outcomes.same_process.any()
 
 
-def test_a_test_that_follows_results_for_too_long_is_run_together(runner):
+def test_a_test_with_too_many_rounds_of_calls_is_run_in_the_same_process(runner):
     test = asserts("x = 1\nfor _ in range(50):\n    x = solve(x)\nassert x == 2**50")
     outcomes = runner.run([DOUBLE], test, "solve")
     assert outcomes.verdicts.tolist() == [[PASSED]]
@@ -150,7 +150,7 @@ def test_a_loop_that_no_test_needs_to_enter_costs_no_verdict(runner):
     assert verdicts(runner, [loops_on_two], tests) == [[FAILED, TIMED_OUT, PASSED]]
 
 
-def test_what_is_no_plain_data_is_run_together_and_passes_for_an_innocent_candidate(runner):
+def test_data_that_is_not_plain_passes_in_the_same_process_for_a_side_effect_free_candidate(runner):
     candidate = "class P:\n    def __init__(self, x): self.x = x\ndef solve(x): return P(x)"
     liar = candidate + "\nimport gc"
     outcomes = runner.run(
@@ -160,8 +160,8 @@ def test_what_is_no_plain_data_is_run_together_and_passes_for_an_innocent_candid
     assert outcomes.verdicts.tolist() == [[PASSED, FAILED], [UNCONFIRMED, FAILED]]
 
 
-def test_innocent_candidates_share_a_process_undisturbed(runner):
-    """Each of these does what an innocent program can do to disturb the next."""
+def test_side_effect_free_candidates_share_a_process_undisturbed(runner):
+    """Each candidate changes what a side-effect-free program can change for the next one."""
     disturbing = [
         "import sys\nsys.setrecursionlimit(60)\ndef solve(x): return 0",
         "def solve(x): return [0] * 10**9",
@@ -182,7 +182,7 @@ def test_innocent_candidates_share_a_process_undisturbed(runner):
     assert PASSED not in {verdict for row in found[::2] for verdict in row}
 
 
-def test_cpu_seconds_go_to_who_spent_them(runner):
+def test_cpu_seconds_are_charged_to_the_pair_that_spent_them(runner):
     busy = "def solve(x):\n    for _ in range(10**6): pass\n    return 2 * x"
     loop = "def solve(x):\n    while True: pass"
     seconds = runner.run([DOUBLE, busy, loop, ADD], asserts("assert solve(2) == 4"), "solve").cpu_seconds[
@@ -193,7 +193,7 @@ def test_cpu_seconds_go_to_who_spent_them(runner):
     assert seconds[[0, 3]].max() < seconds[1]
 
 
-def test_seconds_on_the_clock_include_what_was_cut_off(runner):
+def test_wall_seconds_include_calls_that_were_cut_off(runner):
     loop = "def solve(x):\n    while True: pass"
     outcomes = runner.run([DOUBLE, loop], asserts("assert solve(2) == 4"), "solve")
     assert outcomes.wall_seconds[1, 0] >= 0.4
@@ -221,5 +221,5 @@ def test_seconds_on_the_clock_include_what_was_cut_off(runner):
         ),
     ],
 )
-def test_identity_is_that_of_one_process(runner, candidate, test, verdict):
+def test_identity_of_results_is_as_in_one_process(runner, candidate, test, verdict):
     assert verdicts(runner, [candidate], asserts(test)) == [[verdict]]

@@ -230,10 +230,10 @@ def innocent(text):
 
 
 @pytest.mark.parametrize("text", INNOCENT.values(), ids=INNOCENT)
-def test_an_ordinary_program_is_innocent(text):
+def test_an_ordinary_program_is_side_effect_free(text):
     assert innocent(text)
 
 
 @pytest.mark.parametrize("text", SUSPICIOUS.values(), ids=SUSPICIOUS)
-def test_a_program_that_could_reach_further_is_not(text):
+def test_a_program_that_could_change_other_objects_is_not(text):
     assert not innocent(text)

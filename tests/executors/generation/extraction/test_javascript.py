@@ -1,4 +1,4 @@
-"""What becomes of JavaScript answers as models really write them."""
+"""Tests extracted from JavaScript answers as models write them."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""What becomes of answers as models really write them."""
+"""Tests and candidates extracted from answers as models write them."""
 
 import ast
 import unittest

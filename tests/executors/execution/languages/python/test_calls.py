@@ -1,4 +1,4 @@
-"""Results of calls as seen by a test that is judged apart, and when it is not."""
+"""Results of calls as seen by a test in a separate process, or in the same one."""
 
 import pytest
 
@@ -117,7 +117,9 @@ def runner():
 
 
 @pytest.mark.parametrize(("candidate", "test", "verdict", "same_process"), CASES.values(), ids=CASES)
-def test_identity_is_that_of_one_process(runner, candidate, test, verdict, same_process):
+def test_identity_of_arguments_and_results_is_as_in_one_process(
+    runner, candidate, test, verdict, same_process
+):
     tests = [UnitTest("problem", 0, test, kind=TestKind.ASSERTIONS)]
     outcomes = runner.run([candidate], tests)
     assert outcomes.verdicts.tolist() == [[verdict]]

@@ -1,4 +1,4 @@
-"""Which passes count where a test shares the interpreter of an innocent candidate."""
+"""Passes that count when a test shares the interpreter of a side-effect-free candidate."""
 
 import pytest
 
@@ -158,7 +158,7 @@ def verdict(runner, candidate, test):
 
 
 @pytest.mark.parametrize(("candidate", "test"), BELIEVED.values(), ids=BELIEVED)
-def test_honest_objects_are_believed(runner, candidate, test):
+def test_honest_objects_pass(runner, candidate, test):
     assert verdict(runner, candidate, test) == [[PASSED]]
 
 

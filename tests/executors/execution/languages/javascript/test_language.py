@@ -1,4 +1,4 @@
-"""JavaScript programs as models really write them: each test on each candidate, the verdict and why."""
+"""Verdicts on JavaScript programs as models write them."""
 
 # ruff: noqa: E501 - a program that fits on one line is easier to read there
 
@@ -274,7 +274,7 @@ def test_promises_stay_promises(runner, candidate, body, expected):
         (ADD, "require('fs').writeFileSync('x', ''); assert.equal(add(1, 2), 3);"),
     ],
 )
-def test_what_cannot_be_told_apart_is_not_confirmed(runner, candidate, body):
+def test_a_pair_that_needs_the_same_process_is_unconfirmed(runner, candidate, body):
     assert verdict(runner, candidate, case(body)) is UNCONFIRMED
 
 
@@ -299,7 +299,7 @@ def test_no_candidate_makes_its_own_verdict(runner, candidate):
     assert verdict(runner, candidate, code) not in {PASSED, Verdict.OUT_OF_MEMORY}
 
 
-def test_candidates_are_told_apart_by_what_they_do(runner):
+def test_recorded_outputs_distinguish_candidates(runner):
     candidates = [
         ADD,
         "const add = (a, b) => b + a;",
