@@ -34,11 +34,11 @@ def exported(run: Path, *, outputs: bool = True) -> dict[str, dict[str, np.ndarr
             "cpu_seconds": seconds,
         }
         if problem in outputs_by_problem:
-            problems[problem] |= _of_behaviour(outputs_by_problem[problem], programs, column)
+            problems[problem] |= _of_outputs(outputs_by_problem[problem], programs, column)
     return problems
 
 
-def _of_behaviour(recorded_outputs, programs, column):
+def _of_outputs(recorded_outputs, programs, column):
     numbers = np.array(
         [_number(position, output.ending) for position, output in enumerate(recorded_outputs.outputs)]
         + [-1]

@@ -82,8 +82,8 @@ def test_a_rule_that_uses_outputs_keeps_a_program_with_more_agreeing_candidates(
     inputs = tuple(RecordedCall(test, "f", f"[{test}]", test) for test in range(5))
     recorded_outputs = RecordedOutputs(inputs, outputs, np.tile(np.array([[0], [1], [2]], np.int32), 5))
     rows = verdicts_of([[1, 0, 0]] * 5)
-    for elimination, left in ((RULE, [0]), (EliminationRule(selection_rule("auto"), 2.0), [0, 1])):
-        elimination = elimination_of(elimination, recorded_outputs)
+    for rule, left in ((RULE, [0]), (EliminationRule(selection_rule("auto"), 2.0), [0, 1])):
+        elimination = elimination_of(rule, recorded_outputs)
         elimination.update(0, rows)
         assert elimination.programs(0).tolist() == left
 
@@ -162,11 +162,7 @@ def test_verdicts_of_survivors_become_rows_among_all_programs():
         0, BlockVerdicts(verdicts, ones, ones, ones.astype(np.bool_), recorded_outputs, np.array([3]))
     )
     assert spread.verdicts.ravel().tolist() == [1, NOT_RUN, 1]
-    assert (
-        spread.cpu_seconds.ravel().tolist()
-        == spread.wall_seconds.ravel().tolist()
-        == [1, 0, 1]
-    )
+    assert spread.cpu_seconds.ravel().tolist() == spread.wall_seconds.ravel().tolist() == [1, 0, 1]
     assert spread.same_process.ravel().tolist() == [True, False, True]
     assert spread.input_mutations.tolist() == [3]
     assert spread.recorded_outputs.results.ravel().tolist() == [0, NO_RESULT, 0]

@@ -73,8 +73,8 @@ def test_any_cap_holds_and_is_used_until_no_further_test_fits(recorded, tmp_path
     cost = run.part()
     for dimension, limit in limits.items():
         assert getattr(cost, dimension) <= limit + 1e-9
-    worst = {"tests": 1, "tokens": 47, "executions": 4, "cpu_seconds": 0.004, "gpu_seconds": 0.5}
-    assert any(limit - getattr(cost, d) < worst[d] for d, limit in limits.items())
+    max_cost = {"tests": 1, "tokens": 47, "executions": 4, "cpu_seconds": 0.004, "gpu_seconds": 0.5}
+    assert any(limit - getattr(cost, d) < max_cost[d] for d, limit in limits.items())
 
 
 @pytest.mark.parametrize("policy", ["uniform", "greedy"])

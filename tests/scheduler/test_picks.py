@@ -46,9 +46,7 @@ def test_a_run_that_abstains_everywhere_has_no_accuracy_left(recorded, tmp_path)
     assert summarise(tmp_path / "out").covered_accuracy is None
 
 
-def test_fitted_confidence_models_are_stored_with_the_run_that_uses_them(
-    recorded, learnable, tmp_path
-):
+def test_fitted_confidence_models_are_stored_with_the_run_that_uses_them(recorded, learnable, tmp_path):
     picks = picked(recorded, tmp_path, confidence={"fit_from": [str(learnable.directory)]})
     assert str(learnable.directory) in confidence_models_of(tmp_path / "out").source
     assert picks != picked(recorded, tmp_path, "shipped")

@@ -27,7 +27,7 @@ from testbudget.traces.records import Cost, TestStatus, extraction_cost
 from testbudget.traces.tables import read_trace, write_trace
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def cluster():
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     for _ in range(2):
@@ -72,8 +72,8 @@ def test_the_recorded_back_end_comes_to_the_same_picks_as_the_run_it_reads(job, 
     assert run("run", job(cap={"tests": 18}), "--out", tmp_path / "real") == 0
     content = yaml.safe_load((tmp_path / "real" / "job.yaml").read_text())
     content |= {"backend": "recorded", "tests": {"from_run": "real"}, "candidates": {"from_run": "real"}}
-    (tmp_path / "replay.yaml").write_text(yaml.safe_dump(content))
-    assert run("run", tmp_path / "replay.yaml", "--out", tmp_path / "simulated") == 0
+    (tmp_path / "recorded.yaml").write_text(yaml.safe_dump(content))
+    assert run("run", tmp_path / "recorded.yaml", "--out", tmp_path / "simulated") == 0
     assert picks(tmp_path / "simulated") == picks(tmp_path / "real")
 
 
@@ -89,9 +89,7 @@ def test_labels_come_from_the_ground_truth_if_not_recorded(recorded, job, tmp_pa
         assert seen.correct.tolist() == [True, False, False]
 
 
-def test_executing_a_finished_run_again_labels_anew_and_records_outputs(
-    recorded, job, tmp_path
-):
+def test_executing_a_finished_run_again_labels_anew_and_records_outputs(recorded, job, tmp_path):
     wrong = read_trace(recorded.directory)
     mislabelled = {
         problem: replace(seen, correct=~seen.correct) for problem, seen in wrong.problems.items()
@@ -149,9 +147,7 @@ def test_a_model_that_is_missing_or_too_expensive_ends_the_run_with_one_sentence
     dear = job(hidden_states={"base_model": model, "timeout_seconds": 60}, cap={"cpu_seconds": 50})
     assert run("run", dear, "--out", tmp_path / "out") == 2
     error = capsys.readouterr().err
-    assert (
-        "the cap must hold the hidden states of 5 more problems but cap.cpu_seconds is 50" in error
-    )
+    assert "the cap must hold the hidden states of 5 more problems but cap.cpu_seconds is 50" in error
     assert error.count("\n") == 1
     assert not (tmp_path / "out").exists()
 
@@ -177,8 +173,8 @@ def test_input_mutations_are_recorded_charged_and_read_again(job, tmp_path):
         assert all(len(part.inputs) == 4 for part in outputs_by_test(recorded_outputs).values())
     content = yaml.safe_load((tmp_path / "real" / "job.yaml").read_text())
     content |= {"backend": "recorded", "tests": {"from_run": "real"}, "candidates": {"from_run": "real"}}
-    (tmp_path / "replay.yaml").write_text(yaml.safe_dump(content))
-    assert run("run", tmp_path / "replay.yaml", "--out", tmp_path / "simulated") == 0
+    (tmp_path / "recorded.yaml").write_text(yaml.safe_dump(content))
+    assert run("run", tmp_path / "recorded.yaml", "--out", tmp_path / "simulated") == 0
     assert picks(tmp_path / "simulated") == picks(tmp_path / "real")
     assert read_outputs(tmp_path / "simulated").keys() == read_outputs(tmp_path / "real").keys()
 

@@ -207,7 +207,9 @@ def same(one: GainModel, other: GainModel) -> bool:
 def test_out_of_fold_models_do_not_depend_on_their_own_problems(recordings):
     changed = [replace(recordings[0], correct=~recordings[0].correct), *recordings[1:]]
     rates = np.linspace(0, 1, 6)
-    before, after = (out_of_fold_gain_models(observed(each), rates, seed=0) for each in (recordings, changed))
+    before, after = (
+        out_of_fold_gain_models(observed(each), rates, seed=0) for each in (recordings, changed)
+    )
     own = before.gain_model_of[0]
     np.testing.assert_array_equal(before.gain_model_of, after.gain_model_of)
     for number, (one, other) in enumerate(zip(before.gain_models, after.gain_models, strict=True)):

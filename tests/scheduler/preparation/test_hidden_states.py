@@ -218,9 +218,7 @@ def test_no_problem_is_predicted_by_a_model_fitted_on_it(learnable, tmp_path):
     assert np.corrcoef(predicted, shuffled.mean(axis=1))[0, 1] < 0.3
 
 
-def test_a_trained_model_predicts_the_same_as_one_fitted_in_the_run(
-    learnable, another_learnable, tmp_path
-):
+def test_a_trained_model_predicts_the_same_as_one_fitted_in_the_run(learnable, another_learnable, tmp_path):
     model = tmp_path / "model"
     assert main(["train", str(learnable.directory), "--out", str(model)]) == 0
     states = read_trace(another_learnable.directory).hidden_states

@@ -1,4 +1,4 @@
-"""Races in memory against those that a run holds."""
+"""Elimination on recorded tests in memory, held against that of a run."""
 
 import numpy as np
 import pytest
@@ -18,15 +18,15 @@ Z = 1.0
 
 @pytest.fixture(scope="module")
 def run(exporting, tmp_path_factory):
-    """Problems with many wrong candidates that soon fall behind, and outputs that tell them apart."""
-    folder = tmp_path_factory.mktemp("racing")
+    """Problems with many wrong candidates that are soon eliminated, and with outputs."""
+    folder = tmp_path_factory.mktemp("elimination")
     rng = np.random.default_rng(0)
     problems = {}
     for number in range(4):
         correct = rng.random(CANDIDATES) < 0.3
         chance = np.where(correct, 0.8, 0.2)[:, np.newaxis]
         votes = (rng.random((CANDIDATES, TESTS)) < chance).astype(np.int8)
-        votes[:, 5] = -1  # a test of no use
+        votes[:, 5] = -1  # an unusable test
         outputs = np.where(correct[:, np.newaxis], 0, rng.integers(0, 4, (CANDIDATES, TESTS)))
         problems[f"p/{number}"] = {
             "votes": votes,
@@ -48,24 +48,30 @@ def recordings_of(run):
 
 
 @pytest.mark.parametrize("selection", ["majority", "consensus", "auto"])
-def test_a_race_runs_what_a_run_with_racing_runs_and_picks_alike(run, tmp_path, selection):
+def test_elimination_in_memory_executes_and_picks_as_a_run_does(run, tmp_path, selection):
     job = yaml.safe_load((run / "job.yaml").read_text())
-    job |= {"selection": selection, "elimination": {"apply_to": "all", "z": Z}, "policy": {"name": "uniform"}}
-    (run / "racing.yaml").write_text(yaml.safe_dump(job))
-    assert main(["run", str(run / "racing.yaml"), "--out", str(tmp_path / "out")]) == 0
+    job |= {
+        "selection": selection,
+        "elimination": {"apply_to": "all", "z": Z},
+        "policy": {"name": "uniform"},
+    }
+    (run / "elimination.yaml").write_text(yaml.safe_dump(job))
+    assert main(["run", str(run / "elimination.yaml"), "--out", str(tmp_path / "out")]) == 0
     real = summarise(tmp_path / "out")
     recordings, rule = recordings_of(run), selection_rule(selection)
     order = np.arange(TESTS)
-    raced = [eliminate(recording, order, recording.evidence(order), rule, Z) for recording in recordings]
-    executions = [one.executions[-1] for one in raced]
+    remaining = [
+        eliminate(recording, order, recording.evidence(order), rule, Z) for recording in recordings
+    ]
+    executions = [one.executions[-1] for one in remaining]
     assert executions == [problem.cost.executions for problem in real.problems]
     assert sum(executions) < 0.7 * 4 * CANDIDATES * (TESTS - 1)
-    if selection != "auto":  # which also looks at the batch
-        for recording, one, problem in zip(recordings, raced, real.problems, strict=True):
+    if selection != "auto":  # which also uses statistics of the batch
+        for recording, one, problem in zip(recordings, remaining, real.problems, strict=True):
             assert recording.correct[rule.winners(one.evidence)].mean() == problem.accuracy
 
 
-def test_nobody_falls_out_before_the_first_heat_ends(run):
+def test_no_candidate_is_eliminated_before_the_first_rung_ends(run):
     for recording in recordings_of(run):
         order = np.random.default_rng(1).permutation(TESTS)
         one = eliminate(recording, order, recording.evidence(order), selection_rule("majority"), Z)
@@ -73,9 +79,9 @@ def test_nobody_falls_out_before_the_first_heat_ends(run):
         assert one.executions[-1] < one.pairs[-1]
 
 
-def test_with_a_high_bar_a_race_is_no_race(run):
-    (field,) = permuted_runs(
+def test_a_high_threshold_eliminates_no_candidate(run):
+    (runs,) = permuted_runs(
         recordings_of(run), [selection_rule("auto")], orders=2, counts=[3, TESTS], z=1e9, seed=0
     )
-    np.testing.assert_array_equal(field.elimination.executions, field.elimination.pairs)
-    np.testing.assert_array_equal(field.elimination.accuracy, field.accuracy[:, :, [3, TESTS]])
+    np.testing.assert_array_equal(runs.elimination.executions, runs.elimination.pairs)
+    np.testing.assert_array_equal(runs.elimination.accuracy, runs.accuracy[:, :, [3, TESTS]])

@@ -1,4 +1,4 @@
-"""The simulation against what it stands for: the loop on the replay back end, journal and all."""
+"""The loop on the recorded back end, held against recorded tests in memory."""
 
 import json
 from dataclasses import astuple
@@ -35,7 +35,7 @@ SEED = 3
 
 
 class Undecided(Policy):
-    """Gives three tests a round to the problems with the most doubtful picks."""
+    """Gives three tests a round to the problems with the largest p_wrong."""
 
     name = "undecided"
     static = False
@@ -56,14 +56,16 @@ class Undecided(Policy):
         return chosen, np.ones(len(chosen), np.int32)
 
 
-def courses_as_recorded(trace, rule):
+def curves_as_recorded(trace, rule):
     recordings = [RecordedTests.of(seen, seen.correct) for seen in trace.problems.values()]
-    return compute_learning_curves(recordings, [np.arange(recording.tests) for recording in recordings], rule)
+    return compute_learning_curves(
+        recordings, [np.arange(recording.tests) for recording in recordings], rule
+    )
 
 
 def spending(learning_curves, granted):
     return np.sum(
-        [course.spent[tests] for course, tests in zip(learning_curves, granted, strict=True)], axis=0
+        [curve.spent[tests] for curve, tests in zip(learning_curves, granted, strict=True)], axis=0
     )
 
 
@@ -76,10 +78,10 @@ def spending(learning_curves, granted):
         ("greedy", 90, "consensus"),
     ],
 )
-def test_a_run_with_the_replay_back_end_grants_picks_and_spends_the_same(
+def test_a_run_with_the_recorded_back_end_grants_picks_and_spends_as_in_memory(
     voted, tmp_path, policy, cap, selection
 ):
-    run, learned = {"run": str(voted)}, policy == "greedy"
+    run, learned = {"from_run": str(voted)}, policy == "greedy"
     job = {
         "problems": {"source": str(voted.parent / "problems.jsonl")},
         "candidates": run,
@@ -97,13 +99,13 @@ def test_a_run_with_the_replay_back_end_grants_picks_and_spends_the_same(
     real = read_trace(out)
 
     trace, rule = read_trace(voted), selection_rule(selection)
-    recorded = courses_as_recorded(trace, rule)
-    beliefs = cross_fitted_pass_rates(trace, seed=SEED) if learned else None
+    recorded = curves_as_recorded(trace, rule)
+    pass_rates = cross_fitted_pass_rates(trace, seed=SEED) if learned else None
     if learned:
         np.testing.assert_array_equal(
-            beliefs, [seen.predicted_pass_rate for seen in real.problems.values()]
+            pass_rates, [seen.predicted_pass_rate for seen in real.problems.values()]
         )
-    fresh = create_policy(policy, len(recorded), pass_rates=beliefs, max_tests=9, seed=SEED)
+    fresh = create_policy(policy, len(recorded), pass_rates=pass_rates, max_tests=9, seed=SEED)
     granted = allocate_recorded(fresh, cap, recorded)
     np.testing.assert_array_equal(granted, [len(seen.tests) for seen in real.problems.values()])
     assert len(set(granted)) > 1
@@ -112,30 +114,42 @@ def test_a_run_with_the_replay_back_end_grants_picks_and_spends_the_same(
         recording = RecordedTests.of(seen, seen.correct)
         votes = recording.evidence(np.arange(tests)).votes
         winners = rule.winners(Evidence(votes))
-        assert (winners[0], len(winners), votes.tests) == (pick["candidate"], pick["tied"], pick["tests"])
+        assert (winners[0], len(winners), votes.tests) == (
+            pick["candidate"],
+            pick["tied_candidates"],
+            pick["tests"],
+        )
         assert votes.scores()[winners[0]] == pick["tests_passed"]
-    accuracy = [course.accuracy[tests] for course, tests in zip(recorded, granted, strict=True)]
+    accuracy = [curve.accuracy[tests] for curve, tests in zip(recorded, granted, strict=True)]
     np.testing.assert_allclose(accuracy, [problem.accuracy for problem in summarise(out).problems])
     real_costs = [
-        Cost.total([*map(generation_cost, seen.tests.values()), *map(execution_cost, seen.verdicts.values())])
+        Cost.total(
+            [*map(generation_cost, seen.tests.values()), *map(execution_cost, seen.verdicts.values())]
+        )
         for seen in real.problems.values()
     ]
     np.testing.assert_allclose(spending(recorded, granted), astuple(Cost.total(real_costs)))
 
 
-def test_a_policy_that_listens_hears_in_the_loop_what_it_hears_in_the_simulation(voted, tmp_path):
+def test_a_policy_is_told_the_same_p_wrong_in_the_loop_and_in_memory(voted, tmp_path):
     trace = read_trace(voted)
     problems = load_problems(str(voted.parent / "problems.jsonl"))
-    solving = [ProblemCandidates.of(problem, trace.of(problem).candidates) for problem in problems]
-    looped, simulated = (Undecided(len(solving), max_tests=9, min_tests=1) for _ in range(2))
-    with EventLog(tmp_path / "journal.sqlite") as event_log:
+    items = [ProblemCandidates.of(problem, trace.of(problem).candidates) for problem in problems]
+    looped, simulated = (Undecided(len(items), max_tests=9, min_tests=1) for _ in range(2))
+    with EventLog(tmp_path / "log.sqlite") as event_log:
         budget = Budget(Cap({"tests": 70}))
         backend = RecordedBackend(trace, problems, runners=2)
-        standing = PickConfidence(solving, event_log, Majority(), default_models())
+        pick_confidence = PickConfidence(items, event_log, Majority(), default_models())
         Loop(
-            solving, looped, budget, event_log, backend, UnitTestGenerator(None, seed=0), standing=standing
+            items,
+            looped,
+            budget,
+            event_log,
+            backend,
+            UnitTestGenerator(None, seed=0),
+            pick_confidence=pick_confidence,
         ).run()
-    recorded = courses_as_recorded(trace, Majority())
+    recorded = curves_as_recorded(trace, Majority())
     granted = allocate_recorded(simulated, 70, recorded)
     np.testing.assert_array_equal(granted, looped.granted)
     assert simulated.heard == looped.heard

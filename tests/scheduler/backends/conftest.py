@@ -1,0 +1,5 @@
+"""Fixtures of the back ends' tests."""
+
+from tests.analysis.conftest import voted
+
+__all__ = ["voted"]
