@@ -18,7 +18,7 @@ from testbudget.rewards.prefix_statistics import PrefixStatistics, floored_log
 from testbudget.rewards.selection.base import ScoringRule
 
 
-class OutputGroups(ScoringRule):
+class LargestOutputGroup(ScoringRule):
     """``n``: the largest output group, whatever the tests say.
 
     A group that never returned a value has score 0. Majority voting over outputs, as self-consistency (Wang

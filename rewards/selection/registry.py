@@ -13,7 +13,7 @@ _CLASSES = {
     "bayesian": ("weighted", "Bayesian"),
     "dawid-skene": ("weighted", "DawidSkene"),
     "leave-one-out": ("weighted", "LeaveOneOut"),
-    "outputs": ("agreement", "OutputGroups"),
+    "outputs": ("agreement", "LargestOutputGroup"),
     "agreement": ("agreement", "OutputAgreement"),
     "soft_agreement": ("agreement", "SoftAgreement"),
     "batch": ("agreement", "BatchAgreement"),
