@@ -10,7 +10,7 @@ DEFAULT_CAPS = (1, 2, 3, 5, 8, 12, 20)
 """Tests per problem."""
 
 DEFAULT_PREDICTORS = ("learned", "oracle")
-STATIC_RULES = ("majority", "consensus")
+STATIC_RULES: tuple[SelectionName, SelectionName] = ("majority", "consensus")
 """The static reference is equal budgets with the better of these rules."""
 
 

@@ -11,14 +11,33 @@ from testbudget.analysis.training_report import (
     training_sections,
     write_training,
 )
-from testbudget.difficulty.training import TrainingSettings, gather_problems, train_predictor
+from testbudget.difficulty.examples import PASS_RATE
+from testbudget.difficulty.methods import prediction_method
+from testbudget.difficulty.training import (
+    TrainingResult,
+    TrainingSettings,
+    fit_target,
+    gather_problems,
+)
 from testbudget.traces.tables import read_trace
 
 
 @pytest.fixture(scope="module")
 def training(learnable):
+    """One target by two quick methods."""
     settings = TrainingSettings(layers=(2,), method="linear", selection=None)
-    return train_predictor(gather_problems([learnable.directory], settings, read_trace), settings)
+    problems = gather_problems([learnable.directory], settings, read_trace)
+    fitted = {
+        name: fit_target(
+            prediction_method(name),
+            problems.target_labels(PASS_RATE),
+            problems.inputs,
+            problems.content_hashes,
+            seed=0,
+        )
+        for name in ("linear", "constant")
+    }
+    return TrainingResult(settings, problems, {PASS_RATE.name: fitted})
 
 
 def test_every_target_and_method_is_printed_and_on_the_page(training, tmp_path):

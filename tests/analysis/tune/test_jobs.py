@@ -71,4 +71,4 @@ def test_without_the_source_of_the_problems_the_missing_job_is_explained(
     (bare / "job.yaml").write_text((with_states / "job.yaml").read_text())
     paths, obstacle = write_jobs(found[:1], read_trace(bare), 0, out)
     assert [path.name for path in paths] == ["job.yaml"]
-    assert "needs its problems, which are not here" in obstacle
+    assert "needs its problems, which are missing here" in obstacle
