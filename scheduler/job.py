@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from testbudget.executors.execution.limits import ISOLATION_LAYERS, TestLimits
-from testbudget.policies.names import GAIN_MODEL_POLICIES, PASS_RATE_POLICIES, JobPolicy
+from testbudget.policies.names import GAIN_MODEL_POLICIES, PASS_RATE_POLICIES, JobPolicyName
 from testbudget.rewards.selection.names import SelectionName
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ class PredictorSection(JobSection):
 class PolicySection(JobSection):
     """Allocation policy: the problem that gets the next test."""
 
-    name: JobPolicy = Field("uniform", description="allocation policy")
+    name: JobPolicyName = Field("uniform", description="allocation policy")
     gain_model_from: Path | None = Field(
         None, description="finished run with labels that the gain model is fitted on (adaptive and binned)"
     )

@@ -124,16 +124,16 @@ class Loop:
             max_tests: tests that the problem may get at most.
 
         Returns:
-            "harmful" if the last harm check closed it, "max_tests" if it has all it may get, "cap" if no
-            further test of it fits under the cap, None if the policy granted no more.
+            "harmful" if the last harm check closed it, else "cap" if no further test of it fits under the
+            cap, else "max_tests" if it has all that it may get, else None: the policy granted no more.
         """
         problem = self._problems[position].problem.id
         last = self._event_log.harm_checks.get(problem)
         if last is not None and last.stops:
             return "harmful"
-        if self._event_log.granted(problem) >= max_tests:
-            return "max_tests"
-        return None if self._remaining(len(self._elimination.programs(position))) else "cap"
+        if not self._remaining(len(self._elimination.programs(position))):
+            return "cap"
+        return "max_tests" if self._event_log.granted(problem) >= max_tests else None
 
     def _remaining(self, programs: int | None = None) -> int:
         """Number of tests that still fit under the cap, for a problem with so many programs.

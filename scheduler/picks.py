@@ -10,8 +10,8 @@
 - ``abstained``: true if p_correct is below ``confidence.abstain_below`` of the job.
 - ``overoptimised``: true if more tests would rather lower than raise the expected accuracy of the pick.
 - ``closed_because``: reason why the problem got no more tests: "harmful" (a harm check closed it),
-  "max_tests" (it has all that it may get), "cap" (no further test of it fits under the cap), or null (the
-  policy granted no more).
+  else "cap" (no further test of it fits under the cap), else "max_tests" (it has all that it may get), else
+  null (the policy granted no more).
 - ``code``: program text of the pick.
 """
 

@@ -21,7 +21,7 @@ def test_every_pick_has_a_p_correct_and_a_reason_for_being_closed(recorded, tmp_
     picks = picked(recorded, tmp_path)
     assert all(0 < pick["p_correct"] < 1 for pick in picks)
     assert not any(pick["abstained"] for pick in picks)
-    assert all(pick["closed_because"] == "max_tests" for pick in picks)
+    assert all(pick["closed_because"] == "cap" for pick in picks)
     summary = summarise(tmp_path / "out")
     assert [round(problem.p_correct, 4) for problem in summary.problems] == [
         pick["p_correct"] for pick in picks
