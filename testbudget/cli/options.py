@@ -91,9 +91,9 @@ def whole_number(text: str = "", least: int | None = None) -> Parameter:
         least: smallest value.
     """
 
-    def convert(kind: Any, tokens: Sequence[Token]) -> int | None:
+    def convert(kind: Any, tokens: Sequence[Token]) -> int:
         value = _whole(kind, tokens)
-        if value is not None and least is not None and value < least:
+        if least is not None and value < least:
             raise ValueError(f"must be at least {least} but got {value}")
         return value
 
@@ -112,6 +112,8 @@ def _parameter(name: str, field: FieldInfo, group: Group) -> Parameter:
         converter = _bounded(_whole, field)
     elif float in kinds:
         converter = _bounded(_number, field)
+    if converter and type(None) in kinds:
+        converter = _or_none(converter)
     return Parameter(
         name="--" + name.replace("_", "-"),
         group=group,
@@ -153,7 +155,7 @@ def _bounded(convert: Callable[..., Any], field: FieldInfo) -> Callable[..., Any
     def checked(kind: Any, tokens: Sequence[Token]) -> Any:
         value = convert(kind, tokens)
         for word, bound, holds in _rules(field):
-            if value is not None and not holds(value, bound):
+            if not holds(value, bound):
                 raise ValueError(f"must be {word} {bound:g} but got {value:g}")
         return value
 
@@ -172,13 +174,10 @@ def _bounds(field: FieldInfo) -> str:
     return " and ".join(f"{word} {bound:g}" for word, bound, _ in _rules(field))
 
 
-def _list(kind: Any, tokens: Sequence[Token]) -> list[Any] | None:
-    """Values separated by commas, in any number of flags; ``none`` unsets a field."""
+def _list(kind: Any, tokens: Sequence[Token]) -> list[Any]:
+    """Values separated by commas, in any number of flags."""
     words = [word.strip() for token in tokens for word in token.value.split(",")]
-    options = [option for option in _kinds(kind) if option is not type(None)]
-    if words == ["none"] and len(options) < len(_kinds(kind)):
-        return None
-    item = typing.get_args(options[0])[0]
+    item = next(typing.get_args(option)[0] for option in _kinds(kind) if typing.get_args(option))
     return [_value(item, word) for word in words]
 
 
@@ -212,16 +211,21 @@ def _finite(word: str) -> float:
 _CONVERTERS: dict[Any, Any] = {int: _integer, float: _finite, str: str, Path: Path}
 
 
-def _whole(kind: Any, tokens: Sequence[Token]) -> int | None:
-    return None if _unset(kind, tokens) else _integer(tokens[0].value)
+def _whole(_kind: Any, tokens: Sequence[Token]) -> int:
+    return _integer(tokens[0].value)
 
 
-def _number(kind: Any, tokens: Sequence[Token]) -> float | None:
-    return None if _unset(kind, tokens) else _finite(tokens[0].value)
+def _number(_kind: Any, tokens: Sequence[Token]) -> float:
+    return _finite(tokens[0].value)
 
 
-def _unset(kind: Any, tokens: Sequence[Token]) -> bool:
-    return tokens[0].value == "none" and type(None) in _kinds(kind)
+def _or_none(convert: Callable[..., Any]) -> Callable[..., Any]:
+    """A converter that takes ``none`` too, which unsets an optional field."""
+
+    def converted(kind: Any, tokens: Sequence[Token]) -> Any:
+        return None if tokens[0].value == "none" else convert(kind, tokens)
+
+    return converted
 
 
 def _yaml(_kind: Any, tokens: Sequence[Token]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """``testbudget compare`` from the command line: what it prints and writes, and what it refuses."""
 
+import json
 import re
 from dataclasses import replace
 
@@ -8,10 +9,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from testbudget.cli.main import main
-from testbudget.policies.registry import POLICY_NAMES, policy_class
+from testbudget.policies.names import POLICY_NAMES
+from testbudget.policies.registry import policy_class
 from testbudget.traces.tables import read_trace, write_trace
 
-QUICK = ["--orders", "2", "--tests-per-problem", "1,2.5"]
+QUICK = ["--permutations", "2", "--tests-per-problem", "1,2.5"]
 GREEDY = [
     *QUICK,
     "--policies",
@@ -86,7 +88,7 @@ def test_by_default_all_that_the_run_allows_is_compared_and_nothing_is_written_i
 ):
     monkeypatch.chdir(tmp_path)
     before = sorted(voted.iterdir())
-    assert main(["compare", str(voted), "--orders", "2"]) == 0
+    assert main(["compare", str(voted), "--permutations", "2"]) == 0
     rows = grid_of(tmp_path / "runs" / "compare" / "run")
     assert {row["tests_per_problem"] for row in rows} == {
         1,
@@ -101,6 +103,21 @@ def test_by_default_all_that_the_run_allows_is_compared_and_nothing_is_written_i
     assert sorted(voted.iterdir()) == before
 
 
+def test_json_holds_accuracy_interval_and_cost_of_every_combination(voted, tmp_path, capsys):
+    assert main(["compare", str(voted), *GREEDY, "--out", str(tmp_path / "out"), "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    rows = grid_of(tmp_path / "out")
+    assert len(document["grid"]) == len(rows)
+    for cell, row in zip(document["grid"], rows, strict=True):
+        names = ("tests_per_problem", "selection", "policy", "predictor")
+        assert [cell[name] for name in names] == [row[name] for name in names]
+        assert cell["accuracy"] == {
+            "value": row["accuracy"],
+            "interval": [row["accuracy_low"], row["accuracy_high"]],
+        }
+        assert cell["spent"]["tests"] == row["tests"]
+
+
 @pytest.mark.parametrize("form", ["write_one_by_one", "write_packed"])
 def test_an_imported_run_gives_the_figures_of_the_one_that_it_was_exported_from(
     recorded, exporting, tmp_path, form
@@ -109,7 +126,7 @@ def test_an_imported_run_gives_the_figures_of_the_one_that_it_was_exported_from(
     assert main(["import", "votes", str(file), "--out", str(tmp_path / "run")]) == 0
     # Without dynamic policies: p_wrong depends on the fold of a problem by its text, which is not exported.
     policies = ",".join(name for name in POLICY_NAMES if policy_class(name).static)
-    arguments = ["--orders", "3", "--predictors", "none,oracle", "--policies", policies]
+    arguments = ["--permutations", "3", "--predictors", "none,oracle", "--policies", policies]
     found = []
     for name, run in (("one", recorded.directory), ("two", tmp_path / "run")):
         assert main(["compare", str(run), *arguments, "--out", str(tmp_path / name)]) == 0
@@ -125,7 +142,7 @@ def test_of_votes_alone_what_they_allow_is_compared(recorded, exporting, tmp_pat
     file = exporting.write_one_by_one(problems, tmp_path / "votes.npz")
     assert main(["import", "votes", str(file), "--out", str(tmp_path / "run")]) == 0
     out = ["--out", str(tmp_path / "out")]
-    assert main(["compare", str(tmp_path / "run"), "--orders", "2", *out]) == 0
+    assert main(["compare", str(tmp_path / "run"), "--permutations", "2", *out]) == 0
     printed = capsys.readouterr().out
     assert (
         "left out learned: the predictor 'learned' needs hidden states or predicted pass rates"
@@ -155,22 +172,24 @@ def test_an_imported_run_believes_what_was_predicted_of_it(recorded, exporting, 
     file = exporting.write_packed(problems, tmp_path / "votes.npz")
     assert main(["import", "votes", str(file), "--out", str(tmp_path / "run")]) == 0
     out = ["--out", str(tmp_path / "out")]
-    assert main(["compare", str(tmp_path / "run"), "--orders", "2", "--policies", "greedy", *out]) == 0
+    assert (
+        main(["compare", str(tmp_path / "run"), "--permutations", "2", "--policies", "greedy", *out]) == 0
+    )
     assert {row["predictor"] for row in grid_of(tmp_path / "out")} == {None, "learned", "oracle"}
 
 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--orders", "many"], "--orders takes a whole number but got 'many'"),
-        (["--orders", "1.5"], "--orders takes a whole number but got '1.5'"),
-        (["--orders", "0"], "permutations must be greater than or equal to 1 but got 0"),
-        (["--tests-per-problem", "1,,2"], "--tests-per-problem takes numbers but got ''"),
-        (["--tests-per-problem", "inf"], "--tests-per-problem takes numbers but got 'inf'"),
+        (["--permutations", "many"], "--permutations must be a whole number but got 'many'"),
+        (["--permutations", "1.5"], "--permutations must be a whole number but got '1.5'"),
+        (["--permutations", "0"], "--permutations must be at least 1 but got 0"),
+        (["--tests-per-problem", "1,,2"], "must be values separated by commas but one of them is empty"),
+        (["--tests-per-problem", "inf"], "--tests-per-problem must be a number but got 'inf'"),
         (["--tests-per-problem", "1,99"], "the 135 tests that were recorded"),
-        (["--policies", "best"], "policy must be one of"),
+        (["--policies", "best"], "--policies must be one of"),
         (["--predictors", "magic"], "predictors must be among"),
-        (["--selection", "best"], "selection must be one of"),
+        (["--selection", "best"], "--selection must be one of"),
     ],
 )
 def test_a_flag_that_makes_no_sense(capsys, voted, tmp_path, arguments, sentence):

@@ -1,6 +1,7 @@
 """``testbudget tune`` from the command line: what it prints and writes, and what it refuses."""
 
 import dataclasses
+import json
 
 import optuna
 import pyarrow.parquet as pq
@@ -9,7 +10,7 @@ import pytest
 from testbudget.cli.main import main
 from testbudget.traces.tables import read_trace, write_trace
 
-QUICK = ["--orders", "2", "--trials", "4", "--selection", "majority,auto"]
+QUICK = ["--permutations", "2", "--trials", "4", "--selection", "majority,auto"]
 CAP = ["--tests-per-problem", "2"]
 
 
@@ -60,25 +61,37 @@ def test_a_front_has_a_job_for_each_of_its_choices(imported, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--tests-per-problem", "many"], "--tests-per-problem takes a number but got 'many'"),
+        (["--tests-per-problem", "many"], "--tests-per-problem must be a number but got 'many'"),
         (["--tests-per-problem", "8"], "at most the 7 that were recorded of each problem but got 8"),
         (["--tests-per-problem", "0"], "must be at least 1 test in all"),
-        (["--pareto", "usd"], "pareto must be one of tests, tokens"),
+        (["--pareto", "usd"], "--pareto must be one of tests, tokens"),
         (["--pareto", "gpu_seconds"], "some gpu_seconds are unknown"),
-        ([*CAP, "--trials", "0"], "trials must be greater than or equal to 1 but got 0"),
-        ([*CAP, "--orders", "1.5"], "--orders takes a whole number but got '1.5'"),
-        ([*CAP, "--held-out", "1"], "held_out must be less than 1 but got 1"),
+        ([*CAP, "--trials", "0"], "--trials must be at least 1 but got 0"),
+        ([*CAP, "--permutations", "1.5"], "--permutations must be a whole number but got '1.5'"),
+        ([*CAP, "--held-out", "1"], "--held-out must be less than 1 but got 1"),
         ([*CAP, "--held-out", "0.01"], "at least 2 problems on either side"),
-        ([*CAP, "--selection", "best"], "selection must be one of"),
-        ([*CAP, "--policies", "best"], "policy must be one of"),
+        ([*CAP, "--selection", "best"], "--selection must be one of"),
+        ([*CAP, "--policies", "best"], "--policies must be one of"),
         ([*CAP, "--policies", "greedy"], "no hidden states"),
-        ([*CAP, "--parallel", "0"], "--parallel must be at least 1 but got 0"),
-        ([*CAP, "--seed", "-1"], "seed must be greater than or equal to 0 but got -1"),
+        ([*CAP, "--workers", "0"], "--workers must be at least 1 but got 0"),
+        ([], "tune needs exactly one of --tests-per-problem and --pareto"),
+        ([*CAP, "--seed", "-1"], "--seed must be at least 0 but got -1"),
     ],
 )
 def test_a_flag_that_makes_no_sense(capsys, imported, tmp_path, arguments, sentence):
     assert sentence in failure(capsys, imported, *arguments, "--out", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_json_is_one_document_with_the_scores_of_the_choice(imported, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert main(["tune", str(imported), *CAP, *QUICK, "--out", str(out), "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    (chosen,) = document["chosen"]
+    low, high = chosen["held_out"]["accuracy"]["interval"]
+    assert low <= chosen["held_out"]["accuracy"]["value"] <= high
+    assert len(document["trials"]) == 4
+    assert document["jobs"] == [str(out / "job.yaml")]
 
 
 def test_a_directory_that_is_no_run_and_a_run_without_labels(capsys, imported, tmp_path):

@@ -1,0 +1,208 @@
+"""A file of pairs becomes a file of verdicts, or one sentence and nothing."""
+
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from testbudget.cli.main import main
+from testbudget.executors.execution.runner import Runner
+
+ROOT = str(Path(__file__).parents[3])
+UNITTEST = """
+import unittest
+class Test(unittest.TestCase):
+    def test_it(self):
+        self.assertEqual(double(4), 8)
+"""
+GOOD = {"id": "a", "candidate": "def f(x): return x", "test": "assert f(1) == 1", "kind": "assert"}
+LOOP = GOOD | {"id": "loop", "candidate": "def f(x):\n    while True: pass"}
+
+
+def write(path, rows):
+    path.write_text("".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows))
+    return path
+
+
+def execute(tmp_path, rows, *flags):
+    """Exit code and rows of the output, None if there is no output file."""
+    out = tmp_path / "out" / "verdicts.jsonl"
+    out.parent.mkdir(exist_ok=True)
+    source = write(tmp_path / "pairs.jsonl", rows)
+    usual = {"--in": str(source), "--out": str(out), "--runners": "1"}
+    words = [word for flag, value in usual.items() if flag not in flags for word in (flag, value)]
+    code = main(["execute", *words, *flags])
+    verdicts = [json.loads(line) for line in out.read_text().splitlines()] if out.exists() else None
+    assert set(out.parent.iterdir()) <= {out}
+    return code, verdicts
+
+
+def started(*arguments, **options):
+    """The command in a process of its own."""
+    paths = os.pathsep.join([ROOT, *sys.path])
+    return subprocess.Popen(
+        [sys.executable, "-m", "testbudget", "execute", "--runners", "1", *arguments],
+        env=os.environ | {"PYTHONPATH": paths},
+        text=True,
+        # Interrupts may be ignored where the tests run in the background.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+        **options,
+    )
+
+
+def test_every_pair_gets_its_verdict_in_the_order_of_the_input(tmp_path, capsys):
+    rows = [
+        {
+            "id": "9",
+            "candidate": "def double(x): return 2 * x",
+            "test": UNITTEST,
+            "kind": "unittest",
+            "entry_point": "double",
+        },
+        GOOD,
+        GOOD | {"id": "same", "kind": "assertions", "language": "python"},
+        GOOD | {"id": "wrong", "test": "assert f(1) == 2"},
+        GOOD | {"id": "raises", "candidate": "def f(x): return 1 / 0"},
+        LOOP,
+        {"id": "1", "candidate": "def double(x): return x", "test": UNITTEST, "kind": "unittest"},
+    ]
+    code, verdicts = execute(tmp_path, rows, "--cpu-seconds", "0.2")
+    assert code == 0
+    assert [(row["id"], row["verdict"]) for row in verdicts] == [
+        ("9", "passed"),
+        ("a", "passed"),
+        ("same", "passed"),
+        ("wrong", "failed"),
+        ("raises", "errored"),
+        ("loop", "timed_out"),
+        ("1", "failed"),
+    ]
+    assert list(verdicts[0]) == ["id", "verdict", "reason", "cpu_seconds", "wall_seconds", "isolation"]
+    assert verdicts[5]["cpu_seconds"] >= 0.2
+    assert verdicts[5]["reason"] == "The test took more than 0.2 s of CPU time or 10 s on the clock."
+    summary = capsys.readouterr().err.splitlines()[-1]
+    assert "7 pairs in" in summary
+    assert "3 passed, 2 failed, 1 errored, 1 timed_out" in summary
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="Node is not installed")
+def test_pairs_of_several_languages_go_into_one_file(tmp_path):
+    test = 'const assert = require("assert"); assert.strictEqual(f(1), 1);'
+    script = {"id": "js", "candidate": "function f(x) { return x; }", "test": test, "kind": "assert"}
+    _, verdicts = execute(tmp_path, [script | {"language": "javascript"}, GOOD])
+    assert [(row["id"], row["verdict"]) for row in verdicts] == [("js", "passed"), ("a", "passed")]
+
+
+def test_each_row_says_what_stood_around_the_pair(tmp_path, capsys):
+    with Runner() as runner:
+        layers, missing = runner.layers, runner.missing
+    _, verdicts = execute(tmp_path, [GOOD])
+    first, *rest = verdicts[0]["isolation"]
+    assert first in {"separate_process", "same_process"}
+    assert tuple(rest) == layers
+    assert (f"refuses the isolation layers {', '.join(missing)}" in capsys.readouterr().err) == bool(
+        missing
+    )
+
+
+def test_nothing_is_left_out_unless_asked_for(tmp_path):
+    rows = [LOOP | {"id": str(index), "test": f"assert f({index}) == {index}"} for index in range(4)]
+    limits = ("--cpu-seconds", "0.1")
+    assert [row["verdict"] for row in execute(tmp_path, rows, *limits)[1]] == ["timed_out"] * 4
+    verdicts = execute(tmp_path, rows, *limits, "--max-timeouts", "1")[1]
+    assert [row["verdict"] for row in verdicts] == ["timed_out", "not_run", "not_run", "not_run"]
+
+
+def test_json_holds_the_counts_and_nothing_else_is_on_standard_output(tmp_path, capsys):
+    assert execute(tmp_path, [GOOD, GOOD | {"id": "wrong", "test": "assert f(1) == 2"}], "--json")[0] == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["pairs"] == 2
+    assert document["verdicts"] == {"passed": 1, "failed": 1}
+    assert sum(document["processes"].values()) == 2
+    assert main(["execute", "--in", "-", "--out", "-", "--json"]) == 2
+
+
+def test_a_file_without_pairs_has_no_verdicts(tmp_path):
+    assert execute(tmp_path, []) == (0, [])
+
+
+@pytest.mark.parametrize(
+    ("rows", "sentence"),
+    [
+        ([GOOD, "{"], "pairs.jsonl:2 must be a JSON object"),
+        ([GOOD, GOOD], "pairs.jsonl:2 id must be unique but 'a' is that of line 1 too"),
+        (
+            [GOOD | {"kind": "doctest"}],
+            "pairs.jsonl:1 kind must be one of unittest, assert, assertions but",
+        ),
+        ([GOOD | {"language": "cobol"}], "pairs.jsonl:1 language must be one of python"),
+        ([{"id": "a"}], "pairs.jsonl:1 candidate is required but it is missing"),
+        ([GOOD | {"id": 3}], "pairs.jsonl:1 id must be a valid string but got 3"),
+        ([GOOD | {"entrypoint": "f"}], "pairs.jsonl:1 entrypoint is not a known field"),
+    ],
+)
+def test_a_line_that_is_no_pair_is_named_and_nothing_is_run(tmp_path, capsys, rows, sentence):
+    assert execute(tmp_path, rows) == (2, None)
+    message = capsys.readouterr().err
+    assert sentence in message
+    assert message.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        (["--runners", "0"], "--runners must be at least 1 but got 0"),
+        (["--cpu-seconds", "-1"], "cpu_seconds must be a positive number but got -1"),
+        (["--require", "moat"], "moat"),
+        (["--in", "/no/such/file"], "/no/such/file cannot be read"),
+        (["--out", "/dev/null"], "/dev/null is something else"),
+        (["--out", "/no/such/directory/file"], "/no/such/directory is not one"),
+    ],
+)
+def test_flags_that_cannot_be_followed_are_told(tmp_path, capsys, flags, sentence):
+    assert execute(tmp_path, [GOOD], *flags) == (2, None)
+    message = capsys.readouterr().err
+    assert sentence in message
+    assert message.count("\n") == 1
+
+
+def test_earlier_verdicts_are_kept_when_nothing_comes_out(tmp_path):
+    _, before = execute(tmp_path, [GOOD])
+    assert execute(tmp_path, [GOOD, "{"]) == (2, before)
+
+
+def test_a_minus_stands_for_the_standard_streams():
+    with started(
+        "--in", "-", "--out", "-", stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        out, err = process.communicate(json.dumps(GOOD))
+    assert process.returncode == 0
+    assert json.loads(out)["verdict"] == "passed"
+    assert "1 passed" in err
+
+
+def test_an_interrupted_command_leaves_no_file_and_no_process(tmp_path):
+    source = write(tmp_path / "pairs.jsonl", [LOOP])
+    flags = ("--cpu-seconds", "300", "--wall-seconds", "300")
+    with started(
+        "--in", str(source), "--out", str(tmp_path / "out"), *flags, stderr=subprocess.PIPE
+    ) as process:
+        members = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        while not (found := members.read_text().split()):
+            os.sched_yield()
+        member = os.pidfd_open(int(found[0]))
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate()
+    assert process.returncode == 130
+    assert err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == [source]
+    poller = select.poll()
+    poller.register(member, select.POLLIN)
+    assert poller.poll(30_000)  # ends, if only because nobody listens any more
+    os.close(member)

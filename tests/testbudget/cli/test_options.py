@@ -1,0 +1,68 @@
+"""Flags from models: every field, its type, bounds and default, and only the values that were given."""
+
+import pytest
+
+from testbudget.cli.main import build_app, main
+from testbudget.cli.options import leaf_fields
+from testbudget.scheduler.job import Job
+
+
+def given(*flags) -> dict:
+    _, bound, _ = build_app("run").parse_args(
+        ["run", "job.yaml", *flags], exit_on_error=False, print_error=False
+    )
+    return bound.kwargs.get("flags", {})
+
+
+def test_help_of_run_shows_every_field_with_its_description(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "400")
+    assert main(["run", "--help"]) == 0
+    text = capsys.readouterr().out
+    fields = list(leaf_fields(Job))
+    assert len(fields) > 70
+    assert [name for name, _ in fields if f"--{name.replace('_', '-')} " not in text] == []
+    assert [name for name, field in fields if not field.description] == []
+    assert [name for name, field in fields if " ".join(field.description.split()) not in text] == []
+
+
+def test_help_shows_types_choices_bounds_and_defaults(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "400")
+    main(["run", "--help"])
+    lines = {line.split()[1]: line for line in capsys.readouterr().out.splitlines() if " --" in line}
+    assert "[choices: ray, recorded] [default: ray]" in lines["--backend"]
+    assert "at least 1" in lines["--cap.tests"]
+    assert "[default: 0.8]" in lines["--candidates.model.temperature"]
+    assert "[default: yes]" in lines["--policy.stop-when-harmful"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "values"),
+    [
+        ([], {}),
+        (["--cap.tests", "5"], {"cap.tests": 5}),
+        (["--cap.cpu-seconds=1.5"], {"cap.cpu_seconds": 1.5}),
+        (["--policy.no-stop-when-harmful"], {"policy.stop_when_harmful": False}),
+        (["--hidden-states.layers", "1,2"], {"hidden_states.layers": [1, 2]}),
+        (["--sandbox.require", "net", "--sandbox.require", "pid"], {"sandbox.require": ["net", "pid"]}),
+        (["--problems.ids", "a/1,b/2"], {"problems.ids": ["a/1", "b/2"]}),
+        (["--hidden-states.layers", "none"], {"hidden_states.layers": None}),
+        (["--policy.max-tests", "none"], {"policy.max_tests": None}),
+        (["--tests.model.engine", "{max_num_seqs: 8}"], {"tests.model.engine": {"max_num_seqs": 8}}),
+    ],
+)
+def test_only_what_was_given_is_handed_over(flags, values):
+    assert given(*flags) == values
+
+
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        (["--hidden-states.layers", "1,x"], "--hidden-states.layers must be a whole number but got 'x'"),
+        (["--sandbox.require", "net,moon"], "but got 'moon'"),
+        (["--cap.usd", "nan"], "--cap.usd must be a number but got 'nan'"),
+        (["--tests.model.engine", "8"], "--tests.model.engine must be a mapping in YAML but got '8'"),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_refused(flags, sentence, capsys):
+    assert main(["run", "job.yaml", *flags]) == 2
+    assert sentence in capsys.readouterr().err

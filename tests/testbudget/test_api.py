@@ -1,0 +1,119 @@
+"""The public Python API on small real data, and the examples of its docstrings."""
+
+import doctest
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import testbudget
+from testbudget import api
+from testbudget.rewards.problem import Verdict
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_every_public_name_can_be_loaded_and_is_listed():
+    assert set(testbudget.__all__) <= set(dir(testbudget))
+    for name in testbudget.__all__:
+        assert getattr(testbudget, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'runn'"):
+        testbudget.runn  # noqa: B018
+
+
+def test_examples_of_the_docstrings_hold(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    names = {name: getattr(testbudget, name) for name in testbudget.__all__} | {"Verdict": Verdict}
+    failed, tried = doctest.testmod(api, extraglobs=names)
+    assert failed == 0
+    assert tried >= 10
+
+
+def test_a_job_can_be_a_file_fields_or_a_job(recorded, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    file = recorded.write_job(tmp_path / "job.yaml")
+    fields = recorded.job()
+    runs = [
+        testbudget.run(file),
+        testbudget.run(fields, out="fields"),
+        testbudget.run(testbudget.load("runs/job").job, out="again"),
+    ]
+    assert [run.directory for run in runs] == [Path("runs/job"), Path("fields"), Path("again")]
+    assert len({tuple(pick.candidate for pick in run.picks) for run in runs}) == 1
+    assert len({run.summary.accuracy for run in runs}) == 1
+    assert runs[1].job.cap.tests == 12
+
+
+def test_overrides_take_the_place_of_fields_and_are_checked(recorded, tmp_path):
+    statuses = []
+    run = testbudget.run(recorded.job(), out=tmp_path / "out", watch=statuses.append, **{"cap.tests": 7})
+    assert run.summary.spent.tests == 7
+    assert statuses[-1].name == "done"
+    with pytest.raises(testbudget.UserError, match=r"did you mean cap\.tests"):
+        testbudget.run(recorded.job(), out=tmp_path / "other", **{"cap.test": 7})
+    with pytest.raises(testbudget.UserError, match="needs out"):
+        testbudget.run(recorded.job())
+
+
+def test_a_finished_run_can_be_resumed_and_loaded(recorded, tmp_path):
+    run = testbudget.run(recorded.job(), out=tmp_path / "out")
+    assert testbudget.resume(run.directory).summary.accuracy == run.summary.accuracy
+    assert testbudget.load(run.directory).trace.problems.keys() == {p.id for p in recorded.problems}
+    with pytest.raises(testbudget.UserError, match="must be a finished run"):
+        testbudget.load(tmp_path)
+
+
+def test_verdicts_of_candidates_are_votes_that_a_rule_picks_by():
+    candidates = ["def f(x): return x * 2", "def f(x): return x ** 2", "def f(x): return x + x"]
+    block = testbudget.judge(candidates, ["assert f(3) == 6", "assert f(2) == 4"], "f")
+    votes = block.verdicts == Verdict.PASSED
+    assert votes.tolist() == [[True, True], [False, True], [True, True]]
+    for rule in ("majority", "consensus", "auto", "outputs"):
+        chosen = testbudget.select(votes, rule, outputs=block.recorded_outputs)
+        assert chosen.winners.tolist() == [0, 2]
+        assert chosen.candidate == 0
+
+
+def test_unittest_modules_and_limits():
+    test = "import unittest\nclass T(unittest.TestCase):\n    def test(self): self.assertEqual(f(1), 1)\n"
+    candidates = ["def f(x): return x", "def f(x):\n    while True: pass"]
+    limits = testbudget.TestLimits(cpu_seconds=0.2)
+    block = testbudget.judge(candidates, [test], kind="unittest", limits=limits)
+    assert block.verdicts[:, 0].tolist() == [Verdict.PASSED, Verdict.TIMED_OUT]
+    with pytest.raises(testbudget.UserError, match="language"):
+        testbudget.judge(candidates, [test], language="cobol")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"votes": [True, False]}, "votes must be candidates x tests"),
+        ({"votes": [[2.5]]}, "must be True .* or False"),
+        ({"votes": [[1, 0]], "run": [[1]]}, "run must have the shape"),
+        ({"votes": [[1, 0]], "rule": "best"}, "selection must be one of"),
+    ],
+)
+def test_votes_that_make_no_sense_are_refused(arguments, sentence):
+    with pytest.raises(testbudget.UserError, match=sentence):
+        testbudget.select(**arguments)
+
+
+def test_pairs_that_were_not_run_are_no_votes():
+    votes = np.array([[1, 0], [1, 1]])
+    assert testbudget.select(votes, "majority", run=[[1, 1], [1, 1]]).winners.tolist() == [1]
+
+
+def test_a_comparison_and_a_study_are_values(voted, imported, tmp_path):
+    settings = testbudget.CompareSettings(
+        policies=("greedy",), predictors=("oracle",), tests_per_problem=(2,), permutations=2
+    )
+    comparison = testbudget.compare(voted, settings)
+    assert {cell.combination.policy for cell in comparison.grid} == {"uniform", "greedy"}
+    study = testbudget.StudySettings(
+        tests_per_problem=2, trials=3, permutations=2, selections=("majority", "auto")
+    )
+    seen = []
+    result = testbudget.tune(testbudget.load(imported), study, out=tmp_path / "study", watch=seen.append)
+    assert len(result.trials) == 3
+    assert seen[-1] == 3
+    assert len(result.chosen) == 1
