@@ -3,8 +3,8 @@
     python benchmarks/front_door.py [--quick] [--json FILE]
 
 Every command runs in a cold process. The commands take turns, so that a change in the load of the machine
-falls on all of them; a ratio is between medians of one run of this script. The large libraries that a command has
-loaded are listed: there must be none. The last line is one JSON object.
+falls on all of them; a ratio is between medians of one run of this script. The large libraries that a
+command has loaded are listed: there must be none. The last line is one JSON object.
 """
 
 import argparse

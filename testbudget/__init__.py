@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from testbudget.api import Run, Selection, compare, judge, load, resume, run, select, tune
     from testbudget.executors.execution.limits import TestLimits
     from testbudget.rewards.errors import InfrastructureError, SandboxError, UserError
+    from testbudget.rewards.problem import Verdict
     from testbudget.scheduler.job import Job
 
     __version__: str
@@ -26,6 +27,7 @@ __all__ = [
     "StudySettings",
     "TestLimits",
     "UserError",
+    "Verdict",
     "__version__",
     "compare",
     "judge",
@@ -44,6 +46,7 @@ _MODULES = {
     "StudySettings": "analysis.tune.settings",
     "TestLimits": "executors.execution.limits",
     "UserError": "rewards.errors",
+    "Verdict": "rewards.problem",
 }
 """Modules of the names that are not in ``api``."""
 
