@@ -1,7 +1,7 @@
-"""What each lever of allocation and selection is worth, alone and together, by how good the tests are.
+"""Worth of each selection rule and policy, alone and together, on better and worse tests.
 
-All is held against the static reference: equal budgets, with the better of majority and consensus at each
-cap. What is learned of a problem is learned from other problems. Nothing is executed.
+The reference is static: equal budgets, with the better of majority and consensus at each cap. Whatever is
+learned about a problem is learned from other problems. Nothing is executed.
 """
 
 import argparse
@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from input_mutations import with_inputs_of
 from numpy.typing import NDArray
-from parts import AS_RECORDED, MBPP, REGIMES, SEED, Problem, of_tests, recordings
-from recorded import RECORDED_RUN
+from recorded_blocks import RECORDED_RUN
+from recorded_parts import AS_RECORDED, MBPP, SEED, LabeledProblem, keep_part, recorded_tests
 
 from testbudget.analysis.compare.evaluate import PolicySetup, policy_setups
 from testbudget.analysis.compare.settings import STATIC_RULES
@@ -34,177 +34,190 @@ from testbudget.scheduler.simulation import PermutedRuns, permuted_runs
 from testbudget.traces.learning_curves import RecordedTests, allocate_recorded
 from testbudget.traces.tables import read_trace
 
-PARTS = (AS_RECORDED, "middle third", "worst third", "one in six right")
-CAPS = (1, 2, 3, 5, 8, 12, 20)
-"""Tests per problem that are shown."""
+COMPARED_PARTS = (AS_RECORDED, "middle third", "worst third", "one in six right")
+SHOWN_CAPS = (1, 2, 3, 5, 8, 12, 20)
+"""Tests per problem that the table shows."""
 
-_BETWEEN = (4, 6, 10, 15)  # played too, to see where a lever gets as good as the reference
-_FURTHER = 10  # tests whose inputs are known beforehand, in the upper bound of input-only evidence
-_ORDERS, _SEED = 20, 0  # as testbudget compare has them
-_ALLOWED = -0.3  # points below the static reference
+_CAPS_BETWEEN = (4, 6, 10, 15)  # evaluated too, to find where a variant is as accurate as the reference
+_FURTHER_TESTS = (
+    10  # tests whose inputs are known beforehand, in the bound on inputs without expected values
+)
+_PERMUTATIONS, _SEED = 20, 0  # as in testbudget compare
+_LOWEST_LEAD = -0.3  # points
 
-STATIC, GROUPS, VOTES, INPUTS = "static", "auto", "auto by votes", "auto with further inputs"
-"""What picks: the reference's rule, or ``auto`` with outputs, without, or with more than tests bring."""
+STATIC, OUTPUTS, VOTES, INPUTS = "static", "auto", "auto by votes", "auto with further inputs"
+"""Ways to pick: the reference's rule, or ``auto`` with outputs, by votes alone, or with further inputs."""
 
 
 @dataclass(frozen=True, slots=True)
-class Lever:
-    """A way to pick and a way to allocate.
+class Variant:
+    """A way to pick and a policy.
 
     Attributes:
-        name: in a few words.
-        picks: one of the four above.
-        policy: by name.
-        judged: whether it is held against the goals.
+        name: name in the tables.
+        picks: one of the four ways to pick.
+        policy: name of the policy.
+        has_goal: True if it is held against the goals.
     """
 
     name: str
     picks: str
     policy: str = Uniform.name
-    judged: bool = False
+    has_goal: bool = False
 
 
-REFERENCE = Lever("static reference", STATIC)
-SECTIONS: Mapping[str, Sequence[Lever]] = {
+REFERENCE = Variant("static reference", STATIC)
+SECTIONS: Mapping[str, Sequence[Variant]] = {
     "each alone": (
-        Lever("auto by votes", VOTES, judged=True),
-        Lever("auto by behaviour groups", GROUPS, judged=True),
-        Lever("adaptive", STATIC, Adaptive.name),
-        Lever("proportional, predicted", STATIC, Proportional.name),
-        Lever("greedy, predicted", STATIC, Greedy.name),
+        Variant("auto by votes", VOTES, has_goal=True),
+        Variant("auto with outputs", OUTPUTS, has_goal=True),
+        Variant("adaptive", STATIC, Adaptive.name),
+        Variant("proportional, predicted", STATIC, Proportional.name),
+        Variant("greedy, predicted", STATIC, Greedy.name),
     ),
     "together, without outputs": (
-        Lever("votes + proportional", VOTES, Proportional.name),
-        Lever("votes + adaptive", VOTES, Adaptive.name, judged=True),
+        Variant("votes + proportional", VOTES, Proportional.name),
+        Variant("votes + adaptive", VOTES, Adaptive.name, has_goal=True),
     ),
     "together, with outputs": (
-        Lever("groups + proportional", GROUPS, Proportional.name),
-        Lever("groups + greedy", GROUPS, Greedy.name),
-        Lever("groups + adaptive", GROUPS, Adaptive.name, judged=True),
+        Variant("outputs + proportional", OUTPUTS, Proportional.name),
+        Variant("outputs + greedy", OUTPUTS, Greedy.name),
+        Variant("outputs + adaptive", OUTPUTS, Adaptive.name, has_goal=True),
     ),
-    "what no run can have": (
-        Lever("groups + other tests' inputs", INPUTS),
-        Lever("the same + adaptive", INPUTS, Adaptive.name),
-        Lever("votes + true curves", VOTES, OracleCurves.name),
-        Lever("groups + true curves", GROUPS, OracleCurves.name),
+    "bounds, which no run can reach": (
+        Variant("outputs of further inputs", INPUTS),
+        Variant("the same + adaptive", INPUTS, Adaptive.name),
+        Variant("votes + true curves", VOTES, OracleCurves.name),
+        Variant("outputs + true curves", OUTPUTS, OracleCurves.name),
     ),
 }
-LEVERS = (REFERENCE, *(lever for section in SECTIONS.values() for lever in section))
+VARIANTS = (REFERENCE, *(variant for section in SECTIONS.values() for variant in section))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Regime:
-    """Problems with recorded tests.
+class PartData:
+    """Recorded tests of a part of a run, or of a whole run.
 
     Attributes:
-        name: in a few words.
-        recordings: with outputs.
-        further: the same, with inputs that are known before the first test.
-        believed: the pass rates that were learned from hidden states.
+        name: name in the tables.
+        recordings: by problem, with outputs.
+        further: the same, with the outputs of further inputs before the first test.
+        predicted: pass rates predicted from hidden states.
     """
 
     name: str
     recordings: Sequence[RecordedTests]
     further: Sequence[RecordedTests]
-    believed: Predictor
+    predicted: Predictor
 
     @property
     def available(self) -> NDArray[np.int_]:
-        """Tests of each problem."""
+        """Recorded tests of each problem, int (problems,)."""
         return np.asarray([recording.tests for recording in self.recordings])
 
     @property
-    def rejected(self) -> float:
-        """How often a right candidate fails a test; mean over problems."""
-        problems = [Problem.of(recording) for recording in self.recordings]
+    def false_negative_rate(self) -> float:
+        """Share of the right candidates that a test fails, mean over the problems that have some."""
+        problems = [LabeledProblem.of(recording) for recording in self.recordings]
         return float(
             np.mean([1 - one.passed[:, one.correct].mean() for one in problems if one.correct.any()])
         )
 
 
-def regimes(run: Path, parts: Sequence[str], orders: int, every: int) -> list[Regime]:
-    """A recorded run, as it is and with parts of its tests; of its problems each n-th."""
-    whole, trace = recordings(run)[::every], read_trace(run)
-    believed = make_predictor(
-        "learned", trace, functools.partial(learned_pass_rates, seed=_SEED), permutations=orders, seed=_SEED
+def part_data(run: Path, parts: Sequence[str], permutations: int, every: int) -> list[PartData]:
+    """Parts of a recorded run, of every n-th problem."""
+    whole, trace = recorded_tests(run)[::every], read_trace(run)
+    predicted = make_predictor(
+        "learned",
+        trace,
+        functools.partial(learned_pass_rates, seed=_SEED),
+        permutations=permutations,
+        seed=_SEED,
     )
-    believed = replace(believed, pass_rates=believed.pass_rates[:, ::every])
+    predicted = replace(predicted, pass_rates=predicted.pass_rates[:, ::every])
     found = []
     for name in parts:
         chosen = whole
         if name != AS_RECORDED:
             chosen = [
-                of_tests(one, REGIMES[name](Problem.of(one), np.random.default_rng([SEED, number])).ravel())
+                keep_part(one, name, np.random.default_rng([SEED, number]))
                 for number, one in enumerate(whole)
             ]
         further = []
         for number, (one, part) in enumerate(zip(whole, chosen, strict=True)):
             drawn = np.random.default_rng([SEED, number, 1]).permutation(one.indices[one.rows >= 0])
-            further.append(with_inputs_of(part, drawn[:_FURTHER].tolist()))
+            further.append(with_inputs_of(part, drawn[:_FURTHER_TESTS].tolist()))
         title = name if run == RECORDED_RUN else run.name
-        found.append(Regime(title, chosen, further, believed))
+        found.append(PartData(title, chosen, further, predicted))
     return found
 
 
-def play(regime: Regime, caps: Sequence[int], orders: int) -> dict[Lever, NDArray[np.float64]]:
-    """Accuracy of every lever's picks, shape (orders, problems, caps).
+def evaluate(data: PartData, caps: Sequence[int], permutations: int) -> dict[Variant, NDArray[np.float64]]:
+    """Accuracy of the picks of every variant, float64 (permutations, problems, caps).
 
-    The reference's rule at each cap is the one that is better there with equal budgets.
+    The rule of the reference at each cap is the one that is better there with equal budgets.
     """
-    blind = [replace(recording, recorded_outputs=None) for recording in regime.recordings]
-    found: dict[Lever, NDArray[np.float64]] = {}
+    without_outputs = [replace(recording, recorded_outputs=None) for recording in data.recordings]
+    found: dict[Variant, NDArray[np.float64]] = {}
 
-    def of(picks: str, rules: Sequence[str], recorded: Sequence[RecordedTests]) -> list[_Played]:
-        made = permuted_runs(
-            recorded, [selection_rule(name) for name in rules], orders=orders, counts=[1], z=2.0, seed=_SEED
+    def evaluated(picks: str, rules: Sequence[str], recorded: Sequence[RecordedTests]) -> list[_ByPolicy]:
+        by_rule = permuted_runs(
+            recorded,
+            [selection_rule(name) for name in rules],
+            orders=permutations,
+            counts=[1],
+            z=2.0,
+            seed=_SEED,
         )
-        names = [lever.policy for lever in LEVERS if lever.picks == picks]
-        return [_played(field, names, regime, caps) for field in made]
+        names = [variant.policy for variant in VARIANTS if variant.picks == picks]
+        return [_accuracy_by_policy(runs, names, data, caps) for runs in by_rule]
 
-    static = of(STATIC, STATIC_RULES, blind)
-    equal = np.stack([played[Uniform.name].mean(axis=(0, 1)) for played in static])
+    static = evaluated(STATIC, STATIC_RULES, without_outputs)
+    equal = np.stack([by_policy[Uniform.name].mean(axis=(0, 1)) for by_policy in static])
     better = equal.argmax(axis=0)
-    for lever in LEVERS:
-        if lever.picks == STATIC:
-            each = np.stack([played[lever.policy] for played in static])
-            found[lever] = np.stack([each[rule, :, :, cap] for cap, rule in enumerate(better)], axis=2)
-    for picks, recorded in ((VOTES, blind), (GROUPS, regime.recordings), (INPUTS, regime.further)):
-        (played,) = of(picks, ["auto"], recorded)
-        found |= {lever: played[lever.policy] for lever in LEVERS if lever.picks == picks}
+    for variant in VARIANTS:
+        if variant.picks == STATIC:
+            by_rule = np.stack([by_policy[variant.policy] for by_policy in static])
+            found[variant] = np.stack([by_rule[rule, :, :, cap] for cap, rule in enumerate(better)], axis=2)
+    for picks, recorded in ((VOTES, without_outputs), (OUTPUTS, data.recordings), (INPUTS, data.further)):
+        (by_policy,) = evaluated(picks, ["auto"], recorded)
+        found |= {variant: by_policy[variant.policy] for variant in VARIANTS if variant.picks == picks}
     return found
 
 
-_Played = Mapping[str, NDArray[np.float64]]
+_ByPolicy = Mapping[str, NDArray[np.float64]]
 
 
-def _played(field: PermutedRuns, policies: Sequence[str], regime: Regime, caps: Sequence[int]) -> _Played:
-    """Accuracy by policy, shape (orders, problems, caps)."""
+def _accuracy_by_policy(
+    runs: PermutedRuns, policies: Sequence[str], data: PartData, caps: Sequence[int]
+) -> _ByPolicy:
+    """Accuracy by policy, float64 (permutations, problems, caps)."""
     found = {}
-    for contestant in policy_setups(field, policies, [regime.believed], _SEED):
-        grants = np.stack([_granted(contestant, regime.available, cap) for cap in caps], axis=2)
-        found[contestant.combination.policy] = np.take_along_axis(field.accuracy, grants, axis=2)
+    for setup in policy_setups(runs, policies, [data.predicted], _SEED):
+        grants = np.stack([_granted(setup, data.available, cap) for cap in caps], axis=2)
+        found[setup.combination.policy] = np.take_along_axis(runs.accuracy, grants, axis=2)
     return found
 
 
-def _granted(contestant: PolicySetup, available: NDArray[np.int_], cap: int) -> NDArray[np.int32]:
-    """Tests by order and problem."""
+def _granted(setup: PolicySetup, available: NDArray[np.int_], cap: int) -> NDArray[np.int32]:
+    """Granted tests, int32 (permutations, problems)."""
     return np.stack(
         [
-            allocate_recorded(contestant.policy(order, available, _SEED), cap * len(available), courses)
-            for order, courses in enumerate(contestant.runs.learning_curves)
+            allocate_recorded(setup.policy(permutation, available, _SEED), cap * len(available), curves)
+            for permutation, curves in enumerate(setup.runs.learning_curves)
         ]
     )
 
 
 @dataclass(frozen=True, slots=True)
-class Worth:
-    """What became of a lever; accuracy in %.
+class VariantFigures:
+    """Figures of one variant.
 
     Attributes:
-        accuracy: by cap.
-        lead: over the static reference, by cap.
+        accuracy: in %, by cap.
+        lead: points over the static reference, by cap.
         needed: tests per problem with which it is as accurate as the reference at the last cap; infinite
-            where that takes more than these.
+            if the last cap is not enough.
     """
 
     accuracy: tuple[float, ...]
@@ -212,17 +225,19 @@ class Worth:
     needed: Interval
 
 
-def worth(played: Mapping[Lever, NDArray[np.float64]], caps: Sequence[int]) -> dict[Lever, Worth]:
-    """Figures of all levers, from one bootstrap that is paired by problem and by order."""
-    columns = 100 * np.concatenate(list(played.values()), axis=2)
+def variant_figures(
+    evaluated: Mapping[Variant, NDArray[np.float64]], caps: Sequence[int]
+) -> dict[Variant, VariantFigures]:
+    """Figures of all variants, from one bootstrap paired by problem and permutation."""
+    columns = 100 * np.concatenate(list(evaluated.values()), axis=2)
     means = bootstrap_means(columns, _SEED)
-    of_levers = dict(zip(played, np.split(means, len(played), axis=1), strict=True))
-    reference = of_levers[REFERENCE]
+    by_variant = dict(zip(evaluated, np.split(means, len(evaluated), axis=1), strict=True))
+    reference = by_variant[REFERENCE]
     found = {}
-    for lever, values in of_levers.items():
+    for variant, values in by_variant.items():
         lead = values - reference
         needed = first_crossing(reference[:, -1], values, np.asarray(caps, np.float64))
-        found[lever] = Worth(
+        found[variant] = VariantFigures(
             tuple(values[0].tolist()),
             tuple(intervals(lead)),
             Interval.of(needed[0], needed[1:]),
@@ -230,96 +245,104 @@ def worth(played: Mapping[Lever, NDArray[np.float64]], caps: Sequence[int]) -> d
     return found
 
 
-def show(regime: Regime, found: Mapping[Lever, Worth], caps: Sequence[int]) -> None:
-    """Prints a regime's table."""
-    tests = regime.available.mean()
+def show(data: PartData, found: Mapping[Variant, VariantFigures], caps: Sequence[int]) -> None:
+    """Print the table of a part."""
+    tests = data.available.mean()
     print(
-        f"\n{regime.name}: {len(regime.recordings)} problems with {tests:.1f} tests, "
-        f"of which a right candidate fails {100 * regime.rejected:.0f} %"
+        f"\n{data.name}: {len(data.recordings)} problems with {tests:.1f} tests, "
+        f"which fail {100 * data.false_negative_rate:.0f} % of the right candidates"
     )
-    places = [place for place, cap in enumerate(caps) if cap in CAPS]
+    places = [place for place, cap in enumerate(caps) if cap in SHOWN_CAPS]
     head = "".join(f"{caps[place]:>12}" for place in places)
-    print(f"{'':<30}{head}   as good as the reference at {caps[-1]} with")
+    print(f"{'':<30}{head}   as accurate as the reference at {caps[-1]} with")
     accuracy = "".join(f"{found[REFERENCE].accuracy[place]:>7.1f}     " for place in places)
     print(f"{REFERENCE.name:<30}{accuracy}   {caps[-1]}")
-    for section, levers in SECTIONS.items():
+    for section, variants in SECTIONS.items():
         print(section)
-        for lever in levers:
-            cells = "".join(f"{_points(found[lever].lead[place]):>12}" for place in places)
-            print(f"  {lever.name:<28}{cells}   {_tests(found[lever].needed, caps[-1])}", flush=True)
+        for variant in variants:
+            texts = "".join(f"{_points(found[variant].lead[place]):>12}" for place in places)
+            print(f"  {variant.name:<28}{texts}   {_tests(found[variant].needed, caps[-1])}", flush=True)
 
 
 def _points(lead: Interval) -> str:
     return f"{lead.value:+.1f} ±{(lead.high - lead.low) / 2:.1f}"
 
 
-def _tests(needed: Interval, most: int) -> str:
+def _tests(needed: Interval, last_cap: int) -> str:
     def words(tests: float) -> str:
-        return f"{tests:.1f}" if math.isfinite(tests) else f">{most}"
+        return f"{tests:.1f}" if math.isfinite(tests) else f">{last_cap}"
 
     return f"{words(needed.value)} [{words(needed.low)}, {words(needed.high)}]"
 
 
-def show_goals(found: Mapping[str, Mapping[Lever, Worth]], caps: Mapping[str, Sequence[int]]) -> None:
-    """Prints what the rules that notice the regime come to, and all levers together, against the goals."""
+def show_goals(
+    found: Mapping[str, Mapping[Variant, VariantFigures]], caps: Mapping[str, Sequence[int]]
+) -> None:
+    """Print the variants that have a goal, by part, and where they miss it."""
     print(
-        f"\nGoals: never more than {-_ALLOWED} points below the reference, and its accuracy at the last\n"
-        f"cap with half of the tests, or better a quarter\n"
+        f"\nGoals: never more than {-_LOWEST_LEAD} points below the reference, and its accuracy at the "
+        f"last cap\nwith half of the tests, or better a quarter\n"
         f"{'':<48}{'lowest lead':>14}{'at':>4}{'':>10}{'share of the tests':>20}"
     )
-    for regime, of_levers in found.items():
-        for lever, one in of_levers.items():
-            if lever.judged:
-                shown = [(lead.value, lead, cap) for cap, lead in zip(caps[regime], one.lead, strict=True)]
-                low, lead, cap = min(shown, key=lambda cell: cell[0])
-                share = one.needed.value / caps[regime][-1]
+    for part, by_variant in found.items():
+        for variant, one in by_variant.items():
+            if variant.has_goal:
+                leads = [(lead.value, lead, cap) for cap, lead in zip(caps[part], one.lead, strict=True)]
+                lowest, lead, cap = min(leads, key=lambda row: row[0])
+                share = one.needed.value / caps[part][-1]
                 reached = "a quarter" if share <= 0.25 else "a half" if share <= 0.5 else "missed"
                 print(
-                    f"{f'{regime}, {lever.name}':<48}{_points(lead):>14}{cap:>4}"
-                    f"{'kept' if low >= _ALLOWED else 'missed':>10}"
+                    f"{f'{part}, {variant.name}':<48}{_points(lead):>14}{cap:>4}"
+                    f"{'kept' if lowest >= _LOWEST_LEAD else 'missed':>10}"
                     f"{f'{share:.2f}' if math.isfinite(share) else 'never':>14}  {reached}"
                 )
 
 
 def main() -> int:
-    """Runs the benchmark."""
+    """Run the benchmark."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--orders", type=int, default=_ORDERS, help="of the tests (default: %(default)s)")
-    parser.add_argument("--quick", action="store_true", help="each sixth problem, 3 orders, fewer parts")
+    parser.add_argument(
+        "--permutations", type=int, default=_PERMUTATIONS, help="of the tests (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="every sixth problem, 3 permutations, fewer parts"
+    )
     arguments = parser.parse_args()
-    orders, every, parts = (3, 6, PARTS[::3]) if arguments.quick else (arguments.orders, 1, PARTS)
-    found: dict[str, dict[Lever, Worth]] = {}
-    of_regime: dict[str, Sequence[int]] = {}
-    for run, names in ((RECORDED_RUN, parts), (MBPP, PARTS[:1])):
-        for regime in regimes(run, names, orders, every):
-            caps = [cap for cap in sorted((*CAPS, *_BETWEEN)) if cap <= regime.available.mean()]
-            of_regime[regime.name] = caps
-            found[regime.name] = worth(play(regime, caps, orders), caps)
-            show(regime, found[regime.name], caps)
-    show_goals(found, of_regime)
+    permutations, every, parts = arguments.permutations, 1, COMPARED_PARTS
+    if arguments.quick:
+        permutations, every, parts = 3, 6, COMPARED_PARTS[::3]
+    found: dict[str, dict[Variant, VariantFigures]] = {}
+    caps_of: dict[str, Sequence[int]] = {}
+    for run, names in ((RECORDED_RUN, parts), (MBPP, COMPARED_PARTS[:1])):
+        for data in part_data(run, names, permutations, every):
+            caps = [cap for cap in sorted((*SHOWN_CAPS, *_CAPS_BETWEEN)) if cap <= data.available.mean()]
+            caps_of[data.name] = caps
+            found[data.name] = variant_figures(evaluate(data, caps, permutations), caps)
+            show(data, found[data.name], caps)
+    show_goals(found, caps_of)
     print()
-    print(json.dumps({name: figures(of, of_regime[name]) for name, of in found.items()}))
+    print(json.dumps({name: figures(one, caps_of[name]) for name, one in found.items()}))
     return 0
 
 
-def figures(found: Mapping[Lever, Worth], caps: Sequence[int]) -> dict[str, Any]:
-    """All figures of a regime, rounded."""
+def figures(found: Mapping[Variant, VariantFigures], caps: Sequence[int]) -> dict[str, Any]:
+    """All figures of a part, rounded."""
 
-    def bounds(estimate: Interval) -> list[float | None]:
-        values = (estimate.value, estimate.low, estimate.high)
+    def bounds(interval: Interval) -> list[float | None]:
+        values = (interval.value, interval.low, interval.high)
         return [round(value, 2) if math.isfinite(value) else None for value in values]
 
     return {
         "tests per problem": caps,
-        "levers": {
-            lever.name: {
+        "variants": {
+            variant.name: {
                 "accuracy": [round(value, 2) for value in one.accuracy],
                 "lead": [bounds(lead) for lead in one.lead],
-                "as good as the reference at the last cap with": bounds(one.needed),
+                "as accurate as the reference at the last cap with": bounds(one.needed),
             }
-            for lever, one in found.items()
+            for variant, one in found.items()
         },
     }
 

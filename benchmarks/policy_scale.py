@@ -1,4 +1,7 @@
-"""How policies scale with problems: time to start, grants a second through ask and tell, and memory."""
+"""Scaling of policies with the number of problems: start, grants per second, memory.
+
+Grants go through ``ask`` and ``tell``.
+"""
 
 import argparse
 import json
@@ -18,22 +21,22 @@ from testbudget.policies.registry import create_policy, policy_class
 SEED = 7
 SIZES = (10_000, 100_000, 1_000_000)
 SMALL_BATCHES = (1_000, 10_000)
-PER_PROBLEM, PER_PROBLEM_QUICK = 5, 2  # tests: the cap
-_MOST = 100
-_DOUBTS = np.random.default_rng(SEED).random(1009).tolist()  # which the problems share
+TESTS_PER_PROBLEM, TESTS_PER_PROBLEM_QUICK = 5, 2
+_MAX_TESTS = 100
+_P_WRONG = np.random.default_rng(SEED).random(1009).tolist()  # told in turn
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
-    """What one policy took for one number of problems.
+class ScaleFigures:
+    """Figures of one policy for one number of problems.
 
     Attributes:
         batch: tests asked for at a time.
-        start: CPU seconds until it has answered the first ask.
-        grants, tests: how many it gave.
-        rate: grants a CPU second, through ask and tell.
-        wall_rate: the same by the clock.
-        kept, peak: bytes a problem, between asks and at most.
+        start: CPU-seconds until the first ask is answered.
+        grants, tests: numbers granted in total.
+        rate: grants per CPU-second, through ask and tell.
+        wall_rate: grants per second on the clock.
+        kept, peak: bytes per problem, between asks and at most.
     """
 
     policy: str
@@ -48,8 +51,8 @@ class Figures:
     peak: float
 
 
-def known(problems: int) -> dict[str, Any]:
-    """Beliefs and lessons about so many problems."""
+def policy_inputs(problems: int) -> dict[str, Any]:
+    """Predicted pass rates and gain models of so many problems."""
     curve = 0.4 + 0.3 * (1 - 0.8 ** np.arange(21))
     gain_model = GainModel(
         "majority",
@@ -65,49 +68,49 @@ def known(problems: int) -> dict[str, Any]:
 
 
 def spend(policy: Policy, cap: int, batch: int) -> tuple[int, int]:
-    """Spends a cap through ask and tell, one tell for each grant; gives back grants and tests."""
-    grants, left = 0, cap
-    while left and (asked := policy.ask(min(batch, left))):
-        for grant in asked:
-            policy.tell(grant.problem, _DOUBTS[(grant.problem + grants) % len(_DOUBTS)])
-        grants += len(asked)
-        left -= sum(grant.tests for grant in asked)
-    return grants, cap - left
+    """Spend a cap through ask and tell, with one tell per grant; returns the grants and the tests."""
+    grants, remaining = 0, cap
+    while remaining and (granted := policy.ask(min(batch, remaining))):
+        for grant in granted:
+            policy.tell(grant.problem, _P_WRONG[(grant.problem + grants) % len(_P_WRONG)])
+        grants += len(granted)
+        remaining -= sum(grant.tests for grant in granted)
+    return grants, cap - remaining
 
 
-def measure(name: str, problems: int, batch: int, cap: int) -> Figures:
-    """The figures of one policy; memory in a run of its own, which is slower."""
-    beliefs = known(problems)
-    begun = time.process_time()
-    policy = create_policy(name, problems, **beliefs, max_tests=_MOST, seed=SEED)
+def measure(name: str, problems: int, batch: int, cap: int) -> ScaleFigures:
+    """Figures of one policy. Memory is measured in a separate run, which is slower."""
+    inputs = policy_inputs(problems)
+    cpu_start = time.process_time()
+    policy = create_policy(name, problems, **inputs, max_tests=_MAX_TESTS, seed=SEED)
     policy.ask(min(batch, cap))
-    start = time.process_time() - begun
-    policy = create_policy(name, problems, **beliefs, max_tests=_MOST, seed=SEED)
-    begun, on_the_clock = time.process_time(), time.perf_counter()
+    start = time.process_time() - cpu_start
+    policy = create_policy(name, problems, **inputs, max_tests=_MAX_TESTS, seed=SEED)
+    cpu_start, wall_start = time.process_time(), time.perf_counter()
     grants, tests = spend(policy, cap, batch)
-    seconds, on_the_clock = time.process_time() - begun, time.perf_counter() - on_the_clock
+    cpu_seconds, wall_seconds = time.process_time() - cpu_start, time.perf_counter() - wall_start
     del policy
     tracemalloc.start()
-    policy = create_policy(name, problems, **beliefs, max_tests=_MOST, seed=SEED)
+    policy = create_policy(name, problems, **inputs, max_tests=_MAX_TESTS, seed=SEED)
     spend(policy, min(cap, 3 * batch), batch)
     kept, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    return Figures(
+    return ScaleFigures(
         name,
         problems,
         batch,
         start,
         grants,
         tests,
-        grants / seconds,
-        grants / on_the_clock,
+        grants / cpu_seconds,
+        grants / wall_seconds,
         kept / problems,
         peak / problems,
     )
 
 
 def main() -> int:
-    """Runs the benchmark."""
+    """Run the benchmark."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -115,7 +118,9 @@ def main() -> int:
         "--quick", action="store_true", help="up to 100,000 problems, two tests each: under a minute"
     )
     arguments = parser.parse_args()
-    sizes, per_problem = (SIZES[:2], PER_PROBLEM_QUICK) if arguments.quick else (SIZES, PER_PROBLEM)
+    sizes, per_problem = SIZES, TESTS_PER_PROBLEM
+    if arguments.quick:
+        sizes, per_problem = SIZES[:2], TESTS_PER_PROBLEM_QUICK
     print(
         f"{'policy':<14}{'problems':>10}{'batch':>9}{'start, s':>10}{'grants':>10}{'grants/s':>11}"
         f"{'clock':>11}{'bytes kept':>12}{'at most':>9}"
@@ -126,7 +131,7 @@ def main() -> int:
         if not policy_class(name).static:
             cases += [(sizes[-1], batch) for batch in SMALL_BATCHES if batch < sizes[-1] // 10]
         for problems, batch in cases:
-            # Small batches are timed on part of the cap: each is a pass over all problems.
+            # Small batches are timed on part of the cap: each ask is a pass over all problems.
             cap = min(per_problem * problems, 100 * batch)
             figures = measure(name, problems, batch, cap)
             found.append(figures)

@@ -1,4 +1,4 @@
-"""How quickly the probe learns, and predicts: all folds and members of one target, as `train_networks` fits them."""
+"""Speed of the probe in training and prediction: all folds and members of one target."""
 
 import argparse
 import json
@@ -26,14 +26,21 @@ from testbudget.difficulty.probe import ProbeMethod, TrainingBatch, train_networ
 SEED = 7
 FOLDS = 10
 SAMPLES = 16
-_SIGNALS = 40  # directions of the states that anything shows in
-_EPOCHS = 5  # of every way in the comparison: the same work
+_SIGNALS = 40  # directions of the states that hold a signal
+_EPOCHS = 5  # of every implementation in the comparison: the same work
 _ROUNDS = 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Made:
-    """Problems made up, whose pass rate is no linear function of their states."""
+class SyntheticTargets:
+    """Synthetic problems whose pass rate is no linear function of their hidden states.
+
+    Attributes:
+        inputs: hidden states.
+        values: float64 (problems,), measured pass rates.
+        weights: float64 (problems,), samples behind each.
+        hashes: content hashes.
+    """
 
     inputs: PredictorInputs
     values: NDArray[np.float64]
@@ -41,29 +48,28 @@ class Made:
     hashes: list[str]
 
 
-def made(problems: int, features: int, random: np.random.Generator) -> Made:
-    """Problems with a few strong directions in their states, and noise in all of them."""
+def synthetic_targets(problems: int, features: int, random: np.random.Generator) -> SyntheticTargets:
+    """Problems whose states have a few strong directions, and noise in all of them."""
     signals = random.normal(size=(problems, _SIGNALS)).astype(np.float32)
     axes = random.normal(size=(_SIGNALS, features)).astype(np.float32)
     states = signals @ axes + random.normal(size=(problems, features), scale=3).astype(np.float32)
     log_odds = 1.5 * signals[:, 0] + signals[:, 1] + 1.5 * np.abs(signals[:, 2]) - 1.5
     values = random.binomial(SAMPLES, expit(log_odds)) / SAMPLES
     hashes = [f"{number:08x}" for number in range(problems)]
-    return Made(PredictorInputs(states), values, np.full(problems, float(SAMPLES)), hashes)
+    return SyntheticTargets(PredictorInputs(states), values, np.full(problems, float(SAMPLES)), hashes)
 
 
-def seconds(work: Callable[[], object]) -> float:
-    """Time on the clock."""
+def wall_seconds(work: Callable[[], object]) -> float:
+    """Seconds on the clock that a call takes."""
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
 
 
-def side_by_side(data: Made, probe: ProbeMethod) -> dict[str, float]:
-    """Seconds per network and epoch: all at once, one by one, and by scikit-learn, taking turns.
+def seconds_per_epoch(data: SyntheticTargets, probe: ProbeMethod) -> dict[str, float]:
+    """Seconds per network and epoch: all at once, one by one, and by scikit-learn, in turn.
 
-    All see the same reduced states, hold a share of them out in every epoch, and take batches of the same
-    size.
+    All are given the same reduced states, hold out the same share, and use batches of the same size.
     """
     problems = len(data.inputs)
     reduced = Reduction.fit(data.inputs.states, probe.components, SEED).apply(data.inputs)
@@ -75,10 +81,10 @@ def side_by_side(data: Made, probe: ProbeMethod) -> dict[str, float]:
     batch = min(256, problems // 8)
     held_out = (torch.arange(problems) % probe.members) == torch.arange(probe.members)[:, None]
 
-    def ours(sets: int, members: int) -> None:
+    def train_ours(folds: int, members: int) -> None:
         train_networks(
-            TrainingBatch(rows.features[:sets], rows.values[:sets], rows.weights[:sets, :members]),
-            held_out[:members].expand(sets, -1, -1),
+            TrainingBatch(rows.features[:folds], rows.values[:folds], rows.weights[:folds, :members]),
+            held_out[:members].expand(folds, -1, -1),
             units=probe.units,
             dropout=probe.dropout,
             weight_decay=probe.weight_decay,
@@ -87,7 +93,7 @@ def side_by_side(data: Made, probe: ProbeMethod) -> dict[str, float]:
             generator=torch.Generator().manual_seed(SEED),
         )
 
-    def peer() -> None:
+    def train_scikit_learn() -> None:
         network = MLPRegressor(
             hidden_layer_sizes=(probe.units,),
             batch_size=batch,
@@ -102,33 +108,33 @@ def side_by_side(data: Made, probe: ProbeMethod) -> dict[str, float]:
             warnings.simplefilter("ignore", ConvergenceWarning)  # as many epochs as asked for, no more
             network.fit(reduced, data.values)
 
-    ways: dict[str, tuple[Callable[[], None], int]] = {
-        "all at once": (lambda: ours(FOLDS, probe.members), FOLDS * probe.members),
-        "one by one": (lambda: ours(1, 1), 1),
-        "scikit-learn": (peer, 1),
+    implementations: dict[str, tuple[Callable[[], None], int]] = {
+        "all at once": (lambda: train_ours(FOLDS, probe.members), FOLDS * probe.members),
+        "one by one": (lambda: train_ours(1, 1), 1),
+        "scikit-learn": (train_scikit_learn, 1),
     }
-    taken: dict[str, list[float]] = {name: [] for name in ways}
-    with single_threaded():  # as the probe has it
+    seconds: dict[str, list[float]] = {name: [] for name in implementations}
+    with single_threaded():  # as in the probe
         for _ in range(_ROUNDS):
-            for name, (work, count) in ways.items():
-                taken[name].append(seconds(work) / count / _EPOCHS)
-    return {name: float(np.median(times)) for name, times in taken.items()}
+            for name, (work, count) in implementations.items():
+                seconds[name].append(wall_seconds(work) / count / _EPOCHS)
+    return {name: float(np.median(times)) for name, times in seconds.items()}
 
 
 def benchmark(problems: int, features: int) -> dict[str, Any]:
-    """All figures."""
+    """All figures for so many problems, with states of so many features."""
     random = np.random.default_rng(SEED)
-    data = made(problems, features, random)
+    data = synthetic_targets(problems, features, random)
     probe = ProbeMethod()
     start = time.perf_counter()
     fitted = cross_fit(probe, data.inputs, data.values, data.weights, data.hashes, folds=FOLDS, seed=SEED)
     trained = time.perf_counter() - start
     held_out = fitted.predict(data.inputs, data.hashes).mean
-    new = [f"new {number}" for number in range(problems)]
-    # Other states than those that were learned from, so that all members are asked.
-    asked = PredictorInputs(data.inputs.states[::-1] + np.float32(1))
-    predicted = min(seconds(lambda: fitted.predict(asked, new)) for _ in range(_ROUNDS))
-    each = side_by_side(data, probe)
+    new_hashes = [f"new {number}" for number in range(problems)]
+    # States that were not trained on, so that all members predict.
+    new_inputs = PredictorInputs(data.inputs.states[::-1] + np.float32(1))
+    predicted = min(wall_seconds(lambda: fitted.predict(new_inputs, new_hashes)) for _ in range(_ROUNDS))
+    each = seconds_per_epoch(data, probe)
     return {
         "problems": problems,
         "features": features,
@@ -136,15 +142,15 @@ def benchmark(problems: int, features: int) -> dict[str, Any]:
         "members": probe.members,
         "seconds to train": round(trained, 2),
         "rank correlation, held out": round(float(spearmanr(held_out, data.values).statistic), 3),
-        "new problems predicted a second, by all members": round(problems / predicted),
+        "new problems predicted per second, by all members": round(problems / predicted),
         "ms per network and epoch": {name: round(1000 * time, 3) for name, time in each.items()},
-        "all at once is quicker than one by one by": round(each["one by one"] / each["all at once"], 2),
-        "all at once is quicker than scikit-learn by": round(each["scikit-learn"] / each["all at once"], 2),
+        "one by one, times as long": round(each["one by one"] / each["all at once"], 2),
+        "scikit-learn, times as long": round(each["scikit-learn"] / each["all at once"], 2),
     }
 
 
 def main() -> int:
-    """Runs the benchmark."""
+    """Run the benchmark."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -1,4 +1,4 @@
-"""The figures on probabilities are on problems not learned from, and hold where the truth is known."""
+"""Scores follow their definitions, and every target is fitted on the recorded run."""
 
 import math
 
@@ -15,31 +15,31 @@ def confidence(script):
     return script("confidence")
 
 
-def test_scores_are_those_of_their_definitions(confidence):
+def test_scores_follow_their_definitions(confidence):
     outcomes, scores = np.array([1.0, 0.0, 1.0, 0.5]), np.array([0.95, 0.05, 0.45, 0.45])
-    # Pairs of a yes and a no, by weight: of 2.5 x 1.5, those ranked right, and half of those that tie.
+    # Weighted pairs of a positive and a negative outcome, 2.5 x 1.5: ranked right, or half of a tie.
     ranked = 1 * 1.5 + 1 * (1 + 0.25) + 0.5 * (1 + 0.25)
     assert confidence.auroc(outcomes, scores) == pytest.approx(ranked / (2.5 * 1.5))
     assert confidence.calibration_error(outcomes, scores) == pytest.approx((0.05 + 0.05 + 0.6) / 4)
-    assert confidence.selective(scores, outcomes) == [62.5, 83.3, 83.3, 100.0]
+    assert confidence.accuracy_at_coverage(scores, outcomes) == [62.5, 83.3, 83.3, 100.0]
 
 
-def test_rows_without_a_score_are_left_out_of_the_area(confidence):
+def test_rows_without_a_score_are_left_out_of_the_auroc(confidence):
     scores = np.array([0.9, np.nan, 0.1])
     assert confidence.auroc(np.array([1.0, 0.0, 0.0]), scores) == 1
     assert math.isnan(confidence.auroc(np.array([1.0, 1.0, 1.0]), scores))
 
 
-def test_every_question_is_taught_on_the_recorded_run(confidence):
-    problems = confidence.problems_of_the_run()[:6]
+def test_every_target_is_fitted_on_the_recorded_run(confidence):
+    problems = confidence.labeled_problems()[:6]
     folds = [problem_fold(str(number)) for number in range(6)]
-    drawn = confidence.draw(problems, folds, np.full(6, 0.5), "worst third", 0)
-    taught = list(confidence.teach(drawn, "worst third", 0))
-    confidence_models = fit_confidence_models((one.gain_model for one in taught), "six problems")
-    assert {question for question, _ in confidence_models.models} == set(ConfidenceTarget)
-    rows = [
-        one for one in taught if one.gain_model.family is RuleFamily.OUTPUTS_RECORDED and one.rule == "majority"
+    drawn = confidence.draw_problems(problems, folds, np.full(6, 0.5), "worst third", 0)
+    rows = list(confidence.part_rows(drawn, "worst third", 0))
+    confidence_models = fit_confidence_models((one.rows for one in rows), "six problems")
+    assert {target for target, _ in confidence_models.models} == set(ConfidenceTarget)
+    selected = [
+        one for one in rows if one.rows.family is RuleFamily.OUTPUTS_RECORDED and one.rule == "majority"
     ]
-    scores, outcomes, tests = confidence.asked(confidence_models, rows, ConfidenceTarget.PICK)
+    scores, outcomes, tests = confidence.predict(confidence_models, selected, ConfidenceTarget.PICK)
     assert len(scores) == len(outcomes) == len(tests)
     assert ((scores > 0) & (scores < 1)).all()

