@@ -3,14 +3,14 @@
 import itertools
 from collections import deque
 from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from testbudget.difficulty.card import DifficultyModel
 from testbudget.difficulty.examples import PASS_RATE
-from testbudget.difficulty.predictions import fitted_pass_rates
-from testbudget.rewards.errors import UserError
+from testbudget.rewards.errors import UserError, require_extra
 from testbudget.rewards.problem import Problem
 from testbudget.scheduler.backends.base import Backend, ExtractedStates
 from testbudget.scheduler.budget import Budget, CapExceededError, Reservation
@@ -19,6 +19,9 @@ from testbudget.scheduler.log import EventLog
 from testbudget.traces.hidden_states import HiddenStates
 from testbudget.traces.records import Cost, HiddenStatesRecord, extraction_cost
 from testbudget.traces.tables import ReadTrace
+
+if TYPE_CHECKING:
+    from testbudget.difficulty.card import DifficultyModel
 
 
 def take_hidden_states(
@@ -65,7 +68,7 @@ def extract_hidden_states(
     batches in flight.
 
     Raises:
-        UserError: the model cannot be loaded or is not the one that the run began with, or a batch does not
+        UserError: the model cannot be loaded or is not the one that the run began with; or a batch does not
             fit under the cap.
         InfrastructureError: extraction failed, its retries included.
     """
@@ -99,7 +102,7 @@ def extract_hidden_states(
 
 
 def hidden_states_of(problems: Sequence[Problem], event_log: EventLog) -> HiddenStates | None:
-    """Logged hidden states of problems, in their order; None if there are none."""
+    """Hidden states of problems from the log, in the order of the problems; None if there are none."""
     if not event_log.states:
         return None
     records = [event_log.states[problem.id] for problem in problems]
@@ -144,7 +147,7 @@ def check_predictor(job: Job, read: ReadTrace) -> None:
         read(run)
     if job.predictor.path is None:
         return
-    needed, given = DifficultyModel.load(job.predictor.path).card.layers, job.hidden_states.layers
+    needed, given = _model(job.predictor.path).card.layers, job.hidden_states.layers
     if given is not None and set(needed) - set(given):
         raise UserError(
             f"hidden_states.layers must include those of predictor.path, {needed}, but got {given}"
@@ -166,7 +169,16 @@ def predicted_pass_rates(
     hashes = [problem.content_hash for problem in problems]
     texts = [problem.prompt for problem in problems]
     if job.predictor.path is not None:
-        return DifficultyModel.load(job.predictor.path).predict(PASS_RATE.name, states, hashes, texts).mean
+        return _model(job.predictor.path).predict(PASS_RATE.name, states, hashes, texts).mean
     runs = job.predictor.fit_from or []
     layers = job.hidden_states.layers if job.hidden_states else None
+    with require_extra("train", "a predictor"):
+        from testbudget.difficulty.predictions import fitted_pass_rates
     return fitted_pass_rates(runs, states, hashes, texts, read, job.seed, layers).mean
+
+
+def _model(directory: Path) -> "DifficultyModel":
+    """A trained model; its library is imported here alone, so that a job without a predictor needs none."""
+    with require_extra("train", "a predictor"):
+        from testbudget.difficulty.card import DifficultyModel
+    return DifficultyModel.load(directory)
