@@ -50,7 +50,6 @@ EXTRAS = {
     "ray": "cluster",
     "safetensors": "train",
     "sklearn": "train",
-    "threadpoolctl": "train",
     "torch": "train",
     "transformers": "transformers",
     "vllm": "vllm",

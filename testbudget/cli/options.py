@@ -255,4 +255,5 @@ def _section(annotation: Any) -> type[BaseModel] | None:
 
 
 def _title(section: type[BaseModel]) -> str:
-    return (section.__doc__ or "").strip().splitlines()[0].rstrip(".")
+    """First line of the section's docstring, up to a colon: a heading must fit into one line."""
+    return (section.__doc__ or "").strip().splitlines()[0].partition(":")[0].rstrip(".")
