@@ -1,4 +1,4 @@
-"""Interface of prediction methods: each learns one number in [0, 1] per problem from other problems."""
+"""Interface of prediction methods, which learn one number in [0, 1] per problem from other problems."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ MIN_RATE, MAX_RATE = 0.01, 0.99
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PredictorInputs:
-    """Hidden states and prompts: everything known of problems before their first test.
+    """Hidden states and prompts: all that is known about problems before their first test.
 
     Attributes:
         states: float32 (problems, features), hidden states of one or several layers side by side; zero
@@ -72,10 +72,10 @@ class Prediction:
 
 
 def single_threaded() -> AbstractContextManager[object]:
-    """Limit linear algebra in this process to one thread.
+    """Limit linear algebra in this process to one thread, as a context manager.
 
-    The matrices are small: a second thread saves little on idle cores. On busy ones every operation waits
-    for it, which triples the time.
+    The matrices are small, so a second thread saves little on idle cores. On busy cores every operation
+    waits for the second thread, which triples the time.
     """
     limits: AbstractContextManager[object] = threadpool_limits(1)
     return limits
@@ -86,7 +86,11 @@ class FittedMethod(ABC):
 
     @abstractmethod
     def predict(self, inputs: PredictorInputs) -> Prediction:
-        """Predict each problem independently of the other problems in ``inputs``."""
+        """Predict each problem independently of the other problems in ``inputs``.
+
+        Raises:
+            UserError: the inputs do not fit those of the training.
+        """
 
 
 class StorableFit(FittedMethod):
@@ -107,10 +111,10 @@ class StorableFit(FittedMethod):
 
 
 class PredictionMethod(ABC):
-    """Learns one target from hidden states or texts; keeps no state between two fits.
+    """Method that learns one target from hidden states or texts. It keeps no state between two fits.
 
-    A subclass supplies ``name`` and ``_fit``. One that trains many models faster together than one by one
-    overrides ``_fit_each`` as well. A new method is registered in ``methods.py``.
+    A subclass supplies ``name`` and ``_fit``. It overrides ``_fit_each`` as well if it fits many models
+    faster together than one by one. A new method is registered in ``methods.py``.
     """
 
     name: ClassVar[str]
@@ -146,7 +150,16 @@ class PredictionMethod(ABC):
         *,
         seed: int,
     ) -> list[FittedMethod]:
-        """Fit once on each part, given as row numbers; otherwise as ``fit``."""
+        """Fit once on each part of the problems.
+
+        Args:
+            inputs, values, weights: of all problems, as for ``fit``.
+            parts: row numbers of the problems of each fit, intp (problems of the part,).
+            seed: as for ``fit``.
+
+        Raises:
+            UserError: as for ``fit``.
+        """
         check_training(inputs, values, weights)
         with single_threaded():
             return self._fit_each(inputs, values, weights, parts, seed % 2**32)

@@ -1,4 +1,4 @@
-"""Baselines: the mean of all problems, the nearest neighbours, and the text of the prompt alone."""
+"""Baselines: the mean of all problems, the nearest neighbours, and the text of the prompt."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -48,7 +48,8 @@ class TextMethod(PredictionMethod):
         except ValueError:  # no text has a word
             topics = 0
         else:
-            varying = (counted.max(axis=0) - counted.min(axis=0)).nnz  # words that tell texts apart
+            # Words whose frequency differs between texts.
+            varying = (counted.max(axis=0) - counted.min(axis=0)).nnz
             topics = min(_TOPICS, varying, counted.shape[1] - 1, len(texts) - 1)
         if topics > 0:
             reduce = TruncatedSVD(topics, random_state=seed)
@@ -112,7 +113,7 @@ class NeighboursMethod(PredictionMethod):
 
     Attributes:
         count: number of neighbours; all problems if there are fewer.
-        components: principal components of which the cosine is taken, for speed.
+        components: maximum number of principal components from which the cosine is computed, for speed.
     """
 
     name: ClassVar[str] = "neighbours"

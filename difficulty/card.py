@@ -26,9 +26,7 @@ from testbudget.rewards.statistics import Interval
 from testbudget.traces.files import whole_directory
 from testbudget.traces.hidden_states import HiddenStates, Provenance
 
-CARD_SCHEMA: Final = 1
-"""Version of the files; models of any other version are refused."""
-
+_SCHEMA: Final = 1  # version of the files; models of any other version are refused
 _CARD, _WEIGHTS, _FOLDS = "card.json", "weights.safetensors", "folds.json"
 
 
@@ -52,7 +50,7 @@ class ModelCard(BaseModel):
     Attributes:
         schema_number: version of the files; ``schema`` in the file.
         method: prediction method of the members.
-        hidden_states: model, position, prompt and norm that hidden states must agree with.
+        hidden_states: provenance that hidden states must agree with (``Provenance.conflict``).
         layers: hidden layers, in the order in which they are put side by side.
         runs: training runs.
         candidates: number of candidates used of each problem; null for all.
@@ -64,7 +62,7 @@ class ModelCard(BaseModel):
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True, serialize_by_alias=True)
 
-    schema_number: Literal[1] = Field(default=CARD_SCHEMA, alias="schema")
+    schema_number: Literal[1] = Field(default=_SCHEMA, alias="schema")
     method: str
     hidden_states: Provenance
     layers: list[int]
@@ -91,13 +89,15 @@ class DifficultyModel:
     def predict(
         self, target: str, states: HiddenStates, content_hashes: Sequence[str], texts: Sequence[str] = ()
     ) -> Prediction:
-        """Predict a target in its own units; training problems by the members fitted without them.
+        """Predict a target in its own units.
+
+        A training problem is predicted by the member fitted without it.
 
         Args:
             target: name of a learned target.
             states: of the problems, with at least the layers of the card.
             content_hashes: of the problems, in the same order.
-            texts: prompts of the problems, by which a training problem is recognised too.
+            texts: prompts of the problems, to recognise training problems; empty if not available.
 
         Raises:
             UserError: the target was not learned, or the states do not fit the model (see ``check``).
@@ -108,19 +108,25 @@ class DifficultyModel:
         shares = self.fitted[target].predict(
             inputs_of_layers(states, self.card.layers, texts), content_hashes
         )
-        meaning = TARGETS[target]
-        return Prediction(meaning.from_share(shares.mean), meaning.deviation_from_share(shares.deviation))
+        units = TARGETS[target]
+        return Prediction(units.from_share(shares.mean), units.deviation_from_share(shares.deviation))
 
     def trained_on(
         self, states: HiddenStates, content_hashes: Sequence[str], texts: Sequence[str] = ()
     ) -> NDArray[np.bool_]:
-        """True for each training problem, by content hash, hidden states or text; bool (problems,).
+        """Mask of the training problems, bool (problems,).
 
-        Arguments and errors: see ``predict``.
+        A training problem is recognised by its content hash, hidden states or text.
+
+        Args:
+            states, content_hashes, texts: as for ``predict``.
+
+        Raises:
+            UserError: the states do not fit the model (see ``check``).
         """
         self.check(states)
         inputs = inputs_of_layers(states, self.card.layers, texts)
-        folds = [fitted.folds(inputs, content_hashes) for fitted in self.fitted.values()]
+        folds = [ensemble.folds(inputs, content_hashes) for ensemble in self.fitted.values()]
         return np.asarray(np.max(folds, axis=0) != UNSEEN)
 
     def check(self, states: HiddenStates) -> None:
@@ -151,8 +157,8 @@ class DifficultyModel:
             raise UserError(f"{directory} exists already: remove it or choose another directory")
         arrays = {
             f"{target}/{fold}/{name}": np.ascontiguousarray(array)
-            for target, fitted in self.fitted.items()
-            for fold, member in enumerate(fitted.members)
+            for target, ensemble in self.fitted.items()
+            for fold, member in enumerate(ensemble.members)
             for name, array in _storable(member).to_arrays().items()
         }
         with whole_directory(directory) as partial:
@@ -175,8 +181,8 @@ class DifficultyModel:
             content = json.loads((directory / _CARD).read_text(encoding="utf-8"))
             _check_schema(content, directory)
             card = ModelCard.model_validate(content)
-            known = json.loads((directory / _FOLDS).read_text(encoding="utf-8"))
-            identities, folds = known["identities"], known["folds"]
+            stored = json.loads((directory / _FOLDS).read_text(encoding="utf-8"))
+            identities, folds = stored["identities"], stored["folds"]
             arrays = load_file(directory / _WEIGHTS)
             kind = storable_class(card.method)
             by_member: dict[str, dict[str, dict[str, NDArray[np.float32]]]] = {}
@@ -187,8 +193,8 @@ class DifficultyModel:
                 target: CrossFittedEnsemble(
                     [kind.from_arrays(members[str(fold)]) for fold in range(card.folds)],
                     {
-                        name: fold
-                        for name, fold in zip(identities, folds[target], strict=True)
+                        identity: fold
+                        for identity, fold in zip(identities, folds[target], strict=True)
                         if fold != UNSEEN
                     },
                 )
@@ -213,19 +219,20 @@ def inputs_of_layers(
 
 def _folds_of(fitted: Mapping[str, CrossFittedEnsemble]) -> dict[str, Any]:
     """Folds of each target, in the order of one shared list of identities."""
-    identities = sorted({name for one in fitted.values() for name in one.fold_of})
+    identities = sorted({identity for ensemble in fitted.values() for identity in ensemble.fold_of})
     folds = {
-        target: [one.fold_of.get(name, UNSEEN) for name in identities] for target, one in fitted.items()
+        target: [ensemble.fold_of.get(identity, UNSEEN) for identity in identities]
+        for target, ensemble in fitted.items()
     }
     return {"identities": identities, "folds": folds}
 
 
 def _check_schema(content: Any, directory: Path) -> None:
     found = content.get("schema") if isinstance(content, dict) else None
-    if found != CARD_SCHEMA:
+    if found != _SCHEMA:
         kind = "has none" if found is None else f"has {found!r}"
         raise UserError(
-            f"{directory}/{_CARD} must have schema {CARD_SCHEMA} but {kind}: "
+            f"{directory}/{_CARD} must have schema {_SCHEMA} but {kind}: "
             "train the model anew with 'testbudget train'"
         )
 

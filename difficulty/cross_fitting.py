@@ -41,10 +41,10 @@ class CrossFittedEnsemble:
     fold_of: Mapping[str, int]
 
     def folds(self, inputs: PredictorInputs, content_hashes: Sequence[str]) -> NDArray[np.intp]:
-        """Fold of each training problem, ``UNSEEN`` for other problems; intp (problems,)."""
+        """Fold of each problem, intp (problems,); ``UNSEEN`` for problems that were not trained on."""
         known = (
-            (self.fold_of[identity] for identity in names if identity in self.fold_of)
-            for names in problem_identities(inputs, content_hashes)
+            (self.fold_of[identity] for identity in identities if identity in self.fold_of)
+            for identities in problem_identities(inputs, content_hashes)
         )
         return np.array([next(folds, UNSEEN) for folds in known], dtype=np.intp)
 
@@ -90,8 +90,9 @@ def cross_fit(
 ) -> CrossFittedEnsemble:
     """Fit a method once without each fold.
 
-    Rows of the same problem (``problem_numbers``) count as one problem: their samples are pooled and the
-    inputs of the first row are used, so no problem is in two folds. The order of rows does not matter.
+    Rows with the same problem number (``problem_numbers``) count as one problem, so no problem is in two
+    folds. Their samples are pooled, and the inputs of the first row are used. The order of rows does not
+    matter.
 
     Args:
         method: to be fitted.
@@ -107,11 +108,11 @@ def cross_fit(
             the values, weights or inputs.
     """
     check_training(inputs, values, weights)
-    names = problem_identities(inputs, content_hashes)
-    order = np.array(sorted(range(len(names)), key=names.__getitem__), dtype=np.intp)
+    identities = problem_identities(inputs, content_hashes)
+    order = np.array(sorted(range(len(identities)), key=identities.__getitem__), dtype=np.intp)
     inputs, values, weights = inputs[order], values[order], weights[order]
-    names = [names[row] for row in order]
-    problem = problem_numbers(names)
+    identities = [identities[row] for row in order]
+    problem = problem_numbers(identities)
     _, first = np.unique(problem, return_index=True)
     samples = np.bincount(problem, weights=weights).astype(np.float64)
     pooled = (np.bincount(problem, weights=weights * values) / samples).clip(0, 1)
@@ -123,7 +124,11 @@ def cross_fit(
         training_positions(fold, folds),
         seed=seed,
     )
-    fold_of = {name: int(fold[number]) for number, row in zip(problem, names, strict=True) for name in row}
+    fold_of = {
+        identity: int(fold[number])
+        for number, row in zip(problem, identities, strict=True)
+        for identity in row
+    }
     return CrossFittedEnsemble(members, fold_of)
 
 
@@ -148,26 +153,28 @@ def problem_identities(inputs: PredictorInputs, content_hashes: Sequence[str]) -
     return list(zip(*columns, strict=True))
 
 
-def problem_numbers(names: Sequence[tuple[str, ...]]) -> NDArray[np.intp]:
+def problem_numbers(identities: Sequence[tuple[str, ...]]) -> NDArray[np.intp]:
     """Problem number of each row, intp (rows,), from 0 in order of appearance.
 
     Rows that share an identity, directly or through other rows, get the same number.
     """
-    vertex = {name: number for number, name in enumerate({name for row in names for name in row})}
-    rows = np.repeat(np.arange(len(names)), [len(row) for row in names])
-    columns = np.array([vertex[name] for row in names for name in row], dtype=np.intp) + len(names)
-    size = len(names) + len(vertex)
+    distinct = {identity for row in identities for identity in row}
+    vertex = {identity: number for number, identity in enumerate(distinct)}
+    rows = np.repeat(np.arange(len(identities)), [len(row) for row in identities])
+    columns = np.array([vertex[identity] for row in identities for identity in row], dtype=np.intp)
+    columns += len(identities)
+    size = len(identities) + len(vertex)
     edges = coo_array((np.ones(len(rows)), (rows, columns)), shape=(size, size))
     _, component = connected_components(edges, directed=False)
-    _, first, inverse = np.unique(component[: len(names)], return_index=True, return_inverse=True)
+    _, first, inverse = np.unique(component[: len(identities)], return_index=True, return_inverse=True)
     return np.asarray(np.argsort(np.argsort(first))[inverse], dtype=np.intp)
 
 
 def stratified_folds(values: NDArray[np.float64], folds: int, seed: int) -> NDArray[np.intp]:
     """Random folds of equal size and similar values, intp (problems,).
 
-    If the means of the folds differed, a method that learns nothing would seem to rank backwards: the
-    higher the values of a fold, the lower the mean of the other folds, which it predicts. scikit-learn's
+    If the means of the folds differed, a constant method would have a negative rank correlation: it
+    predicts the mean of the other folds, which is lower for a fold with higher values. scikit-learn's
     StratifiedKFold needs classes and balances continuous values less well (spread of fold means 0.075
     against 0.058 on 164 problems).
 
@@ -186,11 +193,10 @@ def stratified_folds(values: NDArray[np.float64], folds: int, seed: int) -> NDAr
             f"a predictor needs at least {folds} distinct problems to learn from but got {len(values)}"
         )
     rng = np.random.default_rng(seed % 2**32)
-    ascending = np.lexsort(
-        (rng.random(len(values)), values.round(9))
-    )  # rounding makes ties of near-equal values
-    # Each run of neighbours in value gets a random permutation of the folds.
-    dealt = rng.permuted(np.tile(np.arange(folds), (len(values) // folds + 1, 1)), axis=1).ravel()
+    # Rounded, so that nearly equal values are ties.
+    ascending = np.lexsort((rng.random(len(values)), values.round(9)))
+    # Each ``folds`` consecutive values get a random permutation of the folds.
+    fold_of_rank = rng.permuted(np.tile(np.arange(folds), (len(values) // folds + 1, 1)), axis=1).ravel()
     fold = np.empty(len(values), dtype=np.intp)
-    fold[ascending] = dealt[: len(values)]
+    fold[ascending] = fold_of_rank[: len(values)]
     return fold

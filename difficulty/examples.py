@@ -21,9 +21,7 @@ from testbudget.traces.records import DistinctPrograms, votes_of
 from testbudget.traces.tables import ReadTrace
 from testbudget.traces.trace import ProblemTrace, Trace
 
-GAIN_COUNTS = (1, 2, 4, 8, 16, 32, 64)
-"""Numbers of tests at which the gain in accuracy over no tests is learned."""
-
+_GAIN_COUNTS = (1, 2, 4, 8, 16, 32, 64)  # numbers of tests at which the gain is learned
 _PERMUTATIONS = 20  # of a problem's tests behind each of its gains
 
 
@@ -37,7 +35,8 @@ class MeasuredProblem:
         tests: number of generated tests, usable or not.
         false_positive_rate: of the tests; NaN if all candidates are correct.
         false_negative_rate: of the tests; NaN if no candidate is correct.
-        gains: gain in accuracy by number of tests, up to the number of generated tests.
+        gains: accuracy after n tests minus accuracy without tests, by n; up to the number of generated
+            tests.
     """
 
     correct: int
@@ -50,7 +49,7 @@ class MeasuredProblem:
 
 @dataclass(frozen=True, slots=True)
 class PredictionTarget:
-    """A number per problem that predictors learn.
+    """Number per problem that predictors learn.
 
     Attributes:
         name: in model files and reports.
@@ -99,7 +98,7 @@ class TargetLabels:
 
     @property
     def known(self) -> NDArray[np.bool_]:
-        """True where the target was measured, bool (problems,)."""
+        """Mask of the problems where the target was measured, bool (problems,)."""
         return np.isfinite(self.values) & (self.weights > 0)
 
     def __getitem__(self, rows: NDArray[np.bool_]) -> "TargetLabels":
@@ -108,9 +107,9 @@ class TargetLabels:
 
 
 def target_labels(target: PredictionTarget, measured: Sequence[MeasuredProblem]) -> TargetLabels:
-    """Values, weights and events of a target.
+    """Values, weights and events of a target, one per problem.
 
-    The event is ``value > 0``; for error rates, which are rarely 0, it is ``value > median``.
+    The event is ``value > 0``. Error rates are rarely 0, so their event is ``value > median``.
     """
     values = np.asarray([target.value(problem) for problem in measured], dtype=np.float64)
     weights = np.asarray([target.samples(problem) for problem in measured], dtype=np.float64)
@@ -119,7 +118,7 @@ def target_labels(target: PredictionTarget, measured: Sequence[MeasuredProblem])
 
 
 def gain_target(tests: int) -> PredictionTarget:
-    """Target of the gain in accuracy from so many tests."""
+    """Target of the gain in accuracy after ``tests`` tests."""
     return PredictionTarget(
         f"gain_{tests}",
         f"accuracy of the pick after {tests} tests minus accuracy of a random candidate",
@@ -160,7 +159,7 @@ FALSE_NEGATIVE_RATE = PredictionTarget(
 )
 _ERROR_RATES = (FALSE_POSITIVE_RATE, FALSE_NEGATIVE_RATE)
 TARGETS = {
-    target.name: target for target in (PASS_RATE, SOLVABLE, *_ERROR_RATES, *map(gain_target, GAIN_COUNTS))
+    target.name: target for target in (PASS_RATE, SOLVABLE, *_ERROR_RATES, *map(gain_target, _GAIN_COUNTS))
 }
 """All targets by name."""
 
@@ -206,8 +205,8 @@ def training_examples(
         seed: of the permutations of tests behind the gains.
 
     Raises:
-        UserError: the run has no labels or hidden states, or fewer candidates than asked for; or ``source``
-            cannot be read or lacks a problem.
+        UserError: the run has no labels, no hidden states or too few candidates, or ``source`` cannot be
+            read or lacks a problem.
     """
     trace = read(directory)
     unlabelled = [problem for problem, seen in trace.problems.items() if seen.correct is None]
@@ -265,8 +264,10 @@ def measure_problem(
 def _gains(
     votes: Votes, generated: int, correct: NDArray[np.bool_], rule: SelectionRule, rng: np.random.Generator
 ) -> dict[int, float]:
-    counts = [count for count in GAIN_COUNTS if count <= generated]
-    curve = accuracy_curve(votes, generated, correct, rule, [0, *counts], orders=_PERMUTATIONS, rng=rng)
+    counts = [count for count in _GAIN_COUNTS if count <= generated]
+    curve = accuracy_curve(
+        votes, generated, correct, rule, [0, *counts], permutations=_PERMUTATIONS, rng=rng
+    )
     return dict(zip(counts, (curve[1:] - curve[0]).tolist(), strict=True))
 
 

@@ -1,8 +1,8 @@
 """Ridge regression of log-odds on the principal components of hidden states.
 
-Chosen on 164 HumanEval problems with 12 samples each: ridge on smoothed log-odds ranked as well as ridge on
-the rates and logistic regression on soft labels, or slightly better. It is much faster than the latter. The
-log-odds overshoot where many samples stand behind a rate, so they are calibrated afterwards.
+Chosen on 164 HumanEval problems with 12 samples each. Ridge on smoothed log-odds had at least the rank
+correlation of ridge on the rates and of logistic regression on soft labels, which is much slower. The
+log-odds overshoot for rates of many samples, so they are calibrated afterwards.
 """
 
 from collections.abc import Mapping
@@ -26,9 +26,7 @@ with require_extra("train", "predicting difficulty from hidden states"):
     import torch
     from sklearn.linear_model import RidgeCV
 
-PENALTIES = np.logspace(-3, 4, 15)
-"""Candidate ridge penalties, for features whose mean square is about 1."""
-
+_PENALTIES = np.logspace(-3, 4, 15)  # of the ridge, for features with a mean square of about 1
 _OVERSAMPLING = 8  # directions of the subspace iteration beyond the wanted components
 _ITERATIONS = 2
 
@@ -55,7 +53,7 @@ class Reduction:
 
         Args:
             states: float32 (problems, features).
-            components: number of components, at most; never more than problems or features.
+            components: maximum number of components; there are never more than problems or features.
             seed: of the random start, 0 to 2**32 - 1.
 
         Raises:
@@ -100,7 +98,7 @@ class Reduction:
         return type(self)(self.centre, (coefficients @ self.components).astype(np.float32)[None])
 
     def to_arrays(self) -> dict[str, NDArray[np.float32]]:
-        """Both attributes by name, for a model file."""
+        """Both attributes by name, float32, for a model file."""
         return {"centre": self.centre, "components": self.components}
 
     @classmethod
@@ -130,14 +128,20 @@ class Ridge:
         values: NDArray[np.float64],
         weights: NDArray[np.float64],
     ) -> Self:
-        """Fit to features (problems, features); the penalty has the least leave-one-out error."""
+        """Fit with the penalty that has the least leave-one-out error.
+
+        Args:
+            features: (problems, features).
+            values: float64 (problems,), in [0, 1].
+            weights: float64 (problems,), number of samples behind each value.
+        """
         right = weights * values
         # One more sample of either outcome (Laplace's rule of succession) keeps the log-odds finite.
         log_odds = np.log((right + 1) / (weights - right + 1))
-        ridge = RidgeCV(PENALTIES, scoring="neg_mean_squared_error", store_cv_results=True)
+        ridge = RidgeCV(_PENALTIES, scoring="neg_mean_squared_error", store_cv_results=True)
         ridge.fit(features.astype(np.float64), log_odds, sample_weight=weights / weights.mean())
         # Leave-one-out predictions, since predictions of its own training problems are overconfident.
-        held_out = ridge.cv_results_[:, np.flatnonzero(ridge.alpha_ == PENALTIES)[0]]
+        held_out = ridge.cv_results_[:, np.flatnonzero(ridge.alpha_ == _PENALTIES)[0]]
         return cls(
             ridge.coef_, float(ridge.intercept_), PredictionCalibration.fit(held_out, values, weights)
         )
@@ -152,7 +156,7 @@ class LinearMethod(PredictionMethod):
     """Ridge regression of log-odds on the principal components of hidden states.
 
     Attributes:
-        components: principal components that the ridge sees; more did not help and take longer.
+        components: maximum number of principal components. More did not help and take longer.
     """
 
     name: ClassVar[str] = "linear"

@@ -29,7 +29,7 @@ def prediction_method(name: str) -> PredictionMethod:
 
 
 def storable_class(name: str) -> type[StorableFit]:
-    """The class that reads the weights of a trained model of that method.
+    """The class of a fitted method of that name, which reads its arrays from a model file.
 
     Raises:
         UserError: no trained model consists of this method, or the extra ``train`` is not installed.
@@ -43,7 +43,7 @@ def check_storable(name: str) -> None:
     """Check that a trained model can consist of the method.
 
     Raises:
-        UserError: it cannot.
+        UserError: the method is unknown or cannot be stored.
     """
     if name not in STORABLE_METHODS:
         raise UserError(f"method must be one of {', '.join(STORABLE_METHODS)} but got {name!r}")

@@ -25,7 +25,7 @@ from testbudget.traces.tables import ReadTrace
 from testbudget.traces.trace import Trace, correct_labels
 
 PassRates = Callable[[Trace], NDArray[np.float64]]
-"""Predicts the pass rate of each problem of a run, float64 (problems,), without using its own labels."""
+"""Function that predicts the pass rates of a run, float64 (problems,), each without its own labels."""
 
 TOLERANCE = 0.01
 """Largest deviation of the realised from the requested rank correlation."""
@@ -78,7 +78,7 @@ def fitted_pass_rates(
 
 
 def noisy_rates(
-    truth: NDArray[np.float64], correlation: float, rng: np.random.Generator, *, calibrated: bool
+    measured: NDArray[np.float64], correlation: float, rng: np.random.Generator, *, calibrated: bool
 ) -> NDArray[np.float64]:
     """Random pass rates with a given rank correlation with the measured ones.
 
@@ -90,13 +90,13 @@ def noisy_rates(
     rates is the requested one in this draw.
 
     Args:
-        truth: float64 (problems,), measured pass rates.
+        measured: float64 (problems,), measured pass rates.
         correlation: Spearman's, in [0, 1].
         rng: source of the noise.
-        calibrated: see above.
+        calibrated: True for the mean measured rate given y, False for a permutation of the rates.
 
     Returns:
-        Float64 (problems,).
+        The noisy pass rates, float64 (problems,).
 
     Raises:
         UserError: the correlation is out of range, or there are too few or too similar pass rates to reach
@@ -106,37 +106,39 @@ def noisy_rates(
         raise UserError(
             f"a noisy predictor must have a rank correlation from 0 to 1 but got {correlation:g}"
         )
-    if np.ptp(truth) > 0:
-        ranks = rankdata(truth)
-        scores = norm.ppf(ranks / (len(truth) + 1))
-        for _ in range(_DRAWS):  # with few problems the correlation of one draw may jump past the target
-            noise = rng.standard_normal(len(truth))
+    if np.ptp(measured) > 0:
+        ranks = rankdata(measured)
+        scores = norm.ppf(ranks / (len(measured) + 1))
+        for _ in range(_DRAWS):  # with few problems one draw may miss the requested correlation
+            noise = rng.standard_normal(len(measured))
             low, high = 0.0, 3.0  # from the measured ranks to nearly their reverse
             for _ in range(_HALVINGS):
                 angle = (low + high) / 2
                 mixed = scores * np.cos(angle) + noise * np.sin(angle)
-                noisy = _expected(truth, mixed, angle) if calibrated else _permuted(truth, mixed)
+                noisy = _expected(measured, mixed, angle) if calibrated else _permuted(measured, mixed)
                 excess = np.corrcoef(rankdata(noisy), ranks)[0, 1] - correlation
                 if abs(excess) <= TOLERANCE:
                     return noisy
                 low, high = (angle, high) if excess > 0 else (low, angle)
     raise UserError(
         f"pass rates must differ enough for a rank correlation of {correlation:g} with a noisy copy "
-        f"(within {TOLERANCE:g}) but those of {len(truth)} problems do not"
+        f"(within {TOLERANCE:g}) but those of {len(measured)} problems do not"
     )
 
 
-def _permuted(truth: NDArray[np.float64], mixed: NDArray[np.float64]) -> NDArray[np.float64]:
-    permuted = np.empty_like(truth)
-    permuted[np.argsort(mixed, kind="stable")] = np.sort(truth)
+def _permuted(measured: NDArray[np.float64], mixed: NDArray[np.float64]) -> NDArray[np.float64]:
+    permuted = np.empty_like(measured)
+    permuted[np.argsort(mixed, kind="stable")] = np.sort(measured)
     return permuted
 
 
-def _expected(truth: NDArray[np.float64], mixed: NDArray[np.float64], angle: float) -> NDArray[np.float64]:
-    """The mean measured rate given y: z given y is normal with mean y cos(a) and deviation sin(a)."""
-    values, counts = np.unique(truth, return_counts=True)
+def _expected(
+    measured: NDArray[np.float64], mixed: NDArray[np.float64], angle: float
+) -> NDArray[np.float64]:
+    """Mean measured rate given y: z given y is normal with mean y cos(a) and deviation sin(a)."""
+    values, counts = np.unique(measured, return_counts=True)
     # Each interval between two thresholds of z belongs to one measured value.
-    thresholds = norm.ppf(np.cumsum(counts)[:-1] / len(truth))
+    thresholds = norm.ppf(np.cumsum(counts)[:-1] / len(measured))
     below = norm.cdf((thresholds - mixed[:, np.newaxis] * np.cos(angle)) / np.sin(angle))
     return np.asarray(values[-1] - below @ np.diff(values))
 
@@ -148,8 +150,8 @@ class Predictor:
     Attributes:
         name: one of ``PREDICTOR_NAMES``, with a number for R.
         pass_rates: float64 (permutations, problems); noise is drawn anew for each permutation.
-        reads_states: True if the predictor uses hidden states, or stands for one that does: the cost of
-            their extraction is charged.
+        reads_states: True if the cost of extracting hidden states is charged. The predictor uses them or
+            imitates a predictor that does.
         correlation: Spearman's correlation with the measured pass rates, mean over permutations; 0 if
             either side is constant.
     """
@@ -163,25 +165,25 @@ class Predictor:
 def make_predictor(
     name: str, trace: Trace, learned: PassRates, *, permutations: int, seed: int
 ) -> Predictor:
-    """Predicted pass rates of a run by the name of their source.
+    """Predict the pass rates of a run by the named predictor.
 
     Args:
         name: one of ``PREDICTOR_NAMES``, with a number for R.
         trace: a run with labels.
-        learned: source of the pass rates of ``learned``.
+        learned: function that predicts the pass rates of ``learned``.
         permutations: number of permutations of the tests.
         seed: of the noise.
 
     Raises:
         UserError: the name is unknown, or the run does not support this predictor.
     """
-    truth = measured_pass_rates(trace)
+    measured = measured_pass_rates(trace)
     kind, _, number = name.partition(":")
     if kind in ("noisy", "noisy-calibrated"):
         correlation = _number(name, number)
         drawn = [
             noisy_rates(
-                truth,
+                measured,
                 correlation,
                 np.random.default_rng([seed, permutation]),
                 calibrated=kind == "noisy-calibrated",
@@ -189,22 +191,22 @@ def make_predictor(
             for permutation in range(permutations)
         ]
         return Predictor(
-            name, np.stack(drawn), True, float(np.mean([_rank_correlation(one, truth) for one in drawn]))
+            name, np.stack(drawn), True, float(np.mean([_rank_correlation(one, measured) for one in drawn]))
         )
     if name == "none":
-        rates = np.full(len(truth), truth.mean())
+        rates = np.full(len(measured), measured.mean())
     elif name == "oracle":
-        rates = truth
+        rates = measured
     elif name == "learned":
         rates = learned(trace)
     else:
         raise _unknown(name)
-    repeated = np.broadcast_to(rates, (permutations, len(truth)))
-    return Predictor(name, repeated, name == "learned", _rank_correlation(rates, truth))
+    repeated = np.broadcast_to(rates, (permutations, len(measured)))
+    return Predictor(name, repeated, name == "learned", _rank_correlation(rates, measured))
 
 
 def measured_pass_rates(trace: Trace) -> NDArray[np.float64]:
-    """Share of correct candidates of each problem, float64 (problems,).
+    """Measured pass rate of each problem: its share of correct candidates, float64 (problems,).
 
     Raises:
         UserError: a problem has no labels.
@@ -213,10 +215,12 @@ def measured_pass_rates(trace: Trace) -> NDArray[np.float64]:
 
 
 def learned_pass_rates(trace: Trace, *, seed: int) -> NDArray[np.float64]:
-    """Cross-fitted pass rates of a run, or its own predictions if it has no hidden states.
+    """Cross-fitted pass rates of a run, float64 (problems,).
+
+    A run without hidden states gives the predictions that it recorded.
 
     Raises:
-        UserError: the run has neither, or too few problems.
+        UserError: the run has neither hidden states nor predictions, or too few problems.
     """
     if trace.hidden_states is not None:
         return cross_fitted_pass_rates(trace, seed=seed)
@@ -240,7 +244,9 @@ def cross_fitted_pass_rates(trace: Trace, *, seed: int) -> NDArray[np.float64]:
 
 
 def model_pass_rates(trace: Trace, model: DifficultyModel) -> NDArray[np.float64]:
-    """Pass rates of a run by a trained model; training problems by the members fitted without them.
+    """Pass rates of a run as predicted by a trained model, float64 (problems,).
+
+    A training problem is predicted by the member fitted without it.
 
     Raises:
         UserError: the run has no hidden states, or they do not fit the model.
@@ -254,10 +260,10 @@ def _states_and_hashes(trace: Trace) -> tuple[HiddenStates, list[str]]:
     return trace.hidden_states, [problem.content_hash for problem in trace.problems.values()]
 
 
-def _rank_correlation(rates: NDArray[np.float64], truth: NDArray[np.float64]) -> float:
-    if np.ptp(rates) == 0 or np.ptp(truth) == 0:
+def _rank_correlation(rates: NDArray[np.float64], measured: NDArray[np.float64]) -> float:
+    if np.ptp(rates) == 0 or np.ptp(measured) == 0:
         return 0.0
-    return float(spearmanr(rates, truth).statistic)
+    return float(spearmanr(rates, measured).statistic)
 
 
 def _number(name: str, number: str) -> float:

@@ -39,8 +39,8 @@ _PROGRESS = 1e-4  # least decrease of the loss that counts
 class NetworkEnsemble:
     """Networks with one hidden layer of rectified linear units and a scalar output, in float32.
 
-    They are trained as one batched computation. The networks of a set share the rows, with weights of their
-    own.
+    All networks are trained in one batched computation. The networks of a set are trained on the same rows,
+    with their own weights of the rows.
 
     Attributes:
         hidden_weights: (sets, networks, features, units).
@@ -64,11 +64,11 @@ class NetworkEnsemble:
         return NetworkEnsemble(*(parameter[sets] for parameter in self.parameters))
 
     def log_odds(self, features: Tensor, drop: Callable[[Tensor], Tensor] = lambda units: units) -> Tensor:
-        """Outputs of every network on all rows of its set.
+        """Compute the log-odds of every network on all rows of its set.
 
         Args:
             features: (sets, rows, features).
-            drop: applied to the hidden units (sets, rows, networks * units).
+            drop: function applied to the hidden units (sets, rows, networks * units).
 
         Returns:
             Log-odds (sets, networks, rows).
@@ -122,7 +122,7 @@ def train_networks(
 ) -> NetworkEnsemble:
     """Train networks by AdamW (Loshchilov and Hutter, arXiv 1711.05101) with early stopping.
 
-    Each network keeps the parameters of the epoch with the least loss on its held-out rows.
+    A network keeps the parameters of the epoch with the least loss on its held-out rows.
 
     Args:
         rows: features, values and weights.
@@ -190,14 +190,14 @@ def _initial(rows: TrainingBatch, units: int, generator: torch.Generator) -> Net
 class ProbeMethod(PredictionMethod):
     """Ensemble of two-layer networks, fitted by soft-label binary cross-entropy (arXiv 2501.01054).
 
-    The problems are split into as many inner folds as the ensemble has members. Each member holds one fold
-    out and stops early by it. So every problem is held out from one member, and these held-out predictions
-    calibrate the ensemble. Chosen on 164 HumanEval problems, see docs/difficulty.md.
+    The problems are split into one inner fold per member. A member holds one fold out for early stopping.
+    Every problem is held out from one member, and these held-out predictions calibrate the ensemble. Chosen
+    on 164 HumanEval problems, see docs/difficulty.md.
 
     Attributes:
         members: networks in the ensemble.
         units: hidden units of each network.
-        components: principal components of the hidden states, at most.
+        components: maximum number of principal components of the hidden states.
         problems_per_component: least number of problems per principal component.
         dropout, weight_decay, learning_rate, steps: see ``train_networks``.
     """
@@ -279,7 +279,7 @@ class FittedProbe(StorableFit):
     calibration: PredictionCalibration
 
     def predict(self, inputs: PredictorInputs) -> Prediction:
-        """The mean of the members' calibrated means; see ``FittedMethod``."""
+        """Mean of the members' calibrated means; see ``FittedMethod``."""
         means = [np.empty(0)]
         for start in range(0, len(inputs), _AT_ONCE):
             features = torch.from_numpy(self.reduction.apply(inputs[start : start + _AT_ONCE]))

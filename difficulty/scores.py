@@ -10,19 +10,19 @@ from scipy.stats import rankdata
 from testbudget.rewards.statistics import Interval, bootstrap_scores
 
 BINS = 10
-"""Bins of the calibration error."""
+"""Number of bins of the calibration error."""
 
 
 @dataclass(frozen=True, slots=True)
 class PredictionScores:
-    """Agreement of predicted and measured values; also the difference of two methods' scores.
+    """Scores of predicted values against measured ones.
 
     Attributes:
         spearman: rank correlation in [-1, 1]; 0 if either side is constant.
         auroc: probability that a problem with the event is predicted higher than one without, ties counting
             1/2 (Mann and Whitney 1947); NaN if all or no problems have the event.
-        brier: mean squared error, weighted by samples (Brier 1950). For a share of correct samples, the
-            error against single outcomes is larger by the mean of value (1 - value), whatever is predicted.
+        brier: mean squared error, weighted by samples (Brier 1950). For shares of correct samples, the
+            error against single outcomes is larger by the mean of value (1 - value) for every prediction.
         calibration_error: expected calibration error over ``BINS`` bins of equal weight by prediction,
             sum_bins |sum weight (prediction - measured)| / sum weight (Naeini et al. 2015; bins of equal
             mass as in Nixon et al. 2019, arXiv 1904.01685). Equal predictions share a bin. It is biased
@@ -60,27 +60,6 @@ def score_predictions(
         len(predicted),
         seed,
     )
-
-
-def score_difference(
-    predicted: NDArray[np.float64],
-    other: NDArray[np.float64],
-    measured: NDArray[np.float64],
-    weights: NDArray[np.float64],
-    event: NDArray[np.bool_],
-    *,
-    seed: int = 0,
-) -> PredictionScores:
-    """Scores of ``predicted`` minus scores of ``other``, on the same resamples (paired).
-
-    Arguments and errors: see ``score_predictions``.
-    """
-
-    def difference(rows: NDArray[np.intp]) -> NDArray[np.float64]:
-        truth = measured[rows], weights[rows], event[rows]
-        return _scores(predicted[rows], *truth) - _scores(other[rows], *truth)
-
-    return _bootstrap(difference, len(predicted), seed)
 
 
 def _bootstrap(

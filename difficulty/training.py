@@ -1,4 +1,4 @@
-"""Training on finished runs: every target by every method, evaluated on problems it was not fitted on."""
+"""Training on finished runs: each target is fitted by each method and evaluated on held-out problems."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -33,9 +33,7 @@ from testbudget.rewards.statistics import Interval
 from testbudget.traces.hidden_states import Provenance, usual_layer
 from testbudget.traces.tables import ReadTrace
 
-CROSS_FITTING_FOLDS = 10
-"""Folds of every trained model."""
-
+_FOLDS = 10  # of every trained model
 _TEXT = "text"  # the one method that reads texts
 
 
@@ -82,55 +80,45 @@ def fit_target(
         labels: of the problems; problems where the target was not measured are left out.
         inputs: of the problems.
         content_hashes: of the problems.
-        seed: determines the folds and the random numbers of the method.
+        seed: any integer; determines the folds and the random numbers of the method.
 
     Raises:
         UserError: there are too few problems, or the method cannot read the inputs.
     """
-    known, inputs, content_hashes = _measured_on(labels, inputs, content_hashes)
-    shares = known.target.as_share(known.values)
-    fitted = cross_fit(
-        method, inputs, shares, known.weights, content_hashes, folds=CROSS_FITTING_FOLDS, seed=seed
-    )
-    return FittedTarget(fitted, evaluate_target(fitted, known, inputs, content_hashes))
+    labels, inputs, content_hashes = _measured_on(labels, inputs, content_hashes)
+    shares = labels.target.as_share(labels.values)
+    fitted = cross_fit(method, inputs, shares, labels.weights, content_hashes, folds=_FOLDS, seed=seed)
+    return FittedTarget(fitted, _evaluate_target(fitted, labels, inputs, content_hashes))
 
 
-def evaluate_target(
+def _evaluate_target(
     fitted: CrossFittedEnsemble,
     labels: TargetLabels,
     inputs: PredictorInputs,
     content_hashes: Sequence[str],
 ) -> TargetEvaluation:
-    """Evaluate a fitted target; training problems are predicted by members fitted without them.
-
-    Args:
-        fitted: members of the target.
-        labels, inputs, content_hashes: of the problems, as in ``fit_target``.
-
-    Raises:
-        UserError: the inputs do not fit those of the training.
-        ValueError: the target was measured on none of the problems.
-    """
-    known, inputs, content_hashes = _measured_on(labels, inputs, content_hashes)
+    """Evaluate a fitted target; a training problem is predicted by the member fitted without it."""
+    labels, inputs, content_hashes = _measured_on(labels, inputs, content_hashes)
     shares = fitted.predict(inputs, content_hashes)
     predicted = Prediction(
-        known.target.from_share(shares.mean), known.target.deviation_from_share(shares.deviation)
+        labels.target.from_share(shares.mean), labels.target.deviation_from_share(shares.deviation)
     )
     return TargetEvaluation(
-        known, predicted, score_predictions(predicted.mean, known.values, known.weights, known.event)
+        labels, predicted, score_predictions(predicted.mean, labels.values, labels.weights, labels.event)
     )
 
 
 def _measured_on(
     labels: TargetLabels, inputs: PredictorInputs, content_hashes: Sequence[str]
 ) -> tuple[TargetLabels, PredictorInputs, Sequence[str]]:
+    """The arguments without the problems where the target was not measured."""
     rows = labels.known
     if rows.all():
         return labels, inputs, content_hashes
     return (
         labels[rows],
         inputs[rows],
-        [found for found, row in zip(content_hashes, rows, strict=True) if row],
+        [content_hash for content_hash, row in zip(content_hashes, rows, strict=True) if row],
     )
 
 
@@ -187,13 +175,13 @@ class TrainingProblems:
     layers: tuple[int, ...]
 
     def target_labels(self, target: PredictionTarget) -> TargetLabels:
-        """Measured values of a target."""
+        """Measured values of a target, one per problem."""
         return target_labels(target, self.measured)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainingResult:
-    """All fitted targets of a training.
+    """Result of a training: all fitted targets.
 
     Attributes:
         settings: of the training.
@@ -219,7 +207,7 @@ class TrainingResult:
             runs=list(self.problems.runs),
             candidates=self.settings.candidates,
             selection=self.settings.selection,
-            folds=CROSS_FITTING_FOLDS,
+            folds=_FOLDS,
             seed=self.settings.seed,
             scores={
                 target: {
@@ -279,12 +267,12 @@ def train_predictor(problems: TrainingProblems, settings: TrainingSettings) -> T
     methods = [prediction_method(name) for name in METHOD_NAMES if problems.inputs.texts or name != _TEXT]
     fitted_targets: dict[str, dict[str, FittedTarget]] = {}
     for target in TARGETS.values():
-        known = problems.target_labels(target)
-        if target is not PASS_RATE and np.count_nonzero(known.known) < 2 * CROSS_FITTING_FOLDS:
+        labels = problems.target_labels(target)
+        if target is not PASS_RATE and np.count_nonzero(labels.known) < 2 * _FOLDS:
             continue
         fitted_targets[target.name] = {
             method.name: fit_target(
-                method, known, problems.inputs, problems.content_hashes, seed=settings.seed
+                method, labels, problems.inputs, problems.content_hashes, seed=settings.seed
             )
             for method in methods
         }
@@ -294,7 +282,12 @@ def train_predictor(problems: TrainingProblems, settings: TrainingSettings) -> T
 def score_held_out(
     training: TrainingResult, problems: TrainingProblems
 ) -> dict[str, dict[str, TargetEvaluation]]:
-    """Evaluation on the problems of other runs, by target, then by method.
+    """Evaluate a training on the problems of other runs.
+
+    Targets that were measured on none of these problems are left out.
+
+    Returns:
+        Evaluations by target, then by method.
 
     Raises:
         UserError: the hidden states come from another model or other layers.
@@ -303,12 +296,12 @@ def score_held_out(
         raise UserError(f"the model must fit the hidden states of the evaluated runs but {conflict}")
     return {
         target: {
-            method: evaluate_target(fitted_target.fitted, known, problems.inputs, problems.content_hashes)
+            method: _evaluate_target(fitted_target.fitted, labels, problems.inputs, problems.content_hashes)
             for method, fitted_target in by_method.items()
             if problems.inputs.texts or method != _TEXT
         }
         for target, by_method in training.fitted_targets.items()
-        if (known := problems.target_labels(TARGETS[target])).known.any()
+        if (labels := problems.target_labels(TARGETS[target])).known.any()
     }
 
 

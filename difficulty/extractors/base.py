@@ -26,7 +26,7 @@ def fingerprint(folder: Path) -> str:
 
     The digest covers the name and size of every weight file and 64 evenly spaced samples of 64 KiB (files
     up to 4 MiB are read whole). Training changes nearly all weights, so different models differ in their
-    samples unless somebody forges them.
+    samples unless the files are forged.
 
     Args:
         folder: with ``config.json`` and weights. If there are several formats, only the first of
@@ -94,7 +94,7 @@ class Checkpoint:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Fingerprint of the model's files; they are on this machine once the model was loaded."""
+        """Fingerprint of the model's files; see the function ``fingerprint``."""
         from transformers.utils import cached_file
 
         return fingerprint(Path(cached_file(self.model, "config.json")).parent)
@@ -136,10 +136,10 @@ def first_line(error: BaseException) -> str:
 
 
 class Extractor(ABC):
-    """Computes hidden states of prompts; a subclass sets ``engine`` and supplies ``_states``.
+    """Extractor of hidden states from prompts. A subclass sets ``engine`` and supplies ``_states``.
 
     Args:
-        checkpoint: of the model.
+        checkpoint: configuration and tokenizer of the model.
         max_tokens: limit of a prompt's length, at most the context of the model. Longer prompts lose their
             beginning and are marked in ``HiddenStates.truncated``.
         dtype: precision of weights and computation.
@@ -163,12 +163,12 @@ class Extractor(ABC):
         layers: Sequence[int],
         position: Literal["last_prompt"] = "last_prompt",
     ) -> HiddenStates:
-        """Hidden states of the prompts as they are, without a chat template.
+        """Extract hidden states of prompts, without a chat template.
 
-        Engines are started by the first call that needs them, also if it has no prompts.
+        Engines are started by the first call that needs them, even without prompts.
 
         Args:
-            prompts: texts.
+            prompts: texts of the problems.
             layers: layer numbers, each once, 0 (embeddings) to ``depth`` (final layer after its norm).
             position: token of which the state is taken.
 
@@ -215,7 +215,7 @@ def check_sizes(**sizes: int) -> None:
     """Check that every size is at least 1.
 
     Raises:
-        UserError: one is not.
+        UserError: a size is below 1.
     """
     for name, size in sizes.items():
         if size < 1:

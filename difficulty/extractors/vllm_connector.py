@@ -1,4 +1,4 @@
-"""KV connector that writes hidden states from a vLLM engine to files; the engine's processes load it.
+"""KV connector that writes hidden states from a vLLM engine to files. The engine's processes load it.
 
 vLLM's speculative method ``extract_hidden_states`` keeps the states of chosen layers beside the KV cache
 and leaves their export to a KV connector. The example connector of vLLM writes the states of all tokens of
@@ -36,10 +36,10 @@ class _LastTokens(KVConnectorMetadata):  # type: ignore[misc]
 
 
 class LastTokenConnector(KVConnectorBase_V1, SupportsHMA):  # type: ignore[misc]
-    """Writes the states of each prompt's last token within the step that computes them.
+    """Connector that writes the states of each prompt's last token in the step that computes them.
 
-    The file is complete before the request is answered. Each prompt must be computed in one step, with
-    chunked prefill disabled.
+    The file is complete before the request is answered. Each prompt must be computed in one step, so
+    chunked prefill must be disabled.
     """
 
     def __init__(self, vllm_config: Any, role: Any, kv_cache_config: Any) -> None:
@@ -69,11 +69,11 @@ class LastTokenConnector(KVConnectorBase_V1, SupportsHMA):  # type: ignore[misc]
         return _LastTokens(slots)
 
     def request_finished(self, request: Any, block_ids: Any) -> tuple[bool, dict[str, Any]]:  # noqa: ARG002
-        """Release the blocks at once, and name the file in the answer."""
+        """Release the blocks at once and return the name of the file."""
         return False, {FILE: f"{request.request_id}.npy"}
 
     def request_finished_all_groups(self, request: Any, block_ids: Any) -> tuple[bool, dict[str, Any]]:
-        """As ``request_finished``, for a cache in several groups."""
+        """Release the blocks of a cache in several groups; see ``request_finished``."""
         return self.request_finished(request, block_ids)
 
     def get_num_new_matched_tokens(self, request: Any, num_computed_tokens: int) -> tuple[int, bool]:  # noqa: ARG002
@@ -96,7 +96,7 @@ class LastTokenConnector(KVConnectorBase_V1, SupportsHMA):  # type: ignore[misc]
             )
 
     def wait_for_save(self) -> None:
-        """Write the states of the prompts that end in this step; rank 0 only, all ranks hold the same."""
+        """Write the states of the prompts that end in this step; only by rank 0, as all ranks are equal."""
         if get_tensor_model_parallel_rank() > 0:
             return
         for request, (block, offset) in self._get_connector_metadata().slots.items():

@@ -1,4 +1,4 @@
-"""What every method must do; what is special about one is in its own tests."""
+"""Properties of every prediction method; those of one method are in its own tests."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from testbudget.difficulty.probe import ProbeMethod
 from testbudget.difficulty.scores import score_predictions
 from testbudget.rewards.errors import UserError
 
-# A smaller ensemble than the default shows the same, sooner.
+# The ensemble is smaller than the default, which is faster.
 METHODS = [
     ConstantMethod(),
     TextMethod(),
@@ -21,7 +21,7 @@ METHODS = [
     NeighboursMethod(),
     ProbeMethod(members=3, steps=300),
 ]
-LEARNING = [method for method in METHODS if not isinstance(method, ConstantMethod)]
+INFORMATIVE_METHODS = [method for method in METHODS if not isinstance(method, ConstantMethod)]
 
 
 @pytest.fixture(params=METHODS, ids=lambda method: method.name)
@@ -29,19 +29,19 @@ def method(request) -> PredictionMethod:
     return request.param
 
 
-@pytest.fixture(params=LEARNING, ids=lambda method: method.name)
-def learning(request) -> PredictionMethod:
+@pytest.fixture(params=INFORMATIVE_METHODS, ids=lambda method: method.name)
+def informative_method(request) -> PredictionMethod:
     return request.param
 
 
-def test_a_signal_is_found_in_problems_that_were_not_learned_from(learning, synthetic):
+def test_a_signal_is_found_in_new_problems(informative_method, synthetic):
     data, new = synthetic(300), synthetic(150, seed=1)
-    predicted = learning.fit(data.inputs, data.values, data.weights, seed=0).predict(new.inputs)
+    predicted = informative_method.fit(data.inputs, data.values, data.weights, seed=0).predict(new.inputs)
     assert spearmanr(predicted.mean, new.values).statistic > 0.6
     assert ((predicted.mean - new.values) ** 2).mean() < 0.6 * new.values.var()
 
 
-def test_shuffled_labels_give_chance(method, synthetic):
+def test_predictions_of_shuffled_values_are_no_better_than_chance(method, synthetic):
     data = synthetic(400)
     values = np.random.default_rng(5).permutation(data.values)
     fitted = cross_fit(method, data.inputs, values, data.weights, data.content_hashes, folds=4, seed=0)
@@ -54,7 +54,7 @@ def test_shuffled_labels_give_chance(method, synthetic):
     assert scores.brier.value > 0.97 * values.var()
 
 
-def test_a_prediction_lies_within_bounds_and_knows_that_it_may_err(method, synthetic):
+def test_a_prediction_lies_within_bounds_and_has_a_positive_deviation(method, synthetic):
     data = synthetic(60)
     predicted = method.fit(data.inputs, data.values, data.weights, seed=0).predict(data.inputs)
     assert predicted.mean.shape == predicted.deviation.shape == (60,)
@@ -62,39 +62,39 @@ def test_a_prediction_lies_within_bounds_and_knows_that_it_may_err(method, synth
     assert np.all((predicted.deviation > 0) & (predicted.deviation < 0.5))
 
 
-def test_the_seed_decides_everything_random(method, synthetic):
+def test_equal_seeds_give_equal_predictions(method, synthetic):
     data = synthetic(60)
     first, second = (method.fit(data.inputs, data.values, data.weights, seed=-3) for _ in range(2))
     np.testing.assert_array_equal(first.predict(data.inputs).mean, second.predict(data.inputs).mean)
 
 
-def test_a_prediction_does_not_depend_on_what_else_is_asked(method, synthetic):
+def test_a_prediction_does_not_depend_on_the_other_problems(method, synthetic):
     data, new = synthetic(60), synthetic(20, seed=1)
     fitted = method.fit(data.inputs, data.values, data.weights, seed=0)
-    same_process = fitted.predict(new.inputs).mean
-    np.testing.assert_allclose(fitted.predict(new.inputs[np.array([7])]).mean, same_process[7], rtol=1e-4)
+    together = fitted.predict(new.inputs).mean
+    np.testing.assert_allclose(fitted.predict(new.inputs[np.array([7])]).mean, together[7], rtol=1e-4)
     assert len(fitted.predict(new.inputs[:0])) == 0
 
 
-def test_threads_are_given_back(synthetic):
+def test_the_number_of_threads_is_restored_after_a_fit(synthetic):
     data, before = synthetic(20), threadpool_info()
     LinearMethod().fit(data.inputs, data.values, data.weights, seed=0)
     assert threadpool_info() == before
 
 
-def test_learning_from_several_parts_at_once_is_learning_from_each(method, synthetic):
+def test_parts_fitted_at_once_predict_like_parts_fitted_alone(method, synthetic):
     data = synthetic(61)
     parts = [np.arange(0, 41), np.arange(20, 61)]
-    same_process = method.fit_each(data.inputs, data.values, data.weights, parts, seed=0)
-    for part, fitted in zip(parts, same_process, strict=True):
+    together = method.fit_each(data.inputs, data.values, data.weights, parts, seed=0)
+    for part, fitted in zip(parts, together, strict=True):
         alone = method.fit(data.inputs[part], data.values[part], data.weights[part], seed=0)
-        # Networks draw other random numbers when they are trained beside others.
+        # Networks draw other random numbers when they are trained together.
         tolerance = 0.1 if isinstance(method, ProbeMethod) else 1e-6
         gap = fitted.predict(data.inputs).mean - alone.predict(data.inputs).mean
         assert np.abs(gap).mean() < tolerance
 
 
-def test_a_part_is_learned_from_without_the_other_problems(method, synthetic):
+def test_a_part_is_fitted_without_the_other_problems(method, synthetic):
     data = synthetic(60)
     part = np.arange(40)
     before = method.fit_each(data.inputs, data.values, data.weights, [part], seed=0)[0]
@@ -105,13 +105,13 @@ def test_a_part_is_learned_from_without_the_other_problems(method, synthetic):
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0])
-def test_equal_labels_give_equal_beliefs_that_are_not_sure(method, synthetic, value):
+def test_equal_values_give_equal_predictions_within_the_bounds(method, synthetic, value):
     data = synthetic(40)
     predicted = method.fit(data.inputs, np.full(40, value), data.weights, seed=0).predict(data.inputs)
     np.testing.assert_allclose(predicted.mean, MIN_RATE if value == 0 else MAX_RATE, atol=0.02)
 
 
-def test_more_features_than_problems_and_constant_features_are_no_obstacle(method, synthetic):
+def test_more_features_than_problems_and_constant_features_can_be_fitted(method, synthetic):
     data = synthetic(20, features=300)
     data.inputs.states[:, 1] = 3
     predicted = method.fit(data.inputs, data.values, data.weights, seed=0).predict(data.inputs)
@@ -140,13 +140,13 @@ def test_problems_with_more_samples_weigh_more(method, synthetic):
         ([0.5, 0.5], [1, float("inf")], "positive number of samples but got inf"),
     ],
 )
-def test_labels_that_cannot_be_learned_from_are_refused(values, weights, sentence):
+def test_values_and_weights_out_of_range_are_refused(values, weights, sentence):
     inputs = PredictorInputs(np.zeros((2, 1), np.float32))
     with pytest.raises(UserError, match=sentence):
         ConstantMethod().fit(inputs, np.array(values, dtype=float), np.array(weights, dtype=float), seed=0)
 
 
-def test_inputs_of_some_problems_keep_states_and_texts_together():
+def test_states_and_texts_are_selected_alike():
     inputs = PredictorInputs(np.arange(6, dtype=np.float32).reshape(3, 2), ("a", "b", "c"))
     for rows in (slice(1, 3), np.array([1, 2]), np.array([False, True, True])):
         chosen = inputs[rows]
@@ -162,6 +162,6 @@ def test_inputs_of_some_problems_keep_states_and_texts_together():
         (np.zeros((2, 1)), ("a",), "got 1 texts and 2 problems"),
     ],
 )
-def test_inputs_that_are_none_are_refused(states, texts, sentence):
+def test_invalid_inputs_are_refused(states, texts, sentence):
     with pytest.raises(UserError, match=sentence):
         PredictorInputs(states.astype(np.float32), texts)

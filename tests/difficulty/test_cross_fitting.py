@@ -18,31 +18,30 @@ from testbudget.difficulty.linear import LinearMethod
 from testbudget.rewards.errors import UserError
 
 
-class Said(FittedMethod):
-    """Says the same of every problem."""
+class ConstantFit(FittedMethod):
+    """Fit that predicts the same mean and deviation for every problem."""
 
     def __init__(self, mean: float, deviation: float) -> None:
-        self.belief = mean, deviation
+        self.mean, self.deviation = mean, deviation
 
     def predict(self, inputs: PredictorInputs) -> Prediction:
-        mean, deviation = self.belief
-        return Prediction(np.full(len(inputs), mean), np.full(len(inputs), deviation))
+        return Prediction(np.full(len(inputs), self.mean), np.full(len(inputs), self.deviation))
 
 
-class Remembering(PredictionMethod):
-    """Believes of every problem the mean of those that it saw, and keeps what it was given."""
+class RecordingMethod(PredictionMethod):
+    """Method that predicts the mean of the fitted values and records its arguments."""
 
-    name = "remembering"
+    name = "recording"
 
     def __init__(self) -> None:
-        self.seen = []
+        self.fits = []
 
     def _fit(self, inputs, values, weights, seed):
-        self.seen.append((inputs.states[:, 0].tolist(), values, weights))
-        return Said(values.mean(), 0.0)
+        self.fits.append((inputs.states[:, 0].tolist(), values, weights))
+        return ConstantFit(values.mean(), 0.0)
 
 
-def learned(data, method=None, **settings):
+def cross_fitted(data, method=None, **settings):
     return cross_fit(
         method or LinearMethod(),
         data.inputs,
@@ -54,7 +53,7 @@ def learned(data, method=None, **settings):
 
 
 def predicted(data, **settings):
-    return learned(data, **settings).predict(data.inputs, data.content_hashes).mean
+    return cross_fitted(data, **settings).predict(data.inputs, data.content_hashes).mean
 
 
 def copies(data, rows):
@@ -69,24 +68,24 @@ def copies(data, rows):
     )
 
 
-def test_no_problem_is_predicted_by_a_member_that_learned_from_it(synthetic):
-    data, method = synthetic(40), Remembering()
-    fitted = learned(data, method, folds=8)
+def test_no_problem_is_predicted_by_a_member_fitted_on_it(synthetic):
+    data, method = synthetic(40), RecordingMethod()
+    fitted = cross_fitted(data, method, folds=8)
     fold = fitted.folds(data.inputs, data.content_hashes)
     assert sorted(np.bincount(fold)) == [5] * 8
     for row, state in enumerate(data.inputs.states[:, 0].tolist()):
-        assert [state in seen for seen, _, _ in method.seen] == [fold[row] != member for member in range(8)]
-    expected = [method.seen[member][1].mean() for member in fold]
+        assert [state in seen for seen, _, _ in method.fits] == [fold[row] != member for member in range(8)]
+    expected = [method.fits[member][1].mean() for member in fold]
     np.testing.assert_array_equal(fitted.predict(data.inputs, data.content_hashes).mean, expected)
 
 
 def test_new_problems_get_the_even_mixture_of_all_members():
-    fitted = CrossFittedEnsemble([Said(0.2, 0.1), Said(0.6, 0.3)], {"old": 1})
+    fitted = CrossFittedEnsemble([ConstantFit(0.2, 0.1), ConstantFit(0.6, 0.3)], {"old": 1})
     inputs = PredictorInputs(np.zeros((2, 0), np.float32))
-    belief = fitted.predict(inputs, ["new", "old"])
-    np.testing.assert_allclose(belief.mean, [0.4, 0.6])
+    mixture = fitted.predict(inputs, ["new", "old"])
+    np.testing.assert_allclose(mixture.mean, [0.4, 0.6])
     draws = np.random.default_rng(0).normal([[0.2], [0.6]], [[0.1], [0.3]], size=(2, 200_000))
-    np.testing.assert_allclose(belief.deviation, [draws.std(), 0.3], rtol=0.01)
+    np.testing.assert_allclose(mixture.deviation, [draws.std(), 0.3], rtol=0.01)
     assert fitted.folds(inputs, ["new", "old"]).tolist() == [UNSEEN, 1]
 
 
@@ -95,18 +94,23 @@ def test_a_memorising_method_gains_nothing_from_duplicates(synthetic, relation):
     data = copies(synthetic(100), [*range(100), *range(100)])
     states = data.inputs.states.copy()
     states[100:] += np.float32(1e-3)
-    hashes = [f"other {group}" if row >= 100 else group for row, group in enumerate(data.content_hashes)]
+    hashes = [
+        f"other {content_hash}" if row >= 100 else content_hash
+        for row, content_hash in enumerate(data.content_hashes)
+    ]
     texts = [f"{text} copied" if row >= 100 else text for row, text in enumerate(data.inputs.texts)]
     noise = np.random.default_rng(1).permutation(data.values[:100])
     shuffled = dataclasses.replace(data, values=np.concatenate([noise, noise]))
 
-    # Copies that nothing tells apart from others are learned by heart: this is what groups are for.
+    # Without a common identity, the method predicts a copy by the value of its original.
     unrelated = dataclasses.replace(shuffled, content_hashes=hashes, inputs=PredictorInputs(states, texts))
     memorising = NeighboursMethod(count=1)
-    blind = learned(unrelated, memorising).predict(unrelated.inputs, unrelated.content_hashes).mean
-    assert spearmanr(blind, unrelated.values).statistic > 0.8
+    unprotected = (
+        cross_fitted(unrelated, memorising).predict(unrelated.inputs, unrelated.content_hashes).mean
+    )
+    assert spearmanr(unprotected, unrelated.values).statistic > 0.8
 
-    kept = dataclasses.replace(
+    related = dataclasses.replace(
         shuffled,
         content_hashes=data.content_hashes if relation == "hash" else hashes,
         inputs=PredictorInputs(
@@ -114,28 +118,28 @@ def test_a_memorising_method_gains_nothing_from_duplicates(synthetic, relation):
             data.inputs.texts if relation == "text" else texts,
         ),
     )
-    belief = learned(kept, memorising).predict(kept.inputs, kept.content_hashes).mean
-    assert abs(np.nan_to_num(spearmanr(belief, kept.values).statistic)) < 0.2
+    protected = cross_fitted(related, memorising).predict(related.inputs, related.content_hashes).mean
+    assert abs(np.nan_to_num(spearmanr(protected, related.values).statistic)) < 0.2
 
 
-def test_a_training_problem_is_known_again_by_its_states_under_another_hash(synthetic):
+def test_a_training_problem_is_recognised_by_its_states_under_another_hash(synthetic):
     data = synthetic(60)
-    fitted = learned(data)
-    renamed = [f"other {group}" for group in data.content_hashes]
+    fitted = cross_fitted(data)
+    renamed = [f"other {content_hash}" for content_hash in data.content_hashes]
     np.testing.assert_array_equal(
         fitted.predict(PredictorInputs(data.inputs.states), renamed).mean,
         fitted.predict(data.inputs, data.content_hashes).mean,
     )
 
 
-def test_problems_are_related_through_others():
-    names = [("a", "s1"), ("b", "s2"), ("c", "s3"), ("b", "s1"), ("d", "s3")]
-    assert problem_numbers(names).tolist() == [0, 0, 1, 0, 1]
+def test_rows_that_share_identities_through_other_rows_are_one_problem():
+    identities = [("a", "s1"), ("b", "s2"), ("c", "s3"), ("b", "s1"), ("d", "s3")]
+    assert problem_numbers(identities).tolist() == [0, 0, 1, 0, 1]
 
 
-def test_inputs_without_states_or_texts_do_not_make_all_problems_one():
-    names = problem_identities(PredictorInputs(np.zeros((3, 0), np.float32)), ["a", "b", "a"])
-    assert problem_numbers(names).tolist() == [0, 1, 0]
+def test_problems_without_states_and_texts_are_different_problems():
+    identities = problem_identities(PredictorInputs(np.zeros((3, 0), np.float32)), ["a", "b", "a"])
+    assert problem_numbers(identities).tolist() == [0, 1, 0]
 
 
 def test_copies_of_a_problem_count_as_one_problem_with_all_their_samples(synthetic):
@@ -145,11 +149,11 @@ def test_copies_of_a_problem_count_as_one_problem_with_all_their_samples(synthet
     halves.weights = halves.weights * np.repeat([0.25, 0.75], 40)
     low, high = 0.4 * data.values, 1.2 * data.values
     halves.values = np.concatenate([low, high])
-    once, twice = Remembering(), Remembering()
-    learned(data, once)
-    learned(halves, twice)
+    once, twice = RecordingMethod(), RecordingMethod()
+    cross_fitted(data, once)
+    cross_fitted(halves, twice)
     for (states, values, weights), (pooled_states, pooled_values, pooled_weights) in zip(
-        once.seen, twice.seen, strict=True
+        once.fits, twice.fits, strict=True
     ):
         assert pooled_states == states
         np.testing.assert_allclose(pooled_values, values)
@@ -159,11 +163,11 @@ def test_copies_of_a_problem_count_as_one_problem_with_all_their_samples(synthet
 def test_the_order_of_training_problems_does_not_matter(synthetic):
     data = synthetic(60)
     order = np.random.default_rng(2).permutation(60)
-    fitted = learned(copies(data, order))
+    fitted = cross_fitted(copies(data, order))
     np.testing.assert_array_equal(fitted.predict(data.inputs, data.content_hashes).mean, predicted(data))
 
 
-def test_the_seed_decides_the_folds(synthetic):
+def test_predictions_depend_on_the_seed_alone(synthetic):
     data = synthetic(60)
     np.testing.assert_array_equal(predicted(data, seed=3), predicted(data, seed=3))
     assert not np.array_equal(predicted(data, seed=3), predicted(data, seed=4))
@@ -179,20 +183,20 @@ def test_every_fold_has_problems_of_all_values():
     assert [values[fold == number].sum() for number in range(10)] == [2] * 10
 
 
-def test_a_method_that_learns_nothing_does_not_seem_to_rank_backwards(synthetic):
+def test_a_constant_method_has_no_rank_correlation(synthetic):
     data = synthetic(300)
     assert abs(spearmanr(predicted(data, method=ConstantMethod()), data.values).statistic) < 0.05
 
 
-def test_input_that_cannot_be_split_is_refused_in_one_sentence(synthetic):
+def test_input_that_cannot_be_split_is_a_user_error(synthetic):
     data = synthetic(20)
     with pytest.raises(UserError, match="at least 10 distinct problems to learn from but got 9"):
-        learned(copies(data, [*range(9), 0, 1, 2]))
+        cross_fitted(copies(data, [*range(9), 0, 1, 2]))
     with pytest.raises(UserError, match="at least 2 folds but got 1"):
-        learned(data, folds=1)
+        cross_fitted(data, folds=1)
     with pytest.raises(UserError, match="got 19 hashes and 20 problems"):
-        learned(dataclasses.replace(data, content_hashes=data.content_hashes[1:]))
+        cross_fitted(dataclasses.replace(data, content_hashes=data.content_hashes[1:]))
     with pytest.raises(UserError, match="got 20 problems, 19 values and 20 counts"):
-        learned(dataclasses.replace(data, values=data.values[1:]))
+        cross_fitted(dataclasses.replace(data, values=data.values[1:]))
     with pytest.raises(UserError, match="positive number of samples but got 0"):
-        learned(dataclasses.replace(data, weights=data.weights * 0))
+        cross_fitted(dataclasses.replace(data, weights=data.weights * 0))

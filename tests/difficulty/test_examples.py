@@ -27,15 +27,15 @@ def measured(recorded, candidates=None, rule=MAJORITY):
     return measure_problem(seen, rule, candidates, np.random.default_rng(0))
 
 
-def test_a_run_tells_how_many_are_right_and_how_its_tests_err(recorded):
+def test_correct_candidates_and_error_rates_of_tests_are_measured(recorded):
     of_all = measured(recorded)
     assert (of_all.correct, of_all.candidates, of_all.tests) == (2, 5, 8)
-    # Usable tests are at 0, 1, 2, 3, 5, 4. Twice x + 2 is right at 2 alone, x ** 2 at 0 and 2.
+    # Usable tests are at 0, 1, 2, 3, 5, 4. Two candidates (x + 2) pass at 2 alone, x ** 2 at 0 and 2.
     assert of_all.false_positive_rate == pytest.approx((1 + 1 + 2) / 18)
     assert of_all.false_negative_rate == 0
 
 
-def test_gains_rise_to_what_all_tests_are_worth_and_count_what_was_written(recorded):
+def test_gains_rise_to_the_gain_of_all_tests_and_count_generated_tests(recorded):
     gains = measured(recorded).gains
     assert list(gains) == [1, 2, 4, 8]
     assert gains[8] == pytest.approx(1 - 2 / 5)
@@ -46,7 +46,7 @@ def test_gains_are_left_out_without_a_rule(recorded):
     assert measured(recorded, rule=None).gains == {}
 
 
-def test_only_the_first_candidates_are_looked_at(recorded):
+def test_only_the_first_candidates_are_measured(recorded):
     of_two = measured(recorded, candidates=2)
     assert (of_two.correct, of_two.candidates) == (1, 2)
     assert of_two.false_positive_rate == pytest.approx(1 / 6)
@@ -60,42 +60,42 @@ def test_examples_are_in_the_order_of_the_run(recorded):
     assert len(found.hidden_states) == len(found.measured) == 5
 
 
-def test_a_run_without_the_texts_it_was_made_from_can_be_learned_from(recorded):
+def test_a_run_without_readable_problem_texts_gives_examples_without_texts(recorded):
     assert training_examples(recorded.directory, read_trace, MAJORITY).texts is None
 
 
-def test_other_texts_than_those_of_the_run_are_refused(recorded, tmp_path):
+def test_texts_that_differ_from_those_of_the_run_are_a_user_error(recorded, tmp_path):
     other = tmp_path / "problems.jsonl"
     other.write_text(recorded.problems_file.read_text().replace("Returns", "Gives"))
     with pytest.raises(UserError, match="must have been made from the same text of problem times/2"):
         training_examples(recorded.directory, read_trace, MAJORITY, source=str(other))
 
 
-def test_more_candidates_than_there_are_get_one_sentence(recorded):
+def test_more_candidates_than_recorded_are_a_user_error(recorded):
     with pytest.raises(UserError, match=r"at most as many as .* \(5 of times/2\) but got 6"):
         training_examples(recorded.directory, read_trace, MAJORITY, candidates=6)
 
 
-def test_a_run_without_labels_gets_one_sentence(recorded):
+def test_a_run_without_labels_is_a_user_error(recorded):
     trace = read_trace(recorded.directory)
     problems = {name: replace(seen, correct=None) for name, seen in trace.problems.items()}
     with pytest.raises(UserError, match="must have labels to learn from but problem times/2 has none"):
         training_examples(recorded.directory, lambda _: replace(trace, problems=problems), MAJORITY)
 
 
-def test_a_run_without_hidden_states_gets_one_sentence(recorded):
+def test_a_run_without_hidden_states_is_a_user_error(recorded):
     trace = replace(read_trace(recorded.directory), hidden_states=None)
     with pytest.raises(UserError, match="must hold hidden states to learn from but it has none"):
         training_examples(recorded.directory, lambda _: trace, MAJORITY)
 
 
 EASY = MeasuredProblem(9, 10, 20, math.nan, 0.1, {1: 0.1})
-MIDDLING = MeasuredProblem(5, 10, 20, 0.3, 0.2, {1: -0.2, 16: 0.4})
-HOPELESS = MeasuredProblem(0, 40, 10, 0.8, math.nan, {1: 0.0, 16: 0.0})
-PROBLEMS = [EASY, MIDDLING, HOPELESS]
+MEDIUM = MeasuredProblem(5, 10, 20, 0.3, 0.2, {1: -0.2, 16: 0.4})
+UNSOLVED = MeasuredProblem(0, 40, 10, 0.8, math.nan, {1: 0.0, 16: 0.0})
+PROBLEMS = [EASY, MEDIUM, UNSOLVED]
 
 
-def test_pass_rates_weigh_by_their_candidates_and_solvability_by_problem():
+def test_a_pass_rate_has_the_weight_of_its_candidates_and_solvability_the_weight_one():
     rates, solvable = target_labels(PASS_RATE, PROBLEMS), target_labels(SOLVABLE, PROBLEMS)
     assert rates.values.tolist() == [0.9, 0.5, 0.0]
     assert rates.weights.tolist() == [10, 10, 40]
@@ -104,21 +104,21 @@ def test_pass_rates_weigh_by_their_candidates_and_solvability_by_problem():
     assert solvable.weights.tolist() == [1, 1, 1]
 
 
-def test_what_could_not_be_measured_is_unknown():
+def test_values_that_could_not_be_measured_are_unknown():
     assert target_labels(FALSE_NEGATIVE_RATE, PROBLEMS).known.tolist() == [True, True, False]
     assert target_labels(gain_target(16), PROBLEMS).known.tolist() == [False, True, True]
 
 
-def test_error_rates_ask_for_more_than_the_median():
+def test_the_event_of_an_error_rate_is_a_value_above_the_median():
     assert target_labels(FALSE_NEGATIVE_RATE, PROBLEMS).event.tolist() == [False, True, False]
 
 
-def test_gains_ask_whether_tests_help():
+def test_the_event_of_a_gain_is_a_positive_value():
     assert target_labels(gain_target(1), PROBLEMS).event.tolist() == [True, False, False]
 
 
 @pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)
-def test_every_target_is_a_share_and_back(target):
+def test_values_of_every_target_are_converted_to_shares_and_back(target):
     values = target_labels(target, PROBLEMS).values
     shares = target.as_share(values)
     assert ((shares >= 0) & (shares <= 1) | np.isnan(shares)).all()

@@ -9,7 +9,7 @@ from testbudget.difficulty.linear import FittedLinear, LinearMethod, Reduction, 
 from testbudget.rewards.errors import UserError
 
 
-def test_a_model_survives_its_arrays(synthetic):
+def test_a_fit_restored_from_its_arrays_predicts_the_same(synthetic):
     data, new = synthetic(60), synthetic(30, seed=1)
     fitted = LinearMethod().fit(data.inputs, data.values, data.weights, seed=0)
     arrays = fitted.to_arrays()
@@ -20,24 +20,24 @@ def test_a_model_survives_its_arrays(synthetic):
 
 
 @pytest.mark.parametrize("samples", [4, 200])
-def test_beliefs_are_calibrated_whether_few_or_many_samples_stand_behind_the_labels(synthetic, samples):
+def test_predictions_are_calibrated_with_few_and_with_many_samples_per_value(synthetic, samples):
     data, new = (synthetic(800, samples=samples, seed=seed) for seed in (7, 8))
-    belief = LinearMethod().fit(data.inputs, data.values, data.weights, seed=0).predict(new.inputs)
-    slope = np.cov(belief.mean, new.values)[0, 1] / belief.mean.var(ddof=1)
-    assert belief.mean.mean() == pytest.approx(new.values.mean(), abs=0.03)
+    predicted = LinearMethod().fit(data.inputs, data.values, data.weights, seed=0).predict(new.inputs)
+    slope = np.cov(predicted.mean, new.values)[0, 1] / predicted.mean.var(ddof=1)
+    assert predicted.mean.mean() == pytest.approx(new.values.mean(), abs=0.03)
     assert 0.9 < slope < 1.1
 
 
-def test_the_penalty_grows_where_there_is_nothing_to_learn():
+def test_the_penalty_is_larger_for_features_without_information():
     random = np.random.default_rng(0)
     features, noise = random.normal(size=(2, 100, 10))
     weights = np.full(100, 20.0)
     signal = random.binomial(20, 1 / (1 + np.exp(-features[:, 0]))) / 20
-    learned = Ridge.fit(features, signal, weights)
-    nothing = Ridge.fit(noise, signal, weights)
-    assert learned.coefficients[0] > 0.8
-    assert np.abs(nothing.coefficients).max() < 0.4
-    assert learned.calibration.spread < nothing.calibration.spread
+    informative = Ridge.fit(features, signal, weights)
+    uninformative = Ridge.fit(noise, signal, weights)
+    assert informative.coefficients[0] > 0.8
+    assert np.abs(uninformative.coefficients).max() < 0.4
+    assert informative.calibration.spread < uninformative.calibration.spread
 
 
 def states(problems=200, features=30, seed=0):
@@ -56,14 +56,14 @@ def test_components_are_the_principal_ones_of_standardised_states():
     np.testing.assert_allclose(ratio, ratio[0, 0], rtol=0.02)
 
 
-def test_squares_are_one_on_average():
+def test_reduced_states_have_mean_square_one():
     seen = states()
     assert np.mean(Reduction.fit(seen, 3, seed=0).apply(PredictorInputs(seen)) ** 2) == pytest.approx(
         1, rel=1e-3
     )
 
 
-def test_a_fit_leaves_the_random_numbers_of_others_alone():
+def test_a_fit_does_not_change_the_global_random_state():
     before = torch.random.get_rng_state()
     first, second = (Reduction.fit(states(), 3, seed=5) for _ in range(2))
     assert torch.equal(before, torch.random.get_rng_state())

@@ -18,7 +18,7 @@ from testbudget.rewards.errors import UserError
 QUICK = ProbeMethod(members=3, steps=160)
 
 
-def test_a_model_survives_its_arrays(synthetic):
+def test_a_fit_restored_from_its_arrays_predicts_the_same(synthetic):
     data, new = synthetic(60), synthetic(30, seed=1)
     fitted = QUICK.fit(data.inputs, data.values, data.weights, seed=0)
     arrays = fitted.to_arrays()
@@ -28,7 +28,7 @@ def test_a_model_survives_its_arrays(synthetic):
     np.testing.assert_allclose(again.deviation, before.deviation, atol=1e-6)
 
 
-def test_what_no_linear_function_tells_is_learned(synthetic):
+def test_a_signal_without_a_linear_part_is_learned(synthetic):
     data, new = synthetic(600), synthetic(300, seed=1)
     values, truth = ((np.abs(part.inputs.states[:, 0]) > 0.8) * 0.8 + 0.1 for part in (data, new))
     probe = ProbeMethod(members=3, components=24, dropout=0.0, steps=600)
@@ -37,18 +37,18 @@ def test_what_no_linear_function_tells_is_learned(synthetic):
     assert error < 0.5 * truth.var()
 
 
-def test_beliefs_of_new_problems_are_calibrated_and_err_as_far_as_they_say(synthetic):
+def test_means_and_deviations_of_new_problems_are_calibrated(synthetic):
     data, new = synthetic(600, samples=50), synthetic(600, samples=50, seed=1)
     probe = ProbeMethod(members=3, components=24, steps=320)
-    belief = probe.fit(data.inputs, data.values, data.weights, seed=0).predict(new.inputs)
-    slope = np.cov(belief.mean, new.values)[0, 1] / belief.mean.var(ddof=1)
+    predicted = probe.fit(data.inputs, data.values, data.weights, seed=0).predict(new.inputs)
+    slope = np.cov(predicted.mean, new.values)[0, 1] / predicted.mean.var(ddof=1)
     assert 0.85 < slope < 1.15
-    noise = belief.mean * (1 - belief.mean) / 50
-    surprise = (new.values - belief.mean) ** 2 / (belief.deviation**2 + noise)
-    assert 0.7 < surprise.mean() < 1.4
+    noise = predicted.mean * (1 - predicted.mean) / 50
+    ratio = (new.values - predicted.mean) ** 2 / (predicted.deviation**2 + noise)
+    assert 0.7 < ratio.mean() < 1.4
 
 
-def test_a_prediction_in_pieces_is_the_same(synthetic, monkeypatch):
+def test_a_prediction_in_parts_is_the_same(synthetic, monkeypatch):
     data = synthetic(60)
     fitted = QUICK.fit(data.inputs, data.values, data.weights, seed=0)
     whole = fitted.predict(data.inputs).mean
@@ -67,16 +67,16 @@ SETTINGS = {"units": 8, "dropout": 0.1, "weight_decay": 0.1, "learning_rate": 1e
 
 @pytest.fixture(autouse=True)
 def _one_thread():
-    """As the probe trains them."""
+    """Limit linear algebra to one thread, as the probe does."""
     with single_threaded():
         yield
 
 
 def two_sets(networks=2):
-    """The same states, whose labels in the second set are those of the first turned round."""
+    """Two sets with equal features; the values of the second set are 1 minus those of the first."""
     generator = torch.Generator().manual_seed(0)
     features = torch.randn(160, 4, generator=generator)
-    bent = (features[:, 0].abs() - 0.8) * 6  # no linear function tells it
+    bent = (features[:, 0].abs() - 0.8) * 6  # not a linear function of the features
     values = torch.stack([bent.sigmoid(), (-bent).sigmoid()])
     return TrainingBatch(features.expand(2, -1, -1).clone(), values, torch.ones(2, networks, 160))
 
@@ -87,26 +87,25 @@ def trained(rows, held_out, *, steps=1200, **settings):
 
 
 def every_fourth():
-    """Of each set two networks, which hold out different quarters."""
+    """Held-out rows: a different quarter for each of the two networks of a set."""
     return (torch.arange(160) % 4 == torch.arange(2)[:, None]).expand(2, -1, -1)
 
 
-def test_each_network_learns_its_own_set_and_predicts_what_it_has_not_seen():
+def test_each_network_learns_its_own_set_and_predicts_held_out_rows():
     rows, held_out = two_sets(), every_fourth()
     log_odds = trained(rows, held_out).log_odds(rows.features)
     for number in range(2):
         for network in range(2):
             unseen = held_out[number, network]
-            right = (log_odds[number, network, unseen] > 0) == (rows.values[number, unseen] > 0.5)
-            assert right.float().mean() > 0.85
+            correct = (log_odds[number, network, unseen] > 0) == (rows.values[number, unseen] > 0.5)
+            assert correct.float().mean() > 0.85
 
 
-def test_what_is_held_out_or_weighs_nothing_is_not_learned_from():
+def test_held_out_rows_and_rows_of_weight_zero_are_not_learned_from():
     rows, held_out = two_sets(), every_fourth()
     rows.weights[:, :, 100:] = 0
-    before = trained(
-        rows, held_out, steps=5
-    )  # one epoch: which is the best cannot depend on what is unseen
+    # One epoch, so that the best epoch cannot depend on held-out rows.
+    before = trained(rows, held_out, steps=5)
     rows.values[:, 100:] = 1 - rows.values[:, 100:]
     rows.values[:, held_out[0, 0]] = 0
     after = trained(rows, held_out, steps=5)
@@ -115,7 +114,7 @@ def test_what_is_held_out_or_weighs_nothing_is_not_learned_from():
         assert not torch.equal(old[:, 1], new[:, 1])
 
 
-def test_weights_say_how_much_a_row_counts():
+def test_rows_count_by_their_weights():
     rows = two_sets(networks=1)
     rows.values[:] = (torch.arange(160) % 2).float()
     rows.features[:] = 0
@@ -130,7 +129,7 @@ def test_the_parameters_of_the_best_epoch_are_kept():
     noise = torch.rand(2, 160, generator=torch.Generator().manual_seed(3)).round()
     log_odds = trained(replace(rows, values=noise), held_out, learning_rate=0.1).log_odds(rows.features)
     unseen = replace(rows, values=noise, weights=held_out.float())
-    # Fitted to the end, such noise is predicted far worse than by a coin (0.69).
+    # After the last epoch, the loss on such noise is far above that of a constant prediction (0.69).
     assert unseen.losses(log_odds).max() < 0.8
 
 

@@ -3,7 +3,7 @@ import pytest
 from scipy.stats import spearmanr
 from sklearn.metrics import roc_auc_score
 
-from testbudget.difficulty.scores import BINS, score_difference, score_predictions
+from testbudget.difficulty.scores import BINS, score_predictions
 
 
 def predictions(problems, seed=0, noise=0.3):
@@ -14,7 +14,7 @@ def predictions(problems, seed=0, noise=0.3):
     return predicted, measured, weights, measured > 0.6
 
 
-def test_the_figures_are_those_of_the_libraries():
+def test_scores_equal_those_of_scipy_and_scikit_learn():
     predicted, measured, weights, event = predictions(200)
     scores = score_predictions(predicted, measured, weights, event)
     assert scores.spearman.value == pytest.approx(spearmanr(predicted, measured).statistic)
@@ -42,7 +42,7 @@ def test_a_problem_of_weight_two_counts_like_two_problems():
     assert weighted.calibration_error.value == pytest.approx(repeated.calibration_error.value)
 
 
-def test_the_right_constant_is_calibrated_and_ranks_nothing():
+def test_the_mean_as_constant_prediction_is_calibrated_without_rank_correlation():
     _, measured, weights, event = predictions(100)
     constant = np.full(100, np.average(measured, weights=weights))
     scores = score_predictions(constant, measured, weights, event)
@@ -60,57 +60,42 @@ def test_a_perfect_prediction_has_perfect_scores():
     assert scores.brier.high == scores.calibration_error.high == 0
 
 
-def test_an_event_that_all_or_none_have_leaves_the_auroc_undefined():
+def test_the_auroc_is_nan_if_all_or_no_problems_have_the_event():
     predicted, measured, weights, _ = predictions(30)
     for event in (np.zeros(30, bool), np.ones(30, bool)):
         auroc = score_predictions(predicted, measured, weights, event).auroc
         assert np.isnan([auroc.value, auroc.low, auroc.high]).all()
 
 
-def test_a_rare_event_has_an_interval_all_the_same():
+def test_the_auroc_of_a_rare_event_has_an_interval():
     predicted, measured, weights, _ = predictions(30)
     auroc = score_predictions(predicted, measured, weights, np.arange(30) == 4).auroc
     assert auroc.low <= auroc.value <= auroc.high
 
 
-def test_the_seed_decides_the_interval_and_not_the_figure():
+def test_the_interval_depends_on_the_seed_and_the_value_does_not():
     data = predictions(60)
     assert score_predictions(*data) == score_predictions(*data)
     assert score_predictions(*data, seed=1).brier != score_predictions(*data).brier
     assert score_predictions(*data, seed=1).brier.value == score_predictions(*data).brier.value
 
 
-def test_an_interval_is_as_wide_as_the_figure_varies_over_samples_of_problems():
+def test_the_width_of_an_interval_matches_the_variation_over_samples_of_problems():
     samples = [score_predictions(*predictions(80, seed=seed)) for seed in range(20)]
     for name in ("spearman", "auroc", "brier"):
-        estimates = [getattr(scores, name) for scores in samples]
-        error = np.std([estimate.value for estimate in estimates])
-        width = np.mean([estimate.high - estimate.low for estimate in estimates])
+        intervals = [getattr(scores, name) for scores in samples]
+        error = np.std([interval.value for interval in intervals])
+        width = np.mean([interval.high - interval.low for interval in intervals])
         assert 0.6 < width / (2 * 1.96 * error) < 1.6
 
 
-def test_a_paired_difference_is_that_of_the_figures_with_a_narrower_interval():
-    predicted, measured, weights, event = predictions(100)
-    other = (predicted + 0.05 * np.random.default_rng(3).normal(size=100)).clip(0, 1)
-    paired = score_difference(predicted, other, measured, weights, event)
-    mine, its = (
-        score_predictions(predicted, measured, weights, event),
-        score_predictions(other, measured, weights, event),
-    )
-    for name in ("spearman", "auroc", "brier", "calibration_error"):
-        left, right, gap = (getattr(scores, name) for scores in (mine, its, paired))
-        assert gap.value == pytest.approx(left.value - right.value)
-    assert paired.brier.high - paired.brier.low < (mine.brier.high - mine.brier.low) / 2
-
-
-def test_resampling_in_pieces_gives_as_many_resamples(monkeypatch):
+def test_resampling_in_parts_gives_the_same_scores(monkeypatch):
     data = predictions(40)
-    monkeypatch.setattr(
-        "testbudget.rewards.statistics._POSITIONS_AT_ONCE", 40 * 300
-    )  # pieces of 300, 300, 300 and 100
-    pieces = score_predictions(*data)
+    # Parts of 300, 300, 300 and 100 resamples.
+    monkeypatch.setattr("testbudget.rewards.statistics._POSITIONS_AT_ONCE", 40 * 300)
+    parts = score_predictions(*data)
     monkeypatch.undo()
-    assert pieces == score_predictions(*data)
+    assert parts == score_predictions(*data)
 
 
 def test_scores_of_no_problem_are_refused():

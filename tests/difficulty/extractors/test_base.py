@@ -29,7 +29,7 @@ def test_a_layer_that_the_model_lacks_is_a_user_error(model, layers):
 
 
 @pytest.mark.parametrize("layers", [[], [2, 2]])
-def test_layers_are_asked_for_at_least_one_and_each_once(model, layers):
+def test_a_missing_or_repeated_layer_is_a_user_error(model, layers):
     with pytest.raises(UserError, match="at least one layer, each once"):
         Lengths(model).extract(["x"], layers)
 
@@ -39,7 +39,7 @@ def test_an_unknown_position_is_a_user_error(model):
         Lengths(model).extract(["x"], [1], position="mean")
 
 
-def test_what_is_beyond_half_precision_saturates_and_what_is_no_number_is_refused(model):
+def test_states_beyond_float16_are_clipped_and_nan_is_refused(model):
     found = Lengths(model, factor=-1e6).extract(["x", "x y"], [1, 2])
     assert found.states.dtype == np.float16
     assert (found.states == np.finfo(np.float16).min).all()
@@ -64,7 +64,7 @@ def patch(path, offset):
         file.write(b"!")
 
 
-def test_the_same_files_elsewhere_are_the_same_model(folder, tmp_path_factory):
+def test_copied_files_have_the_same_fingerprint(folder, tmp_path_factory):
     other = tmp_path_factory.mktemp("other")
     for path in folder.iterdir():
         (other / path.name).write_bytes(path.read_bytes())
@@ -87,13 +87,13 @@ def test_the_same_files_elsewhere_are_the_same_model(folder, tmp_path_factory):
     ],
     ids=["config", "content", "name", "size", "first byte", "last byte", "one more file"],
 )
-def test_a_changed_file_is_another_model(folder, change):
+def test_a_changed_file_changes_the_fingerprint(folder, change):
     before = fingerprint(folder)
     change(folder)
     assert fingerprint(folder) != before
 
 
-def test_a_model_of_a_terabyte_is_told_by_samples(folder):
+def test_only_samples_of_a_large_file_are_read(folder):
     os.truncate(folder / "model-1.safetensors", 1 << 40)  # a hole: to read all of it would take hours
     before = fingerprint(folder)
     patch(folder / "model-1.safetensors", (1 << 40) - 1)

@@ -57,24 +57,24 @@ def test_every_layer_is_that_of_hugging_face_at_the_last_token(model: str):
         np.testing.assert_allclose(states, expected, rtol=2e-3, atol=2e-3)
 
 
-def test_padding_and_batching_do_not_change_a_state(model: str):
+def test_padding_and_batching_do_not_change_states(model: str):
     extractor = TransformersExtractor(model, dtype="float32", batch_size=1)
-    same_process = TransformersExtractor(model, dtype="float32", batch_size=8)
+    batched = TransformersExtractor(model, dtype="float32", batch_size=8)
     layers = range(DEPTH + 1)
     alone = extractor.extract(PROMPTS, layers).states
-    np.testing.assert_allclose(same_process.extract(PROMPTS, layers).states, alone, rtol=2e-3, atol=2e-3)
-    reverse = same_process.extract(PROMPTS[::-1], layers).states[::-1]
+    np.testing.assert_allclose(batched.extract(PROMPTS, layers).states, alone, rtol=2e-3, atol=2e-3)
+    reverse = batched.extract(PROMPTS[::-1], layers).states[::-1]
     np.testing.assert_allclose(reverse, alone, rtol=2e-3, atol=2e-3)
 
 
-def test_layers_come_in_the_order_asked_for(model: str):
+def test_layers_are_in_the_requested_order(model: str):
     extractor = TransformersExtractor(model)
     states = extractor.extract(PROMPTS, [3, 1])
     assert states.layers == (3, 1)
     np.testing.assert_array_equal(states.states[:, ::-1], extractor.extract(PROMPTS, [1, 3]).states)
 
 
-def test_both_precisions_see_the_same_model(model: str):
+def test_states_of_both_precisions_are_similar(model: str):
     # Random weights magnify rounding errors: a trained model keeps well above this bound.
     layers = range(DEPTH + 1)
     full = TransformersExtractor(model, dtype="float32").extract(PROMPTS, layers).states
@@ -82,7 +82,7 @@ def test_both_precisions_see_the_same_model(model: str):
     assert cosines(full, half).min() > 0.99
 
 
-def test_long_prompts_keep_their_end_and_are_counted(model: str):
+def test_long_prompts_keep_their_end_and_are_marked(model: str):
     extractor = TransformersExtractor(model, dtype="float32", max_tokens=4)
     found = extractor.extract(["x y z 0 1 2", "0 1 2", "y x z 0 1 2"], [DEPTH])
     assert found.truncated.tolist() == [True, False, True]
@@ -91,7 +91,7 @@ def test_long_prompts_keep_their_end_and_are_counted(model: str):
     np.testing.assert_allclose(found.states[[0, 2]], end.states[[0, 0]], rtol=2e-3, atol=2e-3)
 
 
-def test_the_model_s_own_context_is_a_limit_too(model: str):
+def test_the_context_of_the_model_limits_prompts_too(model: str):
     extractor = TransformersExtractor(model)
     assert extractor.extract(["x " * 64, "x " * 65], [1]).truncated.tolist() == [False, True]
 
@@ -105,7 +105,7 @@ def test_a_prompt_without_any_token_is_a_user_error(model: str):
         TransformersExtractor(model).extract(["x", ""], [1])
 
 
-def test_a_device_that_is_not_there_is_a_user_error(model: str):
+def test_a_missing_device_is_a_user_error(model: str):
     with pytest.raises(UserError, match="device must be one that torch can use here but 'abacus' fails"):
         TransformersExtractor(model, device="abacus")
 
@@ -124,7 +124,7 @@ def test_a_folder_with_a_broken_model_is_a_user_error(tmp_path: Path):
         TransformersExtractor(str(tmp_path))
 
 
-def test_states_tell_where_they_came_from(model: str):
+def test_states_have_the_provenance_of_their_extractor(model: str):
     extractor = TransformersExtractor(model, dtype="float32")
     found = extractor.extract(PROMPTS, [1]).provenance
     assert found == Provenance(model, found.fingerprint, DEPTH, "transformers", "float32")
