@@ -1,4 +1,4 @@
-"""Ray actors: generators and extractors with a model each, runners with a sandbox each."""
+"""Ray actors: generators and extractors with one model each, runners with one sandbox per language."""
 
 import asyncio
 import logging
@@ -29,10 +29,10 @@ _LOG = logging.getLogger(__name__)
 
 
 class GeneratorActor:
-    """Generator that serves many requests at once.
+    """Actor with a generator that serves many requests at once.
 
     Args:
-        make: creates the generator, in the actor's own process.
+        make: function that creates the generator in the actor's own process.
         timeout_seconds: limit on the time of one answer, in wall-seconds.
     """
 
@@ -53,8 +53,13 @@ class GeneratorActor:
     async def generate(self, requests: Sequence[Request], sampling: Sampling) -> list[Completion]:
         """Answers to requests, in their order.
 
-        A prompt that leaves no room for an answer gets an empty one. If the generator fails or exceeds the
-        time limit, this process ends; Ray restarts the actor and repeats its calls.
+        A prompt that is too long gets an empty answer with the finish reason ``prompt_too_long``. If the
+        generator fails or exceeds the time limit, this process ends. Ray then restarts the actor and
+        repeats its calls.
+
+        Args:
+            requests: requests to serve concurrently.
+            sampling: sampling parameters of all of them.
 
         Raises:
             UserError: the generator raised it.
@@ -92,7 +97,7 @@ class GeneratorActor:
 
 
 class ExtractionError(Exception):
-    """An extractor failed on valid input."""
+    """Failure of an extractor on valid input."""
 
 
 class HiddenStateReader(Protocol):
@@ -103,7 +108,7 @@ class HiddenStateReader(Protocol):
         """Number of the model's layers."""
 
     def extract(self, prompts: Sequence[str], layers: Sequence[int]) -> Any:
-        """Hidden states of prompts; without prompts, only loads what these layers need."""
+        """Hidden states of prompts at some layers; without prompts, load what these layers need."""
 
     def cpu_seconds(self) -> float:
         """CPU-seconds used so far."""
@@ -117,9 +122,9 @@ class ExtractedBatch:
     """Hidden states of a batch of prompts, with their cost.
 
     Attributes:
-        states: returned by the extractor.
-        cpu_seconds: CPU-seconds; 0 if GPUs are charged.
-        gpu_seconds: ``wall-seconds * gpus``.
+        states: hidden states as the extractor returned them.
+        cpu_seconds: CPU-seconds of the batch; 0 if GPUs are charged.
+        gpu_seconds: ``wall-seconds * gpus``, in GPU-seconds; 0 if CPU time is charged.
     """
 
     states: Any
@@ -128,13 +133,13 @@ class ExtractedBatch:
 
 
 class ExtractorActor:
-    """Extractor of hidden states that serves one batch at a time.
+    """Actor with an extractor of hidden states that serves one batch at a time.
 
     A batch takes at most ``timeout_seconds * threads`` CPU-seconds or ``timeout_seconds * gpus``
     GPU-seconds; a batch that exceeds this fails. Loading the model is neither limited nor charged.
 
     Args:
-        make: creates the extractor, in the actor's own process.
+        make: function that creates the extractor in the actor's own process.
         threads: number of CPU cores to compute on.
         gpus: number of GPUs that batches are charged for; 0 to charge CPU time.
         timeout_seconds: limit on the time of one batch, in wall-seconds.
@@ -151,11 +156,18 @@ class ExtractorActor:
         self._extractor: HiddenStateReader | None = None
 
     def depth(self) -> int:
-        """Number of the model's layers; raises the errors of the extractor."""
+        """Number of the model's layers.
+
+        The first call loads the model. Errors of the extractor are passed on.
+        """
         return self._ready().depth
 
     def extract(self, prompts: Sequence[str], layers: Sequence[int]) -> ExtractedBatch:
-        """Hidden states of a batch of prompts.
+        """Hidden states of a batch of prompts, with their cost.
+
+        Args:
+            prompts: texts of the prompts.
+            layers: layers to read, as for the extractor.
 
         Raises:
             UserError: a setting cannot be used.
@@ -215,10 +227,10 @@ def _end(reason: str) -> NoReturn:
 
 
 class RunnerActor:
-    """Runner of blocks, with one sandbox for each language.
+    """Actor with a runner of blocks for each language.
 
     Args:
-        limits: of one test.
+        limits: limits of one test.
         require: isolation layers that must be available.
     """
 
@@ -228,7 +240,10 @@ class RunnerActor:
         self._runners: dict[str, Runner] = {}
 
     def layers(self, language: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Names of the active isolation layers, and of the missing ones.
+        """Names of the active isolation layers, and names of the missing ones.
+
+        Args:
+            language: language of the sandbox.
 
         Raises:
             UserError: a required layer is missing.
@@ -249,13 +264,13 @@ class RunnerActor:
         """Verdicts of chosen programs on tests.
 
         Args:
-            language: of the programs.
-            programs: all programs of one problem, sent to each node only once.
+            language: language of the programs and tests.
+            programs: all distinct programs of one problem. Ray sends them to each node once.
             chosen: positions of the programs to run.
-            tests: of the same problem.
+            tests: tests of the same problem.
             entry_point: name that each program must define.
             record: whether to record outputs.
-            input_mutations: number of mutations of each test's inputs to run and record as well.
+            input_mutations: number of mutations of each test's inputs to run and record in addition.
 
         Raises:
             SandboxError: the sandbox failed, and so did a new one.

@@ -11,6 +11,7 @@ from ray.exceptions import RayError, RayTaskError
 
 from testbudget.rewards.errors import InfrastructureError, UserError, one_line
 
+_LOG = logging.getLogger(__name__)
 _RETRIES = 3  # of an actor and of a call, before the run ends with an error
 
 
@@ -19,13 +20,16 @@ def remote(kind: type, **options: Any) -> Any:
 
     Args:
         kind: class of the actors.
-        options: passed to Ray.
+        options: further options of Ray for the actors.
     """
     return ray.remote(kind).options(max_restarts=_RETRIES, max_task_retries=_RETRIES, **options)
 
 
 def translate_ray_errors(get: Callable[[], Any]) -> Any:
-    """Result of ``get()``.
+    """Result of a function that waits for Ray, with errors of Ray translated.
+
+    Args:
+        get: function that waits for remote calls.
 
     Raises:
         UserError: the remote call raised it.
@@ -41,11 +45,17 @@ def translate_ray_errors(get: Callable[[], Any]) -> Any:
         raise InfrastructureError(one_line(error)) from error
 
 
-_LOG = logging.getLogger(__name__)
-
-
 @dataclass(frozen=True, slots=True)
 class _Call:
+    """Call that waits or is in flight.
+
+    Attributes:
+        key: key to return with the result.
+        arguments: arguments of the method.
+        load: share of ``in_flight`` that the call takes.
+        failed_on: actor that the call has failed on; None at first.
+    """
+
     key: Any
     arguments: tuple[Any, ...]
     load: int
@@ -58,7 +68,7 @@ class Pool:
     Args:
         actors: handles of interchangeable actors; Ray restarts them and retries their calls.
         method: name of the method to call.
-        in_flight: maximum load of one actor.
+        in_flight: maximum load of one actor, as the sum over its calls.
         movable: errors that an actor may have caused. A call that raises one is made once more, on another
             actor if there is one.
     """
@@ -80,7 +90,7 @@ class Pool:
 
     @property
     def actors(self) -> Sequence[Any]:
-        """The actor handles."""
+        """Handles of the actors."""
         return self._actors
 
     @property
@@ -89,12 +99,21 @@ class Pool:
         return list(self._running)
 
     def submit(self, key: Any, *arguments: Any, load: int = 1) -> None:
-        """Queue one call; `collect` returns its result with the key."""
+        """Queue one call.
+
+        Args:
+            key: key that `collect` returns with the result.
+            arguments: arguments of the method.
+            load: load of the call on its actor.
+        """
         self._queue.append(_Call(key, arguments, load))
         self._send()
 
     def collect(self, reference: Any) -> tuple[Any, Any] | None:
         """Key and result of a finished call; None if it failed and is made once more.
+
+        Args:
+            reference: one of `references`.
 
         Raises:
             ray.exceptions.RayError: the call failed, and so did its retries.

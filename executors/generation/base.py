@@ -9,16 +9,16 @@ from testbudget.rewards.errors import UserError
 
 
 class GeneratorError(Exception):
-    """The generator failed: an engine died or a server did not answer.
+    """Failure of a generator: an engine died or a server did not answer.
 
     The request is not at fault and may be sent again, to another or to a new generator.
     """
 
 
 class PromptTooLongError(UserError):
-    """A prompt fills the model's context and leaves no room for an answer.
+    """Prompt that fills the model's context, so that no token is left for an answer.
 
-    It concerns one problem. Other user errors concern the whole job.
+    The error concerns one problem. Other user errors concern the whole job.
     """
 
 
@@ -27,8 +27,8 @@ class Sampling:
     """Sampling parameters of a model.
 
     Attributes:
-        temperature: 0 for greedy decoding. The default is that of CodeRM (arXiv 2501.01054), as is
-            ``top_p``.
+        temperature: sampling temperature; 0 for greedy decoding. The defaults of ``temperature`` and
+            ``top_p`` are those of CodeRM (arXiv 2501.01054).
         top_p: probability mass to sample from, in (0, 1].
         max_tokens: upper bound on the tokens of one answer.
         stop: strings that end the answer; it is cut before the first of them.
@@ -46,7 +46,7 @@ class Prompt:
 
     Attributes:
         text: the whole prompt.
-        chat: whether the text is one user message of a chat; else it is continued as it is.
+        chat: whether the text is one user message of a chat. Otherwise the model continues it.
     """
 
     text: str
@@ -62,7 +62,7 @@ class Request:
         index: number of the sample among those of the problem, from 0.
         prompt: input of the model. Requests of one problem often share it, which makes prefix caching
             effective.
-        seed: from `rewards.seeds.derive_seed`; the sample must not depend on other requests.
+        seed: sampling seed from `derive_seed`. The sample must not depend on other requests.
     """
 
     problem: str
@@ -108,13 +108,13 @@ class BusyTime:
         self._updated = clock()
 
     def arrive(self) -> float:
-        """Start a request; returns the mark to pass to `depart`."""
+        """Start a request; return the mark to pass to `depart`."""
         self._advance()
         self._in_flight += 1
         return self._share
 
     def depart(self, mark: float) -> float:
-        """End a request; returns its GPU-seconds."""
+        """End a request; return its GPU-seconds."""
         self._advance()
         self._in_flight -= 1
         return self._share - mark
@@ -127,7 +127,7 @@ class BusyTime:
 
 
 class Generator(ABC):
-    """A model that answers requests, one sample each.
+    """Model that answers requests, one sample each.
 
     `GeneratorActor` creates a generator in the actor's own process and calls it from one event loop:
     `start` once before the first request, then `generate` any number of times, many of them concurrently,
@@ -135,7 +135,7 @@ class Generator(ABC):
     """
 
     async def start(self) -> None:  # noqa: B027 - optional
-        """Load the model, or whatever else `generate` needs.
+        """Load what `generate` needs, for example a model.
 
         Raises:
             UserError: a setting cannot be used.
@@ -150,9 +150,12 @@ class Generator(ABC):
         allows.
 
         Raises:
-            PromptTooLongError: the prompt leaves no room for an answer.
+            PromptTooLongError: the prompt leaves no token for an answer.
             GeneratorError: the engine or server failed; the request may be sent again.
         """
 
     async def close(self) -> None:  # noqa: B027 - optional
-        """Release what `start` has acquired. May be called repeatedly, and after a failure."""
+        """Release what `start` has acquired.
+
+        May be called repeatedly, and after a failure.
+        """

@@ -21,7 +21,12 @@ _PLACEHOLDER = re.compile(r"\{(question|solution)\}")
 
 
 class Purpose(StrEnum):
-    """Use of the answer to a prompt."""
+    """Use of the answer to a prompt.
+
+    Attributes:
+        CANDIDATE: the answer holds a candidate.
+        UNIT_TEST: the answer holds a unit test.
+    """
 
     CANDIDATE = "candidate"
     UNIT_TEST = "unit_test"
@@ -73,8 +78,8 @@ class PromptTemplate:
         """Prompt for a problem.
 
         Args:
-            problem: its prompt replaces ``{question}``.
-            solution: code of one of its candidates, replaces ``{solution}``.
+            problem: problem whose prompt replaces ``{question}``.
+            solution: code of one of its candidates, which replaces ``{solution}``.
 
         Raises:
             UserError: the template shows a solution and ``solution`` is None.
@@ -92,7 +97,7 @@ class PromptTemplate:
 
 
 def prompt_template(name_or_path: str) -> PromptTemplate:
-    """Template of the package by its name, or of the user by the path of its YAML file.
+    """Template of the package by its name, or template of the user by the path of its YAML file.
 
     Raises:
         UserError: the name is unknown, or the file is missing or not a template.

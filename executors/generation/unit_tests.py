@@ -1,4 +1,4 @@
-"""Unit tests from a reward model: requests for tests, and records of its answers."""
+"""Unit tests from a reward model: requests for tests, and test records of the answers."""
 
 import functools
 from collections.abc import Iterable, Sequence
@@ -33,7 +33,15 @@ class UnitTestGenerator:
     def requests(
         self, problem_candidates: ProblemCandidates, indices: Iterable[int]
     ) -> tuple[Request, ...]:
-        """One request for each test. If the template shows a solution, a candidate is drawn by seed."""
+        """One request for each test.
+
+        If the template shows a solution, one of the candidates is drawn by the seed of the run, the problem
+        and the index of the test.
+
+        Args:
+            problem_candidates: problem with its candidates.
+            indices: indices of the tests among those of the problem, from 0.
+        """
         problem = problem_candidates.problem
         return tuple(
             Request(
@@ -55,10 +63,11 @@ class UnitTestGenerator:
         """Test record of each answer, in the order of the requests.
 
         Args:
-            problem_candidates: problem of all requests.
+            problem_candidates: problem of all requests, with its candidates.
             requests: requests for tests.
             completions: answers in the same order.
-            earlier: tests of the problem so far. An answer equal to a usable one of them is a duplicate.
+            earlier: tests of the problem so far. An answer with the normal form of an earlier usable test
+                is a duplicate.
         """
         problem = problem_candidates.problem
         known = {
@@ -81,8 +90,13 @@ class UnitTestGenerator:
     def unit_test(self, problem_candidates: ProblemCandidates, index: int, record: TestRecord) -> UnitTest:
         """Unit test of a usable record.
 
+        Args:
+            problem_candidates: problem of the test, with its candidates.
+            index: index of the test among those of the problem.
+            record: test record.
+
         Raises:
-            ValueError: the record is not usable.
+            ValueError: the answer in the record holds no usable test.
         """
         usable = _parsed_test(problem_candidates.problem, record.text)
         if usable is None:
@@ -104,8 +118,8 @@ class _ParsedTest(NamedTuple):
     """Test in an answer.
 
     Attributes:
-        code: as it is run.
-        normal_form: for the comparison with other tests.
+        code: test program.
+        normal_form: equal for tests that differ in comments and layout only.
     """
 
     code: str

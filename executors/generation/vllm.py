@@ -39,8 +39,9 @@ class EngineSettings:
         max_model_len: upper bound on the tokens of prompt and answer together.
         gpu_memory_utilization: share of each GPU's memory that the engine takes.
         max_num_seqs: number of requests computed at once; further ones wait in the engine.
-        enforce_eager: do not compile. None compiles on GPUs only; on a CPU it would only delay the start.
-        seed: of the engine itself; each request has a seed of its own.
+        enforce_eager: whether to run the model without compilation. None compiles on GPUs only, because
+            compilation for a CPU delays the start without a benefit.
+        seed: seed of the engine itself; each request has a seed of its own.
         extra: other engine arguments; they take precedence over the fields.
     """
 
@@ -68,7 +69,7 @@ class EngineSettings:
         """Engine arguments for vLLM.
 
         Args:
-            cpu: whether it is vLLM's CPU build.
+            cpu: whether vLLM is its CPU build.
         """
         arguments: dict[str, Any] = {
             own.name: getattr(self, own.name) for own in fields(self) if own.name != "extra"
@@ -93,10 +94,13 @@ class EngineSettings:
 
 
 def check_model(model: str) -> None:
-    """Check that ``model`` is a folder with a model, or has the form of a name on the model hub.
+    """Check that a path is a folder with a model, or has the form of a name on the model hub.
+
+    Args:
+        model: local folder, or name on the model hub.
 
     Raises:
-        UserError: it is a missing path, or a folder without a model.
+        UserError: the path is missing, or the folder holds no model.
     """
     path = Path(model)
     if model and path.is_dir():
@@ -113,7 +117,7 @@ def check_model(model: str) -> None:
 
 
 class VllmGenerator(Generator):
-    """Samples of a model in an asynchronous vLLM engine.
+    """Generator whose model runs in an asynchronous vLLM engine.
 
     The engine runs in child processes, on the GPUs that this process sees. Starting it sets environment
     variables, so no other engine should run in this process.
@@ -133,7 +137,7 @@ class VllmGenerator(Generator):
         self._token_ids = lru_cache(maxsize=4096)(self._encode)  # requests of a problem share a prompt
 
     async def start(self) -> None:
-        """Load the model; blocks the event loop for seconds to minutes.
+        """Load the model; the event loop is blocked for seconds to minutes.
 
         Raises:
             UserError: vLLM is not installed, or the model or an engine argument cannot be used.
@@ -184,7 +188,7 @@ class VllmGenerator(Generator):
         remaining = self._max_model_len - len(token_ids)
         if remaining < 1:
             raise PromptTooLongError(
-                f"a prompt must leave room for an answer in max_model_len={self._max_model_len} tokens, "
+                f"a prompt must leave tokens for an answer in max_model_len={self._max_model_len}, "
                 f"but that of problem {request.problem} has {len(token_ids)}"
             )
         parameters = SamplingParams(
@@ -233,9 +237,7 @@ class VllmGenerator(Generator):
     def _refusal(self, error: Exception) -> str:
         model = self._settings.model
         if isinstance(error, OSError) and not Path(model).exists():
-            return (
-                f"model {model} is no local folder, and the model hub does not give it: {_sentence(error)}"
-            )
+            return f"model {model} is no local folder, and loading it from the model hub failed: {_sentence(error)}"
         return f"vLLM refuses the engine settings for model {model}: {_sentence(error)}"
 
 

@@ -1,14 +1,14 @@
-"""One block: verdicts on candidates and tests of one problem.
+"""Run of one block: the verdict of every pair of a candidate and a test.
 
 Order of events:
 
-1. Dry run: each test runs without results, which shows the calls that it is going to make.
+1. Dry run: each test runs without results and shows the calls that it is going to make.
 2. Call phase: each candidate makes the calls of all its tests.
 3. Judge phase: each test is replayed on the results, once for all candidates with the same results.
-4. If a replay shows that a test makes other calls than planned, phases 2 and 3 are repeated for the
+4. If a replay shows that a test makes other calls than planned, steps 2 and 3 are repeated for the
    candidates concerned.
-5. Pairs that cannot be judged in separate processes run in one interpreter. There a pass counts only if the
-   candidate is side-effect free.
+5. Pairs that cannot be judged in separate processes are judged in the same process. There a pass counts
+   only if the candidate is side-effect free.
 """
 
 import itertools
@@ -47,7 +47,7 @@ class BlockWork(NamedTuple):
         candidates: distinct programs.
         tests: code and kind of each test.
         entry_point: name that each candidate must define; None if unknown.
-        pairs: which candidates to run on which tests.
+        pairs: pairs to run.
     """
 
     candidates: Sequence[str]
@@ -63,7 +63,7 @@ class WorkerContext(NamedTuple):
         process_runner: runs judge processes and compiling processes.
         fork_server: runs candidate processes.
         program_cache: compiles candidates and tests.
-        language: of candidates and tests.
+        language: language of candidates and tests.
     """
 
     process_runner: ProcessRunner
@@ -81,7 +81,7 @@ class BlockRun:
 
     Attributes:
         pair_table: state of every pair, by candidate and test.
-        calls, results: texts of calls and results.
+        calls, results: texts of all calls and of all results.
     """
 
     def __init__(self, context: WorkerContext, work: BlockWork) -> None:
@@ -125,7 +125,10 @@ class BlockRun:
         self._judge_in_same_process(sorted(same_process))
 
     def make_calls(self, calls: Sequence[str]) -> None:
-        """Have every candidate make each of these calls, one call for each test of the block.
+        """Make every call with every candidate, in place of running the tests.
+
+        Args:
+            calls: text of one call for each test of the block.
 
         Raises:
             OSError: no process could be forked or watched.
@@ -141,7 +144,7 @@ class BlockRun:
         self._call_phase.make_calls(candidates, call_plan, predicted=False)
 
     def _judge_in_separate_processes(self, pairs: Sequence[Pair]) -> list[Pair]:
-        """Set verdicts in rounds of calls and replays; returns the pairs that need the same process."""
+        """Set verdicts in rounds of calls and replays; return the pairs that need the same process."""
         charged_to = {test: candidate for candidate, test in reversed(pairs)}
         outcomes = {test: TestOutcome() for test in charged_to}
         judge_phase = JudgePhase(
@@ -174,7 +177,7 @@ class BlockRun:
         return [*same_process, *call_plan]
 
     def _judge_in_same_process(self, pairs: Sequence[Pair]) -> None:
-        """Set verdicts by running each test in the interpreter of its candidate."""
+        """Set verdicts by running each test in the process of its candidate."""
         for pair in pairs:
             self.pair_table[pair].same_process = True
         if not self._language.supports_same_process:
@@ -187,7 +190,7 @@ class BlockRun:
                 remaining = remaining[done:]
 
     def _judge_some_in_same_process(self, program: Program, remaining: Sequence[Pair]) -> int:
-        """Run as many tests of a candidate as one process can; returns the number of finished pairs."""
+        """Run as many tests of a candidate as one process can; return the number of finished pairs."""
         pairs = remaining if program.self_contained else remaining[:1]
         tests = [self._tests[test] for _, test in pairs]
         ended = self._call_phase.run(
@@ -211,6 +214,7 @@ class BlockRun:
     def _record_same_process(
         self, pairs: Sequence[Pair], ended: ProcessEnd, *, side_effect_free: bool
     ) -> int:
+        """Set the verdicts of one process; return the number of finished pairs."""
         for reached, (pair, step) in enumerate(zip(pairs, ended.steps, strict=True)):
             if not step.finished and ended.signal == 0 and reached > 0:
                 return reached  # the process could not be reused for this test
@@ -225,10 +229,10 @@ class BlockRun:
                         [pair], Verdict.UNCONFIRMED if unconfirmed else message_verdict(verdict)
                     )
                     continue
-            death = self.pair_table.count_death(pair[0], ended)
+            verdict_on_end = self.pair_table.record_end(pair[0], ended)
             if self.pair_table[pair].loaded:
-                self.pair_table.close([pair], death)
+                self.pair_table.close([pair], verdict_on_end)
             else:
-                self.pair_table.close_unloaded(pair, death)
+                self.pair_table.close_unloaded(pair, verdict_on_end)
             return reached + 1
         return len(pairs)

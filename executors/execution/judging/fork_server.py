@@ -1,9 +1,9 @@
 """Fork server for candidates. It is forked before the first block and never receives a test.
 
 A forked process inherits the memory of its parent, and a hostile candidate can read it. The server process
-holds all tests and results, so candidate processes are not forked from it. The fork server is forked from
-the server process before the first block and stores nothing. The programs and calls of a candidate process
-come through a pipe that only this process reads.
+holds all tests and results, so candidate processes are forked from the fork server instead. The fork server
+stores nothing: the programs and calls of a candidate process come through a pipe that only this process
+reads.
 """
 
 import contextlib
@@ -32,9 +32,9 @@ class CandidateForkServer:
     """Client side of the fork server, in the server process.
 
     Args:
-        process_runner: of the server process, which has not received any test yet.
-        buffer: receives the results of candidate processes; not the buffer of ``process_runner``.
-        language: of the candidates.
+        process_runner: process runner of the server process. It must not have run a test yet.
+        buffer: buffer for the results of candidate processes; not the buffer of ``process_runner``.
+        language: language of the candidates.
 
     Raises:
         OSError: no process could be forked.
@@ -66,6 +66,9 @@ class CandidateForkServer:
     def load_modules(self, names: Sequence[str]) -> None:
         """Load modules in the fork server, so that later candidate processes inherit them.
 
+        Args:
+            names: names from `Language.slow_imports`.
+
         Raises:
             OSError: the fork server has ended.
         """
@@ -75,7 +78,7 @@ class CandidateForkServer:
     def make_calls(
         self, jobs: Sequence[CallJob], entry_point: str | None, cpu_seconds: int, share: float
     ) -> ProcessEnd:
-        """Make the calls of jobs in a new candidate process, a step for each job.
+        """Make the calls of jobs in a new candidate process, one step for each job.
 
         Args:
             jobs, entry_point: as for `Language.make_calls`.
@@ -116,7 +119,7 @@ class CandidateForkServer:
 
 
 def _serve(process_runner: ProcessRunner, language: Language) -> NoReturn:
-    """Main loop of the fork server: fork a process for each request and send its end."""
+    """Main loop of the fork server: fork a process for each request and report its end."""
     try:
         kernel.die_with_parent(signal.SIGKILL)
         kernel.adopt_orphans()

@@ -1,4 +1,4 @@
-"""State of a block: each pair of candidate and test, texts of calls and results, outcomes of tests."""
+"""State of a block: its pairs, the texts of calls and results, and the outcomes of its tests."""
 
 import itertools
 from collections import Counter, defaultdict
@@ -52,7 +52,7 @@ class PendingPath(Enum):
 
 
 PathOutcome = Verdict | list[int] | PendingPath
-"""Consequence of a path: the verdict, or the calls to make instead, or neither."""
+"""Outcome of a path: a verdict, or the calls to make instead, or neither."""
 
 
 @dataclass(slots=True)
@@ -96,14 +96,14 @@ class TestOutcome:
 
 @dataclass(slots=True)
 class PairState:
-    """State of one candidate on one test.
+    """State of one pair.
 
     Attributes:
         verdict: a `Verdict`, ``NOT_RUN``, or None while undecided.
-        cpu_seconds, wall_seconds: charged to the pair so far.
-        same_process: whether candidate and test had to share an interpreter.
+        cpu_seconds, wall_seconds: CPU-seconds and wall-seconds charged to the pair so far.
+        same_process: whether the pair is judged in the same process.
         loaded: whether the candidate has been loaded for the test.
-        calls: calls that the candidate has made for the test.
+        calls: calls that the candidate has made for the test, with their results.
     """
 
     verdict: int | None = None
@@ -115,11 +115,13 @@ class PairState:
 
 
 class PairTable:
-    """State of every pair of a block, and the CPU time that each candidate may still use.
+    """State, verdict and cost of every pair of a block.
+
+    The table also bounds the CPU-seconds that each candidate may still use.
 
     Args:
-        pairs: which candidates are run on which tests.
-        limits: of one test.
+        pairs: pairs to run.
+        limits: limits of one test.
     """
 
     def __init__(self, pairs: Sequence[Pair], limits: TestLimits) -> None:
@@ -133,7 +135,7 @@ class PairTable:
         return self._states[pair]
 
     def close(self, pairs: Iterable[Pair], verdict: int) -> None:
-        """Set the verdict of those pairs that have none."""
+        """Set the verdict of the given pairs that have none."""
         for pair in pairs:
             if self._states[pair].verdict is None:
                 self._states[pair].verdict = verdict
@@ -151,7 +153,11 @@ class PairTable:
         return self._states[pair].verdict is None
 
     def close_after_timeouts(self, candidate: int, pairs: Iterable[Pair]) -> bool:
-        """Close pairs as not run and return True if the candidate timed out ``max_timeouts`` times."""
+        """Close pairs as not run if their candidate has timed out ``max_timeouts`` times.
+
+        Returns:
+            True if the pairs were closed.
+        """
         if self._timeouts[candidate] < self._limits.max_timeouts:
             return False
         self.close(pairs, NOT_RUN)
@@ -161,13 +167,16 @@ class PairTable:
         """CPU-seconds that the candidate's next process may use; 0 if none may start."""
         return next_cpu_limit(self._limits, self._tests[candidate], self._spent[candidate])
 
-    def count_death(self, candidate: int, ended: ProcessEnd) -> Verdict:
-        """Verdict on the pair at which a candidate's process ended; counts a timeout."""
+    def record_end(self, candidate: int, ended: ProcessEnd) -> Verdict:
+        """Record that a process ended while it ran a candidate; return the verdict on the pair.
+
+        A timeout counts towards ``max_timeouts``.
+        """
         self._timeouts[candidate] += ended.timed_out
         return Verdict.TIMED_OUT if ended.timed_out else Verdict.KILLED
 
     def charge(self, pairs: Sequence[Pair], ended: ProcessEnd) -> None:
-        """Charge the seconds of a process to its pairs, one step each.
+        """Charge the CPU-seconds and wall-seconds of a process to its pairs, one step each.
 
         The charges sum to the seconds that the kernel counted. Seconds that no step reported (start and end
         of the process, further threads) go to the step at which the process was killed, or else to the last

@@ -47,13 +47,13 @@ _OPAQUE = f'["{ResultKind.OPAQUE}"]'
 
 @dataclass(frozen=True, slots=True)
 class CallPhase:
-    """Makes calls of candidates and stores the results.
+    """Call phase: candidates make calls, and the results are stored.
 
     Attributes:
-        fork_server: forks the candidate processes.
+        fork_server: source of the candidate processes.
         entry_point: name that each candidate must define; None if unknown.
-        pair_table: receives the calls of each pair and what they cost.
-        calls, results: texts of calls and results.
+        pair_table: receives the calls of each pair and their cost.
+        calls, results: texts of all calls and of all results.
     """
 
     fork_server: CandidateForkServer
@@ -73,9 +73,9 @@ class CallPhase:
         Args:
             programs: candidates, by position in the block.
             call_plan: calls of each pair, with the pairs of one candidate next to each other.
-            predicted: the calls come from dry runs, so no test may need them. Each has only a small share
-                of the time limit. A call that exceeds it is left open and not made again by this candidate;
-                if it exceeds it for two candidates, no candidate makes it.
+            predicted: whether the calls come from dry runs, so that tests might not need them. Each of them
+                has only 1 % of the time limit. A candidate does not repeat a call that exceeds this share.
+                After two candidates have exceeded it with the same call, no other candidate makes it.
         """
         groups: list[list[Pair]] = [[]]
         for candidate, pairs in itertools.groupby(call_plan, key=operator.itemgetter(0)):
@@ -115,14 +115,14 @@ class CallPhase:
                         remaining = [pair for pair in remaining if pair[0] != last[0]]
 
     def run(self, pairs: Sequence[Pair], start: Callable[[int], ProcessEnd]) -> ProcessEnd | None:
-        """Run a process for some pairs, a step each, and charge it to them.
+        """Run a process for some pairs, one step each, and charge it to them.
 
         Args:
             pairs: one for each step.
-            start: runs the process with the given number of CPU-seconds.
+            start: function that runs the process with the given number of CPU-seconds.
 
         Returns:
-            The end of the process; None if a candidate had no CPU time left, after its pairs were closed.
+            The end of the process; None if a candidate had no CPU time left. Its pairs are then closed.
         """
         cpu_limits = {candidate: self.pair_table.cpu_limit(candidate) for candidate, _ in pairs}
         cpu_seconds = sum(cpu_limits.values())
@@ -161,12 +161,10 @@ class CallPhase:
         *,
         predicted: bool,
     ) -> int:
-        """Record the results of a process; returns the number of pairs that need no other process."""
+        """Record the results of a process; return the number of pairs that need no other process."""
         for reached, (pair, step) in enumerate(zip(pairs, ended.steps, strict=True)):
             if not step.finished and ended.signal == 0 and reached > 0:
-                return (
-                    reached  # the process could not be reused, or the buffer was full; the step is repeated
-                )
+                return reached  # the process could not be reused, or the buffer was full: repeat the step
             state = self.pair_table[pair]
             planned = call_plan[pair]
             if step.texts and step.texts[0].startswith(_NOT_LOADED):
@@ -178,11 +176,11 @@ class CallPhase:
                 continue
             if predicted and ended.timed_out:
                 return reached + 1
-            death = self.pair_table.count_death(pair[0], ended)
+            verdict = self.pair_table.record_end(pair[0], ended)
             if not state.loaded:
-                self.pair_table.close_unloaded(pair, death)
+                self.pair_table.close_unloaded(pair, verdict)
             elif len(state.calls) < len(planned):
-                ending = self.results.position(f'["{ResultKind.ENDED}",{death:d}]')
+                ending = self.results.position(f'["{ResultKind.ENDED}",{verdict:d}]')
                 state.calls.append((planned[len(state.calls)], ending))
             return reached + 1
         return len(pairs)
@@ -195,12 +193,12 @@ class CallPhase:
         return self.results.position(text.decode("utf-8", "replace"))
 
 
-class TestReplay(NamedTuple):
-    """A test to run on a path.
+class _Replay(NamedTuple):
+    """Test to run on a path.
 
     Attributes:
         charged_to: candidate that the replay is charged to.
-        test: position in the block.
+        test: position of the test in the block.
         path: calls and results; empty for a dry run.
     """
 
@@ -211,15 +209,15 @@ class TestReplay(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class JudgePhase:
-    """Replays tests on the results of calls, in judge processes.
+    """Judge phase: tests are replayed on the results of calls, in judge processes.
 
     Attributes:
-        process_runner: runs the judge processes.
-        language: of the tests.
-        pair_table: holds the calls of each pair; receives what the replays cost.
-        calls, results: texts of calls and results.
+        process_runner: runner of the judge processes.
+        language: language of the tests.
+        pair_table: holds the calls of each pair; receives the cost of the replays.
+        calls, results: texts of all calls and of all results.
         programs: tests, by position in the block.
-        outcomes: outcomes of each test; receives those of the replays.
+        outcomes: known outcomes of each test; receives those of the replays.
     """
 
     process_runner: ProcessRunner
@@ -231,15 +229,19 @@ class JudgePhase:
     outcomes: Mapping[int, TestOutcome]
 
     def dry_run(self, charged_to: Mapping[int, int]) -> None:
-        """Run every test without results to find out its calls; each is charged to the given candidate."""
-        self._replay([TestReplay(charged_to[test], test, ()) for test in self.programs])
+        """Run every test without results, to find out its calls.
+
+        Args:
+            charged_to: for each test the candidate that its dry run is charged to.
+        """
+        self._replay([_Replay(charged_to[test], test, ()) for test in self.programs])
         for outcomes in self.outcomes.values():
             outcome = outcomes.after(())
             if isinstance(outcome, list):
                 outcomes.first_calls = outcome
 
     def judge(self, pairs: Iterable[Pair]) -> None:
-        """Replay the tests of pairs on every path whose outcome is unknown, once for each distinct path."""
+        """Replay the tests of pairs on every path without a known outcome, once for each distinct path."""
         unknown: dict[tuple[int, tuple[Call, ...]], int] = {}
         for candidate, test in pairs:
             path = tuple(self.pair_table[candidate, test].calls)
@@ -249,10 +251,10 @@ class JudgePhase:
                 self.pair_table.close([(candidate, test)], Verdict.TIMED_OUT)
             else:
                 unknown.setdefault((test, path), candidate)
-        self._replay([TestReplay(candidate, *known) for known, candidate in unknown.items()])
+        self._replay([_Replay(candidate, *known) for known, candidate in unknown.items()])
 
-    def _replay(self, replays: Sequence[TestReplay]) -> None:
-        """Replay tests; those that are not self-contained in processes of their own."""
+    def _replay(self, replays: Sequence[_Replay]) -> None:
+        """Replay tests; a test that is not self-contained has a process of its own."""
         shared = [replay for replay in replays if self.programs[replay.test].self_contained]
         alone = {replay.test for replay in replays if not self.programs[replay.test].self_contained}
         batches = [shared, *([one for one in replays if one.test == test] for test in sorted(alone))]
@@ -261,8 +263,8 @@ class JudgePhase:
             while done < len(batch):
                 done += self._replay_some(batch[done:])
 
-    def _replay_some(self, replays: Sequence[TestReplay]) -> int:
-        """Replay as many as one process can; returns the number."""
+    def _replay_some(self, replays: Sequence[_Replay]) -> int:
+        """Replay as many tests as one process can; return their number."""
         parts = [(self.programs[replay.test], self._path(replay.path)) for replay in replays]
         ended = self.process_runner.run(
             lambda: self.language.judge(self.process_runner.buffer, parts),
@@ -278,7 +280,7 @@ class JudgePhase:
                 return reached + 1
         return len(replays)
 
-    def _record(self, replay: TestReplay, texts: Sequence[bytes], ended: ProcessEnd) -> None:
+    def _record(self, replay: _Replay, texts: Sequence[bytes], ended: ProcessEnd) -> None:
         outcomes = self.outcomes[replay.test]
         match parse_message(texts[0]) if texts else []:
             case [StepMessage.VERDICT, int(verdict), int(used)]:
@@ -289,8 +291,8 @@ class JudgePhase:
             case [StepMessage.SAME_PROCESS]:
                 outcomes.record(replay.path, len(replay.path), PendingPath.SAME_PROCESS)
             case _:  # the test has ended its process
-                death = Verdict.TIMED_OUT if ended.timed_out else Verdict.KILLED
-                outcomes.record(replay.path, len(replay.path), death)
+                verdict_on_end = Verdict.TIMED_OUT if ended.timed_out else Verdict.KILLED
+                outcomes.record(replay.path, len(replay.path), verdict_on_end)
 
     def _path(self, path: tuple[Call, ...]) -> CallPath:
         return [(self.calls.texts[call], self.results.texts[result]) for call, result in path]

@@ -1,4 +1,4 @@
-"""Compiled programs of a sandbox; a program that comes again is not compiled again."""
+"""Compiled programs of a sandbox; equal programs are compiled once."""
 
 import itertools
 from collections.abc import Sequence
@@ -11,11 +11,11 @@ _MAX_PROGRAMS = 1024
 
 
 class ProgramCache:
-    """Compiles programs and keeps the latest 1024.
+    """Cache of the latest 1024 compiled programs.
 
     Args:
-        process_runner: runs the processes that compile.
-        language: of the programs.
+        process_runner: runner of the processes that compile.
+        language: language of the programs.
     """
 
     def __init__(self, process_runner: ProcessRunner, language: Language) -> None:
@@ -30,7 +30,7 @@ class ProgramCache:
         that ends the process counts as one that does not compile.
 
         Args:
-            sources: any number of texts.
+            sources: candidates and tests, any number.
             entry_point: name of the function or class under test; None if unknown.
 
         Raises:

@@ -3,7 +3,7 @@
 Processes:
 
 - The *guard* is started by the runner. It builds the sandbox, forks the server process into it, and kills
-  everything inside when either the runner or the server process has ended.
+  everything inside once the runner or the server process has ended.
 - The *server process* is the first process inside. It has common modules loaded, never executes untrusted
   text, forks and watches other processes, and collects verdicts.
 - The *fork server* is forked from the server process before the first block. It forks the *candidate
@@ -174,12 +174,15 @@ def _answer(context: WorkerContext, block: dict[str, Any]) -> Iterator[bytes]:
 
 
 def verdicts_layout(pairs: int) -> str:
-    """``struct`` format of the answer to a block: verdicts, same_process, CPU-seconds, wall-seconds."""
+    """``struct`` format of the answer to a block.
+
+    Columns, each with one value per pair: verdict, same_process, CPU-seconds, wall-seconds.
+    """
     return f"<{pairs}B{pairs}B{pairs}f{pairs}f"
 
 
 def _bounded(text: str) -> str:
-    """A result; one that is too long is replaced by its digest and its beginning."""
+    """Text of a result; one that is too long is replaced by its digest and its beginning."""
     if len(text) <= _MAX_RESULT:
         return text
     return json.dumps(

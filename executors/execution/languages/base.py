@@ -1,10 +1,10 @@
-"""Contract of a programming language: compile programs, make calls of candidates, judge tests.
+"""Contract of a programming language: compile programs, make calls with candidates, judge tests.
 
 A test runs in one process, with stand-ins for the functions that it calls. The candidate runs in another
 process, which makes those calls. Only texts of plain data pass between the two:
 
-- a *call* is ``[function, arguments, keyword arguments]`` in the notation of ``executors.execution.values``
-  or in the language's own variant of it;
+- a *call* is ``[function, arguments, keyword arguments]`` in the notation of ``execution/values.py`` or in
+  the language's own variant of it;
 - a *result* is a JSON array whose first element is a `ResultKind`;
 - a *step message* is a JSON array whose first element is a `StepMessage`.
 
@@ -27,7 +27,7 @@ from testbudget.executors.execution.processes.result_buffer import ResultBuffer
 from testbudget.rewards.problem import TestKind
 
 CallPath = Sequence[tuple[str, str]]
-"""Calls that a test makes one after the other, each with its result."""
+"""Path: calls that a test makes one after the other, each with its result, as texts."""
 
 
 class ResultKind(StrEnum):
@@ -55,10 +55,10 @@ class StepMessage(StrEnum):
     Attributes:
         NOT_LOADED: the candidate could not be loaded. Followed by the number of a verdict.
         VERDICT: followed by the number of a verdict. From `Language.judge`, then the number of results that
-            it rests on; from `Language.judge_in_same_process`, then whether something else than the test
-            may have decided it.
+            it rests on; from `Language.judge_in_same_process`, then whether the candidate may have
+            influenced it.
         MORE: the test needs the results of further calls. Followed by the number of results that were used.
-            All calls of the path follow, each as a text of its own.
+            All calls that the test makes follow, each as a text of its own.
         SAME_PROCESS: the test can be judged only in the process of the candidate.
     """
 
@@ -81,17 +81,18 @@ class Source(NamedTuple):
 
 
 class Program(NamedTuple):
-    """A program that compiles, and properties found without running it.
+    """Compiled program, with properties found without running it.
 
     Attributes:
         content: compiled form of the language's choice. ``marshal`` must be able to write it.
-        self_contained: it appears to change nothing outside itself, so one process may run it repeatedly.
-        side_effect_free: for a candidate: it has no means to change anything but its own objects. Another
-            candidate may follow in the same process, and a pass in the same process as the test counts.
-        separate_process: for a test: it can be judged in another process than the candidate's.
-        functions: for a test: names that it calls and does not define.
-        other_names: for a test: names that it uses in other ways and does not define. A candidate that
-            defines one of them must be judged in the same process as the test.
+        self_contained: whether it appears to change nothing outside itself. One process may then run it
+            repeatedly.
+        side_effect_free: of a candidate: whether it has no means to change anything but its own objects.
+            Another candidate may then follow in its process, and a pass in the same process counts.
+        separate_process: of a test: whether it can be judged in a separate process.
+        functions: of a test: names that it calls and does not define.
+        other_names: of a test: names that it uses in other ways and does not define. A candidate that
+            defines one of them must be judged in the same process.
     """
 
     content: Any
@@ -103,18 +104,18 @@ class Program(NamedTuple):
 
 
 CallJob = tuple[Program, Sequence[str]]
-"""A candidate and the calls to make of it."""
+"""Candidate and texts of the calls to make with it."""
 
 
 class Language(ABC):
-    """A programming language; one instance serves all blocks of a sandbox.
+    """Programming language; one instance serves all blocks of a sandbox.
 
     A method that takes a result buffer runs in a process of its own. All other methods run in the server
     process or in the fork server. They must neither execute nor parse candidates or tests.
 
     Attributes:
         packages: installed Python packages that programs may import inside the sandbox.
-        programs: paths of executables that a process may turn into.
+        programs: paths of executables that a process may execute in place of itself.
         supports_same_process: whether `judge_in_same_process` is implemented.
     """
 
@@ -129,7 +130,7 @@ class Language(ABC):
         """
 
     def slow_imports(self, texts: Sequence[str]) -> Sequence[str]:  # noqa: ARG002
-        """Names of modules that some of these programs may import and that are not loaded yet.
+        """Names of modules that take long to load, that a program may import and that are not loaded yet.
 
         Called in the server process before each block. Searching the texts is allowed, parsing is not.
         """
@@ -152,18 +153,24 @@ class Language(ABC):
         does not compile. A source that ends the process counts as one that does not compile.
 
         Args:
-            buffer: of this process.
-            sources: candidates and tests, in any mixture.
+            buffer: result buffer of this process.
+            sources: candidates and tests, in any order.
             entry_point: name of the function or class under test; None if unknown.
         """
 
     @abstractmethod
     def decode_program(self, text: bytes) -> Program:
-        """Program in a text that `compile_sources` has left. Called in the server process."""
+        """Program in a text that `compile_sources` has left.
+
+        Called in the server process.
+        """
 
     @abstractmethod
     def defines_any(self, candidate: Program, names: Sequence[str]) -> bool:
-        """Return whether a candidate defines one of these names. Called in the server process."""
+        """Return whether a candidate defines one of these names.
+
+        Called in the server process.
+        """
 
     @abstractmethod
     def make_calls(
@@ -180,7 +187,7 @@ class Language(ABC):
         be loaded or does not define the entry point, the step leaves ``NOT_LOADED`` instead.
 
         Args:
-            buffer: of this process.
+            buffer: result buffer of this process.
             process_runner: cleans up the working directory between two steps.
             jobs: candidates with calls. Several jobs may have the same candidate.
             entry_point: name that each candidate must define; None if unknown.
@@ -190,14 +197,14 @@ class Language(ABC):
     def judge(self, buffer: ResultBuffer, replays: Sequence[tuple[Program, CallPath]]) -> None:
         """Run each test in a step of its own, with stand-ins that answer from its path.
 
-        Called in a judge process, which meets no candidate. A step leaves
+        Called in a judge process, which never runs a candidate. A step leaves
 
         - ``VERDICT`` if the results of the path were enough;
         - ``MORE`` if the test made a call that the path does not hold;
         - ``SAME_PROCESS`` if an argument or a result is not plain data.
 
         Args:
-            buffer: of this process.
+            buffer: result buffer of this process.
             replays: tests, each with the calls and results of one path; an empty path for a dry run.
         """
 
@@ -209,16 +216,16 @@ class Language(ABC):
         tests: Sequence[Program],
         entry_point: str | None,
     ) -> None:
-        """Run each test in a step of its own, in the interpreter of the candidate.
+        """Run each test in a step of its own, in the same process as the candidate.
 
         Called in a process of its own, and only if ``supports_same_process``. A step leaves ``NOT_LOADED``
         or ``VERDICT``.
 
         Args:
-            buffer: of this process.
+            buffer: result buffer of this process.
             process_runner: cleans up the working directory between two steps.
-            candidate: loaded afresh for each test.
-            tests: run one after the other.
+            candidate: candidate to load afresh for each test.
+            tests: tests to run one after the other.
             entry_point: name that the candidate must define; None if unknown.
         """
         raise NotImplementedError

@@ -28,7 +28,7 @@ class ExtractedTest:
 
     Attributes:
         code: test program, without the candidate.
-        rejection: reason why there is none.
+        rejection: reason why there is no test.
     """
 
     code: str | None
@@ -36,10 +36,13 @@ class ExtractedTest:
 
 
 class UnusableError(Exception):
-    """An answer holds no usable unit test.
+    """Answer without a usable unit test.
+
+    Args:
+        rejection: reason why there is none.
 
     Attributes:
-        rejection: the reason.
+        rejection: reason why there is none.
     """
 
     def __init__(self, rejection: Rejection) -> None:
@@ -48,12 +51,15 @@ class UnusableError(Exception):
 
 
 def without_reasoning(text: str) -> str:
-    """Answer without the reasoning that ends with ``</think>``."""
+    """Text of an answer without the reasoning that ends with ``</think>``."""
     return text.rpartition("</think>")[2]
 
 
 def fenced_blocks(text: str, tags: Collection[str]) -> list[str]:
-    """Fenced blocks with one of these language tags; the last block may lack its closing fence."""
+    """Code of the fenced blocks with one of these language tags, in the order of the answer.
+
+    The last block may lack its closing fence.
+    """
     text = without_reasoning(text)
     fences = list(_FENCE.finditer(text))
     blocks = []

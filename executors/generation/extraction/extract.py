@@ -30,15 +30,14 @@ _LANGUAGES: Mapping[str, _Language] = {
 def extract_unit_test(text: str, entry_point: str, language: str = "python") -> ExtractedTest:
     """Unit test in a model's answer.
 
-    Definitions that would replace the candidate are removed: copies of the entry point, and imports of it
-        from
-    modules that do not exist in the sandbox. Of a truncated answer, the complete statements are kept. The
-    module of each language describes what else is kept.
+    Definitions that would replace the candidate are removed: copies of the entry point, and its imports
+    from modules that do not exist in the sandbox. Of a truncated answer, the complete statements are kept.
+    The module of each language describes which other parts are kept.
 
     Args:
-        text: answer, with or without code fences; the last fence may be missing.
+        text: answer, with or without code fences. The last fence may be missing.
         entry_point: name of the function or class under test.
-        language: of the answer, as in `Problem.language`.
+        language: language of the test, as in `Problem.language`.
 
     Returns:
         The test, or the reason for its absence.
@@ -55,7 +54,12 @@ def extract_unit_test(text: str, entry_point: str, language: str = "python") -> 
 def extract_candidate(template: PromptTemplate, problem: Problem, text: str) -> str:
     """Program in a model's answer to a template for candidates.
 
-    It raises nothing: an answer without usable code becomes a candidate that passes no test.
+    An answer without usable code is not an error: it becomes a candidate that passes no test.
+
+    Args:
+        template: template that the answer was sampled with.
+        problem: problem of the candidate.
+        text: answer, with or without code fences.
     """
     if template.answer is AnswerForm.CONTINUES_PROMPT:
         return problem.prompt + text
@@ -67,7 +71,11 @@ def extract_candidate(template: PromptTemplate, problem: Problem, text: str) -> 
 
 
 def normalised(code: str, language: str = "python") -> str:
-    """Normal form of a test: equal for tests that differ in comments and layout only.
+    """Normal form of a test, equal for tests that differ in comments and layout only.
+
+    Args:
+        code: test program.
+        language: language of the test, as in `Problem.language`.
 
     Raises:
         UserError: tests in this language are not supported.

@@ -35,9 +35,9 @@ class Scanned:
             expressions; of the same length, with the same line ends.
         comments: start and end of each comment.
         depths: number of open brackets before each character.
-        open_at: brackets open at the end of each line, outermost first, by position of the line end; a
-            backquote stands for a template. Ends at the first bracket that closes nothing.
-        sound: every bracket, string and template is closed.
+        open_at: brackets open at the end of each line, outermost first, by position of the line end. A
+            backquote stands for a template. Lines after the first bracket that closes nothing are missing.
+        sound: whether every bracket, string and template is closed.
     """
 
     code: str
@@ -48,11 +48,13 @@ class Scanned:
 
 
 def scan(text: str) -> Scanned:
-    """Scan a text."""
+    """Structure of a JavaScript text."""
     return _Scan(text).run()
 
 
 class _Scan:
+    """Scan of one text, from its beginning to its end."""
+
     def __init__(self, text: str) -> None:
         self._text = text
         self._code: list[str] = []

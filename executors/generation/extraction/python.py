@@ -100,7 +100,7 @@ def _parse_beginning(source: str) -> ast.Module:
 
 
 class _EntryPointRestorer(ast.NodeTransformer):
-    """Removes definitions and imports that would replace the candidate."""
+    """Removal of definitions and imports that would replace the candidate."""
 
     def __init__(self, module: ast.Module, entry_point: str) -> None:
         self._entry_point = entry_point

@@ -1,4 +1,4 @@
-"""JavaScript as a `Language`: Node, with ``node:test`` and ``node:assert``.
+"""JavaScript as a `Language`, with ``node:test`` and ``node:assert`` of Node.
 
 The modules in ``harness`` do the work. A process executes Node with all of them as its program text, so
 that no file of this project has to be readable inside the sandbox.
@@ -11,7 +11,7 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from importlib.resources import files
-from pathlib import Path as FilePath
+from pathlib import Path
 from typing import Any, NoReturn
 
 from testbudget.executors.execution.languages.base import CallJob, CallPath, Language, Program, Source
@@ -31,12 +31,12 @@ _FLAGS = (
 
 
 class JavaScript(Language):
-    """JavaScript programs, compiled, run and judged by Node, which every process starts anew.
+    """JavaScript programs, compiled, run and judged by Node.
 
-    A program is an ES module or a CommonJS module. The content of a `Program` is its text; for a test also
-    the properties that `compile_sources` found. A pair that cannot be judged in separate processes is
-    unconfirmed. No candidate counts as side-effect free, because a hostile program can escape from its
-    realm.
+    Every process starts Node anew. A program is an ES module or a CommonJS module. The content of a
+    `Program` is its text; for a test also the properties that `compile_sources` found. A pair that cannot
+    be judged in separate processes is unconfirmed. No candidate counts as side-effect free, because a
+    hostile program can escape from its realm.
 
     Attributes:
         programs: path of Node; the bare name if it is not installed.
@@ -44,7 +44,7 @@ class JavaScript(Language):
 
     def __init__(self) -> None:
         node = shutil.which("node")
-        self.programs = ("node" if node is None else str(FilePath(node).resolve()),)
+        self.programs = ("node" if node is None else str(Path(node).resolve()),)
         folder = files(__package__).joinpath("harness")
         texts = {name: folder.joinpath(f"{name}.js").read_text("utf-8") for name in _MODULES}
         self._harness = _bundle(texts)  # the folder is hidden inside the sandbox
@@ -65,7 +65,7 @@ class JavaScript(Language):
         )
 
     def defines_any(self, candidate: Program, names: Sequence[str]) -> bool:  # noqa: ARG002
-        """Return False: tests use only functions of a candidate."""
+        """Return False, because tests use only functions of a candidate."""
         return False
 
     def make_calls(
@@ -83,17 +83,18 @@ class JavaScript(Language):
         """Run each test in a realm of its own, with stand-ins among its globals."""
         self._execute_node(buffer, replays=[[test.content, path] for test, path in replays])
 
-    def _execute_node(self, buffer: ResultBuffer, **task: Any) -> NoReturn:
-        """Replace this process by Node; the task is passed on as an unnamed file."""
+    def _execute_node(self, buffer: ResultBuffer, **instructions: Any) -> NoReturn:
+        """Replace this process by Node; the instructions are passed on as an unnamed file."""
         descriptor = os.dup(buffer.descriptor)  # inherited, unlike the original
         os.set_inheritable(descriptor, True)
         file = tempfile.TemporaryFile(dir=".")  # noqa: SIM115 - Node reads it
-        file.write(json.dumps(task).encode())
+        file.write(json.dumps(instructions).encode())
         file.seek(0)
         os.set_inheritable(file.fileno(), True)
         longest_file, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
-        room = _BUFFER_BYTES if longest_file == resource.RLIM_INFINITY else min(longest_file, _BUFFER_BYTES)
-        numbers = (descriptor, file.fileno(), room)
+        unlimited = longest_file == resource.RLIM_INFINITY
+        writable_bytes = _BUFFER_BYTES if unlimited else min(longest_file, _BUFFER_BYTES)
+        numbers = (descriptor, file.fileno(), writable_bytes)
         os.execv(self.programs[0], ["node", *_FLAGS, "-e", self._harness, *map(str, numbers)])
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from testbudget.executors.execution import values
 from testbudget.executors.execution.languages.base import CallJob, ResultKind, StepMessage
-from testbudget.executors.execution.languages.python.programs import is_reusable, load_candidate
+from testbudget.executors.execution.languages.python.interpreter import is_reusable, load_candidate
 from testbudget.executors.execution.processes.process import ProcessRunner
 from testbudget.executors.execution.processes.result_buffer import ResultBuffer
 from testbudget.executors.execution.values import NotPlainError
@@ -34,7 +34,7 @@ def make_calls(
 ) -> None:
     """Make the calls of each job, as described by `Language.make_calls`.
 
-    Stops early if this process cannot be reused for another job.
+    If this process cannot be reused for another job, the remaining steps are left out.
     """
     for step, (candidate, calls) in enumerate(jobs):
         buffer.begin(step)
@@ -48,12 +48,12 @@ def make_calls(
         buffer.finish(step)
         if not is_reusable():
             return
-        if not candidate.side_effect_free:  # one that is has no means to leave a file
+        if not candidate.side_effect_free:  # a side-effect-free candidate cannot leave a file
             process_runner.reset_scratch()
 
 
 def _result(names: dict[str, Any], call: str, *, only: bool) -> str:  # noqa: PLR0911 - a table
-    """Result of a call; ``only``: no other call is made for the test."""
+    """Result of a call; ``only`` means that no other call is made for the test."""
     try:
         function, arguments, keywords, plain = _plain_calls.get(call) or _decode(call)
     except MemoryError:
@@ -172,7 +172,7 @@ def _is_builtin(kind: type) -> bool:
 
 
 def plain_call(function: str, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> str:
-    """Text of a call.
+    """Text of a call, from which another process can make it.
 
     Raises:
         NotPlainError: an argument is not plain data, or two arguments share a mutable container.
@@ -185,7 +185,18 @@ def plain_call(function: str, arguments: tuple[Any, ...], keywords: dict[str, An
 
 
 def change_arguments(arguments: tuple[Any, ...], keywords: dict[str, Any], after: list[Any]) -> None:
-    """Change arguments in place to their state after a call; containers are kept where types are equal."""
+    """Change arguments in place to their state after a call.
+
+    A container is kept where its type is unchanged.
+
+    Args:
+        arguments: arguments of the call.
+        keywords: its keyword arguments.
+        after: function, arguments and keyword arguments after the call, as parsed JSON.
+
+    Raises:
+        ValueError: ``after`` does not describe these arguments.
+    """
     _, new_arguments, new_keywords = values.restore(after)
     for old, new in zip(arguments, new_arguments, strict=True):
         _assign(old, new)

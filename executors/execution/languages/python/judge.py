@@ -1,9 +1,11 @@
-"""Verdict of a Python test, and its replay on the results of calls in a judge process.
+"""Verdict of a Python test, and replay of a test on the results of calls in a judge process.
 
 A test stops at the first case that does not pass. In a replay, stand-ins answer the calls of the test with
-the results of its path. Beyond the end of the path they return a placeholder, with which the test goes on,
-so that one replay shows further calls as well.
+the results of its path. Beyond the end of the path they return a placeholder. The test goes on with it, so
+that one replay shows further calls as well.
 """
+
+# ruff: noqa: ARG002, N802 - the methods of a test result have the names and parameters that unittest gives
 
 from __future__ import annotations
 
@@ -20,11 +22,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from testbudget.executors.execution import values
 from testbudget.executors.execution.languages.base import CallPath, Program, ResultKind, StepMessage
 from testbudget.executors.execution.languages.python.calls import change_arguments, plain_call
-from testbudget.executors.execution.languages.python.programs import (
-    HARMLESS_MODULES,
-    MODULE,
-    restore_interpreter,
-)
+from testbudget.executors.execution.languages.python.interpreter import MODULE, restore_interpreter
+from testbudget.executors.execution.languages.python.programs import HARMLESS_MODULES
 from testbudget.executors.execution.processes.result_buffer import ResultBuffer
 from testbudget.executors.execution.values import NotPlainError
 from testbudget.rewards.problem import TestKind, Verdict
@@ -34,7 +33,13 @@ if TYPE_CHECKING:
 
 
 def run_test(module: types.ModuleType, test: types.CodeType, kind: TestKind) -> Verdict:
-    """Verdict of a test, run in the namespace of a module."""
+    """Verdict of a test, run in the namespace of a module.
+
+    Args:
+        module: module that defines the functions and classes under test.
+        test: code object of the test.
+        kind: how the test is run.
+    """
     try:
         if kind is TestKind.ASSERTIONS:
             exec(test, vars(module))
@@ -74,14 +79,14 @@ def _test_classes(module: types.ModuleType) -> list[type[unittest.TestCase]]:
 
 
 def _never_awaited(test_class: type[unittest.TestCase], name: str) -> bool:
-    """Return whether a case is a coroutine, which a plain TestCase would count as passed unrun."""
+    """Return whether a case is a coroutine; a plain TestCase counts it as passed without running it."""
     code = getattr(getattr(test_class, name), "__code__", None)
     is_coroutine = code is not None and bool(code.co_flags & 0x80)  # inspect.CO_COROUTINE
     return is_coroutine and not hasattr(test_class, "asyncSetUp")
 
 
 class _Result(unittest.TestResult):
-    """Number of passed cases and the first other verdict; stops there and formats no messages."""
+    """Number of passed cases and the first other verdict, at which the test stops; without messages."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -125,7 +130,7 @@ def _verdict_on(error: type[BaseException] | None, failure: type[BaseException])
     return Verdict.FAILED if error is not None and issubclass(error, failure) else Verdict.ERRORED
 
 
-_DEATHS = (Verdict.TIMED_OUT, Verdict.OUT_OF_MEMORY, Verdict.KILLED)
+_VERDICTS_ON_END = (Verdict.TIMED_OUT, Verdict.OUT_OF_MEMORY, Verdict.KILLED)
 _MAX_PLACEHOLDER_USES = 2_000  # a test that exceeds this loops on the placeholder
 
 
@@ -167,7 +172,7 @@ def _stand_in(stand_ins: _StandIns, name: str) -> Callable[..., Any]:
 
 
 class _UnansweredError(BaseException):
-    """Ends a test that needs a result which is not available."""
+    """End of a test that needs a result which is not available."""
 
 
 class _StandIns:
@@ -175,7 +180,7 @@ class _StandIns:
 
     Attributes:
         used: number of results of the path that were used.
-        same_process: an argument or a result is not plain data.
+        same_process: whether an argument or a result is not plain data.
         verdict: verdict on the candidate process if it ended during a call; else None.
     """
 
@@ -189,7 +194,7 @@ class _StandIns:
         placeholder.uses = 0
 
     def call(self, name: str, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
-        """Result of one call of the test; raises `_UnansweredError` if there is none."""
+        """Result of one call of the test; `_UnansweredError` is raised if there is none."""
         if self.same_process or self.verdict is not None:
             raise _UnansweredError
         try:
@@ -221,7 +226,7 @@ class _StandIns:
             raise _exception(result[1], result[2])
         if kind == ResultKind.ENDED:
             # The candidate process may have written this itself, so it must not become a pass.
-            self.verdict = Verdict(result[1]) if result[1] in _DEATHS else Verdict.KILLED
+            self.verdict = Verdict(result[1]) if result[1] in _VERDICTS_ON_END else Verdict.KILLED
         else:
             self.same_process = True
         raise _UnansweredError
@@ -261,7 +266,7 @@ class _Placeholder:
         self.uses = 0
 
     def use(self, *_: object, **__: object) -> _Placeholder:
-        """Count a use; raises `_UnansweredError` in a test that does not end."""
+        """Count a use; `_UnansweredError` is raised in a test that does not end."""
         self.uses += 1
         if self.uses > _MAX_PLACEHOLDER_USES:
             raise _UnansweredError
@@ -308,7 +313,7 @@ class _Placeholder:
         pass
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a placeholder is not data")
+        raise TypeError("a placeholder is not plain data")
 
 
 def _patch_assertions(placeholder: _Placeholder) -> None:

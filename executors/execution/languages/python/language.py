@@ -5,30 +5,40 @@ import marshal
 from collections.abc import Sequence
 
 from testbudget.executors.execution.languages.base import CallJob, CallPath, Language, Program, Source
-from testbudget.executors.execution.languages.python import calls, judge, programs, shared_process
+from testbudget.executors.execution.languages.python import (
+    calls,
+    interpreter,
+    judge,
+    programs,
+    shared_process,
+)
 from testbudget.executors.execution.processes.process import ProcessRunner
 from testbudget.executors.execution.processes.result_buffer import ResultBuffer
 from testbudget.rewards.problem import TestKind
 
 
 class Python(Language):
-    """Python programs, run by forks of the interpreter that serves the sandbox."""
+    """Python programs, run by forks of the interpreter that serves the sandbox.
 
-    # A list, because other installed packages may hold reference solutions of the problems.
+    Attributes:
+        packages: NumPy. Other installed packages may hold reference solutions of the problems.
+        supports_same_process: True.
+    """
+
     packages = ("numpy",)
     supports_same_process = True
 
     def preload(self) -> None:
         """Import modules that programs commonly import."""
-        programs.preload()
+        interpreter.preload()
 
     def slow_imports(self, texts: Sequence[str]) -> Sequence[str]:
-        """Modules that take long to import and that these texts name."""
-        return programs.slow_imports(texts)
+        """Names of slowly imported modules that a program mentions and that are not loaded yet."""
+        return interpreter.slow_imports(texts)
 
     def load_modules(self, names: Sequence[str]) -> None:
-        """Import modules."""
-        programs.import_modules(names)
+        """Import modules, so that later forks inherit them."""
+        interpreter.import_modules(names)
 
     def compile_sources(
         self, buffer: ResultBuffer, sources: Sequence[Source], entry_point: str | None
@@ -53,7 +63,7 @@ class Python(Language):
         return Program(content if kind is None else (TestKind(kind), content), *properties)
 
     def defines_any(self, candidate: Program, names: Sequence[str]) -> bool:
-        """Compare with the names that the candidate binds at its top level or declares global."""
+        """Return whether a candidate binds one of these names at its top level or declares it global."""
         return bool(names) and not programs.defined_names(candidate.content).isdisjoint(names)
 
     def make_calls(
@@ -67,7 +77,7 @@ class Python(Language):
         calls.make_calls(buffer, process_runner, jobs, entry_point)
 
     def judge(self, buffer: ResultBuffer, replays: Sequence[tuple[Program, CallPath]]) -> None:
-        """Run each test in a module that holds stand-ins for the functions it calls."""
+        """Run each test in a module that holds stand-ins for the functions that it calls."""
         judge.judge(buffer, replays)
 
     def judge_in_same_process(

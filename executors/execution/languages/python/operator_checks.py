@@ -61,7 +61,7 @@ Operator = Callable[..., Any]
 
 
 class OperatorCheck:
-    """Wraps the operators of classes and checks their answers.
+    """Check of the operators of classes, which are wrapped to check their answers.
 
     Attributes:
         failures: number of answers that failed a check and of classes that could not be checked.
@@ -87,11 +87,11 @@ class OperatorCheck:
         self._differences.clear()
 
     def is_own(self, kind: object) -> bool:
-        """Return whether this is a registered class."""
+        """Return whether an object is a watched class."""
         return isinstance(kind, type) and kind in self._own
 
     def watch(self, made: type) -> None:
-        """Wrap the operators of a class; may be called again after new ones were added."""
+        """Wrap the operators of a class; call it again after new ones were added."""
         self._own.add(made)
         if isinstance(made, enum.EnumType):
             self.failures += len(made.__members__) > len(made)  # two names for the same

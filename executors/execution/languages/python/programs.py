@@ -1,36 +1,22 @@
-"""Python programs: compile, find what they use, load, and restore the interpreter between two of them."""
+"""Compilation of Python programs, and properties found without running them."""
 
-import _thread
 import ast
 import builtins
-import contextlib
 import dis
-import errno
-import importlib
-import io
-import os
-import random
 import re
-import resource
-import site
-import sys
-import threading
 import types
-import unittest
-import unittest.case
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator
 
 from testbudget.executors.execution.languages.base import Program
+from testbudget.executors.execution.languages.python.interpreter import MODULE
 from testbudget.executors.execution.languages.python.static_analysis import is_side_effect_free
-from testbudget.rewards.problem import Verdict
 
 HARMLESS_MODULES = frozenset(
     "__future__ abc array base64 bisect calendar cmath collections copy dataclasses datetime "
     "decimal enum fractions functools hashlib heapq itertools json math numbers numpy "
     "operator pprint random re statistics string sys textwrap typing unittest".split()
 )
-"""Modules that behave the same in any process, so a test that imports them can be judged separately."""
+"""Modules that behave the same in any process; a test that imports them can be judged in a separate one."""
 
 _SHARED_STATE_NAMES = frozenset(
     "open input exec eval globals locals vars compile __import__ breakpoint".split()
@@ -59,18 +45,22 @@ _REACHES_OUT = re.compile(
 
 
 def compile_program(text: str) -> types.CodeType | None:
-    """The code object of a program; None if it does not compile."""
+    """Compile a program to its code object.
+
+    Returns:
+        The code object; None if the program does not compile.
+    """
     try:
         return compile(text, f"<{MODULE}>", "exec", dont_inherit=True, optimize=0)
     except Exception:  # SyntaxError, ValueError, RecursionError, MemoryError, OverflowError
         return None
 
 
-def is_self_contained(text: str) -> bool:
+def _is_self_contained(text: str) -> bool:
     """Return whether a program appears to change nothing outside its own module.
 
-    A hostile candidate can deceive this check. It then runs in a process that it has changed itself, in its
-    own later tests. No other candidate is affected.
+    A hostile candidate can deceive this check. Its later tests then run in a process that it has changed
+    itself. No other candidate is affected.
     """
     if _REACHES_OUT.search(text):
         return False
@@ -79,18 +69,29 @@ def is_self_contained(text: str) -> bool:
 
 
 def used_names(code: types.CodeType) -> set[str]:
-    """Names that a program uses at any depth, attributes included."""
+    """Names that a program uses at any depth, attributes included.
+
+    Args:
+        code: code object of the program.
+    """
     inner = (used_names(part) for part in code.co_consts if isinstance(part, types.CodeType))
     return set(code.co_names).union(*inner)
 
 
 def defined_names(code: types.CodeType) -> set[str]:
-    """Names that a program binds at its top level or declares global below."""
+    """Names that a program binds at its top level or declares global below.
+
+    Args:
+        code: code object of the program.
+    """
     return set(bindings(code))
 
 
 def bindings(code: types.CodeType) -> dict[str, tuple[str, str | None] | None]:
     """Names that a program binds at its top level or declares global below, with their origins.
+
+    Args:
+        code: code object of the program.
 
     Returns:
         For each name its origin: the module that it is imported from, and its name there (None for the
@@ -124,16 +125,27 @@ def _global_names(code: types.CodeType) -> Iterator[str]:
 
 
 def candidate_program(text: str, code: types.CodeType) -> Program:
-    """Program of a candidate, with its properties."""
-    return Program(code, is_self_contained(text), is_side_effect_free(text, code))
+    """Candidate as a `Program`, with its properties.
+
+    Args:
+        text: text of the candidate.
+        code: its code object.
+    """
+    return Program(code, _is_self_contained(text), is_side_effect_free(text, code))
 
 
 def test_program(text: str, code: types.CodeType, entry_point: str | None) -> Program:
-    """Program of a test, with the names that it uses of the candidate."""
+    """Test as a `Program`, with the names that it uses of the candidate.
+
+    Args:
+        text: text of the test.
+        code: its code object.
+        entry_point: name of the function or class under test; None if unknown.
+    """
     names = _FreeNames(ast.parse(text), entry_point)
     return Program(
         code,
-        is_self_contained(text),
+        _is_self_contained(text),
         separate_process=names.separate_process,
         functions=tuple(sorted(names.functions)),
         other_names=tuple(sorted(names.others)),
@@ -149,7 +161,7 @@ class _FreeNames:
     Attributes:
         functions: names that it only calls.
         others: names that it uses as objects or classes.
-        separate_process: whether the test can be judged in another process than the candidate's.
+        separate_process: whether the test can be judged in a separate process.
     """
 
     def __init__(self, tree: ast.Module, entry_point: str | None) -> None:
@@ -227,125 +239,3 @@ def _names(expressions: list[ast.expr]) -> Iterator[str]:
         for node in ast.walk(expression):
             if isinstance(node, ast.Name):
                 yield node.id
-
-
-_open = builtins.open
-_PROCESS_FOLDERS = ("/proc/", "/sys/", "/dev/fd/")
-
-
-def open_by_name(
-    file: Any,
-    mode: str = "r",
-    buffering: int = -1,
-    encoding: str | None = None,
-    errors: str | None = None,
-    newline: str | None = None,
-) -> Any:
-    """Open a file by its path; a descriptor is refused, as it could be that of the result buffer.
-
-    Raises:
-        PermissionError: the path leads to files of processes, such as those in ``/proc``.
-    """
-    path = os.fspath(file)
-    # Exactly a str: a subclass could override its methods.
-    path = str.__str__(path) if isinstance(path, str) else os.fsdecode(bytes(path))
-    if f"{os.path.realpath(path)}/".startswith(_PROCESS_FOLDERS):
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
-    # An unbuffered file is a FileIO, whose __init__ accepts another descriptor.
-    return _open(path, mode, buffering if buffering else -1, encoding, errors, newline)
-
-
-MODULE = "solution"
-"""Name under which a test may import the candidate."""
-
-_COMMON_MODULES = (
-    "abc array ast base64 bisect builtins calendar cmath collections contextlib copy csv dataclasses "
-    "datetime decimal enum fractions functools hashlib heapq io itertools json math numbers operator os "
-    "pathlib pprint queue random re statistics string sys tempfile textwrap threading time typing unittest"
-)
-_SLOW_IMPORTS = ("asyncio", "unittest.mock", "numpy")  # each also makes every later fork slower
-_MAX_MEMORY_KIB = 128 << 10
-_THREAD_STACK_BYTES = 8 << 20
-_RECURSION_LIMIT = sys.getrecursionlimit()
-
-
-def preload() -> None:
-    """Import modules that programs commonly import, and set up unittest for many short runs."""
-    for name in _COMMON_MODULES.split():
-        importlib.import_module(name)
-    site.setquit()
-    threading.stack_size(
-        _THREAD_STACK_BYTES
-    )  # the default is that of the main thread, which is large for recursion
-    # A test file may end with a call of unittest.main, with or without the usual guard.
-    unittest.main = _do_nothing  # type: ignore[assignment]
-    # A failed assertEqual would compute a diff for its message, at many times the cost of the test.
-    unittest.case.difflib = _NoDifference  # type: ignore[attr-defined]
-    unittest.case.pprint = _NoDifference  # type: ignore[attr-defined]
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # any text can be printed
-
-
-def slow_imports(texts: Sequence[str]) -> list[str]:
-    """Modules that take long to import, are named by some of these programs and are not loaded yet."""
-    missing = [name for name in _SLOW_IMPORTS if name not in sys.modules]
-    return [name for name in missing if any(name.rpartition(".")[2] in text.lower() for text in texts)]
-
-
-def import_modules(names: Iterable[str]) -> None:
-    """Import modules once instead of in every process; those that are not installed are ignored."""
-    for name in names:
-        with contextlib.suppress(ImportError):
-            importlib.import_module(name)
-
-
-def load_candidate(program: types.CodeType, entry_point: str | None) -> types.ModuleType | Verdict:
-    """Execute a candidate in a new module, with the interpreter's settings as at the start.
-
-    Returns:
-        The module; the verdict if the candidate raises or does not define the entry point.
-    """
-    restore_interpreter()
-    module = types.ModuleType(MODULE)
-    sys.modules[MODULE] = sys.modules["__main__"] = module
-    try:
-        exec(program, vars(module))
-    except MemoryError:
-        return Verdict.OUT_OF_MEMORY
-    except BaseException:
-        return Verdict.ERRORED
-    return module if entry_point is None or entry_point in vars(module) else Verdict.ERRORED
-
-
-def is_reusable() -> bool:
-    """Return whether this process can run another program as if it were new.
-
-    It can if no thread is left, no standard stream is closed and its memory is below 128 MiB.
-    """
-    streams = (sys.__stdin__, sys.__stdout__, sys.__stderr__)
-    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss > _MAX_MEMORY_KIB
-    return not (grown or _thread._count() or any(stream is None or stream.closed for stream in streams))
-
-
-def restore_interpreter() -> None:
-    """Restore recursion limit, standard streams and random seed."""
-    sys.setrecursionlimit(_RECURSION_LIMIT)
-    sys.stdin, sys.stdout, sys.stderr = sys.__stdin__, sys.__stdout__, sys.__stderr__
-    random.seed(0)
-
-
-class _NoDifference:
-    """Replacement of difflib and pprint in unittest's failure messages; computes nothing."""
-
-    @staticmethod
-    def ndiff(*_: object) -> tuple[str, ...]:
-        return ()
-
-    @staticmethod
-    def pformat(*_: object) -> str:
-        return ""
-
-
-def _do_nothing(*_: object, **__: object) -> None:
-    pass

@@ -186,7 +186,7 @@ class Place(Enum):
 
 
 class UnsafeProgramError(Exception):
-    """The program is not side-effect free."""
+    """Program that is not side-effect free."""
 
 
 def require(condition: bool) -> None:
@@ -258,7 +258,7 @@ def is_of_class(node: ast.AST) -> bool:
 
 
 def is_type(node: ast.expr, names: set[str]) -> bool:
-    """Return whether an expression is a type or a collection of types; adds their names to ``names``."""
+    """Return whether an expression is a type or a collection of types; add their names to ``names``."""
     if isinstance(node, (ast.Tuple, ast.List, ast.Set)):
         return all(is_type(one, names) for one in node.elts)
     if type(node) is ast.Name and (hasattr(builtins, node.id) or LOOKS_LIKE_A_CLASS.match(node.id)):

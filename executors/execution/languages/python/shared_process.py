@@ -1,4 +1,4 @@
-"""Python test and candidate in one interpreter, for pairs that exchange more than plain data.
+"""Judging of Python pairs in the same process, for pairs that exchange more than plain data.
 
 A pass counts only if the candidate
 
@@ -19,16 +19,14 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from testbudget.executors.execution.languages.base import Program, StepMessage
-from testbudget.executors.execution.languages.python.judge import run_test
-from testbudget.executors.execution.languages.python.operator_checks import OperatorCheck
-from testbudget.executors.execution.languages.python.programs import (
-    bindings,
-    defined_names,
+from testbudget.executors.execution.languages.python.interpreter import (
     is_reusable,
     load_candidate,
     open_by_name,
-    used_names,
 )
+from testbudget.executors.execution.languages.python.judge import run_test
+from testbudget.executors.execution.languages.python.operator_checks import OperatorCheck
+from testbudget.executors.execution.languages.python.programs import bindings, defined_names, used_names
 from testbudget.executors.execution.processes.process import ProcessRunner
 from testbudget.executors.execution.processes.result_buffer import ResultBuffer
 from testbudget.rewards.problem import Verdict
@@ -46,7 +44,7 @@ def judge_in_same_process(
 ) -> None:
     """Run each test with the candidate, as described by `Language.judge_in_same_process`.
 
-    Stops early if this process cannot be reused for another test.
+    If this process cannot be reused for another test, the remaining steps are left out.
     """
     operator_check = OperatorCheck()
     _watch_classes(operator_check)
@@ -85,7 +83,7 @@ def _shares_names(
 
     Args:
         candidate: code of the candidate.
-        used: all names that the candidate uses.
+        used: names that the candidate uses.
         defined: names that the candidate has defined, with their values.
         test: code of the test.
         entry_point: name of the function or class under test; None if unknown.

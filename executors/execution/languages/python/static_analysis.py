@@ -1,4 +1,4 @@
-"""Static check that a Python candidate is side-effect free: unable to change anything but its own objects.
+"""Static check that a Python program is side-effect free: unable to change anything but its own objects.
 
 A side-effect-free program uses a subset of the language in which it cannot reach objects that it was not
 given: no frames, no interpreter internals, no attribute by a computed name, only those parts of the library
@@ -115,7 +115,11 @@ class _SideEffectCheck:
         self._opens = self._has_classes = self._hands_on_types = False
 
     def check(self, tree: ast.Module) -> None:
-        """Check all nodes; raises UnsafeProgramError if a rule is broken."""
+        """Check all nodes.
+
+        Raises:
+            UnsafeProgramError: a rule is broken.
+        """
         stack = self._stack
         stack.append((tree, Place.VALUE))
         while stack:

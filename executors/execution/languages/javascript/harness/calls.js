@@ -37,7 +37,7 @@ async function makeCalls(buffer, jobs, entryPoint) {
   }
 }
 
-// Run the candidate; returns a function that finds its functions by name, null if it does not load.
+// Run the candidate; return a function that finds its functions by name, or null if it does not load.
 async function load(text, realm, names, entryPoint) {
   const bindings = [...names].filter(mayBeBound).map((name) => `${name}: () => ${name}`);
   let module;
@@ -68,7 +68,7 @@ async function load(text, realm, names, entryPoint) {
   return entryPoint === null || find(entryPoint) !== undefined ? find : null;
 }
 
-// Whether a program can define a name: it is an identifier and not a reserved word.
+// True if a program can define the name: it is an identifier and not a reserved word.
 function mayBeBound(name) {
   try {
     return NAME.test(name) && Boolean(new vm.Script(`'use strict'; () => ${name}`));
@@ -91,7 +91,7 @@ async function outcome(called, name, content, realm) {
     }
     const same = typeof value === 'object' && value !== null ? given.indexOf(value) : -1;
     if (same >= 0) changes.same = same;
-    return `["${RETURNED}",${encode(value, realm)}${told(after(changes, before, given, realm))}]`;
+    return `["${RETURNED}",${encode(value, realm)}${changesText(after(changes, before, given, realm))}]`;
   } catch (error) {
     if (error instanceof NotPlainError) return JSON.stringify([OPAQUE]);
     return raised(error, () => after(changes, before, given, realm), realm);
@@ -100,7 +100,7 @@ async function outcome(called, name, content, realm) {
 
 function raised(error, changes, realm) {
   try {
-    return `["${RAISED}",${encodeThrown(error, realm)}${told(typeof changes === 'function' ? changes() : changes)}]`;
+    return `["${RAISED}",${encodeThrown(error, realm)}${changesText(typeof changes === 'function' ? changes() : changes)}]`;
   } catch {
     return JSON.stringify([OPAQUE]);
   }
@@ -111,7 +111,7 @@ function after(changes, before, given, realm) {
   return now === before ? changes : { ...changes, after: JSON.parse(now) };
 }
 
-function told(changes) {
+function changesText(changes) {
   return Object.keys(changes).length > 0 ? `,${JSON.stringify(changes)}` : '';
 }
 

@@ -1,10 +1,11 @@
 'use strict';
-// Programs compiled, with properties found without running them.
+// Compilation of sources, and properties found without running them.
 
 const { isBuiltin } = require('node:module');
 const { compile, requiredModules } = require('./programs');
 
-// Modules that behave the same in any process, so a test that requires them can be judged separately.
+// Modules that behave the same in any process, so a test that requires them can be judged in a
+// separate process.
 const HARMLESS_MODULES = new Set([
   'assert', 'assert/strict', 'test', 'node:test', 'buffer', 'crypto', 'events', 'path', 'perf_hooks', 'querystring',
   'stream', 'string_decoder', 'timers', 'timers/promises', 'url', 'util',

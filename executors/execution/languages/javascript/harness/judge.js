@@ -10,11 +10,11 @@ const { Placeholder } = require('./placeholder');
 const { compile, requirer, run } = require('./programs');
 const protocol = require('./protocol');
 
-const DEATHS = [protocol.TIMED_OUT, protocol.OUT_OF_MEMORY, protocol.KILLED];
+const VERDICTS_ON_END = [protocol.TIMED_OUT, protocol.OUT_OF_MEMORY, protocol.KILLED];
 const RUN_A_FUNCTION = ['throws', 'doesNotThrow', 'rejects', 'doesNotReject'];
 const OF_A_FUNCTION = ['name', 'length', 'prototype', 'call', 'apply', 'bind', 'constructor', 'toString'];
 
-class Unanswered extends Error {} // ends a test that needs a result which is not available
+class Unanswered extends Error {} // end of a test that needs a result which is not available
 
 // A replay is a test, as returned by `describeTest`, and a path: a list of [call, result], both texts.
 async function judge(buffer, replays) {
@@ -32,10 +32,10 @@ async function judge(buffer, replays) {
 
 // Run the test until nothing is left that it waits for; return its verdict.
 async function runTest(standIns, { text, kind, functions, entryPoint }) {
-  let problem = null;
+  let failure = null;
   let exitCode = null;
   const note = (error) => {
-    problem ??= { verdict: error instanceof assert.AssertionError ? protocol.FAILED : protocol.ERRORED };
+    failure ??= { verdict: error instanceof assert.AssertionError ? protocol.FAILED : protocol.ERRORED };
   };
   process.removeAllListeners('uncaughtException').on('uncaughtException', note);
   process.removeAllListeners('unhandledRejection').on('unhandledRejection', note);
@@ -66,16 +66,16 @@ async function runTest(standIns, { text, kind, functions, entryPoint }) {
   }
   await ended;
   const code = exitCode ?? own.exitCode;
-  if (code != null) return exitVerdict(code, problem, kind, cases);
-  if (problem !== null) return problem.verdict;
+  if (code != null) return exitVerdict(code, failure, kind, cases);
+  if (failure !== null) return failure.verdict;
   if (!finished || cases.open > 0 || (kind === 'unittest' && cases.started === 0)) return protocol.ERRORED;
   return cases.started === 0 || cases.allPassed ? protocol.PASSED : protocol.ERRORED;
 }
 
 // Verdict of a test that has called process.exit or set its exit code.
-function exitVerdict(code, problem, kind, cases) {
+function exitVerdict(code, failure, kind, cases) {
   if (code !== 0) return protocol.FAILED;
-  if (kind === 'unittest' && !cases.allPassed) return problem?.verdict ?? protocol.ERRORED;
+  if (kind === 'unittest' && !cases.allPassed) return failure?.verdict ?? protocol.ERRORED;
   return protocol.PASSED;
 }
 
@@ -92,7 +92,7 @@ function specialModules(standIns, cases, entryPoint) {
   return (name) => (/^\.{0,2}\//.test(name) ? solution(standIns, entryPoint) : known[name]);
 }
 
-// Module that a test gets when it requires the candidate.
+// Module that a test receives when it requires the candidate.
 function solution(standIns, entryPoint) {
   const whole = entryPoint === null ? () => standIns.giveUp() : standIn(standIns, entryPoint);
   return new Proxy(whole, {
@@ -156,7 +156,7 @@ class StandIns {
   answer([kind, content, ...rest], given) {
     if (kind === protocol.ENDED) {
       // The candidate process may have written this itself, so it must not become a pass.
-      this.verdict = DEATHS.includes(content) ? content : protocol.KILLED;
+      this.verdict = VERDICTS_ON_END.includes(content) ? content : protocol.KILLED;
       throw new Unanswered();
     }
     if (kind !== protocol.RETURNED && kind !== protocol.RAISED) this.giveUp();

@@ -1,19 +1,19 @@
 'use strict';
-// Entry point of Node. Arguments: descriptors of the result buffer and of the task, writable bytes of the buffer.
-// The task is read and closed before any program runs.
+// Entry point of Node. Arguments: descriptors of the result buffer and of the instructions, writable bytes of the
+// buffer. The instructions are read and closed before any program runs.
 
 const fs = require('node:fs');
 const { ResultBuffer } = require('./result_buffer');
 
-const [bufferDescriptor, taskDescriptor, bytes] = process.argv.splice(1).map(Number);
-const task = JSON.parse(fs.readFileSync(taskDescriptor, 'utf8'));
-fs.closeSync(taskDescriptor);
+const [bufferDescriptor, instructionsDescriptor, bytes] = process.argv.splice(1).map(Number);
+const instructions = JSON.parse(fs.readFileSync(instructionsDescriptor, 'utf8'));
+fs.closeSync(instructionsDescriptor);
 const buffer = new ResultBuffer(bufferDescriptor, bytes);
 
 async function work() {
-  if (task.sources) require('./compile').compileSources(buffer, task.sources, task.entryPoint);
-  if (task.jobs) await require('./calls').makeCalls(buffer, task.jobs, task.entryPoint);
-  if (task.replays) await require('./judge').judge(buffer, task.replays);
+  if (instructions.sources) require('./compile').compileSources(buffer, instructions.sources, instructions.entryPoint);
+  if (instructions.jobs) await require('./calls').makeCalls(buffer, instructions.jobs, instructions.entryPoint);
+  if (instructions.replays) await require('./judge').judge(buffer, instructions.replays);
 }
 
 const leave = process.reallyExit.bind(process);

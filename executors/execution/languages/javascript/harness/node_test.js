@@ -30,7 +30,7 @@ class Cases {
     this.module = this.asModule();
   }
 
-  // Whether there was a test and all tests ended and passed.
+  // True if there was a test and all tests ended and passed.
   get allPassed() {
     return this.started > 0 && this.passed === this.started && this.open === 0 && this.skipped === 0;
   }

@@ -4,7 +4,7 @@
 const MOST_USES = 2000; // a test that exceeds this loops on the placeholder
 
 class Placeholder {
-  // `ending` returns the error that is thrown at a test that does not end.
+  // `ending` returns the error to throw in a test that does not end.
   constructor(ending) {
     this.ending = ending;
     // Number of uses. Once it is used, the test decides no verdict.

@@ -17,8 +17,8 @@ const NAMED_DEFINITION =
 const EXPORT_LIST = /^[ \t]*export\s*\{([^}]*)\}[ \t]*;?/gm;
 const REQUIRED = /\brequire\s*\(\s*(['"`])([^'"`\n]+)\1|\bfrom\s*(['"])([^'"\n]+)\3|\bimport\s*\(?\s*(['"])([^'"\n]+)\5/g;
 
-// A function of `exports`, `require`, `module`, …, which returns a promise if the program awaits at its top level.
-// `context` is where it will run, undefined if the program is only compiled. Throws SyntaxError.
+// Program as a function of `exports`, `require`, `module`, …; it returns a promise if the program awaits at its top
+// level. `context`: context to run it in, undefined if it is only compiled. Throws SyntaxError.
 function compile(text, context, ending = '') {
   const plain = `${text.replace(/^\uFEFF?#!/, '//')}\n${ending}`;
   const inContext = { filename: FILE, ...(context && { parsingContext: context }) };
@@ -40,7 +40,7 @@ function compile(text, context, ending = '') {
   }
 }
 
-// An ES module as CommonJS; null if the text is not an ES module.
+// ES module as CommonJS; null if the text is not an ES module.
 function asCommonJs(text, ending) {
   const exported = [];
   const rewritten = text
@@ -93,7 +93,7 @@ function requirer(special = () => undefined) {
   };
 }
 
-// Run a compiled program; returns its module, or a promise of it.
+// Run a compiled program; return its module, or a promise of it.
 function run(program, realm, require) {
   const module = { exports: new realm.kinds.Object() };
   const done = program.call(module.exports, module.exports, require, module, FILE, '.');

@@ -9,10 +9,10 @@ const USED_AT = 24;
 const FINISHED = -1;
 
 class ResultBuffer {
-  // `bytes`: writable part of the memory; the limit on file sizes may make it smaller.
+  // `bytes`: size of the writable part of the memory, which the limit on file sizes may reduce.
   constructor(descriptor, bytes) {
     this.descriptor = descriptor;
-    this.room = bytes - HEADER_BYTES;
+    this.capacity = bytes - HEADER_BYTES;
     this.used = 0;
   }
 
@@ -52,7 +52,7 @@ class ResultBuffer {
 
   put(length, content) {
     const size = 8 + content.length;
-    if (this.used + size > this.room) return false;
+    if (this.used + size > this.capacity) return false;
     const record = Buffer.alloc(8);
     record.writeInt32LE(this.step, 0);
     record.writeInt32LE(length, 4);

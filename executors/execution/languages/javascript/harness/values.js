@@ -1,8 +1,8 @@
 'use strict';
 // Plain data as JSON text, which passes between candidate processes and judge processes.
 //
-// Like executors/execution/values.py, with tags for JavaScript's own types. Only values
-// of exactly these types are plain: no subclasses, accessors, proxies, symbols or holes in arrays.
+// Like executors/execution/values.py, with tags for JavaScript's own types. Only values of exactly these types are
+// plain: no subclasses, accessors, proxies, symbols or holes in arrays.
 
 const { types } = require('node:util');
 const { ERRORS, TYPED_ARRAYS } = require('./realm');
@@ -12,7 +12,7 @@ const LONGEST_MESSAGE = 10_000;
 
 class NotPlainError extends Error {}
 
-// The text of a value; throws NotPlainError.
+// Text of a value. Throws NotPlainError.
 function encode(value, realm) {
   let text;
   try {

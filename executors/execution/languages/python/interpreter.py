@@ -1,0 +1,152 @@
+"""Interpreter in which Python programs run: preloaded modules, loading of candidates, restored state."""
+
+import _thread
+import builtins
+import contextlib
+import errno
+import importlib
+import io
+import os
+import random
+import resource
+import site
+import sys
+import threading
+import types
+import unittest
+import unittest.case
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from testbudget.rewards.problem import Verdict
+
+MODULE = "solution"
+"""Name under which a test may import the candidate."""
+
+_COMMON_MODULES = (
+    "abc array ast base64 bisect builtins calendar cmath collections contextlib copy csv dataclasses "
+    "datetime decimal enum fractions functools hashlib heapq io itertools json math numbers operator os "
+    "pathlib pprint queue random re statistics string sys tempfile textwrap threading time typing unittest"
+)
+_SLOW_IMPORTS = ("asyncio", "unittest.mock", "numpy")  # each also makes every later fork slower
+_MAX_MEMORY_KIB = 128 << 10
+_THREAD_STACK_BYTES = 8 << 20
+_RECURSION_LIMIT = sys.getrecursionlimit()
+
+_open = builtins.open
+_PROCESS_FOLDERS = ("/proc/", "/sys/", "/dev/fd/")
+
+
+def preload() -> None:
+    """Import modules that programs commonly import, and set up unittest for many short runs."""
+    for name in _COMMON_MODULES.split():
+        importlib.import_module(name)
+    site.setquit()
+    # The default is the size of the main thread's stack, which is large for recursion.
+    threading.stack_size(_THREAD_STACK_BYTES)
+    # A test file may end with a call of unittest.main, with or without the usual guard.
+    unittest.main = _do_nothing  # type: ignore[assignment]
+    # A failed assertEqual would compute a diff for its message, at many times the cost of the test.
+    unittest.case.difflib = _NoDifference  # type: ignore[attr-defined]
+    unittest.case.pprint = _NoDifference  # type: ignore[attr-defined]
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # any text can be printed
+
+
+def slow_imports(texts: Sequence[str]) -> list[str]:
+    """Names of modules that take long to import, that a program mentions and that are not loaded yet.
+
+    Args:
+        texts: texts of programs.
+    """
+    missing = [name for name in _SLOW_IMPORTS if name not in sys.modules]
+    return [name for name in missing if any(name.rpartition(".")[2] in text.lower() for text in texts)]
+
+
+def import_modules(names: Iterable[str]) -> None:
+    """Import modules, so that later forks inherit them; modules that are not installed are ignored."""
+    for name in names:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+
+
+def load_candidate(program: types.CodeType, entry_point: str | None) -> types.ModuleType | Verdict:
+    """Execute a candidate in a new module, with the interpreter's settings as at the start.
+
+    Args:
+        program: code object of the candidate.
+        entry_point: name that the candidate must define; None if unknown.
+
+    Returns:
+        The module; a verdict if the candidate raises or does not define the entry point.
+    """
+    restore_interpreter()
+    module = types.ModuleType(MODULE)
+    sys.modules[MODULE] = sys.modules["__main__"] = module
+    try:
+        exec(program, vars(module))
+    except MemoryError:
+        return Verdict.OUT_OF_MEMORY
+    except BaseException:
+        return Verdict.ERRORED
+    return module if entry_point is None or entry_point in vars(module) else Verdict.ERRORED
+
+
+def is_reusable() -> bool:
+    """Return whether this process can run another program as if it were new.
+
+    The condition: no thread is left, no standard stream is closed, and memory is at most 128 MiB.
+    """
+    streams = (sys.__stdin__, sys.__stdout__, sys.__stderr__)
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss > _MAX_MEMORY_KIB
+    return not (grown or _thread._count() or any(stream is None or stream.closed for stream in streams))
+
+
+def restore_interpreter() -> None:
+    """Restore recursion limit, standard streams and random seed."""
+    sys.setrecursionlimit(_RECURSION_LIMIT)
+    sys.stdin, sys.stdout, sys.stderr = sys.__stdin__, sys.__stdout__, sys.__stderr__
+    random.seed(0)
+
+
+def open_by_name(
+    file: Any,
+    mode: str = "r",
+    buffering: int = -1,
+    encoding: str | None = None,
+    errors: str | None = None,
+    newline: str | None = None,
+) -> Any:
+    """Open a file by its path.
+
+    The parameters are those of ``open`` that a side-effect-free program may use. A descriptor is refused,
+    because it could be the descriptor of the result buffer.
+
+    Raises:
+        TypeError: ``file`` is not a path.
+        PermissionError: the path leads to files of processes, for example in ``/proc``.
+    """
+    path = os.fspath(file)
+    # Exactly a str: a subclass could override its methods.
+    path = str.__str__(path) if isinstance(path, str) else os.fsdecode(bytes(path))
+    if f"{os.path.realpath(path)}/".startswith(_PROCESS_FOLDERS):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+    # An unbuffered file is a FileIO, whose __init__ accepts another descriptor.
+    return _open(path, mode, buffering if buffering else -1, encoding, errors, newline)
+
+
+class _NoDifference:
+    """Replacement of difflib and pprint in unittest's failure messages, without computation."""
+
+    @staticmethod
+    def ndiff(*_: object) -> tuple[str, ...]:
+        return ()
+
+    @staticmethod
+    def pformat(*_: object) -> str:
+        return ""
+
+
+def _do_nothing(*_: object, **__: object) -> None:
+    pass
