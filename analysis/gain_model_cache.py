@@ -1,4 +1,4 @@
-"""Gain models fitted on recorded tests in many permutations, kept for the next policy that needs them."""
+"""Gain models fitted on recorded tests in many permutations, and kept for further policies."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -32,6 +32,9 @@ class GainModelCache:
 
         Args:
             pass_rates: float64 (problems,), predicted; None if the policy uses none.
+
+        Raises:
+            UserError: there is only one problem, or no problem has 2 tests.
         """
         key = _key(pass_rates)
         if key not in self._cross_fitted:
@@ -41,11 +44,19 @@ class GainModelCache:
         return self._cross_fitted[key]
 
     def shared(self, pass_rates: NDArray[np.float64] | None, problems: int) -> GainModelAssignment:
-        """One model for a number of other problems, fitted on all of these."""
+        """One model for all of some other problems, fitted on these problems.
+
+        Args:
+            pass_rates: float64 (problems,), predicted for these problems; None if the policy uses none.
+            problems: number of the other problems.
+
+        Raises:
+            UserError: no problem has 2 tests.
+        """
         key = _key(pass_rates)
         if key not in self._shared:
-            everyone = np.arange(len(self._observations.tests))
-            self._shared[key] = fit_gain(self._observations, everyone, pass_rates)
+            own = np.arange(len(self._observations.tests))
+            self._shared[key] = fit_gain(self._observations, own, pass_rates)
         return GainModelAssignment.shared(self._shared[key], problems)
 
     @functools.cached_property

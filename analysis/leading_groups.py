@@ -20,7 +20,7 @@ _ENDINGS = {
 
 @dataclass(frozen=True, slots=True)
 class OutputGroup:
-    """Candidates with equal outputs on every recorded input.
+    """One output group.
 
     Attributes:
         candidates: number of candidates.
@@ -35,10 +35,10 @@ class OutputGroup:
 
 @dataclass(frozen=True, slots=True)
 class LeadingGroups:
-    """Output groups of a problem.
+    """The largest output groups of a problem.
 
     Attributes:
-        count: number of groups.
+        count: number of all groups.
         call: the shortest of the inputs on which most of the largest groups differ, as a call.
         groups: the largest groups, by descending size.
     """

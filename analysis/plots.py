@@ -18,20 +18,20 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLOURS = (
+_COLOURS = (
     *("#4a90d9", "#d9694a", "#3f9e6e", "#9a6fd0", "#c99a2e", "#d0609a", "#5aa9b0"),
     *("#8a8f3c", "#7a86a8", "#a8746a"),
 )
 
-# Matplotlib has no name for the colour of the text around a picture. This one, which no plot uses, stands
-# for it until the picture is text.
-_INK = "#010203"
+# Placeholder for the colour of the page's text, which Matplotlib cannot name. No plot uses it otherwise;
+# ``as_svg`` replaces it by ``currentColor``.
+_TEXT_COLOUR = "#010203"
 
 # Any: Matplotlib types the names of all settings as one literal type.
 _STYLE: dict[Any, Any] = {
-    "axes.edgecolor": _INK,
-    "axes.labelcolor": _INK,
-    "axes.prop_cycle": f"cycler(color={list(COLOURS)})",
+    "axes.edgecolor": _TEXT_COLOUR,
+    "axes.labelcolor": _TEXT_COLOUR,
+    "axes.prop_cycle": f"cycler(color={list(_COLOURS)})",
     "axes.spines.right": False,
     "axes.spines.top": False,
     "figure.constrained_layout.use": True,
@@ -40,13 +40,13 @@ _STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.size": 10,
     "grid.alpha": 0.15,
-    "grid.color": _INK,
+    "grid.color": _TEXT_COLOUR,
     "legend.frameon": False,
     "svg.fonttype": "none",  # text stays text
     "svg.hashsalt": "testbudget",  # the same picture is the same text
-    "text.color": _INK,
-    "xtick.color": _INK,
-    "ytick.color": _INK,
+    "text.color": _TEXT_COLOUR,
+    "xtick.color": _TEXT_COLOUR,
+    "ytick.color": _TEXT_COLOUR,
 }
 
 
@@ -56,7 +56,10 @@ class Series:
 
     Attributes:
         name: text of the legend.
-        x, y, low, high: of equal length.
+        x: positions.
+        y: values, one for each position.
+        low: lower ends of their intervals.
+        high: upper ends of their intervals.
     """
 
     name: str
@@ -72,7 +75,9 @@ class ReliabilityBin:
 
     Attributes:
         predicted: mean prediction.
-        measured: mean measured value; its interval is from ``low`` to ``high``.
+        measured: mean measured value.
+        low: lower end of the interval of ``measured``.
+        high: upper end of the interval of ``measured``.
         problems: number of problems.
     """
 
@@ -84,23 +89,23 @@ class ReliabilityBin:
 
 
 def as_svg(figure: "Figure") -> str:
-    """The picture as an ``<svg>`` element for a page. Equal figures give equal text."""
+    """A plot as an ``<svg>`` element for a page. Equal plots give equal text."""
     file = io.StringIO()
     with _matplotlib().rc_context(_STYLE):
         figure.savefig(file, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
     text = file.getvalue()
-    return text[text.index("<svg") :].replace(_INK, "currentColor")
+    return text[text.index("<svg") :].replace(_TEXT_COLOUR, "currentColor")
 
 
 def by_tests(
     series: Sequence[Series], *, measure: str, levels: Sequence[tuple[str, float]] = ()
 ) -> "Figure":
-    """Shares against tests per problem, one line each, on a logarithmic axis with a tick at each cap.
+    """Plot shares against tests per problem on a logarithmic axis with a tick at each cap.
 
     Args:
         series: x is tests per problem, above 0; the others are shares.
         measure: label of the vertical axis.
-        levels: names and heights of horizontal lines.
+        levels: name and height of each horizontal line.
     """
     mpl = _matplotlib()
     with mpl.rc_context(_STYLE):
@@ -110,7 +115,7 @@ def by_tests(
             (drawn,) = axes.plot(one.x, one.y, marker="o", markersize=3.5, linewidth=1.6, label=one.name)
             axes.fill_between(one.x, one.low, one.high, color=drawn.get_color(), alpha=0.12, linewidth=0)
         for name, height in levels:
-            axes.axhline(height, color=_INK, linewidth=0.8, linestyle=(0, (4, 3)), alpha=0.6)
+            axes.axhline(height, color=_TEXT_COLOUR, linewidth=0.8, linestyle=(0, (4, 3)), alpha=0.6)
             axes.annotate(
                 name, (1, height), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=9
             )
@@ -132,13 +137,13 @@ def by_quintiles(
     *,
     title: str,
 ) -> "Figure":
-    """Bars of tests per problem by quintile, beside bars of gains.
+    """Plot tests per problem by quintile as bars, beside gains.
 
     Args:
         quintiles: names of the quintiles.
-        tests: tests per problem of each quintile, by name of a line.
-        gains: gains of each quintile as shares, by the same names.
-        title: title of both.
+        tests: name of each allocation, with its tests per problem by quintile.
+        gains: the same names, with gains in accuracy by quintile, as shares.
+        title: title of both plots.
     """
     mpl = _matplotlib()
     with mpl.rc_context(_STYLE):
@@ -165,10 +170,11 @@ def scatter(
     quantity: str,
     limits: tuple[float, float] = (0.0, 1.0),
 ) -> "Figure":
-    """Predicted against measured values, one dot a problem, with the diagonal.
+    """Plot measured against predicted values with one dot for each problem, and the diagonal.
 
     Args:
-        predicted, measured: float64 (problems,).
+        predicted: float64 (problems,).
+        measured: float64 (problems,).
         quantity: name of the predicted quantity.
         limits: range of the quantity.
     """
@@ -183,10 +189,10 @@ def scatter(
 def reliability(
     bins: Sequence[ReliabilityBin], *, quantity: str, limits: tuple[float, float] = (0.0, 1.0)
 ) -> "Figure":
-    """Measured against predicted means, bin by bin. A calibrated predictor stays on the diagonal.
+    """Plot measured against predicted means of bins. A calibrated predictor has its dots on the diagonal.
 
     Args:
-        bins: one dot each, with an area in proportion to its number of problems.
+        bins: bins; the area of a dot is proportional to the number of problems.
         quantity: name of the predicted quantity.
         limits: range of the quantity.
     """
@@ -196,10 +202,10 @@ def reliability(
         axes = _square(figure, quantity, limits)
         x, y = [one.predicted for one in bins], [one.measured for one in bins]
         axes.vlines(
-            x, [one.low for one in bins], [one.high for one in bins], color=COLOURS[0], linewidth=1.2
+            x, [one.low for one in bins], [one.high for one in bins], color=_COLOURS[0], linewidth=1.2
         )
         sizes = np.asarray([one.problems for one in bins], np.float64)
-        axes.scatter(x, y, s=90 * sizes / max(sizes.max(initial=0.0), 1.0), color=COLOURS[0], zorder=3)
+        axes.scatter(x, y, s=90 * sizes / max(sizes.max(initial=0.0), 1.0), color=_COLOURS[0], zorder=3)
     return figure
 
 
@@ -218,7 +224,7 @@ def _axes(axes: "Axes") -> "Axes":
 
 def _square(figure: "Figure", quantity: str, limits: tuple[float, float]) -> "Axes":
     axes = _axes(figure.add_subplot())
-    axes.axline((limits[0], limits[0]), slope=1, color=_INK, linewidth=0.8, alpha=0.6)
+    axes.axline((limits[0], limits[0]), slope=1, color=_TEXT_COLOUR, linewidth=0.8, alpha=0.6)
     margin = 0.03 * (limits[1] - limits[0])
     axes.set(
         xlim=(limits[0] - margin, limits[1] + margin),

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,28 +16,25 @@ from testbudget.rewards.quality import TestQuality
 from testbudget.traces.records import QUANTITIES, TestStatus
 
 _SHOWN = 5  # problems that more tests may harm, on the terminal
-_RATES: dict[str, Callable[[TestQuality], float]] = {
-    "accuracy (estimated)": lambda tests: tests.accuracy,
-    "F1": lambda tests: tests.f1,
-    "FAR, wrong share of accepted": lambda tests: tests.false_acceptance_rate,
-    "FRR, correct share of rejected": lambda tests: tests.false_rejection_rate,
-    "false positive rate": lambda tests: tests.false_positive_rate,
-    "false negative rate": lambda tests: tests.false_negative_rate,
+_RATES = {
+    "accuracy (estimated)": "accuracy",
+    "F1": "f1",
+    "FAR, wrong share of accepted": "false_acceptance_rate",
+    "FRR, correct share of rejected": "false_rejection_rate",
+    "false positive rate": "false_positive_rate",
+    "false negative rate": "false_negative_rate",
 }
-_RATE_NAMES = (
-    *("accuracy", "f1", "false_acceptance_rate", "false_rejection_rate"),
-    *("false_positive_rate", "false_negative_rate"),
-)
+"""Attributes of ``TestQuality`` by their names in the table."""
 
 
 def summary_table(runs: Sequence[RunSummary]) -> Table:
-    """Figures by row, runs by column; a dash for unknown values."""
+    """Table with a row for each figure and a column for each run; a dash for unknown values."""
     rows = [[name, *values] for name, values in _rows(runs)]
     return Table("", ("run", *(run.directory.name for run in runs)), rows, frozenset({0}), wraps=True)
 
 
 def print_report(runs: Sequence[RunSummary], page: Path, console: Console) -> None:
-    """Print the table of the runs, problems that more tests may harm, and the files.
+    """Print the table of the runs, the problems that more tests may harm, and the paths of the files.
 
     Args:
         runs: summaries of the runs.
@@ -61,7 +58,12 @@ def print_report(runs: Sequence[RunSummary], page: Path, console: Console) -> No
 
 
 def write_report(runs: Sequence[RunSummary], path: Path) -> None:
-    """Write the table of the runs and every problem of every run as one HTML page."""
+    """Write the table of the runs and every problem of every run as one HTML page.
+
+    Args:
+        runs: summaries of the runs.
+        path: file to write; its folder is made.
+    """
     write_page(
         "report.html.j2",
         path,
@@ -143,7 +145,7 @@ def _problem_record(problem: ProblemSummary) -> dict[str, Any]:
 
 
 def _rates(tests: TestQuality | None) -> dict[str, float] | None:
-    return None if tests is None else {name: getattr(tests, name) for name in _RATE_NAMES}
+    return None if tests is None else {name: getattr(tests, name) for name in _RATES.values()}
 
 
 def _rows(runs: Sequence[RunSummary]) -> list[tuple[str, list[str]]]:
@@ -157,7 +159,7 @@ def _rows(runs: Sequence[RunSummary]) -> list[tuple[str, list[str]]]:
         ("pass@1 (no tests)", [_percent(run.pass_at_1) for run in runs]),
         ("accuracy of the picks", [_percent(run.accuracy) for run in runs]),
         ("  at most (a correct candidate exists)", [_percent(run.solvable) for run in runs]),
-        ("  estimated without ground truth", [_percent(run.expected_accuracy) for run in runs]),
+        ("  estimated without labels", [_percent(run.expected_accuracy) for run in runs]),
         ("coverage (picks not abstained)", [_percent(run.coverage) for run in runs]),
         ("  accuracy of these", [_percent(run.covered_accuracy) for run in runs]),
         ("problems that more tests may harm", [str(len(run.harmful)) for run in runs]),
@@ -188,8 +190,8 @@ def _quality_rows(
         (
             f"{which}: {name}",
             [
-                f"{_percent(rate(measured) if measured else None)} "
-                f"({_percent(rate(expected) if expected else None)})"
+                f"{_percent(getattr(measured, rate) if measured else None)} "
+                f"({_percent(getattr(expected, rate) if expected else None)})"
                 for measured, expected in runs
             ],
         )

@@ -39,22 +39,24 @@ class ProblemSummary:
         problem: id of the problem.
         candidates: number of candidates.
         programs: number of distinct programs among them.
-        pass_rate: share of correct candidates; None without labels.
-        predicted_pass_rate: predicted before the first test; NaN without a predictor.
-        tests: generated tests by status.
-        verdicts: executed (candidate, test) pairs by verdict.
-        not_run: pairs of eliminated candidates, and of candidates that kept timing out.
-        same_process: executed pairs whose test ran in the candidate's process.
+        pass_rate: share of correct candidates, in [0, 1]; None without labels.
+        predicted_pass_rate: pass rate predicted before the first test; NaN without a predictor.
+        tests: number of generated tests by status.
+        verdicts: number of executed (candidate, test) pairs by verdict.
+        not_run: number of pairs that were not run: of eliminated candidates, and of candidates with too
+            many timeouts.
+        same_process: number of executed pairs whose test ran in the candidate's process.
         cost: cost of tests, executions and hidden states; NaN if unmeasured.
-        accuracy: expected accuracy of the pick over the tied winners; None without labels.
-        tests_passed: tests that the pick passed.
-        p_correct: chance that the pick is correct, estimated without labels.
+        accuracy: share of correct candidates among the tied winners; None without labels.
+        tests_passed: number of tests that the pick passed.
+        p_correct: probability that the pick is correct, estimated without labels.
         abstained: True if ``p_correct`` is below the job's threshold.
         test_effect: effect of more tests on the pick.
         single: quality of single tests, over the executed pairs; None without labels.
         combined: quality of all tests as one; None without labels.
-        expected_single, expected_combined: the same, estimated without labels.
-        leading_groups: output groups; None if outputs were not recorded.
+        expected_single: quality of single tests, estimated without labels.
+        expected_combined: quality of all tests as one, estimated without labels.
+        leading_groups: the largest output groups; None if outputs were not recorded.
     """
 
     problem: str
@@ -90,7 +92,7 @@ class RunSummary:
         cap: cap of the run.
         problems: one summary per problem.
         spent: total cost; NaN if unmeasured.
-        usd: total cost at the prices of the cap.
+        usd: total cost in US dollars, at the prices of the cap; NaN if unmeasured.
     """
 
     directory: Path
@@ -118,7 +120,7 @@ class RunSummary:
 
     @property
     def expected_accuracy(self) -> float:
-        """Mean ``p_correct`` of the picks."""
+        """Mean p_correct of the picks: their accuracy as estimated without labels."""
         return float(np.mean([problem.p_correct for problem in self.problems]))
 
     @property
@@ -133,7 +135,7 @@ class RunSummary:
 
     @property
     def harmful(self) -> Sequence[ProblemSummary]:
-        """Problems where more tests are likelier to harm than to help, by descending chance of harm."""
+        """Problems whose pick more tests are likelier to harm than to help, by descending p_harm."""
         found = [problem for problem in self.problems if problem.test_effect.harmful]
         return sorted(found, key=lambda problem: -problem.test_effect.p_harm)
 
@@ -159,12 +161,12 @@ class RunSummary:
 
     @property
     def tests(self) -> Counter[TestStatus]:
-        """Generated tests by status."""
+        """Number of generated tests by status."""
         return sum((problem.tests for problem in self.problems), Counter[TestStatus]())
 
     @property
     def verdicts(self) -> Counter[Verdict]:
-        """Executed pairs by verdict."""
+        """Number of executed pairs by verdict."""
         return sum((problem.verdicts for problem in self.problems), Counter[Verdict]())
 
     @property

@@ -1,4 +1,4 @@
-"""One kind of table for the terminal and for pages, the formats of its figures, and records for files."""
+"""Tables for the terminal and for pages, formats of figures, and records for files."""
 
 import math
 from collections.abc import Container, Mapping, Sequence
@@ -31,16 +31,16 @@ class Bounds(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows of text under named columns. ``table.html.j2`` shows it on a page.
+    """Table of text with named columns. ``table.html.j2`` shows it on a page.
 
     Attributes:
-        title: subject of the cells; empty if something else says it.
-        columns: names.
+        title: title; may be empty.
+        columns: names of the columns.
         rows: text; a row has a cell for each column, a heading row may have fewer.
         words: positions of the columns of words; they are aligned to the left.
-        headings: positions of the rows that head those below them; they are bold.
-        ditto: the terminal leaves out a first cell that equals the one above it.
-        wraps: a narrow terminal may wrap a cell.
+        headings: positions of the heading rows; they are bold.
+        ditto: True leaves out, on the terminal, a first cell that equals the one above it.
+        wraps: True allows a narrow terminal to wrap cells.
     """
 
     title: str
@@ -52,7 +52,7 @@ class Table:
     wraps: bool = False
 
     def print(self, console: Console) -> None:
-        """Print the table, below its title if it has one."""
+        """Print the title, if there is one, and the table."""
         if self.title:
             console.print(f"\n[italic]{escape(self.title)}[/italic]", highlight=False)
         drawn = rich_table.Table(box=None, pad_edge=False, header_style="bold")
@@ -70,7 +70,7 @@ class Table:
 
 
 def format_number(value: float, form: str) -> str:
-    """A number by a format specification; ``unknown`` for NaN and ``never`` for an infinite one."""
+    """A number by a format specification; ``unknown`` for NaN, ``never`` for infinity."""
     if math.isnan(value):
         return "unknown"
     return "never" if math.isinf(value) else format(value, form)
@@ -82,9 +82,9 @@ def format_percent(share: float | None, unit: str = "") -> str:
 
 
 def format_interval(figure: Bounds, scale: float = 1, form: str = ".1f", brackets: str = "[]") -> str:
-    """A figure times ``scale`` with the interval in brackets: ``84.1 [82.0, 86.2]``.
+    """A figure times ``scale`` with its interval in brackets: ``84.1 [82.0, 86.2]``.
 
-    If all three are NaN or all three infinite, a single word says so.
+    If all three numbers are NaN, ``unknown``; if all three are infinite, ``never``.
     """
     value, low, high = (
         format_number(scale * part, form) for part in (figure.value, figure.low, figure.high)
@@ -95,7 +95,7 @@ def format_interval(figure: Bounds, scale: float = 1, form: str = ".1f", bracket
 
 
 def format_plus_minus(figure: Bounds, scale: float = 1, form: str = ".1f") -> str:
-    """A figure times ``scale`` with half the width of the interval: ``84.1 ±2.1``."""
+    """A figure times ``scale`` with half the width of its interval: ``84.1 ±2.1``."""
     half = scale * (figure.high - figure.low) / 2
     return f"{format_number(scale * figure.value, form)} ±{half:.1f}"
 

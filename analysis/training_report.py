@@ -26,7 +26,7 @@ _HEADINGS = {
 _BINS = 10
 _NORMAL_95 = 1.96  # standard errors on either side
 
-EvaluationByMethod = Mapping[str, TargetEvaluation]
+_EvaluationByMethod = Mapping[str, TargetEvaluation]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,20 +34,20 @@ class ReportSection:
     """Evaluations on one set of problems.
 
     Attributes:
-        title: the problems, and the models that predicted them.
+        title: names of the problems and of the models that predicted them.
         run: name of the evaluation run; None for the training problems, predicted across folds.
         evaluations: by target, then by method.
     """
 
     title: str
     run: str | None
-    evaluations: Mapping[str, EvaluationByMethod]
+    evaluations: Mapping[str, _EvaluationByMethod]
 
 
 def training_sections(
-    training: TrainingResult, held_out: Mapping[str, Mapping[str, EvaluationByMethod]]
+    training: TrainingResult, held_out: Mapping[str, Mapping[str, _EvaluationByMethod]]
 ) -> list[ReportSection]:
-    """A section for the training problems, then one for each evaluation run.
+    """Sections of a report: one for the training problems, then one for each evaluation run.
 
     Args:
         training: fitted models.
@@ -145,7 +145,7 @@ def training_records(training: TrainingResult, sections: Sequence[ReportSection]
     }
 
 
-def reliability_bins(evaluation: TargetEvaluation) -> list[plots.ReliabilityBin]:
+def _reliability_bins(evaluation: TargetEvaluation) -> list[plots.ReliabilityBin]:
     """Problems in bins of equal size by prediction, for :func:`plots.reliability`.
 
     The interval is the mean of the measured values ± 1.96 standard errors over problems.
@@ -168,11 +168,11 @@ def reliability_bins(evaluation: TargetEvaluation) -> list[plots.ReliabilityBin]
     return bins
 
 
-def _score_table(target: str, by_method: EvaluationByMethod) -> Table:
+def _score_table(target: str, by_method: _EvaluationByMethod) -> Table:
     return Table(_heading(target, by_method), ("method", *_HEADINGS.values()), _score_rows(by_method))
 
 
-def _score_rows(by_method: EvaluationByMethod) -> list[list[str]]:
+def _score_rows(by_method: _EvaluationByMethod) -> list[list[str]]:
     names = [figure.name for figure in fields(PredictionScores)]
     return [
         [method, *(_score(getattr(evaluation.scores, name)) for name in names)]
@@ -180,7 +180,7 @@ def _score_rows(by_method: EvaluationByMethod) -> list[list[str]]:
     ]
 
 
-def _heading(target: str, by_method: EvaluationByMethod) -> str:
+def _heading(target: str, by_method: _EvaluationByMethod) -> str:
     problems = len(next(iter(by_method.values())).labels.values)
     return f"{target} ({problems})"
 
@@ -192,7 +192,7 @@ def _plots(evaluation: TargetEvaluation) -> list[str]:
     predicted, measured = evaluation.predicted.mean, evaluation.labels.values
     return [
         plots.as_svg(plots.scatter(predicted, measured, quantity=quantity, limits=limits)),
-        plots.as_svg(plots.reliability(reliability_bins(evaluation), quantity=quantity, limits=limits)),
+        plots.as_svg(plots.reliability(_reliability_bins(evaluation), quantity=quantity, limits=limits)),
     ]
 
 

@@ -66,14 +66,14 @@ class PickConfidence:
 
 
 def evidence_so_far(item: ProblemCandidates, event_log: EventLog) -> Evidence:
-    """Evidence from a problem's own tests so far."""
+    """Evidence from the tests of one problem so far, without statistics of the batch."""
     problem = item.problem.id
     return evidence_of(event_log.verdicts[problem], item.distinct, event_log.recorded_outputs_of(problem))
 
 
 @dataclass(frozen=True, slots=True)
 class EliminationRule:
-    """Condition under which a program gets no further tests; see ``rewards.elimination.survivors``.
+    """Condition under which a program is eliminated; see ``rewards.elimination.survivors``.
 
     Attributes:
         rule: selection rule that determines the leader.
@@ -92,7 +92,7 @@ class CandidateElimination:
 
     Args:
         problems: the methods name a problem by its position in this list.
-        elimination: None eliminates no program.
+        elimination: rule that eliminates; None eliminates no program.
         recorded_outputs_of: outputs of the distinct programs of a problem, by its id, on its tests so
             far and possibly on later ones; None if they were not recorded.
     """
@@ -164,7 +164,7 @@ class CandidateElimination:
 
 
 class HarmStop:
-    """Checks at the end of each rung whether more tests would harm a problem's pick; closes it if so.
+    """Harm checks at the end of each rung. A problem whose pick more tests would harm is closed.
 
     A check uses statistics of the whole batch, which change whenever more tests are executed. Its result is
     therefore logged and never computed twice.
@@ -197,7 +197,7 @@ class HarmStop:
         return end_of_rung(granted) - granted
 
     def check(self) -> list[int]:
-        """Check each problem that has had more tests since its last check. Nothing may be in flight.
+        """Check each problem that got tests since its last check. No task may be in flight.
 
         Returns:
             Positions of all problems that get no more tests, including those found earlier.

@@ -21,7 +21,7 @@ class Cap:
     """Limits on a whole run. All limits that are set hold at once.
 
     Attributes:
-        limits: upper limit by dimension, a subset of ``DIMENSIONS``.
+        limits: upper limit by dimension, a subset of ``traces.records.DIMENSIONS``.
         prices: US dollars per unit of each quantity; 0 for a quantity that is not named.
     """
 
@@ -34,7 +34,9 @@ class CapExceededError(Exception):
 
     Attributes:
         dimension: the dimension whose limit refused it.
-        limit, usage, requested: the limit, the amount spent or reserved, and the amount asked for.
+        limit: the limit in that dimension.
+        usage: the amount that is spent or reserved.
+        requested: the amount of the refused reservation.
     """
 
     def __init__(self, dimension: str, limit: float, usage: float, requested: float) -> None:
@@ -60,7 +62,11 @@ class OverspentError(Exception):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reservation:
-    """An amount set aside, for one settlement or one release."""
+    """An amount set aside, for one settlement or one release.
+
+    Attributes:
+        max_cost: the amount.
+    """
 
     max_cost: Cost
 

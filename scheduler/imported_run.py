@@ -1,8 +1,8 @@
 """Imported votes as a finished run.
 
-Such a run holds no texts. A placeholder stands for each program, test and problem, and only tells it from
-the others. The run can be compared, tuned on, reported and read by the recorded back end. It cannot be
-executed again, and nothing can be learned from its texts.
+Such a run holds placeholders instead of texts. Two placeholders are equal if what they stand for is equal.
+The run can be compared, tuned on, reported and read by the recorded back end. It cannot be re-executed, and
+no model can be fitted on its texts.
 """
 
 import json
@@ -52,10 +52,10 @@ def write_imported(problems: Iterable[ImportedVotes], directory: Path) -> int:
         The number of problems.
 
     Raises:
-        UserError: the directory exists or cannot be made, or an error of the iterable.
+        UserError: the directory exists or cannot be made; also errors that the iterable raises.
     """
     if directory.exists():
-        raise UserError(f"{directory} exists; choose another --out")
+        raise UserError(f"{directory} exists. Choose another --out.")
     with ExitStack() as stack:
         try:
             partial = stack.enter_context(whole_directory(directory))
@@ -107,7 +107,7 @@ def _problem(imported: ImportedVotes) -> ProblemTrace:
     verdicts[cast == NOTHING] = NOT_RUN
     seconds = imported.cpu_seconds[programs].T.astype(np.float32)
     seconds[(cast == NOTHING) & np.isnan(seconds)] = 0  # pairs that were not run took no time
-    alone = np.zeros(len(programs), np.bool_)
+    same_process = np.zeros(len(programs), np.bool_)
     tests, records = {}, {}
     for index, row in enumerate(verdicts):
         usable = bool((row != NOT_RUN).any())
@@ -119,7 +119,7 @@ def _problem(imported: ImportedVotes) -> ProblemTrace:
             imported.gpu_seconds[index].item(),
         )
         if usable:
-            records[index] = VerdictRecord(row, seconds[index], alone)
+            records[index] = VerdictRecord(row, seconds[index], same_process)
     return ProblemTrace(
         _placeholder(imported.problem).content_hash,
         imported.predicted_pass_rate,

@@ -1,4 +1,4 @@
-"""The event log of a run: an append-only SQLite file, written before anything rests on it.
+"""The event log of a run: an SQLite file to which each event is added before it is acted on.
 
 WAL mode, one writer. A task is logged before its tests are generated, and each verdict is logged once, so a
 run that is killed at any moment is resumed from the log. Only work in flight is lost.
@@ -62,7 +62,7 @@ CREATE TABLE IF NOT EXISTS harm_checks (
 
 
 class EventLog:
-    """Everything observed in one run: an SQLite file, and its content in memory for reading.
+    """Events of one run: an SQLite file, and its content in memory for reading.
 
     Recorded outputs stay on disk, since they are large and are read one problem at a time.
 

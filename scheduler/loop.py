@@ -49,7 +49,7 @@ class _OpenTask:
 
 
 class Loop:
-    """Spends a cap on a list of problems.
+    """Generation and execution of tests for a list of problems until the cap is spent.
 
     Args:
         problems: with their candidates; the policy names a problem by its position in this list.
@@ -61,8 +61,8 @@ class Loop:
         on_progress: called after each batch of results.
         pick_confidence: gives p_wrong to policies that are not static; None if no policy needs it.
         harm_stop: closes problems whose picks more tests would harm; None closes none.
-        elimination: rule that takes candidates out of further tests; None runs every test on all of them.
-        record_outputs: whether to log the outputs of the candidates beside the verdicts.
+        elimination: rule that eliminates candidates; None runs every test on all of them.
+        record_outputs: True logs the outputs of the candidates beside the verdicts.
         input_mutations: mutated inputs to execute beside each test; see ``executors.execution.inputs``.
     """
 
@@ -136,10 +136,10 @@ class Loop:
         return "max_tests" if self._event_log.granted(problem) >= max_tests else None
 
     def _remaining(self, programs: int | None = None) -> int:
-        """Number of tests that still fit under the cap, for a problem with so many programs.
+        """Number of tests that fit under the remaining cap, each executed on a number of programs.
 
-        Without a number of programs: the tests that fit for the problem with the most of them, or, if none
-        does, for the problem with the fewest.
+        None stands for the largest number of programs of a problem, or, if no test fits then, for the
+        smallest.
         """
         if programs is None:
             sizes = [len(self._elimination.programs(position)) for position in range(len(self._problems))]

@@ -1,4 +1,4 @@
-"""The pick of each problem, with its evidence, p_correct and the effect of more tests; ``picks.jsonl``.
+"""The pick of each problem, with its evidence, p_correct and the effect of more tests, and ``picks.jsonl``.
 
 ``picks.jsonl`` in the run directory holds one JSON object per problem, in the order of the job's problems:
 
@@ -8,7 +8,8 @@
 - ``tied_candidates``: number of candidates that the selection rule leaves tied, the pick included.
 - ``p_correct``: probability that the pick is correct, in expectation over the tied candidates.
 - ``abstained``: true if p_correct is below ``confidence.abstain_below`` of the job.
-- ``overoptimised``: true if more tests would rather lower than raise the expected accuracy of the pick.
+- ``harmful``: true if more tests are likelier to harm the pick than to help: p_harm > p_gain and
+  p_harm >= 0.1.
 - ``closed_because``: reason why the problem got no more tests: "harmful" (a harm check closed it),
   else "cap" (no further test of it fits under the cap), else "max_tests" (it has all that it may get), else
   null (the policy granted no more).
@@ -140,7 +141,7 @@ def write_picks(
                 "tied_candidates": len(pick.winners),
                 "p_correct": round(pick.p_correct, 4),
                 "abstained": pick.abstained,
-                "overoptimised": pick.test_effect.harmful,
+                "harmful": pick.test_effect.harmful,
                 "closed_because": reason,
                 "code": item.candidates[pick.candidate].code,
             }

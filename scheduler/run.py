@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from testbudget.executors.generation.prompts import prompt_template
 from testbudget.executors.generation.unit_tests import UnitTestGenerator
 from testbudget.policies.registry import create_policy
-from testbudget.rewards.confidence.model import ConfidenceModels
 from testbudget.rewards.errors import UserError, require_extra
 from testbudget.rewards.problem import Problem
 from testbudget.rewards.selection.registry import selection_rule
@@ -57,11 +56,11 @@ class RunStatus:
     """Progress of a run, for a display.
 
     Attributes:
-        name: what the run does now, in words.
+        name: the current phase, in words.
         problems: number of problems of the run.
         event_log: for reading.
         budget: spending so far; None before the first test.
-        seconds: the back end's clock.
+        seconds: the back end's clock, in seconds.
     """
 
     name: str
@@ -86,8 +85,8 @@ def start_run(job: Job, directory: Path, watch: Callable[[RunStatus], None] = la
         The run directory.
 
     Raises:
-        UserError: the directory exists, or the job cannot be run. A directory that holds no model's output
-            yet is removed again.
+        UserError: the directory exists, or the job cannot be run. The new directory is removed, unless its
+            log holds output of a model.
         InfrastructureError: work failed, its retries included. ``resume_run`` continues the run.
     """
     problems = load_problems(job.problems.source, job.problems.ids, job.problems.limit)
@@ -96,7 +95,7 @@ def start_run(job: Job, directory: Path, watch: Callable[[RunStatus], None] = la
         directory.mkdir(parents=True)
     except FileExistsError:
         raise UserError(
-            f"{directory} exists; resume its run with --resume {directory} or choose another directory"
+            f"{directory} exists. Resume its run with --resume {directory} or choose another directory."
         ) from None
     save_job(job, directory / "job.yaml")
     try:
@@ -109,7 +108,7 @@ def start_run(job: Job, directory: Path, watch: Callable[[RunStatus], None] = la
 
 
 def resume_run(directory: Path, watch: Callable[[RunStatus], None] = lambda _: None) -> Path:
-    """Continue a run that was stopped or killed. For a finished run only its outputs are written again.
+    """Continue a run that was stopped or killed. A finished run only writes its tables and picks again.
 
     Args:
         directory: run directory.
@@ -188,6 +187,7 @@ def _solve(
     confidence_models = fit_confidence(job, read, directory)
     gain_models = gain_models_for(job, problems, confidence_models, read)
     max_tests = _max_tests(job, problems, backend)
+    rates = np.full(len(items), np.nan) if pass_rates is None else pass_rates
     policy = create_policy(
         job.policy.name,
         len(items),
@@ -209,13 +209,16 @@ def _solve(
         UnitTestGenerator(template, job.seed),
         lambda: report("tests", budget),
         pick_confidence=PickConfidence(items, event_log, rule, confidence_models),
-        harm_stop=_harm_stop(job, items, event_log, confidence_models, pass_rates),
+        harm_stop=(
+            HarmStop(items, event_log, rule, confidence_models, rates)
+            if job.policy.stop_when_harmful
+            else None
+        ),
         elimination=EliminationRule(rule, job.elimination.z) if job.eliminates else None,
         record_outputs=job.execution.record_outputs,
         input_mutations=job.execution.input_mutations,
     )
     loop.run()
-    rates = np.full(len(items), np.nan) if pass_rates is None else pass_rates
     traces = {
         item.problem.id: _problem_trace(item, event_log, rate)
         for item, rate in zip(items, rates.tolist(), strict=True)
@@ -262,19 +265,6 @@ def _max_tests(job: Job, problems: Sequence[Problem], backend: Backend) -> NDArr
     most = job.policy.max_tests or _UNLIMITED
     available = (backend.tests_available(problem) for problem in problems)
     return np.asarray([most if tests is None else min(most, tests) for tests in available], np.int64)
-
-
-def _harm_stop(
-    job: Job,
-    items: Sequence[ProblemCandidates],
-    event_log: EventLog,
-    confidence_models: ConfidenceModels,
-    pass_rates: NDArray[np.float64] | None,
-) -> HarmStop | None:
-    if not job.policy.stop_when_harmful:
-        return None
-    rates = np.full(len(items), np.nan) if pass_rates is None else pass_rates
-    return HarmStop(items, event_log, selection_rule(job.selection), confidence_models, rates)
 
 
 def _problem_trace(item: ProblemCandidates, event_log: EventLog, predicted: float) -> ProblemTrace:

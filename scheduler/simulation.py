@@ -1,6 +1,6 @@
-"""Recorded tests in many random orders under one selection rule, with and without elimination.
+"""Recorded tests in many random permutations under one selection rule, with and without elimination.
 
-For each number of tests: accuracy of picks, cost, and the pairs and programs that elimination leaves.
+For each number of tests: accuracy of picks, cost, and the pairs and executions that elimination leaves.
 """
 
 from collections.abc import Sequence
@@ -27,12 +27,12 @@ from testbudget.traces.records import QUANTITIES
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EliminatedEvidence:
-    """A problem's tests in one order with elimination.
+    """A problem's tests in one permutation with elimination.
 
     Attributes:
         evidence: evidence from the pairs that are executed.
-        pairs: number of (candidate, usable test) pairs, int64 (tests + 1,), after each number of tests.
-        executions: number of (program, test) pairs that are executed, int64 (tests + 1,).
+        pairs: int64 (tests + 1,), number of (candidate, usable test) pairs after each number of tests.
+        executions: int64 (tests + 1,), number of (program, test) pairs that are executed.
     """
 
     evidence: Evidence
@@ -41,8 +41,8 @@ class EliminatedEvidence:
 
 
 def eliminate(
-    recording: RecordedTests,
-    order: NDArray[np.intp],
+    recorded: RecordedTests,
+    permutation: NDArray[np.intp],
     evidence: Evidence,
     rule: SelectionRule,
     z: float | None,
@@ -52,24 +52,24 @@ def eliminate(
     A run that is granted them in several parts also eliminates at the start of each part.
 
     Args:
-        recording: the problem's recorded tests.
-        order: positions of the first tests of the order, intp (tests,).
+        recorded: the problem's recorded tests.
+        permutation: intp (tests,), positions of the first tests of a permutation.
         evidence: evidence of at least these tests, in that order.
         rule: selection rule that determines the leader.
         z: see ``rewards.elimination.survivors``.
     """
-    voted = np.concatenate([[0], np.cumsum(recording.rows[order] >= 0)])
+    voted = np.concatenate([[0], np.cumsum(recorded.rows[permutation] >= 0)])
     evidence = evidence.first(voted[-1])
     could_run = evidence.votes.run()
     left_out = np.zeros_like(could_run)
     surviving = np.ones(could_run.shape[1], np.bool_)
-    rungs = [rung_of(test) for test in range(len(order))]
+    rungs = [rung_of(test) for test in range(len(permutation))]
     starts = np.flatnonzero(np.diff(rungs)) + 1
     for known in np.unique(voted[starts]):  # a rung without a vote eliminates nothing
         seen = impute_followers(_without(evidence.first(known), left_out[:known]))
         surviving = survivors(seen, surviving, rule, z)
         left_out[known:, ~surviving] = True
-    _, programs = np.unique(recording.programs, return_index=True)
+    _, programs = np.unique(recorded.programs, return_index=True)
     run = (could_run & ~left_out)[:, programs]
     executions = np.concatenate([[0], np.cumsum(run.sum(axis=1))])
     return EliminatedEvidence(
@@ -95,12 +95,13 @@ def _without(evidence: Evidence, left_out: NDArray[np.bool_]) -> Evidence:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EliminationSpending:
-    """Effect of elimination on all problems in all orders, after chosen numbers of tests.
+    """Effect of elimination on all problems in all permutations, after chosen numbers of tests.
 
     Attributes:
-        pairs: int32 (orders, problems, counts), number of (candidate, usable test) pairs.
-        executions: int32 (orders, problems, counts), number of (program, test) pairs that are executed.
-        accuracy: float64 (orders, problems, counts), accuracy of the picks.
+        pairs: int32 (permutations, problems, counts), number of (candidate, usable test) pairs.
+        executions: int32 (permutations, problems, counts), number of (program, test) pairs that are
+            executed.
+        accuracy: float64 (permutations, problems, counts), accuracy of the picks.
     """
 
     pairs: NDArray[np.int32]
@@ -110,17 +111,17 @@ class EliminationSpending:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PermutedRuns:
-    """All problems in all orders under one selection rule.
+    """All problems in all permutations under one selection rule.
 
     The axis of tests has one entry for each number of tests from 0 on. A problem with fewer tests keeps its
     last value.
 
     Attributes:
         rule: selection rule that picks.
-        learning_curves: by order, then by problem.
-        accuracy: float64 (orders, problems, tests + 1), accuracy of the pick.
-        spent: float64 (orders, problems, tests + 1, quantities), cost in the units of ``QUANTITIES``; the
-            array is shared by all rules.
+        learning_curves: by permutation, then by problem.
+        accuracy: float64 (permutations, problems, tests + 1), accuracy of the pick.
+        spent: float64 (permutations, problems, tests + 1, ``QUANTITIES``), cost; NaN if unmeasured. All
+            rules share this array.
         elimination: the same tests with elimination, after chosen numbers of tests.
     """
 
@@ -132,78 +133,77 @@ class PermutedRuns:
 
 
 def permuted_runs(
-    recordings: Sequence[RecordedTests],
+    recorded: Sequence[RecordedTests],
     rules: Sequence[SelectionRule],
     *,
-    orders: int,
+    permutations: int,
     counts: Sequence[int],
     z: float | None,
     seed: int,
 ) -> list[PermutedRuns]:
-    """Permuted runs under each rule, all in the same orders.
+    """Permuted runs under each rule, all in the same permutations.
 
     Args:
-        recordings: recorded tests of the problems.
+        recorded: recorded tests of the problems.
         rules: selection rules.
-        orders: number of random orders of the tests.
+        permutations: number of random permutations of the tests.
         counts: numbers of tests at which elimination is evaluated, at least one.
         z: see ``rewards.elimination.survivors``.
-        seed: seed of the orders.
+        seed: seed of the permutations.
     """
-    most = max(recording.tests for recording in recordings)
-    each = (orders, len(recordings))
-    spent = np.empty((*each, most + 1, len(QUANTITIES)))
-    # Tests up to the end of the rung are included. They change no result of the first ones, and the batch
-    # after so many votes then has all problems, also those with unusable tests among the first.
+    max_tests = max(one.tests for one in recorded)
+    spent = np.empty((permutations, len(recorded), max_tests + 1, len(QUANTITIES)))
+    # Tests up to the end of the rung are included. They do not change the results of earlier tests. With
+    # them, the batch also has enough votes of problems with unusable tests among the first.
     rung_tests = end_of_rung(max(counts) - 1)
     made = [_empty(rule, spent, len(counts)) for rule in rules]
-    for order in range(orders):
-        drawn = random_permutations(recordings, np.random.default_rng([seed, order]))
-        shown = permute_tests(recordings, drawn)
+    for number in range(permutations):
+        drawn = random_permutations(recorded, np.random.default_rng([seed, number]))
+        permuted = permute_tests(recorded, drawn)
         for runs in made:
-            runs.learning_curves.append(compute_learning_curves(recordings, drawn, runs.rule, shown))
-            remaining = [
-                eliminate(recording, tests[:rung_tests], replace(seen.evidence, batch=None), runs.rule, z)
-                for recording, tests, seen in zip(recordings, drawn, shown, strict=True)
+            runs.learning_curves.append(compute_learning_curves(recorded, drawn, runs.rule, permuted))
+            eliminated = [
+                eliminate(one, tests[:rung_tests], replace(in_order.evidence, batch=None), runs.rule, z)
+                for one, tests, in_order in zip(recorded, drawn, permuted, strict=True)
             ]
-            for problem, (curve, one) in enumerate(zip(runs.learning_curves[-1], remaining, strict=True)):
-                steps = np.minimum(np.arange(most + 1), recordings[problem].tests)
-                runs.accuracy[order, problem] = curve.accuracy[steps]
-                runs.elimination.executions[order, problem] = one.executions[steps[counts]]
-                runs.elimination.pairs[order, problem] = one.pairs[steps[counts]]
-            runs.elimination.accuracy[order] = _accuracy(recordings, remaining, runs.rule, counts)
+            for problem, (curve, one) in enumerate(zip(runs.learning_curves[-1], eliminated, strict=True)):
+                steps = np.minimum(np.arange(max_tests + 1), recorded[problem].tests)
+                runs.accuracy[number, problem] = curve.accuracy[steps]
+                runs.elimination.executions[number, problem] = one.executions[steps[counts]]
+                runs.elimination.pairs[number, problem] = one.pairs[steps[counts]]
+            runs.elimination.accuracy[number] = _accuracy(recorded, eliminated, runs.rule, counts)
         for problem, curve in enumerate(made[0].learning_curves[-1]):
-            steps = np.minimum(np.arange(most + 1), recordings[problem].tests)
-            spent[order, problem] = curve.spent[steps]
+            steps = np.minimum(np.arange(max_tests + 1), recorded[problem].tests)
+            spent[number, problem] = curve.spent[steps]
     return made
 
 
 def _empty(rule: SelectionRule, spent: NDArray[np.float64], counts: int) -> PermutedRuns:
-    orders, problems, steps, _ = spent.shape
+    permutations, problems, steps, _ = spent.shape
     return PermutedRuns(
         rule,
         [],
-        np.empty((orders, problems, steps)),
+        np.empty((permutations, problems, steps)),
         spent,
         EliminationSpending(
-            np.empty((orders, problems, counts), np.int32),
-            np.empty((orders, problems, counts), np.int32),
-            np.empty((orders, problems, counts)),
+            np.empty((permutations, problems, counts), np.int32),
+            np.empty((permutations, problems, counts), np.int32),
+            np.empty((permutations, problems, counts)),
         ),
     )
 
 
 def _accuracy(
-    recordings: Sequence[RecordedTests],
-    remaining: Sequence[EliminatedEvidence],
+    recorded: Sequence[RecordedTests],
+    eliminated: Sequence[EliminatedEvidence],
     rule: SelectionRule,
     counts: Sequence[int],
 ) -> NDArray[np.float64]:
     """Accuracy of the picks, float64 (problems, counts)."""
-    batch = batch_statistics(one.evidence for one in remaining) if rule.uses_batch else None
-    accuracy = np.empty((len(remaining), len(counts)))
-    for row, recording, one in zip(accuracy, recordings, remaining, strict=True):
-        voted = (one.pairs // len(recording.correct))[np.minimum(counts, recording.tests)]
+    batch = batch_statistics(one.evidence for one in eliminated) if rule.uses_batch else None
+    accuracy = np.empty((len(eliminated), len(counts)))
+    for row, tests, one in zip(accuracy, recorded, eliminated, strict=True):
+        voted = (one.pairs // len(tests.correct))[np.minimum(counts, tests.tests)]
         won = rule.winners_after(replace(one.evidence, batch=batch), voted.tolist())
-        row[:] = (won & recording.correct).sum(axis=1) / won.sum(axis=1)
+        row[:] = (won & tests.correct).sum(axis=1) / won.sum(axis=1)
     return accuracy

@@ -32,7 +32,7 @@ _FEW_PERMUTATIONS = 10
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PolicySetup:
-    """A combination with all that its policy needs.
+    """A combination with everything that its policy reads.
 
     Attributes:
         combination: rule, policy and predictor.
@@ -49,12 +49,12 @@ class PolicySetup:
     def policy(self, permutation: int, available: NDArray[np.int_], seed: int) -> Policy:
         """A new policy for one permutation of the tests.
 
-        A problem's gain model is fitted on other problems; a problem's true curve comes from other
+        A problem's gain model is fitted on other problems. Its true curve is the mean over the other
         permutations.
 
         Args:
-            permutation: its number.
-            available: int (problems,), recorded tests.
+            permutation: number of the permutation.
+            available: int (problems,), number of recorded tests.
             seed: the seed of the policy is ``seed + permutation``.
         """
         kind = policy_class(self.combination.policy)
@@ -73,7 +73,14 @@ class PolicySetup:
 def policy_setups(
     runs: PermutedRuns, policies: Sequence[str], predictors: Sequence[Predictor], seed: int
 ) -> list[PolicySetup]:
-    """Combinations under one rule: equal budgets, then each policy with each predictor that it can use."""
+    """Combinations under one rule: equal budgets, then each policy with each predictor that it can use.
+
+    Args:
+        runs: recorded tests in many permutations under the rule.
+        policies: names of the policies.
+        predictors: predictors, for the policies that use pass rates.
+        seed: seed of the folds of gain models.
+    """
     gain_models = GainModelCache(lambda: runs.learning_curves, runs.rule.name, seed)
     found = []
     for name in dict.fromkeys([Uniform.name, *policies]):
@@ -92,7 +99,7 @@ def check_policy(policy: str, permutations: int, available: NDArray[np.int_]) ->
     Args:
         policy: name of the policy.
         permutations: number of permutations of the tests.
-        available: int (problems,), recorded tests.
+        available: int (problems,), number of recorded tests.
 
     Raises:
         UserError: the name is unknown, or the policy needs more permutations, problems or tests.
@@ -103,7 +110,7 @@ def check_policy(policy: str, permutations: int, available: NDArray[np.int_]) ->
     if kind.uses_gain_models and (len(available) < 2 or available.max() < 2):
         raise UserError(
             f"the policy '{policy}' needs at least 2 problems with at least 2 tests for its gain model but "
-            f" {len(available)} problems with at most {available.max()} tests"
+            f"got {len(available)} problems with at most {available.max()} tests"
         )
 
 
@@ -112,8 +119,8 @@ def compare(trace: Trace, settings: CompareSettings, learned: PassRates) -> Comp
 
     Args:
         trace: a finished run with labels.
-        settings: combinations and caps.
-        learned: predicts pass rates for the predictor ``learned``.
+        settings: rules, policies, predictors and caps.
+        learned: function that predicts pass rates for the predictor ``learned``.
 
     Raises:
         UserError: the run has no labels, or does not allow what the settings name.
@@ -122,18 +129,18 @@ def compare(trace: Trace, settings: CompareSettings, learned: PassRates) -> Comp
     outputs_by_problem = (
         read_outputs(trace.directory) if any(rule.uses_outputs for rule in rules.values()) else {}
     )
-    recordings = [
+    recorded = [
         RecordedTests.of(seen, correct, outputs_by_problem.get(problem))
         for (problem, seen), correct in zip(trace.problems.items(), correct_labels(trace), strict=True)
     ]
-    available = np.asarray([recording.tests for recording in recordings])
+    available = np.asarray([one.tests for one in recorded])
     caps = _caps(settings.tests_per_problem, available)
     policies, predictors, notes = _policies_and_predictors(trace, settings, learned, available)
     counts = [int(tests) for tests in caps if tests == int(tests) and tests <= available.mean()]
     runs = permuted_runs(
-        recordings,
+        recorded,
         list(rules.values()),
-        orders=settings.permutations,
+        permutations=settings.permutations,
         counts=counts or [1],
         z=settings.z,
         seed=settings.seed,
@@ -188,7 +195,7 @@ def _caps(tests_per_problem: Sequence[float] | None, available: NDArray[np.int_]
 def _policies_and_predictors(
     trace: Trace, settings: CompareSettings, learned: PassRates, available: NDArray[np.int_]
 ) -> tuple[Sequence[str], list[Predictor], list[str]]:
-    """Policies, predictors, and notes on the defaults that this run does not allow."""
+    """Policies, predictors, and notes on defaults that are left out for this run."""
     notes: list[str] = []
 
     def allowed(names: Sequence[str], check: Callable[[str], None]) -> Iterator[str]:
@@ -255,7 +262,7 @@ def _evaluate(
 
 
 def _uniform_curve(runs: Sequence[PermutedRuns], available: NDArray[np.int_]) -> UniformCurve:
-    """Equal budgets. Whole numbers of tests leave no remainder, so one permutation serves for all."""
+    """Equal budgets. Whole numbers of tests leave no remainder, so budgets equal in all permutations."""
     accuracy: dict[str, list[NDArray[np.float64]]] = {of_rule.rule.name: [] for of_rule in runs}
     spent = []
     problems = np.arange(len(available))

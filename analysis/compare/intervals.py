@@ -18,11 +18,11 @@ _EXECUTIONS = QUANTITIES.index("executions")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PolicyResult:
-    """Result of budgets in one permutation of the tests, or in several.
+    """Accuracy and cost of budgets in one permutation of the tests, or in several.
 
     Attributes:
         accuracy: float64 (problems,) or (permutations, problems), accuracy of the picks.
-        spent: float64 (problems, ``QUANTITIES``) or (permutations, problems, ``QUANTITIES``); NaN if
+        spent: float64 (problems, ``QUANTITIES``) or (permutations, problems, ``QUANTITIES``), cost; NaN if
             unmeasured.
     """
 
@@ -35,8 +35,8 @@ class UniformCurve:
     """Equal budgets at every whole number of tests per problem, from 0 on.
 
     Attributes:
-        accuracy: float64 (permutations, problems, counts), by name of the rule.
-        spent: float64 (counts, ``QUANTITIES``), mean per problem.
+        accuracy: float64 (permutations, problems, counts), accuracy of the picks, by name of the rule.
+        spent: float64 (counts, ``QUANTITIES``), mean cost per problem; NaN if unmeasured.
     """
 
     accuracy: Mapping[str, NDArray[np.float64]]
@@ -44,9 +44,9 @@ class UniformCurve:
 
 
 class CurveIntervals:
-    """Means of all results, plain and resampled, and the figures that follow from them.
+    """Means of all results with bootstrap resamples, and figures with intervals from them.
 
-    All columns see the same resamples, so differences are paired by problem and by permutation.
+    All combinations share the same resamples, so differences are paired by problem and by permutation.
 
     Args:
         combinations: in the order of the results.
@@ -77,7 +77,7 @@ class CurveIntervals:
         self._static_curve = np.where(first[0] >= second[0], first, second)
 
     def reference_rules(self) -> tuple[str, ...]:
-        """The better of the static rules at each cap; the first of equals."""
+        """The more accurate static rule at each cap; the first if they are equal."""
         found = []
         for cap in self._results:
             means = self._means_at[cap][0]
@@ -163,7 +163,7 @@ class CurveIntervals:
         )
 
     def _uniform(self, rule: str) -> int:
-        """Position of equal budgets with a rule."""
+        """Position of the combination of a rule with equal budgets."""
         return next(
             number
             for number, combination in enumerate(self._combinations)

@@ -20,7 +20,7 @@ class Combination:
         selection: name of the rule.
         policy: name of the policy.
         predictor: name of the predictor; None for a policy that uses no pass rates.
-        correlation: Spearman's, of predicted and measured pass rates; 0 without a predictor.
+        correlation: Spearman correlation of predicted and measured pass rates; 0 without a predictor.
     """
 
     selection: str
@@ -30,23 +30,23 @@ class Combination:
 
     @property
     def allocation(self) -> str:
-        """Policy and predictor, such as ``greedy learned``."""
+        """Policy and predictor, for example ``greedy learned``."""
         return f"{self.policy} {self.predictor}" if self.predictor else self.policy
 
     @property
     def name(self) -> str:
-        """Rule, policy and predictor, such as ``auto, greedy learned``."""
+        """Rule, policy and predictor, for example ``auto, greedy learned``."""
         return f"{self.selection}, {self.allocation}"
 
     @property
     def knows_truth(self) -> bool:
-        """True if it reads the labels of the problems it allocates to, which no run can."""
+        """True if it reads labels of the problems that it allocates tests to, so no run can use it."""
         return policy_class(self.policy).uses_curves or self.predictor not in _WITHOUT_TRUTH
 
 
 @dataclass(frozen=True, slots=True)
 class QuintileResult:
-    """Means over a fifth of the problems, by measured pass rate.
+    """Means over one quintile of the problems by measured pass rate.
 
     Attributes:
         pass_rate: measured pass rate, in [0, 1].
@@ -102,8 +102,8 @@ class EliminationResult:
         selection: name of the rule.
         tests_per_problem: the cap.
         pairs: (candidate, test) pairs with a verdict.
-        distinct: executions if equal programs are run once.
-        survivors: executions if, moreover, eliminated programs are not run.
+        distinct: executions of distinct programs.
+        survivors: executions of distinct programs that are not eliminated.
         change: accuracy with elimination minus accuracy without.
     """
 
@@ -130,7 +130,7 @@ class Comparison:
         grid: by cap, then by combination.
         reference_rules: rule of the static reference at each cap.
         eliminations: by rule, then by cap, for caps that are whole numbers of tests.
-        notes: sentences about what this run does not allow.
+        notes: sentences about defaults that were left out for this run.
     """
 
     run: str
@@ -154,12 +154,12 @@ class Comparison:
         return [cell for cell in self.grid if cell.tests_per_problem == cap]
 
     def best(self, cap: float) -> GridCell:
-        """The most accurate combination that a run can use; the first of equals."""
+        """The most accurate combination that a run can use, at one cap; the first of equal ones."""
         usable = [cell for cell in self.at(cap) if not cell.combination.knows_truth]
         return most_accurate(usable)
 
     def reference(self, cap: float) -> GridCell:
-        """The static reference."""
+        """The static reference at one cap."""
         rule = self.reference_rules[self.caps.index(cap)]
         return next(
             cell
@@ -169,5 +169,5 @@ class Comparison:
 
 
 def most_accurate(cells: Sequence[GridCell]) -> GridCell:
-    """The first of the cells with the highest accuracy."""
+    """The cell with the highest accuracy; the first of equal ones."""
     return max(cells, key=lambda cell: cell.accuracy.value)

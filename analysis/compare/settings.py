@@ -7,11 +7,13 @@ from testbudget.policies.names import PolicyName
 from testbudget.rewards.selection.names import SelectionName
 
 DEFAULT_CAPS = (1, 2, 3, 5, 8, 12, 20)
-"""Tests per problem."""
+"""Default caps in tests per problem."""
 
 DEFAULT_PREDICTORS = ("learned", "oracle")
+"""Default predictors."""
+
 STATIC_RULES: tuple[SelectionName, SelectionName] = ("majority", "consensus")
-"""The static reference is equal budgets with the better of these rules."""
+"""Rules of the static reference: equal budgets with the more accurate one."""
 
 
 class CompareSettings(AnalysisSettings):

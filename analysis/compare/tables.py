@@ -21,14 +21,14 @@ _SIGNED = "+.1f"
 
 
 def summary_tables(comparison: Comparison) -> Iterator[Table]:
-    """The best combination at each cap, what it saves, and upper bounds of accuracy."""
+    """The best combination at each cap, its savings, and upper bounds of accuracy."""
     yield _best(comparison)
     yield _saved(comparison)
     yield _upper_bounds(comparison)
 
 
 def detail_tables(comparison: Comparison) -> Iterator[Table]:
-    """Every combination beside others with the same rule, savings, elimination and quintiles."""
+    """Gains of every combination by rule, tests relative to the reference, elimination, and quintiles."""
     for rule in rules(comparison):
         yield _gains(comparison, rule)
     yield _ratios(comparison)
@@ -38,7 +38,7 @@ def detail_tables(comparison: Comparison) -> Iterator[Table]:
 
 
 def grid_tables(comparison: Comparison) -> Iterator[Table]:
-    """Every cell of the grid with its intervals and with all quantities that were spent."""
+    """Every cell of the grid: its intervals, its cost in every quantity, and its quintiles."""
     names = ("tests", "selection", "policy", "predictor")
     yield _table(
         "Accuracy in %, compared with equal budgets with the same rule and with the static reference",
@@ -61,7 +61,7 @@ def grid_tables(comparison: Comparison) -> Iterator[Table]:
         words=3,
     )
     yield _table(
-        "Spent, as a share of what the static reference spends for the same accuracy",
+        "Spent, as a share of the static reference's spending for the same accuracy",
         (*names, *_QUANTITIES),
         [[*_names(cell), *_shares(cell)] for cell in comparison.grid],
         words=3,
@@ -106,8 +106,8 @@ def _best(comparison: Comparison) -> Table:
             ]
         )
     return _table(
-        "The best combination without an oracle: accuracy in %, and tests that the reference takes to be "
-        "as good",
+        "The best combination without an oracle: accuracy in %, and tests that the reference needs for the "
+        "same accuracy",
         ("tests", "reference", "best combination", "accuracy", "vs reference", "as reference with"),
         rows,
         words=2,
@@ -117,7 +117,7 @@ def _best(comparison: Comparison) -> Table:
 def _saved(comparison: Comparison) -> Table:
     rows = [[f"{cap:g}", *_shares(comparison.best(cap))] for cap in comparison.caps]
     return _table(
-        "What the best combination spends, for each unit that the reference spends to be as good",
+        "Spending of the best combination for each unit that the reference needs for the same accuracy",
         ("cap", *_QUANTITIES),
         rows,
     )
@@ -259,7 +259,7 @@ def _shares(cell: GridCell) -> list[str]:
 
 
 def _ratio(spent: float, needed: float) -> str:
-    """``never`` where the other never has the same accuracy; a dash where it needs nothing."""
+    """Ratio as text; ``never`` if ``needed`` is infinite, a dash if it is 0."""
     if math.isinf(needed):
         return "never"
     return format_number(spent / needed, ".2f") if needed else "–"

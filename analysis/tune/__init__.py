@@ -1,1 +1,1 @@
-"""Search for the selection rule, policy and cap that serve a finished run best."""
+"""Search for the most accurate selection rule and policy on a finished run, at a cap or at every cap."""

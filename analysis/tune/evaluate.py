@@ -31,27 +31,27 @@ from testbudget.traces.trace import Trace, correct_labels
 
 
 class CurvesByRule:
-    """Learning curves of some problems by rule and permutation, computed when first asked for.
+    """Learning curves of some problems by rule and permutation, computed on first use.
 
-    The problems make up a batch of their own. A pruned trial needs only some permutations; one rule in all
-    permutations at once is :class:`testbudget.scheduler.simulation.PermutedRuns`.
+    The problems make up a batch of their own. A pruned trial needs only some permutations.
+    :class:`testbudget.scheduler.simulation.PermutedRuns` computes all permutations at once.
 
     Args:
-        recordings: one for each problem.
+        recorded: recorded tests of the problems.
         permutations: number of random permutations of the tests.
         seed: seed of the permutations.
 
     Attributes:
-        available: intp (problems,), recorded tests.
-        permutations: their number.
+        available: intp (problems,), number of recorded tests.
+        permutations: number of permutations.
     """
 
-    def __init__(self, recordings: Sequence[RecordedTests], permutations: int, seed: int) -> None:
-        self.available = np.asarray([recording.tests for recording in recordings])
+    def __init__(self, recorded: Sequence[RecordedTests], permutations: int, seed: int) -> None:
+        self.available = np.asarray([one.tests for one in recorded])
         self.permutations = permutations
-        self._recordings = recordings
+        self._recorded = recorded
         self._drawn = [
-            random_permutations(recordings, np.random.default_rng([seed, number]))
+            random_permutations(recorded, np.random.default_rng([seed, number]))
             for number in range(permutations)
         ]
         self._curves: list[dict[str, list[LearningCurve]]] = [{} for _ in range(permutations)]
@@ -62,7 +62,7 @@ class CurvesByRule:
         known = self._curves[permutation]
         if rule not in known:
             drawn = self._drawn[permutation]
-            known[rule] = compute_learning_curves(self._recordings, drawn, selection_rule(rule))
+            known[rule] = compute_learning_curves(self._recorded, drawn, selection_rule(rule))
         return known[rule]
 
     def all_curves(self, rule: str) -> list[list[LearningCurve]]:
@@ -70,7 +70,13 @@ class CurvesByRule:
         return [self.curves(rule, permutation) for permutation in range(self.permutations)]
 
     def result(self, rule: str, permutation: int, granted: NDArray[np.integer]) -> PolicyResult:
-        """Accuracy and cost of budgets, int (problems,), in one permutation."""
+        """Accuracy and cost of budgets in one permutation.
+
+        Args:
+            rule: name of the selection rule.
+            permutation: number of the permutation.
+            granted: int (problems,), tests of each problem.
+        """
         curves = self.curves(rule, permutation)
         if not self._spent[permutation]:
             self._spent[permutation] = [curve.spent for curve in curves]
@@ -82,13 +88,14 @@ class CurvesByRule:
 
 
 class ChoiceEvaluator:
-    """Evaluates choices on some problems, and keeps the results.
+    """Evaluation of choices on some problems. Results are kept.
 
     Args:
         curves: learning curves of the problems.
         pass_rates: float64 (problems,), predicted without these problems' own labels; None without any.
-        gain_models: gives the gain models of these problems under a rule.
-        extraction: float64 (problems, ``QUANTITIES``), cost of hidden states, for policies with pass rates.
+        gain_models: function that gives the gain models of these problems under a rule.
+        extraction: float64 (problems, ``QUANTITIES``), cost of hidden states, charged to policies that use
+            pass rates.
         seed: the seed of a policy is ``seed + permutation``.
     """
 
@@ -106,14 +113,14 @@ class ChoiceEvaluator:
         self._results: dict[tuple[Choice, int], PolicyResult] = {}
 
     def evaluate(self, choice: Choice, permutation: int) -> PolicyResult:
-        """Result in one permutation of the tests."""
+        """Result of a choice in one permutation of the tests."""
         key = choice, permutation
         if key not in self._results:
             self._results[key] = self._evaluate(choice, permutation)
         return self._results[key]
 
     def evaluate_all(self, choice: Choice) -> PolicyResult:
-        """Result in all permutations."""
+        """Result of a choice in all permutations."""
         results = [self.evaluate(choice, number) for number in range(self.curves.permutations)]
         return PolicyResult(
             np.stack([one.accuracy for one in results]), np.stack([one.spent for one in results])
@@ -141,13 +148,13 @@ class ChoiceEvaluator:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PreparedStudy:
-    """A search space with evaluators on both sides of the split.
+    """A search space with evaluators for training and held-out problems.
 
     Attributes:
         space: choices that may be tried.
-        training: on the training problems; each is predicted, and its gain fitted, without itself.
-        held_out: on the held-out problems; all is fitted on the training problems.
-        notes: sentences about what cannot be tried with this run.
+        training: evaluator for the training problems; predictors and gain models are cross-fitted.
+        held_out: evaluator for the held-out problems; all models are fitted on the training problems.
+        notes: sentences about policies that cannot be tried with this run.
     """
 
     space: SearchSpace
@@ -157,7 +164,7 @@ class PreparedStudy:
 
 
 def prepare_study(trace: Trace, settings: StudySettings) -> PreparedStudy:
-    """Split the problems of a finished run and prepare both sides.
+    """Split the problems of a finished run and prepare an evaluator for each part.
 
     Raises:
         UserError: the run has no labels, or too few problems or tests for the settings.
@@ -178,13 +185,13 @@ def prepare_study(trace: Trace, settings: StudySettings) -> PreparedStudy:
         settings.selections, policies, settings.tests_per_problem, int(max_cap), int(available.max())
     )
     outputs_by_problem = read_outputs(trace.directory)
-    recordings = [
+    recorded = [
         RecordedTests.of(seen, its_correct, outputs_by_problem.get(problem))
         for (problem, seen), its_correct in zip(trace.problems.items(), correct, strict=True)
     ]
     if settings.pareto is not None:
         column = QUANTITIES.index(settings.pareto)
-        if any(np.isnan(recording.costs[:, column]).any() for recording in recordings):
+        if any(np.isnan(one.costs[:, column]).any() for one in recorded):
             raise UserError(
                 f"pareto must be a quantity that was measured but some {settings.pareto} are unknown in "
                 f"{trace.directory}"
@@ -194,7 +201,7 @@ def prepare_study(trace: Trace, settings: StudySettings) -> PreparedStudy:
         rates = _predicted(trace, training, settings.seed)
     extraction = np.asarray([astuple(seen.extraction) for seen in trace.problems.values()])
     own, others = (
-        CurvesByRule([recordings[position] for position in side], settings.permutations, settings.seed)
+        CurvesByRule([recorded[position] for position in side], settings.permutations, settings.seed)
         for side in (training, held_out)
     )
     rates_of_training = None if rates is None else rates[training]
@@ -224,7 +231,10 @@ def prepare_study(trace: Trace, settings: StudySettings) -> PreparedStudy:
 
 
 def _predicted(trace: Trace, training: NDArray[np.intp], seed: int) -> NDArray[np.float64]:
-    """Pass rates of all problems, float64 (problems,), fitted on training problems, cross-fitted there."""
+    """Predicted pass rates of all problems, float64 (problems,), fitted on the training problems.
+
+    Those of training problems are cross-fitted.
+    """
     assert trace.hidden_states is not None
     problems = list(trace.problems.items())
     known = Trace(
@@ -237,7 +247,7 @@ def _predicted(trace: Trace, training: NDArray[np.intp], seed: int) -> NDArray[n
 
 
 def _policies(trace: Trace, settings: StudySettings, most: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Policies that a job for this run can have, and notes on the others."""
+    """Policies that a job for this run can have, and notes on those that are left out."""
     reasons = {}
     predicted = [seen.predicted_pass_rate for seen in trace.problems.values()]
     for name in settings.policies or POLICY_NAMES:

@@ -1,10 +1,10 @@
-"""Job files of chosen combinations, which ``run`` takes as they are."""
+"""Job files of the best choices, ready for ``testbudget run``."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from testbudget.analysis.tables import format_percent
-from testbudget.analysis.tune.results import HeldOutScores, TunedChoice
+from testbudget.analysis.tune.results import ChoiceScores, TunedChoice
 from testbudget.analysis.tune.space import Choice
 from testbudget.policies.registry import policy_class
 from testbudget.rewards.errors import UserError
@@ -24,7 +24,7 @@ from testbudget.traces.trace import Trace
 
 
 def job_of(choice: Choice, trace: Trace, seed: int) -> Job:
-    """The job that runs a choice on the recorded problems, candidates and tests of a run.
+    """Job that runs a choice on the recorded problems, candidates and tests of a run.
 
     Raises:
         UserError: the run does not state the source of its problems.
@@ -52,10 +52,10 @@ def job_of(choice: Choice, trace: Trace, seed: int) -> Job:
 def write_jobs(
     chosen: Sequence[TunedChoice], trace: Trace, seed: int, folder: Path
 ) -> tuple[list[Path], str | None]:
-    """Write ``job.yaml`` for one choice, ``job-1.yaml`` and so on for several; remove older ones.
+    """Write ``job.yaml`` for one choice, or ``job-1.yaml``, ``job-2.yaml``, ...; remove older job files.
 
     Returns:
-        The files, and a sentence that says why they are missing or cannot run as they are, or None.
+        The files, and a sentence about why they are missing or cannot be run; None if they can.
     """
     names = ["job.yaml"] if len(chosen) == 1 else [f"job-{k}.yaml" for k in range(1, len(chosen) + 1)]
     for old in {*folder.glob("job.yaml"), *folder.glob("job-*.yaml")} - {folder / name for name in names}:
@@ -86,7 +86,7 @@ def _comment(tuned: TunedChoice, trace: Trace) -> str:
     )
 
 
-def _figures(scores: HeldOutScores) -> str:
+def _figures(scores: ChoiceScores) -> str:
     accuracy, difference = scores.accuracy, scores.vs_reference
     return (
         f"{format_percent(accuracy.value, ' %')} correct, {100 * difference.value:+.1f} points "

@@ -16,7 +16,7 @@ from testbudget.traces.tables import read_trace
 
 
 class TrialWorker:
-    """A process that runs trials. It reads the run once and keeps what it computed for the next trial.
+    """Actor that runs trials. It reads the run once and keeps computed results for further trials.
 
     Args:
         run: directory of the run.

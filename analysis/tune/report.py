@@ -23,7 +23,7 @@ _WORDS = frozenset({0, 1})  # columns
 
 
 def print_study(result: TuneResult, console: Console) -> None:
-    """Print the chosen combinations with their scores on training and held-out problems."""
+    """Print the best choices with their scores on training and held-out problems."""
     console.print(_heading(result), highlight=False)
     for note in result.notes:
         console.print(note, highlight=False)
@@ -32,7 +32,7 @@ def print_study(result: TuneResult, console: Console) -> None:
 
 
 def study_table(result: TuneResult) -> Table:
-    """Scores of the best choice beside those without tuning, or of the Pareto front."""
+    """Table of the best choice beside the untuned one, or of the Pareto front."""
     return _best(result) if result.settings.pareto is None else _front(result)
 
 
@@ -138,10 +138,10 @@ def _verdict(result: TuneResult) -> str:
             f"accurate than the static reference at the same cost, and {worse} less."
         )
     gain = result.chosen[0].held_out.vs_untuned
-    told = "a gain beyond" if gain.low > 0 else "a loss beyond" if gain.high < 0 else "within"
+    verdict = "a gain beyond" if gain.low > 0 else "a loss beyond" if gain.high < 0 else "within"
     return (
         f"On held-out problems, tuning is worth {_points(gain)} points over {UNTUNED_RULE} with equal "
-        f"budgets: {told} noise."
+        f"budgets: {verdict} noise."
     )
 
 

@@ -1,4 +1,4 @@
-"""Results of a study as values: its trials, and the chosen combinations with held-out scores."""
+"""Results of a study as values: its trials, and the best choices with their scores."""
 
 from dataclasses import dataclass
 
@@ -8,10 +8,10 @@ from testbudget.rewards.statistics import Interval
 from testbudget.traces.records import Cost
 
 STUDY_FILE = "study.journal"
-"""Optuna's file in the folder of a study."""
+"""Name of Optuna's file in the folder of a study."""
 
 UNTUNED_RULE = "auto"
-"""With equal budgets, the combination to use without tuning."""
+"""Selection rule of the untuned choice, which has equal budgets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +21,11 @@ class Trial:
     Attributes:
         number: number in the study, from 0.
         choice: rule, policy, cap and bounds.
-        complete: False if the trial was pruned: stopped early, because the choice is worse than the best.
-        accuracy: mean over training problems and permutations; None if pruned.
-        accuracy_by_permutation: mean over training problems in each evaluated permutation; empty for a
-            study with two aims.
+        complete: False if the trial was pruned, that is, stopped early because its choice was worse than
+            the best one.
+        accuracy: mean accuracy over training problems and permutations, in [0, 1]; None if pruned.
+        accuracy_by_permutation: mean accuracy over training problems in each evaluated permutation; empty
+            for a study with two aims.
         spent: cost per problem by quantity, without unmeasured ones; empty if pruned.
     """
 
@@ -37,8 +38,8 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True)
-class HeldOutScores:
-    """Scores of a choice on training or held-out problems; means over problems and permutations.
+class ChoiceScores:
+    """Scores of a choice on training or on held-out problems; means over problems and permutations.
 
     Attributes:
         accuracy: accuracy of the picks, in [0, 1].
@@ -63,17 +64,17 @@ class HeldOutScores:
 
 @dataclass(frozen=True, slots=True)
 class TunedChoice:
-    """A choice with its scores.
+    """One of the best choices, with its scores.
 
     Attributes:
         choice: rule, policy, cap and bounds.
         training: scores on the problems that it was chosen on.
-        held_out: scores on the others.
+        held_out: scores on the held-out problems.
     """
 
     choice: Choice
-    training: HeldOutScores
-    held_out: HeldOutScores
+    training: ChoiceScores
+    held_out: ChoiceScores
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +84,10 @@ class TuneResult:
     Attributes:
         run: name of the run.
         settings: settings of the study.
-        problems: number of training problems and of held-out problems.
+        problems: numbers of training problems and of held-out problems.
         trials: finished trials, by number.
         chosen: the most accurate choice, or the Pareto front from the cheapest.
-        notes: sentences about what cannot be tried with this run.
+        notes: sentences about policies that cannot be tried with this run.
     """
 
     run: str

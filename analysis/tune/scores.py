@@ -1,4 +1,4 @@
-"""Scores of chosen combinations on the problems they were chosen on, and on held-out problems."""
+"""Scores of choices on the training problems and on held-out problems."""
 
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from testbudget.analysis.compare.settings import STATIC_RULES
 from testbudget.analysis.tune.evaluate import ChoiceEvaluator, PreparedStudy
-from testbudget.analysis.tune.results import UNTUNED_RULE, HeldOutScores, TunedChoice
+from testbudget.analysis.tune.results import UNTUNED_RULE, ChoiceScores, TunedChoice
 from testbudget.analysis.tune.settings import StudySettings
 from testbudget.analysis.tune.space import Choice
 from testbudget.policies.uniform import Uniform
@@ -19,7 +19,13 @@ from testbudget.traces.records import QUANTITIES, Cost
 def score_choices(
     choices: Sequence[Choice], prepared: PreparedStudy, settings: StudySettings
 ) -> list[TunedChoice]:
-    """Scores of choices in their order, with intervals from a bootstrap over problems and permutations."""
+    """Choices with their scores, whose intervals come from a bootstrap over problems and permutations.
+
+    Args:
+        choices: choices, in the order of the result.
+        prepared: evaluators for training and held-out problems.
+        settings: settings of the study.
+    """
     return [
         TunedChoice(
             choice,
@@ -30,7 +36,7 @@ def score_choices(
     ]
 
 
-def _scores(choice: Choice, evaluator: ChoiceEvaluator, settings: StudySettings) -> HeldOutScores:
+def _scores(choice: Choice, evaluator: ChoiceEvaluator, settings: StudySettings) -> ChoiceScores:
     result = evaluator.evaluate_all(choice)
     untuned = evaluator.evaluate_all(Choice(UNTUNED_RULE, Uniform.name, choice.tests_per_problem))
     spent = result.spent.mean(axis=(0, 1))
@@ -43,7 +49,7 @@ def _scores(choice: Choice, evaluator: ChoiceEvaluator, settings: StudySettings)
     own, static, equal = bootstrap_means(values, settings.seed).T
     columns = (own, static, own - static, equal, equal - static, own - equal)
     figures = intervals(np.stack(columns, axis=1))
-    return HeldOutScores(
+    return ChoiceScores(
         accuracy=figures[0],
         reference=rule,
         reference_accuracy=figures[1],
@@ -56,9 +62,10 @@ def _scores(choice: Choice, evaluator: ChoiceEvaluator, settings: StudySettings)
 
 
 def _reference(evaluator: ChoiceEvaluator, cost: float, column: int) -> tuple[str, NDArray[np.float64]]:
-    """Equal budgets with the better static rule at a cost, linear between whole numbers of tests.
+    """Accuracy of equal budgets with the better static rule at a cost.
 
-    A cost above that of all recorded tests gets the accuracy of these.
+    It is interpolated linearly between whole numbers of tests. A cost above that of all recorded tests gets
+    the accuracy of all recorded tests.
 
     Returns:
         The rule and its accuracy, float64 (permutations, problems).

@@ -8,11 +8,11 @@ from testbudget.analysis.settings import AnalysisSettings
 from testbudget.policies.names import JobPolicyName
 from testbudget.rewards.selection.names import SELECTION_RULES, SelectionName
 
-Quantity = Literal["tests", "tokens", "executions", "cpu_seconds", "gpu_seconds"]
+_Quantity = Literal["tests", "tokens", "executions", "cpu_seconds", "gpu_seconds"]
 _SLOW_RULES = ("bayesian", "dawid-skene")
 
-USUAL_SELECTIONS = tuple(name for name in SELECTION_RULES if name not in _SLOW_RULES)
-"""All rules except those that take minutes to pick after every number of tests."""
+# All rules except those that take minutes to pick after every number of tests.
+_USUAL_SELECTIONS = tuple(name for name in SELECTION_RULES if name not in _SLOW_RULES)
 
 
 class StudySettings(AnalysisSettings):
@@ -21,13 +21,13 @@ class StudySettings(AnalysisSettings):
     tests_per_problem: float | None = Field(
         None, description="cap, as a mean number of tests per problem; the most accurate choice is sought"
     )
-    pareto: Quantity | None = Field(
+    pareto: _Quantity | None = Field(
         None,
         description="quantity to save; choices and caps are sought that no other beats in both accuracy "
         "and this quantity",
     )
     selections: tuple[SelectionName, ...] = Field(
-        USUAL_SELECTIONS,
+        _USUAL_SELECTIONS,
         description=f"selection rules to try (default: all but {' and '.join(_SLOW_RULES)})",
     )
     policies: tuple[JobPolicyName, ...] | None = Field(

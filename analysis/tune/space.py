@@ -1,4 +1,4 @@
-"""Search space of a study: its settings, the choices it may try, and the problems it holds out."""
+"""Search space of a study, and the split into training and held-out problems."""
 
 import math
 from collections.abc import Sequence
@@ -20,14 +20,14 @@ _MIN_SIDE = 2  # problems
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A selection rule and a policy under a cap, tried by a trial.
+    """A selection rule and a policy with bounds, under a cap.
 
     Attributes:
         selection: name of the rule.
         policy: name of the policy.
         tests_per_problem: the cap, as a mean number of tests.
-        min_tests: tests that every problem gets first.
-        max_tests: most tests of a problem; None for all that were recorded.
+        min_tests: number of tests that every problem gets first.
+        max_tests: maximum number of tests of a problem; None for all that were recorded.
     """
 
     selection: str
@@ -38,7 +38,7 @@ class Choice:
 
     @property
     def name(self) -> str:
-        """Rule, policy and bounds, such as ``auto, adaptive from 1 to 5``."""
+        """Rule, policy and bounds, for example ``auto, adaptive from 1 to 5``."""
         bounds = [f"from {self.min_tests}"] if self.min_tests else []
         bounds += [f"to {self.max_tests}"] if self.max_tests is not None else []
         return " ".join([f"{self.selection}, {self.policy}", *bounds])
@@ -49,10 +49,11 @@ class SearchSpace:
     """All choices that a job file can state. Parameters are named as the job's fields.
 
     Attributes:
-        selections, policies: names.
-        cap: tests per problem; None if caps are searched too.
+        selections: names of selection rules.
+        policies: names of policies.
+        cap: cap in tests per problem; None if caps are searched too.
         max_cap: the largest cap to try, in tests per problem.
-        max_tests: recorded tests of the problem that has most.
+        max_tests: largest number of recorded tests of a problem.
     """
 
     selections: tuple[str, ...]
@@ -76,7 +77,7 @@ class SearchSpace:
         return Choice(selection, policy, cap, least, most if most < self.max_tests else None)
 
     def first(self) -> list[dict[str, Any]]:
-        """Parameters to try first: equal budgets with each rule, so the best choice is at least as good."""
+        """Parameters of the first trials: equal budgets with each rule, if the cap is given."""
         if self.cap is None:
             return []
         return [{"selection": rule, "policy.name": Uniform.name} for rule in self.selections]
@@ -85,18 +86,18 @@ class SearchSpace:
 def split_held_out(
     content_hashes: Sequence[str], held_out: float, seed: int
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Split problems by their texts and a seed; equal texts are on one side.
+    """Split problems by their texts and a seed. Problems with equal texts stay together.
 
     Args:
-        content_hashes: one for each problem.
+        content_hashes: content hash of each problem.
         held_out: share of the distinct problems to hold out.
-        seed: another seed holds out other problems.
+        seed: seed of the split.
 
     Returns:
-        Positions of the training problems and of the held-out problems.
+        Positions of the training problems and of the held-out problems, both intp and ascending.
 
     Raises:
-        UserError: fewer than two distinct problems on either side.
+        UserError: there are fewer than two distinct training or held-out problems.
     """
     ranked = hash_order(content_hashes, f"held out:{seed}")
     kept_apart = set(ranked[: round(held_out * len(ranked))])

@@ -1,6 +1,6 @@
-"""The Optuna study: one file that any number of processes tries choices for, now and later.
+"""The Optuna study: a file of trials that several processes can share and that can be resumed.
 
-Every draw can be repeated by itself, so an interrupted study ends as an uninterrupted one.
+Each draw depends only on a seed of its own, so an interrupted study ends as an uninterrupted one.
 """
 
 import fcntl
@@ -25,13 +25,11 @@ from testbudget.rewards.errors import UserError
 from testbudget.rewards.seeds import hashed
 from testbudget.traces.records import QUANTITIES
 
-STUDY_NAME = "tune"
-"""Name of the study in its file."""
-
+_STUDY_NAME = "tune"
 _FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
-_P_PRUNED = 0.05  # chance that a choice as good as the best so far is pruned at a check
-# Numbers of permutations after which a trial may be pruned. Every check is another chance to prune a choice
-# that is not worse, and SciPy's exact test of 9 to 13 pairs with ties takes seconds.
+_P_PRUNED = 0.05  # probability that a choice as good as the best so far is pruned at a check
+# Numbers of permutations after which a trial may be pruned. There are few, because each check can prune a
+# choice that is not worse, and because SciPy's exact test of 9 to 13 pairs with ties takes seconds.
 _CHECKS = (5, 8, 14)
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -55,7 +53,7 @@ class RepeatableSampler(optuna.samplers.BaseSampler):  # type: ignore[misc]
         study: optuna.Study,  # noqa: ARG002 - Optuna's signature
         trial: FrozenTrial,  # noqa: ARG002
     ) -> dict[str, BaseDistribution]:
-        """No parameters are drawn jointly."""
+        """Empty search space or sample: no parameters are drawn jointly."""
         return {}
 
     def sample_relative(
@@ -64,7 +62,7 @@ class RepeatableSampler(optuna.samplers.BaseSampler):  # type: ignore[misc]
         trial: FrozenTrial,  # noqa: ARG002
         search_space: dict[str, BaseDistribution],  # noqa: ARG002
     ) -> dict[str, Any]:
-        """No parameters are drawn jointly."""
+        """Empty search space or sample: no parameters are drawn jointly."""
         return {}
 
     def sample_independent(
@@ -78,14 +76,14 @@ class RepeatableSampler(optuna.samplers.BaseSampler):  # type: ignore[misc]
 
 @contextmanager
 def open_study(file: Path, identity: dict[str, Any], prepared: PreparedStudy) -> Iterator[optuna.Study]:
-    """Begin or resume a study; no other process can open it meanwhile.
+    """Begin or resume a study, and lock it until the context ends.
 
     The last line of the file is removed if its write was interrupted.
 
     Args:
         file: storage of the study, in a folder that exists.
         identity: settings that a resumed study must share.
-        prepared: names the choices to try first.
+        prepared: search space, with the choices to try first.
 
     Raises:
         UserError: another process has it open, or the file holds another study or none.
@@ -98,35 +96,35 @@ def open_study(file: Path, identity: dict[str, Any], prepared: PreparedStudy) ->
         _drop_partial_line(file)
         storage = _storage(file)
         names = [one.study_name for one in storage.get_all_studies()]
-        if names == [STUDY_NAME]:
-            study = optuna.load_study(storage=storage, study_name=STUDY_NAME)
+        if names == [_STUDY_NAME]:
+            study = optuna.load_study(storage=storage, study_name=_STUDY_NAME)
         elif names:
             raise UserError(
-                f"{file} must hold one study named '{STUDY_NAME}' but it holds {', '.join(names)}"
+                f"{file} must hold one study named '{_STUDY_NAME}' but it holds {', '.join(names)}"
             )
         else:
             directions = ["maximize"] if identity["pareto"] is None else ["maximize", "minimize"]
-            study = optuna.create_study(storage=storage, study_name=STUDY_NAME, directions=directions)
+            study = optuna.create_study(storage=storage, study_name=_STUDY_NAME, directions=directions)
         _check_identity(study, identity, file, prepared)
         _equip(study, identity["seed"])
         yield study
 
 
 def join_study(file: Path, seed: int) -> optuna.Study:
-    """The study that another process has opened, to run trials for it."""
-    study = optuna.load_study(storage=_storage(file), study_name=STUDY_NAME)
+    """Load the study that another process has opened, to run trials for it."""
+    study = optuna.load_study(storage=_storage(file), study_name=_STUDY_NAME)
     _equip(study, seed)
     return study
 
 
 def interrupted_trials(study: optuna.Study) -> list[optuna.Trial]:
-    """Trials that began and did not end. They can be resumed while no other process runs trials."""
+    """Trials that began and did not end; they can be resumed if no other process runs trials."""
     begun = study.get_trials(deepcopy=False, states=[TrialState.RUNNING])
     return [optuna.Trial(study, trial._trial_id) for trial in begun]
 
 
 def finished_trials(study: optuna.Study, prepared: PreparedStudy) -> tuple[Trial, ...]:
-    """Finished trials, by number."""
+    """Finished trials of a study, by number."""
     return tuple(
         Trial(
             number=record.number,
@@ -141,7 +139,7 @@ def finished_trials(study: optuna.Study, prepared: PreparedStudy) -> tuple[Trial
 
 
 def count_finished(study: optuna.Study) -> int:
-    """Number of finished trials."""
+    """Number of finished trials of a study."""
     return len(study.get_trials(deepcopy=False, states=_FINISHED))
 
 
@@ -157,8 +155,8 @@ def run_trial(
     on the permutations that both were evaluated in. Optuna prunes no study with two aims.
 
     Args:
-        study: open.
-        prepared: evaluates choices.
+        study: the open study.
+        prepared: search space and evaluators.
         settings: settings of the study.
         trial: an interrupted trial to resume; None begins one.
     """
@@ -214,7 +212,7 @@ def _equip(study: optuna.Study, seed: int) -> None:
 
 
 def _drop_partial_line(file: Path) -> None:
-    """Remove an interrupted write, which would spoil the next one."""
+    """Remove the rest of an interrupted write, which would make the next line unreadable."""
     if file.exists():
         with file.open("rb+") as opened:
             content = opened.read()

@@ -1,4 +1,4 @@
-"""A whole study: choices are tried until there are enough, then the best is scored on held-out problems."""
+"""A whole study: a number of choices is tried, and the best is scored on held-out problems."""
 
 import hashlib
 from collections.abc import Callable
@@ -26,12 +26,12 @@ def tune(
         settings: aim and search space.
         folder: folder of the study; it is made, or the study in it is resumed.
         watch: called with the number of finished trials.
-        workers: processes that try choices at once, on a local Ray cluster if there are several; then the
-            choices that are tried depend on the order in which trials end.
+        workers: number of processes that try choices at once. Several run on a local Ray cluster; the
+            choices then depend on the order in which trials end.
 
     Raises:
-        UserError: Optuna is not installed, the folder holds something else, or the run does not allow what
-            the settings name.
+        UserError: Optuna is not installed, the folder holds other files, or the run does not allow the
+            settings.
     """
     if workers < 1:
         raise UserError(f"workers must be at least 1 but got {workers}")

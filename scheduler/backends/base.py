@@ -18,7 +18,7 @@ from testbudget.traces.records import Cost
 
 
 class Role(StrEnum):
-    """The model that a request is for."""
+    """Model that a request is sent to."""
 
     POLICY_MODEL = "policy model"
     REWARD_MODEL = "reward model"
@@ -26,7 +26,13 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Generate:
-    """Work for a generator: requests about one problem."""
+    """Work for a generator: requests about one problem.
+
+    Attributes:
+        role: the model.
+        problem: id of the problem.
+        requests: prompts with their seeds, one for each completion.
+    """
 
     role: Role
     problem: str
@@ -38,7 +44,10 @@ class Execute:
     """Work for a runner: tests of one problem on some of its candidates.
 
     Attributes:
-        record_outputs: whether the outputs of the candidates are wanted beside the verdicts.
+        problem: the problem.
+        candidates: candidates to execute, each another program.
+        tests: usable tests.
+        record_outputs: True asks for the outputs of the candidates beside the verdicts.
         input_mutations: number of mutated inputs to execute beside each test.
     """
 
@@ -51,7 +60,12 @@ class Execute:
 
 @dataclass(frozen=True, slots=True)
 class Generated:
-    """Completions of a ``Generate`` task, in the order of its requests."""
+    """Result of a ``Generate`` task.
+
+    Attributes:
+        task: the task.
+        completions: one for each request, in their order.
+    """
 
     task: Generate
     completions: Sequence[Completion]
@@ -59,7 +73,12 @@ class Generated:
 
 @dataclass(frozen=True, slots=True)
 class Executed:
-    """Verdicts of an ``Execute`` task."""
+    """Result of an ``Execute`` task.
+
+    Attributes:
+        task: the task.
+        block_verdicts: verdicts by candidate, then by test, in the order of the task.
+    """
 
     task: Execute
     block_verdicts: BlockVerdicts
@@ -67,7 +86,13 @@ class Executed:
 
 @dataclass(frozen=True, slots=True)
 class ExtractedStates:
-    """Hidden states of a batch of problems, in their order, and the cost of the batch."""
+    """Result of the extraction of one batch.
+
+    Attributes:
+        problems: ids of the problems.
+        states: hidden states in the order of the problems.
+        cost: cost of the whole batch.
+    """
 
     problems: tuple[str, ...]
     states: HiddenStates
@@ -75,7 +100,7 @@ class ExtractedStates:
 
 
 class ExtractionBackend(ABC):
-    """Contract of extraction: hidden states, batch by batch. A context manager that closes itself."""
+    """Contract of extraction: hidden states, batch by batch. A context manager that calls ``close``."""
 
     @property
     @abstractmethod
@@ -84,11 +109,16 @@ class ExtractionBackend(ABC):
 
     @abstractmethod
     def submit(self, problems: Sequence[str], prompts: Sequence[str]) -> None:
-        """Queue a batch and return at once. ``problems`` are ids."""
+        """Queue a batch and return at once.
+
+        Args:
+            problems: ids of the problems.
+            prompts: prompt of each problem.
+        """
 
     @abstractmethod
     def wait(self) -> Sequence[ExtractedStates]:
-        """Block until at least one batch is done.
+        """Block until at least one batch is done, and return all that are.
 
         Raises:
             UserError: the model, a layer or the engine cannot be used.
@@ -107,7 +137,7 @@ class ExtractionBackend(ABC):
 
 
 class Backend(ABC):
-    """Contract of a back end: the work of the loop. Used by one thread."""
+    """Contract of a back end: generates and executes tests for one thread."""
 
     @abstractmethod
     def submit(self, task: Generate | Execute) -> None:
@@ -132,7 +162,7 @@ class Backend(ABC):
 
     @abstractmethod
     def isolation(self, language: str) -> str:
-        """Isolation layers of sandboxes for a language, and the missing ones, in words."""
+        """Sentence about the isolation layers of sandboxes for a language, and about missing ones."""
 
     @abstractmethod
     def tests_available(self, problem: Problem) -> int | None:
@@ -146,7 +176,7 @@ class Backend(ABC):
     def max_execution_cost(self, candidates: int, tests: int) -> Cost:
         """Upper bound on the cost of executing tests on candidates as one task.
 
-        It is at most ``tests`` times that of one test.
+        The bound is at most ``tests`` times that of one test.
         """
 
     @abstractmethod

@@ -65,7 +65,7 @@ class RayBackend(Backend):
 
     Args:
         job: names models, limits and cluster.
-        recording: finished run whose tests are executed again; None if a model generates tests.
+        recording: finished run whose tests are re-executed; None if a model generates tests.
 
     Raises:
         UserError: the cluster cannot be reached, or has too few cores or GPUs for the job.
@@ -125,14 +125,14 @@ class RayBackend(Backend):
         return results
 
     def hidden_states(self) -> ExtractionBackend:
-        """Extraction in its own actors, which end before the first sandbox needs their cores."""
+        """Start extraction in actors of its own. They end before the first sandbox needs their cores."""
         section = self._job.hidden_states
         assert section is not None
         assert section.base_model is not None
         return RayExtraction(section.base_model, section)
 
     def isolation(self, language: str) -> str:
-        """Layers of the first sandbox; nodes of one kind have the same layers."""
+        """Sentence about the layers of the first sandbox. All nodes are assumed to have the same layers."""
         actor = self._runner_pool().actors[0]
         layers, missing = translate_ray_errors(lambda: ray.get(actor.layers.remote(language)))
         return f"sandboxed by {', '.join(layers)}" + (f"; MISSING: {', '.join(missing)}" if missing else "")
@@ -142,7 +142,7 @@ class RayBackend(Backend):
         return None if self._models[Role.REWARD_MODEL] else len(self._recorded.get(problem.id, {}))
 
     def max_generation_cost(self) -> Cost:
-        """The token and time limits of the model, or the largest cost of a recorded test."""
+        """Token and time limits of the model, or the largest cost of a recorded test."""
         model = self._models[Role.REWARD_MODEL]
         if model is None:
             return max_recorded_cost(self._recorded)
@@ -171,7 +171,7 @@ class RayBackend(Backend):
         ray.shutdown()
 
     def _collect(self, pool: Pool, reference: Any) -> list[Generated | Executed]:
-        """The result of a finished call; no result if the call is made once more."""
+        """Result of a finished call as a list; empty if the call is retried."""
         collected = translate_ray_errors(lambda: pool.collect(reference))
         if collected is None:
             return []

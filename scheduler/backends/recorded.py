@@ -33,7 +33,8 @@ class RecordedBackend(Backend):
     Args:
         trace: the finished run.
         problems: the problems of the job, with their texts.
-        engines, runners: number of each in the simulated cluster.
+        engines: number of engines in the simulated cluster.
+        runners: number of runners in the simulated cluster.
         outputs_by_problem: recorded outputs by problem id, for tasks that ask for them.
     """
 
@@ -93,7 +94,7 @@ class RecordedBackend(Backend):
         )
 
     def isolation(self, language: str) -> str:  # noqa: ARG002
-        """The words "nothing runs"."""
+        """The constant sentence ``nothing runs``."""
         return "nothing runs"
 
     def tests_available(self, problem: Problem) -> int:
@@ -146,7 +147,7 @@ class RecordedBackend(Backend):
 
 
 def recorded_answers(trace: Trace) -> dict[str, dict[int, Completion]]:
-    """The tests of a finished run as completions, by problem id and test index."""
+    """Tests of a finished run as completions, by problem id, then by test index."""
     return {
         problem: {
             index: Completion(test.text, test.tokens, test.gpu_seconds, "recorded")

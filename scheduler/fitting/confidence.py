@@ -32,7 +32,7 @@ def check_confidence_runs(job: Job, read: ReadTrace) -> None:
         UserError: a run cannot be read, or has a problem without labels or without votes.
     """
     for run in job.confidence.fit_from or []:
-        _check(read(run))
+        _check_run(read(run))
 
 
 def fit_confidence(job: Job, read: ReadTrace, directory: Path) -> ConfidenceModels:
@@ -49,7 +49,7 @@ def fit_confidence(job: Job, read: ReadTrace, directory: Path) -> ConfidenceMode
         return default_models()
     rule = selection_rule(job.selection)
     rows = itertools.chain.from_iterable(_training_rows_of(read(run), rule, job.seed) for run in runs)
-    confidence_models = fit_confidence_models(rows, f"learned from {', '.join(map(str, runs))}")
+    confidence_models = fit_confidence_models(rows, f"fitted on {', '.join(map(str, runs))}")
     write_text(confidence_models.as_json(), directory / _FILE)
     return confidence_models_of(directory)  # stored models are rounded; reports read them
 
@@ -72,7 +72,7 @@ def confidence_models_of(directory: Path) -> ConfidenceModels:
 
 
 def _training_rows_of(trace: Trace, rule: SelectionRule, seed: int) -> Iterator[TrainingRow]:
-    _check(trace)
+    _check_run(trace)
     outputs_by_problem = read_outputs(trace.directory)
     random = np.random.default_rng(seed)
     evidence_of_each: list[Evidence] = []
@@ -94,7 +94,7 @@ def _training_rows_of(trace: Trace, rule: SelectionRule, seed: int) -> Iterator[
         )
 
 
-def _check(trace: Trace) -> None:
+def _check_run(trace: Trace) -> None:
     for problem, seen in trace.problems.items():
         if seen.correct is None:
             raise UserError(

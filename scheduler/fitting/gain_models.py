@@ -30,12 +30,8 @@ from testbudget.traces.output_tables import read_outputs
 from testbudget.traces.tables import ReadTrace
 from testbudget.traces.trace import Trace, correct_labels
 
-GAIN_FOLDS = 10
-"""Default number of folds."""
-
-GAIN_PERMUTATIONS = 20
-"""Default number of random orders of each problem's tests."""
-
+_FOLDS = 10
+_PERMUTATIONS = 20
 _COUNTS = (1, 2, 3, 5, 8, 12, 20, 30)
 _HORIZON = 8  # tests ahead: a single test often changes nothing
 _BINS = 5
@@ -43,15 +39,15 @@ _BINS = 5
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GainObservations:
-    """Accuracy and p_wrong after each number of tests, of problems whose tests were put in several orders.
+    """Accuracy and p_wrong after each number of tests, in several permutations of the problems' tests.
 
     Attributes:
         selection: name of the selection rule.
-        accuracy: float64 (orders, problems, tests + 1), accuracy of the pick; a problem with fewer tests
-            keeps its last value.
+        accuracy: float64 (permutations, problems, tests + 1), accuracy of the pick; a problem with fewer
+            tests keeps its last value.
         tests: intp (problems,), number of tests of each problem.
-        p_wrong: float64 (orders, problems, tests + 1), predicted probability that the pick is wrong; a
-            problem with fewer tests keeps its last value.
+        p_wrong: float64 (permutations, problems, tests + 1), predicted probability that the pick is wrong;
+            a problem with fewer tests keeps its last value.
     """
 
     selection: str
@@ -60,21 +56,25 @@ class GainObservations:
     p_wrong: NDArray[np.float64]
 
     @classmethod
-    def of(cls, orders: Sequence[Sequence[LearningCurve]], selection: str) -> Self:
-        """Observations from the learning curves of the same problems in each order.
+    def of(cls, curves: Sequence[Sequence[LearningCurve]], selection: str) -> Self:
+        """Observations from learning curves of the same problems.
+
+        Args:
+            curves: learning curves by permutation, then by problem.
+            selection: name of the selection rule.
 
         Raises:
             UserError: no problem has 2 tests, so the gain of more tests is unknown.
         """
-        tests = np.array([len(curve.accuracy) - 1 for curve in orders[0]])
+        tests = np.array([len(curve.accuracy) - 1 for curve in curves[0]])
         if tests.max() < 2:
             raise UserError("a gain model needs problems with at least 2 tests each but got none")
-        accuracy, p_wrong = np.empty((2, len(orders), len(tests), tests.max() + 1))
-        for order, curves in enumerate(orders):
-            for problem, curve in enumerate(curves):
+        accuracy, p_wrong = np.empty((2, len(curves), len(tests), tests.max() + 1))
+        for permutation, of_problems in enumerate(curves):
+            for problem, curve in enumerate(of_problems):
                 steps = np.minimum(np.arange(tests.max() + 1), tests[problem])
-                accuracy[order, problem] = curve.accuracy[steps]
-                p_wrong[order, problem] = curve.p_wrong[steps]
+                accuracy[permutation, problem] = curve.accuracy[steps]
+                p_wrong[permutation, problem] = curve.p_wrong[steps]
         return cls(selection, accuracy, tests, p_wrong)
 
     @property
@@ -84,46 +84,54 @@ class GainObservations:
 
 
 def fit_gain(
-    seen: GainObservations, problems: NDArray[np.intp], pass_rates: NDArray[np.floating] | None = None
+    observations: GainObservations,
+    problems: NDArray[np.intp],
+    pass_rates: NDArray[np.floating] | None = None,
 ) -> GainModel:
-    """Gain model of some problems.
+    """Fit a gain model on some of the observed problems.
 
     Args:
-        seen: observations of these and other problems.
-        problems: positions of the problems to fit on, intp (problems to fit on,).
-        pass_rates: predicted pass rates, floats (all problems,); None fits no difficulty bins.
+        observations: observations of these and other problems.
+        problems: intp (problems to fit on,), their positions among the observed problems.
+        pass_rates: predicted pass rates, floats (observed problems,); None fits no difficulty bins.
     """
-    accuracy = seen.accuracy[:, problems]
+    accuracy = observations.accuracy[:, problems]
     curve = accuracy.mean(axis=(0, 1))
-    counts = seen.counts
+    counts = observations.counts
     mean_p_wrong, weights = np.zeros((2, len(counts)))
     for number, count in enumerate(counts):
-        further = seen.tests[problems] > count
+        further = observations.tests[problems] > count
         later = min(count + _HORIZON, accuracy.shape[2] - 1)
         rise = float(envelope_slopes(curve[np.newaxis])[0, count:later].sum())
         if further.any():
-            p_wrong = seen.p_wrong[:, problems[further], count]
+            p_wrong = observations.p_wrong[:, problems[further], count]
             mean_p_wrong[number] = p_wrong.mean()
             if further.sum() > 2 and rise > 0 and mean_p_wrong[number] > 0:
                 gain = accuracy[:, further, later] - accuracy[:, further, count]
                 weights[number] = _confident_slope(p_wrong / mean_p_wrong[number] - 1, gain) / rise
     bins = None if pass_rates is None else _bins(accuracy.mean(axis=0), pass_rates[problems])
     return GainModel(
-        seen.selection, curve, _best_budget(accuracy.mean(axis=0)), counts, mean_p_wrong, weights, bins
+        observations.selection,
+        curve,
+        _best_budget(accuracy.mean(axis=0)),
+        counts,
+        mean_p_wrong,
+        weights,
+        bins,
     )
 
 
 def out_of_fold_gain_models(
-    seen: GainObservations,
+    observations: GainObservations,
     pass_rates: NDArray[np.floating] | None = None,
     *,
     seed: int,
-    folds: int = GAIN_FOLDS,
+    folds: int = _FOLDS,
 ) -> GainModelAssignment:
     """Gain models for the observed problems themselves, each fitted on the other folds.
 
     Args:
-        seen: observations of at least 2 problems.
+        observations: observations of at least 2 problems.
         pass_rates: pass rates predicted without the problem itself, floats (problems,); None fits no
             difficulty bins.
         seed: seed of the folds.
@@ -132,12 +140,14 @@ def out_of_fold_gain_models(
     Raises:
         UserError: there is only one problem.
     """
-    count = len(seen.tests)
+    count = len(observations.tests)
     if count < 2:
         raise UserError(f"gain models for a run's own problems need at least 2 problems but got {count}")
     folds = min(folds, count)
     fold_of = random_folds(count, folds, np.random.default_rng(seed))
-    gain_models = (fit_gain(seen, others, pass_rates) for others in training_positions(fold_of, folds))
+    gain_models = (
+        fit_gain(observations, others, pass_rates) for others in training_positions(fold_of, folds)
+    )
     return GainModelAssignment(tuple(gain_models), fold_of)
 
 
@@ -147,12 +157,12 @@ def _confident_slope(excess: NDArray[np.float64], gain: NDArray[np.float64]) -> 
     Negative slopes are set to 0. Where tests gain little, a random slope is large in proportion and would
     take tests from the problems with the largest p_wrong.
 
-    Orders of one problem are not independent, so the standard error is clustered by problem (Liang and
-    Zeger 1986, 'Longitudinal data analysis using generalized linear models').
+    Permutations of one problem's tests are not independent, so the standard error is clustered by problem
+    (Liang and Zeger 1986, 'Longitudinal data analysis using generalized linear models').
 
     Args:
-        excess: float64 (orders, problems), p_wrong / mean p_wrong - 1.
-        gain: float64 (orders, problems), gain in accuracy.
+        excess: float64 (permutations, problems), p_wrong / mean p_wrong - 1.
+        gain: float64 (permutations, problems), gain in accuracy.
     """
     variance = float((excess**2).mean())
     if variance == 0:
@@ -165,9 +175,10 @@ def _confident_slope(excess: NDArray[np.float64], gain: NDArray[np.float64]) -> 
 
 
 def _best_budget(accuracy: NDArray[np.float64]) -> int | None:
-    """Number of tests with the highest mean accuracy, if its fall until the end exceeds a standard error.
+    """Number of tests, at least 1, with the highest mean accuracy; None if accuracy does not clearly fall.
 
-    At least 1, since only tests show whether tests help. None if accuracy does not clearly fall.
+    Accuracy clearly falls if ``mean(fall) > std(fall) / sqrt(problems)``. The fall of a problem is its
+    accuracy there minus its accuracy after all tests.
 
     Args:
         accuracy: float64 (problems, tests + 1).
@@ -214,8 +225,8 @@ def gain_model_of_run(
     selection: str,
     *,
     confidence_models: ConfidenceModels | None = None,
-    orders: int = GAIN_PERMUTATIONS,
-    folds: int = GAIN_FOLDS,
+    permutations: int = _PERMUTATIONS,
+    folds: int = _FOLDS,
     seed: int = 0,
 ) -> CrossFittedGainModel:
     """Fit a cross-fitted gain model on one finished run.
@@ -226,15 +237,17 @@ def gain_model_of_run(
         run: finished run with labels.
         selection: name of the selection rule that will pick.
         confidence_models: models of p_correct; None for the default models.
-        orders: number of random orders of each problem's tests.
+        permutations: number of random permutations of each problem's tests.
         folds: largest number of folds. A problem's fold depends only on the content hashes and the seed, so
             a problem that occurs twice is in a single fold.
-        seed: seed of orders and folds.
+        seed: seed of permutations and folds.
 
     Raises:
         UserError: the rule is unknown, or the run has no labels, a single problem or single tests.
     """
-    seen = observe_gains(run, selection, confidence_models=confidence_models, orders=orders, seed=seed)
+    observations = observe_gains(
+        run, selection, confidence_models=confidence_models, permutations=permutations, seed=seed
+    )
     rates = np.array([problem.predicted_pass_rate for problem in run.problems.values()])
     pass_rates = None if np.isnan(rates).any() else rates
     hashes = [problem.content_hash for problem in run.problems.values()]
@@ -242,8 +255,11 @@ def gain_model_of_run(
     if len(fold_of) < 2:
         raise UserError(f"a gain model needs at least 2 problems but {run.directory} has {len(fold_of)}")
     own = np.array([fold_of[content_hash] for content_hash in hashes])
-    members = [fit_gain(seen, others, pass_rates) for others in training_positions(own, int(own.max()) + 1)]
-    return CrossFittedGainModel(tuple(members), fit_gain(seen, np.arange(len(hashes)), pass_rates), fold_of)
+    members = [
+        fit_gain(observations, others, pass_rates) for others in training_positions(own, int(own.max()) + 1)
+    ]
+    whole = fit_gain(observations, np.arange(len(hashes)), pass_rates)
+    return CrossFittedGainModel(tuple(members), whole, fold_of)
 
 
 def observe_gains(
@@ -251,29 +267,26 @@ def observe_gains(
     selection: str,
     *,
     confidence_models: ConfidenceModels | None = None,
-    orders: int = GAIN_PERMUTATIONS,
+    permutations: int = _PERMUTATIONS,
     seed: int = 0,
 ) -> GainObservations:
-    """Observations of a run's tests in random orders; arguments as for :func:`gain_model_of_run`.
+    """Observations of a run's tests in random permutations; arguments as for :func:`gain_model_of_run`.
 
     Raises:
         UserError: the rule is unknown, or the run has no labels or only single tests.
     """
     rule = selection_rule(selection)
     outputs_by_problem = read_outputs(run.directory)
-    recordings = [
+    recorded = [
         RecordedTests.of(seen, correct, outputs_by_problem.get(problem))
         for (problem, seen), correct in zip(run.problems.items(), correct_labels(run), strict=True)
     ]
-    curves_of_orders = []
-    for order in range(orders):
-        drawn = random_permutations(recordings, np.random.default_rng([seed, order]))
-        curves_of_orders.append(
-            compute_learning_curves(
-                recordings, drawn, rule, permute_tests(recordings, drawn, confidence_models)
-            )
-        )
-    return GainObservations.of(curves_of_orders, selection)
+    curves = []
+    for permutation in range(permutations):
+        drawn = random_permutations(recorded, np.random.default_rng([seed, permutation]))
+        permuted = permute_tests(recorded, drawn, confidence_models)
+        curves.append(compute_learning_curves(recorded, drawn, rule, permuted))
+    return GainObservations.of(curves, selection)
 
 
 def _folds(content_hashes: Sequence[str], folds: int, seed: int) -> dict[str, int]:

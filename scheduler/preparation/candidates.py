@@ -18,11 +18,17 @@ from testbudget.traces.files import read_rows
 from testbudget.traces.records import CandidateRecord, ProblemCandidates
 from testbudget.traces.tables import ReadTrace
 
-_BATCH = 256  # candidates of one task; a kill loses the tasks in flight
+_CANDIDATES_PER_TASK = 256  # a kill loses the tasks in flight
 
 
 def take_candidates(job: Job, problems: Sequence[Problem], event_log: EventLog, read: ReadTrace) -> None:
     """Take candidates from the run or file that the job names; does nothing if it names a model.
+
+    Args:
+        job: names the source.
+        problems: problems of the job.
+        event_log: log of the run; problems with candidates in it are left as they are.
+        read: reads a finished run.
 
     Raises:
         UserError: the source cannot be used, or has no candidate for one of the problems.
@@ -48,7 +54,19 @@ def sample_candidates(
     event_log: EventLog,
     on_progress: Callable[[], None] = lambda: None,
 ) -> None:
-    """Sample the missing candidates from the policy model; does nothing if the job names none."""
+    """Sample the missing candidates from the policy model; does nothing if the job names none.
+
+    Args:
+        job: names the model and the number of candidates.
+        problems: problems of the job.
+        backend: samples.
+        event_log: log of the run; candidates in it are not sampled again.
+        on_progress: called after each batch of results.
+
+    Raises:
+        UserError: the model cannot be loaded.
+        InfrastructureError: sampling failed, its retries included.
+    """
     section = job.candidates
     if section.model is None or section.count is None:
         return
@@ -58,10 +76,10 @@ def sample_candidates(
     for problem in problems:
         indices = [index for index in range(section.count) if index not in event_log.candidates[problem.id]]
         prompt = template.render(problem)
-        for start in range(0, len(indices), _BATCH):
+        for start in range(0, len(indices), _CANDIDATES_PER_TASK):
             requests = tuple(
                 Request(problem.id, index, prompt, derive_seed(job.seed, "candidate", problem.id, index))
-                for index in indices[start : start + _BATCH]
+                for index in indices[start : start + _CANDIDATES_PER_TASK]
             )
             backend.submit(Generate(Role.POLICY_MODEL, problem.id, requests))
             waiting += 1
@@ -82,7 +100,10 @@ def sample_candidates(
 def label_candidates(items: Sequence[ProblemCandidates], backend: Backend, event_log: EventLog) -> None:
     """Label candidates by executing the ground truth of each problem that has one.
 
-    Labels enter no decision. Labels that are in the log already are kept.
+    Labels are never used for a decision. Labels that are already in the log are kept.
+
+    Raises:
+        InfrastructureError: an execution failed, its retries included.
     """
     by_id = {item.problem.id: item for item in items}
     waiting = 0
@@ -103,7 +124,17 @@ def label_candidates(items: Sequence[ProblemCandidates], backend: Backend, event
 
 
 def take_labels(job: Job, items: Sequence[ProblemCandidates], event_log: EventLog, read: ReadTrace) -> None:
-    """Take labels from the run that the recorded back end reads; on Ray the ground truth is executed."""
+    """Take labels from the run that the recorded back end reads; does nothing with another back end.
+
+    Args:
+        job: names the run.
+        items: problems with their candidates.
+        event_log: log of the run; labels in it are kept.
+        read: reads a finished run.
+
+    Raises:
+        UserError: the run has no such problem, or one with another text.
+    """
     if job.backend != "recorded" or job.candidates.from_run is None:
         return
     trace = read(job.candidates.from_run)

@@ -67,6 +67,14 @@ def extract_hidden_states(
     Its states and its cost, split evenly over its problems, are logged together, so a kill loses only the
     batches in flight.
 
+    Args:
+        job: names the model.
+        problems: problems of the job.
+        backend: extracts.
+        budget: budget that the batches are charged to.
+        event_log: log of the run; states in it are not extracted again.
+        on_progress: called after each batch.
+
     Raises:
         UserError: the model cannot be loaded or is not the one that the run began with; or a batch does not
             fit under the cap.

@@ -81,7 +81,7 @@ def test_no_candidate_is_eliminated_before_the_first_rung_ends(run):
 
 def test_a_high_threshold_eliminates_no_candidate(run):
     (runs,) = permuted_runs(
-        recordings_of(run), [selection_rule("auto")], orders=2, counts=[3, TESTS], z=1e9, seed=0
+        recordings_of(run), [selection_rule("auto")], permutations=2, counts=[3, TESTS], z=1e9, seed=0
     )
     np.testing.assert_array_equal(runs.elimination.executions, runs.elimination.pairs)
     np.testing.assert_array_equal(runs.elimination.accuracy, runs.accuracy[:, :, [3, TESTS]])

@@ -258,7 +258,7 @@ def changed(run: Trace, name: str, **fields) -> Trace:
 
 
 def model_of(run: Trace, **settings) -> CrossFittedGainModel:
-    return gain_model_of_run(run, "majority", orders=2, folds=4, **settings)
+    return gain_model_of_run(run, "majority", permutations=2, folds=4, **settings)
 
 
 def test_no_problem_is_served_by_a_model_fitted_on_it(run):
@@ -295,8 +295,10 @@ def test_bins_are_fitted_where_pass_rates_were_predicted(run):
 
 
 def test_orders_come_from_the_seed(run):
-    one, other = (observe_gains(run, "majority", orders=2, seed=seed) for seed in (0, 1))
-    np.testing.assert_array_equal(one.accuracy, observe_gains(run, "majority", orders=2, seed=0).accuracy)
+    one, other = (observe_gains(run, "majority", permutations=2, seed=seed) for seed in (0, 1))
+    np.testing.assert_array_equal(
+        one.accuracy, observe_gains(run, "majority", permutations=2, seed=0).accuracy
+    )
     assert not np.array_equal(one.accuracy, other.accuracy)
 
 
@@ -306,7 +308,7 @@ def test_a_run_without_labels_or_with_one_problem_gets_one_sentence(run):
     with pytest.raises(UserError, match="at least 2 problems"):
         model_of(replace(run, problems={"p/3": run.problems["p/3"]}))
     with pytest.raises(UserError, match="selection must be one of"):
-        gain_model_of_run(run, "best", orders=1)
+        gain_model_of_run(run, "best", permutations=1)
 
 
 def job_of(recorded, folder, **policy):

@@ -71,7 +71,7 @@ def test_the_first_table_names_the_best_combination_at_each_cap(voted, tmp_path,
     assert main(["compare", str(voted), *QUICK, "--out", str(tmp_path / "out")]) == 0
     printed = capsys.readouterr().out
     rows = grid_of(tmp_path / "out")
-    first = printed[printed.index("as reference with") : printed.index("What the best combination spends")]
+    first = printed[printed.index("as reference with") : printed.index("Spending of the best combination")]
     for cap in (1, 2.5):
         best = max(
             (row for row in rows if row["tests_per_problem"] == cap and not row["knows_truth"]),

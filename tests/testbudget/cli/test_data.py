@@ -190,7 +190,7 @@ def test_a_run_that_exists_is_not_touched(capsys, tmp_path):
     run = run_of(file, tmp_path / "run")
     before = {path.name: path.read_bytes() for path in run.iterdir()}
     assert main(["import", "votes", str(file), "--out", str(run)]) == 2
-    assert "exists; choose another --out" in capsys.readouterr().err
+    assert "exists. Choose another --out" in capsys.readouterr().err
     assert {path.name: path.read_bytes() for path in run.iterdir()} == before
 
 
