@@ -1,8 +1,8 @@
-"""Further inputs by mutation: calls of a test with small changes to their arguments.
+"""Mutated inputs: calls of a test with small changes to their arguments.
 
-An input separates candidates whose outputs differ on it, and it needs no expected output, so it costs no
-model call. A correct program need not accept every mutated input. To make this likely, a changed value
-keeps its type, and is often a value that the tests use elsewhere.
+An input separates candidates whose outputs differ on it. It needs no expected output, so it costs no model
+call. A correct candidate need not accept every mutated input. To make this likely, a changed value keeps
+its type and is often a value that the tests use elsewhere.
 """
 
 import copy
@@ -36,7 +36,7 @@ def mutated_inputs(
     Args:
         inputs: calls of tests, in the notation of ``executors.execution.values``.
         count: number of inputs to draw. Fewer are returned if 10 attempts per input do not suffice.
-        rng: random generator of the changes.
+        rng: source of the changes.
 
     Returns:
         Distinct inputs, none of them among ``inputs``, that belong to no test.
@@ -155,15 +155,19 @@ def run_with_mutations(
     entry_point: str | None,
     count: int,
 ) -> BlockVerdicts:
-    """Run candidates on tests of one problem, and on mutations of the inputs that each test uses.
+    """Run candidates on tests of one problem and on mutations of each test's inputs.
 
     The mutations of a test depend on its seed, its index and its calls. They do not depend on the other
     tests or on the number of candidates.
 
     Args:
-        runner: runs the tests and the mutated inputs.
+        runner: runner of the tests and of the mutated inputs.
         candidates, tests, entry_point: as for ``Runner.run``.
-        count: largest number of mutated inputs per test. A test without calls has none.
+        count: maximum number of mutated inputs per test. A test without calls has none.
+
+    Returns:
+        Verdicts on the tests. The calls on mutated inputs are among the recorded outputs, their CPU-seconds
+        among those of the tests.
 
     Raises:
         SandboxError: as for ``Runner.run``.

@@ -1,4 +1,4 @@
-"""Limits of one test, the most CPU time that a block can cost, and the names of the isolation layers.
+"""Limits of one test, the maximum CPU time of a block, and the names of the isolation layers.
 
 The module imports nothing that builds a sandbox, so that job files and the command line can use it.
 """
@@ -28,8 +28,24 @@ ISOLATION_LAYERS: Mapping[str, str] = MappingProxyType(
 """Every isolation layer, outermost first: its name and what it provides."""
 
 
+_TICK_SECONDS = 0.01  # longest time between two checks of CPU limits by the kernel (HZ >= 100)
+_PROCESS_SECONDS = 0.05  # start and end of a process that uses little memory
+_SECONDS_PER_MIB = 1 / 4096  # releasing memory when the process ends
+_GRANULARITY_SECONDS = 1.0  # RLIMIT_CPU counts whole seconds
+
+STARVED_SHARE = 0.02
+"""A process that uses more than this share of a CPU is running, not sleeping: the machine is busy."""
+
+STARVED_FACTOR = 5
+"""Factor on the wall-clock limit of a process that is running on a busy machine."""
+
+
 def check_layers(names: Sequence[str]) -> None:
-    """Raise ``UserError`` for a name that is not in ``ISOLATION_LAYERS``."""
+    """Check names of isolation layers.
+
+    Raises:
+        UserError: a name is not in ``ISOLATION_LAYERS``.
+    """
     for name in names:
         if name not in ISOLATION_LAYERS:
             raise UserError(
@@ -37,27 +53,15 @@ def check_layers(names: Sequence[str]) -> None:
             )
 
 
-TICK_SECONDS = 0.01  # longest time between two checks of CPU limits by the kernel (HZ >= 100)
-PROCESS_SECONDS = 0.05  # start and end of a process that uses little memory
-SECONDS_PER_MIB = 1 / 4096  # releasing memory when the process ends
-GRANULARITY_SECONDS = 1.0  # RLIMIT_CPU counts whole seconds
-
-STARVED_SHARE = 0.02
-"""A process that uses more than this share of a CPU is running, not sleeping: the machine is busy."""
-
-STARVED_PATIENCE = 5
-"""Factor on the wall-clock limit of a process that is running on a busy machine."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TestLimits:
-    """Resources that one test of one candidate may use, loading the candidate included.
+    """Resources that one test of one candidate may use, including the time to load the candidate.
 
     Attributes:
         cpu_seconds: CPU time of all threads together. This limit decides in most cases, so that a verdict
             does not depend on the load of the machine.
         wall_seconds: elapsed time; ends a process that sleeps or has stopped itself. A process that is
-            running on a busy machine gets ``STARVED_PATIENCE`` times as long.
+            running on a busy machine gets ``STARVED_FACTOR`` times as long.
         memory_mib: address space in addition to the interpreter and the modules loaded for the program.
         max_threads: threads alive at once. A second process is refused where the kernel supports it.
         file_mib: size of the largest file; with layer ``mount`` also of all files together.
@@ -83,33 +87,33 @@ class TestLimits:
 
 
 def overhead_seconds(limits: TestLimits) -> float:
-    """CPU seconds that a process can use beyond its limit.
+    """CPU-seconds that a process can use beyond its limit.
 
     Each thread may run until the kernel's next tick. Then the memory of the process is released.
     """
-    return TICK_SECONDS * limits.max_threads + PROCESS_SECONDS + SECONDS_PER_MIB * limits.memory_mib
+    return _TICK_SECONDS * limits.max_threads + _PROCESS_SECONDS + _SECONDS_PER_MIB * limits.memory_mib
 
 
 def max_cpu_seconds(limits: TestLimits, tests: int) -> float:
-    """Upper bound of the CPU seconds that one candidate can spend on ``tests`` tests of a block.
+    """Upper bound of the CPU-seconds that one candidate can spend on ``tests`` tests of a block.
 
-    The bound is ``2 * tests * (cpu_seconds + overhead_seconds) + GRANULARITY_SECONDS``: each test may need
-    a candidate process and a judge process, and each of them loads its program and has the limit of one
-    test. The kernel enforces the bound by ``RLIMIT_CPU``, which is set on each process to the CPU time left
-    by the earlier ones. It holds even if a candidate evades the limit of a single test.
+    The bound is ``2 * tests * (cpu_seconds + overhead_seconds) + 1``. Each test may need a candidate
+    process and a judge process, and each of them has the limit of one test. The kernel enforces the bound
+    by ``RLIMIT_CPU``, which counts whole seconds: a process gets the CPU time that the earlier ones left.
+    The bound holds even if a candidate evades the limit of a single test.
     """
     if tests == 0:
         return 0.0
-    return 2 * tests * (limits.cpu_seconds + overhead_seconds(limits)) + GRANULARITY_SECONDS
+    return 2 * tests * (limits.cpu_seconds + overhead_seconds(limits)) + _GRANULARITY_SECONDS
 
 
 def next_cpu_limit(limits: TestLimits, tests: int, spent: float) -> int:
-    """``RLIMIT_CPU`` of a candidate's next process, in whole CPU seconds; 0 if no process may start.
+    """``RLIMIT_CPU`` of a candidate's next process, in whole CPU-seconds; 0 if no process may start.
 
     Args:
         limits: the limits of one test.
         tests: number of tests in the whole block.
-        spent: CPU seconds used by the candidate's earlier processes in this block.
+        spent: CPU-seconds used by the candidate's earlier processes in this block.
     """
     remaining = math.floor(max_cpu_seconds(limits, tests) - spent - overhead_seconds(limits))
-    return remaining if remaining >= max(limits.cpu_seconds, GRANULARITY_SECONDS) else 0
+    return remaining if remaining >= max(limits.cpu_seconds, _GRANULARITY_SECONDS) else 0

@@ -1,8 +1,8 @@
-"""Recorded outputs of candidates, as digests, from the calls and results that the sandbox reports.
+"""Recorded outputs of candidates as digests, from the calls and results that the sandbox reports.
 
-Two results get the same digest if they count as equal: floats are rounded to six significant digits, equal
-numbers of different types are equal, and unordered containers are sorted. An exception counts by its type
-alone.
+Two results have the same digest if they count as equal. Floats are rounded to six significant digits, equal
+numbers of different types are equal, and unordered containers are sorted. Exceptions of the same type are
+equal.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ _UNORDERED = ("set", "frozenset", "dict", "Counter", "defaultdict", "object", "m
 
 
 class BlockCalls(NamedTuple):
-    """The calls behind a block's verdicts.
+    """Calls and results from which a block was judged.
 
     Attributes:
         calls, results: distinct texts, in the notation of ``executors.execution.languages.base``.
@@ -48,17 +48,17 @@ NO_CALLS = BlockCalls((), (), (), ())
 
 
 def parse_calls(answer: bytes) -> BlockCalls:
-    """Read the calls from the sandbox's answer."""
+    """Read the calls from the answer of the sandbox, JSON with the fields of ``BlockCalls``."""
     return BlockCalls(**json.loads(answer))
 
 
 def call_text(given: RecordedCall) -> str:
-    """Write a call as text."""
+    """Write a call as text, in the notation of ``executors.execution.languages.base``."""
     return json.dumps([given.function, *json.loads(given.arguments)], separators=(",", ":"))
 
 
 def call_digest(function: str, arguments: Sequence[Any]) -> int:
-    """Digest of a call, 64 bits, the same for calls that count as equal.
+    """Digest of a call, 64 bits; equal for calls that count as equal.
 
     Args:
         function: name of the function called.
@@ -79,8 +79,8 @@ def outputs_on_tests(
         tests: the index of each test.
 
     Returns:
-        One input for each distinct call at each place of the paths of a test; ``NO_RESULT`` for candidates
-        that made another call there, or none.
+        One input for each distinct call at each place of the paths of a test. A candidate that made another
+        call there, or none, has ``NO_RESULT``.
     """
     outputs, output_of = _distinct_outputs(block_calls.results)
     columns: dict[tuple[int, int, int], int] = {}
@@ -112,6 +112,9 @@ def outputs_on_inputs(
         inputs: one call for each column.
         block_calls, pairs, candidates: as for ``outputs_on_tests``, with positions in ``inputs`` in place
             of tests.
+
+    Returns:
+        One column per input, in the given order; ``NO_RESULT`` where no result was reported.
     """
     outputs, output_of = _distinct_outputs(block_calls.results)
     results = np.full((candidates, len(inputs)), NO_RESULT, np.int32)
@@ -194,7 +197,7 @@ def _normal_float(value: float) -> Any:
 
 
 def readable_value(value: Any) -> str:
-    """Plain data as source code would write it, cut to 120 characters."""
+    """Plain data in the notation of source code, cut to 120 characters."""
     text = _source_text(value)
     return text if len(text) <= _EXAMPLE_LENGTH else text[: _EXAMPLE_LENGTH - 1] + "…"
 

@@ -1,9 +1,9 @@
-"""Runner: blocks of candidates and tests in, verdicts out.
+"""Runner, which judges blocks of candidates and tests in a sandbox.
 
-Candidates and tests run only inside a sandbox: a guard process that enters the isolation layers, and a
-server process inside that forks a confined process for each piece of untrusted code. The caller holds one
-socket to it, reads nothing but bytes of a fixed layout and JSON, and ends everything inside by closing it.
-docs/sandbox.md says what this protects, docs/isolation.md what each layer needs.
+Candidates and tests run only inside the sandbox. A guard process enters the isolation layers. A server
+process inside forks a confined process for each piece of untrusted code. The caller holds one socket to it
+and reads only bytes of a fixed layout and JSON. Closing the socket ends every process inside.
+docs/sandbox.md describes what this protects, docs/isolation.md what each layer needs.
 """
 
 import importlib.util
@@ -61,14 +61,14 @@ _ENVIRONMENT = {
 _FLAGS = ("-s", "-S", "-P", "-B", "-X", "utf8", "-W", "ignore")
 
 IMPORT_DIRECTORY = str(Path(__file__).parents[3])  # above ``testbudget``; links are not resolved
-"""The directory that this process has imported ``testbudget`` from; new processes import the same one."""
+"""Directory from which this process imported ``testbudget``. New processes import it from there too."""
 
 
 def entry_code(module: str, function: str) -> str:
     """Code for ``python -c`` that calls a function of this package without arguments.
 
-    The last command-line argument must be ``IMPORT_DIRECTORY``. It is on the import path only while the
-    package is found, so that no neighbour of the package can be imported by its bare name.
+    The last command-line argument must be ``IMPORT_DIRECTORY``. It is on the import path only until the
+    package is imported, so that other packages in the directory cannot be imported.
     """
     return (
         "import sys; sys.path.insert(0, sys.argv.pop()); import testbudget; del sys.path[0]; "
@@ -87,10 +87,10 @@ class BlockVerdicts:
             the kernel; 0 for pairs that were not run. The sum of a row is at most ``max_cpu_seconds``. A
             judge process shared by candidates with equal results is charged to the first of them.
         wall_seconds: float32 (candidates, tests), elapsed seconds of the same processes.
-        same_process: bool (candidates, tests), whether candidate and test shared an interpreter.
-        recorded_outputs: results of the candidates on the calls of the tests; None if not recorded.
+        same_process: bool (candidates, tests), True if candidate and test ran in the same process.
+        recorded_outputs: outputs of the candidates on the calls of the tests; None if not recorded.
         input_mutations: int64 (tests,), number of mutated inputs that were run for each test. Their calls
-            are in ``recorded_outputs`` under the test, their CPU time in ``cpu_seconds``.
+            are in ``recorded_outputs`` under the test, their CPU-seconds in ``cpu_seconds``.
     """
 
     verdicts: NDArray[np.uint8]
@@ -105,7 +105,7 @@ _SERVER_CODE = entry_code("testbudget.executors.execution.judging.sandbox_main",
 
 
 class Runner:
-    """A sandbox that serves many blocks. Use it from one thread at a time, and close it.
+    """A sandbox for many blocks. Use it from one thread at a time, and close it.
 
     Args:
         limits: limits of one test.
@@ -173,10 +173,10 @@ class Runner:
         Args:
             candidates: whole programs.
             tests: tests of one problem.
-            entry_point: name of the function or class that each candidate must define; None if unknown: a
-                candidate must then define the functions that the tests call.
-            wanted: bool (candidates, tests), the pairs to run; None for all. The others are ``NOT_RUN``.
-            record: whether to return ``recorded_outputs``.
+            entry_point: name of the function or class that each candidate must define. None if it is
+                unknown; a candidate must then define the functions that the tests call.
+            wanted: bool (candidates, tests), True for the pairs to run; None for all pairs.
+            record: True to record the outputs of the candidates.
 
         Raises:
             SandboxError: the sandbox failed twice, or could not be built again.
@@ -208,11 +208,11 @@ class Runner:
     def call(
         self, candidates: Sequence[str], inputs: Sequence[RecordedCall]
     ) -> tuple[RecordedOutputs, NDArray[np.float32]]:
-        """Make every call on every candidate, which is loaded anew for each; no test is involved.
+        """Make every call on every candidate, without a test. A candidate is loaded anew for each call.
 
         Args:
             candidates: whole programs.
-            inputs: the calls, such as those of recorded tests or mutations of them.
+            inputs: the calls, for example those of recorded tests or mutations of them.
 
         Returns:
             The recorded outputs, with ``inputs`` in the given order and without a test, and the
@@ -234,7 +234,7 @@ class Runner:
         return outputs_on_inputs(inputs, calls, pairs, len(candidates)), cpu_seconds
 
     def close(self) -> None:
-        """End the sandbox and every process in it. The next block builds a new one."""
+        """End the sandbox and every process in it. The next block builds a new sandbox."""
         if self._sandbox is not None:
             self._sandbox.close()
             self._sandbox = None

@@ -1,10 +1,10 @@
 """Plain data as JSON text: the only values that pass between a candidate process and a judge process.
 
-JSON's own types stand for themselves. Every other type is an object with one key, its tag:
+A value of a JSON type is written as itself. A value of another type is an object with one key, its tag:
 ``{"tuple": [1, 2]}``. Only exact types are plain. A subclass is not plain, because its methods could return
-anything; so the receiver gets the value and no code. Floats keep their exact value and containers keep
-their order. Identity is lost, except that of ``math.nan``; callers therefore refuse a value that holds the
-same mutable container twice, which ``mutable_containers`` finds.
+anything. The receiver therefore gets the value and no code. Floats keep their exact value, and containers
+keep their order. Identity is lost, except that of ``math.nan``. Callers therefore refuse a value that holds
+the same mutable container twice, which ``mutable_containers`` finds.
 """
 
 import collections
@@ -18,7 +18,7 @@ from collections.abc import Callable
 from typing import Any
 
 LONGEST_TEXT = 1 << 20
-"""Characters of the longest text that ``encode`` returns."""
+"""Maximum number of characters of a text that ``encode`` returns."""
 
 _SCALARS = frozenset({int, float, bool, str, type(None)})
 _IMMUTABLE_CONTAINERS = frozenset({tuple, frozenset})
@@ -43,7 +43,7 @@ _decoded = json.JSONDecoder().decode
 
 
 class NotPlainError(ValueError):
-    """A value that is not plain data, or whose text is too long."""
+    """Error for a value that is not plain data, or that has too long a text."""
 
 
 def _encoded(content: Any) -> str:
@@ -97,7 +97,7 @@ def mutable_containers(value: Any) -> list[Any]:
 
 
 def decode(text: str) -> Any:
-    """Read a value from its text; no part is shared with an earlier value.
+    """Read a value from its text. No part is shared with an earlier value.
 
     Raises:
         ValueError: the text cannot come from ``encode``.
@@ -107,7 +107,11 @@ def decode(text: str) -> Any:
 
 
 def restore(content: Any) -> Any:
-    """Build the value from parsed JSON; raises ValueError as ``decode`` does."""
+    """Build the value from parsed JSON.
+
+    Raises:
+        ValueError: the JSON cannot come from ``encode``.
+    """
     if type(content) is list:
         if _SCALARS.issuperset(map(type, content)):
             return content

@@ -1,7 +1,7 @@
-"""Pairs of a program and a test, grouped into blocks, and blocks run by several runners at once.
+"""Pairs of a candidate and a test, grouped into blocks; blocks run by several runners at once.
 
-A block holds each distinct program and test once, so that equal texts are compiled and run once. Each
-runner works in a process of its own, which ends when its caller does.
+A block holds each distinct candidate and test once, so that equal texts are compiled and run once. Each
+runner works in a process of its own, which ends when its caller ends.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ from testbudget.rewards.errors import SandboxError, UserError
 from testbudget.rewards.problem import TestKind, UnitTest
 
 MAX_TESTS = 32
-"""Tests in a block, at most."""
+"""Maximum number of tests in a block."""
 
 _MAX_CANDIDATES, _MIN_CANDIDATES = 64, 8
 _BLOCKS_PER_RUNNER = 4
@@ -34,14 +34,14 @@ _WORKER_CODE = entry_code("testbudget.executors.execution.worker_pool", "serve_b
 
 @dataclass(frozen=True, slots=True)
 class PairRequest:
-    """A program, and a test to run it on.
+    """Pair of a candidate and a test to be run.
 
     Attributes:
         candidate: a whole program.
         test: the test program, without the candidate.
         kind: form of the test program.
         language: language of both programs.
-        entry_point: name of the function or class under test; None for those that the test calls.
+        entry_point: name of the function or class under test; None if unknown.
     """
 
     candidate: str
@@ -53,7 +53,7 @@ class PairRequest:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Block:
-    """Distinct candidates and tests of some pairs, and the place of each pair among them.
+    """Distinct candidates and tests of some pairs, and the position of each pair among them.
 
     Attributes:
         language: language of all programs.
@@ -74,7 +74,7 @@ class Block:
 
     @property
     def wanted(self) -> NDArray[np.bool_]:
-        """Bool (candidates, tests), whether a combination is one of the pairs."""
+        """Mask of the combinations that are pairs, bool (candidates, tests)."""
         mask = np.zeros((len(self.candidates), len(self.tests)), np.bool_)
         mask[self.rows, self.columns] = True
         return mask
@@ -83,8 +83,8 @@ class Block:
 def group_into_blocks(pairs: Sequence[PairRequest], runners: int = 1) -> list[Block]:
     """Group pairs that share candidates or tests into blocks.
 
-    A block has at most 32 tests and at most 64 candidates, or fewer candidates if all runners would not
-    otherwise have 4 blocks each.
+    A block has at most 32 tests and at most 64 candidates. It has fewer candidates, down to 8, if
+    there would otherwise be less than 4 blocks per runner.
 
     Args:
         pairs: the pairs to run, in any order.
@@ -107,15 +107,17 @@ def group_into_blocks(pairs: Sequence[PairRequest], runners: int = 1) -> list[Bl
         component_of_test[column] = components[row]
     column_ranks = _ranks_within(component_of_test)
 
-    tiles: dict[_Tile, list[int]] = {}
+    by_block: dict[_BlockKey, list[int]] = {}
     for position, (row, column) in enumerate(zip(rows, columns, strict=True)):
-        tile = _Tile(components[row], row_ranks[row] // max_candidates, column_ranks[column] // MAX_TESTS)
-        tiles.setdefault(tile, []).append(position)
-    return [_block(pairs, positions) for positions in tiles.values()]
+        candidate_range = row_ranks[row] // max_candidates
+        test_range = column_ranks[column] // MAX_TESTS
+        key = _BlockKey(components[row], candidate_range, test_range)
+        by_block.setdefault(key, []).append(position)
+    return [_block(pairs, positions) for positions in by_block.values()]
 
 
-class _Tile(NamedTuple):
-    """Key of a block: a part of bounded size of a component."""
+class _BlockKey(NamedTuple):
+    """Key of a block: a range of the candidates and of the tests of a component."""
 
     component: int
     candidate_range: int
@@ -123,7 +125,7 @@ class _Tile(NamedTuple):
 
 
 class _Numbering:
-    """Numbers keys in the order of their first occurrence."""
+    """Numbers of keys in the order of their first occurrence, from 0."""
 
     def __init__(self) -> None:
         self.known: dict[tuple[object, ...], int] = {}
@@ -133,7 +135,7 @@ class _Numbering:
 
 
 def _components(rows: Sequence[int], columns: Sequence[int], candidates: int) -> list[int]:
-    """Connected component of each candidate through shared tests, named by its first candidate."""
+    """Connected component of each candidate through shared tests: number of its first candidate."""
     above = list(range(candidates))
 
     def first(row: int) -> int:
@@ -185,13 +187,13 @@ class FinishedBlock:
 
     Attributes:
         block: the block.
-        outcomes: its verdicts, without recorded outputs.
+        block_verdicts: its verdicts, without recorded outputs.
         layers: the isolation layers in force.
         missing: the isolation layers that this machine refuses.
     """
 
     block: Block
-    outcomes: BlockVerdicts
+    block_verdicts: BlockVerdicts
     layers: tuple[str, ...]
     missing: tuple[str, ...]
 
@@ -201,13 +203,13 @@ def run_blocks(
 ) -> Generator[FinishedBlock]:
     """Run blocks in parallel and yield each when it is finished.
 
-    A block whose runner fails is run once more by a new runner. All runners end when the iteration ends,
+    If a runner fails, its block is run once more by a new runner. All runners end when the iteration ends,
     also by an error or by closing the generator.
 
     Args:
         blocks: the blocks to run.
         limits: limits of one test.
-        runners: largest number of worker processes.
+        runners: maximum number of worker processes.
         require: isolation layers that must be in force.
 
     Raises:
@@ -304,7 +306,7 @@ def serve_blocks() -> None:
             except (SandboxError, UserError) as error:
                 connection.send(error)
     except (EOFError, OSError):
-        pass  # the caller is gone
+        pass  # the caller has ended
     finally:
         for runner in runners.values():
             runner.close()
@@ -317,7 +319,7 @@ def _run(
     if runner is None:
         runner = runners[block.language] = Runner(limits, language=block.language, require=require)
         kernel.die_with_parent(signal.SIGTERM)
-    outcomes = runner.run(
+    block_verdicts = runner.run(
         block.candidates, block.tests, block.entry_point, wanted=block.wanted, record=False
     )
-    return outcomes, runner.layers, runner.missing
+    return block_verdicts, runner.layers, runner.missing

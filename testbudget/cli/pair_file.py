@@ -179,9 +179,9 @@ def _run(
 
 def _results(done: FinishedBlock) -> dict[int, _Result]:
     """Results of the pairs of a block, by position of the pair."""
-    block, outcomes = done.block, done.outcomes
+    block, verdicts = done.block, done.block_verdicts
     cells = block.rows, block.columns
-    fields = (outcomes.verdicts, outcomes.cpu_seconds, outcomes.wall_seconds, outcomes.same_process)
+    fields = (verdicts.verdicts, verdicts.cpu_seconds, verdicts.wall_seconds, verdicts.same_process)
     values = zip(block.positions.tolist(), *(field[cells].tolist() for field in fields), strict=True)
     return {
         position: _Result(verdict, cpu_seconds, wall_seconds, same_process, done.layers)

@@ -1,8 +1,8 @@
-"""One process that runs untrusted code: forked, confined, watched from outside, and cleaned up after.
+"""Processes that run untrusted code: each is forked, confined, watched from outside and cleaned up after.
 
-It ends at its CPU limit or its wall-clock limit, whichever comes first, whatever it does with signals or
-timers. The kernel ends it at its CPU limit, and the parent polls its CPU time and ends it earlier if a
-single step exceeds its share. docs/sandbox.md describes the limits.
+Such a process ends at its CPU limit or its wall-clock limit, also if it blocks signals or timers. The
+kernel ends it at its CPU limit. The parent polls its CPU time and ends it earlier if a single step exceeds
+its share. docs/sandbox.md describes the limits.
 """
 
 import gc
@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from testbudget.executors.execution.limits import STARVED_PATIENCE, STARVED_SHARE, TestLimits
+from testbudget.executors.execution.limits import STARVED_FACTOR, STARVED_SHARE, TestLimits
 from testbudget.executors.execution.processes import result_buffer
 from testbudget.executors.execution.processes.result_buffer import (
     ResultBuffer,
@@ -25,11 +25,10 @@ from testbudget.executors.execution.processes.result_buffer import (
 )
 from testbudget.executors.execution.sandbox import isolation, kernel
 
-HEARTBEAT_SECONDS = 1.0
-"""Shortest time between two heartbeats; the longest is longer by the wall-clock limit of a test."""
-
+# Shortest time between two heartbeats; the longest is longer by the wall-clock limit of a test.
+_HEARTBEAT_SECONDS = 1.0
 _CPUS = os.cpu_count() or 1
-_STARTING_PATIENCE = 5  # factor on the limits of a test until the first step begins
+_STARTING_FACTOR = 5  # factor on the limits of a test until the first step begins
 
 
 class ProcessEnd(NamedTuple):
@@ -40,10 +39,10 @@ class ProcessEnd(NamedTuple):
         signal: number of the signal that ended it; 0 if it exited.
         timed_out_step: the step whose time limit ended it; negative before the first step, None if the
             parent did not end it.
-        loaded: whether the last step that began had loaded its program.
-        cpu_seconds: CPU time of all its threads, as counted by the kernel.
-        wall_seconds: elapsed time from fork to end.
-        allowed_cpu_seconds: CPU time at which the kernel would have ended it.
+        loaded: True if the last step that began had loaded its program.
+        cpu_seconds: CPU-seconds of all its threads, as counted by the kernel.
+        wall_seconds: elapsed seconds from fork to end.
+        allowed_cpu_seconds: CPU-seconds at which the kernel would have ended it.
     """
 
     steps: Sequence[StepResult]
@@ -65,16 +64,16 @@ class ProcessEnd(NamedTuple):
 
 @dataclass(slots=True)
 class ProcessRunner:
-    """Runs tasks in processes of their own, one at a time.
+    """Runner of functions in processes of their own, one at a time.
 
     Attributes:
-        control: the parent's connection to its own caller, closed in the new process.
+        control: the parent's connection to its own caller; closed in the new process.
         buffer: shared memory for the results.
         layers: names of the isolation layers in force.
         limits: limits of one step.
         scratch: the directory that processes may write to.
         programs: executables that a process may execute.
-        spared: ids of descendants that are not ended after a task.
+        spared: ids of descendants that are not ended after a function.
     """
 
     control: socket.socket
@@ -86,34 +85,38 @@ class ProcessRunner:
     spared: Collection[int] = ()
     _last_heartbeat: float = 0.0
 
-    def run(self, task: Callable[[], None], steps: int, cpu_seconds: int, share: float = 1.0) -> ProcessEnd:
-        """Run a task in a process of its own until it ends or exceeds a limit, then clean up after it.
+    def run(self, work: Callable[[], None], steps: int, cpu_seconds: int, share: float = 1.0) -> ProcessEnd:
+        """Run a function in a process of its own until it ends or exceeds a limit, then clean up after it.
 
         Args:
-            task: performs the steps and leaves their results in the buffer. It may stop before the last.
-            steps: largest number of steps.
+            work: function that performs the steps and leaves their results in the buffer. It may stop
+                before the last step.
+            steps: maximum number of steps.
             cpu_seconds: CPU limit of all steps together, enforced by the kernel.
             share: time limit of a step, as a fraction of the limits of one test.
 
         Raises:
             OSError: no process could be forked or watched.
         """
-        ended = self.run_without_reading(task, steps, cpu_seconds, share)
+        ended = self.run_without_reading(work, steps, cpu_seconds, share)
         return ended._replace(steps=self.buffer.steps(steps))
 
     def run_without_reading(
         self,
-        task: Callable[[], None],
+        work: Callable[[], None],
         steps: int,
         cpu_seconds: int,
         share: float,
         descriptors: Sequence[int] = (),
     ) -> ProcessEnd:
-        """Run a task as ``run`` does but leave the results unread; ``steps`` is empty.
+        """Run a function as ``run`` does but leave the results unread; ``steps`` of the end is empty.
 
         Args:
-            task, steps, cpu_seconds, share: as for ``run``.
-            descriptors: file descriptors that are closed here once the new process has them.
+            work, steps, cpu_seconds, share: as for ``run``.
+            descriptors: file descriptors that the parent closes after the fork.
+
+        Raises:
+            OSError: as for ``run``.
         """
         self.buffer.clear()
         gc.freeze()  # a garbage collection in the new process would copy the memory that it visits
@@ -124,7 +127,7 @@ class ProcessRunner:
                 self.control.close()
                 isolation.isolate_candidate(self.layers, self.limits, cpu_seconds, self.programs)
                 gc.enable()
-                task()
+                work()
             except ResultBufferFullError:
                 pass  # the caller runs the step again in another process
             finally:
@@ -143,13 +146,13 @@ class ProcessRunner:
         return ProcessEnd((), ended_by, timed_out_step, loaded, used, wall_seconds, cpu_seconds)
 
     def reset_scratch(self) -> None:
-        """In the new process, between two steps: return to an empty working directory."""
+        """Return to an empty working directory; called in the new process between two steps."""
         os.chdir(self.scratch)
         isolation.empty_directory(self.scratch)
 
     def send_heartbeat(self) -> None:
         """Send an empty frame to the caller, unless the last one is recent."""
-        if time.monotonic() > self._last_heartbeat + HEARTBEAT_SECONDS:
+        if time.monotonic() > self._last_heartbeat + _HEARTBEAT_SECONDS:
             self._last_heartbeat = time.monotonic()
             result_buffer.send_frame(self.control, b"")
 
@@ -157,8 +160,8 @@ class ProcessRunner:
         """Wait for a process to end, or end it at a limit and return the step that exceeded it.
 
         The parent watches, because no code in the process can prevent that. It reads the CPU clock of the
-        process: ``RLIMIT_CPU`` and ``ITIMER_PROF`` count in ticks, which is off by some percent on a busy
-        machine. The progress that the process reports bounds single steps only, never the whole task.
+        process. ``RLIMIT_CPU`` and ``ITIMER_PROF`` count in ticks, with an error of a few percent on a busy
+        machine. The progress that the process reports bounds single steps only, never all steps together.
         """
         limits = self.limits
         descriptor = os.pidfd_open(process)
@@ -166,7 +169,7 @@ class ProcessRunner:
         poller.register(descriptor, select.POLLIN)
         threads = min(limits.max_threads, _CPUS)
         start = time.monotonic()
-        longest = steps * STARVED_PATIENCE * limits.wall_seconds
+        longest = steps * STARVED_FACTOR * limits.wall_seconds
         interval = share * limits.cpu_seconds / threads
         try:
             while True:
@@ -174,12 +177,12 @@ class ProcessRunner:
                 used = kernel.process_cpu_seconds(process)
                 progress = self.buffer.progress()
                 now = time.monotonic()
-                factor = share if progress.step >= 0 else _STARTING_PATIENCE
+                factor = share if progress.step >= 0 else _STARTING_FACTOR
                 used_by_step = max(0.0, used - max(0.0, progress.cpu_before))
                 cpu_left = min(factor * limits.cpu_seconds - used_by_step, cpu_limit - used)
                 since = max(start, progress.since)
                 starved = used_by_step > STARVED_SHARE * (now - since)
-                allowed = factor * limits.wall_seconds * (STARVED_PATIENCE if starved else 1)
+                allowed = factor * limits.wall_seconds * (STARVED_FACTOR if starved else 1)
                 left = min(since + allowed, start + longest) - now
                 if left <= 0 or cpu_left <= 0:
                     os.kill(process, signal.SIGKILL)

@@ -1,8 +1,8 @@
-"""Result buffer: shared memory in which a watched process leaves its results; frames and messages.
+"""Result buffer, shared memory in which a watched process leaves its results; frames and messages.
 
-Shared memory is used instead of a pipe. The process cannot disturb it through its file descriptors, results
-survive a sudden end of the process, and the parent can read the progress at any time. Everything in the
-buffer is the claim of a process that may have run a candidate, so it may be anything.
+Shared memory has three advantages over a pipe. The process cannot disturb it through its file descriptors.
+Results survive a sudden end of the process. The parent can read the progress at any time. The content comes
+from a process that may have run a candidate, so it may be anything.
 
 Work is divided into *steps*. A step begins, leaves any number of texts, and finishes. Layout of the buffer,
 little-endian::
@@ -72,7 +72,7 @@ class StepProgress(NamedTuple):
 
     Attributes:
         step: the step that began last; negative before the first.
-        loaded: whether that step has loaded its program.
+        loaded: True if that step has loaded its program.
         since: start of that step on the monotonic clock, in seconds.
         cpu_before: CPU-seconds that the process had used before that step.
     """
@@ -88,8 +88,9 @@ class StepResult(NamedTuple):
 
     Attributes:
         texts: the texts that it left.
-        finished: whether it finished.
-        cpu_seconds, wall_seconds: duration as the process reports it; 0 if it did not finish.
+        finished: True if it finished.
+        cpu_seconds, wall_seconds: CPU-seconds and elapsed seconds as the process reports them; 0 if the
+            step did not finish.
     """
 
     texts: list[bytes]
@@ -99,7 +100,7 @@ class StepResult(NamedTuple):
 
 
 class ResultBufferFullError(Exception):
-    """The buffer has no space for another record."""
+    """Error for a record that does not fit into the buffer."""
 
 
 class ResultBuffer:
@@ -125,24 +126,24 @@ class ResultBuffer:
         os.close(self.descriptor)
 
     def clear(self) -> None:
-        """Erase the memory for the next process, before it is forked."""
+        """Erase the memory before the next process is forked."""
         self._memory.madvise(mmap.MADV_REMOVE)  # no later process may read earlier results
         self._used = 0
         _HEADER.pack_into(self._memory, 0, _NO_STEP, 0, 0.0, 0.0, 0)
 
     def begin(self, step: int) -> None:
-        """In the watched process: begin a step."""
+        """Begin a step; called in the watched process."""
         self._since = time.monotonic()
         # With a CPU limit, the clock of the process advances in ticks; that of a thread does not.
         self._cpu_before = time.thread_time()
         _HEADER.pack_into(self._memory, 0, step, 0, self._since, time.process_time(), self._used)
 
     def mark_loaded(self) -> None:
-        """In the watched process: the step has loaded its program."""
+        """Report that the step has loaded its program; called in the watched process."""
         _LOADED.pack_into(self._memory, _LOADED_AT, 1)
 
     def append(self, step: int, text: bytes) -> None:
-        """In the watched process: leave a text.
+        """Leave a text; called in the watched process.
 
         Raises:
             ResultBufferFullError: the text does not fit; nothing was written.
@@ -150,7 +151,11 @@ class ResultBuffer:
         self._put(_RECORD.pack(step, len(text)) + text)
 
     def finish(self, step: int) -> None:
-        """In the watched process: finish a step; raises ResultBufferFullError as ``append`` does."""
+        """Finish a step; called in the watched process.
+
+        Raises:
+            ResultBufferFullError: the record does not fit; nothing was written.
+        """
         seconds = (time.thread_time() - self._cpu_before, time.monotonic() - self._since)
         self._put(_RECORD.pack(step, _FINISHED) + _SECONDS.pack(*seconds))
 

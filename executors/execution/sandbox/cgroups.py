@@ -24,7 +24,7 @@ _IDENTITY = re.compile(r"(\d+)-(\d+)-\d+")
 
 @dataclass(frozen=True, slots=True)
 class ControlGroup:
-    """A control group, held by file descriptors, so that it can be used from other namespaces.
+    """A control group, held by file descriptors so that it can be used from other namespaces.
 
     Attributes:
         name: name of its directory, the same in each hierarchy.
@@ -52,7 +52,7 @@ class ControlGroup:
                 os.close(descriptor)
 
     def remove(self) -> None:
-        """Remove the group. Only its owner calls this, after all processes in it have ended.
+        """Remove the group; called by its owner only, after all processes in the group have ended.
 
         The removal is repeated for up to ten seconds, because the kernel accounts for the end of a process
         with a delay.
@@ -72,16 +72,16 @@ class ControlGroup:
 def create_group(memory_bytes: int, processes: int) -> ControlGroup:
     """Create a control group owned by the calling process.
 
-    Version 2 is used if it offers both controllers: as a child of the current group, or as its sibling,
-    because a group that contains processes may not have children with controllers. Otherwise the two
-    hierarchies of version 1 are used.
+    Version 2 is used if it offers both controllers. The new group is a child of the current group, or its
+    sibling, because a group that contains processes may not have children with controllers. Otherwise the
+    two hierarchies of version 1 are used.
 
     Args:
         memory_bytes: bound on the memory of all processes, including swap, shared memory and tmpfs files.
         processes: bound on the processes and threads alive at once.
 
     Raises:
-        OSError: no hierarchy allows it; the error of the last attempt.
+        OSError: no hierarchy allows it. The error is that of the last attempt.
     """
     reason: OSError = FileNotFoundError("no hierarchy has the memory and pids controllers")
     name = f"{_PREFIX}{_identity(os.getpid())}"
@@ -191,7 +191,7 @@ def _set(file: Path, amount: int) -> None:
 
 
 def _identity(process: int) -> str | None:
-    """Unique name of a process, now and later: pid namespace, id, start time. None if it has ended."""
+    """Unique name of a process: pid namespace, id and start time; None if it has ended."""
     try:
         status = Path(f"/proc/{process}/stat").read_bytes()
     except (FileNotFoundError, ProcessLookupError):

@@ -1,9 +1,9 @@
 """File system inside the sandbox: read-only libraries, packages and programs, and one scratch directory.
 
 Two layers guarantee it independently. ``enter_new_root`` (layer ``mount``) mounts a root without other
-files; ``restrict_files`` (layer ``landlock``) forbids access to other files, needs no privilege, and also
-forbids TCP and signals to the outside. docs/isolation.md says which kernels allow them. Landlock follows
-the kernel's ``Documentation/userspace-api/landlock.rst`` and ``linux/landlock.h``.
+files. ``restrict_files`` (layer ``landlock``) forbids access to other files, TCP, and signals to the
+outside, and needs no privilege. docs/isolation.md names the kernels that allow them. Landlock follows the
+kernel's ``Documentation/userspace-api/landlock.rst`` and ``linux/landlock.h``.
 """
 
 import ctypes
@@ -18,9 +18,13 @@ from pathlib import Path
 from testbudget.executors.execution.sandbox import kernel
 from testbudget.executors.execution.sandbox.kernel import NOBODY
 
-_SYSTEM_LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/share/zoneinfo", "/etc/ld.so.cache")
 DEVICES = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")
+"""Device files inside the sandbox."""
+
 PACKAGES_INSIDE = "/packages"
+"""Directory inside the sandbox that holds the packages."""
+
+_SYSTEM_LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/share/zoneinfo", "/etc/ld.so.cache")
 _INSTALLED_PACKAGES = ("site-packages", "dist-packages")
 _SCRATCH_FILES = 4096
 
@@ -126,7 +130,7 @@ def enter_new_root(packages: Sequence[str], programs: Sequence[str], disk_mib: i
     """
     kernel.unshare(kernel.CLONE_NEWNS)
     kernel.mount("none", "/", flags=kernel.MS_REC | kernel.MS_PRIVATE)
-    wanted = {path: path for path in (*_SYSTEM_LIBRARIES, *DEVICES, *library_directories(), *programs)}
+    wanted = {path: path for path in (*_SYSTEM_LIBRARIES, *DEVICES, *_library_directories(), *programs)}
     wanted |= {package: f"{PACKAGES_INSIDE}/{Path(package).name}" for package in packages}
     copies = {
         target: (kernel.detached_copy(source), Path(source).is_dir())
@@ -134,29 +138,29 @@ def enter_new_root(packages: Sequence[str], programs: Sequence[str], disk_mib: i
         if Path(source).exists()
     }
     root = tempfile.gettempdir()
-    guarded = kernel.MS_NOSUID | kernel.MS_NODEV
-    kernel.mount("tmpfs", root, "tmpfs", guarded, "mode=0755,size=1m")
+    restricted = kernel.MS_NOSUID | kernel.MS_NODEV
+    kernel.mount("tmpfs", root, "tmpfs", restricted, "mode=0755,size=1m")
     for target, (copy, is_directory) in copies.items():
         _make_mount_point(Path(root + target), is_directory)
         kernel.attach(copy, root + target)
-    for directory in library_directories():
+    for directory in _library_directories():
         for name in _INSTALLED_PACKAGES:
             hidden = f"{root}{directory}/{name}"
             if Path(hidden).is_dir():
-                kernel.mount("tmpfs", hidden, "tmpfs", guarded | kernel.MS_RDONLY, "mode=0755,size=4k")
+                kernel.mount("tmpfs", hidden, "tmpfs", restricted | kernel.MS_RDONLY, "mode=0755,size=4k")
     scratch = root + scratch_inside()
     Path(scratch).mkdir()
     options = f"mode=0700,size={disk_mib}m,nr_inodes={_SCRATCH_FILES}"
-    kernel.mount("tmpfs", scratch, "tmpfs", guarded | kernel.MS_NOEXEC, options)
+    kernel.mount("tmpfs", scratch, "tmpfs", restricted | kernel.MS_NOEXEC, options)
     if os.geteuid() == 0:
         os.chown(scratch, NOBODY, NOBODY)
     kernel.change_root(root)
-    kernel.mount("none", "/", flags=kernel.MS_REMOUNT | kernel.MS_BIND | kernel.MS_RDONLY | guarded)
+    kernel.mount("none", "/", flags=kernel.MS_REMOUNT | kernel.MS_BIND | kernel.MS_RDONLY | restricted)
 
 
 def scratch_inside() -> str:
     """Path of the scratch directory in the new root: ``/tmp``, unless this would hide libraries."""
-    hides = any(Path(library).is_relative_to("/tmp") for library in library_directories())
+    hides = any(Path(library).is_relative_to("/tmp") for library in _library_directories())
     return "/scratch" if hides else "/tmp"
 
 
@@ -165,7 +169,7 @@ def standard_library() -> str:
     return sysconfig.get_path("stdlib")
 
 
-def library_directories() -> list[str]:
+def _library_directories() -> list[str]:
     """The interpreter's library directories: the standard library and the libraries of its extensions."""
     libraries = (standard_library(), sysconfig.get_path("platstdlib"))
     return list(
@@ -175,7 +179,7 @@ def library_directories() -> list[str]:
 
 def readable_libraries() -> list[str]:
     """Libraries of the system and of the interpreter, without installed packages."""
-    directories = library_directories()
+    directories = _library_directories()
     skipped = {*_INSTALLED_PACKAGES, *(Path(directory).name for directory in directories)}
     entries = (entry for directory in directories for entry in Path(directory).iterdir())
     return [*_SYSTEM_LIBRARIES, *(str(entry) for entry in entries if entry.name not in skipped)]

@@ -1,10 +1,9 @@
 """Isolation layers between untrusted code and the machine: files, network, other processes, resources.
 
-Each layer is entered if the kernel allows it, and the layers in force are reported; Landlock and seccomp
-protect files, network and other processes where namespaces are refused. The layers are entered in three
-parts: ``isolate_outer`` in the guard, ``isolate_inner`` in the server process, which is the first one
-inside, and ``isolate_candidate`` in every process that runs untrusted code. docs/isolation.md says what
-each layer needs.
+Each layer is entered if the kernel allows it, and the layers in force are reported. If namespaces are
+refused, Landlock and seccomp protect files, network and other processes. The layers are entered in three
+parts: ``isolate_outer`` in the guard, ``isolate_inner`` in the server process, ``isolate_candidate`` in
+every process that runs untrusted code. docs/isolation.md describes what each layer needs.
 """
 
 import contextlib
@@ -56,13 +55,13 @@ class OuterIsolation:
 def isolate_outer(
     packages: Sequence[str], limits: TestLimits, programs: Sequence[str] = ()
 ) -> OuterIsolation:
-    """Enter the namespaces and mount the file system; the next process forked is the first one inside.
+    """Enter the namespaces and mount the file system. The next process forked is the server process.
 
-    Each step is rehearsed in a process of its own first, so that a refused step has no effect.
+    Each step is first tried in a process of its own, so that a refused step has no effect.
 
     Args:
         packages: directories of the packages that code inside may import.
-        limits: from which the bounds of the control group and of the scratch directory follow.
+        limits: limits of one test, for the bounds of the control group and of the scratch directory.
         programs: absolute paths, outside and inside, of the executables that code inside may execute.
 
     Raises:
@@ -86,7 +85,7 @@ def isolate_outer(
     }
     entered = []
     for name, step in steps.items():
-        refusal = _rehearse(step)
+        refusal = _try_step(step)
         if refusal is None:
             step()
             entered.append(name)
@@ -106,7 +105,11 @@ def isolate_outer(
 
 
 def isolate_inner(outer: OuterIsolation, limits: TestLimits) -> tuple[str, ...]:
-    """Drop all rights that untrusted code must not have, in the first process inside.
+    """Drop all rights that untrusted code must not have; called in the server process.
+
+    Args:
+        outer: result of ``isolate_outer``.
+        limits: limits of one test.
 
     Returns:
         The names of all layers in force, in the order of ``ISOLATION_LAYERS``.
@@ -151,12 +154,13 @@ def isolate_inner(outer: OuterIsolation, limits: TestLimits) -> tuple[str, ...]:
 def isolate_candidate(
     layers: Sequence[str], limits: TestLimits, cpu_seconds: int, programs: Sequence[str] = ()
 ) -> None:
-    """Enter, in a process that runs untrusted code, the limits that the server process cannot have.
+    """Set limits that the server process cannot have; called in a process that runs untrusted code.
 
     Args:
         layers: the layers in force.
-        limits: with the memory that the process may allocate in addition to what it was forked with.
-        cpu_seconds: CPU time at which the kernel ends the process.
+        limits: limits of one test. The process may allocate their memory in addition to what it was forked
+            with.
+        cpu_seconds: CPU-seconds at which the kernel ends the process.
         programs: as for ``isolate_outer``. If there are any, the memory limit applies to writable private
             memory instead of address space, because engines such as V8 reserve much more than they use.
     """
@@ -180,7 +184,7 @@ def isolate_candidate(
 
 
 def missing_layer_reasons(limits: TestLimits) -> dict[str, str]:
-    """The reason for each layer that this machine refuses, by its name, found by trying all of them.
+    """Try all isolation layers and return the reason for each one that this machine refuses, by name.
 
     Raises:
         OSError: no process can be isolated on this machine.
@@ -212,7 +216,7 @@ def missing_layer_reasons(limits: TestLimits) -> dict[str, str]:
 
 
 def clean_up(outer: OuterIsolation) -> None:
-    """Remove the control group and the scratch directory, once all processes inside have ended."""
+    """Remove the control group and the scratch directory after all processes inside have ended."""
     if outer.group is not None:
         outer.group.remove()
     if "mount" not in outer.layers:
@@ -224,7 +228,7 @@ def end_descendants(spared: Collection[int] = ()) -> None:
     """Kill and reap all descendants of the calling process, which must adopt orphans.
 
     Args:
-        spared: ids of children that are not killed; their descendants are not killed either.
+        spared: ids of children that are not killed. Their descendants are not killed either.
     """
     # Grandchildren become children when their parents end. The wait must not block: a dead child that is
     # traced by another child cannot be reaped before its tracer has ended.
@@ -267,7 +271,7 @@ def _is_child(process: int) -> bool:
 
 
 def empty_directory(directory: str) -> None:
-    """Remove everything in a directory, at any depth, under any name, also if write-protected by its owner.
+    """Remove everything in a directory, at any depth and under any name, also write-protected entries.
 
     Subdirectories are moved to the top before they are removed, so that paths stay short and no recursion
     is needed.
@@ -290,8 +294,8 @@ def _is_directory(path: Path) -> bool:
     return path.is_dir() and not path.is_symlink()
 
 
-def _rehearse(step: Callable[[], None]) -> str | None:
-    """The reason why a step fails in a process of its own; None if it succeeds."""
+def _try_step(step: Callable[[], None]) -> str | None:
+    """Try a step in a process of its own; return the reason for a failure, None if it succeeds."""
     reading, writing = os.pipe()
     process = os.fork()
     if process == 0:

@@ -64,7 +64,7 @@ class _FilterProgram(ctypes.Structure):
 
 
 def process_cpu_seconds(process: int) -> float:
-    """CPU-seconds of another process, read from its CPU clock; raises OSError if it does not exist."""
+    """CPU-seconds of another process, read from its CPU clock."""
     return time.clock_gettime((~process << 3) | _CLOCK_PROCESS_CPUTIME_ID)
 
 
@@ -81,7 +81,10 @@ def _prctl(option: int, *arguments: object) -> int:
 
 
 def system_call(number: int, *arguments: object) -> int:
-    """Make a system call by number; integers are passed as C longs, other arguments as ctypes does."""
+    """Make a system call by number and return its result.
+
+    Integers are passed as C longs, other arguments as ctypes converts them.
+    """
     converted = [ctypes.c_long(a) if isinstance(a, int) else a for a in arguments]
     return _checked(_libc.syscall(ctypes.c_long(number), *converted))
 
@@ -101,7 +104,7 @@ def mount(source: str, target: str, kind: str = "", flags: int = 0, options: str
 
 
 def detached_copy(path: str) -> int:
-    """Copy the mounts at and below a path, read-only and not attached; returns a descriptor."""
+    """Copy the mounts at and below a path, read-only and not attached; return a descriptor."""
     tree = system_call(
         _OPEN_TREE, _AT_FDCWD, path.encode(), _OPEN_TREE_CLONE | _AT_RECURSIVE | os.O_CLOEXEC
     )
@@ -163,10 +166,15 @@ class SeccompFilter:
     """A seccomp filter in memory, ready to be installed by a single call.
 
     A forked process must copy each page that it writes, so the arguments of the call are prepared as well.
+
+    Args:
+        program: encoded BPF instructions of eight bytes each.
+
+    Attributes:
+        program: the same instructions in a buffer, which may be changed until ``install``.
     """
 
     def __init__(self, program: bytes) -> None:
-        """Hold a program of encoded BPF instructions of eight bytes each."""
         self.program = ctypes.create_string_buffer(program, len(program))
         wrapped = _FilterProgram(len(program) // 8, ctypes.addressof(self.program))
         arguments = (_SECCOMP_MODE_FILTER, ctypes.addressof(wrapped), 0, 0)
@@ -181,16 +189,16 @@ class SeccompFilter:
 
 
 def fork() -> int:
-    """Fork a process that has a single thread.
+    """Fork the calling process, which must have a single thread; return the child's id, 0 in the child.
 
-    ``os.fork`` also resets state of other threads in the child. Here this would cost more than the fork,
+    ``os.fork`` also resets the state of other threads in the child. This would cost more than the fork,
     because the child must copy the memory that it writes.
     """
     return _checked(_interpreter.fork())
 
 
 def enter_user_namespace() -> None:
-    """Enter a user namespace in which the current user is nobody, or can become nobody if it is root.
+    """Enter a user namespace in which the current user is nobody; root can become nobody in it.
 
     A child process that stays outside writes the maps, because only there can root map two users.
 

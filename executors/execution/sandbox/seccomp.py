@@ -1,9 +1,10 @@
 """System calls refused inside the sandbox, as two stacked seccomp filters in BPF.
 
-The first filter applies to the server process and its descendants: no access to other processes,
-namespaces, the network or the kernel's configuration, and no memory that the limits do not count. The
-second is added in each process that runs untrusted code: no second process, no signal to other processes,
-and no change to the owners, modes or times of files unless all visible files are private or read-only.
+The first filter applies to the server process and its descendants. It refuses access to other processes,
+namespaces, the network and the kernel's configuration, and memory that the limits do not count. The second
+filter is added in each process that runs untrusted code. It refuses a second process and signals to other
+processes. It also refuses changes to the owners, modes and times of files, unless all visible files are
+private or read-only.
 docs/isolation.md describes the layer.
 
 Each filter is a binary search tree over call numbers, because every system call passes both filters, and
@@ -164,9 +165,9 @@ _PRETEND = _FAIL | 0  # reports success without effect
 _LEAF_SIZE = 4  # numbers that are compared in sequence
 _OWN_ID = 0xFEDCBA98  # placeholder for the process id; no other constant has this value
 
-Instruction = tuple[int, int, int, int]  # code, jump if true, jump if false, constant
-Numbers = tuple[int | None, int | None]
-Answers = dict[Numbers, list[Instruction]]  # instructions after a call number has matched
+_Instruction = tuple[int, int, int, int]  # code, jump if true, jump if false, constant
+_Numbers = tuple[int | None, int | None]
+_Answers = dict[_Numbers, list[_Instruction]]  # instructions after a call number has matched
 
 
 def restrict_sandbox(*, may_execute: bool = False, private_files: bool = False) -> None:
@@ -175,14 +176,14 @@ def restrict_sandbox(*, may_execute: bool = False, private_files: bool = False) 
     Args:
         may_execute: allow ``execve``, for a language whose candidates run in another program. A filter
             cannot see which program is executed; Landlock and the file system restrict that.
-        private_files: as for the later calls of ``restrict_candidate``.
+        private_files: as for ``restrict_candidate``, which is called later.
 
     Raises:
         OSError: the kernel refuses it, or the system-call numbers of this architecture are not known.
     """
     if (machine := os.uname().machine) not in _MACHINES:
         raise OSError(f"the system calls of {machine} are not known")
-    answers: Answers = {numbers: _returned(_REFUSE) for numbers in _ALWAYS_DENIED.values()}
+    answers: _Answers = {numbers: _returned(_REFUSE) for numbers in _ALWAYS_DENIED.values()}
     if not may_execute:
         answers[_EXECVE] = _returned(_REFUSE)
     # Stream sockets only: a datagram socket can send to any socket of the host.
@@ -196,7 +197,7 @@ def restrict_candidate(process: int, *, private_files: bool = False) -> None:
 
     Args:
         process: id of the calling process.
-        private_files: whether all files that it sees are its own or read-only.
+        private_files: True if all files that it sees are its own or read-only.
 
     Raises:
         OSError: the kernel refuses it.
@@ -210,7 +211,7 @@ def restrict_candidate(process: int, *, private_files: bool = False) -> None:
 @functools.cache
 def _candidate_filter(private_files: bool) -> tuple[kernel.SeccompFilter, list[int]]:
     """Build the filter of ``restrict_candidate``; return it with the offsets of the process id in it."""
-    answers: Answers = {numbers: _returned(_REFUSE) for numbers in _CANDIDATE_DENIED.values()}
+    answers: _Answers = {numbers: _returned(_REFUSE) for numbers in _CANDIDATE_DENIED.values()}
     answers[_CLONE] = _by_argument(0, (_CLONE_THREAD,), _ALLOW, _REFUSE, _CLONE_THREAD)
     # A filter cannot see the flags of clone3, which lie in memory. The C library falls back to clone.
     answers[_CLONE3] = _returned(_UNKNOWN)
@@ -228,8 +229,8 @@ def _candidate_filter(private_files: bool) -> tuple[kernel.SeccompFilter, list[i
     return kernel.SeccompFilter(_encoded(program)), offsets
 
 
-def _file_answers() -> Answers:
-    answers: Answers = {numbers: _returned(_REFUSE) for numbers in _FILES_DENIED.values()}
+def _file_answers() -> _Answers:
+    answers: _Answers = {numbers: _returned(_REFUSE) for numbers in _FILES_DENIED.values()}
     # Programs commonly set modes of their own files and copies, and do not depend on the effect.
     answers |= {numbers: _returned(_PRETEND) for numbers in _MODE_CHANGES.values()}
     # Setting the current time is refused: after a success, Path.touch would not create a missing file.
@@ -242,7 +243,7 @@ def _file_answers() -> Answers:
     return answers
 
 
-def _prologue() -> list[Instruction]:
+def _prologue() -> list[_Instruction]:
     """Kill a process that uses the calls of another architecture; load the call number."""
     _, architecture = _MACHINES[os.uname().machine]
     return [
@@ -255,14 +256,14 @@ def _prologue() -> list[Instruction]:
     ]
 
 
-def _tree(answers: Answers) -> list[Instruction]:
+def _tree(answers: _Answers) -> list[_Instruction]:
     """Binary search for the answer to the loaded call number; calls without an answer are allowed."""
     column, _ = _MACHINES[os.uname().machine]
     existing = ((numbers[column], answer) for numbers, answer in answers.items())
     return _branch(sorted((number, answer) for number, answer in existing if number is not None))
 
 
-def _branch(answers: Sequence[tuple[int, list[Instruction]]]) -> list[Instruction]:
+def _branch(answers: Sequence[tuple[int, list[_Instruction]]]) -> list[_Instruction]:
     if len(answers) <= _LEAF_SIZE:
         compared = ([(_IF_EQUAL, 0, len(answer), number), *answer] for number, answer in answers)
         return [*itertools.chain.from_iterable(compared), *_returned(_ALLOW)]
@@ -272,14 +273,14 @@ def _branch(answers: Sequence[tuple[int, list[Instruction]]]) -> list[Instructio
     return [(_IF_AT_LEAST, 0, 1, answers[middle][0]), (_JUMP, 0, 0, len(below)), *below, *others]
 
 
-def _returned(result: int) -> list[Instruction]:
+def _returned(result: int) -> list[_Instruction]:
     return [(_RETURN, 0, 0, result)]
 
 
 def _by_argument(
     index: int, values: Sequence[int], result: int, otherwise: int, mask: int | None = None
-) -> list[Instruction]:
-    """Return one result if an argument, masked if a mask is given, is among some values; else another.
+) -> list[_Instruction]:
+    """Return ``result`` if an argument, masked if a mask is given, is among the values, else ``otherwise``.
 
     Only the low 32 bits are compared. The kernel itself ignores the high bits of the arguments used here,
     except that a pointer counts as null if its low 32 bits are zero. Both architectures are little-endian.
@@ -296,5 +297,5 @@ def _by_argument(
     ]
 
 
-def _encoded(program: list[Instruction]) -> bytes:
+def _encoded(program: list[_Instruction]) -> bytes:
     return b"".join(struct.pack("<HBBI", *instruction) for instruction in program)

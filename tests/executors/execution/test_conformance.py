@@ -6,7 +6,7 @@ from testbudget.executors.execution.limits import TestLimits
 from testbudget.executors.execution.runner import Runner
 from testbudget.rewards.problem import TestKind, UnitTest, Verdict
 
-GOOD = "def solve():\n    return 42\n"
+CORRECT = "def solve():\n    return 42\n"
 EXPECTS_42 = """
 import unittest
 class TestSolve(unittest.TestCase):
@@ -33,7 +33,7 @@ PROGRAMS = {
 
 @pytest.mark.parametrize("candidate", PROGRAMS.values(), ids=PROGRAMS)
 def test_a_strange_candidate_does_not_pass(runner, candidate):
-    verdicts = runner.run([candidate, GOOD], [unit_test(EXPECTS_42)], "solve").verdicts
+    verdicts = runner.run([candidate, CORRECT], [unit_test(EXPECTS_42)], "solve").verdicts
     assert verdicts[0, 0] != PASSED
     assert verdicts[1, 0] == PASSED
 
@@ -41,9 +41,9 @@ def test_a_strange_candidate_does_not_pass(runner, candidate):
 def test_a_sleeping_candidate_is_timed_out_by_wall_time():
     idle = "import time\ndef solve(): time.sleep(1000)"
     with Runner(TestLimits(wall_seconds=0.5)) as runner:
-        outcomes = runner.run([idle], [unit_test(EXPECTS_42)] * 2, "solve")
-    assert outcomes.verdicts.tolist() == [[TIMED_OUT] * 2]
-    assert outcomes.cpu_seconds.max() < 0.5
+        result = runner.run([idle], [unit_test(EXPECTS_42)] * 2, "solve")
+    assert result.verdicts.tolist() == [[TIMED_OUT] * 2]
+    assert result.cpu_seconds.max() < 0.5
 
 
 def test_tests_after_the_end_of_a_process_are_run(runner):
@@ -58,8 +58,8 @@ def test_tests_after_the_end_of_a_process_are_run(runner):
     programs = [
         f"assert solve({how!r}) == 'fine'" for how in ("fine", "loop", "fine", "exit", "wrong", "fine")
     ]
-    outcomes = runner.run([candidate], [unit_test(p, TestKind.ASSERTIONS) for p in programs], "solve")
-    assert outcomes.verdicts[0].tolist() == [PASSED, TIMED_OUT, PASSED, KILLED, FAILED, PASSED]
+    result = runner.run([candidate], [unit_test(p, TestKind.ASSERTIONS) for p in programs], "solve")
+    assert result.verdicts[0].tolist() == [PASSED, TIMED_OUT, PASSED, KILLED, FAILED, PASSED]
 
 
 def test_a_test_that_does_not_compile_does_not_affect_the_others(runner):
@@ -69,8 +69,8 @@ def test_a_test_that_does_not_compile_does_not_affect_the_others(runner):
         unit_test(PROGRAMS["too deep for the compiler"]),
         unit_test(EXPECTS_42),
     ]
-    outcomes = runner.run([GOOD, "def solve(): return 1"], tests, "solve")
-    assert outcomes.verdicts.tolist() == [
+    result = runner.run([CORRECT, "def solve(): return 1"], tests, "solve")
+    assert result.verdicts.tolist() == [
         [PASSED, ERRORED, ERRORED, PASSED],
         [FAILED, ERRORED, ERRORED, FAILED],
     ]

@@ -9,8 +9,8 @@ verdict, the candidates that must get it on each test: one text, or several by n
 - ``patience``: limits of a test; ``short`` where many candidates loop or sleep.
 
 ``OUTSIDE`` in a text becomes the path of a directory that candidates must not reach. Each candidate that
-does not pass is followed by one that does, and the last candidate of a block is one that fails. Afterwards
-no further process may exist, and no file outside may have changed.
+does not pass is followed by one that passes. The last candidate of a block fails. Afterwards there may be
+no further process and no changed file outside.
 """
 
 import contextlib
@@ -43,7 +43,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """Tests, and the candidates to run on all of them."""
+    """Tests and the candidates to run on all of them."""
 
     name: str
     language: str
@@ -129,7 +129,7 @@ def outside():
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=[document.name for document in DOCUMENTS])
-def test_every_candidate_gets_its_verdict_and_harms_nothing(every_mode, outside, document):
+def test_every_candidate_gets_its_verdict_and_changes_nothing_outside(every_mode, outside, document):
     cases = in_order(document.cases)
     programs = [
         numbered(case.program.replace("OUTSIDE", str(outside)), number, document.language)
@@ -141,13 +141,13 @@ def test_every_candidate_gets_its_verdict_and_harms_nothing(every_mode, outside,
         )
         for mode, runners in every_mode.items()
     }
-    wrong = [
+    unexpected = [
         (mode, case.name, [NAMES[verdict] for verdict in row])
-        for mode, outcomes in started.items()
-        for case, row in zip(cases, outcomes.result().verdicts.tolist(), strict=True)
+        for mode, answer in started.items()
+        for case, row in zip(cases, answer.result().verdicts.tolist(), strict=True)
         if not case.verdicts.issuperset(row)
     ]
-    assert wrong == []
+    assert unexpected == []
     assert {path.name: path.read_text() for path in outside.iterdir()} == {"kept": "kept"}
     assert (outside / "kept").stat().st_mode & 0o777 == 0o666
     assert sandbox_processes() <= 3 * sum(map(len, every_mode.values()))  # guard, server, fork server

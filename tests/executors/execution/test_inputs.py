@@ -101,9 +101,9 @@ def test_known_inputs_are_not_modified():
 
 
 ABSOLUTE = "def solve(x): return abs(x)"
-ITSELF = "def solve(x): return x"
-LATE = "def solve(x): return x if x < 5 else -x"
-CANDIDATES = [ABSOLUTE, ITSELF, LATE]
+IDENTITY = "def solve(x): return x"
+NEGATING = "def solve(x): return x if x < 5 else -x"
+CANDIDATES = [ABSOLUTE, IDENTITY, NEGATING]
 MUTATIONS = 6
 
 
@@ -155,6 +155,6 @@ def test_mutated_inputs_of_a_test_do_not_depend_on_other_tests_and_candidates(ru
 
 
 def test_a_test_without_calls_has_no_mutated_inputs(runner):
-    outcomes = run_with_mutations(runner, CANDIDATES, asserts("assert True"), "solve", MUTATIONS)
-    assert outcomes.input_mutations.tolist() == [0]
-    assert outcomes.recorded_outputs.inputs == ()
+    result = run_with_mutations(runner, CANDIDATES, asserts("assert True"), "solve", MUTATIONS)
+    assert result.input_mutations.tolist() == [0]
+    assert result.recorded_outputs.inputs == ()

@@ -15,13 +15,13 @@ from testbudget.executors.execution.runner import IMPORT_DIRECTORY, Runner, entr
 from testbudget.rewards.errors import SandboxError, UserError
 from testbudget.rewards.problem import NOT_RUN, TestKind, UnitTest, Verdict
 
-RIGHT = "def solve(): return 42"
+CORRECT = "def solve(): return 42"
 LOOP = "def solve():\n    while True: pass"
 DEFIANT_LOOP = (
     "import signal, ctypes\nfor n in (signal.SIGPROF, signal.SIGXCPU): signal.signal(n, signal.SIG_IGN)\n"
     + LOOP
 )
-HOLDS = UnitTest("problem", 0, "assert solve() == 42", kind=TestKind.ASSERTIONS)
+EXPECTS_42 = UnitTest("problem", 0, "assert solve() == 42", kind=TestKind.ASSERTIONS)
 QUICK = TestLimits(cpu_seconds=0.1, memory_mib=256)
 
 
@@ -43,23 +43,23 @@ def guard_of(start):
     return runner, guard
 
 
-def wait_for_the_end(descriptor):
+def ends_in_time(descriptor):
     poller = select.poll()
     poller.register(descriptor, select.POLLIN)
     return bool(poller.poll(30_000))
 
 
 def test_the_memory_limit_does_not_depend_on_the_modules_of_earlier_blocks():
-    def verdict_of_one_that_needs(mib):
+    def verdict_of_a_candidate_that_needs(mib):
         candidate = f"def solve(): return 42 + bytearray({mib} << 20)[0]"
-        return sandbox.run([candidate], [HOLDS], "solve").verdicts[0, 0]
+        return sandbox.run([candidate], [EXPECTS_42], "solve").verdicts[0, 0]
 
     def verdicts():
-        return verdict_of_one_that_needs(24), verdict_of_one_that_needs(33)
+        return verdict_of_a_candidate_that_needs(24), verdict_of_a_candidate_that_needs(33)
 
     with Runner(TestLimits(cpu_seconds=1.0, memory_mib=32)) as sandbox:
         before = verdicts()
-        sandbox.run(["import asyncio, numpy, unittest.mock\n" + RIGHT], [HOLDS], "solve")
+        sandbox.run(["import asyncio, numpy, unittest.mock\n" + CORRECT], [EXPECTS_42], "solve")
         assert before == verdicts() == (Verdict.PASSED, Verdict.OUT_OF_MEMORY)
 
 
@@ -69,41 +69,41 @@ def test_layers_are_either_in_force_or_missing(runner):
 
 
 def test_rows_are_candidates_and_columns_are_tests(runner):
-    wrong = UnitTest("problem", 1, "assert solve() == 1", kind=TestKind.ASSERTIONS)
-    outcomes = runner.run([RIGHT, "def solve(): return 1", "("], [HOLDS, wrong], "solve")
-    assert outcomes.verdicts.tolist() == [
+    expects_1 = UnitTest("problem", 1, "assert solve() == 1", kind=TestKind.ASSERTIONS)
+    result = runner.run([CORRECT, "def solve(): return 1", "("], [EXPECTS_42, expects_1], "solve")
+    assert result.verdicts.tolist() == [
         [Verdict.PASSED, Verdict.FAILED],
         [Verdict.FAILED, Verdict.PASSED],
         [Verdict.ERRORED, Verdict.ERRORED],
     ]
-    assert outcomes.verdicts.dtype == np.uint8
-    assert outcomes.cpu_seconds.dtype == np.float32
-    assert outcomes.cpu_seconds.shape == (3, 2)
+    assert result.verdicts.dtype == np.uint8
+    assert result.cpu_seconds.dtype == np.float32
+    assert result.cpu_seconds.shape == (3, 2)
 
 
-@pytest.mark.parametrize(("candidates", "tests"), [([], [HOLDS]), ([RIGHT], []), ([], [])])
+@pytest.mark.parametrize(("candidates", "tests"), [([], [EXPECTS_42]), ([CORRECT], []), ([], [])])
 def test_a_block_without_candidates_or_tests_is_empty(runner, candidates, tests):
-    outcomes = runner.run(candidates, tests, "solve")
-    assert outcomes.verdicts.shape == outcomes.cpu_seconds.shape == (len(candidates), len(tests))
+    result = runner.run(candidates, tests, "solve")
+    assert result.verdicts.shape == result.cpu_seconds.shape == (len(candidates), len(tests))
 
 
-def test_cpu_seconds_are_those_that_the_candidate_used(runner):
+def test_cpu_seconds_are_those_of_the_candidate(runner):
     burn = "import time\ndef solve():\n    while time.thread_time() < 0.2: pass\n    return 42"
-    outcomes = runner.run([burn, RIGHT], [HOLDS], "solve")
-    assert outcomes.verdicts.tolist() == [[Verdict.PASSED], [Verdict.PASSED]]
-    assert 0.2 <= outcomes.cpu_seconds[0, 0] < 0.4
-    assert 0 < outcomes.cpu_seconds[1, 0] < 0.2
+    result = runner.run([burn, CORRECT], [EXPECTS_42], "solve")
+    assert result.verdicts.tolist() == [[Verdict.PASSED], [Verdict.PASSED]]
+    assert 0.2 <= result.cpu_seconds[0, 0] < 0.4
+    assert 0 < result.cpu_seconds[1, 0] < 0.2
 
 
 @pytest.mark.parametrize("candidate", [LOOP, DEFIANT_LOOP], ids=["loop", "loop that ignores signals"])
 def test_no_candidate_costs_more_than_the_bound(candidate):
     with Runner(QUICK) as runner:
-        outcomes = runner.run([candidate], [HOLDS] * 3, "solve")
-    assert outcomes.verdicts.tolist() == [[Verdict.TIMED_OUT] * 3]
-    assert 0.1 <= outcomes.cpu_seconds.sum() <= max_cpu_seconds(QUICK, 3)
+        result = runner.run([candidate], [EXPECTS_42] * 3, "solve")
+    assert result.verdicts.tolist() == [[Verdict.TIMED_OUT] * 3]
+    assert 0.1 <= result.cpu_seconds.sum() <= max_cpu_seconds(QUICK, 3)
 
 
-def test_closing_leaves_no_process_and_no_directory():
+def test_no_process_and_no_directory_remain_after_closing():
     def scratches():
         return set(Path(tempfile.gettempdir()).glob("testbudget-*"))
 
@@ -112,10 +112,12 @@ def test_closing_leaves_no_process_and_no_directory():
     (server,) = children(guard)
     descriptors = [os.pidfd_open(guard), os.pidfd_open(server)]
     runner.run(
-        ["import threading\ndef solve():\n    threading.Thread(target=solve).start()"], [HOLDS], "solve"
+        ["import threading\ndef solve():\n    threading.Thread(target=solve).start()"],
+        [EXPECTS_42],
+        "solve",
     )
     runner.close()
-    assert all(wait_for_the_end(descriptor) for descriptor in descriptors)
+    assert all(ends_in_time(descriptor) for descriptor in descriptors)
     assert guard not in own_children()
     assert scratches() <= before
 
@@ -124,7 +126,7 @@ def test_no_process_outlives_a_killed_caller():
     program = (
         "from testbudget.executors.execution.runner import *\nfrom testbudget.rewards.problem import *\n"
         "runner = Runner(TestLimits(cpu_seconds=300, wall_seconds=300))\nprint(flush=True)\n"
-        f"runner.run([{LOOP!r}], [{HOLDS!r}], 'solve')\n"
+        f"runner.run([{LOOP!r}], [{EXPECTS_42!r}], 'solve')\n"
     ).replace("<TestKind.ASSERTIONS: 'assertions'>", "TestKind.ASSERTIONS")
     paths = os.pathsep.join([IMPORT_DIRECTORY, *sys.path])
     caller = subprocess.Popen(
@@ -138,7 +140,7 @@ def test_no_process_outlives_a_killed_caller():
             os.sched_yield()
         descriptors = [os.pidfd_open(process) for process in (guard, server, *candidates)]
         caller.kill()
-    assert all(wait_for_the_end(descriptor) for descriptor in descriptors)
+    assert all(ends_in_time(descriptor) for descriptor in descriptors)
 
 
 def test_a_new_process_imports_the_package_from_the_given_directory_alone(tmp_path):
@@ -154,26 +156,26 @@ def test_a_new_process_imports_the_package_from_the_given_directory_alone(tmp_pa
 
 
 @pytest.mark.parametrize("victim", ["guard", "server process"])
-def test_a_dead_sandbox_is_replaced_and_the_block_repeated(victim):
+def test_an_ended_sandbox_is_replaced_and_the_block_run_again(victim):
     runner, guard = guard_of(lambda: Runner(QUICK))
     with runner:
         os.kill(guard if victim == "guard" else children(guard)[0], signal.SIGKILL)
-        assert runner.run([RIGHT] * 3, [HOLDS], "solve").verdicts.tolist() == [[Verdict.PASSED]] * 3
+        assert runner.run([CORRECT] * 3, [EXPECTS_42], "solve").verdicts.tolist() == [[Verdict.PASSED]] * 3
 
 
-def test_a_server_process_that_dies_during_a_block_costs_no_verdict():
+def test_a_server_process_that_ends_during_a_block_loses_no_verdict():
     runner, guard = guard_of(lambda: Runner(TestLimits(cpu_seconds=0.3)))
     (server,) = children(guard)
-    outcomes = []
-    block = ([RIGHT, LOOP, RIGHT], [HOLDS], "solve")
-    thread = threading.Thread(target=lambda: outcomes.append(runner.run(*block)))
+    result = []
+    block = ([CORRECT, LOOP, CORRECT], [EXPECTS_42], "solve")
+    thread = threading.Thread(target=lambda: result.append(runner.run(*block)))
     with runner:
         thread.start()
         while not children(server):
             os.sched_yield()
         os.kill(server, signal.SIGKILL)
         thread.join()
-    assert outcomes[0].verdicts.tolist() == [[Verdict.PASSED], [Verdict.TIMED_OUT], [Verdict.PASSED]]
+    assert result[0].verdicts.tolist() == [[Verdict.PASSED], [Verdict.TIMED_OUT], [Verdict.PASSED]]
 
 
 def test_an_interrupted_block_does_not_affect_the_next():
@@ -184,9 +186,9 @@ def test_an_interrupted_block_does_not_affect_the_next():
     with Runner(TestLimits(cpu_seconds=30, wall_seconds=60)) as runner:
         signal.setitimer(signal.ITIMER_REAL, 0.2)
         with pytest.raises(ZeroDivisionError):
-            runner.run([LOOP, "("], [HOLDS], "solve")
+            runner.run([LOOP, "("], [EXPECTS_42], "solve")
         signal.signal(signal.SIGALRM, before)
-        assert runner.run([RIGHT], [HOLDS], "solve").verdicts.tolist() == [[Verdict.PASSED]]
+        assert runner.run([CORRECT], [EXPECTS_42], "solve").verdicts.tolist() == [[Verdict.PASSED]]
 
 
 def test_a_sandbox_that_cannot_be_built_is_a_sandbox_error(monkeypatch):
@@ -198,8 +200,8 @@ def test_a_sandbox_that_cannot_be_built_is_a_sandbox_error(monkeypatch):
                 Runner()
             os.kill(guard, signal.SIGKILL)
             with pytest.raises(SandboxError, match="could not be built"):
-                runner.run([RIGHT], [HOLDS], "solve")
-        assert runner.run([RIGHT], [HOLDS], "solve").verdicts.tolist() == [[Verdict.PASSED]]
+                runner.run([CORRECT], [EXPECTS_42], "solve")
+        assert runner.run([CORRECT], [EXPECTS_42], "solve").verdicts.tolist() == [[Verdict.PASSED]]
 
 
 def test_an_unknown_language_is_a_user_error():

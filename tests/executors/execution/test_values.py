@@ -82,7 +82,7 @@ def test_the_order_of_a_dictionary_is_kept():
     assert list(values.decode(values.encode({2: 0, 1: 0}))) == [2, 1]
 
 
-class _Liar(int):
+class _EqualToAll(int):
     def __eq__(self, _):
         return True
 
@@ -95,8 +95,8 @@ Pair = collections.namedtuple("Pair", "a b")
 @pytest.mark.parametrize(
     "value",
     [
-        _Liar(1),
-        [1, [_Liar(1)]],
+        _EqualToAll(1),
+        [1, [_EqualToAll(1)]],
         {"key": Pair(1, 2)},
         object(),
         print,
@@ -113,9 +113,9 @@ def test_a_value_that_is_not_plain_is_refused(value):
 
 
 def test_circular_and_too_large_values_are_refused():
-    circle = []
-    circle.append(circle)
-    for value in (circle, "x" * (values.LONGEST_TEXT + 1)):
+    circular = []
+    circular.append(circular)
+    for value in (circular, "x" * (values.LONGEST_TEXT + 1)):
         with pytest.raises(NotPlainError):
             values.encode(value)
 

@@ -34,15 +34,15 @@ def children():
 
 
 @pytest.mark.parametrize("runners", [1, 2, 9])
-def test_every_block_is_run_once_whatever_the_number_of_runners(runners):
+def test_every_block_is_run_once_by_any_number_of_runners(runners):
     blocks = blocks_of(5)
     finished = list(run_blocks(blocks, LIMITS, runners))
     assert {id(done.block) for done in finished} == {id(block) for block in blocks}
     assert len(finished) == 5
-    assert all(done.outcomes.verdicts.tolist() == [[Verdict.PASSED]] for done in finished)
+    assert all(done.block_verdicts.verdicts.tolist() == [[Verdict.PASSED]] for done in finished)
 
 
-def test_without_blocks_no_runner_is_started():
+def test_no_runner_is_started_without_blocks():
     assert list(run_blocks([], LIMITS, 2)) == []
 
 
@@ -58,11 +58,11 @@ def test_no_process_remains_when_the_caller_stops_early():
 def test_the_block_of_a_runner_that_dies_is_run_in_another():
     before = children()
     finished = run_blocks(blocks_of(3), LIMITS, 1)
-    outcomes = [next(finished).outcomes]
+    first = next(finished)
     (worker,) = children() - before
     os.kill(worker, signal.SIGKILL)
-    outcomes += [done.outcomes for done in finished]
-    assert [outcome.verdicts.tolist() for outcome in outcomes] == [[[Verdict.PASSED]]] * 3
+    verdicts = [done.block_verdicts.verdicts.tolist() for done in (first, *finished)]
+    assert verdicts == [[[Verdict.PASSED]]] * 3
     assert children() == before
 
 
@@ -74,7 +74,7 @@ def test_a_block_that_fails_twice_is_an_error(monkeypatch):
     assert children() == before
 
 
-def test_a_mistake_of_the_user_is_a_user_error():
+def test_an_unknown_required_layer_is_a_user_error():
     with pytest.raises(UserError, match="moat"):
         list(run_blocks(blocks_of(1), LIMITS, 1, require=["moat"]))
 
@@ -111,7 +111,7 @@ def test_each_pair_is_in_one_block_with_its_own_texts(pairs, runners):
 
 
 @given(PAIRS)
-def test_a_block_holds_equal_texts_once_and_wants_equal_pairs_once(pairs):
+def test_a_block_holds_equal_texts_and_equal_pairs_once(pairs):
     blocks = group_into_blocks(pairs)
     for block in blocks:
         assert len(set(block.candidates)) == len(block.candidates)
@@ -133,7 +133,7 @@ def test_pairs_with_different_entry_points_are_in_different_blocks():
     assert [block.entry_point for block in group_into_blocks(pairs)] == ["f", "g", None]
 
 
-def test_blocks_have_bounded_size_and_suffice_for_all_runners():
+def test_blocks_have_bounded_size_and_there_are_enough_for_all_runners():
     pairs = [assertions(f"a{row}", f"s{column}") for row in range(130) for column in range(40)]
     for runners, max_candidates in ((1, 33), (4, 9), (100, 8)):
         blocks = group_into_blocks(pairs, runners)

@@ -3,7 +3,6 @@ import os
 import select
 import shutil
 import signal
-import struct
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -16,53 +15,41 @@ from testbudget.executors.execution.runner import IMPORT_DIRECTORY, Runner
 from testbudget.executors.execution.sandbox import cgroups, isolation, kernel
 from testbudget.executors.execution.sandbox.isolation import empty_directory
 from testbudget.rewards.errors import UserError
+from tests.executors.execution.conftest import refuse_namespaces
 
 LIMITS = TestLimits(memory_mib=256)
-UNSHARE = {"x86_64": 272, "aarch64": 97}
 PROGRAM, OTHER = shutil.which("cat"), shutil.which("ls")
 
 
 def test_a_directory_with_any_content_is_emptied(tmp_path):
     target = tmp_path / "target"
     target.write_text("kept")
-    box = tmp_path / "box"
-    (box / "a" / "b").mkdir(parents=True)
-    (box / "a" / "b" / "file").touch()
-    (box / "link").symlink_to(target)
-    (box / "a" / "directory link").symlink_to(tmp_path)
-    (box / "dangling").symlink_to("nowhere")
-    os.mkfifo(box / "fifo")
-    (box / "\udcff").touch()
-    (box / "a").chmod(0)
-    empty_directory(str(box))
-    assert list(box.iterdir()) == []
+    directory = tmp_path / "directory"
+    (directory / "a" / "b").mkdir(parents=True)
+    (directory / "a" / "b" / "file").touch()
+    (directory / "link").symlink_to(target)
+    (directory / "a" / "directory link").symlink_to(tmp_path)
+    (directory / "dangling").symlink_to("nowhere")
+    os.mkfifo(directory / "fifo")
+    (directory / "\udcff").touch()
+    (directory / "a").chmod(0)
+    empty_directory(str(directory))
+    assert list(directory.iterdir()) == []
     assert target.read_text() == "kept"
 
 
 def test_a_path_longer_than_the_limit_of_system_calls_is_removed(tmp_path):
-    box = tmp_path / "box"
-    box.mkdir()
-    place = os.open(box, os.O_RDONLY)
+    directory = tmp_path / "directory"
+    directory.mkdir()
+    place = os.open(directory, os.O_RDONLY)
     for _ in range(50):
         os.mkdir("d" * 250, 0o700, dir_fd=place)
         inner = os.open("d" * 250, os.O_RDONLY, dir_fd=place)
         os.close(place)
         place = inner
     os.close(place)
-    empty_directory(str(box))
-    assert list(box.iterdir()) == []
-
-
-def refuse_namespaces():
-    """Refuse namespaces to the calling thread and its descendants, as many containers do."""
-    program = [
-        (0x20, 0, 0, 0),  # load the system call's number
-        (0x15, 0, 1, UNSHARE[os.uname().machine]),
-        (0x06, 0, 0, 0x00050001),  # operation not permitted
-        (0x06, 0, 0, 0x7FFF0000),  # allowed
-    ]
-    kernel.forbid_new_privileges()
-    kernel.SeccompFilter(b"".join(struct.pack("<HBBI", *instruction) for instruction in program)).install()
+    empty_directory(str(directory))
+    assert list(directory.iterdir()) == []
 
 
 @pytest.fixture(params=[None, refuse_namespaces], ids=["every layer", "no namespaces"])
@@ -73,7 +60,7 @@ def in_mode(request):
 
 
 def inside(function, programs=()):
-    """Return the value of a function of the layers, called in a confined process."""
+    """Return the value of a function of the layers in force, called in the server process."""
     reading, writing = os.pipe()
     guard = os.fork()
     if guard == 0:
@@ -97,7 +84,7 @@ def inside(function, programs=()):
 
 
 def executing(path, programs=(), arguments=("/dev/null",)):
-    """A function that returns the exit code of a program in a candidate process; 77 if it is refused."""
+    """Function that returns the exit code of a program in a candidate process; 77 if it is refused."""
 
     def execute(layers):
         process = os.fork()
@@ -118,7 +105,7 @@ def test_a_named_program_can_be_executed_and_no_other(in_mode):
     assert in_mode(lambda: inside(executing(OTHER, named), named)) == 77
 
 
-def test_no_program_can_be_executed_where_none_is_named(in_mode):
+def test_no_program_can_be_executed_if_none_is_named(in_mode):
     assert in_mode(lambda: inside(executing(PROGRAM))) == 77
 
 
@@ -136,12 +123,12 @@ def test_a_named_program_may_reserve_much_memory_but_not_use_it():
     assert reserve("") == 1
 
 
-def test_a_program_that_does_not_exist_is_an_error_and_not_a_missing_layer():
+def test_a_missing_program_is_an_error_and_not_a_missing_layer():
     with pytest.raises(FileNotFoundError):
         isolation.isolate_outer((), LIMITS, ("/nowhere/node",))
 
 
-def family():
+def process_tree():
     """Start one process alone and three with children in other sessions; return a pipe and their ids."""
     reading, writing = os.pipe()
     started = []
@@ -160,18 +147,18 @@ def family():
     return reading, started
 
 
-def end_family(layers):
+def end_process_tree(layers):
     """End all processes but one, then that one; return its state and the rest of their pipe."""
     kernel.adopt_orphans()
-    reading, (spared, *_) = family()
+    reading, (spared, *_) = process_tree()
     isolation.end_descendants((spared,))
     alone = os.waitpid(spared, os.WNOHANG)
     isolation.end_descendants()
     return [*alone, os.read(reading, 1).decode()]
 
 
-def below(function):
-    """Call the function in a child of the first process inside."""
+def in_child(function):
+    """Function that calls another one in a child of the server process."""
 
     def call(layers):
         reading, writing = os.pipe()
@@ -188,9 +175,11 @@ def below(function):
     return call
 
 
-@pytest.mark.parametrize("place", [lambda function: function, below], ids=["first inside", "below it"])
-def test_descendants_are_ended_but_for_those_that_are_spared(in_mode, place):
-    assert in_mode(lambda: inside(place(end_family))) == [0, 0, ""]
+@pytest.mark.parametrize(
+    "place", [lambda function: function, in_child], ids=["server process", "child of the server process"]
+)
+def test_all_descendants_are_ended_except_spared_ones(in_mode, place):
+    assert in_mode(lambda: inside(place(end_process_tree))) == [0, 0, ""]
 
 
 def test_every_missing_layer_has_a_reason(in_mode):
@@ -220,7 +209,7 @@ def test_an_unknown_layer_cannot_be_required():
         Runner(LIMITS, require=["selinux"])
 
 
-def test_a_killed_runner_leaves_nothing_behind(in_mode):
+def test_nothing_remains_of_the_sandbox_of_a_killed_caller(in_mode):
     program = f"""
 import sys
 sys.path.insert(0, {IMPORT_DIRECTORY!r})
