@@ -1,4 +1,4 @@
-"""Budgets that follow p_wrong, by a gain model fitted on finished runs."""
+"""Budgets by p_wrong of each problem's pick, with gain models fitted on finished runs."""
 
 from typing import ClassVar, Unpack
 
@@ -10,7 +10,7 @@ from testbudget.policies.gain_model import GainModelAssignment
 from testbudget.policies.water_filling import allocate_greedily
 
 _MIN_MULTIPLIER, _MAX_MULTIPLIER = 0.1, 5.0
-_BLOCK_ENDS = np.array([1, 2, 3, 5, 8, 12, 20, 30, 45, 70, 100])
+_STEP_ENDS = np.array([1, 2, 3, 5, 8, 12, 20, 30, 45, 70, 100])
 
 
 class Adaptive(Policy):
@@ -19,11 +19,11 @@ class Adaptive(Policy):
     f is the multiplier of the problem's gain model (:meth:`GainModel.multiplier`) at its present p_wrong,
     clipped to [0.1, 5], so two problems' budgets differ by at most a factor of 50. Where p_wrong said
     nothing about gain in the finished run, f = 1 and budgets are equal. The factor ``1 / (m + 1)`` stands
-    for the slope of the mean accuracy curve. It is the same for all gain models; otherwise a problem would
-    be preferred for the shape of other problems' curves.
+    for the slope of the mean accuracy curve. It is the same for all gain models, so that the curves of
+    other problems give a problem no advantage.
 
-    One call of :meth:`ask` plans all remaining tests with the p_wrong known so far, and grants of each
-    budget at most the tests up to the next of 1, 2, 3, 5, 8, 12, 20, 30, 45, 70, 100, then half as many
+    One call of :meth:`ask` plans all remaining tests with the p_wrong known so far. Of each planned budget
+    it grants at most the tests up to the next of 1, 2, 3, 5, 8, 12, 20, 30, 45, 70, 100, then half as many
     again each time. p_wrong is therefore updated about a dozen times while the cap is spent. No problem
     gets more tests than its gain model's ``best_budget``. Ties go to problems in a random order drawn from
     the seed. Not static.
@@ -80,10 +80,10 @@ class Adaptive(Policy):
         free = np.minimum(free, below_best)[order]
         ranks, tests = allocate_greedily(index, self._granted[order], free, remaining)
         problems = order[ranks]
-        return problems, np.minimum(tests, _to_block_end(self._granted[problems]))
+        return problems, np.minimum(tests, _to_step_end(self._granted[problems]))
 
     def _update_multipliers(self) -> None:
-        """Apply what was told since the last call."""
+        """Update the multipliers of the problems that were told since the last call."""
         if not self._told:
             return
         problems = np.unique(np.asarray(self._told, np.intp))
@@ -94,11 +94,11 @@ class Adaptive(Policy):
             self._multipliers[own] = np.clip(multiplier, _MIN_MULTIPLIER, _MAX_MULTIPLIER)
 
 
-def _to_block_end(granted: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Number of tests from each problem's present number to the end of its next block."""
+def _to_step_end(granted: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Number of tests from each problem's present number to the end of its next step."""
     beyond = granted + np.maximum(granted // 2, 1)
-    following = np.searchsorted(_BLOCK_ENDS, granted, side="right")
+    following = np.searchsorted(_STEP_ENDS, granted, side="right")
     ends = np.where(
-        following < len(_BLOCK_ENDS), _BLOCK_ENDS[np.minimum(following, len(_BLOCK_ENDS) - 1)], beyond
+        following < len(_STEP_ENDS), _STEP_ENDS[np.minimum(following, len(_STEP_ENDS) - 1)], beyond
     )
     return np.asarray(ends - granted, np.int32)

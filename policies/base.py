@@ -1,4 +1,4 @@
-"""The interface of allocation policies: ask for grants, tell p_wrong of the picks."""
+"""Interface of allocation policies: ask for grants, tell p_wrong of picks."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from testbudget.rewards.errors import UserError
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """Permission to generate tests for one problem.
+    """Decision for more tests of one problem.
 
     Attributes:
         problem: position in the job's list of problems.
@@ -33,12 +33,12 @@ class PolicyLimits(TypedDict, total=False):
 
 
 class Policy(ABC):
-    """Allocation of tests to problems by an index, the worth of each problem's next test.
+    """Allocation of tests to problems by an index, the value of each problem's next test.
 
     The scheduler calls :meth:`ask` while the cap has tests remaining. It executes the granted tests and
-    calls :meth:`tell` with p_wrong of the problem's pick. The minimum of every problem is granted before
-    anything else, as evenly as the remaining tests allow. A subclass implements :meth:`_plan`; bounds and
-    granted numbers are kept here.
+    calls :meth:`tell` with p_wrong of the problem's pick. The minimum of every problem is granted
+    first, as evenly as the remaining tests allow. A subclass implements :meth:`_plan`. This class keeps
+    bounds and granted numbers.
 
     Args:
         problems: number of problems. A problem is named by its position, 0 <= position < problems.
@@ -112,22 +112,21 @@ class Policy(ABC):
             raise ValueError(f"remaining tests must not be negative but are {remaining}")
         before = self._granted.copy()
         if remaining and self._min_tests:
-            owed = np.minimum(self._ceilings, self._min_tests) - self._granted
-            remaining -= self._book(*self._spread(np.maximum(owed, 0), remaining), remaining)
+            below = np.minimum(self._ceilings, self._min_tests) - self._granted
+            remaining -= self._grant(*self._spread(np.maximum(below, 0), remaining), remaining)
         if remaining:
             free = np.maximum(self._ceilings - self._granted, 0)
-            self._book(*self._plan(free, remaining), remaining)
+            self._grant(*self._plan(free, remaining), remaining)
         problems = np.flatnonzero(self._granted != before)
         tests = self._granted[problems] - before[problems]
         return list(map(Grant, problems.tolist(), tests.tolist()))
 
     def tell(self, problem: int, p_wrong: float) -> None:  # noqa: ARG002 - static policies ignore it
-        """Report the executed tests of a problem.
+        """Report p_wrong of a problem's pick after its granted tests were executed.
 
         Args:
-            problem: its position.
-            p_wrong: probability that the candidate that would be picked now is wrong, estimated without
-                ground truth.
+            problem: position.
+            p_wrong: probability that the present pick is wrong, estimated without ground truth.
 
         Raises:
             IndexError: unknown position.
@@ -135,7 +134,7 @@ class Policy(ABC):
         self._check(problem)
 
     def revoke(self, problem: int, tests: int) -> None:
-        """Take back the last ``tests`` tests granted to a problem, which the cap could not pay for.
+        """Take back the last ``tests`` tests granted to a problem, for which the cap had too little left.
 
         Raises:
             IndexError: unknown position.
@@ -173,11 +172,11 @@ class Policy(ABC):
         """Choose the next tests, after the minimum of every problem was granted.
 
         Args:
-            free: int32 (problems,), how many more tests each problem may get.
-            remaining: how many tests may be granted in total, at least 1.
+            free: int32 (problems,), maximum number of further tests of each problem.
+            remaining: maximum number of tests in total, at least 1.
 
         Returns:
-            Distinct positions, and the number of tests for each, between 1 and what is free.
+            Distinct positions, intp, and the number of tests of each, int32, from 1 to its ``free``.
         """
 
     def _spread(
@@ -189,13 +188,13 @@ class Policy(ABC):
         )
         return self._order[ranks], tests
 
-    def _book(self, problems: NDArray[np.intp], tests: NDArray[np.int32], remaining: int) -> int:
-        booked = int(tests.sum())
+    def _grant(self, problems: NDArray[np.intp], tests: NDArray[np.int32], remaining: int) -> int:
+        total = int(tests.sum())
         allowed = self._ceilings[problems] - self._granted[problems]
-        if booked > remaining or ((tests < 1) | (tests > allowed)).any():
+        if total > remaining or ((tests < 1) | (tests > allowed)).any():
             raise RuntimeError(f"the policy '{self.name}' planned tests beyond its bounds")
         self._granted[problems] += tests
-        return booked
+        return total
 
     def _check(self, problem: int) -> None:
         if not 0 <= problem < self._problems:

@@ -14,9 +14,10 @@ from testbudget.rewards.errors import UserError
 def envelope_slopes(curves: NDArray[np.floating]) -> NDArray[np.float64]:
     """Slopes of the least concave curve above each curve, and 0 from its maximum on.
 
-    Often one test changes nothing and five do. The worth of the next test is therefore the mean gain over
-    the best block, which is the slope of the envelope. Greedy allocation on these slopes is optimal except
-    for the last block, which the cap may cut (Fox 1966, 'Discrete optimization via marginal analysis').
+    Often one test changes nothing and five do. The value of the next test is therefore the largest mean
+    gain per test over the next k tests, for any k. It equals the slope of the envelope. Greedy allocation
+    on these slopes is optimal except for the last segment of an envelope, which the cap may cut (Fox 1966,
+    'Discrete optimization via marginal analysis').
 
     Args:
         curves: float (curves, tests + 1), accuracy after 0, 1, ..., tests tests; NaN after the end of a
@@ -26,7 +27,7 @@ def envelope_slopes(curves: NDArray[np.floating]) -> NDArray[np.float64]:
         float64 (curves, tests), slope after 0, 1, ..., tests - 1 tests; >= 0 and non-increasing.
 
     Raises:
-        ValueError: another shape, or NaN at the start of a curve.
+        ValueError: not two dimensions, no column, or NaN at the start of a curve.
     """
     if curves.ndim != 2 or curves.shape[1] < 1 or np.isnan(curves[:, 0]).any():
         raise ValueError(
@@ -48,7 +49,7 @@ class CurvePolicy(Policy):
     """Each next test goes to the problem with the largest index, the envelope's slope after m tests.
 
     Problems may share a curve. No test is granted where the slope is zero or the curve has ended. Ties go
-    to the lower position, so a block with constant slope is finished before the next block begins.
+    to the lower position, so a segment with constant slope is finished before the next one begins.
 
     Args:
         problems: number of problems.
@@ -86,8 +87,8 @@ class Binned(CurvePolicy):
 
     The 'offline' variant of Damani et al. (arXiv 2410.04707): averaging over a bin removes much of the
     error of single predictions. The index is the slope of the envelope of the bin's curve, the mean
-    accuracy of the training problems in the bin. When the cap cuts the last block of a bin, its problems
-    with the lowest positions get it. Static.
+    accuracy of the training problems in the bin. When the cap cuts a segment of the bin's curve,
+    the problems with the lowest positions get it. Static.
 
     Args:
         problems: number of problems.
@@ -137,7 +138,7 @@ class Binned(CurvePolicy):
 class OracleCurves(CurvePolicy):
     """Budgets by each problem's true accuracy curve: index is the slope of the curve's envelope.
 
-    An upper bound for comparisons, since the curves need the ground truth. The curves are means over
+    It is an upper bound for comparisons, since the curves need the ground truth. The curves are means over
     random permutations of the tests, so the policy does not know which tests will come. No test is granted
     where a curve does not rise. Static. (The oracle of pass rates alone is
     :class:`~testbudget.policies.greedy.Greedy` with measured pass rates.)

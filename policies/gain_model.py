@@ -1,4 +1,4 @@
-"""Gain models: what more tests are worth, as fitted on finished runs."""
+"""Gain models: accuracy that more tests add, as fitted on finished runs."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -20,7 +20,7 @@ class DifficultyBins:
     accuracy: NDArray[np.float64]
 
     def of(self, pass_rates: NDArray[np.floating]) -> NDArray[np.intp]:
-        """Bin number of each predicted pass rate."""
+        """Bin number of each predicted pass rate, intp (problems,)."""
         return np.searchsorted(self.edges, pass_rates, side="right")
 
 
@@ -58,7 +58,7 @@ class GainModel:
             p_wrong: float (problems,), probability that its pick is wrong.
 
         Returns:
-            Shape (problems,); may be negative.
+            float64 (problems,); may be negative.
         """
         mean = np.interp(tests, self.counts, self.mean_p_wrong)
         weight = np.interp(tests, self.counts, self.weights)
@@ -79,5 +79,5 @@ class GainModelAssignment:
 
     @classmethod
     def shared(cls, gain_model: GainModel, problems: int) -> Self:
-        """One gain model for all problems, none of which it was fitted on."""
+        """One gain model for all problems, fitted on none of them."""
         return cls((gain_model,), np.zeros(problems, np.intp))

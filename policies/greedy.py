@@ -1,4 +1,4 @@
-"""The published rule: greedy on predicted pass rates."""
+"""Greedy allocation on predicted pass rates, as published for unit tests."""
 
 from typing import ClassVar, Unpack
 
@@ -27,14 +27,14 @@ def coverage_gain(pass_rate: ArrayLike, tests: ArrayLike) -> NDArray[np.float64]
 class Greedy(Policy):
     """Each next test goes to the problem with the largest increase of coverage: index ``p (1 - p)^m``.
 
-    p is the predicted pass rate; m counts the problem's tests, its minimum included. The allocation of
-    CodeRM (arXiv 2501.01054, after Damani et al., arXiv 2410.04707) with bounds. Ties go to the lower
+    p is the predicted pass rate; m counts the problem's tests, its minimum included. This is the allocation
+    of CodeRM (arXiv 2501.01054, after Damani et al., arXiv 2410.04707) with bounds. Ties go to the lower
     position. No test is granted where the index is zero. Static.
 
     Args:
         problems: number of problems.
-        pass_rates: float (problems,), predicted p in [0, 1]: the share of correct candidates among the
-            policy model's.
+        pass_rates: float (problems,), predicted p in [0, 1], the share of the policy model's candidates
+            that are correct.
         **limits: as for :class:`~testbudget.policies.base.Policy`.
 
     Raises:

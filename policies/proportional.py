@@ -12,8 +12,8 @@ from testbudget.policies.water_filling import allocate_greedily
 class Proportional(Policy):
     """Budgets in proportion to ``1 - p``: index ``(1 - p) / (m + 1/2)``.
 
-    p is the predicted pass rate; m counts the problem's tests, its minimum included. The index is the
-    method of Webster and Sainte-Lague: it rounds shares to the nearest whole number. A larger cap never
+    p is the predicted pass rate; m counts the problem's tests, its minimum included. The index is that
+    of Webster and Sainte-Lague: it rounds shares to the nearest whole number. A larger cap never
     takes a test away from a problem (Balinski and Young 1982, 'Fair representation'), as it can with
     largest remainders, so budgets do not depend on whether the cap is granted at once or in parts. Tests
     that a problem cannot take go to the others. Ties go to the lower position. A problem with p = 1 gets

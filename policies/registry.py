@@ -21,7 +21,7 @@ _CLASSES: dict[str, type[Policy]] = {
 
 
 def policy_class(name: str) -> type[Policy]:
-    """The class of a policy, whose ``static`` and ``uses_...`` attributes say what it needs.
+    """Class of a policy. Its ``uses_...`` attributes name the inputs that it needs.
 
     Raises:
         UserError: unknown name.
@@ -46,7 +46,7 @@ def create_policy(
         name: one of ``names.POLICY_NAMES``.
         problems: number of problems.
         pass_rates: float (problems,), predicted pass rates in [0, 1].
-        gain_models: for each problem, fitted without that problem.
+        gain_models: the gain model of each problem, fitted without that problem.
         curves: float (problems, tests + 1), true accuracy of the pick after m tests; NaN where m exceeds
             a problem's recorded tests.
         **limits: as for :class:`~testbudget.policies.base.Policy`.

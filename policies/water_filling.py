@@ -12,7 +12,7 @@ Index = Callable[[NDArray[np.intp], NDArray[np.int32]], NDArray[np.float64]]
 def allocate_greedily(
     index: Index, granted: NDArray[np.int32], free: NDArray[np.int32], remaining: int
 ) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
-    """The tests that a heap of all problems' next tests would yield one by one, in that order.
+    """Draw the tests that a heap of all problems' next tests would yield, one at a time.
 
     Ties go to the lower position. A test with index 0 is not drawn. The result is the same whether
     ``remaining`` tests are drawn at once or in parts.
@@ -24,15 +24,16 @@ def allocate_greedily(
     Args:
         index: >= 0, and non-increasing in a problem's number of tests.
         granted: int32 (problems,), tests that each problem has.
-        free: int32 (problems,), how many more each may get, at least 0.
+        free: int32 (problems,), maximum number of further tests of each, at least 0.
         remaining: maximum number of tests to draw, at least 0.
 
     Returns:
-        Ascending positions of the problems that get tests, and the number of tests of each, at least 1.
+        Ascending positions of the problems that get tests, intp, and the number of tests of each, int32, at
+        least 1.
     """
     positions = _largest_next(index, granted, free, remaining)
     drawn = np.zeros(positions.size, np.int32)
-    # Undecided are the tests low, low + 1, ..., high - 1 of each undecided problem.
+    # The tests low, low + 1, ..., high - 1 of each active problem are undecided.
     active = np.arange(positions.size)
     low = granted[positions]
     high = low + free[positions]
@@ -63,8 +64,8 @@ def _largest_next(
     if remaining == 0:
         return able[:0]
     values = index(able, granted[able])
-    bar = np.partition(values, -remaining)[-remaining]
-    better, tied = np.flatnonzero(values > bar), np.flatnonzero(values == bar)
+    threshold = np.partition(values, -remaining)[-remaining]
+    better, tied = np.flatnonzero(values > threshold), np.flatnonzero(values == threshold)
     return np.sort(able[np.concatenate([better, tied[: remaining - better.size]])])
 
 
@@ -74,14 +75,14 @@ def _split(
     """Split the tests low, ..., high - 1 of each problem at a pivot.
 
     The pivot is the median index of the problems' tests at ``low + share`` (or of the middle test of a
-    problem with fewer left). It is near the threshold for any size of windows, and always decides either
-    many tests or many of the remaining ones.
+    problem with fewer left). It is near the threshold whatever the numbers of undecided tests, and always
+    decides either many tests or many of the remaining ones.
 
     Returns:
         The pivot; for each problem the first test with an index <= the pivot, and the first with one below.
     """
-    half_windows = (high - low) >> 1
-    probed = low + np.minimum(half_windows, min(share, int(half_windows.max())))
+    half = (high - low) >> 1
+    probed = low + np.minimum(half, min(share, int(half.max())))
     values = index(positions, probed)
     pivot = float(np.partition(values, values.size // 2)[values.size // 2])
     # The probed tests bound the search, so that the pivot itself is always decided.

@@ -1,4 +1,4 @@
-"""What is judged: problems, candidates, unit tests, verdicts, votes and the rules that pick from them.
+"""Problems, candidates, unit tests, verdicts and votes, and the rules that pick candidates by them.
 
-Pure NumPy on plain values: no files, no clocks, no processes.
+Pure functions and plain values, on NumPy.
 """

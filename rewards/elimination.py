@@ -1,4 +1,4 @@
-"""Elimination: candidates that can no longer win need no further tests."""
+"""Elimination: candidates that can no longer win are not run on further tests."""
 
 from bisect import bisect_right
 
@@ -14,22 +14,22 @@ from testbudget.rewards.votes import Votes
 # More rungs would eliminate earlier and cost more than that saves: each starts the candidates anew.
 _RUNG_ENDS = [int(5 * 1.8**number) for number in range(30)]
 
-# Where outputs can make a candidate win, lost tests say less against it: five clear losses, not three.
+# By outputs a candidate can win in spite of lost tests, so more are needed: five clear losses, not three.
 _Z_BY_VOTES, _Z_BY_OUTPUTS = 1.65, 2.0
 _STABLE_FACTOR = 8  # a group is stable after 8 times as many tests as it was last split at
 
 
 def rung_of(test: int) -> int:
-    """Number of the rung that a test belongs to, by its position; rungs end at 5, 9, 16, 29, 52, ... tests.
+    """Number of the rung of a test, by its position from 0. Rungs end at 5, 9, 16, 29, 52, ... tests.
 
-    No candidate is eliminated within a rung. Each rung is 0.8 times as long as all before it together, so a
-    candidate runs less than twice the tests that it needs, and 1,000 tests are eleven rungs.
+    No candidate is eliminated within a rung. Each rung is 0.8 times as long as all rungs before it, so
+    a candidate runs less than twice the tests that it needs. 1,000 tests are eleven rungs.
     """
     return bisect_right(_RUNG_ENDS, test)
 
 
 def end_of_rung(test: int) -> int:
-    """Number of tests up to the end of the rung that a test belongs to, by its position."""
+    """Number of tests up to the end of the rung of a test, by its position from 0."""
     return _RUNG_ENDS[rung_of(test)]
 
 
@@ -40,13 +40,13 @@ def survivors(
 
     A candidate is eliminated if it is dominated by the leader (:func:`dominated`). If the rule uses
     outputs, its :attr:`PrefixStatistics.support` among the running candidates must also be at most the
-    leader's: correct candidates lose to wrong tests, and then only their outputs speak for them.
+    leader's: wrong tests fail correct candidates, and then only agreement of outputs can make them win.
 
-    Of the others, a candidate with a running representative is not run either (:func:`has_representative`).
+    A candidate with a running representative is not run either (:func:`has_representative`).
 
     Args:
-        evidence: of this problem alone, since a batch depends on the other problems that have run by now;
-            imputed by ``impute_followers``.
+        evidence: of this problem, completed by ``impute_followers``. It has no batch: statistics of a batch
+            depend on the order in which other problems finish.
         running: bool (candidates,), candidates that the last tests were run on.
         rule: decides the leader. If none of its winners is running, all stay.
         z: see :func:`dominated`; None for the default, 1.65, or 2 if the rule uses outputs.
@@ -70,12 +70,12 @@ def survivors(
 
 
 def has_representative(evidence: Evidence, running: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Running candidates that are equivalent to an earlier running one: bool (candidates,).
+    """Running candidates that are equivalent to a running one of lower position, bool (candidates,).
 
-    A group counts once none of its members has differed, in outputs or verdicts, in the last 7/8 of the
-    tests, so after the eighth test at the earliest. Each member must have known outputs on at least half as
-    many inputs as there are tests. Without outputs no candidate has a representative: by verdicts alone,
-    correct and wrong candidates are equal for too long.
+    The groups must be stable: no member differed from the others, in outputs or verdicts, in the last 7/8
+    of the tests. So there is no representative before the eighth test. Each member must have known outputs
+    on at least half as many inputs as there are tests. Without outputs no candidate has a representative:
+    correct and wrong candidates have equal verdicts for too long.
     """
     tests = evidence.votes.tests
     if evidence.outputs is None or tests < _STABLE_FACTOR:

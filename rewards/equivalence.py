@@ -14,11 +14,11 @@ from testbudget.rewards.votes import Votes
 
 
 def equivalence_groups(evidence: Evidence, tests: int | None = None) -> NDArray[np.intp]:
-    """Group number of each candidate, intp (candidates,): members are equal in all that is known.
+    """Group number of each candidate, intp (candidates,), by equal verdicts and outputs, unknown ones too.
 
     Args:
         evidence: of one problem.
-        tests: use only the first so many tests; None for all.
+        tests: number of tests, from the first, that count; None for all.
     """
     votes, outputs = evidence.votes, evidence.outputs
     seen: list[NDArray[np.generic]] = [votes.passed()[:tests], votes.run()[:tests]]
@@ -31,13 +31,13 @@ def equivalence_groups(evidence: Evidence, tests: int | None = None) -> NDArray[
 
 
 def stable_groups(evidence: Evidence, tests: int) -> NDArray[np.bool_]:
-    """Candidates whose group after the first so many tests has not been split since: bool (candidates,)."""
+    """Candidates whose group after the first ``tests`` tests was not split since, bool (candidates,)."""
     before, now = equivalence_groups(evidence, tests), equivalence_groups(evidence)
     return np.asarray(np.bincount(before)[before] == np.bincount(now)[now])
 
 
 def impute_followers(evidence: Evidence) -> Evidence:
-    """The evidence with the results of representatives imputed to the candidates that they stand for.
+    """The evidence with the results of representatives imputed to the candidates that they represent.
 
     A candidate that was not run on the last tests gets the results of the first candidate that was equal to
     it until then and was run on more of them. If there is none, its results stay unknown. Without outputs
@@ -62,7 +62,7 @@ def impute_followers(evidence: Evidence) -> Evidence:
 def _with_copied_results(
     evidence: Evidence, targets: list[int], sources: list[int], tests: int
 ) -> Evidence:
-    """The evidence with all results after so many tests copied from some candidates to others."""
+    """The evidence with all results after the first ``tests`` tests copied from sources to targets."""
     passed, run = evidence.votes.passed(), evidence.votes.run()
     passed[tests:, targets], run[tests:, targets] = passed[tests:, sources], run[tests:, sources]
     outputs = evidence.outputs

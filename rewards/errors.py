@@ -1,6 +1,6 @@
-"""Errors that end in one sentence, and the errors of other libraries as one sentence.
+"""Errors of one sentence, and functions that turn the errors of other libraries into one sentence.
 
-Nothing heavy is imported here: the command line needs these names before it has read its arguments.
+Only the standard library is imported: the command line needs these names before it reads its arguments.
 """
 
 import re
@@ -11,35 +11,36 @@ from typing import Any, Protocol
 
 
 class UserError(Exception):
-    """Input that cannot be used: the message states the rule and what was found instead.
+    """Error in the user's input. The message states the rule and what was found instead.
 
     The command line prints the message and ends with exit code 2, without a traceback.
     """
 
 
 class InfrastructureError(Exception):
-    """Work that failed for good although the job is valid. The run can be resumed."""
+    """Permanent failure of work although the job is valid. The run can be resumed."""
 
 
 class SandboxError(Exception):
-    """A failure of the sandbox itself. It says nothing about any candidate."""
+    """Failure of the sandbox itself. No candidate is to blame."""
 
 
 class FieldErrors(Protocol):
-    """The part of ``pydantic.ValidationError`` that is used here, so that pydantic is not imported."""
+    """Interface of ``pydantic.ValidationError`` as used here, so that pydantic is not imported."""
 
     def errors(self) -> list[Any]:
-        """One dictionary for each wrong field, with ``loc``, ``type``, ``msg`` and ``input``."""
+        """One dictionary for each invalid field, with ``loc``, ``type``, ``msg`` and ``input``."""
 
 
 def validation_sentence(
     error: FieldErrors, fields_of: Callable[[Sequence[str]], Iterable[str]] = lambda _: ()
 ) -> str:
-    """The first wrong field as one sentence: its dotted name, the rule, and the value found.
+    """The first invalid field as one sentence: its dotted name, the rule, and the value found.
 
     Args:
         error: a validation error of pydantic.
-        fields_of: the known fields of a section by its path, for suggestions in place of an unknown field.
+        fields_of: function from the path of a section to its fields, from which a suggestion for an unknown
+            field is chosen.
     """
     first = error.errors()[0]
     *section, name = [str(part) for part in first["loc"]] or [""]
@@ -61,13 +62,13 @@ def validation_sentence(
 
 
 def choice_sentence(name: str, value: str, choices: Iterable[str]) -> str:
-    """The sentence for a value that is none of the choices, with the closest choice as a suggestion."""
+    """Error sentence for a value that is none of the choices, with the closest choice as a suggestion."""
     known = list(choices)
     return f"{name} must be one of {', '.join(known)} but got {value!r}{did_you_mean(value, known)}"
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A suggestion, ``: did you mean X?``, if one of the known words is close, else an empty text."""
+    """A suggestion, ``: did you mean X?``, if one of the known words is close; otherwise an empty text."""
     found = get_close_matches(word, list(known), n=1)
     return f": did you mean {found[0]}?" if found else ""
 
@@ -83,7 +84,7 @@ def require_extra(extra: str, purpose: str) -> Iterator[None]:
 
     Args:
         extra: name of the extra that installs the dependency.
-        purpose: subject of the sentence, such as "drawing plots".
+        purpose: subject of the sentence, for example "drawing plots".
 
     Raises:
         UserError: a module that the block imports is not installed.

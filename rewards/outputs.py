@@ -23,7 +23,7 @@ UNKNOWN = -1
 
 
 class CallEnding(IntEnum):
-    """The way a call ended. ``OPAQUE``: the value is not plain data, so the output is unknown."""
+    """Ending of a call. ``OPAQUE``: the value is not plain data, so the output is unknown."""
 
     RETURNED = 0
     RAISED = 1
@@ -56,7 +56,7 @@ class CallResult:
     """The output of a call.
 
     Attributes:
-        ending: the way the call ended.
+        ending: of the call.
         digest: 64 bits, of the value returned or the type raised; 0 for all other endings.
         example: one value with this digest, as text, cut to a readable length.
     """
@@ -159,10 +159,10 @@ def join_outputs(parts: Sequence[RecordedOutputs]) -> RecordedOutputs:
 def output_groups(recorded_outputs: RecordedOutputs) -> NDArray[np.intp]:
     """Output group of each candidate, intp (candidates,), numbered from 0 by first appearance.
 
-    Members of a group have equal outputs on every input where both outputs are known, and there is such an
-    input. Opaque outputs are unknown. An input of several tests is one input. Candidates are placed in the
-    order of their number of known outputs, largest first, each into the first group that it does not
-    contradict.
+    Members of a group have equal outputs on every input where both outputs are known, and there is at least
+    one such input. Opaque outputs are unknown. An input that several tests share counts once. Candidates
+    are placed in the order of their number of known outputs, largest first, each into the first group that
+    it does not contradict.
     """
     results = _known_by_input(recorded_outputs)
     shared = np.empty((0, results.shape[1]), np.int32)  # known outputs of each group
@@ -208,9 +208,9 @@ class OutputMatrix:
 
     Attributes:
         results: int32 (inputs, candidates), equal for equal outputs, or ``UNKNOWN``.
-        returned: bool (inputs, candidates), whether the call returned a value.
-        known: intp (tests + 1,), number of inputs known after the first m tests. Those known before the
-            first test were run alone, without an expected value.
+        returned: bool (inputs, candidates), True if the call returned a value.
+        known: intp (tests + 1,), number of inputs known after the first m tests. The first ``known[0]``
+            inputs were run alone, without an expected value.
     """
 
     results: NDArray[np.int32]
@@ -221,14 +221,14 @@ class OutputMatrix:
     def of(
         cls, recorded_outputs: RecordedOutputs, programs: NDArray[np.intp], tests: Sequence[int]
     ) -> Self:
-        """The outputs on the inputs of some tests, and on those that were run alone.
+        """The outputs on the inputs of some tests, and on the inputs that were run alone.
 
         An input of several tests counts once, at the first of them.
 
         Args:
             recorded_outputs: of a problem's distinct programs.
             programs: intp (candidates,), row of each candidate's program in ``recorded_outputs``.
-                Candidates with one program all count.
+                Candidates with the same program count separately.
             tests: indices of the tests, in the order of their votes.
         """
         position = {test: place for place, test in enumerate(tests, start=1)}
@@ -253,17 +253,18 @@ class BatchStatistics:
     """Quality of the tests of all problems of a batch, by number of tests.
 
     Attributes:
-        best_pass_rate: float64 (tests + 1,), share of its tests that the best candidate of a problem
-            passes, as a mean over problems. Correct candidates pass good tests, so a low rate means wrong
-            tests.
-        minority_ratio: float64 (tests + 1,), pass rate of the candidates outside the majority over that of
-            the majority, whose outputs agree with most candidates. Agreement needs no expected values, so
-            near 1 the tests do not discriminate. A prior draws it towards 1/4, more so in a small batch.
-        consistency: float64 (tests + 1,), tests that the best candidate passes over tests that any
-            candidate passes. A low share means that tests contradict each other, so many are wrong.
-        trusted_weight: float64 (tests + 1,), the largest weight of agreement with which picks by the first
-            half of the tests pass nearly as many of the other half as with the best weight. Infinite before
-            the second test.
+        best_pass_rate: float64 (tests + 1,), share of the tests that a problem's best candidate passes,
+            mean over problems. Correct candidates pass good tests, so a low rate means wrong tests.
+        minority_ratio: float64 (tests + 1,), share of the tests that the minority passes, divided by that
+            of the majority. The majority are a problem's candidates with the highest agreement. Agreement
+            needs no expected values, so a ratio near 1 means that tests do not discriminate. A prior
+            shrinks it towards 1/4, more so in a small batch.
+        consistency: float64 (tests + 1,), number of tests that the best candidate passes, divided by the
+            number that any candidate passes. A low value means that tests contradict each other, so many
+            are wrong.
+        trusted_weight: float64 (tests + 1,), the largest weight of agreement whose picks by the first half
+            of the tests pass nearly as many tests of the second half as those of the best weight. Infinite
+            before the second test.
     """
 
     best_pass_rate: NDArray[np.float64]
@@ -287,7 +288,7 @@ class Evidence:
     batch: BatchStatistics | None = None
 
     def first(self, tests: int) -> "Evidence":
-        """The evidence after the first so many tests."""
+        """The evidence of the first ``tests`` tests."""
         outputs = self.outputs
         if outputs is not None:
             inputs = outputs.known[tests]
@@ -304,13 +305,13 @@ class Evidence:
         """
         outputs = self.outputs
         if outputs is not None:
-            came = np.diff(outputs.known, prepend=0)
+            added = np.diff(outputs.known, prepend=0)
             inputs = np.split(np.arange(outputs.known[-1]), outputs.known[:-1])
             chosen = np.concatenate([[0], tests + 1])
             outputs = OutputMatrix(
                 outputs.results[np.concatenate([inputs[part] for part in chosen])],
                 outputs.returned[np.concatenate([inputs[part] for part in chosen])],
-                np.cumsum(came[chosen]),
+                np.cumsum(added[chosen]),
             )
         votes = Votes.from_matrix(self.votes.passed()[tests], self.votes.run()[tests])
         return replace(self, votes=votes, outputs=outputs)

@@ -1,4 +1,4 @@
-"""Whether far more tests would raise or lower the accuracy of a pick, without ground truth.
+"""Effect of far more tests on the accuracy of a pick, estimated without ground truth.
 
 Accuracy can fall as tests are added: many tests with the same mistake outvote the correct candidates.
 """
@@ -46,13 +46,13 @@ _SENTENCES: tuple[Callable[[float], str], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class TestEffect:
-    """The effect that far more tests would have on a problem's pick.
+    """Effect that far more tests would have on a problem's pick.
 
     Attributes:
         p_gain: probability that they raise its expected accuracy.
-        p_harm: probability that they lower it.
-        reason: the feature that adds most to the log-odds of harm over gain, as a sentence; empty if none
-            does.
+        p_harm: probability that they lower its expected accuracy.
+        reason: the feature that adds most to the log-odds of harm over gain, as a sentence; empty if no
+            feature adds to them.
     """
 
     __test__ = False  # pytest would collect it by its name
@@ -77,12 +77,12 @@ class TestEffect:
         fold: int = 0,
         pass_rate: float = math.nan,
     ) -> Self:
-        """The effect of more tests, judged by the tests so far.
+        """The effect of more tests, estimated from the tests so far.
 
         Args:
             evidence: with the batch, if the problem is one of many.
             rule: the selection rule.
-            winners: its winners, if known.
+            winners: positions of its winners, intp; None to compute them.
             confidence_models: give the probabilities; None for ``default_models``.
             fold: of the problem, see ``problem_fold``.
             pass_rate: predicted pass rate of the problem; NaN if there is none.

@@ -1,7 +1,7 @@
 """Statistics of each candidate after the first m tests, for several m at once.
 
-Selection rules compute from them the winners after each number of tests. Arrays have shape (counts,
-candidates) unless another is stated, and no NaN.
+Selection rules compute their winners from them. Arrays have shape (counts, candidates) unless another is
+stated. They hold no NaN.
 """
 
 from collections.abc import Sequence
@@ -13,17 +13,17 @@ from numpy.typing import NDArray
 from testbudget.rewards.outputs import UNKNOWN, Evidence, OutputMatrix
 
 USUAL_MINORITY_RATIO = 0.25
-"""Minority ratio without a batch: between those of good and of bad tests."""
+"""Minority ratio without a batch: between the ratios of good tests and of bad ones."""
 
 _LOG_OF_ZERO = -50.0  # below every sum that agreement can add
-_SOFT_DECAY = 5.0  # a candidate that differs on 20 % of the inputs counts exp(-1), about 1/3
+_SOFT_DECAY = 5.0  # a candidate that differs on 20 % of the inputs counts as exp(-1), about 1/3
 
 
 class PrefixStatistics:
     """Statistics of a problem's candidates after the first m tests.
 
     Args:
-        evidence: of the problem, every pair run.
+        evidence: of the problem. A pair that was not run counts as not passed.
         counts: ascending values of m.
 
     Attributes:
@@ -43,7 +43,7 @@ class PrefixStatistics:
 
     @cached_property
     def passed(self) -> NDArray[np.int64]:
-        """Tests passed, s."""
+        """Number of tests passed, s."""
         return prefix_scores(self.verdicts)[self._counts]
 
     @cached_property
@@ -63,7 +63,7 @@ class PrefixStatistics:
 
     @cached_property
     def agreement(self) -> NDArray[np.float64]:
-        """Agreement a: the share of the returned values that equal its own, as a mean over inputs.
+        """Agreement a: share of the returned values that equal the candidate's own, mean over inputs.
 
         A candidate that returned no value on an input has share 0 there. Without known inputs, 1.
         """
@@ -77,7 +77,7 @@ class PrefixStatistics:
 
     @cached_property
     def soft_group_sizes(self) -> NDArray[np.float64]:
-        """Soft group size K: ``sum over candidates of exp(-5 d)``, d being the share of inputs that differ.
+        """Soft group size K: sum over candidates of ``exp(-5 d)``, with d the share of inputs that differ.
 
         Without outputs, ``pass_set_sizes``.
         """
@@ -103,12 +103,12 @@ class PrefixStatistics:
 
     @property
     def support(self) -> NDArray[np.float64]:
-        """``ln K + ln a``, with K ``soft_group_sizes`` and a ``agreement``."""
+        """Support ``ln K + ln a``, with K ``soft_group_sizes`` and a ``agreement``."""
         return np.asarray(np.log(self.soft_group_sizes) + floored_log(self.agreement))
 
     @cached_property
     def returned(self) -> NDArray[np.bool_]:
-        """Whether it returned a value on any input; true without known inputs."""
+        """True if the candidate returned a value on any input, or if no input is known."""
         shape = (len(self._counts), self._evidence.votes.candidates)
         if self._outputs is None:
             return np.ones(shape, np.bool_)
@@ -128,14 +128,14 @@ class PrefixStatistics:
     def best_pass_rate(self) -> NDArray[np.float64]:
         """Best pass rate r: ``(max s + 1) / (m + 2)``, shape (counts, 1).
 
-        The posterior mean of a pass rate with a uniform prior. A correct candidate passes good tests, so a
-        low rate means wrong tests.
+        Posterior mean under a uniform prior. A correct candidate passes good tests, so a low rate means
+        wrong tests.
         """
         return np.asarray((self.passed.max(axis=1, keepdims=True) + 1) / (self.tests + 2))
 
     @property
     def batch_best_pass_rate(self) -> NDArray[np.float64]:
-        """``BatchStatistics.best_pass_rate``, R, shape (counts, 1); ``best_pass_rate`` without a batch."""
+        """R, ``BatchStatistics.best_pass_rate``, shape (counts, 1); ``best_pass_rate`` without a batch."""
         batch = self._evidence.batch
         return self.best_pass_rate if batch is None else batch.best_pass_rate[self._counts][:, np.newaxis]
 
@@ -164,7 +164,7 @@ class PrefixStatistics:
 
     @property
     def has_outputs(self) -> bool:
-        """Whether outputs are recorded."""
+        """True if outputs are recorded."""
         return self._outputs is not None
 
     @property
@@ -174,7 +174,7 @@ class PrefixStatistics:
 
 
 def latest_groups(evidence: Evidence) -> NDArray[np.intp]:
-    """Group of each candidate after all tests, intp (candidates,), by outputs; by verdicts without any."""
+    """Group of each candidate after all tests, intp (candidates,): by outputs, or by verdicts without."""
     results = None if evidence.outputs is None else _widely_known(evidence.outputs).results
     if results is None or len(results) == 0:
         return evidence.votes.pass_sets()
@@ -229,7 +229,7 @@ def prefix_group_sizes(rows: NDArray[np.bool_] | NDArray[np.int32]) -> NDArray[n
 def _widely_known(outputs: OutputMatrix) -> OutputMatrix:
     """The inputs with known outputs of at least half of the candidates.
 
-    An input that few candidates reach would separate these from all candidates that they agree with.
+    Another input would split an output group by whether an output is known.
     """
     kept = (outputs.results != UNKNOWN).mean(axis=1) >= 0.5
     before = np.concatenate([[0], np.cumsum(kept)])

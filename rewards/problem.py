@@ -6,7 +6,7 @@ from enum import IntEnum, StrEnum
 
 
 class Verdict(IntEnum):
-    """Result of one candidate on one unit test.
+    """Outcome of one candidate on one unit test.
 
     All but ``PASSED`` count as not passed in a vote; reports distinguish them. ``UNCONFIRMED``: the test
     passed in a process that it shared with the candidate, and the candidate could have forged that. A
@@ -46,7 +46,7 @@ class Problem:
 
     Attributes:
         id: unique within a job.
-        prompt: text that the policy model continues or answers: signature and docstring, or plain words.
+        prompt: text that the policy model continues or answers: signature and docstring, or a description.
         language: programming language of the candidates, in lower case.
         entry_point: name of the function or class that the tests call.
         ground_truth: code of a reference test of kind ``ASSERTIONS``, if there is one. It gives the labels
@@ -68,7 +68,14 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One solution by the policy model: a whole program that defines the entry point."""
+    """One program by the policy model for a problem.
+
+    Attributes:
+        problem: id of the problem.
+        index: position among the problem's candidates.
+        code: the whole program, which defines the entry point.
+        tokens: number of generated tokens.
+    """
 
     problem: str
     index: int
@@ -81,6 +88,7 @@ class UnitTest:
     """One test by the reward model for a problem.
 
     Attributes:
+        problem: id of the problem.
         index: position among the problem's generated tests, unusable ones included.
         code: the test program, without the candidate.
         seed: of the sampling.

@@ -42,7 +42,7 @@ class TestQuality:
         false_positives: wrong candidates that were accepted.
         wrong: all wrong candidates.
         false_negatives: correct candidates that were rejected.
-        right: all correct candidates.
+        correct: all correct candidates.
     """
 
     __test__: ClassVar[bool] = False  # pytest would collect it by its name
@@ -50,15 +50,15 @@ class TestQuality:
     false_positives: float
     wrong: float
     false_negatives: float
-    right: float
+    correct: float
 
     def __add__(self, other: "TestQuality") -> "TestQuality":
-        """The counts of both together."""
+        """Sums of the counts."""
         return TestQuality(
             self.false_positives + other.false_positives,
             self.wrong + other.wrong,
             self.false_negatives + other.false_negatives,
-            self.right + other.right,
+            self.correct + other.correct,
         )
 
     @property
@@ -69,7 +69,7 @@ class TestQuality:
     @property
     def false_negative_rate(self) -> float:
         """``FN / (FN + TP)``, the share of correct candidates rejected; NaN without correct ones."""
-        return _share(self.false_negatives, self.right)
+        return _share(self.false_negatives, self.correct)
 
     @property
     def false_acceptance_rate(self) -> float:
@@ -84,7 +84,7 @@ class TestQuality:
     @property
     def accuracy(self) -> float:
         """``(TP + TN) / (TP + TN + FP + FN)``; NaN without candidates."""
-        return _share(self.true_positives + self.true_negatives, self.right + self.wrong)
+        return _share(self.true_positives + self.true_negatives, self.correct + self.wrong)
 
     @property
     def f1(self) -> float:
@@ -96,7 +96,7 @@ class TestQuality:
     @property
     def true_positives(self) -> float:
         """Correct candidates that were accepted."""
-        return self.right - self.false_negatives
+        return self.correct - self.false_negatives
 
     @property
     def true_negatives(self) -> float:
@@ -109,7 +109,8 @@ def single_test_quality(votes: Votes, correct: NDArray[np.bool_] | NDArray[np.fl
 
     Args:
         votes: of all tests.
-        correct: bool (candidates,), the labels; or float64, p_correct of each, which gives expected counts.
+        correct: bool (candidates,), the labels; or float64 (candidates,), p_correct, for expected
+            counts.
 
     Raises:
         ValueError: another number of candidates.
@@ -136,13 +137,13 @@ def combined_test_quality(
 def _counts(
     accepted: NDArray[np.int32], judged: NDArray[np.intp], correct: NDArray[np.bool_] | NDArray[np.float64]
 ) -> TestQuality:
-    """Confusion counts from how often each candidate was judged, and accepted."""
-    right = correct.astype(np.float64)
+    """Confusion counts from the number of times that each candidate was accepted, and judged."""
+    p_correct = correct.astype(np.float64)
     return TestQuality(
-        false_positives=float(accepted @ (1 - right)),
-        wrong=float(judged @ (1 - right)),
-        false_negatives=float((judged - accepted) @ right),
-        right=float(judged @ right),
+        false_positives=float(accepted @ (1 - p_correct)),
+        wrong=float(judged @ (1 - p_correct)),
+        false_negatives=float((judged - accepted) @ p_correct),
+        correct=float(judged @ p_correct),
     )
 
 
@@ -157,12 +158,12 @@ def accuracy_curve(
     rule: SelectionRule,
     counts: Sequence[int],
     *,
-    orders: int,
+    permutations: int,
     rng: np.random.Generator,
 ) -> NDArray[np.float64]:
     """Expected accuracy of the pick after m generated tests drawn without replacement, for several m.
 
-    The mean over random orders of the tests. An unusable test has no vote, but counts as generated, as it
+    Mean over random permutations of the tests. An unusable test has no vote but counts as generated, as it
     does in a budget.
 
     Args:
@@ -171,26 +172,26 @@ def accuracy_curve(
         correct: bool (candidates,), the labels.
         rule: the selection rule.
         counts: ascending numbers of tests; 0 is a random candidate.
-        orders: number of random orders, at least 1.
-        rng: draws the orders.
+        permutations: number of random permutations, at least 1.
+        rng: draws the permutations.
 
     Returns:
         float64 (counts,); NaN for counts above ``generated``.
 
     Raises:
-        ValueError: fewer generated tests than votes, or no order.
+        ValueError: fewer generated tests than votes, or no permutation.
     """
-    if generated < votes.tests or orders < 1:
+    if generated < votes.tests or permutations < 1:
         raise ValueError(
-            "a curve needs at least as many generated tests as votes and at least 1 order "
-            f"but got {generated} tests, {votes.tests} votes and {orders} orders"
+            "a curve needs at least as many generated tests as votes and at least 1 permutation "
+            f"but got {generated} tests, {votes.tests} votes and {permutations} permutations"
         )
     passed, run = votes.passed(), votes.run()
     total = np.zeros(len(counts))
-    for _ in range(orders):
-        places = rng.permutation(generated)[: votes.tests]  # of the usable tests in the order
+    for _ in range(permutations):
+        places = rng.permutation(generated)[: votes.tests]  # of the usable tests in the permutation
         for position, count in enumerate(counts):
             chosen = places < count
             drawn = Votes.from_matrix(passed[chosen], run[chosen])
             total[position] += expected_accuracy(rule.winners(Evidence(drawn)), correct)
-    return np.where(np.asarray(counts) <= generated, total / orders, np.nan)
+    return np.where(np.asarray(counts) <= generated, total / permutations, np.nan)

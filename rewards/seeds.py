@@ -1,8 +1,7 @@
-"""Seeds, orders and folds that derive from names: the same on every machine and in every process.
+"""Seeds, orders and folds that derive from names: the same on every machine and in every process."""
 
-scikit-learn's splitters are not used. Their folds change when a problem is added; a fold derived from the
-content of the problem does not.
-"""
+# Not scikit-learn's splitters: their folds change when a problem is added. A fold derived from the content
+# of the problem does not.
 
 import hashlib
 import json
@@ -21,20 +20,20 @@ def hashed(text: str, size: int = 4) -> int:
 
 
 def derive_seed(run_seed: int, purpose: str, problem: str, index: int) -> int:
-    """The seed of one sample: 31 bits that depend on these four values and nothing else.
+    """Seed of one sample: 31 bits, a function of these four values.
 
     Args:
         run_seed: the seed of the whole run.
-        purpose: what is sampled ('candidate', 'unit test', ...), so that streams do not coincide.
+        purpose: kind of sample ('candidate', 'unit test', ...), so that streams do not coincide.
         problem: id of the problem.
-        index: number of the sample among the problem's.
+        index: number of the sample, counted within the problem.
     """
     # JSON keeps the four values apart.
     return hashed(json.dumps([run_seed, purpose, problem, index])) & 0x7FFF_FFFF
 
 
 def problem_fold(content_hash: str) -> int:
-    """The fold of a problem in [0, CONFIDENCE_FOLDS), by its content: the same in every run."""
+    """Fold of a problem in [0, CONFIDENCE_FOLDS), by its content: the same in every run."""
     return hashed(content_hash, 1) % CONFIDENCE_FOLDS
 
 

@@ -1,12 +1,12 @@
 """Bootstrap intervals (Efron and Tibshirani 1993, 'An introduction to the bootstrap').
 
-Means over permutations and problems are resampled by weights (``bootstrap_means``); scores that are no
-means, such as rank correlations, by positions (``bootstrap_scores``).
-
-``scipy.stats.bootstrap`` is not used. On means of the sizes that comparisons have, it is 6 to 9 times
-slower. One resample in which a score is undefined makes its whole interval NaN; here such a resample is
-left out. It also interpolates between resamples, which fails next to an infinite one.
+Means over permutations and problems are resampled by weights (``bootstrap_means``); other scores,
+for example rank correlations, by positions (``bootstrap_scores``).
 """
+
+# Not scipy.stats.bootstrap: on means of the sizes that comparisons have, it is 6 to 9 times slower. One
+# resample with an undefined score makes its whole interval NaN; here such a resample is left out. It also
+# interpolates between resamples, which fails next to an infinite one.
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ RESAMPLES = 2000
 """Number of resamples of means."""
 
 SCORE_RESAMPLES = 1000
-"""Number of resamples of scores that are no means. They take longer."""
+"""Number of resamples of other scores, which take longer."""
 
 _OBSERVED_LEVELS = (0.025, 0.975)
 _INTERPOLATED_LEVELS = (0.025000000000000022, 0.975)  # (1 - 0.95) / 2 and (1 + 0.95) / 2 as floats
@@ -36,11 +36,11 @@ class Interval:
 
     @classmethod
     def of(cls, value: float, resampled: NDArray[np.float64]) -> Self:
-        """The interval whose bounds are two of the resampled values, which may be infinite.
+        """The interval with two of the resampled values as bounds. Values may be infinite.
 
         Args:
             value: of the whole sample.
-            resampled: shape (resamples,), without NaN.
+            resampled: float64 (resamples,), without NaN.
         """
         low, high = np.quantile(resampled, _OBSERVED_LEVELS, method="inverted_cdf")
         return cls(float(value), float(low), float(high))
@@ -66,18 +66,22 @@ def bootstrap_means(values: NDArray[np.float64], seed: int) -> NDArray[np.float6
     that their results are paired.
 
     Args:
-        values: shape (permutations, problems, columns).
+        values: float64 (permutations, problems, columns), without NaN.
         seed: of the draws.
 
     Returns:
-        Shape (1 + RESAMPLES, columns); the first row holds the means of the values themselves.
+        float64 (1 + RESAMPLES, columns); the first row holds the means of the values themselves.
     """
     resampled = resampled_means(values, np.random.default_rng(seed))
     return np.concatenate([values.mean(axis=(0, 1))[np.newaxis], resampled])
 
 
 def intervals(means: NDArray[np.float64]) -> list[Interval]:
-    """The interval of each column of what ``bootstrap_means`` returns, or of a function of its rows."""
+    """Intervals of the columns of a result of ``bootstrap_means``, or of a function of its rows.
+
+    Args:
+        means: float64 (1 + RESAMPLES, columns), the values themselves first.
+    """
     return [Interval.of(column[0], column[1:]) for column in means.T]
 
 
@@ -90,12 +94,12 @@ def resampled_means(
     permutation.
 
     Args:
-        values: shape (permutations, problems, columns).
+        values: float64 (permutations, problems, columns), without NaN.
         rng: draws the resamples.
         resamples: number of resamples.
 
     Returns:
-        Shape (resamples, columns).
+        float64 (resamples, columns).
     """
     permutations, problems, columns = values.shape
     permutation_weights = (
@@ -112,10 +116,10 @@ def resampled_means(
 def bootstrap_scores(
     scores: Callable[[NDArray[np.intp]], NDArray[np.float64]], items: int, seed: int
 ) -> list[Interval]:
-    """Scores of a sample, with the intervals that resampling its items with replacement gives.
+    """Scores of a sample, with intervals by resampling its items with replacement.
 
     Args:
-        scores: function from positions, shape (rows, items), to scores, shape (scores, rows); NaN where a
+        scores: function from positions, intp (rows, items), to scores, float64 (scores, rows); NaN where a
             score is undefined.
         items: number of items, at least 1.
         seed: of the draws.
@@ -139,12 +143,12 @@ def first_crossing(
     """The number of tests at which an accuracy curve first reaches an accuracy, by linear interpolation.
 
     Args:
-        accuracy: shape (resamples,), the accuracy to reach.
-        curve: shape (resamples, points), accuracy at each point.
-        tests: shape (points,), number of tests at each point, ascending.
+        accuracy: float64 (resamples,), the accuracy to reach.
+        curve: float64 (resamples, points), accuracy at each point.
+        tests: float64 (points,), number of tests at each point, ascending.
 
     Returns:
-        Tests, shape (resamples,); infinite where the curve never reaches the accuracy.
+        Number of tests, float64 (resamples,); infinite where the curve never reaches the accuracy.
     """
     best = np.maximum.accumulate(curve, axis=1)
     rows = np.arange(len(best))
@@ -158,8 +162,9 @@ def first_crossing(
 
 
 def equal_parts(values: NDArray[np.float64], parts: int) -> list[NDArray[np.intp]]:
-    """Positions of the values in parts of equal size, from the lowest value; ties are split by position.
+    """Positions of the values, intp, in parts of equal size from the lowest value.
 
-    With fewer values than parts, every value is a part of its own.
+    Sizes differ by at most 1. Ties are split by position. With fewer values than parts, each value is a
+    part.
     """
     return np.array_split(np.argsort(values, kind="stable"), min(parts, len(values)))

@@ -1,4 +1,4 @@
-"""Votes of one problem: a table of tests and candidates in packed bits."""
+"""Votes of one problem: a table of tests x candidates in packed bits."""
 
 from typing import Self
 
@@ -60,7 +60,7 @@ class Votes:
 
     @property
     def nbytes(self) -> int:
-        """Bytes held by the table, its spare rows included."""
+        """Memory of the table in bytes, spare rows included."""
         return self._rows.nbytes + self._scores.nbytes
 
     def add(self, passed: NDArray[np.bool_], run: NDArray[np.bool_] | None = None) -> None:

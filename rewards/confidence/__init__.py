@@ -1,1 +1,1 @@
-"""Probabilities that picks and candidates are correct, learned on labelled runs, in plain NumPy."""
+"""Probabilities that picks and candidates are correct, fitted on labelled runs."""

@@ -1,4 +1,4 @@
-"""Features of candidates and picks from which p_correct is predicted, without ground truth."""
+"""Features of candidates and picks that p_correct is computed from, without ground truth."""
 
 import math
 from collections.abc import Sequence
@@ -35,14 +35,14 @@ def candidate_features(
 
     With n candidates, m tests and s the tests that a candidate passed, in the order of ``FEATURES``:
 
-    1. ``ln (a + 0.02)``, a being ``PrefixStatistics.agreement``; NaN if no input is known.
-    2. ``ln (g / n)``, g being the size of its output group, or of the group with equal verdicts without
-       outputs; NaN before the first test and input.
+    1. ``ln (a + 0.02)``, with a ``PrefixStatistics.agreement``; NaN if no input is known.
+    2. ``ln (g / n)``, with g the size of its output group or, without outputs, the number of candidates
+       that passed the same tests; NaN before the first test and input.
     3. ``(s + 1) / (m + 2)``.
-    4. ``tanh(lead / sqrt m)``, lead being s less the next lower score for the best candidates, and s less
-       the best score for the others.
+    4. ``tanh(lead / sqrt m)``. The lead of a candidate with the best s is s minus the next lower s; of
+       another, s minus the best s.
     5. ``ln (1 + m)``.
-    6. ``ln (share of candidates with at least its score)``.
+    6. ``ln (share of candidates that passed at least s tests)``.
     7. ``BatchStatistics.minority_ratio``; NaN without outputs, without a batch and before the first test.
     8. Feature 7 times feature 3.
     9. Log-odds of the predicted pass rate, clipped to [0.01, 0.99]; NaN if there is none.
@@ -100,18 +100,18 @@ def mean_over_winners(features: NDArray[np.float64], won: NDArray[np.bool_]) -> 
 def split_half_agreement(
     evidence: Evidence, rule: SelectionRule, winners: NDArray[np.intp]
 ) -> tuple[float, float]:
-    """Split-half agreement: how often random halves of the tests pick candidates with equal outputs.
+    """Split-half agreement: share of draws in which random halves of the tests pick equal outputs.
 
     Without recorded outputs, candidates that passed the same tests count as equal. Ties are drawn evenly.
 
     Args:
         evidence: of one problem.
         rule: the selection rule.
-        winners: its winners by all tests.
+        winners: intp, its winners by all tests.
 
     Returns:
         Share of draws in which the picks of two halves are equal, and share in which the pick of a half
-        equals the pick of all tests; NaN for fewer than two tests.
+        equals the pick of all tests; both NaN for fewer than two tests.
     """
     tests = evidence.votes.tests
     if tests < 2:

@@ -23,26 +23,24 @@ from testbudget.rewards.outputs import Evidence
 from testbudget.rewards.seeds import CONFIDENCE_FOLDS
 from testbudget.rewards.selection.base import SelectionRule
 
-FITTED_COUNTS = (0, 1, 2, 3, 5, 8, 12, 20, 40, 80)
-"""Numbers of tests after which a problem gives training rows, besides all its tests."""
-
+_FITTED_COUNTS = (0, 1, 2, 3, 5, 8, 12, 20, 40, 80)  # numbers of tests that give rows, besides all tests
 _PASS_RATE = FEATURES.index("predicted pass rate")
-_MAX_CANDIDATES = 15  # drawn from each problem: candidates of one problem are alike
+_MAX_CANDIDATES = 15  # drawn from each problem; more of the same problem add little
 _MIN_CHANGE = 0.05  # smallest change of the expected accuracy that counts as one
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainingRow:
-    """Training rows of one problem for one target and rule family.
+    """Training data of one problem for one target and rule family, a row for each pick or candidate.
 
     Attributes:
         target: see :class:`ConfidenceTarget`.
         family: see :class:`RuleFamily`.
-        fold: of the problem.
+        fold: fold of the problem.
         tests: intp (rows,), number of tests behind each row.
         features: float64 (rows, features), NaN where unknown.
         outcomes: float64 (rows,) in [0, 1].
-        count: weight of each row.
+        weight: of each row.
     """
 
     target: ConfidenceTarget
@@ -51,7 +49,7 @@ class TrainingRow:
     tests: NDArray[np.intp]
     features: NDArray[np.float64]
     outcomes: NDArray[np.float64]
-    count: float
+    weight: float
 
 
 def training_rows(
@@ -60,7 +58,7 @@ def training_rows(
     rules: Sequence[SelectionRule],
     fold: int,
     pass_rate: float,
-    random: np.random.Generator,
+    rng: np.random.Generator,
     *,
     with_changes: bool = True,
 ) -> Iterator[TrainingRow]:
@@ -69,15 +67,15 @@ def training_rows(
     Args:
         evidence: the tests in a random order, every pair run.
         correct: bool (candidates,), the labels.
-        rules: selection rules whose picks are learned from.
-        fold: of the problem.
+        rules: selection rules that make the picks.
+        fold: fold of the problem.
         pass_rate: predicted pass rate; NaN if there is none.
-        random: draws the candidates.
-        with_changes: also give rows for ``RISES`` and ``FALLS``, which take longest.
+        rng: draws the candidates.
+        with_changes: True to give rows for ``RISES`` and ``FALLS`` too, which take longest.
     """
-    counts = [count for count in FITTED_COUNTS if count < evidence.votes.tests] + [evidence.votes.tests]
+    counts = [count for count in _FITTED_COUNTS if count < evidence.votes.tests] + [evidence.votes.tests]
     tests = np.asarray(counts, np.intp)
-    drawn = random.permutation(len(correct))[:_MAX_CANDIDATES]
+    drawn = rng.permutation(len(correct))[:_MAX_CANDIDATES]
     views = [replace(evidence, outputs=None)] + ([evidence] if evidence.outputs is not None else [])
     for view in views:
         of_all = candidate_features(view, counts, pass_rate)
@@ -110,13 +108,13 @@ def training_rows(
 
 
 def fit_confidence_models(rows: Iterable[TrainingRow], source: str) -> ConfidenceModels:
-    """A model for each target, family and fold, fitted on the rows of the other folds.
+    """Models for each target, family and fold, fitted on the rows of the other folds.
 
     If all rows of a target and family belong to one fold, its model is fitted on these rows.
 
     Args:
         rows: of many problems.
-        source: the runs that they come from, in words.
+        source: description of the runs that they come from.
     """
     by_model: dict[tuple[ConfidenceTarget, RuleFamily], list[TrainingRow]] = {}
     for row in rows:
@@ -128,8 +126,8 @@ def _fit_folds(rows: Sequence[TrainingRow]) -> tuple[LogisticModel, ...]:
     features = np.concatenate([row.features for row in rows])
     outcomes = np.concatenate([row.outcomes for row in rows])
     folds = np.concatenate([np.full(len(row.outcomes), row.fold) for row in rows])
-    counts = np.concatenate([np.full(len(row.outcomes), row.count) for row in rows])
-    # Often there is no predicted pass rate. So every row counts half with it and half without it.
+    weights = np.concatenate([np.full(len(row.outcomes), row.weight) for row in rows])
+    # Often no pass rate is predicted. So every row has half its weight with the rate and half without it.
     without_rate = np.where(np.arange(features.shape[1]) == _PASS_RATE, np.nan, features)
     models = []
     for fold in range(CONFIDENCE_FOLDS):
@@ -138,7 +136,7 @@ def _fit_folds(rows: Sequence[TrainingRow]) -> tuple[LogisticModel, ...]:
             LogisticModel.fit(
                 np.concatenate([features[others], without_rate[others]]),
                 np.tile(outcomes[others], 2),
-                np.tile(counts[others], 2) / 2,
+                np.tile(weights[others], 2) / 2,
             )
         )
     return tuple(models)

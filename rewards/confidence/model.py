@@ -1,10 +1,10 @@
 """Calibrated logistic models: p_correct of picks and of candidates, without ground truth.
 
-A problem is always judged by a model that was fitted without the problem's fold. The numbers in
-``default.json`` are those that ``benchmarks/confidence.py --ship`` writes. They are fitted on the recorded
-run in ``examples/humaneval`` (164 problems; candidates from a model of 0.5 billion parameters, tests from
-one of 1.5 billion) and on subsets of its tests, good and bad, with the picks of the rules majority,
-consensus, soft_agreement and auto.
+The model for a problem is one that was fitted without the problem's fold. The numbers in ``default.json``
+are those that ``benchmarks/confidence.py --print-models`` prints. They are fitted on the recorded run in
+``examples/humaneval`` (164 problems; candidates from a model of 0.5 billion parameters, tests from one of
+1.5 billion) and on subsets of its tests, good and bad, with the picks of the rules majority, consensus,
+soft_agreement and auto.
 """
 
 import json
@@ -49,17 +49,17 @@ class LogisticModel:
 
     @classmethod
     def fit(
-        cls, features: NDArray[np.float64], outcomes: NDArray[np.float64], counts: NDArray[np.float64]
+        cls, features: NDArray[np.float64], outcomes: NDArray[np.float64], row_weights: NDArray[np.float64]
     ) -> Self:
         """Maximise the log-likelihood less a ridge penalty on standardised weights, by Newton's method.
 
         Args:
             features: float64 (rows, features), NaN where unknown.
-            outcomes: float64 (rows,) in [0, 1]; a share counts as that much of either outcome.
-            counts: float64 (rows,), positive weight of each row.
+            outcomes: float64 (rows,) in [0, 1]; a share y counts as y of outcome 1 and 1 - y of outcome 0.
+            row_weights: float64 (rows,), positive.
         """
         known = ~np.isnan(features)
-        shares = known * counts[:, np.newaxis]
+        shares = known * row_weights[:, np.newaxis]
         total = np.maximum(shares.sum(axis=0), 1e-9)
         filled = np.where(known, features, 0.0)
         means = (filled * shares).sum(axis=0) / total
@@ -72,8 +72,8 @@ class LogisticModel:
         weights = np.zeros(design.shape[1])
         for _ in range(_MAX_STEPS):
             fitted = _logistic(design @ weights)
-            gradient = design.T @ (counts * (outcomes - fitted)) - penalty * weights
-            hessian = (design.T * (counts * fitted * (1 - fitted))) @ design + np.diag(penalty)
+            gradient = design.T @ (row_weights * (outcomes - fitted)) - penalty * weights
+            hessian = (design.T * (row_weights * fitted * (1 - fitted))) @ design + np.diag(penalty)
             step = np.linalg.solve(hessian, gradient)
             weights += step
             if np.mean(step**2) < _CONVERGED:
@@ -81,7 +81,7 @@ class LogisticModel:
         return cls(float(weights[0]), means, weights[1:] / spread)
 
     def contributions(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The summand of each feature in the log-odds, float64 (..., features)."""
+        """Summand of each feature in the log-odds, float64 (..., features); 0 for NaN."""
         return np.where(np.isnan(features), 0.0, (features - self.means) * self.weights)
 
     def probability(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -107,7 +107,7 @@ class ConfidenceTarget(StrEnum):
 
 
 class RuleFamily(StrEnum):
-    """The evidence that is known, and the evidence that the selection rule uses.
+    """Kind of evidence that is known, and kind that the selection rule uses.
 
     ``VOTES``: only verdicts are known. ``OUTPUTS_RECORDED``: outputs are known, but the rule uses verdicts
     alone. ``OUTPUTS_USED``: the rule uses outputs too.
@@ -123,7 +123,7 @@ class ConfidenceModels:
     """Logistic models of all targets and rule families.
 
     Attributes:
-        source: the runs that they were fitted on, in words.
+        source: description of the runs that they were fitted on.
         models: for each target and family a model per fold of problems, fitted without that fold.
     """
 
@@ -155,7 +155,7 @@ class ConfidenceModels:
 
     @classmethod
     def of_json(cls, text: str) -> Self:
-        """The inverse of ``as_json``, except for the rounding.
+        """The models from the text of ``as_json``.
 
         Raises:
             ValueError: the text is not what ``as_json`` writes.
@@ -187,12 +187,12 @@ def _model(row: list[float]) -> LogisticModel:
 
 @cache
 def default_models() -> ConfidenceModels:
-    """The models for runs that name no runs to fit from; read from ``default.json`` once."""
+    """The models for runs that name no runs to fit from; read from ``default.json``, once."""
     return ConfidenceModels.of_json(Path(__file__).with_name("default.json").read_text(encoding="utf-8"))
 
 
 def rule_family(rule: SelectionRule, evidence: Evidence) -> RuleFamily:
-    """The family of models for the picks of a rule."""
+    """Family of the models for the picks of a rule, by what the evidence holds."""
     if evidence.outputs is None:
         return RuleFamily.VOTES
     return RuleFamily.OUTPUTS_USED if rule.uses_outputs else RuleFamily.OUTPUTS_RECORDED
@@ -211,7 +211,7 @@ def p_correct_of_pick(
     Args:
         evidence: of one problem.
         rule: the selection rule.
-        winners: its winners.
+        winners: positions of its winners, intp.
         confidence_models: give the probability.
         fold: of the problem, see ``problem_fold``.
         pass_rate: predicted pass rate of the problem; NaN if there is none.
@@ -229,7 +229,11 @@ def p_correct_of_candidates(
 ) -> NDArray[np.float64]:
     """Probability that each candidate is correct, float64 (candidates,).
 
-    Args: see ``p_correct_of_pick``.
+    Args:
+        evidence: of one problem.
+        confidence_models: give the probabilities.
+        fold: of the problem, see ``problem_fold``.
+        pass_rate: predicted pass rate of the problem; NaN if there is none.
     """
     evidence = confidence_models.readable(evidence)
     family = RuleFamily.VOTES if evidence.outputs is None else RuleFamily.OUTPUTS_USED

@@ -1,1 +1,1 @@
-"""Selection rules: each picks among the candidates of one problem."""
+"""Selection rules, which pick among the candidates of one problem."""

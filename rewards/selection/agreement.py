@@ -1,12 +1,12 @@
-"""Rules that weigh the tests passed with the agreement of candidates' outputs.
+"""Selection rules that combine the tests passed with the agreement of candidates' outputs.
 
 Correct candidates return equal outputs, wrong candidates mostly do not. If no candidate passes many of the
-tests, the tests are wrong, and agreement says more than they do.
+tests, the tests are wrong, and agreement is the better evidence.
 
 Symbols: s tests passed, n size of the output group, K soft group size, a agreement, r best pass rate of the
-problem, R best pass rate of the batch; see ``PrefixStatistics``. A candidate with ``s = 0`` loses to every
-other, since ``ln 0`` is replaced by -50. Rules without a cited source are of this project; they are
-measured in ``benchmarks/selection.py``.
+problem, R best pass rate of the batch; see ``PrefixStatistics``. ``ln 0`` is replaced by -50, so a
+candidate with ``s = 0`` loses to every other. A rule without a cited source was made for this project;
+``benchmarks/selection.py`` measures it.
 """
 
 from typing import ClassVar
@@ -19,10 +19,10 @@ from testbudget.rewards.selection.base import ScoringRule
 
 
 class LargestOutputGroup(ScoringRule):
-    """``n``: the largest output group, whatever the tests say.
+    """Score ``n``: the largest output group wins, without regard to the tests.
 
-    A group that never returned a value has score 0. Majority voting over outputs, as self-consistency (Wang
-    et al. 2022, arXiv 2203.11171) does over answers.
+    A group that never returned a value has score 0. This is majority voting over outputs, as
+    self-consistency (Wang et al. 2022, arXiv 2203.11171) does over answers.
     """
 
     name: ClassVar[str] = "outputs"
@@ -34,10 +34,10 @@ class LargestOutputGroup(ScoringRule):
 
 
 class OutputAgreement(ScoringRule):
-    """``ln s + (1 - r) / 2 ln n``.
+    """Score ``ln s + (1 - r) / 2 ln n``.
 
-    With good tests (r near 1) nearly the majority vote, with bad ones (r near 0) the score of CodeT (arXiv
-    2207.10397) on output groups.
+    With good tests (r near 1) it is nearly the majority vote. With bad tests (r near 0) it is nearly the
+    score of CodeT (arXiv 2207.10397) on output groups.
     """
 
     name: ClassVar[str] = "agreement"
@@ -50,10 +50,10 @@ class OutputAgreement(ScoringRule):
 
 
 class SoftAgreement(ScoringRule):
-    """``ln s + 2 (1 - r) (ln K + ln a)``.
+    """Score ``ln s + 2 (1 - r) (ln K + ln a)``.
 
-    K also counts candidates whose outputs are nearly equal; a is the agreement with all candidates, input
-    by input.
+    K also counts candidates with nearly equal outputs. a is the agreement with all candidates, input by
+    input.
     """
 
     name: ClassVar[str] = "soft_agreement"
@@ -66,7 +66,7 @@ class SoftAgreement(ScoringRule):
 
 
 class BatchAgreement(ScoringRule):
-    """``ln s + 8 (1 - R)^4 (ln n + ln a)``: one weight of the tests for a whole batch.
+    """Score ``ln s + 8 (1 - R)^4 (ln n + ln a)``, with one weight of agreement for a whole batch.
 
     Without a batch, R is r.
     """

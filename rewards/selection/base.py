@@ -13,33 +13,33 @@ from testbudget.rewards.votes import Votes
 
 
 class SelectionRule(ABC):
-    """Picks among the candidates of one problem by the evidence.
+    """Rule that picks among the candidates of one problem by the evidence.
 
-    A rule keeps no state: equal evidence gives equal winners. It leaves the ties that it cannot break. The
-    pick is drawn evenly among the winners, and their expected accuracy is reported.
+    A rule keeps no state: equal evidence gives equal winners. Winners are tied. The pick is drawn evenly
+    among them, and their expected accuracy is reported.
     """
 
     name: ClassVar[str]
     """Name in job files."""
 
     uses_outputs: ClassVar[bool] = False
-    """Whether the rule uses recorded outputs. Without any, candidates that passed the same tests count as
-    an output group."""
+    """True if the rule uses recorded outputs. Without outputs, candidates that passed the same tests count
+    as an output group."""
 
     uses_batch: ClassVar[bool] = False
-    """Whether the rule uses the batch. Without one, it uses the problem's own tests."""
+    """True if the rule uses the batch. Without a batch, it uses the problem's own tests."""
 
     @abstractmethod
     def winners(self, evidence: Evidence) -> NDArray[np.intp]:
-        """Ascending positions of the candidates that are tied after all tie-breaks of the rule.
+        """Ascending positions of the candidates that are tied after all tie-breaks of the rule, intp.
 
-        Never empty; all candidates while nothing is known.
+        Never empty; all candidates before the first test and known input.
         """
 
     def winners_after(self, evidence: Evidence, counts: Sequence[int]) -> NDArray[np.bool_]:
         """The winners after the first m tests, for several m.
 
-        This default asks for each count. A rule that computes all counts at once is much faster.
+        This default calls :meth:`winners` for each m. Computing them at once is much faster.
 
         Args:
             evidence: of all tests.
@@ -55,10 +55,10 @@ class SelectionRule(ABC):
 
 
 class ScoringRule(SelectionRule):
-    """Picks the candidates with the highest score.
+    """Selection rule by which the candidates with the highest score win.
 
-    Only candidates that ran all tests that the candidates with most tests passed ran can win, or count in
-    the group of another. An eliminated candidate equals more candidates than it would if it had run on.
+    A candidate that was not run on every test that all top scorers were run on cannot win and counts in no
+    group: with fewer tests it is equal to more candidates.
     """
 
     @abstractmethod
@@ -74,8 +74,8 @@ class ScoringRule(SelectionRule):
         running = _still_running(evidence.votes, counts)
         won = np.zeros_like(running)
         rows_of: dict[bytes, list[int]] = {}
-        for row, party in enumerate(running):
-            rows_of.setdefault(party.tobytes(), []).append(row)
+        for row, taking_part in enumerate(running):
+            rows_of.setdefault(taking_part.tobytes(), []).append(row)
         for rows in rows_of.values():
             members = np.flatnonzero(running[rows[0]])
             known = evidence if len(members) == running.shape[1] else evidence.of(members)

@@ -20,11 +20,11 @@ _NEARLY_BEST = 0.985  # share of the best score from which on a weight is as goo
 
 
 BatchContribution = NDArray[np.float64]
-"""Summands of one problem, float64 (19, tests + 1), a column for each number of its tests from 0."""
+"""Summands of one problem, float64 (19, tests + 1), one column for each number of tests."""
 
 
 def batch_contribution(problem: Evidence) -> BatchContribution:
-    """The summands of one problem. Computing them costs more than combining them."""
+    """Summands of one problem, for :func:`combine_batch`. They take longer than combining."""
     return np.concatenate([_pass_shares(problem), _later_pass_shares(problem)])
 
 
@@ -42,36 +42,37 @@ def combine_batch(parts: Sequence[BatchContribution]) -> BatchStatistics:
     sums = np.zeros((len(parts[0]), max(part.shape[1] for part in parts)))
     for part in parts:
         sums[:, : part.shape[1]] += part
-    count, best, anyone, majority, minority, *later = sums
-    # A prior of one problem whose majority passes all tests.
+    count, best, passed_by_any, majority, minority, *later = sums
+    # The prior is one problem whose majority passes all tests.
     minority_ratio = (minority + USUAL_MINORITY_RATIO) / (majority + 1)
-    consistency = np.divide(best, anyone, out=np.ones_like(best), where=anyone > 0)
+    consistency = np.divide(best, passed_by_any, out=np.ones_like(best), where=passed_by_any > 0)
     return BatchStatistics(best / count, minority_ratio, consistency, _trusted_weight(np.asarray(later)))
 
 
 def _pass_shares(evidence: Evidence) -> NDArray[np.float64]:
-    """One, and pass rates of the best, any, majority and minority candidates: (5, tests + 1).
+    """Five rows of one problem, float64 (5, tests + 1).
 
-    The majority are the candidates with the highest agreement. If these are all candidates there is no
-    minority, and the problem adds nothing to either.
+    They are 1, and the share of the tests passed by the best candidate, by any candidate, by the majority
+    and by the minority (means). The majority are the candidates with the highest agreement. If they are
+    all candidates, the rows of majority and minority are 0.
     """
     statistics = PrefixStatistics(evidence, range(evidence.votes.tests + 1))
     tests = np.maximum(statistics.tests, 1)
     passed = statistics.passed / tests
     best = passed.max(axis=1)
-    anyone = np.concatenate([[0], np.cumsum(statistics.verdicts.any(axis=1))]) / tests[:, 0]
-    best[0] = anyone[0] = 0.5
+    passed_by_any = np.concatenate([[0], np.cumsum(statistics.verdicts.any(axis=1))]) / tests[:, 0]
+    best[0] = passed_by_any[0] = 0.5
     agreement = np.round(statistics.agreement, 9)
-    leads = agreement == agreement.max(axis=1, keepdims=True)
-    ahead = leads.sum(axis=1)
-    behind = leads.shape[1] - ahead
-    majority = (passed * leads).sum(axis=1) / ahead * (behind > 0)
-    minority = (passed * ~leads).sum(axis=1) / np.maximum(behind, 1)
-    return np.stack([np.ones(len(best)), best, anyone, majority, minority])
+    in_majority = agreement == agreement.max(axis=1, keepdims=True)
+    majority_size = in_majority.sum(axis=1)
+    minority_size = in_majority.shape[1] - majority_size
+    majority = (passed * in_majority).sum(axis=1) / majority_size * (minority_size > 0)
+    minority = (passed * ~in_majority).sum(axis=1) / np.maximum(minority_size, 1)
+    return np.stack([np.ones(len(best)), best, passed_by_any, majority, minority])
 
 
 def _later_pass_shares(evidence: Evidence) -> NDArray[np.float64]:
-    """Share of the second half of the tests that picks by the first half pass: (weights, tests + 1).
+    """Share of the second half of the tests that picks by the first half pass, (weights, tests + 1).
 
     One row for each of ``AGREEMENT_WEIGHTS``; 0 without tests.
     """

@@ -10,10 +10,10 @@ from testbudget.rewards.selection.base import ScoringRule
 
 
 class Consensus(ScoringRule):
-    """``sqrt(g) s``, with s tests passed and g candidates that passed the same tests.
+    """Score ``sqrt(g) s``, with s tests passed and g candidates that passed the same tests.
 
-    The score of CodeT (arXiv 2207.10397), whose consensus sets are these groups. Wrong tests mislead it
-    less than a majority vote, since agreement of candidates counts too.
+    This is the score of CodeT (arXiv 2207.10397), whose consensus sets are these groups. Wrong tests
+    mislead it less than a majority vote, since the size of the group counts too.
     """
 
     name: ClassVar[str] = "consensus"

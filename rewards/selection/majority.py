@@ -12,10 +12,10 @@ from testbudget.rewards.selection.base import SelectionRule
 
 
 class Majority(SelectionRule):
-    """``(s, g)`` in this order: s tests passed, then g candidates that passed the same tests.
+    """Majority vote: most tests passed, s, then most candidates that passed the same tests, g.
 
-    The rule of CodeRM (arXiv 2501.01054). Groups of equal size all win, so that the accuracy reported is
-    the expected accuracy over the ties.
+    This is the rule of CodeRM (arXiv 2501.01054). Groups of equal size all win, so that the accuracy
+    reported is the expected accuracy over the ties.
     """
 
     name: ClassVar[str] = "majority"

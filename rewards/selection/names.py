@@ -1,4 +1,4 @@
-"""Names of the selection rules, for help texts and job files that load no rule."""
+"""Names of the selection rules, importable without NumPy."""
 
 from typing import Literal, get_args
 
@@ -14,6 +14,7 @@ SelectionName = Literal[
     "batch",
     "auto",
 ]
+"""Type of the names."""
 
 SELECTION_RULES: tuple[SelectionName, ...] = get_args(SelectionName)
-"""Names that :func:`selection_rule` knows."""
+"""All names, in the order of reports."""

@@ -1,4 +1,4 @@
-"""Selection rules by name. A rule is imported when it is asked for: two of them need SciPy."""
+"""Selection rules by name. A rule is imported when it is asked for, since some need SciPy."""
 
 from functools import cache
 from importlib import import_module
@@ -27,7 +27,7 @@ def selection_rule(name: str) -> SelectionRule:
     """The rule with this name.
 
     Raises:
-        UserError: there is none.
+        UserError: unknown name.
     """
     if name not in _CLASSES:
         raise UserError(f"selection must be one of {', '.join(SELECTION_RULES)} but got '{name}'")

@@ -52,7 +52,7 @@ def test_tests_are_measured_where_there_are_labels_and_estimated_anyway(finished
     trace = read_trace(finished)
     write_trace(replace(trace, problems={p: replace(s, correct=None) for p, s in trace.problems.items()}))
     blind = summarise(finished)
-    assert measured.single.right > 0
+    assert measured.single.correct > 0
     assert measured.combined.accuracy == 1  # only the correct candidates pass all tests
     assert blind.single is None
     assert blind.combined is None

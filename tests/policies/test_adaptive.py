@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from testbudget.policies.adaptive import _BLOCK_ENDS, Adaptive
+from testbudget.policies.adaptive import _STEP_ENDS, Adaptive
 from testbudget.policies.gain_model import GainModelAssignment
 from testbudget.policies.uniform import Uniform
 
@@ -55,12 +55,12 @@ def test_p_wrong_is_updated_before_most_is_spent(gain_model):
         shares.append(sum(grant.tests for grant in grants) / 200)
         for grant in grants:
             before = policy.granted[grant.problem] - grant.tests
-            assert grant.tests <= np.min(_BLOCK_ENDS[before < _BLOCK_ENDS]) - before
+            assert grant.tests <= np.min(_STEP_ENDS[before < _STEP_ENDS]) - before
     assert max(shares) < 0.5
     assert len(shares) <= 12
 
 
-def test_rounds_grow_slowly_after_the_last_block_end(gain_model):
+def test_rounds_grow_slowly_after_the_last_fixed_step(gain_model):
     _, rounds = spend(adaptive(gain_model, max_tests=10_000), 40_000, [SURE] * 4)
     assert rounds <= 30
 

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from typing import get_args
 
 from testbudget.policies import names
 from testbudget.policies.registry import _CLASSES
@@ -9,18 +10,19 @@ def test_names_are_those_of_the_registry_in_its_order():
     assert tuple(_CLASSES) == names.POLICY_NAMES
 
 
-def test_what_a_policy_needs_is_what_its_class_says():
+def test_the_inputs_listed_for_a_policy_are_those_of_its_class():
     needs = {
         "uses_pass_rates": names.PASS_RATE_POLICIES,
         "uses_gain_models": names.GAIN_MODEL_POLICIES,
-        "uses_curves": names.CURVE_POLICIES,
     }
     for need, listed in needs.items():
         assert listed == {name for name, policy in _CLASSES.items() if getattr(policy, need)}
 
 
-def test_a_job_may_name_every_policy_that_does_not_need_the_truth():
-    assert set(names.JOB_POLICIES) == set(names.POLICY_NAMES) - names.CURVE_POLICIES
+def test_a_job_may_name_every_policy_that_does_not_need_true_accuracy_curves():
+    assert set(get_args(names.JobPolicyName)) == {
+        name for name, policy in _CLASSES.items() if not policy.uses_curves
+    }
 
 
 def test_names_are_importable_without_numpy():
