@@ -237,7 +237,7 @@ class VllmGenerator(Generator):
     def _refusal(self, error: Exception) -> str:
         model = self._settings.model
         if isinstance(error, OSError) and not Path(model).exists():
-            return f"model {model} is no local folder, and loading it from the model hub failed: {_sentence(error)}"
+            return f"model {model} is no local folder, and the model hub sent no model: {_sentence(error)}"
         return f"vLLM refuses the engine settings for model {model}: {_sentence(error)}"
 
 

@@ -31,7 +31,7 @@ def own(tmp_path):
     return write
 
 
-def test_coderm_is_the_published_prompt_word_for_word():
+def test_the_coderm_template_is_the_published_prompt():
     assert prompt_template("coderm").render(Problem("p", "QUESTION\n", "f"), "SOLUTION\n") == Prompt(
         "Below is a question and it's corresponding code answer. Please write test cases to check the "
         "correctness of the code answer. You need to use the unittest library in Python and create a test "
@@ -42,11 +42,11 @@ def test_coderm_is_the_published_prompt_word_for_word():
     )
 
 
-def test_a_test_ends_where_the_call_of_the_test_runner_begins():
+def test_the_coderm_template_stops_at_a_call_of_the_test_runner():
     assert prompt_template("coderm").stop == ("\nif __name__", "\nunittest.main(")
 
 
-def test_the_bare_completion_is_the_problem_untouched():
+def test_the_completion_template_is_the_unchanged_prompt_of_the_problem():
     template = prompt_template("completion")
     assert template.render(PROBLEM) == Prompt(PROBLEM.prompt, chat=False)
     assert template.purpose is Purpose.CANDIDATE
@@ -54,14 +54,14 @@ def test_the_bare_completion_is_the_problem_untouched():
     assert {"\ndef ", "\nclass ", "\nif ", "\nprint(", "\n#", "\n```"} <= set(template.stop)
 
 
-def test_the_chat_template_asks_for_a_block_and_stops_nowhere():
+def test_the_chat_template_requests_a_code_block_without_stop_strings():
     template = prompt_template("chat")
     assert template.render(PROBLEM).chat
     assert template.answer is AnswerForm.CODE_BLOCK
     assert template.stop == ()
 
 
-def test_braces_and_placeholders_in_the_problem_stand_for_themselves():
+def test_braces_and_placeholders_in_the_problem_are_literal():
     text = prompt_template("coderm").render(PROBLEM, "def f(x): return '{question}'").text
     assert "Braces: {x} {solution} {question} {} {{" in text
     assert "return '{question}'" in text
@@ -72,13 +72,13 @@ def test_a_template_that_shows_a_solution_needs_one():
         prompt_template("coderm").render(PROBLEM)
 
 
-def test_a_template_of_ones_own_is_named_by_its_path(own):
+def test_a_template_of_the_user_is_read_by_its_path(own):
     template = prompt_template(own(OWN))
     assert template.name == "own"
     assert template.render(PROBLEM).text.startswith("Test this: def f(x):")
 
 
-def test_an_unknown_name_is_refused_with_the_known_ones():
+def test_an_unknown_name_is_a_user_error_that_lists_the_known_ones():
     with pytest.raises(UserError, match=r"one of chat, chat_javascript, coderm, .* or the path.*'codrem'"):
         prompt_template("codrem")
 
@@ -106,7 +106,7 @@ def test_an_unknown_name_is_refused_with_the_known_ones():
         ),
     ],
 )
-def test_a_wrong_template_file_is_told_what_is_wrong_with_it(own, text, message):
+def test_an_invalid_template_is_a_user_error_that_names_the_field(own, text, message):
     with pytest.raises(UserError, match=f"prompt template .*own.yaml.*{message}"):
         prompt_template(own(text))
 
@@ -116,14 +116,14 @@ def test_a_missing_file_is_a_user_error(tmp_path):
         prompt_template(str(tmp_path / "none.yaml"))
 
 
-def test_a_file_that_is_no_text_is_a_user_error(tmp_path):
+def test_a_file_that_is_not_text_is_a_user_error(tmp_path):
     path = tmp_path / "binary.yaml"
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UserError, match="must be UTF-8"):
         prompt_template(str(path))
 
 
-def test_the_known_names_are_those_of_the_files_in_the_package():
+def test_the_known_names_are_the_files_in_the_package():
     folder = files("testbudget.executors.generation").joinpath("templates")
     assert sorted(f"{name}.yaml" for name in TEMPLATE_NAMES) == sorted(
         file.name for file in folder.iterdir()

@@ -14,7 +14,7 @@ def test_flat_arguments_are_split_into_known_and_extra_ones():
     assert settings == EngineSettings("m", max_model_len=512, extra={"quantization": "fp8"})
 
 
-def test_prefixes_are_shared_everywhere():
+def test_prefix_caching_is_always_enabled():
     for cpu in (True, False):
         assert EngineSettings("m").engine_arguments(cpu=cpu)["enable_prefix_caching"] is True
 
@@ -25,21 +25,21 @@ def test_on_a_cpu_each_prompt_fits_into_one_batch():
     assert arguments["max_num_batched_tokens"] >= 777
 
 
-def test_a_gpu_is_told_nothing_of_the_cpu_build():
+def test_arguments_of_the_cpu_build_are_not_used_on_gpus():
     arguments = EngineSettings("m").engine_arguments(cpu=False)
     assert not {"block_size", "kv_cache_memory_bytes", "enable_chunked_prefill"} & arguments.keys()
 
 
 @pytest.mark.parametrize(
-    ("asked", "on_cpu", "on_gpu"), [(None, True, False), (True, True, True), (False, False, False)]
+    ("enforce_eager", "on_cpu", "on_gpu"), [(None, True, False), (True, True, True), (False, False, False)]
 )
-def test_only_gpus_compile_unless_told_otherwise(asked, on_cpu, on_gpu):
-    settings = EngineSettings("m", enforce_eager=asked)
+def test_only_gpus_compile_by_default(enforce_eager, on_cpu, on_gpu):
+    settings = EngineSettings("m", enforce_eager=enforce_eager)
     assert settings.engine_arguments(cpu=True)["enforce_eager"] is on_cpu
     assert settings.engine_arguments(cpu=False)["enforce_eager"] is on_gpu
 
 
-def test_an_engine_of_several_gpus_keeps_to_those_of_its_own_process():
+def test_an_engine_on_several_gpus_uses_those_of_its_own_process():
     settings = EngineSettings("m", tensor_parallel_size=2)
     assert settings.engine_arguments(cpu=False)["distributed_executor_backend"] == "mp"
     assert "distributed_executor_backend" not in EngineSettings("m").engine_arguments(cpu=False)
@@ -51,24 +51,24 @@ def test_extra_arguments_take_precedence():
     assert (arguments["block_size"], arguments["enable_prefix_caching"]) == (64, False)
 
 
-def test_a_folder_with_configuration_and_weights_may_be_a_model(tmp_path):
+def test_a_folder_with_configuration_and_weights_is_accepted_as_a_model(tmp_path):
     (tmp_path / "config.json").write_text("{}")
     (tmp_path / "model.safetensors").write_bytes(b"")
     check_model(str(tmp_path))
 
 
 @pytest.mark.parametrize("name", ["Qwen/Qwen2.5-Coder-1.5B-Instruct", "gpt2"])
-def test_a_name_may_be_on_the_hub(name):
+def test_a_name_on_the_model_hub_is_accepted(name):
     check_model(name)
 
 
 @pytest.mark.parametrize("path", ["/no/such/model", "./model", "~/no-such-model", "a/b/c", ""])
-def test_a_path_to_nothing_is_a_user_error(path):
+def test_a_missing_path_is_a_user_error(path):
     with pytest.raises(UserError, match="model must be a local folder or a name on the model hub"):
         check_model(path)
 
 
-def test_a_folder_that_is_no_model_is_a_user_error(tmp_path):
+def test_a_folder_without_a_model_is_a_user_error(tmp_path):
     with pytest.raises(UserError, match=r"with a config.json, but .* has none"):
         check_model(str(tmp_path))
     (tmp_path / "config.json").write_text("{}")
@@ -77,7 +77,7 @@ def test_a_folder_that_is_no_model_is_a_user_error(tmp_path):
 
 
 @pytest.mark.skipif(importlib.util.find_spec("vllm") is not None, reason="vLLM is installed")
-def test_without_vllm_the_user_is_told_what_is_missing(tmp_path):
+def test_missing_vllm_is_a_user_error(tmp_path):
     (tmp_path / "config.json").write_text("{}")
     (tmp_path / "model.safetensors").write_bytes(b"")
     with pytest.raises(UserError, match="generating needs vLLM, which is not installed"):

@@ -1,4 +1,4 @@
-"""Verdicts, recorded outputs and costs of a block, through a runner."""
+"""Verdicts, recorded outputs and costs of a block."""
 
 import json
 
@@ -56,7 +56,7 @@ def test_candidates_with_equal_outputs_share_results(runner):
     assert outputs(recorded_outputs, 1) == ["4", "9"]
 
 
-def test_calls_after_a_failed_assertion_are_known_as_well(runner):
+def test_calls_after_a_failed_assertion_are_recorded_as_well(runner):
     test = asserts("assert solve(3) == 6\nassert solve(2) == 4\nassert solve(5) == 10")
     recorded_outputs = runner.run([SQUARE], test, "solve").recorded_outputs
     assert outputs(recorded_outputs, 0) == ["9", "4", "25"]
@@ -108,7 +108,7 @@ def test_a_block_without_wanted_pairs_runs_nothing(runner):
     assert outcomes.recorded_outputs.inputs == ()
 
 
-def test_inputs_can_be_run_alone(runner):
+def test_calls_can_be_made_without_tests(runner):
     taken = runner.run([DOUBLE], asserts("assert solve(2) == 4"), "solve").recorded_outputs.inputs
     own = RecordedCall(None, "solve", json.dumps([[[1, "x"]], {"dict": []}]), 7)
     loop = "def solve(x):\n    while x == 2: pass\n    return len(x)"
@@ -128,21 +128,21 @@ def test_without_an_entry_point_a_candidate_must_define_what_a_test_calls(runner
     assert verdicts(runner, candidates, tests, None) == [[PASSED, PASSED], [ERRORED, PASSED]]
 
 
-def test_a_test_whose_next_call_depends_on_the_last_result_is_followed(runner):
+def test_a_test_whose_next_call_depends_on_the_last_result_is_judged_in_a_separate_process(runner):
     test = asserts("x = 1\nfor _ in range(5):\n    x = solve(x)\nassert x == 32")
     outcomes = runner.run([DOUBLE, SQUARE], test, "solve")
     assert outcomes.verdicts.tolist() == [[PASSED], [FAILED]]
     assert not outcomes.same_process.any()
 
 
-def test_a_test_with_too_many_rounds_of_calls_is_run_in_the_same_process(runner):
+def test_a_test_with_too_many_rounds_of_calls_is_judged_in_the_same_process(runner):
     test = asserts("x = 1\nfor _ in range(50):\n    x = solve(x)\nassert x == 2**50")
     outcomes = runner.run([DOUBLE], test, "solve")
     assert outcomes.verdicts.tolist() == [[PASSED]]
     assert outcomes.same_process.all()
 
 
-def test_a_loop_that_no_test_needs_to_enter_costs_no_verdict(runner):
+def test_a_loop_in_a_call_that_a_test_does_not_need_changes_no_verdict(runner):
     loops_on_two = "def solve(x):\n    while x == 2: pass\n    return 0"
     tests = asserts(
         "assert solve(1) == 1\nassert solve(2) == 2", "assert solve(2) == 2", "assert solve(3) == 0"
@@ -150,17 +150,17 @@ def test_a_loop_that_no_test_needs_to_enter_costs_no_verdict(runner):
     assert verdicts(runner, [loops_on_two], tests) == [[FAILED, TIMED_OUT, PASSED]]
 
 
-def test_data_that_is_not_plain_passes_in_the_same_process_for_a_side_effect_free_candidate(runner):
+def test_a_result_that_is_not_plain_data_passes_for_a_side_effect_free_candidate_only(runner):
     candidate = "class P:\n    def __init__(self, x): self.x = x\ndef solve(x): return P(x)"
-    liar = candidate + "\nimport gc"
+    with_side_effects = candidate + "\nimport gc"
     outcomes = runner.run(
-        [candidate, liar], asserts("assert solve(2).x == 2", "assert solve(2).x == 3"), "solve"
+        [candidate, with_side_effects], asserts("assert solve(2).x == 2", "assert solve(2).x == 3"), "solve"
     )
     assert outcomes.same_process.all()
     assert outcomes.verdicts.tolist() == [[PASSED, FAILED], [UNCONFIRMED, FAILED]]
 
 
-def test_side_effect_free_candidates_share_a_process_undisturbed(runner):
+def test_side_effect_free_candidates_do_not_influence_the_next_one_in_their_process(runner):
     """Each candidate changes what a side-effect-free program can change for the next one."""
     disturbing = [
         "import sys\nsys.setrecursionlimit(60)\ndef solve(x): return 0",
@@ -182,7 +182,7 @@ def test_side_effect_free_candidates_share_a_process_undisturbed(runner):
     assert PASSED not in {verdict for row in found[::2] for verdict in row}
 
 
-def test_cpu_seconds_are_charged_to_the_pair_that_spent_them(runner):
+def test_cpu_seconds_are_charged_to_the_pair_that_used_them(runner):
     busy = "def solve(x):\n    for _ in range(10**6): pass\n    return 2 * x"
     loop = "def solve(x):\n    while True: pass"
     seconds = runner.run([DOUBLE, busy, loop, ADD], asserts("assert solve(2) == 4"), "solve").cpu_seconds[
@@ -221,5 +221,5 @@ def test_wall_seconds_include_calls_that_were_cut_off(runner):
         ),
     ],
 )
-def test_identity_of_results_is_as_in_one_process(runner, candidate, test, verdict):
+def test_identity_of_results_is_as_in_the_same_process(runner, candidate, test, verdict):
     assert verdicts(runner, [candidate], asserts(test)) == [[verdict]]

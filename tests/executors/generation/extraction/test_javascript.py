@@ -43,15 +43,15 @@ def rejection_of(text, entry_point="add"):
     return extracted.rejection
 
 
-def test_the_program_in_a_block_is_kept_as_it_is():
+def test_the_program_in_a_block_is_kept_unchanged():
     assert code_of(in_a_chat(PLAIN)) == PLAIN
 
 
-def test_bare_code_without_fences_is_found_behind_words():
+def test_code_without_fences_is_found_after_an_introduction():
     assert code_of(f"Sure, these are the tests.\n\n{PLAIN}") == PLAIN
 
 
-def test_of_several_blocks_the_one_that_asserts_is_taken():
+def test_the_block_with_assertions_is_found_among_others():
     assert code_of(f"```js\nfunction add(a, b) {{ return a + b; }}\n```\n{in_a_chat(PLAIN)}") == PLAIN
 
 
@@ -71,12 +71,12 @@ def test_the_last_fence_may_be_missing():
         "class add {\n  m() { return /[/}]{/.test('}'); }\n}\n",
     ],
 )
-def test_a_copy_of_the_entry_point_goes_and_nothing_else(copy):
+def test_only_a_copy_of_the_entry_point_is_removed(copy):
     code = code_of(in_a_chat(f"{copy}{PLAIN}"))
     assert code.strip() == PLAIN.strip()
 
 
-def test_what_only_begins_like_the_entry_point_stays():
+def test_a_longer_name_that_begins_like_the_entry_point_is_kept():
     helper = "function addAll(list) { return list.reduce((a, b) => add(a, b)); }\n"
     assert code_of(in_a_chat(helper + PLAIN)) == helper + PLAIN
 
@@ -92,11 +92,11 @@ def test_what_only_begins_like_the_entry_point_stays():
         ("import plus, { add } from '../src/add.js';\n", "import plus, { add } from '../src/add.js';\n"),
     ],
 )
-def test_the_candidate_is_asked_for_where_the_runner_offers_it(written, placed):
+def test_the_candidate_is_required_from_the_module_of_the_sandbox(written, placed):
     assert placed in code_of(in_a_chat(written + PLAIN))
 
 
-def test_modules_in_comments_and_strings_are_none():
+def test_module_names_in_comments_and_strings_are_ignored():
     code = "// const { add } = require('your-module');\nconst text = \"from 'elsewhere'\";\n" + PLAIN
     assert code_of(in_a_chat(code)) == code
 
@@ -121,12 +121,12 @@ def test_forgotten_imports_are_added():
         "import * as assert from 'assert';\nimport {\n  test,\n} from 'node:test';",
     ],
 )
-def test_imports_that_are_there_are_not_repeated(bound):
+def test_existing_imports_are_not_repeated(bound):
     code = f"{bound}\ntest('t', () => assert.equal(add(1, 2), 3));\n"
     assert code_of(in_a_chat(code)) == code
 
 
-def test_an_answer_that_breaks_off_keeps_its_complete_statements():
+def test_a_truncated_answer_keeps_its_complete_statements():
     cut = PLAIN.replace(
         "  });\n});\n", "    assert.strictEqual(add(3, 3), 6);\n    assert.strictEqual(add('a"
     )
@@ -135,7 +135,7 @@ def test_an_answer_that_breaks_off_keeps_its_complete_statements():
     assert scan(code).sound
 
 
-def test_an_answer_that_breaks_off_in_a_template_keeps_what_was_before():
+def test_an_answer_truncated_in_a_template_keeps_the_statements_before_it():
     code = code_of("```javascript\n" + PLAIN + "\nit('x', () => {\n  const text = `never ${add(1, ")
     assert code.rstrip() == PLAIN.rstrip()
 
@@ -156,11 +156,11 @@ def test_an_answer_that_breaks_off_in_a_template_keeps_what_was_before():
         (in_a_chat("// assert and add\ntest('assert add', () => {});\n"), Rejection.ENTRY_POINT_UNUSED),
     ],
 )
-def test_an_answer_without_a_usable_test_says_why(text, rejection):
+def test_an_unusable_answer_is_rejected_with_its_reason(text, rejection):
     assert rejection_of(text) is rejection
 
 
-def test_comments_and_layout_make_no_other_test():
+def test_comments_and_layout_do_not_change_the_normal_form():
     other = "// a comment\n" + PLAIN.replace("  it(", "\n\n      it(").replace("4);", "4); /* four */")
     assert normalised(other, "javascript") == normalised(PLAIN, "javascript")
     assert normalised(PLAIN.replace("4", "5"), "javascript") != normalised(PLAIN, "javascript")
@@ -170,7 +170,7 @@ def test_a_string_that_looks_like_a_comment_is_kept():
     assert normalised("f('http://x /* y */');", "javascript") == "f('http://x /* y */');"
 
 
-def test_a_candidate_is_the_block_that_has_the_entry_point():
+def test_a_candidate_is_the_block_with_the_entry_point():
     problem = Problem("p", "Add.", "add", "javascript")
     text = "```js\nnpm();\n```\n```javascript\nconst add = (a, b) => a + b;\n```"
     template = prompt_template("chat_javascript")
@@ -183,7 +183,7 @@ def test_an_unknown_language_is_a_user_error():
 
 
 @given(st.text(alphabet="(){}[]`$'\"/*\\\n;, adt=.>:", max_size=60))
-def test_no_text_breaks_the_extraction(text):
+def test_extraction_accepts_any_text(text):
     scanned = scan(text)
     assert len(scanned.code) == len(text)
     assert [place for place, character in enumerate(text) if character == "\n"] == [

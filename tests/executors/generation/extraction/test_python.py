@@ -51,7 +51,7 @@ def rejection_of(text, entry_point="add"):
 
 
 def passes(code, candidate):
-    """Whether a candidate passes, both run in one namespace."""
+    """Return whether a candidate passes, run in the namespace of the test."""
     namespace = {"__name__": "judged"}
     exec(candidate, namespace)
     exec(code, namespace)
@@ -66,35 +66,35 @@ def passes(code, candidate):
     return result.wasSuccessful()
 
 
-RIGHT = "def add(a, b):\n    return a + b\n"
+CORRECT = "def add(a, b):\n    return a + b\n"
 WRONG = "def add(a, b):\n    return a - b\n"
 
 
-def test_a_chat_answer_and_a_bare_one_give_the_same_test():
+def test_an_answer_with_a_code_block_and_one_without_hold_the_same_test():
     assert code_of(CHAT) == code_of(PLAIN)
-    assert passes(code_of(CHAT), RIGHT)
+    assert passes(code_of(CHAT), CORRECT)
     assert not passes(code_of(CHAT), WRONG)
 
 
-def test_the_call_of_the_test_runner_is_dropped():
+def test_the_call_of_the_test_runner_is_removed():
     assert "main" not in code_of(CHAT)
     assert "main" not in code_of(PLAIN + "\nunittest.main()\n")
     suite = "suite = unittest.TestLoader().loadTestsFromTestCase(TestAdd)\nunittest.TestResult(suite)\n"
     assert "suite" not in code_of(PLAIN + suite)
 
 
-def test_a_copy_of_the_solution_is_dropped_so_that_the_candidate_is_tested():
-    code = code_of("import unittest\n\n" + RIGHT + "\n" + PLAIN)
+def test_a_copy_of_the_entry_point_is_removed_so_that_the_candidate_is_tested():
+    code = code_of("import unittest\n\n" + CORRECT + "\n" + PLAIN)
     assert "def add" not in code
     assert not passes(code, WRONG)
 
 
-def test_a_copy_of_the_solution_inside_the_test_is_dropped_too():
+def test_a_copy_of_the_entry_point_inside_the_test_is_removed():
     text = PLAIN.replace("        # two and two\n", "        def add(a, b):\n            return a + b\n")
     assert not passes(code_of(text), WRONG)
 
 
-def test_a_copy_of_a_class_under_test_is_dropped():
+def test_a_copy_of_a_class_under_test_is_removed():
     text = "class Stack:\n    pass\n\n" + PLAIN.replace("add(2, 2), 4", "Stack().size(), 0")
     assert "class Stack" not in code_of(text, "Stack")
 
@@ -111,30 +111,30 @@ def test_a_copy_of_a_class_under_test_is_dropped():
         "try:\n    from solution import add\nexcept ImportError:\n    pass",
     ],
 )
-def test_an_import_of_the_solution_is_dropped(imported):
+def test_an_import_of_the_candidate_is_removed(imported):
     code = code_of(f"{imported}\n{PLAIN}")
     assert "solution" not in code
     assert "your_module" not in code
-    assert passes(code, RIGHT)
+    assert passes(code, CORRECT)
 
 
-def test_an_import_of_the_solution_inside_a_method_is_dropped():
+def test_an_import_of_the_candidate_inside_a_method_is_removed():
     code = code_of(PLAIN.replace("# two and two", "from solution import add"))
-    assert passes(code, RIGHT)
+    assert passes(code, CORRECT)
 
 
-def test_the_solution_under_another_name_is_the_candidate():
+def test_an_alias_of_the_entry_point_is_the_candidate():
     code = code_of("from solution import add as plus\n" + PLAIN.replace("add(2", "plus(2"))
-    assert passes(code, RIGHT)
+    assert passes(code, CORRECT)
     assert not passes(code, WRONG)
 
 
 @pytest.mark.parametrize(
     ("imported", "called"), [("import solution", "solution.add"), ("import my_code as m", "m.add")]
 )
-def test_the_solution_as_a_part_of_its_module_is_the_candidate(imported, called):
+def test_the_entry_point_as_an_attribute_of_its_module_is_the_candidate(imported, called):
     code = code_of(f"{imported}\n" + PLAIN.replace("add(2", f"{called}(2"))
-    assert passes(code, RIGHT)
+    assert passes(code, CORRECT)
     assert not passes(code, WRONG)
 
 
@@ -143,7 +143,7 @@ def test_a_function_of_the_standard_library_keeps_its_module():
     assert "math.gcd(4, 6)" in code_of(text, "gcd")
 
 
-def test_what_the_class_needs_is_kept_and_nothing_else():
+def test_only_statements_that_the_test_class_depends_on_are_kept():
     text = """\
 import random, os
 import numpy as np
@@ -167,11 +167,11 @@ print("testing")
 
 def test_a_forgotten_import_of_unittest_is_added():
     body = PLAIN.removeprefix("import unittest\n")
-    assert passes(code_of(body), RIGHT)
-    assert passes(code_of(body.replace("unittest.TestCase", "TestCase")), RIGHT)
+    assert passes(code_of(body), CORRECT)
+    assert passes(code_of(body.replace("unittest.TestCase", "TestCase")), CORRECT)
 
 
-def test_the_first_class_that_has_tests_is_the_test():
+def test_the_first_class_with_test_methods_is_the_test():
     empty = "class TestNothing(unittest.TestCase):\n    def setUp(self):\n        pass\n"
     second = PLAIN.replace("TestAdd", "TestMore").replace("import unittest\n", "")
     code = code_of(PLAIN.replace("class TestAdd", empty + "\nclass TestAdd") + second)
@@ -180,7 +180,7 @@ def test_the_first_class_that_has_tests_is_the_test():
     ]
 
 
-def test_a_test_class_with_a_base_of_its_own_keeps_the_base():
+def test_the_base_of_a_test_class_is_kept():
     base = "class Base(unittest.TestCase):\n    def check(self, x):\n        self.assertEqual(x, 4)\n\n"
     text = PLAIN.replace("class TestAdd(unittest.TestCase)", base + "class TestAdd(Base)")
     text = text.replace("self.assertEqual(add(2, 2), 4)", "self.check(add(2, 2))")
@@ -188,7 +188,7 @@ def test_a_test_class_with_a_base_of_its_own_keeps_the_base():
 
 
 def test_the_block_with_the_test_is_found_among_others():
-    text = f"First the function:\n```python\n{RIGHT}```\nThen run\n```bash\npython t.py\n```\n{CHAT}"
+    text = f"First the function:\n```python\n{CORRECT}```\nThen run\n```bash\npython t.py\n```\n{CHAT}"
     assert code_of(text) == code_of(PLAIN)
 
 
@@ -197,12 +197,12 @@ def test_an_indented_block_in_a_list_is_found():
     assert code_of("1. The test:\n\n" + block) == code_of(PLAIN)
 
 
-def test_reasoning_before_the_answer_does_not_count():
+def test_reasoning_before_the_answer_is_ignored():
     thought = "<think>\n```python\nclass TestOther(unittest.TestCase): ...\n```\n</think>\n"
     assert code_of(thought + CHAT) == code_of(PLAIN)
 
 
-def test_words_after_a_bare_answer_are_dropped():
+def test_prose_after_code_without_fences_is_removed():
     assert code_of(PLAIN + "\nThis test checks that two and two is four.\n") == code_of(PLAIN)
 
 
@@ -226,10 +226,10 @@ MORE = """\
     ],
 )
 @pytest.mark.parametrize("fence", ["", "```python\n"])
-def test_an_answer_that_was_cut_off_keeps_its_complete_statements(broken, kept, fence):
+def test_a_truncated_answer_keeps_its_complete_statements(broken, kept, fence):
     code = code_of(fence + PLAIN + "\n" + broken)
     assert code.count("assertEqual") == 1 + kept
-    assert passes(code, RIGHT)
+    assert passes(code, CORRECT)
 
 
 @pytest.mark.parametrize(
@@ -251,37 +251,42 @@ def test_an_answer_that_was_cut_off_keeps_its_complete_statements(broken, kept, 
         (PLAIN.replace("self.assertEqual", "print"), Rejection.NO_ASSERTION),
     ],
 )
-def test_an_answer_without_a_usable_test_says_why(text, rejection):
+def test_an_unusable_answer_is_rejected_with_its_reason(text, rejection):
     assert rejection_of(text) is rejection
 
 
 @pytest.mark.parametrize(
-    "wild", ["[" * 5000, "-" * 100_000 + "1", "x = " + "1+" * 20_000 + "1", "a\0b", "x" * 10**6]
+    "degenerate", ["[" * 5000, "-" * 100_000 + "1", "x = " + "1+" * 20_000 + "1", "a\0b", "x" * 10**6]
 )
-def test_text_that_a_model_ran_wild_in_does_no_harm(wild):
-    for text in (wild, f"import unittest\n{wild}\n", PLAIN + wild, PLAIN.replace("4)", f"{wild})")):
+def test_degenerate_text_is_rejected_or_extracted(degenerate):
+    for text in (
+        degenerate,
+        f"import unittest\n{degenerate}\n",
+        PLAIN + degenerate,
+        PLAIN.replace("4)", f"{degenerate})"),
+    ):
         extracted = extract_unit_test(text, "add")
         assert (extracted.code is None) != (extracted.rejection is None)
         assert isinstance(normalised(text), str)
 
 
 @given(st.text(alphabet=st.sampled_from("`python~\n \tdefclassT:()[]'\"#@\\=xé\0")))
-def test_any_text_has_an_answer(text):
+def test_any_text_is_rejected_or_extracted(text):
     extracted = extract_unit_test(text, "x")
     assert (extracted.code is None) != (extracted.rejection is None)
 
 
 @given(st.integers(0, len(CHAT)))
-def test_a_test_cut_off_anywhere_is_rejected_or_runs(length):
+def test_an_answer_truncated_anywhere_is_rejected_or_runs(length):
     extracted = extract_unit_test(CHAT[:length], "add")
     if extracted.code is not None:
-        assert passes(extracted.code, RIGHT)
+        assert passes(extracted.code, CORRECT)
 
 
 PROBLEM = Problem("p", 'def add(a, b):\n    """Sum."""\n', "add")
 
 
-def test_a_continuation_is_joined_to_the_prompt():
+def test_a_continuation_is_appended_to_the_prompt():
     text = "    return a + b\n"
     assert extract_candidate(prompt_template("completion"), PROBLEM, text) == PROBLEM.prompt + text
 
@@ -289,23 +294,23 @@ def test_a_continuation_is_joined_to_the_prompt():
 @pytest.mark.parametrize(
     "answer",
     [
-        f"Sure!\n```python\n{RIGHT}```\nDone.",
-        f"```\n{RIGHT}```",
-        f"```python\n{RIGHT}",
-        f"Install it:\n```bash\npip install add\n```\n```py\n{RIGHT}```",
-        f"```python\nimport math\n```\n```python\n{RIGHT}```",
-        f"<think>\n```python\nadd = None\n```\n</think>```python\n{RIGHT}```",
-        RIGHT,
+        f"Sure!\n```python\n{CORRECT}```\nDone.",
+        f"```\n{CORRECT}```",
+        f"```python\n{CORRECT}",
+        f"Install it:\n```bash\npip install add\n```\n```py\n{CORRECT}```",
+        f"```python\nimport math\n```\n```python\n{CORRECT}```",
+        f"<think>\n```python\nadd = None\n```\n</think>```python\n{CORRECT}```",
+        CORRECT,
     ],
 )
 def test_a_candidate_is_the_block_with_the_entry_point(answer):
-    assert extract_candidate(prompt_template("chat"), PROBLEM, answer).strip() == RIGHT.strip()
+    assert extract_candidate(prompt_template("chat"), PROBLEM, answer).strip() == CORRECT.strip()
 
 
-def test_programs_that_differ_in_words_alone_are_equal_when_normalised():
+def test_comments_and_docstrings_do_not_change_the_normal_form():
     documented = 'def add(a, b):\n    """Add."""\n\n    return (a+b)  # sum\n'
-    assert normalised(documented) == normalised(RIGHT)
-    assert normalised(WRONG) != normalised(RIGHT)
+    assert normalised(documented) == normalised(CORRECT)
+    assert normalised(WRONG) != normalised(CORRECT)
     assert normalised('class A:\n    """Only words."""\n') == normalised("class A:\n    pass\n")
 
 

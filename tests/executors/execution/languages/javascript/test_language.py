@@ -32,7 +32,7 @@ def runner():
 
 
 def case(body):
-    """A test with one case."""
+    """Test with one case."""
     return f"{HEAD}test('a case', () => {{ {body} }});"
 
 
@@ -79,7 +79,7 @@ def test_the_entry_point_may_be_defined_in_any_usual_way(runner, candidate):
         "import plus from './add.mjs';\ncheck('t', () => { assert.equal(plus(1, 2), 3); });",
     ],
 )
-def test_the_candidate_may_be_asked_for_as_a_module(runner, code):
+def test_a_test_may_require_the_candidate_as_a_module(runner, code):
     assert verdict(runner, ADD, code) is PASSED
 
 
@@ -113,7 +113,7 @@ def test_the_candidate_may_be_asked_for_as_a_module(runner, code):
         ("const { expect } = require('@jest/globals'); expect(add(1, 2)).toBe(3);", ERRORED),
     ],
 )
-def test_a_test_passes_when_it_has_cases_and_all_of_them_pass(runner, code, expected):
+def test_a_test_passes_if_it_has_cases_and_all_of_them_pass(runner, code, expected):
     assert verdict(runner, ADD, code) is expected
 
 
@@ -143,11 +143,13 @@ def test_hooks_run_around_every_case_in_order(runner):
         ("neverDefined();", ERRORED),
     ],
 )
-def test_a_program_of_assertions_passes_when_it_ends_well(runner, code, expected):
+def test_a_program_of_assertions_passes_if_it_ends_without_an_error(runner, code, expected):
     assert verdict(runner, ADD, code, TestKind.ASSERTIONS) is expected
 
 
-def test_without_an_entry_point_every_function_is_the_candidates_unless_the_test_defines_it(runner):
+def test_without_an_entry_point_a_test_calls_every_function_of_the_candidate_that_it_does_not_define(
+    runner,
+):
     candidate = "const twice = (a) => 2 * a; function add(a, b) { return a + b; } const check = null;"
     code = f"{HEAD}function check(a, b) {{ assert.equal(twice(add(a, b)), 2 * (a + b)); }} test('t', () => check(1, 2));"
     assert verdict(runner, candidate, code, entry_point=None) is PASSED
@@ -164,7 +166,7 @@ def test_without_an_entry_point_every_function_is_the_candidates_unless_the_test
         "[9007199254740993, 1e21, 0.1]",
     ],
 )
-def test_plain_values_pass_unchanged_between_the_processes(runner, value):
+def test_plain_data_passes_unchanged_between_the_processes(runner, value):
     code = case(f"const value = {value}; assert.deepStrictEqual(add(value), value);")
     assert verdict(runner, "function add(value) { return value; }", code) is PASSED
     assert verdict(runner, "function add(value) { return [value]; }", code) is FAILED
@@ -203,7 +205,7 @@ def test_plain_values_pass_unchanged_between_the_processes(runner, value):
         ),
     ],
 )
-def test_a_test_sees_what_a_call_has_done(runner, candidate, body):
+def test_changes_of_arguments_and_state_by_a_call_reach_the_test(runner, candidate, body):
     assert verdict(runner, candidate, case(body)) is PASSED
 
 
@@ -225,7 +227,7 @@ def test_a_test_sees_what_a_call_has_done(runner, candidate, body):
         ),
     ],
 )
-def test_what_is_thrown_arrives_as_it_was(runner, candidate, body):
+def test_a_thrown_value_reaches_the_test_unchanged(runner, candidate, body):
     assert verdict(runner, candidate, case(body)) is PASSED
 
 
@@ -253,7 +255,7 @@ def test_what_is_thrown_arrives_as_it_was(runner, candidate, body):
         ("function add() { return new Promise(() => {}); }", "await add();", TIMED_OUT),
     ],
 )
-def test_promises_stay_promises(runner, candidate, body, expected):
+def test_a_promise_reaches_the_test_as_a_promise(runner, candidate, body, expected):
     assert verdict(runner, candidate, async_case(body)) is expected
 
 
@@ -294,7 +296,7 @@ def test_a_pair_that_needs_the_same_process_is_unconfirmed(runner, candidate, bo
         "function add() { process.abort(); }",
     ],
 )
-def test_no_candidate_makes_its_own_verdict(runner, candidate):
+def test_a_candidate_cannot_forge_a_pass(runner, candidate):
     code = case("assert.ok([1].includes(2) === false); assert.strictEqual(add(1, 2), 3);")
     assert verdict(runner, candidate, code) not in {PASSED, Verdict.OUT_OF_MEMORY}
 
@@ -321,7 +323,7 @@ def test_recorded_outputs_distinguish_candidates(runner):
     assert recorded_outputs.results[0, 0] != recorded_outputs.results[1, 0]
 
 
-def test_a_candidate_that_does_not_load_errs_on_all_tests(runner):
+def test_a_candidate_that_does_not_load_has_errored_on_all_tests(runner):
     tests = [UnitTest("p", index, case(f"assert.equal(add({index}, 0), {index});")) for index in range(2)]
     candidates = ["throw new Error();", "function sum() {}", "function add( {", ADD]
     assert runner.run(candidates, tests, "add").verdicts.tolist() == [[ERRORED] * 2] * 3 + [[PASSED] * 2]

@@ -1,4 +1,4 @@
-"""Results of calls as seen by a test in a separate process, or in the same one."""
+"""Results of calls as a test receives them, in a separate process or in the same process."""
 
 import pytest
 
@@ -46,7 +46,7 @@ CASES = {
         PASSED,
         False,
     ),
-    "rows that are one": (
+    "rows that are the same list": (
         "def solve(n): return [[0] * n] * n",
         "x = solve(2)\nx[0][0] = 1\nassert x[1][0] == 0",
         FAILED,
@@ -76,7 +76,7 @@ CASES = {
         FAILED,
         True,
     ),
-    "a kept argument that nobody asks for again": (KEEPS, "assert keep([1]) == 1", PASSED, False),
+    "an argument that is kept and not used again": (KEEPS, "assert keep([1]) == 1", PASSED, False),
     "a result that is kept": (
         "kept = []\ndef solve(n):\n    kept.append(n)\n    return kept",
         "x = solve(1)\nsolve(2)\nassert x == [1]",
@@ -89,19 +89,19 @@ CASES = {
         FAILED,
         True,
     ),
-    "an argument that only functions in a circle remember": (
+    "an argument that only a reference cycle of functions holds": (
         RECURSES,
         "x = [[1, 2], [3]]\nassert solve(x) == 6\nassert solve([[1]]) == 1",
         PASSED,
         False,
     ),
-    "the one not-a-number": (
+    "math.nan and another not-a-number": (
         "import math\ndef solve(): return [math.nan], float('nan')",
         "import math\nx, y = solve()\nassert x == [math.nan]\nassert [y] != [math.nan]",
         PASSED,
         False,
     ),
-    "two arguments that are one": (
+    "two arguments that are the same list": (
         "def solve(x, y):\n    x.append(1)\n    return len(y)",
         "x = []\nassert solve(x, x) == 1",
         PASSED,
@@ -117,7 +117,7 @@ def runner():
 
 
 @pytest.mark.parametrize(("candidate", "test", "verdict", "same_process"), CASES.values(), ids=CASES)
-def test_identity_of_arguments_and_results_is_as_in_one_process(
+def test_identity_of_arguments_and_results_is_as_in_the_same_process(
     runner, candidate, test, verdict, same_process
 ):
     tests = [UnitTest("problem", 0, test, kind=TestKind.ASSERTIONS)]

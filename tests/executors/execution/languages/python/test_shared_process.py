@@ -1,4 +1,4 @@
-"""Passes that count when a test shares the interpreter of a side-effect-free candidate."""
+"""Passes that count for a side-effect-free candidate in the same process as the test."""
 
 import pytest
 
@@ -36,7 +36,7 @@ class Bag:
     def __contains__(self, item):
         return item in self.items
 """
-BELIEVED = {
+CONFIRMED = {
     "equal objects": (POINT, "assert Point(1, 2) + Point(3, 4) == Point(4, 6)"),
     "equal by default": (POINT, "assert Point(1) == Point(1, 0)\nassert Point(1) == Point(1, y=0)"),
     "objects in collections": (POINT, "assert Point(1) in [Point(2), Point(1)]"),
@@ -81,7 +81,7 @@ BELIEVED = {
         "class A:\n    def solve(self): return math.floor(date(1, 1, 1).year)",
         "import math\nfrom datetime import date\nassert A().solve() == math.ceil(1) == date(1, 1, 1).day",
     ),
-    "a name that nobody has defined": (
+    "a name that is not defined": (
         "class A:\n    def solve(self): return 1\n    def unused(self): return is_prime(1)",
         "assert A().solve() == 1",
     ),
@@ -90,7 +90,7 @@ BELIEVED = {
         "assert print(lambda x: x) == 1",
     ),
 }
-DOUBTED = {
+NOT_CONFIRMED = {
     "equal to plain data": (
         "class A:\n    def __eq__(self, other): return other == 3",
         "assert A() == 3",
@@ -103,16 +103,16 @@ DOUBTED = {
         "class A:\n    def __eq__(self, other): return True",
         "assert A() == A()",
     ),
-    "the same for everything": (
+    "the same object for all arguments": (
         "class A:\n    one = None\n    def __new__(cls, x):\n"
         "        cls.one = cls.one or super().__new__(cls)\n        return cls.one\n",
         "assert A(1) == A(2)",
     ),
-    "equal whatever it was made from": (
+    "equal for all arguments of its constructor": (
         POINT.replace("self.x, self.y = x, y", "self.x, self.y = 0, 0"),
         "assert Point(1, 2) + Point(3, 4) == Point(4, 6)",
     ),
-    "holding everything": (
+    "a container of everything": (
         BAG.replace("item in self.items", "True"),
         "assert 2 in Bag()",
     ),
@@ -132,11 +132,11 @@ DOUBTED = {
         "class A:\n    def solve(self): return helper(self)",
         "def helper(a): return 1\nassert A().solve() == 1",
     ),
-    "a name of both that means different things": (
+    "a name that both define differently": (
         "math = None\nclass A:\n    def solve(self): return math.pi",
         "import math\nassert A().solve() == math.pi",
     ),
-    "a name of the test that is gone": (
+    "a name of the test that it deletes": (
         "class A:\n    def solve(self):\n        global word\n"
         "        found = word\n        del word\n        return found",
         "word = 3\nassert A().solve() == 3",
@@ -157,12 +157,12 @@ def verdict(runner, candidate, test):
     return outcomes.verdicts.tolist()
 
 
-@pytest.mark.parametrize(("candidate", "test"), BELIEVED.values(), ids=BELIEVED)
-def test_honest_objects_pass(runner, candidate, test):
+@pytest.mark.parametrize(("candidate", "test"), CONFIRMED.values(), ids=CONFIRMED)
+def test_a_pass_on_objects_that_behave_consistently_counts(runner, candidate, test):
     assert verdict(runner, candidate, test) == [[PASSED]]
 
 
-def test_a_file_is_opened_by_its_name_only(runner):
+def test_a_file_is_opened_by_its_path_only(runner):
     candidate = "class A:\n    def read(self, file):\n        with open(file) as f: return f.read()"
     test = "open('x', 'w').close()\nassert A().read('x') == ''"
     assert verdict(runner, candidate, test) == [[PASSED]]
@@ -170,6 +170,6 @@ def test_a_file_is_opened_by_its_name_only(runner):
     assert verdict(runner, candidate, test) == [[Verdict.ERRORED]]
 
 
-@pytest.mark.parametrize(("candidate", "test"), DOUBTED.values(), ids=DOUBTED)
-def test_a_pass_that_the_candidate_could_have_given_itself_is_not_confirmed(runner, candidate, test):
+@pytest.mark.parametrize(("candidate", "test"), NOT_CONFIRMED.values(), ids=NOT_CONFIRMED)
+def test_a_pass_that_the_candidate_could_have_caused_is_unconfirmed(runner, candidate, test):
     assert verdict(runner, candidate, test) == [[UNCONFIRMED]]

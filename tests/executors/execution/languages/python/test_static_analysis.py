@@ -1,3 +1,5 @@
+"""Programs that are side-effect free, and programs that are not."""
+
 from textwrap import dedent
 
 import pytest
@@ -5,7 +7,7 @@ import pytest
 from testbudget.executors.execution.languages.python.programs import compile_program
 from testbudget.executors.execution.languages.python.static_analysis import is_side_effect_free
 
-INNOCENT = {
+SIDE_EFFECT_FREE = {
     "a function": "def f(x): return x + 1",
     "imports": """
         import math, sys
@@ -126,7 +128,7 @@ INNOCENT = {
     "its docstring speaks of __init__": "def f():\n    '''See __init__.'''",
 }
 
-SUSPICIOUS = {
+WITH_SIDE_EFFECTS = {
     "frames": "import sys\ndef f(): return sys._getframe(1)",
     "frames of a generator": "def f(): g = (i for i in ()); return g.gi_frame",
     "frames of an exception": "def f():\n    try: 1 / 0\n    except Exception as e: return e.__traceback__",
@@ -225,15 +227,15 @@ SUSPICIOUS = {
 }
 
 
-def innocent(text):
+def side_effect_free(text):
     return is_side_effect_free(dedent(text), compile_program(dedent(text)))
 
 
-@pytest.mark.parametrize("text", INNOCENT.values(), ids=INNOCENT)
+@pytest.mark.parametrize("text", SIDE_EFFECT_FREE.values(), ids=SIDE_EFFECT_FREE)
 def test_an_ordinary_program_is_side_effect_free(text):
-    assert innocent(text)
+    assert side_effect_free(text)
 
 
-@pytest.mark.parametrize("text", SUSPICIOUS.values(), ids=SUSPICIOUS)
-def test_a_program_that_could_change_other_objects_is_not(text):
-    assert not innocent(text)
+@pytest.mark.parametrize("text", WITH_SIDE_EFFECTS.values(), ids=WITH_SIDE_EFFECTS)
+def test_a_program_that_could_change_other_objects_is_not_side_effect_free(text):
+    assert not side_effect_free(text)
