@@ -117,7 +117,7 @@ class PartData:
 
     @property
     def false_negative_rate(self) -> float:
-        """Share of the right candidates that a test fails, mean over the problems that have some."""
+        """Share of the correct candidates that a test fails, mean over the problems that have some."""
         problems = [LabeledProblem.of(recording) for recording in self.recordings]
         return float(
             np.mean([1 - one.passed[:, one.correct].mean() for one in problems if one.correct.any()])
@@ -164,7 +164,7 @@ def evaluate(data: PartData, caps: Sequence[int], permutations: int) -> dict[Var
         by_rule = permuted_runs(
             recorded,
             [selection_rule(name) for name in rules],
-            orders=permutations,
+            permutations=permutations,
             counts=[1],
             z=2.0,
             seed=_SEED,
@@ -250,7 +250,7 @@ def show(data: PartData, found: Mapping[Variant, VariantFigures], caps: Sequence
     tests = data.available.mean()
     print(
         f"\n{data.name}: {len(data.recordings)} problems with {tests:.1f} tests, "
-        f"which fail {100 * data.false_negative_rate:.0f} % of the right candidates"
+        f"which fail {100 * data.false_negative_rate:.0f} % of the correct candidates"
     )
     places = [place for place, cap in enumerate(caps) if cap in SHOWN_CAPS]
     head = "".join(f"{caps[place]:>12}" for place in places)

@@ -52,7 +52,7 @@ class LeadingPrograms:
 
     Attributes:
         programs: intp (groups,), rows of the recorded outputs.
-        shares: float64 (groups,), probability that each group is right; they sum to 1.
+        shares: float64 (groups,), probability that each group is correct; they sum to 1.
     """
 
     programs: NDArray[np.intp]
@@ -90,7 +90,7 @@ class ChoiceResult:
     Attributes:
         accuracy: float64 (permutations, problems, rounds).
         executions: per problem and round, mean over all.
-        false_negative_rate: share of the right candidates that fail a test that was run.
+        false_negative_rate: share of the correct candidates that fail a test that was run.
     """
 
     accuracy: NDArray[np.float64]
@@ -167,7 +167,7 @@ class ChoiceRow:
         over_all: points over running all five.
         over_random: points over running one of the five at random.
         executions: per problem and round.
-        false_negative_rate: share of the right candidates that fail a test that was run, in %.
+        false_negative_rate: share of the correct candidates that fail a test that was run, in %.
     """
 
     accuracy: tuple[float, ...]
@@ -204,7 +204,7 @@ def show(title: str, found: Mapping[str, ChoiceRow]) -> None:
     print(f"\n{title}")
     counts = "".join(f"{GENERATED * (number + 1):>30}" for number in range(rounds))
     print(f"{'tests generated':<30}{counts}", end="")
-    print("   executions per round, and right candidates that fail a test")
+    print("   executions per round, and correct candidates that fail a test")
     for choice, row in found.items():
         texts = [
             f"{accuracy:.1f} {_points(of_all):>10} {_points(of_random):>10}"
@@ -281,7 +281,7 @@ def figures(found: Mapping[str, ChoiceRow]) -> dict[str, Any]:
             "over all five": bounds(row.over_all),
             "over one at random": bounds(row.over_random),
             "executions per round": round(row.executions, 1),
-            "right candidates that fail a test": round(row.false_negative_rate, 1),
+            "correct candidates that fail a test": round(row.false_negative_rate, 1),
         }
         for choice, row in found.items()
     }

@@ -18,7 +18,7 @@ from testbudget.traces.trace import correct_labels
 
 MBPP = RECORDED_RUN.parent / "mbpp"
 SEED = 11
-_RIGHT_TEST = 0.5  # share of the right candidates that a right test passes at least
+_RIGHT_TEST = 0.5  # share of the correct candidates that a right test passes at least
 _TESTS_IN_BUNDLE = 3
 
 
@@ -89,9 +89,9 @@ def third_by_error(number: int) -> PartChoice:
 
 
 def few_right_tests(problem: LabeledProblem, random: np.random.Generator) -> NDArray[np.intp]:
-    """At most one right test in six, right meaning that at least half of the right candidates pass it.
+    """At most one right test in six, right meaning that at least half of the correct candidates pass it.
 
-    The two worst tests if all are right. All tests if no candidate is right.
+    The two worst tests if all are right. All tests if no candidate is correct.
     """
     if not problem.correct.any():
         return all_tests(problem, random)

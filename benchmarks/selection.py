@@ -17,7 +17,7 @@ from testbudget.rewards.selection.registry import selection_rule
 from testbudget.rewards.statistics import bootstrap_means, intervals
 
 COUNTS = (1, 2, 3, 5, 8, 20, 100)
-_HARD = 0.35  # largest share of right candidates of a hard problem
+_HARD = 0.35  # largest share of correct candidates of a hard problem
 
 
 def accuracies(
