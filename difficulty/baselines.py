@@ -85,7 +85,7 @@ def _lengths(texts: Sequence[str]) -> NDArray[np.float64]:
 
 @dataclass(frozen=True, slots=True)
 class ConstantMethod(PredictionMethod):
-    """The mean over all samples, for every problem."""
+    """Method that predicts the mean over all samples for every problem."""
 
     name: ClassVar[str] = "constant"
 
@@ -109,7 +109,7 @@ class _FittedConstant(FittedMethod):
 
 @dataclass(frozen=True, slots=True)
 class NeighboursMethod(PredictionMethod):
-    """The mean of the nearest problems by cosine of their standardised hidden states.
+    """Method that predicts the mean of the nearest problems by cosine of their standardised hidden states.
 
     Attributes:
         count: number of neighbours; all problems if there are fewer.

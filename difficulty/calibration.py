@@ -36,7 +36,7 @@ class PredictionCalibration:
         values: NDArray[np.float64],
         weights: NDArray[np.float64],
     ) -> Self:
-        """Fit to predictions of problems that the predicting model was not fitted on.
+        """Fit to predictions of held-out problems.
 
         The slope and intercept maximise the likelihood of the values as outcomes (Platt 1999). The spread
         is the excess of the squared errors over the sampling noise of the values: the moment estimate of

@@ -180,12 +180,12 @@ class FittedLinear(StorableFit):
     calibration: PredictionCalibration
 
     def predict(self, inputs: PredictorInputs) -> Prediction:
-        """See ``FittedMethod``."""
+        """Predict problems; see ``FittedMethod``."""
         log_odds = self.reduction.apply(inputs)[:, 0].astype(np.float64) + self.intercept
         return self.calibration.prediction(self.calibration.mean(log_odds))
 
     def to_arrays(self) -> dict[str, NDArray[np.float32]]:
-        """See ``StorableFit``."""
+        """Arrays of the fit by name; see ``StorableFit``."""
         return {
             **self.reduction.to_arrays(),
             "intercept": np.array([self.intercept], np.float32),
@@ -194,7 +194,7 @@ class FittedLinear(StorableFit):
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[np.float32]]) -> Self:
-        """See ``StorableFit``."""
+        """Fit with the given arrays; see ``StorableFit``."""
         return cls(
             Reduction.from_arrays(arrays),
             float(arrays["intercept"][0]),

@@ -17,7 +17,7 @@ _STORABLE_CLASSES = {"probe": ("probe", "FittedProbe"), "linear": ("linear", "Fi
 
 
 def prediction_method(name: str) -> PredictionMethod:
-    """The method of that name with default settings.
+    """Prediction method of that name, with default settings.
 
     Raises:
         UserError: the name is unknown, or the extra ``train`` is not installed.
@@ -29,7 +29,7 @@ def prediction_method(name: str) -> PredictionMethod:
 
 
 def storable_class(name: str) -> type[StorableFit]:
-    """The class of a fitted method of that name, which reads its arrays from a model file.
+    """Class of the fits of a method, which reads their arrays from a model file.
 
     Raises:
         UserError: no trained model consists of this method, or the extra ``train`` is not installed.

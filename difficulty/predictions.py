@@ -217,7 +217,7 @@ def measured_pass_rates(trace: Trace) -> NDArray[np.float64]:
 def learned_pass_rates(trace: Trace, *, seed: int) -> NDArray[np.float64]:
     """Cross-fitted pass rates of a run, float64 (problems,).
 
-    A run without hidden states gives the predictions that it recorded.
+    For a run without hidden states, they are the predictions that it recorded.
 
     Raises:
         UserError: the run has neither hidden states nor predictions, or too few problems.

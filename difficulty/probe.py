@@ -287,7 +287,7 @@ class FittedProbe(StorableFit):
         return self.calibration.prediction(np.concatenate(means))
 
     def to_arrays(self) -> dict[str, NDArray[np.float32]]:
-        """See ``StorableFit``."""
+        """Arrays of the fit by name; see ``StorableFit``."""
         names = NetworkEnsemble.__dataclass_fields__
         return {
             **self.reduction.to_arrays(),
@@ -297,7 +297,7 @@ class FittedProbe(StorableFit):
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[np.float32]]) -> Self:
-        """See ``StorableFit``."""
+        """Fit with the given arrays; see ``StorableFit``."""
         networks = NetworkEnsemble(
             *(torch.tensor(arrays[name]) for name in NetworkEnsemble.__dataclass_fields__)
         )

@@ -111,7 +111,7 @@ def _evaluate_target(
 def _measured_on(
     labels: TargetLabels, inputs: PredictorInputs, content_hashes: Sequence[str]
 ) -> tuple[TargetLabels, PredictorInputs, Sequence[str]]:
-    """The arguments without the problems where the target was not measured."""
+    """Labels, inputs and hashes of the problems where the target was measured."""
     rows = labels.known
     if rows.all():
         return labels, inputs, content_hashes
@@ -150,7 +150,7 @@ class TrainingSettings:
         check_storable(self.method)
 
     def with_layers(self, layers: tuple[int, ...]) -> "TrainingSettings":
-        """The same settings with other layers."""
+        """Copy of the settings with other layers."""
         return replace(self, layers=layers)
 
 
@@ -221,7 +221,7 @@ class TrainingResult:
 
 
 def gather_problems(runs: Sequence[Path], settings: TrainingSettings, read: ReadTrace) -> TrainingProblems:
-    """Training problems of finished runs.
+    """Gather the training problems of finished runs, in the order of the runs.
 
     Raises:
         UserError: a run lacks labels or hidden states of the layers, its hidden states come from another

@@ -11,7 +11,7 @@ from testbudget.rewards.errors import UserError
 
 
 class TransformersExtractor(Extractor):
-    """Any layer of a causal language model, on a CPU or a GPU, by Hugging Face transformers.
+    """Extractor of any layer of a causal language model by Hugging Face transformers, on a CPU or a GPU.
 
     It is slower than an inference engine. It is the reference that other extractors are tested against.
     Needs the extra ``transformers``.

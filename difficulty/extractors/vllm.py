@@ -20,7 +20,7 @@ _GPU_MEMORY = 0.9  # share of a GPU's memory that the extractor may use
 
 
 class VllmExtractor(Extractor):
-    """Any layer of a causal language model by vLLM, on GPUs or on vLLM's build for CPUs.
+    """Extractor of any layer of a causal language model by vLLM, on GPUs or with vLLM's build for CPUs.
 
     vLLM has no engine for all layers. The final layer, after its norm, comes from a pooling engine, the
     others from an engine with the method ``extract_hidden_states``. Engines are started on the first call,

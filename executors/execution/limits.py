@@ -55,7 +55,7 @@ def check_layers(names: Sequence[str]) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TestLimits:
-    """Resources that one test of one candidate may use, including the time to load the candidate.
+    """Limits on the resources that one test of one candidate uses, including those to load the candidate.
 
     Attributes:
         cpu_seconds: CPU time of all threads together. This limit decides in most cases, so that a verdict

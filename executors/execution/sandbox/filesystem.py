@@ -165,12 +165,12 @@ def scratch_inside() -> str:
 
 
 def standard_library() -> str:
-    """The directory of the interpreter's standard library."""
+    """Directory of the interpreter's standard library."""
     return sysconfig.get_path("stdlib")
 
 
 def _library_directories() -> list[str]:
-    """The interpreter's library directories: the standard library and the libraries of its extensions."""
+    """Directories of the interpreter's standard library and of its extensions."""
     libraries = (standard_library(), sysconfig.get_path("platstdlib"))
     return list(
         dict.fromkeys(path for library in libraries for path in (str(Path(library).parent), library))
@@ -186,7 +186,7 @@ def readable_libraries() -> list[str]:
 
 
 def readable_by_all(directory: str) -> bool:
-    """Check that every user may enter a directory and all its parents."""
+    """True if every user may enter a directory and all its parents."""
     path = Path(directory)
     return all(place.stat().st_mode & 0o001 for place in (path, *path.parents))
 

@@ -31,7 +31,7 @@ _MAX_PROCESS_ID = 1 << 22  # largest id under any kernel setting
 
 @dataclass(frozen=True, slots=True)
 class OuterIsolation:
-    """Result of ``isolate_outer``, on which ``isolate_inner`` builds.
+    """Result of ``isolate_outer`` and input of ``isolate_inner``.
 
     Attributes:
         layers: names of the namespaces entered.

@@ -60,7 +60,7 @@ SEPARATE_OF_A_CONTAINER = """\
             SEPARATE_OF_A_CONTAINER,
             "4:memory:/other\n3:pids:/docker/1f\n",
             [],
-            id="out of sight in this container",
+            id="not visible in this container",
         ),
         pytest.param(
             SEPARATE.replace(",pids", ",freezer"), "4:memory:/\n", [], id="no controller for processes"
