@@ -1,7 +1,13 @@
-"""What tests of several packages share: patience with busy machines, and a model made in a moment."""
+"""Fixtures of several rooms: finished runs, and a small language model. Hypothesis sets no deadline."""
+
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from tests.runs.imported import write_imported_votes
+from tests.runs.recorded import Recorded, write_learnable, write_recorded
+from tests.runs.voted import write_voted
 
 settings.register_profile("no_deadline", deadline=None)
 settings.load_profile("no_deadline")
@@ -12,7 +18,7 @@ DEPTH, WIDTH = 3, 32
 
 @pytest.fixture(scope="session")
 def model(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Three layers with random weights, and a tokenizer that knows a few words and no padding."""
+    """Folder of a model of three layers with random weights, and of a tokenizer without padding."""
     transformers = pytest.importorskip("transformers")
     from tokenizers import Tokenizer, models, pre_tokenizers
 
@@ -35,3 +41,33 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     transformers.set_seed(0)
     transformers.Qwen2ForCausalLM(config).save_pretrained(folder)
     return str(folder)
+
+
+@pytest.fixture(scope="session")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
+    """A run of five problems with programs, tests, outputs and hidden states."""
+    return write_recorded(tmp_path_factory.mktemp("recorded"))
+
+
+@pytest.fixture(scope="session")
+def learnable(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
+    """A run of 60 problems whose hidden states predict pass rates."""
+    return write_learnable(tmp_path_factory.mktemp("learnable"), "first", problems=60, seed=0)
+
+
+@pytest.fixture(scope="session")
+def another_learnable(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
+    """A run of 30 other problems whose hidden states predict pass rates in the same way."""
+    return write_learnable(tmp_path_factory.mktemp("learnable"), "second", problems=30, seed=1)
+
+
+@pytest.fixture(scope="session")
+def voted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Directory of a run of 15 problems with random votes; ``problems.jsonl`` is beside it."""
+    return write_voted(tmp_path_factory.mktemp("voted"))
+
+
+@pytest.fixture(scope="session")
+def imported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Directory of an imported run of 20 problems of very different difficulty."""
+    return write_imported_votes(tmp_path_factory.mktemp("imported"))

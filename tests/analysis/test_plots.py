@@ -23,14 +23,14 @@ def accuracy(low=0.3):
             Series("greedy & learned", [1, 3], [0.3, 0.6], [0.2, 0.5], [0.4, 0.7]),
         ],
         measure="accuracy",
-        levels=[("ceiling", 0.9)],
+        levels=[("upper bound", 0.9)],
     )
 
 
 def test_a_plot_is_one_svg_element_whose_text_is_text():
     svg = as_svg(accuracy())
     assert svg.startswith("<svg")
-    assert {"uniform", "greedy & learned", "accuracy", "tests per problem", "ceiling", "1", "3"} <= set(
+    assert {"uniform", "greedy & learned", "accuracy", "tests per problem", "upper bound", "1", "3"} <= set(
         texts(svg)
     )
 
@@ -40,7 +40,7 @@ def test_the_same_figure_is_the_same_text_and_another_is_not():
     assert as_svg(accuracy()) != as_svg(accuracy(low=0.35))
 
 
-def test_ink_follows_the_page():
+def test_text_has_the_colour_of_the_page():
     svg = as_svg(accuracy())
     assert "currentColor" in svg
     assert "#010203" not in svg

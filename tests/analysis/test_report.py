@@ -1,4 +1,4 @@
-"""Reports of finished runs: the page, the terminal and JSON."""
+"""Reports of finished runs on the terminal, as a page and as JSON."""
 
 import json
 import math
@@ -39,11 +39,11 @@ def test_the_page_shows_an_output_of_each_leading_group(finished, tmp_path):
 
 def test_the_page_lists_problems_that_more_tests_may_harm(finished, tmp_path):
     summary = summarise(finished)
-    harmed = replace(
+    harmful = replace(
         summary.problems[0], test_effect=TestEffect(p_gain=0.1, p_harm=0.3, reason="few candidates agree")
     )
-    summary = replace(summary, problems=[harmed, *summary.problems[1:]])
-    assert summary.harmful[0] is harmed
+    summary = replace(summary, problems=[harmful, *summary.problems[1:]])
+    assert summary.harmful[0] is harmful
     write_report([summary], tmp_path / "page.html")
     assert "few candidates agree" in (tmp_path / "page.html").read_text()
     console = Console(width=200, record=True)

@@ -1,4 +1,4 @@
-"""Figures of a run, against the recording behind it."""
+"""Figures of a run on recorded tests."""
 
 from dataclasses import replace
 
@@ -47,15 +47,15 @@ def test_pairs_that_were_not_run_or_shared_a_process_are_shares(finished):
     assert cells(summary)["  share saved"] == "25.0 %"
 
 
-def test_tests_are_measured_where_there_are_labels_and_estimated_anyway(finished):
+def test_quality_of_tests_is_measured_with_labels_and_estimated_with_and_without(finished):
     measured = summarise(finished)
     trace = read_trace(finished)
     write_trace(replace(trace, problems={p: replace(s, correct=None) for p, s in trace.problems.items()}))
-    blind = summarise(finished)
+    unlabelled = summarise(finished)
     assert measured.single.correct > 0
     assert measured.combined.accuracy == 1  # only the correct candidates pass all tests
-    assert blind.single is None
-    assert blind.combined is None
-    assert blind.expected_single == measured.expected_single
-    assert 0 < blind.expected_accuracy < 1
-    assert cells(blind)["single tests: accuracy (estimated)"].startswith("– (")
+    assert unlabelled.single is None
+    assert unlabelled.combined is None
+    assert unlabelled.expected_single == measured.expected_single
+    assert 0 < unlabelled.expected_accuracy < 1
+    assert cells(unlabelled)["single tests: accuracy (estimated)"].startswith("– (")

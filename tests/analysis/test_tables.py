@@ -51,7 +51,7 @@ def test_a_heading_row_may_be_short():
     assert shown[1:] == ["pass_rate (5)", "probe          0.1"]
 
 
-def test_a_narrow_terminal_wraps_cells_only_if_it_may():
+def test_a_narrow_terminal_wraps_cells_only_in_a_table_that_wraps():
     rows = [["one two three four five", "1"]]
     assert len(lines(Table("", ("x", "y"), rows, {0}, wraps=True), width=14)) > 2
     assert len(lines(Table("", ("x", "y"), rows, {0}), width=14)) == 2

@@ -9,14 +9,11 @@ from testbudget.difficulty.base import PredictorInputs
 from testbudget.difficulty.card import DifficultyModel
 from testbudget.difficulty.training import TrainingSettings, gather_problems, train_predictor
 from testbudget.traces.tables import read_trace
-from tests.scheduler.conftest import another_learnable, learnable, recorded
-
-__all__ = ["another_learnable", "learnable", "recorded", "synthetic"]
 
 
 @dataclass
 class SyntheticProblems:
-    """Problems whose pass rate depends on two directions of their states and shows in their texts."""
+    """Training problems. Two features of their states determine their pass rates and texts."""
 
     inputs: PredictorInputs
     values: NDArray[np.float64]

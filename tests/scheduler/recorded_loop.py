@@ -21,11 +21,11 @@ PASS_RATES = np.array([0.4, 0.05, 0.9, 0.2, 0.6])
 
 
 class CutOffError(Exception):
-    """Stands for the end of the process."""
+    """Simulated end of the process."""
 
 
 class CutOff(RecordedBackend):
-    """A back end whose driver dies after so many results."""
+    """A back end whose process ends after a number of results."""
 
     def __init__(self, *arguments, results: int, **options) -> None:
         super().__init__(*arguments, **options)
@@ -39,10 +39,11 @@ class CutOff(RecordedBackend):
 
 
 class Run:
-    """One run of the recorded problems, in parts if need be, with one event log.
+    """One run of the recorded problems with one event log, whole or in parts.
 
     Attributes:
-        rule, confidence_models: with them, harm checks close problems.
+        rule: selection rule of the harm checks.
+        confidence_models: models of the harm checks; None checks nothing.
         closed_because: reason why each problem got no more tests.
     """
 
@@ -57,7 +58,7 @@ class Run:
         self.policy, self.min_tests, self.limits = policy, min_tests, limits
 
     def part(self, results: int | None = None):
-        """Runs until the end, or until the driver dies; returns what was spent."""
+        """Run until the end, or until the simulated end of the process; return the cost."""
         options = {} if results is None else {"results": results}
         kind = RecordedBackend if results is None else CutOff
         backend = kind(
@@ -92,6 +93,7 @@ class Run:
             return budget.spent
 
     def seen(self):
+        """Number of granted tests, status of each test, and scores of the programs, by problem."""
         with EventLog(self.path) as event_log:
             return {
                 item.problem.id: (
@@ -106,7 +108,7 @@ class Run:
             }
 
     def verdicts(self):
-        """(tests, programs) by problem."""
+        """Verdicts by problem, uint8 (tests, programs)."""
         with EventLog(self.path) as event_log:
             return {
                 problem.id: np.stack(
@@ -158,7 +160,7 @@ def many_tests(recorded, path, elimination=None, policy="uniform", **limits) -> 
 
 
 def recorded_outputs_of(values) -> RecordedOutputs:
-    """Of programs that gave back these values, shape (tests, programs)."""
+    """Recorded outputs of programs that returned these values, int (tests, programs)."""
     distinct, results = np.unique(values, return_inverse=True)
     inputs = tuple(RecordedCall(x, "f", f"[{x}]", x) for x in range(len(values)))
     outputs = tuple(CallResult(CallEnding.RETURNED, int(value), str(value)) for value in distinct)

@@ -1,4 +1,4 @@
-"""Elimination and harm checks: the programs and problems that get no more tests, also after a cut."""
+"""Elimination and harm checks, also in resumed runs."""
 
 from contextlib import suppress
 
@@ -168,21 +168,21 @@ def test_verdicts_of_survivors_become_rows_among_all_programs():
     assert spread.recorded_outputs.results.ravel().tolist() == [0, NO_RESULT, 0]
 
 
-NUMBER = len(FEATURES) + 2  # with the two agreements of halves
+WEIGHTS = len(FEATURES) + 2  # the last two are the split-half agreements
 
 
 def harm(intercept, **weights) -> ConfidenceModels:
-    """Models in which tests may harm by these features, and never help."""
-    weights_of_features = np.zeros(NUMBER)
+    """Confidence models whose p_harm depends on some features, and whose p_gain is about 0."""
+    weights_of_features = np.zeros(WEIGHTS)
     for name, weight in weights.items():
         weights_of_features[FEATURES.index(name.replace("_", " "))] = weight
-    falls = LogisticModel(intercept, np.zeros(NUMBER), weights_of_features)
-    rises = LogisticModel(-20.0, np.zeros(NUMBER), np.zeros(NUMBER))
+    falls = LogisticModel(intercept, np.zeros(WEIGHTS), weights_of_features)
+    rises = LogisticModel(-20.0, np.zeros(WEIGHTS), np.zeros(WEIGHTS))
     return ConfidenceModels(
         "harmful runs",
         {
-            (question, family): (model,) * CONFIDENCE_FOLDS
-            for question, model in ((ConfidenceTarget.FALLS, falls), (ConfidenceTarget.RISES, rises))
+            (target, family): (model,) * CONFIDENCE_FOLDS
+            for target, model in ((ConfidenceTarget.FALLS, falls), (ConfidenceTarget.RISES, rises))
             for family in RuleFamily
         }
         | {(ConfidenceTarget.CANDIDATE, RuleFamily.OUTPUTS_USED): (rises,) * CONFIDENCE_FOLDS},
@@ -190,6 +190,7 @@ def harm(intercept, **weights) -> ConfidenceModels:
 
 
 def stopped(run):
+    """Number of tests at which each closed problem was closed."""
     with EventLog(run.path) as event_log:
         return {problem: check.tests for problem, check in event_log.harm_checks.items() if check.stops}
 
@@ -205,14 +206,14 @@ def harm_checks(run):
         return event_log.harm_checks
 
 
-def test_a_problem_is_closed_once_more_tests_would_rather_harm_its_pick(recorded, tmp_path):
+def test_a_problem_is_closed_once_more_tests_are_likelier_to_harm_than_to_help(recorded, tmp_path):
     run = run_of(recorded, tmp_path / "run", harm(-100.0, number_of_tests=50.0), tests=100)
     assert run.part().tests == 5 * 9
     assert run.tests() == [9] * 5
     assert list(stopped(run).values()) == [9] * 5
 
 
-def test_tests_that_a_closed_problem_does_not_get_go_to_the_others(recorded, tmp_path):
+def test_the_tests_of_a_closed_problem_go_to_the_other_problems(recorded, tmp_path):
     # The programs of the first problem agree more, since twice two and two squared are the same.
     confidence_models = harm(65.0, agreement_with_all_candidates=100.0)
     run = run_of(recorded, tmp_path / "run", confidence_models, tests=61)
@@ -243,7 +244,7 @@ def test_problems_are_checked_at_the_end_of_each_rung(recorded, tmp_path):
 @pytest.mark.parametrize("rule", ["majority", "auto"])
 @pytest.mark.parametrize("policy", ["uniform", "greedy"])
 def test_a_run_cut_off_anywhere_closes_the_same_problems(recorded, tmp_path, rule, policy):
-    # Harm shows first in the first problem, and everywhere by what the whole batch has run by then.
+    # p_harm is largest for the first problem, and depends on statistics of the whole batch.
     confidence_models = harm(
         151.0, agreement_with_all_candidates=100.0, **{"minority ratio of the batch": -800.0}
     )

@@ -15,11 +15,11 @@ limits = st.dictionaries(
     min_size=1,
 )
 PRICES = {"tests": 0.01, "tokens": 0.001, "gpu_seconds": 0.3, "cpu_seconds": 0.02}
-# Each step reserves a max_cost case and then fails, succeeds at a part of the cost, or stays in flight.
+# Each step reserves a max cost, and then releases it, settles a share of it, or stays in flight.
 steps = st.lists(st.tuples(costs, st.sampled_from(["release", "settle", "in flight"]), st.floats(0, 1)))
 
 
-def within(budget: Budget) -> bool:
+def is_within_cap(budget: Budget) -> bool:
     spent = {name: getattr(budget.spent, name) for name in Cost.__dataclass_fields__} | {
         "usd": budget.spent_usd
     }
@@ -38,7 +38,7 @@ def test_spending_never_passes_the_cap_whatever_fails(cap, sequence):
             budget.release(reservation)
         elif end == "settle":
             budget.settle(reservation, max_cost * share)
-        assert within(budget)
+        assert is_within_cap(budget)
 
 
 @given(limits, st.lists(costs, max_size=8), costs)
@@ -102,7 +102,7 @@ def test_work_above_its_max_cost_is_an_error():
         budget.settle(budget.reserve(Cost(cpu_seconds=1)), Cost(cpu_seconds=2))
 
 
-def test_unknown_cost_is_refused_where_it_is_capped_and_only_there():
+def test_an_unknown_cost_is_refused_only_in_a_dimension_with_a_limit():
     unknown = Cost(tests=1, gpu_seconds=float("nan"))
     with pytest.raises(UnknownCostError, match="gpu_seconds"):
         Budget(Cap({"gpu_seconds": 5})).reserve(unknown)
@@ -111,7 +111,7 @@ def test_unknown_cost_is_refused_where_it_is_capped_and_only_there():
     Budget(Cap({"usd": 5}, {"tests": 1})).reserve(unknown)
 
 
-def test_what_was_spent_before_counts():
+def test_spending_of_an_earlier_part_of_the_run_counts():
     budget = Budget(Cap({"tests": 3}), spent=Cost(tests=2))
     assert budget.remaining(Cost(tests=1)) == 1
 

@@ -1,10 +1,12 @@
+"""Jobs: rules of their fields, and values that follow from them."""
+
 import pytest
 import yaml
 
 from testbudget.executors.execution.limits import TestLimits
 from testbudget.rewards.errors import UserError
 from testbudget.scheduler.job import CapSection, PricesSection
-from testbudget.scheduler.job_file import check_job, load_job, save_job
+from testbudget.scheduler.job_file import load_job, save_job
 from testbudget.traces.records import DIMENSIONS, QUANTITIES
 
 MINIMAL = {
@@ -23,24 +25,6 @@ def refusal(tmp_path, **fields) -> str:
     message = str(caught.value)
     assert "\n" not in message
     return message.removeprefix(f"{path}: ")
-
-
-def test_paths_are_relative_to_the_job_file_and_survive_saving(tmp_path):
-    path = tmp_path / "job.yaml"
-    path.write_text(yaml.safe_dump(MINIMAL | {"problems": {"source": "mbpp:own.jsonl"}}))
-    job = load_job(path)
-    assert job.candidates.from_run == tmp_path / "trace"
-    assert job.problems.source == f"mbpp:{tmp_path}/own.jsonl"
-    (tmp_path / "elsewhere").mkdir()
-    save_job(job, tmp_path / "elsewhere" / "job.yaml")
-    assert load_job(tmp_path / "elsewhere" / "job.yaml") == job
-
-
-def test_overrides_take_the_place_of_the_file(tmp_path):
-    path = tmp_path / "job.yaml"
-    path.write_text(yaml.safe_dump(MINIMAL))
-    job = load_job(path, {"cap.tests": 7, "policy.min_tests": 2, "cluster.num_cpus": 3})
-    assert (job.cap.tests, job.policy.min_tests, job.cluster.num_cpus) == (7, 2, 3)
 
 
 @pytest.mark.parametrize(
@@ -100,28 +84,6 @@ def test_a_bad_field_gets_one_sentence(tmp_path, fields, message):
     assert message in refusal(tmp_path, **fields)
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"cap: [unclosed", "must be YAML but"),
-        (b"- a list", "must hold the fields of a job but got list"),
-        (b"", "must hold the fields of a job but got NoneType"),
-        (b"\xff\xfe\x00", "cannot be read"),
-    ],
-)
-def test_a_file_that_is_no_job_gets_one_sentence(tmp_path, content, message):
-    path = tmp_path / "job.yaml"
-    path.write_bytes(content)
-    with pytest.raises(UserError, match=message) as caught:
-        load_job(path)
-    assert "\n" not in str(caught.value)
-
-
-def test_a_missing_file_gets_one_sentence(tmp_path):
-    with pytest.raises(UserError, match="there is no such file"):
-        load_job(tmp_path / "job.yaml")
-
-
 def test_the_limits_of_a_sandbox_are_those_of_the_job(tmp_path):
     path = tmp_path / "job.yaml"
     path.write_text(yaml.safe_dump(MINIMAL))
@@ -160,12 +122,3 @@ def test_quantities_of_the_cap_are_those_of_a_cost():
     assert tuple(PricesSection.model_fields) == QUANTITIES
     assert (*QUANTITIES, "usd") == DIMENSIONS
     assert {*DIMENSIONS, "prices"} == CapSection.model_fields.keys()
-
-
-def test_fields_of_a_mapping_are_checked_like_those_of_a_file(tmp_path):
-    job = check_job(MINIMAL, tmp_path, {"cap.tests": 7})
-    assert job.cap.limits == {"tests": 7}
-    assert job.tests.from_run == tmp_path / "trace"
-    with pytest.raises(UserError, match=r"job: cap\.tests must be"):
-        check_job(MINIMAL, tmp_path, {"cap.tests": "many"})
-    assert MINIMAL["cap"] == {"tests": 100}

@@ -28,6 +28,7 @@ PROVENANCE = Provenance("model", "ab" * 32, 24, "vllm", "bfloat16")
 
 
 def fill(event_log: EventLog) -> None:
+    """Log a record of every kind."""
     with event_log.transaction():
         event_log.add_candidate("p", 1, CandidateRecord("    return 2\n", True, 3, 0.5))
         event_log.add_candidate("p", 0, CandidateRecord("    return 1\n", True, 3, float("nan")))
@@ -44,7 +45,7 @@ def fill(event_log: EventLog) -> None:
         event_log.add_states("q", HiddenStatesRecord(states + 6, None, float("nan"), 0.25))
 
 
-def test_what_was_added_is_there_after_opening_again(tmp_path):
+def test_all_records_are_read_again_after_reopening(tmp_path):
     with EventLog(tmp_path / "log.sqlite") as event_log:
         fill(event_log)
     with EventLog(tmp_path / "log.sqlite") as event_log:
@@ -79,7 +80,7 @@ def test_a_transaction_that_fails_leaves_nothing(tmp_path):
         assert event_log.granted("p") == 2
 
 
-def test_a_test_or_verdict_is_kept_once(tmp_path):
+def test_a_test_verdict_or_task_is_logged_once(tmp_path):
     with EventLog(tmp_path / "log.sqlite") as event_log:
         fill(event_log)
         with pytest.raises(sqlite3.IntegrityError):
@@ -127,7 +128,7 @@ def test_recorded_outputs_of_all_tests_are_joined_in_their_order(tmp_path):
         assert event_log.recorded_outputs_of("other") is None
 
 
-def test_a_log_of_another_schema_version_is_refused_with_the_way_to_run_the_job_again(tmp_path):
+def test_a_log_of_another_schema_version_is_refused_with_the_command_to_run_the_job_again(tmp_path):
     path = tmp_path / "log.sqlite"
     with EventLog(path) as event_log:
         fill(event_log)

@@ -21,25 +21,25 @@ from testbudget.traces.records import TestStatus
 from .recorded_loop import AVAILABLE, CutOffError, Run, many_tests
 
 
-def test_uniform_spends_a_cap_of_tests_evenly_and_wholly(recorded, tmp_path):
+def test_uniform_spends_the_whole_cap_evenly(recorded, tmp_path):
     run = Run(recorded, tmp_path, tests=15)
     assert run.part().tests == 15
     assert run.tests() == [3] * 5
 
 
-def test_a_cap_of_one_buys_one_test(recorded, tmp_path):
+def test_a_cap_of_one_test_grants_one_test(recorded, tmp_path):
     run = Run(recorded, tmp_path, tests=1)
     assert run.part().tests == 1
     assert sorted(run.tests()) == [0, 0, 0, 0, 1]
 
 
-def test_a_cap_of_the_minimum_buys_just_that(recorded, tmp_path):
+def test_a_cap_of_the_minimum_grants_the_minimum(recorded, tmp_path):
     run = Run(recorded, tmp_path, policy="greedy", min_tests=2, tests=10)
     run.part()
     assert run.tests() == [2] * 5
 
 
-def test_a_cap_above_all_tests_buys_all_and_stops(recorded, tmp_path):
+def test_a_cap_above_all_tests_grants_all_of_them(recorded, tmp_path):
     run = Run(recorded, tmp_path, tests=1000)
     assert run.part().tests == AVAILABLE * 5
     assert run.tests() == [AVAILABLE] * 5
@@ -94,7 +94,7 @@ def test_a_run_cut_off_anywhere_ends_as_one_that_was_not(recorded, tmp_path, pol
         assert cut.seen() == whole.seen()
 
 
-def test_a_finished_run_that_is_resumed_buys_nothing_more(recorded, tmp_path):
+def test_a_finished_run_that_is_resumed_grants_nothing_more(recorded, tmp_path):
     run = Run(recorded, tmp_path, tests=12)
     assert run.part() == run.part()
 
@@ -152,7 +152,7 @@ def test_an_eliminated_program_is_neither_run_nor_charged_and_the_pick_is_the_sa
         np.testing.assert_array_equal(Majority().winners(seen), Majority().winners(expected))
 
 
-def test_a_cap_on_executions_buys_more_tests_with_elimination(recorded, tmp_path):
+def test_a_cap_on_executions_grants_more_tests_with_elimination(recorded, tmp_path):
     caps = {"executions": 250}
     every = many_tests(recorded, tmp_path / "every", **caps)
     eliminated = many_tests(recorded, tmp_path / "eliminated", RULE, **caps)

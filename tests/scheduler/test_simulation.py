@@ -1,4 +1,4 @@
-"""Elimination on recorded tests in memory, held against that of a run."""
+"""Elimination on recorded tests in memory, compared with elimination in a run."""
 
 import numpy as np
 import pytest
@@ -11,14 +11,15 @@ from testbudget.scheduler.simulation import eliminate, permuted_runs
 from testbudget.traces.learning_curves import RecordedTests
 from testbudget.traces.output_tables import read_outputs
 from testbudget.traces.tables import read_trace
+from tests.runs.exporting import write_one_by_one
 
 CANDIDATES, TESTS = 30, 24
 Z = 1.0
 
 
 @pytest.fixture(scope="module")
-def run(exporting, tmp_path_factory):
-    """Problems with many wrong candidates that are soon eliminated, and with outputs."""
+def run(tmp_path_factory):
+    """A run with recorded outputs and with many wrong candidates, which are eliminated early."""
     folder = tmp_path_factory.mktemp("elimination")
     rng = np.random.default_rng(0)
     problems = {}
@@ -34,7 +35,7 @@ def run(exporting, tmp_path_factory):
             "outputs": outputs,
             "cpu_seconds": np.full(votes.shape, 0.25),
         }
-    file = exporting.write_one_by_one(problems, folder / "votes.npz")
+    file = write_one_by_one(problems, folder / "votes.npz")
     assert main(["import", "votes", str(file), "--out", str(folder / "run")]) == 0
     return folder / "run"
 

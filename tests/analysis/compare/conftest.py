@@ -1,4 +1,4 @@
-"""One comparison that the tests of this folder share."""
+"""A comparison that the tests of this folder share."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A comparison on a small run: its grid, its reference and what it refuses."""
+"""A comparison on a small run: its grid, its reference and its errors."""
 
 from dataclasses import astuple, replace
 
@@ -38,7 +38,7 @@ def test_without_a_predictor_greedy_is_uniform(comparison):
         assert (two.vs_uniform.value, two.vs_uniform.low, two.vs_uniform.high) == (0, 0, 0)
 
 
-def test_equal_budgets_are_as_good_as_themselves_and_cost_what_they_cost(comparison):
+def test_equal_budgets_spend_their_cap_and_reach_their_own_accuracy(comparison):
     for rule in ("majority", "consensus"):
         uniform = next(one for one in comparison.combinations if one.name == f"{rule}, uniform")
         for cell in comparison.along(uniform):
@@ -58,16 +58,16 @@ def test_the_static_reference_is_the_better_of_two_rules_at_each_cap(comparison)
             assert difference.low <= difference.value <= difference.high
 
 
-def test_the_reference_needs_for_its_own_accuracy_what_it_spends(trace):
+def test_the_reference_needs_its_own_spending_for_its_own_accuracy(trace):
     settings = changed(policies=(), tests_per_problem=(1, 2, 4))
     comparison = compare(trace, settings, learned)
     for cap in comparison.caps:
         static = comparison.reference(cap)
-        if static.reference_tests.value == cap:  # unless an earlier point of the curve is as high
+        if static.reference_tests.value == cap:  # false if fewer tests have the same accuracy
             np.testing.assert_allclose(astuple(static.needed), astuple(static.spent))
 
 
-def test_vs_uniform_is_a_difference_and_quintiles_average_to_the_whole(comparison):
+def test_vs_uniform_is_a_difference_and_quintiles_have_the_mean_of_all_problems(comparison):
     for place, cell in enumerate(comparison.grid):
         uniform = comparison.grid[place - place % 5 + 4 * (place % 5 == 4)]
         difference = cell.vs_uniform
@@ -97,7 +97,7 @@ def test_a_remainder_goes_to_other_problems_in_each_permutation(trace):
     assert any(quintile.tests * 3 % 1 > 0.01 for quintile in cell.quintiles)
 
 
-def test_names_count_once(trace):
+def test_repeated_names_count_once(trace):
     settings = changed(
         policies=("greedy", "uniform", "greedy"),
         predictors=("none", "none"),
@@ -115,7 +115,7 @@ def test_no_predictor_is_made_if_no_policy_uses_pass_rates(trace):
     assert {one.predictor for one in compare(trace, settings, learned).combinations} == {None}
 
 
-def test_defaults_that_a_run_does_not_allow_are_left_out_with_a_note_and_names_are_refused(trace):
+def test_defaults_that_a_run_does_not_allow_are_left_out_with_a_note_and_given_names_are_refused(trace):
     def nothing(_trace):
         raise UserError("no hidden states")
 
@@ -175,6 +175,6 @@ def test_the_same_settings_give_the_same_comparison_and_another_seed_another(tra
         ({"predictors": ("none", "noisy:2")}, "from 0 to 1 but got 2"),
     ],
 )
-def test_settings_that_cannot_be_had(trace, change, sentence):
+def test_settings_that_the_run_does_not_allow_are_refused(trace, change, sentence):
     with pytest.raises(UserError, match=sentence):
         compare(trace, changed(**change), learned)

@@ -1,4 +1,4 @@
-"""Job files of chosen combinations: ``run`` takes them as they are."""
+"""Job files of the best choices, which ``testbudget run`` accepts."""
 
 import pyarrow.parquet as pq
 import pytest
@@ -30,7 +30,7 @@ def found(with_states):
 def test_a_job_runs_as_it_is_and_spends_its_cap_by_its_choice(with_states, found, tmp_path, number):
     (path,), obstacle = write_jobs([found[number]], read_trace(with_states), 0, tmp_path)
     assert (path.name, obstacle) == ("job.yaml", None)
-    from testbudget.scheduler.run import start_run  # loads Ray
+    from testbudget.scheduler.run import start_run
 
     start_run(load_job(path), tmp_path / "run")
     choice, cap = CHOICES[number], round(CHOICES[number].tests_per_problem * 20)
@@ -39,7 +39,7 @@ def test_a_job_runs_as_it_is_and_spends_its_cap_by_its_choice(with_states, found
     ].to_pylist()
     counts = [written.count(problem) for problem in read_trace(with_states).problems]
     assert sum(counts) <= cap
-    assert sum(counts) == cap or choice.policy == "greedy"  # which stops where it sees no gain
+    assert sum(counts) == cap or choice.policy == "greedy"  # grants nothing more if no test gains anything
     assert min(counts) >= choice.min_tests
     assert max(counts) <= (choice.max_tests or 7)
     job = load_job(tmp_path / "run" / "job.yaml")
@@ -47,7 +47,7 @@ def test_a_job_runs_as_it_is_and_spends_its_cap_by_its_choice(with_states, found
     assert len(summarise(tmp_path / "run").problems) == 20
 
 
-def test_a_front_has_a_numbered_job_for_each_choice_and_older_ones_go(with_states, found, tmp_path):
+def test_a_front_has_numbered_jobs_and_older_jobs_are_removed(with_states, found, tmp_path):
     trace = read_trace(with_states)
     write_jobs(found, trace, 0, tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == [f"job-{k}.yaml" for k in (1, 2, 3, 4)]

@@ -17,7 +17,7 @@ def accuracy(evaluator, rule, tests) -> float:
 
 
 @pytest.mark.parametrize("tests", [2, 2.5])
-def test_the_reference_has_the_better_rule_and_lies_between_whole_tests_on_a_straight_line(imported, tests):
+def test_the_reference_has_the_better_rule_and_is_linear_between_whole_numbers_of_tests(imported, tests):
     settings = StudySettings(tests_per_problem=tests, permutations=3)
     prepared = prepare_study(read_trace(imported), settings)
     choice = Choice("auto", "adaptive", tests)
@@ -38,15 +38,15 @@ def test_the_reference_has_the_better_rule_and_lies_between_whole_tests_on_a_str
         assert figures.vs_reference.low <= figures.vs_reference.value <= figures.vs_reference.high
 
 
-def test_of_a_front_the_reference_spends_as_much_of_the_quantity(imported):
+def test_the_reference_of_a_front_spends_as_much_of_its_quantity(imported):
     settings = StudySettings(pareto="tokens", permutations=3)
     prepared = prepare_study(read_trace(imported), settings)
-    dear = Choice("majority", "uniform", 3)
-    (tuned,) = score_choices([dear], prepared, settings)
+    expensive = Choice("majority", "uniform", 3)
+    (tuned,) = score_choices([expensive], prepared, settings)
     for figures in (tuned.training, tuned.held_out):
-        if figures.reference == "majority":  # then it is the very same
+        if figures.reference == "majority":  # the choice is the reference itself
             assert figures.vs_reference.value == pytest.approx(0)
         assert figures.vs_reference.value <= 1e-12
-    tokens = prepared.training.evaluate_all(dear).spent[..., 1].mean()
+    tokens = prepared.training.evaluate_all(expensive).spent[..., 1].mean()
     assert tuned.training.spent.tokens == pytest.approx(tokens)
     assert np.isnan(tuned.training.spent.gpu_seconds)

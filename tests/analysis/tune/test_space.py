@@ -1,4 +1,4 @@
-"""Settings of a study, its search space, and the split of the problems."""
+"""Search space of a study, and the split of the problems."""
 
 import numpy as np
 import optuna
@@ -53,13 +53,13 @@ def test_equal_budgets_with_each_rule_are_tried_first():
     ]
 
 
-def test_the_share_is_held_out_and_no_problem_is_lost():
+def test_the_given_share_of_problems_is_held_out():
     training, held_out = split_held_out(HASHES, 0.3, 0)
     assert len(held_out) == 12
     assert sorted([*training, *held_out]) == list(range(40))
 
 
-def test_the_side_of_a_problem_does_not_depend_on_its_position():
+def test_a_problem_is_held_out_whatever_its_position():
     shuffled = [HASHES[position] for position in np.random.default_rng(0).permutation(40)]
     before, after = split_held_out(HASHES, 0.3, 0)[1], split_held_out(shuffled, 0.3, 0)[1]
     assert {HASHES[position] for position in before} == {shuffled[position] for position in after}
@@ -69,12 +69,12 @@ def test_another_seed_holds_out_other_problems():
     assert set(split_held_out(HASHES, 0.3, 0)[1]) != set(split_held_out(HASHES, 0.3, 1)[1])
 
 
-def test_equal_texts_are_on_one_side():
+def test_problems_with_equal_texts_stay_together():
     training, held_out = split_held_out(HASHES + HASHES, 0.5, 0)
     assert {position % 40 for position in training}.isdisjoint(position % 40 for position in held_out)
 
 
 @pytest.mark.parametrize("share", [0.01, 0.99])
-def test_a_side_of_fewer_than_two_problems_is_refused(share):
+def test_fewer_than_two_training_or_held_out_problems_are_refused(share):
     with pytest.raises(UserError, match="at least 2 problems on either side"):
         split_held_out(HASHES, share, 0)

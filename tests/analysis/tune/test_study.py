@@ -22,7 +22,7 @@ def trace(imported):
 
 @pytest.fixture(scope="module")
 def undisturbed(trace, tmp_path_factory):
-    """A folder of a study, and its result."""
+    """Folder of a study, and its result."""
     folder = tmp_path_factory.mktemp("undisturbed")
     return folder, tune(trace, SETTINGS, folder)
 
@@ -49,13 +49,13 @@ def test_a_study_killed_at_any_byte_of_its_file_ends_as_an_uninterrupted_one(
 ):
     written = (undisturbed[0] / STUDY_FILE).read_bytes()
     (tmp_path / STUDY_FILE).write_bytes(written[: int(share * len(written))])
-    gone_on = tune(trace, SETTINGS, tmp_path)
-    assert tried(gone_on) == tried(undisturbed[1])
-    assert repr(gone_on.chosen) == repr(undisturbed[1].chosen)
-    assert len(gone_on.trials) == SETTINGS.trials
+    resumed = tune(trace, SETTINGS, tmp_path)
+    assert tried(resumed) == tried(undisturbed[1])
+    assert repr(resumed.chosen) == repr(undisturbed[1].chosen)
+    assert len(resumed.trials) == SETTINGS.trials
 
 
-def test_a_finished_study_runs_no_trial_until_more_are_asked_for(trace, undisturbed, tmp_path):
+def test_a_finished_study_runs_no_trial_until_the_settings_ask_for_more(trace, undisturbed, tmp_path):
     shutil.copytree(undisturbed[0], tmp_path / "copy")
     before = (tmp_path / "copy" / STUDY_FILE).read_bytes()
     assert tried(tune(trace, SETTINGS, tmp_path / "copy")) == tried(undisturbed[1])
@@ -75,7 +75,7 @@ def test_a_finished_study_runs_no_trial_until_more_are_asked_for(trace, undistur
         ({"policies": ("adaptive",)}, "holds a study with policies None but got adaptive"),
     ],
 )
-def test_another_study_in_the_same_folder_is_refused_and_leaves_the_first_alone(
+def test_another_study_in_the_same_folder_is_refused_and_the_first_is_unchanged(
     trace, undisturbed, fields, sentence
 ):
     before = (undisturbed[0] / STUDY_FILE).read_bytes()
@@ -84,7 +84,7 @@ def test_another_study_in_the_same_folder_is_refused_and_leaves_the_first_alone(
     assert (undisturbed[0] / STUDY_FILE).read_bytes() == before
 
 
-def test_a_study_of_two_aims_is_another_one(trace, undisturbed):
+def test_a_study_with_two_aims_is_another_study(trace, undisturbed):
     with pytest.raises(UserError, match="holds a study with"):
         tune(trace, changed(tests_per_problem=None, pareto="tests"), undisturbed[0])
 
@@ -124,7 +124,7 @@ def test_a_trial_is_pruned_only_after_it_was_worse_in_several_permutations(undis
         assert sum(seen) < sum(best.accuracy_by_permutation[: len(seen)])
 
 
-def test_no_choice_of_the_front_is_beaten_by_another_that_was_tried(trace, tmp_path):
+def test_no_choice_of_the_front_is_dominated_by_another_that_was_tried(trace, tmp_path):
     settings = changed(tests_per_problem=None, pareto="tokens", trials=20)
     result = tune(trace, settings, tmp_path)
     values = [(trial.accuracy, trial.spent["tokens"]) for trial in result.trials]

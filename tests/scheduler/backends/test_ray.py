@@ -89,7 +89,7 @@ def test_labels_come_from_the_ground_truth_if_not_recorded(recorded, job, tmp_pa
         assert seen.correct.tolist() == [True, False, False]
 
 
-def test_executing_a_finished_run_again_labels_anew_and_records_outputs(recorded, job, tmp_path):
+def test_re_executing_a_finished_run_labels_candidates_and_records_outputs(recorded, job, tmp_path):
     wrong = read_trace(recorded.directory)
     mislabelled = {
         problem: replace(seen, correct=~seen.correct) for problem, seen in wrong.problems.items()
@@ -144,15 +144,15 @@ def test_a_model_that_is_missing_or_too_expensive_ends_the_run_with_one_sentence
     missing = job(hidden_states={"base_model": str(tmp_path / "missing")})
     assert run("run", missing, "--out", tmp_path / "out") == 2
     assert "model must be a hub name or a folder with a config.json" in capsys.readouterr().err
-    dear = job(hidden_states={"base_model": model, "timeout_seconds": 60}, cap={"cpu_seconds": 50})
-    assert run("run", dear, "--out", tmp_path / "out") == 2
+    expensive = job(hidden_states={"base_model": model, "timeout_seconds": 60}, cap={"cpu_seconds": 50})
+    assert run("run", expensive, "--out", tmp_path / "out") == 2
     error = capsys.readouterr().err
     assert "the cap must hold the hidden states of 5 more problems but cap.cpu_seconds is 50" in error
     assert error.count("\n") == 1
     assert not (tmp_path / "out").exists()
 
 
-def test_a_run_that_does_not_record_has_no_output_tables(job, tmp_path):
+def test_a_run_that_does_not_record_outputs_has_no_output_tables(job, tmp_path):
     path = job(execution={"record_outputs": False, "runners": 1})
     assert run("run", path, "--out", tmp_path / "out") == 0
     assert read_outputs(tmp_path / "out") == {}
@@ -233,7 +233,7 @@ def verdicts(directory) -> int:
 
 
 def test_a_node_that_dies_costs_no_verdict(recorded, cluster, tmp_path):
-    """The node goes while its sandbox is at work; Ray starts the actor again elsewhere."""
+    """The node is removed while its sandbox is at work. Ray restarts the actor on another node."""
     extra = cluster.add_node(num_cpus=1)
     path = recorded.write_job(
         tmp_path / "job.yaml",
@@ -267,7 +267,7 @@ def test_a_node_that_dies_costs_no_verdict(recorded, cluster, tmp_path):
         }
 
 
-def test_nothing_is_left_on_the_cluster(recorded, cluster, job, tmp_path):
+def test_all_cores_are_free_after_a_run(recorded, cluster, job, tmp_path):
     assert run("run", job(), "--out", tmp_path / "out") == 0
     ray.init(address=cluster.address, log_to_driver=False)
     try:

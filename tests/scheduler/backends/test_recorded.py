@@ -35,7 +35,7 @@ SEED = 3
 
 
 class Undecided(Policy):
-    """Gives three tests a round to the problems with the largest p_wrong."""
+    """Policy that grants one test to each of the three problems with the largest p_wrong."""
 
     name = "undecided"
     static = False
@@ -50,9 +50,9 @@ class Undecided(Policy):
         self.p_wrong[problem] = round(p_wrong, 9)
         self.heard.append((problem, self.p_wrong[problem]))
 
-    def _plan(self, free, room):
+    def _plan(self, free, remaining):
         able = np.flatnonzero(free)
-        chosen = able[np.argsort(-self.p_wrong[able], kind="stable")][: min(3, room)]
+        chosen = able[np.argsort(-self.p_wrong[able], kind="stable")][: min(3, remaining)]
         return chosen, np.ones(len(chosen), np.int32)
 
 

@@ -29,12 +29,12 @@ from testbudget.traces.records import QUANTITIES, CandidateRecord, TestRecord, T
 from testbudget.traces.tables import read_trace, write_trace
 from testbudget.traces.trace import ProblemTrace, Trace
 
-EVERYTHING = np.arange(200)
+ALL_PROBLEMS = np.arange(200)
 
 
 def recording(rng, tests, candidates=6, unusable=0):
-    right = rng.random(candidates) < 0.4
-    passed = rng.random((tests - unusable, candidates)) < np.where(right, 0.8, 0.3)
+    correct = rng.random(candidates) < 0.4
+    passed = rng.random((tests - unusable, candidates)) < np.where(correct, 0.8, 0.3)
     rows = np.concatenate([np.arange(tests - unusable), np.full(unusable, -1)])
     return RecordedTests(
         Votes.from_matrix(passed),
@@ -43,19 +43,21 @@ def recording(rng, tests, candidates=6, unusable=0):
         np.arange(tests),
         rows,
         np.ones((tests, len(QUANTITIES))),
-        right,
+        correct,
         fold=0,
     )
 
 
-def orders_of(recordings, orders=3):
+def curves_of(recordings, permutations=3):
     rule = selection_rule("majority")
-    drawn = (random_permutations(recordings, np.random.default_rng(order)) for order in range(orders))
-    return [compute_learning_curves(recordings, of_order, rule) for of_order in drawn]
+    drawn = (
+        random_permutations(recordings, np.random.default_rng(number)) for number in range(permutations)
+    )
+    return [compute_learning_curves(recordings, permutation, rule) for permutation in drawn]
 
 
 def observed(recordings):
-    return GainObservations.of(orders_of(recordings), "majority")
+    return GainObservations.of(curves_of(recordings), "majority")
 
 
 @pytest.fixture
@@ -73,7 +75,7 @@ def seen_with(accuracy, p_wrong):
 
 
 def noisy(rng, problems, slope):
-    """Problems whose second test gains more with p_wrong, by so much."""
+    """Problems whose gain by a second test grows with p_wrong by a slope."""
     p_wrong = rng.random((5, problems))
     gain = 0.2 * (1 + slope * (2 * p_wrong - 1)) + 0.1 * rng.standard_normal((5, problems))
     accuracy = np.stack([np.zeros_like(gain), np.full_like(gain, 0.3), 0.3 + gain], axis=-1)
@@ -81,12 +83,12 @@ def noisy(rng, problems, slope):
 
 
 def test_observations_follow_the_curves_and_keep_the_last_value_of_a_problem_with_fewer_tests(recordings):
-    orders, seen = orders_of(recordings), observed(recordings)
+    curves, seen = curves_of(recordings), observed(recordings)
     np.testing.assert_array_equal(seen.tests, [9, 4, 12, 1, 9, 7])
     np.testing.assert_array_equal(seen.counts, [1, 2, 3, 5, 8])
     for observed_of, known_of in ((seen.accuracy, "accuracy"), (seen.p_wrong, "p_wrong")):
-        for of_order, its_curves in zip(observed_of, orders, strict=True):
-            for row, curve in zip(of_order, its_curves, strict=True):
+        for in_permutation, its_curves in zip(observed_of, curves, strict=True):
+            for row, curve in zip(in_permutation, its_curves, strict=True):
                 known = getattr(curve, known_of)
                 np.testing.assert_array_equal(row[: len(known)], known)
                 assert (row[len(known) :] == known[-1]).all()
@@ -104,30 +106,30 @@ def test_a_gain_model_holds_the_mean_curve_and_the_mean_p_wrong_of_problems_with
 
 
 def test_the_weight_of_p_wrong_is_its_effect_on_the_gain():
-    gain_model = fit_gain(noisy(np.random.default_rng(0), 200, slope=1.0), EVERYTHING)
+    gain_model = fit_gain(noisy(np.random.default_rng(0), 200, slope=1.0), ALL_PROBLEMS)
     assert gain_model.weights[0] == pytest.approx(1.0, abs=0.15)
 
 
 def test_weights_from_few_problems_are_smaller():
     rng = np.random.default_rng(1)
-    many = fit_gain(noisy(rng, 200, slope=1.0), EVERYTHING).weights[0]
+    many = fit_gain(noisy(rng, 200, slope=1.0), ALL_PROBLEMS).weights[0]
     few = [fit_gain(noisy(rng, 200, slope=1.0), np.arange(8)).weights[0] for _ in range(10)]
     assert np.mean(few) < many
 
 
-def test_weights_are_mostly_zero_where_p_wrong_says_nothing_of_the_gain():
+def test_weights_are_mostly_zero_if_p_wrong_is_unrelated_to_the_gain():
     rng = np.random.default_rng(2)
-    weights = np.array([fit_gain(noisy(rng, 200, slope=0.0), EVERYTHING).weights[0] for _ in range(40)])
-    # A standard error is exceeded on this side by chance in a sixth of all cases.
+    weights = np.array([fit_gain(noisy(rng, 200, slope=0.0), ALL_PROBLEMS).weights[0] for _ in range(40)])
+    # An estimate exceeds zero by more than a standard error in a sixth of all cases.
     assert (weights == 0).mean() > 0.7
 
 
 def test_weights_are_zero_where_a_larger_p_wrong_means_less_gain():
-    gain_model = fit_gain(noisy(np.random.default_rng(5), 200, slope=-1.0), EVERYTHING)
+    gain_model = fit_gain(noisy(np.random.default_rng(5), 200, slope=-1.0), ALL_PROBLEMS)
     assert (gain_model.weights == 0).all()
 
 
-def test_orders_of_one_problem_are_not_taken_for_many_problems():
+def test_permutations_of_one_problem_do_not_count_as_several_problems():
     rng = np.random.default_rng(4)
     one = noisy(rng, 6, slope=0.5)
     repeated = replace(
@@ -234,16 +236,16 @@ PROBLEMS, CANDIDATES, TESTS = 12, 5, 6
 
 
 def problem(number: int, rng: np.random.Generator, predicted: float = float("nan")) -> ProblemTrace:
-    right = rng.random(CANDIDATES) < number / PROBLEMS
+    correct = rng.random(CANDIDATES) < number / PROBLEMS
     tests, verdicts = {}, {}
     for index in range(TESTS):
         tests[index] = TestRecord(TestStatus.USABLE, f"test {number} {index}", index, 10, 0.25)
-        passed = rng.random(CANDIDATES) < np.where(right, 0.8, 0.3)
+        passed = rng.random(CANDIDATES) < np.where(correct, 0.8, 0.3)
         row = np.where(passed, Verdict.PASSED, Verdict.FAILED).astype(np.uint8)
         seconds = np.full(CANDIDATES, 0.25, np.float32)
         verdicts[index] = VerdictRecord(row, seconds, np.zeros(CANDIDATES, np.bool_))
     candidates = [CandidateRecord(f"    return {i}\n", True, 3, 0.5) for i in range(CANDIDATES)]
-    return ProblemTrace(f"hash {number}", predicted, candidates, right, tests, verdicts)
+    return ProblemTrace(f"hash {number}", predicted, candidates, correct, tests, verdicts)
 
 
 @pytest.fixture
@@ -294,7 +296,7 @@ def test_bins_are_fitted_where_pass_rates_were_predicted(run):
     assert model_of(changed(run, "p/3", predicted_pass_rate=float("nan"))).whole.bins is None
 
 
-def test_orders_come_from_the_seed(run):
+def test_permutations_depend_only_on_the_seed(run):
     one, other = (observe_gains(run, "majority", permutations=2, seed=seed) for seed in (0, 1))
     np.testing.assert_array_equal(
         one.accuracy, observe_gains(run, "majority", permutations=2, seed=0).accuracy
@@ -303,7 +305,7 @@ def test_orders_come_from_the_seed(run):
 
 
 def test_a_run_without_labels_or_with_one_problem_gets_one_sentence(run):
-    with pytest.raises(UserError, match="which candidates are right but not of p/3"):
+    with pytest.raises(UserError, match="which candidates are correct but not of p/3"):
         model_of(changed(run, "p/3", correct=None))
     with pytest.raises(UserError, match="at least 2 problems"):
         model_of(replace(run, problems={"p/3": run.problems["p/3"]}))
@@ -340,7 +342,7 @@ def test_a_run_without_labels_is_refused_before_anything_is_spent(recorded, tmp_
     problems = {name: replace(seen, correct=None) for name, seen in trace.problems.items()}
     write_trace(replace(trace, directory=unlabelled, problems=problems))
     path = job_of(recorded, tmp_path, name="adaptive", gain_model_from=str(unlabelled))
-    with pytest.raises(UserError, match="must say which candidates are right"):
+    with pytest.raises(UserError, match="must say which candidates are correct"):
         check_gain_model_run(load_job(path), read_trace)
     assert main(["run", str(path), "--out", str(tmp_path / "out")]) == 2
     assert capsys.readouterr().err.count("\n") == 1

@@ -28,16 +28,16 @@ MAX_COST = Cost(cpu_seconds=10.0)
 
 
 class KilledError(Exception):
-    """Stands for the end of the process."""
+    """Simulated end of the process."""
 
 
 class Lengths(ExtractionBackend):
     """A model whose state of a prompt is its length; the last batch is done first.
 
     Args:
-        cost: of each batch.
-        fingerprint: of the model.
-        batches: after so many the driver dies.
+        cost: cost of each batch.
+        fingerprint: fingerprint of the model.
+        batches: number of batches after which the process ends; None for never.
     """
 
     max_cost = MAX_COST
@@ -68,7 +68,7 @@ class Lengths(ExtractionBackend):
 
 
 class Backend(RecordedBackend):
-    """The recorded back end with an extraction."""
+    """The recorded back end with extraction."""
 
     def __init__(self, recorded, extraction) -> None:
         super().__init__(read_trace(recorded.directory), recorded.problems)
@@ -80,7 +80,7 @@ class Backend(RecordedBackend):
 
 @pytest.fixture
 def extract(recorded, tmp_path):
-    """One part of a run: the hidden states in the log, and the cost."""
+    """Extract in one part of a run; give the hidden states in the log and the cost."""
     section = {"base_model": "model", "batch_size": 2}
     job = load_job(recorded.write_job(tmp_path / "job.yaml", hidden_states=section))
 
@@ -99,7 +99,7 @@ def extract(recorded, tmp_path):
     return part
 
 
-def test_every_problem_gets_its_own_states_and_the_budget_their_cost(recorded, extract):
+def test_each_problem_gets_its_own_states_and_their_cost_is_spent(recorded, extract):
     extraction = Lengths()
     hidden, cost = extract(extraction)
     lengths = [len(problem.prompt) for problem in recorded.problems]
@@ -112,7 +112,7 @@ def test_every_problem_gets_its_own_states_and_the_budget_their_cost(recorded, e
 
 
 @pytest.mark.parametrize("batches", [0, 1, 2])
-def test_a_run_that_was_killed_neither_repeats_nor_forgets_a_batch(recorded, extract, batches):
+def test_a_resumed_run_extracts_each_batch_once(recorded, extract, batches):
     whole = {problem.id for problem in recorded.problems}
     killed, rest = Lengths(batches=batches), Lengths()
     assert extract(killed)[0] is None
@@ -147,7 +147,7 @@ def test_another_model_under_the_same_name_is_refused(extract):
 
 
 @pytest.mark.parametrize("cost", [Cost(cpu_seconds=0.125), Cost(gpu_seconds=0.5)])
-def test_states_of_a_finished_run_are_charged_for_what_they_cost_there(recorded, tmp_path, cost):
+def test_states_of_a_finished_run_are_charged_at_their_cost_in_that_run(recorded, tmp_path, cost):
     trace = read_trace(recorded.directory)
     seen = {problem: replace(one, extraction=cost) for problem, one in trace.problems.items()}
     charged = replace(trace, problems=seen)
@@ -214,7 +214,7 @@ def test_no_problem_is_predicted_by_a_model_fitted_on_it(learnable, tmp_path):
     predicted = predicted_pass_rates(
         job, learnable.problems, trace.hidden_states, lambda _: replace(trace, problems=problems)
     )
-    # Labels unrelated to the states can only be predicted by a model fitted on them.
+    # Only a model fitted on labels that are unrelated to the states can predict them.
     assert np.corrcoef(predicted, shuffled.mean(axis=1))[0, 1] < 0.3
 
 

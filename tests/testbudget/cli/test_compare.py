@@ -12,6 +12,7 @@ from testbudget.cli.main import main
 from testbudget.policies.names import POLICY_NAMES
 from testbudget.policies.registry import policy_class
 from testbudget.traces.tables import read_trace, write_trace
+from tests.runs import exporting
 
 QUICK = ["--permutations", "2", "--tests-per-problem", "1,2.5"]
 GREEDY = [
@@ -119,9 +120,7 @@ def test_json_holds_accuracy_interval_and_cost_of_every_combination(voted, tmp_p
 
 
 @pytest.mark.parametrize("form", ["write_one_by_one", "write_packed"])
-def test_an_imported_run_gives_the_figures_of_the_one_that_it_was_exported_from(
-    recorded, exporting, tmp_path, form
-):
+def test_an_imported_run_gives_the_figures_of_the_one_that_it_was_exported_from(recorded, tmp_path, form):
     file = getattr(exporting, form)(exporting.exported(recorded.directory), tmp_path / "votes.npz")
     assert main(["import", "votes", str(file), "--out", str(tmp_path / "run")]) == 0
     # Without dynamic policies: p_wrong depends on the fold of a problem by its text, which is not exported.
@@ -134,7 +133,7 @@ def test_an_imported_run_gives_the_figures_of_the_one_that_it_was_exported_from(
     assert found[0] == found[1]
 
 
-def test_of_votes_alone_what_they_allow_is_compared(recorded, exporting, tmp_path, capsys):
+def test_of_votes_alone_what_they_allow_is_compared(recorded, tmp_path, capsys):
     problems = {
         problem: {name: arrays[name] for name in ("votes", "correct")}
         for problem, arrays in exporting.exported(recorded.directory).items()
@@ -156,7 +155,7 @@ def test_of_votes_alone_what_they_allow_is_compared(recorded, exporting, tmp_pat
     assert "needs hidden states or predicted pass rates" in message
 
 
-def test_an_imported_run_believes_what_was_predicted_of_it(recorded, exporting, tmp_path):
+def test_an_imported_run_believes_what_was_predicted_of_it(recorded, tmp_path):
     problems = {
         problem: {
             "votes": arrays["votes"],
@@ -205,7 +204,7 @@ def test_a_run_without_labels_or_hidden_states(capsys, voted, tmp_path):
     trace = read_trace(voted)
     bare = {problem: replace(seen, correct=None) for problem, seen in trace.problems.items()}
     for name, lacking, sentence in (
-        ("labels", replace(trace, problems=bare), "must say which candidates are right"),
+        ("labels", replace(trace, problems=bare), "must say which candidates are correct"),
         ("states", replace(trace, hidden_states=None), "'learned' needs hidden states"),
     ):
         (tmp_path / name).mkdir()

@@ -16,7 +16,7 @@ from testbudget.traces.learning_curves import RecordedTests, compute_learning_cu
 from testbudget.traces.output_tables import read_outputs
 from testbudget.traces.records import DistinctPrograms, TestStatus
 from testbudget.traces.tables import read_trace
-from tests.scheduler.exporting import exported, write_one_by_one, write_packed
+from tests.runs.exporting import exported, write_one_by_one, write_packed
 
 RNG = np.random.default_rng(3)
 VOTES = {f"p/{k}": RNG.integers(0, 2, (4, 5)) for k in range(3)}

@@ -1,4 +1,4 @@
-"""Finished runs as the arrays of ``testbudget import votes``, in both forms."""
+"""Finished runs as arrays for ``testbudget import votes``, in both forms of the file."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from testbudget.traces.tables import read_trace
 
 
 def exported(run: Path, *, outputs: bool = True) -> dict[str, dict[str, np.ndarray]]:
-    """The arrays of each problem, by name."""
+    """Arrays of each problem by name."""
     outputs_by_problem = read_outputs(run) if outputs else {}
     problems = {}
     for problem, seen in read_trace(run).problems.items():
@@ -43,7 +43,7 @@ def _of_outputs(recorded_outputs, programs, column):
         [_number(position, output.ending) for position, output in enumerate(recorded_outputs.outputs)]
         + [-1]
     )
-    assert NO_RESULT == -1  # so that it finds the number at the end
+    assert NO_RESULT == -1  # index of the last number
     _, inputs = np.unique([item.digest for item in recorded_outputs.inputs], return_inverse=True)
     return {
         "outputs": numbers[recorded_outputs.results][programs].astype(np.int32),
@@ -61,7 +61,7 @@ def _number(position: int, ending: CallEnding) -> int:
 
 
 def write_one_by_one(problems, path: Path) -> Path:
-    """The form with one array per problem."""
+    """Write the form with one array for each problem and name."""
     arrays = {
         f"{name}/{problem}": array for problem, given in problems.items() for name, array in given.items()
     }
@@ -70,7 +70,7 @@ def write_one_by_one(problems, path: Path) -> Path:
 
 
 def write_packed(problems, path: Path) -> Path:
-    """The form in which the arrays of all problems follow each other."""
+    """Write the form in which the arrays of all problems are joined."""
     given = list(problems.values())
     arrays = {
         name: np.concatenate([np.ravel(arrays[name]) for arrays in given])

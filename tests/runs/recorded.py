@@ -1,12 +1,10 @@
-"""Finished runs written by hand: programs, tests and the verdicts that they have when executed."""
+"""Finished runs written by hand, with the verdicts that their tests have when executed."""
 
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
-import pytest
 import yaml
 
 from testbudget.rewards.outputs import CallEnding, CallResult, RecordedCall, RecordedOutputs
@@ -25,9 +23,7 @@ from testbudget.traces.records import (
 from testbudget.traces.tables import write_trace
 from testbudget.traces.trace import ProblemTrace, Trace
 
-from . import exporting as exporting_module
-
-# Each problem asks for x times k. Expressions in k, what they compute, and whether that is right.
+# Each problem asks for x times k. Expressions in k, their values, and their labels.
 PROGRAMS = (
     ("x * {k}", lambda x, k: x * k, True),
     ("x + {k}", lambda x, k: x + k, False),
@@ -37,7 +33,7 @@ PROGRAMS = (
 )
 POINTS = (0, 1, 2, 3, 0, 5, -1, 4)  # one test each; the fifth repeats the first
 PROVENANCE = Provenance("policy-model", "ab" * 32, 4, "transformers", "bfloat16")
-UNUSABLE = 6  # this test's answer was cut off before any code
+UNUSABLE = 6  # the answer for this test was cut off before any code
 
 
 @dataclass(frozen=True)
@@ -61,6 +57,7 @@ class Recorded:
         } | fields
 
     def write_job(self, path: Path, **fields) -> Path:
+        """Write such a job to a file."""
         path.write_text(yaml.safe_dump(self.job(**fields)), encoding="utf-8")
         return path
 
@@ -78,6 +75,7 @@ def answer(problem: Problem, k: int, index: int) -> str:
 
 
 def status(index: int) -> TestStatus:
+    """Status of test ``index``."""
     if index == UNUSABLE:
         return TestStatus.UNUSABLE
     return TestStatus.DUPLICATE if POINTS[index] in POINTS[:index] else TestStatus.USABLE
@@ -99,15 +97,8 @@ def recorded_outputs(problem: Problem, k: int) -> RecordedOutputs:
     return RecordedOutputs(tuple(inputs), tuple(outputs), np.array(results, np.int32))
 
 
-@pytest.fixture(scope="session")
-def exporting() -> ModuleType:
-    """The module that writes finished runs as arrays for ``testbudget import votes``."""
-    return exporting_module
-
-
-@pytest.fixture(scope="session")
-def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
-    folder = tmp_path_factory.mktemp("recorded")
+def write_recorded(folder: Path) -> Recorded:
+    """A run of five problems with five candidates and eight tests each, two of which have no vote."""
     multipliers = (2, 3, 4, 5, 6)
     rows = [
         {
@@ -153,7 +144,7 @@ def _seen(problem: Problem, k: int) -> ProblemTrace:
             row = np.where(passed, Verdict.PASSED, Verdict.FAILED).astype(np.uint8)
             cpu_seconds = np.full(len(row), 0.001, dtype=np.float32)
             verdicts[index] = VerdictRecord(row, cpu_seconds, np.zeros(len(row), np.bool_))
-    correct = np.array([right for _, _, right in PROGRAMS])
+    correct = np.array([label for _, _, label in PROGRAMS])
     extraction = Cost(cpu_seconds=0.125)
     return ProblemTrace(
         problem.content_hash, float("nan"), candidates, correct, tests, verdicts, extraction
@@ -205,13 +196,3 @@ def write_learnable(folder: Path, name: str, *, problems: int, seed: int) -> Rec
     job = {"problems": {"source": str(problems_file)}, "candidates": run, "tests": run, "cap": {"tests": 1}}
     (directory / "job.yaml").write_text(yaml.safe_dump(job), encoding="utf-8")
     return Recorded(directory, problems_file, loaded)
-
-
-@pytest.fixture(scope="session")
-def learnable(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
-    return write_learnable(tmp_path_factory.mktemp("learnable"), "first", problems=60, seed=0)
-
-
-@pytest.fixture(scope="session")
-def another_learnable(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
-    return write_learnable(tmp_path_factory.mktemp("learnable"), "second", problems=30, seed=1)
