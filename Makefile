@@ -6,6 +6,7 @@
 #   make test-live   the tests that need the real vLLM and a small real model (a download of about 1.5 GB)
 #   make lint        formatting, lint rules and types
 #   make setup       .venv with testbudget and its development tools
+#   make results     the tables in benchmarks/results that are missing or older than their script: over an hour
 #
 # Needs Python 3.11 or newer; another one than python3: make setup PYTHON=python3.13
 
@@ -17,7 +18,7 @@ LIVE_MODEL := .cache/models/0.5b
 PIP_INSTALL := -m pip install --quiet --quiet --only-binary :all: --no-compile
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup test test-live lint demo
+.PHONY: setup test test-live lint demo results
 
 # A strict editable install links every file by itself, so that mypy and editors follow names from anywhere.
 # A new or removed file changes the name of the stamp, and is installed by the next target.
@@ -51,6 +52,33 @@ demo: setup
 	$(DEMO) --policy.name greedy --out runs/demo/greedy
 	$(DEMO) --policy.name adaptive --policy.gain-model-from . --out runs/demo/adaptive
 	.venv/bin/testbudget report $(addprefix runs/demo/,uniform greedy adaptive) --out runs/demo/report.html
+
+# Each file begins with the command that printed it. The last line of a script, all figures as JSON, is left out.
+results_of = $(addprefix benchmarks/results/,$(addsuffix .txt,$(1)))
+SCRIPTS := selection confidence stop_rule allocation input_mutations informative_tests policy_scale probe
+COMMANDS := compare-humaneval compare-mbpp compare-predictors tune-humaneval tune-humaneval-pareto tune-mbpp \
+    train-humaneval train-humaneval-on-mbpp train-mbpp-on-humaneval
+compare-humaneval := compare examples/humaneval
+compare-mbpp := compare examples/mbpp
+compare-predictors := compare examples/humaneval --policies greedy --selection majority \
+    --predictors learned,oracle,noisy-calibrated:0.6,noisy-calibrated:0.8,noisy:0.6
+tune-humaneval := tune examples/humaneval --tests-per-problem 8
+tune-humaneval-pareto := tune examples/humaneval --pareto --permutations 10
+tune-mbpp := tune examples/mbpp --tests-per-problem 2
+train-humaneval := train examples/humaneval
+train-humaneval-on-mbpp := train examples/humaneval --candidates 16 --eval-runs examples/mbpp
+train-mbpp-on-humaneval := train examples/mbpp --candidates 16 --eval-runs examples/humaneval
+save_result = { echo '$$ $(1)'; echo; COLUMNS=120 .venv/bin/$(1); } > $@.part && \
+    sed -i -e '/^{/d' -e 's/ *$$//' $@.part && mv $@.part $@
+
+results: $(call results_of,$(SCRIPTS) $(COMMANDS))
+
+$(call results_of,$(SCRIPTS)): benchmarks/results/%.txt: benchmarks/%.py | setup
+	$(call save_result,python benchmarks/$*.py)
+
+$(call results_of,$(COMMANDS)): benchmarks/results/%.txt: | setup
+	@rm -rf runs/results/$*
+	$(call save_result,testbudget $($*) --out runs/results/$*)
 
 # vLLM's build for CPUs goes by the import name of the real one, so it lives in an environment of its own.
 # It needs none of the last three packages, and breaks when it finds them built for another torch.
