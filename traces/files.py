@@ -35,7 +35,11 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 
 def write_text(text: str, path: Path) -> None:
-    """Write a text in UTF-8, whole or not at all; see :func:`whole_file`."""
+    """Write a text in UTF-8, whole or not at all.
+
+    Raises:
+        OSError: see :func:`whole_file`.
+    """
     with whole_file(path) as partial:
         partial.write_text(text, encoding="utf-8")
 
@@ -67,7 +71,7 @@ def whole_directory(directory: Path) -> Iterator[Path]:
 
 
 def path_beside(path: Path) -> Path:
-    """The path in the same folder that is written to before ``path`` is replaced."""
+    """Path in the same folder to which the new content of ``path`` is written first."""
     return path.with_name(f"{path.name}.partial")
 
 
@@ -84,8 +88,8 @@ def read_rows(path: Path, rule: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
 
     Args:
         path: a UTF-8 file with one JSON object per line.
-        rule: beginning of the error message if the file cannot be read, such as "problems must come from
-            a JSONL file".
+        rule: beginning of the error message if the file cannot be read, for example "problems must come
+            from a JSONL file".
 
     Raises:
         UserError: the file cannot be read, or a line is not a JSON object.

@@ -1,4 +1,4 @@
-"""Hidden states of prompts, and their provenance."""
+"""Hidden states of prompts with their provenance."""
 
 import json
 from collections.abc import Sequence
@@ -36,7 +36,7 @@ class Provenance:
     prompt: str = "bare"
 
     def conflict(self, other: "Provenance") -> str | None:
-        """The difference that makes other hidden states incomparable, in words; None if there is none.
+        """Difference that makes other hidden states incomparable, as a sentence; None if there is none.
 
         Engine and precision may differ: they change the rounding only.
         """

@@ -1,4 +1,4 @@
-"""Recorded tests in any order: accuracy, cost and p_wrong after the first m tests of each problem.
+"""Recorded tests in any permutation: accuracy, cost and p_wrong after the first m tests of each problem.
 
 A run of ``backend: recorded`` sends recorded tests through the event log and a back end. Here the tests of
 each problem are permuted once, and the state after m tests is a lookup, so thousands of runs take seconds.
@@ -37,7 +37,7 @@ from testbudget.traces.trace import ProblemTrace
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RecordedTests:
-    """The recorded tests of one problem of a finished run.
+    """Recorded tests of one problem of a finished run.
 
     Attributes:
         votes: of the tests that have verdicts.
@@ -47,7 +47,7 @@ class RecordedTests:
         rows: intp (tests,), row of each recorded test in ``votes``; -1 for a test without a vote, which is
             charged all the same: an unusable test, or one that repeats an earlier test.
         costs: float64 (tests, ``QUANTITIES``), cost of generating each test and executing it on every
-            program.
+            program; NaN where unmeasured.
         correct: bool (candidates,), labels.
         fold: fold of the problem, see ``rewards.seeds.problem_fold``.
     """
@@ -63,28 +63,37 @@ class RecordedTests:
 
     @classmethod
     def of(
-        cls, seen: ProblemTrace, correct: NDArray[np.bool_], recorded_outputs: RecordedOutputs | None = None
+        cls,
+        problem: ProblemTrace,
+        correct: NDArray[np.bool_],
+        recorded_outputs: RecordedOutputs | None = None,
     ) -> Self:
-        """The recorded tests of a problem whose candidates are labelled."""
-        row = {test: position for position, test in enumerate(sorted(seen.verdicts))}
-        tests = sorted(seen.tests)
+        """Recorded tests of a problem.
+
+        Args:
+            problem: its trace.
+            correct: bool (candidates,), labels.
+            recorded_outputs: of the distinct programs; None if not recorded or not needed.
+        """
+        row = {test: position for position, test in enumerate(sorted(problem.verdicts))}
+        tests = sorted(problem.tests)
         costs = np.zeros((len(tests), len(QUANTITIES)))
         for position, test in enumerate(tests):
-            cost = generation_cost(seen.tests[test])
+            cost = generation_cost(problem.tests[test])
             if test in row:
-                cost += execution_cost(seen.verdicts[test])
+                cost += execution_cost(problem.verdicts[test])
             costs[position] = astuple(cost)
         rows = np.asarray([row.get(test, -1) for test in tests], dtype=np.intp)
-        distinct = DistinctPrograms.among(seen.candidates)
+        distinct = DistinctPrograms.among(problem.candidates)
         return cls(
-            votes_of(seen.verdicts, distinct),
+            votes_of(problem.verdicts, distinct),
             recorded_outputs,
             distinct.inverse,
             np.asarray(tests, dtype=np.intp),
             rows,
             costs,
             correct,
-            problem_fold(seen.content_hash),
+            problem_fold(problem.content_hash),
         )
 
     @property
@@ -106,14 +115,13 @@ class RecordedTests:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PermutedTests:
-    """Evidence of all of a problem's tests in one order.
+    """Evidence of all tests of a problem in one permutation.
 
     Attributes:
         evidence: with the batch's statistics.
         confidence_models: the models that p_wrong is computed with.
         candidate_features: float64 (tests + 1, candidates, features), after the first m tests that have a
-            vote. They are features of the problem alone, as in a run, which does not know the batch's later
-            tests.
+            vote. They do not use the batch, whose later tests a run does not know.
     """
 
     evidence: Evidence
@@ -128,7 +136,7 @@ class LearningCurve:
         recorded: tests of the problem.
         permutation: intp (tests,), of the recorded tests.
         rule: makes the picks.
-        permuted: evidence of the tests in this order.
+        permuted: evidence of the tests in this permutation.
 
     Attributes:
         accuracy: float64 (tests + 1,), mean correctness of the winners after m tests.
@@ -162,14 +170,14 @@ class LearningCurve:
 
     @property
     def spent(self) -> NDArray[np.float64]:
-        """Cost of the first m tests: float64 (tests + 1, ``QUANTITIES``)."""
+        """Cost of the first m tests, float64 (tests + 1, ``QUANTITIES``); NaN where unmeasured."""
         nothing = np.zeros((1, len(QUANTITIES)))
         costs = np.concatenate([nothing, self._recorded.costs[self._permutation]])
         return np.asarray(np.cumsum(costs, axis=0))
 
 
 def allocate_recorded(policy: Policy, cap: int, curves: Sequence[LearningCurve]) -> NDArray[np.int32]:
-    """Spend a cap on tests as the loop does: ask for grants, tell p_wrong, until there are no grants.
+    """Spend a cap on tests as the scheduler does: ask for grants, tell p_wrong, until there are no grants.
 
     Args:
         policy: new, with maxima that do not exceed the recorded tests.
@@ -192,7 +200,7 @@ def allocate_recorded(policy: Policy, cap: int, curves: Sequence[LearningCurve])
 def random_permutations(
     recorded: Sequence[RecordedTests], rng: np.random.Generator
 ) -> list[NDArray[np.intp]]:
-    """A random permutation of each problem's tests."""
+    """Random permutation of each problem's tests, intp (tests,) each."""
     return [rng.permutation(one.tests) for one in recorded]
 
 
@@ -205,7 +213,7 @@ def permute_tests(
 
     Args:
         recorded: tests of the problems that make up the batch.
-        permutations: of their tests.
+        permutations: intp (tests,) for each problem, of its tests.
         confidence_models: the models that p_wrong is computed with; None for ``default_models``.
     """
     confidence_models = confidence_models or default_models()
@@ -231,7 +239,7 @@ def compute_learning_curves(
 
     Args:
         recorded: tests of the problems that make up the batch.
-        permutations: of their tests.
+        permutations: intp (tests,) for each problem, of its tests.
         rule: makes the picks.
         permuted: result of :func:`permute_tests` for the same arguments, to save computing it again.
     """

@@ -1,4 +1,4 @@
-"""Recorded outputs on disk: packed bytes in the event log, Parquet tables in the run directory.
+"""Recorded outputs on disk: compressed bytes in the event log, Parquet tables in the run directory.
 
 ``outputs`` has one row for each distinct output of a problem. ``inputs`` has one row for each distinct
 input, with one result for each of the problem's distinct programs: the number of an output, from 0 within
@@ -70,12 +70,15 @@ def unpack_outputs(packed: bytes) -> RecordedOutputs:
 
 
 def write_outputs(outputs_by_problem: Iterable[tuple[str, RecordedOutputs]], directory: Path) -> None:
-    """Write the tables of a run's recorded outputs.
+    """Write the tables of a run's recorded outputs, each whole or not at all.
 
     Args:
         outputs_by_problem: problem ids with recorded outputs. If it is empty, earlier tables are
             removed.
         directory: the run directory.
+
+    Raises:
+        OSError: a file cannot be written.
     """
     parts: dict[str, list[pa.Table]] = {name: [] for name in _TABLES}
     for problem, recorded_outputs in outputs_by_problem:

@@ -1,4 +1,4 @@
-"""Problems of a source: HumanEval, a file in MBPP's format, or a JSONL file of one's own."""
+"""Problems of a source: HumanEval, a file in the format of MBPP, or a JSONL file."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -12,8 +12,8 @@ from testbudget.rewards.errors import UserError, validation_sentence
 from testbudget.rewards.problem import Problem
 from testbudget.traces.files import read_rows
 
-HUMANEVAL = "humaneval"
-MBPP_PREFIX = "mbpp:"
+_HUMANEVAL = "humaneval"
+_MBPP_PREFIX = "mbpp:"
 
 # The original MBPP lists the imports of its tests in a field that this format lacks. These are all of them.
 _MBPP_IMPORTS = "import math\nimport sys\n\n"
@@ -34,15 +34,15 @@ def load_problems(source: str, ids: Sequence[str] | None = None, limit: int | No
               (default "python") and ``ground_truth``, a program that runs after a candidate and raises an
               exception if the candidate is wrong.
         ids: ids of the problems to keep; None keeps all.
-        limit: number of problems to keep, the first of those with the given ids; None keeps all.
+        limit: maximum number of problems to keep, from the first; None keeps all.
 
     Raises:
         UserError: the file cannot be read, a line breaks the format, or no problem has one of the ids.
     """
-    if source == HUMANEVAL:
+    if source == _HUMANEVAL:
         problems = [_from_benchmark(row) for row in read_problems().values()]
-    elif source.startswith(MBPP_PREFIX):
-        problems = _read(Path(source.removeprefix(MBPP_PREFIX)), _from_mbpp)
+    elif source.startswith(_MBPP_PREFIX):
+        problems = _read(Path(source.removeprefix(_MBPP_PREFIX)), _from_mbpp)
     else:
         problems = _read(Path(source), _from_own)
     if ids is not None:
@@ -51,8 +51,8 @@ def load_problems(source: str, ids: Sequence[str] | None = None, limit: int | No
 
 
 def source_from_folder(source: str, folder: Path) -> str:
-    """A source of problems whose path, if relative, is meant relative to a folder, with the whole path."""
-    if source == HUMANEVAL:
+    """The source of problems with a relative path resolved against a folder."""
+    if source == _HUMANEVAL:
         return source
     scheme, colon, file = source.rpartition(":")
     return f"{scheme}{colon}{folder / file}"
@@ -113,7 +113,7 @@ def _read(path: Path, parse: Callable[[Mapping[str, Any]], Problem]) -> list[Pro
     problems: dict[str, Problem] = {}
     lines: dict[str, int] = {}
     for number, row in read_rows(
-        path, f"problems must come from {HUMANEVAL}, {MBPP_PREFIX}FILE or a JSONL file"
+        path, f"problems must come from {_HUMANEVAL}, {_MBPP_PREFIX}FILE or a JSONL file"
     ):
         try:
             problem = parse(row)

@@ -51,7 +51,7 @@ DIMENSIONS = (*QUANTITIES, "usd")
 
 
 class TestStatus(StrEnum):
-    """Outcome of a generated test. All generated tests are charged."""
+    """Status of a generated test. All generated tests are charged."""
 
     __test__ = False  # pytest would collect it by its name
 
@@ -94,7 +94,7 @@ class CandidateRecord:
 
     @classmethod
     def of(cls, problem: Problem, code: str, tokens: int, gpu_seconds: float) -> "CandidateRecord":
-        """The record of a program of a problem."""
+        """Record of a candidate, with the prompt split off if the code starts with it."""
         if code.startswith(problem.prompt):
             return cls(code[len(problem.prompt) :], True, tokens, gpu_seconds)
         return cls(code, False, tokens, gpu_seconds)
@@ -107,7 +107,7 @@ class CandidateRecord:
 
 @dataclass(frozen=True, slots=True)
 class TaskRecord:
-    """Granted tests ``first`` to ``first + tests - 1`` of a problem, generated and executed as one task."""
+    """One task: tests ``first`` to ``first + tests - 1`` of a problem, generated and executed together."""
 
     problem: str
     first: int
@@ -121,7 +121,7 @@ class TaskRecord:
 
 @dataclass(frozen=True, slots=True)
 class HarmCheckRecord:
-    """Result of a check whether more tests would harm a problem's pick.
+    """Result of a harm check of one problem.
 
     Attributes:
         tests: number of tests executed before the check.
@@ -137,7 +137,7 @@ class TestRecord:
     """A generated test.
 
     Attributes:
-        status: whether it can be executed.
+        status: usable, duplicate or unusable.
         text: the reward model's whole answer.
         seed: sampling seed.
         tokens, gpu_seconds: cost of its generation; NaN if unmeasured.
@@ -213,7 +213,7 @@ def evidence_of(
 ) -> Evidence:
     """Evidence of a problem's executed tests, in the order of their indices.
 
-    A program that was not executed because another one represents it gets the representative's results
+    A program that was not run because another one represents it gets the representative's results
     (:func:`~testbudget.rewards.equivalence.impute_followers`).
 
     Args:
@@ -237,7 +237,7 @@ class ProblemCandidates:
         problem: the problem.
         candidates: in order of index.
         distinct: the distinct programs among the candidates.
-        programs: the first candidate of each distinct program.
+        programs: the first candidate of each distinct program, in order of index.
     """
 
     problem: Problem

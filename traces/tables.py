@@ -11,8 +11,8 @@ table                   one row for each        written by
 ``outputs``             distinct output
 ======================  ======================  ===========================================================
 
-The metadata of each table hold :data:`SCHEMA_VERSION`. Those of ``problems`` also hold the source of the
-problems' texts, and the provenance of hidden states as JSON.
+The metadata of each table hold :data:`SCHEMA_VERSION`. The metadata of ``problems`` also hold the source of
+the problems' texts, and the provenance of hidden states as JSON.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -32,7 +32,7 @@ from testbudget.traces.records import CandidateRecord, Cost, TestRecord, TestSta
 from testbudget.traces.trace import ProblemTrace, Trace
 
 ReadTrace = Callable[[Path], Trace]
-"""Type of :func:`read_trace`, which callers may wrap in a cache: a job may name a run in several places."""
+"""Type of :func:`read_trace`. Callers may cache it, since a job may name a run in several places."""
 
 SCHEMA_VERSION = 1
 """Version of the files of a run directory: tables and event log. A file of another version is refused."""
@@ -87,18 +87,24 @@ _TABLES = {
 
 
 def write_trace(trace: Trace) -> None:
-    """Write the tables of a run into its directory, each whole or not at all."""
+    """Write the tables of a run into its directory, each whole or not at all.
+
+    Raises:
+        OSError: a file cannot be written.
+    """
     problems = [
         {
             "problem_id": problem,
-            "content_hash": seen.content_hash,
-            "predicted_pass_rate": None if np.isnan(seen.predicted_pass_rate) else seen.predicted_pass_rate,
+            "content_hash": recorded.content_hash,
+            "predicted_pass_rate": None
+            if np.isnan(recorded.predicted_pass_rate)
+            else recorded.predicted_pass_rate,
         }
-        for problem, seen in trace.problems.items()
+        for problem, recorded in trace.problems.items()
     ]
     table = pa.Table.from_pylist(problems, schema=_TABLES["problems"])
     if trace.hidden_states is not None:
-        costs = [seen.extraction for seen in trace.problems.values()]
+        costs = [recorded.extraction for recorded in trace.problems.values()]
         table = _with_hidden_states(table, trace.hidden_states, costs)
     if trace.problem_source is not None:
         table = _with_metadata(table, _SOURCE_KEY, trace.problem_source)
@@ -144,7 +150,7 @@ def read_trace(directory: Path) -> Trace:
         codes, cpu_seconds, same_process = columns
         verdicts[problem][test] = VerdictRecord(codes, cpu_seconds, same_process, input_mutations)
     extraction = _extraction(problems)
-    seen = {
+    traces = {
         row["problem_id"]: ProblemTrace(
             row["content_hash"],
             _number(row["predicted_pass_rate"]),
@@ -156,7 +162,7 @@ def read_trace(directory: Path) -> Trace:
         )
         for position, row in enumerate(problems.select(_TABLES["problems"].names).to_pylist())
     }
-    return Trace(directory, seen, _hidden_states(problems), _problem_source(problems, directory))
+    return Trace(directory, traces, _hidden_states(problems), _problem_source(problems, directory))
 
 
 def write_table(table: pa.Table, path: Path, *, dictionary: Sequence[str] | None = None) -> None:
@@ -186,7 +192,7 @@ def read_table(directory: Path, name: str, schema: pa.Schema) -> pa.Table:
     Args:
         directory: of the run.
         name: of the table, without the ending of the file.
-        schema: columns that the table must have at least.
+        schema: the columns that the table must have. It may have others.
 
     Raises:
         UserError: the table is missing, is damaged, lacks a column, or has another schema version.
@@ -210,10 +216,10 @@ def check_schema_version(path: Path, version: int) -> None:
 
     Args:
         path: the file, in the run directory.
-        version: found in the file; 0 for a file of before versions were written.
+        version: found in the file; 0 if it has none.
 
     Raises:
-        UserError: it is not :data:`SCHEMA_VERSION`.
+        UserError: the version is not :data:`SCHEMA_VERSION`.
     """
     if version != SCHEMA_VERSION:
         raise UserError(
@@ -224,8 +230,8 @@ def check_schema_version(path: Path, version: int) -> None:
 
 
 def _candidate_rows(trace: Trace) -> Iterable[dict[str, Any]]:
-    for problem, seen in trace.problems.items():
-        for index, record in enumerate(seen.candidates):
+    for problem, recorded in trace.problems.items():
+        for index, record in enumerate(recorded.candidates):
             yield {
                 "problem_id": problem,
                 "candidate": index,
@@ -233,13 +239,13 @@ def _candidate_rows(trace: Trace) -> Iterable[dict[str, Any]]:
                 "continues_prompt": record.continues_prompt,
                 "tokens": record.tokens,
                 "gpu_seconds": record.gpu_seconds,
-                "correct": None if seen.correct is None else bool(seen.correct[index]),
+                "correct": None if recorded.correct is None else bool(recorded.correct[index]),
             }
 
 
 def _test_rows(trace: Trace) -> Iterable[dict[str, Any]]:
-    for problem, seen in trace.problems.items():
-        for index, record in sorted(seen.tests.items()):
+    for problem, recorded in trace.problems.items():
+        for index, record in sorted(recorded.tests.items()):
             yield {
                 "problem_id": problem,
                 "test": index,
@@ -252,8 +258,8 @@ def _test_rows(trace: Trace) -> Iterable[dict[str, Any]]:
 
 
 def _vote_rows(trace: Trace) -> Iterable[dict[str, Any]]:
-    for problem, seen in trace.problems.items():
-        for index, record in sorted(seen.verdicts.items()):
+    for problem, recorded in trace.problems.items():
+        for index, record in sorted(recorded.verdicts.items()):
             yield {
                 "problem_id": problem,
                 "test": index,

@@ -1,7 +1,7 @@
-"""A finished run as values, for later runs to replay and for models to be fitted on.
+"""Traces: finished runs as values, from which recorded work is looked up and models are fitted.
 
-A trace holds no problem texts. Problems are known by id and content hash, and their texts are read from
-:attr:`Trace.problem_source` when needed, so a run directory can be shared without them.
+A trace identifies problems by id and content hash. Their texts are read from :attr:`Trace.problem_source`
+when needed, so a run directory can be shared without them.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,11 +19,11 @@ from testbudget.traces.records import CandidateRecord, Cost, TestRecord, Verdict
 
 @dataclass(frozen=True, slots=True)
 class ProblemTrace:
-    """All that a run recorded of one problem.
+    """Records of one problem in a finished run.
 
     Attributes:
         content_hash: hash of the problem's text and ground truth.
-        predicted_pass_rate: pass rate in [0, 1] that the run's policy was given; NaN without a predictor.
+        predicted_pass_rate: in [0, 1], as given to the run's policy; NaN without a predictor.
         candidates: in order of index.
         correct: bool (candidates,), labels; None if the problem has no ground truth.
         tests: generated tests by test index, unusable ones included.
@@ -105,10 +105,10 @@ def correct_labels(trace: Trace) -> list[NDArray[np.bool_]]:
         UserError: a problem has no labels.
     """
     found = []
-    for problem, seen in trace.problems.items():
-        if seen.correct is None:
-            raise UserError(f"{trace.directory} must say which candidates are right but not of {problem}")
-        found.append(seen.correct)
+    for problem, recorded in trace.problems.items():
+        if recorded.correct is None:
+            raise UserError(f"{trace.directory} must say which candidates are correct but not of {problem}")
+        found.append(recorded.correct)
     return found
 
 

@@ -1,4 +1,4 @@
-"""Votes made elsewhere, read from arrays in one ``.npz`` file.
+"""Imported votes: arrays in one ``.npz`` file.
 
 The file has one of two forms. Either each problem has its own arrays (``votes/ID``). Or the file has an
 array ``ids``, the arrays of all problems are concatenated, and votes are packed bits. Both forms are
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from testbudget.rewards.errors import UserError
 
 NOTHING = -1
-"""Value of a pair that was not executed, of an unknown output, and of the test of an input without one."""
+"""Value of a pair that was not run, of an unknown output, and of the test of an input without a test."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,7 +28,7 @@ class ImportedVotes:
 
     Attributes:
         problem: its id.
-        votes: int8 (candidates, tests); 1 passed, 0 not passed, ``NOTHING`` not executed.
+        votes: int8 (candidates, tests); 1 passed, 0 not passed, ``NOTHING`` not run.
         correct: bool (candidates,), labels.
         programs: int64 (candidates,), equal for candidates with the same program.
         outputs: int64 (candidates, inputs), equal for equal outputs on one input; ``NOTHING`` if unknown,
@@ -58,7 +58,7 @@ class ImportedVotes:
 
         Args:
             problem: its id.
-            given: arrays by name, with the names of ``ARRAY_RULES``.
+            given: arrays by name; the names are those of ``docs/votes_format.md``.
 
         Raises:
             UserError: votes or labels are missing, or an array breaks a rule.
@@ -71,7 +71,7 @@ class ImportedVotes:
         sizes = _sizes(problem, given)
         for name, array in given.items():
             _check(problem, name, array, sizes)
-        candidates, tests, inputs = (sizes[axis] for axis in AXES)
+        candidates, tests, inputs = (sizes[axis] for axis in _AXES)
         input_tests = given.get("input_test", np.arange(inputs))
         if inputs and "input_test" not in given and inputs != tests:
             rule = f"be given, since outputs are of {inputs} inputs and not of {tests}, one for each test,"
@@ -100,11 +100,11 @@ class ImportedVotes:
         )
 
 
-class ArrayRule(NamedTuple):
+class _ArrayRule(NamedTuple):
     """Shape and values of an array.
 
     Attributes:
-        axes: names of its axes, from ``AXES``.
+        axes: names of its axes, from ``_AXES``.
         low, high: bounds of its values.
         whole: True if its values are whole numbers.
     """
@@ -115,23 +115,20 @@ class ArrayRule(NamedTuple):
     whole: bool = True
 
 
-AXES = ("candidates", "tests", "inputs")
-"""Names of the axes of the arrays."""
-
+_AXES = ("candidates", "tests", "inputs")
 _LARGEST = 2**31 - 1
-ARRAY_RULES: Mapping[str, ArrayRule] = {
-    "votes": ArrayRule(("candidates", "tests"), NOTHING, 1),
-    "correct": ArrayRule(("candidates",), 0, 1),
-    "program": ArrayRule(("candidates",), 0, _LARGEST),
-    "outputs": ArrayRule(("candidates", "inputs"), -_LARGEST, _LARGEST),
-    "input_test": ArrayRule(("inputs",), NOTHING, _LARGEST),
-    "input": ArrayRule(("inputs",), 0, _LARGEST),
-    "tokens": ArrayRule(("tests",), 0, _LARGEST),
-    "gpu_seconds": ArrayRule(("tests",), 0, math.inf, whole=False),
-    "cpu_seconds": ArrayRule(("candidates", "tests"), 0, math.inf, whole=False),
-    "predicted_pass_rate": ArrayRule((), 0, 1, whole=False),
+_ARRAY_RULES: Mapping[str, _ArrayRule] = {
+    "votes": _ArrayRule(("candidates", "tests"), NOTHING, 1),
+    "correct": _ArrayRule(("candidates",), 0, 1),
+    "program": _ArrayRule(("candidates",), 0, _LARGEST),
+    "outputs": _ArrayRule(("candidates", "inputs"), -_LARGEST, _LARGEST),
+    "input_test": _ArrayRule(("inputs",), NOTHING, _LARGEST),
+    "input": _ArrayRule(("inputs",), 0, _LARGEST),
+    "tokens": _ArrayRule(("tests",), 0, _LARGEST),
+    "gpu_seconds": _ArrayRule(("tests",), 0, math.inf, whole=False),
+    "cpu_seconds": _ArrayRule(("candidates", "tests"), 0, math.inf, whole=False),
+    "predicted_pass_rate": _ArrayRule((), 0, 1, whole=False),
 }
-"""Rules of the arrays that a problem may have, by name."""
 
 
 def _sizes(problem: str, given: Mapping[str, NDArray[Any]]) -> dict[str, int]:
@@ -140,24 +137,24 @@ def _sizes(problem: str, given: Mapping[str, NDArray[Any]]) -> dict[str, int]:
         rule = "be candidates x tests, of at least one candidate,"
         raise _broken_rule(problem, "votes", rule, f"have the shape {votes.shape}")
     inputs = outputs.shape[1] if outputs is not None and outputs.ndim == 2 else 0
-    return dict(zip(AXES, (*votes.shape, inputs), strict=True))
+    return dict(zip(_AXES, (*votes.shape, inputs), strict=True))
 
 
 def _check(problem: str, name: str, array: NDArray[Any], sizes: Mapping[str, int]) -> None:
-    rule = ARRAY_RULES[name]
+    rule = _ARRAY_RULES[name]
     shape = tuple(sizes[axis] for axis in rule.axes)
     if array.shape != shape:
         axes = " x ".join(rule.axes) or "one number"
         raise _broken_rule(problem, name, f"be {axes}, shape {shape},", f"got the shape {array.shape}")
     if array.dtype.kind not in "biuf":
         raise _broken_rule(problem, name, "be numbers", f"got {array.dtype}")
-    wrong = ~((array >= rule.low) & (array <= rule.high))  # so NaN is wrong too
+    invalid = ~((array >= rule.low) & (array <= rule.high))  # so NaN is invalid too
     if rule.whole:
-        wrong |= array != np.floor(array)
-    if wrong.any():
+        invalid |= array != np.floor(array)
+    if invalid.any():
         numbers = "whole numbers" if rule.whole else "numbers"
         rule_text = f"be {numbers} from {rule.low:g} to {rule.high:g}"
-        raise _broken_rule(problem, name, rule_text, f"got {array[wrong].flat[0]}")
+        raise _broken_rule(problem, name, rule_text, f"got {array[invalid].flat[0]}")
 
 
 def _broken_rule(problem: str, name: str, rule: str, instead: str) -> UserError:
@@ -175,11 +172,11 @@ _UNREADABLE = (
     zlib.error,
 )
 _BITS = ("votes", "run")
-_MOST = 2**24  # candidates, tests or inputs of one problem, so that products of two fit in int64
+_MAX_SIZE = 2**24  # candidates, tests or inputs of one problem, so that products of two fit in int64
 
 
 def read_votes(path: Path) -> Iterator[ImportedVotes]:
-    """Votes of the problems of a file, one by one, in its order.
+    """Votes of each problem of a file, in its order.
 
     Raises:
         UserError: the file cannot be read, or an array breaks the format.
@@ -205,8 +202,8 @@ def _one_by_one(file: _Arrays) -> Iterator[tuple[str, _Arrays]]:
     problems: dict[str, list[str]] = {}
     for name in file:
         kind, _, problem = name.partition("/")
-        if kind not in ARRAY_RULES or not problem:
-            known = ", ".join(f"{rule}/ID" for rule in ARRAY_RULES)
+        if kind not in _ARRAY_RULES or not problem:
+            known = ", ".join(f"{rule}/ID" for rule in _ARRAY_RULES)
             raise UserError(f"arrays must be named {known} but one is named '{name}'")
         problems.setdefault(problem, []).append(kind)
     if not problems:
@@ -217,7 +214,7 @@ def _one_by_one(file: _Arrays) -> Iterator[tuple[str, _Arrays]]:
 
 def _packed(file: _Arrays) -> Iterator[tuple[str, _Arrays]]:
     """Arrays by problem of a file in which the arrays of all problems are concatenated."""
-    known = ("ids", "offsets", "run", *AXES, *ARRAY_RULES)
+    known = ("ids", "offsets", "run", *_AXES, *_ARRAY_RULES)
     for name in file:
         if name not in known:
             raise UserError(f"beside ids, arrays may be {', '.join(known[1:])} but one is named '{name}'")
@@ -226,8 +223,8 @@ def _packed(file: _Arrays) -> Iterator[tuple[str, _Arrays]]:
         raise UserError(
             f"ids must be texts, at least one and all different, but got {ids.dtype} {ids.shape}"
         )
-    sizes = {axis: _axis_sizes(file, axis, len(ids)) for axis in AXES}
-    arrays = {name: file[name] for name in file if name in ("run", *ARRAY_RULES)}
+    sizes = {axis: _axis_sizes(file, axis, len(ids)) for axis in _AXES}
+    arrays = {name: file[name] for name in file if name in ("run", *_ARRAY_RULES)}
     begins = {name: _begins(name, array, sizes) for name, array in arrays.items()}
     if "votes" in arrays and not np.array_equal(file.get("offsets", ()), begins["votes"]):
         raise UserError(
@@ -246,7 +243,7 @@ def _packed(file: _Arrays) -> Iterator[tuple[str, _Arrays]]:
 
 
 def _axes(name: str) -> tuple[str, ...]:
-    return ARRAY_RULES["votes" if name == "run" else name].axes
+    return _ARRAY_RULES["votes" if name == "run" else name].axes
 
 
 def _axis_sizes(file: _Arrays, axis: str, problems: int) -> NDArray[np.int64]:
@@ -260,11 +257,11 @@ def _axis_sizes(file: _Arrays, axis: str, problems: int) -> NDArray[np.int64]:
         sizes.shape != (problems,)
         or sizes.dtype.kind not in "iu"
         or (sizes < 0).any()
-        or (sizes > _MOST).any()
+        or (sizes > _MAX_SIZE).any()
     ):
         raise UserError(
-            f"{axis} must be one whole number for each of {problems} problems, at most {_MOST}, but got "
-            f"{sizes.dtype} {sizes.shape}"
+            f"{axis} must be one whole number for each of {problems} problems, at most {_MAX_SIZE}, "
+            f"but got {sizes.dtype} {sizes.shape}"
         )
     return sizes.astype(np.int64)
 

@@ -111,7 +111,7 @@ def test_labels_are_those_of_all_problems_or_the_first_without_any_is_named(reco
     trace = read_trace(recorded.directory)
     np.testing.assert_array_equal(correct_labels(trace), [seen.correct for seen in trace.problems.values()])
     problems = {**trace.problems, "times/4": replace(trace.problems["times/4"], correct=None)}
-    with pytest.raises(UserError, match="must say which candidates are right but not of times/4"):
+    with pytest.raises(UserError, match="must say which candidates are correct but not of times/4"):
         correct_labels(replace(trace, problems=problems))
 
 
