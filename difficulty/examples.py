@@ -239,7 +239,7 @@ def measure_problem(
     """Measurements of one labelled problem.
 
     Args:
-        seen: the problem's part of the run, with labels.
+        seen: trace of the problem, with labels.
         rule: selection rule of the gains; None for no gains.
         candidates: number of candidates to use, the first ones; None for all.
         rng: source of the permutations of tests behind the gains.

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -140,8 +140,8 @@ class Extractor(ABC):
 
     Args:
         checkpoint: configuration and tokenizer of the model.
-        max_tokens: limit of a prompt's length, at most the context of the model. Longer prompts lose their
-            beginning and are marked in ``HiddenStates.truncated``.
+        max_tokens: limit of a prompt's length in tokens, at most the context of the model. Longer
+            prompts lose their beginning and are marked in ``HiddenStates.truncated``.
         dtype: precision of weights and computation.
     """
 
@@ -157,28 +157,19 @@ class Extractor(ABC):
         """Number of transformer layers; also the number of the final layer."""
         return self._checkpoint.depth
 
-    def extract(
-        self,
-        prompts: Sequence[str],
-        layers: Sequence[int],
-        position: Literal["last_prompt"] = "last_prompt",
-    ) -> HiddenStates:
-        """Extract hidden states of prompts, without a chat template.
+    def extract(self, prompts: Sequence[str], layers: Sequence[int]) -> HiddenStates:
+        """Extract the hidden states at the last token of prompts, without a chat template.
 
         Engines are started by the first call that needs them, even without prompts.
 
         Args:
             prompts: texts of the problems.
             layers: layer numbers, each once, 0 (embeddings) to ``depth`` (final layer after its norm).
-            position: token of which the state is taken.
 
         Raises:
-            UserError: no layer is given, a layer is unknown or given twice, the position is unknown, or a
-                prompt has no tokens.
+            UserError: no layer is given, a layer is unknown or given twice, or a prompt has no tokens.
             ArithmeticError: a hidden state is not finite.
         """
-        if position != "last_prompt":
-            raise UserError(f"position must be 'last_prompt' but got {position!r}")
         if not layers or len(set(layers)) < len(layers):
             raise UserError(f"layers must name at least one layer, each once, but got {list(layers)}")
         for layer in layers:

@@ -46,7 +46,7 @@ class LastTokenConnector(KVConnectorBase_V1, SupportsHMA):  # type: ignore[misc]
         super().__init__(vllm_config=vllm_config, role=role, kv_cache_config=kv_cache_config)
         groups = kv_cache_config.kv_cache_groups
         own = [n for n, group in enumerate(groups) if isinstance(group.kv_cache_spec, HiddenStateCacheSpec)]
-        # If the caches of all layers are alike, vLLM merges them into one group of another kind.
+        # If the caches of all layers have the same layout, vLLM merges them into one group of another kind.
         self._group = own[0] if own else 0
         self._block_size: int = groups[self._group].kv_cache_spec.block_size
         self._folder = Path(self._kv_transfer_config.get_from_extra_config(FOLDER, "."))

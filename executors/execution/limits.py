@@ -58,13 +58,14 @@ class TestLimits:
     """Limits on the resources that one test of one candidate uses, including those to load the candidate.
 
     Attributes:
-        cpu_seconds: CPU time of all threads together. This limit decides in most cases, so that a verdict
-            does not depend on the load of the machine.
-        wall_seconds: elapsed time; ends a process that sleeps or has stopped itself. A process that is
+        cpu_seconds: CPU-seconds of all threads together. This limit decides in most cases, so that a
+            verdict does not depend on the load of the machine.
+        wall_seconds: elapsed seconds; ends a process that sleeps or has stopped itself. A process that is
             running on a busy machine gets ``STARVED_FACTOR`` times as long.
-        memory_mib: address space in addition to the interpreter and the modules loaded for the program.
+        memory_mib: address space in MiB, in addition to the interpreter and the modules loaded for the
+            program.
         max_threads: threads alive at once. A second process is refused where the kernel supports it.
-        file_mib: size of the largest file; with layer ``mount`` also of all files together.
+        file_mib: size of the largest file in MiB; with layer ``mount`` also of all files together.
         max_timeouts: number of timed-out tests in a block after which the candidate's remaining tests are
             not run.
 
@@ -108,7 +109,7 @@ def max_cpu_seconds(limits: TestLimits, tests: int) -> float:
 
 
 def next_cpu_limit(limits: TestLimits, tests: int, spent: float) -> int:
-    """``RLIMIT_CPU`` of a candidate's next process, in whole CPU-seconds; 0 if no process may start.
+    """Value of ``RLIMIT_CPU`` for a candidate's next process, in CPU-seconds; 0 if no process may start.
 
     Args:
         limits: the limits of one test.

@@ -35,7 +35,7 @@ class BlockCalls(NamedTuple):
         calls, results: distinct texts, in the notation of ``executors.execution.languages.base``.
         paths: distinct sequences of calls with their results, as alternating positions in ``calls`` and
             ``results``.
-        path_of: position in ``paths`` for each pair of the block.
+        path_of: position in ``paths`` for each pair of the block, in the order of the pairs.
     """
 
     calls: Sequence[str]

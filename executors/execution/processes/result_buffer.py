@@ -41,7 +41,11 @@ _SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 
 
 def send_frame(connection: socket.socket, content: bytes) -> None:
-    """Send one frame."""
+    """Send one frame.
+
+    Raises:
+        OSError: the connection is broken, or the socket's timeout has passed.
+    """
     connection.sendall(_LENGTH.pack(len(content)) + content)
 
 

@@ -34,11 +34,6 @@ def test_a_missing_or_repeated_layer_is_a_user_error(model, layers):
         Lengths(model).extract(["x"], layers)
 
 
-def test_an_unknown_position_is_a_user_error(model):
-    with pytest.raises(UserError, match="must be 'last_prompt' but got 'mean'"):
-        Lengths(model).extract(["x"], [1], position="mean")
-
-
 def test_states_beyond_float16_are_clipped_and_nan_is_refused(model):
     found = Lengths(model, factor=-1e6).extract(["x", "x y"], [1, 2])
     assert found.states.dtype == np.float16
