@@ -34,7 +34,7 @@ from testbudget.scheduler.simulation import PermutedRuns, permuted_runs
 from testbudget.traces.learning_curves import RecordedTests, allocate_recorded
 from testbudget.traces.tables import read_trace
 
-COMPARED_PARTS = (AS_RECORDED, "middle third", "worst third", "one in six right")
+COMPARED_PARTS: tuple[str, ...] = (AS_RECORDED, "middle third", "worst third", "one in six right")
 SHOWN_CAPS = (1, 2, 3, 5, 8, 12, 20)
 """Tests per problem that the table shows."""
 

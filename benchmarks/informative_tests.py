@@ -26,7 +26,13 @@ from testbudget.rewards.statistics import Interval, bootstrap_means, intervals
 from testbudget.traces.learning_curves import RecordedTests
 from testbudget.traces.records import QUANTITIES
 
-COMPARED_PARTS = (AS_RECORDED, "best third", "middle third", "worst third", "one in six right")
+COMPARED_PARTS: tuple[str, ...] = (
+    AS_RECORDED,
+    "best third",
+    "middle third",
+    "worst third",
+    "one in six right",
+)
 GENERATED = 5
 """Tests generated in a round."""
 

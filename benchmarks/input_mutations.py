@@ -28,7 +28,7 @@ from testbudget.traces.problems import load_problems
 from testbudget.traces.records import ProblemCandidates
 from testbudget.traces.tables import read_trace
 
-COMPARED_PARTS = (AS_RECORDED, "one in six right")
+COMPARED_PARTS: tuple[str, ...] = (AS_RECORDED, "one in six right")
 MUTATIONS = (0, 2, 5)
 """Numbers of mutated inputs of each test."""
 

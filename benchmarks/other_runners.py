@@ -269,7 +269,7 @@ def _serve(control: Connection, method: Callable[[Pair], bool], outer: isolation
 
 
 def _prepare_evalplus() -> None:
-    """Import evalplus, without its memory limit and without its look into /proc, which is not mounted."""
+    """Import evalplus without its memory limit, and keep it from reading /proc, which is not mounted."""
     os.environ["EVALPLUS_MAX_MEMORY_BYTES"] = "-1"
     psutil: Any = importlib.import_module("psutil")
     psutil.virtual_memory = lambda: SimpleNamespace(total=1 << 32)

@@ -19,7 +19,7 @@ from testbudget.policies.names import POLICY_NAMES
 from testbudget.policies.registry import create_policy, policy_class
 
 SEED = 7
-SIZES = (10_000, 100_000, 1_000_000)
+SIZES: tuple[int, ...] = (10_000, 100_000, 1_000_000)
 SMALL_BATCHES = (1_000, 10_000)
 TESTS_PER_PROBLEM, TESTS_PER_PROBLEM_QUICK = 5, 2
 _MAX_TESTS = 100
@@ -53,7 +53,7 @@ class ScaleFigures:
 
 def policy_inputs(problems: int) -> dict[str, Any]:
     """Predicted pass rates and gain models of so many problems."""
-    curve = 0.4 + 0.3 * (1 - 0.8 ** np.arange(21))
+    curve = 0.4 + 0.3 * (1 - 0.8 ** np.arange(21.0))
     gain_model = GainModel(
         "majority",
         curve,

@@ -38,7 +38,7 @@ from testbudget.traces.records import ProblemCandidates
 from testbudget.traces.tables import read_trace
 from testbudget.traces.trace import Trace
 
-COMPARED_PARTS = ("as recorded", "one in six right", "middle third", "worst third")
+COMPARED_PARTS: tuple[str, ...] = ("as recorded", "one in six right", "middle third", "worst third")
 RULES = ("majority", "auto")
 SAVED, GIVEN = "saved", "given to others"
 _PERMUTATIONS = 3
