@@ -16,7 +16,7 @@ _RETRIES = 3  # of an actor and of a call, before the run ends with an error
 
 
 def remote(kind: type, **options: Any) -> Any:
-    """Actor class whose actors are restarted when they die, with their calls repeated.
+    """Actor class whose actors are restarted when their process ends, with their calls repeated.
 
     Args:
         kind: class of the actors.

@@ -9,7 +9,7 @@ from testbudget.rewards.errors import UserError
 
 
 class GeneratorError(Exception):
-    """Failure of a generator: an engine died or a server did not answer.
+    """Failure of a generator: an engine has ended or a server did not answer.
 
     The request is not at fault and may be sent again, to another or to a new generator.
     """

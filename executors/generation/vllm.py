@@ -178,7 +178,7 @@ class VllmGenerator(Generator):
         Raises:
             PromptTooLongError: the prompt alone fills ``max_model_len``.
             UserError: the prompt is a chat and the model has no chat template.
-            GeneratorError: the engine died.
+            GeneratorError: the engine has failed.
         """
         from vllm import SamplingParams
         from vllm.inputs import tokens_input

@@ -41,7 +41,7 @@ _candidate_of = operator.itemgetter(0)
 
 
 class BlockWork(NamedTuple):
-    """A block as the runner sends it.
+    """Block as the runner sends it.
 
     Attributes:
         candidates: distinct programs.

@@ -1,4 +1,4 @@
-"""Program inside the sandbox: a warm interpreter that serves blocks.
+"""Program inside the sandbox: an interpreter with preloaded modules that serves blocks.
 
 Processes:
 
@@ -11,7 +11,7 @@ Processes:
 - The *judge processes* are forked from the server process. In them tests are replayed on the results of
   calls.
 
-docs/sandbox.md describes what a verdict rests on.
+docs/sandbox.md describes the guarantees behind a verdict.
 """
 
 import contextlib

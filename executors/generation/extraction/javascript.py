@@ -170,7 +170,10 @@ _NEEDS_NEXT_LINE = re.compile(
 
 
 def unit_test(text: str, entry_point: str) -> str:
-    """Unit test in an answer; arguments as for `extract_unit_test`.
+    """Unit test in an answer.
+
+    Args:
+        text, entry_point: as for `extract_unit_test`.
 
     Raises:
         UnusableError: the answer holds no usable test.

@@ -27,7 +27,10 @@ _IMPORTS_OFTEN_FORGOTTEN = {"unittest": "import unittest", "TestCase": "from uni
 
 
 def unit_test(text: str, entry_point: str) -> str:
-    """Unit test in an answer; arguments as for `extract_unit_test`.
+    """Unit test in an answer.
+
+    Args:
+        text, entry_point: as for `extract_unit_test`.
 
     Raises:
         UnusableError: the answer holds no usable test.
@@ -50,7 +53,10 @@ def unit_test(text: str, entry_point: str) -> str:
 
 
 def normalised(code: str) -> str:
-    """Output of ``ast.unparse``, without comments and docstrings; code that does not parse is unchanged."""
+    """Code as ``ast.unparse`` writes it, without comments and docstrings.
+
+    Code that does not parse is unchanged.
+    """
     try:
         module = _parse(code)
         for node in ast.walk(module):
