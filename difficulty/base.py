@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from testbudget.rewards.errors import UserError
+from testbudget.traces.hidden_states import HiddenStates
 
 MIN_RATE, MAX_RATE = 0.01, 0.99
 """Bounds of a predicted mean: no prediction is certain, and policies may divide by it."""
@@ -52,6 +53,18 @@ class PredictorInputs:
         """Inputs of the selected problems."""
         chosen = np.arange(len(self))[rows].tolist()
         return type(self)(self.states[rows], [self.texts[row] for row in chosen] if self.texts else ())
+
+
+def inputs_of_layers(
+    states: HiddenStates, layers: Sequence[int], texts: Sequence[str] = ()
+) -> PredictorInputs:
+    """Hidden states of the layers side by side, with the texts of the problems.
+
+    Raises:
+        UserError: a layer is missing.
+    """
+    chosen = states.of_layers(layers).states
+    return PredictorInputs(chosen.reshape(len(chosen), -1).astype(np.float32), texts)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

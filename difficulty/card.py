@@ -17,7 +17,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from testbudget.difficulty.base import FittedMethod, Prediction, PredictorInputs, StorableFit
+from testbudget.difficulty.base import FittedMethod, Prediction, StorableFit, inputs_of_layers
 from testbudget.difficulty.cross_fitting import UNSEEN, CrossFittedEnsemble
 from testbudget.difficulty.examples import TARGETS
 from testbudget.difficulty.methods import storable_class
@@ -203,18 +203,6 @@ class DifficultyModel:
         except (OSError, ValueError, KeyError, SafetensorError) as error:
             raise UserError(f"{directory} must be a trained model but {_reason(error)}") from None
         return cls(card, fitted)
-
-
-def inputs_of_layers(
-    states: HiddenStates, layers: Sequence[int], texts: Sequence[str] = ()
-) -> PredictorInputs:
-    """Hidden states of the layers side by side, with the texts of the problems.
-
-    Raises:
-        UserError: a layer is missing.
-    """
-    chosen = states.of_layers(layers).states
-    return PredictorInputs(chosen.reshape(len(chosen), -1).astype(np.float32), texts)
 
 
 def _folds_of(fitted: Mapping[str, CrossFittedEnsemble]) -> dict[str, Any]:

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm, rankdata, spearmanr
 
-from testbudget.difficulty.base import Prediction
-from testbudget.difficulty.card import DifficultyModel, inputs_of_layers
+from testbudget.difficulty.base import Prediction, inputs_of_layers
+from testbudget.difficulty.card import DifficultyModel
 from testbudget.difficulty.examples import PASS_RATE
 from testbudget.difficulty.methods import prediction_method
 from testbudget.difficulty.names import PREDICTOR_NAMES

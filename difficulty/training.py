@@ -6,13 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from testbudget.difficulty.base import Prediction, PredictionMethod, PredictorInputs
-from testbudget.difficulty.card import (
-    DifficultyModel,
-    ModelCard,
-    TrainingRun,
-    inputs_of_layers,
-)
+from testbudget.difficulty.base import Prediction, PredictionMethod, PredictorInputs, inputs_of_layers
+from testbudget.difficulty.card import DifficultyModel, ModelCard, TrainingRun
 from testbudget.difficulty.cross_fitting import CrossFittedEnsemble, cross_fit
 from testbudget.difficulty.examples import (
     PASS_RATE,

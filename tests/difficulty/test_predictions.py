@@ -148,5 +148,5 @@ def test_cross_fitting_needs_hidden_states(trace):
 
 def test_a_run_without_labels_is_refused(trace):
     seen = trace.problems["first/4"]
-    with pytest.raises(UserError, match="must say which candidates are right but not of first/4"):
+    with pytest.raises(UserError, match="must say which candidates are correct but not of first/4"):
         made("none", replace(trace, problems={**trace.problems, "first/4": replace(seen, correct=None)}))
