@@ -178,10 +178,8 @@ def scatter(
         quantity: name of the predicted quantity.
         limits: range of the quantity.
     """
-    mpl = _matplotlib()
-    with mpl.rc_context(_STYLE):
-        figure: Figure = mpl.figure.Figure(figsize=(3.8, 3.8))
-        axes = _square(figure, quantity, limits)
+    with _matplotlib().rc_context(_STYLE):
+        figure, axes = _square(quantity, limits)
         axes.scatter(predicted, measured, s=14, alpha=0.5, linewidths=0)
     return figure
 
@@ -196,10 +194,8 @@ def reliability(
         quantity: name of the predicted quantity.
         limits: range of the quantity.
     """
-    mpl = _matplotlib()
-    with mpl.rc_context(_STYLE):
-        figure: Figure = mpl.figure.Figure(figsize=(3.8, 3.8))
-        axes = _square(figure, quantity, limits)
+    with _matplotlib().rc_context(_STYLE):
+        figure, axes = _square(quantity, limits)
         x, y = [one.predicted for one in bins], [one.measured for one in bins]
         axes.vlines(
             x, [one.low for one in bins], [one.high for one in bins], color=_COLOURS[0], linewidth=1.2
@@ -222,7 +218,9 @@ def _axes(axes: "Axes") -> "Axes":
     return axes
 
 
-def _square(figure: "Figure", quantity: str, limits: tuple[float, float]) -> "Axes":
+def _square(quantity: str, limits: tuple[float, float]) -> "tuple[Figure, Axes]":
+    """Empty plot of measured against predicted values with the diagonal."""
+    figure: Figure = _matplotlib().figure.Figure(figsize=(3.8, 3.8))  # inches
     axes = _axes(figure.add_subplot())
     axes.axline((limits[0], limits[0]), slope=1, color=_TEXT_COLOUR, linewidth=0.8, alpha=0.6)
     margin = 0.03 * (limits[1] - limits[0])
@@ -233,4 +231,4 @@ def _square(figure: "Figure", quantity: str, limits: tuple[float, float]) -> "Ax
         xlabel=f"predicted {quantity}",
         ylabel=f"measured {quantity}",
     )
-    return axes
+    return figure, axes

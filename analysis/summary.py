@@ -135,7 +135,7 @@ class RunSummary:
 
     @property
     def harmful(self) -> Sequence[ProblemSummary]:
-        """Problems whose pick more tests are likelier to harm than to help, by descending p_harm."""
+        """Problems where more tests are likelier to harm the pick than to help, by descending p_harm."""
         found = [problem for problem in self.problems if problem.test_effect.harmful]
         return sorted(found, key=lambda problem: -problem.test_effect.p_harm)
 

@@ -164,7 +164,7 @@ class CandidateElimination:
 
 
 class HarmStop:
-    """Harm checks at the end of each rung. A problem whose pick more tests would harm is closed.
+    """Harm checks at the end of each rung. A problem is closed if more tests would harm its pick.
 
     A check uses statistics of the whole batch, which change whenever more tests are executed. Its result is
     therefore logged and never computed twice.

@@ -159,7 +159,7 @@ class PredictorSection(JobSection):
 
 
 class PolicySection(JobSection):
-    """Allocation policy: the problem that gets the next test."""
+    """Allocation policy, and bounds on the number of tests of a problem."""
 
     name: JobPolicyName = Field("uniform", description="allocation policy")
     gain_model_from: Path | None = Field(

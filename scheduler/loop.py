@@ -60,7 +60,7 @@ class Loop:
         generator: makes requests for tests and reads the answers.
         on_progress: called after each batch of results.
         pick_confidence: gives p_wrong to policies that are not static; None if no policy needs it.
-        harm_stop: closes problems whose picks more tests would harm; None closes none.
+        harm_stop: closes a problem if more tests would harm its pick; None closes none.
         elimination: rule that eliminates candidates; None runs every test on all of them.
         record_outputs: True logs the outputs of the candidates beside the verdicts.
         input_mutations: mutated inputs to execute beside each test; see ``executors.execution.inputs``.

@@ -124,7 +124,7 @@ def resume_run(directory: Path, watch: Callable[[RunStatus], None] = lambda _: N
     """
     if not (directory / LOG_FILE).exists():
         raise UserError(
-            f"{directory} must be a run that was started but it has no {LOG_FILE}; start its job anew with "
+            f"{directory} must be a run that was started but it has no {LOG_FILE}; start its job with "
             f"testbudget run {directory / 'job.yaml'} --out DIR"
         )
     job = load_job(directory / "job.yaml")
@@ -144,7 +144,7 @@ def _run(
         take_candidates(job, problems, event_log, read)
         backend = _backend(job, problems, read)
         try:
-            _solve(job, problems, directory, event_log, backend, watch, read)
+            _prepare_and_run(job, problems, directory, event_log, backend, watch, read)
         finally:
             backend.close()
 
@@ -157,7 +157,7 @@ def _holds_work(job: Job, directory: Path) -> bool:
         return bool(sampled or extracted or any(event_log.tests.values()))
 
 
-def _solve(
+def _prepare_and_run(
     job: Job,
     problems: Sequence[Problem],
     directory: Path,

@@ -93,7 +93,7 @@ def policy_setups(
     return found
 
 
-def check_policy(policy: str, permutations: int, available: NDArray[np.int_]) -> None:
+def _check_policy(policy: str, permutations: int, available: NDArray[np.int_]) -> None:
     """Check that a policy can be evaluated on recorded tests.
 
     Args:
@@ -123,7 +123,7 @@ def compare(trace: Trace, settings: CompareSettings, learned: PassRates) -> Comp
         learned: function that predicts pass rates for the predictor ``learned``.
 
     Raises:
-        UserError: the run has no labels, or does not allow what the settings name.
+        UserError: the run has no labels, or does not allow the settings.
     """
     rules = {name: selection_rule(name) for name in (*settings.selections, *STATIC_RULES)}
     outputs_by_problem = (
@@ -208,7 +208,7 @@ def _policies_and_predictors(
                 yield name
 
     def check(name: str) -> None:
-        check_policy(name, settings.permutations, available)
+        _check_policy(name, settings.permutations, available)
 
     if settings.policies is None:
         policies = list(allowed(POLICY_NAMES, check))

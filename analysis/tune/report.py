@@ -27,11 +27,11 @@ def print_study(result: TuneResult, console: Console) -> None:
     console.print(_heading(result), highlight=False)
     for note in result.notes:
         console.print(note, highlight=False)
-    study_table(result).print(console)
+    _study_table(result).print(console)
     console.print(f"\n{_verdict(result)} {_LEGEND}", highlight=False)
 
 
-def study_table(result: TuneResult) -> Table:
+def _study_table(result: TuneResult) -> Table:
     """Table of the best choice beside the untuned one, or of the Pareto front."""
     return _best(result) if result.settings.pareto is None else _front(result)
 

@@ -35,11 +35,12 @@ _CHECKS = (5, 8, 14)
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
-class RepeatableSampler(optuna.samplers.BaseSampler):  # type: ignore[misc]
+class _RepeatableSampler(optuna.samplers.BaseSampler):  # type: ignore[misc]
     """Optuna's tree-structured Parzen estimator (TPE), one parameter at a time, with a seed for each draw.
 
     The seed of a draw depends only on the study's seed, the number of the trial and the name of the
-    parameter. An interrupted trial and all that follow draw what they would have drawn.
+    parameter. An interrupted trial and all later trials therefore draw the same values as without
+    the interruption.
 
     Args:
         seed: seed of the study.
@@ -205,7 +206,7 @@ def _storage(file: Path) -> JournalStorage:
 
 def _equip(study: optuna.Study, seed: int) -> None:
     """Set sampler and pruner, which Optuna does not store."""
-    study.sampler = RepeatableSampler(seed)
+    study.sampler = _RepeatableSampler(seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         study.pruner = optuna.pruners.WilcoxonPruner(p_threshold=_P_PRUNED, n_startup_steps=_CHECKS[0])

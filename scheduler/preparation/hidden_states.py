@@ -104,7 +104,7 @@ def extract_hidden_states(
                 extraction.submit(names, [problem.prompt for problem in batch])
             for done in extraction.wait():
                 with event_log.transaction():
-                    _keep(done, event_log)
+                    _log_states(done, event_log)
                 budget.settle(reserved.pop(done.problems), done.cost)
             on_progress()
 
@@ -120,7 +120,7 @@ def hidden_states_of(problems: Sequence[Problem], event_log: EventLog) -> Hidden
     return HiddenStates(event_log.layers, states, truncated, event_log.provenance)
 
 
-def _keep(done: ExtractedStates, event_log: EventLog) -> None:
+def _log_states(done: ExtractedStates, event_log: EventLog) -> None:
     came_from = done.states.provenance
     if not event_log.layers:
         event_log.add_extraction(done.states.layers, came_from)

@@ -38,7 +38,13 @@ UNUSABLE = 6  # the answer for this test was cut off before any code
 
 @dataclass(frozen=True)
 class Recorded:
-    """A finished run, its problems and their file."""
+    """A finished run.
+
+    Attributes:
+        directory: run directory.
+        problems_file: JSONL file of the problems.
+        problems: the problems.
+    """
 
     directory: Path
     problems_file: Path

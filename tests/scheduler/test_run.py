@@ -37,7 +37,7 @@ def test_a_finished_run_that_is_resumed_writes_the_same_picks(job, tmp_path):
 
 
 def test_a_directory_without_a_log_cannot_be_resumed(tmp_path):
-    with pytest.raises(UserError, match=r"has no log\.sqlite; start its job anew"):
+    with pytest.raises(UserError, match=r"has no log\.sqlite; start its job with"):
         resume_run(tmp_path)
 
 

@@ -50,6 +50,12 @@ def run(*arguments) -> int:
     return main([str(argument) for argument in arguments])
 
 
+def driver_of(path, out) -> subprocess.Popen:
+    """Run a job in a process of its own."""
+    command = [sys.executable, "-m", "testbudget.cli.main", "run", str(path), "--out", str(out)]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
+
+
 def picks(directory):
     return [json.loads(line) for line in (directory / "picks.jsonl").read_text().splitlines()]
 
@@ -199,16 +205,7 @@ def test_a_driver_that_is_killed_is_resumed_to_the_same_picks(recorded, job, tmp
     (tmp_path / "own.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     path = job(candidates={"from_file": "own.jsonl"}, cap={"tests": 20}, execution={"cpu_seconds": 0.3})
     assert run("run", path, "--out", tmp_path / "whole") == 0
-    command = [
-        sys.executable,
-        "-m",
-        "testbudget.cli.main",
-        "run",
-        str(path),
-        "--out",
-        str(tmp_path / "killed"),
-    ]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True) as driver:
+    with driver_of(path, tmp_path / "killed") as driver:
         while verdicts(tmp_path / "killed") < 1:
             try:
                 driver.wait(timeout=0.02)
@@ -242,16 +239,7 @@ def test_a_node_that_dies_costs_no_verdict(recorded, cluster, tmp_path):
         cap={"tests": 40},
         execution={"runners": 3},
     )
-    command = [
-        sys.executable,
-        "-m",
-        "testbudget.cli.main",
-        "run",
-        str(path),
-        "--out",
-        str(tmp_path / "out"),
-    ]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as driver:
+    with driver_of(path, tmp_path / "out") as driver:
         while verdicts(tmp_path / "out") < 1:
             try:
                 driver.wait(timeout=0.02)
