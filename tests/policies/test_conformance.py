@@ -1,4 +1,4 @@
-"""Conformance suite of policies: what the loop relies on, for every policy."""
+"""Conformance suite of policies: the behaviour that the scheduler relies on, for every policy."""
 
 import tracemalloc
 from itertools import pairwise
@@ -64,7 +64,7 @@ def ask_all(policy, asks):
     return [policy.ask(remaining) for remaining in asks]
 
 
-def ask_until_nothing_comes(policy, remaining=UNLIMITED):
+def ask_until_no_grants(policy, remaining=UNLIMITED):
     while grants := policy.ask(remaining):
         remaining -= sum(grant.tests for grant in grants)
     return policy.granted
@@ -126,7 +126,7 @@ def test_the_same_seed_gives_the_same_grants(name, job, asks):
 
 @every_static_policy
 @given(job=jobs(), asks=ASKS)
-def test_asks_in_pieces_end_in_the_budgets_of_one_big_ask(name, job, asks):
+def test_several_asks_end_in_the_budgets_of_one_ask(name, job, asks):
     pieces, whole = policy_of(name, **job), policy_of(name, **job)
     ask_all(pieces, asks)
     whole.ask(sum(asks))
@@ -135,7 +135,7 @@ def test_asks_in_pieces_end_in_the_budgets_of_one_big_ask(name, job, asks):
 
 @every_static_policy
 @given(job=jobs(), asks=ASKS, data=st.data())
-def test_a_static_policy_grants_the_same_whatever_it_is_told_and_in_whatever_order(name, job, asks, data):
+def test_grants_of_a_static_policy_do_not_depend_on_p_wrong(name, job, asks, data):
     told, untold = policy_of(name, **job), policy_of(name, **job)
     for remaining in asks:
         for problem in data.draw(st.permutations(range(job["problems"]))):
@@ -145,16 +145,16 @@ def test_a_static_policy_grants_the_same_whatever_it_is_told_and_in_whatever_ord
 
 @every_policy
 @given(job=jobs(), cap=st.integers(0, 60))
-def test_a_cap_is_spent_to_the_end_as_far_as_bounds_and_gains_allow(name, job, cap):
+def test_a_cap_is_spent_unless_the_policy_has_no_more_grants(name, job, cap):
     policy = policy_of(name, **job)
-    granted = ask_until_nothing_comes(policy, cap)
+    granted = ask_until_no_grants(policy, cap)
     assert granted.sum() <= cap
     assert granted.sum() == cap or policy.ask(UNLIMITED) == []
 
 
 @every_policy
 @given(job=jobs(), asks=ASKS, data=st.data())
-def test_it_does_not_matter_in_which_order_problems_are_told(name, job, asks, data):
+def test_the_order_in_which_problems_are_told_does_not_matter(name, job, asks, data):
     forth, shuffled = policy_of(name, **job), policy_of(name, **job)
     for remaining in asks:
         for problem in range(job["problems"]):
@@ -166,22 +166,22 @@ def test_it_does_not_matter_in_which_order_problems_are_told(name, job, asks, da
 
 @every_policy
 @given(job=jobs(), before=ASKS, after=ASKS)
-def test_a_restored_policy_goes_on_as_the_undisturbed_one(name, job, before, after):
-    undisturbed, resumed = policy_of(name, **job), policy_of(name, **job)
+def test_a_restored_policy_grants_as_the_uninterrupted_one(name, job, before, after):
+    uninterrupted, resumed = policy_of(name, **job), policy_of(name, **job)
     for remaining in before:
-        for grant in undisturbed.ask(remaining):
-            undisturbed.tell(grant.problem, p_wrong_of(grant.problem))
+        for grant in uninterrupted.ask(remaining):
+            uninterrupted.tell(grant.problem, p_wrong_of(grant.problem))
     resumed.tell(0, p_wrong_of(1))
-    resumed.restore(undisturbed.granted)
-    for problem in np.flatnonzero(undisturbed.granted):
+    resumed.restore(uninterrupted.granted)
+    for problem in np.flatnonzero(uninterrupted.granted):
         resumed.tell(int(problem), p_wrong_of(problem))
-    np.testing.assert_array_equal(resumed.granted, undisturbed.granted)
-    assert ask_all(resumed, after) == ask_all(undisturbed, after)
+    np.testing.assert_array_equal(resumed.granted, uninterrupted.granted)
+    assert ask_all(resumed, after) == ask_all(uninterrupted, after)
 
 
 @every_policy
 @given(job=jobs(), before=ASKS, data=st.data())
-def test_revoking_the_latest_grants_takes_the_ask_back(name, job, before, data):
+def test_revoking_the_latest_grants_undoes_the_ask(name, job, before, data):
     policy = policy_of(name, **job)
     ask_all(policy, before)
     before_ask = policy.granted
@@ -206,17 +206,17 @@ def test_a_closed_problem_is_never_granted_again_even_if_tests_are_revoked(name,
 
 
 @every_policy
-def test_the_other_problems_take_what_a_closed_one_leaves(name):
+def test_tests_of_a_closed_problem_go_to_the_others(name):
     policy = policy_of(name)
     policy.close(1)
-    np.testing.assert_array_equal(ask_until_nothing_comes(policy, 100), [5, 0, 5, 5])
+    np.testing.assert_array_equal(ask_until_no_grants(policy, 100), [5, 0, 5, 5])
 
 
 @every_policy
 def test_no_remaining_tests_or_nothing_left_to_grant_means_no_grants(name):
     policy = policy_of(name, min_tests=1)
     assert policy.ask(0) == []
-    np.testing.assert_array_equal(ask_until_nothing_comes(policy), [5, 5, 5, 5])
+    np.testing.assert_array_equal(ask_until_no_grants(policy), [5, 5, 5, 5])
     assert policy.ask(10) == []
 
 
@@ -248,7 +248,7 @@ def test_more_than_was_granted_cannot_be_revoked(name):
 @pytest.mark.parametrize(
     "call", [lambda p, i: p.tell(i, 0.5), lambda p, i: p.revoke(i, 0), lambda p, i: p.close(i)]
 )
-def test_a_problem_that_is_not_there_is_an_error(name, problem, call):
+def test_an_unknown_position_is_an_error(name, problem, call):
     with pytest.raises(IndexError, match="problem must be between 0 and 3"):
         call(policy_of(name), problem)
 

@@ -13,7 +13,7 @@ CURVES = st.lists(st.integers(0, 16).map(lambda share: share / 16), min_size=1, 
 
 
 def hull_heights(curve):
-    """The least concave curve above this one, by the chord over each point."""
+    """Heights of the least concave curve above a curve, by the chords over each point."""
     points = range(len(curve))
     return [
         max(
@@ -28,7 +28,7 @@ def hull_heights(curve):
 
 
 @given(CURVES)
-def test_slopes_are_those_of_the_least_concave_curve_above_and_none_falls(curve):
+def test_slopes_are_those_of_the_least_concave_curve_above_and_never_negative(curve):
     (slopes,) = envelope_slopes(np.array([curve]))
     expected = np.maximum(np.diff(hull_heights(curve)), 0)
     np.testing.assert_allclose(slopes, expected, atol=1e-12)
@@ -51,7 +51,7 @@ def test_slopes_never_rise(curve):
 
 
 @pytest.mark.parametrize("curves", [np.zeros(3), np.zeros((2, 0)), np.array([[np.nan, 1.0]])])
-def test_what_is_no_curve_is_refused(curves):
+def test_arrays_that_are_no_curves_are_refused(curves):
     with pytest.raises(ValueError, match="start with a number"):
         envelope_slopes(curves)
 
@@ -80,13 +80,13 @@ def test_no_oracle_budgets_within_the_cap_have_higher_envelopes(curves, remainin
     assert gained == pytest.approx(best, abs=1e-6)
 
 
-def test_the_oracle_stops_where_accuracy_falls_and_where_tests_do_nothing():
+def test_the_oracle_stops_where_accuracy_no_longer_rises():
     policy = oracle([[0.2, 0.5, 0.9, 0.4], [0.5, 0.5, 0.5, 0.5], [0.9, 0.1, 0.2, 0.3]])
     policy.ask(100)
     np.testing.assert_array_equal(policy.granted, [2, 0, 0])
 
 
-def test_the_oracle_plans_past_tests_that_do_nothing_by_themselves():
+def test_the_oracle_plans_past_tests_without_gain_of_their_own():
     policy = oracle([[0.0, 0.0, 0.0, 0.9], [0.0, 0.2, 0.2, 0.2]])
     policy.ask(3)
     np.testing.assert_array_equal(policy.granted, [3, 0])
@@ -98,7 +98,7 @@ def test_a_problem_with_fewer_tests_ends_where_its_curve_does():
     np.testing.assert_array_equal(policy.granted, [1, 2])
 
 
-def test_there_must_be_one_curve_a_problem():
+def test_another_number_of_curves_is_refused():
     with pytest.raises(ValueError, match="one curve for each of 2 problems but got 1"):
         OracleCurves(2, np.zeros((1, 4)), max_tests=3)
 
@@ -116,7 +116,7 @@ def binned_model(gain_model, edges, curves) -> GainModel:
     )
 
 
-def test_problems_of_a_bin_get_the_budgets_that_its_curve_is_worth(gain_model):
+def test_problems_of_a_bin_get_budgets_by_its_curve(gain_model):
     one = binned_model(gain_model, [0.5], [[0.1, 0.2, 0.3, 0.4], [0.5, 0.9, 0.9, 0.9]])
     policy = Binned(4, np.array([0.1, 0.4, 0.6, 0.9]), GainModelAssignment.shared(one, 4), max_tests=9)
     policy.ask(6)

@@ -10,12 +10,14 @@ from testbudget.policies.greedy import Greedy, coverage_gain
 MOST = 40
 # Measured pass rates are shares of a few candidates and tie often; predicted ones hardly ever do.
 RATES = st.lists(
-    st.one_of(st.integers(0, 12).map(lambda right: right / 12), st.floats(0, 1)), min_size=1, max_size=12
+    st.one_of(st.integers(0, 12).map(lambda correct: correct / 12), st.floats(0, 1)),
+    min_size=1,
+    max_size=12,
 ).map(np.array)
 
 
 def heap_budgets(rates, remaining, ceilings, minimum=0):
-    """The rule one test at a time."""
+    """Budgets by the rule, one test at a time."""
     gains = coverage_gain(rates[:, np.newaxis], np.arange(MOST + 1))
     granted = np.minimum(minimum, ceilings)
     assert granted.sum() <= remaining
@@ -61,20 +63,20 @@ def test_a_tie_goes_to_the_lower_position():
     assert [grant.problem for grant in policy_with([0.3, 0.3, 0.3]).ask(2)] == [0, 1]
 
 
-def test_nothing_goes_where_nothing_is_gained():
+def test_no_test_is_granted_with_index_zero():
     policy = policy_with([0.0, 1.0, 0.5])
     policy.ask(20)
     np.testing.assert_array_equal(policy.granted, [0, 1, 19])
     assert policy_with([0.0, 0.0]).ask(5) == []
 
 
-def test_a_minimum_reaches_hopeless_problems_and_counts_among_their_tests():
+def test_the_minimum_is_granted_at_pass_rate_zero_too_and_counts_as_tests():
     policy = policy_with([0.0, 0.5, 1.0], min_tests=2)
     policy.ask(9)
     np.testing.assert_array_equal(policy.granted, [2, 5, 2])
 
 
-def test_a_revoked_test_is_next_in_line_again():
+def test_a_revoked_test_is_granted_next():
     policy = policy_with([0.6, 0.2])
     (first,) = policy.ask(1)
     policy.revoke(first.problem, 1)
@@ -87,7 +89,7 @@ def test_pass_rates_outside_zero_to_one_are_refused(rates):
         policy_with(rates)
 
 
-def test_there_must_be_one_pass_rate_a_problem():
+def test_another_number_of_pass_rates_is_refused():
     with pytest.raises(ValueError, match="pass_rates must hold one number for each of 3 problems"):
         Greedy(3, np.array([0.5]), max_tests=1)
 
@@ -104,7 +106,7 @@ def test_the_index_is_largest_at_a_pass_rate_of_one_in_tests_plus_one(tests):
     assert rates[np.argmax(coverage_gain(rates, tests))] == pytest.approx(1 / (tests + 1), abs=1e-3)
 
 
-def test_the_index_of_hopeless_and_of_covered_problems_is_zero():
+def test_the_index_is_zero_at_pass_rate_zero_and_for_covered_problems():
     np.testing.assert_array_equal(coverage_gain([0.0, 1.0, 1.0], [0, 0, 1]), [0, 1, 0])
 
 

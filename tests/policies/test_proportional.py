@@ -5,7 +5,9 @@ from hypothesis import strategies as st
 
 from testbudget.policies.proportional import Proportional
 
-RATES = st.lists(st.integers(0, 11).map(lambda right: right / 12), min_size=1, max_size=12).map(np.array)
+RATES = st.lists(st.integers(0, 11).map(lambda correct: correct / 12), min_size=1, max_size=12).map(
+    np.array
+)
 
 
 def budgets(remaining, rates, **limits):
@@ -28,12 +30,12 @@ def test_budgets_are_shares_rounded_to_the_nearest_whole_number(rates, remaining
     assert least <= most * (1 + 1e-12)
 
 
-def test_one_that_is_surely_right_gets_nothing_beyond_its_minimum():
+def test_a_problem_with_pass_rate_one_gets_its_minimum_only():
     np.testing.assert_array_equal(budgets(30, [1.0, 0.5], min_tests=2), [2, 28])
     assert budgets(30, [1.0, 1.0]).sum() == 0
 
 
-def test_what_a_problem_cannot_take_goes_to_the_others_in_proportion():
+def test_tests_above_a_maximum_go_to_the_others_in_proportion():
     granted = budgets(60, [0.9, 0.6, 0.2], max_tests=np.array([1000, 1000, 10]))
     np.testing.assert_array_equal(granted, [10, 40, 10])
 

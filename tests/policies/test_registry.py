@@ -28,13 +28,13 @@ KNOWN = {
 
 
 @pytest.mark.parametrize("name", POLICY_NAMES)
-def test_a_policy_is_made_by_its_name_from_what_it_says_it_needs(name):
+def test_a_policy_is_created_by_name_from_the_inputs_that_it_needs(name):
     needed = {what: value for need, (what, value, _) in KNOWN.items() if getattr(policy_class(name), need)}
     assert create_policy(name, 2, **needed, max_tests=1).name == name
 
 
 @pytest.mark.parametrize("name", POLICY_NAMES)
-def test_what_a_policy_needs_and_did_not_get_is_named(name):
+def test_a_missing_input_is_named(name):
     everything = {what: value for what, value, _ in KNOWN.values()}
     for need, (what, _, meaning) in KNOWN.items():
         if getattr(policy_class(name), need):
@@ -43,6 +43,6 @@ def test_what_a_policy_needs_and_did_not_get_is_named(name):
 
 
 @pytest.mark.parametrize("make", [policy_class, lambda name: create_policy(name, 2, max_tests=1)])
-def test_an_unknown_policy_is_answered_with_the_known_ones(make):
+def test_an_unknown_policy_is_refused_with_the_known_names(make):
     with pytest.raises(UserError, match=r"policy must be one of uniform, .*greedy.* but got 'best'"):
         make("best")

@@ -24,7 +24,7 @@ def test_the_remainder_goes_to_problems_drawn_from_the_seed():
     assert all(len(problems) == 3 for problems in favoured)
 
 
-def test_what_a_problem_cannot_take_goes_to_the_others():
+def test_tests_above_a_maximum_go_to_the_others():
     np.testing.assert_array_equal(budgets(12, 4, max_tests=np.array([1, 9, 0, 3])), [1, 8, 0, 3])
 
 

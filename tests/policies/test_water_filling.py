@@ -49,7 +49,7 @@ def test_the_tests_drawn_are_those_of_a_heap(example, remaining):
 
 
 @given(tables(), st.lists(st.integers(0, 20), max_size=6))
-def test_parts_draw_what_the_whole_draws(example, asks):
+def test_several_draws_equal_one_draw(example, asks):
     table, granted, free = example
     drawn = np.zeros(len(table), np.int64)
     for remaining in asks:

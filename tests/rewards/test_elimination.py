@@ -20,14 +20,14 @@ Z = st.floats(0, 4)
 
 
 @given(MATRICES, Z, st.data())
-def test_nobody_is_beaten_by_himself(matrices, z, data):
+def test_no_candidate_is_dominated_by_itself(matrices, z, data):
     votes = Votes.from_matrix(*matrices)
     leader = data.draw(st.integers(0, votes.candidates - 1))
     assert not dominated(votes, leader, z)[leader]
 
 
 @given(MATRICES, Z)
-def test_it_is_the_rule_pair_by_pair(matrices, z):
+def test_dominated_candidates_are_those_of_the_formula_pair_by_pair(matrices, z):
     passed, run = matrices
     leader = int(passed.sum(axis=0).argmax())
     for candidate, out in enumerate(dominated(Votes.from_matrix(passed, run), leader, z)):
@@ -55,87 +55,95 @@ def test_tests_that_only_one_of_the_two_ran_do_not_count():
     assert not dominated(Votes.from_matrix(passed, run), 0, 2.0).any()
 
 
-def test_before_the_first_test_nobody_is_beaten():
+def test_before_the_first_test_no_candidate_is_dominated():
     assert not dominated(Votes(3), 0, 2.0).any()
 
 
-def everyone(evidence: Evidence) -> np.ndarray:
+def all_running(evidence: Evidence) -> np.ndarray:
     return np.ones(evidence.votes.candidates, np.bool_)
 
 
 @given(MATRICES, Z)
 def test_no_winner_of_the_majority_vote_is_eliminated(matrices, z):
     evidence = Evidence(Votes.from_matrix(matrices[0]))
-    assert survivors(evidence, everyone(evidence), Majority(), z)[Majority().winners(evidence)].all()
+    assert survivors(evidence, all_running(evidence), Majority(), z)[Majority().winners(evidence)].all()
 
 
-def test_who_is_out_stays_out_and_all_stay_while_none_of_them_leads():
+def test_eliminated_candidates_stay_eliminated_and_all_survive_without_a_running_leader():
     evidence = Evidence(Votes.from_matrix(np.array([[True, False, False]] * 5)))
     without_leader = np.array([False, True, True])
     assert survivors(evidence, without_leader, Majority(), 2.0).tolist() == [False, True, True]
     assert survivors(evidence, ~without_leader, Majority(), 2.0).tolist() == [True, False, False]
 
 
-def lone_leader_against_three_alike() -> Evidence:
-    """The first passes five tests that all others fail; the next three give the same outputs."""
+def lone_leader_against_three_equal() -> Evidence:
+    """Evidence: the first candidate alone passes five tests and the next three have equal outputs."""
     results = np.tile(np.array([0, 1, 1, 1, 2], np.int32), (5, 1))
     outputs = OutputMatrix(results, np.ones_like(results, np.bool_), np.arange(6))
     return Evidence(Votes.from_matrix(np.array([[True] + [False] * 4] * 5)), outputs)
 
 
 @pytest.mark.parametrize(("rule", "left"), [("majority", [0]), ("auto", [0, 1, 2, 3])])
-def test_wrong_tests_drive_nobody_out_whom_agreement_may_yet_elect(rule, left):
-    evidence = lone_leader_against_three_alike()
-    still = survivors(evidence, everyone(evidence), selection_rule(rule), 2.0)
+def test_a_candidate_that_can_win_by_agreement_is_not_eliminated(rule, left):
+    evidence = lone_leader_against_three_equal()
+    still = survivors(evidence, all_running(evidence), selection_rule(rule), 2.0)
     assert np.flatnonzero(still).tolist() == left
 
 
 def test_without_outputs_a_rule_that_uses_them_eliminates_by_votes():
-    evidence = Evidence(lone_leader_against_three_alike().votes)
-    still = survivors(evidence, everyone(evidence), selection_rule("auto"), 2.0)
+    evidence = Evidence(lone_leader_against_three_equal().votes)
+    still = survivors(evidence, all_running(evidence), selection_rule("auto"), 2.0)
     assert np.flatnonzero(still).tolist() == [0]
 
 
-def doing(results) -> Evidence:
-    """Candidates with such outputs, shape (tests, candidates), that pass all tests."""
+def passing_all(results) -> Evidence:
+    """Evidence of candidates that pass all tests; results have shape (tests, candidates)."""
     results = np.asarray(results, np.int32)
     outputs = OutputMatrix(results, results != UNKNOWN, np.arange(len(results) + 1))
     return Evidence(Votes.from_matrix(np.ones(results.shape, np.bool_)), outputs)
 
 
-def test_one_of_those_who_do_alike_is_enough():
-    evidence = doing([[0, 1, 0, 0, 1]] * 8)
-    assert has_representative(evidence, everyone(evidence)).tolist() == [False, False, True, True, True]
+def test_one_of_several_equivalent_candidates_is_run():
+    evidence = passing_all([[0, 1, 0, 0, 1]] * 8)
+    assert has_representative(evidence, all_running(evidence)).tolist() == [False, False, True, True, True]
     later = np.array([False, False, False, True, True])
     assert not has_representative(evidence, later).any()
-    assert survivors(evidence, everyone(evidence), Majority(), 2.0).tolist() == [True, True] + [False] * 3
+    assert (
+        survivors(evidence, all_running(evidence), Majority(), 2.0).tolist() == [True, True] + [False] * 3
+    )
 
 
-@pytest.mark.parametrize(("parted_by", "enough"), [(0, True), (1, True), (2, False), (15, False)])
-def test_a_group_that_somebody_left_in_the_last_seven_eighths_of_the_tests_goes_on_as_a_whole(
-    parted_by, enough
+@pytest.mark.parametrize(("split_at", "represented"), [(0, True), (1, True), (2, False), (15, False)])
+def test_a_group_that_was_split_in_the_last_seven_eighths_of_the_tests_has_no_representative(
+    split_at, represented
 ):
     results = np.zeros((16, 5), np.int32)
     results[:, 3:] = 1
-    results[parted_by, 2] = 2
-    evidence = doing(results)
-    assert has_representative(evidence, everyone(evidence)).tolist() == [False, enough, False, False, True]
+    results[split_at, 2] = 2
+    evidence = passing_all(results)
+    assert has_representative(evidence, all_running(evidence)).tolist() == [
+        False,
+        represented,
+        False,
+        False,
+        True,
+    ]
 
 
-def test_nobody_is_represented_before_the_eighth_test():
-    evidence = doing([[0, 0]] * 7)
-    assert not has_representative(evidence, everyone(evidence)).any()
+def test_there_is_no_representative_before_the_eighth_test():
+    evidence = passing_all([[0, 0]] * 7)
+    assert not has_representative(evidence, all_running(evidence)).any()
 
 
-def test_who_is_hardly_known_but_by_verdicts_is_not_represented():
-    evidence = doing([[UNKNOWN, UNKNOWN, 0, 0]] * 5 + [[0, 0, 0, 0]] * 3)
-    assert has_representative(evidence, everyone(evidence)).tolist() == [False, False, False, True]
+def test_a_candidate_with_few_known_outputs_has_no_representative():
+    evidence = passing_all([[UNKNOWN, UNKNOWN, 0, 0]] * 5 + [[0, 0, 0, 0]] * 3)
+    assert has_representative(evidence, all_running(evidence)).tolist() == [False, False, False, True]
     by_votes = Evidence(evidence.votes)
-    assert not has_representative(by_votes, everyone(by_votes)).any()
+    assert not has_representative(by_votes, all_running(by_votes)).any()
 
 
-def test_a_group_is_out_with_the_one_that_goes_on_for_it():
-    """The second went on for the third, which would count as its like if it were still known to be."""
+def test_a_group_is_eliminated_with_its_representative():
+    """The second represents the third, whose equal outputs would give it support if it still ran."""
     passed = np.array([[True, False, False]] * 9)
     results = np.tile(np.array([0, 1, 1], np.int32), (9, 1))
     evidence = Evidence(Votes.from_matrix(passed), OutputMatrix(results, results >= 0, np.arange(10)))
@@ -145,15 +153,15 @@ def test_a_group_is_out_with_the_one_that_goes_on_for_it():
 
 
 @pytest.mark.parametrize(("rule", "losses"), [("majority", 3), ("auto", 5)])
-def test_unless_said_one_who_may_yet_be_elected_by_agreement_needs_clearer_losses(rule, losses):
-    def still_in(tests) -> bool:
-        evidence = doing([[0, 1]] * tests)
+def test_by_default_rules_that_use_outputs_need_more_losses(rule, losses):
+    def survives(tests) -> bool:
+        evidence = passing_all([[0, 1]] * tests)
         passed = np.array([[True, False]] * tests)
         evidence = Evidence(Votes.from_matrix(passed), evidence.outputs)
-        return bool(survivors(evidence, everyone(evidence), selection_rule(rule), None)[1])
+        return bool(survivors(evidence, all_running(evidence), selection_rule(rule), None)[1])
 
-    assert still_in(losses - 1)
-    assert not still_in(losses)
+    assert survives(losses - 1)
+    assert not survives(losses)
 
 
 @pytest.mark.parametrize("test", [0, 4, 5, 8, 9, 28, 29, 1000])

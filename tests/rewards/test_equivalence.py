@@ -12,7 +12,7 @@ from testbudget.rewards.votes import Votes
 
 
 def evidence_of(results, passed=None) -> Evidence:
-    """One input a test; results and verdicts are (tests, candidates), and None says that all passed."""
+    """Evidence with one input per test; results and verdicts are (tests, candidates); None: all passed."""
     results = np.asarray(results, np.int32)
     passed = np.ones(results.shape, np.bool_) if passed is None else np.asarray(passed, np.bool_)
     outputs = OutputMatrix(results, results != UNKNOWN, np.arange(len(results) + 1))
@@ -20,7 +20,7 @@ def evidence_of(results, passed=None) -> Evidence:
 
 
 def without(evidence: Evidence, left: dict[int, int]) -> Evidence:
-    """Some candidates, by position, were run on so many of the first tests alone."""
+    """Evidence in which some candidates, by position, were run on that many first tests only."""
     passed, run = evidence.votes.passed(), evidence.votes.run()
     results = evidence.outputs.results.copy()
     for candidate, tests in left.items():
@@ -52,27 +52,29 @@ def test_a_group_agrees_on_outputs_and_on_verdicts():
         == equivalence_groups(by_verdicts)[2]
         != equivalence_groups(by_verdicts)[1]
     )
-    assert len(set(equivalence_groups(without(by_outputs, {1: 1})))) == 3  # what is not known is not alike
+    assert (
+        len(set(equivalence_groups(without(by_outputs, {1: 1})))) == 3
+    )  # an unknown output differs from a known one
 
 
-def test_before_the_first_test_all_are_alike():
+def test_before_the_first_test_all_candidates_are_equivalent():
     assert equivalence_groups(Evidence(Votes(3))).tolist() == [0, 0, 0]
 
 
-def test_a_group_is_parted_as_a_whole_when_one_of_it_goes_its_own_way():
+def test_no_member_of_a_group_is_stable_after_one_of_them_differs():
     evidence = evidence_of([[0, 0, 0, 1, 1], [0, 0, 1, 0, 0]])
     assert stable_groups(evidence, 1).tolist() == [False, False, False, True, True]
     assert stable_groups(evidence, 2).all()
 
 
 @given(EVIDENCE, st.data())
-def test_whoever_is_alike_to_the_end_can_be_left_out_at_any_time_and_nothing_is_lost(whole, data):
+def test_results_of_candidates_that_stay_equivalent_are_imputed_exactly(whole, data):
     tests = whole.votes.tests
     left, first = {}, {}
     for candidate, kind in enumerate(equivalence_groups(whole).tolist()):
         if first.setdefault(kind, candidate) != candidate:
             left[candidate] = data.draw(st.integers(1, tests))
-    # Left out as soon as it is alike with nobody else any more, so that it is clear whom it follows.
+    # A candidate is left out only after its group has its final members, so its representative is unique.
     for candidate, at in left.items():
         of_kind = equivalence_groups(whole)[candidate]
         same = equivalence_groups(whole.first(at)) == equivalence_groups(whole.first(at))[candidate]
@@ -82,7 +84,7 @@ def test_whoever_is_alike_to_the_end_can_be_left_out_at_any_time_and_nothing_is_
 
 
 @given(EVIDENCE, st.data())
-def test_what_was_run_is_never_changed(whole, data):
+def test_results_that_were_run_are_never_changed(whole, data):
     count = whole.votes.candidates
     left = {one: data.draw(st.integers(0, whole.votes.tests)) for one in range(count)}
     known = without(whole, left)
@@ -92,33 +94,33 @@ def test_what_was_run_is_never_changed(whole, data):
     assert (found.outputs.results[run] == known.outputs.results[run]).all()
 
 
-def test_who_follows_one_that_follows_another_does_as_the_last():
+def test_imputed_results_are_imputed_again_along_a_chain():
     whole = evidence_of([[0, 0, 0], [1, 1, 1], [2, 2, 2]], [[True] * 3, [False] * 3, [True] * 3])
     assert_equal(impute_followers(without(whole, {1: 2, 2: 1})), whole)
 
 
-def test_who_was_alike_with_nobody_that_went_on_stays_unknown():
+def test_without_an_equivalent_candidate_that_ran_on_results_stay_unknown():
     left = without(evidence_of([[0, 1], [0, 0]]), {1: 1})
     assert_equal(impute_followers(left), left)
     never_run = without(evidence_of([[0, 0], [0, 0]]), {1: 0})
     assert_equal(impute_followers(never_run), never_run)
 
 
-def test_a_test_left_out_in_between_stays_left_out():
+def test_a_gap_before_a_later_test_is_not_imputed():
     evidence = evidence_of([[0, 0], [0, 0], [0, 0]])
     run = np.array([[True, True], [True, False], [True, True]])
     gap = replace(evidence, votes=Votes.from_matrix(run, run))
     assert impute_followers(gap) is gap
 
 
-def test_verdicts_alone_let_nobody_follow():
+def test_without_outputs_nothing_is_imputed():
     evidence = Evidence(without(evidence_of([[0, 0], [0, 0]]), {1: 1}).votes)
     assert impute_followers(evidence) is evidence
 
 
 @pytest.mark.parametrize("tests", [1, 2])
 def test_an_input_belongs_to_the_test_that_it_came_with(tests):
-    """Inputs come two with the first test and one before any."""
+    """The first test has two inputs; one input was run before it."""
     outputs = OutputMatrix(np.zeros((3, 2), np.int32), np.ones((3, 2), np.bool_), np.array([1, 3, 3]))
     run = np.ones((2, 2), np.bool_)
     run[tests:, 1] = False

@@ -43,20 +43,20 @@ RESULTS = st.tuples(st.integers(1, 8), st.integers(1, 6)).flatmap(
 
 
 def meanings(recorded_outputs: RecordedOutputs):
-    """The table without its numbering: an ending and digest in each cell."""
+    """Ending and digest of each result, without the numbering."""
     return [
         [
             None
-            if cell == NO_RESULT
-            else (recorded_outputs.outputs[cell].ending, recorded_outputs.outputs[cell].digest)
-            for cell in row
+            if entry == NO_RESULT
+            else (recorded_outputs.outputs[entry].ending, recorded_outputs.outputs[entry].digest)
+            for entry in row
         ]
         for row in recorded_outputs.results
     ]
 
 
 @given(RESULTS)
-def test_columns_taken_apart_and_joined_again_mean_the_same(results):
+def test_split_and_joined_columns_hold_the_same_outputs(results):
     whole = recorded_outputs_of(results)
     again = join_outputs([select_outputs(whole, inputs=[column]) for column in range(results.shape[1])])
     assert again.inputs == whole.inputs
@@ -75,7 +75,7 @@ def test_a_selection_has_the_chosen_rows_and_columns_and_just_their_outputs(resu
 
 
 @given(RESULTS, st.data())
-def test_the_calls_of_each_test_are_told_apart_and_those_of_no_test_left_out(results, data):
+def test_outputs_by_test_hold_the_calls_of_each_test_and_no_others(results, data):
     count = results.shape[1]
     tests = data.draw(st.lists(st.sampled_from([None, 0, 3]), min_size=count, max_size=count))
     inputs = tuple(RecordedCall(test, "f", "[]", position) for position, test in enumerate(tests))
@@ -109,7 +109,7 @@ def test_outputs_of_other_candidates_cannot_be_joined():
 
 
 @given(arrays(np.int32, st.tuples(st.integers(1, 8), st.integers(1, 4)), elements=st.integers(0, 3)))
-def test_where_all_is_known_groups_are_equal_rows(results):
+def test_with_all_outputs_known_groups_are_equal_rows(results):
     numbers = output_groups(recorded_outputs_of(results))
     for mine, row in zip(numbers, results, strict=True):
         for other, other_row in zip(numbers, results, strict=True):
@@ -117,7 +117,7 @@ def test_where_all_is_known_groups_are_equal_rows(results):
 
 
 @given(RESULTS)
-def test_members_of_a_group_never_contradict_each_other_and_groups_count_from_the_first(results):
+def test_members_of_a_group_never_contradict_each_other_and_groups_are_numbered_by_appearance(results):
     numbers = output_groups(recorded_outputs_of(results))
     assert list(dict.fromkeys(numbers.tolist())) == list(range(numbers.max() + 1))
     known = (results != NO_RESULT) & (results != OPAQUE)
@@ -127,11 +127,11 @@ def test_members_of_a_group_never_contradict_each_other_and_groups_count_from_th
             assert (results[one][both] == results[other][both]).all()
 
 
-def test_a_candidate_of_which_less_is_known_joins_those_that_it_agrees_with():
+def test_a_candidate_with_fewer_known_outputs_joins_a_group_that_it_agrees_with():
     assert output_groups(recorded_outputs_of([[0, NO_RESULT], [1, 1], [0, 2]])).tolist() == [0, 1, 0]
 
 
-def test_nothing_is_known_of_opaque_results_or_of_candidates_that_share_no_input():
+def test_opaque_outputs_and_candidates_without_a_shared_input_form_no_group():
     assert output_groups(recorded_outputs_of([[OPAQUE], [OPAQUE]])).tolist() == [0, 1]
     assert output_groups(recorded_outputs_of([[0, NO_RESULT], [NO_RESULT, 0]])).tolist() == [0, 1]
 
@@ -141,7 +141,7 @@ def test_one_input_in_two_tests_is_one_input():
     assert output_groups(recorded_outputs_of(results, digests=[5, 5])).tolist() == [0, 0, 1]
 
 
-def test_without_inputs_every_candidate_is_alone():
+def test_without_inputs_every_candidate_is_its_own_group():
     assert output_groups(RecordedOutputs((), (), np.empty((3, 0), np.int32))).tolist() == [0, 1, 2]
 
 
@@ -181,7 +181,7 @@ def test_calls_that_were_not_made_and_opaque_values_are_not_known():
     np.testing.assert_array_equal(outputs.returned[:, 1], [True, False, False, False])
 
 
-def test_tests_that_do_not_vote_bring_no_inputs():
+def test_tests_without_a_vote_add_no_inputs():
     outputs = OutputMatrix.of(RECORDED, PROGRAMS, [7])
     np.testing.assert_array_equal(outputs.known, [1, 3])
     assert len(outputs.results) == 3

@@ -16,7 +16,7 @@ def evidence_of(passed) -> Evidence:
     return Evidence(Votes.from_matrix(np.array(passed, bool)))
 
 
-def test_more_tests_help_less_where_halves_of_them_already_pick_alike():
+def test_p_gain_is_smaller_where_halves_of_the_tests_agree():
     random = np.random.default_rng(0)
     settled = np.zeros((12, 20), bool)
     settled[:, :8] = True
@@ -41,13 +41,13 @@ def test_equal_evidence_has_equal_test_effects():
     assert TestEffect.of(evidence_of(passed), RULE) == TestEffect.of(evidence_of(passed), RULE)
 
 
-def test_a_problem_is_over_optimised_where_harm_is_likely_and_likelier_than_help():
+def test_an_effect_is_harmful_if_p_harm_is_large_and_above_p_gain():
     assert TestEffect(p_gain=0.1, p_harm=0.4, reason="").harmful
     assert not TestEffect(p_gain=0.5, p_harm=0.4, reason="").harmful
     assert not TestEffect(p_gain=0.001, p_harm=0.002, reason="").harmful
 
 
-def test_the_fold_decides_which_model_is_asked():
+def test_the_fold_decides_the_model():
     passed = np.random.default_rng(5).random((9, 15)) < 0.4
     effects = {
         TestEffect.of(evidence_of(passed), RULE, fold=f, confidence_models=default_models()).p_harm

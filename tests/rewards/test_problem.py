@@ -7,10 +7,10 @@ from testbudget.rewards.problem import Problem
 PROBLEM = Problem(id="a", prompt="def f():", entry_point="f", ground_truth="assert f()")
 
 
-def test_the_content_hash_knows_a_problem_by_any_id():
+def test_the_content_hash_does_not_depend_on_the_id():
     assert replace(PROBLEM, id="b").content_hash == PROBLEM.content_hash
 
 
 @pytest.mark.parametrize("field", ["prompt", "entry_point", "language", "ground_truth"])
-def test_the_content_hash_notices_every_changed_text(field):
+def test_the_content_hash_depends_on_every_other_field(field):
     assert replace(PROBLEM, **{field: "changed"}).content_hash != PROBLEM.content_hash

@@ -14,17 +14,20 @@ from testbudget.rewards.statistics import (
 RNG = np.random.default_rng
 
 
-def test_differences_are_paired_by_problem_and_order():
+def test_differences_are_paired_by_problem_and_permutation():
     base = RNG(0).random((5, 40, 1))
     means = resampled_means(np.concatenate([base, base + 0.25], axis=2), RNG(1))
     np.testing.assert_allclose(means[:, 1] - means[:, 0], 0.25)
     assert means[:, 0].std() > 0.01
 
 
-def test_intervals_are_as_wide_as_the_problems_and_the_orders_vary():
+def test_intervals_are_as_wide_as_problems_and_permutations_vary():
     problems = np.broadcast_to(RNG(0).normal(size=(1, 400, 1)), (10, 400, 1))
-    orders = np.broadcast_to(RNG(0).normal(size=(10, 1, 1)), (10, 400, 1))
-    for values, deviation in ((problems, problems.std() / 20), (orders, orders.std() / np.sqrt(10))):
+    permutations = np.broadcast_to(RNG(0).normal(size=(10, 1, 1)), (10, 400, 1))
+    for values, deviation in (
+        (problems, problems.std() / 20),
+        (permutations, permutations.std() / np.sqrt(10)),
+    ):
         means = resampled_means(values, RNG(1), resamples=4000)[:, 0]
         assert means.mean() == pytest.approx(values.mean(), abs=0.1 * deviation)
         assert means.std() == pytest.approx(deviation, rel=0.05)

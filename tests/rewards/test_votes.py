@@ -22,7 +22,7 @@ def added_one_by_one(passed, run):
 
 
 @given(MATRICES)
-def test_what_goes_in_comes_out_however_it_is_added(matrices):
+def test_votes_added_at_once_or_one_by_one_are_read_back(matrices):
     passed, run = matrices
     for votes in (Votes.from_matrix(passed, run), added_one_by_one(passed, run)):
         assert (votes.tests, votes.candidates) == passed.shape
@@ -44,7 +44,7 @@ def test_a_matrix_can_be_continued_test_by_test(first, second):
 
 
 @given(MATRICES)
-def test_pass_sets_agree_exactly_where_the_same_tests_were_passed(matrices):
+def test_pass_sets_are_equal_exactly_for_the_same_passed_tests(matrices):
     passed, run = matrices
     groups = Votes.from_matrix(passed, run).pass_sets()
     sets = [tuple(np.flatnonzero(column)) for column in passed.T]
@@ -55,7 +55,7 @@ def test_pass_sets_agree_exactly_where_the_same_tests_were_passed(matrices):
     assert set(groups) == set(range(len(set(sets))))
 
 
-def test_every_pair_counts_as_run_unless_told_otherwise():
+def test_every_pair_counts_as_run_by_default():
     votes = Votes(3)
     votes.add(np.array([True, False, False]))
     assert votes.run().all()
@@ -96,7 +96,7 @@ def test_votes_need_a_candidate():
         Votes(0)
 
 
-def test_what_is_handed_out_does_not_change_the_votes():
+def test_changes_to_returned_arrays_do_not_change_the_votes():
     votes = Votes.from_matrix(np.array([[True, False]]))
     votes.scores()[:] = 9
     votes.passed()[:] = True

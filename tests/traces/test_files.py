@@ -39,7 +39,7 @@ def test_a_file_is_replaced_when_the_new_one_is_whole(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_writer_killed_in_the_middle_leaves_the_old_file_and_does_not_hinder_the_next(tmp_path):
+def test_a_killed_writer_leaves_the_old_file_and_its_leftover_is_overwritten(tmp_path):
     path = tmp_path / "file.json"
     path.write_text("old")
     kill_in_the_middle("whole_file", path)
@@ -64,7 +64,7 @@ def test_a_file_in_a_folder_that_is_not_there_is_an_error(tmp_path):
         write_text("text", tmp_path / "none" / "file.json")
 
 
-def test_a_directory_is_there_when_it_is_whole(tmp_path):
+def test_a_directory_appears_when_it_is_complete(tmp_path):
     directory = tmp_path / "runs" / "one"
     with whole_directory(directory) as partial:
         (partial / "deep").mkdir()
@@ -112,7 +112,7 @@ def test_rows_have_the_numbers_of_their_lines(tmp_path):
         (b'{}\n\n"\xff"', ":3 must be UTF-8 but got b'.xff'"),
     ],
 )
-def test_a_line_that_is_no_object_is_refused_with_its_number(tmp_path, content, sentence):
+def test_a_line_that_is_not_an_object_is_refused_with_its_number(tmp_path, content, sentence):
     path = tmp_path / "rows.jsonl"
     path.write_bytes(content)
     with pytest.raises(UserError, match=sentence):

@@ -16,7 +16,7 @@ def test_default_layers_are_half_way_three_quarters_and_final():
     assert default_layers(1) == (0, 1)
 
 
-def test_problems_and_layers_come_in_the_order_asked_for_with_all_that_belongs_to_them():
+def test_problems_and_layers_are_selected_in_the_given_order():
     states = np.arange(3 * 2 * 4, dtype=np.float16).reshape(3, 2, 4)
     hidden = HiddenStates((12, 24), states, np.array([True, False, False]), PROVENANCE)
     some = hidden.of_problems([2, 0]).of_layers([24])
@@ -49,10 +49,10 @@ def test_the_same_model_under_another_name_and_engine_gives_the_same_states():
         ("depth", 12, "depth 24 is not depth 12"),
     ],
 )
-def test_what_makes_states_mean_something_else_is_said(field, value, reason):
+def test_differences_that_make_states_incomparable_are_named(field, value, reason):
     assert re.search(reason, PROVENANCE.conflict(replace(PROVENANCE, **{field: value})))
 
 
-def test_the_telling_layer_is_three_quarters_down():
+def test_the_usual_layer_is_the_nearest_to_three_quarters_of_the_depth():
     assert usual_layer((12, 18, 24), depth=24) == 18
     assert usual_layer((0, 32), depth=32) == 32

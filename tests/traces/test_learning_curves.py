@@ -16,16 +16,16 @@ from testbudget.traces.tables import read_trace
 
 
 def test_tests_without_a_vote_are_charged_and_change_nothing(voted):
-    seen = read_trace(voted).problems["p/9"]
-    recorded = RecordedTests.of(seen, seen.correct)
+    problem = read_trace(voted).problems["p/9"]
+    recorded = RecordedTests.of(problem, problem.correct)
     # The duplicate, the unusable one, and then a test that votes.
     permutation = np.array([4, 6, 0, 1, 2, 3, 5, 7, 8])
     (permuted,) = permute_tests([recorded], [permutation])
     curve = LearningCurve(recorded, permutation, Majority(), permuted)
     first = recorded.evidence(permutation[:3]).votes
     assert [recorded.evidence(permutation[:tests]).votes.tests for tests in range(5)] == [0, 0, 0, 1, 2]
-    assert curve.accuracy[0] == curve.accuracy[1] == curve.accuracy[2] == seen.correct.mean()
-    assert curve.accuracy[3] == expected_accuracy(Majority().winners(Evidence(first)), seen.correct)
+    assert curve.accuracy[0] == curve.accuracy[1] == curve.accuracy[2] == problem.correct.mean()
+    assert curve.accuracy[3] == expected_accuracy(Majority().winners(Evidence(first)), problem.correct)
     assert curve.accuracy[3] != curve.accuracy[2]
     assert curve.p_wrong[0] == curve.p_wrong[1] == curve.p_wrong[2] != curve.p_wrong[3]
     np.testing.assert_array_equal(curve.spent[:4, 0], [0, 1, 2, 3])
@@ -34,8 +34,10 @@ def test_tests_without_a_vote_are_charged_and_change_nothing(voted):
     assert curve.spent[3, 2] > 0
 
 
-def test_each_problem_has_its_own_permutation_and_all_permutations_end_alike(voted):
-    recorded_tests = [RecordedTests.of(seen, seen.correct) for seen in read_trace(voted).problems.values()]
+def test_each_problem_has_its_own_permutation_and_all_end_in_the_same_totals(voted):
+    recorded_tests = [
+        RecordedTests.of(problem, problem.correct) for problem in read_trace(voted).problems.values()
+    ]
     first, again, other = (
         compute_learning_curves(
             recorded_tests, random_permutations(recorded_tests, np.random.default_rng(seed)), Majority()

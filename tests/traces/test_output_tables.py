@@ -34,7 +34,7 @@ def same(one: RecordedOutputs, other: RecordedOutputs) -> bool:
     )
 
 
-def test_what_was_packed_is_unpacked():
+def test_packed_outputs_survive_unpacking():
     again = unpack_outputs(pack_outputs(recorded_outputs_of(7)))
     assert same(again, recorded_outputs_of(7))
     assert again.results.dtype == np.int32
@@ -59,7 +59,7 @@ def test_tables_keep_problems_of_different_sizes_and_inputs_without_a_test(tmp_p
     )
 
 
-def test_half_a_surrogate_pair_in_an_example_can_be_packed_and_does_not_break_the_tables(tmp_path):
+def test_half_a_surrogate_pair_in_an_example_can_be_packed_and_written(tmp_path):
     odd = RecordedOutputs(
         (RecordedCall(0, "f", "[]", 1),),
         (CallResult(CallEnding.RETURNED, 1, "\ud800"),),
@@ -77,7 +77,7 @@ def test_a_run_without_recorded_outputs_has_no_tables_and_nothing_to_read(tmp_pa
     assert read_outputs(tmp_path) == {}
 
 
-def test_tables_of_something_else_get_one_sentence(recorded, tmp_path):
+def test_a_table_without_a_column_is_refused(recorded, tmp_path):
     write_outputs([("p", recorded_outputs_of(0))], tmp_path)
     path = tmp_path / "inputs.parquet"  # one of the three
     pq.write_table(pq.read_table(path).drop_columns(["results"]), path)

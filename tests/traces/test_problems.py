@@ -76,7 +76,7 @@ def test_example_of_own_problems_is_well_formed() -> None:
     assert all(problem.ground_truth for problem in load_problems(str(example)))
 
 
-def test_blank_lines_are_passed_over(tmp_path: Path) -> None:
+def test_blank_lines_are_skipped(tmp_path: Path) -> None:
     assert len(load_problems(written(tmp_path, "", OWN, "  ", OWN | {"id": "again"}, ""))) == 2
 
 

@@ -68,7 +68,7 @@ def test_unknown_provenance_truncation_and_costs_are_read_as_unknown(recorded, t
 
 @pytest.mark.parametrize("table", ["problems", "candidates", "tests", "votes"])
 @pytest.mark.parametrize("version", [None, SCHEMA_VERSION + 1])
-def test_a_table_of_another_schema_version_is_refused_with_the_command_that_makes_it_anew(
+def test_a_table_of_another_schema_version_is_refused_with_the_command_to_make_it_again(
     recorded, tmp_path, table, version
 ):
     write_trace(replace(read_trace(recorded.directory), directory=tmp_path))
@@ -131,7 +131,7 @@ def test_a_problem_whose_text_changed_is_refused(recorded):
 
 
 @pytest.mark.parametrize("damage", ["missing", "garbage", "column"])
-def test_a_directory_that_is_no_run_gets_one_sentence(recorded, tmp_path, damage):
+def test_a_damaged_run_is_refused_in_one_sentence(recorded, tmp_path, damage):
     write_trace(replace(read_trace(recorded.directory), directory=tmp_path))
     path = tmp_path / "tests.parquet"
     if damage == "missing":

@@ -13,7 +13,7 @@ def saved(path: Path, **arrays) -> Path:
 
 
 def refusal(file: Path) -> str:
-    """The one sentence with which a file is refused."""
+    """Sentence with which a file is refused."""
     with pytest.raises(UserError) as caught:
         list(read_votes(file))
     message = str(caught.value)
@@ -104,13 +104,13 @@ def test_a_packed_array_that_breaks_a_rule_is_refused(tmp_path, change, sentence
     assert sentence in refusal(saved(tmp_path / "v.npz", **arrays))
 
 
-def test_the_packed_file_that_the_others_are_changes_of_is_good(tmp_path):
+def test_the_unchanged_packed_arrays_are_read(tmp_path):
     first, second = read_votes(saved(tmp_path / "v.npz", **PACKED))
     assert (first.problem, second.problem) == ("a", "b")
     assert (first.votes.shape, second.votes.shape) == ((2, 3), (2, 5))
 
 
-def test_the_arrays_that_the_others_are_changes_of_are_good(tmp_path):
+def test_the_unchanged_arrays_are_read(tmp_path):
     (read,) = read_votes(saved(tmp_path / "v.npz", **{f"{name}__a": array for name, array in GOOD.items()}))
     np.testing.assert_array_equal(read.votes, GOOD["votes"])
     np.testing.assert_array_equal(read.correct, GOOD["correct"])

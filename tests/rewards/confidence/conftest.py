@@ -1,4 +1,4 @@
-"""A batch of made-up problems: right candidates pass most tests and agree, wrong ones pass few."""
+"""Batch of made-up problems: correct candidates pass most tests and agree, wrong ones pass few."""
 
 from dataclasses import replace
 

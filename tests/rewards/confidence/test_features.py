@@ -31,7 +31,7 @@ def test_votes_are_shares_leads_and_ranks():
     np.testing.assert_allclose(np.exp(sizes), [[0.5, 0.5, 0.25, 0.25], [0.25] * 4])
 
 
-def test_what_nobody_recorded_is_unknown():
+def test_features_without_data_are_nan():
     after = candidate_features(Evidence(Votes.from_matrix(PASSED)), [4])
     for name in (
         "agreement with all candidates",
@@ -64,31 +64,31 @@ def test_tied_winners_have_the_mean_of_their_features():
 RULE = Majority()
 
 
-def asked(passed):
+def agreement_of(passed):
     evidence = Evidence(Votes.from_matrix(np.array(passed, bool)))
     return split_half_agreement(evidence, RULE, RULE.winners(evidence))
 
 
 def test_halves_of_equal_tests_agree():
-    assert asked([[1, 0, 0]] * 6) == pytest.approx((1, 1))
+    assert agreement_of([[1, 0, 0]] * 6) == pytest.approx((1, 1))
 
 
 def test_halves_that_contradict_each_other_do_not_agree():
     # Of two tests that pass one candidate each, each half picks its own.
-    each_other, with_whole = asked([[1, 0, 0], [0, 1, 0]])
-    assert each_other == 0
+    between_halves, with_whole = agreement_of([[1, 0, 0], [0, 1, 0]])
+    assert between_halves == 0
     assert with_whole == pytest.approx(0.5)
 
 
 def test_a_single_test_has_no_halves():
-    assert np.isnan(asked([[1, 0, 0]])).all()
+    assert np.isnan(agreement_of([[1, 0, 0]])).all()
 
 
 def test_ties_are_drawn_evenly():
-    # Nobody passes anything: all are tied, and all behave alike.
-    assert asked([[0, 0, 0]] * 4) == pytest.approx((1, 1))
+    # No candidate passes a test: all are tied and passed the same tests.
+    assert agreement_of([[0, 0, 0]] * 4) == pytest.approx((1, 1))
 
 
-def test_the_same_tests_are_always_split_alike():
+def test_the_same_tests_are_always_split_in_the_same_way():
     passed = np.random.default_rng(0).random((9, 8)) < 0.5
-    assert asked(passed) == asked(passed)
+    assert agreement_of(passed) == agreement_of(passed)

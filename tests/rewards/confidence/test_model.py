@@ -17,7 +17,7 @@ from testbudget.rewards.confidence.model import (
 )
 
 
-def test_models_written_as_json_come_back():
+def test_models_survive_json():
     shipped = default_models()
     again = ConfidenceModels.of_json(shipped.as_json())
     assert again.source == shipped.source
@@ -25,7 +25,7 @@ def test_models_written_as_json_come_back():
     assert set(again.models) == set(shipped.models)
 
 
-def test_the_shipped_file_is_what_its_models_are_written_as():
+def test_the_default_file_equals_the_json_of_its_models():
     path = Path(confidence_model.__file__).with_name("default.json")
     assert path.read_text(encoding="utf-8") == default_models().as_json()
 
@@ -46,7 +46,7 @@ def test_json_of_something_else_is_refused(text):
         ConfidenceModels.of_json(text)
 
 
-def test_what_is_shipped_answers_every_target_for_every_family():
+def test_default_models_cover_every_target_and_family():
     for target in ConfidenceTarget:
         families = {family for asked, family in default_models().models if asked is target}
         needed = (
@@ -61,7 +61,7 @@ def test_what_is_shipped_answers_every_target_for_every_family():
         assert all(np.isfinite(model.weights).all() for model in folds)
 
 
-def test_outputs_are_left_out_where_nothing_was_learned_of_them(problems):
+def test_outputs_are_left_out_without_models_for_outputs(problems):
     evidence, _ = problems[0]
     assert default_models().readable(evidence) is evidence
     by_votes = {
@@ -79,14 +79,14 @@ def rows():
     return features, outcomes
 
 
-def test_it_finds_what_an_independent_implementation_finds(rows):
+def test_probabilities_are_those_of_scikit_learn(rows):
     features, outcomes = rows
     ours = LogisticModel.fit(features, outcomes, np.ones(4000)).probability(features)
     theirs = LogisticRegression(C=1e3).fit(features, outcomes).predict_proba(features)[:, 1]
     np.testing.assert_allclose(ours, theirs, atol=0.01)
 
 
-def test_an_unknown_feature_counts_as_usual(rows):
+def test_an_unknown_feature_counts_as_its_mean(rows):
     features, outcomes = rows
     model = LogisticModel.fit(features, outcomes, np.ones(4000))
     asked = features[:5].copy()
@@ -96,7 +96,7 @@ def test_an_unknown_feature_counts_as_usual(rows):
     np.testing.assert_allclose(model.probability(asked), model.probability(known))
 
 
-def test_a_share_counts_as_so_much_of_either_outcome(rows):
+def test_a_share_counts_as_a_weighted_pair_of_outcomes(rows):
     features, _ = rows
     some, shares = features[:200], np.linspace(0.1, 0.9, 200)
     split = LogisticModel.fit(

@@ -1,4 +1,4 @@
-"""Rules that look at what candidates do, on problems small enough to reckon by hand."""
+"""Rules that use outputs, on problems small enough to compute by hand."""
 
 import dataclasses
 from math import exp, log
@@ -22,7 +22,7 @@ every_rule = pytest.mark.parametrize(
 
 
 def evidence(passed, results, known=None, batch=None):
-    """Rows of tests, 'x' for passed; rows of inputs, letters for values, '!' raised, '-' not known."""
+    """Evidence from rows of tests ('x' passed) and inputs (letters for values, '!' raised, '-' unknown)."""
     votes = Votes(len(results[0]))
     for row in passed:
         votes.add(np.array([c == "x" for c in row]))
@@ -38,7 +38,7 @@ def evidence(passed, results, known=None, batch=None):
 
 
 def batch(best_pass_rate=0.5, minority_ratio=0.0, consistency=1.0, trusted_weight=np.inf):
-    """The same after every number of tests."""
+    """Batch statistics that are the same after every number of tests."""
     return BatchStatistics(
         *(np.full(6, value) for value in (best_pass_rate, minority_ratio, consistency, trusted_weight))
     )
@@ -54,7 +54,7 @@ def winners_by_votes(name, passed, batch):
 
 
 @st.composite
-def whole(draw):
+def evidence_values(draw):
     tests, candidates = draw(st.integers(0, 5)), draw(st.integers(1, 8))
     inputs = draw(st.integers(0, 6))
     known = np.sort(draw(st.lists(st.integers(0, inputs), min_size=tests + 1, max_size=tests + 1)))
@@ -65,11 +65,11 @@ def whole(draw):
     return Evidence(Votes.from_matrix(passed), outputs)
 
 
-def test_the_largest_group_wins_by_outputs_whatever_the_tests_say():
+def test_the_largest_output_group_wins_without_regard_to_the_tests():
     assert winners("outputs", ["..x"], ["aab"]) == [0, 1]
 
 
-def test_a_group_that_only_raises_is_behind_every_other():
+def test_a_group_that_only_raises_loses_to_every_other():
     assert winners("outputs", ["...x"], ["!!!b"]) == [3]
 
 
@@ -80,7 +80,7 @@ def test_a_candidate_that_agrees_with_many_wins_over_a_lone_one_with_one_test_mo
         assert winners(name, passed, ["aaaaaaaab"] * 10) == list(range(8))
 
 
-def test_how_good_the_tests_of_the_batch_are_decides_between_them_and_agreement():
+def test_good_tests_of_a_batch_outweigh_agreement_and_bad_ones_do_not():
     passed, results = ["........x", "xxxxxxxxx", "........x"], ["aaaaaaaab"] * 3
     good, bad = batch(best_pass_rate=0.99), batch(best_pass_rate=0.2)
     for name in ("batch", "auto"):
@@ -88,13 +88,13 @@ def test_how_good_the_tests_of_the_batch_are_decides_between_them_and_agreement(
         assert winners(name, passed, results, batch=bad) == list(range(8))
 
 
-def test_where_tests_pass_whatever_candidates_do_agreement_decides():
+def test_where_tests_pass_minority_and_majority_alike_agreement_decides():
     passed, results = ["....x"] * 4, ["aaaab"] * 4
     assert winners("auto", passed, results) == [4]
     assert winners("auto", passed, results, batch=batch(minority_ratio=0.9)) == [0, 1, 2, 3]
 
 
-def test_agreement_counts_no_more_than_tests_that_foretell_each_other_leave_it():
+def test_the_weight_of_agreement_is_at_most_the_trusted_weight():
     passed, results = ["........x", "xxxxxxxxx", "........x"], ["aaaaaaaab"] * 3
     assert winners("auto", passed, results, batch=batch(best_pass_rate=0.3)) == list(range(8))
     assert winners("auto", passed, results, batch=batch(best_pass_rate=0.3, trusted_weight=0.1)) == [8]
@@ -126,20 +126,20 @@ def test_agreement_scores_are_those_of_the_formula():
     )
 
 
-def test_an_input_that_few_candidates_reach_parts_nobody():
+def test_an_input_that_few_candidates_reach_splits_no_group():
     statistics = PrefixStatistics(evidence(["xxxx"], ["aaab", "c---"], known=[0, 2]), [1])
     np.testing.assert_array_equal(statistics.output_group_sizes, [[3, 3, 3, 1]])
 
 
-def test_inputs_run_alone_speak_before_the_first_test():
+def test_inputs_run_alone_count_before_the_first_test():
     for name in ("outputs", "agreement", "soft_agreement", "batch", "auto"):
         assert winners(name, [], ["aab"], known=[1]) == [0, 1]
 
 
-def test_a_batch_says_how_many_tests_can_be_passed_and_whether_they_follow_agreement():
-    followed = evidence(["xx.", "xx."], ["aab", "aab"])
-    ignored = evidence(["..x", "xxx"], ["aab", "aab"])
-    batch = batch_statistics([followed, ignored])
+def test_best_pass_rate_and_minority_ratio_of_a_batch_are_those_of_their_formulas():
+    agreeing = evidence(["xx.", "xx."], ["aab", "aab"])
+    disagreeing = evidence(["..x", "xxx"], ["aab", "aab"])
+    batch = batch_statistics([agreeing, disagreeing])
     np.testing.assert_allclose(batch.best_pass_rate, [0.5, 1, 1])
     np.testing.assert_allclose(batch.minority_ratio[1:], [(0 + 1 + 0.25) / (1 + 0 + 1), 1.25 / 2.5])
 
@@ -149,16 +149,16 @@ def test_problems_of_a_batch_count_up_to_as_many_tests_as_they_have():
     np.testing.assert_allclose(batch.best_pass_rate, [0.5, 0.5, 0.5, 1 / 3])
 
 
-def test_a_batch_says_how_much_of_what_anybody_passes_the_best_passes():
+def test_consistency_is_the_share_of_passable_tests_that_the_best_candidate_passes():
     contradictory = evidence(["xx.", "..x"], ["aab", "aab"])
-    followed = evidence(["xx.", "xx."], ["aab", "aab"])
+    agreeing = evidence(["xx.", "xx."], ["aab", "aab"])
     np.testing.assert_allclose(batch_statistics([contradictory]).consistency, [1, 1, 1 / 2])
-    np.testing.assert_allclose(batch_statistics([contradictory, followed]).consistency, [1, 1, 3 / 4])
+    np.testing.assert_allclose(batch_statistics([contradictory, agreeing]).consistency, [1, 1, 3 / 4])
     nothing = evidence(["..", ".."], ["ab", "ab"])
     np.testing.assert_allclose(batch_statistics([nothing]).consistency, [1, 1, 1])
 
 
-def test_agreement_is_trusted_as_far_as_picks_by_half_of_the_tests_pass_the_others():
+def test_the_trusted_weight_is_small_where_tests_predict_each_other_against_agreement():
     results = ["aaaaaaaab"] * 4
     right = evidence(["........x", "xxxxxxxxx", "........x", "........x"], results)
     wrong = evidence(["........x", "xxxxxxxxx", "xxxxxxxx.", "xxxxxxxx."], results)
@@ -169,7 +169,7 @@ def test_agreement_is_trusted_as_far_as_picks_by_half_of_the_tests_pass_the_othe
 
 
 @every_rule
-@given(known=whole())
+@given(known=evidence_values())
 def test_winners_after_every_count_of_tests_are_those_of_that_much_evidence(rule, known):
     known = dataclasses.replace(known, batch=batch_statistics([known]))
     for tests, won in enumerate(rule.winners_after(known, range(known.votes.tests + 1))):
@@ -177,7 +177,7 @@ def test_winners_after_every_count_of_tests_are_those_of_that_much_evidence(rule
 
 
 @every_rule
-@given(known=whole(), data=st.data())
+@given(known=evidence_values(), data=st.data())
 def test_the_order_of_candidates_does_not_matter(rule, known, data):
     order = np.array(data.draw(st.permutations(range(known.votes.candidates))))
     assert set(order[rule.winners(known.of(order))]) == set(rule.winners(known))

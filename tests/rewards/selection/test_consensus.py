@@ -40,7 +40,7 @@ def test_winners_have_the_best_score_of_the_formula(matrix):
 
 
 def test_a_group_eliminated_early_does_not_win_by_equal_verdicts():
-    # Four of six candidates left after the first test; had they gone on, they might have parted.
+    # Four of six candidates are eliminated after the first test. On the second they might have differed.
     passed = np.array([[1, 1, 1, 1, 1, 1], [1, 0, 0, 0, 0, 0]], np.bool_)
     run = np.array([[1, 1, 1, 1, 1, 1], [1, 1, 0, 0, 0, 0]], np.bool_)
     assert list(Consensus().winners(Evidence(Votes.from_matrix(passed)))) == [1, 2, 3, 4, 5]

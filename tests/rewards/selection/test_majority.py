@@ -28,7 +28,7 @@ def test_a_larger_group_with_a_lower_score_does_not_win():
     assert winners("xxxx", "x...") == [0]
 
 
-def test_groups_of_equal_size_all_remain():
+def test_groups_of_equal_size_all_win():
     assert winners("xx...", "..xx.") == [0, 1, 2, 3]
 
 

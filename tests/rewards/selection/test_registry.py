@@ -60,7 +60,7 @@ def test_the_order_of_tests_and_candidates_does_not_matter(rule, matrix, data):
 
 @every_rule
 @given(matrix=MATRICES)
-def test_candidates_that_no_test_tells_apart_win_or_lose_together(rule, matrix):
+def test_candidates_with_equal_verdicts_win_or_lose_together(rule, matrix):
     votes = Votes.from_matrix(matrix)
     won = np.isin(np.arange(votes.candidates), rule.winners(Evidence(votes)))
     for group in set(votes.pass_sets()):
@@ -73,7 +73,7 @@ def test_without_tests_every_candidate_is_tied(rule):
 
 
 @every_rule
-def test_tests_that_nobody_passes_leave_every_candidate_tied(rule):
+def test_tests_that_no_candidate_passes_leave_every_candidate_tied(rule):
     np.testing.assert_array_equal(rule.winners(known(np.zeros((3, 4), np.bool_))), [0, 1, 2, 3])
 
 
@@ -97,7 +97,7 @@ def test_a_rule_is_found_by_its_name():
     assert [selection_rule(name).name for name in SELECTION_RULES] == list(SELECTION_RULES)
 
 
-def test_an_unknown_rule_is_answered_with_the_known_ones():
+def test_an_unknown_rule_is_refused_with_the_known_names():
     with pytest.raises(UserError, match=f"selection must be one of {', '.join(NAMES)} but got 'best'"):
         selection_rule("best")
 

@@ -22,23 +22,23 @@ def winners(name, rows):
 
 
 @given(MATRICES)
-def test_the_bayesian_score_is_the_product_of_the_papers_four_beta_functions(passed):
+def test_the_bayesian_score_is_the_product_of_four_beta_functions(passed):
     scores = Bayesian().weigh(passed)
     for candidate, score in enumerate(scores):
-        alike = (passed == passed[:, [candidate]]).all(axis=0)
-        right = passed[:, candidate]
-        on_right, on_wrong = passed[right][:, ~alike], passed[~right][:, ~alike]
+        equal = (passed == passed[:, [candidate]]).all(axis=0)
+        correct = passed[:, candidate]
+        on_correct, on_wrong = passed[correct][:, ~equal], passed[~correct][:, ~equal]
         expected = [
-            beta(alike.sum() + 10, (~alike).sum() + 1),
-            beta(right.sum() + 10, (~right).sum() + 1),
-            beta(on_right.sum() + 1, (~on_right).sum() + 1),
+            beta(equal.sum() + 10, (~equal).sum() + 1),
+            beta(correct.sum() + 10, (~correct).sum() + 1),
+            beta(on_correct.sum() + 1, (~on_correct).sum() + 1),
             beta(on_wrong.sum() + 1, (~on_wrong).sum() + 1e6),
         ]
         np.testing.assert_allclose(score, np.log(expected).sum())
 
 
 @given(MATRICES)
-def test_tests_are_weighed_by_how_the_others_rank_those_who_pass(passed):
+def test_tests_are_weighted_by_the_area_under_the_curve_of_the_other_tests(passed):
     weights = []
     for test, row in enumerate(passed):
         share = row.mean()
@@ -53,17 +53,17 @@ def test_tests_are_weighed_by_how_the_others_rank_those_who_pass(passed):
     np.testing.assert_allclose(LeaveOneOut().weigh(passed), expected, atol=1e-12)
 
 
-def test_a_test_that_contradicts_the_others_counts_against_who_passes_it():
+def test_a_test_that_contradicts_the_others_counts_against_candidates_that_pass_it():
     votes = ["xxx..."] * 4 + [".x.xxx"]
     assert winners("majority", votes) == [1]
     assert winners("dawid-skene", votes) == [0, 2]
 
 
-def test_tests_that_the_others_do_not_bear_out_have_no_weight():
+def test_tests_that_disagree_with_the_others_have_no_weight():
     votes = ["xxx....."] * 3 + ["...xx...", "...x.x..", "...x..x.", "...x...x"]
     assert winners("majority", votes) == [3]
     assert winners("leave-one-out", votes) == [0, 1, 2]
 
 
-def test_a_single_test_is_worth_a_vote():
+def test_a_single_test_counts_as_a_vote():
     assert winners("leave-one-out", ["x.x"]) == winners("dawid-skene", ["x.x"]) == [0, 2]
