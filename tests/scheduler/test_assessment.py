@@ -89,7 +89,7 @@ def test_a_rule_that_uses_outputs_keeps_a_program_with_more_agreeing_candidates(
 
 
 def test_one_program_represents_those_with_equal_outputs_also_after_a_restart():
-    """The second and the third give the same outputs on all tests that both are run on."""
+    """The second and the third program have equal outputs on all tests that both are run on."""
     outputs = tuple(CallResult(CallEnding.RETURNED, digest, str(digest)) for digest in range(2))
     inputs = tuple(RecordedCall(test, "f", f"[{test}]", test) for test in range(12))
     results = np.tile(np.array([[0], [1], [1]], np.int32), 12)

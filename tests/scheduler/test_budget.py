@@ -1,3 +1,5 @@
+"""Spending under a cap: reservations, settlements and unknown costs."""
+
 import threading
 
 import hypothesis.strategies as st

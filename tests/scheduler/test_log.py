@@ -1,3 +1,5 @@
+"""The event log: reopening, transactions, and files that are refused."""
+
 import sqlite3
 
 import numpy as np

@@ -141,8 +141,8 @@ def test_an_eliminated_program_is_neither_run_nor_charged_and_the_pick_is_the_sa
     for problem, verdicts in eliminated.verdicts().items():
         run, expected = verdicts != NOT_RUN, every.verdicts()[problem]
         assert run[:5].all()
-        # Two of the four programs are wrong, which five tests make clear. The third does as the first does;
-        # the fourth did so too, on the first test, which counts until the sixteenth.
+        # The second and the fourth program are wrong and are eliminated after five tests. The third has the
+        # outputs of the first, which represents it from the sixteenth test on.
         assert run[5:16].tolist() == [[True, False, True, False]] * 11
         assert run[16:].tolist() == [[True, False, False, False]] * 4
         assert (verdicts[run] == expected[run]).all()
@@ -186,7 +186,7 @@ def test_recorded_outputs_come_back_with_the_verdicts(recorded, tmp_path):
         assert examples(recorded_outputs) == examples(expected)
 
 
-def test_a_problem_is_closed_by_its_maximum_by_harm_or_by_the_cap(recorded, tmp_path):
+def test_a_problem_is_closed_by_the_cap_or_by_its_maximum(recorded, tmp_path):
     for limits, reason in (({"tests": 12}, "cap"), ({"tests": 1000}, "max_tests")):
         folder = tmp_path / reason
         folder.mkdir()

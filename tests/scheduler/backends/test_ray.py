@@ -229,7 +229,7 @@ def verdicts(directory) -> int:
         return 0
 
 
-def test_a_node_that_dies_costs_no_verdict(recorded, cluster, tmp_path):
+def test_a_lost_node_loses_no_verdict(recorded, cluster, tmp_path):
     """The node is removed while its sandbox is at work. Ray restarts the actor on another node."""
     extra = cluster.add_node(num_cpus=1)
     path = recorded.write_job(

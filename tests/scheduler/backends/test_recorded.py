@@ -1,4 +1,4 @@
-"""The loop on the recorded back end, held against recorded tests in memory."""
+"""The loop on the recorded back end, compared with recorded tests in memory."""
 
 import json
 from dataclasses import astuple
