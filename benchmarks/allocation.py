@@ -28,8 +28,8 @@ from testbudget.policies.curves import OracleCurves
 from testbudget.policies.greedy import Greedy
 from testbudget.policies.proportional import Proportional
 from testbudget.policies.uniform import Uniform
+from testbudget.rewards.bootstrap import Interval, bootstrap_means, first_crossing, intervals
 from testbudget.rewards.selection.registry import selection_rule
-from testbudget.rewards.statistics import Interval, bootstrap_means, first_crossing, intervals
 from testbudget.scheduler.simulation import PermutedRuns, permuted_runs
 from testbudget.traces.learning_curves import RecordedTests, allocate_recorded
 from testbudget.traces.tables import read_trace

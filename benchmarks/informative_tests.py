@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from recorded_blocks import RECORDED_RUN
 from recorded_parts import AS_RECORDED, MBPP, SEED, keep_part, keep_tests, recorded_tests
 
+from testbudget.rewards.bootstrap import Interval, bootstrap_means, intervals
 from testbudget.rewards.outputs import BatchStatistics, Evidence
 from testbudget.rewards.prefix_statistics import PrefixStatistics, latest_groups
 from testbudget.rewards.selection.auto import Auto
 from testbudget.rewards.selection.batch import batch_statistics
-from testbudget.rewards.statistics import Interval, bootstrap_means, intervals
 from testbudget.traces.learning_curves import RecordedTests
 from testbudget.traces.records import QUANTITIES
 

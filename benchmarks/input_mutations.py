@@ -20,9 +20,9 @@ from recorded_parts import AS_RECORDED, SEED, keep_candidates, keep_part, keep_t
 from testbudget.executors.execution.inputs import mutated_inputs
 from testbudget.executors.execution.limits import TestLimits
 from testbudget.executors.execution.runner import Runner
+from testbudget.rewards.bootstrap import Interval, bootstrap_means, intervals
 from testbudget.rewards.outputs import RecordedOutputs, join_outputs, select_outputs
 from testbudget.rewards.selection.registry import selection_rule
-from testbudget.rewards.statistics import Interval, bootstrap_means, intervals
 from testbudget.traces.learning_curves import RecordedTests, compute_learning_curves, random_permutations
 from testbudget.traces.problems import load_problems
 from testbudget.traces.records import ProblemCandidates

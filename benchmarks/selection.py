@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from recorded_parts import PARTS, SEED, LabeledProblem, PartChoice, all_tests, evidence_of, labeled_problems
 
+from testbudget.rewards.bootstrap import bootstrap_means, intervals
 from testbudget.rewards.selection.batch import batch_statistics
 from testbudget.rewards.selection.names import SELECTION_RULES
 from testbudget.rewards.selection.registry import selection_rule
-from testbudget.rewards.statistics import bootstrap_means, intervals
 
 COUNTS = (1, 2, 3, 5, 8, 20, 100)
 _HARD = 0.35  # largest share of correct candidates of a hard problem

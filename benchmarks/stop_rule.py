@@ -19,6 +19,7 @@ from recorded_parts import PARTS, SEED, LabeledProblem, PartChoice, labeled_prob
 
 from testbudget.executors.generation.unit_tests import UnitTestGenerator
 from testbudget.policies.registry import create_policy
+from testbudget.rewards.bootstrap import Interval, bootstrap_means, intervals
 from testbudget.rewards.confidence.model import default_models
 from testbudget.rewards.outputs import RecordedOutputs, select_outputs
 from testbudget.rewards.problem import Problem
@@ -26,11 +27,10 @@ from testbudget.rewards.quality import expected_accuracy
 from testbudget.rewards.selection.base import SelectionRule
 from testbudget.rewards.selection.batch import batch_statistics
 from testbudget.rewards.selection.registry import selection_rule
-from testbudget.rewards.statistics import Interval, bootstrap_means, intervals
 from testbudget.scheduler.assessment import HarmStop, evidence_so_far
 from testbudget.scheduler.backends.recorded import RecordedBackend
 from testbudget.scheduler.budget import Budget, Cap
-from testbudget.scheduler.log import EventLog
+from testbudget.scheduler.event_log import EventLog
 from testbudget.scheduler.loop import Loop
 from testbudget.traces.output_tables import read_outputs
 from testbudget.traces.problems import load_problems

@@ -21,8 +21,8 @@ from testbudget.difficulty.base import FittedMethod, Prediction, StorableFit, in
 from testbudget.difficulty.cross_fitting import UNSEEN, CrossFittedEnsemble
 from testbudget.difficulty.examples import TARGETS
 from testbudget.difficulty.methods import storable_class
+from testbudget.rewards.bootstrap import Interval
 from testbudget.rewards.errors import UserError, one_line
-from testbudget.rewards.statistics import Interval
 from testbudget.traces.files import whole_directory
 from testbudget.traces.hidden_states import HiddenStates, Provenance
 

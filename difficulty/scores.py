@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from testbudget.rewards.statistics import Interval, bootstrap_scores
+from testbudget.rewards.bootstrap import Interval, bootstrap_scores
 
 BINS = 10
 """Number of bins of the calibration error."""

@@ -22,9 +22,9 @@ from testbudget.difficulty.examples import (
 from testbudget.difficulty.methods import check_storable, prediction_method
 from testbudget.difficulty.names import METHOD_NAMES
 from testbudget.difficulty.scores import PredictionScores, score_predictions
+from testbudget.rewards.bootstrap import Interval
 from testbudget.rewards.errors import UserError
 from testbudget.rewards.selection.registry import selection_rule
-from testbudget.rewards.statistics import Interval
 from testbudget.traces.hidden_states import Provenance, usual_layer
 from testbudget.traces.tables import ReadTrace
 

@@ -19,7 +19,7 @@ from testbudget.rewards.problem import NOT_RUN
 from testbudget.rewards.seeds import problem_fold
 from testbudget.rewards.selection.base import SelectionRule
 from testbudget.rewards.selection.batch import BatchContribution, batch_contribution, combine_batch
-from testbudget.scheduler.log import EventLog
+from testbudget.scheduler.event_log import EventLog
 from testbudget.traces.records import (
     HarmCheckRecord,
     ProblemCandidates,

@@ -16,7 +16,7 @@ from testbudget.rewards.outputs import outputs_by_test
 from testbudget.scheduler.assessment import CandidateElimination, EliminationRule, HarmStop, PickConfidence
 from testbudget.scheduler.backends.base import Backend, Execute, Executed, Generate, Generated, Role
 from testbudget.scheduler.budget import Budget, Reservation
-from testbudget.scheduler.log import EventLog
+from testbudget.scheduler.event_log import EventLog
 from testbudget.traces.records import (
     Cost,
     ProblemCandidates,

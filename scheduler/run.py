@@ -22,18 +22,16 @@ from testbudget.scheduler.assessment import EliminationRule, HarmStop, PickConfi
 from testbudget.scheduler.backends.base import Backend
 from testbudget.scheduler.backends.recorded import RecordedBackend
 from testbudget.scheduler.budget import Budget, Cap
+from testbudget.scheduler.event_log import LOG_FILE, EventLog
 from testbudget.scheduler.fitting.confidence import check_confidence_runs, fit_confidence
 from testbudget.scheduler.fitting.gain_models import check_gain_model_run, gain_models_for
 from testbudget.scheduler.job import Job
 from testbudget.scheduler.job_file import load_job, save_job
-from testbudget.scheduler.log import LOG_FILE, EventLog
 from testbudget.scheduler.loop import Loop, spent
 from testbudget.scheduler.picks import picks, write_picks
 from testbudget.scheduler.preparation.candidates import (
-    label_candidates,
     sample_candidates,
     take_candidates,
-    take_labels,
 )
 from testbudget.scheduler.preparation.hidden_states import (
     check_predictor,
@@ -42,6 +40,7 @@ from testbudget.scheduler.preparation.hidden_states import (
     predicted_pass_rates,
     take_hidden_states,
 )
+from testbudget.scheduler.preparation.labels import label_candidates, take_labels
 from testbudget.traces.output_tables import read_outputs, write_outputs
 from testbudget.traces.problems import load_problems
 from testbudget.traces.records import Cost, ProblemCandidates, extraction_cost

@@ -2,7 +2,7 @@
 
 The file has one of two forms. Either each problem has its own arrays (``votes/ID``). Or the file has an
 array ``ids``, the arrays of all problems are concatenated, and votes are packed bits. Both forms are
-described in ``docs/votes_format.md``.
+described in ``docs/importing_votes.md``.
 """
 
 import math
@@ -58,7 +58,7 @@ class ImportedVotes:
 
         Args:
             problem: its id.
-            given: arrays by name; the names are those of ``docs/votes_format.md``.
+            given: arrays by name; the names are those of ``docs/importing_votes.md``.
 
         Raises:
             UserError: votes or labels are missing, or an array breaks a rule.

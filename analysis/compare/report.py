@@ -13,7 +13,7 @@ from testbudget.analysis.compare.tables import detail_tables, grid_tables, rules
 from testbudget.analysis.pages import write_page
 from testbudget.analysis.plots import Series, as_svg, by_quintiles, by_tests
 from testbudget.analysis.tables import flat_record, json_record
-from testbudget.rewards.statistics import Interval
+from testbudget.rewards.bootstrap import Interval
 from testbudget.traces.tables import write_table
 
 _PER_QUINTILE = ("pass_rate", "tests", "accuracy", "vs_uniform", "vs_reference")

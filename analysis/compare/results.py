@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from testbudget.analysis.compare.settings import CompareSettings
 from testbudget.policies.registry import policy_class
 from testbudget.policies.uniform import Uniform
-from testbudget.rewards.statistics import Interval
+from testbudget.rewards.bootstrap import Interval
 from testbudget.traces.records import Cost
 
 _WITHOUT_TRUTH = (None, "none", "learned")

@@ -10,7 +10,7 @@ from testbudget.analysis.compare.settings import STATIC_RULES
 from testbudget.analysis.tables import Table, format_interval, format_percent, json_record
 from testbudget.analysis.tune.results import UNTUNED_RULE, Trial, TuneResult
 from testbudget.policies.uniform import Uniform
-from testbudget.rewards.statistics import Interval
+from testbudget.rewards.bootstrap import Interval
 from testbudget.traces.records import QUANTITIES
 from testbudget.traces.tables import write_table
 

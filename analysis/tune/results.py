@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from testbudget.analysis.tune.settings import StudySettings
 from testbudget.analysis.tune.space import Choice
-from testbudget.rewards.statistics import Interval
+from testbudget.rewards.bootstrap import Interval
 from testbudget.traces.records import Cost
 
 STUDY_FILE = "study.journal"

@@ -12,7 +12,7 @@ from testbudget.analysis.tune.results import UNTUNED_RULE, ChoiceScores, TunedCh
 from testbudget.analysis.tune.settings import StudySettings
 from testbudget.analysis.tune.space import Choice
 from testbudget.policies.uniform import Uniform
-from testbudget.rewards.statistics import bootstrap_means, intervals
+from testbudget.rewards.bootstrap import bootstrap_means, intervals
 from testbudget.traces.records import QUANTITIES, Cost
 
 

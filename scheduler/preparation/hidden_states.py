@@ -14,8 +14,8 @@ from testbudget.rewards.errors import UserError, require_extra
 from testbudget.rewards.problem import Problem
 from testbudget.scheduler.backends.base import Backend, ExtractedStates
 from testbudget.scheduler.budget import Budget, CapExceededError, Reservation
+from testbudget.scheduler.event_log import EventLog
 from testbudget.scheduler.job import Job
-from testbudget.scheduler.log import EventLog
 from testbudget.traces.hidden_states import HiddenStates
 from testbudget.traces.records import Cost, HiddenStatesRecord, extraction_cost
 from testbudget.traces.tables import ReadTrace

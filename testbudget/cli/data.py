@@ -54,7 +54,7 @@ def problems(source: str, /) -> None:
 def import_votes(file: Path, /, *, out: Path) -> None:
     """Import verdicts (candidates x tests of each problem) as a finished run.
 
-    The arrays are described in docs/votes_format.md. The run can be compared,
+    The arrays are described in docs/importing_votes.md. The run can be compared,
     tuned on, reported and run again with backend recorded (testbudget run
     RUN/job.yaml). It holds no programs, so they cannot be executed again.
 

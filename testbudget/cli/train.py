@@ -79,7 +79,7 @@ def train(
     from testbudget.analysis.tables import WIDTH
     from testbudget.analysis.training_report import print_training, training_records
     from testbudget.cli.console import print_json, status_console
-    from testbudget.cli.training import train_and_save
+    from testbudget.cli.predictor_files import train_and_save
 
     held_out = eval_runs or []
     training, sections, page = train_and_save(
@@ -130,7 +130,7 @@ def predict(
         raise UserError("predict takes --hidden-states or --base-model but got both")
 
     from testbudget.cli.console import STANDARD_STREAM, check_writable
-    from testbudget.cli.training import predict_problems
+    from testbudget.cli.predictor_files import predict_problems
 
     check_writable(out)
     count = predict_problems(source, model, out, hidden_states, base_model)

@@ -15,7 +15,7 @@ from testbudget.analysis.tables import (
     format_plus_minus,
     json_record,
 )
-from testbudget.rewards.statistics import Interval
+from testbudget.rewards.bootstrap import Interval
 
 
 @dataclass

@@ -92,7 +92,7 @@ def test_the_width_of_an_interval_matches_the_variation_over_samples_of_problems
 def test_resampling_in_parts_gives_the_same_scores(monkeypatch):
     data = predictions(40)
     # Parts of 300, 300, 300 and 100 resamples.
-    monkeypatch.setattr("testbudget.rewards.statistics._POSITIONS_AT_ONCE", 40 * 300)
+    monkeypatch.setattr("testbudget.rewards.bootstrap._POSITIONS_AT_ONCE", 40 * 300)
     parts = score_predictions(*data)
     monkeypatch.undo()
     assert parts == score_predictions(*data)

@@ -10,7 +10,7 @@ from testbudget.rewards.outputs import CallEnding, CallResult, RecordedCall, Rec
 from testbudget.scheduler.assessment import HarmStop
 from testbudget.scheduler.backends.recorded import RecordedBackend
 from testbudget.scheduler.budget import Budget, Cap
-from testbudget.scheduler.log import EventLog
+from testbudget.scheduler.event_log import EventLog
 from testbudget.scheduler.loop import Loop, spent
 from testbudget.traces.output_tables import read_outputs
 from testbudget.traces.records import ProblemCandidates, VerdictRecord, evidence_of, votes_of

@@ -19,7 +19,7 @@ from testbudget.rewards.problem import NOT_RUN, Problem, Verdict
 from testbudget.rewards.selection.majority import Majority
 from testbudget.rewards.selection.registry import selection_rule
 from testbudget.scheduler.assessment import CandidateElimination, EliminationRule
-from testbudget.scheduler.log import EventLog
+from testbudget.scheduler.event_log import EventLog
 from testbudget.traces.records import (
     CandidateRecord,
     ProblemCandidates,

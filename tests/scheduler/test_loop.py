@@ -14,7 +14,7 @@ from testbudget.scheduler.assessment import EliminationRule
 from testbudget.scheduler.backends.base import Generated
 from testbudget.scheduler.backends.recorded import RecordedBackend
 from testbudget.scheduler.budget import Budget, Cap
-from testbudget.scheduler.log import EventLog
+from testbudget.scheduler.event_log import EventLog
 from testbudget.scheduler.loop import Loop
 from testbudget.traces.records import TestStatus
 

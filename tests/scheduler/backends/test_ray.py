@@ -19,7 +19,7 @@ from testbudget.cli.main import main
 from testbudget.difficulty.extractors.transformers import TransformersExtractor
 from testbudget.rewards.outputs import outputs_by_test
 from testbudget.rewards.problem import NOT_RUN
-from testbudget.scheduler.log import EventLog
+from testbudget.scheduler.event_log import EventLog
 from testbudget.scheduler.loop import spent
 from testbudget.traces.output_tables import read_outputs
 from testbudget.traces.problems import load_problems

@@ -20,7 +20,7 @@ from testbudget.rewards.selection.registry import selection_rule
 from testbudget.scheduler.assessment import PickConfidence
 from testbudget.scheduler.backends.recorded import RecordedBackend
 from testbudget.scheduler.budget import Budget, Cap
-from testbudget.scheduler.log import EventLog
+from testbudget.scheduler.event_log import EventLog
 from testbudget.scheduler.loop import Loop
 from testbudget.traces.learning_curves import (
     RecordedTests,

@@ -5,9 +5,10 @@ import json
 import pytest
 
 from testbudget.rewards.errors import UserError
+from testbudget.scheduler.event_log import EventLog
 from testbudget.scheduler.job_file import load_job
-from testbudget.scheduler.log import EventLog
-from testbudget.scheduler.preparation.candidates import take_candidates, take_labels
+from testbudget.scheduler.preparation.candidates import take_candidates
+from testbudget.scheduler.preparation.labels import take_labels
 from testbudget.traces.records import ProblemCandidates
 from testbudget.traces.tables import read_trace
 

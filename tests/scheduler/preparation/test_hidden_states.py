@@ -11,8 +11,8 @@ from testbudget.rewards.errors import UserError
 from testbudget.scheduler.backends.base import ExtractedStates, ExtractionBackend
 from testbudget.scheduler.backends.recorded import RecordedBackend
 from testbudget.scheduler.budget import Budget, Cap, UnknownCostError
+from testbudget.scheduler.event_log import EventLog
 from testbudget.scheduler.job_file import load_job
-from testbudget.scheduler.log import EventLog
 from testbudget.scheduler.loop import spent
 from testbudget.scheduler.preparation.hidden_states import (
     extract_hidden_states,

@@ -14,7 +14,7 @@ from testbudget.rewards.outputs import (
     RecordedOutputs,
     join_outputs,
 )
-from testbudget.scheduler.log import EventLog
+from testbudget.scheduler.event_log import EventLog
 from testbudget.traces.hidden_states import Provenance
 from testbudget.traces.records import (
     CandidateRecord,

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from testbudget.rewards.statistics import (
+from testbudget.rewards.bootstrap import (
     Interval,
     bootstrap_means,
     bootstrap_scores,
