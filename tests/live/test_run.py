@@ -48,10 +48,10 @@ def test_three_problems_from_nothing_to_picks(tmp_path, capsys):
     assert [pick["problem"] for pick in picks] == ["HumanEval/0", "HumanEval/1", "HumanEval/2"]
     assert all(pick["code"].startswith(("from typing", "\n\ndef ", "def ")) for pick in picks)
 
-    # What was written live replays, and the same tests on the same candidates give the same picks.
+    # What was generated live can be replayed, and the same tests on the same candidates give the same picks.
     content = yaml.safe_load((out / "job.yaml").read_text())
-    content |= {"candidates": {"from_run": str(out)}, "tests": {"from_run": str(out)}, "backend": "recorded"}
-    content |= {"hidden_states": {"from_run": str(out)}}
+    content |= dict.fromkeys(("candidates", "tests", "hidden_states"), {"from_run": str(out)})
+    content |= {"backend": "recorded"}
     (tmp_path / "replay.yaml").write_text(yaml.safe_dump(content))
     assert main(["run", str(tmp_path / "replay.yaml"), "--out", str(tmp_path / "again")]) == 0
     assert (tmp_path / "again" / "picks.jsonl").read_text() == (out / "picks.jsonl").read_text()

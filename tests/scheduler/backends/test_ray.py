@@ -52,7 +52,7 @@ def run(*arguments) -> int:
 
 def driver_of(path, out) -> subprocess.Popen:
     """Run a job in a process of its own."""
-    command = [sys.executable, "-m", "testbudget.cli.main", "run", str(path), "--out", str(out)]
+    command = [sys.executable, "-m", "testbudget", "run", str(path), "--out", str(out)]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
 
 
