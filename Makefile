@@ -69,7 +69,7 @@ train-humaneval := train examples/humaneval
 train-humaneval-on-mbpp := train examples/humaneval --candidates 16 --eval-runs examples/mbpp
 train-mbpp-on-humaneval := train examples/mbpp --candidates 16 --eval-runs examples/humaneval
 save_result = { echo '$$ $(1)'; echo; COLUMNS=120 .venv/bin/$(1); } > $@.part && \
-    sed -i -e '/^$$/{N;/^\n{/d;}' -e '/^{/d' -e 's/ *$$//' $@.part && mv $@.part $@
+    sed -i -e '/^$$/{N;/^\n{/d;/^\n$$/D;}' -e '/^{/d' -e 's/ *$$//' $@.part && mv $@.part $@
 
 results: $(call results_of,$(SCRIPTS) $(COMMANDS))
 
