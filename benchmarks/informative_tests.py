@@ -1,4 +1,4 @@
-"""Generate several tests and run only the most informative one: is it worth it?
+"""Worth of generating several tests and running only the most informative one.
 
 In each round five tests of a problem are generated. Their inputs are executed on one program of each
 leading output group, and only the test whose inputs separate these groups best is run on all candidates.
