@@ -16,6 +16,7 @@ def given(*flags) -> dict:
 
 def test_help_of_run_shows_every_field_with_its_description(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "400")
+    monkeypatch.setenv("LINES", "100")  # without both, a dumb terminal has 80 columns
     assert main(["run", "--help"]) == 0
     text = capsys.readouterr().out
     fields = list(leaf_fields(Job))
@@ -27,6 +28,7 @@ def test_help_of_run_shows_every_field_with_its_description(capsys, monkeypatch)
 
 def test_help_shows_types_choices_bounds_and_defaults(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "400")
+    monkeypatch.setenv("LINES", "100")  # without both, a dumb terminal has 80 columns
     main(["run", "--help"])
     lines = {line.split()[1]: line for line in capsys.readouterr().out.splitlines() if " --" in line}
     assert "[choices: ray, recorded] [default: ray]" in lines["--backend"]
