@@ -269,7 +269,7 @@ class RunnerActor:
             chosen: positions of the programs to run.
             tests: tests of the same problem.
             entry_point: name that each program must define.
-            record: whether to record outputs.
+            record: True to record outputs.
             input_mutations: number of mutations of each test's inputs to run and record in addition.
 
         Raises:

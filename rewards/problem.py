@@ -30,14 +30,14 @@ class TestKind(StrEnum):
     """Form of a unit test's code.
 
     ``UNITTEST``: one ``unittest.TestCase`` class; it passes if it has at least one case and all cases pass.
-    ``ASSERTIONS``: a program that runs after the candidate in the same namespace; it passes if it ends
+    ``ASSERT``: a program that runs after the candidate in the same namespace; it passes if it ends
     without an exception.
     """
 
     __test__ = False  # pytest would collect it by its name
 
     UNITTEST = "unittest"
-    ASSERTIONS = "assertions"
+    ASSERT = "assert"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Problem:
         prompt: text that the policy model continues or answers: signature and docstring, or a description.
         language: programming language of the candidates, in lower case.
         entry_point: name of the function or class that the tests call.
-        ground_truth: code of a reference test of kind ``ASSERTIONS``, if there is one. It gives the labels
+        ground_truth: code of a reference test of kind ``ASSERT``, if there is one. It gives the labels
             of candidates for reports and training. The scheduler never uses it.
     """
 
@@ -91,7 +91,7 @@ class UnitTest:
         problem: id of the problem.
         index: position among the problem's generated tests, unusable ones included.
         code: the test program, without the candidate.
-        seed: of the sampling.
+        seed: seed of the sampling.
         kind: form of the code.
     """
 

@@ -5,18 +5,13 @@ Checking a job file loads no array library: names of rules, policies and layers 
 
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from testbudget.executors.execution.limits import ISOLATION_LAYERS, TestLimits
+from testbudget.executors.execution.limits import ISOLATION_LAYERS, LayerName, TestLimits
 from testbudget.policies.names import GAIN_MODEL_POLICIES, PASS_RATE_POLICIES, JobPolicyName
 from testbudget.rewards.selection.names import SelectionName
-
-if TYPE_CHECKING:
-    LayerName = str
-else:  # pydantic and the command line read the choices from the type
-    LayerName = Literal[tuple(ISOLATION_LAYERS)]
 
 
 class JobSection(BaseModel):

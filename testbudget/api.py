@@ -165,7 +165,7 @@ def load(directory: str | Path) -> Run:
         directory: run directory.
 
     Raises:
-        UserError: the directory holds no job file.
+        UserError: the directory holds no finished run (no candidates.parquet).
 
     Example:
         >>> load("examples/mbpp").job.selection
@@ -188,12 +188,14 @@ def judge(
 ) -> "BlockVerdicts":
     """Execute candidates of one problem on tests, in a sandbox.
 
+    ``testbudget execute`` is the counterpart for a file of pairs.
+
     Args:
         candidates: whole programs.
         tests: test programs that run after the candidate (``assert``), or modules with one
             ``unittest.TestCase`` class each (``unittest``).
         entry_point: name that every candidate must define; None for whatever the tests call.
-        kind: kind of all tests.
+        kind: form of all tests.
         language: language of candidates and tests.
         limits: limits of one test on one candidate (default: ``TestLimits()``).
         require: isolation layers without which nothing is executed.
@@ -213,8 +215,7 @@ def judge(
     from testbudget.executors.execution.runner import Runner
     from testbudget.rewards.problem import TestKind, UnitTest
 
-    kinds = {"assert": TestKind.ASSERTIONS, "unittest": TestKind.UNITTEST}
-    programs = [UnitTest("", index, code, kind=kinds[kind]) for index, code in enumerate(tests)]
+    programs = [UnitTest("", index, code, kind=TestKind(kind)) for index, code in enumerate(tests)]
     with Runner(limits or TestLimits(), language=language, require=require) as runner:
         return runner.run(candidates, programs, entry_point)
 

@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from types import MappingProxyType
+from typing import TYPE_CHECKING, Literal
 
 from testbudget.rewards.errors import UserError
 
@@ -26,6 +27,11 @@ ISOLATION_LAYERS: Mapping[str, str] = MappingProxyType(
     }
 )
 """Every isolation layer, outermost first: its name and what it provides."""
+
+if TYPE_CHECKING:
+    LayerName = str
+else:  # pydantic and the command line read the choices from the type
+    LayerName = Literal[tuple(ISOLATION_LAYERS)]
 
 
 _TICK_SECONDS = 0.01  # longest time between two checks of CPU limits by the kernel (HZ >= 100)

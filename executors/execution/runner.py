@@ -224,7 +224,7 @@ class Runner:
         pairs = np.argwhere(np.ones((len(candidates), len(inputs)), np.bool_))
         block = {
             "candidates": list(candidates),
-            "tests": [("", TestKind.ASSERTIONS)] * len(inputs),
+            "tests": [("", TestKind.ASSERT)] * len(inputs),
             "entry_point": None,
             "calls": [call_text(given) for given in inputs],
         }

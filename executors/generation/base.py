@@ -46,7 +46,7 @@ class Prompt:
 
     Attributes:
         text: the whole prompt.
-        chat: whether the text is one user message of a chat. Otherwise the model continues it.
+        chat: True if the text is one user message of a chat. Otherwise the model continues it.
     """
 
     text: str

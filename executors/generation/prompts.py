@@ -20,8 +20,8 @@ TEMPLATE_NAMES = ("chat", "chat_javascript", "coderm", "coderm_javascript", "com
 _PLACEHOLDER = re.compile(r"\{(question|solution)\}")
 
 
-class Purpose(StrEnum):
-    """Use of the answer to a prompt.
+class AnswerPurpose(StrEnum):
+    """Program that an answer holds.
 
     Attributes:
         CANDIDATE: the answer holds a candidate.
@@ -50,11 +50,11 @@ class PromptTemplate:
 
     Attributes:
         name: name in jobs and reports.
-        purpose: use of the answer.
+        purpose: program that an answer holds.
         language: programming language of the answer, in lower case.
-        chat: whether the text is one user message of a chat, or bare text to continue.
+        chat: True if the text is one user message of a chat, False if it is bare text to continue.
         answer: place of the code in the answer.
-        text: with ``{question}`` for the problem's prompt and ``{solution}`` for the code of a candidate;
+        text: text with ``{question}`` for the problem's prompt and ``{solution}`` for a candidate's code;
             all other braces are literal.
         stop: strings that end the answer.
     """
@@ -62,7 +62,7 @@ class PromptTemplate:
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     name: str
-    purpose: Purpose
+    purpose: AnswerPurpose
     language: str
     chat: bool
     answer: AnswerForm
@@ -137,10 +137,10 @@ def _fault(template: PromptTemplate) -> str | None:
     """Contradiction between fields of a template; None if there is none."""
     if "{question}" not in template.text:
         return "text must contain {question}"
-    if template.purpose is Purpose.CANDIDATE and template.shows_solution:
+    if template.purpose is AnswerPurpose.CANDIDATE and template.shows_solution:
         return "text of a template for candidates must not contain {solution}"
     if template.answer is AnswerForm.CONTINUES_PROMPT:
-        if template.purpose is not Purpose.CANDIDATE:
+        if template.purpose is not AnswerPurpose.CANDIDATE:
             return "answer must be code_block for unit tests, because a test does not continue the problem"
         if template.chat or not template.text.endswith("{question}"):
             return "answer may be continues_prompt only where chat is false and text ends with {question}"

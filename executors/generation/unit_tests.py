@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from testbudget.executors.generation.base import Completion, Prompt, Request
-from testbudget.executors.generation.extraction.extract import extract_unit_test, normalised
+from testbudget.executors.generation.extraction.extract import extract_unit_test, normal_form
 from testbudget.executors.generation.prompts import PromptTemplate
 from testbudget.rewards.problem import Problem, UnitTest
 from testbudget.rewards.seeds import derive_seed
@@ -134,4 +134,4 @@ def _parsed_test(problem: Problem, text: str) -> _ParsedTest | None:
 def _extracted(text: str, entry_point: str, language: str) -> _ParsedTest | None:
     """Test in an answer; cached, because the same answer is parsed several times."""
     code = extract_unit_test(text, entry_point, language).code
-    return None if code is None else _ParsedTest(code, normalised(code, language))
+    return None if code is None else _ParsedTest(code, normal_form(code, language))

@@ -39,7 +39,7 @@ class EngineSettings:
         max_model_len: upper bound on the tokens of prompt and answer together.
         gpu_memory_utilization: share of each GPU's memory that the engine takes.
         max_num_seqs: number of requests computed at once; further ones wait in the engine.
-        enforce_eager: whether to run the model without compilation. None compiles on GPUs only, because
+        enforce_eager: True to run the model without compilation. None compiles on GPUs only, because
             compilation for a CPU delays the start without a benefit.
         seed: seed of the engine itself; each request has a seed of its own.
         extra: other engine arguments; they take precedence over the fields.
@@ -69,7 +69,7 @@ class EngineSettings:
         """Engine arguments for vLLM.
 
         Args:
-            cpu: whether vLLM is its CPU build.
+            cpu: True if vLLM is its CPU build.
         """
         arguments: dict[str, Any] = {
             own.name: getattr(self, own.name) for own in fields(self) if own.name != "extra"

@@ -23,7 +23,7 @@ def label_candidates(items: Sequence[ProblemCandidates], backend: Backend, event
     for item in items:
         problem = item.problem
         if problem.ground_truth is not None and problem.id not in event_log.labels:
-            test = UnitTest(problem.id, 0, problem.ground_truth, kind=TestKind.ASSERTIONS)
+            test = UnitTest(problem.id, 0, problem.ground_truth, kind=TestKind.ASSERT)
             backend.submit(Execute(problem, item.programs, (test,), record_outputs=False))
             waiting += 1
     while waiting:
@@ -53,6 +53,6 @@ def take_labels(job: Job, items: Sequence[ProblemCandidates], event_log: EventLo
     trace = read(job.candidates.from_run)
     with event_log.transaction():
         for item in items:
-            correct = trace.of(item.problem).correct
+            correct = trace.problem(item.problem).correct
             if correct is not None and item.problem.id not in event_log.labels:
                 event_log.add_labels(item.problem.id, correct[: len(item.candidates)])

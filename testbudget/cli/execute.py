@@ -1,18 +1,13 @@
 """``testbudget execute``: execute a file of candidate and test pairs, without a job."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated
 
 from cyclopts import App, Parameter
 
 from testbudget.cli.options import Json, comma_separated, whole_number
-from testbudget.executors.execution.limits import ISOLATION_LAYERS, TestLimits
+from testbudget.executors.execution.limits import LayerName, TestLimits
 from testbudget.rewards.errors import UserError
-
-if TYPE_CHECKING:
-    LayerName = str
-else:
-    LayerName = Literal[tuple(ISOLATION_LAYERS)]
 
 _LIMITS = TestLimits()
 
@@ -60,7 +55,7 @@ def execute(
         int | None,
         whole_number(
             "Number of timeouts in a block after which a candidate's other tests are not run "
-            "(default: all are run).",
+            "(default: none, so that all are run).",
             least=1,
         ),
     ] = None,
@@ -76,6 +71,7 @@ def execute(
     """Execute candidate programs on unit tests, one pair per line of a file.
 
     All verdicts are written at the end, in the order of the pairs, or none.
+    The counterpart in Python is testbudget.judge.
 
     Args:
         source: JSONL file of pairs, or - for standard input.

@@ -28,11 +28,6 @@ from testbudget.rewards.errors import UserError, choice_sentence, validation_sen
 from testbudget.rewards.problem import NOT_RUN, TestKind, Verdict
 from testbudget.traces.files import read_rows
 
-_KINDS = {
-    "unittest": TestKind.UNITTEST,
-    "assert": TestKind.ASSERTIONS,
-    "assertions": TestKind.ASSERTIONS,
-}
 _STANDARD_INPUT = Path("/dev/stdin")
 _NEVER = MAX_TESTS + 1  # more timeouts than a candidate can have in one block
 
@@ -46,19 +41,19 @@ def execute_file(
     max_timeouts: int | None,
     **limits: float,
 ) -> dict[str, Any]:
-    """Execute the pairs of a file and write a line for each; say how it went on standard error.
+    """Execute the pairs of a file, write a line for each, and print the counts on standard error.
 
     Args:
         source: JSONL file of pairs, or ``-``.
-        out: JSONL file of verdicts, or ``-``; written whole or not at all.
+        out: JSONL file of verdicts, or ``-``; written atomically.
         runners: number of sandboxes; None for one per CPU core.
         require: isolation layers without which nothing is executed.
         max_timeouts: timeouts in a block after which a candidate's other tests are not run; None for all.
         limits: limits of one test, by field of ``TestLimits``.
 
     Returns:
-        Counts: ``pairs``, ``seconds``, ``pairs_per_second``, ``verdicts`` and ``processes`` by name,
-        ``layers`` in force, ``missing_layers``.
+        Counts: ``pairs``, ``seconds``, ``pairs_per_second``, ``verdicts`` by name, ``same_process``
+        (number of pairs judged in the candidate's process), ``layers`` in force, ``missing_layers``.
 
     Raises:
         UserError: the files, a line, a limit or a layer cannot be used.
@@ -86,7 +81,7 @@ class _PairRow(BaseModel):
     id: str
     candidate: str
     test: str
-    kind: Literal["unittest", "assert", "assertions"]
+    kind: Literal["unittest", "assert"]
     language: str = "python"
     entry_point: str | None = None
 
@@ -120,7 +115,7 @@ class _Result:
 
 
 def _reasons(limits: TestLimits) -> dict[int, str]:
-    """A sentence for each verdict."""
+    """Explanation of each verdict, a sentence by verdict number."""
     return {
         Verdict.PASSED: "The test passed.",
         Verdict.FAILED: "An assertion of the test failed.",
@@ -153,7 +148,7 @@ def _read(source: Path) -> dict[str, PairRequest]:
             )
         lines[read.id] = number
         candidate, test = (texts.setdefault(text, text) for text in (read.candidate, read.test))
-        pairs[read.id] = PairRequest(candidate, test, _KINDS[read.kind], read.language, read.entry_point)
+        pairs[read.id] = PairRequest(candidate, test, TestKind(read.kind), read.language, read.entry_point)
     return pairs
 
 
@@ -195,19 +190,16 @@ def _counts(results: Sequence[_Result], seconds: float, missing: Sequence[str]) 
         "seconds": round(seconds, 3),
         "pairs_per_second": round(len(results) / max(seconds, 1e-9), 1),
         "verdicts": dict(Counter(result.name for result in results).most_common()),
-        "processes": dict(Counter(result.place for result in results).most_common()),
+        "same_process": sum(result.same_process for result in results),
         "layers": list(results[0].layers if results else ()),
         "missing_layers": list(missing),
     }
 
 
 def _print_counts(counts: Mapping[str, Any], console: Console) -> None:
-    verdicts, processes = (
-        ", ".join(f"{count} {name}" for name, count in counts[part].items())
-        for part in ("verdicts", "processes")
-    )
+    verdicts = ", ".join(f"{count} {name}" for name, count in counts["verdicts"].items())
     console.print(
         f"testbudget: {counts['pairs']} pairs in {counts['seconds']:.1f} s, "
         f"{counts['pairs_per_second']:.0f} pairs/s: {verdicts}; "
-        f"isolation: {processes}; {', '.join(counts['layers'])}"
+        f"isolation: {counts['same_process']} same_process; {', '.join(counts['layers'])}"
     )

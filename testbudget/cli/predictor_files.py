@@ -43,7 +43,7 @@ def train_and_save(
         UserError: the directory exists or cannot be made, or a run cannot be used.
     """
     if out.exists():
-        raise UserError(f"--out must not exist yet but {out} does")
+        raise UserError(f"{out} exists. Choose another --out.")
     existing = next(place for place in out.absolute().parents if place.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK):
         raise UserError(f"--out must be in a directory that can be written to but {existing} is not one")

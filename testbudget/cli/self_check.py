@@ -119,7 +119,7 @@ def _self_check(runner: Runner, sample: _Sample) -> float:
 
 
 def _test(sample: _Sample, number: int) -> UnitTest:
-    return UnitTest("", number, sample.test.format(number), kind=TestKind.ASSERTIONS)
+    return UnitTest("", number, sample.test.format(number), kind=TestKind.ASSERT)
 
 
 def _node() -> tuple[str | None, str]:

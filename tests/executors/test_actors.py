@@ -204,7 +204,7 @@ def test_a_user_error_of_an_extractor_is_raised():
 def test_a_runner_runs_the_chosen_programs_and_records_outputs_on_request():
     actor = ray.remote(RunnerActor).options(num_cpus=0).remote(TestLimits(), ())
     programs = ray.put(("def f(x):\n    return 1\n", "never run", "def f(x):\n    return x\n"))
-    tests = [UnitTest("p", 3, "assert f(2) == 2\n", kind=TestKind.ASSERTIONS)]
+    tests = [UnitTest("p", 3, "assert f(2) == 2\n", kind=TestKind.ASSERT)]
     outcomes = ray.get(actor.run.remote("python", programs, [2, 0], tests, "f", True, 0))
     assert outcomes.verdicts.ravel().tolist() == [Verdict.PASSED, Verdict.FAILED]
     assert NOT_RUN not in outcomes.verdicts

@@ -19,12 +19,11 @@ from typing import NoReturn
 from testbudget.executors.execution.languages.base import CallJob, Language, Program
 from testbudget.executors.execution.processes import result_buffer
 from testbudget.executors.execution.processes.process import ProcessEnd, ProcessRunner
-from testbudget.executors.execution.processes.result_buffer import ResultBuffer
+from testbudget.executors.execution.processes.result_buffer import NO_STEP, ResultBuffer
 from testbudget.executors.execution.sandbox import kernel
 
 _REQUEST = struct.Struct("<Iid")  # steps, CPU-seconds, share of the limits; 0 steps: modules to load
-_ENDED = struct.Struct("<ii?dd")  # signal, timed-out step or -1, loaded, CPU-seconds, wall-seconds
-_NO_STEP = -1
+_ENDED = struct.Struct("<ii?dd")  # signal, timed-out step or NO_STEP, loaded, CPU-seconds, wall-seconds
 _FAILURE = b"failure: "
 
 
@@ -94,7 +93,7 @@ class CandidateForkServer:
         self._send(_REQUEST.pack(len(jobs), cpu_seconds, share), marshal.dumps(content))
         ended_by, step, loaded, used, wall_seconds = _ENDED.unpack(self._answer())
         steps = self._buffer.steps(len(jobs))
-        timed_out_step = None if step == _NO_STEP else step
+        timed_out_step = None if step == NO_STEP else step
         return ProcessEnd(steps, ended_by, timed_out_step, loaded, used, wall_seconds, cpu_seconds)
 
     def _send(self, request: bytes, content: bytes) -> None:
@@ -142,7 +141,7 @@ def _serve(process_runner: ProcessRunner, language: Language) -> NoReturn:
                 share,
                 descriptors,
             )
-            step = _NO_STEP if ended.timed_out_step is None else ended.timed_out_step
+            step = NO_STEP if ended.timed_out_step is None else ended.timed_out_step
             answer = _ENDED.pack(ended.signal, step, ended.loaded, ended.cpu_seconds, ended.wall_seconds)
             result_buffer.send_frame(process_runner.control, answer)
     except OSError as error:

@@ -101,8 +101,8 @@ class PairState:
     Attributes:
         verdict: a `Verdict`, ``NOT_RUN``, or None while undecided.
         cpu_seconds, wall_seconds: CPU-seconds and wall-seconds charged to the pair so far.
-        same_process: whether the pair is judged in the same process.
-        loaded: whether the candidate has been loaded for the test.
+        same_process: True if the pair is judged in the same process.
+        loaded: True if the candidate has been loaded for the test.
         calls: calls that the candidate has made for the test, with their results.
     """
 

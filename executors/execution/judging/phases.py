@@ -20,6 +20,7 @@ from testbudget.executors.execution.judging.pair_table import (
     TextTable,
 )
 from testbudget.executors.execution.languages.base import (
+    OPAQUE_RESULT,
     CallPath,
     Language,
     Program,
@@ -42,7 +43,6 @@ _MAX_JOBS = 256  # of one process; the remaining ones are sent again if a job en
 _MAX_CHARACTERS = 128 << 20  # of a block's results; beyond, results longer than _LONG are dropped
 _LONG = 4096
 _NOT_LOADED = f'["{StepMessage.NOT_LOADED}"'.encode()
-_OPAQUE = f'["{ResultKind.OPAQUE}"]'
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class CallPhase:
         Args:
             programs: candidates, by position in the block.
             call_plan: calls of each pair, with the pairs of one candidate next to each other.
-            predicted: whether the calls come from dry runs, so that tests might not need them. Each of them
+            predicted: True if the calls come from dry runs, so that tests might not need them. Each of them
                 has only 1 % of the time limit. A candidate does not repeat a call that exceeds this share.
                 After two candidates have exceeded it with the same call, no other candidate makes it.
         """
@@ -189,7 +189,7 @@ class CallPhase:
         """Position of a result; that of an opaque result if it is too long."""
         too_much = len(text) > _LONG and self.results.characters > _MAX_CHARACTERS
         if too_much or len(text) > 2 * LONGEST_TEXT:
-            return self.results.position(_OPAQUE)
+            return self.results.position(OPAQUE_RESULT)
         return self.results.position(text.decode("utf-8", "replace"))
 
 

@@ -49,6 +49,10 @@ class ResultKind(StrEnum):
     CUT_SHORT = "#"
 
 
+OPAQUE_RESULT = f'["{ResultKind.OPAQUE}"]'
+"""Text of a result that is not plain data."""
+
+
 class StepMessage(StrEnum):
     """First element of a text that a step leaves about itself, beside calls and results.
 
@@ -73,7 +77,7 @@ class Source(NamedTuple):
 
     Attributes:
         text: the program.
-        kind: how a test is run; None for a candidate.
+        kind: form of a test; None for a candidate.
     """
 
     text: str
@@ -85,11 +89,11 @@ class Program(NamedTuple):
 
     Attributes:
         content: compiled form of the language's choice. ``marshal`` must be able to write it.
-        self_contained: whether it appears to change nothing outside itself. One process may then run it
+        self_contained: True if it appears to change nothing outside itself. One process may then run it
             repeatedly.
-        side_effect_free: of a candidate: whether it has no means to change anything but its own objects.
+        side_effect_free: of a candidate: True if it has no means to change anything but its own objects.
             Another candidate may then follow in its process, and a pass in the same process counts.
-        separate_process: of a test: whether it can be judged in a separate process.
+        separate_process: of a test: True if it can be judged in a separate process.
         functions: of a test: names that it calls and does not define.
         other_names: of a test: names that it uses in other ways and does not define. A candidate that
             defines one of them must be judged in the same process.
@@ -116,7 +120,7 @@ class Language(ABC):
     Attributes:
         packages: installed Python packages that programs may import inside the sandbox.
         programs: paths of executables that a process may execute in place of itself.
-        supports_same_process: whether `judge_in_same_process` is implemented.
+        supports_same_process: True if `judge_in_same_process` is implemented.
     """
 
     packages: tuple[str, ...] = ()

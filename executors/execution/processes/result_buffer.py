@@ -34,10 +34,12 @@ _RECORD = struct.Struct("<ii")
 _SECONDS = struct.Struct("<dd")
 _LOADED_AT, _USED_AT = 4, 24
 _FINISHED = -1
-_NO_STEP = -1
 _MAX_RECORDS = 500_000
 _SIZE = 32 << 20
 _SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
+
+NO_STEP = -1
+"""Number in place of a step if there is none."""
 
 
 def send_frame(connection: socket.socket, content: bytes) -> None:
@@ -133,7 +135,7 @@ class ResultBuffer:
         """Erase the memory before the next process is forked."""
         self._memory.madvise(mmap.MADV_REMOVE)  # no later process may read earlier results
         self._used = 0
-        _HEADER.pack_into(self._memory, 0, _NO_STEP, 0, 0.0, 0.0, 0)
+        _HEADER.pack_into(self._memory, 0, NO_STEP, 0, 0.0, 0.0, 0)
 
     def begin(self, step: int) -> None:
         """Begin a step; called in the watched process."""

@@ -17,13 +17,15 @@ from testbudget.rewards.problem import Problem
 
 class _Language(NamedTuple):
     tags: tuple[str, ...]  # of fenced blocks
-    unit_test: Callable[[str, str], str]
-    normalised: Callable[[str], str]
+    extract_test: Callable[[str, str], str]
+    normal_form: Callable[[str], str]
 
 
 _LANGUAGES: Mapping[str, _Language] = {
-    "python": _Language(python.TAGS, python.unit_test, python.normalised),
-    "javascript": _Language(javascript.TAGS, javascript.unit_test, javascript.normalised),
+    "python": _Language(python.TAGS, python.extract_python_test, python.python_normal_form),
+    "javascript": _Language(
+        javascript.TAGS, javascript.extract_javascript_test, javascript.javascript_normal_form
+    ),
 }
 
 
@@ -46,7 +48,7 @@ def extract_unit_test(text: str, entry_point: str, language: str = "python") -> 
         UserError: tests in this language are not supported.
     """
     try:
-        return ExtractedTest(_language(language).unit_test(text, entry_point), None)
+        return ExtractedTest(_language(language).extract_test(text, entry_point), None)
     except UnusableError as error:
         return ExtractedTest(None, error.rejection)
 
@@ -70,7 +72,7 @@ def extract_candidate(template: PromptTemplate, problem: Problem, text: str) -> 
     return next((block for block in blocks if problem.entry_point in block), blocks[0])
 
 
-def normalised(code: str, language: str = "python") -> str:
+def normal_form(code: str, language: str = "python") -> str:
     """Normal form of a test, equal for tests that differ in comments and layout only.
 
     Args:
@@ -80,7 +82,7 @@ def normalised(code: str, language: str = "python") -> str:
     Raises:
         UserError: tests in this language are not supported.
     """
-    return _language(language).normalised(code)
+    return _language(language).normal_form(code)
 
 
 def _language(name: str) -> _Language:

@@ -27,7 +27,7 @@ _LOOKED_BACK = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Scanned:
+class CodeStructure:
     """Structure of a JavaScript text, character by character.
 
     Attributes:
@@ -37,7 +37,7 @@ class Scanned:
         depths: number of open brackets before each character.
         open_at: brackets open at the end of each line, outermost first, by position of the line end. A
             backquote stands for a template. Lines after the first bracket that closes nothing are missing.
-        sound: whether every bracket, string and template is closed.
+        sound: True if every bracket, string and template is closed.
     """
 
     code: str
@@ -47,7 +47,7 @@ class Scanned:
     sound: bool
 
 
-def scan(text: str) -> Scanned:
+def scan_code(text: str) -> CodeStructure:
     """Structure of a JavaScript text."""
     return _Scan(text).run()
 
@@ -64,13 +64,13 @@ class _Scan:
         self._open_at: dict[int, str] = {}
         self._sound = True
 
-    def run(self) -> Scanned:
+    def run(self) -> CodeStructure:
         place = 0
         while place < len(self._text) and self._sound:
             place = self._step(place)
         rest = self._text[len(self._code) :]
         self._put(rest, kept=False)
-        return Scanned(
+        return CodeStructure(
             "".join(self._code),
             tuple(self._comments),
             tuple(self._depths),
@@ -169,7 +169,7 @@ _NEEDS_NEXT_LINE = re.compile(
 )
 
 
-def unit_test(text: str, entry_point: str) -> str:
+def extract_javascript_test(text: str, entry_point: str) -> str:
     """Unit test in an answer.
 
     Args:
@@ -181,7 +181,7 @@ def unit_test(text: str, entry_point: str) -> str:
     code = _complete(_source(text))
     code = _without_definitions(code, entry_point)
     code = _with_candidate_module(code, entry_point)
-    bare = scan(code).code
+    bare = scan_code(code).code
     if not _TEST_CALL.search(bare):
         raise UnusableError(Rejection.NO_TEST_CALL)
     if not _mentions(bare, entry_point):
@@ -191,11 +191,11 @@ def unit_test(text: str, entry_point: str) -> str:
     return "\n".join([*_forgotten_imports(bare), code.strip()]) + "\n"
 
 
-def normalised(code: str) -> str:
+def javascript_normal_form(code: str) -> str:
     """Code without comments, indentation and blank lines."""
     kept = []
     end = 0
-    for start, stop in scan(code).comments:
+    for start, stop in scan_code(code).comments:
         kept.append(code[end:start])
         end = stop
     kept.append(code[end:])
@@ -217,7 +217,7 @@ def _source(text: str) -> str:
 
 def _complete(code: str) -> str:
     """Code; if it is truncated, the part up to its last complete statement, with brackets closed."""
-    scanned = scan(code + "\n")
+    scanned = scan_code(code + "\n")
     if scanned.sound:
         return code
     for end, brackets in reversed(scanned.open_at.items()):
@@ -235,7 +235,7 @@ def _without_definitions(code: str, entry_point: str) -> str:
     definition = re.compile(
         rf"^[ \t]*(?:export\s+)?(?:default\s+)?(?:(?P<body>{body})|{value})", re.MULTILINE
     )
-    scanned = scan(code)
+    scanned = scan_code(code)
     kept = []
     end = 0
     for found in definition.finditer(scanned.code):
@@ -276,7 +276,7 @@ def _end_of_statement(code: str, depths: tuple[int, ...], start: int) -> int:
 
 def _with_candidate_module(code: str, entry_point: str) -> str:
     """Code that imports the candidate from the module that the sandbox offers."""
-    scanned = scan(code).code
+    scanned = scan_code(code).code
 
     def placed(match: re.Match[str]) -> str:
         name, quote = match["name"], match["quote"]

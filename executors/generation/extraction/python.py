@@ -26,7 +26,7 @@ _PARSER_ERRORS = (SyntaxError, ValueError, MemoryError, RecursionError)
 _IMPORTS_OFTEN_FORGOTTEN = {"unittest": "import unittest", "TestCase": "from unittest import TestCase"}
 
 
-def unit_test(text: str, entry_point: str) -> str:
+def extract_python_test(text: str, entry_point: str) -> str:
     """Unit test in an answer.
 
     Args:
@@ -52,7 +52,7 @@ def unit_test(text: str, entry_point: str) -> str:
     return "\n".join([*forgotten, code]) + "\n"
 
 
-def normalised(code: str) -> str:
+def python_normal_form(code: str) -> str:
     """Code as ``ast.unparse`` writes it, without comments and docstrings.
 
     Code that does not parse is unchanged.

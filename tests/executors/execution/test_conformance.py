@@ -58,7 +58,7 @@ def test_tests_after_the_end_of_a_process_are_run(runner):
     programs = [
         f"assert solve({how!r}) == 'fine'" for how in ("fine", "loop", "fine", "exit", "wrong", "fine")
     ]
-    result = runner.run([candidate], [unit_test(p, TestKind.ASSERTIONS) for p in programs], "solve")
+    result = runner.run([candidate], [unit_test(p, TestKind.ASSERT) for p in programs], "solve")
     assert result.verdicts[0].tolist() == [PASSED, TIMED_OUT, PASSED, KILLED, FAILED, PASSED]
 
 

@@ -109,7 +109,7 @@ MUTATIONS = 6
 
 def asserts(*programs):
     return [
-        UnitTest("problem", 10 + index, program, seed=index, kind=TestKind.ASSERTIONS)
+        UnitTest("problem", 10 + index, program, seed=index, kind=TestKind.ASSERT)
         for index, program in enumerate(programs)
     ]
 

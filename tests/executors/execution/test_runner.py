@@ -21,7 +21,7 @@ DEFIANT_LOOP = (
     "import signal, ctypes\nfor n in (signal.SIGPROF, signal.SIGXCPU): signal.signal(n, signal.SIG_IGN)\n"
     + LOOP
 )
-EXPECTS_42 = UnitTest("problem", 0, "assert solve() == 42", kind=TestKind.ASSERTIONS)
+EXPECTS_42 = UnitTest("problem", 0, "assert solve() == 42", kind=TestKind.ASSERT)
 QUICK = TestLimits(cpu_seconds=0.1, memory_mib=256)
 
 
@@ -69,7 +69,7 @@ def test_layers_are_either_in_force_or_missing(runner):
 
 
 def test_rows_are_candidates_and_columns_are_tests(runner):
-    expects_1 = UnitTest("problem", 1, "assert solve() == 1", kind=TestKind.ASSERTIONS)
+    expects_1 = UnitTest("problem", 1, "assert solve() == 1", kind=TestKind.ASSERT)
     result = runner.run([CORRECT, "def solve(): return 1", "("], [EXPECTS_42, expects_1], "solve")
     assert result.verdicts.tolist() == [
         [Verdict.PASSED, Verdict.FAILED],
@@ -127,7 +127,7 @@ def test_no_process_outlives_a_killed_caller():
         "from testbudget.executors.execution.runner import *\nfrom testbudget.rewards.problem import *\n"
         "runner = Runner(TestLimits(cpu_seconds=300, wall_seconds=300))\nprint(flush=True)\n"
         f"runner.run([{LOOP!r}], [{EXPECTS_42!r}], 'solve')\n"
-    ).replace("<TestKind.ASSERTIONS: 'assertions'>", "TestKind.ASSERTIONS")
+    ).replace("<TestKind.ASSERT: 'assert'>", "TestKind.ASSERT")
     paths = os.pathsep.join([IMPORT_DIRECTORY, *sys.path])
     caller = subprocess.Popen(
         [sys.executable, "-c", program], stdout=subprocess.PIPE, env=os.environ | {"PYTHONPATH": paths}
@@ -212,7 +212,7 @@ def test_an_unknown_language_is_a_user_error():
 def test_a_candidate_that_keeps_timing_out_is_not_run_on_further_tests():
     looping = "def solve(x):\n    while x: pass\n    return 0\n"
     tests = [
-        UnitTest("p", index, f"assert solve({x}) == 0", kind=TestKind.ASSERTIONS)
+        UnitTest("p", index, f"assert solve({x}) == 0", kind=TestKind.ASSERT)
         for index, x in enumerate([0, 1, 0, 1, 0, 1])
     ]
     with Runner(TestLimits(cpu_seconds=0.1, max_timeouts=2)) as runner:

@@ -17,7 +17,7 @@ LIMITS = TestLimits(cpu_seconds=0.2, memory_mib=256)
 def blocks_of(count):
     """Blocks without common texts."""
     pairs = [
-        PairRequest(f"def f(): return {i}", f"assert f() == {i}", TestKind.ASSERTIONS, entry_point="f")
+        PairRequest(f"def f(): return {i}", f"assert f() == {i}", TestKind.ASSERT, entry_point="f")
         for i in range(count)
     ]
     return group_into_blocks(pairs)
@@ -93,7 +93,7 @@ PAIRS = st.lists(
 
 
 def assertions(candidate, test):
-    return PairRequest(candidate, test, TestKind.ASSERTIONS)
+    return PairRequest(candidate, test, TestKind.ASSERT)
 
 
 @given(PAIRS, st.integers(1, 4))

@@ -5,7 +5,12 @@ from importlib.resources import files
 import pytest
 
 from testbudget.executors.generation.base import Prompt
-from testbudget.executors.generation.prompts import TEMPLATE_NAMES, AnswerForm, Purpose, prompt_template
+from testbudget.executors.generation.prompts import (
+    TEMPLATE_NAMES,
+    AnswerForm,
+    AnswerPurpose,
+    prompt_template,
+)
 from testbudget.rewards.errors import UserError
 from testbudget.rewards.problem import Problem
 
@@ -49,7 +54,7 @@ def test_the_coderm_template_stops_at_a_call_of_the_test_runner():
 def test_the_completion_template_is_the_unchanged_prompt_of_the_problem():
     template = prompt_template("completion")
     assert template.render(PROBLEM) == Prompt(PROBLEM.prompt, chat=False)
-    assert template.purpose is Purpose.CANDIDATE
+    assert template.purpose is AnswerPurpose.CANDIDATE
     assert template.answer is AnswerForm.CONTINUES_PROMPT
     assert {"\ndef ", "\nclass ", "\nif ", "\nprint(", "\n#", "\n```"} <= set(template.stop)
 

@@ -73,7 +73,7 @@ def test_json_holds_every_layer_and_the_self_check(capsys):
     document = json.loads(capsys.readouterr().out)
     assert [*document["layers"]] == [*ISOLATION_LAYERS]
     assert document["layers"]["no_new_privs"] == {"in_force": True, "reason": None}
-    assert document["self_check"]["passed"]
+    assert document["self_check"]["pairs_per_second"] > 0
 
 
 def test_languages_are_those_of_the_sandbox():

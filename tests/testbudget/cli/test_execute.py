@@ -66,7 +66,7 @@ def test_every_pair_gets_its_verdict_in_the_order_of_the_input(tmp_path, capsys)
             "entry_point": "double",
         },
         GOOD,
-        GOOD | {"id": "same", "kind": "assertions", "language": "python"},
+        GOOD | {"id": "same", "kind": "assert", "language": "python"},
         GOOD | {"id": "wrong", "test": "assert f(1) == 2"},
         GOOD | {"id": "raises", "candidate": "def f(x): return 1 / 0"},
         LOOP,
@@ -124,7 +124,7 @@ def test_json_holds_the_counts_and_nothing_else_is_on_standard_output(tmp_path, 
     document = json.loads(capsys.readouterr().out)
     assert document["pairs"] == 2
     assert document["verdicts"] == {"passed": 1, "failed": 1}
-    assert sum(document["processes"].values()) == 2
+    assert document["same_process"] in {0, 1, 2}
     assert main(["execute", "--in", "-", "--out", "-", "--json"]) == 2
 
 
@@ -139,7 +139,7 @@ def test_a_file_without_pairs_has_no_verdicts(tmp_path):
         ([GOOD, GOOD], "pairs.jsonl:2 id must be unique but 'a' is that of line 1 too"),
         (
             [GOOD | {"kind": "doctest"}],
-            "pairs.jsonl:1 kind must be one of unittest, assert, assertions but",
+            "pairs.jsonl:1 kind must be one of unittest, assert but",
         ),
         ([GOOD | {"language": "cobol"}], "pairs.jsonl:1 language must be one of python"),
         ([{"id": "a"}], "pairs.jsonl:1 candidate is required but it is missing"),

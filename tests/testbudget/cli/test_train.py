@@ -120,7 +120,7 @@ def test_bad_settings_get_one_sentence_and_leave_nothing(learnable, tmp_path, ca
 
 
 def test_a_model_that_exists_is_not_overwritten(model, learnable, capsys):
-    assert "must not exist yet" in refusal(capsys, "train", learnable.directory, "--out", model)
+    assert "exists. Choose another --out." in refusal(capsys, "train", learnable.directory, "--out", model)
 
 
 def test_runs_of_different_models_are_refused(learnable, tmp_path, capsys):

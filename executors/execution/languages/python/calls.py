@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from testbudget.executors.execution import values
-from testbudget.executors.execution.languages.base import CallJob, ResultKind, StepMessage
+from testbudget.executors.execution.languages.base import OPAQUE_RESULT, CallJob, ResultKind, StepMessage
 from testbudget.executors.execution.languages.python.interpreter import is_reusable, load_candidate
 from testbudget.executors.execution.processes.process import ProcessRunner
 from testbudget.executors.execution.processes.result_buffer import ResultBuffer
@@ -23,7 +23,6 @@ _NO_KEYWORDS = ',{"dict":[]}]'
 _SHORT = 1024
 _MAX_MESSAGE = 10_000
 _RETURNED = f'["{ResultKind.RETURNED}",'
-_OPAQUE = f'["{ResultKind.OPAQUE}"]'
 _OUT_OF_MEMORY = f'["{ResultKind.ENDED}",{Verdict.OUT_OF_MEMORY:d}]'
 
 _plain_calls: dict[str, tuple[str, list[Any], dict[str, Any], bool]] = {}
@@ -70,12 +69,12 @@ def _result(names: dict[str, Any], call: str, *, only: bool) -> str:  # noqa: PL
         return _raised(error)
     try:
         if type(value) not in _IMMUTABLE and not _is_independent(value, arguments, given, held, only=only):
-            return _OPAQUE
+            return OPAQUE_RESULT
         if given and not only and _are_kept(given, held):
-            return _OPAQUE
+            return OPAQUE_RESULT
         return _returned(value) if plain else _returned_changing(value, function, arguments, keywords, call)
     except (NotPlainError, RecursionError):
-        return _OPAQUE
+        return OPAQUE_RESULT
     except MemoryError:
         return _OUT_OF_MEMORY
 
@@ -157,13 +156,13 @@ def _raised(error: BaseException) -> str:
     kind = type(error)
     nearest = next(base for base in kind.__mro__ if _is_builtin(base))
     if kind is not nearest and vars(error):
-        return _OPAQUE  # it has attributes, which a result cannot hold
+        return OPAQUE_RESULT  # it has attributes, which a result cannot hold
     try:
         message = str(error)[:_MAX_MESSAGE]
         arguments = values.encode(list(error.args)) if nearest is kind else "null"
         head = json.dumps([kind.__module__, kind.__qualname__, nearest.__name__, message])
     except Exception:
-        return _OPAQUE
+        return OPAQUE_RESULT
     return f'["{ResultKind.RAISED}",{head},{arguments}]'
 
 

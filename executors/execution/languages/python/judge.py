@@ -38,10 +38,10 @@ def run_test(module: types.ModuleType, test: types.CodeType, kind: TestKind) -> 
     Args:
         module: module that defines the functions and classes under test.
         test: code object of the test.
-        kind: how the test is run.
+        kind: form of the test.
     """
     try:
-        if kind is TestKind.ASSERTIONS:
+        if kind is TestKind.ASSERT:
             exec(test, vars(module))
             return Verdict.PASSED
         return _run_cases(module, test)
@@ -134,7 +134,7 @@ _VERDICTS_ON_END = (Verdict.TIMED_OUT, Verdict.OUT_OF_MEMORY, Verdict.KILLED)
 _MAX_PLACEHOLDER_USES = 2_000  # a test that exceeds this loops on the placeholder
 
 
-def judge(buffer: ResultBuffer, replays: Sequence[tuple[Program, CallPath]]) -> None:
+def judge_tests(buffer: ResultBuffer, replays: Sequence[tuple[Program, CallPath]]) -> None:
     """Replay each test on its path, as described by `Language.judge`."""
     placeholder = _Placeholder()
     _patch_assertions(placeholder)
@@ -180,7 +180,7 @@ class _StandIns:
 
     Attributes:
         used: number of results of the path that were used.
-        same_process: whether an argument or a result is not plain data.
+        same_process: True if an argument or a result is not plain data.
         verdict: verdict on the candidate process if it ended during a call; else None.
     """
 
@@ -266,7 +266,11 @@ class _Placeholder:
         self.uses = 0
 
     def use(self, *_: object, **__: object) -> _Placeholder:
-        """Count a use; `_UnansweredError` is raised in a test that does not end."""
+        """Count a use.
+
+        Raises:
+            _UnansweredError: more than ``_MAX_PLACEHOLDER_USES`` uses; the test might not end.
+        """
         self.uses += 1
         if self.uses > _MAX_PLACEHOLDER_USES:
             raise _UnansweredError

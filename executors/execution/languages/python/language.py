@@ -78,7 +78,7 @@ class Python(Language):
 
     def judge(self, buffer: ResultBuffer, replays: Sequence[tuple[Program, CallPath]]) -> None:
         """Run each test in a module that holds stand-ins for the functions that it calls."""
-        judge.judge(buffer, replays)
+        judge.judge_tests(buffer, replays)
 
     def judge_in_same_process(
         self,

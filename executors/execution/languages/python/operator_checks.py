@@ -86,10 +86,6 @@ class OperatorCheck:
         self._created_from.clear()
         self._differences.clear()
 
-    def is_own(self, kind: object) -> bool:
-        """Return whether an object is a watched class."""
-        return isinstance(kind, type) and kind in self._own
-
     def watch(self, made: type) -> None:
         """Wrap the operators of a class; call it again after new ones were added."""
         self._own.add(made)

@@ -161,7 +161,7 @@ class _FreeNames:
     Attributes:
         functions: names that it only calls.
         others: names that it uses as objects or classes.
-        separate_process: whether the test can be judged in a separate process.
+        separate_process: True if the test can be judged in a separate process.
     """
 
     def __init__(self, tree: ast.Module, entry_point: str | None) -> None:

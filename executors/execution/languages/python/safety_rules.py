@@ -172,7 +172,7 @@ CALLS_NOTHING = frozenset("max min range print pow sum sorted zip".split())
 _LOOK_UP = re.compile(r"[.\[]")
 
 
-class Place(Enum):
+class ExpressionPlace(Enum):
     """Position of an expression, as far as the rules depend on it."""
 
     VALUE = auto()  # its value may be used anywhere
@@ -195,7 +195,7 @@ def require(condition: bool) -> None:
         raise UnsafeProgramError
 
 
-def require_attribute(node: ast.Attribute, place: Place) -> None:
+def require_attribute(node: ast.Attribute, place: ExpressionPlace) -> None:
     """Apply the rules for the name of an attribute."""
     name, base, reads = node.attr, node.value, type(node.ctx) is ast.Load
     require(name not in BANNED_ATTRIBUTES and name[:6] != "assert")
@@ -203,33 +203,37 @@ def require_attribute(node: ast.Attribute, place: Place) -> None:
         # A format string can read attributes of any object that it formats.
         require(type(base) is ast.Constant and _reads_no_attributes(str(base.value)))
     elif name == "__class__":
-        require(reads and place in {Place.BASE, Place.COMPARED, Place.CALLED} and not is_of_class(base))
+        require(
+            reads
+            and place in {ExpressionPlace.BASE, ExpressionPlace.COMPARED, ExpressionPlace.CALLED}
+            and not is_of_class(base)
+        )
     elif name == "__dict__":
-        require(reads and place is Place.COMPARED)
+        require(reads and place is ExpressionPlace.COMPARED)
     elif is_special(name):
         require(reads and name in READABLE)
         if name in {"__init__", "__new__"}:  # of a parent
             require(type(base) is ast.Name or _is_call_of(base, "super"))
 
 
-def require_path(module: str, path: list[str], place: Place) -> None:
+def require_path(module: str, path: list[str], place: ExpressionPlace) -> None:
     """Apply the rules for attributes of a module, the last one first."""
     name = path[-1]
     part = f"{module}.{name}"
     require(name in ALLOWED[module])
     if len(path) == 1:
-        require(part not in ONLY_PARTS or place in {Place.BASE, Place.READ})
+        require(part not in ONLY_PARTS or place in {ExpressionPlace.BASE, ExpressionPlace.READ})
         require_part(name, place)
     elif part in ALLOWED:
         require_path(part, path[:-1], place)
 
 
-def require_part(name: str, place: Place) -> None:
+def require_part(name: str, place: ExpressionPlace) -> None:
     """Apply the rules for an object of the library by its name there."""
-    require(name != "wraps" or place is Place.WRAPPING)
+    require(name != "wraps" or place is ExpressionPlace.WRAPPING)
     require(name != "ABCMeta")  # allowed as a metaclass only
     if LOOKS_LIKE_A_CLASS.match(name) and name not in _UNCHANGEABLE_CLASSES:
-        require(place not in {Place.VALUE, Place.READ, Place.SHOWN})
+        require(place not in {ExpressionPlace.VALUE, ExpressionPlace.READ, ExpressionPlace.SHOWN})
 
 
 def is_special(name: str) -> bool:
@@ -267,7 +271,7 @@ def is_type(node: ast.expr, names: set[str]) -> bool:
     return asks_for_class(node) or (type(node) is ast.Constant and node.value is None)
 
 
-def root(node: ast.AST) -> str:
+def base_name(node: ast.AST) -> str:
     """Name at the start of a chain of attributes and items; empty if it does not start with a name."""
     while isinstance(node, (ast.Attribute, ast.Subscript)):
         node = node.value

@@ -8,8 +8,7 @@ nothing that the test defines (`shared_process` checks this). The operators of i
 (`operator_checks` checks these). In doubtful cases the program counts as not side-effect free.
 
 Most programs pass by their code objects: no classes, no attributes set, no name that is dangerous anywhere.
-The others are checked node by node. Rules that depend on names which may be bound later are applied at the
-end.
+The others are checked node by node, and at the end by rules that depend on names which may be bound later.
 """
 
 import ast
@@ -31,9 +30,10 @@ from testbudget.executors.execution.languages.python.safety_rules import (
     READABLE,
     SPECIAL_METHODS,
     TAKES_CLASSES,
-    Place,
+    ExpressionPlace,
     UnsafeProgramError,
     asks_for_class,
+    base_name,
     is_of_class,
     is_special,
     is_type,
@@ -41,7 +41,6 @@ from testbudget.executors.execution.languages.python.safety_rules import (
     require_attribute,
     require_part,
     require_path,
-    root,
 )
 
 # Names that need the check by node, whether variables, attributes or modules.
@@ -98,14 +97,14 @@ class _SideEffectCheck:
     """Check of one program, node by node."""
 
     def __init__(self) -> None:
-        self._stack: list[tuple[ast.AST, Place]] = []
+        self._stack: list[tuple[ast.AST, ExpressionPlace]] = []
         self._modules: dict[str, str] = {}
         self._imported: dict[str, tuple[str, str]] = {}
         self._defined: set[str] = set()  # names of functions and classes
         self._bound: set[str] = set()  # names bound in any other way
-        self._named: defaultdict[Place, set[str]] = defaultdict(set)
+        self._named: defaultdict[ExpressionPlace, set[str]] = defaultdict(set)
         self._trusted: set[str] = set()  # names taken for what they are everywhere else
-        self._attributes: list[tuple[str, list[str], Place, bool]] = []  # of a name; whether it is read
+        self._attributes: list[tuple[str, list[str], ExpressionPlace, bool]] = []  # True: it is read
         self._used: set[str] = set()  # attributes by whatever name
         self._set_on: set[str] = set()
         self._registered_with: set[str] = set()
@@ -121,32 +120,33 @@ class _SideEffectCheck:
             UnsafeProgramError: a rule is broken.
         """
         stack = self._stack
-        stack.append((tree, Place.VALUE))
+        stack.append((tree, ExpressionPlace.VALUE))
         while stack:
             node, place = stack.pop()
             handler = _HANDLERS.get(type(node), _SideEffectCheck._anything)
             handler(self, node, place)
         self._conclude()
 
-    def _push(self, content: object, place: Place = Place.VALUE) -> None:
+    def _push(self, content: object, place: ExpressionPlace = ExpressionPlace.VALUE) -> None:
         if type(content) is list:
             self._stack += [(node, place) for node in content if isinstance(node, ast.AST)]
         elif isinstance(content, ast.AST):
             self._stack.append((content, place))
 
-    def _anything(self, node: ast.AST, _: Place) -> None:
+    def _anything(self, node: ast.AST, _: ExpressionPlace) -> None:
         for field in _FIELDS[type(node)]:
             self._push(getattr(node, field))
 
-    def _nothing(self, _: ast.AST, __: Place) -> None:
+    def _nothing(self, _: ast.AST, __: ExpressionPlace) -> None:
         pass
 
-    def _collection(self, node: ast.AST, place: Place) -> None:
-        place = place if place in {Place.TYPE, Place.COMPARED} else Place.VALUE
+    def _collection(self, node: ast.AST, place: ExpressionPlace) -> None:
+        if place not in {ExpressionPlace.TYPE, ExpressionPlace.COMPARED}:
+            place = ExpressionPlace.VALUE
         for field in _FIELDS[type(node)]:
             self._push(getattr(node, field), place)
 
-    def _name(self, node: ast.Name, place: Place) -> None:
+    def _name(self, node: ast.Name, place: ExpressionPlace) -> None:
         name = node.id
         if type(node.ctx) is not ast.Load:
             self._bind(name)
@@ -154,36 +154,36 @@ class _SideEffectCheck:
         if name[:2] == "__" and name[-2:] == "__":
             require(name in READABLE)
         require(name not in BANNED_NAMES)
-        require(name != "type" or place in {Place.TYPE, Place.COMPARED})
+        require(name != "type" or place in {ExpressionPlace.TYPE, ExpressionPlace.COMPARED})
         self._named[place].add(name)
 
-    def _attribute(self, node: ast.Attribute, place: Place) -> None:
+    def _attribute(self, node: ast.Attribute, place: ExpressionPlace) -> None:
         name, base, reads = node.attr, node.value, type(node.ctx) is ast.Load
         self._used.add(name)
         require_attribute(node, place)
         if name == "register":
-            self._registered_with.add(root(base))
+            self._registered_with.add(base_name(base))
         elif name[0] == "_":
-            self._private_of.add(root(base))
+            self._private_of.add(base_name(base))
         if not reads:
             require(not is_of_class(base))
-            self._set_on.add(root(base))
+            self._set_on.add(base_name(base))
         path, inner = [name], base
         while type(inner) is ast.Attribute:
             path.append(inner.attr)
             inner = inner.value
         if type(inner) is ast.Name:
             self._attributes.append((inner.id, path, place, reads))
-        self._push(base, Place.BASE)
+        self._push(base, ExpressionPlace.BASE)
 
-    def _call(self, node: ast.Call, place: Place) -> None:
+    def _call(self, node: ast.Call, place: ExpressionPlace) -> None:
         function, arguments, keywords = node.func, node.args, node.keywords
         name = function.id if type(function) is ast.Name else ""
         starred = any(type(one) is ast.Starred for one in arguments) or any(not one.arg for one in keywords)
         self._push([self._stream_itself(one) if name == "print" else one for one in keywords])
         if name == "type":
             require(len(arguments) == 1 and not starred and not keywords)
-            self._hands_on_types |= place in {Place.VALUE, Place.READ}
+            self._hands_on_types |= place in {ExpressionPlace.VALUE, ExpressionPlace.READ}
         elif name == "getattr":
             require(len(arguments) > 1 and type(arguments[1]) is ast.Constant)
             attribute = ast.Attribute(arguments[0], str(arguments[1].value), ast.Load())  # type: ignore[attr-defined]
@@ -195,7 +195,7 @@ class _SideEffectCheck:
             self._trusted.add(name)
             first = name != "defaultdict"
             self._push(arguments[:first])
-            self._push(arguments[first:], Place.TYPE)
+            self._push(arguments[first:], ExpressionPlace.TYPE)
             return
         else:
             if asks_for_class(function):
@@ -207,43 +207,43 @@ class _SideEffectCheck:
                 self._called_widely.add(name)
             wraps = (name or getattr(function, "attr", "")) == "wraps"
             wrapping = wraps and len(arguments) == 1 and not starred and not keywords
-            self._push(function, Place.WRAPPING if wrapping else Place.CALLED)
+            self._push(function, ExpressionPlace.WRAPPING if wrapping else ExpressionPlace.CALLED)
         self._push(arguments)
 
-    def _compare(self, node: ast.Compare, _: Place) -> None:
+    def _compare(self, node: ast.Compare, _: ExpressionPlace) -> None:
         operands = [node.left, *node.comparators]
         names: set[str] = set()
         types_only = any(map(asks_for_class, operands)) and all(is_type(one, names) for one in operands)
         self._trusted |= names if types_only else set()
-        self._push(operands, Place.COMPARED if types_only else Place.VALUE)
+        self._push(operands, ExpressionPlace.COMPARED if types_only else ExpressionPlace.VALUE)
 
-    def _subscript(self, node: ast.Subscript, place: Place) -> None:
+    def _subscript(self, node: ast.Subscript, place: ExpressionPlace) -> None:
         name = node.value.id if type(node.value) is ast.Name else ""
-        type_only = place is Place.TYPE or name in safety_rules.ALIASES
+        type_only = place is ExpressionPlace.TYPE or name in safety_rules.ALIASES
         if name in safety_rules.ALIASES:
             self._trusted.add(name)
         require(type_only or name != "type")
-        reads = Place.READ if type(node.ctx) is ast.Load else Place.VALUE
-        self._push(node.value, Place.TYPE if type_only else reads)
-        self._push(node.slice, Place.TYPE if type_only else Place.VALUE)
+        reads = ExpressionPlace.READ if type(node.ctx) is ast.Load else ExpressionPlace.VALUE
+        self._push(node.value, ExpressionPlace.TYPE if type_only else reads)
+        self._push(node.slice, ExpressionPlace.TYPE if type_only else ExpressionPlace.VALUE)
 
-    def _class(self, node: ast.ClassDef, _: Place) -> None:
+    def _class(self, node: ast.ClassDef, _: ExpressionPlace) -> None:
         self._has_classes = True
         self._define(node.name)
         for keyword in node.keywords:
             metaclass = getattr(keyword.value, "id", None) or getattr(keyword.value, "attr", None)
             require(keyword.arg == "metaclass" and metaclass == "ABCMeta")
-            self._parents.add(root(keyword.value))
+            self._parents.add(base_name(keyword.value))
         for parent in node.bases:
-            require(root(parent) != "type" and not asks_for_class(parent))
-            self._parents.add(root(parent))
-        self._push([*node.bases, *node.decorator_list], Place.TYPE)
+            require(base_name(parent) != "type" and not asks_for_class(parent))
+            self._parents.add(base_name(parent))
+        self._push([*node.bases, *node.decorator_list], ExpressionPlace.TYPE)
         self._push(node.body)
 
-    def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef, _: Place) -> None:
+    def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef, _: ExpressionPlace) -> None:
         self._define(node.name)
-        self._push(node.decorator_list, Place.TYPE)
-        self._push(node.returns, Place.TYPE)
+        self._push(node.decorator_list, ExpressionPlace.TYPE)
+        self._push(node.returns, ExpressionPlace.TYPE)
         self._push(node.args)
         self._push(node.body)
 
@@ -256,29 +256,29 @@ class _SideEffectCheck:
             require(not is_special(name) or name in ASSIGNABLE)
             self._bound.add(name)
 
-    def _argument(self, node: ast.arg, _: Place) -> None:
+    def _argument(self, node: ast.arg, _: ExpressionPlace) -> None:
         self._bind(node.arg)
-        self._push(node.annotation, Place.TYPE)
+        self._push(node.annotation, ExpressionPlace.TYPE)
 
-    def _annotated(self, node: ast.AnnAssign, _: Place) -> None:
-        self._push(node.annotation, Place.TYPE)
+    def _annotated(self, node: ast.AnnAssign, _: ExpressionPlace) -> None:
+        self._push(node.annotation, ExpressionPlace.TYPE)
         self._push(node.target)
         self._push(node.value)
 
-    def _caught(self, node: ast.ExceptHandler, _: Place) -> None:
+    def _caught(self, node: ast.ExceptHandler, _: ExpressionPlace) -> None:
         self._bind(node.name)
-        self._push(node.type, Place.TYPE)
+        self._push(node.type, ExpressionPlace.TYPE)
         self._push(node.body)
 
-    def _declared(self, node: ast.Global | ast.Nonlocal, _: Place) -> None:
+    def _declared(self, node: ast.Global | ast.Nonlocal, _: ExpressionPlace) -> None:
         for name in node.names:
             self._bind(name)
 
-    def _shown(self, node: ast.FormattedValue, _: Place) -> None:
-        self._push(node.value, Place.SHOWN)
+    def _shown(self, node: ast.FormattedValue, _: ExpressionPlace) -> None:
+        self._push(node.value, ExpressionPlace.SHOWN)
         self._push(node.format_spec)
 
-    def _keyword(self, node: ast.keyword, _: Place) -> None:
+    def _keyword(self, node: ast.keyword, _: ExpressionPlace) -> None:
         require(node.arg is None or not is_special(node.arg))
         self._push(node.value)
 
@@ -290,31 +290,31 @@ class _SideEffectCheck:
             return ast.keyword("file", ast.Attribute(value, "write", ast.Load()))
         return node
 
-    def _match_class(self, node: ast.MatchClass, _: Place) -> None:
-        self._push(node.cls, Place.TYPE)
+    def _match_class(self, node: ast.MatchClass, _: ExpressionPlace) -> None:
+        self._push(node.cls, ExpressionPlace.TYPE)
         for name in node.kwd_attrs:
             self._used.add(name)
             require(name[0] != "_" and name not in BANNED_ATTRIBUTES and name[:6] != "assert")
         self._push(node.patterns)
         self._push(node.kwd_patterns)
 
-    def _match_name(self, node: ast.MatchAs | ast.MatchStar, _: Place) -> None:
+    def _match_name(self, node: ast.MatchAs | ast.MatchStar, _: ExpressionPlace) -> None:
         self._bind(node.name)
         self._push(getattr(node, "pattern", None))
 
-    def _match_mapping(self, node: ast.MatchMapping, _: Place) -> None:
+    def _match_mapping(self, node: ast.MatchMapping, _: ExpressionPlace) -> None:
         self._bind(node.rest)
         self._push(node.keys)
         self._push(node.patterns)
 
-    def _import(self, node: ast.Import, _: Place) -> None:
+    def _import(self, node: ast.Import, _: ExpressionPlace) -> None:
         for alias in node.names:
             first = alias.name.partition(".")[0]
             require(alias.name in safety_rules.ALLOWED and first in safety_rules.ALLOWED)
             local, module = (alias.asname, alias.name) if alias.asname else (first, first)
             require(not is_special(local) and self._modules.setdefault(local, module) == module)
 
-    def _import_from(self, node: ast.ImportFrom, _: Place) -> None:
+    def _import_from(self, node: ast.ImportFrom, _: ExpressionPlace) -> None:
         module = node.module or ""
         require(node.level == 0 and module in safety_rules.ALLOWED)
         for alias in node.names:
@@ -342,7 +342,7 @@ class _SideEffectCheck:
         )
         require(self._set_on <= own | {""} and self._set_on.isdisjoint(imported))
         for place, names in self._named.items():
-            require(place is Place.BASE or names.isdisjoint(modules))
+            require(place is ExpressionPlace.BASE or names.isdisjoint(modules))
             for name in names & imported:
                 require_part(self._imported[name][1], place)
         for name, path, place, reads in self._attributes:
@@ -369,7 +369,7 @@ _FIELDS = {
     for kind in vars(ast).values()
     if isinstance(kind, type) and issubclass(kind, ast.AST)
 }
-_HANDLERS: dict[type, Callable[[Any, Any, Place], None]] = {
+_HANDLERS: dict[type, Callable[[Any, Any, ExpressionPlace], None]] = {
     ast.AnnAssign: _SideEffectCheck._annotated,
     ast.AsyncFunctionDef: _SideEffectCheck._function,
     ast.Attribute: _SideEffectCheck._attribute,

@@ -20,7 +20,7 @@ ADD = "def solve(x): return x + x"
 
 def asserts(*programs):
     return [
-        UnitTest("problem", 10 + index, program, kind=TestKind.ASSERTIONS)
+        UnitTest("problem", 10 + index, program, kind=TestKind.ASSERT)
         for index, program in enumerate(programs)
     ]
 

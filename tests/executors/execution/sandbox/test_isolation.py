@@ -219,7 +219,7 @@ from testbudget.rewards.problem import TestKind, UnitTest
 
 runner = Runner(TestLimits(cpu_seconds=600, wall_seconds=600))
 print(runner._sandbox._guard.pid, runner._sandbox._scratch or "", flush=True)
-test = UnitTest("", 0, "open('x', 'w').close()", kind=TestKind.ASSERTIONS)
+test = UnitTest("", 0, "open('x', 'w').close()", kind=TestKind.ASSERT)
 while True:
     runner.run(["while True: pass"], [test])
 """

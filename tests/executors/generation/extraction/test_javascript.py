@@ -8,9 +8,9 @@ from testbudget.executors.generation.extraction.answers import Rejection
 from testbudget.executors.generation.extraction.extract import (
     extract_candidate,
     extract_unit_test,
-    normalised,
+    normal_form,
 )
-from testbudget.executors.generation.extraction.javascript import scan
+from testbudget.executors.generation.extraction.javascript import scan_code
 from testbudget.executors.generation.prompts import prompt_template
 from testbudget.rewards.errors import UserError
 from testbudget.rewards.problem import Problem
@@ -132,7 +132,7 @@ def test_a_truncated_answer_keeps_its_complete_statements():
     )
     code = code_of("```javascript\n" + cut)
     assert code.rstrip().endswith("assert.strictEqual(add(3, 3), 6);})})")
-    assert scan(code).sound
+    assert scan_code(code).sound
 
 
 def test_an_answer_truncated_in_a_template_keeps_the_statements_before_it():
@@ -162,12 +162,12 @@ def test_an_unusable_answer_is_rejected_with_its_reason(text, rejection):
 
 def test_comments_and_layout_do_not_change_the_normal_form():
     other = "// a comment\n" + PLAIN.replace("  it(", "\n\n      it(").replace("4);", "4); /* four */")
-    assert normalised(other, "javascript") == normalised(PLAIN, "javascript")
-    assert normalised(PLAIN.replace("4", "5"), "javascript") != normalised(PLAIN, "javascript")
+    assert normal_form(other, "javascript") == normal_form(PLAIN, "javascript")
+    assert normal_form(PLAIN.replace("4", "5"), "javascript") != normal_form(PLAIN, "javascript")
 
 
 def test_a_string_that_looks_like_a_comment_is_kept():
-    assert normalised("f('http://x /* y */');", "javascript") == "f('http://x /* y */');"
+    assert normal_form("f('http://x /* y */');", "javascript") == "f('http://x /* y */');"
 
 
 def test_a_candidate_is_the_block_with_the_entry_point():
@@ -184,10 +184,10 @@ def test_an_unknown_language_is_a_user_error():
 
 @given(st.text(alphabet="(){}[]`$'\"/*\\\n;, adt=.>:", max_size=60))
 def test_extraction_accepts_any_text(text):
-    scanned = scan(text)
+    scanned = scan_code(text)
     assert len(scanned.code) == len(text)
     assert [place for place, character in enumerate(text) if character == "\n"] == [
         place for place, character in enumerate(scanned.code) if character == "\n"
     ]
     extract_unit_test(f"```js\n{text}\n```", "add", "javascript")
-    normalised(text, "javascript")
+    normal_form(text, "javascript")

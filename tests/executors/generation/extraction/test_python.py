@@ -11,7 +11,7 @@ from testbudget.executors.generation.extraction.answers import Rejection
 from testbudget.executors.generation.extraction.extract import (
     extract_candidate,
     extract_unit_test,
-    normalised,
+    normal_form,
 )
 from testbudget.executors.generation.prompts import prompt_template
 from testbudget.rewards.problem import Problem
@@ -267,7 +267,7 @@ def test_degenerate_text_is_rejected_or_extracted(degenerate):
     ):
         extracted = extract_unit_test(text, "add")
         assert (extracted.code is None) != (extracted.rejection is None)
-        assert isinstance(normalised(text), str)
+        assert isinstance(normal_form(text), str)
 
 
 @given(st.text(alphabet=st.sampled_from("`python~\n \tdefclassT:()[]'\"#@\\=xé\0")))
@@ -309,10 +309,10 @@ def test_a_candidate_is_the_block_with_the_entry_point(answer):
 
 def test_comments_and_docstrings_do_not_change_the_normal_form():
     documented = 'def add(a, b):\n    """Add."""\n\n    return (a+b)  # sum\n'
-    assert normalised(documented) == normalised(CORRECT)
-    assert normalised(WRONG) != normalised(CORRECT)
-    assert normalised('class A:\n    """Only words."""\n') == normalised("class A:\n    pass\n")
+    assert normal_form(documented) == normal_form(CORRECT)
+    assert normal_form(WRONG) != normal_form(CORRECT)
+    assert normal_form('class A:\n    """Only words."""\n') == normal_form("class A:\n    pass\n")
 
 
 def test_code_that_does_not_parse_is_its_own_normal_form():
-    assert normalised("def add(") == "def add("
+    assert normal_form("def add(") == "def add("

@@ -144,7 +144,7 @@ def test_hooks_run_around_every_case_in_order(runner):
     ],
 )
 def test_a_program_of_assertions_passes_if_it_ends_without_an_error(runner, code, expected):
-    assert verdict(runner, ADD, code, TestKind.ASSERTIONS) is expected
+    assert verdict(runner, ADD, code, TestKind.ASSERT) is expected
 
 
 def test_without_an_entry_point_a_test_calls_every_function_of_the_candidate_that_it_does_not_define(

@@ -120,13 +120,13 @@ def runner():
 def test_identity_of_arguments_and_results_is_as_in_the_same_process(
     runner, candidate, test, verdict, same_process
 ):
-    tests = [UnitTest("problem", 0, test, kind=TestKind.ASSERTIONS)]
+    tests = [UnitTest("problem", 0, test, kind=TestKind.ASSERT)]
     outcomes = runner.run([candidate], tests)
     assert outcomes.verdicts.tolist() == [[verdict]]
     assert outcomes.same_process.tolist() == [[same_process]]
 
 
 def test_an_entry_point_may_have_the_name_of_a_builtin(runner):
-    tests = [UnitTest("problem", 0, "assert pow(2, 3) == 7", kind=TestKind.ASSERTIONS)]
+    tests = [UnitTest("problem", 0, "assert pow(2, 3) == 7", kind=TestKind.ASSERT)]
     outcomes = runner.run(["def pow(x, y): return 7", "def pow(x, y): return x ** y"], tests, "pow")
     assert outcomes.verdicts.tolist() == [[PASSED], [FAILED]]

@@ -151,7 +151,7 @@ def runner():
 
 
 def verdict(runner, candidate, test):
-    tests = [UnitTest("problem", 0, test, kind=TestKind.ASSERTIONS)]
+    tests = [UnitTest("problem", 0, test, kind=TestKind.ASSERT)]
     outcomes = runner.run([candidate], tests, "print" if "def print" in candidate else None)
     assert outcomes.same_process.tolist() == [[True]]
     return outcomes.verdicts.tolist()
