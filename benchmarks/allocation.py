@@ -22,7 +22,7 @@ from recorded_parts import AS_RECORDED, MBPP, SEED, LabeledProblem, keep_part, r
 
 from testbudget.analysis.compare.evaluate import PolicySetup, policy_setups
 from testbudget.analysis.compare.settings import STATIC_RULES
-from testbudget.difficulty.predictions import Predictor, learned_pass_rates, make_predictor
+from testbudget.difficulty.predictions import PredictedPassRates, learned_pass_rates, predict_pass_rates
 from testbudget.policies.adaptive import Adaptive
 from testbudget.policies.curves import OracleCurves
 from testbudget.policies.greedy import Greedy
@@ -108,7 +108,7 @@ class PartData:
     name: str
     recordings: Sequence[RecordedTests]
     further: Sequence[RecordedTests]
-    predicted: Predictor
+    predicted: PredictedPassRates
 
     @property
     def available(self) -> NDArray[np.int_]:
@@ -127,7 +127,7 @@ class PartData:
 def part_data(run: Path, parts: Sequence[str], permutations: int, every: int) -> list[PartData]:
     """Parts of a recorded run, of every n-th problem."""
     whole, trace = recorded_tests(run)[::every], read_trace(run)
-    predicted = make_predictor(
+    predicted = predict_pass_rates(
         "learned",
         trace,
         functools.partial(learned_pass_rates, seed=_SEED),

@@ -20,7 +20,7 @@ from sklearn.metrics import roc_auc_score
 
 from testbudget.difficulty.predictions import fitted_pass_rates
 from testbudget.rewards.confidence.features import FEATURES
-from testbudget.rewards.confidence.fit import TrainingRow, fit_confidence_models, training_rows
+from testbudget.rewards.confidence.fit import TrainingRows, fit_confidence_models, training_rows
 from testbudget.rewards.confidence.model import (
     ConfidenceModels,
     ConfidenceTarget,
@@ -89,7 +89,7 @@ class PartRows:
 
     part: str
     rule: str
-    rows: TrainingRow
+    rows: TrainingRows
 
 
 def draw_problems(

@@ -20,7 +20,7 @@ from recorded_parts import AS_RECORDED, MBPP, SEED, keep_part, keep_tests, recor
 
 from testbudget.rewards.bootstrap import Interval, bootstrap_means, intervals
 from testbudget.rewards.outputs import BatchStatistics, Evidence
-from testbudget.rewards.prefix_statistics import PrefixStatistics, latest_groups
+from testbudget.rewards.prefix_statistics import PrefixStatistics, output_groups_or_pass_sets
 from testbudget.rewards.selection.auto import Auto
 from testbudget.rewards.selection.batch import batch_statistics
 from testbudget.traces.learning_curves import RecordedTests
@@ -69,7 +69,7 @@ class LeadingPrograms:
         """The leading groups by the rule's scores. Before the first test each program is a group."""
         statistics = PrefixStatistics(evidence, [evidence.votes.tests])
         scores = _RULE.scores(statistics)[0]
-        groups = latest_groups(evidence) if evidence.votes.tests else recording.programs
+        groups = output_groups_or_pass_sets(evidence) if evidence.votes.tests else recording.programs
         shares = np.bincount(groups, np.exp(scores - scores.max()))
         first = np.unique(groups, return_index=True)[1]
         leading = np.argsort(-shares, kind="stable")[:_LEADING_GROUPS]

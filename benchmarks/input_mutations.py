@@ -184,7 +184,8 @@ def evaluate_mutated_inputs(part: str, every: int, permutations: int) -> dict[in
         for number, (problem, recording) in enumerate(problems):
             if number % every == 0:
                 texts = [
-                    one.code for one in ProblemCandidates.of(problem, trace.of(problem).candidates).programs
+                    one.code
+                    for one in ProblemCandidates.of(problem, trace.problem(problem).candidates).programs
                 ]
                 random = np.random.default_rng([SEED, number])
                 chosen = keep_part(recording, part, random)

@@ -105,7 +105,7 @@ def recorded_problems() -> list[RecordedProblem]:
     trace = read_trace(RECORDED_RUN)
     problems = []
     for problem in load_problems("humaneval"):
-        seen = trace.of(problem)
+        seen = trace.problem(problem)
         usable = [
             index for index, record in sorted(seen.tests.items()) if record.status is TestStatus.USABLE
         ]

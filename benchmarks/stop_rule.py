@@ -23,7 +23,7 @@ from testbudget.rewards.bootstrap import Interval, bootstrap_means, intervals
 from testbudget.rewards.confidence.model import default_models
 from testbudget.rewards.outputs import RecordedOutputs, select_outputs
 from testbudget.rewards.problem import Problem
-from testbudget.rewards.quality import expected_accuracy
+from testbudget.rewards.quality import accuracy_of_winners
 from testbudget.rewards.selection.base import SelectionRule
 from testbudget.rewards.selection.batch import batch_statistics
 from testbudget.rewards.selection.registry import selection_rule
@@ -112,7 +112,9 @@ def run_loop(run: RunPart, rule: SelectionRule, *, stop: bool, max_tests: int | 
         stop: whether to close problems for which more tests are harmful.
         max_tests: of each problem; None for all that were recorded.
     """
-    items = [ProblemCandidates.of(problem, run.trace.of(problem).candidates) for problem in run.problems]
+    items = [
+        ProblemCandidates.of(problem, run.trace.problem(problem).candidates) for problem in run.problems
+    ]
     backend = RecordedBackend(run.trace, run.problems, outputs_by_problem=run.outputs_by_problem)
     available = np.asarray([backend.tests_available(problem) for problem in run.problems])
     policy = create_policy(
@@ -137,7 +139,7 @@ def run_loop(run: RunPart, rule: SelectionRule, *, stop: bool, max_tests: int | 
         harm_checks = event_log.harm_checks
     batch = batch_statistics(evidence)
     accuracy = [
-        expected_accuracy(rule.winners(replace(one, batch=batch)), run.trace.of(problem).correct)
+        accuracy_of_winners(rule.winners(replace(one, batch=batch)), run.trace.problem(problem).correct)
         for one, problem in zip(evidence, run.problems, strict=True)
     ]
     closed = [problem.id in harm_checks and harm_checks[problem.id].stops for problem in run.problems]

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from testbudget.difficulty.predictions import Predictor
+from testbudget.difficulty.predictions import PredictedPassRates
 
 
 def test_a_variant_needs_the_tests_at_which_its_own_curve_crosses_the_reference(script):
@@ -30,7 +30,7 @@ def test_every_variant_is_evaluated_and_auto_by_votes_of_one_test_is_the_referen
     some = [recorded_parts.keep_tests(one, np.arange(6)) for one in recorded_tests[::20]]
     with_inputs_of = script("input_mutations").with_inputs_of
     further = [with_inputs_of(one, one.indices[:2].tolist()) for one in some]
-    predicted = Predictor("learned", np.tile(np.linspace(0.1, 0.9, len(some)), (2, 1)), False, 0.0)
+    predicted = PredictedPassRates("learned", np.tile(np.linspace(0.1, 0.9, len(some)), (2, 1)), False, 0.0)
     data = allocation.PartData("some", some, further, predicted)
     evaluated = allocation.evaluate(data, [1, 3], 2)
     assert set(evaluated) == set(allocation.VARIANTS)

@@ -24,7 +24,7 @@ def test_further_inputs_are_known_before_the_first_test_and_change_no_vote(scrip
 def test_mutated_inputs_are_executed_on_the_chosen_candidates_and_known_with_their_tests(script, recording):
     input_mutations, recorded_parts = script("input_mutations"), script("recorded_parts")
     problem = load_problems("humaneval")[0]
-    seen = read_trace(recorded_parts.RECORDED_RUN).of(problem)
+    seen = read_trace(recorded_parts.RECORDED_RUN).problem(problem)
     texts = [program.code for program in ProblemCandidates.of(problem, seen.candidates).programs]
     with Runner(TestLimits(cpu_seconds=0.5, max_timeouts=2)) as runner:
         mutated = input_mutations.execute_mutations(

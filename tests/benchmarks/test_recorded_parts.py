@@ -19,7 +19,7 @@ def test_the_first_candidates_keep_their_votes_outputs_and_labels(script, record
     some = script("recorded_parts").keep_candidates(recording, 30)
     permutation = np.arange(5)
     few = some.evidence(permutation)
-    all_of_them = recording.evidence(permutation).of(np.arange(30))
+    all_of_them = recording.evidence(permutation).of_candidates(np.arange(30))
     np.testing.assert_array_equal(few.votes.passed(), all_of_them.votes.passed())
     same = few.outputs.results[:, :, np.newaxis] == few.outputs.results[:, np.newaxis]
     expected = all_of_them.outputs.results[:, :, np.newaxis] == all_of_them.outputs.results[:, np.newaxis]
