@@ -82,7 +82,7 @@ def summary_records(runs: Sequence[RunSummary]) -> list[dict[str, Any]]:
 
         - ``run``, ``policy``, ``selection``, ``cap`` (limit by quantity), ``confidence_source``
         - ``candidates``, ``programs``: totals; ``output_groups``: mean per problem
-        - ``pass_at_1``, ``accuracy``, ``solvable``, ``expected_accuracy``, ``coverage``,
+        - ``pass_at_1``, ``accuracy``, ``solvable``, ``estimated_accuracy``, ``coverage``,
           ``covered_accuracy``: shares of problems in [0, 1]
         - ``spent`` by quantity, ``usd`` (null without prices)
         - ``tests`` by status, ``verdicts`` of executed pairs, ``not_run`` and ``same_process`` as shares
@@ -108,7 +108,7 @@ def _record(run: RunSummary) -> dict[str, Any]:
         "pass_at_1": run.pass_at_1,
         "accuracy": run.accuracy,
         "solvable": run.solvable,
-        "expected_accuracy": run.expected_accuracy,
+        "estimated_accuracy": run.estimated_accuracy,
         "coverage": run.coverage,
         "covered_accuracy": run.covered_accuracy,
         "spent": dataclasses.asdict(run.spent),
@@ -159,7 +159,7 @@ def _rows(runs: Sequence[RunSummary]) -> list[tuple[str, list[str]]]:
         ("pass@1 (no tests)", [_percent(run.pass_at_1) for run in runs]),
         ("accuracy of the picks", [_percent(run.accuracy) for run in runs]),
         ("  at most (a correct candidate exists)", [_percent(run.solvable) for run in runs]),
-        ("  estimated without labels", [_percent(run.expected_accuracy) for run in runs]),
+        ("  estimated without labels", [_percent(run.estimated_accuracy) for run in runs]),
         ("coverage (picks not abstained)", [_percent(run.coverage) for run in runs]),
         ("  accuracy of these", [_percent(run.covered_accuracy) for run in runs]),
         ("problems that more tests may harm", [str(len(run.harmful)) for run in runs]),

@@ -16,8 +16,8 @@ from testbudget.rewards.overoptimisation import TestEffect
 from testbudget.rewards.problem import NOT_RUN, Verdict
 from testbudget.rewards.quality import (
     TestQuality,
+    accuracy_of_winners,
     combined_test_quality,
-    expected_accuracy,
     single_test_quality,
 )
 from testbudget.scheduler.budget import Budget, Cap
@@ -119,7 +119,7 @@ class RunSummary:
         return _mean([None if p.pass_rate is None else float(p.pass_rate > 0) for p in self.problems])
 
     @property
-    def expected_accuracy(self) -> float:
+    def estimated_accuracy(self) -> float:
         """Mean p_correct of the picks: their accuracy as estimated without labels."""
         return float(np.mean([problem.p_correct for problem in self.problems]))
 
@@ -231,7 +231,7 @@ def _summarise_problem(
         cost=seen.extraction
         + Cost.total(map(generation_cost, seen.tests.values()))
         + Cost.total(map(execution_cost, records)),
-        accuracy=None if correct is None else expected_accuracy(pick.winners, correct),
+        accuracy=None if correct is None else accuracy_of_winners(pick.winners, correct),
         tests_passed=pick.tests_passed,
         p_correct=pick.p_correct,
         abstained=pick.abstained,

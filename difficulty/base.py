@@ -144,7 +144,7 @@ class PredictionMethod(ABC):
         """Fit on distinct problems.
 
         Args:
-            inputs: of the problems.
+            inputs: inputs of the problems.
             values: float64 (problems,), to be predicted, in [0, 1].
             weights: float64 (problems,), number of samples behind each value.
             seed: any integer; equal seeds and problems give equal results.

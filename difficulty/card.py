@@ -31,7 +31,7 @@ _CARD, _WEIGHTS, _FOLDS = "card.json", "weights.safetensors", "folds.json"
 
 
 def _with_nan(fields: Any) -> Any:
-    """Read null, which JSON has for NaN, as NaN."""
+    """Replace null, JSON's form of NaN, by NaN."""
     if not isinstance(fields, dict):
         return fields
     return {name: float("nan") if value is None else value for name, value in fields.items()}
@@ -56,8 +56,8 @@ class ModelCard(BaseModel):
         candidates: number of candidates used of each problem; null for all.
         selection: selection rule of the gain targets; null if no gains were learned.
         folds: number of members of each target.
-        seed: of everything random.
-        scores: by target, method and score, each problem predicted by a member fitted without it.
+        seed: seed of all random draws.
+        scores: scores by target, method and name, each problem predicted by a member fitted without it.
     """
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True, serialize_by_alias=True)
@@ -95,8 +95,8 @@ class DifficultyModel:
 
         Args:
             target: name of a learned target.
-            states: of the problems, with at least the layers of the card.
-            content_hashes: of the problems, in the same order.
+            states: hidden states of the problems, with at least the layers of the card.
+            content_hashes: content hashes of the problems, in the same order.
             texts: prompts of the problems, to recognise training problems; empty if not available.
 
         Raises:
@@ -148,7 +148,7 @@ class DifficultyModel:
             )
 
     def save(self, directory: Path) -> None:
-        """Write the model into a new directory, whole or not at all.
+        """Write the model atomically into a new directory.
 
         Raises:
             UserError: the directory exists.

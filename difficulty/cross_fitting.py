@@ -54,7 +54,7 @@ class CrossFittedEnsemble:
         A new problem gets the mean and deviation of the even mixture of all members' predictions.
 
         Args:
-            inputs: of the problems.
+            inputs: inputs of the problems.
             content_hashes: one per problem.
 
         Raises:
@@ -96,7 +96,7 @@ def cross_fit(
 
     Args:
         method: to be fitted.
-        inputs: of the rows.
+        inputs: inputs of the rows.
         values: float64 (rows,), to be predicted, in [0, 1].
         weights: float64 (rows,), number of samples behind each value.
         content_hashes: one per row.

@@ -33,8 +33,8 @@ class MeasuredProblem:
         correct: number of correct candidates.
         candidates: number of candidates.
         tests: number of generated tests, usable or not.
-        false_positive_rate: of the tests; NaN if all candidates are correct.
-        false_negative_rate: of the tests; NaN if no candidate is correct.
+        false_positive_rate: false positive rate of the tests; NaN if all candidates are correct.
+        false_negative_rate: false negative rate of the tests; NaN if no candidate is correct.
         gains: accuracy after n tests minus accuracy without tests, by n; up to the number of generated
             tests.
     """
@@ -52,7 +52,7 @@ class PredictionTarget:
     """Number per problem that predictors learn.
 
     Attributes:
-        name: in model files and reports.
+        name: name in model files and reports.
         meaning: description in words.
         event: description of the event of ``TargetLabels.event``.
         value: measured value of a problem, NaN if it could not be measured.
@@ -169,9 +169,9 @@ class TrainingExamples:
     """Problems of one finished run as training examples, in the order of the run.
 
     Attributes:
-        directory: of the run.
-        ids: of the problems.
-        content_hashes: of the problems.
+        directory: run directory.
+        ids: ids of the problems.
+        content_hashes: content hashes of the problems.
         texts: prompts; None if the source of the problems is unknown or not readable.
         hidden_states: one row per problem.
         measured: measurements of each problem.
@@ -197,12 +197,13 @@ def training_examples(
     """Training examples of a finished run.
 
     Args:
-        directory: of the run.
+        directory: run directory.
         read: reader of runs.
         rule: selection rule of the gains; None for no gains.
         candidates: number of candidates to use of each problem, the first ones; None for all.
-        source: of the problems' texts, as for ``load_problems``; None for the source that the run names.
-        seed: of the permutations of tests behind the gains.
+        source: source of the problems' texts, as for ``load_problems``; None for the one that the run
+            names.
+        seed: seed of the permutations of tests behind the gains.
 
     Raises:
         UserError: the run has no labels, no hidden states or too few candidates, or ``source`` cannot be
@@ -286,6 +287,6 @@ def _texts(trace: Trace, source: str | None) -> tuple[str, ...] | None:
 def _prompts(trace: Trace, source: str) -> tuple[str, ...]:
     problems = load_problems(source, ids=list(trace.problems))
     for problem in problems:
-        trace.of(problem)
+        trace.problem(problem)
     by_id = {problem.id: problem.prompt for problem in problems}
     return tuple(by_id[problem] for problem in trace.problems)

@@ -54,7 +54,7 @@ class Reduction:
         Args:
             states: float32 (problems, features).
             components: maximum number of components; there are never more than problems or features.
-            seed: of the random start, 0 to 2**32 - 1.
+            seed: seed of the random start, 0 to 2**32 - 1.
 
         Raises:
             UserError: there are no features.

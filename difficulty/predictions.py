@@ -24,7 +24,7 @@ from testbudget.traces.hidden_states import HiddenStates, usual_layer
 from testbudget.traces.tables import ReadTrace
 from testbudget.traces.trace import Trace, correct_labels
 
-PassRates = Callable[[Trace], NDArray[np.float64]]
+PassRateFunction = Callable[[Trace], NDArray[np.float64]]
 """Function that predicts the pass rates of a run, float64 (problems,), each without its own labels."""
 
 TOLERANCE = 0.01
@@ -50,10 +50,10 @@ def fitted_pass_rates(
     Args:
         runs: directories of runs with labels and hidden states.
         states: hidden states of the problems to predict.
-        content_hashes: of the same problems.
-        texts: of the same problems; empty if not available.
+        content_hashes: content hashes of the same problems.
+        texts: texts of the same problems; empty if not available.
         read: reader of runs.
-        seed: of everything random.
+        seed: seed of all random draws.
         layers: hidden layers to learn from; None for the ``usual_layer`` of ``states``.
 
     Raises:
@@ -91,7 +91,7 @@ def noisy_rates(
 
     Args:
         measured: float64 (problems,), measured pass rates.
-        correlation: Spearman's, in [0, 1].
+        correlation: Spearman's correlation, in [0, 1].
         rng: source of the noise.
         calibrated: True for the mean measured rate given y, False for a permutation of the rates.
 
@@ -144,7 +144,7 @@ def _expected(
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Predictor:
+class PredictedPassRates:
     """Predicted pass rates of every problem, for each permutation of the tests.
 
     Attributes:
@@ -162,9 +162,9 @@ class Predictor:
     correlation: float
 
 
-def make_predictor(
-    name: str, trace: Trace, learned: PassRates, *, permutations: int, seed: int
-) -> Predictor:
+def predict_pass_rates(
+    name: str, trace: Trace, learned: PassRateFunction, *, permutations: int, seed: int
+) -> PredictedPassRates:
     """Predict the pass rates of a run by the named predictor.
 
     Args:
@@ -172,7 +172,7 @@ def make_predictor(
         trace: a run with labels.
         learned: function that predicts the pass rates of ``learned``.
         permutations: number of permutations of the tests.
-        seed: of the noise.
+        seed: seed of the noise.
 
     Raises:
         UserError: the name is unknown, or the run does not support this predictor.
@@ -190,7 +190,7 @@ def make_predictor(
             )
             for permutation in range(permutations)
         ]
-        return Predictor(
+        return PredictedPassRates(
             name, np.stack(drawn), True, float(np.mean([_rank_correlation(one, measured) for one in drawn]))
         )
     if name == "none":
@@ -202,7 +202,7 @@ def make_predictor(
     else:
         raise _unknown(name)
     repeated = np.broadcast_to(rates, (permutations, len(measured)))
-    return Predictor(name, repeated, name == "learned", _rank_correlation(rates, measured))
+    return PredictedPassRates(name, repeated, name == "learned", _rank_correlation(rates, measured))
 
 
 def measured_pass_rates(trace: Trace) -> NDArray[np.float64]:
@@ -215,7 +215,7 @@ def measured_pass_rates(trace: Trace) -> NDArray[np.float64]:
 
 
 def learned_pass_rates(trace: Trace, *, seed: int) -> NDArray[np.float64]:
-    """Cross-fitted pass rates of a run, float64 (problems,).
+    """Pass rates of a run, each problem's fitted on its other problems; float64 (problems,).
 
     For a run without hidden states, they are the predictions that it recorded.
 
@@ -223,7 +223,8 @@ def learned_pass_rates(trace: Trace, *, seed: int) -> NDArray[np.float64]:
         UserError: the run has neither hidden states nor predictions, or too few problems.
     """
     if trace.hidden_states is not None:
-        return cross_fitted_pass_rates(trace, seed=seed)
+        states, hashes = _states_and_hashes(trace)
+        return fitted_pass_rates([trace.directory], states, hashes, (), lambda _: trace, seed).mean
     rates = np.asarray([seen.predicted_pass_rate for seen in trace.problems.values()])
     if np.isnan(rates).any():
         raise UserError(
@@ -231,16 +232,6 @@ def learned_pass_rates(trace: Trace, *, seed: int) -> NDArray[np.float64]:
             f"but {trace.directory} has none"
         )
     return rates
-
-
-def cross_fitted_pass_rates(trace: Trace, *, seed: int) -> NDArray[np.float64]:
-    """Pass rates of each problem of a run, fitted on its other problems; float64 (problems,).
-
-    Raises:
-        UserError: the run has no hidden states, or too few problems.
-    """
-    states, hashes = _states_and_hashes(trace)
-    return fitted_pass_rates([trace.directory], states, hashes, (), lambda _: trace, seed).mean
 
 
 def model_pass_rates(trace: Trace, model: DifficultyModel) -> NDArray[np.float64]:

@@ -129,8 +129,8 @@ def train_networks(
         held_out: bool (sets, networks, rows), rows that the network is not trained on.
         units: hidden units of each network.
         dropout: probability that a hidden unit is dropped in a step.
-        weight_decay: of the weights; biases have none.
-        learning_rate: of AdamW.
+        weight_decay: decay of the weights; biases have none.
+        learning_rate: learning rate of AdamW.
         steps: maximum number of steps, rounded up to whole epochs.
         generator: source of all random numbers.
     """

@@ -50,7 +50,7 @@ def score_predictions(
         measured: float64 (problems,), in the same units.
         weights: float64 (problems,), number of samples behind each measured value.
         event: bool (problems,), the event that ``auroc`` is about.
-        seed: of the resampling.
+        seed: seed of the resampling.
 
     Raises:
         ValueError: there are no problems.

@@ -39,7 +39,7 @@ class TargetEvaluation:
     Attributes:
         labels: measured values.
         predicted: predictions of the same problems, in the units of the target.
-        scores: of the predictions against the labels.
+        scores: scores of the predictions against the labels.
     """
 
     labels: TargetLabels
@@ -72,9 +72,9 @@ def fit_target(
 
     Args:
         method: to be fitted.
-        labels: of the problems; problems where the target was not measured are left out.
-        inputs: of the problems.
-        content_hashes: of the problems.
+        labels: labels of the problems; problems where the target was not measured are left out.
+        inputs: inputs of the problems.
+        content_hashes: content hashes of the problems.
         seed: any integer; determines the folds and the random numbers of the method.
 
     Raises:
@@ -122,13 +122,13 @@ class TrainingSettings:
     """Settings of a training.
 
     Attributes:
-        method: of the saved model, one of ``STORABLE_METHODS``.
+        method: method of the saved model, one of ``STORABLE_METHODS``.
         layers: hidden layers to learn from, side by side; None for the ``usual_layer`` of the layers that
             all runs have.
         candidates: number of candidates to use of each problem, the first ones; None for all.
         selection: selection rule of the gain targets; None to learn no gains.
         sources: source of the problems' texts by run directory; other runs name their source themselves.
-        seed: of everything random.
+        seed: seed of all random draws.
 
     Raises:
         UserError: a trained model cannot consist of the method.
@@ -155,11 +155,11 @@ class TrainingProblems:
 
     Attributes:
         runs: name and number of problems of each run.
-        inputs: of the problems; without texts unless all texts are available.
-        content_hashes: of the problems.
+        inputs: inputs of the problems; without texts unless all texts are available.
+        content_hashes: content hashes of the problems.
         measured: measurements of the problems.
-        provenance: of the hidden states.
-        layers: of the hidden states.
+        provenance: provenance of the hidden states.
+        layers: layers of the hidden states.
     """
 
     runs: tuple[TrainingRun, ...]
@@ -179,9 +179,10 @@ class TrainingResult:
     """Result of a training: all fitted targets.
 
     Attributes:
-        settings: of the training.
+        settings: settings of the training.
         problems: training problems.
-        fitted_targets: by target, then by method; without targets that were measured on too few problems.
+        fitted_targets: fits by target, then by method; without targets that were measured on too few
+            problems.
     """
 
     settings: TrainingSettings

@@ -129,7 +129,7 @@ class Binned(CurvePolicy):
         for number, one in enumerate(bins):
             curves[first : first + len(one.accuracy), : one.accuracy.shape[1]] = one.accuracy
             own = gain_model_of == number
-            curve_of[own] = first + one.of(pass_rates[own])
+            curve_of[own] = first + one.bin_of(pass_rates[own])
             first += len(one.accuracy)
         super().__init__(problems, curves, curve_of, **limits)
         self._rates(pass_rates)

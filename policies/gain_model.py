@@ -19,7 +19,7 @@ class DifficultyBins:
     edges: NDArray[np.float64]
     accuracy: NDArray[np.float64]
 
-    def of(self, pass_rates: NDArray[np.floating]) -> NDArray[np.intp]:
+    def bin_of(self, pass_rates: NDArray[np.floating]) -> NDArray[np.intp]:
         """Bin number of each predicted pass rate, intp (problems,)."""
         return np.searchsorted(self.edges, pass_rates, side="right")
 

@@ -1,12 +1,11 @@
 """Greedy allocation on predicted pass rates, as published for unit tests."""
 
-from typing import ClassVar, Unpack
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from testbudget.policies.base import Policy, PolicyLimits
-from testbudget.policies.water_filling import allocate_greedily
+from testbudget.policies.pass_rate_index import PassRateIndexPolicy
 
 
 def coverage_gain(pass_rate: ArrayLike, tests: ArrayLike) -> NDArray[np.float64]:
@@ -24,7 +23,7 @@ def coverage_gain(pass_rate: ArrayLike, tests: ArrayLike) -> NDArray[np.float64]
     return np.asarray(rate * np.power(1.0 - rate, tests))
 
 
-class Greedy(Policy):
+class Greedy(PassRateIndexPolicy):
     """Each next test goes to the problem with the largest increase of coverage: index ``p (1 - p)^m``.
 
     p is the predicted pass rate; m counts the problem's tests, its minimum included. This is the allocation
@@ -42,17 +41,6 @@ class Greedy(Policy):
     """
 
     name: ClassVar[str] = "greedy"
-    static: ClassVar[bool] = True
-    uses_pass_rates: ClassVar[bool] = True
-
-    def __init__(
-        self, problems: int, pass_rates: NDArray[np.floating], **limits: Unpack[PolicyLimits]
-    ) -> None:
-        super().__init__(problems, **limits)
-        self._pass_rates = self._rates(pass_rates)
-
-    def _plan(self, free: NDArray[np.int32], remaining: int) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
-        return allocate_greedily(self._index, self._granted, free, remaining)
 
     def _index(self, problems: NDArray[np.intp], tests: NDArray[np.int32]) -> NDArray[np.float64]:
         return coverage_gain(self._pass_rates[problems], tests)

@@ -1,15 +1,14 @@
 """Budgets in proportion to predicted difficulty."""
 
-from typing import ClassVar, Unpack
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from testbudget.policies.base import Policy, PolicyLimits
-from testbudget.policies.water_filling import allocate_greedily
+from testbudget.policies.pass_rate_index import PassRateIndexPolicy
 
 
-class Proportional(Policy):
+class Proportional(PassRateIndexPolicy):
     """Budgets in proportion to ``1 - p``: index ``(1 - p) / (m + 1/2)``.
 
     p is the predicted pass rate; m counts the problem's tests, its minimum included. The index is that
@@ -29,17 +28,6 @@ class Proportional(Policy):
     """
 
     name: ClassVar[str] = "proportional"
-    static: ClassVar[bool] = True
-    uses_pass_rates: ClassVar[bool] = True
-
-    def __init__(
-        self, problems: int, pass_rates: NDArray[np.floating], **limits: Unpack[PolicyLimits]
-    ) -> None:
-        super().__init__(problems, **limits)
-        self._difficulty = 1.0 - self._rates(pass_rates)
-
-    def _plan(self, free: NDArray[np.int32], remaining: int) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
-        return allocate_greedily(self._index, self._granted, free, remaining)
 
     def _index(self, problems: NDArray[np.intp], tests: NDArray[np.int32]) -> NDArray[np.float64]:
-        return self._difficulty[problems] / (tests + 0.5)
+        return (1.0 - self._pass_rates[problems]) / (tests + 0.5)

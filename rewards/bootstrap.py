@@ -39,7 +39,7 @@ class Interval:
         """The interval with two of the resampled values as bounds. Values may be infinite.
 
         Args:
-            value: of the whole sample.
+            value: figure of the whole sample.
             resampled: float64 (resamples,), without NaN.
         """
         low, high = np.quantile(resampled, _OBSERVED_LEVELS, method="inverted_cdf")
@@ -67,7 +67,7 @@ def bootstrap_means(values: NDArray[np.float64], seed: int) -> NDArray[np.float6
 
     Args:
         values: float64 (permutations, problems, columns), without NaN.
-        seed: of the draws.
+        seed: seed of the draws.
 
     Returns:
         float64 (1 + RESAMPLES, columns); the first row holds the means of the values themselves.
@@ -122,7 +122,7 @@ def bootstrap_scores(
         scores: function from positions, intp (rows, items), to scores, float64 (scores, rows); NaN where a
             score is undefined.
         items: number of items, at least 1.
-        seed: of the draws.
+        seed: seed of the draws.
     """
     rng = np.random.default_rng(seed)
     values = scores(np.arange(items)[np.newaxis])[:, 0]

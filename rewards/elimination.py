@@ -29,7 +29,11 @@ def rung_of(test: int) -> int:
 
 
 def end_of_rung(test: int) -> int:
-    """Number of tests up to the end of the rung of a test, by its position from 0."""
+    """Number of tests at the end of a test's rung.
+
+    Args:
+        test: position of the test, from 0.
+    """
     return _RUNG_ENDS[rung_of(test)]
 
 
@@ -45,8 +49,8 @@ def survivors(
     A candidate with a running representative is not run either (:func:`has_representative`).
 
     Args:
-        evidence: of this problem, completed by ``impute_followers``. It has no batch: statistics of a batch
-            depend on the order in which other problems finish.
+        evidence: evidence on this problem, completed by ``impute_followers``. It has no batch: statistics
+            of a batch depend on the order in which other problems finish.
         running: bool (candidates,), candidates that the last tests were run on.
         rule: decides the leader. If none of its winners is running, all stay.
         z: see :func:`dominated`; None for the default, 1.65, or 2 if the rule uses outputs.
@@ -63,7 +67,9 @@ def survivors(
     if seen.outputs is not None:
         members = np.flatnonzero(can_win)
         support = np.zeros(len(running))
-        support[members] = PrefixStatistics(evidence.of(members), [evidence.votes.tests]).support[0]
+        support[members] = PrefixStatistics(
+            evidence.of_candidates(members), [evidence.votes.tests]
+        ).support[0]
         out &= support <= support[leaders[0]] + 1e-9  # equal but for the order of a sum
     running = running & ~out
     return np.asarray(running & ~has_representative(evidence, running))
@@ -97,7 +103,7 @@ def dominated(votes: Votes, leader: int, z: float) -> NDArray[np.bool_]:
     ``losses - wins`` would have mean 0 and standard deviation ``sqrt(losses + wins)`` (McNemar 1947).
 
     Args:
-        votes: of the tests so far.
+        votes: votes of the tests so far.
         leader: the candidate that would be picked now.
         z: standard deviations, at least 0.
     """

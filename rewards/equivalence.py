@@ -17,7 +17,7 @@ def equivalence_groups(evidence: Evidence, tests: int | None = None) -> NDArray[
     """Group number of each candidate, intp (candidates,), by equal verdicts and outputs, unknown ones too.
 
     Args:
-        evidence: of one problem.
+        evidence: evidence on one problem.
         tests: number of tests, from the first, that count; None for all.
     """
     votes, outputs = evidence.votes, evidence.outputs

@@ -80,7 +80,7 @@ def one_line(error: BaseException) -> str:
 
 @contextmanager
 def require_extra(extra: str, purpose: str) -> Iterator[None]:
-    """Translate a failed import of an optional dependency into a sentence that names the extra.
+    """Context manager: raise a UserError that names the extra if an import inside fails.
 
     Args:
         extra: name of the extra that installs the dependency.

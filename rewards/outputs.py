@@ -42,7 +42,7 @@ class RecordedCall:
         function: name of the function.
         arguments: positional and keyword arguments as JSON text, in the notation of
             ``executors.execution.values``, from which the call can be made again.
-        digest: of function and arguments, 64 bits.
+        digest: hash of function and arguments, 64 bits.
     """
 
     test: int | None
@@ -56,7 +56,7 @@ class CallResult:
     """The output of a call.
 
     Attributes:
-        ending: of the call.
+        ending: ending of the call.
         digest: 64 bits, of the value returned or the type raised; 0 for all other endings.
         example: one value with this digest, as text, cut to a readable length.
     """
@@ -89,7 +89,7 @@ def select_outputs(
     """Recorded outputs of some candidates on some inputs.
 
     Args:
-        recorded_outputs: of all candidates and inputs.
+        recorded_outputs: outputs of all candidates and inputs.
         candidates: positions to keep, in this order; None for all.
         inputs: positions to keep, in this order; None for all.
     """
@@ -115,7 +115,7 @@ def spread_over_candidates(
     """Recorded outputs extended to more candidates, without results for the added ones.
 
     Args:
-        recorded_outputs: of some candidates.
+        recorded_outputs: outputs of some candidates.
         candidates: their positions among all candidates.
         count: number of all candidates.
     """
@@ -226,7 +226,7 @@ class OutputMatrix:
         An input of several tests counts once, at the first of them.
 
         Args:
-            recorded_outputs: of a problem's distinct programs.
+            recorded_outputs: outputs of a problem's distinct programs.
             programs: intp (candidates,), row of each candidate's program in ``recorded_outputs``.
                 Candidates with the same program count separately.
             tests: indices of the tests, in the order of their votes.
@@ -278,8 +278,8 @@ class Evidence:
     """Votes, outputs and batch of one problem: all that a selection rule uses.
 
     Attributes:
-        votes: of the tests so far.
-        outputs: of the same candidates and tests; None if not recorded.
+        votes: votes of the tests so far.
+        outputs: outputs of the same candidates on the same tests; None if not recorded.
         batch: statistics of the batch, up to at least as many tests; None for a single problem.
     """
 
@@ -316,7 +316,7 @@ class Evidence:
         votes = Votes.from_matrix(self.votes.passed()[tests], self.votes.run()[tests])
         return replace(self, votes=votes, outputs=outputs)
 
-    def of(self, candidates: NDArray[np.intp]) -> "Evidence":
+    def of_candidates(self, candidates: NDArray[np.intp]) -> "Evidence":
         """The evidence of some candidates, in this order."""
         outputs = self.outputs
         if outputs is not None:

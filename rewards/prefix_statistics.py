@@ -23,17 +23,17 @@ class PrefixStatistics:
     """Statistics of a problem's candidates after the first m tests.
 
     Args:
-        evidence: of the problem. A pair that was not run counts as not passed.
+        evidence: evidence on the problem. A pair that was not run counts as not passed.
         counts: ascending values of m.
 
     Attributes:
-        verdicts: bool (tests, candidates), pairs that were passed.
+        passed: bool (tests, candidates), pairs that were passed.
     """
 
     def __init__(self, evidence: Evidence, counts: Sequence[int]) -> None:
         self._evidence = evidence
         self._counts = np.asarray(counts, np.intp)
-        self.verdicts = evidence.votes.passed()
+        self.passed = evidence.votes.passed()
         self._outputs = None if evidence.outputs is None else _widely_known(evidence.outputs)
 
     @property
@@ -42,14 +42,14 @@ class PrefixStatistics:
         return self._counts[:, np.newaxis]
 
     @cached_property
-    def passed(self) -> NDArray[np.int64]:
+    def tests_passed(self) -> NDArray[np.int64]:
         """Number of tests passed, s."""
-        return prefix_scores(self.verdicts)[self._counts]
+        return prefix_scores(self.passed)[self._counts]
 
     @cached_property
     def pass_set_sizes(self) -> NDArray[np.int64]:
         """Number of candidates that passed the same tests, itself included."""
-        return prefix_group_sizes(self.verdicts)[self._counts]
+        return prefix_group_sizes(self.passed)[self._counts]
 
     @cached_property
     def output_group_sizes(self) -> NDArray[np.int64]:
@@ -131,7 +131,7 @@ class PrefixStatistics:
         Posterior mean under a uniform prior. A correct candidate passes good tests, so a low rate means
         wrong tests.
         """
-        return np.asarray((self.passed.max(axis=1, keepdims=True) + 1) / (self.tests + 2))
+        return np.asarray((self.tests_passed.max(axis=1, keepdims=True) + 1) / (self.tests + 2))
 
     @property
     def batch_best_pass_rate(self) -> NDArray[np.float64]:
@@ -173,8 +173,8 @@ class PrefixStatistics:
         return self._outputs.known[self._counts]
 
 
-def latest_groups(evidence: Evidence) -> NDArray[np.intp]:
-    """Group of each candidate after all tests, intp (candidates,): by outputs, or by verdicts without."""
+def output_groups_or_pass_sets(evidence: Evidence) -> NDArray[np.intp]:
+    """Output group of each candidate after all tests, or pass set without outputs; intp (candidates,)."""
     results = None if evidence.outputs is None else _widely_known(evidence.outputs).results
     if results is None or len(results) == 0:
         return evidence.votes.pass_sets()
@@ -213,10 +213,10 @@ def prefix_group_sizes(rows: NDArray[np.bool_] | NDArray[np.int32]) -> NDArray[n
     entries, candidates = rows.shape
     order = np.lexsort(rows[::-1]) if entries else np.arange(candidates)
     neighbours = rows[:, order]
-    begins = np.zeros((entries + 1, candidates), np.bool_)  # whether a group begins at a candidate
+    begins = np.zeros((entries + 1, candidates), np.bool_)  # True if a group begins at a candidate
     begins[:, 0] = True
     np.logical_or.accumulate(neighbours[:, 1:] != neighbours[:, :-1], axis=0, out=begins[1:, 1:])
-    ends = np.ones_like(begins)  # whether one ends there
+    ends = np.ones_like(begins)  # True if one ends there
     ends[:, :-1] = begins[:, 1:]
     places = np.arange(candidates)
     first = np.maximum.accumulate(np.where(begins, places, 0), axis=1)

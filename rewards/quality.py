@@ -13,7 +13,7 @@ from testbudget.rewards.selection.base import SelectionRule
 from testbudget.rewards.votes import Votes
 
 
-def expected_accuracy(winners: NDArray[np.intp], correct: NDArray[np.bool_]) -> float:
+def accuracy_of_winners(winners: NDArray[np.intp], correct: NDArray[np.bool_]) -> float:
     """Probability that a pick drawn evenly from the tied winners is correct.
 
     Args:
@@ -108,7 +108,7 @@ def single_test_quality(votes: Votes, correct: NDArray[np.bool_] | NDArray[np.fl
     """Quality of single tests, over all pairs that were run.
 
     Args:
-        votes: of all tests.
+        votes: votes of all tests.
         correct: bool (candidates,), the labels; or float64 (candidates,), p_correct, for expected
             counts.
 
@@ -167,7 +167,7 @@ def accuracy_curve(
     does in a budget.
 
     Args:
-        votes: of the usable tests.
+        votes: votes of the usable tests.
         generated: number of tests generated for the problem, unusable ones included.
         correct: bool (candidates,), the labels.
         rule: the selection rule.
@@ -193,5 +193,5 @@ def accuracy_curve(
         for position, count in enumerate(counts):
             chosen = places < count
             drawn = Votes.from_matrix(passed[chosen], run[chosen])
-            total[position] += expected_accuracy(rule.winners(Evidence(drawn)), correct)
+            total[position] += accuracy_of_winners(rule.winners(Evidence(drawn)), correct)
     return np.where(np.asarray(counts) <= generated, total / permutations, np.nan)

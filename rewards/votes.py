@@ -9,7 +9,9 @@ _PASSED, _RUN = 0, 1
 
 
 class Votes:
-    """Verdicts of one problem as votes, growing by one test at a time.
+    """Verdicts of one problem as votes, shape (tests, candidates), growing by one test at a time.
+
+    Files, imported votes and block verdicts have the candidates first.
 
     Each pair of a candidate and a test is passed, not passed, or not run. Pairs of eliminated candidates
     are not run and count as not passed. Two bits per pair: 1,000 candidates and 1,000 tests take about 250
@@ -33,14 +35,15 @@ class Votes:
 
     @classmethod
     def from_matrix(cls, passed: NDArray[np.bool_], run: NDArray[np.bool_] | None = None) -> Self:
-        """Votes of many tests.
+        """Votes from matrices.
 
         Args:
             passed: bool (tests, candidates).
             run: bool, same shape; None if every pair was run.
 
         Raises:
-            ValueError: as for :meth:`add`.
+            ValueError: not two dimensions, no candidate, another shape or type, or a pair is passed but
+                not run.
         """
         if np.ndim(passed) != 2:
             raise ValueError(f"a vote matrix must be tests x candidates but has shape {np.shape(passed)}")

@@ -21,7 +21,7 @@ class Cap:
     """Limits on a whole run. All limits that are set hold at once.
 
     Attributes:
-        limits: upper limit by dimension, a subset of ``traces.records.DIMENSIONS``.
+        limits: upper limit by dimension, a subset of ``traces.records.QUANTITIES`` and ``usd``.
         prices: US dollars per unit of each quantity; 0 for a quantity that is not named.
     """
 

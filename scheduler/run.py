@@ -247,7 +247,7 @@ def _backend(job: Job, problems: Sequence[Problem], read: ReadTrace) -> Backend:
     recording = read(job.tests.from_run) if job.tests.from_run else None
     if recording is not None:
         for problem in problems:
-            recording.of(problem)
+            recording.problem(problem)
     if job.backend == "ray":
         with require_extra("cluster", "backend ray"):
             from testbudget.scheduler.backends.ray import RayBackend

@@ -1,4 +1,4 @@
-"""Files and directories written whole or not at all, and JSON Lines files read with line numbers."""
+"""Files and directories written atomically, and JSON Lines files read with line numbers."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from testbudget.rewards.errors import UserError
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Write a file whole or not at all: yield the path to write to, then move it to ``path``.
+    """Write a file atomically: yield the path to write to, then move it to ``path``.
 
     The written file and its folder are flushed to disk (fsync). A leftover of a writer that was killed is
     overwritten. If the block raises, nothing is left and ``path`` is as before.
@@ -35,7 +35,7 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 
 def write_text(text: str, path: Path) -> None:
-    """Write a text in UTF-8, whole or not at all.
+    """Write a text in UTF-8, atomically.
 
     Raises:
         OSError: see :func:`whole_file`.
@@ -46,7 +46,7 @@ def write_text(text: str, path: Path) -> None:
 
 @contextmanager
 def whole_directory(directory: Path) -> Iterator[Path]:
-    """Fill a new directory whole or not at all: yield the directory to fill, then move it to ``directory``.
+    """Fill a new directory atomically: yield the directory to fill, then move it to ``directory``.
 
     Parents are made. Files and directories are flushed to disk (fsync). A leftover of a writer that was
     killed is removed first. If the block raises, nothing is left.

@@ -40,8 +40,8 @@ class RecordedTests:
     """Recorded tests of one problem of a finished run.
 
     Attributes:
-        votes: of the tests that have verdicts.
-        recorded_outputs: of the distinct programs; None if not recorded.
+        votes: votes of the tests that have verdicts.
+        recorded_outputs: outputs of the distinct programs; None if not recorded.
         programs: intp (candidates,), the distinct program of each candidate.
         indices: intp (tests,), index of each recorded test in the run.
         rows: intp (tests,), row of each recorded test in ``votes``; -1 for a test without a vote, which is
@@ -73,7 +73,7 @@ class RecordedTests:
         Args:
             problem: its trace.
             correct: bool (candidates,), labels.
-            recorded_outputs: of the distinct programs; None if not recorded or not needed.
+            recorded_outputs: outputs of the distinct programs; None if not recorded or not needed.
         """
         row = {test: position for position, test in enumerate(sorted(problem.verdicts))}
         tests = sorted(problem.tests)
@@ -118,7 +118,7 @@ class PermutedTests:
     """Evidence of all tests of a problem in one permutation.
 
     Attributes:
-        evidence: with the batch's statistics.
+        evidence: evidence on the problem, with the batch's statistics.
         confidence_models: the models that p_wrong is computed with.
         candidate_features: float64 (tests + 1, candidates, features), after the first m tests that have a
             vote. They do not use the batch, whose later tests a run does not know.
@@ -182,7 +182,7 @@ def allocate_recorded(policy: Policy, cap: int, curves: Sequence[LearningCurve])
     Args:
         policy: new, with maxima that do not exceed the recorded tests.
         cap: number of tests in total.
-        curves: of the policy's problems.
+        curves: curves of the policy's problems.
 
     Returns:
         Tests granted to each problem, int32 (problems,).

@@ -70,7 +70,7 @@ def unpack_outputs(packed: bytes) -> RecordedOutputs:
 
 
 def write_outputs(outputs_by_problem: Iterable[tuple[str, RecordedOutputs]], directory: Path) -> None:
-    """Write the tables of a run's recorded outputs, each whole or not at all.
+    """Write the tables of a run's recorded outputs, each atomically.
 
     Args:
         outputs_by_problem: problem ids with recorded outputs. If it is empty, earlier tables are

@@ -21,8 +21,8 @@ class Cost:
         tests: generated unit tests, usable or not.
         tokens: generated tokens.
         executions: executed (candidate, test) pairs.
-        cpu_seconds: CPU-seconds of executions and of the predictor.
-        gpu_seconds: GPU-seconds of generation and of the predictor.
+        cpu_seconds: CPU-seconds of executions and of extracting hidden states.
+        gpu_seconds: GPU-seconds of generation and of extracting hidden states.
     """
 
     tests: float = 0
@@ -45,9 +45,6 @@ class Cost:
 
 QUANTITIES = tuple(f.name for f in fields(Cost))
 """Names of the quantities of a cost."""
-
-DIMENSIONS = (*QUANTITIES, "usd")
-"""Names of what a cap can limit."""
 
 
 class TestStatus(StrEnum):
@@ -84,7 +81,7 @@ class CandidateRecord:
         text: the program, without the prompt if ``continues_prompt``.
         continues_prompt: True if the program is the problem's prompt followed by ``text``.
         tokens: generated tokens.
-        gpu_seconds: of its generation; NaN if unmeasured.
+        gpu_seconds: GPU-seconds of its generation; NaN if unmeasured.
     """
 
     text: str
@@ -217,9 +214,9 @@ def evidence_of(
     (:func:`~testbudget.rewards.equivalence.impute_followers`).
 
     Args:
-        verdicts: by test index.
+        verdicts: verdicts by test index.
         distinct: the distinct programs among the candidates.
-        recorded_outputs: of the distinct programs; None if not recorded or not needed.
+        recorded_outputs: outputs of the distinct programs; None if not recorded or not needed.
     """
     votes = votes_of(verdicts, distinct)
     if recorded_outputs is None:
@@ -235,7 +232,7 @@ class ProblemCandidates:
 
     Attributes:
         problem: the problem.
-        candidates: in order of index.
+        candidates: candidates in order of index.
         distinct: the distinct programs among the candidates.
         programs: the first candidate of each distinct program, in order of index.
     """

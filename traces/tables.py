@@ -46,7 +46,7 @@ _TRUNCATED = "prompt_truncated"
 _EXTRACTION = {
     "predictor_cpu_seconds": "cpu_seconds",
     "predictor_gpu_seconds": "gpu_seconds",
-}  # columns of the quantities that hidden states cost
+}  # columns of the cost of extracting hidden states
 _TABLES = {
     "problems": pa.schema(
         [("problem_id", pa.string()), ("content_hash", pa.string()), ("predicted_pass_rate", pa.float64())]
@@ -87,7 +87,7 @@ _TABLES = {
 
 
 def write_trace(trace: Trace) -> None:
-    """Write the tables of a run into its directory, each whole or not at all.
+    """Write the tables of a run into its directory, each atomically.
 
     Raises:
         OSError: a file cannot be written.
@@ -166,10 +166,10 @@ def read_trace(directory: Path) -> Trace:
 
 
 def write_table(table: pa.Table, path: Path, *, dictionary: Sequence[str] | None = None) -> None:
-    """Write one table with its schema version, whole or not at all.
+    """Write one table with its schema version atomically.
 
     Args:
-        table: with all its rows.
+        table: all rows of the table.
         path: the file.
         dictionary: names of the columns to encode by a dictionary; None encodes all.
 
@@ -190,8 +190,8 @@ def read_table(directory: Path, name: str, schema: pa.Schema) -> pa.Table:
     """Read one table of a run.
 
     Args:
-        directory: of the run.
-        name: of the table, without the ending of the file.
+        directory: run directory.
+        name: name of the table, without the ending of the file.
         schema: the columns that the table must have. It may have others.
 
     Raises:

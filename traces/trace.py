@@ -23,11 +23,12 @@ class ProblemTrace:
 
     Attributes:
         content_hash: hash of the problem's text and ground truth.
-        predicted_pass_rate: in [0, 1], as given to the run's policy; NaN without a predictor.
-        candidates: in order of index.
+        predicted_pass_rate: predicted pass rate in [0, 1], as given to the run's policy; NaN without a
+            predictor.
+        candidates: candidates in order of index.
         correct: bool (candidates,), labels; None if the problem has no ground truth.
         tests: generated tests by test index, unusable ones included.
-        verdicts: by test index, over the distinct programs; only usable tests that were executed.
+        verdicts: verdicts by test index, over the distinct programs; only usable tests that were executed.
         extraction: cost of the problem's hidden states; NaN where unmeasured, zero without hidden states.
     """
 
@@ -46,8 +47,8 @@ class Trace:
 
     Attributes:
         directory: the run directory.
-        problems: by problem id, in the run's order.
-        hidden_states: of the problems, in the same order; None if the run has none.
+        problems: traces of problems by problem id, in the run's order.
+        hidden_states: hidden states of the problems, in the same order; None if the run has none.
         problem_source: source of the problems' texts, as for ``load_problems``; None if unknown.
     """
 
@@ -56,7 +57,7 @@ class Trace:
     hidden_states: HiddenStates | None
     problem_source: str | None = None
 
-    def of(self, problem: Problem) -> ProblemTrace:
+    def problem(self, problem: Problem) -> ProblemTrace:
         """The trace of a problem.
 
         Raises:
@@ -93,7 +94,7 @@ class Trace:
             )
         row = {problem: index for index, problem in enumerate(self.problems)}
         for problem in problems:
-            self.of(problem)
+            self.problem(problem)
         rows = [row[problem.id] for problem in problems]
         return self.hidden_states.of_problems(rows).of_layers(wanted)
 

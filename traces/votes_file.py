@@ -37,7 +37,7 @@ class ImportedVotes:
         inputs: int64 (inputs,), equal if several tests have the same input.
         tokens, gpu_seconds: float64 (tests,), cost of generating each test; NaN if unmeasured.
         cpu_seconds: float64 (candidates, tests), cost of executing each pair; NaN if unmeasured.
-        predicted_pass_rate: in [0, 1]; NaN if unknown.
+        predicted_pass_rate: predicted pass rate in [0, 1]; NaN if unknown.
     """
 
     problem: str
@@ -198,7 +198,7 @@ def read_votes(path: Path) -> Iterator[ImportedVotes]:
 
 
 def _one_by_one(file: _Arrays) -> Iterator[tuple[str, _Arrays]]:
-    """Arrays by problem of a file in which each problem has its own arrays."""
+    """Yield the id and the arrays of each problem of a file with separate arrays per problem."""
     problems: dict[str, list[str]] = {}
     for name in file:
         kind, _, problem = name.partition("/")

@@ -15,7 +15,12 @@ from testbudget.analysis.compare.settings import (
     CompareSettings,
 )
 from testbudget.analysis.gain_model_cache import GainModelCache
-from testbudget.difficulty.predictions import PassRates, Predictor, make_predictor, measured_pass_rates
+from testbudget.difficulty.predictions import (
+    PassRateFunction,
+    PredictedPassRates,
+    measured_pass_rates,
+    predict_pass_rates,
+)
 from testbudget.policies.base import Policy
 from testbudget.policies.names import POLICY_NAMES
 from testbudget.policies.registry import create_policy, policy_class
@@ -43,7 +48,7 @@ class PolicySetup:
 
     combination: Combination
     runs: PermutedRuns
-    predictor: Predictor | None
+    predictor: PredictedPassRates | None
     gain_models: GainModelCache
 
     def policy(self, permutation: int, available: NDArray[np.int_], seed: int) -> Policy:
@@ -71,7 +76,7 @@ class PolicySetup:
 
 
 def policy_setups(
-    runs: PermutedRuns, policies: Sequence[str], predictors: Sequence[Predictor], seed: int
+    runs: PermutedRuns, policies: Sequence[str], predictors: Sequence[PredictedPassRates], seed: int
 ) -> list[PolicySetup]:
     """Combinations under one rule: equal budgets, then each policy with each predictor that it can use.
 
@@ -114,7 +119,7 @@ def _check_policy(policy: str, permutations: int, available: NDArray[np.int_]) -
         )
 
 
-def compare(trace: Trace, settings: CompareSettings, learned: PassRates) -> Comparison:
+def compare(trace: Trace, settings: CompareSettings, learned: PassRateFunction) -> Comparison:
     """Evaluate every rule, policy and predictor at every cap, on tests in random permutations.
 
     Args:
@@ -193,8 +198,8 @@ def _caps(tests_per_problem: Sequence[float] | None, available: NDArray[np.int_]
 
 
 def _policies_and_predictors(
-    trace: Trace, settings: CompareSettings, learned: PassRates, available: NDArray[np.int_]
-) -> tuple[Sequence[str], list[Predictor], list[str]]:
+    trace: Trace, settings: CompareSettings, learned: PassRateFunction, available: NDArray[np.int_]
+) -> tuple[Sequence[str], list[PredictedPassRates], list[str]]:
     """Policies, predictors, and notes on defaults that are left out for this run."""
     notes: list[str] = []
 
@@ -224,10 +229,10 @@ def _policies_and_predictors(
         )
     if not any(policy_class(name).uses_pass_rates for name in policies):
         return policies, [], notes
-    made: dict[str, Predictor] = {}
+    made: dict[str, PredictedPassRates] = {}
 
     def make(name: str) -> None:
-        made[name] = make_predictor(
+        made[name] = predict_pass_rates(
             name, trace, learned, permutations=settings.permutations, seed=settings.seed
         )
 

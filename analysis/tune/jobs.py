@@ -70,7 +70,7 @@ def write_jobs(
     problems = jobs[0].problems
     try:
         for problem in load_problems(problems.source, problems.ids, problems.limit):
-            trace.of(problem)
+            trace.problem(problem)
     except UserError as error:
         return paths, f"the job needs its problems, which are missing here: {error}"
     return paths, None

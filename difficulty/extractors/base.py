@@ -29,8 +29,8 @@ def fingerprint(folder: Path) -> str:
     samples unless the files are forged.
 
     Args:
-        folder: with ``config.json`` and weights. If there are several formats, only the first of
-            safetensors, bin and pt is used.
+        folder: model folder with ``config.json`` and weights. If there are several formats, only the
+            first of safetensors, bin and pt is used.
 
     Returns:
         64 hexadecimal digits.

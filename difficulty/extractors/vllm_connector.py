@@ -55,7 +55,7 @@ class LastTokenConnector(KVConnectorBase_V1, SupportsHMA):  # type: ignore[misc]
     # Called in the scheduler's process.
 
     def build_connector_meta(self, scheduler_output: Any) -> _LastTokens:
-        """Positions of the last tokens of the prompts that the next step ends."""
+        """Cache positions of the last token of each prompt that the next engine step completes."""
         tokens = scheduler_output.num_scheduled_tokens
         slots = {}
         for request in scheduler_output.scheduled_new_reqs:

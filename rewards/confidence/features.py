@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from testbudget.rewards.outputs import Evidence
-from testbudget.rewards.prefix_statistics import PrefixStatistics, latest_groups
+from testbudget.rewards.prefix_statistics import PrefixStatistics, output_groups_or_pass_sets
 from testbudget.rewards.selection.base import SelectionRule
 
 FEATURES = (
@@ -50,7 +50,7 @@ def candidate_features(
     An eliminated candidate counts with the tests that it passed before its elimination.
 
     Args:
-        evidence: of one problem.
+        evidence: evidence on one problem.
         counts: ascending numbers of tests.
         pass_rate: predicted pass rate of the problem; NaN if there is none.
 
@@ -58,7 +58,7 @@ def candidate_features(
         float64 (counts, candidates, features).
     """
     statistics = PrefixStatistics(evidence, counts)
-    passed, tests = statistics.passed.astype(np.float64), statistics.tests
+    passed, tests = statistics.tests_passed.astype(np.float64), statistics.tests
     candidates = passed.shape[1]
     unknown = np.full(passed.shape, np.nan)
     seen = (tests > 0) | (statistics.inputs > 0)
@@ -97,6 +97,23 @@ def mean_over_winners(features: NDArray[np.float64], won: NDArray[np.bool_]) -> 
     return np.asarray(np.where(won[..., np.newaxis], features * shares[..., np.newaxis], 0.0).sum(axis=1))
 
 
+def pick_features(
+    evidence: Evidence, winners: NDArray[np.intp], pass_rate: float = math.nan
+) -> NDArray[np.float64]:
+    """Features of a pick after all tests: the mean over the tied winners, float64 (features,).
+
+    Args:
+        evidence: evidence on one problem.
+        winners: positions of the tied winners, intp.
+        pass_rate: predicted pass rate of the problem; NaN if there is none.
+    """
+    won = np.zeros((1, evidence.votes.candidates), np.bool_)
+    won[0, winners] = True
+    return np.asarray(
+        mean_over_winners(candidate_features(evidence, [evidence.votes.tests], pass_rate), won)[0]
+    )
+
+
 def split_half_agreement(
     evidence: Evidence, rule: SelectionRule, winners: NDArray[np.intp]
 ) -> tuple[float, float]:
@@ -105,7 +122,7 @@ def split_half_agreement(
     Without recorded outputs, candidates that passed the same tests count as equal. Ties are drawn evenly.
 
     Args:
-        evidence: of one problem.
+        evidence: evidence on one problem.
         rule: the selection rule.
         winners: intp, its winners by all tests.
 
@@ -116,7 +133,7 @@ def split_half_agreement(
     tests = evidence.votes.tests
     if tests < 2:
         return np.nan, np.nan
-    groups = latest_groups(evidence)
+    groups = output_groups_or_pass_sets(evidence)
     whole = _group_shares(groups, winners)
     random = np.random.default_rng(_SPLIT_SEED)
     between_halves = with_whole = 0.0

@@ -30,7 +30,7 @@ _MIN_CHANGE = 0.05  # smallest change of the expected accuracy that counts as on
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class TrainingRow:
+class TrainingRows:
     """Training data of one problem for one target and rule family, a row for each pick or candidate.
 
     Attributes:
@@ -40,7 +40,7 @@ class TrainingRow:
         tests: intp (rows,), number of tests behind each row.
         features: float64 (rows, features), NaN where unknown.
         outcomes: float64 (rows,) in [0, 1].
-        weight: of each row.
+        weight: weight of each row.
     """
 
     target: ConfidenceTarget
@@ -61,7 +61,7 @@ def training_rows(
     rng: np.random.Generator,
     *,
     with_changes: bool = True,
-) -> Iterator[TrainingRow]:
+) -> Iterator[TrainingRows]:
     """Training rows of a labelled problem, without its outputs and, if recorded, with them.
 
     Args:
@@ -84,7 +84,7 @@ def training_rows(
             won = rule.winners_after(view, counts)
             accuracy = np.clip((won & correct).sum(axis=1) / won.sum(axis=1), 0.0, 1.0)
             of_picks = mean_over_winners(of_all, won)
-            yield TrainingRow(ConfidenceTarget.PICK, family, fold, tests, of_picks, accuracy, 1.0)
+            yield TrainingRows(ConfidenceTarget.PICK, family, fold, tests, of_picks, accuracy, 1.0)
             if with_changes:
                 parts = [view.first(count) for count in counts[:-1]]
                 agreements = [
@@ -97,32 +97,32 @@ def training_rows(
                     (ConfidenceTarget.RISES, change > _MIN_CHANGE),
                     (ConfidenceTarget.FALLS, change < -_MIN_CHANGE),
                 ):
-                    yield TrainingRow(target, family, fold, tests[:-1], features, event * 1.0, 1.0)
+                    yield TrainingRows(target, family, fold, tests[:-1], features, event * 1.0, 1.0)
         family = RuleFamily.VOTES if view.outputs is None else RuleFamily.OUTPUTS_USED
         features = of_all[:, drawn].reshape(-1, of_all.shape[-1])
         outcomes = np.tile(correct[drawn].astype(np.float64), len(counts))
         each = np.repeat(tests, len(drawn))
-        yield TrainingRow(
+        yield TrainingRows(
             ConfidenceTarget.CANDIDATE, family, fold, each, features, outcomes, 1 / len(drawn)
         )
 
 
-def fit_confidence_models(rows: Iterable[TrainingRow], source: str) -> ConfidenceModels:
+def fit_confidence_models(rows: Iterable[TrainingRows], source: str) -> ConfidenceModels:
     """Models for each target, family and fold, fitted on the rows of the other folds.
 
     If all rows of a target and family belong to one fold, its model is fitted on these rows.
 
     Args:
-        rows: of many problems.
+        rows: training rows of many problems.
         source: description of the runs that they come from.
     """
-    by_model: dict[tuple[ConfidenceTarget, RuleFamily], list[TrainingRow]] = {}
+    by_model: dict[tuple[ConfidenceTarget, RuleFamily], list[TrainingRows]] = {}
     for row in rows:
         by_model.setdefault((row.target, row.family), []).append(row)
     return ConfidenceModels(source, {key: _fit_folds(of_model) for key, of_model in by_model.items()})
 
 
-def _fit_folds(rows: Sequence[TrainingRow]) -> tuple[LogisticModel, ...]:
+def _fit_folds(rows: Sequence[TrainingRows]) -> tuple[LogisticModel, ...]:
     features = np.concatenate([row.features for row in rows])
     outcomes = np.concatenate([row.outcomes for row in rows])
     folds = np.concatenate([np.full(len(row.outcomes), row.fold) for row in rows])

@@ -19,7 +19,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from testbudget.rewards.confidence.features import candidate_features, mean_over_winners
+from testbudget.rewards.confidence.features import candidate_features, pick_features
 from testbudget.rewards.outputs import Evidence
 from testbudget.rewards.seeds import CONFIDENCE_FOLDS
 from testbudget.rewards.selection.base import SelectionRule
@@ -97,7 +97,7 @@ class ConfidenceTarget(StrEnum):
     """The event whose probability a model gives.
 
     ``PICK``: the pick is correct. ``CANDIDATE``: one candidate is correct. ``RISES``, ``FALLS``: far more
-    tests than now would raise, or lower, the expected accuracy of the pick.
+    tests than now would raise, or lower, the expected accuracy of the pick by more than 0.05.
     """
 
     PICK = "pick"
@@ -209,19 +209,17 @@ def p_correct_of_pick(
     """Probability that a pick drawn evenly from the tied winners is correct.
 
     Args:
-        evidence: of one problem.
+        evidence: evidence on one problem.
         rule: the selection rule.
         winners: positions of its winners, intp.
         confidence_models: give the probability.
-        fold: of the problem, see ``problem_fold``.
+        fold: fold of the problem, see ``problem_fold``.
         pass_rate: predicted pass rate of the problem; NaN if there is none.
     """
     evidence = confidence_models.readable(evidence)
-    won = np.zeros((1, evidence.votes.candidates), np.bool_)
-    won[0, winners] = True
-    of_pick = mean_over_winners(candidate_features(evidence, [evidence.votes.tests], pass_rate), won)
+    of_pick = pick_features(evidence, winners, pass_rate)
     model = confidence_models.model(ConfidenceTarget.PICK, rule_family(rule, evidence), fold)
-    return float(model.probability(of_pick)[0])
+    return float(model.probability(of_pick))
 
 
 def p_correct_of_candidates(
@@ -230,9 +228,9 @@ def p_correct_of_candidates(
     """Probability that each candidate is correct, float64 (candidates,).
 
     Args:
-        evidence: of one problem.
+        evidence: evidence on one problem.
         confidence_models: give the probabilities.
-        fold: of the problem, see ``problem_fold``.
+        fold: fold of the problem, see ``problem_fold``.
         pass_rate: predicted pass rate of the problem; NaN if there is none.
     """
     evidence = confidence_models.readable(evidence)

@@ -46,7 +46,9 @@ class OutputAgreement(ScoringRule):
     def scores(self, statistics: PrefixStatistics) -> NDArray[np.float64]:
         """See :meth:`ScoringRule.scores`."""
         weight = (1 - statistics.best_pass_rate) / 2
-        return np.asarray(floored_log(statistics.passed) + weight * np.log(statistics.output_group_sizes))
+        return np.asarray(
+            floored_log(statistics.tests_passed) + weight * np.log(statistics.output_group_sizes)
+        )
 
 
 class SoftAgreement(ScoringRule):
@@ -62,7 +64,7 @@ class SoftAgreement(ScoringRule):
     def scores(self, statistics: PrefixStatistics) -> NDArray[np.float64]:
         """See :meth:`ScoringRule.scores`."""
         weight = 2 * (1 - statistics.best_pass_rate)
-        return np.asarray(floored_log(statistics.passed) + weight * statistics.support)
+        return np.asarray(floored_log(statistics.tests_passed) + weight * statistics.support)
 
 
 class BatchAgreement(ScoringRule):
@@ -79,4 +81,4 @@ class BatchAgreement(ScoringRule):
         """See :meth:`ScoringRule.scores`."""
         weight = 8 * (1 - statistics.batch_best_pass_rate) ** 4
         support = np.log(statistics.output_group_sizes) + floored_log(statistics.agreement)
-        return np.asarray(floored_log(statistics.passed) + weight * support)
+        return np.asarray(floored_log(statistics.tests_passed) + weight * support)

@@ -42,7 +42,7 @@ class Auto(ScoringRule):
     def scores(self, statistics: PrefixStatistics) -> NDArray[np.float64]:
         """See :meth:`ScoringRule.scores`."""
         squared = (1 - statistics.batch_best_pass_rate) ** 2
-        passed = statistics.passed
+        passed = statistics.tests_passed
         if not statistics.has_outputs:
             trust = _ramp(_CONTRADICTORY, statistics.batch_consistency, _CONSISTENT)
             weight = np.maximum(0.6 * squared, AGREEMENT_WEIGHTS[0]) ** trust

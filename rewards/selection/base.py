@@ -42,7 +42,7 @@ class SelectionRule(ABC):
         This default calls :meth:`winners` for each m. Computing them at once is much faster.
 
         Args:
-            evidence: of all tests.
+            evidence: evidence of all tests.
             counts: ascending numbers of tests.
 
         Returns:
@@ -78,7 +78,7 @@ class ScoringRule(SelectionRule):
             rows_of.setdefault(taking_part.tobytes(), []).append(row)
         for rows in rows_of.values():
             members = np.flatnonzero(running[rows[0]])
-            known = evidence if len(members) == running.shape[1] else evidence.of(members)
+            known = evidence if len(members) == running.shape[1] else evidence.of_candidates(members)
             # Sums of the same terms in another order must be equal.
             scores = np.round(self.scores(PrefixStatistics(known, [counts[row] for row in rows])), 9)
             won[np.ix_(np.asarray(rows), members)] = scores == scores.max(axis=1, keepdims=True)

@@ -58,9 +58,9 @@ def _pass_shares(evidence: Evidence) -> NDArray[np.float64]:
     """
     statistics = PrefixStatistics(evidence, range(evidence.votes.tests + 1))
     tests = np.maximum(statistics.tests, 1)
-    passed = statistics.passed / tests
+    passed = statistics.tests_passed / tests
     best = passed.max(axis=1)
-    passed_by_any = np.concatenate([[0], np.cumsum(statistics.verdicts.any(axis=1))]) / tests[:, 0]
+    passed_by_any = np.concatenate([[0], np.cumsum(statistics.passed.any(axis=1))]) / tests[:, 0]
     best[0] = passed_by_any[0] = 0.5
     agreement = np.round(statistics.agreement, 9)
     in_majority = agreement == agreement.max(axis=1, keepdims=True)
@@ -79,11 +79,11 @@ def _later_pass_shares(evidence: Evidence) -> NDArray[np.float64]:
     tests = evidence.votes.tests
     halves = np.arange(tests + 1) // 2
     first = PrefixStatistics(evidence, range(tests // 2 + 1))
-    scores = floored_log(first.passed) + AGREEMENT_WEIGHTS[:, np.newaxis, np.newaxis] * first.support
+    scores = floored_log(first.tests_passed) + AGREEMENT_WEIGHTS[:, np.newaxis, np.newaxis] * first.support
     scores = np.round(scores, 9)
     won = scores == scores.max(axis=2, keepdims=True)
     won = (won / won.sum(axis=2, keepdims=True))[:, halves]
-    passed = prefix_scores(first.verdicts)
+    passed = prefix_scores(first.passed)
     later = (passed - passed[halves]) / np.maximum(np.arange(tests + 1) - halves, 1)[:, np.newaxis]
     return np.asarray((won * later).sum(axis=2))
 

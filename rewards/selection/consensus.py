@@ -20,4 +20,4 @@ class Consensus(ScoringRule):
 
     def scores(self, statistics: PrefixStatistics) -> NDArray[np.int64]:
         """``g s^2``: the square of the score has the same order, and its ties are exact."""
-        return statistics.pass_set_sizes * statistics.passed**2
+        return statistics.pass_set_sizes * statistics.tests_passed**2

@@ -26,7 +26,7 @@ class WeightedRule(ScoringRule):
     def scores(self, statistics: PrefixStatistics) -> NDArray[np.float64]:
         """See :meth:`ScoringRule.scores`."""
         counts = statistics.tests.ravel()
-        return np.stack([self.weigh(statistics.verdicts[:count]) for count in counts])
+        return np.stack([self.weigh(statistics.passed[:count]) for count in counts])
 
 
 class Bayesian(WeightedRule):

@@ -48,7 +48,7 @@ class RecordedBackend(Backend):
         outputs_by_problem: Mapping[str, RecordedOutputs] | None = None,
     ) -> None:
         self._outputs_by_problem = outputs_by_problem or {}
-        self._traces = {problem.id: trace.of(problem) for problem in problems}
+        self._traces = {problem.id: trace.problem(problem) for problem in problems}
         self._recorded = recorded_answers(trace)
         self._distinct = {
             problem: DistinctPrograms.among(seen.candidates) for problem, seen in self._traces.items()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from testbudget.rewards.confidence.fit import TrainingRow, fit_confidence_models, training_rows
+from testbudget.rewards.confidence.fit import TrainingRows, fit_confidence_models, training_rows
 from testbudget.rewards.confidence.model import ConfidenceModels, default_models
 from testbudget.rewards.errors import UserError
 from testbudget.rewards.outputs import Evidence
@@ -71,7 +71,7 @@ def confidence_models_of(directory: Path) -> ConfidenceModels:
         ) from None
 
 
-def _training_rows_of(trace: Trace, rule: SelectionRule, seed: int) -> Iterator[TrainingRow]:
+def _training_rows_of(trace: Trace, rule: SelectionRule, seed: int) -> Iterator[TrainingRows]:
     _check_run(trace)
     outputs_by_problem = read_outputs(trace.directory)
     random = np.random.default_rng(seed)

@@ -193,7 +193,7 @@ def _bins(accuracy: NDArray[np.float64], pass_rates: NDArray[np.floating]) -> Di
     """Difficulty bins with equally many problems, except where predicted pass rates are tied."""
     edges = np.unique(np.quantile(pass_rates, np.arange(1, _BINS) / _BINS))
     bins = DifficultyBins(edges, np.empty((0, accuracy.shape[1])))
-    members = bins.of(pass_rates)
+    members = bins.bin_of(pass_rates)
     filled = np.unique(members)
     curves = np.stack([accuracy[members == number].mean(axis=0) for number in filled])
     return DifficultyBins(edges[filled[1:] - 1], curves)

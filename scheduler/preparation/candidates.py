@@ -109,7 +109,7 @@ def _read_candidates(
 ) -> dict[str, list[CandidateRecord]]:
     if section.from_run is not None:
         trace = read(section.from_run)
-        return {problem.id: list(trace.of(problem).candidates) for problem in problems}
+        return {problem.id: list(trace.problem(problem).candidates) for problem in problems}
     assert section.from_file is not None
     return _read_candidate_file(section.from_file, problems)
 

@@ -39,7 +39,7 @@ def take_hidden_states(
         return
     trace = read(section.from_run)
     hidden = trace.hidden_states_of(problems, section.layers)
-    costs = [trace.of(problem).extraction for problem in problems]
+    costs = [trace.problem(problem).extraction for problem in problems]
     records = [_record(hidden, row, cost) for row, cost in enumerate(costs)]
     cost = Cost.total(map(extraction_cost, records))
     try:

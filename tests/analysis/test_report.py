@@ -66,4 +66,4 @@ def test_records_are_null_where_labels_are_missing(finished):
     (record,) = summary_records([summarise(finished)])
     assert record["accuracy"] is None
     assert record["test_quality"]["single"]["measured"] is None
-    assert 0 < record["expected_accuracy"] < 1
+    assert 0 < record["estimated_accuracy"] < 1

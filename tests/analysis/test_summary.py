@@ -57,5 +57,5 @@ def test_quality_of_tests_is_measured_with_labels_and_estimated_with_and_without
     assert unlabelled.single is None
     assert unlabelled.combined is None
     assert unlabelled.expected_single == measured.expected_single
-    assert 0 < unlabelled.expected_accuracy < 1
+    assert 0 < unlabelled.estimated_accuracy < 1
     assert cells(unlabelled)["single tests: accuracy (estimated)"].startswith("– (")

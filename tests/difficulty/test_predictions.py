@@ -6,11 +6,11 @@ from scipy.stats import spearmanr
 
 from testbudget.difficulty.predictions import (
     TOLERANCE,
-    cross_fitted_pass_rates,
-    make_predictor,
+    learned_pass_rates,
     measured_pass_rates,
     model_pass_rates,
     noisy_rates,
+    predict_pass_rates,
 )
 from testbudget.rewards.errors import UserError
 from testbudget.traces.tables import read_trace
@@ -85,7 +85,7 @@ def trace(learnable):
 
 
 def made(name, trace):
-    return make_predictor(
+    return predict_pass_rates(
         name, trace, lambda seen: np.linspace(0, 1, len(seen.problems)), permutations=PERMUTATIONS, seed=0
     )
 
@@ -132,7 +132,7 @@ def test_no_problem_is_predicted_from_its_own_labels(learnable):
     }
     shuffled = replace(trace, problems=problems)
     # Labels that are independent of the states can only be predicted by a member fitted on them.
-    assert np.corrcoef(cross_fitted_pass_rates(shuffled, seed=0), measured_pass_rates(shuffled))[0, 1] < 0.3
+    assert np.corrcoef(learned_pass_rates(shuffled, seed=0), measured_pass_rates(shuffled))[0, 1] < 0.3
 
 
 def test_a_trained_model_predicts_the_problems_of_another_run(trained_model, another_learnable):
@@ -141,9 +141,9 @@ def test_a_trained_model_predicts_the_problems_of_another_run(trained_model, ano
     assert np.corrcoef(rates, measured_pass_rates(trace))[0, 1] > 0.6
 
 
-def test_cross_fitting_needs_hidden_states(trace):
+def test_a_trained_model_needs_hidden_states(trace, trained_model):
     with pytest.raises(UserError, match="'learned' needs hidden states but"):
-        cross_fitted_pass_rates(replace(trace, hidden_states=None), seed=0)
+        model_pass_rates(replace(trace, hidden_states=None), trained_model)
 
 
 def test_a_run_without_labels_is_refused(trace):

@@ -24,7 +24,7 @@ def test_the_multiplier_is_one_where_p_wrong_was_always_zero():
 
 def test_a_pass_rate_on_an_edge_belongs_to_the_bin_above():
     bins = DifficultyBins(np.array([0.2, 0.6]), np.zeros((3, 2)))
-    np.testing.assert_array_equal(bins.of(np.array([0.0, 0.2, 0.59, 0.6, 1.0])), [0, 1, 1, 2, 2])
+    np.testing.assert_array_equal(bins.bin_of(np.array([0.0, 0.2, 0.59, 0.6, 1.0])), [0, 1, 1, 2, 2])
 
 
 def test_a_shared_gain_model_is_that_of_every_problem(gain_model):

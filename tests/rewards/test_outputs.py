@@ -199,7 +199,7 @@ def test_evidence_after_some_tests_is_that_of_these_tests_alone():
 def test_evidence_of_some_candidates_leaves_the_others_out():
     passed = np.array([[True, False, True]])
     evidence = Evidence(Votes.from_matrix(passed), OutputMatrix.of(RECORDED, PROGRAMS, [7]))
-    some = evidence.of(np.array([1, 2]))
+    some = evidence.of_candidates(np.array([1, 2]))
     np.testing.assert_array_equal(some.votes.passed(), passed[:, 1:])
     np.testing.assert_array_equal(some.outputs.results, evidence.outputs.results[:, 1:])
     np.testing.assert_array_equal(some.outputs.known, evidence.outputs.known)

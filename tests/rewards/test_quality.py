@@ -8,8 +8,8 @@ from testbudget.rewards.outputs import Evidence
 from testbudget.rewards.quality import (
     TestQuality,
     accuracy_curve,
+    accuracy_of_winners,
     combined_test_quality,
-    expected_accuracy,
     single_test_quality,
 )
 from testbudget.rewards.selection.majority import Majority
@@ -88,13 +88,13 @@ def test_counts_of_several_problems_add_up():
 
 def test_expected_accuracy_is_the_share_of_correct_candidates_among_the_winners():
     correct = np.array([True, False, True, False])
-    assert expected_accuracy(np.array([0, 1, 3]), correct) == pytest.approx(1 / 3)
-    assert expected_accuracy(np.array([2]), correct) == 1.0
+    assert accuracy_of_winners(np.array([0, 1, 3]), correct) == pytest.approx(1 / 3)
+    assert accuracy_of_winners(np.array([2]), correct) == 1.0
 
 
 def test_accuracy_without_winners_is_refused():
     with pytest.raises(ValueError, match="at least 1 winner"):
-        expected_accuracy(np.array([], np.intp), np.array([True]))
+        accuracy_of_winners(np.array([], np.intp), np.array([True]))
 
 
 PASSED = np.array([[True, False, True], [False, True, True], [True, True, False]])
@@ -110,14 +110,14 @@ def test_a_curve_starts_at_a_random_candidate_and_ends_at_all_tests():
     votes = Votes.from_matrix(PASSED)
     start, end = curve(votes, 3, CORRECT, [0, 3])
     assert start == pytest.approx(1 / 3)
-    assert end == expected_accuracy(Majority().winners(Evidence(votes)), CORRECT)
+    assert end == accuracy_of_winners(Majority().winners(Evidence(votes)), CORRECT)
 
 
 def test_a_curve_is_the_mean_over_permutations_of_all_generated_tests():
     def accuracy(rows):
         chosen = [row for row in rows if row < len(PASSED)]
         votes = Votes.from_matrix(PASSED[chosen].reshape(-1, 3))
-        return expected_accuracy(Majority().winners(Evidence(votes)), CORRECT)
+        return accuracy_of_winners(Majority().winners(Evidence(votes)), CORRECT)
 
     exact = [
         np.mean([accuracy(order[:m]) for order in itertools.permutations(range(4))]) for m in (1, 2, 3)

@@ -54,7 +54,7 @@ class Run:
         self.trace = read_trace(recorded.directory)
         self.problems = recorded.problems
         self.path = path / "log.sqlite"
-        self.items = [ProblemCandidates.of(p, self.trace.of(p).candidates) for p in recorded.problems]
+        self.items = [ProblemCandidates.of(p, self.trace.problem(p).candidates) for p in recorded.problems]
         self.policy, self.min_tests, self.limits = policy, min_tests, limits
 
     def part(self, results: int | None = None):
@@ -143,7 +143,7 @@ def many_tests(recorded, path, elimination=None, policy="uniform", **limits) -> 
     run.available = 20
     problems = {}
     for k, problem in enumerate(recorded.problems, start=2):
-        seen = run.trace.of(problem)
+        seen = run.trace.problem(problem)
         values = np.array([[x * k, x + k, x * k, x**k] for x in range(20)])
         verdicts = {x: values[x] == x * k for x in range(20)}
         run.outputs_by_problem[problem.id] = recorded_outputs_of(values)

@@ -7,7 +7,7 @@ from testbudget.executors.execution.limits import TestLimits
 from testbudget.rewards.errors import UserError
 from testbudget.scheduler.job import CapSection, PricesSection
 from testbudget.scheduler.job_file import load_job, save_job
-from testbudget.traces.records import DIMENSIONS, QUANTITIES
+from testbudget.traces.records import QUANTITIES
 
 MINIMAL = {
     "problems": {"source": "humaneval"},
@@ -120,5 +120,4 @@ def test_an_engine_over_several_gpus_must_hold_them(tmp_path):
 
 def test_quantities_of_the_cap_are_those_of_a_cost():
     assert tuple(PricesSection.model_fields) == QUANTITIES
-    assert (*QUANTITIES, "usd") == DIMENSIONS
-    assert {*DIMENSIONS, "prices"} == CapSection.model_fields.keys()
+    assert {*QUANTITIES, "usd", "prices"} == CapSection.model_fields.keys()

@@ -2,7 +2,7 @@ import numpy as np
 
 from testbudget.policies.uniform import Uniform
 from testbudget.rewards.outputs import Evidence
-from testbudget.rewards.quality import expected_accuracy
+from testbudget.rewards.quality import accuracy_of_winners
 from testbudget.rewards.selection.majority import Majority
 from testbudget.traces.learning_curves import (
     LearningCurve,
@@ -25,7 +25,7 @@ def test_tests_without_a_vote_are_charged_and_change_nothing(voted):
     first = recorded.evidence(permutation[:3]).votes
     assert [recorded.evidence(permutation[:tests]).votes.tests for tests in range(5)] == [0, 0, 0, 1, 2]
     assert curve.accuracy[0] == curve.accuracy[1] == curve.accuracy[2] == problem.correct.mean()
-    assert curve.accuracy[3] == expected_accuracy(Majority().winners(Evidence(first)), problem.correct)
+    assert curve.accuracy[3] == accuracy_of_winners(Majority().winners(Evidence(first)), problem.correct)
     assert curve.accuracy[3] != curve.accuracy[2]
     assert curve.p_wrong[0] == curve.p_wrong[1] == curve.p_wrong[2] != curve.p_wrong[3]
     np.testing.assert_array_equal(curve.spent[:4, 0], [0, 1, 2, 3])

@@ -125,9 +125,9 @@ def test_hidden_states_cost_nothing_if_there_are_none(recorded, tmp_path):
 def test_a_problem_whose_text_changed_is_refused(recorded):
     trace = read_trace(recorded.directory)
     with pytest.raises(UserError, match="same text of problem times/2"):
-        trace.of(replace(recorded.problems[0], prompt="def times_2(x):\n"))
+        trace.problem(replace(recorded.problems[0], prompt="def times_2(x):\n"))
     with pytest.raises(UserError, match="must hold problem other but it does not"):
-        trace.of(replace(recorded.problems[0], id="other"))
+        trace.problem(replace(recorded.problems[0], id="other"))
 
 
 @pytest.mark.parametrize("damage", ["missing", "garbage", "column"])

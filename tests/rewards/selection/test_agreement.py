@@ -180,7 +180,7 @@ def test_winners_after_every_count_of_tests_are_those_of_that_much_evidence(rule
 @given(known=evidence_values(), data=st.data())
 def test_the_order_of_candidates_does_not_matter(rule, known, data):
     order = np.array(data.draw(st.permutations(range(known.votes.candidates))))
-    assert set(order[rule.winners(known.of(order))]) == set(rule.winners(known))
+    assert set(order[rule.winners(known.of_candidates(order))]) == set(rule.winners(known))
 
 
 @every_rule

@@ -9,7 +9,7 @@ import yaml
 
 from testbudget.analysis.summary import summarise
 from testbudget.cli.main import main
-from testbudget.difficulty.predictions import cross_fitted_pass_rates
+from testbudget.difficulty.predictions import learned_pass_rates
 from testbudget.executors.generation.unit_tests import UnitTestGenerator
 from testbudget.policies.base import Policy
 from testbudget.policies.registry import create_policy
@@ -100,7 +100,7 @@ def test_a_run_with_the_recorded_back_end_grants_picks_and_spends_as_in_memory(
 
     trace, rule = read_trace(voted), selection_rule(selection)
     recorded = curves_as_recorded(trace, rule)
-    pass_rates = cross_fitted_pass_rates(trace, seed=SEED) if learned else None
+    pass_rates = learned_pass_rates(trace, seed=SEED) if learned else None
     if learned:
         np.testing.assert_array_equal(
             pass_rates, [seen.predicted_pass_rate for seen in real.problems.values()]
@@ -134,7 +134,7 @@ def test_a_run_with_the_recorded_back_end_grants_picks_and_spends_as_in_memory(
 def test_a_policy_is_told_the_same_p_wrong_in_the_loop_and_in_memory(voted, tmp_path):
     trace = read_trace(voted)
     problems = load_problems(str(voted.parent / "problems.jsonl"))
-    items = [ProblemCandidates.of(problem, trace.of(problem).candidates) for problem in problems]
+    items = [ProblemCandidates.of(problem, trace.problem(problem).candidates) for problem in problems]
     looped, simulated = (Undecided(len(items), max_tests=9, min_tests=1) for _ in range(2))
     with EventLog(tmp_path / "log.sqlite") as event_log:
         budget = Budget(Cap({"tests": 70}))

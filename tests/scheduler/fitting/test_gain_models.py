@@ -174,7 +174,7 @@ def test_bins_hold_equally_many_problems_and_their_mean_curves():
     rng = np.random.default_rng(0)
     seen, rates = noisy(rng, 20, slope=0.0), rng.permutation(20) / 20
     bins = fit_gain(seen, np.arange(20), rates).bins
-    members = bins.of(rates)
+    members = bins.bin_of(rates)
     np.testing.assert_array_equal(np.bincount(members), [4, 4, 4, 4, 4])
     for number, curve in enumerate(bins.accuracy):
         np.testing.assert_allclose(curve, seen.accuracy[:, members == number].mean(axis=(0, 1)))
@@ -185,7 +185,7 @@ def test_problems_that_are_predicted_alike_share_a_bin_and_no_bin_is_empty():
     rates = np.repeat([0.1, 0.6], [17, 3])
     bins = fit_gain(seen, np.arange(20), rates).bins
     assert len(bins.accuracy) == len(bins.edges) + 1
-    np.testing.assert_array_equal(np.bincount(bins.of(rates)) > 0, [True] * len(bins.accuracy))
+    np.testing.assert_array_equal(np.bincount(bins.bin_of(rates)) > 0, [True] * len(bins.accuracy))
     assert len(fit_gain(seen, np.arange(20), np.full(20, 0.5)).bins.accuracy) == 1
 
 

@@ -28,7 +28,7 @@ def test_the_first_candidates_of_a_run_are_taken_once_with_their_labels(recorded
         items = [ProblemCandidates.of(p, event_log.candidates_of(p.id)) for p in recorded.problems]
         take_labels(job, items, event_log, read_trace)
     for problem in recorded.problems:
-        seen = trace.of(problem)
+        seen = trace.problem(problem)
         assert event_log.candidates_of(problem.id) == list(seen.candidates[:3])
         assert event_log.labels[problem.id].tolist() == seen.correct[:3].tolist()
 
