@@ -97,4 +97,4 @@ $(LIVE_MODEL): | $(LIVE_STAMP)
 	.venv-live/bin/python examples/small_models.py 0.5b $@
 
 test-live: $(LIVE_STAMP) $(LIVE_MODEL)
-	TESTBUDGET_LIVE_MODEL=$(CURDIR)/$(LIVE_MODEL) .venv-live/bin/pytest -m live
+	TESTBUDGET_LIVE_MODEL=$(CURDIR)/$(LIVE_MODEL) .venv-live/bin/pytest -m live tests/live
