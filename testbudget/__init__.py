@@ -9,8 +9,21 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from testbudget.analysis.compare.settings import CompareSettings
     from testbudget.analysis.tune.settings import StudySettings
-    from testbudget.api import Run, Selection, compare, judge, load, resume, run, select, tune
+    from testbudget.api import (
+        Run,
+        Selection,
+        compare,
+        import_votes,
+        judge,
+        load,
+        resume,
+        run,
+        select,
+        tune,
+    )
+    from testbudget.difficulty.training import TrainingSettings
     from testbudget.executors.execution.limits import TestLimits
+    from testbudget.predictors import predict, train
     from testbudget.rewards.errors import InfrastructureError, SandboxError, UserError
     from testbudget.rewards.problem import Verdict
     from testbudget.scheduler.job import Job
@@ -26,15 +39,19 @@ __all__ = [
     "Selection",
     "StudySettings",
     "TestLimits",
+    "TrainingSettings",
     "UserError",
     "Verdict",
     "__version__",
     "compare",
+    "import_votes",
     "judge",
     "load",
+    "predict",
     "resume",
     "run",
     "select",
+    "train",
     "tune",
 ]
 
@@ -45,7 +62,10 @@ _MODULES = {
     "SandboxError": "rewards.errors",
     "StudySettings": "analysis.tune.settings",
     "TestLimits": "executors.execution.limits",
+    "TrainingSettings": "difficulty.training",
     "UserError": "rewards.errors",
+    "predict": "predictors",
+    "train": "predictors",
     "Verdict": "rewards.problem",
 }
 """Modules of the names that are not in ``api``."""

@@ -1,4 +1,4 @@
-"""Functions of the public Python API. They return values; the command line calls them and prints.
+"""Functions of the public Python API. They return values; the commands of the same names print them.
 
 A function imports its work when it is called, so that judging and selecting work without the optional
 dependencies of running, comparing and tuning.
@@ -330,6 +330,26 @@ def tune(
     opened = _opened(run)
     folder = Path(out) if out else Path("runs") / "tune" / opened.directory.resolve().name
     return tune_trace(opened.trace, settings, folder, watch or _ignore, workers)
+
+
+def import_votes(file: str | Path, *, out: str | Path) -> Run:
+    """Import verdicts from an .npz file as a finished run; docs/importing_votes.md describes the arrays.
+
+    Args:
+        file: votes and labels.
+        out: run directory; must not exist.
+
+    Raises:
+        UserError: the file breaks a rule, or the directory exists or cannot be made.
+
+    Example:
+        >>> imported = import_votes("votes.npz", out="runs/imported")  # doctest: +SKIP
+    """
+    from testbudget.scheduler.imported_run import write_imported
+    from testbudget.traces.votes_file import read_votes
+
+    write_imported(read_votes(Path(file)), Path(out))
+    return Run(Path(out))
 
 
 def _opened(run: Run | str | Path) -> Run:

@@ -62,11 +62,10 @@ def import_votes(file: Path, /, *, out: Path) -> None:
         file: An .npz file of votes and labels.
         out: Run directory; must not exist.
     """
-    from testbudget.scheduler.imported_run import write_imported
-    from testbudget.traces.votes_file import read_votes
+    from testbudget import api
 
-    count = write_imported(read_votes(file), out)
-    print(f"{count} problems: {out}")
+    imported = api.import_votes(file, out=out)
+    print(f"{len(imported.trace.problems)} problems: {out}")
 
 
 @report_app.default

@@ -1,5 +1,6 @@
 """``testbudget train`` and ``predict``: predictors of difficulty, and their predictions."""
 
+from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -76,16 +77,14 @@ def train(
         problems: Source of a run's problems (humaneval, mbpp:FILE or JSONL), for the baseline that reads
             their texts; may be repeated (default: as in the run's job).
     """
+    from testbudget import predictors
     from testbudget.analysis.tables import WIDTH
     from testbudget.analysis.training_report import print_training, training_records
     from testbudget.cli.console import print_json, status_console
-    from testbudget.cli.predictor_files import train_and_save
+    from testbudget.difficulty.training import TrainingSettings
 
     held_out = eval_runs or []
-    training, sections, page = train_and_save(
-        runs,
-        held_out,
-        out,
+    settings = TrainingSettings(
         method=method,
         layers=tuple(layers) if layers else None,
         candidates=candidates,
@@ -93,13 +92,14 @@ def train(
         sources=_sources(problems or [], [*runs, *held_out]),
         seed=seed,
     )
+    saved = predictors.train(runs, settings, out=out, eval_runs=held_out)
     if json:
-        files = {"model": str(out), "report": str(page)}
-        print_json(training_records(training, sections) | files)
+        files = {"model": str(out), "report": str(saved.report)}
+        print_json(training_records(saved.result, saved.sections) | files)
         return
     console = status_console(json, width=WIDTH)
-    print_training(sections, console)
-    for name, path in (("model", out), ("report", page)):
+    print_training(saved.sections, console)
+    for name, path in (("model", out), ("report", saved.report)):
         console.print(f"{name}: {path}", highlight=False, soft_wrap=True)
 
 
@@ -129,13 +129,14 @@ def predict(
     if hidden_states and base_model:
         raise UserError("predict takes --hidden-states or --base-model but got both")
 
-    from testbudget.cli.console import STANDARD_STREAM, check_writable
-    from testbudget.cli.predictor_files import predict_problems
+    from testbudget import predictors
+    from testbudget.cli.console import STANDARD_STREAM, check_writable, write_lines
 
     check_writable(out)
-    count = predict_problems(source, model, out, hidden_states, base_model)
+    lines = predictors.predict(source, model, hidden_states=hidden_states, base_model=base_model)
+    write_lines([dumps(line, ensure_ascii=False) + "\n" for line in lines], out)
     if out != STANDARD_STREAM:
-        print(f"{count} problems: {out}")
+        print(f"{len(lines)} problems: {out}")
 
 
 def _sources(given: list[str], runs: list[Path]) -> dict[Path, str]:
