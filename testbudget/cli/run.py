@@ -54,10 +54,11 @@ def run(
         raise UserError("--resume continues a job as it was started: give no job file and no other flag")
     if not (job or resume):
         raise UserError("run needs a job file, or --resume with a run directory")
+    checked = None
     if job:  # a mistake in the file is found before anything heavy is imported
         from testbudget.scheduler.job_file import load_job
 
-        load_job(job, flags)
+        checked = load_job(job, flags)
 
     from testbudget import api
     from testbudget.analysis.report import print_report, summary_records, write_report
@@ -69,7 +70,8 @@ def run(
             finished = api.resume(resume, watch=progress.watch)
         else:
             assert job is not None
-            finished = api.run(job, out=out, watch=progress.watch, **(flags or {}))
+            assert checked is not None
+            finished = api.run(checked, out=out or Path("runs") / job.stem, watch=progress.watch)
     page = finished.directory / "report.html"
     write_report([finished.summary], page)
     if json:
