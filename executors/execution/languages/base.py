@@ -91,11 +91,11 @@ class Program(NamedTuple):
         content: compiled form of the language's choice. ``marshal`` must be able to write it.
         self_contained: True if it appears to change nothing outside itself. One process may then run it
             repeatedly.
-        side_effect_free: of a candidate: True if it has no means to change anything but its own objects.
+        side_effect_free: True for a candidate that has no means to change anything but its own objects.
             Another candidate may then follow in its process, and a pass in the same process counts.
-        separate_process: of a test: True if it can be judged in a separate process.
-        functions: of a test: names that it calls and does not define.
-        other_names: of a test: names that it uses in other ways and does not define. A candidate that
+        separate_process: True for a test that can be judged in a separate process.
+        functions: names that a test calls and does not define.
+        other_names: names that a test uses in other ways and does not define. A candidate that
             defines one of them must be judged in the same process.
     """
 

@@ -3,7 +3,7 @@
 Each file under ``corpus`` holds YAML documents. A document has one or more tests and, under the name of a
 verdict, the candidates that must get it on each test: one text, or several by name. Further keys:
 
-- ``kind``: ``unittest`` (by default) or ``assertions``; ``language``: ``python`` by default;
+- ``kind``: ``unittest`` (by default) or ``assert``; ``language``: ``python`` by default;
 - ``entry_point``: name that the candidates define;
 - ``times``: number of repetitions of the tests;
 - ``patience``: limits of a test; ``short`` where many candidates loop or sleep.

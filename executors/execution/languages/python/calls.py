@@ -86,7 +86,7 @@ def _is_independent(
 
     Args:
         value: returned by a call.
-        arguments: of the call. The value may be one of them as a whole.
+        arguments: arguments of the call. The value may be one of them as a whole.
         given: mutable containers in the arguments.
         held: expected number of references to each of these; corrected for the value.
         only: no further call follows in which the candidate could use containers that it has kept.
