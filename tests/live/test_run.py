@@ -27,9 +27,9 @@ JOB = Path(__file__).parents[2] / "examples" / "humaneval" / "live.yaml"
 def test_three_problems_from_nothing_to_picks(tmp_path, capsys):
     out = tmp_path / "out"
     model = os.environ["TESTBUDGET_LIVE_MODEL"]
-    names = ["candidates.model.name", "tests.model.name", "hidden_states.model"]
+    names = ["candidates.model.name", "tests.model.name", "hidden-states.base-model"]
     models = [argument for name in names for argument in (f"--{name}", model)]
-    models += ["--hidden_states.engine", "vllm", "--hidden_states.max_tokens", "512"]
+    models += ["--hidden-states.engine", "vllm", "--hidden-states.max-tokens", "512"]
     assert main(["run", str(JOB), "--out", str(out), *models]) == 0, capsys.readouterr().err
     trace = read_trace(out)
     assert [len(seen.candidates) for seen in trace.problems.values()] == [4, 4, 4]
