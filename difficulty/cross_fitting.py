@@ -95,7 +95,7 @@ def cross_fit(
     matter.
 
     Args:
-        method: to be fitted.
+        method: method to fit.
         inputs: inputs of the rows.
         values: float64 (rows,), to be predicted, in [0, 1].
         weights: float64 (rows,), number of samples behind each value.

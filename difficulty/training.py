@@ -71,7 +71,7 @@ def fit_target(
     """Cross-fit a target and evaluate it on the training problems.
 
     Args:
-        method: to be fitted.
+        method: method to fit.
         labels: labels of the problems; problems where the target was not measured are left out.
         inputs: inputs of the problems.
         content_hashes: content hashes of the problems.

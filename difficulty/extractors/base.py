@@ -67,7 +67,7 @@ class Checkpoint:
         model: local folder or hub name.
 
     Attributes:
-        model: as given.
+        model: name of the model, as given.
         depth: number of transformer layers.
         width: length of a hidden state.
         context: maximum number of input tokens; None if the configuration has none.

@@ -48,9 +48,9 @@ def test_three_problems_from_nothing_to_picks(tmp_path, capsys):
     assert [pick["problem"] for pick in picks] == ["HumanEval/0", "HumanEval/1", "HumanEval/2"]
     assert all(pick["code"].startswith(("from typing", "\n\ndef ", "def ")) for pick in picks)
 
-    # What was generated live can be replayed, and the same tests on the same candidates give the same picks.
+    # The run can be replayed, and the same tests on the same candidates give the same picks.
     content = yaml.safe_load((out / "job.yaml").read_text())
-    content |= dict.fromkeys(("candidates", "tests", "hidden_states"), {"from_run": str(out)})
+    content |= {section: {"from_run": str(out)} for section in ("candidates", "tests", "hidden_states")}
     content |= {"backend": "recorded"}
     (tmp_path / "replay.yaml").write_text(yaml.safe_dump(content))
     assert main(["run", str(tmp_path / "replay.yaml"), "--out", str(tmp_path / "again")]) == 0
