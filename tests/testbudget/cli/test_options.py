@@ -1,10 +1,17 @@
 """Flags from models: every field, its type, bounds and default, and only the values that were given."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from testbudget.cli.main import build_app, main
 from testbudget.cli.options import leaf_fields
 from testbudget.scheduler.job import Job
+
+ROOT = Path(__file__).parents[3]
 
 
 def given(*flags) -> dict:
@@ -14,11 +21,16 @@ def given(*flags) -> dict:
     return bound.kwargs.get("flags", {})
 
 
-def test_help_of_run_shows_every_field_with_its_description(capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "400")
-    monkeypatch.setenv("LINES", "100")  # without both, a dumb terminal has 80 columns
-    assert main(["run", "--help"]) == 0
-    text = capsys.readouterr().out
+@pytest.fixture(scope="module")
+def help_of_run() -> str:
+    """Help of ``run`` on a wide terminal, from a process of its own: the parser keeps the first width."""
+    wide = os.environ | {"COLUMNS": "400", "LINES": "100"}
+    command = [sys.executable, "-m", "testbudget", "run", "--help"]
+    return subprocess.run(command, env=wide, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+
+def test_help_of_run_shows_every_field_with_its_description(help_of_run):
+    text = help_of_run
     fields = list(leaf_fields(Job))
     assert len(fields) > 70
     assert [name for name, _ in fields if f"--{name.replace('_', '-')} " not in text] == []
@@ -26,11 +38,8 @@ def test_help_of_run_shows_every_field_with_its_description(capsys, monkeypatch)
     assert [name for name, field in fields if " ".join(field.description.split()) not in text] == []
 
 
-def test_help_shows_types_choices_bounds_and_defaults(capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "400")
-    monkeypatch.setenv("LINES", "100")  # without both, a dumb terminal has 80 columns
-    main(["run", "--help"])
-    lines = {line.split()[1]: line for line in capsys.readouterr().out.splitlines() if " --" in line}
+def test_help_shows_types_choices_bounds_and_defaults(help_of_run):
+    lines = {line.split()[1]: line for line in help_of_run.splitlines() if " --" in line}
     assert "[choices: ray, recorded] [default: ray]" in lines["--backend"]
     assert "at least 1" in lines["--cap.tests"]
     assert "[default: 0.8]" in lines["--candidates.model.temperature"]
