@@ -14,15 +14,13 @@ from typing import Annotated, Any, Final, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
 
 from testbudget.difficulty.base import FittedMethod, Prediction, StorableFit, inputs_of_layers
 from testbudget.difficulty.cross_fitting import UNSEEN, CrossFittedEnsemble
 from testbudget.difficulty.examples import TARGETS
 from testbudget.difficulty.methods import storable_class
 from testbudget.rewards.bootstrap import Interval
-from testbudget.rewards.errors import UserError, one_line
+from testbudget.rewards.errors import UserError, one_line, require_extra
 from testbudget.traces.files import whole_directory
 from testbudget.traces.hidden_states import HiddenStates, Provenance
 
@@ -155,6 +153,8 @@ class DifficultyModel:
         """
         if directory.exists():
             raise UserError(f"{directory} exists already: remove it or choose another directory")
+        with require_extra("train", "saving a predictor"):
+            from safetensors.numpy import save_file
         arrays = {
             f"{target}/{fold}/{name}": np.ascontiguousarray(array)
             for target, ensemble in self.fitted.items()
@@ -177,6 +177,9 @@ class DifficultyModel:
         for name in (_CARD, _WEIGHTS, _FOLDS):
             if not (directory / name).is_file():
                 raise UserError(f"{directory} must be a trained model but it has no {name}")
+        with require_extra("train", "loading a predictor"):
+            from safetensors import SafetensorError
+            from safetensors.numpy import load_file
         try:
             content = json.loads((directory / _CARD).read_text(encoding="utf-8"))
             _check_schema(content, directory)

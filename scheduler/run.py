@@ -41,6 +41,7 @@ from testbudget.scheduler.preparation.hidden_states import (
     take_hidden_states,
 )
 from testbudget.scheduler.preparation.labels import label_candidates, take_labels
+from testbudget.traces.files import check_place
 from testbudget.traces.output_tables import read_outputs, write_outputs
 from testbudget.traces.problems import load_problems
 from testbudget.traces.records import Cost, ProblemCandidates, extraction_cost
@@ -90,6 +91,8 @@ def start_run(job: Job, directory: Path, watch: Callable[[RunStatus], None] = la
     """
     problems = load_problems(job.problems.source, job.problems.ids, job.problems.limit)
     _check_cap(job, problems)
+    if not directory.exists():
+        check_place(directory, directory=True)
     try:
         directory.mkdir(parents=True)
     except FileExistsError:

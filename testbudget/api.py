@@ -103,8 +103,8 @@ def run(
     job: "Job | str | Path | Mapping[str, Any]",
     *,
     out: str | Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
     watch: "Callable[[RunStatus], None] | None" = None,
-    **overrides: Any,
 ) -> Run:
     """Run a job into a new directory.
 
@@ -112,15 +112,15 @@ def run(
         job: a job, a job file, or the fields of one. Paths in a file are relative to its folder, paths
             among fields to the working directory.
         out: run directory; must not exist (default: runs/NAME-OF-JOB-FILE).
+        overrides: values by dotted field name, such as ``{"cap.tests": 500}``.
         watch: called with the status of the run again and again.
-        overrides: values by dotted field name, such as ``**{"cap.tests": 500}``.
 
     Raises:
         UserError: the job breaks a rule, or the directory exists.
         InfrastructureError: work failed for good; ``resume`` continues the run.
 
     Example:
-        >>> finished = run("job.yaml", out="runs/a", **{"cap.tests": 500})  # doctest: +SKIP
+        >>> finished = run("job.yaml", out="runs/a", overrides={"cap.tests": 500})  # doctest: +SKIP
     """
     from testbudget.scheduler.job import Job
     from testbudget.scheduler.job_file import check_job, load_job
@@ -204,7 +204,8 @@ def judge(
         Verdicts uint8 (candidates, tests), CPU-seconds and recorded outputs.
 
     Raises:
-        UserError: the language or a layer is unknown, or a required layer is missing.
+        UserError: candidates or tests are no lists of strings, the language or a layer is unknown, or a
+            required layer is missing.
         SandboxError: the sandbox failed.
 
     Example:
@@ -215,9 +216,12 @@ def judge(
     from testbudget.executors.execution.runner import Runner
     from testbudget.rewards.problem import TestKind, UnitTest
 
-    programs = [UnitTest("", index, code, kind=TestKind(kind)) for index, code in enumerate(tests)]
+    for name, programs in (("candidates", candidates), ("tests", tests)):
+        if isinstance(programs, str) or not all(isinstance(program, str) for program in programs):
+            raise UserError(f"{name} must be a list of programs, each a string")
+    unit_tests = [UnitTest("", index, code, kind=TestKind(kind)) for index, code in enumerate(tests)]
     with Runner(limits or TestLimits(), language=language, require=require) as runner:
-        return runner.run(candidates, programs, entry_point)
+        return runner.run(candidates, unit_tests, entry_point)
 
 
 def select(

@@ -1,7 +1,6 @@
 """Predictors of difficulty in the public Python API: training on finished runs, and predictions."""
 
 import functools
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from testbudget.difficulty.training import (
 )
 from testbudget.rewards.errors import UserError
 from testbudget.rewards.problem import Problem
+from testbudget.traces.files import check_place
 from testbudget.traces.hidden_states import HiddenStates
 from testbudget.traces.problems import load_problems
 from testbudget.traces.tables import read_trace
@@ -68,10 +68,10 @@ def train(
     settings, out = settings or TrainingSettings(), Path(out)
     if out.exists():
         raise UserError(f"{out} exists. Choose another --out.")
-    existing = next(place for place in out.absolute().parents if place.exists())
-    if not existing.is_dir() or not os.access(existing, os.W_OK):
-        raise UserError(f"--out must be in a directory that can be written to but {existing} is not one")
+    check_place(out, directory=True)
     read = functools.cache(read_trace)
+    for directory in eval_runs:  # a mistake is told before the training
+        read(Path(directory))
     training = train_predictor(gather_problems([Path(one) for one in runs], settings, read), settings)
     held_out = {}
     for directory in map(Path, eval_runs):

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -68,6 +69,29 @@ def whole_directory(directory: Path) -> Iterator[Path]:
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     _flush(directory.parent)
+
+
+def check_place(path: Path, *, directory: bool) -> None:
+    """Refuse a path that cannot be written, before any work is done for it; nothing is left behind.
+
+    Args:
+        path: file or directory that is going to be written. Missing parents are made then.
+        directory: True for a directory, which may exist; False for a file.
+
+    Raises:
+        UserError: the path is of the other kind, or cannot be made.
+    """
+    if path.exists() and path.is_dir() != directory:
+        raise UserError(
+            f"{path} must be a {'directory but is a file' if directory else 'file but is a directory'}"
+        )
+    places = [*([path] if directory else []), *path.absolute().parents]
+    existing = next(place for place in places if place.exists())
+    try:
+        # Permissions alone do not tell: root may do everything, except in places such as /proc.
+        tempfile.TemporaryDirectory(dir=existing).cleanup()
+    except OSError as error:
+        raise UserError(f"{path} cannot be written: {existing}: {error.strerror}") from None
 
 
 def path_beside(path: Path) -> Path:

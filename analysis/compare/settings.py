@@ -23,24 +23,29 @@ class CompareSettings(AnalysisSettings):
     """
 
     policies: tuple[PolicyName, ...] | None = Field(
-        None, description="allocation policies beside uniform (default: all that the run allows)"
+        default=None, description="allocation policies beside uniform (default: all that the run allows)"
     )
-    selections: tuple[SelectionName, ...] = Field((*STATIC_RULES, "auto"), description="selection rules")
+    selections: tuple[SelectionName, ...] = Field(
+        default=(*STATIC_RULES, "auto"), description="selection rules"
+    )
     predictors: tuple[str, ...] | None = Field(
-        None,
+        default=None,
         description="predictors, each for every policy that uses pass rates (default: "
         f"{' and '.join(DEFAULT_PREDICTORS)}, as far as the run allows)",
     )
     tests_per_problem: tuple[float, ...] | None = Field(
-        None,
+        default=None,
         description="caps, as mean numbers of tests per problem (default: those of "
         f"{', '.join(map(str, DEFAULT_CAPS))} that the run has tests for)",
     )
     permutations: int = Field(
-        20, ge=1, description="random permutations of each problem's tests to average over"
+        default=20, ge=1, description="random permutations of each problem's tests to average over"
     )
     z: float | None = Field(
-        None,
+        default=None,
+        ge=0,
         description="elimination threshold z (default: 1.65; 2.0 for rules that use outputs)",
     )
-    seed: int = Field(0, ge=0, description="seed of permutations, noise, folds, policies and intervals")
+    seed: int = Field(
+        default=0, ge=0, description="seed of permutations, noise, folds, policies and intervals"
+    )

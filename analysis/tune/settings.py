@@ -19,26 +19,32 @@ class StudySettings(AnalysisSettings):
     """Aim and search space of a study. Exactly one of ``tests_per_problem`` and ``pareto`` is given."""
 
     tests_per_problem: float | None = Field(
-        None, description="cap, as a mean number of tests per problem; the most accurate choice is sought"
+        default=None,
+        description="cap, as a mean number of tests per problem; the most accurate choice is sought",
     )
     pareto: _Quantity | None = Field(
-        None,
+        default=None,
         description="quantity to save; choices and caps are sought that no other beats in both accuracy "
         "and this quantity",
     )
     selections: tuple[SelectionName, ...] = Field(
-        _USUAL_SELECTIONS,
+        default=_USUAL_SELECTIONS,
         description=f"selection rules to try (default: all but {' and '.join(_SLOW_RULES)})",
     )
     policies: tuple[JobPolicyName, ...] | None = Field(
-        None, description="policies to try beside uniform (default: all that a job for this run can have)"
+        default=None,
+        description="policies to try beside uniform (default: all that a job for this run can have)",
     )
-    trials: int = Field(60, ge=1, description="choices to try, including earlier trials of the same study")
+    trials: int = Field(
+        default=60, ge=1, description="choices to try, including earlier trials of the same study"
+    )
     permutations: int = Field(
-        20, ge=1, description="random permutations of each problem's tests to average over"
+        default=20, ge=1, description="random permutations of each problem's tests to average over"
     )
-    held_out: float = Field(0.3, gt=0, lt=1, description="share of the problems that are held out")
-    seed: int = Field(0, ge=0, description="seed of the split, permutations, fits, search and intervals")
+    held_out: float = Field(default=0.3, gt=0, lt=1, description="share of the problems that are held out")
+    seed: int = Field(
+        default=0, ge=0, description="seed of the split, permutations, fits, search and intervals"
+    )
 
     @model_validator(mode="after")
     def _one_aim(self) -> Self:

@@ -9,6 +9,7 @@ from testbudget.analysis.tune.results import STUDY_FILE, TuneResult
 from testbudget.analysis.tune.scores import score_choices
 from testbudget.analysis.tune.settings import StudySettings
 from testbudget.rewards.errors import UserError, require_extra
+from testbudget.traces.files import check_place
 from testbudget.traces.trace import Trace
 
 
@@ -35,6 +36,7 @@ def tune(
     """
     if workers < 1:
         raise UserError(f"workers must be at least 1 but got {workers}")
+    check_place(folder, directory=True)
     with require_extra("tune", "tuning"):
         from testbudget.analysis.tune import study as optuna_study
     prepared = prepare_study(trace, settings)

@@ -7,7 +7,6 @@ from cyclopts import App, Parameter
 
 from testbudget.analysis.compare.settings import CompareSettings
 from testbudget.cli.options import Json, flags_of
-from testbudget.rewards.errors import UserError
 
 if TYPE_CHECKING:
     CompareFlags = dict[str, Any]
@@ -63,10 +62,10 @@ def compare(
     )
     from testbudget.analysis.tables import WIDTH
     from testbudget.cli.console import print_json, status_console
+    from testbudget.traces.files import check_place
 
     out = out or Path("runs") / "compare" / run.resolve().name
-    if out.exists() and not out.is_dir():
-        raise UserError(f"--out must be a directory but {out} is a file")
+    check_place(out, directory=True)
     comparison = api.compare(run, CompareSettings(**(flags or {})), predictor=predictor)
     out.mkdir(parents=True, exist_ok=True)
     grid, page = out / "grid.parquet", out / "compare.html"

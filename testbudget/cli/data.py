@@ -79,9 +79,11 @@ def report(runs: Runs, /, *, out: Path | None = None, json: Json = False) -> Non
     from testbudget import api
     from testbudget.analysis.report import print_report, summary_records, write_report
     from testbudget.cli.console import print_json, status_console
+    from testbudget.traces.files import check_place
 
-    summaries = [api.load(directory).summary for directory in runs]
     page = out or runs[0] / "report.html"
+    check_place(page, directory=False)
+    summaries = [api.load(directory).summary for directory in runs]
     write_report(summaries, page)
     if json:
         print_json({"runs": summary_records(summaries), "report": str(page)})

@@ -45,11 +45,13 @@ def test_a_job_can_be_a_file_fields_or_a_job(recorded, tmp_path, monkeypatch):
 
 def test_overrides_take_the_place_of_fields_and_are_checked(recorded, tmp_path):
     statuses = []
-    run = testbudget.run(recorded.job(), out=tmp_path / "out", watch=statuses.append, **{"cap.tests": 7})
+    run = testbudget.run(
+        recorded.job(), out=tmp_path / "out", watch=statuses.append, overrides={"cap.tests": 7}
+    )
     assert run.summary.spent.tests == 7
     assert statuses[-1].name == "done"
     with pytest.raises(testbudget.UserError, match=r"did you mean cap\.tests"):
-        testbudget.run(recorded.job(), out=tmp_path / "other", **{"cap.test": 7})
+        testbudget.run(recorded.job(), out=tmp_path / "other", overrides={"cap.test": 7})
     with pytest.raises(testbudget.UserError, match="needs out"):
         testbudget.run(recorded.job())
 
@@ -116,3 +118,9 @@ def test_a_comparison_and_a_study_are_values(voted, imported, tmp_path):
     assert len(result.trials) == 3
     assert seen[-1] == 3
     assert len(result.chosen) == 1
+
+
+@pytest.mark.parametrize("candidates", ["def f(): return 1", [5]])
+def test_candidates_that_are_no_list_of_programs_are_refused(candidates):
+    with pytest.raises(testbudget.UserError, match="candidates must be a list of programs"):
+        testbudget.judge(candidates, ["assert f() == 1"])

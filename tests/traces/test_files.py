@@ -6,7 +6,14 @@ from pathlib import Path
 import pytest
 
 from testbudget.rewards.errors import UserError
-from testbudget.traces.files import path_beside, read_rows, whole_directory, whole_file, write_text
+from testbudget.traces.files import (
+    check_place,
+    path_beside,
+    read_rows,
+    whole_directory,
+    whole_file,
+    write_text,
+)
 
 KILLED = """
 import os, signal
@@ -122,3 +129,15 @@ def test_a_line_that_is_not_an_object_is_refused_with_its_number(tmp_path, conte
 def test_a_file_that_cannot_be_read_is_refused_by_the_rule(tmp_path):
     with pytest.raises(UserError, match=r"rows must be JSONL but .* cannot be read: No such file"):
         list(read_rows(tmp_path / "none.jsonl", "rows must be JSONL"))
+
+
+@pytest.mark.parametrize("directory", [True, False])
+def test_a_place_that_cannot_be_made_is_refused_and_nothing_is_left(tmp_path, directory):
+    (tmp_path / "file").write_text("")
+    for place in (tmp_path / "file" / "x", Path("/proc/x/y")):
+        with pytest.raises(UserError, match="cannot be written"):
+            check_place(place, directory=directory)
+    with pytest.raises(UserError, match="must be a"):
+        check_place(tmp_path / "file" if directory else tmp_path, directory=directory)
+    check_place(tmp_path / "a" / "b", directory=directory)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
