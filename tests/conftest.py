@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.distributions import installing
 from tests.runs.imported import write_imported_votes
 from tests.runs.recorded import Recorded, write_learnable, write_recorded
 from tests.runs.voted import write_voted
@@ -14,6 +15,13 @@ settings.load_profile("no_deadline")
 
 WORDS = ["def", "return", "if", "else", "for", "in", "range", *"xyz():+-*012"]
 DEPTH, WIDTH = 3, 32
+
+
+@pytest.fixture
+def install_plugin(tmp_path):
+    """A function that installs a distribution for one test; see `tests.distributions.install`."""
+    with installing(tmp_path / "installed") as install:
+        yield install
 
 
 @pytest.fixture(scope="session")

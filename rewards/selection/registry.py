@@ -1,9 +1,12 @@
-"""Selection rules by name. A rule is imported when it is asked for, since some need SciPy."""
+"""Selection rules by name: built-ins and plug-ins.
+
+A rule is imported when it is asked for, since some need SciPy.
+"""
 
 from functools import cache
 from importlib import import_module
 
-from testbudget.rewards.errors import UserError
+from testbudget.rewards.plugins import PluginGroup, check_name, plugin
 from testbudget.rewards.selection.base import SelectionRule
 from testbudget.rewards.selection.names import SELECTION_RULES
 
@@ -27,10 +30,13 @@ def selection_rule(name: str) -> SelectionRule:
     """The rule with this name.
 
     Raises:
-        UserError: unknown name.
+        UserError: unknown name, or a plug-in that cannot be used.
     """
-    if name not in _CLASSES:
-        raise UserError(f"selection must be one of {', '.join(SELECTION_RULES)} but got '{name}'")
-    module, class_name = _CLASSES[name]
-    rule: SelectionRule = getattr(import_module(f"testbudget.rewards.selection.{module}"), class_name)()
+    check_name("selection", name, PluginGroup.SELECTION_RULES, SELECTION_RULES)
+    rule: SelectionRule
+    if name in _CLASSES:
+        module, class_name = _CLASSES[name]
+        rule = getattr(import_module(f"testbudget.rewards.selection.{module}"), class_name)()
+    else:
+        rule = plugin(PluginGroup.SELECTION_RULES, name, SelectionRule)()
     return rule
