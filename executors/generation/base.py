@@ -2,8 +2,9 @@
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
 
 from testbudget.rewards.errors import UserError
 
@@ -126,6 +127,21 @@ class BusyTime:
         self._updated = now
 
 
+@dataclass(frozen=True, slots=True)
+class GeneratorSettings:
+    """Fields of a model section of the job file that a generator is created from.
+
+    Attributes:
+        model: name of the model, as the generator understands it.
+        gpus: number of GPUs that answers are charged for; fractional if engines share a GPU, 0 without one.
+        engine: further arguments, by the generator's own names.
+    """
+
+    model: str
+    gpus: float = 0
+    engine: Mapping[str, Any] = field(default_factory=dict)
+
+
 class Generator(ABC):
     """Model that answers requests, one sample each.
 
@@ -133,6 +149,17 @@ class Generator(ABC):
     `start` once before the first request, then `generate` any number of times, many of them concurrently,
     then `close`.
     """
+
+    @classmethod
+    def from_settings(cls, settings: GeneratorSettings) -> Self:
+        """Create a generator; nothing is loaded yet. The default knows no setting but the model's name.
+
+        Raises:
+            UserError: a setting is unknown.
+        """
+        if settings.engine:
+            raise UserError(f"{cls.__name__} knows no engine argument {', '.join(sorted(settings.engine))}")
+        return cls()
 
     async def start(self) -> None:  # noqa: B027 - optional
         """Load what `generate` needs, for example a model.

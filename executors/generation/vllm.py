@@ -16,6 +16,7 @@ from testbudget.executors.generation.base import (
     Completion,
     Generator,
     GeneratorError,
+    GeneratorSettings,
     Prompt,
     PromptTooLongError,
     Request,
@@ -135,6 +136,11 @@ class VllmGenerator(Generator):
         self._busy_time = BusyTime(gpus)
         self._numbers = itertools.count()
         self._token_ids = lru_cache(maxsize=4096)(self._encode)  # requests of a problem share a prompt
+
+    @classmethod
+    def from_settings(cls, settings: GeneratorSettings) -> Self:
+        """Generator whose engine takes the further arguments by vLLM's names."""
+        return cls(EngineSettings.of(settings.model, settings.engine), settings.gpus)
 
     async def start(self) -> None:
         """Load the model; the event loop is blocked for seconds to minutes.
