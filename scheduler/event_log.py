@@ -1,118 +1,110 @@
-"""The event log of a run: an SQLite file to which each event is added before it is acted on.
+"""The event log of a run: an append-only SQLite file. All state of a run is a fold of it.
 
-WAL mode, one writer. A task is logged before its tests are generated, and each verdict is logged once, so a
-run that is killed at any moment is resumed from the log. Only work in flight is lost.
+An event is appended before anything is done about it, so a run that is killed at any moment is resumed from
+its log. WAL mode, one writer; readers may look at any time.
 
-``PRAGMA user_version`` holds ``SCHEMA_VERSION``; a log of another version is refused.
+======================  ==================================================================================
+``events``              ``seq``, ``time``, ``issued``, ``kind`` (operation code), ``numbers`` (JSON of the
+                        event's columns): all that a fold of the core reads
+``records``             ``number``, ``seq`` of the event, ``kind``, ``problem``, ``payload`` (texts,
+                        verdicts), ``outputs`` (recorded outputs); see ``record_codec``
+======================  ==================================================================================
+
+``PRAGMA user_version`` holds ``LOG_SCHEMA_VERSION``; a log of another version is refused.
 """
 
 import fcntl
+import itertools
 import json
 import sqlite3
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+import zlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from io import TextIOWrapper
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
-import numpy as np
-from numpy.typing import NDArray
+import msgpack
 
-from testbudget.rewards.errors import UserError
-from testbudget.rewards.outputs import RecordedOutputs, join_outputs
-from testbudget.traces.hidden_states import Provenance
-from testbudget.traces.output_tables import pack_outputs, unpack_outputs
-from testbudget.traces.records import (
-    CandidateRecord,
-    HarmCheckRecord,
-    HiddenStatesRecord,
-    TaskRecord,
-    TestRecord,
-    TestStatus,
-    VerdictRecord,
-)
-from testbudget.traces.tables import SCHEMA_VERSION, check_schema_version
+from testbudget.rewards.errors import InfrastructureError, UserError
+from testbudget.rewards.outputs import RecordedOutputs
+from testbudget.scheduler.core.events import Event
+from testbudget.scheduler.event_codec import EVENTS, decode_event, encode_event
+from testbudget.scheduler.log_records import Record
+from testbudget.scheduler.record_codec import decode_record, encode_record
+from testbudget.traces.output_tables import unpack_outputs
+from testbudget.traces.tables import check_schema_version
 
 LOG_FILE = "log.sqlite"
 """Name of the event log in a run directory."""
 
-_TABLES = """
-CREATE TABLE IF NOT EXISTS extraction (layers TEXT NOT NULL, provenance TEXT);
-CREATE TABLE IF NOT EXISTS hidden_states (
-    problem TEXT PRIMARY KEY, states BLOB NOT NULL, truncated INTEGER, cpu_seconds REAL, gpu_seconds REAL
-    ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS candidates (
-    problem TEXT, candidate INTEGER, text TEXT NOT NULL, continues_prompt INTEGER NOT NULL,
-    tokens INTEGER NOT NULL, gpu_seconds REAL, PRIMARY KEY (problem, candidate)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS labels (problem TEXT PRIMARY KEY, correct BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS tasks (
-    problem TEXT, first INTEGER, tests INTEGER NOT NULL, PRIMARY KEY (problem, first)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS tests (
-    problem TEXT, test INTEGER, status TEXT NOT NULL, text TEXT NOT NULL, seed INTEGER NOT NULL,
-    tokens INTEGER, gpu_seconds REAL, PRIMARY KEY (problem, test)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS verdicts (
-    problem TEXT, test INTEGER, verdicts BLOB NOT NULL, cpu_seconds BLOB NOT NULL,
-    same_process BLOB NOT NULL, input_mutations INTEGER NOT NULL, PRIMARY KEY (problem, test)
-    ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS recorded_outputs (
-    problem TEXT, test INTEGER, outputs BLOB NOT NULL, PRIMARY KEY (problem, test)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS harm_checks (
-    problem TEXT PRIMARY KEY, tests INTEGER NOT NULL, stops INTEGER NOT NULL) WITHOUT ROWID;
-"""
+LOG_SCHEMA_VERSION = 2
+"""Version of the log's tables, operation codes and records."""
+
+_TABLES = (
+    "CREATE TABLE events (seq INTEGER PRIMARY KEY, time REAL NOT NULL, issued INTEGER, kind TEXT NOT NULL,"
+    " numbers TEXT NOT NULL)",
+    "CREATE TABLE records (number INTEGER PRIMARY KEY, seq INTEGER NOT NULL, kind TEXT NOT NULL,"
+    " problem TEXT NOT NULL, payload BLOB NOT NULL, outputs BLOB)",
+)
+_DAMAGED = (ValueError, KeyError, TypeError, zlib.error, msgpack.UnpackException)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Note:
+    """A happening that is no event of the core, such as the use of the workers or a restart.
+
+    Attributes:
+        kind: operation code in lower case.
+        values: plain values that JSON can hold.
+    """
+
+    kind: str
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Entry:
+    """One entry of the log.
+
+    Attributes:
+        event: an event of the core or a note.
+        time: seconds on the clock of the run.
+        records: content of the event, one record for each of its tasks, in their order.
+        issued: tasks that the core had issued before the append of which this entry was the first; None
+            for the others of an append. A fold that has issued another number then decides differently.
+    """
+
+    event: Event | Note
+    time: float
+    records: tuple[Record, ...] = ()
+    issued: int | None = None
 
 
 class EventLog:
-    """Events of one run: an SQLite file, and its content in memory for reading.
+    """Events of one run in a file. A context manager that closes it.
 
-    Recorded outputs stay on disk, since they are large and are read one problem at a time.
+    Nothing is kept in memory but the open file.
 
-    Attributes:
-        candidates, tests, verdicts: records by problem id, then by index.
-        labels: bool (candidates,) by problem id.
-        tasks: by problem id, in the order of their first test.
-        harm_checks: the latest one of each problem, by problem id.
-        states: hidden states by problem id.
-        layers: layers of all hidden states; empty until there are any.
-        provenance: origin of all hidden states; None until there are any, or if unknown.
+    Args:
+        path: the file; it is created if it does not exist.
+        durable: True flushes each append to the disk (fsync) before it returns. False leaves that to the
+            operating system: a kill loses nothing, a power failure may lose the last appends.
+
+    Raises:
+        UserError: another process has the log open, the file is no event log, is damaged, has another
+            schema version, or cannot be written.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Open or create the log, with an exclusive lock.
-
-        Raises:
-            UserError: another process has it open, the file is no event log, or it has another
-                schema version.
-        """
-        self._lock = path.with_suffix(".lock").open("w")
+    def __init__(self, path: Path, *, durable: bool = True) -> None:
+        self._path = path
+        self._lock = _locked(path)
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+            self._database = _opened(path, durable)
+        except BaseException:
             self._lock.close()
-            raise UserError(f"{path.parent} is in use: another process is running it") from None
-        self._database = sqlite3.connect(path, isolation_level=None)
-        self.candidates: dict[str, dict[int, CandidateRecord]] = defaultdict(dict)
-        self.labels: dict[str, NDArray[np.bool_]] = {}
-        self.tasks: dict[str, list[TaskRecord]] = defaultdict(list)
-        self.tests: dict[str, dict[int, TestRecord]] = defaultdict(dict)
-        self.verdicts: dict[str, dict[int, VerdictRecord]] = defaultdict(dict)
-        self.harm_checks: dict[str, HarmCheckRecord] = {}
-        self.states: dict[str, HiddenStatesRecord] = {}
-        self.layers: tuple[int, ...] = ()
-        self.provenance: Provenance | None = None
-        try:
-            self._database.execute("PRAGMA journal_mode = WAL")
-            self._database.execute("PRAGMA synchronous = NORMAL")
-            self._check_schema(path)
-            self._database.executescript(f"PRAGMA user_version = {SCHEMA_VERSION}; {_TABLES}")
-            self._load()
-        except UserError:
-            self.close()
             raise
-        except sqlite3.DatabaseError as error:
-            self.close()
-            raise UserError(
-                f"{path} must be the event log of a run but it cannot be read: {error}"
-            ) from None
 
     def __enter__(self) -> Self:
         return self
@@ -125,132 +117,180 @@ class EventLog:
         self._database.close()
         self._lock.close()
 
+    @property
+    def last_seq(self) -> int:
+        """Number of the last entry, from 1; 0 if there is none."""
+        return self._largest("seq", "events")
+
+    @property
+    def last_record(self) -> int:
+        """Number of the last record, from 1 in the order of the log; 0 if there is none."""
+        return self._largest("number", "records")
+
+    def append(self, entries: Sequence[Entry], *, issued: int | None = None) -> None:
+        """Add entries in one transaction: all of them or none.
+
+        Args:
+            entries: in order; their own ``issued`` is not used.
+            issued: tasks that the core has issued so far, kept with the first entry.
+
+        Raises:
+            InfrastructureError: the file cannot be written, for example because the disk is full. It is
+                as before, and a later append works when it can be written.
+        """
+        rows = [_encoded(entry) for entry in entries]
+        with self._transaction():
+            for row, records in rows:
+                seq = self._database.execute(
+                    "INSERT INTO events (time, issued, kind, numbers) VALUES (?, ?, ?, ?)",
+                    (row[0], issued, *row[1:]),
+                ).lastrowid
+                issued = None
+                self._database.executemany(
+                    "INSERT INTO records (seq, kind, problem, payload, outputs) VALUES (?, ?, ?, ?, ?)",
+                    ((seq, *record) for record in records),
+                )
+
+    def events(self) -> Iterator[Entry]:
+        """All entries in order, without their records.
+
+        Raises:
+            UserError: the file is damaged.
+        """
+        with self._reading():
+            for _, *row in self._database.execute("SELECT * FROM events ORDER BY seq"):
+                yield _decoded(row, ())
+
+    def entries(self, kinds: Collection[str] | None = None, *, outputs: bool = True) -> Iterator[Entry]:
+        """Entries in order, with their records.
+
+        Args:
+            kinds: operation codes of the entries: class names of events, kinds of notes; None for all.
+            outputs: False leaves recorded outputs on the disk; ``ExecutedRecord.outputs`` is None then.
+
+        Raises:
+            UserError: the file is damaged.
+        """
+        wanted = json.dumps(sorted(kinds)) if kinds is not None else None
+        chosen = "" if wanted is None else "WHERE kind IN (SELECT value FROM json_each(:kinds))"
+        select = f"SELECT * FROM events {chosen} ORDER BY seq"
+        column = "outputs" if outputs else "NULL"
+        select_records = (
+            f"SELECT seq, kind, problem, payload, {column} FROM records "
+            f"WHERE seq IN (SELECT seq FROM events {chosen}) ORDER BY number"
+        )
+        with self._reading():
+            records = self._database.execute(select_records, {"kinds": wanted})
+            groups = itertools.groupby(records, key=lambda record: record[0])
+            group = next(groups, None)
+            for seq, *row in self._database.execute(select, {"kinds": wanted}):
+                found: tuple[Record, ...] = ()
+                if group is not None and group[0] == seq:
+                    found = tuple(decode_record(*record[1:]) for record in group[1])
+                    group = next(groups, None)
+                yield _decoded(row, found)
+
+    def outputs(self, number: int) -> tuple[str, RecordedOutputs | None]:
+        """Problem and recorded outputs of one record, by its number.
+
+        Raises:
+            UserError: the file is damaged.
+        """
+        select = "SELECT problem, outputs FROM records WHERE number = ?"
+        with self._reading():
+            problem, packed = self._database.execute(select, (number,)).fetchone()
+            return problem, None if packed is None else unpack_outputs(packed)
+
+    def _largest(self, column: str, table: str) -> int:
+        with self._reading():
+            (largest,) = self._database.execute(f"SELECT MAX({column}) FROM {table}").fetchone()
+        return largest or 0
+
     @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """Context whose additions reach the disk together or not at all."""
-        self._database.execute("BEGIN IMMEDIATE")
+    def _transaction(self) -> Iterator[None]:
+        try:
+            self._database.execute("BEGIN IMMEDIATE")
+            yield
+            self._database.execute("COMMIT")
+        except BaseException as error:
+            if self._database.in_transaction:
+                self._database.execute("ROLLBACK")
+            if not isinstance(error, sqlite3.OperationalError):
+                raise
+            raise InfrastructureError(
+                f"{self._path} cannot be written: {error}. Nothing before it is lost: continue with "
+                f"testbudget run --resume {self._path.parent}"
+            ) from error
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
         try:
             yield
-        except BaseException:
-            self._database.execute("ROLLBACK")
-            raise
-        self._database.execute("COMMIT")
-
-    def add_extraction(self, layers: Sequence[int], provenance: Provenance | None) -> None:
-        """Log the layers and the origin of all hidden states of the run."""
-        row = (json.dumps(list(layers)), provenance and provenance.to_json())
-        self._database.execute("INSERT INTO extraction VALUES (?, ?)", row)
-        self.layers, self.provenance = tuple(layers), provenance
-
-    def add_states(self, problem: str, record: HiddenStatesRecord) -> None:
-        """Log the hidden states of one problem."""
-        row = (
-            problem,
-            record.states.tobytes(),
-            record.truncated,
-            record.cpu_seconds,
-            record.gpu_seconds,
-        )
-        self._database.execute("INSERT INTO hidden_states VALUES (?, ?, ?, ?, ?)", row)
-        self.states[problem] = record
-
-    def add_candidate(self, problem: str, index: int, record: CandidateRecord) -> None:
-        """Log one candidate."""
-        row = (problem, index, record.text, record.continues_prompt, record.tokens, record.gpu_seconds)
-        self._database.execute("INSERT INTO candidates VALUES (?, ?, ?, ?, ?, ?)", row)
-        self.candidates[problem][index] = record
-
-    def add_labels(self, problem: str, correct: NDArray[np.bool_]) -> None:
-        """Log the labels of the candidates of one problem, bool (candidates,)."""
-        self._database.execute("INSERT INTO labels VALUES (?, ?)", (problem, correct.tobytes()))
-        self.labels[problem] = correct
-
-    def add_task(self, task: TaskRecord) -> None:
-        """Log a task, before any of its tests is generated."""
-        row = (task.problem, task.first, task.tests)
-        self._database.execute("INSERT INTO tasks VALUES (?, ?, ?)", row)
-        self.tasks[task.problem].append(task)
-
-    def add_test(self, problem: str, index: int, record: TestRecord) -> None:
-        """Log one generated test."""
-        row = (problem, index, record.status, record.text, record.seed, record.tokens, record.gpu_seconds)
-        self._database.execute("INSERT INTO tests VALUES (?, ?, ?, ?, ?, ?, ?)", row)
-        self.tests[problem][index] = record
-
-    def add_verdicts(self, problem: str, test: int, record: VerdictRecord) -> None:
-        """Log the verdicts of one test."""
-        arrays = (record.verdicts, record.cpu_seconds, record.same_process)
-        row = (problem, test, *(array.tobytes() for array in arrays), record.input_mutations)
-        self._database.execute("INSERT INTO verdicts VALUES (?, ?, ?, ?, ?, ?)", row)
-        self.verdicts[problem][test] = record
-
-    def add_recorded_outputs(self, problem: str, test: int, recorded_outputs: RecordedOutputs) -> None:
-        """Log the outputs of the distinct candidates on the calls of one test."""
-        row = (problem, test, pack_outputs(recorded_outputs))
-        self._database.execute("INSERT INTO recorded_outputs VALUES (?, ?, ?)", row)
-
-    def add_harm_check(self, problem: str, check: HarmCheckRecord) -> None:
-        """Log the result of a harm check; it replaces an earlier one of the problem."""
-        row = (problem, check.tests, check.stops)
-        self._database.execute("INSERT OR REPLACE INTO harm_checks VALUES (?, ?, ?)", row)
-        self.harm_checks[problem] = check
-
-    def recorded_outputs_of(self, problem: str) -> RecordedOutputs | None:
-        """Outputs of a problem's distinct candidates on its tests, in their order; None if not recorded."""
-        select = "SELECT outputs FROM recorded_outputs WHERE problem = ? ORDER BY test"
-        parts = [unpack_outputs(packed) for (packed,) in self._database.execute(select, (problem,))]
-        return join_outputs(parts) if parts else None
-
-    def candidates_of(self, problem: str) -> list[CandidateRecord]:
-        """Candidates of a problem, in the order of their indices."""
-        return [record for _, record in sorted(self.candidates[problem].items())]
-
-    def granted(self, problem: str) -> int:
-        """Number of tests in the tasks of a problem so far."""
-        return sum(task.tests for task in self.tasks[problem])
-
-    def _check_schema(self, path: Path) -> None:
-        if not self._database.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]:
-            return  # a new file
-        (found,) = self._database.execute("PRAGMA user_version").fetchone()
-        check_schema_version(path, found)
-
-    def _load(self) -> None:
-        select = self._database.execute
-        for layers, provenance in select("SELECT * FROM extraction"):
-            self.layers = tuple(json.loads(layers))
-            self.provenance = Provenance.from_json(provenance) if provenance else None
-        for problem, states, truncated, cpu_seconds, gpu_seconds in select("SELECT * FROM hidden_states"):
-            self.states[problem] = HiddenStatesRecord(
-                np.frombuffer(states, np.float16).reshape(len(self.layers), -1),
-                None if truncated is None else bool(truncated),
-                _known(cpu_seconds),
-                _known(gpu_seconds),
-            )
-        for problem, index, text, continues, tokens, gpu_seconds in select("SELECT * FROM candidates"):
-            record = CandidateRecord(text, bool(continues), tokens, _known(gpu_seconds))
-            self.candidates[problem][index] = record
-        for problem, correct in select("SELECT * FROM labels"):
-            self.labels[problem] = np.frombuffer(correct, dtype=np.bool_)
-        for problem, first, tests in select("SELECT * FROM tasks ORDER BY problem, first"):
-            self.tasks[problem].append(TaskRecord(problem, first, tests))
-        for problem, index, status, text, seed, tokens, gpu_seconds in select("SELECT * FROM tests"):
-            self.tests[problem][index] = TestRecord(
-                TestStatus(status), text, seed, _known(tokens), _known(gpu_seconds)
-            )
-        for problem, index, verdicts, cpu_seconds, same_process, input_mutations in select(
-            "SELECT * FROM verdicts"
-        ):
-            self.verdicts[problem][index] = VerdictRecord(
-                np.frombuffer(verdicts, dtype=np.uint8),
-                np.frombuffer(cpu_seconds, dtype=np.float32),
-                np.frombuffer(same_process, dtype=np.bool_),
-                input_mutations,
-            )
-        for problem, tests, stops in select("SELECT * FROM harm_checks"):
-            self.harm_checks[problem] = HarmCheckRecord(tests, bool(stops))
+        except (sqlite3.DatabaseError, *_DAMAGED) as error:
+            raise _unreadable(self._path, error) from error
 
 
-def _known(amount: float | None) -> float:
-    # SQLite stores NaN, which stands for an unmeasured amount, as NULL.
-    return float("nan") if amount is None else amount
+def _locked(path: Path) -> TextIOWrapper:
+    """Lock file of a log, locked until it is closed."""
+    try:
+        lock = path.with_suffix(".lock").open("w")
+    except OSError as error:
+        raise UserError(f"{path} cannot be written: {error.strerror}") from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        raise UserError(f"{path.parent} is in use: another process is running it") from None
+    return lock
+
+
+def _opened(path: Path, durable: bool) -> sqlite3.Connection:
+    try:
+        database = sqlite3.connect(path, isolation_level=None)
+    except sqlite3.OperationalError as error:
+        raise UserError(f"{path} cannot be written: {error}") from None
+    try:
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+        if database.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]:
+            (found,) = database.execute("PRAGMA user_version").fetchone()
+            check_schema_version(path, found, LOG_SCHEMA_VERSION)
+        else:
+            database.execute("BEGIN IMMEDIATE")
+            for statement in (f"PRAGMA user_version = {LOG_SCHEMA_VERSION}", *_TABLES, "COMMIT"):
+                database.execute(statement)
+    except sqlite3.OperationalError as error:
+        database.close()
+        raise UserError(f"{path} cannot be written: {error}") from None
+    except sqlite3.DatabaseError as error:
+        database.close()
+        raise _unreadable(path, error) from None
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _encoded(
+    entry: Entry,
+) -> tuple[tuple[float, str, str], list[tuple[str, str, bytes, bytes | None]]]:
+    """Rows of an entry and of its records, without their numbers."""
+    event = entry.event
+    if isinstance(event, Note):
+        if event.kind in EVENTS:
+            raise ValueError(f"a note must not be of the kind of an event but got {event.kind}")
+        kind, numbers = event.kind, json.dumps(event.values)
+    else:
+        kind, numbers = type(event).__name__, encode_event(event)
+    records = [(type(record).__name__, record.problem, *encode_record(record)) for record in entry.records]
+    return (float(entry.time), kind, numbers), records
+
+
+def _decoded(row: Sequence[Any], records: tuple[Record, ...]) -> Entry:
+    time, issued, kind, numbers = row
+    event = decode_event(kind, numbers) if kind in EVENTS else Note(kind, json.loads(numbers))
+    return Entry(event, time, records, issued)
+
+
+def _unreadable(path: Path, error: Exception) -> UserError:
+    return UserError(f"{path} must be the event log of a run but it cannot be read: {error}")

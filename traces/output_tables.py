@@ -7,12 +7,12 @@ Tests repeat inputs. If the programs' results on a repeated input differ, the in
 that recorded no outputs has none of these tables.
 """
 
-import json
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgpack
 import numpy as np
 import pyarrow as pa
 
@@ -41,32 +41,35 @@ _TABLES = {
         ]
     ),
 }
+_ENDINGS = tuple(CallEnding)
+_FAST = 1  # level of compression; a run waits for its log
 _REPEATED = ("problem_id", "function", "ending")  # the other columns are smaller without a dictionary
 
 
 def pack_outputs(recorded_outputs: RecordedOutputs) -> bytes:
     """Recorded outputs as compressed bytes."""
-    texts = {
-        "inputs": [
-            (item.test, item.function, item.arguments, item.digest) for item in recorded_outputs.inputs
-        ],
-        "outputs": [(output.ending, output.digest, output.example) for output in recorded_outputs.outputs],
-    }
-    # JSON escapes hold what UTF-8 cannot: a candidate may return half a surrogate pair.
-    header = json.dumps(texts).encode()
-    results = recorded_outputs.results.astype(np.int32).tobytes()
-    return zlib.compress(len(header).to_bytes(4, "little") + header + results)
+    inputs, outputs = recorded_outputs.inputs, recorded_outputs.outputs
+    columns = (
+        [item.test for item in inputs],
+        [item.function for item in inputs],
+        [item.arguments for item in inputs],
+        [item.digest for item in inputs],
+        [int(output.ending) for output in outputs],
+        [output.digest for output in outputs],
+        [output.example for output in outputs],
+        recorded_outputs.results.astype(np.int32).tobytes(),
+    )
+    # A candidate may return half a surrogate pair, which UTF-8 cannot hold.
+    return zlib.compress(msgpack.packb(columns, unicode_errors="surrogatepass"), _FAST)
 
 
 def unpack_outputs(packed: bytes) -> RecordedOutputs:
     """Recorded outputs from the bytes of :func:`pack_outputs`."""
-    content = zlib.decompress(packed)
-    end = 4 + int.from_bytes(content[:4], "little")
-    texts = json.loads(content[4:end])
-    inputs = tuple(RecordedCall(*row) for row in texts["inputs"])
-    outputs = tuple(CallResult(CallEnding(ending), *rest) for ending, *rest in texts["outputs"])
-    results = np.frombuffer(content, np.int32, offset=end).reshape(-1, len(inputs))
-    return RecordedOutputs(inputs, outputs, results)
+    columns = msgpack.unpackb(zlib.decompress(packed), unicode_errors="surrogatepass")
+    *inputs, endings, digests, examples, results = columns
+    calls = tuple(map(RecordedCall, *inputs))
+    outputs = tuple(map(CallResult, map(_ENDINGS.__getitem__, endings), digests, examples))
+    return RecordedOutputs(calls, outputs, np.frombuffer(results, np.int32).reshape(-1, len(calls)))
 
 
 def write_outputs(outputs_by_problem: Iterable[tuple[str, RecordedOutputs]], directory: Path) -> None:

@@ -168,6 +168,21 @@ class VerdictRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Piece:
+    """Where and when a piece of work was done, in seconds on the back end's clock.
+
+    Attributes:
+        worker: name of the worker.
+        submitted, started, finished: times; ``started`` is when a worker began with it.
+    """
+
+    worker: str
+    submitted: float
+    started: float
+    finished: float
+
+
+@dataclass(frozen=True, slots=True)
 class DistinctPrograms:
     """The distinct programs among a problem's candidates; each is executed once.
 

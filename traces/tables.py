@@ -35,7 +35,7 @@ ReadTrace = Callable[[Path], Trace]
 """Type of :func:`read_trace`. Callers may cache it, since a job may name a run in several places."""
 
 SCHEMA_VERSION = 1
-"""Version of the files of a run directory: tables and event log. A file of another version is refused."""
+"""Version of the tables of a run directory. A table of another version is refused."""
 
 _VERSION_KEY = b"testbudget.schema"
 _SOURCE_KEY = b"testbudget.problem_source"
@@ -211,19 +211,20 @@ def read_table(directory: Path, name: str, schema: pa.Schema) -> pa.Table:
     return table
 
 
-def check_schema_version(path: Path, version: int) -> None:
+def check_schema_version(path: Path, version: int, expected: int = SCHEMA_VERSION) -> None:
     """Refuse a file of a run directory that has another schema version.
 
     Args:
         path: the file, in the run directory.
         version: found in the file; 0 if it has none.
+        expected: the version that this code reads.
 
     Raises:
-        UserError: the version is not :data:`SCHEMA_VERSION`.
+        UserError: the versions differ.
     """
-    if version != SCHEMA_VERSION:
+    if version != expected:
         raise UserError(
-            f"{path} has schema {version} but this testbudget reads {SCHEMA_VERSION}. Run its job again: "
+            f"{path} has schema {version} but this testbudget reads {expected}. Run its job again: "
             f"testbudget run {path.parent / 'job.yaml'} --out DIR (or import it again: testbudget import "
             "votes FILE --out DIR)."
         )
