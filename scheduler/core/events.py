@@ -69,7 +69,7 @@ class RunStarted:
         min_tests: tests that each problem gets before the policy is asked.
         window: most tests that may be granted and not told.
         quantum: tests told between two decisions.
-        checks: ascending numbers of tests at which a grant ends, because harm is checked there; may be empty.
+        checks: ascending numbers of tests at which a grant ends, because harm is checked there.
         executions_per_pair: executions charged for one (candidate, test) pair, input mutations included.
         assesses: True if p_wrong or harm is to be assessed for told tasks.
     """
@@ -96,7 +96,7 @@ class Sampled:
 
 @dataclass(frozen=True, slots=True)
 class Extracted:
-    """Hidden states of problems are there, and the pass rates predicted from them (NaN without a predictor)."""
+    """Problems have their hidden states, and pass rates predicted from them (NaN without a predictor)."""
 
     tasks: Ints
     pass_rates: Floats

@@ -1,0 +1,257 @@
+"""Spending under a cap. Counted quantities are reserved, metered ones are leased to workers.
+
+Tests and executions are reserved at their worst case when a task is issued, and settled when it is told:
+``spent + reserved <= cap``. Tokens, GPU-seconds and CPU-seconds are leased: a worker may use a few seconds
+of its work, is given more when it reports, and stops by itself at the end of its lease. The open lease of a
+lost worker is charged in full: ``spent + lost + leased <= cap``. Dollars are bounded in the same way, at
+prices per unit. So the cap holds however late a message is, and whatever is lost or doubled.
+"""
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from testbudget.scheduler.core.events import Cap, Floats, Ints, Lease, Usage, WorkerKind
+
+COUNTED = ("tests", "executions")
+METERED = ("tokens", "gpu_seconds", "cpu_seconds")
+QUANTITIES = (*COUNTED, *METERED)
+_FRACTION = 50  # a lease below this fraction of a slice is of no use and is not given
+_UNLIMITED = 2**62
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """State of a budget, by quantity; ``usd`` by the cap's prices.
+
+    Attributes:
+        spent: used by work whose result counts, or that failed.
+        lost: open leases of workers that are gone: used or not, nobody knows.
+        reserved: worst case of tasks that are not told.
+        leased: open leases.
+    """
+
+    spent: dict[str, float]
+    lost: dict[str, float]
+    reserved: dict[str, float]
+    leased: dict[str, float]
+
+
+@dataclass(slots=True, eq=False)
+class _Worker:
+    """A worker's account; float64 (metered quantities,) each."""
+
+    kind: WorkerKind
+    slice: Floats
+    used: Floats = field(default_factory=lambda: np.zeros(len(METERED)))
+    unused: Floats = field(default_factory=lambda: np.zeros(len(METERED)))  # of its lease
+
+
+class Budget:
+    """Spending of one run. Used by :class:`~testbudget.scheduler.core.scheduler.Scheduler` alone.
+
+    Args:
+        cap: the limits; quantities without a limit are counted too.
+    """
+
+    def __init__(self, cap: Cap) -> None:
+        self._spent, self._reserved = np.zeros((2, len(QUANTITIES)))
+        self._lost, self._leased = np.zeros((2, len(METERED)))
+        self._workers: dict[int, _Worker] = {}
+        self.change(cap)
+
+    def change(self, cap: Cap) -> None:
+        """Set other limits. What is spent, lost, reserved and leased stays."""
+        self.cap = cap
+        self._prices = np.array([cap.prices.get(name, 0.0) for name in QUANTITIES])
+        rows, limits = [], []
+        for name, limit in cap.limits.items():
+            rows.append(self._prices if name == "usd" else np.eye(len(QUANTITIES))[QUANTITIES.index(name)])
+            limits.append(limit)
+        # Every limit is a bound on a weighted sum of quantities: weights @ amounts <= limits.
+        self._weights = np.array(rows).reshape(len(rows), len(QUANTITIES))
+        self._limits = np.array(limits, np.float64)
+        self._tolerance = 1e-9 * np.maximum(self._limits, 1.0)
+        metered = self._weights[:, len(COUNTED) :] > 0
+        self._leases = metered.any(axis=0)  # metered quantities under some limit
+
+    # ---- counted ----
+
+    @property
+    def bounds_tests(self) -> bool:
+        """True if counted limits alone bound the number of tests."""
+        return bool((self._weights[:, 0] > 0).any())
+
+    @property
+    def bounds_executions(self) -> bool:
+        """True if there is a limit that executions count towards."""
+        return bool((self._weights[:, 1] > 0).any())
+
+    def remaining(self, executions: int) -> int:
+        """Number of tests that fit, each with so many executions; 2**62 if no limit counts them."""
+        cost = self._weights[:, 0] + self._weights[:, 1] * executions
+        free = self._free() + self._tolerance
+        with np.errstate(divide="ignore"):
+            fits = np.where(cost > 0, np.maximum(free, 0.0) / np.where(cost > 0, cost, 1.0), np.inf)
+        least = fits.min(initial=np.inf)
+        return _UNLIMITED if math.isinf(least) else int(least)
+
+    def fit(self, tests: Ints, executions: Ints) -> Ints:
+        """Number of tests of each row that fit in turn, int64 (rows,).
+
+        Args:
+            tests: int64 (rows,), tests wanted.
+            executions: int64 (rows,), worst case of the executions of one test.
+        """
+        wanted = np.array([tests.sum(), (tests * executions).sum()], np.float64)
+        if (self._weights[:, : len(COUNTED)] @ wanted <= self._free() + self._tolerance).all():
+            return tests
+        fitting = np.zeros_like(tests)
+        before = self._reserved.copy()
+        for row, (count, each) in enumerate(zip(tests.tolist(), executions.tolist(), strict=True)):
+            fitting[row] = min(count, self.remaining(each))
+            self._reserved[:2] += (fitting[row], fitting[row] * each)
+        self._reserved = before
+        return fitting
+
+    def reserve(self, tests: int, executions: int) -> None:
+        """Reserve the worst case of tasks that :meth:`fit`."""
+        self._reserved[:2] += (tests, executions)
+
+    def settle(self, tests: int, reserved: int, executions: int) -> None:
+        """Replace the reservation of told tasks by what they took.
+
+        Args:
+            tests: their tests.
+            reserved: executions that were reserved for them.
+            executions: executions that they made, at most ``reserved``.
+        """
+        assert executions <= reserved
+        self._reserved[:2] -= (tests, reserved)
+        self._spent[:2] += (tests, executions)
+
+    # ---- metered ----
+
+    @property
+    def meters(self) -> bool:
+        """True if there is a limit that a metered quantity counts towards, so that workers need leases."""
+        return bool(self._leases.any())
+
+    def join(self, worker: int, kind: WorkerKind, slice_: Usage) -> list[Lease]:
+        """Open the account of a new worker."""
+        self._workers[worker] = _Worker(kind, np.array(slice_))
+        return self.renew(worker, first=True)
+
+    def meter(self, worker: int, used: Usage, slice_: Usage) -> list[Lease]:
+        """Charge the usage that a worker reports, and renew its lease.
+
+        A report of a worker that is gone changes nothing: its lease is charged already.
+        """
+        if (account := self._workers.get(worker)) is None:
+            return []
+        total = np.maximum(np.array(used), account.used)
+        step = total - account.used
+        account.used, account.slice = total, np.array(slice_)
+        self._set_unused(account, np.where(self._leases, np.maximum(account.unused - step, 0.0), 0.0))
+        self._spent[len(COUNTED) :] += step
+        return self.renew(worker)
+
+    def lose(self, worker: int) -> None:
+        """Close the account of a worker that is gone. Its open lease is charged as lost."""
+        if account := self._workers.pop(worker, None):
+            self._lost += account.unused
+            self._set_unused(account, np.zeros(len(METERED)))
+
+    def lose_all(self) -> None:
+        """Close all accounts."""
+        for worker in list(self._workers):
+            self.lose(worker)
+
+    def renew(self, worker: int, *, first: bool = False) -> list[Lease]:
+        """Renew a lease of which less than half a slice is left, as far as the cap allows.
+
+        Near the end of the cap a worker gets half of its share of what is free, so that none hoards what
+        another could use.
+        """
+        account = self._workers[worker]
+        if not self.meters or account.kind == WorkerKind.POLICY_MODEL:
+            return []
+        used = self._leases & (account.slice > 0)
+        missing = np.where(used, account.slice - account.unused, 0.0)
+        more = missing * self._share(account, missing)
+        if not first and not (more > 0).any():
+            return []
+        if not first and (account.unused[used] > account.slice[used] / 2).all():
+            return []
+        self._set_unused(account, account.unused + more)
+        until = np.where(self._leases, account.used + account.unused, np.inf)
+        return [Lease(worker, Usage(*until.tolist()))]
+
+    def renew_all(self) -> list[Lease]:
+        """Renew the leases of all workers, as after a change of the cap or a loss."""
+        return [lease for worker in list(self._workers) for lease in self.renew(worker)]
+
+    def exhausted(self, kind: WorkerKind) -> bool:
+        """True if there are workers of a kind and none can do anything more under the cap."""
+        accounts = [account for account in self._workers.values() if account.kind == kind]
+        if not self.meters or not accounts:
+            return False
+        return all(self._is_exhausted(account) for account in accounts)
+
+    def _is_exhausted(self, account: _Worker) -> bool:
+        used = self._leases & (account.slice > 0)
+        if not used.any():
+            return False
+        spent_up = bool((account.unused[used] <= account.slice[used] * 1e-6).any())
+        missing = np.where(used, account.slice - account.unused, 0.0)
+        return spent_up and self._share(account, missing) == 0.0
+
+    def _share(self, account: _Worker, missing: Floats) -> float:
+        """Part of the missing lease that the cap allows for now, in [0, 1]."""
+        cost = self._weights[:, len(COUNTED) :] @ missing
+        counts = cost > 0
+        if not counts.any():
+            return 0.0
+        free = float((np.maximum(self._free()[counts], 0.0) / cost[counts]).min())
+        whole = float((self._weights[:, len(COUNTED) :] @ account.slice)[counts].max() / cost[counts].max())
+        least = whole / _FRACTION
+        if free < least:
+            return 0.0
+        return min(1.0, max(free / (2 * len(self._workers)), least))
+
+    # ---- both ----
+
+    def books(self) -> Books:
+        """Amounts by quantity and in dollars."""
+        padding = np.zeros(len(COUNTED))
+        return Books(
+            self._named(self._spent),
+            self._named(np.concatenate([padding, self._lost])),
+            self._named(self._reserved),
+            self._named(np.concatenate([padding, self._leased])),
+        )
+
+    def validate(self) -> None:
+        """Check every invariant."""
+        assert (self._reserved >= 0).all()
+        assert (self._spent >= 0).all()
+        assert (self._lost >= 0).all()
+        assert (self._free() >= -2 * self._tolerance).all(), "past the cap"
+        unused = [account.unused for account in self._workers.values()]
+        assert all((one >= 0).all() for one in unused)
+        assert np.allclose(sum(unused, np.zeros(len(METERED))), self._leased)
+
+    def _free(self) -> Floats:
+        """What each limit leaves, float64 (limits,)."""
+        taken = self._spent + self._reserved
+        taken[len(COUNTED) :] += self._lost + self._leased
+        return np.asarray(self._limits - self._weights @ taken)
+
+    def _set_unused(self, account: _Worker, unused: Floats) -> None:
+        self._leased += unused - account.unused
+        account.unused = unused
+
+    def _named(self, amounts: Floats) -> dict[str, float]:
+        named = dict(zip(QUANTITIES, amounts.tolist(), strict=True))
+        return {**named, "usd": float(self._prices @ amounts)}

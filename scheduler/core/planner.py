@@ -1,0 +1,177 @@
+"""Choice of the next tests: the policy's largest values, within the bounds of each problem.
+
+A choice of r tests draws the r most valuable ones, one at a time (:func:`allocate_greedily`). Of the tests
+drawn for a problem it grants at most the policy's increment, and none beyond the next harm check. Problems
+with equal values take turns in an order drawn from the seed.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from testbudget.policies.base import Policy
+from testbudget.policies.water_filling import allocate_greedily
+from testbudget.scheduler.core.events import Bools, Floats, Ints, RunStarted
+from testbudget.scheduler.core.frontier import Frontier
+from testbudget.scheduler.core.problems import ProblemTable
+
+UNLIMITED = 2**62
+"""A window or a quantum without end."""
+
+_FIRST = 1e30  # value of a test below the minimum: above every value of a policy
+_QUANTA_PER_STEP = 16  # that one step of all problems makes
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Tests to grant.
+
+    Attributes:
+        problems: int64 (grants,), positions, the most valuable first.
+        tests: int64 (grants,), at least 1 each.
+        values: float64 (grants,), value of the first of these tests by the policy.
+    """
+
+    problems: Ints
+    tests: Ints
+    values: Floats
+
+    def of(self, chosen: Bools, tests: Ints) -> "Choice":
+        """The chosen grants, with other numbers of tests, int64 (grants,)."""
+        return Choice(self.problems[chosen], tests[chosen], self.values[chosen])
+
+
+@dataclass(frozen=True, slots=True)
+class Grants:
+    """Tests granted by one decision.
+
+    Attributes:
+        tasks: int64 (grants,), numbers of the tasks.
+        problems: int64 (grants,), positions.
+        first: int64 (grants,), index of the first test among the problem's.
+        tests: int64 (grants,).
+        values: float64 (grants,), by the policy.
+        terms: float64 (grants,) each, what the values are made of.
+    """
+
+    tasks: Ints
+    problems: Ints
+    first: Ints
+    tests: Ints
+    values: Floats
+    terms: Mapping[str, Floats]
+
+
+class Planner:
+    """Choices under one policy.
+
+    If the cap counts tests, those of a static policy are all planned when it is first asked, so that the
+    window only decides when they start; another plan is made when a run is idle and something is left. In a
+    bounded window a static policy takes steps of several tests: few problems fill it, budgets stay even.
+
+    Args:
+        started: bounds and seed.
+        problems: the problem table, read only.
+        policy: values of tests.
+    """
+
+    def __init__(self, started: RunStarted, problems: ProblemTable, policy: Policy) -> None:
+        self._problems, self._policy = problems, policy
+        self._min_tests = started.min_tests
+        self._checks = np.asarray(started.checks, np.int64)
+        self._order = np.random.default_rng(started.seed).permutation(len(problems))
+        self._rank = np.argsort(self._order)
+        self._plans = policy.static and started.quantum < UNLIMITED
+        bounded = policy.static and started.window < UNLIMITED
+        step = max(1, _QUANTA_PER_STEP * started.quantum // len(problems)) if bounded else UNLIMITED
+        self._step = min(step, UNLIMITED)
+        self._target: Ints | None = None  # tests planned for each problem
+        self._released: list[Ints] = []
+        self._frontier = Frontier(self._rank, self._next_value)
+
+    def release(self, problems: Ints) -> None:
+        """Let problems get tests, for the first time or again."""
+        self._released.append(problems)
+
+    def close(self, problems: Ints) -> None:
+        """Let problems get no more tests."""
+        self._frontier.remove(problems)
+
+    def choose(self, remaining: int, room: int, *, idle: bool) -> Choice:
+        """Choose at most ``min(remaining, room)`` tests, which is at least 1.
+
+        Args:
+            remaining: tests that the cap leaves; ``UNLIMITED`` if it counts none.
+            room: tests that the window leaves.
+            idle: True if nothing is issued and not told, so that a plan may be made anew.
+        """
+        plans = self._plans and remaining < UNLIMITED
+        if plans and self._target is None:
+            self._plan(remaining)
+        released = np.concatenate([np.zeros(0, np.int64), *self._released])
+        self._released.clear()
+        self._frontier.put(released[self._problems.free(released) > 0])
+        problems, tests = self._draw(min(remaining, room))
+        if plans and idle and not len(problems):
+            self._plan(remaining)
+            self._frontier.put(self._problems.able())
+            problems, tests = self._draw(min(remaining, room))
+        granted = self._problems.granted[problems]
+        tests = np.minimum(np.minimum(tests, self._policy.increments(granted)), self._step)
+        if len(self._checks):
+            following = np.searchsorted(self._checks, granted, side="right")
+            tests = np.minimum(tests, np.append(self._checks, UNLIMITED)[following] - granted)
+        best = np.lexsort((self._rank[problems], -self._index(problems, granted)))
+        problems, tests = problems[best], tests[best]
+        return Choice(problems, tests, self._policy.values(problems, granted[best]))
+
+    def terms(self, choice: Choice) -> dict[str, Floats]:
+        """Terms of the values of a choice that is not yet granted; see ``Policy.terms``."""
+        return self._policy.terms(choice.problems, self._problems.granted[choice.problems])
+
+    def _draw(self, count: int) -> tuple[Ints, Ints]:
+        """The ``count`` most valuable tests of the problems that may get some."""
+        candidates = self._frontier.take(min(count, len(self._frontier)))
+        candidates = candidates[np.argsort(self._rank[candidates])]
+        positions, tests = self._allocate(candidates, self._free(candidates), count)
+        rest = np.ones(len(candidates), np.bool_)
+        rest[positions] = False
+        self._frontier.put(candidates[rest])
+        return candidates[positions], tests
+
+    def _plan(self, remaining: int) -> None:
+        """Plan the tests that the cap leaves for all open problems, those in progress included."""
+        everyone = self._order[self._problems.free(self._order) > 0]
+        positions, tests = self._allocate(everyone, self._problems.free(everyone), remaining)
+        self._target = self._problems.granted.copy()
+        self._target[everyone[positions]] += tests
+
+    def _free(self, problems: Ints) -> Ints:
+        """Tests that each may get by its bounds and by the plan."""
+        free = self._problems.free(problems)
+        if self._target is None:
+            return free
+        return np.minimum(free, self._target[problems] - self._problems.granted[problems])
+
+    def _allocate(self, problems: Ints, free: Ints, count: int) -> tuple[Ints, Ints]:
+        """Draw tests for problems in the order of their ranks; positions among them, and tests of each."""
+        granted = self._problems.granted[problems].astype(np.int32)
+        free = np.minimum(free, np.iinfo(np.int32).max - granted)
+        positions, tests = allocate_greedily(
+            lambda at, count: self._index(problems[at], count.astype(np.int64)),
+            granted,
+            free.astype(np.int32),
+            count,
+        )
+        return positions, tests.astype(np.int64)
+
+    def _next_value(self, problems: Ints) -> Floats:
+        values = self._index(problems, self._problems.granted[problems])
+        return np.where(self._free(problems) > 0, values, 0.0)
+
+    def _index(self, problems: Ints, granted: Ints) -> Floats:
+        values = self._policy.values(problems, granted)
+        if not self._min_tests:
+            return values
+        return np.where(granted < self._min_tests, _FIRST / (1.0 + granted), values)

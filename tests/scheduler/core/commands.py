@@ -1,0 +1,119 @@
+"""Answers to the core's commands that are a function of the command alone, and commands split into single tasks."""
+
+from dataclasses import fields
+
+import numpy as np
+
+Policy = object  # TEMP
+from testbudget.scheduler.core import events as e
+from testbudget.scheduler.core.scheduler import Scheduler
+
+STOPS = np.array([1, 2, 3, 5, 8, 12, 20, 30, 45, 70, 100, 150, 225, 340, 500])
+
+
+class Doubtful(Policy):
+    def terms(self, p, g): return {}
+    """f / (m + 1), f by p_wrong: as adaptive, without a gain model."""
+
+    name = "doubtful"
+    static = False
+
+    def __init__(self, problems):
+        self.f = np.ones(problems)
+
+    @classmethod
+    def from_context(cls, context):
+        return cls(context.problems)
+
+    def values(self, problems, granted):
+        return self.f[problems] / (granted + 1)
+
+    def increments(self, granted):
+        return STOPS[np.searchsorted(STOPS, granted, side="right")] - granted
+
+    def observe(self, problems, granted, p_wrong):
+        self.f[problems] = np.clip(0.2 + 1.6 * p_wrong, 0.1, 5)
+
+
+class Equal(Policy):
+    def increments(self, granted): return np.full(len(granted), 2**31 - 1)
+    def terms(self, p, g): return {}
+    name = "equal"
+    static = True
+
+    @classmethod
+    def from_context(cls, context):
+        return cls()
+
+    def values(self, problems, granted):
+        return 1.0 / (granted + 1)
+
+
+def p_wrong(problems, tests):
+    return (np.sin(problems * 12.9898 + tests * 78.233) * 43758.5453) % 1
+
+
+def answer(command):
+    """What a driver would answer."""
+    match command:
+        case e.Sample(tasks, problems):
+            return e.Sampled(tasks, 1 + problems % 3)
+        case e.Extract(tasks, problems):
+            return e.Extracted(tasks, (problems % 5) / 5)
+        case e.Label(problems):
+            return e.Labelled(problems)
+        case e.Generate(tasks, problems, first, tests):
+            return e.Generated(tasks, np.where((problems + first) % 4 == 3, 0, tests))
+        case e.Execute(tasks, problems, first, tests, rungs):
+            # Two rungs where there are several tests.
+            left = np.where((rungs == 0) & (tests > 1), tests // 2, 0)
+            done = np.where(rungs == 0, tests - left, tests // 2)
+            return e.Executed(tasks, rungs, done * (1 + problems % 3 // 2), left)
+        case e.Assess(tasks, problems, tests):
+            return e.Assessed(tasks, p_wrong(problems, tests), 1 + problems % 3, (problems % 7 == 6) & (tests > 4))
+    return None
+
+
+def split(command):
+    """A command as commands of single tasks, so that they can finish in any order; an assessment stays whole."""
+    if not isinstance(command, (e.Sample, e.Extract, e.Label, e.Generate, e.Execute)):
+        return [command]
+    columns = [getattr(command, field.name) for field in fields(command)]
+    return [type(command)(*(column[[i]] for column in columns)) for i in range(len(columns[0]))]
+
+
+def flat(commands):
+    return [one for command in commands for one in split(command)]
+
+
+def make(*, n=5, tests=40, executions=None, window=30, share=4, static=False, extracts=False, limits=None, rounds=False,
+         minimum=0, max_tests=12, seed=0, checks=(), on_grant=None):  # fmt: skip
+    cap = {**({"tests": tests} if tests else {}), **({"executions": executions} if executions else {}), **(limits or {})}
+    if rounds:
+        window = quantum = 2**62
+    else:
+        quantum = max(1, window // share)
+    started = e.RunStarted(
+        problems=n, seed=seed, cap=e.Cap(cap), max_tests=np.full(n, max_tests), min_tests=minimum,
+        window=window, quantum=quantum, checks=checks,
+    )  # fmt: skip
+    kind = Equal if static else Doubtful
+    return Scheduler(
+        started, lambda rates: kind() if static else kind(n), needs_all=False, extracts=extracts, on_grant=on_grant
+    )
+
+
+def run_in_order(core):
+    """Answer every command in the order of commands; the undisturbed run."""
+    queue = flat(core.start())
+    while queue:
+        event = answer(queue.pop(0))
+        if event is not None:
+            queue += flat(core.handle(event))
+            core.validate()
+    return core
+
+
+def grants(core):
+    granted = core.tasks.tests > 0
+    return [column[granted].tolist() for column in (core.tasks.problem, core.tasks.first, core.tasks.tests)]
