@@ -10,8 +10,13 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from testbudget.executors.execution.limits import ISOLATION_LAYERS, LayerName, TestLimits
-from testbudget.policies.names import GAIN_MODEL_POLICIES, PASS_RATE_POLICIES, JobPolicyName
-from testbudget.rewards.selection.names import SelectionName
+from testbudget.scheduler.job_names import (
+    BackendField,
+    GeneratorField,
+    PolicyField,
+    SelectionField,
+    policy_needs,
+)
 
 
 class JobSection(BaseModel):
@@ -32,9 +37,10 @@ class ProblemsSection(JobSection):
 
 
 class ModelSection(JobSection):
-    """Language model, served by vLLM in Ray actors."""
+    """Language model, served by vLLM or by the generator of a plug-in."""
 
     name: str = Field(description="model hub name or local folder")
+    generator: GeneratorField = Field("vllm", description="generator that serves the model")
     template: str = Field(description="prompt template: a built-in name or a YAML file")
     temperature: float = Field(0.8, ge=0, description="sampling temperature")
     top_p: float = Field(0.95, gt=0, le=1, description="nucleus sampling threshold")
@@ -45,12 +51,12 @@ class ModelSection(JobSection):
     in_flight: int = Field(256, ge=1, description="maximum number of concurrent requests per engine")
     timeout_seconds: float = Field(600, gt=0, description="time limit of one answer in seconds")
     engine: dict[str, Any] = Field(
-        default_factory=dict, description="further engine arguments, by vLLM's names"
+        default_factory=dict, description="further arguments of the generator, by vLLM's or its own names"
     )
 
     @model_validator(mode="after")
     def _gpus_for_all_ranks(self) -> Self:
-        ranks = self.engine.get("tensor_parallel_size", 1)
+        ranks = self.engine.get("tensor_parallel_size", 1) if self.generator == "vllm" else 1
         if ranks != 1 and self.gpus not in {0, ranks}:
             raise ValueError(f"gpus must equal engine.tensor_parallel_size ({ranks}) but got {self.gpus:g}")
         return self
@@ -156,7 +162,7 @@ class PredictorSection(JobSection):
 class PolicySection(JobSection):
     """Allocation policy, and bounds on the number of tests of a problem."""
 
-    name: JobPolicyName = Field("uniform", description="allocation policy")
+    name: PolicyField = Field("uniform", description="allocation policy")
     gain_model_from: Path | None = Field(
         None, description="finished run with labels that the gain model is fitted on (adaptive and binned)"
     )
@@ -172,7 +178,10 @@ class PolicySection(JobSection):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.name in GAIN_MODEL_POLICIES and self.gain_model_from is None:
+        needs = policy_needs(self.name)
+        if "curves" in needs:
+            raise ValueError(f"name {self.name} needs true accuracy curves, which no run has")
+        if "gain_models" in needs and self.gain_model_from is None:
             raise ValueError(f"name {self.name} needs gain_model_from, a finished run, but there is none")
         if self.max_tests is not None and self.max_tests < self.min_tests:
             raise ValueError(
@@ -324,16 +333,16 @@ class Job(JobSection):
     hidden_states: HiddenStatesSection | None = None
     predictor: PredictorSection | None = None
     policy: PolicySection = Field(default_factory=PolicySection)
-    selection: SelectionName = Field("auto", description="selection rule")
+    selection: SelectionField = Field("auto", description="selection rule")
     confidence: ConfidenceSection = Field(default_factory=ConfidenceSection)
     cap: CapSection
     execution: ExecutionSection = Field(default_factory=ExecutionSection)
     elimination: EliminationSection = Field(default_factory=EliminationSection)
     sandbox: SandboxSection = Field(default_factory=SandboxSection)
     cluster: ClusterSection = Field(default_factory=ClusterSection)
-    backend: Literal["ray", "recorded"] = Field(
+    backend: BackendField = Field(
         "ray",
-        description="ray executes; recorded reads a finished run, on a simulated clock",
+        description="ray and in_process execute; recorded reads a finished run, on a simulated clock",
     )
     seed: int = Field(0, ge=0, description="seed that all random streams derive from")
 
@@ -348,7 +357,7 @@ class Job(JobSection):
     def _fits_together(self) -> Self:
         if self.predictor and not self.hidden_states:
             raise ValueError("predictor needs hidden_states but there are none")
-        if self.policy.name in PASS_RATE_POLICIES and not self.predictor:
+        if "pass_rates" in policy_needs(self.policy.name) and not self.predictor:
             raise ValueError(f"policy.name {self.policy.name} needs a predictor but there is none")
         if self.backend == "recorded" and (
             self.tests.from_run is None or self.candidates.from_run != self.tests.from_run

@@ -3,8 +3,8 @@
 from pydantic import Field
 
 from testbudget.analysis.settings import AnalysisSettings
-from testbudget.policies.names import PolicyName
 from testbudget.rewards.selection.names import SelectionName
+from testbudget.scheduler.job_names import AnyPolicyField, SelectionField
 
 DEFAULT_CAPS = (1, 2, 3, 5, 8, 12, 20)
 """Default caps in tests per problem."""
@@ -22,10 +22,10 @@ class CompareSettings(AnalysisSettings):
     Equal budgets (``uniform``) are compared in any case, with every rule and with ``STATIC_RULES``.
     """
 
-    policies: tuple[PolicyName, ...] | None = Field(
+    policies: tuple[AnyPolicyField, ...] | None = Field(
         default=None, description="allocation policies beside uniform (default: all that the run allows)"
     )
-    selections: tuple[SelectionName, ...] = Field(
+    selections: tuple[SelectionField, ...] = Field(
         default=(*STATIC_RULES, "auto"), description="selection rules"
     )
     predictors: tuple[str, ...] | None = Field(

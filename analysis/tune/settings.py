@@ -5,8 +5,8 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from testbudget.analysis.settings import AnalysisSettings
-from testbudget.policies.names import JobPolicyName
-from testbudget.rewards.selection.names import SELECTION_RULES, SelectionName
+from testbudget.rewards.selection.names import SELECTION_RULES
+from testbudget.scheduler.job_names import PolicyField, SelectionField
 
 _Quantity = Literal["tests", "tokens", "executions", "cpu_seconds", "gpu_seconds"]
 _SLOW_RULES = ("bayesian", "dawid-skene")
@@ -27,11 +27,11 @@ class StudySettings(AnalysisSettings):
         description="quantity to save; choices and caps are sought that no other beats in both accuracy "
         "and this quantity",
     )
-    selections: tuple[SelectionName, ...] = Field(
+    selections: tuple[SelectionField, ...] = Field(
         default=_USUAL_SELECTIONS,
         description=f"selection rules to try (default: all but {' and '.join(_SLOW_RULES)})",
     )
-    policies: tuple[JobPolicyName, ...] | None = Field(
+    policies: tuple[PolicyField, ...] | None = Field(
         default=None,
         description="policies to try beside uniform (default: all that a job for this run can have)",
     )

@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from testbudget.rewards.errors import choice_sentence
+from testbudget.scheduler.job_names import Named
 
 _BOUNDS = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
 
@@ -108,6 +109,8 @@ def _parameter(name: str, field: FieldInfo, group: Group) -> Parameter:
         converter = _yaml
     elif any(typing.get_origin(kind) in (list, tuple) for kind in kinds):
         converter = _list
+    elif named := next((mark for mark in field.metadata if isinstance(mark, Named)), None):
+        converter = _named(named)
     elif int in kinds:
         converter = _bounded(_whole, field)
     elif float in kinds:
@@ -181,9 +184,20 @@ def _list(kind: Any, tokens: Sequence[Token]) -> list[Any]:
     return [_value(item, word) for word in words]
 
 
+def _named(named: Named) -> Callable[..., Any]:
+    """A converter that looks the name up, to name the flag in the error."""
+
+    def checked(_kind: Any, tokens: Sequence[Token]) -> str:
+        return named.check(tokens[0].value)
+
+    return checked
+
+
 def _value(kind: Any, word: str) -> Any:
     if not word:
         raise ValueError("must be values separated by commas but one of them is empty")
+    if typing.get_origin(kind) is Annotated:
+        return typing.get_args(kind)[1].check(word)
     if typing.get_origin(kind) is typing.Literal:
         if word not in (choices := typing.get_args(kind)):
             raise ValueError(choice_sentence("", word, choices).strip())

@@ -77,7 +77,7 @@ def refusal(tmp_path, **fields) -> str:
             {"backend": "recorded", "tests": {"from_run": "other"}},
             "backend recorded needs candidates.from_run and tests.from_run",
         ),
-        ({"backend": "slurm"}, "backend must be one of ray, recorded but got 'slurm'"),
+        ({"backend": "slurm"}, "backend must be one of ray, in_process, recorded but got 'slurm'"),
     ],
 )
 def test_a_bad_field_gets_one_sentence(tmp_path, fields, message):

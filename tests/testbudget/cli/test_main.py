@@ -32,7 +32,10 @@ def job(tmp_path):
         (["--cap.tests", "1.5"], "--cap.tests must be a whole number but got '1.5'"),
         (["--cap.tests", "0"], "--cap.tests must be at least 1 but got 0"),
         (["--cap.tests"], "--cap.tests needs a value"),
-        (["--backend", "rya"], "--backend must be one of ray, recorded but got 'rya': did you mean ray?"),
+        (
+            ["--backend", "rya"],
+            "--backend must be one of ray, in_process, recorded but got 'rya': did you mean ray?",
+        ),
         (
             ["--policy.max_tests", "5"],
             "--policy.max_tests must be written with hyphens: --policy.max-tests",
