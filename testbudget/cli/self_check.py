@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from testbudget.executors.execution.languages import registry as languages
+from testbudget.executors.execution.languages.base import LanguageSample
 from testbudget.executors.execution.limits import ISOLATION_LAYERS, TestLimits
 from testbudget.executors.execution.runner import Runner
 from testbudget.executors.execution.sandbox import isolation
@@ -20,29 +22,6 @@ _LIMITS = TestLimits(cpu_seconds=0.5)
 _PROGRAMS, _TESTS = 25, 10  # of the block that is timed
 
 
-class _Sample(NamedTuple):
-    """Programs in one language. A number fills the placeholder of ``right``, for many distinct programs."""
-
-    right: str
-    wrong: str
-    looping: str
-    test: str
-
-
-_SAMPLES: Mapping[str, _Sample] = {
-    "python": _Sample(
-        "def double(x): return x * 2 + {} * 0",
-        "def double(x): return x + 2",
-        "def double(x):\n    while True: pass",
-        "assert double({0}) == {0} * 2",
-    ),
-    "javascript": _Sample(
-        "function double(x) {{ return x * 2 + {} * 0; }}",
-        "function double(x) { return x + 2; }",
-        "function double(x) { while (true); }",
-        "require('node:assert').strictEqual(double({0}), {0} * 2);",
-    ),
-}
 _EXPECTED = {"right": Verdict.PASSED, "wrong": Verdict.FAILED, "looping": Verdict.TIMED_OUT}
 
 
@@ -87,11 +66,11 @@ def diagnose(language: str) -> Diagnosis:
             in_force = layer in runner.layers
             reason = None if in_force else refusals.get(layer, "refused when the sandbox was started")
             layers[layer] = LayerState(gives, in_force, reason)
-        speed = _self_check(runner, _SAMPLES[language])
+        speed = _self_check(runner, languages.language(language).sample)
     return Diagnosis(layers, speed, os.cpu_count() or 1, platform.python_version(), *_node())
 
 
-def _self_check(runner: Runner, sample: _Sample) -> float:
+def _self_check(runner: Runner, sample: LanguageSample) -> float:
     """Judge a right, a wrong and a looping program, then time a block.
 
     Returns:
@@ -118,7 +97,7 @@ def _self_check(runner: Runner, sample: _Sample) -> float:
     return verdicts.size / seconds
 
 
-def _test(sample: _Sample, number: int) -> UnitTest:
+def _test(sample: LanguageSample, number: int) -> UnitTest:
     return UnitTest("", number, sample.test.format(number), kind=TestKind.ASSERT)
 
 

@@ -20,7 +20,7 @@ counts as unfinished.
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from testbudget.executors.execution.processes.process import ProcessRunner
 from testbudget.executors.execution.processes.result_buffer import ResultBuffer
@@ -107,6 +107,24 @@ class Program(NamedTuple):
     other_names: tuple[str, ...] = ()
 
 
+class LanguageSample(NamedTuple):
+    """Programs with known verdicts, which ``testbudget doctor`` and the conformance suite run.
+
+    ``right`` and ``test`` are filled by ``str.format`` with a number. It makes many distinct programs.
+
+    Attributes:
+        right: candidate that defines ``double``, which returns twice its argument.
+        wrong: candidate that defines ``double`` wrongly; equal to ``right`` for no number from 3 on.
+        looping: candidate whose ``double`` never returns.
+        test: test of ``double`` with the number as its argument.
+    """
+
+    right: str
+    wrong: str
+    looping: str
+    test: str
+
+
 CallJob = tuple[Program, Sequence[str]]
 """Candidate and texts of the calls to make with it."""
 
@@ -115,14 +133,20 @@ class Language(ABC):
     """Programming language; one instance serves all blocks of a sandbox.
 
     A method that takes a result buffer runs in a process of its own. All other methods run in the server
-    process or in the fork server. They must neither execute nor parse candidates or tests.
+    process or in the fork server. They must neither execute nor parse candidates or tests. The class is
+    created without arguments, in the caller too. Its modules import the standard library, testbudget and
+    their own package alone, at their top.
 
     Attributes:
+        sample: programs in this language with known verdicts.
+        tags: tags of fenced blocks with code in this language, beside its name.
         packages: installed Python packages that programs may import inside the sandbox.
         programs: paths of executables that a process may execute in place of itself.
         supports_same_process: True if `judge_in_same_process` is implemented.
     """
 
+    sample: ClassVar[LanguageSample]
+    tags: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
     programs: tuple[str, ...] = ()
     supports_same_process = False

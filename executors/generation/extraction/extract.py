@@ -3,15 +3,16 @@
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from testbudget.executors.execution.languages import registry
 from testbudget.executors.generation.extraction import javascript, python
 from testbudget.executors.generation.extraction.answers import (
     ExtractedTest,
+    Rejection,
     UnusableError,
     fenced_blocks,
     without_reasoning,
 )
 from testbudget.executors.generation.prompts import AnswerForm, PromptTemplate
-from testbudget.rewards.errors import UserError
 from testbudget.rewards.problem import Problem
 
 
@@ -34,7 +35,8 @@ def extract_unit_test(text: str, entry_point: str, language: str = "python") -> 
 
     Definitions that would replace the candidate are removed: copies of the entry point, and its imports
     from modules that do not exist in the sandbox. Of a truncated answer, the complete statements are kept.
-    The module of each language describes which other parts are kept.
+    The module of each language describes which other parts are kept. In the language of a plug-in the test
+    is the first fenced block that holds the entry point.
 
     Args:
         text: answer, with or without code fences. The last fence may be missing.
@@ -45,7 +47,7 @@ def extract_unit_test(text: str, entry_point: str, language: str = "python") -> 
         The test, or the reason for its absence.
 
     Raises:
-        UserError: tests in this language are not supported.
+        UserError: the language is unknown.
     """
     try:
         return ExtractedTest(_language(language).extract_test(text, entry_point), None)
@@ -65,8 +67,7 @@ def extract_candidate(template: PromptTemplate, problem: Problem, text: str) -> 
     """
     if template.answer is AnswerForm.CONTINUES_PROMPT:
         return problem.prompt + text
-    known = _LANGUAGES.get(template.language)
-    blocks = fenced_blocks(text, known.tags if known else (template.language, ""))
+    blocks = fenced_blocks(text, _language(template.language).tags)
     if not blocks:
         return without_reasoning(text)
     return next((block for block in blocks if problem.entry_point in block), blocks[0])
@@ -80,12 +81,25 @@ def normal_form(code: str, language: str = "python") -> str:
         language: language of the test, as in `Problem.language`.
 
     Raises:
-        UserError: tests in this language are not supported.
+        UserError: the language is unknown.
     """
     return _language(language).normal_form(code)
 
 
 def _language(name: str) -> _Language:
-    if name not in _LANGUAGES:
-        raise UserError(f"the language of a test must be one of {', '.join(_LANGUAGES)} but got {name!r}")
-    return _LANGUAGES[name]
+    if name in _LANGUAGES:
+        return _LANGUAGES[name]
+    tags = (name, *registry.language(name).tags, "")
+
+    def extract_test(text: str, entry_point: str) -> str:
+        blocks = fenced_blocks(text, tags) or [without_reasoning(text)]
+        found = next((block for block in blocks if entry_point in block), None)
+        if found is None:
+            raise UnusableError(Rejection.ENTRY_POINT_UNUSED)
+        return found
+
+    return _Language(tags, extract_test, _without_blank_lines)
+
+
+def _without_blank_lines(code: str) -> str:
+    return "\n".join(line.rstrip() for line in code.splitlines() if line.strip())

@@ -14,7 +14,14 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, NoReturn
 
-from testbudget.executors.execution.languages.base import CallJob, CallPath, Language, Program, Source
+from testbudget.executors.execution.languages.base import (
+    CallJob,
+    CallPath,
+    Language,
+    LanguageSample,
+    Program,
+    Source,
+)
 from testbudget.executors.execution.processes.process import ProcessRunner
 from testbudget.executors.execution.processes.result_buffer import ResultBuffer
 
@@ -41,6 +48,13 @@ class JavaScript(Language):
     Attributes:
         programs: path of Node; the bare name if it is not installed.
     """
+
+    sample = LanguageSample(
+        "function double(x) {{ return x * 2 + {} * 0; }}",
+        "function double(x) { return x + 2; }",
+        "function double(x) { while (true); }",
+        "require('node:assert').strictEqual(double({0}), {0} * 2);",
+    )
 
     def __init__(self) -> None:
         node = shutil.which("node")

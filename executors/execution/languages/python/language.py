@@ -4,7 +4,14 @@ import gc
 import marshal
 from collections.abc import Sequence
 
-from testbudget.executors.execution.languages.base import CallJob, CallPath, Language, Program, Source
+from testbudget.executors.execution.languages.base import (
+    CallJob,
+    CallPath,
+    Language,
+    LanguageSample,
+    Program,
+    Source,
+)
 from testbudget.executors.execution.languages.python import (
     calls,
     interpreter,
@@ -25,6 +32,12 @@ class Python(Language):
         supports_same_process: True.
     """
 
+    sample = LanguageSample(
+        "def double(x): return x * 2 + {} * 0",
+        "def double(x): return x + 2",
+        "def double(x):\n    while True: pass",
+        "assert double({0}) == {0} * 2",
+    )
     packages = ("numpy",)
     supports_same_process = True
 
