@@ -15,12 +15,13 @@ from scipy.stats import norm, rankdata, spearmanr
 
 from testbudget.difficulty.base import Prediction, inputs_of_layers
 from testbudget.difficulty.card import DifficultyModel
+from testbudget.difficulty.cross_fitting import CrossFittedEnsemble
 from testbudget.difficulty.examples import PASS_RATE
 from testbudget.difficulty.methods import prediction_method
 from testbudget.difficulty.names import PREDICTOR_NAMES
 from testbudget.difficulty.training import TrainingSettings, fit_target, gather_problems
 from testbudget.rewards.errors import UserError
-from testbudget.traces.hidden_states import HiddenStates, usual_layer
+from testbudget.traces.hidden_states import HiddenStates, Provenance, usual_layer
 from testbudget.traces.tables import ReadTrace
 from testbudget.traces.trace import Trace, correct_labels
 
@@ -34,24 +35,52 @@ _HALVINGS = 40
 _DRAWS = 100
 
 
-def fitted_pass_rates(
+@dataclass(frozen=True, slots=True, eq=False)
+class FittedPassRates:
+    """Pass rates fitted by the default method on finished runs.
+
+    Attributes:
+        ensemble: members, each fitted without a fold of the training problems.
+        provenance: of the hidden states that it was fitted on.
+        layers: hidden layers that it reads.
+    """
+
+    ensemble: CrossFittedEnsemble
+    provenance: Provenance
+    layers: tuple[int, ...]
+
+    def predict(
+        self, states: HiddenStates, content_hashes: Sequence[str], texts: Sequence[str]
+    ) -> Prediction:
+        """Predict pass rates, each problem's by members that were not fitted on it.
+
+        Args:
+            states: hidden states of the problems to predict.
+            content_hashes: content hashes of the same problems.
+            texts: texts of the same problems; empty if not available.
+
+        Raises:
+            UserError: the states come from another model, or lack a layer.
+        """
+        if states.provenance is None:
+            raise UserError("hidden states must have a provenance but those of the job have none")
+        if conflict := self.provenance.conflict(states.provenance):
+            raise UserError(f"predictor.fit_from must fit the job's hidden states but {conflict}")
+        return self.ensemble.predict(inputs_of_layers(states, self.layers, texts), content_hashes)
+
+
+def fit_pass_rates(
     runs: Sequence[Path],
     states: HiddenStates,
-    content_hashes: Sequence[str],
-    texts: Sequence[str],
     read: ReadTrace,
     seed: int,
     layers: Sequence[int] | None = None,
-) -> Prediction:
-    """Pass rates predicted by the default method, fitted on finished runs.
-
-    The runs may include the run of the problems: no problem is predicted by a member fitted on it.
+) -> FittedPassRates:
+    """Fit pass rates by the default method on finished runs.
 
     Args:
         runs: directories of runs with labels and hidden states.
-        states: hidden states of the problems to predict.
-        content_hashes: content hashes of the same problems.
-        texts: texts of the same problems; empty if not available.
+        states: some of the hidden states that will be read; they choose the layer.
         read: reader of runs.
         seed: seed of all random draws.
         layers: hidden layers to learn from; None for the ``usual_layer`` of ``states``.
@@ -74,7 +103,22 @@ def fitted_pass_rates(
         problems.content_hashes,
         seed=seed,
     )
-    return fitted_target.fitted.predict(inputs_of_layers(states, chosen, texts), content_hashes)
+    return FittedPassRates(fitted_target.fitted, problems.provenance, chosen)
+
+
+def fitted_pass_rates(
+    runs: Sequence[Path],
+    states: HiddenStates,
+    content_hashes: Sequence[str],
+    texts: Sequence[str],
+    read: ReadTrace,
+    seed: int,
+) -> Prediction:
+    """Pass rates fitted on runs and predicted at once; see :func:`fit_pass_rates`.
+
+    The runs may include the run of the problems: no problem is predicted by a member fitted on it.
+    """
+    return fit_pass_rates(runs, states, read, seed).predict(states, content_hashes, texts)
 
 
 def noisy_rates(

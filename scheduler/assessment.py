@@ -1,10 +1,12 @@
-"""Assessment of problems while tests come in: p_wrong of picks, surviving candidates, harm of more tests.
+"""Assessment of problems while tests come in: the pick with p_wrong, surviving programs, harm of more tests.
 
-All of it follows from the log, so a resumed run comes to the same results as one that was not interrupted.
+Everything follows from the tests that were told, so a resumed run comes to the same results as one that was
+not interrupted.
 """
 
 import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,63 +14,22 @@ from numpy.typing import NDArray
 
 from testbudget.executors.execution.runner import BlockVerdicts
 from testbudget.rewards.confidence.model import ConfidenceModels, p_correct_of_pick
-from testbudget.rewards.elimination import end_of_rung, rung_of, survivors
-from testbudget.rewards.outputs import BatchStatistics, Evidence, RecordedOutputs, spread_over_candidates
+from testbudget.rewards.elimination import rung_of, survivors
+from testbudget.rewards.outputs import BatchStatistics, Evidence, spread_over_candidates
 from testbudget.rewards.overoptimisation import TestEffect
 from testbudget.rewards.problem import NOT_RUN
 from testbudget.rewards.seeds import problem_fold
 from testbudget.rewards.selection.base import SelectionRule
-from testbudget.rewards.selection.batch import BatchContribution, batch_contribution, combine_batch
-from testbudget.scheduler.event_log import EventLog
-from testbudget.traces.records import (
-    HarmCheckRecord,
-    ProblemCandidates,
-    TaskRecord,
-    VerdictRecord,
-    evidence_of,
+from testbudget.rewards.selection.batch import (
+    BatchContribution,
+    add_contributions,
+    batch_contribution,
+    combine_batch,
 )
+from testbudget.scheduler.run_problems import RunProblems
 
 _MIN_CHECKED_TESTS = 5  # fewer tests say too little about harm
-
-
-class PickConfidence:
-    """p_wrong of each problem's pick, from the problem's own tests.
-
-    Statistics of the batch are left out. They depend on which other tests have been executed by now, and a
-    resumed run must compute the same p_wrong.
-
-    Args:
-        problems: the methods name a problem by its position in this list.
-        event_log: log of the run.
-        rule: selection rule that picks.
-        confidence_models: models of p_correct.
-    """
-
-    def __init__(
-        self,
-        problems: Sequence[ProblemCandidates],
-        event_log: EventLog,
-        rule: SelectionRule,
-        confidence_models: ConfidenceModels,
-    ) -> None:
-        self._problems = problems
-        self._event_log = event_log
-        self._rule = rule
-        self._confidence_models = confidence_models
-
-    def p_wrong(self, position: int) -> float:
-        """Probability that the candidate that would be picked now is wrong."""
-        item = self._problems[position]
-        evidence = evidence_so_far(item, self._event_log)
-        winners = self._rule.winners(evidence)
-        fold = problem_fold(item.problem.content_hash)
-        return 1 - p_correct_of_pick(evidence, self._rule, winners, self._confidence_models, fold)
-
-
-def evidence_so_far(item: ProblemCandidates, event_log: EventLog) -> Evidence:
-    """Evidence from the tests of one problem so far, without statistics of the batch."""
-    problem = item.problem.id
-    return evidence_of(event_log.verdicts[problem], item.distinct, event_log.recorded_outputs_of(problem))
+_PROBLEMS_PER_SUM = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,30 +48,31 @@ class EliminationRule:
 class CandidateElimination:
     """The programs of each problem that further tests are executed on.
 
-    An eliminated program is not executed again. Elimination at the start of a rung depends only on the
-    problem's results before it.
+    An eliminated program is not executed again. Elimination before a rung depends only on the problem's
+    verdicts before it.
 
     Args:
-        problems: the methods name a problem by its position in this list.
+        problems: problems of the run; the methods name one by its position.
         elimination: rule that eliminates; None eliminates no program.
-        recorded_outputs_of: outputs of the distinct programs of a problem, by its id, on its tests so
-            far and possibly on later ones; None if they were not recorded.
     """
 
-    def __init__(
-        self,
-        problems: Sequence[ProblemCandidates],
-        elimination: EliminationRule | None,
-        recorded_outputs_of: Callable[[str], RecordedOutputs | None],
-    ) -> None:
+    def __init__(self, problems: RunProblems, elimination: EliminationRule | None) -> None:
         self._problems = problems
         self._rule = elimination
-        self._recorded_outputs_of = recorded_outputs_of
-        self._verdicts_used = [0] * len(problems)
-        self._survivors = [np.arange(len(item.programs)) for item in problems]
+        self._survivors: dict[int, NDArray[np.intp]] = {}
+        self._executed: dict[int, list[int]] = defaultdict(list)  # ends of rungs that are not yet used
+
+    def rung_executed(self, position: int, tests: Sequence[int]) -> None:
+        """Note that a rung of a problem's tests has verdicts in the store. Rungs come in their order."""
+        if self._rule is not None:
+            self._executed[position].append(max(tests) + 1)
 
     def programs(self, position: int) -> NDArray[np.intp]:
         """Surviving programs, as positions among the problem's distinct programs, intp (survivors,)."""
+        if position not in self._survivors:
+            self._survivors[position] = np.arange(len(self._problems[position].programs))
+        for end in self._executed.pop(position, ()):
+            self._eliminate(position, end)
         return self._survivors[position]
 
     def rungs(self, tests: Iterable[int]) -> list[list[int]]:
@@ -120,31 +82,9 @@ class CandidateElimination:
             return [every] if every else []
         return [list(rung) for _, rung in itertools.groupby(tests, rung_of)]
 
-    def update(self, position: int, verdicts: Mapping[int, VerdictRecord]) -> None:
-        """Eliminate programs by a problem's verdicts so far; without new verdicts nothing changes."""
-        if self._rule is None or len(verdicts) == self._verdicts_used[position]:
-            return
-        self._verdicts_used[position] = len(verdicts)
-        item, rule = self._problems[position], self._rule.rule
-        recorded_outputs = self._recorded_outputs_of(item.problem.id)
-        candidates = np.isin(item.distinct.inverse, self._survivors[position])
-        still = survivors(
-            evidence_of(verdicts, item.distinct, recorded_outputs), candidates, rule, self._rule.z
-        )
-        self._survivors[position] = np.flatnonzero(still[item.distinct.representatives])
-
-    def restore(
-        self, position: int, tasks: Iterable[TaskRecord], verdicts: Mapping[int, VerdictRecord]
-    ) -> None:
-        """Repeat the eliminations of an earlier part of the run, rung by rung."""
-        for task in tasks:
-            for tests in self.rungs(task.indices):
-                before = {index: record for index, record in verdicts.items() if index < tests[0]}
-                self.update(position, before)
-
     def over_all_programs(self, position: int, block: BlockVerdicts) -> BlockVerdicts:
         """Verdicts of the survivors as rows among all distinct programs; the others are ``NOT_RUN``."""
-        programs = self._survivors[position]
+        programs = self.programs(position)
         shape = (len(self._problems[position].programs), block.verdicts.shape[1])
         verdicts = np.full(shape, NOT_RUN, np.uint8)
         verdicts[programs] = block.verdicts
@@ -162,78 +102,158 @@ class CandidateElimination:
             input_mutations=block.input_mutations,
         )
 
+    def _eliminate(self, position: int, tests: int) -> None:
+        assert self._rule is not None
+        distinct = self._problems[position].distinct
+        running = np.isin(distinct.inverse, self._survivors[position])
+        still = survivors(
+            self._problems.evidence(position, tests), running, self._rule.rule, self._rule.z
+        )
+        self._survivors[position] = np.flatnonzero(still[distinct.representatives])
 
-class HarmStop:
-    """Harm checks at the end of each rung. A problem is closed if more tests would harm its pick.
 
-    A check uses statistics of the whole batch, which change whenever more tests are executed. Its result is
-    therefore logged and never computed twice.
+@dataclass(frozen=True, slots=True, eq=False)
+class Assessment:
+    """Assessment of problems by the told prefix, one row for each problem.
+
+    Attributes:
+        picks: int64 (problems,), candidate that would be picked now.
+        p_correct: float64 (problems,), probability that it is correct.
+        programs: int64 (problems,), programs that further tests are executed on.
+        harmful: bool (problems,), True if more tests would harm the pick.
+    """
+
+    picks: NDArray[np.int64]
+    p_correct: NDArray[np.float64]
+    programs: NDArray[np.int64]
+    harmful: NDArray[np.bool_]
+
+
+class Assessor:
+    """Assessment of problems by the tests that were told.
+
+    The pick and p_correct depend on the problem's own tests alone. Harm also depends on statistics of the
+    batch: of all problems, each with the tests that were told when it was last assessed.
 
     Args:
-        problems: the methods name a problem by its position in this list.
-        event_log: log of the run.
+        problems: problems of the run; the methods name one by its position.
+        elimination: survivors of each problem.
         rule: selection rule that picks.
-        confidence_models: models of p_gain and p_harm.
-        pass_rates: predicted pass rates, float64 (problems,); NaN where not predicted.
+        confidence_models: models of p_correct, p_gain and p_harm.
+        checks_harm: False calls no problem harmful.
     """
 
     def __init__(
         self,
-        problems: Sequence[ProblemCandidates],
-        event_log: EventLog,
+        problems: RunProblems,
+        elimination: CandidateElimination,
         rule: SelectionRule,
         confidence_models: ConfidenceModels,
-        pass_rates: NDArray[np.float64],
+        *,
+        checks_harm: bool,
     ) -> None:
         self._problems = problems
-        self._event_log = event_log
+        self._elimination = elimination
         self._rule = rule
         self._confidence_models = confidence_models
-        self._pass_rates = pass_rates
-        self._contributions: list[BatchContribution | None] = [None] * len(problems)
+        self._checks_harm = checks_harm
+        self._told: dict[int, int] = {}
+        self._changed: set[int] = set()  # told since the batch was last computed
+        self._batch = _Batch()
 
-    def tests_to_check(self, granted: int) -> int:
-        """Number of tests until the next check of a problem that has ``granted`` tests."""
-        return end_of_rung(granted) - granted
+    def assess(self, positions: Sequence[int], tests: Sequence[int]) -> Assessment:
+        """Assess problems. Nothing that a later assessment depends on changes before :meth:`tell`.
 
-    def check(self) -> list[int]:
-        """Check each problem that got tests since its last check. No task may be in flight.
-
-        Returns:
-            Positions of all problems that get no more tests, including those found earlier.
+        Args:
+            positions: the problems, each once.
+            tests: number of told tests of each, from the first.
         """
-        changed = [
-            position
-            for position, contribution in enumerate(self._contributions)
-            if contribution is None or self._tests(position) >= contribution.shape[1]
-        ]
-        for position in changed:
-            self._contributions[position] = batch_contribution(
-                evidence_so_far(self._problems[position], self._event_log)
-            )
-        if due := [position for position in changed if self._is_due(position)]:
-            batch = combine_batch([part for part in self._contributions if part is not None])
-            with self._event_log.transaction():
-                for position in due:
-                    stops = self._test_effect(position, batch).harmful
-                    check = HarmCheckRecord(self._tests(position), stops)
-                    self._event_log.add_harm_check(self._problems[position].problem.id, check)
-        stopped = {problem for problem, check in self._event_log.harm_checks.items() if check.stops}
-        return [position for position, item in enumerate(self._problems) if item.problem.id in stopped]
+        evidence = {
+            position: self._problems.evidence(position, count)
+            for position, count in zip(positions, tests, strict=True)
+        }
+        picks, p_correct, programs = [], [], []
+        for position, seen in evidence.items():
+            winners = self._rule.winners(seen)
+            fold = self._fold(position)
+            picks.append(int(winners[0]))
+            p_correct.append(p_correct_of_pick(seen, self._rule, winners, self._confidence_models, fold))
+            programs.append(len(self._elimination.programs(position)))
+        return Assessment(
+            np.array(picks, np.int64),
+            np.array(p_correct, np.float64),
+            np.array(programs, np.int64),
+            self._harmful(evidence, dict(zip(positions, tests, strict=True))),
+        )
 
-    def _tests(self, position: int) -> int:
-        return len(self._event_log.verdicts[self._problems[position].problem.id])
+    def tell(self, positions: Sequence[int], tests: Sequence[int]) -> None:
+        """Note that an assessment of these problems is logged."""
+        self._told.update(zip(positions, tests, strict=True))
+        self._changed.update(positions)
 
-    def _is_due(self, position: int) -> bool:
-        tests = self._tests(position)
-        last = self._event_log.harm_checks.get(self._problems[position].problem.id)
-        return tests >= _MIN_CHECKED_TESTS and (last is None or (tests > last.tests and not last.stops))
+    def _harmful(self, evidence: dict[int, Evidence], told: dict[int, int]) -> NDArray[np.bool_]:
+        harmful = np.zeros(len(evidence), np.bool_)
+        if not self._checks_harm:
+            return harmful
+        due = [row for row, (at, seen) in enumerate(evidence.items()) if self._is_due(at, seen.votes.tests)]
+        if not due:
+            return harmful
+        for position in self._changed | evidence.keys():
+            count = told.get(position, self._told.get(position, 0))
+            if self._batch.tests.get(position) != count:
+                seen = evidence.get(position) or self._problems.evidence(position, count)
+                self._batch.put(position, count, batch_contribution(seen))
+        self._changed.clear()
+        batch = self._batch.statistics()
+        positions = list(evidence)
+        for row in due:
+            harmful[row] = self._effect(positions[row], evidence[positions[row]], batch).harmful
+        return harmful
 
-    def _test_effect(self, position: int, batch: BatchStatistics) -> TestEffect:
+    def _is_due(self, position: int, executed: int) -> bool:
+        """True if a problem has tests with verdicts that were not there when it was last assessed."""
+        before = self._told.get(position, 0)
+        verdicts = self._problems.store.verdicts[self._problems.problems[position].id]
+        return executed >= _MIN_CHECKED_TESTS and executed > sum(test < before for test in verdicts)
+
+    def _effect(self, position: int, seen: Evidence, batch: BatchStatistics) -> TestEffect:
         return TestEffect.of(
-            replace(evidence_so_far(self._problems[position], self._event_log), batch=batch),
+            replace(seen, batch=batch),
             self._rule,
             confidence_models=self._confidence_models,
-            fold=problem_fold(self._problems[position].problem.content_hash),
-            pass_rate=float(self._pass_rates[position]),
+            fold=self._fold(position),
+            pass_rate=float(self._problems.pass_rates[position]),
         )
+
+    def _fold(self, position: int) -> int:
+        return problem_fold(self._problems.problems[position].content_hash)
+
+
+class _Batch:
+    """Statistics of the batch from one contribution per problem.
+
+    Contributions are added in groups of neighbouring problems, so that a change costs one group, and the
+    rounding of the sum does not depend on the order in which problems were assessed.
+
+    Attributes:
+        tests: tests that each problem counts with, by position.
+    """
+
+    def __init__(self) -> None:
+        self.tests: dict[int, int] = {}
+        self._groups: dict[int, dict[int, BatchContribution]] = defaultdict(dict)
+        self._sums: dict[int, BatchContribution] = {}
+
+    def put(self, position: int, tests: int, contribution: BatchContribution) -> None:
+        """Replace the contribution of a problem."""
+        self.tests[position] = tests
+        group = position // _PROBLEMS_PER_SUM
+        self._groups[group][position] = contribution
+        self._sums.pop(group, None)
+
+    def statistics(self) -> BatchStatistics:
+        """Statistics of the problems so far, at least one."""
+        for group in self._groups.keys() - self._sums.keys():
+            members = self._groups[group]
+            self._sums[group] = add_contributions([members[position] for position in sorted(members)])
+        return combine_batch([self._sums[group] for group in sorted(self._sums)])

@@ -1,0 +1,46 @@
+"""Problems of a run by position, with what the run has recorded about each: candidates and evidence."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from testbudget.rewards.outputs import Evidence
+from testbudget.rewards.problem import Problem
+from testbudget.scheduler.evidence_store import EvidenceStore
+from testbudget.traces.records import ProblemCandidates
+
+
+class RunProblems:
+    """Problems of a run. The core names a problem by its position here, records name it by its id.
+
+    Args:
+        problems: problems of the job, in its order.
+        store: records of the run.
+
+    Attributes:
+        problems: as given.
+        positions: position of each problem, by id.
+        store: as given.
+        pass_rates: predicted pass rates, float64 (problems,); NaN where not (yet) predicted.
+    """
+
+    def __init__(self, problems: Sequence[Problem], store: EvidenceStore) -> None:
+        self.problems = problems
+        self.positions = {problem.id: position for position, problem in enumerate(problems)}
+        self.store = store
+        self.pass_rates = np.full(len(problems), np.nan)
+        self._items: dict[int, ProblemCandidates] = {}
+
+    def __len__(self) -> int:
+        return len(self.problems)
+
+    def __getitem__(self, position: int) -> ProblemCandidates:
+        """A problem with its candidates, all of which must be recorded."""
+        if position not in self._items:
+            problem = self.problems[position]
+            self._items[position] = ProblemCandidates.of(problem, self.store.candidates_of(problem.id))
+        return self._items[position]
+
+    def evidence(self, position: int, tests: int) -> Evidence:
+        """Evidence of the first ``tests`` tests of a problem, without statistics of the batch."""
+        return self.store.evidence(self[position], tests)
