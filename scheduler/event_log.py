@@ -71,7 +71,7 @@ class Entry:
     Attributes:
         event: an event of the core or a note.
         time: seconds on the clock of the run.
-        records: content of the event, one record for each of its tasks, in their order.
+        records: content of the event, one record for each of its tasks in their order, or none.
         issued: tasks that the core had issued before the append of which this entry was the first; None
             for the others of an append. A fold that has issued another number then decides differently.
     """

@@ -3,12 +3,16 @@
 ======================  ======================  ===========================================================
 table                   one row for each        written by
 ======================  ======================  ===========================================================
-``problems``            problem                 this module; with hidden states and their cost
+``problems``            problem                 this module; with hidden states and their cost, and the
+                                                texts, which a shared run may lack
 ``candidates``          candidate               this module
 ``tests``               generated test          this module
 ``votes``               executed test           this module
 ``calls``, ``inputs``,  test, distinct input,   ``output_tables``, if outputs were recorded
 ``outputs``             distinct output
+``grants``, ``work``,   grant, piece of work,   ``run_tables``, except by an imported run
+``pools``,              use of workers,
+``assessments``         assessment of a pick
 ======================  ======================  ===========================================================
 
 The metadata of each table hold :data:`SCHEMA_VERSION`. The metadata of ``problems`` also hold the source of
@@ -25,6 +29,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from testbudget.rewards.errors import UserError, one_line
+from testbudget.rewards.problem import Problem
 from testbudget.traces.files import whole_file
 from testbudget.traces.hidden_states import HiddenStates, Provenance
 from testbudget.traces.problems import source_from_folder
@@ -47,6 +52,8 @@ _EXTRACTION = {
     "predictor_cpu_seconds": "cpu_seconds",
     "predictor_gpu_seconds": "gpu_seconds",
 }  # columns of the cost of extracting hidden states
+_TEXTS = ("prompt", "entry_point", "language", "ground_truth")
+"""Columns of the problems' texts, fields of ``Problem``; null where a run does not hold them."""
 _TABLES = {
     "problems": pa.schema(
         [("problem_id", pa.string()), ("content_hash", pa.string()), ("predicted_pass_rate", pa.float64())]
@@ -102,7 +109,10 @@ def write_trace(trace: Trace) -> None:
         }
         for problem, recorded in trace.problems.items()
     ]
-    table = pa.Table.from_pylist(problems, schema=_TABLES["problems"])
+    table = _with_texts(
+        pa.Table.from_pylist(problems, schema=_TABLES["problems"]),
+        [recorded.problem for recorded in trace.problems.values()],
+    )
     if trace.hidden_states is not None:
         costs = [recorded.extraction for recorded in trace.problems.values()]
         table = _with_hidden_states(table, trace.hidden_states, costs)
@@ -149,7 +159,7 @@ def read_trace(directory: Path) -> Trace:
     for problem, test, input_mutations, *columns in zip(*scalars, *lists, strict=True):
         codes, cpu_seconds, same_process = columns
         verdicts[problem][test] = VerdictRecord(codes, cpu_seconds, same_process, input_mutations)
-    extraction = _extraction(problems)
+    extraction, texts = _extraction(problems), _texts(problems)
     traces = {
         row["problem_id"]: ProblemTrace(
             row["content_hash"],
@@ -159,6 +169,7 @@ def read_trace(directory: Path) -> Trace:
             tests[row["problem_id"]],
             verdicts[row["problem_id"]],
             extraction[position],
+            texts[position],
         )
         for position, row in enumerate(problems.select(_TABLES["problems"].names).to_pylist())
     }
@@ -279,6 +290,25 @@ def _candidate_record(row: Mapping[str, Any]) -> CandidateRecord:
 def _labels(rows: Sequence[Mapping[str, Any]]) -> NDArray[np.bool_] | None:
     labels = [row["correct"] for row in rows]
     return None if not labels or None in labels else np.asarray(labels, dtype=np.bool_)
+
+
+def _with_texts(table: pa.Table, problems: Sequence[Problem | None]) -> pa.Table:
+    if any(problem is not None for problem in problems):
+        for name in _TEXTS:
+            values = [problem and getattr(problem, name) for problem in problems]
+            table = table.append_column(name, pa.array(values, pa.string()))
+    return table
+
+
+def _texts(problems: pa.Table) -> Sequence[Problem | None]:
+    """Problems with their texts, None where the table lacks them."""
+    if any(name not in problems.column_names for name in _TEXTS):
+        return [None] * len(problems)
+    rows = problems.select(["problem_id", *_TEXTS]).to_pylist()
+    return [
+        None if row["prompt"] is None else Problem(row["problem_id"], *(row[name] for name in _TEXTS))
+        for row in rows
+    ]
 
 
 def _with_hidden_states(table: pa.Table, hidden: HiddenStates, costs: Sequence[Cost]) -> pa.Table:

@@ -1,7 +1,7 @@
 """Traces: finished runs as values, from which recorded work is looked up and models are fitted.
 
-A trace identifies problems by id and content hash. Their texts are read from :attr:`Trace.problem_source`
-when needed, so a run directory can be shared without them.
+A trace identifies problems by id and content hash. Their texts are those that the run holds or, if it is
+shared without them, those of :attr:`Trace.problem_source`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from testbudget.rewards.errors import UserError
 from testbudget.rewards.problem import Problem
 from testbudget.traces.hidden_states import HiddenStates
+from testbudget.traces.problems import load_problems
 from testbudget.traces.records import CandidateRecord, Cost, TestRecord, VerdictRecord
 
 
@@ -30,6 +31,7 @@ class ProblemTrace:
         tests: generated tests by test index, unusable ones included.
         verdicts: verdicts by test index, over the distinct programs; only usable tests that were executed.
         extraction: cost of the problem's hidden states; NaN where unmeasured, zero without hidden states.
+        problem: the problem with its texts; None if the run does not hold them.
     """
 
     content_hash: str
@@ -39,6 +41,7 @@ class ProblemTrace:
     tests: Mapping[int, TestRecord]
     verdicts: Mapping[int, VerdictRecord]
     extraction: Cost = field(default_factory=Cost)
+    problem: Problem | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,23 @@ class Trace:
                 f"(content hash {problem.content_hash[:12]}) but got {trace.content_hash[:12]}"
             )
         return trace
+
+    def texts(self) -> list[Problem]:
+        """The problems with their texts, in the run's order.
+
+        Raises:
+            UserError: the run does not hold all texts, and their source is unknown, cannot be read, lacks
+                a problem, or has another text of it.
+        """
+        own = [trace.problem for trace in self.problems.values() if trace.problem is not None]
+        if len(own) == len(self.problems):
+            return own
+        if self.problem_source is None:
+            raise UserError(f"{self.directory} must hold the texts of its problems or name their source")
+        found = {item.id: item for item in load_problems(self.problem_source, ids=list(self.problems))}
+        for problem in found.values():
+            self.problem(problem)
+        return [found[problem] for problem in self.problems]
 
     def hidden_states_of(self, problems: Sequence[Problem], layers: Sequence[int] | None) -> HiddenStates:
         """Hidden states of some problems, in their order.

@@ -1,0 +1,83 @@
+"""Tables of the course of a run, made of its log when the run ends."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from testbudget.scheduler.core.events import Assessed, Executed, Extracted, Generated, Sampled
+from testbudget.scheduler.event_log import EventLog, Note
+from testbudget.scheduler.log_records import (
+    AssessedRecord,
+    ExecutedRecord,
+    ExtractedRecord,
+    GeneratedRecord,
+    LabelledRecord,
+    SampledRecord,
+)
+from testbudget.traces.run_tables import (
+    AssessmentRecord,
+    GrantRecord,
+    PoolRecord,
+    WorkRecord,
+    write_run_table,
+)
+
+POOLS = "pools"
+"""Kind of a note about the use of workers: ``workers``, ``busy`` and ``queued`` by kind of work."""
+
+_WORK = {
+    SampledRecord: "sample",
+    ExtractedRecord: "extract",
+    GeneratedRecord: "generate",
+    ExecutedRecord: "execute",
+    LabelledRecord: "label",
+}
+_PIECES = SampledRecord | ExtractedRecord | GeneratedRecord | ExecutedRecord | LabelledRecord
+_EVENTS_OF_WORK = ("Sampled", "Extracted", "Generated", "Executed", "Labelled")
+
+
+def write_run_tables(log: EventLog, grants: Sequence[GrantRecord], directory: Path) -> None:
+    """Write the tables ``grants``, ``work``, ``pools`` and ``assessments``, each atomically.
+
+    Args:
+        log: log of the run.
+        grants: all grants, in order.
+        directory: the run directory.
+
+    Raises:
+        OSError: a file cannot be written.
+        UserError: the log is damaged.
+    """
+    write_run_table(GrantRecord, grants, directory)
+    write_run_table(WorkRecord, _work(log), directory)
+    write_run_table(PoolRecord, _pools(log), directory)
+    write_run_table(AssessmentRecord, _assessments(log, grants), directory)
+
+
+def _work(log: EventLog) -> Iterator[WorkRecord]:
+    for entry in log.entries(_EVENTS_OF_WORK, outputs=False):
+        tasks: list[int | None] = [None] * len(entry.records)
+        if isinstance(entry.event, Sampled | Extracted | Generated | Executed) and entry.records:
+            tasks = entry.event.tasks.tolist()
+        for task, record in zip(tasks, entry.records, strict=True):
+            if isinstance(record, _PIECES) and (piece := record.piece) is not None:
+                kind, times = _WORK[type(record)], (piece.submitted, piece.started, piece.finished)
+                yield WorkRecord(kind, record.problem, task, piece.worker, *times)
+
+
+def _pools(log: EventLog) -> Iterator[PoolRecord]:
+    for entry in log.entries([POOLS]):
+        if isinstance(entry.event, Note):
+            for kind, use in entry.event.values.items():
+                yield PoolRecord(entry.time, kind, use["workers"], use["busy"], use["queued"])
+
+
+def _assessments(log: EventLog, grants: Sequence[GrantRecord]) -> Iterator[AssessmentRecord]:
+    tests = {grant.task: grant.first + grant.tests for grant in grants}
+    for entry in log.entries(["Assessed"]):
+        event = entry.event
+        if isinstance(event, Assessed) and entry.records:
+            columns = (event.tasks.tolist(), event.p_wrong.tolist(), event.harmful.tolist())
+            for record, task, p_wrong, harmful in zip(entry.records, *columns, strict=True):
+                if isinstance(record, AssessedRecord):
+                    picked = (record.pick, record.p_correct)
+                    yield AssessmentRecord(record.problem, tests.get(task), *picked, p_wrong, harmful)
