@@ -10,6 +10,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from testbudget.executors.execution.limits import ISOLATION_LAYERS, LayerName, TestLimits
+from testbudget.scheduler.backends.registry import BackendName
 from testbudget.scheduler.job_names import (
     BackendField,
     GeneratorField,
@@ -17,6 +18,9 @@ from testbudget.scheduler.job_names import (
     SelectionField,
     policy_needs,
 )
+
+_WINDOW_PER_SLOT = 16  # below 4 to 8, one timeout at the head of the window blocks all others
+_SLOTS_PER_RUNNER, _USUAL_RUNNERS = 4, 16
 
 
 class JobSection(BaseModel):
@@ -170,6 +174,18 @@ class PolicySection(JobSection):
     max_tests: int | None = Field(
         None, ge=1, description="maximum number of tests of a problem (default: no limit)"
     )
+    window: int | None = Field(
+        None,
+        ge=1,
+        description="maximum number of tests granted and not told to the policy (default: 16 per concurrent "
+        "request, at least one per problem)",
+    )
+    quantum: int | None = Field(
+        None,
+        ge=1,
+        description="number of tests told between two decisions (default: a quarter of the concurrent "
+        "requests)",
+    )
     stop_when_harmful: bool = Field(
         True,
         description="close a problem once more tests are more likely to make its pick wrong than right; "
@@ -183,6 +199,8 @@ class PolicySection(JobSection):
             raise ValueError(f"name {self.name} needs true accuracy curves, which no run has")
         if "gain_models" in needs and self.gain_model_from is None:
             raise ValueError(f"name {self.name} needs gain_model_from, a finished run, but there is none")
+        if self.window is not None and self.quantum is not None and self.window < self.quantum:
+            raise ValueError(f"window must be at least quantum ({self.quantum}) but got {self.window}")
         if self.max_tests is not None and self.max_tests < self.min_tests:
             raise ValueError(
                 f"max_tests must be at least min_tests ({self.min_tests}) but got {self.max_tests}"
@@ -341,8 +359,9 @@ class Job(JobSection):
     sandbox: SandboxSection = Field(default_factory=SandboxSection)
     cluster: ClusterSection = Field(default_factory=ClusterSection)
     backend: BackendField = Field(
-        "ray",
-        description="ray and in_process execute; recorded reads a finished run, on a simulated clock",
+        default_factory=lambda sections: _default_backend(sections),
+        description="ray and in_process execute; recorded reads a finished run (default: ray for GPUs or a "
+        "cluster, else in_process)",
     )
     seed: int = Field(0, ge=0, description="seed that all random streams derive from")
 
@@ -352,6 +371,29 @@ class Job(JobSection):
         return self.elimination.apply_to == "all" or (
             self.elimination.apply_to == "generated" and self.tests.from_run is None
         )
+
+    @property
+    def slots(self) -> int:
+        """Tests that are generated at the same time at most, as far as the job asks for it.
+
+        Recorded tests wait for nothing but their runners: four for each.
+        """
+        if self.tests.model is None:
+            return _SLOTS_PER_RUNNER * (self.execution.runners or _USUAL_RUNNERS)
+        return self.tests.model.actors * self.tests.model.in_flight
+
+    def window(self, problems: int) -> int:
+        """Most tests that may be granted and not told.
+
+        Args:
+            problems: number of problems.
+        """
+        return self.policy.window or max(_WINDOW_PER_SLOT * self.slots, problems, self.policy.quantum or 1)
+
+    @property
+    def quantum(self) -> int:
+        """Tests told between two decisions."""
+        return self.policy.quantum or max(1, min(self.slots // 4, self.policy.window or self.slots))
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -366,6 +408,15 @@ class Job(JobSection):
                 "backend recorded needs candidates.from_run and tests.from_run, both the same run"
             )
         return self
+
+
+def _default_backend(sections: dict[str, Any]) -> BackendName:
+    models = [getattr(sections.get(name), "model", None) for name in ("candidates", "tests")]
+    states: HiddenStatesSection | None = sections.get("hidden_states")
+    if states is not None and states.base_model is not None:
+        models.append(states)
+    on_gpus = any(model is not None and model.gpus for model in models)
+    return "ray" if on_gpus or sections.get("cluster") != ClusterSection() else "in_process"
 
 
 def _need_exactly_one(section: JobSection, *names: str) -> None:
