@@ -66,7 +66,10 @@ PolicyField = Annotated[JobPolicyName | str, Named(PluginGroup.POLICIES, get_arg
 AnyPolicyField = Annotated[PolicyName | str, Named(PluginGroup.POLICIES, POLICY_NAMES)]
 """Policy of a comparison, which knows the ground truth."""
 
-SelectionField = Annotated[SelectionName | str, Named(PluginGroup.SELECTION_RULES, SELECTION_RULES)]
+RULE = Named(PluginGroup.SELECTION_RULES, SELECTION_RULES)
+"""Mark of a field that holds the name of a selection rule."""
+
+SelectionField = Annotated[SelectionName | str, RULE]
 """Selection rule."""
 
 GeneratorField = Annotated[GeneratorName | str, Named(PluginGroup.GENERATORS, GENERATORS)]

@@ -1,13 +1,19 @@
 """``testbudget doctor``: isolation layers of this machine, and a self-check of the sandbox."""
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 from cyclopts import App
 
-from testbudget.cli.options import Json
+from testbudget.cli.options import Json, named
+from testbudget.rewards.plugins import PluginGroup
+from testbudget.scheduler.job_names import Named
 
 if TYPE_CHECKING:
     from testbudget.cli.self_check import Diagnosis
+
+# Those of ``languages.registry``, whose import takes longer than a help should; a test holds them equal.
+_LanguageName = Literal["python", "javascript"]
+_Language = Annotated[_LanguageName | str, named(Named(PluginGroup.LANGUAGES, get_args(_LanguageName)))]
 
 app = App(
     name="doctor",
@@ -21,7 +27,7 @@ Keys of --json: docs/command_line.md""",
 
 
 @app.default
-def doctor(*, language: Literal["python", "javascript"] = "python", json: Json = False) -> None:
+def doctor(*, language: _Language = "python", json: Json = False) -> None:
     """Show and test the isolation layers of this machine.
 
     One sandbox is started and tested on a right, a wrong and a looping

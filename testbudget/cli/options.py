@@ -101,6 +101,11 @@ def whole_number(text: str = "", least: int | None = None) -> Parameter:
     return Parameter(help=text or None, converter=convert)
 
 
+def named(mark: Named) -> Parameter:
+    """Parameter that takes the name of a built-in or of a plug-in."""
+    return Parameter(converter=_named(mark))
+
+
 def _parameter(name: str, field: FieldInfo, group: Group) -> Parameter:
     kinds = _kinds(field.annotation)
     mapping = any(typing.get_origin(kind) is dict for kind in kinds)
@@ -109,8 +114,8 @@ def _parameter(name: str, field: FieldInfo, group: Group) -> Parameter:
         converter = _yaml
     elif any(typing.get_origin(kind) in (list, tuple) for kind in kinds):
         converter = _list
-    elif named := next((mark for mark in field.metadata if isinstance(mark, Named)), None):
-        converter = _named(named)
+    elif mark := next((rule for rule in field.metadata if isinstance(rule, Named)), None):
+        converter = _named(mark)
     elif int in kinds:
         converter = _bounded(_whole, field)
     elif float in kinds:
@@ -140,7 +145,9 @@ def _accepted_type(annotation: Any) -> Any:
 
 
 def _default(field: FieldInfo) -> str | bool:
-    value = None if field.is_required() else field.get_default(call_default_factory=True)
+    if field.is_required() or field.default_factory_takes_validated_data:
+        return False  # the description says on what it depends
+    value = field.get_default(call_default_factory=True)
     match value:
         case None | [] | {} | ():
             return False
@@ -184,11 +191,11 @@ def _list(kind: Any, tokens: Sequence[Token]) -> list[Any]:
     return [_value(item, word) for word in words]
 
 
-def _named(named: Named) -> Callable[..., Any]:
+def _named(mark: Named) -> Callable[..., Any]:
     """A converter that looks the name up, to name the flag in the error."""
 
     def checked(_kind: Any, tokens: Sequence[Token]) -> str:
-        return named.check(tokens[0].value)
+        return mark.check(tokens[0].value)
 
     return checked
 

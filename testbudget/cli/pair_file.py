@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from testbudget.cli.console import STANDARD_STREAM, check_writable, write_lines
-from testbudget.executors.execution.judging.sandbox_main import LANGUAGES
+from testbudget.executors.execution.languages.registry import BUILT_IN
 from testbudget.executors.execution.limits import TestLimits
 from testbudget.executors.execution.worker_pool import (
     MAX_TESTS,
@@ -24,7 +24,8 @@ from testbudget.executors.execution.worker_pool import (
     group_into_blocks,
     run_blocks,
 )
-from testbudget.rewards.errors import UserError, choice_sentence, validation_sentence
+from testbudget.rewards.errors import UserError, validation_sentence
+from testbudget.rewards.plugins import PluginGroup, check_name
 from testbudget.rewards.problem import NOT_RUN, TestKind, Verdict
 from testbudget.traces.files import read_rows
 
@@ -140,8 +141,7 @@ def _read(source: Path) -> dict[str, PairRequest]:
             read = _PairRow.model_validate(row)
         except ValidationError as error:
             raise UserError(f"{path}:{number} {validation_sentence(error)}") from None
-        if read.language not in LANGUAGES:
-            raise UserError(f"{path}:{number} {choice_sentence('language', read.language, LANGUAGES)}")
+        check_name(f"{path}:{number} language", read.language, PluginGroup.LANGUAGES, BUILT_IN)
         if read.id in pairs:
             raise UserError(
                 f"{path}:{number} id must be unique but {read.id!r} is that of line {lines[read.id]} too"

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from testbudget.cli.options import Json, Runs, comma_separated, whole_number
+from testbudget.cli.options import Json, Runs, comma_separated, named, whole_number
 from testbudget.difficulty.names import STORABLE_METHODS
 from testbudget.rewards.errors import UserError
-from testbudget.rewards.selection.names import SelectionName
+from testbudget.scheduler.job_names import RULE, SelectionField
 
 if TYPE_CHECKING:
     MethodName = str
@@ -56,7 +56,7 @@ def train(
             "Number of candidates of each problem to use, from the first (default: all).", least=1
         ),
     ] = None,
-    selection: SelectionName = "majority",
+    selection: Annotated[SelectionField, named(RULE)] = "majority",
     problems: Annotated[list[str] | None, Parameter(negative=(), metavar="RUN=SOURCE")] = None,
     seed: Annotated[int, whole_number("Seed of folds, weights and draws.", least=0)] = 0,
     json: Json = False,
