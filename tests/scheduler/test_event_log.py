@@ -1,140 +1,193 @@
-"""The event log: reopening, transactions, and files that are refused."""
+"""The event log keeps the contract of logs, and refuses files that are none."""
 
 import sqlite3
+from contextlib import suppress
 
 import numpy as np
 import pytest
 
-from testbudget.rewards.errors import UserError
-from testbudget.rewards.outputs import (
-    NO_RESULT,
-    CallEnding,
-    CallResult,
-    RecordedCall,
-    RecordedOutputs,
-    join_outputs,
-)
-from testbudget.scheduler.event_log import EventLog
-from testbudget.traces.hidden_states import Provenance
-from testbudget.traces.records import (
-    CandidateRecord,
-    HarmCheckRecord,
-    HiddenStatesRecord,
-    TaskRecord,
-    TestRecord,
-    TestStatus,
-    VerdictRecord,
+from testbudget.rewards.errors import InfrastructureError, UserError
+from testbudget.scheduler.core.events import Paused
+from testbudget.scheduler.event_log import LOG_FILE, LOG_SCHEMA_VERSION, Entry, EventLog, Note
+from testbudget.testing.log_entries import every_kind
+from testbudget.testing.logs import (
+    CHECKS,
+    check_a_full_disk_changes_nothing,
+    check_a_killed_writer_leaves_whole_appends,
+    check_a_torn_log_opens_with_whole_appends,
+    check_every_kind_is_read_as_it_was_written,
 )
 
-PROVENANCE = Provenance("model", "ab" * 32, 24, "vllm", "bfloat16")
+
+def relaxed(path):
+    return EventLog(path, durable=False)
 
 
-def fill(event_log: EventLog) -> None:
-    """Log a record of every kind."""
-    with event_log.transaction():
-        event_log.add_candidate("p", 1, CandidateRecord("    return 2\n", True, 3, 0.5))
-        event_log.add_candidate("p", 0, CandidateRecord("    return 1\n", True, 3, float("nan")))
-        event_log.add_labels("p", np.array([True, False]))
-        event_log.add_task(TaskRecord("p", 0, 2))
-        event_log.add_harm_check("p", HarmCheckRecord(5, stops=False))
-        event_log.add_harm_check("p", HarmCheckRecord(8, stops=True))
-        event_log.add_test("p", 0, TestRecord(TestStatus.USABLE, "text é", 7, 9, 0.25))
-        verdicts, seconds = np.array([1, 0], np.uint8), np.array([0.5, 0.25], np.float32)
-        event_log.add_verdicts("p", 0, VerdictRecord(verdicts, seconds, np.array([True, False]), 5))
-        event_log.add_extraction((12, 24), PROVENANCE)
-        states = np.arange(6, dtype=np.float16).reshape(2, 3)
-        event_log.add_states("p", HiddenStatesRecord(states, True, 0.5, 0.0))
-        event_log.add_states("q", HiddenStatesRecord(states + 6, None, float("nan"), 0.25))
+@pytest.mark.parametrize("open_log", [EventLog, relaxed])
+@pytest.mark.parametrize("check", CHECKS)
+def test_the_event_log_keeps_the_contract_of_logs(check, open_log, tmp_path):
+    check(open_log, tmp_path)
 
 
-def test_all_records_are_read_again_after_reopening(tmp_path):
-    with EventLog(tmp_path / "log.sqlite") as event_log:
-        fill(event_log)
-    with EventLog(tmp_path / "log.sqlite") as event_log:
-        first, second = event_log.candidates_of("p")
-        assert (first.text, second.text) == ("    return 1\n", "    return 2\n")
-        assert np.isnan(first.gpu_seconds)
-        assert second.gpu_seconds == 0.5
-        assert event_log.labels["p"].tolist() == [True, False]
-        assert event_log.tasks["p"] == [TaskRecord("p", 0, 2)]
-        assert event_log.granted("p") == 2
-        assert event_log.harm_checks == {"p": HarmCheckRecord(8, stops=True)}
-        assert event_log.tests["p"] == {0: TestRecord(TestStatus.USABLE, "text é", 7, 9, 0.25)}
-        assert event_log.verdicts["p"][0].verdicts.tolist() == [1, 0]
-        assert event_log.verdicts["p"][0].cpu_seconds.tolist() == [0.5, 0.25]
-        assert event_log.verdicts["p"][0].same_process.tolist() == [True, False]
-        assert event_log.verdicts["p"][0].input_mutations == 5
-        assert (event_log.layers, event_log.provenance) == ((12, 24), PROVENANCE)
-        first, second = event_log.states["p"], event_log.states["q"]
-        assert second.states.tolist() == [[6, 7, 8], [9, 10, 11]]
-        assert (first.truncated, first.cpu_seconds, first.gpu_seconds) == (True, 0.5, 0.0)
-        assert (second.truncated, second.gpu_seconds) == (None, 0.25)
-        assert np.isnan(second.cpu_seconds)
+class SplitAppends(EventLog):
+    """A log that writes the entries of an append one by one."""
+
+    def append(self, entries, *, issued=None):
+        for entry in entries:
+            super().append([entry], issued=issued)
+            issued = None
 
 
-def test_a_transaction_that_fails_leaves_nothing(tmp_path):
-    with EventLog(tmp_path / "log.sqlite") as event_log:
-        fill(event_log)
-        with pytest.raises(sqlite3.IntegrityError), event_log.transaction():
-            for first in (2, 0):
-                event_log.add_task(TaskRecord("p", first, 2))
-    with EventLog(tmp_path / "log.sqlite") as event_log:
-        assert event_log.granted("p") == 2
+class LateAppends(EventLog):
+    """A log that writes when it is closed."""
+
+    def append(self, entries, *, issued=None):
+        self.late = [*getattr(self, "late", []), (entries, issued)]
+
+    def close(self):
+        for entries, issued in getattr(self, "late", []):
+            super().append(entries, issued=issued)
+        super().close()
 
 
-def test_a_test_verdict_or_task_is_logged_once(tmp_path):
-    with EventLog(tmp_path / "log.sqlite") as event_log:
-        fill(event_log)
-        with pytest.raises(sqlite3.IntegrityError):
-            event_log.add_verdicts("p", 0, event_log.verdicts["p"][0])
-        with pytest.raises(sqlite3.IntegrityError):
-            event_log.add_test("p", 0, event_log.tests["p"][0])
-        with pytest.raises(sqlite3.IntegrityError):
-            event_log.add_task(TaskRecord("p", 0, 1))
+class SilentFailures(EventLog):
+    """A log that goes on after an append that failed."""
+
+    def append(self, entries, *, issued=None):
+        with suppress(InfrastructureError):
+            super().append(entries, issued=issued)
 
 
-def test_two_writers_at_once_are_refused(tmp_path):
-    with (
-        EventLog(tmp_path / "log.sqlite"),
-        pytest.raises(UserError, match="another process is running it"),
-    ):
-        EventLog(tmp_path / "log.sqlite")
+@pytest.mark.parametrize(
+    ("open_log", "check"),
+    [
+        (SplitAppends, check_a_torn_log_opens_with_whole_appends),
+        (SplitAppends, check_a_full_disk_changes_nothing),
+        (LateAppends, check_every_kind_is_read_as_it_was_written),
+        (LateAppends, check_a_killed_writer_leaves_whole_appends),
+        (SilentFailures, check_a_full_disk_changes_nothing),
+    ],
+)
+def test_a_log_that_breaks_the_contract_is_found_out(open_log, check, tmp_path):
+    with pytest.raises(AssertionError):
+        check(open_log, tmp_path)
+
+
+def filled(folder):
+    """A log with entries of every kind."""
+    path = folder / LOG_FILE
+    with EventLog(path) as log:
+        log.append(every_kind())
+    return path
+
+
+def test_two_writers_at_once_are_refused_in_one_sentence(tmp_path):
+    path = filled(tmp_path)
+    with EventLog(path), pytest.raises(UserError, match="in use: another process is running it"):
+        EventLog(path)
 
 
 def test_a_file_that_is_no_event_log_is_refused(tmp_path):
-    (tmp_path / "log.sqlite").write_bytes(b"not a database, but long enough to be looked at" * 20)
+    (tmp_path / LOG_FILE).write_bytes(b"not a database, but long enough to be looked at" * 20)
     with pytest.raises(UserError, match="must be the event log of a run"):
-        EventLog(tmp_path / "log.sqlite")
+        EventLog(tmp_path / LOG_FILE)
 
 
-def test_recorded_outputs_of_all_tests_are_joined_in_their_order(tmp_path):
-    parts = {
-        test: RecordedOutputs(
-            (RecordedCall(test, "f", "[[1], {}]", test),),
-            (
-                CallResult(CallEnding.RETURNED, test, "1"),
-                CallResult(CallEnding.RAISED, 2**64 - 1, "ValueError"),
-            ),
-            np.array([[0], [1], [NO_RESULT]], np.int32),
-        )
-        for test in (10, 2)
-    }
-    with EventLog(tmp_path / "log.sqlite") as event_log, event_log.transaction():
-        for test, recorded_outputs in parts.items():
-            event_log.add_recorded_outputs("p", test, recorded_outputs)
-    expected = join_outputs([parts[2], parts[10]])
-    with EventLog(tmp_path / "log.sqlite") as event_log:
-        found = event_log.recorded_outputs_of("p")
-        assert (found.inputs, found.outputs) == (expected.inputs, expected.outputs)
-        np.testing.assert_array_equal(found.results, expected.results)
-        assert event_log.recorded_outputs_of("other") is None
-
-
-def test_a_log_of_another_schema_version_is_refused_with_the_command_to_run_the_job_again(tmp_path):
-    path = tmp_path / "log.sqlite"
-    with EventLog(path) as event_log:
-        fill(event_log)
+@pytest.mark.parametrize("version", [0, LOG_SCHEMA_VERSION - 1, LOG_SCHEMA_VERSION + 1])
+def test_a_log_of_another_schema_version_is_refused_with_the_command_to_run_the_job_again(
+    tmp_path, version
+):
+    path = filled(tmp_path)
     with sqlite3.connect(path) as database:
-        database.execute("PRAGMA user_version = 0")
-    with pytest.raises(UserError, match=r"has schema 0 .* testbudget run .*job\.yaml --out DIR"):
+        database.execute(f"PRAGMA user_version = {version}")
+    with pytest.raises(
+        UserError, match=rf"has schema {version} but .* {LOG_SCHEMA_VERSION}.* run .*job\.yaml --out DIR"
+    ):
         EventLog(path)
+
+
+@pytest.mark.parametrize("name", ["missing/log.sqlite", "file/log.sqlite"])
+def test_a_place_that_cannot_be_written_is_refused(tmp_path, name):
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"log\.sqlite cannot be written"):
+        EventLog(tmp_path / name)
+
+
+def test_an_existing_log_in_a_place_without_space_is_refused_in_one_sentence_and_opens_later(tmp_path):
+    path = filled(tmp_path)
+    path.with_suffix(".sqlite-wal").mkdir()  # where the disk is to be written
+    with pytest.raises(UserError, match=r"log\.sqlite cannot be written"):
+        EventLog(path)
+    path.with_suffix(".sqlite-wal").rmdir()
+    with EventLog(path) as log:
+        assert log.last_seq == len(every_kind())
+
+
+@pytest.mark.parametrize(
+    ("damage", "read"),
+    [
+        ("UPDATE records SET payload = substr(payload, 1, 9)", EventLog.entries),
+        ("UPDATE records SET payload = x'01' || payload", EventLog.entries),
+        ("UPDATE records SET payload = x'00'", EventLog.entries),
+        ("UPDATE records SET kind = 'Other'", EventLog.entries),
+        ("UPDATE records SET outputs = x'00' WHERE outputs NOT NULL", EventLog.entries),
+        ("UPDATE events SET numbers = '{' WHERE kind = 'Assessed'", EventLog.events),
+        ("UPDATE events SET numbers = '{}' WHERE kind = 'Assessed'", EventLog.events),
+        ("""UPDATE events SET numbers = '{"other": 1}'""", EventLog.events),
+    ],
+)
+def test_damage_inside_a_log_is_reported_in_one_sentence(tmp_path, damage, read):
+    path = filled(tmp_path)
+    with sqlite3.connect(path) as database:
+        database.execute(damage)
+    with EventLog(path) as log, pytest.raises(UserError, match="must be the event log of a run"):
+        list(read(log))
+
+
+def test_the_numbers_of_events_are_read_by_the_json_functions_of_sqlite(tmp_path):
+    with sqlite3.connect(filled(tmp_path)) as database:
+        rows = database.execute(
+            "SELECT json_extract(numbers, '$.p_wrong[0]'), json_extract(numbers, '$.p_wrong[1]') "
+            "FROM events WHERE kind = 'Assessed'"
+        ).fetchall()
+        assert rows == [(pytest.approx(1 / 3), None)]
+        (kind,) = database.execute(
+            "SELECT numbers ->> 'kind' FROM events WHERE kind = 'WorkerJoined' ORDER BY seq LIMIT 1"
+        ).fetchone()
+        assert kind == "POLICY_MODEL"
+
+
+def test_a_reader_looks_while_the_log_is_written(tmp_path):
+    path = filled(tmp_path)
+    with EventLog(path) as log:
+        with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as reader:
+            (before,) = reader.execute("SELECT MAX(seq) FROM events").fetchone()
+            log.append([Entry(Paused(), 1.0)])
+            assert reader.execute("SELECT MAX(seq) FROM events").fetchone() == (before + 1,)
+        reader.close()
+
+
+def test_only_the_first_entry_of_an_append_holds_the_number_of_issued_tasks(tmp_path):
+    with EventLog(tmp_path / LOG_FILE) as log:
+        for issued in (0, 7):
+            log.append([Entry(Paused(), 1.0), Entry(Note("pools", {}), 1.0)], issued=issued)
+        assert [entry.issued for entry in log.events()] == [0, None, 7, None]
+
+
+def test_a_note_named_like_an_event_is_an_error_of_the_caller(tmp_path):
+    with EventLog(tmp_path / LOG_FILE) as log:
+        with pytest.raises(ValueError, match="must not be of the kind of an event"):
+            log.append([Entry(Paused(), 1.0), Entry(Note("Paused", {}), 1.0)])
+        assert log.last_seq == 0
+
+
+def test_recorded_outputs_are_read_alone_or_left_out(tmp_path):
+    (executed,) = (entry for entry in every_kind() if type(entry.event).__name__ == "Executed")
+    with EventLog(tmp_path / LOG_FILE) as log:
+        log.append([executed])
+        (light,) = log.entries(outputs=False)
+        assert [record.outputs for record in light.records] == [None, None]
+        problem, outputs = log.outputs(1)
+        assert problem == "p"
+        np.testing.assert_array_equal(outputs.results, executed.records[0].outputs.results)
+        assert log.outputs(2) == ("é", None)
