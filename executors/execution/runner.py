@@ -6,16 +6,10 @@ and reads only bytes of a fixed layout and JSON. Closing the socket ends every p
 docs/sandbox.md describes what this protects, docs/isolation.md what each layer needs.
 """
 
-import importlib.util
-import json
-import os
-import shutil
-import socket
-import struct
-import subprocess
 import sys
+import threading
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -23,57 +17,21 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from testbudget.executors.execution.judging.sandbox_main import LANGUAGES, verdicts_layout
-from testbudget.executors.execution.limits import (
-    ISOLATION_LAYERS,
-    TestLimits,
-    check_layers,
-)
+from testbudget.executors.execution.languages import registry
+from testbudget.executors.execution.limits import ISOLATION_LAYERS, TestLimits, check_layers
 from testbudget.executors.execution.output_digests import (
     NO_CALLS,
     BlockCalls,
     call_text,
     outputs_on_inputs,
     outputs_on_tests,
-    parse_calls,
 )
-from testbudget.executors.execution.processes import result_buffer
-from testbudget.executors.execution.sandbox import cgroups
+from testbudget.executors.execution.sandbox_process import COLUMNS, InsideError, SandboxProcess
 from testbudget.rewards.errors import SandboxError, UserError
 from testbudget.rewards.outputs import RecordedCall, RecordedOutputs
 from testbudget.rewards.problem import NOT_RUN, TestKind, UnitTest
 
 _DEFAULT_LIMITS = TestLimits()
-_START_SECONDS = 60.0
-_STOP_SECONDS = 10.0
-_COLUMNS = (np.uint8, np.uint8, np.float32, np.float32)  # of ``verdicts_layout``
-_SILENCE_SECONDS = 60.0  # in addition to the wall-clock limit of a test
-_INHERITED_VARIABLES = ("LD_LIBRARY_PATH", "OPENBLAS_CORETYPE")  # for libraries that need them to load
-_ENVIRONMENT = {
-    "LANG": "C.UTF-8",
-    "TZ": "UTC",
-    "PYTHONHASHSEED": "0",  # fixes the order of sets, which could decide a verdict
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    "MALLOC_ARENA_MAX": "1",  # otherwise a thread may reserve 64 MiB of the test's address space
-}
-_FLAGS = ("-s", "-S", "-P", "-B", "-X", "utf8", "-W", "ignore")
-
-IMPORT_DIRECTORY = str(Path(__file__).parents[3])  # above ``testbudget``; links are not resolved
-"""Directory from which this process imported ``testbudget``. New processes import it from there too."""
-
-
-def entry_code(module: str, function: str) -> str:
-    """Code for ``python -c`` that calls a function of this package without arguments.
-
-    The last command-line argument must be ``IMPORT_DIRECTORY``. It is on the import path only until the
-    package is imported, so that other packages in the directory cannot be imported.
-    """
-    return (
-        "import sys; sys.path.insert(0, sys.argv.pop()); import testbudget; del sys.path[0]; "
-        f"from {module} import {function}; {function}()"
-    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,11 +59,14 @@ class BlockVerdicts:
     input_mutations: NDArray[np.int64]
 
 
-_SERVER_CODE = entry_code("testbudget.executors.execution.judging.sandbox_main", "main")
+class InterruptedBlockError(Exception):
+    """End of a block by ``Runner.interrupt``. It is no verdict."""
 
 
 class Runner:
     """A sandbox for many blocks. Use it from one thread at a time, and close it.
+
+    Other threads may read ``cpu_seconds`` and call ``interrupt``.
 
     Args:
         limits: limits of one test.
@@ -132,18 +93,20 @@ class Runner:
         language: str = "python",
         require: Sequence[str] = (),
     ) -> None:
-        if language not in LANGUAGES:
-            raise UserError(f"language must be one of {', '.join(LANGUAGES)} but got {language!r}")
+        programs = registry.language(language).programs
         if sys.platform != "linux":
             raise UserError(f"candidates can be run on Linux only but this is {sys.platform}")
-        for program in LANGUAGES[language].programs:
+        for program in programs:
             if not Path(program).is_file():
                 raise UserError(f"running {language} needs {program}, which is not on the PATH")
         check_layers(require)
         self._limits = limits
         self._language = language
         self._require = tuple(require)
-        self._sandbox: _Sandbox | None = None
+        self._sandbox: SandboxProcess | None = None
+        self._ended_cpu_seconds = 0.0  # of earlier sandboxes
+        self._changing = threading.Lock()  # of the two attributes above
+        self._interrupted = threading.Event()
         self._open()
 
     def __enter__(self) -> Self:
@@ -235,22 +198,49 @@ class Runner:
 
     def close(self) -> None:
         """End the sandbox and every process in it. The next block builds a new sandbox."""
-        if self._sandbox is not None:
-            self._sandbox.close()
-            self._sandbox = None
+        if (sandbox := self._sandbox) is not None:
+            cpu_seconds = sandbox.close()
+            with self._changing:
+                self._ended_cpu_seconds += cpu_seconds
+                self._sandbox = None
+
+    @property
+    def cpu_seconds(self) -> float:
+        """CPU-seconds of all sandboxes so far as the kernel counts them, their start included.
+
+        ``BlockVerdicts.cpu_seconds`` sums up to less: it leaves out the processes that watch and compile.
+        """
+        with self._changing:
+            current = self._sandbox.cpu_time.seconds() if self._sandbox is not None else 0.0
+            return self._ended_cpu_seconds + current
+
+    def interrupt(self) -> None:
+        """End the sandbox now. Every block raises InterruptedBlockError until ``admit`` is called."""
+        self._interrupted.set()
+        with self._changing:
+            if self._sandbox is not None:
+                self._sandbox.interrupt()
+
+    def admit(self) -> None:
+        """Run blocks again after ``interrupt``."""
+        self._interrupted.clear()
 
     def _answer(
         self, block: dict[str, Any], pairs: NDArray[np.intp], *, record: bool
     ) -> tuple[list[NDArray[Any]], BlockCalls | None]:
         """Send a block; return one array per column of ``verdicts_layout``, and the recorded calls."""
         if len(pairs) == 0:
-            return [np.zeros(0, kind) for kind in _COLUMNS], NO_CALLS if record else None
+            return [np.zeros(0, kind) for kind in COLUMNS], NO_CALLS if record else None
         message = block | {"pairs": pairs.tolist(), "record": record}
         for attempt in range(2):
             try:
                 return self._open().run(message)
-            except (OSError, EOFError, _InsideError) as error:
+            except (OSError, EOFError, SandboxError, InsideError) as error:
                 self.close()
+                if self._interrupted.is_set():
+                    raise InterruptedBlockError("the block was interrupted") from None
+                if isinstance(error, SandboxError):
+                    raise
                 if attempt:
                     raise SandboxError(f"the sandbox failed twice on one block: {error}") from error
             except BaseException:
@@ -258,12 +248,21 @@ class Runner:
                 raise
         raise AssertionError
 
-    def _open(self) -> "_Sandbox":
+    def _open(self) -> SandboxProcess:
         if self._sandbox is None:
             try:
-                self._sandbox = _Sandbox(self._limits, self._language)
-            except (OSError, EOFError, _InsideError) as error:
+                sandbox = SandboxProcess(self._limits, self._language)
+                with self._changing:
+                    self._sandbox = sandbox
+                    if self._interrupted.is_set():
+                        sandbox.interrupt()
+                sandbox.start()
+            except (OSError, EOFError, InsideError) as error:
+                self.close()
                 raise SandboxError(f"the sandbox could not be built: {error}") from error
+            except BaseException:
+                self.close()
+                raise
             self.layers = self._sandbox.layers
             self.missing = tuple(layer for layer in ISOLATION_LAYERS if layer not in self.layers)
             if lacking := [layer for layer in self.missing if layer in self._require]:
@@ -273,87 +272,3 @@ class Runner:
                     f"in force are {', '.join(self.layers)}"
                 )
         return self._sandbox
-
-
-class _InsideError(Exception):
-    """A failure that the guard or the server process has reported."""
-
-
-class _Sandbox:
-    """The guard process and the connection to the server process."""
-
-    def __init__(self, limits: TestLimits, language: str) -> None:
-        self._limits = limits
-        self._scratch: str | None = None
-        self._connection, inside = socket.socketpair()
-        self._connection.settimeout(_START_SECONDS)
-        interpreter = getattr(sys, "_base_executable", sys.executable)  # without the virtual environment
-        kept = {name: os.environ[name] for name in _INHERITED_VARIABLES if name in os.environ}
-        with inside:
-            self._guard = subprocess.Popen(
-                [interpreter, *_FLAGS, "-c", _SERVER_CODE, str(inside.fileno()), IMPORT_DIRECTORY],
-                pass_fds=(inside.fileno(),),
-                env=_ENVIRONMENT | kept,
-                cwd="/",
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,
-            )
-        try:
-            settings = {
-                "limits": asdict(limits),
-                "language": language,
-                "packages": _package_directories(LANGUAGES[language].packages),
-                "programs": LANGUAGES[language].programs,
-            }
-            result_buffer.send_frame(self._connection, json.dumps(settings).encode())
-            ready = json.loads(self._receive())
-        except BaseException:
-            self.close()
-            raise
-        self.layers = tuple(ready["layers"])
-        self._scratch = None if "mount" in self.layers else ready["scratch"]
-
-    def run(self, block: dict[str, Any]) -> tuple[list[NDArray[Any]], BlockCalls | None]:
-        """Run one block, given as ``sandbox_main`` expects it."""
-        self._connection.settimeout(_SILENCE_SECONDS + self._limits.wall_seconds)  # between two frames
-        result_buffer.send_frame(self._connection, json.dumps(block).encode())
-        pairs = len(block["pairs"])
-        answer = self._receive()
-        if len(answer) != struct.calcsize(verdicts_layout(pairs)):
-            raise _InsideError(f"the verdicts on {pairs} pairs cannot have {len(answer)} bytes")
-        columns = []
-        for kind in _COLUMNS:
-            columns.append(np.frombuffer(answer, kind, pairs))
-            answer = answer[columns[-1].nbytes :]
-        return columns, parse_calls(self._receive()) if block["record"] else None
-
-    def close(self) -> None:
-        self._connection.close()  # the guard notices and ends every process inside
-        try:
-            self._guard.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._guard.kill()
-            self._guard.wait()
-        if self._scratch is not None:
-            shutil.rmtree(self._scratch, ignore_errors=True)  # the guard removes it unless it was killed
-        cgroups.remove_abandoned_groups()
-
-    def _receive(self) -> bytes:
-        while not (frame := result_buffer.receive_frame(self._connection)):
-            pass  # an empty frame is a heartbeat
-        if frame.startswith(b'{"failure"'):
-            raise _InsideError(json.loads(frame)["failure"])
-        return frame
-
-
-def _package_directories(names: Sequence[str]) -> list[str]:
-    """Directories of the installed packages, and of the shared libraries that their wheels install."""
-    directories = []
-    for name in names:
-        found = importlib.util.find_spec(name)
-        if found is not None and found.origin is not None:
-            package = Path(found.origin).parent
-            directories += [package, package.with_name(f"{name}.libs")]
-    return [str(directory) for directory in directories if directory.is_dir()]

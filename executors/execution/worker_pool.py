@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from testbudget.executors.execution.limits import TestLimits
-from testbudget.executors.execution.runner import IMPORT_DIRECTORY, BlockVerdicts, Runner, entry_code
+from testbudget.executors.execution.runner import BlockVerdicts, Runner
 from testbudget.executors.execution.sandbox import kernel
+from testbudget.executors.execution.sandbox_process import IMPORT_DIRECTORY, entry_code
 from testbudget.rewards.errors import SandboxError, UserError
 from testbudget.rewards.problem import TestKind, UnitTest
 

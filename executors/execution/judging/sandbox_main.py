@@ -35,16 +35,13 @@ from testbudget.executors.execution.judging.fork_server import CandidateForkServ
 from testbudget.executors.execution.judging.pair_table import Call
 from testbudget.executors.execution.judging.program_cache import ProgramCache
 from testbudget.executors.execution.languages.base import Language, ResultKind
-from testbudget.executors.execution.languages.javascript.language import JavaScript
-from testbudget.executors.execution.languages.python.language import Python
+from testbudget.executors.execution.languages.registry import load_language
 from testbudget.executors.execution.limits import TestLimits
 from testbudget.executors.execution.processes import result_buffer
 from testbudget.executors.execution.processes.process import ProcessRunner
 from testbudget.executors.execution.processes.result_buffer import ResultBuffer
-from testbudget.executors.execution.sandbox import isolation, kernel
+from testbudget.executors.execution.sandbox import cpu_time, isolation, kernel
 from testbudget.rewards.problem import NOT_RUN, TestKind
-
-LANGUAGES: dict[str, Language] = {"python": Python(), "javascript": JavaScript()}
 
 _MAX_RESULT = 4096  # characters of a result that are sent to the runner
 _MAX_BEGINNING = 200  # characters of a longer result that are kept
@@ -59,13 +56,15 @@ def main() -> NoReturn:
     try:
         settings = json.loads(result_buffer.receive_frame(control))
         limits = TestLimits(**settings["limits"])
-        language = LANGUAGES[settings["language"]]
+        language = load_language(settings["language"])
         language.programs = tuple(settings["programs"])  # as found outside, with the caller's PATH
         outer = isolation.isolate_outer(settings["packages"], limits, language.programs)
         server_process = os.fork()
         if server_process == 0:
             _serve(control, language, outer, limits)
         _guard(control, server_process, outer)
+        with contextlib.suppress(OSError):  # the runner may have ended
+            os.write(1, cpu_time.last_words(outer.group).encode())
         isolation.clean_up(outer)
     except Exception:
         _report_failure(control)

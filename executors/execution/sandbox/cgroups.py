@@ -1,4 +1,4 @@
-"""Control groups: one bound on the memory and one on the number of processes of a whole sandbox.
+"""Control groups: bounds on the memory and the processes of a whole sandbox, and a count of its CPU time.
 
 The directory of a group is named after its owner, the process that created it. No other process removes it
 while the owner is alive. The group of a killed owner is removed when another sandbox starts or is closed.
@@ -19,7 +19,47 @@ from pathlib import Path
 _PREFIX = "testbudget-"
 _ATTEMPTS, _PAUSE_SECONDS = 1000, 0.01
 _CONTROLLERS = ("memory", "pids")
+_CPU_CONTROLLER = "cpuacct"  # of version 1; version 2 always counts CPU time
+_CPU_FILES = {"cpuacct.usage": 1e-9, "cpu.stat": 1e-6}  # name in version 1 and 2, unit in seconds
 _IDENTITY = re.compile(r"(\d+)-(\d+)-\d+")
+
+
+@dataclass(frozen=True, slots=True)
+class CpuUsage:
+    """Open counter of the CPU time of all processes that are or were in a group, while the group exists.
+
+    Attributes:
+        descriptor: descriptor of the group's ``cpuacct.usage`` or ``cpu.stat``.
+        unit: unit of the number in it, in seconds.
+    """
+
+    descriptor: int
+    unit: float
+
+    @classmethod
+    def open(cls, group: Path) -> "CpuUsage | None":
+        """Open the counter of a group; return None if its directory has none.
+
+        Args:
+            group: directory of the group.
+        """
+        for name, unit in _CPU_FILES.items():
+            with contextlib.suppress(OSError):
+                return cls(os.open(group / name, os.O_RDONLY), unit)
+        return None
+
+    def seconds(self) -> float:
+        """CPU-seconds used so far.
+
+        Raises:
+            OSError: the group has been removed.
+        """
+        text = os.pread(self.descriptor, 64, 0).split(b"\n", 1)[0]
+        return int(text.rpartition(b" ")[2]) * self.unit  # "N" or "usage_usec N"
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self.descriptor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +70,13 @@ class ControlGroup:
         name: name of its directory, the same in each hierarchy.
         parents: descriptors of its parent directories, one per hierarchy.
         process_lists: descriptors of its ``cgroup.procs``, one per hierarchy.
+        cpu_usage: counter of its CPU time; None if the kernel offers none.
     """
 
     name: str
     parents: tuple[int, ...]
     process_lists: tuple[int, ...]
+    cpu_usage: "CpuUsage | None" = None
 
     def enter(self) -> None:
         """Move the calling process, and thereby its later descendants, into the group.
@@ -50,6 +92,8 @@ class ControlGroup:
         finally:
             for descriptor in (*self.process_lists, *self.parents):
                 os.close(descriptor)
+            if self.cpu_usage is not None:
+                self.cpu_usage.close()
 
     def remove(self) -> None:
         """Remove the group; called by its owner only, after all processes in the group have ended.
@@ -74,7 +118,7 @@ def create_group(memory_bytes: int, processes: int) -> ControlGroup:
 
     Version 2 is used if it offers both controllers. The new group is a child of the current group, or its
     sibling, because a group that contains processes may not have children with controllers. Otherwise the
-    two hierarchies of version 1 are used.
+    hierarchies of version 1 are used, that of CPU time if it can be.
 
     Args:
         memory_bytes: bound on the memory of all processes, including swap, shared memory and tmpfs files.
@@ -93,6 +137,19 @@ def create_group(memory_bytes: int, processes: int) -> ControlGroup:
     raise reason
 
 
+def cpu_usage_of(owner: int) -> CpuUsage | None:
+    """Open the counter of the group that a process has created; return None if there is none.
+
+    Args:
+        owner: id of the process.
+    """
+    name = f"{_PREFIX}{_identity(owner)}"
+    for parent in itertools.chain(*_parents_of_current_group()):
+        if (found := CpuUsage.open(Path(parent, name))) is not None:
+            return found
+    return None
+
+
 def remove_abandoned_groups() -> None:
     """Remove the groups whose owners have ended."""
     for parent in itertools.chain(*_parents_of_current_group()):
@@ -105,6 +162,8 @@ def remove_abandoned_groups() -> None:
 
 def parent_directories(mounts: str, membership: str) -> Iterator[tuple[str, ...]]:
     """Yield the parent directories to try: one directory (version 2), or one per controller (version 1).
+
+    The controllers of version 1 are memory, pids and, first with it and then without it, cpuacct.
 
     Args:
         mounts: content of ``/proc/self/mountinfo``.
@@ -131,7 +190,10 @@ def parent_directories(mounts: str, membership: str) -> Iterator[tuple[str, ...]
     if sibling_parent is not None:
         yield (str(sibling_parent),)
     if all(controller in found for controller in _CONTROLLERS):
-        yield tuple(str(found[controller]) for controller in _CONTROLLERS)
+        bounding = tuple(str(found[controller]) for controller in _CONTROLLERS)
+        if (counting := found.get(_CPU_CONTROLLER)) is not None:
+            yield (*bounding, str(counting))
+        yield bounding
 
 
 def _parents_of_current_group() -> list[tuple[str, ...]]:
@@ -144,7 +206,7 @@ def _parents_of_current_group() -> list[tuple[str, ...]]:
 
 def _create_group_in(parents: Sequence[str], name: str, memory_bytes: int, processes: int) -> ControlGroup:
     directories = [Path(parent, name) for parent in parents]
-    memory, pids = directories[0], directories[-1]  # the same directory in version 2
+    memory, pids = (directories * 2)[:2]  # the same directory in version 2
     if memory == pids:
         _enable_controllers(memory.parent)
     with contextlib.ExitStack() as undo:
@@ -169,6 +231,7 @@ def _create_group_in(parents: Sequence[str], name: str, memory_bytes: int, proce
             name,
             tuple(opened(parent, os.O_PATH) for parent in parents),
             tuple(opened(directory / "cgroup.procs", os.O_WRONLY) for directory in directories),
+            CpuUsage.open(directories[-1]),
         )
         undo.pop_all()
     return group

@@ -68,6 +68,16 @@ def process_cpu_seconds(process: int) -> float:
     return time.clock_gettime((~process << 3) | _CLOCK_PROCESS_CPUTIME_ID)
 
 
+def children(process: int) -> list[int]:
+    """Ids of the children of another process, those of all its threads.
+
+    Raises:
+        OSError: the process has ended, or the kernel does not list children.
+    """
+    threads = Path(f"/proc/{process}/task").iterdir()
+    return [int(child) for thread in threads for child in (thread / "children").read_text().split()]
+
+
 def _checked(result: int) -> int:
     if result < 0:
         code = ctypes.get_errno()

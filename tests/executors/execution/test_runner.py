@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from testbudget.executors.execution.limits import ISOLATION_LAYERS, TestLimits, max_cpu_seconds
-from testbudget.executors.execution.runner import IMPORT_DIRECTORY, Runner, entry_code
+from testbudget.executors.execution.runner import Runner
+from testbudget.executors.execution.sandbox_process import IMPORT_DIRECTORY, entry_code
 from testbudget.rewards.errors import SandboxError, UserError
 from testbudget.rewards.problem import NOT_RUN, TestKind, UnitTest, Verdict
 

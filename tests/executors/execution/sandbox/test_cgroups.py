@@ -5,6 +5,7 @@ import os
 import re
 import resource
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,15 @@ SEPARATE_OF_A_CONTAINER = """\
             "5:cpu:/a\n4:memory:/b\n3:pids:/\n",
             [("/sys/fs/cgroup/memory/b", "/sys/fs/cgroup/pids")],
             id="version 1: one directory per controller",
+        ),
+        pytest.param(
+            SEPARATE.replace("rw,cpu\n", "rw,cpu,cpuacct\n").replace("/cpu ", "/cpu,cpuacct "),
+            "5:cpu,cpuacct:/a\n4:memory:/b\n3:pids:/\n",
+            [
+                ("/sys/fs/cgroup/memory/b", "/sys/fs/cgroup/pids", "/sys/fs/cgroup/cpu,cpuacct/a"),
+                ("/sys/fs/cgroup/memory/b", "/sys/fs/cgroup/pids"),
+            ],
+            id="version 1: CPU time is counted if it can be",
         ),
         pytest.param(
             SEPARATE_OF_A_CONTAINER,
@@ -117,6 +127,8 @@ def group():
     assert directories_of(group.name) == []
     for descriptor in (*group.parents, *group.process_lists):
         os.close(descriptor)
+    if group.cpu_usage is not None:
+        group.cpu_usage.close()
 
 
 def test_the_memory_of_all_processes_together_is_bounded(group):
@@ -160,10 +172,33 @@ def test_the_processes_of_all_users_together_are_bounded(group):
     assert in_child(fork_on) == 3
 
 
+def test_the_cpu_time_of_ended_processes_is_counted(group):
+    if group.cpu_usage is None:
+        pytest.skip("this kernel does not count the CPU time of groups")
+
+    def compute():
+        group.enter()
+        before = time.process_time()
+        process = os.fork()
+        if process == 0:
+            sum(range(3_000_000))
+            os._exit(0)
+        _, _, usage = os.wait4(process, 0)
+        return usage.ru_utime + usage.ru_stime + time.process_time() - before
+
+    from_outside = cgroups.cpu_usage_of(os.getpid())
+    computed = in_child(compute)
+    assert computed > 0.02
+    assert group.cpu_usage.seconds() >= computed
+    assert from_outside.seconds() == group.cpu_usage.seconds()
+    from_outside.close()
+
+
 def test_a_process_that_enters_keeps_no_descriptor_of_the_group(group):
     def still_open():
         group.enter()
-        for descriptor in (*group.parents, *group.process_lists):
+        counter = [group.cpu_usage.descriptor] if group.cpu_usage else []
+        for descriptor in (*group.parents, *group.process_lists, *counter):
             with contextlib.suppress(OSError):
                 return os.fstat(descriptor).st_ino
         return None

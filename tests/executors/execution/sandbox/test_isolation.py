@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from testbudget.executors.execution.limits import TestLimits
-from testbudget.executors.execution.runner import IMPORT_DIRECTORY, Runner
+from testbudget.executors.execution.runner import Runner
 from testbudget.executors.execution.sandbox import cgroups, isolation, kernel
 from testbudget.executors.execution.sandbox.isolation import empty_directory
+from testbudget.executors.execution.sandbox_process import IMPORT_DIRECTORY
 from testbudget.rewards.errors import UserError
 from tests.executors.execution.conftest import refuse_namespaces
 
@@ -214,7 +215,7 @@ def test_nothing_remains_of_the_sandbox_of_a_killed_caller(in_mode):
 import sys
 sys.path.insert(0, {IMPORT_DIRECTORY!r})
 from testbudget.executors.execution.limits import TestLimits
-from testbudget.executors.execution.runner import IMPORT_DIRECTORY, Runner
+from testbudget.executors.execution.runner import Runner
 from testbudget.rewards.problem import TestKind, UnitTest
 
 runner = Runner(TestLimits(cpu_seconds=600, wall_seconds=600))
