@@ -1,16 +1,22 @@
-"""Ray actors: generators and extractors with one model each, runners with one sandbox per language."""
+"""Workers: generators and extractors with one model each, runners with one sandbox per language.
+
+Each meters what it uses. A metered one begins with a lease of nothing and works only under a lease, which
+``lease`` extends; a call that its lease does not let begin, or ends, raises LeaseEndedError. ``lease`` and
+``report`` may be called while another call runs: on Ray in a concurrency group of their own.
+"""
 
 import asyncio
 import logging
 import os
 import sys
-import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NoReturn, Protocol
 
+from testbudget.executors.batch_lease import BatchLease, extractor_slice
+from testbudget.executors.execution.cpu_lease import CpuLease, runner_slice
 from testbudget.executors.execution.inputs import run_with_mutations
 from testbudget.executors.execution.limits import TestLimits
 from testbudget.executors.execution.runner import BlockVerdicts, Runner
@@ -21,7 +27,10 @@ from testbudget.executors.generation.base import (
     PromptTooLongError,
     Request,
     Sampling,
+    TokenCount,
 )
+from testbudget.executors.generation.engine_lease import EngineLease
+from testbudget.executors.metering import LeaseEndedError, Meter, Reading, Usage
 from testbudget.rewards.errors import UserError
 from testbudget.rewards.problem import UnitTest
 
@@ -31,14 +40,29 @@ _LOG = logging.getLogger(__name__)
 class GeneratorActor:
     """Actor with a generator that serves many requests at once.
 
+    All methods are called from one event loop.
+
     Args:
         make: function that creates the generator in the actor's own process.
         timeout_seconds: limit on the time of one answer, in wall-seconds.
+        gpus: number of GPUs that the busy time is charged for.
+        in_flight: maximum number of requests at once, for the first ``slice``.
+        metered: True to work under leases of tokens and GPU-seconds.
     """
 
-    def __init__(self, make: Callable[[], Generator], timeout_seconds: float) -> None:
+    def __init__(
+        self,
+        make: Callable[[], Generator],
+        timeout_seconds: float,
+        gpus: float = 0.0,
+        in_flight: int = 1,
+        metered: bool = False,
+    ) -> None:
         self._make = make
         self._timeout_seconds = timeout_seconds
+        self._metered = metered
+        self._meter = Meter(metered=metered)
+        self._engine_lease = EngineLease(self._meter, gpus, in_flight)
         self._starting: asyncio.Task[Generator] | None = None
 
     async def start(self) -> None:
@@ -63,18 +87,38 @@ class GeneratorActor:
 
         Raises:
             UserError: the generator raised it.
+            LeaseEndedError: the lease has ended before all requests were answered.
         """
         generator = await self._generator()
+        tasks = [asyncio.ensure_future(self._one(generator, request, sampling)) for request in requests]
         try:
-            return list(
-                await asyncio.gather(*(self._one(generator, request, sampling) for request in requests))
-            )
+            return list(await asyncio.gather(*tasks))
         except GeneratorError as error:
             _end(str(error))
+        except LeaseEndedError:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            raise
+
+    async def lease(self, until: Usage) -> None:
+        """Let the engine use so much in all since it started."""
+        self._meter.lease(until)
+
+    async def report(self) -> Reading:
+        """Usage so far, that of requests in progress included, and a few seconds of work."""
+        self._engine_lease.update()
+        return Reading(self._meter.used, self._engine_lease.slice)
 
     async def _one(self, generator: Generator, request: Request, sampling: Sampling) -> Completion:
+        def answer(count: TokenCount) -> Coroutine[Any, Any, Completion]:
+            if self._metered:
+                return generator.generate_counted(request, sampling, count)
+            return generator.generate(request, sampling)
+
+        ahead = generator.tokens_ahead(sampling)
         try:
-            return await asyncio.wait_for(generator.generate(request, sampling), self._timeout_seconds)
+            return await asyncio.wait_for(self._engine_lease.run(answer, ahead), self._timeout_seconds)
         except PromptTooLongError as error:
             # Only this problem is affected: an empty answer holds neither a test nor a correct program.
             _LOG.warning("%s", error)
@@ -136,23 +180,33 @@ class ExtractorActor:
     """Actor with an extractor of hidden states that serves one batch at a time.
 
     A batch takes at most ``timeout_seconds * threads`` CPU-seconds or ``timeout_seconds * gpus``
-    GPU-seconds; a batch that exceeds this fails. Loading the model is neither limited nor charged.
+    GPU-seconds; a batch that exceeds this fails. Loading the model is neither limited nor charged. `lease`
+    and `report` may be called by any thread.
 
     Args:
         make: function that creates the extractor in the actor's own process.
         threads: number of CPU cores to compute on.
         gpus: number of GPUs that batches are charged for; 0 to charge CPU time.
         timeout_seconds: limit on the time of one batch, in wall-seconds.
+        metered: True to work under leases of the GPU-seconds or CPU-seconds. A batch in progress at the end
+            of the lease ends this process.
     """
 
     def __init__(
-        self, make: Callable[[], HiddenStateReader], threads: int, gpus: float, timeout_seconds: float
+        self,
+        make: Callable[[], HiddenStateReader],
+        threads: int,
+        gpus: float,
+        timeout_seconds: float,
+        metered: bool = False,
     ) -> None:
         os.environ["OMP_NUM_THREADS"] = str(threads)  # read when torch is imported
         self._make = make
         self._threads = threads
         self._gpus = gpus
         self._timeout_seconds = timeout_seconds
+        self._meter = Meter(metered=metered)
+        self._batch_lease = BatchLease(self._meter, gpus, threads, timeout_seconds, _end)
         self._extractor: HiddenStateReader | None = None
 
     def depth(self) -> int:
@@ -172,12 +226,13 @@ class ExtractorActor:
         Raises:
             UserError: a setting cannot be used.
             ExtractionError: the extractor failed; the next call creates a new one.
+            LeaseEndedError: the lease leaves too little for a batch.
         """
         try:
             extractor = self._ready()
             extractor.extract((), layers)
             return self._timed(extractor, prompts, layers)
-        except UserError:
+        except (UserError, LeaseEndedError):
             raise
         except Exception as error:
             self._discard()
@@ -185,20 +240,22 @@ class ExtractorActor:
                 f"hidden states of {len(prompts)} prompts failed: {type(error).__name__}: {error}"
             ) from error
 
+    def lease(self, until: Usage) -> None:
+        """Let batches use so much in all since the worker started."""
+        self._meter.lease(until)
+
+    def report(self) -> Reading:
+        """Usage so far, that of a batch in progress included, and a few seconds of work."""
+        self._batch_lease.update()
+        return Reading(self._meter.used, extractor_slice(self._gpus, self._threads))
+
     def _timed(
         self, extractor: HiddenStateReader, prompts: Sequence[str], layers: Sequence[int]
     ) -> ExtractedBatch:
-        # Only the end of the process interrupts a computation. Ray then restarts the actor and repeats its
-        # calls.
-        watch = threading.Timer(self._timeout_seconds, _end, [f"a batch took {self._timeout_seconds:g} s"])
-        watch.daemon = True
-        watch.start()
-        started, cpu_started = time.monotonic(), extractor.cpu_seconds()
-        try:
+        with self._batch_lease.batch(extractor.cpu_seconds):
+            started, cpu_started = time.monotonic(), extractor.cpu_seconds()
             states = extractor.extract(prompts, layers)
-        finally:
-            watch.cancel()
-        seconds, cpu_seconds = time.monotonic() - started, extractor.cpu_seconds() - cpu_started
+            seconds, cpu_seconds = time.monotonic() - started, extractor.cpu_seconds() - cpu_started
         if seconds > self._timeout_seconds or cpu_seconds > self._timeout_seconds * self._threads:
             raise TimeoutError(
                 f"{cpu_seconds:.1f} s of CPU time in {seconds:.1f} s exceed the time limit of a batch"
@@ -229,14 +286,19 @@ def _end(reason: str) -> NoReturn:
 class RunnerActor:
     """Actor with a runner of blocks for each language.
 
+    `layers` and `run` are called by one thread at a time, `lease` and `report` by any.
+
     Args:
         limits: limits of one test.
         require: isolation layers that must be available.
+        metered: True to run charged blocks under leases of CPU-seconds.
     """
 
-    def __init__(self, limits: TestLimits, require: Sequence[str]) -> None:
+    def __init__(self, limits: TestLimits, require: Sequence[str], metered: bool = False) -> None:
         self._limits = limits
         self._require = require
+        self._meter = Meter(metered=metered)
+        self._cpu_lease = CpuLease(self._meter, limits)
         self._runners: dict[str, Runner] = {}
 
     def layers(self, language: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -260,6 +322,7 @@ class RunnerActor:
         entry_point: str,
         record: bool,
         input_mutations: int,
+        charged: bool = True,
     ) -> BlockVerdicts:
         """Verdicts of chosen programs on tests.
 
@@ -271,16 +334,36 @@ class RunnerActor:
             entry_point: name that each program must define.
             record: True to record outputs.
             input_mutations: number of mutations of each test's inputs to run and record in addition.
+            charged: False for a block that needs no lease and is not charged, such as one of labels.
 
         Raises:
             SandboxError: the sandbox failed, and so did a new one.
             UserError: a required isolation layer is missing.
+            LeaseEndedError: the lease has ended before the block.
         """
         candidates = [programs[position] for position in chosen]
+        if charged and language not in self._runners:
+            self._cpu_lease.check_start()
         runner = self._runner(language)
-        if input_mutations:
-            return run_with_mutations(runner, candidates, tests, entry_point, input_mutations)
-        return runner.run(candidates, tests, entry_point, record=record)
+        with self._cpu_lease.charged(runner) if charged else self._cpu_lease.uncharged(runner):
+            if input_mutations:
+                return run_with_mutations(runner, candidates, tests, entry_point, input_mutations)
+            return runner.run(candidates, tests, entry_point, record=record)
+
+    def lease(self, until: Usage) -> None:
+        """Let charged blocks use so much in all since the worker started."""
+        self._meter.lease(until)
+
+    def report(self) -> Reading:
+        """Usage so far, that of a block in progress included, and a few seconds of work."""
+        self._cpu_lease.update()
+        return Reading(self._meter.used, runner_slice(self._limits))
+
+    def close(self) -> None:
+        """End all sandboxes."""
+        for runner in self._runners.values():
+            runner.close()
+        self._runners.clear()
 
     def _runner(self, language: str) -> Runner:
         if language not in self._runners:

@@ -8,6 +8,9 @@ from typing import Any, Self
 
 from testbudget.rewards.errors import UserError
 
+TokenCount = Callable[[int], None]
+"""Function that is told the number of tokens generated for a request since it was last called."""
+
 
 class GeneratorError(Exception):
     """Failure of a generator: an engine has ended or a server did not answer.
@@ -171,7 +174,7 @@ class Generator(ABC):
 
     @abstractmethod
     async def generate(self, request: Request, sampling: Sampling) -> Completion:
-        """Answer one request.
+        """Answer one request; abort it if the call is cancelled.
 
         The completion must depend only on the request and the sampling parameters, as far as the model
         allows.
@@ -180,6 +183,25 @@ class Generator(ABC):
             PromptTooLongError: the prompt leaves no token for an answer.
             GeneratorError: the engine or server failed; the request may be sent again.
         """
+
+    async def generate_counted(self, request: Request, sampling: Sampling, count: TokenCount) -> Completion:
+        """Answer as `generate` does, and count tokens while they are generated. By default none is.
+
+        Under a cap in tokens this is called in place of `generate`. A generator that overrides it, and
+        `tokens_ahead`, does not need a lease of ``max_tokens`` for each request.
+
+        Raises:
+            Exception: as for `generate`.
+        """
+        del count  # the completion tells
+        return await self.generate(request, sampling)
+
+    def tokens_ahead(self, sampling: Sampling) -> int:
+        """Upper bound on the tokens of a request that are generated and not counted, at any time.
+
+        It includes those that are generated after the call is cancelled.
+        """
+        return sampling.max_tokens
 
     async def close(self) -> None:  # noqa: B027 - optional
         """Release what `start` has acquired.

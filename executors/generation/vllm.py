@@ -21,12 +21,15 @@ from testbudget.executors.generation.base import (
     PromptTooLongError,
     Request,
     Sampling,
+    TokenCount,
 )
 from testbudget.rewards.errors import UserError, one_line
 
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 _WEIGHTS = (".safetensors", ".bin", ".pt")
 _GIB = 1 << 30
+_STREAM_INTERVAL = 8  # tokens of a request between two counts: a count costs the engine's caller some time
+_STEPS_AHEAD = 4  # of the engine: computed, on the way to its caller, or begun when a request is aborted
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,12 @@ class EngineSettings:
         }
         if self.enforce_eager is None:
             arguments["enforce_eager"] = cpu
-        arguments |= {"enable_prefix_caching": True, "disable_log_stats": True, "use_tqdm_on_load": False}
+        arguments |= {
+            "enable_prefix_caching": True,
+            "disable_log_stats": True,
+            "use_tqdm_on_load": False,
+            "stream_interval": _STREAM_INTERVAL,
+        }
         if self.tensor_parallel_size > 1:
             # The GPUs of this process; inside a Ray actor vLLM might request others from Ray.
             arguments["distributed_executor_backend"] = "mp"
@@ -186,6 +194,17 @@ class VllmGenerator(Generator):
             UserError: the prompt is a chat and the model has no chat template.
             GeneratorError: the engine has failed.
         """
+        return await self._answer(request, sampling, None)
+
+    async def generate_counted(self, request: Request, sampling: Sampling, count: TokenCount) -> Completion:
+        """Answer one request, and count its tokens at every ``stream_interval``.
+
+        Raises:
+            Exception: as for `generate`.
+        """
+        return await self._answer(request, sampling, count)
+
+    async def _answer(self, request: Request, sampling: Sampling, count: TokenCount | None) -> Completion:
         from vllm import SamplingParams
         from vllm.inputs import tokens_input
         from vllm.sampling_params import RequestOutputKind
@@ -203,20 +222,31 @@ class VllmGenerator(Generator):
             max_tokens=min(sampling.max_tokens, remaining),
             stop=list(sampling.stop),
             seed=request.seed,
-            output_kind=RequestOutputKind.FINAL_ONLY,
+            output_kind=RequestOutputKind.CUMULATIVE if count else RequestOutputKind.FINAL_ONLY,
         )
         # A lost sample may be requested again while it is still being computed.
         name = f"{request.problem}:{request.index}:{next(self._numbers)}"
         mark = self._busy_time.arrive()
+        counted = 0
         try:
             async for output in self._engine.generate(tokens_input(list(token_ids)), parameters, name):
                 answer = output.outputs[0]
+                if count:
+                    counted, new = len(answer.token_ids), len(answer.token_ids) - counted
+                    count(new)
         except Exception as error:
             reason = _sentence(error.__cause__ or error)
             raise GeneratorError(f"vLLM failed on problem {request.problem}: {reason}") from error
         finally:
             gpu_seconds = self._busy_time.depart(mark)
         return Completion(answer.text, len(answer.token_ids), gpu_seconds, answer.finish_reason)
+
+    def tokens_ahead(self, sampling: Sampling) -> int:
+        """Tokens of a request that are generated before it counts them, or after it is cancelled."""
+        extra = self._settings.extra
+        interval = extra.get("stream_interval", _STREAM_INTERVAL)
+        per_step = 1 + (extra.get("speculative_config") or {}).get("num_speculative_tokens", 0)
+        return int(min(sampling.max_tokens, (interval + _STEPS_AHEAD) * per_step))
 
     async def close(self) -> None:
         """End the engine and its processes."""

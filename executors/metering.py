@@ -1,0 +1,127 @@
+"""Metering of workers: cumulative usage, and the lease under which a worker may use more.
+
+A worker meters its own charged work. It does not begin a piece without remaining lease, and stops by itself
+before the end of its lease, however late a message of the driver is. What the end of a lease leaves is too
+little to work with, and is charged as used, so that a spent lease is recognised by its figures.
+"""
+
+import math
+import threading
+from collections.abc import Callable
+from typing import NamedTuple
+
+SLICE_SECONDS = 5.0
+"""Seconds of a worker's work that one lease is meant for."""
+
+
+class Usage(NamedTuple):
+    """Amounts of the metered quantities.
+
+    Attributes:
+        tokens: generated tokens.
+        gpu_seconds: GPU-seconds.
+        cpu_seconds: CPU-seconds.
+    """
+
+    tokens: float = 0.0
+    gpu_seconds: float = 0.0
+    cpu_seconds: float = 0.0
+
+
+UNLIMITED = Usage(math.inf, math.inf, math.inf)
+"""Lease without end."""
+
+
+class Reading(NamedTuple):
+    """State of a worker's meter.
+
+    Attributes:
+        used: usage since the worker started, that of work in progress included.
+        slice: a few seconds of its work in each quantity, 0 for a quantity that it does not use.
+    """
+
+    used: Usage
+    slice: Usage
+
+
+class LeaseEndedError(Exception):
+    """End of a worker's lease: work was not begun, or was stopped and has no result.
+
+    What it used stays charged. The work may be sent again once the worker has another lease than this one.
+
+    Args:
+        until: the lease that has ended, as usage in all since the worker started.
+    """
+
+    def __init__(self, until: Usage) -> None:
+        super().__init__(until)  # the only argument, so that the error can be sent between processes
+        self.until = until
+
+    def __str__(self) -> str:
+        return f"the worker's lease has ended at {self.until}"
+
+
+class Meter:
+    """Cumulative usage of one worker, and its lease. Every method may be called from any thread.
+
+    Args:
+        metered: False for a lease without end. Otherwise the first lease is of nothing.
+    """
+
+    def __init__(self, *, metered: bool = True) -> None:
+        self._changed = threading.Condition()
+        self._used = Usage()
+        self._until = Usage() if metered else UNLIMITED
+
+    @property
+    def used(self) -> Usage:
+        """Usage since the worker started."""
+        return self._used
+
+    @property
+    def until(self) -> Usage:
+        """Usage at which the lease ends; infinite for what is not metered."""
+        return self._until
+
+    @property
+    def remaining(self) -> Usage:
+        """What the lease leaves, at least 0."""
+        with self._changed:
+            return self._remaining()
+
+    def lease(self, until: Usage) -> None:
+        """Let the worker use so much in all since it started. An earlier lease is never lowered."""
+        with self._changed:
+            self._until = Usage(*map(max, self._until, until))
+            self._changed.notify_all()
+
+    def add(self, *, tokens: float = 0.0, gpu_seconds: float = 0.0, cpu_seconds: float = 0.0) -> None:
+        """Charge what work has used."""
+        with self._changed:
+            before = self._used
+            self._used = Usage(
+                before.tokens + tokens, before.gpu_seconds + gpu_seconds, before.cpu_seconds + cpu_seconds
+            )
+
+    def use_up(self, until: Usage) -> None:
+        """Charge the rest of an ended lease; quantities of infinite ``until`` are not changed."""
+        with self._changed:
+            self._used = Usage(
+                *(
+                    max(used, end) if math.isfinite(end) else used
+                    for used, end in zip(self._used, until, strict=True)
+                )
+            )
+
+    def wait_for_lease(self, enough: Callable[[Usage], bool], timeout: float | None = None) -> bool:
+        """Block until what remains is enough; return False if the timeout passes first.
+
+        Args:
+            enough: predicate on what remains.
+            timeout: wall-seconds; None to wait without end.
+        """
+        with self._changed:
+            return self._changed.wait_for(lambda: enough(self._remaining()), timeout)
+
+    def _remaining(self) -> Usage:
+        return Usage(*(max(0.0, until - used) for until, used in zip(self._until, self._used, strict=True)))
