@@ -20,7 +20,7 @@ from testbudget.rewards.quality import (
     combined_test_quality,
     single_test_quality,
 )
-from testbudget.scheduler.budget import Budget, Cap
+from testbudget.scheduler.core.events import Cap
 from testbudget.scheduler.fitting.confidence import confidence_models_of
 from testbudget.scheduler.job import Job
 from testbudget.scheduler.job_file import load_job
@@ -206,7 +206,7 @@ def summarise(directory: Path) -> RunSummary:
     ]
     spent = Cost.total(problem.cost for problem in problems)
     cap = Cap(job.cap.limits, job.cap.unit_prices)
-    usd = Budget(Cap({}, cap.prices), spent).spent_usd
+    usd = spent.usd(cap.prices)
     return RunSummary(directory, job, confidence_models.source, cap, problems, spent, usd)
 
 

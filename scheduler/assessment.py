@@ -1,4 +1,4 @@
-"""Assessment of problems while tests come in: the pick with p_wrong, surviving programs, harm of more tests.
+"""Assessment of problems while tests come in: pick and p_correct, surviving programs, harm of more tests.
 
 Everything follows from the tests that were told, so a resumed run comes to the same results as one that was
 not interrupted.
@@ -106,9 +106,7 @@ class CandidateElimination:
         assert self._rule is not None
         distinct = self._problems[position].distinct
         running = np.isin(distinct.inverse, self._survivors[position])
-        still = survivors(
-            self._problems.evidence(position, tests), running, self._rule.rule, self._rule.z
-        )
+        still = survivors(self._problems.evidence(position, tests), running, self._rule.rule, self._rule.z)
         self._survivors[position] = np.flatnonzero(still[distinct.representatives])
 
 

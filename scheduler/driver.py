@@ -19,44 +19,27 @@ from testbudget.scheduler.core.scheduler import Scheduler
 from testbudget.scheduler.dispatch import Dispatcher
 from testbudget.scheduler.event_log import Entry, EventLog, Note
 from testbudget.scheduler.evidence_store import EvidenceStore
+from testbudget.scheduler.log_tables import POOLS
 from testbudget.scheduler.work.open_work import Answer
 
 _WAIT_SECONDS = 1.0
 _POOLS_SECONDS = 1.0  # between two notes of the pools' use, on the back end's clock
 
 
-def run_loop(
-    scheduler: Scheduler,
-    log: EventLog,
-    store: EvidenceStore,
-    backend: Backend,
-    dispatcher: Dispatcher,
-    watch: Callable[[], None] = lambda: None,
-) -> None:
-    """Begin or continue a run, and return when nothing more will happen.
+class Driver:
+    """Driver of one run.
 
     Args:
         scheduler: core of the run, not started.
         log: log whose first entries are the header of the run.
         store: records of the log so far.
         backend: carries out work.
-        dispatcher: between the two.
-        watch: called after each step.
+        dispatcher: between core and back end.
 
-    Raises:
-        UserError: the log was made by another version, or the job names something that cannot be used.
-        InfrastructureError: work or the log failed. The run can be continued.
+    Attributes:
+        now: time of the entry that is folded, in seconds on the clock of the run. It goes on where an
+            earlier driver has stopped.
     """
-    steps = _Steps(scheduler, log, store, backend, dispatcher)
-    answers = dispatcher.send(steps.begin())
-    while not scheduler.finished:
-        answers = answers or dispatcher.receive(backend.wait(_WAIT_SECONDS))
-        answers = dispatcher.send(steps.take(answers))
-        watch()
-
-
-class _Steps:
-    """Steps of a run on the clock of the run, which goes on where an earlier driver has stopped."""
 
     def __init__(
         self,
@@ -73,24 +56,41 @@ class _Steps:
         self._dispatcher = dispatcher
         self._before = 0.0  # seconds of earlier drivers
         self._pools_noted = -_POOLS_SECONDS
+        self.now = 0.0
 
-    def begin(self) -> list[Command]:
+    def run_loop(self, watch: Callable[[], None] = lambda: None) -> None:
+        """Begin or continue the run, and return when nothing more will happen.
+
+        Args:
+            watch: called after each step.
+
+        Raises:
+            UserError: the log was made by another version, or the job names something that cannot be used.
+            InfrastructureError: work or the log failed. The run can be continued.
+        """
+        answers = self._dispatcher.send(self._begin())
+        while not self._scheduler.finished:
+            answers = answers or self._dispatcher.receive(self._backend.wait(_WAIT_SECONDS))
+            answers = self._dispatcher.send(self._take(answers))
+            watch()
+
+    def _begin(self) -> list[Command]:
         """The first commands of a new run, or all unfinished ones of a run that was interrupted."""
         started = self._scheduler.start()
         if not self._replay(started):
             return started
         if self._scheduler.finished:
             return []
-        commands = self.take([Answer(DriverRestarted())])
+        commands = self._take([Answer(DriverRestarted())])
         return commands + self._scheduler.pending()
 
-    def take(self, answers: Sequence[Answer]) -> list[Command]:
+    def _take(self, answers: Sequence[Answer]) -> list[Command]:
         """Log answers, then fold them into store and core; return the commands of the core."""
         now = self._before + self._backend.seconds
         entries = [Entry(answer.event, now, answer.records) for answer in self._with_pools(answers)]
         if not entries:
             return []
-        self._log.append(entries, issued=self._scheduler.issued)
+        self._log.append(entries, issued=len(self._scheduler.tasks))
         commands: list[Command] = []
         for entry in entries:
             self._store.apply(entry)
@@ -102,11 +102,11 @@ class _Steps:
         self._dispatcher.replay(started)
         events = 0
         for entry in self._log.entries(outputs=False):
-            if entry.issued is not None and entry.issued != self._scheduler.issued:
+            issued = len(self._scheduler.tasks)
+            if entry.issued is not None and entry.issued != issued:
                 raise UserError(
-                    f"the log must have been made by this version of testbudget but it has issued "
-                    f"{entry.issued} tasks where this one issues {self._scheduler.issued}; "
-                    "continue the run with the version that began it"
+                    f"the log must have been made by this version of testbudget but it has {entry.issued} "
+                    f"tasks where this one has {issued}: continue the run with the version that began it"
                 )
             self._before = entry.time
             self._dispatcher.replay(self._fold(entry))
@@ -114,6 +114,7 @@ class _Steps:
         return events > 0
 
     def _fold(self, entry: Entry) -> list[Command]:
+        self.now = entry.time
         self._dispatcher.apply(entry)
         if isinstance(entry.event, Note | RunStarted):
             return []
@@ -126,5 +127,8 @@ class _Steps:
         pools = self._backend.pools()
         if not pools:
             return answers
-        use = {kind.name.lower(): [pool.workers, pool.busy, pool.queued] for kind, pool in pools.items()}
-        return [*answers, Answer(Note("pools", use))]
+        use = {
+            kind.name.lower(): {"workers": pool.workers, "busy": pool.busy, "queued": pool.queued}
+            for kind, pool in pools.items()
+        }
+        return [*answers, Answer(Note(POOLS, use))]

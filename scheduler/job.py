@@ -19,9 +19,6 @@ from testbudget.scheduler.job_names import (
     policy_needs,
 )
 
-_WINDOW_PER_SLOT = 16  # below 4 to 8, one timeout at the head of the window blocks all others
-_SLOTS_PER_RUNNER, _USUAL_RUNNERS = 4, 16
-
 
 class JobSection(BaseModel):
     """Base class of the sections of a job file. Unknown fields are refused."""
@@ -177,8 +174,8 @@ class PolicySection(JobSection):
     window: int | None = Field(
         None,
         ge=1,
-        description="maximum number of tests granted and not told to the policy (default: 16 per concurrent "
-        "request, at least one per problem)",
+        description="maximum number of tests granted and not told to the policy (default: 16 per "
+        "concurrent request, at least one per problem)",
     )
     quantum: int | None = Field(
         None,
@@ -342,6 +339,15 @@ class ClusterSection(JobSection):
     num_gpus: int | None = Field(None, ge=0, description="GPUs of a cluster started here")
 
 
+def _default_backend(sections: dict[str, Any]) -> BackendName:
+    models = [getattr(sections.get(name), "model", None) for name in ("candidates", "tests")]
+    states: HiddenStatesSection | None = sections.get("hidden_states")
+    if states is not None and states.base_model is not None:
+        models.append(states)
+    on_gpus = any(model is not None and model.gpus for model in models)
+    return "ray" if on_gpus or sections.get("cluster") != ClusterSection() else "in_process"
+
+
 class Job(JobSection):
     """Job of a run: the whole job file."""
 
@@ -359,7 +365,7 @@ class Job(JobSection):
     sandbox: SandboxSection = Field(default_factory=SandboxSection)
     cluster: ClusterSection = Field(default_factory=ClusterSection)
     backend: BackendField = Field(
-        default_factory=lambda sections: _default_backend(sections),
+        default_factory=_default_backend,
         description="ray and in_process execute; recorded reads a finished run (default: ray for GPUs or a "
         "cluster, else in_process)",
     )
@@ -371,29 +377,6 @@ class Job(JobSection):
         return self.elimination.apply_to == "all" or (
             self.elimination.apply_to == "generated" and self.tests.from_run is None
         )
-
-    @property
-    def slots(self) -> int:
-        """Tests that are generated at the same time at most, as far as the job asks for it.
-
-        Recorded tests wait for nothing but their runners: four for each.
-        """
-        if self.tests.model is None:
-            return _SLOTS_PER_RUNNER * (self.execution.runners or _USUAL_RUNNERS)
-        return self.tests.model.actors * self.tests.model.in_flight
-
-    def window(self, problems: int) -> int:
-        """Most tests that may be granted and not told.
-
-        Args:
-            problems: number of problems.
-        """
-        return self.policy.window or max(_WINDOW_PER_SLOT * self.slots, problems, self.policy.quantum or 1)
-
-    @property
-    def quantum(self) -> int:
-        """Tests told between two decisions."""
-        return self.policy.quantum or max(1, min(self.slots // 4, self.policy.window or self.slots))
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -408,15 +391,6 @@ class Job(JobSection):
                 "backend recorded needs candidates.from_run and tests.from_run, both the same run"
             )
         return self
-
-
-def _default_backend(sections: dict[str, Any]) -> BackendName:
-    models = [getattr(sections.get(name), "model", None) for name in ("candidates", "tests")]
-    states: HiddenStatesSection | None = sections.get("hidden_states")
-    if states is not None and states.base_model is not None:
-        models.append(states)
-    on_gpus = any(model is not None and model.gpus for model in models)
-    return "ray" if on_gpus or sections.get("cluster") != ClusterSection() else "in_process"
 
 
 def _need_exactly_one(section: JobSection, *names: str) -> None:

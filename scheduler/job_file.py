@@ -65,10 +65,26 @@ def check_job(
     return _from_folder(job, folder)
 
 
+def job_fields(job: Job) -> dict[str, Any]:
+    """Fields of a job as plain values, with every default spelled out, without those that are None."""
+    return job.model_dump(mode="json", exclude_none=True)
+
+
 def job_text(job: Job) -> str:
     """A job as YAML, with every default spelled out and every path as it is in the job."""
-    content = job.model_dump(mode="json", exclude_none=True)
-    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+    return yaml.safe_dump(job_fields(job), sort_keys=False, allow_unicode=True)
+
+
+def changed_fields(before: Mapping[str, Any], after: Mapping[str, Any], section: str = "") -> list[str]:
+    """Dotted names of the fields that differ between two jobs, each as of :func:`job_fields`."""
+    changed = []
+    for name in dict.fromkeys([*before, *after]):
+        old, new = before.get(name), after.get(name)
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            changed += changed_fields(old, new, f"{section}{name}.")
+        elif old != new:
+            changed.append(section + name)
+    return changed
 
 
 def save_job(job: Job, path: Path) -> None:

@@ -11,9 +11,12 @@
 - ``harmful``: true if more tests are likelier to harm the pick than to help: p_harm > p_gain and
   p_harm >= 0.1.
 - ``closed_because``: reason why the problem got no more tests: "harmful" (a harm check closed it),
-  else "cap" (no further test of it fits under the cap), else "max_tests" (it has all that it may get), else
-  null (the policy granted no more).
+  "quarantined" (the infrastructure failed on it again and again), "no_program" (it has no candidate), else
+  "cap" (no further test of it fits under the cap), else "max_tests" (it has all that it may get), else null
+  (the policy granted no more).
 - ``code``: program text of the pick.
+
+A problem without candidates has null in ``candidate``, ``p_correct`` and ``code``; it is abstained.
 """
 
 import itertools
@@ -21,6 +24,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +37,7 @@ from testbudget.rewards.selection.batch import batch_statistics
 from testbudget.rewards.selection.registry import selection_rule
 from testbudget.scheduler.job import Job
 from testbudget.traces.files import whole_file
-from testbudget.traces.records import DistinctPrograms, ProblemCandidates, evidence_of
+from testbudget.traces.records import DistinctPrograms, evidence_of
 from testbudget.traces.trace import ProblemTrace, Trace
 
 
@@ -77,7 +81,7 @@ def picks(
     recorded_outputs_of: Callable[[str], RecordedOutputs | None],
     confidence_models: ConfidenceModels,
 ) -> Iterator[Pick]:
-    """Picks of a run, in the order of its problems.
+    """Picks of a run, in the order of its problems; a problem without candidates has none.
 
     Args:
         job: names the selection rule and the threshold for abstaining.
@@ -93,8 +97,11 @@ def picks(
             seen.verdicts, DistinctPrograms.among(seen.candidates), recorded_outputs_of(problem)
         )
 
-    batch = batch_statistics(itertools.starmap(evidence_of_trace, trace.problems.items()))
-    for problem, seen in trace.problems.items():
+    picked = {problem: seen for problem, seen in trace.problems.items() if seen.candidates}
+    if not picked:
+        return
+    batch = batch_statistics(itertools.starmap(evidence_of_trace, picked.items()))
+    for problem, seen in picked.items():
         evidence = replace(evidence_of_trace(problem, seen), batch=batch)
         winners = rule.winners(evidence)
         fold, rate = problem_fold(seen.content_hash), seen.predicted_pass_rate
@@ -118,31 +125,45 @@ def picks(
 
 
 def write_picks(
-    items: Sequence[ProblemCandidates],
-    made: Iterator[Pick],
-    closed_because: Sequence[str | None],
-    path: Path,
+    trace: Trace, made: Iterator[Pick], closed_because: Sequence[str | None], path: Path
 ) -> None:
     """Write ``picks.jsonl``, whole or not at all.
 
     Args:
-        items: the problems with their candidates.
-        made: the pick of each problem.
-        closed_because: reason why each problem got no more tests; see ``Loop.closed_because``.
+        trace: the run.
+        made: the pick of each problem that has candidates.
+        closed_because: reason why each problem got no more tests; see ``Scheduler.closed_because``.
         path: the file.
     """
     with whole_file(path) as partial, partial.open("w", encoding="utf-8") as file:
-        for item, pick, reason in zip(items, made, closed_because, strict=True):
-            line = {
-                "problem": pick.problem,
-                "candidate": pick.candidate,
-                "tests_passed": pick.tests_passed,
-                "tests": pick.evidence.votes.tests,
-                "tied_candidates": len(pick.winners),
-                "p_correct": round(pick.p_correct, 4),
-                "abstained": pick.abstained,
-                "harmful": pick.test_effect.harmful,
-                "closed_because": reason,
-                "code": item.candidates[pick.candidate].code,
-            }
-            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+        for (problem, seen), reason in zip(trace.problems.items(), closed_because, strict=True):
+            line = _line(next(made), seen) if seen.candidates else _NO_PICK
+            placed = {"problem": problem, **line, "closed_because": reason}
+            placed["code"] = placed.pop("code")
+            file.write(json.dumps(placed, ensure_ascii=False) + "\n")
+
+
+_NO_PICK: dict[str, Any] = {
+    "candidate": None,
+    "tests_passed": 0,
+    "tests": 0,
+    "tied_candidates": 0,
+    "p_correct": None,
+    "abstained": True,
+    "harmful": False,
+    "code": None,
+}
+
+
+def _line(pick: Pick, seen: ProblemTrace) -> dict[str, Any]:
+    assert seen.problem is not None
+    return {
+        "candidate": pick.candidate,
+        "tests_passed": pick.tests_passed,
+        "tests": pick.evidence.votes.tests,
+        "tied_candidates": len(pick.winners),
+        "p_correct": round(pick.p_correct, 4),
+        "abstained": pick.abstained,
+        "harmful": pick.test_effect.harmful,
+        "code": seen.candidates[pick.candidate].candidate(seen.problem, pick.candidate).code,
+    }

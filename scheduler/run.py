@@ -1,96 +1,114 @@
-"""One run from job to run directory: prepare, run the loop under the cap, write tables and picks.
+"""One run from job to run directory: sources and models are read, the loop runs, results are written.
 
 Back ends are imported when a job needs them, so that importing this module loads neither Ray nor torch.
 """
 
 import functools
 import shutil
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from testbudget.executors.generation.prompts import prompt_template
 from testbudget.executors.generation.unit_tests import UnitTestGenerator
-from testbudget.policies.registry import create_policy
-from testbudget.rewards.errors import UserError, require_extra
+from testbudget.policies.base import Policy, PolicyContext
+from testbudget.policies.registry import create_policy, policy_class
+from testbudget.rewards.confidence.model import ConfidenceModels
+from testbudget.rewards.elimination import end_of_rung
+from testbudget.rewards.errors import InfrastructureError, UserError
 from testbudget.rewards.problem import Problem
 from testbudget.rewards.selection.registry import selection_rule
-from testbudget.scheduler.assessment import EliminationRule, HarmStop, PickConfidence
+from testbudget.scheduler.assessment import Assessor, CandidateElimination, EliminationRule
 from testbudget.scheduler.backends.base import Backend
-from testbudget.scheduler.backends.recorded import RecordedBackend
-from testbudget.scheduler.budget import Budget, Cap
-from testbudget.scheduler.event_log import LOG_FILE, EventLog
+from testbudget.scheduler.cap_check import check_cap, check_min_tests, executions_per_pair
+from testbudget.scheduler.core.budget import Books, Budget
+from testbudget.scheduler.core.events import Cap, Floats, RunStarted
+from testbudget.scheduler.core.planner import Grants
+from testbudget.scheduler.core.scheduler import Scheduler
+from testbudget.scheduler.dispatch import Dispatcher, WorkOfRun
+from testbudget.scheduler.driver import Driver
+from testbudget.scheduler.event_log import LOG_FILE, Entry, EventLog, Note
+from testbudget.scheduler.evidence_store import EvidenceStore
 from testbudget.scheduler.fitting.confidence import check_confidence_runs, fit_confidence
 from testbudget.scheduler.fitting.gain_models import check_gain_model_run, gain_models_for
 from testbudget.scheduler.job import Job
-from testbudget.scheduler.job_file import load_job, save_job
-from testbudget.scheduler.loop import Loop, spent
-from testbudget.scheduler.picks import picks, write_picks
-from testbudget.scheduler.preparation.candidates import (
-    sample_candidates,
-    take_candidates,
-)
-from testbudget.scheduler.preparation.hidden_states import (
-    check_predictor,
-    extract_hidden_states,
-    hidden_states_of,
-    predicted_pass_rates,
-    take_hidden_states,
-)
-from testbudget.scheduler.preparation.labels import label_candidates, take_labels
+from testbudget.scheduler.job_file import changed_fields, job_fields, load_job, save_job
+from testbudget.scheduler.run_problems import RunProblems
+from testbudget.scheduler.run_results import write_results
+from testbudget.scheduler.window import window_and_quantum
+from testbudget.scheduler.work.candidates import CandidateGenerator, Sampling, recorded_candidates
+from testbudget.scheduler.work.hidden_states import Extraction, RecordedStates, recorded_states
+from testbudget.scheduler.work.labels import Labelling, Labels, recorded_labels
+from testbudget.scheduler.work.open_work import OpenWork
+from testbudget.scheduler.work.prediction import Predictor
+from testbudget.scheduler.work.unit_tests import UnitTests
 from testbudget.traces.files import check_place
-from testbudget.traces.output_tables import read_outputs, write_outputs
 from testbudget.traces.problems import load_problems
-from testbudget.traces.records import Cost, ProblemCandidates, extraction_cost
-from testbudget.traces.tables import ReadTrace, read_trace, write_trace
-from testbudget.traces.trace import ProblemTrace, Trace
+from testbudget.traces.records import CandidateRecord, Cost
+from testbudget.traces.run_info import RunInfo, read_run_info, write_run_info
+from testbudget.traces.run_tables import GrantRecord
+from testbudget.traces.tables import ReadTrace, read_trace
+from testbudget.traces.trace import Trace
 
 _UNLIMITED = 2**31 - 1  # tests of a problem
+_JOB = "job"  # kind of the note that holds the fields of the job
+_CHECKS = 30
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class RunStatus:
     """Progress of a run, for a display.
 
     Attributes:
-        name: the current phase, in words.
+        name: present phase, in words.
         problems: number of problems of the run.
-        event_log: for reading.
-        budget: spending so far; None before the first test.
+        cap: limits of the run.
+        store: records so far, for reading.
         seconds: the back end's clock, in seconds.
+        scheduler: core of the run, for reading; None before the loop has begun.
     """
 
     name: str
     problems: int
-    event_log: EventLog
-    budget: Budget | None
+    cap: Cap
+    store: EvidenceStore
     seconds: float
+    scheduler: Scheduler | None = None
+
+    @property
+    def books(self) -> Books | None:
+        """What was spent, lost, reserved and leased; None before the loop has begun."""
+        return self.scheduler and self.scheduler.books
 
 
-def start_run(job: Job, directory: Path, watch: Callable[[RunStatus], None] = lambda _: None) -> Path:
+Watch = Callable[[RunStatus], None]
+"""Function that is called with the status of a run whenever it may have changed."""
+
+
+def start_run(job: Job, directory: Path, watch: Watch = lambda _: None) -> Path:
     """Run a job into a new directory.
 
     The directory then holds ``job.yaml`` (the job with all defaults), ``log.sqlite`` (the event log), the
-    Parquet tables of the run and ``picks.jsonl``.
+    Parquet tables of the run, ``run.json`` and ``picks.jsonl``.
 
     Args:
         job: the job.
         directory: run directory; its parents are created.
-        watch: called with the status of the run whenever it changes.
+        watch: called with the status of the run again and again.
 
     Returns:
         The run directory.
 
     Raises:
         UserError: the directory exists, or the job cannot be run. The new directory is removed, unless its
-            log holds output of a model.
+            log holds results of work.
         InfrastructureError: work failed, its retries included. ``resume_run`` continues the run.
     """
     problems = load_problems(job.problems.source, job.problems.ids, job.problems.limit)
-    _check_cap(job, problems)
+    check_min_tests(job, len(problems))
     if not directory.exists():
         check_place(directory, directory=True)
     try:
@@ -100,28 +118,30 @@ def start_run(job: Job, directory: Path, watch: Callable[[RunStatus], None] = la
             f"{directory} exists. Resume its run with --resume {directory} or choose another directory."
         ) from None
     save_job(job, directory / "job.yaml")
+    info = RunInfo.of_start(tuple(sys.argv), sources=_sources_of(job), models=_models_of(job))
+    write_run_info(info, directory)
     try:
-        _run(job, problems, directory, watch)
+        _run(job, problems, directory, info, watch)
     except UserError:
-        if not _holds_work(job, directory):
+        if not _holds_work(directory):
             shutil.rmtree(directory)
         raise
     return directory
 
 
-def resume_run(directory: Path, watch: Callable[[RunStatus], None] = lambda _: None) -> Path:
-    """Continue a run that was stopped or killed. A finished run only writes its tables and picks again.
+def resume_run(directory: Path, watch: Watch = lambda _: None) -> Path:
+    """Continue a run that was stopped or killed. A finished run only writes its results again.
 
     Args:
         directory: run directory.
-        watch: called with the status of the run whenever it changes.
+        watch: called with the status of the run again and again.
 
     Returns:
         The run directory.
 
     Raises:
-        UserError: the directory holds no run, or one of another schema version, or another process is
-            running it.
+        UserError: the directory holds no run, or one of another schema version; its job was changed; or
+            another process is running it.
         InfrastructureError: as ``start_run``.
     """
     if not (directory / LOG_FILE).exists():
@@ -131,152 +151,219 @@ def resume_run(directory: Path, watch: Callable[[RunStatus], None] = lambda _: N
         )
     job = load_job(directory / "job.yaml")
     problems = load_problems(job.problems.source, job.problems.ids, job.problems.limit)
-    _run(job, problems, directory, watch)
+    known = read_run_info(directory)
+    info = RunInfo.of_start(tuple(sys.argv)) if known is None else known.resumed()
+    _run(job, problems, directory, info, watch)
     return directory
 
 
-def _run(
-    job: Job, problems: Sequence[Problem], directory: Path, watch: Callable[[RunStatus], None]
-) -> None:
+def _run(job: Job, problems: Sequence[Problem], directory: Path, info: RunInfo, watch: Watch) -> None:
     read = functools.cache(read_trace)
-    check_predictor(job, read)
+    predictor = Predictor.of(job, read)
     check_gain_model_run(job, read)
     check_confidence_runs(job, read)
-    with EventLog(directory / LOG_FILE) as event_log:
-        take_candidates(job, problems, event_log, read)
-        backend = _backend(job, problems, read)
-        try:
-            _prepare_and_run(job, problems, directory, event_log, backend, watch, read)
-        finally:
-            backend.close()
+    recording = read(job.tests.from_run) if job.tests.from_run else None
+    with EventLog(directory / LOG_FILE) as log:
+        _check_unchanged(job, log, directory)
+        run_problems = RunProblems(problems, EvidenceStore(log))
+        sources = _Sources.of(job, run_problems, read)
+        if not log.last_seq:
+            states_cost = sources.states.cost if sources.states else Cost()
+            check_cap(job, problems, sources.candidates, states_cost, recording)
+        confidence_models = fit_confidence(job, read, directory)
+        gain_models = gain_models_for(job, problems, confidence_models, read)
+        grants: list[GrantRecord] = []
+        cap = Cap(job.cap.limits, job.cap.unit_prices)
+        with _backend(job, problems, recording) as backend:
+            started = _header(job, problems, log, cap, backend, recording)
+
+            def policy(pass_rates: Floats) -> Policy:
+                rates = None if predictor is None else pass_rates
+                context = PolicyContext(len(problems), job.seed, started.max_tests, rates, gain_models)
+                return create_policy(job.policy.name, context)
+
+            scheduler = Scheduler(
+                started,
+                policy,
+                needs_all="pass_rates" in policy_class(job.policy.name).needs,
+                extracts=job.hidden_states is not None,
+                on_grant=lambda made: grants.extend(_grant_records(made, problems, driver.now)),
+            )
+            dispatcher = _dispatcher(job, run_problems, backend, sources, predictor, confidence_models)
+            driver = Driver(scheduler, log, run_problems.store, backend, dispatcher)
+
+            def report(name: str) -> None:
+                status = RunStatus(name, len(problems), cap, run_problems.store, backend.seconds, scheduler)
+                watch(status)
+
+            for language in sorted({problem.language for problem in problems}):
+                report(f"{language} {backend.isolation(language)}")
+            driver.run_loop(lambda: report("tests" if grants else "preparation"))
+            report("results")
+            try:
+                write_results(job, directory, log, run_problems, scheduler, grants, confidence_models, info)
+            except OSError as error:
+                raise InfrastructureError(
+                    f"{directory} cannot be written: {error.strerror or error}. Nothing is lost: continue "
+                    f"with testbudget run --resume {directory}"
+                ) from error
+            report("done")
 
 
-def _holds_work(job: Job, directory: Path) -> bool:
-    """True if the log holds output of a model, which would be lost with the directory."""
-    with EventLog(directory / LOG_FILE) as event_log:
-        sampled = job.candidates.model is not None and any(event_log.candidates.values())
-        extracted = job.hidden_states and job.hidden_states.base_model and event_log.states
-        return bool(sampled or extracted or any(event_log.tests.values()))
+@dataclass(frozen=True, slots=True, eq=False)
+class _Sources:
+    """What the run takes from finished runs and files, as far as its log does not hold it already."""
 
+    candidates: dict[str, tuple[CandidateRecord, ...]] | None
+    states: RecordedStates | None
+    labels: Labels | None
 
-def _prepare_and_run(
-    job: Job,
-    problems: Sequence[Problem],
-    directory: Path,
-    event_log: EventLog,
-    backend: Backend,
-    watch: Callable[[RunStatus], None],
-    read: ReadTrace,
-) -> None:
-    def report(name: str, budget: Budget | None = None) -> None:
-        watch(RunStatus(name, len(problems), event_log, budget, backend.seconds))
-
-    report("candidates")
-    sample_candidates(job, problems, backend, event_log, lambda: report("candidates"))
-    items = [ProblemCandidates.of(problem, event_log.candidates_of(problem.id)) for problem in problems]
-    report("hidden states")
-    budget = Budget(Cap(job.cap.limits, job.cap.unit_prices), spent(event_log))
-    # Before the first sandbox starts: sandboxes hold their CPU cores until the end.
-    take_hidden_states(job, problems, budget, event_log, read)
-    extract_hidden_states(job, problems, backend, budget, event_log, lambda: report("hidden states"))
-    states = hidden_states_of(problems, event_log)
-    for language in sorted({problem.language for problem in problems}):
-        report(f"{language} {backend.isolation(language)}")
-    take_labels(job, items, event_log, read)
-    label_candidates(items, backend, event_log)
-    report("predictions")
-    pass_rates = predicted_pass_rates(job, problems, states, read)
-    confidence_models = fit_confidence(job, read, directory)
-    gain_models = gain_models_for(job, problems, confidence_models, read)
-    max_tests = _max_tests(job, problems, backend)
-    rates = np.full(len(items), np.nan) if pass_rates is None else pass_rates
-    policy = create_policy(
-        job.policy.name,
-        len(items),
-        pass_rates=pass_rates,
-        gain_models=gain_models,
-        min_tests=job.policy.min_tests,
-        max_tests=max_tests,
-        seed=job.seed,
-    )
-    rule = selection_rule(job.selection)
-    template = prompt_template(job.tests.model.template) if job.tests.model else None
-    report("tests", budget)
-    loop = Loop(
-        items,
-        policy,
-        budget,
-        event_log,
-        backend,
-        UnitTestGenerator(template, job.seed),
-        lambda: report("tests", budget),
-        pick_confidence=PickConfidence(items, event_log, rule, confidence_models),
-        harm_stop=(
-            HarmStop(items, event_log, rule, confidence_models, rates)
-            if job.policy.stop_when_harmful
-            else None
-        ),
-        elimination=EliminationRule(rule, job.elimination.z) if job.eliminates else None,
-        record_outputs=job.execution.record_outputs,
-        input_mutations=job.execution.input_mutations,
-    )
-    loop.run()
-    traces = {
-        item.problem.id: _problem_trace(item, event_log, rate)
-        for item, rate in zip(items, rates.tolist(), strict=True)
-    }
-    trace = Trace(directory, traces, states, job.problems.source)
-    write_trace(trace)
-    recorded = ((problem.id, event_log.recorded_outputs_of(problem.id)) for problem in problems)
-    write_outputs(((problem, found) for problem, found in recorded if found), directory)
-    closed_because = [
-        loop.closed_because(position, most) for position, most in enumerate(max_tests.tolist())
-    ]
-    made = picks(job, trace, event_log.recorded_outputs_of, confidence_models)
-    write_picks(items, made, closed_because, directory / "picks.jsonl")
-    report("done", budget)
-
-
-def _check_cap(job: Job, problems: Sequence[Problem]) -> None:
-    needed = job.policy.min_tests * len(problems)
-    if job.cap.tests is not None and job.cap.tests < needed:
-        raise UserError(
-            f"cap.tests must be at least policy.min_tests per problem ({job.policy.min_tests} x "
-            f"{len(problems)} problems = {needed}) but got {job.cap.tests}"
+    @classmethod
+    def of(cls, job: Job, problems: RunProblems, read: ReadTrace) -> "_Sources":
+        store = problems.store
+        without = [problem for problem in problems.problems if not store.candidates_of(problem.id)]
+        all_extracted = all(problem.id in store.states for problem in problems.problems)
+        return cls(
+            recorded_candidates(job, without, read),
+            None if all_extracted else recorded_states(job, problems.problems, read),
+            recorded_labels(job, problems.problems, read),
         )
 
 
-def _backend(job: Job, problems: Sequence[Problem], read: ReadTrace) -> Backend:
-    recording = read(job.tests.from_run) if job.tests.from_run else None
-    if recording is not None:
-        for problem in problems:
-            recording.problem(problem)
-    if job.backend == "ray":
-        with require_extra("cluster", "backend ray"):
-            from testbudget.scheduler.backends.ray import RayBackend
-        return RayBackend(job, recording)
-    assert recording is not None
-    outputs_by_problem = read_outputs(recording.directory) if job.execution.record_outputs else {}
-    return RecordedBackend(
-        recording, problems, runners=job.execution.runners or 1, outputs_by_problem=outputs_by_problem
-    )
+def _backend(job: Job, problems: Sequence[Problem], recording: Trace | None) -> Backend:
+    raise NotImplementedError
 
 
-def _max_tests(job: Job, problems: Sequence[Problem], backend: Backend) -> NDArray[np.int64]:
-    """Tests that each problem may get at most, int64 (problems,)."""
+def _header(
+    job: Job,
+    problems: Sequence[Problem],
+    log: EventLog,
+    cap: Cap,
+    backend: Backend,
+    recording: Trace | None,
+) -> RunStarted:
+    """The header in the log; it is written first if the run is new."""
+    for entry in log.entries(["RunStarted"]):
+        assert isinstance(entry.event, RunStarted)
+        return entry.event
     most = job.policy.max_tests or _UNLIMITED
     available = (backend.tests_available(problem) for problem in problems)
-    return np.asarray([most if tests is None else min(most, tests) for tests in available], np.int64)
-
-
-def _problem_trace(item: ProblemCandidates, event_log: EventLog, predicted: float) -> ProblemTrace:
-    problem = item.problem
-    return ProblemTrace(
-        problem.content_hash,
-        predicted,
-        event_log.candidates_of(problem.id),
-        event_log.labels.get(problem.id),
-        event_log.tests[problem.id],
-        event_log.verdicts[problem.id],
-        extraction_cost(event_log.states[problem.id]) if event_log.states else Cost(),
+    window, quantum = window_and_quantum(job, len(problems))
+    started = RunStarted(
+        len(problems),
+        job.seed,
+        cap,
+        np.array([most if tests is None else min(most, tests) for tests in available], np.int64),
+        job.policy.min_tests,
+        window,
+        quantum,
+        checks=_check_points() if job.policy.stop_when_harmful else (),
+        executions_per_pair=executions_per_pair(job, problems, recording),
     )
+    log.append([Entry(Note(_JOB, {"fields": job_fields(job)}), 0.0), Entry(started, 0.0)])
+    return started
+
+
+def _check_unchanged(job: Job, log: EventLog, directory: Path) -> None:
+    """Refuse to continue a run with another job than it began with."""
+    for entry in log.entries([_JOB]):
+        assert isinstance(entry.event, Note)
+        if changed := changed_fields(entry.event.values["fields"], job_fields(job)):
+            raise UserError(
+                f"{directory / 'job.yaml'} must be as the run began with it but {', '.join(changed)} "
+                f"differ: restore the file, or start its job anew with testbudget run "
+                f"{directory / 'job.yaml'} --out DIR"
+            )
+
+
+def _check_points() -> tuple[int, ...]:
+    """Numbers of tests at which harm is checked: the ends of all rungs."""
+    ends = [0]
+    while len(ends) <= _CHECKS - 1:
+        ends.append(end_of_rung(ends[-1]))
+    return tuple(ends[1:])
+
+
+def _dispatcher(
+    job: Job,
+    problems: RunProblems,
+    backend: Backend,
+    sources: _Sources,
+    predictor: Predictor | None,
+    confidence_models: ConfidenceModels,
+) -> Dispatcher:
+    rule = selection_rule(job.selection)
+    elimination = CandidateElimination(
+        problems, EliminationRule(rule, job.elimination.z) if job.eliminates else None
+    )
+    template = prompt_template(job.tests.model.template) if job.tests.model else None
+    open_work = OpenWork(backend)
+    metered = Budget(Cap(job.cap.limits, job.cap.unit_prices)).meters
+    work = WorkOfRun(
+        Sampling(problems, open_work, sources.candidates, CandidateGenerator.of(job)),
+        Extraction(problems, open_work, sources.states, predictor, metered=metered),
+        Labelling(problems, backend, open_work, sources.labels),
+        UnitTests(
+            problems,
+            open_work,
+            UnitTestGenerator(template, job.seed),
+            elimination,
+            record_outputs=job.execution.record_outputs,
+            input_mutations=job.execution.input_mutations,
+        ),
+    )
+    assessor = Assessor(
+        problems, elimination, rule, confidence_models, checks_harm=job.policy.stop_when_harmful
+    )
+    return Dispatcher(problems, backend, open_work, work, elimination, assessor)
+
+
+def _grant_records(made: Grants, problems: Sequence[Problem], time: float) -> Iterator[GrantRecord]:
+    columns = (made.tasks, made.problems, made.first, made.tests, made.values)
+    for row, (task, position, first, tests, value) in enumerate(
+        zip(*map(np.ndarray.tolist, columns), strict=True)
+    ):
+        terms = {name: float(of_grants[row]) for name, of_grants in made.terms.items()}
+        yield GrantRecord(task, problems[position].id, first, tests, time, value, terms)
+
+
+def _sources_of(job: Job) -> dict[str, str]:
+    """Origins of what the run uses, by name of the field."""
+    fields = {
+        "problems.source": job.problems.source,
+        "candidates.from_run": job.candidates.from_run,
+        "candidates.from_file": job.candidates.from_file,
+        "tests.from_run": job.tests.from_run,
+        "hidden_states.from_run": job.hidden_states and job.hidden_states.from_run,
+        "predictor.path": job.predictor and job.predictor.path,
+        "policy.gain_model_from": job.policy.gain_model_from,
+    }
+    lists = {
+        "predictor.fit_from": job.predictor and job.predictor.fit_from,
+        "confidence.fit_from": job.confidence.fit_from,
+    }
+    return {name: str(value) for name, value in fields.items() if value} | {
+        name: ", ".join(map(str, runs)) for name, runs in lists.items() if runs
+    }
+
+
+def _models_of(job: Job) -> dict[str, dict[str, str]]:
+    """Models of the run by their part in it."""
+    models = {"policy_model": job.candidates.model, "reward_model": job.tests.model}
+    found = {
+        part: {"name": model.name, "generator": model.generator} for part, model in models.items() if model
+    }
+    if job.hidden_states and job.hidden_states.base_model:
+        states = job.hidden_states
+        found["base_model"] = {"name": job.hidden_states.base_model, "engine": states.engine}
+    return found
+
+
+def _holds_work(directory: Path) -> bool:
+    """True if the log holds results of work, which would be lost with the directory."""
+    with EventLog(directory / LOG_FILE) as log:
+        return any(
+            getattr(record, "piece", None) is not None
+            for entry in log.entries(outputs=False)
+            for record in entry.records
+        )

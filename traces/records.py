@@ -37,6 +37,10 @@ class Cost:
     def __mul__(self, factor: float) -> "Cost":
         return Cost(*(getattr(self, name) * factor for name in QUANTITIES))
 
+    def usd(self, prices: Mapping[str, float]) -> float:
+        """The cost in US dollars, at prices per unit of each quantity; quantities without price are free."""
+        return float(sum(price * getattr(self, name) for name, price in prices.items() if price > 0))
+
     @classmethod
     def total(cls, costs: Iterable["Cost"]) -> "Cost":
         """Sum of costs; zero if there are none."""

@@ -37,7 +37,7 @@ from testbudget.traces.records import Cost, HiddenStatesRecord, extraction_cost
 from testbudget.traces.tables import ReadTrace
 
 DRIVER_WORKER = -1
-"""Number of the worker that is the driver itself. It charges hidden states that come from a finished run."""
+"""Number of the worker that is the driver itself: it charges hidden states from a finished run."""
 
 _UNLIMITED = Usage(np.inf, np.inf, np.inf)
 _SLICES = 4  # leases that the recorded states are charged in, at least
@@ -93,8 +93,8 @@ def hidden_states_of(problems: Sequence[Problem], store: EvidenceStore) -> Hidde
 class Extraction:
     """Hidden states from a run, or by extraction, with the pass rates predicted from them.
 
-    States from a run are charged at their cost in that run: the driver joins as a worker, and they are there
-    once its leases cover all of it.
+    States from a run are charged at their cost in that run: the driver joins as a worker, and they are
+    there once its leases cover all of it.
 
     Args:
         problems: problems of the run.
@@ -161,7 +161,9 @@ class Extraction:
         problem, hidden = self._problems.problems[task.position], done.states
         known, found = self._problems.store.provenance, hidden.provenance
         if known and found and (reason := known.conflict(found)):
-            raise UserError(f"hidden_states.base_model must be the one that this run began with but {reason}")
+            raise UserError(
+                f"hidden_states.base_model must be the one that this run began with but {reason}"
+            )
         states = _record(hidden, 0, Cost(cpu_seconds=done.cpu_seconds, gpu_seconds=done.gpu_seconds))
         record = ExtractedRecord(problem.id, states, hidden.layers, hidden.provenance, done.piece)
         return Answer(Extracted(ints([task.number]), self._rates([problem], hidden)), (record,))

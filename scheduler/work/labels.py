@@ -40,9 +40,7 @@ def recorded_labels(job: Job, problems: Sequence[Problem], read: ReadTrace) -> L
     trace = read(job.candidates.from_run)
     correct = {problem.id: trace.problem(problem).correct for problem in problems}
     return {
-        problem: labels[: job.candidates.count]
-        for problem, labels in correct.items()
-        if labels is not None
+        problem: labels[: job.candidates.count] for problem, labels in correct.items() if labels is not None
     }
 
 

@@ -107,13 +107,9 @@ class UnitTests:
         )
         executions = sum(execution_cost(record).executions for record in verdicts)
         left = sum(test not in tests for test in self._unexecuted(task))
-        record = ExecutedRecord(
-            done.work.problem.id, tests, verdicts, of_all.recorded_outputs, done.piece
-        )
+        record = ExecutedRecord(done.work.problem.id, tests, verdicts, of_all.recorded_outputs, done.piece)
         rung = work_key(done.work).part
-        return Answer(
-            Executed(one(task.number), one(rung), one(executions), one(left)), (record,)
-        )
+        return Answer(Executed(one(task.number), one(rung), one(executions), one(left)), (record,))
 
     def _unexecuted(self, task: OpenTask) -> list[int]:
         """The task's tests that are usable and have no verdicts."""

@@ -1,0 +1,130 @@
+"""Check of a cap before anything is spent: it must pay for one unit of work, in costs that are known."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from testbudget.executors.batch_lease import smallest_extractor_lease
+from testbudget.executors.execution.cpu_lease import smallest_runner_lease
+from testbudget.executors.generation.engine_lease import smallest_engine_lease
+from testbudget.rewards.errors import UserError
+from testbudget.rewards.problem import Problem
+from testbudget.scheduler.job import Job
+from testbudget.traces.records import (
+    QUANTITIES,
+    CandidateRecord,
+    Cost,
+    DistinctPrograms,
+    execution_cost,
+    generation_cost,
+)
+from testbudget.traces.trace import Trace
+
+_LEASE_SHARE = 2  # a worker gets half of what is free at most, so that none hoards what another could use
+
+
+def check_min_tests(job: Job, problems: int) -> None:
+    """Refuse a cap on tests below the minimum of all problems.
+
+    Raises:
+        UserError: the cap is too small.
+    """
+    needed = job.policy.min_tests * problems
+    if job.cap.tests is not None and job.cap.tests < needed:
+        raise UserError(
+            f"cap.tests must be at least policy.min_tests per problem ({job.policy.min_tests} x "
+            f"{problems} problems = {needed}) but got {job.cap.tests}"
+        )
+
+
+def check_cap(
+    job: Job,
+    problems: Sequence[Problem],
+    candidates: Mapping[str, Sequence[CandidateRecord]] | None,
+    states: Cost,
+    recording: Trace | None,
+) -> None:
+    """Refuse a cap that cannot pay for one test, or that bounds a cost which is unknown.
+
+    Args:
+        job: the job.
+        problems: its problems.
+        candidates: by problem id; None if they are sampled.
+        states: cost of hidden states that come from a run.
+        recording: run that the tests come from; None if a model generates them.
+
+    Raises:
+        UserError: the cap is too small, with the smallest that would do; or a cost is unknown.
+    """
+    programs = 1
+    if candidates is not None:
+        sizes = (len(DistinctPrograms.among(records).representatives) for records in candidates.values())
+        programs = min(sizes, default=1)
+    executions = programs * executions_per_pair(job, problems, recording)
+    test = Cost(tests=1, executions=executions) + _first_test(job, problems, recording)
+    needed = states + test
+    for dimension, limit in job.cap.limits.items():
+        amount = _in_dimension(needed, dimension, job.cap.unit_prices)
+        if math.isnan(amount):
+            raise UserError(
+                f"cap.{dimension} cannot be kept: the cost of this work in {dimension} is unknown"
+            )
+        if amount > limit:
+            raise UserError(
+                f"cap.{dimension} must be at least {amount:.6g}, the smallest that pays for "
+                f"{'hidden states and ' if any(_amounts(states)) else ''}one test, but got {limit:g}"
+            )
+
+
+def executions_per_pair(job: Job, problems: Sequence[Problem], recording: Trace | None) -> int:
+    """Executions of one pair at most, input mutations included."""
+    if job.backend != "recorded" or recording is None:
+        return 1 + job.execution.input_mutations
+    traces = (recording.problem(problem) for problem in problems)
+    return 1 + max(
+        (record.input_mutations for trace in traces for record in trace.verdicts.values()), default=0
+    )
+
+
+def _first_test(job: Job, problems: Sequence[Problem], recording: Trace | None) -> Cost:
+    """Metered cost of the cheapest first test, by leases: NaN where the cost of any test is unknown."""
+    generation, execution = Cost(), Cost()
+    if recording is not None:
+        traces = [recording.problem(problem) for problem in problems]
+        tests = [generation_cost(record) for trace in traces for record in trace.tests.values()]
+        generation = Cost(tokens=_least(tests, "tokens"), gpu_seconds=_least(tests, "gpu_seconds"))
+        if job.backend == "recorded":
+            pairs = [execution_cost(record) for trace in traces for record in trace.verdicts.values()]
+            execution = Cost(cpu_seconds=_least(pairs, "cpu_seconds"))
+    if job.tests.model is not None:
+        model = job.tests.model
+        # A generator need not count tokens before the end of an answer.
+        generation = Cost(**_metered(smallest_engine_lease(model.max_tokens, model.max_tokens, model.gpus)))
+    if job.backend != "recorded":
+        execution = Cost(**_metered(smallest_runner_lease(job.execution.limits)))
+    extraction = Cost()
+    if job.hidden_states is not None and job.hidden_states.base_model is not None:
+        section = job.hidden_states
+        threads = max(1, math.ceil(section.cpus))
+        extraction = Cost(**_metered(smallest_extractor_lease(section.gpus, threads)))
+    return Cost.total([generation, execution, extraction]) * _LEASE_SHARE
+
+
+def _least(costs: Sequence[Cost], quantity: str) -> float:
+    """The least amount; NaN if any is unknown, 0 without costs."""
+    return float(np.min([getattr(cost, quantity) for cost in costs] or [0.0]))
+
+
+def _metered(usage: tuple[float, float, float]) -> dict[str, float]:
+    return dict(zip(("tokens", "gpu_seconds", "cpu_seconds"), usage, strict=True))
+
+
+def _amounts(cost: Cost) -> list[float]:
+    return [getattr(cost, quantity) for quantity in QUANTITIES]
+
+
+def _in_dimension(cost: Cost, dimension: str, prices: Mapping[str, float]) -> float:
+    if dimension == "usd":
+        return cost.usd(prices)
+    return float(getattr(cost, dimension))

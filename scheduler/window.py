@@ -1,0 +1,28 @@
+"""Look-ahead of a run: how many tests are granted before the first of them is told."""
+
+from testbudget.scheduler.job import Job
+
+_TESTS_PER_SLOT = 16  # below 4 to 8, one timeout at the head of the window blocks all others
+_SLOTS_PER_RUNNER = 4
+_USUAL_RUNNERS = 16
+
+
+def window_and_quantum(job: Job, problems: int) -> tuple[int, int]:
+    """Most tests that may be granted and not told, and tests told between two decisions.
+
+    They follow from the job alone, not from the workers that happen to live, since decisions depend on
+    them: ``window = max(16 * slots, problems)`` and ``quantum = slots / 4``. Slots are the tests that the
+    job generates at the same time at most. Recorded tests wait for runners alone: four slots for each.
+
+    Args:
+        job: the job; it may set either.
+        problems: number of problems.
+    """
+    if job.tests.model is None:
+        slots = _SLOTS_PER_RUNNER * (job.execution.runners or _USUAL_RUNNERS)
+    else:
+        slots = job.tests.model.actors * job.tests.model.in_flight
+    window, quantum = job.policy.window, job.policy.quantum
+    if window is None:
+        window = max(_TESTS_PER_SLOT * slots, problems, quantum or 1)
+    return window, quantum or max(1, min(slots // 4, window))
