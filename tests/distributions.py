@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from testbudget.executors.execution.languages.registry import language
 from testbudget.rewards import plugins
 from testbudget.rewards.selection.registry import selection_rule
 
@@ -57,6 +58,6 @@ def installing(folder: Path) -> Iterator[Callable[..., None]]:
 
 
 def _forget() -> None:
-    for known in (plugins._entry_points, plugins._loaded, selection_rule):
+    for known in (plugins._entry_points, plugins._loaded, selection_rule, language):
         known.cache_clear()
     importlib.invalidate_caches()

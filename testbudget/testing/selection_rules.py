@@ -119,8 +119,8 @@ def check_winners_after_are_those_of_the_first_tests(rule: SelectionRule) -> Non
                 found, expected = np.flatnonzero(row), rule.winners(evidence.first(count))
                 _require(
                     found.tolist() == expected.tolist(),
-                    f"winners_after gives {found.tolist()} after {count} of {tests} tests but winners gives "
-                    f"{expected.tolist()}",
+                    f"winners_after gives {found.tolist()} after {count} of {tests} tests but winners "
+                    f"gives {expected.tolist()}",
                 )
 
 
