@@ -28,12 +28,10 @@ from typing import Any, Self
 import msgpack
 
 from testbudget.rewards.errors import InfrastructureError, UserError
-from testbudget.rewards.outputs import RecordedOutputs
 from testbudget.scheduler.core.events import Event
 from testbudget.scheduler.event_codec import EVENTS, decode_event, encode_event
 from testbudget.scheduler.log_records import Record
 from testbudget.scheduler.record_codec import decode_record, encode_record
-from testbudget.traces.output_tables import unpack_outputs
 from testbudget.traces.tables import check_schema_version
 
 LOG_FILE = "log.sqlite"
@@ -190,16 +188,18 @@ class EventLog:
                     group = next(groups, None)
                 yield _decoded(row, found)
 
-    def outputs(self, number: int) -> tuple[str, RecordedOutputs | None]:
-        """Problem and recorded outputs of one record, by its number.
+    def record(self, number: int) -> Record:
+        """One record, with its recorded outputs.
+
+        Args:
+            number: from 1 to ``last_record``.
 
         Raises:
             UserError: the file is damaged.
         """
-        select = "SELECT problem, outputs FROM records WHERE number = ?"
+        select = "SELECT kind, problem, payload, outputs FROM records WHERE number = ?"
         with self._reading():
-            problem, packed = self._database.execute(select, (number,)).fetchone()
-            return problem, None if packed is None else unpack_outputs(packed)
+            return decode_record(*self._database.execute(select, (number,)).fetchone())
 
     def _largest(self, column: str, table: str) -> int:
         with self._reading():

@@ -85,7 +85,7 @@ class EvidenceStore:
         parts = [
             part
             for test in wanted
-            if (part := self._outputs_in(executed_in[test], problem).get(test)) is not None
+            if (part := self._outputs_in(executed_in[test], problem, test).get(test)) is not None
         ]
         return join_outputs(parts) if parts else None
 
@@ -102,15 +102,15 @@ class EvidenceStore:
             verdicts = {test: record for test, record in verdicts.items() if test < tests}
         return evidence_of(verdicts, item.distinct, self.recorded_outputs_of(problem, verdicts.keys()))
 
-    def _outputs_in(self, number: int, problem: str) -> Mapping[int, RecordedOutputs]:
-        """Recorded outputs in one record of a problem, by test."""
+    def _outputs_in(self, number: int, problem: str, test: int) -> Mapping[int, RecordedOutputs]:
+        """Recorded outputs in one record, that of a test of a problem among others, by test."""
         if number in self._recent:
             self._recent.move_to_end(number)
             return self._recent[number]
-        owner, outputs = self._log.outputs(number)
-        if owner != problem:
-            raise RuntimeError(f"record {number} is of {owner}, so an entry of the log was not applied")
-        return self._keep(number, outputs)
+        record = self._log.record(number)
+        if not isinstance(record, ExecutedRecord) or record.problem != problem or test not in record.tests:
+            raise RuntimeError(f"record {number} is another one, so an entry of the log was not applied")
+        return self._keep(number, record.outputs)
 
     def _keep(self, number: int, outputs: RecordedOutputs | None) -> Mapping[int, RecordedOutputs]:
         by_test = {} if outputs is None else outputs_by_test(outputs)

@@ -128,7 +128,7 @@ def differences(found: Sequence[Entry], expected: Sequence[Entry]) -> str | None
         return f"{len(found)} entries but {len(expected)} were appended"
     for place, (one, other) in enumerate(zip(found, expected, strict=True)):
         for name in ("event", "time", "records"):
-            if not _equal(getattr(one, name), getattr(other, name)):
+            if not same(getattr(one, name), getattr(other, name)):
                 return f"entry {place} has {name} {getattr(one, name)} but got {getattr(other, name)}"
     return None
 
@@ -152,7 +152,7 @@ def _outputs() -> RecordedOutputs:
     return RecordedOutputs(calls, outputs, np.array([[0, 1], [1, NO_RESULT]], np.int32))
 
 
-def _equal(one: Any, other: Any) -> bool:
+def same(one: Any, other: Any) -> bool:
     """True if two values are equal in type and content; NaN equals NaN, and 1 equals 1.0."""
     if isinstance(one, int | float) and isinstance(other, int | float):
         return one == other or (one != one and other != other)  # noqa: PLR0124 (NaN)
@@ -167,5 +167,5 @@ def _equal(one: Any, other: Any) -> bool:
     elif isinstance(other, dict):
         one, other = (sorted(value.items()) for value in (one, other))
     if isinstance(other, tuple | list):
-        return len(one) == len(other) and all(map(_equal, one, other))
+        return len(one) == len(other) and all(map(same, one, other))
     return bool(one == other)
