@@ -138,6 +138,32 @@ def check_a_cancelled_request_harms_no_other(make: MakeGenerator) -> None:
     _require_valid(_with(make, work), _SAMPLING)
 
 
+def check_tokens_are_counted_in_time(make: MakeGenerator) -> None:
+    """A counted answer is that of `generate`, and at most ``tokens_ahead`` of its tokens are uncounted."""
+    counts: list[int] = []
+
+    async def work(generator: Generator) -> tuple[Completion, Completion, int]:
+        plain = await generator.generate(_request(0), _GREEDY)
+        counted = await generator.generate_counted(_request(0), _GREEDY, counts.append)
+        return plain, counted, generator.tokens_ahead(_GREEDY)
+
+    plain, counted, ahead = _with(make, work)
+    _require(
+        plain.text == counted.text,
+        f"generate_counted must answer as generate does but got {counted.text!r} and {plain.text!r}",
+    )
+    _require(
+        all(isinstance(new, int) and new >= 0 for new in counts),
+        f"each count must be a number of new tokens but got {counts}",
+    )
+    told = sum(counts)
+    _require(
+        math.isnan(counted.tokens) or told <= counted.tokens <= told + ahead,
+        f"of an answer's {counted.tokens} tokens all but {ahead} must be counted, and none twice, but "
+        f"{told} were",
+    )
+
+
 def check_close_may_be_called_at_any_time(make: MakeGenerator) -> None:
     """A generator can be closed before its start, after it, and again."""
 
@@ -162,6 +188,7 @@ CHECKS: Sequence[Callable[[MakeGenerator], None]] = (
     check_a_limit_on_tokens_cuts_an_answer,
     check_a_long_prompt_concerns_one_request,
     check_a_cancelled_request_harms_no_other,
+    check_tokens_are_counted_in_time,
     check_close_may_be_called_at_any_time,
 )
 """All checks of the suite."""

@@ -103,6 +103,18 @@ class Unforgiving(Echo):
         return None if self.broken else await super().generate(request, sampling)
 
 
+class CountsTwice(Echo):
+    async def generate_counted(self, request, sampling, count):
+        completion = await self.generate(request, sampling)
+        count(2 * completion.tokens)
+        return completion
+
+
+class CountsNothing(Echo):
+    def tokens_ahead(self, sampling):
+        return 0
+
+
 class ClosesOnce(Echo):
     async def close(self):
         if not self.started:
@@ -126,6 +138,8 @@ class ClosesOnce(Echo):
         (WithoutStops, suite.check_a_stop_string_ends_an_answer, "must end before the stop string"),
         (Fragile, suite.check_a_long_prompt_concerns_one_request, "or refused by PromptTooLongError but"),
         (Unforgiving, suite.check_a_cancelled_request_harms_no_other, "must be a Completion but is None"),
+        (CountsTwice, suite.check_tokens_are_counted_in_time, "none twice, but 8 were"),
+        (CountsNothing, suite.check_tokens_are_counted_in_time, "all but 0 must be counted"),
         (ClosesOnce, suite.check_close_may_be_called_at_any_time, "close must work at any time but raised"),
     ],
 )
