@@ -3,7 +3,14 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from testbudget.scheduler.core.events import Assessed, Executed, Extracted, Generated, Sampled
+from testbudget.scheduler.core.events import (
+    Assessed,
+    DriverRestarted,
+    Executed,
+    Extracted,
+    Generated,
+    Sampled,
+)
 from testbudget.scheduler.event_log import EventLog, Note
 from testbudget.scheduler.log_records import (
     AssessedRecord,
@@ -32,7 +39,6 @@ _WORK = {
     LabelledRecord: "label",
 }
 _PIECES = SampledRecord | ExtractedRecord | GeneratedRecord | ExecutedRecord | LabelledRecord
-_EVENTS_OF_WORK = ("Sampled", "Extracted", "Generated", "Executed", "Labelled")
 
 
 def write_run_tables(log: EventLog, grants: Sequence[GrantRecord], directory: Path) -> None:
@@ -54,14 +60,18 @@ def write_run_tables(log: EventLog, grants: Sequence[GrantRecord], directory: Pa
 
 
 def _work(log: EventLog) -> Iterator[WorkRecord]:
-    for entry in log.entries(_EVENTS_OF_WORK, outputs=False):
+    before = last = 0.0  # a new driver's clock goes on at the last entry of the one before
+    for entry in log.entries(outputs=False):
+        if isinstance(entry.event, DriverRestarted):
+            before = last
+        last = entry.time
         tasks: list[int | None] = [None] * len(entry.records)
         if isinstance(entry.event, Sampled | Extracted | Generated | Executed) and entry.records:
             tasks = entry.event.tasks.tolist()
         for task, record in zip(tasks, entry.records, strict=True):
             if isinstance(record, _PIECES) and (piece := record.piece) is not None:
-                kind, times = _WORK[type(record)], (piece.submitted, piece.started, piece.finished)
-                yield WorkRecord(kind, record.problem, task, piece.worker, *times)
+                times = (before + time for time in (piece.submitted, piece.started, piece.finished))
+                yield WorkRecord(_WORK[type(record)], record.problem, task, piece.worker, *times)
 
 
 def _pools(log: EventLog) -> Iterator[PoolRecord]:

@@ -38,7 +38,7 @@ class Cost:
         return Cost(*(getattr(self, name) * factor for name in QUANTITIES))
 
     def usd(self, prices: Mapping[str, float]) -> float:
-        """The cost in US dollars, at prices per unit of each quantity; quantities without price are free."""
+        """The cost in US dollars, at prices per unit; a quantity without a price is free."""
         return float(sum(price * getattr(self, name) for name, price in prices.items() if price > 0))
 
     @classmethod
@@ -104,33 +104,6 @@ class CandidateRecord:
         """The whole program, joined with the problem's prompt."""
         code = problem.prompt + self.text if self.continues_prompt else self.text
         return Candidate(problem.id, index, code, self.tokens)
-
-
-@dataclass(frozen=True, slots=True)
-class TaskRecord:
-    """One task: tests ``first`` to ``first + tests - 1`` of a problem, generated and executed together."""
-
-    problem: str
-    first: int
-    tests: int
-
-    @property
-    def indices(self) -> range:
-        """Indices of these tests among the problem's tests."""
-        return range(self.first, self.first + self.tests)
-
-
-@dataclass(frozen=True, slots=True)
-class HarmCheckRecord:
-    """Result of a harm check of one problem.
-
-    Attributes:
-        tests: number of tests executed before the check.
-        stops: True if the problem gets no more tests.
-    """
-
-    tests: int
-    stops: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ table             one row for each                  columns
 ``assessments``   assessment, in order              ``order`` and those of ``AssessmentRecord``
 ================  ================================  =======================================================
 
-Times are seconds on the clock of the run. A run that was imported, or made before there were these tables,
-has none of them.
+Times are seconds on the clock of the run, which goes on after a resume. In columns of floats null stands
+for NaN. A run that was imported, or made before there were these tables, has none of them.
 """
 
 import dataclasses
@@ -200,8 +200,13 @@ def read_run_table(kind: type[_Row], directory: Path) -> list[_Row]:
     if not (directory / f"{name}.parquet").exists():
         return []
     table = read_table(directory, name, schema).select(_fields(kind))
-    rows = table.to_pylist()
-    return [kind(**{column: _read(column, value) for column, value in row.items()}) for row in rows]
+    floats = {
+        column for column in table.column_names if pa.types.is_floating(table.schema.field(column).type)
+    }
+    return [
+        kind(**{column: _read(value, column in floats) for column, value in row.items()})
+        for row in table.to_pylist()
+    ]
 
 
 def _fields(kind: type) -> list[str]:
@@ -214,11 +219,7 @@ def _value(value: Any) -> Any:
     return None if isinstance(value, float) and np.isnan(value) else value
 
 
-_NUMBERS = {"value", "p_correct", "p_wrong"}
-"""Columns in which null stands for NaN."""
-
-
-def _read(column: str, value: Any) -> Any:
-    if column == "terms":
-        return {name: float("nan") if number is None else number for name, number in value}
-    return float("nan") if value is None and column in _NUMBERS else value
+def _read(value: Any, is_float: bool) -> Any:
+    if isinstance(value, list):  # of a map
+        return {name: _read(number, True) for name, number in value}
+    return float("nan") if value is None and is_float else value

@@ -37,7 +37,7 @@ def test_a_trace_survives_writing_and_reading(recorded, tmp_path):
             assert other.verdicts[index].input_mutations == record.input_mutations
 
 
-def test_tables_hold_no_problem_text(recorded):
+def test_a_run_written_without_texts_holds_none(recorded):
     for table in ("problems", "candidates", "votes"):
         content = pq.read_table(recorded.directory / f"{table}.parquet").to_pylist()
         assert not any("Returns x times" in str(row) for row in content)
