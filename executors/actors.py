@@ -361,6 +361,7 @@ class RunnerActor:
 
     def close(self) -> None:
         """End all sandboxes."""
+        self._cpu_lease.close()
         for runner in self._runners.values():
             runner.close()
         self._runners.clear()

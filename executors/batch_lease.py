@@ -60,7 +60,7 @@ class BatchLease:
         gpus: number of GPUs that batches are charged for; 0 to charge CPU time.
         threads: number of CPU cores that batches are computed on.
         timeout_seconds: limit on the time of one batch, in wall-seconds.
-        end_process: function that ends the process for a reason, and does not return.
+        end_process: function that ends the process for a reason.
     """
 
     def __init__(
@@ -125,12 +125,14 @@ class BatchLease:
             left_seconds = batch.started + self._timeout_seconds - time.monotonic()
             if left_seconds <= 0:
                 self._end_process(f"a batch took {self._timeout_seconds:g} s")
+                return
             until = self._meter.until
             if math.isfinite(self._amount(until)):
                 self.update()
                 left = self._left(until)
                 if left <= 0:
                     self._end_process(f"a batch has ended with the worker's lease at {until}")
+                    return
                 left_seconds = min(left_seconds, left / self._rate)
             if done.wait(min(threading.TIMEOUT_MAX, max(left_seconds, _MIN_PAUSE_SECONDS))):
                 return

@@ -1,6 +1,7 @@
 """Ray actors: failed actors are restarted, and their calls are repeated."""
 
 import asyncio
+import math
 import sys
 import threading
 import time
@@ -21,6 +22,7 @@ from testbudget.executors.generation.base import (
     Request,
     Sampling,
 )
+from testbudget.executors.metering import LeaseEndedError, Usage
 from testbudget.executors.pools import Pool
 from testbudget.rewards.errors import UserError
 from testbudget.rewards.problem import NOT_RUN, TestKind, UnitTest, Verdict
@@ -49,6 +51,14 @@ class Refuses(Generator):
         raise UserError("model must be a model but it is not")
 
     async def generate(self, request: Request, sampling: Sampling) -> Completion:
+        raise AssertionError
+
+
+class Endless(Generator):
+    """Generator whose requests are answered only when they are aborted."""
+
+    async def generate(self, request: Request, sampling: Sampling) -> Completion:
+        await asyncio.Event().wait()
         raise AssertionError
 
 
@@ -218,4 +228,73 @@ def test_a_runner_runs_the_chosen_programs_and_records_outputs_on_request():
     varied = ray.get(actor.run.remote("python", programs, [2, 0], tests, "f", True, 2))
     assert varied.input_mutations.tolist() == [2]
     assert [item.test for item in varied.recorded_outputs.inputs] == [3, 3, 3]
+    ray.kill(actor)
+
+
+def metered(kind, *arguments, **options):
+    """Actor under leases, and functions that lease and report while its other calls run."""
+    groups = {"control": 1}
+    actor = ray.remote(concurrency_groups=groups, num_cpus=0, **options)(kind).remote(*arguments)
+    control = {"concurrency_group": "control"}
+    lease = actor.lease.options(**control).remote
+    report = actor.report.options(**control).remote
+    return actor, lambda until: ray.get(lease(until)), lambda: ray.get(report())
+
+
+LOOP = "def f():\n    while True: pass"
+BLOCK = ("python", [LOOP], [0], [UnitTest("p", 0, "assert f()", kind=TestKind.ASSERT)], "f", False, 0)
+
+
+def test_a_runner_is_leased_and_reports_while_it_runs_a_block():
+    limits = TestLimits(cpu_seconds=60, wall_seconds=120)
+    actor, lease, report = metered(RunnerActor, limits, (), True)
+    lease(Usage(cpu_seconds=1.0))
+    running = actor.run.remote(*BLOCK)
+    while (used := report().used.cpu_seconds) < 0.6:
+        assert used <= 1.0
+    lease(Usage(cpu_seconds=1.5))
+    with pytest.raises(LeaseEndedError):
+        ray.get(running)
+    assert report().used == Usage(cpu_seconds=1.5)
+    ray.kill(actor)
+
+
+def test_an_engine_is_leased_and_reports_while_it_answers():
+    actor, lease, report = metered(GeneratorActor, Endless, 60.0, 1.0, 4, True)
+    lease(Usage(math.inf, 0.6, math.inf))
+    answering = actor.generate.remote(requests("a", 2), Sampling())
+    while report().used.gpu_seconds == 0:
+        pass
+    lease(Usage(math.inf, 1.0, math.inf))
+    with pytest.raises(LeaseEndedError) as ended:
+        ray.get(answering)
+    assert ended.value.until.gpu_seconds == 1.0
+    assert report().used.gpu_seconds == 1.0
+    ray.kill(actor)
+
+
+def test_an_extractor_begins_no_batch_without_a_lease_and_ends_with_it(tmp_path):
+    def makes():
+        return Lengths(tmp_path / "begun", hangs)
+
+    actor, lease, _ = metered(ExtractorActor, makes, 1, 0.5, 60.0, True)
+    with pytest.raises(LeaseEndedError):
+        ray.get(actor.extract.remote(("a",), (1,)))
+    lease(Usage(math.inf, 0.5, math.inf))
+    began = time.monotonic()
+    running = actor.extract.remote(("a",), (1,))
+    with pytest.raises(ray.exceptions.RayActorError):
+        ray.get(running)
+    assert (tmp_path / "begun").exists()
+    assert time.monotonic() - began < 30
+
+
+def test_the_batches_of_an_extractor_are_metered(tmp_path):
+    actor, lease, report = metered(
+        ExtractorActor, lambda: Lengths(tmp_path / "x", computes), 1, 0.0, 60.0, True
+    )
+    lease(Usage(math.inf, math.inf, 20.0))
+    done = ray.get(actor.extract.remote(("a",), (1,)))
+    assert report().used.cpu_seconds >= done.cpu_seconds > 0.01
+    assert report().slice == Usage(cpu_seconds=5.0)
     ray.kill(actor)

@@ -1,0 +1,67 @@
+"""Meters and leases."""
+
+import copy
+import math
+import threading
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from testbudget.executors.metering import UNLIMITED, LeaseEndedError, Meter, Usage
+
+AMOUNTS = st.tuples(*[st.floats(0.0, 1e6)] * 3).map(lambda amounts: Usage(*amounts))
+
+
+def test_a_metered_worker_begins_with_a_lease_of_nothing():
+    assert Meter().remaining == Usage(0.0, 0.0, 0.0)
+
+
+def test_without_metering_the_lease_has_no_end_and_usage_is_counted():
+    meter = Meter(metered=False)
+    meter.add(tokens=7, cpu_seconds=0.5)
+    meter.use_up(meter.until)
+    assert meter.remaining == UNLIMITED
+    assert meter.used == Usage(7.0, 0.0, 0.5)
+
+
+@given(st.lists(AMOUNTS), st.lists(AMOUNTS))
+def test_a_lease_is_never_lowered_and_remains_by_what_is_used(leases, steps):
+    meter = Meter()
+    for until in leases:
+        meter.lease(until)
+    for step in steps:
+        meter.add(**step._asdict())
+    assert meter.until == tuple(max(column) for column in zip(Usage(), *leases, strict=True))
+    assert meter.used == pytest.approx(tuple(sum(column) for column in zip(Usage(), *steps, strict=True)))
+    for left, until, used in zip(meter.remaining, meter.until, meter.used, strict=True):
+        assert left == max(0.0, until - used)
+
+
+def test_the_rest_of_an_ended_lease_is_charged_once_and_only_what_has_ended():
+    meter = Meter()
+    meter.lease(Usage(100.0, 5.0, math.inf))
+    meter.add(tokens=90, gpu_seconds=1.0)
+    for _ in range(2):
+        meter.use_up(Usage(100.0, math.inf, math.inf))
+    assert meter.used == Usage(100.0, 1.0, 0.0)
+
+
+def test_waiting_ends_with_a_lease_that_is_enough():
+    meter = Meter()
+    found = []
+    waiting = threading.Thread(
+        target=lambda: found.append(meter.wait_for_lease(lambda left: left.tokens >= 10))
+    )
+    waiting.start()
+    for tokens in (5.0, 12.0):
+        meter.lease(Usage(tokens))
+    waiting.join()
+    assert found == [True]
+    assert not meter.wait_for_lease(lambda left: left.tokens >= 13, timeout=0.0)
+
+
+def test_the_error_says_which_lease_has_ended():
+    error = copy.copy(LeaseEndedError(Usage(3.0)))  # by the means that also send it to another process
+    assert error.until == Usage(3.0)
+    assert "tokens=3.0" in str(error)
