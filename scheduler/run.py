@@ -163,7 +163,8 @@ def _run(job: Job, problems: Sequence[Problem], directory: Path, info: RunInfo, 
     check_gain_model_run(job, read)
     check_confidence_runs(job, read)
     recording = read(job.tests.from_run) if job.tests.from_run else None
-    with EventLog(directory / LOG_FILE) as log:
+    # What is looked up can be looked up again.
+    with EventLog(directory / LOG_FILE, durable=job.backend != "recorded") as log:
         _check_unchanged(job, log, directory)
         run_problems = RunProblems(problems, EvidenceStore(log))
         sources = _Sources.of(job, run_problems, read)
@@ -198,6 +199,7 @@ def _run(job: Job, problems: Sequence[Problem], directory: Path, info: RunInfo, 
 
             for language in sorted({problem.language for problem in problems}):
                 report(f"{language} {backend.isolation(language)}")
+            report("preparation")
             driver.run_loop(lambda: report("tests" if grants else "preparation"))
             report("results")
             try:

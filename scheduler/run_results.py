@@ -11,7 +11,7 @@ from testbudget.scheduler.core.scheduler import Scheduler
 from testbudget.scheduler.core.tasks import TaskState
 from testbudget.scheduler.event_log import EventLog
 from testbudget.scheduler.job import Job
-from testbudget.scheduler.log_tables import write_log_tables
+from testbudget.scheduler.log_tables import write_run_tables
 from testbudget.scheduler.picks import picks, write_picks
 from testbudget.scheduler.run_problems import RunProblems
 from testbudget.scheduler.work.hidden_states import hidden_states_of
@@ -57,7 +57,7 @@ def write_results(
     write_trace(trace)
     recorded = ((problem.id, store.recorded_outputs_of(problem.id)) for problem in problems.problems)
     write_outputs(((problem, found) for problem, found in recorded if found), directory)
-    write_log_tables(log, grants, directory)
+    write_run_tables(log, grants, directory)
     closed_because = [scheduler.closed_because(position) for position in range(len(problems))]
     made = picks(job, trace, store.recorded_outputs_of, confidence_models)
     write_picks(trace, made, closed_because, directory / "picks.jsonl")

@@ -1,10 +1,18 @@
-"""Runs from job to directory: new, refused, and resumed."""
+"""Runs from job to directory: new, refused, and continued from wherever they have ended."""
+
+import json
 
 import pytest
+import yaml
 
-from testbudget.rewards.errors import UserError
+from testbudget.rewards.errors import InfrastructureError, UserError
 from testbudget.scheduler.job_file import load_job
 from testbudget.scheduler.run import resume_run, start_run
+from testbudget.traces.run_info import read_run_info
+from testbudget.traces.run_tables import GrantRecord, read_run_table
+from testbudget.traces.tables import read_trace
+
+from .cut_runs import cut_run, last_seq
 
 
 @pytest.fixture
@@ -12,15 +20,37 @@ def job(recorded, tmp_path):
     return load_job(recorded.write_job(tmp_path / "job.yaml"))
 
 
+def results(directory):
+    """What a run has decided and found: picks, grants without their times, books, verdicts."""
+    grants = [
+        (grant.task, grant.problem, grant.first, grant.tests, grant.value, dict(grant.terms))
+        for grant in read_run_table(GrantRecord, directory)
+    ]
+    verdicts = {
+        (problem, test): record.verdicts.tolist()
+        for problem, seen in read_trace(directory).problems.items()
+        for test, record in seen.verdicts.items()
+    }
+    info = read_run_info(directory)
+    return (directory / "picks.jsonl").read_text(), grants, info.books, verdicts
+
+
 def test_a_run_fills_its_directory_and_reports_its_phases(job, tmp_path):
     phases = []
     directory = start_run(job, tmp_path / "runs" / "one", lambda status: phases.append(status.name))
     names = {path.name for path in directory.iterdir()}
-    assert {"job.yaml", "log.sqlite", "picks.jsonl"} <= names
+    assert {"job.yaml", "run.json", "log.sqlite", "picks.jsonl"} <= names
+    assert {f"{table}.parquet" for table in ("grants", "work", "pools", "assessments")} <= names
     assert load_job(directory / "job.yaml") == job
-    assert list(dict.fromkeys(phases)) == [
-        *("candidates", "hidden states", "python nothing runs", "predictions", "tests", "done")
-    ]
+    assert list(dict.fromkeys(phases)) == ["python nothing runs", "preparation", "tests", "results", "done"]
+
+
+def test_a_run_tells_who_started_it_with_which_sources_and_what_it_spent(recorded, job, tmp_path):
+    info = read_run_info(start_run(job, tmp_path / "out"))
+    assert info.sources["tests.from_run"] == str(recorded.directory)
+    assert info.books["spent"]["tests"] == 12
+    assert info.finished is not None
+    assert info.cut_tasks == info.lost_tasks == ()
 
 
 def test_a_directory_that_exists_is_refused(job, tmp_path):
@@ -28,12 +58,13 @@ def test_a_directory_that_exists_is_refused(job, tmp_path):
         start_run(job, tmp_path)
 
 
-def test_a_finished_run_that_is_resumed_writes_the_same_picks(job, tmp_path):
+def test_a_finished_run_that_is_resumed_writes_the_same_results(job, tmp_path):
     directory = start_run(job, tmp_path / "out")
-    picks = (directory / "picks.jsonl").read_bytes()
+    before = results(directory)
     (directory / "picks.jsonl").unlink()
     resume_run(directory)
-    assert (directory / "picks.jsonl").read_bytes() == picks
+    assert results(directory) == before
+    assert len(read_run_info(directory).resumes) == 1
 
 
 def test_a_directory_without_a_log_cannot_be_resumed(tmp_path):
@@ -47,3 +78,87 @@ def test_a_job_that_cannot_be_run_leaves_no_directory(recorded, tmp_path):
     with pytest.raises(UserError, match="must take hidden states from a run"):
         start_run(job, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+VARIANTS = {
+    "uniform": {"cap": {"tests": 23}},
+    "elimination": {"cap": {"executions": 60}, "elimination": {"apply_to": "all"}},
+    "rounds": {"cap": {"tests": 30}, "policy": {"min_tests": 2, "window": 100, "quantum": 100}},
+    "metered": {"cap": {"tokens": 100_000, "cpu_seconds": 100.0, "tests": 20}},
+}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_run_that_ends_after_any_entry_of_its_log_is_continued_to_the_same_results(
+    recorded, tmp_path, variant
+):
+    fields = {"hidden_states": {"from_run": str(recorded.directory)}} | VARIANTS[variant]
+    job = load_job(recorded.write_job(tmp_path / "job.yaml", **fields))
+    whole = start_run(job, tmp_path / "whole")
+    picks, grants, books, verdicts = results(whole)
+    for last in range(1, last_seq(whole) + 1):
+        directory = resume_run(cut_run(whole, last, tmp_path / str(last)))
+        found = results(directory)
+        assert found[0] == picks, last
+        assert found[1] == grants, last
+        assert found[3] == verdicts, last
+        for quantity in ("tests", "executions"):
+            assert found[2]["spent"][quantity] == books["spent"][quantity], last
+            assert found[2]["reserved"][quantity] == 0, last
+
+
+def test_a_run_is_not_continued_with_another_job_and_the_changed_fields_are_named(job, tmp_path):
+    directory = start_run(job, tmp_path / "out")
+    text = (directory / "job.yaml").read_text()
+    edited = yaml.safe_load(text)
+    edited["cap"]["tests"] = 500
+    edited["seed"] = 7
+    (directory / "job.yaml").write_text(yaml.safe_dump(edited))
+    with pytest.raises(UserError, match=r"as the run began with it but cap\.tests, seed differ: restore"):
+        resume_run(directory)
+    (directory / "job.yaml").write_text(text)
+    resume_run(directory)
+
+
+def test_results_that_cannot_be_written_lose_nothing(job, tmp_path):
+    directory = start_run(job, tmp_path / "out")
+    before = results(directory)
+    (directory / "picks.jsonl").unlink()
+    (directory / "picks.jsonl.partial").mkdir()
+    with pytest.raises(InfrastructureError, match="cannot be written: .* Nothing is lost: continue with"):
+        resume_run(directory)
+    (directory / "picks.jsonl.partial").rmdir()
+    resume_run(directory)
+    assert results(directory) == before
+
+
+def test_a_log_of_a_version_that_decides_differently_is_refused(job, tmp_path):
+    directory = start_run(job, tmp_path / "out")
+    cut = cut_run(directory, last_seq(directory), tmp_path / "cut", issued=1)
+    with pytest.raises(UserError, match="continue the run with the version that began it"):
+        resume_run(cut)
+
+
+@pytest.mark.parametrize(
+    ("cap", "sentence"),
+    [
+        ({"executions": 3}, r"cap\.executions must be at least 4, the smallest that pays for one test, but"),
+        ({"tokens": 10}, r"cap\.tokens must be at least 80, the smallest that pays"),
+        ({"usd": 0.5, "prices": {"tests": 1.0}}, r"cap\.usd must be at least 1, the smallest that pays"),
+    ],
+)
+def test_a_cap_that_pays_for_no_test_is_refused_with_the_smallest_that_would_do(
+    recorded, tmp_path, cap, sentence
+):
+    job = load_job(recorded.write_job(tmp_path / "job.yaml", cap=cap))
+    with pytest.raises(UserError, match=sentence):
+        start_run(job, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_every_problem_has_a_line_with_its_pick_and_the_reason_why_it_got_no_more_tests(job, tmp_path):
+    directory = start_run(job, tmp_path / "out")
+    lines = [json.loads(line) for line in (directory / "picks.jsonl").read_text().splitlines()]
+    assert [line["problem"] for line in lines] == list(read_trace(directory).problems)
+    assert {line["closed_because"] for line in lines} == {"cap"}
+    assert all(list(line)[-1] == "code" and line["code"] for line in lines)
