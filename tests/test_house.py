@@ -208,6 +208,40 @@ def test_what_practitioners_look_for_is_where_the_list_says():
     assert [path for row in rows for path in row["in"] if not (ROOT / path).is_file()] == []
 
 
+PAGES = [
+    path.relative_to(ROOT)
+    for pattern in ("*.md", "docs/*.md", "benchmarks/*.md", "examples/*/*.md")
+    for path in sorted(ROOT.glob(pattern))
+]
+
+
+@functools.cache
+def anchors(page: Path) -> set[str]:
+    """Anchors of the headings of a page, as they are made of them where it is shown."""
+    prose = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    headings = re.findall(r"^#+ (.*)$", prose, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_every_relative_link_of_a_page_leads_somewhere(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    broken = []
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        place, _, anchor = link.partition("#")
+        if "://" in link:
+            continue
+        target = (ROOT / page).parent / place if place else ROOT / page
+        if not target.exists() or (anchor and target.suffix == ".md" and anchor not in anchors(target)):
+            broken.append(link)
+    assert broken == []
+
+
+def test_every_page_of_the_docs_is_reached_from_the_first_page():
+    linked = re.findall(r"\]\((docs/[^)#\s]+)", (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert {str(page) for page in PAGES if page.parts[0] == "docs"} == set(linked)
+
+
 @pytest.mark.parametrize("room", sorted(FLOORS.keys() - {"testbudget"}))
 def test_no_room_can_be_imported_by_its_bare_name(room, tmp_path):
     ended = subprocess.run(
