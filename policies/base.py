@@ -1,221 +1,168 @@
-"""Interface of allocation policies: ask for grants, tell p_wrong of picks."""
+"""Interface of allocation policies: the value of each problem's next test."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Required, TypedDict
+from typing import Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from testbudget.policies.water_filling import allocate_greedily
+from testbudget.policies.gain_model import GainModelAssignment
 from testbudget.rewards.errors import UserError
 
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
 
-@dataclass(frozen=True, slots=True)
-class Grant:
-    """Decision for more tests of one problem.
+UNBOUNDED = 2**62
+"""Increment of a policy that sets no limit."""
+
+NEEDS: Mapping[str, str] = {
+    "pass_rates": "predicted pass rates",
+    "gain_models": "a gain model from a finished run",
+    "curves": "each problem's own accuracy curve, which takes the ground truth,",
+}
+"""Inputs that a policy may need, fields of :class:`PolicyContext`, in words of error messages."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PolicyContext:
+    """Inputs of policies. A policy is made from those that it needs.
 
     Attributes:
-        problem: position in the job's list of problems.
-        tests: number of tests, at least 1.
+        problems: number of problems, at least 1. A problem is named by its position.
+        seed: seed of a policy that draws at random.
+        max_tests: int64 (problems,), tests that each problem may get at most; None if unknown.
+        pass_rates: float64 (problems,), predicted share of the policy model's candidates that are correct,
+            in [0, 1]; NaN where not predicted. None if pass rates are not predicted.
+        gain_models: the gain model of each problem, fitted without that problem.
+        curves: float64 (problems, tests + 1), true accuracy of the pick after m tests; NaN where m exceeds
+            a problem's recorded tests.
+
+    Raises:
+        ValueError: no problem, an array of another shape, or a pass rate outside [0, 1].
     """
 
-    problem: int
-    tests: int
+    problems: int
+    seed: int = 0
+    max_tests: Ints | None = None
+    pass_rates: Floats | None = None
+    gain_models: GainModelAssignment | None = None
+    curves: Floats | None = None
 
-
-class PolicyLimits(TypedDict, total=False):
-    """Keyword arguments of every policy; see :class:`Policy`."""
-
-    min_tests: int
-    max_tests: Required[int | NDArray[np.integer]]
-    seed: int
+    def __post_init__(self) -> None:
+        if self.problems < 1:
+            raise ValueError(f"a policy needs at least 1 problem but got {self.problems}")
+        gain_model_of = None if self.gain_models is None else self.gain_models.gain_model_of
+        for name, array, dimensions in (
+            ("max_tests", self.max_tests, 1),
+            ("pass_rates", self.pass_rates, 1),
+            ("gain_models", gain_model_of, 1),
+            ("curves", self.curves, 2),
+        ):
+            if array is not None and (array.ndim != dimensions or len(array) != self.problems):
+                raise ValueError(
+                    f"{name} must have one entry for each of {self.problems} problems but is {array.shape}"
+                )
+        if self.pass_rates is not None and ((self.pass_rates < 0) | (self.pass_rates > 1)).any():
+            raise ValueError("predicted pass rates must be between 0 and 1")
 
 
 class Policy(ABC):
-    """Allocation of tests to problems by an index, the value of each problem's next test.
+    """Index of the value of each problem's next test.
 
-    The scheduler calls :meth:`ask` while the cap has tests remaining. It executes the granted tests and
-    calls :meth:`tell` with p_wrong of the problem's pick. The minimum of every problem is granted
-    first, as evenly as the remaining tests allow. A subclass implements :meth:`_plan`. This class keeps
-    bounds and granted numbers.
+    The scheduler grants the tests with the largest values that fit under the cap and calls :meth:`observe`
+    with p_wrong of the pick after each grant. It keeps all that is granted, bounds and closed problems, and
+    draws the order of problems with equal values. A problem's value depends on what is known of the
+    problem, not on its position.
 
-    Args:
-        problems: number of problems. A problem is named by its position, 0 <= position < problems.
-        min_tests: tests that every problem gets first, or fewer if its maximum is lower.
-        max_tests: maximum of each problem, one number or int (problems,); at most what its generator can
-            serve.
-        seed: seed of random orders.
-
-    Raises:
-        UserError: a negative minimum or maximum, or a minimum above the one maximum of all problems.
-        ValueError: no problem, or an array of another shape.
+    Results depend on the context and on the observations alone. A resumed run repeats both.
     """
 
     name: ClassVar[str]
     """Name in job files and reports."""
 
     static: ClassVar[bool]
-    """True if grants do not depend on executed tests, so that budgets are known beforehand."""
+    """True if values do not depend on observations, so that budgets are known beforehand."""
 
-    uses_pass_rates: ClassVar[bool] = False
-    """True if the policy needs predicted pass rates."""
+    needs: ClassVar[frozenset[str]] = frozenset()
+    """Inputs that the policy needs: names in ``NEEDS``."""
 
-    uses_gain_models: ClassVar[bool] = False
-    """True if the policy needs gain models."""
+    @classmethod
+    def from_context(cls, context: PolicyContext) -> Self:
+        """Make the policy.
 
-    uses_curves: ClassVar[bool] = False
-    """True if the policy needs each problem's true accuracy curve."""
-
-    def __init__(
-        self,
-        problems: int,
-        *,
-        max_tests: int | NDArray[np.integer],
-        min_tests: int = 0,
-        seed: int = 0,
-    ) -> None:
-        if problems < 1:
-            raise ValueError(f"a policy needs at least 1 problem but got {problems}")
-        if min_tests < 0 or np.min(max_tests) < 0:
-            raise UserError(
-                f"min_tests and max_tests must not be negative but got {min_tests} and {np.min(max_tests)}"
-            )
-        if np.ndim(max_tests) == 0 and min_tests > max_tests:
-            raise UserError(f"min_tests must not exceed max_tests ({max_tests}) but got {min_tests}")
-        self._problems = problems
-        self._min_tests = min_tests
-        ceilings = (
-            self._array("max_tests", max_tests) if np.ndim(max_tests) else np.full(problems, max_tests)
-        )
-        # A closed problem has a ceiling of zero.
-        self._ceilings = np.minimum(ceilings, np.iinfo(np.int32).max).astype(np.int32)
-        self._granted = np.zeros(problems, np.int32)
-        self._order = np.random.default_rng(seed).permutation(problems)
-
-    @property
-    def granted(self) -> NDArray[np.int32]:
-        """Tests granted so far, int32 (problems,)."""
-        return self._granted.copy()
-
-    def ask(self, remaining: int) -> list[Grant]:
-        """Grant at most ``remaining`` tests in total. They count as granted at once.
-
-        Returns:
-            At most one grant for each problem, by ascending position. Empty if no problem may get a test,
-            or no test has a positive index.
+        By default, the constructor gets the inputs in ``needs`` as keyword arguments. A policy that uses
+        the seed or the bounds overrides this method.
 
         Raises:
-            ValueError: ``remaining`` is negative.
+            UserError: an input that the policy needs is missing.
         """
-        if remaining < 0:
-            raise ValueError(f"remaining tests must not be negative but are {remaining}")
-        before = self._granted.copy()
-        if remaining and self._min_tests:
-            below = np.minimum(self._ceilings, self._min_tests) - self._granted
-            remaining -= self._grant(*self._spread(np.maximum(below, 0), remaining), remaining)
-        if remaining:
-            free = np.maximum(self._ceilings - self._granted, 0)
-            self._grant(*self._plan(free, remaining), remaining)
-        problems = np.flatnonzero(self._granted != before)
-        tests = self._granted[problems] - before[problems]
-        return list(map(Grant, problems.tolist(), tests.tolist()))
+        make: Any = cls
+        policy: Self = make(**cls._inputs(context))
+        return policy
 
-    def tell(self, problem: int, p_wrong: float) -> None:  # noqa: ARG002 - static policies ignore it
-        """Report p_wrong of a problem's pick after its granted tests were executed.
-
-        Args:
-            problem: position.
-            p_wrong: probability that the present pick is wrong, estimated without ground truth.
+    @classmethod
+    def _inputs(cls, context: PolicyContext) -> dict[str, Any]:
+        """The inputs in ``needs`` by name.
 
         Raises:
-            IndexError: unknown position.
+            UserError: an input is missing.
         """
-        self._check(problem)
-
-    def revoke(self, problem: int, tests: int) -> None:
-        """Take back the last ``tests`` tests granted to a problem, for which the cap had too little left.
-
-        Raises:
-            IndexError: unknown position.
-            ValueError: fewer tests were granted.
-        """
-        self._check(problem)
-        if not 0 <= tests <= self._granted[problem]:
-            raise ValueError(f"cannot revoke {tests} tests of {self._granted[problem]} granted")
-        self._granted[problem] -= tests
-
-    def close(self, problem: int) -> None:
-        """Grant no more tests to a problem.
-
-        Raises:
-            IndexError: unknown position.
-        """
-        self._check(problem)
-        self._ceilings[problem] = 0
-
-    def restore(self, granted: NDArray[np.integer]) -> None:
-        """Continue from the granted tests of a resumed run, int (problems,).
-
-        The caller then calls :meth:`tell` and :meth:`close` again.
-
-        Raises:
-            ValueError: another shape, or a negative number.
-        """
-        budgets = self._array("granted", granted)
-        if (budgets < 0).any():
-            raise ValueError("granted tests must not be negative")
-        self._granted[:] = budgets
+        inputs = {need: getattr(context, need) for need in NEEDS if need in cls.needs}
+        for need, value in inputs.items():
+            if value is None:
+                raise UserError(f"the policy '{cls.name}' needs {NEEDS[need]} but got none")
+        return inputs
 
     @abstractmethod
-    def _plan(self, free: NDArray[np.int32], remaining: int) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
-        """Choose the next tests, after the minimum of every problem was granted.
+    def values(self, problems: Ints, granted: Ints) -> Floats:
+        """Value of each problem's next test.
+
+        The scheduler calls it for problems that may get tests, also for numbers of tests that a problem
+        does not have yet.
 
         Args:
-            free: int32 (problems,), maximum number of further tests of each problem.
-            remaining: maximum number of tests in total, at least 1.
+            problems: int64 (n,), positions, in any order; a position may occur more than once.
+            granted: int64 (n,), tests that the problem has been granted before.
 
         Returns:
-            Distinct positions, intp, and the number of tests of each, int32, from 1 to its ``free``.
+            float64 (n,), finite, at least 0, and non-increasing in ``granted``. A test of value 0 is not
+            granted.
         """
 
-    def _spread(
-        self, free: NDArray[np.int32], remaining: int
-    ) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
-        """Budgets as equal as possible; a remainder goes to problems in the order drawn from the seed."""
-        ranks, tests = allocate_greedily(
-            _equal_index, self._granted[self._order], free[self._order], remaining
-        )
-        return self._order[ranks], tests
+    def increments(self, granted: Ints) -> Ints:
+        """Largest number of tests that a problem gets in one grant, after which p_wrong is observed.
 
-    def _grant(self, problems: NDArray[np.intp], tests: NDArray[np.int32], remaining: int) -> int:
-        total = int(tests.sum())
-        allowed = self._ceilings[problems] - self._granted[problems]
-        if total > remaining or ((tests < 1) | (tests > allowed)).any():
-            raise RuntimeError(f"the policy '{self.name}' planned tests beyond its bounds")
-        self._granted[problems] += tests
-        return total
+        By default 1; without limit if the policy is static.
 
-    def _check(self, problem: int) -> None:
-        if not 0 <= problem < self._problems:
-            raise IndexError(f"problem must be between 0 and {self._problems - 1} but is {problem}")
+        Args:
+            granted: int64 (n,), tests that the problem has been granted before.
 
-    def _rates(self, pass_rates: NDArray[np.floating]) -> NDArray[np.float64]:
-        rates = self._array("pass_rates", pass_rates).astype(np.float64)
-        if not ((rates >= 0) & (rates <= 1)).all():
-            raise ValueError("predicted pass rates must be between 0 and 1")
-        return rates
+        Returns:
+            int64 (n,), at least 1.
+        """
+        return np.full(len(granted), UNBOUNDED if self.static else 1, np.int64)
 
-    def _array(self, argument: str, values: ArrayLike) -> NDArray[Any]:
-        array = np.array(values)
-        if array.shape != (self._problems,):
-            raise ValueError(
-                f"{argument} must hold one number for each of {self._problems} problems but has "
-                f"{array.shape}"
-            )
-        return array
+    def observe(self, problems: Ints, granted: Ints, p_wrong: Floats) -> None:  # noqa: B027 - optional
+        """Take in p_wrong of picks. By default, do nothing.
 
+        The effect does not depend on the order of the problems, nor on their division into calls.
 
-def _equal_index(_positions: NDArray[np.intp], tests: NDArray[np.int32]) -> NDArray[np.float64]:
-    """The index of equal budgets, ``1 / (1 + m)`` after m tests."""
-    return np.asarray(1.0 / (1.0 + tests))
+        Args:
+            problems: int64 (n,), distinct positions.
+            granted: int64 (n,), tests of the problem that the pick is based on.
+            p_wrong: float64 (n,), probability that the pick is wrong, estimated without ground truth.
+        """
+
+    def terms(self, problems: Ints, granted: Ints) -> dict[str, Floats]:  # noqa: ARG002 - by default none
+        """Quantities that the values are computed from, for reports. By default, none.
+
+        Args:
+            problems: int64 (n,), positions.
+            granted: int64 (n,), tests that the problem has been granted before.
+
+        Returns:
+            float64 (n,) by name, the same names in every call; NaN where unknown.
+        """
+        return {}

@@ -3,12 +3,13 @@
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from testbudget.policies.base import Floats, Ints
 from testbudget.policies.pass_rate_index import PassRateIndexPolicy
 
 
-def coverage_gain(pass_rate: ArrayLike, tests: ArrayLike) -> NDArray[np.float64]:
+def coverage_gain(pass_rate: ArrayLike, tests: ArrayLike) -> Floats:
     """Increase of ``1 - (1 - p)^m`` by one more test, ``p (1 - p)^m``.
 
     A problem with pass rate p counts as covered after m tests with probability ``1 - (1 - p)^m`` (Damani et
@@ -24,23 +25,17 @@ def coverage_gain(pass_rate: ArrayLike, tests: ArrayLike) -> NDArray[np.float64]
 
 
 class Greedy(PassRateIndexPolicy):
-    """Each next test goes to the problem with the largest increase of coverage: index ``p (1 - p)^m``.
+    """Each next test goes to the problem with the largest increase of coverage: value ``p (1 - p)^m``.
 
     p is the predicted pass rate; m counts the problem's tests, its minimum included. This is the allocation
-    of CodeRM (arXiv 2501.01054, after Damani et al., arXiv 2410.04707) with bounds. Ties go to the lower
-    position. No test is granted where the index is zero. Static.
+    of CodeRM (arXiv 2501.01054, after Damani et al., arXiv 2410.04707) with bounds. Static.
 
     Args:
-        problems: number of problems.
-        pass_rates: float (problems,), predicted p in [0, 1], the share of the policy model's candidates
-            that are correct.
-        **limits: as for :class:`~testbudget.policies.base.Policy`.
-
-    Raises:
-        ValueError: a pass rate outside [0, 1].
+        pass_rates: float64 (problems,), predicted p in [0, 1]; NaN where not predicted.
     """
 
     name: ClassVar[str] = "greedy"
 
-    def _index(self, problems: NDArray[np.intp], tests: NDArray[np.int32]) -> NDArray[np.float64]:
-        return coverage_gain(self._pass_rates[problems], tests)
+    @staticmethod
+    def _value(pass_rates: Floats, granted: Ints) -> Floats:
+        return coverage_gain(pass_rates, granted)

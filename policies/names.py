@@ -11,7 +11,7 @@ PolicyName = Literal[JobPolicyName, "oracle-curves"]
 POLICY_NAMES: tuple[PolicyName, ...] = get_args(PolicyName)
 """All policies, in the order of reports."""
 
-# Repeats the uses_... attributes of the classes, which import NumPy; test_names.py holds them equal.
+# Repeats ``needs`` of the classes, which import NumPy; test_names.py holds them equal.
 PASS_RATE_POLICIES = frozenset({"proportional", "greedy", "binned"})
 """Policies that need predicted pass rates."""
 

@@ -1,39 +1,37 @@
-"""Base of policies whose index depends on the predicted pass rate and the number of tests."""
+"""Base of policies whose values depend on the predicted pass rate and the number of tests."""
 
 from abc import abstractmethod
-from typing import ClassVar, Unpack
+from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from testbudget.policies.base import Policy, PolicyLimits
-from testbudget.policies.water_filling import allocate_greedily
+from testbudget.policies.base import Floats, Ints, Policy
 
 
 class PassRateIndexPolicy(Policy):
-    """Each next test goes to the problem with the largest index. Static.
+    """Values by the predicted pass rate p and the number of tests m. Static.
+
+    The value is 0 where p is not predicted.
 
     Args:
-        problems: number of problems.
-        pass_rates: float (problems,), predicted pass rates in [0, 1].
-        **limits: as for :class:`~testbudget.policies.base.Policy`.
-
-    Raises:
-        ValueError: a pass rate outside [0, 1].
+        pass_rates: float64 (problems,), predicted p in [0, 1]; NaN where not predicted.
     """
 
     static: ClassVar[bool] = True
-    uses_pass_rates: ClassVar[bool] = True
+    needs: ClassVar[frozenset[str]] = frozenset({"pass_rates"})
 
-    def __init__(
-        self, problems: int, pass_rates: NDArray[np.floating], **limits: Unpack[PolicyLimits]
-    ) -> None:
-        super().__init__(problems, **limits)
-        self._pass_rates = self._rates(pass_rates)
+    def __init__(self, pass_rates: Floats) -> None:
+        self._pass_rates = pass_rates
 
-    def _plan(self, free: NDArray[np.int32], remaining: int) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
-        return allocate_greedily(self._index, self._granted, free, remaining)
+    def values(self, problems: Ints, granted: Ints) -> Floats:
+        """See :meth:`Policy.values`."""
+        return np.nan_to_num(self._value(self._pass_rates[problems], granted))
 
+    def terms(self, problems: Ints, granted: Ints) -> dict[str, Floats]:  # noqa: ARG002 - p is constant
+        """See :meth:`Policy.terms`: the predicted pass rate."""
+        return {"pass_rate": self._pass_rates[problems]}
+
+    @staticmethod
     @abstractmethod
-    def _index(self, problems: NDArray[np.intp], tests: NDArray[np.int32]) -> NDArray[np.float64]:
-        """Index of each given problem after its number of tests, float64 (given problems,)."""
+    def _value(pass_rates: Floats, granted: Ints) -> Floats:
+        """Value of the next test, float64 (n,), at these pass rates and numbers of tests; NaN for NaN."""
