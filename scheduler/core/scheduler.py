@@ -81,7 +81,7 @@ class Scheduler:
         return self._budget.books()
 
     def start(self) -> list[Command]:
-        """Issue the preparation of every problem. To be called once, before the first event."""
+        """Issue the preparation of every problem, once, before the first event."""
         everyone = np.arange(len(self.problems))
         tasks = self.tasks.issue(everyone, 0, 0, 0, _S.SAMPLING)
         return [e.Sample(tasks, everyone)]
@@ -260,15 +260,21 @@ class Scheduler:
     def _tell(self) -> bool:
         """Tell the tasks that are next in order and finished, up to the next decision."""
         table, started = self.tasks, self._started
-        ended = table.state[self._told :] >= _S.DONE
+        # Every task is a unit at least, so that no more are told before the next decision.
+        fits = self._untold_tests - (started.window - started.quantum)
+        units = self._next_ask - self._told_units
+        unprepared = len(self.problems) - self._told if self._needs_all else 0
+        stop = self._told + max(fits, units, unprepared, 1)
+        ended = table.state[self._told : stop] >= _S.DONE
         ready = len(ended) if ended.all() else int(np.argmin(ended))
         if not ready:
             return False
         tests = table.tests[self._told : self._told + ready]
-        fits = np.searchsorted(np.cumsum(tests), self._untold_tests - (started.window - started.quantum))
-        units = np.searchsorted(np.cumsum(np.maximum(tests, 1)), self._next_ask - self._told_units)
-        unprepared = len(self.problems) - self._told if self._needs_all else 0
-        last = max(int(fits), int(units), unprepared - 1)
+        last = max(
+            int(np.searchsorted(np.cumsum(tests), fits)),
+            int(np.searchsorted(np.cumsum(np.maximum(tests, 1)), units)),
+            unprepared - 1,
+        )
         tasks = np.arange(self._told, self._told + min(ready, last + 1))
         tests, problems = table.tests[tasks], table.problem[tasks]
         table.advance(tasks, _S.DONE, _S.TOLD)

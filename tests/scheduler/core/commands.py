@@ -4,7 +4,7 @@ from dataclasses import fields
 
 import numpy as np
 
-Policy = object  # TEMP
+from testbudget.policies.base import Policy
 from testbudget.scheduler.core import events as e
 from testbudget.scheduler.core.scheduler import Scheduler
 
@@ -12,7 +12,6 @@ STOPS = np.array([1, 2, 3, 5, 8, 12, 20, 30, 45, 70, 100, 150, 225, 340, 500])
 
 
 class Doubtful(Policy):
-    def terms(self, p, g): return {}
     """f / (m + 1), f by p_wrong: as adaptive, without a gain model."""
 
     name = "doubtful"
@@ -36,8 +35,6 @@ class Doubtful(Policy):
 
 
 class Equal(Policy):
-    def increments(self, granted): return np.full(len(granted), 2**31 - 1)
-    def terms(self, p, g): return {}
     name = "equal"
     static = True
 
