@@ -14,9 +14,11 @@ from testbudget.executors.generation.base import (
     Request,
     Sampling,
 )
+from testbudget.executors.generation.engine_lease import EngineLease
 from testbudget.executors.generation.extraction.extract import extract_candidate, extract_unit_test
 from testbudget.executors.generation.prompts import prompt_template
 from testbudget.executors.generation.vllm import EngineSettings, VllmGenerator
+from testbudget.executors.metering import LeaseEndedError, Meter, Usage
 from testbudget.rewards.errors import UserError
 from testbudget.rewards.problem import Problem
 from testbudget.rewards.seeds import derive_seed
@@ -101,6 +103,52 @@ def test_a_stop_string_ends_the_answer_and_is_not_part_of_it(loop, generator):
     assert stopped.text == "7"
     assert stopped.finish_reason == "stop"
     assert 1 <= stopped.tokens < free.tokens
+
+
+@pytest.mark.parametrize("stop", [(), ("\n9",)])
+def test_counting_tokens_changes_no_answer_and_misses_no_more_than_it_says(loop, generator, stop):
+    sampling = Sampling(max_tokens=60, stop=stop)
+    asked = [request(index, "1\n2\n3\n4\n5\n6\n", chat=False) for index in range(4)]
+    counts = [[] for _ in asked]
+
+    async def counted():
+        return await asyncio.gather(
+            *(
+                generator.generate_counted(one, sampling, count.append)
+                for one, count in zip(asked, counts, strict=True)
+            )
+        )
+
+    plain, while_counted = answers(loop, generator, asked, sampling), loop.run(counted())
+    assert [one.text for one in while_counted] == [one.text for one in plain]
+    ahead = generator.tokens_ahead(sampling)
+    for answer, reference, count in zip(while_counted, plain, counts, strict=True):
+        assert answer.tokens == reference.tokens == sum(count)
+        assert max(count) <= ahead
+        assert len(count) > 1
+
+
+def test_requests_end_with_the_lease_and_the_engine_answers_under_the_next_one(loop, generator):
+    async def run():
+        meter = Meter()
+        lease = EngineLease(meter, 0.0, 4)
+        sampling = Sampling(max_tokens=300)
+        meter.lease(Usage(160.0, 0.0, 0.0))
+
+        def answer(index):
+            one = request(index, "Count from 1 to 1000, one number a line.")
+            return lease.run(
+                lambda count: generator.generate_counted(one, sampling, count),
+                generator.tokens_ahead(sampling),
+            )
+
+        ended = await asyncio.gather(*map(answer, range(4)), return_exceptions=True)
+        assert [type(one) for one in ended] == [LeaseEndedError] * 4
+        assert meter.used.tokens == 160.0
+        meter.lease(Usage(600.0, 0.0, 0.0))
+        assert (await answer(0)).tokens > 40
+
+    loop.run(run())
 
 
 def test_a_model_writes_a_candidate_and_a_test_that_can_be_used(loop, generator):
