@@ -81,7 +81,7 @@ class RunStatus:
     @property
     def books(self) -> Books | None:
         """What was spent, lost, reserved and leased; None before the loop has begun."""
-        return self.scheduler and self.scheduler.books
+        return self.scheduler.books if self.scheduler else None
 
 
 Watch = Callable[[RunStatus], None]

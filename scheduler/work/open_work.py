@@ -1,9 +1,9 @@
 """Work in progress by key, and the answers that the core gets for it."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -121,7 +121,7 @@ def rows(*columns: e.Ints) -> list[tuple[int, ...]]:
 
 
 def merged(answers: Iterable[Answer]) -> list[Answer]:
-    """Answers with one event for all events of a type, in the order of their first events."""
+    """Answers with one columnar event for all events of a type, in the order of their first events."""
     by_type: dict[type[e.Event | Note], list[Answer]] = {}
     for answer in answers:
         by_type.setdefault(type(answer.event), []).append(answer)
@@ -131,8 +131,9 @@ def merged(answers: Iterable[Answer]) -> list[Answer]:
 def _joined(same: Sequence[Answer]) -> Answer:
     if len(same) == 1:
         return same[0]
-    kind = type(same[0].event)
-    columns = [
-        np.concatenate([getattr(answer.event, field.name) for answer in same]) for field in fields(kind)
-    ]
-    return Answer(kind(*columns), tuple(record for answer in same for record in answer.records))
+    first = same[0].event
+    columns: dict[str, Any] = {
+        field.name: np.concatenate([getattr(answer.event, field.name) for answer in same])
+        for field in fields(first)
+    }
+    return Answer(replace(first, **columns), tuple(record for answer in same for record in answer.records))
