@@ -1,6 +1,7 @@
 """Elimination: candidates that can no longer win are not run on further tests."""
 
 from bisect import bisect_right
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,23 +57,30 @@ def survivors(
         z: see :func:`dominated`; None for the default, 1.65, or 2 if the rule uses outputs.
     """
     group = equivalence_groups(evidence)
-    can_win = np.isin(group, group[running])
-    seen = evidence if rule.uses_outputs else Evidence(evidence.votes)
-    leaders = [leader for leader in rule.winners(seen) if can_win[leader]]
-    if not leaders:
+    in_the_running = np.zeros(len(running), np.bool_)
+    in_the_running[group[running]] = True
+    can_win = in_the_running[group]
+    if rule.uses_outputs:
+        statistics = PrefixStatistics(evidence, [evidence.votes.tests])
+        winners = np.flatnonzero(rule.winners_by(statistics)[0])
+    else:
+        winners = rule.winners(replace(evidence, outputs=None))
+    leaders = winners[can_win[winners]]
+    if not len(leaders):
         return running
+    by_outputs = rule.uses_outputs and evidence.outputs is not None
     if z is None:
-        z = _Z_BY_VOTES if seen.outputs is None else _Z_BY_OUTPUTS
+        z = _Z_BY_OUTPUTS if by_outputs else _Z_BY_VOTES
     out = dominated(evidence.votes, int(leaders[0]), z)
-    if seen.outputs is not None:
+    if by_outputs:
         members = np.flatnonzero(can_win)
+        if len(members) < len(running):
+            statistics = PrefixStatistics(evidence.of_candidates(members), [evidence.votes.tests])
         support = np.zeros(len(running))
-        support[members] = PrefixStatistics(
-            evidence.of_candidates(members), [evidence.votes.tests]
-        ).support[0]
+        support[members] = statistics.support[0]
         out &= support <= support[leaders[0]] + 1e-9  # equal but for the order of a sum
     running = running & ~out
-    return np.asarray(running & ~has_representative(evidence, running))
+    return np.asarray(running & ~_has_representative(evidence, running, group))
 
 
 def has_representative(evidence: Evidence, running: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -83,12 +91,17 @@ def has_representative(evidence: Evidence, running: NDArray[np.bool_]) -> NDArra
     on at least half as many inputs as there are tests. Without outputs no candidate has a representative:
     correct and wrong candidates have equal verdicts for too long.
     """
+    return _has_representative(evidence, running, equivalence_groups(evidence))
+
+
+def _has_representative(
+    evidence: Evidence, running: NDArray[np.bool_], group: NDArray[np.intp]
+) -> NDArray[np.bool_]:
     tests = evidence.votes.tests
     if evidence.outputs is None or tests < _STABLE_FACTOR:
         return np.zeros_like(running)
-    group = equivalence_groups(evidence)
     known = (evidence.outputs.results != UNKNOWN).sum(axis=0) >= tests / 2
-    stable = np.flatnonzero(running & known & stable_groups(evidence, tests // _STABLE_FACTOR))
+    stable = np.flatnonzero(running & known & stable_groups(evidence, tests // _STABLE_FACTOR, group))
     represented = np.zeros_like(running)
     represented[stable] = True
     represented[stable[np.unique(group[stable], return_index=True)[1]]] = False

@@ -30,9 +30,33 @@ def equivalence_groups(evidence: Evidence, tests: int | None = None) -> NDArray[
     return np.asarray([numbers[row] for row in known], np.intp)
 
 
-def stable_groups(evidence: Evidence, tests: int) -> NDArray[np.bool_]:
-    """Candidates whose group after the first ``tests`` tests was not split since, bool (candidates,)."""
-    before, now = equivalence_groups(evidence, tests), equivalence_groups(evidence)
+def merge_equal(evidence: Evidence) -> tuple[Evidence, NDArray[np.intp]]:
+    """The evidence with one column for all candidates whose votes and outputs are equal.
+
+    Statistics of a candidate depend on its own votes and outputs, and on how many others share them. So
+    they can be computed once for equal candidates, as long as these are counted by ``Evidence.sizes``.
+
+    Returns:
+        The evidence, with columns in the order of their first candidates, and the column of each
+        candidate, intp (candidates,).
+    """
+    column = equivalence_groups(evidence)
+    _, first, sizes = np.unique(column, return_index=True, return_counts=True)
+    return replace(evidence.of_candidates(first), sizes=sizes.astype(np.int64)), column
+
+
+def stable_groups(
+    evidence: Evidence, tests: int, groups: NDArray[np.intp] | None = None
+) -> NDArray[np.bool_]:
+    """Candidates whose group after the first ``tests`` tests was not split since, bool (candidates,).
+
+    Args:
+        evidence: evidence on one problem.
+        tests: number of tests.
+        groups: present groups, if they are known.
+    """
+    before = equivalence_groups(evidence, tests)
+    now = equivalence_groups(evidence) if groups is None else groups
     return np.asarray(np.bincount(before)[before] == np.bincount(now)[now])
 
 
@@ -43,33 +67,33 @@ def impute_followers(evidence: Evidence) -> Evidence:
     it until then and was run on more of them. If there is none, its results stay unknown. Without outputs
     nothing is imputed.
     """
-    run = evidence.votes.run()
-    if evidence.outputs is None or run.all():
+    run, outputs = evidence.votes.run(), evidence.outputs
+    if outputs is None or run.all():
         return evidence
     last = len(run) - run[::-1].argmax(axis=0)  # number of tests up to the last one that was run
     last[~run.any(axis=0)] = 0
-    for tests in np.unique(last[(last > 0) & (last < len(run))])[::-1]:
-        group = equivalence_groups(evidence, int(tests))
-        longer = np.flatnonzero(last > tests)
-        known, first = np.unique(group[longer], return_index=True)
-        representatives = dict(zip(known.tolist(), longer[first].tolist(), strict=True))
-        followers = [one for one in np.flatnonzero(last == tests).tolist() if group[one] in representatives]
-        sources = [representatives[group[one]] for one in followers]
-        evidence = _with_copied_results(evidence, followers, sources, tests)
-    return evidence
-
-
-def _with_copied_results(
-    evidence: Evidence, targets: list[int], sources: list[int], tests: int
-) -> Evidence:
-    """The evidence with all results after the first ``tests`` tests copied from sources to targets."""
-    passed, run = evidence.votes.passed(), evidence.votes.run()
-    passed[tests:, targets], run[tests:, targets] = passed[tests:, sources], run[tests:, sources]
-    outputs = evidence.outputs
-    if outputs is not None:
-        results, returned = outputs.results.copy(), outputs.returned.copy()
-        inputs = outputs.known[tests]
-        results[inputs:, targets] = results[inputs:, sources]
-        returned[inputs:, targets] = returned[inputs:, sources]
-        outputs = replace(outputs, results=results, returned=returned)
-    return replace(evidence, votes=Votes.from_matrix(passed, run), outputs=outputs)
+    passed, results, returned = evidence.votes.passed(), outputs.results.copy(), outputs.returned.copy()
+    imputed = False
+    # From the latest on, so that what is copied is complete. Groups read earlier tests, which never change.
+    for tests in np.unique(last[(last > 0) & (last < len(run))])[::-1].tolist():
+        group = equivalence_groups(evidence, tests)
+        longer, ended = np.flatnonzero(last > tests), np.flatnonzero(last == tests)
+        representative = np.full(group.max() + 1, -1)
+        representative[group[longer[::-1]]] = longer[::-1]  # the first of each group is written last
+        followers = ended[representative[group[ended]] >= 0]
+        sources = representative[group[followers]]
+        for rows, start in (
+            (passed, tests),
+            (run, tests),
+            (results, outputs.known[tests]),
+            (returned, outputs.known[tests]),
+        ):
+            rows[start:, followers] = rows[start:, sources]
+        imputed |= len(followers) > 0
+    if not imputed:
+        return evidence
+    return replace(
+        evidence,
+        votes=Votes.from_matrix(passed, run),
+        outputs=replace(outputs, results=results, returned=returned),
+    )

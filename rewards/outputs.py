@@ -231,11 +231,9 @@ class OutputMatrix:
                 Candidates with the same program count separately.
             tests: indices of the tests, in the order of their votes.
         """
-        position = {test: place for place, test in enumerate(tests, start=1)}
-        first_test = np.asarray(
-            [0 if item.test is None else position.get(item.test, -1) for item in recorded_outputs.inputs],
-            np.intp,
-        )
+        position: dict[int | None, int] = {None: 0}
+        position.update(zip(tests, range(1, len(tests) + 1), strict=True))
+        first_test = np.asarray([position.get(item.test, -1) for item in recorded_outputs.inputs], np.intp)
         order = np.argsort(first_test, kind="stable")
         order = order[first_test[order] >= 0]
         digests = np.asarray([item.digest for item in recorded_outputs.inputs], np.uint64)
@@ -281,11 +279,19 @@ class Evidence:
         votes: votes of the tests so far.
         outputs: outputs of the same candidates on the same tests; None if not recorded.
         batch: statistics of the batch, up to at least as many tests; None for a single problem.
+        sizes: int64 (columns,), number of equal candidates that each column of votes and outputs stands
+            for; None for one each. See ``equivalence.merge_equal``.
     """
 
     votes: Votes
     outputs: OutputMatrix | None = None
     batch: BatchStatistics | None = None
+    sizes: NDArray[np.int64] | None = None
+
+    @property
+    def column_sizes(self) -> NDArray[np.int64]:
+        """``sizes``, or as many ones."""
+        return np.ones(self.votes.candidates, np.int64) if self.sizes is None else self.sizes
 
     def first(self, tests: int) -> "Evidence":
         """The evidence of the first ``tests`` tests."""
@@ -295,8 +301,7 @@ class Evidence:
             outputs = OutputMatrix(
                 outputs.results[:inputs], outputs.returned[:inputs], outputs.known[: tests + 1]
             )
-        votes = Votes.from_matrix(self.votes.passed()[:tests], self.votes.run()[:tests])
-        return replace(self, votes=votes, outputs=outputs)
+        return replace(self, votes=self.votes.first(tests), outputs=outputs)
 
     def of_tests(self, tests: NDArray[np.intp]) -> "Evidence":
         """The evidence of some tests, in this order.
@@ -326,4 +331,5 @@ class Evidence:
                 returned=outputs.returned[:, candidates],
             )
         votes = Votes.from_matrix(self.votes.passed()[:, candidates], self.votes.run()[:, candidates])
-        return replace(self, votes=votes, outputs=outputs)
+        sizes = None if self.sizes is None else self.sizes[candidates]
+        return replace(self, votes=votes, outputs=outputs, sizes=sizes)

@@ -1,22 +1,27 @@
 """Statistics of each candidate after the first m tests, for several m at once.
 
 Selection rules compute their winners from them. Arrays have shape (counts, candidates) unless another is
-stated. They hold no NaN.
+stated. They hold no NaN. If equal candidates share a column (``Evidence.sizes``), there is one column for
+them in all arrays, and each of them counts.
 """
 
+import copy
+import itertools
 from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from testbudget.rewards.outputs import UNKNOWN, Evidence, OutputMatrix
+from testbudget.rewards.outputs import UNKNOWN, BatchStatistics, Evidence, OutputMatrix
 
 USUAL_MINORITY_RATIO = 0.25
 """Minority ratio without a batch: between the ratios of good tests and of bad ones."""
 
 _LOG_OF_ZERO = -50.0  # below every sum that agreement can add
 _SOFT_DECAY = 5.0  # a candidate that differs on 20 % of the inputs counts as exp(-1), about 1/3
+_PAIRS_AT_ONCE = 2**16  # comparisons of outputs that still fit into a processor's cache
+_UINT8_MAX = 255
 
 
 class PrefixStatistics:
@@ -27,29 +32,46 @@ class PrefixStatistics:
         counts: ascending values of m.
 
     Attributes:
+        evidence: the evidence.
+        counts: intp (counts,), the counts.
         passed: bool (tests, candidates), pairs that were passed.
+        sizes: int64 (candidates,), number of equal candidates that each column stands for.
+        batch: statistics of the batch; None for a single problem.
     """
 
-    def __init__(self, evidence: Evidence, counts: Sequence[int]) -> None:
-        self._evidence = evidence
-        self._counts = np.asarray(counts, np.intp)
+    def __init__(self, evidence: Evidence, counts: Sequence[int] | NDArray[np.intp]) -> None:
+        self.evidence = evidence
+        self.counts = np.asarray(counts, np.intp)
         self.passed = evidence.votes.passed()
-        self._outputs = None if evidence.outputs is None else _widely_known(evidence.outputs)
+        self.sizes = evidence.column_sizes
+        self.batch = evidence.batch
+        self._outputs = None if evidence.outputs is None else _widely_known(evidence.outputs, self.sizes)
+
+    def with_batch(self, batch: BatchStatistics | None) -> "PrefixStatistics":
+        """The same statistics with another batch. What is known already is not computed again."""
+        other = copy.copy(self)
+        other.batch = batch
+        return other
+
+    @property
+    def candidates(self) -> int:
+        """Number of candidates; each of several equal ones counts."""
+        return int(self.sizes.sum())
 
     @property
     def tests(self) -> NDArray[np.intp]:
         """The counts, intp (counts, 1)."""
-        return self._counts[:, np.newaxis]
+        return self.counts[:, np.newaxis]
 
     @cached_property
     def tests_passed(self) -> NDArray[np.int64]:
         """Number of tests passed, s."""
-        return prefix_scores(self.passed)[self._counts]
+        return prefix_scores(self.passed)[self.counts]
 
     @cached_property
     def pass_set_sizes(self) -> NDArray[np.int64]:
         """Number of candidates that passed the same tests, itself included."""
-        return prefix_group_sizes(self.passed)[self._counts]
+        return prefix_group_sizes(self.passed, self.sizes)[self.counts]
 
     @cached_property
     def output_group_sizes(self) -> NDArray[np.int64]:
@@ -59,7 +81,7 @@ class PrefixStatistics:
         """
         if self._outputs is None:
             return self.pass_set_sizes
-        return prefix_group_sizes(self._outputs.results)[self._known]
+        return prefix_group_sizes(self._outputs.results, self.sizes)[self._known]
 
     @cached_property
     def agreement(self) -> NDArray[np.float64]:
@@ -67,11 +89,11 @@ class PrefixStatistics:
 
         A candidate that returned no value on an input has share 0 there. Without known inputs, 1.
         """
-        shape = (len(self._counts), self._evidence.votes.candidates)
+        shape = (len(self.counts), len(self.sizes))
         if self._outputs is None:
             return np.ones(shape)
         sums = np.zeros((len(self._outputs.results) + 1, shape[1]))
-        np.cumsum(_shares(self._outputs), axis=0, out=sums[1:])
+        np.cumsum(_shares(self._outputs, self.sizes), axis=0, out=sums[1:])
         inputs = self._known[:, np.newaxis]
         return np.where(inputs, sums[self._known] / np.maximum(inputs, 1), 1.0)
 
@@ -85,23 +107,14 @@ class PrefixStatistics:
             return self.pass_set_sizes.astype(np.float64)
         rows = np.ascontiguousarray(self._outputs.results.T)
         if rows.shape[1] == 0:
-            return np.full((len(self._counts), len(rows)), float(len(rows)))
+            return np.full((len(self.counts), len(rows)), float(self.candidates))
         as_scalars = rows.view(np.dtype((np.void, rows[0].nbytes))).ravel()
-        _, first, members, sizes = np.unique(
-            as_scalars, return_index=True, return_inverse=True, return_counts=True
-        )
-        distinct = rows[first].T
-        soft_group_sizes = np.empty((len(self._counts), len(sizes)))
-        differ = np.zeros((len(sizes), len(sizes)))
-        seen = 0
-        for row, inputs in enumerate(self._known):
-            for results in distinct[seen:inputs]:
-                differ += results[:, np.newaxis] != results
-            seen = inputs
-            soft_group_sizes[row] = np.exp(-_SOFT_DECAY * differ / max(inputs, 1)) @ sizes
-        return soft_group_sizes[:, members]
+        _, first, members = np.unique(as_scalars, return_index=True, return_inverse=True)
+        sizes = np.bincount(members, self.sizes).astype(np.float64)
+        distinct = np.ascontiguousarray(rows[first].T)
+        return _soft_sizes(distinct, self._known, sizes)[:, members]
 
-    @property
+    @cached_property
     def support(self) -> NDArray[np.float64]:
         """Support ``ln K + ln a``, with K ``soft_group_sizes`` and a ``agreement``."""
         return np.asarray(np.log(self.soft_group_sizes) + floored_log(self.agreement))
@@ -109,7 +122,7 @@ class PrefixStatistics:
     @cached_property
     def returned(self) -> NDArray[np.bool_]:
         """True if the candidate returned a value on any input, or if no input is known."""
-        shape = (len(self._counts), self._evidence.votes.candidates)
+        shape = (len(self.counts), len(self.sizes))
         if self._outputs is None:
             return np.ones(shape, np.bool_)
         ever = np.zeros((len(self._outputs.returned) + 1, shape[1]), np.bool_)
@@ -121,7 +134,7 @@ class PrefixStatistics:
     def inputs(self) -> NDArray[np.intp]:
         """Number of inputs with known outputs of at least half of the candidates, intp (counts, 1)."""
         if self._outputs is None:
-            return np.zeros((len(self._counts), 1), np.intp)
+            return np.zeros((len(self.counts), 1), np.intp)
         return self._known[:, np.newaxis]
 
     @property
@@ -136,31 +149,31 @@ class PrefixStatistics:
     @property
     def batch_best_pass_rate(self) -> NDArray[np.float64]:
         """R, ``BatchStatistics.best_pass_rate``, shape (counts, 1); ``best_pass_rate`` without a batch."""
-        batch = self._evidence.batch
-        return self.best_pass_rate if batch is None else batch.best_pass_rate[self._counts][:, np.newaxis]
+        batch = self.batch
+        return self.best_pass_rate if batch is None else batch.best_pass_rate[self.counts][:, np.newaxis]
 
     @property
     def batch_minority_ratio(self) -> NDArray[np.float64]:
         """``BatchStatistics.minority_ratio``, shape (counts, 1); 0.25 without a batch."""
-        batch = self._evidence.batch
+        batch = self.batch
         return self._of_batch(None if batch is None else batch.minority_ratio, USUAL_MINORITY_RATIO)
 
     @property
     def batch_consistency(self) -> NDArray[np.float64]:
         """``BatchStatistics.consistency``, shape (counts, 1); 1 without a batch."""
-        batch = self._evidence.batch
+        batch = self.batch
         return self._of_batch(None if batch is None else batch.consistency, 1.0)
 
     @property
     def trusted_weight(self) -> NDArray[np.float64]:
         """``BatchStatistics.trusted_weight``, shape (counts, 1); infinite without a batch."""
-        batch = self._evidence.batch
+        batch = self.batch
         return self._of_batch(None if batch is None else batch.trusted_weight, np.inf)
 
     def _of_batch(self, values: NDArray[np.float64] | None, otherwise: float) -> NDArray[np.float64]:
         if values is None:
-            return np.full((len(self._counts), 1), otherwise)
-        return values[self._counts][:, np.newaxis]
+            return np.full((len(self.counts), 1), otherwise)
+        return values[self.counts][:, np.newaxis]
 
     @property
     def has_outputs(self) -> bool:
@@ -170,12 +183,14 @@ class PrefixStatistics:
     @property
     def _known(self) -> NDArray[np.intp]:
         assert self._outputs is not None
-        return self._outputs.known[self._counts]
+        return self._outputs.known[self.counts]
 
 
 def output_groups_or_pass_sets(evidence: Evidence) -> NDArray[np.intp]:
     """Output group of each candidate after all tests, or pass set without outputs; intp (candidates,)."""
-    results = None if evidence.outputs is None else _widely_known(evidence.outputs).results
+    results = (
+        None if evidence.outputs is None else _widely_known(evidence.outputs, evidence.column_sizes).results
+    )
     if results is None or len(results) == 0:
         return evidence.votes.pass_sets()
     return np.unique(results.T, axis=0, return_inverse=True)[1].ravel()
@@ -198,49 +213,84 @@ def prefix_scores(passed: NDArray[np.bool_]) -> NDArray[np.int64]:
     return scores
 
 
-def prefix_group_sizes(rows: NDArray[np.bool_] | NDArray[np.int32]) -> NDArray[np.int64]:
+def prefix_group_sizes(
+    rows: NDArray[np.bool_] | NDArray[np.int32], column_sizes: NDArray[np.int64]
+) -> NDArray[np.int64]:
     """Number of candidates with the same first m entries, itself included, for m = 0, 1, ..., all.
 
-    In lexicographic order, candidates with equal first m entries are neighbours for every m. So a group
-    ends where two neighbours differ.
+    In lexicographic order, columns with equal first m entries are neighbours for every m. So a group ends
+    where two neighbours differ.
 
     Args:
-        rows: shape (entries, candidates), at least one candidate; entries are verdicts or outputs.
+        rows: shape (entries, columns), at least one column; entries are verdicts or outputs.
+        column_sizes: int64 (columns,), number of candidates that each column stands for.
 
     Returns:
-        int64 (entries + 1, candidates).
+        int64 (entries + 1, columns).
     """
-    entries, candidates = rows.shape
-    order = np.lexsort(rows[::-1]) if entries else np.arange(candidates)
+    entries, columns = rows.shape
+    order = np.lexsort(rows[::-1]) if entries else np.arange(columns)
     neighbours = rows[:, order]
-    begins = np.zeros((entries + 1, candidates), np.bool_)  # True if a group begins at a candidate
+    begins = np.zeros((entries + 1, columns), np.bool_)  # True if a group begins at a column
     begins[:, 0] = True
     np.logical_or.accumulate(neighbours[:, 1:] != neighbours[:, :-1], axis=0, out=begins[1:, 1:])
     ends = np.ones_like(begins)  # True if one ends there
     ends[:, :-1] = begins[:, 1:]
-    places = np.arange(candidates)
-    first = np.maximum.accumulate(np.where(begins, places, 0), axis=1)
-    last = np.minimum.accumulate(np.where(ends, places, candidates)[:, ::-1], axis=1)[:, ::-1]
-    sizes = np.empty((entries + 1, candidates), np.int64)
-    sizes[:, order] = last - first + 1
+    up_to = np.cumsum(column_sizes[order])  # candidates up to each column, its own included
+    before = np.maximum.accumulate(np.where(begins, up_to - column_sizes[order], 0), axis=1)
+    last = np.minimum.accumulate(np.where(ends, up_to, up_to[-1])[:, ::-1], axis=1)[:, ::-1]
+    sizes = np.empty((entries + 1, columns), np.int64)
+    sizes[:, order] = last - before
     return sizes
 
 
-def _widely_known(outputs: OutputMatrix) -> OutputMatrix:
+def _widely_known(outputs: OutputMatrix, sizes: NDArray[np.int64]) -> OutputMatrix:
     """The inputs with known outputs of at least half of the candidates.
 
     Another input would split an output group by whether an output is known.
     """
-    kept = (outputs.results != UNKNOWN).mean(axis=1) >= 0.5
+    kept = 2 * ((outputs.results != UNKNOWN) @ sizes) >= sizes.sum()
+    if kept.all():
+        return outputs
     before = np.concatenate([[0], np.cumsum(kept)])
     return OutputMatrix(outputs.results[kept], outputs.returned[kept], before[outputs.known])
 
 
-def _shares(outputs: OutputMatrix) -> NDArray[np.float64]:
+def _shares(outputs: OutputMatrix, sizes: NDArray[np.int64]) -> NDArray[np.float64]:
     """Share of the returned values on an input that equal the candidate's, float64 (inputs, candidates)."""
     inputs = len(outputs.results)
     values = int(outputs.results.max(initial=0)) + 1
     keys = np.arange(inputs)[:, np.newaxis] * values + np.maximum(outputs.results, 0)
-    counts = np.bincount(keys[outputs.returned], minlength=inputs * values)
-    of_all = np.maximum(outputs.returned.sum(axis=1, keepdims=True), 1)
+    weights = np.where(outputs.returned, sizes, 0)
+    counts = np.bincount(keys.ravel(), weights.ravel(), minlength=inputs * values)
+    of_all = np.maximum(weights.sum(axis=1, keepdims=True), 1)
     return np.where(outputs.returned, counts[keys] / of_all, 0.0)
+
+
+def _soft_sizes(
+    results: NDArray[np.int32], known: NDArray[np.intp], sizes: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Soft group sizes, float64 (counts, groups).
+
+    Args:
+        results: int32 (inputs, groups), outputs of each output group.
+        known: intp (counts,), ascending numbers of inputs that count, from the first.
+        sizes: float64 (groups,), number of candidates in each group.
+    """
+    groups = len(sizes)
+    scales = -_SOFT_DECAY / np.maximum(known, 1)
+    if results.size * groups <= _PAIRS_AT_ONCE and len(known) > 1:
+        differ = np.zeros((len(results) + 1, groups, groups), np.int16)
+        unequal = (results[:, :, np.newaxis] != results[:, np.newaxis]).astype(np.int16)
+        np.add.accumulate(unequal, axis=0, out=differ[1:])
+        exponents = differ[known] * scales[:, np.newaxis, np.newaxis]
+        return np.asarray(np.exp(exponents, out=exponents) @ sizes)
+    soft_sizes = np.empty((len(known), groups))
+    differ = np.zeros((groups, groups), np.int64)
+    for row, (before, after) in enumerate(itertools.pairwise([0, *known.tolist()])):
+        for start in range(before, after, _UINT8_MAX):
+            added = results[start : min(after, start + _UINT8_MAX)]
+            unequal = added[:, :, np.newaxis] != added[:, np.newaxis]
+            differ += np.add.reduce(unequal.view(np.uint8), axis=0, dtype=np.uint8)  # the fastest sum
+        soft_sizes[row] = np.exp(differ * scales[row]) @ sizes
+    return soft_sizes

@@ -51,6 +51,14 @@ class Votes:
         votes._append(np.asarray(passed), run)
         return votes
 
+    def first(self, tests: int) -> "Votes":
+        """Votes of the first ``tests`` tests, as a copy."""
+        votes = Votes(self._candidates)
+        votes._tests = min(tests, self._tests)
+        votes._rows = self._rows[: votes._tests].copy()
+        votes._scores = votes.passed().sum(axis=0, dtype=np.int32)
+        return votes
+
     @property
     def candidates(self) -> int:
         """Number of candidates."""

@@ -13,17 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from testbudget.policies.base import Policy
-from testbudget.rewards.confidence.features import candidate_features, mean_over_winners
+from testbudget.rewards.confidence.features import features_by, mean_over_winners
 from testbudget.rewards.confidence.model import (
     ConfidenceModels,
     ConfidenceTarget,
     default_models,
     rule_family,
 )
+from testbudget.rewards.equivalence import merge_equal
 from testbudget.rewards.outputs import Evidence, OutputMatrix, RecordedOutputs
+from testbudget.rewards.prefix_statistics import PrefixStatistics
 from testbudget.rewards.seeds import problem_fold
 from testbudget.rewards.selection.base import SelectionRule
-from testbudget.rewards.selection.batch import batch_statistics
+from testbudget.rewards.selection.batch import combine_batch, contribution_by
 from testbudget.rewards.votes import Votes
 from testbudget.traces.records import (
     QUANTITIES,
@@ -119,14 +121,39 @@ class PermutedTests:
 
     Attributes:
         evidence: evidence on the problem, with the batch's statistics.
+        column: intp (candidates,), the column of each candidate in ``statistics``. Candidates that are
+            equal in all tests share one.
+        statistics: after 0, 1, ..., all tests that have a vote, with the batch's statistics.
         confidence_models: the models that p_wrong is computed with.
-        candidate_features: float64 (tests + 1, candidates, features), after the first m tests that have a
-            vote. They do not use the batch, whose later tests a run does not know.
+        features: float64 (tests + 1, columns, features), after the first m tests that have a vote. They do
+            not use the batch, whose later tests a run does not know.
     """
 
     evidence: Evidence
+    column: NDArray[np.intp]
+    statistics: PrefixStatistics
     confidence_models: ConfidenceModels
-    candidate_features: NDArray[np.float64]
+    features: NDArray[np.float64]
+
+    def winners(self, rule: SelectionRule, *, batch: bool) -> NDArray[np.bool_]:
+        """Winners after the first m tests that have a vote, bool (tests + 1, candidates).
+
+        Args:
+            rule: makes the picks.
+            batch: True if it may use the batch's statistics.
+        """
+        if rule.merges_equal:
+            statistics = self.statistics if batch else self.statistics.with_batch(None)
+            return rule.winners_by(statistics)[:, self.column]
+        evidence = self.evidence if batch else replace(self.evidence, batch=None)
+        return rule.winners_after(evidence, range(evidence.votes.tests + 1))
+
+    def pick_features(self, won: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Mean features of winners, bool (tests + 1, candidates); float64 (tests + 1, features)."""
+        order = np.argsort(self.column, kind="stable")
+        starts = np.searchsorted(self.column[order], np.arange(self.features.shape[1]))
+        in_column = np.add.reduceat(won[:, order].astype(np.int64), starts, axis=1)
+        return mean_over_winners(self.features, in_column)
 
 
 class LearningCurve:
@@ -155,18 +182,15 @@ class LearningCurve:
     ) -> None:
         self._recorded, self._permutation = recorded, permutation
         voting = np.concatenate([[0], np.cumsum(recorded.rows[permutation] >= 0)])
-        counts = range(permuted.evidence.votes.tests + 1)
-        won = rule.winners_after(permuted.evidence, counts)
+        won = permuted.winners(rule, batch=True)
         accuracy = (won & recorded.correct).sum(axis=1) / won.sum(axis=1)
         self.accuracy: NDArray[np.float64] = accuracy[voting]
-        alone = replace(permuted.evidence, batch=None)
         if rule.uses_batch:
-            won = rule.winners_after(alone, counts)
-        family = rule_family(rule, permuted.confidence_models.readable(alone))
-        model = permuted.confidence_models.model(ConfidenceTarget.PICK, family, recorded.fold)
-        self.p_wrong: NDArray[np.float64] = (
-            1 - model.probability(mean_over_winners(permuted.candidate_features, won))[voting]
-        )
+            won = permuted.winners(rule, batch=False)
+        models = permuted.confidence_models
+        family = rule_family(rule, models.readable(permuted.evidence))
+        model = models.model(ConfidenceTarget.PICK, family, recorded.fold)
+        self.p_wrong: NDArray[np.float64] = 1 - model.probability(permuted.pick_features(won))[voting]
 
     @property
     def spent(self) -> NDArray[np.float64]:
@@ -216,17 +240,21 @@ def permute_tests(
         permutations: intp (tests,) for each problem, of its tests.
         confidence_models: the models that p_wrong is computed with; None for ``default_models``.
     """
-    confidence_models = confidence_models or default_models()
+    models = confidence_models or default_models()
     evidence = [one.evidence(permutation) for one, permutation in zip(recorded, permutations, strict=True)]
-    batch = batch_statistics(evidence)
-    return [
-        PermutedTests(
-            replace(one, batch=batch),
-            confidence_models,
-            candidate_features(confidence_models.readable(one), range(one.votes.tests + 1)),
+    merged = [merge_equal(one) for one in evidence]
+    statistics = [PrefixStatistics(one, range(one.votes.tests + 1)) for one, _ in merged]
+    batch = combine_batch([contribution_by(one) for one in statistics])
+    permuted = []
+    for one, (columns, column), alone in zip(evidence, merged, statistics, strict=True):
+        readable = models.readable(columns)
+        known = alone if readable is columns else PrefixStatistics(readable, alone.counts)
+        permuted.append(
+            PermutedTests(
+                replace(one, batch=batch), column, alone.with_batch(batch), models, features_by(known)
+            )
         )
-        for one in evidence
-    ]
+    return permuted
 
 
 def compute_learning_curves(

@@ -57,18 +57,22 @@ def candidate_features(
     Returns:
         float64 (counts, candidates, features).
     """
-    statistics = PrefixStatistics(evidence, counts)
+    return features_by(PrefixStatistics(evidence, counts), pass_rate)
+
+
+def features_by(statistics: PrefixStatistics, pass_rate: float = math.nan) -> NDArray[np.float64]:
+    """Features by statistics that are computed already; see :func:`candidate_features`."""
     passed, tests = statistics.tests_passed.astype(np.float64), statistics.tests
-    candidates = passed.shape[1]
+    candidates = statistics.candidates
     unknown = np.full(passed.shape, np.nan)
     seen = (tests > 0) | (statistics.inputs > 0)
     minority_ratio = unknown
-    if statistics.has_outputs and evidence.batch is not None:
+    if statistics.has_outputs and statistics.batch is not None:
         minority_ratio = np.where(tests > 0, statistics.batch_minority_ratio, np.nan) + np.zeros(
             passed.shape
         )
     share = (passed + 1) / (tests + 2)
-    lower = np.stack([np.searchsorted(np.sort(row), row) for row in passed])
+    lower = _passed_fewer(statistics)
     clipped = min(max(pass_rate, _PASS_RATE_MARGIN), 1 - _PASS_RATE_MARGIN)  # NaN stays NaN
     return np.stack(
         [
@@ -86,15 +90,17 @@ def candidate_features(
     )
 
 
-def mean_over_winners(features: NDArray[np.float64], won: NDArray[np.bool_]) -> NDArray[np.float64]:
+def mean_over_winners(
+    features: NDArray[np.float64], winners: NDArray[np.bool_] | NDArray[np.int64]
+) -> NDArray[np.float64]:
     """Mean features of the tied winners, float64 (counts, features).
 
     Args:
         features: float64 (counts, candidates, features); a feature is NaN for all candidates or for none.
-        won: bool (counts, candidates).
+        winners: bool (counts, candidates); or int64, number of winners that each column stands for.
     """
-    shares = won / won.sum(axis=1, keepdims=True)
-    return np.asarray(np.where(won[..., np.newaxis], features * shares[..., np.newaxis], 0.0).sum(axis=1))
+    shares = winners / winners.sum(axis=1, keepdims=True)
+    return np.asarray((shares[:, np.newaxis] @ features)[:, 0])
 
 
 def pick_features(
@@ -146,6 +152,17 @@ def split_half_agreement(
         between_halves += float(one @ other) / _SPLITS
         with_whole += float((one + other) @ whole) / (2 * _SPLITS)
     return between_halves, with_whole
+
+
+def _passed_fewer(statistics: PrefixStatistics) -> NDArray[np.int64]:
+    """Number of candidates that passed fewer tests, int64 (counts, candidates)."""
+    passed = statistics.tests_passed
+    scores = int(passed.max(initial=0)) + 1
+    keys = np.arange(len(passed))[:, np.newaxis] * scores + passed
+    sizes = np.broadcast_to(statistics.sizes, passed.shape)
+    with_score = np.bincount(keys.ravel(), sizes.ravel(), minlength=len(passed) * scores)
+    up_to = np.cumsum(with_score.reshape(-1, scores), axis=1).ravel()
+    return np.asarray(up_to[keys] - with_score[keys], np.int64)
 
 
 def _lead(passed: NDArray[np.float64]) -> NDArray[np.float64]:

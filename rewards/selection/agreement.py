@@ -27,6 +27,7 @@ class LargestOutputGroup(ScoringRule):
 
     name: ClassVar[str] = "outputs"
     uses_outputs: ClassVar[bool] = True
+    merges_equal: ClassVar[bool] = True
 
     def scores(self, statistics: PrefixStatistics) -> NDArray[np.int64]:
         """See :meth:`ScoringRule.scores`."""
@@ -42,6 +43,7 @@ class OutputAgreement(ScoringRule):
 
     name: ClassVar[str] = "agreement"
     uses_outputs: ClassVar[bool] = True
+    merges_equal: ClassVar[bool] = True
 
     def scores(self, statistics: PrefixStatistics) -> NDArray[np.float64]:
         """See :meth:`ScoringRule.scores`."""
@@ -60,6 +62,7 @@ class SoftAgreement(ScoringRule):
 
     name: ClassVar[str] = "soft_agreement"
     uses_outputs: ClassVar[bool] = True
+    merges_equal: ClassVar[bool] = True
 
     def scores(self, statistics: PrefixStatistics) -> NDArray[np.float64]:
         """See :meth:`ScoringRule.scores`."""
@@ -75,6 +78,7 @@ class BatchAgreement(ScoringRule):
 
     name: ClassVar[str] = "batch"
     uses_outputs: ClassVar[bool] = True
+    merges_equal: ClassVar[bool] = True
     uses_batch: ClassVar[bool] = True
 
     def scores(self, statistics: PrefixStatistics) -> NDArray[np.float64]:

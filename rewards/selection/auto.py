@@ -37,6 +37,7 @@ class Auto(ScoringRule):
 
     name: ClassVar[str] = "auto"
     uses_outputs: ClassVar[bool] = True
+    merges_equal: ClassVar[bool] = True
     uses_batch: ClassVar[bool] = True
 
     def scores(self, statistics: PrefixStatistics) -> NDArray[np.float64]:

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -9,7 +10,6 @@ from numpy.typing import NDArray
 
 from testbudget.rewards.outputs import Evidence
 from testbudget.rewards.prefix_statistics import PrefixStatistics
-from testbudget.rewards.votes import Votes
 
 
 class SelectionRule(ABC):
@@ -28,6 +28,10 @@ class SelectionRule(ABC):
 
     uses_batch: ClassVar[bool] = False
     """True if the rule uses the batch. Without a batch, it uses the problem's own tests."""
+
+    merges_equal: ClassVar[bool] = False
+    """True if the rule counts equal candidates by ``Evidence.sizes``, so that one column stands for them.
+    An analysis is then several times faster. Others are never given such evidence."""
 
     @abstractmethod
     def winners(self, evidence: Evidence) -> NDArray[np.intp]:
@@ -53,6 +57,14 @@ class SelectionRule(ABC):
             row[self.winners(evidence.first(tests))] = True
         return won
 
+    def winners_by(self, statistics: PrefixStatistics) -> NDArray[np.bool_]:
+        """The winners by statistics that are computed already, bool (counts, candidates).
+
+        This default calls :meth:`winners_after` for their evidence.
+        """
+        evidence = replace(statistics.evidence, batch=statistics.batch)
+        return self.winners_after(evidence, statistics.counts.tolist())
+
 
 class ScoringRule(SelectionRule):
     """Selection rule by which the candidates with the highest score win.
@@ -71,27 +83,37 @@ class ScoringRule(SelectionRule):
 
     def winners_after(self, evidence: Evidence, counts: Sequence[int]) -> NDArray[np.bool_]:
         """See :meth:`SelectionRule.winners_after`."""
-        running = _still_running(evidence.votes, counts)
+        return self.winners_by(PrefixStatistics(evidence, counts))
+
+    def winners_by(self, statistics: PrefixStatistics) -> NDArray[np.bool_]:
+        """See :meth:`SelectionRule.winners_by`."""
+        running = _still_running(statistics)
+        if running.all():
+            return self._best(statistics)
         won = np.zeros_like(running)
         rows_of: dict[bytes, list[int]] = {}
         for row, taking_part in enumerate(running):
             rows_of.setdefault(taking_part.tobytes(), []).append(row)
         for rows in rows_of.values():
             members = np.flatnonzero(running[rows[0]])
-            known = evidence if len(members) == running.shape[1] else evidence.of_candidates(members)
-            # Sums of the same terms in another order must be equal.
-            scores = np.round(self.scores(PrefixStatistics(known, [counts[row] for row in rows])), 9)
-            won[np.ix_(np.asarray(rows), members)] = scores == scores.max(axis=1, keepdims=True)
+            known = statistics.evidence.of_candidates(members)
+            of_members = PrefixStatistics(known, statistics.counts[rows]).with_batch(statistics.batch)
+            won[np.ix_(np.asarray(rows), members)] = self._best(of_members)
         return won
 
+    def _best(self, statistics: PrefixStatistics) -> NDArray[np.bool_]:
+        # Sums of the same terms in another order must be equal.
+        scores = np.round(self.scores(statistics), 9)
+        return np.asarray(scores == scores.max(axis=1, keepdims=True))
 
-def _still_running(votes: Votes, counts: Sequence[int]) -> NDArray[np.bool_]:
+
+def _still_running(statistics: PrefixStatistics) -> NDArray[np.bool_]:
     """Candidates that ran every test that all top scorers ran, bool (counts, candidates)."""
-    passed, run = votes.passed(), votes.run()
-    running = np.ones((len(counts), votes.candidates), np.bool_)
-    if not run.all():
-        for row, count in zip(running, counts, strict=True):
-            scores = passed[:count].sum(axis=0)
-            needed = run[:count, scores == scores.max()].all(axis=1)
-            row[:] = run[:count][needed].all(axis=0)
-    return running
+    passed, run = statistics.tests_passed, statistics.evidence.votes.run()
+    if run.all():
+        return np.ones(passed.shape, np.bool_)
+    top = (passed == passed.max(axis=1, keepdims=True)).astype(np.float32)
+    tests = np.arange(len(run)) < statistics.tests
+    skipped = (~run).astype(np.float32)
+    needed = tests & (top @ skipped.T == 0)
+    return np.asarray(needed.astype(np.float32) @ skipped == 0)

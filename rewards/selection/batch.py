@@ -10,7 +10,6 @@ from testbudget.rewards.prefix_statistics import (
     USUAL_MINORITY_RATIO,
     PrefixStatistics,
     floored_log,
-    prefix_scores,
 )
 
 AGREEMENT_WEIGHTS = np.array([0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0, 1.4, 2.0, 3.0, 5.0])
@@ -25,7 +24,12 @@ BatchContribution = NDArray[np.float64]
 
 def batch_contribution(problem: Evidence) -> BatchContribution:
     """Summands of one problem, for :func:`combine_batch`. They take longer than combining."""
-    return np.concatenate([_pass_shares(problem), _later_pass_shares(problem)])
+    return contribution_by(PrefixStatistics(problem, range(problem.votes.tests + 1)))
+
+
+def contribution_by(statistics: PrefixStatistics) -> BatchContribution:
+    """Summands of one problem by its statistics after 0, 1, ..., all tests."""
+    return np.concatenate([_pass_shares(statistics), _later_pass_shares(statistics)])
 
 
 def batch_statistics(problems: Iterable[Evidence]) -> BatchStatistics:
@@ -37,26 +41,30 @@ def batch_statistics(problems: Iterable[Evidence]) -> BatchStatistics:
     return combine_batch([batch_contribution(problem) for problem in problems])
 
 
-def combine_batch(parts: Sequence[BatchContribution]) -> BatchStatistics:
-    """Statistics of a batch from the ``batch_contribution`` of each problem."""
+def add_contributions(parts: Sequence[BatchContribution]) -> BatchContribution:
+    """Sum of the contributions of several problems, added in their order."""
     sums = np.zeros((len(parts[0]), max(part.shape[1] for part in parts)))
     for part in parts:
         sums[:, : part.shape[1]] += part
-    count, best, passed_by_any, majority, minority, *later = sums
+    return sums
+
+
+def combine_batch(parts: Sequence[BatchContribution]) -> BatchStatistics:
+    """Statistics of a batch from the ``batch_contribution`` of each problem, or from sums of them."""
+    count, best, passed_by_any, majority, minority, *later = add_contributions(parts)
     # The prior is one problem whose majority passes all tests.
     minority_ratio = (minority + USUAL_MINORITY_RATIO) / (majority + 1)
     consistency = np.divide(best, passed_by_any, out=np.ones_like(best), where=passed_by_any > 0)
     return BatchStatistics(best / count, minority_ratio, consistency, _trusted_weight(np.asarray(later)))
 
 
-def _pass_shares(evidence: Evidence) -> NDArray[np.float64]:
+def _pass_shares(statistics: PrefixStatistics) -> NDArray[np.float64]:
     """Five rows of one problem, float64 (5, tests + 1).
 
     They are 1, and the share of the tests passed by the best candidate, by any candidate, by the majority
     and by the minority (means). The majority are the candidates with the highest agreement. If they are
     all candidates, the rows of majority and minority are 0.
     """
-    statistics = PrefixStatistics(evidence, range(evidence.votes.tests + 1))
     tests = np.maximum(statistics.tests, 1)
     passed = statistics.tests_passed / tests
     best = passed.max(axis=1)
@@ -64,28 +72,28 @@ def _pass_shares(evidence: Evidence) -> NDArray[np.float64]:
     best[0] = passed_by_any[0] = 0.5
     agreement = np.round(statistics.agreement, 9)
     in_majority = agreement == agreement.max(axis=1, keepdims=True)
-    majority_size = in_majority.sum(axis=1)
-    minority_size = in_majority.shape[1] - majority_size
-    majority = (passed * in_majority).sum(axis=1) / majority_size * (minority_size > 0)
-    minority = (passed * ~in_majority).sum(axis=1) / np.maximum(minority_size, 1)
+    majority_size = in_majority @ statistics.sizes
+    minority_size = statistics.candidates - majority_size
+    majority = (passed * in_majority) @ statistics.sizes / majority_size * (minority_size > 0)
+    minority = (passed * ~in_majority) @ statistics.sizes / np.maximum(minority_size, 1)
     return np.stack([np.ones(len(best)), best, passed_by_any, majority, minority])
 
 
-def _later_pass_shares(evidence: Evidence) -> NDArray[np.float64]:
+def _later_pass_shares(statistics: PrefixStatistics) -> NDArray[np.float64]:
     """Share of the second half of the tests that picks by the first half pass, (weights, tests + 1).
 
     One row for each of ``AGREEMENT_WEIGHTS``; 0 without tests.
     """
-    tests = evidence.votes.tests
+    tests = len(statistics.passed)
     halves = np.arange(tests + 1) // 2
-    first = PrefixStatistics(evidence, range(tests // 2 + 1))
-    scores = floored_log(first.tests_passed) + AGREEMENT_WEIGHTS[:, np.newaxis, np.newaxis] * first.support
-    scores = np.round(scores, 9)
-    won = scores == scores.max(axis=2, keepdims=True)
+    passed = statistics.tests_passed
+    first = slice(0, tests // 2 + 1)
+    support = AGREEMENT_WEIGHTS[:, np.newaxis, np.newaxis] * statistics.support[first]
+    scores = np.round(floored_log(passed[first]) + support, 9)
+    won = (scores == scores.max(axis=2, keepdims=True)) * statistics.sizes
     won = (won / won.sum(axis=2, keepdims=True))[:, halves]
-    passed = prefix_scores(first.passed)
     later = (passed - passed[halves]) / np.maximum(np.arange(tests + 1) - halves, 1)[:, np.newaxis]
-    return np.asarray((won * later).sum(axis=2))
+    return np.asarray(np.einsum("wmc,mc->wm", won, later))
 
 
 def _trusted_weight(later: NDArray[np.float64]) -> NDArray[np.float64]:

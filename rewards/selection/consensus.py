@@ -17,6 +17,7 @@ class Consensus(ScoringRule):
     """
 
     name: ClassVar[str] = "consensus"
+    merges_equal: ClassVar[bool] = True
 
     def scores(self, statistics: PrefixStatistics) -> NDArray[np.int64]:
         """``g s^2``: the square of the score has the same order, and its ties are exact."""

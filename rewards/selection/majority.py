@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from testbudget.rewards.outputs import Evidence
-from testbudget.rewards.prefix_statistics import prefix_group_sizes, prefix_scores
+from testbudget.rewards.prefix_statistics import PrefixStatistics
 from testbudget.rewards.selection.base import SelectionRule
 
 
@@ -19,19 +19,22 @@ class Majority(SelectionRule):
     """
 
     name: ClassVar[str] = "majority"
+    merges_equal: ClassVar[bool] = True
 
     def winners(self, evidence: Evidence) -> NDArray[np.intp]:
         """See :meth:`SelectionRule.winners`."""
         scores = evidence.votes.scores()
         top = np.flatnonzero(scores == scores.max())
         groups = evidence.votes.pass_sets()[top]
-        sizes = np.bincount(groups)
+        sizes = np.bincount(groups, None if evidence.sizes is None else evidence.sizes[top])
         return np.asarray(top[sizes[groups] == sizes.max()])
 
     def winners_after(self, evidence: Evidence, counts: Sequence[int]) -> NDArray[np.bool_]:
         """See :meth:`SelectionRule.winners_after`."""
-        passed = evidence.votes.passed()
+        return self.winners_by(PrefixStatistics(evidence, counts))
+
+    def winners_by(self, statistics: PrefixStatistics) -> NDArray[np.bool_]:
+        """See :meth:`SelectionRule.winners_by`."""
         # s (candidates + 1) + g has the order of (s, g), since g <= candidates.
-        order = prefix_scores(passed) * (passed.shape[1] + 1) + prefix_group_sizes(passed)
-        order = order[np.asarray(counts, np.intp)]
+        order = statistics.tests_passed * (statistics.candidates + 1) + statistics.pass_set_sizes
         return np.asarray(order == order.max(axis=1, keepdims=True))

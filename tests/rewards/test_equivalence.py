@@ -6,7 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from testbudget.rewards.equivalence import equivalence_groups, impute_followers, stable_groups
+from testbudget.rewards.equivalence import (
+    equivalence_groups,
+    impute_followers,
+    merge_equal,
+    stable_groups,
+)
 from testbudget.rewards.outputs import UNKNOWN, Evidence, OutputMatrix
 from testbudget.rewards.votes import Votes
 
@@ -128,3 +133,14 @@ def test_an_input_belongs_to_the_test_that_it_came_with(tests):
     found = impute_followers(evidence)
     assert found.votes.run().all()
     np.testing.assert_array_equal(found.outputs.results, outputs.results)
+
+
+@given(EVIDENCE)
+def test_merged_evidence_has_one_column_for_each_group_and_counts_its_candidates(evidence):
+    merged, column = merge_equal(evidence)
+    np.testing.assert_array_equal(merged.votes.passed()[:, column], evidence.votes.passed())
+    np.testing.assert_array_equal(merged.outputs.results[:, column], evidence.outputs.results)
+    np.testing.assert_array_equal(merged.column_sizes, np.bincount(column))
+    assert len(np.unique(equivalence_groups(merged))) == merged.votes.candidates
+    first = np.unique(column, return_index=True)[1]
+    np.testing.assert_array_equal(first, np.sort(first))
