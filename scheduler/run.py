@@ -68,7 +68,7 @@ class RunStatus:
         cap: limits of the run.
         store: records so far, for reading.
         seconds: the back end's clock, in seconds.
-        scheduler: core of the run, for reading; None before the loop has begun.
+        scheduler: core of the run, for reading.
     """
 
     name: str
@@ -76,12 +76,17 @@ class RunStatus:
     cap: Cap
     store: EvidenceStore
     seconds: float
-    scheduler: Scheduler | None = None
+    scheduler: Scheduler
 
     @property
-    def books(self) -> Books | None:
-        """What was spent, lost, reserved and leased; None before the loop has begun."""
-        return self.scheduler.books if self.scheduler else None
+    def books(self) -> Books:
+        """What was spent, lost, reserved and leased."""
+        return self.scheduler.books
+
+    @property
+    def prepared(self) -> int:
+        """Number of problems that have their candidates and hidden states."""
+        return int(self.scheduler.problems.prepared.sum())
 
 
 Watch = Callable[[RunStatus], None]

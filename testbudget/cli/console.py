@@ -20,12 +20,12 @@ from testbudget.traces.files import whole_file
 
 if TYPE_CHECKING:
     from testbudget.scheduler.run import RunStatus
-    from testbudget.traces.records import Cost
 
 STANDARD_STREAM = Path("-")
 """Name of standard input or standard output where a file is expected."""
 
 _PLAIN_INTERVAL_SECONDS = 10.0
+_LIVE_INTERVAL_SECONDS = 0.1
 
 
 class ProgressDisplay:
@@ -40,7 +40,7 @@ class ProgressDisplay:
         self._live = Live(console=console, transient=True) if console.is_terminal else None
         self._last_name = ""
         self._last_time = 0.0
-        self._since: tuple[Cost, float] | None = None
+        self._since: tuple[dict[str, float], float] | None = None
 
     def __enter__(self) -> Self:
         if self._live:
@@ -54,37 +54,36 @@ class ProgressDisplay:
             self._live.stop()
 
     def watch(self, status: "RunStatus") -> None:
-        """Show a status, unless the last plain line is too recent."""
-        if self._since is None and status.budget:
-            self._since = status.budget.spent, status.seconds
+        """Show a status, unless the last one is too recent."""
+        if self._since is None:
+            self._since = status.books.spent, status.seconds
+        now = time.monotonic()
+        interval = _LIVE_INTERVAL_SECONDS if self._live else _PLAIN_INTERVAL_SECONDS
+        if status.name == self._last_name and now - self._last_time < interval:
+            return
+        self._last_name, self._last_time = status.name, now
         if self._live:
             self._live.update(Text(self._describe(status)))
-            return
-        now = time.monotonic()
-        if status.name != self._last_name or now - self._last_time >= _PLAIN_INTERVAL_SECONDS:
+        else:
             self._console.print(self._describe(status), highlight=False, soft_wrap=True)
-            self._last_name, self._last_time = status.name, now
 
     def _describe(self, status: "RunStatus") -> str:
         """A status in one line: work done, spending under the cap, and rates."""
-        event_log = status.event_log
-        if status.budget is None or self._since is None:
-            candidates = sum(map(len, event_log.candidates.values()))
-            states = f", hidden states of {len(event_log.states)}" if event_log.states else ""
-            return f"{status.name}: {candidates} candidates of {status.problems} problems{states}"
-        spent, cap = status.budget.spent, status.budget.cap
+        books = status.books
+        if self._since is None or not books.spent["tests"] + books.reserved["tests"]:
+            return f"{status.name}: {status.prepared} of {status.problems} problems are prepared"
         # A resumed run has spent before its clock started: rates count from the first status.
         before, started = self._since
         seconds = max(status.seconds - started, 1e-9)
         shares = [
-            f"{status.budget.spent_usd if d == 'usd' else getattr(spent, d):,.10g} of {limit:,.10g} {d}"
-            for d, limit in cap.limits.items()
+            f"{books.spent[quantity] + books.lost[quantity]:,.10g} of {limit:,.10g} {quantity}"
+            for quantity, limit in status.cap.limits.items()
         ]
-        voted = sum(map(bool, event_log.verdicts.values()))
+        voted = sum(map(bool, status.store.verdicts.values()))
+        tests, executions = (books.spent[name] - before[name] for name in ("tests", "executions"))
         return (
             f"{status.name}: spent {', '.join(shares)}; {voted} of {status.problems} problems have votes; "
-            f"{(spent.tests - before.tests) / seconds:.1f} tests/s, "
-            f"{(spent.executions - before.executions) / seconds:.0f} pairs/s"
+            f"{tests / seconds:.1f} tests/s, {executions / seconds:.0f} pairs/s"
         )
 
 

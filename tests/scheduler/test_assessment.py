@@ -1,6 +1,4 @@
-"""Elimination and harm checks, also in resumed runs."""
-
-from contextlib import suppress
+"""Elimination, and the assessment of picks: their p_correct, and harm of more tests."""
 
 import numpy as np
 import pytest
@@ -13,22 +11,29 @@ from testbudget.rewards.confidence.model import (
     ConfidenceTarget,
     LogisticModel,
     RuleFamily,
+    default_models,
+    p_correct_of_pick,
 )
-from testbudget.rewards.outputs import NO_RESULT, CallEnding, CallResult, RecordedCall, RecordedOutputs
+from testbudget.rewards.outputs import (
+    NO_RESULT,
+    CallEnding,
+    CallResult,
+    RecordedCall,
+    RecordedOutputs,
+    select_outputs,
+)
 from testbudget.rewards.problem import NOT_RUN, Problem, Verdict
+from testbudget.rewards.seeds import problem_fold
 from testbudget.rewards.selection.majority import Majority
 from testbudget.rewards.selection.registry import selection_rule
-from testbudget.scheduler.assessment import CandidateElimination, EliminationRule
-from testbudget.scheduler.event_log import EventLog
-from testbudget.traces.records import (
-    CandidateRecord,
-    ProblemCandidates,
-    TaskRecord,
-    VerdictRecord,
-    evidence_of,
-)
+from testbudget.scheduler.assessment import Assessor, CandidateElimination, EliminationRule
+from testbudget.scheduler.event_log import LOG_FILE, Entry, EventLog, Note
+from testbudget.scheduler.evidence_store import EvidenceStore
+from testbudget.scheduler.log_records import ExecutedRecord, SampledRecord
+from testbudget.scheduler.run_problems import RunProblems
+from testbudget.traces.records import CandidateRecord, VerdictRecord
 
-from .recorded_loop import CutOffError, many_tests
+from .recorded_run import RecordedRun, Recording, many_tests
 
 RULE = EliminationRule(Majority(), z=2.0)
 PROBLEM = Problem("p", "def f():\n", "f")
@@ -36,98 +41,100 @@ PROBLEM = Problem("p", "def f():\n", "f")
 CODES = ("return 1", "return 2", "return 3", "return 2")
 
 
-def item() -> ProblemCandidates:
-    return ProblemCandidates.of(PROBLEM, [CandidateRecord(code, False, 0, 0.0) for code in CODES])
+class Rungs:
+    """A problem whose rungs are executed one after another, with and without outputs."""
 
+    def __init__(self, log, rule, codes=CODES, outputs=None) -> None:
+        self.log, self.outputs = log, outputs
+        self.problems = RunProblems([PROBLEM], EvidenceStore(log))
+        self.elimination = CandidateElimination(self.problems, rule)
+        candidates = tuple(CandidateRecord(code, False, 0, 0.0) for code in codes)
+        self._record(SampledRecord("p", candidates))
 
-def verdicts_of(rows) -> dict[int, VerdictRecord]:
-    return {
-        test: VerdictRecord(
-            np.array(row, np.uint8), np.zeros(len(row), np.float32), np.zeros(len(row), np.bool_)
+    def execute(self, first, rows) -> None:
+        """Execute a rung: verdicts of each test on the programs, from test ``first`` on."""
+        tests = tuple(range(first, first + len(rows)))
+        verdicts = tuple(
+            VerdictRecord(
+                np.array(row, np.uint8), np.zeros(len(row), np.float32), np.zeros(len(row), np.bool_)
+            )
+            for row in rows
         )
-        for test, row in enumerate(rows)
-    }
+        part = self.outputs and select_outputs(self.outputs, inputs=tests)
+        self._record(ExecutedRecord("p", tests, verdicts, part))
+        self.elimination.rung_executed(0, tests)
+
+    def programs(self):
+        return self.elimination.programs(0).tolist()
+
+    def _record(self, record) -> None:
+        entry = Entry(Note("test", {}), 0.0, (record,))
+        self.log.append([entry])
+        self.problems.store.apply(entry)
 
 
-def elimination_of(rule, recorded_outputs=None) -> CandidateElimination:
-    return CandidateElimination([item()], rule, lambda _: recorded_outputs)
+@pytest.fixture
+def log(tmp_path):
+    with EventLog(tmp_path / LOG_FILE, durable=False) as opened:
+        yield opened
 
 
-FIVE_LOSSES = verdicts_of([[1, 0, 1]] * 5)
-
-
-def test_an_eliminated_program_is_not_run_again_even_when_another_leads():
-    elimination = elimination_of(RULE)
-    elimination.update(0, FIVE_LOSSES)
-    assert elimination.programs(0).tolist() == [0, 2]
-    later = verdicts_of([[1, 0, 1]] * 5 + [[0, NOT_RUN, 1]] * 6)
-    elimination.update(0, later)
-    assert elimination.programs(0).tolist() == [2]
-    elimination.update(0, verdicts_of([[0, 1, 0]] * 9))
-    assert elimination.programs(0).tolist() == [2]
-
-
-def test_a_resumed_run_eliminates_the_same_programs():
-    verdicts = verdicts_of([[1, 0, 1]] * 9 + [[0, NOT_RUN, 1]] * 11)
-    undisturbed, resumed = elimination_of(RULE), elimination_of(RULE)
-    for before in (9, 16):
-        undisturbed.update(0, {index: record for index, record in verdicts.items() if index < before})
-    resumed.restore(0, [TaskRecord("p", 0, 12), TaskRecord("p", 12, 8)], verdicts)
-    assert resumed.programs(0).tolist() == undisturbed.programs(0).tolist() == [2]
-
-
-def test_a_rule_that_uses_outputs_keeps_a_program_with_more_agreeing_candidates():
-    """Program 1 loses five tests, but two of the four candidates are this program."""
+def outputs_of(results) -> RecordedOutputs:
+    """Recorded outputs, int (programs, tests), one call for each test."""
+    results = np.array(results, np.int32)
     outputs = tuple(CallResult(CallEnding.RETURNED, digest, str(digest)) for digest in range(3))
-    inputs = tuple(RecordedCall(test, "f", f"[{test}]", test) for test in range(5))
-    recorded_outputs = RecordedOutputs(inputs, outputs, np.tile(np.array([[0], [1], [2]], np.int32), 5))
-    rows = verdicts_of([[1, 0, 0]] * 5)
-    for rule, left in ((RULE, [0]), (EliminationRule(selection_rule("auto"), 2.0), [0, 1])):
-        elimination = elimination_of(rule, recorded_outputs)
-        elimination.update(0, rows)
-        assert elimination.programs(0).tolist() == left
+    inputs = tuple(RecordedCall(test, "f", f"[{test}]", test) for test in range(results.shape[1]))
+    return RecordedOutputs(inputs, outputs, results)
 
 
-def test_one_program_represents_those_with_equal_outputs_also_after_a_restart():
+def test_an_eliminated_program_is_not_run_again_even_when_another_leads(log):
+    rungs = Rungs(log, RULE)
+    rungs.execute(0, [[1, 0, 1]] * 5)
+    assert rungs.programs() == [0, 2]
+    rungs.execute(5, [[0, NOT_RUN, 1]] * 6)
+    assert rungs.programs() == [2]
+
+
+def test_survivors_depend_on_the_rungs_and_not_on_when_they_are_asked_for(log, tmp_path):
+    asked = Rungs(log, RULE)
+    for first, rows in ((0, [[1, 0, 1]] * 9), (9, [[0, NOT_RUN, 1]] * 11)):
+        asked.execute(first, rows)
+        asked.programs()
+    with EventLog(tmp_path / "other.sqlite", durable=False) as other:
+        resumed = Rungs(other, RULE)
+        resumed.execute(0, [[1, 0, 1]] * 9)
+        resumed.execute(9, [[0, NOT_RUN, 1]] * 11)
+        assert resumed.programs() == asked.programs() == [2]
+
+
+def test_a_rule_that_uses_outputs_keeps_a_program_with_more_agreeing_candidates(log, tmp_path):
+    """Program 1 loses five tests, but two of the four candidates are this program."""
+    outputs = outputs_of(np.tile([[0], [1], [2]], 5))
+    with EventLog(tmp_path / "other.sqlite", durable=False) as other:
+        for opened, rule, left in (
+            (log, RULE, [0]),
+            (other, EliminationRule(selection_rule("auto"), 2.0), [0, 1]),
+        ):
+            rungs = Rungs(opened, rule, outputs=outputs)
+            rungs.execute(0, [[1, 0, 0]] * 5)
+            assert rungs.programs() == left
+
+
+def test_one_program_represents_those_with_equal_outputs(log):
     """The second and the third program have equal outputs on all tests that both are run on."""
-    outputs = tuple(CallResult(CallEnding.RETURNED, digest, str(digest)) for digest in range(2))
-    inputs = tuple(RecordedCall(test, "f", f"[{test}]", test) for test in range(12))
-    results = np.tile(np.array([[0], [1], [1]], np.int32), 12)
+    results = np.tile([[0], [1], [1]], 12)
     results[2, 9:] = NO_RESULT
-    recorded_outputs = RecordedOutputs(inputs, outputs, results)
-    rows = verdicts_of([[1, 1, 1]] * 9 + [[1, 0, NOT_RUN]] * 3)
-    undisturbed, resumed = elimination_of(RULE, recorded_outputs), elimination_of(RULE, recorded_outputs)
-    undisturbed.update(0, {index: record for index, record in rows.items() if index < 9})
-    assert undisturbed.programs(0).tolist() == [0, 1]
-    resumed.restore(0, [TaskRecord("p", 0, 12)], rows)
-    assert resumed.programs(0).tolist() == [0, 1]
-    evidence = evidence_of(rows, item().distinct, recorded_outputs)
+    rungs = Rungs(log, RULE, outputs=outputs_of(results))
+    rungs.execute(0, [[1, 1, 1]] * 9)
+    assert rungs.programs() == [0, 1]
+    rungs.execute(9, [[1, 0, NOT_RUN]] * 3)
+    evidence = rungs.problems.evidence(0, 12)
     np.testing.assert_array_equal(evidence.votes.passed()[:, 2], evidence.votes.passed()[:, 1])
     assert evidence.votes.run().all()
 
 
-def test_the_same_verdicts_eliminate_once_however_often_they_are_reported():
-    """Support is counted among survivors, so a second elimination, as after a restart, might drop more."""
-    rng = np.random.default_rng(0)
-    programs = [CandidateRecord(f"return {number}", False, 0, 0.0) for number in range(12)]
-    outputs = tuple(CallResult(CallEnding.RETURNED, digest, str(digest)) for digest in range(3))
-    inputs = tuple(RecordedCall(test, "f", f"[{test}]", test) for test in range(5))
-    for _ in range(50):
-        recorded_outputs = RecordedOutputs(inputs, outputs, rng.integers(0, 3, (12, 5), dtype=np.int32))
-        elimination = CandidateElimination(
-            [ProblemCandidates.of(PROBLEM, programs)],
-            EliminationRule(selection_rule("auto"), 0.5),
-            lambda _, found=recorded_outputs: found,
-        )
-        rows = verdicts_of(rng.integers(0, 2, (5, 12)))
-        elimination.update(0, rows)
-        once = elimination.programs(0).tolist()
-        elimination.update(0, rows)
-        assert elimination.programs(0).tolist() == once
-
-
-def test_rungs_grow_and_exist_only_with_elimination():
-    elimination = elimination_of(RULE)
+def test_rungs_grow_and_exist_only_with_elimination(log):
+    elimination, none = (CandidateElimination(Rungs(log, rule).problems, rule) for rule in (RULE, None))
     assert [(part[0], part[-1]) for part in elimination.rungs(range(100))] == [
         (0, 4),
         (5, 8),
@@ -138,19 +145,19 @@ def test_rungs_grow_and_exist_only_with_elimination():
         (94, 99),
     ]
     assert elimination.rungs([9, 12, 20]) == [[9, 12], [20]]
-    assert elimination_of(None).rungs(range(100)) == [list(range(100))]
-    assert elimination.rungs([]) == elimination_of(None).rungs([]) == []
+    assert none.rungs(range(100)) == [list(range(100))]
+    assert elimination.rungs([]) == none.rungs([]) == []
 
 
-def test_without_elimination_every_program_stays():
-    elimination = elimination_of(None)
-    elimination.update(0, FIVE_LOSSES)
-    assert elimination.programs(0).tolist() == [0, 1, 2]
+def test_without_elimination_every_program_stays(log):
+    rungs = Rungs(log, None)
+    rungs.execute(0, [[1, 0, 1]] * 5)
+    assert rungs.programs() == [0, 1, 2]
 
 
-def test_verdicts_of_survivors_become_rows_among_all_programs():
-    elimination = elimination_of(RULE)
-    elimination.update(0, FIVE_LOSSES)
+def test_verdicts_of_survivors_become_rows_among_all_programs(log):
+    rungs = Rungs(log, RULE)
+    rungs.execute(0, [[1, 0, 1]] * 5)
     recorded_outputs = RecordedOutputs(
         (RecordedCall(5, "f", "[]", 1),),
         (CallResult(CallEnding.RETURNED, 1, "1"),),
@@ -158,7 +165,7 @@ def test_verdicts_of_survivors_become_rows_among_all_programs():
     )
     ones = np.ones((2, 1), np.float32)
     verdicts = np.full((2, 1), Verdict.PASSED, np.uint8)
-    spread = elimination.over_all_programs(
+    spread = rungs.elimination.over_all_programs(
         0, BlockVerdicts(verdicts, ones, ones, ones.astype(np.bool_), recorded_outputs, np.array([3]))
     )
     assert spread.verdicts.ravel().tolist() == [1, NOT_RUN, 1]
@@ -166,6 +173,21 @@ def test_verdicts_of_survivors_become_rows_among_all_programs():
     assert spread.same_process.ravel().tolist() == [True, False, True]
     assert spread.input_mutations.tolist() == [3]
     assert spread.recorded_outputs.results.ravel().tolist() == [0, NO_RESULT, 0]
+
+
+def test_a_pick_is_assessed_by_the_told_tests_alone(log):
+    rungs, rule = Rungs(log, None), Majority()
+    rungs.execute(0, [[0, 1, 1]] * 3)
+    rungs.execute(3, [[1, 0, 0]] * 6)  # not told yet
+    assessor = Assessor(rungs.problems, rungs.elimination, rule, default_models(), checks_harm=False)
+    found = assessor.assess([0], [3])
+    evidence = rungs.problems.evidence(0, 3)
+    winners = rule.winners(evidence)
+    fold = problem_fold(PROBLEM.content_hash)
+    assert found.picks.tolist() == [winners[0]] == [1]
+    assert found.p_correct.tolist() == [p_correct_of_pick(evidence, rule, winners, default_models(), fold)]
+    assert found.programs.tolist() == [3]
+    assert found.harmful.tolist() == [False]
 
 
 WEIGHTS = len(FEATURES) + 2  # the last two are the split-half agreements
@@ -178,83 +200,86 @@ def harm(intercept, **weights) -> ConfidenceModels:
         weights_of_features[FEATURES.index(name.replace("_", " "))] = weight
     falls = LogisticModel(intercept, np.zeros(WEIGHTS), weights_of_features)
     rises = LogisticModel(-20.0, np.zeros(WEIGHTS), np.zeros(WEIGHTS))
+    of_pick = LogisticModel(0.0, np.zeros(len(FEATURES)), np.zeros(len(FEATURES)))
     return ConfidenceModels(
         "harmful runs",
         {
             (target, family): (model,) * CONFIDENCE_FOLDS
-            for target, model in ((ConfidenceTarget.FALLS, falls), (ConfidenceTarget.RISES, rises))
+            for target, model in (
+                (ConfidenceTarget.FALLS, falls),
+                (ConfidenceTarget.RISES, rises),
+                (ConfidenceTarget.PICK, of_pick),
+            )
             for family in RuleFamily
         }
         | {(ConfidenceTarget.CANDIDATE, RuleFamily.OUTPUTS_USED): (rises,) * CONFIDENCE_FOLDS},
     )
 
 
-def stopped(run):
-    """Number of tests at which each closed problem was closed."""
-    with EventLog(run.path) as event_log:
-        return {problem: check.tests for problem, check in event_log.harm_checks.items() if check.stops}
+@pytest.fixture
+def recording(recorded):
+    return many_tests(Recording.of(recorded))
 
 
-def run_of(recorded, path, confidence_models, rule="majority", **limits):
-    run = many_tests(recorded, path, **limits)
-    run.rule, run.confidence_models = selection_rule(rule), confidence_models
+def run_of(recording, directory, confidence_models, **options):
+    directory.mkdir(exist_ok=True)
+    run = RecordedRun(recording, directory, confidence_models=confidence_models, **options)
+    run.part()
     return run
 
 
-def harm_checks(run):
-    with EventLog(run.path) as event_log:
-        return event_log.harm_checks
+def test_a_problem_is_closed_once_more_tests_are_likelier_to_harm_than_to_help(recording, tmp_path):
+    run = run_of(recording, tmp_path, harm(-100.0, number_of_tests=50.0), limits={"tests": 100})
+    assert run.granted == [9] * 5
+    assert run.closed_because == ["harmful"] * 5
 
 
-def test_a_problem_is_closed_once_more_tests_are_likelier_to_harm_than_to_help(recorded, tmp_path):
-    run = run_of(recorded, tmp_path / "run", harm(-100.0, number_of_tests=50.0), tests=100)
-    assert run.part().tests == 5 * 9
-    assert run.tests() == [9] * 5
-    assert list(stopped(run).values()) == [9] * 5
-
-
-def test_the_tests_of_a_closed_problem_go_to_the_other_problems(recorded, tmp_path):
+def test_the_tests_of_a_closed_problem_go_to_the_other_problems(recording, tmp_path):
     # The programs of the first problem agree more, since twice two and two squared are the same.
     confidence_models = harm(65.0, agreement_with_all_candidates=100.0)
-    run = run_of(recorded, tmp_path / "run", confidence_models, tests=61)
-    assert run.part().tests == 61
-    assert run.tests() == [5, 14, 14, 14, 14]
-    assert stopped(run) == {recorded.problems[0].id: 5}
+    run = run_of(recording, tmp_path, confidence_models, limits={"tests": 61})
+    assert run.granted == [5, 14, 14, 14, 14]
+    assert run.closed_because == ["harmful", *["cap"] * 4]
 
 
 @pytest.mark.parametrize("policy", ["uniform", "greedy"])
-def test_budgets_are_as_without_checks_where_no_problem_is_closed(recorded, tmp_path, policy):
-    seen = {}
-    for name, confidence_models in (("checked", harm(-20.0)), ("unchecked", None)):
-        run = run_of(recorded, tmp_path / name, confidence_models, policy=policy, tests=63)
-        run.part()
-        seen[name] = run.seen()
-    assert seen["checked"] == seen["unchecked"]
+def test_budgets_are_as_without_checks_where_no_problem_is_closed(recording, tmp_path, policy):
+    granted = [
+        run_of(recording, tmp_path / name, models, policy=policy, limits={"tests": 63}).granted
+        for name, models in (("checked", harm(-20.0)), ("unchecked", None))
+    ]
+    assert granted[0] == granted[1]
 
 
-def test_problems_are_checked_at_the_end_of_each_rung(recorded, tmp_path):
-    run = run_of(recorded, tmp_path / "run", harm(-20.0), tests=100)
-    run.part()
-    with EventLog(run.path) as event_log:
-        for problem in recorded.problems:
-            assert [task.first for task in event_log.tasks[problem.id]] == [0, 5, 9, 16]
-            assert event_log.harm_checks[problem.id].tests == 20
+def test_problems_are_checked_at_the_end_of_each_rung(recording, tmp_path):
+    run = run_of(recording, tmp_path, harm(-20.0), limits={"tests": 100})
+    firsts = [[first for _, at, first, _ in run.grants if at == problem] for problem in range(5)]
+    assert firsts == [[0, 5, 9, 16]] * 5
+
+
+class StoppedError(Exception):
+    """Simulated end of the process."""
 
 
 @pytest.mark.parametrize("rule", ["majority", "auto"])
 @pytest.mark.parametrize("policy", ["uniform", "greedy"])
-def test_a_run_cut_off_anywhere_closes_the_same_problems(recorded, tmp_path, rule, policy):
+def test_a_run_that_is_stopped_anywhere_closes_the_same_problems(recording, tmp_path, rule, policy):
     # p_harm is largest for the first problem, and depends on statistics of the whole batch.
     confidence_models = harm(
         151.0, agreement_with_all_candidates=100.0, **{"minority ratio of the batch": -800.0}
     )
-    whole = run_of(recorded, tmp_path / "whole", confidence_models, rule, policy=policy, tests=70)
-    cost = whole.part()
-    assert stopped(whole)
-    for results in range(1, 30, 4):
-        cut = run_of(recorded, tmp_path / str(results), confidence_models, rule, policy=policy, tests=70)
-        with suppress(CutOffError):
-            cut.part(results)
-        assert cut.part() == cost
-        assert cut.seen() == whole.seen()
-        assert harm_checks(cut) == harm_checks(whole)
+    options = {"rule": rule, "policy": policy, "limits": {"tests": 70}}
+    whole = run_of(recording, tmp_path / "whole", confidence_models, **options)
+    assert "harmful" in whole.closed_because
+    for steps in range(1, 30, 4):
+        directory = tmp_path / str(steps)
+        directory.mkdir()
+        left = iter(range(steps))
+
+        def stop(left=left):
+            if next(left, None) is None:
+                raise StoppedError
+
+        with pytest.raises(StoppedError):
+            RecordedRun(recording, directory, confidence_models=confidence_models, **options).part(stop)
+        assert run_of(recording, directory, confidence_models, **options).decided() == whole.decided()

@@ -76,7 +76,9 @@ def test_an_eliminated_program_is_neither_run_nor_charged_and_the_pick_is_the_sa
     less = run_of(recording, tmp_path / "less", limits={"tests": 100}, eliminates=True, z=1.65)
     for problem, of_problem in less.store.verdicts.items():
         verdicts = np.stack([record.verdicts for _, record in sorted(of_problem.items())])
-        expected = np.stack([record.verdicts for _, record in sorted(every.store.verdicts[problem].items())])
+        expected = np.stack(
+            [record.verdicts for _, record in sorted(every.store.verdicts[problem].items())]
+        )
         run = verdicts != NOT_RUN
         assert run[:5].all()
         # The second and the fourth program are wrong and are eliminated after five tests. The third has the
@@ -123,7 +125,9 @@ class Unsteady(RecordedBackend):
 
     def wait(self, timeout=None):
         while reports := super().wait(timeout):
-            self.held += [report for report in reports if isinstance(report, GenerationDone | ExecutionDone)]
+            self.held += [
+                report for report in reports if isinstance(report, GenerationDone | ExecutionDone)
+            ]
             if others := [report for report in reports if not hasattr(report, "work")]:
                 return others
         if not self.held:

@@ -125,7 +125,7 @@ def test_results_that_cannot_be_written_lose_nothing(job, tmp_path):
     before = results(directory)
     (directory / "picks.jsonl").unlink()
     (directory / "picks.jsonl.partial").mkdir()
-    with pytest.raises(InfrastructureError, match="cannot be written: .* Nothing is lost: continue with"):
+    with pytest.raises(InfrastructureError, match=r"cannot be written: .* Nothing is lost: continue with"):
         resume_run(directory)
     (directory / "picks.jsonl.partial").rmdir()
     resume_run(directory)
@@ -142,7 +142,10 @@ def test_a_log_of_a_version_that_decides_differently_is_refused(job, tmp_path):
 @pytest.mark.parametrize(
     ("cap", "sentence"),
     [
-        ({"executions": 3}, r"cap\.executions must be at least 4, the smallest that pays for one test, but"),
+        (
+            {"executions": 3},
+            r"cap\.executions must be at least 4, the smallest that pays for one test, but",
+        ),
         ({"tokens": 10}, r"cap\.tokens must be at least 80, the smallest that pays"),
         ({"usd": 0.5, "prices": {"tests": 1.0}}, r"cap\.usd must be at least 1, the smallest that pays"),
     ],
