@@ -1,0 +1,195 @@
+"""Dispatch: what reports become, what is dropped, and what is answered at once."""
+
+import numpy as np
+import pytest
+
+from testbudget.executors.execution.runner import BlockVerdicts
+from testbudget.executors.generation.base import Completion
+from testbudget.executors.generation.unit_tests import UnitTestGenerator
+from testbudget.rewards.confidence.model import default_models
+from testbudget.rewards.problem import Verdict
+from testbudget.rewards.selection.majority import Majority
+from testbudget.scheduler.assessment import Assessor, CandidateElimination
+from testbudget.scheduler.backends.base import (
+    ExecutionDone,
+    GenerationDone,
+    WorkerEnded,
+    WorkerReport,
+    WorkerStarted,
+    WorkLost,
+)
+from testbudget.scheduler.core import events as e
+from testbudget.scheduler.core.events import Usage, WorkerKind
+from testbudget.scheduler.dispatch import Dispatcher, WorkOfRun
+from testbudget.scheduler.event_log import LOG_FILE, Entry, EventLog, Note
+from testbudget.scheduler.evidence_store import EvidenceStore
+from testbudget.scheduler.run_problems import RunProblems
+from testbudget.scheduler.work.candidates import Sampling
+from testbudget.scheduler.work.hidden_states import Extraction
+from testbudget.scheduler.work.labels import Labelling
+from testbudget.scheduler.work.open_work import OpenWork
+from testbudget.scheduler.work.unit_tests import UnitTests
+from testbudget.traces.records import TestStatus
+from testbudget.traces.tables import read_trace
+
+from .work.manual_backend import PIECE, ManualBackend
+
+SLICE = Usage(100.0, 5.0, 5.0)
+
+
+class Core:
+    """The dispatcher with a log, in the place of the core and the driver."""
+
+    def __init__(self, recorded, log) -> None:
+        self.log, self.backend = log, ManualBackend()
+        self.trace = read_trace(recorded.directory)
+        self.problems = RunProblems(recorded.problems, EvidenceStore(log))
+        open_work = OpenWork(self.backend)
+        elimination = CandidateElimination(self.problems, None)
+        candidates = {p.id: tuple(self.trace.problem(p).candidates) for p in recorded.problems}
+        self.dispatcher = Dispatcher(
+            self.problems,
+            self.backend,
+            open_work,
+            WorkOfRun(
+                Sampling(self.problems, open_work, candidates, None),
+                Extraction(self.problems, open_work, None, None, metered=False),
+                Labelling(self.problems, self.backend, open_work, {}),
+                UnitTests(
+                    self.problems,
+                    open_work,
+                    UnitTestGenerator(None, 0),
+                    elimination,
+                    record_outputs=False,
+                    input_mutations=0,
+                ),
+            ),
+            elimination,
+            Assessor(self.problems, elimination, Majority(), default_models(), checks_harm=False),
+        )
+        positions = np.arange(len(recorded.problems))
+        self.send(e.Sample(positions, positions))
+
+    def send(self, *commands):
+        """Send commands; log and apply what is answered at once."""
+        return self._kept(self.dispatcher.send(commands))
+
+    def receive(self, *reports):
+        """Events of reports, logged and applied."""
+        return self._kept(self.dispatcher.receive(reports))
+
+    def generated(self, work):
+        tests = self.trace.problems[work.problem].tests
+        completions = [
+            Completion(tests[r.index].text, tests[r.index].tokens, 0.5, "stop") for r in work.requests
+        ]
+        return GenerationDone(work, completions, PIECE)
+
+    def executed(self, work):
+        shape = (len(work.candidates), len(work.tests))
+        ones = np.ones(shape, np.float32)
+        verdicts = np.full(shape, Verdict.PASSED, np.uint8)
+        block = BlockVerdicts(verdicts, ones, ones, ones > 0, None, np.zeros(shape[1], np.int64))
+        return ExecutionDone(work, block, PIECE)
+
+    def _kept(self, answers):
+        entries = [Entry(answer.event, 0.0, answer.records) for answer in answers]
+        self.log.append(entries)
+        for entry in entries:
+            self.problems.store.apply(entry)
+            self.dispatcher.apply(entry)
+        return [answer.event for answer in answers]
+
+
+@pytest.fixture
+def core(recorded, tmp_path):
+    with EventLog(tmp_path / LOG_FILE, durable=False) as log:
+        yield Core(recorded, log)
+
+
+def column(*numbers):
+    return np.array(numbers)
+
+
+GENERATE = e.Generate(column(5, 6), column(0, 1), column(0, 0), column(8, 2))
+EXECUTE = e.Execute(column(5), column(0), column(0), column(8), column(0))
+
+
+def test_tests_of_several_tasks_are_one_event_with_what_is_usable(core):
+    assert core.send(GENERATE) == []
+    (event,) = core.receive(*map(core.generated, core.backend.submitted))
+    assert event.tasks.tolist() == [5, 6]
+    assert event.usable.tolist() == [6, 2]
+    statuses = [record.status for record in core.problems.store.tests["times/2"].values()]
+    assert statuses.count(TestStatus.DUPLICATE) == statuses.count(TestStatus.UNUSABLE) == 1
+
+
+def test_a_rung_is_executed_on_the_usable_tests_and_the_distinct_programs(core):
+    core.send(GENERATE)
+    core.receive(core.generated(core.backend.submitted[0]))
+    core.send(EXECUTE)
+    work = core.backend.submitted[-1]
+    assert [test.index for test in work.tests] == [0, 1, 2, 3, 5, 7]
+    assert [candidate.index for candidate in work.candidates] == [0, 1, 2, 4]
+    (event,) = core.receive(core.executed(work))
+    assert [event.rungs[0], event.executions[0], event.left[0]] == [0, 24, 0]
+
+
+def test_a_late_double_is_dropped(core):
+    core.send(GENERATE)
+    done = core.generated(core.backend.submitted[1])
+    assert len(core.receive(done, done)) == 1
+    assert core.receive(done) == []
+
+
+def test_lost_work_is_a_failure_and_what_comes_of_it_later_is_dropped(core):
+    core.send(GENERATE)
+    first, second = core.backend.submitted
+    (event,) = core.receive(WorkLost(first, "gone"), WorkLost(second, "gone"))
+    assert isinstance(event, e.Failed)
+    assert event.tasks.tolist() == [5, 6]
+    assert core.receive(core.generated(first)) == []
+
+
+def test_work_that_is_aborted_is_dropped_here_and_in_the_back_end(core):
+    core.send(GENERATE)
+    core.send(e.Abort(column(6)))
+    assert core.backend.aborted == [core.backend.submitted[1].key]
+    assert core.receive(core.generated(core.backend.submitted[1])) == []
+    assert len(core.receive(core.generated(core.backend.submitted[0]))) == 1
+
+
+def test_results_come_before_the_usage_of_their_wait_and_workers_around_them(core):
+    core.send(GENERATE)
+    reports = [
+        WorkerStarted(3, "engine", WorkerKind.REWARD_MODEL, SLICE),
+        WorkerReport(3, Usage(10.0), SLICE),
+        core.generated(core.backend.submitted[0]),
+        WorkerReport(3, Usage(30.0), SLICE),
+        WorkerEnded(3),
+    ]
+    joined, note, generated, metered, lost = core.receive(*reports)
+    assert joined == e.WorkerJoined(3, WorkerKind.REWARD_MODEL, SLICE)
+    assert isinstance(note, Note)
+    assert note.values == {"number": 3, "name": "engine", "kind": WorkerKind.REWARD_MODEL}
+    assert isinstance(generated, e.Generated)
+    assert metered == e.WorkerMetered(3, Usage(30.0), SLICE)
+    assert lost == e.WorkerLost(3)
+
+
+def test_leases_and_retirements_go_to_the_back_end(core):
+    core.send(e.Lease(3, SLICE), e.Retire(WorkerKind.EXTRACTOR))
+    assert core.backend.leases == [(3, SLICE)]
+    assert core.backend.retired == [WorkerKind.EXTRACTOR]
+
+
+def test_an_assessment_is_answered_at_once(core):
+    core.send(GENERATE)
+    core.receive(*map(core.generated, core.backend.submitted))
+    core.send(EXECUTE)
+    core.receive(core.executed(core.backend.submitted[-1]))
+    (event,) = core.send(e.Assess(column(5), column(0), column(8)))
+    assert event.tasks.tolist() == [5]
+    assert event.programs.tolist() == [4]
+    assert 0 < event.p_wrong[0] < 1
+    assert not event.harmful[0]
