@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,11 +19,13 @@ from testbudget.policies.base import Policy, PolicyContext
 from testbudget.policies.registry import create_policy, policy_class
 from testbudget.rewards.confidence.model import ConfidenceModels
 from testbudget.rewards.elimination import end_of_rung
-from testbudget.rewards.errors import InfrastructureError, UserError
+from testbudget.rewards.errors import InfrastructureError, UserError, require_extra
 from testbudget.rewards.problem import Problem
 from testbudget.rewards.selection.registry import selection_rule
 from testbudget.scheduler.assessment import Assessor, CandidateElimination, EliminationRule
 from testbudget.scheduler.backends.base import Backend
+from testbudget.scheduler.backends.recorded import RecordedBackend
+from testbudget.scheduler.backends.registry import backend_class
 from testbudget.scheduler.cap_check import check_cap, check_min_tests, executions_per_pair
 from testbudget.scheduler.core.budget import Books, Budget
 from testbudget.scheduler.core.events import Cap, Floats, RunStarted
@@ -46,6 +49,7 @@ from testbudget.scheduler.work.open_work import OpenWork
 from testbudget.scheduler.work.prediction import Predictor
 from testbudget.scheduler.work.unit_tests import UnitTests
 from testbudget.traces.files import check_place
+from testbudget.traces.output_tables import read_outputs
 from testbudget.traces.problems import load_problems
 from testbudget.traces.records import CandidateRecord, Cost
 from testbudget.traces.run_info import RunInfo, read_run_info, write_run_info
@@ -180,7 +184,8 @@ def _run(job: Job, problems: Sequence[Problem], directory: Path, info: RunInfo, 
         gain_models = gain_models_for(job, problems, confidence_models, read)
         grants: list[GrantRecord] = []
         cap = Cap(job.cap.limits, job.cap.unit_prices)
-        with _backend(job, problems, recording) as backend:
+        metered = Budget(cap).meters
+        with _backend(job, problems, recording, metered=metered) as backend:
             started = _header(job, problems, log, cap, backend, recording)
 
             def policy(pass_rates: Floats) -> Policy:
@@ -195,7 +200,9 @@ def _run(job: Job, problems: Sequence[Problem], directory: Path, info: RunInfo, 
                 extracts=job.hidden_states is not None,
                 on_grant=lambda made: grants.extend(_grant_records(made, problems, driver.now)),
             )
-            dispatcher = _dispatcher(job, run_problems, backend, sources, predictor, confidence_models)
+            dispatcher = _dispatcher(
+                job, run_problems, backend, sources, predictor, confidence_models, metered=metered
+            )
             driver = Driver(scheduler, log, run_problems.store, backend, dispatcher)
 
             def report(name: str) -> None:
@@ -237,8 +244,24 @@ class _Sources:
         )
 
 
-def _backend(job: Job, problems: Sequence[Problem], recording: Trace | None) -> Backend:
-    raise NotImplementedError
+def _backend(job: Job, problems: Sequence[Problem], recording: Trace | None, *, metered: bool) -> Backend:
+    if job.backend == "recorded":
+        assert recording is not None
+        outputs = read_outputs(recording.directory) if job.execution.record_outputs else {}
+        return RecordedBackend(
+            recording,
+            problems,
+            runners=job.execution.runners or 1,
+            metered=metered,
+            outputs_by_problem=outputs,
+        )
+    for problem in problems:
+        if recording is not None:
+            recording.problem(problem)
+    with require_extra("cluster", f"backend {job.backend}"):
+        make: Any = backend_class(job.backend)
+    backend: Backend = make(job, recording, metered=metered)
+    return backend
 
 
 def _header(
@@ -298,6 +321,8 @@ def _dispatcher(
     sources: _Sources,
     predictor: Predictor | None,
     confidence_models: ConfidenceModels,
+    *,
+    metered: bool,
 ) -> Dispatcher:
     rule = selection_rule(job.selection)
     elimination = CandidateElimination(
@@ -305,7 +330,6 @@ def _dispatcher(
     )
     template = prompt_template(job.tests.model.template) if job.tests.model else None
     open_work = OpenWork(backend)
-    metered = Budget(Cap(job.cap.limits, job.cap.unit_prices)).meters
     work = WorkOfRun(
         Sampling(problems, open_work, sources.candidates, CandidateGenerator.of(job)),
         Extraction(problems, open_work, sources.states, predictor, metered=metered),
