@@ -1,164 +1,201 @@
-"""Contract of the back ends: generation and execution in any order, and upper bounds on their cost.
+"""Contract of the back ends: they carry out work and nothing else.
 
-The same loop runs on ``RayBackend``, which does the work on a cluster, and on ``RecordedBackend``, which
-takes results from a finished run on a simulated clock.
+``driver.run_loop`` submits work in the order of task numbers and waits for results. A back end decides
+where and when each piece runs. It never decides what runs, and it never turns a failure of its own into a
+verdict. ``testbudget.testing`` publishes the conformance suite that every back end passes.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import Self
 
 from testbudget.executors.execution.runner import BlockVerdicts
 from testbudget.executors.generation.base import Completion, Request
 from testbudget.rewards.problem import Candidate, Problem, UnitTest
+from testbudget.scheduler.core.events import Usage, WorkerKind
 from testbudget.traces.hidden_states import HiddenStates
-from testbudget.traces.records import Cost
-
-
-class Role(StrEnum):
-    """Model that a request is sent to."""
-
-    POLICY_MODEL = "policy model"
-    REWARD_MODEL = "reward model"
+from testbudget.traces.records import Piece
 
 
 @dataclass(frozen=True, slots=True)
-class Generate:
-    """Work for a generator: requests about one problem.
+class GenerateWork:
+    """Requests about one problem for a model.
 
     Attributes:
-        role: the model.
+        key: returned with the result.
+        model: ``POLICY_MODEL`` or ``REWARD_MODEL``.
         problem: id of the problem.
         requests: prompts with their seeds, one for each completion.
     """
 
-    role: Role
+    key: Hashable
+    model: WorkerKind
     problem: str
     requests: tuple[Request, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Execute:
-    """Work for a runner: tests of one problem on some of its candidates.
+class ExtractWork:
+    """Prompt of one problem for an extractor, which may batch several."""
+
+    key: Hashable
+    problem: str
+    prompt: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExecuteWork:
+    """Tests of one problem to execute on some of its candidates.
 
     Attributes:
+        key: returned with the result.
         problem: the problem.
         candidates: candidates to execute, each another program.
         tests: usable tests.
         record_outputs: True asks for the outputs of the candidates beside the verdicts.
         input_mutations: number of mutated inputs to execute beside each test.
+        charged: False for work that the cap does not pay for, such as labels.
     """
 
+    key: Hashable
     problem: Problem
     candidates: tuple[Candidate, ...]
     tests: tuple[UnitTest, ...]
-    record_outputs: bool
+    record_outputs: bool = False
     input_mutations: int = 0
+    charged: bool = True
+
+
+Work = GenerateWork | ExtractWork | ExecuteWork
 
 
 @dataclass(frozen=True, slots=True)
-class Generated:
-    """Result of a ``Generate`` task.
+class GenerationDone:
+    """Completions, one for each request of the work, in their order."""
 
-    Attributes:
-        task: the task.
-        completions: one for each request, in their order.
-    """
-
-    task: Generate
+    work: GenerateWork
     completions: Sequence[Completion]
+    piece: Piece
 
 
 @dataclass(frozen=True, slots=True)
-class Executed:
-    """Result of an ``Execute`` task.
+class ExtractionDone:
+    """Hidden states of one problem with its share of the cost of its batch.
 
     Attributes:
-        task: the task.
-        block_verdicts: verdicts by candidate, then by test, in the order of the task.
+        work: the work.
+        states: hidden states of this one problem.
+        cpu_seconds, gpu_seconds: its share; NaN if unmeasured.
+        piece: when and where.
     """
 
-    task: Execute
-    block_verdicts: BlockVerdicts
-
-
-@dataclass(frozen=True, slots=True)
-class ExtractedStates:
-    """Result of the extraction of one batch.
-
-    Attributes:
-        problems: ids of the problems.
-        states: hidden states in the order of the problems.
-        cost: cost of the whole batch.
-    """
-
-    problems: tuple[str, ...]
+    work: ExtractWork
     states: HiddenStates
-    cost: Cost
+    cpu_seconds: float
+    gpu_seconds: float
+    piece: Piece
 
 
-class ExtractionBackend(ABC):
-    """Contract of extraction: hidden states, batch by batch. A context manager that calls ``close``."""
+@dataclass(frozen=True, slots=True)
+class ExecutionDone:
+    """Verdicts by candidate, then by test, in the order of the work."""
 
-    @property
-    @abstractmethod
-    def max_cost(self) -> Cost:
-        """Upper bound on the cost of one batch."""
+    work: ExecuteWork
+    block_verdicts: BlockVerdicts
+    piece: Piece
 
-    @abstractmethod
-    def submit(self, problems: Sequence[str], prompts: Sequence[str]) -> None:
-        """Queue a batch and return at once.
 
-        Args:
-            problems: ids of the problems.
-            prompts: prompt of each problem.
-        """
+@dataclass(frozen=True, slots=True)
+class WorkLost:
+    """Work that the infrastructure lost, after the back end's own retries. It is no verdict."""
 
-    @abstractmethod
-    def wait(self) -> Sequence[ExtractedStates]:
-        """Block until at least one batch is done, and return all that are.
+    work: Work
+    reason: str
 
-        Raises:
-            UserError: the model, a layer or the engine cannot be used.
-            InfrastructureError: a batch failed, its retries included.
-        """
 
-    @abstractmethod
-    def close(self) -> None:
-        """Free all resources; batches in flight are lost."""
+@dataclass(frozen=True, slots=True)
+class WorkerStarted:
+    """A new worker. ``number`` is unique in this back end; ``slice`` is a few seconds of its work."""
 
-    def __enter__(self) -> Self:
-        return self
+    number: int
+    name: str
+    kind: WorkerKind
+    slice: Usage
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+
+@dataclass(frozen=True, slots=True)
+class WorkerReport:
+    """Usage of a worker since it started, charged work only; ``slice`` as measured since."""
+
+    number: int
+    used: Usage
+    slice: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerEnded:
+    """A worker that is gone, on purpose or not. Its last report was the last that will come."""
+
+    number: int
+
+
+Report = (
+    GenerationDone | ExtractionDone | ExecutionDone | WorkLost | WorkerStarted | WorkerReport | WorkerEnded
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PoolUse:
+    """Use of the workers of one kind at a moment.
+
+    Attributes:
+        workers: number of workers.
+        busy: pieces of work in progress.
+        queued: pieces that wait.
+    """
+
+    workers: int
+    busy: int
+    queued: int
 
 
 class Backend(ABC):
-    """Contract of a back end: generates and executes tests for one thread."""
+    """Contract of a back end, used by one thread. A context manager that calls ``close``.
+
+    Workers start when work for them is first submitted. A worker of a kind that the cap meters begins with
+    a lease of nothing: it does no charged work until ``lease`` lets it, and stops by itself at the end of
+    its lease. With ``metered=False`` given to the back end's constructor leases are without end.
+    """
 
     @abstractmethod
-    def submit(self, task: Generate | Execute) -> None:
-        """Queue a task and return at once."""
+    def submit(self, work: Work) -> None:
+        """Queue a piece of work and return at once. Work of one kind starts in the order of submission."""
 
     @abstractmethod
-    def wait(self) -> Sequence[Generated | Executed]:
-        """Block until at least one submitted task is done, and return all that are.
+    def wait(self, timeout: float | None = None) -> Sequence[Report]:
+        """Block until there is something to report, and return all that there is.
+
+        A report of usage precedes the result that it belongs to, so that what is told is charged.
+
+        Args:
+            timeout: seconds after which an empty sequence is returned; None waits without end.
 
         Raises:
             UserError: the job names something that cannot be used, for example a missing model.
-            InfrastructureError: a task failed, its retries included.
+            InfrastructureError: no worker of a kind can work.
         """
 
     @abstractmethod
-    def hidden_states(self) -> ExtractionBackend:
-        """Start extraction with the job's settings.
+    def lease(self, worker: int, until: Usage) -> None:
+        """Let a worker use so much in all since it started. Never lowers an earlier lease."""
 
-        Raises:
-            UserError: the model cannot be loaded.
-        """
+    @abstractmethod
+    def abort(self, keys: Sequence[Hashable]) -> None:
+        """Drop work with these keys: what is queued never starts, what is in progress may go unreported."""
+
+    @abstractmethod
+    def retire(self, kind: WorkerKind) -> None:
+        """Let the workers of a kind go: no more work of it will come."""
 
     @abstractmethod
     def isolation(self, language: str) -> str:
@@ -169,19 +206,8 @@ class Backend(ABC):
         """Number of tests that can be generated for a problem; None if unlimited."""
 
     @abstractmethod
-    def max_generation_cost(self) -> Cost:
-        """Upper bound on the cost of generating one test."""
-
-    @abstractmethod
-    def max_execution_cost(self, candidates: int, tests: int) -> Cost:
-        """Upper bound on the cost of executing tests on candidates as one task.
-
-        The bound is at most ``tests`` times that of one test.
-        """
-
-    @abstractmethod
-    def retire(self, role: Role) -> None:
-        """Free the engines of a model that gets no further requests."""
+    def pools(self) -> Mapping[WorkerKind, PoolUse]:
+        """Present use of the workers, by kind."""
 
     @property
     @abstractmethod
@@ -190,4 +216,10 @@ class Backend(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Free all resources; work in flight is lost."""
+        """Free all resources; work in progress is lost."""
+
+    def __enter__(self) -> "Backend":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,200 +1,172 @@
-"""Back end on a Ray cluster: vLLM engines and sandboxes in actors."""
+"""Back end on a Ray cluster: engines, extractors and sandboxes in Ray actors."""
 
-import functools
 import math
 import os
-import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import ray
+from ray.exceptions import RayActorError, RayError, RayTaskError
 
-from testbudget.executors.actors import GeneratorActor, RunnerActor
-from testbudget.executors.execution.limits import max_cpu_seconds
-from testbudget.executors.generation.base import Sampling
-from testbudget.executors.generation.prompts import prompt_template
-from testbudget.executors.generation.vllm import EngineSettings, VllmGenerator
-from testbudget.executors.pools import Pool, remote, translate_ray_errors
-from testbudget.rewards.errors import SandboxError, UserError
-from testbudget.rewards.problem import Candidate, Problem
-from testbudget.scheduler.backends.base import (
-    Backend,
-    Execute,
-    Executed,
-    ExtractionBackend,
-    Generate,
-    Generated,
-    Role,
-)
-from testbudget.scheduler.backends.ray_extraction import RayExtraction
-from testbudget.scheduler.backends.recorded import max_recorded_cost, recorded_answers
-from testbudget.scheduler.job import Job, ModelSection
-from testbudget.traces.records import Cost
+from testbudget.executors.actors import ExtractionError
+from testbudget.executors.metering import LeaseEndedError
+from testbudget.rewards.errors import InfrastructureError, SandboxError, UserError, one_line
+from testbudget.scheduler.backends.actor_backend import ActorBackend, isolation_sentence, worker_maker
+from testbudget.scheduler.backends.pooled import Transport, WorkerDiedError
+from testbudget.scheduler.core.events import WorkerKind
+from testbudget.scheduler.job import Job
 from testbudget.traces.trace import Trace
 
-_BLOCKS_PER_RUNNER = 2  # one runs and one waits, so that no core idles
-_MAX_CHARACTERS = 1 << 28  # of programs in the object store; the least recently used go first
+_CONTROL = "control"  # concurrency group of the calls that are answered while work is in progress
+_CONTROL_METHODS = ("lease", "report")
+_SPARE_CALLS = 8  # of an asynchronous actor, beside its requests
 
 
-@dataclass(frozen=True, slots=True)
-class _Programs:
-    """Programs of one problem in the object store.
+class _Actor:
+    """An object made in the actor's process, whose methods are called by name.
 
-    Attributes:
-        reference: to a tuple of their texts; the store frees them with the last reference.
-        positions: positions in the tuple, by candidate index.
-        characters: total length of the texts.
+    Args:
+        make: makes the object.
     """
 
-    reference: Any
-    positions: Mapping[int, int]
-    characters: int
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._object = make()
 
-    @classmethod
-    def put(cls, candidates: Sequence[Candidate]) -> "_Programs":
-        texts = tuple(candidate.code for candidate in candidates)
-        positions = {candidate.index: position for position, candidate in enumerate(candidates)}
-        return cls(ray.put(texts), positions, sum(map(len, texts)))
+    def work(self, method: str, *arguments: Any) -> Any:
+        """Call a method that works."""
+        return getattr(self._object, method)(*arguments)
+
+    @ray.method(concurrency_group=_CONTROL)  # type: ignore[untyped-decorator]
+    def control(self, method: str, *arguments: Any) -> Any:
+        """Call a method that answers while another one works."""
+        return getattr(self._object, method)(*arguments)
 
 
-class RayBackend(Backend):
+class _AsyncActor:
+    """The same for an object whose methods are coroutines."""
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._object = make()
+
+    async def work(self, method: str, *arguments: Any) -> Any:
+        """Call a method that works."""
+        return await getattr(self._object, method)(*arguments)
+
+    async def control(self, method: str, *arguments: Any) -> Any:
+        """Call a method that answers while another one works."""
+        return await getattr(self._object, method)(*arguments)
+
+
+# Ray neither restarts actors nor repeats calls: the pools do both.
+_BLOCKING = ray.remote(concurrency_groups={_CONTROL: 1}, max_restarts=0, max_task_retries=0)(_Actor)
+_ASYNCHRONOUS = ray.remote(max_restarts=0, max_task_retries=0)(_AsyncActor)
+
+
+class RayTransport(Transport):
+    """Ray actors. They are not restarted by Ray, nor are their calls repeated: the pools do both.
+
+    Args:
+        job: names models, limits and resources.
+        metered: True if workers work under leases.
+    """
+
+    def __init__(self, job: Job, *, metered: bool) -> None:
+        self._job, self._metered = job, metered
+
+    def start(self, kind: WorkerKind) -> Any:
+        """Ask Ray for an actor with the resources of its kind."""
+        make = worker_maker(self._job, kind, metered=self._metered)
+        if kind is WorkerKind.RUNNER:
+            return _BLOCKING.options(num_cpus=1, scheduling_strategy="SPREAD").remote(make)
+        if kind is WorkerKind.EXTRACTOR:
+            section = self._job.hidden_states
+            assert section is not None
+            return _BLOCKING.options(num_cpus=section.cpus, num_gpus=section.gpus).remote(make)
+        model = self._job.candidates.model if kind is WorkerKind.POLICY_MODEL else self._job.tests.model
+        assert model is not None
+        return _ASYNCHRONOUS.options(
+            num_cpus=model.cpus,
+            num_gpus=model.gpus,
+            max_concurrency=model.in_flight + _SPARE_CALLS,
+        ).remote(make)
+
+    def call(self, worker: Any, method: str, *arguments: Any) -> Any:
+        """Call a method; reports and leases are answered while work is in progress."""
+        called = worker.control if method in _CONTROL_METHODS else worker.work
+        return called.remote(method, *arguments)
+
+    def wait(self, calls: Sequence[Any], timeout: float | None) -> Sequence[Any]:
+        """Block until a call is done."""
+        ready, _ = ray.wait(list(calls), num_returns=1, timeout=timeout)
+        if ready:
+            ready, _ = ray.wait(list(calls), num_returns=len(calls), timeout=0)
+        return list(ready)
+
+    def result(self, call: Any) -> Any:
+        """Result of a call, with errors of Ray translated."""
+        try:
+            return ray.get(call)
+        except RayTaskError as error:
+            cause = error.cause
+            if isinstance(cause, UserError | SandboxError | ExtractionError | LeaseEndedError):
+                raise cause from None
+            raise InfrastructureError(one_line(cause)) from error
+        except RayActorError as error:
+            raise WorkerDiedError(one_line(error)) from error
+        except RayError as error:
+            raise WorkerDiedError(one_line(error)) from error
+
+    def share(self, value: Any) -> Any:
+        """A reference to the value in the object store, which sends it to each node once."""
+        return ray.put(value)
+
+    def end(self, worker: Any) -> None:
+        """Kill the actor."""
+        ray.kill(worker)
+
+
+class RayBackend(ActorBackend):
     """Work on a Ray cluster: one that runs already, or one started here and ended by ``close``.
-
-    Actors are started when they are first needed.
 
     Args:
         job: names models, limits and cluster.
-        recording: finished run whose tests are re-executed; None if a model generates tests.
+        recording: finished run whose tests are taken; None if a model generates tests.
+        metered: True if workers work under leases.
 
     Raises:
         UserError: the cluster cannot be reached, or has too few cores or GPUs for the job.
     """
 
-    def __init__(self, job: Job, recording: Trace | None) -> None:
-        self._job = job
-        self._started = time.monotonic()
-        self._recorded = recorded_answers(recording) if recording else {}
-        self._answered: list[Generated | Executed] = []
-        self._models = {Role.POLICY_MODEL: job.candidates.model, Role.REWARD_MODEL: job.tests.model}
-        self._extractors = job.hidden_states if job.hidden_states and job.hidden_states.base_model else None
-        self._generators: dict[Role, Pool] = {}
-        self._runners: Pool | None = None
-        self._programs: dict[str, _Programs] = {}  # by problem id, the most recently used last
-        self._characters = 0  # of all of them
-        self._limits = job.execution.limits
+    def __init__(self, job: Job, recording: Trace | None, *, metered: bool) -> None:
+        transport = RayTransport(job, metered=metered)
+        super().__init__(job, recording, transport, metered=metered)
         self._connect()
 
-    def submit(self, task: Generate | Execute) -> None:
-        """Send the task to the least loaded actor, or queue it. Recorded completions are ready at once."""
-        if isinstance(task, Generate):
-            if model := self._models[task.role]:
-                pool = self._generator_pool(task.role, model)
-                pool.submit(task, task.requests, _sampling(model), load=len(task.requests))
-            else:
-                answers = self._recorded[task.problem]
-                self._answered.append(
-                    Generated(task, [answers[request.index] for request in task.requests])
-                )
-        else:
-            programs = self._programs_for(task)
-            self._runner_pool().submit(
-                task,
-                task.problem.language,
-                programs.reference,
-                [programs.positions[candidate.index] for candidate in task.candidates],
-                task.tests,
-                task.problem.entry_point,
-                task.record_outputs,
-                task.input_mutations,
-            )
-
-    def wait(self) -> Sequence[Generated | Executed]:
-        """Block until a task is done on the cluster."""
-        if self._answered:
-            done, self._answered = self._answered, []
-            return done
-        pools = [*self._generators.values(), *([self._runners] if self._runners else [])]
-        results: list[Generated | Executed] = []
-        while not results:
-            owners = {reference: pool for pool in pools for reference in pool.references}
-            ray.wait(list(owners), num_returns=1)
-            ready, _ = ray.wait(list(owners), num_returns=len(owners), timeout=0)
-            for reference in ready:
-                results += self._collect(owners[reference], reference)
-        return results
-
-    def hidden_states(self) -> ExtractionBackend:
-        """Start extraction in actors of its own. They end before the first sandbox needs their cores."""
-        section = self._job.hidden_states
-        assert section is not None
-        assert section.base_model is not None
-        return RayExtraction(section.base_model, section)
+    def runner_count(self) -> int:
+        """As the job asks for; else one for each core that the engines leave."""
+        if self.job.execution.runners:
+            return self.job.execution.runners
+        return max(1, int(ray.cluster_resources().get("CPU", 1) - self._cores_of_engines()))
 
     def isolation(self, language: str) -> str:
-        """Sentence about the layers of the first sandbox. All nodes are assumed to have the same layers."""
-        actor = self._runner_pool().actors[0]
-        layers, missing = translate_ray_errors(lambda: ray.get(actor.layers.remote(language)))
-        return f"sandboxed by {', '.join(layers)}" + (f"; MISSING: {', '.join(missing)}" if missing else "")
-
-    def tests_available(self, problem: Problem) -> int | None:
-        """Number of recorded tests; None with a model, which has no limit."""
-        return None if self._models[Role.REWARD_MODEL] else len(self._recorded.get(problem.id, {}))
-
-    def max_generation_cost(self) -> Cost:
-        """Token and time limits of the model, or the largest cost of a recorded test."""
-        model = self._models[Role.REWARD_MODEL]
-        if model is None:
-            return max_recorded_cost(self._recorded)
-        return Cost(tests=1, tokens=model.max_tokens, gpu_seconds=model.timeout_seconds * model.gpus)
-
-    def max_execution_cost(self, candidates: int, tests: int) -> Cost:
-        """The time limit of every pair, mutated inputs included."""
-        input_mutations = tests * self._job.execution.input_mutations
-        seconds = max_cpu_seconds(self._limits, tests) + max_cpu_seconds(self._limits, input_mutations)
-        return Cost(executions=candidates * (tests + input_mutations), cpu_seconds=candidates * seconds)
-
-    def retire(self, role: Role) -> None:
-        """End the model's actors, so that another model can use their GPUs."""
-        if pool := self._generators.pop(role, None):
-            pool.close()
-
-    @property
-    def seconds(self) -> float:
-        """Wall-clock seconds."""
-        return time.monotonic() - self._started
+        """Sentence about the layers of one sandbox. All nodes are assumed to have the same layers."""
+        runner = self.transport.start(WorkerKind.RUNNER)
+        try:
+            return isolation_sentence(
+                *self.transport.result(self.transport.call(runner, "layers", language))
+            )
+        except WorkerDiedError as error:
+            raise InfrastructureError(str(error)) from error
+        finally:
+            self.transport.end(runner)
 
     def close(self) -> None:
         """End the actors and disconnect; end the cluster too if it was started here."""
-        for pool in [*self._generators.values(), *([self._runners] if self._runners else [])]:
-            pool.close()
+        super().close()
         ray.shutdown()
 
-    def _collect(self, pool: Pool, reference: Any) -> list[Generated | Executed]:
-        """Result of a finished call as a list; empty if the call is retried."""
-        collected = translate_ray_errors(lambda: pool.collect(reference))
-        if collected is None:
-            return []
-        task, result = collected
-        return [Generated(task, result) if isinstance(task, Generate) else Executed(task, result)]
-
-    def _programs_for(self, task: Execute) -> "_Programs":
-        """A problem's programs in the object store, from which each node fetches them once."""
-        programs = self._programs.pop(task.problem.id, None)
-        if programs is not None and not programs.positions.keys() >= {c.index for c in task.candidates}:
-            self._characters -= programs.characters
-            programs = None
-        if programs is None:
-            programs = _Programs.put(task.candidates)
-            self._characters += programs.characters
-        self._programs[task.problem.id] = programs
-        while self._characters > _MAX_CHARACTERS and len(self._programs) > 1:
-            oldest = self._programs.pop(next(iter(self._programs)))  # queued calls keep it alive
-            self._characters -= oldest.characters
-        return programs
-
     def _connect(self) -> None:
-        cluster = self._job.cluster
+        cluster = self.job.cluster
         options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
         if cluster.address is None:
             options |= {
@@ -212,7 +184,10 @@ class RayBackend(Backend):
             self._check_fit(ray.cluster_resources())
 
     def _check_fit(self, resources: Mapping[str, float]) -> None:
-        sections = [*self._models.values(), self._extractors]
+        extractors = (
+            self.job.hidden_states if self.job.hidden_states and self.job.hidden_states.base_model else None
+        )
+        sections = [self.job.candidates.model, self.job.tests.model, extractors]
         gpus = max((section.gpus * section.actors for section in sections if section), default=0)
         cores, has_gpus = self._cores_needed(), resources.get("GPU", 0)
         if gpus <= has_gpus and cores <= resources.get("CPU", 0):
@@ -230,40 +205,10 @@ class RayBackend(Backend):
 
     def _cores_needed(self) -> float:
         """CPU cores needed at once: of the extractors, or of one model's engines and the sandboxes."""
-        extracting = self._extractors.cpus * self._extractors.actors if self._extractors else 0
-        return max(extracting, self._cores_of_engines() + (self._job.execution.runners or 1))
+        section = self.job.hidden_states
+        extracting = section.cpus * section.actors if section and section.base_model else 0
+        return max(extracting, self._cores_of_engines() + (self.job.execution.runners or 1))
 
     def _cores_of_engines(self) -> float:
-        return max((model.cpus * model.actors for model in self._models.values() if model), default=0)
-
-    def _generator_pool(self, role: Role, model: ModelSection) -> Pool:
-        if role not in self._generators:
-            make = functools.partial(VllmGenerator, EngineSettings.of(model.name, model.engine), model.gpus)
-            options = {"num_cpus": model.cpus, "num_gpus": model.gpus, "max_concurrency": model.in_flight}
-            actor = remote(GeneratorActor, **options)
-            actors = [actor.remote(make, model.timeout_seconds) for _ in range(model.actors)]
-            translate_ray_errors(lambda: ray.get([actor.start.remote() for actor in actors]))
-            self._generators[role] = Pool(actors, "generate", model.in_flight)
-        return self._generators[role]
-
-    def _runner_pool(self) -> Pool:
-        if self._runners is None:
-            actor = remote(RunnerActor, num_cpus=1, scheduling_strategy="SPREAD")
-            require = self._job.sandbox.require
-            actors = [actor.remote(self._limits, require) for _ in range(self._runner_count())]
-            self._runners = Pool(actors, "run", _BLOCKS_PER_RUNNER, movable=(SandboxError,))
-        return self._runners
-
-    def _runner_count(self) -> int:
-        if self._job.execution.runners:
-            return self._job.execution.runners
-        return max(1, int(ray.cluster_resources().get("CPU", 1) - self._cores_of_engines()))
-
-
-def _sampling(model: ModelSection) -> Sampling:
-    return Sampling(
-        temperature=model.temperature,
-        top_p=model.top_p,
-        max_tokens=model.max_tokens,
-        stop=prompt_template(model.template).stop,
-    )
+        models = (self.job.candidates.model, self.job.tests.model)
+        return max((model.cpus * model.actors for model in models if model), default=0)

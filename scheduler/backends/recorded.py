@@ -1,41 +1,60 @@
 """Back end that takes every completion and verdict from a finished run, on a simulated clock."""
 
-import heapq
-from collections.abc import Mapping, Sequence
-
-import numpy as np
-from numpy.typing import NDArray
+import itertools
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
 
 from testbudget.executors.execution.runner import BlockVerdicts
 from testbudget.executors.generation.base import Completion
 from testbudget.rewards.errors import UserError
-from testbudget.rewards.outputs import RecordedOutputs, select_outputs
+from testbudget.rewards.outputs import RecordedOutputs
 from testbudget.rewards.problem import Problem
 from testbudget.scheduler.backends.base import (
     Backend,
-    Execute,
-    Executed,
-    ExtractionBackend,
-    Generate,
-    Generated,
-    Role,
+    ExecuteWork,
+    ExecutionDone,
+    ExtractWork,
+    GenerateWork,
+    GenerationDone,
+    PoolUse,
+    Report,
+    Work,
+    WorkerEnded,
+    WorkerReport,
+    WorkerStarted,
 )
-from testbudget.traces.records import Cost, DistinctPrograms
+from testbudget.scheduler.backends.recordings import (
+    RecordedTests,
+    RecordedVerdicts,
+    execution_usage,
+    generation_usage,
+)
+from testbudget.scheduler.backends.simulated_workers import (
+    Finished,
+    SimulatedClock,
+    SimulatedWorker,
+    SimulatedWorkers,
+)
+from testbudget.scheduler.core.events import Usage, WorkerKind
+from testbudget.traces.records import Piece
 from testbudget.traces.trace import Trace
+
+_UNLIMITED = Usage(*[float("inf")] * 3)
 
 
 class RecordedBackend(Backend):
     """Results of a finished run on a simulated clock, in one process.
 
-    Each engine and each runner serves one task at a time, first come first served, for as long as the task
-    took when it was recorded. Unmeasured time counts as 0.
+    A piece takes as long as it did when it was recorded. Unmeasured time counts as 0.
 
     Args:
         trace: the finished run.
         problems: the problems of the job, with their texts.
-        engines: number of engines in the simulated cluster.
-        runners: number of runners in the simulated cluster.
-        outputs_by_problem: recorded outputs by problem id, for tasks that ask for them.
+        engines: number of engines of the simulated cluster.
+        slots: pieces that each engine serves at once.
+        runners: number of runners of the simulated cluster.
+        metered: True if workers work under leases.
+        outputs_by_problem: recorded outputs by problem id, for work that asks for them.
     """
 
     def __init__(
@@ -44,54 +63,77 @@ class RecordedBackend(Backend):
         problems: Sequence[Problem],
         *,
         engines: int = 1,
+        slots: int = 1,
         runners: int = 1,
+        metered: bool = False,
         outputs_by_problem: Mapping[str, RecordedOutputs] | None = None,
     ) -> None:
-        self._outputs_by_problem = outputs_by_problem or {}
-        self._traces = {problem.id: trace.problem(problem) for problem in problems}
-        self._recorded = recorded_answers(trace)
-        self._distinct = {
-            problem: DistinctPrograms.among(seen.candidates) for problem, seen in self._traces.items()
+        self._tests = RecordedTests(trace)
+        self._verdicts = RecordedVerdicts(trace, problems, outputs_by_problem or {})
+        self._clock = SimulatedClock()
+        self._numbers = itertools.count()
+        self._metered = metered
+        self._shape = {WorkerKind.REWARD_MODEL: (engines, slots), WorkerKind.RUNNER: (runners, 1)}
+        self._slices = {
+            WorkerKind.REWARD_MODEL: self._tests.slice,
+            WorkerKind.RUNNER: self._verdicts.slice,
         }
-        self._now = 0.0
-        self._free = {Generate: [0.0] * engines, Execute: [0.0] * runners}
-        self._done: list[tuple[float, int, Generated | Executed]] = []
-        self._submitted = 0
-        records = [record for seen in self._traces.values() for record in seen.verdicts.values()]
-        seconds = [record.cpu_seconds.max(initial=0.0) for record in records]
-        self._max_pair_seconds = float(np.max(seconds, initial=0.0))  # NaN if any of them is unknown
-        self._max_input_mutations = max((record.input_mutations for record in records), default=0)
+        self._pools: dict[WorkerKind, SimulatedWorkers] = {}
+        self._reports: list[Report] = []
 
-    def submit(self, task: Generate | Execute) -> None:
-        """Look up the task's result and its end on the simulated clock."""
-        done: Generated | Executed
-        if isinstance(task, Generate):
-            if task.role is not Role.REWARD_MODEL:
+    def submit(self, work: Work) -> None:
+        """Look up the result of the work, and queue it on the simulated clock."""
+        result: list[Completion] | BlockVerdicts
+        match work:
+            case GenerateWork(model=WorkerKind.REWARD_MODEL):
+                kind, result = WorkerKind.REWARD_MODEL, self._tests.completions(work)
+                usage = generation_usage(result)
+                seconds = usage.gpu_seconds
+            case GenerateWork():
                 raise UserError(
                     "backend recorded must take candidates from a run but candidates.model is given"
                 )
-            answers = self._recorded[task.problem]
-            done = Generated(task, [answers[request.index] for request in task.requests])
-            seconds = float(np.nansum([completion.gpu_seconds for completion in done.completions]))
-        else:
-            done = Executed(task, self._block_verdicts(task))
-            seconds = float(np.nansum(done.block_verdicts.cpu_seconds))
-        servers = self._free[type(task)]
-        finish = max(self._now, heapq.heappop(servers)) + seconds
-        heapq.heappush(servers, finish)
-        heapq.heappush(self._done, (finish, self._submitted, done))
-        self._submitted += 1
+            case ExtractWork():
+                raise UserError(
+                    "backend recorded must take hidden states from a run but hidden_states.base_model "
+                    "is given"
+                )
+            case ExecuteWork():
+                kind, result = WorkerKind.RUNNER, self._verdicts.block(work)
+                usage = execution_usage(result)
+                seconds = usage.cpu_seconds
+                usage = usage if work.charged else Usage()
+        self._pool(kind).submit((work, result), seconds, usage)
 
-    def wait(self) -> Sequence[Generated | Executed]:
-        """Move the clock to the next result."""
-        self._now, _, done = heapq.heappop(self._done)
-        return [done]
+    def wait(self, timeout: float | None = None) -> Sequence[Report]:  # noqa: ARG002 - the clock is simulated
+        """Move the clock to the next result. Nothing is returned if all work waits for a lease."""
+        short = [worker for pool in self._pools.values() for worker in pool.start()]
+        for worker in short:
+            self._ask(worker)
+        if not self._reports and len(self._clock):
+            self._report(self._clock.advance())
+        reports, self._reports = self._reports, []
+        return reports
 
-    def hidden_states(self) -> ExtractionBackend:
-        """Refuse extraction: no model runs here."""
-        raise UserError(
-            "backend recorded must take hidden states from a run but hidden_states.base_model is given"
-        )
+    def lease(self, worker: int, until: Usage) -> None:
+        """Let a simulated worker use so much in all."""
+        for pool in self._pools.values():
+            for one in pool.workers:
+                if one.number == worker:
+                    one.until, one.asked = Usage(*map(max, one.until, until)), False
+
+    def abort(self, keys: Sequence[Hashable]) -> None:
+        """Drop queued work."""
+        dropped = set(keys)
+        for pool in self._pools.values():
+            kept = [entry for entry in pool.queue if entry[0][0].key not in dropped]
+            pool.queue.clear()
+            pool.queue.extend(kept)
+
+    def retire(self, kind: WorkerKind) -> None:
+        """End the simulated workers of a kind."""
+        if pool := self._pools.pop(kind, None):
+            self._reports += [WorkerEnded(worker.number) for worker in pool.workers]
 
     def isolation(self, language: str) -> str:  # noqa: ARG002
         """The constant sentence ``nothing runs``."""
@@ -99,67 +141,71 @@ class RecordedBackend(Backend):
 
     def tests_available(self, problem: Problem) -> int:
         """Number of recorded tests."""
-        return len(self._traces[problem.id].tests)
+        return self._tests.available(problem)
 
-    def max_generation_cost(self) -> Cost:
-        """The largest cost of a recorded test."""
-        return max_recorded_cost(self._recorded)
-
-    def max_execution_cost(self, candidates: int, tests: int) -> Cost:
-        """The largest recorded cost of a pair, for every pair."""
-        pairs = candidates * tests
-        return Cost(
-            executions=pairs * (1 + self._max_input_mutations), cpu_seconds=pairs * self._max_pair_seconds
-        )
-
-    def retire(self, role: Role) -> None:
-        """Do nothing: there is nothing to free."""
+    def pools(self) -> Mapping[WorkerKind, PoolUse]:
+        """Present use of the simulated workers."""
+        return {
+            kind: PoolUse(len(pool.workers), pool.busy, len(pool.queue))
+            for kind, pool in self._pools.items()
+        }
 
     @property
     def seconds(self) -> float:
         """Seconds on the simulated clock."""
-        return self._now
+        return self._clock.now
 
     def close(self) -> None:
-        """Do nothing: there is nothing to free."""
+        """Drop all work."""
+        self._pools.clear()
+        self._reports.clear()
 
-    def _block_verdicts(self, task: Execute) -> BlockVerdicts:
-        trace, distinct = self._traces[task.problem.id], self._distinct[task.problem.id]
-        programs = distinct.inverse[[candidate.index for candidate in task.candidates]]
-        records = [trace.verdicts[test.index] for test in task.tests]
-        cpu_seconds = np.stack([record.cpu_seconds[programs] for record in records], axis=1)
-        return BlockVerdicts(
-            verdicts=np.stack([record.verdicts[programs] for record in records], axis=1),
-            cpu_seconds=cpu_seconds,
-            wall_seconds=cpu_seconds,  # wall time is not recorded
-            same_process=np.stack([record.same_process[programs] for record in records], axis=1),
-            recorded_outputs=self._recorded_outputs(task, programs) if task.record_outputs else None,
-            input_mutations=np.asarray([record.input_mutations for record in records], np.int64),
-        )
+    def _pool(self, kind: WorkerKind) -> SimulatedWorkers:
+        if kind not in self._pools:
+            count, slots = self._shape[kind]
+            numbers = [next(self._numbers) for _ in range(count)]
+            until = Usage() if self._metered else _UNLIMITED
+            self._pools[kind] = SimulatedWorkers(self._clock, kind, numbers, slots, until)
+            self._reports += [
+                WorkerStarted(number, _name(kind, number), kind, self._slices[kind]) for number in numbers
+            ]
+        return self._pools[kind]
 
-    def _recorded_outputs(self, task: Execute, programs: NDArray[np.intp]) -> RecordedOutputs | None:
-        recorded = self._outputs_by_problem.get(task.problem.id)
-        if recorded is None:
-            return None
-        tests = {test.index for test in task.tests}
-        inputs = [position for position, item in enumerate(recorded.inputs) if item.test in tests]
-        return select_outputs(recorded, programs, inputs)
+    def _ask(self, worker: SimulatedWorker) -> None:
+        """Tell the usage of a worker whose lease is too short; use it up if that brought no other."""
+        if worker.asked and worker.free == self._shape[worker.kind][1]:
+            metered = self._slices[worker.kind]
+            rest = Usage(
+                *(
+                    max(used, until) if most and until < float("inf") else used
+                    for used, until, most in zip(worker.used, worker.until, metered, strict=True)
+                )
+            )
+            if rest == worker.used:
+                return  # it waits for another lease
+            worker.used = rest
+        elif worker.asked:
+            return
+        worker.asked = True
+        self._reports.append(WorkerReport(worker.number, worker.used, self._slices[worker.kind]))
+
+    def _report(self, finished: Finished) -> None:
+        work, result = finished.item
+        kind = WorkerKind.RUNNER if isinstance(work, ExecuteWork) else WorkerKind.REWARD_MODEL
+        if (pool := self._pools.get(kind)) is None:
+            return  # its kind was retired meanwhile
+        worker = next(one for one in pool.workers if one.number == finished.worker)
+        piece = Piece(_name(kind, worker.number), finished.submitted, finished.started, finished.finished)
+        self._reports.append(WorkerReport(worker.number, worker.used, self._slices[kind]))
+        self._reports.append(_done(work, result, piece))
 
 
-def recorded_answers(trace: Trace) -> dict[str, dict[int, Completion]]:
-    """Tests of a finished run as completions, by problem id, then by test index."""
-    return {
-        problem: {
-            index: Completion(test.text, test.tokens, test.gpu_seconds, "recorded")
-            for index, test in seen.tests.items()
-        }
-        for problem, seen in trace.problems.items()
-    }
+def _done(work: Work, result: Any, piece: Piece) -> GenerationDone | ExecutionDone:
+    if isinstance(work, ExecuteWork):
+        return ExecutionDone(work, result, piece)
+    assert isinstance(work, GenerateWork)
+    return GenerationDone(work, result, piece)
 
 
-def max_recorded_cost(recorded: Mapping[str, Mapping[int, Completion]]) -> Cost:
-    """Largest cost of a recorded test; NaN tokens or GPU-seconds if any of them are unmeasured."""
-    completions = [completion for answers in recorded.values() for completion in answers.values()]
-    tokens = np.asarray([completion.tokens for completion in completions])
-    seconds = np.asarray([completion.gpu_seconds for completion in completions])
-    return Cost(tests=1, tokens=float(tokens.max(initial=0.0)), gpu_seconds=float(seconds.max(initial=0.0)))
+def _name(kind: WorkerKind, number: int) -> str:
+    return f"{'runner' if kind is WorkerKind.RUNNER else 'engine'}-{number}"

@@ -8,10 +8,11 @@ Commands are never logged: a fold of the events yields them again.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from testbudget.executors.metering import Usage
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -25,20 +26,6 @@ class WorkerKind(IntEnum):
     EXTRACTOR = 1
     REWARD_MODEL = 2
     RUNNER = 3
-
-
-class Usage(NamedTuple):
-    """Amounts of the metered quantities.
-
-    Attributes:
-        tokens: generated tokens.
-        gpu_seconds: GPU-seconds.
-        cpu_seconds: CPU-seconds.
-    """
-
-    tokens: float = 0.0
-    gpu_seconds: float = 0.0
-    cpu_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,106 @@
+"""Recorded results of a finished run: completions, verdicts, outputs and costs, looked up by work."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from testbudget.executors.execution.runner import BlockVerdicts
+from testbudget.executors.generation.base import Completion
+from testbudget.rewards.outputs import RecordedOutputs, select_outputs
+from testbudget.rewards.problem import Problem
+from testbudget.scheduler.backends.base import ExecuteWork, GenerateWork
+from testbudget.scheduler.core.events import Usage
+from testbudget.traces.records import DistinctPrograms
+from testbudget.traces.trace import Trace
+
+_SLICE_SECONDS = 5.0
+_TESTS_PER_SLICE = 16  # of the largest
+
+
+class RecordedTests:
+    """Tests of a finished run as completions.
+
+    Args:
+        trace: the finished run.
+    """
+
+    def __init__(self, trace: Trace) -> None:
+        self._tests = {problem: seen.tests for problem, seen in trace.problems.items()}
+        tests = [test for recorded in self._tests.values() for test in recorded.values()]
+        tokens = max((test.tokens for test in tests), default=0.0)
+        seconds = max((test.gpu_seconds for test in tests), default=0.0)
+        self.slice = Usage(
+            _TESTS_PER_SLICE * _known(tokens), max(_TESTS_PER_SLICE * _known(seconds), _SLICE_SECONDS), 0.0
+        )
+
+    def available(self, problem: Problem) -> int:
+        """Number of recorded tests."""
+        return len(self._tests.get(problem.id, {}))
+
+    def completions(self, work: GenerateWork) -> list[Completion]:
+        """Recorded completions, one for each request."""
+        tests = [self._tests[work.problem][request.index] for request in work.requests]
+        return [Completion(test.text, test.tokens, test.gpu_seconds, "recorded") for test in tests]
+
+
+def generation_usage(completions: Sequence[Completion]) -> Usage:
+    """Usage that completions were recorded with; unmeasured amounts count as 0."""
+    return Usage(
+        sum(_known(one.tokens) for one in completions), sum(_known(one.gpu_seconds) for one in completions)
+    )
+
+
+class RecordedVerdicts:
+    """Verdicts and outputs of a finished run.
+
+    Args:
+        trace: the finished run.
+        problems: problems of the job.
+        outputs_by_problem: recorded outputs by problem id.
+    """
+
+    def __init__(
+        self, trace: Trace, problems: Sequence[Problem], outputs_by_problem: Mapping[str, RecordedOutputs]
+    ) -> None:
+        self._traces = {problem.id: trace.problem(problem) for problem in problems}
+        self._outputs = outputs_by_problem
+        self._distinct = {
+            problem: DistinctPrograms.among(seen.candidates) for problem, seen in self._traces.items()
+        }
+        records = [record for seen in self._traces.values() for record in seen.verdicts.values()]
+        tests = [_known(float(record.cpu_seconds.sum(dtype=np.float64))) for record in records]
+        self.slice = Usage(0.0, 0.0, max(_TESTS_PER_SLICE * max(tests, default=0.0), _SLICE_SECONDS))
+
+    def block(self, work: ExecuteWork) -> BlockVerdicts:
+        """Recorded verdicts of the candidates on the tests of the work."""
+        problem = work.problem.id
+        trace, distinct = self._traces[problem], self._distinct[problem]
+        programs = distinct.inverse[[candidate.index for candidate in work.candidates]]
+        records = [trace.verdicts[test.index] for test in work.tests]
+        cpu_seconds = np.stack([record.cpu_seconds[programs] for record in records], axis=1)
+        return BlockVerdicts(
+            verdicts=np.stack([record.verdicts[programs] for record in records], axis=1),
+            cpu_seconds=cpu_seconds,
+            wall_seconds=cpu_seconds,  # wall time is not recorded
+            same_process=np.stack([record.same_process[programs] for record in records], axis=1),
+            recorded_outputs=self._recorded_outputs(work, programs) if work.record_outputs else None,
+            input_mutations=np.asarray([record.input_mutations for record in records], np.int64),
+        )
+
+    def _recorded_outputs(self, work: ExecuteWork, programs: NDArray[np.intp]) -> RecordedOutputs | None:
+        recorded = self._outputs.get(work.problem.id)
+        if recorded is None:
+            return None
+        tests = {test.index for test in work.tests}
+        inputs = [position for position, item in enumerate(recorded.inputs) if item.test in tests]
+        return select_outputs(recorded, programs, inputs)
+
+
+def execution_usage(block: BlockVerdicts) -> Usage:
+    """Usage that verdicts were recorded with; unmeasured amounts count as 0."""
+    return Usage(0.0, 0.0, float(np.nansum(block.cpu_seconds, dtype=np.float64)))
+
+
+def _known(amount: float) -> float:
+    return 0.0 if np.isnan(amount) else float(amount)
