@@ -18,7 +18,7 @@ from recorded_blocks import RECORDED_RUN
 from recorded_parts import PARTS, SEED, LabeledProblem, PartChoice, labeled_problems
 
 from testbudget.executors.generation.unit_tests import UnitTestGenerator
-from testbudget.policies.registry import create_policy
+from testbudget.policies.uniform import Uniform
 from testbudget.rewards.bootstrap import Interval, bootstrap_means, intervals
 from testbudget.rewards.confidence.model import default_models
 from testbudget.rewards.outputs import RecordedOutputs, select_outputs
@@ -27,14 +27,18 @@ from testbudget.rewards.quality import accuracy_of_winners
 from testbudget.rewards.selection.base import SelectionRule
 from testbudget.rewards.selection.batch import batch_statistics
 from testbudget.rewards.selection.registry import selection_rule
-from testbudget.scheduler.assessment import HarmStop, evidence_so_far
+from testbudget.scheduler.assembly import Methods, Sources, make_dispatcher
+from testbudget.scheduler.assessment import check_points
 from testbudget.scheduler.backends.recorded import RecordedBackend
-from testbudget.scheduler.budget import Budget, Cap
-from testbudget.scheduler.event_log import EventLog
-from testbudget.scheduler.loop import Loop
+from testbudget.scheduler.core.events import Cap, RunStarted
+from testbudget.scheduler.core.planner import UNLIMITED
+from testbudget.scheduler.core.scheduler import Scheduler
+from testbudget.scheduler.driver import Driver
+from testbudget.scheduler.event_log import LOG_FILE, Entry, EventLog
+from testbudget.scheduler.evidence_store import EvidenceStore
+from testbudget.scheduler.run_problems import RunProblems
 from testbudget.traces.output_tables import read_outputs
 from testbudget.traces.problems import load_problems
-from testbudget.traces.records import ProblemCandidates
 from testbudget.traces.tables import read_trace
 from testbudget.traces.trace import Trace
 
@@ -112,37 +116,34 @@ def run_loop(run: RunPart, rule: SelectionRule, *, stop: bool, max_tests: int | 
         stop: whether to close problems for which more tests are harmful.
         max_tests: of each problem; None for all that were recorded.
     """
-    items = [
-        ProblemCandidates.of(problem, run.trace.problem(problem).candidates) for problem in run.problems
-    ]
     backend = RecordedBackend(run.trace, run.problems, outputs_by_problem=run.outputs_by_problem)
-    available = np.asarray([backend.tests_available(problem) for problem in run.problems])
-    policy = create_policy(
-        "uniform",
-        len(items),
-        max_tests=available if max_tests is None else np.minimum(available, max_tests),
-        seed=SEED,
+    available = np.array([len(run.trace.problem(problem).tests) for problem in run.problems])
+    started = RunStarted(
+        len(run.problems),
+        SEED,
+        Cap({"tests": _TESTS * len(run.problems)}),
+        available if max_tests is None else np.minimum(available, max_tests),
+        min_tests=0,
+        window=UNLIMITED,
+        quantum=UNLIMITED,
+        checks=check_points() if stop else (),
     )
-    with tempfile.TemporaryDirectory() as folder, EventLog(Path(folder) / "log.sqlite") as event_log:
-        unpredicted = np.full(len(items), np.nan)
-        Loop(
-            items,
-            policy,
-            Budget(Cap({"tests": _TESTS * len(items)})),
-            event_log,
-            backend,
-            UnitTestGenerator(None, seed=0),
-            harm_stop=HarmStop(items, event_log, rule, default_models(), unpredicted) if stop else None,
-            record_outputs=True,
-        ).run()
-        evidence = [evidence_so_far(one, event_log) for one in items]
-        harm_checks = event_log.harm_checks
+    candidates = {problem.id: tuple(run.trace.problem(problem).candidates) for problem in run.problems}
+    methods = Methods(UnitTestGenerator(None, seed=0), rule, default_models(), checks_harm=stop)
+    scheduler = Scheduler(started, lambda _: Uniform())
+    with tempfile.TemporaryDirectory() as folder, EventLog(Path(folder) / LOG_FILE, durable=False) as log:
+        problems = RunProblems(run.problems, EvidenceStore(log))
+        log.append([Entry(started, 0.0)])
+        dispatcher = make_dispatcher(problems, backend, Sources(candidates, None, {}), methods)
+        Driver(scheduler, log, problems.store, backend, dispatcher).run_loop()
+        positions = range(len(problems))
+        evidence = [problems.store.evidence(problems[position]) for position in positions]
     batch = batch_statistics(evidence)
     accuracy = [
         accuracy_of_winners(rule.winners(replace(one, batch=batch)), run.trace.problem(problem).correct)
         for one, problem in zip(evidence, run.problems, strict=True)
     ]
-    closed = [problem.id in harm_checks and harm_checks[problem.id].stops for problem in run.problems]
+    closed = [scheduler.closed_because(position) == "harmful" for position in positions]
     return LoopResult(
         np.asarray(accuracy), np.asarray([one.votes.tests for one in evidence]), np.asarray(closed)
     )

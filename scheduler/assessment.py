@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from testbudget.executors.execution.runner import BlockVerdicts
 from testbudget.rewards.confidence.model import ConfidenceModels, p_correct_of_pick
-from testbudget.rewards.elimination import rung_of, survivors
+from testbudget.rewards.elimination import end_of_rung, rung_of, survivors
 from testbudget.rewards.outputs import BatchStatistics, Evidence, spread_over_candidates
 from testbudget.rewards.overoptimisation import TestEffect
 from testbudget.rewards.problem import NOT_RUN
@@ -29,7 +29,16 @@ from testbudget.rewards.selection.batch import (
 from testbudget.scheduler.run_problems import RunProblems
 
 _MIN_CHECKED_TESTS = 5  # fewer tests say too little about harm
+_LAST_CHECK = 1_000_000
 _PROBLEMS_PER_SUM = 64
+
+
+def check_points() -> tuple[int, ...]:
+    """Numbers of tests at which harm is checked: the ends of all rungs up to a million tests."""
+    ends = [end_of_rung(0)]
+    while ends[-1] < _LAST_CHECK:
+        ends.append(end_of_rung(ends[-1]))
+    return tuple(ends)
 
 
 @dataclass(frozen=True, slots=True)

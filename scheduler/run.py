@@ -18,11 +18,11 @@ from testbudget.executors.generation.unit_tests import UnitTestGenerator
 from testbudget.policies.base import Policy, PolicyContext
 from testbudget.policies.registry import create_policy, policy_class
 from testbudget.rewards.confidence.model import ConfidenceModels
-from testbudget.rewards.elimination import end_of_rung
 from testbudget.rewards.errors import InfrastructureError, UserError, require_extra
 from testbudget.rewards.problem import Problem
 from testbudget.rewards.selection.registry import selection_rule
-from testbudget.scheduler.assessment import Assessor, CandidateElimination, EliminationRule
+from testbudget.scheduler.assembly import Methods, Sources, make_dispatcher
+from testbudget.scheduler.assessment import EliminationRule, check_points
 from testbudget.scheduler.backends.base import Backend
 from testbudget.scheduler.backends.recorded import RecordedBackend
 from testbudget.scheduler.backends.registry import backend_class
@@ -31,7 +31,6 @@ from testbudget.scheduler.core.budget import Books, Budget
 from testbudget.scheduler.core.events import Cap, Floats, RunStarted
 from testbudget.scheduler.core.planner import Grants
 from testbudget.scheduler.core.scheduler import Scheduler
-from testbudget.scheduler.dispatch import Dispatcher, WorkOfRun
 from testbudget.scheduler.driver import Driver
 from testbudget.scheduler.event_log import LOG_FILE, Entry, EventLog, Note
 from testbudget.scheduler.evidence_store import EvidenceStore
@@ -42,16 +41,14 @@ from testbudget.scheduler.job_file import changed_fields, job_fields, load_job, 
 from testbudget.scheduler.run_problems import RunProblems
 from testbudget.scheduler.run_results import write_results
 from testbudget.scheduler.window import window_and_quantum
-from testbudget.scheduler.work.candidates import CandidateGenerator, Sampling, recorded_candidates
-from testbudget.scheduler.work.hidden_states import Extraction, RecordedStates, recorded_states
-from testbudget.scheduler.work.labels import Labelling, Labels, recorded_labels
-from testbudget.scheduler.work.open_work import OpenWork
+from testbudget.scheduler.work.candidates import CandidateGenerator, recorded_candidates
+from testbudget.scheduler.work.hidden_states import recorded_states
+from testbudget.scheduler.work.labels import recorded_labels
 from testbudget.scheduler.work.prediction import Predictor
-from testbudget.scheduler.work.unit_tests import UnitTests
 from testbudget.traces.files import check_place
 from testbudget.traces.output_tables import read_outputs
 from testbudget.traces.problems import load_problems
-from testbudget.traces.records import CandidateRecord, Cost
+from testbudget.traces.records import Cost
 from testbudget.traces.run_info import RunInfo, read_run_info, write_run_info
 from testbudget.traces.run_tables import GrantRecord
 from testbudget.traces.tables import ReadTrace, read_trace
@@ -59,7 +56,6 @@ from testbudget.traces.trace import Trace
 
 _UNLIMITED = 2**31 - 1  # tests of a problem
 _JOB = "job"  # kind of the note that holds the fields of the job
-_CHECKS = 30
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -176,7 +172,7 @@ def _run(job: Job, problems: Sequence[Problem], directory: Path, info: RunInfo, 
     with EventLog(directory / LOG_FILE, durable=job.backend != "recorded") as log:
         _check_unchanged(job, log, directory)
         run_problems = RunProblems(problems, EvidenceStore(log))
-        sources = _Sources.of(job, run_problems, read)
+        sources = _sources(job, run_problems, read)
         if not log.last_seq:
             states_cost = sources.states.cost if sources.states else Cost()
             check_cap(job, problems, sources.candidates, states_cost, recording)
@@ -200,9 +196,8 @@ def _run(job: Job, problems: Sequence[Problem], directory: Path, info: RunInfo, 
                 extracts=job.hidden_states is not None,
                 on_grant=lambda made: grants.extend(_grant_records(made, problems, driver.now)),
             )
-            dispatcher = _dispatcher(
-                job, run_problems, backend, sources, predictor, confidence_models, metered=metered
-            )
+            methods = _methods(job, predictor, confidence_models, metered=metered)
+            dispatcher = make_dispatcher(run_problems, backend, sources, methods)
             driver = Driver(scheduler, log, run_problems.store, backend, dispatcher)
 
             def report(name: str) -> None:
@@ -224,24 +219,16 @@ def _run(job: Job, problems: Sequence[Problem], directory: Path, info: RunInfo, 
             report("done")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Sources:
-    """What the run takes from finished runs and files, as far as its log does not hold it already."""
-
-    candidates: dict[str, tuple[CandidateRecord, ...]] | None
-    states: RecordedStates | None
-    labels: Labels | None
-
-    @classmethod
-    def of(cls, job: Job, problems: RunProblems, read: ReadTrace) -> "_Sources":
-        store = problems.store
-        without = [problem for problem in problems.problems if not store.candidates_of(problem.id)]
-        all_extracted = all(problem.id in store.states for problem in problems.problems)
-        return cls(
-            recorded_candidates(job, without, read),
-            None if all_extracted else recorded_states(job, problems.problems, read),
-            recorded_labels(job, problems.problems, read),
-        )
+def _sources(job: Job, problems: RunProblems, read: ReadTrace) -> Sources:
+    """Sources of the run, as far as its log does not hold already what is in them."""
+    store = problems.store
+    without = [problem for problem in problems.problems if not store.candidates_of(problem.id)]
+    all_extracted = all(problem.id in store.states for problem in problems.problems)
+    return Sources(
+        recorded_candidates(job, without, read),
+        None if all_extracted else recorded_states(job, problems.problems, read),
+        recorded_labels(job, problems.problems, read),
+    )
 
 
 def _backend(job: Job, problems: Sequence[Problem], recording: Trace | None, *, metered: bool) -> Backend:
@@ -287,7 +274,7 @@ def _header(
         job.policy.min_tests,
         window,
         quantum,
-        checks=_check_points() if job.policy.stop_when_harmful else (),
+        checks=check_points() if job.policy.stop_when_harmful else (),
         executions_per_pair=executions_per_pair(job, problems, recording),
     )
     log.append([Entry(Note(_JOB, {"fields": job_fields(job)}), 0.0), Entry(started, 0.0)])
@@ -306,47 +293,23 @@ def _check_unchanged(job: Job, log: EventLog, directory: Path) -> None:
             )
 
 
-def _check_points() -> tuple[int, ...]:
-    """Numbers of tests at which harm is checked: the ends of all rungs."""
-    ends = [0]
-    while len(ends) <= _CHECKS - 1:
-        ends.append(end_of_rung(ends[-1]))
-    return tuple(ends[1:])
-
-
-def _dispatcher(
-    job: Job,
-    problems: RunProblems,
-    backend: Backend,
-    sources: _Sources,
-    predictor: Predictor | None,
-    confidence_models: ConfidenceModels,
-    *,
-    metered: bool,
-) -> Dispatcher:
+def _methods(
+    job: Job, predictor: Predictor | None, confidence_models: ConfidenceModels, *, metered: bool
+) -> Methods:
     rule = selection_rule(job.selection)
-    elimination = CandidateElimination(
-        problems, EliminationRule(rule, job.elimination.z) if job.eliminates else None
-    )
     template = prompt_template(job.tests.model.template) if job.tests.model else None
-    open_work = OpenWork(backend)
-    work = WorkOfRun(
-        Sampling(problems, open_work, sources.candidates, CandidateGenerator.of(job)),
-        Extraction(problems, open_work, sources.states, predictor, metered=metered),
-        Labelling(problems, backend, open_work, sources.labels),
-        UnitTests(
-            problems,
-            open_work,
-            UnitTestGenerator(template, job.seed),
-            elimination,
-            record_outputs=job.execution.record_outputs,
-            input_mutations=job.execution.input_mutations,
-        ),
+    return Methods(
+        UnitTestGenerator(template, job.seed),
+        rule,
+        confidence_models,
+        EliminationRule(rule, job.elimination.z) if job.eliminates else None,
+        job.policy.stop_when_harmful,
+        CandidateGenerator.of(job),
+        predictor,
+        job.execution.record_outputs,
+        job.execution.input_mutations,
+        metered,
     )
-    assessor = Assessor(
-        problems, elimination, rule, confidence_models, checks_harm=job.policy.stop_when_harmful
-    )
-    return Dispatcher(problems, backend, open_work, work, elimination, assessor)
 
 
 def _grant_records(made: Grants, problems: Sequence[Problem], time: float) -> Iterator[GrantRecord]:

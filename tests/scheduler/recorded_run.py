@@ -14,21 +14,16 @@ from testbudget.rewards.confidence.model import default_models
 from testbudget.rewards.elimination import end_of_rung
 from testbudget.rewards.outputs import CallEnding, CallResult, RecordedCall, RecordedOutputs
 from testbudget.rewards.selection.registry import selection_rule
-from testbudget.scheduler.assessment import Assessor, CandidateElimination, EliminationRule
+from testbudget.scheduler.assembly import Methods, Sources, make_dispatcher
+from testbudget.scheduler.assessment import EliminationRule
 from testbudget.scheduler.backends.recorded import RecordedBackend
 from testbudget.scheduler.core.events import Cap, RunStarted
 from testbudget.scheduler.core.planner import UNLIMITED
 from testbudget.scheduler.core.scheduler import Scheduler
-from testbudget.scheduler.dispatch import Dispatcher, WorkOfRun
 from testbudget.scheduler.driver import Driver
 from testbudget.scheduler.event_log import LOG_FILE, Entry, EventLog
 from testbudget.scheduler.evidence_store import EvidenceStore
 from testbudget.scheduler.run_problems import RunProblems
-from testbudget.scheduler.work.candidates import Sampling
-from testbudget.scheduler.work.hidden_states import Extraction
-from testbudget.scheduler.work.labels import Labelling
-from testbudget.scheduler.work.open_work import OpenWork
-from testbudget.scheduler.work.unit_tests import UnitTests
 from testbudget.traces.output_tables import read_outputs
 from testbudget.traces.records import VerdictRecord
 from testbudget.traces.tables import read_trace
@@ -79,32 +74,16 @@ class RecordedRun:
             self.store = EvidenceStore(log)
             problems = RunProblems(recording.problems, self.store)
             rule = selection_rule(self.rule)
-            elimination = CandidateElimination(
-                problems, EliminationRule(rule, self.z) if self.eliminates else None
-            )
-            models = self.confidence_models or default_models()
             checks = self.confidence_models is not None
-            open_work = OpenWork(backend)
-            dispatcher = Dispatcher(
-                problems,
-                backend,
-                open_work,
-                WorkOfRun(
-                    Sampling(problems, open_work, self._candidates(), None),
-                    Extraction(problems, open_work, None, None, metered=False),
-                    Labelling(problems, backend, open_work, {}),
-                    UnitTests(
-                        problems,
-                        open_work,
-                        UnitTestGenerator(None, seed=0),
-                        elimination,
-                        record_outputs=True,
-                        input_mutations=0,
-                    ),
-                ),
-                elimination,
-                Assessor(problems, elimination, rule, models, checks_harm=checks),
+            methods = Methods(
+                UnitTestGenerator(None, seed=0),
+                rule,
+                self.confidence_models or default_models(),
+                EliminationRule(rule, self.z) if self.eliminates else None,
+                checks_harm=checks,
             )
+            sources = Sources(self._candidates(), None, {})
+            dispatcher = make_dispatcher(problems, backend, sources, methods)
             started = self._header(log, CHECKS if checks else ())
             self.grants = []
             self.scheduler = Scheduler(

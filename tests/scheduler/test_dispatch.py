@@ -9,7 +9,7 @@ from testbudget.executors.generation.unit_tests import UnitTestGenerator
 from testbudget.rewards.confidence.model import default_models
 from testbudget.rewards.problem import Verdict
 from testbudget.rewards.selection.majority import Majority
-from testbudget.scheduler.assessment import Assessor, CandidateElimination
+from testbudget.scheduler.assembly import Methods, Sources, make_dispatcher
 from testbudget.scheduler.backends.base import (
     ExecutionDone,
     GenerationDone,
@@ -19,16 +19,11 @@ from testbudget.scheduler.backends.base import (
     WorkLost,
 )
 from testbudget.scheduler.core import events as e
-from testbudget.scheduler.core.events import Usage, WorkerKind
-from testbudget.scheduler.dispatch import Dispatcher, WorkOfRun
+from testbudget.executors.metering import Usage
+from testbudget.scheduler.core.events import WorkerKind
 from testbudget.scheduler.event_log import LOG_FILE, Entry, EventLog, Note
 from testbudget.scheduler.evidence_store import EvidenceStore
 from testbudget.scheduler.run_problems import RunProblems
-from testbudget.scheduler.work.candidates import Sampling
-from testbudget.scheduler.work.hidden_states import Extraction
-from testbudget.scheduler.work.labels import Labelling
-from testbudget.scheduler.work.open_work import OpenWork
-from testbudget.scheduler.work.unit_tests import UnitTests
 from testbudget.traces.records import TestStatus
 from testbudget.traces.tables import read_trace
 
@@ -44,29 +39,16 @@ class Core:
         self.log, self.backend = log, ManualBackend()
         self.trace = read_trace(recorded.directory)
         self.problems = RunProblems(recorded.problems, EvidenceStore(log))
-        open_work = OpenWork(self.backend)
-        elimination = CandidateElimination(self.problems, None)
         candidates = {p.id: tuple(self.trace.problem(p).candidates) for p in recorded.problems}
-        self.dispatcher = Dispatcher(
-            self.problems,
-            self.backend,
-            open_work,
-            WorkOfRun(
-                Sampling(self.problems, open_work, candidates, None),
-                Extraction(self.problems, open_work, None, None, metered=False),
-                Labelling(self.problems, self.backend, open_work, {}),
-                UnitTests(
-                    self.problems,
-                    open_work,
-                    UnitTestGenerator(None, 0),
-                    elimination,
-                    record_outputs=False,
-                    input_mutations=0,
-                ),
-            ),
-            elimination,
-            Assessor(self.problems, elimination, Majority(), default_models(), checks_harm=False),
+        methods = Methods(
+            UnitTestGenerator(None, 0),
+            Majority(),
+            default_models(),
+            checks_harm=False,
+            record_outputs=False,
         )
+        sources = Sources(candidates, None, {})
+        self.dispatcher = make_dispatcher(self.problems, self.backend, sources, methods)
         positions = np.arange(len(recorded.problems))
         self.send(e.Sample(positions, positions))
 
