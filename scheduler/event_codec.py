@@ -10,7 +10,8 @@ from typing import Any, NamedTuple, get_args, get_type_hints
 
 import numpy as np
 
-from testbudget.scheduler.core.events import Bools, Cap, Event, Floats, Ints, Usage, WorkerKind
+from testbudget.executors.metering import Usage
+from testbudget.scheduler.core.events import Bools, Cap, Event, Floats, Ints, WorkerKind
 
 EVENTS: Mapping[str, type[Event]] = {kind.__name__: kind for kind in get_args(Event)}
 """Kinds of events by operation code."""

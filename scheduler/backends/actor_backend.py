@@ -18,6 +18,7 @@ from testbudget.executors.execution.runner import BlockVerdicts
 from testbudget.executors.generation.base import Completion, GeneratorSettings, Sampling
 from testbudget.executors.generation.prompts import prompt_template
 from testbudget.executors.generation.registry import create_generator
+from testbudget.executors.metering import Usage
 from testbudget.rewards.problem import Candidate, Problem
 from testbudget.scheduler.backends.base import (
     Backend,
@@ -35,7 +36,7 @@ from testbudget.scheduler.backends.base import (
 from testbudget.scheduler.backends.pooled import Call, PoolPlan, Pools, Transport
 from testbudget.scheduler.backends.recorded_generator import RecordedGenerator
 from testbudget.scheduler.backends.recordings import RecordedTests
-from testbudget.scheduler.core.events import Usage, WorkerKind
+from testbudget.scheduler.core.events import WorkerKind
 from testbudget.scheduler.job import HiddenStatesSection, Job, ModelSection
 from testbudget.traces.records import Piece
 from testbudget.traces.trace import Trace

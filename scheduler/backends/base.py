@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 from testbudget.executors.execution.runner import BlockVerdicts
 from testbudget.executors.generation.base import Completion, Request
+from testbudget.executors.metering import Usage
 from testbudget.rewards.problem import Candidate, Problem, UnitTest
-from testbudget.scheduler.core.events import Usage, WorkerKind
+from testbudget.scheduler.core.events import WorkerKind
 from testbudget.traces.hidden_states import HiddenStates
 from testbudget.traces.records import Piece
 

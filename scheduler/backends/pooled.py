@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from testbudget.executors.actors import ExtractionError
-from testbudget.executors.metering import LeaseEndedError, Reading
+from testbudget.executors.metering import LeaseEndedError, Reading, Usage
 from testbudget.rewards.errors import InfrastructureError, SandboxError, one_line
 from testbudget.scheduler.backends.base import (
     PoolUse,
@@ -23,7 +23,7 @@ from testbudget.scheduler.backends.base import (
     WorkerStarted,
     WorkLost,
 )
-from testbudget.scheduler.core.events import Usage, WorkerKind
+from testbudget.scheduler.core.events import WorkerKind
 from testbudget.traces.records import Piece
 
 _DEATHS = 3  # of one call, after which it is lost

@@ -6,6 +6,7 @@ from typing import Any
 
 from testbudget.executors.execution.runner import BlockVerdicts
 from testbudget.executors.generation.base import Completion
+from testbudget.executors.metering import Usage
 from testbudget.rewards.errors import UserError
 from testbudget.rewards.outputs import RecordedOutputs
 from testbudget.rewards.problem import Problem
@@ -35,7 +36,7 @@ from testbudget.scheduler.backends.simulated_workers import (
     SimulatedWorker,
     SimulatedWorkers,
 )
-from testbudget.scheduler.core.events import Usage, WorkerKind
+from testbudget.scheduler.core.events import WorkerKind
 from testbudget.traces.records import Piece
 from testbudget.traces.trace import Trace
 

@@ -4,6 +4,7 @@ import itertools
 from collections import deque
 from collections.abc import Callable, Hashable
 
+from testbudget.executors.metering import Usage
 from testbudget.scheduler.backends.base import (
     GenerateWork,
     GenerationDone,
@@ -13,7 +14,7 @@ from testbudget.scheduler.backends.base import (
     WorkerStarted,
 )
 from testbudget.scheduler.backends.recordings import RecordedTests, generation_usage
-from testbudget.scheduler.core.events import Usage, WorkerKind
+from testbudget.scheduler.core.events import WorkerKind
 from testbudget.traces.records import Piece
 
 _NAME = "recording"

@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 
 from testbudget.executors.execution.runner import BlockVerdicts
 from testbudget.executors.generation.base import Completion
+from testbudget.executors.metering import Usage
 from testbudget.rewards.outputs import RecordedOutputs, select_outputs
 from testbudget.rewards.problem import Problem
 from testbudget.scheduler.backends.base import ExecuteWork, GenerateWork
-from testbudget.scheduler.core.events import Usage
 from testbudget.traces.records import DistinctPrograms
 from testbudget.traces.trace import Trace
 

@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from testbudget.scheduler.core.events import Usage, WorkerKind
+from testbudget.executors.metering import Usage
+from testbudget.scheduler.core.events import WorkerKind
 
 _TOLERANCE = 1e-9
 

@@ -6,7 +6,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
-from testbudget.scheduler.core.events import Usage, WorkerKind
+from testbudget.executors.metering import Usage
+from testbudget.scheduler.core.events import WorkerKind
 
 _NOTHING = Usage()
 _ROUNDING = 1e-9

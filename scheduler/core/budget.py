@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from testbudget.scheduler.core.events import Cap, Floats, Ints, Lease, Usage, WorkerKind
+from testbudget.executors.metering import Usage
+from testbudget.scheduler.core.events import Cap, Floats, Ints, Lease, WorkerKind
 
 COUNTED = ("tests", "executions")
 METERED = ("tokens", "gpu_seconds", "cpu_seconds")

@@ -152,7 +152,7 @@ class Planner:
         free = self._problems.free(problems)
         if self._target is None:
             return free
-        return np.minimum(free, self._target[problems] - self._problems.granted[problems])
+        return np.asarray(np.minimum(free, self._target[problems] - self._problems.granted[problems]))
 
     def _allocate(self, problems: Ints, free: Ints, count: int) -> tuple[Ints, Ints]:
         """Draw tests for problems in the order of their ranks; positions among them, and tests of each."""

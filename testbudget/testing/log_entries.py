@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from testbudget.executors.metering import Usage
 from testbudget.rewards.outputs import (
     NO_RESULT,
     CallEnding,
@@ -14,7 +15,7 @@ from testbudget.rewards.outputs import (
     RecordedOutputs,
 )
 from testbudget.scheduler.core import events as core
-from testbudget.scheduler.core.events import Cap, Event, Usage, WorkerKind
+from testbudget.scheduler.core.events import Cap, Event, WorkerKind
 from testbudget.scheduler.event_log import Entry, Note
 from testbudget.scheduler.log_records import (
     AssessedRecord,

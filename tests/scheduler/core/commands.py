@@ -67,7 +67,9 @@ def answer(command):
             done = np.where(rungs == 0, tests - left, tests // 2)
             return e.Executed(tasks, rungs, done * (1 + problems % 3 // 2), left)
         case e.Assess(tasks, problems, tests):
-            return e.Assessed(tasks, p_wrong(problems, tests), 1 + problems % 3, (problems % 7 == 6) & (tests > 4))
+            return e.Assessed(
+                tasks, p_wrong(problems, tests), 1 + problems % 3, (problems % 7 == 6) & (tests > 4)
+            )
     return None
 
 
@@ -85,7 +87,11 @@ def flat(commands):
 
 def make(*, n=5, tests=40, executions=None, window=30, share=4, static=False, extracts=False, limits=None, rounds=False,
          minimum=0, max_tests=12, seed=0, checks=(), on_grant=None):  # fmt: skip
-    cap = {**({"tests": tests} if tests else {}), **({"executions": executions} if executions else {}), **(limits or {})}
+    cap = {
+        **({"tests": tests} if tests else {}),
+        **({"executions": executions} if executions else {}),
+        **(limits or {}),
+    }
     if rounds:
         window = quantum = 2**62
     else:
@@ -96,7 +102,11 @@ def make(*, n=5, tests=40, executions=None, window=30, share=4, static=False, ex
     )  # fmt: skip
     kind = Equal if static else Doubtful
     return Scheduler(
-        started, lambda rates: kind() if static else kind(n), needs_all=False, extracts=extracts, on_grant=on_grant
+        started,
+        lambda rates: kind() if static else kind(n),
+        needs_all=False,
+        extracts=extracts,
+        on_grant=on_grant,
     )
 
 

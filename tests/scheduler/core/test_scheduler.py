@@ -5,10 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from .commands import answer, flat, grants, make, run_in_order
+from testbudget.executors.metering import Usage
 from testbudget.scheduler.core import events as e
 from testbudget.scheduler.core.scheduler import fold
 from testbudget.scheduler.core.tasks import TaskState
+
+from .commands import answer, flat, grants, make, run_in_order
 
 SHAPES = st.fixed_dictionaries(
     {
@@ -37,7 +39,9 @@ def test_any_interleaving_of_completions_failures_and_crashes_gives_the_same_gra
         command = flight.pop(data.draw(st.integers(0, len(flight) - 1)))
         if (event := answer(command)) is None:
             continue
-        what = data.draw(st.sampled_from(["done"] * 4 + ["failed", "twice", "crash before log", "crash after log"]))
+        what = data.draw(
+            st.sampled_from(["done"] * 4 + ["failed", "twice", "crash before log", "crash after log"])
+        )
         number = int(getattr(event, "tasks", [-1])[0])
         assesses = isinstance(event, e.Assessed)
         if what == "failed" and not assesses and number >= 0 and failed.get(number, 0) < 2:
@@ -89,7 +93,7 @@ def test_a_metered_cap_bounds_what_is_burnt_even_by_workers_that_are_lost(shape,
         return core
 
     def slice_of():
-        return e.Usage(0.0, 1.0, 0.0)
+        return Usage(0.0, 1.0, 0.0)
 
     def obey(commands):
         for command in flat(commands):
@@ -107,7 +111,9 @@ def test_a_metered_cap_bounds_what_is_burnt_even_by_workers_that_are_lost(shape,
     core, log, workers, gone, flight, number = new(), [], {}, 0.0, [], 0
     obey(core.start())
     for _ in range(data.draw(st.integers(0, 60))):
-        match data.draw(st.sampled_from(["join", "burn", "burn", "report", "report", "lose", "done", "done", "restart"])):
+        match data.draw(
+            st.sampled_from(["join", "burn", "burn", "report", "report", "lose", "done", "done", "restart"])
+        ):
             case "join" if len(workers) < 4:
                 workers[number] = Worker(e.WorkerKind.REWARD_MODEL)
                 happen(e.WorkerJoined(number, e.WorkerKind.REWARD_MODEL, slice_of()))
@@ -117,13 +123,15 @@ def test_a_metered_cap_bounds_what_is_burnt_even_by_workers_that_are_lost(shape,
                 one.used = min(one.until, one.used + data.draw(st.floats(0, 2)))
             case "report" if workers:
                 one = data.draw(st.sampled_from(sorted(workers)))
-                happen(e.WorkerMetered(one, e.Usage(0.0, workers[one].used, 0.0), slice_of()))
+                happen(e.WorkerMetered(one, Usage(0.0, workers[one].used, 0.0), slice_of()))
             case "lose" if workers:
                 one = data.draw(st.sampled_from(sorted(workers)))
                 gone += workers.pop(one).used
                 happen(e.WorkerLost(one))
-                if data.draw(st.booleans()):  # its last report, too late: the whole lease is charged already
-                    happen(e.WorkerMetered(one, e.Usage(0.0, gone, 0.0), slice_of()))
+                if data.draw(
+                    st.booleans()
+                ):  # its last report, too late: the whole lease is charged already
+                    happen(e.WorkerMetered(one, Usage(0.0, gone, 0.0), slice_of()))
             case "done" if flight:
                 happen(answer(flight.pop(data.draw(st.integers(0, len(flight) - 1)))))
             case "restart":
@@ -143,7 +151,7 @@ def test_a_metered_cap_bounds_what_is_burnt_even_by_workers_that_are_lost(shape,
 def test_a_run_whose_engines_use_up_their_cap_ends_and_counts_what_it_cut():
     core = make(n=4, tests=40, window=8, limits={"gpu_seconds": 2.0})
     queue = flat(core.start())
-    joined = core.handle(e.WorkerJoined(0, e.WorkerKind.REWARD_MODEL, e.Usage(0.0, 1.0, 0.0)))
+    joined = core.handle(e.WorkerJoined(0, e.WorkerKind.REWARD_MODEL, Usage(0.0, 1.0, 0.0)))
     until = joined[0].until.gpu_seconds
     used = 0.0
     while queue:
@@ -160,7 +168,7 @@ def test_a_run_whose_engines_use_up_their_cap_ends_and_counts_what_it_cut():
         if isinstance(command, e.Generate):
             step = min(0.2, until - used)
             used += step
-            queue += flat(core.handle(e.WorkerMetered(0, e.Usage(0.0, used, 0.0), e.Usage(0.0, 1.0, 0.0))))
+            queue += flat(core.handle(e.WorkerMetered(0, Usage(0.0, used, 0.0), Usage(0.0, 1.0, 0.0))))
             if step < 0.2:
                 queue.append(command)  # the lease ended first
                 if core.tasks.state[command.tasks[0]] == TaskState.CUT:
