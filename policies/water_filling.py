@@ -5,6 +5,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+_TABLE = 2**15  # indices that are computed at once faster than a threshold is searched
+
 Index = Callable[[NDArray[np.intp], NDArray[np.int32]], NDArray[np.float64]]
 """Index of the next test: (positions, number of tests of each of these problems) -> float64, one each."""
 
@@ -19,7 +21,8 @@ def allocate_greedily(
 
     Instead of a heap, a threshold of the index is found by a quickselect over all problems at once (each
     problem's index is already sorted). With many tests for each problem it takes a few dozen vectorised
-    passes; with fewer tests than problems, one pass.
+    passes; with fewer tests than problems, one pass. If there are few tests to draw from, all their indices
+    are computed at once.
 
     Args:
         index: >= 0, and non-increasing in a problem's number of tests.
@@ -32,6 +35,10 @@ def allocate_greedily(
         least 1.
     """
     positions = _largest_next(index, granted, free, remaining)
+    width = min(int(free[positions].max(initial=0)), remaining)
+    if positions.size * width <= _TABLE:
+        drawn = _drawn_from_table(index, positions, granted[positions], free[positions], remaining, width)
+        return positions[drawn > 0], drawn[drawn > 0]
     drawn = np.zeros(positions.size, np.int32)
     # The tests low, low + 1, ..., high - 1 of each active problem are undecided.
     active = np.arange(positions.size)
@@ -52,6 +59,30 @@ def allocate_greedily(
         undecided = low < high
         active, low, high = active[undecided], low[undecided], high[undecided]
     return positions[drawn > 0], drawn[drawn > 0]
+
+
+def _drawn_from_table(
+    index: Index,
+    positions: NDArray[np.intp],
+    granted: NDArray[np.int32],
+    free: NDArray[np.int32],
+    remaining: int,
+    width: int,
+) -> NDArray[np.int32]:
+    """Number of tests of each position, int32, from the indices of its next ``width`` tests."""
+    steps = np.arange(width, dtype=np.int32)
+    tests = granted[:, np.newaxis] + np.minimum(steps, free[:, np.newaxis] - 1)
+    values = index(np.repeat(positions, width), tests.ravel()).reshape(tests.shape)
+    values = np.where(steps < free[:, np.newaxis], values, 0.0)
+    threshold = 0.0
+    if remaining < values.size:
+        threshold = float(np.partition(values, -remaining, axis=None)[-remaining]) if remaining else np.inf
+    drawn = (values > threshold).sum(axis=1)
+    if threshold > 0:
+        ties = (values == threshold).sum(axis=1)
+        ties_before = np.cumsum(ties) - ties
+        drawn += np.clip(remaining - int(drawn.sum()) - ties_before, 0, ties)
+    return np.asarray(drawn, np.int32)
 
 
 def _largest_next(

@@ -1,12 +1,22 @@
 from heapq import heapify, heappop, heappush
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from testbudget.policies import water_filling
 from testbudget.policies.water_filling import allocate_greedily
 
 BUDGET = 8
+
+
+@pytest.fixture(scope="module", params=[0, 2**15], ids=["search", "table"], autouse=True)
+def largest_table(request):
+    """Both ways to draw: by a search for the threshold, and from a table of all values."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(water_filling, "_TABLE", request.param)
+        yield
 
 
 @st.composite
