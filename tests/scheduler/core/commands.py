@@ -1,4 +1,4 @@
-"""Answers to the core's commands that are a function of the command alone, and commands split into single tasks."""
+"""Answers to the core's commands, functions of the command alone, and commands of single tasks."""
 
 from dataclasses import fields
 
@@ -67,14 +67,13 @@ def answer(command):
             done = np.where(rungs == 0, tests - left, tests // 2)
             return e.Executed(tasks, rungs, done * (1 + problems % 3 // 2), left)
         case e.Assess(tasks, problems, tests):
-            return e.Assessed(
-                tasks, p_wrong(problems, tests), 1 + problems % 3, (problems % 7 == 6) & (tests > 4)
-            )
+            harmful = (problems % 7 == 6) & (tests > 4)
+            return e.Assessed(tasks, p_wrong(problems, tests), 1 + problems % 3, harmful)
     return None
 
 
 def split(command):
-    """A command as commands of single tasks, so that they can finish in any order; an assessment stays whole."""
+    """A command as commands of single tasks, which finish in any order; an assessment stays whole."""
     if not isinstance(command, (e.Sample, e.Extract, e.Label, e.Generate, e.Execute)):
         return [command]
     columns = [getattr(command, field.name) for field in fields(command)]
@@ -85,28 +84,34 @@ def flat(commands):
     return [one for command in commands for one in split(command)]
 
 
-def make(*, n=5, tests=40, executions=None, window=30, share=4, static=False, extracts=False, limits=None, rounds=False,
-         minimum=0, max_tests=12, seed=0, checks=(), on_grant=None):  # fmt: skip
-    cap = {
-        **({"tests": tests} if tests else {}),
-        **({"executions": executions} if executions else {}),
-        **(limits or {}),
-    }
-    if rounds:
-        window = quantum = 2**62
-    else:
-        quantum = max(1, window // share)
+def make(
+    *,
+    n=5,
+    tests=40,
+    executions=None,
+    window=30,
+    share=4,
+    static=False,
+    extracts=False,
+    limits=None,
+    minimum=0,
+    checks=(),
+    on_grant=None,
+):
+    """A scheduler of n problems; ``share`` quanta make a window."""
+    counted = {"tests": tests} | ({"executions": executions} if executions else {})
     started = e.RunStarted(
-        problems=n, seed=seed, cap=e.Cap(cap), max_tests=np.full(n, max_tests), min_tests=minimum,
-        window=window, quantum=quantum, checks=checks,
-    )  # fmt: skip
-    kind = Equal if static else Doubtful
+        problems=n,
+        seed=0,
+        cap=e.Cap(counted | (limits or {})),
+        max_tests=np.full(n, 12),
+        min_tests=minimum,
+        window=window,
+        quantum=max(1, window // share),
+        checks=checks,
+    )
     return Scheduler(
-        started,
-        lambda rates: kind() if static else kind(n),
-        needs_all=False,
-        extracts=extracts,
-        on_grant=on_grant,
+        started, lambda rates: Equal() if static else Doubtful(n), extracts=extracts, on_grant=on_grant
     )
 
 
