@@ -1,209 +1,119 @@
-"""Recorded tests in many random permutations under one selection rule, with and without elimination.
+"""Core answered at once from recorded tests: the grants of a run whose work takes no time.
 
-For each number of tests: accuracy of picks, cost, and the pairs and executions that elimination leaves.
+It is the core of a run, with the same decisions. What the work would yield is looked up: p_wrong after each
+number of tests. So thousands of runs take seconds, and runs that differ in the policy alone see the same
+tests (common random numbers).
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from testbudget.rewards.elimination import end_of_rung, rung_of, survivors
-from testbudget.rewards.equivalence import impute_followers
-from testbudget.rewards.outputs import UNKNOWN, Evidence
-from testbudget.rewards.selection.base import SelectionRule
-from testbudget.rewards.selection.batch import batch_statistics
-from testbudget.rewards.votes import Votes
-from testbudget.traces.learning_curves import (
-    LearningCurve,
-    RecordedTests,
-    compute_learning_curves,
-    permute_tests,
-    random_permutations,
-)
-from testbudget.traces.records import QUANTITIES
+from testbudget.policies.base import Policy
+from testbudget.scheduler.core import events as e
+from testbudget.scheduler.core.events import Command, Event, Floats, Ints
+from testbudget.scheduler.core.planner import UNLIMITED, Grants
+from testbudget.scheduler.core.scheduler import Scheduler
+from testbudget.scheduler.window import look_ahead
+from testbudget.traces.learning_curves import LearningCurve
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class EliminatedEvidence:
-    """A problem's tests in one permutation with elimination.
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Look-ahead of a simulated run.
 
     Attributes:
-        evidence: evidence from the pairs that are executed.
-        pairs: int64 (tests + 1,), number of (candidate, usable test) pairs after each number of tests.
-        executions: int64 (tests + 1,), number of (program, test) pairs that are executed.
+        window: most tests that may be granted and not told.
+        quantum: tests told between two decisions.
     """
 
-    evidence: Evidence
-    pairs: NDArray[np.int64]
-    executions: NDArray[np.int64]
+    window: int
+    quantum: int
+
+    @classmethod
+    def of_slots(cls, slots: int, problems: int) -> "Pace":
+        """Look-ahead of a job that generates so many tests at the same time, as a run has it by default."""
+        return cls(*look_ahead(slots, problems))
 
 
-def eliminate(
-    recorded: RecordedTests,
-    permutation: NDArray[np.intp],
-    evidence: Evidence,
-    rule: SelectionRule,
-    z: float | None,
-) -> EliminatedEvidence:
-    """Eliminate candidates as in a run that is granted all tests of the problem at once.
+ROUNDS = Pace(UNLIMITED, UNLIMITED)
+"""Decisions only when every granted test is told."""
 
-    A run that is granted them in several parts also eliminates at the start of each part.
 
-    Args:
-        recorded: the problem's recorded tests.
-        permutation: intp (tests,), positions of the first tests of a permutation.
-        evidence: evidence of at least these tests, in that order.
-        rule: selection rule that determines the leader.
-        z: see ``rewards.elimination.survivors``.
+def p_wrong_table(curves: Sequence[LearningCurve]) -> Floats:
+    """p_wrong by problem and number of tests, float64 (problems, tests + 1).
+
+    A problem with fewer tests keeps its last value.
     """
-    voted = np.concatenate([[0], np.cumsum(recorded.rows[permutation] >= 0)])
-    evidence = evidence.first(voted[-1])
-    could_run = evidence.votes.run()
-    left_out = np.zeros_like(could_run)
-    surviving = np.ones(could_run.shape[1], np.bool_)
-    rungs = [rung_of(test) for test in range(len(permutation))]
-    starts = np.flatnonzero(np.diff(rungs)) + 1
-    for known in np.unique(voted[starts]):  # a rung without a vote eliminates nothing
-        seen = impute_followers(_without(evidence.first(known), left_out[:known]))
-        surviving = survivors(seen, surviving, rule, z)
-        left_out[known:, ~surviving] = True
-    _, programs = np.unique(recorded.programs, return_index=True)
-    run = (could_run & ~left_out)[:, programs]
-    executions = np.concatenate([[0], np.cumsum(run.sum(axis=1))])
-    return EliminatedEvidence(
-        impute_followers(_without(evidence, left_out)), voted * len(surviving), executions[voted]
-    )
+    last = np.array([len(curve.p_wrong) - 1 for curve in curves])
+    steps = np.minimum(np.arange(last.max() + 1), last[:, np.newaxis])
+    starts = np.cumsum(last + 1) - (last + 1)
+    return np.asarray(np.concatenate([curve.p_wrong for curve in curves])[starts[:, np.newaxis] + steps])
 
 
-def _without(evidence: Evidence, left_out: NDArray[np.bool_]) -> Evidence:
-    """Evidence without the pairs in ``left_out``, bool (tests, candidates)."""
-    votes = Votes.from_matrix(evidence.votes.passed() & ~left_out, evidence.votes.run() & ~left_out)
-    outputs = evidence.outputs
-    if outputs is not None:
-        # The position in ``known`` is the number of tests after which an input is known; 0 for the start.
-        came = np.searchsorted(outputs.known, np.arange(len(outputs.results)), side="right")
-        unseen = np.concatenate([np.zeros((1, left_out.shape[1]), np.bool_), left_out])[came]
-        outputs = replace(
-            outputs,
-            results=np.where(unseen, np.int32(UNKNOWN), outputs.results),
-            returned=outputs.returned & ~unseen,
-        )
-    return replace(evidence, votes=votes, outputs=outputs)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class EliminationSpending:
-    """Effect of elimination on all problems in all permutations, after chosen numbers of tests.
-
-    Attributes:
-        pairs: int32 (permutations, problems, counts), number of (candidate, usable test) pairs.
-        executions: int32 (permutations, problems, counts), number of (program, test) pairs that are
-            executed.
-        accuracy: float64 (permutations, problems, counts), accuracy of the picks.
-    """
-
-    pairs: NDArray[np.int32]
-    executions: NDArray[np.int32]
-    accuracy: NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class PermutedRuns:
-    """All problems in all permutations under one selection rule.
-
-    The axis of tests has one entry for each number of tests from 0 on. A problem with fewer tests keeps its
-    last value.
-
-    Attributes:
-        rule: selection rule that picks.
-        learning_curves: by permutation, then by problem.
-        accuracy: float64 (permutations, problems, tests + 1), accuracy of the pick.
-        spent: float64 (permutations, problems, tests + 1, ``QUANTITIES``), cost; NaN if unmeasured. All
-            rules share this array.
-        elimination: the same tests with elimination, after chosen numbers of tests.
-    """
-
-    rule: SelectionRule
-    learning_curves: list[list[LearningCurve]]
-    accuracy: NDArray[np.float64]
-    spent: NDArray[np.float64]
-    elimination: EliminationSpending
-
-
-def permuted_runs(
-    recorded: Sequence[RecordedTests],
-    rules: Sequence[SelectionRule],
+def simulate(
+    policy: Policy,
+    cap: int,
+    max_tests: Ints,
+    p_wrong: Floats,
     *,
-    permutations: int,
-    counts: Sequence[int],
-    z: float | None,
-    seed: int,
-) -> list[PermutedRuns]:
-    """Permuted runs under each rule, all in the same permutations.
+    pace: Pace = ROUNDS,
+    seed: int = 0,
+    min_tests: int = 0,
+    on_grant: Callable[[Grants], None] | None = None,
+) -> Ints:
+    """Run the core on recorded tests until the cap is spent.
+
+    Budgets of a static policy depend on no result and on no look-ahead.
 
     Args:
-        recorded: recorded tests of the problems.
-        rules: selection rules.
-        permutations: number of random permutations of the tests.
-        counts: numbers of tests at which elimination is evaluated, at least one.
-        z: see ``rewards.elimination.survivors``.
-        seed: seed of the permutations.
+        policy: a new one, or any static one.
+        cap: number of tests in total.
+        max_tests: int64 (problems,), tests that each problem may get at most.
+        p_wrong: result of :func:`p_wrong_table`, for at least as many tests; a static policy reads none.
+        pace: look-ahead.
+        seed: seed of the order among problems with equal values.
+        min_tests: tests that each problem gets before the policy is asked.
+        on_grant: called with the grants of each decision.
+
+    Returns:
+        Tests granted to each problem, int64 (problems,).
     """
-    max_tests = max(one.tests for one in recorded)
-    spent = np.empty((permutations, len(recorded), max_tests + 1, len(QUANTITIES)))
-    # Tests up to the end of the rung are included. They do not change the results of earlier tests. With
-    # them, the batch also has enough votes of problems with unusable tests among the first.
-    rung_tests = end_of_rung(max(counts) - 1)
-    made = [_empty(rule, spent, len(counts)) for rule in rules]
-    for number in range(permutations):
-        drawn = random_permutations(recorded, np.random.default_rng([seed, number]))
-        permuted = permute_tests(recorded, drawn)
-        for runs in made:
-            runs.learning_curves.append(compute_learning_curves(recorded, drawn, runs.rule, permuted))
-            eliminated = [
-                eliminate(one, tests[:rung_tests], replace(in_order.evidence, batch=None), runs.rule, z)
-                for one, tests, in_order in zip(recorded, drawn, permuted, strict=True)
-            ]
-            for problem, (curve, one) in enumerate(zip(runs.learning_curves[-1], eliminated, strict=True)):
-                steps = np.minimum(np.arange(max_tests + 1), recorded[problem].tests)
-                runs.accuracy[number, problem] = curve.accuracy[steps]
-                runs.elimination.executions[number, problem] = one.executions[steps[counts]]
-                runs.elimination.pairs[number, problem] = one.pairs[steps[counts]]
-            runs.elimination.accuracy[number] = _accuracy(recorded, eliminated, runs.rule, counts)
-        for problem, curve in enumerate(made[0].learning_curves[-1]):
-            steps = np.minimum(np.arange(max_tests + 1), recorded[problem].tests)
-            spent[number, problem] = curve.spent[steps]
-    return made
-
-
-def _empty(rule: SelectionRule, spent: NDArray[np.float64], counts: int) -> PermutedRuns:
-    permutations, problems, steps, _ = spent.shape
-    return PermutedRuns(
-        rule,
-        [],
-        np.empty((permutations, problems, steps)),
-        spent,
-        EliminationSpending(
-            np.empty((permutations, problems, counts), np.int32),
-            np.empty((permutations, problems, counts), np.int32),
-            np.empty((permutations, problems, counts)),
-        ),
+    if policy.static:
+        pace = ROUNDS
+    started = e.RunStarted(
+        problems=len(max_tests),
+        seed=seed,
+        cap=e.Cap({"tests": cap}),
+        max_tests=np.asarray(max_tests, np.int64),
+        min_tests=min_tests,
+        window=pace.window,
+        quantum=pace.quantum,
+        assesses=not policy.static,
     )
+    scheduler = Scheduler(
+        started, lambda _: policy, needs_all="pass_rates" in policy.needs, on_grant=on_grant
+    )
+    commands = deque(scheduler.start())
+    while commands:
+        event = _answer(commands.popleft(), p_wrong)
+        if event is not None:
+            commands += scheduler.handle(event)
+    return scheduler.problems.granted
 
 
-def _accuracy(
-    recorded: Sequence[RecordedTests],
-    eliminated: Sequence[EliminatedEvidence],
-    rule: SelectionRule,
-    counts: Sequence[int],
-) -> NDArray[np.float64]:
-    """Accuracy of the picks, float64 (problems, counts)."""
-    batch = batch_statistics(one.evidence for one in eliminated) if rule.uses_batch else None
-    accuracy = np.empty((len(eliminated), len(counts)))
-    for row, tests, one in zip(accuracy, recorded, eliminated, strict=True):
-        voted = (one.pairs // len(tests.correct))[np.minimum(counts, tests.tests)]
-        won = rule.winners_after(replace(one.evidence, batch=batch), voted.tolist())
-        row[:] = (won & tests.correct).sum(axis=1) / won.sum(axis=1)
-    return accuracy
+def _answer(command: Command, p_wrong: Floats) -> Event | None:
+    """What a run would answer; None for a command that changes no grant."""
+    match command:
+        case e.Sample(tasks, _):
+            return e.Sampled(tasks, np.ones_like(tasks))
+        case e.Generate(tasks, _, _, tests):
+            return e.Generated(tasks, tests)
+        case e.Execute(tasks, _, _, tests, rungs):
+            return e.Executed(tasks, rungs, tests, np.zeros_like(tasks))
+        case e.Assess(tasks, problems, tests):
+            harmful = np.zeros(len(tasks), np.bool_)
+            return e.Assessed(tasks, p_wrong[problems, tests], np.ones_like(tasks), harmful)
+    return None

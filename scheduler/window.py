@@ -7,12 +7,24 @@ _SLOTS_PER_RUNNER = 4
 _USUAL_RUNNERS = 16
 
 
-def window_and_quantum(job: Job, problems: int) -> tuple[int, int]:
+def look_ahead(slots: int, problems: int) -> tuple[int, int]:
     """Most tests that may be granted and not told, and tests told between two decisions.
 
+    They are ``window = max(16 * slots, problems)`` and ``quantum = slots / 4``, at least 1.
+
+    Args:
+        slots: tests that the run generates at the same time at most.
+        problems: number of problems.
+    """
+    return max(_TESTS_PER_SLOT * slots, problems), max(1, slots // 4)
+
+
+def window_and_quantum(job: Job, problems: int) -> tuple[int, int]:
+    """Window and quantum of a job, by :func:`look_ahead` where it sets none.
+
     They follow from the job alone, not from the workers that happen to live, since decisions depend on
-    them: ``window = max(16 * slots, problems)`` and ``quantum = slots / 4``. Slots are the tests that the
-    job generates at the same time at most. Recorded tests wait for runners alone: four slots for each.
+    them. Slots are the tests that the job generates at the same time at most. Recorded tests wait for
+    runners alone: four slots for each.
 
     Args:
         job: the job; it may set either.
@@ -22,7 +34,8 @@ def window_and_quantum(job: Job, problems: int) -> tuple[int, int]:
         slots = _SLOTS_PER_RUNNER * (job.execution.runners or _USUAL_RUNNERS)
     else:
         slots = job.tests.model.actors * job.tests.model.in_flight
+    usual_window, usual_quantum = look_ahead(slots, problems)
     window, quantum = job.policy.window, job.policy.quantum
     if window is None:
-        window = max(_TESTS_PER_SLOT * slots, problems, quantum or 1)
-    return window, quantum or max(1, min(slots // 4, window))
+        window = max(usual_window, quantum or 1)
+    return window, quantum or min(usual_quantum, window)

@@ -1,8 +1,8 @@
 """Recorded tests in any permutation: accuracy, cost and p_wrong after the first m tests of each problem.
 
-A run of ``backend: recorded`` sends recorded tests through the event log and a back end. Here the tests of
-each problem are permuted once, and the state after m tests is a lookup, so thousands of runs take seconds.
-Grants and picks are the same as those of the run. Candidates are never eliminated, as in such a run.
+A run sends recorded tests through the event log and a back end. Here the tests of each problem are permuted
+once, and the state after m tests is a lookup, so thousands of runs take seconds. Grants and picks are the
+same as those of the run. Candidates are never eliminated, as in such a run.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,6 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from testbudget.policies.base import Policy
 from testbudget.rewards.confidence.features import features_by, mean_over_winners
 from testbudget.rewards.confidence.model import (
     ConfidenceModels,
@@ -198,27 +197,6 @@ class LearningCurve:
         nothing = np.zeros((1, len(QUANTITIES)))
         costs = np.concatenate([nothing, self._recorded.costs[self._permutation]])
         return np.asarray(np.cumsum(costs, axis=0))
-
-
-def allocate_recorded(policy: Policy, cap: int, curves: Sequence[LearningCurve]) -> NDArray[np.int32]:
-    """Spend a cap on tests as the scheduler does: ask for grants, tell p_wrong, until there are no grants.
-
-    Args:
-        policy: new, with maxima that do not exceed the recorded tests.
-        cap: number of tests in total.
-        curves: curves of the policy's problems.
-
-    Returns:
-        Tests granted to each problem, int32 (problems,).
-    """
-    while grants := policy.ask(cap):
-        cap -= sum(grant.tests for grant in grants)
-        if not policy.static:
-            granted = policy.granted
-            for grant in grants:
-                p_wrong = curves[grant.problem].p_wrong[granted[grant.problem]]
-                policy.tell(grant.problem, float(p_wrong))
-    return policy.granted
 
 
 def random_permutations(

@@ -1,88 +1,129 @@
-"""Elimination on recorded tests in memory, compared with elimination in a run."""
+"""Grants of the core when it is answered at once, against rounds by their definition."""
 
 import numpy as np
 import pytest
-import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from testbudget.analysis.summary import summarise
-from testbudget.cli.main import main
-from testbudget.rewards.selection.registry import selection_rule
-from testbudget.scheduler.simulation import eliminate, permuted_runs
-from testbudget.traces.learning_curves import RecordedTests
-from testbudget.traces.output_tables import read_outputs
-from testbudget.traces.tables import read_trace
-from tests.runs.exporting import write_one_by_one
+from testbudget.policies.base import PolicyContext
+from testbudget.policies.gain_model import DifficultyBins, GainModel, GainModelAssignment
+from testbudget.policies.names import POLICY_NAMES
+from testbudget.policies.registry import create_policy, policy_class
+from testbudget.scheduler import simulation
+from testbudget.scheduler.simulation import ROUNDS, Pace, p_wrong_table, simulate
+from tests.scheduler.rounds_reference import allocate_in_rounds
 
-CANDIDATES, TESTS = 30, 24
-Z = 1.0
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    """A run with recorded outputs and with many wrong candidates, which are eliminated early."""
-    folder = tmp_path_factory.mktemp("elimination")
-    rng = np.random.default_rng(0)
-    problems = {}
-    for number in range(4):
-        correct = rng.random(CANDIDATES) < 0.3
-        chance = np.where(correct, 0.8, 0.2)[:, np.newaxis]
-        votes = (rng.random((CANDIDATES, TESTS)) < chance).astype(np.int8)
-        votes[:, 5] = -1  # an unusable test
-        outputs = np.where(correct[:, np.newaxis], 0, rng.integers(0, 4, (CANDIDATES, TESTS)))
-        problems[f"p/{number}"] = {
-            "votes": votes,
-            "correct": correct,
-            "outputs": outputs,
-            "cpu_seconds": np.full(votes.shape, 0.25),
-        }
-    file = write_one_by_one(problems, folder / "votes.npz")
-    assert main(["import", "votes", str(file), "--out", str(folder / "run")]) == 0
-    return folder / "run"
+STATIC = [name for name in POLICY_NAMES if policy_class(name).static]
+every_policy = pytest.mark.parametrize("name", POLICY_NAMES)
+seeds = st.integers(0, 2**32 - 1)
 
 
-def recordings_of(run):
-    outputs_by_problem = read_outputs(run)
-    return [
-        RecordedTests.of(seen, seen.correct, outputs_by_problem.get(problem))
-        for problem, seen in read_trace(run).problems.items()
-    ]
+class Case:
+    """A batch with random pass rates, curves, p_wrong and gain models; some of these are equal."""
+
+    def __init__(self, seed, problems=12, tests=40):
+        random = np.random.default_rng(seed)
+        self.seed, self.problems = seed % 97, problems
+        self.max_tests = random.integers(0, tests + 1, problems)
+        self.cap = int(random.integers(1, max(2, self.max_tests.sum() + 20)))
+        self.p_wrong = random.random((problems, tests + 1))
+        curve = np.cumsum(random.dirichlet(np.ones(tests + 1)))
+        counts = np.array([1, 3, 8, 20])
+        gain_models = tuple(
+            GainModel(
+                "majority",
+                curve,
+                best_budget,
+                counts,
+                random.uniform(0.2, 0.8, 4),
+                random.uniform(0, 2, 4),
+                DifficultyBins(
+                    np.array([0.5]), np.stack([curve, random.random(tests + 1).cumsum() / tests])
+                ),
+            )
+            for best_budget in (None, 25)
+        )
+        self._context = PolicyContext(
+            problems,
+            self.seed,
+            self.max_tests,
+            np.round(random.random(problems), 1),
+            GainModelAssignment(gain_models, random.integers(0, 2, problems)),
+            np.round(random.random((problems, tests + 1)).cumsum(axis=1) / tests, 2),
+        )
+
+    def policy(self, name):
+        return create_policy(name, self._context)
+
+    def simulate(self, name, pace=ROUNDS, cap=None, **settings):
+        return simulate(
+            self.policy(name),
+            self.cap if cap is None else cap,
+            self.max_tests,
+            self.p_wrong,
+            pace=pace,
+            seed=self.seed,
+            **settings,
+        )
+
+    def reference(self, name, **settings):
+        return allocate_in_rounds(
+            self.policy(name), self.cap, self.max_tests, self.p_wrong, seed=self.seed, **settings
+        )
 
 
-@pytest.mark.parametrize("selection", ["majority", "consensus", "auto"])
-def test_elimination_in_memory_executes_and_picks_as_a_run_does(run, tmp_path, selection):
-    job = yaml.safe_load((run / "job.yaml").read_text())
-    job |= {
-        "selection": selection,
-        "elimination": {"apply_to": "all", "z": Z},
-        "policy": {"name": "uniform"},
-    }
-    (run / "elimination.yaml").write_text(yaml.safe_dump(job))
-    assert main(["run", str(run / "elimination.yaml"), "--out", str(tmp_path / "out")]) == 0
-    real = summarise(tmp_path / "out")
-    recordings, rule = recordings_of(run), selection_rule(selection)
-    order = np.arange(TESTS)
-    remaining = [
-        eliminate(recording, order, recording.evidence(order), rule, Z) for recording in recordings
-    ]
-    executions = [one.executions[-1] for one in remaining]
-    assert executions == [problem.cost.executions for problem in real.problems]
-    assert sum(executions) < 0.7 * 4 * CANDIDATES * (TESTS - 1)
-    if selection != "auto":  # which also uses statistics of the batch
-        for recording, one, problem in zip(recordings, remaining, real.problems, strict=True):
-            assert recording.correct[rule.winners(one.evidence)].mean() == problem.accuracy
-
-
-def test_no_candidate_is_eliminated_before_the_first_rung_ends(run):
-    for recording in recordings_of(run):
-        order = np.random.default_rng(1).permutation(TESTS)
-        one = eliminate(recording, order, recording.evidence(order), selection_rule("majority"), Z)
-        np.testing.assert_array_equal(one.pairs[:6], one.executions[:6])
-        assert one.executions[-1] < one.pairs[-1]
-
-
-def test_a_high_threshold_eliminates_no_candidate(run):
-    (runs,) = permuted_runs(
-        recordings_of(run), [selection_rule("auto")], permutations=2, counts=[3, TESTS], z=1e9, seed=0
+@every_policy
+@given(seed=seeds)
+@settings(max_examples=60, deadline=None)
+def test_a_window_without_end_makes_rounds_grant_for_grant(name, seed):
+    case = Case(seed)
+    decisions = []
+    granted = case.simulate(
+        name, on_grant=lambda made: decisions.append(np.bincount(made.problems, made.tests, case.problems))
     )
-    np.testing.assert_array_equal(runs.elimination.executions, runs.elimination.pairs)
-    np.testing.assert_array_equal(runs.elimination.accuracy, runs.accuracy[:, :, [3, TESTS]])
+    rounds = case.reference(name)
+    np.testing.assert_array_equal(decisions, rounds)
+    np.testing.assert_array_equal(granted, np.sum([*rounds, np.zeros(case.problems)], axis=0))
+
+
+@pytest.mark.parametrize("name", STATIC)
+@given(seed=seeds, min_tests=st.integers(0, 5))
+@settings(max_examples=30, deadline=None)
+def test_static_budgets_with_a_minimum_are_those_of_one_round(name, seed, min_tests):
+    case = Case(seed)
+    rounds = case.reference(name, min_tests=min_tests)
+    np.testing.assert_array_equal(
+        case.simulate(name, min_tests=min_tests), np.sum([*rounds, np.zeros(case.problems, int)], axis=0)
+    )
+
+
+@pytest.mark.parametrize("slots", [1, 4, 256])
+@given(seed=seeds)
+@settings(max_examples=30, deadline=None)
+def test_a_bounded_window_spends_the_same_cap_on_the_same_problems_that_may_get_tests(slots, seed):
+    case = Case(seed)
+    pace = Pace.of_slots(slots, case.problems)
+    granted = case.simulate("adaptive", pace)
+    assert (granted <= case.max_tests).all()
+    assert granted.sum() == case.simulate("adaptive").sum()
+    np.testing.assert_array_equal(granted, case.simulate("adaptive", pace))
+
+
+@pytest.mark.parametrize("name", STATIC)
+@given(seed=seeds, slots=st.sampled_from([1, 4, 64]))
+@settings(max_examples=20, deadline=None)
+def test_static_budgets_do_not_depend_on_the_look_ahead(name, seed, slots):
+    case = Case(seed)
+    at_once = case.simulate(name)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(simulation, "ROUNDS", Pace.of_slots(slots, case.problems))
+        np.testing.assert_array_equal(case.simulate(name), at_once)
+
+
+def test_p_wrong_of_a_problem_with_fewer_tests_keeps_its_last_value():
+    class Curve:
+        def __init__(self, *p_wrong):
+            self.p_wrong = np.array(p_wrong)
+
+    table = p_wrong_table([Curve(0.5, 0.4, 0.3), Curve(0.9), Curve(0.2, 0.1)])
+    np.testing.assert_array_equal(table, [[0.5, 0.4, 0.3], [0.9, 0.9, 0.9], [0.2, 0.1, 0.1]])

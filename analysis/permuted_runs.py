@@ -1,0 +1,258 @@
+"""Recorded tests in many random permutations under one selection rule, with and without elimination.
+
+For each number of tests: accuracy of picks, cost, and the pairs and executions that elimination leaves.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from testbudget.rewards.elimination import end_of_rung, rung_of, survivors
+from testbudget.rewards.equivalence import equivalence_groups, impute_followers
+from testbudget.rewards.outputs import UNKNOWN, Evidence
+from testbudget.rewards.selection.base import SelectionRule
+from testbudget.rewards.selection.batch import batch_statistics
+from testbudget.rewards.votes import Votes
+from testbudget.traces.learning_curves import (
+    LearningCurve,
+    RecordedTests,
+    compute_learning_curves,
+    permute_tests,
+    random_permutations,
+)
+from testbudget.traces.records import QUANTITIES
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ColumnsOfTests:
+    """The first tests of a problem in one permutation, with one column for candidates that stay equal.
+
+    Elimination treats equal candidates alike, but for the first of them, which may represent the others.
+
+    Attributes:
+        evidence: evidence on the problem, without a batch.
+        column: intp (candidates,), the column of each candidate.
+        programs: int64 (columns,), number of distinct programs that are executed for each column.
+        voted: intp (tests + 1,), number of tests that have a vote among the first m.
+    """
+
+    evidence: Evidence
+    column: NDArray[np.intp]
+    programs: NDArray[np.int64]
+    voted: NDArray[np.intp]
+
+    @classmethod
+    def of(
+        cls, recorded: RecordedTests, permutation: NDArray[np.intp], evidence: Evidence, *, merge: bool
+    ) -> Self:
+        """The columns of some tests.
+
+        Args:
+            recorded: the problem's recorded tests.
+            permutation: intp (tests,), positions of the first tests of a permutation.
+            evidence: evidence of at least these tests, in that order.
+            merge: False for one column for each candidate.
+        """
+        voted = np.concatenate([[0], np.cumsum(recorded.rows[permutation] >= 0)])
+        evidence = replace(evidence, batch=None).first(voted[-1])
+        column = np.arange(evidence.votes.candidates)
+        if merge:
+            equal = equivalence_groups(evidence)
+            _, first_of_group = np.unique(equal, return_index=True)
+            alone = np.isin(column, first_of_group)
+            _, first, column = np.unique(
+                2 * first_of_group[equal] + ~alone, return_index=True, return_inverse=True
+            )
+            order = np.argsort(first)
+            evidence = replace(
+                evidence.of_candidates(first[order]), sizes=np.bincount(column)[order].astype(np.int64)
+            )
+            column = np.argsort(order)[column]
+        _, first_of_program = np.unique(recorded.programs, return_index=True)
+        programs = np.bincount(column[first_of_program], minlength=evidence.votes.candidates)
+        return cls(evidence, column, programs, voted)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EliminatedEvidence:
+    """A problem's tests in one permutation with elimination.
+
+    Attributes:
+        evidence: evidence from the pairs that are executed, with the columns of ``ColumnsOfTests``.
+        pairs: int64 (tests + 1,), number of (candidate, usable test) pairs after each number of tests.
+        executions: int64 (tests + 1,), number of (program, test) pairs that are executed.
+    """
+
+    evidence: Evidence
+    pairs: NDArray[np.int64]
+    executions: NDArray[np.int64]
+
+
+def eliminate(tests: ColumnsOfTests, rule: SelectionRule, z: float | None) -> EliminatedEvidence:
+    """Eliminate candidates as in a run that is granted all tests of the problem at once.
+
+    A run that is granted them in several parts also eliminates at the start of each part.
+
+    Args:
+        tests: the problem's tests; merged only if the rule merges equal candidates.
+        rule: selection rule that determines the leader.
+        z: see ``rewards.elimination.survivors``.
+    """
+    evidence, voted = tests.evidence, tests.voted
+    could_run = evidence.votes.run()
+    left_out = np.zeros_like(could_run)
+    surviving = np.ones(could_run.shape[1], np.bool_)
+    rungs = [rung_of(test) for test in range(len(voted) - 1)]
+    starts = np.flatnonzero(np.diff(rungs)) + 1
+    for known in np.unique(voted[starts]):  # a rung without a vote eliminates nothing
+        seen = _executed(evidence.first(known), left_out[:known])
+        surviving = survivors(seen, surviving, rule, z)
+        left_out[known:, ~surviving] = True
+    executions = np.concatenate([[0], np.cumsum((could_run & ~left_out) @ tests.programs)])
+    return EliminatedEvidence(_executed(evidence, left_out), voted * len(tests.column), executions[voted])
+
+
+def _executed(evidence: Evidence, left_out: NDArray[np.bool_]) -> Evidence:
+    """Evidence of the pairs that are not left out, with results imputed to followers."""
+    return impute_followers(_without(evidence, left_out) if left_out.any() else evidence)
+
+
+def _without(evidence: Evidence, left_out: NDArray[np.bool_]) -> Evidence:
+    """Evidence without the pairs in ``left_out``, bool (tests, candidates)."""
+    votes = Votes.from_matrix(evidence.votes.passed() & ~left_out, evidence.votes.run() & ~left_out)
+    outputs = evidence.outputs
+    if outputs is not None:
+        # The position in ``known`` is the number of tests after which an input is known; 0 for the start.
+        came = np.searchsorted(outputs.known, np.arange(len(outputs.results)), side="right")
+        unseen = np.concatenate([np.zeros((1, left_out.shape[1]), np.bool_), left_out])[came]
+        outputs = replace(
+            outputs,
+            results=np.where(unseen, np.int32(UNKNOWN), outputs.results),
+            returned=outputs.returned & ~unseen,
+        )
+    return replace(evidence, votes=votes, outputs=outputs)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EliminationSpending:
+    """Effect of elimination on all problems in all permutations, after chosen numbers of tests.
+
+    Attributes:
+        pairs: int32 (permutations, problems, counts), number of (candidate, usable test) pairs.
+        executions: int32 (permutations, problems, counts), number of (program, test) pairs that are
+            executed.
+        accuracy: float64 (permutations, problems, counts), accuracy of the picks.
+    """
+
+    pairs: NDArray[np.int32]
+    executions: NDArray[np.int32]
+    accuracy: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PermutedRuns:
+    """All problems in all permutations under one selection rule.
+
+    The axis of tests has one entry for each number of tests from 0 on. A problem with fewer tests keeps its
+    last value.
+
+    Attributes:
+        rule: selection rule that picks.
+        learning_curves: by permutation, then by problem.
+        accuracy: float64 (permutations, problems, tests + 1), accuracy of the pick.
+        spent: float64 (permutations, problems, tests + 1, ``QUANTITIES``), cost; NaN if unmeasured. All
+            rules share this array.
+        elimination: the same tests with elimination, after chosen numbers of tests.
+    """
+
+    rule: SelectionRule
+    learning_curves: list[list[LearningCurve]]
+    accuracy: NDArray[np.float64]
+    spent: NDArray[np.float64]
+    elimination: EliminationSpending
+
+
+def permuted_runs(
+    recorded: Sequence[RecordedTests],
+    rules: Sequence[SelectionRule],
+    *,
+    permutations: int,
+    counts: Sequence[int],
+    z: float | None,
+    seed: int,
+) -> list[PermutedRuns]:
+    """Permuted runs under each rule, all in the same permutations.
+
+    Args:
+        recorded: recorded tests of the problems.
+        rules: selection rules.
+        permutations: number of random permutations of the tests.
+        counts: numbers of tests at which elimination is evaluated, at least one.
+        z: see ``rewards.elimination.survivors``.
+        seed: seed of the permutations.
+    """
+    max_tests = max(one.tests for one in recorded)
+    spent = np.empty((permutations, len(recorded), max_tests + 1, len(QUANTITIES)))
+    # Tests up to the end of the rung are included. They do not change the results of earlier tests. With
+    # them, the batch also has enough votes of problems with unusable tests among the first.
+    rung_tests = end_of_rung(max(counts) - 1)
+    made = [_empty(rule, spent, len(counts)) for rule in rules]
+    for number in range(permutations):
+        drawn = random_permutations(recorded, np.random.default_rng([seed, number]))
+        permuted = permute_tests(recorded, drawn)
+        shortened = {
+            merge: [
+                ColumnsOfTests.of(one, tests[:rung_tests], in_order.evidence, merge=merge)
+                for one, tests, in_order in zip(recorded, drawn, permuted, strict=True)
+            ]
+            for merge in {rule.merges_equal for rule in rules}
+        }
+        for runs in made:
+            runs.learning_curves.append(compute_learning_curves(recorded, drawn, runs.rule, permuted))
+            columns = shortened[runs.rule.merges_equal]
+            eliminated = [eliminate(one, runs.rule, z) for one in columns]
+            for problem, (curve, one) in enumerate(zip(runs.learning_curves[-1], eliminated, strict=True)):
+                steps = np.minimum(np.arange(max_tests + 1), recorded[problem].tests)
+                runs.accuracy[number, problem] = curve.accuracy[steps]
+                runs.elimination.executions[number, problem] = one.executions[steps[counts]]
+                runs.elimination.pairs[number, problem] = one.pairs[steps[counts]]
+            runs.elimination.accuracy[number] = _accuracy(recorded, columns, eliminated, runs.rule, counts)
+        for problem, curve in enumerate(made[0].learning_curves[-1]):
+            steps = np.minimum(np.arange(max_tests + 1), recorded[problem].tests)
+            spent[number, problem] = curve.spent[steps]
+    return made
+
+
+def _empty(rule: SelectionRule, spent: NDArray[np.float64], counts: int) -> PermutedRuns:
+    permutations, problems, steps, _ = spent.shape
+    return PermutedRuns(
+        rule,
+        [],
+        np.empty((permutations, problems, steps)),
+        spent,
+        EliminationSpending(
+            np.empty((permutations, problems, counts), np.int32),
+            np.empty((permutations, problems, counts), np.int32),
+            np.empty((permutations, problems, counts)),
+        ),
+    )
+
+
+def _accuracy(
+    recorded: Sequence[RecordedTests],
+    columns: Sequence[ColumnsOfTests],
+    eliminated: Sequence[EliminatedEvidence],
+    rule: SelectionRule,
+    counts: Sequence[int],
+) -> NDArray[np.float64]:
+    """Accuracy of the picks, float64 (problems, counts)."""
+    batch = batch_statistics(one.evidence for one in eliminated) if rule.uses_batch else None
+    accuracy = np.empty((len(eliminated), len(counts)))
+    for row, known, tests, one in zip(accuracy, recorded, columns, eliminated, strict=True):
+        voted = tests.voted[np.minimum(counts, known.tests)]
+        won = rule.winners_after(replace(one.evidence, batch=batch), voted.tolist())[:, tests.column]
+        row[:] = (won & known.correct).sum(axis=1) / won.sum(axis=1)
+    return accuracy
