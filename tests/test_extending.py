@@ -176,3 +176,12 @@ def test_a_run_takes_the_generator(python, url, recorded, tmp_path):
     picks = picks_of(tmp_path / "run")
     assert len(picks) == len(recorded.problems)
     assert all(pick["tests"] == 1 for pick in picks)
+
+
+def test_a_run_takes_the_back_end(python, recorded, tmp_path, monkeypatch):
+    recorded.write_job(tmp_path / "job.yaml", backend="timeline")
+    monkeypatch.setenv("TIMELINE", str(tmp_path / "timeline.json"))
+    python("-m", "testbudget", "run", "job.yaml", "--out", "run", "--execution.runners", "1")
+    names = {event["name"] for event in json.loads((tmp_path / "timeline.json").read_text())}
+    assert names == {"GenerateWork", "ExecuteWork"}
+    assert len(picks_of(tmp_path / "run")) == len(recorded.problems)
