@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from testbudget.executors.metering import Usage
 from testbudget.rewards.errors import UserError
 from testbudget.rewards.problem import Problem
 from testbudget.scheduler.backends.base import ExtractionDone, ExtractWork
@@ -12,7 +13,6 @@ from testbudget.scheduler.core.events import (
     Extract,
     Extracted,
     Floats,
-    Usage,
     WorkerJoined,
     WorkerKind,
     WorkerLost,

@@ -6,7 +6,9 @@ import pytest
 from testbudget.executors.execution.runner import BlockVerdicts
 from testbudget.executors.generation.base import Completion
 from testbudget.executors.generation.unit_tests import UnitTestGenerator
+from testbudget.executors.metering import Usage
 from testbudget.rewards.confidence.model import default_models
+from testbudget.rewards.outputs import RecordedOutputs
 from testbudget.rewards.problem import Verdict
 from testbudget.rewards.selection.majority import Majority
 from testbudget.scheduler.assembly import Methods, Sources, make_dispatcher
@@ -19,7 +21,6 @@ from testbudget.scheduler.backends.base import (
     WorkLost,
 )
 from testbudget.scheduler.core import events as e
-from testbudget.executors.metering import Usage
 from testbudget.scheduler.core.events import WorkerKind
 from testbudget.scheduler.event_log import LOG_FILE, Entry, EventLog, Note
 from testbudget.scheduler.evidence_store import EvidenceStore
@@ -67,11 +68,11 @@ class Core:
         ]
         return GenerationDone(work, completions, PIECE)
 
-    def executed(self, work):
+    def executed(self, work, outputs=None):
         shape = (len(work.candidates), len(work.tests))
         ones = np.ones(shape, np.float32)
         verdicts = np.full(shape, Verdict.PASSED, np.uint8)
-        block = BlockVerdicts(verdicts, ones, ones, ones > 0, None, np.zeros(shape[1], np.int64))
+        block = BlockVerdicts(verdicts, ones, ones, ones > 0, outputs, np.zeros(shape[1], np.int64))
         return ExecutionDone(work, block, PIECE)
 
     def _kept(self, answers):
@@ -115,6 +116,18 @@ def test_a_rung_is_executed_on_the_usable_tests_and_the_distinct_programs(core):
     assert [candidate.index for candidate in work.candidates] == [0, 1, 2, 4]
     (event,) = core.receive(core.executed(work))
     assert [event.rungs[0], event.executions[0], event.left[0]] == [0, 24, 0]
+
+
+def test_tests_that_make_no_call_leave_no_outputs(core):
+    core.send(GENERATE)
+    core.receive(core.generated(core.backend.submitted[0]))
+    core.send(EXECUTE)
+    core.receive(
+        core.executed(core.backend.submitted[-1], RecordedOutputs((), (), np.zeros((4, 0), np.int32)))
+    )
+    (entry,) = core.log.entries(["Executed"])
+    assert entry.records[0].outputs is None
+    assert core.problems.evidence(0, 8).votes.tests == 6
 
 
 def test_a_late_double_is_dropped(core):

@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from testbudget.executors.metering import Usage
 from testbudget.rewards.errors import UserError
 from testbudget.scheduler.backends.base import ExtractionDone
 from testbudget.scheduler.core.events import (
     Extract,
     Extracted,
-    Usage,
     WorkerJoined,
     WorkerLost,
     WorkerMetered,
