@@ -27,7 +27,7 @@ from testbudget.rewards.quality import accuracy_of_winners
 from testbudget.rewards.selection.base import SelectionRule
 from testbudget.rewards.selection.batch import batch_statistics
 from testbudget.rewards.selection.registry import selection_rule
-from testbudget.scheduler.assembly import Methods, Sources, make_dispatcher
+from testbudget.scheduler.assembly import RunMethods, RunSources, make_dispatcher
 from testbudget.scheduler.assessment import check_points
 from testbudget.scheduler.backends.recorded import RecordedBackend
 from testbudget.scheduler.core.events import Cap, RunStarted
@@ -129,12 +129,12 @@ def run_loop(run: RunPart, rule: SelectionRule, *, stop: bool, max_tests: int | 
         checks=check_points() if stop else (),
     )
     candidates = {problem.id: tuple(run.trace.problem(problem).candidates) for problem in run.problems}
-    methods = Methods(UnitTestGenerator(None, seed=0), rule, default_models(), checks_harm=stop)
+    methods = RunMethods(UnitTestGenerator(None, seed=0), rule, default_models(), checks_harm=stop)
     scheduler = Scheduler(started, lambda _: Uniform())
     with tempfile.TemporaryDirectory() as folder, EventLog(Path(folder) / LOG_FILE, durable=False) as log:
         problems = RunProblems(run.problems, EvidenceStore(log))
         log.append([Entry(started, 0.0)])
-        dispatcher = make_dispatcher(problems, backend, Sources(candidates, None, {}), methods)
+        dispatcher = make_dispatcher(problems, backend, RunSources(candidates, None, {}), methods)
         Driver(scheduler, log, problems.store, backend, dispatcher).run_loop()
         positions = range(len(problems))
         evidence = [problems.store.evidence(problems[position]) for position in positions]

@@ -15,12 +15,12 @@ from testbudget.scheduler.work.hidden_states import Extraction, RecordedStates
 from testbudget.scheduler.work.labels import Labelling, Labels
 from testbudget.scheduler.work.open_work import OpenWork
 from testbudget.scheduler.work.prediction import Predictor
-from testbudget.scheduler.work.unit_tests import UnitTests
+from testbudget.scheduler.work.unit_tests import Testing
 from testbudget.traces.records import CandidateRecord
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Sources:
+class RunSources:
     """What a run takes from finished runs and files. None where it is done instead.
 
     Attributes:
@@ -35,7 +35,7 @@ class Sources:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Methods:
+class RunMethods:
     """How a run does its work.
 
     Attributes:
@@ -64,7 +64,7 @@ class Methods:
 
 
 def make_dispatcher(
-    problems: RunProblems, backend: Backend, sources: Sources, methods: Methods
+    problems: RunProblems, backend: Backend, sources: RunSources, methods: RunMethods
 ) -> Dispatcher:
     """The dispatcher of a run.
 
@@ -80,7 +80,7 @@ def make_dispatcher(
         Sampling(problems, open_work, sources.candidates, methods.candidates),
         Extraction(problems, open_work, sources.states, methods.predictor, metered=methods.metered),
         Labelling(problems, backend, open_work, sources.labels),
-        UnitTests(
+        Testing(
             problems,
             open_work,
             methods.tests,

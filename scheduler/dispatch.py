@@ -35,7 +35,7 @@ from testbudget.scheduler.work.open_work import (
     one,
     work_key,
 )
-from testbudget.scheduler.work.unit_tests import UnitTests
+from testbudget.scheduler.work.unit_tests import Testing
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,13 +46,13 @@ class WorkOfRun:
         sampling: candidates.
         extraction: hidden states.
         labelling: labels.
-        unit_tests: tests.
+        testing: tests.
     """
 
     sampling: Sampling
     extraction: Extraction
     labelling: Labelling
-    unit_tests: UnitTests
+    testing: Testing
 
 
 class Dispatcher:
@@ -96,9 +96,9 @@ class Dispatcher:
                 case e.Label():
                     answers += self._work.labelling.label(command)
                 case e.Generate():
-                    self._work.unit_tests.generate(command)
+                    self._work.testing.generate(command)
                 case e.Execute():
-                    self._work.unit_tests.execute(command)
+                    self._work.testing.execute(command)
                 case e.Assess():
                     answers.append(self._assess(command))
                 case e.Lease(worker, until) if worker == DRIVER_WORKER:
@@ -184,8 +184,8 @@ class Dispatcher:
             case GenerationDone() if work_key(report.work).kind is WorkKind.SAMPLE:
                 return work.sampling.done(report, task)
             case GenerationDone():
-                return [work.unit_tests.generated(report, task)]
+                return [work.testing.generated(report, task)]
             case ExecutionDone() if work_key(report.work).kind is WorkKind.LABEL:
                 return [work.labelling.done(report, task)]
             case ExecutionDone():
-                return [work.unit_tests.executed(report, task)]
+                return [work.testing.executed(report, task)]

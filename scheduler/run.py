@@ -21,7 +21,7 @@ from testbudget.rewards.confidence.model import ConfidenceModels
 from testbudget.rewards.errors import InfrastructureError, UserError, require_extra
 from testbudget.rewards.problem import Problem
 from testbudget.rewards.selection.registry import selection_rule
-from testbudget.scheduler.assembly import Methods, Sources, make_dispatcher
+from testbudget.scheduler.assembly import RunMethods, RunSources, make_dispatcher
 from testbudget.scheduler.assessment import EliminationRule, check_points
 from testbudget.scheduler.backends.base import Backend
 from testbudget.scheduler.backends.recorded import RecordedBackend
@@ -219,12 +219,12 @@ def _run(job: Job, problems: Sequence[Problem], directory: Path, info: RunInfo, 
             report("done")
 
 
-def _sources(job: Job, problems: RunProblems, read: ReadTrace) -> Sources:
-    """Sources of the run, as far as its log does not hold already what is in them."""
+def _sources(job: Job, problems: RunProblems, read: ReadTrace) -> RunSources:
+    """RunSources of the run, as far as its log does not hold already what is in them."""
     store = problems.store
     without = [problem for problem in problems.problems if not store.candidates_of(problem.id)]
     all_extracted = all(problem.id in store.states for problem in problems.problems)
-    return Sources(
+    return RunSources(
         recorded_candidates(job, without, read),
         None if all_extracted else recorded_states(job, problems.problems, read),
         recorded_labels(job, problems.problems, read),
@@ -295,10 +295,10 @@ def _check_unchanged(job: Job, log: EventLog, directory: Path) -> None:
 
 def _methods(
     job: Job, predictor: Predictor | None, confidence_models: ConfidenceModels, *, metered: bool
-) -> Methods:
+) -> RunMethods:
     rule = selection_rule(job.selection)
     template = prompt_template(job.tests.model.template) if job.tests.model else None
-    return Methods(
+    return RunMethods(
         UnitTestGenerator(template, job.seed),
         rule,
         confidence_models,

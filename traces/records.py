@@ -146,7 +146,7 @@ class VerdictRecord:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Where and when a piece of work was done, in seconds on the back end's clock.
+    """Worker and times of a piece of work, in seconds on the back end's clock.
 
     Attributes:
         worker: name of the worker.

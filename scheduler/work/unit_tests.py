@@ -19,7 +19,7 @@ from testbudget.scheduler.work.open_work import (
 from testbudget.traces.records import TestStatus, VerdictRecord, execution_cost
 
 
-class UnitTests:
+class Testing:
     """Generation and execution of the tests of tasks.
 
     Whether a test is usable, and the programs that it is executed on, depend on the problem's own earlier

@@ -14,7 +14,7 @@ from testbudget.rewards.confidence.model import default_models
 from testbudget.rewards.elimination import end_of_rung
 from testbudget.rewards.outputs import CallEnding, CallResult, RecordedCall, RecordedOutputs
 from testbudget.rewards.selection.registry import selection_rule
-from testbudget.scheduler.assembly import Methods, Sources, make_dispatcher
+from testbudget.scheduler.assembly import RunMethods, RunSources, make_dispatcher
 from testbudget.scheduler.assessment import EliminationRule
 from testbudget.scheduler.backends.recorded import RecordedBackend
 from testbudget.scheduler.core.events import Cap, RunStarted
@@ -75,14 +75,14 @@ class RecordedRun:
             problems = RunProblems(recording.problems, self.store)
             rule = selection_rule(self.rule)
             checks = self.confidence_models is not None
-            methods = Methods(
+            methods = RunMethods(
                 UnitTestGenerator(None, seed=0),
                 rule,
                 self.confidence_models or default_models(),
                 EliminationRule(rule, self.z) if self.eliminates else None,
                 checks_harm=checks,
             )
-            sources = Sources(self._candidates(), None, {})
+            sources = RunSources(self._candidates(), None, {})
             dispatcher = make_dispatcher(problems, backend, sources, methods)
             started = self._header(log, CHECKS if checks else ())
             self.grants = []

@@ -11,7 +11,7 @@ from testbudget.rewards.confidence.model import default_models
 from testbudget.rewards.outputs import RecordedOutputs
 from testbudget.rewards.problem import Verdict
 from testbudget.rewards.selection.majority import Majority
-from testbudget.scheduler.assembly import Methods, Sources, make_dispatcher
+from testbudget.scheduler.assembly import RunMethods, RunSources, make_dispatcher
 from testbudget.scheduler.backends.base import (
     ExecutionDone,
     GenerationDone,
@@ -41,14 +41,14 @@ class Core:
         self.trace = read_trace(recorded.directory)
         self.problems = RunProblems(recorded.problems, EvidenceStore(log))
         candidates = {p.id: tuple(self.trace.problem(p).candidates) for p in recorded.problems}
-        methods = Methods(
+        methods = RunMethods(
             UnitTestGenerator(None, 0),
             Majority(),
             default_models(),
             checks_harm=False,
             record_outputs=False,
         )
-        sources = Sources(candidates, None, {})
+        sources = RunSources(candidates, None, {})
         self.dispatcher = make_dispatcher(self.problems, self.backend, sources, methods)
         positions = np.arange(len(recorded.problems))
         self.send(e.Sample(positions, positions))
