@@ -185,7 +185,8 @@ class Pool:
             self._calls[self._transport.call(worker.handle, self._plan.start)] = (worker, None)
         if self._metered:
             for worker in self._workers.values():
-                if worker.load and self._clock() >= worker.reported + _REPORT_SECONDS:
+                works = worker.load or worker.ended_at is not None
+                if works and self._clock() >= worker.reported + _REPORT_SECONDS:
                     self._ask_for_report(worker)
         self._send()
 
