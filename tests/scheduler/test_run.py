@@ -165,3 +165,36 @@ def test_every_problem_has_a_line_with_its_pick_and_the_reason_why_it_got_no_mor
     assert [line["problem"] for line in lines] == list(read_trace(directory).problems)
     assert {line["closed_because"] for line in lines} == {"cap"}
     assert all(list(line)[-1] == "code" and line["code"] for line in lines)
+
+
+@pytest.mark.parametrize("cap", [{"tokens": 700}, {"cpu_seconds": 0.05}, {"gpu_seconds": 5.0}])
+def test_a_metered_cap_holds_and_most_of_it_is_used(recorded, tmp_path, cap):
+    job = load_job(recorded.write_job(tmp_path / "job.yaml", cap=cap, execution={"runners": 2}))
+    directory = start_run(job, tmp_path / "out")
+    ((quantity, limit),) = cap.items()
+    books = read_run_info(directory).books
+    taken = books["spent"][quantity] + books["lost"][quantity] + books["leased"][quantity]
+    assert taken <= limit + 1e-9
+    assert books["spent"][quantity] > 0.6 * limit
+    closed = [
+        json.loads(line)["closed_because"] for line in (directory / "picks.jsonl").read_text().splitlines()
+    ]
+    assert closed == ["cap"] * 5
+
+
+@pytest.mark.parametrize("cap", [{"tests": 14}, {"tests": 14, "cpu_seconds": 1000.0}])
+def test_recorded_tests_are_executed_again_in_process_to_the_same_verdicts(recorded, tmp_path, cap):
+    fields = {"backend": "in_process", "execution": {"runners": 2}, "cap": cap}
+    job = load_job(recorded.write_job(tmp_path / "job.yaml", **fields))
+    whole = start_run(job, tmp_path / "whole")
+    picks, grants, _, verdicts = results(whole)
+    known = read_trace(recorded.directory).problems
+    for (problem, test), found in verdicts.items():
+        assert found == known[problem].verdicts[test].verdicts.tolist()
+    for problem, seen in read_trace(whole).problems.items():
+        assert seen.correct.tolist() == known[problem].correct.tolist()
+    last = last_seq(whole)
+    for kept in (2, last // 2, last - 1):
+        found = results(resume_run(cut_run(whole, kept, tmp_path / str(kept))))
+        assert found[0] == picks
+        assert [grant[:4] for grant in found[1]] == [grant[:4] for grant in grants]
