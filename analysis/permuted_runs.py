@@ -163,6 +163,8 @@ class PermutedRuns:
         rule: selection rule that picks.
         learning_curves: by permutation, then by problem.
         accuracy: float64 (permutations, problems, tests + 1), accuracy of the pick.
+        p_wrong: float64 (permutations, problems, tests + 1), probability that the pick is wrong, as a run
+            estimates it.
         spent: float64 (permutations, problems, tests + 1, ``QUANTITIES``), cost; NaN if unmeasured. All
             rules share this array.
         elimination: the same tests with elimination, after chosen numbers of tests.
@@ -171,6 +173,7 @@ class PermutedRuns:
     rule: SelectionRule
     learning_curves: list[list[LearningCurve]]
     accuracy: NDArray[np.float64]
+    p_wrong: NDArray[np.float64]
     spent: NDArray[np.float64]
     elimination: EliminationSpending
 
@@ -217,6 +220,7 @@ def permuted_runs(
             for problem, (curve, one) in enumerate(zip(runs.learning_curves[-1], eliminated, strict=True)):
                 steps = np.minimum(np.arange(max_tests + 1), recorded[problem].tests)
                 runs.accuracy[number, problem] = curve.accuracy[steps]
+                runs.p_wrong[number, problem] = curve.p_wrong[steps]
                 runs.elimination.executions[number, problem] = one.executions[steps[counts]]
                 runs.elimination.pairs[number, problem] = one.pairs[steps[counts]]
             runs.elimination.accuracy[number] = _accuracy(recorded, columns, eliminated, runs.rule, counts)
@@ -231,6 +235,7 @@ def _empty(rule: SelectionRule, spent: NDArray[np.float64], counts: int) -> Perm
     return PermutedRuns(
         rule,
         [],
+        np.empty((permutations, problems, steps)),
         np.empty((permutations, problems, steps)),
         spent,
         EliminationSpending(

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from testbudget.rewards.errors import UserError, validation_sentence
 
@@ -23,3 +23,14 @@ class AnalysisSettings(BaseModel):
             super().__init__(**values)
         except ValidationError as error:
             raise UserError(validation_sentence(error)) from None
+
+
+class SimulationSettings(AnalysisSettings):
+    """Settings of an analysis that plays policies on recorded tests."""
+
+    slots: int = Field(
+        default=256,
+        ge=0,
+        description="tests that the simulated run generates at the same time: dynamic policies decide a "
+        "quarter of them at a time, with 16 times as many granted ahead (0: in rounds, when all are told)",
+    )

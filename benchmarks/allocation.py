@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 from recorded_blocks import RECORDED_RUN
 from recorded_parts import AS_RECORDED, MBPP, SEED, LabeledProblem, keep_part, recorded_tests
 
-from testbudget.analysis.compare.evaluate import PolicySetup, policy_setups
+from testbudget.analysis.compare.evaluate import policy_setups
 from testbudget.analysis.compare.settings import STATIC_RULES
+from testbudget.analysis.permuted_runs import PermutedRuns, permuted_runs
 from testbudget.difficulty.predictions import PredictedPassRates, learned_pass_rates, predict_pass_rates
 from testbudget.policies.adaptive import Adaptive
 from testbudget.policies.curves import OracleCurves
@@ -30,8 +31,7 @@ from testbudget.policies.proportional import Proportional
 from testbudget.policies.uniform import Uniform
 from testbudget.rewards.bootstrap import Interval, bootstrap_means, first_crossing, intervals
 from testbudget.rewards.selection.registry import selection_rule
-from testbudget.scheduler.simulation import PermutedRuns, permuted_runs
-from testbudget.traces.learning_curves import RecordedTests, allocate_recorded
+from testbudget.traces.learning_curves import RecordedTests
 from testbudget.traces.tables import read_trace
 
 COMPARED_PARTS: tuple[str, ...] = (AS_RECORDED, "middle third", "worst third", "one in six right")
@@ -42,7 +42,7 @@ _CAPS_BETWEEN = (4, 6, 10, 15)  # evaluated too, to find where a variant is as a
 _FURTHER_TESTS = (
     10  # tests whose inputs are known beforehand, in the bound on inputs without expected values
 )
-_PERMUTATIONS, _SEED = 20, 0  # as in testbudget compare
+_PERMUTATIONS, _SEED, _SLOTS = 20, 0, 256  # as in testbudget compare
 _LOWEST_LEAD = -0.3  # points
 
 STATIC, OUTPUTS, VOTES, INPUTS = "static", "auto", "auto by votes", "auto with further inputs"
@@ -194,19 +194,12 @@ def _accuracy_by_policy(
     """Accuracy by policy, float64 (permutations, problems, caps)."""
     found = {}
     for setup in policy_setups(runs, policies, [data.predicted], _SEED):
-        grants = np.stack([_granted(setup, data.available, cap) for cap in caps], axis=2)
-        found[setup.combination.policy] = np.take_along_axis(runs.accuracy, grants, axis=2)
+        problems = len(data.available)
+        granted = setup.granted([cap * problems for cap in caps], data.available, _SEED, _SLOTS)
+        found[setup.combination.policy] = np.take_along_axis(
+            runs.accuracy, np.moveaxis(granted, 0, 2), axis=2
+        )
     return found
-
-
-def _granted(setup: PolicySetup, available: NDArray[np.int_], cap: int) -> NDArray[np.int32]:
-    """Granted tests, int32 (permutations, problems)."""
-    return np.stack(
-        [
-            allocate_recorded(setup.policy(permutation, available, _SEED), cap * len(available), curves)
-            for permutation, curves in enumerate(setup.runs.learning_curves)
-        ]
-    )
 
 
 @dataclass(frozen=True, slots=True)

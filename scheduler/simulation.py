@@ -34,11 +34,11 @@ class Pace:
 
     @classmethod
     def of_slots(cls, slots: int, problems: int) -> "Pace":
-        """Look-ahead of a job that generates so many tests at the same time, as a run has it by default."""
-        return cls(*look_ahead(slots, problems))
+        """Look-ahead of a job that generates so many tests at the same time; rounds for 0 slots."""
+        return cls(*look_ahead(slots, problems)) if slots else cls(UNLIMITED, UNLIMITED)
 
 
-ROUNDS = Pace(UNLIMITED, UNLIMITED)
+ROUNDS = Pace.of_slots(0, 0)
 """Decisions only when every granted test is told."""
 
 

@@ -15,20 +15,21 @@ from testbudget.analysis.compare.settings import (
     CompareSettings,
 )
 from testbudget.analysis.gain_model_cache import GainModelCache
+from testbudget.analysis.permuted_runs import PermutedRuns, permuted_runs
 from testbudget.difficulty.predictions import (
     PassRateFunction,
     PredictedPassRates,
     measured_pass_rates,
     predict_pass_rates,
 )
-from testbudget.policies.base import Policy
+from testbudget.policies.base import PolicyContext
 from testbudget.policies.names import POLICY_NAMES
 from testbudget.policies.registry import create_policy, policy_class
 from testbudget.policies.uniform import Uniform
 from testbudget.rewards.errors import UserError
 from testbudget.rewards.selection.registry import selection_rule
-from testbudget.scheduler.simulation import PermutedRuns, permuted_runs
-from testbudget.traces.learning_curves import RecordedTests, allocate_recorded
+from testbudget.scheduler.simulation import Pace, simulate
+from testbudget.traces.learning_curves import RecordedTests
 from testbudget.traces.output_tables import read_outputs
 from testbudget.traces.trace import Trace, correct_labels
 
@@ -51,27 +52,47 @@ class PolicySetup:
     predictor: PredictedPassRates | None
     gain_models: GainModelCache
 
-    def policy(self, permutation: int, available: NDArray[np.int_], seed: int) -> Policy:
-        """A new policy for one permutation of the tests.
+    def granted(
+        self, caps: Sequence[int], available: NDArray[np.int_], seed: int, slots: int
+    ) -> NDArray[np.int64]:
+        """Budgets at each cap in each permutation of the tests, int64 (caps, permutations, problems).
+
+        Args:
+            caps: numbers of tests in total.
+            available: int (problems,), number of recorded tests.
+            seed: the order among problems with equal values is drawn from ``seed + permutation``.
+            slots: tests that the simulated run generates at the same time; 0 for rounds.
+        """
+        pace = Pace.of_slots(slots, len(available))
+        permutations = len(self.runs.learning_curves)
+        granted = np.empty((len(caps), permutations, len(available)), np.int64)
+        for permutation in range(permutations):
+            context = self._context(permutation, available, seed)
+            policy = create_policy(self.combination.policy, context)
+            for number, cap in enumerate(caps):
+                if not policy.static and number:
+                    policy = create_policy(self.combination.policy, context)
+                p_wrong = self.runs.p_wrong[permutation]
+                granted[number, permutation] = simulate(
+                    policy, cap, available, p_wrong, pace=pace, seed=seed + permutation
+                )
+        return granted
+
+    def _context(self, permutation: int, available: NDArray[np.int_], seed: int) -> PolicyContext:
+        """Inputs of the policy in one permutation.
 
         A problem's gain model is fitted on other problems. Its true curve is the mean over the other
         permutations.
-
-        Args:
-            permutation: number of the permutation.
-            available: int (problems,), number of recorded tests.
-            seed: the seed of the policy is ``seed + permutation``.
         """
-        kind = policy_class(self.combination.policy)
+        needs = policy_class(self.combination.policy).needs
         rates = None if self.predictor is None else self.predictor.pass_rates[permutation]
-        return create_policy(
-            kind.name,
+        return PolicyContext(
             len(available),
-            pass_rates=rates,
-            gain_models=self.gain_models.cross_fitted(rates) if kind.uses_gain_models else None,
-            curves=_mean_curves(self.runs, permutation, available) if kind.uses_curves else None,
-            max_tests=available,
-            seed=seed + permutation,
+            seed + permutation,
+            available,
+            rates,
+            self.gain_models.cross_fitted(rates) if "gain_models" in needs else None,
+            _mean_curves(self.runs, permutation, available) if "curves" in needs else None,
         )
 
 
@@ -89,7 +110,7 @@ def policy_setups(
     gain_models = GainModelCache(lambda: runs.learning_curves, runs.rule.name, seed)
     found = []
     for name in dict.fromkeys([Uniform.name, *policies]):
-        if not policy_class(name).uses_pass_rates:
+        if "pass_rates" not in policy_class(name).needs:
             found.append(PolicySetup(Combination(runs.rule.name, name, None, 0.0), runs, None, gain_models))
             continue
         for predictor in predictors:
@@ -110,9 +131,9 @@ def _check_policy(policy: str, permutations: int, available: NDArray[np.int_]) -
         UserError: the name is unknown, or the policy needs more permutations, problems or tests.
     """
     kind = policy_class(policy)
-    if kind.uses_curves and permutations < 2:
+    if "curves" in kind.needs and permutations < 2:
         raise UserError(f"permutations must be at least 2 for the policy '{policy}' but got {permutations}")
-    if kind.uses_gain_models and (len(available) < 2 or available.max() < 2):
+    if "gain_models" in kind.needs and (len(available) < 2 or available.max() < 2):
         raise UserError(
             f"the policy '{policy}' needs at least 2 problems with at least 2 tests for its gain model but "
             f"got {len(available)} problems with at most {available.max()} tests"
@@ -161,10 +182,8 @@ def compare(trace: Trace, settings: CompareSettings, learned: PassRateFunction) 
         )
     ]
     extraction = np.asarray([astuple(seen.extraction) for seen in trace.problems.values()])
-    results = {
-        tests: [_evaluate(setup, cap, available, extraction, settings.seed) for setup in setups]
-        for tests, cap in caps.items()
-    }
+    by_setup = [_evaluate(setup, list(caps.values()), available, extraction, settings) for setup in setups]
+    results = dict(zip(caps, zip(*by_setup, strict=True), strict=True))
     truth = measured_pass_rates(trace)
     combinations = [setup.combination for setup in setups]
     figures = CurveIntervals(combinations, results, _uniform_curve(runs, available), truth, settings.seed)
@@ -221,13 +240,13 @@ def _policies_and_predictors(
         policies = list(settings.policies)
         for name in policies:
             check(name)
-    with_curves = [name for name in policies if policy_class(name).uses_curves]
+    with_curves = [name for name in policies if "curves" in policy_class(name).needs]
     if with_curves and settings.permutations < _FEW_PERMUTATIONS:
         notes.append(
             f"{with_curves[0]} averages each problem's curve over only {settings.permutations - 1} other "
             "permutations"
         )
-    if not any(policy_class(name).uses_pass_rates for name in policies):
+    if not any("pass_rates" in policy_class(name).needs for name in policies):
         return policies, [], notes
     made: dict[str, PredictedPassRates] = {}
 
@@ -246,24 +265,20 @@ def _policies_and_predictors(
 
 def _evaluate(
     setup: PolicySetup,
-    cap: int,
+    caps: Sequence[int],
     available: NDArray[np.int_],
     extraction: NDArray[np.float64],
-    seed: int,
-) -> PolicyResult:
-    """Allocate the cap in every permutation; hidden states are charged if the predictor reads them."""
-    runs = setup.runs
-    granted = np.stack(
-        [
-            allocate_recorded(setup.policy(permutation, available, seed), cap, curves)
-            for permutation, curves in enumerate(runs.learning_curves)
-        ]
-    )
-    accuracy = np.take_along_axis(runs.accuracy, granted[:, :, np.newaxis], axis=2)[:, :, 0]
-    spent = np.take_along_axis(runs.spent, granted[:, :, np.newaxis, np.newaxis], axis=2)[:, :, 0]
-    if setup.predictor is not None and setup.predictor.reads_states:
-        spent = spent + extraction
-    return PolicyResult(accuracy, spent)
+    settings: CompareSettings,
+) -> list[PolicyResult]:
+    """Allocate each cap in every permutation; hidden states are charged if the predictor reads them."""
+    runs, results = setup.runs, []
+    for granted in setup.granted(caps, available, settings.seed, settings.slots):
+        accuracy = np.take_along_axis(runs.accuracy, granted[:, :, np.newaxis], axis=2)[:, :, 0]
+        spent = np.take_along_axis(runs.spent, granted[:, :, np.newaxis, np.newaxis], axis=2)[:, :, 0]
+        if setup.predictor is not None and setup.predictor.reads_states:
+            spent = spent + extraction
+        results.append(PolicyResult(accuracy, spent))
+    return results
 
 
 def _uniform_curve(runs: Sequence[PermutedRuns], available: NDArray[np.int_]) -> UniformCurve:
@@ -272,8 +287,7 @@ def _uniform_curve(runs: Sequence[PermutedRuns], available: NDArray[np.int_]) ->
     spent = []
     problems = np.arange(len(available))
     for tests in range(int(available.mean()) + 1):
-        policy = Uniform(len(available), max_tests=available)
-        granted = allocate_recorded(policy, tests * len(available), runs[0].learning_curves[0])
+        granted = simulate(Uniform(), tests * len(available), available, runs[0].p_wrong[0])
         for of_rule in runs:
             accuracy[of_rule.rule.name].append(of_rule.accuracy[:, problems, granted])
         spent.append(runs[0].spent[:, problems, granted].mean(axis=(0, 1)))

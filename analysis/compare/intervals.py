@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from testbudget.analysis.compare.results import Combination, EliminationResult, GridCell, QuintileResult
 from testbudget.analysis.compare.settings import STATIC_RULES
+from testbudget.analysis.permuted_runs import PermutedRuns
 from testbudget.policies.uniform import Uniform
 from testbudget.rewards.bootstrap import bootstrap_means, equal_parts, first_crossing, intervals
-from testbudget.scheduler.simulation import PermutedRuns
 from testbudget.traces.records import QUANTITIES, Cost
 
 _EXECUTIONS = QUANTITIES.index("executions")

@@ -41,7 +41,7 @@ class Combination:
     @property
     def knows_truth(self) -> bool:
         """True if it reads labels of the problems that it allocates tests to, so no run can use it."""
-        return policy_class(self.policy).uses_curves or self.predictor not in _WITHOUT_TRUTH
+        return "curves" in policy_class(self.policy).needs or self.predictor not in _WITHOUT_TRUTH
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from testbudget.analysis.settings import AnalysisSettings
+from testbudget.analysis.settings import SimulationSettings
 from testbudget.rewards.selection.names import SelectionName
 from testbudget.scheduler.job_names import AnyPolicyField, SelectionField
 
@@ -16,7 +16,7 @@ STATIC_RULES: tuple[SelectionName, SelectionName] = ("majority", "consensus")
 """Rules of the static reference: equal budgets with the more accurate one."""
 
 
-class CompareSettings(AnalysisSettings):
+class CompareSettings(SimulationSettings):
     """Rules, policies, predictors and caps to compare.
 
     Equal budgets (``uniform``) are compared in any case, with every rule and with ``STATIC_RULES``.

@@ -133,7 +133,7 @@ def _upper_bounds(comparison: Comparison) -> Table:
     ]
     with_truth: dict[str, list[Combination]] = {}
     for combination in comparison.combinations:
-        if policy_class(combination.policy).uses_curves:
+        if "curves" in policy_class(combination.policy).needs:
             name = f"{combination.policy}: each problem's own curve is known"
             with_truth.setdefault(name, []).append(combination)
         elif combination.predictor == "oracle":

@@ -12,16 +12,17 @@ from testbudget.analysis.gain_model_cache import GainModelCache
 from testbudget.analysis.tune.settings import StudySettings
 from testbudget.analysis.tune.space import Choice, SearchSpace, split_held_out
 from testbudget.difficulty.predictions import fitted_pass_rates
+from testbudget.policies.base import PolicyContext
 from testbudget.policies.gain_model import GainModelAssignment
 from testbudget.policies.names import POLICY_NAMES
 from testbudget.policies.registry import create_policy, policy_class
 from testbudget.policies.uniform import Uniform
 from testbudget.rewards.errors import UserError
 from testbudget.rewards.selection.registry import selection_rule
+from testbudget.scheduler.simulation import Pace, p_wrong_table, simulate
 from testbudget.traces.learning_curves import (
     LearningCurve,
     RecordedTests,
-    allocate_recorded,
     compute_learning_curves,
     random_permutations,
 )
@@ -34,7 +35,7 @@ class CurvesByRule:
     """Learning curves of some problems by rule and permutation, computed on first use.
 
     The problems make up a batch of their own. A pruned trial needs only some permutations.
-    :class:`testbudget.scheduler.simulation.PermutedRuns` computes all permutations at once.
+    :class:`testbudget.analysis.permuted_runs.PermutedRuns` computes all permutations at once.
 
     Args:
         recorded: recorded tests of the problems.
@@ -96,7 +97,8 @@ class ChoiceEvaluator:
         gain_models: function that gives the gain models of these problems under a rule.
         extraction: float64 (problems, ``QUANTITIES``), cost of hidden states, charged to policies that use
             pass rates.
-        seed: the seed of a policy is ``seed + permutation``.
+        seed: the order among problems with equal values is drawn from ``seed + permutation``.
+        slots: tests that the simulated run generates at the same time; 0 for rounds.
     """
 
     def __init__(
@@ -106,10 +108,11 @@ class ChoiceEvaluator:
         gain_models: Callable[[str], GainModelAssignment],
         extraction: NDArray[np.float64],
         seed: int,
+        slots: int,
     ) -> None:
         self.curves = curves
         self._pass_rates, self._gain_models, self._extraction = pass_rates, gain_models, extraction
-        self._seed = seed
+        self._seed, self._pace = seed, Pace.of_slots(slots, len(curves.available))
         self._results: dict[tuple[Choice, int], PolicyResult] = {}
 
     def evaluate(self, choice: Choice, permutation: int) -> PolicyResult:
@@ -129,19 +132,24 @@ class ChoiceEvaluator:
     def _evaluate(self, choice: Choice, permutation: int) -> PolicyResult:
         kind, available = policy_class(choice.policy), self.curves.available
         most = available if choice.max_tests is None else np.minimum(available, choice.max_tests)
-        policy = create_policy(
-            choice.policy,
+        context = PolicyContext(
             len(available),
-            pass_rates=self._pass_rates,
-            gain_models=self._gain_models(choice.selection) if kind.uses_gain_models else None,
-            min_tests=choice.min_tests,
-            max_tests=most,
-            seed=self._seed + permutation,
+            self._seed + permutation,
+            most,
+            self._pass_rates,
+            self._gain_models(choice.selection) if "gain_models" in kind.needs else None,
         )
-        cap = round(choice.tests_per_problem * len(available))
-        granted = allocate_recorded(policy, cap, self.curves.curves(choice.selection, permutation))
+        granted = simulate(
+            create_policy(choice.policy, context),
+            round(choice.tests_per_problem * len(available)),
+            most,
+            p_wrong_table(self.curves.curves(choice.selection, permutation)),
+            pace=self._pace,
+            seed=self._seed + permutation,
+            min_tests=choice.min_tests,
+        )
         result = self.curves.result(choice.selection, permutation, granted)
-        if kind.uses_pass_rates:
+        if "pass_rates" in kind.needs:
             return PolicyResult(result.accuracy, result.spent + self._extraction)
         return result
 
@@ -197,7 +205,7 @@ def prepare_study(trace: Trace, settings: StudySettings) -> PreparedStudy:
                 f"{trace.directory}"
             )
     rates = None
-    if any(policy_class(name).uses_pass_rates for name in policies):
+    if any("pass_rates" in policy_class(name).needs for name in policies):
         rates = _predicted(trace, training, settings.seed)
     extraction = np.asarray([astuple(seen.extraction) for seen in trace.problems.values()])
     own, others = (
@@ -218,13 +226,16 @@ def prepare_study(trace: Trace, settings: StudySettings) -> PreparedStudy:
 
     return PreparedStudy(
         space,
-        ChoiceEvaluator(own, rates_of_training, cross_fitted, extraction[training], settings.seed),
+        ChoiceEvaluator(
+            own, rates_of_training, cross_fitted, extraction[training], settings.seed, settings.slots
+        ),
         ChoiceEvaluator(
             others,
             None if rates is None else rates[held_out],
             shared,
             extraction[held_out],
             settings.seed,
+            settings.slots,
         ),
         notes,
     )
@@ -252,16 +263,16 @@ def _policies(trace: Trace, settings: StudySettings, most: int) -> tuple[tuple[s
     predicted = [seen.predicted_pass_rate for seen in trace.problems.values()]
     for name in settings.policies or POLICY_NAMES:
         kind = policy_class(name)
-        if kind.uses_curves:
+        if "curves" in kind.needs:
             reasons[name] = "it knows the truth, which no run does"
-        elif kind.uses_pass_rates and trace.hidden_states is None:
+        elif "pass_rates" in kind.needs and trace.hidden_states is None:
             reasons[name] = f"it needs a predictor, and {trace.directory} has no hidden states for one"
-        elif kind.uses_pass_rates and kind.uses_gain_models and np.isnan(predicted).any():
+        elif "pass_rates" in kind.needs and "gain_models" in kind.needs and np.isnan(predicted).any():
             reasons[name] = f"it is fitted on predicted pass rates, and {trace.directory} has none"
-        elif kind.uses_gain_models and most < 2:
+        elif "gain_models" in kind.needs and most < 2:
             reasons[name] = f"it is fitted on the effect of a second test, and {trace.directory} has none"
     if settings.policies is None:
-        noted = [name for name in reasons if not policy_class(name).uses_curves]
+        noted = [name for name in reasons if "curves" not in policy_class(name).needs]
         usable = tuple(name for name in POLICY_NAMES if name not in reasons)
         return usable, tuple(f"left out {name}: {reasons[name]}" for name in noted)
     if reasons:

@@ -4,7 +4,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from testbudget.analysis.settings import AnalysisSettings
+from testbudget.analysis.settings import SimulationSettings
 from testbudget.rewards.selection.names import SELECTION_RULES
 from testbudget.scheduler.job_names import PolicyField, SelectionField
 
@@ -15,7 +15,7 @@ _SLOW_RULES = ("bayesian", "dawid-skene")
 _USUAL_SELECTIONS = tuple(name for name in SELECTION_RULES if name not in _SLOW_RULES)
 
 
-class StudySettings(AnalysisSettings):
+class StudySettings(SimulationSettings):
     """Aim and search space of a study. Exactly one of ``tests_per_problem`` and ``pareto`` is given."""
 
     tests_per_problem: float | None = Field(

@@ -1,13 +1,11 @@
 import numpy as np
 
-from testbudget.policies.uniform import Uniform
 from testbudget.rewards.outputs import Evidence
 from testbudget.rewards.quality import accuracy_of_winners
 from testbudget.rewards.selection.majority import Majority
 from testbudget.traces.learning_curves import (
     LearningCurve,
     RecordedTests,
-    allocate_recorded,
     compute_learning_curves,
     permute_tests,
     random_permutations,
@@ -44,9 +42,6 @@ def test_each_problem_has_its_own_permutation_and_all_end_in_the_same_totals(vot
         )
         for seed in (1, 1, 2)
     )
-    everything = Uniform(len(recorded_tests), max_tests=9)
-    granted = allocate_recorded(everything, 9 * len(recorded_tests), first)
-    np.testing.assert_array_equal(granted, 9)
     for one, same, two in zip(first, again, other, strict=True):
         np.testing.assert_array_equal(one.accuracy, same.accuracy)
         assert one.accuracy[-1] == two.accuracy[-1]

@@ -10,7 +10,7 @@ from testbudget.policies.registry import policy_class
 from testbudget.rewards.errors import UserError
 from testbudget.scheduler.job import PolicySection
 
-POLICIES = tuple(name for name in POLICY_NAMES if not policy_class(name).uses_curves)
+POLICIES = tuple(name for name in POLICY_NAMES if "curves" not in policy_class(name).needs)
 HASHES = [f"{number:064x}" for number in range(40)]
 
 
@@ -25,7 +25,7 @@ def test_every_suggestion_can_be_stated_in_a_job_and_fits_the_cap(cap):
     for _, _, choice in suggested(cap):
         PolicySection(
             name=choice.policy,
-            gain_model_from="run" if policy_class(choice.policy).uses_gain_models else None,
+            gain_model_from="run" if "gain_models" in policy_class(choice.policy).needs else None,
             min_tests=choice.min_tests,
             max_tests=choice.max_tests,
         )
