@@ -62,6 +62,10 @@ def refusal(tmp_path, **fields) -> str:
             {"policy": {"min_tests": 3, "max_tests": 2}},
             "policy max_tests must be at least min_tests (3) but got 2",
         ),
+        (
+            {"policy": {"window": 2, "quantum": 3}},
+            "policy window must be at least quantum (3) but got 2",
+        ),
         ({"policy": {"name": "greedy"}}, "policy.name greedy needs a predictor"),
         ({"predictor": {"fit_from": ["a"]}}, "predictor needs hidden_states"),
         (
@@ -110,6 +114,30 @@ def test_candidates_are_eliminated_on_generated_tests_and_on_recorded_ones_if_as
     assert job.eliminates == eliminates
     save_job(job, tmp_path / "saved.yaml")
     assert load_job(tmp_path / "saved.yaml").eliminates == eliminates
+
+
+GPU_MODEL = {"model": {"name": "m", "template": "coderm"}}
+CPU_MODEL = {"model": {"name": "m", "template": "coderm", "gpus": 0}}
+
+
+@pytest.mark.parametrize(
+    ("fields", "backend"),
+    [
+        ({}, "in_process"),
+        ({"tests": CPU_MODEL}, "in_process"),
+        ({"hidden_states": {"base_model": "m"}}, "in_process"),
+        ({"hidden_states": {"from_run": "trace", "gpus": 1}}, "in_process"),
+        ({"tests": GPU_MODEL}, "ray"),
+        ({"candidates": {**GPU_MODEL, "count": 2}}, "ray"),
+        ({"hidden_states": {"base_model": "m", "gpus": 1}}, "ray"),
+        ({"cluster": {"num_cpus": 4}}, "ray"),
+        ({"tests": GPU_MODEL, "backend": "in_process"}, "in_process"),
+    ],
+)
+def test_a_job_runs_on_ray_if_it_asks_for_gpus_or_a_cluster(tmp_path, fields, backend):
+    path = tmp_path / "job.yaml"
+    path.write_text(yaml.safe_dump(MINIMAL | fields))
+    assert load_job(path).backend == backend
 
 
 def test_an_engine_over_several_gpus_must_hold_them(tmp_path):
