@@ -7,6 +7,7 @@ import functools
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ from testbudget.scheduler.core.scheduler import Scheduler
 from testbudget.scheduler.driver import Driver
 from testbudget.scheduler.event_log import LOG_FILE, Entry, EventLog, Note
 from testbudget.scheduler.evidence_store import EvidenceStore
-from testbudget.scheduler.fitting.confidence import check_confidence_runs, fit_confidence
+from testbudget.scheduler.fitting.confidence import check_confidence_runs, confidence_models_for
 from testbudget.scheduler.fitting.gain_models import check_gain_model_run, gain_models_for
 from testbudget.scheduler.job import Job
 from testbudget.scheduler.job_file import changed_fields, job_fields, load_job, save_job
@@ -122,10 +123,10 @@ def start_run(job: Job, directory: Path, watch: Watch = lambda _: None) -> Path:
         raise UserError(
             f"{directory} exists. Resume its run with --resume {directory} or choose another directory."
         ) from None
-    save_job(job, directory / "job.yaml")
     info = RunInfo.of_start(tuple(sys.argv), sources=_sources_of(job), models=_models_of(job))
-    write_run_info(info, directory)
     try:
+        with _writing(directory):
+            save_job(job, directory / "job.yaml")
         _run(job, problems, directory, info, watch)
     except UserError:
         if not _holds_work(directory):
@@ -171,13 +172,15 @@ def _run(job: Job, problems: Sequence[Problem], directory: Path, info: RunInfo, 
     # What is looked up can be looked up again.
     with EventLog(directory / LOG_FILE, durable=job.backend != "recorded") as log:
         _check_unchanged(job, log, directory)
+        with _writing(directory):
+            write_run_info(info, directory)
         run_problems = RunProblems(problems, EvidenceStore(log))
         sources = _sources(job, run_problems, read)
         if not log.last_seq:
             states_cost = sources.states.cost if sources.states else Cost()
             check_cap(job, problems, sources.candidates, states_cost, recording)
-        confidence_models = fit_confidence(job, read, directory)
-        gain_models = gain_models_for(job, problems, confidence_models, read)
+        confidence_models = confidence_models_for(job, read, directory)
+        gain_models = gain_models_for(job, problems, confidence_models, read, directory)
         grants: list[GrantRecord] = []
         cap = Cap(job.cap.limits, job.cap.unit_prices)
         metered = Budget(cap).meters
@@ -209,14 +212,21 @@ def _run(job: Job, problems: Sequence[Problem], directory: Path, info: RunInfo, 
             report("preparation")
             driver.run_loop(lambda: report("tests" if grants else "preparation"))
             report("results")
-            try:
+            with _writing(directory):
                 write_results(job, directory, log, run_problems, scheduler, grants, confidence_models, info)
-            except OSError as error:
-                raise InfrastructureError(
-                    f"{directory} cannot be written: {error.strerror or error}. Nothing is lost: continue "
-                    f"with testbudget run --resume {directory}"
-                ) from error
             report("done")
+
+
+@contextmanager
+def _writing(directory: Path) -> Iterator[None]:
+    """Context in which files of a run directory are written; a failure is one sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise InfrastructureError(
+            f"{directory} cannot be written: {error.strerror or error}. Nothing is lost: continue with "
+            f"testbudget run --resume {directory}"
+        ) from error
 
 
 def _sources(job: Job, problems: RunProblems, read: ReadTrace) -> RunSources:
@@ -355,6 +365,8 @@ def _models_of(job: Job) -> dict[str, dict[str, str]]:
 
 def _holds_work(directory: Path) -> bool:
     """True if the log holds results of work, which would be lost with the directory."""
+    if not (directory / LOG_FILE).exists():
+        return False
     with EventLog(directory / LOG_FILE) as log:
         return any(
             getattr(record, "piece", None) is not None

@@ -24,6 +24,7 @@ from testbudget.rewards.outputs import Evidence
 from testbudget.rewards.seeds import CONFIDENCE_FOLDS
 from testbudget.rewards.selection.base import SelectionRule
 
+_VERSION = 1  # of the models as JSON
 _MAX_STEPS = 50
 _CONVERGED = 1e-9  # mean squared step at which Newton's method ends
 _MAX_LOG_ODDS = 30.0  # beyond this the probability no longer changes
@@ -140,8 +141,12 @@ class ConfidenceModels:
             return evidence
         return replace(evidence, outputs=None)
 
-    def as_json(self) -> str:
-        """The models as JSON with a line per fold: intercept, means and weights, to four digits."""
+    def as_json(self, **facts: str | int) -> str:
+        """The models as JSON with a line per fold: intercept, means and weights, to four digits.
+
+        Args:
+            **facts: further fields, which are not read back.
+        """
         blocks = []
         for (target, family), folds in self.models.items():
             rows = [
@@ -151,7 +156,9 @@ class ConfidenceModels:
             lines = ",\n".join(f"   {json.dumps(row)}" for row in rows)
             blocks.append(f'  "{target}/{family}": [\n{lines}\n  ]')
         models = ",\n".join(blocks)
-        return f'{{\n "source": {json.dumps(self.source)},\n "models": {{\n{models}\n }}\n}}\n'
+        fields = {"version": _VERSION, **facts, "source": self.source}
+        head = "".join(f' "{name}": {json.dumps(value)},\n' for name, value in fields.items())
+        return f'{{\n{head} "models": {{\n{models}\n }}\n}}\n'
 
     @classmethod
     def of_json(cls, text: str) -> Self:
@@ -162,6 +169,8 @@ class ConfidenceModels:
         """
         try:
             content = json.loads(text)
+            if content["version"] != _VERSION:
+                raise ValueError(f"the version must be {_VERSION}")
             models = {
                 _key(name): tuple(_model(row) for row in rows) for name, rows in content["models"].items()
             }

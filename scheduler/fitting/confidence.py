@@ -1,9 +1,11 @@
 """Confidence models fitted on finished runs, and stored with the run that uses them."""
 
 import itertools
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -35,22 +37,34 @@ def check_confidence_runs(job: Job, read: ReadTrace) -> None:
         _check_run(read(run))
 
 
-def fit_confidence(job: Job, read: ReadTrace, directory: Path) -> ConfidenceModels:
-    """Fit confidence models on the runs of ``confidence.fit_from`` and write them to the run directory.
+def confidence_models_for(job: Job, read: ReadTrace, directory: Path) -> ConfidenceModels:
+    """Confidence models of a run, kept in its directory as ``confidence.json``.
+
+    They are read from there if they are there already. If the job names one run whose own models were
+    fitted for the same rule and seed, these are taken over. Otherwise models are fitted on the runs of
+    ``confidence.fit_from``.
+
+    Args:
+        job: the job.
+        read: reads a finished run.
+        directory: run directory.
 
     Returns:
         The models as stored, or the default models if the job names no run.
 
     Raises:
-        UserError: as :func:`check_confidence_runs`.
+        UserError: as :func:`check_confidence_runs`, or stored models cannot be read.
     """
     runs = job.confidence.fit_from
     if not runs:
         return default_models()
-    rule = selection_rule(job.selection)
-    rows = itertools.chain.from_iterable(_training_rows_of(read(run), rule, job.seed) for run in runs)
-    confidence_models = fit_confidence_models(rows, f"fitted on {', '.join(map(str, runs))}")
-    write_text(confidence_models.as_json(), directory / _FILE)
+    if not (directory / _FILE).exists():
+        facts: dict[str, str | int] = {"selection": job.selection, "seed": job.seed}
+        if len(runs) == 1 and facts.items() <= _facts(runs[0] / _FILE).items():
+            models = confidence_models_of(runs[0])
+        else:
+            models = _fitted(job, runs, read)
+        write_text(models.as_json(**facts), directory / _FILE)
     return confidence_models_of(directory)  # stored models are rounded; reports read them
 
 
@@ -69,6 +83,21 @@ def confidence_models_of(directory: Path) -> ConfidenceModels:
         raise UserError(
             f"{path} must hold confidence models that a run has written but it cannot be read"
         ) from None
+
+
+def _facts(path: Path) -> dict[str, Any]:
+    """Fields of stored models; none if there are no models that can be read."""
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return {name: facts.get(name) for name in ("selection", "seed")} if isinstance(facts, dict) else {}
+
+
+def _fitted(job: Job, runs: Sequence[Path], read: ReadTrace) -> ConfidenceModels:
+    rule = selection_rule(job.selection)
+    rows = itertools.chain.from_iterable(_training_rows_of(read(run), rule, job.seed) for run in runs)
+    return fit_confidence_models(rows, f"fitted on {', '.join(map(str, runs))}")
 
 
 def _training_rows_of(trace: Trace, rule: SelectionRule, seed: int) -> Iterator[TrainingRows]:

@@ -4,8 +4,11 @@ A gain model holds the mean accuracy after each number of tests and how the gain
 p_wrong.
 """
 
+import hashlib
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Self
 
 import numpy as np
@@ -19,6 +22,7 @@ from testbudget.rewards.problem import Problem
 from testbudget.rewards.seeds import hash_order, random_folds, training_positions
 from testbudget.rewards.selection.registry import selection_rule
 from testbudget.scheduler.job import Job
+from testbudget.traces.files import write_text
 from testbudget.traces.learning_curves import (
     LearningCurve,
     RecordedTests,
@@ -30,6 +34,7 @@ from testbudget.traces.output_tables import read_outputs
 from testbudget.traces.tables import ReadTrace
 from testbudget.traces.trace import Trace, correct_labels
 
+_FILE = "gain_models.json"
 _FOLDS = 10
 _PERMUTATIONS = 20
 _COUNTS = (1, 2, 3, 5, 8, 12, 20, 30)
@@ -219,6 +224,32 @@ class CrossFittedGainModel:
         gain_model_of = [self.fold_of.get(content_hash, new) for content_hash in content_hashes]
         return GainModelAssignment((*self.members, self.whole), np.asarray(gain_model_of, np.intp))
 
+    def to_json(self, **facts: str | int) -> str:
+        """The model as JSON text, after further fields, which are not read back."""
+        models = json.loads(self.models_for(self.fold_of).to_json())
+        return json.dumps({**facts, "content_hashes": list(self.fold_of), "models": models}, indent=1)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """The model from the text of :meth:`to_json`.
+
+        Raises:
+            UserError: the text is no such model, or one of another version.
+        """
+        try:
+            document = json.loads(text)
+            hashes, models = list(map(str, document["content_hashes"])), json.dumps(document["models"])
+        except (ValueError, KeyError, TypeError):
+            raise UserError(
+                "a gain model must be a JSON document with content_hashes and models but is not"
+            ) from None
+        own = GainModelAssignment.from_json(models)
+        *members, whole = own.gain_models
+        folds = own.gain_model_of.tolist()
+        if len(folds) != len(hashes) or max(folds, default=0) >= len(members):
+            raise UserError("a gain model must have a fold for each content hash but has others")
+        return cls(tuple(members), whole, dict(zip(hashes, folds, strict=True)))
+
 
 def gain_model_of_run(
     run: Trace,
@@ -305,22 +336,57 @@ def check_gain_model_run(job: Job, read: ReadTrace) -> None:
 
 
 def gain_models_for(
-    job: Job, problems: Sequence[Problem], confidence_models: ConfidenceModels, read: ReadTrace
+    job: Job,
+    problems: Sequence[Problem],
+    confidence_models: ConfidenceModels,
+    read: ReadTrace,
+    directory: Path,
 ) -> GainModelAssignment | None:
-    """Gain models fitted on the run of ``policy.gain_model_from``; None if the job names no run.
+    """Gain models of a run, kept in its directory as ``gain_models.json``.
+
+    They are read from there if they are there already. If the run of ``policy.gain_model_from`` holds gain
+    models itself, for the same rule, seed and confidence models, these are taken over. Otherwise gain
+    models are fitted on that run.
 
     Args:
         job: the job.
         problems: problems of the job; each gets a model that was fitted without it.
         confidence_models: models of p_correct, used for both runs.
         read: reads a finished run.
+        directory: run directory.
+
+    Returns:
+        The gain models; None if the job names no run.
 
     Raises:
-        UserError: no gain model can be fitted on the run.
+        UserError: no gain model can be fitted on the run, or stored ones cannot be read.
     """
-    if job.policy.gain_model_from is None:
+    source = job.policy.gain_model_from
+    if source is None:
         return None
-    model = gain_model_of_run(
-        read(job.policy.gain_model_from), job.selection, confidence_models=confidence_models, seed=job.seed
-    )
+    facts: dict[str, str | int] = {
+        "selection": job.selection,
+        "seed": job.seed,
+        "confidence_models": hashlib.sha256(confidence_models.as_json().encode()).hexdigest(),
+    }
+    if (model := _stored(directory)) is None:
+        model = _stored(source, facts)
+        if model is None:
+            model = gain_model_of_run(
+                read(source), job.selection, confidence_models=confidence_models, seed=job.seed
+            )
+        write_text(model.to_json(**facts), directory / _FILE)
     return model.models_for(problem.content_hash for problem in problems)
+
+
+def _stored(directory: Path, facts: Mapping[str, str | int] | None = None) -> CrossFittedGainModel | None:
+    """The gain model that a run holds; None without one, or if its facts are others than given."""
+    path = directory / _FILE
+    try:
+        text = path.read_text(encoding="utf-8")
+        model = CrossFittedGainModel.from_json(text)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, UserError) as error:
+        raise UserError(f"{path} must hold gain models that a run has written: {error}") from None
+    return model if facts is None or facts.items() <= json.loads(text).items() else None

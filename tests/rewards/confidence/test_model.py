@@ -35,8 +35,10 @@ def test_the_default_file_equals_the_json_of_its_models():
     [
         "[",
         "[]",
-        '{"source": "a"}',
-        '{"source": "a", "models": {"pick": []}}',
+        '{"source": "a", "models": {}}',
+        '{"version": 2, "source": "a", "models": {}}',
+        '{"version": 1, "source": "a"}',
+        '{"version": 1, "source": "a", "models": {"pick": []}}',
         '{"source": "a", "models": {"pick/votes": [[1.0, 2.0]]}}',
         '{"source": "a", "models": {"pick/votes": [[1.0, 2.0, 3.0]]}}',
     ],

@@ -320,10 +320,75 @@ def job_of(recorded, folder, **policy):
 
 def test_a_problem_of_the_training_run_is_served_by_a_model_fitted_without_it(recorded, tmp_path):
     job = load_job(job_of(recorded, tmp_path, name="adaptive"))
-    gain_models = gain_models_for(job, recorded.problems, default_models(), read_trace)
+    gain_models = gain_models_for(job, recorded.problems, default_models(), read_trace, tmp_path)
     whole = len(gain_models.gain_models) - 1
     assert whole not in gain_models.gain_model_of
     assert len(np.unique(gain_models.gain_model_of)) > 1
+
+
+def same_assignment(one, other) -> bool:
+    return np.array_equal(one.gain_model_of, other.gain_model_of) and all(
+        map(same, one.gain_models, other.gain_models)
+    )
+
+
+def test_a_cross_fitted_model_survives_json(run):
+    model = model_of(run)
+    again = CrossFittedGainModel.from_json(model.to_json(seed=3))
+    assert again.fold_of == model.fold_of
+    assert same(again.whole, model.whole)
+    assert all(map(same, again.members, model.members))
+
+
+@pytest.mark.parametrize(
+    "text", ["[", "[]", "{}", '{"content_hashes": 1, "models": {}}', '{"content_hashes": [], "models": {}}']
+)
+def test_json_of_something_else_is_refused(text):
+    with pytest.raises(UserError, match=r"must|required"):
+        CrossFittedGainModel.from_json(text)
+
+
+def fit_twice(recorded, folder, first_run, second_run, *, source, **changed):
+    """Gain models of a run, and of a later one whose source is given."""
+
+    def refused(_):
+        raise AssertionError("nothing is to be fitted")
+
+    first = load_job(job_of(recorded, folder, name="adaptive"))
+    later = first.model_copy(
+        update={**changed, "policy": first.policy.model_copy(update={"gain_model_from": source})}
+    )
+    for directory in {first_run, second_run}:
+        directory.mkdir()
+    fitted = gain_models_for(first, recorded.problems, default_models(), read_trace, first_run)
+    read = refused if not changed else read_trace
+    return fitted, gain_models_for(later, recorded.problems, default_models(), read, second_run)
+
+
+def test_a_resumed_run_reads_the_gain_models_that_it_holds(recorded, tmp_path):
+    run = tmp_path / "run"
+    fitted, again = fit_twice(recorded, tmp_path, run, run, source=recorded.directory)
+    assert same_assignment(fitted, again)
+
+
+def test_a_run_takes_over_the_gain_models_that_its_source_holds(recorded, tmp_path):
+    one, two = tmp_path / "one", tmp_path / "two"
+    fitted, again = fit_twice(recorded, tmp_path, one, two, source=one)
+    assert same_assignment(fitted, again)
+    assert (two / "gain_models.json").read_text() == (one / "gain_models.json").read_text()
+
+
+def test_gain_models_for_another_seed_are_not_taken_over(recorded, tmp_path):
+    one, two = tmp_path / "one", tmp_path / "two"
+    with pytest.raises(UserError, match="one"):  # it is no run, so no gain models can be fitted on it
+        fit_twice(recorded, tmp_path, one, two, source=one, seed=5)
+
+
+def test_damaged_gain_models_are_refused(recorded, tmp_path):
+    (tmp_path / "gain_models.json").write_text("{}")
+    job = load_job(job_of(recorded, tmp_path, name="adaptive"))
+    with pytest.raises(UserError, match=r"gain_models\.json must hold gain models"):
+        gain_models_for(job, recorded.problems, default_models(), read_trace, tmp_path)
 
 
 def test_an_adaptive_run_spends_its_cap(recorded, tmp_path):
