@@ -19,7 +19,7 @@ from testbudget.executors.batch_lease import BatchLease, extractor_slice
 from testbudget.executors.execution.cpu_lease import CpuLease, runner_slice
 from testbudget.executors.execution.inputs import run_with_mutations
 from testbudget.executors.execution.limits import TestLimits
-from testbudget.executors.execution.runner import BlockVerdicts, Runner
+from testbudget.executors.execution.runner import BlockVerdicts, InterruptedBlockError, Runner
 from testbudget.executors.generation.base import (
     Completion,
     Generator,
@@ -33,6 +33,7 @@ from testbudget.executors.generation.engine_lease import EngineLease
 from testbudget.executors.metering import LeaseEndedError, Meter, Reading, Usage
 from testbudget.rewards.errors import UserError
 from testbudget.rewards.problem import UnitTest
+from testbudget.traces.hidden_states import default_layers
 
 _LOG = logging.getLogger(__name__)
 
@@ -216,12 +217,12 @@ class ExtractorActor:
         """
         return self._ready().depth
 
-    def extract(self, prompts: Sequence[str], layers: Sequence[int]) -> ExtractedBatch:
+    def extract(self, prompts: Sequence[str], layers: Sequence[int] | None) -> ExtractedBatch:
         """Hidden states of a batch of prompts, with their cost.
 
         Args:
             prompts: texts of the prompts.
-            layers: layers to read, as for the extractor.
+            layers: layers to read, as for the extractor; None for ``default_layers``.
 
         Raises:
             UserError: a setting cannot be used.
@@ -230,6 +231,7 @@ class ExtractorActor:
         """
         try:
             extractor = self._ready()
+            layers = layers or default_layers(extractor.depth)
             extractor.extract((), layers)
             return self._timed(extractor, prompts, layers)
         except (UserError, LeaseEndedError):
@@ -286,7 +288,7 @@ def _end(reason: str) -> NoReturn:
 class RunnerActor:
     """Actor with a runner of blocks for each language.
 
-    `layers` and `run` are called by one thread at a time, `lease` and `report` by any.
+    `layers` and `run` are called by one thread at a time, `lease`, `report` and `interrupt` by any.
 
     Args:
         limits: limits of one test.
@@ -300,6 +302,7 @@ class RunnerActor:
         self._meter = Meter(metered=metered)
         self._cpu_lease = CpuLease(self._meter, limits)
         self._runners: dict[str, Runner] = {}
+        self._interrupted = False
 
     def layers(self, language: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Names of the active isolation layers, and names of the missing ones.
@@ -359,6 +362,12 @@ class RunnerActor:
         self._cpu_lease.update()
         return Reading(self._meter.used, runner_slice(self._limits))
 
+    def interrupt(self) -> None:
+        """End all sandboxes for good, from any thread. The block in progress fails at once."""
+        self._interrupted = True
+        for runner in list(self._runners.values()):
+            runner.interrupt()
+
     def close(self) -> None:
         """End all sandboxes."""
         self._cpu_lease.close()
@@ -369,4 +378,6 @@ class RunnerActor:
     def _runner(self, language: str) -> Runner:
         if language not in self._runners:
             self._runners[language] = Runner(self._limits, language=language, require=self._require)
+        if self._interrupted:
+            raise InterruptedBlockError("the worker was ended")
         return self._runners[language]

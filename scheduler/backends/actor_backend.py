@@ -1,9 +1,8 @@
-"""Back end of a job on actors: the calls of each kind of work, and the kinds that share a machine in turn."""
+"""Back end of a job on actors: the plan of each kind of work, and how its calls are made."""
 
 import functools
 import math
 from abc import abstractmethod
-from collections import deque
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
@@ -31,11 +30,12 @@ from testbudget.scheduler.backends.base import (
     PoolUse,
     Report,
     Work,
-    WorkLost,
 )
-from testbudget.scheduler.backends.pooled import Call, PoolPlan, Pools, Transport
+from testbudget.scheduler.backends.pool_plan import PoolPlan
+from testbudget.scheduler.backends.pools import Pools
 from testbudget.scheduler.backends.recorded_generator import RecordedGenerator
 from testbudget.scheduler.backends.recordings import RecordedTests
+from testbudget.scheduler.backends.transport import Transport
 from testbudget.scheduler.core.events import WorkerKind
 from testbudget.scheduler.job import HiddenStatesSection, Job, ModelSection
 from testbudget.traces.records import Piece
@@ -44,17 +44,10 @@ from testbudget.traces.trace import Trace
 _BLOCKS_PER_RUNNER = 2  # one runs and one waits, so that no core idles
 _BATCHES_PER_EXTRACTOR = 2
 _MAX_CHARACTERS = 1 << 28  # of programs that are kept shared; the least recently used go first
-_WAITS_FOR = {
-    WorkerKind.POLICY_MODEL: (),
-    WorkerKind.EXTRACTOR: (WorkerKind.POLICY_MODEL,),
-    WorkerKind.REWARD_MODEL: (WorkerKind.POLICY_MODEL, WorkerKind.EXTRACTOR),
-    WorkerKind.RUNNER: (WorkerKind.POLICY_MODEL, WorkerKind.EXTRACTOR),
-}
-"""Kinds that hold the machine until they are retired."""
 
 
 class ActorBackend(Backend):
-    """Work of a job on actors. A kind of work starts when those before it are retired.
+    """Work of a job on actors.
 
     Args:
         job: names models, limits and workers.
@@ -64,68 +57,48 @@ class ActorBackend(Backend):
     """
 
     def __init__(self, job: Job, recording: Trace | None, transport: Transport, *, metered: bool) -> None:
-        self.job, self.transport = job, transport
+        self.job = job
         self._pools = Pools(transport, self._plan, metered=metered)
-        self._models = {
-            WorkerKind.POLICY_MODEL: job.candidates.model,
-            WorkerKind.REWARD_MODEL: job.tests.model,
-        }
-        self._holding = {kind for kind, model in self._models.items() if model}
-        if job.hidden_states and job.hidden_states.base_model:
-            self._holding.add(WorkerKind.EXTRACTOR)
-        self._waiting: deque[Work] = deque()  # for kinds that hold the machine
-        self._recorded = RecordedTests(recording) if recording else None
-        self._generator = (
-            RecordedGenerator(self._recorded, self._pools.numbers, lambda: self.seconds, metered=metered)
-            if self._recorded
-            else None
-        )
         self._programs = SharedPrograms(transport)
-        self._prompts: list[ExtractWork] = []
+        self._recorded = RecordedTests(recording) if recording else None
+        self._generator = self._recorded and RecordedGenerator(
+            self._recorded, self._pools.numbers, lambda: self.seconds, metered=metered
+        )
 
     @abstractmethod
     def runner_count(self) -> int:
         """Number of runners."""
 
     def submit(self, work: Work) -> None:
-        """Queue the work for the least loaded actor of its kind, or until its kind may start."""
-        if isinstance(work, GenerateWork) and self._models[work.model] is None:
-            assert self._generator is not None
+        """Queue the work. Recorded tests are taken at once, as far as a lease pays for them."""
+        kind = kind_of(work)
+        if kind is WorkerKind.REWARD_MODEL and self._generator:
+            assert isinstance(work, GenerateWork)
             self._generator.submit(work)
-        elif self._holding.isdisjoint(_WAITS_FOR[_kind(work)]):
-            self._send(work)
         else:
-            self._waiting.append(work)
+            self._pools.submit(kind, work)
 
     def wait(self, timeout: float | None = None) -> Sequence[Report]:
         """Block until an actor has something to report."""
-        self._send_batches()
-        reports = self._generator.reports() if self._generator else []
-        return reports or self._pools.wait(timeout)
+        first = self._generator.take_reports() if self._generator else []
+        return self._pools.wait(timeout, first=first)
 
     def lease(self, worker: int, until: Usage) -> None:
         """Pass the lease on to the actor, without waiting for it."""
-        if self._generator is None or not self._generator.lease(worker, until):
+        if not (self._generator and self._generator.lease(worker, until)):
             self._pools.lease(worker, until)
 
     def abort(self, keys: Sequence[Hashable]) -> None:
-        """Drop what is queued."""
-        dropped = set(keys)
-        self._waiting = deque(work for work in self._waiting if work.key not in dropped)
-        self._prompts = [work for work in self._prompts if work.key not in dropped]
+        """Drop work; of what is in progress no result is reported."""
         if self._generator:
-            self._generator.abort(dropped)
-        self._pools.abort(keys)
+            self._generator.abort(set(keys))
+        self._pools.abort(set(keys))
 
     def retire(self, kind: WorkerKind) -> None:
         """End the actors of a kind, so that the next kind can use what they held."""
-        self._pools.retire(kind)
         if self._generator and kind is WorkerKind.REWARD_MODEL:
             self._generator.end()
-        self._holding.discard(kind)
-        waiting, self._waiting = self._waiting, deque()
-        for work in waiting:
-            self.submit(work)
+        self._pools.retire(kind)
 
     def tests_available(self, problem: Problem) -> int | None:
         """Number of recorded tests; None with a model, which has no limit."""
@@ -133,7 +106,10 @@ class ActorBackend(Backend):
 
     def pools(self) -> Mapping[WorkerKind, PoolUse]:
         """Present use of the actors."""
-        return self._pools.use()
+        use = self._pools.use()
+        if self._generator and self._generator.use:
+            use[WorkerKind.REWARD_MODEL] = self._generator.use
+        return use
 
     @property
     def seconds(self) -> float:
@@ -144,74 +120,46 @@ class ActorBackend(Backend):
         """End all actors."""
         self._pools.close()
 
-    # ---- inside ----
-
     def _plan(self, kind: WorkerKind) -> PoolPlan:
         if kind is WorkerKind.RUNNER:
-            return PoolPlan(self.runner_count(), _BLOCKS_PER_RUNNER, "run", "report")
-        if kind is WorkerKind.EXTRACTOR:
-            section = self.job.hidden_states
-            assert section is not None
-            return PoolPlan(section.actors, _BATCHES_PER_EXTRACTOR, "extract", "depth")
-        model = self._models[kind]
-        assert model is not None
-        return PoolPlan(model.actors, model.in_flight, "generate", "start")
-
-    def _send(self, work: Work) -> None:
-        match work:
-            case GenerateWork():
-                model = self._models[work.model]
-                assert model is not None
-                self._pools.pool(work.model).submit(
-                    Call(
-                        work.key,
-                        (work.requests, _sampling(model)),
-                        functools.partial(_generated, work),
-                        functools.partial(_lost, (work,)),
-                        load=len(work.requests),
-                    )
-                )
-            case ExecuteWork():
-                programs, positions = self._programs.of(work)
-                arguments = (
-                    work.problem.language,
-                    programs,
-                    positions,
-                    work.tests,
-                    work.problem.entry_point,
-                    work.record_outputs,
-                    work.input_mutations,
-                    work.charged,
-                )
-                self._pools.pool(WorkerKind.RUNNER).submit(
-                    Call(
-                        work.key,
-                        arguments,
-                        functools.partial(_executed, work),
-                        functools.partial(_lost, (work,)),
-                    )
-                )
-            case ExtractWork():
-                self._prompts.append(work)
-
-    def _send_batches(self) -> None:
-        """Send prompts in batches, the longest first: those of similar length need little padding."""
-        section = self.job.hidden_states
-        if not self._prompts or section is None:
-            return
-        self._prompts.sort(key=lambda work: -len(work.prompt))
-        layers = tuple(section.layers) if section.layers else None
-        for start in range(0, len(self._prompts), section.batch_size):
-            batch = tuple(self._prompts[start : start + section.batch_size])
-            self._pools.pool(WorkerKind.EXTRACTOR).submit(
-                Call(
-                    batch[0].key,
-                    (tuple(work.prompt for work in batch), layers),
-                    functools.partial(_extracted, batch),
-                    functools.partial(_lost, batch),
-                )
+            return PoolPlan(
+                self.runner_count(), _BLOCKS_PER_RUNNER, "report", "run", self._execution, _executed
             )
-        self._prompts.clear()
+        if kind is WorkerKind.EXTRACTOR:
+            section = _states_section(self.job)
+            layers = tuple(section.layers) if section.layers else None
+            return PoolPlan(
+                section.actors,
+                _BATCHES_PER_EXTRACTOR,
+                "depth",
+                "extract",
+                lambda works: (tuple(work.prompt for work in works), layers),
+                _extracted,
+                batch=section.batch_size,
+            )
+        model = model_of(self.job, kind)
+        sampling = _sampling(model)
+        return PoolPlan(
+            model.actors,
+            model.in_flight,
+            "start",
+            "generate",
+            lambda works: (works[0].requests, sampling),
+            _generated,
+            load=lambda work: len(work.requests),
+        )
+
+    def _execution(self, works: Sequence[ExecuteWork]) -> tuple[Any, ...]:
+        (work,) = works
+        return (
+            work.problem.language,
+            *self._programs.of(work),
+            work.tests,
+            work.problem.entry_point,
+            work.record_outputs,
+            work.input_mutations,
+            work.charged,
+        )
 
 
 class SharedPrograms:
@@ -250,16 +198,12 @@ def worker_maker(job: Job, kind: WorkerKind, *, metered: bool) -> Callable[[], A
     if kind is WorkerKind.RUNNER:
         return functools.partial(RunnerActor, job.execution.limits, tuple(job.sandbox.require), metered)
     if kind is WorkerKind.EXTRACTOR:
-        section = job.hidden_states
-        assert section is not None
-        assert section.base_model is not None
-        make = functools.partial(_extractor, section.base_model, section)
-        threads = max(1, math.ceil(section.cpus))
+        section = _states_section(job)
+        make, threads = functools.partial(_extractor, section), max(1, math.ceil(section.cpus))
         return functools.partial(
             ExtractorActor, make, threads, section.gpus, section.timeout_seconds, metered
         )
-    model = job.candidates.model if kind is WorkerKind.POLICY_MODEL else job.tests.model
-    assert model is not None
+    model = model_of(job, kind)
     settings = GeneratorSettings(model.name, model.gpus, model.engine)
     return functools.partial(
         GeneratorActor,
@@ -271,14 +215,30 @@ def worker_maker(job: Job, kind: WorkerKind, *, metered: bool) -> Callable[[], A
     )
 
 
-def _extractor(model: str, section: HiddenStatesSection) -> HiddenStateReader:
+def model_of(job: Job, kind: WorkerKind) -> ModelSection:
+    """Section of the model that workers of a kind serve."""
+    model = job.candidates.model if kind is WorkerKind.POLICY_MODEL else job.tests.model
+    assert model is not None
+    return model
+
+
+def _states_section(job: Job) -> HiddenStatesSection:
+    assert job.hidden_states is not None
+    assert job.hidden_states.base_model is not None
+    return job.hidden_states
+
+
+def _extractor(section: HiddenStatesSection) -> HiddenStateReader:
     from testbudget.difficulty.extractors.transformers import TransformersExtractor
     from testbudget.difficulty.extractors.vllm import VllmExtractor
 
+    assert section.base_model is not None
     if section.engine == "vllm":
-        return VllmExtractor(model, section.gpus, section.max_tokens, section.dtype)
+        return VllmExtractor(section.base_model, section.gpus, section.max_tokens, section.dtype)
     device = "cuda" if section.gpus else "cpu"
-    return TransformersExtractor(model, device, section.batch_size, section.max_tokens, section.dtype)
+    return TransformersExtractor(
+        section.base_model, device, section.batch_size, section.max_tokens, section.dtype
+    )
 
 
 def isolation_sentence(layers: Sequence[str], missing: Sequence[str]) -> str:
@@ -286,7 +246,8 @@ def isolation_sentence(layers: Sequence[str], missing: Sequence[str]) -> str:
     return f"sandboxed by {', '.join(layers)}" + (f"; MISSING: {', '.join(missing)}" if missing else "")
 
 
-def _kind(work: Work) -> WorkerKind:
+def kind_of(work: Work) -> WorkerKind:
+    """Kind of the workers that do a piece of work."""
     match work:
         case GenerateWork():
             return work.model
@@ -305,21 +266,23 @@ def _sampling(model: ModelSection) -> Sampling:
     )
 
 
-def _generated(work: GenerateWork, completions: Sequence[Completion], piece: Piece) -> list[Report]:
-    return [GenerationDone(work, completions, piece)]
+def _generated(
+    works: Sequence[GenerateWork], completions: Sequence[Completion], pieces: Sequence[Piece]
+) -> Sequence[Report]:
+    return [GenerationDone(works[0], completions, pieces[0])]
 
 
-def _executed(work: ExecuteWork, block: BlockVerdicts, piece: Piece) -> list[Report]:
-    return [ExecutionDone(work, block, piece)]
+def _executed(
+    works: Sequence[ExecuteWork], block: BlockVerdicts, pieces: Sequence[Piece]
+) -> Sequence[Report]:
+    return [ExecutionDone(works[0], block, pieces[0])]
 
 
-def _extracted(works: Sequence[ExtractWork], batch: ExtractedBatch, piece: Piece) -> list[Report]:
+def _extracted(
+    works: Sequence[ExtractWork], batch: ExtractedBatch, pieces: Sequence[Piece]
+) -> Sequence[Report]:
     cpu_seconds, gpu_seconds = batch.cpu_seconds / len(works), batch.gpu_seconds / len(works)
     return [
         ExtractionDone(work, batch.states.of_problems([row]), cpu_seconds, gpu_seconds, piece)
-        for row, work in enumerate(works)
+        for row, (work, piece) in enumerate(zip(works, pieces, strict=True))
     ]
-
-
-def _lost(works: Sequence[Work], reason: str) -> list[WorkLost]:
-    return [WorkLost(work, reason) for work in works]

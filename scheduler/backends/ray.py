@@ -6,13 +6,17 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import ray
-from ray.exceptions import RayActorError, RayError, RayTaskError
+from ray.exceptions import ActorDiedError, RayError
 
-from testbudget.executors.actors import ExtractionError
-from testbudget.executors.metering import LeaseEndedError
-from testbudget.rewards.errors import InfrastructureError, SandboxError, UserError, one_line
-from testbudget.scheduler.backends.actor_backend import ActorBackend, isolation_sentence, worker_maker
-from testbudget.scheduler.backends.pooled import Transport, WorkerDiedError
+from testbudget.executors.calls import CallAnswer, WorkerDiedError, answer, answer_later
+from testbudget.rewards.errors import InfrastructureError, UserError, one_line
+from testbudget.scheduler.backends.actor_backend import (
+    ActorBackend,
+    isolation_sentence,
+    model_of,
+    worker_maker,
+)
+from testbudget.scheduler.backends.transport import Transport
 from testbudget.scheduler.core.events import WorkerKind
 from testbudget.scheduler.job import Job
 from testbudget.traces.trace import Trace
@@ -32,14 +36,14 @@ class _Actor:
     def __init__(self, make: Callable[[], Any]) -> None:
         self._object = make()
 
-    def work(self, method: str, *arguments: Any) -> Any:
+    def work(self, method: str, *arguments: Any) -> CallAnswer:
         """Call a method that works."""
-        return getattr(self._object, method)(*arguments)
+        return answer(self._object, method, arguments)
 
     @ray.method(concurrency_group=_CONTROL)  # type: ignore[untyped-decorator]
-    def control(self, method: str, *arguments: Any) -> Any:
+    def control(self, method: str, *arguments: Any) -> CallAnswer:
         """Call a method that answers while another one works."""
-        return getattr(self._object, method)(*arguments)
+        return answer(self._object, method, arguments)
 
 
 class _AsyncActor:
@@ -48,13 +52,13 @@ class _AsyncActor:
     def __init__(self, make: Callable[[], Any]) -> None:
         self._object = make()
 
-    async def work(self, method: str, *arguments: Any) -> Any:
+    async def work(self, method: str, *arguments: Any) -> CallAnswer:
         """Call a method that works."""
-        return await getattr(self._object, method)(*arguments)
+        return await answer_later(self._object, method, arguments)
 
-    async def control(self, method: str, *arguments: Any) -> Any:
+    async def control(self, method: str, *arguments: Any) -> CallAnswer:
         """Call a method that answers while another one works."""
-        return await getattr(self._object, method)(*arguments)
+        return await answer_later(self._object, method, arguments)
 
 
 # Ray neither restarts actors nor repeats calls: the pools do both.
@@ -63,7 +67,7 @@ _ASYNCHRONOUS = ray.remote(max_restarts=0, max_task_retries=0)(_AsyncActor)
 
 
 class RayTransport(Transport):
-    """Ray actors. They are not restarted by Ray, nor are their calls repeated: the pools do both.
+    """Ray actors, with the resources that the job gives to each kind.
 
     Args:
         job: names models, limits and resources.
@@ -82,8 +86,7 @@ class RayTransport(Transport):
             section = self._job.hidden_states
             assert section is not None
             return _BLOCKING.options(num_cpus=section.cpus, num_gpus=section.gpus).remote(make)
-        model = self._job.candidates.model if kind is WorkerKind.POLICY_MODEL else self._job.tests.model
-        assert model is not None
+        model = model_of(self._job, kind)
         return _ASYNCHRONOUS.options(
             num_cpus=model.cpus,
             num_gpus=model.gpus,
@@ -95,26 +98,21 @@ class RayTransport(Transport):
         called = worker.control if method in _CONTROL_METHODS else worker.work
         return called.remote(method, *arguments)
 
-    def wait(self, calls: Sequence[Any], timeout: float | None) -> Sequence[Any]:
-        """Block until a call is done."""
+    def wait(self, calls: Sequence[Any], timeout: float) -> Sequence[Any]:
+        """Block until a call is answered."""
         ready, _ = ray.wait(list(calls), num_returns=1, timeout=timeout)
         if ready:
             ready, _ = ray.wait(list(calls), num_returns=len(calls), timeout=0)
         return list(ready)
 
-    def result(self, call: Any) -> Any:
-        """Result of a call, with errors of Ray translated."""
+    def result(self, call: Any) -> CallAnswer:
+        """Answer to a call. Nothing but the death of a reachable actor counts against the call."""
         try:
-            return ray.get(call)
-        except RayTaskError as error:
-            cause = error.cause
-            if isinstance(cause, UserError | SandboxError | ExtractionError | LeaseEndedError):
-                raise cause from None
-            raise InfrastructureError(one_line(cause)) from error
-        except RayActorError as error:
-            raise WorkerDiedError(one_line(error)) from error
+            answered: CallAnswer = ray.get(call)
         except RayError as error:
-            raise WorkerDiedError(one_line(error)) from error
+            blameless = not isinstance(error, ActorDiedError) or "node" in str(error)
+            raise WorkerDiedError(one_line(error), blameless=blameless) from error
+        return answered
 
     def share(self, value: Any) -> Any:
         """A reference to the value in the object store, which sends it to each node once."""
@@ -138,8 +136,8 @@ class RayBackend(ActorBackend):
     """
 
     def __init__(self, job: Job, recording: Trace | None, *, metered: bool) -> None:
-        transport = RayTransport(job, metered=metered)
-        super().__init__(job, recording, transport, metered=metered)
+        self._transport = RayTransport(job, metered=metered)
+        super().__init__(job, recording, self._transport, metered=metered)
         self._connect()
 
     def runner_count(self) -> int:
@@ -150,15 +148,16 @@ class RayBackend(ActorBackend):
 
     def isolation(self, language: str) -> str:
         """Sentence about the layers of one sandbox. All nodes are assumed to have the same layers."""
-        runner = self.transport.start(WorkerKind.RUNNER)
+        runner = self._transport.start(WorkerKind.RUNNER)
         try:
-            return isolation_sentence(
-                *self.transport.result(self.transport.call(runner, "layers", language))
-            )
+            answered = self._transport.result(self._transport.call(runner, "layers", language))
         except WorkerDiedError as error:
-            raise InfrastructureError(str(error)) from error
+            raise InfrastructureError(f"no runner can be started: {error}") from error
         finally:
-            self.transport.end(runner)
+            self._transport.end(runner)
+        if answered.error is not None:
+            raise answered.error
+        return isolation_sentence(*answered.value)
 
     def close(self) -> None:
         """End the actors and disconnect; end the cluster too if it was started here."""

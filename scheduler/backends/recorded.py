@@ -2,10 +2,9 @@
 
 import itertools
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from testbudget.executors.execution.runner import BlockVerdicts
-from testbudget.executors.generation.base import Completion
 from testbudget.executors.metering import Usage
 from testbudget.rewards.errors import UserError
 from testbudget.rewards.outputs import RecordedOutputs
@@ -21,41 +20,75 @@ from testbudget.scheduler.backends.base import (
     Report,
     Work,
     WorkerEnded,
-    WorkerReport,
-    WorkerStarted,
 )
+from testbudget.scheduler.backends.recorded_worker import RecordedWorker
 from testbudget.scheduler.backends.recordings import (
     RecordedTests,
     RecordedVerdicts,
     execution_usage,
     generation_usage,
 )
-from testbudget.scheduler.backends.simulated_workers import (
-    Finished,
-    SimulatedClock,
-    SimulatedWorker,
-    SimulatedWorkers,
-)
+from testbudget.scheduler.backends.simulated_clock import FinishedPiece, SimulatedClock, SimulatedPool
 from testbudget.scheduler.core.events import WorkerKind
 from testbudget.traces.records import Piece
 from testbudget.traces.trace import Trace
 
-_UNLIMITED = Usage(*[float("inf")] * 3)
+
+@dataclass(slots=True, eq=False)
+class _Open:
+    """Work that is not done.
+
+    Attributes:
+        result: completions or verdicts.
+        left: number of its parts that are not finished.
+        parts: those that are.
+        begun: True once a worker has begun with a part.
+    """
+
+    work: Work
+    kind: WorkerKind
+    result: Any
+    left: int
+    parts: list[FinishedPiece] = field(default_factory=list)
+    begun: bool = False
+    dropped: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class _Part:
+    """Part of work that one slot of a worker does: a request, or a block of tests."""
+
+    open: _Open
+    cost: Usage
+    paid: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Workers:
+    """Workers of one kind and their slots on the clock."""
+
+    pool: SimulatedPool
+    workers: Mapping[int, RecordedWorker]
 
 
 class RecordedBackend(Backend):
     """Results of a finished run on a simulated clock, in one process.
 
-    A piece takes as long as it did when it was recorded. Unmeasured time counts as 0.
+    A request takes one slot for its GPU-seconds times the number of slots, since the GPU-seconds of a
+    request are its share of an engine in use; a block of tests takes its CPU-seconds. Unmeasured time
+    counts as 0.
 
     Args:
         trace: the finished run.
         problems: the problems of the job, with their texts.
-        engines: number of engines of the simulated cluster.
-        slots: pieces that each engine serves at once.
-        runners: number of runners of the simulated cluster.
+        engines: number of simulated engines.
+        slots: requests that each engine serves at once.
+        runners: number of simulated runners.
         metered: True if workers work under leases.
         outputs_by_problem: recorded outputs by problem id, for work that asks for them.
+
+    Raises:
+        UserError: the run lacks a problem, or holds another text of it.
     """
 
     def __init__(
@@ -71,25 +104,25 @@ class RecordedBackend(Backend):
     ) -> None:
         self._tests = RecordedTests(trace)
         self._verdicts = RecordedVerdicts(trace, problems, outputs_by_problem or {})
+        self._shape = {WorkerKind.REWARD_MODEL: (engines, slots), WorkerKind.RUNNER: (runners, 1)}
+        self._metered = metered
         self._clock = SimulatedClock()
         self._numbers = itertools.count()
-        self._metered = metered
-        self._shape = {WorkerKind.REWARD_MODEL: (engines, slots), WorkerKind.RUNNER: (runners, 1)}
-        self._slices = {
-            WorkerKind.REWARD_MODEL: self._tests.slice,
-            WorkerKind.RUNNER: self._verdicts.slice,
-        }
-        self._pools: dict[WorkerKind, SimulatedWorkers] = {}
-        self._reports: list[Report] = []
+        self._of_kind: dict[WorkerKind, _Workers] = {}
+        self._open: dict[Hashable, _Open] = {}
+        self._reports: list[Report] = []  # of starts and ends
+        self._active: dict[RecordedWorker, None] = {}  # may have used something since the last report
+        self._blocked = False  # some worker has found its lease too short since then
 
     def submit(self, work: Work) -> None:
         """Look up the result of the work, and queue it on the simulated clock."""
-        result: list[Completion] | BlockVerdicts
         match work:
             case GenerateWork(model=WorkerKind.REWARD_MODEL):
-                kind, result = WorkerKind.REWARD_MODEL, self._tests.completions(work)
-                usage = generation_usage(result)
-                seconds = usage.gpu_seconds
+                completions = self._tests.completions(work)
+                slots = self._shape[WorkerKind.REWARD_MODEL][1]
+                costs = [generation_usage([completion]) for completion in completions]
+                seconds = [slots * cost.gpu_seconds for cost in costs]
+                self._queue(WorkerKind.REWARD_MODEL, work, completions, costs, seconds)
             case GenerateWork():
                 raise UserError(
                     "backend recorded must take candidates from a run but candidates.model is given"
@@ -100,41 +133,48 @@ class RecordedBackend(Backend):
                     "is given"
                 )
             case ExecuteWork():
-                kind, result = WorkerKind.RUNNER, self._verdicts.block(work)
-                usage = execution_usage(result)
-                seconds = usage.cpu_seconds
-                usage = usage if work.charged else Usage()
-        self._pool(kind).submit((work, result), seconds, usage)
+                block = self._verdicts.block(work)
+                cost = execution_usage(block)
+                charged = cost if work.charged else Usage()
+                self._queue(WorkerKind.RUNNER, work, block, [charged], [cost.cpu_seconds])
 
-    def wait(self, timeout: float | None = None) -> Sequence[Report]:  # noqa: ARG002 - the clock is simulated
-        """Move the clock to the next result. Nothing is returned if all work waits for a lease."""
-        short = [worker for pool in self._pools.values() for worker in pool.start()]
-        for worker in short:
-            self._ask(worker)
-        if not self._reports and len(self._clock):
-            self._report(self._clock.advance())
-        reports, self._reports = self._reports, []
-        return reports
+    def wait(self, timeout: float | None = None) -> Sequence[Report]:  # noqa: ARG002 - nothing is waited for
+        """Move the clock to the next result.
+
+        The clock stands still as long as a worker that has started, or whose lease has ended, was not
+        reported. If nothing is in progress then, nothing is returned at once.
+        """
+        done: list[Report] = []
+        while not (done or self._reports or self._blocked):
+            if not (finished := self._clock.step()):
+                break
+            for piece in finished:
+                done += self._finished(piece)
+        reports, self._reports, self._blocked = self._reports, [], False
+        used = [report for worker in self._active for report in worker.report()]
+        self._active.clear()
+        return [*reports, *used, *done]
 
     def lease(self, worker: int, until: Usage) -> None:
         """Let a simulated worker use so much in all."""
-        for pool in self._pools.values():
-            for one in pool.workers:
-                if one.number == worker:
-                    one.until, one.asked = Usage(*map(max, one.until, until)), False
+        for workers in self._of_kind.values():
+            if found := workers.workers.get(worker):
+                found.lease(until)
+                workers.pool.resume(worker)
 
     def abort(self, keys: Sequence[Hashable]) -> None:
-        """Drop queued work."""
-        dropped = set(keys)
-        for pool in self._pools.values():
-            kept = [entry for entry in pool.queue if entry[0][0].key not in dropped]
-            pool.queue.clear()
-            pool.queue.extend(kept)
+        """Drop work; of what is in progress no result is reported."""
+        for key in keys:
+            if open_ := self._open.pop(key, None):
+                open_.dropped = True
+        for workers in self._of_kind.values():
+            workers.pool.drop(lambda part: part.open.dropped)
 
     def retire(self, kind: WorkerKind) -> None:
         """End the simulated workers of a kind."""
-        if pool := self._pools.pop(kind, None):
-            self._reports += [WorkerEnded(worker.number) for worker in pool.workers]
+        if workers := self._of_kind.pop(kind, None):
+            self.abort([key for key, open_ in self._open.items() if open_.kind is kind])
+            self._reports += [WorkerEnded(number) for number in workers.workers]
 
     def isolation(self, language: str) -> str:  # noqa: ARG002
         """The constant sentence ``nothing runs``."""
@@ -146,10 +186,7 @@ class RecordedBackend(Backend):
 
     def pools(self) -> Mapping[WorkerKind, PoolUse]:
         """Present use of the simulated workers."""
-        return {
-            kind: PoolUse(len(pool.workers), pool.busy, len(pool.queue))
-            for kind, pool in self._pools.items()
-        }
+        return {kind: self._use(kind) for kind in self._of_kind}
 
     @property
     def seconds(self) -> float:
@@ -158,55 +195,57 @@ class RecordedBackend(Backend):
 
     def close(self) -> None:
         """Drop all work."""
-        self._pools.clear()
-        self._reports.clear()
+        for kind in list(self._of_kind):
+            self.retire(kind)
 
-    def _pool(self, kind: WorkerKind) -> SimulatedWorkers:
-        if kind not in self._pools:
-            count, slots = self._shape[kind]
-            numbers = [next(self._numbers) for _ in range(count)]
-            until = Usage() if self._metered else _UNLIMITED
-            self._pools[kind] = SimulatedWorkers(self._clock, kind, numbers, slots, until)
-            self._reports += [
-                WorkerStarted(number, _name(kind, number), kind, self._slices[kind]) for number in numbers
-            ]
-        return self._pools[kind]
+    def _queue(
+        self, kind: WorkerKind, work: Work, result: Any, costs: Sequence[Usage], seconds: Sequence[float]
+    ) -> None:
+        if kind not in self._of_kind:
+            self._start(kind)
+        open_ = self._open[work.key] = _Open(work, kind, result, len(costs))
+        self._of_kind[kind].pool.submit_all([_Part(open_, cost) for cost in costs], seconds)
 
-    def _ask(self, worker: SimulatedWorker) -> None:
-        """Tell the usage of a worker whose lease is too short; use it up if that brought no other."""
-        if worker.asked and worker.free == self._shape[worker.kind][1]:
-            metered = self._slices[worker.kind]
-            rest = Usage(
-                *(
-                    max(used, until) if most and until < float("inf") else used
-                    for used, until, most in zip(worker.used, worker.until, metered, strict=True)
-                )
-            )
-            if rest == worker.used:
-                return  # it waits for another lease
-            worker.used = rest
-        elif worker.asked:
-            return
-        worker.asked = True
-        self._reports.append(WorkerReport(worker.number, worker.used, self._slices[worker.kind]))
+    def _start(self, kind: WorkerKind) -> None:
+        count, slots = self._shape[kind]
+        slice_ = self._tests.slice if kind is WorkerKind.REWARD_MODEL else self._verdicts.slice
+        started = [
+            RecordedWorker(next(self._numbers), kind, slice_, metered=self._metered) for _ in range(count)
+        ]
+        workers = {worker.number: worker for worker in started}
 
-    def _report(self, finished: Finished) -> None:
-        work, result = finished.item
-        kind = WorkerKind.RUNNER if isinstance(work, ExecuteWork) else WorkerKind.REWARD_MODEL
-        if (pool := self._pools.get(kind)) is None:
-            return  # its kind was retired meanwhile
-        worker = next(one for one in pool.workers if one.number == finished.worker)
-        piece = Piece(_name(kind, worker.number), finished.submitted, finished.started, finished.finished)
-        self._reports.append(WorkerReport(worker.number, worker.used, self._slices[kind]))
-        self._reports.append(_done(work, result, piece))
+        def admit(number: int, part: _Part) -> bool:
+            worker = workers[number]
+            self._active[worker] = None
+            part.paid = worker.pay(part.cost, part.paid)
+            self._blocked = self._blocked or part.paid < 1
+            part.open.begun = part.open.begun or part.paid >= 1
+            return part.paid >= 1
 
+        self._of_kind[kind] = _Workers(self._clock.pool(workers, slots, admit), workers)
+        self._reports += [worker.start() for worker in started]
 
-def _done(work: Work, result: Any, piece: Piece) -> GenerationDone | ExecutionDone:
-    if isinstance(work, ExecuteWork):
-        return ExecutionDone(work, result, piece)
-    assert isinstance(work, GenerateWork)
-    return GenerationDone(work, result, piece)
+    def _finished(self, piece: FinishedPiece) -> list[Report]:
+        """Reports of a piece that has ended: the result, if it was the last part of its work."""
+        open_ = piece.tag.open
+        open_.left -= 1
+        open_.parts.append(piece)
+        if open_.left or open_.dropped:
+            return []
+        del self._open[open_.work.key]
+        workers = self._of_kind[open_.kind].workers
+        names = dict.fromkeys(workers[part.worker].name for part in open_.parts)
+        whole = Piece(
+            ", ".join(names),
+            piece.submitted,
+            min(part.started for part in open_.parts),
+            piece.finished,
+        )
+        if isinstance(open_.work, ExecuteWork):
+            return [ExecutionDone(open_.work, open_.result, whole)]
+        assert isinstance(open_.work, GenerateWork)
+        return [GenerationDone(open_.work, open_.result, whole)]
 
-
-def _name(kind: WorkerKind, number: int) -> str:
-    return f"{'runner' if kind is WorkerKind.RUNNER else 'engine'}-{number}"
+    def _use(self, kind: WorkerKind) -> PoolUse:
+        begun = [open_.begun for open_ in self._open.values() if open_.kind is kind]
+        return PoolUse(len(self._of_kind[kind].workers), sum(begun), len(begun) - sum(begun))

@@ -14,7 +14,6 @@ from testbudget.scheduler.backends.base import ExecuteWork, GenerateWork
 from testbudget.traces.records import DistinctPrograms
 from testbudget.traces.trace import Trace
 
-_SLICE_SECONDS = 5.0
 _TESTS_PER_SLICE = 16  # of the largest
 
 
@@ -23,16 +22,17 @@ class RecordedTests:
 
     Args:
         trace: the finished run.
+
+    Attributes:
+        slice: cost of some tests: the size of a lease.
     """
 
     def __init__(self, trace: Trace) -> None:
         self._tests = {problem: seen.tests for problem, seen in trace.problems.items()}
         tests = [test for recorded in self._tests.values() for test in recorded.values()]
-        tokens = max((test.tokens for test in tests), default=0.0)
-        seconds = max((test.gpu_seconds for test in tests), default=0.0)
-        self.slice = Usage(
-            _TESTS_PER_SLICE * _known(tokens), max(_TESTS_PER_SLICE * _known(seconds), _SLICE_SECONDS), 0.0
-        )
+        tokens = max((_known(test.tokens) for test in tests), default=0.0)
+        seconds = max((_known(test.gpu_seconds) for test in tests), default=0.0)
+        self.slice = Usage(_TESTS_PER_SLICE * tokens, _TESTS_PER_SLICE * seconds)
 
     def available(self, problem: Problem) -> int:
         """Number of recorded tests."""
@@ -58,6 +58,9 @@ class RecordedVerdicts:
         trace: the finished run.
         problems: problems of the job.
         outputs_by_problem: recorded outputs by problem id.
+
+    Attributes:
+        slice: cost of executing some tests: the size of a lease.
     """
 
     def __init__(
@@ -70,7 +73,7 @@ class RecordedVerdicts:
         }
         records = [record for seen in self._traces.values() for record in seen.verdicts.values()]
         tests = [_known(float(record.cpu_seconds.sum(dtype=np.float64))) for record in records]
-        self.slice = Usage(0.0, 0.0, max(_TESTS_PER_SLICE * max(tests, default=0.0), _SLICE_SECONDS))
+        self.slice = Usage(cpu_seconds=_TESTS_PER_SLICE * max(tests, default=0.0))
 
     def block(self, work: ExecuteWork) -> BlockVerdicts:
         """Recorded verdicts of the candidates on the tests of the work."""

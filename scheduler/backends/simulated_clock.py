@@ -7,65 +7,94 @@ results.
 import heapq
 import itertools
 from collections import deque
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from testbudget.executors.metering import Usage
-from testbudget.scheduler.core.events import WorkerKind
-
-_TOLERANCE = 1e-9
+Admit = Callable[[int, Any], bool]
+"""Type of a function of a worker and the tag of a piece: True if the worker can begin with it now."""
 
 
-class Finished(NamedTuple):
+class FinishedPiece(NamedTuple):
     """A piece of work that was done, with times in seconds on the clock.
 
     Attributes:
-        item: as it was submitted.
+        tag: as it was submitted.
         worker: number of the worker.
         submitted, started, finished: times; ``started`` is when it got its slot.
     """
 
-    item: Any
+    tag: Any
     worker: int
     submitted: float
     started: float
     finished: float
 
 
-@dataclass(slots=True, eq=False)
-class SimulatedWorker:
-    """A worker.
+class SimulatedPool:
+    """Workers of one kind. A piece takes the slot that has been free longest; made by a `SimulatedClock`.
 
-    Attributes:
-        number: its number.
-        kind: kind of its work.
-        free: slots without a piece.
-        until: usage at which its lease ends.
-        used: usage of all pieces that it has begun.
-        asked: True if it has asked for another lease than this one.
+    Args:
+        clock: the clock.
+        workers: numbers of the workers.
+        slots: pieces that one worker does at once.
+        admit: asked before a worker begins with a piece. A worker that may not begin waits for `resume`,
+            and the piece goes to another or stays the first in the queue. None for workers that always may.
     """
 
-    number: int
-    kind: WorkerKind
-    free: int
-    until: Usage
-    used: Usage = Usage()
-    asked: bool = False
+    def __init__(
+        self, clock: "SimulatedClock", workers: Iterable[int], slots: int, admit: Admit | None
+    ) -> None:
+        self._clock = clock
+        self._free = deque(tuple(workers) * slots)
+        self._admit = admit
+        self._queue: deque[tuple[Any, float, float]] = deque()  # tag, duration, time of submission
+        self._held: dict[int, int] = {}  # free slots of the workers that wait for ``resume``
+        self._slots = len(self._free)
 
-    def charge(self, usage: Usage) -> bool:
-        """Charge a piece that is begun; False if the lease leaves too little."""
-        tokens, gpu_seconds, cpu_seconds = self.used
-        total = Usage(tokens + usage[0], gpu_seconds + usage[1], cpu_seconds + usage[2])
-        until = self.until
-        if (
-            total[0] > until[0] + _TOLERANCE
-            or total[1] > until[1] + _TOLERANCE
-            or total[2] > until[2] + _TOLERANCE
-        ):
-            return False
-        self.used = total
-        return True
+    @property
+    def busy(self) -> int:
+        """Number of pieces in progress."""
+        return self._slots - len(self._free) - sum(self._held.values())
+
+    @property
+    def queued(self) -> int:
+        """Number of pieces that wait."""
+        return len(self._queue)
+
+    def submit(self, tag: Any, seconds: float) -> None:
+        """Queue one piece that takes so many seconds."""
+        self._queue.append((tag, seconds, self._clock.now))
+        self._begin()
+
+    def submit_all(self, tags: Iterable[Any], seconds: Iterable[float]) -> None:
+        """Queue pieces by columns, in their order."""
+        self._queue.extend(zip(tags, seconds, itertools.repeat(self._clock.now)))
+        self._begin()
+
+    def drop(self, unwanted: Callable[[Any], bool]) -> None:
+        """Drop pieces that wait, by their tags."""
+        self._queue = deque(piece for piece in self._queue if not unwanted(piece[0]))
+        self._begin()
+
+    def resume(self, worker: int) -> None:
+        """Let a worker that could not begin try again."""
+        self._free.extendleft([worker] * self._held.pop(worker, 0))
+        self._begin()
+
+    def _begin(self) -> None:
+        """Give waiting pieces to free slots."""
+        queue, free, admit, clock = self._queue, self._free, self._admit, self._clock
+        now, numbers, heap = clock.now, clock.numbers, clock.heap
+        while queue and free:
+            worker = free.popleft()
+            if admit is not None and not admit(worker, queue[0][0]):
+                self._held[worker] = self._held.get(worker, 0) + 1
+                continue
+            tag, seconds, submitted = queue.popleft()
+            heapq.heappush(heap, (now + seconds, next(numbers), self, worker, tag, submitted, now))
+
+    def _end(self, worker: int) -> None:
+        self._free.append(worker)
 
 
 class SimulatedClock:
@@ -73,79 +102,35 @@ class SimulatedClock:
 
     Attributes:
         now: seconds since the start.
+        heap: pieces in progress by the time when they finish, for `SimulatedPool`.
+        numbers: numbers of the pieces, for `SimulatedPool`: of equal ends the first begun is first.
     """
 
     def __init__(self) -> None:
         self.now = 0.0
-        self._numbers = itertools.count()  # of equal ends the first begun is first
-        self._heap: list[tuple[float, int, SimulatedWorkers, SimulatedWorker, Any, float, float]] = []
+        self.heap: list[tuple[float, int, SimulatedPool, int, Any, float, float]] = []
+        self.numbers = itertools.count()
 
-    def __len__(self) -> int:
-        return len(self._heap)
+    def pool(self, workers: Iterable[int], slots: int = 1, admit: Admit | None = None) -> SimulatedPool:
+        """New workers on this clock.
 
-    def begin(
-        self, pool: "SimulatedWorkers", worker: SimulatedWorker, item: Any, seconds: float, submitted: float
-    ) -> None:
-        """Let a piece that takes so many seconds begin now."""
-        now = self.now
-        heapq.heappush(self._heap, (now + seconds, next(self._numbers), pool, worker, item, submitted, now))
+        Args:
+            workers, slots, admit: as for `SimulatedPool`.
+        """
+        return SimulatedPool(self, workers, slots, admit)
 
-    def advance(self) -> Finished:
-        """Move to the next end of a piece. There must be one in progress."""
-        self.now, _, pool, worker, item, submitted, started = heapq.heappop(self._heap)
-        pool.end(worker)
-        return Finished(item, worker.number, submitted, started, self.now)
-
-
-class SimulatedWorkers:
-    """Workers of one kind. A piece takes the slot that has been free longest.
-
-    Args:
-        clock: the clock.
-        kind: kind of their work.
-        numbers: their numbers.
-        slots: pieces that one worker does at once.
-        until: their first lease.
-
-    Attributes:
-        workers: the workers.
-        queue: pieces that wait, each with its item first.
-    """
-
-    def __init__(
-        self, clock: SimulatedClock, kind: WorkerKind, numbers: Iterable[int], slots: int, until: Usage
-    ) -> None:
-        self._clock = clock
-        self.workers = [SimulatedWorker(number, kind, slots, until) for number in numbers]
-        self.queue: deque[tuple[Any, float, Usage, float]] = deque()
-        self._slots = deque(self.workers * slots)  # free ones, the longest free first
-        self._all = len(self._slots)
-
-    @property
-    def busy(self) -> int:
-        """Number of pieces in progress."""
-        return self._all - len(self._slots)
-
-    def submit(self, item: Any, seconds: float, usage: Usage) -> None:
-        """Queue a piece that takes so many seconds and uses so much."""
-        self.queue.append((item, seconds, usage, self._clock.now))
-
-    def start(self) -> list[SimulatedWorker]:
-        """Begin what waits on free slots; return the workers whose lease leaves too little for it."""
-        queue, slots, short = self.queue, self._slots, deque[SimulatedWorker]()
-        while queue and slots:
-            worker = slots.popleft()
-            item, seconds, usage, submitted = queue[0]
-            if not worker.charge(usage):
-                short.append(worker)
-                continue
-            queue.popleft()
-            worker.free -= 1
-            self._clock.begin(self, worker, item, seconds, submitted)
-        slots.extendleft(reversed(short))
-        return list(dict.fromkeys(short))
-
-    def end(self, worker: SimulatedWorker) -> None:
-        """Take note that a piece of a worker has ended."""
-        worker.free += 1
-        self._slots.append(worker)
+    def step(self) -> list[FinishedPiece]:
+        """Move to the next end of a piece, and return all that end then; none if none is in progress."""
+        heap, finished = self.heap, []
+        if not heap:
+            return []
+        self.now = now = heap[0][0]
+        pools: dict[SimulatedPool, None] = {}
+        while heap and heap[0][0] == now:
+            _, _, pool, worker, tag, submitted, started = heapq.heappop(heap)
+            pool._end(worker)
+            pools[pool] = None
+            finished.append(FinishedPiece(tag, worker, submitted, started, now))
+        for pool in pools:
+            pool._begin()
+        return finished
