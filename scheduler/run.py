@@ -230,7 +230,7 @@ def _writing(directory: Path) -> Iterator[None]:
 
 
 def _sources(job: Job, problems: RunProblems, read: ReadTrace) -> RunSources:
-    """RunSources of the run, as far as its log does not hold already what is in them."""
+    """Sources of the run, as far as its log does not hold already what is in them."""
     store = problems.store
     without = [problem for problem in problems.problems if not store.candidates_of(problem.id)]
     all_extracted = all(problem.id in store.states for problem in problems.problems)
