@@ -9,7 +9,6 @@ from testbudget.rewards.problem import NOT_RUN
 from testbudget.scheduler.backends.base import (
     ExecutionDone,
     GenerationDone,
-    WorkerReport,
     WorkLost,
 )
 from testbudget.scheduler.backends.recorded import RecordedBackend
@@ -208,18 +207,6 @@ def test_nothing_is_decided_by_what_could_not_be_logged(recording, tmp_path, mon
             RecordedRun(recording, directory, limits={"tests": 30}).part()
     monkeypatch.undo()
     assert run_of(recording, directory, limits={"tests": 30}).decided() == whole
-
-
-def test_usage_of_a_worker_is_logged_once_for_each_wait(recording, tmp_path):
-    class Chatty(RecordedBackend):
-        def wait(self, timeout=None):
-            reports = list(super().wait(timeout))
-            return reports + [report for report in reports if isinstance(report, WorkerReport)]
-
-    run_of(recording, tmp_path, back=Chatty)
-    with EventLog(tmp_path / "log.sqlite") as log:
-        kinds = [type(entry.event).__name__ for entry in log.events()]
-    assert kinds.count("WorkerMetered") <= kinds.count("Generated") + kinds.count("Executed")
 
 
 def examples(recorded_outputs):

@@ -11,10 +11,11 @@ MODEL = {"name": "m", "template": "coderm", "actors": 2, "in_flight": 64}
 @pytest.mark.parametrize(
     ("fields", "problems", "expected"),
     [
-        ({"tests": {"model": MODEL}}, 100, (16 * 128, 32)),
+        ({"tests": {"model": MODEL}}, 100, (16 * 128, 25)),
         ({"tests": {"model": MODEL}}, 5000, (5000, 32)),
         ({"execution": {"runners": 2}}, 10, (16 * 8, 2)),
-        ({}, 10, (16 * 64, 16)),
+        ({}, 10, (16 * 64, 2)),
+        ({}, 1000, (16 * 64, 16)),
         ({"policy": {"window": 1}}, 10, (1, 1)),
         ({"policy": {"quantum": 9999}}, 10, (9999, 9999)),
         ({"policy": {"window": 7, "quantum": 3}}, 10, (7, 3)),
