@@ -131,8 +131,9 @@ class Dispatcher:
                     joined += [Answer(e.WorkerJoined(number, kind, slice_)), Answer(note)]
                 case WorkerReport(number, usage, slice_):
                     used[number] = Answer(e.WorkerMetered(number, usage, slice_))
-                case WorkerEnded(number):
-                    ended.append(Answer(e.WorkerLost(number)))
+                case WorkerEnded(number, complete):
+                    left = e.WorkerLeft(number) if complete else e.WorkerLost(number)
+                    ended.append(Answer(left))
                 case _ if task := self._open_work.take(work_key(report.work)):
                     if isinstance(report, WorkLost) and work_key(report.work).kind is not WorkKind.LABEL:
                         record = FailedRecord(self._problems.problems[task.position].id, report.reason)

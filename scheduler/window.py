@@ -10,13 +10,14 @@ _USUAL_RUNNERS = 16
 def look_ahead(slots: int, problems: int) -> tuple[int, int]:
     """Most tests that may be granted and not told, and tests told between two decisions.
 
-    They are ``window = max(16 * slots, problems)`` and ``quantum = slots / 4``, at least 1.
+    They are ``window = max(16 * slots, problems)`` and ``quantum = min(slots, problems) / 4``, at least 1.
+    With a quantum of all problems or more, decisions would wait for all of them, as in rounds.
 
     Args:
         slots: tests that the run generates at the same time at most.
         problems: number of problems.
     """
-    return max(_TESTS_PER_SLOT * slots, problems), max(1, slots // 4)
+    return max(_TESTS_PER_SLOT * slots, problems), max(1, min(slots, problems) // 4)
 
 
 def window_and_quantum(job: Job, problems: int) -> tuple[int, int]:

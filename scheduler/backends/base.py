@@ -135,9 +135,15 @@ class WorkerReport:
 
 @dataclass(frozen=True, slots=True)
 class WorkerEnded:
-    """A worker that is gone, on purpose or not. Its last report was the last that will come."""
+    """A worker that is gone. Its last report was the last that will come.
+
+    Attributes:
+        number: its number.
+        complete: True if it was let go while idle, so that its reports hold all that it used.
+    """
 
     number: int
+    complete: bool = False
 
 
 Report = (

@@ -220,7 +220,7 @@ class Pool:
         for worker in self._workers.values():
             self._transport.end(worker.handle)
             if worker.ready:
-                self._reports.append(WorkerEnded(worker.number))
+                self._reports.append(WorkerEnded(worker.number, complete=not worker.items))
         self._workers.clear()
         self._calls.clear()
         self._queue.clear()

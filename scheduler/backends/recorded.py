@@ -150,10 +150,12 @@ class RecordedBackend(Backend):
                 break
             for piece in finished:
                 done += self._finished(piece)
-        reports, self._reports, self._blocked = self._reports, [], False
-        used = [report for worker in self._active for report in worker.report()]
-        self._active.clear()
-        return [*reports, *used, *done]
+        reports, self._reports = self._reports, []
+        if done or self._blocked:
+            reports += [report for worker in self._active for report in worker.report()]
+            self._active.clear()
+            self._blocked = False
+        return [*reports, *done]
 
     def lease(self, worker: int, until: Usage) -> None:
         """Let a simulated worker use so much in all."""
@@ -174,7 +176,7 @@ class RecordedBackend(Backend):
         """End the simulated workers of a kind."""
         if workers := self._of_kind.pop(kind, None):
             self.abort([key for key, open_ in self._open.items() if open_.kind is kind])
-            self._reports += [WorkerEnded(number) for number in workers.workers]
+            self._reports += [WorkerEnded(number, complete=True) for number in workers.workers]
 
     def isolation(self, language: str) -> str:  # noqa: ARG002
         """The constant sentence ``nothing runs``."""

@@ -18,7 +18,9 @@ from testbudget.scheduler.core.events import Cap, Floats, Ints, Lease, WorkerKin
 COUNTED = ("tests", "executions")
 METERED = ("tokens", "gpu_seconds", "cpu_seconds")
 QUANTITIES = (*COUNTED, *METERED)
-_FRACTION = 50  # a lease below this fraction of a slice is of no use and is not given
+_SHARE_OF_LEASES = 4  # workers hold at most this part of what a limit leaves, but each a part of a slice
+_SMALL = 4  # parts of a slice that an idle worker holds, and a busy one when the limit is near
+_LEAST = 10  # a lease below this part of a slice is of no use and is not given
 _UNLIMITED = 2**62
 
 
@@ -41,12 +43,20 @@ class Books:
 
 @dataclass(slots=True, eq=False)
 class _Worker:
-    """A worker's account; float64 (metered quantities,) each."""
+    """A worker's account.
+
+    Attributes:
+        kind: kind of its work.
+        slice, used: float64 (metered quantities,), as reported.
+        unused: float64 (metered quantities,), what is left of its lease.
+        busy: True if it had used something when it reported last.
+    """
 
     kind: WorkerKind
     slice: Floats
     used: Floats = field(default_factory=lambda: np.zeros(len(METERED)))
-    unused: Floats = field(default_factory=lambda: np.zeros(len(METERED)))  # of its lease
+    unused: Floats = field(default_factory=lambda: np.zeros(len(METERED)))
+    busy: bool = False
 
 
 class Budget:
@@ -60,6 +70,8 @@ class Budget:
         self._spent, self._reserved = np.zeros((2, len(QUANTITIES)))
         self._lost, self._leased = np.zeros((2, len(METERED)))
         self._workers: dict[int, _Worker] = {}
+        self._count = np.zeros((2, len(WorkerKind)), np.int64)  # of all workers, and of the busy ones
+        self._slices = np.zeros((len(WorkerKind), len(METERED)))  # as reported last, of kinds with leases
         self.change(cap)
 
     def change(self, cap: Cap) -> None:
@@ -142,6 +154,9 @@ class Budget:
     def join(self, worker: int, kind: WorkerKind, slice_: Usage) -> list[Lease]:
         """Open the account of a new worker."""
         self._workers[worker] = _Worker(kind, np.array(slice_))
+        self._count[0, kind] += 1
+        if kind != WorkerKind.POLICY_MODEL:
+            self._slices[kind] = slice_
         return self.renew(worker, first=True)
 
     def meter(self, worker: int, used: Usage, slice_: Usage) -> list[Lease]:
@@ -153,7 +168,9 @@ class Budget:
             return []
         total = np.maximum(np.array(used), account.used)
         step = total - account.used
-        account.used, account.slice = total, np.array(slice_)
+        busy = bool(step.any())
+        self._count[1, account.kind] += busy - account.busy
+        account.used, account.slice, account.busy = total, np.array(slice_), busy
         self._set_unused(account, np.where(self._leases, np.maximum(account.unused - step, 0.0), 0.0))
         self._spent[len(COUNTED) :] += step
         return self.renew(worker)
@@ -161,8 +178,15 @@ class Budget:
     def lose(self, worker: int) -> None:
         """Close the account of a worker that is gone. Its open lease is charged as lost."""
         if account := self._workers.pop(worker, None):
+            self._count[:, account.kind] -= (1, account.busy)
             self._lost += account.unused
             self._set_unused(account, np.zeros(len(METERED)))
+
+    def leave(self, worker: int) -> None:
+        """Close the account of a worker that was let go. What its lease leaves is free again."""
+        if account := self._workers.get(worker):
+            self._set_unused(account, np.zeros(len(METERED)))
+            self.lose(worker)
 
     def lose_all(self) -> None:
         """Close all accounts."""
@@ -170,20 +194,24 @@ class Budget:
             self.lose(worker)
 
     def renew(self, worker: int, *, first: bool = False) -> list[Lease]:
-        """Renew a lease of which less than half a slice is left, as far as the cap allows.
+        """Renew a lease of which less than half is left, as far as the cap allows.
 
-        Near the end of the cap a worker gets half of its share of what is free, so that none hoards what
-        another could use.
+        A worker is to hold a slice, or a part of one while it is idle, and when all leases together would be
+        much of what the cap leaves. Near the end of the cap it gets half of its share of what is free. So
+        none hoards what another could use.
         """
         account = self._workers[worker]
         if not self.meters or account.kind == WorkerKind.POLICY_MODEL:
             return []
         used = self._leases & (account.slice > 0)
-        missing = np.where(used, account.slice - account.unused, 0.0)
+        if not first and (account.unused[used] > account.slice[used] / 2).all():
+            return []
+        wanted = account.slice * self._part(account)
+        if not first and (account.unused[used] > wanted[used] / 2).all():
+            return []
+        missing = np.where(used, np.maximum(wanted - account.unused, 0.0), 0.0)
         more = missing * self._share(account, missing)
         if not first and not (more > 0).any():
-            return []
-        if not first and (account.unused[used] > account.slice[used] / 2).all():
             return []
         self._set_unused(account, account.unused + more)
         until = np.where(self._leases, account.used + account.unused, np.inf)
@@ -214,23 +242,40 @@ class Budget:
         counts = cost > 0
         if not counts.any():
             return 0.0
-        free = float((np.maximum(self._free()[counts], 0.0) / cost[counts]).min())
+        free = np.maximum(self._free()[counts], 0.0) / cost[counts]
         whole = float((self._weights[:, len(COUNTED) :] @ account.slice)[counts].max() / cost[counts].max())
-        least = whole / _FRACTION
-        if free < least:
+        least = whole / _LEAST
+        if free.min() < least:
             return 0.0
-        return min(1.0, max(free / (2 * len(self._workers)), least))
+        rivals = self._rivals(busy=account.busy)[counts]
+        return min(1.0, max(float((free / (2 * rivals)).min()), least))
+
+    def _part(self, account: _Worker) -> float:
+        """Part of a slice that a worker is to hold."""
+        if not account.busy:
+            return 1 / _SMALL
+        weights = self._weights[:, len(COUNTED) :]
+        cost = weights @ account.slice
+        counts = cost > 0
+        left = (self._free() + weights @ self._leased)[counts]
+        fair = left / (_SHARE_OF_LEASES * self._rivals(busy=False)[counts] * cost[counts])
+        return min(1.0, max(float(fair.min(initial=1.0)), 1 / _SMALL))
+
+    def _rivals(self, *, busy: bool) -> Ints:
+        """Workers, or busy ones, that use what each limit leaves, int64 (limits,), at least 1."""
+        uses = self._weights[:, len(COUNTED) :] @ self._slices.T > 0
+        return np.asarray(np.maximum(uses @ self._count[int(busy)], 1))
 
     # ---- both ----
 
-    def books(self) -> Books:
-        """Amounts by quantity and in dollars."""
-        padding = np.zeros(len(COUNTED))
+    def books(self, *, ended: bool = False) -> Books:
+        """Amounts by quantity and in dollars; in a run that has ended, no lease is open."""
+        padding, leased = np.zeros(len(COUNTED)), np.zeros_like(self._leased) if ended else self._leased
         return Books(
             self._named(self._spent),
             self._named(np.concatenate([padding, self._lost])),
             self._named(self._reserved),
-            self._named(np.concatenate([padding, self._leased])),
+            self._named(np.concatenate([padding, leased])),
         )
 
     def validate(self) -> None:

@@ -186,6 +186,13 @@ class WorkerLost:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkerLeft:
+    """An idle worker was let go, with all its usage reported; the rest of its lease is free again."""
+
+    worker: int
+
+
+@dataclass(frozen=True, slots=True)
 class DriverRestarted:
     """A new driver continues the run; all workers of before are gone."""
 
@@ -219,6 +226,7 @@ Event = (
     | WorkerJoined
     | WorkerMetered
     | WorkerLost
+    | WorkerLeft
     | DriverRestarted
     | CapChanged
     | Paused

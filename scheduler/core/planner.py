@@ -5,6 +5,7 @@ drawn for a problem it grants at most the policy's increment, and none beyond th
 with equal values take turns in an order drawn from the seed.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -20,7 +21,7 @@ UNLIMITED = 2**62
 """A window or a quantum without end."""
 
 _FIRST = 1e30  # value of a test below the minimum: above every value of a policy
-_QUANTA_PER_STEP = 16  # that one step of all problems makes
+_QUANTA_PER_STEP = 32  # in one step of all problems: work for the time that a block with timeouts takes
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ class Planner:
         self._rank = np.argsort(self._order)
         self._plans = policy.static and started.quantum < UNLIMITED
         bounded = policy.static and started.window < UNLIMITED
-        step = max(1, _QUANTA_PER_STEP * started.quantum // len(problems)) if bounded else UNLIMITED
+        step = math.ceil(_QUANTA_PER_STEP * started.quantum / len(problems)) if bounded else UNLIMITED
         self._step = min(step, UNLIMITED)
         self._target: Ints | None = None  # tests planned for each problem
         self._released: list[Ints] = []

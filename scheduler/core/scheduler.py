@@ -78,7 +78,7 @@ class Scheduler:
     @property
     def books(self) -> Books:
         """What was spent, lost, reserved and leased."""
-        return self._budget.books()
+        return self._budget.books(ended=self.finished)
 
     def start(self) -> list[Command]:
         """Issue the preparation of every problem, once, before the first event."""
@@ -204,6 +204,8 @@ class Scheduler:
                 leases = self._budget.meter(worker, used, slice_)
             case e.WorkerLost(worker):
                 self._budget.lose(worker)
+            case e.WorkerLeft(worker):
+                self._budget.leave(worker)
             case e.DriverRestarted():
                 self._budget.lose_all()
         return [*leases, *self._after_metering()]
@@ -327,6 +329,7 @@ class Scheduler:
 
     def _grant(self) -> list[Command]:
         """Issue the most valuable tests that fit into the window and under the cap."""
+        self._next_ask = self._told_units + self._started.quantum
         if self._paused or self._exhausted:
             return []
         if self._planner is None:
@@ -334,7 +337,6 @@ class Scheduler:
             self._planner = Planner(self._started, self.problems, self._policy)
             self._planner.release(self.problems.able())
         remaining, room = self._remaining(), self._started.window - self._untold_tests
-        self._next_ask = self._told_units + self._started.quantum
         if min(remaining, room) <= 0:
             return []
         idle = self._told == len(self.tasks)

@@ -15,7 +15,7 @@ from testbudget.scheduler.core.events import (
     Floats,
     WorkerJoined,
     WorkerKind,
-    WorkerLost,
+    WorkerLeft,
     WorkerMetered,
 )
 from testbudget.scheduler.evidence_store import EvidenceStore
@@ -143,7 +143,7 @@ class Extraction:
         if share < 1:
             return [metered]
         command, self._waiting = self._waiting, None
-        return [metered, Answer(WorkerLost(DRIVER_WORKER)), self._taken(command)]
+        return [metered, Answer(WorkerLeft(DRIVER_WORKER)), self._taken(command)]
 
     def abort(self, tasks: set[int]) -> None:
         """Drop recorded states that the cap does not pay for."""

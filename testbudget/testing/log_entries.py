@@ -87,6 +87,7 @@ def every_kind() -> list[Entry]:
         *((core.WorkerJoined(int(kind), kind, Usage(1, 0.1, _NAN)), ()) for kind in WorkerKind),
         (core.WorkerMetered(1, Usage(0.1 + 0.2, 1e300, 5e-324), Usage(float("inf"), 0, 1)), ()),
         (core.WorkerLost(2**40), ()),
+        (core.WorkerLeft(7), ()),
         (core.DriverRestarted(), ()),
         (core.CapChanged(Cap({"cpu_seconds": 1.5})), ()),
         (core.Paused(), ()),

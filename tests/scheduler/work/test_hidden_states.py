@@ -12,7 +12,7 @@ from testbudget.scheduler.core.events import (
     Extract,
     Extracted,
     WorkerJoined,
-    WorkerLost,
+    WorkerLeft,
     WorkerMetered,
 )
 from testbudget.scheduler.job_file import load_job
@@ -58,7 +58,7 @@ def test_states_of_a_run_are_there_at_once_where_nothing_is_metered(recorded_, p
     joined, used, lost, extracted = extraction.extract(ALL)
     assert isinstance(joined.event, WorkerJoined)
     assert used.event.used == Usage(cpu_seconds=0.625)
-    assert lost.event == WorkerLost(DRIVER_WORKER)
+    assert lost.event == WorkerLeft(DRIVER_WORKER)
     assert extracted.event.pass_rates.tolist() == [5.0] * 5
     keep([extracted])
     np.testing.assert_array_equal(
