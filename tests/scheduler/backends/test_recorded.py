@@ -1,157 +1,139 @@
-"""The loop on the recorded back end, compared with recorded tests in memory."""
+"""Recorded results: their times on the simulated clock, and their costs under leases."""
 
-import json
-from dataclasses import astuple
+from dataclasses import replace
 
 import numpy as np
 import pytest
-import yaml
 
-from testbudget.analysis.summary import summarise
-from testbudget.cli.main import main
-from testbudget.difficulty.predictions import learned_pass_rates
-from testbudget.executors.generation.unit_tests import UnitTestGenerator
-from testbudget.policies.base import Policy
-from testbudget.policies.registry import create_policy
-from testbudget.rewards.confidence.model import default_models
-from testbudget.rewards.outputs import Evidence
-from testbudget.rewards.selection.majority import Majority
-from testbudget.rewards.selection.registry import selection_rule
-from testbudget.scheduler.assessment import PickConfidence
-from testbudget.scheduler.backends.recorded import RecordedBackend
-from testbudget.scheduler.budget import Budget, Cap
-from testbudget.scheduler.event_log import EventLog
-from testbudget.scheduler.loop import Loop
-from testbudget.traces.learning_curves import (
-    RecordedTests,
-    allocate_recorded,
-    compute_learning_curves,
+from testbudget.executors.metering import Usage
+from testbudget.rewards.errors import UserError
+from testbudget.rewards.problem import UnitTest
+from testbudget.scheduler.backends.base import (
+    ExecuteWork,
+    ExtractWork,
+    GenerationDone,
+    PoolUse,
+    WorkerEnded,
+    WorkerReport,
+    WorkerStarted,
 )
-from testbudget.traces.problems import load_problems
-from testbudget.traces.records import Cost, ProblemCandidates, execution_cost, generation_cost
+from testbudget.scheduler.backends.recorded import RecordedBackend
+from testbudget.scheduler.core.events import WorkerKind
+from testbudget.testing.backend_runs import (
+    PROBLEMS,
+    executions,
+    generation_cost_of,
+    generations,
+    recording,
+)
+from testbudget.traces.output_tables import read_outputs
+from testbudget.traces.records import ProblemCandidates
 from testbudget.traces.tables import read_trace
 
-SEED = 3
+
+def backend(**options):
+    return RecordedBackend(recording(), PROBLEMS, **options)
 
 
-class Undecided(Policy):
-    """Policy that grants one test to each of the three problems with the largest p_wrong."""
-
-    name = "undecided"
-    static = False
-
-    def __init__(self, problems, **limits) -> None:
-        super().__init__(problems, **limits)
-        self.p_wrong = np.ones(problems)
-        self.heard = []
-
-    def tell(self, problem, p_wrong) -> None:
-        super().tell(problem, p_wrong)
-        self.p_wrong[problem] = round(p_wrong, 9)
-        self.heard.append((problem, self.p_wrong[problem]))
-
-    def _plan(self, free, remaining):
-        able = np.flatnonzero(free)
-        chosen = able[np.argsort(-self.p_wrong[able], kind="stable")][: min(3, remaining)]
-        return chosen, np.ones(len(chosen), np.int32)
+def results(backend):
+    found = []
+    while reports := backend.wait():
+        found += reports
+    return found
 
 
-def curves_as_recorded(trace, rule):
-    recordings = [RecordedTests.of(seen, seen.correct) for seen in trace.problems.values()]
-    return compute_learning_curves(
-        recordings, [np.arange(recording.tests) for recording in recordings], rule
-    )
+def test_a_request_takes_its_gpu_seconds_times_the_slots_of_its_engine():
+    for slots in (1, 2, 4):
+        run = backend(engines=1, slots=slots)
+        run.submit(generations()[0])
+        (done,) = [report for report in results(run) if isinstance(report, GenerationDone)]
+        first, second = 0.25 * slots, 0.5 * slots  # of its two requests
+        assert done.piece.finished == (first + second if slots == 1 else second)
+        assert run.seconds == done.piece.finished
 
 
-def spending(learning_curves, granted):
-    return np.sum(
-        [curve.spent[tests] for curve, tests in zip(learning_curves, granted, strict=True)], axis=0
-    )
-
-
-@pytest.mark.parametrize(
-    ("policy", "cap", "selection"),
-    [
-        ("uniform", 20, "majority"),
-        ("uniform", 100, "consensus"),
-        ("greedy", 37, "majority"),
-        ("greedy", 90, "consensus"),
-    ],
-)
-def test_a_run_with_the_recorded_back_end_grants_picks_and_spends_as_in_memory(
-    voted, tmp_path, policy, cap, selection
-):
-    run, learned = {"from_run": str(voted)}, policy == "greedy"
-    job = {
-        "problems": {"source": str(voted.parent / "problems.jsonl")},
-        "candidates": run,
-        "tests": run,
-        **({"hidden_states": run, "predictor": {"fit_from": [str(voted)]}} if learned else {}),
-        "policy": {"name": policy},
-        "selection": selection,
-        "cap": {"tests": cap},
-        "backend": "recorded",
-        "seed": SEED,
+def test_engines_and_runners_work_at_the_same_time():
+    run = backend(engines=2, runners=3)
+    for work in [*generations(), *executions()]:
+        run.submit(work)
+    assert run.pools() == {
+        WorkerKind.REWARD_MODEL: PoolUse(2, 1, 11),  # a request on either engine
+        WorkerKind.RUNNER: PoolUse(3, 3, 9),
     }
-    (tmp_path / "job.yaml").write_text(yaml.safe_dump(job))
-    out = tmp_path / "out"
-    assert main(["run", str(tmp_path / "job.yaml"), "--out", str(out)]) == 0
-    real = read_trace(out)
-
-    trace, rule = read_trace(voted), selection_rule(selection)
-    recorded = curves_as_recorded(trace, rule)
-    pass_rates = learned_pass_rates(trace, seed=SEED) if learned else None
-    if learned:
-        np.testing.assert_array_equal(
-            pass_rates, [seen.predicted_pass_rate for seen in real.problems.values()]
-        )
-    fresh = create_policy(policy, len(recorded), pass_rates=pass_rates, max_tests=9, seed=SEED)
-    granted = allocate_recorded(fresh, cap, recorded)
-    np.testing.assert_array_equal(granted, [len(seen.tests) for seen in real.problems.values()])
-    assert len(set(granted)) > 1
-    picks = [json.loads(line) for line in (out / "picks.jsonl").read_text().splitlines()]
-    for seen, tests, pick in zip(trace.problems.values(), granted, picks, strict=True):
-        recording = RecordedTests.of(seen, seen.correct)
-        votes = recording.evidence(np.arange(tests)).votes
-        winners = rule.winners(Evidence(votes))
-        assert (winners[0], len(winners), votes.tests) == (
-            pick["candidate"],
-            pick["tied_candidates"],
-            pick["tests"],
-        )
-        assert votes.scores()[winners[0]] == pick["tests_passed"]
-    accuracy = [curve.accuracy[tests] for curve, tests in zip(recorded, granted, strict=True)]
-    np.testing.assert_allclose(accuracy, [problem.accuracy for problem in summarise(out).problems])
-    real_costs = [
-        Cost.total(
-            [*map(generation_cost, seen.tests.values()), *map(execution_cost, seen.verdicts.values())]
-        )
-        for seen in real.problems.values()
-    ]
-    np.testing.assert_allclose(spending(recorded, granted), astuple(Cost.total(real_costs)))
+    found = results(run)
+    gpu_seconds = sum(generation_cost_of(work).gpu_seconds for work in generations())
+    ends = [report.piece.finished for report in found if isinstance(report, GenerationDone)]
+    assert gpu_seconds / 2 <= max(ends) < gpu_seconds / 2 + 2.0
+    assert ends == sorted(ends)
+    assert {report.number for report in found if isinstance(report, WorkerStarted)} == set(range(5))
 
 
-def test_a_policy_is_told_the_same_p_wrong_in_the_loop_and_in_memory(voted, tmp_path):
-    trace = read_trace(voted)
-    problems = load_problems(str(voted.parent / "problems.jsonl"))
-    items = [ProblemCandidates.of(problem, trace.problem(problem).candidates) for problem in problems]
-    looped, simulated = (Undecided(len(items), max_tests=9, min_tests=1) for _ in range(2))
-    with EventLog(tmp_path / "log.sqlite") as event_log:
-        budget = Budget(Cap({"tests": 70}))
-        backend = RecordedBackend(trace, problems, runners=2)
-        pick_confidence = PickConfidence(items, event_log, Majority(), default_models())
-        Loop(
-            items,
-            looped,
-            budget,
-            event_log,
-            backend,
-            UnitTestGenerator(None, seed=0),
-            pick_confidence=pick_confidence,
-        ).run()
-    recorded = curves_as_recorded(trace, Majority())
-    granted = allocate_recorded(simulated, 70, recorded)
-    np.testing.assert_array_equal(granted, looped.granted)
-    assert simulated.heard == looped.heard
-    assert len(simulated.heard) > 50
-    np.testing.assert_allclose(spending(recorded, granted), astuple(budget.spent))
+def test_a_worker_waits_at_the_end_of_its_lease_and_says_so():
+    run = backend(metered=True)
+    for work in generations():
+        run.submit(work)
+    (started,) = run.wait()
+    assert results(run) == []
+    for until in (30.0, 60.0, 90.0):
+        run.lease(started.number, Usage(until, np.inf, np.inf))
+        usage = [report.used for report in results(run) if isinstance(report, WorkerReport)]
+        assert usage[-1].tokens == until
+    assert 0 < run.seconds < 2.0  # of four requests
+
+
+def test_what_a_lease_covers_of_a_piece_is_charged_once():
+    run = backend(metered=True)
+    work = generations()[0]
+    run.submit(work)
+    run.wait()
+    cost = generation_cost_of(work)
+    for tenth in range(1, 11):
+        assert not [report for report in results(run) if isinstance(report, GenerationDone)]
+        run.lease(0, Usage(*(amount * tenth / 10 for amount in cost)))
+    *_, usage, done = results(run)
+    assert isinstance(done, GenerationDone)
+    np.testing.assert_allclose(usage.used, cost)
+
+
+def test_work_in_progress_that_is_aborted_is_not_reported():
+    run = backend()
+    for work in generations()[:2]:
+        run.submit(work)
+    run.abort([generations()[0].key])
+    done = [report.work for report in results(run) if isinstance(report, GenerationDone)]
+    assert done == [generations()[1]]
+
+
+def test_a_retired_kind_drops_its_work_and_starts_anew():
+    run = backend()
+    run.submit(generations()[0])
+    run.retire(WorkerKind.REWARD_MODEL)
+    run.submit(generations()[1])
+    found = results(run)
+    assert [report.number for report in found if isinstance(report, WorkerStarted)] == [0, 1]
+    assert [report.number for report in found if isinstance(report, WorkerEnded)] == [0]
+    assert [one.work for one in found if isinstance(one, GenerationDone)] == [generations()[1]]
+
+
+def test_what_needs_a_model_is_refused():
+    from_model = replace(generations()[0], model=WorkerKind.POLICY_MODEL)
+    with pytest.raises(UserError, match=r"candidates\.model is given"):
+        backend().submit(from_model)
+    with pytest.raises(UserError, match=r"hidden_states\.base_model is given"):
+        backend().submit(ExtractWork("key", PROBLEMS[0].id, ""))
+
+
+def test_outputs_are_those_of_the_work_s_programs_and_tests(recorded):
+    trace, outputs = read_trace(recorded.directory), read_outputs(recorded.directory)
+    problem = recorded.problems[0]
+    item = ProblemCandidates.of(problem, trace.problem(problem).candidates)
+    tests = tuple(UnitTest(problem.id, index, "") for index in (2, 0))
+    run = RecordedBackend(trace, recorded.problems, outputs_by_problem=outputs)
+    run.submit(ExecuteWork("key", problem, item.programs[1:3], tests, record_outputs=True))
+    done = results(run)[-1].block_verdicts
+    known = trace.problem(problem).verdicts
+    assert done.verdicts.tolist() == [[known[2].verdicts[row], known[0].verdicts[row]] for row in (1, 2)]
+    calls = done.recorded_outputs
+    assert [(given.test, given.arguments) for given in calls.inputs] == [(0, "[[0], {}]"), (2, "[[2], {}]")]
+    values = [[calls.outputs[output].example for output in row] for row in calls.results]
+    assert values == [["2", "4"], ["0", "4"]]  # x + 2 and 2 * x
