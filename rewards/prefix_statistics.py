@@ -7,8 +7,8 @@ them in all arrays, and each of them counts.
 
 import copy
 import itertools
-from collections.abc import Sequence
-from functools import cached_property
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,23 @@ _PAIRS_AT_ONCE = 2**16  # comparisons of outputs that still fit into a processor
 _UINT8_MAX = 255
 
 
+_T = TypeVar("_T")
+
+
+class _Once(Generic[_T]):
+    """Property that is computed once for statistics and all their copies with other batches."""
+
+    def __init__(self, compute: Callable[[Any], _T]) -> None:
+        self._compute, self._name, self.__doc__ = compute, compute.__name__, compute.__doc__
+
+    def __get__(self, statistics: "PrefixStatistics", _: type["PrefixStatistics"]) -> _T:
+        computed = statistics.computed
+        if self._name not in computed:
+            computed[self._name] = self._compute(statistics)
+        value: _T = computed[self._name]
+        return value
+
+
 class PrefixStatistics:
     """Statistics of a problem's candidates after the first m tests.
 
@@ -37,6 +54,7 @@ class PrefixStatistics:
         passed: bool (tests, candidates), pairs that were passed.
         sizes: int64 (candidates,), number of equal candidates that each column stands for.
         batch: statistics of the batch; None for a single problem.
+        computed: statistics that are known already, by name; they do not depend on the batch.
     """
 
     def __init__(self, evidence: Evidence, counts: Sequence[int] | NDArray[np.intp]) -> None:
@@ -45,6 +63,7 @@ class PrefixStatistics:
         self.passed = evidence.votes.passed()
         self.sizes = evidence.column_sizes
         self.batch = evidence.batch
+        self.computed: dict[str, Any] = {}
         self._outputs = None if evidence.outputs is None else _widely_known(evidence.outputs, self.sizes)
 
     def with_batch(self, batch: BatchStatistics | None) -> "PrefixStatistics":
@@ -52,6 +71,38 @@ class PrefixStatistics:
         other = copy.copy(self)
         other.batch = batch
         return other
+
+    @property
+    def parts(self) -> list[tuple[NDArray[np.intp], NDArray[np.intp], "PrefixStatistics"]]:
+        """Positions of counts, positions of the candidates that can win there, and their statistics.
+
+        A candidate can win if it ran every test that all top scorers ran. Each count is in one part.
+        """
+        if self._running.all():
+            return [(np.arange(len(self.counts)), np.arange(len(self.sizes)), self)]
+        return [(rows, members, part.with_batch(self.batch)) for rows, members, part in self._parts]
+
+    @_Once
+    def _parts(self) -> list[tuple[NDArray[np.intp], NDArray[np.intp], "PrefixStatistics"]]:
+        rows_of: dict[bytes, list[int]] = {}
+        for row, taking_part in enumerate(self._running):
+            rows_of.setdefault(taking_part.tobytes(), []).append(row)
+        parts = []
+        for listed in rows_of.values():
+            rows, members = np.asarray(listed), np.flatnonzero(self._running[listed[0]])
+            of_members = PrefixStatistics(self.evidence.of_candidates(members), self.counts[rows])
+            parts.append((rows, members, of_members))
+        return parts
+
+    @_Once
+    def _running(self) -> NDArray[np.bool_]:
+        passed, run = self.tests_passed, self.evidence.votes.run()
+        if run.all():
+            return np.ones(passed.shape, np.bool_)
+        top = (passed == passed.max(axis=1, keepdims=True)).astype(np.float32)
+        skipped = (~run).astype(np.float32)
+        needed = (np.arange(len(run)) < self.tests) & (top @ skipped.T == 0)
+        return np.asarray(needed.astype(np.float32) @ skipped == 0)
 
     @property
     def candidates(self) -> int:
@@ -63,17 +114,17 @@ class PrefixStatistics:
         """The counts, intp (counts, 1)."""
         return self.counts[:, np.newaxis]
 
-    @cached_property
+    @_Once
     def tests_passed(self) -> NDArray[np.int64]:
         """Number of tests passed, s."""
         return prefix_scores(self.passed)[self.counts]
 
-    @cached_property
+    @_Once
     def pass_set_sizes(self) -> NDArray[np.int64]:
         """Number of candidates that passed the same tests, itself included."""
         return prefix_group_sizes(self.passed, self.sizes)[self.counts]
 
-    @cached_property
+    @_Once
     def output_group_sizes(self) -> NDArray[np.int64]:
         """Size of the output group, n: candidates with equal outputs on all inputs, itself included.
 
@@ -83,7 +134,7 @@ class PrefixStatistics:
             return self.pass_set_sizes
         return prefix_group_sizes(self._outputs.results, self.sizes)[self._known]
 
-    @cached_property
+    @_Once
     def agreement(self) -> NDArray[np.float64]:
         """Agreement a: share of the returned values that equal the candidate's own, mean over inputs.
 
@@ -97,7 +148,7 @@ class PrefixStatistics:
         inputs = self._known[:, np.newaxis]
         return np.where(inputs, sums[self._known] / np.maximum(inputs, 1), 1.0)
 
-    @cached_property
+    @_Once
     def soft_group_sizes(self) -> NDArray[np.float64]:
         """Soft group size K: sum over candidates of ``exp(-5 d)``, with d the share of inputs that differ.
 
@@ -114,12 +165,12 @@ class PrefixStatistics:
         distinct = np.ascontiguousarray(rows[first].T)
         return _soft_sizes(distinct, self._known, sizes)[:, members]
 
-    @cached_property
+    @_Once
     def support(self) -> NDArray[np.float64]:
         """Support ``ln K + ln a``, with K ``soft_group_sizes`` and a ``agreement``."""
         return np.asarray(np.log(self.soft_group_sizes) + floored_log(self.agreement))
 
-    @cached_property
+    @_Once
     def returned(self) -> NDArray[np.bool_]:
         """True if the candidate returned a value on any input, or if no input is known."""
         shape = (len(self.counts), len(self.sizes))

@@ -87,33 +87,12 @@ class ScoringRule(SelectionRule):
 
     def winners_by(self, statistics: PrefixStatistics) -> NDArray[np.bool_]:
         """See :meth:`SelectionRule.winners_by`."""
-        running = _still_running(statistics)
-        if running.all():
-            return self._best(statistics)
-        won = np.zeros_like(running)
-        rows_of: dict[bytes, list[int]] = {}
-        for row, taking_part in enumerate(running):
-            rows_of.setdefault(taking_part.tobytes(), []).append(row)
-        for rows in rows_of.values():
-            members = np.flatnonzero(running[rows[0]])
-            known = statistics.evidence.of_candidates(members)
-            of_members = PrefixStatistics(known, statistics.counts[rows]).with_batch(statistics.batch)
-            won[np.ix_(np.asarray(rows), members)] = self._best(of_members)
+        won = np.zeros((len(statistics.counts), len(statistics.sizes)), np.bool_)
+        for rows, members, part in statistics.parts:
+            won[rows[:, np.newaxis], members] = self._best(part)
         return won
 
     def _best(self, statistics: PrefixStatistics) -> NDArray[np.bool_]:
         # Sums of the same terms in another order must be equal.
         scores = np.round(self.scores(statistics), 9)
         return np.asarray(scores == scores.max(axis=1, keepdims=True))
-
-
-def _still_running(statistics: PrefixStatistics) -> NDArray[np.bool_]:
-    """Candidates that ran every test that all top scorers ran, bool (counts, candidates)."""
-    passed, run = statistics.tests_passed, statistics.evidence.votes.run()
-    if run.all():
-        return np.ones(passed.shape, np.bool_)
-    top = (passed == passed.max(axis=1, keepdims=True)).astype(np.float32)
-    tests = np.arange(len(run)) < statistics.tests
-    skipped = (~run).astype(np.float32)
-    needed = tests & (top @ skipped.T == 0)
-    return np.asarray(needed.astype(np.float32) @ skipped == 0)
