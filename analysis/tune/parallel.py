@@ -1,18 +1,20 @@
 """Trials of one study in several processes: Ray actors that share its file."""
 
-import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import ray
+from ray.exceptions import RayError, RayTaskError
 
 from testbudget.analysis.tune.evaluate import prepare_study
 from testbudget.analysis.tune.results import STUDY_FILE
 from testbudget.analysis.tune.settings import StudySettings
 from testbudget.analysis.tune.study import join_study, run_trial
-from testbudget.executors.pools import remote, translate_ray_errors
+from testbudget.rewards.errors import InfrastructureError, UserError, one_line
 from testbudget.traces.tables import read_trace
+
+_RETRIES = 3  # of a process that ends, and of its trial
 
 
 class TrialWorker:
@@ -51,6 +53,10 @@ def run_trials(
         count: number of trials.
         workers: number of processes.
         report: called after each trial.
+
+    Raises:
+        UserError: a trial raised it.
+        InfrastructureError: a trial failed, its retries included.
     """
     ray.init(
         address="local",
@@ -60,7 +66,7 @@ def run_trials(
         logging_level="ERROR",
     )
     try:
-        actor = remote(TrialWorker, num_cpus=1)
+        actor = ray.remote(num_cpus=1, max_restarts=_RETRIES, max_task_retries=_RETRIES)(TrialWorker)
         idle = [actor.remote(run.resolve(), folder.resolve(), settings) for _ in range(workers)]
         busy: dict[Any, Any] = {}
         begun = 0
@@ -71,8 +77,20 @@ def run_trials(
                 begun += 1
             done, _ = ray.wait(list(busy))
             for call in done:
-                translate_ray_errors(functools.partial(ray.get, call))
+                _take(call)
                 idle.append(busy.pop(call))
                 report()
     finally:
         ray.shutdown()
+
+
+def _take(call: Any) -> None:
+    """Take the result of a finished call, with errors of Ray translated."""
+    try:
+        ray.get(call)
+    except RayTaskError as error:
+        if isinstance(error.cause, UserError):
+            raise error.cause from None
+        raise InfrastructureError(one_line(error.cause)) from error
+    except RayError as error:
+        raise InfrastructureError(one_line(error)) from error

@@ -176,7 +176,9 @@ class RecordedBackend(Backend):
         """End the simulated workers of a kind."""
         if workers := self._of_kind.pop(kind, None):
             self.abort([key for key, open_ in self._open.items() if open_.kind is kind])
-            self._reports += [WorkerEnded(number, complete=True) for number in workers.workers]
+            for number, worker in workers.workers.items():
+                self._active.pop(worker, None)
+                self._reports += [*worker.report(), WorkerEnded(number, complete=True)]
 
     def isolation(self, language: str) -> str:  # noqa: ARG002
         """The constant sentence ``nothing runs``."""

@@ -72,7 +72,7 @@ class RecordedGenerator:
     def end(self) -> None:
         """End the worker."""
         if self._worker is not None:
-            self._reports.append(WorkerEnded(self._worker.number, complete=True))
+            self._reports += [*self._worker.report(), WorkerEnded(self._worker.number, complete=True)]
             self._worker = None
             self._queue.clear()
 

@@ -23,6 +23,7 @@ from testbudget.rewards.errors import UserError
 from testbudget.scheduler.backends.base import (
     ExecutionDone,
     GenerationDone,
+    WorkerEnded,
     WorkLost,
 )
 from testbudget.scheduler.core.events import WorkerKind
@@ -164,8 +165,9 @@ def check_a_retired_kind_ends_its_workers(make: MakeBackend) -> None:
             number for number, worker in run.workers.items() if worker.kind == WorkerKind.REWARD_MODEL
         }
         run.backend.retire(WorkerKind.REWARD_MODEL)
-        for _ in run.reports(until=lambda: run.ended >= of_kind):
-            pass
+        for report in run.reports(until=lambda: run.ended >= of_kind):
+            if isinstance(report, WorkerEnded):
+                require(report.complete, "an idle worker that is let go must have told all that it used")
         require(run.ended == of_kind, f"workers {of_kind} must end with their kind but {run.ended} did")
         pools = run.backend.pools()
         require(

@@ -1,4 +1,4 @@
-"""Ray actors: failed actors are restarted, and their calls are repeated."""
+"""Actors on Ray: what they answer, what ends them, and how they are metered."""
 
 import asyncio
 import math
@@ -23,7 +23,6 @@ from testbudget.executors.generation.base import (
     Sampling,
 )
 from testbudget.executors.metering import LeaseEndedError, Usage
-from testbudget.executors.pools import Pool
 from testbudget.rewards.errors import UserError
 from testbudget.rewards.problem import NOT_RUN, TestKind, UnitTest, Verdict
 
@@ -71,8 +70,7 @@ def _ray():
 
 
 def actor_of(make, timeout_seconds=60.0):
-    options = {"max_restarts": 2, "max_task_retries": 2, "num_cpus": 0, "max_concurrency": 8}
-    return ray.remote(GeneratorActor).options(**options).remote(make, timeout_seconds)
+    return ray.remote(GeneratorActor).options(num_cpus=0, max_concurrency=8).remote(make, timeout_seconds)
 
 
 class Lengths:
@@ -109,16 +107,7 @@ def computes() -> None:
 
 
 def extractor_of(make, *, gpus=0.0, timeout_seconds=60.0):
-    options = {"max_restarts": 2, "max_task_retries": 2, "num_cpus": 0}
-    return ray.remote(ExtractorActor).options(**options).remote(make, 1, gpus, timeout_seconds)
-
-
-def collect_all(pool) -> dict:
-    results = {}
-    while pool.references:
-        (done,), _ = ray.wait(pool.references)
-        results |= dict([collected] if (collected := pool.collect(done)) else [])
-    return results
+    return ray.remote(ExtractorActor).options(num_cpus=0).remote(make, 1, gpus, timeout_seconds)
 
 
 def requests(problem, count):
@@ -126,19 +115,14 @@ def requests(problem, count):
 
 
 @pytest.mark.parametrize("hangs", [False, True])
-def test_an_engine_that_fails_or_hangs_is_restarted_and_its_calls_are_repeated(tmp_path, hangs):
+def test_an_engine_that_fails_or_hangs_ends_its_process(tmp_path, hangs):
     actor = actor_of(lambda: FailsOnce(tmp_path / "failed", hangs=hangs), timeout_seconds=2.0)
-    pool = Pool([actor], "generate", in_flight=4)
-    for problem in ("a", "b", "c"):
-        pool.submit(problem, requests(problem, 2), Sampling(), load=2)
-    answers = {}
-    while pool.references:
-        (done,), _ = ray.wait(pool.references)
-        problem, completions = pool.collect(done)
-        answers[problem] = [completion.text for completion in completions]
-    pool.close()
-    assert answers == {problem: [f"{problem}/0", f"{problem}/1"] for problem in ("a", "b", "c")}
-    assert (tmp_path / "failed").exists()
+    with pytest.raises(ray.exceptions.RayActorError):
+        ray.get(actor.generate.remote(requests("a", 2), Sampling()))
+    another = actor_of(lambda: FailsOnce(tmp_path / "failed"))
+    answers = ray.get(another.generate.remote(requests("a", 2), Sampling()))
+    assert [completion.text for completion in answers] == ["a/0", "a/1"]
+    ray.kill(another)
 
 
 def test_a_user_error_of_a_generator_is_raised(tmp_path):
@@ -164,29 +148,20 @@ def test_a_prompt_that_is_too_long_does_not_affect_other_requests():
     assert long == Completion("", 0, 0.0, "prompt_too_long")
 
 
-@pytest.mark.parametrize("does", [breaks, hangs])
-def test_an_extractor_that_fails_or_hangs_is_replaced_and_its_batches_are_repeated(tmp_path, does):
-    seconds = 2.0 if does is hangs else 60.0
-    actors = [extractor_of(lambda: Lengths(tmp_path / "failed", does), timeout_seconds=seconds)]
-    pool = Pool(actors, "extract", in_flight=2, movable=(ExtractionError,))
-    for prompts in ("a", "bb"), ("ccc",):
-        pool.submit(prompts, prompts, (1, 3))
-    answers = {prompts: done.states for prompts, done in collect_all(pool).items()}
-    pool.close()
-    assert answers == {("a", "bb"): [(1, 1, 3), (2, 1, 3)], ("ccc",): [(3, 1, 3)]}
-    assert (tmp_path / "failed").exists()
-    assert (tmp_path / "failed.closed").exists() == (does is breaks)
+def test_an_extractor_that_fails_is_closed_and_made_anew(tmp_path):
+    actor = extractor_of(lambda: Lengths(tmp_path / "failed", breaks))
+    with pytest.raises(ExtractionError, match="hidden states of 2 prompts failed: ValueError"):
+        ray.get(actor.extract.remote(("a", "bb"), (1, 3)))
+    assert (tmp_path / "failed.closed").exists()
+    assert ray.get(actor.extract.remote(("a", "bb"), (1, 3))).states == [(1, 1, 3), (2, 1, 3)]
+    ray.kill(actor)
 
 
-def test_the_second_failure_of_an_extractor_raises_its_error(tmp_path):
-    def makes():
-        return Lengths(tmp_path / "nowhere" / "marker", breaks)
-
-    pool = Pool([extractor_of(makes)], "extract", in_flight=2, movable=(ExtractionError,))
-    pool.submit("batch", ("a",), (1,))
-    with pytest.raises(ExtractionError, match="hidden states of 1 prompts failed: FileNotFoundError"):
-        collect_all(pool)
-    pool.close()
+def test_an_extractor_that_hangs_ends_its_process(tmp_path):
+    actor = extractor_of(lambda: Lengths(tmp_path / "failed", hangs), timeout_seconds=2.0)
+    with pytest.raises(ray.exceptions.RayActorError):
+        ray.get(actor.extract.remote(("a",), (1, 3)))
+    assert not (tmp_path / "failed.closed").exists()
 
 
 def test_a_batch_is_charged_cpu_seconds_or_gpu_seconds(tmp_path):
