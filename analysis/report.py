@@ -84,7 +84,8 @@ def summary_records(runs: Sequence[RunSummary]) -> list[dict[str, Any]]:
         - ``candidates``, ``programs``: totals; ``output_groups``: mean per problem
         - ``pass_at_1``, ``accuracy``, ``solvable``, ``estimated_accuracy``, ``coverage``,
           ``covered_accuracy``: shares of problems in [0, 1]
-        - ``spent`` by quantity, ``usd`` (null without prices)
+        - ``spent`` and ``lost`` by quantity, ``usd`` of both (null without prices); ``cut_tasks`` that the
+          end of the cap cut off, ``lost_tasks`` that the infrastructure failed too often
         - ``tests`` by status, ``verdicts`` of executed pairs, ``not_run`` and ``same_process`` as shares
         - ``test_quality``: for ``single`` and ``combined`` tests, ``measured`` (null without labels) and
           ``expected`` rates
@@ -113,6 +114,9 @@ def _record(run: RunSummary) -> dict[str, Any]:
         "covered_accuracy": run.covered_accuracy,
         "spent": dataclasses.asdict(run.spent),
         "usd": run.usd if run.cap.prices else None,
+        "lost": dataclasses.asdict(run.lost),
+        "cut_tasks": run.cut_tasks,
+        "lost_tasks": run.lost_tasks,
         "tests": {str(status): run.tests[status] for status in TestStatus},
         "verdicts": {verdict.name.lower(): run.verdicts[verdict] for verdict in Verdict},
         "not_run": run.not_run,
@@ -165,6 +169,7 @@ def _rows(runs: Sequence[RunSummary]) -> list[tuple[str, list[str]]]:
         ("problems that more tests may harm", [str(len(run.harmful)) for run in runs]),
         *((f"spent {name}", [_amount(getattr(run.spent, name)) for run in runs]) for name in QUANTITIES),
         ("spent usd", [_amount(run.usd) if run.cap.prices else "–" for run in runs]),
+        *_losses(runs),
         *((f"tests {status}", [str(run.tests[status]) for run in runs]) for status in TestStatus),
         *(
             (
@@ -180,6 +185,19 @@ def _rows(runs: Sequence[RunSummary]) -> list[tuple[str, list[str]]]:
         ("pairs in the same process", [_percent(run.same_process) for run in runs]),
         ("output groups per problem", [_one_decimal(run.output_groups) for run in runs]),
     ]
+
+
+def _losses(runs: Sequence[RunSummary]) -> list[tuple[str, list[str]]]:
+    """What workers took with them, and the tasks that did not end; nothing if there is none."""
+    rows = [
+        *(
+            (f"  lost {name} (charged)", [getattr(run.lost, name) for run in runs])
+            for name in ("tokens", "cpu_seconds", "gpu_seconds")
+        ),
+        ("tasks cut off by the cap", [run.cut_tasks for run in runs]),
+        ("tasks that the infrastructure failed", [run.lost_tasks for run in runs]),
+    ]
+    return [(name, [_amount(amount) for amount in amounts]) for name, amounts in rows if any(amounts)]
 
 
 def _quality_rows(

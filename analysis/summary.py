@@ -5,7 +5,7 @@ import math
 import operator
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +26,15 @@ from testbudget.scheduler.job import Job
 from testbudget.scheduler.job_file import load_job
 from testbudget.scheduler.picks import Pick, picks
 from testbudget.traces.output_tables import read_outputs
-from testbudget.traces.records import Cost, DistinctPrograms, TestStatus, execution_cost, generation_cost
+from testbudget.traces.records import (
+    QUANTITIES,
+    Cost,
+    DistinctPrograms,
+    TestStatus,
+    execution_cost,
+    generation_cost,
+)
+from testbudget.traces.run_info import read_run_info
 from testbudget.traces.tables import read_trace
 from testbudget.traces.trace import ProblemTrace
 
@@ -91,8 +99,11 @@ class RunSummary:
         confidence_source: origin of the models behind ``p_correct``.
         cap: cap of the run.
         problems: one summary per problem.
-        spent: total cost; NaN if unmeasured.
+        spent: total cost as charged to the cap, else of all tests and executions; NaN if unmeasured.
         usd: total cost in US dollars, at the prices of the cap; NaN if unmeasured.
+        lost: leases of workers that were lost, charged in full; by quantity.
+        cut_tasks: number of tasks that the end of the cap cut off.
+        lost_tasks: number of tasks that the infrastructure failed too often.
     """
 
     directory: Path
@@ -102,6 +113,9 @@ class RunSummary:
     problems: Sequence[ProblemSummary]
     spent: Cost
     usd: float
+    lost: Cost = field(default_factory=Cost)
+    cut_tasks: int = 0
+    lost_tasks: int = 0
 
     @property
     def accuracy(self) -> float | None:
@@ -204,10 +218,25 @@ def summarise(directory: Path) -> RunSummary:
         _summarise_problem(trace.problems[pick.problem], pick, outputs_by_problem.get(pick.problem))
         for pick in picks(job, trace, outputs_by_problem.get, confidence_models)
     ]
-    spent = Cost.total(problem.cost for problem in problems)
+    spent, lost = Cost.total(problem.cost for problem in problems), Cost()
     cap = Cap(job.cap.limits, job.cap.unit_prices)
-    usd = spent.usd(cap.prices)
-    return RunSummary(directory, job, confidence_models.source, cap, problems, spent, usd)
+    info = read_run_info(directory)
+    if info is not None and info.books:
+        spent, lost = (
+            Cost(*(info.books[state][name] for name in QUANTITIES)) for state in ("spent", "lost")
+        )
+    return RunSummary(
+        directory,
+        job,
+        confidence_models.source,
+        cap,
+        problems,
+        spent,
+        (spent + lost).usd(cap.prices),
+        lost,
+        len(info.cut_tasks) if info else 0,
+        len(info.lost_tasks) if info else 0,
+    )
 
 
 def _summarise_problem(
