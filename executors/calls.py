@@ -3,6 +3,7 @@
 An error is a value because an exception that cannot be sent between processes would end the worker.
 """
 
+import inspect
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,32 +39,58 @@ class CallAnswer:
         error: UserError, LeaseEndedError or CallFailedError; None if there is a result.
         reading: the worker's meter after the call.
         seconds: wall-seconds that the method took.
+        working: number of other calls that are in progress, without leases and reports.
     """
 
     value: Any
     error: Exception | None
     reading: Reading
     seconds: float
+    working: int = 0
 
 
-def answer(worker: Any, method: str, arguments: Sequence[Any]) -> CallAnswer:
-    """Call a method of a worker, which also has a method ``report``."""
-    began, value, error = time.monotonic(), None, None
-    try:
-        value = getattr(worker, method)(*arguments)
-    except Exception as caught:
-        error = _portable(caught)
-    return CallAnswer(value, error, worker.report(), time.monotonic() - began)
+AT_ONCE = ("lease", "report")
+"""Methods that return at once, and may be called by any thread while others are called."""
 
 
-async def answer_later(worker: Any, method: str, arguments: Sequence[Any]) -> CallAnswer:
-    """Call a method of a worker whose methods are coroutines."""
-    began, value, error = time.monotonic(), None, None
-    try:
-        value = await getattr(worker, method)(*arguments)
-    except Exception as caught:
-        error = _portable(caught)
-    return CallAnswer(value, error, await worker.report(), time.monotonic() - began)
+class Callee:
+    """A worker where it works: answers calls of its methods.
+
+    Args:
+        worker: an actor; its methods are plain functions or all coroutines.
+    """
+
+    def __init__(self, worker: Any) -> None:
+        self._worker = worker
+        self._working = 0
+        self.later = inspect.iscoroutinefunction(worker.report)
+
+    def answer(self, method: str, arguments: Sequence[Any]) -> CallAnswer:
+        """Call a plain method."""
+        began, value, error = time.monotonic(), None, None
+        if works := method not in AT_ONCE:
+            self._working += 1
+        try:
+            value = getattr(self._worker, method)(*arguments)
+        except Exception as caught:
+            error = _portable(caught)
+        if works:
+            self._working -= 1
+        return CallAnswer(value, error, self._worker.report(), time.monotonic() - began, self._working)
+
+    async def answer_later(self, method: str, arguments: Sequence[Any]) -> CallAnswer:
+        """Call a coroutine."""
+        began, value, error = time.monotonic(), None, None
+        if works := method not in AT_ONCE:
+            self._working += 1
+        try:
+            value = await getattr(self._worker, method)(*arguments)
+        except Exception as caught:
+            error = _portable(caught)
+        if works:
+            self._working -= 1
+        reading = await self._worker.report()
+        return CallAnswer(value, error, reading, time.monotonic() - began, self._working)
 
 
 def _portable(error: Exception) -> Exception:

@@ -6,7 +6,6 @@ its lease or a time limit ends. It ends with its caller, however that ends.
 
 import asyncio
 import contextlib
-import inspect
 import itertools
 import os
 import signal
@@ -19,11 +18,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from multiprocessing.connection import Connection, Pipe
 from typing import Any
 
-from testbudget.executors.calls import CallAnswer, WorkerDiedError, answer, answer_later
+from testbudget.executors.calls import AT_ONCE, CallAnswer, Callee, WorkerDiedError
 from testbudget.executors.execution.sandbox_process import IMPORT_DIRECTORY, entry_code
 
 _CODE = entry_code("testbudget.executors.process_worker", "serve")
-_AT_ONCE = ("lease", "report")  # methods that return at once, while another is called
 _MAX_CHARACTERS = 300
 
 
@@ -114,24 +112,24 @@ def serve() -> None:
     connection = Connection(int(sys.argv[1]))
     try:
         sys.path[:] = connection.recv()
-        worker = connection.recv()()
-        asyncio.run(_serve(connection, worker))
+        callee = Callee(connection.recv()())
+        asyncio.run(_serve(connection, callee))
     except (EOFError, OSError):
         os._exit(0)  # the caller has ended; a thread may be in a computation
 
 
-async def _serve(connection: Connection, worker: Any) -> None:
+async def _serve(connection: Connection, callee: Callee) -> None:
     loop = asyncio.get_running_loop()
     reader, thread = ThreadPoolExecutor(1), ThreadPoolExecutor(1)
     tasks: set[asyncio.Task[None]] = set()
 
     async def serve_call(number: int, method: str, arguments: tuple[Any, ...]) -> None:
-        if inspect.iscoroutinefunction(getattr(worker, method)):
-            answered = await answer_later(worker, method, arguments)
-        elif method in _AT_ONCE:
-            answered = answer(worker, method, arguments)
+        if callee.later:
+            answered = await callee.answer_later(method, arguments)
+        elif method in AT_ONCE:
+            answered = callee.answer(method, arguments)
         else:
-            answered = await loop.run_in_executor(thread, answer, worker, method, arguments)
+            answered = await loop.run_in_executor(thread, callee.answer, method, arguments)
         try:
             connection.send((number, answered))
         except OSError:

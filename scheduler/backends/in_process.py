@@ -8,10 +8,9 @@ import concurrent.futures
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 from testbudget.executors.actors import RunnerActor
-from testbudget.executors.calls import CallAnswer, answer
+from testbudget.executors.calls import AT_ONCE, CallAnswer, Callee
 from testbudget.executors.process_worker import ProcessWorker
 from testbudget.scheduler.backends.actor_backend import (
     ActorBackend,
@@ -24,32 +23,28 @@ from testbudget.scheduler.core.events import WorkerKind
 from testbudget.scheduler.job import Job
 from testbudget.traces.trace import Trace
 
-_AT_ONCE = ("lease", "report")  # methods that any thread may call while another one works
-
 _Future = concurrent.futures.Future[CallAnswer]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class _ThreadWorker:
     """A runner's object and the thread that works with it."""
 
-    actor: RunnerActor
-    thread: concurrent.futures.ThreadPoolExecutor = field(
-        default_factory=lambda: concurrent.futures.ThreadPoolExecutor(1, "runner")
-    )
+    def __init__(self, actor: RunnerActor) -> None:
+        self._actor, self._callee = actor, Callee(actor)
+        self._thread = concurrent.futures.ThreadPoolExecutor(1, "runner")
 
     def call(self, method: str, *arguments: object) -> _Future:
-        if method not in _AT_ONCE:
-            return self.thread.submit(answer, self.actor, method, arguments)
+        if method not in AT_ONCE:
+            return self._thread.submit(self._callee.answer, method, arguments)
         answered = _Future()
-        answered.set_result(answer(self.actor, method, arguments))
+        answered.set_result(self._callee.answer(method, arguments))
         return answered
 
     def end(self) -> None:
-        self.thread.shutdown(wait=False, cancel_futures=True)
-        self.actor.interrupt()
-        self.thread.shutdown()
-        self.actor.close()
+        self._thread.shutdown(wait=False, cancel_futures=True)
+        self._actor.interrupt()
+        self._thread.shutdown()
+        self._actor.close()
 
 
 class LocalTransport(Transport):

@@ -34,6 +34,9 @@ from testbudget.traces.records import Piece
 REPORT_SECONDS = 0.5
 """Seconds between two reports of a metered worker that works."""
 
+_REVIEW_SECONDS = 5.0  # between two reports of one that is not metered
+_IDLE_SECONDS = 15.0  # of a worker with work to do, after which the work has not reached it
+
 _LOG = logging.getLogger(__name__)
 _MAX_DEATHS = 3  # of a piece of work
 _MAX_FAILED_STARTS = 4  # in a row
@@ -77,6 +80,7 @@ class _Worker:
     items: dict[_Item, None] = field(default_factory=dict)
     asked: bool = False  # for a report
     heard: float = 0.0  # time of the last report
+    idle_since: float | None = None  # although it has work to do
     told: Reading = _UNREAD
     until: Usage = _NOTHING  # its lease
     ended: Usage | None = None  # the present lease, if it has ended
@@ -176,11 +180,11 @@ class Pool:
             worker = _Worker(number, worker_name(self._kind, number), self._transport.start(self._kind))
             self._workers[number] = worker
             self._call(worker, _Purpose.START, self._plan.start)
-        if self._metered:
-            for worker in self._workers.values():
-                if worker.items and not worker.asked and now >= worker.heard + REPORT_SECONDS:
-                    worker.asked = True
-                    self._call(worker, _Purpose.REPORT, "report")
+        pause = REPORT_SECONDS if self._metered else _REVIEW_SECONDS
+        for worker in self._workers.values():
+            if worker.items and not worker.asked and now >= worker.heard + pause:
+                worker.asked = True
+                self._call(worker, _Purpose.REPORT, "report")
         self._send()
 
     def collect(self, call: Any) -> None:
@@ -207,6 +211,7 @@ class Pool:
             self._hear(worker, answer.reading)
         if made.purpose is _Purpose.REPORT:
             worker.asked = False
+            self._watch(worker, answer)
         elif made.purpose is _Purpose.WORK:
             self._worked(worker, made, answer)
 
@@ -246,7 +251,18 @@ class Pool:
             worker.told = Reading(used, reading.slice)
             self._reports.append(WorkerReport(worker.number, used, reading.slice))
 
+    def _watch(self, worker: _Worker, answer: CallAnswer) -> None:
+        """Give up a worker that says for long that it has nothing to do: Ray may have lost its work."""
+        now = self._clock()
+        if answer.working or not worker.items:
+            worker.idle_since = None
+        elif worker.idle_since is None:
+            worker.idle_since = now
+        elif now >= worker.idle_since + _IDLE_SECONDS:
+            self._lose(worker, "its work has not reached it", blameless=True)
+
     def _worked(self, worker: _Worker, call: _Call, answer: CallAnswer) -> None:
+        worker.idle_since = None
         worker.load -= call.load
         for item in call.items:
             del worker.items[item]

@@ -8,7 +8,7 @@ from typing import Any
 import ray
 from ray.exceptions import ActorDiedError, RayError
 
-from testbudget.executors.calls import CallAnswer, WorkerDiedError, answer, answer_later
+from testbudget.executors.calls import AT_ONCE, CallAnswer, Callee, WorkerDiedError
 from testbudget.rewards.errors import InfrastructureError, UserError, one_line
 from testbudget.scheduler.backends.actor_backend import (
     ActorBackend,
@@ -22,7 +22,6 @@ from testbudget.scheduler.job import Job
 from testbudget.traces.trace import Trace
 
 _CONTROL = "control"  # concurrency group of the calls that are answered while work is in progress
-_CONTROL_METHODS = ("lease", "report")
 _SPARE_CALLS = 8  # of an asynchronous actor, beside its requests
 
 
@@ -34,31 +33,31 @@ class _Actor:
     """
 
     def __init__(self, make: Callable[[], Any]) -> None:
-        self._object = make()
+        self._callee = Callee(make())
 
     def work(self, method: str, *arguments: Any) -> CallAnswer:
         """Call a method that works."""
-        return answer(self._object, method, arguments)
+        return self._callee.answer(method, arguments)
 
     @ray.method(concurrency_group=_CONTROL)  # type: ignore[untyped-decorator]
     def control(self, method: str, *arguments: Any) -> CallAnswer:
         """Call a method that answers while another one works."""
-        return answer(self._object, method, arguments)
+        return self._callee.answer(method, arguments)
 
 
 class _AsyncActor:
     """The same for an object whose methods are coroutines."""
 
     def __init__(self, make: Callable[[], Any]) -> None:
-        self._object = make()
+        self._callee = Callee(make())
 
     async def work(self, method: str, *arguments: Any) -> CallAnswer:
         """Call a method that works."""
-        return await answer_later(self._object, method, arguments)
+        return await self._callee.answer_later(method, arguments)
 
     async def control(self, method: str, *arguments: Any) -> CallAnswer:
         """Call a method that answers while another one works."""
-        return await answer_later(self._object, method, arguments)
+        return await self._callee.answer_later(method, arguments)
 
 
 # Ray neither restarts actors nor repeats calls: the pools do both.
@@ -95,7 +94,7 @@ class RayTransport(Transport):
 
     def call(self, worker: Any, method: str, *arguments: Any) -> Any:
         """Call a method; reports and leases are answered while work is in progress."""
-        called = worker.control if method in _CONTROL_METHODS else worker.work
+        called = worker.control if method in AT_ONCE else worker.work
         return called.remote(method, *arguments)
 
     def wait(self, calls: Sequence[Any], timeout: float) -> Sequence[Any]:

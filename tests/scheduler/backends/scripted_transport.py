@@ -16,10 +16,11 @@ SLICE = Usage(100.0)
 
 @dataclass(eq=False)
 class ScriptedWorker:
-    """A worker. ``used`` is what it reports."""
+    """A worker. ``used`` is what it reports; a deaf one is not reached by its work."""
 
     number: int
     used: float = 0.0
+    deaf: bool = False
     leases: list = field(default_factory=list)
     ended: bool = False
 
@@ -112,7 +113,10 @@ class ScriptedTransport(Transport):
         return next(call for call in self.work if key in call.arguments and not self._gone(call))
 
     def _answer(self, worker, value, error):
-        return CallAnswer(value, error, Reading(Usage(worker.used), SLICE), 0.0)
+        working = any(call.worker is worker and not self._gone(call) for call in self.work)
+        return CallAnswer(
+            value, error, Reading(Usage(worker.used), SLICE), 0.0, working and not worker.deaf
+        )
 
 
 class DrivenPool:

@@ -232,6 +232,23 @@ def test_the_policy_model_is_not_metered():
     assert driven.reports[0].slice == Usage()
 
 
+def test_work_that_does_not_reach_its_worker_is_sent_to_another_one():
+    driven = DrivenPool()
+    driven.submit("a")
+    for deaf in (False, True):
+        driven.transport.workers[0].deaf = deaf
+        for _ in range(60):
+            driven.now += 1
+            driven.step()
+            if driven.transport.workers[0].ended:
+                break
+    assert driven.transport.workers[0].ended
+    assert 60 + 15 <= driven.now < 60 + 15 + 10
+    driven.now += 60
+    driven.step()
+    assert driven.transport.open == [(1, "a")]
+
+
 def test_aborted_work_is_not_sent_and_not_reported():
     driven = DrivenPool(capacity=1)
     driven.submit("a", "b", "c")
