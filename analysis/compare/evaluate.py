@@ -1,6 +1,6 @@
 """Static and dynamic allocation compared at many caps, on recorded tests in random permutations."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
 
 import numpy as np
@@ -51,6 +51,12 @@ class PolicySetup:
     runs: PermutedRuns
     predictor: PredictedPassRates | None
     gain_models: GainModelCache
+
+    @property
+    def reads_rule(self) -> bool:
+        """True if budgets depend on the selection rule."""
+        kind = policy_class(self.combination.policy)
+        return not kind.static or not kind.needs <= {"pass_rates"}
 
     def granted(
         self, caps: Sequence[int], available: NDArray[np.int_], seed: int, slots: int
@@ -182,7 +188,10 @@ def compare(trace: Trace, settings: CompareSettings, learned: PassRateFunction) 
         )
     ]
     extraction = np.asarray([astuple(seen.extraction) for seen in trace.problems.values()])
-    by_setup = [_evaluate(setup, list(caps.values()), available, extraction, settings) for setup in setups]
+    by_setup = [
+        [_result(setup, granted, extraction) for granted in at_caps]
+        for setup, at_caps in zip(setups, _budgets(setups, caps, available, settings), strict=True)
+    ]
     results = dict(zip(caps, zip(*by_setup, strict=True), strict=True))
     truth = measured_pass_rates(trace)
     combinations = [setup.combination for setup in setups]
@@ -263,22 +272,31 @@ def _policies_and_predictors(
     return policies, list(made.values()), notes
 
 
-def _evaluate(
-    setup: PolicySetup,
-    caps: Sequence[int],
+def _budgets(
+    setups: Sequence[PolicySetup],
+    caps: Mapping[float, int],
     available: NDArray[np.int_],
-    extraction: NDArray[np.float64],
     settings: CompareSettings,
-) -> list[PolicyResult]:
-    """Allocate each cap in every permutation; hidden states are charged if the predictor reads them."""
-    runs, results = setup.runs, []
-    for granted in setup.granted(caps, available, settings.seed, settings.slots):
-        accuracy = np.take_along_axis(runs.accuracy, granted[:, :, np.newaxis], axis=2)[:, :, 0]
-        spent = np.take_along_axis(runs.spent, granted[:, :, np.newaxis, np.newaxis], axis=2)[:, :, 0]
-        if setup.predictor is not None and setup.predictor.reads_states:
-            spent = spent + extraction
-        results.append(PolicyResult(accuracy, spent))
-    return results
+) -> Iterator[NDArray[np.int64]]:
+    """Budgets of each setup, see ``PolicySetup.granted``; computed once for all rules if they read none."""
+    known: dict[tuple[str, str | None], NDArray[np.int64]] = {}
+    for setup in setups:
+        key = setup.combination.policy, setup.combination.predictor
+        if setup.reads_rule or key not in known:
+            known[key] = setup.granted(list(caps.values()), available, settings.seed, settings.slots)
+        yield known[key]
+
+
+def _result(
+    setup: PolicySetup, granted: NDArray[np.int64], extraction: NDArray[np.float64]
+) -> PolicyResult:
+    """Result of budgets, int64 (permutations, problems); hidden states that are read are charged."""
+    runs = setup.runs
+    accuracy = np.take_along_axis(runs.accuracy, granted[:, :, np.newaxis], axis=2)[:, :, 0]
+    spent = np.take_along_axis(runs.spent, granted[:, :, np.newaxis, np.newaxis], axis=2)[:, :, 0]
+    if setup.predictor is not None and setup.predictor.reads_states:
+        spent = spent + extraction
+    return PolicyResult(accuracy, spent)
 
 
 def _uniform_curve(runs: Sequence[PermutedRuns], available: NDArray[np.int_]) -> UniformCurve:
