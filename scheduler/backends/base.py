@@ -202,7 +202,7 @@ class Backend(ABC):
 
     @abstractmethod
     def retire(self, kind: WorkerKind) -> None:
-        """Let the workers of a kind go: no more work of it will come."""
+        """Let the workers of a kind go, and drop its work. Later work of the kind starts new workers."""
 
     @abstractmethod
     def isolation(self, language: str) -> str:
