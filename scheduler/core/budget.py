@@ -18,9 +18,10 @@ from testbudget.scheduler.core.events import Cap, Floats, Ints, Lease, WorkerKin
 COUNTED = ("tests", "executions")
 METERED = ("tokens", "gpu_seconds", "cpu_seconds")
 QUANTITIES = (*COUNTED, *METERED)
-_SHARE_OF_LEASES = 4  # workers hold at most this part of what a limit leaves, but each a part of a slice
-_SMALL = 4  # parts of a slice that an idle worker holds, and a busy one when the limit is near
-_LEAST = 10  # a lease below this part of a slice is of no use and is not given
+_ALL_LEASES = 1 / 8  # of what a limit leaves, that all workers are to hold together if they are busy
+_SMALL_LEASE = 1 / 6  # of a slice, that a worker is to hold at least; it lasts until a report has arrived
+_LEAST_LEASE = 1 / 10  # of a slice, below which a lease is of no use and is not given
+_NOT_RENEWED = 3 / 4  # of a lease; while so much is left it is not renewed
 _UNLIMITED = 2**62
 
 
@@ -194,20 +195,20 @@ class Budget:
             self.lose(worker)
 
     def renew(self, worker: int, *, first: bool = False) -> list[Lease]:
-        """Renew a lease of which less than half is left, as far as the cap allows.
+        """Renew a lease of which a quarter or more is used, as far as the cap allows.
 
-        A worker is to hold a slice, or a part of one while it is idle, and when all leases together would be
-        much of what the cap leaves. Near the end of the cap it gets half of its share of what is free. So
-        none hoards what another could use.
+        A worker is to hold a slice, or a part of one while it is idle, or if all leases together would be
+        much of what the cap leaves. Near the end of the cap it gets half of its share of what is free.
+        So none hoards what another could use.
         """
         account = self._workers[worker]
         if not self.meters or account.kind == WorkerKind.POLICY_MODEL:
             return []
         used = self._leases & (account.slice > 0)
-        if not first and (account.unused[used] > account.slice[used] / 2).all():
+        if not first and (account.unused[used] > _NOT_RENEWED * account.slice[used]).all():
             return []
         wanted = account.slice * self._part(account)
-        if not first and (account.unused[used] > wanted[used] / 2).all():
+        if not first and (account.unused[used] > _NOT_RENEWED * wanted[used]).all():
             return []
         missing = np.where(used, np.maximum(wanted - account.unused, 0.0), 0.0)
         more = missing * self._share(account, missing)
@@ -244,7 +245,7 @@ class Budget:
             return 0.0
         free = np.maximum(self._free()[counts], 0.0) / cost[counts]
         whole = float((self._weights[:, len(COUNTED) :] @ account.slice)[counts].max() / cost[counts].max())
-        least = whole / _LEAST
+        least = whole * _LEAST_LEASE
         if free.min() < least:
             return 0.0
         rivals = self._rivals(busy=account.busy)[counts]
@@ -253,13 +254,13 @@ class Budget:
     def _part(self, account: _Worker) -> float:
         """Part of a slice that a worker is to hold."""
         if not account.busy:
-            return 1 / _SMALL
+            return _SMALL_LEASE
         weights = self._weights[:, len(COUNTED) :]
         cost = weights @ account.slice
         counts = cost > 0
         left = (self._free() + weights @ self._leased)[counts]
-        fair = left / (_SHARE_OF_LEASES * self._rivals(busy=False)[counts] * cost[counts])
-        return min(1.0, max(float(fair.min(initial=1.0)), 1 / _SMALL))
+        fair = _ALL_LEASES * left / (self._rivals(busy=False)[counts] * cost[counts])
+        return min(1.0, max(float(fair.min(initial=1.0)), _SMALL_LEASE))
 
     def _rivals(self, *, busy: bool) -> Ints:
         """Workers, or busy ones, that use what each limit leaves, int64 (limits,), at least 1."""
