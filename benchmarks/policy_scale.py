@@ -1,57 +1,66 @@
-"""Scaling of policies with the number of problems: start, grants per second, memory.
+"""Scaling of decisions with the number of problems and of tests asked for: start, time per ask, memory.
 
-Grants go through ``ask`` and ``tell``.
+Each policy is asked by the scheduler's core for 1, 100 or 10,000 tests at a time, as results come in.
 """
 
 import argparse
+import itertools
 import json
 import sys
 import time
 import tracemalloc
+from collections import deque
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 
-from testbudget.policies.base import Policy
+from testbudget.policies.base import PolicyContext
 from testbudget.policies.gain_model import DifficultyBins, GainModel, GainModelAssignment
 from testbudget.policies.names import POLICY_NAMES
 from testbudget.policies.registry import create_policy, policy_class
+from testbudget.scheduler.core import events as e
+from testbudget.scheduler.core.events import Cap, Command, Ints, RunStarted
+from testbudget.scheduler.core.planner import Grants
+from testbudget.scheduler.core.scheduler import Scheduler
 
 SEED = 7
 SIZES: tuple[int, ...] = (10_000, 100_000, 1_000_000)
-SMALL_BATCHES = (1_000, 10_000)
-TESTS_PER_PROBLEM, TESTS_PER_PROBLEM_QUICK = 5, 2
+ASKS: tuple[int, ...] = (1, 100, 10_000)
+_TESTS_PER_PROBLEM = 5
 _MAX_TESTS = 100
-_P_WRONG = np.random.default_rng(SEED).random(1009).tolist()  # told in turn
+_MAX_ASKS = 2_000
+_SECONDS, _SECONDS_QUICK = 4.0, 0.3  # of CPU time that asks are timed for
+_MEMORY_SIZE = 100_000  # problems, the most for which memory is traced, which is slow
+_P_WRONG = np.random.default_rng(SEED).random(1009)
 
 
 @dataclass(frozen=True, slots=True)
 class ScaleFigures:
-    """Figures of one policy for one number of problems.
+    """Figures of one policy for one number of problems and one size of asks.
 
     Attributes:
-        batch: tests asked for at a time.
-        start: CPU-seconds until the first ask is answered.
-        grants, tests: numbers granted in total.
-        rate: grants per CPU-second, through ask and tell.
-        wall_rate: grants per second on the clock.
-        kept, peak: bytes per problem, between asks and at most.
+        ask: tests told between two decisions, so that so many are asked for.
+        start: CPU-seconds until the first tests are granted, one for each problem.
+        asks, grants, tests: numbers of those after the start.
+        per_ask, per_grant: CPU-microseconds in the core, telling and assessing included.
+        kept, peak: bytes per problem of policy and core, between asks and at most; None if not traced.
     """
 
     policy: str
     problems: int
-    batch: int
+    ask: int
     start: float
+    asks: int
     grants: int
     tests: int
-    rate: float
-    wall_rate: float
-    kept: float
-    peak: float
+    per_ask: float
+    per_grant: float
+    kept: float | None
+    peak: float | None
 
 
-def policy_inputs(problems: int) -> dict[str, Any]:
+def policy_context(problems: int) -> PolicyContext:
     """Predicted pass rates and gain models of so many problems."""
     curve = 0.4 + 0.3 * (1 - 0.8 ** np.arange(21.0))
     gain_model = GainModel(
@@ -64,49 +73,123 @@ def policy_inputs(problems: int) -> dict[str, Any]:
         DifficultyBins(np.linspace(0.2, 0.8, 4), np.outer(np.linspace(0.2, 1, 5), curve)),
     )
     gain_models = GainModelAssignment((gain_model,) * 10, np.arange(problems) % 10)
-    return {"pass_rates": np.random.default_rng(SEED).beta(0.5, 0.8, problems), "gain_models": gain_models}
+    pass_rates = np.random.default_rng(SEED).beta(0.5, 0.8, problems)
+    return PolicyContext(problems, SEED, pass_rates=pass_rates, gain_models=gain_models)
 
 
-def spend(policy: Policy, cap: int, batch: int) -> tuple[int, int]:
-    """Spend a cap through ask and tell, with one tell per grant; returns the grants and the tests."""
-    grants, remaining = 0, cap
-    while remaining and (granted := policy.ask(min(batch, remaining))):
-        for grant in granted:
-            policy.tell(grant.problem, _P_WRONG[(grant.problem + grants) % len(_P_WRONG)])
-        grants += len(granted)
-        remaining -= sum(grant.tests for grant in granted)
-    return grants, cap - remaining
+class AskedCore:
+    """Core of a run whose tests are generated at once and executed so many at a time.
+
+    The window holds as many tests as there are problems, and at least four asks.
+
+    Args:
+        policy: name of the policy.
+        context: its inputs.
+        ask: tests told between two decisions.
+
+    Attributes:
+        seconds: CPU-seconds in the core since the last call of :meth:`reset`.
+        asks, grants, tests: numbers since then.
+    """
+
+    def __init__(self, policy: str, context: PolicyContext, ask: int) -> None:
+        problems = context.problems
+        started = RunStarted(
+            problems=problems,
+            seed=SEED,
+            cap=Cap({"tests": _TESTS_PER_PROBLEM * problems}),
+            max_tests=np.full(problems, _MAX_TESTS),
+            min_tests=0,
+            window=max(problems, 4 * ask),
+            quantum=ask,
+        )
+        self._ask = ask
+        self._unexecuted: deque[Ints] = deque()
+        self._core = Scheduler(
+            started, lambda _: create_policy(policy, context), needs_all=True, on_grant=self._granted
+        )
+        self.reset()
+        begun = time.process_time()
+        commands = self._core.start()
+        self.seconds += time.process_time() - begun
+        self._obey(commands)
+
+    def reset(self) -> None:
+        """Begin to count anew."""
+        self.seconds, self.asks, self.grants, self.tests = 0.0, 0, 0, 0
+
+    def execute(self) -> bool:
+        """Execute as many tasks as an ask has tests; False if there are none."""
+        if not self._unexecuted:
+            return False
+        tasks = np.concatenate(self._unexecuted)
+        self._unexecuted.clear()
+        now, later = tasks[: self._ask], tasks[self._ask :]
+        if len(later):
+            self._unexecuted.append(later)
+        none = np.zeros(len(now), np.int64)
+        self._obey(self._handle(e.Executed(now, none, self._core.tasks.tests[now], none)))
+        return True
+
+    def _obey(self, commands: Iterable[Command]) -> None:
+        queue = deque(commands)
+        while queue:
+            match queue.popleft():
+                case e.Sample(tasks, _):
+                    queue += self._handle(e.Sampled(tasks, np.ones_like(tasks)))
+                case e.Generate(tasks, _, _, tests):
+                    queue += self._handle(e.Generated(tasks, tests))
+                case e.Execute(tasks):
+                    self._unexecuted.append(tasks)
+                case e.Assess(tasks, problems, tests):
+                    p_wrong = _P_WRONG[(problems + tests) % len(_P_WRONG)]
+                    harmful = np.zeros(len(tasks), np.bool_)
+                    queue += self._handle(e.Assessed(tasks, p_wrong, np.ones_like(tasks), harmful))
+
+    def _handle(self, event: e.Event) -> list[Command]:
+        begun = time.process_time()
+        commands = self._core.handle(event)
+        self.seconds += time.process_time() - begun
+        return commands
+
+    def _granted(self, grants: Grants) -> None:
+        self.asks += 1
+        self.grants += len(grants.tasks)
+        self.tests += int(grants.tests.sum())
 
 
-def measure(name: str, problems: int, batch: int, cap: int) -> ScaleFigures:
-    """Figures of one policy. Memory is measured in a separate run, which is slower."""
-    inputs = policy_inputs(problems)
-    cpu_start = time.process_time()
-    policy = create_policy(name, problems, **inputs, max_tests=_MAX_TESTS, seed=SEED)
-    policy.ask(min(batch, cap))
-    start = time.process_time() - cpu_start
-    policy = create_policy(name, problems, **inputs, max_tests=_MAX_TESTS, seed=SEED)
-    cpu_start, wall_start = time.process_time(), time.perf_counter()
-    grants, tests = spend(policy, cap, batch)
-    cpu_seconds, wall_seconds = time.process_time() - cpu_start, time.perf_counter() - wall_start
-    del policy
-    tracemalloc.start()
-    policy = create_policy(name, problems, **inputs, max_tests=_MAX_TESTS, seed=SEED)
-    spend(policy, min(cap, 3 * batch), batch)
-    kept, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
+def measure(name: str, problems: int, ask: int, seconds: float) -> ScaleFigures:
+    """Figures of one policy. Memory is traced in a separate run, which is slower."""
+    context = policy_context(problems)
+    core = AskedCore(name, context, ask)
+    start = core.seconds
+    core.reset()
+    while core.seconds < seconds and core.asks < _MAX_ASKS and core.execute():
+        pass
+    asks, grants = max(core.asks, 1), max(core.grants, 1)
+    kept, peak = _memory(name, context, ask) if problems <= _MEMORY_SIZE else (None, None)
     return ScaleFigures(
         name,
         problems,
-        batch,
+        ask,
         start,
-        grants,
-        tests,
-        grants / cpu_seconds,
-        grants / wall_seconds,
-        kept / problems,
-        peak / problems,
+        core.asks,
+        core.grants,
+        core.tests,
+        1e6 * core.seconds / asks,
+        1e6 * core.seconds / grants,
+        kept,
+        peak,
     )
+
+
+def _memory(name: str, context: PolicyContext, ask: int) -> tuple[float, float]:
+    tracemalloc.start()
+    core = AskedCore(name, context, ask)
+    core.execute()
+    kept, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return kept / context.problems, peak / context.problems
 
 
 def main() -> int:
@@ -114,32 +197,24 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "--quick", action="store_true", help="up to 100,000 problems, two tests each: under a minute"
-    )
-    arguments = parser.parse_args()
-    sizes, per_problem = SIZES, TESTS_PER_PROBLEM
-    if arguments.quick:
-        sizes, per_problem = SIZES[:2], TESTS_PER_PROBLEM_QUICK
+    parser.add_argument("--quick", action="store_true", help="up to 100,000 problems: under a minute")
+    quick = parser.parse_args().quick
+    sizes, seconds = (SIZES[:2], _SECONDS_QUICK) if quick else (SIZES, _SECONDS)
     print(
-        f"{'policy':<14}{'problems':>10}{'batch':>9}{'start, s':>10}{'grants':>10}{'grants/s':>11}"
-        f"{'clock':>11}{'bytes kept':>12}{'at most':>9}"
+        f"{'policy':<14}{'problems':>10}{'ask':>8}{'start, s':>10}{'asks':>7}{'grants':>10}"
+        f"{'us/ask':>10}{'us/grant':>10}{'bytes kept':>12}{'at most':>9}"
     )
     found = []
-    for name in (name for name in POLICY_NAMES if not policy_class(name).uses_curves):
-        cases = [(size, size // 10) for size in sizes]
-        if not policy_class(name).static:
-            cases += [(sizes[-1], batch) for batch in SMALL_BATCHES if batch < sizes[-1] // 10]
-        for problems, batch in cases:
-            # Small batches are timed on part of the cap: each ask is a pass over all problems.
-            cap = min(per_problem * problems, 100 * batch)
-            figures = measure(name, problems, batch, cap)
-            found.append(figures)
-            print(
-                f"{name:<14}{problems:>10,}{batch:>9,}{figures.start:>10.3f}{figures.grants:>10,}"
-                f"{figures.rate:>11,.0f}{figures.wall_rate:>11,.0f}{figures.kept:>12.0f}{figures.peak:>9.0f}",
-                flush=True,
-            )
+    names = [name for name in POLICY_NAMES if "curves" not in policy_class(name).needs]
+    for name, problems, ask in itertools.product(names, sizes, ASKS):
+        one = measure(name, problems, ask, seconds)
+        found.append(one)
+        memory = "" if one.kept is None else f"{one.kept:>12.0f}{one.peak:>9.0f}"
+        print(
+            f"{name:<14}{problems:>10,}{ask:>8,}{one.start:>10.3f}{one.asks:>7,}{one.grants:>10,}"
+            f"{one.per_ask:>10,.0f}{one.per_grant:>10.2f}{memory}",
+            flush=True,
+        )
     print()
     print(json.dumps({"figures": [asdict(one) for one in found]}))
     return 0
