@@ -1,13 +1,15 @@
-from itertools import product
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from testbudget.policies.curves import Binned, OracleCurves, envelope_slopes
-from testbudget.policies.gain_model import DifficultyBins, GainModel, GainModelAssignment
+from testbudget.policies.gain_model import DifficultyBins, GainModelAssignment
 from testbudget.rewards.errors import UserError
+from tests.policies import tiny
+from tests.policies.one_at_a_time import allocate
 
 CURVES = st.lists(st.integers(0, 16).map(lambda share: share / 16), min_size=1, max_size=12)
 
@@ -56,97 +58,99 @@ def test_arrays_that_are_no_curves_are_refused(curves):
         envelope_slopes(curves)
 
 
-def oracle(curves, **limits):
-    return OracleCurves(len(curves), np.array(curves), **{"max_tests": 99, **limits})
-
-
-def curves_of(problems, tests):
-    share = st.integers(0, 8).map(lambda eighths: eighths / 8)
-    curve = st.lists(share, min_size=tests + 1, max_size=tests + 1)
-    return st.lists(curve, min_size=problems, max_size=problems)
-
-
-@given(curves_of(3, 4), st.integers(0, 12))
-def test_no_oracle_budgets_within_the_cap_have_higher_envelopes(curves, remaining):
-    policy = oracle(curves)
-    policy.ask(remaining)
-    heights = np.cumsum(np.pad(envelope_slopes(np.array(curves)), ((0, 0), (1, 0))), axis=1)
-    best = max(
-        sum(heights[problem, tests] for problem, tests in enumerate(budgets))
-        for budgets in product(range(5), repeat=3)
-        if sum(budgets) <= remaining
-    )
-    gained = sum(heights[problem, tests] for problem, tests in enumerate(policy.granted))
-    assert gained == pytest.approx(best, abs=1e-6)
+def budgets(curves, cap):
+    return allocate(OracleCurves(np.array(curves)), len(curves), cap)
 
 
 def test_the_oracle_stops_where_accuracy_no_longer_rises():
-    policy = oracle([[0.2, 0.5, 0.9, 0.4], [0.5, 0.5, 0.5, 0.5], [0.9, 0.1, 0.2, 0.3]])
-    policy.ask(100)
-    np.testing.assert_array_equal(policy.granted, [2, 0, 0])
+    curves = [[0.2, 0.5, 0.9, 0.4], [0.5, 0.5, 0.5, 0.5], [0.9, 0.1, 0.2, 0.3]]
+    np.testing.assert_array_equal(budgets(curves, 100), [2, 0, 0])
 
 
 def test_the_oracle_plans_past_tests_without_gain_of_their_own():
-    policy = oracle([[0.0, 0.0, 0.0, 0.9], [0.0, 0.2, 0.2, 0.2]])
-    policy.ask(3)
-    np.testing.assert_array_equal(policy.granted, [3, 0])
+    np.testing.assert_array_equal(budgets([[0.0, 0.0, 0.0, 0.9], [0.0, 0.2, 0.2, 0.2]], 3), [3, 0])
 
 
 def test_a_problem_with_fewer_tests_ends_where_its_curve_does():
-    policy = oracle([[0.0, 0.5, np.nan], [0.0, 0.1, 0.2]])
-    policy.ask(100)
-    np.testing.assert_array_equal(policy.granted, [1, 2])
+    np.testing.assert_array_equal(budgets([[0.0, 0.5, np.nan], [0.0, 0.1, 0.2]], 100), [1, 2])
 
 
-def test_another_number_of_curves_is_refused():
-    with pytest.raises(ValueError, match="one curve for each of 2 problems but got 1"):
-        OracleCurves(2, np.zeros((1, 4)), max_tests=3)
+def test_problems_with_equal_slopes_get_whole_segments():
+    # 0.3 in three steps, none of which is exact in binary.
+    curve = [0.0, 0.1, 0.2, 0.1 + 0.2, 0.3]
+    np.testing.assert_array_equal(budgets([curve] * 3, 6), [3, 3, 0])
 
 
-def binned_model(gain_model, edges, curves) -> GainModel:
-    plain = gain_model()
-    return GainModel(
-        plain.selection,
-        plain.accuracy,
-        None,
-        plain.counts,
-        plain.mean_p_wrong,
-        plain.weights,
-        DifficultyBins(np.array(edges), np.array(curves)),
-    )
+def bins_of(edges, curves):
+    return DifficultyBins(np.array(edges), np.array(curves))
 
 
 def test_problems_of_a_bin_get_budgets_by_its_curve(gain_model):
-    one = binned_model(gain_model, [0.5], [[0.1, 0.2, 0.3, 0.4], [0.5, 0.9, 0.9, 0.9]])
-    policy = Binned(4, np.array([0.1, 0.4, 0.6, 0.9]), GainModelAssignment.shared(one, 4), max_tests=9)
-    policy.ask(6)
-    np.testing.assert_array_equal(policy.granted, [3, 1, 1, 1])
-    policy.ask(100)
-    np.testing.assert_array_equal(policy.granted, [3, 3, 1, 1])
+    one = replace(gain_model(), bins=bins_of([0.5], [[0.1, 0.2, 0.3, 0.4], [0.5, 0.9, 0.9, 0.9]]))
+    policy = Binned(np.array([0.1, 0.4, 0.6, 0.9]), GainModelAssignment.shared(one, 4))
+    np.testing.assert_array_equal(allocate(policy, 4, 6), [3, 1, 1, 1])
+    np.testing.assert_array_equal(allocate(policy, 4, 100), [3, 3, 1, 1])
 
 
 def test_each_problem_is_binned_by_its_own_gain_model(gain_model):
     rising, flat = [0.0, 0.5, 0.9], [0.4, 0.4, 0.4]
+    models = (bins_of([0.5], [rising, flat]), bins_of([], [[0.1, 0.3]]))
     gain_models = GainModelAssignment(
-        (binned_model(gain_model, [0.5], [rising, flat]), binned_model(gain_model, [], [[0.1, 0.3]])),
-        np.array([0, 0, 1]),
+        tuple(replace(gain_model(), bins=bins) for bins in models), np.array([0, 0, 1])
     )
-    policy = Binned(3, np.array([0.2, 0.7, 0.7]), gain_models, max_tests=9)
-    policy.ask(100)
-    np.testing.assert_array_equal(policy.granted, [2, 0, 1])
+    policy = Binned(np.array([0.2, 0.7, 0.7]), gain_models)
+    np.testing.assert_array_equal(allocate(policy, 3, 100), [2, 0, 1])
+
+
+def test_a_problem_without_a_predicted_pass_rate_is_in_no_bin(gain_model):
+    policy = Binned(np.array([np.nan, 0.7]), GainModelAssignment.shared(gain_model(), 2))
+    assert allocate(policy, 2, 100)[0] == 0
+    np.testing.assert_array_equal(policy.terms(np.arange(2), np.arange(2))["pass_rate"], [np.nan, 0.7])
 
 
 def test_gain_models_without_bins_are_refused(gain_model):
     with pytest.raises(UserError, match="'binned' needs gain models with predicted pass rates"):
-        Binned(2, np.array([0.5, 0.5]), GainModelAssignment.shared(gain_model(bins=False), 2), max_tests=9)
+        Binned(np.array([0.5, 0.5]), GainModelAssignment.shared(gain_model(bins=False), 2))
 
 
-def test_gain_models_must_be_for_these_problems(gain_model):
-    with pytest.raises(ValueError, match="one number for each of 3 problems"):
-        Binned(3, np.full(3, 0.5), GainModelAssignment.shared(gain_model(), 2), max_tests=9)
+def heights(curves):
+    """Heights of the envelopes, float64 (problems, tests + 1)."""
+    return curves[:, [0]] + np.cumsum(np.pad(envelope_slopes(curves), ((0, 0), (1, 0))), axis=1)
 
 
-@pytest.mark.parametrize("rates", [[0.5, -0.1], [0.5, 1.1], [0.5, np.nan]])
-def test_pass_rates_outside_zero_to_one_are_refused(gain_model, rates):
-    with pytest.raises(ValueError, match="between 0 and 1"):
-        Binned(2, np.array(rates), GainModelAssignment.shared(gain_model(), 2), max_tests=9)
+def at_ends(curves, budgets):
+    """True where curve and envelope meet at the budget, bool (problems,)."""
+    return np.isclose(curves, heights(curves))[np.arange(tiny.PROBLEMS), budgets]
+
+
+@given(tiny.CURVES, tiny.CAPS, tiny.MAXIMA)
+def test_no_budgets_have_higher_envelopes_than_those_of_the_oracle(curves, cap, max_tests):
+    budgets = allocate(OracleCurves(curves), tiny.PROBLEMS, cap, max_tests=max_tests)
+    best = tiny.total(heights(curves), tiny.all_budgets(cap, max_tests, spend=False)).max()
+    assert tiny.total(heights(curves), budgets) == pytest.approx(best, abs=1e-6)
+
+
+@given(tiny.CURVES, tiny.CAPS)
+def test_no_budgets_are_more_accurate_than_those_of_the_oracle_where_it_cuts_no_segment(curves, cap):
+    budgets = allocate(OracleCurves(curves), tiny.PROBLEMS, cap)
+    assume(at_ends(curves, budgets).all())
+    best = tiny.total(curves, tiny.all_budgets(cap, np.full(tiny.PROBLEMS, tiny.TESTS), spend=False)).max()
+    assert tiny.total(curves, budgets) == pytest.approx(best, abs=1e-6)
+
+
+@given(tiny.CURVES, tiny.CAPS)
+def test_the_oracle_cuts_one_segment_at_most(curves, cap):
+    budgets = allocate(OracleCurves(curves), tiny.PROBLEMS, cap)
+    assert (~at_ends(curves, budgets)).sum() <= 1
+
+
+@given(tiny.CURVES, tiny.RATES, tiny.CAPS, tiny.MAXIMA)
+def test_no_budgets_have_higher_envelopes_of_their_bins_than_those_of_binned(
+    gain_model, curves, rates, cap, max_tests
+):
+    fitted = replace(gain_model(), bins=bins_of([0.3, 0.6], curves))
+    policy = Binned(rates, GainModelAssignment.shared(fitted, tiny.PROBLEMS))
+    budgets = allocate(policy, tiny.PROBLEMS, cap, max_tests=max_tests)
+    own = heights(curves)[fitted.bins.bin_of(rates)]
+    best = tiny.total(own, tiny.all_budgets(cap, max_tests, spend=False)).max()
+    assert tiny.total(own, budgets) == pytest.approx(best, abs=1e-6)

@@ -3,34 +3,30 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from testbudget.policies.uniform import Uniform
+from tests.policies import tiny
+from tests.policies.one_at_a_time import allocate
 
 
-def budgets(remaining, problems, **limits):
-    policy = Uniform(problems, **limits)
-    policy.ask(remaining)
-    return policy.granted
-
-
-@given(st.integers(0, 200), st.integers(1, 20), st.integers(0, 9))
-def test_budgets_differ_by_one_test_at_most(remaining, problems, seed):
-    granted = budgets(remaining, problems, max_tests=200, seed=seed)
-    assert granted.sum() == remaining
-    assert granted.max() - granted.min() <= 1
-
-
-def test_the_remainder_goes_to_problems_drawn_from_the_seed():
-    favoured = {tuple(np.flatnonzero(budgets(53, 10, max_tests=9, seed=seed) == 6)) for seed in range(20)}
-    assert len(favoured) > 10
-    assert all(len(problems) == 3 for problems in favoured)
+@given(st.lists(st.integers(0, 8), min_size=1, max_size=8).map(np.array), st.integers(0, 70))
+def test_budgets_are_one_level_or_one_more_cut_at_the_maxima(max_tests, cap):
+    budgets = allocate(Uniform(), len(max_tests), cap, max_tests=max_tests)
+    assert budgets.sum() == min(cap, max_tests.sum())
+    level = max(tests for tests in range(10) if np.minimum(max_tests, tests).sum() <= cap)
+    more = budgets - np.minimum(max_tests, level)
+    assert ((more == 0) | (more == 1)).all()
+    assert more.sum() < max(1, (max_tests > level).sum())
 
 
 def test_tests_above_a_maximum_go_to_the_others():
-    np.testing.assert_array_equal(budgets(12, 4, max_tests=np.array([1, 9, 0, 3])), [1, 8, 0, 3])
+    budgets = allocate(Uniform(), 4, 12, max_tests=np.array([1, 9, 0, 3]))
+    np.testing.assert_array_equal(budgets, [1, 8, 0, 3])
 
 
-@given(st.lists(st.integers(0, 8), min_size=1, max_size=8), st.integers(0, 70))
-def test_no_problem_has_two_tests_more_than_one_that_could_take_another(ceilings, remaining):
-    granted = budgets(remaining, len(ceilings), max_tests=np.array(ceilings))
-    assert granted.sum() == min(remaining, sum(ceilings))
-    could_take = granted[granted < ceilings]
-    assert could_take.size == 0 or granted.max() <= could_take.min() + 1
+@given(tiny.CAPS, tiny.MAXIMA)
+def test_no_budgets_are_more_even_than_those_of_uniform(cap, max_tests):
+    squares = np.tile(np.arange(tiny.TESTS + 1) ** 2, (tiny.PROBLEMS, 1))
+    budgets = allocate(Uniform(), tiny.PROBLEMS, cap, max_tests=max_tests)
+    assert (
+        tiny.total(squares, budgets)
+        == tiny.total(squares, tiny.all_budgets(cap, max_tests, spend=True)).min()
+    )
