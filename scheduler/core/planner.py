@@ -21,6 +21,7 @@ UNLIMITED = 2**62
 """A window or a quantum without end."""
 
 _FIRST = 1e30  # value of a test below the minimum: above every value of a policy
+_PRICES = 8  # while all problems are told once
 _QUANTA_PER_STEP = 32  # in one step of all problems: work for the time that a block with timeouts takes
 
 
@@ -67,6 +68,10 @@ class Grants:
 class Planner:
     """Choices under one policy.
 
+    If the cap counts tests, no test is granted that is worth less than the last one that the cap would buy
+    if it were spent now on all open problems, those in progress included. So problems that are told early
+    do not take what others could use better. This price is set anew when an eighth of the problems was told.
+
     If the cap counts tests, those of a static policy are all planned when it is first asked, so that the
     window only decides when they start; another plan is made when a run is idle and something is left. In a
     bounded window a static policy takes steps of several tests: few problems fill it, budgets stay even.
@@ -88,6 +93,8 @@ class Planner:
         step = math.ceil(_QUANTA_PER_STEP * started.quantum / len(problems)) if bounded else UNLIMITED
         self._step = min(step, UNLIMITED)
         self._target: Ints | None = None  # tests planned for each problem
+        self._price = 0.0  # a test that is worth less is not granted
+        self._told = len(problems)  # problems that were released since the price was computed
         self._released: list[Ints] = []
         self._frontier = Frontier(self._rank, self._next_value)
 
@@ -112,7 +119,11 @@ class Planner:
             self._plan(remaining)
         released = np.concatenate([np.zeros(0, np.int64), *self._released])
         self._released.clear()
-        self._frontier.put(released[self._problems.free(released) > 0])
+        self._told += len(released)
+        if not self._policy.static and (idle or self._told >= len(self._problems) / _PRICES):
+            self._set_price(remaining)
+        else:
+            self._frontier.put(released)
         problems, tests = self._draw(min(remaining, room))
         if plans and idle and not len(problems):
             self._plan(remaining)
@@ -148,6 +159,19 @@ class Planner:
         self._target = self._problems.granted.copy()
         self._target[everyone[positions]] += tests
 
+    def _set_price(self, remaining: int) -> None:
+        """Compute the value of the last test that the cap would buy now."""
+        self._told, self._price = 0, 0.0
+        if remaining < UNLIMITED:
+            everyone = self._order[self._problems.free(self._order) > 0]
+            positions, tests = self._allocate(everyone, self._problems.free(everyone), remaining)
+            if tests.sum() == remaining:
+                last = self._problems.granted[everyone[positions]] + tests - 1
+                self._price = float(self._index(everyone[positions], last).min())
+        able = self._problems.able()
+        self._frontier.remove(able)
+        self._frontier.put(able)
+
     def _free(self, problems: Ints) -> Ints:
         """Tests that each may get by its bounds and by the plan."""
         free = self._problems.free(problems)
@@ -160,7 +184,7 @@ class Planner:
         granted = self._problems.granted[problems].astype(np.int32)
         free = np.minimum(free, np.iinfo(np.int32).max - granted)
         positions, tests = allocate_greedily(
-            lambda at, count: self._index(problems[at], count.astype(np.int64)),
+            lambda at, count: self._worth(problems[at], count.astype(np.int64)),
             granted,
             free.astype(np.int32),
             count,
@@ -168,8 +192,13 @@ class Planner:
         return positions, tests.astype(np.int64)
 
     def _next_value(self, problems: Ints) -> Floats:
-        values = self._index(problems, self._problems.granted[problems])
+        values = self._worth(problems, self._problems.granted[problems])
         return np.where(self._free(problems) > 0, values, 0.0)
+
+    def _worth(self, problems: Ints, granted: Ints) -> Floats:
+        """Values of the tests that are worth the price; 0 for the others."""
+        values = self._index(problems, granted)
+        return np.where(values >= self._price, values, 0.0)
 
     def _index(self, problems: Ints, granted: Ints) -> Floats:
         values = self._policy.values(problems, granted)
