@@ -70,7 +70,7 @@ class Planner:
 
     If the cap counts tests, no test is granted that is worth less than the last one that the cap would buy
     if it were spent now on all open problems, those in progress included. So problems that are told early
-    do not take what others could use better. This price is set anew when an eighth of the problems was told.
+    do not take what others could use better. It is set anew when an eighth of the problems was told.
 
     If the cap counts tests, those of a static policy are all planned when it is first asked, so that the
     window only decides when they start; another plan is made when a run is idle and something is left. In a
