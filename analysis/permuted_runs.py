@@ -46,33 +46,33 @@ class ColumnsOfTests:
 
     @classmethod
     def of(
-        cls, recorded: RecordedTests, permutation: NDArray[np.intp], evidence: Evidence, *, merge: bool
+        cls, recorded: RecordedTests, permutation: NDArray[np.intp], merged: Evidence, *, merge: bool
     ) -> Self:
         """The columns of some tests.
 
         Args:
             recorded: the problem's recorded tests.
             permutation: intp (tests,), positions of the first tests of a permutation.
-            evidence: evidence of at least these tests, in that order.
+            merged: evidence of at least these tests, in that order, with the columns of
+                ``recorded.merged``.
             merge: False for one column for each candidate.
         """
         voted = np.concatenate([[0], np.cumsum(recorded.rows[permutation] >= 0)])
-        evidence = replace(evidence, batch=None).first(voted[-1])
-        column = np.arange(evidence.votes.candidates)
+        merged = replace(merged, batch=None).first(voted[-1])
+        merged_column = recorded.merged.column
+        candidates = np.arange(len(merged_column))
+        first, column = candidates, candidates
         if merge:
-            equal = equivalence_groups(evidence)
+            equal = equivalence_groups(merged)[merged_column]
             _, first_of_group = np.unique(equal, return_index=True)
-            alone = np.isin(column, first_of_group)
-            _, first, column = np.unique(
-                2 * first_of_group[equal] + ~alone, return_index=True, return_inverse=True
-            )
+            key = 2 * first_of_group[equal] + (candidates != first_of_group[equal])
+            _, first, column = np.unique(key, return_index=True, return_inverse=True)
             order = np.argsort(first)
-            evidence = replace(
-                evidence.of_candidates(first[order]), sizes=np.bincount(column)[order].astype(np.int64)
-            )
-            column = np.argsort(order)[column]
+            first, column = first[order], np.argsort(order)[column]
+        sizes = np.bincount(column).astype(np.int64) if merge else None
+        evidence = replace(merged.of_candidates(merged_column[first]), sizes=sizes)
         _, first_of_program = np.unique(recorded.programs, return_index=True)
-        programs = np.bincount(column[first_of_program], minlength=evidence.votes.candidates)
+        programs = np.bincount(column[first_of_program], minlength=len(first))
         return cls(evidence, column, programs, voted)
 
 
@@ -197,7 +197,9 @@ def permuted_runs(
         z: see ``rewards.elimination.survivors``.
         seed: seed of the permutations.
     """
-    max_tests = max(one.tests for one in recorded)
+    tests_of = np.array([one.tests for one in recorded])
+    max_tests = int(tests_of.max())
+    steps = np.minimum(np.arange(max_tests + 1), tests_of[:, np.newaxis])
     spent = np.empty((permutations, len(recorded), max_tests + 1, len(QUANTITIES)))
     # Tests up to the end of the rung are included. They do not change the results of earlier tests. With
     # them, the batch also has enough votes of problems with unusable tests among the first.
@@ -208,7 +210,7 @@ def permuted_runs(
         permuted = permute_tests(recorded, drawn)
         shortened = {
             merge: [
-                ColumnsOfTests.of(one, tests[:rung_tests], in_order.evidence, merge=merge)
+                ColumnsOfTests.of(one, tests[:rung_tests], in_order.statistics.evidence, merge=merge)
                 for one, tests, in_order in zip(recorded, drawn, permuted, strict=True)
             ]
             for merge in {rule.merges_equal for rule in rules}
@@ -218,15 +220,13 @@ def permuted_runs(
             columns = shortened[runs.rule.merges_equal]
             eliminated = [eliminate(one, runs.rule, z) for one in columns]
             for problem, (curve, one) in enumerate(zip(runs.learning_curves[-1], eliminated, strict=True)):
-                steps = np.minimum(np.arange(max_tests + 1), recorded[problem].tests)
-                runs.accuracy[number, problem] = curve.accuracy[steps]
-                runs.p_wrong[number, problem] = curve.p_wrong[steps]
-                runs.elimination.executions[number, problem] = one.executions[steps[counts]]
-                runs.elimination.pairs[number, problem] = one.pairs[steps[counts]]
+                runs.accuracy[number, problem] = curve.accuracy[steps[problem]]
+                runs.p_wrong[number, problem] = curve.p_wrong[steps[problem]]
+                runs.elimination.executions[number, problem] = one.executions[steps[problem, counts]]
+                runs.elimination.pairs[number, problem] = one.pairs[steps[problem, counts]]
             runs.elimination.accuracy[number] = _accuracy(recorded, columns, eliminated, runs.rule, counts)
         for problem, curve in enumerate(made[0].learning_curves[-1]):
-            steps = np.minimum(np.arange(max_tests + 1), recorded[problem].tests)
-            spent[number, problem] = curve.spent[steps]
+            spent[number, problem] = curve.spent[steps[problem]]
     return made
 
 

@@ -220,7 +220,7 @@ class OutputMatrix:
     @classmethod
     def of(
         cls, recorded_outputs: RecordedOutputs, programs: NDArray[np.intp], tests: Sequence[int]
-    ) -> Self:
+    ) -> "OutputMatrix":
         """The outputs on the inputs of some tests, and on the inputs that were run alone.
 
         An input of several tests counts once, at the first of them.
@@ -231,19 +231,59 @@ class OutputMatrix:
                 Candidates with the same program count separately.
             tests: indices of the tests, in the order of their votes.
         """
-        position: dict[int | None, int] = {None: 0}
-        position.update(zip(tests, range(1, len(tests) + 1), strict=True))
-        first_test = np.asarray([position.get(item.test, -1) for item in recorded_outputs.inputs], np.intp)
-        order = np.argsort(first_test, kind="stable")
-        order = order[first_test[order] >= 0]
-        digests = np.asarray([item.digest for item in recorded_outputs.inputs], np.uint64)
-        first = order[np.sort(np.unique(digests[order], return_index=True)[1])]
+        return OutputTable.of(recorded_outputs, programs).matrix(tests)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OutputTable:
+    """Recorded outputs of all candidates as arrays, to make matrices of tests in several orders.
+
+    Attributes:
+        tests: intp (inputs,), index of the test that makes each call; -1 for an input that was run alone.
+        digests: uint64 (inputs,), equal for equal inputs.
+        results: int32 (inputs, candidates), equal for equal outputs, or ``UNKNOWN``.
+        returned: bool (inputs, candidates), True if the call returned a value.
+    """
+
+    tests: NDArray[np.intp]
+    digests: NDArray[np.uint64]
+    results: NDArray[np.int32]
+    returned: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, recorded_outputs: RecordedOutputs, programs: NDArray[np.intp]) -> Self:
+        """The outputs of candidates, by the row of each candidate's program in ``recorded_outputs``."""
+        inputs = recorded_outputs.inputs
         endings = np.asarray([*(output.ending for output in recorded_outputs.outputs), CallEnding.OPAQUE])
-        results = recorded_outputs.results.T[first]
+        results = np.ascontiguousarray(recorded_outputs.results.T)
         opaque = endings[results] == CallEnding.OPAQUE
         returned = endings[results] == CallEnding.RETURNED
+        return cls(
+            np.asarray([-1 if item.test is None else item.test for item in inputs], np.intp),
+            np.asarray([item.digest for item in inputs], np.uint64),
+            np.where(opaque, np.int32(UNKNOWN), results)[:, programs],
+            returned[:, programs],
+        )
+
+    def of_candidates(self, candidates: NDArray[np.intp]) -> Self:
+        """The outputs of some candidates, in this order."""
+        return replace(self, results=self.results[:, candidates], returned=self.returned[:, candidates])
+
+    def matrix(self, tests: Sequence[int] | NDArray[np.intp]) -> OutputMatrix:
+        """The outputs on the inputs of some tests, and on the inputs that were run alone.
+
+        Args:
+            tests: indices of the tests, in the order of their votes.
+        """
+        order_of = np.full(max(self.tests.max(initial=-1), max(tests, default=-1)) + 2, -1)
+        order_of[np.asarray(tests, np.intp)] = np.arange(1, len(tests) + 1)
+        order_of[-1] = 0  # of an input that was run alone
+        first_test = order_of[self.tests]
+        order = np.argsort(first_test, kind="stable")
+        order = order[first_test[order] >= 0]
+        first = order[np.sort(np.unique(self.digests[order], return_index=True)[1])]
         known = np.searchsorted(first_test[first], np.arange(len(tests) + 1), side="right")
-        return cls(np.where(opaque, np.int32(UNKNOWN), results)[:, programs], returned[:, programs], known)
+        return OutputMatrix(self.results[first], self.returned[first], known)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -117,12 +117,14 @@ class PrefixStatistics:
     @_Once
     def tests_passed(self) -> NDArray[np.int64]:
         """Number of tests passed, s."""
+        if len(self.counts) == 1:
+            return np.asarray(self.passed[: self.counts[0]].sum(axis=0)[np.newaxis])
         return prefix_scores(self.passed)[self.counts]
 
     @_Once
     def pass_set_sizes(self) -> NDArray[np.int64]:
         """Number of candidates that passed the same tests, itself included."""
-        return prefix_group_sizes(self.passed, self.sizes)[self.counts]
+        return _group_sizes(self.passed, self.sizes, self.counts)
 
     @_Once
     def output_group_sizes(self) -> NDArray[np.int64]:
@@ -132,7 +134,7 @@ class PrefixStatistics:
         """
         if self._outputs is None:
             return self.pass_set_sizes
-        return prefix_group_sizes(self._outputs.results, self.sizes)[self._known]
+        return _group_sizes(self._outputs.results, self.sizes, self._known)
 
     @_Once
     def agreement(self) -> NDArray[np.float64]:
@@ -262,6 +264,20 @@ def prefix_scores(passed: NDArray[np.bool_]) -> NDArray[np.int64]:
     scores = np.zeros((passed.shape[0] + 1, passed.shape[1]), np.int64)
     np.cumsum(passed, axis=0, out=scores[1:])
     return scores
+
+
+def _group_sizes(
+    rows: NDArray[np.bool_] | NDArray[np.int32],
+    column_sizes: NDArray[np.int64],
+    counts: NDArray[np.intp],
+) -> NDArray[np.int64]:
+    """Number of candidates with the same first m entries, for several m; see :func:`prefix_group_sizes`."""
+    if len(counts) > 1:
+        return prefix_group_sizes(rows, column_sizes)[counts]
+    entries = [column.tobytes() for column in np.ascontiguousarray(rows[: counts[0]].T)]
+    number = {entry: position for position, entry in enumerate(dict.fromkeys(entries))}
+    group = np.asarray([number[entry] for entry in entries])
+    return np.asarray(np.bincount(group, column_sizes)[group][np.newaxis], np.int64)
 
 
 def prefix_group_sizes(

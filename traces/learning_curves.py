@@ -6,7 +6,7 @@ same as those of the run. Candidates are never eliminated, as in such a run.
 """
 
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass, replace
+from dataclasses import astuple, dataclass, field, replace
 from typing import Self
 
 import numpy as np
@@ -20,7 +20,7 @@ from testbudget.rewards.confidence.model import (
     rule_family,
 )
 from testbudget.rewards.equivalence import merge_equal
-from testbudget.rewards.outputs import Evidence, OutputMatrix, RecordedOutputs
+from testbudget.rewards.outputs import Evidence, OutputMatrix, OutputTable, RecordedOutputs
 from testbudget.rewards.prefix_statistics import PrefixStatistics
 from testbudget.rewards.seeds import problem_fold
 from testbudget.rewards.selection.base import SelectionRule
@@ -34,6 +34,48 @@ from testbudget.traces.records import (
     votes_of,
 )
 from testbudget.traces.trace import ProblemTrace
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MergedTests:
+    """Recorded tests of one problem with one column for all candidates that are equal in all of them.
+
+    Attributes:
+        column: intp (candidates,), the column of each candidate.
+        sizes: int64 (columns,), number of candidates of each column.
+        passed: bool (votes, columns).
+        run: bool (votes, columns).
+        outputs: outputs of the columns; None if not recorded.
+    """
+
+    column: NDArray[np.intp]
+    sizes: NDArray[np.int64]
+    passed: NDArray[np.bool_]
+    run: NDArray[np.bool_]
+    outputs: OutputTable | None
+
+    @classmethod
+    def of(cls, votes: Votes, outputs: OutputTable | None) -> Self:
+        """Merge the candidates."""
+        whole = Evidence(votes)
+        if outputs is not None:
+            known = np.full(votes.tests + 1, len(outputs.results))
+            whole = Evidence(votes, OutputMatrix(outputs.results, outputs.returned, known))
+        merged, column = merge_equal(whole)
+        first = np.unique(column, return_index=True)[1]
+        return cls(
+            column,
+            merged.column_sizes,
+            merged.votes.passed(),
+            merged.votes.run(),
+            None if outputs is None else outputs.of_candidates(first),
+        )
+
+    def evidence(self, rows: NDArray[np.intp], tests: NDArray[np.intp]) -> Evidence:
+        """Evidence of some votes, by their rows and the indices of their tests, in this order."""
+        votes = Votes.from_matrix(self.passed[rows], self.run[rows])
+        outputs = None if self.outputs is None else self.outputs.matrix(tests)
+        return Evidence(votes, outputs, sizes=self.sizes)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,6 +93,7 @@ class RecordedTests:
             program; NaN where unmeasured.
         correct: bool (candidates,), labels.
         fold: fold of the problem, see ``rewards.seeds.problem_fold``.
+        merged: the same with one column for equal candidates.
     """
 
     votes: Votes
@@ -61,6 +104,12 @@ class RecordedTests:
     costs: NDArray[np.float64]
     correct: NDArray[np.bool_]
     fold: int
+    merged: MergedTests = field(init=False)
+
+    def __post_init__(self) -> None:
+        outputs = self.recorded_outputs
+        table = None if outputs is None else OutputTable.of(outputs, self.programs)
+        object.__setattr__(self, "merged", MergedTests.of(self.votes, table))
 
     @classmethod
     def of(
@@ -104,14 +153,13 @@ class RecordedTests:
 
     def evidence(self, permutation: NDArray[np.intp]) -> Evidence:
         """Evidence of tests in the order of a permutation; tests without a vote are left out."""
+        merged = self.merged_evidence(permutation)
+        return replace(merged.of_candidates(self.merged.column), sizes=None)
+
+    def merged_evidence(self, permutation: NDArray[np.intp]) -> Evidence:
+        """The same evidence with one column for equal candidates, those of ``merged``."""
         voting = permutation[self.rows[permutation] >= 0]
-        rows = self.rows[voting]
-        votes = Votes.from_matrix(self.votes.passed()[rows], self.votes.run()[rows])
-        if self.recorded_outputs is None:
-            return Evidence(votes)
-        return Evidence(
-            votes, OutputMatrix.of(self.recorded_outputs, self.programs, self.indices[voting].tolist())
-        )
+        return self.merged.evidence(self.rows[voting], self.indices[voting])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,7 +167,6 @@ class PermutedTests:
     """Evidence of all tests of a problem in one permutation.
 
     Attributes:
-        evidence: evidence on the problem, with the batch's statistics.
         column: intp (candidates,), the column of each candidate in ``statistics``. Candidates that are
             equal in all tests share one.
         statistics: after 0, 1, ..., all tests that have a vote, with the batch's statistics.
@@ -128,7 +175,6 @@ class PermutedTests:
             not use the batch, whose later tests a run does not know.
     """
 
-    evidence: Evidence
     column: NDArray[np.intp]
     statistics: PrefixStatistics
     confidence_models: ConfidenceModels
@@ -144,7 +190,8 @@ class PermutedTests:
         if rule.merges_equal:
             statistics = self.statistics if batch else self.statistics.with_batch(None)
             return rule.winners_by(statistics)[:, self.column]
-        evidence = self.evidence if batch else replace(self.evidence, batch=None)
+        whole = replace(self.statistics.evidence.of_candidates(self.column), sizes=None)
+        evidence = replace(whole, batch=self.statistics.batch if batch else None)
         return rule.winners_after(evidence, range(evidence.votes.tests + 1))
 
     def pick_features(self, won: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -187,7 +234,7 @@ class LearningCurve:
         if rule.uses_batch:
             won = permuted.winners(rule, batch=False)
         models = permuted.confidence_models
-        family = rule_family(rule, models.readable(permuted.evidence))
+        family = rule_family(rule, models.readable(permuted.statistics.evidence))
         model = models.model(ConfidenceTarget.PICK, family, recorded.fold)
         self.p_wrong: NDArray[np.float64] = 1 - model.probability(permuted.pick_features(won))[voting]
 
@@ -219,18 +266,17 @@ def permute_tests(
         confidence_models: the models that p_wrong is computed with; None for ``default_models``.
     """
     models = confidence_models or default_models()
-    evidence = [one.evidence(permutation) for one, permutation in zip(recorded, permutations, strict=True)]
-    merged = [merge_equal(one) for one in evidence]
-    statistics = [PrefixStatistics(one, range(one.votes.tests + 1)) for one, _ in merged]
+    evidence = [
+        one.merged_evidence(permutation) for one, permutation in zip(recorded, permutations, strict=True)
+    ]
+    statistics = [PrefixStatistics(one, range(one.votes.tests + 1)) for one in evidence]
     batch = combine_batch([contribution_by(one) for one in statistics])
     permuted = []
-    for one, (columns, column), alone in zip(evidence, merged, statistics, strict=True):
-        readable = models.readable(columns)
-        known = alone if readable is columns else PrefixStatistics(readable, alone.counts)
+    for one, merged, alone in zip(recorded, evidence, statistics, strict=True):
+        readable = models.readable(merged)
+        known = alone if readable is merged else PrefixStatistics(readable, alone.counts)
         permuted.append(
-            PermutedTests(
-                replace(one, batch=batch), column, alone.with_batch(batch), models, features_by(known)
-            )
+            PermutedTests(one.merged.column, alone.with_batch(batch), models, features_by(known))
         )
     return permuted
 

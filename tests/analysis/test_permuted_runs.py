@@ -65,7 +65,7 @@ def test_elimination_in_memory_executes_and_picks_as_a_run_does(run, tmp_path, s
     recordings, rule = recordings_of(run), selection_rule(selection)
     order = np.arange(TESTS)
     columns = [
-        ColumnsOfTests.of(recording, order, recording.evidence(order), merge=True)
+        ColumnsOfTests.of(recording, order, recording.merged_evidence(order), merge=True)
         for recording in recordings
     ]
     remaining = [eliminate(one, rule, Z) for one in columns]
@@ -98,7 +98,7 @@ def test_one_column_for_equal_candidates_gives_the_same_as_one_each(run, selecti
     for recording in map(with_twins, recordings_of(run)):
         order = np.random.default_rng(2).permutation(TESTS)
         each, merged = (
-            ColumnsOfTests.of(recording, order, recording.evidence(order), merge=merge)
+            ColumnsOfTests.of(recording, order, recording.merged_evidence(order), merge=merge)
             for merge in (False, True)
         )
         assert merged.evidence.votes.candidates < CANDIDATES == each.evidence.votes.candidates
@@ -111,7 +111,7 @@ def test_one_column_for_equal_candidates_gives_the_same_as_one_each(run, selecti
 def test_no_candidate_is_eliminated_before_the_first_rung_ends(run):
     for recording in recordings_of(run):
         order = np.random.default_rng(1).permutation(TESTS)
-        tests = ColumnsOfTests.of(recording, order, recording.evidence(order), merge=True)
+        tests = ColumnsOfTests.of(recording, order, recording.merged_evidence(order), merge=True)
         one = eliminate(tests, selection_rule("majority"), Z)
         np.testing.assert_array_equal(one.pairs[:6], one.executions[:6])
         assert one.executions[-1] < one.pairs[-1]
