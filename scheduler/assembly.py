@@ -10,7 +10,7 @@ from testbudget.scheduler.assessment import Assessor, CandidateElimination, Elim
 from testbudget.scheduler.backends.base import Backend
 from testbudget.scheduler.dispatch import Dispatcher, WorkOfRun
 from testbudget.scheduler.run_problems import RunProblems
-from testbudget.scheduler.work.candidates import CandidateGenerator, Sampling
+from testbudget.scheduler.work.candidates import CandidateGenerator, CandidateSampling
 from testbudget.scheduler.work.hidden_states import Extraction, RecordedStates
 from testbudget.scheduler.work.labels import Labelling, Labels
 from testbudget.scheduler.work.open_work import OpenWork
@@ -77,7 +77,7 @@ def make_dispatcher(
     open_work = OpenWork(backend)
     elimination = CandidateElimination(problems, methods.elimination)
     work = WorkOfRun(
-        Sampling(problems, open_work, sources.candidates, methods.candidates),
+        CandidateSampling(problems, open_work, sources.candidates, methods.candidates),
         Extraction(problems, open_work, sources.states, methods.predictor, metered=methods.metered),
         Labelling(problems, backend, open_work, sources.labels),
         Testing(

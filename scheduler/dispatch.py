@@ -23,7 +23,7 @@ from testbudget.scheduler.core import events as e
 from testbudget.scheduler.event_log import Entry, Note
 from testbudget.scheduler.log_records import AssessedRecord, ExecutedRecord, FailedRecord
 from testbudget.scheduler.run_problems import RunProblems
-from testbudget.scheduler.work.candidates import Sampling
+from testbudget.scheduler.work.candidates import CandidateSampling
 from testbudget.scheduler.work.hidden_states import DRIVER_WORKER, Extraction
 from testbudget.scheduler.work.labels import Labelling
 from testbudget.scheduler.work.open_work import (
@@ -49,7 +49,7 @@ class WorkOfRun:
         testing: tests.
     """
 
-    sampling: Sampling
+    sampling: CandidateSampling
     extraction: Extraction
     labelling: Labelling
     testing: Testing

@@ -32,9 +32,9 @@ from testbudget.scheduler.backends.base import (
     Work,
 )
 from testbudget.scheduler.backends.pool_plan import PoolPlan
-from testbudget.scheduler.backends.pools import Pools
+from testbudget.scheduler.backends.pools import WorkerPools
 from testbudget.scheduler.backends.recorded_generator import RecordedGenerator
-from testbudget.scheduler.backends.recordings import RecordedTests
+from testbudget.scheduler.backends.recordings import RecordedCompletions
 from testbudget.scheduler.backends.transport import Transport
 from testbudget.scheduler.core.events import WorkerKind
 from testbudget.scheduler.job import HiddenStatesSection, Job, ModelSection
@@ -58,9 +58,9 @@ class ActorBackend(Backend):
 
     def __init__(self, job: Job, recording: Trace | None, transport: Transport, *, metered: bool) -> None:
         self.job = job
-        self._pools = Pools(transport, self._plan, metered=metered)
+        self._pools = WorkerPools(transport, self._plan, metered=metered)
         self._programs = SharedPrograms(transport)
-        self._recorded = RecordedTests(recording) if recording else None
+        self._recorded = RecordedCompletions(recording) if recording else None
         self._generator = self._recorded and RecordedGenerator(
             self._recorded, self._pools.numbers, lambda: self.seconds, metered=metered
         )

@@ -1,4 +1,4 @@
-"""Pools of all kinds of work that a back end does, and the wait for any of them.
+"""WorkerPools of all kinds of work that a back end does, and the wait for any of them.
 
 Kinds share one machine: workers of a kind start once those of the kinds before it were retired.
 """
@@ -23,8 +23,8 @@ _TURNS = {
 """Turn of each kind; kinds of one turn work at the same time."""
 
 
-class Pools:
-    """Pools by kind; a kind has one from its first work until it is retired.
+class WorkerPools:
+    """WorkerPools by kind; a kind has one from its first work until it is retired.
 
     Args:
         transport: starts and calls workers.

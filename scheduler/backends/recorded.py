@@ -23,7 +23,7 @@ from testbudget.scheduler.backends.base import (
 )
 from testbudget.scheduler.backends.recorded_worker import RecordedWorker
 from testbudget.scheduler.backends.recordings import (
-    RecordedTests,
+    RecordedCompletions,
     RecordedVerdicts,
     execution_usage,
     generation_usage,
@@ -102,7 +102,7 @@ class RecordedBackend(Backend):
         metered: bool = False,
         outputs_by_problem: Mapping[str, RecordedOutputs] | None = None,
     ) -> None:
-        self._tests = RecordedTests(trace)
+        self._tests = RecordedCompletions(trace)
         self._verdicts = RecordedVerdicts(trace, problems, outputs_by_problem or {})
         self._shape = {WorkerKind.REWARD_MODEL: (engines, slots), WorkerKind.RUNNER: (runners, 1)}
         self._metered = metered

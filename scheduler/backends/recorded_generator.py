@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from testbudget.executors.metering import Usage
 from testbudget.scheduler.backends.base import GenerateWork, GenerationDone, PoolUse, Report, WorkerEnded
 from testbudget.scheduler.backends.recorded_worker import RecordedWorker
-from testbudget.scheduler.backends.recordings import RecordedTests, generation_usage
+from testbudget.scheduler.backends.recordings import RecordedCompletions, generation_usage
 from testbudget.scheduler.core.events import WorkerKind
 from testbudget.traces.records import Piece
 
@@ -34,7 +34,7 @@ class RecordedGenerator:
 
     def __init__(
         self,
-        tests: RecordedTests,
+        tests: RecordedCompletions,
         numbers: "itertools.count[int]",
         clock: Callable[[], float],
         *,

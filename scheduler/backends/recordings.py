@@ -17,7 +17,7 @@ from testbudget.traces.trace import Trace
 _TESTS_PER_SLICE = 16  # of the largest
 
 
-class RecordedTests:
+class RecordedCompletions:
     """Tests of a finished run as completions.
 
     Args:

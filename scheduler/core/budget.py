@@ -13,7 +13,19 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from testbudget.executors.metering import Usage
-from testbudget.scheduler.core.events import Cap, Floats, Ints, Lease, WorkerKind
+from testbudget.scheduler.core.events import (
+    Cap,
+    DriverRestarted,
+    Event,
+    Floats,
+    Ints,
+    Lease,
+    WorkerJoined,
+    WorkerKind,
+    WorkerLeft,
+    WorkerLost,
+    WorkerMetered,
+)
 
 COUNTED = ("tests", "executions")
 METERED = ("tokens", "gpu_seconds", "cpu_seconds")
@@ -151,6 +163,22 @@ class Budget:
     def meters(self) -> bool:
         """True if there is a limit that a metered quantity counts towards, so that workers need leases."""
         return bool(self._leases.any())
+
+    def handle(self, event: Event) -> list[Lease]:
+        """Charge what an event about workers says, and renew leases. Other events change nothing."""
+        leases: list[Lease] = []
+        match event:
+            case WorkerJoined(worker, kind, slice_):
+                leases = self.join(worker, kind, slice_)
+            case WorkerMetered(worker, used, slice_):
+                leases = self.meter(worker, used, slice_)
+            case WorkerLost(worker):
+                self.lose(worker)
+            case WorkerLeft(worker):
+                self.leave(worker)
+            case DriverRestarted():
+                self.lose_all()
+        return leases
 
     def join(self, worker: int, kind: WorkerKind, slice_: Usage) -> list[Lease]:
         """Open the account of a new worker."""

@@ -1,4 +1,4 @@
-"""Choice of the next tests: the policy's largest values, within the bounds of each problem.
+"""NextTests of the next tests: the policy's largest values, within the bounds of each problem.
 
 A choice of r tests draws the r most valuable ones, one at a time (:func:`allocate_greedily`). Of the tests
 drawn for a problem it grants at most the policy's increment, and none beyond the next harm check. Problems
@@ -26,7 +26,7 @@ _QUANTA_PER_STEP = 32  # in one step of all problems: work for the time that a b
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class NextTests:
     """Tests to grant.
 
     Attributes:
@@ -39,9 +39,9 @@ class Choice:
     tests: Ints
     values: Floats
 
-    def of(self, chosen: Bools, tests: Ints) -> "Choice":
+    def of(self, chosen: Bools, tests: Ints) -> "NextTests":
         """The chosen grants, with other numbers of tests, int64 (grants,)."""
-        return Choice(self.problems[chosen], tests[chosen], self.values[chosen])
+        return NextTests(self.problems[chosen], tests[chosen], self.values[chosen])
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ class Planner:
         """Let problems get no more tests."""
         self._frontier.remove(problems)
 
-    def choose(self, remaining: int, room: int, *, idle: bool) -> Choice:
+    def choose(self, remaining: int, room: int, *, idle: bool) -> NextTests:
         """Choose at most ``min(remaining, room)`` tests, which is at least 1.
 
         Args:
@@ -136,9 +136,9 @@ class Planner:
             tests = np.minimum(tests, np.append(self._checks, UNLIMITED)[following] - granted)
         best = np.lexsort((self._rank[problems], -self._index(problems, granted)))
         problems, tests = problems[best], tests[best]
-        return Choice(problems, tests, self._policy.values(problems, granted[best]))
+        return NextTests(problems, tests, self._policy.values(problems, granted[best]))
 
-    def terms(self, choice: Choice) -> dict[str, Floats]:
+    def terms(self, choice: NextTests) -> dict[str, Floats]:
         """Terms of the values of a choice that is not yet granted; see ``Policy.terms``."""
         return self._policy.terms(choice.problems, self._problems.granted[choice.problems])
 

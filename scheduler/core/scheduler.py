@@ -17,7 +17,7 @@ from testbudget.policies.base import Policy
 from testbudget.scheduler.core import events as e
 from testbudget.scheduler.core.budget import Books, Budget
 from testbudget.scheduler.core.events import Command, Event, Floats, Ints, WorkerKind
-from testbudget.scheduler.core.planner import UNLIMITED, Choice, Grants, Planner
+from testbudget.scheduler.core.planner import UNLIMITED, Grants, NextTests, Planner
 from testbudget.scheduler.core.problems import Closed, ProblemTable
 from testbudget.scheduler.core.tasks import MAX_FAILURES, UNFINISHED, TaskState, TaskTable
 
@@ -118,7 +118,7 @@ class Scheduler:
             case e.RunStarted():
                 raise ValueError("a run starts once")
             case _:
-                commands = self._workers_changed(event)
+                commands = [*self._budget.handle(event), *self._after_metering()]
         return commands
 
     def pending(self) -> list[Command]:
@@ -194,21 +194,6 @@ class Scheduler:
         without_candidates = problems[self.tasks.tests[given_up] == 0]
         self.problems.labelled[without_candidates] = True
         return [*self.tasks.commands(tasks), *self._decide()]
-
-    def _workers_changed(self, event: Event) -> list[Command]:
-        leases: list[e.Lease] = []
-        match event:
-            case e.WorkerJoined(worker, kind, slice_):
-                leases = self._budget.join(worker, kind, slice_)
-            case e.WorkerMetered(worker, used, slice_):
-                leases = self._budget.meter(worker, used, slice_)
-            case e.WorkerLost(worker):
-                self._budget.lose(worker)
-            case e.WorkerLeft(worker):
-                self._budget.leave(worker)
-            case e.DriverRestarted():
-                self._budget.lose_all()
-        return [*leases, *self._after_metering()]
 
     def _after_metering(self) -> list[Command]:
         """Cut off the work that no worker can do any more under the cap."""
@@ -354,7 +339,7 @@ class Scheduler:
             self._next_ask = 0  # nothing was short: the window alone decides when the next decision is due
         return self._issue(choice.of(fitting, tests), (tests * executions)[fitting])
 
-    def _issue(self, choice: Choice, reserved: Ints) -> list[Command]:
+    def _issue(self, choice: NextTests, reserved: Ints) -> list[Command]:
         assert self._planner is not None
         problems, tests = choice.problems, choice.tests
         first = self.problems.granted[problems]

@@ -54,7 +54,7 @@ def recorded_candidates(
     return {problem: tuple(records[: section.count]) for problem, records in recorded.items()}
 
 
-class Sampling:
+class CandidateSampling:
     """Candidates from a source, or sampled from the policy model in pieces.
 
     A lost piece is sampled again alone. Pieces of a problem that is not complete are lost with the process.

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from testbudget.executors.metering import Usage
 from testbudget.scheduler.core.events import (
     Assessed,
     Cap,
     CapChanged,
     Executed,
     RunStarted,
-    Usage,
     WorkerJoined,
     WorkerKind,
     WorkerMetered,

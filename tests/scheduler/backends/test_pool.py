@@ -1,4 +1,4 @@
-"""Pools of workers: order, loads, deaths, failures, leases and reports."""
+"""WorkerPools of workers: order, loads, deaths, failures, leases and reports."""
 
 import pytest
 

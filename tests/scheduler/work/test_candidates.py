@@ -11,7 +11,7 @@ from testbudget.rewards.errors import UserError
 from testbudget.scheduler.backends.base import GenerationDone
 from testbudget.scheduler.core.events import Sample, WorkerKind
 from testbudget.scheduler.job_file import load_job
-from testbudget.scheduler.work.candidates import CandidateGenerator, Sampling, recorded_candidates
+from testbudget.scheduler.work.candidates import CandidateGenerator, CandidateSampling, recorded_candidates
 from testbudget.scheduler.work.open_work import work_key
 from testbudget.traces.tables import read_trace
 
@@ -56,7 +56,7 @@ def test_a_problem_without_candidates_is_refused(recorded, tmp_path):
 
 def test_recorded_candidates_of_all_problems_are_one_event(recorded, problems, open_work, trace, backend):
     recorded_ = {problem.id: tuple(trace.problem(problem).candidates) for problem in recorded.problems}
-    (answer,) = Sampling(problems, open_work, recorded_, None).sample(BOTH)
+    (answer,) = CandidateSampling(problems, open_work, recorded_, None).sample(BOTH)
     assert answer.event.tasks.tolist() == [0, 1]
     assert answer.event.programs.tolist() == [4, 4]  # two of the five are the same program
     assert [record.problem for record in answer.records] == ["times/2", "times/3"]
@@ -65,7 +65,9 @@ def test_recorded_candidates_of_all_problems_are_one_event(recorded, problems, o
 
 @pytest.fixture
 def sampling(problems, open_work):
-    return Sampling(problems, open_work, None, CandidateGenerator(prompt_template("completion"), 20, 0))
+    return CandidateSampling(
+        problems, open_work, None, CandidateGenerator(prompt_template("completion"), 20, 0)
+    )
 
 
 def answered(work, open_work, sampling):
