@@ -188,7 +188,7 @@ def _rows(runs: Sequence[RunSummary]) -> list[tuple[str, list[str]]]:
 
 
 def _losses(runs: Sequence[RunSummary]) -> list[tuple[str, list[str]]]:
-    """What workers took with them, and the tasks that did not end; nothing if there is none."""
+    """Rows of lost leases and of tasks that did not end; none if there is nothing to show."""
     rows = [
         *(
             (f"  lost {name} (charged)", [getattr(run.lost, name) for run in runs])

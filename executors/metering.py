@@ -85,7 +85,7 @@ class Meter:
 
     @property
     def remaining(self) -> Usage:
-        """What the lease leaves, at least 0."""
+        """The rest of the lease, at least 0."""
         with self._changed:
             return self._remaining()
 

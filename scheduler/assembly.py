@@ -21,7 +21,7 @@ from testbudget.traces.records import CandidateRecord
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RunSources:
-    """What a run takes from finished runs and files. None where it is done instead.
+    """Inputs that a run takes from finished runs and files; None where the work is done instead.
 
     Attributes:
         candidates: by problem id.
@@ -36,7 +36,7 @@ class RunSources:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RunMethods:
-    """How a run does its work.
+    """Methods by which a run does its work.
 
     Attributes:
         tests: requests for tests, and their records.

@@ -105,7 +105,7 @@ def simulate(
 
 
 def _answer(command: Command, p_wrong: Floats) -> Event | None:
-    """What a run would answer; None for a command that changes no grant."""
+    """Answer that a run would give; None for a command that changes no grant."""
     match command:
         case e.Sample(tasks, _):
             return e.Sampled(tasks, np.ones_like(tasks))

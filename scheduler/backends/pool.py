@@ -216,7 +216,7 @@ class Pool:
             self._worked(worker, made, answer)
 
     def take_reports(self) -> list[Report]:
-        """What there is to report since the last time."""
+        """Take the reports since the last time."""
         reports, self._reports = self._reports, []
         return reports
 

@@ -77,7 +77,7 @@ class RecordedGenerator:
             self._queue.clear()
 
     def take_reports(self) -> list[Report]:
-        """What there is to report since the last time: usage, then the results that it pays for."""
+        """Take the reports since the last time: usage, then the results that it pays for."""
         reports, self._reports = self._reports, []
         if self._worker is None:
             return reports

@@ -318,7 +318,7 @@ class Budget:
         assert np.allclose(sum(unused, np.zeros(len(METERED))), self._leased)
 
     def _free(self) -> Floats:
-        """What each limit leaves, float64 (limits,)."""
+        """Amount that each limit leaves, float64 (limits,)."""
         taken = self._spent + self._reserved
         taken[len(COUNTED) :] += self._lost + self._leased
         return np.asarray(self._limits - self._weights @ taken)

@@ -77,7 +77,7 @@ class Scheduler:
 
     @property
     def books(self) -> Books:
-        """What was spent, lost, reserved and leased."""
+        """Amounts spent, lost, reserved and leased."""
         return self._budget.books(ended=self.finished)
 
     def start(self) -> list[Command]:

@@ -289,7 +289,7 @@ class Driven:
         }
 
     def used(self, kind: WorkerKind) -> float:
-        """What the workers of a kind have told: tokens of engines, CPU-seconds of runners."""
+        """Usage that the workers of a kind have told: tokens of engines, CPU-seconds of runners."""
         used = [self._used[number] for number, worker in self.workers.items() if worker.kind == kind]
         return sum(one.cpu_seconds if kind == WorkerKind.RUNNER else one.tokens for one in used)
 
