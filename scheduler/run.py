@@ -81,7 +81,7 @@ class RunStatus:
 
     @property
     def books(self) -> Books:
-        """What was spent, lost, reserved and leased."""
+        """Amounts spent, lost, reserved and leased, by quantity."""
         return self.scheduler.books
 
     @property
