@@ -55,7 +55,7 @@ demo: setup
 
 # Each file begins with the command that printed it. The last line of a script, all figures as JSON, is left out.
 results_of = $(addprefix benchmarks/results/,$(addsuffix .txt,$(1)))
-SCRIPTS := selection confidence stop_rule allocation input_mutations informative_tests policy_scale probe
+SCRIPTS := selection confidence stop_rule allocation input_mutations informative_tests loop policy_scale probe
 COMMANDS := compare-humaneval compare-mbpp compare-predictors tune-humaneval tune-humaneval-pareto tune-mbpp \
     train-humaneval train-humaneval-on-mbpp train-mbpp-on-humaneval
 compare-humaneval := compare examples/humaneval
