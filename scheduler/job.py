@@ -175,7 +175,7 @@ class PolicySection(JobSection):
         None,
         ge=1,
         description="maximum number of tests granted and not told to the policy (default: 16 per "
-        "concurrent request, at least one per problem)",
+        "concurrent request, at least one per problem; none if static and nothing is metered)",
     )
     quantum: int | None = Field(
         None,

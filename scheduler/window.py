@@ -1,5 +1,9 @@
 """Look-ahead of a run: how many tests are granted before the first of them is told."""
 
+from testbudget.policies.registry import policy_class
+from testbudget.scheduler.core.budget import Budget
+from testbudget.scheduler.core.events import Cap
+from testbudget.scheduler.core.planner import UNLIMITED
 from testbudget.scheduler.job import Job
 
 _TESTS_PER_SLOT = 16  # below 4 to 8, one timeout at the head of the window blocks all others
@@ -27,6 +31,10 @@ def window_and_quantum(job: Job, problems: int) -> tuple[int, int]:
     them. Slots are the tests that the job generates at the same time at most. Recorded tests wait for
     runners alone: four slots for each.
 
+    Grants of a static policy depend on no result. If the cap counts and meters nothing, its window is
+    without end: everything is granted as soon as it may be. Under a metered cap the order of grants decides
+    what is cut, so that its window is bounded too.
+
     Args:
         job: the job; it may set either.
         problems: number of problems.
@@ -38,5 +46,8 @@ def window_and_quantum(job: Job, problems: int) -> tuple[int, int]:
     usual_window, usual_quantum = look_ahead(slots, problems)
     window, quantum = job.policy.window, job.policy.quantum
     if window is None:
-        window = max(usual_window, quantum or 1)
+        budget = Budget(Cap(job.cap.limits, job.cap.unit_prices))
+        counted = budget.bounds_tests or budget.bounds_executions
+        without_end = policy_class(job.policy.name).static and counted and not budget.meters
+        window = UNLIMITED if without_end else max(usual_window, quantum or 1)
     return window, quantum or min(usual_quantum, window)
