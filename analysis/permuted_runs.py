@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 
 from testbudget.rewards.elimination import end_of_rung, rung_of, survivors
 from testbudget.rewards.equivalence import equivalence_groups, impute_followers
-from testbudget.rewards.outputs import UNKNOWN, Evidence
+from testbudget.rewards.outputs import Evidence
 from testbudget.rewards.selection.base import SelectionRule
 from testbudget.rewards.selection.batch import batch_statistics
-from testbudget.rewards.votes import Votes
 from testbudget.traces.learning_curves import (
     LearningCurve,
     RecordedTests,
@@ -108,32 +107,13 @@ def eliminate(tests: ColumnsOfTests, rule: SelectionRule, z: float | None) -> El
     rungs = [rung_of(test) for test in range(len(voted) - 1)]
     starts = np.flatnonzero(np.diff(rungs)) + 1
     for known in np.unique(voted[starts]):  # a rung without a vote eliminates nothing
-        seen = _executed(evidence.first(known), left_out[:known])
+        seen = impute_followers(evidence.first(known), left_out[:known])
         surviving = survivors(seen, surviving, rule, z)
         left_out[known:, ~surviving] = True
     executions = np.concatenate([[0], np.cumsum((could_run & ~left_out) @ tests.programs)])
-    return EliminatedEvidence(_executed(evidence, left_out), voted * len(tests.column), executions[voted])
-
-
-def _executed(evidence: Evidence, left_out: NDArray[np.bool_]) -> Evidence:
-    """Evidence of the pairs that are not left out, with results imputed to followers."""
-    return impute_followers(_without(evidence, left_out) if left_out.any() else evidence)
-
-
-def _without(evidence: Evidence, left_out: NDArray[np.bool_]) -> Evidence:
-    """Evidence without the pairs in ``left_out``, bool (tests, candidates)."""
-    votes = Votes.from_matrix(evidence.votes.passed() & ~left_out, evidence.votes.run() & ~left_out)
-    outputs = evidence.outputs
-    if outputs is not None:
-        # The position in ``known`` is the number of tests after which an input is known; 0 for the start.
-        came = np.searchsorted(outputs.known, np.arange(len(outputs.results)), side="right")
-        unseen = np.concatenate([np.zeros((1, left_out.shape[1]), np.bool_), left_out])[came]
-        outputs = replace(
-            outputs,
-            results=np.where(unseen, np.int32(UNKNOWN), outputs.results),
-            returned=outputs.returned & ~unseen,
-        )
-    return replace(evidence, votes=votes, outputs=outputs)
+    return EliminatedEvidence(
+        impute_followers(evidence, left_out), voted * len(tests.column), executions[voted]
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
