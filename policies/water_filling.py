@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _TABLE = 2**15  # indices that are computed at once faster than a threshold is searched
+_WIDTH = 4  # tests of each problem among them, beyond four times its even share
 
 Index = Callable[[NDArray[np.intp], NDArray[np.int32]], NDArray[np.float64]]
 """Index of the next test: (positions, number of tests of each of these problems) -> float64, one each."""
@@ -21,8 +22,8 @@ def allocate_greedily(
 
     Instead of a heap, a threshold of the index is found by a quickselect over all problems at once (each
     problem's index is already sorted). With many tests for each problem it takes a few dozen vectorised
-    passes; with fewer tests than problems, one pass. If there are few tests to draw from, all their indices
-    are computed at once.
+    passes; with fewer tests than problems, one pass. If there are few to draw from, the indices of each
+    problem's next few tests are computed at once.
 
     Args:
         index: >= 0, and non-increasing in a problem's number of tests.
@@ -35,9 +36,8 @@ def allocate_greedily(
         least 1.
     """
     positions = _largest_next(index, granted, free, remaining)
-    width = min(int(free[positions].max(initial=0)), remaining)
-    if positions.size * width <= _TABLE:
-        drawn = _drawn_from_table(index, positions, granted[positions], free[positions], remaining, width)
+    drawn = _drawn_from_table(index, positions, granted[positions], free[positions], remaining)
+    if drawn is not None:
         return positions[drawn > 0], drawn[drawn > 0]
     drawn = np.zeros(positions.size, np.int32)
     # The tests low, low + 1, ..., high - 1 of each active problem are undecided.
@@ -67,22 +67,27 @@ def _drawn_from_table(
     granted: NDArray[np.int32],
     free: NDArray[np.int32],
     remaining: int,
-    width: int,
-) -> NDArray[np.int32]:
-    """Number of tests of each position, int32, from the indices of its next ``width`` tests."""
-    steps = np.arange(width, dtype=np.int32)
-    tests = granted[:, np.newaxis] + np.minimum(steps, free[:, np.newaxis] - 1)
-    values = index(np.repeat(positions, width), tests.ravel()).reshape(tests.shape)
-    values = np.where(steps < free[:, np.newaxis], values, 0.0)
-    threshold = 0.0
-    if remaining < values.size:
-        threshold = float(np.partition(values, -remaining, axis=None)[-remaining]) if remaining else np.inf
-    drawn = (values > threshold).sum(axis=1)
-    if threshold > 0:
-        ties = (values == threshold).sum(axis=1)
-        ties_before = np.cumsum(ties) - ties
-        drawn += np.clip(remaining - int(drawn.sum()) - ties_before, 0, ties)
-    return np.asarray(drawn, np.int32)
+) -> NDArray[np.int32] | None:
+    """Number of tests of each position, int32, from the indices of its next few tests; None if too many."""
+    most = min(int(free.max(initial=0)), remaining)
+    width = min(most, _WIDTH + _WIDTH * remaining // max(positions.size, 1))
+    while positions.size * width <= _TABLE:
+        steps = np.arange(width, dtype=np.int32)
+        tests = granted[:, np.newaxis] + np.minimum(steps, free[:, np.newaxis] - 1)
+        values = index(np.repeat(positions, width), tests.ravel()).reshape(tests.shape)
+        values = np.where(steps < free[:, np.newaxis], values, 0.0)
+        threshold = 0.0
+        if remaining < values.size:
+            threshold = float(np.partition(values, -remaining, axis=None)[-remaining])
+        drawn = (values > threshold).sum(axis=1)
+        if threshold > 0:
+            ties = (values == threshold).sum(axis=1)
+            ties_before = np.cumsum(ties) - ties
+            drawn += np.clip(remaining - int(drawn.sum()) - ties_before, 0, ties)
+        if width == most or (drawn[free > width] < width).all():
+            return np.asarray(drawn, np.int32)
+        width = min(most, 4 * width)  # some problem might get more
+    return None
 
 
 def _largest_next(

@@ -11,11 +11,17 @@ from testbudget.policies.water_filling import allocate_greedily
 BUDGET = 8
 
 
-@pytest.fixture(scope="module", params=[0, 2**15], ids=["search", "table"], autouse=True)
-def largest_table(request):
-    """Both ways to draw: by a search for the threshold, and from a table of all values."""
+@pytest.fixture(
+    scope="module",
+    params=[(0, 4), (2**15, 4), (2**15, 1)],
+    ids=["search", "table", "narrow table"],
+    autouse=True,
+)
+def way(request):
+    """Both ways to draw: by a search for the threshold, and from a table, too narrow at first or not."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(water_filling, "_TABLE", request.param)
+        patch.setattr(water_filling, "_TABLE", request.param[0])
+        patch.setattr(water_filling, "_WIDTH", request.param[1])
         yield
 
 
