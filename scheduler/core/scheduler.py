@@ -330,7 +330,7 @@ class Scheduler:
         tests = self._budget.fit(choice.tests, executions)
         fitting = tests > 0
         if len(fitting) and idle and not fitting.any():
-            self._close(choice.problems, Closed.CAP)  # what does not fit into an idle run never will
+            self._close_what_never_fits()
             return self._grant()
         self._planner.release(choice.problems[~fitting])
         if not fitting.any():
@@ -338,6 +338,13 @@ class Scheduler:
         if self._started.window < UNLIMITED and tests.sum() == min(remaining, room):
             self._next_ask = 0  # nothing was short: the window alone decides when the next decision is due
         return self._issue(choice.of(fitting, tests), (tests * executions)[fitting])
+
+    def _close_what_never_fits(self) -> None:
+        """Close the problems that no test of fits into an idle run: it will not fit later either."""
+        open_ = self.problems.able()
+        each, of_problem = np.unique(self._executions(open_), return_inverse=True)
+        fits = np.array([self._budget.remaining(executions) > 0 for executions in each.tolist()])
+        self._close(open_[~fits[of_problem]], Closed.CAP)
 
     def _issue(self, choice: NextTests, reserved: Ints) -> list[Command]:
         assert self._planner is not None

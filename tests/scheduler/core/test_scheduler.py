@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from testbudget.executors.metering import Usage
 from testbudget.scheduler.core import events as e
-from testbudget.scheduler.core.scheduler import fold
+from testbudget.scheduler.core.scheduler import Scheduler, fold
 from testbudget.scheduler.core.tasks import TaskState
 
-from .commands import answer, flat, grants, make, run_in_order
+from .commands import Doubtful, answer, flat, grants, make, run_in_order
 
 SHAPES = st.fixed_dictionaries(
     {
@@ -146,6 +146,19 @@ def test_a_metered_cap_bounds_what_is_burnt_even_by_workers_that_are_lost(shape,
     again = fold(new(), log)
     assert grants(again) == grants(core)
     assert again.books == core.books
+
+
+def test_many_problems_that_do_not_fit_are_closed_at_once():
+    n, programs = 3000, np.full(3000, 20)
+    programs[7] = 1
+    started = e.RunStarted(n, 0, e.Cap({"executions": 1}), np.full(n, 12), 0, window=30, quantum=5)
+    core = Scheduler(started, lambda _: Doubtful(n))
+    core.start()
+    *_, generate = (
+        one for one in core.handle(e.Sampled(np.arange(n), programs)) if isinstance(one, e.Generate)
+    )
+    assert generate.problems.tolist() == [7]
+    assert core.closed_because(0) == "cap"
 
 
 def test_a_run_whose_engines_use_up_their_cap_ends_and_counts_what_it_cut():
