@@ -93,8 +93,8 @@ def hidden_states_of(problems: Sequence[Problem], store: EvidenceStore) -> Hidde
 class Extraction:
     """Hidden states from a run, or by extraction, with the pass rates predicted from them.
 
-    States from a run are charged at their cost in that run: the driver joins as a worker, and they are
-    there once its leases cover all of it.
+    States from a run are charged at their cost in that run: the driver joins as a worker when the first are
+    asked for, and all are there once its leases cover the cost of all that this run does not hold yet.
 
     Args:
         problems: problems of the run.
@@ -118,23 +118,34 @@ class Extraction:
         self._recorded = recorded
         self._predictor = predictor
         self._metered = metered
-        self._waiting: Extract | None = None  # recorded states that are not yet charged in full
+        self._waiting: list[Extract] = []  # for recorded states that are not yet charged in full
+        self._cost: Cost | None = None  # of the recorded states; None before the driver has joined
+        self._paid = False
 
     def extract(self, command: Extract) -> list[Answer]:
-        """Submit prompts, or begin to charge recorded states."""
+        """Submit prompts, or take recorded states, which are charged first."""
         if self._recorded is None:
             for task, position in rows(command.tasks, command.problems):
                 problem, key = self._problems.problems[position], WorkKey(WorkKind.EXTRACT, task)
                 work = ExtractWork(key, problem.id, problem.prompt)
                 self._open_work.submit(key, OpenTask(task, position), work)
             return []
-        self._waiting = command
+        if self._paid:
+            return [self._taken(command)]
+        self._waiting.append(command)
+        if self._cost is not None:
+            return []
+        store = self._problems.store
+        records = self._recorded.records.items()
+        self._cost = Cost.total(
+            extraction_cost(record) for problem, record in records if problem not in store.states
+        )
         joined = Answer(WorkerJoined(DRIVER_WORKER, WorkerKind.EXTRACTOR, self._usage(1 / _SLICES)))
         return [joined, *([] if self._metered else self.lease(_UNLIMITED))]
 
     def lease(self, until: Usage) -> list[Answer]:
         """Charge recorded states up to the end of a lease."""
-        if self._waiting is None:
+        if not self._waiting:
             return []
         whole = self._usage(1.0)
         shares = [limit / amount for limit, amount in zip(until, whole, strict=True) if amount > 0]
@@ -142,13 +153,12 @@ class Extraction:
         metered = Answer(WorkerMetered(DRIVER_WORKER, self._usage(share), self._usage(1 / _SLICES)))
         if share < 1:
             return [metered]
-        command, self._waiting = self._waiting, None
-        return [metered, Answer(WorkerLeft(DRIVER_WORKER)), self._taken(command)]
+        waiting, self._waiting, self._paid = self._waiting, [], True
+        return [metered, Answer(WorkerLeft(DRIVER_WORKER)), *map(self._taken, waiting)]
 
     def abort(self, tasks: set[int]) -> None:
         """Drop recorded states that the cap does not pay for."""
-        if self._waiting is not None and tasks & set(self._waiting.tasks.tolist()):
-            self._waiting = None
+        self._waiting = [one for one in self._waiting if not tasks & set(one.tasks.tolist())]
 
     def done(self, done: ExtractionDone, task: OpenTask) -> Answer:
         """States of one problem.
@@ -188,8 +198,8 @@ class Extraction:
 
     def _usage(self, share: float) -> Usage:
         """A share of what the recorded states cost; 0 where unmeasured."""
-        assert self._recorded is not None
-        cost = self._recorded.cost * share
+        assert self._cost is not None
+        cost = self._cost * share
         gpu_seconds, cpu_seconds = np.nan_to_num([cost.gpu_seconds, cost.cpu_seconds]).tolist()
         return Usage(gpu_seconds=gpu_seconds, cpu_seconds=cpu_seconds)
 

@@ -80,6 +80,33 @@ def test_states_of_a_run_are_there_once_leases_cover_their_cost(recorded_, probl
     assert extraction.lease(Usage(np.inf, np.inf, 1.0)) == []
 
 
+@pytest.mark.parametrize("metered", [False, True])
+def test_states_asked_for_problem_by_problem_are_charged_once(recorded_, problems, open_work, metered):
+    extraction = Extraction(problems, open_work, recorded_, None, metered=metered)
+    each = [Extract(np.array([position]), np.array([position])) for position in range(5)]
+    answers = [answer for command in each[:3] for answer in extraction.extract(command)]
+    answers += extraction.lease(Usage(np.inf, np.inf, 0.25))
+    answers += extraction.lease(Usage(np.inf, np.inf, 1.0))
+    answers += [answer for command in each[3:] for answer in extraction.extract(command)]
+    events = [answer.event for answer in answers]
+    assert sum(isinstance(event, WorkerJoined) for event in events) == 1
+    assert sum(isinstance(event, WorkerLeft) for event in events) == 1
+    used = [event.used.cpu_seconds for event in events if isinstance(event, WorkerMetered)]
+    assert used[-1] == 0.625
+    extracted = [event.tasks.tolist() for event in events if isinstance(event, Extracted)]
+    assert extracted == [[0], [1], [2], [3], [4]]
+
+
+def test_a_continued_run_is_charged_for_the_states_that_it_does_not_hold(
+    recorded_, problems, open_work, keep
+):
+    begun = Extraction(problems, open_work, recorded_, None, metered=False)
+    keep([begun.extract(Extract(np.arange(2), np.arange(2)))[-1]])
+    continued = Extraction(problems, open_work, recorded_, None, metered=False)
+    _, used, _, _ = continued.extract(Extract(np.arange(2, 5), np.arange(2, 5)))
+    assert used.event.used == Usage(cpu_seconds=0.125 * 3)
+
+
 def test_states_that_the_cap_does_not_pay_for_never_come(recorded_, problems, open_work):
     extraction = Extraction(problems, open_work, recorded_, None, metered=True)
     extraction.extract(ALL)
