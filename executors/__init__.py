@@ -1,1 +1,1 @@
-"""Work of a run: models that write code, sandboxes that run it, and Ray actors for both."""
+"""Work of a run: models that write code, sandboxes that run it, and the workers that hold both."""

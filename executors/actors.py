@@ -79,8 +79,8 @@ class GeneratorActor:
         """Answers to requests, in their order.
 
         A prompt that is too long gets an empty answer with the finish reason ``prompt_too_long``. If the
-        generator fails or exceeds the time limit, this process ends. Ray then restarts the actor and
-        repeats its calls.
+        generator fails or exceeds the time limit, this process ends. The pool then starts another worker
+        and repeats its calls.
 
         Args:
             requests: requests to serve concurrently.
@@ -130,7 +130,7 @@ class GeneratorActor:
             ) from None
 
     async def _generator(self) -> Generator:
-        # The first call starts the generator, after a restart of the actor as well.
+        # The first call starts the generator.
         if self._starting is None:
             self._starting = asyncio.create_task(self._started())
         return await self._starting
@@ -267,7 +267,7 @@ class ExtractorActor:
         return ExtractedBatch(states, cpu_seconds, 0.0)
 
     def _ready(self) -> HiddenStateReader:
-        # The first call creates the extractor, after a restart of the actor as well.
+        # The first call creates the extractor, and the next one after a failure another.
         if self._extractor is None:
             self._extractor = self._make()
         return self._extractor

@@ -7,7 +7,6 @@ little to work with, and is charged as used, so that a spent lease is recognised
 
 import math
 import threading
-from collections.abc import Callable
 from typing import NamedTuple
 
 SLICE_SECONDS = 5.0
@@ -69,7 +68,7 @@ class Meter:
     """
 
     def __init__(self, *, metered: bool = True) -> None:
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
         self._used = Usage()
         self._until = Usage() if metered else UNLIMITED
 
@@ -86,18 +85,18 @@ class Meter:
     @property
     def remaining(self) -> Usage:
         """The rest of the lease, at least 0."""
-        with self._changed:
-            return self._remaining()
+        with self._lock:
+            left = (max(0.0, until - used) for until, used in zip(self._until, self._used, strict=True))
+            return Usage(*left)
 
     def lease(self, until: Usage) -> None:
         """Let the worker use so much in all since it started. An earlier lease is never lowered."""
-        with self._changed:
+        with self._lock:
             self._until = Usage(*map(max, self._until, until))
-            self._changed.notify_all()
 
     def add(self, *, tokens: float = 0.0, gpu_seconds: float = 0.0, cpu_seconds: float = 0.0) -> None:
         """Charge what work has used."""
-        with self._changed:
+        with self._lock:
             before = self._used
             self._used = Usage(
                 before.tokens + tokens, before.gpu_seconds + gpu_seconds, before.cpu_seconds + cpu_seconds
@@ -105,23 +104,10 @@ class Meter:
 
     def use_up(self, until: Usage) -> None:
         """Charge the rest of an ended lease; quantities of infinite ``until`` are not changed."""
-        with self._changed:
+        with self._lock:
             self._used = Usage(
                 *(
                     max(used, end) if math.isfinite(end) else used
                     for used, end in zip(self._used, until, strict=True)
                 )
             )
-
-    def wait_for_lease(self, enough: Callable[[Usage], bool], timeout: float | None = None) -> bool:
-        """Block until what remains is enough; return False if the timeout passes first.
-
-        Args:
-            enough: predicate on what remains.
-            timeout: wall-seconds; None to wait without end.
-        """
-        with self._changed:
-            return self._changed.wait_for(lambda: enough(self._remaining()), timeout)
-
-    def _remaining(self) -> Usage:
-        return Usage(*(max(0.0, until - used) for until, used in zip(self._until, self._used, strict=True)))

@@ -96,8 +96,8 @@ class TestsSection(JobSection):
 class HiddenStatesSection(JobSection):
     """Source of the hidden states of the prompts: exactly one of from_run and base_model.
 
-    Ray actors compute the states of a base model before the first test. They are charged in GPU-seconds,
-    or in CPU time if they hold no GPU. The fields after ``layers`` configure these actors.
+    Extractors compute the states of a base model. They are charged in GPU-seconds, or in CPU time if they
+    hold no GPU. The fields after ``layers`` configure them.
     """
 
     from_run: Path | None = Field(
@@ -128,9 +128,7 @@ class HiddenStatesSection(JobSection):
     max_tokens: int = Field(
         4096, ge=1, description="maximum length of a prompt in tokens; longer ones lose their beginning"
     )
-    timeout_seconds: float = Field(
-        600, gt=0, description="time limit of one batch in seconds; the cap must allow for it"
-    )
+    timeout_seconds: float = Field(600, gt=0, description="time limit of one batch in seconds")
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:

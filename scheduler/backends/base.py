@@ -1,6 +1,6 @@
 """Contract of the back ends: they carry out work and nothing else.
 
-``driver.run_loop`` submits work in the order of task numbers and waits for results. A back end decides
+The driver submits work in the order of the core's commands and waits for results. A back end decides
 where and when each piece runs. It never decides what runs, and it never turns a failure of its own into a
 verdict. ``testbudget.testing`` publishes the conformance suite that every back end passes.
 """

@@ -1,4 +1,4 @@
-"""WorkerPools of all kinds of work that a back end does, and the wait for any of them.
+"""Pools of all kinds of work that a back end does, and the wait for any of them.
 
 Kinds share one machine: workers of a kind start once those of the kinds before it were retired.
 """
@@ -24,7 +24,7 @@ _TURNS = {
 
 
 class WorkerPools:
-    """WorkerPools by kind; a kind has one from its first work until it is retired.
+    """Pools by kind; a kind has one from its first work until it is retired.
 
     Args:
         transport: starts and calls workers.

@@ -1,4 +1,4 @@
-"""NextTests of the next tests: the policy's largest values, within the bounds of each problem.
+"""Choice of the next tests: the policy's largest values, within the bounds of each problem.
 
 A choice of r tests draws the r most valuable ones, one at a time (:func:`allocate_greedily`). Of the tests
 drawn for a problem it grants at most the policy's increment, and none beyond the next harm check. Problems

@@ -24,7 +24,8 @@ class ProblemTable:
         max_tests: int64 (problems,), tests that each may get at most.
         granted: int64 (problems,), tests granted.
         told: int64 (problems,), tests granted and told.
-        programs: int64 (problems,), distinct programs that the next test is executed on, as told.
+        programs: int64 (problems,), distinct programs that the next test is executed on, as sampled or as
+            last assessed.
         prepared: bool (problems,), True once its preparation is told.
         busy: bool (problems,), True while a task of it is issued and not told, or not assessed.
         closed: int64 (problems,), values of ``Closed``.
@@ -60,5 +61,5 @@ class ProblemTable:
         )
 
     def rates(self) -> Floats:
-        """Predicted pass rates as told so far, a copy."""
+        """Predicted pass rates so far, a copy."""
         return self.pass_rates.copy()

@@ -2,7 +2,6 @@
 
 import copy
 import math
-import threading
 
 import pytest
 from hypothesis import given
@@ -45,20 +44,6 @@ def test_the_rest_of_an_ended_lease_is_charged_once_and_only_what_has_ended():
     for _ in range(2):
         meter.use_up(Usage(100.0, math.inf, math.inf))
     assert meter.used == Usage(100.0, 1.0, 0.0)
-
-
-def test_waiting_ends_with_a_lease_that_is_enough():
-    meter = Meter()
-    found = []
-    waiting = threading.Thread(
-        target=lambda: found.append(meter.wait_for_lease(lambda left: left.tokens >= 10))
-    )
-    waiting.start()
-    for tokens in (5.0, 12.0):
-        meter.lease(Usage(tokens))
-    waiting.join()
-    assert found == [True]
-    assert not meter.wait_for_lease(lambda left: left.tokens >= 13, timeout=0.0)
 
 
 def test_the_error_says_which_lease_has_ended():
