@@ -37,11 +37,12 @@ TESTS = [UnitTest("p", index, f"assert f() != {index + 2}", kind=TestKind.ASSERT
 
 
 class GroupMeter(threading.Thread):
-    """The kernel's count of every group that a child of this process owns, read all the time."""
+    """The kernel's count of every group that a later child of this process owns, read all the time."""
 
     def __init__(self):
         super().__init__(daemon=True)
         self.seconds = {}
+        self._earlier = set(self._children())
         self._done = threading.Event()
 
     def run(self):
@@ -49,12 +50,16 @@ class GroupMeter(threading.Thread):
             self.read()
 
     def read(self):
-        for child in Path(f"/proc/{os.getpid()}/task").glob("*/children"):
-            for owner in map(int, child.read_text().split()):
-                if (usage := cgroups.cpu_usage_of(owner)) is not None:
-                    with contextlib.suppress(OSError):  # removed meanwhile
-                        self.seconds[owner] = usage.seconds()
-                    usage.close()
+        for owner in set(self._children()) - self._earlier:
+            if (usage := cgroups.cpu_usage_of(owner)) is not None:
+                with contextlib.suppress(OSError):  # removed meanwhile
+                    self.seconds[owner] = usage.seconds()
+                usage.close()
+
+    def _children(self):
+        for children in Path(f"/proc/{os.getpid()}/task").glob("*/children"):
+            with contextlib.suppress(FileNotFoundError):  # the thread has ended
+                yield from map(int, children.read_text().split())
 
     def end(self):
         self._done.set()

@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 
+from testbudget.executors.execution.languages.registry import language
 from testbudget.executors.execution.limits import TestLimits
 from testbudget.executors.execution.runner import Runner
 from testbudget.rewards.errors import UserError
@@ -330,8 +331,6 @@ def test_a_candidate_that_does_not_load_has_errored_on_all_tests(runner):
 
 
 def test_a_machine_without_node_is_a_user_error(monkeypatch):
-    from testbudget.executors.execution.judging.sandbox_main import LANGUAGES
-
-    monkeypatch.setattr(LANGUAGES["javascript"], "programs", ("node",))
+    monkeypatch.setattr(language("javascript"), "programs", ("node",))
     with pytest.raises(UserError, match="running javascript needs node, which is not on the PATH"):
         Runner(language="javascript")
