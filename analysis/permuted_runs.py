@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from testbudget.rewards.elimination import end_of_rung, rung_of, survivors
 from testbudget.rewards.equivalence import equivalence_groups, impute_followers
 from testbudget.rewards.outputs import Evidence
+from testbudget.rewards.prefix_statistics import PrefixStatistics
 from testbudget.rewards.selection.base import SelectionRule
-from testbudget.rewards.selection.batch import batch_statistics
+from testbudget.rewards.selection.batch import combine_batch, contribution_by
 from testbudget.traces.learning_curves import (
     LearningCurve,
     RecordedTests,
@@ -234,10 +235,11 @@ def _accuracy(
     counts: Sequence[int],
 ) -> NDArray[np.float64]:
     """Accuracy of the picks, float64 (problems, counts)."""
-    batch = batch_statistics(one.evidence for one in eliminated) if rule.uses_batch else None
+    statistics = [PrefixStatistics(one.evidence, range(one.evidence.votes.tests + 1)) for one in eliminated]
+    batch = combine_batch([contribution_by(one) for one in statistics]) if rule.uses_batch else None
     accuracy = np.empty((len(eliminated), len(counts)))
-    for row, known, tests, one in zip(accuracy, recorded, columns, eliminated, strict=True):
+    for row, known, tests, one in zip(accuracy, recorded, columns, statistics, strict=True):
         voted = tests.voted[np.minimum(counts, known.tests)]
-        won = rule.winners_after(replace(one.evidence, batch=batch), voted.tolist())[:, tests.column]
+        won = rule.winners_by(one.at(voted).with_batch(batch))[:, tests.column]
         row[:] = (won & known.correct).sum(axis=1) / won.sum(axis=1)
     return accuracy

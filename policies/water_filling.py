@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _TABLE = 2**15  # indices that are computed at once faster than a threshold is searched
-_WIDTH = 4  # tests of each problem among them, beyond four times its even share
+_WIDTH = 4  # tests of each problem among them at first, beyond twice its even share
 
 Index = Callable[[NDArray[np.intp], NDArray[np.int32]], NDArray[np.float64]]
 """Index of the next test: (positions, number of tests of each of these problems) -> float64, one each."""
@@ -70,7 +70,7 @@ def _drawn_from_table(
 ) -> NDArray[np.int32] | None:
     """Number of tests of each position, int32, from the indices of its next few tests; None if too many."""
     most = min(int(free.max(initial=0)), remaining)
-    width = min(most, _WIDTH + _WIDTH * remaining // max(positions.size, 1))
+    width = min(most, _WIDTH + 2 * remaining // max(positions.size, 1))
     while positions.size * width <= _TABLE:
         steps = np.arange(width, dtype=np.int32)
         tests = granted[:, np.newaxis] + np.minimum(steps, free[:, np.newaxis] - 1)

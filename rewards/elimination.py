@@ -71,8 +71,8 @@ def survivors(
     by_outputs = rule.uses_outputs and evidence.outputs is not None
     if z is None:
         z = _Z_BY_OUTPUTS if by_outputs else _Z_BY_VOTES
-    out = dominated(evidence.votes, int(leaders[0]), z)
-    if by_outputs:
+    out = running & dominated(evidence.votes, int(leaders[0]), z)
+    if by_outputs and out.any():
         members = np.flatnonzero(can_win)
         if len(members) < len(running):
             statistics = PrefixStatistics(evidence.of_candidates(members), [evidence.votes.tests])

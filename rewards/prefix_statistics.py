@@ -20,7 +20,7 @@ USUAL_MINORITY_RATIO = 0.25
 
 _LOG_OF_ZERO = -50.0  # below every sum that agreement can add
 _SOFT_DECAY = 5.0  # a candidate that differs on 20 % of the inputs counts as exp(-1), about 1/3
-_PAIRS_AT_ONCE = 2**16  # comparisons of outputs that still fit into a processor's cache
+_PAIRS_AT_ONCE = 2**17  # comparisons of outputs that still fit into a processor's cache
 _UINT8_MAX = 255
 
 
@@ -90,8 +90,11 @@ class PrefixStatistics:
         parts = []
         for listed in rows_of.values():
             rows, members = np.asarray(listed), np.flatnonzero(self._running[listed[0]])
-            of_members = PrefixStatistics(self.evidence.of_candidates(members), self.counts[rows])
-            parts.append((rows, members, of_members))
+            if len(members) == len(self.sizes):
+                part = self.at(rows)
+            else:
+                part = PrefixStatistics(self.evidence.of_candidates(members), self.counts[rows])
+            parts.append((rows, members, part))
         return parts
 
     @_Once
@@ -103,6 +106,15 @@ class PrefixStatistics:
         skipped = (~run).astype(np.float32)
         needed = (np.arange(len(run)) < self.tests) & (top @ skipped.T == 0)
         return np.asarray(needed.astype(np.float32) @ skipped == 0)
+
+    def at(self, rows: NDArray[np.intp]) -> "PrefixStatistics":
+        """The statistics for some of the counts, by position. What is known is not computed again."""
+        other = copy.copy(self)
+        other.counts = self.counts[rows]
+        other.computed = {
+            name: value[rows] for name, value in self.computed.items() if isinstance(value, np.ndarray)
+        }
+        return other
 
     @property
     def candidates(self) -> int:
@@ -353,11 +365,14 @@ def _soft_sizes(
         exponents = differ[known] * scales[:, np.newaxis, np.newaxis]
         return np.asarray(np.exp(exponents, out=exponents) @ sizes)
     soft_sizes = np.empty((len(known), groups))
-    differ = np.zeros((groups, groups), np.int64)
+    differ, similar = np.zeros((groups, groups), np.intp), np.empty((groups, groups))
+    numbers = np.arange(len(results) + 1)
     for row, (before, after) in enumerate(itertools.pairwise([0, *known.tolist()])):
         for start in range(before, after, _UINT8_MAX):
             added = results[start : min(after, start + _UINT8_MAX)]
             unequal = added[:, :, np.newaxis] != added[:, np.newaxis]
             differ += np.add.reduce(unequal.view(np.uint8), axis=0, dtype=np.uint8)  # the fastest sum
-        soft_sizes[row] = np.exp(differ * scales[row]) @ sizes
+        # There are fewer numbers of inputs than pairs of groups.
+        np.exp(numbers[: after + 1] * scales[row]).take(differ, out=similar, mode="clip")
+        soft_sizes[row] = similar @ sizes
     return soft_sizes

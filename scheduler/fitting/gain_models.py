@@ -103,11 +103,12 @@ def fit_gain(
     accuracy = observations.accuracy[:, problems]
     curve = accuracy.mean(axis=(0, 1))
     counts = observations.counts
+    slopes = envelope_slopes(curve[np.newaxis])[0]
     mean_p_wrong, weights = np.zeros((2, len(counts)))
     for number, count in enumerate(counts):
         further = observations.tests[problems] > count
         later = min(count + _HORIZON, accuracy.shape[2] - 1)
-        rise = float(envelope_slopes(curve[np.newaxis])[0, count:later].sum())
+        rise = float(slopes[count:later].sum())
         if further.any():
             p_wrong = observations.p_wrong[:, problems[further], count]
             mean_p_wrong[number] = p_wrong.mean()
