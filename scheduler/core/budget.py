@@ -101,6 +101,8 @@ class Budget:
         self._tolerance = 1e-9 * np.maximum(self._limits, 1.0)
         metered = self._weights[:, len(COUNTED) :] > 0
         self._leases = metered.any(axis=0)  # metered quantities under some limit
+        counted = self._weights[:, : len(COUNTED)] > 0
+        self._mixed = counted.any(axis=1) & metered.any(axis=1)
 
     # ---- counted ----
 
@@ -117,7 +119,7 @@ class Budget:
     def remaining(self, executions: int) -> int:
         """Number of tests that fit, each with so many executions; 2**62 if no limit counts them."""
         cost = self._weights[:, 0] + self._weights[:, 1] * executions
-        free = self._free() + self._tolerance
+        free = self._free_to_reserve() + self._tolerance
         with np.errstate(divide="ignore"):
             fits = np.where(cost > 0, np.maximum(free, 0.0) / np.where(cost > 0, cost, 1.0), np.inf)
         least = fits.min(initial=np.inf)
@@ -131,7 +133,7 @@ class Budget:
             executions: int64 (rows,), worst case of the executions of one test.
         """
         wanted = np.array([tests.sum(), (tests * executions).sum()], np.float64)
-        if (self._weights[:, : len(COUNTED)] @ wanted <= self._free() + self._tolerance).all():
+        if (self._weights[:, : len(COUNTED)] @ wanted <= self._free_to_reserve() + self._tolerance).all():
             return tests
         fitting = np.zeros_like(tests)
         before = self._reserved.copy()
@@ -160,6 +162,11 @@ class Budget:
     # ---- metered ----
 
     @property
+    def mixes(self) -> bool:
+        """True if a limit counts reserved and leased quantities, as one in dollars may do."""
+        return bool(self._mixed.any())
+
+    @property
     def meters(self) -> bool:
         """True if there is a limit that a metered quantity counts towards, so that workers need leases."""
         return bool(self._leases.any())
@@ -176,6 +183,7 @@ class Budget:
                 self.lose(worker)
             case WorkerLeft(worker):
                 self.leave(worker)
+                leases = self.renew_all()
             case DriverRestarted():
                 self.lose_all()
         return leases
@@ -322,6 +330,14 @@ class Budget:
         taken = self._spent + self._reserved
         taken[len(COUNTED) :] += self._lost + self._leased
         return np.asarray(self._limits - self._weights @ taken)
+
+    def _free_to_reserve(self) -> Floats:
+        """Amount of each limit that may be reserved, float64 (limits,).
+
+        Half of what a mixed limit leaves is kept for leases: without one, no reserved work could be done.
+        """
+        free, reserved = self._free(), self._weights @ self._reserved
+        return np.where(self._mixed, (free + reserved) / 2 - reserved, free)
 
     def _set_unused(self, account: _Worker, unused: Floats) -> None:
         self._leased += unused - account.unused

@@ -100,6 +100,11 @@ class Planner:
 
     def release(self, problems: Ints) -> None:
         """Let problems get tests, for the first time or again."""
+        self._told += len(problems)
+        self._released.append(problems)
+
+    def put_back(self, problems: Ints) -> None:
+        """Let problems get tests that were chosen and not granted."""
         self._released.append(problems)
 
     def close(self, problems: Ints) -> None:
@@ -119,7 +124,6 @@ class Planner:
             self._plan(remaining)
         released = np.concatenate([np.zeros(0, np.int64), *self._released])
         self._released.clear()
-        self._told += len(released)
         if not self._policy.static and (idle or self._told >= len(self._problems) / _PRICES):
             self._set_price(remaining)
         else:

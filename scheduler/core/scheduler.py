@@ -77,7 +77,7 @@ class Scheduler:
 
     @property
     def books(self) -> Books:
-        """Amounts spent, lost, reserved and leased."""
+        """Amounts by quantity."""
         return self._budget.books(ended=self.finished)
 
     def start(self) -> list[Command]:
@@ -115,8 +115,6 @@ class Scheduler:
             case e.Paused() | e.Continued():
                 self._paused = isinstance(event, e.Paused)
                 commands = self._decide()
-            case e.RunStarted():
-                raise ValueError("a run starts once")
             case _:
                 commands = [*self._budget.handle(event), *self._after_metering()]
         return commands
@@ -134,9 +132,8 @@ class Scheduler:
         """Reason why a problem got no more tests, at the end of a run.
 
         Returns:
-            "harmful", "quarantined" or "no_program" if it was closed; else "cap" if the cap is used up or
-            no further test of it fits; else "max_tests" if it has all that it may get; else None: its next
-            test has no value.
+            "harmful", "quarantined" or "no_program" if it was closed; else "cap" if no further test of it
+            fits; else "max_tests" if it has all that it may get; else None: its next test has no value.
         """
         if reason := Closed(self.problems.closed[position]):
             return reason.name.lower()
@@ -182,7 +179,10 @@ class Scheduler:
         table.executions[tasks] += event.executions[new]
         table.rung[tasks] += 1
         table.advance(tasks[left == 0], _S.EXECUTING, _S.DONE)
-        return [*self.tasks.commands(tasks[left > 0]), *self._decide()]
+        commands = [*self.tasks.commands(tasks[left > 0]), *self._decide()]
+        if self._budget.mixes:  # what was reserved may be what engines need
+            commands += [*self._budget.renew_all(), *self._after_metering()]
+        return commands
 
     def _failed(self, tasks: Ints) -> list[Command]:
         tasks = tasks[np.isin(self.tasks.state[tasks], UNFINISHED)]
@@ -202,7 +202,8 @@ class Scheduler:
         states: set[TaskState] = set()
         if self._budget.exhausted(WorkerKind.RUNNER):
             states |= {_S.GENERATING, _S.EXECUTING}
-        if self._budget.exhausted(WorkerKind.REWARD_MODEL):
+        waits = self._budget.mixes and self.tasks.count[_S.EXECUTING] > 0
+        if not waits and self._budget.exhausted(WorkerKind.REWARD_MODEL):
             states |= {_S.GENERATING}
         if self._budget.exhausted(WorkerKind.EXTRACTOR):
             states |= {_S.EXTRACTING}
@@ -332,7 +333,7 @@ class Scheduler:
         if len(fitting) and idle and not fitting.any():
             self._close_what_never_fits()
             return self._grant()
-        self._planner.release(choice.problems[~fitting])
+        self._planner.put_back(choice.problems[~fitting])
         if not fitting.any():
             return []
         if self._started.window < UNLIMITED and tests.sum() == min(remaining, room):
@@ -364,10 +365,9 @@ class Scheduler:
         """Tests that fit under the counted limits, each on the most programs; if none, on the fewest."""
         if not self._budget.bounds_executions:
             return self._budget.remaining(0)
-        open_ = np.flatnonzero(self.problems.closed == Closed.OPEN)
-        if not len(open_):
+        free = self.problems.free(np.arange(len(self.problems)))
+        if not len(executions := self._executions(np.flatnonzero(free > 0))):
             return 0
-        executions = self._executions(open_)
         return self._budget.remaining(int(executions.max())) or self._budget.remaining(
             int(executions.min())
         )

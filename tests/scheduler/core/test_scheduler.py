@@ -285,3 +285,40 @@ def test_after_a_cap_is_used_up_what_was_done_is_told_in_quanta_not_one_by_one()
     assert core.finished
     assert core.problems.told.sum() == 40
     assert 1 <= assessments <= 5
+
+
+@pytest.mark.parametrize("dollars", [4.0, 30.0])
+def test_a_cap_in_dollars_pays_for_executions_and_for_the_engine_that_they_wait_for(dollars):
+    prices = {"executions": 0.005, "gpu_seconds": 0.01}
+    started = e.RunStarted(
+        50, 0, e.Cap({"usd": dollars}, prices), np.full(50, 500), 0, window=256, quantum=32, assesses=False
+    )
+    core, slice_ = Scheduler(started, lambda _: Doubtful(50)), Usage(0.0, 5.0)
+    queue, until, used, joined = flat(core.start()), 0.0, 0.0, False
+    while queue:
+        match command := queue.pop(0):
+            case e.Lease():
+                until, event = max(until, command.until.gpu_seconds), None
+            case e.Sample(tasks):
+                event = e.Sampled(tasks, np.full(len(tasks), 20))
+            case e.Generate(tasks, _, _, tests):
+                if core.tasks.state[tasks[0]] == TaskState.CUT:
+                    continue
+                if not joined:
+                    joined = True
+                    queue = flat(core.handle(e.WorkerJoined(0, e.WorkerKind.REWARD_MODEL, slice_))) + queue
+                    until = max([until, *(one.until[1] for one in queue if isinstance(one, e.Lease))])
+                step = min(0.5 * tests[0], until - used)
+                used += step
+                queue = flat(core.handle(e.WorkerMetered(0, Usage(0.0, used), slice_))) + queue
+                event = e.Generated(tasks, tests) if step == 0.5 * tests[0] else None
+                queue += [] if event else [command]
+            case e.Execute(tasks, _, _, tests, rungs):
+                event = e.Executed(tasks, rungs, tests * 10, np.array([0]))
+            case _:
+                event = answer(command)
+        if event is not None:
+            queue += flat(core.handle(event))
+            core.validate()
+    assert core.finished
+    assert 0.85 * dollars < core.books.spent["usd"] <= dollars
