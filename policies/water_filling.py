@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _TABLE = 2**15  # indices that are computed at once faster than a threshold is searched
-_WIDTH = 4  # tests of each problem among them at first, beyond twice its even share
+_WIDTH = 4  # tests of each problem among them at first, beyond its even share
 
 Index = Callable[[NDArray[np.intp], NDArray[np.int32]], NDArray[np.float64]]
 """Index of the next test: (positions, number of tests of each of these problems) -> float64, one each."""
@@ -68,26 +68,36 @@ def _drawn_from_table(
     free: NDArray[np.int32],
     remaining: int,
 ) -> NDArray[np.int32] | None:
-    """Number of tests of each position, int32, from the indices of its next few tests; None if too many."""
-    most = min(int(free.max(initial=0)), remaining)
-    width = min(most, _WIDTH + 2 * remaining // max(positions.size, 1))
-    while positions.size * width <= _TABLE:
-        steps = np.arange(width, dtype=np.int32)
-        tests = granted[:, np.newaxis] + np.minimum(steps, free[:, np.newaxis] - 1)
-        values = index(np.repeat(positions, width), tests.ravel()).reshape(tests.shape)
-        values = np.where(steps < free[:, np.newaxis], values, 0.0)
+    """Number of tests of each position, int32, from the indices of its next few tests; None if too many.
+
+    Problems that get all of these tests are given more of them to draw from.
+    """
+    problems = positions.size
+    known = np.zeros(problems, np.int64)  # tests of each problem in the table
+    share = min(remaining // max(problems, 1), int(free.max(initial=0)))
+    growing, wanted = np.arange(problems), np.minimum(free.astype(np.int64), share + _WIDTH)
+    rows, values = np.zeros(0, np.intp), np.zeros(0)
+    while growing.size and remaining:
+        added = wanted - known[growing]
+        if values.size + added.sum() > _TABLE:
+            return None
+        new = np.repeat(growing, added)
+        first = np.repeat(known[growing] - np.cumsum(added) + added, added)
+        tests = granted[new] + first + np.arange(new.size)
+        rows = np.concatenate([rows, new])
+        values = np.concatenate([values, index(positions[new], tests.astype(np.int32))])
+        known[growing] = wanted
         threshold = 0.0
         if remaining < values.size:
-            threshold = float(np.partition(values, -remaining, axis=None)[-remaining])
-        drawn = (values > threshold).sum(axis=1)
+            threshold = float(np.partition(values, values.size - remaining)[values.size - remaining])
+        drawn = np.bincount(rows[values > threshold], minlength=problems)
         if threshold > 0:
-            ties = (values == threshold).sum(axis=1)
+            ties = np.bincount(rows[values == threshold], minlength=problems)
             ties_before = np.cumsum(ties) - ties
             drawn += np.clip(remaining - int(drawn.sum()) - ties_before, 0, ties)
-        if width == most or (drawn[free > width] < width).all():
-            return np.asarray(drawn, np.int32)
-        width = min(most, 4 * width)  # some problem might get more
-    return None
+        growing = np.flatnonzero((drawn == known) & (known < free))
+        wanted = np.minimum(free[growing], 2 * known[growing] + _WIDTH)
+    return np.asarray(drawn if remaining and problems else np.zeros(problems), np.int32)
 
 
 def _largest_next(

@@ -73,3 +73,8 @@ def test_several_draws_equal_one_draw(example, asks):
             table, (granted + drawn).astype(np.int32), (free - drawn).astype(np.int32), remaining
         )
     np.testing.assert_array_equal(drawn, filled(table, granted, free, sum(asks)))
+
+
+@given(tables())
+def test_without_a_limit_every_test_of_value_is_drawn(example):
+    np.testing.assert_array_equal(filled(*example, 2**62), drawn_from_a_heap(*example, 10**6))
