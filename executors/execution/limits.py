@@ -6,6 +6,7 @@ The module imports nothing that builds a sandbox, so that job files and the comm
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
@@ -44,6 +45,20 @@ STARVED_SHARE = 0.02
 
 STARVED_FACTOR = 5
 """Factor on the wall-clock limit of a process that is running on a busy machine."""
+
+
+class Trust(StrEnum):
+    """Trust in the authors of the candidates.
+
+    Attributes:
+        HOSTILE: a candidate may have been written to forge its verdict. A pass that it could have forged is
+            unconfirmed.
+        HONEST: candidates are wrong at most. A test whose pass would be unconfirmed is run once more, in
+            one process with the candidate, and what it gives there counts.
+    """
+
+    HOSTILE = "hostile"
+    HONEST = "honest"
 
 
 def check_layers(names: Sequence[str]) -> None:

@@ -56,20 +56,26 @@ OPAQUE_RESULT = f'["{ResultKind.OPAQUE}"]'
 class StepMessage(StrEnum):
     """First element of a text that a step leaves about itself, beside calls and results.
 
+    A *reason* below is ``VerdictReason.as_message()``, or null where the verdict says it all.
+
     Attributes:
-        NOT_LOADED: the candidate could not be loaded. Followed by the number of a verdict.
-        VERDICT: followed by the number of a verdict. From `Language.judge`, then the number of results that
-            it rests on; from `Language.judge_in_same_process`, then whether the candidate may have
-            influenced it.
+        NOT_LOADED: the candidate could not be loaded. Followed by the number of a verdict and a reason.
+        VERDICT: followed by the number of a verdict, the number of results that it rests on (0 unless it
+            comes from `Language.judge`), and a reason.
         MORE: the test needs the results of further calls. Followed by the number of results that were used.
             All calls that the test makes follow, each as a text of its own.
-        SAME_PROCESS: the test can be judged only in the process of the candidate.
+        OBJECTS: the test exchanges more than plain data with the candidate, so `Language.judge_objects` has
+            to judge it. Followed by a reason, which is told if the language has no such method.
+        IF_EQUAL: from `Language.judge_objects`: the test passes if pairs of objects have equal states.
+            Followed by a list of pairs of scripts for `Language.object_state`, each a text, and by the
+            reason to tell if they have not.
     """
 
     NOT_LOADED = "l"
     VERDICT = "v"
     MORE = "m"
-    SAME_PROCESS = "t"
+    OBJECTS = "t"
+    IF_EQUAL = "s"
 
 
 class Source(NamedTuple):
@@ -89,22 +95,32 @@ class Program(NamedTuple):
 
     Attributes:
         content: compiled form of the language's choice. ``marshal`` must be able to write it.
-        self_contained: True if it appears to change nothing outside itself. One process may then run it
-            repeatedly.
-        side_effect_free: True for a candidate that has no means to change anything but its own objects.
-            Another candidate may then follow in its process, and a pass in the same process counts.
-        separate_process: True for a test that can be judged in a separate process.
+        self_contained: True if it changes nothing that outlives it: no module but its own, no file, no
+            setting of the interpreter. One process may then run it repeatedly.
+        plain_calls: True for a test that seems to exchange only plain data with the candidate, so that
+            `Language.judge` may judge it on the results of calls.
         functions: names that a test calls and does not define.
-        other_names: names that a test uses in other ways and does not define. A candidate that
-            defines one of them must be judged in the same process.
+        other_names: names that a test uses in other ways and does not define. With a candidate that defines
+            one of them, the test exchanges objects.
     """
 
     content: Any
     self_contained: bool
-    side_effect_free: bool = False
-    separate_process: bool = False
+    plain_calls: bool = False
     functions: tuple[str, ...] = ()
     other_names: tuple[str, ...] = ()
+
+
+class Connection(NamedTuple):
+    """Two pipes between a judge process and a candidate process, seen from one of them.
+
+    Attributes:
+        reading: file descriptor to read from; at its end once the other process has ended.
+        writing: file descriptor to write to.
+    """
+
+    reading: int
+    writing: int
 
 
 class LanguageSample(NamedTuple):
@@ -142,14 +158,16 @@ class Language(ABC):
         tags: tags of fenced blocks with code in this language, beside its name.
         packages: installed Python packages that programs may import inside the sandbox.
         programs: paths of executables that a process may execute in place of itself.
-        supports_same_process: True if `judge_in_same_process` is implemented.
+        judges_objects: True if `judge_objects`, `serve_objects` and `object_state` are implemented.
+        judges_in_same_process: True if `judge_in_same_process` is implemented.
     """
 
     sample: ClassVar[LanguageSample]
     tags: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
     programs: tuple[str, ...] = ()
-    supports_same_process = False
+    judges_objects = False
+    judges_in_same_process = False
 
     def preload(self) -> None:  # noqa: B027 - optional
         """Load what programs commonly need.
@@ -229,12 +247,62 @@ class Language(ABC):
 
         - ``VERDICT`` if the results of the path were enough;
         - ``MORE`` if the test made a call that the path does not hold;
-        - ``SAME_PROCESS`` if an argument or a result is not plain data.
+        - ``OBJECTS`` if an argument or a result is not plain data.
 
         Args:
             buffer: result buffer of this process.
             replays: tests, each with the calls and results of one path; an empty path for a dry run.
         """
+
+    def judge_objects(
+        self, buffer: ResultBuffer, connection: Connection, test: Program, entry_point: str | None
+    ) -> None:
+        """Run a test in step 0, with proxies for the objects of a candidate in another process.
+
+        Called in a judge process of its own, which never loads the candidate, and only if
+        ``judges_objects``. The candidate process at the other end may write anything at any time, or end;
+        a process that wrote what it should not have, or has ended, never gives a pass. The step leaves
+        ``VERDICT``, ``IF_EQUAL`` or, if the candidate could not be loaded, ``NOT_LOADED``.
+
+        Args:
+            buffer: result buffer of this process.
+            connection: leads to a process that runs `serve_objects`.
+            test: test to run.
+            entry_point: name that the candidate must define; None if unknown.
+        """
+        raise NotImplementedError
+
+    def serve_objects(
+        self, buffer: ResultBuffer, connection: Connection, candidate: Program, entry_point: str | None
+    ) -> None:
+        """Load a candidate in step 0, then answer the requests of a judge process until it hangs up.
+
+        Called in a candidate process of its own, and only if ``judges_objects``. The step leaves no text;
+        it calls ``buffer.mark_loaded()`` once the candidate is loaded.
+
+        Args:
+            buffer: result buffer of this process.
+            connection: leads to a process that runs `judge_objects`.
+            candidate: candidate to load.
+            entry_point: name that the candidate must define; None if unknown.
+        """
+        raise NotImplementedError
+
+    def object_state(
+        self, buffer: ResultBuffer, candidate: Program, script: str, entry_point: str | None
+    ) -> None:
+        """Load a candidate in step 0, repeat the requests of a script, and leave the state of an object.
+
+        Called in a candidate process of its own, and only if ``judges_objects``. Two objects are equal if
+        their texts are equal. If there is no state as plain data, the step leaves no text.
+
+        Args:
+            buffer: result buffer of this process.
+            candidate: candidate to load.
+            script: text from a message of `judge_objects`.
+            entry_point: name that the candidate must define; None if unknown.
+        """
+        raise NotImplementedError
 
     def judge_in_same_process(
         self,
@@ -246,8 +314,9 @@ class Language(ABC):
     ) -> None:
         """Run each test in a step of its own, in the same process as the candidate.
 
-        Called in a process of its own, and only if ``supports_same_process``. A step leaves ``NOT_LOADED``
-        or ``VERDICT``.
+        Called in a process of its own, and only if ``judges_in_same_process`` and the candidates are
+        trusted (``execution.trust: honest``): nothing keeps a candidate from forging its verdict here. A
+        step leaves ``NOT_LOADED`` or ``VERDICT``.
 
         Args:
             buffer: result buffer of this process.

@@ -1,0 +1,65 @@
+"""Reason of a verdict: one sentence for people, and the facts that it was made from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Self
+
+MAX_DETAIL = 500
+"""Maximum number of characters of a detail."""
+
+
+class DetailName(StrEnum):
+    """Name of a detail of a reason.
+
+    Attributes:
+        EXCEPTION: class of the exception that ended the test.
+        MESSAGE: its text.
+        LINE: line of the test, from 1, at which the test ended.
+        EXPECTED, GIVEN: second and first operand of the comparison that did not hold.
+        LIMIT: the limit that was reached, with its unit.
+        MODULE: module that could not be imported.
+    """
+
+    EXCEPTION = "exception"
+    MESSAGE = "message"
+    LINE = "line"
+    EXPECTED = "expected"
+    GIVEN = "given"
+    LIMIT = "limit"
+    MODULE = "module"
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictReason:
+    """Why a pair has its verdict, why it was not run, or why its pass is not confirmed.
+
+    Attributes:
+        sentence: one sentence.
+        detail: what is known beyond it, each at most `MAX_DETAIL` characters.
+    """
+
+    sentence: str
+    detail: Mapping[DetailName, str] = field(default_factory=dict)
+
+    @classmethod
+    def from_message(cls, message: Any) -> Self | None:
+        """Read the part of a step message that ``as_message`` wrote; None if it is none.
+
+        The message may come from a process that ran a candidate, so it may be anything.
+        """
+        match message:
+            case [str(sentence), dict(detail)]:
+                names = {str(name): name for name in DetailName}
+                known = {
+                    names[name]: text[:MAX_DETAIL]
+                    for name, text in detail.items()
+                    if name in names and isinstance(text, str)
+                }
+                return cls(sentence[:MAX_DETAIL], known)
+        return None
+
+    def as_message(self) -> list[Any]:
+        """Part of a step message that ``from_message`` reads; texts are cut to `MAX_DETAIL` characters."""
+        detail = {str(name): text[:MAX_DETAIL] for name, text in self.detail.items()}
+        return [self.sentence[:MAX_DETAIL], detail]
