@@ -6,6 +6,8 @@ verdict, the candidates that must get it on each test: one text, or several by n
 - ``kind``: ``unittest`` (by default) or ``assert``; ``language``: ``python`` by default;
 - ``entry_point``: name that the candidates define;
 - ``times``: number of repetitions of the tests;
+- ``wrong twins``: pairs of texts; a twin is the first program that passes, with the first text replaced by
+  the second, and must not pass;
 - ``patience``: limits of a test; ``short`` where many candidates loop or sleep.
 
 ``OUTSIDE`` in a text becomes the path of a directory that candidates must not reach. Each candidate that
@@ -67,11 +69,18 @@ def document(stem, content):
         UnitTest(name, index, numbered(code, index, language), kind=kind)
         for index, code in enumerate(codes)
     )
+    twins = content.pop("wrong twins", [])
     cases = []
     for phrase, programs in content.items():
         named = {phrase: programs} if isinstance(programs, str) else programs
         cases += [Case(name, program, verdicts(phrase)) for name, program in named.items()]
+    cases += [Case(f"{old} -> {new}", twin(cases[0].program, old, new), NOT_PASSED) for old, new in twins]
     return Document(name, language, entry_point, patience, tests, tuple(cases))
+
+
+def twin(program, old, new):
+    assert old in program, f"a wrong twin replaces {old!r}, which is not in its program"
+    return program.replace(old, new)
 
 
 def verdicts(phrase):
