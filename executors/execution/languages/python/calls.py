@@ -9,8 +9,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from testbudget.executors.execution import values
-from testbudget.executors.execution.languages.base import OPAQUE_RESULT, CallJob, ResultKind, StepMessage
-from testbudget.executors.execution.languages.python.interpreter import is_reusable, load_candidate
+from testbudget.executors.execution.languages.base import OPAQUE_RESULT, CallJob, ResultKind
+from testbudget.executors.execution.languages.python.interpreter import (
+    LoadFailure,
+    is_reusable,
+    load_candidate,
+)
 from testbudget.executors.execution.processes.process import ProcessRunner
 from testbudget.executors.execution.processes.result_buffer import ResultBuffer
 from testbudget.executors.execution.values import NotPlainError
@@ -38,8 +42,8 @@ def make_calls(
     for step, (candidate, calls) in enumerate(jobs):
         buffer.begin(step)
         loaded = load_candidate(candidate.content, entry_point)
-        if isinstance(loaded, Verdict):
-            buffer.append(step, f'["{StepMessage.NOT_LOADED}",{loaded:d}]'.encode())
+        if isinstance(loaded, LoadFailure):
+            buffer.append(step, json.dumps(loaded.as_message()).encode())
         else:
             buffer.mark_loaded()
             for call in calls:
@@ -47,7 +51,7 @@ def make_calls(
         buffer.finish(step)
         if not is_reusable():
             return
-        if not candidate.side_effect_free:  # a side-effect-free candidate cannot leave a file
+        if step + 1 < len(jobs):
             process_runner.reset_scratch()
 
 

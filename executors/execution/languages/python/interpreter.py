@@ -1,12 +1,9 @@
 """Interpreter in which Python programs run: preloaded modules, loading of candidates, restored state."""
 
 import _thread
-import builtins
 import contextlib
-import errno
 import importlib
 import io
-import os
 import random
 import resource
 import site
@@ -16,9 +13,12 @@ import types
 import unittest
 import unittest.case
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import NamedTuple
 
+from testbudget.executors.execution.languages.base import StepMessage
+from testbudget.executors.execution.languages.python.reasons import exception_detail, verdict_of
 from testbudget.rewards.problem import Verdict
+from testbudget.rewards.verdict_reason import DetailName, VerdictReason
 
 MODULE = "solution"
 """Name under which a test may import the candidate."""
@@ -32,9 +32,6 @@ _SLOW_IMPORTS = ("asyncio", "unittest.mock", "numpy")  # each also makes every l
 _MAX_MEMORY_KIB = 128 << 10
 _THREAD_STACK_BYTES = 8 << 20
 _RECURSION_LIMIT = sys.getrecursionlimit()
-
-_open = builtins.open
-_PROCESS_FOLDERS = ("/proc/", "/sys/", "/dev/fd/")
 
 
 def preload() -> None:
@@ -71,7 +68,23 @@ def import_modules(names: Iterable[str]) -> None:
             importlib.import_module(name)
 
 
-def load_candidate(program: types.CodeType, entry_point: str | None) -> types.ModuleType | Verdict:
+class LoadFailure(NamedTuple):
+    """Outcome of a candidate that could not be loaded.
+
+    Attributes:
+        verdict: the verdict on all its pairs.
+        reason: the reason.
+    """
+
+    verdict: Verdict
+    reason: VerdictReason
+
+    def as_message(self) -> list[object]:
+        """Step message ``NOT_LOADED``."""
+        return [StepMessage.NOT_LOADED, self.verdict, self.reason.as_message()]
+
+
+def load_candidate(program: types.CodeType, entry_point: str | None) -> types.ModuleType | LoadFailure:
     """Execute a candidate in a new module, with the interpreter's settings as at the start.
 
     Args:
@@ -79,18 +92,20 @@ def load_candidate(program: types.CodeType, entry_point: str | None) -> types.Mo
         entry_point: name that the candidate must define; None if unknown.
 
     Returns:
-        The module; a verdict if the candidate raises or does not define the entry point.
+        The module; a failure if the candidate raises or does not define the entry point.
     """
     restore_interpreter()
     module = types.ModuleType(MODULE)
     sys.modules[MODULE] = sys.modules["__main__"] = module
     try:
         exec(program, vars(module))
-    except MemoryError:
-        return Verdict.OUT_OF_MEMORY
-    except BaseException:
-        return Verdict.ERRORED
-    return module if entry_point is None or entry_point in vars(module) else Verdict.ERRORED
+    except BaseException as error:
+        detail = exception_detail(error)
+        sentence = f"The candidate raised {detail[DetailName.EXCEPTION]} when it was loaded."
+        return LoadFailure(verdict_of(error, failure=()), VerdictReason(sentence, detail))
+    if entry_point is None or entry_point in vars(module):
+        return module
+    return LoadFailure(Verdict.ERRORED, VerdictReason(f"The candidate does not define {entry_point}."))
 
 
 def is_reusable() -> bool:
@@ -108,32 +123,6 @@ def restore_interpreter() -> None:
     sys.setrecursionlimit(_RECURSION_LIMIT)
     sys.stdin, sys.stdout, sys.stderr = sys.__stdin__, sys.__stdout__, sys.__stderr__
     random.seed(0)
-
-
-def open_by_name(
-    file: Any,
-    mode: str = "r",
-    buffering: int = -1,
-    encoding: str | None = None,
-    errors: str | None = None,
-    newline: str | None = None,
-) -> Any:
-    """Open a file by its path.
-
-    The parameters are those of ``open`` that a side-effect-free program may use. A descriptor is refused,
-    because it could be the descriptor of the result buffer.
-
-    Raises:
-        TypeError: ``file`` is not a path.
-        PermissionError: the path leads to files of processes, for example in ``/proc``.
-    """
-    path = os.fspath(file)
-    # Exactly a str: a subclass could override its methods.
-    path = str.__str__(path) if isinstance(path, str) else os.fsdecode(bytes(path))
-    if f"{os.path.realpath(path)}/".startswith(_PROCESS_FOLDERS):
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
-    # An unbuffered file is a FileIO, whose __init__ accepts another descriptor.
-    return _open(path, mode, buffering if buffering else -1, encoding, errors, newline)
 
 
 class _NoDifference:

@@ -1,11 +1,8 @@
-"""Verdict of a Python test, and replay of a test on the results of calls in a judge process.
+"""Replay of a Python test on the results of calls in a judge process.
 
-A test stops at the first case that does not pass. In a replay, stand-ins answer the calls of the test with
-the results of its path. Beyond the end of the path they return a placeholder. The test goes on with it, so
-that one replay shows further calls as well.
+Stand-ins answer the calls of the test with the results of its path. Beyond the end of the path they return
+a placeholder. The test goes on with it, so that one replay shows further calls as well.
 """
-
-# ruff: noqa: ARG002, N802 - the methods of a test result have the names and parameters that unittest gives
 
 from __future__ import annotations
 
@@ -17,120 +14,24 @@ import types
 import unittest
 import unittest.case
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from testbudget.executors.execution import values
 from testbudget.executors.execution.languages.base import CallPath, Program, ResultKind, StepMessage
 from testbudget.executors.execution.languages.python.calls import change_arguments, plain_call
 from testbudget.executors.execution.languages.python.interpreter import MODULE, restore_interpreter
 from testbudget.executors.execution.languages.python.programs import HARMLESS_MODULES
+from testbudget.executors.execution.languages.python.test_run import TestRun, run_test
 from testbudget.executors.execution.processes.result_buffer import ResultBuffer
 from testbudget.executors.execution.values import NotPlainError
-from testbudget.rewards.problem import TestKind, Verdict
+from testbudget.rewards.problem import Verdict
+from testbudget.rewards.verdict_reason import VerdictReason
 
-if TYPE_CHECKING:
-    from _typeshed import OptExcInfo
-
-
-def run_test(module: types.ModuleType, test: types.CodeType, kind: TestKind) -> Verdict:
-    """Verdict of a test, run in the namespace of a module.
-
-    Args:
-        module: module that defines the functions and classes under test.
-        test: code object of the test.
-        kind: form of the test.
-    """
-    try:
-        if kind is TestKind.ASSERT:
-            exec(test, vars(module))
-            return Verdict.PASSED
-        return _run_cases(module, test)
-    except BaseException as error:
-        return _verdict_on(type(error), AssertionError)
-
-
-def _run_cases(module: types.ModuleType, test: types.CodeType) -> Verdict:
-    own_classes = set(_test_classes(module))
-    exec(test, vars(module))
-    cases = unittest.TestSuite()
-    for test_class in _test_classes(module):
-        if test_class in own_classes:
-            continue
-        for name in unittest.defaultTestLoader.getTestCaseNames(test_class):
-            if _never_awaited(test_class, name):
-                return Verdict.ERRORED
-            cases.addTest(test_class(name))
-    expected = cases.countTestCases()
-    result = _Result()
-    cases.run(result)
-    if result.verdict is None:
-        # A test without cases has not tested the candidate.
-        return Verdict.PASSED if 0 < expected == result.passed else Verdict.ERRORED
-    return result.verdict
-
-
-def _test_classes(module: types.ModuleType) -> list[type[unittest.TestCase]]:
-    found = [
-        value
-        for value in vars(module).values()
-        if isinstance(value, type) and issubclass(value, unittest.TestCase) and value.__module__ == MODULE
-    ]
-    return list(dict.fromkeys(found))
-
-
-def _never_awaited(test_class: type[unittest.TestCase], name: str) -> bool:
-    """Return whether a case is a coroutine; a plain TestCase counts it as passed without running it."""
-    code = getattr(getattr(test_class, name), "__code__", None)
-    is_coroutine = code is not None and bool(code.co_flags & 0x80)  # inspect.CO_COROUTINE
-    return is_coroutine and not hasattr(test_class, "asyncSetUp")
-
-
-class _Result(unittest.TestResult):
-    """Number of passed cases and the first other verdict, at which the test stops; without messages."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.failfast = True
-        self.passed = 0
-        self.verdict: Verdict | None = None
-
-    def _stop_with(self, verdict: Verdict) -> None:
-        if self.verdict is None:
-            self.verdict = verdict
-        self.shouldStop = True
-
-    def addSuccess(self, test: unittest.TestCase) -> None:
-        self.passed += 1
-
-    def addExpectedFailure(self, test: unittest.TestCase, err: OptExcInfo) -> None:
-        self.passed += 1
-
-    def addFailure(self, test: unittest.TestCase, err: OptExcInfo) -> None:
-        self._stop_with(Verdict.FAILED)
-
-    def addUnexpectedSuccess(self, test: unittest.TestCase) -> None:
-        self._stop_with(Verdict.FAILED)
-
-    def addError(self, test: unittest.TestCase, err: OptExcInfo) -> None:
-        self._stop_with(_verdict_on(err[0], AssertionError))
-
-    def addSkip(self, test: unittest.TestCase, reason: str) -> None:
-        self._stop_with(Verdict.ERRORED)
-
-    def addSubTest(
-        self, test: unittest.TestCase, subtest: unittest.TestCase, err: OptExcInfo | None
-    ) -> None:
-        if err is not None:
-            self._stop_with(_verdict_on(err[0], test.failureException))
-
-
-def _verdict_on(error: type[BaseException] | None, failure: type[BaseException]) -> Verdict:
-    if error is not None and issubclass(error, MemoryError):
-        return Verdict.OUT_OF_MEMORY
-    return Verdict.FAILED if error is not None and issubclass(error, failure) else Verdict.ERRORED
-
-
-_VERDICTS_ON_END = (Verdict.TIMED_OUT, Verdict.OUT_OF_MEMORY, Verdict.KILLED)
+_REASONS_ON_END = {
+    Verdict.TIMED_OUT: VerdictReason("A call of the candidate did not end within its time limit."),
+    Verdict.OUT_OF_MEMORY: VerdictReason("A call of the candidate needs more memory than its limit."),
+    Verdict.KILLED: VerdictReason("The process of the candidate ended during a call."),
+}
 _MAX_PLACEHOLDER_USES = 2_000  # a test that exceeds this loops on the placeholder
 
 
@@ -140,26 +41,27 @@ def judge_tests(buffer: ResultBuffer, replays: Sequence[tuple[Program, CallPath]
     _patch_assertions(placeholder)
     for step, (test, path) in enumerate(replays):
         buffer.begin(step)
-        kind, code = test.content
         stand_ins = _StandIns(path, placeholder, functools.partial(buffer.append, step))
-        verdict = _run_with(stand_ins, test.functions, code, kind)
-        if stand_ins.same_process:
-            buffer.append(step, f'["{StepMessage.SAME_PROCESS}"]'.encode())
+        run = _run_with(stand_ins, test)
+        message: list[object] | None = None
+        if stand_ins.needs_objects is not None:
+            message = [StepMessage.OBJECTS, stand_ins.needs_objects.as_message()]
         elif not placeholder.uses:
-            verdict = verdict if stand_ins.verdict is None else stand_ins.verdict
-            buffer.append(step, f'["{StepMessage.VERDICT}",{verdict:d},{stand_ins.used}]'.encode())
+            run = run if stand_ins.end is None else stand_ins.end
+            reason = None if run.reason is None else run.reason.as_message()
+            message = [StepMessage.VERDICT, run.verdict, stand_ins.used, reason]
+        if message is not None:
+            buffer.append(step, json.dumps(message).encode())
         buffer.finish(step)
 
 
-def _run_with(
-    stand_ins: _StandIns, functions: Sequence[str], code: types.CodeType, kind: TestKind
-) -> Verdict:
+def _run_with(stand_ins: _StandIns, test: Program) -> TestRun:
     restore_interpreter()
     module = types.ModuleType(MODULE)
     sys.modules[MODULE] = sys.modules["__main__"] = module
-    for name in functions:
+    for name in test.functions:
         vars(module)[name] = _stand_in(stand_ins, name)
-    return run_test(module, code, kind)
+    return run_test(module, test, lambda: stand_ins.called)
 
 
 def _stand_in(stand_ins: _StandIns, name: str) -> Callable[..., Any]:
@@ -180,14 +82,16 @@ class _StandIns:
 
     Attributes:
         used: number of results of the path that were used.
-        same_process: True if an argument or a result is not plain data.
-        verdict: verdict on the candidate process if it ended during a call; else None.
+        called: True once the test has made a call.
+        needs_objects: reason why the test exchanges more than plain data; None if it does not.
+        end: outcome if the candidate process ended during a call; else None.
     """
 
     def __init__(self, path: CallPath, placeholder: _Placeholder, append: Callable[[bytes], None]) -> None:
         self.used = 0
-        self.same_process = False
-        self.verdict: Verdict | None = None
+        self.called = False
+        self.needs_objects: VerdictReason | None = None
+        self.end: TestRun | None = None
         self._path = path
         self._placeholder = placeholder
         self._append = append
@@ -195,14 +99,15 @@ class _StandIns:
 
     def call(self, name: str, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         """Result of one call of the test; `_UnansweredError` is raised if there is none."""
-        if self.same_process or self.verdict is not None:
+        if self.needs_objects is not None or self.end is not None:
             raise _UnansweredError
+        self.called = True
         try:
             call = plain_call(name, arguments, keywords)
         except NotPlainError:
             if self._placeholder.uses:
                 raise _UnansweredError from None  # the argument may be the placeholder
-            self.same_process = True
+            self.needs_objects = VerdictReason(f"An argument of {name} is not plain data.")
             raise _UnansweredError from None
         if not self._placeholder.uses and self.used < len(self._path) and self._path[self.used][0] == call:
             text = self._path[self.used][1]
@@ -226,9 +131,10 @@ class _StandIns:
             raise _exception(result[1], result[2])
         if kind == ResultKind.ENDED:
             # The candidate process may have written this itself, so it must not become a pass.
-            self.verdict = Verdict(result[1]) if result[1] in _VERDICTS_ON_END else Verdict.KILLED
+            verdict = Verdict(result[1]) if result[1] in _REASONS_ON_END else Verdict.KILLED
+            self.end = TestRun(verdict, _REASONS_ON_END[verdict])
         else:
-            self.same_process = True
+            self.needs_objects = VerdictReason("A result is not plain data.")
         raise _UnansweredError
 
 

@@ -1,7 +1,6 @@
 """Python as a `Language`."""
 
 import gc
-import marshal
 from collections.abc import Sequence
 
 from testbudget.executors.execution.languages.base import (
@@ -17,11 +16,10 @@ from testbudget.executors.execution.languages.python import (
     interpreter,
     judge,
     programs,
-    shared_process,
+    same_process,
 )
 from testbudget.executors.execution.processes.process import ProcessRunner
 from testbudget.executors.execution.processes.result_buffer import ResultBuffer
-from testbudget.rewards.problem import TestKind
 
 
 class Python(Language):
@@ -29,7 +27,7 @@ class Python(Language):
 
     Attributes:
         packages: NumPy. Other installed packages may hold reference solutions of the problems.
-        supports_same_process: True.
+        judges_in_same_process: True.
     """
 
     sample = LanguageSample(
@@ -39,7 +37,7 @@ class Python(Language):
         "assert double({0}) == {0} * 2",
     )
     packages = ("numpy",)
-    supports_same_process = True
+    judges_in_same_process = True
 
     def preload(self) -> None:
         """Import modules that programs commonly import."""
@@ -58,22 +56,16 @@ class Python(Language):
     ) -> None:
         """Compile each source; for a test, also find the names that it uses of the candidate."""
         gc.disable()  # a collection would visit whole syntax trees and free little
-        for step, (text, kind) in enumerate(sources):
+        for step, source in enumerate(sources):
             buffer.begin(step)
-            code = programs.compile_program(text)
-            if code is not None:
-                if kind is None:
-                    program = programs.candidate_program(text, code)
-                else:
-                    program = programs.test_program(text, code, entry_point)
-                packed = marshal.dumps((tuple(program), None if kind is None else str(kind)))
+            packed = programs.compile_source(source, entry_point)
+            if packed is not None:
                 buffer.append(step, packed)
             buffer.finish(step)
 
     def decode_program(self, text: bytes) -> Program:
         """Program whose content is a code object; for a test, its kind and a code object."""
-        (content, *properties), kind = marshal.loads(text)
-        return Program(content if kind is None else (TestKind(kind), content), *properties)
+        return programs.unpack_program(text)
 
     def defines_any(self, candidate: Program, names: Sequence[str]) -> bool:
         """Return whether a candidate binds one of these names at its top level or declares it global."""
@@ -101,5 +93,5 @@ class Python(Language):
         tests: Sequence[Program],
         entry_point: str | None,
     ) -> None:
-        """Run each test in the module of the candidate, and check the candidate's operators."""
-        shared_process.judge_in_same_process(buffer, process_runner, candidate, tests, entry_point)
+        """Run each test in the module of the candidate."""
+        same_process.judge_in_same_process(buffer, process_runner, candidate, tests, entry_point)

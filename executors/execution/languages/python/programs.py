@@ -3,13 +3,18 @@
 import ast
 import builtins
 import dis
+import marshal
 import re
 import types
 from collections.abc import Iterator
 
-from testbudget.executors.execution.languages.base import Program
+from testbudget.executors.execution.languages.base import Program, Source
 from testbudget.executors.execution.languages.python.interpreter import MODULE
-from testbudget.executors.execution.languages.python.static_analysis import is_side_effect_free
+from testbudget.executors.execution.languages.python.reasons import TEST_FILE
+from testbudget.rewards.problem import TestKind
+
+CANDIDATE_FILE = f"<{MODULE}>"
+"""File name in the code objects of candidates."""
 
 HARMLESS_MODULES = frozenset(
     "__future__ abc array base64 bisect calendar cmath collections copy dataclasses datetime "
@@ -44,14 +49,42 @@ _REACHES_OUT = re.compile(
 )
 
 
-def compile_program(text: str) -> types.CodeType | None:
+def compile_source(source: Source, entry_point: str | None) -> bytes | None:
+    """Compile a program to a text for ``unpack_program``; for a test, also find the names that it uses.
+
+    Args:
+        source: candidate or test.
+        entry_point: name of the function or class under test; None if unknown.
+
+    Returns:
+        The text; None if the program does not compile.
+    """
+    code = compile_text(source.text, CANDIDATE_FILE if source.kind is None else TEST_FILE)
+    if code is None:
+        return None
+    if source.kind is None:
+        return marshal.dumps((tuple(candidate_program(source.text, code)), None))
+    return marshal.dumps((tuple(test_program(source.text, code, entry_point)), str(source.kind)))
+
+
+def unpack_program(text: bytes) -> Program:
+    """Program whose content is a code object; for a test, its kind and a code object."""
+    (content, *properties), kind = marshal.loads(text)
+    return Program(content if kind is None else (TestKind(kind), content), *properties)
+
+
+def compile_text(text: str, file: str) -> types.CodeType | None:
     """Compile a program to its code object.
+
+    Args:
+        text: text of the program.
+        file: file name for tracebacks.
 
     Returns:
         The code object; None if the program does not compile.
     """
     try:
-        return compile(text, f"<{MODULE}>", "exec", dont_inherit=True, optimize=0)
+        return compile(text, file, "exec", dont_inherit=True, optimize=0)
     except Exception:  # SyntaxError, ValueError, RecursionError, MemoryError, OverflowError
         return None
 
@@ -131,7 +164,7 @@ def candidate_program(text: str, code: types.CodeType) -> Program:
         text: text of the candidate.
         code: its code object.
     """
-    return Program(code, _is_self_contained(text), is_side_effect_free(text, code))
+    return Program(code, _is_self_contained(text))
 
 
 def test_program(text: str, code: types.CodeType, entry_point: str | None) -> Program:
@@ -146,7 +179,7 @@ def test_program(text: str, code: types.CodeType, entry_point: str | None) -> Pr
     return Program(
         code,
         _is_self_contained(text),
-        separate_process=names.separate_process,
+        plain_calls=names.plain_calls,
         functions=tuple(sorted(names.functions)),
         other_names=tuple(sorted(names.others)),
     )
@@ -161,11 +194,11 @@ class _FreeNames:
     Attributes:
         functions: names that it only calls.
         others: names that it uses as objects or classes.
-        separate_process: True if the test can be judged in a separate process.
+        plain_calls: True if the test seems to exchange only plain data with the candidate.
     """
 
     def __init__(self, tree: ast.Module, entry_point: str | None) -> None:
-        self.separate_process = True
+        self.plain_calls = True
         self._bound: set[str] = set()
         self._loaded: set[str] = set()
         self._called: set[str] = set()
@@ -179,17 +212,17 @@ class _FreeNames:
         self.others = (free - functions) | (free & self._taken_as_objects)
         self.functions = functions - self.others
         if entry_point in self.others:
-            self.separate_process = False
+            self.plain_calls = False
 
     def _note(self, node: ast.AST) -> None:  # noqa: PLR0912 - a table
         match node:
             case ast.Name(id=name, ctx=ast.Load()):
                 self._loaded.add(name)
-                self.separate_process &= name not in _SHARED_STATE_NAMES
+                self.plain_calls &= name not in _SHARED_STATE_NAMES
             case ast.Name(id=name):
                 self._bound.add(name)
             case ast.Attribute(value=value, attr=attribute):
-                self.separate_process &= attribute not in _SHARED_STATE_ATTRIBUTES
+                self.plain_calls &= attribute not in _SHARED_STATE_ATTRIBUTES
                 if isinstance(value, ast.Name):
                     self._taken_as_objects.add(value.id)
             case ast.Import() | ast.ImportFrom():
@@ -202,7 +235,7 @@ class _FreeNames:
             case ast.FunctionDef(name=name):
                 self._bound.add(name)
             case ast.AsyncFunctionDef():
-                self.separate_process = False
+                self.plain_calls = False
             case ast.ExceptHandler(type=caught, name=name):
                 if name:
                     self._bound.add(name)
@@ -225,13 +258,13 @@ class _FreeNames:
             self._from_module |= set(names)
             self._called |= set(names)
             # The use of an alias cannot be followed by name.
-            self.separate_process &= all(alias.asname in {None, alias.name} for alias in node.names)
+            self.plain_calls &= all(alias.asname in {None, alias.name} for alias in node.names)
             return
         modules = [node.module or "."] if isinstance(node, ast.ImportFrom) else [a.name for a in node.names]
-        self.separate_process &= all(module.split(".")[0] in HARMLESS_MODULES for module in modules)
+        self.plain_calls &= all(module.split(".")[0] in HARMLESS_MODULES for module in modules)
         for alias in node.names:
             self._bound.add((alias.asname or alias.name).split(".")[0])
-            self.separate_process &= not {alias.name, *alias.name.split(".")} & _SHARED_STATE_ATTRIBUTES
+            self.plain_calls &= not {alias.name, *alias.name.split(".")} & _SHARED_STATE_ATTRIBUTES
 
 
 def _names(expressions: list[ast.expr]) -> Iterator[str]:

@@ -1,0 +1,121 @@
+"""Verdicts on Python tests, and their reasons, from the exceptions that ended them.
+
+An exception may come from a candidate, and its attributes may be proxies for the candidate's objects. No
+method of such an object is called here.
+"""
+
+import traceback
+import types
+from typing import Any
+
+from testbudget.rewards.problem import Verdict
+from testbudget.rewards.verdict_reason import MAX_DETAIL, DetailName, VerdictReason
+
+TEST_FILE = "<test>"
+"""File name in the code objects of tests."""
+
+_NAME: Any = vars(type)["__name__"]
+_SCALARS = (int, float, bool, complex, str, bytes, type(None))
+_MAX_DEPTH = 6
+_MAX_ITEMS = 40
+_MAX_BITS = 4096  # an int with more digits than the interpreter converts is shown in hexadecimal
+
+
+def verdict_of(error: BaseException, failure: type[BaseException] | tuple[()] = AssertionError) -> Verdict:
+    """Verdict of a test that an exception has ended.
+
+    Args:
+        error: the exception.
+        failure: class of the exceptions that stand for a failed assertion; an empty tuple if none does.
+    """
+    kind = type(error)
+    if issubclass(kind, MemoryError):
+        return Verdict.OUT_OF_MEMORY
+    return Verdict.FAILED if issubclass(kind, failure) else Verdict.ERRORED
+
+
+def reason_of(error: BaseException, failure: type[BaseException] = AssertionError) -> VerdictReason:
+    """Reason of the verdict on a test that an exception has ended.
+
+    Args:
+        error: the exception.
+        failure: class of the exceptions that stand for a failed assertion.
+    """
+    detail = exception_detail(error)
+    line = test_line(error.__traceback__)
+    where = "" if line is None else f" on line {line}"
+    if line is not None:
+        detail[DetailName.LINE] = str(line)
+    if issubclass(type(error), failure):
+        return VerdictReason(f"The assertion{where} does not hold.", detail)
+    return VerdictReason(f"The test raised {detail[DetailName.EXCEPTION]}{where}.", detail)
+
+
+def exception_detail(error: BaseException) -> dict[DetailName, str]:
+    """Class and message of an exception, and the module that it could not import, as details."""
+    detail = {DetailName.EXCEPTION: class_name(error)}
+    if message := message_of(error):
+        detail[DetailName.MESSAGE] = message
+    if isinstance(error, ImportError) and type(error.name) is str:
+        detail[DetailName.MODULE] = error.name[:MAX_DETAIL]
+    return detail
+
+
+def class_name(value: object) -> str:
+    """Name of the class of a value."""
+    name = _NAME.__get__(type(value))
+    return name[:MAX_DETAIL] if type(name) is str else "object"
+
+
+def message_of(error: BaseException) -> str:
+    """Message of an exception: its only argument, or all of them."""
+    arguments: Any = vars(BaseException)["args"].__get__(error)
+    if len(arguments) == 1 and type(arguments[0]) is str:
+        return arguments[0][:MAX_DETAIL]
+    return ", ".join(shown(argument) for argument in arguments[:_MAX_ITEMS])[:MAX_DETAIL]
+
+
+def shown(value: object) -> str:
+    """Text of a value for people, at most `MAX_DETAIL` characters; calls no method that is not Python's."""
+    return _shown(value, 0)[:MAX_DETAIL]
+
+
+def _shown(value: Any, depth: int) -> str:
+    kind = type(value)
+    if kind is int and value.bit_length() > _MAX_BITS:
+        return hex(value)[:MAX_DETAIL]
+    if kind in {str, bytes}:
+        return repr(value[:MAX_DETAIL])
+    if kind in _SCALARS:
+        return repr(value)
+    if kind in {list, tuple, set, frozenset, dict} and depth < _MAX_DEPTH:
+        return _shown_container(value, depth + 1)
+    return f"<{class_name(value)}>"
+
+
+def _shown_container(value: Any, depth: int) -> str:
+    if type(value) is dict:
+        items = [
+            f"{_shown(key, depth)}: {_shown(item, depth)}"
+            for _, (key, item) in zip(range(_MAX_ITEMS), value.items(), strict=False)
+        ]
+        return f"{{{', '.join(items)}{', ...' if len(value) > _MAX_ITEMS else ''}}}"
+    parts = [_shown(item, depth) for _, item in zip(range(_MAX_ITEMS), value, strict=False)]
+    text = ", ".join(parts) + (", ..." if len(value) > _MAX_ITEMS else "")
+    match value:
+        case list():
+            return f"[{text}]"
+        case tuple():
+            return f"({text},)" if len(value) == 1 else f"({text})"
+    if type(value) is frozenset:
+        return f"frozenset({{{text}}})" if value else "frozenset()"
+    return f"{{{text}}}" if value else "set()"
+
+
+def test_line(trace: types.TracebackType | None) -> int | None:
+    """Last line of the test in a traceback, from 1; None if there is no such line."""
+    lines = [line for frame, line in traceback.walk_tb(trace) if frame.f_code.co_filename == TEST_FILE]
+    return lines[-1] if lines else None
+
+
+test_line.__test__ = False  # type: ignore[attr-defined]  # pytest would collect it by its name
