@@ -25,9 +25,7 @@ from testbudget.executors.execution.languages.base import (
 from testbudget.executors.execution.processes.process import ProcessRunner
 from testbudget.executors.execution.processes.result_buffer import ResultBuffer
 
-_MODULES = (
-    "protocol result_buffer realm values programs placeholder node_test compile calls judge main".split()
-)  # each after the modules that it requires
+_MODULES = "protocol reasons result_buffer realm values programs placeholder node_test test_run compile calls judge main".split()  # each after the modules that it requires
 _BUFFER_BYTES = 32 << 20
 _FLAGS = (
     "--random-seed=1",  # random numbers must not decide a verdict
@@ -75,7 +73,7 @@ class JavaScript(Language):
         return Program(
             found["content"],
             self_contained=found["selfContained"],
-            separate_process=found.get("separateProcess", False),
+            plain_calls=found.get("plainCalls", False),
         )
 
     def defines_any(self, candidate: Program, names: Sequence[str]) -> bool:  # noqa: ARG002

@@ -6,6 +6,7 @@ const { types } = require('node:util');
 const { NotPlainError, encode, restored, encodeThrown } = require('./values');
 const { Realm } = require('./realm');
 const { compile, requirer, run } = require('./programs');
+const { MissingEntryPointError, notLoaded } = require('./reasons');
 const { RETURNED, RAISED, OPAQUE, ENDED, NOT_LOADED, ERRORED, TIMED_OUT } = require('./protocol');
 
 const NAME = /^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u;
@@ -21,10 +22,13 @@ async function makeCalls(buffer, jobs, entryPoint) {
     const realm = new Realm(process);
     const names = new Set(calls.map(([name]) => name));
     if (entryPoint !== null) names.add(entryPoint);
-    const find = await load(text, realm, names, entryPoint);
-    if (find === null) {
-      buffer.append(JSON.stringify([NOT_LOADED, ERRORED]));
-    } else {
+    let find = null;
+    try {
+      find = await load(text, realm, names, entryPoint);
+    } catch (error) {
+      buffer.append(JSON.stringify([NOT_LOADED, ERRORED, notLoaded(error)]));
+    }
+    if (find !== null) {
       buffer.loaded();
       for (const [name, content] of calls) {
         const result = await outcome(find(name), name, content, realm);
@@ -37,19 +41,13 @@ async function makeCalls(buffer, jobs, entryPoint) {
   }
 }
 
-// Run the candidate; return a function that finds its functions by name, or null if it does not load.
+// Run the candidate; return a function that finds its functions by name. Throws what the candidate throws.
 async function load(text, realm, names, entryPoint) {
   const bindings = [...names].filter(mayBeBound).map((name) => `${name}: () => ${name}`);
-  let module;
-  let bound;
-  try {
-    const ending = `;module.exports = [module.exports, {${bindings}}];`;
-    const loading = run(compile(text, realm.context, ending), realm, requirer());
-    module = types.isPromise(loading) ? await settled(loading) : loading;
-    [module, bound] = module.exports;
-  } catch {
-    return null;
-  }
+  const ending = `;module.exports = [module.exports, {${bindings}}];`;
+  const loading = run(compile(text, realm.context, { ending }), realm, requirer());
+  const loaded = types.isPromise(loading) ? await settled(loading) : loading;
+  const [module, bound] = loaded.exports;
   const find = (name) => {
     for (const lookup of [
       () => bound[name](),
@@ -65,7 +63,8 @@ async function load(text, realm, names, entryPoint) {
     }
     return undefined;
   };
-  return entryPoint === null || find(entryPoint) !== undefined ? find : null;
+  if (entryPoint !== null && find(entryPoint) === undefined) throw new MissingEntryPointError(entryPoint);
+  return find;
 }
 
 // True if a program can define the name: it is an identifier and not a reserved word.

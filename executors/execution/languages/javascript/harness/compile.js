@@ -23,6 +23,8 @@ const SHARES_STATE = new RegExp(
 );
 // Names through which a candidate may change what other scripts in the process use.
 const REACHES_OUT = /\b(?:process|require|import|Buffer|__proto__)\b/;
+// Checks that a test makes without a function of node:assert.
+const CHECKS_ITSELF = /\bthrow\b|\bprocess\s*\.\s*exit(?:Code)?\b/;
 const CALLED = /(?<![.\w$])([A-Za-z_$][\w$]*)\s*\(/g;
 
 function compileSources(buffer, sources, entryPoint) {
@@ -52,8 +54,9 @@ function describeTest(text, kind, entryPoint) {
   const functions = new Set(entryPoint === null ? [] : [entryPoint]);
   for (const [, name] of text.matchAll(CALLED)) functions.add(name);
   const harmless = (name) => !isBuiltin(name) || HARMLESS_MODULES.has(name.replace(/^node:(?!test)/, ''));
-  const separateProcess = requiredModules(text).every(harmless) && !SHARES_STATE.test(text);
-  return { content: { text, kind, functions: [...functions], entryPoint }, selfContained: separateProcess, separateProcess };
+  const plainCalls = requiredModules(text).every(harmless) && !SHARES_STATE.test(text);
+  const content = { text, kind, functions: [...functions], entryPoint, checksItself: CHECKS_ITSELF.test(text) };
+  return { content, selfContained: plainCalls, plainCalls };
 }
 
 module.exports = { compileSources };

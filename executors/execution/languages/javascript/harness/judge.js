@@ -5,85 +5,50 @@ const assert = require('node:assert');
 const { types } = require('node:util');
 const { encode, restored, change, restoredThrown } = require('./values');
 const { Realm } = require('./realm');
-const { Cases } = require('./node_test');
 const { Placeholder } = require('./placeholder');
-const { compile, requirer, run } = require('./programs');
+const { reason } = require('./reasons');
+const { EndOfTest, TestRun } = require('./test_run');
 const protocol = require('./protocol');
 
 const VERDICTS_ON_END = [protocol.TIMED_OUT, protocol.OUT_OF_MEMORY, protocol.KILLED];
 const RUN_A_FUNCTION = ['throws', 'doesNotThrow', 'rejects', 'doesNotReject'];
 const OF_A_FUNCTION = ['name', 'length', 'prototype', 'call', 'apply', 'bind', 'constructor', 'toString'];
 
-class Unanswered extends Error {} // end of a test that needs a result which is not available
-
 // A replay is a test, as returned by `describeTest`, and a path: a list of [call, result], both texts.
 async function judge(buffer, replays) {
   for (const [step, [test, path]] of replays.entries()) {
     buffer.begin(step);
     const standIns = new StandIns(path, (text) => buffer.append(text));
-    const verdict = await runTest(standIns, test);
-    if (standIns.sameProcess) buffer.append(JSON.stringify([protocol.SAME_PROCESS]));
+    const [verdict, why] = await runTest(standIns, test);
+    if (standIns.objects !== null) buffer.append(JSON.stringify([protocol.OBJECTS, standIns.objects]));
+    else if (standIns.verdict !== null) buffer.append(JSON.stringify([protocol.VERDICT, standIns.verdict, standIns.used, null]));
     else if (!standIns.placeholder.uses) {
-      buffer.append(JSON.stringify([protocol.VERDICT, standIns.verdict ?? verdict, standIns.used]));
+      buffer.append(JSON.stringify([protocol.VERDICT, verdict, standIns.used, why]));
     }
     buffer.finish();
   }
 }
 
-// Run the test until nothing is left that it waits for; return its verdict.
-async function runTest(standIns, { text, kind, functions, entryPoint }) {
-  let failure = null;
-  let exitCode = null;
-  const note = (error) => {
-    failure ??= { verdict: error instanceof assert.AssertionError ? protocol.FAILED : protocol.ERRORED };
-  };
-  process.removeAllListeners('uncaughtException').on('uncaughtException', note);
-  process.removeAllListeners('unhandledRejection').on('unhandledRejection', note);
+// Run the test until nothing is left that it waits for; return its verdict and reason.
+async function runTest(standIns, test) {
+  const testRun = new TestRun(test, (error) => standIns.thrown.has(error));
+  const realm = new Realm(testRun.own);
+  standIns.realm = realm;
+  standIns.testRun = testRun;
+  const names = test.functions.filter((name) => name === test.entryPoint || !(name in realm.globals));
+  for (const name of names) realm.globals[name] = standIn(standIns, name);
+  realm.globals.console.assert = softened(assert, standIns, new Map());
   const ended = new Promise((resolve) => {
     process.once('beforeExit', () => setImmediate(resolve));
   });
-  const own = {
-    ...{ argv: ['node', 'test.js'], version: process.version, versions: process.versions, platform: process.platform },
-    ...{ hrtime: process.hrtime, nextTick: process.nextTick, uptime: process.uptime, cwd: () => '/' },
-    ...{ memoryUsage: process.memoryUsage, exitCode: undefined },
-    exit: (code) => {
-      exitCode ??= code ?? own.exitCode ?? 0;
-      throw new Unanswered();
-    },
-  };
-  const cases = new Cases(note);
-  const realm = new Realm(own);
-  standIns.realm = realm;
-  const names = functions.filter((name) => name === entryPoint || !(name in realm.globals));
-  for (const name of names) realm.globals[name] = standIn(standIns, name);
-  const special = specialModules(standIns, cases, entryPoint);
-  let finished = false;
-  try {
-    await run(compile(text, realm.context), realm, requirer(special));
-    finished = true;
-  } catch (error) {
-    note(error);
-  }
+  testRun.start(realm, specialModules(standIns, test.entryPoint));
   await ended;
-  const code = exitCode ?? own.exitCode;
-  if (code != null) return exitVerdict(code, failure, kind, cases);
-  if (failure !== null) return failure.verdict;
-  if (!finished || cases.open > 0 || (kind === 'unittest' && cases.started === 0)) return protocol.ERRORED;
-  return cases.started === 0 || cases.allPassed ? protocol.PASSED : protocol.ERRORED;
+  return testRun.verdict();
 }
 
-// Verdict of a test that has called process.exit or set its exit code.
-function exitVerdict(code, failure, kind, cases) {
-  if (code !== 0) return protocol.FAILED;
-  if (kind === 'unittest' && !cases.allPassed) return failure?.verdict ?? protocol.ERRORED;
-  return protocol.PASSED;
-}
-
-function specialModules(standIns, cases, entryPoint) {
+function specialModules(standIns, entryPoint) {
   const soft = softened(assert, standIns, new Map());
   const known = {
-    'node:test': cases.module,
-    test: cases.module,
     assert: soft,
     'node:assert': soft,
     'assert/strict': soft.strict,
@@ -122,18 +87,21 @@ class StandIns {
     this.path = path;
     this.append = append;
     this.used = 0; // number of results of the path
-    this.sameProcess = false; // an argument or a result is not plain data
+    this.objects = null; // reason, if an argument or a result is not plain data
+    this.thrown = new WeakSet(); // errors of the candidate
     this.verdict = null; // verdict on the candidate process if it ended during a call
-    this.placeholder = new Placeholder(() => new Unanswered());
+    this.placeholder = new Placeholder(() => new EndOfTest());
   }
 
   giveUp() {
-    if (!this.placeholder.uses) this.sameProcess = true; // otherwise the placeholder may be the reason
-    throw new Unanswered();
+    // Otherwise the placeholder may be the reason.
+    if (!this.placeholder.uses) this.objects ??= reason('The test and the candidate exchange more than plain data.');
+    throw new EndOfTest();
   }
 
   call(name, given) {
-    if (this.sameProcess || this.verdict !== null) throw new Unanswered();
+    if (this.objects !== null || this.verdict !== null) throw new EndOfTest();
+    this.testRun.used += 1;
     let call;
     try {
       call = `[${JSON.stringify(name)},${encode(given, this.realm)},{"dict":[]}]`;
@@ -157,7 +125,7 @@ class StandIns {
     if (kind === protocol.ENDED) {
       // The candidate process may have written this itself, so it must not become a pass.
       this.verdict = VERDICTS_ON_END.includes(content) ? content : protocol.KILLED;
-      throw new Unanswered();
+      throw new EndOfTest();
     }
     if (kind !== protocol.RETURNED && kind !== protocol.RAISED) this.giveUp();
     const { Promise } = this.realm.kinds;
@@ -165,6 +133,7 @@ class StandIns {
     (changes.after ?? []).forEach((item, place) => change(given[place], item, this.realm));
     if (kind === protocol.RAISED) {
       const error = restoredThrown(content, rest[0], this.realm);
+      if (Object(error) === error) this.thrown.add(error);
       if (changes.async) return Promise.reject(error);
       throw error;
     }
@@ -178,6 +147,7 @@ function softened(original, standIns, done) {
   if (typeof original !== 'function' || original === assert.AssertionError) return original;
   if (done.has(original)) return done.get(original);
   const soft = (...given) => {
+    standIns.testRun.assertions += 1;
     if (standIns.placeholder.uses && !RUN_A_FUNCTION.includes(original.name)) return undefined;
     try {
       const result = original(...given);

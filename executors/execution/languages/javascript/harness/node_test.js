@@ -21,7 +21,6 @@ class Cases {
     this.note = note;
     this.started = 0;
     this.passed = 0;
-    this.skipped = 0;
     this.stopped = false;
     this.open = 0;
     this.root = new Suite(null);
@@ -30,9 +29,9 @@ class Cases {
     this.module = this.asModule();
   }
 
-  // True if there was a test and all tests ended and passed.
+  // True if there was a test that was not skipped, and all of them ended and passed.
   get allPassed() {
-    return this.started > 0 && this.passed === this.started && this.open === 0 && this.skipped === 0;
+    return this.started > 0 && this.passed === this.started && this.open === 0;
   }
 
   asModule() {
@@ -68,10 +67,7 @@ class Cases {
 
   async runTest({ name, options, body }, suite) {
     if (this.stopped) return;
-    if (options.skip || options.todo) {
-      this.skipped += 1;
-      return;
-    }
+    if (options.skip || options.todo) return;
     this.started += 1;
     const own = new Suite(suite);
     const context = this.contextOf(name, own);
@@ -82,7 +78,8 @@ class Cases {
       for (const item of own.items) await item();
       await all(own.hooks.after, context);
       await all(suite.around('afterEach'), context);
-      this.passed += 1;
+      if (context.skipped()) this.started -= 1;
+      else this.passed += 1;
     } catch (error) {
       this.stop(error);
     }
@@ -91,19 +88,20 @@ class Cases {
   // First argument of a test.
   contextOf(name, own) {
     let queue = Promise.resolve();
+    let skipped = false;
+    const skip = () => {
+      skipped = true;
+    };
     const context = {
       name,
+      skip,
+      todo: skip,
+      skipped: () => skipped,
       test: (...definition) => {
         const item = parsed(definition);
         queue = queue.then(() => this.runTest(item, own));
         own.items[0] = () => queue; // a test ends after its subtests
         return queue;
-      },
-      skip: () => {
-        this.skipped += 1;
-      },
-      todo: () => {
-        this.skipped += 1;
       },
       diagnostic: () => {},
       runOnly: () => {},
@@ -115,10 +113,7 @@ class Cases {
 
   async runSuite({ options, body, suite: parent }) {
     if (this.stopped) return;
-    if (options.skip || options.todo) {
-      this.skipped += 1;
-      return;
-    }
+    if (options.skip || options.todo) return;
     const suite = new Suite(parent);
     const outer = this.suite;
     this.suite = suite;

@@ -5,7 +5,7 @@ const vm = require('node:vm');
 const { isBuiltin } = require('node:module');
 
 const PARAMETERS = ['exports', 'require', 'module', '__filename', '__dirname'];
-const FILE = 'solution.js';
+const FILE = 'solution.js'; // name of a candidate in stack traces
 
 const IMPORT =
   /^[ \t]*import\s+(?:([\w$]+)\s*,?\s*)?(?:\*\s*as\s+([\w$]+)\s*|\{([^}]*)\}\s*)?from\s*(['"])([^'"\n]+)\4[ \t]*;?/gm;
@@ -18,10 +18,11 @@ const EXPORT_LIST = /^[ \t]*export\s*\{([^}]*)\}[ \t]*;?/gm;
 const REQUIRED = /\brequire\s*\(\s*(['"`])([^'"`\n]+)\1|\bfrom\s*(['"])([^'"\n]+)\3|\bimport\s*\(?\s*(['"])([^'"\n]+)\5/g;
 
 // Program as a function of `exports`, `require`, `module`, …; it returns a promise if the program awaits at its top
-// level. `context`: context to run it in, undefined if it is only compiled. Throws SyntaxError.
-function compile(text, context, ending = '') {
+// level. `context`: context to run it in; undefined for that of the process. `ending`: text to add to it. Throws
+// SyntaxError.
+function compile(text, context, { ending = '', file = FILE } = {}) {
   const plain = `${text.replace(/^\uFEFF?#!/, '//')}\n${ending}`;
-  const inContext = { filename: FILE, ...(context && { parsingContext: context }) };
+  const inContext = { filename: file, ...(context && { parsingContext: context }) };
   try {
     return vm.compileFunction(plain, PARAMETERS, inContext);
   } catch (error) {
@@ -35,8 +36,8 @@ function compile(text, context, ending = '') {
     }
     if (!/\bawait\b/.test(text)) throw error;
     const waiting = `(async function (${PARAMETERS.join()}) {${rewritten ?? plain}\n})`;
-    const script = new vm.Script(waiting, { filename: FILE });
-    return context ? script.runInContext(context) : undefined;
+    const script = new vm.Script(waiting, { filename: file });
+    return context ? script.runInContext(context) : script.runInThisContext();
   }
 }
 
@@ -94,9 +95,9 @@ function requirer(special = () => undefined) {
 }
 
 // Run a compiled program; return its module, or a promise of it.
-function run(program, realm, require) {
+function run(program, realm, require, file = FILE) {
   const module = { exports: new realm.kinds.Object() };
-  const done = program.call(module.exports, module.exports, require, module, FILE, '.');
+  const done = program.call(module.exports, module.exports, require, module, file, '.');
   return done === undefined ? module : Promise.resolve(done).then(() => module);
 }
 

@@ -11,7 +11,8 @@ module.exports = {
   NOT_LOADED: 'l',
   VERDICT: 'v',
   MORE: 'm',
-  SAME_PROCESS: 't',
+  OBJECTS: 't',
+  IF_EQUAL: 's',
 
   FAILED: 0,
   PASSED: 1,
@@ -19,4 +20,5 @@ module.exports = {
   TIMED_OUT: 3,
   OUT_OF_MEMORY: 4,
   KILLED: 5,
+  UNCONFIRMED: 6,
 };
