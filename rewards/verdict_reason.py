@@ -3,7 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any, Self
+
+from testbudget.rewards.problem import NOT_RUN, Verdict
 
 MAX_DETAIL = 500
 """Maximum number of characters of a detail."""
@@ -63,3 +66,18 @@ class VerdictReason:
         """Part of a step message that ``from_message`` reads; texts are cut to `MAX_DETAIL` characters."""
         detail = {str(name): text[:MAX_DETAIL] for name, text in self.detail.items()}
         return [self.sentence[:MAX_DETAIL], detail]
+
+
+GENERAL_SENTENCES: Mapping[int, str] = MappingProxyType(
+    {
+        Verdict.PASSED: "The test passed.",
+        Verdict.FAILED: "An assertion of the test does not hold.",
+        Verdict.ERRORED: "The candidate or the test does not load, or raised an exception.",
+        Verdict.TIMED_OUT: "The test took more time than its limit.",
+        Verdict.OUT_OF_MEMORY: "The test needed more memory than its limit.",
+        Verdict.KILLED: "The process ended before the test did.",
+        Verdict.UNCONFIRMED: "The test passed, but the candidate could have forged that.",
+        NOT_RUN: "The pair was not run.",
+    }
+)
+"""Sentence for each verdict, and for a pair that was not run, where nothing else is known."""
