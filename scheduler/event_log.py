@@ -7,7 +7,7 @@ its log. WAL mode, one writer; readers may look at any time.
 ``events``              ``seq``, ``time``, ``issued``, ``kind`` (operation code), ``numbers`` (JSON of the
                         event's columns): all that a fold of the core reads
 ``records``             ``number``, ``seq`` of the event, ``kind``, ``problem``, ``payload`` (texts,
-                        verdicts), ``outputs`` (recorded outputs); see ``record_codec``
+                        verdicts), ``outputs`` (recorded outputs), ``reasons``; see ``record_codec``
 ======================  ==================================================================================
 
 ``PRAGMA user_version`` holds ``LOG_SCHEMA_VERSION``; a log of another version is refused.
@@ -37,14 +37,15 @@ from testbudget.traces.tables import check_schema_version
 LOG_FILE = "log.sqlite"
 """Name of the event log in a run directory."""
 
-LOG_SCHEMA_VERSION = 2
+LOG_SCHEMA_VERSION = 3
 """Version of the log's tables, operation codes and records."""
 
 _TABLES = (
     "CREATE TABLE events (seq INTEGER PRIMARY KEY, time REAL NOT NULL, issued INTEGER, kind TEXT NOT NULL,"
     " numbers TEXT NOT NULL)",
     "CREATE TABLE records (number INTEGER PRIMARY KEY, seq INTEGER NOT NULL, kind TEXT NOT NULL,"
-    " problem TEXT NOT NULL, payload BLOB NOT NULL, outputs BLOB)",
+    " problem TEXT NOT NULL, payload BLOB NOT NULL, outputs BLOB,"
+    " reasons BLOB)",
 )
 _DAMAGED = (ValueError, KeyError, TypeError, zlib.error, msgpack.UnpackException)
 
@@ -145,7 +146,8 @@ class EventLog:
                 ).lastrowid
                 issued = None
                 self._database.executemany(
-                    "INSERT INTO records (seq, kind, problem, payload, outputs) VALUES (?, ?, ?, ?, ?)",
+                    "INSERT INTO records (seq, kind, problem, payload, outputs, reasons)"
+                    " VALUES (?, ?, ?, ?, ?, ?)",
                     ((seq, *record) for record in records),
                 )
 
@@ -164,7 +166,8 @@ class EventLog:
 
         Args:
             kinds: operation codes of the entries: class names of events, kinds of notes; None for all.
-            outputs: False leaves recorded outputs on the disk; ``ExecutedRecord.outputs`` is None then.
+            outputs: False leaves recorded outputs and reasons on the disk; ``ExecutedRecord.outputs`` and
+                ``ExecutedRecord.reasons`` are None then.
 
         Raises:
             UserError: the file is damaged.
@@ -172,9 +175,9 @@ class EventLog:
         wanted = json.dumps(sorted(kinds)) if kinds is not None else None
         chosen = "" if wanted is None else "WHERE kind IN (SELECT value FROM json_each(:kinds))"
         select = f"SELECT * FROM events {chosen} ORDER BY seq"
-        column = "outputs" if outputs else "NULL"
+        columns = "outputs, reasons" if outputs else "NULL, NULL"
         select_records = (
-            f"SELECT seq, kind, problem, payload, {column} FROM records "
+            f"SELECT seq, kind, problem, payload, {columns} FROM records "
             f"WHERE seq IN (SELECT seq FROM events {chosen}) ORDER BY number"
         )
         with self._reading():
@@ -189,7 +192,7 @@ class EventLog:
                 yield _decoded(row, found)
 
     def record(self, number: int) -> Record:
-        """One record, with its recorded outputs.
+        """One record, with its recorded outputs and reasons.
 
         Args:
             number: from 1 to ``last_record``.
@@ -197,7 +200,7 @@ class EventLog:
         Raises:
             UserError: the file is damaged.
         """
-        select = "SELECT kind, problem, payload, outputs FROM records WHERE number = ?"
+        select = "SELECT kind, problem, payload, outputs, reasons FROM records WHERE number = ?"
         with self._reading():
             return decode_record(*self._database.execute(select, (number,)).fetchone())
 
@@ -273,7 +276,7 @@ def _opened(path: Path, durable: bool) -> sqlite3.Connection:
 
 def _encoded(
     entry: Entry,
-) -> tuple[tuple[float, str, str], list[tuple[str, str, bytes, bytes | None]]]:
+) -> tuple[tuple[float, str, str], list[tuple[str, str, bytes, bytes | None, bytes | None]]]:
     """Rows of an entry and of its records, without their numbers."""
     event = entry.event
     if isinstance(event, Note):

@@ -1,5 +1,6 @@
 """Records of a run by problem: the fold of the log's payloads."""
 
+import itertools
 from collections import OrderedDict, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 
@@ -17,6 +18,7 @@ from testbudget.scheduler.log_records import (
     SampledRecord,
 )
 from testbudget.traces.hidden_states import Provenance
+from testbudget.traces.pair_reasons import PairReasons, join_reasons
 from testbudget.traces.records import (
     CandidateRecord,
     HiddenStatesRecord,
@@ -31,7 +33,9 @@ _RECENT = 4096
 
 
 class EvidenceStore:
-    """Records of a run by problem. Recorded outputs stay in the log; the last used ones are in memory too.
+    """Records of a run by problem.
+
+    Recorded outputs and reasons stay in the log; the outputs that were used last are in memory too.
 
     Where the log holds a record twice, the first one counts: the core ignores the event of a late double.
 
@@ -88,6 +92,16 @@ class EvidenceStore:
             if (part := self._outputs_in(executed_in[test], problem, test).get(test)) is not None
         ]
         return join_outputs(parts) if parts else None
+
+    def reasons_of(self, problem: str) -> PairReasons | None:
+        """Reasons of a problem's verdicts, in the order of the tests; None if there are none."""
+        parts = []
+        executed_in = sorted(self._executed_in.get(problem, {}).items())
+        for number, group in itertools.groupby(executed_in, key=lambda item: item[1]):
+            record = self._log.record(number)
+            if isinstance(record, ExecutedRecord) and record.reasons is not None:
+                parts.append(record.reasons.of_tests([test for test, _ in group]))
+        return join_reasons(parts) if parts else None
 
     def evidence(self, item: ProblemCandidates, tests: int | None = None) -> Evidence:
         """Evidence of a problem's executed tests, without statistics of the batch.

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from testbudget.rewards.outputs import RecordedOutputs
 from testbudget.traces.hidden_states import Provenance
+from testbudget.traces.pair_reasons import PairReasons
 from testbudget.traces.records import (
     CandidateRecord,
     HiddenStatesRecord,
@@ -81,6 +82,7 @@ class ExecutedRecord:
         verdicts: verdicts of each test on all distinct programs.
         outputs: outputs of all distinct programs on these tests; None if not recorded.
         piece: where and when they were executed.
+        reasons: reasons of the verdicts; None if unknown.
     """
 
     problem: str
@@ -88,6 +90,7 @@ class ExecutedRecord:
     verdicts: tuple[VerdictRecord, ...]
     outputs: RecordedOutputs | None = None
     piece: Piece | None = None
+    reasons: PairReasons | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

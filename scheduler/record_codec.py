@@ -1,8 +1,8 @@
 """Records of the log as bytes, and back: msgpack by field names, compressed where that pays.
 
-A tuple of records becomes one column per field. Arrays are raw bytes with dtype and shape. The problem and
-the recorded outputs of a record are kept outside, in columns of their own, so that a run is loaded without
-its outputs.
+A tuple of records becomes one column per field. Arrays are raw bytes with dtype and shape. The problem, the
+recorded outputs and the reasons of a record are kept outside, in columns of their own, so that a run is
+loaded without its outputs and reasons.
 """
 
 import dataclasses
@@ -18,9 +18,11 @@ import numpy as np
 from testbudget.rewards.outputs import RecordedOutputs
 from testbudget.scheduler.log_records import ExecutedRecord, Record
 from testbudget.traces.output_tables import pack_outputs, unpack_outputs
+from testbudget.traces.pair_reasons import PairReasons
+from testbudget.traces.reason_tables import pack_reasons, unpack_reasons
 
 _KINDS: Mapping[str, type[Record]] = {kind.__name__: kind for kind in get_args(Record)}
-_OUTSIDE = ("problem", "outputs")
+_OUTSIDE = ("problem", "outputs", "reasons")
 _PLAIN, _COMPRESSED = b"\x00", b"\x01"  # first byte of a payload
 _MIN_COMPRESSED = 200  # bytes; less is not tried
 _SAMPLE = 2048  # bytes; hidden states do not compress, and trying all of them takes long
@@ -28,24 +30,33 @@ _PAYS = 0.9
 _LEVEL = 3
 
 
-def encode_record(record: Record) -> tuple[bytes, bytes | None]:
-    """Payload of a record, and its recorded outputs or None."""
+def encode_record(record: Record) -> tuple[bytes, bytes | None, bytes | None]:
+    """Payload of a record, its recorded outputs or None, and its reasons or None."""
     fields = _FIELDS[type(record).__name__]
     columns = {
         name: pack(getattr(record, name)) for name, (pack, _) in fields.items() if name not in _OUTSIDE
     }
     content = msgpack.packb(columns, unicode_errors="surrogatepass")
-    outputs = record.outputs if isinstance(record, ExecutedRecord) else None
-    return _compressed(content), None if outputs is None else pack_outputs(outputs)
+    outputs = reasons = None
+    if isinstance(record, ExecutedRecord):
+        outputs, reasons = record.outputs, record.reasons
+    return (
+        _compressed(content),
+        None if outputs is None else pack_outputs(outputs),
+        None if reasons is None else pack_reasons(reasons),
+    )
 
 
-def decode_record(kind: str, problem: str, payload: bytes, outputs: bytes | None) -> Record:
+def decode_record(
+    kind: str, problem: str, payload: bytes, outputs: bytes | None, reasons: bytes | None
+) -> Record:
     """The record of a payload.
 
     Args:
         kind: name of the record's class.
         problem: id of the problem.
-        payload, outputs: as returned by :func:`encode_record`; outputs may be left out.
+        payload, outputs, reasons: as returned by :func:`encode_record`; all but the payload may be left
+            out.
 
     Raises:
         ValueError, KeyError, TypeError, zlib.error, msgpack.UnpackException: the payload is damaged.
@@ -58,6 +69,8 @@ def decode_record(kind: str, problem: str, payload: bytes, outputs: bytes | None
     values = {name: fields[name].unpack(value) for name, value in found.items()}
     if outputs is not None:
         values["outputs"] = unpack_outputs(outputs)
+    if reasons is not None:
+        values["reasons"] = unpack_reasons(reasons)
     return _KINDS[kind](problem=problem, **values)
 
 
@@ -84,7 +97,7 @@ def _fields(cls: Any) -> Mapping[str, _Codec]:
 
 def _codec(hint: Any) -> _Codec:
     """Functions for values of a type, made of the functions for its parts."""
-    if hint == RecordedOutputs | None:
+    if hint in (RecordedOutputs | None, PairReasons | None):
         codec = _Codec(_same, _same)  # outside
     elif isinstance(hint, types.UnionType):
         (some,) = (part for part in get_args(hint) if part is not types.NoneType)

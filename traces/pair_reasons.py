@@ -1,0 +1,89 @@
+"""Reasons of the pairs of a problem: each distinct reason once, with its number for each pair."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from testbudget.rewards.verdict_reason import GENERAL_SENTENCES, VerdictReason
+
+NO_REASON = -1
+"""Number of a pair without a reason, such as one of an eliminated candidate."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PairReasons:
+    """Reasons of pairs of one problem.
+
+    Attributes:
+        tests: index of each test, ascending.
+        reasons: distinct reasons.
+        numbers: int32 (programs, tests), position of each pair's reason in ``reasons``, or ``NO_REASON``.
+        cut_at: float32 (programs, tests), CPU-seconds after which a pair was cut off before its full limit;
+            0 where it was not.
+    """
+
+    tests: tuple[int, ...]
+    reasons: tuple[VerdictReason, ...]
+    numbers: NDArray[np.int32]
+    cut_at: NDArray[np.float32]
+
+    def of_programs(self, programs: NDArray[np.intp]) -> "PairReasons":
+        """Reasons of some programs, in this order. A program beyond the last row has none."""
+        missing = ((0, max(0, programs.max(initial=-1) + 1 - len(self.numbers))), (0, 0))
+        numbers = np.pad(self.numbers, missing, constant_values=NO_REASON)
+        return replace(self, numbers=numbers[programs], cut_at=np.pad(self.cut_at, missing)[programs])
+
+    def of_tests(self, tests: Sequence[int]) -> "PairReasons":
+        """Reasons of some of the tests, in this order."""
+        places = {test: place for place, test in enumerate(self.tests)}
+        columns = [places[test] for test in tests]
+        return replace(
+            self, tests=tuple(tests), numbers=self.numbers[:, columns], cut_at=self.cut_at[:, columns]
+        )
+
+    def of_column(self, column: int) -> Iterator[tuple[VerdictReason, NDArray[np.intp]]]:
+        """Distinct reasons of one test, each with the positions of its programs."""
+        numbers = self.numbers[:, column]
+        for number in np.unique(numbers[numbers != NO_REASON]).tolist():
+            yield self.reasons[number], np.flatnonzero(numbers == number)
+
+
+def distinct_reasons(
+    reasons: Sequence[VerdictReason],
+) -> tuple[tuple[VerdictReason, ...], NDArray[np.int32]]:
+    """Distinct reasons in the order of their first occurrence, and the number of each given one, int32.
+
+    The numbers have one entry more, ``NO_REASON``, so that they can be indexed with it.
+    """
+    known: dict[tuple[object, ...], int] = {}
+    kept: list[VerdictReason] = []
+    numbers = np.full(len(reasons) + 1, NO_REASON, np.int32)
+    for place, reason in enumerate(reasons):
+        key = (reason.sentence, *sorted(reason.detail.items()))
+        numbers[place] = known.setdefault(key, len(kept))
+        if numbers[place] == len(kept):
+            kept.append(reason)
+    return tuple(kept), numbers
+
+
+def join_reasons(parts: Sequence[PairReasons]) -> PairReasons:
+    """Reasons of the same programs on several sets of tests, in this order."""
+    reasons, numbers = distinct_reasons([reason for part in parts for reason in part.reasons])
+    columns, first = [], 0
+    for part in parts:
+        shifted = np.where(part.numbers == NO_REASON, NO_REASON, part.numbers + first)
+        columns.append(numbers[shifted])
+        first += len(part.reasons)
+    return PairReasons(
+        tuple(test for part in parts for test in part.tests),
+        reasons,
+        np.concatenate(columns, axis=1),
+        np.concatenate([part.cut_at for part in parts], axis=1),
+    )
+
+
+def sentence_of(verdict: int, reason: VerdictReason | None) -> str:
+    """Sentence of a reason, or the general one of a verdict (or of ``NOT_RUN``) if there is none."""
+    return GENERAL_SENTENCES[verdict] if reason is None else reason.sentence
