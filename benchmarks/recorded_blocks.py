@@ -1,6 +1,6 @@
 """Blocks of real candidates and tests, from the recorded run in ``examples/humaneval``."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,8 +15,8 @@ from testbudget.traces.tables import read_trace
 from testbudget.traces.trace import ProblemTrace
 
 RECORDED_RUN = Path(__file__).parents[1] / "examples" / "humaneval"
-TESTS_PER_BLOCK = 8
 MOSTLY_PASSED = 0.9
+_MAX_CPU_SECONDS = 0.1
 _HARMLESS = (Verdict.PASSED, Verdict.FAILED, Verdict.ERRORED)
 
 
@@ -26,7 +26,7 @@ class RecordedBlock:
 
     Attributes:
         entry_point: function under test.
-        candidates: distinct programs.
+        candidates: programs.
         tests: ``unittest.TestCase`` classes.
     """
 
@@ -43,8 +43,8 @@ class RecordedBlock:
 class RecordedProblem:
     """Programs, tests and verdicts of one problem.
 
-    Programs that ever timed out, ran out of memory or were killed are left out: some of the compared
-    methods would run them without limits.
+    Programs that ever timed out, ran out of memory or were killed, or took more than `_MAX_CPU_SECONDS`,
+    are left out: a few of them would decide a figure that is meant for all.
 
     Attributes:
         candidates: the problem and its programs.
@@ -71,33 +71,25 @@ class RecordedProblem:
         return RecordedBlock(self.candidates.problem.entry_point, tuple(programs), tuple(tests))
 
 
-BlockChoice = Callable[[RecordedProblem, np.random.Generator], RecordedBlock | None]
-"""Chooses candidates and tests of a problem; None if it has none that fit."""
+def random_block(
+    problem: RecordedProblem, random: np.random.Generator, candidates: int, tests: int
+) -> RecordedBlock:
+    """Random candidates of a problem on random tests; those that there are are repeated if too few."""
+    rows = random.permutation(len(problem.programs))
+    columns = random.permutation(len(problem.tests))
+    return problem.block(np.resize(rows, candidates).tolist(), np.resize(columns, tests).tolist())
 
 
-def random_pairs(problem: RecordedProblem, random: np.random.Generator) -> RecordedBlock | None:
-    """All candidates of a problem on a few random tests."""
-    columns = random.permutation(len(problem.tests))[:TESTS_PER_BLOCK]
-    return problem.block(range(len(problem.programs)), columns.tolist())
-
-
-def passing_pairs(problem: RecordedProblem, random: np.random.Generator) -> RecordedBlock | None:
-    """The better half of a problem's candidates, on a few tests that nearly all of them pass."""
-    rows = np.argsort(-problem.passed.mean(axis=1), kind="stable")[: (len(problem.programs) + 1) // 2]
+def passing_block(
+    problem: RecordedProblem, random: np.random.Generator, candidates: int, tests: int
+) -> RecordedBlock | None:
+    """The best candidates of a problem, on tests that nearly all of them pass; None if it has none."""
+    rows = np.argsort(-problem.passed.mean(axis=1), kind="stable")[:candidates]
     (columns,) = np.nonzero(problem.passed[rows].mean(axis=0) >= MOSTLY_PASSED)
     if not len(columns):
         return None
-    return problem.block(rows.tolist(), random.permutation(columns)[:TESTS_PER_BLOCK].tolist())
-
-
-def recorded_blocks(
-    problems: Sequence[RecordedProblem], choose: BlockChoice, random: np.random.Generator
-) -> Iterator[RecordedBlock]:
-    """A block of each problem that has one, in random order."""
-    for index in random.permutation(len(problems)):
-        block = choose(problems[index], random)
-        if block is not None:
-            yield block
+    rows, columns = random.permutation(rows), random.permutation(columns)
+    return problem.block(np.resize(rows, candidates).tolist(), np.resize(columns, tests).tolist())
 
 
 def recorded_problems() -> list[RecordedProblem]:
@@ -110,7 +102,8 @@ def recorded_problems() -> list[RecordedProblem]:
             index for index, record in sorted(seen.tests.items()) if record.status is TestStatus.USABLE
         ]
         verdicts = np.stack([seen.verdicts[index].verdicts for index in usable], axis=1)
-        (harmless,) = np.nonzero(np.isin(verdicts, _HARMLESS).all(axis=1))
+        used = np.stack([seen.verdicts[index].cpu_seconds for index in usable], axis=1)
+        (harmless,) = np.nonzero((np.isin(verdicts, _HARMLESS) & (used <= _MAX_CPU_SECONDS)).all(axis=1))
         if len(harmless):
             passed = verdicts[harmless] == Verdict.PASSED
             candidates = ProblemCandidates.of(problem, seen.candidates)
