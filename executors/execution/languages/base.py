@@ -66,9 +66,12 @@ class StepMessage(StrEnum):
             All calls that the test makes follow, each as a text of its own.
         OBJECTS: the test exchanges more than plain data with the candidate, so `Language.judge_objects` has
             to judge it. Followed by a reason, which is told if the language has no such method.
-        IF_EQUAL: from `Language.judge_objects`: the test passes if pairs of objects have equal states.
-            Followed by a list of pairs of scripts for `Language.object_state`, each a text, and by the
-            reason to tell if they have not.
+        IF_EQUAL: from `Language.judge_objects`: the test passes if pairs of objects have equal states, and
+            other pairs have different ones. Followed by a list of pairs of scripts for
+            `Language.object_state`, each a text, by the reason to tell if they have not, and by a list of
+            pairs of scripts whose states must differ. A script without a state is neither equal nor
+            different. In a pair that must differ, plain data that an object was made from is changed: the
+            states of a candidate that compares nothing are equal there, too.
     """
 
     NOT_LOADED = "l"
