@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 from testbudget.executors.execution.languages.base import (
     CallJob,
     CallPath,
+    Connection,
     Language,
     LanguageSample,
     Program,
@@ -25,7 +26,10 @@ from testbudget.executors.execution.languages.base import (
 from testbudget.executors.execution.processes.process import ProcessRunner
 from testbudget.executors.execution.processes.result_buffer import ResultBuffer
 
-_MODULES = "protocol reasons result_buffer realm values programs placeholder node_test test_run compile calls judge main".split()  # each after the modules that it requires
+_MODULES = """
+protocol reasons result_buffer programs realm values placeholder node_test test_run compile loading calls judge
+wire intrinsics plain_data carrier session mirrors operations access clock watch comparisons patches serving judging main
+""".split()  # each after the modules that it requires
 _BUFFER_BYTES = 32 << 20
 _FLAGS = (
     "--random-seed=1",  # random numbers must not decide a verdict
@@ -33,15 +37,15 @@ _FLAGS = (
     "--no-warnings",
     "--openssl-config=/dev/null",  # the default file may be hidden, with which Node does not start
 )
+_NO_PROTO = "--disable-proto=delete"  # data of a candidate must not reach the prototypes of a judge process
+_NO_EVAL = "--disallow-code-generation-from-strings"
 
 
 class JavaScript(Language):
     """JavaScript programs, compiled, run and judged by Node.
 
     Every process starts Node anew. A program is an ES module or a CommonJS module. The content of a
-    `Program` is its text; for a test also the properties that `compile_sources` found. A pair that cannot
-    be judged in separate processes is unconfirmed. No candidate counts as side-effect free, because a
-    hostile program can escape from its realm.
+    `Program` is its text; for a test also the properties that `compile_sources` found.
 
     Attributes:
         programs: path of Node; the bare name if it is not installed.
@@ -53,6 +57,8 @@ class JavaScript(Language):
         "function double(x) { while (true); }",
         "require('node:assert').strictEqual(double({0}), {0} * 2);",
     )
+
+    judges_objects = True
 
     def __init__(self) -> None:
         node = shutil.which("node")
@@ -95,7 +101,28 @@ class JavaScript(Language):
         """Run each test in a realm of its own, with stand-ins among its globals."""
         self._execute_node(buffer, replays=[[test.content, path] for test, path in replays])
 
-    def _execute_node(self, buffer: ResultBuffer, **instructions: Any) -> NoReturn:
+    def judge_objects(
+        self,
+        buffer: ResultBuffer,
+        connection: Connection,
+        test: Program,
+        entry_point: str | None,  # noqa: ARG002 - the test holds it
+    ) -> None:
+        """Run the test in Node, with proxies for what the candidate defines."""
+        flags = [] if "__proto__" in test.content["text"] else [_NO_PROTO]
+        self._execute_node(buffer, (*flags, _NO_EVAL), test=test.content, connection=_inherited(connection))
+
+    def serve_objects(
+        self, buffer: ResultBuffer, connection: Connection, candidate: Program, entry_point: str | None
+    ) -> None:
+        """Load the candidate in Node and serve its objects."""
+        self._execute_node(
+            buffer, candidate=candidate.content, connection=_inherited(connection), entryPoint=entry_point
+        )
+
+    def _execute_node(
+        self, buffer: ResultBuffer, flags: Sequence[str] = (), **instructions: Any
+    ) -> NoReturn:
         """Replace this process by Node; the instructions are passed on as an unnamed file."""
         descriptor = os.dup(buffer.descriptor)  # inherited, unlike the original
         os.set_inheritable(descriptor, True)
@@ -107,15 +134,23 @@ class JavaScript(Language):
         unlimited = longest_file == resource.RLIM_INFINITY
         writable_bytes = _BUFFER_BYTES if unlimited else min(longest_file, _BUFFER_BYTES)
         numbers = (descriptor, file.fileno(), writable_bytes)
-        os.execv(self.programs[0], ["node", *_FLAGS, "-e", self._harness, *map(str, numbers)])
+        os.execv(self.programs[0], ["node", *_FLAGS, *flags, "-e", self._harness, *map(str, numbers)])
+
+
+def _inherited(connection: Connection) -> list[int]:
+    """Descriptors of a connection for a program that this process executes."""
+    for descriptor in connection:
+        os.set_inheritable(descriptor, True)
+        os.set_blocking(descriptor, True)
+    return list(connection)
 
 
 def _bundle(texts: dict[str, str]) -> str:
     """Program text of several modules; each is a function, run in order and visible to later ones."""
     parts = [
-        f"bundled[{f'./{name}'!r}] = ((module) => {{ ((module, require) => {{\n{text}\n"
-        f"}})(module, bundledRequire); return module.exports; }})({{ exports: {{}} }});"
+        f"bundled[{f'./{name}'!r}] = ((module) => {{ ((module, require, process) => {{\n{text}\n"
+        f"}})(module, bundledRequire, globalThis.process); return module.exports; }})({{ exports: {{}} }});"
         for name, text in texts.items()
     ]
     loading = "const bundled = {}; const bundledRequire = (name) => bundled[name] ?? require(name);"
-    return "\n".join(["'use strict';", loading, *parts])
+    return "\n".join(["'use strict'; {", loading, *parts, "}"])

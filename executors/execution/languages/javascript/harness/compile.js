@@ -25,6 +25,10 @@ const SHARES_STATE = new RegExp(
 const REACHES_OUT = /\b(?:process|require|import|Buffer|__proto__)\b/;
 // Checks that a test makes without a function of node:assert.
 const CHECKS_ITSELF = /\bthrow\b|\bprocess\s*\.\s*exit(?:Code)?\b/;
+const INTERPRETS = /\b(?:eval|Function)\s*\(|\bcompileFunction\b|\brunIn\w*Context\b/;
+const COMMENT = /^\s*\/\/.*$/gm;
+const WORD = /(?<![.\w$]|\.\s)[A-Za-z_$][\w$]*/g;
+const TYPE_OF = /\btypeof\s+([A-Za-z_$][\w$]*)/g;
 const CALLED = /(?<![.\w$])([A-Za-z_$][\w$]*)\s*\(/g;
 
 function compileSources(buffer, sources, entryPoint) {
@@ -55,7 +59,16 @@ function describeTest(text, kind, entryPoint) {
   for (const [, name] of text.matchAll(CALLED)) functions.add(name);
   const harmless = (name) => !isBuiltin(name) || HARMLESS_MODULES.has(name.replace(/^node:(?!test)/, ''));
   const plainCalls = requiredModules(text).every(harmless) && !SHARES_STATE.test(text);
-  const content = { text, kind, functions: [...functions], entryPoint, checksItself: CHECKS_ITSELF.test(text) };
+  const code = text.replace(COMMENT, '');
+  const content = {
+    ...{ text, kind, entryPoint },
+    functions: [...functions],
+    checksItself: CHECKS_ITSELF.test(code),
+    interprets: INTERPRETS.test(code),
+    words: [...new Set(entryPoint === null ? [] : [entryPoint]), ...new Set(Array.from(code.matchAll(WORD), ([word]) => word))],
+    typesOf: Array.from(code.matchAll(TYPE_OF), ([, word]) => word),
+    harmless: [...HARMLESS_MODULES],
+  };
   return { content, selfContained: plainCalls, plainCalls };
 }
 

@@ -9,15 +9,26 @@ const [bufferDescriptor, instructionsDescriptor, bytes] = process.argv.splice(1)
 const instructions = JSON.parse(fs.readFileSync(instructionsDescriptor, 'utf8'));
 fs.closeSync(instructionsDescriptor);
 const buffer = new ResultBuffer(bufferDescriptor, bytes);
-
-async function work() {
-  if (instructions.sources) require('./compile').compileSources(buffer, instructions.sources, instructions.entryPoint);
-  if (instructions.jobs) await require('./calls').makeCalls(buffer, instructions.jobs, instructions.entryPoint);
-  if (instructions.replays) await require('./judge').judge(buffer, instructions.replays);
-}
-
 const leave = process.reallyExit.bind(process);
-work().then(
-  () => leave(0),
-  () => leave(1),
-);
+
+const STEPS = {
+  sources: () => require('./compile').compileSources(buffer, instructions.sources, instructions.entryPoint),
+  jobs: () => require('./calls').makeCalls(buffer, instructions.jobs, instructions.entryPoint),
+  replays: () => require('./judge').judge(buffer, instructions.replays),
+};
+const OBJECTS = {
+  candidate: () => require('./serving').serveObjects(buffer, instructions),
+  test: () => require('./judging').judgeObjects(buffer, instructions),
+};
+
+const [task] = Object.keys(STEPS).filter((name) => name in instructions);
+if (task !== undefined) {
+  Promise.resolve()
+    .then(STEPS[task])
+    .then(
+      () => leave(0),
+      () => leave(1),
+    );
+} else {
+  OBJECTS['test' in instructions ? 'test' : 'candidate'](); // ends by itself
+}

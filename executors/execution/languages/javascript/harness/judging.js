@@ -1,0 +1,227 @@
+'use strict';
+// Judge process of a pair that is judged through handles: it runs the test, never the candidate.
+
+const assert = require('node:assert');
+const { isBuiltin } = require('node:module');
+const { Clock, Schedule, native } = require('./clock');
+const { performForCandidate } = require('./access');
+const { Comparisons } = require('./comparisons');
+const { makeMirror } = require('./mirrors');
+const { Patches } = require('./patches');
+const { reason, ofError } = require('./reasons');
+const { awaited, silence, REALM } = require('./serving');
+const { Session } = require('./session');
+const { TestRun } = require('./test_run');
+const { Watch } = require('./watch');
+const { Wire } = require('./wire');
+const protocol = require('./protocol');
+
+const JUDGE = 'judge';
+const CANDIDATE = 'candidate';
+const IDLE_MILLISECONDS = 1; // between two looks at what the test waits for outside of its process
+const ENDINGS = {
+  ended: [protocol.KILLED, reason('The process of the candidate ended during the test.')],
+  malformed: [protocol.ERRORED, reason('The process of the candidate sent what is no message.')],
+};
+const TEST_GLOBALS = ['describe', 'it', 'test', 'suite', 'before', 'after', 'beforeEach', 'afterEach'];
+
+class Judge {
+  constructor(buffer, connection, test) {
+    this.buffer = buffer;
+    this.test = test;
+    this.doubts = []; // reasons for which a pass is not confirmed
+    this.refused = null; // reason for which no verdict but this can be given
+    this.final = null; // verdict of an assertion that failed inside of the candidate
+    this.swallowed = null; // an assertion that failed where nothing noticed
+    this.errors = new WeakSet(); // raised by the candidate
+    this.settled = [];
+    this.pending = new Map();
+    this.schedule = new Schedule();
+    this.clock = new Clock((change) => this.schedule.note(JUDGE, change));
+    this.run = new TestRun(test, (error) => this.errors.has(error));
+    const doubt = (sentence) => this.doubts.push(reason(sentence));
+    const watch = new Watch(doubt);
+    this.session = new Session(1, new Wire(...connection, (ending) => this.leave(ENDINGS[ending])), {
+      mirror: (number, shape) => makeMirror(this.session, number, shape, watch),
+      promise: (number) => new Promise((...settle) => this.pending.set(number, settle)),
+      awaited: (number, promise) => awaited(promise, (...outcome) => this.settled.push([number, ...outcome])),
+      serve: (operation, given) => performForCandidate(operation, given, () => this.refuse()),
+    });
+    this.patches = new Patches(this.session.carrier);
+    this.session.notices = () => this.patches.pieces();
+    this.session.noticed = (changes) => this.noteTimers(changes);
+    this.session.replaced = () => doubt('The candidate replaced a function of the test.');
+    this.session.notCarried = () => this.refuse();
+    this.session.thrown = (value) => {
+      if (Object(value) === value) this.errors.add(value);
+    };
+    this.comparisons = new Comparisons(this.session, doubt, () =>
+      doubt('Two objects of the candidate were compared with each other.'),
+    );
+    if (test.interprets) doubt('The test interprets text as a program.');
+  }
+
+  start() {
+    const [message, why] = this.session.guarded(() => [...this.session.wire.receive()]);
+    if (message !== 'loaded') this.leaveText([protocol.NOT_LOADED, protocol.ERRORED, why]);
+    silence();
+    this.clock.install(globalThis);
+    const module = this.comparisons.assertModule({
+      ran: () => {
+        this.run.assertions += 1;
+      },
+      failed: (error) => this.noteFailed(error),
+    });
+    console.assert = module;
+    this.patches.begin();
+    this.defineNames();
+    globalThis.process = this.run.own;
+    this.run.start(REALM, (name) => this.requireModule(name, module));
+    native.setImmediate(() => this.turn());
+  }
+
+  // Names that the test uses and does not define are looked up in the candidate, each time.
+  defineNames() {
+    for (const name of this.test.words) {
+      if (name in globalThis && name !== this.test.entryPoint) continue;
+      Object.defineProperty(globalThis, name, {
+        configurable: true,
+        get: () => {
+          const found = this.lookUp(name);
+          if (found !== null) return found[0];
+          if (TEST_GLOBALS.includes(name)) return this.run.cases.module[name];
+          if (this.test.typesOf.includes(name)) return undefined;
+          throw new ReferenceError(`${name} is not defined`);
+        },
+        set: (value) => {
+          if (this.lookUp(name) !== null) this.session.ask('assign', name, value);
+          else Object.defineProperty(globalThis, name, { value, writable: true, configurable: true });
+        },
+      });
+    }
+  }
+
+  lookUp(name) {
+    this.run.used += 1;
+    const found = this.session.ask('name', name);
+    if (found !== null && !(Array.isArray(found) && found.length === 1)) this.session.wire.broken('malformed');
+    return found;
+  }
+
+  requireModule(name, assertModule) {
+    if (/^\.{0,2}\//.test(name)) return this.solution();
+    const known = {
+      assert: assertModule,
+      'assert/strict': assertModule.strict,
+      util: (this.util ??= this.comparisons.utilModule(() => this.refuse())),
+      process: this.run.own,
+    };
+    const found = known[name.replace(/^node:/, '')];
+    if (found === undefined && isBuiltin(name) && !this.test.harmless.includes(name.replace(/^node:/, ''))) {
+      this.doubts.push(reason(`The test uses the module ${name}.`));
+    }
+    return found;
+  }
+
+  // Module that a test receives when it requires the candidate.
+  solution() {
+    this.run.used += 1;
+    const whole = this.session.ask('module');
+    const target = Object(whole) === whole ? whole : {};
+    return new Proxy(target, {
+      get: (_, key, receiver) => {
+        if (key === '__esModule' || key === 'then') return undefined;
+        const found = typeof key === 'string' && key !== 'prototype' && key !== 'name' ? this.lookUp(key) : null;
+        if (found !== null) return found[0];
+        return key === 'default' ? whole : Reflect.get(target, key, ...(receiver === target ? [receiver] : []));
+      },
+    });
+  }
+
+  noteTimers(changes) {
+    for (const [change, id, delay, repeats] of changes) {
+      if (!['+', '-', '~'].includes(change) || !Number.isInteger(id)) throw new TypeError('timer');
+      if (change === '+' && !(delay >= 0)) throw new TypeError('timer');
+      this.schedule.note(CANDIDATE, [change, id, delay, Boolean(repeats)]);
+    }
+  }
+
+  noteFailed(error) {
+    this.swallowed ??= error;
+    if (this.session.depth > 0) this.final ??= [protocol.FAILED, ofError(error, 'test')];
+  }
+
+  refuse() {
+    this.refused ??= reason('The test and the candidate exchange what cannot be carried between them.');
+    throw new TypeError('not carried');
+  }
+
+  // All programs of this process have returned: let those of the candidate go on, then the next timer.
+  turn() {
+    const [settled, active] = this.askTurn(false);
+    if (settled || this.settled.length > 0) return this.later();
+    if (this.run.done && !this.schedule.holds(JUDGE)) return this.finish();
+    const timer = this.schedule.next();
+    if (timer !== undefined) {
+      this.fire(timer);
+      return this.later();
+    }
+    if (active > 0) this.askTurn(true);
+    else if (process.getActiveResourcesInfo().filter((name) => name !== 'Immediate').length === 0) return this.finish();
+    return native.setTimeout(() => this.turn(), IDLE_MILLISECONDS);
+  }
+
+  later() {
+    native.setImmediate(() => this.turn());
+  }
+
+  askTurn(wait) {
+    const [settled, active] = this.session.guarded(() => [...this.session.ask('turn', this.settled.splice(0), wait)]);
+    for (const [number, fulfilled, value] of settled) {
+      if (number === 0) {
+        if (Object(value) === value) this.errors.add(value);
+        this.run.note(value);
+      } else {
+        if (!fulfilled && Object(value) === value) this.errors.add(value);
+        this.pending.get(number)?.[fulfilled ? 0 : 1](value);
+      }
+    }
+    return [settled.length > 0, active];
+  }
+
+  fire({ owner, id }) {
+    try {
+      if (owner === JUDGE) this.clock.fire(id);
+      else this.session.ask('fire', id);
+    } catch (error) {
+      this.run.note(error);
+    }
+  }
+
+  finish() {
+    const [verdict, why] = this.final ?? this.run.verdict();
+    if (this.refused !== null) return this.leave([protocol.UNCONFIRMED, this.refused]);
+    if (verdict !== protocol.PASSED) return this.leave([verdict, why]);
+    if (this.swallowed !== null && !this.run.swallows) {
+      return this.leave([protocol.UNCONFIRMED, reason('An assertion that did not hold was caught.')]);
+    }
+    return this.leave(this.doubts.length > 0 ? [protocol.UNCONFIRMED, this.doubts[0]] : [verdict, why]);
+  }
+
+  leave([verdict, why]) {
+    this.leaveText([protocol.VERDICT, verdict, 0, why]);
+  }
+
+  leaveText(message) {
+    this.buffer.append(JSON.stringify(message));
+    this.buffer.finish();
+    process.reallyExit(0);
+  }
+}
+
+function judgeObjects(buffer, { connection, test }) {
+  buffer.begin(0);
+  return new Judge(buffer, connection, test).start();
+}
+
+module.exports = { judgeObjects };

@@ -1,0 +1,90 @@
+'use strict';
+// Mirrors of objects that lie in the other process: each operation on one is a request.
+
+const LOCAL = ['call', 'apply', 'bind']; // methods of every function, which call it in the end
+const { defineProperty, getOwnPropertyDescriptor } = Reflect;
+const localMethods = new Map(LOCAL.map((name) => [name, Function.prototype[name]]));
+const hasInstance = Function.prototype[Symbol.hasInstance];
+
+// Mirror of an object with this shape (carrier.js). `watch` is told what a program does with mirrors.
+function makeMirror(session, number, [form], watch) {
+  const isFunction = form === 1 || form === 2;
+  const target = { 0: () => ({}), 1: () => ({ m() {} }).m, 2: () => function () {}.bind(), 3: () => [] }[form]();
+  if (isFunction) {
+    delete target.name;
+    delete target.length;
+  }
+  const ask = (operation, ...given) => session.ask(operation, mirror, ...given);
+  const ofMirror = (receiver) => (receiver === mirror ? [] : [receiver]);
+  let fixed = false;
+
+  // The target gets what the rules on proxies demand of it once its object cannot be extended.
+  const fix = () => {
+    if (fixed) return;
+    fixed = true;
+    const keys = ask('ownKeys');
+    for (const key of Reflect.ownKeys(target)) if (!keys.includes(key)) delete target[key];
+    for (const key of keys) defineProperty(target, key, ask('getOwnPropertyDescriptor', key));
+    Reflect.setPrototypeOf(target, ask('getPrototypeOf'));
+    Reflect.preventExtensions(target);
+  };
+
+  const mirror = new Proxy(target, {
+    get(_, key, receiver) {
+      if (isFunction) {
+        if (localMethods.has(key)) return localMethods.get(key);
+        if (key === Symbol.hasInstance && !ask('hasOwnInstanceCheck')) return hasInstance;
+      }
+      if (key === Symbol.toPrimitive && !isFunction && receiver === mirror) {
+        return (hint) => watch.converted(hint, ask('toPrimitive', hint));
+      }
+      const found = ask('get', key, ...ofMirror(receiver));
+      watch.got(mirror, key, found);
+      return found;
+    },
+    set: (_, key, value, receiver) => watch.changed(mirror, ask('set', key, value, ...ofMirror(receiver))),
+    has: (_, key) => watch.contains(mirror, ask('has', key)),
+    deleteProperty: (_, key) => ask('deleteProperty', key),
+    ownKeys: () => ask('ownKeys'),
+    getOwnPropertyDescriptor: (_, key) => {
+      const found = ask('getOwnPropertyDescriptor', key);
+      if (found === undefined) return undefined;
+      if (!found.configurable && !getOwnPropertyDescriptor(target, key)) defineProperty(target, key, found);
+      return found;
+    },
+    defineProperty: (_, key, property) => {
+      const done = ask('defineProperty', key, property);
+      if (done && property.configurable === false) defineProperty(target, key, ask('getOwnPropertyDescriptor', key));
+      return done;
+    },
+    getPrototypeOf: () => ask('getPrototypeOf'),
+    setPrototypeOf: (_, prototype) => ask('setPrototypeOf', prototype),
+    isExtensible: () => {
+      const extensible = ask('isExtensible');
+      if (!extensible) fix();
+      return extensible;
+    },
+    preventExtensions: () => {
+      const done = ask('preventExtensions');
+      if (done) fix();
+      return done;
+    },
+    ...(isFunction && {
+      apply: (_, self, given) => watch.called(mirror, self, ask('apply', self, ...given)),
+      construct: (_, given, newTarget) => watch.made(ask('construct', newTarget === mirror ? undefined : newTarget, ...given)),
+    }),
+  });
+  return mirror;
+}
+
+// Watch that lets everything pass.
+const UNWATCHED = {
+  converted: (_, value) => value,
+  got: () => {},
+  changed: (_, done) => done,
+  contains: (_, found) => found,
+  called: (_, __, result) => result,
+  made: (object) => object,
+};
+
+module.exports = { makeMirror, UNWATCHED };

@@ -1,0 +1,82 @@
+'use strict';
+// Operations on the objects of this process that the other process asks for.
+
+const { types } = require('node:util');
+const { content } = require('./plain_data');
+
+const hasInstance = Function.prototype[Symbol.hasInstance];
+const toTag = Object.prototype.toString;
+
+const OPERATIONS = {
+  get: (object, key, ...receiver) => Reflect.get(object, key, ...receiver),
+  set: (object, key, value, ...receiver) => Reflect.set(object, key, value, ...receiver),
+  has: Reflect.has,
+  deleteProperty: Reflect.deleteProperty,
+  ownKeys: Reflect.ownKeys,
+  getOwnPropertyDescriptor: Reflect.getOwnPropertyDescriptor,
+  defineProperty: (object, key, property) => Reflect.defineProperty(object, key, property),
+  getPrototypeOf: Reflect.getPrototypeOf,
+  setPrototypeOf: Reflect.setPrototypeOf,
+  isExtensible: Reflect.isExtensible,
+  preventExtensions: Reflect.preventExtensions,
+  apply: (called, self, ...given) => Reflect.apply(called, self, given),
+  construct: (constructor, newTarget, ...given) => Reflect.construct(constructor, given, newTarget ?? constructor),
+  hasOwnInstanceCheck: (constructor) => constructor[Symbol.hasInstance] !== hasInstance,
+  toPrimitive,
+  state,
+};
+
+function toPrimitive(object, hint) {
+  const own = object[Symbol.toPrimitive];
+  if (own !== undefined && own !== null) return primitive(Reflect.apply(own, object, [hint]));
+  for (const name of hint === 'string' ? ['toString', 'valueOf'] : ['valueOf', 'toString']) {
+    const method = object[name];
+    if (typeof method !== 'function') continue;
+    const value = Reflect.apply(method, object, []);
+    if (value === null || typeof value !== 'object') return primitive(value);
+  }
+  return primitive({});
+}
+
+function primitive(value) {
+  if (value !== null && (typeof value === 'object' || typeof value === 'function')) {
+    throw new TypeError('Cannot convert object to primitive value');
+  }
+  return value;
+}
+
+// State of an object past its methods and getters: kind of its content, the content, properties that a comparison
+// sees, prototype, name of its class and tag; null if there is more to it than data.
+function state(object) {
+  if (types.isProxy(object)) return null;
+  const kind = contentKind(object);
+  if (kind === undefined) return null;
+  const shown = [];
+  for (const key of Reflect.ownKeys(object)) {
+    const property = Object.getOwnPropertyDescriptor(object, key);
+    if (key === 'length' && kind === 'array') continue;
+    if (kind === 'error' && key === 'message') shown.push(key, property.value);
+    if (!property.enumerable) continue;
+    if (!('value' in property)) return null;
+    shown.push(key, property.value);
+  }
+  const inner = ['map', 'set', 'date', 'regexp', 'typed'].includes(kind) ? content(kind, object) : [];
+  if (kind === 'regexp') inner.push(object.source, object.flags);
+  const prototype = Object.getPrototypeOf(object);
+  const name = typeof prototype?.constructor === 'function' ? String(prototype.constructor.name) : '';
+  return { kind, inner, shown, prototype, name, length: kind === 'array' ? object.length : 0, tag: toTag.call(object) };
+}
+
+function contentKind(object) {
+  if (Array.isArray(object)) return 'array';
+  if (types.isMap(object)) return 'map';
+  if (types.isSet(object)) return 'set';
+  if (types.isDate(object)) return 'date';
+  if (types.isRegExp(object)) return 'regexp';
+  if (types.isNativeError(object)) return 'error';
+  const special = ['isPromise', 'isWeakMap', 'isWeakSet', 'isBoxedPrimitive', 'isAnyArrayBuffer', 'isArrayBufferView'];
+  if (special.some((name) => types[name](object)) || typeof object === 'function') return undefined;
+  return 'object';
+}
+
+module.exports = { OPERATIONS };
