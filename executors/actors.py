@@ -1,4 +1,4 @@
-"""Workers: generators and extractors with one model each, runners with one sandbox per language.
+"""Workers: generators with one model each, runners with one sandbox per language.
 
 Each meters what it uses. A metered one begins with a lease of nothing and works only under a lease, which
 ``lease`` extends; a call that its lease does not let begin, or ends, raises LeaseEndedError. ``lease`` and
@@ -7,18 +7,15 @@ Each meters what it uses. A metered one begins with a lease of nothing and works
 
 import asyncio
 import logging
-import os
-import sys
-import time
 from collections.abc import Callable, Coroutine, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any, NoReturn, Protocol
+from typing import Any
 
-from testbudget.executors.batch_lease import BatchLease, extractor_slice
+import numpy as np
+
+from testbudget.executors.calls import end_worker
 from testbudget.executors.execution.cpu_lease import CpuLease, runner_slice
 from testbudget.executors.execution.inputs import run_with_mutations
-from testbudget.executors.execution.limits import TestLimits
+from testbudget.executors.execution.limits import TestLimits, Trust
 from testbudget.executors.execution.runner import BlockVerdicts, InterruptedBlockError, Runner
 from testbudget.executors.generation.base import (
     Completion,
@@ -31,9 +28,7 @@ from testbudget.executors.generation.base import (
 )
 from testbudget.executors.generation.engine_lease import EngineLease
 from testbudget.executors.metering import LeaseEndedError, Meter, Reading, Usage
-from testbudget.rewards.errors import UserError
 from testbudget.rewards.problem import UnitTest
-from testbudget.traces.hidden_states import default_layers
 
 _LOG = logging.getLogger(__name__)
 
@@ -95,7 +90,7 @@ class GeneratorActor:
         try:
             return list(await asyncio.gather(*tasks))
         except GeneratorError as error:
-            _end(str(error))
+            end_worker(str(error))
         except LeaseEndedError:
             for task in tasks:
                 task.cancel()
@@ -141,150 +136,6 @@ class GeneratorActor:
         return generator
 
 
-class ExtractionError(Exception):
-    """Failure of an extractor on valid input."""
-
-
-class HiddenStateReader(Protocol):
-    """Interface of an extractor of hidden states, as far as `ExtractorActor` uses it."""
-
-    @property
-    def depth(self) -> int:
-        """Number of the model's layers."""
-
-    def extract(self, prompts: Sequence[str], layers: Sequence[int]) -> Any:
-        """Hidden states of prompts at some layers; without prompts, load what these layers need."""
-
-    def cpu_seconds(self) -> float:
-        """CPU-seconds used so far."""
-
-    def close(self) -> None:
-        """Release all resources."""
-
-
-@dataclass(frozen=True, slots=True)
-class ExtractedBatch:
-    """Hidden states of a batch of prompts, with their cost.
-
-    Attributes:
-        states: hidden states as the extractor returned them.
-        cpu_seconds: CPU-seconds of the batch; 0 if GPUs are charged.
-        gpu_seconds: ``wall-seconds * gpus``, in GPU-seconds; 0 if CPU time is charged.
-    """
-
-    states: Any
-    cpu_seconds: float
-    gpu_seconds: float
-
-
-class ExtractorActor:
-    """Actor with an extractor of hidden states that serves one batch at a time.
-
-    A batch takes at most ``timeout_seconds * threads`` CPU-seconds or ``timeout_seconds * gpus``
-    GPU-seconds; a batch that exceeds this fails. Loading the model is neither limited nor charged. `lease`
-    and `report` may be called by any thread.
-
-    Args:
-        make: function that creates the extractor in the actor's own process.
-        threads: number of CPU cores to compute on.
-        gpus: number of GPUs that batches are charged for; 0 to charge CPU time.
-        timeout_seconds: limit on the time of one batch, in wall-seconds.
-        metered: True to work under leases of the GPU-seconds or CPU-seconds. A batch in progress at the end
-            of the lease ends this process.
-    """
-
-    def __init__(
-        self,
-        make: Callable[[], HiddenStateReader],
-        threads: int,
-        gpus: float,
-        timeout_seconds: float,
-        metered: bool = False,
-    ) -> None:
-        os.environ["OMP_NUM_THREADS"] = str(threads)  # read when torch is imported
-        self._make = make
-        self._threads = threads
-        self._gpus = gpus
-        self._timeout_seconds = timeout_seconds
-        self._meter = Meter(metered=metered)
-        self._batch_lease = BatchLease(self._meter, gpus, threads, timeout_seconds, _end)
-        self._extractor: HiddenStateReader | None = None
-
-    def depth(self) -> int:
-        """Number of the model's layers.
-
-        The first call loads the model. Errors of the extractor are passed on.
-        """
-        return self._ready().depth
-
-    def extract(self, prompts: Sequence[str], layers: Sequence[int] | None) -> ExtractedBatch:
-        """Hidden states of a batch of prompts, with their cost.
-
-        Args:
-            prompts: texts of the prompts.
-            layers: layers to read, as for the extractor; None for ``default_layers``.
-
-        Raises:
-            UserError: a setting cannot be used.
-            ExtractionError: the extractor failed; the next call creates a new one.
-            LeaseEndedError: the lease leaves too little for a batch.
-        """
-        try:
-            extractor = self._ready()
-            layers = layers or default_layers(extractor.depth)
-            extractor.extract((), layers)
-            return self._timed(extractor, prompts, layers)
-        except (UserError, LeaseEndedError):
-            raise
-        except Exception as error:
-            self._discard()
-            raise ExtractionError(
-                f"hidden states of {len(prompts)} prompts failed: {type(error).__name__}: {error}"
-            ) from error
-
-    def lease(self, until: Usage) -> None:
-        """Let batches use so much in all since the worker started."""
-        self._meter.lease(until)
-
-    def report(self) -> Reading:
-        """Usage so far, that of a batch in progress included, and a few seconds of work."""
-        self._batch_lease.update()
-        return Reading(self._meter.used, extractor_slice(self._gpus, self._threads))
-
-    def _timed(
-        self, extractor: HiddenStateReader, prompts: Sequence[str], layers: Sequence[int]
-    ) -> ExtractedBatch:
-        with self._batch_lease.batch(extractor.cpu_seconds):
-            started, cpu_started = time.monotonic(), extractor.cpu_seconds()
-            states = extractor.extract(prompts, layers)
-            seconds, cpu_seconds = time.monotonic() - started, extractor.cpu_seconds() - cpu_started
-        if seconds > self._timeout_seconds or cpu_seconds > self._timeout_seconds * self._threads:
-            raise TimeoutError(
-                f"{cpu_seconds:.1f} s of CPU time in {seconds:.1f} s exceed the time limit of a batch"
-            )
-        if self._gpus:
-            return ExtractedBatch(states, 0.0, seconds * self._gpus)
-        return ExtractedBatch(states, cpu_seconds, 0.0)
-
-    def _ready(self) -> HiddenStateReader:
-        # The first call creates the extractor, and the next one after a failure another.
-        if self._extractor is None:
-            self._extractor = self._make()
-        return self._extractor
-
-    def _discard(self) -> None:
-        broken, self._extractor = self._extractor, None
-        with suppress(Exception):  # closing a failed extractor may fail; the first error is reported
-            if broken is not None:
-                broken.close()
-
-
-def _end(reason: str) -> NoReturn:
-    sys.stderr.write(f"{reason}\n")
-    sys.stderr.flush()
-    os._exit(1)
-
-
 class RunnerActor:
     """Actor with a runner of blocks for each language.
 
@@ -294,11 +145,19 @@ class RunnerActor:
         limits: limits of one test.
         require: isolation layers that must be available.
         metered: True to run charged blocks under leases of CPU-seconds.
+        trust: trust in the authors of the candidates.
     """
 
-    def __init__(self, limits: TestLimits, require: Sequence[str], metered: bool = False) -> None:
+    def __init__(
+        self,
+        limits: TestLimits,
+        require: Sequence[str],
+        metered: bool = False,
+        trust: Trust = Trust.HOSTILE,
+    ) -> None:
         self._limits = limits
         self._require = require
+        self._trust = trust
         self._meter = Meter(metered=metered)
         self._cpu_lease = CpuLease(self._meter, limits)
         self._runners: dict[str, Runner] = {}
@@ -326,6 +185,9 @@ class RunnerActor:
         record: bool,
         input_mutations: int,
         charged: bool = True,
+        standing: Sequence[int] = (),
+        settle: bool = False,
+        wanted: Sequence[Sequence[bool]] | None = None,
     ) -> BlockVerdicts:
         """Verdicts of chosen programs on tests.
 
@@ -338,6 +200,9 @@ class RunnerActor:
             record: True to record outputs.
             input_mutations: number of mutations of each test's inputs to run and record in addition.
             charged: False for a block that needs no lease and is not charged, such as one of labels.
+            standing: number of tests that each chosen program has passed so far; empty if unknown.
+            settle: True if no pair may be cut off before its full limit.
+            wanted: for each chosen program, True for the tests to run; None for all.
 
         Raises:
             SandboxError: the sandbox failed, and so did a new one.
@@ -349,9 +214,20 @@ class RunnerActor:
             self._cpu_lease.check_start()
         runner = self._runner(language)
         with self._cpu_lease.charged(runner) if charged else self._cpu_lease.uncharged(runner):
+            passes = np.array(standing, np.intp) if standing else None
             if input_mutations:
-                return run_with_mutations(runner, candidates, tests, entry_point, input_mutations)
-            return runner.run(candidates, tests, entry_point, record=record)
+                return run_with_mutations(
+                    runner, candidates, tests, entry_point, input_mutations, standing=passes, settle=settle
+                )
+            return runner.run(
+                candidates,
+                tests,
+                entry_point,
+                wanted=None if wanted is None else np.array(wanted, np.bool_),
+                record=record,
+                standing=passes,
+                settle=settle,
+            )
 
     def lease(self, until: Usage) -> None:
         """Let charged blocks use so much in all since the worker started."""
@@ -377,7 +253,9 @@ class RunnerActor:
 
     def _runner(self, language: str) -> Runner:
         if language not in self._runners:
-            self._runners[language] = Runner(self._limits, language=language, require=self._require)
+            self._runners[language] = Runner(
+                self._limits, language=language, require=self._require, trust=self._trust
+            )
         if self._interrupted:
             raise InterruptedBlockError("the worker was ended")
         return self._runners[language]

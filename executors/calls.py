@@ -4,10 +4,12 @@ An error is a value because an exception that cannot be sent between processes w
 """
 
 import inspect
+import os
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 from testbudget.executors.metering import LeaseEndedError, Reading
 from testbudget.rewards.errors import UserError, one_line
@@ -91,6 +93,13 @@ class Callee:
             self._working -= 1
         reading = await self._worker.report()
         return CallAnswer(value, error, reading, time.monotonic() - began, self._working)
+
+
+def end_worker(reason: str) -> NoReturn:
+    """End this process with a reason on standard error, where its caller reads it."""
+    sys.stderr.write(f"{reason}\n")
+    sys.stderr.flush()
+    os._exit(1)
 
 
 def _portable(error: Exception) -> Exception:

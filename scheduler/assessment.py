@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from testbudget.executors.execution.runner import BlockVerdicts
 from testbudget.rewards.confidence.model import ConfidenceModels, p_correct_of_pick
 from testbudget.rewards.elimination import end_of_rung, rung_of, survivors
-from testbudget.rewards.outputs import BatchStatistics, Evidence, spread_over_candidates
+from testbudget.rewards.outputs import BatchStatistics, Evidence, join_outputs, spread_over_candidates
 from testbudget.rewards.overoptimisation import TestEffect
-from testbudget.rewards.problem import NOT_RUN
+from testbudget.rewards.problem import NOT_RUN, Verdict
 from testbudget.rewards.seeds import problem_fold
 from testbudget.rewards.selection.base import SelectionRule
 from testbudget.rewards.selection.batch import (
@@ -26,11 +26,23 @@ from testbudget.rewards.selection.batch import (
     batch_contribution,
     combine_batch,
 )
+from testbudget.scheduler.block_records import verdict_records
+from testbudget.scheduler.cut_pairs import eliminated_anyway, open_pairs
 from testbudget.scheduler.run_problems import RunProblems
+from testbudget.traces.pair_reasons import NO_REASON
+from testbudget.traces.records import evidence_of
 
 _MIN_CHECKED_TESTS = 5  # fewer tests say too little about harm
 _LAST_CHECK = 1_000_000
 _PROBLEMS_PER_SUM = 64
+_MISSING = {
+    "verdicts": NOT_RUN,
+    "cpu_seconds": 0,
+    "wall_seconds": 0,
+    "same_process": False,
+    "reason_of": NO_REASON,
+    "cut_at": 0,
+}  # values of ``BlockVerdicts`` for programs that were not run
 
 
 def check_points() -> tuple[int, ...]:
@@ -71,6 +83,11 @@ class CandidateElimination:
         self._survivors: dict[int, NDArray[np.intp]] = {}
         self._executed: dict[int, list[int]] = defaultdict(list)  # ends of rungs that are not yet used
 
+    @property
+    def eliminates(self) -> bool:
+        """True if programs are eliminated."""
+        return self._rule is not None
+
     def rung_executed(self, position: int, tests: Sequence[int]) -> None:
         """Note that a rung of a problem's tests has verdicts in the store. Rungs come in their order."""
         if self._rule is not None:
@@ -95,21 +112,50 @@ class CandidateElimination:
         """Verdicts of the survivors as rows among all distinct programs; the others are ``NOT_RUN``."""
         programs = self.programs(position)
         shape = (len(self._problems[position].programs), block.verdicts.shape[1])
-        verdicts = np.full(shape, NOT_RUN, np.uint8)
-        verdicts[programs] = block.verdicts
-        cpu_seconds, wall_seconds = np.zeros((2, *shape), np.float32)
-        cpu_seconds[programs], wall_seconds[programs] = block.cpu_seconds, block.wall_seconds
-        same_process = np.zeros(shape, np.bool_)
-        same_process[programs] = block.same_process
-        return BlockVerdicts(
-            verdicts=verdicts,
-            cpu_seconds=cpu_seconds,
-            wall_seconds=wall_seconds,
-            same_process=same_process,
-            recorded_outputs=block.recorded_outputs
-            and spread_over_candidates(block.recorded_outputs, programs, shape[0]),
-            input_mutations=block.input_mutations,
-        )
+        grids = {}
+        for name, missing in _MISSING.items():
+            rows = getattr(block, name)
+            grids[name] = np.full(shape, missing, rows.dtype)
+            grids[name][programs] = rows
+        outputs = block.recorded_outputs
+        if outputs is not None:
+            outputs = spread_over_candidates(outputs, programs, shape[0])
+        return replace(block, recorded_outputs=outputs, **grids)
+
+    def standing(self, position: int) -> tuple[int, ...]:
+        """Number of tests that each survivor has passed so far."""
+        passed = np.zeros(len(self._problems[position].programs), np.intp)
+        for record in self._problems.verdicts(position).values():
+            passed += record.verdicts == Verdict.PASSED
+        return tuple(passed[self.programs(position)].tolist())
+
+    def unsettled(self, position: int, tests: Sequence[int], block: BlockVerdicts) -> NDArray[np.bool_]:
+        """Open pairs of a rung that something may rest on, bool (survivors, tests).
+
+        Those of a program that is eliminated after the rung whatever they give are left as they are.
+
+        Args:
+            position: the problem.
+            tests: indices of the tests of the rung.
+            block: verdicts of the survivors on them.
+        """
+        pairs = open_pairs(block)
+        if self._rule is None or not pairs.any():
+            return pairs
+        item, of_all = self._problems[position], self.over_all_programs(position, block)
+        before = self._problems.verdicts(position)
+        verdicts = {**before, **dict(zip(tests, verdict_records(of_all), strict=True))}
+        parts = [self._problems.store.recorded_outputs_of(item.problem.id), of_all.recorded_outputs]
+        known = [part for part in parts if part is not None and part.inputs]
+        evidence = evidence_of(verdicts, item.distinct, join_outputs(known) if known else None)
+        programs, places = self.programs(position), np.searchsorted(sorted(verdicts), tests)
+        running = np.isin(item.distinct.inverse, programs)
+        for row in np.flatnonzero(pairs.any(axis=1)).tolist():
+            own = np.flatnonzero(item.distinct.inverse == programs[row])
+            rule, z = self._rule.rule, self._rule.z
+            if eliminated_anyway(evidence, own, places[pairs[row]], running, rule, z):
+                pairs[row] = False
+        return pairs
 
     def _eliminate(self, position: int, tests: int) -> None:
         assert self._rule is not None

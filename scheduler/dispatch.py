@@ -189,4 +189,7 @@ class Dispatcher:
             case ExecutionDone() if work_key(report.work).kind is WorkKind.LABEL:
                 return [work.labelling.done(report, task)]
             case ExecutionDone():
-                return [work.testing.executed(report, task)]
+                settled = work_key(report.work).kind is WorkKind.SETTLE
+                return (
+                    work.testing.settled(report, task) if settled else work.testing.executed(report, task)
+                )

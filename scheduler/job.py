@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from testbudget.executors.execution.limits import ISOLATION_LAYERS, LayerName, TestLimits
+from testbudget.executors.execution.limits import ISOLATION_LAYERS, LayerName, TestLimits, Trust
 from testbudget.scheduler.backends.registry import BackendName
 from testbudget.scheduler.job_names import (
     BackendField,
@@ -256,9 +256,7 @@ class ExecutionSection(JobSection):
         10.0, gt=0, description="wall clock limit of one test on one candidate, in seconds"
     )
     memory_mib: int = Field(1024, ge=64, description="memory limit of one candidate in MiB")
-    max_threads: int = Field(
-        16, ge=1, description="maximum number of threads and processes of one candidate"
-    )
+    max_threads: int = Field(16, ge=1, description="maximum number of threads of one candidate")
     file_mib: int = Field(16, ge=1, description="size limit of a file that a candidate writes, in MiB")
     max_timeouts: int = Field(
         3,
@@ -267,6 +265,10 @@ class ExecutionSection(JobSection):
     )
     runners: int | None = Field(
         None, ge=1, description="number of sandboxes (default: one per free CPU core)"
+    )
+    trust: Trust = Field(
+        Trust.HOSTILE,
+        description="hostile counts no pass that a candidate could have forged; honest trusts candidates",
     )
     record_outputs: bool = Field(
         True, description="record the output of each candidate on each call of a test"

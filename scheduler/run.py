@@ -49,6 +49,7 @@ from testbudget.scheduler.work.prediction import Predictor
 from testbudget.traces.files import check_place
 from testbudget.traces.output_tables import read_outputs
 from testbudget.traces.problems import load_problems
+from testbudget.traces.reason_tables import read_reasons
 from testbudget.traces.records import Cost
 from testbudget.traces.run_info import RunInfo, read_run_info, write_run_info
 from testbudget.traces.run_tables import GrantRecord
@@ -123,7 +124,9 @@ def start_run(job: Job, directory: Path, watch: Watch = lambda _: None) -> Path:
         raise UserError(
             f"{directory} exists. Resume its run with --resume {directory} or choose another directory."
         ) from None
-    info = RunInfo.of_start(tuple(sys.argv), sources=_sources_of(job), models=_models_of(job))
+    info = RunInfo.of_start(
+        tuple(sys.argv), sources=_sources_of(job), models=_models_of(job), trust=job.execution.trust
+    )
     try:
         with _writing(directory):
             save_job(job, directory / "job.yaml")
@@ -251,6 +254,7 @@ def _backend(job: Job, problems: Sequence[Problem], recording: Trace | None, *, 
             runners=job.execution.runners or 1,
             metered=metered,
             outputs_by_problem=outputs,
+            reasons_by_problem=read_reasons(recording.directory),
         )
     for problem in problems:
         if recording is not None:

@@ -1,13 +1,13 @@
 """Problems of a run by position, with what the run has recorded about each: candidates and evidence."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from testbudget.rewards.outputs import Evidence
 from testbudget.rewards.problem import Problem
 from testbudget.scheduler.evidence_store import EvidenceStore
-from testbudget.traces.records import ProblemCandidates
+from testbudget.traces.records import ProblemCandidates, VerdictRecord
 
 
 class RunProblems:
@@ -40,6 +40,10 @@ class RunProblems:
             problem = self.problems[position]
             self._items[position] = ProblemCandidates.of(problem, self.store.candidates_of(problem.id))
         return self._items[position]
+
+    def verdicts(self, position: int) -> Mapping[int, VerdictRecord]:
+        """Verdicts of a problem by index of the test; empty until there are any."""
+        return self.store.verdicts.get(self.problems[position].id, {})
 
     def evidence(self, position: int, tests: int) -> Evidence:
         """Evidence of the first ``tests`` tests of a problem, without statistics of the batch."""

@@ -16,6 +16,7 @@ from testbudget.scheduler.picks import picks, write_picks
 from testbudget.scheduler.run_problems import RunProblems
 from testbudget.scheduler.work.hidden_states import hidden_states_of
 from testbudget.traces.output_tables import write_outputs
+from testbudget.traces.reason_tables import write_reasons
 from testbudget.traces.records import Cost, extraction_cost
 from testbudget.traces.run_info import RunInfo, now, write_run_info
 from testbudget.traces.run_tables import GrantRecord
@@ -57,6 +58,8 @@ def write_results(
     write_trace(trace)
     recorded = ((problem.id, store.recorded_outputs_of(problem.id)) for problem in problems.problems)
     write_outputs(((problem, found) for problem, found in recorded if found), directory)
+    reasons = ((problem.id, store.reasons_of(problem.id)) for problem in problems.problems)
+    write_reasons(((problem, found) for problem, found in reasons if found), directory)
     write_run_tables(log, grants, directory)
     closed_because = [scheduler.closed_because(position) for position in range(len(problems))]
     made = picks(job, trace, store.recorded_outputs_of, confidence_models)

@@ -38,6 +38,7 @@ class RunInfo:
         books: amounts by quantity, of what was ``spent``, ``lost`` and ``reserved``.
         cut_tasks: numbers of the tasks that the end of the cap cut.
         lost_tasks: numbers of the tasks that the infrastructure lost for good.
+        trust: trust in the authors of the candidates, as in the job; None if unknown.
     """
 
     versions: Mapping[str, str]
@@ -51,6 +52,7 @@ class RunInfo:
     books: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     cut_tasks: tuple[int, ...] = ()
     lost_tasks: tuple[int, ...] = ()
+    trust: str | None = None
 
     @classmethod
     def of_start(cls, command: tuple[str, ...], **facts: Any) -> "RunInfo":

@@ -10,6 +10,8 @@ table                   one row for each        written by
 ``votes``               executed test           this module
 ``calls``, ``inputs``,  test, distinct input,   ``output_tables``, if outputs were recorded
 ``outputs``             distinct output
+``reasons``             distinct reason of a    ``reason_tables``, if reasons are known
+                        test
 ``grants``, ``work``,   grant, piece of work,   ``run_tables``, except by an imported run
 ``pools``,              use of workers,
 ``assessments``         assessment of a pick

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from testbudget.executors.execution.output_digests import call_digest
 from testbudget.executors.execution.runner import BlockVerdicts, Runner
@@ -154,6 +155,9 @@ def run_with_mutations(
     tests: Sequence[UnitTest],
     entry_point: str | None,
     count: int,
+    *,
+    standing: NDArray[np.intp] | None = None,
+    settle: bool = False,
 ) -> BlockVerdicts:
     """Run candidates on tests of one problem and on mutations of each test's inputs.
 
@@ -162,7 +166,7 @@ def run_with_mutations(
 
     Args:
         runner: runner of the tests and of the mutated inputs.
-        candidates, tests, entry_point: as for ``Runner.run``.
+        candidates, tests, entry_point, standing, settle: as for ``Runner.run``.
         count: maximum number of mutated inputs per test. A test without calls has none.
 
     Returns:
@@ -172,7 +176,7 @@ def run_with_mutations(
     Raises:
         SandboxError: as for ``Runner.run``.
     """
-    verdicts = runner.run(candidates, tests, entry_point)
+    verdicts = runner.run(candidates, tests, entry_point, standing=standing, settle=settle)
     assert verdicts.recorded_outputs is not None
     mutations = {test.index: _mutations(test, verdicts.recorded_outputs.inputs, count) for test in tests}
     inputs = [given for found in mutations.values() for given in found]

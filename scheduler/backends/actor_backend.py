@@ -6,14 +6,9 @@ from abc import abstractmethod
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
-from testbudget.executors.actors import (
-    ExtractedBatch,
-    ExtractorActor,
-    GeneratorActor,
-    HiddenStateReader,
-    RunnerActor,
-)
+from testbudget.executors.actors import GeneratorActor, RunnerActor
 from testbudget.executors.execution.runner import BlockVerdicts
+from testbudget.executors.extractor_actor import ExtractedBatch, ExtractorActor, HiddenStateReader
 from testbudget.executors.generation.base import Completion, GeneratorSettings, Sampling
 from testbudget.executors.generation.prompts import prompt_template
 from testbudget.executors.generation.registry import create_generator
@@ -159,6 +154,9 @@ class ActorBackend(Backend):
             work.record_outputs,
             work.input_mutations,
             work.charged,
+            work.standing,
+            work.settle,
+            work.wanted,
         )
 
 
@@ -196,7 +194,13 @@ class SharedPrograms:
 def worker_maker(job: Job, kind: WorkerKind, *, metered: bool) -> Callable[[], Any]:
     """Function that makes an actor's object of a kind, in the process where it will work."""
     if kind is WorkerKind.RUNNER:
-        return functools.partial(RunnerActor, job.execution.limits, tuple(job.sandbox.require), metered)
+        return functools.partial(
+            RunnerActor,
+            job.execution.limits,
+            tuple(job.sandbox.require),
+            metered,
+            job.execution.trust,
+        )
     if kind is WorkerKind.EXTRACTOR:
         section = _states_section(job)
         make, threads = functools.partial(_extractor, section), max(1, math.ceil(section.cpus))

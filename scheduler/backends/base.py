@@ -56,6 +56,9 @@ class ExecuteWork:
         record_outputs: True asks for the outputs of the candidates beside the verdicts.
         input_mutations: number of mutated inputs to execute beside each test.
         charged: False for work that the cap does not pay for, such as labels.
+        standing: number of tests that each candidate has passed so far; empty if unknown.
+        settle: True if no pair may be cut off before its full limit.
+        wanted: for each candidate, True for the tests to execute; None for all.
     """
 
     key: Hashable
@@ -65,6 +68,9 @@ class ExecuteWork:
     record_outputs: bool = False
     input_mutations: int = 0
     charged: bool = True
+    standing: tuple[int, ...] = ()
+    settle: bool = False
+    wanted: tuple[tuple[bool, ...], ...] | None = None
 
 
 Work = GenerateWork | ExtractWork | ExecuteWork

@@ -30,6 +30,7 @@ from testbudget.scheduler.backends.recordings import (
 )
 from testbudget.scheduler.backends.simulated_clock import FinishedPiece, SimulatedClock, SimulatedPool
 from testbudget.scheduler.core.events import WorkerKind
+from testbudget.traces.pair_reasons import PairReasons
 from testbudget.traces.records import Piece
 from testbudget.traces.trace import Trace
 
@@ -86,6 +87,7 @@ class RecordedBackend(Backend):
         runners: number of simulated runners.
         metered: True if workers work under leases.
         outputs_by_problem: recorded outputs by problem id, for work that asks for them.
+        reasons_by_problem: reasons of the verdicts by problem id.
 
     Raises:
         UserError: the run lacks a problem, or holds another text of it.
@@ -101,9 +103,12 @@ class RecordedBackend(Backend):
         runners: int = 1,
         metered: bool = False,
         outputs_by_problem: Mapping[str, RecordedOutputs] | None = None,
+        reasons_by_problem: Mapping[str, PairReasons] | None = None,
     ) -> None:
         self._tests = RecordedCompletions(trace)
-        self._verdicts = RecordedVerdicts(trace, problems, outputs_by_problem or {})
+        self._verdicts = RecordedVerdicts(
+            trace, problems, outputs_by_problem or {}, reasons_by_problem or {}
+        )
         self._shape = {WorkerKind.REWARD_MODEL: (engines, slots), WorkerKind.RUNNER: (runners, 1)}
         self._metered = metered
         self._clock = SimulatedClock()

@@ -10,7 +10,9 @@ from testbudget.executors.generation.base import Completion
 from testbudget.executors.metering import Usage
 from testbudget.rewards.outputs import RecordedOutputs, select_outputs
 from testbudget.rewards.problem import Problem
+from testbudget.rewards.verdict_reason import VerdictReason
 from testbudget.scheduler.backends.base import ExecuteWork, GenerateWork
+from testbudget.traces.pair_reasons import NO_REASON, PairReasons
 from testbudget.traces.records import DistinctPrograms
 from testbudget.traces.trace import Trace
 
@@ -58,16 +60,21 @@ class RecordedVerdicts:
         trace: the finished run.
         problems: problems of the job.
         outputs_by_problem: recorded outputs by problem id.
+        reasons_by_problem: reasons by problem id.
 
     Attributes:
         slice: cost of executing some tests: the size of a lease.
     """
 
     def __init__(
-        self, trace: Trace, problems: Sequence[Problem], outputs_by_problem: Mapping[str, RecordedOutputs]
+        self,
+        trace: Trace,
+        problems: Sequence[Problem],
+        outputs_by_problem: Mapping[str, RecordedOutputs],
+        reasons_by_problem: Mapping[str, PairReasons],
     ) -> None:
         self._traces = {problem.id: trace.problem(problem) for problem in problems}
-        self._outputs = outputs_by_problem
+        self._outputs, self._reasons = outputs_by_problem, reasons_by_problem
         self._distinct = {
             problem: DistinctPrograms.among(seen.candidates) for problem, seen in self._traces.items()
         }
@@ -82,6 +89,7 @@ class RecordedVerdicts:
         programs = distinct.inverse[[candidate.index for candidate in work.candidates]]
         records = [trace.verdicts[test.index] for test in work.tests]
         cpu_seconds = np.stack([record.cpu_seconds[programs] for record in records], axis=1)
+        reasons, reason_of, cut_at = self._recorded_reasons(work, programs)
         return BlockVerdicts(
             verdicts=np.stack([record.verdicts[programs] for record in records], axis=1),
             cpu_seconds=cpu_seconds,
@@ -89,7 +97,20 @@ class RecordedVerdicts:
             same_process=np.stack([record.same_process[programs] for record in records], axis=1),
             recorded_outputs=self._recorded_outputs(work, programs) if work.record_outputs else None,
             input_mutations=np.asarray([record.input_mutations for record in records], np.int64),
+            reasons=reasons,
+            reason_of=reason_of,
+            cut_at=cut_at,
         )
+
+    def _recorded_reasons(
+        self, work: ExecuteWork, programs: NDArray[np.intp]
+    ) -> tuple[tuple[VerdictReason, ...], NDArray[np.int32], NDArray[np.float32]]:
+        """Reasons, the number of each pair's, and where each pair was cut off; none if not recorded."""
+        recorded, shape = self._reasons.get(work.problem.id), (len(programs), len(work.tests))
+        if recorded is None:
+            return (), np.full(shape, NO_REASON, np.int32), np.zeros(shape, np.float32)
+        kept = recorded.of_tests([test.index for test in work.tests]).of_programs(programs)
+        return kept.reasons, kept.numbers, kept.cut_at
 
     def _recorded_outputs(self, work: ExecuteWork, programs: NDArray[np.intp]) -> RecordedOutputs | None:
         recorded = self._outputs.get(work.problem.id)

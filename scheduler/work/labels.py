@@ -92,7 +92,7 @@ class Labelling:
             item, key = self._problems[position], WorkKey(WorkKind.LABEL, position)
             assert item.problem.ground_truth is not None
             test = UnitTest(item.problem.id, 0, item.problem.ground_truth, kind=TestKind.ASSERT)
-            work = ExecuteWork(key, item.problem, item.programs, (test,), charged=False)
+            work = ExecuteWork(key, item.problem, item.programs, (test,), charged=False, settle=True)
             self._open_work.submit(key, OpenTask(position, position), work)
 
     def done(self, done: ExecutionDone, task: OpenTask) -> Answer:

@@ -21,12 +21,16 @@ class Answer(NamedTuple):
 
 
 class WorkKind(StrEnum):
-    """Kind of a piece of work."""
+    """Kind of a piece of work.
+
+    ``SETTLE`` executes pairs of a rung again that were cut off early.
+    """
 
     SAMPLE = "sample"
     EXTRACT = "extract"
     GENERATE = "generate"
     EXECUTE = "execute"
+    SETTLE = "settle"
     LABEL = "label"
 
 

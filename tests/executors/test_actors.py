@@ -11,8 +11,9 @@ import pytest
 import ray
 from ray import cloudpickle
 
-from testbudget.executors.actors import ExtractionError, ExtractorActor, GeneratorActor, RunnerActor
+from testbudget.executors.actors import GeneratorActor, RunnerActor
 from testbudget.executors.execution.limits import TestLimits
+from testbudget.executors.extractor_actor import ExtractionError, ExtractorActor
 from testbudget.executors.generation.base import (
     Completion,
     Generator,
