@@ -1,18 +1,21 @@
-"""Endurance of a runner: hostile blocks for minutes, with honest blocks between them.
+"""Endurance of a runner: mixed load for minutes, with as many hostile blocks as a machine can take.
 
 python benchmarks/soak.py [--minutes 10] [--quick]
 
 The hostile programs are those of the corpus in ``tests/executors/execution/corpus``: fork bombs, memory
-bombs, crashes, sleepers, programs that fill the disk, close descriptors or forge verdicts. The sandbox's
-processes are killed from outside at intervals. Honest blocks are timed in turn on the soaked runner and on
-a clean one that runs nothing hostile, so a busy machine slows both. Afterwards no process, mount, file or
-control group may be left. The last line is a JSON object with all figures.
+bombs, crashes, sleepers, programs that fill the disk, close descriptors or forge verdicts. First all of
+them are run in one block of 2,000 pairs, twice. Then come hostile blocks in random order. The sandbox's
+processes are killed from outside at intervals. Between them, blocks of functions, of objects and with
+looping programs are timed in turn on the soaked runner and on a clean one that runs nothing hostile, so a
+busy machine slows both. Afterwards no process, mount, file or control group may be left. The last line is a
+JSON object with all figures.
 """
 
 import argparse
 import contextlib
 import itertools
 import json
+import math
 import os
 import re
 import shutil
@@ -22,28 +25,31 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import yaml
-from recorded_blocks import RecordedBlock, random_pairs, recorded_blocks, recorded_problems
+from block_shapes import BlockShape, BlockSource, ShapedBlock
+from numpy.typing import NDArray
+from own_processes import adopt_orphans, descendants
+from recorded_blocks import recorded_problems
 
 from testbudget.executors.execution.limits import TestLimits
 from testbudget.executors.execution.runner import Runner
-from testbudget.executors.execution.sandbox import kernel
 from testbudget.rewards.problem import NOT_RUN, TestKind, UnitTest, Verdict
 
 SEED = 0
 CORPUS = Path(__file__).parents[1] / "tests" / "executors" / "execution" / "corpus"
 _HOSTILE_FOLDERS = ("forging", "survival")
-_FIELDS = ("name", "entry_point", "kind", "language", "patience", "times", "test", "tests")
+_FIELDS = ("name", "entry_point", "kind", "language", "patience", "times", "test", "tests", "wrong twins")
 _LIMITS = TestLimits(cpu_seconds=0.2, wall_seconds=0.5, memory_mib=256, max_timeouts=2)
 _PROGRAMS_PER_BLOCK = 4
 _BLOCKS_PER_HONEST_BLOCK = 5
 _BLOCKS_PER_KILL = 25
-_HONEST_BLOCKS, _HONEST_CANDIDATES = 8, 24
+_HONEST_SHAPES = (BlockShape(24, 8), BlockShape(8, 3, objects=True), BlockShape(20, 3, looping=0.05))
+HOSTILE_PAIRS = 2000
 _SAMPLES = 40
 _MEMORY = re.compile(r"^Rss(?:Anon|Shmem):\s+(\d+) kB$", re.MULTILINE)
 _TOLERATED_GROWTH = 4.0  # MiB, or descriptors
@@ -67,13 +73,12 @@ class HostileDocument:
 
 
 class UsageSample(NamedTuple):
-    """Usage at one moment: MiB of memory of the four lasting processes, and open descriptors."""
+    """Usage at one moment: MiB of memory of this process and of the sandbox, its processes, descriptors."""
 
     minute: float
     runner_mib: float
-    guard_mib: float
-    server_mib: float
-    fork_server_mib: float
+    sandbox_mib: float
+    processes: float
     descriptors: float
 
 
@@ -84,7 +89,8 @@ class SoakTotals:
     Attributes:
         programs: hostile programs run.
         forged: verdicts "passed" on programs that must not pass.
-        kills: times that the guard, server process or fork server was killed from outside.
+        differing: pairs of the large block that passed only in one of two runs.
+        kills: times that a process of the sandbox was killed from outside.
         verdicts: verdicts on hostile programs, by name.
         soaked, clean: seconds of each honest block on the two runners.
         pairs: pairs in all honest blocks.
@@ -94,6 +100,7 @@ class SoakTotals:
 
     programs: int = 0
     forged: int = 0
+    differing: int = 0
     kills: int = 0
     verdicts: Counter[str] = field(default_factory=Counter)
     soaked: list[float] = field(default_factory=list)
@@ -118,38 +125,44 @@ class SoakTest:
 
     def __init__(self, stack: contextlib.ExitStack) -> None:
         self.clean = stack.enter_context(Runner(_LIMITS))
-        self._others = _children(os.getpid())
+        self._others = descendants()
         self.runner = stack.enter_context(Runner(_LIMITS))
+
+    def run_at_once(self, totals: SoakTotals, document: HostileDocument) -> None:
+        """Run all programs of a document on all its tests, in one block, twice."""
+        passed = [self._run_hostile(totals, document, document.programs) for _ in range(2)]
+        totals.differing += int((passed[0] != passed[1]).sum())
 
     def soak(
         self,
+        totals: SoakTotals,
         minutes: float,
         documents: Sequence[HostileDocument],
-        honest: Sequence[RecordedBlock],
+        source: BlockSource,
         random: np.random.Generator,
-    ) -> SoakTotals:
+    ) -> None:
         """Run hostile and honest blocks in turn until the time is over."""
-        totals = SoakTotals()
+        honest = itertools.chain.from_iterable(map(source.row, itertools.cycle(_HONEST_SHAPES)))
         start = time.monotonic()
         for number in itertools.count():
             if number % _BLOCKS_PER_HONEST_BLOCK == 0:
-                self._time_honest(totals, honest[len(totals.clean) % len(honest)])
+                self._time_honest(totals, next(honest))
             minute = (time.monotonic() - start) / 60
             if minute >= minutes * len(totals.samples) / _SAMPLES:
                 totals.samples.append(self._sample(minute))
             if minute >= minutes:
                 break
-            if (
-                number % _BLOCKS_PER_KILL == _BLOCKS_PER_KILL // 2
-            ):  # a hostile block waits for the new sandbox
-                os.kill(random.choice([process for process in self._sandbox() if process]), signal.SIGKILL)
+            if number % _BLOCKS_PER_KILL == _BLOCKS_PER_KILL // 2:
+                # A hostile block waits for the new sandbox.
+                os.kill(random.choice(sorted(self._sandbox())), signal.SIGKILL)
                 totals.kills += 1
             document = documents[int(random.integers(len(documents)))]
-            self._run_hostile(totals, document, random.permutation(len(document.programs)).tolist())
-        return totals
+            order = random.permutation(len(document.programs))[:_PROGRAMS_PER_BLOCK]
+            self._run_hostile(totals, document, [document.programs[index] for index in order.tolist()])
 
-    def _run_hostile(self, totals: SoakTotals, document: HostileDocument, order: Sequence[int]) -> None:
-        programs = [document.programs[index] for index in order[:_PROGRAMS_PER_BLOCK]]
+    def _run_hostile(
+        self, totals: SoakTotals, document: HostileDocument, programs: Sequence[HostileProgram]
+    ) -> NDArray[np.bool_]:
         texts = [program.text for program in programs]
         judged = self.runner.run(texts, document.tests, document.entry_point)
         totals.programs += len(programs)
@@ -157,29 +170,27 @@ class SoakTest:
             names = ("not_run" if value == NOT_RUN else Verdict(value).name.lower() for value in row)
             totals.verdicts.update(names)
             totals.forged += 0 if program.may_pass else int((row == Verdict.PASSED).sum())
+        return judged.verdicts == Verdict.PASSED
 
-    def _time_honest(self, totals: SoakTotals, block: RecordedBlock) -> None:
-        # Never the same text twice: a sandbox caches programs until it is killed.
-        candidates = [f"{text}\n# {len(totals.clean)}" for text in block.candidates]
+    def _time_honest(self, totals: SoakTotals, block: ShapedBlock) -> None:
         turns = [(self.runner, totals.soaked), (self.clean, totals.clean)]
         verdicts = []
         for runner, times in turns if len(totals.clean) % 2 else reversed(turns):
             start = time.perf_counter()
-            verdicts.append(runner.run(candidates, block.tests, block.entry_point).verdicts)
+            verdicts.append(runner.run(block.candidates, block.tests, block.entry_point).verdicts)
             times.append(time.perf_counter() - start)
         totals.pairs += verdicts[0].size
         totals.wrong += int((verdicts[0] != verdicts[1]).sum())
 
-    def _sandbox(self) -> tuple[int, int, int]:
-        """Ids of the soaked runner's guard, server process and fork server (0 if it does not run)."""
-        (guard,) = _children(os.getpid()) - self._others
-        (server,) = _children(guard)
-        (fork_server,) = _children(server) or {0}
-        return guard, server, fork_server
+    def _sandbox(self) -> set[int]:
+        """Ids of all processes of the soaked runner's sandbox."""
+        return descendants() - self._others
 
     def _sample(self, minute: float) -> UsageSample:
-        memory = (_memory_mib(process) if process else 0.0 for process in (os.getpid(), *self._sandbox()))
-        return UsageSample(minute, *memory, len(list(Path("/proc/self/fd").iterdir())))
+        sandbox = self._sandbox()
+        memory = sum(map(_memory_mib, sandbox))
+        descriptors = len(list(Path("/proc/self/fd").iterdir()))
+        return UsageSample(minute, _memory_mib(os.getpid()), memory, len(sandbox), descriptors)
 
 
 def hostile_documents(outside: Path) -> list[HostileDocument]:
@@ -202,30 +213,35 @@ def hostile_documents(outside: Path) -> list[HostileDocument]:
     return documents
 
 
-def honest_blocks(random: np.random.Generator) -> list[RecordedBlock]:
-    """A few small blocks of recorded candidates and tests."""
-    found = recorded_blocks(recorded_problems(), random_pairs, random)
-    large = (block for block in found if len(block.candidates) >= _HONEST_CANDIDATES)
-    return [block.of(range(_HONEST_CANDIDATES)) for block in itertools.islice(large, _HONEST_BLOCKS)]
+def all_at_once(documents: Sequence[HostileDocument], pairs: int) -> HostileDocument:
+    """All hostile programs on the tests of the document that has most of them, a number of pairs in all.
+
+    Programs of the other documents do their harm while they are loaded; they may not pass these tests.
+    """
+    largest = max(documents, key=lambda document: len(document.programs))
+    programs = [*largest.programs]
+    for document in documents:
+        if document.entry_point != largest.entry_point:
+            programs += [program._replace(may_pass=False) for program in document.programs]
+    wanted = math.ceil(pairs / len(programs))
+    tests = itertools.islice(itertools.cycle(largest.tests), wanted)
+    numbered = tuple(
+        replace(test, index=index, code=f"{test.code}\n# {index}") for index, test in enumerate(tests)
+    )
+    return HostileDocument(largest.entry_point, numbered, tuple(programs))
 
 
 def system_state(outside: Path) -> dict[str, object]:
     """Everything on this machine where a sandbox could leave something behind."""
     groups = {path for path, *_ in os.walk("/sys/fs/cgroup") if f"testbudget-{os.getpid()}-" in path}
     return {
-        "processes": _children(os.getpid()),
+        "processes": descendants(),
         "mounts": Path("/proc/self/mountinfo").read_text(),
         "files": {str(path) for path in Path(tempfile.gettempdir()).glob("testbudget-*")} - _in_use(),
         "files outside": {path.name: path.read_text() for path in outside.iterdir()},
         "control groups": groups,
         "shared memory": Path("/proc/sysvipc/shm").read_text(),
     }
-
-
-def _children(process: int) -> set[int]:
-    """Child processes that have not ended. Adopted ones that have ended are never reaped here."""
-    texts = (path.read_text() for path in Path(f"/proc/{process}/task").glob("*/children"))
-    return {int(child) for text in texts for child in text.split() if not _has_ended(int(child))}
 
 
 def _in_use() -> set[str]:
@@ -237,16 +253,12 @@ def _in_use() -> set[str]:
     return found
 
 
-def _has_ended(process: int) -> bool:
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
-    except FileNotFoundError:
-        return True
-
-
 def _memory_mib(process: int) -> float:
-    """MiB of memory of a process that no file backs."""
-    return sum(map(int, _MEMORY.findall(Path(f"/proc/{process}/status").read_text()))) / 1024
+    """MiB of memory of a process that no file backs; 0 if it has ended."""
+    try:
+        return sum(map(int, _MEMORY.findall(Path(f"/proc/{process}/status").read_text()))) / 1024
+    except OSError:
+        return 0.0
 
 
 def _figures(
@@ -259,6 +271,7 @@ def _figures(
         "hostile programs": totals.programs,
         "hostile verdicts": dict(totals.verdicts.most_common()),
         "forged": totals.forged,
+        "passed in one of two large blocks": totals.differing,
         "sandbox killed": totals.kills,
         "honest pairs": totals.pairs,
         "honest verdicts that differ": totals.wrong,
@@ -274,6 +287,7 @@ def _bounds_kept(figures: dict[str, Any]) -> bool:
     return (
         not figures["left behind"]
         and figures["forged"] == figures["honest verdicts that differ"] == 0
+        and figures["passed in one of two large blocks"] == 0
         and figures["ratio"] >= _TOLERATED_RATIO
         and max(figures["growth"].values()) <= _TOLERATED_GROWTH
     )
@@ -288,17 +302,19 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="half a minute")
     arguments = parser.parse_args()
     minutes = 0.5 if arguments.quick else arguments.minutes
+    totals = SoakTotals()
 
-    kernel.adopt_orphans()  # orphans become children of this process
+    adopt_orphans()
     random = np.random.default_rng(SEED)
     outside = Path(tempfile.mkdtemp(prefix="soak-"))
     outside.chmod(0o777)  # writable for everybody outside the sandbox
     try:
-        documents, honest = hostile_documents(outside), honest_blocks(random)
+        documents, source = hostile_documents(outside), BlockSource(recorded_problems(), random)
         before = system_state(outside)
         with contextlib.ExitStack() as stack:
             soak_test = SoakTest(stack)
-            totals = soak_test.soak(minutes, documents, honest, random)
+            soak_test.run_at_once(totals, all_at_once(documents, HOSTILE_PAIRS))
+            soak_test.soak(totals, minutes, documents, source, random)
         after = system_state(outside)
     finally:
         shutil.rmtree(outside)
