@@ -11,11 +11,12 @@ from rich.console import Console
 from testbudget.analysis.pages import write_page
 from testbudget.analysis.summary import ProblemSummary, RunSummary
 from testbudget.analysis.tables import Table, format_percent, json_record
+from testbudget.analysis.verdict_reasons import COUNTED_VERDICTS, ReasonCounts
 from testbudget.rewards.problem import Verdict
 from testbudget.rewards.quality import TestQuality
 from testbudget.traces.records import QUANTITIES, TestStatus
 
-_SHOWN = 5  # problems that more tests may harm, on the terminal
+_SHOWN = 5  # problems that more tests may harm, on the terminal, and reasons of a verdict
 _RATES = {
     "accuracy (estimated)": "accuracy",
     "F1": "f1",
@@ -86,7 +87,9 @@ def summary_records(runs: Sequence[RunSummary]) -> list[dict[str, Any]]:
           ``covered_accuracy``: shares of problems in [0, 1]
         - ``spent`` and ``lost`` by quantity, ``usd`` of both (null without prices); ``cut_tasks`` that the
           end of the cap cut off, ``lost_tasks`` that the infrastructure failed too often
-        - ``tests`` by status, ``verdicts`` of executed pairs, ``not_run`` and ``same_process`` as shares
+        - ``tests`` by status, ``verdicts`` of executed pairs, ``not_run`` as a share
+        - ``passes_on_trust``, ``cut_pairs``: numbers of pairs; ``reasons``: for ``unconfirmed`` and
+          ``errored``, number of pairs by the most frequent reasons
         - ``test_quality``: for ``single`` and ``combined`` tests, ``measured`` (null without labels) and
           ``expected`` rates
         - ``problems``: for each problem ``problem``, ``candidates``, ``programs``, ``pass_rate``,
@@ -120,7 +123,15 @@ def _record(run: RunSummary) -> dict[str, Any]:
         "tests": {str(status): run.tests[status] for status in TestStatus},
         "verdicts": {verdict.name.lower(): run.verdicts[verdict] for verdict in Verdict},
         "not_run": run.not_run,
-        "same_process": run.same_process,
+        "passes_on_trust": run.passes_on_trust,
+        "cut_pairs": run.cut_pairs,
+        "reasons": {
+            verdict.name.lower(): {
+                sentence: run.reasons[verdict, sentence]
+                for sentence in _most_frequent(run.reasons, verdict)
+            }
+            for verdict in COUNTED_VERDICTS
+        },
         "test_quality": {
             "single": {"measured": _rates(run.single), "expected": _rates(run.expected_single)},
             "combined": {"measured": _rates(run.combined), "expected": _rates(run.expected_combined)},
@@ -180,11 +191,27 @@ def _rows(runs: Sequence[RunSummary]) -> list[tuple[str, list[str]]]:
         ),
         ("pairs not run", [str(sum(problem.not_run for problem in run.problems)) for run in runs]),
         ("  share saved", [_percent(run.not_run) for run in runs]),
+        ("passes counted on trust", [str(run.passes_on_trust) for run in runs]),
+        ("pairs cut off early", [str(run.cut_pairs) for run in runs]),
+        *_reason_rows(runs),
         *_quality_rows("single tests", [(run.single, run.expected_single) for run in runs]),
         *_quality_rows("tests combined", [(run.combined, run.expected_combined) for run in runs]),
-        ("pairs in the same process", [_percent(run.same_process) for run in runs]),
         ("output groups per problem", [_one_decimal(run.output_groups) for run in runs]),
     ]
+
+
+def _reason_rows(runs: Sequence[RunSummary]) -> list[tuple[str, list[str]]]:
+    """Number of pairs of the most frequent reasons of unconfirmed and errored pairs."""
+    of_all = sum((run.reasons for run in runs), ReasonCounts())
+    return [
+        (f"{verdict.name.lower()}: {sentence}", [str(run.reasons[verdict, sentence]) for run in runs])
+        for verdict in COUNTED_VERDICTS
+        for sentence in _most_frequent(of_all, verdict)
+    ]
+
+
+def _most_frequent(counts: ReasonCounts, verdict: Verdict) -> list[str]:
+    return [sentence for (of, sentence), _ in counts.most_common() if of is verdict][:_SHOWN]
 
 
 def _losses(runs: Sequence[RunSummary]) -> list[tuple[str, list[str]]]:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from testbudget.analysis.leading_groups import LeadingGroups, leading_groups
+from testbudget.analysis.verdict_reasons import ReasonCounts, count_cut_pairs, count_reasons
 from testbudget.rewards.outputs import RecordedOutputs
 from testbudget.rewards.overoptimisation import TestEffect
 from testbudget.rewards.problem import NOT_RUN, Verdict
@@ -26,6 +27,8 @@ from testbudget.scheduler.job import Job
 from testbudget.scheduler.job_file import load_job
 from testbudget.scheduler.picks import Pick, picks
 from testbudget.traces.output_tables import read_outputs
+from testbudget.traces.pair_reasons import PairReasons
+from testbudget.traces.reason_tables import read_reasons
 from testbudget.traces.records import (
     QUANTITIES,
     Cost,
@@ -53,7 +56,10 @@ class ProblemSummary:
         verdicts: number of executed (candidate, test) pairs by verdict.
         not_run: number of pairs that were not run: of eliminated candidates, and of candidates with too
             many timeouts.
-        same_process: number of executed pairs whose test ran in the candidate's process.
+        passes_on_trust: number of pairs that passed in one process with the candidate, which only trust
+            ``honest`` counts.
+        cut_pairs: number of pairs that were cut off before their full limit.
+        reasons: number of unconfirmed and errored pairs by verdict and reason.
         cost: cost of tests, executions and hidden states; NaN if unmeasured.
         accuracy: share of correct candidates among the tied winners; None without labels.
         tests_passed: number of tests that the pick passed.
@@ -75,7 +81,9 @@ class ProblemSummary:
     tests: Counter[TestStatus]
     verdicts: Counter[Verdict]
     not_run: int
-    same_process: int
+    passes_on_trust: int
+    cut_pairs: int
+    reasons: ReasonCounts
     cost: Cost
     accuracy: float | None
     tests_passed: int
@@ -190,9 +198,19 @@ class RunSummary:
         return _share(left_out, left_out + self.verdicts.total())
 
     @property
-    def same_process(self) -> float:
-        """Share of executed pairs whose test ran in the candidate's process; NaN without pairs."""
-        return _share(sum(problem.same_process for problem in self.problems), self.verdicts.total())
+    def passes_on_trust(self) -> int:
+        """Number of pairs that passed in one process with the candidate, and count on trust."""
+        return sum(problem.passes_on_trust for problem in self.problems)
+
+    @property
+    def cut_pairs(self) -> int:
+        """Number of pairs that were cut off before their full limit."""
+        return sum(problem.cut_pairs for problem in self.problems)
+
+    @property
+    def reasons(self) -> ReasonCounts:
+        """Number of unconfirmed and errored pairs by verdict and reason."""
+        return sum((problem.reasons for problem in self.problems), ReasonCounts())
 
     @property
     def output_groups(self) -> float | None:
@@ -214,8 +232,14 @@ def summarise(directory: Path) -> RunSummary:
     trace = read_trace(directory)
     job = load_job(directory / "job.yaml")
     outputs_by_problem, confidence_models = read_outputs(directory), confidence_models_of(directory)
+    reasons = read_reasons(directory)
     problems = [
-        _summarise_problem(trace.problems[pick.problem], pick, outputs_by_problem.get(pick.problem))
+        _summarise_problem(
+            trace.problems[pick.problem],
+            pick,
+            outputs_by_problem.get(pick.problem),
+            reasons.get(pick.problem),
+        )
         for pick in picks(job, trace, outputs_by_problem.get, confidence_models)
     ]
     spent, lost = Cost.total(problem.cost for problem in problems), Cost()
@@ -240,7 +264,10 @@ def summarise(directory: Path) -> RunSummary:
 
 
 def _summarise_problem(
-    seen: ProblemTrace, pick: Pick, recorded_outputs: RecordedOutputs | None
+    seen: ProblemTrace,
+    pick: Pick,
+    recorded_outputs: RecordedOutputs | None,
+    recorded_reasons: PairReasons | None,
 ) -> ProblemSummary:
     distinct, votes = DistinctPrograms.among(seen.candidates), pick.evidence.votes
     correct, records = seen.correct, list(seen.verdicts.values())
@@ -254,9 +281,12 @@ def _summarise_problem(
         tests=Counter(record.status for record in seen.tests.values()),
         verdicts=Counter(Verdict(verdict) for verdict in verdicts[verdicts != NOT_RUN].tolist()),
         not_run=int(np.count_nonzero(verdicts == NOT_RUN)),
-        same_process=sum(
-            int(np.count_nonzero(record.same_process & (record.verdicts != NOT_RUN))) for record in records
+        passes_on_trust=sum(
+            int(np.count_nonzero(record.same_process & (record.verdicts == Verdict.PASSED)))
+            for record in records
         ),
+        cut_pairs=count_cut_pairs(recorded_reasons),
+        reasons=count_reasons(seen.verdicts, recorded_reasons),
         cost=seen.extraction
         + Cost.total(map(generation_cost, seen.tests.values()))
         + Cost.total(map(execution_cost, records)),

@@ -8,6 +8,7 @@ import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -112,7 +113,7 @@ class CandidateElimination:
         """Verdicts of the survivors as rows among all distinct programs; the others are ``NOT_RUN``."""
         programs = self.programs(position)
         shape = (len(self._problems[position].programs), block.verdicts.shape[1])
-        grids = {}
+        grids: dict[str, Any] = {}
         for name, missing in _MISSING.items():
             rows = getattr(block, name)
             grids[name] = np.full(shape, missing, rows.dtype)

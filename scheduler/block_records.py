@@ -28,4 +28,4 @@ def pair_reasons(block: BlockVerdicts, tests: Sequence[int]) -> PairReasons:
         tests: index of each test.
     """
     reasons, numbers = distinct_reasons(block.reasons)
-    return PairReasons(tuple(tests), reasons, numbers[block.reason_of], block.cut_at)
+    return PairReasons(tuple(tests), reasons, numbers[block.reason_of], block.cut_at).compact()

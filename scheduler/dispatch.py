@@ -189,7 +189,5 @@ class Dispatcher:
             case ExecutionDone() if work_key(report.work).kind is WorkKind.LABEL:
                 return [work.labelling.done(report, task)]
             case ExecutionDone():
-                settled = work_key(report.work).kind is WorkKind.SETTLE
-                return (
-                    work.testing.settled(report, task) if settled else work.testing.executed(report, task)
-                )
+                again = work_key(report.work).kind is WorkKind.SETTLE
+                return (work.testing.settled if again else work.testing.executed)(report, task)

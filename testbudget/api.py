@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from testbudget.executors.execution.limits import TestLimits
+from testbudget.executors.execution.limits import TestLimits, Trust
 from testbudget.rewards.errors import UserError
 
 if TYPE_CHECKING:
@@ -185,6 +185,7 @@ def judge(
     language: str = "python",
     limits: TestLimits | None = None,
     require: Sequence[str] = (),
+    trust: Literal["hostile", "honest"] = "hostile",
 ) -> "BlockVerdicts":
     """Execute candidates of one problem on tests, in a sandbox.
 
@@ -199,19 +200,24 @@ def judge(
         language: language of candidates and tests.
         limits: limits of one test on one candidate (default: ``TestLimits()``).
         require: isolation layers without which nothing is executed.
+        trust: ``hostile`` leaves a pass that the candidate could have forged unconfirmed; ``honest`` judges
+            such a pair once more, in one process with the candidate, and what it gives there counts.
 
     Returns:
-        Verdicts uint8 (candidates, tests), CPU-seconds and recorded outputs.
+        Verdicts uint8 (candidates, tests), CPU-seconds, reasons and recorded outputs. The reason of a pair
+        is ``block.reasons[block.reason_of[candidate, test]]``.
 
     Raises:
-        UserError: candidates or tests are no lists of strings, the language or a layer is unknown, or a
-            required layer is missing.
+        UserError: candidates or tests are no lists of strings, the language, the trust or a layer is
+            unknown, or a required layer is missing.
         SandboxError: the sandbox failed.
 
     Example:
         >>> block = judge(["def f(x): return x + 1", "def f(x): return x"], ["assert f(1) == 2"])
         >>> [Verdict(verdict).name for verdict in block.verdicts[:, 0]]
         ['PASSED', 'FAILED']
+        >>> block.reasons[block.reason_of[1, 0]].sentence
+        'The assertion on line 1 does not hold.'
     """
     from testbudget.executors.execution.runner import Runner
     from testbudget.rewards.problem import TestKind, UnitTest
@@ -220,7 +226,10 @@ def judge(
         if isinstance(programs, str) or not all(isinstance(program, str) for program in programs):
             raise UserError(f"{name} must be a list of programs, each a string")
     unit_tests = [UnitTest("", index, code, kind=TestKind(kind)) for index, code in enumerate(tests)]
-    with Runner(limits or TestLimits(), language=language, require=require) as runner:
+    if trust not in list(Trust):
+        raise UserError(f"trust must be {' or '.join(Trust)} but got {trust!r}")
+    chosen = limits or TestLimits()
+    with Runner(chosen, language=language, require=require, trust=Trust(trust)) as runner:
         return runner.run(candidates, unit_tests, entry_point)
 
 

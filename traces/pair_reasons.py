@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from testbudget.rewards.verdict_reason import GENERAL_SENTENCES, VerdictReason
+from testbudget.rewards.verdict_reason import VerdictReason
 
 NO_REASON = -1
 """Number of a pair without a reason, such as one of an eliminated candidate."""
@@ -41,7 +41,22 @@ class PairReasons:
         columns = [places[test] for test in tests]
         return replace(
             self, tests=tuple(tests), numbers=self.numbers[:, columns], cut_at=self.cut_at[:, columns]
-        )
+        ).compact()
+
+    def compact(self) -> "PairReasons":
+        """The same without reasons that no pair has."""
+        used = np.unique(self.numbers[self.numbers != NO_REASON])
+        numbers = np.full(len(self.reasons) + 1, NO_REASON, np.int32)
+        numbers[used] = np.arange(len(used))
+        reasons = tuple(self.reasons[number] for number in used.tolist())
+        return replace(self, reasons=reasons, numbers=numbers[self.numbers])
+
+    def of_test(self, test: int) -> list[VerdictReason | None]:
+        """Reason of each program on one test; None where there is none, also for an unknown test."""
+        if test not in self.tests:
+            return [None] * len(self.numbers)
+        known = [*self.reasons, None]  # NO_REASON is position -1
+        return [known[number] for number in self.numbers[:, self.tests.index(test)].tolist()]
 
     def of_column(self, column: int) -> Iterator[tuple[VerdictReason, NDArray[np.intp]]]:
         """Distinct reasons of one test, each with the positions of its programs."""
@@ -82,8 +97,3 @@ def join_reasons(parts: Sequence[PairReasons]) -> PairReasons:
         np.concatenate(columns, axis=1),
         np.concatenate([part.cut_at for part in parts], axis=1),
     )
-
-
-def sentence_of(verdict: int, reason: VerdictReason | None) -> str:
-    """Sentence of a reason, or the general one of a verdict (or of ``NOT_RUN``) if there is none."""
-    return GENERAL_SENTENCES[verdict] if reason is None else reason.sentence

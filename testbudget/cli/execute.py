@@ -1,15 +1,16 @@
 """``testbudget execute``: execute a file of candidate and test pairs, without a job."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
 from testbudget.cli.options import Json, comma_separated, whole_number
-from testbudget.executors.execution.limits import LayerName, TestLimits
+from testbudget.executors.execution.limits import LayerName, TestLimits, Trust
 from testbudget.rewards.errors import UserError
 
 _LIMITS = TestLimits()
+_TrustName = Literal["hostile", "honest"]
 
 app = App(
     name="execute",
@@ -25,12 +26,18 @@ entry_point: name that the candidate must define (default: none)
 
 A line of --out:
 
-  {"id": "1", "verdict": "passed", "reason": "The test passed.",
+  {"id": "1", "verdict": "failed",
+   "reason": "The assertion on line 1 does not hold.",
+   "detail": {"exception": "AssertionError", "line": "1",
+    "given": "3", "expected": "2"},
    "cpu_seconds": 0.0012, "wall_seconds": 0.0013,
    "isolation": ["separate_process", "user", "pid", "mount", ...]}
 
-isolation: separate_process or same_process (of candidate and test), then
-  the isolation layers in force
+detail: what is known of exception, message, line, expected, given, limit,
+  module
+isolation: separate_process, or same_process where the verdict was found in
+  one process with the candidate (only with --trust honest), then the
+  isolation layers in force
 
 Examples:
 
@@ -66,6 +73,14 @@ def execute(
         list[LayerName] | None,
         comma_separated("Isolation layers without which nothing is executed."),
     ] = None,
+    trust: Annotated[
+        _TrustName,
+        Parameter(
+            help="Trust in the authors of the candidates. hostile: a pass that the candidate could have "
+            "forged is unconfirmed. honest: such a pair is judged once more, in one process with the "
+            "candidate, and that counts."
+        ),
+    ] = "hostile",
     json: Json = False,
 ) -> None:
     """Execute candidate programs on unit tests, one pair per line of a file.
@@ -90,6 +105,7 @@ def execute(
         runners=runners,
         require=require or [],
         max_timeouts=max_timeouts,
+        trust=Trust(trust),
         cpu_seconds=cpu_seconds,
         wall_seconds=wall_seconds,
         memory_mib=memory_mib,

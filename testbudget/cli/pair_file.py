@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from testbudget.cli.console import STANDARD_STREAM, check_writable, write_lines
 from testbudget.executors.execution.languages.registry import BUILT_IN
-from testbudget.executors.execution.limits import TestLimits
+from testbudget.executors.execution.limits import TestLimits, Trust
 from testbudget.executors.execution.worker_pool import (
     MAX_TESTS,
     FinishedBlock,
@@ -27,6 +27,7 @@ from testbudget.executors.execution.worker_pool import (
 from testbudget.rewards.errors import UserError, validation_sentence
 from testbudget.rewards.plugins import PluginGroup, check_name
 from testbudget.rewards.problem import NOT_RUN, TestKind, Verdict
+from testbudget.rewards.verdict_reason import VerdictReason
 from testbudget.traces.files import read_rows
 
 _STANDARD_INPUT = Path("/dev/stdin")
@@ -40,6 +41,7 @@ def execute_file(
     runners: int | None,
     require: Sequence[str],
     max_timeouts: int | None,
+    trust: Trust,
     **limits: float,
 ) -> dict[str, Any]:
     """Execute the pairs of a file, write a line for each, and print the counts on standard error.
@@ -50,11 +52,13 @@ def execute_file(
         runners: number of sandboxes; None for one per CPU core.
         require: isolation layers without which nothing is executed.
         max_timeouts: timeouts in a block after which a candidate's other tests are not run; None for all.
+        trust: trust in the authors of the candidates.
         limits: limits of one test, by field of ``TestLimits``.
 
     Returns:
         Counts: ``pairs``, ``seconds``, ``pairs_per_second``, ``verdicts`` by name, ``same_process``
-        (number of pairs judged in the candidate's process), ``layers`` in force, ``missing_layers``.
+        (number of pairs judged in one process with the candidate), ``layers`` in force,
+        ``missing_layers``.
 
     Raises:
         UserError: the files, a line, a limit or a layer cannot be used.
@@ -64,12 +68,11 @@ def execute_file(
     pairs = _read(source)
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     start = time.monotonic()
-    rows, missing = _run(list(pairs.values()), chosen, runners or os.cpu_count() or 1, require, console)
+    rows, missing = _run(
+        list(pairs.values()), chosen, runners or os.cpu_count() or 1, require, trust, console
+    )
     seconds = time.monotonic() - start
-    reasons = _reasons(chosen)
-    lines = [
-        json.dumps({"id": id} | row.as_json(reasons)) + "\n" for id, row in zip(pairs, rows, strict=True)
-    ]
+    lines = [json.dumps({"id": id} | row.as_json()) + "\n" for id, row in zip(pairs, rows, strict=True)]
     write_lines(lines, out)
     counts = _counts(rows, seconds, missing)
     _print_counts(counts, console)
@@ -95,6 +98,8 @@ class _Result:
     cpu_seconds: float
     wall_seconds: float
     same_process: bool
+    cut_at: float
+    reason: VerdictReason
     layers: tuple[str, ...]
 
     @property
@@ -105,29 +110,17 @@ class _Result:
     def name(self) -> str:
         return "not_run" if self.verdict == NOT_RUN else Verdict(self.verdict).name.lower()
 
-    def as_json(self, reasons: Mapping[int, str]) -> dict[str, Any]:
+    def as_json(self) -> dict[str, Any]:
+        cut_at = {"cut_at": round(self.cut_at, 6)} if self.cut_at else {}
         return {
             "verdict": self.name,
-            "reason": reasons[self.verdict],
+            "reason": self.reason.sentence,
+            "detail": {str(name): text for name, text in self.reason.detail.items()},
             "cpu_seconds": round(self.cpu_seconds, 6),
             "wall_seconds": round(self.wall_seconds, 6),
+            **cut_at,
             "isolation": [self.place, *self.layers],
         }
-
-
-def _reasons(limits: TestLimits) -> dict[int, str]:
-    """Explanation of each verdict, a sentence by verdict number."""
-    return {
-        Verdict.PASSED: "The test passed.",
-        Verdict.FAILED: "An assertion of the test failed.",
-        Verdict.ERRORED: "The candidate or the test does not load, or raised an unexpected exception.",
-        Verdict.TIMED_OUT: f"The test took more than {limits.cpu_seconds:g} s of CPU time or "
-        f"{limits.wall_seconds:g} s on the clock.",
-        Verdict.OUT_OF_MEMORY: f"The test needed more than {limits.memory_mib} MiB of memory.",
-        Verdict.KILLED: "The process ended before the test did.",
-        Verdict.UNCONFIRMED: "The test passed, but the candidate may have forged the result.",
-        NOT_RUN: f"The test was not run, after {limits.max_timeouts} timeouts of the candidate.",
-    }
 
 
 def _read(source: Path) -> dict[str, PairRequest]:
@@ -153,14 +146,19 @@ def _read(source: Path) -> dict[str, PairRequest]:
 
 
 def _run(
-    pairs: Sequence[PairRequest], limits: TestLimits, runners: int, require: Sequence[str], console: Console
+    pairs: Sequence[PairRequest],
+    limits: TestLimits,
+    runners: int,
+    require: Sequence[str],
+    trust: Trust,
+    console: Console,
 ) -> tuple[list[_Result], tuple[str, ...]]:
     """Results of the pairs in their order, and the isolation layers that this machine refuses."""
     results: dict[int, _Result] = {}
     columns = (TextColumn("running pairs"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
     blocks = group_into_blocks(pairs, runners)
-    with progress, closing(run_blocks(blocks, limits, runners, require)) as finished:
+    with progress, closing(run_blocks(blocks, limits, runners, require, trust)) as finished:
         task = progress.add_task("", total=len(pairs))
         missing: tuple[str, ...] = ()
         for done in finished:
@@ -176,11 +174,11 @@ def _results(done: FinishedBlock) -> dict[int, _Result]:
     """Results of the pairs of a block, by position of the pair."""
     block, verdicts = done.block, done.block_verdicts
     cells = block.rows, block.columns
-    fields = (verdicts.verdicts, verdicts.cpu_seconds, verdicts.wall_seconds, verdicts.same_process)
-    values = zip(block.positions.tolist(), *(field[cells].tolist() for field in fields), strict=True)
+    names = ("verdicts", "cpu_seconds", "wall_seconds", "same_process", "cut_at", "reason_of")
+    grids = (getattr(verdicts, name)[cells].tolist() for name in names)
     return {
-        position: _Result(verdict, cpu_seconds, wall_seconds, same_process, done.layers)
-        for position, verdict, cpu_seconds, wall_seconds, same_process in values
+        position: _Result(*values, verdicts.reasons[reason], done.layers)
+        for position, *values, reason in zip(block.positions.tolist(), *grids, strict=True)
     }
 
 
