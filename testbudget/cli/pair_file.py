@@ -173,12 +173,19 @@ def _run(
 def _results(done: FinishedBlock) -> dict[int, _Result]:
     """Results of the pairs of a block, by position of the pair."""
     block, verdicts = done.block, done.block_verdicts
+    columns = (
+        verdicts.verdicts,
+        verdicts.cpu_seconds,
+        verdicts.wall_seconds,
+        verdicts.same_process,
+        verdicts.cut_at,
+        verdicts.reason_of,
+    )
     cells = block.rows, block.columns
-    names = ("verdicts", "cpu_seconds", "wall_seconds", "same_process", "cut_at", "reason_of")
-    grids = (getattr(verdicts, name)[cells].tolist() for name in names)
+    values = zip(block.positions.tolist(), *(column[cells].tolist() for column in columns), strict=True)
     return {
-        position: _Result(*values, verdicts.reasons[reason], done.layers)
-        for position, *values, reason in zip(block.positions.tolist(), *grids, strict=True)
+        position: _Result(verdict, cpu, wall, same_process, cut_at, verdicts.reasons[reason], done.layers)
+        for position, verdict, cpu, wall, same_process, cut_at, reason in values
     }
 
 
