@@ -15,7 +15,7 @@ where a file of the candidate would be imported.
 """
 
 import sys
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from testbudget.executors.execution.languages.python.objects.settings_interpreter import SETTINGS
@@ -38,8 +38,6 @@ from testbudget.executors.execution.languages.python.objects.settings_warnings i
 )
 from testbudget.executors.execution.languages.python.objects.wire import BrokenPairError
 
-_MISSING: Any = object()
-
 
 class JudgeSettings:
     """What a test sets up in the judge's process, and the replay of what the candidate printed.
@@ -50,8 +48,9 @@ class JudgeSettings:
     Args:
         encode: function that gives the JSON form of one value; functions and objects cross as handles.
         targets: dotted names that the test patches, from `patch_targets`.
-        namespace: names of the module that the test imports the candidate from, which the test may patch;
-            None if that module is a proxy, which tells the candidate's process itself.
+        solution: names of the module that the test imports the candidate from.
+        test_names: names of the test, of which ``input``, ``print`` and ``open`` stand for the built-in
+            ones in a candidate that does not define them itself.
         decode: function that gives the value of a JSON form, for warnings of the candidate's own classes;
             None to replay them as the nearest class of the library.
     """
@@ -60,13 +59,16 @@ class JudgeSettings:
         self,
         encode: Callable[[Any], Any],
         targets: Sequence[str] = (),
-        namespace: MutableMapping[str, Any] | None = None,
+        solution: Mapping[str, Any] | None = None,
+        test_names: Mapping[str, Any] | None = None,
         decode: Callable[[Any], Any] | None = None,
     ) -> None:
         self._settings = [(name, setting.read, setting.changes) for name, setting in SETTINGS.items()]
         self._known = {name: read() for name, read, _ in self._settings}
         self._seeds = SeedWatch()
-        self._patches = PatchWatch(encode, targets, namespace)
+        self._patches = PatchWatch(
+            encode, targets, {} if solution is None else solution, {} if test_names is None else test_names
+        )
         self._levels = LogLevels()
         self._stdin = sys.stdin
         self._warnings = WarningReplay(decode)
@@ -128,14 +130,15 @@ class JudgeSettings:
 class CandidateSettings:
     """Settings of the test in the candidate's process, and what the candidate prints there.
 
-    Create it once the candidate is loaded. Streams that a candidate has bound while it was loaded are
-    therefore the real ones, as they are for a test in the same process.
+    It takes effect at the first call of ``pieces`` or ``apply``: that of the message that answers once the
+    candidate is loaded. Streams that a
+    candidate has bound while it was loaded are therefore the real ones, as they are for a test in the same
+    process.
 
     Args:
         decode: function that gives the value of a JSON form.
         ask: function that makes a request to the judge, ``"read"`` or ``"readline"`` with an optional size,
             and returns a text.
-        namespace: names of the candidate's module.
         encode: function that gives the JSON form of one value, for warnings of the candidate's own classes.
     """
 
@@ -143,27 +146,35 @@ class CandidateSettings:
         self,
         decode: Callable[[Any], Any],
         ask: Callable[..., Any],
-        namespace: MutableMapping[str, Any] | None = None,
         encode: Callable[[Any], Any] | None = None,
     ) -> None:
         self._ask = ask
-        self._stdin = sys.stdin
-        self._patches = Patches(decode, {} if namespace is None else namespace)
-        self._levels: dict[str, int] = {}
+        self._encode = encode
+        self._started = False
+        self._patches = Patches(decode)
         self._pending: list[list[Any]] = []
+        self._logs = LogRecords(self._pending)
+
+    def _start(self) -> None:
+        self._started = True
+        self._stdin = sys.stdin
         sys.stdout = PrintedText("out", self._pending)
         sys.stderr = PrintedText("err", self._pending)
-        WarningRecords(self._pending, encode).install()
-        self._logs = LogRecords(self._pending)
+        WarningRecords(self._pending, self._encode).install()
+        self._logs.install()
 
     def pieces(self) -> list[list[Any]]:
         """What the candidate has printed, warned of and logged since the last call."""
+        if not self._started:
+            self._start()
         found = self._pending[:]
         self._pending.clear()
         return found
 
     def apply(self, piece: list[Any]) -> None:
         """Set what the test has set."""
+        if not self._started:
+            self._start()
         name, *content = piece
         if name in SETTINGS:
             SETTINGS[name].write(content[0])

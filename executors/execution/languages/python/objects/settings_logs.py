@@ -49,6 +49,9 @@ class LogRecords:
         self._pending = pending
         self._own_levels: dict[str, int] = {}
         self._call_handlers = logging.Logger.callHandlers
+
+    def install(self) -> None:
+        """Keep all records from now on."""
         records = self
 
         def call_handlers(logger: logging.Logger, record: logging.LogRecord) -> None:

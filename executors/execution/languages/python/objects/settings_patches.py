@@ -16,7 +16,7 @@ import sys
 import time
 import types
 import uuid
-from collections.abc import Callable, Iterator, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from testbudget.executors.execution.languages.python.interpreter import MODULE
@@ -54,24 +54,36 @@ class _Spot:
         self.first = self.known = self.values.get(name, _MISSING)
 
 
+class _Name:
+    __slots__ = ("kind", "known", "name", "values")
+
+    def __init__(self, kind: str, name: str, values: Mapping[str, Any]) -> None:
+        self.kind = kind
+        self.name = name
+        self.values = values
+        self.known = values.get(name, _MISSING)
+
+
 class PatchWatch:
     """Functions of the judge's process that a test replaces, and names of the candidate's module.
 
     Args:
         encode: function that gives the JSON form of one value.
         targets: dotted names that the test patches.
-        namespace: names of the module that the test imports the candidate from; None to watch none.
+        solution: names of the module that the test imports the candidate from.
+        test_names: names of the test.
     """
 
     def __init__(
         self,
         encode: Callable[[Any], Any],
-        targets: Sequence[str] = (),
-        namespace: MutableMapping[str, Any] | None = None,
+        targets: Sequence[str],
+        solution: Mapping[str, Any],
+        test_names: Mapping[str, Any],
     ) -> None:
         self._encode = encode
-        self._namespace = {} if namespace is None else namespace
-        self._names = {name: self._namespace.get(name, _MISSING) for name in _SHADOWED}
+        self._solution = solution
+        self._names = [_Name("shadow", name, test_names) for name in _SHADOWED]
         spots = [
             _Spot(module, [module.__name__, ""], name)
             for module, names in _WATCHED
@@ -81,7 +93,7 @@ class PatchWatch:
         for target in dict.fromkeys(targets):
             first, _, rest = target.partition(".")
             if first in _MODULE_NAMES and rest.isidentifier():
-                self._names.setdefault(rest, self._namespace.get(rest, _MISSING))
+                self._names.append(_Name("name", rest, solution))
             elif target not in _CARRIED_OTHERWISE:
                 spot = self._spot(target)
                 if spot is not None and (id(spot.values), spot.name) not in watched:
@@ -99,19 +111,19 @@ class PatchWatch:
                 found.append(
                     piece if value is spot.first or value is _MISSING else [*piece, self._encode(value)]
                 )
-        for name, known in self._names.items():
-            value = self._namespace.get(name, _MISSING)
-            if value is not known:
-                self._names[name] = value
-                kind = "shadow" if name in _SHADOWED else "global"
-                found.append([kind, name] if value is _MISSING else [kind, name, self._encode(value)])
+        for one in self._names:
+            value = one.values.get(one.name, _MISSING)
+            if value is not one.known:
+                one.known = value
+                piece = [one.kind, one.name]
+                found.append(piece if value is _MISSING else [*piece, self._encode(value)])
         return found
 
     def _spot(self, target: str) -> _Spot | None:
         """Place of a target in a library; None if no library has it."""
         first, *rest = target.split(".")
         if first in _MODULE_NAMES and rest:
-            owner = self._namespace.get(rest[0], _MISSING)
+            owner = self._solution.get(rest[0], _MISSING)
             if type(owner) is types.ModuleType:
                 return self._spot(".".join([owner.__name__, *rest[1:]]))
             first, *rest = rest
@@ -144,12 +156,10 @@ class Patches:
 
     Args:
         decode: function that gives the value of a JSON form.
-        namespace: names of the candidate's module.
     """
 
-    def __init__(self, decode: Callable[[Any], Any], namespace: MutableMapping[str, Any]) -> None:
+    def __init__(self, decode: Callable[[Any], Any]) -> None:
         self._decode = decode
-        self._namespace = namespace
         self._own: dict[tuple[str, ...], Any] = {}
         self._shadows: set[str] = set()
 
@@ -166,11 +176,12 @@ class Patches:
             self._set_attribute(owner, (module, inner, name), value)
             return
         name, *value = content
+        names = vars(sys.modules[MODULE])
         if kind == "shadow":
-            if name not in self._shadows and name in self._namespace:
+            if name in names and name not in self._shadows:
                 return
             self._shadows.add(name)
-        self._set_name(name, value)
+        self._set_name(names, name, value)
 
     def _set_attribute(self, owner: Any, place: tuple[str, ...], value: list[Any]) -> None:
         name = place[-1]
@@ -184,16 +195,16 @@ class Patches:
             else:
                 setattr(owner, name, original)
 
-    def _set_name(self, name: str, value: list[Any]) -> None:
+    def _set_name(self, names: dict[str, Any], name: str, value: list[Any]) -> None:
         if value:
-            self._own.setdefault((name,), self._namespace.get(name, _MISSING))
-            self._namespace[name] = self._decode(value[0])
+            self._own.setdefault((name,), names.get(name, _MISSING))
+            names[name] = self._decode(value[0])
         elif (name,) in self._own:
             original = self._own.pop((name,))
             if original is _MISSING:
-                self._namespace.pop(name, None)
+                names.pop(name, None)
             else:
-                self._namespace[name] = original
+                names[name] = original
 
 
 def patch_targets(tree: ast.AST) -> tuple[str, ...]:

@@ -47,6 +47,7 @@ class _Pair:
 
     def __init__(self, candidate: str, targets: tuple[str, ...] = (), **names: Any) -> None:
         self._values: list[Any] = []
+        self.test_names: dict[str, Any] = {}
         own, theirs = os.pipe(), os.pipe()
         self._process = os.fork()
         if not self._process:
@@ -56,8 +57,8 @@ class _Pair:
         os.close(own[0])
         os.close(theirs[1])
         self._reading, self._writing = os.fdopen(theirs[0]), os.fdopen(own[1], "w")
-        self.settings = JudgeSettings(self._encode, targets, names)
-        self.namespace = names
+        self.settings = JudgeSettings(self._encode, targets, names, self.test_names)
+        self.solution = names
 
     def __call__(self, name: str, *arguments: Any) -> Any:
         self._send([name, arguments, self.settings.pieces()])
@@ -103,8 +104,10 @@ def _serve(candidate: str, reading: Any, writing: Any) -> None:
 
     try:
         module = types.ModuleType("solution")
+        settings = CandidateSettings(lambda number: _Handle(ask, number), ask)
+        sys.modules["solution"] = module
         exec(candidate, vars(module))
-        settings = CandidateSettings(lambda number: _Handle(ask, number), ask, vars(module))
+        settings.pieces()
         for line in reading:
             name, arguments, pieces = json.loads(line)
             try:
@@ -342,11 +345,11 @@ def test_replaced_names_of_the_module_cross_and_go(pair_of: Callable[..., _Pair]
         ("solution.helper",),
         other=own,
     )
-    pair.namespace["helper"] = lambda x: 10
-    pair.namespace["other"] = lambda: 100  # bound by the test, not patched
+    pair.solution["helper"] = lambda x: 10
+    pair.solution["other"] = lambda: 100  # bound by the test, not patched
     assert pair("use", 1) == 20
     assert pair("twice") == 2
-    del pair.namespace["helper"]
+    del pair.solution["helper"]
     assert pair("use", 1) == 4
 
 
@@ -354,10 +357,10 @@ def test_a_function_of_the_test_may_stand_for_a_builtin_that_the_candidate_does_
     pair_of: Callable[..., _Pair],
 ) -> None:
     pair = pair_of("def ask(): return 'Hello ' + input('Name: ')")
-    pair.namespace["input"] = lambda prompt="": "Bob"
+    pair.test_names["input"] = lambda prompt="": "Bob"
     assert pair("ask") == "Hello Bob"
     own = pair_of("def input(prompt): return 'mine'\ndef ask(): return input('')")
-    own.namespace["input"] = lambda prompt="": "Bob"
+    own.test_names["input"] = lambda prompt="": "Bob"
     assert own("ask") == "mine"
 
 
