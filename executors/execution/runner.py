@@ -18,20 +18,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from testbudget.executors.execution.languages import registry
-from testbudget.executors.execution.limits import ISOLATION_LAYERS, TestLimits, check_layers
+from testbudget.executors.execution.limits import ISOLATION_LAYERS, TestLimits, Trust, check_layers
 from testbudget.executors.execution.output_digests import (
     NO_CALLS,
-    BlockCalls,
     call_text,
     outputs_on_inputs,
     outputs_on_tests,
 )
-from testbudget.executors.execution.sandbox_process import COLUMNS, InsideError, SandboxProcess
+from testbudget.executors.execution.sandbox_process import (
+    COLUMNS,
+    BlockAnswer,
+    InsideError,
+    SandboxProcess,
+)
 from testbudget.rewards.errors import SandboxError, UserError
 from testbudget.rewards.outputs import RecordedCall, RecordedOutputs
 from testbudget.rewards.problem import NOT_RUN, TestKind, UnitTest
+from testbudget.rewards.verdict_reason import VerdictReason
 
 _DEFAULT_LIMITS = TestLimits()
+_NOT_WANTED = VerdictReason("The pair was not wanted.")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,9 +49,15 @@ class BlockVerdicts:
             that were not wanted, and for pairs left out after ``TestLimits.max_timeouts``.
         cpu_seconds: float32 (candidates, tests), CPU-seconds of candidate and judge processes as counted by
             the kernel; 0 for pairs that were not run. The sum of a row is at most ``max_cpu_seconds``. A
-            judge process shared by candidates with equal results is charged to the first of them.
+            judge process shared by candidates with equal results is charged to the first of them, and so is
+            the time of candidates with equal texts, which are run once.
         wall_seconds: float32 (candidates, tests), elapsed seconds of the same processes.
-        same_process: bool (candidates, tests), True if candidate and test ran in the same process.
+        same_process: bool (candidates, tests), True where the verdict was found in one process with the
+            candidate, which only `Trust.HONEST` allows.
+        cut_at: float32 (candidates, tests), CPU-seconds after which a pair was cut off before its full
+            limit, since no verdict on it could have changed which candidates lead; 0 where it was not.
+        reasons: distinct reasons of the verdicts. The first one is that of pairs that were not wanted.
+        reason_of: int32 (candidates, tests), reason of each pair, by position in ``reasons``.
         recorded_outputs: outputs of the candidates on the calls of the tests; None if not recorded.
         input_mutations: int64 (tests,), number of mutated inputs that were run for each test. Their calls
             are in ``recorded_outputs`` under the test, their CPU-seconds in ``cpu_seconds``.
@@ -55,6 +67,9 @@ class BlockVerdicts:
     cpu_seconds: NDArray[np.float32]
     wall_seconds: NDArray[np.float32]
     same_process: NDArray[np.bool_]
+    cut_at: NDArray[np.float32]
+    reasons: tuple[VerdictReason, ...]
+    reason_of: NDArray[np.int32]
     recorded_outputs: RecordedOutputs | None
     input_mutations: NDArray[np.int64]
 
@@ -72,6 +87,7 @@ class Runner:
         limits: limits of one test.
         language: language of the candidates and tests.
         require: isolation layers that must be in force.
+        trust: trust in the authors of the candidates.
 
     Attributes:
         layers: the isolation layers in force, outermost first.
@@ -92,6 +108,7 @@ class Runner:
         *,
         language: str = "python",
         require: Sequence[str] = (),
+        trust: Trust = Trust.HOSTILE,
     ) -> None:
         programs = registry.language(language).programs
         if sys.platform != "linux":
@@ -103,6 +120,7 @@ class Runner:
         self._limits = limits
         self._language = language
         self._require = tuple(require)
+        self._trust = trust
         self._sandbox: SandboxProcess | None = None
         self._ended_cpu_seconds = 0.0  # of earlier sandboxes
         self._changing = threading.Lock()  # of the two attributes above
@@ -128,6 +146,8 @@ class Runner:
         *,
         wanted: NDArray[np.bool_] | None = None,
         record: bool = True,
+        standing: NDArray[np.integer[Any]] | None = None,
+        settle: bool = True,
     ) -> BlockVerdicts:
         """Run candidates on tests of one problem.
 
@@ -140,6 +160,10 @@ class Runner:
                 unknown; a candidate must then define the functions that the tests call.
             wanted: bool (candidates, tests), True for the pairs to run; None for all pairs.
             record: True to record the outputs of the candidates.
+            standing: int (candidates,), tests that each candidate has passed before; None for zeros.
+            settle: True to run every pair to its full limit. False to run slow pairs to it only while a
+                verdict on them can change which candidates have passed the most tests, ``standing``
+                included. The others are timed out, with ``cut_at``.
 
         Raises:
             SandboxError: the sandbox failed twice, or could not be built again.
@@ -151,21 +175,30 @@ class Runner:
             "tests": [(test.code, test.kind) for test in tests],
             "entry_point": entry_point,
             "calls": None,
+            "standing": None,
         }
-        columns, calls = self._answer(block, pairs, record=record)
+        if not settle:
+            block["standing"] = [0] * shape[0] if standing is None else standing.tolist()
+        columns, reasons, calls = self._answer(block, pairs, record=record)
         grids = []
-        for column, default in zip(columns, (NOT_RUN, 0, 0, 0), strict=True):
+        for column, default in zip(columns, (NOT_RUN, 0, 0, 0, 0, -1), strict=True):
             grid = np.full(shape, default, column.dtype)
             grid[tuple(pairs.T)] = column
             grids.append(grid)
-        verdicts, same_process, cpu_seconds, wall_seconds = grids
+        verdicts, same_process, cpu_seconds, wall_seconds, cut_at, reason_of = grids
         recorded_outputs = (
             outputs_on_tests(calls, pairs, len(candidates), [t.index for t in tests]) if calls else None
         )
-        same_process = same_process.astype(np.bool_)
-        no_mutations = np.zeros(len(tests), np.int64)
         return BlockVerdicts(
-            verdicts, cpu_seconds, wall_seconds, same_process, recorded_outputs, no_mutations
+            verdicts,
+            cpu_seconds,
+            wall_seconds,
+            same_process.astype(np.bool_),
+            cut_at,
+            (_NOT_WANTED, *reasons),
+            reason_of + np.int32(1),
+            recorded_outputs,
+            np.zeros(len(tests), np.int64),
         )
 
     def call(
@@ -190,8 +223,9 @@ class Runner:
             "tests": [("", TestKind.ASSERT)] * len(inputs),
             "entry_point": None,
             "calls": [call_text(given) for given in inputs],
+            "standing": None,
         }
-        (_, _, used, _), calls = self._answer(block, pairs, record=True)
+        (_, _, used, *_), _, calls = self._answer(block, pairs, record=True)
         assert calls is not None
         cpu_seconds = used.astype(np.float32).reshape(len(candidates), len(inputs))
         return outputs_on_inputs(inputs, calls, pairs, len(candidates)), cpu_seconds
@@ -225,12 +259,10 @@ class Runner:
         """Run blocks again after ``interrupt``."""
         self._interrupted.clear()
 
-    def _answer(
-        self, block: dict[str, Any], pairs: NDArray[np.intp], *, record: bool
-    ) -> tuple[list[NDArray[Any]], BlockCalls | None]:
-        """Send a block; return one array per column of ``verdicts_layout``, and the recorded calls."""
+    def _answer(self, block: dict[str, Any], pairs: NDArray[np.intp], *, record: bool) -> BlockAnswer:
+        """Send a block and return the answer to it."""
         if len(pairs) == 0:
-            return [np.zeros(0, kind) for kind in COLUMNS], NO_CALLS if record else None
+            return BlockAnswer([np.zeros(0, kind) for kind in COLUMNS], (), NO_CALLS if record else None)
         message = block | {"pairs": pairs.tolist(), "record": record}
         for attempt in range(2):
             try:
@@ -251,7 +283,7 @@ class Runner:
     def _open(self) -> SandboxProcess:
         if self._sandbox is None:
             try:
-                sandbox = SandboxProcess(self._limits, self._language)
+                sandbox = SandboxProcess(self._limits, self._language, self._trust)
                 with self._changing:
                     self._sandbox = sandbox
                     if self._interrupted.is_set():

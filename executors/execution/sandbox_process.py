@@ -12,22 +12,23 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from testbudget.executors.execution.judging.sandbox_main import verdicts_layout
 from testbudget.executors.execution.languages import registry
-from testbudget.executors.execution.limits import TestLimits
+from testbudget.executors.execution.limits import TestLimits, Trust
 from testbudget.executors.execution.output_digests import BlockCalls, parse_calls
 from testbudget.executors.execution.processes import result_buffer
 from testbudget.executors.execution.sandbox import cgroups
 from testbudget.executors.execution.sandbox.cpu_time import SandboxCpuTime
+from testbudget.rewards.verdict_reason import VerdictReason
 
 _START_SECONDS = 60.0
 _STOP_SECONDS = 10.0
-COLUMNS = (np.uint8, np.uint8, np.float32, np.float32)  # of ``verdicts_layout``
+COLUMNS = (np.uint8, np.uint8, np.float32, np.float32, np.float32, np.int32)  # of ``verdicts_layout``
 _SILENCE_SECONDS = 60.0  # in addition to the wall-clock limit of a test
 _INHERITED_VARIABLES = ("LD_LIBRARY_PATH", "OPENBLAS_CORETYPE")  # for libraries that need them to load
 _ENVIRONMENT = {
@@ -64,6 +65,20 @@ class InsideError(Exception):
     """A failure that the guard or the server process has reported."""
 
 
+class BlockAnswer(NamedTuple):
+    """Answer to a block.
+
+    Attributes:
+        columns: one array per column of ``verdicts_layout``.
+        reasons: distinct reasons, which the last column refers to.
+        calls: recorded calls; None if they were not asked for.
+    """
+
+    columns: Sequence[NDArray[Any]]
+    reasons: Sequence[VerdictReason]
+    calls: BlockCalls | None
+
+
 class SandboxProcess:
     """The guard process and the connection to the server process.
 
@@ -72,10 +87,11 @@ class SandboxProcess:
         cpu_time: counter of the CPU time of all processes.
     """
 
-    def __init__(self, limits: TestLimits, language: str) -> None:
+    def __init__(self, limits: TestLimits, language: str, trust: Trust) -> None:
         self.layers: tuple[str, ...] = ()
         self._limits = limits
         self._language = language
+        self._trust = trust
         self._scratch: str | None = None
         self._connection, inside = socket.socketpair()
         self._connection.settimeout(_START_SECONDS)
@@ -104,6 +120,7 @@ class SandboxProcess:
             "limits": asdict(self._limits),
             "language": registry.language_place(self._language),
             "packages": _package_directories(registry.language(self._language).packages),
+            "trust": self._trust,
             "programs": registry.language(self._language).programs,
         }
         result_buffer.send_frame(self._connection, json.dumps(settings).encode())
@@ -113,7 +130,7 @@ class SandboxProcess:
         if "cgroup" in self.layers:
             self.cpu_time.use_group()
 
-    def run(self, block: dict[str, Any]) -> tuple[list[NDArray[Any]], BlockCalls | None]:
+    def run(self, block: dict[str, Any]) -> BlockAnswer:
         """Run one block, given as ``sandbox_main`` expects it."""
         self._connection.settimeout(_SILENCE_SECONDS + self._limits.wall_seconds)  # between two frames
         result_buffer.send_frame(self._connection, json.dumps(block).encode())
@@ -125,7 +142,11 @@ class SandboxProcess:
         for kind in COLUMNS:
             columns.append(np.frombuffer(answer, kind, pairs))
             answer = answer[columns[-1].nbytes :]
-        return columns, parse_calls(self._receive()) if block["record"] else None
+        reasons = [VerdictReason.from_message(message) for message in json.loads(self._receive())]
+        known = [reason for reason in reasons if reason is not None]
+        if len(known) < len(reasons) or not (columns[-1] < len(known)).all():
+            raise InsideError("a verdict has no reason")
+        return BlockAnswer(columns, known, parse_calls(self._receive()) if block["record"] else None)
 
     def interrupt(self) -> None:
         """End every process inside; called from another thread than the other methods."""

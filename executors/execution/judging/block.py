@@ -2,42 +2,49 @@
 
 Order of events:
 
-1. Dry run: each test runs without results and shows the calls that it is going to make.
+1. Dry run: each test that seems to exchange plain data runs without results and shows the calls that it is
+   going to make.
 2. Call phase: each candidate makes the calls of all its tests.
 3. Judge phase: each test is replayed on the results, once for all candidates with the same results.
 4. If a replay shows that a test makes other calls than planned, steps 2 and 3 are repeated for the
    candidates concerned.
-5. Pairs that cannot be judged in separate processes are judged in the same process. There a pass counts
-   only if the candidate is side-effect free.
+5. Object phase: any other pair is judged through two pipes between the test and the candidate.
+6. Pairs that have reached their small first limit are run to the full one, as long as their verdicts can
+   change which candidates lead, or all of them if all are wanted.
 """
 
-import itertools
-import operator
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from testbudget.executors.execution.judging.fork_server import CandidateForkServer
+from testbudget.executors.execution.judging.call_phase import CallPhase
+from testbudget.executors.execution.judging.engine_reasons import (
+    CANDIDATE_DOES_NOT_COMPILE,
+    NO_OBJECTS,
+    TEST_DOES_NOT_COMPILE,
+    TOO_MANY_ROUNDS,
+    cut_reason,
+)
+from testbudget.executors.execution.judging.judge_phase import JudgePhase
+from testbudget.executors.execution.judging.loopers import Loopers
+from testbudget.executors.execution.judging.object_phase import ObjectPhase
 from testbudget.executors.execution.judging.pair_table import (
+    NeedsObjects,
     Pair,
     PairTable,
-    PendingPath,
+    PathVerdict,
     TestOutcome,
     TextTable,
 )
-from testbudget.executors.execution.judging.phases import CallPhase, JudgePhase
 from testbudget.executors.execution.judging.program_cache import ProgramCache
-from testbudget.executors.execution.languages.base import Language, Program, Source, StepMessage
-from testbudget.executors.execution.processes.process import ProcessEnd, ProcessRunner
-from testbudget.executors.execution.processes.result_buffer import (
-    failure_verdict,
-    message_verdict,
-    parse_message,
-)
-from testbudget.rewards.problem import TestKind, Verdict
+from testbudget.executors.execution.judging.standings import next_unsettled
+from testbudget.executors.execution.languages.base import Language, Program, Source
+from testbudget.executors.execution.limits import Trust
+from testbudget.executors.execution.processes.fork_server import ForkServer
+from testbudget.executors.execution.processes.supervisor import Supervisor
+from testbudget.rewards.problem import NOT_RUN, TestKind, Verdict
+from testbudget.rewards.verdict_reason import VerdictReason
 
 _MAX_ROUNDS = 8  # of call phase and judge phase
-
-_candidate_of = operator.itemgetter(0)
 
 
 class BlockWork(NamedTuple):
@@ -47,29 +54,35 @@ class BlockWork(NamedTuple):
         candidates: distinct programs.
         tests: code and kind of each test.
         entry_point: name that each candidate must define; None if unknown.
-        pairs: pairs to run.
+        pairs: pairs to run, those of one candidate side by side.
+        standing: tests that each candidate has passed before; None to run every pair to its full limit.
     """
 
     candidates: Sequence[str]
     tests: Sequence[tuple[str, TestKind]]
     entry_point: str | None
     pairs: Sequence[Pair]
+    standing: Sequence[int] | None = None
 
 
 class WorkerContext(NamedTuple):
     """Processes and caches that all blocks of a sandbox share.
 
     Attributes:
-        process_runner: runs judge processes and compiling processes.
-        fork_server: runs candidate processes.
+        supervisor: watches all processes.
+        judge_server: source of judge processes.
+        candidate_server: source of candidate processes.
         program_cache: compiles candidates and tests.
         language: language of candidates and tests.
+        trust: trust in the authors of the candidates.
     """
 
-    process_runner: ProcessRunner
-    fork_server: CandidateForkServer
+    supervisor: Supervisor
+    judge_server: ForkServer
+    candidate_server: ForkServer
     program_cache: ProgramCache
     language: Language
+    trust: Trust
 
 
 class BlockRun:
@@ -85,15 +98,46 @@ class BlockRun:
     """
 
     def __init__(self, context: WorkerContext, work: BlockWork) -> None:
-        self.pair_table = PairTable(work.pairs, context.process_runner.limits)
+        self.pair_table = PairTable(work.pairs, context.supervisor.limits)
         self.calls = TextTable()
         self.results = TextTable()
-        self._process_runner = context.process_runner
-        self._program_cache = context.program_cache
-        self._language = context.language
+        self._context = context
         self._work = work
+        self._loopers = Loopers(context.supervisor)
+        self._candidates: dict[int, Program] = {}
+        self._tests: dict[int, Program] = {}
+        self._outcomes: dict[int, TestOutcome] = {}
+        self._call_plan: dict[Pair, list[int]] = {}
+        self._by_objects: dict[Pair, VerdictReason | None] = {}
         self._call_phase = CallPhase(
-            context.fork_server, work.entry_point, self.pair_table, self.calls, self.results
+            context.supervisor,
+            context.candidate_server,
+            self._candidates,
+            work.entry_point,
+            self.pair_table,
+            self.calls,
+            self.results,
+            self._loopers,
+        )
+        self._judge_phase = JudgePhase(
+            context.supervisor.limits,
+            context.judge_server,
+            self.pair_table,
+            self.calls,
+            self.results,
+            self._tests,
+            self._outcomes,
+        )
+        self._object_phase = ObjectPhase(
+            context.language,
+            context.trust,
+            context.supervisor,
+            context.judge_server,
+            context.candidate_server,
+            self._candidates,
+            self._tests,
+            work.entry_point,
+            self.pair_table,
         )
 
     def run(self) -> None:
@@ -102,27 +146,27 @@ class BlockRun:
         Raises:
             OSError: no process could be forked or watched.
         """
-        work = self._work
-        texts = [Source(text, None) for text in work.candidates]
-        programs = self._program_cache.compiled(
-            texts + [Source(text, kind) for text, kind in work.tests], work.entry_point
-        )
-        candidates = dict(enumerate(programs[: len(texts)]))
-        tests = dict(enumerate(programs[len(texts) :]))
-        separate_process: list[Pair] = []
-        same_process: list[Pair] = []
-        for pair in work.pairs:
-            candidate, test = candidates[pair[0]], tests[pair[1]]
-            if candidate is None or test is None:
-                self.pair_table.close([pair], Verdict.ERRORED)
-            elif test.separate_process and not self._language.defines_any(candidate, test.other_names):
-                separate_process.append(pair)
+        self._compile(self._work.tests)
+        open_pairs = [pair for pair in self._work.pairs if self.pair_table.is_open(pair)]
+        charged_to: dict[int, int] = {}
+        for pair in open_pairs:
+            candidate, test = self._candidates[pair[0]], self._tests[pair[1]]
+            if test.plain_calls and not self._context.language.defines_any(candidate, test.other_names):
+                charged_to.setdefault(pair[1], pair[0])
             else:
-                same_process.append(pair)
-        self._candidates = {index: program for index, program in candidates.items() if program}
-        self._tests = {index: program for index, program in tests.items() if program}
-        same_process += self._judge_in_separate_processes(separate_process)
-        self._judge_in_same_process(sorted(same_process))
+                self._by_objects[pair] = NO_OBJECTS
+        self._outcomes.update((test, TestOutcome()) for test in charged_to)
+        self._judge_phase.dry_run(charged_to)
+        self._call_plan.update(
+            (pair, self._outcomes[pair[1]].first_calls)
+            for pair in open_pairs
+            if pair not in self._by_objects
+        )
+        try:
+            self._advance(open_pairs, full=False)
+            self._settle()
+        finally:
+            self._loopers.end()
 
     def make_calls(self, calls: Sequence[str]) -> None:
         """Make every call with every candidate, in place of running the tests.
@@ -133,106 +177,97 @@ class BlockRun:
         Raises:
             OSError: no process could be forked or watched.
         """
-        texts = [Source(text, None) for text in self._work.candidates]
-        programs = self._program_cache.compiled(texts, self._work.entry_point)
-        candidates = {index: program for index, program in enumerate(programs) if program}
+        self._compile(())
         call_plan = {
             pair: [self.calls.position(calls[pair[1]])]
-            for pair in sorted(self._work.pairs)
-            if pair[0] in candidates
+            for pair in self._work.pairs
+            if pair[0] in self._candidates
         }
-        self._call_phase.make_calls(candidates, call_plan, predicted=False)
+        self._call_phase.make_calls(call_plan, full=True)
 
-    def _judge_in_separate_processes(self, pairs: Sequence[Pair]) -> list[Pair]:
-        """Set verdicts in rounds of calls and replays; return the pairs that need the same process."""
-        charged_to = {test: candidate for candidate, test in reversed(pairs)}
-        outcomes = {test: TestOutcome() for test in charged_to}
-        judge_phase = JudgePhase(
-            self._process_runner,
-            self._language,
-            self.pair_table,
-            self.calls,
-            self.results,
-            {test: self._tests[test] for test in charged_to},
-            outcomes,
+    def _compile(self, tests: Sequence[tuple[str, TestKind]]) -> None:
+        """Compile all programs; close the pairs of those that do not compile."""
+        sources = [Source(text, None) for text in self._work.candidates]
+        programs = self._context.program_cache.compiled(
+            sources + [Source(text, kind) for text, kind in tests], self._work.entry_point
         )
-        judge_phase.dry_run(charged_to)
-        call_plan = {pair: outcomes[pair[1]].first_calls for pair in sorted(pairs)}
-        same_process: list[Pair] = []
-        for number in range(_MAX_ROUNDS):
-            self._call_phase.make_calls(self._candidates, call_plan, predicted=number == 0)
-            judge_phase.judge(filter(self.pair_table.is_open, call_plan))
-            next_plan: dict[Pair, list[int]] = {}
-            for pair in filter(self.pair_table.is_open, call_plan):
-                outcome = outcomes[pair[1]].after(self.pair_table[pair].calls)
-                if isinstance(outcome, list):
-                    next_plan[pair] = outcome
-                elif isinstance(outcome, PendingPath):
-                    same_process.append(pair)
-                elif self.pair_table[pair].loaded:
-                    self.pair_table.close([pair], outcome)
-                else:  # the small share of the time limit was not enough to load the candidate
-                    next_plan[pair] = call_plan[pair]
-            call_plan = next_plan
-        return [*same_process, *call_plan]
+        count = len(sources)
+        self._candidates |= {i: program for i, program in enumerate(programs[:count]) if program}
+        self._tests |= {i: program for i, program in enumerate(programs[count:]) if program}
+        for pair in self._work.pairs:
+            if pair[0] not in self._candidates:
+                self.pair_table.close([pair], Verdict.ERRORED, CANDIDATE_DOES_NOT_COMPILE)
+            elif tests and pair[1] not in self._tests:
+                self.pair_table.close([pair], Verdict.ERRORED, TEST_DOES_NOT_COMPILE)
 
-    def _judge_in_same_process(self, pairs: Sequence[Pair]) -> None:
-        """Set verdicts by running each test in the process of its candidate."""
+    def _advance(self, pairs: Iterable[Pair], *, full: bool) -> None:
+        """Judge open pairs that are neither slow nor held back, as far as their limits allow."""
+        pairs = [pair for pair in pairs if self.pair_table.is_open(pair)]
+        plan = {pair: self._call_plan[pair] for pair in pairs if pair not in self._by_objects}
+        self._judge_plain(plan, full=full)
         for pair in pairs:
-            self.pair_table[pair].same_process = True
-        if not self._language.supports_same_process:
-            self.pair_table.close(pairs, Verdict.UNCONFIRMED)
-            return
-        for candidate, group in itertools.groupby(pairs, key=_candidate_of):
-            remaining = list(group)
-            while remaining and not self.pair_table.close_after_timeouts(candidate, remaining):
-                done = self._judge_some_in_same_process(self._candidates[candidate], remaining)
-                remaining = remaining[done:]
+            if pair in self._by_objects and self._is_due(pair):
+                self._object_phase.judge(pair, self._by_objects[pair], full=full)
 
-    def _judge_some_in_same_process(self, program: Program, remaining: Sequence[Pair]) -> int:
-        """Run as many tests of a candidate as one process can; return the number of finished pairs."""
-        pairs = remaining if program.self_contained else remaining[:1]
-        tests = [self._tests[test] for _, test in pairs]
-        ended = self._call_phase.run(
-            pairs,
-            lambda cpu_seconds: self._process_runner.run(
-                lambda: self._language.judge_in_same_process(
-                    self._process_runner.buffer,
-                    self._process_runner,
-                    program,
-                    tests,
-                    self._work.entry_point,
-                ),
-                len(pairs),
-                cpu_seconds,
-            ),
+    def _judge_plain(self, plan: Mapping[Pair, list[int]], *, full: bool) -> None:
+        """Judge pairs on the results of calls, in rounds of calls and replays."""
+        for _ in range(_MAX_ROUNDS):
+            if not plan:
+                return
+            self._call_phase.make_calls(plan, full=full)
+            plan = self._replay(plan)
+            self._call_plan.update(plan)
+        self._by_objects.update((pair, TOO_MANY_ROUNDS) for pair in plan if self._is_due(pair))
+
+    def _replay(self, plan: Mapping[Pair, list[int]]) -> dict[Pair, list[int]]:
+        """Replay tests on the calls made; return the calls of pairs that need another round."""
+        self._judge_phase.judge(pair for pair in plan if self._was_run(pair))
+        next_plan = {}
+        for pair in filter(self._was_run, plan):
+            state = self.pair_table[pair]
+            outcome = self._outcomes[pair[1]].after(state.calls)
+            if isinstance(outcome, list):
+                next_plan[pair] = outcome
+            elif isinstance(outcome, PathVerdict) and state.loaded:
+                verdict, reason = outcome
+                if state.calls and state.end_reason is not None and verdict != Verdict.PASSED:
+                    reason = state.end_reason
+                self.pair_table.close([pair], verdict, reason)
+                self._loopers.end([pair])
+            elif isinstance(outcome, NeedsObjects):
+                self._loopers.end([pair])
+                self.pair_table.mark_resumed(pair)
+                self._by_objects[pair] = outcome.reason
+        return {pair: calls for pair, calls in next_plan.items() if not self.pair_table.is_slow(pair)}
+
+    def _was_run(self, pair: Pair) -> bool:
+        """Return whether an open pair has made calls, or was cut off while it made them."""
+        return (
+            self.pair_table.is_open(pair)
+            and pair not in self._by_objects
+            and (self.pair_table[pair].loaded or self.pair_table.is_slow(pair))
         )
-        if ended is None:
-            return len(remaining)
-        return self._record_same_process(pairs, ended, side_effect_free=program.side_effect_free)
 
-    def _record_same_process(
-        self, pairs: Sequence[Pair], ended: ProcessEnd, *, side_effect_free: bool
-    ) -> int:
-        """Set the verdicts of one process; return the number of finished pairs."""
-        for reached, (pair, step) in enumerate(zip(pairs, ended.steps, strict=True)):
-            if not step.finished and ended.signal == 0 and reached > 0:
-                return reached  # the process could not be reused for this test
-            self.pair_table[pair].loaded |= ended.loaded or step.finished
-            match parse_message(step.texts[0]) if step.texts else []:
-                case [StepMessage.NOT_LOADED, *verdict]:
-                    self.pair_table.close([pair], failure_verdict(*verdict))
-                    continue
-                case [StepMessage.VERDICT, int(verdict), influenced]:
-                    unconfirmed = verdict == Verdict.PASSED and (influenced or not side_effect_free)
-                    self.pair_table.close(
-                        [pair], Verdict.UNCONFIRMED if unconfirmed else message_verdict(verdict)
-                    )
-                    continue
-            verdict_on_end = self.pair_table.record_end(pair[0], ended)
-            if self.pair_table[pair].loaded:
-                self.pair_table.close([pair], verdict_on_end)
+    def _is_due(self, pair: Pair) -> bool:
+        table = self.pair_table
+        return table.is_open(pair) and not table.is_slow(pair) and not table.is_held(pair[0])
+
+    def _settle(self) -> None:
+        """Run slow pairs to their full limit while that matters; close all pairs that are still open."""
+        table, standing = self.pair_table, self._work.standing
+        while True:
+            pair = next_unsettled(table, standing)
+            if pair is None:
+                break
+            if pair in self._by_objects:
+                table.mark_resumed(pair)
             else:
-                self.pair_table.close_unloaded(pair, verdict_on_end)
-            return reached + 1
-        return len(pairs)
+                self._call_phase.finish(pair, self._call_plan[pair])
+                self._call_plan |= self._replay({pair: self._call_plan[pair]})
+            self._advance([pair], full=True)
+            self._advance([other for other in table if other[0] == pair[0]], full=False)
+        for pair in table:
+            if table.is_slow(pair):
+                table.close([pair], Verdict.TIMED_OUT, cut_reason(table[pair].cut_at))
+            else:
+                table.close([pair], NOT_RUN)

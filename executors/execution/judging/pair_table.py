@@ -1,14 +1,20 @@
 """State of a block: its pairs, the texts of calls and results, and the outcomes of its tests."""
 
 import itertools
+import statistics
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from enum import Enum, auto
+from typing import NamedTuple
 
 from testbudget.executors.execution.limits import TestLimits, next_cpu_limit
-from testbudget.executors.execution.processes.process import ProcessEnd
-from testbudget.rewards.problem import NOT_RUN, Verdict
+from testbudget.executors.execution.processes.live_process import ProcessEnd
+from testbudget.rewards.problem import Verdict
+from testbudget.rewards.verdict_reason import VerdictReason
+
+_FIRST_SECONDS = 0.05  # least CPU-seconds after which a pair is cut off
+_FIRST_FACTOR = 20  # on the median of the test's finished pairs
+_SLOW_CANDIDATES, _SLOW_FACTOR = 2, 5  # a test that is slow for so many candidates is slow itself
 
 Pair = tuple[int, int]
 """A candidate and a test, by position in the block."""
@@ -39,20 +45,30 @@ class TextTable:
         return position
 
 
-class PendingPath(Enum):
-    """State of a path that has neither a verdict nor further calls.
+class PathVerdict(NamedTuple):
+    """Verdict of a test on a path.
 
     Attributes:
-        UNKNOWN: the test has not been run on the path.
-        SAME_PROCESS: the test can be judged only in the process of the candidate.
+        verdict: the verdict.
+        reason: its reason; None where the verdict says it all.
     """
 
-    UNKNOWN = auto()
-    SAME_PROCESS = auto()
+    verdict: Verdict
+    reason: VerdictReason | None
 
 
-PathOutcome = Verdict | list[int] | PendingPath
-"""Outcome of a path: a verdict, or the calls to make instead, or neither."""
+class NeedsObjects(NamedTuple):
+    """Finding that a test exchanges more than plain data with the candidate.
+
+    Attributes:
+        reason: what it exchanges.
+    """
+
+    reason: VerdictReason | None
+
+
+PathOutcome = PathVerdict | NeedsObjects | list[int] | None
+"""Outcome of a path: a verdict, or why it needs objects, or the calls to make instead; None if unknown."""
 
 
 @dataclass(slots=True)
@@ -82,16 +98,16 @@ class TestOutcome:
             self._lengths = sorted([*self._lengths, len(known)])
 
     def after(self, calls: Sequence[Call]) -> PathOutcome:
-        """Outcome of these calls and results; ``PendingPath.UNKNOWN`` if the test was not run on them."""
+        """Outcome of these calls and results; None if the test was not run on them."""
         for length in self._lengths:
             if length > len(calls):
                 break
-            outcome = self._outcomes.get(tuple(calls[:length]), PendingPath.UNKNOWN)
+            outcome = self._outcomes.get(tuple(calls[:length]))
             if isinstance(outcome, list) and length < len(calls) and calls[length][0] == outcome[length]:
                 continue  # the next call is the one that was needed
-            if outcome is not PendingPath.UNKNOWN:
+            if outcome is not None:
                 return outcome
-        return PendingPath.UNKNOWN
+        return None
 
 
 @dataclass(slots=True)
@@ -100,18 +116,24 @@ class PairState:
 
     Attributes:
         verdict: a `Verdict`, ``NOT_RUN``, or None while undecided.
+        reason: reason of the verdict.
         cpu_seconds, wall_seconds: CPU-seconds and wall-seconds charged to the pair so far.
-        same_process: True if the pair is judged in the same process.
+        cut_at: CPU-seconds after which the first limit cut it off; 0 if it did not.
+        same_process: True if the verdict was found in one process with the candidate.
         loaded: True if the candidate has been loaded for the test.
         calls: calls that the candidate has made for the test, with their results.
+        end_reason: why the candidate process ended during the last call; None if it did not.
     """
 
     verdict: int | None = None
+    reason: VerdictReason | None = None
     cpu_seconds: float = 0.0
     wall_seconds: float = 0.0
+    cut_at: float = 0.0
     same_process: bool = False
     loaded: bool = False
     calls: list[Call] = field(default_factory=list)
+    end_reason: VerdictReason | None = None
 
 
 class PairTable:
@@ -129,51 +151,81 @@ class PairTable:
         self._limits = limits
         self._tests = Counter(candidate for candidate, _ in pairs)
         self._spent: defaultdict[int, float] = defaultdict(float)
-        self._timeouts: Counter[int] = Counter()
+        self._finished: defaultdict[int, list[float]] = defaultdict(list)  # CPU-seconds, by test
+        self._slow: defaultdict[int, set[int]] = defaultdict(set)  # candidates, by test
+        self._timed_out: defaultdict[int, set[int]] = defaultdict(
+            set
+        )  # tests, also slow ones, by candidate
 
     def __getitem__(self, pair: Pair) -> PairState:
         return self._states[pair]
 
-    def close(self, pairs: Iterable[Pair], verdict: int) -> None:
+    def __iter__(self) -> Iterator[Pair]:
+        return iter(self._states)
+
+    def close(self, pairs: Iterable[Pair], verdict: int, reason: VerdictReason | None = None) -> None:
         """Set the verdict of the given pairs that have none."""
         for pair in pairs:
-            if self._states[pair].verdict is None:
-                self._states[pair].verdict = verdict
+            state = self._states[pair]
+            if state.verdict is None:
+                state.verdict, state.reason = verdict, reason
+                self._timed_out[pair[0]].discard(pair[1])
+                if verdict == Verdict.TIMED_OUT:
+                    self._timed_out[pair[0]].add(pair[1])
 
-    def close_unloaded(self, pair: Pair, verdict: Verdict) -> None:
+    def replace(self, pair: Pair, verdict: Verdict, reason: VerdictReason | None) -> None:
+        """Set the verdict of a closed pair to that found in one process with the candidate."""
+        state = self._states[pair]
+        state.verdict, state.reason, state.same_process = None, None, True
+        self.close([pair], verdict, reason)
+
+    def close_unloaded(self, pair: Pair, verdict: Verdict, reason: VerdictReason) -> None:
         """Close a pair whose process ended before the candidate was loaded.
 
         If the candidate was never loaded for any test, all of its pairs are closed.
         """
         pairs = [other for other in self._states if other[0] == pair[0]]
-        self.close([pair] if any(self._states[other].loaded for other in pairs) else pairs, verdict)
+        self.close([pair] if any(self._states[other].loaded for other in pairs) else pairs, verdict, reason)
+
+    def mark_slow(self, pair: Pair, seconds: float) -> None:
+        """Record that a pair has reached its first limit.
+
+        Args:
+            pair: an open pair.
+            seconds: CPU-seconds after which it was cut off.
+        """
+        self._states[pair].cut_at = seconds
+        self._slow[pair[1]].add(pair[0])
+        self._timed_out[pair[0]].add(pair[1])
+
+    def mark_resumed(self, pair: Pair) -> None:
+        """Record that a slow pair is run to its full limit."""
+        self._states[pair].cut_at = 0.0
+        self._timed_out[pair[0]].discard(pair[1])
+
+    def is_slow(self, pair: Pair) -> bool:
+        """Return whether an open pair was cut off by its first limit."""
+        return self.is_open(pair) and self._states[pair].cut_at > 0
+
+    def first_limit(self, test: int) -> float:
+        """CPU-seconds after which a pair of this test is cut off, to be continued only if it matters."""
+        finished = self._finished[test]
+        limit = (
+            max(_FIRST_SECONDS, _FIRST_FACTOR * statistics.median(finished)) if finished else _FIRST_SECONDS
+        )
+        return limit * (_SLOW_FACTOR if len(self._slow[test]) >= _SLOW_CANDIDATES else 1)
 
     def is_open(self, pair: Pair) -> bool:
         """Return whether a pair has no verdict."""
         return self._states[pair].verdict is None
 
-    def close_after_timeouts(self, candidate: int, pairs: Iterable[Pair]) -> bool:
-        """Close pairs as not run if their candidate has timed out ``max_timeouts`` times.
-
-        Returns:
-            True if the pairs were closed.
-        """
-        if self._timeouts[candidate] < self._limits.max_timeouts:
-            return False
-        self.close(pairs, NOT_RUN)
-        return True
+    def is_held(self, candidate: int) -> bool:
+        """Return whether the candidate has used up its ``max_timeouts``, slow pairs included."""
+        return len(self._timed_out[candidate]) >= self._limits.max_timeouts
 
     def cpu_limit(self, candidate: int) -> int:
         """CPU-seconds that the candidate's next process may use; 0 if none may start."""
         return next_cpu_limit(self._limits, self._tests[candidate], self._spent[candidate])
-
-    def record_end(self, candidate: int, ended: ProcessEnd) -> Verdict:
-        """Record that a process ended while it ran a candidate; return the verdict on the pair.
-
-        A timeout counts towards ``max_timeouts``.
-        """
-        self._timeouts[candidate] += ended.timed_out
-        return Verdict.TIMED_OUT if ended.timed_out else Verdict.KILLED
 
     def charge(self, pairs: Sequence[Pair], ended: ProcessEnd) -> None:
         """Charge the CPU-seconds and wall-seconds of a process to its pairs, one step each.
@@ -183,13 +235,17 @@ class PairTable:
         step. Reports that cannot be true are replaced by equal shares.
         """
         finished = sum(1 for _ in itertools.takewhile(lambda step: step.finished, ended.steps))
-        reached = min(len(pairs), finished + 1 if ended.signal or not finished else finished)
+        reached = min(len(pairs), finished + (not finished or not ended.by_itself))
         cpu_seconds = _shares([step.cpu_seconds for step in ended.steps[:reached]], ended.cpu_seconds)
         wall_seconds = _shares([step.wall_seconds for step in ended.steps[:reached]], ended.wall_seconds)
         for pair, cpu, wall in zip(pairs, cpu_seconds, wall_seconds, strict=False):
             self._spent[pair[0]] += cpu
             self._states[pair].cpu_seconds += cpu
             self._states[pair].wall_seconds += wall
+
+    def record_finished(self, test: int, seconds: float) -> None:
+        """Record the CPU-seconds that a candidate took for a test."""
+        self._finished[test].append(seconds)
 
 
 def _shares(reported: list[float], total: float) -> list[float]:

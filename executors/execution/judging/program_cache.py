@@ -3,8 +3,10 @@
 import itertools
 from collections.abc import Sequence
 
+from testbudget.executors.execution.judging import work
 from testbudget.executors.execution.languages.base import Language, Program, Source
-from testbudget.executors.execution.processes.process import ProcessRunner
+from testbudget.executors.execution.processes.fork_server import ForkServer
+from testbudget.executors.execution.processes.process import Work
 
 _CPU_SECONDS = 60  # of one compiling process, and one more for each program
 _MAX_PROGRAMS = 1024
@@ -14,12 +16,12 @@ class ProgramCache:
     """Cache of the latest 1024 compiled programs.
 
     Args:
-        process_runner: runner of the processes that compile.
+        fork_server: source of the processes that compile.
         language: language of the programs.
     """
 
-    def __init__(self, process_runner: ProcessRunner, language: Language) -> None:
-        self._process_runner = process_runner
+    def __init__(self, fork_server: ForkServer, language: Language) -> None:
+        self._fork_server = fork_server
         self._language = language
         self._programs: dict[tuple[Source, str | None], Program | None] = {}
 
@@ -52,12 +54,9 @@ class ProgramCache:
 
     def _compile_some(self, sources: Sequence[Source], entry_point: str | None) -> list[Program | None]:
         """Programs of the first sources, as many as one process can compile, at least one."""
-        ended = self._process_runner.run(
-            lambda: self._language.compile_sources(self._process_runner.buffer, sources, entry_point),
-            len(sources),
-            _CPU_SECONDS + len(sources),
-        )
-        if ended.timed_out_step is not None and ended.timed_out_step < 0:
+        content = work.compile_sources(sources, entry_point)
+        ended = self._fork_server.run(Work(content, len(sources), _CPU_SECONDS + len(sources)))
+        if ended.limit is not None and not ended.loaded and not any(step.finished for step in ended.steps):
             raise OSError("the process that compiles programs took too long to start")
         steps = list(itertools.takewhile(lambda step: step.finished, ended.steps))
         programs = [self._language.decode_program(step.texts[0]) if step.texts else None for step in steps]

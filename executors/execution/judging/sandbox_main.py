@@ -5,11 +5,10 @@ Processes:
 - The *guard* is started by the runner. It builds the sandbox, forks the server process into it, and kills
   everything inside once the runner or the server process has ended.
 - The *server process* is the first process inside. It has common modules loaded, never executes untrusted
-  text, forks and watches other processes, and collects verdicts.
-- The *fork server* is forked from the server process before the first block. It forks the *candidate
-  processes*, in which candidates make calls.
-- The *judge processes* are forked from the server process. In them tests are replayed on the results of
-  calls.
+  text, watches other processes, and collects verdicts.
+- Two *fork servers* are forked from the server process before the first block. One of them forks the
+  *candidate processes*, which run candidates. The other forks the *judge processes*, which run tests, and
+  processes that compile. All of these are children of the server process.
 
 docs/sandbox.md describes the guarantees behind a verdict.
 """
@@ -30,16 +29,18 @@ import traceback
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
+from testbudget.executors.execution.judging import work
 from testbudget.executors.execution.judging.block import BlockRun, BlockWork, WorkerContext
-from testbudget.executors.execution.judging.fork_server import CandidateForkServer
+from testbudget.executors.execution.judging.engine_reasons import default_reason
 from testbudget.executors.execution.judging.pair_table import Call
 from testbudget.executors.execution.judging.program_cache import ProgramCache
 from testbudget.executors.execution.languages.base import Language, ResultKind
 from testbudget.executors.execution.languages.registry import load_language
-from testbudget.executors.execution.limits import TestLimits
+from testbudget.executors.execution.limits import TestLimits, Trust
 from testbudget.executors.execution.processes import result_buffer
+from testbudget.executors.execution.processes.fork_server import ForkServer
 from testbudget.executors.execution.processes.process import ProcessRunner
-from testbudget.executors.execution.processes.result_buffer import ResultBuffer
+from testbudget.executors.execution.processes.supervisor import Supervisor
 from testbudget.executors.execution.sandbox import cpu_time, isolation, kernel
 from testbudget.rewards.problem import NOT_RUN, TestKind
 
@@ -61,7 +62,7 @@ def main() -> NoReturn:
         outer = isolation.isolate_outer(settings["packages"], limits, language.programs)
         server_process = os.fork()
         if server_process == 0:
-            _serve(control, language, outer, limits)
+            _serve(control, language, outer, limits, Trust(settings["trust"]))
         _guard(control, server_process, outer)
         with contextlib.suppress(OSError):  # the runner may have ended
             os.write(1, cpu_time.last_words(outer.group).encode())
@@ -86,25 +87,22 @@ def _guard(control: socket.socket, server_process: int, outer: isolation.OuterIs
 
 
 def _serve(
-    control: socket.socket, language: Language, outer: isolation.OuterIsolation, limits: TestLimits
+    control: socket.socket,
+    language: Language,
+    outer: isolation.OuterIsolation,
+    limits: TestLimits,
+    trust: Trust,
 ) -> NoReturn:
     """Confine this process, the server process, and run blocks until the runner closes the connection."""
     try:
         _drop_outside_state(outer)
         language.preload()
-        judge_buffer, candidate_buffer = ResultBuffer(), ResultBuffer()
         layers = isolation.isolate_inner(outer, limits)
         # Forked processes share this memory; a collection would touch it, and so copy it.
         gc.collect()
         gc.freeze()
         gc.disable()
-        process_runner = ProcessRunner(
-            control, judge_buffer, layers, limits, outer.scratch, language.programs
-        )
-        fork_server = CandidateForkServer(process_runner, candidate_buffer, language)
-        context = WorkerContext(
-            process_runner, fork_server, ProgramCache(process_runner, language), language
-        )
+        context = _start_fork_servers(control, language, layers, limits, trust, outer.scratch)
         result_buffer.send_frame(control, json.dumps({"layers": layers, "scratch": outer.scratch}).encode())
         while True:
             for answer in _answer(context, json.loads(result_buffer.receive_frame(control))):
@@ -114,6 +112,29 @@ def _serve(
     except BaseException:
         _report_failure(control)
         os._exit(1)
+
+
+def _start_fork_servers(
+    control: socket.socket,
+    language: Language,
+    layers: tuple[str, ...],
+    limits: TestLimits,
+    trust: Trust,
+    scratch: str,
+) -> WorkerContext:
+    supervisor = Supervisor(control, layers, limits, scratch)
+    process_runner = ProcessRunner(layers, limits, scratch, language.programs)
+    do_work = work.to_do_work(language)
+    candidate_server = ForkServer(supervisor, process_runner, do_work, language.load_modules, [control])
+    judge_server = ForkServer(
+        supervisor,
+        process_runner,
+        do_work,
+        language.load_modules,
+        [control, candidate_server.connection],
+    )
+    cache = ProgramCache(judge_server, language)
+    return WorkerContext(supervisor, judge_server, candidate_server, cache, language, trust)
 
 
 def _drop_outside_state(outer: isolation.OuterIsolation) -> None:
@@ -141,26 +162,45 @@ def _report_failure(control: socket.socket) -> None:
 
 
 def _answer(context: WorkerContext, block: dict[str, Any]) -> Iterator[bytes]:
-    """Run a block; yield its verdicts and, if they are to be recorded, its calls and results."""
-    pairs = [tuple(pair) for pair in block["pairs"]]
+    """Run a block; yield its verdicts, their reasons and, if they are to be recorded, calls and results."""
+    numbers = {text: number for number, text in enumerate(dict.fromkeys(block["candidates"]))}
+    number_of = [numbers[text] for text in block["candidates"]]
+    rows = [(number_of[row], test) for row, test in block["pairs"]]  # equal programs share their verdicts
     tests = [(code, TestKind(kind)) for code, kind in block["tests"]]
-    if modules := context.language.slow_imports([*block["candidates"], *(code for code, _ in tests)]):
+    if modules := context.language.slow_imports([*numbers, *(code for code, _ in tests)]):
         context.language.load_modules(modules)
-        context.fork_server.load_modules(modules)
-    work = BlockWork(block["candidates"], tests, block["entry_point"], pairs)
-    block_run = BlockRun(context, work)
+        context.candidate_server.load_modules(modules)
+        context.judge_server.load_modules(modules)
+    standing = None
+    if block["standing"] is not None:
+        standing = [0] * len(numbers)
+        for number, passed in zip(number_of, block["standing"], strict=True):
+            standing[number] = max(standing[number], passed)
+    pairs = sorted(set(rows))
+    block_run = BlockRun(context, BlockWork([*numbers], tests, block["entry_point"], pairs, standing))
     if block["calls"] is None:
         block_run.run()
     else:
         block_run.make_calls(block["calls"])
-    states = [block_run.pair_table[pair] for pair in pairs]
+    states = [block_run.pair_table[pair] for pair in rows]
+    first_row = {pair: row for row, pair in reversed([*enumerate(rows)])}
+    charged = [first_row[pair] == row for row, pair in enumerate(rows)]
+    reasons: dict[str, int] = {}
+    verdicts = [NOT_RUN if state.verdict is None else state.verdict for state in states]
+    texts = [
+        json.dumps((state.reason or default_reason(verdict)).as_message())
+        for state, verdict in zip(states, verdicts, strict=True)
+    ]
     columns = (
-        [NOT_RUN if state.verdict is None else state.verdict for state in states],
+        verdicts,
         [state.same_process for state in states],
-        [state.cpu_seconds for state in states],
-        [state.wall_seconds for state in states],
+        [state.cpu_seconds * own for state, own in zip(states, charged, strict=True)],
+        [state.wall_seconds * own for state, own in zip(states, charged, strict=True)],
+        [state.cut_at for state in states],
+        [reasons.setdefault(text, len(reasons)) for text in texts],
     )
     yield struct.pack(verdicts_layout(len(states)), *itertools.chain(*columns))
+    yield f"[{','.join(reasons)}]".encode()
     if block["record"]:
         paths: dict[tuple[Call, ...], int] = {}
         message = {
@@ -173,11 +213,12 @@ def _answer(context: WorkerContext, block: dict[str, Any]) -> Iterator[bytes]:
 
 
 def verdicts_layout(pairs: int) -> str:
-    """``struct`` format of the answer to a block.
+    """``struct`` format of the first frame of the answer to a block.
 
-    Columns, each with one value per pair: verdict, same_process, CPU-seconds, wall-seconds.
+    Columns, each with one value per pair: verdict, same_process, CPU-seconds, wall-seconds, CPU-seconds at
+    which the pair was cut off, number of the reason. The second frame is a JSON array of the reasons.
     """
-    return f"<{pairs}B{pairs}B{pairs}f{pairs}f"
+    return f"<{pairs}B{pairs}B{pairs}f{pairs}f{pairs}f{pairs}i"
 
 
 def _bounded(text: str) -> str:

@@ -58,11 +58,17 @@ def receive_frame(connection: socket.socket) -> bytes:
         EOFError: the other side has closed the connection.
         TimeoutError: the socket's timeout has passed.
     """
-    (length,) = _LENGTH.unpack(_exactly(connection, _LENGTH.size))
-    return _exactly(connection, length)
+    (length,) = _LENGTH.unpack(receive_exactly(connection, _LENGTH.size))
+    return receive_exactly(connection, length)
 
 
-def _exactly(connection: socket.socket, size: int) -> bytes:
+def receive_exactly(connection: socket.socket, size: int) -> bytes:
+    """Receive a number of bytes.
+
+    Raises:
+        EOFError: the other side has closed the connection.
+        TimeoutError: the socket's timeout has passed.
+    """
     content = bytearray(size)
     view = memoryview(content)
     while view:
@@ -110,17 +116,22 @@ class ResultBufferFullError(Exception):
 
 
 class ResultBuffer:
-    """Shared memory, written by one process at a time and read by the process that forked it.
+    """Shared memory, written by one process at a time and read by the process that watches it.
+
+    Args:
+        descriptor: file descriptor of memory that another process has made; None to make new memory.
 
     Attributes:
         descriptor: file descriptor of the memory, for a program that the process executes.
     """
 
-    def __init__(self) -> None:
-        self.descriptor = os.memfd_create("results", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-        os.ftruncate(self.descriptor, _SIZE)
-        # If another process could shrink the memory, reading it would raise SIGBUS.
-        fcntl.fcntl(self.descriptor, fcntl.F_ADD_SEALS, _SEALS)
+    def __init__(self, descriptor: int | None = None) -> None:
+        if descriptor is None:
+            descriptor = os.memfd_create("results", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+            os.ftruncate(descriptor, _SIZE)
+            # If another process could shrink the memory, reading it would raise SIGBUS.
+            fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, _SEALS)
+        self.descriptor = descriptor
         self._memory = mmap.mmap(self.descriptor, _SIZE)
         self._used = 0
         self._since = 0.0
@@ -132,10 +143,14 @@ class ResultBuffer:
         os.close(self.descriptor)
 
     def clear(self) -> None:
-        """Erase the memory before the next process is forked."""
+        """Erase the memory before the next process, or the next work of a process, writes to it."""
         self._memory.madvise(mmap.MADV_REMOVE)  # no later process may read earlier results
-        self._used = 0
+        self.rewind()
         _HEADER.pack_into(self._memory, 0, NO_STEP, 0, 0.0, 0.0, 0)
+
+    def rewind(self) -> None:
+        """Write to the start of the memory from now on; called in the watched process before its work."""
+        self._used = 0
 
     def begin(self, step: int) -> None:
         """Begin a step; called in the watched process."""

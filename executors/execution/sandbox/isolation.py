@@ -24,7 +24,7 @@ _OPEN_FILES = 256
 _STACK_BYTES = 64 << 20
 _PROGRAM_STACK_BYTES = 4 << 20  # also of each thread, and all of them count as memory
 _SERVER_MIB = 128  # memory of the server process and the result buffers
-_OWN_PROCESSES = 3  # guard, server process and fork server
+_OWN_PROCESSES = 16  # guard, server process, fork servers, and processes that wait or are stopped
 _MAX_ADDRESS_SPACE_MIB = 1 << 18  # available on every 64-bit kernel, and more than the sandbox needs
 _MAX_PROCESS_ID = 1 << 22  # largest id under any kernel setting
 
@@ -131,7 +131,6 @@ def isolate_inner(outer: OuterIsolation, limits: TestLimits) -> tuple[str, ...]:
     _lower_limit(resource.RLIMIT_CORE, 0)
     _lower_limit(resource.RLIMIT_NOFILE, _OPEN_FILES)
     _lower_limit(resource.RLIMIT_STACK, _STACK_BYTES)
-    _lower_limit(resource.RLIMIT_FSIZE, limits.file_mib << 20)
     _lower_limit(resource.RLIMIT_MSGQUEUE, 0)
     if "user" in inside:  # otherwise it would count the user's other processes
         _lower_limit(resource.RLIMIT_NPROC, limits.max_threads + _OWN_PROCESSES)
@@ -152,27 +151,27 @@ def isolate_inner(outer: OuterIsolation, limits: TestLimits) -> tuple[str, ...]:
 
 
 def isolate_candidate(
-    layers: Sequence[str], limits: TestLimits, cpu_seconds: int, programs: Sequence[str] = ()
+    layers: Sequence[str], limits: TestLimits, space_mib: int, programs: Sequence[str] = ()
 ) -> None:
-    """Set limits that the server process cannot have; called in a process that runs untrusted code.
+    """Confine a process that runs untrusted code further than the server process.
 
     Args:
         layers: the layers in force.
         limits: limits of one test. The process may allocate their memory in addition to what it was forked
             with.
-        cpu_seconds: CPU-seconds at which the kernel ends the process.
+        space_mib: size of the address space with which it was forked, from `address_space_mib`.
         programs: as for ``isolate_outer``. If there are any, the memory limit applies to writable private
             memory instead of address space, because engines such as V8 reserve much more than they use.
     """
     if "pid" not in layers:
         kernel.die_with_parent(signal.SIGKILL)
+    _lower_limit(resource.RLIMIT_FSIZE, limits.file_mib << 20)
     if programs:
         _lower_limit(resource.RLIMIT_STACK, _PROGRAM_STACK_BYTES)
         _lower_limit(resource.RLIMIT_DATA, limits.memory_mib << 20)
     else:
-        # The server process grows with the modules of earlier blocks; verdicts must not depend on that.
-        _lower_limit(resource.RLIMIT_AS, _address_space_mib() + limits.memory_mib << 20)
-    _lower_limit(resource.RLIMIT_CPU, cpu_seconds)
+        # A fork server grows with the modules of earlier blocks; verdicts must not depend on that.
+        _lower_limit(resource.RLIMIT_AS, space_mib + limits.memory_mib << 20)
     if "seccomp" in layers:
         seccomp.restrict_candidate(os.getpid(), private_files="mount" in layers)
     else:
@@ -181,6 +180,20 @@ def isolate_candidate(
         # Engines of other languages do not start without threads.
         if not programs:
             _lower_limit(resource.RLIMIT_NPROC, 0)
+
+
+def limit_work(layers: Sequence[str], limits: TestLimits, cpu_seconds: int, processes: int) -> None:
+    """Set the limits of the work that the calling process, which is confined, is about to do.
+
+    Args:
+        layers: the layers in force.
+        limits: limits of one test.
+        cpu_seconds: CPU-seconds at which the kernel ends the process.
+        processes: number of processes inside the sandbox.
+    """
+    _lower_limit(resource.RLIMIT_CPU, cpu_seconds)
+    if "user" in layers:  # otherwise it would count the user's other processes
+        _lower_limit(resource.RLIMIT_NPROC, limits.max_threads + processes - 1)
 
 
 def missing_layer_reasons(limits: TestLimits) -> dict[str, str]:
@@ -349,7 +362,7 @@ def _become_nobody() -> None:
     os.setresuid(kernel.NOBODY, kernel.NOBODY, kernel.NOBODY)
 
 
-def _address_space_mib() -> int:
+def address_space_mib() -> int:
     """Size of this process's address space, found by bisection of the limit, since /proc may be missing."""
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     max_mib = _MAX_ADDRESS_SPACE_MIB if hard == resource.RLIM_INFINITY else hard >> 20

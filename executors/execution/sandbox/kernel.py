@@ -3,6 +3,7 @@
 import ctypes
 import functools
 import os
+import signal
 import time
 from pathlib import Path
 
@@ -41,9 +42,14 @@ _MOUNT_ATTR_RDONLY, _MOUNT_ATTR_NOSUID = 1, 2
 
 _CLOCK_PROCESS_CPUTIME_ID = 2
 
+_CLONE = {"x86_64": 56, "aarch64": 220}
+_CLONE_PARENT, _CLONE_CHILD_CLEARTID, _CLONE_CHILD_SETTID = 0x8000, 0x200000, 0x1000000
+_THREAD_WORDS = 512  # 32-bit words at the start of the C library's record of a thread
+
 _libc = ctypes.CDLL(None, use_errno=True)
 _interpreter = ctypes.PyDLL(None, use_errno=True)  # holds the GIL during a call
-_libc.syscall.restype = ctypes.c_long
+_libc.syscall.restype = _interpreter.syscall.restype = ctypes.c_long
+_libc.pthread_self.restype = ctypes.c_void_p
 
 
 class _MountAttributes(ctypes.Structure):
@@ -205,6 +211,31 @@ def fork() -> int:
     because the child must copy the memory that it writes.
     """
     return _checked(_interpreter.fork())
+
+
+def fork_sibling() -> int:
+    """Fork the calling process as ``fork`` does, but make the new process a child of its parent.
+
+    Only the parent can wait for it. The calling process must not be the first one of a PID namespace.
+    """
+    flags = _CLONE_PARENT | signal.SIGCHLD
+    if place := _thread_id_place(os.getpid()):
+        flags |= _CLONE_CHILD_SETTID | _CLONE_CHILD_CLEARTID
+    # x86-64 expects the place of the thread id in front of the unused thread storage, ARM behind it.
+    arguments = (_CLONE[os.uname().machine], flags, 0, 0, place, place)
+    return _checked(_interpreter.syscall(*map(ctypes.c_long, arguments)))
+
+
+@functools.lru_cache(maxsize=1)
+def _thread_id_place(process: int) -> int:
+    """Address at which the C library keeps the id of the calling thread, the only one of its process.
+
+    The function ``raise`` and some locks read it there. 0 if there is no single such place.
+    """
+    start = _libc.pthread_self()
+    words = (ctypes.c_int32 * _THREAD_WORDS).from_address(start)
+    places = [start + 4 * number for number, word in enumerate(words) if word == process]
+    return places[0] if len(places) == 1 else 0
 
 
 def enter_user_namespace() -> None:

@@ -52,7 +52,6 @@ _ALWAYS_DENIED = {
     "kexec_file_load": (320, 294),
     "kexec_load": (246, 104),
     "keyctl": (250, 219),
-    "memfd_create": (319, 279),
     "memfd_secret": (447, 447),
     "migrate_pages": (256, 238),
     "mount": (165, 40),
@@ -99,7 +98,12 @@ _ALWAYS_DENIED = {
 _EXECVE = (59, 221)
 _SOCKETPAIR = (53, 199)
 
-_CANDIDATE_DENIED = {"fork": (57, None), "vfork": (58, None), "pidfd_open": (434, 434)}
+_CANDIDATE_DENIED = {
+    "fork": (57, None),
+    "memfd_create": (319, 279),
+    "pidfd_open": (434, 434),
+    "vfork": (58, None),
+}
 _CLONE = (56, 220)
 _CLONE3 = (435, 435)
 _FCNTL = (72, 25)

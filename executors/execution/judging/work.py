@@ -1,0 +1,144 @@
+"""Work of processes: calls of methods of a `Language`, sent to a process as bytes."""
+
+import marshal
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from testbudget.executors.execution.languages.base import (
+    CallJob,
+    CallPath,
+    Connection,
+    Language,
+    Program,
+    Source,
+)
+from testbudget.executors.execution.processes.process import DoWork, ProcessRunner
+from testbudget.executors.execution.processes.result_buffer import ResultBuffer
+from testbudget.rewards.problem import TestKind
+
+_Carrier = Callable[[Language, ProcessRunner, ResultBuffer, Sequence[int], Any], None]
+
+
+def to_do_work(language: Language) -> DoWork:
+    """Function that does work in a language."""
+
+    def do_work(
+        process_runner: ProcessRunner, buffer: ResultBuffer, content: bytes, descriptors: Sequence[int]
+    ) -> None:
+        method, *arguments = marshal.loads(content)
+        _CARRIERS[method](language, process_runner, buffer, descriptors, arguments)
+
+    return do_work
+
+
+def compile_sources(sources: Sequence[Source], entry_point: str | None) -> bytes:
+    """Work that calls `Language.compile_sources`."""
+    plain = [(text, None if kind is None else str(kind)) for text, kind in sources]
+    return marshal.dumps(("compile_sources", plain, entry_point))
+
+
+def make_calls(jobs: Sequence[CallJob], entry_point: str | None) -> bytes:
+    """Work that calls `Language.make_calls`, for jobs of one candidate."""
+    candidate, _ = jobs[0]
+    return marshal.dumps(("make_calls", tuple(candidate), [list(calls) for _, calls in jobs], entry_point))
+
+
+def judge(replays: Sequence[tuple[Program, CallPath]]) -> bytes:
+    """Work that calls `Language.judge`."""
+    programs = {id(program): tuple(program) for program, _ in replays}
+    numbers = {key: number for number, key in enumerate(programs)}
+    paths = [(numbers[id(program)], [tuple(step) for step in path]) for program, path in replays]
+    return marshal.dumps(("judge", list(programs.values()), paths))
+
+
+def judge_objects(test: Program, entry_point: str | None) -> bytes:
+    """Work that calls `Language.judge_objects`, with the connection as descriptors."""
+    return marshal.dumps(("judge_objects", tuple(test), entry_point))
+
+
+def serve_objects(candidate: Program, entry_point: str | None) -> bytes:
+    """Work that calls `Language.serve_objects`, with the connection as descriptors."""
+    return marshal.dumps(("serve_objects", tuple(candidate), entry_point))
+
+
+def object_state(candidate: Program, script: str, entry_point: str | None) -> bytes:
+    """Work that calls `Language.object_state`."""
+    return marshal.dumps(("object_state", tuple(candidate), script, entry_point))
+
+
+def judge_in_same_process(candidate: Program, test: Program, entry_point: str | None) -> bytes:
+    """Work that calls `Language.judge_in_same_process` with one test."""
+    return marshal.dumps(("judge_in_same_process", tuple(candidate), tuple(test), entry_point))
+
+
+def _compile_sources(
+    language: Language, _: ProcessRunner, buffer: ResultBuffer, __: Sequence[int], arguments: Any
+) -> None:
+    plain, entry_point = arguments
+    sources = [Source(text, None if kind is None else TestKind(kind)) for text, kind in plain]
+    language.compile_sources(buffer, sources, entry_point)
+
+
+def _make_calls(
+    language: Language,
+    process_runner: ProcessRunner,
+    buffer: ResultBuffer,
+    _: Sequence[int],
+    arguments: Any,
+) -> None:
+    candidate, calls, entry_point = arguments
+    program = Program(*candidate)
+    language.make_calls(buffer, process_runner, [(program, each) for each in calls], entry_point)
+
+
+def _judge(
+    language: Language, _: ProcessRunner, buffer: ResultBuffer, __: Sequence[int], arguments: Any
+) -> None:
+    plain, paths = arguments
+    programs = [Program(*program) for program in plain]
+    language.judge(buffer, [(programs[number], path) for number, path in paths])
+
+
+def _judge_objects(
+    language: Language, _: ProcessRunner, buffer: ResultBuffer, descriptors: Sequence[int], arguments: Any
+) -> None:
+    test, entry_point = arguments
+    language.judge_objects(buffer, Connection(*descriptors), Program(*test), entry_point)
+
+
+def _serve_objects(
+    language: Language, _: ProcessRunner, buffer: ResultBuffer, descriptors: Sequence[int], arguments: Any
+) -> None:
+    candidate, entry_point = arguments
+    language.serve_objects(buffer, Connection(*descriptors), Program(*candidate), entry_point)
+
+
+def _object_state(
+    language: Language, _: ProcessRunner, buffer: ResultBuffer, __: Sequence[int], arguments: Any
+) -> None:
+    candidate, script, entry_point = arguments
+    language.object_state(buffer, Program(*candidate), script, entry_point)
+
+
+def _judge_in_same_process(
+    language: Language,
+    process_runner: ProcessRunner,
+    buffer: ResultBuffer,
+    _: Sequence[int],
+    arguments: Any,
+) -> None:
+    candidate, test, entry_point = arguments
+    language.judge_in_same_process(
+        buffer, process_runner, Program(*candidate), [Program(*test)], entry_point
+    )
+
+
+_CARRIERS: dict[str, _Carrier] = {
+    "compile_sources": _compile_sources,
+    "make_calls": _make_calls,
+    "judge": _judge,
+    "judge_objects": _judge_objects,
+    "serve_objects": _serve_objects,
+    "object_state": _object_state,
+    "judge_in_same_process": _judge_in_same_process,
+}

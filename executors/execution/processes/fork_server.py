@@ -1,0 +1,160 @@
+"""Fork server: a process with modules loaded, from which processes for untrusted code are forked.
+
+A forked process inherits the memory of its parent, and a hostile candidate can read it. The server process
+holds all tests and results, so processes are forked from fork servers, which are forked from it before the
+first block and hold nothing. A new process is a child of the server process all the same, which therefore
+watches several at once. It has no descriptor and no memory of another process's results.
+"""
+
+import gc
+import os
+import signal
+import socket
+import struct
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from testbudget.executors.execution.processes import result_buffer
+from testbudget.executors.execution.processes.live_process import LiveProcess, ProcessEnd
+from testbudget.executors.execution.processes.process import DoWork, ProcessRunner, Work
+from testbudget.executors.execution.processes.supervisor import Supervisor
+from testbudget.executors.execution.sandbox import kernel
+
+_PROCESS = struct.Struct("<i")
+_FORK, _LOAD = b"f", b"l"
+
+LoadModules = Callable[[Sequence[str]], None]
+"""Function that imports modules by their names."""
+
+
+class ForkServer:
+    """Server process's side of a fork server.
+
+    Args:
+        supervisor: supervisor of the new processes.
+        process_runner: what they do their work with.
+        do_work: function that does the work of a process.
+        load_modules: function that imports modules in the fork server.
+        closed: sockets of the server process that the fork server must not have.
+
+    Attributes:
+        connection: connection to the fork server.
+
+    Raises:
+        OSError: no process could be forked.
+    """
+
+    def __init__(
+        self,
+        supervisor: Supervisor,
+        process_runner: ProcessRunner,
+        do_work: DoWork,
+        load_modules: LoadModules,
+        closed: Sequence[socket.socket],
+    ) -> None:
+        self._supervisor = supervisor
+        self.connection, inside = socket.socketpair()
+        process = kernel.fork()
+        if process == 0:
+            for connection in (self.connection, *closed):
+                connection.close()
+            _serve(inside, process_runner, do_work, load_modules)
+        inside.close()
+        supervisor.permanent.append(process)
+
+    def load_modules(self, names: Sequence[str]) -> None:
+        """Load modules in the fork server, so that later processes inherit them.
+
+        Args:
+            names: names of modules.
+
+        Raises:
+            OSError: the fork server has ended.
+        """
+        self.connection.sendall(_LOAD)
+        result_buffer.send_frame(self.connection, "\n".join(names).encode())
+        self._receive_process()
+
+    def start(self, work: Work) -> LiveProcess:
+        """Start a process that does a work.
+
+        Raises:
+            OSError: the fork server has ended, or could not fork.
+        """
+        process = self._fork()
+        self._supervisor.begin(process, work)
+        return process
+
+    def run(self, work: Work) -> ProcessEnd:
+        """Do a work in a new process until it ends or exceeds a limit.
+
+        Raises:
+            OSError: as for ``start``.
+        """
+        process = self.start(work)
+        limit = self._supervisor.watch(process)
+        (ended,) = self._supervisor.end(process, limit=limit)
+        return ended
+
+    def _fork(self) -> LiveProcess:
+        """Fork a process that waits for work."""
+        channel, inside = socket.socketpair()
+        buffer = self._supervisor.empty_buffer()
+        socket.send_fds(self.connection, [_FORK], [inside.fileno(), buffer.descriptor])
+        inside.close()
+        process = self._receive_process()
+        if process < 0:
+            raise OSError(-process, f"no process could be forked: {os.strerror(-process)}")
+        live = LiveProcess(process, channel, buffer)
+        self._supervisor.adopt(live)
+        return live
+
+    def _receive_process(self) -> int:
+        try:
+            (process,) = _PROCESS.unpack(result_buffer.receive_exactly(self.connection, _PROCESS.size))
+        except EOFError:
+            raise OSError("a fork server has ended") from None
+        return int(process)
+
+
+def _serve(
+    connection: socket.socket,
+    process_runner: ProcessRunner,
+    do_work: DoWork,
+    load_modules: LoadModules,
+) -> NoReturn:
+    """Main loop of the fork server."""
+    try:
+        kernel.die_with_parent(signal.SIGKILL)
+        process_runner.measure()
+        while True:
+            request, descriptors, *_ = socket.recv_fds(connection, 1, 2)
+            if request == _FORK:
+                connection.sendall(_PROCESS.pack(_fork(connection, descriptors, process_runner, do_work)))
+            elif request == _LOAD:
+                load_modules(result_buffer.receive_frame(connection).decode().split())
+                gc.collect()
+                gc.freeze()  # a garbage collection in a new process would copy the memory that it visits
+                process_runner.measure()
+                connection.sendall(_PROCESS.pack(0))
+            else:
+                break
+    finally:
+        os._exit(0)
+
+
+def _fork(
+    connection: socket.socket, descriptors: Sequence[int], process_runner: ProcessRunner, do_work: DoWork
+) -> int:
+    """Fork a process that gets two descriptors; return its id, or a negative error number."""
+    channel, results = descriptors
+    try:
+        process = kernel.fork_sibling()
+    except OSError as error:
+        process = -(error.errno or 1)
+    if process == 0:
+        connection.close()
+        process_runner.run(socket.socket(fileno=channel), results, do_work)
+    for descriptor in descriptors:
+        os.close(descriptor)
+    return process

@@ -1,0 +1,156 @@
+"""Processes that run untrusted code, seen from the server process, which watches and ends them."""
+
+import os
+import signal
+import socket
+import time
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import NamedTuple
+
+from testbudget.executors.execution.processes.process import Work, send_work
+from testbudget.executors.execution.processes.result_buffer import ResultBuffer, StepProgress, StepResult
+from testbudget.executors.execution.sandbox import kernel
+
+
+class LimitKind(StrEnum):
+    """Limit at which a process was ended or stopped.
+
+    Attributes:
+        CPU: CPU time of a step, or of the process.
+        WALL: elapsed time of a step, or of the process.
+        FIRST: the small CPU limit that is tried first.
+    """
+
+    CPU = "cpu"
+    WALL = "wall"
+    FIRST = "first"
+
+
+class ProcessEnd(NamedTuple):
+    """End of a process: its results, the cause and the cost.
+
+    Attributes:
+        steps: the result of each step.
+        signal: number of the signal that ended it; 0 if it exited.
+        limit: the limit at which the server process or the kernel ended it; None if it ended otherwise.
+        loaded: True if the last step that began had loaded its program.
+        cpu_seconds: CPU-seconds of all its threads since it got its work, as counted by the kernel.
+        wall_seconds: elapsed seconds since it got its work.
+    """
+
+    steps: Sequence[StepResult]
+    signal: int
+    limit: LimitKind | None
+    loaded: bool
+    cpu_seconds: float
+    wall_seconds: float
+
+    @property
+    def by_itself(self) -> bool:
+        """True if neither a limit nor a signal ended it."""
+        return self.signal == 0 and self.limit is None
+
+
+class LiveProcess:
+    """A process from a fork server, until it has been reaped.
+
+    Args:
+        process: its id. The calling process is its parent.
+        channel: the parent's end of its channel.
+        buffer: its result buffer, which no other process has.
+
+    Attributes:
+        process: its id.
+        channel: the parent's end of its channel.
+        buffer: its result buffer.
+        descriptor: process file descriptor, readable once it has ended.
+        work: its current work; None while it waits for the first.
+    """
+
+    def __init__(self, process: int, channel: socket.socket, buffer: ResultBuffer) -> None:
+        self.process = process
+        self.channel = channel
+        self.buffer = buffer
+        self.descriptor = os.pidfd_open(process)
+        self.work: Work | None = None
+        self._cpu_before = 0.0
+        self._began = 0.0
+        self._stopped_seconds = 0.0
+        self._stopped_at: float | None = None
+
+    def begin(self, work: Work, processes: int) -> None:
+        """Send work, the first or the next one.
+
+        Args:
+            work: the work.
+            processes: number of processes inside the sandbox.
+        """
+        if self.work is not None:
+            self._cpu_before = kernel.process_cpu_seconds(self.process)
+            self.buffer.clear()
+        self.work = work
+        self._began = time.monotonic()
+        self._stopped_seconds = 0.0
+        send_work(self.channel, work, processes)
+
+    def cpu_seconds(self) -> float:
+        """CPU-seconds that the current work has used."""
+        return kernel.process_cpu_seconds(self.process) - self._cpu_before
+
+    def wall_seconds(self) -> float:
+        """Seconds since the current work began, without those in which the process was stopped."""
+        return time.monotonic() - self._began - self._stopped_seconds
+
+    def step_seconds(self, used: float) -> tuple[StepProgress, float, float]:
+        """Progress, and the CPU-seconds and elapsed seconds of the step in progress.
+
+        The process itself reports the start of the step, so only the limits of single steps may rest on it.
+
+        Args:
+            used: CPU-seconds that the current work has used.
+        """
+        progress = self.buffer.progress()
+        before = max(0.0, progress.cpu_before - self._cpu_before)
+        since = max(self._began, progress.since)
+        return progress, max(0.0, used - before), time.monotonic() - since - self._stopped_seconds
+
+    def stop(self) -> None:
+        """Stop all threads of the process."""
+        os.kill(self.process, signal.SIGSTOP)
+        os.waitid(os.P_PID, self.process, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+        self._stopped_at = time.monotonic()
+
+    def resume(self) -> None:
+        """Let a stopped process go on."""
+        if self._stopped_at is not None:
+            self._stopped_seconds += time.monotonic() - self._stopped_at
+            self._stopped_at = None
+        os.kill(self.process, signal.SIGCONT)
+
+    def kill(self) -> None:
+        """Kill the process, which may have ended already."""
+        os.kill(self.process, signal.SIGKILL)
+
+    def results(self) -> Sequence[StepResult]:
+        """Results of the steps of the current work."""
+        return self.buffer.steps(self.work.steps) if self.work is not None else ()
+
+    def reap(self, limit: LimitKind | None) -> ProcessEnd:
+        """Wait until the process has ended; return its end.
+
+        Args:
+            limit: limit at which it was ended.
+        """
+        _, status, usage = os.wait4(self.process, 0)
+        self.channel.close()
+        os.close(self.descriptor)
+        ended_by = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+        used = usage.ru_utime + usage.ru_stime - self._cpu_before
+        # The kernel counts in ticks, so it may end a process before its limit. A process that kills itself
+        # has usually used much less.
+        allowed = self.work.cpu_seconds if self.work is not None else 0
+        if limit is None and ended_by == signal.SIGKILL and used > allowed / 2:
+            limit = LimitKind.CPU
+        loaded = self.buffer.progress().loaded
+        return ProcessEnd(self.results(), ended_by, limit, loaded, used, self.wall_seconds())

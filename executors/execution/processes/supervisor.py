@@ -1,0 +1,178 @@
+"""Supervisor of all live processes: it watches their limits, ends them and cleans up after them.
+
+A process ends at its CPU limit or its wall-clock limit, also if it blocks signals or timers. The kernel
+ends it at its CPU limit. The supervisor polls its CPU clock and ends it earlier if a single step exceeds
+its share. docs/sandbox.md describes the limits.
+"""
+
+import math
+import os
+import select
+import socket
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from testbudget.executors.execution.limits import STARVED_FACTOR, STARVED_SHARE, TestLimits
+from testbudget.executors.execution.processes import result_buffer
+from testbudget.executors.execution.processes.live_process import LimitKind, LiveProcess, ProcessEnd
+from testbudget.executors.execution.processes.process import Work
+from testbudget.executors.execution.processes.result_buffer import ResultBuffer
+from testbudget.executors.execution.sandbox import isolation
+
+# Shortest time between two heartbeats; the longest is longer by the wall-clock limit of a test.
+_HEARTBEAT_SECONDS = 1.0
+_CPUS = os.cpu_count() or 1
+_FIRST_INTERVAL = 0.02  # longest pause while a process has a first limit
+_STARTING_FACTOR = 5  # factor on the limits of a test until the first step begins
+
+
+@dataclass(slots=True)
+class Supervisor:
+    """Supervisor of the live processes of one sandbox.
+
+    Attributes:
+        control: connection to the caller, for heartbeats.
+        layers: names of the isolation layers in force.
+        limits: limits of one step.
+        scratch: the directory that processes may write to.
+        permanent: ids of processes that live as long as the sandbox, beside the server process.
+    """
+
+    control: socket.socket
+    layers: Sequence[str]
+    limits: TestLimits
+    scratch: str
+    permanent: list[int] = field(default_factory=list)
+    _buffers: list[ResultBuffer] = field(default_factory=list)  # those without a process
+    _live: set[LiveProcess] = field(default_factory=set)
+    _last_heartbeat: float = 0.0
+
+    def empty_buffer(self) -> ResultBuffer:
+        """Result buffer for a new process."""
+        buffer = self._buffers.pop() if self._buffers else ResultBuffer()
+        buffer.clear()
+        return buffer
+
+    def adopt(self, process: LiveProcess) -> None:
+        """Count a process among the live ones, which are spared when others are cleaned up after."""
+        self._live.add(process)
+
+    def begin(self, process: LiveProcess, work: Work) -> None:
+        """Give work to a live process."""
+        own = 2 + len(self.permanent)  # with guard and server process
+        process.begin(work, own + len(self._live))
+
+    def watch(
+        self, *processes: LiveProcess, first_limit: Callable[[int], float] | None = None
+    ) -> LimitKind | None:
+        """Wait until the first process has ended or finished its work, or any of them reaches a limit.
+
+        The server process watches, because no code in the process can prevent that. It reads the CPU clock
+        of the process. ``RLIMIT_CPU`` and ``ITIMER_PROF`` count in ticks, with an error of a few percent on
+        a busy machine. The progress that the process reports bounds single steps only, never all steps
+        together. Processes that are watched together work for each other: the CPU time of all of them
+        tells if the first one sleeps.
+
+        Args:
+            processes: processes that are at work.
+            first_limit: CPU-seconds of a step, by its number, at which to return early; for one process.
+
+        Returns:
+            The limit that was reached; None if the first process has ended or finished.
+        """
+        poller = select.poll()
+        for process in processes:
+            poller.register(process.descriptor, select.POLLIN)
+        first = processes[0]
+        work = first.work
+        assert work is not None
+        if work.stays:
+            poller.register(first.channel, select.POLLIN)
+        longest = work.steps * STARVED_FACTOR * self.limits.wall_seconds
+        running = {process.descriptor: process for process in processes}
+        while True:
+            self.send_heartbeat()
+            pause, reached = self._longest_pause([*running.values()], longest, first_limit)
+            if reached is not None:
+                return reached
+            for descriptor, _ in poller.poll(math.ceil(1000 * pause)):
+                if descriptor in {first.descriptor, first.channel.fileno()}:
+                    return None
+                poller.unregister(descriptor)
+                del running[descriptor]
+
+    def end(self, *processes: LiveProcess, limit: LimitKind | None = None) -> list[ProcessEnd]:
+        """Kill and reap processes, and clean up after them.
+
+        Args:
+            processes: processes that may have ended already.
+            limit: limit at which they are ended; None if the first of them has ended by itself. Others are
+                then killed, since nobody needs them any more.
+        """
+        for process in processes if limit is not None else processes[1:]:
+            process.kill()
+        ends = [process.reap(limit) for process in processes]
+        self._live.difference_update(processes)
+        self._buffers += [process.buffer for process in processes]
+        if "seccomp" not in self.layers:
+            spared = {process.process for process in self._live}
+            isolation.end_descendants(spared.union(self.permanent))
+        self.empty_scratch()
+        return ends
+
+    def may_stay_stopped(self, process: LiveProcess) -> bool:  # noqa: ARG002
+        """Return whether a stopped process may stay, beside others that run.
+
+        A process that has left files is refused, since others could read and change them. So is every
+        process where the kernel would let others send signals to it.
+        """
+        return "seccomp" in self.layers and not os.listdir(self.scratch)  # noqa: PTH208 - as fast as can be
+
+    def empty_scratch(self) -> None:
+        """Remove all files that processes have left."""
+        isolation.empty_directory(self.scratch)
+
+    def send_heartbeat(self) -> None:
+        """Send an empty frame to the caller, unless the last one is recent."""
+        if time.monotonic() > self._last_heartbeat + _HEARTBEAT_SECONDS:
+            self._last_heartbeat = time.monotonic()
+            result_buffer.send_frame(self.control, b"")
+
+    def _longest_pause(
+        self,
+        processes: Sequence[LiveProcess],
+        longest: float,
+        first_limit: Callable[[int], float] | None,
+    ) -> tuple[float, LimitKind | None]:
+        """Seconds in which no limit can be reached, and the limit that has been reached, if any."""
+        limits = self.limits
+        threads = min(limits.max_threads, _CPUS)
+        used_by_all = 0.0
+        cpu_left = math.inf
+        for process in processes:
+            assert process.work is not None
+            used = process.cpu_seconds()
+            progress, used_by_step, _ = process.step_seconds(used)
+            used_by_all += used_by_step
+            factor = process.work.share if progress.step >= 0 else _STARTING_FACTOR
+            allowed = min(factor * limits.cpu_seconds - used_by_step, process.work.cpu_seconds - used)
+            cpu_left = min(cpu_left, allowed)
+            if first_limit is not None and progress.step >= 0:
+                until_first = first_limit(progress.step) - used_by_step
+                if until_first <= 0 < cpu_left:
+                    return 0.0, LimitKind.FIRST
+                cpu_left = min(cpu_left, until_first)
+        first = processes[0]
+        assert first.work is not None
+        progress, _, elapsed = first.step_seconds(0.0)
+        factor = first.work.share if progress.step >= 0 else _STARTING_FACTOR
+        starved = used_by_all > STARVED_SHARE * elapsed
+        allowed_seconds = factor * limits.wall_seconds * (STARVED_FACTOR if starved else 1)
+        wall_left = min(allowed_seconds - elapsed, longest - first.wall_seconds())
+        if cpu_left <= 0 or wall_left <= 0:
+            return 0.0, LimitKind.CPU if cpu_left <= 0 else LimitKind.WALL
+        interval = first.work.share * limits.cpu_seconds / threads
+        if first_limit is not None:
+            interval = min(interval, _FIRST_INTERVAL)
+        return min(wall_left, limits.wall_seconds, cpu_left / threads, interval), None
