@@ -16,6 +16,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from testbudget.executors.execution.languages.base import StepMessage
+from testbudget.executors.execution.languages.python import parameterized_stand_in, pytest_stand_in
 from testbudget.executors.execution.languages.python.reasons import exception_detail, verdict_of
 from testbudget.rewards.problem import Verdict
 from testbudget.rewards.verdict_reason import DetailName, VerdictReason
@@ -39,6 +40,9 @@ def preload() -> None:
     for name in _COMMON_MODULES.split():
         importlib.import_module(name)
     site.setquit()
+    # A test may use packages that are not installed in the sandbox.
+    sys.modules["pytest"] = pytest_stand_in
+    sys.modules["parameterized"] = parameterized_stand_in
     # The default is the size of the main thread's stack, which is large for recursion.
     threading.stack_size(_THREAD_STACK_BYTES)
     # A test file may end with a call of unittest.main, with or without the usual guard.
@@ -65,7 +69,9 @@ def import_modules(names: Iterable[str]) -> None:
     """Import modules, so that later forks inherit them; modules that are not installed are ignored."""
     for name in names:
         with contextlib.suppress(ImportError):
-            importlib.import_module(name)
+            module = importlib.import_module(name)
+            if name == "numpy":
+                module.random.seed(0)
 
 
 class LoadFailure(NamedTuple):

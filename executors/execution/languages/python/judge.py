@@ -20,7 +20,7 @@ from testbudget.executors.execution import values
 from testbudget.executors.execution.languages.base import CallPath, Program, ResultKind, StepMessage
 from testbudget.executors.execution.languages.python.calls import change_arguments, plain_call
 from testbudget.executors.execution.languages.python.interpreter import MODULE, restore_interpreter
-from testbudget.executors.execution.languages.python.programs import HARMLESS_MODULES
+from testbudget.executors.execution.languages.python.library_tables import PLAIN_MODULES
 from testbudget.executors.execution.languages.python.test_run import TestRun, run_test
 from testbudget.executors.execution.processes.result_buffer import ResultBuffer
 from testbudget.executors.execution.values import NotPlainError
@@ -150,7 +150,7 @@ def _exception(description: Sequence[str], arguments: Any) -> BaseException:
         except TypeError:  # its constructor does not accept these arguments
             return base.__new__(base)
     kind: Any = None
-    if module.partition(".")[0] in HARMLESS_MODULES - {"unittest"}:
+    if module.partition(".")[0] in PLAIN_MODULES - {"unittest", "pytest"}:
         kind = getattr(sys.modules.get(module), name, None)
     if not (isinstance(kind, type) and issubclass(kind, base)):
         kind = type(name.rpartition(".")[2], (base,), {"__module__": MODULE, "__str__": lambda _: message})

@@ -69,7 +69,7 @@ class Python(Language):
 
     def defines_any(self, candidate: Program, names: Sequence[str]) -> bool:
         """Return whether a candidate binds one of these names at its top level or declares it global."""
-        return bool(names) and not programs.defined_names(candidate.content).isdisjoint(names)
+        return programs.defines_any(candidate.content, names)
 
     def make_calls(
         self,

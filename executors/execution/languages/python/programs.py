@@ -1,52 +1,60 @@
 """Compilation of Python programs, and properties found without running them."""
 
 import ast
-import builtins
 import dis
 import marshal
 import re
 import types
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
+from typing import NamedTuple
 
 from testbudget.executors.execution.languages.base import Program, Source
+from testbudget.executors.execution.languages.python.assertion_marks import mark_assertions
 from testbudget.executors.execution.languages.python.interpreter import MODULE
+from testbudget.executors.execution.languages.python.library_tables import STATELESS_MODULES
 from testbudget.executors.execution.languages.python.reasons import TEST_FILE
+from testbudget.executors.execution.languages.python.test_facts import find_facts
 from testbudget.rewards.problem import TestKind
 
 CANDIDATE_FILE = f"<{MODULE}>"
 """File name in the code objects of candidates."""
 
-HARMLESS_MODULES = frozenset(
-    "__future__ abc array base64 bisect calendar cmath collections copy dataclasses datetime "
-    "decimal enum fractions functools hashlib heapq itertools json math numbers numpy "
-    "operator pprint random re statistics string sys textwrap typing unittest".split()
-)
-"""Modules that behave the same in any process; a test that imports them can be judged in a separate one."""
-
-_SHARED_STATE_NAMES = frozenset(
-    "open input exec eval globals locals vars compile __import__ breakpoint".split()
-)
-_SHARED_STATE_ATTRIBUTES = frozenset(
-    "mock patch seed stdin stdout stderr modules _getframe settrace setprofile assertWarns "
-    "assertWarnsRegex assertLogs assertNoLogs __globals__ __code__ __dict__ __module__".split()
-)
-"""Names through which a test may reach state that it would share with the candidate."""
-
-_BUILTINS = frozenset(vars(builtins)) | {"__name__", "__file__", "__doc__"}
-_TAKES_A_CLASS = frozenset(
-    "isinstance issubclass assertIsInstance assertNotIsInstance assertRaises assertRaisesRegex".split()
-)
-
+_BYTE_ORDER_MARK = "\ufeff"
 _BINDING_OPERATIONS = frozenset({"STORE_NAME", "DELETE_NAME", "STORE_GLOBAL", "DELETE_GLOBAL"})
 _STORE_GLOBAL, _DELETE_GLOBAL = dis.opmap["STORE_GLOBAL"], dis.opmap["DELETE_GLOBAL"]
 
-_IMPORTS = re.compile(r"^\s*(?:from\s+\S+\s+)?import\s+(.*)$", re.MULTILINE)
+_IMPORTS = re.compile(r"^\s*(?:from\s+([\w.]+)\s+)?import\s+([^#\n(\\]+|\([^)]*\))", re.MULTILINE)
 _STORES = re.compile(r"\b(\w+)(?:\.\w+)*\.\w+\s*(?:[-+*/%&|^@]|//|\*\*|<<|>>)?=(?!=)")
 _REACHES_OUT = re.compile(
     r"\b(?:setattr|delattr|globals|vars|builtins|__builtins__|__dict__|__globals__|environ|putenv|modules|exec|"
-    r"eval|gc|ctypes|open|inspect|_getframe|signal|atexit|locale|setlocale|resource|setcontext|getcontext|"
-    r"__subclasses__|__import__|import_module|type\(\w+\)\.\w+\s*=)\b|\bfrom\s+\S+\s+import\s+\*"
+    r"eval|gc|ctypes|open|_getframe|setlocale|setcontext|getcontext|localcontext|seed|setstate|"
+    r"setrecursionlimit|set_int_max_str_digits|set_printoptions|seterr|errstate|printoptions|"
+    r"__subclasses__|__import__|import_module|__mro__|__bases__|type\(\w+\)\.\w+\s*=)"
+    r"\b|\bfrom\s+\S+\s+import\s+\*"
 )
+_SAFE_STAR_IMPORTS = re.compile(
+    r"\bfrom\s+(?:typing|math|collections|itertools|functools|heapq|bisect)\s+import\s+\*"
+)
+    r"\bfrom\s+(?:typing|math|collections|itertools|functools|heapq|bisect)\s+import\s+\*"
+)
+
+
+class CompiledTest(NamedTuple):
+    """Compiled form of a test.
+
+    Attributes:
+        kind: form of the test, as its author sees it.
+        code: code object.
+        entry_point: name of the function or class under test; None if unknown.
+        uncalled: functions and classes that pytest would run and the test does not; also ``check``.
+        doubt: sentence that says why a pass is not confirmed; empty if it is.
+    """
+
+    kind: str
+    code: types.CodeType
+    entry_point: str | None
+    uncalled: tuple[str, ...]
+    doubt: str
 
 
 def compile_source(source: Source, entry_point: str | None) -> bytes | None:
@@ -59,18 +67,17 @@ def compile_source(source: Source, entry_point: str | None) -> bytes | None:
     Returns:
         The text; None if the program does not compile.
     """
-    code = compile_text(source.text, CANDIDATE_FILE if source.kind is None else TEST_FILE)
-    if code is None:
-        return None
     if source.kind is None:
-        return marshal.dumps((tuple(candidate_program(source.text, code)), None))
-    return marshal.dumps((tuple(test_program(source.text, code, entry_point)), str(source.kind)))
+        code = compile_text(source.text, CANDIDATE_FILE)
+        program = None if code is None else candidate_program(source.text, code)
+    else:
+        program = test_program(source.text, source.kind, entry_point)
+    return None if program is None else marshal.dumps(tuple(program))
 
 
 def unpack_program(text: bytes) -> Program:
-    """Program whose content is a code object; for a test, its kind and a code object."""
-    (content, *properties), kind = marshal.loads(text)
-    return Program(content if kind is None else (TestKind(kind), content), *properties)
+    """Program whose content is a code object; for a test, the fields of a `CompiledTest` as a tuple."""
+    return Program(*marshal.loads(text))
 
 
 def compile_text(text: str, file: str) -> types.CodeType | None:
@@ -84,20 +91,33 @@ def compile_text(text: str, file: str) -> types.CodeType | None:
         The code object; None if the program does not compile.
     """
     try:
-        return compile(text, file, "exec", dont_inherit=True, optimize=0)
+        return compile(text.removeprefix(_BYTE_ORDER_MARK), file, "exec", dont_inherit=True, optimize=0)
     except Exception:  # SyntaxError, ValueError, RecursionError, MemoryError, OverflowError
         return None
 
 
 def _is_self_contained(text: str) -> bool:
-    """Return whether a program appears to change nothing outside its own module.
+    """Return whether a candidate appears to change nothing outside its own module.
 
     A hostile candidate can deceive this check. Its later tests then run in a process that it has changed
     itself. No other candidate is affected.
     """
-    if _REACHES_OUT.search(text):
+    if _REACHES_OUT.search(_SAFE_STAR_IMPORTS.sub("", text)):
         return False
-    imported = set(re.findall(r"\w+", " ".join(_IMPORTS.findall(text))))
+    imported: set[str] = set()
+    for module, names in _IMPORTS.findall(text):
+        words = re.findall(r"[\w.]+", names)
+        if not {name.partition(".")[0] for name in [module] if name} <= STATELESS_MODULES:
+            return False
+        if (
+            not module
+            and not {
+                part.split()[0].partition(".")[0] for part in names.strip("()").split(",") if part.strip()
+            }
+            <= STATELESS_MODULES
+        ):
+            return False
+        imported.update(words)
     return imported.isdisjoint(_STORES.findall(text))
 
 
@@ -167,108 +187,58 @@ def candidate_program(text: str, code: types.CodeType) -> Program:
     return Program(code, _is_self_contained(text))
 
 
-def test_program(text: str, code: types.CodeType, entry_point: str | None) -> Program:
-    """Test as a `Program`, with the names that it uses of the candidate.
+def defines_any(code: types.CodeType, names: Collection[str]) -> bool:
+    """Return whether a candidate binds one of these names at its top level or declares it global.
+
+    A candidate that imports all names of a module may define any of them.
+    """
+    return bool(names) and (_imports_all(code) or not defined_names(code).isdisjoint(names))
+
+
+def _imports_all(code: types.CodeType) -> bool:
+    return any(constant == ("*",) for constant in code.co_consts if isinstance(constant, tuple))
+
+
+def test_program(text: str, kind: TestKind, entry_point: str | None) -> Program | None:
+    """Test as a `Program`, with the fields of a `CompiledTest` and the names that it uses of the candidate.
 
     Args:
         text: text of the test.
-        code: its code object.
+        kind: form of the test.
         entry_point: name of the function or class under test; None if unknown.
+
+    Returns:
+        The program; None if the test does not compile.
     """
-    names = _FreeNames(ast.parse(text), entry_point)
+    try:
+        tree = ast.parse(text.removeprefix(_BYTE_ORDER_MARK), TEST_FILE)
+        facts = find_facts(tree, entry_point)
+        mark_assertions(tree)
+        _add_imports(tree, facts.forgotten)
+        code = compile(tree, TEST_FILE, "exec", dont_inherit=True, optimize=0)
+    except Exception:  # SyntaxError, ValueError, RecursionError, MemoryError, OverflowError
+        return None
     return Program(
-        code,
-        _is_self_contained(text),
-        plain_calls=names.plain_calls,
-        functions=tuple(sorted(names.functions)),
-        other_names=tuple(sorted(names.others)),
+        tuple(CompiledTest(str(kind), code, entry_point, facts.uncalled, facts.doubt)),
+        self_contained=facts.plain_calls,
+        plain_calls=facts.plain_calls,
+        functions=facts.functions,
+        other_names=facts.other_names,
     )
 
 
 test_program.__test__ = False  # type: ignore[attr-defined]  # pytest would collect it by its name
 
 
-class _FreeNames:
-    """Names that a test uses and does not define.
-
-    Attributes:
-        functions: names that it only calls.
-        others: names that it uses as objects or classes.
-        plain_calls: True if the test seems to exchange only plain data with the candidate.
-    """
-
-    def __init__(self, tree: ast.Module, entry_point: str | None) -> None:
-        self.plain_calls = True
-        self._bound: set[str] = set()
-        self._loaded: set[str] = set()
-        self._called: set[str] = set()
-        self._taken_as_objects: set[str] = set()
-        self._from_module: set[str] = set()
-        for node in ast.walk(tree):
-            self._note(node)
-        builtin = _BUILTINS - {entry_point}
-        free = (self._loaded - self._bound - builtin) | self._from_module
-        functions = free & (self._called | ({entry_point} if entry_point else set()))
-        self.others = (free - functions) | (free & self._taken_as_objects)
-        self.functions = functions - self.others
-        if entry_point in self.others:
-            self.plain_calls = False
-
-    def _note(self, node: ast.AST) -> None:  # noqa: PLR0912 - a table
-        match node:
-            case ast.Name(id=name, ctx=ast.Load()):
-                self._loaded.add(name)
-                self.plain_calls &= name not in _SHARED_STATE_NAMES
-            case ast.Name(id=name):
-                self._bound.add(name)
-            case ast.Attribute(value=value, attr=attribute):
-                self.plain_calls &= attribute not in _SHARED_STATE_ATTRIBUTES
-                if isinstance(value, ast.Name):
-                    self._taken_as_objects.add(value.id)
-            case ast.Import() | ast.ImportFrom():
-                self._note_import(node)
-            case ast.arg(arg=name):
-                self._bound.add(name)
-            case ast.ClassDef(name=name, bases=bases):
-                self._bound.add(name)
-                self._taken_as_objects |= set(_names(bases))
-            case ast.FunctionDef(name=name):
-                self._bound.add(name)
-            case ast.AsyncFunctionDef():
-                self.plain_calls = False
-            case ast.ExceptHandler(type=caught, name=name):
-                if name:
-                    self._bound.add(name)
-                if caught:
-                    self._taken_as_objects |= set(_names([caught]))
-            case ast.Call(func=function, args=arguments):
-                self._note_call(function, arguments)
-
-    def _note_call(self, function: ast.expr, arguments: list[ast.expr]) -> None:
-        if isinstance(function, ast.Name):
-            self._called.add(function.id)
-        called = getattr(function, "id", getattr(function, "attr", ""))
-        if called in _TAKES_A_CLASS:
-            classes = arguments[:1] if called.startswith("assertRaises") else arguments[1:2]
-            self._taken_as_objects |= set(_names(classes))
-
-    def _note_import(self, node: ast.Import | ast.ImportFrom) -> None:
-        if isinstance(node, ast.ImportFrom) and node.module == MODULE:
-            names = [alias.name for alias in node.names if alias.name != "*"]
-            self._from_module |= set(names)
-            self._called |= set(names)
-            # The use of an alias cannot be followed by name.
-            self.plain_calls &= all(alias.asname in {None, alias.name} for alias in node.names)
-            return
-        modules = [node.module or "."] if isinstance(node, ast.ImportFrom) else [a.name for a in node.names]
-        self.plain_calls &= all(module.split(".")[0] in HARMLESS_MODULES for module in modules)
-        for alias in node.names:
-            self._bound.add((alias.asname or alias.name).split(".")[0])
-            self.plain_calls &= not {alias.name, *alias.name.split(".")} & _SHARED_STATE_ATTRIBUTES
-
-
-def _names(expressions: list[ast.expr]) -> Iterator[str]:
-    for expression in expressions:
-        for node in ast.walk(expression):
-            if isinstance(node, ast.Name):
-                yield node.id
+def _add_imports(tree: ast.Module, forgotten: Sequence[tuple[str, str]]) -> None:
+    """Import modules that a test uses without importing them, after its docstring and ``__future__``."""
+    place = 0
+    for statement in tree.body:
+        match statement:
+            case ast.Expr(value=ast.Constant()) | ast.ImportFrom(module="__future__"):
+                place += 1
+            case _:
+                break
+    for name, module in forgotten:
+        node = ast.Import([ast.alias(module, None if name == module else name)], lineno=1, col_offset=0)
+        tree.body.insert(place, ast.fix_missing_locations(node))

@@ -8,6 +8,7 @@ import traceback
 import types
 from typing import Any
 
+from testbudget.executors.execution.languages.python.assertion_marks import EXPECTED, GIVEN
 from testbudget.rewards.problem import Verdict
 from testbudget.rewards.verdict_reason import MAX_DETAIL, DetailName, VerdictReason
 
@@ -15,6 +16,13 @@ TEST_FILE = "<test>"
 """File name in the code objects of tests."""
 
 _NAME: Any = vars(type)["__name__"]
+_UNITTEST_OPERANDS = (
+    ("first", "second"),
+    ("member", "container"),
+    ("expr", ""),
+    ("expr1", "expr2"),
+    ("obj", "cls"),
+)
 _SCALARS = (int, float, bool, complex, str, bytes, type(None))
 _MAX_DEPTH = 6
 _MAX_ITEMS = 40
@@ -47,8 +55,31 @@ def reason_of(error: BaseException, failure: type[BaseException] = AssertionErro
     if line is not None:
         detail[DetailName.LINE] = str(line)
     if issubclass(type(error), failure):
+        detail.update(_operands(error.__traceback__))
         return VerdictReason(f"The assertion{where} does not hold.", detail)
     return VerdictReason(f"The test raised {detail[DetailName.EXCEPTION]}{where}.", detail)
+
+
+def _operands(trace: types.TracebackType | None) -> dict[DetailName, str]:
+    """Operands of the comparison that did not hold, as details, as far as they are known."""
+    frames = [frame for frame, _ in traceback.walk_tb(trace)]
+    last_of_test = max((place for place, frame in enumerate(frames) if _is_test(frame)), default=-1)
+    if last_of_test < 0:
+        return {}
+    inner = frames[last_of_test + 1 : last_of_test + 2]
+    names = frames[last_of_test].f_locals if not inner else inner[0].f_locals
+    pairs = _UNITTEST_OPERANDS if inner else ((GIVEN, EXPECTED),)
+    for given, expected in pairs:
+        if given in names and names[given] is not ...:
+            detail = {DetailName.GIVEN: shown(names[given])}
+            if expected in names and names[expected] is not ...:
+                detail[DetailName.EXPECTED] = shown(names[expected])
+            return detail
+    return {}
+
+
+def _is_test(frame: types.FrameType) -> bool:
+    return frame.f_code.co_filename == TEST_FILE
 
 
 def exception_detail(error: BaseException) -> dict[DetailName, str]:

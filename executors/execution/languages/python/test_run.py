@@ -1,4 +1,4 @@
-"""Run of a Python test of any kind in the namespace of a module, with its verdict and the reason.
+"""Run of a Python test in the namespace of a module, with its verdict and the reason.
 
 A test stops at the first case that does not pass.
 """
@@ -7,21 +7,29 @@ A test stops at the first case that does not pass.
 
 from __future__ import annotations
 
+import inspect
+import itertools
+import sys
 import types
 import unittest
 import unittest.case
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from testbudget.executors.execution.languages.base import Program
-from testbudget.executors.execution.languages.python.interpreter import MODULE
-from testbudget.executors.execution.languages.python.reasons import reason_of, verdict_of
-from testbudget.rewards.problem import TestKind, Verdict
+from testbudget.executors.execution.languages.python.assertion_marks import RAN
+from testbudget.executors.execution.languages.python.programs import CompiledTest
+from testbudget.executors.execution.languages.python.pytest_cases import UnknownFixtureError, pytest_cases
+from testbudget.executors.execution.languages.python.reasons import TEST_FILE, reason_of, verdict_of
+from testbudget.rewards.problem import Verdict
 from testbudget.rewards.verdict_reason import VerdictReason
 
 if TYPE_CHECKING:
     from _typeshed import OptExcInfo
+
+_MAIN = "__main__"
+_FILE = "test_solution.py"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,56 +48,103 @@ class TestRun:
 
 
 def run_test(module: types.ModuleType, test: Program, was_called: Callable[[], bool]) -> TestRun:
-    """Run a test in the namespace of a module.
+    """Run a test in the namespace of a module, as the interpreter would run its file, then its cases.
+
+    Cases are the methods of its TestCases, the functions that pytest would call and that it does not call
+    itself, and ``check`` if it is never called. A pass needs an assertion that ran and a candidate that was
+    called.
 
     Args:
         module: module that holds what the test uses of the candidate.
         test: test of any kind.
         was_called: function that returns True once the test has used something of the candidate's.
     """
-    kind, code = test.content
+    content = CompiledTest(*test.content)
+    ran = itertools.count()
+    names = vars(module)
+    names.update({"__name__": _MAIN, "__file__": _FILE, RAN: ran.__next__})
+    sys.modules[_MAIN] = module
     try:
-        run = _run_statements(module, code) if kind is TestKind.ASSERT else _run_cases(module, code)
+        _run_statements(content.code, names)
+        result = _run_cases(names, content)
     except BaseException as error:
         return TestRun(verdict_of(error), reason_of(error))
-    if run.verdict is Verdict.PASSED and not was_called():
+    if result.stopped_by is not None:
+        return result.stopped_by
+    return _confirmed(content, result, asserted=next(ran) > 0, called=was_called())
+
+
+def _confirmed(content: CompiledTest, result: _Result, *, asserted: bool, called: bool) -> TestRun:
+    """Outcome of a test in which nothing failed."""
+    if result.skips and not result.passed and not asserted:
+        return TestRun(Verdict.ERRORED, VerdictReason("Every case was skipped."))
+    if not called:
         return TestRun(Verdict.ERRORED, VerdictReason("The test does not call the candidate."))
-    return run
-
-
-def _run_statements(module: types.ModuleType, code: types.CodeType) -> TestRun:
-    exec(code, vars(module))
+    if not asserted and not result.failed_as_expected:
+        return TestRun(Verdict.ERRORED, VerdictReason("No assertion of the test ran."))
+    if content.doubt:
+        return TestRun(Verdict.UNCONFIRMED, VerdictReason(content.doubt))
     return TestRun(Verdict.PASSED)
 
 
-def _run_cases(module: types.ModuleType, test: types.CodeType) -> TestRun:
-    own_classes = set(_test_classes(module))
-    exec(test, vars(module))
+def _run_statements(code: types.CodeType, names: dict[str, Any]) -> None:
+    try:
+        exec(code, names)
+    except SystemExit as error:
+        # The candidate may have raised it, too. Then the traceback leads beyond the test.
+        trace = error.__traceback__
+        while trace is not None and trace.tb_next is not None:
+            trace = trace.tb_next
+        by_test = trace is not None and trace.tb_frame.f_code.co_filename == TEST_FILE
+        if not by_test or error.code not in {None, 0}:
+            raise
+
+
+def _run_cases(names: dict[str, Any], content: CompiledTest) -> _Result:
+    result = _Result()
     cases = unittest.TestSuite()
-    for test_class in _test_classes(module):
-        if test_class in own_classes:
-            continue
+    for test_class in _test_classes(names):
         for name in unittest.defaultTestLoader.getTestCaseNames(test_class):
             if _never_awaited(test_class, name):
-                return TestRun(
-                    Verdict.ERRORED, VerdictReason(f"The case {name} is a coroutine that nobody awaits.")
-                )
+                sentence = f"The case {name} is a coroutine that nobody awaits."
+                result.stop_with(Verdict.ERRORED, VerdictReason(sentence))
+                return result
             cases.addTest(test_class(name))
-    expected = cases.countTestCases()
-    result = _Result()
-    cases.run(result)
-    if result.stopped_by is not None:
-        return result.stopped_by
-    if 0 < expected == result.passed:
-        return TestRun(Verdict.PASSED)
-    return TestRun(Verdict.ERRORED, VerdictReason("The test has no case."))
+    if cases.countTestCases():
+        cases.run(result)
+    if content.uncalled and result.stopped_by is None:
+        _run_functions(names, content, result)
+    return result
 
 
-def _test_classes(module: types.ModuleType) -> list[type[unittest.TestCase]]:
+def _run_functions(names: dict[str, Any], content: CompiledTest, result: _Result) -> None:
+    """Call what the test does not call itself, until a case does not pass."""
+    try:
+        if "check" in content.uncalled:
+            if content.entry_point is None or content.entry_point not in names:
+                result.stop_with(Verdict.ERRORED, VerdictReason("The test never calls its function check."))
+                return
+            names["check"](names[content.entry_point])
+        for case in pytest_cases(names, content.uncalled):
+            if case.is_skipped:
+                result.skips += 1
+                continue
+            try:
+                case.run()
+            except unittest.SkipTest:
+                result.skips += 1
+            else:
+                result.passed += 1
+    except UnknownFixtureError as error:
+        sentence = f"A test function has the parameter {error}, which nothing gives a value for."
+        result.stop_with(Verdict.ERRORED, VerdictReason(sentence))
+
+
+def _test_classes(names: dict[str, Any]) -> list[type[unittest.TestCase]]:
     found = [
         value
-        for value in vars(module).values()
-        if isinstance(value, type) and issubclass(value, unittest.TestCase) and value.__module__ == MODULE
+        for value in names.values()
+        if isinstance(value, type) and issubclass(value, unittest.TestCase) and value.__module__ == _MAIN
     ]
     return list(dict.fromkeys(found))
 
@@ -97,7 +152,7 @@ def _test_classes(module: types.ModuleType) -> list[type[unittest.TestCase]]:
 def _never_awaited(test_class: type[unittest.TestCase], name: str) -> bool:
     """Return whether a case is a coroutine; a plain TestCase counts it as passed without running it."""
     code = getattr(getattr(test_class, name), "__code__", None)
-    is_coroutine = code is not None and bool(code.co_flags & 0x80)  # inspect.CO_COROUTINE
+    is_coroutine = code is not None and bool(code.co_flags & inspect.CO_COROUTINE)
     return is_coroutine and not hasattr(test_class, "asyncSetUp")
 
 
@@ -106,6 +161,8 @@ class _Result(unittest.TestResult):
 
     Attributes:
         passed: number of cases that passed.
+        failed_as_expected: number of those that failed as expected.
+        skips: number of cases that were skipped.
         stopped_by: outcome of the first case that did not pass; None if there is none.
     """
 
@@ -113,9 +170,12 @@ class _Result(unittest.TestResult):
         super().__init__()
         self.failfast = True
         self.passed = 0
+        self.failed_as_expected = 0
+        self.skips = 0
         self.stopped_by: TestRun | None = None
 
-    def _stop_with(self, verdict: Verdict, reason: VerdictReason) -> None:
+    def stop_with(self, verdict: Verdict, reason: VerdictReason) -> None:
+        """End the test, unless it is at its end already."""
         if self.stopped_by is None:
             self.stopped_by = TestRun(verdict, reason)
         self.shouldStop = True
@@ -125,18 +185,19 @@ class _Result(unittest.TestResult):
 
     def addExpectedFailure(self, test: unittest.TestCase, err: OptExcInfo) -> None:
         self.passed += 1
+        self.failed_as_expected += 1
 
     def addFailure(self, test: unittest.TestCase, err: OptExcInfo) -> None:
         self._stop_on(err, test.failureException)
 
     def addUnexpectedSuccess(self, test: unittest.TestCase) -> None:
-        self._stop_with(Verdict.FAILED, VerdictReason("A case that was expected to fail has passed."))
+        self.stop_with(Verdict.FAILED, VerdictReason("A case that was expected to fail has passed."))
 
     def addError(self, test: unittest.TestCase, err: OptExcInfo) -> None:
         self._stop_on(err, AssertionError)
 
     def addSkip(self, test: unittest.TestCase, reason: str) -> None:
-        self._stop_with(Verdict.ERRORED, VerdictReason("A case was skipped."))
+        self.skips += 1
 
     def addSubTest(
         self, test: unittest.TestCase, subtest: unittest.TestCase, err: OptExcInfo | None
@@ -146,4 +207,4 @@ class _Result(unittest.TestResult):
 
     def _stop_on(self, error: OptExcInfo, failure: type[BaseException]) -> None:
         if error[1] is not None:
-            self._stop_with(verdict_of(error[1], failure), reason_of(error[1], failure))
+            self.stop_with(verdict_of(error[1], failure), reason_of(error[1], failure))
