@@ -1,0 +1,172 @@
+"""Objects of the test that a candidate may call, read and write in the judge's process.
+
+A candidate gets the arguments of its calls and nothing else: no ``__dict__``, no global, no private name, no
+record of a mock, nothing of a TestCase. What it must not have raises AttributeError over there.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+import types
+import unittest
+from typing import Any
+
+from testbudget.executors.execution.languages.python.interpreter import MODULE
+from testbudget.executors.execution.languages.python.objects.tables import SPECIAL_METHODS
+
+OWN_MODULES = frozenset({MODULE, "__main__"})
+"""Values of ``__module__`` of what the test defines."""
+
+_SHOWN_DUNDERS = frozenset({"__name__", "__qualname__", "__doc__", "__class__"})
+_FUNCTION_TYPES = (
+    types.FunctionType,
+    types.MethodType,
+    types.BuiltinFunctionType,
+    types.MethodWrapperType,
+    types.WrapperDescriptorType,
+    types.MethodDescriptorType,
+    type(functools.lru_cache(max)),
+)
+_NOTHING_TO_READ = (
+    types.ModuleType,
+    types.FrameType,
+    types.CodeType,
+    types.TracebackType,
+    types.GeneratorType,
+    types.CoroutineType,
+    types.AsyncGeneratorType,
+    types.MappingProxyType,
+    functools.partial,
+    unittest.TestResult,
+    unittest.TestSuite,
+)
+_LIBRARY_OBJECTS = frozenset(
+    "_asyncio _csv _io _queue _random _sqlite3 _thread array asyncio.locks asyncio.queues builtins collections csv "
+    "dataclasses datetime decimal fractions io itertools operator queue random re sqlite3 string tempfile "
+    "threading types unittest.mock xml.etree.ElementTree zipfile numpy enum pathlib".split()
+)
+"""Modules whose instances a test may hand to a candidate."""
+
+_MOCK_RECORDS = frozenset(
+    "attach_mock call_args call_args_list call_count called configure_mock method_calls mock_add_spec mock_calls "
+    "reset_mock return_value side_effect await_args await_count await_args_list mock".split()
+)
+_GENERATOR_METHODS = frozenset({"send", "throw", "close", "asend", "athrow", "aclose"})
+
+
+class RefusedError(AttributeError):
+    """Error for what a candidate must not have of the test's."""
+
+
+def is_mock(value: Any) -> bool:
+    """Return whether a value is a mock of the library."""
+    mock = sys.modules.get("unittest.mock")
+    return mock is not None and isinstance(value, mock.NonCallableMock)
+
+
+def check_call(target: Any) -> None:
+    """Check that a candidate may call an object of the test.
+
+    Raises:
+        RefusedError: it may not.
+    """
+    kind = type(target)
+    if isinstance(target, type):
+        if target.__module__ in OWN_MODULES and not issubclass(target, unittest.TestCase):
+            return
+        raise RefusedError(f"{target.__name__} is not called for the candidate")
+    if isinstance(target, types.BuiltinFunctionType | types.MethodWrapperType):
+        owner = target.__self__
+        if owner is None or isinstance(owner, types.ModuleType | type):
+            raise RefusedError(f"{target.__name__} is not called for the candidate")
+        check_read(owner, target.__name__)
+        return
+    if isinstance(target, functools.partial):
+        check_call(target.func)
+        return
+    if isinstance(target, types.MethodType):
+        function = target.__func__
+        if isinstance(function, types.FunctionType) and _is_own(function):
+            return
+        check_read(target.__self__, getattr(function, "__name__", "__call__"))
+        return
+    if isinstance(target, types.FunctionType):
+        if _is_own(target):
+            return
+        raise RefusedError(f"{target.__name__} is not called for the candidate")
+    if isinstance(target, _FUNCTION_TYPES[-1]):
+        check_call(target.__wrapped__)
+        return
+    if is_mock(target) or kind.__module__ in OWN_MODULES:
+        return
+    raise RefusedError(f"{kind.__name__} is not called for the candidate")
+
+
+def _is_own(function: types.FunctionType) -> bool:
+    return function.__globals__.get("__name__") in OWN_MODULES
+
+
+def check_read(target: Any, name: Any) -> None:
+    """Check that a candidate may read an attribute of an object of the test.
+
+    Raises:
+        RefusedError: it may not.
+    """
+    if type(name) is not str:
+        raise RefusedError("no name")
+    if name in _SHOWN_DUNDERS and not isinstance(target, unittest.TestCase):
+        return
+    if name[:1] == "_":
+        raise RefusedError(name)
+    if isinstance(target, unittest.TestCase) or (
+        isinstance(target, type) and issubclass(target, unittest.TestCase)
+    ):
+        raise RefusedError(name)
+    if isinstance(target, types.GeneratorType | types.CoroutineType | types.AsyncGeneratorType):
+        if name in _GENERATOR_METHODS:
+            return
+        raise RefusedError(name)
+    if isinstance(target, _NOTHING_TO_READ) or isinstance(target, _FUNCTION_TYPES):
+        raise RefusedError(name)
+    if is_mock(target):
+        if name in _MOCK_RECORDS or name.startswith("assert"):
+            raise RefusedError(name)
+        return
+    kind = target if isinstance(target, type) else type(target)
+    if kind.__module__ not in OWN_MODULES and kind.__module__ not in _LIBRARY_OBJECTS:
+        raise RefusedError(name)
+
+
+def check_special(target: Any, name: Any) -> None:
+    """Check that a candidate may have a special method of an object of the test called.
+
+    Raises:
+        RefusedError: it may not.
+    """
+    if name not in SPECIAL_METHODS:
+        raise RefusedError(str(name))
+    if name == "__call__":
+        check_call(target)
+    elif isinstance(target, type | types.ModuleType | unittest.TestCase) and name not in {
+        "__repr__",
+        "__str__",
+        "__hash__",
+        "__eq__",
+        "__ne__",
+    }:
+        raise RefusedError(name)
+
+
+def check_write(target: Any, name: Any) -> None:
+    """Check that a candidate may set or delete an attribute of an object of the test.
+
+    Raises:
+        RefusedError: it may not.
+    """
+    check_read(target, name)
+    if isinstance(target, type) or is_mock(target) or type(target).__module__ not in OWN_MODULES:
+        raise RefusedError(name)
+    hidden = getattr(type(target), name, None)
+    if callable(hidden):
+        raise RefusedError(name)

@@ -1,0 +1,250 @@
+"""Process of a candidate that answers the requests of a judge process."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import types
+from typing import Any, NoReturn
+
+from testbudget.executors.execution.languages.base import Connection, Program
+from testbudget.executors.execution.languages.python.interpreter import LoadFailure, load_candidate
+from testbudget.executors.execution.languages.python.objects import library_requests
+from testbudget.executors.execution.languages.python.objects.contents import NotCarriedError
+from testbudget.executors.execution.languages.python.objects.names import CandidateNames
+from testbudget.executors.execution.languages.python.objects.peer import Peer, special_call
+from testbudget.executors.execution.languages.python.objects.settings import CandidateSettings
+from testbudget.executors.execution.languages.python.objects.tables import ASYNC_METHODS
+from testbudget.executors.execution.languages.python.objects.wire import BrokenPairError, Pipe
+from testbudget.executors.execution.processes.result_buffer import ResultBuffer
+
+_REQUEST_STEP = 1 << 20
+
+
+def serve_objects(
+    buffer: ResultBuffer, connection: Connection, candidate: Program, entry_point: str | None
+) -> None:
+    """Load a candidate and serve a judge, as described by `Language.serve_objects`."""
+    buffer.begin(0)
+    peer = CandidatePeer(Pipe(connection))
+    loaded = peer.load(candidate, entry_point)
+    if loaded is not None:
+        buffer.mark_loaded()
+    peer.serve_forever(loaded)
+
+
+class CandidatePeer(Peer):
+    """Peer of a candidate's process.
+
+    It numbers its objects by the request in which they first cross, so that a process that repeats some of
+    the requests hands out the same numbers.
+    """
+
+    def __init__(self, pipe: Pipe) -> None:
+        super().__init__(pipe)
+        self._served = 0
+        self._copies_result = False
+        self._numbered = 0
+        self._names: CandidateNames | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._settings: CandidateSettings | None = None
+        self.failure: LoadFailure | None = None
+
+    def load(self, candidate: Program, entry_point: str | None) -> types.ModuleType | None:
+        """Load the candidate; None if that fails."""
+        loaded = load_candidate(candidate.content, entry_point)
+        if isinstance(loaded, LoadFailure):
+            self.failure = loaded
+            return None
+        self._names = CandidateNames(loaded, candidate.content)
+        self._settings = CandidateSettings(self.decode, self._ask, self.encode)
+        return loaded
+
+    def serve_forever(self, module: types.ModuleType | None) -> NoReturn:
+        """Serve requests until the judge hangs up."""
+        if module is not None:
+            self.mine[0] = module
+        self.lock.acquire()
+        message = self._next_message()
+        while True:
+            self._served += 1
+            self._numbered = 0
+            answer = self._answer_unlocked(message)
+            self.send(answer)
+            message = self._next_message()
+
+    def _next_message(self) -> list[Any]:
+        try:
+            return self.pipe.receive()
+        except BrokenPairError:
+            os._exit(0)
+
+    def _answer_unlocked(self, message: list[Any]) -> list[Any]:
+        """Answer a request while other threads of the candidate may ask the judge."""
+        self.lock.release()
+        try:
+            return self._answer(message)
+        finally:
+            self.lock.acquire()
+
+    def new_number(self) -> int:  # noqa: D102
+        self._numbered += 1
+        return (self._served * _REQUEST_STEP + self._numbered) * 2 + 1
+
+    def pieces(self) -> list[Any]:  # noqa: D102
+        pieces: list[Any] = []
+        if self._settings is not None and self._names is not None:
+            pieces = self._settings.pieces()
+            pieces += [["global", name, self.encode(value)] for name, value in self._names.changed()]
+        return pieces
+
+    def apply_piece(self, piece: Any) -> None:  # noqa: D102
+        if piece[0] == "global":
+            if self._names is not None:
+                self._names.bind(piece[1], self.decode(piece[2]))
+        elif self._settings is not None:
+            self._settings.apply(piece)
+
+    def broken(self, error: BaseException) -> NoReturn:  # noqa: D102
+        os._exit(0)
+
+    def not_carried(self, reason: str) -> NoReturn:  # noqa: D102
+        raise NotCarriedError(reason)
+
+    def hash_of(self, value: Any) -> int | None:  # noqa: D102
+        try:
+            return hash(value)
+        except Exception:
+            return None
+
+    def _ask(self, name: str, *arguments: Any) -> Any:
+        return self.request(["ask", name, *self.parts(arguments)])
+
+    # Requests of the judge
+
+    def serve(self, message: list[Any]) -> tuple[Any, Any]:  # noqa: D102
+        return _OPERATIONS[message[0][0]](self, message)
+
+    def serve_load(self, message: list[Any]) -> tuple[Any, Any]:
+        """Names of the candidate with their values, or the failure to load it."""
+        self.read_request(message, 1)
+        if self.failure is not None:
+            return self.failure.as_message(), ()
+        assert self._names is not None
+        return (self._names.first(), self._names.reads), ()
+
+    def serve_call(self, message: list[Any]) -> tuple[Any, Any]:
+        """Call an object."""
+        target = self.mine[message[0][1]]
+        keywords, *arguments = self.read_request(message, 2)
+        return target(*arguments, **dict(keywords or ())), arguments
+
+    def serve_method(self, message: list[Any]) -> tuple[Any, Any]:
+        """Call a method of an object."""
+        target, name = self.mine[message[0][1]], message[0][2]
+        keywords, *arguments = self.read_request(message, 3)
+        return getattr(target, name)(*arguments, **dict(keywords or ())), arguments
+
+    def serve_get(self, message: list[Any]) -> tuple[Any, Any]:
+        """Read an attribute of an object."""
+        target, name = self.mine[message[0][1]], message[0][2]
+        self.read_request(message, 3)
+        return getattr(target, name), ()
+
+    def serve_set(self, message: list[Any]) -> tuple[Any, Any]:
+        """Set an attribute of an object."""
+        target, name = self.mine[message[0][1]], message[0][2]
+        (value,) = self.read_request(message, 3)
+        setattr(target, name, value)
+        return None, ()
+
+    def serve_delete(self, message: list[Any]) -> tuple[Any, Any]:
+        """Delete an attribute of an object."""
+        target, name = self.mine[message[0][1]], message[0][2]
+        self.read_request(message, 3)
+        delattr(target, name)
+        return None, ()
+
+    def serve_special(self, message: list[Any]) -> tuple[Any, Any]:
+        """Call a special method of an object."""
+        target, name = self.mine[message[0][1]], message[0][2]
+        arguments = self.read_request(message, 3)
+        if name in ASYNC_METHODS:
+            return self._run(getattr(type(target), name)(target, *arguments)), ()
+        return special_call(target, name, arguments), arguments
+
+    def serve_await(self, message: list[Any]) -> tuple[Any, Any]:
+        """Run an awaitable to its end."""
+        target = self.mine[message[0][1]]
+        self.read_request(message, 2)
+        return self._run(target), ()
+
+    def serve_library(self, message: list[Any]) -> tuple[Any, Any]:
+        """Call a function of the library that the test calls with an object of the candidate."""
+        keywords, *arguments = self.read_request(message, 2)
+        function = library_requests.function_of(message[0][1])
+        return function(*arguments, **dict(keywords or ())), ()
+
+    def serve_comparison(self, message: list[Any]) -> tuple[Any, Any]:
+        """Compare an object with a copy of a value of the test."""
+        target, name = self.mine[message[0][1]], message[0][2]
+        (other,) = self.read_request(message, 3)
+        if name == "__contains__":
+            return other in target, ()
+        if name == "__eq__" and type(target).__eq__ is object.__eq__:
+            return target is other, ()
+        return getattr(type(target), name)(target, other), ()
+
+    def serve_state(self, message: list[Any]) -> tuple[Any, Any]:
+        """Attributes of an object, copied, past its operators."""
+        target = self.mine[message[0][1]]
+        self.read_request(message, 2)
+        self._copies_result = True
+        return library_requests.attributes(target), ()
+
+    def encode_result(self, value: Any, leaves: Any = ()) -> Any:
+        """JSON part for the value of an answer; a state crosses as a copy."""
+        outer, self.by_value = self.by_value, self._copies_result
+        self._copies_result = False
+        try:
+            return super().encode_result(value, leaves)
+        finally:
+            self.by_value = outer
+
+    def serve_subclass(self, message: list[Any]) -> tuple[Any, Any]:
+        """Make a class of the test that derives from one of the candidate."""
+        name, bases, items, keywords = self.read_request(message, 1)
+        namespace = {key: library_requests.class_item(how, value) for key, how, value in items}
+        namespace["__module__"] = "solution"
+        return types.new_class(name, bases, dict(keywords), lambda body: body.update(namespace)), ()
+
+    def serve_nothing(self, message: list[Any]) -> tuple[Any, Any]:
+        """Apply what the message brings."""
+        self.read_request([[*message[0][:1]], *message[1:]], 1)
+        return None, ()
+
+    def _run(self, awaitable: Any) -> Any:
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+
+        async def run() -> Any:
+            return await awaitable
+
+        return self._loop.run_until_complete(run())
+
+
+_OPERATIONS = {
+    "load": CandidatePeer.serve_load,
+    "call": CandidatePeer.serve_call,
+    "meth": CandidatePeer.serve_method,
+    "get": CandidatePeer.serve_get,
+    "set": CandidatePeer.serve_set,
+    "del": CandidatePeer.serve_delete,
+    "sp": CandidatePeer.serve_special,
+    "await": CandidatePeer.serve_await,
+    "lib": CandidatePeer.serve_library,
+    "cmp": CandidatePeer.serve_comparison,
+    "state": CandidatePeer.serve_state,
+    "class": CandidatePeer.serve_subclass,
+    "nop": CandidatePeer.serve_nothing,
+}

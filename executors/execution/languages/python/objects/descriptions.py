@@ -1,0 +1,98 @@
+"""Description of a class, from which another process makes a mirror."""
+
+from __future__ import annotations
+
+import enum
+import types
+from typing import Any
+
+from testbudget.executors.execution.languages.python.objects.tables import (
+    ABSTRACT_CLASSES,
+    OPAQUE_TYPES,
+    PLAIN_BASES,
+    SPECIAL_METHODS,
+    is_dunder,
+    plain_base,
+)
+
+EXCEPTION_SLOTS = (
+    "errno strerror filename name value code obj encoding object start end reason msg lineno"
+).split()
+"""Attributes that exceptions of the library hold outside of their ``__dict__``."""
+
+_METHOD_TYPES = (types.FunctionType, types.MethodDescriptorType)
+_ABSTRACT_KEYS = {kind: key for key, kind in ABSTRACT_CLASSES.items()}
+_STOPS = frozenset({*PLAIN_BASES, BaseException, Exception, object})
+_mro: Any = type.__dict__["__mro__"]
+
+
+def carried_bases(kind: type) -> list[type]:
+    """Bases of a class that its mirror derives from."""
+    return [
+        base
+        for base in kind.__bases__
+        if base is not object and (base.__module__ not in {"abc", "enum", "typing"} or plain_base(base))
+    ]
+
+
+def describe(kind: type) -> dict[str, Any]:
+    """Describe a class by names and flags.
+
+    Returns:
+        ``n`` name, ``b`` plain base, ``x`` exception, ``s`` special methods (``-hash`` if it has no hash),
+        ``m`` further methods, ``e`` enumeration, ``d`` docstring, ``a`` abstract classes that it is an instance
+        of, ``i`` its class overrides isinstance, ``ma`` names for ``match``, ``init`` it defines ``__init__``.
+    """
+    base = plain_base(kind)
+    special = _special_methods(kind)
+    described: dict[str, Any] = {"n": kind.__name__, "q": kind.__qualname__}
+    if base is not None:
+        described["b"] = base.__name__
+    if issubclass(kind, BaseException):
+        described["x"] = 1
+    described["s"] = special
+    described["m"] = [
+        name
+        for name, value in vars(kind).items()
+        if type(name) is str and isinstance(value, _METHOD_TYPES) and not is_dunder(name)
+    ]
+    if isinstance(kind, enum.EnumMeta):
+        described["e"] = 1
+    if type(kind.__doc__) is str:
+        described["d"] = kind.__doc__
+    if abstract := [_ABSTRACT_KEYS[one] for one in kind.__mro__ if one in _ABSTRACT_KEYS]:
+        described["a"] = abstract
+    if type(kind).__instancecheck__ is not type.__instancecheck__:
+        described["i"] = 1
+    arguments = getattr(kind, "__match_args__", None)
+    if type(arguments) is tuple and all(type(name) is str for name in arguments):
+        described["ma"] = list(arguments)
+    if type(vars(kind).get("__init__")) is types.FunctionType:
+        described["init"] = 1
+    return described
+
+
+def _special_methods(kind: type) -> list[str]:
+    found: list[str] = []
+    seen: set[str] = set()
+    for one in _mro.__get__(kind):
+        if one in _STOPS or one.__module__ == "builtins":
+            break
+        for name, value in vars(one).items():
+            if name in SPECIAL_METHODS and name not in seen:
+                seen.add(name)
+                if value is not None:
+                    found.append(name)
+                elif name == "__hash__":
+                    found.append("-hash")
+    return found
+
+
+def describe_opaque(key: str) -> dict[str, Any] | None:
+    """Describe a library type of the table of opaque types; None if the table does not hold it."""
+    kind = OPAQUE_TYPES.get(key)
+    if kind is None:
+        return None
+    special = [name for one in kind.__mro__[:-1] for name in vars(one) if name in SPECIAL_METHODS]
+    methods = [name for one in kind.__mro__[:-1] for name in vars(one) if not is_dunder(name)]
+    return {"n": kind.__name__, "q": kind.__qualname__, "s": special, "m": methods}

@@ -1,0 +1,117 @@
+"""Process of a judge that runs a test on proxies of a candidate's objects."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import sys
+from typing import Any, NoReturn
+
+from testbudget.executors.execution.languages.base import Connection, Program, StepMessage
+from testbudget.executors.execution.languages.python.interpreter import MODULE, restore_interpreter
+from testbudget.executors.execution.languages.python.objects import judge_checks
+from testbudget.executors.execution.languages.python.objects.judge_peer import JudgePeer
+from testbudget.executors.execution.languages.python.objects.names import JudgeNames
+from testbudget.executors.execution.languages.python.objects.scripts import NoScriptError
+from testbudget.executors.execution.languages.python.objects.settings import JudgeSettings
+from testbudget.executors.execution.languages.python.objects.wire import Pipe
+from testbudget.executors.execution.languages.python.test_run import TestRun, run_test
+from testbudget.executors.execution.processes.result_buffer import ResultBuffer, failure_verdict
+from testbudget.rewards.problem import Verdict
+from testbudget.rewards.verdict_reason import VerdictReason
+
+_DIFFERENT = VerdictReason("Two objects of the candidate are equal by its own ==, but not in their states.")
+_NO_SCRIPT = VerdictReason("Two objects of the candidate are equal by its own == alone.")
+
+
+def judge_objects(buffer: ResultBuffer, connection: Connection, test: Program, entry_point: str | None) -> None:
+    """Run a test on proxies, as described by `Language.judge_objects`."""
+    buffer.begin(0)
+    judge = _Judge(buffer, connection, test, entry_point)
+    message = judge.run()
+    buffer.append(0, json.dumps(message).encode())
+    buffer.finish(0)
+
+
+class _Judge:
+    """Judge of one pair."""
+
+    def __init__(
+        self, buffer: ResultBuffer, connection: Connection, test: Program, entry_point: str | None
+    ) -> None:
+        self._buffer = buffer
+        self._test = test
+        self._names = JudgeNames(test.content.code, entry_point)
+        self._peer = JudgePeer(Pipe(connection), self._names, self._end)
+
+    def run(self) -> list[Any]:
+        """Run the test, and return the message of its verdict."""
+        restore_interpreter()
+        sys.modules[MODULE] = sys.modules["__main__"] = self._names.solution
+        loaded = self._peer.load()
+        if loaded is not None:
+            return _not_loaded(loaded)
+        peer = self._peer
+        targets = getattr(self._test.content, "patch_targets", ())
+        names = self._names
+        settings = JudgeSettings(
+            peer.encode, targets, vars(names.solution), vars(names.module), peer.decode
+        )
+        peer.watch(settings)
+        with judge_checks.identity_checks(peer.lose):
+            run = run_test(self._names.module, self._test, lambda: peer.used > 0)
+        if run.verdict is not Verdict.PASSED:
+            return self._not_passed(run)
+        peer.request(["nop"])  # a candidate that has ended passes nothing
+        doubts = [*self._names.doubts, *peer.doubts, *peer.losses, *self._names.rebinding_doubts()]
+        if doubts:
+            return _verdict(Verdict.UNCONFIRMED, VerdictReason(doubts[0]))
+        return self._passed()
+
+    def _not_passed(self, run: TestRun) -> list[Any]:
+        losses = list(self._peer.losses)
+        if losses and run.verdict in {Verdict.FAILED, Verdict.ERRORED}:
+            return _verdict(Verdict.UNCONFIRMED, VerdictReason(losses[0]))
+        return _verdict(run.verdict, run.reason)
+
+    def _passed(self) -> list[Any]:
+        peer = self._peer
+        equal, unequal = [], []
+        try:
+            for one, other, position in peer.equal:
+                pair, differing = peer.log.equality(one, other, position)
+                equal.append(pair)
+                unequal += differing
+            for number, position in peer.same:
+                shown = peer.log.same_object(number, position)
+                if shown is not None:
+                    equal.append(shown[0])
+                    unequal += shown[1]
+        except NoScriptError:
+            return _verdict(Verdict.UNCONFIRMED, _NO_SCRIPT)
+        if not equal:
+            return _verdict(Verdict.PASSED, None)
+        random.shuffle(unequal)
+        return [StepMessage.IF_EQUAL, equal, _DIFFERENT.as_message(), unequal]
+
+    def _end(self, verdict: Verdict, sentence: str) -> NoReturn:
+        """End this process at once; no handler of the test's runs."""
+        try:
+            with contextlib.suppress(Exception):
+                self._buffer.append(0, json.dumps(_verdict(verdict, VerdictReason(sentence))).encode())
+                self._buffer.finish(0)
+        finally:
+            os._exit(0)
+
+
+def _verdict(verdict: Verdict, reason: VerdictReason | None) -> list[Any]:
+    return [StepMessage.VERDICT, verdict, 0, None if reason is None else reason.as_message()]
+
+
+def _not_loaded(message: list[Any]) -> list[Any]:
+    """Message of a candidate that was not loaded; it comes from its process."""
+    verdict = failure_verdict(*message[1:2])
+    reason = VerdictReason.from_message(message[2] if len(message) > 2 else None)
+    return [StepMessage.NOT_LOADED, verdict, None if reason is None else reason.as_message()]

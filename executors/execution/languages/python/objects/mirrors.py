@@ -1,0 +1,378 @@
+"""Mirrors of classes of the other process, and proxies, which are their instances.
+
+Whatever is done with a proxy is a request of the peer of this process. A name with two underscores that a
+mirror does not define raises AttributeError here, unless it is listed as readable: the protocols of NumPy
+and of the standard library are never offered to the other process.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+from testbudget.executors.execution.languages.python.objects import tables
+
+_type_mro: Any = type.__dict__["__mro__"]
+_type_bases: Any = type.__dict__["__bases__"]
+_LOCAL_ATTRIBUTES = ("_abc",)
+_PLAIN_OF_TYPE = frozenset({"function", "method", "builtin_function_or_method"})
+
+
+class ProxyPeer(Protocol):
+    """What proxies ask of the peer of their process."""
+
+    def get_attribute(self, target: Any, name: str) -> Any: ...  # noqa: D102
+    def set_attribute(self, target: Any, name: str, value: Any) -> None: ...  # noqa: D102
+    def delete_attribute(self, target: Any, name: str) -> None: ...  # noqa: D102
+    def call(self, target: Any, arguments: Any, keywords: Any) -> Any: ...  # noqa: D102
+    def call_method(self, target: Any, name: str, arguments: Any, keywords: Any) -> Any: ...  # noqa: D102
+    def call_special(self, target: Any, name: str, arguments: Any) -> Any: ...  # noqa: D102
+    def compare(self, name: str, target: Any, other: Any) -> Any: ...  # noqa: D102
+    def hash_proxy(self, target: Any) -> int: ...  # noqa: D102
+    def same_object(self, target: Any) -> None: ...  # noqa: D102
+    def attributes_of(self, target: Any) -> Any: ...  # noqa: D102
+    def new_subclass(self, name: str, bases: Any, namespace: Any, keywords: Any) -> Any: ...  # noqa: D102
+    def is_subclass_of_mirror(self, owner: Any, kind: Any) -> bool: ...  # noqa: D102
+    def is_instance(self, target: Any, mirror: Any) -> bool: ...  # noqa: D102
+    def text_of_exception(self, error: BaseException) -> str: ...  # noqa: D102
+
+
+class _Current:
+    """Holder of the peer of this process."""
+
+    peer: ProxyPeer
+
+
+def install(peer: ProxyPeer) -> None:
+    """Make a peer the one that all proxies of this process ask."""
+    _Current.peer = peer
+
+
+class Proxy:
+    """Base of all mirrors but those of library classes."""
+
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> Any:
+        if name[:2] == "__" and name not in tables.READABLE_DUNDERS:
+            raise AttributeError(name)
+        return _Current.peer.get_attribute(self, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in tables.LOCAL_EXCEPTION_NAMES and isinstance(self, BaseException):
+            BaseException.__setattr__(self, name, value)
+        else:
+            _Current.peer.set_attribute(self, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        _Current.peer.delete_attribute(self, name)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise TypeError("an object of another process cannot be pickled")
+
+
+class MirrorMeta(type):
+    """Class of mirrors."""
+
+    def __new__(  # noqa: D102
+        cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **keywords: Any
+    ) -> Any:
+        return _Current.peer.new_subclass(name, bases, namespace, keywords)
+
+    def __init__(cls, *arguments: Any, **keywords: Any) -> None:
+        pass
+
+    def __call__(cls, *arguments: Any, **keywords: Any) -> Any:
+        return _Current.peer.call(cls, arguments, keywords)
+
+    def __instancecheck__(cls, value: Any) -> bool:
+        return type.__instancecheck__(cls, value) or (
+            cls in _asked and _Current.peer.is_instance(value, cls)
+        )
+
+    def __subclasscheck__(cls, kind: Any) -> bool:
+        return type.__subclasscheck__(cls, kind)
+
+    @property
+    def __bases__(cls) -> tuple[type, ...]:  # type: ignore[override]
+        return tuple(base for base in _type_bases.__get__(cls) if base is not Proxy) or (object,)
+
+    @property
+    def __annotations__(cls) -> Any:  # type: ignore[override]
+        return _Current.peer.get_attribute(cls, "__annotations__")
+
+    def __getattr__(cls, name: str) -> Any:
+        if name[:2] == "__" and name not in tables.READABLE_DUNDERS:
+            raise AttributeError(name)
+        return _Current.peer.get_attribute(cls, name)
+
+    def __setattr__(cls, name: str, value: Any) -> None:
+        if name.startswith(_LOCAL_ATTRIBUTES):
+            type.__setattr__(cls, name, value)
+        else:
+            _Current.peer.set_attribute(cls, name, value)
+
+    def __delattr__(cls, name: str) -> None:
+        _Current.peer.delete_attribute(cls, name)
+
+    def __iter__(cls) -> Any:
+        return _Current.peer.call_special(cls, "__iter__", ())
+
+    def __len__(cls) -> Any:
+        return _Current.peer.call_special(cls, "__len__", ())
+
+    def __getitem__(cls, key: Any) -> Any:
+        return _Current.peer.call_special(cls, "__getitem__", (key,))
+
+    def __contains__(cls, item: Any) -> Any:
+        return _Current.peer.call_special(cls, "__contains__", (item,))
+
+    def __reversed__(cls) -> Any:
+        return _Current.peer.call_special(cls, "__reversed__", ())
+
+    def __bool__(cls) -> bool:
+        return True
+
+
+_asked: set[MirrorMeta] = set()
+
+
+class Stub:
+    """Method of a mirror by name; once bound, a call of it is one request."""
+
+    __slots__ = ("name", "owner")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.owner: Any = None
+
+    def __get__(self, instance: Any, kind: Any = None) -> Any:
+        if instance is None:
+            return _Current.peer.get_attribute(kind, self.name)
+        return BoundStub(instance, self.name, self.owner)
+
+
+class BoundStub:
+    """Method of a proxy by name.
+
+    Attributes:
+        name: the name.
+        owner: mirror that defines the method.
+    """
+
+    __slots__ = ("__self__", "name", "owner")
+
+    def __init__(self, instance: Any, name: str, owner: Any) -> None:
+        self.__self__ = instance
+        self.name = name
+        self.owner = owner
+
+    def __call__(self, *arguments: Any, **keywords: Any) -> Any:
+        peer, instance = _Current.peer, self.__self__
+        if peer.is_subclass_of_mirror(self.owner, type(instance)):
+            return peer.call(peer.get_attribute(self.owner, self.name), (instance, *arguments), keywords)
+        return peer.call_method(instance, self.name, arguments, keywords)
+
+    def resolve(self) -> Any:
+        """Proxy of the bound method itself."""
+        return _Current.peer.get_attribute(self.__self__, self.name)
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "__name__":
+            return self.name
+        return getattr(self.resolve(), name)
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is BoundStub and other.__self__ is self.__self__ and other.name == self.name
+
+    def __hash__(self) -> int:
+        return hash((id(self.__self__), self.name))
+
+
+class MirrorOptions(NamedTuple):
+    """Properties of a mirror that depend on the process that makes it.
+
+    Attributes:
+        content_only: True if the operators of a subclass of plain data are not asked.
+        module: value of ``__module__``.
+        has_init: True if ``__init__`` can be called by a subclass of this process.
+    """
+
+    content_only: bool
+    module: str
+    has_init: bool
+
+
+def new_mirror(
+    options: MirrorOptions, described: dict[str, Any], bases: list[type], plain: type | None
+) -> MirrorMeta:
+    """Make the mirror of a class from its description.
+
+    Raises:
+        TypeError: there is no class with these bases.
+        ValueError: a name is none.
+    """
+    if plain in tables.CONVERTED_BASES:
+        plain = None
+    is_exception = bool(described.get("x"))
+    kept = [base for base in bases if isinstance(base, MirrorMeta) or issubclass(base, BaseException)]
+    if plain is not None and not any(issubclass(base, plain) for base in kept):
+        kept.append(plain)
+    has_mirror = any(isinstance(base, MirrorMeta) for base in kept)
+    if not has_mirror:
+        kept.insert(0, Proxy)
+    namespace: dict[str, Any] = {
+        "__slots__": () if plain is not None or is_exception or has_mirror else ("__weakref__",),
+        "__module__": options.module,
+        "__qualname__": _name(described["q"]),
+        "__doc__": described["d"] if type(described.get("d")) is str else None,
+    }
+    if "ma" in described:
+        namespace["__match_args__"] = tuple(map(_name, described["ma"]))
+    content_only = options.content_only and plain is not None and not described.get("e")
+    _add_special(namespace, described, plain, content_only=content_only, has_mirror=has_mirror)
+    for name in map(_name, described["m"]):
+        if name[:2] != "__" and not (content_only and hasattr(plain, name)):
+            namespace.setdefault(name, Stub(name))
+    mirror = _make(_name(described["n"]), tuple(kept), namespace)
+    if options.has_init and described.get("init") and not is_exception:
+        type.__setattr__(mirror, "__init__", _remote_init(mirror))
+    if described.get("i"):
+        _asked.add(mirror)
+    return mirror
+
+
+def _make(name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> MirrorMeta:
+    mirror = type.__new__(MirrorMeta, name, bases, namespace)
+    for value in namespace.values():
+        if isinstance(value, Stub | _Special):
+            value.owner = mirror
+    return mirror
+
+
+def _add_special(
+    namespace: dict[str, Any],
+    described: dict[str, Any],
+    plain: type | None,
+    *,
+    content_only: bool,
+    has_mirror: bool,
+) -> None:
+    own = {name for name in described["s"] if name in tables.SPECIAL_METHODS}
+    opaque = plain is None and not described.get("x")
+    if opaque:
+        namespace["__dict__"] = property(lambda self: _Current.peer.attributes_of(self))
+        if "__contains__" not in own and own & {"__iter__", "__getitem__"}:
+            own.add("__contains__")
+    if not content_only:
+        for name in own:
+            if not (described.get("e") and name == "__hash__"):
+                namespace[name] = special_method(name)
+    if "-hash" in described["s"] or (opaque and "__eq__" in own and "__hash__" not in own):
+        namespace["__hash__"] = None
+    elif "__hash__" in own and not content_only and not described.get("e"):
+        namespace["__hash__"] = _hash
+    if described.get("x"):
+        if "__str__" in own or not has_mirror:
+            namespace["__str__"] = lambda self: _Current.peer.text_of_exception(self)
+    elif opaque:
+        if "__eq__" not in own and not has_mirror and "-hash" not in described["s"]:
+            namespace["__eq__"] = _same
+            namespace["__hash__"] = object.__hash__
+        for name in ("__repr__", "__str__", "__format__"):
+            namespace.setdefault(name, special_method(name))
+        namespace["__dir__"] = lambda self: _Current.peer.call_special(self, "__dir__", ())
+
+
+def new_opaque_mirror(described: dict[str, Any], key: str) -> MirrorMeta:
+    """Make the mirror of a library type of the table, whose instances say that they are of this type."""
+    real = tables.OPAQUE_TYPES[key]
+    namespace: dict[str, Any] = {"__slots__": ("__weakref__",), "__module__": "solution", "__qualname__": real.__qualname__}
+    _add_special(namespace, described, None, content_only=False, has_mirror=False)
+    for name in described["m"]:
+        namespace.setdefault(name, Stub(name))
+    namespace["__class__"] = property(lambda self: real)
+    for name in ("__get__", "__set__", "__delete__", "__set_name__"):
+        namespace.pop(name, None)
+    if real.__name__ in _PLAIN_OF_TYPE:
+        for name in ("__doc__", "__module__"):
+            namespace[name] = property(lambda self, name=name: _Current.peer.get_attribute(self, name))
+        if real is types.FunctionType:
+            namespace["__get__"] = _bind
+    return _make(real.__name__, (Proxy,), namespace)
+
+
+def _bind(self: Any, instance: Any, kind: Any = None) -> Any:
+    return self if instance is None else types.MethodType(self, instance)
+
+
+def _name(value: Any) -> str:
+    if type(value) is not str or len(value) > 1000:
+        raise ValueError("no name")
+    return value
+
+
+class _Special:
+    """Special method of a mirror, by name."""
+
+    __slots__ = ("_function", "owner")
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+        self.owner: Any = None
+
+    def __get__(self, instance: Any, kind: Any = None) -> Any:
+        if instance is None:
+            return self._function
+        if _Current.peer.is_subclass_of_mirror(self.owner, type(instance)):
+            peer, name = _Current.peer, self._function.__name__
+            return lambda *arguments: peer.call(peer.get_attribute(self.owner, name), (instance, *arguments), {})
+        return types.MethodType(self._function, instance)
+
+    def __call__(self, *arguments: Any, **keywords: Any) -> Any:
+        return self._function(*arguments, **keywords)
+
+
+def special_method(name: str) -> Any:
+    """Special method of a mirror."""
+    if name in tables.COMPARISONS:
+
+        def function(self: Any, other: Any) -> Any:
+            return _Current.peer.compare(name, self, other)
+
+    elif name == "__call__":
+
+        def function(self: Any, *arguments: Any, **keywords: Any) -> Any:  # type: ignore[misc]
+            return _Current.peer.call(self, arguments, keywords)
+
+    elif name in tables.ASYNC_METHODS:
+
+        async def function(self: Any, *arguments: Any) -> Any:  # type: ignore[misc]
+            return _Current.peer.call_special(self, name, arguments)
+
+    else:
+
+        def function(self: Any, *arguments: Any) -> Any:  # type: ignore[misc]
+            return _Current.peer.call_special(self, name, arguments)
+
+    function.__name__ = name
+    return _Special(function)
+
+
+def _hash(self: Any) -> int:
+    return _Current.peer.hash_proxy(self)
+
+
+def _same(self: Any, other: object) -> Any:
+    if self is not other:
+        return NotImplemented
+    _Current.peer.same_object(self)
+    return True
+
+
+def _remote_init(mirror: MirrorMeta) -> Callable[..., None]:
+    def __init__(self: Any, *arguments: Any, **keywords: Any) -> None:  # noqa: N807
+        _Current.peer.call(_Current.peer.get_attribute(mirror, "__init__"), (self, *arguments), keywords)
+
+    return __init__

@@ -1,0 +1,136 @@
+"""Numbers of the objects and containers that two processes know of each other."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from testbudget.executors.execution.languages.python.objects.contents import is_unchanged, snapshot
+
+
+class SharedContainer:
+    """Container that both processes hold, with its content at the time of the last message.
+
+    Attributes:
+        value: the container.
+        tag: its tag.
+        before: its snapshot; None until its first message is complete.
+        node: its part of the message that is being written, whose second item is its number; else None.
+    """
+
+    __slots__ = ("before", "node", "tag", "value")
+
+    def __init__(self, value: Any, tag: str, node: list[Any] | None = None) -> None:
+        self.value = value
+        self.tag = tag
+        self.before: Any = None
+        self.node = node
+
+
+class Registry:
+    """Tables of one process.
+
+    Objects of this process have a number once the other one has heard of them; the other one holds proxies.
+    A container that crosses by value is *shared* while both processes hold it: it has one number on both
+    sides, and its changes travel with the next message.
+
+    Attributes:
+        mine: objects of this process by number.
+        theirs: proxies by number.
+        shared: shared containers by number.
+    """
+
+    def __init__(self) -> None:
+        self.mine: dict[int, Any] = {}
+        self.theirs: dict[int, Any] = {}
+        self.shared: dict[int, SharedContainer] = {}
+        self._mine_ids: dict[int, int] = {}
+        self._their_ids: dict[int, int] = {}
+        self._shared_ids: dict[int, int] = {}
+        self._released: list[int] = []
+
+    def new_number(self) -> int:
+        """Return a number that this process has not used yet."""
+        raise NotImplementedError
+
+    def number_of(self, proxy: object) -> int | None:
+        """Number of the other process's object behind a proxy; None for anything else."""
+        return self._their_ids.get(id(proxy))
+
+    def export(self, value: object) -> int:
+        """Give a number to an object of this process."""
+        number = self.new_number()
+        self.mine[number] = value
+        self._mine_ids[id(value)] = number
+        return number
+
+    def exported(self, value: object) -> int | None:
+        """Number of an object of this process; None if it has none."""
+        return self._mine_ids.get(id(value))
+
+    def import_proxy(self, number: int, proxy: object) -> None:
+        """Remember the proxy for an object of the other process."""
+        self.theirs[number] = proxy
+        self._their_ids[id(proxy)] = number
+
+    def share(self, number: int, value: object, tag: str, node: list[Any] | None = None) -> None:
+        """Share a container under a number."""
+        self.shared[number] = SharedContainer(value, tag, node)
+        self._shared_ids[id(value)] = number
+
+    def shared_number(self, value: object) -> int | None:
+        """Number of a shared container; None if it is not shared."""
+        return self._shared_ids.get(id(value))
+
+    def unshare(self, number: int) -> None:
+        """Forget a container that the other process holds no longer."""
+        entry = self.shared.pop(number, None)
+        if entry is not None and self._shared_ids.get(id(entry.value)) == number:
+            del self._shared_ids[id(entry.value)]
+
+    def sweep(self) -> list[int]:
+        """Forget the shared containers that nothing else here refers to.
+
+        Call it right before a message is sent, and after its values are encoded.
+
+        Returns:
+            Numbers of those that the other process knows.
+        """
+        dropped = []
+        for number, entry in list(self.shared.items()):
+            if sys.getrefcount(entry.value) <= _UNUSED:
+                node, entry.before = entry.node, None
+                self.unshare(number)
+                if node is None:
+                    dropped.append(number)
+                else:
+                    node[1] = 0
+        return dropped
+
+    def changed(self) -> list[tuple[int, SharedContainer]]:
+        """List the shared containers that have changed since the last message.
+
+        Those of the message that is being written are none of them: they have no snapshot yet.
+        """
+        found = []
+        for number, entry in list(self.shared.items()):
+            if entry.before is not None and not is_unchanged(entry.value, entry.tag, entry.before):
+                found.append((number, entry))
+                entry.before = None
+        return found
+
+    def take_snapshots(self) -> None:
+        """Note the content of the containers that the message has brought or changed."""
+        for entry in self.shared.values():
+            if entry.before is None:
+                entry.node = None
+                entry.before = snapshot(entry.value, entry.tag)
+
+
+def _unused_references() -> int:
+    entry = SharedContainer([], "l")
+    return next(sys.getrefcount(one.value) for one in [entry])
+
+
+_UNUSED = _unused_references()
+"""References to a container that only its table refers to, as ``sweep`` counts them."""

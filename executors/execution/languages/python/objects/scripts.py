@@ -1,0 +1,300 @@
+"""Scripts: requests that one object was made from, to be repeated in a process that has seen nothing else.
+
+A judge keeps the requests that it has made. For two objects that were compared, it makes a script for each:
+the requests that the object was made from, and nothing in place of all others. The states at their ends must
+be equal. They must differ once plain data that one of them was made from is changed.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterator
+from typing import Any
+
+_FIRST_VALUE = {"call": 3, "meth": 4, "sp": 3, "set": 3, "lib": 3}
+_WITH_KEYWORDS = frozenset({"call", "meth", "lib"})
+_ITEMS = {"l": 2, "s": 2, "t": 1, "z": 1}
+_PAIRS = frozenset({"d", "C", "O"})
+_TEXTS = frozenset({"b", "da", "e", "td", "dt", "f"})
+_MAX_CHANGES = 8
+_MAX_BYTES = 32 << 20
+
+
+class NoScriptError(Exception):
+    """Error for an object that cannot be made again from requests alone."""
+
+
+class LoggedRequest:
+    """Request of a judge.
+
+    Attributes:
+        message: the message as sent, as parsed JSON.
+        answer: body of the answer.
+        called_back: True if the candidate asked the judge for something before it answered.
+    """
+
+    __slots__ = ("answer", "called_back", "message")
+
+    def __init__(self, message: list[Any]) -> None:
+        self.message = message
+        self.answer: list[Any] = []
+        self.called_back = False
+
+
+class RequestLog:
+    """Requests that a judge has made, in order; None for those that no script repeats."""
+
+    def __init__(self) -> None:
+        self._requests: list[LoggedRequest | None] = []
+        self._made: dict[int, list[int]] = {}
+
+    def __len__(self) -> int:
+        return len(self._requests)
+
+    def begin(self, text: bytes | None) -> LoggedRequest | None:
+        """Log a request; None for one that no script repeats."""
+        entry = None
+        if text is not None and len(text) < _MAX_BYTES:
+            entry = LoggedRequest([text])
+        self._requests.append(entry)
+        return entry
+
+    def makings(self, number: int) -> list[int]:
+        """Positions of the calls that have returned an object."""
+        return self._made.get(number, [])
+
+    def note_made(self, number: int, position: int) -> None:
+        """Note that a call has returned an object."""
+        self._made.setdefault(number, []).append(position)
+
+    def equality(self, one: int, other: int, position: int) -> tuple[list[Any], list[Any]]:
+        """Scripts for two objects that were equal.
+
+        Args:
+            one: number of an object.
+            other: number of another one.
+            position: number of requests made before the comparison.
+
+        Returns:
+            Pair of scripts whose states must be equal, and pairs whose states must differ.
+
+        Raises:
+            NoScriptError: an object cannot be made again, or nothing that it was made from can be changed.
+        """
+        first = self._needed(one, position, without=other)
+        second = self._needed(other, position, without=one)
+        places = [number for number in (one, other) if self._leaves_of_origin(number, position)]
+        if not places:
+            raise NoScriptError
+        changed = max(places, key=lambda number: len(self._leaves_of_origin(number, position)))
+        needed = second if changed == other else first
+        return self._pairs([first, second], [one, other], needed, changed, position)
+
+    def same_object(self, number: int, position: int) -> tuple[list[Any], list[Any]] | None:
+        """Scripts for one object that several calls have returned; None if there is nothing to show.
+
+        Raises:
+            NoScriptError: as for ``equality``.
+        """
+        makings = [place for place in self.makings(number) if place < position]
+        if len(makings) < 2:
+            return None
+        first, last = makings[0], makings[-1]
+        inputs = self._closure(self._used_by(last) - {number}, last, None)
+        if number in self._used_by(last) or first in inputs:
+            return None
+        if self._parsed(first)[0] == self._parsed(last)[0]:
+            return None
+        before = self._closure(self._used_by(first), first, None) | {first}
+        after = inputs | {last}
+        one, two = self._script(before, {"result": first}), self._script(after, {"result": last})
+        leaves = list(self._leaves([last]))[:_MAX_CHANGES]
+        if not leaves:
+            raise NoScriptError
+        unequal = [[two, self._script(after, {"result": last}, change)] for change in self._changes(leaves)]
+        return [one, two], unequal
+
+    def _pairs(
+        self, needed: list[set[int]], numbers: list[int], altered: set[int], changed: int, position: int
+    ) -> tuple[list[Any], list[Any]]:
+        pair = [
+            self._script(places, {"number": number}) for places, number in zip(needed, numbers, strict=True)
+        ]
+        leaves = self._leaves_of_origin(changed, position)[:_MAX_CHANGES]
+        base = pair[numbers.index(changed)]
+        unequal = [
+            [base, self._script(altered, {"number": changed}, change)] for change in self._changes(leaves)
+        ]
+        return pair, unequal
+
+    def _needed(self, number: int, position: int, without: int) -> set[int]:
+        return self._closure({number}, position, without)
+
+    def _closure(self, numbers: set[int], position: int, without: int | None) -> set[int]:
+        """Positions of the requests that objects were made from and changed by."""
+        needed: set[int] = set()
+        pending, known = list(numbers), set(numbers)
+        while pending:
+            number = pending.pop()
+            origin = self._origin(number)
+            uses = {
+                place
+                for place in self._touching(number, position, classes=origin == 0)
+                if without is None or without not in self._mentioned(place)
+            }
+            for place in {origin, *uses} - needed:
+                needed.add(place)
+                for inner in self._used_by(place) - known:
+                    known.add(inner)
+                    pending.append(inner)
+        return needed
+
+    def _touching(self, number: int, position: int, *, classes: bool) -> Iterator[int]:
+        for place in range(1, position):
+            if self._requests[place] is None:
+                continue
+            body = self._parsed(place)[0]
+            if number in self._used_by(place) and (not classes or body[0] in {"set", "del"} and body[1] == number):
+                yield place
+
+    def _origin(self, number: int) -> int:
+        for place, entry in enumerate(self._requests):
+            if entry is not None and number in _defined(entry.answer):
+                return place
+        raise NoScriptError
+
+    def _parsed(self, place: int) -> list[Any]:
+        entry = self._requests[place]
+        if entry is None:
+            raise NoScriptError
+        if type(entry.message[0]) is bytes:
+            entry.message = json.loads(entry.message[0])
+        return entry.message
+
+    def _used_by(self, place: int) -> set[int]:
+        body = self._parsed(place)[0]
+        used = set(_numbers(body, "p"))
+        if body[0] in {"call", "meth", "get", "set", "del", "sp", "await"}:
+            used.add(body[1])
+        return used
+
+    def _mentioned(self, place: int) -> set[int]:
+        entry = self._requests[place]
+        return self._used_by(place) | (set() if entry is None else set(_defined(entry.answer)))
+
+    def _leaves_of_origin(self, number: int, position: int) -> list[tuple[int, list[int]]]:
+        origin = self._origin(number)
+        if origin == 0:
+            return []
+        found = list(self._leaves([origin]))
+        for inner in self._used_by(origin):
+            if not found and self._origin(inner) != 0:
+                found += self._leaves([self._origin(inner)])
+        return found
+
+    def _leaves(self, places: list[int]) -> Iterator[tuple[int, list[int]]]:
+        for place in places:
+            body = self._parsed(place)[0]
+            first = _FIRST_VALUE.get(body[0], len(body))
+            for position in range(first, len(body)):
+                for path in _leaf_paths(body[position]):
+                    yield place, [position, *path]
+            if body[0] in _WITH_KEYWORDS and body[first - 1] is not None:
+                for number, pair in enumerate(body[first - 1][1]):
+                    for path in _leaf_paths(pair[1][1]):
+                        yield place, [first - 1, 1, number, 1, 1, *path]
+
+    def _changes(self, leaves: list[tuple[int, list[int]]]) -> Iterator[dict[int, list[tuple[list[int], Any]]]]:
+        """Changes of single leaves, and of two that are exchanged."""
+        values = [_at(self._parsed(place)[0], path) for place, path in leaves]
+        for (place, path), value in zip(leaves, values, strict=True):
+            yield {place: [(path, _another(value))]}
+        for number, value in enumerate(values[1:], 1):
+            before = values[number - 1]
+            if type(before) is type(value) and before != value and leaves[number][0] == leaves[number - 1][0]:
+                place = leaves[number][0]
+                yield {place: [(leaves[number - 1][1], value), (leaves[number][1], before)]}
+                return
+
+    def _script(
+        self,
+        places: set[int],
+        wanted: dict[str, int],
+        change: dict[int, list[tuple[list[int], Any]]] | None = None,
+    ) -> str:
+        last = max(places | {wanted.get("result", 0)})
+        requests: list[Any] = []
+        for place in range(last + 1):
+            if place != 0 and place not in places:
+                requests.append(None)
+                continue
+            entry = self._requests[place]
+            if entry is None or entry.called_back:
+                raise NoScriptError
+            message = self._parsed(place)
+            for path, value in (change or {}).get(place, ()):
+                message = copy.deepcopy(message)
+                _put(message[0], path, value)
+            requests.append(message)
+        return json.dumps([requests, wanted], separators=(",", ":"))
+
+
+def _defined(part: Any) -> list[int]:
+    return [*_numbers(part, "o"), *_numbers(part, "K")]
+
+
+def _numbers(part: Any, tag: str) -> Iterator[int]:
+    """Numbers after a tag, at any depth."""
+    pending = [part]
+    while pending:
+        one = pending.pop()
+        if type(one) is list:
+            if len(one) > 1 and one[0] == tag and type(one[1]) is int:
+                yield one[1]
+            pending += one
+
+
+def _leaf_paths(part: Any) -> Iterator[list[int]]:
+    """Paths to plain scalars in the JSON part of a value."""
+    if type(part) in {int, float, str, bool}:
+        yield []
+    elif type(part) is not list:
+        return
+    elif part[0] in _ITEMS:
+        start = _ITEMS[part[0]]
+        for place, item in enumerate(part[start]):
+            for path in _leaf_paths(item):
+                yield [start, place, *path]
+    elif part[0] in _PAIRS:
+        for place, pair in enumerate(part[2]):
+            for side in (1, 0):
+                for path in _leaf_paths(pair[side]):
+                    yield [2, place, side, *path]
+    elif part[0] in _TEXTS:
+        yield [1]
+
+
+def _at(part: Any, path: list[int]) -> Any:
+    for place in path:
+        part = part[place]
+    return part
+
+
+def _put(part: Any, path: list[int], value: Any) -> None:
+    for place in path[:-1]:
+        part = part[place]
+    part[path[-1]] = value
+
+
+def _another(value: Any) -> Any:
+    """Another value of the same type."""
+    if type(value) is bool:
+        return not value
+    if type(value) in {int, float}:
+        return value + 1
+    if not value:
+        return "x"
+    if value[0].isdigit():
+        return str((int(value[0]) + 1) % 10) + value[1:] if value[0].isascii() else "1" + value[1:]
+    return ("b" if value[0] == "a" else "a") + value[1:]
