@@ -35,9 +35,9 @@ from testbudget.executors.execution.judging.pair_table import (
     TestOutcome,
     TextTable,
 )
-from testbudget.executors.execution.judging.program_cache import ProgramCache
+from testbudget.executors.execution.judging.program_cache import CompiledProgram, ProgramCache
 from testbudget.executors.execution.judging.standings import next_unsettled
-from testbudget.executors.execution.languages.base import Language, Program, Source
+from testbudget.executors.execution.languages.base import Language, Source
 from testbudget.executors.execution.limits import Trust
 from testbudget.executors.execution.processes.fork_server import ForkServer
 from testbudget.executors.execution.processes.supervisor import Supervisor
@@ -104,8 +104,8 @@ class BlockRun:
         self._context = context
         self._work = work
         self._loopers = Loopers(context.supervisor)
-        self._candidates: dict[int, Program] = {}
-        self._tests: dict[int, Program] = {}
+        self._candidates: dict[int, CompiledProgram] = {}
+        self._tests: dict[int, CompiledProgram] = {}
         self._outcomes: dict[int, TestOutcome] = {}
         self._call_plan: dict[Pair, list[int]] = {}
         self._by_objects: dict[Pair, VerdictReason | None] = {}
@@ -150,7 +150,7 @@ class BlockRun:
         open_pairs = [pair for pair in self._work.pairs if self.pair_table.is_open(pair)]
         charged_to: dict[int, int] = {}
         for pair in open_pairs:
-            candidate, test = self._candidates[pair[0]], self._tests[pair[1]]
+            candidate, test = self._candidates[pair[0]].program, self._tests[pair[1]].program
             if test.plain_calls and not self._context.language.defines_any(candidate, test.other_names):
                 charged_to.setdefault(pair[1], pair[0])
             else:

@@ -10,7 +10,8 @@ from testbudget.executors.execution.judging import work
 from testbudget.executors.execution.judging.engine_reasons import cpu_limit_reason, reason_of_end
 from testbudget.executors.execution.judging.loopers import Looper, Loopers
 from testbudget.executors.execution.judging.pair_table import Pair, PairTable, TextTable
-from testbudget.executors.execution.languages.base import OPAQUE_RESULT, Program, ResultKind, StepMessage
+from testbudget.executors.execution.judging.program_cache import CompiledProgram
+from testbudget.executors.execution.languages.base import OPAQUE_RESULT, ResultKind, StepMessage
 from testbudget.executors.execution.processes.fork_server import ForkServer
 from testbudget.executors.execution.processes.live_process import LimitKind, LiveProcess, ProcessEnd
 from testbudget.executors.execution.processes.process import Work
@@ -49,7 +50,7 @@ class CallPhase:
 
     supervisor: Supervisor
     fork_server: ForkServer
-    programs: Mapping[int, Program]
+    programs: Mapping[int, CompiledProgram]
     entry_point: str | None
     pair_table: PairTable
     calls: TextTable
@@ -69,7 +70,9 @@ class CallPhase:
         """
         for candidate, group in itertools.groupby(call_plan, key=operator.itemgetter(0)):
             pairs = list(group)
-            batches = [pairs] if self.programs[candidate].self_contained else [[pair] for pair in pairs]
+            batches = (
+                [pairs] if self.programs[candidate].program.self_contained else [[pair] for pair in pairs]
+            )
             for batch in batches:
                 remaining = batch
                 while remaining := [pair for pair in remaining if self._is_due(pair)]:
@@ -118,11 +121,9 @@ class CallPhase:
         if cpu_seconds == 0:
             self.pair_table.close(pairs, Verdict.TIMED_OUT, cpu_limit_reason(self.supervisor.limits))
             return []
-        program = self.programs[candidate]
-        jobs = [(program, [self.calls.texts[call] for call in call_plan[pair]]) for pair in pairs]
-        process = self.fork_server.start(
-            Work(work.make_calls(jobs, self.entry_point), len(pairs), cpu_seconds)
-        )
+        calls = [[self.calls.texts[call] for call in call_plan[pair]] for pair in pairs]
+        content = work.make_calls(self.programs[candidate].text, calls, self.entry_point)
+        process = self.fork_server.start(Work(content, len(pairs), cpu_seconds))
 
         def first_limit(step: int) -> float:
             return self.pair_table.first_limit(pairs[min(step, len(pairs) - 1)][1])

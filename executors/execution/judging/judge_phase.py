@@ -15,7 +15,8 @@ from testbudget.executors.execution.judging.pair_table import (
     TestOutcome,
     TextTable,
 )
-from testbudget.executors.execution.languages.base import CallPath, Program, StepMessage
+from testbudget.executors.execution.judging.program_cache import CompiledProgram
+from testbudget.executors.execution.languages.base import CallPath, StepMessage
 from testbudget.executors.execution.limits import TestLimits, next_cpu_limit
 from testbudget.executors.execution.processes.fork_server import ForkServer
 from testbudget.executors.execution.processes.live_process import ProcessEnd
@@ -61,7 +62,7 @@ class JudgePhase:
     pair_table: PairTable
     calls: TextTable
     results: TextTable
-    programs: Mapping[int, Program]
+    programs: Mapping[int, CompiledProgram]
     outcomes: Mapping[int, TestOutcome]
 
     def dry_run(self, charged_to: Mapping[int, int]) -> None:
@@ -92,8 +93,8 @@ class JudgePhase:
 
     def _replay(self, replays: Sequence[_Replay]) -> None:
         """Replay tests; a test that is not self-contained has a process of its own for each path."""
-        shared = [replay for replay in replays if self.programs[replay.test].self_contained]
-        alone = [[replay] for replay in replays if not self.programs[replay.test].self_contained]
+        shared = [replay for replay in replays if self.programs[replay.test].program.self_contained]
+        alone = [[replay] for replay in replays if not self.programs[replay.test].program.self_contained]
         for batch in (shared, *alone):
             remaining = batch
             while remaining:
@@ -101,7 +102,7 @@ class JudgePhase:
 
     def _replay_some(self, replays: Sequence[_Replay]) -> Sequence[_Replay]:
         """Replay as many tests as one process can, at least one; return the others."""
-        parts = [(self.programs[replay.test], self._path(replay.path)) for replay in replays]
+        parts = [(self.programs[replay.test].text, self._path(replay.path)) for replay in replays]
         cpu_seconds = next_cpu_limit(self.limits, len(parts), 0.0)
         ended = self.fork_server.run(Work(work.judge(parts), len(parts), cpu_seconds))
         self.pair_table.charge([(replay.charged_to, replay.test) for replay in replays], ended)

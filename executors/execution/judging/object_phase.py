@@ -14,7 +14,8 @@ from testbudget.executors.execution.judging.engine_reasons import (
     reason_of_end,
 )
 from testbudget.executors.execution.judging.pair_table import Pair, PairTable
-from testbudget.executors.execution.languages.base import Language, Program, StepMessage
+from testbudget.executors.execution.judging.program_cache import CompiledProgram
+from testbudget.executors.execution.languages.base import Language, StepMessage
 from testbudget.executors.execution.limits import TestLimits, Trust
 from testbudget.executors.execution.processes.fork_server import ForkServer
 from testbudget.executors.execution.processes.live_process import LimitKind, ProcessEnd
@@ -50,8 +51,8 @@ class ObjectPhase:
     supervisor: Supervisor
     judge_server: ForkServer
     candidate_server: ForkServer
-    candidates: Mapping[int, Program]
-    tests: Mapping[int, Program]
+    candidates: Mapping[int, CompiledProgram]
+    tests: Mapping[int, CompiledProgram]
     entry_point: str | None
     pair_table: PairTable
 
@@ -82,12 +83,12 @@ class ObjectPhase:
                 self.pair_table.close([pair], message_verdict(verdict), VerdictReason.from_message(reason))
             case [StepMessage.NOT_LOADED, int(verdict), reason]:
                 self.pair_table.close([pair], failure_verdict(verdict), VerdictReason.from_message(reason))
-            case [StepMessage.IF_EQUAL, list(scripts), reason]:
-                equal = self._are_equal(pair, scripts)
-                found = VerdictReason.from_message(reason) or NO_STATE
-                self.pair_table.close(
-                    [pair], Verdict.PASSED if equal else Verdict.UNCONFIRMED, None if equal else found
-                )
+            case [StepMessage.IF_EQUAL, list(equal), reason, list(different)]:
+                if self._have_states(pair, equal, different):
+                    self.pair_table.close([pair], Verdict.PASSED)
+                else:
+                    found = VerdictReason.from_message(reason) or NO_STATE
+                    self.pair_table.close([pair], Verdict.UNCONFIRMED, found)
             case _:
                 # If the candidate has ended first, the judge may have ended for that reason.
                 ended = served if served.limit is not None or served.signal else judged
@@ -101,8 +102,8 @@ class ObjectPhase:
         if cpu_seconds == 0:
             self.pair_table.close([pair], Verdict.TIMED_OUT, cpu_limit_reason(self._limits))
             return None
-        serving = work.serve_objects(self.candidates[candidate], self.entry_point)
-        judging = work.judge_objects(self.tests[test], self.entry_point)
+        serving = work.serve_objects(self.candidates[candidate].text, self.entry_point)
+        judging = work.judge_objects(self.tests[test].text, self.entry_point)
         with _two_pipes() as (for_judge, for_candidate):
             server = self.candidate_server.start(Work(serving, 1, cpu_seconds, descriptors=for_candidate))
             judge = self.judge_server.start(Work(judging, 1, cpu_seconds, descriptors=for_judge))
@@ -121,12 +122,15 @@ class ObjectPhase:
             return ends
         return None
 
-    def _are_equal(self, pair: Pair, scripts: Sequence[Any]) -> bool:
-        """Return whether the objects of each pair of scripts have equal states."""
-        if not 0 < len(scripts) <= _MAX_STATES:
+    def _have_states(self, pair: Pair, equal: Sequence[Any], different: Sequence[Any]) -> bool:
+        """Return whether the objects of pairs of scripts have equal states, those of others different ones.
+
+        A script without a state is neither equal nor different.
+        """
+        if not 0 < len(equal) + len(different) <= _MAX_STATES:
             return False
         states: dict[str, bytes | None] = {}
-        for two in scripts:
+        for two, must_equal in [*((two, True) for two in equal), *((two, False) for two in different)]:
             match two:
                 case [str(first), str(second)]:
                     pass
@@ -135,13 +139,13 @@ class ObjectPhase:
             for script in (first, second):
                 if script not in states:
                     states[script] = self._state(pair, script)
-            if states[first] is None or states[first] != states[second]:
+            if None in {states[first], states[second]} or (states[first] == states[second]) != must_equal:
                 return False
         return True
 
     def _state(self, pair: Pair, script: str) -> bytes | None:
         """State of an object in a candidate process that has done nothing else; None if there is none."""
-        program = self.candidates[pair[0]]
+        program = self.candidates[pair[0]].text
         ended = self._run(pair, self.candidate_server, work.object_state(program, script, self.entry_point))
         if ended is None or not ended.by_itself:
             return None
@@ -149,7 +153,7 @@ class ObjectPhase:
         return step.texts[0] if step.finished and len(step.texts) == 1 else None
 
     def _judge_in_same_process(self, pair: Pair) -> None:
-        candidate, test = self.candidates[pair[0]], self.tests[pair[1]]
+        candidate, test = self.candidates[pair[0]].text, self.tests[pair[1]].text
         both = work.judge_in_same_process(candidate, test, self.entry_point)
         ended = self._run(pair, self.judge_server, both)
         if ended is None:

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from testbudget.executors.execution.judging import work
 from testbudget.executors.execution.languages.base import Language, Program, Source
@@ -10,6 +11,18 @@ from testbudget.executors.execution.processes.process import Work
 
 _CPU_SECONDS = 60  # of one compiling process, and one more for each program
 _MAX_PROGRAMS = 1024
+
+
+class CompiledProgram(NamedTuple):
+    """Program that compiles.
+
+    Attributes:
+        program: its properties.
+        text: text from which processes decode it.
+    """
+
+    program: Program
+    text: bytes
 
 
 class ProgramCache:
@@ -23,9 +36,9 @@ class ProgramCache:
     def __init__(self, fork_server: ForkServer, language: Language) -> None:
         self._fork_server = fork_server
         self._language = language
-        self._programs: dict[tuple[Source, str | None], Program | None] = {}
+        self._programs: dict[tuple[Source, str | None], CompiledProgram | None] = {}
 
-    def compiled(self, sources: Sequence[Source], entry_point: str | None) -> list[Program | None]:
+    def compiled(self, sources: Sequence[Source], entry_point: str | None) -> list[CompiledProgram | None]:
         """Programs in the order of their sources; None for a source that does not compile.
 
         Compilation happens in another process, because some texts make a compiler hang or crash. A text
@@ -52,14 +65,21 @@ class ProgramCache:
             del self._programs[next(iter(self._programs))]
         return found
 
-    def _compile_some(self, sources: Sequence[Source], entry_point: str | None) -> list[Program | None]:
+    def _compile_some(
+        self, sources: Sequence[Source], entry_point: str | None
+    ) -> list[CompiledProgram | None]:
         """Programs of the first sources, as many as one process can compile, at least one."""
         content = work.compile_sources(sources, entry_point)
         ended = self._fork_server.run(Work(content, len(sources), _CPU_SECONDS + len(sources)))
         if ended.limit is not None and not ended.loaded and not any(step.finished for step in ended.steps):
             raise OSError("the process that compiles programs took too long to start")
         steps = list(itertools.takewhile(lambda step: step.finished, ended.steps))
-        programs = [self._language.decode_program(step.texts[0]) if step.texts else None for step in steps]
+        programs: list[CompiledProgram | None] = [
+            self._decoded(step.texts[0]) if step.texts else None for step in steps
+        ]
         if len(programs) < len(sources) and (ended.signal or not programs):
             programs.append(None)
         return programs
+
+    def _decoded(self, text: bytes) -> CompiledProgram:
+        return CompiledProgram(self._language.decode_program(text), text)

@@ -1,15 +1,16 @@
-"""Work of processes: calls of methods of a `Language`, sent to a process as bytes."""
+"""Work of processes: calls of methods of a `Language`, sent to a process as bytes.
+
+A program is sent as the text that `Language.decode_program` reads.
+"""
 
 import marshal
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from testbudget.executors.execution.languages.base import (
-    CallJob,
     CallPath,
     Connection,
     Language,
-    Program,
     Source,
 )
 from testbudget.executors.execution.processes.process import DoWork, ProcessRunner
@@ -37,38 +38,37 @@ def compile_sources(sources: Sequence[Source], entry_point: str | None) -> bytes
     return marshal.dumps(("compile_sources", plain, entry_point))
 
 
-def make_calls(jobs: Sequence[CallJob], entry_point: str | None) -> bytes:
-    """Work that calls `Language.make_calls`, for jobs of one candidate."""
-    candidate, _ = jobs[0]
-    return marshal.dumps(("make_calls", tuple(candidate), [list(calls) for _, calls in jobs], entry_point))
+def make_calls(candidate: bytes, calls: Sequence[Sequence[str]], entry_point: str | None) -> bytes:
+    """Work that calls `Language.make_calls` with several jobs of one candidate."""
+    return marshal.dumps(("make_calls", candidate, [list(each) for each in calls], entry_point))
 
 
-def judge(replays: Sequence[tuple[Program, CallPath]]) -> bytes:
+def judge(replays: Sequence[tuple[bytes, CallPath]]) -> bytes:
     """Work that calls `Language.judge`."""
-    programs = {id(program): tuple(program) for program, _ in replays}
-    numbers = {key: number for number, key in enumerate(programs)}
-    paths = [(numbers[id(program)], [tuple(step) for step in path]) for program, path in replays]
-    return marshal.dumps(("judge", list(programs.values()), paths))
+    texts = list(dict.fromkeys(text for text, _ in replays))
+    numbers = {text: number for number, text in enumerate(texts)}
+    paths = [(numbers[text], [tuple(step) for step in path]) for text, path in replays]
+    return marshal.dumps(("judge", texts, paths))
 
 
-def judge_objects(test: Program, entry_point: str | None) -> bytes:
+def judge_objects(test: bytes, entry_point: str | None) -> bytes:
     """Work that calls `Language.judge_objects`, with the connection as descriptors."""
-    return marshal.dumps(("judge_objects", tuple(test), entry_point))
+    return marshal.dumps(("judge_objects", test, entry_point))
 
 
-def serve_objects(candidate: Program, entry_point: str | None) -> bytes:
+def serve_objects(candidate: bytes, entry_point: str | None) -> bytes:
     """Work that calls `Language.serve_objects`, with the connection as descriptors."""
-    return marshal.dumps(("serve_objects", tuple(candidate), entry_point))
+    return marshal.dumps(("serve_objects", candidate, entry_point))
 
 
-def object_state(candidate: Program, script: str, entry_point: str | None) -> bytes:
+def object_state(candidate: bytes, script: str, entry_point: str | None) -> bytes:
     """Work that calls `Language.object_state`."""
-    return marshal.dumps(("object_state", tuple(candidate), script, entry_point))
+    return marshal.dumps(("object_state", candidate, script, entry_point))
 
 
-def judge_in_same_process(candidate: Program, test: Program, entry_point: str | None) -> bytes:
+def judge_in_same_process(candidate: bytes, test: bytes, entry_point: str | None) -> bytes:
     """Work that calls `Language.judge_in_same_process` with one test."""
-    return marshal.dumps(("judge_in_same_process", tuple(candidate), tuple(test), entry_point))
+    return marshal.dumps(("judge_in_same_process", candidate, test, entry_point))
 
 
 def _compile_sources(
@@ -87,15 +87,15 @@ def _make_calls(
     arguments: Any,
 ) -> None:
     candidate, calls, entry_point = arguments
-    program = Program(*candidate)
+    program = language.decode_program(candidate)
     language.make_calls(buffer, process_runner, [(program, each) for each in calls], entry_point)
 
 
 def _judge(
     language: Language, _: ProcessRunner, buffer: ResultBuffer, __: Sequence[int], arguments: Any
 ) -> None:
-    plain, paths = arguments
-    programs = [Program(*program) for program in plain]
+    texts, paths = arguments
+    programs = [language.decode_program(text) for text in texts]
     language.judge(buffer, [(programs[number], path) for number, path in paths])
 
 
@@ -103,21 +103,23 @@ def _judge_objects(
     language: Language, _: ProcessRunner, buffer: ResultBuffer, descriptors: Sequence[int], arguments: Any
 ) -> None:
     test, entry_point = arguments
-    language.judge_objects(buffer, Connection(*descriptors), Program(*test), entry_point)
+    language.judge_objects(buffer, Connection(*descriptors), language.decode_program(test), entry_point)
 
 
 def _serve_objects(
     language: Language, _: ProcessRunner, buffer: ResultBuffer, descriptors: Sequence[int], arguments: Any
 ) -> None:
     candidate, entry_point = arguments
-    language.serve_objects(buffer, Connection(*descriptors), Program(*candidate), entry_point)
+    language.serve_objects(
+        buffer, Connection(*descriptors), language.decode_program(candidate), entry_point
+    )
 
 
 def _object_state(
     language: Language, _: ProcessRunner, buffer: ResultBuffer, __: Sequence[int], arguments: Any
 ) -> None:
     candidate, script, entry_point = arguments
-    language.object_state(buffer, Program(*candidate), script, entry_point)
+    language.object_state(buffer, language.decode_program(candidate), script, entry_point)
 
 
 def _judge_in_same_process(
@@ -129,7 +131,11 @@ def _judge_in_same_process(
 ) -> None:
     candidate, test, entry_point = arguments
     language.judge_in_same_process(
-        buffer, process_runner, Program(*candidate), [Program(*test)], entry_point
+        buffer,
+        process_runner,
+        language.decode_program(candidate),
+        [language.decode_program(test)],
+        entry_point,
     )
 
 

@@ -97,7 +97,7 @@ class Program(NamedTuple):
     """Compiled program, with properties found without running it.
 
     Attributes:
-        content: compiled form of the language's choice. ``marshal`` must be able to write it.
+        content: compiled form of the language's choice.
         self_contained: True if it changes nothing that outlives it: no module but its own, no file, no
             setting of the interpreter. One process may then run it repeatedly.
         plain_calls: True for a test that seems to exchange only plain data with the candidate, so that
@@ -211,7 +211,7 @@ class Language(ABC):
     def decode_program(self, text: bytes) -> Program:
         """Program in a text that `compile_sources` has left.
 
-        Called in the server process.
+        Called in the server process, and in each process that runs the program.
         """
 
     @abstractmethod
