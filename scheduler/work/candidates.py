@@ -9,7 +9,7 @@ from typing import NamedTuple
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from testbudget.executors.generation.base import Completion, Request
-from testbudget.executors.generation.extraction.extract import extract_candidate
+from testbudget.executors.generation.extraction.extract import read_candidate
 from testbudget.executors.generation.prompts import PromptTemplate, prompt_template
 from testbudget.rewards.errors import UserError, validation_sentence
 from testbudget.rewards.problem import Problem
@@ -168,7 +168,7 @@ class CandidateGenerator:
 
     def record(self, problem: Problem, answer: Completion) -> CandidateRecord:
         """Candidate record of an answer."""
-        code = extract_candidate(self.template, problem, answer.text)
+        code = read_candidate(self.template, problem, answer.text).code
         return CandidateRecord.of(problem, code, int(answer.tokens), answer.gpu_seconds)
 
 

@@ -15,7 +15,7 @@ from testbudget.executors.generation.base import (
     Sampling,
 )
 from testbudget.executors.generation.engine_lease import EngineLease
-from testbudget.executors.generation.extraction.extract import extract_candidate, extract_unit_test
+from testbudget.executors.generation.extraction.extract import extract_unit_test, read_candidate
 from testbudget.executors.generation.prompts import prompt_template
 from testbudget.executors.generation.vllm import EngineSettings, VllmGenerator
 from testbudget.executors.metering import LeaseEndedError, Meter, Usage
@@ -155,7 +155,7 @@ def test_a_model_writes_a_candidate_and_a_test_that_can_be_used(loop, generator)
     completion = prompt_template("completion")
     asked = Request("add", 0, completion.render(PROBLEM), 1)
     (answer,) = answers(loop, generator, [asked], Sampling(0.0, 1.0, 64, completion.stop))
-    candidate = extract_candidate(completion, PROBLEM, answer.text)
+    candidate = read_candidate(completion, PROBLEM, answer.text).code
     namespace = {}
     exec(candidate, namespace)
     assert namespace["add"](2, 3) == 5

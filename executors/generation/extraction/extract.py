@@ -1,5 +1,6 @@
 """Candidate or unit test in a model's answer, by the language of the problem."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -12,20 +13,35 @@ from testbudget.executors.generation.extraction.answers import (
     fenced_blocks,
     without_reasoning,
 )
+from testbudget.executors.generation.extraction.candidates import (
+    AnswerNote,
+    CandidateReading,
+    ExtractionRule,
+    chosen_place,
+)
+from testbudget.executors.generation.extraction.code_blocks import answer_text, code_blocks
+from testbudget.executors.generation.extraction.python_candidates import read_python_candidate
 from testbudget.executors.generation.prompts import AnswerForm, PromptTemplate
 from testbudget.rewards.problem import Problem
+
+_KEYWORDS = r"\b(?:function\s*\*?|class|const|let|var|def|fn|func)\s+"
+_DEFINED = re.compile(rf"{_KEYWORDS}(\w+)")
 
 
 class _Language(NamedTuple):
     tags: tuple[str, ...]  # of fenced blocks
     extract_test: Callable[[str, str], str]
     normal_form: Callable[[str], str]
+    is_sound: Callable[[str], bool] = bool  # of a block
 
 
 _LANGUAGES: Mapping[str, _Language] = {
     "python": _Language(python.TAGS, python.extract_python_test, python.python_normal_form),
     "javascript": _Language(
-        javascript.TAGS, javascript.extract_javascript_test, javascript.javascript_normal_form
+        javascript.TAGS,
+        javascript.extract_javascript_test,
+        javascript.javascript_normal_form,
+        lambda code: javascript.scan_code(code).sound,
     ),
 }
 
@@ -55,22 +71,50 @@ def extract_unit_test(text: str, entry_point: str, language: str = "python") -> 
         return ExtractedTest(None, error.rejection)
 
 
-def extract_candidate(template: PromptTemplate, problem: Problem, text: str) -> str:
-    """Program in a model's answer to a template for candidates.
+def read_candidate(
+    template: PromptTemplate, problem: Problem, text: str, rule: ExtractionRule = ExtractionRule.LAST
+) -> CandidateReading:
+    """Candidate in a model's answer to a template for candidates.
 
-    An answer without usable code is not an error: it becomes a candidate that passes no test.
+    An answer that holds no program is not an error: it becomes a candidate that passes no test.
 
     Args:
         template: template that the answer was sampled with.
         problem: problem of the candidate.
-        text: answer, with or without code fences.
+        text: the answer.
+        rule: which of several programs in the answer is taken.
     """
     if template.answer is AnswerForm.CONTINUES_PROMPT:
-        return problem.prompt + text
-    blocks = fenced_blocks(text, _language(template.language).tags)
-    if not blocks:
-        return without_reasoning(text)
-    return next((block for block in blocks if problem.entry_point in block), blocks[0])
+        return CandidateReading(problem.prompt + text)
+    if template.language == "python":
+        return read_python_candidate(text, problem.entry_point, problem.prompt, rule)
+    return _read_by_pattern(template.language, problem.entry_point, text, rule)
+
+
+def _read_by_pattern(name: str, entry_point: str, text: str, rule: ExtractionRule) -> CandidateReading:
+    """Candidate in a language whose programs are searched, not parsed."""
+    language = _language(name)
+    text = answer_text(text)
+    blocks = code_blocks(text, language.tags, language.is_sound)
+    programs = [block.code for block in blocks if block.parses] or [block.code for block in blocks]
+    if not programs:
+        return CandidateReading(text, (AnswerNote.NO_PROGRAM,))
+    word = re.escape(entry_point.partition(".")[0])
+    defines = re.compile(rf"{_KEYWORDS}{word}\b|\b{word}\s*=[^=]")
+    mentions = re.compile(rf"(?<![\w$]){word}(?![\w$])")
+    defining = [place for place, code in enumerate(programs) if defines.search(code)]
+    defining = defining or [place for place, code in enumerate(programs) if mentions.search(code)]
+    if not defining:
+        return CandidateReading(programs[-1], (AnswerNote.NO_PROGRAM,))
+    chosen = chosen_place(defining, [len(code) for code in programs], rule)
+    notes = [AnswerNote.SEVERAL_PROGRAMS] if len(defining) > 1 else []
+    parts = [programs[chosen]]
+    for code in reversed(programs[:chosen]):
+        names = _DEFINED.findall(code)
+        if entry_point not in names and any(re.search(rf"(?<![\w$.]){n}\b", parts[-1]) for n in names):
+            parts.insert(0, code)
+            notes.append(AnswerNote.OTHER_BLOCKS)
+    return CandidateReading("\n\n".join(parts) + "\n", tuple(dict.fromkeys(notes)))
 
 
 def normal_form(code: str, language: str = "python") -> str:

@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 
 from testbudget.executors.generation.extraction.answers import Rejection
 from testbudget.executors.generation.extraction.extract import (
-    extract_candidate,
     extract_unit_test,
     normal_form,
+    read_candidate,
 )
 from testbudget.executors.generation.extraction.javascript import scan_code
 from testbudget.executors.generation.prompts import prompt_template
@@ -174,7 +174,7 @@ def test_a_candidate_is_the_block_with_the_entry_point():
     problem = Problem("p", "Add.", "add", "javascript")
     text = "```js\nnpm();\n```\n```javascript\nconst add = (a, b) => a + b;\n```"
     template = prompt_template("chat_javascript")
-    assert extract_candidate(template, problem, text) == "const add = (a, b) => a + b;\n"
+    assert read_candidate(template, problem, text).code == "const add = (a, b) => a + b;\n"
 
 
 def test_an_unknown_language_is_a_user_error():

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from testbudget.executors.generation.extraction.answers import Rejection
 from testbudget.executors.generation.extraction.extract import (
-    extract_candidate,
     extract_unit_test,
     normal_form,
+    read_candidate,
 )
 from testbudget.executors.generation.prompts import prompt_template
 from testbudget.rewards.problem import Problem
@@ -288,7 +288,7 @@ PROBLEM = Problem("p", 'def add(a, b):\n    """Sum."""\n', "add")
 
 def test_a_continuation_is_appended_to_the_prompt():
     text = "    return a + b\n"
-    assert extract_candidate(prompt_template("completion"), PROBLEM, text) == PROBLEM.prompt + text
+    assert read_candidate(prompt_template("completion"), PROBLEM, text).code == PROBLEM.prompt + text
 
 
 @pytest.mark.parametrize(
@@ -304,7 +304,7 @@ def test_a_continuation_is_appended_to_the_prompt():
     ],
 )
 def test_a_candidate_is_the_block_with_the_entry_point(answer):
-    assert extract_candidate(prompt_template("chat"), PROBLEM, answer).strip() == CORRECT.strip()
+    assert read_candidate(prompt_template("chat"), PROBLEM, answer).code.strip() == CORRECT.strip()
 
 
 def test_comments_and_docstrings_do_not_change_the_normal_form():

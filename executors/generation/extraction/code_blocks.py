@@ -1,0 +1,105 @@
+"""Blocks of code in a model's answer: between fences, between tags, or between lines of prose.
+
+Models fence code in many ways: with three or more backquotes or tildes, below the item of a list, behind a
+few words, on one line, inside ``<answer>`` or ``[PYTHON]`` tags. A fence may also stand in the code itself,
+in a string or a docstring. So a block ends at the first closing fence after which its code parses, and at
+the first closing fence of all where it never does.
+"""
+
+import re
+import textwrap
+from collections.abc import Callable, Collection, Iterator
+from typing import NamedTuple
+
+_FENCE = r"(?P<fence>`{3,}|~{3,})"
+_TAG = r"(?P<tag>[\w+#.-]*)"
+_WRAPPER = r"<(?:answer|code|solution|python|program)>|\[(?:PYTHON|CODE|ANSWER)\]"
+_BEFORE = rf"[ \t>]*(?:[-*+][ \t]+|\d+[.)][ \t]+)?(?:{_WRAPPER})?[ \t]*"
+_OPENING = re.compile(rf"^{_BEFORE}{_FENCE}[ \t]*{_TAG}(?:[ \t][^`\n]*|\{{[^`\n]*)?$", re.IGNORECASE)
+_OPENING_IN_PROSE = re.compile(rf"^[^`]*[ \t:]{_FENCE}(?P<tag>\w+)[ \t]*$")
+_ONE_LINE = re.compile(rf"^{_BEFORE}{_FENCE}{_TAG}[ \t]*(?P<code>[^\s`].*?)(?P=fence)", re.IGNORECASE)
+_CLOSING = re.compile(rf"^(?P<code>.*?){_FENCE}[ \t]*(?:</\w+>|\[/\w+\])?[ \t]*$")
+_WRAPPED = re.compile(
+    r"^[ \t]*(?:<(?P<angle>answer|code|solution|python|program)>|\[(?P<square>PYTHON|CODE|ANSWER)\])"
+    r"[ \t]*\n?"
+    r"(?P<code>.*?)(?:</(?P=angle)>|\[/(?P=square)\]|\Z)",
+    re.MULTILINE | re.DOTALL | re.IGNORECASE,
+)
+_BYTE_ORDER_MARK = "\ufeff"
+_QUOTED_FENCE = re.compile(r"^> ?(?:```|~~~)", re.MULTILINE)
+_QUOTE_MARK = re.compile(r"^> ?", re.MULTILINE)
+_MAX_CLOSINGS = 16  # closing fences that are tried for one block
+
+
+class CodeBlock(NamedTuple):
+    """Block of code in an answer.
+
+    Attributes:
+        code: its text, without the indentation that all lines share.
+        tag: language tag of its fence in lower case; empty if it has none.
+        parses: True if its code parses.
+    """
+
+    code: str
+    tag: str
+    parses: bool
+
+
+def answer_text(text: str) -> str:
+    """Text of an answer without reasoning before ``</think>``, marks of quotation and odd line ends."""
+    text = text.rpartition("</think>")[2]
+    text = text.replace("\r\n", "\n").replace("\r", "\n").replace(_BYTE_ORDER_MARK, "")
+    return _QUOTE_MARK.sub("", text) if _QUOTED_FENCE.search(text) else text
+
+
+def code_blocks(text: str, tags: Collection[str], parses: Callable[[str], bool]) -> list[CodeBlock]:
+    """Blocks of code in the order of the answer; empty if it has neither fences nor tags.
+
+    Args:
+        text: the answer, as ``answer_text`` returns it.
+        tags: language tags of blocks to return, in lower case; an empty tag stands for a fence without one.
+        parses: function that returns whether a text is a program of the language.
+    """
+    lines = text.split("\n")
+    blocks = list(_fenced(lines, tags, parses))
+    if not blocks and not any(_OPENING.match(line) for line in lines):
+        inner = (textwrap.dedent(found["code"]).strip("\n") for found in _WRAPPED.finditer(text))
+        blocks = [CodeBlock(code, "", parses(code)) for code in inner if code.strip()]
+    return blocks
+
+
+def _fenced(lines: list[str], tags: Collection[str], parses: Callable[[str], bool]) -> Iterator[CodeBlock]:
+    number = 0
+    while number < len(lines):
+        line = lines[number]
+        number += 1
+        if found := _ONE_LINE.match(line):
+            if found["tag"].lower() in tags:
+                yield CodeBlock(found["code"].strip(), found["tag"].lower(), parses(found["code"].strip()))
+            continue
+        opening = _OPENING.match(line) or _OPENING_IN_PROSE.match(line)
+        if opening is None:
+            continue
+        tag = opening["tag"].lower()
+        known = tag in tags
+        ends = list(_ends(lines, number, opening["fence"]))[: _MAX_CLOSINGS if known else 1]
+        ends = ends or [(len(lines), len(lines), "")]
+        codes = [_dedented([*lines[number:end], *([rest] if rest else [])]) for end, _, rest in ends]
+        chosen = next((place for place, code in enumerate(codes) if known and parses(code)), 0)
+        if known:
+            yield CodeBlock(codes[chosen], tag, parses(codes[chosen]))
+        number = ends[chosen][1]
+
+
+def _ends(lines: list[str], start: int, fence: str) -> Iterator[tuple[int, int, str]]:
+    """Possible ends of a block: line of a closing fence, the line after it, and code before the fence."""
+    for number in range(start, len(lines)):
+        closing = _CLOSING.match(lines[number])
+        if closing and closing["fence"].startswith(fence):
+            yield number, number + 1, closing["code"] if closing["code"].strip(" \t>") else ""
+    if any(line.strip() for line in lines[start:]):
+        yield len(lines), len(lines), ""
+
+
+def _dedented(lines: list[str]) -> str:
+    return textwrap.dedent("\n".join(lines)).strip("\n")

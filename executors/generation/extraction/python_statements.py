@@ -1,0 +1,111 @@
+"""Top-level statements of a Python text: which names they bind, change and need."""
+
+import ast
+import symtable
+import warnings
+from collections.abc import Iterator
+
+PARSER_ERRORS = (SyntaxError, ValueError, MemoryError, RecursionError)
+"""Errors of Python's parser and of ``ast.unparse``, also on deep nesting, null bytes or long numbers."""
+
+Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+"""Statement that defines a function or a class."""
+
+
+def parse_python(text: str) -> ast.Module | None:
+    """Parse a text; None if it is no Python program."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # invalid escapes in strings
+            return ast.parse(text)
+    except PARSER_ERRORS:
+        return None
+
+
+def parses(text: str) -> bool:
+    """Return whether a text is a Python program with at least one statement."""
+    module = parse_python(text)
+    return module is not None and bool(module.body)
+
+
+def bound_names(statement: ast.stmt) -> set[str]:
+    """Module-level names that a top-level statement binds."""
+    if isinstance(statement, Definition):
+        return {statement.name}
+    names: set[str] = set()
+    for node in _outside_functions(statement):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names |= {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
+        elif isinstance(node, Definition):
+            names.add(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+    return names
+
+
+def changed_names(statement: ast.stmt) -> set[str]:
+    """Names of objects that a top-level statement may change in place when it runs.
+
+    These are the objects whose attributes or items it assigns or deletes, those whose methods it calls for
+    their effect, and the arguments of calls that it makes for their effect.
+    """
+    names: set[str] = set()
+    for node in _outside_functions(statement):
+        if isinstance(node, ast.Attribute | ast.Subscript) and not isinstance(node.ctx, ast.Load):
+            names |= {_root(node)}
+        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+            call = node.value
+            names |= {_root(call.func)} if isinstance(call.func, ast.Attribute) else set()
+            names |= {_root(argument) for argument in call.args}
+    return names - {""}
+
+
+def needed_names(statement: ast.stmt) -> set[str]:
+    """Global names that a statement uses, in its functions and classes too."""
+    try:
+        table = symtable.symtable(ast.unparse(statement), "<statement>", "exec")
+    except PARSER_ERRORS:
+        return {node.id for node in ast.walk(statement) if isinstance(node, ast.Name)}
+    return set(_globals_of(table))
+
+
+def calls_name(statement: ast.stmt, name: str) -> bool:
+    """Return whether a statement calls a function by this name when it runs, not only when it is called."""
+    return any(
+        isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name
+        for node in _outside_functions(statement)
+    )
+
+
+def method_names(statement: ast.stmt) -> set[str]:
+    """Names of the methods that a class statement defines; empty for any other statement."""
+    if not isinstance(statement, ast.ClassDef):
+        return set()
+    return {
+        node.name for node in statement.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+
+
+def _globals_of(table: symtable.SymbolTable) -> Iterator[str]:
+    for symbol in table.get_symbols():
+        at_top = table.get_type() == "module"
+        if (at_top and symbol.is_referenced()) or (not at_top and symbol.is_global()):
+            yield symbol.get_name()
+    for inner in table.get_children():
+        yield from _globals_of(inner)
+
+
+def _outside_functions(statement: ast.AST) -> Iterator[ast.AST]:
+    """A node and the nodes below it, without the bodies of functions."""
+    yield statement
+    for child in ast.iter_child_nodes(statement):
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            yield child
+        else:
+            yield from _outside_functions(child)
+
+
+def _root(node: ast.AST) -> str:
+    while isinstance(node, ast.Attribute | ast.Subscript | ast.Call | ast.Starred):
+        node = node.func if isinstance(node, ast.Call) else node.value
+    return node.id if isinstance(node, ast.Name) else ""
