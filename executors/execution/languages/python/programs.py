@@ -35,8 +35,6 @@ _REACHES_OUT = re.compile(
 _SAFE_STAR_IMPORTS = re.compile(
     r"\bfrom\s+(?:typing|math|collections|itertools|functools|heapq|bisect)\s+import\s+\*"
 )
-    r"\bfrom\s+(?:typing|math|collections|itertools|functools|heapq|bisect)\s+import\s+\*"
-)
 
 
 class CompiledTest(NamedTuple):
