@@ -14,6 +14,7 @@ from testbudget.rewards.outputs import (
     RecordedCall,
     RecordedOutputs,
 )
+from testbudget.rewards.verdict_reason import DetailName, VerdictReason
 from testbudget.scheduler.core import events as core
 from testbudget.scheduler.core.events import Cap, Event, WorkerKind
 from testbudget.scheduler.event_log import Entry, Note
@@ -28,6 +29,7 @@ from testbudget.scheduler.log_records import (
     SampledRecord,
 )
 from testbudget.traces.hidden_states import Provenance
+from testbudget.traces.pair_reasons import NO_REASON, PairReasons
 from testbudget.traces.records import (
     CandidateRecord,
     HiddenStatesRecord,
@@ -74,7 +76,7 @@ def every_kind() -> list[Entry]:
         (
             core.Executed(pair, pair, pair, pair),
             (
-                ExecutedRecord("p", (5, 9), (_verdicts(0), _verdicts(3)), _outputs(), _PIECE),
+                ExecutedRecord("p", (5, 9), (_verdicts(0), _verdicts(3)), _outputs(), _PIECE, _reasons()),
                 ExecutedRecord("é", (), ()),
             ),
         ),
@@ -152,6 +154,13 @@ def _outputs() -> RecordedOutputs:
     calls = tuple(RecordedCall(test, "f", f"[[{test}], {{}}]", 2**64 - test) for test in (5, 9))
     outputs = (CallResult(CallEnding.RETURNED, 1, _TEXT), CallResult(CallEnding.OPAQUE, 0, ""))
     return RecordedOutputs(calls, outputs, np.array([[0, 1], [1, NO_RESULT]], np.int32))
+
+
+def _reasons() -> PairReasons:
+    detail = {DetailName.MESSAGE: _TEXT, DetailName.LINE: "7"}
+    reasons = (VerdictReason("It is so."), VerdictReason("It is not.", detail))
+    numbers = np.array([[0, NO_REASON], [1, 0]], np.int32)
+    return PairReasons((5, 9), reasons, numbers, np.array([[0, 0.05], [0, 0]], np.float32))
 
 
 def same(one: Any, other: Any) -> bool:

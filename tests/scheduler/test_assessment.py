@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from testbudget.executors.execution.runner import BlockVerdicts
 from testbudget.rewards.confidence.features import FEATURES
 from testbudget.rewards.confidence.model import (
     CONFIDENCE_FOLDS,
@@ -31,7 +30,9 @@ from testbudget.scheduler.event_log import LOG_FILE, Entry, EventLog, Note
 from testbudget.scheduler.evidence_store import EvidenceStore
 from testbudget.scheduler.log_records import ExecutedRecord, SampledRecord
 from testbudget.scheduler.run_problems import RunProblems
+from testbudget.traces.pair_reasons import NO_REASON
 from testbudget.traces.records import CandidateRecord, VerdictRecord
+from tests.scheduler.blocks import block_of
 
 from .recorded_run import RecordedRun, Recording, many_tests
 
@@ -163,14 +164,13 @@ def test_verdicts_of_survivors_become_rows_among_all_programs(log):
         (CallResult(CallEnding.RETURNED, 1, "1"),),
         np.zeros((2, 1), np.int32),
     )
-    ones = np.ones((2, 1), np.float32)
-    verdicts = np.full((2, 1), Verdict.PASSED, np.uint8)
-    spread = rungs.elimination.over_all_programs(
-        0, BlockVerdicts(verdicts, ones, ones, ones.astype(np.bool_), recorded_outputs, np.array([3]))
-    )
+    block = block_of([[Verdict.PASSED]] * 2, cut_at=0.5, outputs=recorded_outputs, input_mutations=3)
+    spread = rungs.elimination.over_all_programs(0, block)
     assert spread.verdicts.ravel().tolist() == [1, NOT_RUN, 1]
     assert spread.cpu_seconds.ravel().tolist() == spread.wall_seconds.ravel().tolist() == [1, 0, 1]
     assert spread.same_process.ravel().tolist() == [True, False, True]
+    assert spread.cut_at.ravel().tolist() == [0.5, 0, 0.5]
+    assert spread.reason_of.ravel().tolist() == [0, NO_REASON, 0]
     assert spread.input_mutations.tolist() == [3]
     assert spread.recorded_outputs.results.ravel().tolist() == [0, NO_RESULT, 0]
 

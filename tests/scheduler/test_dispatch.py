@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from testbudget.executors.execution.runner import BlockVerdicts
 from testbudget.executors.generation.base import Completion
 from testbudget.executors.generation.unit_tests import UnitTestGenerator
 from testbudget.executors.metering import Usage
@@ -27,6 +26,7 @@ from testbudget.scheduler.evidence_store import EvidenceStore
 from testbudget.scheduler.run_problems import RunProblems
 from testbudget.traces.records import TestStatus
 from testbudget.traces.tables import read_trace
+from tests.scheduler.blocks import block_of
 
 from .work.manual_backend import PIECE, ManualBackend
 
@@ -69,11 +69,8 @@ class Core:
         return GenerationDone(work, completions, PIECE)
 
     def executed(self, work, outputs=None):
-        shape = (len(work.candidates), len(work.tests))
-        ones = np.ones(shape, np.float32)
-        verdicts = np.full(shape, Verdict.PASSED, np.uint8)
-        block = BlockVerdicts(verdicts, ones, ones, ones > 0, outputs, np.zeros(shape[1], np.int64))
-        return ExecutionDone(work, block, PIECE)
+        verdicts = [[Verdict.PASSED] * len(work.tests)] * len(work.candidates)
+        return ExecutionDone(work, block_of(verdicts, outputs=outputs), PIECE)
 
     def _kept(self, answers):
         entries = [Entry(answer.event, 0.0, answer.records) for answer in answers]

@@ -27,8 +27,8 @@ tests = st.builds(
 
 
 def again(record):
-    payload, outputs = encode_record(record)
-    return decode_record(type(record).__name__, record.problem, payload, outputs)
+    payload, outputs, reasons = encode_record(record)
+    return decode_record(type(record).__name__, record.problem, payload, outputs, reasons)
 
 
 @given(texts, st.lists(candidates, max_size=5).map(tuple), pieces)
@@ -44,19 +44,20 @@ def test_any_tests_come_back(problem, first, found, piece):
     assert all(isinstance(test.status, TestStatus) for test in again(record).tests)
 
 
-def test_records_of_every_kind_come_back_and_their_outputs_may_be_left_on_the_disk():
+def test_records_of_every_kind_come_back_and_their_outputs_and_reasons_may_be_left_on_the_disk():
     for record in (record for entry in every_kind() for record in entry.records):
         assert same(again(record), record)
-        payload, outputs = encode_record(record)
-        light = decode_record(type(record).__name__, record.problem, payload, None)
-        assert same(light, record if outputs is None else dataclasses.replace(record, outputs=None))
+        payload, outputs, _ = encode_record(record)
+        light = decode_record(type(record).__name__, record.problem, payload, None, None)
+        on_disk = {} if outputs is None else {"outputs": None, "reasons": None}
+        assert same(light, dataclasses.replace(record, **on_disk))
 
 
 def test_texts_are_compressed_and_noise_is_not():
     repeated = FailedRecord("p", "the worker is gone; " * 1000)
     assert len(encode_record(repeated)[0]) < 500
     noise = np.random.default_rng(0).integers(0, 2**14, (3, 4096), np.uint16).view(np.float16)
-    payload, _ = encode_record(ExtractedRecord("p", HiddenStatesRecord(noise, None, 0.0, 0.0), (1, 2, 3)))
+    payload, *_ = encode_record(ExtractedRecord("p", HiddenStatesRecord(noise, None, 0.0, 0.0), (1, 2, 3)))
     assert noise.nbytes < len(payload) < noise.nbytes + 200
     short = FailedRecord("p", "gone")
     assert b"gone" in encode_record(short)[0]

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from testbudget.executors.execution.runner import BlockVerdicts
 from testbudget.rewards.problem import Verdict
 from testbudget.scheduler.backends.base import ExecutionDone, PoolUse
 from testbudget.scheduler.core.events import Label, Labelled
@@ -13,6 +12,7 @@ from testbudget.scheduler.log_records import SampledRecord
 from testbudget.scheduler.work.labels import Labelling, recorded_labels
 from testbudget.scheduler.work.open_work import Answer, work_key
 from testbudget.traces.tables import read_trace
+from tests.scheduler.blocks import block_of
 
 from .manual_backend import PIECE
 
@@ -60,9 +60,8 @@ def test_candidates_are_labelled_by_the_verdicts_on_their_programs(labelling, ba
     labelling.label(ALL)
     labelling.submit()
     work = backend.submitted[0]
-    verdicts = np.array([[Verdict.PASSED], [Verdict.FAILED], [Verdict.PASSED], [Verdict.FAILED]], np.uint8)
-    ones = np.ones((4, 1), np.float32)
-    block = BlockVerdicts(verdicts, ones, ones, ones > 0, None, np.zeros(1, np.int64))
+    assert work.settle
+    block = block_of([[Verdict.PASSED], [Verdict.FAILED], [Verdict.PASSED], [Verdict.FAILED]])
     answer = labelling.done(ExecutionDone(work, block, PIECE), open_work.take(work_key(work)))
     assert answer.records[0].correct.tolist() == [True, False, True, False, False]
 
