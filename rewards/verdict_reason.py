@@ -70,13 +70,13 @@ class VerdictReason:
 
 GENERAL_SENTENCES: Mapping[int, str] = MappingProxyType(
     {
-        Verdict.PASSED: "The test passed.",
+        Verdict.PASSED: "Every assertion of the test holds.",
         Verdict.FAILED: "An assertion of the test does not hold.",
-        Verdict.ERRORED: "The candidate or the test does not load, or raised an exception.",
-        Verdict.TIMED_OUT: "The test took more time than its limit.",
-        Verdict.OUT_OF_MEMORY: "The test needed more memory than its limit.",
+        Verdict.ERRORED: "The test ended with an error.",
+        Verdict.TIMED_OUT: "The test reached its time limit.",
+        Verdict.OUT_OF_MEMORY: "The test reached its memory limit.",
         Verdict.KILLED: "The process ended before the test did.",
-        Verdict.UNCONFIRMED: "The test passed, but the candidate could have forged that.",
+        Verdict.UNCONFIRMED: "The candidate could have forged the pass.",
         NOT_RUN: "The pair was not run.",
     }
 )
