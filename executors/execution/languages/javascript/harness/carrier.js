@@ -135,6 +135,7 @@ class Carrier {
       const kept = new Set(entry.flat);
       if (before.some((item) => typeof item === 'function' && !this.mirrors.has(item) && !kept.has(item))) replaced();
       protect(entry.object, level);
+      if (level !== 0) this.shared.delete(number);
     }
   }
 

@@ -45,7 +45,7 @@ class Judge {
       mirror: (number, shape) => makeMirror(this.session, number, shape, watch),
       promise: (number) => new Promise((...settle) => this.pending.set(number, settle)),
       awaited: (number, promise) => awaited(promise, (...outcome) => this.settled.push([number, ...outcome])),
-      serve: (operation, given) => performForCandidate(operation, given, () => this.refuse()),
+      serve: (operation, given) => performForCandidate(operation, given, this.session.carrier.mirrors, () => this.refuse()),
     });
     this.patches = new Patches(this.session.carrier);
     this.session.notices = () => this.patches.pieces();
@@ -53,7 +53,9 @@ class Judge {
     this.session.replaced = () => doubt('The candidate replaced a function of the test.');
     this.session.notCarried = () => this.refuse();
     this.session.thrown = (value) => {
-      if (Object(value) === value) this.errors.add(value);
+      if (Object(value) !== value) return;
+      this.errors.add(value);
+      watch.made(value);
     };
     this.comparisons = new Comparisons(this.session, doubt, () =>
       doubt('Two objects of the candidate were compared with each other.'),
@@ -113,7 +115,7 @@ class Judge {
     const known = {
       assert: assertModule,
       'assert/strict': assertModule.strict,
-      util: (this.util ??= this.comparisons.utilModule(() => this.refuse())),
+      util: (this.util ??= this.comparisons.utilModule((name, given) => this.session.ask('inspect', name, ...given))),
       process: this.run.own,
     };
     const found = known[name.replace(/^node:/, '')];
@@ -128,14 +130,16 @@ class Judge {
     this.run.used += 1;
     const whole = this.session.ask('module');
     const target = Object(whole) === whole ? whole : {};
-    return new Proxy(target, {
-      get: (_, key, receiver) => {
+    const solution = new Proxy(target, {
+      get: (_, key) => {
         if (key === '__esModule' || key === 'then') return undefined;
         const found = typeof key === 'string' && key !== 'prototype' && key !== 'name' ? this.lookUp(key) : null;
         if (found !== null) return found[0];
-        return key === 'default' ? whole : Reflect.get(target, key, ...(receiver === target ? [receiver] : []));
+        return key === 'default' ? whole : Reflect.get(target, key);
       },
+      construct: (_, given, newTarget) => Reflect.construct(target, given, newTarget === solution ? target : newTarget),
     });
+    return solution;
   }
 
   noteTimers(changes) {
@@ -158,8 +162,9 @@ class Judge {
 
   // All programs of this process have returned: let those of the candidate go on, then the next timer.
   turn() {
+    const { served } = this.session;
     const [settled, active] = this.askTurn(false);
-    if (settled || this.settled.length > 0) return this.later();
+    if (settled || this.session.served > served) return this.later(); // programs of this process may go on
     if (this.run.done && !this.schedule.holds(JUDGE)) return this.finish();
     const timer = this.schedule.next();
     if (timer !== undefined) {

@@ -16,6 +16,10 @@ function makeMirror(session, number, [form], watch) {
   }
   const ask = (operation, ...given) => session.ask(operation, mirror, ...given);
   const ofMirror = (receiver) => (receiver === mirror ? [] : [receiver]);
+  const property = (key) => {
+    const entries = ask('getOwnPropertyDescriptor', key);
+    return entries.length > 0 ? Object.fromEntries(entries) : undefined;
+  };
   let fixed = false;
 
   // The target gets what the rules on proxies demand of it once its object cannot be extended.
@@ -24,7 +28,7 @@ function makeMirror(session, number, [form], watch) {
     fixed = true;
     const keys = ask('ownKeys');
     for (const key of Reflect.ownKeys(target)) if (!keys.includes(key)) delete target[key];
-    for (const key of keys) defineProperty(target, key, ask('getOwnPropertyDescriptor', key));
+    for (const key of keys) defineProperty(target, key, property(key));
     Reflect.setPrototypeOf(target, ask('getPrototypeOf'));
     Reflect.preventExtensions(target);
   };
@@ -47,14 +51,14 @@ function makeMirror(session, number, [form], watch) {
     deleteProperty: (_, key) => ask('deleteProperty', key),
     ownKeys: () => ask('ownKeys'),
     getOwnPropertyDescriptor: (_, key) => {
-      const found = ask('getOwnPropertyDescriptor', key);
+      const found = property(key);
       if (found === undefined) return undefined;
       if (!found.configurable && !getOwnPropertyDescriptor(target, key)) defineProperty(target, key, found);
       return found;
     },
-    defineProperty: (_, key, property) => {
-      const done = ask('defineProperty', key, property);
-      if (done && property.configurable === false) defineProperty(target, key, ask('getOwnPropertyDescriptor', key));
+    defineProperty: (_, key, wanted) => {
+      const done = ask('defineProperty', key, wanted);
+      if (done && wanted.configurable === false) defineProperty(target, key, property(key));
       return done;
     },
     getPrototypeOf: () => ask('getPrototypeOf'),

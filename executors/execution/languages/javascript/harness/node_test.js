@@ -2,6 +2,8 @@
 // Replacement of node:test. It runs tests one after the other, stops at the first that does not pass, and
 // prints nothing.
 
+const { mock } = require('node:test');
+
 class Suite {
   constructor(parent) {
     this.parent = parent;
@@ -38,7 +40,7 @@ class Cases {
     const test = this.definer((item) => this.runTest(item, item.suite));
     const describe = this.definer((item) => this.runSuite(item));
     const hooks = hooksOf(() => this.suite);
-    return Object.assign(test, { test, it: test, describe, suite: describe, ...hooks });
+    return Object.assign(test, { test, it: test, describe, suite: describe, mock, ...hooks });
   }
 
   definer(run) {
@@ -105,6 +107,7 @@ class Cases {
       },
       diagnostic: () => {},
       runOnly: () => {},
+      mock,
       signal: new AbortController().signal,
       ...hooksOf(() => own),
     };

@@ -13,7 +13,7 @@ const OPERATIONS = {
   has: Reflect.has,
   deleteProperty: Reflect.deleteProperty,
   ownKeys: Reflect.ownKeys,
-  getOwnPropertyDescriptor: Reflect.getOwnPropertyDescriptor,
+  getOwnPropertyDescriptor: (object, key) => Object.entries(Reflect.getOwnPropertyDescriptor(object, key) ?? {}),
   defineProperty: (object, key, property) => Reflect.defineProperty(object, key, property),
   getPrototypeOf: Reflect.getPrototypeOf,
   setPrototypeOf: Reflect.setPrototypeOf,

@@ -2,6 +2,7 @@
 // Candidate process of a pair that is judged through handles: it loads the candidate and performs what the judge
 // process asks for.
 
+const util = require('node:util');
 const { Clock, native } = require('./clock');
 const { atPath } = require('./intrinsics');
 const { load, mayBeBound } = require('./loading');
@@ -110,6 +111,8 @@ class Candidate {
         return undefined;
       case 'module':
         return this.loaded.find(this.loaded.entryPoint)?.[0] ?? this.loaded.module;
+      case 'inspect':
+        return util[given[0]](...given.slice(1));
       case 'fire':
         return this.clock.fire(given[0]);
       default:

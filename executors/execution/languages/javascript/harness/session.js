@@ -18,6 +18,7 @@ class Session {
     this.wire = wire;
     this.serve = serve;
     this.carrier = new Carrier(owner, { mirror, promise, awaited });
+    this.served = 0; // requests of the other side so far
     this.depth = 0; // requests of the other side that this one is serving
     this.notices = () => []; // what else to tell with the next message
     this.noticed = () => {};
@@ -52,6 +53,7 @@ class Session {
     if (this.depth > DEEPEST) this.wire.broken('malformed');
     let type = RETURNED;
     let value;
+    this.served += 1;
     this.depth += 1;
     try {
       value = this.serve(operation, args);

@@ -47,12 +47,13 @@ class Watch {
   called(mirror, self, result) {
     if (self === undefined || self === null || !types.isProxy(self)) return result;
     if (!this.queries.has(mirror)) this.behaving.add(self);
-    else if (!this.behaving.has(self) && typeof self !== 'function' && (result === true || result >= 0)) {
+    else if (!this.behaving.has(self) && typeof self !== 'function' && (result === true || (typeof result === 'number' && result >= 0))) {
       this.doubt('An object of the candidate says itself what is in it.');
     }
     return result;
   }
 
+  // An object of the candidate that it made for its own sake, or has raised.
   made(object) {
     this.behaving.add(object);
     return object;
