@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from testbudget.executors.execution.limits import TestLimits
+from testbudget.executors.execution.limits import TestLimits, Trust
 from testbudget.executors.execution.runner import BlockVerdicts, Runner
 from testbudget.executors.execution.sandbox import kernel
 from testbudget.executors.execution.sandbox_process import IMPORT_DIRECTORY, entry_code
@@ -200,7 +200,11 @@ class FinishedBlock:
 
 
 def run_blocks(
-    blocks: Sequence[Block], limits: TestLimits, runners: int, require: Sequence[str] = ()
+    blocks: Sequence[Block],
+    limits: TestLimits,
+    runners: int,
+    require: Sequence[str] = (),
+    trust: Trust = Trust.HOSTILE,
 ) -> Generator[FinishedBlock]:
     """Run blocks in parallel and yield each when it is finished.
 
@@ -212,6 +216,7 @@ def run_blocks(
         limits: limits of one test.
         runners: maximum number of worker processes.
         require: isolation layers that must be in force.
+        trust: trust in the authors of the candidates.
 
     Raises:
         UserError: a language is unknown, or a required layer is missing.
@@ -225,7 +230,7 @@ def run_blocks(
     try:
         while True:
             while waiting and (idle or len(working) < runners):
-                worker = idle.pop() if idle else _Worker(limits, require)
+                worker = idle.pop() if idle else _Worker(limits, require, trust)
                 block = waiting.popleft()
                 working[worker.connection] = worker, block
                 worker.send(block)
@@ -254,7 +259,7 @@ def run_blocks(
 class _Worker:
     """The caller's side of a worker process."""
 
-    def __init__(self, limits: TestLimits, require: Sequence[str]) -> None:
+    def __init__(self, limits: TestLimits, require: Sequence[str], trust: Trust) -> None:
         self.connection, inside = Pipe()
         with inside:
             self._process = subprocess.Popen(
@@ -271,7 +276,7 @@ class _Worker:
                 stdout=subprocess.DEVNULL,
                 start_new_session=True,  # Ctrl-C reaches the caller alone, which ends this process
             )
-        self.send((limits, tuple(require)))
+        self.send((limits, tuple(require), trust))
 
     def send(self, message: object) -> None:
         with contextlib.suppress(OSError):  # a dead process shows when its answer is received
@@ -299,11 +304,11 @@ def serve_blocks() -> None:
     connection = Connection(int(sys.argv[1]))
     runners: dict[str, Runner] = {}
     try:
-        limits, require = connection.recv()
+        limits, require, trust = connection.recv()
         while True:
             block = connection.recv()
             try:
-                connection.send(_run(block, runners, limits, require))
+                connection.send(_run(block, runners, limits, require, trust))
             except (SandboxError, UserError) as error:
                 connection.send(error)
     except (EOFError, OSError):
@@ -314,11 +319,17 @@ def serve_blocks() -> None:
 
 
 def _run(
-    block: Block, runners: dict[str, Runner], limits: TestLimits, require: Sequence[str]
+    block: Block,
+    runners: dict[str, Runner],
+    limits: TestLimits,
+    require: Sequence[str],
+    trust: Trust,
 ) -> tuple[BlockVerdicts, tuple[str, ...], tuple[str, ...]]:
     runner = runners.get(block.language)
     if runner is None:
-        runner = runners[block.language] = Runner(limits, language=block.language, require=require)
+        runner = runners[block.language] = Runner(
+            limits, language=block.language, require=require, trust=trust
+        )
         kernel.die_with_parent(signal.SIGTERM)
     block_verdicts = runner.run(
         block.candidates, block.tests, block.entry_point, wanted=block.wanted, record=False
