@@ -8,9 +8,11 @@ from testbudget.executors.generation.unit_tests import UnitTestGenerator
 from testbudget.executors.metering import Usage
 from testbudget.rewards.confidence.model import default_models
 from testbudget.rewards.outputs import RecordedOutputs
-from testbudget.rewards.problem import Verdict
+from testbudget.rewards.problem import NOT_RUN, Verdict
 from testbudget.rewards.selection.majority import Majority
+from testbudget.rewards.verdict_reason import GENERAL_SENTENCES
 from testbudget.scheduler.assembly import RunMethods, RunSources, make_dispatcher
+from testbudget.scheduler.assessment import EliminationRule
 from testbudget.scheduler.backends.base import (
     ExecutionDone,
     GenerationDone,
@@ -36,7 +38,7 @@ SLICE = Usage(100.0, 5.0, 5.0)
 class Core:
     """The dispatcher with a log, in the place of the core and the driver."""
 
-    def __init__(self, recorded, log) -> None:
+    def __init__(self, recorded, log, elimination=None) -> None:
         self.log, self.backend = log, ManualBackend()
         self.trace = read_trace(recorded.directory)
         self.problems = RunProblems(recorded.problems, EvidenceStore(log))
@@ -45,6 +47,7 @@ class Core:
             UnitTestGenerator(None, 0),
             Majority(),
             default_models(),
+            elimination,
             checks_harm=False,
             record_outputs=False,
         )
@@ -125,6 +128,59 @@ def test_tests_that_make_no_call_leave_no_outputs(core):
     (entry,) = core.log.entries(["Executed"])
     assert entry.records[0].outputs is None
     assert core.problems.evidence(0, 8).votes.tests == 6
+
+
+def executing(core):
+    """Submitted work of the first rung of a task."""
+    core.send(GENERATE)
+    core.receive(core.generated(core.backend.submitted[0]))
+    core.send(EXECUTE)
+    return core.backend.submitted[-1]
+
+
+def test_without_elimination_every_pair_is_run_to_its_full_limit(core):
+    assert executing(core).settle
+
+
+@pytest.fixture
+def eliminating(recorded, tmp_path):
+    with EventLog(tmp_path / LOG_FILE, durable=False) as log:
+        yield Core(recorded, log, EliminationRule(Majority(), None))
+
+
+def test_cut_pairs_that_something_may_rest_on_are_executed_again_before_the_rung_is_logged(eliminating):
+    core, work = eliminating, executing(eliminating)
+    assert not work.settle
+    assert work.standing == (0, 0, 0, 0)
+    p, f, t = Verdict.PASSED, Verdict.FAILED, Verdict.TIMED_OUT
+    block = block_of([[p, p, p, p], [p, p, t, NOT_RUN], [f, f, f, t], [p, p, p, f]])
+    block.cut_at[block.verdicts == t] = 0.05
+    assert core.receive(ExecutionDone(work, block, PIECE)) == []
+    again = core.backend.submitted[-1]
+    assert [candidate.index for candidate in again.candidates] == [1]
+    assert [test.index for test in again.tests] == [2, 3]
+    assert again.wanted == ((True, True),)
+    assert (again.settle, again.input_mutations) == (True, 0)
+    (event,) = core.receive(ExecutionDone(again, block_of([[t, p]]), PIECE))
+    assert event.executions.tolist() == [16]
+    (entry,) = core.log.entries(["Executed"])
+    (record,) = entry.records
+    assert [verdicts.verdicts[1] for verdicts in record.verdicts] == [p, p, t, p]
+    assert [verdicts.cpu_seconds[1] for verdicts in record.verdicts] == [1, 1, 2, 2]
+    assert np.argwhere(record.reasons.cut_at).tolist() == [[2, 3]]  # eliminated, whatever it gives
+    assert core.problems.store.reasons_of("times/2").of_test(0)[2].sentence == GENERAL_SENTENCES[f]
+
+
+def test_pairs_that_are_lost_while_they_are_executed_again_fail_their_task(eliminating):
+    core, work = eliminating, executing(eliminating)
+    block = block_of([[Verdict.TIMED_OUT] * 4] * 4, cut_at=0.05)
+    core.receive(ExecutionDone(work, block, PIECE))
+    (event,) = core.receive(WorkLost(core.backend.submitted[-1], "gone"))
+    assert isinstance(event, e.Failed)
+    core.send(EXECUTE)
+    assert core.backend.submitted[-1].key == work.key
+    (event,) = core.receive(core.executed(core.backend.submitted[-1]))
+    assert isinstance(event, e.Executed)
 
 
 def test_a_late_double_is_dropped(core):
