@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from testbudget.executors.execution.languages.base import (
     CallJob,
     CallPath,
+    Connection,
     Language,
     LanguageSample,
     Program,
@@ -18,6 +19,7 @@ from testbudget.executors.execution.languages.python import (
     programs,
     same_process,
 )
+from testbudget.executors.execution.languages.python.objects import candidate_side, judge_side, replay
 from testbudget.executors.execution.processes.process import ProcessRunner
 from testbudget.executors.execution.processes.result_buffer import ResultBuffer
 
@@ -27,6 +29,7 @@ class Python(Language):
 
     Attributes:
         packages: NumPy. Other installed packages may hold reference solutions of the problems.
+        judges_objects: True.
         judges_in_same_process: True.
     """
 
@@ -37,6 +40,7 @@ class Python(Language):
         "assert double({0}) == {0} * 2",
     )
     packages = ("numpy",)
+    judges_objects = True
     judges_in_same_process = True
 
     def preload(self) -> None:
@@ -84,6 +88,24 @@ class Python(Language):
     def judge(self, buffer: ResultBuffer, replays: Sequence[tuple[Program, CallPath]]) -> None:
         """Run each test in a module that holds stand-ins for the functions that it calls."""
         judge.judge_tests(buffer, replays)
+
+    def judge_objects(
+        self, buffer: ResultBuffer, connection: Connection, test: Program, entry_point: str | None
+    ) -> None:
+        """Run a test in a module that holds proxies for what the candidate defines."""
+        judge_side.judge_objects(buffer, connection, test, entry_point)
+
+    def serve_objects(
+        self, buffer: ResultBuffer, connection: Connection, candidate: Program, entry_point: str | None
+    ) -> None:
+        """Load a candidate and serve the requests of a judge."""
+        candidate_side.serve_objects(buffer, connection, candidate, entry_point)
+
+    def object_state(
+        self, buffer: ResultBuffer, candidate: Program, script: str, entry_point: str | None
+    ) -> None:
+        """Load a candidate, repeat the requests of a script, and leave the state of an object."""
+        replay.object_state(buffer, candidate, script, entry_point)
 
     def judge_in_same_process(
         self,

@@ -18,7 +18,7 @@ from testbudget.executors.execution.languages.python.objects.tables import SPECI
 OWN_MODULES = frozenset({MODULE, "__main__"})
 """Values of ``__module__`` of what the test defines."""
 
-_SHOWN_DUNDERS = frozenset({"__name__", "__qualname__", "__doc__", "__class__"})
+_SHOWN_DUNDERS = frozenset({"__name__", "__qualname__", "__doc__", "__class__", "__module__"})
 _FUNCTION_TYPES = (
     types.FunctionType,
     types.MethodType,
@@ -117,6 +117,8 @@ def check_read(target: Any, name: Any) -> None:
         raise RefusedError("no name")
     if name in _SHOWN_DUNDERS and not isinstance(target, unittest.TestCase):
         return
+    if name[:2] == "__" and isinstance(target, _FUNCTION_TYPES):
+        raise AttributeError(name)  # as functools.wraps expects it
     if name[:1] == "_":
         raise RefusedError(name)
     if isinstance(target, unittest.TestCase) or (

@@ -11,6 +11,7 @@ from testbudget.executors.execution.languages.base import Connection, Program
 from testbudget.executors.execution.languages.python.interpreter import LoadFailure, load_candidate
 from testbudget.executors.execution.languages.python.objects import library_requests
 from testbudget.executors.execution.languages.python.objects.contents import NotCarriedError
+from testbudget.executors.execution.languages.python.objects.mirrors import MirrorOptions
 from testbudget.executors.execution.languages.python.objects.names import CandidateNames
 from testbudget.executors.execution.languages.python.objects.peer import Peer, special_call
 from testbudget.executors.execution.languages.python.objects.settings import CandidateSettings
@@ -67,11 +68,15 @@ class CandidatePeer(Peer):
         self.lock.acquire()
         message = self._next_message()
         while True:
-            self._served += 1
-            self._numbered = 0
+            self.begin_request()
             answer = self._answer_unlocked(message)
             self.send(answer)
             message = self._next_message()
+
+    def begin_request(self) -> None:
+        """Number what crosses from now on by the next request."""
+        self._served += 1
+        self._numbered = 0
 
     def _next_message(self) -> list[Any]:
         try:
@@ -111,6 +116,9 @@ class CandidatePeer(Peer):
     def not_carried(self, reason: str) -> NoReturn:  # noqa: D102
         raise NotCarriedError(reason)
 
+    def mirror_options(self, described: dict[str, Any]) -> MirrorOptions:  # noqa: D102
+        return MirrorOptions(content_only=False, module="__main__", has_init=False)
+
     def hash_of(self, value: Any) -> int | None:  # noqa: D102
         try:
             return hash(value)
@@ -119,6 +127,10 @@ class CandidatePeer(Peer):
 
     def _ask(self, name: str, *arguments: Any) -> Any:
         return self.request(["ask", name, *self.parts(arguments)])
+
+    def attributes_of(self, target: Any) -> Any:
+        """``__dict__`` of an object of the test, of which only single items can be had."""
+        return RemoteAttributes(self, target)
 
     # Requests of the judge
 
@@ -231,6 +243,47 @@ class CandidatePeer(Peer):
             return await awaitable
 
         return self._loop.run_until_complete(run())
+
+
+class RemoteAttributes:
+    """Items of the ``__dict__`` of an object of the test that are the candidate's own."""
+
+    def __init__(self, peer: CandidatePeer, target: Any) -> None:
+        self._peer = peer
+        self._number = peer.number(target)
+
+    def __getitem__(self, name: str) -> Any:
+        return self._peer.request(["read", self._number, name])
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        self._peer.request(["write", self._number, name, *self._peer.parts((value,))])
+
+    def keys(self) -> tuple[str, ...]:
+        """No names: the candidate does not get them."""
+        return ()
+
+    def __iter__(self) -> Any:
+        return iter(())
+
+    def __contains__(self, name: object) -> bool:
+        return self.get(name, self) is not self
+
+    def get(self, name: Any, default: Any = None) -> Any:
+        """Item, or a default."""
+        try:
+            return self[name]
+        except KeyError:
+            return default
+
+    def setdefault(self, name: str, default: Any = None) -> Any:
+        """Item; it is set first if there is none."""
+        if name not in self:
+            self[name] = default
+        return self[name]
+
+    def pop(self, name: str, *default: Any) -> Any:
+        """Item, deleted."""
+        return self._peer.request(["pop", self._number, name, *self._peer.parts(default)])
 
 
 _OPERATIONS = {

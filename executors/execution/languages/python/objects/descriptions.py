@@ -93,6 +93,7 @@ def describe_opaque(key: str) -> dict[str, Any] | None:
     kind = OPAQUE_TYPES.get(key)
     if kind is None:
         return None
-    special = [name for one in kind.__mro__[:-1] for name in vars(one) if name in SPECIAL_METHODS]
-    methods = [name for one in kind.__mro__[:-1] for name in vars(one) if not is_dunder(name)]
+    members = [item for one in kind.__mro__[:-1] for item in vars(one).items()]
+    special = [name for name, _ in members if name in SPECIAL_METHODS]
+    methods = [name for name, value in members if isinstance(value, _METHOD_TYPES) and not is_dunder(name)]
     return {"n": kind.__name__, "q": kind.__qualname__, "s": special, "m": methods}

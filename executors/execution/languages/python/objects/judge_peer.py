@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dis
 import types
+import unittest
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -383,6 +384,38 @@ class JudgePeer(Peer):
         delattr(target, name)
         return None, ()
 
+    def _items(self, message: list[Any]) -> tuple[dict[str, Any], str]:
+        """``__dict__`` of an object of the test and a name in it that is the candidate's own.
+
+        It is if the class of the object has a descriptor of the candidate under this name, or if the
+        name is private and new.
+        """
+        target, name = self._target(message), self._name(message)
+        kind = type(target)
+        descriptor = next((vars(one)[name] for one in kind.__mro__ if name in vars(one)), None)
+        if kind.__module__ not in access.OWN_MODULES or isinstance(target, unittest.TestCase | type):
+            raise access.RefusedError("__dict__")
+        if self.number_of(descriptor) is None:
+            self._check_write(target, name)
+        return object.__getattribute__(target, "__dict__"), name
+
+    def serve_read(self, message: list[Any]) -> tuple[Any, Any]:
+        """Read an item of the ``__dict__`` of an object of the test."""
+        items, name = self._items(message)
+        self.read_request(message, 3)
+        return items[name], ()
+
+    def serve_write(self, message: list[Any]) -> tuple[Any, Any]:
+        """Set an item of the ``__dict__`` of an object of the test."""
+        items, name = self._items(message)
+        (items[name],) = self._values(message, 3, 1)
+        return None, ()
+
+    def serve_pop(self, message: list[Any]) -> tuple[Any, Any]:
+        """Delete an item of the ``__dict__`` of an object of the test."""
+        items, name = self._items(message)
+        return items.pop(name, *self.read_request(message, 3)), ()
+
     def serve_special(self, message: list[Any]) -> tuple[Any, Any]:
         """Call a special method of an object of the test."""
         target, name = self._target(message), self._name(message)
@@ -440,6 +473,9 @@ _OPERATIONS = {
     "get": JudgePeer.serve_get,
     "set": JudgePeer.serve_set,
     "del": JudgePeer.serve_delete,
+    "read": JudgePeer.serve_read,
+    "write": JudgePeer.serve_write,
+    "pop": JudgePeer.serve_pop,
     "sp": JudgePeer.serve_special,
     "await": JudgePeer.serve_await,
     "ask": JudgePeer.serve_input,

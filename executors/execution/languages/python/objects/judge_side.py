@@ -17,6 +17,7 @@ from testbudget.executors.execution.languages.python.objects.names import JudgeN
 from testbudget.executors.execution.languages.python.objects.scripts import NoScriptError
 from testbudget.executors.execution.languages.python.objects.settings import JudgeSettings
 from testbudget.executors.execution.languages.python.objects.wire import Pipe
+from testbudget.executors.execution.languages.python.programs import CompiledTest
 from testbudget.executors.execution.languages.python.test_run import TestRun, run_test
 from testbudget.executors.execution.processes.result_buffer import ResultBuffer, failure_verdict
 from testbudget.rewards.problem import Verdict
@@ -43,7 +44,8 @@ class _Judge:
     ) -> None:
         self._buffer = buffer
         self._test = test
-        self._names = JudgeNames(test.content.code, entry_point)
+        self._compiled = CompiledTest(*test.content)
+        self._names = JudgeNames(self._compiled.code, entry_point)
         self._peer = JudgePeer(Pipe(connection), self._names, self._end)
 
     def run(self) -> list[Any]:
@@ -54,7 +56,7 @@ class _Judge:
         if loaded is not None:
             return _not_loaded(loaded)
         peer = self._peer
-        targets = getattr(self._test.content, "patch_targets", ())
+        targets = getattr(self._compiled, "patch_targets", ())
         names = self._names
         settings = JudgeSettings(
             peer.encode, targets, vars(names.solution), vars(names.module), peer.decode

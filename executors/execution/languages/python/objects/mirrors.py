@@ -35,6 +35,7 @@ class ProxyPeer(Protocol):
     def new_subclass(self, name: str, bases: Any, namespace: Any, keywords: Any) -> Any: ...  # noqa: D102
     def is_subclass_of_mirror(self, owner: Any, kind: Any) -> bool: ...  # noqa: D102
     def is_instance(self, target: Any, mirror: Any) -> bool: ...  # noqa: D102
+    def library_call(self, name: str, arguments: Any, keywords: dict[str, Any]) -> Any: ...  # noqa: D102
     def text_of_exception(self, error: BaseException) -> str: ...  # noqa: D102
 
 
@@ -67,6 +68,12 @@ class Proxy:
 
     def __delattr__(self, name: str) -> None:
         _Current.peer.delete_attribute(self, name)
+
+    def __copy__(self) -> Any:
+        return _Current.peer.library_call("copy.copy", (self,), {})
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return _Current.peer.library_call("copy.deepcopy", (self,), {})
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         raise TypeError("an object of another process cannot be pickled")
@@ -110,8 +117,11 @@ class MirrorMeta(type):
     def __setattr__(cls, name: str, value: Any) -> None:
         if name.startswith(_LOCAL_ATTRIBUTES):
             type.__setattr__(cls, name, value)
-        else:
-            _Current.peer.set_attribute(cls, name, value)
+            return
+        method = type.__getattribute__(cls, "__dict__").get(name)
+        if isinstance(method, Stub | _Special) and method.original is None:
+            method.original = _Current.peer.get_attribute(cls, name)
+        _Current.peer.set_attribute(cls, name, value)
 
     def __delattr__(cls, name: str) -> None:
         _Current.peer.delete_attribute(cls, name)
@@ -139,13 +149,24 @@ _asked: set[MirrorMeta] = set()
 
 
 class Stub:
-    """Method of a mirror by name; once bound, a call of it is one request."""
+    """Method of a mirror by name; once bound, a call of it is one request.
 
-    __slots__ = ("name", "owner")
+    Attributes:
+        name: the name.
+        owner: the mirror.
+        original: proxy of the method, once the test has replaced it.
+    """
+
+    __slots__ = ("name", "original", "owner")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.owner: Any = None
+        self.original: Any = None
+
+    def resolve(self) -> Any:
+        """Proxy of the method itself."""
+        return self.original or _Current.peer.get_attribute(self.owner, self.name)
 
     def __get__(self, instance: Any, kind: Any = None) -> Any:
         if instance is None:
@@ -316,11 +337,16 @@ def _name(value: Any) -> str:
 class _Special:
     """Special method of a mirror, by name."""
 
-    __slots__ = ("_function", "owner")
+    __slots__ = ("_function", "original", "owner")
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self._function = function
         self.owner: Any = None
+        self.original: Any = None
+
+    def resolve(self) -> Any:
+        """Proxy of the method itself."""
+        return self.original or _Current.peer.get_attribute(self.owner, self._function.__name__)
 
     def __get__(self, instance: Any, kind: Any = None) -> Any:
         if instance is None:
@@ -358,6 +384,10 @@ def special_method(name: str) -> Any:
 
     function.__name__ = name
     return _Special(function)
+
+
+METHOD_PARTS = frozenset({Stub, BoundStub, _Special})
+"""Parts of mirrors that stand for methods; ``resolve`` gives the proxy of the method."""
 
 
 def _hash(self: Any) -> int:

@@ -110,7 +110,6 @@ class Peer(Decoder):
         outer, self.leaves = self.leaves, leaves
         try:
             with Headroom():
-                self.apply_dropped(message)
                 kind, part = message[0]
                 value = None if kind == "?" else self.decode(part)
                 if kind == "!" and not isinstance(value, BaseException):
@@ -155,14 +154,8 @@ class Peer(Decoder):
             return [body, changes, pieces]
         return [body, changes] if changes else [body]
 
-    def apply_dropped(self, message: list[Any]) -> None:
-        """Forget what the other process holds no longer."""
-        if len(message) > 3:
-            for number in message[3]:
-                self.unshare(number)
-
     def apply_rest(self, message: list[Any]) -> list[Any]:
-        """Apply the changes of a message, and return its pieces."""
+        """Apply the changes of a message, forget what the other process holds no longer, and return its pieces."""
         for number, content in message[1] if len(message) > 1 else ():
             entry = self.shared.get(number)
             if entry is None:
@@ -171,6 +164,8 @@ class Peer(Decoder):
             clear(entry.value, entry.tag)
             self.fill(entry.value, entry.tag, content)
             entry.before = None
+        for number in message[3] if len(message) > 3 else ():
+            self.unshare(number)
         self.take_snapshots()
         pieces = message[2] if len(message) > 2 else []
         if type(pieces) is not list:
@@ -235,7 +230,6 @@ class Peer(Decoder):
         self.is_decoding = True
         try:
             with Headroom():
-                self.apply_dropped(message)
                 values = [self.decode(part) for part in message[0][first:]]
                 rest = self.apply_rest(message)
         except Exception as error:
@@ -344,13 +338,17 @@ class Peer(Decoder):
         """Text of an exception of the other process."""
         return self.texts.get(id(error), "")
 
+    def library_call(self, name: str, arguments: Any, keywords: dict[str, Any]) -> Any:
+        """Have a function of the library called in the other process."""
+        raise TypeError(f"{name} cannot be called for an object of another process")
+
     def new_subclass(self, name: str, bases: Any, namespace: Any, keywords: Any) -> Any:
         """Make a class of this process that derives from a class of the other one."""
         raise TypeError(f"{name} cannot derive from a class of another process")
 
     def encode(self, value: Any) -> Any:
-        """JSON part for a value; bound stubs cross as the methods that they stand for."""
-        if type(value) is mirrors.BoundStub:
+        """JSON part for a value; parts of mirrors cross as the methods that they stand for."""
+        if type(value) in mirrors.METHOD_PARTS:
             value = value.resolve()
         return super().encode(value)
 

@@ -17,7 +17,8 @@ MAX_MESSAGE = 64 << 20
 
 _HEAD = struct.Struct("<I")
 _CHUNK = 1 << 18
-_HEADROOM = 20_000
+_HEADROOM = 10_000
+_LOWEST = 50
 _dumps = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 _loads = json.JSONDecoder().decode
 
@@ -37,14 +38,18 @@ class BrokenPairError(Exception):
 class Headroom:
     """Context in which values may be nested deeper than the recursion limit of the program allows."""
 
-    __slots__ = ("_limit",)
+    __slots__ = ()
+    _depth = 0
 
     def __enter__(self) -> None:
-        self._limit = sys.getrecursionlimit()
-        sys.setrecursionlimit(self._limit + _HEADROOM)
+        Headroom._depth += 1
+        if Headroom._depth == 1:
+            sys.setrecursionlimit(sys.getrecursionlimit() + _HEADROOM)
 
     def __exit__(self, *_: object) -> None:
-        sys.setrecursionlimit(self._limit)
+        Headroom._depth -= 1
+        if Headroom._depth == 0:
+            sys.setrecursionlimit(max(sys.getrecursionlimit() - _HEADROOM, _LOWEST))
 
 
 class Pipe:

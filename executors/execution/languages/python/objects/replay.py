@@ -1,0 +1,63 @@
+"""Process of a candidate that repeats the requests of a script and leaves the state of one object."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any, NoReturn
+
+from testbudget.executors.execution.languages.base import Connection, Program
+from testbudget.executors.execution.languages.python.objects.candidate_side import CandidatePeer
+from testbudget.executors.execution.languages.python.objects.states import state_text
+from testbudget.executors.execution.languages.python.objects.wire import Headroom, Pipe
+from testbudget.executors.execution.processes.result_buffer import ResultBuffer
+
+_NO_CONNECTION = Connection(-1, -1)
+
+
+def object_state(
+    buffer: ResultBuffer, candidate: Program, script: str, entry_point: str | None
+) -> None:
+    """Leave the state of an object, as described by `Language.object_state`."""
+    buffer.begin(0)
+    peer = _ReplayPeer(Pipe(_NO_CONNECTION))
+    requests, wanted = json.loads(script)
+    if peer.load(candidate, entry_point) is not None:
+        buffer.mark_loaded()
+        found = peer.replay(requests, wanted)
+        text = None if found is None else state_text(found[0])
+        if text is not None:
+            buffer.append(0, text.encode())
+    buffer.finish(0)
+
+
+class _ReplayPeer(CandidatePeer):
+    """Peer without a judge."""
+
+    def replay(self, requests: list[Any], wanted: dict[str, int]) -> tuple[Any] | None:
+        """Repeat requests; return the wanted object in a tuple, or None if there is none.
+
+        Args:
+            requests: messages, or None for requests that concern other objects.
+            wanted: number of the object, or position of the request whose result it is.
+        """
+        result: tuple[Any] | None = None
+        for position, message in enumerate(requests):
+            self.begin_request()
+            if message is None:
+                continue
+            answer = self._answer(message)
+            with Headroom():
+                self.with_rest(answer, self.pieces())
+            if position == wanted.get("result") and answer[0] == "=" and answer[1][:1] == ["o"]:
+                result = (self.mine[answer[1][1]],)
+        if "number" in wanted and wanted["number"] in self.mine:
+            return (self.mine[wanted["number"]],)
+        return result
+
+    def request(self, body: list[Any], leaves: Any = ()) -> NoReturn:
+        """Leave no state: only the test could answer."""
+        os._exit(0)
+
+    def unknown_container(self, number: Any) -> None:
+        """Ignore a change of a container that a request brought which is not repeated."""
