@@ -16,6 +16,7 @@ from typing import NamedTuple, NoReturn
 
 from testbudget.executors.execution.limits import TestLimits
 from testbudget.executors.execution.processes.result_buffer import (
+    BUFFER_MIB,
     ResultBuffer,
     ResultBufferFullError,
     receive_exactly,
@@ -76,7 +77,7 @@ class ProcessRunner:
         limits: limits of one step.
         scratch: the directory that processes may write to.
         programs: executables that a process may execute.
-        space_mib: size of the address space with which processes are forked.
+        space_mib: size of the address space with which processes are forked, in MiB.
     """
 
     layers: Sequence[str]
@@ -99,7 +100,8 @@ class ProcessRunner:
         """
         try:
             buffer = ResultBuffer(results)
-            isolation.isolate_candidate(self.layers, self.limits, self.space_mib, self.programs)
+            space_mib = self.space_mib + BUFFER_MIB
+            isolation.isolate_candidate(self.layers, self.limits, space_mib, self.programs)
             stays = True
             while stays:
                 header, descriptors, *_ = socket.recv_fds(channel, _HEADER.size, _MAX_DESCRIPTORS)

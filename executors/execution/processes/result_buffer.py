@@ -38,6 +38,9 @@ _MAX_RECORDS = 500_000
 _SIZE = 32 << 20
 _SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 
+BUFFER_MIB = _SIZE >> 20
+"""Size of a result buffer in MiB."""
+
 NO_STEP = -1
 """Number in place of a step if there is none."""
 

@@ -9,9 +9,10 @@ from testbudget.executors.execution.limits import TestLimits
 from testbudget.executors.execution.runner import Runner
 from testbudget.rewards.outputs import NO_RESULT, CallEnding, RecordedCall
 from testbudget.rewards.problem import NOT_RUN, TestKind, UnitTest, Verdict
+from testbudget.rewards.verdict_reason import DetailName
 
 PASSED, FAILED, ERRORED = Verdict.PASSED, Verdict.FAILED, Verdict.ERRORED
-TIMED_OUT, UNCONFIRMED = Verdict.TIMED_OUT, Verdict.UNCONFIRMED
+TIMED_OUT = Verdict.TIMED_OUT
 
 DOUBLE = "def solve(x): return 2 * x"
 SQUARE = "def solve(x): return x * x"
@@ -135,11 +136,11 @@ def test_a_test_whose_next_call_depends_on_the_last_result_is_judged_in_a_separa
     assert not outcomes.same_process.any()
 
 
-def test_a_test_with_too_many_rounds_of_calls_is_judged_in_the_same_process(runner):
+def test_a_test_with_too_many_rounds_of_calls_is_judged_through_pipes(runner):
     test = asserts("x = 1\nfor _ in range(50):\n    x = solve(x)\nassert x == 2**50")
     outcomes = runner.run([DOUBLE], test, "solve")
     assert outcomes.verdicts.tolist() == [[PASSED]]
-    assert outcomes.same_process.all()
+    assert not outcomes.same_process.any()
 
 
 def test_a_loop_in_a_call_that_a_test_does_not_need_changes_no_verdict(runner):
@@ -150,18 +151,72 @@ def test_a_loop_in_a_call_that_a_test_does_not_need_changes_no_verdict(runner):
     assert verdicts(runner, [loops_on_two], tests) == [[FAILED, TIMED_OUT, PASSED]]
 
 
-def test_a_result_that_is_not_plain_data_passes_for_a_side_effect_free_candidate_only(runner):
+def test_a_result_that_is_not_plain_data_is_judged_through_pipes(runner):
     candidate = "class P:\n    def __init__(self, x): self.x = x\ndef solve(x): return P(x)"
-    with_side_effects = candidate + "\nimport gc"
+    outcomes = runner.run([candidate], asserts("assert solve(2).x == 2", "assert solve(2).x == 3"), "solve")
+    assert outcomes.verdicts.tolist() == [[PASSED, FAILED]]
+
+
+def test_equal_candidates_are_run_once_and_share_their_verdicts(runner):
+    outcomes = runner.run([DOUBLE, SQUARE, DOUBLE], asserts("assert solve(3) == 6"), "solve")
+    assert outcomes.verdicts.tolist() == [[PASSED], [FAILED], [PASSED]]
+    assert outputs(outcomes.recorded_outputs, 0) == outputs(outcomes.recorded_outputs, 2) == ["6"]
+    assert (outcomes.cpu_seconds > 0).tolist() == [[True], [True], [False]]
+
+
+def test_every_pair_has_a_reason(runner):
+    wanted = np.ones((4, 2), np.bool_)
+    wanted[0, 1] = False
+    candidates = [DOUBLE, "(", "def other(): pass", "def solve(x):\n    while True: pass"]
+    outcomes = runner.run(candidates, asserts("assert solve(3) == 7", "("), "solve", wanted=wanted)
+    sentences = [[outcomes.reasons[number].sentence for number in row] for row in outcomes.reason_of]
+    assert sentences == [
+        ["The assertion on line 1 does not hold.", "The pair was not wanted."],
+        ["The candidate does not compile.", "The candidate does not compile."],
+        ["The candidate does not define solve.", "The test does not compile."],
+        ["The test reached its limit of CPU time.", "The test does not compile."],
+    ]
+    assert outcomes.reasons[outcomes.reason_of[3, 0]].detail == {DetailName.LIMIT: "0.4 s of CPU time"}
+
+
+SLOW = "def solve(x):\n    for _ in range(5 * 10**6): pass\n    return 2 * x"
+LOOP = "def solve(x):\n    while True: pass"
+
+
+def test_a_loop_that_cannot_change_who_leads_is_cut_off(runner):
+    tests = asserts("assert solve(2) == 4", "assert solve(3) == 6")
     outcomes = runner.run(
-        [candidate, with_side_effects], asserts("assert solve(2).x == 2", "assert solve(2).x == 3"), "solve"
+        [DOUBLE, LOOP, SQUARE], tests, "solve", settle=False, standing=np.array([1, 0, 0])
     )
-    assert outcomes.same_process.all()
-    assert outcomes.verdicts.tolist() == [[PASSED, FAILED], [UNCONFIRMED, FAILED]]
+    assert outcomes.verdicts.tolist() == [[PASSED, PASSED], [TIMED_OUT, TIMED_OUT], [PASSED, FAILED]]
+    assert (outcomes.cut_at > 0).tolist() == [[False, False], [True, True], [False, False]]
+    assert outcomes.cpu_seconds[1].max() < 0.2
+    reason = outcomes.reasons[outcomes.reason_of[1, 0]]
+    assert reason.sentence.startswith("The test was cut off early")
 
 
-def test_side_effect_free_candidates_do_not_influence_the_next_one_in_their_process(runner):
-    """Each candidate changes what a side-effect-free program can change for the next one."""
+def test_a_slow_candidate_that_can_lead_is_run_to_its_full_limit(runner):
+    tests = asserts("assert solve(2) == 4", "assert solve(3) == 6")
+    outcomes = runner.run([DOUBLE, SLOW], tests, "solve", settle=False)
+    assert outcomes.verdicts.tolist() == [[PASSED, PASSED], [PASSED, PASSED]]
+    assert not outcomes.cut_at.any()
+
+
+def test_every_pair_reaches_its_full_limit_if_all_are_wanted(runner):
+    tests = asserts("assert solve(2) == 4", "assert solve(3) == 6")
+    outcomes = runner.run([LOOP, SLOW, DOUBLE], tests, "solve", standing=np.array([0, 0, 9]))
+    assert outcomes.verdicts.tolist() == [[TIMED_OUT] * 2, [PASSED] * 2, [PASSED] * 2]
+    assert outcomes.cpu_seconds[0].min() >= 0.4
+    assert not outcomes.cut_at.any()
+
+
+def test_slow_candidates_are_settled_even_if_too_many_of_them_were_stopped(runner):
+    slow = [SLOW.replace("2 * x", f"2 * x + {number} * 0") for number in range(7)]
+    outcomes = runner.run(slow, asserts("assert solve(2) == 4"), "solve")
+    assert outcomes.verdicts.tolist() == [[PASSED]] * 7
+
+
+def test_candidates_do_not_influence_each_other(runner):
     disturbing = [
         "import sys\nsys.setrecursionlimit(60)\ndef solve(x): return 0",
         "def solve(x): return [0] * 10**9",
