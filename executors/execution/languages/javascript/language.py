@@ -28,7 +28,7 @@ from testbudget.executors.execution.processes.result_buffer import ResultBuffer
 
 _MODULES = """
 protocol reasons result_buffer programs realm values placeholder node_test test_run compile loading calls judge
-wire intrinsics plain_data carrier session mirrors operations access clock watch comparisons patches serving judging main
+wire intrinsics plain_data carrier session mirrors operations scripts access clock watch comparisons patches serving judging main
 """.split()  # each after the modules that it requires
 _BUFFER_BYTES = 32 << 20
 _FLAGS = (
@@ -119,6 +119,12 @@ class JavaScript(Language):
         self._execute_node(
             buffer, candidate=candidate.content, connection=_inherited(connection), entryPoint=entry_point
         )
+
+    def object_state(
+        self, buffer: ResultBuffer, candidate: Program, script: str, entry_point: str | None
+    ) -> None:
+        """Load the candidate in Node and repeat the script there."""
+        self._execute_node(buffer, candidate=candidate.content, script=script, entryPoint=entry_point)
 
     def _execute_node(
         self, buffer: ResultBuffer, flags: Sequence[str] = (), **instructions: Any

@@ -7,6 +7,7 @@ const timersPromises = require('node:timers/promises');
 const { promisify } = require('node:util');
 
 const LONGEST_DELAY = 2 ** 31 - 1;
+const clock = performance.now.bind(performance);
 const native = { setTimeout, clearTimeout, setImmediate };
 
 // Handle that a program gets for a timer.
@@ -130,10 +131,9 @@ function milliseconds(delay) {
 // Timers of both processes, in the order in which they are due.
 class Schedule {
   constructor() {
-    this.start = performance.now();
     this.now = 0;
     this.age = 0;
-    this.waiting = []; // { owner, id, delay, repeats, due, age, referenced }
+    this.waiting = []; // { owner, id, delay, repeats, due, age, earliest, referenced }
   }
 
   // Take note of a change in the timers of one process.
@@ -145,7 +145,8 @@ class Schedule {
     this.waiting = this.waiting.filter((timer) => timer.owner !== owner || timer.id !== id);
     if (change !== '+') return;
     const due = this.now + delay;
-    this.waiting.push({ owner, id, delay, repeats, due, age: (this.age += 1), referenced: true });
+    const earliest = clock() + delay; // a program that looks at the time must find it passed
+    this.waiting.push({ owner, id, delay, repeats, due, age: (this.age += 1), earliest, referenced: true });
   }
 
   // True if a timer is left for which a process would stay; of those that repeat only one of `repeating`.
@@ -160,9 +161,10 @@ class Schedule {
       other.due < one.due || (other.due === one.due && other.age < one.age) ? other : one,
     );
     this.now = Math.max(this.now, timer.due);
-    const left = this.start + timer.due - performance.now();
+    const left = timer.earliest - clock();
     if (left > 0) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, left);
-    if (timer.repeats) Object.assign(timer, { due: this.now + timer.delay, age: (this.age += 1) });
+    const next = { due: this.now + timer.delay, age: (this.age += 1), earliest: clock() + timer.delay };
+    if (timer.repeats) Object.assign(timer, next);
     else this.waiting = this.waiting.filter((other) => other !== timer);
     return timer;
   }

@@ -8,7 +8,7 @@ const DEEP = ['deepEqual', 'deepStrictEqual', 'notDeepEqual', 'notDeepStrictEqua
 
 class Comparisons {
   // `session` asks for states; `doubt` is called with the reason for which no comparison can be relied on, `pair` with
-  // two objects of the candidate that were found equal.
+  // the objects of the candidate on both sides of a comparison that holds if they are equal.
   constructor(session, doubt, pair) {
     this.session = session;
     this.doubt = doubt;
@@ -22,8 +22,9 @@ class Comparisons {
 
   // Arguments of a deep comparison without mirrors of objects.
   prepared(positive, given) {
-    const objects = given.slice(0, 2).map((value) => this.mirrorsIn(value, new Map()).size);
-    if (objects[0] > 0 && objects[1] > 0 && positive) this.pair(given[0], given[1]);
+    const found = given.slice(0, 2).map((value) => [...this.mirrorsIn(value, new Map())]);
+    const objects = found.map((mirrors) => mirrors.length);
+    if (objects[0] > 0 && objects[1] > 0 && positive) this.pair(...found);
     return given.map((value, place) => (place < 2 && objects[place] > 0 ? this.copy(value, new Map()) : value));
   }
 
@@ -62,12 +63,12 @@ class Comparisons {
 
   copyOfMirror(mirror, known) {
     const state = this.session.ask('state', mirror);
-    if (!isState(state)) {
+    if (!isState(state)) this.session.wire.broken('malformed');
+    if (state.plain !== true) {
       this.doubt('An object of the candidate that is compared has getters or holds what is no plain data.');
-      return mirror;
     }
     const { kind, inner, shown, prototype, name, length, tag } = state;
-    const copied = {
+    const copied = this.session.guarded({
       array: () => Object.assign([], { length }),
       map: () => new Map(),
       set: () => new Set(),
@@ -75,7 +76,7 @@ class Comparisons {
       regexp: () => new RegExp(inner[1], inner[2]),
       error: () => new Error(''),
       object: () => ({}),
-    }[kind]();
+    }[kind]);
     known.set(mirror, copied);
     const part = (value) => this.copy(value, known);
     if (kind === 'map') for (let at = 0; at < inner.length; at += 2) copied.set(part(inner[at]), part(inner[at + 1]));

@@ -10,6 +10,7 @@ const { makeMirror } = require('./mirrors');
 const { Patches } = require('./patches');
 const { reason, ofError } = require('./reasons');
 const { awaited, silence, REALM } = require('./serving');
+const { Log } = require('./scripts');
 const { Session } = require('./session');
 const { TestRun } = require('./test_run');
 const { Watch } = require('./watch');
@@ -23,6 +24,8 @@ const ENDINGS = {
   ended: [protocol.KILLED, reason('The process of the candidate ended during the test.')],
   malformed: [protocol.ERRORED, reason('The process of the candidate sent what is no message.')],
 };
+const BETWEEN_OBJECTS = reason('Two objects of the candidate were compared with each other.');
+const MOST_PAIRS = 8; // of scripts, each run in a process of its own
 const TEST_GLOBALS = ['describe', 'it', 'test', 'suite', 'before', 'after', 'beforeEach', 'afterEach'];
 
 class Judge {
@@ -40,7 +43,8 @@ class Judge {
     this.clock = new Clock((change) => this.schedule.note(JUDGE, change));
     this.run = new TestRun(test, (error) => this.errors.has(error));
     const doubt = (sentence) => this.doubts.push(reason(sentence));
-    const watch = new Watch(doubt);
+    this.watch = new Watch(doubt);
+    const { watch } = this;
     this.session = new Session(1, new Wire(...connection, (ending) => this.leave(ENDINGS[ending])), {
       mirror: (number, shape) => makeMirror(this.session, number, shape, watch),
       promise: (number) => new Promise((...settle) => this.pending.set(number, settle)),
@@ -48,7 +52,7 @@ class Judge {
       serve: (operation, given) => performForCandidate(operation, given, this.session.carrier.mirrors, () => this.refuse()),
     });
     this.patches = new Patches(this.session.carrier);
-    this.session.notices = () => this.patches.pieces();
+    this.session.notices = () => this.tellPatches();
     this.session.noticed = (changes) => this.noteTimers(changes);
     this.session.replaced = () => doubt('The candidate replaced a function of the test.');
     this.session.notCarried = () => this.refuse();
@@ -57,9 +61,9 @@ class Judge {
       this.errors.add(value);
       watch.made(value);
     };
-    this.comparisons = new Comparisons(this.session, doubt, () =>
-      doubt('Two objects of the candidate were compared with each other.'),
-    );
+    this.session.log = new Log((number) => typeof this.session.carrier.objects.get(number) === 'function');
+    this.pairs = []; // scripts of objects that have to be equal
+    this.comparisons = new Comparisons(this.session, doubt, (...sides) => this.notePairs(...sides));
     if (test.interprets) doubt('The test interprets text as a program.');
   }
 
@@ -74,6 +78,7 @@ class Judge {
       },
       failed: (error) => this.noteFailed(error),
     });
+    this.assert = module;
     console.assert = module;
     this.patches.begin();
     this.defineNames();
@@ -89,9 +94,10 @@ class Judge {
       Object.defineProperty(globalThis, name, {
         configurable: true,
         get: () => {
+          if (TEST_GLOBALS.includes(name) && name !== this.test.entryPoint) return this.run.cases.module[name];
+          if (name === 'assert' && name !== this.test.entryPoint) return this.assert;
           const found = this.lookUp(name);
           if (found !== null) return found[0];
-          if (TEST_GLOBALS.includes(name)) return this.run.cases.module[name];
           if (this.test.typesOf.includes(name)) return undefined;
           throw new ReferenceError(`${name} is not defined`);
         },
@@ -107,6 +113,7 @@ class Judge {
     this.run.used += 1;
     const found = this.session.ask('name', name);
     if (found !== null && !(Array.isArray(found) && found.length === 1)) this.session.wire.broken('malformed');
+    if (typeof found?.[0] === 'function') this.watch.named(name, found[0]);
     return found;
   }
 
@@ -142,6 +149,12 @@ class Judge {
     return solution;
   }
 
+  tellPatches() {
+    const pieces = this.patches.pieces();
+    if (pieces.length > 0) this.session.log.patched = true;
+    return pieces;
+  }
+
   noteTimers(changes) {
     for (const [change, id, delay, repeats] of changes) {
       if (!['+', '-', '~'].includes(change) || !Number.isInteger(id)) throw new TypeError('timer');
@@ -153,6 +166,14 @@ class Judge {
   noteFailed(error) {
     this.swallowed ??= error;
     if (this.session.depth > 0) this.final ??= [protocol.FAILED, ofError(error, 'test')];
+  }
+
+  // Objects of the candidate on both sides of a comparison, in the order of the values.
+  notePairs(ones, others) {
+    const number = (mirror) => this.session.carrier.numbers.get(mirror);
+    const scripts = ones.map((one, at) => others[at] && this.session.log.pair(number(one), number(others[at])));
+    if (ones.length === others.length && scripts.every(Boolean)) this.pairs.push(...scripts);
+    else this.doubts.push(BETWEEN_OBJECTS);
   }
 
   refuse() {
@@ -210,7 +231,10 @@ class Judge {
     if (this.swallowed !== null && !this.run.swallows) {
       return this.leave([protocol.UNCONFIRMED, reason('An assertion that did not hold was caught.')]);
     }
-    return this.leave(this.doubts.length > 0 ? [protocol.UNCONFIRMED, this.doubts[0]] : [verdict, why]);
+    if (this.doubts.length > 0) return this.leave([protocol.UNCONFIRMED, this.doubts[0]]);
+    if (this.pairs.length > MOST_PAIRS) return this.leave([protocol.UNCONFIRMED, BETWEEN_OBJECTS]);
+    if (this.pairs.length > 0) return this.leaveText([protocol.IF_EQUAL, this.pairs, BETWEEN_OBJECTS]);
+    return this.leave([verdict, why]);
   }
 
   leave([verdict, why]) {

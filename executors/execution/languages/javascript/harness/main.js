@@ -17,6 +17,7 @@ const STEPS = {
   replays: () => require('./judge').judge(buffer, instructions.replays),
 };
 const OBJECTS = {
+  script: () => require('./serving').leaveState(buffer, instructions),
   candidate: () => require('./serving').serveObjects(buffer, instructions),
   test: () => require('./judging').judgeObjects(buffer, instructions),
 };
@@ -30,5 +31,5 @@ if (task !== undefined) {
       () => leave(1),
     );
 } else {
-  OBJECTS['test' in instructions ? 'test' : 'candidate'](); // ends by itself
+  OBJECTS[Object.keys(OBJECTS).find((name) => name in instructions)](); // ends by itself
 }

@@ -37,10 +37,13 @@ function makeMirror(session, number, [form], watch) {
     get(_, key, receiver) {
       if (isFunction) {
         if (localMethods.has(key)) return localMethods.get(key);
-        if (key === Symbol.hasInstance && !ask('hasOwnInstanceCheck')) return hasInstance;
+        if (key === Symbol.hasInstance) {
+          if (!ask('hasOwnInstanceCheck')) return hasInstance;
+          watch.checks();
+        }
       }
       if (key === Symbol.toPrimitive && !isFunction && receiver === mirror) {
-        return (hint) => watch.converted(hint, ask('toPrimitive', hint));
+        return (hint) => watch.converted(mirror, hint, ask('toPrimitive', hint));
       }
       const found = ask('get', key, ...ofMirror(receiver));
       watch.got(mirror, key, found);
@@ -83,12 +86,13 @@ function makeMirror(session, number, [form], watch) {
 
 // Watch that lets everything pass.
 const UNWATCHED = {
-  converted: (_, value) => value,
+  converted: (_, __, value) => value,
   got: () => {},
   changed: (_, done) => done,
   contains: (_, found) => found,
   called: (_, __, result) => result,
   made: (object) => object,
+  checks: () => {},
 };
 
 module.exports = { makeMirror, UNWATCHED };

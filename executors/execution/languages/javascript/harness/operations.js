@@ -45,26 +45,25 @@ function primitive(value) {
   return value;
 }
 
-// State of an object past its methods and getters: kind of its content, the content, properties that a comparison
-// sees, prototype, name of its class and tag; null if there is more to it than data.
+// State of an object: kind of its content, the content, properties that a comparison sees, prototype, name of its
+// class and tag. `plain`: whether it is data alone, that no getter or trap has answered.
 function state(object) {
-  if (types.isProxy(object)) return null;
+  let plain = !types.isProxy(object);
   const kind = contentKind(object);
-  if (kind === undefined) return null;
   const shown = [];
   for (const key of Reflect.ownKeys(object)) {
-    const property = Object.getOwnPropertyDescriptor(object, key);
-    if (key === 'length' && kind === 'array') continue;
-    if (kind === 'error' && key === 'message') shown.push(key, property.value);
-    if (!property.enumerable) continue;
-    if (!('value' in property)) return null;
-    shown.push(key, property.value);
+    const property = Reflect.getOwnPropertyDescriptor(object, key);
+    if (property === undefined || (key === 'length' && kind === 'array')) continue;
+    if (!property.enumerable && !(kind === 'error' && key === 'message')) continue;
+    if (!('value' in property)) plain = false;
+    shown.push(key, 'value' in property ? property.value : Reflect.get(object, key));
   }
-  const inner = ['map', 'set', 'date', 'regexp', 'typed'].includes(kind) ? content(kind, object) : [];
+  const inner = ['map', 'set', 'date', 'regexp'].includes(kind) ? content(kind, object) : [];
   if (kind === 'regexp') inner.push(object.source, object.flags);
   const prototype = Object.getPrototypeOf(object);
   const name = typeof prototype?.constructor === 'function' ? String(prototype.constructor.name) : '';
-  return { kind, inner, shown, prototype, name, length: kind === 'array' ? object.length : 0, tag: toTag.call(object) };
+  const length = kind === 'array' ? object.length : 0;
+  return { kind: kind ?? 'object', inner, shown, prototype, name, length, tag: toTag.call(object), plain: plain && Boolean(kind) };
 }
 
 function contentKind(object) {

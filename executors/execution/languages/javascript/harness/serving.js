@@ -9,6 +9,7 @@ const { load, mayBeBound } = require('./loading');
 const { makeMirror, UNWATCHED } = require('./mirrors');
 const { OPERATIONS } = require('./operations');
 const { notLoaded } = require('./reasons');
+const { PER_REQUEST, repeat, stateText } = require('./scripts');
 const { RETURNED, Session } = require('./session');
 const { Wire } = require('./wire');
 
@@ -81,7 +82,7 @@ class Candidate {
     for (;;) {
       const [, [operation, given]] = this.session.receive();
       this.requests += 1;
-      Object.assign(this.session.carrier, { base: this.requests * 100_000, next: 0 });
+      Object.assign(this.session.carrier, { base: this.requests * PER_REQUEST, next: 0 });
       if (operation === 'turn') {
         const [settled, wait] = given.map((item) => this.session.carrier.decode(item));
         for (const [number, fulfilled, value] of settled) this.pending.get(number)[fulfilled ? 0 : 1](value);
@@ -145,9 +146,25 @@ function silence() {
   for (const stream of [process.stdout, process.stderr]) stream.write = () => true;
 }
 
+// Leave the state of an object that a script makes; nothing if it is no plain data.
+async function leaveState(buffer, { candidate, script, entryPoint }) {
+  buffer.begin(0);
+  silence();
+  const server = new Candidate([-1, -1]);
+  try {
+    server.loaded = await load(candidate, REALM, entryPoint);
+    const object = repeat(script, (operation, given) => server.perform(operation, given));
+    buffer.append(stateText(object));
+  } catch {
+    // There is no state.
+  }
+  buffer.finish();
+  process.reallyExit(0);
+}
+
 function serveObjects(buffer, { connection, candidate, entryPoint }) {
   buffer.begin(0);
   return new Candidate(connection).start(candidate, entryPoint, buffer);
 }
 
-module.exports = { serveObjects, awaited, silence, REALM };
+module.exports = { serveObjects, leaveState, awaited, silence, REALM };

@@ -25,14 +25,17 @@ class Session {
     this.replaced = () => {};
     this.notCarried = () => {};
     this.thrown = () => {};
-    this.sent = () => {}; // called with each message to the other side
+    this.log = { add: () => ({}) };
+    this.current = {}; // entry of the request that nothing on this side is serving
   }
 
   // Perform an operation on the other side; return its value or throw what it throws.
   ask(operation, ...given) {
     const { carrier } = this;
     const changes = carrier.changes();
-    this.send(REQUEST, [operation, given.map((value) => carrier.encode(value))], changes);
+    const encoded = given.map((value) => carrier.encode(value));
+    if (this.depth === 0) this.current = this.log.add(operation, encoded, changes);
+    this.send(REQUEST, [operation, encoded], changes);
     for (;;) {
       const [type, body] = this.receive();
       if (type === REQUEST) {
@@ -54,6 +57,7 @@ class Session {
     let type = RETURNED;
     let value;
     this.served += 1;
+    this.current.askedBack = true;
     this.depth += 1;
     try {
       value = this.serve(operation, args);
@@ -80,9 +84,7 @@ class Session {
   }
 
   send(type, body, changes) {
-    const message = [type, body, changes, this.notices()];
-    this.sent(message);
-    this.wire.send(message);
+    this.wire.send([type, body, changes, this.notices()]);
   }
 
   receive() {

@@ -2,6 +2,7 @@
 // What a test does with objects of the candidate, and why a pass may rest on the candidate's word alone.
 
 const { types } = require('node:util');
+const { names: intrinsicNames } = require('./intrinsics');
 
 // Methods of plain data that are shown a value and say if it is there. An object that only answers these may stand in
 // for plain data that a right candidate would have returned.
@@ -9,17 +10,22 @@ const QUERIES = new Set([
   'includes', 'has', 'every', 'some', 'startsWith', 'endsWith', 'test', 'hasOwnProperty', 'isSubsetOf', 'isSupersetOf',
   'isDisjointFrom', 'indexOf', 'lastIndexOf', 'findIndex', 'findLastIndex', 'search', 'propertyIsEnumerable',
 ]);
-const ERROR_CLASSES = [Error, Object, Function];
 
 class Watch {
   // `doubt` is called with the reason for which a pass is not confirmed.
   constructor(doubt) {
     this.doubt = doubt;
     this.queries = new Map(); // mirrors of methods that ask for a value: their names
+    this.conversions = new Map(); // primitive values of objects since they last may have changed
     this.behaving = new WeakSet(); // objects that the test made, or of which it has called other methods
   }
 
-  converted(hint, value) {
+  converted(mirror, hint, value) {
+    const known = this.conversions.get(mirror);
+    if (hint !== 'string' && known !== undefined && known !== value) {
+      this.doubt('An object of the candidate is not the same number each time.');
+    }
+    if (hint !== 'string') this.conversions.set(mirror, value);
     if (hint === 'default' && value !== '[object Object]') {
       this.doubt('The test compares or adds an object of the candidate by its own conversion.');
     }
@@ -28,13 +34,22 @@ class Watch {
 
   got(mirror, key, found) {
     if (typeof found !== 'function') return;
-    if (ERROR_CLASSES.includes(found) && key !== 'constructor') {
-      this.doubt('The candidate gives its own name to a class of the language.');
-    }
+    this.named(key, found);
     if (QUERIES.has(key)) this.queries.set(found, key);
   }
 
+  named(key, found) {
+    if (key !== 'constructor' && intrinsicNames.has(found) && found.name !== key) {
+      this.doubt('The candidate gives a name of its own to a class of the language.');
+    }
+  }
+
+  checks() {
+    this.doubt('A class of the candidate says itself what its instances are.');
+  }
+
   changed(mirror, done) {
+    this.conversions.clear();
     this.behaving.add(mirror);
     return done;
   }
@@ -45,6 +60,7 @@ class Watch {
   }
 
   called(mirror, self, result) {
+    if (!this.queries.has(mirror)) this.conversions.clear();
     if (self === undefined || self === null || !types.isProxy(self)) return result;
     if (!this.queries.has(mirror)) this.behaving.add(self);
     else if (!this.behaving.has(self) && typeof self !== 'function' && (result === true || (typeof result === 'number' && result >= 0))) {
