@@ -13,7 +13,7 @@ from testbudget.executors.execution.languages.python.objects import library_requ
 from testbudget.executors.execution.languages.python.objects.contents import NotCarriedError
 from testbudget.executors.execution.languages.python.objects.mirrors import MirrorOptions
 from testbudget.executors.execution.languages.python.objects.names import CandidateNames
-from testbudget.executors.execution.languages.python.objects.peer import Peer, special_call
+from testbudget.executors.execution.languages.python.objects.peer import Peer, leaves_of, special_call
 from testbudget.executors.execution.languages.python.objects.settings import CandidateSettings
 from testbudget.executors.execution.languages.python.objects.tables import ASYNC_METHODS
 from testbudget.executors.execution.languages.python.objects.wire import BrokenPairError, Pipe
@@ -149,13 +149,15 @@ class CandidatePeer(Peer):
         """Call an object."""
         target = self.mine[message[0][1]]
         keywords, *arguments = self.read_request(message, 2)
-        return target(*arguments, **dict(keywords or ())), arguments
+        leaves = leaves_of(arguments)
+        return target(*arguments, **dict(keywords or ())), leaves
 
     def serve_method(self, message: list[Any]) -> tuple[Any, Any]:
         """Call a method of an object."""
         target, name = self.mine[message[0][1]], message[0][2]
         keywords, *arguments = self.read_request(message, 3)
-        return getattr(target, name)(*arguments, **dict(keywords or ())), arguments
+        leaves = leaves_of(arguments)
+        return getattr(target, name)(*arguments, **dict(keywords or ())), leaves
 
     def serve_get(self, message: list[Any]) -> tuple[Any, Any]:
         """Read an attribute of an object."""
@@ -183,7 +185,7 @@ class CandidatePeer(Peer):
         arguments = self.read_request(message, 3)
         if name in ASYNC_METHODS:
             return self._run(getattr(type(target), name)(target, *arguments)), ()
-        return special_call(target, name, arguments), arguments
+        return special_call(target, name, arguments), ()
 
     def serve_await(self, message: list[Any]) -> tuple[Any, Any]:
         """Run an awaitable to its end."""

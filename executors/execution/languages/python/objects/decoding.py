@@ -83,6 +83,9 @@ class Decoder(Encoder):
         """Coroutine that runs one of the other process to its end."""
         raise NotImplementedError
 
+    def note_array(self, value: Any) -> None:
+        """Notice an array that crossed."""
+
     def note_class_value(self, kind: type) -> None:
         """Notice a library class that crossed as a value."""
 
@@ -91,6 +94,7 @@ class Decoder(Encoder):
     def _decode_container(self, tag: str, number: int, content: Any) -> Any:
         if tag == "n":
             value = contents.new_array(*content)
+            self.note_array(value)
         else:
             value = contents.empty(tag, content[0] if tag == "q" else None)
         if number:
@@ -281,6 +285,16 @@ def _decode_scalar(peer: Decoder, part: Any) -> Any:
     return np.frombuffer(bytes.fromhex(part[2]), kind)[0]
 
 
+def _decode_array_view(peer: Decoder, part: Any) -> Any:
+    import numpy as np
+
+    _, number, dtype, offset, shape, strides = part
+    base, kind = peer.shared[number].value, np.dtype(dtype)
+    if not contents.array_tag(base) or kind.kind not in contents.ARRAY_KINDS or not base.flags.c_contiguous:
+        raise ValueError("no view of an array")
+    return np.ndarray(shape, kind, base, offset, strides)
+
+
 def _decode_zone(_: Decoder, part: Any) -> datetime.timezone:
     _, seconds, name = part
     if seconds == 0 and name == "UTC":
@@ -355,6 +369,8 @@ _DECODERS: dict[str, Callable[[Decoder, Any], Any]] = {
     "co": lambda p, x: p.coroutine(x[1]),
     "R": _decode_pattern,
     "N": _decode_scalar,
+    "nv": _decode_array_view,
+    "S": lambda p, x: bytes.fromhex(x[1]).decode("utf-32-le", "surrogatepass"),
     "dk": lambda p, x: dict.fromkeys([p.decode(item) for item in x[1]]).keys(),
     "dv": lambda p, x: dict(enumerate([p.decode(item) for item in x[1]])).values(),
     "di": _decode_items_view,

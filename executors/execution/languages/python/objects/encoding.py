@@ -38,7 +38,8 @@ from testbudget.executors.execution.languages.python.objects.tables import (
 )
 
 _LARGEST = 1 << 900  # a longer int is written in hexadecimal, which no limit on digits concerns
-_TEXTS = frozenset({str, bool, type(None)})
+_SURROGATES = re.compile("[\ud800-\udfff]")
+_FLAGS = frozenset({bool, type(None)})
 _VIEWS = {type({}.keys()): "dk", type({}.values()): "dv", type({}.items()): "di"}
 
 
@@ -157,6 +158,8 @@ class Encoder(Registry):
     def _encode_scalar(self, value: Any, kind: type) -> Any:
         if kind is float and value != value:  # noqa: PLR0124 - NaN
             return ["nan", self._nan_number(value)]
+        if kind is str and not value.isascii() and _SURROGATES.search(value):
+            return ["S", value.encode("utf-32-le", "surrogatepass").hex()]
         if kind is int and not -_LARGEST < value < _LARGEST:
             return ["I", hex(value)]
         return value
@@ -181,11 +184,23 @@ class Encoder(Registry):
         number = self.shared_number(value)
         if number is not None:
             return ["@", number]
+        if tag == "n" and value.base is not None and (view := self._encode_view_of(value)) is not None:
+            return view
         number = self.new_number()
         node = [tag, number, None]
         self.share(number, value, tag, node)
         node[2] = self.encode_items(value, tag)
         return node
+
+    def _encode_view_of(self, value: Any) -> Any:
+        """JSON part for a view of a shared array; None if it is none."""
+        base = value.base
+        while base is not None and (number := self.shared_number(base)) is None:
+            base = getattr(base, "base", None)
+        if base is None or not base.flags.c_contiguous:
+            return None
+        offset = value.__array_interface__["data"][0] - base.__array_interface__["data"][0]
+        return ["nv", number, value.dtype.str, offset, list(value.shape), list(value.strides)]
 
     def encode_items(self, value: Any, tag: str) -> Any:
         """JSON part for the content of a container."""
@@ -206,7 +221,11 @@ class Encoder(Registry):
 
     def _encode_list(self, value: list[Any]) -> Any:
         kinds = set(map(type, list.__iter__(value)))
-        if kinds <= _TEXTS:
+        if kinds == {str}:
+            joined = "".join(value)
+            if joined.isascii() or not _SURROGATES.search(joined):
+                return list.copy(value)
+        if kinds <= _FLAGS:
             return list.copy(value)
         if kinds == {int} and max(value) < _LARGEST and min(value) > -_LARGEST:
             return list.copy(value)

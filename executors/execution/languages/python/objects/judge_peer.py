@@ -59,7 +59,6 @@ class JudgePeer(Peer):
         self._settings: JudgeSettings | None = None
         self._entry: LoggedRequest | None = None
         self._shown: set[Any] = set()
-        self._received: set[int] = set()
         self._written: set[tuple[int, str]] = set()
         self._comparing = False
 
@@ -132,6 +131,10 @@ class JudgePeer(Peer):
 
     def mirror_options(self, described: dict[str, Any]) -> MirrorOptions:  # noqa: D102
         return MirrorOptions(described["n"] not in self._names.used, MODULE, has_init=True)
+
+    def note_array(self, value: Any) -> None:  # noqa: D102
+        if not value.size:
+            self.doubt("The candidate gave an empty array, which agrees with any array.")
 
     def note_class_value(self, kind: type) -> None:  # noqa: D102
         if kind in tables.BROAD_EXCEPTIONS:
@@ -252,11 +255,17 @@ class JudgePeer(Peer):
         content = operators.content_answer(name, target, other)
         state = self._state(target) if plain and content is None else None
         answer = self._ask(name, target, other)
-        if answer is NotImplemented or not plain:
+        if answer is NotImplemented:
             return answer
-        self._shown.update(leaf for leaf in _leaves(other) if leaf not in self._received)
-        if affirms(answer) and content is not answer and not operators.agrees(name, state, other, answer):
-            self.doubt(f"The candidate's own {_symbol(name)} agreed with plain data of the test.")
+        agrees = plain and (content is answer or operators.agrees(name, state, other, answer))
+        if affirms(answer):
+            if not agrees:
+                self.doubt(f"The candidate's own {_symbol(name)} agreed with plain data of the test.")
+        else:
+            agrees = False
+        if not agrees:
+            known = self.log.plain_values() if type(other) in tables.SCALARS else set()
+            self._shown |= _leaves(other) - known
         return answer
 
     def _ask(self, name: str, target: Any, other: Any) -> Any:
@@ -464,6 +473,8 @@ class JudgePeer(Peer):
             raise BrokenPairError("no arguments") from None
         if not all(type(name) is str for name in keywords):
             raise BrokenPairError("no keywords")
+        if self._shown:
+            self._check_learned(values)
         return arguments, keywords
 
 

@@ -20,7 +20,7 @@ from testbudget.executors.execution.languages.python.objects.wire import Pipe
 from testbudget.executors.execution.languages.python.programs import CompiledTest
 from testbudget.executors.execution.languages.python.test_run import TestRun, run_test
 from testbudget.executors.execution.processes.result_buffer import ResultBuffer, failure_verdict
-from testbudget.rewards.problem import Verdict
+from testbudget.rewards.problem import TestKind, Verdict
 from testbudget.rewards.verdict_reason import VerdictReason
 
 _DIFFERENT = VerdictReason("Two objects of the candidate are equal by its own ==, but not in their states.")
@@ -46,6 +46,7 @@ class _Judge:
         self._test = test
         self._compiled = CompiledTest(*test.content)
         self._names = JudgeNames(self._compiled.code, entry_point)
+        self._shares_names = self._compiled.kind == TestKind.ASSERT
         self._peer = JudgePeer(Pipe(connection), self._names, self._end)
 
     def run(self) -> list[Any]:
@@ -67,13 +68,17 @@ class _Judge:
         if run.verdict is not Verdict.PASSED:
             return self._not_passed(run)
         peer.request(["nop"])  # a candidate that has ended passes nothing
-        doubts = [*self._names.doubts, *peer.doubts, *peer.losses, *self._names.rebinding_doubts()]
+        doubts = [*self._names.doubts, *peer.doubts, *peer.losses]
+        if self._shares_names:
+            doubts += self._names.rebinding_doubts()
         if doubts:
             return _verdict(Verdict.UNCONFIRMED, VerdictReason(doubts[0]))
         return self._passed()
 
     def _not_passed(self, run: TestRun) -> list[Any]:
         losses = list(self._peer.losses)
+        if self._shares_names and self._names.hides_helpers():
+            losses.append("The test binds a name anew that the candidate defines and reads.")
         if losses and run.verdict in {Verdict.FAILED, Verdict.ERRORED}:
             return _verdict(Verdict.UNCONFIRMED, VerdictReason(losses[0]))
         return _verdict(run.verdict, run.reason)

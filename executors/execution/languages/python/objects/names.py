@@ -30,6 +30,7 @@ _PUBLIC = frozenset(
     if name[0] != "_" and not name.endswith(("Error", "Exception", "Warning"))
 )
 
+_TEST_MODULES = frozenset({MODULE, "__main__"})
 _VALUE, _MEMBER, _MODULE = "v", "m", "M"
 
 
@@ -141,11 +142,11 @@ class JudgeNames:
         if not all(type(name) is str for name in reads):
             raise ValueError("no name")
         self._read = frozenset(reads)
+        self._own = {name for name, kind, _ in described if kind == _VALUE}
         for name, kind, value in described:
             if type(name) is not str or name[:2] == "__" or not name.isidentifier():
                 raise ValueError("no name")
             if kind == _VALUE:
-                self._own.add(name)
                 self.bind(name, value)
             elif kind == _MODULE:
                 self._bind_module(name, value)
@@ -182,6 +183,8 @@ class JudgeNames:
     def _check(self, name: str, value: Any) -> None:
         if name not in self.used or name == self._entry_point:
             return
+        if self._entry_point is None and self._own <= _PUBLIC:
+            return  # what it defines is what is tested
         is_own = isinstance(value, mirrors.Proxy | mirrors.MirrorMeta)
         if name in _PUBLIC and name not in self.bound and value is not vars(builtins).get(name, _MISSING):
             self.doubts.append(f"{name} is the candidate's own, under a name of the library.")
@@ -206,6 +209,14 @@ class JudgeNames:
         names, solution = vars(self.module), vars(self.solution)
         return [
             f"The test binds {name}, which the candidate reads."
-            for name in sorted(self._plain & self.bound & self._read)
+            for name in sorted(self._own & self.bound & self._read)
             if names.get(name) is not solution.get(name)
+            and (name in self._plain or getattr(names.get(name), "__module__", None) not in _TEST_MODULES)
         ]
+
+    def hides_helpers(self) -> bool:
+        """Return whether the test has bound a name of the candidate's anew that the candidate reads."""
+        names, solution = vars(self.module), vars(self.solution)
+        return any(
+            names.get(name) is not solution.get(name) for name in self._own & self.bound & self._read
+        )

@@ -23,6 +23,8 @@ from testbudget.executors.execution.languages.python.objects.decoding import Dec
 from testbudget.executors.execution.languages.python.objects.wire import BrokenPairError, Headroom, Pipe
 
 _LEAVES = frozenset({str, int, float, complex, bytes, tuple, frozenset, decimal.Decimal, fractions.Fraction})
+_WALKED = frozenset({list, tuple})
+_MAX_LEAVES = 64
 _ANSWERS = frozenset({"=", "!", "?"})
 
 
@@ -107,7 +109,7 @@ class Peer(Decoder):
 
     def _read_answer(self, message: list[Any], leaves: Any) -> Any:
         self.is_decoding = True
-        outer, self.leaves = self.leaves, leaves
+        outer, self.leaves = self.leaves, leaves_of(leaves)
         try:
             with Headroom():
                 kind, part = message[0]
@@ -219,7 +221,7 @@ class Peer(Decoder):
         with Headroom():
             if not leaves:
                 return self.encode(value)
-            self.leaf_ids = {id(leaf): place for place, leaf in enumerate(leaves) if type(leaf) in _LEAVES}
+            self.leaf_ids = {id(leaf): place for place, leaf in enumerate(leaves)}
             try:
                 return self.encode(value)
             finally:
@@ -351,6 +353,23 @@ class Peer(Decoder):
         if type(value) in mirrors.METHOD_PARTS:
             value = value.resolve()
         return super().encode(value)
+
+
+def leaves_of(arguments: Any) -> list[Any]:
+    """Immutable values in the arguments of a call, in an order that both processes find."""
+    found: list[Any] = []
+    pending = list(arguments)
+    for value in pending:  # grows during the loop
+        kind = type(value)
+        if kind in _LEAVES:
+            found.append(value)
+        if kind in _WALKED:
+            pending += value
+        elif kind is dict:
+            pending += value.values()
+        if len(pending) > _MAX_LEAVES:
+            break
+    return found
 
 
 def special_call(target: Any, name: str, arguments: list[Any]) -> Any:

@@ -8,6 +8,7 @@ be equal. They must differ once plain data that one of them was made from is cha
 from __future__ import annotations
 
 import copy
+import itertools
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -59,6 +60,19 @@ class RequestLog:
             entry = LoggedRequest([text])
         self._requests.append(entry)
         return entry
+
+    def plain_values(self) -> set[Any]:
+        """Scalars that the test has handed over so far."""
+        found: set[Any] = set()
+        for place, entry in enumerate(self._requests):
+            pending = [self._parsed(place)[0]] if entry is not None else []
+            while pending:
+                one = pending.pop()
+                if type(one) is list:
+                    pending += one
+                elif type(one) in {int, float, str}:
+                    found.add(one)
+        return found
 
     def makings(self, number: int) -> list[int]:
         """Positions of the calls that have returned an object."""
@@ -210,6 +224,8 @@ class RequestLog:
         values = [_at(self._parsed(place)[0], path) for place, path in leaves]
         for (place, path), value in zip(leaves, values, strict=True):
             yield {place: [(path, _another(value))]}
+            if type(value) is str and (exchanged := _exchanged(value)) is not None:
+                yield {place: [(path, exchanged)]}
         for number, value in enumerate(values[1:], 1):
             before = values[number - 1]
             if type(before) is type(value) and before != value and leaves[number][0] == leaves[number - 1][0]:
@@ -285,6 +301,14 @@ def _put(part: Any, path: list[int], value: Any) -> None:
     for place in path[:-1]:
         part = part[place]
     part[path[-1]] = value
+
+
+def _exchanged(text: str) -> str | None:
+    """Text with two neighbours exchanged; None if all its characters are the same."""
+    for place, (one, other) in enumerate(itertools.pairwise(text)):
+        if one != other:
+            return f"{text[:place]}{other}{one}{text[place + 2 :]}"
+    return None
 
 
 def _another(value: Any) -> Any:
