@@ -83,7 +83,8 @@ class ObjectPhase:
                 self.pair_table.close([pair], message_verdict(verdict), VerdictReason.from_message(reason))
             case [StepMessage.NOT_LOADED, int(verdict), reason]:
                 self.pair_table.close([pair], failure_verdict(verdict), VerdictReason.from_message(reason))
-            case [StepMessage.IF_EQUAL, list(equal), reason, list(different)]:
+            case [StepMessage.IF_EQUAL, list(equal), reason, *rest]:
+                (different,) = rest or ([],)
                 if self._have_states(pair, equal, different):
                     self.pair_table.close([pair], Verdict.PASSED)
                 else:

@@ -1,6 +1,7 @@
 """Processes that run untrusted code, seen from the server process, which watches and ends them."""
 
 import os
+import select
 import signal
 import socket
 import time
@@ -127,6 +128,12 @@ class LiveProcess:
             self._stopped_seconds += time.monotonic() - self._stopped_at
             self._stopped_at = None
         os.kill(self.process, signal.SIGCONT)
+
+    def has_ended(self) -> bool:
+        """Return whether the process has ended."""
+        poller = select.poll()
+        poller.register(self.descriptor, select.POLLIN)
+        return bool(poller.poll(0))
 
     def kill(self) -> None:
         """Kill the process, which may have ended already."""

@@ -16,7 +16,7 @@ from typing import NamedTuple, NoReturn
 
 from testbudget.executors.execution.limits import TestLimits
 from testbudget.executors.execution.processes.result_buffer import (
-    BUFFER_MIB,
+    BUFFER_BYTES,
     ResultBuffer,
     ResultBufferFullError,
     receive_exactly,
@@ -77,18 +77,18 @@ class ProcessRunner:
         limits: limits of one step.
         scratch: the directory that processes may write to.
         programs: executables that a process may execute.
-        space_mib: size of the address space with which processes are forked, in MiB.
+        space_bytes: size of the address space with which processes are forked.
     """
 
     layers: Sequence[str]
     limits: TestLimits
     scratch: str
     programs: Sequence[str] = ()
-    space_mib: int = 0
+    space_bytes: int = 0
 
     def measure(self) -> None:
         """Measure the address space; called in the parent before it forks, as it costs system calls."""
-        self.space_mib = isolation.address_space_mib()
+        self.space_bytes = isolation.address_space_bytes()
 
     def run(self, channel: socket.socket, results: int, do_work: DoWork) -> NoReturn:
         """Confine this process, and do all work that comes, until none is left.
@@ -100,8 +100,8 @@ class ProcessRunner:
         """
         try:
             buffer = ResultBuffer(results)
-            space_mib = self.space_mib + BUFFER_MIB
-            isolation.isolate_candidate(self.layers, self.limits, space_mib, self.programs)
+            space_bytes = self.space_bytes + BUFFER_BYTES
+            isolation.isolate_candidate(self.layers, self.limits, space_bytes, self.programs)
             stays = True
             while stays:
                 header, descriptors, *_ = socket.recv_fds(channel, _HEADER.size, _MAX_DESCRIPTORS)

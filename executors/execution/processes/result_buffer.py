@@ -35,11 +35,10 @@ _SECONDS = struct.Struct("<dd")
 _LOADED_AT, _USED_AT = 4, 24
 _FINISHED = -1
 _MAX_RECORDS = 500_000
-_SIZE = 32 << 20
 _SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 
-BUFFER_MIB = _SIZE >> 20
-"""Size of a result buffer in MiB."""
+BUFFER_BYTES = 32 << 20
+"""Size of a result buffer."""
 
 NO_STEP = -1
 """Number in place of a step if there is none."""
@@ -131,11 +130,11 @@ class ResultBuffer:
     def __init__(self, descriptor: int | None = None) -> None:
         if descriptor is None:
             descriptor = os.memfd_create("results", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-            os.ftruncate(descriptor, _SIZE)
+            os.ftruncate(descriptor, BUFFER_BYTES)
             # If another process could shrink the memory, reading it would raise SIGBUS.
             fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, _SEALS)
         self.descriptor = descriptor
-        self._memory = mmap.mmap(self.descriptor, _SIZE)
+        self._memory = mmap.mmap(self.descriptor, BUFFER_BYTES)
         self._used = 0
         self._since = 0.0
         self._cpu_before = 0.0
@@ -215,11 +214,11 @@ class ResultBuffer:
 
     def _bytes_used(self) -> int:
         used: int = _USED.unpack_from(self._memory, _USED_AT)[0]
-        return min(max(used, 0), _SIZE - _HEADER.size)
+        return min(max(used, 0), BUFFER_BYTES - _HEADER.size)
 
     def _put(self, record: bytes) -> None:
         start = _HEADER.size + self._used
-        if start + len(record) > _SIZE:
+        if start + len(record) > BUFFER_BYTES:
             raise ResultBufferFullError
         self._memory[start : start + len(record)] = record
         self._used += len(record)

@@ -108,11 +108,15 @@ class Supervisor:
         Args:
             processes: processes that may have ended already.
             limit: limit at which they are ended; None if the first of them has ended by itself. Others are
-                then killed, since nobody needs them any more.
+                then killed if they are still alive, since nobody needs them any more.
         """
-        for process in processes if limit is not None else processes[1:]:
-            process.kill()
-        ends = [process.reap(limit) for process in processes]
+        ends = []
+        for process in processes:
+            needless = limit is None and process is not processes[0] and not process.has_ended()
+            if limit is not None or needless:
+                process.kill()
+            ended = process.reap(limit)
+            ends.append(ended._replace(signal=0, limit=None) if needless else ended)
         self._live.difference_update(processes)
         self._buffers += [process.buffer for process in processes]
         if "seccomp" not in self.layers:

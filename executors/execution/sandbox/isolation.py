@@ -151,7 +151,7 @@ def isolate_inner(outer: OuterIsolation, limits: TestLimits) -> tuple[str, ...]:
 
 
 def isolate_candidate(
-    layers: Sequence[str], limits: TestLimits, space_mib: int, programs: Sequence[str] = ()
+    layers: Sequence[str], limits: TestLimits, space_bytes: int, programs: Sequence[str] = ()
 ) -> None:
     """Confine a process that runs untrusted code further than the server process.
 
@@ -159,7 +159,7 @@ def isolate_candidate(
         layers: the layers in force.
         limits: limits of one test. The process may allocate their memory in addition to what it was forked
             with.
-        space_mib: size of the address space with which it was forked, from `address_space_mib`.
+        space_bytes: size of the address space with which it begins, from `address_space_bytes`.
         programs: as for ``isolate_outer``. If there are any, the memory limit applies to writable private
             memory instead of address space, because engines such as V8 reserve much more than they use.
     """
@@ -171,7 +171,7 @@ def isolate_candidate(
         _lower_limit(resource.RLIMIT_DATA, limits.memory_mib << 20)
     else:
         # A fork server grows with the modules of earlier blocks; verdicts must not depend on that.
-        _lower_limit(resource.RLIMIT_AS, space_mib + limits.memory_mib << 20)
+        _lower_limit(resource.RLIMIT_AS, space_bytes + (limits.memory_mib << 20))
     if "seccomp" in layers:
         seccomp.restrict_candidate(os.getpid(), private_files="mount" in layers)
     else:
@@ -362,21 +362,22 @@ def _become_nobody() -> None:
     os.setresuid(kernel.NOBODY, kernel.NOBODY, kernel.NOBODY)
 
 
-def address_space_mib() -> int:
+def address_space_bytes() -> int:
     """Size of this process's address space, found by bisection of the limit, since /proc may be missing."""
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    max_mib = _MAX_ADDRESS_SPACE_MIB if hard == resource.RLIM_INFINITY else hard >> 20
-    resource.setrlimit(resource.RLIMIT_AS, (max_mib << 20, hard))
-    fits_mib, too_large_mib = 0, max_mib
-    while too_large_mib - fits_mib > 1:
-        tried_mib = (fits_mib + too_large_mib) // 2
+    pages = (_MAX_ADDRESS_SPACE_MIB << 20 if hard == resource.RLIM_INFINITY else hard) // mmap.PAGESIZE
+    resource.setrlimit(resource.RLIMIT_AS, (pages * mmap.PAGESIZE, hard))
+    fits, too_large = 0, pages
+    while too_large - fits > 1:
+        tried = (fits + too_large) // 2
         try:
-            mmap.mmap(-1, tried_mib << 20, mmap.MAP_PRIVATE, 0).close()
+            mmap.mmap(-1, tried * mmap.PAGESIZE, mmap.MAP_PRIVATE, 0).close()
         except OSError:
-            too_large_mib = tried_mib
+            too_large = tried
         else:
-            fits_mib = tried_mib
-    return max_mib - fits_mib
+            fits = tried
+    resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
+    return (pages - fits) * mmap.PAGESIZE
 
 
 def _lower_limit(kind: int, value: int) -> None:
