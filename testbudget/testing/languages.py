@@ -13,16 +13,22 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from testbudget.executors.execution.languages.base import LanguageSample
+from testbudget.executors.execution.languages.base import Language, LanguageSample
 from testbudget.executors.execution.languages.registry import BUILT_IN, language
-from testbudget.executors.execution.limits import TestLimits
+from testbudget.executors.execution.limits import TestLimits, Trust
 from testbudget.executors.execution.runner import BlockVerdicts, Runner
 from testbudget.executors.generation.extraction.extract import extract_unit_test, normal_form
 from testbudget.rewards.problem import TestKind, UnitTest, Verdict
+from testbudget.rewards.verdict_reason import MAX_DETAIL, DetailName, VerdictReason
 
 _LIMITS = TestLimits(cpu_seconds=0.5)
 _NUMBERS = (3, 4, 7)  # arguments of the tests; `wrong` differs from `right` on all of them
 _FUNCTION = "double"
+_METHODS = {
+    "judges_objects": ("judge_objects", "serve_objects", "object_state"),
+    "judges_in_same_process": ("judge_in_same_process",),
+}
+"""Methods that a language must have if it says so."""
 
 
 def check_the_sample_has_its_verdicts(name: str) -> None:
@@ -37,6 +43,67 @@ def check_the_sample_has_its_verdicts(name: str) -> None:
             f"the {program} program of {name} must get {verdict.name.lower()} from every test but got "
             f"{_names(row)}",
         )
+
+
+def check_the_methods_of_the_contract_are_there(name: str) -> None:
+    """A language that judges objects, or in the same process, has the methods for it."""
+    found = type(language(name))
+    for flag, methods in _METHODS.items():
+        for method in methods if getattr(found, flag) else ():
+            _require(
+                getattr(found, method) is not getattr(Language, method),
+                f"{name} says {flag} so it must implement {method}",
+            )
+
+
+def check_every_verdict_has_a_reason(name: str) -> None:
+    """Each pair has one sentence, and details of known names that are not too long."""
+    sample = _sample(name)
+    with Runner(_LIMITS, language=name) as runner:
+        block = _run(runner, [sample.right.format(0), sample.wrong, sample.looping, "(("], sample)
+    for row in block.reason_of.tolist():
+        for reason in (block.reasons[number] for number in row):
+            _require(
+                reason.sentence.endswith(".") and "\n" not in reason.sentence,
+                f"a reason of {name} must be one sentence but is {reason.sentence!r}",
+            )
+            _require(
+                len(reason.sentence) <= MAX_DETAIL
+                and all(name in list(DetailName) for name in reason.detail)
+                and all(len(text) <= MAX_DETAIL for text in reason.detail.values()),
+                f"details of {name} must be at most {MAX_DETAIL} characters but are {reason.detail}",
+            )
+    looping = block.reasons[int(block.reason_of[2, 0])]
+    _require(
+        DetailName.LIMIT in looping.detail,
+        f"the reason of a looping program of {name} must name the limit but is {looping}",
+    )
+
+
+def check_trust_changes_no_confirmed_verdict(name: str) -> None:
+    """The sample has its verdicts also if the candidates are trusted."""
+    sample = _sample(name)
+    programs = [sample.right.format(0), sample.wrong]
+    blocks = []
+    for trust in Trust:
+        with Runner(_LIMITS, language=name, trust=trust) as runner:
+            blocks.append(_run(runner, programs, sample).verdicts)
+    _require(
+        np.array_equal(blocks[0], blocks[1]),
+        f"trust in candidates of {name} must not change confirmed verdicts but got "
+        f"{_names(blocks[0].ravel())} and {_names(blocks[1].ravel())}",
+    )
+
+
+def check_a_test_without_an_assertion_passes_nothing(name: str) -> None:
+    """An empty test is not passed."""
+    empty = [UnitTest("", 0, "", kind=TestKind.ASSERT)]
+    with Runner(_LIMITS, language=name) as runner:
+        verdicts = runner.run([_sample(name).right.format(0)], empty, _FUNCTION).verdicts
+    _require(
+        int(Verdict.PASSED) not in verdicts,
+        f"an empty test of {name} must not be passed but got {_names(verdicts.ravel())}",
+    )
 
 
 def check_a_looping_candidate_harms_no_other(name: str) -> None:
@@ -54,7 +121,7 @@ def check_a_looping_candidate_harms_no_other(name: str) -> None:
 
 
 def check_equal_blocks_have_equal_verdicts(name: str) -> None:
-    """A second sandbox gives the same verdicts and outputs."""
+    """A second sandbox gives the same verdicts, reasons and outputs."""
     sample = _sample(name)
     programs = [sample.wrong, sample.right.format(0), sample.right.format(1)]
     blocks = []
@@ -70,6 +137,11 @@ def check_equal_blocks_have_equal_verdicts(name: str) -> None:
         _outputs(blocks[0]) == _outputs(blocks[1]),
         f"equal blocks of {name} must have equal outputs but got {_outputs(blocks[0])} and "
         f"{_outputs(blocks[1])}",
+    )
+    _require(
+        _reasons(blocks[0]) == _reasons(blocks[1]),
+        f"equal blocks of {name} must have equal reasons but got {_reasons(blocks[0])} and "
+        f"{_reasons(blocks[1])}",
     )
 
 
@@ -158,6 +230,10 @@ def check_a_test_is_found_in_an_answer(name: str) -> None:
 
 CHECKS: Sequence[Callable[[str], None]] = (
     check_the_sample_has_its_verdicts,
+    check_the_methods_of_the_contract_are_there,
+    check_every_verdict_has_a_reason,
+    check_trust_changes_no_confirmed_verdict,
+    check_a_test_without_an_assertion_passes_nothing,
     check_a_looping_candidate_harms_no_other,
     check_equal_blocks_have_equal_verdicts,
     check_a_candidate_without_the_entry_point_does_not_pass,
@@ -194,6 +270,11 @@ def _outputs(block: BlockVerdicts) -> list[list[int]]:
     recorded = block.recorded_outputs
     assert recorded is not None
     return [[recorded.outputs[number].digest for number in row] for row in recorded.results.tolist()]
+
+
+def _reasons(block: BlockVerdicts) -> list[list[VerdictReason]]:
+    """Reason of each pair."""
+    return [[block.reasons[number] for number in row] for row in block.reason_of.tolist()]
 
 
 def _names(verdicts: NDArray[np.uint8]) -> str:

@@ -83,9 +83,9 @@ def test_every_pair_gets_its_verdict_in_the_order_of_the_input(tmp_path, capsys)
         ("loop", "timed_out"),
         ("1", "failed"),
     ]
-    assert list(verdicts[0]) == ["id", "verdict", "reason", "cpu_seconds", "wall_seconds", "isolation"]
+    fields = ["id", "verdict", "reason", "detail", "cpu_seconds", "wall_seconds", "isolation"]
+    assert list(verdicts[0]) == fields
     assert verdicts[5]["cpu_seconds"] >= 0.2
-    assert verdicts[5]["reason"] == "The test took more than 0.2 s of CPU time or 10 s on the clock."
     summary = capsys.readouterr().err.splitlines()[-1]
     assert "7 pairs in" in summary
     assert "3 passed, 2 failed, 1 errored, 1 timed_out" in summary
@@ -99,12 +99,44 @@ def test_pairs_of_several_languages_go_into_one_file(tmp_path):
     assert [(row["id"], row["verdict"]) for row in verdicts] == [("js", "passed"), ("a", "passed")]
 
 
+def test_each_row_says_why_and_what_is_known_beyond_it(tmp_path):
+    rows = [
+        GOOD,
+        GOOD | {"id": "wrong", "test": "\nassert f(1) == 2"},
+        GOOD | {"id": "raises", "candidate": "def f(x): return {}[x]"},
+        LOOP,
+    ]
+    _, (right, wrong, raises, loop) = execute(tmp_path, rows, "--cpu-seconds", "0.2")
+    assert right["detail"] == {}
+    assert wrong["reason"] == "The assertion on line 2 does not hold."
+    assert wrong["detail"].items() >= {"line": "2", "given": "1", "expected": "2"}.items()
+    assert raises["detail"].items() >= {"exception": "KeyError", "message": "1"}.items()
+    assert loop["detail"] == {"limit": "0.2 s of CPU time"}
+    assert all(row["reason"].endswith(".") for row in (right, wrong, raises, loop))
+
+
+ALIKE = GOOD | {
+    "candidate": "class f:\n    def __init__(self, x): pass\n    def __eq__(self, other): return True",
+}
+
+
+def test_a_pass_that_could_be_forged_counts_only_on_trust(tmp_path, capsys):
+    (hostile,) = execute(tmp_path, [ALIKE])[1]
+    assert (hostile["verdict"], hostile["isolation"][0]) == ("unconfirmed", "separate_process")
+    (honest,) = execute(tmp_path, [ALIKE], "--trust", "honest")[1]
+    assert (honest["verdict"], honest["isolation"][0]) == ("passed", "same_process")
+    assert "1 same_process" in capsys.readouterr().err.splitlines()[-1]
+    assert execute(tmp_path, [ALIKE], "--trust", "some")[0] == 2
+    sentence = capsys.readouterr().err.splitlines()[-1]
+    assert sentence == "testbudget: --trust must be one of hostile, honest but got 'some'"
+
+
 def test_each_row_says_what_stood_around_the_pair(tmp_path, capsys):
     with Runner() as runner:
         layers, missing = runner.layers, runner.missing
     _, verdicts = execute(tmp_path, [GOOD])
     first, *rest = verdicts[0]["isolation"]
-    assert first in {"separate_process", "same_process"}
+    assert first == "separate_process"
     assert tuple(rest) == layers
     assert (f"refuses the isolation layers {', '.join(missing)}" in capsys.readouterr().err) == bool(
         missing
@@ -124,7 +156,7 @@ def test_json_holds_the_counts_and_nothing_else_is_on_standard_output(tmp_path, 
     document = json.loads(capsys.readouterr().out)
     assert document["pairs"] == 2
     assert document["verdicts"] == {"passed": 1, "failed": 1}
-    assert document["same_process"] in {0, 1, 2}
+    assert document["same_process"] == 0
     assert main(["execute", "--in", "-", "--out", "-", "--json"]) == 2
 
 

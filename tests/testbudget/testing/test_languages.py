@@ -31,6 +31,34 @@ BROKEN = {
         "    sample = Python.sample._replace(wrong=Python.sample.right.format(0))",
         "the wrong program of broken must get failed from every test but got passed",
     ),
+    "check_the_methods_of_the_contract_are_there": (
+        "    from testbudget.executors.execution.languages.base import Language\n"
+        "    serve_objects = Language.serve_objects",
+        "broken says judges_objects so it must implement serve_objects",
+    ),
+    "check_every_verdict_has_a_reason": (
+        "    def judge(self, buffer, replays):\n"
+        "        super().judge(Shouting(buffer), replays)\n"
+        "class Shouting:\n"
+        "    def __init__(self, buffer):\n"
+        "        self.buffer = buffer\n"
+        "    def __getattr__(self, name):\n"
+        "        return getattr(self.buffer, name)\n"
+        "    def append(self, step, text):\n"
+        "        self.buffer.append(step, text.replace(b'hold.', b'hold!'))",
+        "a reason of broken must be one sentence but is 'The assertion on line 1 does not hold!'",
+    ),
+    "check_trust_changes_no_confirmed_verdict": (
+        "    sample = Python.sample._replace(\n"
+        "        right='class double:\\n def __init__(self, x): pass\\n def __eq__(self, y): return True')",
+        "must not change confirmed verdicts but got unconfirmed.* and passed",
+    ),
+    "check_a_test_without_an_assertion_passes_nothing": (
+        "    def compile_sources(self, buffer, sources, entry_point):\n"
+        "        sources = [s if s.text else s._replace(text='assert double(3) == 6') for s in sources]\n"
+        "        super().compile_sources(buffer, sources, entry_point)",
+        "an empty test of broken must not be passed but got passed",
+    ),
     "check_a_looping_candidate_harms_no_other": (
         "    sample = Python.sample._replace(right=Python.sample.looping)",
         "must pass beside a looping one but got timed_out",
