@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from testbudget.scheduler.job import Job
     from testbudget.scheduler.picks import Pick
     from testbudget.scheduler.run import RunStatus
+    from testbudget.traces.pair_reasons import PairReasons
     from testbudget.traces.trace import Trace
 
 
@@ -62,6 +63,13 @@ class Run:
         from testbudget.traces.tables import read_trace
 
         return read_trace(self.directory)
+
+    @functools.cached_property
+    def reasons(self) -> "Mapping[str, PairReasons]":
+        """Reasons of the verdicts by problem id; empty if the run has none."""
+        from testbudget.traces.reason_tables import read_reasons
+
+        return read_reasons(self.directory)
 
     @functools.cached_property
     def picks(self) -> "tuple[Pick, ...]":

@@ -9,7 +9,7 @@ from testbudget.executors.execution.runner import BlockVerdicts
 from testbudget.executors.generation.base import Completion
 from testbudget.executors.metering import Usage
 from testbudget.rewards.outputs import RecordedOutputs, select_outputs
-from testbudget.rewards.problem import Problem
+from testbudget.rewards.problem import NOT_RUN, Problem
 from testbudget.rewards.verdict_reason import VerdictReason
 from testbudget.scheduler.backends.base import ExecuteWork, GenerateWork
 from testbudget.traces.pair_reasons import NO_REASON, PairReasons
@@ -83,15 +83,22 @@ class RecordedVerdicts:
         self.slice = Usage(cpu_seconds=_TESTS_PER_SLICE * max(tests, default=0.0))
 
     def block(self, work: ExecuteWork) -> BlockVerdicts:
-        """Recorded verdicts of the candidates on the tests of the work."""
+        """Recorded verdicts of the candidates on the tests of the work.
+
+        A pair that was cut off in the recording is so in the block, whatever the work asks for.
+        """
         problem = work.problem.id
         trace, distinct = self._traces[problem], self._distinct[problem]
         programs = distinct.inverse[[candidate.index for candidate in work.candidates]]
         records = [trace.verdicts[test.index] for test in work.tests]
         cpu_seconds = np.stack([record.cpu_seconds[programs] for record in records], axis=1)
+        verdicts = np.stack([record.verdicts[programs] for record in records], axis=1)
+        if work.wanted is not None:
+            left_out = ~np.array(work.wanted, np.bool_)
+            verdicts[left_out], cpu_seconds[left_out] = NOT_RUN, 0
         reasons, reason_of, cut_at = self._recorded_reasons(work, programs)
         return BlockVerdicts(
-            verdicts=np.stack([record.verdicts[programs] for record in records], axis=1),
+            verdicts=verdicts,
             cpu_seconds=cpu_seconds,
             wall_seconds=cpu_seconds,  # wall time is not recorded
             same_process=np.stack([record.same_process[programs] for record in records], axis=1),
