@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import os
 import types
 from typing import Any, NoReturn
 
 from testbudget.executors.execution.languages.base import Connection, Program
 from testbudget.executors.execution.languages.python.interpreter import LoadFailure, load_candidate
-from testbudget.executors.execution.languages.python.objects import library_requests
+from testbudget.executors.execution.languages.python.objects import class_parts, library_functions
 from testbudget.executors.execution.languages.python.objects.contents import NotCarriedError
 from testbudget.executors.execution.languages.python.objects.mirrors import MirrorOptions
 from testbudget.executors.execution.languages.python.objects.names import CandidateNames
@@ -119,6 +120,9 @@ class CandidatePeer(Peer):
     def mirror_options(self, described: dict[str, Any]) -> MirrorOptions:  # noqa: D102
         return MirrorOptions(content_only=False, module="__main__", has_init=False)
 
+    def module_of(self, name: str) -> Any:  # noqa: D102
+        return importlib.import_module(name)
+
     def hash_of(self, value: Any) -> int | None:  # noqa: D102
         try:
             return hash(value)
@@ -196,7 +200,7 @@ class CandidatePeer(Peer):
     def serve_library(self, message: list[Any]) -> tuple[Any, Any]:
         """Call a function of the library that the test calls with an object of the candidate."""
         keywords, *arguments = self.read_request(message, 2)
-        function = library_requests.function_of(message[0][1])
+        function = library_functions.library_function(message[0][1])
         return function(*arguments, **dict(keywords or ())), ()
 
     def serve_comparison(self, message: list[Any]) -> tuple[Any, Any]:
@@ -205,8 +209,6 @@ class CandidatePeer(Peer):
         (other,) = self.read_request(message, 3)
         if name == "__contains__":
             return other in target, ()
-        if name == "__eq__" and type(target).__eq__ is object.__eq__:
-            return target is other, ()
         return getattr(type(target), name)(target, other), ()
 
     def serve_state(self, message: list[Any]) -> tuple[Any, Any]:
@@ -214,7 +216,7 @@ class CandidatePeer(Peer):
         target = self.mine[message[0][1]]
         self.read_request(message, 2)
         self._copies_result = True
-        return library_requests.attributes(target), ()
+        return class_parts.attributes(target), ()
 
     def encode_result(self, value: Any, leaves: Any = ()) -> Any:
         """JSON part for the value of an answer; a state crosses as a copy."""
@@ -228,7 +230,7 @@ class CandidatePeer(Peer):
     def serve_subclass(self, message: list[Any]) -> tuple[Any, Any]:
         """Make a class of the test that derives from one of the candidate."""
         name, bases, items, keywords = self.read_request(message, 1)
-        namespace = {key: library_requests.class_item(how, value) for key, how, value in items}
+        namespace = {key: class_parts.class_item(how, value) for key, how, value in items}
         namespace["__module__"] = "solution"
         return types.new_class(name, bases, dict(keywords), lambda body: body.update(namespace)), ()
 

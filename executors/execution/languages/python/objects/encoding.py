@@ -261,6 +261,10 @@ class Encoder(Registry):
             bool(error.__suppress_context__),
         ]
 
+    def encode_module(self, module: types.ModuleType) -> Any:
+        """JSON part for a module; only those of the library cross, and only to the candidate."""
+        raise NotCarriedError(f"the module {module.__name__}")
+
     def context_of(self, error: BaseException) -> BaseException | None:
         """``__context__`` of an exception, as the other process may see it."""
         return error.__context__
@@ -300,31 +304,27 @@ def _encode_zoneinfo(_: Encoder, value: zoneinfo.ZoneInfo) -> Any:
     return ["zi", value.key]
 
 
-def _encode_module(_: Encoder, value: types.ModuleType) -> Any:
-    raise NotCarriedError(f"the module {value.__name__}")
-
-
 _ENCODERS: dict[type, Callable[[Any, Any], Any]] = {
-    bytes: lambda p, v: ["b", v.hex()],
-    complex: lambda p, v: ["c", v.real, v.imag],
+    bytes: lambda _, v: ["b", v.hex()],
+    complex: lambda _, v: ["c", v.real, v.imag],
     frozenset: lambda p, v: ["z", [p.encode_key(item) for item in v]],
     range: lambda p, v: ["r", *map(p.encode, (v.start, v.stop, v.step))],
     slice: lambda p, v: ["sl", *map(p.encode, (v.start, v.stop, v.step))],
-    decimal.Decimal: lambda p, v: ["e", str(v)],
+    decimal.Decimal: lambda _, v: ["e", str(v)],
     fractions.Fraction: lambda p, v: ["f", p.encode(v.numerator), p.encode(v.denominator)],
-    datetime.date: lambda p, v: ["da", v.isoformat()],
-    datetime.timedelta: lambda p, v: ["td", v.days, v.seconds, v.microseconds],
+    datetime.date: lambda _, v: ["da", v.isoformat()],
+    datetime.timedelta: lambda _, v: ["td", v.days, v.seconds, v.microseconds],
     datetime.datetime: _encode_moment,
     datetime.time: _encode_moment,
     datetime.timezone: _encode_zone,
     zoneinfo.ZoneInfo: _encode_zoneinfo,
-    uuid.UUID: lambda p, v: ["u", v.hex],
-    pathlib.PosixPath: lambda p, v: ["P", str(v)],
-    pathlib.PurePosixPath: lambda p, v: ["PP", str(v)],
-    type(...): lambda p, v: ["..."],
-    type(NotImplemented): lambda p, v: ["NI"],
+    uuid.UUID: lambda _, v: ["u", v.hex],
+    pathlib.PosixPath: lambda _, v: ["P", str(v)],
+    pathlib.PurePosixPath: lambda _, v: ["PP", str(v)],
+    type(...): lambda _, __: ["..."],
+    type(NotImplemented): lambda _, __: ["NI"],
     re.Pattern: lambda p, v: ["R", p.encode(v.pattern), int(v.flags)],
-    types.ModuleType: _encode_module,
+    types.ModuleType: lambda p, v: p.encode_module(v),
     **dict.fromkeys(_VIEWS, _encode_view),
     types.CoroutineType: lambda p, v: ["co", p.exported(v) or p.export(v)],
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dis
+import sys
 import types
 import unittest
 from collections.abc import Callable
@@ -22,8 +23,8 @@ from testbudget.executors.execution.languages.python.objects.wire import BrokenP
 from testbudget.executors.execution.languages.python.reasons import shown
 from testbudget.rewards.problem import Verdict
 
-_COUNTED = frozenset({"call", "meth", "sp", "get"})
-_LOGGED = _COUNTED | {"set", "del", "await", "lib", "class", "load"}
+_COUNTED = frozenset({"call", "meth", "sp", "get", "lib", "class"})
+_LOGGED = _COUNTED | {"set", "del", "await", "load"}
 _NOT_CLASS_ITEMS = frozenset(
     {"__module__", "__qualname__", "__dict__", "__weakref__", "__firstlineno__", "__static_attributes__"}
 )
@@ -121,10 +122,17 @@ class JudgePeer(Peer):
         self._end(Verdict.ERRORED, "The candidate's process wrote what means nothing to the judge.")
 
     def not_carried(self, reason: str) -> NoReturn:  # noqa: D102
-        self._end(Verdict.UNCONFIRMED, f"What the test and the candidate exchange cannot be carried: {reason}.")
+        self._end(
+            Verdict.UNCONFIRMED, f"What the test and the candidate exchange cannot be carried: {reason}."
+        )
 
     def hash_of(self, value: Any) -> int | None:  # noqa: D102
         return None
+
+    def encode_module(self, module: types.ModuleType) -> Any:  # noqa: D102
+        if sys.modules.get(module.__name__) is module and module.__spec__ is not None:
+            return ["m", module.__name__]
+        return super().encode_module(module)
 
     def context_of(self, error: BaseException) -> BaseException | None:  # noqa: D102
         return None
@@ -201,7 +209,9 @@ class JudgePeer(Peer):
 
     def call_special(self, target: Any, name: str, arguments: Any) -> Any:  # noqa: D102
         if name == "__contains__":
-            return self._ask_own(name, target, arguments[0], affirms=lambda answer: bool(answer))
+            if self.number_of(arguments[0]) is not None:
+                return self._ask(name, target, arguments[0])
+            return self._ask_own(name, target, arguments[0], affirms=bool)
         if name in {"__exit__", "__aexit__"} and len(arguments) == 3:
             return self._leave(target, name, arguments)
         if name in tables.ARITHMETIC and len(arguments) == 1 and operators.is_plain(arguments[0]):
@@ -212,12 +222,16 @@ class JudgePeer(Peer):
         kind, error, trace = arguments
         own = isinstance(error, AssertionError) and self.number_of(error) is None
         if own:  # an assertion of the test is not the candidate's to swallow
-            self.doubt(f"An assertion of the test failed within a context of the candidate: {shown(error.args)}.")
+            self.doubt(
+                f"An assertion of the test failed within a context of the candidate: {shown(error.args)}."
+            )
         swallowed = super().call_special(target, name, (kind, error, None))
         if own:
             return False
         if error is not None and swallowed and _skips(trace):
-            self.doubt("A context of the candidate swallowed an exception before the test was done with it.")
+            self.doubt(
+                "A context of the candidate swallowed an exception before the test was done with it."
+            )
         return swallowed
 
     def compare(self, name: str, target: Any, other: Any) -> Any:
@@ -233,12 +247,14 @@ class JudgePeer(Peer):
         if name == "__ne__":
             return self._ask_own(name, target, other, affirms=lambda answer: answer is False)
         if name == "__eq__":
-            return self._ask_own(name, target, other, affirms=lambda answer: bool(answer))
-        return self._ask_own(name, target, other, affirms=lambda answer: True)
+            return self._ask_own(name, target, other, affirms=bool)
+        return self._ask_own(name, target, other, affirms=_always)
 
     def _compare_objects(self, name: str, target: Any, other: Any, number: int) -> Any:
         answer = self._ask(name, target, other)
-        equal = answer is not NotImplemented and (bool(answer) if name == "__eq__" else name == "__ne__" and not answer)
+        equal = answer is not NotImplemented and (
+            bool(answer) if name == "__eq__" else name == "__ne__" and not answer
+        )
         if equal:
             mine = self.number(target)
             if mine == number:
@@ -314,7 +330,9 @@ class JudgePeer(Peer):
     def new_subclass(self, name: str, bases: Any, namespace: Any, keywords: Any) -> Any:
         """Make a class of the test that derives from one of the candidate, over there."""
         cell = namespace.pop("__classcell__", None)
-        items = tuple((key, *_class_item(value)) for key, value in namespace.items() if key not in _NOT_CLASS_ITEMS)
+        items = tuple(
+            (key, *_class_item(value)) for key, value in namespace.items() if key not in _NOT_CLASS_ITEMS
+        )
         made = self.request(["class", *self.parts((name, tuple(bases), items, tuple(keywords.items())))])
         if not isinstance(made, MirrorMeta):
             self.broken(ValueError("no class"))
@@ -378,7 +396,12 @@ class JudgePeer(Peer):
 
     def _check_write(self, target: Any, name: str) -> None:
         """Check a write; a private name that the class does not know is the candidate's own."""
-        own = name[:1] == "_" and name[:2] != "__" and type(target).__module__ in access.OWN_MODULES and not isinstance(target, type)
+        own = (
+            name[:1] == "_"
+            and name[:2] != "__"
+            and type(target).__module__ in access.OWN_MODULES
+            and not isinstance(target, type)
+        )
         if own and ((id(target), name) in self._written or not hasattr(target, name)):
             self._written.add((id(target), name))
             self.mine.setdefault(-id(target), target)  # keeps its id
@@ -493,6 +516,10 @@ _OPERATIONS = {
 }
 
 
+def _always(_: Any) -> bool:
+    return True
+
+
 def _symbol(name: str) -> str:
     return {"__eq__": "==", "__ne__": "!=", "__contains__": "in"}.get(name, name)
 
@@ -538,8 +565,9 @@ def _skips(trace: types.TracebackType | None) -> bool:
     end = max(ends, default=last)
     return any(
         last < instruction.offset < end
-        and (instruction.opname.startswith(("CALL", "LOAD_ASSERTION")) and "INTRINSIC" not in instruction.opname)
+        and (
+            instruction.opname.startswith(("CALL", "LOAD_ASSERTION"))
+            and "INTRINSIC" not in instruction.opname
+        )
         for instruction in dis.get_instructions(code)
     )
-
-

@@ -13,6 +13,7 @@ from testbudget.executors.execution.languages.base import Connection, Program, S
 from testbudget.executors.execution.languages.python.interpreter import MODULE, restore_interpreter
 from testbudget.executors.execution.languages.python.objects import judge_checks
 from testbudget.executors.execution.languages.python.objects.judge_peer import JudgePeer
+from testbudget.executors.execution.languages.python.objects.library_calls import LibraryCalls
 from testbudget.executors.execution.languages.python.objects.names import JudgeNames
 from testbudget.executors.execution.languages.python.objects.scripts import NoScriptError
 from testbudget.executors.execution.languages.python.objects.settings import JudgeSettings
@@ -27,7 +28,9 @@ _DIFFERENT = VerdictReason("Two objects of the candidate are equal by its own ==
 _NO_SCRIPT = VerdictReason("Two objects of the candidate are equal by its own == alone.")
 
 
-def judge_objects(buffer: ResultBuffer, connection: Connection, test: Program, entry_point: str | None) -> None:
+def judge_objects(
+    buffer: ResultBuffer, connection: Connection, test: Program, entry_point: str | None
+) -> None:
     """Run a test on proxies, as described by `Language.judge_objects`."""
     buffer.begin(0)
     judge = _Judge(buffer, connection, test, entry_point)
@@ -57,13 +60,14 @@ class _Judge:
         if loaded is not None:
             return _not_loaded(loaded)
         peer = self._peer
-        targets = getattr(self._compiled, "patch_targets", ())
+        targets = judge_checks.dotted_constants(self._compiled.code)
         names = self._names
         settings = JudgeSettings(
             peer.encode, targets, vars(names.solution), vars(names.module), peer.decode
         )
         peer.watch(settings)
-        with judge_checks.identity_checks(peer.lose):
+        library = LibraryCalls(peer, vars(names.module), self._compiled.code)
+        with judge_checks.identity_checks(peer.lose), library.diverted():
             run = run_test(self._names.module, self._test, lambda: peer.used > 0)
         if run.verdict is not Verdict.PASSED:
             return self._not_passed(run)

@@ -82,9 +82,7 @@ class Proxy:
 class MirrorMeta(type):
     """Class of mirrors."""
 
-    def __new__(  # noqa: D102
-        cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **keywords: Any
-    ) -> Any:
+    def __new__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **keywords: Any) -> Any:
         return _Current.peer.new_subclass(name, bases, namespace, keywords)
 
     def __init__(cls, *arguments: Any, **keywords: Any) -> None:
@@ -237,7 +235,9 @@ def new_mirror(
     if plain in tables.CONVERTED_BASES:
         plain = None
     is_exception = bool(described.get("x"))
-    kept = [base for base in bases if isinstance(base, MirrorMeta) or issubclass(base, BaseException)]
+    kept: list[type] = [
+        base for base in bases if isinstance(base, MirrorMeta) or issubclass(base, BaseException)
+    ]
     if plain is not None and not any(issubclass(base, plain) for base in kept):
         kept.append(plain)
     has_mirror = any(isinstance(base, MirrorMeta) for base in kept)
@@ -283,7 +283,7 @@ def _add_special(
     own = {name for name in described["s"] if name in tables.SPECIAL_METHODS}
     opaque = plain is None and not described.get("x")
     if opaque:
-        namespace["__dict__"] = property(lambda self: _Current.peer.attributes_of(self))
+        namespace["__dict__"] = property(_attributes)
         if "__contains__" not in own and own & {"__iter__", "__getitem__"}:
             own.add("__contains__")
     if not content_only:
@@ -296,7 +296,7 @@ def _add_special(
         namespace["__hash__"] = _hash
     if described.get("x"):
         if "__str__" in own or not has_mirror:
-            namespace["__str__"] = lambda self: _Current.peer.text_of_exception(self)
+            namespace["__str__"] = _text
     elif opaque:
         if "__eq__" not in own and not has_mirror and "-hash" not in described["s"]:
             namespace["__eq__"] = _same
@@ -309,22 +309,30 @@ def _add_special(
 def new_opaque_mirror(described: dict[str, Any], key: str) -> MirrorMeta:
     """Make the mirror of a library type of the table, whose instances say that they are of this type."""
     real = tables.OPAQUE_TYPES[key]
-    namespace: dict[str, Any] = {"__slots__": ("__weakref__",), "__module__": "solution", "__qualname__": real.__qualname__}
+    namespace: dict[str, Any] = {
+        "__slots__": ("__weakref__",),
+        "__module__": "solution",
+        "__qualname__": real.__qualname__,
+    }
     _add_special(namespace, described, None, content_only=False, has_mirror=False)
     for name in described["m"]:
         namespace.setdefault(name, Stub(name))
-    namespace["__class__"] = property(lambda self: real)
+    namespace["__class__"] = property(lambda _: real)
     for name in ("__get__", "__set__", "__delete__", "__set_name__"):
         namespace.pop(name, None)
     if real.__name__ in _PLAIN_OF_TYPE:
         for name in ("__doc__", "__module__"):
-            namespace[name] = property(lambda self, name=name: _Current.peer.get_attribute(self, name))
+            namespace[name] = _remote_property(name)
         if real is types.FunctionType:
             namespace["__get__"] = _bind
     return _make(real.__name__, (Proxy,), namespace)
 
 
-def _bind(self: Any, instance: Any, kind: Any = None) -> Any:
+def _remote_property(name: str) -> property:
+    return property(lambda self: _Current.peer.get_attribute(self, name))
+
+
+def _bind(self: Any, instance: Any, kind: Any = None) -> Any:  # noqa: ARG001 - as Python calls it
     return self if instance is None else types.MethodType(self, instance)
 
 
@@ -353,7 +361,9 @@ class _Special:
             return self._function
         if _Current.peer.is_subclass_of_mirror(self.owner, type(instance)):
             peer, name = _Current.peer, self._function.__name__
-            return lambda *arguments: peer.call(peer.get_attribute(self.owner, name), (instance, *arguments), {})
+            return lambda *arguments: peer.call(
+                peer.get_attribute(self.owner, name), (instance, *arguments), {}
+            )
         return types.MethodType(self._function, instance)
 
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
@@ -388,6 +398,14 @@ def special_method(name: str) -> Any:
 
 METHOD_PARTS = frozenset({Stub, BoundStub, _Special})
 """Parts of mirrors that stand for methods; ``resolve`` gives the proxy of the method."""
+
+
+def _attributes(self: Any) -> Any:
+    return _Current.peer.attributes_of(self)
+
+
+def _text(self: Any) -> str:
+    return _Current.peer.text_of_exception(self)
 
 
 def _hash(self: Any) -> int:

@@ -84,7 +84,12 @@ class CandidateNames:
 
 
 _MISSING: Any = object()
-_EXPORTED_FROM = {"_collections_abc": "collections.abc", "_heapq": "heapq", "_bisect": "bisect", "_decimal": "decimal"}
+_EXPORTED_FROM = {
+    "_collections_abc": "collections.abc",
+    "_heapq": "heapq",
+    "_bisect": "bisect",
+    "_decimal": "decimal",
+}
 
 
 class SolutionModule(types.ModuleType):
@@ -156,7 +161,11 @@ class JudgeNames:
                     vars(self.module)[name] = vars(self.solution)[name] = found
 
     def _bind_module(self, name: str, module: str) -> None:
-        if module in _LIBRARY and name in self.used and _ALIASES.get(name, name) in {module, module.partition(".")[0]}:
+        if (
+            module in _LIBRARY
+            and name in self.used
+            and _ALIASES.get(name, name) in {module, module.partition(".")[0]}
+        ):
             found = sys.modules.get(_ALIASES.get(name, name))
             if found is not None:
                 vars(self.module)[name] = vars(self.solution)[name] = found
@@ -176,6 +185,8 @@ class JudgeNames:
         """Bind a name that the candidate has bound while the test ran."""
         if type(name) is not str or name[:2] == "__" or not name.isidentifier():
             raise ValueError("no name")
+        if vars(self.solution).get(name, _MISSING) is value:
+            return  # the test has bound it so
         if name not in self._own and name in self.used and name not in self.bound:
             self.doubts.append(f"The candidate has bound {name} while the test ran.")
         self.bind(name, value)

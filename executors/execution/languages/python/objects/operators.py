@@ -22,7 +22,9 @@ _COMPARE = {
     "__gt__": operator.gt,
     "__ge__": operator.ge,
 }
-_REFLECTED = {f"__r{name}__": name for name in "add sub mul truediv floordiv mod pow and or xor matmul".split()}
+_REFLECTED = {
+    f"__r{name}__": name for name in "add sub mul truediv floordiv mod pow and or xor matmul".split()
+}
 _OPERATORS = {
     "add": operator.add,
     "sub": operator.sub,
@@ -36,7 +38,9 @@ _OPERATORS = {
     "xor": operator.xor,
 }
 DIFFERENCES = frozenset(
-    f"__{prefix}{name}__" for name in ("sub", "truediv", "floordiv", "mod", "divmod", "xor") for prefix in ("", "r", "i")
+    f"__{prefix}{name}__"
+    for name in ("sub", "truediv", "floordiv", "mod", "divmod", "xor")
+    for prefix in ("", "r", "i")
 )
 """Arithmetic that shows how far two values are apart."""
 
@@ -45,7 +49,9 @@ QUERIES = frozenset("startswith endswith issubset issuperset isdisjoint find ind
 
 _DICTS = frozenset({dict, collections.Counter, collections.OrderedDict, collections.defaultdict})
 _SEQUENCES = frozenset({list, tuple, set, frozenset, collections.deque})
-_PLAIN_MODULES = frozenset("builtins collections datetime decimal fractions numpy pathlib re uuid zoneinfo".split())
+_PLAIN_MODULES = frozenset(
+    "builtins collections datetime decimal fractions numpy pathlib re uuid zoneinfo".split()
+)
 _NUMBERS = (int, float, complex)
 
 
@@ -116,6 +122,14 @@ def content_answer(name: str, target: Any, other: Any) -> Any:
             return other in content_of(target, base)
         return _COMPARE[name](content_of(target, base), other)
     except TypeError:
+        return None
+
+
+def content_call(target: Any, base: type, name: str, argument: Any) -> Any:
+    """Answer of a method of the content of an instance of a subclass; None if there is none."""
+    try:
+        return getattr(content_of(target, base), name)(argument)
+    except (AttributeError, TypeError, ValueError):
         return None
 
 

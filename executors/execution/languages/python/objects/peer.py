@@ -22,7 +22,9 @@ from testbudget.executors.execution.languages.python.objects.contents import Not
 from testbudget.executors.execution.languages.python.objects.decoding import Decoder
 from testbudget.executors.execution.languages.python.objects.wire import BrokenPairError, Headroom, Pipe
 
-_LEAVES = frozenset({str, int, float, complex, bytes, tuple, frozenset, decimal.Decimal, fractions.Fraction})
+_LEAVES = frozenset(
+    {str, int, float, complex, bytes, tuple, frozenset, decimal.Decimal, fractions.Fraction}
+)
 _WALKED = frozenset({list, tuple})
 _MAX_LEAVES = 64
 _ANSWERS = frozenset({"=", "!", "?"})

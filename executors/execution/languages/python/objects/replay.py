@@ -15,9 +15,7 @@ from testbudget.executors.execution.processes.result_buffer import ResultBuffer
 _NO_CONNECTION = Connection(-1, -1)
 
 
-def object_state(
-    buffer: ResultBuffer, candidate: Program, script: str, entry_point: str | None
-) -> None:
+def object_state(buffer: ResultBuffer, candidate: Program, script: str, entry_point: str | None) -> None:
     """Leave the state of an object, as described by `Language.object_state`."""
     buffer.begin(0)
     peer = _ReplayPeer(Pipe(_NO_CONNECTION))

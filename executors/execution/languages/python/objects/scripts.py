@@ -169,7 +169,9 @@ class RequestLog:
             if self._requests[place] is None:
                 continue
             body = self._parsed(place)[0]
-            if number in self._used_by(place) and (not classes or body[0] in {"set", "del"} and body[1] == number):
+            if number in self._used_by(place) and (
+                not classes or body[0] in {"set", "del"} and body[1] == number
+            ):
                 yield place
 
     def _origin(self, number: int) -> int:
@@ -219,7 +221,9 @@ class RequestLog:
                     for path in _leaf_paths(pair[1][1]):
                         yield place, [first - 1, 1, number, 1, 1, *path]
 
-    def _changes(self, leaves: list[tuple[int, list[int]]]) -> Iterator[dict[int, list[tuple[list[int], Any]]]]:
+    def _changes(
+        self, leaves: list[tuple[int, list[int]]]
+    ) -> Iterator[dict[int, list[tuple[list[int], Any]]]]:
         """Changes of single leaves, and of two that are exchanged."""
         values = [_at(self._parsed(place)[0], path) for place, path in leaves]
         for (place, path), value in zip(leaves, values, strict=True):
@@ -228,7 +232,11 @@ class RequestLog:
                 yield {place: [(path, exchanged)]}
         for number, value in enumerate(values[1:], 1):
             before = values[number - 1]
-            if type(before) is type(value) and before != value and leaves[number][0] == leaves[number - 1][0]:
+            if (
+                type(before) is type(value)
+                and before != value
+                and leaves[number][0] == leaves[number - 1][0]
+            ):
                 place = leaves[number][0]
                 yield {place: [(leaves[number - 1][1], value), (leaves[number][1], before)]}
                 return

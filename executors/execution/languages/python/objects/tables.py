@@ -88,7 +88,10 @@ ORDERS = COMPARISONS - {"__eq__", "__ne__"}
 
 _BINARY = "add sub mul truediv floordiv mod pow and or xor lshift rshift matmul divmod".split()
 ARITHMETIC = frozenset(
-    f"__{prefix}{name}__" for name in _BINARY for prefix in ("", "r", "i") if (prefix, name) != ("i", "divmod")
+    f"__{prefix}{name}__"
+    for name in _BINARY
+    for prefix in ("", "r", "i")
+    if (prefix, name) != ("i", "divmod")
 )
 """Binary operators, with their reflected and in-place forms."""
 
@@ -179,7 +182,18 @@ def _opaque_types() -> Iterator[type]:
     for kind in vars(itertools).values():
         if isinstance(kind, type):
             yield kind
-    yield from (map, filter, zip, enumerate, reversed, memoryview, property, staticmethod, classmethod, super)
+    yield from (
+        map,
+        filter,
+        zip,
+        enumerate,
+        reversed,
+        memoryview,
+        property,
+        staticmethod,
+        classmethod,
+        super,
+    )
     yield from (functools.partial, functools.partialmethod, functools.cached_property, string.Template)
     yield from (type(functools.lru_cache(max)), re.Match, io.StringIO, io.BytesIO, io.TextIOWrapper)
     yield from (queue.Queue, queue.LifoQueue, queue.PriorityQueue, queue.SimpleQueue, types.SimpleNamespace)

@@ -1,28 +1,10 @@
-"""Library functions that a candidate's process calls for the test, and parts of the test's classes."""
+"""Attributes of a candidate's objects, and parts of the test's classes, in a candidate's process."""
 
 from __future__ import annotations
 
-import copy
-import dataclasses
-import inspect
+import types
 from collections.abc import Callable
 from typing import Any
-
-_FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "copy.copy": copy.copy,
-    "copy.deepcopy": copy.deepcopy,
-    "dataclasses.asdict": dataclasses.asdict,
-    "dataclasses.astuple": dataclasses.astuple,
-    "dataclasses.replace": dataclasses.replace,
-    "dataclasses.fields": dataclasses.fields,
-    "inspect.signature": inspect.signature,
-    "builtins.issubclass": issubclass,
-}
-
-
-def function_of(name: str) -> Callable[..., Any]:
-    """Library function with a name of the table."""
-    return _FUNCTIONS[name]
 
 
 def attributes(target: Any) -> dict[str, Any]:
@@ -35,7 +17,7 @@ def attributes(target: Any) -> dict[str, Any]:
         slots = vars(kind).get("__slots__", ())
         for name in (slots,) if isinstance(slots, str) else slots:
             member = vars(kind).get(name)
-            if type(member).__name__ == "member_descriptor":
+            if isinstance(member, types.MemberDescriptorType):
                 try:
                     found[name] = member.__get__(target)
                 except AttributeError:
