@@ -13,6 +13,7 @@ import decimal
 import fractions
 import json
 import math
+import re
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -33,7 +34,8 @@ _CONTAINERS = _IMMUTABLE_CONTAINERS | {
     collections.deque,
 }
 _FACTORIES = {kind.__name__: kind for kind in (int, float, bool, str, list, dict, set, tuple)}
-_NUMPY_KINDS = "biufc"
+_NUMPY_KINDS = "biufcUSmM"
+_SURROGATE = re.compile("[\ud800-\udfff]")
 # ``json.JSONEncoder.encode`` builds this encoder again for each value, which costs several times as much
 # as encoding a short value.
 _chunks = vars(json.encoder)["c_make_encoder"](
@@ -59,10 +61,10 @@ def encode(value: object) -> str:
     try:
         try:
             text = _encoded(_tagged(value))
-            if "NaN" in text:
-                text = _encoded(_tagged(value, _tagged_number))
+            if "NaN" in text or "\\ud" in text:  # not a number, or a text with surrogates
+                text = _encoded(_tagged(value, _tagged_scalar))
         except ValueError:  # an int with more digits than the interpreter converts
-            text = _encoded(_tagged(value, _tagged_number))
+            text = _encoded(_tagged(value, _tagged_scalar))
     except NotPlainError:
         raise
     except Exception as error:  # too deep, circular, or too large for the remaining memory
@@ -75,12 +77,16 @@ def encode(value: object) -> str:
 def mutable_containers(value: Any) -> list[Any]:
     """List the mutable containers in a value, including the value, one entry per occurrence.
 
+    An array of NumPy is one, and so is the array that it is a view of.
+
     Raises:
         NotPlainError: there are more than ``LONGEST_TEXT``, as in a value that contains itself.
     """
     kind = type(value)
-    if kind in _SCALARS or kind not in _CONTAINERS:
+    if kind in _SCALARS:
         return []
+    if kind not in _CONTAINERS:
+        return _arrays(value)
     if kind is list and _SCALARS.issuperset(map(type, value)):
         return [value]
     found: list[Any] = []
@@ -90,9 +96,23 @@ def mutable_containers(value: Any) -> list[Any]:
             found.append(container)
         items = [*container, *container.values()] if isinstance(container, dict) else container
         if not _SCALARS.issuperset(map(type, items)):
-            pending += [item for item in items if type(item) in _CONTAINERS]
+            for item in items:
+                if type(item) in _CONTAINERS:
+                    pending.append(item)
+                elif type(item) not in _SCALARS:
+                    found += _arrays(item)
             if len(pending) > LONGEST_TEXT:
                 raise NotPlainError(f"{len(pending)} containers")
+    return found
+
+
+def _arrays(value: Any) -> list[Any]:
+    """Array and the arrays that it is a view of; empty for any other value."""
+    numpy = sys.modules.get("numpy")
+    found: list[Any] = []
+    while numpy is not None and type(value) is numpy.ndarray:
+        found.append(value)
+        value = value.base
     return found
 
 
@@ -125,22 +145,22 @@ def restore(content: Any) -> Any:
         raise ValueError(f"no plain value has this text: {error}") from None
 
 
-def _tagged(value: Any, on_number: Callable[[Any], Any] | None = None) -> Any:  # noqa: PLR0911 - a table
+def _tagged(value: Any, on_scalar: Callable[[Any], Any] | None = None) -> Any:  # noqa: PLR0911 - a table
     kind = type(value)
     if kind in _SCALARS:
-        return on_number(value) if on_number and kind in {int, float} else value
+        return on_scalar(value) if on_scalar else value
     if kind is list:
-        if on_number is None and _SCALARS.issuperset(map(type, value)):
+        if on_scalar is None and _SCALARS.issuperset(map(type, value)):
             return value
-        return [_tagged(item, on_number) for item in value]
+        return [_tagged(item, on_scalar) for item in value]
     if kind in {tuple, set, frozenset}:
-        return {kind.__name__: _tagged(list(value), on_number)}
+        return {kind.__name__: _tagged(list(value), on_scalar)}
     if kind is dict:
         return {
-            "dict": [[_tagged(key, on_number), _tagged(item, on_number)] for key, item in value.items()]
+            "dict": [[_tagged(key, on_scalar), _tagged(item, on_scalar)] for key, item in value.items()]
         }
     if kind in _TAG:
-        return {kind.__name__: _tagged(_TAG[kind](value), on_number)}
+        return {kind.__name__: _tagged(_TAG[kind](value), on_scalar)}
     return _tagged_numpy(value)
 
 
@@ -157,9 +177,12 @@ def _tagged_numpy(value: Any) -> Any:
     raise NotPlainError(kind.__name__)
 
 
-def _tagged_number(value: Any) -> Any:
+def _tagged_scalar(value: Any) -> Any:
+    """JSON of a scalar that JSON would change: texts with surrogates, ``math.nan``, very long ints."""
     if value is math.nan:  # noqa: PLW0177 - containers find NaN by identity alone
         return {"math": "nan"}
+    if type(value) is str and _SURROGATE.search(value):
+        return {"text": value.encode("utf-32-le", "surrogatepass").hex()}
     return {"int": hex(value)} if type(value) is int and value.bit_length() > 4096 else value
 
 
@@ -170,6 +193,17 @@ def _factory_name(value: "collections.defaultdict[Any, Any]") -> str | None:
     if value.default_factory is None:
         return None
     raise NotPlainError("defaultdict")
+
+
+def _iso_text(value: Any) -> str:
+    zone = value.tzinfo
+    if zone is not None:
+        # The text holds the offset alone: a time zone of another class, or with a name, would be lost.
+        if type(zone) is not datetime.timezone:
+            raise NotPlainError("a time zone")
+        if zone.tzname(None) != datetime.timezone(zone.utcoffset(None)).tzname(None):
+            raise NotPlainError("a time zone with a name")
+    return str(value.isoformat())
 
 
 _TAG: dict[type, Callable[[Any], Any]] = {
@@ -183,9 +217,9 @@ _TAG: dict[type, Callable[[Any], Any]] = {
     collections.deque: lambda value: [value.maxlen, list(value)],
     decimal.Decimal: str,
     fractions.Fraction: lambda value: [value.numerator, value.denominator],
-    datetime.datetime: lambda value: [value.isoformat(), value.fold],
+    datetime.datetime: lambda value: [_iso_text(value), value.fold],
     datetime.date: datetime.date.isoformat,
-    datetime.time: datetime.time.isoformat,
+    datetime.time: lambda value: [_iso_text(value), value.fold],
     datetime.timedelta: lambda value: [value.days, value.seconds, value.microseconds],
 }
 
@@ -215,6 +249,7 @@ _RESTORE: dict[str, Callable[[Any], Any]] = {
     "frozenset": lambda inner: frozenset(restore(inner)),
     "dict": lambda inner: {restore(key): restore(item) for key, item in inner},
     "int": lambda inner: int(inner, 16),
+    "text": lambda inner: bytes.fromhex(inner).decode("utf-32-le", "surrogatepass"),
     "math": lambda inner: {"nan": math.nan}[inner],
     "bytes": bytes.fromhex,
     "bytearray": bytearray.fromhex,
@@ -230,7 +265,7 @@ _RESTORE: dict[str, Callable[[Any], Any]] = {
     "Fraction": lambda inner: fractions.Fraction(*inner),
     "datetime": lambda inner: datetime.datetime.fromisoformat(inner[0]).replace(fold=inner[1]),
     "date": datetime.date.fromisoformat,
-    "time": datetime.time.fromisoformat,
+    "time": lambda inner: datetime.time.fromisoformat(inner[0]).replace(fold=inner[1]),
     "timedelta": lambda inner: datetime.timedelta(*inner),
     "ndarray": _numpy_array,
     "numpy": _numpy_scalar,

@@ -1,6 +1,6 @@
 """Calls of a Python candidate, made in a candidate process; results as plain data."""
 
-import builtins
+import collections
 import gc
 import json
 import operator
@@ -15,17 +15,17 @@ from testbudget.executors.execution.languages.python.interpreter import (
     is_reusable,
     load_candidate,
 )
+from testbudget.executors.execution.languages.python.raised import describe_exception
 from testbudget.executors.execution.processes.process import ProcessRunner
 from testbudget.executors.execution.processes.result_buffer import ResultBuffer
 from testbudget.executors.execution.values import NotPlainError
 from testbudget.rewards.problem import Verdict
 
 _IMMUTABLE = frozenset({int, float, bool, str, bytes, complex, type(None)})
-_MUTABLE = (list, dict, set)
+_MUTABLE = (list, dict, set, bytearray, collections.deque)
 _UNSHARED = next(map(sys.getrefcount, [[]])) + 1  # references to a container that is in one other list only
 _NO_KEYWORDS = ',{"dict":[]}]'
 _SHORT = 1024
-_MAX_MESSAGE = 10_000
 _RETURNED = f'["{ResultKind.RETURNED}",'
 _OUT_OF_MEMORY = f'["{ResultKind.ENDED}",{Verdict.OUT_OF_MEMORY:d}]'
 
@@ -70,11 +70,17 @@ def _result(names: dict[str, Any], call: str, *, only: bool) -> str:  # noqa: PL
     except MemoryError:
         return _OUT_OF_MEMORY
     except BaseException as error:
-        return _raised(error)
+        raised = _raised(error)
+    else:
+        raised = ""
     try:
+        if raised:
+            if given and ((not only and _are_kept(given, held)) or _are_moved(given, arguments, keywords)):
+                return OPAQUE_RESULT
+            return raised if plain else _raised_changing(raised, function, arguments, keywords, call)
         if type(value) not in _IMMUTABLE and not _is_independent(value, arguments, given, held, only=only):
             return OPAQUE_RESULT
-        if given and not only and _are_kept(given, held):
+        if given and ((not only and _are_kept(given, held)) or _are_moved(given, arguments, keywords)):
             return OPAQUE_RESULT
         return _returned(value) if plain else _returned_changing(value, function, arguments, keywords, call)
     except (NotPlainError, RecursionError):
@@ -137,6 +143,15 @@ def _are_kept(objects: list[Any], held: list[int]) -> bool:
     return not all(map(operator.le, map(sys.getrefcount, objects), held))
 
 
+def _are_moved(given: list[Any], arguments: Sequence[Any], keywords: dict[str, Any]) -> bool:
+    """Return whether containers in arguments are in other places than before the call.
+
+    The judge changes arguments in place, so a test would find a container changed that it holds itself.
+    """
+    now = _mutable_parts((*arguments, *keywords.values()))
+    return [*map(id, now)] != [*map(id, given)]
+
+
 def _returned(value: Any, more: str = "") -> str:
     return f"{_RETURNED}{values.encode(value)}{more}]"
 
@@ -147,31 +162,38 @@ def _returned_changing(
     """Result of a call that may have changed its arguments or returned one of them."""
     changes: dict[str, Any] = {}
     for place, argument in enumerate(arguments):
-        if argument is value and type(argument) in {list, dict, set, bytearray}:
+        if argument is value and type(value) not in _IMMUTABLE and values.mutable_containers(value):
             changes["same"] = place
-    same = not keywords and call == f'["{function}",{values.encode(arguments)}{_NO_KEYWORDS}'
-    if not same and (after := values.encode([function, arguments, keywords])) != call:
-        changes["after"] = json.loads(after)
+    if (after := _after(function, arguments, keywords, call)) is not None:
+        changes["after"] = after
     return _returned(value, f",{json.dumps(changes)}" if changes else "")
 
 
+def _raised_changing(
+    raised: str, function: str, arguments: list[Any], keywords: dict[str, Any], call: str
+) -> str:
+    """Result of a call that raised and may have changed its arguments."""
+    after = _after(function, arguments, keywords, call)
+    if after is None or raised == OPAQUE_RESULT:
+        return raised
+    return f"{raised[:-1]},{json.dumps({'after': after})}]"
+
+
+def _after(function: str, arguments: list[Any], keywords: dict[str, Any], call: str) -> Any:
+    """Parsed JSON of a call with its arguments as they are now; None if they have not changed."""
+    if not keywords and call == f'["{function}",{values.encode(arguments)}{_NO_KEYWORDS}':
+        return None
+    after = values.encode([function, arguments, keywords])
+    return None if after == call else json.loads(after)
+
+
 def _raised(error: BaseException) -> str:
-    """Exception as a result: name of its class, nearest built-in base class, message and arguments."""
-    kind = type(error)
-    nearest = next(base for base in kind.__mro__ if _is_builtin(base))
-    if kind is not nearest and vars(error):
-        return OPAQUE_RESULT  # it has attributes, which a result cannot hold
+    """Exception as a result: its description and its arguments."""
     try:
-        message = str(error)[:_MAX_MESSAGE]
-        arguments = values.encode(list(error.args)) if nearest is kind else "null"
-        head = json.dumps([kind.__module__, kind.__qualname__, nearest.__name__, message])
-    except Exception:
+        description, arguments = describe_exception(error)
+        return f'["{ResultKind.RAISED}",{json.dumps(description)},{arguments}]'
+    except Exception:  # also of the candidate's own methods
         return OPAQUE_RESULT
-    return f'["{ResultKind.RAISED}",{head},{arguments}]'
-
-
-def _is_builtin(kind: type) -> bool:
-    return kind.__module__ == "builtins" and isinstance(getattr(builtins, kind.__name__, None), type)
 
 
 def plain_call(function: str, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> str:
@@ -184,7 +206,10 @@ def plain_call(function: str, arguments: tuple[Any, ...], keywords: dict[str, An
         parts = values.mutable_containers([*arguments, *keywords.values()])
         if len(set(map(id, parts))) < len(parts):
             raise NotPlainError("arguments share a mutable container")
-    return values.encode([function, list(arguments), keywords])
+    text = values.encode([function, list(arguments), keywords])
+    if "NaN" in text:
+        raise NotPlainError("a not-a-number that is not math.nan is known by its identity")
+    return text
 
 
 def change_arguments(arguments: tuple[Any, ...], keywords: dict[str, Any], after: list[Any]) -> None:
@@ -210,13 +235,8 @@ def change_arguments(arguments: tuple[Any, ...], keywords: dict[str, Any], after
 def _assign(old: Any, new: Any) -> None:
     if type(old) is not type(new):
         return
-    if isinstance(old, list):
-        kept_items = old[:]
-        old[:] = new
-        for place, (kept_item, item) in enumerate(zip(kept_items, new, strict=False)):
-            if isinstance(item, _MUTABLE) and type(kept_item) is type(item):
-                old[place] = kept_item
-                _assign(kept_item, item)
+    if isinstance(old, list | collections.deque):
+        _assign_items(old, new)
     elif isinstance(old, bytearray):
         old[:] = new
     elif isinstance(old, dict):
@@ -233,3 +253,18 @@ def _assign(old: Any, new: Any) -> None:
     elif isinstance(old, tuple):
         for old_item, new_item in zip(old, new, strict=True):
             _assign(old_item, new_item)
+    elif hasattr(old, "dtype") and values.mutable_containers(old):
+        if old.shape != new.shape or old.dtype != new.dtype:
+            raise NotPlainError("an array has another shape")
+        old[...] = new
+
+
+def _assign_items(old: Any, new: Any) -> None:
+    """Change the items of a sequence."""
+    kept_items = list(old)
+    old.clear()
+    old.extend(new)
+    for place, (kept_item, item) in enumerate(zip(kept_items, new, strict=False)):
+        if values.mutable_containers(item) and type(kept_item) is type(item):
+            old[place] = kept_item
+            _assign(kept_item, item)

@@ -4,6 +4,7 @@ import _thread
 import contextlib
 import importlib
 import io
+import linecache
 import random
 import resource
 import site
@@ -13,11 +14,15 @@ import types
 import unittest
 import unittest.case
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from testbudget.executors.execution.languages.base import StepMessage
 from testbudget.executors.execution.languages.python import parameterized_stand_in, pytest_stand_in
-from testbudget.executors.execution.languages.python.reasons import exception_detail, verdict_of
+from testbudget.executors.execution.languages.python.reasons import (
+    CANDIDATE_FILE,
+    exception_detail,
+    verdict_of,
+)
 from testbudget.rewards.problem import Verdict
 from testbudget.rewards.verdict_reason import DetailName, VerdictReason
 
@@ -69,9 +74,11 @@ def import_modules(names: Iterable[str]) -> None:
     """Import modules, so that later forks inherit them; modules that are not installed are ignored."""
     for name in names:
         with contextlib.suppress(ImportError):
-            module = importlib.import_module(name)
+            importlib.import_module(name)
             if name == "numpy":
-                module.random.seed(0)
+                # NumPy loads these on first use. Each later fork would do so again.
+                for part in ("random", "linalg", "testing"):
+                    importlib.import_module(f"numpy.{part}")
 
 
 class LoadFailure(NamedTuple):
@@ -94,7 +101,7 @@ def load_candidate(program: types.CodeType, entry_point: str | None) -> types.Mo
     """Execute a candidate in a new module, with the interpreter's settings as at the start.
 
     Args:
-        program: code object of the candidate.
+        program: code object of the candidate; its last constant may be its text.
         entry_point: name that the candidate must define; None if unknown.
 
     Returns:
@@ -102,7 +109,11 @@ def load_candidate(program: types.CodeType, entry_point: str | None) -> types.Mo
     """
     restore_interpreter()
     module = types.ModuleType(MODULE)
+    module.__file__ = f"{MODULE}.py"
     sys.modules[MODULE] = sys.modules["__main__"] = module
+    text = program.co_consts[-1]
+    if type(text) is str and text:
+        linecache.cache[CANDIDATE_FILE] = (len(text), None, text.splitlines(keepends=True), CANDIDATE_FILE)
     try:
         exec(program, vars(module))
     except BaseException as error:
@@ -125,10 +136,13 @@ def is_reusable() -> bool:
 
 
 def restore_interpreter() -> None:
-    """Restore recursion limit, standard streams and random seed."""
+    """Restore recursion limit, standard streams and random seeds."""
     sys.setrecursionlimit(_RECURSION_LIMIT)
     sys.stdin, sys.stdout, sys.stderr = sys.__stdin__, sys.__stdout__, sys.__stderr__
     random.seed(0)
+    numpy_random: Any = sys.modules.get("numpy.random")
+    if numpy_random is not None:
+        numpy_random.seed(0)
 
 
 class _NoDifference:

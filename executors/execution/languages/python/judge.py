@@ -6,9 +6,10 @@ a placeholder. The test goes on with it, so that one replay shows further calls 
 
 from __future__ import annotations
 
-import builtins
 import functools
 import json
+import os
+import re
 import sys
 import types
 import unittest
@@ -20,8 +21,10 @@ from testbudget.executors.execution import values
 from testbudget.executors.execution.languages.base import CallPath, Program, ResultKind, StepMessage
 from testbudget.executors.execution.languages.python.calls import change_arguments, plain_call
 from testbudget.executors.execution.languages.python.interpreter import MODULE, restore_interpreter
-from testbudget.executors.execution.languages.python.library_tables import PLAIN_MODULES
-from testbudget.executors.execution.languages.python.test_run import TestRun, run_test
+from testbudget.executors.execution.languages.python.judge_audit import JudgeAudit
+from testbudget.executors.execution.languages.python.raised import rebuild_exception
+from testbudget.executors.execution.languages.python.reasons import TEST_FILE
+from testbudget.executors.execution.languages.python.test_run import Doubt, TestRun, run_test
 from testbudget.executors.execution.processes.result_buffer import ResultBuffer
 from testbudget.executors.execution.values import NotPlainError
 from testbudget.rewards.problem import Verdict
@@ -32,6 +35,9 @@ _REASONS_ON_END = {
     Verdict.OUT_OF_MEMORY: VerdictReason("A call of the candidate needs more memory than its limit."),
     Verdict.KILLED: VerdictReason("The process of the candidate ended during a call."),
 }
+_NO_RESULT = TestRun(Verdict.ERRORED, VerdictReason("The candidate's process left what is no result."))
+_EMPTY_ARRAY = re.compile(r'"ndarray":\s*\["[^"]*",\s*""')
+_OF_FUNCTIONS = frozenset({"__class__", "__call__", "__get__"})
 _MAX_PLACEHOLDER_USES = 2_000  # a test that exceeds this loops on the placeholder
 
 
@@ -39,10 +45,12 @@ def judge_tests(buffer: ResultBuffer, replays: Sequence[tuple[Program, CallPath]
     """Replay each test on its path, as described by `Language.judge`."""
     placeholder = _Placeholder()
     _patch_assertions(placeholder)
+    audit = JudgeAudit()
     for step, (test, path) in enumerate(replays):
         buffer.begin(step)
         stand_ins = _StandIns(path, placeholder, functools.partial(buffer.append, step))
-        run = _run_with(stand_ins, test)
+        with audit.watching(test, functools.partial(_end_judge, buffer, step, stand_ins)):
+            run = _run_with(stand_ins, test)
         message: list[object] | None = None
         if stand_ins.needs_objects is not None:
             message = [StepMessage.OBJECTS, stand_ins.needs_objects.as_message()]
@@ -55,22 +63,55 @@ def judge_tests(buffer: ResultBuffer, replays: Sequence[tuple[Program, CallPath]
         buffer.finish(step)
 
 
+def _end_judge(buffer: ResultBuffer, step: int, stand_ins: _StandIns, reason: VerdictReason) -> NoReturn:
+    """End this process, in which data of the candidate may have been run as a program."""
+    message = [StepMessage.VERDICT, Verdict.UNCONFIRMED, stand_ins.used, reason.as_message()]
+    buffer.append(step, json.dumps(message).encode())
+    buffer.finish(step)
+    os._exit(0)
+
+
 def _run_with(stand_ins: _StandIns, test: Program) -> TestRun:
     restore_interpreter()
     module = types.ModuleType(MODULE)
     sys.modules[MODULE] = sys.modules["__main__"] = module
     for name in test.functions:
-        vars(module)[name] = _stand_in(stand_ins, name)
-    return run_test(module, test, lambda: stand_ins.called)
+        vars(module)[name] = _StandIn(stand_ins, name)
+    return run_test(module, test, lambda: stand_ins.called, stand_ins.doubts)
 
 
-def _stand_in(stand_ins: _StandIns, name: str) -> Callable[..., Any]:
-    def stand_in(*arguments: Any, **keywords: Any) -> Any:
-        return stand_ins.call(name, arguments, keywords)
+class _StandIn:
+    """Stand-in for a function of the candidate, which can be called and has no visible attributes."""
 
-    stand_in.__name__ = stand_in.__qualname__ = name
-    stand_in.__module__ = MODULE
-    return stand_in
+    __slots__ = ("_name", "_stand_ins")
+
+    def __init__(self, stand_ins: _StandIns, name: str) -> None:
+        object.__setattr__(self, "_stand_ins", stand_ins)
+        object.__setattr__(self, "_name", name)
+
+    def __call__(self, *arguments: Any, **keywords: Any) -> Any:
+        stand_ins: _StandIns = object.__getattribute__(self, "_stand_ins")
+        return stand_ins.call(object.__getattribute__(self, "_name"), arguments, keywords)
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self if instance is None else types.MethodType(self, instance)
+
+    def __getattribute__(self, attribute: str) -> Any:
+        stand_ins: _StandIns = object.__getattribute__(self, "_stand_ins")
+        name = object.__getattribute__(self, "_name")
+        if sys._getframe(1).f_code.co_filename != TEST_FILE:  # a library, for example unittest
+            if attribute in {"__name__", "__qualname__"}:
+                return name
+            if attribute in _OF_FUNCTIONS:
+                return object.__getattribute__(self, attribute)
+        return stand_ins.refuse(f"The test looks at {attribute} of {name}.")
+
+    def __setattr__(self, attribute: str, value: Any) -> None:
+        stand_ins: _StandIns = object.__getattribute__(self, "_stand_ins")
+        stand_ins.refuse(f"The test sets {attribute} of {object.__getattribute__(self, '_name')}.")
+
+    def __repr__(self) -> str:
+        return f"<function {object.__getattribute__(self, '_name')}>"
 
 
 class _UnansweredError(BaseException):
@@ -85,6 +126,7 @@ class _StandIns:
         called: True once the test has made a call.
         needs_objects: reason why the test exchanges more than plain data; None if it does not.
         end: outcome if the candidate process ended during a call; else None.
+        doubts: properties of results that may keep a pass from being confirmed.
     """
 
     def __init__(self, path: CallPath, placeholder: _Placeholder, append: Callable[[bytes], None]) -> None:
@@ -92,10 +134,17 @@ class _StandIns:
         self.called = False
         self.needs_objects: VerdictReason | None = None
         self.end: TestRun | None = None
+        self.doubts: set[Doubt] = set()
         self._path = path
         self._placeholder = placeholder
         self._append = append
         placeholder.uses = 0
+
+    def refuse(self, sentence: str) -> NoReturn:
+        """End the test, since it needs the objects of the candidate."""
+        if not self._placeholder.uses:
+            self.needs_objects = VerdictReason(sentence)
+        raise _UnansweredError
 
     def call(self, name: str, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         """Result of one call of the test; `_UnansweredError` is raised if there is none."""
@@ -105,14 +154,12 @@ class _StandIns:
         try:
             call = plain_call(name, arguments, keywords)
         except NotPlainError:
-            if self._placeholder.uses:
-                raise _UnansweredError from None  # the argument may be the placeholder
-            self.needs_objects = VerdictReason(f"An argument of {name} is not plain data.")
-            raise _UnansweredError from None
+            # Once the placeholder was used, it may be the argument.
+            self.refuse(f"An argument of {name} is not plain data.")
         if not self._placeholder.uses and self.used < len(self._path) and self._path[self.used][0] == call:
             text = self._path[self.used][1]
             self.used += 1  # before it is parsed: an invalid result must decide only paths that contain it
-            return self._answer(json.loads(text), arguments, keywords)
+            return self._answer(text, arguments, keywords)
         if not self._placeholder.uses:
             self._append(f'["{StepMessage.MORE}",{self.used}]'.encode())
             for earlier, _ in self._path[: self.used]:
@@ -120,43 +167,50 @@ class _StandIns:
         self._append(call.encode())
         return self._placeholder.use()
 
-    def _answer(self, result: list[Any], arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
-        kind = result[0]
-        if kind == ResultKind.RETURNED:
-            changes = result[2] if len(result) > 2 else {}
+    def _answer(self, text: str, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+        """Return or raise the result of a call."""
+        error: BaseException | None = None
+        value: Any = None
+        try:
+            result = json.loads(text)
+            kind = result[0]
+            if kind == ResultKind.RETURNED:
+                changes = result[2] if len(result) > 2 else {}
+                value = arguments[changes["same"]] if "same" in changes else values.restore(result[1])
+            elif kind == ResultKind.RAISED:
+                changes = result[3] if len(result) > 3 else {}
+                error = rebuild_exception(result[1], result[2])
+            else:
+                self._end(result)
+                raise _UnansweredError
             if "after" in changes:
                 change_arguments(arguments, keywords, changes["after"])
-            return arguments[changes["same"]] if "same" in changes else values.restore(result[1])
-        if kind == ResultKind.RAISED:
-            raise _exception(result[1], result[2])
-        if kind == ResultKind.ENDED:
+        except NotPlainError:
+            self.needs_objects = VerdictReason("A result is not plain data.")
+            raise _UnansweredError from None
+        except Exception:
+            self.end = TestRun(
+                Verdict.ERRORED, VerdictReason("The candidate's process left what is no result.")
+            )
+            raise _UnansweredError from None
+        if _EMPTY_ARRAY.search(text):
+            self.doubts.add(Doubt.EMPTY_ARRAY)
+        if error is not None:
+            if isinstance(error, StopIteration | StopAsyncIteration | GeneratorExit):
+                self.doubts.add(Doubt.ENDS_ITERATION)
+            if isinstance(error, IndexError):
+                self.doubts.add(Doubt.INDEX_ERROR)
+            raise error
+        return value
+
+    def _end(self, result: list[Any]) -> None:
+        """Note that there is no result."""
+        if result[0] == ResultKind.ENDED:
             # The candidate process may have written this itself, so it must not become a pass.
             verdict = Verdict(result[1]) if result[1] in _REASONS_ON_END else Verdict.KILLED
             self.end = TestRun(verdict, _REASONS_ON_END[verdict])
         else:
             self.needs_objects = VerdictReason("A result is not plain data.")
-        raise _UnansweredError
-
-
-def _exception(description: Sequence[str], arguments: Any) -> BaseException:
-    """Exception that a candidate has raised, or one that a test cannot distinguish from it."""
-    module, name, nearest, message = description
-    base: type[BaseException] = getattr(builtins, nearest)
-    if not issubclass(base, BaseException):
-        raise ValueError(f"{nearest} is not an exception")
-    if arguments is not None:
-        try:
-            return base(*values.restore(arguments))
-        except TypeError:  # its constructor does not accept these arguments
-            return base.__new__(base)
-    kind: Any = None
-    if module.partition(".")[0] in PLAIN_MODULES - {"unittest", "pytest"}:
-        kind = getattr(sys.modules.get(module), name, None)
-    if not (isinstance(kind, type) and issubclass(kind, base)):
-        kind = type(name.rpartition(".")[2], (base,), {"__module__": MODULE, "__str__": lambda _: message})
-    error: BaseException = kind.__new__(kind)
-    error.args = (message,)
-    return error
 
 
 class _Placeholder:

@@ -42,7 +42,8 @@ STATEFUL_MEMBERS = {
 
 STATEFUL_METHODS = frozenset(
     "assertWarns assertWarnsRegex assertLogs assertNoLogs seed setstate stdin stdout stderr "
-    "modules setrecursionlimit set_int_max_str_digits setcontext getcontext localcontext environ".split()
+    "modules setrecursionlimit set_int_max_str_digits setcontext getcontext localcontext environ "
+    "now today utcnow obj".split()
 )
 """Attributes that set state of the interpreter, or look at it, whatever they are attributes of."""
 
@@ -65,3 +66,12 @@ _FORGOTTEN = (
 
 FORGOTTEN_IMPORTS = {**{name: name for name in _FORGOTTEN}, "np": "numpy"}
 """Modules that tests use without importing them, by the name that they use."""
+
+FORGOTTEN_NAMES = frozenset(
+    "Counter OrderedDict defaultdict deque namedtuple ChainMap sqrt ceil floor gcd lcm isclose "
+    "isnan isinf pi inf reduce partial lru_cache permutations combinations product accumulate "
+    "chain groupby Decimal Fraction datetime date timedelta deepcopy heapify heappush heappop "
+    "bisect_left bisect_right array mean median allclose array_equal patch Mock MagicMock "
+    "StringIO Path".split()
+)
+"""Names of libraries that tests use without importing them. A candidate may give them another meaning."""

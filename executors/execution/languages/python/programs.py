@@ -10,14 +10,10 @@ from typing import NamedTuple
 
 from testbudget.executors.execution.languages.base import Program, Source
 from testbudget.executors.execution.languages.python.assertion_marks import mark_assertions
-from testbudget.executors.execution.languages.python.interpreter import MODULE
 from testbudget.executors.execution.languages.python.library_tables import STATELESS_MODULES
-from testbudget.executors.execution.languages.python.reasons import TEST_FILE
+from testbudget.executors.execution.languages.python.reasons import CANDIDATE_FILE, TEST_FILE
 from testbudget.executors.execution.languages.python.test_facts import find_facts
 from testbudget.rewards.problem import TestKind
-
-CANDIDATE_FILE = f"<{MODULE}>"
-"""File name in the code objects of candidates."""
 
 _BYTE_ORDER_MARK = "\ufeff"
 _BINDING_OPERATIONS = frozenset({"STORE_NAME", "DELETE_NAME", "STORE_GLOBAL", "DELETE_GLOBAL"})
@@ -28,9 +24,13 @@ _STORES = re.compile(r"\b(\w+)(?:\.\w+)*\.\w+\s*(?:[-+*/%&|^@]|//|\*\*|<<|>>)?=(
 _REACHES_OUT = re.compile(
     r"\b(?:setattr|delattr|globals|vars|builtins|__builtins__|__dict__|__globals__|environ|putenv|modules|exec|"
     r"eval|gc|ctypes|open|_getframe|setlocale|setcontext|getcontext|localcontext|seed|setstate|"
-    r"setrecursionlimit|set_int_max_str_digits|set_printoptions|seterr|errstate|printoptions|"
+    r"set_int_max_str_digits|set_printoptions|seterr|errstate|printoptions|"
     r"__subclasses__|__import__|import_module|__mro__|__bases__|type\(\w+\)\.\w+\s*=)"
     r"\b|\bfrom\s+\S+\s+import\s+\*"
+)
+_READS_SOURCE = re.compile(r"\b(?:inspect|linecache|traceback)\b")
+_MEMBERS_OF_SYS = re.compile(
+    r"\bsys\.(?!(?:maxsize|setrecursionlimit|stdin|stdout|stderr|exit|float_info|version)\b)|\bfrom\s+sys\b"
 )
 _SAFE_STAR_IMPORTS = re.compile(
     r"\bfrom\s+(?:typing|math|collections|itertools|functools|heapq|bisect)\s+import\s+\*"
@@ -100,7 +100,7 @@ def _is_self_contained(text: str) -> bool:
     A hostile candidate can deceive this check. Its later tests then run in a process that it has changed
     itself. No other candidate is affected.
     """
-    if _REACHES_OUT.search(_SAFE_STAR_IMPORTS.sub("", text)):
+    if _REACHES_OUT.search(_SAFE_STAR_IMPORTS.sub("", text)) or _MEMBERS_OF_SYS.search(text):
         return False
     imported: set[str] = set()
     for module, names in _IMPORTS.findall(text):
@@ -126,7 +126,7 @@ def used_names(code: types.CodeType) -> set[str]:
         code: code object of the program.
     """
     inner = (used_names(part) for part in code.co_consts if isinstance(part, types.CodeType))
-    return set(code.co_names).union(*inner)
+    return {code.co_name, *code.co_names}.union(*inner)
 
 
 def defined_names(code: types.CodeType) -> set[str]:
@@ -176,12 +176,15 @@ def _global_names(code: types.CodeType) -> Iterator[str]:
 
 
 def candidate_program(text: str, code: types.CodeType) -> Program:
-    """Candidate as a `Program`, with its properties.
+    """Candidate as a `Program`.
 
     Args:
         text: text of the candidate.
         code: its code object.
     """
+    # The last constant is the text, for programs that read their source code; see `load_candidate`.
+    source = text if _READS_SOURCE.search(text) else ""
+    code = code.replace(co_consts=(*code.co_consts, source))
     return Program(code, _is_self_contained(text))
 
 

@@ -6,6 +6,7 @@ method of such an object is called here.
 
 import traceback
 import types
+from pathlib import Path
 from typing import Any
 
 from testbudget.executors.execution.languages.python.assertion_marks import EXPECTED, GIVEN
@@ -14,6 +15,11 @@ from testbudget.rewards.verdict_reason import MAX_DETAIL, DetailName, VerdictRea
 
 TEST_FILE = "<test>"
 """File name in the code objects of tests."""
+
+CANDIDATE_FILE = "<solution>"
+"""File name in the code objects of candidates."""
+
+_HERE = str(Path(__file__).parent)
 
 _NAME: Any = vars(type)["__name__"]
 _UNITTEST_OPERANDS = (
@@ -57,7 +63,15 @@ def reason_of(error: BaseException, failure: type[BaseException] = AssertionErro
     if issubclass(type(error), failure):
         detail.update(_operands(error.__traceback__))
         return VerdictReason(f"The assertion{where} does not hold.", detail)
-    return VerdictReason(f"The test raised {detail[DetailName.EXCEPTION]}{where}.", detail)
+    who = "candidate" if _comes_from_candidate(error.__traceback__) else "test"
+    return VerdictReason(f"The {who} raised {detail[DetailName.EXCEPTION]}{where}.", detail)
+
+
+def _comes_from_candidate(trace: types.TracebackType | None) -> bool:
+    """Return whether a traceback leads from the test to what stands there for the candidate."""
+    files = [frame.f_code.co_filename for frame, _ in traceback.walk_tb(trace)]
+    after = files[len(files) - files[::-1].index(TEST_FILE) :] if TEST_FILE in files else []
+    return any(file.startswith(_HERE) or file == CANDIDATE_FILE for file in after[:1])
 
 
 def _operands(trace: types.TracebackType | None) -> dict[DetailName, str]:
@@ -99,8 +113,10 @@ def class_name(value: object) -> str:
 
 
 def message_of(error: BaseException) -> str:
-    """Message of an exception: its only argument, or all of them."""
+    """Message of an exception: its text if it is a built-in one with plain arguments, else its arguments."""
     arguments: Any = vars(BaseException)["args"].__get__(error)
+    if type(error).__module__ == "builtins" and all(type(argument) in _SCALARS for argument in arguments):
+        return str(error)[:MAX_DETAIL]
     if len(arguments) == 1 and type(arguments[0]) is str:
         return arguments[0][:MAX_DETAIL]
     return ", ".join(shown(argument) for argument in arguments[:_MAX_ITEMS])[:MAX_DETAIL]

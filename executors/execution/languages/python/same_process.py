@@ -1,10 +1,15 @@
 """Judging of Python pairs in the process of the candidate, for candidates that are trusted.
 
-Nothing keeps a candidate from forging its verdict here.
+Nothing keeps a candidate from forging its verdict here. Test and candidate have modules of their own, so
+that they do not overwrite each other's names. A name that the test does not define is looked up in the
+candidate.
 """
 
+import builtins
 import json
+import types
 from collections.abc import Sequence
+from typing import Any
 
 from testbudget.executors.execution.languages.base import Program, StepMessage
 from testbudget.executors.execution.languages.python.interpreter import (
@@ -12,7 +17,7 @@ from testbudget.executors.execution.languages.python.interpreter import (
     is_reusable,
     load_candidate,
 )
-from testbudget.executors.execution.languages.python.test_run import run_test
+from testbudget.executors.execution.languages.python.test_run import TestRun, run_test
 from testbudget.executors.execution.processes.process import ProcessRunner
 from testbudget.executors.execution.processes.result_buffer import ResultBuffer
 from testbudget.rewards.problem import Verdict
@@ -36,7 +41,7 @@ def judge_in_same_process(
             verdict, message = loaded.verdict, loaded.as_message()
         else:
             buffer.mark_loaded()
-            run = run_test(loaded, test, lambda: True)
+            run = _run_beside(loaded, test)
             verdict = run.verdict
             reason = None if run.reason is None else run.reason.as_message()
             message = [StepMessage.VERDICT, verdict, 0, reason]
@@ -45,3 +50,32 @@ def judge_in_same_process(
         if verdict is Verdict.OUT_OF_MEMORY or isinstance(loaded, LoadFailure) or not is_reusable():
             return
         process_runner.reset_scratch()
+
+
+class _Names(dict[str, Any]):
+    """Builtins of a test: the candidate's names first, as they are at the moment."""
+
+    def __init__(self, candidate: dict[str, Any]) -> None:
+        super().__init__(vars(builtins))
+        self.used = False
+        self._candidate = candidate
+
+    def __getitem__(self, name: str) -> Any:
+        if name in self._candidate and not name.startswith("__"):
+            self.used = True
+            return self._candidate[name]
+        return super().__getitem__(name)
+
+
+def _run_beside(candidate: types.ModuleType, test: Program) -> TestRun:
+    """Run a test in a module of its own, which finds the names of the candidate."""
+    module = types.ModuleType("__main__")
+    names = _Names(vars(candidate))
+    vars(module)["__builtins__"] = names
+    return run_test(module, test, lambda: names.used or _imports_candidate(module, candidate))
+
+
+def _imports_candidate(module: types.ModuleType, candidate: types.ModuleType) -> bool:
+    """Return whether a test has imported the candidate, or something of it."""
+    own = {id(value) for value in vars(candidate).values()} | {id(candidate)}
+    return any(id(value) in own for value in vars(module).values())

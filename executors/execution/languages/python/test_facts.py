@@ -9,6 +9,7 @@ from testbudget.executors.execution.languages.python.interpreter import MODULE
 from testbudget.executors.execution.languages.python.interpreting_calls import InterpretingCalls
 from testbudget.executors.execution.languages.python.library_tables import (
     FORGOTTEN_IMPORTS,
+    FORGOTTEN_NAMES,
     PLAIN_DUNDERS,
     PLAIN_MEMBERS,
     PLAIN_MODULES,
@@ -102,7 +103,10 @@ class _Walk:
         called = self._called | ({self._entry_point} if self._entry_point else set())
         functions = free & called
         others = (free - functions) | (free & (self._taken_as_objects | self._attributes.keys()))
-        plain = self._plain and self._entry_point not in others
+        forgotten_names = (free & FORGOTTEN_NAMES) - {self._entry_point} - self._from_module
+        plain = self._plain and self._entry_point not in others and not forgotten_names
+        # A function in place of a builtin may be meant for the candidate, such as ``input``.
+        plain = plain and _BUILTINS.isdisjoint(_functions(tree))
         uncalled = tuple(name for name in _pytest_names(tree) if name not in scope.loaded)
         return FactsOfTest(
             plain,
@@ -384,6 +388,14 @@ def _pytest_names(tree: ast.Module) -> Iterator[str]:
                 if name.startswith("test") or name == "check":
                     yield name
             case ast.ClassDef(name=name) if name.startswith("Test"):
+                yield name
+
+
+def _functions(tree: ast.Module) -> Iterator[str]:
+    """Functions that a test defines at its top level."""
+    for statement in tree.body:
+        match statement:
+            case ast.FunctionDef(name=name) | ast.Assign(targets=[ast.Name(id=name)], value=ast.Lambda()):
                 yield name
 
 

@@ -13,13 +13,14 @@ import sys
 import types
 import unittest
 import unittest.case
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Container
 from dataclasses import dataclass
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from testbudget.executors.execution.languages.base import Program
 from testbudget.executors.execution.languages.python.assertion_marks import RAN
-from testbudget.executors.execution.languages.python.programs import CompiledTest
+from testbudget.executors.execution.languages.python.programs import CompiledTest, used_names
 from testbudget.executors.execution.languages.python.pytest_cases import UnknownFixtureError, pytest_cases
 from testbudget.executors.execution.languages.python.reasons import TEST_FILE, reason_of, verdict_of
 from testbudget.rewards.problem import Verdict
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
 
 _MAIN = "__main__"
 _FILE = "test_solution.py"
+_REDUCTIONS = (
+    "allclose isclose all any sum norm mean max min prod assert_allclose assert_array_almost_equal "
+    "assert_almost_equal assert_array_equal assert_equal assert_array_less"
+).split()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +52,36 @@ class TestRun:
     reason: VerdictReason | None = None
 
 
-def run_test(module: types.ModuleType, test: Program, was_called: Callable[[], bool]) -> TestRun:
+class Doubt(Enum):
+    """Property of a result of the candidate that may keep a pass from being confirmed.
+
+    Attributes:
+        ENDS_ITERATION: an exception that ends a loop of the caller unseen.
+        INDEX_ERROR: an IndexError, which ends the iteration of a sequence unseen.
+        EMPTY_ARRAY: an empty array of NumPy, which equals any other one element by element.
+    """
+
+    ENDS_ITERATION = "The candidate raised an exception that ends loops unseen."
+    INDEX_ERROR = "The candidate raised IndexError within a sequence of the test."
+    EMPTY_ARRAY = "The candidate returned an empty array, all elements of which equal anything."
+
+    def concerns(self, names: Container[str]) -> bool:
+        """Return whether the doubt concerns a test that uses these names."""
+        if self is Doubt.ENDS_ITERATION:
+            return not any(
+                name in names for name in ("StopIteration", "StopAsyncIteration", "GeneratorExit")
+            )
+        if self is Doubt.INDEX_ERROR:
+            return "__getitem__" in names and "IndexError" not in names
+        return any(name in names for name in _REDUCTIONS)
+
+
+def run_test(
+    module: types.ModuleType,
+    test: Program,
+    was_called: Callable[[], bool],
+    doubts: Collection[Doubt] = (),
+) -> TestRun:
     """Run a test in the namespace of a module, as the interpreter would run its file, then its cases.
 
     Cases are the methods of its TestCases, the functions that pytest would call and that it does not call
@@ -58,6 +92,7 @@ def run_test(module: types.ModuleType, test: Program, was_called: Callable[[], b
         module: module that holds what the test uses of the candidate.
         test: test of any kind.
         was_called: function that returns True once the test has used something of the candidate's.
+        doubts: properties of the candidate's results, known at the end of the test.
     """
     content = CompiledTest(*test.content)
     ran = itertools.count()
@@ -71,7 +106,13 @@ def run_test(module: types.ModuleType, test: Program, was_called: Callable[[], b
         return TestRun(verdict_of(error), reason_of(error))
     if result.stopped_by is not None:
         return result.stopped_by
-    return _confirmed(content, result, asserted=next(ran) > 0, called=was_called())
+    run = _confirmed(content, result, asserted=next(ran) > 0, called=was_called())
+    if doubts and run.verdict is Verdict.PASSED:
+        used = used_names(content.code)
+        for doubt in sorted(doubts, key=lambda doubt: doubt.value):
+            if doubt.concerns(used):
+                return TestRun(Verdict.UNCONFIRMED, VerdictReason(doubt.value))
+    return run
 
 
 def _confirmed(content: CompiledTest, result: _Result, *, asserted: bool, called: bool) -> TestRun:
