@@ -8,7 +8,7 @@ from typing import NamedTuple
 from testbudget.executors.generation.base import Completion, Prompt, Request
 from testbudget.executors.generation.extraction.extract import extract_unit_test, normal_form
 from testbudget.executors.generation.prompts import PromptTemplate
-from testbudget.rewards.problem import Problem, UnitTest
+from testbudget.rewards.problem import Problem, TestKind, UnitTest
 from testbudget.rewards.seeds import derive_seed
 from testbudget.traces.records import ProblemCandidates, TestRecord, TestStatus
 
@@ -103,7 +103,7 @@ class UnitTestGenerator:
             raise ValueError(
                 f"test {index} of problem {problem_candidates.problem.id} is {record.status}, not usable"
             )
-        return UnitTest(problem_candidates.problem.id, index, usable.code, record.seed)
+        return UnitTest(problem_candidates.problem.id, index, usable.code, record.seed, usable.kind)
 
     def _prompt(self, problem_candidates: ProblemCandidates, index: int) -> Prompt:
         if self.template is None:
@@ -119,10 +119,12 @@ class _ParsedTest(NamedTuple):
 
     Attributes:
         code: test program.
+        kind: form of the test.
         normal_form: equal for tests that differ in comments and layout only.
     """
 
     code: str
+    kind: TestKind
     normal_form: str
 
 
@@ -133,5 +135,7 @@ def _parsed_test(problem: Problem, text: str) -> _ParsedTest | None:
 @functools.lru_cache(maxsize=_CACHED_ANSWERS)
 def _extracted(text: str, entry_point: str, language: str) -> _ParsedTest | None:
     """Test in an answer; cached, because the same answer is parsed several times."""
-    code = extract_unit_test(text, entry_point, language).code
-    return None if code is None else _ParsedTest(code, normal_form(code, language))
+    found = extract_unit_test(text, entry_point, language)
+    if found.code is None:
+        return None
+    return _ParsedTest(found.code, found.kind, normal_form(found.code, language))

@@ -6,6 +6,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
+from testbudget.rewards.problem import TestKind
+
 _FENCE = re.compile(r"^ {0,3}(?:```+|~~~+)[ \t]*([\w+#-]*)[^\n]*$", re.MULTILINE)
 
 
@@ -14,8 +16,7 @@ class Rejection(StrEnum):
 
     NO_CODE = "no code"
     DOES_NOT_PARSE = "does not parse"
-    NO_TEST_CLASS = "no unittest.TestCase class"
-    NO_TEST_METHOD = "no test method"
+    NO_TEST = "no test"
     NO_TEST_CALL = "no call of test or it"
     NO_ASSERTION = "asserts nothing"
     ENTRY_POINT_UNUSED = "never uses the entry point"
@@ -24,15 +25,17 @@ class Rejection(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ExtractedTest:
-    """Result of an extraction; exactly one of the two attributes is set.
+    """Result of an extraction; exactly one of ``code`` and ``rejection`` is set.
 
     Attributes:
         code: test program, without the candidate.
         rejection: reason why there is no test.
+        kind: form of the test.
     """
 
     code: str | None
     rejection: Rejection | None
+    kind: TestKind = TestKind.UNITTEST
 
 
 class UnusableError(Exception):

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from testbudget.executors.execution.languages import registry
-from testbudget.executors.generation.extraction import javascript, python
+from testbudget.executors.generation.extraction import javascript
 from testbudget.executors.generation.extraction.answers import (
     ExtractedTest,
     Rejection,
@@ -21,8 +21,10 @@ from testbudget.executors.generation.extraction.candidates import (
 )
 from testbudget.executors.generation.extraction.code_blocks import answer_text, code_blocks
 from testbudget.executors.generation.extraction.python_candidates import read_python_candidate
+from testbudget.executors.generation.extraction.python_statements import PYTHON_TAGS
+from testbudget.executors.generation.extraction.python_tests import extract_python_test, python_normal_form
 from testbudget.executors.generation.prompts import AnswerForm, PromptTemplate
-from testbudget.rewards.problem import Problem
+from testbudget.rewards.problem import Problem, TestKind
 
 _KEYWORDS = r"\b(?:function\s*\*?|class|const|let|var|def|fn|func)\s+"
 _DEFINED = re.compile(rf"{_KEYWORDS}(\w+)")
@@ -30,13 +32,13 @@ _DEFINED = re.compile(rf"{_KEYWORDS}(\w+)")
 
 class _Language(NamedTuple):
     tags: tuple[str, ...]  # of fenced blocks
-    extract_test: Callable[[str, str], str]
+    extract_test: Callable[[str, str], tuple[str, TestKind]]
     normal_form: Callable[[str], str]
     is_sound: Callable[[str], bool] = bool  # of a block
 
 
 _LANGUAGES: Mapping[str, _Language] = {
-    "python": _Language(python.TAGS, python.extract_python_test, python.python_normal_form),
+    "python": _Language(PYTHON_TAGS, extract_python_test, python_normal_form),
     "javascript": _Language(
         javascript.TAGS,
         javascript.extract_javascript_test,
@@ -66,9 +68,10 @@ def extract_unit_test(text: str, entry_point: str, language: str = "python") -> 
         UserError: the language is unknown.
     """
     try:
-        return ExtractedTest(_language(language).extract_test(text, entry_point), None)
+        code, kind = _language(language).extract_test(text, entry_point)
     except UnusableError as error:
         return ExtractedTest(None, error.rejection)
+    return ExtractedTest(code, None, kind)
 
 
 def read_candidate(
@@ -135,12 +138,12 @@ def _language(name: str) -> _Language:
         return _LANGUAGES[name]
     tags = (name, *registry.language(name).tags, "")
 
-    def extract_test(text: str, entry_point: str) -> str:
+    def extract_test(text: str, entry_point: str) -> tuple[str, TestKind]:
         blocks = fenced_blocks(text, tags) or [without_reasoning(text)]
         found = next((block for block in blocks if entry_point in block), None)
         if found is None:
             raise UnusableError(Rejection.ENTRY_POINT_UNUSED)
-        return found
+        return found, TestKind.UNITTEST
 
     return _Language(tags, extract_test, _without_blank_lines)
 

@@ -14,6 +14,7 @@ from testbudget.executors.generation.extraction.answers import (
     fenced_blocks,
     without_reasoning,
 )
+from testbudget.rewards.problem import TestKind
 
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
 _TOKEN = re.compile(r"//[^\n]*|/\*.*?(?:\*/|\Z)|'(?:\\.|[^'\\\n])*'|\"(?:\\.|[^\"\\\n])*\"", re.DOTALL)
@@ -169,8 +170,8 @@ _NEEDS_NEXT_LINE = re.compile(
 )
 
 
-def extract_javascript_test(text: str, entry_point: str) -> str:
-    """Unit test in an answer.
+def extract_javascript_test(text: str, entry_point: str) -> tuple[str, TestKind]:
+    """Unit test in an answer, and its form.
 
     Args:
         text, entry_point: as for `extract_unit_test`.
@@ -188,7 +189,7 @@ def extract_javascript_test(text: str, entry_point: str) -> str:
         raise UnusableError(Rejection.ENTRY_POINT_UNUSED)
     if not _mentions(bare, "assert"):
         raise UnusableError(Rejection.NO_ASSERTION)
-    return "\n".join([*_forgotten_imports(bare), code.strip()]) + "\n"
+    return "\n".join([*_forgotten_imports(bare), code.strip()]) + "\n", TestKind.UNITTEST
 
 
 def javascript_normal_form(code: str) -> str:

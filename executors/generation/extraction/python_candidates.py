@@ -18,6 +18,7 @@ from testbudget.executors.generation.extraction.candidates import (
 )
 from testbudget.executors.generation.extraction.code_blocks import CodeBlock, answer_text, code_blocks
 from testbudget.executors.generation.extraction.python_statements import (
+    PYTHON_TAGS,
     Definition,
     bound_names,
     calls_name,
@@ -27,9 +28,6 @@ from testbudget.executors.generation.extraction.python_statements import (
     parse_python,
     parses,
 )
-
-TAGS = ("python", "python3", "py", "py3", "python2", "pycon", "")
-"""Language tags of fenced blocks with Python code."""
 
 _BUILTINS = frozenset(vars(builtins)) | {"__name__", "__file__", "__doc__", "__builtins__"}
 _ONLY_SHOWN = frozenset({"print", "pprint", "input", "exit", "quit", "display", "help"})
@@ -47,7 +45,7 @@ def read_python_candidate(
         rule: which of several blocks that define the entry point is taken.
     """
     text = answer_text(text)
-    blocks = code_blocks(text, TAGS, parses)
+    blocks = code_blocks(text, PYTHON_TAGS, parses)
     unfenced = not blocks
     blocks = blocks or [CodeBlock(run, "", True) for run in _runs_that_parse(text)]
     defining = [

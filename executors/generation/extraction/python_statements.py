@@ -8,6 +8,9 @@ from collections.abc import Iterator
 PARSER_ERRORS = (SyntaxError, ValueError, MemoryError, RecursionError)
 """Errors of Python's parser and of ``ast.unparse``, also on deep nesting, null bytes or long numbers."""
 
+PYTHON_TAGS = ("python", "python3", "py", "py3", "python2", "pycon", "")
+"""Language tags of fenced blocks with Python code."""
+
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 """Statement that defines a function or a class."""
 

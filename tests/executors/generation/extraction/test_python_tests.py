@@ -14,7 +14,7 @@ from testbudget.executors.generation.extraction.extract import (
     read_candidate,
 )
 from testbudget.executors.generation.prompts import prompt_template
-from testbudget.rewards.problem import Problem
+from testbudget.rewards.problem import Problem, TestKind
 
 PLAIN = """\
 import unittest
@@ -50,6 +50,17 @@ def rejection_of(text, entry_point="add"):
     return extracted.rejection
 
 
+def holds(code, candidate):
+    """Return whether the bare assertions of a test hold for a candidate."""
+    names = {}
+    exec(candidate, names)
+    try:
+        exec(code, names)
+    except AssertionError:
+        return False
+    return True
+
+
 def passes(code, candidate):
     """Return whether a candidate passes, run in the namespace of the test."""
     namespace = {"__name__": "judged"}
@@ -79,7 +90,8 @@ def test_an_answer_with_a_code_block_and_one_without_hold_the_same_test():
 def test_the_call_of_the_test_runner_is_removed():
     assert "main" not in code_of(CHAT)
     assert "main" not in code_of(PLAIN + "\nunittest.main()\n")
-    suite = "suite = unittest.TestLoader().loadTestsFromTestCase(TestAdd)\nunittest.TestResult(suite)\n"
+    suite = "suite = unittest.TestLoader().loadTestsFromTestCase(TestAdd)\n"
+    suite += "unittest.TextTestRunner().run(suite)\n"
     assert "suite" not in code_of(PLAIN + suite)
 
 
@@ -143,26 +155,71 @@ def test_a_function_of_the_standard_library_keeps_its_module():
     assert "math.gcd(4, 6)" in code_of(text, "gcd")
 
 
-def test_only_statements_that_the_test_class_depends_on_are_kept():
-    text = """\
-import random, os
-import numpy as np
-from math import *
-LIMIT = BASE * 2
-def helper(x):
-    return x + LIMIT
-def unused():
-    return os.getcwd()
-print("testing")
-""" + PLAIN.replace("add(2, 2), 4", "add(2, 2), helper(np.int64(0))")
-    text = text.replace("LIMIT = ", "BASE = 1\nLIMIT = ")
-    kept = ast.unparse(ast.parse(code_of(text)).body[:-1])
-    assert kept == ast.unparse(
-        ast.parse(
-            "import numpy as np\nfrom math import *\nBASE = 1\nLIMIT = BASE * 2\n"
-            "def helper(x):\n    return x + LIMIT\nimport unittest"
-        )
-    )
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "CASES = []\nfor n in range(3):\n    CASES.append(n)",
+        "CASES = {}\nCASES['a'] = 1",
+        "N = 1\nN += 1",
+        "sys.setrecursionlimit(10000)",
+        "getcontext().prec = 50",
+        "DATA = None\n\ndef setUpModule():\n    global DATA\n    DATA = [1]",
+        "random.seed(1)",
+    ],
+)
+def test_statements_with_effects_are_kept(setting):
+    assert ast.unparse(ast.parse(setting)) in code_of(f"{setting}\n{PLAIN}")
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("assert add(2, 2) == 4\nassert add(1, 1) == 2", TestKind.ASSERT),
+        ("def test_add():\n    assert add(2, 2) == 4\ntest_add()", TestKind.ASSERT),
+        ("for a in range(3):\n    assert add(a, 1) == a + 1", TestKind.ASSERT),
+        ("class TestAdd:\n    def test(self):\n        assert add(1, 1) == 2", TestKind.ASSERT),
+        ("def check(candidate):\n    assert candidate(2, 2) == 4\ncheck(add)", TestKind.ASSERT),
+        (PLAIN, TestKind.UNITTEST),
+        (
+            PLAIN.replace("import unittest", "import unittest as ut").replace("unittest.T", "ut.T"),
+            TestKind.UNITTEST,
+        ),
+    ],
+)
+def test_tests_of_every_style_are_usable(text, kind):
+    extracted = extract_unit_test(text, "add")
+    assert extracted.kind is kind
+    assert holds(extracted.code, CORRECT)
+    assert kind is TestKind.UNITTEST or "class" in text or not holds(extracted.code, WRONG)
+
+
+def test_a_syntax_error_costs_the_method_that_it_stands_in():
+    broken = "    def test_broken(self):\n        self.assertEqual(add(1, 2) 3)\n"
+    broken += "    def test_last(self):\n        self.assertEqual(add(1, 2), 3)\n"
+    code = code_of(PLAIN + broken)
+    assert "test_small" in code
+    assert "test_broken" not in code
+    assert "test_last" in code
+
+
+def test_a_method_of_another_class_keeps_the_name_of_the_entry_point():
+    fake = "class Fake:\n    def add(self, x):\n        return x\n"
+    assert "def add" in code_of(fake + PLAIN.replace("add(2, 2)", "add(Fake().add(2), 2)"))
+
+
+def test_a_class_around_a_copy_of_the_entry_point_is_removed():
+    wrapper = "class Solution:\n    def add(self, a, b):\n        return a + b\n"
+    code = code_of(wrapper + PLAIN.replace("add(2", "Solution().add(2"))
+    assert "class Solution" not in code
+
+
+def test_names_of_the_standard_library_that_nothing_defines_are_imported():
+    text = PLAIN.replace("add(2, 2), 4", "add(math.floor(2.5), len(List[int].__args__)), 3")
+    code = code_of(text)
+    assert "import math" in code
+    assert "from typing import List" in code
+    assert passes(code, CORRECT)
+    assert "import math" not in code_of("math = None\n" + PLAIN.replace("4)", "math or 4)"))
 
 
 def test_a_forgotten_import_of_unittest_is_added():
@@ -171,13 +228,22 @@ def test_a_forgotten_import_of_unittest_is_added():
     assert passes(code_of(body.replace("unittest.TestCase", "TestCase")), CORRECT)
 
 
-def test_the_first_class_with_test_methods_is_the_test():
-    empty = "class TestNothing(unittest.TestCase):\n    def setUp(self):\n        pass\n"
+def test_all_classes_with_test_methods_are_one_test():
     second = PLAIN.replace("TestAdd", "TestMore").replace("import unittest\n", "")
-    code = code_of(PLAIN.replace("class TestAdd", empty + "\nclass TestAdd") + second)
+    code = code_of(PLAIN + second)
     assert [node.name for node in ast.walk(ast.parse(code)) if isinstance(node, ast.ClassDef)] == [
-        "TestAdd"
+        "TestAdd",
+        "TestMore",
     ]
+
+
+def test_tests_in_several_blocks_are_one_test():
+    second = PLAIN.replace("TestAdd", "TestMore").replace("import unittest\n", "")
+    code = code_of(
+        f"```python\nN = 2\n```\n```python\n{PLAIN.replace('2)', 'N)')}```\nand\n```python\n{second}```"
+    )
+    assert code.count("class Test") == 2
+    assert code.startswith("N = 2")
 
 
 def test_the_base_of_a_test_class_is_kept():
@@ -238,10 +304,10 @@ def test_a_truncated_answer_keeps_its_complete_statements(broken, kept, fence):
         ("", Rejection.NO_CODE),
         ("I cannot write tests for this.", Rejection.NO_CODE),
         ("```python\nThis is no code at all\n```", Rejection.DOES_NOT_PARSE),
-        ("import unittest\nclass TestAdd(", Rejection.NO_TEST_CLASS),
-        ("def test_add():\n    assert add(1, 1) == 2", Rejection.NO_TEST_CLASS),
-        ("class TestAdd:\n    def test(self):\n        assert add(1, 1) == 2", Rejection.NO_TEST_CLASS),
-        (PLAIN.replace("test_small", "check_small"), Rejection.NO_TEST_METHOD),
+        ("import unittest\nclass TestAdd(", Rejection.NO_ASSERTION),
+        ("class Adding:\n    def test(self):\n        assert add(1, 1) == 2", Rejection.NO_TEST),
+        ("class TestAdd:\ndef test(self):\n    assert add(1, 1) == 2", Rejection.NO_TEST),
+        (PLAIN.replace("test_small", "check_small"), Rejection.NO_TEST),
         (PLAIN.replace("add(2, 2)", "2 + 2"), Rejection.ENTRY_POINT_UNUSED),
         (PLAIN.replace("add(2, 2)", "self.add(2, 2)"), Rejection.ENTRY_POINT_UNUSED),
         (
