@@ -105,7 +105,9 @@ class CandidatePeer(Peer):
         return pieces
 
     def apply_piece(self, piece: Any) -> None:  # noqa: D102
-        if piece[0] == "global":
+        if piece[0] == "lifetimes":
+            self.watches_lifetimes = True
+        elif piece[0] == "global":
             if self._names is not None:
                 self._names.bind(piece[1], self.decode(piece[2]))
         elif self._settings is not None:

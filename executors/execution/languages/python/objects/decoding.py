@@ -194,8 +194,8 @@ class Decoder(Encoder):
     def decode_object(self, part: Any) -> Any:
         """Proxy of an object of the other process; it is made at its first mention."""
         number, class_part, *content = part[1:]
-        if number in self.theirs:
-            return self.theirs[number]
+        if (known := self.proxy_of(number)) is not None:
+            return known
         if type(number) is not int:
             raise ValueError("no number")
         kind = self._instance_class(class_part)

@@ -62,6 +62,7 @@ class JudgePeer(Peer):
         self._shown: set[Any] = set()
         self._written: set[tuple[int, str]] = set()
         self._comparing = False
+        self._told_of_lifetimes = False
 
     def doubt(self, sentence: str) -> None:
         """Note why a pass is not confirmed."""
@@ -81,6 +82,7 @@ class JudgePeer(Peer):
             self._names.load(described, reads)
         except (TypeError, ValueError) as error:
             self.broken(error)
+        self.watches_lifetimes = self._names.concerns_lifetimes()
         return None
 
     def watch(self, settings: JudgeSettings) -> None:
@@ -96,7 +98,11 @@ class JudgePeer(Peer):
     def pieces(self) -> list[Any]:  # noqa: D102
         if self._settings is None:
             return []
-        return [*self._settings.pieces(), *self._names.pieces(self.encode)]
+        pieces = [*self._settings.pieces(), *self._names.pieces(self.encode)]
+        if self.watches_lifetimes and not self._told_of_lifetimes:
+            self._told_of_lifetimes = True
+            pieces.append(["lifetimes"])
+        return pieces
 
     def apply_piece(self, piece: Any) -> None:  # noqa: D102
         if self._comparing:

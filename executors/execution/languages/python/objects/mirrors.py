@@ -82,7 +82,7 @@ class Proxy:
 class MirrorMeta(type):
     """Class of mirrors."""
 
-    def __new__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **keywords: Any) -> Any:
+    def __new__(cls, name: str, bases: Any, namespace: dict[str, Any], /, **keywords: Any) -> Any:
         return _Current.peer.new_subclass(name, bases, namespace, keywords)
 
     def __init__(cls, *arguments: Any, **keywords: Any) -> None:

@@ -30,6 +30,7 @@ _PUBLIC = frozenset(
     if name[0] != "_" and not name.endswith(("Error", "Exception", "Warning"))
 )
 
+_LIFETIMES = frozenset({"weakref", "gc", "__del__", "getrefcount"})
 _TEST_MODULES = frozenset({MODULE, "__main__"})
 _VALUE, _MEMBER, _MODULE = "v", "m", "M"
 
@@ -224,6 +225,10 @@ class JudgeNames:
             if names.get(name) is not solution.get(name)
             and (name in self._plain or getattr(names.get(name), "__module__", None) not in _TEST_MODULES)
         ]
+
+    def concerns_lifetimes(self) -> bool:
+        """Return whether the test or the candidate may notice the end of an object."""
+        return not _LIFETIMES.isdisjoint(self.used | self._read)
 
     def hides_helpers(self) -> bool:
         """Return whether the test has bound a name of the candidate's anew that the candidate reads."""

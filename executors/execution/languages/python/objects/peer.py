@@ -25,6 +25,7 @@ from testbudget.executors.execution.languages.python.objects.wire import BrokenP
 _LEAVES = frozenset(
     {str, int, float, complex, bytes, tuple, frozenset, decimal.Decimal, fractions.Fraction}
 )
+_LIFETIMES = ("weak", "strong", "gone")
 _WALKED = frozenset({list, tuple})
 _MAX_LEAVES = 64
 _ANSWERS = frozenset({"=", "!", "?"})
@@ -133,6 +134,8 @@ class Peer(Decoder):
         """Send a body with everything that has changed since the last message."""
         self.requests += 1
         pieces = self.pieces()
+        if self.watches_lifetimes:
+            pieces += self.lifetimes()
         with Headroom():
             text = wire.text_of(self.with_rest(body, pieces))
         self.note_sent(body, text)
@@ -180,9 +183,16 @@ class Peer(Decoder):
         """Apply pieces; one that means nothing ends the pair."""
         for piece in pieces:
             try:
-                self.apply_piece(piece)
+                if type(piece) is list and len(piece) == 2 and piece[0] in _LIFETIMES:
+                    self.apply_lifetimes(*piece)
+                else:
+                    self.apply_piece(piece)
             except BrokenPairError as error:
                 self.broken(error)
+            except (LookupError, TypeError) as error:
+                if type(piece) is list and piece[0] in _LIFETIMES:
+                    self.broken(error)
+                raise
         if pieces:
             self.take_snapshots()
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import weakref
+from collections.abc import Callable
 from typing import Any
 
 from testbudget.executors.execution.languages.python.objects.contents import is_unchanged, snapshot
@@ -38,6 +40,7 @@ class Registry:
         mine: objects of this process by number.
         theirs: proxies by number.
         shared: shared containers by number.
+        watches_lifetimes: True if the end of an object here must show in the other process.
     """
 
     def __init__(self) -> None:
@@ -47,7 +50,9 @@ class Registry:
         self._mine_ids: dict[int, int] = {}
         self._their_ids: dict[int, int] = {}
         self._shared_ids: dict[int, int] = {}
-        self._released: list[int] = []
+        self.watches_lifetimes = False
+        self._weakened: set[int] = set()
+        self._gone: list[int] = []
 
     def new_number(self) -> int:
         """Return a number that this process has not used yet."""
@@ -70,8 +75,60 @@ class Registry:
 
     def import_proxy(self, number: int, proxy: object) -> None:
         """Remember the proxy for an object of the other process."""
+        if number in self._gone:
+            self._gone.remove(number)
         self.theirs[number] = proxy
         self._their_ids[id(proxy)] = number
+
+    def proxy_of(self, number: int) -> Any:
+        """Proxy for an object of the other process; None if there is none, or no longer."""
+        proxy = self.theirs.get(number)
+        return proxy() if type(proxy) is weakref.ref else proxy
+
+    def lifetimes(self) -> list[list[Any]]:
+        """Pieces on the objects here that only the table refers to, or no longer, and on proxies that ended.
+
+        Call it right before a message is sent, and after its values are encoded.
+        """
+        weak, strong = [], []
+        for number, value in list(self.mine.items()):
+            if (sys.getrefcount(value) <= _UNUSED_OBJECT) != (number in self._weakened):
+                (strong if number in self._weakened else weak).append(number)
+        self._weakened.update(weak)
+        self._weakened.difference_update(strong)
+        gone, self._gone = self._gone, []
+        return [
+            [name, numbers]
+            for name, numbers in (("weak", weak), ("strong", strong), ("gone", gone))
+            if numbers
+        ]
+
+    def apply_lifetimes(self, name: str, numbers: list[int]) -> None:
+        """Hold proxies weakly while only the other process's table refers to their objects.
+
+        Raises:
+            LookupError: there is no such object.
+            ValueError: no such piece.
+        """
+        for number in numbers:
+            if name == "gone":
+                value = self.mine.pop(number)
+                self._mine_ids.pop(id(value), None)
+                self._weakened.discard(number)
+                continue
+            proxy = self.proxy_of(number)
+            if name == "strong" and proxy is not None:
+                self.theirs[number] = proxy
+            elif name == "weak" and proxy is not None and _is_weakly_held(proxy):
+                self.theirs[number] = weakref.ref(proxy, self._ended(number, id(proxy)))
+
+    def _ended(self, number: int, identity: int) -> Callable[[object], None]:
+        def note(_: object) -> None:
+            self.theirs.pop(number, None)
+            self._their_ids.pop(identity, None)
+            self._gone.append(number)
+
+        return note
 
     def share(self, number: int, value: object, tag: str, node: list[Any] | None = None) -> None:
         """Share a container under a number."""
@@ -131,6 +188,18 @@ def _unused_references() -> int:
     entry = SharedContainer([], "l")
     return next(sys.getrefcount(one.value) for one in [entry])
 
+
+def _unused_object_references() -> int:
+    table = {0: object()}
+    return next(sys.getrefcount(value) for _, value in list(table.items()))
+
+
+def _is_weakly_held(proxy: Any) -> bool:
+    return type(proxy).__weakrefoffset__ != 0 and not isinstance(proxy, type | BaseException)
+
+
+_UNUSED_OBJECT = _unused_object_references()
+"""References to an object that only its table refers to, as ``lifetimes`` counts them."""
 
 _UNUSED = _unused_references()
 """References to a container that only its table refers to, as ``sweep`` counts them."""

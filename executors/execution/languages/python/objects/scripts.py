@@ -200,10 +200,14 @@ class RequestLog:
         return self._used_by(place) | (set() if entry is None else set(_defined(entry.answer)))
 
     def _leaves_of_origin(self, number: int, position: int) -> list[tuple[int, list[int]]]:
+        """Plain data that an object was made from, or else what it was changed by."""
         origin = self._origin(number)
         if origin == 0:
             return []
         found = list(self._leaves([origin]))
+        if not found:
+            touching = set(self._touching(number, position, classes=False)) - {origin}
+            found = list(self._leaves(sorted(touching)))
         for inner in self._used_by(origin):
             if not found and self._origin(inner) != 0:
                 found += self._leaves([self._origin(inner)])
