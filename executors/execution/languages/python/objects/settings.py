@@ -38,6 +38,9 @@ from testbudget.executors.execution.languages.python.objects.settings_warnings i
 )
 from testbudget.executors.execution.languages.python.objects.wire import BrokenPairError
 
+_OWN_WARNING = 5
+"""Length of a piece for a warning of the candidate's own class, whose last item is the warning."""
+
 
 class JudgeSettings:
     """What a test sets up in the judge's process, and the replay of what the candidate printed.
@@ -160,7 +163,7 @@ class CandidateSettings:
         self._stdin = sys.stdin
         sys.stdout = PrintedText("out", self._pending)
         sys.stderr = PrintedText("err", self._pending)
-        WarningRecords(self._pending, self._encode).install()
+        WarningRecords(self._pending).install()
         self._logs.install()
 
     def pieces(self) -> list[list[Any]]:
@@ -169,6 +172,11 @@ class CandidateSettings:
             self._start()
         found = self._pending[:]
         self._pending.clear()
+        for piece in found:
+            if piece[0] == "warning" and len(piece) == _OWN_WARNING:
+                own = piece.pop()
+                if self._encode is not None:
+                    piece.append(self._encode(own))
         return found
 
     def apply(self, piece: list[Any]) -> None:

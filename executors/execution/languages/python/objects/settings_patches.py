@@ -4,7 +4,6 @@ What counts as replaced is found by identity, in a fixed list of functions and i
 of the test names. The replacement crosses as a handle. Putting the original back undoes it there.
 """
 
-import ast
 import builtins
 import datetime
 import importlib
@@ -16,15 +15,16 @@ import sys
 import time
 import types
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from testbudget.executors.execution.languages.python.interpreter import MODULE
 
 _MISSING: Any = object()
 _MODULE_NAMES = frozenset({MODULE, "__main__"})
+_MAX_TARGET = 200
 _SHADOWED = ("input", "print", "open")
-_CARRIED_OTHERWISE = frozenset(
+_CARRIED_ELSEWHERE = frozenset(
     {"sys.stdin", "sys.stdout", "sys.stderr", "sys.argv", "os.environ", "sys.modules"}
 )
 _WATCHED: tuple[tuple[Any, str], ...] = (
@@ -54,24 +54,15 @@ class _Spot:
         self.first = self.known = self.values.get(name, _MISSING)
 
 
-class _Name:
-    __slots__ = ("kind", "known", "name", "values")
-
-    def __init__(self, kind: str, name: str, values: Mapping[str, Any]) -> None:
-        self.kind = kind
-        self.name = name
-        self.values = values
-        self.known = values.get(name, _MISSING)
-
-
 class PatchWatch:
     """Functions of the judge's process that a test replaces, and names of the candidate's module.
 
     Args:
         encode: function that gives the JSON form of one value.
-        targets: dotted names that the test patches.
-        solution: names of the module that the test imports the candidate from.
-        test_names: names of the test.
+        targets: dotted names that the test may patch.
+        solution: names of the module that the test imports the candidate from. One that is bound to
+            something else than in ``test_names`` is patched.
+        test_names: names of the test, and of the candidate as the test sees them.
     """
 
     def __init__(
@@ -83,7 +74,10 @@ class PatchWatch:
     ) -> None:
         self._encode = encode
         self._solution = solution
-        self._names = [_Name("shadow", name, test_names) for name in _SHADOWED]
+        self._known = dict(solution)
+        self._patched: set[str] = set()
+        self._test_names = test_names
+        self._shadows = {("shadow", name): test_names.get(name, _MISSING) for name in _SHADOWED}
         spots = [
             _Spot(module, [module.__name__, ""], name)
             for module, names in _WATCHED
@@ -92,12 +86,12 @@ class PatchWatch:
         watched = {(id(spot.values), spot.name) for spot in spots}
         for target in dict.fromkeys(targets):
             first, _, rest = target.partition(".")
-            if first in _MODULE_NAMES and rest.isidentifier():
-                self._names.append(_Name("name", rest, solution))
-            elif target not in _CARRIED_OTHERWISE:
-                spot = self._spot(target)
-                if spot is not None and (id(spot.values), spot.name) not in watched:
-                    spots.append(spot)
+            if first == "__main__" and rest in test_names:
+                self._shadows["name", rest] = test_names[rest]
+            spot = None if target in _CARRIED_ELSEWHERE else self._spot(target)
+            if spot is not None and (id(spot.values), spot.name) not in watched:
+                watched.add((id(spot.values), spot.name))
+                spots.append(spot)
         self._spots = spots
 
     def pieces(self) -> list[list[Any]]:
@@ -111,13 +105,34 @@ class PatchWatch:
                 found.append(
                     piece if value is spot.first or value is _MISSING else [*piece, self._encode(value)]
                 )
-        for one in self._names:
-            value = one.values.get(one.name, _MISSING)
-            if value is not one.known:
-                one.known = value
-                piece = [one.kind, one.name]
-                found.append(piece if value is _MISSING else [*piece, self._encode(value)])
+        for (kind, name), known in self._shadows.items():
+            value = self._test_names.get(name, _MISSING)
+            if value is not known:
+                self._shadows[kind, name] = value
+                found.append(self._piece(kind, name, value))
+        if list(map(id, self._solution.values())) != list(map(id, self._known.values())):
+            found += self._names()
         return found
+
+    def _names(self) -> list[list[Any]]:
+        """Pieces for names of the candidate's module that are bound to something else than before."""
+        found = []
+        now = dict(self._solution)
+        for name in now.keys() | self._known.keys():
+            value = now.get(name, _MISSING)
+            if value is self._known.get(name, _MISSING):
+                continue
+            if value is not self._test_names.get(name, _MISSING):
+                self._patched.add(name)
+                found.append(self._piece("name", name, value))
+            elif name in self._patched:
+                self._patched.remove(name)
+                found.append(["name", name])
+        self._known = now
+        return found
+
+    def _piece(self, kind: str, name: str, value: Any) -> list[Any]:
+        return [kind, name] if value is _MISSING else [kind, name, self._encode(value)]
 
     def _spot(self, target: str) -> _Spot | None:
         """Place of a target in a library; None if no library has it."""
@@ -207,60 +222,38 @@ class Patches:
                 names[name] = original
 
 
-def patch_targets(tree: ast.AST) -> tuple[str, ...]:
-    """Dotted names that a test patches or assigns, as far as its text names them.
+def patch_targets(code: types.CodeType) -> tuple[str, ...]:
+    """Dotted names of the library that a test may patch or assign, as far as its code names them.
 
-    These are first arguments of functions whose name contains "patch", the two of ``patch.object`` and
-    ``setattr``, and assigned or deleted attributes of what the test imports. Names are resolved to those of
-    the modules.
+    These are dotted texts, if the test uses a name with "patch" or ``setattr``, and for each module that
+    the test names every member that it names or that is one of its texts.
     """
-    origins: dict[str, str] = {}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                name = alias.name if alias.asname else alias.name.partition(".")[0]
-                origins[alias.asname or name] = name
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            for alias in node.names:
-                origins[alias.asname or alias.name] = f"{node.module}.{alias.name}"
-    return tuple(dict.fromkeys(_targets(tree, origins)))
+    names, texts = _words(code)
+    targets = []
+    if any("patch" in name or name == "setattr" for name in names):
+        targets = [
+            text for text in sorted(texts) if "." in text and all(map(str.isidentifier, text.split(".")))
+        ]
+    for name in sorted(names):
+        module = sys.modules.get(name)
+        if type(module) is types.ModuleType and name not in _MODULE_NAMES:
+            members = vars(module)
+            targets += [f"{name}.{word}" for word in sorted(names | texts) if callable(members.get(word))]
+    return tuple(targets)
 
 
-def _targets(tree: ast.AST, origins: dict[str, str]) -> Iterator[str]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and not isinstance(node.ctx, ast.Load):
-            owner = _dotted(node.value, origins)
-            if owner is not None:
-                yield f"{owner}.{node.attr}"
-        elif isinstance(node, ast.Call):
-            yield from _call_targets(node, origins)
-
-
-def _call_targets(node: ast.Call, origins: dict[str, str]) -> Iterator[str]:
-    function = ast.unparse(node.func)
-    if "patch" not in function and not function.endswith("setattr"):
-        return
-    constants = [item.value for item in node.args[:2] if isinstance(item, ast.Constant)]
-    texts = [value for value in constants if isinstance(value, str)]
-    if node.args and (owner := _dotted(node.args[0], origins)) is not None:
-        yield from (f"{owner}.{text}" for text in texts)
-        yield from (f"{owner}.{keyword.arg}" for keyword in node.keywords if keyword.arg)
-    named = [
-        item.value.value
-        for item in node.keywords
-        if item.arg == "target" and isinstance(item.value, ast.Constant)
-    ]
-    for text in [*texts, *named]:
-        if isinstance(text, str) and "." in text and all(part.isidentifier() for part in text.split(".")):
-            yield text
-
-
-def _dotted(node: ast.expr, origins: dict[str, str]) -> str | None:
-    """Dotted name of an expression whose first name is imported; None for any other."""
-    parts: list[str] = []
-    while isinstance(node, ast.Attribute):
-        parts.append(node.attr)
-        node = node.value
-    if not isinstance(node, ast.Name) or node.id not in origins:
-        return None
-    return ".".join([origins[node.id], *reversed(parts)])
+def _words(code: types.CodeType) -> tuple[set[str], set[str]]:
+    """Names in a program, and texts among its constants."""
+    names: set[str] = set()
+    texts: set[str] = set()
+    pending: list[Any] = [code]
+    while pending:
+        part = pending.pop()
+        if isinstance(part, types.CodeType):
+            names.update(part.co_names)
+            pending += part.co_consts
+        elif isinstance(part, tuple):
+            pending += part
+        elif isinstance(part, str) and len(part) < _MAX_TARGET:
+            texts.add(part)
+    return names, texts

@@ -21,13 +21,10 @@ class WarningRecords:
 
     Args:
         pending: list of pieces to add to.
-        encode: function that gives the JSON form of a warning of the candidate's own class; None to send
-            the nearest class of the library alone.
     """
 
-    def __init__(self, pending: list[list[Any]], encode: Callable[[Any], Any] | None = None) -> None:
+    def __init__(self, pending: list[list[Any]]) -> None:
         self._pending = pending
-        self._encode = encode
         self._show = warnings.showwarning
 
     def install(self) -> None:
@@ -51,8 +48,8 @@ class WarningRecords:
             return
         nearest: Any = next(kind for kind in category.__mro__ if _CATEGORIES.get(kind.__name__) is kind)
         piece = ["warning", nearest.__name__, str(message), line if type(line) is int else 1]
-        if nearest is not category and self._encode is not None:
-            piece.append(self._encode(message))
+        if nearest is not category:
+            piece.append(message)
         self._pending.append(piece)
 
 

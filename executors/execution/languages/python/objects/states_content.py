@@ -153,11 +153,12 @@ def content_base(kind: type) -> type | None:
         UnknownStateError: the instances hold what cannot be read.
     """
     numpy = sys.modules.get("numpy")
-    if numpy is not None and issubclass(kind, numpy.ndarray):
-        if kind is not numpy.ndarray:
+    array: type | None = None if numpy is None else numpy.ndarray
+    if array is not None and issubclass(kind, array):
+        if kind is not array:
             raise UnknownStateError("an array of another class")
-        CONTENTS.setdefault(kind, _array)
-        return kind
+        CONTENTS.setdefault(array, _array)
+        return array
     if issubclass(kind, BaseException):
         return BaseException
     return plain_base(kind)

@@ -2,7 +2,6 @@
 
 # ruff: noqa: NPY002 - the legacy functions are what is tested
 
-import ast
 import contextlib
 import decimal
 import io
@@ -338,19 +337,22 @@ def test_replaced_library_functions_cross_and_go(pair_of: Callable[..., _Pair]) 
 
 
 def test_replaced_names_of_the_module_cross_and_go(pair_of: Callable[..., _Pair]) -> None:
-    own: Any = object()
+    own = object(), object()
     pair = pair_of(
-        "import datetime\ndef helper(x): return x + 1\ndef use(x): return helper(x) * 2\n"
-        "def other(): return 1\ndef twice(): return other() * 2",
-        ("solution.helper",),
-        other=own,
+        "def helper(x): return x + 1\ndef use(x): return helper(x) * 2\ndef other(): return 1\n"
+        "def twice(): return other() * 2",
+        helper=own[0],
+        other=own[1],
     )
+    pair.test_names["helper"] = own[0]
+    pair.test_names["other"] = lambda: 100  # bound by the test, not patched
     pair.solution["helper"] = lambda x: 10
-    pair.solution["other"] = lambda: 100  # bound by the test, not patched
     assert pair("use", 1) == 20
     assert pair("twice") == 2
-    del pair.solution["helper"]
+    pair.solution["helper"] = own[0]
     assert pair("use", 1) == 4
+    pair.solution["helper"] = pair.test_names["helper"] = object()  # bound by the candidate
+    assert pair.settings.pieces() == []
 
 
 def test_a_function_of_the_test_may_stand_for_a_builtin_that_the_candidate_does_not_define(
@@ -433,30 +435,21 @@ def test_what_a_candidate_sets_stays_in_its_process(pair_of: Callable[..., _Pair
     assert sys.getrecursionlimit() != 5000
 
 
-def test_targets_are_found_in_the_text_of_a_test() -> None:
-    tree = ast.parse(
-        "import random as r, solution, os.path\nfrom unittest import mock\n"
-        "from unittest.mock import patch\n"
-        "from solution import Foo\n"
-        "@patch('solution.helper', return_value=1)\n@mock.patch(target='time.time')\n"
-        "def test(a, b, monkeypatch):\n"
-        "    with patch.object(solution, 'other'), mock.patch.object(Foo, 'bar'): pass\n"
-        "    r.choice = min\n    os.path.exists = None\n    a.x = 1\n"
-        "    monkeypatch.setattr('os.getcwd', None)\n"
-        "    monkeypatch.setattr(solution, 'third', 2)\n    patch.multiple(solution, fourth=3)\n"
-        "    print('not.this')"
+def test_targets_are_found_in_the_code_of_a_test() -> None:
+    text = (
+        "import os.path, random, json\nfrom unittest.mock import patch\n"
+        "@patch('solution.helper')\n@patch('urllib.request.urlopen')\n"
+        "def test(a, b):\n    with patch.object(os, 'getpid'): print('not a target.')\n"
+        "    random.choice = min\n    return json.loads"
     )
-    assert set(patch_targets(tree)) == {
+    assert set(patch_targets(compile(text, "<test>", "exec"))) >= {
         "solution.helper",
-        "time.time",
-        "solution.other",
-        "solution.Foo.bar",
+        "urllib.request.urlopen",
+        "os.getpid",
         "random.choice",
-        "os.path.exists",
-        "os.getcwd",
-        "solution.third",
-        "solution.fourth",
+        "json.loads",
     }
+    assert patch_targets(compile("assert f('a.b') == 'c.d'", "<test>", "exec")) == ()
 
 
 def test_an_unchanged_interpreter_is_read_in_microseconds(pair_of: Callable[..., _Pair]) -> None:
