@@ -1,5 +1,6 @@
 """Reason of a verdict: one sentence for people, and the facts that it was made from."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -10,6 +11,8 @@ from testbudget.rewards.problem import NOT_RUN, Verdict
 
 MAX_DETAIL = 500
 """Maximum number of characters of a detail."""
+
+_ADDRESS = re.compile(r"\bat 0x[0-9a-f]+")  # in the repr of an object, another one in each process
 
 
 class DetailName(StrEnum):
@@ -49,17 +52,18 @@ class VerdictReason:
     def from_message(cls, message: Any) -> Self | None:
         """Read the part of a step message that ``as_message`` wrote; None if it is none.
 
-        The message may come from a process that ran a candidate, so it may be anything.
+        The message may come from a process that ran a candidate, so it may be anything. Addresses of objects
+        are left out, so that equal runs have equal reasons.
         """
         match message:
             case [str(sentence), dict(detail)]:
                 names = {str(name): name for name in DetailName}
                 known = {
-                    names[name]: text[:MAX_DETAIL]
+                    names[name]: _ADDRESS.sub("at 0x...", text[:MAX_DETAIL])
                     for name, text in detail.items()
                     if name in names and isinstance(text, str)
                 }
-                return cls(sentence[:MAX_DETAIL], known)
+                return cls(_ADDRESS.sub("at 0x...", sentence[:MAX_DETAIL]), known)
         return None
 
     def as_message(self) -> list[Any]:
