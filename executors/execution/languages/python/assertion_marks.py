@@ -7,7 +7,7 @@ cannot use them.
 
 import ast
 from collections.abc import Iterable, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 RAN = "@ran"
 """Name of the function that is called after an assertion."""
@@ -15,8 +15,11 @@ RAN = "@ran"
 GIVEN, EXPECTED = "@given", "@expected"
 """Names of the operands of an assertion that is being checked."""
 
-_Node = TypeVar("_Node", bound=ast.AST)
 _ENDS = frozenset({"exit", "quit", "_exit", "fail"})
+_STORE = ast.Store()
+# One node for all places: a call that cannot fail is in no traceback.
+_MARK = ast.fix_missing_locations(ast.Expr(ast.Call(ast.Name(RAN, ast.Load()), [], [])))
+_CLEARED = ast.Constant(..., lineno=1, col_offset=0)
 _EXPECTS = frozenset({"raises", "warns", "deprecated_call"})
 
 
@@ -36,22 +39,22 @@ def _marked(body: Sequence[ast.stmt], *, in_class: bool) -> list[ast.stmt]:
             case ast.Expr():
                 marked.append(statement)
                 if _asserts(statement.value):
-                    marked.append(_mark(statement))
+                    marked.append(_MARK)
                 continue
             case ast.With() | ast.AsyncWith():
                 statement.body = _marked(statement.body, in_class=in_class)
                 marked.append(statement)
                 if any(_asserts(item.context_expr) for item in statement.items):
-                    marked.append(_mark(statement))
+                    marked.append(_MARK)
                 continue
             case ast.If() | ast.For() | ast.While() | ast.AsyncFor() | ast.Match() if _may_raise(statement):
-                marked.append(_mark(statement))
+                marked.append(_MARK)
             case ast.Try() | ast.TryStar():
                 expects = any(_ends_test(part) for part in [*statement.body, *statement.orelse])
                 for handler in statement.handlers:
                     handler.body = _marked(handler.body, in_class=in_class)
                     if expects:
-                        handler.body.insert(0, _mark(handler))
+                        handler.body.insert(0, _MARK)
         _mark_parts(statement, in_class=in_class)
         marked.append(statement)
     return marked
@@ -77,7 +80,7 @@ def _marked_assert(statement: ast.Assert, *, in_class: bool) -> list[ast.stmt]:
     """Assertion that keeps its operands while it is checked."""
     names: tuple[str, ...]
     if in_class:  # its variables would become attributes of the class
-        return [statement, _mark(statement)]
+        return [statement, _MARK]
     match statement.test:
         case ast.Compare(left=left, comparators=[right]):
             swapped = isinstance(left, ast.Constant)
@@ -91,28 +94,25 @@ def _marked_assert(statement: ast.Assert, *, in_class: bool) -> list[ast.stmt]:
             names = (GIVEN,)
             statement.test.operand = _kept(GIVEN, operand)
         case _:
-            return [statement, _mark(statement)]
+            return [statement, _MARK]
     # An operand must not live longer than it would without the marks.
-    cleared = ast.Assign([ast.Name(name, ast.Store()) for name in names], ast.Constant(...))
-    return [statement, _placed(cleared, statement), _mark(statement)]
+    place = _place(statement)
+    targets: list[ast.expr] = [ast.Name(name, _STORE, **place) for name in names]
+    return [statement, ast.Assign(targets, _CLEARED, **place), _MARK]
 
 
 def _kept(name: str, value: ast.expr) -> ast.expr:
-    return _placed(ast.NamedExpr(ast.Name(name, ast.Store()), value), value)
+    place = _place(value)
+    return ast.NamedExpr(ast.Name(name, _STORE, **place), value, **place)
 
 
-def _mark(near: Any) -> ast.stmt:
-    return _placed(ast.Expr(ast.Call(ast.Name(RAN, ast.Load()), [], [])), near)
-
-
-def _placed(node: _Node, near: Any) -> _Node:
-    """Node at the position of another one; the parts of the node that have a position keep it."""
-    pending: list[ast.AST] = [node]
-    for part in pending:  # grows during the loop
-        if "lineno" not in part.__dict__:
-            ast.copy_location(part, near)
-            pending += ast.iter_child_nodes(part)
-    return node
+def _place(node: ast.expr | ast.stmt) -> dict[str, Any]:
+    return {
+        "lineno": node.lineno,
+        "col_offset": node.col_offset,
+        "end_lineno": node.end_lineno,
+        "end_col_offset": node.end_col_offset,
+    }
 
 
 def _asserts(expression: ast.expr) -> bool:

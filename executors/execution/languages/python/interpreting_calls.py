@@ -3,11 +3,13 @@
 A judge process never runs text of a candidate. What a test may call on values that are no constants of its
 own is therefore an allow-list of modules, less the members that interpret data: as code, as the name of
 something to import, or as a template that reads attributes. Where a test makes another call on such a
-value, its pass is not confirmed.
+value, its pass is not confirmed. The calls in `DIVERTED` are made in the candidate's process instead.
 """
 
 import ast
 from collections.abc import Container, Mapping
+
+from testbudget.executors.execution.languages.python.objects.library_calls import DIVERTED
 
 _MODULES = frozenset(
     "__future__ abc argparse array ast asyncio atexit base64 binascii bisect builtins bz2 "
@@ -47,7 +49,9 @@ _TAKES_A_TARGET = frozenset(
     "unittest.mock.patch unittest.mock.patch.dict unittest.mock.patch.multiple "
     "unittest.mock.patch.object".split()
 )
-_BUILTINS = frozenset("__import__ compile eval exec".split())
+_BUILTINS = frozenset("__import__ compile eval exec".split()) - {
+    name.removeprefix("builtins.") for name in DIVERTED
+}
 _BY_NAME = frozenset("delattr getattr setattr".split())
 
 
@@ -158,7 +162,7 @@ class InterpretingCalls:
 def _interprets(path: str) -> bool:
     """Return whether a member of a library may interpret its arguments."""
     module, _, rest = path.partition(".")
-    if not rest:
+    if not rest or path in DIVERTED:
         return False
     return (
         module not in _MODULES

@@ -22,6 +22,7 @@ _MAKES_CLASSES = frozenset(
     str(_LIBRARY / name)
     for name in ("ast.py", "collections/__init__.py", "dataclasses.py", "enum.py", "unittest/mock.py")
 )
+_DIVERTS = str(Path(__file__).parent / "objects" / "library_calls.py")  # runs constants of the test
 _TYPING, _TIMEIT = str(_LIBRARY / "typing.py"), str(_LIBRARY / "timeit.py")
 _RUNS_TESTS = "testbudget.executors.execution.languages.python.test_run"
 _STANDARD_STREAMS = 2
@@ -71,7 +72,9 @@ class JudgeAudit:
             return
         self._end = None  # what the check does causes events, too
         frame = sys._getframe(1)
-        if event in _FORBIDDEN:
+        if frame.f_code.co_filename == _DIVERTS and event in {*_RUN_TEXT, "pickle.find_class"}:
+            allowed = True
+        elif event in _FORBIDDEN:
             allowed = False
         elif event in _RUN_TEXT and frame.f_code.co_filename == TEST_FILE:
             allowed = self._runs_constants

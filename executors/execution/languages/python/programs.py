@@ -11,6 +11,7 @@ from typing import NamedTuple
 from testbudget.executors.execution.languages.base import Program, Source
 from testbudget.executors.execution.languages.python.assertion_marks import mark_assertions
 from testbudget.executors.execution.languages.python.library_tables import STATELESS_MODULES
+from testbudget.executors.execution.languages.python.objects.settings_patches import patch_targets
 from testbudget.executors.execution.languages.python.reasons import CANDIDATE_FILE, TEST_FILE
 from testbudget.executors.execution.languages.python.test_facts import find_facts
 from testbudget.rewards.problem import TestKind
@@ -46,6 +47,7 @@ class CompiledTest(NamedTuple):
         entry_point: name of the function or class under test; None if unknown.
         uncalled: functions and classes that pytest would run and the test does not; also ``check``.
         doubt: sentence that says why a pass is not confirmed; empty if it is.
+        patch_targets: dotted names that the test patches; empty if it exchanges plain data only.
     """
 
     kind: str
@@ -53,6 +55,7 @@ class CompiledTest(NamedTuple):
     entry_point: str | None
     uncalled: tuple[str, ...]
     doubt: str
+    patch_targets: tuple[str, ...] = ()
 
 
 def compile_source(source: Source, entry_point: str | None) -> bytes | None:
@@ -217,10 +220,11 @@ def test_program(text: str, kind: TestKind, entry_point: str | None) -> Program 
         mark_assertions(tree)
         _add_imports(tree, facts.forgotten)
         code = compile(tree, TEST_FILE, "exec", dont_inherit=True, optimize=0)
+        targets = () if facts.plain_calls else patch_targets(code)
     except Exception:  # SyntaxError, ValueError, RecursionError, MemoryError, OverflowError
         return None
     return Program(
-        tuple(CompiledTest(str(kind), code, entry_point, facts.uncalled, facts.doubt)),
+        tuple(CompiledTest(str(kind), code, entry_point, facts.uncalled, facts.doubt, targets)),
         self_contained=facts.plain_calls,
         plain_calls=facts.plain_calls,
         functions=facts.functions,

@@ -113,7 +113,7 @@ def class_name(value: object) -> str:
 
 
 def message_of(error: BaseException) -> str:
-    """Message of an exception: its text if it is a built-in one with plain arguments, else its arguments."""
+    """Message of an exception: the text of a built-in one with plain arguments, else its arguments."""
     arguments: Any = vars(BaseException)["args"].__get__(error)
     if type(error).__module__ == "builtins" and all(type(argument) in _SCALARS for argument in arguments):
         return str(error)[:MAX_DETAIL]

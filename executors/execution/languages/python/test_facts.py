@@ -25,6 +25,7 @@ _TAKES_A_CLASS = frozenset(
 )
 _SECOND_IS_A_CLASS = frozenset("isinstance issubclass assertIsInstance assertNotIsInstance".split())
 _NO_NODES = frozenset({"ctx", "op", "ops", "type_comment", "kind", "conversion"})
+_FIELDS: dict[type, tuple[str, ...]] = {}  # that may hold nodes, by class of node
 _PROTOCOL_FIXTURES = frozenset("capsys capfd caplog monkeypatch recwarn tmp_path tmpdir".split())
 
 
@@ -133,17 +134,15 @@ class _Walk:
 
     def visit(self, node: ast.AST) -> None:
         """Note a node and all nodes in it."""
-        handler = _HANDLERS.get(node.__class__)
-        if handler is None:
-            self.visit_children(node)
-        else:
-            handler(self, node)
+        (_HANDLERS.get(node.__class__) or _Walk.visit_children)(self, node)
 
     def visit_children(self, node: ast.AST) -> None:
         """Visit the nodes that a node consists of."""
-        for name in node._fields:
-            if name in _NO_NODES:
-                continue
+        kind = node.__class__
+        names = _FIELDS.get(kind)
+        if names is None:
+            names = _FIELDS[kind] = tuple(name for name in node._fields if name not in _NO_NODES)
+        for name in names:
             value = getattr(node, name, None)
             if value.__class__ is list:
                 for item in value:
@@ -155,7 +154,13 @@ class _Walk:
     def _visit_all(self, nodes: list[Any]) -> None:
         for node in nodes:
             if node is not None:
-                self.visit(node)
+                (_HANDLERS.get(node.__class__) or _Walk.visit_children)(self, node)
+
+    def _expression(self, node: ast.Expr) -> None:
+        self.visit(node.value)
+
+    def _sequence(self, node: Any) -> None:
+        self._visit_all(node.elts)
 
     def _constant(self, node: ast.Constant) -> None:
         pass
@@ -356,6 +361,9 @@ class _Walk:
 
 _HANDLERS: dict[type, Callable[[_Walk, Any], None]] = {
     ast.Constant: _Walk._constant,
+    ast.Expr: _Walk._expression,
+    ast.List: _Walk._sequence,
+    ast.Tuple: _Walk._sequence,
     ast.Name: _Walk._name,
     ast.Assign: _Walk._assign,
     ast.Attribute: _Walk._attribute,
