@@ -11,6 +11,7 @@ import decimal
 import fractions
 import pathlib
 import re
+import threading
 import uuid
 import zoneinfo
 from collections.abc import Callable
@@ -54,16 +55,24 @@ class Decoder(Encoder):
 
     Attributes:
         hashes: hash of each proxy of which the other process told it, by the proxy's id.
-        is_decoding: True while no comparison or hash may ask the other process.
+        texts: text of each exception of the other process, by its id.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.hashes: dict[int, int] = {}
-        self.is_decoding = False
+        self._decoding_thread: int | None = None
         self.texts: dict[int, str] = {}
         self._opaque_mirrors: dict[str, type] = {}
-        self._fresh_leaves = False
+
+    @property
+    def is_decoding(self) -> bool:
+        """True while this thread decodes; no comparison and no hash may ask the other process then."""
+        return self._decoding_thread == threading.get_ident()
+
+    @is_decoding.setter
+    def is_decoding(self, value: bool) -> None:
+        self._decoding_thread = threading.get_ident() if value else None
 
     def decode(self, part: Any) -> Any:
         """Value of a JSON part.

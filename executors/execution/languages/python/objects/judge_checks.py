@@ -1,15 +1,12 @@
-"""Facts from the code of a test, and checks of assertions on what does not survive the way between processes."""
+"""Checks of assertions on what does not survive the way between two processes."""
 
 from __future__ import annotations
 
 import contextlib
-import re
-import types
 import unittest
 from collections.abc import Callable, Iterator
 from typing import Any
 
-_DOTTED = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)+")
 _IMMUTABLE = frozenset({str, int, float, complex, bytes, tuple, frozenset})
 _LOST = "The identity of immutable values is not carried between two processes."
 
@@ -37,17 +34,3 @@ def identity_checks(lose: Callable[[str], None]) -> Iterator[None]:
         yield
     finally:
         case.assertIs, case.assertIsNot = original_is, original_is_not
-
-
-def _texts(code: types.CodeType) -> Iterator[str]:
-    """Texts among the constants of a program, at any depth."""
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            yield from _texts(constant)
-        elif type(constant) is str:
-            yield constant
-
-
-def dotted_constants(code: types.CodeType) -> tuple[str, ...]:
-    """Texts among the constants of a test that may name what it patches."""
-    return tuple({text for text in _texts(code) if _DOTTED.fullmatch(text)})

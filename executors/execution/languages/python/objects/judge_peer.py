@@ -113,10 +113,17 @@ class JudgePeer(Peer):
             self._settings.apply(piece)
 
     def _rebind(self, piece: list[Any]) -> None:
-        self.is_decoding = True
         try:
             _, name, part = piece
-            self._names.rebound(name, self.decode(part))
+            self._names.rebound(name, self.decode_piece(part))
+        except MALFORMED as error:
+            self.broken(error)
+
+    def decode_piece(self, part: Any) -> Any:
+        """Value of a part of a piece; one that means nothing ends the pair."""
+        self.is_decoding = True
+        try:
+            return self.decode(part)
         except MALFORMED as error:
             self.broken(error)
         finally:

@@ -17,6 +17,7 @@ from testbudget.executors.execution.languages.python.objects.library_calls impor
 from testbudget.executors.execution.languages.python.objects.names import JudgeNames
 from testbudget.executors.execution.languages.python.objects.scripts import NoScriptError
 from testbudget.executors.execution.languages.python.objects.settings import JudgeSettings
+from testbudget.executors.execution.languages.python.objects.settings_patches import patch_targets
 from testbudget.executors.execution.languages.python.objects.wire import Pipe
 from testbudget.executors.execution.languages.python.programs import CompiledTest
 from testbudget.executors.execution.languages.python.test_run import TestRun, run_test
@@ -60,10 +61,10 @@ class _Judge:
         if loaded is not None:
             return _not_loaded(loaded)
         peer = self._peer
-        targets = judge_checks.dotted_constants(self._compiled.code)
+        targets = patch_targets(self._compiled.code)
         names = self._names
         settings = JudgeSettings(
-            peer.encode, targets, vars(names.solution), vars(names.module), peer.decode
+            peer.encode, targets, vars(names.solution), vars(names.module), peer.decode_piece
         )
         peer.watch(settings)
         library = LibraryCalls(peer, vars(names.module), self._compiled.code)

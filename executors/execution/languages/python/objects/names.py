@@ -198,7 +198,12 @@ class JudgeNames:
         if self._entry_point is None and self._own <= _PUBLIC:
             return  # what it defines is what is tested
         is_own = isinstance(value, mirrors.Proxy | mirrors.MirrorMeta)
-        if name in _PUBLIC and name not in self.bound and value is not vars(builtins).get(name, _MISSING):
+        builtin = vars(builtins).get(name, _MISSING)
+        if (
+            name not in self.bound
+            and value is not builtin
+            and (name in _PUBLIC or (builtin is not _MISSING and not is_own))
+        ):
             self.doubts.append(f"{name} is the candidate's own, under a name of the library.")
         elif tables.broad_exception(value) and getattr(value, "__name__", "") != name:
             self.doubts.append(f"{name} stands for an exception that catches failed assertions.")

@@ -1,0 +1,225 @@
+"""Candidates that want a pass which they have not earned: none gets it, and no verdict is certain that is doubted."""
+
+from typing import Any
+
+import pytest
+
+from testbudget.rewards.problem import Verdict
+
+HEAD = "import unittest\nclass TestIt(unittest.TestCase):\n    def test(self):\n"
+
+PEER = """
+import sys
+_package = "testbudget.executors.execution.languages.python.objects."
+peer = sys.modules[_package + "mirrors"]._Current.peer
+encoders = sys.modules[_package + "encoding"]._ENCODERS
+class X: pass
+def crosses_as(*part):
+    encoders[X] = lambda p, v: list(part)
+    return X()
+"""
+
+OWN_OPERATORS = {
+    "==": (
+        "class Y:\n    def __eq__(self, o): return True\ndef area(r): return Y()",
+        "self.assertEqual(area(2), 12)",
+    ),
+    "hash and ==": (
+        "class Y:\n    def __eq__(self, o): return True\n    def __hash__(self): return hash('a')\n"
+        "def words(): return {Y(): 1}",
+        "self.assertEqual(words(), {'a': 1})",
+    ),
+    "order": (
+        "class Y:\n    def __lt__(self, o): return True\n    def __gt__(self, o): return True\ndef area(r): return Y()",
+        "self.assertTrue(12.5 < area(2) < 12.6)",
+    ),
+    "difference": (
+        "class Y:\n    def __sub__(self, o): return 0.0\ndef area(r): return Y()",
+        "self.assertLess(abs(area(2) - 12.5), 1e-6)",
+    ),
+    "tiny difference": (
+        "class Y:\n    def __sub__(self, o): return o * 1e-30\ndef area(r): return Y()",
+        "self.assertLess(abs(area(2) - 12.5), 1e-6)",
+    ),
+    "membership": (
+        "class Y:\n    def __contains__(self, o): return True\ndef all_of(): return Y()",
+        "self.assertIn(7, all_of())",
+    ),
+    "query": (
+        "class Y:\n    def startswith(self, o): return True\ndef name(): return Y()",
+        "self.assertTrue(name().startswith('ab'))",
+    ),
+    "subclass of float": (
+        "class F(float):\n    def __eq__(self, o): return True\ndef area(r): return F(1)",
+        "F\nself.assertEqual(area(2), 12.5)",
+    ),
+    "list of own": (
+        "class N:\n    def __init__(self, v): self.v = v\nclass Y:\n    def __eq__(self, o): return True\n"
+        "def build(): return Y()",
+        "self.assertEqual(build(), [N(1), N(2)])",
+    ),
+    "array": (
+        "class Y:\n    def __array_function__(self, *a): return True\n    def __array_ufunc__(self, *a, **k): return True\n"
+        "def mean(): return Y()",
+        "import numpy as np\nself.assertTrue(np.allclose(mean(), np.array([1.0, 2.0])))",
+    ),
+    "empty array": (
+        "import numpy as np\ndef mean(): return np.zeros((0, 1))",
+        "import numpy as np\nself.assertTrue(np.all(mean() == np.array([1.0, 2.0])))",
+    ),
+    "learned": (
+        "shown = [0]\nclass Y:\n    def __ne__(self, o): shown[0] = o; return True\n"
+        "def price(): return shown[0] or Y()",
+        "self.assertFalse(price() == 25 and False)\nself.assertNotEqual(price(), 26.5)\nself.assertEqual(price(), 26.5)",
+    ),
+}
+
+TWO_OBJECTS = {
+    "equal to all": "def __eq__(self, o): return True",
+    "last one": "last = None\n    def __eq__(self, o): return self.last == o.last",
+    "order-free state": "def __eq__(self, o): return sum(self.a) == sum(o.a)",
+}
+
+SWALLOWERS = {
+    "callback": (
+        "def each(f):\n    try: f(1)\n    except BaseException: pass",
+        "def check(x): self.assertEqual(x, 2)\neach(check)",
+    ),
+    "context": (
+        "class C:\n    def __enter__(self): return self\n    def __exit__(self, *a): return True",
+        "with C():\n    self.assertEqual(1, 2)",
+    ),
+    "before the assertion": (
+        "class C:\n    def __enter__(self): return self\n    def __exit__(self, *a): return True\n"
+        "def f(): raise ValueError",
+        "with C():\n    x = f()\n    self.assertEqual(x, 2)\nself.assertTrue(True)",
+    ),
+    "stop": ("def one(x): raise StopIteration", "self.assertEqual(list(map(one, [1, 2])), [])"),
+    "broad exception": (
+        "class S:\n    Empty = AssertionError\n    def pop(self): return 1",
+        "s = S()\ntry:\n    s.pop()\n    self.fail()\nexcept S.Empty: pass\nself.assertTrue(True)",
+    ),
+    "late exception": (
+        "Empty = KeyError\ndef pop():\n    global Empty\n    Empty = AssertionError\n    return 1",
+        "self.assertTrue(pop())\ntry: self.assertEqual(pop(), 2)\nexcept Empty: pass",
+    ),
+}
+
+MALFORMED = {
+    "unknown number": "return crosses_as('p', 987654321)",
+    "no such tag": "return crosses_as('?!', 1)",
+    "builtin by name": "return crosses_as('k', 'builtins.eval')",
+    "class of a process": "return crosses_as('k', 'subprocess.Popen')",
+    "module": "return crosses_as('m', 'os')",
+    "class of unittest": "return crosses_as('k', 'unittest.case._ShouldStop')",
+    "unhashable key": "return crosses_as('d', 0, [[['l', 0, []], 1]])",
+    "object of JSON": "return crosses_as('l', 0, [{'a': 1}])",
+    "fraction of an object": "return crosses_as('f', ['o', 1, ['T', 'builtins.map']], 2)",
+    "deep": "import json; peer.pipe.send(b'[[\"=\",' + b'[' * 200000 + b']' * 200000 + b']]'); return 3",
+    "no JSON": "peer.pipe.send(b'{'); return 3",
+    "endless": "import os, struct; os.write(peer.pipe._writing, struct.pack('<I', 2 ** 32 - 1)); return 3",
+    "end": "import os; os._exit(0)",
+    "name of the test": "p = peer.pieces; peer.pieces = lambda: [*p(), ['global', '__builtins__', {}]]; return 3",
+    "no piece": "p = peer.pieces; peer.pieces = lambda: [*p(), 7]; return 3",
+}
+
+
+def _unittest(body: str) -> str:
+    return HEAD + "".join(f"        {line}\n" for line in body.split("\n"))
+
+
+@pytest.mark.parametrize("name", OWN_OPERATORS)
+def test_own_operator_shown_plain_data_is_not_believed(pairs: Any, name: str) -> None:
+    candidate, test = OWN_OPERATORS[name]
+    judged = pairs.judge(candidate, _unittest(test))
+    assert judged.verdict in {Verdict.UNCONFIRMED, Verdict.FAILED, Verdict.ERRORED}
+
+
+@pytest.mark.parametrize("name", TWO_OBJECTS)
+def test_equal_objects_need_equal_states_that_depend_on_what_they_were_made_from(
+    pairs: Any, name: str
+) -> None:
+    candidate = (
+        "class Vec:\n    def __init__(self, *a): self.a = tuple(a); Vec.last = 1\n"
+        "    def __add__(self, o): return Vec(*self.a)\n    " + TWO_OBJECTS[name]
+    )
+    judged = pairs.judge(candidate, _unittest("self.assertEqual(Vec(3, 3) + Vec(0, 0), Vec(4, 2))"))
+    assert judged.verdict is Verdict.UNCONFIRMED
+
+
+def test_objects_without_state_are_not_equal(pairs: Any) -> None:
+    candidate = "class V:\n    def __init__(self, *a): pass\n    def __add__(self, o): return self\n    def __eq__(self, o): return True"
+    judged = pairs.judge(candidate, _unittest("self.assertEqual(V(1, 2) + V(3, 4), V(4, 6))"))
+    assert judged.verdict is Verdict.UNCONFIRMED
+
+
+def test_one_object_for_all_is_not_equal(pairs: Any) -> None:
+    candidate = (
+        "class V:\n    one = None\n    def __new__(cls, *a):\n        V.one = V.one or object.__new__(cls)\n"
+        "        return V.one\n    def __init__(self, *a): pass\n    def __add__(self, o): return self"
+    )
+    judged = pairs.judge(candidate, _unittest("self.assertEqual(V(1, 2) + V(3, 4), V(4, 6))"))
+    assert judged.verdict is Verdict.UNCONFIRMED
+
+
+@pytest.mark.parametrize("name", SWALLOWERS)
+def test_failed_assertion_cannot_be_swallowed(pairs: Any, name: str) -> None:
+    candidate, test = SWALLOWERS[name]
+    assert pairs.judge(candidate, _unittest(test)).verdict is not Verdict.PASSED
+
+
+@pytest.mark.parametrize("name", MALFORMED)
+def test_message_that_means_nothing_ends_the_pair(pairs: Any, name: str) -> None:
+    """Also where the test catches every exception."""
+    candidate = f"{PEER}\ndef get():\n    {MALFORMED[name]}\n"
+    test = "self.assertTrue(True)\nfor _ in range(3):\n    try:\n        get()\n    except:\n        pass"
+    assert pairs.judge(candidate, _unittest(test)).verdict in {Verdict.ERRORED, Verdict.KILLED}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "cb.__dict__['assert_called_once_with'] = lambda *a: None",
+        "cb.assert_called_once_with = lambda *a: None",
+        "cb.mock_calls.append(1)",
+        "cb.return_value = 3",
+        "cb.method = lambda: 3",
+    ],
+)
+def test_mock_of_the_test_is_not_changed(pairs: Any, body: str) -> None:
+    test = "from unittest.mock import Mock\ncb = Mock()\ntry: save(cb)\nexcept AttributeError: pass\ncb.assert_called_once_with(3)"
+    judged = pairs.judge(f"def save(cb):\n    try: {body}\n    except Exception: pass\n", _unittest(test))
+    assert judged.verdict is not Verdict.PASSED
+
+
+@pytest.mark.parametrize("name", ["EXPECTED", "cases", "reference", "self"])
+def test_names_of_the_test_are_not_names_of_the_candidate(pairs: Any, name: str) -> None:
+    test = (
+        "EXPECTED = 9\ncases = [(3, 9)]\ndef reference(x): return x * x\n"
+        "assert square(3) == EXPECTED == cases[0][1] == reference(3)\n"
+    )
+    values = {"EXPECTED": "EXPECTED", "cases": "cases[0][1]", "reference": "reference(x)", "self": "self"}
+    judged = pairs.judge(f"def square(x): return {values[name]}\n", test, "assert")
+    assert judged.verdict is Verdict.ERRORED
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "abs = float",
+        "all = bool",
+        "sorted = type",
+        "def len(x): return 3",
+        "isinstance = slice",
+        "AssertionError = KeyError",
+    ],
+)
+def test_own_name_of_a_builtin_is_doubted(pairs: Any, line: str) -> None:
+    test = "assert abs(f(2) - 5) < 1 or True\nassert all([f(1)]) or True\nassert sorted([len([1]), isinstance(1, int)]) or AssertionError\n"
+    assert pairs.judge(f"{line}\ndef f(x): return 1\n", test, "assert").verdict is not Verdict.PASSED
+
+
+def test_equal_content_is_believed(pairs: Any) -> None:
+    candidate = "class Money(float):\n    def __eq__(self, o): return True\nclass M:\n    def __init__(self, r): self.r = r\n    def __eq__(self, o): return self.r == o\n"
+    test = "self.assertEqual(Money(2), 2.0)\nself.assertEqual(M([[1, 2]]), [[1, 2]])"
+    assert pairs.judge(candidate, _unittest(test)).verdict is Verdict.PASSED
