@@ -14,7 +14,7 @@ import sys
 import types
 import unittest
 import unittest.case
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
 from testbudget.executors.execution import values
@@ -44,8 +44,17 @@ _MAX_PLACEHOLDER_USES = 2_000  # a test that exceeds this loops on the placehold
 def judge_tests(buffer: ResultBuffer, replays: Sequence[tuple[Program, CallPath]]) -> None:
     """Replay each test on its path, as described by `Language.judge`."""
     placeholder = _Placeholder()
-    _patch_assertions(placeholder)
     audit = JudgeAudit()
+    with _lenient_assertions(placeholder):
+        _judge_each(buffer, replays, placeholder, audit)
+
+
+def _judge_each(
+    buffer: ResultBuffer,
+    replays: Sequence[tuple[Program, CallPath]],
+    placeholder: _Placeholder,
+    audit: JudgeAudit,
+) -> None:
     for step, (test, path) in enumerate(replays):
         buffer.begin(step)
         stand_ins = _StandIns(path, placeholder, functools.partial(buffer.append, step))
@@ -280,18 +289,29 @@ class _Placeholder:
         raise TypeError("a placeholder is not plain data")
 
 
-def _patch_assertions(placeholder: _Placeholder) -> None:
+@contextlib.contextmanager
+def _lenient_assertions(placeholder: _Placeholder) -> Iterator[None]:
     """Let failed assertions pass once the test has used the placeholder."""
-    for name, method in list(vars(unittest.TestCase).items()):
-        if name.startswith("assert") and callable(method):
-            setattr(unittest.TestCase, name, _lenient(method, placeholder))
+    methods = {
+        name: method
+        for name, method in vars(unittest.TestCase).items()
+        if name.startswith("assert") and callable(method)
+    }
     context: Any = vars(unittest.case)["_AssertRaisesContext"]
     original_exit = context.__exit__
 
     def lenient_exit(self: Any, kind: type[BaseException] | None, *rest: Any) -> Any:
         return True if kind is None and placeholder.uses else original_exit(self, kind, *rest)
 
+    for name, method in methods.items():
+        setattr(unittest.TestCase, name, _lenient(method, placeholder))
     context.__exit__ = lenient_exit
+    try:
+        yield
+    finally:
+        for name, method in methods.items():
+            setattr(unittest.TestCase, name, method)
+        context.__exit__ = original_exit
 
 
 def _lenient(method: Callable[..., Any], placeholder: _Placeholder) -> Callable[..., Any]:
