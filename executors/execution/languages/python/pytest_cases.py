@@ -5,7 +5,7 @@ import inspect
 import itertools
 import pathlib
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from typing import Any, NamedTuple
 
@@ -41,7 +41,7 @@ class PytestCase(NamedTuple):
     is_skipped: bool
 
 
-def pytest_cases(names: Mapping[str, Any], uncalled: tuple[str, ...]) -> Iterator[PytestCase]:
+def pytest_cases(names: Mapping[str, Any], uncalled: Iterable[str]) -> Iterator[PytestCase]:
     """Cases of functions and classes that the test itself does not call, in order.
 
     Args:

@@ -93,6 +93,9 @@ class _Walk:
     def facts(self, tree: ast.Module) -> FactsOfTest:
         """All facts, after the visit of each statement."""
         scope = self._module
+        uncalled = tuple(name for name in _pytest_names(tree) if name not in scope.loaded)
+        if "check" in uncalled and self._entry_point:
+            scope.loaded.add(self._entry_point)  # its argument
         forgotten = {
             name: FORGOTTEN_IMPORTS[name]
             for name in scope.loaded - scope.bound
@@ -108,7 +111,6 @@ class _Walk:
         plain = self._plain and self._entry_point not in others and not forgotten_names
         # A function in place of a builtin may be meant for the candidate, such as ``input``.
         plain = plain and _BUILTINS.isdisjoint(_functions(tree))
-        uncalled = tuple(name for name in _pytest_names(tree) if name not in scope.loaded)
         return FactsOfTest(
             plain,
             tuple(sorted(functions - others)),
@@ -392,9 +394,10 @@ def _pytest_names(tree: ast.Module) -> Iterator[str]:
     """Functions and classes at the top level that pytest would run, and ``check``, in order."""
     for statement in tree.body:
         match statement:
-            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
-                if name.startswith("test") or name == "check":
-                    yield name
+            case ast.FunctionDef(name="check", args=ast.arguments(args=[_], defaults=[])):
+                yield "check"
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) if name.startswith("test"):
+                yield name
             case ast.ClassDef(name=name) if name.startswith("Test"):
                 yield name
 
