@@ -6,6 +6,7 @@ a placeholder. The test goes on with it, so that one replay shows further calls 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
