@@ -52,8 +52,8 @@ class VerdictReason:
     def from_message(cls, message: Any) -> Self | None:
         """Read the part of a step message that ``as_message`` wrote; None if it is none.
 
-        The message may come from a process that ran a candidate, so it may be anything. Addresses of objects
-        are left out, so that equal runs have equal reasons.
+        The message may come from a process that ran a candidate, so it may be anything. Addresses of
+        objects are left out, so that equal runs have equal reasons.
         """
         match message:
             case [str(sentence), dict(detail)]:

@@ -117,8 +117,10 @@ def test_programs_near_their_limit_are_run_to_it(usual):
     assert names == 2 * (["PASSED"] * (len(NEAR_LIMITS) - 1) + ["TIMED_OUT"])
 
 
-@pytest.mark.parametrize("processes", [0, BUSY_PROCESSES])
-@pytest.mark.parametrize("order", SHAPES)
+@pytest.mark.parametrize(
+    ("order", "processes"),
+    [("small", 0), ("single", 0), *((order, BUSY_PROCESSES) for order in SHAPES)],
+)
 def test_verdicts_reasons_and_outputs_are_the_same(problems, usual, order, processes):
     with busy_machine(processes), Runner(LIMITS) as runner:
         found = judge(runner, problems, order)
