@@ -45,8 +45,6 @@ A test may call them on whatever it got. ``copy.copy`` and ``copy.deepcopy`` are
 the methods that they call.
 """
 
-_MAX_ARGUMENTS_OF_EVALUATE = 2
-
 
 class LibraryPeer(Protocol):
     """Peer of a judge, as far as diverted calls need it."""
@@ -142,13 +140,14 @@ class LibraryCalls:
         by_library = frame.f_globals is not self._test_names
         if by_library or isinstance(text, types.CodeType) or text in self._constants:
             return original(text, *(names or (frame.f_globals, frame.f_locals)), **keywords)
-        if len(names) > _MAX_ARGUMENTS_OF_EVALUATE:
-            raise TypeError("eval expected at most 3 arguments")
-        known: dict[str, Any] = {}
-        for one in names:
-            known |= {name: value for name, value in one.items() if name != "__builtins__"}
+        own = {
+            name: value
+            for one in names
+            for name, value in dict(one).items()
+            if self._peer.number_of(value) is not None
+        }
         try:
-            result = self._peer.library_call(_EVALUATE, (text, known) if names else (text,), {})
+            result = self._peer.library_call(_EVALUATE, (text, own), {})
         except NameError:
             self._peer.lose("The test evaluates a text with names that the candidate does not have.")
             raise

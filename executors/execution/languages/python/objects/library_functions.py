@@ -25,9 +25,9 @@ def describe_signature(target: Any, **keywords: Any) -> tuple[Any, ...]:
     return parameters, _optional(signature.return_annotation)
 
 
-def evaluate(text: str, names: dict[str, Any] | None = None) -> Any:
-    """Evaluate a text with the names of the candidate, or with given ones."""
-    return _evaluated(text, vars(sys.modules[MODULE]) if names is None else names)
+def evaluate(text: str, names: dict[str, Any]) -> Any:
+    """Evaluate a text with the names of the candidate, and with given ones."""
+    return _evaluated(text, vars(sys.modules[MODULE]), names)
 
 
 _evaluated = eval

@@ -52,8 +52,8 @@ class JudgeSettings:
         encode: function that gives the JSON form of one value; functions and objects cross as handles.
         targets: dotted names that the test patches, from `patch_targets`.
         solution: names of the module that the test imports the candidate from.
-        test_names: names of the test, of which ``input``, ``print`` and ``open`` stand for the built-in
-            ones in a candidate that does not define them itself.
+        test_names: names of the test, of which functions called ``input``, ``print`` and
+            ``open`` stand for the built-in ones in a candidate that does not define them itself.
         decode: function that gives the value of a JSON form, for warnings of the candidate's own classes;
             None to replay them as the nearest class of the library.
     """
@@ -104,6 +104,8 @@ class JudgeSettings:
         if request not in ("read", "readline") or not sizes or len(arguments) > 1:
             raise BrokenPairError("no request of an input stream")
         stream: Any = sys.stdin
+        if stream is sys.__stdin__:  # the candidate reads what the test has not replaced
+            return ""
         text = stream.read(*arguments) if request == "read" else stream.readline(*arguments)
         if type(text) is not str:
             raise TypeError(f"sys.stdin gave {type(text).__name__}, not str")

@@ -77,7 +77,7 @@ class PatchWatch:
         self._known = dict(solution)
         self._patched: set[str] = set()
         self._test_names = test_names
-        self._shadows = {("shadow", name): test_names.get(name, _MISSING) for name in _SHADOWED}
+        self._shadows: dict[tuple[str, str], Any] = {("shadow", name): _MISSING for name in _SHADOWED}
         spots = [
             _Spot(module, [module.__name__, ""], name)
             for module, names in _WATCHED
@@ -107,6 +107,8 @@ class PatchWatch:
                 )
         for (kind, name), known in self._shadows.items():
             value = self._test_names.get(name, _MISSING)
+            if kind == "shadow" and not callable(value):
+                value = _MISSING  # a variable of the test, which is not the candidate's to see
             if value is not known:
                 self._shadows[kind, name] = value
                 found.append(self._piece(kind, name, value))
@@ -120,7 +122,7 @@ class PatchWatch:
         now = dict(self._solution)
         for name in now.keys() | self._known.keys():
             value = now.get(name, _MISSING)
-            if value is self._known.get(name, _MISSING):
+            if value is self._known.get(name, _MISSING) or name[:1] == "_":
                 continue
             if value is not self._test_names.get(name, _MISSING):
                 self._patched.add(name)

@@ -1,6 +1,5 @@
 """Library functions that a test calls with objects of the candidate, which live elsewhere."""
 
-import builtins
 import collections
 import copy
 import dataclasses
@@ -51,6 +50,12 @@ class _Proxy:
         vars(self)["value"] = value
 
 
+def _found(item: Any) -> Any:
+    if type(item) is dict:
+        return {key: _found(value) for key, value in item.items()}
+    return item.value if type(item) is _Proxy else item
+
+
 class _Peer:
     """Peer whose other process is this one: it finds the objects behind proxies and makes proxies."""
 
@@ -64,7 +69,7 @@ class _Peer:
 
     def library_call(self, name: str, arguments: Any, keywords: dict[str, Any]) -> Any:
         self.calls.append(name)
-        there = [item.value if type(item) is _Proxy else item for item in arguments]
+        there = [_found(item) for item in arguments]
         result = library_function(name)(*there, **keywords)
         return _Proxy(result) if type(result).__module__ == "solution" else result
 
@@ -201,10 +206,10 @@ def test_a_text_of_unknown_origin_is_evaluated_in_the_process_of_the_candidate(
     found = eval("Item('a')")
     assert found.value == program.Item("a")
     assert peer.doubts == []
-    assert eval("x + " + str(one), {"__builtins__": builtins, "x": 2}) == 3
+    assert eval("repr(x)" + " " * one, {"x": found}) == "Item(name='a', tags=[])"
     assert len(peer.doubts) == 1
     with pytest.raises(NameError):
-        eval("one + 1")
+        eval("one + 1", globals(), locals())  # data of the test, which a candidate does not get
     assert len(peer.losses) == 1
     assert collections.namedtuple("Pair", "a b")(1, 2).b == 2  # which evaluates a text of its own
     assert len(peer.calls) == 3

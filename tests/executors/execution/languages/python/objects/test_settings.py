@@ -361,6 +361,9 @@ def test_a_function_of_the_test_may_stand_for_a_builtin_that_the_candidate_does_
     pair = pair_of("def ask(): return 'Hello ' + input('Name: ')")
     pair.test_names["input"] = lambda prompt="": "Bob"
     assert pair("ask") == "Hello Bob"
+    pair.test_names["input"] = "data of the test"
+    with pytest.raises(RuntimeError, match="Error"):
+        pair("ask")
     own = pair_of("def input(prompt): return 'mine'\ndef ask(): return input('')")
     own.test_names["input"] = lambda prompt="": "Bob"
     assert own("ask") == "mine"
@@ -420,6 +423,12 @@ def test_the_judge_answers_no_other_request(pair_of: Callable[..., _Pair], reque
     pair = pair_of("")
     with pytest.raises(BrokenPairError):
         pair.settings.answer(*request_)
+
+
+def test_the_own_input_of_the_judge_is_not_read_for_a_candidate(pair_of: Callable[..., _Pair]) -> None:
+    pair = pair_of("")
+    with mock.patch("sys.stdin", sys.__stdin__):
+        assert pair.settings.answer("read", []) == ""
 
 
 def test_what_a_candidate_sets_stays_in_its_process(pair_of: Callable[..., _Pair]) -> None:
