@@ -20,12 +20,14 @@ def verdict_records(block: BlockVerdicts) -> tuple[VerdictRecord, ...]:
     )
 
 
-def pair_reasons(block: BlockVerdicts, tests: Sequence[int]) -> PairReasons:
-    """Reasons of all pairs of a block.
+def pair_reasons(block: BlockVerdicts, tests: Sequence[int]) -> PairReasons | None:
+    """Reasons of all pairs of a block; None if there are none, as in a recording without reasons.
 
     Args:
         block: verdicts on all distinct programs of a problem.
         tests: index of each test.
     """
     reasons, numbers = distinct_reasons(block.reasons)
+    if not reasons:
+        return None
     return PairReasons(tuple(tests), reasons, numbers[block.reason_of], block.cut_at).compact()

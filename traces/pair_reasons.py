@@ -36,12 +36,13 @@ class PairReasons:
         return replace(self, numbers=numbers[programs], cut_at=np.pad(self.cut_at, missing)[programs])
 
     def of_tests(self, tests: Sequence[int]) -> "PairReasons":
-        """Reasons of some of the tests, in this order."""
+        """Reasons of some tests, in this order. A test that is not among these has none."""
         places = {test: place for place, test in enumerate(self.tests)}
-        columns = [places[test] for test in tests]
-        return replace(
-            self, tests=tuple(tests), numbers=self.numbers[:, columns], cut_at=self.cut_at[:, columns]
-        ).compact()
+        columns = [places.get(test, len(places)) for test in tests]
+        one_more = ((0, 0), (0, 1))
+        numbers = np.pad(self.numbers, one_more, constant_values=NO_REASON)[:, columns]
+        cut_at = np.pad(self.cut_at, one_more)[:, columns]
+        return replace(self, tests=tuple(tests), numbers=numbers, cut_at=cut_at).compact()
 
     def compact(self) -> "PairReasons":
         """The same without reasons that no pair has."""

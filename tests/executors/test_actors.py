@@ -12,7 +12,7 @@ import ray
 from ray import cloudpickle
 
 from testbudget.executors.actors import GeneratorActor, RunnerActor
-from testbudget.executors.execution.limits import TestLimits
+from testbudget.executors.execution.limits import TestLimits, Trust
 from testbudget.executors.extractor_actor import ExtractionError, ExtractorActor
 from testbudget.executors.generation.base import (
     Completion,
@@ -205,6 +205,19 @@ def test_a_runner_runs_the_chosen_programs_and_records_outputs_on_request():
     assert varied.input_mutations.tolist() == [2]
     assert [item.test for item in varied.recorded_outputs.inputs] == [3, 3, 3]
     ray.kill(actor)
+
+
+ALIKE = "class f:\n    def __init__(self, x): pass\n    def __eq__(self, other): return True\n"
+
+
+def test_a_runner_trusts_candidates_as_it_is_told_and_runs_wanted_pairs_only():
+    tests = [UnitTest("p", index, f"assert f({index}) == 2", kind=TestKind.ASSERT) for index in range(2)]
+    for trust, verdict in ((Trust.HOSTILE, Verdict.UNCONFIRMED), (Trust.HONEST, Verdict.PASSED)):
+        actor = RunnerActor(TestLimits(), (), False, trust)
+        block = actor.run("python", (ALIKE,), [0], tests, "f", False, 0, True, (1,), True, ((False, True),))
+        actor.close()
+        assert block.verdicts.tolist() == [[NOT_RUN, verdict]]
+        assert block.same_process.tolist() == [[False, trust is Trust.HONEST]]
 
 
 def metered(kind, *arguments, **options):

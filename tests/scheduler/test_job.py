@@ -81,6 +81,10 @@ def refusal(tmp_path, **fields) -> str:
             {"backend": "recorded", "tests": {"from_run": "other"}},
             "backend recorded needs candidates.from_run and tests.from_run",
         ),
+        (
+            {"execution": {"trust": "blind"}},
+            "execution.trust must be 'hostile' or 'honest' but got 'blind'",
+        ),
         ({"backend": "slurm"}, "backend must be one of ray, in_process, recorded but got 'slurm'"),
     ],
 )

@@ -1,13 +1,18 @@
 """Runs from job to directory: new, refused, and continued from wherever they have ended."""
 
 import json
+import shutil
 
+import numpy as np
 import pytest
 import yaml
 
 from testbudget.rewards.errors import InfrastructureError, UserError
+from testbudget.rewards.verdict_reason import DetailName, VerdictReason
 from testbudget.scheduler.job_file import load_job
 from testbudget.scheduler.run import resume_run, start_run
+from testbudget.traces.pair_reasons import NO_REASON, PairReasons
+from testbudget.traces.reason_tables import read_reasons, write_reasons
 from testbudget.traces.run_info import read_run_info
 from testbudget.traces.run_tables import GrantRecord, read_run_table
 from testbudget.traces.tables import read_trace
@@ -51,6 +56,33 @@ def test_a_run_tells_who_started_it_with_which_sources_and_what_it_spent(recorde
     assert info.books["spent"]["tests"] == 12
     assert info.finished is not None
     assert info.cut_tasks == info.lost_tasks == ()
+    assert info.trust == "hostile"
+
+
+def test_a_run_keeps_the_reasons_of_the_recording_that_it_reads(recorded, tmp_path):
+    recording = tmp_path / "recording"
+    shutil.copytree(recorded.directory, recording)
+    said = PairReasons(
+        tuple(range(4)),
+        (VerdictReason("It is so."), VerdictReason("It is not.", {DetailName.LINE: "3"})),
+        np.array([[0, 0, 0, 0], [1, 1, 1, 1], [0, 1, 0, 1], [NO_REASON] * 4], np.int32),
+        np.zeros((4, 4), np.float32),
+    )
+    said.cut_at[1, 2] = 0.05
+    write_reasons([("times/2", said)], recording)
+    runs = {"candidates": {"from_run": str(recording)}, "tests": {"from_run": str(recording)}}
+    job = load_job(recorded.write_job(tmp_path / "job.yaml", cap={"tests": 50}, **runs))
+    found = read_reasons(start_run(job, tmp_path / "out"))["times/2"].of_tests(range(4))
+    assert [found.of_test(test) for test in range(4)] == [
+        said.of_test(test)[: len(found.numbers)] for test in range(4)
+    ]
+    assert np.argwhere(found.cut_at).tolist() == [[1, 2]]
+    resume_run(tmp_path / "out")
+    assert read_reasons(tmp_path / "out").keys() == {"times/2"}
+
+
+def test_without_recorded_reasons_a_run_has_none(job, tmp_path):
+    assert read_reasons(start_run(job, tmp_path / "out")) == {}
 
 
 def test_a_directory_that_exists_is_refused(job, tmp_path):

@@ -75,6 +75,20 @@ def test_verdicts_of_candidates_are_votes_that_a_rule_picks_by():
         assert chosen.candidate == 0
 
 
+def test_a_judged_pair_has_a_reason_and_trust_counts_what_could_be_forged():
+    alike = "class f:\n    def __init__(self, x): pass\n    def __eq__(self, other): return True"
+    candidates, tests = [alike, "def f(x): return {}[x]"], ["assert f(1) == 2"]
+    block = testbudget.judge(candidates, tests)
+    assert block.verdicts[:, 0].tolist() == [Verdict.UNCONFIRMED, Verdict.ERRORED]
+    reason = block.reasons[block.reason_of[1, 0]]
+    assert "raised KeyError" in reason.sentence
+    assert reason.detail == {"exception": "KeyError", "message": "1", "line": "1"}
+    trusted = testbudget.judge(candidates, tests, trust="honest")
+    assert trusted.verdicts[:, 0].tolist() == [Verdict.PASSED, Verdict.ERRORED]
+    with pytest.raises(testbudget.UserError, match="trust must be hostile or honest but got 'blind'"):
+        testbudget.judge(candidates, tests, trust="blind")
+
+
 def test_unittest_modules_and_limits():
     test = "import unittest\nclass T(unittest.TestCase):\n    def test(self): self.assertEqual(f(1), 1)\n"
     candidates = ["def f(x): return x", "def f(x):\n    while True: pass"]

@@ -39,6 +39,7 @@ def test_reasons_of_some_tests_and_programs_keep_only_what_they_use():
     kept = FIRST.of_tests([2])
     assert kept.reasons == (FAILED,)
     assert kept.numbers.tolist() == [[0], [NO_REASON]]
+    assert FIRST.of_tests([7, 0]).numbers.tolist() == [[NO_REASON, 0], [NO_REASON, 1]]
     wider = kept.of_programs(np.array([4, 0]))
     assert wider.numbers.tolist() == [[NO_REASON], [0]]
     assert wider.cut_at.tolist() == [[0], [np.float32(0.05)]]
