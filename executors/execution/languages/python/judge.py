@@ -22,7 +22,7 @@ from testbudget.executors.execution import values
 from testbudget.executors.execution.languages.base import CallPath, Program, ResultKind, StepMessage
 from testbudget.executors.execution.languages.python.calls import change_arguments, plain_call
 from testbudget.executors.execution.languages.python.interpreter import MODULE, restore_interpreter
-from testbudget.executors.execution.languages.python.judge_audit import JudgeAudit
+from testbudget.executors.execution.languages.python.judge_audit import judge_audit
 from testbudget.executors.execution.languages.python.raised import rebuild_exception
 from testbudget.executors.execution.languages.python.reasons import TEST_FILE
 from testbudget.executors.execution.languages.python.test_run import Doubt, TestRun, run_test
@@ -45,21 +45,17 @@ _MAX_PLACEHOLDER_USES = 2_000  # a test that exceeds this loops on the placehold
 def judge_tests(buffer: ResultBuffer, replays: Sequence[tuple[Program, CallPath]]) -> None:
     """Replay each test on its path, as described by `Language.judge`."""
     placeholder = _Placeholder()
-    audit = JudgeAudit()
     with _lenient_assertions(placeholder):
-        _judge_each(buffer, replays, placeholder, audit)
+        _judge_each(buffer, replays, placeholder)
 
 
 def _judge_each(
-    buffer: ResultBuffer,
-    replays: Sequence[tuple[Program, CallPath]],
-    placeholder: _Placeholder,
-    audit: JudgeAudit,
+    buffer: ResultBuffer, replays: Sequence[tuple[Program, CallPath]], placeholder: _Placeholder
 ) -> None:
     for step, (test, path) in enumerate(replays):
         buffer.begin(step)
         stand_ins = _StandIns(path, placeholder, functools.partial(buffer.append, step))
-        with audit.watching(test, functools.partial(_end_judge, buffer, step, stand_ins)):
+        with judge_audit().watching(test, functools.partial(_end_judge, buffer, step, stand_ins)):
             run = _run_with(stand_ins, test)
         message: list[object] | None = None
         if stand_ins.needs_objects is not None:

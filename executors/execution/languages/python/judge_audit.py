@@ -4,6 +4,7 @@ The rules for the text of a test (`interpreting_calls`) come first. This is the 
 a library to run text, load code or open what a test has no business with.
 """
 
+import functools
 import os
 import sys
 import types
@@ -39,6 +40,12 @@ _FORBIDDEN = frozenset(
 _RUN_TEXT = frozenset({"compile", "exec"})
 _PLACES_OF_PROCESSES = ("/proc", "/sys", "/dev")
 _DEVICES = frozenset({"/dev/null", "/dev/urandom", "/dev/random", "/dev/zero"})
+
+
+@functools.cache
+def judge_audit() -> "JudgeAudit":
+    """Audit of this process."""
+    return JudgeAudit()
 
 
 class JudgeAudit:

@@ -29,6 +29,7 @@ _UNITTEST_OPERANDS = (
     ("expr1", "expr2"),
     ("obj", "cls"),
 )
+_MAX_INNER_FRAMES = 3  # between the test and the assertion method
 _SCALARS = (int, float, bool, complex, str, bytes, type(None))
 _MAX_DEPTH = 6
 _MAX_ITEMS = 40
@@ -80,15 +81,16 @@ def _operands(trace: types.TracebackType | None) -> dict[DetailName, str]:
     last_of_test = max((place for place, frame in enumerate(frames) if _is_test(frame)), default=-1)
     if last_of_test < 0:
         return {}
-    inner = frames[last_of_test + 1 : last_of_test + 2]
-    names = frames[last_of_test].f_locals if not inner else inner[0].f_locals
+    inner = frames[last_of_test + 1 : last_of_test + 1 + _MAX_INNER_FRAMES]
     pairs = _UNITTEST_OPERANDS if inner else ((GIVEN, EXPECTED),)
-    for given, expected in pairs:
-        if given in names and names[given] is not ...:
-            detail = {DetailName.GIVEN: shown(names[given])}
-            if expected in names and names[expected] is not ...:
-                detail[DetailName.EXPECTED] = shown(names[expected])
-            return detail
+    for frame in inner or frames[last_of_test:]:
+        names = frame.f_locals
+        for given, expected in pairs:
+            if given in names and names[given] is not ...:
+                detail = {DetailName.GIVEN: shown(names[given])}
+                if expected in names and names[expected] is not ...:
+                    detail[DetailName.EXPECTED] = shown(names[expected])
+                return detail
     return {}
 
 
