@@ -26,10 +26,12 @@ from testbudget.executors.execution.languages.base import (
 from testbudget.executors.execution.processes.process import ProcessRunner
 from testbudget.executors.execution.processes.result_buffer import ResultBuffer
 
-_MODULES = """
-protocol reasons result_buffer programs realm values placeholder node_test test_run compile loading calls judge
-wire intrinsics plain_data carrier session mirrors operations scripts access clock watch comparisons patches serving judging main
-""".split()  # each after the modules that it requires
+_COMMON_MODULES = "protocol reasons result_buffer programs node_test test_run loading"
+_PLAIN_MODULES = f"{_COMMON_MODULES} realm values placeholder compile calls judge main"
+_OBJECT_MODULES = (
+    f"{_COMMON_MODULES} wire intrinsics plain_data carrier session mirrors operations scripts access clock"
+    " watch comparisons patches serving judging main"
+)  # each after the modules that it requires
 _BUFFER_BYTES = 32 << 20
 _FLAGS = (
     "--random-seed=1",  # random numbers must not decide a verdict
@@ -63,9 +65,8 @@ class JavaScript(Language):
     def __init__(self) -> None:
         node = shutil.which("node")
         self.programs = ("node" if node is None else str(Path(node).resolve()),)
-        folder = files(__package__).joinpath("harness")
-        texts = {name: folder.joinpath(f"{name}.js").read_text("utf-8") for name in _MODULES}
-        self._harness = _bundle(texts)  # the folder is hidden inside the sandbox
+        self._plain_harness = _bundle(_PLAIN_MODULES)  # the folder is hidden inside the sandbox
+        self._object_harness = _bundle(_OBJECT_MODULES)
 
     def compile_sources(
         self, buffer: ResultBuffer, sources: Sequence[Source], entry_point: str | None
@@ -99,7 +100,8 @@ class JavaScript(Language):
 
     def judge(self, buffer: ResultBuffer, replays: Sequence[tuple[Program, CallPath]]) -> None:
         """Run each test in a realm of its own, with stand-ins among its globals."""
-        self._execute_node(buffer, replays=[[test.content, path] for test, path in replays])
+        flags = _judge_flags([test for test, _ in replays])
+        self._execute_node(buffer, flags, replays=[[test.content, path] for test, path in replays])
 
     def judge_objects(
         self,
@@ -109,8 +111,8 @@ class JavaScript(Language):
         entry_point: str | None,  # noqa: ARG002 - the test holds it
     ) -> None:
         """Run the test in Node, with proxies for what the candidate defines."""
-        flags = [] if "__proto__" in test.content["text"] else [_NO_PROTO]
-        self._execute_node(buffer, (*flags, _NO_EVAL), test=test.content, connection=_inherited(connection))
+        flags = (*_judge_flags([test]), _NO_EVAL)
+        self._execute_node(buffer, flags, test=test.content, connection=_inherited(connection))
 
     def serve_objects(
         self, buffer: ResultBuffer, connection: Connection, candidate: Program, entry_point: str | None
@@ -130,6 +132,11 @@ class JavaScript(Language):
         self, buffer: ResultBuffer, flags: Sequence[str] = (), **instructions: Any
     ) -> NoReturn:
         """Replace this process by Node; the instructions are passed on as an unnamed file."""
+        harness = (
+            self._object_harness
+            if "connection" in instructions or "script" in instructions
+            else self._plain_harness
+        )
         descriptor = os.dup(buffer.descriptor)  # inherited, unlike the original
         os.set_inheritable(descriptor, True)
         file = tempfile.TemporaryFile(dir=".")  # noqa: SIM115 - Node reads it
@@ -140,7 +147,12 @@ class JavaScript(Language):
         unlimited = longest_file == resource.RLIM_INFINITY
         writable_bytes = _BUFFER_BYTES if unlimited else min(longest_file, _BUFFER_BYTES)
         numbers = (descriptor, file.fileno(), writable_bytes)
-        os.execv(self.programs[0], ["node", *_FLAGS, *flags, "-e", self._harness, *map(str, numbers)])
+        os.execv(self.programs[0], ["node", *_FLAGS, *flags, "-e", harness, *map(str, numbers)])
+
+
+def _judge_flags(tests: Sequence[Program]) -> Sequence[str]:
+    """Flags of a process that runs these tests."""
+    return () if any("__proto__" in test.content["text"] for test in tests) else (_NO_PROTO,)
 
 
 def _inherited(connection: Connection) -> list[int]:
@@ -151,12 +163,14 @@ def _inherited(connection: Connection) -> list[int]:
     return list(connection)
 
 
-def _bundle(texts: dict[str, str]) -> str:
+def _bundle(names: str) -> str:
     """Program text of several modules; each is a function, run in order and visible to later ones."""
+    folder = files(__package__).joinpath("harness")
     parts = [
-        f"bundled[{f'./{name}'!r}] = ((module) => {{ ((module, require, process) => {{\n{text}\n"
+        f"bundled['./{name}'] = ((module) => {{ ((module, require, process) => {{\n"
+        f"{folder.joinpath(f'{name}.js').read_text('utf-8')}\n"
         f"}})(module, bundledRequire, globalThis.process); return module.exports; }})({{ exports: {{}} }});"
-        for name, text in texts.items()
+        for name in names.split()
     ]
     loading = "const bundled = {}; const bundledRequire = (name) => bundled[name] ?? require(name);"
     return "\n".join(["'use strict'; {", loading, *parts, "}"])

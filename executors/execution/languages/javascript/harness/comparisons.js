@@ -103,29 +103,14 @@ class Comparisons {
     return this.prototypes.get(prototype);
   }
 
-  // node:assert with comparisons of copies. `ran` is called for each assertion, `failed` for each that does not hold.
-  assertModule({ ran, failed }) {
+  // node:assert with comparisons of copies. `asserted` calls one of its functions with arguments.
+  assertModule(asserted) {
     const wrapped = new Map();
     const wrap = (original, name) => {
       if (typeof original !== 'function' || original === assert.AssertionError) return original;
       if (wrapped.has(original)) return wrapped.get(original);
-      const wrapper = (...given) => {
-        ran();
-        const prepared = DEEP.includes(name) ? this.prepared(!name.startsWith('not'), given) : given;
-        try {
-          const result = original(...prepared);
-          return util.types.isPromise(result) ? result.catch((error) => fail(error)) : result;
-        } catch (error) {
-          return fail(error);
-        }
-      };
-      const fail = (error) => {
-        if (error instanceof assert.AssertionError) {
-          Error.captureStackTrace?.(error, wrapper);
-          failed(error);
-        }
-        throw error;
-      };
+      const wrapper = (...given) =>
+        asserted(original, DEEP.includes(name) ? this.prepared(!name.startsWith('not'), given) : given);
       wrapped.set(original, wrapper);
       for (const key of Object.keys(original)) wrapper[key] = wrap(original[key], key);
       return wrapper;

@@ -25,6 +25,8 @@ const SHARES_STATE = new RegExp(
 const REACHES_OUT = /\b(?:process|require|import|Buffer|__proto__)\b/;
 // Checks that a test makes without a function of node:assert.
 const CHECKS_ITSELF = /\bthrow\b|\bprocess\s*\.\s*exit(?:Code)?\b/;
+// Names of functions in `all.add(1)` and `{ add: plus }`.
+const MEMBER = /([A-Za-z_$][\w$]*)\s*(?:\(|:|as\b)/g;
 const INTERPRETS = /\b(?:eval|Function)\s*\(|\bcompileFunction\b|\brunIn\w*Context\b/;
 const COMMENT = /^\s*\/\/.*$/gm;
 const WORD = /(?<![.\w$]|\.\s)[A-Za-z_$][\w$]*/g;
@@ -63,6 +65,7 @@ function describeTest(text, kind, entryPoint) {
   const content = {
     ...{ text, kind, entryPoint },
     functions: [...functions],
+    members: Array.from(code.matchAll(MEMBER), ([, name]) => name),
     checksItself: CHECKS_ITSELF.test(code),
     interprets: INTERPRETS.test(code),
     words: [...new Set(entryPoint === null ? [] : [entryPoint]), ...new Set(Array.from(code.matchAll(WORD), ([word]) => word))],

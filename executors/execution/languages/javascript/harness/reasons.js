@@ -30,9 +30,15 @@ function ofError(error, raiser) {
       ...(compared && 'expected' in error && { expected: shown(error.expected), given: shown(error.actual) }),
     });
   }
-  if (!types.isNativeError(error)) return reason(`The ${raiser} threw ${shown(error)}.`, { line });
-  const { name, message } = named(error);
-  return reason(`The ${raiser} raised ${name}.`, { exception: name, message, line, module: missingModule(error) });
+  try {
+    if (!(error instanceof Error) && !types.isNativeError(error)) {
+      return reason(`The ${raiser} threw ${shown(error)}.`, { line });
+    }
+    const { name, message } = named(error);
+    return reason(`The ${raiser} raised ${name}.`, { exception: name, message, line, module: missingModule(error) });
+  } catch {
+    return reason(`The ${raiser} raised an error that has no name.`, { line });
+  }
 }
 
 // Reason why a candidate could not be loaded.

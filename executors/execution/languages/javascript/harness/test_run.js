@@ -2,12 +2,14 @@
 // Run of one test: its program, its cases, what it asserted, and the verdict.
 
 const assert = require('node:assert');
+const { types } = require('node:util');
 const { Cases } = require('./node_test');
 const { compile, requirer, run } = require('./programs');
 const { ofError, reason } = require('./reasons');
-const { FAILED, PASSED, ERRORED } = require('./protocol');
+const { FAILED, PASSED, ERRORED, UNCONFIRMED } = require('./protocol');
 
 const FILE = 'test.js';
+const EXPECT_ERRORS = ['throws', 'rejects'];
 
 class EndOfTest extends Error {} // ends a test that goes on for nothing
 
@@ -20,6 +22,7 @@ class TestRun {
     this.failure = null; // verdict and reason of the first error
     this.exitCode = null; // argument of process.exit
     this.assertions = checksItself ? 1 : 0;
+    this.swallowed = false; // an assertion did not hold, and nothing else noticed
     this.used = 0; // uses of the candidate
     this.finished = false; // the program, not its cases
     this.cases = new Cases((error) => this.note(error));
@@ -83,7 +86,30 @@ class TestRun {
     }
     if (this.used === 0) return [ERRORED, reason('The test never called the candidate.')];
     if (this.assertions === 0) return [ERRORED, reason('The test ran no assertion.')];
-    return [PASSED, null];
+    return this.swallowed ? [UNCONFIRMED, reason('An assertion that did not hold was caught.')] : [PASSED, null];
+  }
+
+  // Call a function of node:assert for the test. `failed` is called with the error of an assertion that does not hold.
+  asserted(original, given, failed = () => {}) {
+    this.assertions += 1;
+    const before = this.swallowed;
+    const hold = (result) => {
+      if (EXPECT_ERRORS.includes(original.name)) this.swallowed = before; // it was expected to fail
+      return result;
+    };
+    const fail = (error) => {
+      if (error instanceof assert.AssertionError) {
+        this.swallowed = true;
+        failed(error);
+      }
+      throw error;
+    };
+    try {
+      const result = original(...given);
+      return types.isPromise(result) ? result.then(hold, fail) : hold(result);
+    } catch (error) {
+      return fail(error);
+    }
   }
 }
 

@@ -12,11 +12,12 @@ const LONGEST_MESSAGE = 10_000;
 
 class NotPlainError extends Error {}
 
-// Text of a value. Throws NotPlainError.
-function encode(value, realm) {
+// Text of a value in which no object occurs twice. Throws NotPlainError. `known`: objects that must not occur in it;
+// receives those that do.
+function encode(value, realm, known = new Set()) {
   let text;
   try {
-    text = JSON.stringify(tagged(value, realm, { left: LONGEST_TEXT }));
+    text = JSON.stringify(tagged(value, realm, { left: LONGEST_TEXT, known }));
   } catch (error) {
     throw error instanceof NotPlainError ? error : new NotPlainError('circular, or too large');
   }
@@ -25,7 +26,7 @@ function encode(value, realm) {
 }
 
 function tagged(value, realm, budget) {
-  if ((budget.left -= 1) < 0) throw new NotPlainError('too large'); // one array may be contained many times
+  if ((budget.left -= 1) < 0) throw new NotPlainError('too large');
   switch (typeof value) {
     case 'string':
     case 'boolean':
@@ -46,6 +47,8 @@ function tagged(value, realm, budget) {
 
 function taggedObject(value, realm, budget) {
   if (types.isProxy(value)) throw new NotPlainError('Proxy');
+  if (budget.known.has(value)) throw new NotPlainError('in several places');
+  budget.known.add(value);
   const inner = (item) => tagged(item, realm, budget);
   const prototype = Object.getPrototypeOf(value);
   const kind = prototype === null ? 'bare' : realm.names.get(prototype);

@@ -89,9 +89,11 @@ def test_a_test_may_require_the_candidate_as_a_module(runner, code):
     [
         (f"{HEAD}add(1, 2);", ERRORED),
         ("", ERRORED),
+        (f"{HEAD}test('t', () => {{ add(1, 2); }});", ERRORED),
+        (f"{HEAD}test('t', () => {{ assert.equal(1, 1); }});", ERRORED),
         ("test('t', () => {", ERRORED),
-        (f"{HEAD}test('t', () => assert.equal(add(1, 2), 3)); test.skip('s', () => {{}});", ERRORED),
-        (f"{HEAD}test('t', () => assert.equal(add(1, 2), 3)); it.todo('s');", ERRORED),
+        (f"{HEAD}test('t', () => assert.equal(add(1, 2), 3)); test.skip('s', () => {{}});", PASSED),
+        (f"{HEAD}test('t', () => assert.equal(add(1, 2), 3)); it.todo('s');", PASSED),
         (f"{HEAD}test('t', {{ skip: true }}, () => assert.equal(add(1, 2), 3));", ERRORED),
         (f"{HEAD}test('t', (t) => {{ t.skip(); }});", ERRORED),
         (f"{HEAD}describe.skip('d', () => {{ it('t', () => assert.equal(add(1, 2), 3)); }});", ERRORED),
@@ -258,27 +260,6 @@ def test_a_thrown_value_reaches_the_test_unchanged(runner, candidate, body):
 )
 def test_a_promise_reaches_the_test_as_a_promise(runner, candidate, body, expected):
     assert verdict(runner, candidate, async_case(body)) is expected
-
-
-@pytest.mark.parametrize(
-    ("candidate", "body"),
-    [
-        ("function add() { return { valueOf: () => 3 }; }", "assert.ok(add() == 3);"),
-        ("class P { x = 1; }\nfunction add() { return new P(); }", "assert.equal(add().x, 1);"),
-        ("class L extends Array {}\nfunction add() { return new L(); }", "assert.deepEqual(add(), []);"),
-        ("function add() { return new Proxy([], { get: () => 3 }); }", "assert.equal(add()[0], 3);"),
-        ("function add() { return { get x() { return 3; } }; }", "assert.equal(add().x, 3);"),
-        ("function add(f) { return f(1); }", "assert.equal(add((x) => x + 1), 2);"),
-        ("function* add() { yield 1; }", "assert.deepEqual([...add()], [1]);"),
-        ("class add {}", "assert.ok(new add());"),
-        (ADD, "assert.equal(add.length, 2);"),
-        (ADD, "const old = console.log; console.log = () => {}; add(1, 2); console.log = old;"),
-        (ADD, "test.mock.method(console, 'log'); add(1, 2);"),
-        (ADD, "require('fs').writeFileSync('x', ''); assert.equal(add(1, 2), 3);"),
-    ],
-)
-def test_a_pair_that_needs_the_same_process_is_unconfirmed(runner, candidate, body):
-    assert verdict(runner, candidate, case(body)) is UNCONFIRMED
 
 
 @pytest.mark.parametrize(
