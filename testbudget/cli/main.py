@@ -38,6 +38,7 @@ COMMANDS = {
     "train": Command(_PREDICTORS, "Train a predictor of difficulty on finished runs.", "train:app"),
     "predict": Command(_PREDICTORS, "Predict difficulty by a trained model.", "train:predict_app"),
     "problems": Command(_HELPERS, "Check a source of problems and list it.", "data:problems_app"),
+    "extract": Command(_HELPERS, "Show what the answers of models are read as.", "extract:app"),
     "import": Command(_HELPERS, "Import votes from elsewhere as a finished run.", "data:import_app"),
     "doctor": Command(_HELPERS, "Show and test the isolation layers of this machine.", "doctor:app"),
     "completion": Command(_HELPERS, "Print or install a completion script for a shell.", "completion:app"),
