@@ -198,8 +198,9 @@ class Language(ABC):
     ) -> None:
         """Compile each source in a step of its own.
 
-        Called in a process of its own. A step leaves one text for `decode_program`, or none if the source
-        does not compile. A source that ends the process counts as one that does not compile.
+        Called in a process that compiles, possibly several times in the same one. A step leaves one text
+        for `decode_program`, or none if the source does not compile. A source that ends the process counts
+        as one that does not compile.
 
         Args:
             buffer: result buffer of this process.
@@ -246,7 +247,9 @@ class Language(ABC):
     def judge(self, buffer: ResultBuffer, replays: Sequence[tuple[Program, CallPath]]) -> None:
         """Run each test in a step of its own, with stand-ins that answer from its path.
 
-        Called in a judge process, which never runs a candidate. A step leaves
+        Called in a judge process, which never runs a candidate, and possibly several times in the same one:
+        for a dry run, then for replays. It leaves nothing behind that could change a later verdict. A step
+        leaves
 
         - ``VERDICT`` if the results of the path were enough;
         - ``MORE`` if the test made a call that the path does not hold;
