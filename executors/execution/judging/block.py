@@ -40,6 +40,7 @@ from testbudget.executors.execution.judging.standings import next_unsettled
 from testbudget.executors.execution.languages.base import Language, Source
 from testbudget.executors.execution.limits import Trust
 from testbudget.executors.execution.processes.fork_server import ForkServer
+from testbudget.executors.execution.processes.staying_process import StayingProcess
 from testbudget.executors.execution.processes.supervisor import Supervisor
 from testbudget.rewards.problem import NOT_RUN, TestKind, Verdict
 from testbudget.rewards.verdict_reason import VerdictReason
@@ -104,6 +105,7 @@ class BlockRun:
         self._context = context
         self._work = work
         self._loopers = Loopers(context.supervisor)
+        self._judge_process = StayingProcess(context.supervisor, context.judge_server)
         self._candidates: dict[int, CompiledProgram] = {}
         self._tests: dict[int, CompiledProgram] = {}
         self._outcomes: dict[int, TestOutcome] = {}
@@ -122,6 +124,7 @@ class BlockRun:
         self._judge_phase = JudgePhase(
             context.supervisor.limits,
             context.judge_server,
+            self._judge_process,
             self.pair_table,
             self.calls,
             self.results,
@@ -156,17 +159,18 @@ class BlockRun:
             else:
                 self._by_objects[pair] = NO_OBJECTS
         self._outcomes.update((test, TestOutcome()) for test in charged_to)
-        self._judge_phase.dry_run(charged_to)
-        self._call_plan.update(
-            (pair, self._outcomes[pair[1]].first_calls)
-            for pair in open_pairs
-            if pair not in self._by_objects
-        )
         try:
+            self._judge_phase.dry_run(charged_to)
+            self._call_plan.update(
+                (pair, self._outcomes[pair[1]].first_calls)
+                for pair in open_pairs
+                if pair not in self._by_objects
+            )
             self._advance(open_pairs, full=False)
             self._settle()
         finally:
             self._loopers.end()
+            self._judge_process.dismiss()
 
     def make_calls(self, calls: Sequence[str]) -> None:
         """Make every call with every candidate, in place of running the tests.

@@ -138,10 +138,7 @@ class CallPhase:
     def _record_slow(self, process: LiveProcess, pairs: list[Pair], call_plan: CallPlan) -> list[Pair]:
         """Stop a process at its first limit; return the pairs behind the slow one."""
         process.stop()
-        loaded = process.buffer.progress().loaded
-        so_far = ProcessEnd(
-            process.results(), 0, LimitKind.FIRST, loaded, process.cpu_seconds(), process.wall_seconds()
-        )
+        so_far = process.so_far(LimitKind.FIRST)
         self.pair_table.charge(pairs, so_far)
         finished = self._record_finished(pairs, so_far, call_plan)
         if finished == len(pairs):  # it finished while it was being stopped
@@ -149,7 +146,7 @@ class CallPhase:
             return []
         slow = pairs[finished]
         self._record_calls(slow, call_plan[slow], so_far.steps[finished])
-        self.pair_table[slow].loaded |= loaded
+        self.pair_table[slow].loaded |= so_far.loaded
         self.pair_table.mark_slow(slow, self.pair_table[slow].cpu_seconds)
         self.loopers.keep(slow, Looper(process, finished, so_far.cpu_seconds, so_far.wall_seconds))
         return pairs[finished + 1 :]

@@ -26,6 +26,7 @@ from testbudget.executors.execution.processes.result_buffer import (
     message_verdict,
     parse_message,
 )
+from testbudget.executors.execution.processes.staying_process import StayingProcess
 from testbudget.rewards.problem import Verdict
 from testbudget.rewards.verdict_reason import VerdictReason
 
@@ -50,7 +51,8 @@ class JudgePhase:
 
     Attributes:
         limits: limits of one test.
-        fork_server: source of the judge processes.
+        fork_server: source of the judge processes of tests that are not self-contained.
+        judge_process: judges all others. Its dry runs and replays are of one block only.
         pair_table: holds the calls of each pair; receives the cost of the replays.
         calls, results: texts of all calls and of all results.
         programs: tests, by position in the block.
@@ -59,6 +61,7 @@ class JudgePhase:
 
     limits: TestLimits
     fork_server: ForkServer
+    judge_process: StayingProcess
     pair_table: PairTable
     calls: TextTable
     results: TextTable
@@ -104,7 +107,9 @@ class JudgePhase:
         """Replay as many tests as one process can, at least one; return the others."""
         parts = [(self.programs[replay.test].text, self._path(replay.path)) for replay in replays]
         cpu_seconds = next_cpu_limit(self.limits, len(parts), 0.0)
-        ended = self.fork_server.run(Work(work.judge(parts), len(parts), cpu_seconds))
+        judging = Work(work.judge(parts), len(parts), cpu_seconds)
+        shared = self.programs[replays[0].test].program.self_contained
+        ended = self.judge_process.run(judging) if shared else self.fork_server.run(judging)
         self.pair_table.charge([(replay.charged_to, replay.test) for replay in replays], ended)
         finished = sum(1 for step in ended.steps if step.finished)
         if ended.by_itself:

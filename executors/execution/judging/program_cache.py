@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from testbudget.executors.execution.judging import work
 from testbudget.executors.execution.languages.base import Language, Program, Source
-from testbudget.executors.execution.processes.fork_server import ForkServer
 from testbudget.executors.execution.processes.process import Work
+from testbudget.executors.execution.processes.staying_process import StayingProcess
 
 _CPU_SECONDS = 60  # of one compiling process, and one more for each program
 _MAX_PROGRAMS = 1024
@@ -29,12 +29,12 @@ class ProgramCache:
     """Cache of the latest 1024 compiled programs.
 
     Args:
-        fork_server: source of the processes that compile.
+        reader: process that compiles. It executes no program, so it may stay.
         language: language of the programs.
     """
 
-    def __init__(self, fork_server: ForkServer, language: Language) -> None:
-        self._fork_server = fork_server
+    def __init__(self, reader: StayingProcess, language: Language) -> None:
+        self._reader = reader
         self._language = language
         self._programs: dict[tuple[Source, str | None], CompiledProgram | None] = {}
 
@@ -70,7 +70,7 @@ class ProgramCache:
     ) -> list[CompiledProgram | None]:
         """Programs of the first sources, as many as one process can compile, at least one."""
         content = work.compile_sources(sources, entry_point)
-        ended = self._fork_server.run(Work(content, len(sources), _CPU_SECONDS + len(sources)))
+        ended = self._reader.run(Work(content, len(sources), _CPU_SECONDS + len(sources)))
         if ended.limit is not None and not ended.loaded and not any(step.finished for step in ended.steps):
             raise OSError("the process that compiles programs took too long to start")
         steps = list(itertools.takewhile(lambda step: step.finished, ended.steps))

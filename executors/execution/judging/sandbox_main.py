@@ -40,6 +40,7 @@ from testbudget.executors.execution.limits import TestLimits, Trust
 from testbudget.executors.execution.processes import result_buffer
 from testbudget.executors.execution.processes.fork_server import ForkServer
 from testbudget.executors.execution.processes.process import ProcessRunner
+from testbudget.executors.execution.processes.staying_process import StayingProcess
 from testbudget.executors.execution.processes.supervisor import Supervisor
 from testbudget.executors.execution.sandbox import cpu_time, isolation, kernel
 from testbudget.rewards.problem import NOT_RUN, TestKind
@@ -107,6 +108,7 @@ def _serve(
         while True:
             for answer in _answer(context, json.loads(result_buffer.receive_frame(control))):
                 result_buffer.send_frame(control, answer)
+            context.supervisor.reap_dismissed()
     except EOFError:
         os._exit(0)
     except BaseException:
@@ -133,7 +135,7 @@ def _start_fork_servers(
         language.load_modules,
         [control, candidate_server.connection],
     )
-    cache = ProgramCache(judge_server, language)
+    cache = ProgramCache(StayingProcess(supervisor, judge_server), language)
     return WorkerContext(supervisor, judge_server, candidate_server, cache, language, trust)
 
 

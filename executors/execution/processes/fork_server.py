@@ -17,6 +17,7 @@ from typing import NoReturn
 from testbudget.executors.execution.processes import result_buffer
 from testbudget.executors.execution.processes.live_process import LiveProcess, ProcessEnd
 from testbudget.executors.execution.processes.process import DoWork, ProcessRunner, Work
+from testbudget.executors.execution.processes.result_buffer import ResultBuffer
 from testbudget.executors.execution.processes.supervisor import Supervisor
 from testbudget.executors.execution.sandbox import kernel
 
@@ -53,6 +54,9 @@ class ForkServer:
         closed: Sequence[socket.socket],
     ) -> None:
         self._supervisor = supervisor
+        # A process that is forked ahead is not known before it is taken, so it could not be spared.
+        self._ahead = "seccomp" in process_runner.layers
+        self._forked: tuple[socket.socket, ResultBuffer] | None = None  # ahead, still unknown
         self.connection, inside = socket.socketpair()
         process = kernel.fork()
         if process == 0:
@@ -71,6 +75,8 @@ class ForkServer:
         Raises:
             OSError: the fork server has ended.
         """
+        if self._forked is not None:  # it lacks them
+            self._supervisor.dismiss(self._take())
         self.connection.sendall(_LOAD)
         result_buffer.send_frame(self.connection, "\n".join(names).encode())
         self._receive_process()
@@ -81,7 +87,9 @@ class ForkServer:
         Raises:
             OSError: the fork server has ended, or could not fork.
         """
-        process = self._fork()
+        process = self._take()
+        if self._ahead:
+            self._request()
         self._supervisor.begin(process, work)
         return process
 
@@ -96,12 +104,22 @@ class ForkServer:
         (ended,) = self._supervisor.end(process, limit=limit)
         return ended
 
-    def _fork(self) -> LiveProcess:
-        """Fork a process that waits for work."""
+    def _request(self) -> None:
+        """Ask the fork server for a process, which waits for work."""
         channel, inside = socket.socketpair()
         buffer = self._supervisor.empty_buffer()
         socket.send_fds(self.connection, [_FORK], [inside.fileno(), buffer.descriptor])
         inside.close()
+        self._forked = channel, buffer
+        self._supervisor.forked_ahead += 1
+
+    def _take(self) -> LiveProcess:
+        """Process that waits for work."""
+        if self._forked is None:
+            self._request()
+        assert self._forked is not None
+        (channel, buffer), self._forked = self._forked, None
+        self._supervisor.forked_ahead -= 1
         process = self._receive_process()
         if process < 0:
             raise OSError(-process, f"no process could be forked: {os.strerror(-process)}")

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
-from testbudget.executors.execution.processes.process import Work, send_work
+from testbudget.executors.execution.processes.process import FINISHED, Work, send_work
 from testbudget.executors.execution.processes.result_buffer import ResultBuffer, StepProgress, StepResult
 from testbudget.executors.execution.sandbox import kernel
 
@@ -139,6 +139,22 @@ class LiveProcess:
         """Kill the process, which may have ended already."""
         os.kill(self.process, signal.SIGKILL)
 
+    def has_finished(self) -> bool:
+        """Return whether the process has told that it has finished its work and waits for the next."""
+        try:
+            return self.channel.recv(len(FINISHED), socket.MSG_DONTWAIT) == FINISHED
+        except OSError:  # it has told nothing, or has ended
+            return False
+
+    def so_far(self, limit: LimitKind | None = None) -> ProcessEnd:
+        """Results of the current work and its cost so far, as if the process had ended.
+
+        Args:
+            limit: limit at which the process was stopped.
+        """
+        loaded = self.buffer.progress().loaded
+        return ProcessEnd(self.results(), 0, limit, loaded, self.cpu_seconds(), self.wall_seconds())
+
     def results(self) -> Sequence[StepResult]:
         """Results of the steps of the current work."""
         return self.buffer.steps(self.work.steps) if self.work is not None else ()
@@ -157,7 +173,7 @@ class LiveProcess:
         # The kernel counts in ticks, so it may end a process before its limit. A process that kills itself
         # has usually used much less.
         allowed = self.work.cpu_seconds if self.work is not None else 0
-        if limit is None and ended_by == signal.SIGKILL and used > allowed / 2:
+        if limit is None and ended_by in {signal.SIGKILL, signal.SIGXCPU} and used > allowed / 2:
             limit = LimitKind.CPU
         loaded = self.buffer.progress().loaded
         return ProcessEnd(self.results(), ended_by, limit, loaded, used, self.wall_seconds())

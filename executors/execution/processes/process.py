@@ -111,7 +111,7 @@ class ProcessRunner:
                 content = receive_exactly(channel, size)
                 if not stays:
                     channel.close()
-                isolation.limit_work(self.layers, self.limits, cpu_seconds, processes)
+                isolation.limit_work(self.layers, self.limits, cpu_seconds, processes, stays=stays)
                 buffer.rewind()
                 gc.freeze()
                 gc.enable()

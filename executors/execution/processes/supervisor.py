@@ -37,6 +37,7 @@ class Supervisor:
         limits: limits of one step.
         scratch: the directory that processes may write to.
         permanent: ids of processes that live as long as the sandbox, beside the server process.
+        forked_ahead: number of processes that were forked ahead and have not been taken.
     """
 
     control: socket.socket
@@ -44,7 +45,9 @@ class Supervisor:
     limits: TestLimits
     scratch: str
     permanent: list[int] = field(default_factory=list)
+    forked_ahead: int = 0
     _buffers: list[ResultBuffer] = field(default_factory=list)  # those without a process
+    _dismissed: list[LiveProcess] = field(default_factory=list)
     _live: set[LiveProcess] = field(default_factory=set)
     _last_heartbeat: float = 0.0
 
@@ -61,7 +64,7 @@ class Supervisor:
     def begin(self, process: LiveProcess, work: Work) -> None:
         """Give work to a live process."""
         own = 2 + len(self.permanent)  # with guard and server process
-        process.begin(work, own + len(self._live))
+        process.begin(work, own + len(self._live) + self.forked_ahead)
 
     def watch(
         self, *processes: LiveProcess, first_limit: Callable[[int], float] | None = None
@@ -124,6 +127,17 @@ class Supervisor:
             isolation.end_descendants(spared.union(self.permanent))
         self.empty_scratch()
         return ends
+
+    def dismiss(self, process: LiveProcess) -> None:
+        """Let a process end that waits for work; it is reaped by ``reap_dismissed``."""
+        process.channel.close()
+        self._dismissed.append(process)
+
+    def reap_dismissed(self) -> None:
+        """Wait until all dismissed processes have ended, and clean up after them."""
+        dismissed, self._dismissed = self._dismissed, []
+        for process in dismissed:
+            self.end(process)
 
     def may_stay_stopped(self, process: LiveProcess) -> bool:  # noqa: ARG002
         """Return whether a stopped process may stay, beside others that run.

@@ -8,11 +8,13 @@ every process that runs untrusted code. docs/isolation.md describes what each la
 
 import contextlib
 import json
+import math
 import mmap
 import os
 import resource
 import signal
 import tempfile
+import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -182,7 +184,9 @@ def isolate_candidate(
             _lower_limit(resource.RLIMIT_NPROC, 0)
 
 
-def limit_work(layers: Sequence[str], limits: TestLimits, cpu_seconds: int, processes: int) -> None:
+def limit_work(
+    layers: Sequence[str], limits: TestLimits, cpu_seconds: int, processes: int, *, stays: bool = False
+) -> None:
     """Set the limits of the work that the calling process, which is confined, is about to do.
 
     Args:
@@ -190,10 +194,18 @@ def limit_work(layers: Sequence[str], limits: TestLimits, cpu_seconds: int, proc
         limits: limits of one test.
         cpu_seconds: CPU-seconds at which the kernel ends the process.
         processes: number of processes inside the sandbox.
+        stays: True if further work may follow, with limits of its own. Code in the process can then raise
+            its limits, so it must not run a candidate.
     """
-    _lower_limit(resource.RLIMIT_CPU, cpu_seconds)
+    if stays:
+        _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+        resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(time.process_time()) + cpu_seconds, hard))
+    else:
+        _lower_limit(resource.RLIMIT_CPU, cpu_seconds)
     if "user" in layers:  # otherwise it would count the user's other processes
-        _lower_limit(resource.RLIMIT_NPROC, limits.max_threads + processes - 1)
+        _, most = resource.getrlimit(resource.RLIMIT_NPROC)
+        allowed = min(limits.max_threads + processes - 1, most)
+        resource.setrlimit(resource.RLIMIT_NPROC, (allowed, most if stays else allowed))
 
 
 def missing_layer_reasons(limits: TestLimits) -> dict[str, str]:
