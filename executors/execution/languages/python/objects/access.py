@@ -7,6 +7,7 @@ record of a mock, nothing of a TestCase. What it must not have raises AttributeE
 from __future__ import annotations
 
 import functools
+import operator
 import sys
 import types
 import unittest
@@ -27,6 +28,13 @@ _FUNCTION_TYPES = (
     types.WrapperDescriptorType,
     types.MethodDescriptorType,
     type(functools.lru_cache(max)),
+)
+_NAMED = (
+    types.FunctionType,
+    types.BuiltinFunctionType,
+    types.MethodDescriptorType,
+    _FUNCTION_TYPES[-1],
+    type,
 )
 _NOTHING_TO_READ = (
     types.ModuleType,
@@ -57,6 +65,31 @@ _GENERATOR_METHODS = frozenset({"send", "throw", "close", "asend", "athrow", "ac
 
 class RefusedError(AttributeError):
     """Error for what a candidate must not have of the test's."""
+
+
+def library_name(value: Any) -> str | None:
+    """``module:name`` of a function or class that the library defines; None for anything else."""
+    if not isinstance(value, _NAMED):
+        return None
+    module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
+    if isinstance(value, types.MethodDescriptorType):
+        module = value.__objclass__.__module__
+    if type(module) is not str or type(name) is not str or module in OWN_MODULES:
+        return None
+    found: Any = sys.modules.get(module)
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    return f"{module}:{name}" if found is value else None
+
+
+def parts_of(value: Any) -> tuple[type, tuple[Any, ...], tuple[tuple[str, Any], ...]] | None:
+    """Class and arguments of a function object of the library; None for anything else."""
+    kind = type(value)
+    if kind is functools.partial:
+        return kind, (value.func, *value.args), tuple(value.keywords.items())
+    if kind in {operator.itemgetter, operator.attrgetter}:
+        return kind, value.__reduce__()[1], ()
+    return None
 
 
 def is_mock(value: Any) -> bool:

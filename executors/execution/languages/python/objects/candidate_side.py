@@ -13,7 +13,7 @@ from testbudget.executors.execution.languages.python.interpreter import LoadFail
 from testbudget.executors.execution.languages.python.objects import class_parts, library_functions
 from testbudget.executors.execution.languages.python.objects.contents import NotCarriedError
 from testbudget.executors.execution.languages.python.objects.mirrors import MirrorOptions
-from testbudget.executors.execution.languages.python.objects.names import CandidateNames
+from testbudget.executors.execution.languages.python.objects.names import CANDIDATE_MODULE, CandidateNames
 from testbudget.executors.execution.languages.python.objects.peer import Peer, leaves_of, special_call
 from testbudget.executors.execution.languages.python.objects.settings import CandidateSettings
 from testbudget.executors.execution.languages.python.objects.tables import ASYNC_METHODS
@@ -50,6 +50,7 @@ class CandidatePeer(Peer):
         self._names: CandidateNames | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._settings: CandidateSettings | None = None
+        self._library: dict[int, tuple[str, Any]] = {}
         self.failure: LoadFailure | None = None
 
     def load(self, candidate: Program, entry_point: str | None) -> types.ModuleType | None:
@@ -65,7 +66,7 @@ class CandidatePeer(Peer):
     def serve_forever(self, module: types.ModuleType | None) -> NoReturn:
         """Serve requests until the judge hangs up."""
         if module is not None:
-            self.mine[0] = module
+            self.mine[CANDIDATE_MODULE] = module
         self.lock.acquire()
         message = self._next_message()
         while True:
@@ -124,6 +125,22 @@ class CandidatePeer(Peer):
 
     def module_of(self, name: str) -> Any:  # noqa: D102
         return importlib.import_module(name)
+
+    def library_member(self, key: str) -> Any:  # noqa: D102
+        module, _, name = key.partition(":")
+        value: Any = importlib.import_module(module)
+        for part in name.split("."):
+            value = getattr(value, part)
+        self._library[id(value)] = key, value
+        return value
+
+    def library_object(self, kind: Any, arguments: Any, keywords: Any) -> Any:  # noqa: D102
+        return kind(*arguments, **dict(keywords))
+
+    def encode_object(self, value: Any) -> Any:
+        """JSON part for an object; a member of the library that the test has handed over is that member."""
+        known = self._library.get(id(value))
+        return super().encode_object(value) if known is None else ["L", known[0]]
 
     def hash_of(self, value: Any) -> int | None:  # noqa: D102
         try:

@@ -6,6 +6,7 @@ exception. Whatever a part holds, the only errors are those that `MALFORMED` lis
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import decimal
 import fractions
@@ -92,6 +93,14 @@ class Decoder(Encoder):
     def module_of(self, name: str) -> Any:
         """Library module that the other process names; the judge takes none."""
         raise ValueError("no module crosses in this direction")
+
+    def library_member(self, key: str) -> Any:
+        """Function or class of the library that the test has handed over, by ``module:name``."""
+        raise NotImplementedError
+
+    def library_object(self, kind: Any, arguments: Any, keywords: Any) -> Any:
+        """Object of the library that is made from what it was made from in the other process."""
+        raise ValueError("no such object crosses in this direction")
 
     def coroutine(self, number: int) -> Any:
         """Coroutine that runs one of the other process to its end."""
@@ -253,10 +262,9 @@ class Decoder(Encoder):
             if name not in EXCEPTION_SLOTS:
                 raise ValueError("no attribute of an exception")
             decoded = self.decode(value)
-            try:
-                _set(error, name, decoded)
-            except (AttributeError, TypeError):
-                continue
+            if decoded is not None:
+                with contextlib.suppress(AttributeError, TypeError):
+                    _set(error, name, decoded)
         for name, value in zip(_CHAIN, chain, strict=True):
             other = self.decode(value)
             if other is not None:
@@ -302,8 +310,8 @@ def _decode_scalar(_: Decoder, part: Any) -> Any:
 def _decode_array_view(peer: Decoder, part: Any) -> Any:
     import numpy as np
 
-    _, number, dtype, offset, shape, strides = part
-    base, kind = peer.shared[number].value, np.dtype(dtype)
+    _, whole, dtype, offset, shape, strides = part
+    base, kind = peer.decode(whole), np.dtype(dtype)
     if not contents.array_tag(base) or kind.kind not in contents.ARRAY_KINDS or not base.flags.c_contiguous:
         raise ValueError("no view of an array")
     return np.ndarray(shape, kind, base, offset, strides)
@@ -381,6 +389,8 @@ _DECODERS: dict[str, Callable[[Decoder, Any], Any]] = {
     "...": lambda _, __: ...,
     "NI": lambda _, __: NotImplemented,
     "m": lambda p, x: p.module_of(x[1]),
+    "L": lambda p, x: p.library_member(x[1]),
+    "mk": lambda p, x: p.library_object(*map(p.decode, x[1:])),
     "co": lambda p, x: p.coroutine(x[1]),
     "R": _decode_pattern,
     "N": _decode_scalar,

@@ -38,6 +38,7 @@ from testbudget.executors.execution.languages.python.objects.tables import (
 )
 
 _LARGEST = 1 << 900  # a longer int is written in hexadecimal, which no limit on digits concerns
+_LARGEST_BASE = 1 << 20
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _FLAGS = frozenset({bool, type(None)})
 _VIEWS = {type({}.keys()): "dk", type({}.values()): "dv", type({}.items()): "di"}
@@ -193,14 +194,15 @@ class Encoder(Registry):
         return node
 
     def _encode_view_of(self, value: Any) -> Any:
-        """JSON part for a view of a shared array; None if it is none."""
+        """JSON part for a view of an array, which crosses as a whole; None if it is none."""
         base = value.base
-        while base is not None and (number := self.shared_number(base)) is None:
-            base = getattr(base, "base", None)
-        if base is None or not base.flags.c_contiguous:
+        while array_tag(base) and self.shared_number(base) is None and base.base is not None:
+            base = base.base
+        if not array_tag(base) or not base.flags.c_contiguous or base.nbytes > _LARGEST_BASE:
             return None
         offset = value.__array_interface__["data"][0] - base.__array_interface__["data"][0]
-        return ["nv", number, value.dtype.str, offset, list(value.shape), list(value.strides)]
+        whole = self._encode_container(base, "n")
+        return ["nv", whole, value.dtype.str, offset, list(value.shape), list(value.strides)]
 
     def encode_items(self, value: Any, tag: str) -> Any:
         """JSON part for the content of a container."""

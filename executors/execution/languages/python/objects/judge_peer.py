@@ -15,7 +15,7 @@ from testbudget.executors.execution.languages.python.objects import access, oper
 from testbudget.executors.execution.languages.python.objects.contents import NotCarriedError
 from testbudget.executors.execution.languages.python.objects.decoding import MALFORMED
 from testbudget.executors.execution.languages.python.objects.mirrors import MirrorMeta, MirrorOptions
-from testbudget.executors.execution.languages.python.objects.names import JudgeNames
+from testbudget.executors.execution.languages.python.objects.names import CANDIDATE_MODULE, JudgeNames
 from testbudget.executors.execution.languages.python.objects.peer import Peer, special_call
 from testbudget.executors.execution.languages.python.objects.scripts import LoggedRequest, RequestLog
 from testbudget.executors.execution.languages.python.objects.settings import JudgeSettings
@@ -63,6 +63,7 @@ class JudgePeer(Peer):
         self._written: set[tuple[int, str]] = set()
         self._comparing = False
         self._told_of_lifetimes = False
+        self._library: dict[str, Any] = {}
 
     def doubt(self, sentence: str) -> None:
         """Note why a pass is not confirmed."""
@@ -143,9 +144,26 @@ class JudgePeer(Peer):
         return None
 
     def encode_module(self, module: types.ModuleType) -> Any:  # noqa: D102
+        if module is self._names.solution:
+            return ["p", CANDIDATE_MODULE]
         if sys.modules.get(module.__name__) is module and module.__spec__ is not None:
             return ["m", module.__name__]
         return super().encode_module(module)
+
+    def encode_object(self, value: Any) -> Any:
+        """JSON part for an object of the test; what the library defines crosses by its name."""
+        parts = access.parts_of(value)
+        if parts is not None:
+            return ["mk", *map(self.encode, parts)]
+        key = access.library_name(value)
+        if key is None:
+            return super().encode_object(value)
+        self._library[key] = value
+        return ["L", key]
+
+    def library_member(self, key: str) -> Any:
+        """Member of the library that the test has handed over."""
+        return self._library[key]
 
     def context_of(self, error: BaseException) -> BaseException | None:  # noqa: D102
         return None

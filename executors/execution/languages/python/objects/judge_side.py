@@ -60,22 +60,19 @@ class _Judge:
         loaded = self._peer.load()
         if loaded is not None:
             return _not_loaded(loaded)
-        peer = self._peer
-        targets = patch_targets(self._compiled.code)
-        names = self._names
-        settings = JudgeSettings(
-            peer.encode, targets, vars(names.solution), vars(names.module), peer.decode_piece
-        )
-        peer.watch(settings)
+        peer, names = self._peer, self._names
         library = LibraryCalls(peer, vars(names.module), self._compiled.code)
         with judge_checks.identity_checks(peer.lose), library.diverted():
-            run = run_test(self._names.module, self._test, lambda: peer.used > 0)
-        if run.verdict is not Verdict.PASSED:
-            return self._not_passed(run)
-        peer.request(["nop"])  # a candidate that has ended passes nothing
-        doubts = [*self._names.doubts, *peer.doubts, *peer.losses]
+            targets = patch_targets(self._compiled.code)
+            namespaces = vars(names.solution), vars(names.module)
+            peer.watch(JudgeSettings(peer.encode, targets, *namespaces, peer.decode_piece))
+            run = run_test(names.module, self._test, lambda: peer.used > 0)
+            if run.verdict is not Verdict.PASSED:
+                return self._not_passed(run)
+            peer.request(["nop"])  # a candidate that has ended passes nothing
+        doubts = [*names.doubts, *peer.doubts, *peer.losses]
         if self._shares_names:
-            doubts += self._names.rebinding_doubts()
+            doubts += names.rebinding_doubts()
         if doubts:
             return _verdict(Verdict.UNCONFIRMED, VerdictReason(doubts[0]))
         return self._passed()

@@ -14,6 +14,9 @@ from testbudget.executors.execution.languages.python.interpreter import MODULE
 from testbudget.executors.execution.languages.python.objects import mirrors, tables
 from testbudget.executors.execution.languages.python.programs import defined_names, used_names
 
+CANDIDATE_MODULE = 0
+"""Number of the candidate's module."""
+
 _LIBRARY = frozenset(
     "abc argparse array asyncio base64 bisect calendar cmath collections collections.abc contextlib copy csv "
     "dataclasses datetime decimal difflib enum fractions functools glob hashlib heapq inspect io itertools json "
