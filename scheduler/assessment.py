@@ -131,7 +131,7 @@ class CandidateElimination:
         return tuple(passed[self.programs(position)].tolist())
 
     def unsettled(self, position: int, tests: Sequence[int], block: BlockVerdicts) -> NDArray[np.bool_]:
-        """Open pairs of a rung that something may rest on, bool (survivors, tests).
+        """Cut pairs of a rung that something may rest on, bool (survivors, tests).
 
         Those of a program that is eliminated after the rung whatever they give are left as they are.
 
@@ -140,9 +140,9 @@ class CandidateElimination:
             tests: indices of the tests of the rung.
             block: verdicts of the survivors on them.
         """
-        pairs = open_pairs(block)
-        if self._rule is None or not pairs.any():
-            return pairs
+        cut, pairs = block.cut_at > 0, open_pairs(block)
+        if self._rule is None or not cut.any():
+            return np.asarray(cut)
         item, of_all = self._problems[position], self.over_all_programs(position, block)
         before = self._problems.verdicts(position)
         verdicts = {**before, **dict(zip(tests, verdict_records(of_all), strict=True))}
@@ -155,8 +155,8 @@ class CandidateElimination:
             own = np.flatnonzero(item.distinct.inverse == programs[row])
             rule, z = self._rule.rule, self._rule.z
             if eliminated_anyway(evidence, own, places[pairs[row]], running, rule, z):
-                pairs[row] = False
-        return pairs
+                cut[row] = False
+        return np.asarray(cut)
 
     def _eliminate(self, position: int, tests: int) -> None:
         assert self._rule is not None

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from testbudget.executors.execution.runner import BlockVerdicts
 from testbudget.rewards.elimination import has_representative, survivors
 from testbudget.rewards.outputs import Evidence
-from testbudget.rewards.problem import NOT_RUN
+from testbudget.rewards.problem import NOT_RUN, Verdict
 from testbudget.rewards.selection.base import SelectionRule
 from testbudget.rewards.votes import Votes
 
@@ -21,6 +21,21 @@ def open_pairs(block: BlockVerdicts) -> NDArray[np.bool_]:
     """
     cut = block.cut_at > 0
     return np.asarray((cut | (block.verdicts == NOT_RUN)) & cut.any(axis=1, keepdims=True))
+
+
+def not_run_for_cuts(before: BlockVerdicts, after: BlockVerdicts) -> NDArray[np.bool_]:
+    """Pairs that were not run after timeouts, one of which was a cut that turned out to be none.
+
+    Args:
+        before: the block with cut pairs.
+        after: the same after cut pairs were executed to their full limit.
+
+    Returns:
+        bool (candidates, tests).
+    """
+    settled = (before.cut_at > 0) & (after.cut_at == 0)
+    in_time = settled & ~np.isin(after.verdicts, (Verdict.TIMED_OUT, NOT_RUN))
+    return np.asarray((after.verdicts == NOT_RUN) & in_time.any(axis=1, keepdims=True))
 
 
 def eliminated_anyway(

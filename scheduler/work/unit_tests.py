@@ -10,6 +10,7 @@ from testbudget.scheduler.assessment import CandidateElimination
 from testbudget.scheduler.backends.base import ExecuteWork, ExecutionDone, GenerateWork, GenerationDone
 from testbudget.scheduler.block_records import pair_reasons, verdict_records
 from testbudget.scheduler.core.events import Execute, Executed, Generate, Generated, WorkerKind
+from testbudget.scheduler.cut_pairs import not_run_for_cuts
 from testbudget.scheduler.log_records import ExecutedRecord, GeneratedRecord
 from testbudget.scheduler.run_problems import RunProblems
 from testbudget.scheduler.work.open_work import (
@@ -117,12 +118,21 @@ class Testing:
         return [self._answer(done, task)]
 
     def settled(self, done: ExecutionDone, task: OpenTask) -> list[Answer]:
-        """Verdict records of a rung some of whose pairs were executed again."""
+        """Verdict records of a rung some of whose pairs were executed again.
+
+        If a pair did not time out after all, its candidate has timed out less often than was thought, and
+        the pairs that were not run for that are executed before there is an answer.
+        """
         first, again = self._unsettled.pop(task.number)
         tests = [test.index for test in first.work.tests]
         block = with_settled(first.block_verdicts, done.block_verdicts, again, tests)
         piece = replace(first.piece, finished=done.piece.finished)
-        return [self._answer(replace(first, block_verdicts=block, piece=piece), task)]
+        joined = replace(first, block_verdicts=block, piece=piece)
+        left_out = not_run_for_cuts(first.block_verdicts, block)
+        if left_out.any():
+            self._settle(joined, task, left_out)
+            return []
+        return [self._answer(joined, task)]
 
     def _settle(self, done: ExecutionDone, task: OpenTask, again: NDArray[np.bool_]) -> None:
         """Submit some pairs of a rung once more."""

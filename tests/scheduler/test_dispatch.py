@@ -158,17 +158,32 @@ def test_cut_pairs_that_something_may_rest_on_are_executed_again_before_the_rung
     assert core.receive(ExecutionDone(work, block, PIECE)) == []
     again = core.backend.submitted[-1]
     assert [candidate.index for candidate in again.candidates] == [1]
-    assert [test.index for test in again.tests] == [2, 3]
-    assert again.wanted == ((True, True),)
+    assert [test.index for test in again.tests] == [2]
+    assert again.wanted == ((True,),)
     assert (again.settle, again.input_mutations) == (True, 0)
-    (event,) = core.receive(ExecutionDone(again, block_of([[t, p]]), PIECE))
-    assert event.executions.tolist() == [16]
+    (event,) = core.receive(ExecutionDone(again, block_of([[t]]), PIECE))
+    assert event.executions.tolist() == [15]
     (entry,) = core.log.entries(["Executed"])
     (record,) = entry.records
-    assert [verdicts.verdicts[1] for verdicts in record.verdicts] == [p, p, t, p]
-    assert [verdicts.cpu_seconds[1] for verdicts in record.verdicts] == [1, 1, 2, 2]
+    assert [verdicts.verdicts[1] for verdicts in record.verdicts] == [p, p, t, NOT_RUN]
+    assert [verdicts.cpu_seconds[1] for verdicts in record.verdicts] == [1, 1, 2, 1]
     assert np.argwhere(record.reasons.cut_at).tolist() == [[2, 3]]  # eliminated, whatever it gives
     assert core.problems.store.reasons_of("times/2").of_test(0)[2].sentence == GENERAL_SENTENCES[f]
+
+
+def test_pairs_that_were_not_run_for_a_cut_that_was_no_timeout_are_executed_too(eliminating):
+    core, work = eliminating, executing(eliminating)
+    p, t = Verdict.PASSED, Verdict.TIMED_OUT
+    block = block_of([[p, p, p, p], [p, t, NOT_RUN, NOT_RUN], [p] * 4, [p] * 4])
+    block.cut_at[1, 1] = 0.05
+    core.receive(ExecutionDone(work, block, PIECE))
+    assert core.receive(ExecutionDone(core.backend.submitted[-1], block_of([[p]]), PIECE)) == []
+    rest = core.backend.submitted[-1]
+    assert [test.index for test in rest.tests] == [2, 3]
+    (event,) = core.receive(ExecutionDone(rest, block_of([[p, NOT_RUN]]), PIECE))
+    assert event.executions.tolist() == [15]
+    verdicts = core.problems.store.verdicts["times/2"]
+    assert [verdicts[test].verdicts[1] for test in range(4)] == [p, p, p, NOT_RUN]
 
 
 def test_pairs_that_are_lost_while_they_are_executed_again_fail_their_task(eliminating):
