@@ -37,6 +37,7 @@ _FIRST_ARGUMENT = frozenset(
 
 _PICKLE = frozenset("pickle.dump pickle.dumps pickle.load pickle.loads".split())
 _EVALUATE = "builtins.eval"
+_LOGGER = "logging.getLogger"
 
 DIVERTED = _FIRST_ARGUMENT | _PICKLE | {_EVALUATE}
 """Functions that the candidate's process calls for a test, as ``module.name``.
@@ -84,7 +85,7 @@ class LibraryCalls:
     def diverted(self) -> Iterator[None]:
         """Context in which calls of the functions are diverted, also where library code makes them."""
         replaced = []
-        for name in sorted(DIVERTED):
+        for name in sorted(DIVERTED | {_LOGGER}):
             module_name, _, member = name.rpartition(".")
             module = sys.modules.get(module_name) or importlib.import_module(module_name)
             original = getattr(module, member)
@@ -99,6 +100,7 @@ class LibraryCalls:
     def _replacement(self, name: str, original: Callable[..., Any]) -> Callable[..., Any]:
         special_functions: dict[str, Callable[..., Any]] = {
             _EVALUATE: self._evaluate,
+            _LOGGER: self._logger,
             "pickle.dump": self._dump,
             "pickle.dumps": self._dumps,
             "pickle.load": self._load,
@@ -132,6 +134,10 @@ class LibraryCalls:
         """Members of an object; the predicate is called here."""
         members = self._peer.library_call("inspect.getmembers", (target,), {})
         return [pair for pair in members if predicate is None or predicate(pair[1])]
+
+    def _logger(self, original: Callable[..., Any], name: Any = None, /) -> Any:
+        """Logger of this process with the name of a logger of the candidate's, for ``assertLogs``."""
+        return original(name if self._peer.number_of(name) is None else name.name)
 
     # Data that would be interpreted
 

@@ -1,6 +1,7 @@
 """Plain settings of an interpreter: each is read, compared and written as JSON.
 
-The table is read before each request, so a reader takes about a microsecond.
+The table is read before each request, so a reader takes about a microsecond. Functions are bound here once:
+a test may replace them in their modules.
 """
 
 import decimal
@@ -10,6 +11,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+
+_environ_type = type(os.environ)
+_get_context, _set_limit = decimal.getcontext, sys.setrecursionlimit
+_get_directory, _set_directory, _encoded, _decoded = os.getcwd, os.chdir, os.fsencode, os.fsdecode
+_set_time_zone = time.tzset
 
 _LIMIT_STEP = 50
 _CONTEXT_FIELDS = ("prec", "rounding", "Emin", "Emax", "capitals", "clamp")
@@ -51,7 +57,7 @@ class Setting:
 def _write_recursion_limit(limit: int) -> None:
     while True:
         try:
-            sys.setrecursionlimit(limit)
+            _set_limit(limit)
         except RecursionError:  # this process has more frames below the candidate than a test expects
             limit += _LIMIT_STEP
         else:
@@ -59,7 +65,7 @@ def _write_recursion_limit(limit: int) -> None:
 
 
 def _read_decimal() -> Any:
-    context = decimal.getcontext()
+    context = _get_context()
     *fields, _, traps = context.__reduce__()[1]
     return fields, traps
 
@@ -70,7 +76,7 @@ def _decimal_changes(_: Any, value: Any) -> Any:
 
 
 def _write_decimal(value: Any) -> None:
-    context = decimal.getcontext()
+    context = _get_context()
     fields, traps = value
     for name, field in zip(_CONTEXT_FIELDS, fields, strict=True):
         setattr(context, name, field)
@@ -109,13 +115,16 @@ def _write_error_state(value: Any) -> None:
 
 
 def _read_environment() -> dict[bytes, bytes]:
-    return dict(vars(os.environ)["_data"])
+    current: Any = os.environ
+    if type(current) is _environ_type:
+        return dict(vars(current)["_data"])
+    texts = {name: text for name, text in dict(current).items() if type(name) is type(text) is str}
+    return {_encoded(name): _encoded(text) for name, text in texts.items()}
 
 
 def _environment_changes(before: Any, value: Any) -> Any:
-    decoded = os.fsdecode
     return {
-        decoded(name): decoded(value[name]) if name in value else None
+        _decoded(name): _decoded(value[name]) if name in value else None
         for name in before.keys() | value.keys()
         if before.get(name) != value.get(name)
     }
@@ -134,19 +143,19 @@ def _read_time_zone() -> Any:
 
 
 def _write_time_zone(_: Any) -> None:
-    time.tzset()  # reads TZ, which crosses with the environment
+    _set_time_zone()  # reads TZ, which crosses with the environment
 
 
 def _read_directory() -> str | None:
     try:
-        return os.getcwd()  # noqa: PTH109 - called before each request
+        return _get_directory()
     except OSError:  # removed
         return None
 
 
 def _write_directory(path: str | None) -> None:
     if path is not None:
-        os.chdir(path)
+        _set_directory(path)
 
 
 def _read_arguments() -> list[str]:

@@ -6,6 +6,7 @@ from typing import Any
 from testbudget.executors.execution.languages.python.objects.wire import BrokenPairError
 
 _FORMATTER = logging.Formatter()
+_get_logger, _disable = logging.getLogger, logging.disable  # which a test may replace in their module
 
 
 class LogLevels:
@@ -73,9 +74,9 @@ class LogRecords:
 
     def set_levels(self, levels: dict[str, int | None], disabled: int) -> None:
         """Set the levels that the test has set, or set them back where the test has."""
-        logging.disable(disabled)
+        _disable(disabled)
         for name, level in levels.items():
-            logger = logging.getLogger(name or None)
+            logger = _get_logger(name or None)
             if level is not None:
                 self._own_levels.setdefault(name, logger.level)
                 logger.setLevel(level)
@@ -96,7 +97,7 @@ def replay_log(content: list[Any]) -> None:
     name, level, text, level_name, trace, handled = content
     if type(trace) not in {str, type(None)} or type(handled) is not bool:
         raise BrokenPairError("no log record")
-    logger = logging.getLogger(None if name == "root" else name)
+    logger = _get_logger(None if name == "root" else name)
     if handled and not logger.hasHandlers():
         return
     record = logger.makeRecord(name, level, "", 0, text, (), None)

@@ -22,6 +22,8 @@ from testbudget.executors.execution.languages.python.interpreter import MODULE
 
 _MISSING: Any = object()
 _MODULE_NAMES = frozenset({MODULE, "__main__"})
+_IMMUTABLE_TYPE = 1 << 8  # flag of classes whose attributes cannot be set
+_import_module = importlib.import_module  # which a test may replace in its module
 _MAX_TARGET = 200
 _SHADOWED = ("input", "print", "open")
 _CARRIED_ELSEWHERE = frozenset(
@@ -161,7 +163,7 @@ class PatchWatch:
             owner = getattr(owner, part, None)
             if type(owner) is types.ModuleType:
                 module, inner = owner.__name__, []
-            elif type(owner) is type:
+            elif isinstance(owner, type):
                 inner.append(part)
             else:
                 return None
@@ -187,7 +189,7 @@ class Patches:
         """
         if kind == "patch":
             module, inner, name, *value = content
-            owner: Any = importlib.import_module(module)
+            owner: Any = _import_module(module)
             for part in inner.split(".") if inner else ():
                 owner = getattr(owner, part)
             self._set_attribute(owner, (module, inner, name), value)
@@ -228,7 +230,7 @@ def patch_targets(code: types.CodeType) -> tuple[str, ...]:
     """Dotted names of the library that a test may patch or assign, as far as its code names them.
 
     These are dotted texts, if the test uses a name with "patch" or ``setattr``, and for each module that
-    the test names every member that it names or that is one of its texts.
+    the test names every member that it names or that is one of its texts, and those of its classes.
     """
     names, texts = _words(code)
     targets = []
@@ -240,7 +242,13 @@ def patch_targets(code: types.CodeType) -> tuple[str, ...]:
         module = sys.modules.get(name)
         if type(module) is types.ModuleType and name not in _MODULE_NAMES:
             members = vars(module)
-            targets += [f"{name}.{word}" for word in sorted(names | texts) if callable(members.get(word))]
+            for word in sorted(names | texts):
+                member = members.get(word)
+                if callable(member):
+                    targets.append(f"{name}.{word}")
+                if word in names and isinstance(member, type) and not member.__flags__ & _IMMUTABLE_TYPE:
+                    inside = vars(member).keys() & (names | texts)
+                    targets += [f"{name}.{word}.{inner}" for inner in sorted(inside)]
     return tuple(targets)
 
 

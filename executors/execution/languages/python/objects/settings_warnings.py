@@ -13,6 +13,7 @@ _CATEGORIES: dict[str, type[Warning]] = {
     for name, kind in vars(builtins).items()
     if isinstance(kind, type) and issubclass(kind, Warning)
 }
+_warn = warnings.warn_explicit  # which a test may replace in its module
 _DEFAULT_FILTERS = tuple(warnings.filters)
 
 
@@ -82,4 +83,4 @@ class WarningReplay:
             message = self._decode(own[0])
             if not isinstance(message, Warning):
                 raise BrokenPairError("no warning")
-        warnings.warn_explicit(message, category, f"<{MODULE}>", line, MODULE, self._registry)
+        _warn(message, category, f"<{MODULE}>", line, MODULE, self._registry)

@@ -5,6 +5,7 @@ import copy
 import dataclasses
 import inspect
 import io
+import logging
 import pickle
 import sys
 import types
@@ -174,6 +175,14 @@ def test_objects_of_the_test_stay_with_the_judge(peer: _Peer) -> None:
     assert inspect.getdoc(function) == "Describe."
     assert pickle.loads(pickle.dumps([1, {"a": (2, None)}])) == [1, {"a": (2, None)}]
     assert copy.deepcopy([Own()]) == [Own()]
+    assert peer.calls == []
+
+
+def test_a_logger_of_the_candidate_stands_for_the_one_with_its_name(peer: _Peer) -> None:
+    theirs: Any = _Proxy(None)
+    theirs.name = "app.core"
+    assert logging.getLogger(theirs) is logging.getLogger("app.core")
+    assert logging.getLogger() is logging.root
     assert peer.calls == []
 
 

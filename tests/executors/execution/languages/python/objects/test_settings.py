@@ -380,6 +380,9 @@ def test_environment_time_zone_directory_and_arguments_cross(
     with mock.patch.dict(os.environ, {"MODE": "test"}):
         assert pair("env", "MODE") == "test"
     assert pair("env", "MODE") is None
+    with mock.patch("os.environ", {"MODE": "other", "n": 1}):
+        assert pair("env", "MODE") == "other"
+    assert pair("env", "MODE") is None
     os.environ["TZ"] = "Asia/Tokyo"
     time.tzset()
     assert pair("hour") == 9
@@ -391,6 +394,23 @@ def test_environment_time_zone_directory_and_arguments_cross(
     assert pair("read", "data.txt") == "text"
     with mock.patch.object(sys, "argv", ["x", "--fast"]):
         assert pair("args") == ["--fast"]
+
+
+def test_functions_that_the_test_has_replaced_are_not_called_for_the_settings(
+    pair_of: Callable[..., _Pair],
+) -> None:
+    pair = pair_of("import logging\ndef f(): logging.getLogger('x').error('y')")
+    with (
+        unittest.TestCase().assertLogs() as logs,
+        mock.patch("os.getcwd") as directory,
+        mock.patch("decimal.getcontext") as context,
+        mock.patch("logging.getLogger") as logger,
+    ):
+        assert pair.settings.pieces()
+        pair.settings.apply(["log", "x", 40, "text", "ERROR", None, False])
+    for function in (directory, context, logger):
+        function.assert_not_called()
+    assert logs.output == ["ERROR:x:text"]
 
 
 @pytest.mark.parametrize(
@@ -449,7 +469,8 @@ def test_targets_are_found_in_the_code_of_a_test() -> None:
         "import os.path, random, json\nfrom unittest.mock import patch\n"
         "@patch('solution.helper')\n@patch('urllib.request.urlopen')\n"
         "def test(a, b):\n    with patch.object(os, 'getpid'): print('not a target.')\n"
-        "    random.choice = min\n    return json.loads"
+        "    random.choice = min\n    return json.loads\n"
+        "from pathlib import Path\n@patch.object(Path, 'exists')\ndef other(): pass"
     )
     assert set(patch_targets(compile(text, "<test>", "exec"))) >= {
         "solution.helper",
@@ -457,6 +478,7 @@ def test_targets_are_found_in_the_code_of_a_test() -> None:
         "os.getpid",
         "random.choice",
         "json.loads",
+        "pathlib.Path.exists",
     }
     assert patch_targets(compile("assert f('a.b') == 'c.d'", "<test>", "exec")) == ()
 
