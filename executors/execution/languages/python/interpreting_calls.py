@@ -52,6 +52,7 @@ _TAKES_A_TARGET = frozenset(
 _BUILTINS = frozenset("__import__ compile eval exec".split()) - {
     name.removeprefix("builtins.") for name in DIVERTED
 }
+_CONSTANTS_SUFFICE = frozenset("importlib.import_module importlib.util.find_spec".split())
 _BY_NAME = frozenset("delattr getattr setattr".split())
 
 
@@ -177,6 +178,8 @@ def _is_harmless(path: str, node: ast.Call) -> bool:
         return all(map(_is_constant, node.args[:1]))
     if path in _TAKES_A_TARGET:
         return path == "unittest.mock.patch.dict" or all(map(_is_constant, node.args[1:2]))
+    if path not in _CONSTANTS_SUFFICE and path.partition(".")[0] not in {*_MODULES, *_BUILTINS}:
+        return False  # it may make an object whose methods interpret data
     if path in _TAKES_FUNCTIONS:
         texts = node.args[:2] + [word.value for word in node.keywords if word.arg in {"stmt", "setup"}]
         return all(isinstance(text, ast.Lambda) or _is_constant(text) for text in texts)

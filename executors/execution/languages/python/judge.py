@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
-import os
 import re
 import sys
 import types
@@ -22,7 +21,6 @@ from testbudget.executors.execution import values
 from testbudget.executors.execution.languages.base import CallPath, Program, ResultKind, StepMessage
 from testbudget.executors.execution.languages.python.calls import change_arguments, plain_call
 from testbudget.executors.execution.languages.python.interpreter import MODULE, restore_interpreter
-from testbudget.executors.execution.languages.python.judge_audit import judge_audit
 from testbudget.executors.execution.languages.python.raised import rebuild_exception
 from testbudget.executors.execution.languages.python.reasons import TEST_FILE
 from testbudget.executors.execution.languages.python.test_run import Doubt, TestRun, run_test
@@ -55,8 +53,7 @@ def _judge_each(
     for step, (test, path) in enumerate(replays):
         buffer.begin(step)
         stand_ins = _StandIns(path, placeholder, functools.partial(buffer.append, step))
-        with judge_audit().watching(test, functools.partial(_end_judge, buffer, step, stand_ins)):
-            run = _run_with(stand_ins, test)
+        run = _run_with(stand_ins, test)
         message: list[object] | None = None
         if stand_ins.needs_objects is not None:
             message = [StepMessage.OBJECTS, stand_ins.needs_objects.as_message()]
@@ -67,14 +64,6 @@ def _judge_each(
         if message is not None:
             buffer.append(step, json.dumps(message).encode())
         buffer.finish(step)
-
-
-def _end_judge(buffer: ResultBuffer, step: int, stand_ins: _StandIns, reason: VerdictReason) -> NoReturn:
-    """End this process, in which data of the candidate may have been run as a program."""
-    message = [StepMessage.VERDICT, Verdict.UNCONFIRMED, stand_ins.used, reason.as_message()]
-    buffer.append(step, json.dumps(message).encode())
-    buffer.finish(step)
-    os._exit(0)
 
 
 def _run_with(stand_ins: _StandIns, test: Program) -> TestRun:

@@ -11,10 +11,8 @@ import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-from testbudget.executors.execution.languages.base import Program
-from testbudget.executors.execution.languages.python.programs import CompiledTest
 from testbudget.executors.execution.languages.python.reasons import TEST_FILE
 from testbudget.rewards.verdict_reason import VerdictReason
 
@@ -42,6 +40,10 @@ _PLACES_OF_PROCESSES = ("/proc", "/sys", "/dev")
 _DEVICES = frozenset({"/dev/null", "/dev/urandom", "/dev/random", "/dev/zero"})
 
 
+class ForbiddenEventError(BaseException):
+    """End of a test that has caused a forbidden event. What it was about to do is not done."""
+
+
 @functools.cache
 def judge_audit() -> "JudgeAudit":
     """Audit of this process."""
@@ -49,49 +51,58 @@ def judge_audit() -> "JudgeAudit":
 
 
 class JudgeAudit:
-    """Audit hook of a judge process. It cannot be removed, but it watches only while a test runs."""
+    """Audit hook of a judge process. It cannot be removed, but it watches only while a test runs.
+
+    Attributes:
+        reason: reason why no verdict of the last test is certain; None if it caused no forbidden event. An
+            exception tells the test, which may handle it, so that only this reason counts.
+    """
 
     def __init__(self) -> None:
-        self._end: Callable[[VerdictReason], NoReturn] | None = None
+        self.reason: VerdictReason | None = None
+        self._watches = False
         self._runs_constants = False
         self._folders = tuple(f"{path}/" for path in [str(_LIBRARY), *sys.path] if path.startswith("/"))
         sys.addaudithook(self._notice)
 
     @contextmanager
-    def watching(self, test: Program, end: Callable[[VerdictReason], NoReturn]) -> Iterator[None]:
+    def watching(self, *, runs_constants: bool) -> Iterator[None]:
         """Watch during a ``with`` block.
 
         Args:
-            test: the test that runs. If its text leaves a doubt, it must not run any text itself either.
-            end: function that leaves the reason as the step's message, with the verdict `UNCONFIRMED`, and
-                ends the process.
+            runs_constants: True if the test runs no text but its own constants.
         """
-        self._end = end
-        self._runs_constants = not CompiledTest(*test.content).doubt
+        self.reason = None
+        self._runs_constants = runs_constants
+        self._watches = True
         try:
             yield
         finally:
-            self._end = None
+            self._watches = False
 
     def _notice(self, event: str, arguments: tuple[Any, ...]) -> None:
-        end = self._end
-        if end is None or (event not in _FORBIDDEN and event not in _CHECKED):
+        if not self._watches or (event not in _FORBIDDEN and event not in _CHECKED):
             return
-        self._end = None  # what the check does causes events, too
-        frame = sys._getframe(1)
-        if frame.f_code.co_filename == _DIVERTS and event in {*_RUN_TEXT, "pickle.find_class"}:
-            allowed = True
-        elif event in _FORBIDDEN:
-            allowed = False
-        elif event in _RUN_TEXT and frame.f_code.co_filename == TEST_FILE:
-            allowed = self._runs_constants
-        elif event == "exec" and frame.f_code.co_filename.startswith(_IMPORTS):
-            allowed = arguments[0].co_filename.startswith(self._folders)
-        else:
-            allowed = _CHECKED[event](arguments, frame)
+        self._watches = False  # what the check does causes events, too
+        allowed = self._allows(event, arguments, sys._getframe(1))
+        self._watches = True
         if not allowed:
-            end(VerdictReason(f"The test caused the event {event}, which may run data of the candidate."))
-        self._end = end
+            sentence = f"The test caused the event {event}, which may run data of the candidate."
+            self.reason = VerdictReason(sentence)
+            raise ForbiddenEventError(sentence)
+
+    def _allows(self, event: str, arguments: tuple[Any, ...], frame: types.FrameType) -> bool:
+        file = frame.f_code.co_filename
+        if file == _DIVERTS and event in {*_RUN_TEXT, "pickle.find_class"}:
+            return True
+        if event in _FORBIDDEN:
+            return False
+        if event in _RUN_TEXT and file == TEST_FILE:
+            return self._runs_constants
+        if event == "exec" and file.startswith(_IMPORTS):
+            code_file: str = arguments[0].co_filename
+            return code_file.startswith(self._folders)
+        return _CHECKED[event](arguments, frame)
 
 
 def _may_compile(_: tuple[Any, ...], frame: types.FrameType) -> bool:

@@ -17,7 +17,6 @@ from testbudget.executors.execution.languages.python.interpreter import (
     is_reusable,
     load_candidate,
 )
-from testbudget.executors.execution.languages.python.programs import CompiledTest
 from testbudget.executors.execution.languages.python.test_run import TestRun, run_test
 from testbudget.executors.execution.processes.process import ProcessRunner
 from testbudget.executors.execution.processes.result_buffer import ResultBuffer
@@ -73,8 +72,7 @@ def _run_beside(candidate: types.ModuleType, test: Program) -> TestRun:
     module = types.ModuleType("__main__")
     names = _Names(vars(candidate))
     vars(module)["__builtins__"] = names
-    trusted = test._replace(content=tuple(CompiledTest(*test.content)._replace(doubt="")))
-    return run_test(module, trusted, lambda: names.used or _imports_candidate(module, candidate))
+    return run_test(module, test, lambda: names.used or _imports_candidate(module, candidate), trusted=True)
 
 
 def _imports_candidate(module: types.ModuleType, candidate: types.ModuleType) -> bool:

@@ -7,6 +7,7 @@ A test stops at the first case that does not pass.
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import itertools
 import sys
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from testbudget.executors.execution.languages.base import Program
 from testbudget.executors.execution.languages.python.assertion_marks import RAN
+from testbudget.executors.execution.languages.python.judge_audit import judge_audit
 from testbudget.executors.execution.languages.python.programs import CompiledTest, used_names
 from testbudget.executors.execution.languages.python.pytest_cases import UnknownFixtureError, pytest_cases
 from testbudget.executors.execution.languages.python.reasons import TEST_FILE, reason_of, verdict_of
@@ -81,6 +83,8 @@ def run_test(
     test: Program,
     was_called: Callable[[], bool],
     doubts: Collection[Doubt] = (),
+    *,
+    trusted: bool = False,
 ) -> TestRun:
     """Run a test in the namespace of a module, as the interpreter would run its file, then its cases.
 
@@ -93,20 +97,28 @@ def run_test(
         test: test of any kind.
         was_called: function that returns True once the test has used something of the candidate's.
         doubts: properties of the candidate's results, known at the end of the test.
+        trusted: True if the candidate is trusted, so that the test may interpret what it gets from it.
     """
     content = CompiledTest(*test.content)
     ran = itertools.count()
     names = vars(module)
     names.update({"__name__": _MAIN, "__file__": _FILE, RAN: ran.__next__})
     sys.modules[_MAIN] = module
+    audit = judge_audit()
+    watching = contextlib.nullcontext() if trusted else audit.watching(runs_constants=not content.doubt)
     try:
-        _run_statements(content.code, names)
-        result = _run_cases(names, content)
+        with watching:
+            _run_statements(content.code, names)
+            result = _run_cases(names, content)
     except BaseException as error:
-        return TestRun(verdict_of(error), reason_of(error))
+        if audit.reason is None:
+            return TestRun(verdict_of(error), reason_of(error))
+    if audit.reason is not None:
+        reason = VerdictReason(content.doubt) if content.doubt else audit.reason
+        return TestRun(Verdict.UNCONFIRMED, reason)
     if result.stopped_by is not None:
         return result.stopped_by
-    run = _confirmed(content, result, asserted=next(ran) > 0, called=was_called())
+    run = _confirmed(content, result, asserted=next(ran) > 0, called=was_called(), trusted=trusted)
     if doubts and run.verdict is Verdict.PASSED:
         used = used_names(content.code)
         for doubt in sorted(doubts, key=lambda doubt: doubt.value):
@@ -115,7 +127,9 @@ def run_test(
     return run
 
 
-def _confirmed(content: CompiledTest, result: _Result, *, asserted: bool, called: bool) -> TestRun:
+def _confirmed(
+    content: CompiledTest, result: _Result, *, asserted: bool, called: bool, trusted: bool
+) -> TestRun:
     """Outcome of a test in which nothing failed."""
     if result.skips and not result.passed and not asserted:
         return TestRun(Verdict.ERRORED, VerdictReason("Every case was skipped."))
@@ -123,7 +137,7 @@ def _confirmed(content: CompiledTest, result: _Result, *, asserted: bool, called
         return TestRun(Verdict.ERRORED, VerdictReason("The test does not call the candidate."))
     if not asserted and not result.failed_as_expected:
         return TestRun(Verdict.ERRORED, VerdictReason("No assertion of the test ran."))
-    if content.doubt:
+    if content.doubt and not trusted:
         return TestRun(Verdict.UNCONFIRMED, VerdictReason(content.doubt))
     return TestRun(Verdict.PASSED)
 
