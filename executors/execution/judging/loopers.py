@@ -38,7 +38,7 @@ class Loopers:
 
     def keep(self, pair: Pair, looper: Looper) -> None:
         """Keep a process, unless that could matter to others; the oldest one is ended if there are many."""
-        if not self._supervisor.may_stay_stopped(looper.process):
+        if not self._supervisor.may_stay_stopped():
             self._end(looper)
             return
         self._stopped[pair] = looper

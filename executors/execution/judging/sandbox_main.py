@@ -103,7 +103,9 @@ def _serve(
         gc.collect()
         gc.freeze()
         gc.disable()
-        context = _start_fork_servers(control, language, layers, limits, trust, outer.scratch)
+        usage = outer.group.usage if outer.group is not None and "cgroup" in layers else None
+        supervisor = Supervisor(control, layers, limits, outer.scratch, usage)
+        context = _start_fork_servers(supervisor, language, trust)
         result_buffer.send_frame(control, json.dumps({"layers": layers, "scratch": outer.scratch}).encode())
         while True:
             for answer in _answer(context, json.loads(result_buffer.receive_frame(control))):
@@ -116,24 +118,14 @@ def _serve(
         os._exit(1)
 
 
-def _start_fork_servers(
-    control: socket.socket,
-    language: Language,
-    layers: tuple[str, ...],
-    limits: TestLimits,
-    trust: Trust,
-    scratch: str,
-) -> WorkerContext:
-    supervisor = Supervisor(control, layers, limits, scratch)
-    process_runner = ProcessRunner(layers, limits, scratch, language.programs)
+def _start_fork_servers(supervisor: Supervisor, language: Language, trust: Trust) -> WorkerContext:
+    """Fork the fork servers, which inherit what this process holds: no test and no result yet."""
+    process_runner = ProcessRunner(
+        supervisor.layers, supervisor.limits, supervisor.scratch, language.programs
+    )
     do_work = work.to_do_work(language)
-    candidate_server = ForkServer(supervisor, process_runner, do_work, language.load_modules, [control])
-    judge_server = ForkServer(
-        supervisor,
-        process_runner,
-        do_work,
-        language.load_modules,
-        [control, candidate_server.connection],
+    candidate_server, judge_server = (
+        ForkServer(supervisor, process_runner, do_work, language.load_modules) for _ in range(2)
     )
     cache = ProgramCache(StayingProcess(supervisor, judge_server), language)
     return WorkerContext(supervisor, judge_server, candidate_server, cache, language, trust)

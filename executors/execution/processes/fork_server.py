@@ -8,6 +8,7 @@ watches several at once. It has no descriptor and no memory of another process's
 
 import gc
 import os
+import resource
 import signal
 import socket
 import struct
@@ -22,6 +23,7 @@ from testbudget.executors.execution.processes.supervisor import Supervisor
 from testbudget.executors.execution.sandbox import kernel
 
 _PROCESS = struct.Struct("<i")
+_STREAMS = 3
 _FORK, _LOAD = b"f", b"l"
 
 LoadModules = Callable[[Sequence[str]], None]
@@ -36,10 +38,6 @@ class ForkServer:
         process_runner: what they do their work with.
         do_work: function that does the work of a process.
         load_modules: function that imports modules in the fork server.
-        closed: sockets of the server process that the fork server must not have.
-
-    Attributes:
-        connection: connection to the fork server.
 
     Raises:
         OSError: no process could be forked.
@@ -51,17 +49,15 @@ class ForkServer:
         process_runner: ProcessRunner,
         do_work: DoWork,
         load_modules: LoadModules,
-        closed: Sequence[socket.socket],
     ) -> None:
         self._supervisor = supervisor
         # A process that is forked ahead is not known before it is taken, so it could not be spared.
         self._ahead = "seccomp" in process_runner.layers
         self._forked: tuple[socket.socket, ResultBuffer] | None = None  # ahead, still unknown
-        self.connection, inside = socket.socketpair()
+        self._connection, inside = socket.socketpair()
         process = kernel.fork()
         if process == 0:
-            for connection in (self.connection, *closed):
-                connection.close()
+            _close_all_but(inside.fileno())
             _serve(inside, process_runner, do_work, load_modules)
         inside.close()
         supervisor.permanent.append(process)
@@ -77,8 +73,8 @@ class ForkServer:
         """
         if self._forked is not None:  # it lacks them
             self._supervisor.dismiss(self._take())
-        self.connection.sendall(_LOAD)
-        result_buffer.send_frame(self.connection, "\n".join(names).encode())
+        self._connection.sendall(_LOAD)
+        result_buffer.send_frame(self._connection, "\n".join(names).encode())
         self._receive_process()
 
     def start(self, work: Work) -> LiveProcess:
@@ -108,7 +104,7 @@ class ForkServer:
         """Ask the fork server for a process, which waits for work."""
         channel, inside = socket.socketpair()
         buffer = self._supervisor.empty_buffer()
-        socket.send_fds(self.connection, [_FORK], [inside.fileno(), buffer.descriptor])
+        socket.send_fds(self._connection, [_FORK], [inside.fileno(), buffer.descriptor])
         inside.close()
         self._forked = channel, buffer
         self._supervisor.forked_ahead += 1
@@ -129,10 +125,17 @@ class ForkServer:
 
     def _receive_process(self) -> int:
         try:
-            (process,) = _PROCESS.unpack(result_buffer.receive_exactly(self.connection, _PROCESS.size))
+            (process,) = _PROCESS.unpack(result_buffer.receive_exactly(self._connection, _PROCESS.size))
         except EOFError:
             raise OSError("a fork server has ended") from None
         return int(process)
+
+
+def _close_all_but(kept: int) -> None:
+    """Close all descriptors but the standard streams and one other."""
+    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    os.closerange(_STREAMS, kept)
+    os.closerange(kept + 1, most)
 
 
 def _serve(

@@ -18,7 +18,7 @@ from testbudget.executors.execution.processes import result_buffer
 from testbudget.executors.execution.processes.live_process import LimitKind, LiveProcess, ProcessEnd
 from testbudget.executors.execution.processes.process import Work
 from testbudget.executors.execution.processes.result_buffer import ResultBuffer
-from testbudget.executors.execution.sandbox import isolation
+from testbudget.executors.execution.sandbox import cgroups, isolation
 
 # Shortest time between two heartbeats; the longest is longer by the wall-clock limit of a test.
 _HEARTBEAT_SECONDS = 1.0
@@ -36,6 +36,7 @@ class Supervisor:
         layers: names of the isolation layers in force.
         limits: limits of one step.
         scratch: the directory that processes may write to.
+        usage: counters of the sandbox's control group; None if it has none.
         permanent: ids of processes that live as long as the sandbox, beside the server process.
         forked_ahead: number of processes that were forked ahead and have not been taken.
     """
@@ -44,6 +45,7 @@ class Supervisor:
     layers: Sequence[str]
     limits: TestLimits
     scratch: str
+    usage: cgroups.GroupUsage | None = None
     permanent: list[int] = field(default_factory=list)
     forked_ahead: int = 0
     _buffers: list[ResultBuffer] = field(default_factory=list)  # those without a process
@@ -139,13 +141,21 @@ class Supervisor:
         for process in dismissed:
             self.end(process)
 
-    def may_stay_stopped(self, process: LiveProcess) -> bool:  # noqa: ARG002
-        """Return whether a stopped process may stay, beside others that run.
+    def may_stay_stopped(self) -> bool:
+        """Return whether a process that has just been stopped may stay, beside others that run.
 
-        A process that has left files is refused, since others could read and change them. So is every
-        process where the kernel would let others send signals to it.
+        It may not if it could matter to others: if it has left files, which they could read and change; if
+        it has threads or much memory, of which they would have less; or if the kernel would let them send
+        signals to it.
         """
-        return "seccomp" in self.layers and not os.listdir(self.scratch)  # noqa: PTH208 - as fast as can be
+        if "seccomp" not in self.layers or self.usage is None:
+            return False
+        single = 1 + len(self.permanent) + len(self._live) + self.forked_ahead
+        return (
+            self.usage.processes() <= single
+            and self.usage.memory_bytes() <= isolation.STOPPED_MIB << 20
+            and not os.listdir(self.scratch)  # noqa: PTH208 - a plain list is enough
+        )
 
     def empty_scratch(self) -> None:
         """Remove all files that processes have left."""

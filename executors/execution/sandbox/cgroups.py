@@ -21,6 +21,10 @@ _ATTEMPTS, _PAUSE_SECONDS = 1000, 0.01
 _CONTROLLERS = ("memory", "pids")
 _CPU_CONTROLLER = "cpuacct"  # of version 1; version 2 always counts CPU time
 _CPU_FILES = {"cpuacct.usage": 1e-9, "cpu.stat": 1e-6}  # name in version 1 and 2, unit in seconds
+_MEMORY_FILES = {
+    True: ("memory.max", "memory.current"),
+    False: ("memory.limit_in_bytes", "memory.usage_in_bytes"),
+}  # limit and usage, by whether it is version 2
 _IDENTITY = re.compile(r"(\d+)-(\d+)-\d+")
 
 
@@ -63,6 +67,27 @@ class CpuUsage:
 
 
 @dataclass(frozen=True, slots=True)
+class GroupUsage:
+    """Open counters of the memory and the processes in a group, readable from inside.
+
+    Attributes:
+        memory: descriptor of the group's ``memory.current`` or ``memory.usage_in_bytes``.
+        pids: descriptor of its ``pids.current``.
+    """
+
+    memory: int
+    pids: int
+
+    def memory_bytes(self) -> int:
+        """Memory in use, in bytes."""
+        return int(os.pread(self.memory, 64, 0))
+
+    def processes(self) -> int:
+        """Number of processes and threads."""
+        return int(os.pread(self.pids, 64, 0))
+
+
+@dataclass(frozen=True, slots=True)
 class ControlGroup:
     """A control group, held by file descriptors so that it can be used from other namespaces.
 
@@ -71,17 +96,19 @@ class ControlGroup:
         parents: descriptors of its parent directories, one per hierarchy.
         process_lists: descriptors of its ``cgroup.procs``, one per hierarchy.
         cpu_usage: counter of its CPU time; None if the kernel offers none.
+        usage: counters of its memory and processes, which ``enter`` leaves open.
     """
 
     name: str
     parents: tuple[int, ...]
     process_lists: tuple[int, ...]
-    cpu_usage: "CpuUsage | None" = None
+    cpu_usage: CpuUsage | None
+    usage: GroupUsage
 
     def enter(self) -> None:
         """Move the calling process, and thereby its later descendants, into the group.
 
-        All descriptors of the group are closed, so that code inside cannot change it.
+        All descriptors with which the group can be changed are closed, so that code inside cannot.
 
         Raises:
             OSError: the kernel refuses it.
@@ -213,10 +240,8 @@ def _create_group_in(parents: Sequence[str], name: str, memory_bytes: int, proce
         for directory in directories:
             directory.mkdir()
             undo.callback(directory.rmdir)
-        if memory == pids:
-            _set(memory / "memory.max", memory_bytes)
-        else:
-            _set(memory / "memory.limit_in_bytes", memory_bytes)
+        limit, current = _MEMORY_FILES[memory == pids]
+        _set(memory / limit, memory_bytes)
         for file, amount in (("memory.swap.max", 0), ("memory.memsw.limit_in_bytes", memory_bytes)):
             with contextlib.suppress(FileNotFoundError):  # the kernel does not count swap
                 _set(memory / file, amount)
@@ -232,6 +257,7 @@ def _create_group_in(parents: Sequence[str], name: str, memory_bytes: int, proce
             tuple(opened(parent, os.O_PATH) for parent in parents),
             tuple(opened(directory / "cgroup.procs", os.O_WRONLY) for directory in directories),
             CpuUsage.open(directories[-1]),
+            GroupUsage(opened(memory / current, os.O_RDONLY), opened(pids / "pids.current", os.O_RDONLY)),
         )
         undo.pop_all()
     return group

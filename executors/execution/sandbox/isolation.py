@@ -25,8 +25,11 @@ from testbudget.executors.execution.sandbox import cgroups, filesystem, kernel, 
 _OPEN_FILES = 256
 _STACK_BYTES = 64 << 20
 _PROGRAM_STACK_BYTES = 4 << 20  # also of each thread, and all of them count as memory
-_SERVER_MIB = 128  # memory of the server process and the result buffers
+_SERVER_MIB = 192  # memory of the server process, the fork servers and the result buffers
 _OWN_PROCESSES = 16  # guard, server process, fork servers, and processes that wait or are stopped
+STOPPED_MIB = 256
+"""Memory of the sandbox in use up to which a stopped process may stay in it."""
+
 _MAX_ADDRESS_SPACE_MIB = 1 << 18  # available on every 64-bit kernel, and more than the sandbox needs
 _MAX_PROCESS_ID = 1 << 22  # largest id under any kernel setting
 
@@ -74,7 +77,8 @@ def isolate_outer(
     group = None
     cgroups.remove_abandoned_groups()
     try:
-        memory_mib = limits.memory_mib + limits.file_mib + _SERVER_MIB
+        # A test and a candidate can have a process each.
+        memory_mib = 2 * limits.memory_mib + limits.file_mib + STOPPED_MIB + _SERVER_MIB
         group = cgroups.create_group(memory_mib << 20, limits.max_threads + _OWN_PROCESSES)
     except OSError as error:
         refusals["cgroup"] = _reason(error)
