@@ -13,7 +13,7 @@ from testbudget.executors.execution.languages.base import Connection, Program, S
 from testbudget.executors.execution.languages.python.interpreter import MODULE, restore_interpreter
 from testbudget.executors.execution.languages.python.objects import judge_checks
 from testbudget.executors.execution.languages.python.objects.judge_peer import JudgePeer
-from testbudget.executors.execution.languages.python.objects.library_calls import LibraryCalls
+from testbudget.executors.execution.languages.python.objects.library_calls import DIVERTED, LibraryCalls
 from testbudget.executors.execution.languages.python.objects.names import JudgeNames
 from testbudget.executors.execution.languages.python.objects.scripts import NoScriptError
 from testbudget.executors.execution.languages.python.objects.settings import JudgeSettings
@@ -24,6 +24,12 @@ from testbudget.executors.execution.languages.python.test_run import TestRun, ru
 from testbudget.executors.execution.processes.result_buffer import ResultBuffer, failure_verdict
 from testbudget.rewards.problem import TestKind, Verdict
 from testbudget.rewards.verdict_reason import VerdictReason
+
+_DIVERTING = frozenset(part for name in DIVERTED for part in name.split(".")) | {
+    "unittest.mock",
+    "functools",
+}
+"""Names of which a test uses one if it calls, or library code calls for it, what is diverted."""
 
 _DIFFERENT = VerdictReason("Two objects of the candidate are equal by its own ==, but not in their states.")
 _NO_SCRIPT = VerdictReason("Two objects of the candidate are equal by its own == alone.")
@@ -61,8 +67,10 @@ class _Judge:
         if loaded is not None:
             return _not_loaded(loaded)
         peer, names = self._peer, self._names
-        library = LibraryCalls(peer, vars(names.module), self._compiled.code)
-        with judge_checks.identity_checks(peer.lose), library.diverted():
+        library: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
+        if not _DIVERTING.isdisjoint(names.used):
+            library = LibraryCalls(peer, vars(names.module), self._compiled.code).diverted()
+        with judge_checks.identity_checks(peer.lose), library:
             targets = patch_targets(self._compiled.code)
             namespaces = vars(names.solution), vars(names.module)
             peer.watch(JudgeSettings(peer.encode, targets, *namespaces, peer.decode_piece))
