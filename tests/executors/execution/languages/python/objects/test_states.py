@@ -1,5 +1,9 @@
 """States of objects as text: what is equal has equal texts, what hides its state has none."""
 
+import collections
+import copy
+import decimal
+import fractions
 import sys
 import types
 from collections.abc import Callable
@@ -7,6 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from testbudget.executors.execution.languages.python.objects.states import state_text
 
@@ -260,3 +266,38 @@ def test_a_property_in_place_of_attributes_hides_nothing(program: Any) -> None:
     assert text is not None
     assert '"x"' in text
     assert '["number","2"]' in text
+
+
+_NUMBERS = st.one_of(
+    st.booleans(),
+    st.integers(-2, 2),
+    st.sampled_from([0.0, -0.0, 0.5, 1.0, 1e300, 10**300, float("inf"), 1 + 0j, 1j]),
+    st.sampled_from([decimal.Decimal("0.50"), decimal.Decimal("1"), fractions.Fraction(1, 2)]),
+)
+_HASHABLE = st.recursive(
+    st.one_of(st.none(), _NUMBERS, st.sampled_from(["", "a", "1"]), st.sampled_from([b"", b"a"])),
+    lambda inner: st.one_of(st.tuples(inner, inner), st.frozensets(inner, max_size=3)),
+    max_leaves=4,
+)
+_VALUES = st.recursive(
+    _HASHABLE,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.sets(_HASHABLE, max_size=3),
+        st.dictionaries(_HASHABLE, inner, max_size=3),
+        st.lists(inner, max_size=2).map(collections.deque),
+    ),
+    max_leaves=6,
+)
+
+
+@given(one=_VALUES, other=_VALUES)
+def test_texts_of_plain_data_are_equal_exactly_if_the_values_are(one: Any, other: Any) -> None:
+    assert (state_text(one) == state_text(other)) == (one == other)
+
+
+@given(value=_VALUES)
+def test_a_copy_has_the_same_text(value: Any) -> None:
+    text = state_text(value)
+    assert text is not None
+    assert text == state_text(copy.deepcopy(value))
