@@ -3,6 +3,7 @@ import datetime
 import decimal
 import fractions
 import math
+import zoneinfo
 
 import numpy as np
 import pytest
@@ -50,6 +51,9 @@ def test_a_plain_value_is_restored_exactly(value):
         [-(10**6000)],
         math.inf,
         "\ud800",
+        ["\ud83d\ude00", {"\ud83d": "\U0001f600"}],
+        datetime.datetime(2024, 1, 1, tzinfo=datetime.UTC),
+        datetime.time(1, tzinfo=datetime.timezone(datetime.timedelta(hours=-5)), fold=1),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -70,6 +74,20 @@ def test_numpy_values_keep_type_and_shape():
     np.testing.assert_array_equal(arrived[0], array)
     assert arrived[0].dtype == np.int16
     assert type(arrived[1]) is np.float32
+
+
+@pytest.mark.parametrize("items", [["a", "bb"], [b"a"], np.array(["2024-02-29"], "M8[D]")])
+def test_arrays_of_texts_and_dates_are_restored(items):
+    sent = np.array(items)
+    arrived = values.decode(values.encode(sent))
+    assert arrived.dtype == sent.dtype
+    assert arrived.tolist() == sent.tolist()
+
+
+def test_an_array_and_what_it_is_a_view_of_are_mutable_containers():
+    array = np.arange(4)
+    view = array[:2]
+    assert [*map(id, values.mutable_containers([view]))][1:] == [id(view), id(array)]
 
 
 def test_nan_and_the_sign_of_zero_are_kept():
@@ -104,6 +122,8 @@ Pair = collections.namedtuple("Pair", "a b")
         iter([]),
         (i for i in ()),
         np.array([{}]),
+        datetime.datetime(2024, 1, 1, tzinfo=datetime.timezone(datetime.timedelta(0), "EST")),
+        datetime.time(1, tzinfo=zoneinfo.ZoneInfo("UTC")),
     ],
     ids=lambda value: type(value).__name__,
 )

@@ -1,27 +1,29 @@
 """Properties of Python programs, found without running them."""
 
-from textwrap import dedent
-
 import pytest
 
+from testbudget.executors.execution.languages.base import Source
 from testbudget.executors.execution.languages.python.programs import (
+    CompiledTest,
     bindings,
     candidate_program,
-    compile_program,
+    compile_source,
+    compile_text,
     defined_names,
-    test_program,
+    defines_any,
+    unpack_program,
     used_names,
 )
+from testbudget.rewards.problem import TestKind
 
 
-def as_test(text, entry_point="solve"):
-    text = dedent(text)
-    return test_program(text, compile_program(text), entry_point)
+def compiled(text):
+    return compile_text(text, "<text>")
 
 
 @pytest.mark.parametrize("text", ["def f(:", "a\0b", "(" * 500 + ")" * 500, "x = '\ud800'"])
 def test_a_text_that_does_not_compile_has_no_code(text):
-    assert compile_program(text) is None
+    assert compiled(text) is None
 
 
 @pytest.mark.parametrize(
@@ -34,64 +36,52 @@ def test_a_text_that_does_not_compile_has_no_code(text):
         ("from os import *", False),
         ("def f(): globals()['x'] = 1", False),
         ("def f(path): return open(path)", False),
+        ("import calendar\ndef f(): calendar.setfirstweekday(6)", False),
+        ("import sys\nsys.setrecursionlimit(9999)", True),
+        ("import sys\ndef f(): sys.argv.append('x')", False),
+        ("from typing import *\nimport numpy as np\nimport heapq, math", True),
+        ("import numpy as np\nnp.set_printoptions(precision=2)", False),
+        ("import os, math", False),
     ],
 )
 def test_a_program_that_may_change_other_modules_is_not_self_contained(text, self_contained):
-    assert candidate_program(text, compile_program(text)).self_contained is self_contained
+    assert candidate_program(text, compiled(text)).self_contained is self_contained
 
 
 def test_names_are_found_at_every_depth():
-    code = compile_program("def f():\n    def g():\n        global h\n        h = a.b\n    return g")
+    code = compiled("def f():\n    def g():\n        global h\n        h = a.b\n    return g")
     assert {"a", "b", "h"} <= used_names(code)
     assert defined_names(code) == {"f", "h"}
 
 
 def test_an_imported_name_has_its_origin():
-    code = compile_program("import os.path\nfrom math import pi as p\nx = 1\nimport re\nre = 2")
+    code = compiled("import os.path\nfrom math import pi as p\nx = 1\nimport re\nre = 2")
     assert bindings(code) == {"os": ("os", None), "p": ("math", "pi"), "x": None, "re": None}
 
 
-def test_a_test_that_calls_functions_only_is_judged_in_a_separate_process():
-    program = as_test("import unittest\nassert solve(len([1])) == helper(2)")
-    assert program.separate_process
-    assert (program.functions, program.other_names) == (("helper", "solve"), ())
+def test_a_candidate_that_imports_all_names_of_a_module_may_define_any():
+    assert defines_any(compiled("x = 1"), ["x", "y"])
+    assert not defines_any(compiled("x = 1"), ["y"])
+    assert defines_any(compiled("from math import *"), ["y"])
+    assert not defines_any(compiled("from math import *"), [])
 
 
-def test_names_that_the_test_defines_are_its_own():
-    program = as_test("def helper(x): return x\nfor y in [1]:\n    assert solve(helper(y))")
-    assert (program.functions, program.other_names) == (("solve",), ())
+def test_a_packed_test_has_its_parts_again():
+    source = Source("def check(f):\n    assert f(1)", TestKind.ASSERT)
+    program = unpack_program(compile_source(source, "solve"))
+    content = CompiledTest(*program.content)
+    assert (content.kind, content.entry_point, content.uncalled) == ("assert", "solve", ("check",))
+    assert program.plain_calls
+    assert program.functions == ("solve",)
 
 
-def test_classes_of_the_candidate_are_other_names():
-    program = as_test(
-        """
-        try:
-            solve(1)
-        except OwnError:
-            pass
-        assert isinstance(solve(2), Shape)
-        """
-    )
-    assert program.separate_process
-    assert program.other_names == ("OwnError", "Shape")
+@pytest.mark.parametrize("kind", [None, TestKind.ASSERT])
+def test_a_byte_order_mark_is_no_part_of_a_program(kind):
+    assert compile_source(Source("\ufeffassert f(1)", kind), "f") is not None
+    assert compile_source(Source("assert f(", kind), "f") is None
 
 
-def test_an_entry_point_may_be_imported_by_name():
-    assert as_test("from solution import solve, helper\nassert solve(1)").functions == ("helper", "solve")
-    assert not as_test("from solution import solve as other\nassert other(1)").separate_process
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "assert solve.cache == {}",
-        "import os\nassert solve(1)",
-        "from unittest import mock\nassert solve(1)",
-        "import random\nrandom.seed(1)\nassert solve(1)",
-        "import sys\nsys.stdin = None\nassert solve(1)",
-        "async def f(): solve(1)",
-        "assert eval('solve(1)')",
-    ],
-)
-def test_a_test_that_needs_shared_state_is_not_judged_in_a_separate_process(text):
-    assert not as_test(text).separate_process
+def test_a_candidate_keeps_its_text_only_if_it_reads_source_code():
+    for text, kept in (("import inspect", "import inspect"), ("import math", "")):
+        program = unpack_program(compile_source(Source(text, None), None))
+        assert program.content.co_consts[-1] == kept
