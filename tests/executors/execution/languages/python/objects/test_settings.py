@@ -5,14 +5,11 @@
 import contextlib
 import decimal
 import io
-import json
 import logging
 import os
 import random
 import sys
 import time
-import traceback
-import types
 import unittest
 import warnings
 from collections.abc import Callable, Iterator
@@ -23,131 +20,21 @@ from unittest import mock
 import numpy as np
 import pytest
 
-from testbudget.executors.execution.languages.python.objects.settings import (
-    CandidateSettings,
-    JudgeSettings,
-)
-from testbudget.executors.execution.languages.python.objects.settings_patches import patch_targets
 from testbudget.executors.execution.languages.python.objects.wire import BrokenPairError
+from testbudget.rewards.problem import Verdict
+from tests.executors.execution.languages.python.objects.plain_pair import PlainPair, plain_pairs
+from tests.executors.execution.languages.python.objects.set_up_cases import CASES, set_up_test
 
-
-class _Handle:
-    """Reverse handle: a call is a request to the judge."""
-
-    def __init__(self, ask: Callable[..., Any], number: int) -> None:
-        self._ask, self._number = ask, number
-
-    def __call__(self, *arguments: Any) -> Any:
-        return self._ask("call", self._number, *arguments)
-
-
-class _Pair:
-    """Judge in this process and candidate in a forked one, joined by pipes of JSON lines."""
-
-    def __init__(self, candidate: str, targets: tuple[str, ...] = (), **names: Any) -> None:
-        self._values: list[Any] = []
-        self.test_names: dict[str, Any] = {}
-        own, theirs = os.pipe(), os.pipe()
-        self._process = os.fork()
-        if not self._process:
-            os.close(own[1])
-            os.close(theirs[0])
-            _serve(candidate, os.fdopen(own[0]), os.fdopen(theirs[1], "w"))
-        os.close(own[0])
-        os.close(theirs[1])
-        self._reading, self._writing = os.fdopen(theirs[0]), os.fdopen(own[1], "w")
-        self.settings = JudgeSettings(self._encode, targets, names, self.test_names)
-        self.solution = names
-
-    def __call__(self, name: str, *arguments: Any) -> Any:
-        self._send([name, arguments, self.settings.pieces()])
-        while True:
-            kind, content, pieces = json.loads(self._reading.readline())
-            for piece in pieces:
-                self.settings.apply(piece)
-            if kind == "answer":
-                return content
-            if kind == "raised":
-                raise RuntimeError(content)
-            request, *rest = content
-            self._send(
-                self._values[rest[0]](*rest[1:])
-                if request == "call"
-                else self.settings.answer(request, rest)
-            )
-
-    def end(self) -> None:
-        self._writing.close()
-        self._reading.close()
-
-    def wait(self) -> None:
-        os.waitpid(self._process, 0)
-
-    def _send(self, message: Any) -> None:
-        self._writing.write(json.dumps(message) + "\n")
-        self._writing.flush()
-
-    def _encode(self, value: Any) -> int:
-        self._values.append(value)
-        return len(self._values) - 1
-
-
-def _serve(candidate: str, reading: Any, writing: Any) -> None:
-    def send(*message: Any) -> None:
-        writing.write(json.dumps(message) + "\n")
-        writing.flush()
-
-    def ask(*request: Any) -> Any:
-        send("ask", request, settings.pieces())
-        return json.loads(reading.readline())
-
-    try:
-        module = types.ModuleType("solution")
-        settings = CandidateSettings(lambda number: _Handle(ask, number), ask)
-        sys.modules["solution"] = module
-        exec(candidate, vars(module))
-        settings.pieces()
-        for line in reading:
-            name, arguments, pieces = json.loads(line)
-            try:
-                for piece in pieces:
-                    settings.apply(piece)
-                result = getattr(module, name)(*arguments)
-            except Exception:
-                send("raised", traceback.format_exc(), settings.pieces())
-            else:
-                send("answer", result, settings.pieces())
-    finally:
-        os._exit(0)
+PairMaker = Callable[..., PlainPair]
 
 
 @pytest.fixture(name="pair_of")
-def _pair_of() -> Iterator[Callable[..., _Pair]]:
-    pairs: list[_Pair] = []
-
-    def make(candidate: str, targets: tuple[str, ...] = (), **names: Any) -> _Pair:
-        pairs.append(_Pair(candidate, targets, **names))
-        return pairs[-1]
-
-    seeding = [(random, name) for name in ("seed", "getstate", "setstate")]
-    seeding += [(np.random, name) for name in ("seed", "get_state", "set_state")]
-    functions = [(module, name, getattr(module, name)) for module, name in seeding]
-    limit, argv, directory = sys.getrecursionlimit(), sys.argv, Path.cwd()
-    with decimal.localcontext(), np.printoptions(), np.errstate(), mock.patch.dict(os.environ):
+def _pair_of() -> Iterator[PairMaker]:
+    with plain_pairs() as make:
         yield make
-    for pair in pairs:
-        pair.end()
-    for pair in pairs:  # a later process holds the pipes of an earlier one
-        pair.wait()
-    for module, name, function in functions:
-        setattr(module, name, function)
-    sys.setrecursionlimit(limit)
-    sys.argv = argv
-    os.chdir(directory)
-    time.tzset()
 
 
-def test_nothing_crosses_while_nothing_has_changed(pair_of: Callable[..., _Pair]) -> None:
+def test_nothing_crosses_while_nothing_has_changed(pair_of: PairMaker) -> None:
     pair = pair_of("def f(): return 1")
     random.random()
     assert pair.settings.pieces() == []
@@ -155,7 +42,7 @@ def test_nothing_crosses_while_nothing_has_changed(pair_of: Callable[..., _Pair]
     assert pair.settings.pieces() == []
 
 
-def test_limits_cross(pair_of: Callable[..., _Pair]) -> None:
+def test_limits_cross(pair_of: PairMaker) -> None:
     pair = pair_of(
         "def depth(n): return 0 if n == 0 else 1 + depth(n - 1)\ndef digits(n): return len(str(10 ** n))"
     )
@@ -176,7 +63,7 @@ def test_limits_cross(pair_of: Callable[..., _Pair]) -> None:
         pair("digits", 5000)
 
 
-def test_a_decimal_context_crosses_and_goes(pair_of: Callable[..., _Pair]) -> None:
+def test_a_decimal_context_crosses_and_goes(pair_of: PairMaker) -> None:
     pair = pair_of("from decimal import Decimal\ndef div(a, b): return str(Decimal(a) / Decimal(b))")
     with decimal.localcontext() as context:
         context.prec = 4
@@ -190,7 +77,7 @@ def test_a_decimal_context_crosses_and_goes(pair_of: Callable[..., _Pair]) -> No
     assert len(pair("div", 1, 3)) == 30
 
 
-def test_settings_of_numpy_cross_and_go(pair_of: Callable[..., _Pair]) -> None:
+def test_settings_of_numpy_cross_and_go(pair_of: PairMaker) -> None:
     pair = pair_of(
         "import numpy as np\ndef show(a): return str(np.array(a))\n"
         "def div(a): return str(np.array(a) / np.array(0.0))"
@@ -204,7 +91,7 @@ def test_settings_of_numpy_cross_and_go(pair_of: Callable[..., _Pair]) -> None:
         assert pair("div", 1.0) == "inf"
 
 
-def test_seeds_and_states_cross(pair_of: Callable[..., _Pair]) -> None:
+def test_seeds_and_states_cross(pair_of: PairMaker) -> None:
     pair = pair_of(
         "import random, numpy as np\ndef roll(): return random.random()\n"
         "def gauss(): return random.gauss(0, 1)\n"
@@ -231,7 +118,7 @@ def test_seeds_and_states_cross(pair_of: Callable[..., _Pair]) -> None:
 
 
 def test_an_input_of_the_test_is_read_and_what_is_printed_comes_back_in_order(
-    pair_of: Callable[..., _Pair],
+    pair_of: PairMaker,
 ) -> None:
     pair = pair_of(
         "import sys\ndef main():\n    name = input('Name: ')\n    print('Hi', name)\n"
@@ -258,14 +145,14 @@ def test_an_input_of_the_test_is_read_and_what_is_printed_comes_back_in_order(
     assert err.getvalue() == "oops\n"
 
 
-def test_a_stream_of_the_test_gets_each_text_by_itself(pair_of: Callable[..., _Pair]) -> None:
+def test_a_stream_of_the_test_gets_each_text_by_itself(pair_of: PairMaker) -> None:
     pair = pair_of("def hello(): print('a', 1)")
     with mock.patch("sys.stdout") as stream:
         pair("hello")
     assert [call.args[0] for call in stream.write.call_args_list] == ["a", " ", "1", "\n"]
 
 
-def test_warnings_and_log_records_reach_the_test(pair_of: Callable[..., _Pair]) -> None:
+def test_warnings_and_log_records_reach_the_test(pair_of: PairMaker) -> None:
     pair = pair_of(
         "import logging, warnings\nclass Own(UserWarning): pass\nlog = logging.getLogger('app.core')\n"
         "def old(): warnings.warn('use new', DeprecationWarning)\ndef own(): warnings.warn('mine', Own)\n"
@@ -300,7 +187,7 @@ def test_warnings_and_log_records_reach_the_test(pair_of: Callable[..., _Pair]) 
         pair("broken")
 
 
-def test_records_of_a_level_that_the_test_has_set_back_are_not_made(pair_of: Callable[..., _Pair]) -> None:
+def test_records_of_a_level_that_the_test_has_set_back_are_not_made(pair_of: PairMaker) -> None:
     pair = pair_of(
         "import logging\nlog = logging.getLogger('quiet')\ndef enabled(n): return log.isEnabledFor(n)"
     )
@@ -309,69 +196,7 @@ def test_records_of_a_level_that_the_test_has_set_back_are_not_made(pair_of: Cal
     assert not pair("enabled", logging.DEBUG)
 
 
-def test_replaced_library_functions_cross_and_go(pair_of: Callable[..., _Pair]) -> None:
-    pair = pair_of(
-        "import random, time, os\nfrom pathlib import Path\ndef roll(): return random.randint(1, 6)\n"
-        "def pick(a): return random.choice(a)\ndef slow(): time.sleep(60)\n"
-        "def ask(): return input('? ')\ndef there(): return Path('/').exists()\n"
-        "def shell(): return os.path.ismount('x')",
-        ("pathlib.Path.exists", "os.path.ismount", "nowhere.at.all", "sys.stdout"),
-    )
-    with mock.patch("random.randint", return_value=44):
-        assert pair("roll") == 44
-    assert 1 <= pair("roll") <= 6
-    with mock.patch("time.sleep", return_value=None) as sleep:
-        pair("slow")
-    sleep.assert_called_once_with(60)
-    choice, random.choice = random.choice, lambda a: a[-1]
-    assert pair("pick", [1, 2, 3, 9]) == 9
-    random.choice = choice
-    with mock.patch("builtins.input", side_effect=["yes", "no"]):
-        assert [pair("ask"), pair("ask")] == ["yes", "no"]
-    with mock.patch("pathlib.Path.exists", return_value=False):
-        assert pair("there") is False
-    assert pair("there") is True
-    with mock.patch("os.path.ismount", return_value=5):
-        assert pair("shell") == 5
-    assert pair("shell") is False
-
-
-def test_replaced_names_of_the_module_cross_and_go(pair_of: Callable[..., _Pair]) -> None:
-    own = object(), object()
-    pair = pair_of(
-        "def helper(x): return x + 1\ndef use(x): return helper(x) * 2\ndef other(): return 1\n"
-        "def twice(): return other() * 2",
-        helper=own[0],
-        other=own[1],
-    )
-    pair.test_names["helper"] = own[0]
-    pair.test_names["other"] = lambda: 100  # bound by the test, not patched
-    pair.solution["helper"] = lambda x: 10
-    assert pair("use", 1) == 20
-    assert pair("twice") == 2
-    pair.solution["helper"] = own[0]
-    assert pair("use", 1) == 4
-    pair.solution["helper"] = pair.test_names["helper"] = object()  # bound by the candidate
-    assert pair.settings.pieces() == []
-
-
-def test_a_function_of_the_test_may_stand_for_a_builtin_that_the_candidate_does_not_define(
-    pair_of: Callable[..., _Pair],
-) -> None:
-    pair = pair_of("def ask(): return 'Hello ' + input('Name: ')")
-    pair.test_names["input"] = lambda prompt="": "Bob"
-    assert pair("ask") == "Hello Bob"
-    pair.test_names["input"] = "data of the test"
-    with pytest.raises(RuntimeError, match="Error"):
-        pair("ask")
-    own = pair_of("def input(prompt): return 'mine'\ndef ask(): return input('')")
-    own.test_names["input"] = lambda prompt="": "Bob"
-    assert own("ask") == "mine"
-
-
-def test_environment_time_zone_directory_and_arguments_cross(
-    pair_of: Callable[..., _Pair], tmp_path: Path
-) -> None:
+def test_environment_time_zone_directory_and_arguments_cross(pair_of: PairMaker, tmp_path: Path) -> None:
     pair = pair_of(
         "import os, sys, time\ndef env(n): return os.environ.get(n)\n"
         "def hour(): return time.localtime(0).tm_hour\n"
@@ -397,7 +222,7 @@ def test_environment_time_zone_directory_and_arguments_cross(
 
 
 def test_functions_that_the_test_has_replaced_are_not_called_for_the_settings(
-    pair_of: Callable[..., _Pair],
+    pair_of: PairMaker,
 ) -> None:
     pair = pair_of("import logging\ndef f(): logging.getLogger('x').error('y')")
     with (
@@ -429,7 +254,7 @@ def test_functions_that_the_test_has_replaced_are_not_called_for_the_settings(
         ["log", "x", "20", "m", "INFO", None, False],
     ],
 )
-def test_a_piece_that_no_candidate_sends_ends_the_pair(pair_of: Callable[..., _Pair], piece: Any) -> None:
+def test_a_piece_that_no_candidate_sends_ends_the_pair(pair_of: PairMaker, piece: Any) -> None:
     pair = pair_of("")
     with pytest.raises(BrokenPairError):
         pair.settings.apply(piece)
@@ -439,19 +264,19 @@ def test_a_piece_that_no_candidate_sends_ends_the_pair(pair_of: Callable[..., _P
     "request_",
     [("input", []), ("close", []), ("read", ["x"]), ("read", [1, 2]), ("__class__", []), (["read"], [])],
 )
-def test_the_judge_answers_no_other_request(pair_of: Callable[..., _Pair], request_: Any) -> None:
+def test_the_judge_answers_no_other_request(pair_of: PairMaker, request_: Any) -> None:
     pair = pair_of("")
     with pytest.raises(BrokenPairError):
         pair.settings.answer(*request_)
 
 
-def test_the_own_input_of_the_judge_is_not_read_for_a_candidate(pair_of: Callable[..., _Pair]) -> None:
+def test_the_own_input_of_the_judge_is_not_read_for_a_candidate(pair_of: PairMaker) -> None:
     pair = pair_of("")
     with mock.patch("sys.stdin", sys.__stdin__):
         assert pair.settings.answer("read", []) == ""
 
 
-def test_what_a_candidate_sets_stays_in_its_process(pair_of: Callable[..., _Pair]) -> None:
+def test_what_a_candidate_sets_stays_in_its_process(pair_of: PairMaker) -> None:
     pair = pair_of(
         "import decimal, os, random, sys\ndef change():\n    decimal.getcontext().prec = 3\n"
         "    random.seed(1)\n"
@@ -464,28 +289,35 @@ def test_what_a_candidate_sets_stays_in_its_process(pair_of: Callable[..., _Pair
     assert sys.getrecursionlimit() != 5000
 
 
-def test_targets_are_found_in_the_code_of_a_test() -> None:
-    text = (
-        "import os.path, random, json\nfrom unittest.mock import patch\n"
-        "@patch('solution.helper')\n@patch('urllib.request.urlopen')\n"
-        "def test(a, b):\n    with patch.object(os, 'getpid'): print('not a target.')\n"
-        "    random.choice = min\n    return json.loads\n"
-        "from pathlib import Path\n@patch.object(Path, 'exists')\ndef other(): pass"
-    )
-    assert set(patch_targets(compile(text, "<test>", "exec"))) >= {
-        "solution.helper",
-        "urllib.request.urlopen",
-        "os.getpid",
-        "random.choice",
-        "json.loads",
-        "pathlib.Path.exists",
-    }
-    assert patch_targets(compile("assert f('a.b') == 'c.d'", "<test>", "exec")) == ()
-
-
-def test_an_unchanged_interpreter_is_read_in_microseconds(pair_of: Callable[..., _Pair]) -> None:
+def test_an_unchanged_interpreter_is_read_in_microseconds(pair_of: PairMaker) -> None:
     pair = pair_of("")
     start = time.process_time()
     for _ in range(1000):
         pair.settings.pieces()
     assert (time.process_time() - start) * 1000 < 300  # 10 times the target of 30 us
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_a_test_sets_up_is_carried_with_objects(pairs, name):
+    candidate, body = CASES[name]
+    assert pairs.judge(candidate, set_up_test(body)) == (Verdict.PASSED, "")
+
+
+@pytest.mark.parametrize(
+    ("candidate", "test"),
+    [
+        ("def f(): return input[0]", "input = [42]\nassert f() == input[0]"),
+        (
+            "def f(): return __import__('sys').modules['solution'].__dict__['wanted']",
+            "import solution\nwanted = 5\nassert f() == wanted",
+        ),
+        ("def f(): return __import__('sys').stdin.readline() or 'x'", "assert f() == 'y'"),
+        (
+            "def f(): print('no')",
+            "import contextlib, io\nout = io.StringIO()\n"
+            "with contextlib.redirect_stdout(out): f()\nassert out.getvalue() == 'yes\\n'",
+        ),
+    ],
+)
+def test_nothing_else_of_a_test_reaches_the_candidate(pairs, candidate, test):
+    assert pairs.judge(candidate, test, "assert").verdict in {Verdict.ERRORED, Verdict.FAILED}
