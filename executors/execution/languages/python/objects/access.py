@@ -1,6 +1,7 @@
 """Objects of the test that a candidate may call, read and write in the judge's process.
 
-A candidate gets the arguments of its calls and nothing else: no ``__dict__``, no global, no private name, no
+A candidate gets the arguments of its calls and nothing else: no ``__dict__``, no global, no private name,
+no
 record of a mock, nothing of a TestCase. What it must not have raises AttributeError over there.
 """
 
@@ -50,14 +51,16 @@ _NOTHING_TO_READ = (
     unittest.TestSuite,
 )
 _LIBRARY_OBJECTS = frozenset(
-    "_asyncio _csv _io _queue _random _sqlite3 _thread array asyncio.locks asyncio.queues builtins collections csv "
+    "_asyncio _csv _io _queue _random _sqlite3 _thread array asyncio.locks asyncio.queues builtins "
+    "collections csv "
     "dataclasses datetime decimal fractions io itertools operator queue random re sqlite3 string tempfile "
     "threading types unittest.mock xml.etree.ElementTree zipfile numpy enum pathlib".split()
 )
 """Modules whose instances a test may hand to a candidate."""
 
 _MOCK_RECORDS = frozenset(
-    "attach_mock call_args call_args_list call_count called configure_mock method_calls mock_add_spec mock_calls "
+    "attach_mock call_args call_args_list call_count called configure_mock method_calls mock_add_spec "
+    "mock_calls "
     "reset_mock return_value side_effect await_args await_count await_args_list mock".split()
 )
 _GENERATOR_METHODS = frozenset({"send", "throw", "close", "asend", "athrow", "aclose"})
@@ -98,7 +101,7 @@ def is_mock(value: Any) -> bool:
     return mock is not None and isinstance(value, mock.NonCallableMock)
 
 
-def check_call(target: Any) -> None:
+def check_call(target: Any) -> None:  # noqa: PLR0911 - a table
     """Check that a candidate may call an object of the test.
 
     Raises:
@@ -162,7 +165,7 @@ def check_read(target: Any, name: Any) -> None:
         if name in _GENERATOR_METHODS:
             return
         raise RefusedError(name)
-    if isinstance(target, _NOTHING_TO_READ) or isinstance(target, _FUNCTION_TYPES):
+    if isinstance(target, (*_NOTHING_TO_READ, *_FUNCTION_TYPES)):
         raise RefusedError(name)
     if is_mock(target):
         if name in _MOCK_RECORDS or name.startswith("assert"):

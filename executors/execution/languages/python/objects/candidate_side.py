@@ -1,5 +1,7 @@
 """Process of a candidate that answers the requests of a judge process."""
 
+# ruff: noqa: ARG002 - the methods have the parameters that the contract of a peer gives
+
 from __future__ import annotations
 
 import asyncio
@@ -14,7 +16,8 @@ from testbudget.executors.execution.languages.python.objects import class_parts,
 from testbudget.executors.execution.languages.python.objects.contents import NotCarriedError
 from testbudget.executors.execution.languages.python.objects.mirrors import MirrorOptions
 from testbudget.executors.execution.languages.python.objects.names import CANDIDATE_MODULE, CandidateNames
-from testbudget.executors.execution.languages.python.objects.peer import Peer, leaves_of, special_call
+from testbudget.executors.execution.languages.python.objects.peer import Peer
+from testbudget.executors.execution.languages.python.objects.python_calls import leaves_of, special_call
 from testbudget.executors.execution.languages.python.objects.settings import CandidateSettings
 from testbudget.executors.execution.languages.python.objects.tables import ASYNC_METHODS
 from testbudget.executors.execution.languages.python.objects.wire import BrokenPairError, Pipe

@@ -75,7 +75,7 @@ def tag_of(value: Any) -> str:
     return found
 
 
-def snapshot(value: Any, tag: str) -> Any:
+def snapshot(value: Any, tag: str) -> Any:  # noqa: PLR0911 - a table
     """Content of a container to compare with later; members by identity."""
     if tag == "l":
         return list.copy(value)

@@ -40,8 +40,10 @@ def describe(kind: type) -> dict[str, Any]:
 
     Returns:
         ``n`` name, ``b`` plain base, ``x`` exception, ``s`` special methods (``-hash`` if it has no hash),
-        ``m`` further methods, ``e`` enumeration, ``d`` docstring, ``a`` abstract classes that it is an instance
-        of, ``i`` its class overrides isinstance, ``ma`` names for ``match``, ``init`` it defines ``__init__``.
+        ``m`` further methods, ``e`` enumeration, ``d`` docstring, ``a`` abstract classes that it is an
+        instance
+        of, ``i`` its class overrides isinstance, ``ma`` names for ``match``, ``init`` it defines
+        ``__init__``.
     """
     base = plain_base(kind)
     special = _special_methods(kind)

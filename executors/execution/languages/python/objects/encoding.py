@@ -204,7 +204,7 @@ class Encoder(Registry):
         whole = self._encode_container(base, "n")
         return ["nv", whole, value.dtype.str, offset, list(value.shape), list(value.strides)]
 
-    def encode_items(self, value: Any, tag: str) -> Any:
+    def encode_items(self, value: Any, tag: str) -> Any:  # noqa: PLR0911 - a table
         """JSON part for the content of a container."""
         if tag == "l":
             return self._encode_list(value)

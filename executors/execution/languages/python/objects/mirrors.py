@@ -9,45 +9,15 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from testbudget.executors.execution.languages.python.objects import tables
+from testbudget.executors.execution.languages.python.objects.proxy_peer import Current
 
 _type_mro: Any = type.__dict__["__mro__"]
 _type_bases: Any = type.__dict__["__bases__"]
 _LOCAL_ATTRIBUTES = ("_abc",)
 _PLAIN_OF_TYPE = frozenset({"function", "method", "builtin_function_or_method"})
-
-
-class ProxyPeer(Protocol):
-    """What proxies ask of the peer of their process."""
-
-    def get_attribute(self, target: Any, name: str) -> Any: ...  # noqa: D102
-    def set_attribute(self, target: Any, name: str, value: Any) -> None: ...  # noqa: D102
-    def delete_attribute(self, target: Any, name: str) -> None: ...  # noqa: D102
-    def call(self, target: Any, arguments: Any, keywords: Any) -> Any: ...  # noqa: D102
-    def call_method(self, target: Any, name: str, arguments: Any, keywords: Any) -> Any: ...  # noqa: D102
-    def call_special(self, target: Any, name: str, arguments: Any) -> Any: ...  # noqa: D102
-    def compare(self, name: str, target: Any, other: Any) -> Any: ...  # noqa: D102
-    def hash_proxy(self, target: Any) -> int: ...  # noqa: D102
-    def same_object(self, target: Any) -> None: ...  # noqa: D102
-    def attributes_of(self, target: Any) -> Any: ...  # noqa: D102
-    def new_subclass(self, name: str, bases: Any, namespace: Any, keywords: Any) -> Any: ...  # noqa: D102
-    def is_subclass_of_mirror(self, owner: Any, kind: Any) -> bool: ...  # noqa: D102
-    def is_instance(self, target: Any, mirror: Any) -> bool: ...  # noqa: D102
-    def library_call(self, name: str, arguments: Any, keywords: dict[str, Any]) -> Any: ...  # noqa: D102
-    def text_of_exception(self, error: BaseException) -> str: ...  # noqa: D102
-
-
-class _Current:
-    """Holder of the peer of this process."""
-
-    peer: ProxyPeer
-
-
-def install(peer: ProxyPeer) -> None:
-    """Make a peer the one that all proxies of this process ask."""
-    _Current.peer = peer
 
 
 class Proxy:
@@ -58,22 +28,22 @@ class Proxy:
     def __getattr__(self, name: str) -> Any:
         if name[:2] == "__" and name not in tables.READABLE_DUNDERS:
             raise AttributeError(name)
-        return _Current.peer.get_attribute(self, name)
+        return Current.peer.get_attribute(self, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in tables.LOCAL_EXCEPTION_NAMES and isinstance(self, BaseException):
             BaseException.__setattr__(self, name, value)
         else:
-            _Current.peer.set_attribute(self, name, value)
+            Current.peer.set_attribute(self, name, value)
 
     def __delattr__(self, name: str) -> None:
-        _Current.peer.delete_attribute(self, name)
+        Current.peer.delete_attribute(self, name)
 
     def __copy__(self) -> Any:
-        return _Current.peer.library_call("copy.copy", (self,), {})
+        return Current.peer.library_call("copy.copy", (self,), {})
 
     def __deepcopy__(self, memo: Any) -> Any:
-        return _Current.peer.library_call("copy.deepcopy", (self,), {})
+        return Current.peer.library_call("copy.deepcopy", (self,), {})
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         raise TypeError("an object of another process cannot be pickled")
@@ -83,17 +53,19 @@ class MirrorMeta(type):
     """Class of mirrors."""
 
     def __new__(cls, name: str, bases: Any, namespace: dict[str, Any], /, **keywords: Any) -> Any:
-        return _Current.peer.new_subclass(name, bases, namespace, keywords)
+        """Make a class of this process that derives from a mirror."""
+        return Current.peer.new_subclass(name, bases, namespace, keywords)
 
     def __init__(cls, *arguments: Any, **keywords: Any) -> None:
         pass
 
     def __call__(cls, *arguments: Any, **keywords: Any) -> Any:
-        return _Current.peer.call(cls, arguments, keywords)
+        """Make an instance in the other process."""
+        return Current.peer.call(cls, arguments, keywords)
 
     def __instancecheck__(cls, value: Any) -> bool:
         return type.__instancecheck__(cls, value) or (
-            cls in _asked and _Current.peer.is_instance(value, cls)
+            cls in _asked and Current.peer.is_instance(value, cls)
         )
 
     def __subclasscheck__(cls, kind: Any) -> bool:
@@ -105,12 +77,12 @@ class MirrorMeta(type):
 
     @property
     def __annotations__(cls) -> Any:  # type: ignore[override]
-        return _Current.peer.get_attribute(cls, "__annotations__")
+        return Current.peer.get_attribute(cls, "__annotations__")
 
     def __getattr__(cls, name: str) -> Any:
         if name[:2] == "__" and name not in tables.READABLE_DUNDERS:
             raise AttributeError(name)
-        return _Current.peer.get_attribute(cls, name)
+        return Current.peer.get_attribute(cls, name)
 
     def __setattr__(cls, name: str, value: Any) -> None:
         if name.startswith(_LOCAL_ATTRIBUTES):
@@ -118,26 +90,26 @@ class MirrorMeta(type):
             return
         method = type.__getattribute__(cls, "__dict__").get(name)
         if isinstance(method, Stub | _Special) and method.original is None:
-            method.original = _Current.peer.get_attribute(cls, name)
-        _Current.peer.set_attribute(cls, name, value)
+            method.original = Current.peer.get_attribute(cls, name)
+        Current.peer.set_attribute(cls, name, value)
 
     def __delattr__(cls, name: str) -> None:
-        _Current.peer.delete_attribute(cls, name)
+        Current.peer.delete_attribute(cls, name)
 
     def __iter__(cls) -> Any:
-        return _Current.peer.call_special(cls, "__iter__", ())
+        return Current.peer.call_special(cls, "__iter__", ())
 
     def __len__(cls) -> Any:
-        return _Current.peer.call_special(cls, "__len__", ())
+        return Current.peer.call_special(cls, "__len__", ())
 
     def __getitem__(cls, key: Any) -> Any:
-        return _Current.peer.call_special(cls, "__getitem__", (key,))
+        return Current.peer.call_special(cls, "__getitem__", (key,))
 
     def __contains__(cls, item: Any) -> Any:
-        return _Current.peer.call_special(cls, "__contains__", (item,))
+        return Current.peer.call_special(cls, "__contains__", (item,))
 
     def __reversed__(cls) -> Any:
-        return _Current.peer.call_special(cls, "__reversed__", ())
+        return Current.peer.call_special(cls, "__reversed__", ())
 
     def __bool__(cls) -> bool:
         return True
@@ -164,11 +136,11 @@ class Stub:
 
     def resolve(self) -> Any:
         """Proxy of the method itself."""
-        return self.original or _Current.peer.get_attribute(self.owner, self.name)
+        return self.original or Current.peer.get_attribute(self.owner, self.name)
 
     def __get__(self, instance: Any, kind: Any = None) -> Any:
         if instance is None:
-            return _Current.peer.get_attribute(kind, self.name)
+            return Current.peer.get_attribute(kind, self.name)
         return BoundStub(instance, self.name, self.owner)
 
 
@@ -188,14 +160,15 @@ class BoundStub:
         self.owner = owner
 
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
-        peer, instance = _Current.peer, self.__self__
+        """Call the method."""
+        peer, instance = Current.peer, self.__self__
         if peer.is_subclass_of_mirror(self.owner, type(instance)):
             return peer.call(peer.get_attribute(self.owner, self.name), (instance, *arguments), keywords)
         return peer.call_method(instance, self.name, arguments, keywords)
 
     def resolve(self) -> Any:
         """Proxy of the bound method itself."""
-        return _Current.peer.get_attribute(self.__self__, self.name)
+        return Current.peer.get_attribute(self.__self__, self.name)
 
     def __getattr__(self, name: str) -> Any:
         if name == "__name__":
@@ -303,7 +276,7 @@ def _add_special(
             namespace["__hash__"] = object.__hash__
         for name in ("__repr__", "__str__", "__format__"):
             namespace.setdefault(name, special_method(name))
-        namespace["__dir__"] = lambda self: _Current.peer.call_special(self, "__dir__", ())
+        namespace["__dir__"] = lambda self: Current.peer.call_special(self, "__dir__", ())
 
 
 def new_opaque_mirror(described: dict[str, Any], key: str) -> MirrorMeta:
@@ -329,7 +302,7 @@ def new_opaque_mirror(described: dict[str, Any], key: str) -> MirrorMeta:
 
 
 def _remote_property(name: str) -> property:
-    return property(lambda self: _Current.peer.get_attribute(self, name))
+    return property(lambda self: Current.peer.get_attribute(self, name))
 
 
 def _bind(self: Any, instance: Any, kind: Any = None) -> Any:  # noqa: ARG001 - as Python calls it
@@ -354,13 +327,13 @@ class _Special:
 
     def resolve(self) -> Any:
         """Proxy of the method itself."""
-        return self.original or _Current.peer.get_attribute(self.owner, self._function.__name__)
+        return self.original or Current.peer.get_attribute(self.owner, self._function.__name__)
 
     def __get__(self, instance: Any, kind: Any = None) -> Any:
         if instance is None:
             return self._function
-        if _Current.peer.is_subclass_of_mirror(self.owner, type(instance)):
-            peer, name = _Current.peer, self._function.__name__
+        if Current.peer.is_subclass_of_mirror(self.owner, type(instance)):
+            peer, name = Current.peer, self._function.__name__
             return lambda *arguments: peer.call(
                 peer.get_attribute(self.owner, name), (instance, *arguments), {}
             )
@@ -375,22 +348,22 @@ def special_method(name: str) -> Any:
     if name in tables.COMPARISONS:
 
         def function(self: Any, other: Any) -> Any:
-            return _Current.peer.compare(name, self, other)
+            return Current.peer.compare(name, self, other)
 
     elif name == "__call__":
 
         def function(self: Any, *arguments: Any, **keywords: Any) -> Any:  # type: ignore[misc]
-            return _Current.peer.call(self, arguments, keywords)
+            return Current.peer.call(self, arguments, keywords)
 
     elif name in tables.ASYNC_METHODS:
 
         async def function(self: Any, *arguments: Any) -> Any:  # type: ignore[misc]
-            return _Current.peer.call_special(self, name, arguments)
+            return Current.peer.call_special(self, name, arguments)
 
     else:
 
         def function(self: Any, *arguments: Any) -> Any:  # type: ignore[misc]
-            return _Current.peer.call_special(self, name, arguments)
+            return Current.peer.call_special(self, name, arguments)
 
     function.__name__ = name
     return _Special(function)
@@ -401,26 +374,26 @@ METHOD_PARTS = frozenset({Stub, BoundStub, _Special})
 
 
 def _attributes(self: Any) -> Any:
-    return _Current.peer.attributes_of(self)
+    return Current.peer.attributes_of(self)
 
 
 def _text(self: Any) -> str:
-    return _Current.peer.text_of_exception(self)
+    return Current.peer.text_of_exception(self)
 
 
 def _hash(self: Any) -> int:
-    return _Current.peer.hash_proxy(self)
+    return Current.peer.hash_proxy(self)
 
 
 def _same(self: Any, other: object) -> Any:
     if self is not other:
         return NotImplemented
-    _Current.peer.same_object(self)
+    Current.peer.same_object(self)
     return True
 
 
 def _remote_init(mirror: MirrorMeta) -> Callable[..., None]:
     def __init__(self: Any, *arguments: Any, **keywords: Any) -> None:  # noqa: N807
-        _Current.peer.call(_Current.peer.get_attribute(mirror, "__init__"), (self, *arguments), keywords)
+        Current.peer.call(Current.peer.get_attribute(mirror, "__init__"), (self, *arguments), keywords)
 
     return __init__

@@ -23,9 +23,12 @@ CANDIDATE_MODULE = 0
 """Number of the candidate's module."""
 
 _LIBRARY = frozenset(
-    "abc argparse array asyncio base64 bisect calendar cmath collections collections.abc contextlib copy csv "
-    "dataclasses datetime decimal difflib enum fractions functools glob hashlib heapq inspect io itertools json "
-    "logging math numbers numpy operator os os.path pathlib pprint queue random re shutil sqlite3 statistics "
+    "abc argparse array asyncio base64 bisect calendar cmath collections collections.abc contextlib "
+    "copy csv "
+    "dataclasses datetime decimal difflib enum fractions functools glob hashlib heapq inspect io "
+    "itertools json "
+    "logging math numbers numpy operator os os.path pathlib pprint queue random re shutil sqlite3 "
+    "statistics "
     "string struct sys tempfile textwrap threading time types typing unittest unittest.mock uuid warnings "
     "weakref xml.etree.ElementTree zipfile zlib".split()
 )

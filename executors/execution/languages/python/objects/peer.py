@@ -10,24 +10,21 @@ so calls nest. A message is ``[body, changes, pieces, dropped]``, without empty 
 - *dropped* numbers are containers that this process holds no longer.
 """
 
+# ruff: noqa: ARG002 - the methods have the parameters that the contract gives
+
 from __future__ import annotations
 
-import decimal
-import fractions
 import threading
 from typing import Any, NoReturn
 
-from testbudget.executors.execution.languages.python.objects import mirrors, tables, wire
+from testbudget.executors.execution.languages.python.objects import mirrors, wire
 from testbudget.executors.execution.languages.python.objects.contents import NotCarriedError, clear
 from testbudget.executors.execution.languages.python.objects.decoding import Decoder
+from testbudget.executors.execution.languages.python.objects.proxy_peer import install
+from testbudget.executors.execution.languages.python.objects.python_calls import leaves_of
 from testbudget.executors.execution.languages.python.objects.wire import BrokenPairError, Headroom, Pipe
 
-_LEAVES = frozenset(
-    {str, int, float, complex, bytes, tuple, frozenset, decimal.Decimal, fractions.Fraction}
-)
 _LIFETIMES = ("weak", "strong", "gone")
-_WALKED = frozenset({list, tuple})
-_MAX_LEAVES = 64
 _ANSWERS = frozenset({"=", "!", "?"})
 
 
@@ -45,7 +42,7 @@ class Peer(Decoder):
         self.lock = threading.RLock()
         self.depth = 0
         self.subclasses: set[Any] = set()
-        mirrors.install(self)
+        install(self)
 
     # For the two kinds of peers
 
@@ -162,7 +159,7 @@ class Peer(Decoder):
         return [body, changes] if changes else [body]
 
     def apply_rest(self, message: list[Any]) -> list[Any]:
-        """Apply the changes of a message, forget what the other process holds no longer, and return its pieces."""
+        """Apply the changes of a message, forget what the other process dropped, and return its pieces."""
         for number, content in message[1] if len(message) > 1 else ():
             entry = self.shared.get(number)
             if entry is None:
@@ -365,49 +362,3 @@ class Peer(Decoder):
         if type(value) in mirrors.METHOD_PARTS:
             value = value.resolve()
         return super().encode(value)
-
-
-def leaves_of(arguments: Any) -> list[Any]:
-    """Immutable values in the arguments of a call, in an order that both processes find."""
-    found: list[Any] = []
-    pending = list(arguments)
-    for value in pending:  # grows during the loop
-        kind = type(value)
-        if kind in _LEAVES:
-            found.append(value)
-        if kind in _WALKED:
-            pending += value
-        elif kind is dict:
-            pending += value.values()
-        if len(pending) > _MAX_LEAVES:
-            break
-    return found
-
-
-def special_call(target: Any, name: str, arguments: list[Any]) -> Any:
-    """Call a special method as Python would."""
-    if name in _FUNCTIONS:
-        return _FUNCTIONS[name](target, *arguments)
-    if name not in tables.SPECIAL_METHODS:
-        raise AttributeError(name)
-    return getattr(type(target), name)(target, *arguments)
-
-
-_FUNCTIONS: dict[str, Any] = {
-    "__next__": next,
-    "__iter__": iter,
-    "__str__": str,
-    "__repr__": repr,
-    "__format__": format,
-    "__len__": len,
-    "__reversed__": reversed,
-    "__hash__": hash,
-    "__bool__": bool,
-    "__dir__": dir,
-    "__int__": int,
-    "__float__": float,
-    "__complex__": complex,
-    "__instancecheck__": lambda kind, value: isinstance(value, kind),
-    "__getitem__": lambda target, key: target[key],
-    "__contains__": lambda target, item: item in target,
-}

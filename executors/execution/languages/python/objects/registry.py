@@ -86,11 +86,13 @@ class Registry:
         return proxy() if type(proxy) is weakref.ref else proxy
 
     def lifetimes(self) -> list[list[Any]]:
-        """Pieces on the objects here that only the table refers to, or no longer, and on proxies that ended.
+        """Pieces on the objects here that only the table refers to, or no longer, and on proxies that
+        ended.
 
         Call it right before a message is sent, and after its values are encoded.
         """
-        weak, strong = [], []
+        weak: list[int] = []
+        strong: list[int] = []
         for number, value in list(self.mine.items()):
             if (sys.getrefcount(value) <= _UNUSED_OBJECT) != (number in self._weakened):
                 (strong if number in self._weakened else weak).append(number)

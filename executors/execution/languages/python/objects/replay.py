@@ -1,5 +1,7 @@
 """Process of a candidate that repeats the requests of a script and leaves the state of one object."""
 
+# ruff: noqa: ARG002 - the methods have the parameters that the contract of a peer gives
+
 from __future__ import annotations
 
 import json

@@ -1,7 +1,8 @@
 """Scripts: requests that one object was made from, to be repeated in a process that has seen nothing else.
 
 A judge keeps the requests that it has made. For two objects that were compared, it makes a script for each:
-the requests that the object was made from, and nothing in place of all others. The states at their ends must
+the requests that the object was made from, and nothing in place of all others. The states at their ends
+must
 be equal. They must differ once plain data that one of them was made from is changed.
 """
 
@@ -170,7 +171,7 @@ class RequestLog:
                 continue
             body = self._parsed(place)[0]
             if number in self._used_by(place) and (
-                not classes or body[0] in {"set", "del"} and body[1] == number
+                not classes or (body[0] in {"set", "del"} and body[1] == number)
             ):
                 yield place
 

@@ -104,8 +104,10 @@ SPECIAL_METHODS = (
     | frozenset(
         f"__{name}__"
         for name in (
-            "call repr str format bytes hash len iter next getitem setitem delitem contains missing enter exit "
-            "bool int float complex index abs neg pos invert round trunc floor ceil reversed length_hint aiter "
+            "call repr str format bytes hash len iter next getitem setitem delitem contains missing "
+            "enter exit "
+            "bool int float complex index abs neg pos invert round trunc floor ceil reversed "
+            "length_hint aiter "
             "fspath dir get set delete set_name"
         ).split()
     )
@@ -115,9 +117,12 @@ SPECIAL_METHODS = (
 READABLE_DUNDERS = frozenset(
     f"__{name}__"
     for name in (
-        "name qualname doc dict annotations wrapped code defaults kwdefaults closure members match_args slots "
-        "dataclass_fields dataclass_params signature self func class notes post_init module abstractmethods "
-        "total version author all file text_signature subclasses init new repr str eq ne lt le gt ge hash len iter "
+        "name qualname doc dict annotations wrapped code defaults kwdefaults closure members match_args "
+        "slots "
+        "dataclass_fields dataclass_params signature self func class notes post_init module "
+        "abstractmethods "
+        "total version author all file text_signature subclasses init new repr str eq ne lt le gt ge "
+        "hash len iter "
         "next getitem setitem delitem contains enter exit call add sub mul bool init_subclass mro bases"
     ).split()
 ) | {"_fields", "_field_defaults"}
@@ -165,9 +170,12 @@ _HARMLESS_CLASSES: tuple[type, ...] = (
 )
 
 _EXCEPTION_MODULES = (
-    "asyncio.exceptions binascii concurrent.futures._base configparser contextlib copy csv _csv dataclasses "
-    "decimal graphlib json.decoder numpy.exceptions numpy.linalg pickle _pickle queue _queue re shutil socket "
-    "sqlite3 ssl statistics string struct subprocess tarfile tokenize urllib.error uuid xml.etree.ElementTree "
+    "asyncio.exceptions binascii concurrent.futures._base configparser contextlib copy csv _csv "
+    "dataclasses "
+    "decimal graphlib json.decoder numpy.exceptions numpy.linalg pickle _pickle queue _queue re shutil "
+    "socket "
+    "sqlite3 ssl statistics string struct subprocess tarfile tokenize urllib.error uuid "
+    "xml.etree.ElementTree "
     "xml.parsers.expat zipfile zlib zoneinfo zoneinfo._common email.errors http.client lzma locale getopt "
     "optparse argparse"
 ).split()

@@ -1,7 +1,9 @@
 """Messages on the two pipes between a judge process and a candidate process.
 
-A message is its length in four bytes, then compact JSON. The content may come from a candidate, so it may be
-anything. ``receive`` therefore raises a single class of errors, which ends the pair and never reaches a test.
+A message is its length in four bytes, then compact JSON. The content may come from a candidate, so it may
+be
+anything. ``receive`` therefore raises a single class of errors, which ends the pair and never reaches a
+test.
 """
 
 import json

@@ -11,7 +11,7 @@ HEAD = "import unittest\nclass TestIt(unittest.TestCase):\n    def test(self):\n
 PEER = """
 import sys
 _package = "testbudget.executors.execution.languages.python.objects."
-peer = sys.modules[_package + "mirrors"]._Current.peer
+peer = sys.modules[_package + "proxy_peer"].Current.peer
 encoders = sys.modules[_package + "encoding"]._ENCODERS
 class X: pass
 def crosses_as(*part):

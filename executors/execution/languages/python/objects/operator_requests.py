@@ -1,0 +1,272 @@
+"""Operators and calls of a candidate's objects in a test, and what a pass must not rest on."""
+
+from __future__ import annotations
+
+import dis
+import types
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from testbudget.executors.execution.languages.python.objects import operators, tables
+from testbudget.executors.execution.languages.python.objects.mirrors import MirrorMeta
+from testbudget.executors.execution.languages.python.objects.names import JudgeNames
+from testbudget.executors.execution.languages.python.objects.peer import Peer
+from testbudget.executors.execution.languages.python.objects.scripts import LoggedRequest, RequestLog
+from testbudget.executors.execution.languages.python.objects.wire import Pipe
+from testbudget.executors.execution.languages.python.reasons import shown
+
+_COUNTED = frozenset({"call", "meth", "sp", "get", "lib", "class"})
+_LOGGED = _COUNTED | {"set", "del", "await", "load"}
+
+
+class OperatorRequests(Peer):
+    """Peer of a judge, as far as the test asks something of the candidate.
+
+    Attributes:
+        doubts: sentences; a pass with one is not confirmed.
+        losses: sentences; no verdict of a test with one is certain.
+        equal: pairs of numbers of objects that were equal by their own operator, with the position in the
+        log.
+        same: numbers of objects that were equal to themselves, with the position in the log.
+        log: requests made.
+        used: number of requests that use something of the candidate's.
+        names: names of the candidate and of the test.
+    """
+
+    def __init__(self, pipe: Pipe, names: JudgeNames) -> None:
+        super().__init__(pipe)
+        self.doubts: dict[str, None] = {}
+        self.losses: dict[str, None] = {}
+        self.equal: list[tuple[int, int, int]] = []
+        self.same: list[tuple[int, int]] = []
+        self.log = RequestLog()
+        self.used = 0
+        self.names = names
+        self.is_comparing = False
+        self._entry: LoggedRequest | None = None
+        self._shown: set[Any] = set()
+
+    def doubt(self, sentence: str) -> None:
+        """Note why a pass is not confirmed."""
+        self.doubts.setdefault(sentence)
+
+    def lose(self, sentence: str) -> None:
+        """Note why no verdict is certain."""
+        self.losses.setdefault(sentence)
+
+    def note_called_back(self) -> None:
+        """Notice that the candidate asks for something before it answers."""
+        if self._entry is not None:
+            self._entry.called_back = True
+        if self.is_comparing:
+            self.doubt("The candidate's own operator called the test back during a comparison.")
+
+    def note_handed_over(self, values: Any) -> None:
+        """Notice values that the candidate hands over; it may have learned them from its operators."""
+        if self._shown and not self._shown.isdisjoint(_leaves(values)):
+            self.doubt("The candidate gave a value that its own operator was shown before.")
+
+    def note_sent(self, body: list[Any], text: bytes) -> None:  # noqa: D102
+        if self.depth:
+            return
+        self._entry = self.log.begin(text if body[0] in _LOGGED else None)
+        self.used += body[0] in _COUNTED
+
+    def _read_answer(self, message: list[Any], leaves: Any) -> Any:
+        if not self.depth and self._entry is not None:
+            self._entry.answer = message[0]
+        if self.is_comparing and len(message) > 1:
+            self.doubt("A comparison by the candidate's own operator changed something.")
+        value = super()._read_answer(message, leaves)
+        self.note_handed_over(value)
+        return value
+
+    def call(self, target: Any, arguments: Any, keywords: Any) -> Any:  # noqa: D102
+        position = len(self.log)
+        value = super().call(target, arguments, keywords)
+        if not self.depth and (number := self.number_of(value)) is not None:
+            self.log.note_made(number, position)
+        return value
+
+    def call_method(self, target: Any, name: str, arguments: Any, keywords: Any) -> Any:  # noqa: D102
+        value = super().call_method(target, name, arguments, keywords)
+        if name in operators.QUERIES and len(arguments) == 1 and value and value != -1:
+            self._check_query(target, name, arguments[0], value)
+        return value
+
+    def _check_query(self, target: Any, name: str, argument: Any, value: Any) -> None:
+        if type(target).__name__ in self.names.used or not operators.is_plain(argument):
+            return
+        base = tables.plain_base(type(target))
+        if base is None or operators.content_call(target, base, name, argument) != value:
+            self.doubt(f"The candidate's own {name} agreed with plain data of the test.")
+
+    def raise_received(self, error: BaseException, body: list[Any]) -> NoReturn:
+        """Raise an exception of the candidate's, and doubt those that end loops of the test unseen."""
+        is_next = body[0] == "sp" and body[2] in {"__next__", "__anext__"}
+        ends_loops = isinstance(error, StopIteration | StopAsyncIteration) and not is_next
+        if ends_loops and type(error).__name__ not in self.names.used:
+            self.doubt(f"The candidate raised {type(error).__name__} out of a call.")
+        try:
+            raise error
+        finally:
+            del error
+
+    def call_special(self, target: Any, name: str, arguments: Any) -> Any:  # noqa: D102
+        if name == "__contains__":
+            if self.number_of(arguments[0]) is not None:
+                return self._ask(name, target, arguments[0])
+            return self._ask_own(name, target, arguments[0], affirms=bool)
+        if name in {"__exit__", "__aexit__"} and len(arguments) == 3:
+            return self._leave(target, name, arguments)
+        if name in tables.ARITHMETIC and len(arguments) == 1 and operators.is_plain(arguments[0]):
+            return self._calculate(target, name, arguments[0])
+        return super().call_special(target, name, arguments)
+
+    def _leave(self, target: Any, name: str, arguments: Any) -> Any:
+        kind, error, trace = arguments
+        own = isinstance(error, AssertionError) and self.number_of(error) is None
+        if own:  # an assertion of the test is not the candidate's to swallow
+            self.doubt(
+                f"An assertion of the test failed within a context of the candidate: {shown(error.args)}."
+            )
+        swallowed = super().call_special(target, name, (kind, error, None))
+        if own:
+            return False
+        if error is not None and swallowed and _skips(trace):
+            self.doubt(
+                "A context of the candidate swallowed an exception before the test was done with it."
+            )
+        return swallowed
+
+    def compare(self, name: str, target: Any, other: Any) -> Any:
+        """Compare an object of the candidate with another one by its own operator."""
+        if self.is_decoding:
+            return NotImplemented
+        number = self.number_of(other)
+        if number is not None and not isinstance(other, MirrorMeta):
+            return self._compare_objects(name, target, other, number)
+        content = operators.content_answer(name, target, other)
+        if content is True and name == "__eq__":
+            return True
+        if name == "__ne__":
+            return self._ask_own(name, target, other, affirms=lambda answer: answer is False)
+        if name == "__eq__":
+            return self._ask_own(name, target, other, affirms=bool)
+        return self._ask_own(name, target, other, affirms=_always)
+
+    def _compare_objects(self, name: str, target: Any, other: Any, number: int) -> Any:
+        answer = self._ask(name, target, other)
+        equal = answer is not NotImplemented and (
+            bool(answer) if name == "__eq__" else name == "__ne__" and not answer
+        )
+        if equal:
+            mine = self.number(target)
+            if mine == number:
+                self.same.append((mine, len(self.log)))
+            elif self.depth:
+                self.doubt("Two objects of the candidate were compared while it waited for the test.")
+            else:
+                self.equal.append((mine, number, len(self.log)))
+        return answer
+
+    def _ask_own(self, name: str, target: Any, other: Any, affirms: Callable[[Any], bool]) -> Any:
+        """Ask the candidate's own operator about plain data, after the plain data behind it."""
+        plain = operators.is_plain(other)
+        content = operators.content_answer(name, target, other)
+        state = self._state(target) if plain and content is None else None
+        answer = self._ask(name, target, other)
+        if answer is NotImplemented:
+            return answer
+        agrees = plain and (content is answer or operators.agrees(name, state, other, answer))
+        if affirms(answer):
+            if not agrees:
+                self.doubt(f"The candidate's own {_symbol(name)} agreed with plain data of the test.")
+        else:
+            agrees = False
+        if not agrees:
+            known = self.log.plain_values() if type(other) in tables.SCALARS else set()
+            self._shown |= _leaves(other) - known
+        return answer
+
+    def _ask(self, name: str, target: Any, other: Any) -> Any:
+        """Ask the candidate's own operator, with copies of containers."""
+        outer = self.by_value, self.is_comparing
+        self.by_value = self.is_comparing = True
+        try:
+            parts = self.parts((other,))
+            self.by_value = outer[0]
+            answer = self.request(["cmp", self.number(target), name, *parts])
+        finally:
+            self.by_value, self.is_comparing = outer
+        if type(answer) is not bool and answer is not NotImplemented:
+            self.doubt(f"The candidate's own {_symbol(name)} gave no truth value.")
+        return answer
+
+    def _state(self, target: Any) -> Any:
+        outer, self.by_value = self.by_value, True
+        try:
+            return self.request(["state", self.number(target)])
+        finally:
+            self.by_value = outer
+
+    def _calculate(self, target: Any, name: str, other: Any) -> Any:
+        content = tables.plain_base(type(target))
+        before = None if content is not None else self._state(target)
+        answer = super().call_special(target, name, (other,))
+        if answer is NotImplemented:
+            return answer
+        after = answer
+        if self.number_of(answer) is not None and not isinstance(answer, MirrorMeta):
+            after = self._state(answer)
+        named = type(target).__name__ in self.names.used and name not in operators.DIFFERENCES
+        if not named and not operators.follows(name, before, other, after):
+            self.doubt(f"The candidate's own {_symbol(name)} was shown plain data of the test.")
+        return answer
+
+    def same_object(self, target: Any) -> None:  # noqa: D102
+        self.same.append((self.number(target), len(self.log)))
+
+
+def _always(_: Any) -> bool:
+    return True
+
+
+def _symbol(name: str) -> str:
+    return {"__eq__": "==", "__ne__": "!=", "__contains__": "in"}.get(name, name)
+
+
+def _leaves(value: Any) -> set[Any]:
+    """Plain values in a value that say something: no truth value, no None, no small number."""
+    found: set[Any] = set()
+    pending, seen = [value], set()
+    while pending:
+        one = pending.pop()
+        kind = type(one)
+        if kind in {int, float, str, bytes}:
+            if one not in {0, 1, -1, ""}:
+                found.add(one)
+        elif kind in {list, tuple, set, frozenset, dict} and id(one) not in seen:
+            seen.add(id(one))
+            pending += [*one, *one.values()] if kind is dict else one
+    return found
+
+
+def _skips(trace: types.TracebackType | None) -> bool:
+    """Return whether leaving a with-block at a traceback skips a call or an assertion in it."""
+    if trace is None:
+        return True
+    code, last = trace.tb_frame.f_code, trace.tb_lasti
+    entries: Any = dis._parse_exception_table(code)  # type: ignore[attr-defined]
+    around = [entry for entry in entries if entry.start <= last < entry.end]
+    targets = {entry.target for entry in around}
+    ends = [entry.end for entry in entries if entry.target in targets]
+    end = max(ends, default=last)
+    return any(
+        last < instruction.offset < end
+        and (
+            instruction.opname.startswith(("CALL", "LOAD_ASSERTION"))
+            and "INTRINSIC" not in instruction.opname
+        )
+        for instruction in dis.get_instructions(code)
+    )
