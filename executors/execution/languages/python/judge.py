@@ -190,6 +190,8 @@ class _StandIns:
             raise _UnansweredError from None
         if _EMPTY_ARRAY.search(text):
             self.doubts.add(Doubt.EMPTY_ARRAY)
+        if "NaN" in text or '{"math":"nan"}' in text:
+            self.doubts.add(Doubt.NOT_A_NUMBER)
         if error is not None:
             if isinstance(error, StopIteration | StopAsyncIteration | GeneratorExit):
                 self.doubts.add(Doubt.ENDS_ITERATION)

@@ -1,8 +1,7 @@
 """Facts about a Python test, found in one walk over its syntax tree."""
 
 import ast
-import builtins
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from testbudget.executors.execution.languages.python.interpreter import MODULE
@@ -17,8 +16,14 @@ from testbudget.executors.execution.languages.python.library_tables import (
     STATEFUL_METHODS,
     STATEFUL_NAMES,
 )
+from testbudget.executors.execution.languages.python.syntax import (
+    BUILTINS,
+    is_singleton,
+    names_in,
+    pytest_names,
+    top_level_functions,
+)
 
-_BUILTINS = frozenset(vars(builtins)) | {"__name__", "__file__", "__doc__"}
 _TAKES_A_CLASS = frozenset(
     "isinstance issubclass assertIsInstance assertNotIsInstance assertRaises assertRaisesRegex "
     "raises".split()
@@ -93,7 +98,7 @@ class _Walk:
     def facts(self, tree: ast.Module) -> FactsOfTest:
         """All facts, after the visit of each statement."""
         scope = self._module
-        uncalled = tuple(name for name in _pytest_names(tree) if name not in scope.loaded)
+        uncalled = tuple(name for name in pytest_names(tree) if name not in scope.loaded)
         if "check" in uncalled and self._entry_point:
             scope.loaded.add(self._entry_point)  # its argument
         forgotten = {
@@ -102,7 +107,7 @@ class _Walk:
             if name in FORGOTTEN_IMPORTS and name != self._entry_point and self._is_module(name)
         }
         bound = scope.bound | forgotten.keys()
-        builtin = _BUILTINS - {self._entry_point}
+        builtin = BUILTINS - {self._entry_point}
         free = (scope.loaded - bound - builtin) | self._from_module
         called = self._called | ({self._entry_point} if self._entry_point else set())
         functions = free & called
@@ -110,7 +115,7 @@ class _Walk:
         forgotten_names = (free & FORGOTTEN_NAMES) - {self._entry_point} - self._from_module
         plain = self._plain and self._entry_point not in others and not forgotten_names
         # A function in place of a builtin may be meant for the candidate, such as ``input``.
-        plain = plain and _BUILTINS.isdisjoint(_functions(tree))
+        plain = plain and BUILTINS.isdisjoint(top_level_functions(tree))
         return FactsOfTest(
             plain,
             tuple(sorted(functions - others)),
@@ -214,8 +219,8 @@ class _Walk:
             called = function.attr
         if called in _TAKES_A_CLASS:
             classes = arguments[1:2] if called in _SECOND_IS_A_CLASS else arguments[:1]
-            self._taken_as_objects.update(_names(classes))
-        elif called in {"assertIs", "assertIsNot"} and not any(map(_is_singleton, arguments[:2])):
+            self._taken_as_objects.update(names_in(classes))
+        elif called in {"assertIs", "assertIsNot"} and not any(map(is_singleton, arguments[:2])):
             self._plain = False
         self._interpreting.note_call(node)
         self.visit(function)
@@ -226,7 +231,7 @@ class _Walk:
     def _compare(self, node: ast.Compare) -> None:
         operands = [node.left, *node.comparators]
         if any(operator.__class__ in {ast.Is, ast.IsNot} for operator in node.ops) and not any(
-            map(_is_singleton, operands)
+            map(is_singleton, operands)
         ):
             self._plain = False
         self._visit_all(operands)
@@ -314,7 +319,7 @@ class _Walk:
 
     def _class(self, node: ast.ClassDef) -> None:
         self._bind(node.name)
-        self._taken_as_objects.update(_names(node.bases))
+        self._taken_as_objects.update(names_in(node.bases))
         self._visit_all(node.decorator_list)
         self._visit_all(node.bases)
         for keyword in node.keywords:
@@ -347,7 +352,7 @@ class _Walk:
         if node.name:
             self._bind(node.name)
         if node.type is not None:
-            self._taken_as_objects.update(_names([node.type]))
+            self._taken_as_objects.update(names_in([node.type]))
             self.visit(node.type)
         self._visit_all(node.body)
 
@@ -357,7 +362,7 @@ class _Walk:
         self.visit_children(node)
 
     def _match_class(self, node: ast.MatchClass) -> None:
-        self._taken_as_objects.update(_names([node.cls]))
+        self._taken_as_objects.update(names_in([node.cls]))
         self.visit_children(node)
 
 
@@ -388,39 +393,3 @@ _HANDLERS: dict[type, Callable[[_Walk, Any], None]] = {
     ast.MatchStar: _Walk._capture,
     ast.MatchClass: _Walk._match_class,
 }
-
-
-def _pytest_names(tree: ast.Module) -> Iterator[str]:
-    """Functions and classes at the top level that pytest would run, and ``check``, in order."""
-    for statement in tree.body:
-        match statement:
-            case ast.FunctionDef(name="check", args=ast.arguments(args=[_], defaults=[])):
-                yield "check"
-            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) if name.startswith("test"):
-                yield name
-            case ast.ClassDef(name=name) if name.startswith("Test"):
-                yield name
-
-
-def _functions(tree: ast.Module) -> Iterator[str]:
-    """Functions that a test defines at its top level."""
-    for statement in tree.body:
-        match statement:
-            case ast.FunctionDef(name=name) | ast.Assign(targets=[ast.Name(id=name)], value=ast.Lambda()):
-                yield name
-
-
-def _is_singleton(node: ast.expr) -> bool:
-    match node:
-        case ast.Constant(value=value):
-            return value is None or value is ... or isinstance(value, bool)
-        case ast.Name(id=name):
-            return name in _BUILTINS
-    return False
-
-
-def _names(expressions: list[ast.expr]) -> Iterator[str]:
-    for expression in expressions:
-        for node in ast.walk(expression):
-            if isinstance(node, ast.Name):
-                yield node.id

@@ -14,7 +14,7 @@ import sys
 import types
 import unittest
 import unittest.case
-from collections.abc import Callable, Collection, Container
+from collections.abc import Callable, Collection, Container, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -35,7 +35,7 @@ _MAIN = "__main__"
 _FILE = "test_solution.py"
 _REDUCTIONS = (
     "allclose isclose all any sum norm mean max min prod assert_allclose assert_array_almost_equal "
-    "assert_almost_equal assert_array_equal assert_equal assert_array_less"
+    "assert_almost_equal assert_array_equal assert_equal assert_array_less approx assert_approx_equal"
 ).split()
 
 
@@ -61,11 +61,13 @@ class Doubt(Enum):
         ENDS_ITERATION: an exception that ends a loop of the caller unseen.
         INDEX_ERROR: an IndexError, which ends the iteration of a sequence unseen.
         EMPTY_ARRAY: an empty array of NumPy, which equals any other one element by element.
+        NOT_A_NUMBER: a not-a-number, which is neither greater nor less than anything.
     """
 
     ENDS_ITERATION = "The candidate raised an exception that ends loops unseen."
     INDEX_ERROR = "The candidate raised IndexError within a sequence of the test."
     EMPTY_ARRAY = "The candidate returned an empty array, all elements of which equal anything."
+    NOT_A_NUMBER = "The candidate returned a not-a-number, and the test may ask only what it is not."
 
     def concerns(self, names: Container[str]) -> bool:
         """Return whether the doubt concerns a test that uses these names."""
@@ -75,7 +77,9 @@ class Doubt(Enum):
             )
         if self is Doubt.INDEX_ERROR:
             return "__getitem__" in names and "IndexError" not in names
-        return any(name in names for name in _REDUCTIONS)
+        if self is Doubt.NOT_A_NUMBER:
+            return "nan" not in names and "isnan" not in names
+        return any(map(names.__contains__, _REDUCTIONS))
 
 
 def run_test(
@@ -106,10 +110,12 @@ def run_test(
     sys.modules[_MAIN] = module
     audit = judge_audit()
     watching = contextlib.nullcontext() if trusted else audit.watching(runs_constants=not content.doubt)
+    before = {id(value) for value in names.values()}
     try:
         with watching:
             _run_statements(content.code, names)
-            result = _run_cases(names, content)
+            own_names = {name: value for name, value in names.items() if id(value) not in before}
+            result = _run_cases(names, own_names, content)
     except BaseException as error:
         if audit.reason is None:
             return TestRun(verdict_of(error), reason_of(error))
@@ -120,11 +126,17 @@ def run_test(
         return result.stopped_by
     run = _confirmed(content, result, asserted=next(ran) > 0, called=was_called(), trusted=trusted)
     if doubts and run.verdict is Verdict.PASSED:
-        used = used_names(content.code)
+        used = used_names(content.code) | _short_texts(content.code)
         for doubt in sorted(doubts, key=lambda doubt: doubt.value):
             if doubt.concerns(used):
                 return TestRun(Verdict.UNCONFIRMED, VerdictReason(doubt.value))
     return run
+
+
+def _short_texts(code: types.CodeType) -> set[str]:
+    """Texts among the constants of a program that may name a number, such as ``float("nan")``."""
+    found = {text.lower() for text in code.co_consts if type(text) is str and len(text) <= len("-nan")}
+    return found.union(*(_short_texts(part) for part in code.co_consts if isinstance(part, types.CodeType)))
 
 
 def _confirmed(
@@ -150,38 +162,44 @@ def _run_statements(code: types.CodeType, names: dict[str, Any]) -> None:
         trace = error.__traceback__
         while trace is not None and trace.tb_next is not None:
             trace = trace.tb_next
-        by_test = trace is not None and trace.tb_frame.f_code.co_filename == TEST_FILE
+        last = "" if trace is None else trace.tb_frame.f_code.co_filename
+        by_test = last == TEST_FILE or last.endswith("_sitebuiltins.py")
         if not by_test or error.code not in {None, 0}:
             raise
 
 
-def _run_cases(names: dict[str, Any], content: CompiledTest) -> _Result:
+def _run_cases(names: Mapping[str, Any], own_names: Mapping[str, Any], content: CompiledTest) -> _Result:
     result = _Result()
     cases = unittest.TestSuite()
-    for test_class in _test_classes(names):
+    for test_class in _test_classes(own_names):
         for name in unittest.defaultTestLoader.getTestCaseNames(test_class):
             if _never_awaited(test_class, name):
                 sentence = f"The case {name} is a coroutine that nobody awaits."
                 result.stop_with(Verdict.ERRORED, VerdictReason(sentence))
                 return result
             cases.addTest(test_class(name))
-    if cases.countTestCases():
+    expected = cases.countTestCases()
+    if expected:
         cases.run(result)
+        if result.passed + result.skips < expected:
+            result.stop_with(Verdict.ERRORED, VerdictReason("Not every case of the test ran to its end."))
     if content.uncalled and result.stopped_by is None:
-        _run_functions(names, content, result)
+        _run_functions(names, own_names, content, result)
     return result
 
 
-def _run_functions(names: dict[str, Any], content: CompiledTest, result: _Result) -> None:
+def _run_functions(
+    names: Mapping[str, Any], own_names: Mapping[str, Any], content: CompiledTest, result: _Result
+) -> None:
     """Call what the test does not call itself, until a case does not pass."""
     try:
         if "check" in content.uncalled:
             if content.entry_point is None or content.entry_point not in names:
                 result.stop_with(Verdict.ERRORED, VerdictReason("The test never calls its function check."))
                 return
-            names["check"](names[content.entry_point])
+            own_names["check"](names[content.entry_point])
             result.passed += 1
-        for case in pytest_cases(names, [name for name in content.uncalled if name != "check"]):
+        for case in pytest_cases(own_names, [name for name in content.uncalled if name != "check"]):
             if case.is_skipped:
                 result.skips += 1
                 continue
@@ -196,7 +214,7 @@ def _run_functions(names: dict[str, Any], content: CompiledTest, result: _Result
         result.stop_with(Verdict.ERRORED, VerdictReason(sentence))
 
 
-def _test_classes(names: dict[str, Any]) -> list[type[unittest.TestCase]]:
+def _test_classes(names: Mapping[str, Any]) -> list[type[unittest.TestCase]]:
     found = [
         value
         for value in names.values()
