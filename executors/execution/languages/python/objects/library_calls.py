@@ -10,6 +10,7 @@ an object of the candidate's is among the arguments. Plain results of ``eval`` a
 test may have made their text, and may compare with them.
 """
 
+import collections
 import contextlib
 import functools
 import importlib
@@ -71,7 +72,8 @@ class LibraryCalls:
 
     Args:
         peer: the peer of this process.
-        test_names: global names of the test, whose calls of ``eval`` are diverted.
+        test_names: global names of the test. Where it evaluates a text, its names for objects of the
+            candidate are known over there.
         code: code of the test, whose constants it may evaluate itself.
     """
 
@@ -143,12 +145,13 @@ class LibraryCalls:
 
     def _evaluate(self, original: Callable[..., Any], text: Any, /, *names: Any, **keywords: Any) -> Any:
         frame = sys._getframe(2)
-        by_library = frame.f_globals is not self._test_names
-        if by_library or isinstance(text, types.CodeType) or text in self._constants:
+        is_constant = type(text) is str and text in self._constants
+        if is_constant or isinstance(text, types.CodeType) or _makes_texts(frame.f_code):
             return original(text, *(names or (frame.f_globals, frame.f_locals)), **keywords)
+        in_test = (frame.f_globals, frame.f_locals) if frame.f_globals is self._test_names else ()
         own = {
             name: value
-            for one in names
+            for one in names or in_test
             for name, value in dict(one).items()
             if self._peer.number_of(value) is not None
         }
@@ -240,6 +243,12 @@ def _signature(described: Any) -> inspect.Signature:
         ],
         return_annotation=_optional(returned),
     )
+
+
+def _makes_texts(caller: types.CodeType) -> bool:
+    """Return whether a library function evaluates texts that it has made of names: no data is in them."""
+    of_inspect = caller.co_filename == inspect.__file__ and caller.co_name == "wrap_value"
+    return of_inspect or caller is collections.namedtuple.__code__
 
 
 def _texts(code: types.CodeType) -> Iterator[str]:

@@ -215,13 +215,26 @@ def test_a_text_of_unknown_origin_is_evaluated_in_the_process_of_the_candidate(
     found = eval("Item('a')")
     assert found.value == program.Item("a")
     assert peer.doubts == []
+    assert eval("repr(found)" + " " * one) == "Item(name='a', tags=[])"
+    assert list(map(eval, ["len(" + "'ab')"])) == [2]
     assert eval("repr(x)" + " " * one, {"x": found}) == "Item(name='a', tags=[])"
-    assert len(peer.doubts) == 1
+    assert len(peer.doubts) == 3
     with pytest.raises(NameError):
         eval("one + 1", globals(), locals())  # data of the test, which a candidate does not get
     assert len(peer.losses) == 1
     assert collections.namedtuple("Pair", "a b")(1, 2).b == 2  # which evaluates a text of its own
-    assert len(peer.calls) == 3
+    assert len(peer.calls) == 5
+
+    class Text(str):
+        __slots__ = ()
+        __hash__ = str.__hash__
+
+        def __eq__(self, other: object) -> bool:
+            return True
+
+    peer.calls.clear()
+    eval(Text("repr(1)"))
+    assert peer.calls == ["builtins.eval"]
 
 
 def test_a_function_that_is_not_in_the_table_is_not_called() -> None:
