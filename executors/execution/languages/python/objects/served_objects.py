@@ -56,6 +56,7 @@ class ObjectServer(OperatorRequests):
         target, name = self._target(message), self._name(message)
         arguments, keywords = self._arguments(message, 3)
         access.check_read(target, name)
+        self._check_given(type(target))
         method = getattr(target, name)
         access.check_call(method)
         return method(*arguments, **keywords), ()
@@ -66,7 +67,13 @@ class ObjectServer(OperatorRequests):
         self.read_request(message, 3)
         if (id(target), name) not in self._written:
             access.check_read(target, name)
+            self._check_given(target)
         return getattr(target, name), ()
+
+    def _check_given(self, kind: Any) -> None:
+        """Doubt more than instances of a class that the candidate has only by its name."""
+        if self.names.was_given(kind):
+            self.doubt(f"The candidate uses the class {kind.__name__} of the test, which it did not get.")
 
     def serve_set(self, message: list[Any]) -> tuple[Any, Any]:
         """Set an attribute of an object of the test."""

@@ -4,6 +4,7 @@ import collections
 import datetime
 import decimal
 import fractions
+import functools
 import pathlib
 import re
 import sys
@@ -165,7 +166,7 @@ def content_base(kind: type) -> type | None:
 
 
 def attributes(value: Any, kind: type, base: type | None) -> dict[str, Any]:
-    """Attributes and slots of an object, as its class stores them.
+    """Attributes and slots of an object, as its class stores them, without what ``cached_property`` keeps.
 
     Raises:
         UnknownStateError: the object holds more than those, or a name is no text.
@@ -173,11 +174,14 @@ def attributes(value: Any, kind: type, base: type | None) -> dict[str, Any]:
     found: dict[str, Any] = {}
     mro = type.__dict__["__mro__"].__get__(kind)
     slots = 0
+    cached: set[str] = set()
     for owner in mro:
         if owner is base or owner is object:
             continue
         for name, member in type.__dict__["__dict__"].__get__(owner).items():
-            if type(member) is types.MemberDescriptorType and owner not in CONTENTS:
+            if type(member) is functools.cached_property:
+                cached.add(name)
+            elif type(member) is types.MemberDescriptorType and owner not in CONTENTS:
                 slots += 1
                 try:
                     found[f"{owner.__name__}.{name}"] = member.__get__(value)
@@ -187,7 +191,7 @@ def attributes(value: Any, kind: type, base: type | None) -> dict[str, Any]:
     names = _dict_of(value, mro)
     if not all(type(name) is str for name in names):
         raise UnknownStateError("a name that is no text")
-    return names | found
+    return {name: names[name] for name in names.keys() - cached} | found
 
 
 def _dict_of(value: Any, mro: tuple[type, ...]) -> dict[str, Any]:

@@ -73,6 +73,10 @@ class Guarded:
     def __init__(self): self.lock = threading.Lock(); self.items = []
 class Ring(collections.deque): pass
 class Hidden(threading.local): pass
+class Circle:
+    def __init__(self, r): self.r = r
+    @functools.cached_property
+    def area(self): return 3 * self.r ** 2
 
 def linked(n):
     head = None
@@ -228,6 +232,12 @@ def test_aliases_and_cycles_are_part_of_a_state(program: Any) -> None:
     first.after, second.after = second, first
     assert state_text(first) != state_text(second)
     assert state_text({first, second}) == state_text({second, first})
+
+
+def test_cached_properties_are_no_part_of_a_state(program: Any) -> None:
+    one, other = program.Circle(2), program.Circle(2)
+    assert one.area == 12
+    assert state_text(one) == state_text(other) != state_text(program.Circle(3))
 
 
 def test_deep_states_are_read(program: Any) -> None:
