@@ -123,7 +123,8 @@ def test_an_input_of_the_test_is_read_and_what_is_printed_comes_back_in_order(
     pair = pair_of(
         "import sys\ndef main():\n    name = input('Name: ')\n    print('Hi', name)\n"
         "    print('oops', file=sys.stderr)\n    return [sys.stdin.readline(), list(sys.stdin)]\n"
-        "def buffered():\n    sys.stdout.reconfigure(encoding='utf-8')\n    sys.stdout.buffer.write(b'raw'); return sys.stdin.buffer.read().decode()\n"
+        "def buffered():\n    sys.stdout.reconfigure(encoding='utf-8')\n"
+        "    sys.stdout.buffer.write(b'raw'); return sys.stdin.buffer.read().decode()\n"
         "def rest(): return sys.stdin.read(2) + '|' + sys.stdin.read()"
     )
     out, err = io.StringIO(), io.StringIO()
