@@ -7,6 +7,7 @@ and of the standard library are never offered to the other process.
 
 from __future__ import annotations
 
+import functools
 import types
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -333,11 +334,15 @@ class _Special:
         if instance is None:
             return self._function
         if Current.peer.is_subclass_of_mirror(self.owner, type(instance)):
-            peer, name = Current.peer, self._function.__name__
-            return lambda *arguments: peer.call(
-                peer.get_attribute(self.owner, name), (instance, *arguments), {}
-            )
+            return functools.partial(self._call_past, instance)
         return types.MethodType(self._function, instance)
+
+    def _call_past(self, instance: Any, *arguments: Any) -> Any:
+        """Call the method of the candidate's class for an instance of a subclass of the test."""
+        peer, name = Current.peer, self._function.__name__
+        answer = peer.call(peer.get_attribute(self.owner, name), (instance, *arguments), {})
+        peer.note_operator(name, arguments, answer)
+        return answer
 
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
         return self._function(*arguments, **keywords)

@@ -247,6 +247,10 @@ class JudgeNames:
                 found.append(["global", name, encode(value)])
         return found
 
+    def was_given(self, kind: Any) -> bool:
+        """Return whether a class was given to the candidate because its code names it."""
+        return any(kind is value for value in self._sent.values())
+
     def rebinding_doubts(self) -> list[str]:
         """Sentences on plain globals that the candidate reads and the test has bound anew."""
         names, solution = vars(self.module), vars(self.solution)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dis
+import sys
 import types
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -13,7 +14,7 @@ from testbudget.executors.execution.languages.python.objects.names import JudgeN
 from testbudget.executors.execution.languages.python.objects.peer import Peer
 from testbudget.executors.execution.languages.python.objects.scripts import LoggedRequest, RequestLog
 from testbudget.executors.execution.languages.python.objects.wire import Pipe
-from testbudget.executors.execution.languages.python.reasons import shown
+from testbudget.executors.execution.languages.python.reasons import TEST_FILE, shown
 
 _COUNTED = frozenset({"call", "meth", "sp", "get", "lib", "class"})
 _LOGGED = _COUNTED | {"set", "del", "await", "load"}
@@ -107,6 +108,8 @@ class OperatorRequests(Peer):
         ends_loops = isinstance(error, StopIteration | StopAsyncIteration) and not is_next
         if ends_loops and type(error).__name__ not in self.names.used:
             self.doubt(f"The candidate raised {type(error).__name__} out of a call.")
+        if isinstance(error, IndexError) and _is_within_getitem(sys._getframe(2)):
+            self.doubt("The candidate raised IndexError within __getitem__ of the test.")
         try:
             raise error
         finally:
@@ -179,15 +182,24 @@ class OperatorRequests(Peer):
         if answer is NotImplemented:
             return answer
         agrees = plain and (content is answer or operators.agrees(name, state, other, answer))
-        if affirms(answer):
-            if not agrees:
-                self.doubt(f"The candidate's own {_symbol(name)} agreed with plain data of the test.")
-        else:
-            agrees = False
-        if not agrees:
-            known = self.log.plain_values() if type(other) in tables.SCALARS else set()
-            self._shown |= _leaves(other) - known
+        affirmed = type(answer) is not bool or affirms(answer)
+        if affirmed and not agrees:
+            self.doubt(f"The candidate's own {_symbol(name)} agreed with plain data of the test.")
+        if not affirmed or not agrees:
+            self._note_shown(other)
         return answer
+
+    def _note_shown(self, other: Any) -> None:
+        """Note plain data that an operator was shown and that the candidate might give back later."""
+        if type(other) not in tables.SCALARS:
+            self.doubt("The candidate's own operator was shown plain data of the test.")
+        self._shown |= _leaves(other) - self.log.plain_values()
+
+    def note_operator(self, name: str, arguments: Any, answer: Any) -> None:
+        """Notice an operator that a subclass of the test has called past its own."""
+        shows = name in tables.COMPARISONS or name in tables.ARITHMETIC or name == "__contains__"
+        if shows and answer is not False and any(map(operators.is_plain, arguments)):
+            self.doubt(f"The candidate's own {_symbol(name)} agreed with plain data of the test.")
 
     def _ask(self, name: str, target: Any, other: Any) -> Any:
         """Ask the candidate's own operator, with copies of containers."""
@@ -250,6 +262,15 @@ def _leaves(value: Any) -> set[Any]:
             seen.add(id(one))
             pending += [*one, *one.values()] if kind is dict else one
     return found
+
+
+def _is_within_getitem(frame: types.FrameType | None) -> bool:
+    """Return whether ``__getitem__`` of the test is running, whose IndexError ends a loop."""
+    while frame is not None:
+        if frame.f_code.co_name == "__getitem__" and frame.f_code.co_filename == TEST_FILE:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _skips(trace: types.TracebackType | None) -> bool:

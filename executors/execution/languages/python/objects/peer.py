@@ -333,6 +333,9 @@ class Peer(Decoder):
     def same_object(self, target: Any) -> None:
         """Notice that an object without an equality of its own was compared with itself."""
 
+    def note_operator(self, name: str, arguments: Any, answer: Any) -> None:
+        """Notice an operator that a subclass of this process has called past its own."""
+
     def attributes_of(self, target: Any) -> Any:
         """``__dict__`` of the object behind a proxy."""
         return self.get_attribute(target, "__dict__")

@@ -50,6 +50,11 @@ class RequestLog:
     def __init__(self) -> None:
         self._requests: list[LoggedRequest | None] = []
         self._made: dict[int, list[int]] = {}
+        self._values: set[Any] = set()
+        self._searched = 0
+        self._origins: dict[int, int] = {}
+        self._uses: dict[int, list[int]] = {}
+        self._indexed = 0
 
     def __len__(self) -> int:
         return len(self._requests)
@@ -64,16 +69,16 @@ class RequestLog:
 
     def plain_values(self) -> set[Any]:
         """Scalars that the test has handed over so far."""
-        found: set[Any] = set()
-        for place, entry in enumerate(self._requests):
-            pending = [self._parsed(place)[0]] if entry is not None else []
+        for place in range(self._searched, len(self._requests)):
+            pending = [self._parsed(place)[0]] if self._requests[place] is not None else []
             while pending:
                 one = pending.pop()
                 if type(one) is list:
                     pending += one
                 elif type(one) in {int, float, str}:
-                    found.add(one)
-        return found
+                    self._values.add(one)
+        self._searched = len(self._requests)
+        return self._values
 
     def makings(self, number: int) -> list[int]:
         """Positions of the calls that have returned an object."""
@@ -102,7 +107,7 @@ class RequestLog:
         places = [number for number in (one, other) if self._leaves_of_origin(number, position)]
         if not places:
             raise NoScriptError
-        changed = max(places, key=lambda number: len(self._leaves_of_origin(number, position)))
+        changed = max(places, key=lambda number: self._weight(number, position))
         needed = second if changed == other else first
         return self._pairs([first, second], [one, other], needed, changed, position)
 
@@ -166,20 +171,30 @@ class RequestLog:
         return needed
 
     def _touching(self, number: int, position: int, *, classes: bool) -> Iterator[int]:
-        for place in range(1, position):
-            if self._requests[place] is None:
-                continue
-            body = self._parsed(place)[0]
-            if number in self._used_by(place) and (
-                not classes or (body[0] in {"set", "del"} and body[1] == number)
-            ):
-                yield place
+        self._index()
+        for place in self._uses.get(number, ()):
+            if 0 < place < position:
+                body = self._parsed(place)[0]
+                if not classes or (body[0] in {"set", "del"} and body[1] == number):
+                    yield place
 
     def _origin(self, number: int) -> int:
-        for place, entry in enumerate(self._requests):
-            if entry is not None and number in _defined(entry.answer):
-                return place
-        raise NoScriptError
+        self._index()
+        if number not in self._origins:
+            raise NoScriptError
+        return self._origins[number]
+
+    def _index(self) -> None:
+        """Find where objects were made and used, in the requests that are not indexed yet."""
+        for place in range(self._indexed, len(self._requests)):
+            entry = self._requests[place]
+            if entry is None:
+                continue
+            for number in _defined(entry.answer):
+                self._origins.setdefault(number, place)
+            for number in self._used_by(place):
+                self._uses.setdefault(number, []).append(place)
+        self._indexed = len(self._requests)
 
     def _parsed(self, place: int) -> list[Any]:
         entry = self._requests[place]
@@ -199,6 +214,11 @@ class RequestLog:
     def _mentioned(self, place: int) -> set[int]:
         entry = self._requests[place]
         return self._used_by(place) | (set() if entry is None else set(_defined(entry.answer)))
+
+    def _weight(self, number: int, position: int) -> tuple[bool, int]:
+        """Preference for an object whose plain data is changed: made by a call, from much."""
+        is_called = self._parsed(self._origin(number))[0][0] == "call"
+        return is_called, len(self._leaves_of_origin(number, position))
 
     def _leaves_of_origin(self, number: int, position: int) -> list[tuple[int, list[int]]]:
         """Plain data that an object was made from, or else what it was changed by."""
