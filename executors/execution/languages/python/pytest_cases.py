@@ -3,12 +3,11 @@
 import importlib
 import inspect
 import itertools
-import pathlib
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from typing import Any, NamedTuple
 
+from testbudget.executors.execution.languages.python.pytest_fixtures import FIXTURES
 from testbudget.executors.execution.languages.python.pytest_stand_in import (
     IS_ALWAYS_USED,
     IS_FIXTURE,
@@ -20,7 +19,6 @@ _HOOKS = (
     ("setup_class", "teardown_class"),
     ("setup_method", "teardown_method"),
 )
-_FIXTURES: dict[str, Callable[[], Any]] = {"tmp_path": lambda: pathlib.Path(tempfile.mkdtemp())}
 
 
 class UnknownFixtureError(Exception):
@@ -132,9 +130,9 @@ class _Fixtures:
     def _made(self, name: str) -> Any:
         function: Any = getattr(self._owner, name, None) or self._names.get(name)
         if not getattr(function, IS_FIXTURE, False):
-            if name not in _FIXTURES:
+            if name not in FIXTURES:
                 raise UnknownFixtureError(name)
-            return _FIXTURES[name]()
+            return FIXTURES[name](self._stack)
         made = function(**{parameter: self.value(parameter) for parameter in _parameters(function)})
         if not inspect.isgenerator(made):
             return made

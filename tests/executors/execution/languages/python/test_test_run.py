@@ -64,6 +64,13 @@ STYLES = {
         "import pytest\n@pytest.fixture\ndef two():\n    yield {}\n"
         "def test_add(two):\n    assert add(1, two) == 3"
     ),
+    "captured output": (
+        "def test_add(capsys):\n    print(add(1, {}))\n    assert capsys.readouterr().out == '3\\n'"
+    ),
+    "patches in pytest's style": (
+        "import os\ndef test_add(monkeypatch):\n    monkeypatch.setenv('TWO', '{}')\n"
+        "    assert add(1, int(os.environ['TWO'])) == 3"
+    ),
     "functions that the test calls itself": "def test_add():\n    assert add(1, {}) == 3\ntest_add()",
     "check": "def check(candidate):\n    assert candidate(1, {}) == 3",
     "check, called": "def check(candidate):\n    assert candidate(1, {}) == 3\ncheck(add)",
@@ -260,3 +267,31 @@ def test_a_pass_is_not_confirmed_if_the_test_interprets_what_it_got():
     run = judged("exec(str(add(1, 2)))\nassert add(1, 2) == 3")
     assert run.verdict is UNCONFIRMED
     assert run.reason.sentence == "The test may pass what it got to exec."
+
+
+def test_patches_in_pytests_style_end_with_the_case():
+    text = """
+        import math, os
+        def test_patched(monkeypatch):
+            monkeypatch.setattr("math.pi", 3)
+            monkeypatch.setattr(math, "tau", 6)
+            monkeypatch.setitem(os.environ, "OWN", "1")
+            monkeypatch.delattr(math, "e")
+            assert add(math.pi, math.tau) == 9
+        def test_restored():
+            assert add(math.pi, 0) > 3.1 and math.tau > 6.2 and math.e > 2.7 and "OWN" not in os.environ
+        """
+    assert judged(text).verdict is PASSED
+
+
+def test_numbers_are_compared_within_a_tolerance():
+    text = """
+        from pytest import approx
+        assert add(0.1, 0.2) == approx(0.3) != add(0.1, 0.21)
+        assert [add(0.1, 0.2), 1] == approx([0.3, 1])
+        assert {"a": add(0.1, 0.2)} == approx({"a": 0.3})
+        assert add(1, 0.5) == approx(1, abs=1) and add(1, 0.5) != approx(1, rel=0.1)
+        assert [1] != approx([1, 2]) and "a" != approx(1) and float("nan") != approx(float("nan"))
+        assert float("nan") == approx(float("nan"), nan_ok=True)
+        """
+    assert judged(text).verdict is PASSED
