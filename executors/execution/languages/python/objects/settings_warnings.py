@@ -13,6 +13,7 @@ _CATEGORIES: dict[str, type[Warning]] = {
     for name, kind in vars(builtins).items()
     if isinstance(kind, type) and issubclass(kind, Warning)
 }
+_CONTROL_FLOW = (AssertionError, StopIteration, StopAsyncIteration)
 _warn = warnings.warn_explicit  # which a test may replace in its module
 _DEFAULT_FILTERS = tuple(warnings.filters)
 
@@ -80,7 +81,9 @@ class WarningReplay:
             raise BrokenPairError("no class of warnings")
         message: Any = text
         if own and self._decode is not None:
-            message = self._decode(own[0])
-            if not isinstance(message, Warning):
+            warning = self._decode(own[0])
+            if not isinstance(warning, Warning):
                 raise BrokenPairError("no warning")
+            if not isinstance(warning, _CONTROL_FLOW):  # a filter may make it an exception
+                message = warning
         _warn(message, category, f"<{MODULE}>", line, MODULE, self._registry)

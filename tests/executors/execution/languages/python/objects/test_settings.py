@@ -20,6 +20,7 @@ from unittest import mock
 import numpy as np
 import pytest
 
+from testbudget.executors.execution.languages.python.objects.settings import JudgeSettings
 from testbudget.executors.execution.languages.python.objects.wire import BrokenPairError
 from testbudget.rewards.problem import Verdict
 from tests.executors.execution.languages.python.objects.plain_pair import PlainPair, plain_pairs
@@ -237,6 +238,27 @@ def test_functions_that_the_test_has_replaced_are_not_called_for_the_settings(
     for function in (directory, context, logger):
         function.assert_not_called()
     assert logs.output == ["ERROR:x:text"]
+
+
+def test_a_warning_of_the_candidate_ends_no_loop_of_the_test(pair_of: PairMaker) -> None:
+    pair_of("")  # whose end restores the functions that settings replace
+
+    class Ending(UserWarning, StopIteration):
+        pass
+
+    class Own(UserWarning):
+        pass
+
+    settings = JudgeSettings(str, decode={"ending": Ending("x"), "own": Own("x")}.get)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(UserWarning) as raised:
+            settings.apply(["warning", "UserWarning", "x", 1, "ending"])
+        assert raised.type is UserWarning
+        with pytest.raises(Own):
+            settings.apply(["warning", "UserWarning", "x", 1, "own"])
+        with pytest.raises(BrokenPairError):
+            settings.apply(["warning", "UserWarning", "x", 1, "unknown"])
 
 
 @pytest.mark.parametrize(
