@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from testbudget.executors.execution.judging import work
 from testbudget.executors.execution.judging.engine_reasons import cpu_limit_reason, reason_of_end
-from testbudget.executors.execution.judging.loopers import Looper, Loopers
+from testbudget.executors.execution.judging.loopers import Loopers, StoppedProcess
 from testbudget.executors.execution.judging.pair_table import Pair, PairTable, TextTable
 from testbudget.executors.execution.judging.program_cache import CompiledProgram
 from testbudget.executors.execution.languages.base import OPAQUE_RESULT, ResultKind, StepMessage
@@ -148,7 +148,7 @@ class CallPhase:
         self._record_calls(slow, call_plan[slow], so_far.steps[finished])
         self.pair_table[slow].loaded |= so_far.loaded
         self.pair_table.mark_slow(slow, self.pair_table[slow].cpu_seconds)
-        self.loopers.keep(slow, Looper(process, finished, so_far.cpu_seconds, so_far.wall_seconds))
+        self.loopers.keep(slow, StoppedProcess(process, finished, so_far.cpu_seconds, so_far.wall_seconds))
         return pairs[finished + 1 :]
 
     def _record(self, pairs: Sequence[Pair], ended: ProcessEnd, call_plan: CallPlan) -> int:

@@ -99,7 +99,7 @@ class JudgePhase:
         shared = [replay for replay in replays if self.programs[replay.test].program.self_contained]
         alone = [[replay] for replay in replays if not self.programs[replay.test].program.self_contained]
         for batch in (shared, *alone):
-            remaining = batch
+            remaining: Sequence[_Replay] = batch
             while remaining:
                 remaining = self._replay_some(remaining)
 

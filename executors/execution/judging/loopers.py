@@ -10,7 +10,7 @@ from testbudget.executors.execution.processes.supervisor import Supervisor
 _MAX_STOPPED = 4
 
 
-class Looper(NamedTuple):
+class StoppedProcess(NamedTuple):
     """Stopped process.
 
     Attributes:
@@ -34,9 +34,9 @@ class Loopers:
 
     def __init__(self, supervisor: Supervisor) -> None:
         self._supervisor = supervisor
-        self._stopped: dict[Pair, Looper] = {}
+        self._stopped: dict[Pair, StoppedProcess] = {}
 
-    def keep(self, pair: Pair, looper: Looper) -> None:
+    def keep(self, pair: Pair, looper: StoppedProcess) -> None:
         """Keep a process, unless that could matter to others; the oldest one is ended if there are many."""
         if not self._supervisor.may_stay_stopped():
             self._end(looper)
@@ -45,7 +45,7 @@ class Loopers:
         if len(self._stopped) > _MAX_STOPPED:
             self._end(self._stopped.pop(next(iter(self._stopped))))
 
-    def take(self, pair: Pair) -> Looper | None:
+    def take(self, pair: Pair) -> StoppedProcess | None:
         """Process of a pair, no longer kept; None if it is gone."""
         return self._stopped.pop(pair, None)
 
@@ -55,5 +55,5 @@ class Loopers:
             if (looper := self._stopped.pop(pair, None)) is not None:
                 self._end(looper)
 
-    def _end(self, looper: Looper) -> None:
+    def _end(self, looper: StoppedProcess) -> None:
         self._supervisor.end(looper.process, limit=LimitKind.FIRST)

@@ -24,6 +24,7 @@ from testbudget.executors.execution.sandbox import kernel
 
 _PROCESS = struct.Struct("<i")
 _STREAMS = 3
+_ATTEMPTS = 2
 _FORK, _LOAD = b"f", b"l"
 
 LoadModules = Callable[[Sequence[str]], None]
@@ -110,18 +111,20 @@ class ForkServer:
         self._supervisor.forked_ahead += 1
 
     def _take(self) -> LiveProcess:
-        """Process that waits for work."""
-        if self._forked is None:
-            self._request()
-        assert self._forked is not None
-        (channel, buffer), self._forked = self._forked, None
-        self._supervisor.forked_ahead -= 1
-        process = self._receive_process()
-        if process < 0:
-            raise OSError(-process, f"no process could be forked: {os.strerror(-process)}")
-        live = LiveProcess(process, channel, buffer)
-        self._supervisor.adopt(live)
-        return live
+        """Process that waits for work, forked ahead or now."""
+        for _ in range(_ATTEMPTS):
+            if self._forked is None:
+                self._request()
+            assert self._forked is not None
+            (channel, buffer), self._forked = self._forked, None
+            self._supervisor.forked_ahead -= 1
+            process = self._receive_process()
+            if process > 0:
+                live = LiveProcess(process, channel, buffer)
+                self._supervisor.adopt(live)
+                return live
+            channel.close()  # the process that ran meanwhile may have used up all processes or all memory
+        raise OSError(-process, f"no process could be forked: {os.strerror(-process)}")
 
     def _receive_process(self) -> int:
         try:

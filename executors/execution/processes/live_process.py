@@ -129,11 +129,11 @@ class LiveProcess:
             self._stopped_at = None
         os.kill(self.process, signal.SIGCONT)
 
-    def has_ended(self) -> bool:
-        """Return whether the process has ended."""
+    def has_ended(self, seconds: float = 0.0) -> bool:
+        """Return whether the process has ended, or ends within some seconds."""
         poller = select.poll()
         poller.register(self.descriptor, select.POLLIN)
-        return bool(poller.poll(0))
+        return bool(poller.poll(1000 * seconds))
 
     def kill(self) -> None:
         """Kill the process, which may have ended already."""

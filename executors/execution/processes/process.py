@@ -21,7 +21,7 @@ from testbudget.executors.execution.processes.result_buffer import (
     ResultBufferFullError,
     receive_exactly,
 )
-from testbudget.executors.execution.sandbox import isolation
+from testbudget.executors.execution.sandbox import isolation, kernel
 
 _HEADER = struct.Struct("<IiI?")  # bytes of content, CPU-seconds, processes, stays
 _MAX_DESCRIPTORS = 2
@@ -88,7 +88,7 @@ class ProcessRunner:
 
     def measure(self) -> None:
         """Measure the address space; called in the parent before it forks, as it costs system calls."""
-        self.space_bytes = isolation.address_space_bytes()
+        self.space_bytes = kernel.address_space_bytes()
 
     def run(self, channel: socket.socket, results: int, do_work: DoWork) -> NoReturn:
         """Confine this process, and do all work that comes, until none is left.

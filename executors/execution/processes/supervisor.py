@@ -23,6 +23,7 @@ from testbudget.executors.execution.sandbox import cgroups, isolation
 # Shortest time between two heartbeats; the longest is longer by the wall-clock limit of a test.
 _HEARTBEAT_SECONDS = 1.0
 _CPUS = os.cpu_count() or 1
+_DISMISSED_SECONDS = 1.0  # until a dismissed process is killed
 _FIRST_INTERVAL = 0.02  # longest pause while a process has a first limit
 _STARTING_FACTOR = 5  # factor on the limits of a test until the first step begins
 
@@ -139,7 +140,7 @@ class Supervisor:
         """Wait until all dismissed processes have ended, and clean up after them."""
         dismissed, self._dismissed = self._dismissed, []
         for process in dismissed:
-            self.end(process)
+            self.end(process, limit=None if process.has_ended(_DISMISSED_SECONDS) else LimitKind.WALL)
 
     def may_stay_stopped(self) -> bool:
         """Return whether a process that has just been stopped may stay, beside others that run.

@@ -9,7 +9,6 @@ every process that runs untrusted code. docs/isolation.md describes what each la
 import contextlib
 import json
 import math
-import mmap
 import os
 import resource
 import signal
@@ -30,7 +29,6 @@ _OWN_PROCESSES = 16  # guard, server process, fork servers, and processes that w
 STOPPED_MIB = 256
 """Memory of the sandbox in use up to which a stopped process may stay in it."""
 
-_MAX_ADDRESS_SPACE_MIB = 1 << 18  # available on every 64-bit kernel, and more than the sandbox needs
 _MAX_PROCESS_ID = 1 << 22  # largest id under any kernel setting
 
 
@@ -165,7 +163,7 @@ def isolate_candidate(
         layers: the layers in force.
         limits: limits of one test. The process may allocate their memory in addition to what it was forked
             with.
-        space_bytes: size of the address space with which it begins, from `address_space_bytes`.
+        space_bytes: size of the address space with which it begins, from `kernel.address_space_bytes`.
         programs: as for ``isolate_outer``. If there are any, the memory limit applies to writable private
             memory instead of address space, because engines such as V8 reserve much more than they use.
     """
@@ -376,24 +374,6 @@ def _become_nobody() -> None:
         os.setgroups([])
     os.setresgid(kernel.NOBODY, kernel.NOBODY, kernel.NOBODY)
     os.setresuid(kernel.NOBODY, kernel.NOBODY, kernel.NOBODY)
-
-
-def address_space_bytes() -> int:
-    """Size of this process's address space, found by bisection of the limit, since /proc may be missing."""
-    _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    pages = (_MAX_ADDRESS_SPACE_MIB << 20 if hard == resource.RLIM_INFINITY else hard) // mmap.PAGESIZE
-    resource.setrlimit(resource.RLIMIT_AS, (pages * mmap.PAGESIZE, hard))
-    fits, too_large = 0, pages
-    while too_large - fits > 1:
-        tried = (fits + too_large) // 2
-        try:
-            mmap.mmap(-1, tried * mmap.PAGESIZE, mmap.MAP_PRIVATE, 0).close()
-        except OSError:
-            too_large = tried
-        else:
-            fits = tried
-    resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
-    return (pages - fits) * mmap.PAGESIZE
 
 
 def _lower_limit(kind: int, value: int) -> None:

@@ -2,7 +2,9 @@
 
 import ctypes
 import functools
+import mmap
 import os
+import resource
 import signal
 import time
 from pathlib import Path
@@ -41,6 +43,7 @@ _MOVE_MOUNT_F_EMPTY_PATH = 4
 _MOUNT_ATTR_RDONLY, _MOUNT_ATTR_NOSUID = 1, 2
 
 _CLOCK_PROCESS_CPUTIME_ID = 2
+_MAX_ADDRESS_SPACE = 1 << 38  # bytes; available on every 64-bit kernel, and more than the sandbox needs
 
 _CLONE = {"x86_64": 56, "aarch64": 220}
 _CLONE_PARENT, _CLONE_CHILD_CLEARTID, _CLONE_CHILD_SETTID = 0x8000, 0x200000, 0x1000000
@@ -236,6 +239,24 @@ def _thread_id_place(process: int) -> int:
     words = (ctypes.c_int32 * _THREAD_WORDS).from_address(start)
     places = [start + 4 * number for number, word in enumerate(words) if word == process]
     return places[0] if len(places) == 1 else 0
+
+
+def address_space_bytes() -> int:
+    """Size of this process's address space, found by bisection of the limit, since /proc may be missing."""
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    pages = (_MAX_ADDRESS_SPACE if hard == resource.RLIM_INFINITY else hard) // mmap.PAGESIZE
+    resource.setrlimit(resource.RLIMIT_AS, (pages * mmap.PAGESIZE, hard))
+    fits, too_large = 0, pages
+    while too_large - fits > 1:
+        tried = (fits + too_large) // 2
+        try:
+            mmap.mmap(-1, tried * mmap.PAGESIZE, mmap.MAP_PRIVATE, 0).close()
+        except OSError:
+            too_large = tried
+        else:
+            fits = tried
+    resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
+    return (pages - fits) * mmap.PAGESIZE
 
 
 def enter_user_namespace() -> None:
