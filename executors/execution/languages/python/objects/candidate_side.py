@@ -145,6 +145,9 @@ class CandidatePeer(Peer):
         known = self._library.get(id(value))
         return super().encode_object(value) if known is None else ["L", known[0]]
 
+    def encode_module(self, module: types.ModuleType) -> Any:  # noqa: D102
+        return ["sol"] if module is self.mine.get(CANDIDATE_MODULE) else super().encode_module(module)
+
     def hash_of(self, value: Any) -> int | None:  # noqa: D102
         try:
             return hash(value)

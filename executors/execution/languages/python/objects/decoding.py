@@ -86,6 +86,10 @@ class Decoder(Encoder):
             return self._decode_container(*part)
         return _DECODERS[tag](self, part)
 
+    def candidate_module(self) -> Any:
+        """Module of the candidate, as this process sees it."""
+        raise ValueError("the candidate's module crosses in one direction")
+
     def module_of(self, name: str) -> Any:
         """Library module that the other process names; the judge takes none."""
         raise ValueError("no module crosses in this direction")
@@ -293,6 +297,7 @@ _DECODERS: dict[str, Callable[[Any, Any], Any]] = {
     "K": Decoder.decode_class,
     "&": _decode_leaf,
     "m": lambda p, x: p.module_of(x[1]),
+    "sol": lambda p, _: p.candidate_module(),
     "L": lambda p, x: p.library_member(x[1]),
     "mk": lambda p, x: p.library_object(*map(p.decode, x[1:])),
     "co": lambda p, x: p.coroutine(x[1]),
