@@ -38,6 +38,7 @@ from testbudget.executors.execution.languages.python.objects.settings_warnings i
 )
 from testbudget.executors.execution.languages.python.objects.wire import BrokenPairError
 
+_PLAIN_PIECES = frozenset({"random", "numpy.random", "levels"})
 _OWN_WARNING = 5
 """Length of a piece for a warning of the candidate's own class, whose last item is the warning."""
 
@@ -130,6 +131,14 @@ class JudgeSettings:
             replay_log(piece[1:])
         else:
             raise BrokenPairError("no piece of settings")
+
+
+def plain_pieces(pieces: list[list[Any]]) -> list[list[Any]]:
+    """Pieces of a judge that hold settings alone: no function or object of the test.
+
+    A process that repeats some requests of a test needs those of the others, too.
+    """
+    return [piece for piece in pieces if piece[0] in SETTINGS or piece[0] in _PLAIN_PIECES]
 
 
 class CandidateSettings:

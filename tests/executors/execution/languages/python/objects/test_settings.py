@@ -20,7 +20,7 @@ from unittest import mock
 import numpy as np
 import pytest
 
-from testbudget.executors.execution.languages.python.objects.settings import JudgeSettings
+from testbudget.executors.execution.languages.python.objects.settings import JudgeSettings, plain_pieces
 from testbudget.executors.execution.languages.python.objects.wire import BrokenPairError
 from testbudget.rewards.problem import Verdict
 from tests.executors.execution.languages.python.objects.plain_pair import PlainPair, plain_pairs
@@ -238,6 +238,20 @@ def test_functions_that_the_test_has_replaced_are_not_called_for_the_settings(
     for function in (directory, context, logger):
         function.assert_not_called()
     assert logs.output == ["ERROR:x:text"]
+
+
+def test_plain_pieces_are_settings_without_functions_of_the_test(pair_of: PairMaker) -> None:
+    pair = pair_of("")
+    with (
+        mock.patch("time.sleep"),
+        mock.patch("sys.stdin", io.StringIO()),
+        decimal.localcontext() as context,
+    ):
+        context.prec = 5
+        random.seed(1)
+        pieces = pair.settings.pieces()
+    assert [piece[0] for piece in pieces] == ["decimal", "stdin", "random", "patch"]
+    assert [piece[0] for piece in plain_pieces(pieces)] == ["decimal", "random"]
 
 
 def test_a_warning_of_the_candidate_ends_no_loop_of_the_test(pair_of: PairMaker) -> None:
