@@ -72,7 +72,7 @@ class InterpretingCalls:
         self._variables: set[str] = set()
         self._checked: set[int] = set()  # ids of functions whose call takes constants only
 
-    def doubt(self, bound: Container[str]) -> str:
+    def caveat(self, bound: Container[str]) -> str:
         """Sentence about such a call, after the walk; empty if there is none.
 
         Args:

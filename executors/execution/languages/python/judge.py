@@ -23,7 +23,7 @@ from testbudget.executors.execution.languages.python.calls import change_argumen
 from testbudget.executors.execution.languages.python.interpreter import MODULE, restore_interpreter
 from testbudget.executors.execution.languages.python.raised import rebuild_exception
 from testbudget.executors.execution.languages.python.reasons import TEST_FILE
-from testbudget.executors.execution.languages.python.test_run import Doubt, TestRun, run_test
+from testbudget.executors.execution.languages.python.test_run import Caveat, TestRun, run_test
 from testbudget.executors.execution.processes.result_buffer import ResultBuffer
 from testbudget.executors.execution.values import NotPlainError
 from testbudget.rewards.problem import Verdict
@@ -72,7 +72,7 @@ def _run_with(stand_ins: _StandIns, test: Program) -> TestRun:
     sys.modules[MODULE] = sys.modules["__main__"] = module
     for name in test.functions:
         vars(module)[name] = _StandIn(stand_ins, name)
-    return run_test(module, test, lambda: stand_ins.called, stand_ins.doubts)
+    return run_test(module, test, lambda: stand_ins.called, stand_ins.caveats)
 
 
 class _StandIn:
@@ -121,7 +121,7 @@ class _StandIns:
         called: True once the test has made a call.
         needs_objects: reason why the test exchanges more than plain data; None if it does not.
         end: outcome if the candidate process ended during a call; else None.
-        doubts: properties of results that may keep a pass from being confirmed.
+        caveats: properties of results that may keep a pass from being confirmed.
     """
 
     def __init__(self, path: CallPath, placeholder: _Placeholder, append: Callable[[bytes], None]) -> None:
@@ -129,7 +129,7 @@ class _StandIns:
         self.called = False
         self.needs_objects: VerdictReason | None = None
         self.end: TestRun | None = None
-        self.doubts: set[Doubt] = set()
+        self.caveats: set[Caveat] = set()
         self._path = path
         self._placeholder = placeholder
         self._append = append
@@ -189,14 +189,14 @@ class _StandIns:
             )
             raise _UnansweredError from None
         if _EMPTY_ARRAY.search(text):
-            self.doubts.add(Doubt.EMPTY_ARRAY)
+            self.caveats.add(Caveat.EMPTY_ARRAY)
         if "NaN" in text or '{"math":"nan"}' in text:
-            self.doubts.add(Doubt.NOT_A_NUMBER)
+            self.caveats.add(Caveat.NOT_A_NUMBER)
         if error is not None:
             if isinstance(error, StopIteration | StopAsyncIteration | GeneratorExit):
-                self.doubts.add(Doubt.ENDS_ITERATION)
+                self.caveats.add(Caveat.ENDS_ITERATION)
             if isinstance(error, IndexError):
-                self.doubts.add(Doubt.INDEX_ERROR)
+                self.caveats.add(Caveat.INDEX_ERROR)
             raise error
         return value
 

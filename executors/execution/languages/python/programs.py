@@ -46,7 +46,7 @@ class CompiledTest(NamedTuple):
         code: code object.
         entry_point: name of the function or class under test; None if unknown.
         uncalled: functions and classes that pytest would run and the test does not; also ``check``.
-        doubt: sentence that says why a pass is not confirmed; empty if it is.
+        caveat: sentence that says why a pass is not confirmed; empty if it is.
         patch_targets: dotted names that the test patches; empty if it exchanges plain data only.
     """
 
@@ -54,7 +54,7 @@ class CompiledTest(NamedTuple):
     code: types.CodeType
     entry_point: str | None
     uncalled: tuple[str, ...]
-    doubt: str
+    caveat: str
     patch_targets: tuple[str, ...] = ()
 
 
@@ -224,7 +224,7 @@ def test_program(text: str, kind: TestKind, entry_point: str | None) -> Program 
     except Exception:  # SyntaxError, ValueError, RecursionError, MemoryError, OverflowError
         return None
     return Program(
-        tuple(CompiledTest(str(kind), code, entry_point, facts.uncalled, facts.doubt, targets)),
+        tuple(CompiledTest(str(kind), code, entry_point, facts.uncalled, facts.caveat, targets)),
         self_contained=facts.plain_calls,
         plain_calls=facts.plain_calls,
         functions=facts.functions,

@@ -43,7 +43,7 @@ class FactsOfTest(NamedTuple):
         other_names: names that it uses in other ways and does not define.
         uncalled: functions that pytest would call and the test does not, and ``check`` if it is not called.
         forgotten: modules that it uses without importing them, as (name, module).
-        doubt: sentence that says why a pass is not confirmed; empty if it is.
+        caveat: sentence that says why a pass is not confirmed; empty if it is.
     """
 
     plain_calls: bool
@@ -51,7 +51,7 @@ class FactsOfTest(NamedTuple):
     other_names: tuple[str, ...]
     uncalled: tuple[str, ...]
     forgotten: tuple[tuple[str, str], ...]
-    doubt: str
+    caveat: str
 
 
 def find_facts(tree: ast.Module, entry_point: str | None) -> FactsOfTest:
@@ -122,7 +122,7 @@ class _Walk:
             tuple(sorted(others)),
             uncalled,
             tuple(sorted(forgotten.items())),
-            self._interpreting.doubt(scope.bound | {str(self._entry_point)}),
+            self._interpreting.caveat(scope.bound | {str(self._entry_point)}),
         )
 
     def _is_module(self, name: str) -> bool:

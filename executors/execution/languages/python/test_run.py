@@ -54,7 +54,7 @@ class TestRun:
     reason: VerdictReason | None = None
 
 
-class Doubt(Enum):
+class Caveat(Enum):
     """Property of a result of the candidate that may keep a pass from being confirmed.
 
     Attributes:
@@ -70,14 +70,14 @@ class Doubt(Enum):
     NOT_A_NUMBER = "The candidate returned a not-a-number, and the test may ask only what it is not."
 
     def concerns(self, names: Container[str]) -> bool:
-        """Return whether the doubt concerns a test that uses these names."""
-        if self is Doubt.ENDS_ITERATION:
+        """Return whether the caveat concerns a test that uses these names."""
+        if self is Caveat.ENDS_ITERATION:
             return not any(
                 name in names for name in ("StopIteration", "StopAsyncIteration", "GeneratorExit")
             )
-        if self is Doubt.INDEX_ERROR:
+        if self is Caveat.INDEX_ERROR:
             return "__getitem__" in names and "IndexError" not in names
-        if self is Doubt.NOT_A_NUMBER:
+        if self is Caveat.NOT_A_NUMBER:
             return "nan" not in names and "isnan" not in names
         return any(map(names.__contains__, _REDUCTIONS))
 
@@ -86,7 +86,7 @@ def run_test(
     module: types.ModuleType,
     test: Program,
     was_called: Callable[[], bool],
-    doubts: Collection[Doubt] = (),
+    caveats: Collection[Caveat] = (),
     *,
     trusted: bool = False,
 ) -> TestRun:
@@ -100,7 +100,7 @@ def run_test(
         module: module that holds what the test uses of the candidate.
         test: test of any kind.
         was_called: function that returns True once the test has used something of the candidate's.
-        doubts: properties of the candidate's results, known at the end of the test.
+        caveats: properties of the candidate's results, known at the end of the test.
         trusted: True if the candidate is trusted, so that the test may interpret what it gets from it.
     """
     content = CompiledTest(*test.content)
@@ -109,27 +109,29 @@ def run_test(
     names.update({"__name__": _MAIN, "__file__": _FILE, RAN: ran.__next__})
     sys.modules[_MAIN] = module
     audit = judge_audit()
-    watching = contextlib.nullcontext() if trusted else audit.watching(runs_constants=not content.doubt)
-    before = {id(value) for value in names.values()}
+    watching = contextlib.nullcontext() if trusted else audit.watching(runs_constants=not content.caveat)
+    before = dict(names)
     try:
         with watching:
             _run_statements(content.code, names)
-            own_names = {name: value for name, value in names.items() if id(value) not in before}
+            own_names = {
+                name: value for name, value in names.items() if before.get(name, before) is not value
+            }
             result = _run_cases(names, own_names, content)
     except BaseException as error:
         if audit.reason is None:
             return TestRun(verdict_of(error), reason_of(error))
     if audit.reason is not None:
-        reason = VerdictReason(content.doubt) if content.doubt else audit.reason
+        reason = VerdictReason(content.caveat) if content.caveat else audit.reason
         return TestRun(Verdict.UNCONFIRMED, reason)
     if result.stopped_by is not None:
         return result.stopped_by
     run = _confirmed(content, result, asserted=next(ran) > 0, called=was_called(), trusted=trusted)
-    if doubts and run.verdict is Verdict.PASSED:
+    if caveats and run.verdict is Verdict.PASSED:
         used = used_names(content.code) | _short_texts(content.code)
-        for doubt in sorted(doubts, key=lambda doubt: doubt.value):
-            if doubt.concerns(used):
-                return TestRun(Verdict.UNCONFIRMED, VerdictReason(doubt.value))
+        for caveat in sorted(caveats, key=lambda caveat: caveat.value):
+            if caveat.concerns(used):
+                return TestRun(Verdict.UNCONFIRMED, VerdictReason(caveat.value))
     return run
 
 
@@ -149,8 +151,8 @@ def _confirmed(
         return TestRun(Verdict.ERRORED, VerdictReason("The test does not call the candidate."))
     if not asserted and not result.failed_as_expected:
         return TestRun(Verdict.ERRORED, VerdictReason("No assertion of the test ran."))
-    if content.doubt and not trusted:
-        return TestRun(Verdict.UNCONFIRMED, VerdictReason(content.doubt))
+    if content.caveat and not trusted:
+        return TestRun(Verdict.UNCONFIRMED, VerdictReason(content.caveat))
     return TestRun(Verdict.PASSED)
 
 

@@ -142,8 +142,8 @@ INTERPRETS = {
 
 
 @pytest.mark.parametrize("text", INTERPRETS.values(), ids=INTERPRETS)
-def test_calls_that_interpret_what_the_test_got_raise_a_doubt(text):
-    assert facts(text).doubt
+def test_calls_that_interpret_what_the_test_got_raise_a_caveat(text):
+    assert facts(text).caveat
 
 
 HARMLESS = {
@@ -162,5 +162,5 @@ HARMLESS = {
 
 
 @pytest.mark.parametrize("text", HARMLESS.values(), ids=HARMLESS)
-def test_calls_that_honest_tests_make_raise_no_doubt(text):
-    assert facts(text).doubt == ""
+def test_calls_that_honest_tests_make_raise_no_caveat(text):
+    assert facts(text).caveat == ""

@@ -13,7 +13,7 @@ from testbudget.executors.execution.languages.python import (
     programs,
     pytest_stand_in,
 )
-from testbudget.executors.execution.languages.python.test_run import Doubt, run_test
+from testbudget.executors.execution.languages.python.test_run import Caveat, run_test
 from testbudget.rewards.problem import TestKind, Verdict
 from testbudget.rewards.verdict_reason import DetailName
 
@@ -29,7 +29,7 @@ def modules_of_the_sandbox(monkeypatch):
     monkeypatch.setattr(unittest, "main", lambda *_, **__: None)
 
 
-def judged(text, kind=TestKind.ASSERT, doubts=(), add=lambda x, y: x + y):
+def judged(text, kind=TestKind.ASSERT, caveats=(), add=lambda x, y: x + y):
     """Run of a test of ``add``."""
     module = types.ModuleType("solution")
     calls = []
@@ -40,7 +40,7 @@ def judged(text, kind=TestKind.ASSERT, doubts=(), add=lambda x, y: x + y):
 
     module.add = counted
     program = programs.unpack_program(programs.compile_source(Source(dedent(text), kind), "add"))
-    return run_test(module, program, lambda: bool(calls), doubts)
+    return run_test(module, program, lambda: bool(calls), caveats)
 
 
 STYLES = {
@@ -246,21 +246,21 @@ def test_an_operand_does_not_outlive_its_assertion():
     assert judged(text, add=lambda x, y: x).verdict is PASSED
 
 
-DOUBTS = {
-    "an exception that ends loops": (Doubt.ENDS_ITERATION, "assert add(1, 2) == 3", UNCONFIRMED),
+CAVEATS = {
+    "an exception that ends loops": (Caveat.ENDS_ITERATION, "assert add(1, 2) == 3", UNCONFIRMED),
     "an exception that the test expects": (
-        Doubt.ENDS_ITERATION,
+        Caveat.ENDS_ITERATION,
         "try:\n    assert add(1, 2) == 3\nexcept StopIteration:\n    pass",
         PASSED,
     ),
-    "an empty array in a reduction": (Doubt.EMPTY_ARRAY, "assert all([add(1, 2) == 3])", UNCONFIRMED),
-    "an empty array as it is": (Doubt.EMPTY_ARRAY, "assert add(1, 2) == 3", PASSED),
+    "an empty array in a reduction": (Caveat.EMPTY_ARRAY, "assert all([add(1, 2) == 3])", UNCONFIRMED),
+    "an empty array as it is": (Caveat.EMPTY_ARRAY, "assert add(1, 2) == 3", PASSED),
 }
 
 
-@pytest.mark.parametrize(("doubt", "text", "verdict"), DOUBTS.values(), ids=DOUBTS)
-def test_a_doubt_about_results_concerns_tests_that_could_be_deceived(doubt, text, verdict):
-    assert judged(text, doubts={doubt}).verdict is verdict
+@pytest.mark.parametrize(("caveat", "text", "verdict"), CAVEATS.values(), ids=CAVEATS)
+def test_a_doubt_about_results_concerns_tests_that_could_be_deceived(caveat, text, verdict):
+    assert judged(text, caveats={caveat}).verdict is verdict
 
 
 def test_a_pass_is_not_confirmed_if_the_test_interprets_what_it_got():
