@@ -125,7 +125,7 @@ def _read_environment() -> dict[bytes, bytes]:
 def _environment_changes(before: Any, value: Any) -> Any:
     return {
         _decoded(name): _decoded(value[name]) if name in value else None
-        for name in before.keys() | value.keys()
+        for name in sorted(before.keys() | value.keys())
         if before.get(name) != value.get(name)
     }
 

@@ -122,7 +122,7 @@ class PatchWatch:
         """Pieces for names of the candidate's module that are bound to something else than before."""
         found = []
         now = dict(self._solution)
-        for name in now.keys() | self._known.keys():
+        for name in sorted(now.keys() | self._known.keys()):
             value = now.get(name, _MISSING)
             if value is self._known.get(name, _MISSING) or name[:1] == "_":
                 continue
