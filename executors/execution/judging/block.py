@@ -66,21 +66,38 @@ class BlockWork(NamedTuple):
     standing: Sequence[int] | None = None
 
 
+class ForkServers(NamedTuple):
+    """Sources of the processes of a block.
+
+    Attributes:
+        judges: source of judge processes.
+        candidates: source of candidate processes.
+    """
+
+    judges: ForkServer
+    candidates: ForkServer
+
+    def load_modules(self, names: Sequence[str]) -> None:
+        """Load modules in both, unless they are loaded."""
+        for fork_server in self:
+            fork_server.load_modules(names)
+
+
 class WorkerContext(NamedTuple):
     """Processes and caches that all blocks of a sandbox share.
 
     Attributes:
         supervisor: watches all processes.
-        judge_server: source of judge processes.
-        candidate_server: source of candidate processes.
+        lean: fork servers of blocks that use no slowly imported module.
+        rich: those of other blocks, which load such modules once. Each of their processes takes longer.
         program_cache: compiles candidates and tests.
         language: language of candidates and tests.
         trust: trust in the authors of the candidates.
     """
 
     supervisor: Supervisor
-    judge_server: ForkServer
-    candidate_server: ForkServer
+    lean: ForkServers
+    rich: ForkServers
     program_cache: ProgramCache
     language: Language
     trust: Trust
@@ -91,6 +108,7 @@ class BlockRun:
 
     Args:
         context: processes and caches of the sandbox.
+        servers: sources of the block's processes.
         work: the block.
 
     Attributes:
@@ -98,14 +116,14 @@ class BlockRun:
         calls, results: texts of all calls and of all results.
     """
 
-    def __init__(self, context: WorkerContext, work: BlockWork) -> None:
+    def __init__(self, context: WorkerContext, servers: ForkServers, work: BlockWork) -> None:
         self.pair_table = PairTable(work.pairs, context.supervisor.limits)
         self.calls = TextTable()
         self.results = TextTable()
         self._context = context
         self._work = work
         self._loopers = Loopers(context.supervisor)
-        self._judge_process = StayingProcess(context.supervisor, context.judge_server)
+        self._judge_process = StayingProcess(context.supervisor, servers.judges)
         self._candidates: dict[int, CompiledProgram] = {}
         self._tests: dict[int, CompiledProgram] = {}
         self._outcomes: dict[int, TestOutcome] = {}
@@ -113,7 +131,7 @@ class BlockRun:
         self._by_objects: dict[Pair, VerdictReason | None] = {}
         self._call_phase = CallPhase(
             context.supervisor,
-            context.candidate_server,
+            servers.candidates,
             self._candidates,
             work.entry_point,
             self.pair_table,
@@ -123,7 +141,7 @@ class BlockRun:
         )
         self._judge_phase = JudgePhase(
             context.supervisor.limits,
-            context.judge_server,
+            servers.judges,
             self._judge_process,
             self.pair_table,
             self.calls,
@@ -135,8 +153,8 @@ class BlockRun:
             context.language,
             context.trust,
             context.supervisor,
-            context.judge_server,
-            context.candidate_server,
+            servers.judges,
+            servers.candidates,
             self._candidates,
             self._tests,
             work.entry_point,

@@ -6,9 +6,9 @@ Processes:
   everything inside once the runner or the server process has ended.
 - The *server process* is the first process inside. It has common modules loaded, never executes untrusted
   text, watches other processes, and collects verdicts.
-- Two *fork servers* are forked from the server process before the first block. One of them forks the
-  *candidate processes*, which run candidates. The other forks the *judge processes*, which run tests, and
-  processes that compile. All of these are children of the server process.
+- The *fork servers* are forked from the server process before the first block. Some of them fork the
+  *candidate processes*, which run candidates, others the *judge processes*, which run tests, and the
+  process that compiles. All of these are children of the server process.
 
 docs/sandbox.md describes the guarantees behind a verdict.
 """
@@ -30,7 +30,7 @@ from collections.abc import Iterator
 from typing import Any, NoReturn
 
 from testbudget.executors.execution.judging import work
-from testbudget.executors.execution.judging.block import BlockRun, BlockWork, WorkerContext
+from testbudget.executors.execution.judging.block import BlockRun, BlockWork, ForkServers, WorkerContext
 from testbudget.executors.execution.judging.engine_reasons import default_reason
 from testbudget.executors.execution.judging.pair_table import Call
 from testbudget.executors.execution.judging.program_cache import ProgramCache
@@ -124,11 +124,14 @@ def _start_fork_servers(supervisor: Supervisor, language: Language, trust: Trust
         supervisor.layers, supervisor.limits, supervisor.scratch, language.programs
     )
     do_work = work.to_do_work(language)
-    candidate_server, judge_server = (
-        ForkServer(supervisor, process_runner, do_work, language.load_modules) for _ in range(2)
+    lean, rich = (
+        ForkServers(
+            *(ForkServer(supervisor, process_runner, do_work, language.load_modules) for _ in range(2))
+        )
+        for _ in range(2)
     )
-    cache = ProgramCache(StayingProcess(supervisor, judge_server), language)
-    return WorkerContext(supervisor, judge_server, candidate_server, cache, language, trust)
+    cache = ProgramCache(StayingProcess(supervisor, lean.judges), language)
+    return WorkerContext(supervisor, lean, rich, cache, language, trust)
 
 
 def _drop_outside_state(outer: isolation.OuterIsolation) -> None:
@@ -161,17 +164,18 @@ def _answer(context: WorkerContext, block: dict[str, Any]) -> Iterator[bytes]:
     number_of = [numbers[text] for text in block["candidates"]]
     rows = [(number_of[row], test) for row, test in block["pairs"]]  # equal programs share their verdicts
     tests = [(code, TestKind(kind)) for code, kind in block["tests"]]
-    if modules := context.language.slow_imports([*numbers, *(code for code, _ in tests)]):
-        context.language.load_modules(modules)
-        context.candidate_server.load_modules(modules)
-        context.judge_server.load_modules(modules)
+    slow_imports = context.language.slow_imports([*numbers, *(code for code, _ in tests)])
+    servers = context.rich if slow_imports else context.lean
+    servers.load_modules(slow_imports)
     standing = None
     if block["standing"] is not None:
         standing = [0] * len(numbers)
         for number, passed in zip(number_of, block["standing"], strict=True):
             standing[number] = max(standing[number], passed)
     pairs = sorted(set(rows))
-    block_run = BlockRun(context, BlockWork([*numbers], tests, block["entry_point"], pairs, standing))
+    block_run = BlockRun(
+        context, servers, BlockWork([*numbers], tests, block["entry_point"], pairs, standing)
+    )
     if block["calls"] is None:
         block_run.run()
     else:

@@ -181,15 +181,16 @@ class Language(ABC):
     def slow_imports(self, texts: Sequence[str]) -> Sequence[str]:  # noqa: ARG002
         """Names of modules that take long to load, that a program may import and that are not loaded yet.
 
-        Called in the server process before each block. Searching the texts is allowed, parsing is not.
+        Called in the server process, which never loads them, before each block. Searching the texts is
+        allowed, parsing is not.
         """
         return ()
 
     def load_modules(self, names: Sequence[str]) -> None:  # noqa: B027 - optional
         """Load modules named by `slow_imports`.
 
-        Called in the server process and in the fork server before the block. May be called repeatedly with
-        the same names, and must ignore modules that are not installed.
+        Called before the block in the fork servers of blocks that need such modules. Must ignore modules
+        that are not installed.
         """
 
     @abstractmethod

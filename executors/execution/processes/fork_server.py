@@ -54,6 +54,7 @@ class ForkServer:
         self._supervisor = supervisor
         # A process that is forked ahead is not known before it is taken, so it could not be spared.
         self._ahead = "seccomp" in process_runner.layers
+        self._loaded: set[str] = set()
         self._forked: tuple[socket.socket, ResultBuffer] | None = None  # ahead, still unknown
         self._connection, inside = socket.socketpair()
         process = kernel.fork()
@@ -67,15 +68,19 @@ class ForkServer:
         """Load modules in the fork server, so that later processes inherit them.
 
         Args:
-            names: names of modules.
+            names: names of modules; those that were loaded before are ignored.
 
         Raises:
             OSError: the fork server has ended.
         """
+        missing = [name for name in names if name not in self._loaded]
+        if not missing:
+            return
+        self._loaded.update(missing)
         if self._forked is not None:  # it lacks them
             self._supervisor.dismiss(self._take())
         self._connection.sendall(_LOAD)
-        result_buffer.send_frame(self._connection, "\n".join(names).encode())
+        result_buffer.send_frame(self._connection, "\n".join(missing).encode())
         self._receive_process()
 
     def start(self, work: Work) -> LiveProcess:

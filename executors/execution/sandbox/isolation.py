@@ -25,7 +25,7 @@ _OPEN_FILES = 256
 _STACK_BYTES = 64 << 20
 _PROGRAM_STACK_BYTES = 4 << 20  # also of each thread, and all of them count as memory
 _SERVER_MIB = 192  # memory of the server process, the fork servers and the result buffers
-_OWN_PROCESSES = 16  # guard, server process, fork servers, and processes that wait or are stopped
+_OWN_PROCESSES = 20  # guard, server process, fork servers, and processes that wait or are stopped
 STOPPED_MIB = 256
 """Memory of the sandbox in use up to which a stopped process may stay in it."""
 
