@@ -29,7 +29,7 @@ FLOORS = {
 MAX_LINES = 400
 OPENINGS = ("What", "Who", "How", "Whether", "Which", "Where", "When")
 RETIRED = set(
-    "arena behaviour behaviours contestant doubt doubts heat heats journal kin ledger lesson lessons "
+    "arena behaviour behaviours contestant heat heats journal kin ledger lesson lessons "
     "likeness nursery outlook races school solving workshop zygote".split()
 )
 """Words that the glossary replaces; no identifier of the code consists of one."""
