@@ -1,7 +1,7 @@
 """Values as the JSON parts of a message.
 
-A scalar is itself; any other value is an array whose first item is its tag. docs/sandbox.md lists the tags
-in words: plain values cross by value, containers are shared, all other objects cross as numbers.
+A scalar is itself; any other value is an array whose first item is its tag. Plain values cross by value,
+containers are shared, and all other objects cross as numbers.
 """
 
 from __future__ import annotations

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import dis
+import types
 import unittest
 from collections.abc import Callable, Iterator
 from typing import Any
 
 _IMMUTABLE = frozenset({str, int, float, complex, bytes, tuple, frozenset})
-_LOST = "The identity of immutable values is not carried between two processes."
+LOST_IDENTITY = "The identity of immutable values is not carried between two processes."
+"""Reason for assertions that may fail because of it."""
 
 
 @contextlib.contextmanager
@@ -19,7 +22,7 @@ def identity_checks(lose: Callable[[str], None]) -> Iterator[None]:
 
     def check(one: Any, other: Any) -> None:
         if one is not other and type(one) is type(other) and type(one) in _IMMUTABLE and one == other:
-            lose(_LOST)
+            lose(LOST_IDENTITY)
 
     def assert_is(self: unittest.TestCase, expr1: Any, expr2: Any, msg: Any = None) -> None:
         check(expr1, expr2)
@@ -34,3 +37,13 @@ def identity_checks(lose: Callable[[str], None]) -> Iterator[None]:
         yield
     finally:
         case.assertIs, case.assertIsNot = original_is, original_is_not
+
+
+def compares_identity(code: types.CodeType, line: int) -> bool:
+    """Return whether a line of a test uses ``is``."""
+    return any(
+        instruction.opname == "IS_OP"
+        and instruction.positions is not None
+        and instruction.positions.lineno == line
+        for instruction in dis.get_instructions(code)
+    ) or any(compares_identity(part, line) for part in code.co_consts if isinstance(part, types.CodeType))

@@ -19,6 +19,12 @@ from testbudget.executors.execution.languages.python.objects.settings import Jud
 from testbudget.executors.execution.languages.python.objects.wire import BrokenPairError, Pipe
 from testbudget.rewards.problem import Verdict
 
+_SWITCHES = frozenset(
+    "wait_for timeout cancel create_task ensure_future gather TaskGroup wait as_completed shield Event "
+    "Queue Semaphore Lock Condition".split()
+)
+"""Names of tests that may depend on the order in which coroutines run."""
+
 _NOT_CLASS_ITEMS = frozenset(
     {"__module__", "__qualname__", "__dict__", "__weakref__", "__firstlineno__", "__static_attributes__"}
 )
@@ -130,6 +136,12 @@ class JudgePeer(ObjectServer):
 
     def candidate_module(self) -> Any:  # noqa: D102
         return self.names.solution
+
+    def coroutine(self, number: int) -> Any:
+        """Coroutine that runs one of the candidate to its end, without a switch to another one."""
+        if not _SWITCHES.isdisjoint(self.names.used):
+            self.excuses.setdefault("Coroutines of the candidate run to their ends one by one.")
+        return super().coroutine(number)
 
     def library_member(self, key: str) -> Any:
         """Member of the library that the test has handed over."""

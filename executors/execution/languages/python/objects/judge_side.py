@@ -23,7 +23,7 @@ from testbudget.executors.execution.languages.python.programs import CompiledTes
 from testbudget.executors.execution.languages.python.test_run import TestRun, run_test
 from testbudget.executors.execution.processes.result_buffer import ResultBuffer, failure_verdict
 from testbudget.rewards.problem import TestKind, Verdict
-from testbudget.rewards.verdict_reason import VerdictReason
+from testbudget.rewards.verdict_reason import DetailName, VerdictReason
 
 _DIVERTING = frozenset(part for name in DIVERTED for part in name.split(".")) | {
     "unittest.mock",
@@ -89,6 +89,12 @@ class _Judge:
         losses = list(self._peer.losses)
         if self._shares_names and self._names.hides_helpers():
             losses.append("The test binds a name anew that the candidate defines and reads.")
+        losses += self._peer.excuses
+        detail = {} if run.reason is None else run.reason.detail
+        line, given = detail.get(DetailName.LINE), detail.get(DetailName.GIVEN)
+        looks_equal = given is not None and given == detail.get(DetailName.EXPECTED)
+        if line and looks_equal and judge_checks.compares_identity(self._compiled.code, int(line)):
+            losses.append(judge_checks.LOST_IDENTITY)
         if losses and run.verdict in {Verdict.FAILED, Verdict.ERRORED}:
             return _verdict(Verdict.UNCONFIRMED, VerdictReason(losses[0]))
         return _verdict(run.verdict, run.reason)

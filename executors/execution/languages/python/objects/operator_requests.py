@@ -26,6 +26,7 @@ class OperatorRequests(Peer):
     Attributes:
         doubts: sentences; a pass with one is not confirmed.
         losses: sentences; no verdict of a test with one is certain.
+        excuses: sentences; a test with one may have failed for this reason alone.
         equal: pairs of numbers of objects that were equal by their own operator, with the position in the
         log.
         same: numbers of objects that were equal to themselves, with the position in the log.
@@ -38,6 +39,7 @@ class OperatorRequests(Peer):
         super().__init__(pipe)
         self.doubts: dict[str, None] = {}
         self.losses: dict[str, None] = {}
+        self.excuses: dict[str, None] = {}
         self.equal: list[tuple[int, int, int]] = []
         self.same: list[tuple[int, int]] = []
         self.log = RequestLog()
