@@ -8,6 +8,9 @@ const { load, settled, NEVER } = require('./loading');
 const { notLoaded } = require('./reasons');
 const { RETURNED, RAISED, OPAQUE, ENDED, NOT_LOADED, ERRORED, TIMED_OUT } = require('./protocol');
 
+const MOST_KEPT = 20;
+const LONGEST_KEPT = 2000;
+
 // A job is the text of a candidate and a list of calls. A call is the text of [function, arguments, keyword
 // arguments]; JavaScript has no keyword arguments.
 async function makeCalls(buffer, jobs, entryPoint) {
@@ -24,9 +27,9 @@ async function makeCalls(buffer, jobs, entryPoint) {
     }
     if (loaded !== null) {
       buffer.loaded();
-      const known = new Set(); // objects of earlier results, which the test must not take for new ones
+      const earlier = new Earlier(realm);
       for (const [name, content] of calls) {
-        const result = await outcome(loaded.findFunction(name), name, content, realm, known);
+        const result = await outcome(loaded.findFunction(name), name, content, realm, earlier);
         if (!buffer.append(result)) return; // another process repeats the job
       }
     }
@@ -36,7 +39,30 @@ async function makeCalls(buffer, jobs, entryPoint) {
   }
 }
 
-async function outcome(called, name, content, realm, known) {
+// Objects of earlier calls of a job. A test must not take one for new, and must see it change.
+class Earlier {
+  constructor(realm) {
+    this.realm = realm;
+    this.known = new Set();
+    this.kept = []; // objects with their texts
+  }
+
+  keep(value, text) {
+    if (typeof value !== 'object' || value === null || text.length > LONGEST_KEPT) return;
+    this.kept.push([value, text]);
+    if (this.kept.length > MOST_KEPT) this.kept.shift();
+  }
+
+  // Throws NotPlainError if an object has changed since.
+  check() {
+    for (const [value, text] of this.kept) {
+      if (encode(value, this.realm) !== text) throw new NotPlainError('changed by a later call');
+    }
+  }
+}
+
+async function outcome(called, name, content, realm, earlier) {
+  const { known } = earlier;
   if (called === undefined) return raised(new realm.kinds.ReferenceError(`${name} is not defined`), {}, realm);
   const given = restored(content, realm);
   const before = encode(given, realm);
@@ -50,8 +76,12 @@ async function outcome(called, name, content, realm, known) {
     }
     const same = typeof value === 'object' && value !== null ? given.indexOf(value) : -1;
     if (same >= 0) changes.same = same;
+    earlier.check();
     const changed = changesText(after(changes, before, given, realm, known));
-    return `["${RETURNED}",${encode(value, realm, same >= 0 ? undefined : known)}${changed}]`;
+    const text = encode(value, realm, same >= 0 ? undefined : known);
+    earlier.keep(given, encode(given, realm));
+    earlier.keep(value, text);
+    return `["${RETURNED}",${text}${changed}]`;
   } catch (error) {
     if (error instanceof NotPlainError) return JSON.stringify([OPAQUE]);
     return raised(error, () => after(changes, before, given, realm, known), realm);

@@ -6,7 +6,7 @@
 // positive if it lies in the judge process, negative if in the candidate process.
 
 const { types } = require('node:util');
-const { ERRORS, WELL_KNOWN_SYMBOLS, objects: intrinsics, names: intrinsicNames, builtinPath, atPath } = require('./intrinsics');
+const { ERRORS, WELL_KNOWN_SYMBOLS, objects: intrinsics, names: intrinsicNames, modules, builtinPath, atPath } = require('./intrinsics');
 const { plainKind, integrity, protect, content, define, SPARSE } = require('./plain_data');
 
 const MOST_SHARED = 4000; // objects whose changes are carried
@@ -75,6 +75,7 @@ class Carrier {
     const known = this.numbers.get(value);
     if (known !== undefined) return ['@', known];
     if (intrinsicNames.has(value)) return ['i', intrinsicNames.get(value)];
+    if (modules.has(value)) return ['i', modules.get(value)];
     if (this.owner > 0 && typeof value === 'function' && !types.isProxy(value) && NATIVE.test(toText.call(value))) {
       const path = builtinPath(value);
       if (path !== undefined) return ['i', path];

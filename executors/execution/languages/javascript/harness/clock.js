@@ -51,10 +51,13 @@ class Timeout {
   }
 }
 
-// Timers of one process. `note` is told of each change: ['+', id, delay, repeats], ['-', id] or ['~', id, referenced].
+// Timers of one process, numbered up from 1 or, with sign -1, down from -1. `note` is told of each change: ['+', id,
+// delay, repeats], ['-', id] or ['~', id, referenced]. `clearOther` clears a timer of the other process.
 class Clock {
-  constructor(note) {
+  constructor(sign, note, clearOther = () => {}) {
+    this.sign = sign;
     this.note = note;
+    this.clearOther = clearOther;
     this.entries = new Map();
     this.lastId = 0;
   }
@@ -96,7 +99,7 @@ class Clock {
   }
 
   add(callback, given, delay, repeats) {
-    const id = (this.lastId += 1);
+    const id = (this.lastId += this.sign);
     this.entries.set(id, { callback, given, delay, repeats });
     this.note(['+', id, delay, repeats]);
     return new Timeout(this, id);
@@ -105,6 +108,7 @@ class Clock {
   clear(timer) {
     const id = typeof timer === 'object' && timer !== null ? timer.id : Number(timer);
     if (this.entries.delete(id)) this.note(['-', id]);
+    else if (id * this.sign < 0) this.clearOther(id);
   }
 
   refresh(id) {
@@ -133,6 +137,7 @@ class Schedule {
   constructor() {
     this.now = 0;
     this.age = 0;
+    this.held = false; // timers are due only when the test says so
     this.waiting = []; // { owner, id, delay, repeats, due, age, earliest, referenced }
   }
 
@@ -149,19 +154,21 @@ class Schedule {
     this.waiting.push({ owner, id, delay, repeats, due, age: (this.age += 1), earliest, referenced: true });
   }
 
-  // True if a timer is left for which a process would stay; of those that repeat only one of `repeating`.
-  holds(repeating) {
-    return this.waiting.some((timer) => timer.referenced && (!timer.repeats || timer.owner === repeating));
+  // True if a timer is left for which a process would stay.
+  get holds() {
+    return this.waiting.some((timer) => timer.referenced);
   }
 
-  // Remove and return the next timer after waiting until it is due; undefined if there is none.
-  next() {
-    if (this.waiting.length === 0) return undefined;
+  // Remove and return the next timer after waiting until it is due; undefined if there is none. `until`: time of the
+  // test's own clock, on which nothing waits.
+  next(until) {
+    if (this.waiting.length === 0 || (this.held && until === undefined)) return undefined;
     const timer = this.waiting.reduce((one, other) =>
       other.due < one.due || (other.due === one.due && other.age < one.age) ? other : one,
     );
+    if (timer.due > until) return undefined;
     this.now = Math.max(this.now, timer.due);
-    const left = timer.earliest - clock();
+    const left = until === undefined ? timer.earliest - clock() : 0;
     if (left > 0) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, left);
     const next = { due: this.now + timer.delay, age: (this.age += 1), earliest: clock() + timer.delay };
     if (timer.repeats) Object.assign(timer, next);
@@ -170,4 +177,45 @@ class Schedule {
   }
 }
 
-module.exports = { Clock, Schedule, native };
+// `mock.timers` of node:test, on the timers of both processes. `fire` runs a timer that is due.
+class MockTimers {
+  constructor(schedule, fire) {
+    Object.defineProperty(this, 'schedule', { value: schedule });
+    Object.defineProperty(this, 'fire', { value: fire });
+    this.realNow = Date.now;
+    this.epoch = 0;
+  }
+
+  enable(options = {}) {
+    const apis = Array.isArray(options) ? options : (options.apis ?? ['Date']);
+    this.schedule.held = true;
+    this.epoch = Number(options.now ?? 0) - this.schedule.now;
+    if (apis.includes('Date')) Date.now = () => this.epoch + this.schedule.now;
+  }
+
+  tick(milliseconds = 1) {
+    const until = this.schedule.now + milliseconds;
+    for (let timer = this.schedule.next(until); timer !== undefined; timer = this.schedule.next(until)) this.fire(timer);
+    this.schedule.now = until;
+  }
+
+  runAll() {
+    const last = Math.max(this.schedule.now, ...this.schedule.waiting.map((timer) => timer.due));
+    this.tick(last - this.schedule.now);
+  }
+
+  setTime(milliseconds) {
+    this.epoch = milliseconds - this.schedule.now;
+  }
+
+  reset() {
+    this.schedule.held = false;
+    Date.now = this.realNow;
+  }
+
+  [Symbol.dispose ?? Symbol('dispose')]() {
+    this.reset();
+  }
+}
+
+module.exports = { Clock, MockTimers, Schedule, native };

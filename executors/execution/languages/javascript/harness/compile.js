@@ -10,10 +10,12 @@ const HARMLESS_MODULES = new Set([
   'assert', 'assert/strict', 'test', 'node:test', 'buffer', 'crypto', 'events', 'path', 'perf_hooks', 'querystring',
   'stream', 'string_decoder', 'timers', 'timers/promises', 'url', 'util',
 ]);
+// Modules that a test may use beside the candidate if only data come from them.
+const DATA_MODULES = ['fs', 'fs/promises', 'os'];
 // Uses of state that a test would share with the candidate.
 const SHARES_STATE = new RegExp(
   [
-    String.raw`\bmock\b`,
+    String.raw`\bmock\b|\bstructuredClone\b`,
     String.raw`\b(?:console|process(?!\.exitCode)|Math|Date|JSON|globalThis|global|prototype)(?:\.[\w$]+)*\s*(?:\[[^\]\n]*\]\s*)?=(?![=>])`,
     String.raw`\bprocess\s*\.\s*(?:on|once|emit|env|std\w+|chdir|send)\b`,
     String.raw`\b(?:global|globalThis)\s*[.[]`,
@@ -70,7 +72,7 @@ function describeTest(text, kind, entryPoint) {
     interprets: INTERPRETS.test(code),
     words: [...new Set(entryPoint === null ? [] : [entryPoint]), ...new Set(Array.from(code.matchAll(WORD), ([word]) => word))],
     typesOf: Array.from(code.matchAll(TYPE_OF), ([, word]) => word),
-    harmless: [...HARMLESS_MODULES],
+    harmless: [...HARMLESS_MODULES, ...DATA_MODULES],
   };
   return { content, selfContained: plainCalls, plainCalls };
 }

@@ -1,6 +1,8 @@
 'use strict';
 // Objects that every process has: prototypes and constructors by name, captured before any program runs.
 
+const { EventEmitter } = require('node:events');
+
 const CONSTRUCTORS = [
   'Object', 'Array', 'Map', 'Set', 'WeakMap', 'WeakSet', 'WeakRef', 'Date', 'RegExp', 'Promise', 'String', 'Number',
   'Boolean', 'BigInt', 'Symbol', 'ArrayBuffer', 'SharedArrayBuffer', 'DataView', 'Error', 'EvalError', 'RangeError',
@@ -33,6 +35,8 @@ for (const name of CONSTRUCTORS) {
   add(`${name}.prototype`, globalThis[name].prototype);
 }
 add('Function.prototype', Function.prototype);
+add('EventEmitter', EventEmitter);
+add('EventEmitter.prototype', EventEmitter.prototype);
 const ITERATORS = {
   Iterator: Object.getPrototypeOf(Object.getPrototypeOf([][Symbol.iterator]())),
   Generator: Object.getPrototypeOf(Object.getPrototypeOf((function* () {})())),
@@ -71,12 +75,28 @@ function builtinPath(builtin) {
   return paths.get(builtin);
 }
 
+// Modules of Node that the test uses, and their functions: a candidate gets its own ones.
+const modules = new Map();
+
+function addModule(name) {
+  const module = require(name);
+  modules.set(module, `node:${name}`);
+  for (const key of Object.keys(module)) {
+    const part = Object.getOwnPropertyDescriptor(module, key).value;
+    if (typeof part === 'function' && !names.has(part) && !modules.has(part)) modules.set(part, `node:${name} ${key}`);
+  }
+}
+
 // Object at the end of a path; undefined if there is none.
 function atPath(path) {
+  if (path.startsWith('node:')) {
+    const [name, key] = path.split(' ');
+    return key === undefined ? require(name) : require(name)[key];
+  }
   if (objects.has(path)) return objects.get(path);
   const root = [...objects.keys()].filter((name) => path.startsWith(`${name}.`)).sort((a, b) => b.length - a.length)[0];
   const [first, ...rest] = root === undefined ? path.split('.') : [root, ...path.slice(root.length + 1).split('.')];
   return rest.reduce((owner, key) => owner?.[key], objects.get(first) ?? globalThis[first]);
 }
 
-module.exports = { objects, names, ERRORS, WELL_KNOWN_SYMBOLS, builtinPath, atPath };
+module.exports = { objects, names, ERRORS, WELL_KNOWN_SYMBOLS, modules, addModule, builtinPath, atPath };

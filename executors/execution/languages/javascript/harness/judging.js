@@ -2,8 +2,9 @@
 // Judge process of a pair that is judged through handles: it runs the test, never the candidate.
 
 const { isBuiltin } = require('node:module');
-const { Clock, Schedule, native } = require('./clock');
+const { Clock, MockTimers, Schedule, native } = require('./clock');
 const { performForCandidate } = require('./access');
+const { addModule } = require('./intrinsics');
 const { Comparisons } = require('./comparisons');
 const { makeMirror } = require('./mirrors');
 const { Patches } = require('./patches');
@@ -38,10 +39,11 @@ class Judge {
     this.settled = [];
     this.pending = new Map();
     this.schedule = new Schedule();
-    this.clock = new Clock((change) => this.schedule.note(JUDGE, change));
+    this.clock = new Clock(1, (change) => this.schedule.note(JUDGE, change), (id) => this.session.ask('clear', id));
     this.run = new TestRun(test, (error) => this.errors.has(error));
+    this.run.cases.useTimers(new MockTimers(this.schedule, (timer) => this.fire(timer)));
     const doubt = (sentence) => this.doubts.push(reason(sentence));
-    this.watch = new Watch(doubt);
+    this.watch = new Watch(doubt, () => this.session.log.entries.length);
     const { watch } = this;
     this.session = new Session(1, new Wire(...connection, (ending) => this.leave(ENDINGS[ending])), {
       mirror: (number, shape) => makeMirror(this.session, number, shape, watch),
@@ -57,7 +59,7 @@ class Judge {
     this.session.thrown = (value) => {
       if (Object(value) !== value) return;
       this.errors.add(value);
-      watch.made(value);
+      watch.trusted(value);
     };
     this.session.log = new Log((number) => typeof this.session.carrier.objects.get(number) === 'function');
     this.pairs = []; // scripts of objects that have to be equal
@@ -124,6 +126,7 @@ class Judge {
     if (found === undefined && isBuiltin(name) && !this.test.harmless.includes(name.replace(/^node:/, ''))) {
       this.doubts.push(reason(`The test uses the module ${name}.`));
     }
+    if (found === undefined && isBuiltin(name)) addModule(name.replace(/^node:(?!test)/, ''));
     return found;
   }
 
@@ -165,9 +168,12 @@ class Judge {
   // Objects of the candidate on both sides of a comparison, in the order of the values.
   notePairs(ones, others) {
     const number = (mirror) => this.session.carrier.numbers.get(mirror);
-    const scripts = ones.map((one, at) => others[at] && this.session.log.pair(number(one), number(others[at])));
-    if (ones.length === others.length && scripts.every(Boolean)) this.pairs.push(...scripts);
-    else this.doubts.push(BETWEEN_OBJECTS);
+    const scripts = ones.map((one, at) => {
+      if (one === others[at] && !this.watch.reused.has(one)) return [];
+      return others[at] && this.session.log.pair(number(one), number(others[at]));
+    });
+    if (ones.length !== others.length || !scripts.every(Boolean)) this.doubts.push(BETWEEN_OBJECTS);
+    else this.pairs.push(...scripts.filter((pair) => pair.length > 0));
   }
 
   refuse() {
@@ -180,7 +186,7 @@ class Judge {
     const { served } = this.session;
     const [settled, active] = this.askTurn(false);
     if (settled || this.session.served > served) return this.later(); // programs of this process may go on
-    if (this.run.done && !this.schedule.holds(JUDGE)) return this.finish();
+    if (this.run.done && !this.schedule.holds) return this.finish();
     const timer = this.schedule.next();
     if (timer !== undefined) {
       this.fire(timer);
@@ -202,7 +208,10 @@ class Judge {
         if (Object(value) === value) this.errors.add(value);
         this.run.note(value);
       } else {
-        if (!fulfilled && Object(value) === value) this.errors.add(value);
+        if (!fulfilled && Object(value) === value) {
+          this.errors.add(value);
+          this.watch.trusted(value);
+        }
         this.pending.get(number)?.[fulfilled ? 0 : 1](value);
       }
     }

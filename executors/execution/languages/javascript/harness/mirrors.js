@@ -81,6 +81,7 @@ function makeMirror(session, number, [form], watch) {
       construct: (_, given, newTarget) => watch.made(ask('construct', newTarget === mirror ? undefined : newTarget, ...given)),
     }),
   });
+  watch.noteBirth(mirror);
   return mirror;
 }
 
@@ -93,6 +94,7 @@ const UNWATCHED = {
   called: (_, __, result) => result,
   made: (object) => object,
   checks: () => {},
+  noteBirth: () => {},
 };
 
 module.exports = { makeMirror, UNWATCHED };

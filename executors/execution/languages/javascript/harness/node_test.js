@@ -36,6 +36,11 @@ class Cases {
     return this.started > 0 && this.passed === this.started && this.open === 0;
   }
 
+  // Let tests control time by `mock.timers`.
+  useTimers(timers) {
+    Object.defineProperty(mock, 'timers', { value: timers });
+  }
+
   asModule() {
     const test = this.definer((item) => this.runTest(item, item.suite));
     const describe = this.definer((item) => this.runSuite(item));

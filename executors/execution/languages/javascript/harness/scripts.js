@@ -28,13 +28,24 @@ class Log {
 
   // Scripts of two objects by number; null if one was made with the other, or from more than requests.
   pair(one, other) {
-    const scripts = [this.script(one), this.script(other)];
+    const scripts = [this.script(one, other), this.script(other, one)];
     if (this.patched || scripts.includes(null)) return null;
-    if (scripts[0].needed.has(madeBy(other)) || scripts[1].needed.has(madeBy(one))) return null;
+    if (scripts[0].needed.has(madeBy(other)) && !this.isMadeFrom(one, other)) return null;
+    if (scripts[1].needed.has(madeBy(one)) && !this.isMadeFrom(other, one)) return null;
     return scripts.map(({ text }) => text);
   }
 
-  script(target) {
+  // True if the test has made an object from another one, directly or through others.
+  isMadeFrom(one, other) {
+    const reached = new Set([one]);
+    for (const number of reached) {
+      for (const used of this.entries[madeBy(number)]?.used ?? []) reached.add(used);
+    }
+    return reached.has(other);
+  }
+
+  // Requests that `target` was made from, without those that had to do with `avoided` later.
+  script(target, avoided) {
     if (this.entries.length > MOST_REQUESTS) return null;
     const needed = new Set();
     const involved = new Set([target]);
@@ -48,7 +59,8 @@ class Log {
       for (let index = 1; index <= last; index += 1) {
         const entry = this.entries[index];
         const changed = entry.used.has(number) && entry.operation !== 'state' && !this.isFunction(number);
-        if (index !== made && !changed) continue;
+        const shared = entry.used.has(avoided) || index === madeBy(avoided);
+        if (index !== made && (!changed || shared)) continue;
         if (READING_STATES.includes(entry.operation) || entry.askedBack) return null;
         needed.add(index);
         for (const mentioned of entry.used) {

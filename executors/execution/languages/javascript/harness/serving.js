@@ -22,7 +22,7 @@ class Candidate {
     this.settled = []; // promises that have settled: number, whether it was fulfilled, value
     this.pending = new Map(); // functions that settle promises of the judge process
     this.loaded = null;
-    this.clock = new Clock((change) => this.noteTimer(change));
+    this.clock = new Clock(-1, (change) => this.noteTimer(change));
     this.early = new Map(); // timers made while the candidate was loaded
     this.session = new Session(-1, new Wire(...connection, () => process.reallyExit(0)), {
       mirror: (number, shape) => makeMirror(this.session, number, shape, UNWATCHED),
@@ -53,6 +53,7 @@ class Candidate {
     for (const [id, { change, timer, start }] of this.early) {
       native.clearTimeout(timer);
       this.notices.push(['+', id, Math.max(1, Math.round(change[2] - (performance.now() - start))), change[3]]);
+      if (change[3]) this.notices.push(['~', id, false]); // no process waits for what began with the candidate
     }
     this.early = null;
     this.serve();
@@ -114,6 +115,8 @@ class Candidate {
         return this.loaded.find(this.loaded.entryPoint)?.[0] ?? this.loaded.module;
       case 'inspect':
         return util[given[0]](...given.slice(1));
+      case 'clear':
+        return this.clock.clear(given[0]);
       case 'fire':
         return this.clock.fire(given[0]);
       default:

@@ -8,6 +8,7 @@ const { types } = require('node:util');
 const { ERRORS, TYPED_ARRAYS } = require('./realm');
 
 const LONGEST_TEXT = 1 << 20;
+const DEEPEST = 100; // containers within containers
 const LONGEST_MESSAGE = 10_000;
 
 class NotPlainError extends Error {}
@@ -17,7 +18,7 @@ class NotPlainError extends Error {}
 function encode(value, realm, known = new Set()) {
   let text;
   try {
-    text = JSON.stringify(tagged(value, realm, { left: LONGEST_TEXT, known }));
+    text = JSON.stringify(tagged(value, realm, { left: LONGEST_TEXT, depth: 0, known }));
   } catch (error) {
     throw error instanceof NotPlainError ? error : new NotPlainError('circular, or too large');
   }
@@ -39,7 +40,11 @@ function tagged(value, realm, budget) {
     case 'bigint':
       return { bigint: String(value) };
     case 'object':
-      return value === null ? null : taggedObject(value, realm, budget);
+      if (value === null) return null;
+      if ((budget.depth += 1) > DEEPEST) throw new NotPlainError('too deep');
+      value = taggedObject(value, realm, budget);
+      budget.depth -= 1;
+      return value;
     default:
       throw new NotPlainError(typeof value);
   }
@@ -178,6 +183,10 @@ function encodeThrown(error, realm) {
   let nearest = error;
   while (nearest !== null && !ERRORS.includes(realm.names.get(nearest))) nearest = Object.getPrototypeOf(nearest);
   if (nearest === null) throw new NotPlainError('an error of no known type');
+  for (let own = Object.getPrototypeOf(error); own !== nearest; own = Object.getPrototypeOf(own)) {
+    if (Reflect.ownKeys(own).some((key) => !['constructor', 'name'].includes(key))) throw new NotPlainError('methods');
+  }
+  if (Object.hasOwn(error, 'cause') || Object.hasOwn(error, 'errors')) throw new NotPlainError('further errors');
   const nearestName = realm.names.get(nearest);
   const ownName = String(error.constructor?.name || nearestName);
   const head = ['builtins', ownName, nearestName, String(error.message).slice(0, LONGEST_MESSAGE)];

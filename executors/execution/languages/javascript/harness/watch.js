@@ -12,11 +12,15 @@ const QUERIES = new Set([
 ]);
 
 class Watch {
-  // `doubt` is called with the reason for which a pass is not confirmed.
-  constructor(doubt) {
+  // `doubt` is called with the reason for which a pass is not confirmed; `time` returns the number of requests so far.
+  constructor(doubt, time) {
     this.doubt = doubt;
+    this.time = time;
+    this.born = new WeakMap(); // mirrors: the request that brought them
+    this.reused = new WeakSet(); // objects that a constructor or a function returned though they were there before
     this.queries = new Map(); // mirrors of methods that ask for a value: their names
     this.conversions = new Map(); // primitive values of objects since they last may have changed
+    this.constructed = new WeakSet(); // objects of classes that the test names
     this.behaving = new WeakSet(); // objects that the test made, or of which it has called other methods
   }
 
@@ -26,7 +30,7 @@ class Watch {
       this.doubt('An object of the candidate is not the same number each time.');
     }
     if (hint !== 'string') this.conversions.set(mirror, value);
-    if (hint === 'default' && value !== '[object Object]') {
+    if (hint === 'default' && value !== '[object Object]' && !this.constructed.has(mirror)) {
       this.doubt('The test compares or adds an object of the candidate by its own conversion.');
     }
     return value;
@@ -42,6 +46,14 @@ class Watch {
     if (key !== 'constructor' && intrinsicNames.has(found) && found.name !== key) {
       this.doubt('The candidate gives a name of its own to a class of the language.');
     }
+  }
+
+  noteBirth(mirror) {
+    this.born.set(mirror, this.time());
+  }
+
+  noteReused(object) {
+    if (object !== null && typeof object === 'object' && this.born.get(object) < this.time()) this.reused.add(object);
   }
 
   checks() {
@@ -61,6 +73,7 @@ class Watch {
 
   called(mirror, self, result) {
     if (!this.queries.has(mirror)) this.conversions.clear();
+    if (!types.isProxy(self) || typeof self === 'function') this.noteReused(result);
     if (self === undefined || self === null || !types.isProxy(self)) return result;
     if (!this.queries.has(mirror)) this.behaving.add(self);
     else if (!this.behaving.has(self) && typeof self !== 'function' && (result === true || (typeof result === 'number' && result >= 0))) {
@@ -69,8 +82,14 @@ class Watch {
     return result;
   }
 
-  // An object of the candidate that it made for its own sake, or has raised.
   made(object) {
+    this.noteReused(object);
+    if (typeof object === 'object') this.constructed.add(object);
+    return this.trusted(object);
+  }
+
+  // An object that behaves: the test made it for that, or the candidate has raised it.
+  trusted(object) {
     this.behaving.add(object);
     return object;
   }

@@ -1,7 +1,5 @@
 """Verdicts on JavaScript programs that exchange objects, functions and promises with their tests."""
 
-# ruff: noqa: E501 - a program that fits on one line is easier to read there
-
 import shutil
 from pathlib import Path
 
