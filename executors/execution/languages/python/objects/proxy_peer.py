@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 
 class ProxyPeer(Protocol):
-    """What proxies ask of the peer of their process."""
+    """Requests that proxies make to the peer of their process."""
 
     def get_attribute(self, target: Any, name: str) -> Any: ...  # noqa: D102
     def set_attribute(self, target: Any, name: str, value: Any) -> None: ...  # noqa: D102
