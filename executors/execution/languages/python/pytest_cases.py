@@ -3,17 +3,20 @@
 import importlib
 import inspect
 import itertools
+import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from typing import Any, NamedTuple
 
 from testbudget.executors.execution.languages.python.pytest_fixtures import FIXTURES
 from testbudget.executors.execution.languages.python.pytest_stand_in import (
+    FIXTURE_PARAMETERS,
     IS_ALWAYS_USED,
     IS_FIXTURE,
     PARAMETERS,
 )
 
+_REQUEST = "request of "  # before the name of a fixture: its parameter
 _HOOKS = (
     ("setup_function", "teardown_function"),
     ("setup_class", "teardown_class"),
@@ -68,6 +71,10 @@ def _function_cases(
 ) -> Iterator[PytestCase]:
     skipped = bool(getattr(function, "__unittest_skip__", False))
     marks = [*getattr(function, PARAMETERS, ()), *getattr(kind, PARAMETERS, ())]
+    for name in _parameters(function):
+        fixture = getattr(kind, name, None) or names.get(name)
+        if values := getattr(fixture, FIXTURE_PARAMETERS, ()):
+            marks.append(((_REQUEST + name,), [(value,) for value in values]))
     for rows in itertools.product(*(rows for _, rows in marks)):
         given: dict[str, Any] = {}
         for (parameters, _), row in zip(marks, rows, strict=True):
@@ -133,7 +140,9 @@ class _Fixtures:
             if name not in FIXTURES:
                 raise UnknownFixtureError(name)
             return FIXTURES[name](self._stack)
-        made = function(**{parameter: self.value(parameter) for parameter in _parameters(function)})
+        request = types.SimpleNamespace(param=self._values.get(_REQUEST + name))
+        given = {one: request if one == "request" else self.value(one) for one in _parameters(function)}
+        made = function(**given)
         if not inspect.isgenerator(made):
             return made
         self._stack.callback(next, made, None)

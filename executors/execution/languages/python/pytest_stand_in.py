@@ -2,6 +2,7 @@
 
 import importlib
 import re
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NoReturn, Self
 from unittest import SkipTest
@@ -16,6 +17,9 @@ IS_FIXTURE = "pytest.fixture"
 
 IS_ALWAYS_USED = "autouse of pytest.fixture"
 """Attribute of a fixture: True if every test has it."""
+
+FIXTURE_PARAMETERS = "params of pytest.fixture"
+"""Attribute of a fixture: values of ``request.param``, for each of which every test runs."""
 
 _RELATIVE, _ABSOLUTE = 1e-6, 1e-12
 
@@ -110,6 +114,39 @@ def raises(expected: Any, *arguments: Any, match: Any = None, **keywords: Any) -
     with context as info:
         function(*rest, **keywords)
     return info
+
+
+class _Warns:
+    def __init__(self, expected: Any, match: Any) -> None:
+        self._expected = expected
+        self._match = match
+        self._catching = warnings.catch_warnings(record=True)
+        self._caught: list[Any] = []
+
+    def __enter__(self) -> list[Any]:
+        caught = self._catching.__enter__()
+        self._caught = [] if caught is None else caught
+        warnings.simplefilter("always")
+        return self._caught
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        self._catching.__exit__(kind, error, trace)
+        if kind is None and not any(
+            issubclass(warning.category, self._expected)
+            and (self._match is None or re.search(self._match, str(warning.message)))
+            for warning in self._caught
+        ):
+            raise AssertionError(f"DID NOT WARN {self._expected!r}")
+
+
+def warns(expected: Any = Warning, *, match: Any = None) -> Any:
+    """Assert that a block warns with a category."""
+    return _Warns(expected, match)
+
+
+def deprecated_call(*, match: Any = None) -> Any:
+    """Assert that a block warns of something deprecated."""
+    return _Warns((DeprecationWarning, PendingDeprecationWarning, FutureWarning), match)
 
 
 class approx:  # noqa: N801 - called like pytest's class
@@ -251,12 +288,17 @@ def _skipped(test: Any) -> Any:
 mark = _Marks()
 
 
-def fixture(*arguments: Any, autouse: bool = False, **_: Any) -> Any:
+def _single(value: Any) -> Any:
+    return value.values[0] if isinstance(value, _Parameters) else value
+
+
+def fixture(*arguments: Any, autouse: bool = False, params: Iterable[Any] = (), **_: Any) -> Any:
     """Fixture: a function whose result is given to the tests that have a parameter of its name."""
 
     def mark(function: Any) -> Any:
         setattr(function, IS_FIXTURE, True)
         setattr(function, IS_ALWAYS_USED, autouse)
+        setattr(function, FIXTURE_PARAMETERS, [_single(value) for value in params])
         return function
 
     return mark(arguments[0]) if arguments and callable(arguments[0]) else mark

@@ -4,7 +4,7 @@ import ast
 import builtins
 from collections.abc import Iterable, Iterator
 
-BUILTINS = frozenset(vars(builtins)) | {"__name__", "__file__", "__doc__"}
+BUILTINS = frozenset(vars(builtins)) | {"__name__", "__file__", "__doc__", "exit", "quit"}
 """Names that a program need not define."""
 
 

@@ -71,6 +71,15 @@ STYLES = {
         "import os\ndef test_add(monkeypatch):\n    monkeypatch.setenv('TWO', '{}')\n"
         "    assert add(1, int(os.environ['TWO'])) == 3"
     ),
+    "a fixture with parameters": (
+        "import pytest\n@pytest.fixture(params=[2, {}])\ndef two(request): return request.param\n"
+        "def test_add(two):\n    assert add(1, two) == 3"
+    ),
+    "a warning": (
+        "import pytest, warnings\nwith pytest.warns(UserWarning, match='3'):\n"
+        "    warnings.warn(str(add(1, {})))"
+    ),
+    "the end of a script": "assert add(1, {}) == 3\nexit()",
     "functions that the test calls itself": "def test_add():\n    assert add(1, {}) == 3\ntest_add()",
     "check": "def check(candidate):\n    assert candidate(1, {}) == 3",
     "check, called": "def check(candidate):\n    assert candidate(1, {}) == 3\ncheck(add)",
