@@ -7,12 +7,16 @@ and of the standard library are never offered to the other process.
 
 from __future__ import annotations
 
-import functools
 import types
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from testbudget.executors.execution.languages.python.objects import tables
+from testbudget.executors.execution.languages.python.objects.method_stubs import (
+    MethodStub,
+    SpecialStub,
+    special_method,
+)
 from testbudget.executors.execution.languages.python.objects.proxy_peer import Current
 
 _type_mro: Any = type.__dict__["__mro__"]
@@ -90,7 +94,7 @@ class MirrorMeta(type):
             type.__setattr__(cls, name, value)
             return
         method = type.__getattribute__(cls, "__dict__").get(name)
-        if isinstance(method, Stub | _Special) and method.original is None:
+        if isinstance(method, MethodStub | SpecialStub) and method.original is None:
             method.original = Current.peer.get_attribute(cls, name)
         Current.peer.set_attribute(cls, name, value)
 
@@ -117,70 +121,6 @@ class MirrorMeta(type):
 
 
 _asked: set[MirrorMeta] = set()
-
-
-class Stub:
-    """Method of a mirror by name; once bound, a call of it is one request.
-
-    Attributes:
-        name: the name.
-        owner: the mirror.
-        original: proxy of the method, once the test has replaced it.
-    """
-
-    __slots__ = ("name", "original", "owner")
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.owner: Any = None
-        self.original: Any = None
-
-    def resolve(self) -> Any:
-        """Proxy of the method itself."""
-        return self.original or Current.peer.get_attribute(self.owner, self.name)
-
-    def __get__(self, instance: Any, kind: Any = None) -> Any:
-        if instance is None:
-            return Current.peer.get_attribute(kind, self.name)
-        return BoundStub(instance, self.name, self.owner)
-
-
-class BoundStub:
-    """Method of a proxy by name.
-
-    Attributes:
-        name: the name.
-        owner: mirror that defines the method.
-    """
-
-    __slots__ = ("__self__", "name", "owner")
-
-    def __init__(self, instance: Any, name: str, owner: Any) -> None:
-        self.__self__ = instance
-        self.name = name
-        self.owner = owner
-
-    def __call__(self, *arguments: Any, **keywords: Any) -> Any:
-        """Call the method."""
-        peer, instance = Current.peer, self.__self__
-        if peer.is_subclass_of_mirror(self.owner, type(instance)):
-            return peer.call(peer.get_attribute(self.owner, self.name), (instance, *arguments), keywords)
-        return peer.call_method(instance, self.name, arguments, keywords)
-
-    def resolve(self) -> Any:
-        """Proxy of the bound method itself."""
-        return Current.peer.get_attribute(self.__self__, self.name)
-
-    def __getattr__(self, name: str) -> Any:
-        if name == "__name__":
-            return self.name
-        return getattr(self.resolve(), name)
-
-    def __eq__(self, other: object) -> bool:
-        return type(other) is BoundStub and other.__self__ is self.__self__ and other.name == self.name
-
-    def __hash__(self) -> int:
-        return hash((id(self.__self__), self.name))
 
 
 class MirrorOptions(NamedTuple):
@@ -229,7 +169,7 @@ def new_mirror(
     _add_special(namespace, described, plain, content_only=content_only, has_mirror=has_mirror)
     for name in map(_name, described["m"]):
         if name[:2] != "__" and not (content_only and hasattr(plain, name)):
-            namespace.setdefault(name, Stub(name))
+            namespace.setdefault(name, MethodStub(name))
     mirror = _make(_name(described["n"]), tuple(kept), namespace)
     if options.has_init and described.get("init") and not is_exception:
         type.__setattr__(mirror, "__init__", _remote_init(mirror))
@@ -241,7 +181,7 @@ def new_mirror(
 def _make(name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> MirrorMeta:
     mirror = type.__new__(MirrorMeta, name, bases, namespace)
     for value in namespace.values():
-        if isinstance(value, Stub | _Special):
+        if isinstance(value, MethodStub | SpecialStub):
             value.owner = mirror
     return mirror
 
@@ -290,7 +230,7 @@ def new_opaque_mirror(described: dict[str, Any], key: str) -> MirrorMeta:
     }
     _add_special(namespace, described, None, content_only=False, has_mirror=False)
     for name in described["m"]:
-        namespace.setdefault(name, Stub(name))
+        namespace.setdefault(name, MethodStub(name))
     namespace["__class__"] = property(lambda _: real)
     for name in ("__get__", "__set__", "__delete__", "__set_name__"):
         namespace.pop(name, None)
@@ -314,68 +254,6 @@ def _name(value: Any) -> str:
     if type(value) is not str or len(value) > 1000:
         raise ValueError("no name")
     return value
-
-
-class _Special:
-    """Special method of a mirror, by name."""
-
-    __slots__ = ("_function", "original", "owner")
-
-    def __init__(self, function: Callable[..., Any]) -> None:
-        self._function = function
-        self.owner: Any = None
-        self.original: Any = None
-
-    def resolve(self) -> Any:
-        """Proxy of the method itself."""
-        return self.original or Current.peer.get_attribute(self.owner, self._function.__name__)
-
-    def __get__(self, instance: Any, kind: Any = None) -> Any:
-        if instance is None:
-            return self._function
-        if Current.peer.is_subclass_of_mirror(self.owner, type(instance)):
-            return functools.partial(self._call_past, instance)
-        return types.MethodType(self._function, instance)
-
-    def _call_past(self, instance: Any, *arguments: Any) -> Any:
-        """Call the method of the candidate's class for an instance of a subclass of the test."""
-        peer, name = Current.peer, self._function.__name__
-        answer = peer.call(peer.get_attribute(self.owner, name), (instance, *arguments), {})
-        peer.note_operator(name, arguments, answer)
-        return answer
-
-    def __call__(self, *arguments: Any, **keywords: Any) -> Any:
-        return self._function(*arguments, **keywords)
-
-
-def special_method(name: str) -> Any:
-    """Special method of a mirror."""
-    if name in tables.COMPARISONS:
-
-        def function(self: Any, other: Any) -> Any:
-            return Current.peer.compare(name, self, other)
-
-    elif name == "__call__":
-
-        def function(self: Any, *arguments: Any, **keywords: Any) -> Any:  # type: ignore[misc]
-            return Current.peer.call(self, arguments, keywords)
-
-    elif name in tables.ASYNC_METHODS:
-
-        async def function(self: Any, *arguments: Any) -> Any:  # type: ignore[misc]
-            return Current.peer.call_special(self, name, arguments)
-
-    else:
-
-        def function(self: Any, *arguments: Any) -> Any:  # type: ignore[misc]
-            return Current.peer.call_special(self, name, arguments)
-
-    function.__name__ = name
-    return _Special(function)
-
-
-METHOD_PARTS = frozenset({Stub, BoundStub, _Special})
-"""Parts of mirrors that stand for methods; ``resolve`` gives the proxy of the method."""
 
 
 def _attributes(self: Any) -> Any:

@@ -17,9 +17,10 @@ from __future__ import annotations
 import threading
 from typing import Any, NoReturn
 
-from testbudget.executors.execution.languages.python.objects import mirrors, wire
+from testbudget.executors.execution.languages.python.objects import wire
 from testbudget.executors.execution.languages.python.objects.contents import NotCarriedError, clear
 from testbudget.executors.execution.languages.python.objects.decoding import Decoder
+from testbudget.executors.execution.languages.python.objects.method_stubs import METHOD_PARTS
 from testbudget.executors.execution.languages.python.objects.proxy_peer import install
 from testbudget.executors.execution.languages.python.objects.python_calls import leaves_of
 from testbudget.executors.execution.languages.python.objects.wire import BrokenPairError, Headroom, Pipe
@@ -362,6 +363,6 @@ class Peer(Decoder):
 
     def encode(self, value: Any) -> Any:
         """JSON part for a value; parts of mirrors cross as the methods that they stand for."""
-        if type(value) in mirrors.METHOD_PARTS:
+        if type(value) in METHOD_PARTS:
             value = value.resolve()
         return super().encode(value)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import itertools
 import json
+import random
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,7 +20,8 @@ _WITH_KEYWORDS = frozenset({"call", "meth", "lib"})
 _ITEMS = {"l": 2, "s": 2, "t": 1, "z": 1}
 _PAIRS = frozenset({"d", "C", "O"})
 _TEXTS = frozenset({"b", "da", "e", "td", "dt", "f"})
-_MAX_CHANGES = 8
+_MAX_CHANGES = 4
+_random = random.SystemRandom()
 _MAX_BYTES = 32 << 20
 
 
@@ -129,7 +131,7 @@ class RequestLog:
         before = self._closure(self._used_by(first), first, None) | {first}
         after = inputs | {last}
         one, two = self._script(before, {"result": first}), self._script(after, {"result": last})
-        leaves = list(self._leaves([last]))[:_MAX_CHANGES]
+        leaves = list(self._leaves([last]))
         if not leaves:
             raise NoScriptError
         unequal = [[two, self._script(after, {"result": last}, change)] for change in self._changes(leaves)]
@@ -141,7 +143,7 @@ class RequestLog:
         pair = [
             self._script(places, {"number": number}) for places, number in zip(needed, numbers, strict=True)
         ]
-        leaves = self._leaves_of_origin(changed, position)[:_MAX_CHANGES]
+        leaves = self._leaves_of_origin(changed, position)
         base = pair[numbers.index(changed)]
         unequal = [
             [base, self._script(altered, {"number": changed}, change)] for change in self._changes(leaves)
@@ -251,7 +253,9 @@ class RequestLog:
     ) -> Iterator[dict[int, list[tuple[list[int], Any]]]]:
         """Changes of single leaves, and of two that are exchanged."""
         values = [_at(self._parsed(place)[0], path) for place, path in leaves]
-        for (place, path), value in zip(leaves, values, strict=True):
+        chosen = _random.sample(range(len(leaves)), min(len(leaves), _MAX_CHANGES))
+        for number in sorted(chosen):
+            (place, path), value = leaves[number], values[number]
             yield {place: [(path, _another(value))]}
             if type(value) is str and (exchanged := _exchanged(value)) is not None:
                 yield {place: [(path, exchanged)]}
