@@ -32,7 +32,6 @@ _DIVERTING = frozenset(part for name in DIVERTED for part in name.split(".")) | 
 """Names of which a test uses one if it calls, or library code calls for it, what is diverted."""
 
 _MAX_UNEQUAL = 16
-_random = random.SystemRandom()
 _DIFFERENT = VerdictReason("Two objects of the candidate are equal by its own ==, but not in their states.")
 _NO_SCRIPT = VerdictReason("Two objects of the candidate are equal by its own == alone.")
 
@@ -118,7 +117,7 @@ class _Judge:
             return _verdict(Verdict.UNCONFIRMED, _NO_SCRIPT)
         if not equal:
             return _verdict(Verdict.PASSED, None)
-        unequal = _random.sample(unequal, min(len(unequal), _MAX_UNEQUAL))
+        unequal = random.Random(self._names.seed).sample(unequal, min(len(unequal), _MAX_UNEQUAL))
         return [StepMessage.IF_EQUAL, equal, _DIFFERENT.as_message(), unequal]
 
     def _end(self, verdict: Verdict, sentence: str) -> NoReturn:

@@ -42,7 +42,7 @@ class OperatorRequests(Peer):
         self.excuses: dict[str, None] = {}
         self.equal: list[tuple[int, int, int]] = []
         self.same: list[tuple[int, int]] = []
-        self.log = RequestLog()
+        self.log = RequestLog(names.seed)
         self.used = 0
         self.names = names
         self.is_comparing = False

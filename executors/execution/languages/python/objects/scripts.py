@@ -21,7 +21,6 @@ _ITEMS = {"l": 2, "s": 2, "t": 1, "z": 1}
 _PAIRS = frozenset({"d", "C", "O"})
 _TEXTS = frozenset({"b", "da", "e", "td", "dt", "f"})
 _MAX_CHANGES = 4
-_random = random.SystemRandom()
 _MAX_BYTES = 32 << 20
 
 
@@ -47,9 +46,15 @@ class LoggedRequest:
 
 
 class RequestLog:
-    """Requests that a judge has made, in order; None for those that no script repeats."""
+    """Requests that a judge has made, in order; None for those that no script repeats.
 
-    def __init__(self) -> None:
+    Args:
+        seed: text that the candidate does not know, and that is always the same for a test. What is changed
+            in a script is drawn from it.
+    """
+
+    def __init__(self, seed: bytes) -> None:
+        self._random = random.Random(seed)
         self._requests: list[LoggedRequest | None] = []
         self._made: dict[int, list[int]] = {}
         self._values: set[Any] = set()
@@ -253,7 +258,7 @@ class RequestLog:
     ) -> Iterator[dict[int, list[tuple[list[int], Any]]]]:
         """Changes of single leaves, and of two that are exchanged."""
         values = [_at(self._parsed(place)[0], path) for place, path in leaves]
-        chosen = _random.sample(range(len(leaves)), min(len(leaves), _MAX_CHANGES))
+        chosen = self._random.sample(range(len(leaves)), min(len(leaves), _MAX_CHANGES))
         for number in sorted(chosen):
             (place, path), value = leaves[number], values[number]
             yield {place: [(path, _another(value))]}
