@@ -5,7 +5,6 @@ from __future__ import annotations
 import builtins
 import collections
 import dis
-import marshal
 import sys
 import types
 import unittest
@@ -143,7 +142,7 @@ class JudgeNames:
     Attributes:
         module: the module whose namespace the test runs in.
         solution: the module that it imports the candidate from.
-        seed: the test as bytes, which the candidate does not know.
+        seed: bytes that depend on the test alone, which the candidate does not know.
         doubts: sentences on names of the candidate that stand for something else than the test means.
 
     Args:
@@ -155,8 +154,8 @@ class JudgeNames:
         self.module = types.ModuleType(MODULE)
         self.solution = SolutionModule(vars(self.module))
         self.doubts: list[str] = []
-        self.seed = marshal.dumps(test)
         self.used = used_names(test)
+        self.seed = test.co_code + " ".join(sorted(self.used)).encode(errors="replace")
         self.bound = _bound_names(test, _STORES)
         self._entry_point = entry_point
         self._plain: set[str] = set()
