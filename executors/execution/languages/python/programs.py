@@ -216,7 +216,7 @@ def test_program(text: str, kind: TestKind, entry_point: str | None) -> Program 
     """
     try:
         tree = ast.parse(text.removeprefix(_BYTE_ORDER_MARK), TEST_FILE)
-        facts = find_facts(tree, entry_point)
+        facts = find_facts(tree, entry_point, shares_names=kind is TestKind.ASSERT)
         mark_assertions(tree)
         _add_imports(tree, facts.forgotten)
         code = compile(tree, TEST_FILE, "exec", dont_inherit=True, optimize=0)

@@ -22,6 +22,7 @@ from testbudget.executors.execution.languages.python.syntax import (
     names_in,
     pytest_names,
     top_level_functions,
+    top_level_variables,
 )
 
 _TAKES_A_CLASS = frozenset(
@@ -40,7 +41,7 @@ class FactsOfTest(NamedTuple):
     Attributes:
         plain_calls: True if the test seems to exchange only plain data with the candidate.
         functions: names that it calls and does not define.
-        other_names: names that it uses in other ways and does not define.
+        other_names: names that it uses in other ways and does not define, or may replace.
         uncalled: functions that pytest would call and the test does not, and ``check`` if it is not called.
         forgotten: modules that it uses without importing them, as (name, module).
         caveat: sentence that says why a pass is not confirmed; empty if it is.
@@ -54,17 +55,21 @@ class FactsOfTest(NamedTuple):
     caveat: str
 
 
-def find_facts(tree: ast.Module, entry_point: str | None) -> FactsOfTest:
+def find_facts(tree: ast.Module, entry_point: str | None, *, shares_names: bool = False) -> FactsOfTest:
     """Find the facts about a test.
 
     Args:
         tree: its syntax tree.
         entry_point: name of the function or class under test; None if unknown.
+        shares_names: True if the test is written to run in the namespace of the candidate, where a variable
+            of its own may be meant to replace one of the candidate's.
     """
     walk = _Walk(entry_point)
     for statement in tree.body:
         walk.visit(statement)
-    return walk.facts(tree)
+    facts = walk.facts(tree)
+    replaced = top_level_variables(tree) if shares_names else ()
+    return facts._replace(other_names=tuple(sorted({*facts.other_names, *replaced})))
 
 
 class _Scope:
@@ -309,9 +314,8 @@ class _Walk:
         assert outer is not None
         self._scope = outer
         free = scope.loaded - scope.bound
-        # A class body reads a global of the same name before it binds it.
-        if scope.is_class:
-            free = scope.loaded - scope.bound | scope.loaded & {self._entry_point}
+        if scope.is_class:  # it reads a global of the same name before it binds it
+            free |= scope.loaded & {self._entry_point}
         self._module.loaded.update(scope.declared_global & scope.loaded)
         while outer.is_class and outer.parent is not None:
             outer = outer.parent

@@ -161,8 +161,13 @@ CASES = {
     ),
     "names that both define": (
         "LIMIT = 10\ndef check(x): return x\ndef solve(x): return min(check(x), LIMIT)",
-        "LIMIT = 5\ndef check(x): return -x\nassert solve(7) == 7 == -check(7)",
+        "def check(x): return -x\nassert solve(7) == 7 == -check(7)",
         PASSED,
+    ),
+    "a variable that both define": (
+        "LIMIT = 10\ndef solve(x): return min(x, LIMIT)",
+        "LIMIT = 5\nassert solve(7) == 7",
+        Verdict.UNCONFIRMED,
     ),
     "an exception that ends a loop": (
         "def solve(x): raise StopIteration",
