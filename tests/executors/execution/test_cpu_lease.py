@@ -93,6 +93,7 @@ def actor(request):
 
 
 def run(actor, programs, tests=TESTS, **options):
+    options = {"settle": True} | options
     return actor.run("python", programs, range(len(programs)), tests, "f", False, 0, **options)
 
 
