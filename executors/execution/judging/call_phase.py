@@ -186,6 +186,8 @@ class CallPhase:
         """Record that a process ended while it made the calls of a pair."""
         state = self.pair_table[pair]
         verdict, reason = reason_of_end(ended, self.supervisor.limits)
+        if verdict == Verdict.TIMED_OUT:
+            self.pair_table.record_timeout(pair)
         if not state.loaded:
             self.pair_table.close_unloaded(pair, verdict, reason)
         elif len(state.calls) < len(planned):

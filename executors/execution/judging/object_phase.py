@@ -1,6 +1,7 @@
 """Object phase: a test and a candidate in two processes, joined by two pipes, watched together."""
 
 import contextlib
+import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -99,15 +100,17 @@ class ObjectPhase:
     def _run_both(self, pair: Pair, *, full: bool) -> Sequence[ProcessEnd] | None:
         """Ends of judge process and candidate process; None if a limit has decided the pair already."""
         candidate, test = pair
-        cpu_seconds = self.pair_table.cpu_limit(candidate)
-        if cpu_seconds == 0:
+        for_both = self.pair_table.cpu_limit(candidate)
+        for_judging = math.ceil(self._limits.cpu_seconds)
+        for_serving = max(1, for_both - for_judging)
+        if for_both == 0:
             self.pair_table.close([pair], Verdict.TIMED_OUT, cpu_limit_reason(self._limits))
             return None
         serving = work.serve_objects(self.candidates[candidate].text, self.entry_point)
         judging = work.judge_objects(self.tests[test].text, self.entry_point)
         with _two_pipes() as (for_judge, for_candidate):
-            server = self.candidate_server.start(Work(serving, 1, cpu_seconds, descriptors=for_candidate))
-            judge = self.judge_server.start(Work(judging, 1, cpu_seconds, descriptors=for_judge))
+            server = self.candidate_server.start(Work(serving, 1, for_serving, descriptors=for_candidate))
+            judge = self.judge_server.start(Work(judging, 1, for_judging, descriptors=for_judge))
         first_limit = self.pair_table.first_limit(test)
         limit = self.supervisor.watch(judge, server, first_limit=None if full else lambda _: first_limit)
         ends = self.supervisor.end(judge, server, limit=limit)

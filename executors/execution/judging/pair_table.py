@@ -198,6 +198,10 @@ class PairTable:
         self._slow[pair[1]].add(pair[0])
         self._timed_out[pair[0]].add(pair[1])
 
+    def record_timeout(self, pair: Pair) -> None:
+        """Record that a call of an open pair has reached its full limit, before anything is made of it."""
+        self._timed_out[pair[0]].add(pair[1])
+
     def mark_resumed(self, pair: Pair) -> None:
         """Record that a slow pair is run to its full limit."""
         self._states[pair].cut_at = 0.0

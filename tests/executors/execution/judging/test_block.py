@@ -123,6 +123,13 @@ def test_calls_can_be_made_without_tests(runner):
     assert (cpu_seconds[2] == 0).all()
 
 
+def test_calls_are_not_made_after_too_many_timeouts(runner):
+    taken = runner.run([DOUBLE], asserts(*(f"assert solve({x}) == {2 * x}" for x in range(5))), "solve")
+    recorded_outputs, cpu_seconds = runner.call([LOOP], taken.recorded_outputs.inputs)
+    assert (recorded_outputs.results[0] == NO_RESULT).tolist() == [False] * 3 + [True] * 2
+    assert (cpu_seconds[0] > 0).tolist() == [True] * 3 + [False] * 2
+
+
 def test_without_an_entry_point_a_candidate_must_define_what_a_test_calls(runner):
     tests = asserts("assert first(1) == second(1)", "assert first(1) == 1")
     candidates = ["def first(x): return x\ndef second(x): return x", "def first(x): return x"]

@@ -131,6 +131,8 @@ def test_a_candidate_is_held_after_too_many_timeouts_slow_pairs_included():
     table.mark_resumed((0, 1))
     table.close([(0, 1)], PASSED)
     assert not table.is_held(0)
+    table.record_timeout((0, 2))
+    assert table.is_held(0)
 
 
 def test_the_first_limit_follows_the_time_that_others_took():
