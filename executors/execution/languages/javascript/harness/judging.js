@@ -43,7 +43,7 @@ class Judge {
     this.run = new TestRun(test, (error) => this.errors.has(error));
     this.run.cases.useTimers(new MockTimers(this.schedule, (timer) => this.fire(timer)));
     const doubt = (sentence) => this.doubts.push(reason(sentence));
-    this.watch = new Watch(doubt, () => this.session.log.entries.length);
+    this.watch = new Watch(doubt, () => this.session.log.count);
     const { watch } = this;
     this.session = new Session(1, new Wire(...connection, (ending) => this.leave(ENDINGS[ending])), {
       mirror: (number, shape) => makeMirror(this.session, number, shape, watch),
@@ -169,7 +169,7 @@ class Judge {
   notePairs(ones, others) {
     const number = (mirror) => this.session.carrier.numbers.get(mirror);
     const scripts = ones.map((one, at) => {
-      if (one === others[at] && !this.watch.reused.has(one)) return [];
+      if (one === others[at]) return this.watch.mayReturn(one) ? [] : null;
       return others[at] && this.session.log.pair(number(one), number(others[at]));
     });
     if (ones.length !== others.length || !scripts.every(Boolean)) this.doubts.push(BETWEEN_OBJECTS);

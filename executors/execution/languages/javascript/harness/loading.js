@@ -23,6 +23,7 @@ class Loaded {
     for (const lookup of [
       () => mayBeBound(name) && [this.look(`[${name}]`)[0]],
       () => name in this.module && [this.module[name]],
+      () => isObject(this.module.default) && Object.hasOwn(this.module.default, name) && [this.module.default[name]],
       () => name === this.entryPoint && [this.module.default ?? this.module],
     ]) {
       try {
@@ -36,11 +37,15 @@ class Loaded {
   }
 
   findFunction(name) {
-    const value = this.find(name)?.[0] ?? this.module?.[name];
+    const value = this.find(name)?.[0];
     if (typeof value === 'function') return value;
     const whole = name === this.entryPoint ? (this.module.default ?? this.module) : undefined;
     return typeof whole === 'function' ? whole : undefined;
   }
+}
+
+function isObject(value) {
+  return typeof value === 'object' && value !== null;
 }
 
 // Run a candidate. Throws what it throws, or MissingEntryPointError.

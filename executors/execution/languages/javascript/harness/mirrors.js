@@ -49,7 +49,7 @@ function makeMirror(session, number, [form], watch) {
       watch.got(mirror, key, found);
       return found;
     },
-    set: (_, key, value, receiver) => watch.changed(mirror, ask('set', key, value, ...ofMirror(receiver))),
+    set: (_, key, value, receiver) => watch.changed(mirror, value, ask('set', key, value, ...ofMirror(receiver))),
     has: (_, key) => watch.contains(mirror, ask('has', key)),
     deleteProperty: (_, key) => ask('deleteProperty', key),
     ownKeys: () => ask('ownKeys'),
@@ -77,8 +77,8 @@ function makeMirror(session, number, [form], watch) {
       return done;
     },
     ...(isFunction && {
-      apply: (_, self, given) => watch.called(mirror, self, ask('apply', self, ...given)),
-      construct: (_, given, newTarget) => watch.made(ask('construct', newTarget === mirror ? undefined : newTarget, ...given)),
+      apply: (_, self, given) => watch.called(mirror, self, given, ask('apply', self, ...given)),
+      construct: (_, given, newTarget) => watch.made(given, ask('construct', newTarget === mirror ? undefined : newTarget, ...given)),
     }),
   });
   watch.noteBirth(mirror);
@@ -89,10 +89,10 @@ function makeMirror(session, number, [form], watch) {
 const UNWATCHED = {
   converted: (_, __, value) => value,
   got: () => {},
-  changed: (_, done) => done,
+  changed: (_, __, done) => done,
   contains: (_, found) => found,
-  called: (_, __, result) => result,
-  made: (object) => object,
+  called: (_, __, ___, result) => result,
+  made: (_, object) => object,
   checks: () => {},
   noteBirth: () => {},
 };

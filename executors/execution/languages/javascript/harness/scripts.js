@@ -17,10 +17,13 @@ class Log {
   constructor(isFunction) {
     this.isFunction = isFunction;
     this.entries = [null]; // numbered from 1, as the candidate process counts them
+    this.count = 0;
     this.patched = false;
   }
 
   add(operation, given, changes) {
+    this.count += 1;
+    if (this.count > MOST_REQUESTS) return {}; // there will be no script
     const entry = { operation, given, changes, askedBack: false, ...mentions([given, changes]) };
     this.entries.push(entry);
     return entry;
@@ -46,7 +49,7 @@ class Log {
 
   // Requests that `target` was made from, without those that had to do with `avoided` later.
   script(target, avoided) {
-    if (this.entries.length > MOST_REQUESTS) return null;
+    if (this.count > MOST_REQUESTS) return null;
     const needed = new Set();
     const involved = new Set([target]);
     const open = [[target, this.entries.length - 1]];

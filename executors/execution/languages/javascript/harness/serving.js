@@ -17,14 +17,15 @@ const REALM = { context: undefined, kinds: globalThis };
 const IDLE_MILLISECONDS = 2; // between two looks at what still runs
 
 class Candidate {
-  constructor(connection) {
+  constructor(connection, buffer) {
+    this.buffer = buffer;
     this.notices = []; // changes of timers
     this.settled = []; // promises that have settled: number, whether it was fulfilled, value
     this.pending = new Map(); // functions that settle promises of the judge process
     this.loaded = null;
     this.clock = new Clock(-1, (change) => this.noteTimer(change));
     this.early = new Map(); // timers made while the candidate was loaded
-    this.session = new Session(-1, new Wire(...connection, () => process.reallyExit(0)), {
+    this.session = new Session(-1, new Wire(...connection, () => this.leave()), {
       mirror: (number, shape) => makeMirror(this.session, number, shape, UNWATCHED),
       promise: (number) => new Promise((...settle) => this.pending.set(number, settle)),
       awaited: (number, promise) => awaited(promise, (...outcome) => this.settled.push([number, ...outcome])),
@@ -36,7 +37,12 @@ class Candidate {
     this.requests = 0;
   }
 
-  async start(text, entryPoint, buffer) {
+  leave() {
+    this.buffer.finish();
+    process.reallyExit(0);
+  }
+
+  async start(text, entryPoint) {
     silence();
     this.clock.install(globalThis);
     for (const event of ['uncaughtException', 'unhandledRejection']) {
@@ -46,9 +52,9 @@ class Candidate {
       this.loaded = await load(text, REALM, entryPoint);
     } catch (error) {
       this.session.wire.send(['failed', notLoaded(error)]);
-      process.reallyExit(0);
+      this.leave();
     }
-    buffer.loaded();
+    this.buffer.loaded();
     this.session.wire.send(['loaded']);
     for (const [id, { change, timer, start }] of this.early) {
       native.clearTimeout(timer);
@@ -153,7 +159,7 @@ function silence() {
 async function leaveState(buffer, { candidate, script, entryPoint }) {
   buffer.begin(0);
   silence();
-  const server = new Candidate([-1, -1]);
+  const server = new Candidate([-1, -1], buffer);
   try {
     server.loaded = await load(candidate, REALM, entryPoint);
     const object = repeat(script, (operation, given) => server.perform(operation, given));
@@ -161,13 +167,12 @@ async function leaveState(buffer, { candidate, script, entryPoint }) {
   } catch {
     // There is no state.
   }
-  buffer.finish();
-  process.reallyExit(0);
+  server.leave();
 }
 
 function serveObjects(buffer, { connection, candidate, entryPoint }) {
   buffer.begin(0);
-  return new Candidate(connection).start(candidate, entryPoint, buffer);
+  return new Candidate(connection, buffer).start(candidate, entryPoint);
 }
 
 module.exports = { serveObjects, leaveState, awaited, silence, REALM };

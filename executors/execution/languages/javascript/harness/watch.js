@@ -19,6 +19,7 @@ class Watch {
     this.born = new WeakMap(); // mirrors: the request that brought them
     this.reused = new WeakSet(); // objects that a constructor or a function returned though they were there before
     this.queries = new Map(); // mirrors of methods that ask for a value: their names
+    this.unseen = new WeakSet(); // objects that the test made for itself, and has handed to nothing of the candidate's
     this.conversions = new Map(); // primitive values of objects since they last may have changed
     this.constructed = new WeakSet(); // objects of classes that the test names
     this.behaving = new WeakSet(); // objects that the test made, or of which it has called other methods
@@ -52,15 +53,31 @@ class Watch {
     this.born.set(mirror, this.time());
   }
 
-  noteReused(object) {
-    if (object !== null && typeof object === 'object' && this.born.get(object) < this.time()) this.reused.add(object);
+  noteMade(object) {
+    if (object === null || typeof object !== 'object' || !this.born.has(object)) return;
+    if (this.born.get(object) < this.time()) this.reused.add(object);
+    else this.unseen.add(object);
+  }
+
+  handOver(given) {
+    for (const value of given) {
+      if (value === null || typeof value !== 'object') continue;
+      if (types.isProxy(value)) this.unseen.delete(value);
+      else this.handOver(Object.values(value).filter(types.isProxy));
+    }
+  }
+
+  // True if the candidate has had a reason to return this object where the test finds it.
+  mayReturn(object) {
+    return !this.reused.has(object) && !this.unseen.has(object);
   }
 
   checks() {
     this.doubt('A class of the candidate says itself what its instances are.');
   }
 
-  changed(mirror, done) {
+  changed(mirror, value, done) {
+    this.handOver([value]);
     this.conversions.clear();
     this.behaving.add(mirror);
     return done;
@@ -71,9 +88,10 @@ class Watch {
     return found;
   }
 
-  called(mirror, self, result) {
+  called(mirror, self, given, result) {
     if (!this.queries.has(mirror)) this.conversions.clear();
-    if (!types.isProxy(self) || typeof self === 'function') this.noteReused(result);
+    this.handOver(given);
+    if (!types.isProxy(self) || typeof self === 'function') this.noteMade(result);
     if (self === undefined || self === null || !types.isProxy(self)) return result;
     if (!this.queries.has(mirror)) this.behaving.add(self);
     else if (!this.behaving.has(self) && typeof self !== 'function' && (result === true || (typeof result === 'number' && result >= 0))) {
@@ -82,8 +100,9 @@ class Watch {
     return result;
   }
 
-  made(object) {
-    this.noteReused(object);
+  made(given, object) {
+    this.handOver(given);
+    this.noteMade(object);
     if (typeof object === 'object') this.constructed.add(object);
     return this.trusted(object);
   }
