@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import types
 from collections.abc import Callable
 from typing import Any
@@ -30,6 +31,23 @@ class MethodStub:
     def resolve(self) -> Any:
         """Proxy of the method itself."""
         return self.original or Current.peer.get_attribute(self.owner, self.name)
+
+    @property  # type: ignore[misc]  # as mocks with a specification look for it
+    def __class__(self) -> type:
+        return types.FunctionType
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        return inspect.signature(self.resolve())
+
+    def __call__(self, *arguments: Any, **keywords: Any) -> Any:
+        """Call the method as a function of the class."""
+        return self.resolve()(*arguments, **keywords)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in tables.READABLE_DUNDERS:
+            return getattr(self.resolve(), name)
+        raise AttributeError(name)
 
     def __get__(self, instance: Any, kind: Any = None) -> Any:
         if instance is None:

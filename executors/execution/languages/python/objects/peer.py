@@ -265,6 +265,12 @@ class Peer(Decoder):
         """JSON part for keyword arguments: a tuple of pairs."""
         return ["t", [["t", [name, *self.parts((value,))]] for name, value in keywords.items()]]
 
+    def number_of(self, proxy: object) -> int | None:
+        """Number of the other process's object behind a proxy or a part of a mirror; else None."""
+        if type(proxy) in METHOD_PARTS:
+            proxy = proxy.resolve()  # type: ignore[attr-defined]
+        return super().number_of(proxy)
+
     def number(self, proxy: Any) -> int:
         """Number of the object behind a proxy."""
         number = self.number_of(proxy)
