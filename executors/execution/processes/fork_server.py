@@ -128,7 +128,9 @@ class ForkServer:
                 live = LiveProcess(process, channel, buffer)
                 self._supervisor.adopt(live)
                 return live
-            channel.close()  # the process that ran meanwhile may have used up all processes or all memory
+            # The process that ran meanwhile may have used up all processes or all memory.
+            channel.close()
+            self._supervisor.buffers.append(buffer)
         raise OSError(-process, f"no process could be forked: {os.strerror(-process)}")
 
     def _receive_process(self) -> int:

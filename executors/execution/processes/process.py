@@ -113,7 +113,6 @@ class ProcessRunner:
                     channel.close()
                 isolation.limit_work(self.layers, self.limits, cpu_seconds, processes, stays=stays)
                 buffer.rewind()
-                gc.freeze()
                 gc.enable()
                 do_work(self, buffer, content, descriptors)
                 if stays:

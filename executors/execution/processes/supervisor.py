@@ -39,6 +39,7 @@ class Supervisor:
         scratch: the directory that processes may write to.
         usage: counters of the sandbox's control group; None if it has none.
         permanent: ids of processes that live as long as the sandbox, beside the server process.
+        buffers: result buffers without a process.
         forked_ahead: number of processes that were forked ahead and have not been taken.
     """
 
@@ -49,14 +50,14 @@ class Supervisor:
     usage: cgroups.GroupUsage | None = None
     permanent: list[int] = field(default_factory=list)
     forked_ahead: int = 0
-    _buffers: list[ResultBuffer] = field(default_factory=list)  # those without a process
+    buffers: list[ResultBuffer] = field(default_factory=list)
     _dismissed: list[LiveProcess] = field(default_factory=list)
     _live: set[LiveProcess] = field(default_factory=set)
     _last_heartbeat: float = 0.0
 
     def empty_buffer(self) -> ResultBuffer:
         """Result buffer for a new process."""
-        buffer = self._buffers.pop() if self._buffers else ResultBuffer()
+        buffer = self.buffers.pop() if self.buffers else ResultBuffer()
         buffer.clear()
         return buffer
 
@@ -124,7 +125,7 @@ class Supervisor:
             ended = process.reap(limit)
             ends.append(ended._replace(signal=0, limit=None) if needless else ended)
         self._live.difference_update(processes)
-        self._buffers += [process.buffer for process in processes]
+        self.buffers += [process.buffer for process in processes]
         if "seccomp" not in self.layers:
             spared = {process.process for process in self._live}
             isolation.end_descendants(spared.union(self.permanent))
