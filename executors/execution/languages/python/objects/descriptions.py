@@ -31,7 +31,9 @@ def carried_bases(kind: type) -> list[type]:
     return [
         base
         for base in kind.__bases__
-        if base is not object and (base.__module__ not in {"abc", "enum", "typing"} or plain_base(base))
+        if base is not object
+        and base is not type
+        and (base.__module__ not in {"abc", "enum", "typing"} or plain_base(base))
     ]
 
 

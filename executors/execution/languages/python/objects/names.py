@@ -242,7 +242,7 @@ class JudgeNames:
         """Classes of the test that the candidate's code names and does not define."""
         names = vars(self.module)
         found = []
-        for name in self._read & self.bound - self._own - self._sent.keys():
+        for name in sorted(self._read & self.bound - self._own - self._sent.keys()):
             value = names.get(name)
             if isinstance(value, type) and not issubclass(value, unittest.TestCase):
                 self._sent[name] = value

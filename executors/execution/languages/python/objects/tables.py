@@ -145,7 +145,6 @@ ABSTRACT_CLASSES: dict[str, type] = {
 _HARMLESS_CLASSES: tuple[type, ...] = (
     *PLAIN_BASES,
     object,
-    type,
     type(None),
     type(...),
     type(NotImplemented),
