@@ -182,11 +182,17 @@ class RunnerComparison:
 
 def cpu_seconds(process: int) -> float:
     """CPU-seconds of a process and all its descendants, including those that have ended."""
+    while True:
+        with contextlib.suppress(OSError):  # one has ended, and counts for its parent from now on
+            return _cpu_seconds(process)
+
+
+def _cpu_seconds(process: int) -> float:
     directory = Path(f"/proc/{process}")
     own = directory.joinpath("stat").read_text().rpartition(")")[2].split()[11:15]
     texts = [path.read_text() for path in directory.glob("task/*/children")]
     children = (int(child) for text in texts for child in text.split())
-    return sum(map(int, own)) * _TICK + sum(map(cpu_seconds, children))
+    return sum(map(int, own)) * _TICK + sum(map(_cpu_seconds, children))
 
 
 def chosen_shapes(*, quick: bool) -> list[BlockShape]:
