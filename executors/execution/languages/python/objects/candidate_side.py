@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from testbudget.executors.execution.languages.base import Connection, Program
 from testbudget.executors.execution.languages.python.interpreter import LoadFailure, load_candidate
-from testbudget.executors.execution.languages.python.objects import class_parts, library_functions
+from testbudget.executors.execution.languages.python.objects import class_parts, library_functions, wire
 from testbudget.executors.execution.languages.python.objects.contents import NotCarriedError
 from testbudget.executors.execution.languages.python.objects.mirrors import MirrorOptions
 from testbudget.executors.execution.languages.python.objects.names import CANDIDATE_MODULE, CandidateNames
@@ -147,6 +147,10 @@ class CandidatePeer(Peer):
 
     def encode_module(self, module: types.ModuleType) -> Any:  # noqa: D102
         return ["sol"] if module is self.mine.get(CANDIDATE_MODULE) else super().encode_module(module)
+
+    def text_of_loss(self, error: BaseException) -> bytes:  # noqa: D102
+        reason = str(error) if isinstance(error, NotCarriedError) else "a value that is nested too deeply"
+        return wire.text_of([["?", reason]])
 
     def hash_of(self, value: Any) -> int | None:  # noqa: D102
         try:

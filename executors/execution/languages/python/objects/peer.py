@@ -25,6 +25,7 @@ from testbudget.executors.execution.languages.python.objects.proxy_peer import i
 from testbudget.executors.execution.languages.python.objects.python_calls import leaves_of
 from testbudget.executors.execution.languages.python.objects.wire import BrokenPairError, Headroom, Pipe
 
+_TOO_DEEP = "a value that is nested too deeply"
 _LIFETIMES = ("weak", "strong", "gone")
 _ANSWERS = frozenset({"=", "!", "?"})
 
@@ -131,13 +132,20 @@ class Peer(Decoder):
     def send(self, body: list[Any]) -> None:
         """Send a body with everything that has changed since the last message."""
         self.requests += 1
-        pieces = self.pieces()
-        if self.watches_lifetimes:
-            pieces += self.lifetimes()
-        with Headroom():
-            text = wire.text_of(self.with_rest(body, pieces))
+        try:
+            pieces = self.pieces()
+            if self.watches_lifetimes:
+                pieces += self.lifetimes()
+            with Headroom():
+                text = wire.text_of(self.with_rest(body, pieces))
+        except (NotCarriedError, RecursionError) as error:
+            text = self.text_of_loss(error)
         self.note_sent(body, text)
         self.pipe.send(text)
+
+    def text_of_loss(self, error: BaseException) -> bytes:
+        """Text of the message in place of one that holds what cannot cross."""
+        self.not_carried(str(error) or _TOO_DEEP)
 
     def note_sent(self, body: list[Any], text: bytes) -> None:
         """Notice a message that is sent."""
@@ -228,14 +236,14 @@ class Peer(Decoder):
 
     def encode_result(self, value: Any, leaves: Any = ()) -> Any:
         """JSON part for the value of an answer, which may be one of the immutable arguments."""
-        with Headroom():
-            if not leaves:
+        self.leaf_ids = {id(leaf): place for place, leaf in enumerate(leaves)}
+        try:
+            with Headroom():
                 return self.encode(value)
-            self.leaf_ids = {id(leaf): place for place, leaf in enumerate(leaves)}
-            try:
-                return self.encode(value)
-            finally:
-                self.leaf_ids = {}
+        except RecursionError:
+            raise NotCarriedError(_TOO_DEEP) from None
+        finally:
+            self.leaf_ids = {}
 
     def read_request(self, message: list[Any], first: int) -> list[Any]:
         """Decode the values of a request from an item on, and apply the rest of its message."""
@@ -260,6 +268,8 @@ class Peer(Decoder):
                 return [self.encode(value) for value in values]
         except NotCarriedError as error:
             self.not_carried(str(error))
+        except RecursionError:
+            self.not_carried(_TOO_DEEP)
 
     def keyword_parts(self, keywords: dict[str, Any]) -> list[Any]:
         """JSON part for keyword arguments: a tuple of pairs."""
