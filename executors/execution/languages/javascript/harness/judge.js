@@ -12,7 +12,7 @@ const protocol = require('./protocol');
 
 const VERDICTS_ON_END = [protocol.TIMED_OUT, protocol.OUT_OF_MEMORY, protocol.KILLED];
 const RUN_A_FUNCTION = ['throws', 'doesNotThrow', 'rejects', 'doesNotReject'];
-const OF_A_FUNCTION = ['name', 'length', 'prototype', 'call', 'apply', 'bind', 'constructor', 'toString'];
+const OF_EVERY_FUNCTION = ['call', 'apply', 'bind'];
 
 // A replay is a test, as returned by `describeTest`, and a path: a list of [call, result], both texts.
 async function judge(buffer, replays) {
@@ -75,25 +75,27 @@ function specialModules(standIns, entryPoint) {
 // Module that a test receives when it requires the candidate.
 function solution(standIns, entryPoint) {
   const whole = entryPoint === null ? () => standIns.giveUp() : standIn(standIns, entryPoint);
-  return new Proxy(whole, {
+  const module = new Proxy(whole, {
     get: (_, key) => {
       if (typeof key === 'symbol' || ['then', '__esModule'].includes(key)) return undefined;
-      if (key === 'default') return whole;
+      if (key === 'default') return entryPoint === null ? module : whole;
       const called = key === entryPoint || standIns.test.members.includes(key);
       return called ? standIn(standIns, key) : standIns.giveUp();
     },
   });
+  standIns.modules.add(module);
+  return module;
 }
 
 function standIn(standIns, name) {
   function answer(...given) {
-    return new.target ? standIns.giveUp() : standIns.call(name, given);
+    const method = this !== undefined && this !== null && !standIns.modules.has(this);
+    return new.target || method ? standIns.giveUp() : standIns.call(name, given);
   }
   Object.defineProperty(answer, 'name', { value: name });
   return new Proxy(answer, {
     get: (target, key) => {
-      if (typeof key === 'symbol' || OF_A_FUNCTION.slice(0, 1).includes(key)) return target[key];
-      return OF_A_FUNCTION.includes(key) && key !== 'length' && key !== 'prototype' ? target[key] : standIns.giveUp();
+      return typeof key === 'symbol' || OF_EVERY_FUNCTION.includes(key) ? target[key] : standIns.giveUp();
     },
   });
 }
@@ -105,6 +107,7 @@ class StandIns {
     this.append = append;
     this.used = 0; // number of results of the path
     this.objects = null; // reason, if an argument or a result is not plain data
+    this.modules = new Set(); // what the test takes for the candidate's module
     this.thrown = new WeakSet(); // errors of the candidate
     this.verdict = null; // verdict on the candidate process if it ended during a call
     this.placeholder = new Placeholder(() => new EndOfTest());

@@ -8,13 +8,13 @@ const PARAMETERS = ['exports', 'require', 'module', '__filename', '__dirname'];
 const FILE = 'solution.js'; // name of a candidate in stack traces
 
 const IMPORT =
-  /^[ \t]*import\s+(?:([\w$]+)\s*,?\s*)?(?:\*\s*as\s+([\w$]+)\s*|\{([^}]*)\}\s*)?from\s*(['"])([^'"\n]+)\4[ \t]*;?/gm;
-const BARE_IMPORT = /^[ \t]*import\s*(['"])([^'"\n]+)\1[ \t]*;?/gm;
-const DEFAULT_DEFINITION = /^[ \t]*export\s+default\s+((?:async\s+)?function\b\s*\*?|class\b)\s*([\w$]+)/gm;
-const DEFAULT_VALUE = /^[ \t]*export\s+default\s+/gm;
+  /(?<=^|;)[ \t]*import\s+(?:([\w$]+)\s*,?\s*)?(?:\*\s*as\s+([\w$]+)\s*|\{([^}]*)\}\s*)?from\s*(['"])([^'"\n]+)\4[ \t]*;?/gm;
+const BARE_IMPORT = /(?<=^|;)[ \t]*import\s*(['"])([^'"\n]+)\1[ \t]*;?/gm;
+const DEFAULT_DEFINITION = /(?<=^|[;}])[ \t]*export\s+default\s+((?:async\s+)?function\b\s*\*?|class\b)\s*([\w$]+)/gm;
+const DEFAULT_VALUE = /(?<=^|[;}])[ \t]*export\s+default\s+/gm;
 const NAMED_DEFINITION =
-  /^[ \t]*export\s+((?:async\s+)?function\b\s*\*?\s*|class\s+|const\s+|let\s+|var\s+)([\w$]+)/gm;
-const EXPORT_LIST = /^[ \t]*export\s*\{([^}]*)\}[ \t]*;?/gm;
+  /(?<=^|[;}])[ \t]*export\s+((?:async\s+)?function\b\s*\*?\s*|class\s+|const\s+|let\s+|var\s+)([\w$]+)/gm;
+const EXPORT_LIST = /(?<=^|[;}])[ \t]*export\s*\{([^}]*)\}[ \t]*;?/gm;
 const REQUIRED = /\brequire\s*\(\s*(['"`])([^'"`\n]+)\1|\bfrom\s*(['"])([^'"\n]+)\3|\bimport\s*\(?\s*(['"])([^'"\n]+)\5/g;
 
 // Program as a function of `exports`, `require`, `module`, …; it returns a promise if the program awaits at its top
@@ -48,7 +48,7 @@ function asCommonJs(text, ending) {
     .replace(IMPORT, (_, whole, space, names, quote, origin) => {
       const from = `require(${quote}${origin}${quote});`;
       return [
-        whole && `const ${whole} = ${from}`,
+        whole && `const ${whole} = ((module) => module.default ?? module)(${from.slice(0, -1)});`,
         space && `const ${space} = ${from}`,
         names && `const {${names.replace(/\sas\s/g, ': ')}} = ${from}`,
       ].filter(Boolean).join(' ');

@@ -283,6 +283,35 @@ def test_a_candidate_cannot_forge_a_pass(runner, candidate):
     assert verdict(runner, candidate, code) not in {PASSED, Verdict.OUT_OF_MEMORY}
 
 
+@pytest.mark.parametrize(
+    ("candidate", "body"),
+    [
+        (
+            "const add = async function plus(a) {};",
+            "assert.equal(add.name, 'plus'); assert.equal(add.length, 1);",
+        ),
+        (
+            "function add(x) { return (this?.n ?? 0) + x; }",
+            "assert.equal(add(2), 2); assert.equal(add.call({ n: 1 }, 2), 3);",
+        ),
+        (
+            "const l = [1]; function add(x) { l.push(x); return l; }",
+            "const l = add(2); add(3); assert.deepEqual(l, [1, 2, 3]);",
+        ),
+        (
+            "function add(o) { return o.inner; }",
+            "const o = { inner: {} }; assert.strictEqual(add(o), o.inner);",
+        ),
+        (
+            "class Own extends Error { get code() { return 7; } }\nfunction add() { throw new Own(); }",
+            "assert.throws(add, { code: 7 });",
+        ),
+    ],
+)
+def test_what_plain_data_do_not_show_is_judged_through_handles(runner, candidate, body):
+    assert verdict(runner, candidate, case(body)) is PASSED
+
+
 def test_recorded_outputs_distinguish_candidates(runner):
     candidates = [
         ADD,
