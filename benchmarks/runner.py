@@ -44,22 +44,18 @@ _SLOW_METHODS = {  # method: name; timed on a few pairs
 LIMITS = TestLimits(cpu_seconds=other_runners.LIMIT_SECONDS, max_timeouts=1_000_000)
 _SAMPLE_SHARE, _MIN_SAMPLE, _MAX_SAMPLE, _SLOW_SAMPLE = 16, 6, 96, 4
 _ROWS, _LARGE_ROWS, _LARGE = 4, 2, 48
-_QUICK_ROWS, _QUICK_LARGE_ROWS = 2, 1
 _EMPTY_BLOCKS, _WARM_UP_BLOCKS = 100, 5
 _QUICK_SECONDS, _QUICK_EMPTY_BLOCKS = 45.0, 40
-_QUICK_OBJECTS = (
-    BlockShape(16, 1, objects=True),
-    BlockShape(16, 3, objects=True),
-    BlockShape(16, 10, objects=True),
-    BlockShape(48, 3, objects=True),
-)
-_QUICK_LOOPING = (
-    BlockShape(16, 1, looping=0.05),
-    BlockShape(16, 3, looping=0.05),
-    BlockShape(16, 10, looping=0.05),
-    BlockShape(48, 3, looping=0.05),
-    BlockShape(100, 3, looping=0.01),
+_QUICK_SHAPES = (
+    *(BlockShape(16, tests) for tests in (1, 3, 10, 32)),
+    *(BlockShape(16, tests, objects=True) for tests in (1, 3, 10)),
+    *(BlockShape(16, tests, looping=0.05) for tests in (1, 3, 10)),
     BlockShape(16, 3, objects=True, looping=0.05),
+    BlockShape(100, 3, looping=0.01),
+    BlockShape(48, 3, looping=0.05),
+    *(BlockShape(100, tests) for tests in (1, 3, 10)),
+    BlockShape(32, 3),
+    BlockShape(48, 10),
 )
 _TICK = 1 / os.sysconf("SC_CLK_TCK")
 
@@ -195,20 +191,16 @@ def _cpu_seconds(process: int) -> float:
     return sum(map(int, own)) * _TICK + sum(map(_cpu_seconds, children))
 
 
-def chosen_shapes(*, quick: bool) -> list[BlockShape]:
+def chosen_shapes(*, quick: bool) -> Sequence[BlockShape]:
     """The shapes to time, the most important ones first."""
-    if not quick:
-        return all_shapes()
-    functions = [shape for shape in all_shapes() if not shape.objects and not shape.looping]
-    return [*functions, *_QUICK_OBJECTS, *_QUICK_LOOPING]
+    return _QUICK_SHAPES if quick else all_shapes()
 
 
 def rows_of(shape: BlockShape, *, quick: bool) -> int:
-    """Number of rows to time; shapes with loops have one if there is little time."""
-    large = shape.candidates >= _LARGE
+    """Number of rows to time."""
     if quick:
-        return _QUICK_LARGE_ROWS if large or shape.looping else _QUICK_ROWS
-    return _LARGE_ROWS if large else _ROWS
+        return 1
+    return _LARGE_ROWS if shape.candidates >= _LARGE else _ROWS
 
 
 def _pairs(block: ShapedBlock, places: Sequence[int]) -> list[Pair]:
