@@ -66,7 +66,7 @@ class BlockWork(NamedTuple):
     standing: Sequence[int] | None = None
 
 
-class ForkServers(NamedTuple):
+class ProcessSources(NamedTuple):
     """Sources of the processes of a block.
 
     Attributes:
@@ -96,8 +96,8 @@ class WorkerContext(NamedTuple):
     """
 
     supervisor: Supervisor
-    lean: ForkServers
-    rich: ForkServers
+    lean: ProcessSources
+    rich: ProcessSources
     program_cache: ProgramCache
     language: Language
     trust: Trust
@@ -116,7 +116,7 @@ class BlockRun:
         calls, results: texts of all calls and of all results.
     """
 
-    def __init__(self, context: WorkerContext, servers: ForkServers, work: BlockWork) -> None:
+    def __init__(self, context: WorkerContext, servers: ProcessSources, work: BlockWork) -> None:
         self.pair_table = PairTable(work.pairs, context.supervisor.limits)
         self.calls = TextTable()
         self.results = TextTable()

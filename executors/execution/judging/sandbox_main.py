@@ -30,7 +30,7 @@ from collections.abc import Iterator
 from typing import Any, NoReturn
 
 from testbudget.executors.execution.judging import work
-from testbudget.executors.execution.judging.block import BlockRun, BlockWork, ForkServers, WorkerContext
+from testbudget.executors.execution.judging.block import BlockRun, BlockWork, ProcessSources, WorkerContext
 from testbudget.executors.execution.judging.engine_reasons import default_reason
 from testbudget.executors.execution.judging.pair_table import Call
 from testbudget.executors.execution.judging.program_cache import ProgramCache
@@ -125,7 +125,7 @@ def _start_fork_servers(supervisor: Supervisor, language: Language, trust: Trust
     )
     do_work = work.to_do_work(language)
     lean, rich = (
-        ForkServers(
+        ProcessSources(
             *(ForkServer(supervisor, process_runner, do_work, language.load_modules) for _ in range(2))
         )
         for _ in range(2)
