@@ -59,6 +59,7 @@ _TOLERATED_RATIO = 0.8
 class HostileProgram(NamedTuple):
     """A hostile program. ``may_pass``: the corpus allows it to pass."""
 
+    name: str
     text: str
     may_pass: bool
 
@@ -88,7 +89,7 @@ class SoakTotals:
 
     Attributes:
         programs: hostile programs run.
-        forged: verdicts "passed" on programs that must not pass.
+        forged: names of programs that passed and must not.
         differing: pairs of the large block that passed only in one of two runs.
         kills: times that a process of the sandbox was killed from outside.
         verdicts: verdicts on hostile programs, by name.
@@ -99,7 +100,7 @@ class SoakTotals:
     """
 
     programs: int = 0
-    forged: int = 0
+    forged: Counter[str] = field(default_factory=Counter)
     differing: int = 0
     kills: int = 0
     verdicts: Counter[str] = field(default_factory=Counter)
@@ -169,7 +170,8 @@ class SoakTest:
         for program, row in zip(programs, judged.verdicts, strict=True):
             names = ("not_run" if value == NOT_RUN else Verdict(value).name.lower() for value in row)
             totals.verdicts.update(names)
-            totals.forged += 0 if program.may_pass else int((row == Verdict.PASSED).sum())
+            if not program.may_pass and (row == Verdict.PASSED).any():
+                totals.forged[program.name] += int((row == Verdict.PASSED).sum())
         return judged.verdicts == Verdict.PASSED
 
     def _time_honest(self, totals: SoakTotals, block: ShapedBlock) -> None:
@@ -203,10 +205,14 @@ def hostile_documents(outside: Path) -> list[HostileDocument]:
             kind = TestKind(content.get("kind", "unittest"))
             codes = content.get("tests") or [content["test"]]
             programs = [
-                HostileProgram(text.replace("OUTSIDE", str(outside)), "passed" in phrase.split(" or "))
+                HostileProgram(
+                    f"{path.stem}: {name}",
+                    text.replace("OUTSIDE", str(outside)),
+                    "passed" in phrase.split(" or "),
+                )
                 for phrase, texts in content.items()
                 if phrase not in _FIELDS
-                for text in ([texts] if isinstance(texts, str) else texts.values())
+                for name, text in ({phrase: texts} if isinstance(texts, str) else texts).items()
             ]
             tests = tuple(UnitTest(path.stem, index, code, kind=kind) for index, code in enumerate(codes))
             documents.append(HostileDocument(content["entry_point"], tests, tuple(programs)))
@@ -270,7 +276,7 @@ def _figures(
         "layers": layers,
         "hostile programs": totals.programs,
         "hostile verdicts": dict(totals.verdicts.most_common()),
-        "forged": totals.forged,
+        "forged": dict(totals.forged),
         "passed in one of two large blocks": totals.differing,
         "sandbox killed": totals.kills,
         "honest pairs": totals.pairs,
@@ -286,8 +292,8 @@ def _figures(
 def _bounds_kept(figures: dict[str, Any]) -> bool:
     return (
         not figures["left behind"]
-        and figures["forged"] == figures["honest verdicts that differ"] == 0
-        and figures["passed in one of two large blocks"] == 0
+        and not figures["forged"]
+        and figures["honest verdicts that differ"] == figures["passed in one of two large blocks"] == 0
         and figures["ratio"] >= _TOLERATED_RATIO
         and max(figures["growth"].values()) <= _TOLERATED_GROWTH
     )
