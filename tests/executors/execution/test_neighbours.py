@@ -18,7 +18,7 @@ HONEST = [f"def top(n, a):\n    return sorted(a, reverse=True)[:n]\n# {number}" 
 TESTS = tuple(
     UnitTest("", number, code, kind=TestKind.UNITTEST) for number, code in enumerate(PARTS["tests of top"])
 )
-ROUNDS, HOSTILE_PAIRS = 2, 120
+ROUNDS, HOSTILE_PAIRS = 2, 60
 
 
 def unlike(text, number):
@@ -96,7 +96,7 @@ def test_many_hostile_pairs_leave_nothing_behind():
     programs = [unlike(randomly.choice(texts), number) for number in range(HOSTILE_PAIRS)]
     programs[::10] = [unlike(HONEST[0], number) for number in range(0, HOSTILE_PAIRS, 10)]
     processes, names = descendants(), files()
-    limits = TestLimits(cpu_seconds=0.2, wall_seconds=1.0, memory_mib=64)
+    limits = TestLimits(cpu_seconds=0.2, wall_seconds=0.5, memory_mib=64)
     with Runner(limits) as runner:
         runner.run(HONEST, TESTS, "top")
         inside = len(descendants())
