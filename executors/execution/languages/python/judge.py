@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
-import re
 import sys
 import types
 import unittest
@@ -20,10 +19,11 @@ from typing import Any, NoReturn
 from testbudget.executors.execution import values
 from testbudget.executors.execution.languages.base import CallPath, Program, ResultKind, StepMessage
 from testbudget.executors.execution.languages.python.calls import change_arguments, plain_call
+from testbudget.executors.execution.languages.python.caveats import Caveat, caveats_of
 from testbudget.executors.execution.languages.python.interpreter import MODULE, restore_interpreter
 from testbudget.executors.execution.languages.python.raised import rebuild_exception
 from testbudget.executors.execution.languages.python.reasons import TEST_FILE
-from testbudget.executors.execution.languages.python.test_run import Caveat, TestRun, run_test
+from testbudget.executors.execution.languages.python.test_run import TestRun, run_test
 from testbudget.executors.execution.processes.result_buffer import ResultBuffer
 from testbudget.executors.execution.values import NotPlainError
 from testbudget.rewards.problem import Verdict
@@ -35,7 +35,6 @@ _REASONS_ON_END = {
     Verdict.KILLED: VerdictReason("The process of the candidate ended during a call."),
 }
 _NO_RESULT = TestRun(Verdict.ERRORED, VerdictReason("The candidate's process left what is no result."))
-_EMPTY_ARRAY = re.compile(r'"ndarray":\s*\["[^"]*",\s*""')
 _OF_FUNCTIONS = frozenset({"__class__", "__call__", "__get__"})
 _MAX_PLACEHOLDER_USES = 2_000  # a test that exceeds this loops on the placeholder
 
@@ -188,10 +187,7 @@ class _StandIns:
                 Verdict.ERRORED, VerdictReason("The candidate's process left what is no result.")
             )
             raise _UnansweredError from None
-        if _EMPTY_ARRAY.search(text):
-            self.caveats.add(Caveat.EMPTY_ARRAY)
-        if "NaN" in text or '{"math":"nan"}' in text:
-            self.caveats.add(Caveat.NOT_A_NUMBER)
+        self.caveats.update(caveats_of(value))
         if error is not None:
             if isinstance(error, StopIteration | StopAsyncIteration | GeneratorExit):
                 self.caveats.add(Caveat.ENDS_ITERATION)

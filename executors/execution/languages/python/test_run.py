@@ -14,13 +14,13 @@ import sys
 import types
 import unittest
 import unittest.case
-from collections.abc import Callable, Collection, Container, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from testbudget.executors.execution.languages.base import Program
 from testbudget.executors.execution.languages.python.assertion_marks import RAN
+from testbudget.executors.execution.languages.python.caveats import Caveat
 from testbudget.executors.execution.languages.python.judge_audit import judge_audit
 from testbudget.executors.execution.languages.python.programs import CompiledTest, used_names
 from testbudget.executors.execution.languages.python.pytest_cases import UnknownFixtureError, pytest_cases
@@ -33,10 +33,6 @@ if TYPE_CHECKING:
 
 _MAIN = "__main__"
 _FILE = "test_solution.py"
-_REDUCTIONS = (
-    "allclose isclose all any sum norm mean max min prod assert_allclose assert_array_almost_equal "
-    "assert_almost_equal assert_array_equal assert_equal assert_array_less approx assert_approx_equal"
-).split()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,34 +48,6 @@ class TestRun:
 
     verdict: Verdict
     reason: VerdictReason | None = None
-
-
-class Caveat(Enum):
-    """Property of a result of the candidate that may keep a pass from being confirmed.
-
-    Attributes:
-        ENDS_ITERATION: an exception that ends a loop of the caller unseen.
-        INDEX_ERROR: an IndexError, which ends the iteration of a sequence unseen.
-        EMPTY_ARRAY: an empty array of NumPy, which equals any other one element by element.
-        NOT_A_NUMBER: a not-a-number, which is neither greater nor less than anything.
-    """
-
-    ENDS_ITERATION = "The candidate raised an exception that ends loops unseen."
-    INDEX_ERROR = "The candidate raised IndexError within a sequence of the test."
-    EMPTY_ARRAY = "The candidate returned an empty array, all elements of which equal anything."
-    NOT_A_NUMBER = "The candidate returned a not-a-number, and the test may ask only what it is not."
-
-    def concerns(self, names: Container[str]) -> bool:
-        """Return whether the caveat concerns a test that uses these names."""
-        if self is Caveat.ENDS_ITERATION:
-            return not any(
-                name in names for name in ("StopIteration", "StopAsyncIteration", "GeneratorExit")
-            )
-        if self is Caveat.INDEX_ERROR:
-            return "__getitem__" in names and "IndexError" not in names
-        if self is Caveat.NOT_A_NUMBER:
-            return "nan" not in names and "isnan" not in names
-        return any(map(names.__contains__, _REDUCTIONS))
 
 
 def run_test(

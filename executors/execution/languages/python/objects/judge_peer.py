@@ -9,6 +9,7 @@ import types
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+from testbudget.executors.execution.languages.python.caveats import caveats_of
 from testbudget.executors.execution.languages.python.interpreter import MODULE
 from testbudget.executors.execution.languages.python.objects import access, tables
 from testbudget.executors.execution.languages.python.objects.decoding import MALFORMED
@@ -54,6 +55,7 @@ class JudgePeer(ObjectServer):
         try:
             described, reads = loaded
             self.names.load(described, reads)
+            self.caveats.clear()
         except (TypeError, ValueError) as error:
             self.broken(error)
         self.watches_lifetimes = self.names.concerns_lifetimes()
@@ -154,8 +156,7 @@ class JudgePeer(ObjectServer):
         return MirrorOptions(described["n"] not in self.names.used, MODULE, has_init=True)
 
     def note_array(self, value: Any) -> None:  # noqa: D102
-        if not value.size:
-            self.doubt("The candidate gave an empty array, which agrees with any array.")
+        self.caveats.update(caveats_of(value))
 
     def note_class_value(self, kind: type) -> None:  # noqa: D102
         if kind in tables.BROAD_EXCEPTIONS:

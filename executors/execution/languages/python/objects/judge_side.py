@@ -31,8 +31,11 @@ _DIVERTING = frozenset(part for name in DIVERTED for part in name.split(".")) | 
 }
 """Names of which a test uses one if it calls, or library code calls for it, what is diverted."""
 
-_MAX_UNEQUAL = 16
+_MAX_UNEQUAL = 24
 _DIFFERENT = VerdictReason("Two objects of the candidate are equal by its own ==, but not in their states.")
+_TAUGHT = VerdictReason(
+    "The candidate's own operator was shown plain data of the test before its other answers."
+)
 _NO_SCRIPT = VerdictReason("Two objects of the candidate are equal by its own == alone.")
 
 
@@ -75,7 +78,7 @@ class _Judge:
             targets = patch_targets(self._compiled.code)
             namespaces = vars(names.solution), vars(names.module)
             peer.watch(JudgeSettings(peer.encode, targets, *namespaces, peer.decode_piece))
-            run = run_test(names.module, self._test, lambda: peer.used > 0)
+            run = run_test(names.module, self._test, lambda: peer.used > 0, peer.caveats)
             if run.verdict is not Verdict.PASSED:
                 return self._not_passed(run)
             peer.request(["nop"])  # a candidate that has ended passes nothing
@@ -115,6 +118,11 @@ class _Judge:
                     unequal += shown[1]
         except NoScriptError:
             return _verdict(Verdict.UNCONFIRMED, _NO_SCRIPT)
+        try:
+            if peer.taught is not None and (pair := peer.log.untaught(peer.taught)):
+                equal.append(pair)
+        except NoScriptError:
+            return _verdict(Verdict.UNCONFIRMED, _TAUGHT)
         if not equal:
             return _verdict(Verdict.PASSED, None)
         unequal = random.Random(self._names.seed).sample(unequal, min(len(unequal), _MAX_UNEQUAL))

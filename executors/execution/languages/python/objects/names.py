@@ -8,10 +8,11 @@ import dis
 import sys
 import types
 import unittest
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any
 
 from testbudget.executors.execution.languages.python.interpreter import MODULE
+from testbudget.executors.execution.languages.python.library_tables import FORGOTTEN_NAMES
 from testbudget.executors.execution.languages.python.objects import mirrors, tables
 from testbudget.executors.execution.languages.python.programs import used_names
 
@@ -34,7 +35,7 @@ _LIBRARY = frozenset(
 )
 _ALIASES = {"np": "numpy", "ET": "xml.etree.ElementTree", "dt": "datetime", "mock": "unittest.mock"}
 _MODULE_NAMES = frozenset({*sys.stdlib_module_names, *_ALIASES, "numpy", "pd", "pandas", "scipy"})
-_PUBLIC = frozenset(
+_PUBLIC = FORGOTTEN_NAMES | frozenset(
     name
     for module in (builtins, collections)
     for name in vars(module)
@@ -122,15 +123,27 @@ def _bound_names(code: types.CodeType, operations: frozenset[int]) -> set[str]:
 class SolutionModule(types.ModuleType):
     """Module that the test imports the candidate from.
 
-    Attributes:
+    ``import *`` gives what the candidate defines, but nothing in place of a library's name that the test
+    binds itself.
+
+    Args:
         test_names: names of the test, which the module shows where the candidate has none.
+        bound: names that the test binds.
     """
 
-    def __init__(self, test_names: dict[str, Any]) -> None:
+    def __init__(self, test_names: dict[str, Any], bound: Container[str]) -> None:
         super().__init__(MODULE)
         vars(self)["_test_names"] = test_names
+        vars(self)["_bound"] = bound
 
     def __getattr__(self, name: str) -> Any:
+        if name == "__all__":
+            bound = vars(self)["_bound"]
+            return [
+                one
+                for one in vars(self)
+                if one[0] != "_" and not (one in bound and one in _MODULE_NAMES | _PUBLIC)
+            ]
         if name[:2] != "__" and name in vars(self)["_test_names"]:
             return vars(self)["_test_names"][name]
         raise AttributeError(f"module {MODULE!r} has no attribute {name!r}")
@@ -152,11 +165,11 @@ class JudgeNames:
 
     def __init__(self, test: types.CodeType, entry_point: str | None) -> None:
         self.module = types.ModuleType(MODULE)
-        self.solution = SolutionModule(vars(self.module))
+        self.bound = _bound_names(test, _STORES)
+        self.solution = SolutionModule(vars(self.module), self.bound)
         self.doubts: list[str] = []
         self.used = used_names(test)
         self.seed = test.co_code + " ".join(sorted(self.used)).encode(errors="replace")
-        self.bound = _bound_names(test, _STORES)
         self._entry_point = entry_point
         self._plain: set[str] = set()
         self._own: set[str] = set()
@@ -248,6 +261,11 @@ class JudgeNames:
                 self._sent[name] = value
                 found.append(["global", name, encode(value)])
         return found
+
+    def is_class_of_test(self, kind: Any) -> bool:
+        """Return whether the test takes a class of the candidate for a class, by all names that it uses."""
+        names = [name for name, value in vars(self.solution).items() if value is kind and name in self.used]
+        return bool(names) and all(name[0].isupper() for name in names)
 
     def was_given(self, kind: Any) -> bool:
         """Return whether a class was given to the candidate because its code names it."""

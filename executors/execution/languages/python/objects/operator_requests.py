@@ -8,6 +8,7 @@ import types
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+from testbudget.executors.execution.languages.python.caveats import Caveat, caveats_of
 from testbudget.executors.execution.languages.python.objects import operators, tables
 from testbudget.executors.execution.languages.python.objects.mirrors import MirrorMeta
 from testbudget.executors.execution.languages.python.objects.names import JudgeNames
@@ -15,6 +16,11 @@ from testbudget.executors.execution.languages.python.objects.peer import Peer
 from testbudget.executors.execution.languages.python.objects.scripts import LoggedRequest, RequestLog
 from testbudget.executors.execution.languages.python.objects.wire import Pipe
 from testbudget.executors.execution.languages.python.reasons import TEST_FILE, shown
+
+_CONTROL = frozenset(
+    "CancelledError GeneratorExit KeyboardInterrupt StopAsyncIteration StopIteration SystemExit".split()
+)
+"""Exceptions with which a part of a program ends and the rest goes on."""
 
 _COUNTED = frozenset({"call", "meth", "sp", "get", "lib", "class"})
 _LOGGED = _COUNTED | {"set", "del", "await", "load"}
@@ -31,7 +37,10 @@ class OperatorRequests(Peer):
         log.
         same: numbers of objects that were equal to themselves, with the position in the log.
         log: requests made.
+        caveats: properties of what the candidate gave.
         used: number of requests that use something of the candidate's.
+        taught: number of requests made before an operator that was shown plain data has first denied it;
+            None if none has.
         names: names of the candidate and of the test.
     """
 
@@ -46,8 +55,12 @@ class OperatorRequests(Peer):
         self.used = 0
         self.names = names
         self.is_comparing = False
+        self.taught: int | None = None
+        self.caveats: set[Caveat] = set()
+        self._uses_arrays = "numpy" in names.used
         self._entry: LoggedRequest | None = None
-        self._shown: set[Any] = set()
+        self._constructed: set[int | None] = set()
+        self._classes: set[type] = set()
 
     def doubt(self, sentence: str) -> None:
         """Note why a pass is not confirmed."""
@@ -64,11 +77,6 @@ class OperatorRequests(Peer):
         if self.is_comparing:
             self.doubt("The candidate's own operator called the test back during a comparison.")
 
-    def note_handed_over(self, values: Any) -> None:
-        """Notice values that the candidate hands over; it may have learned them from its operators."""
-        if self._shown and not self._shown.isdisjoint(_leaves(values)):
-            self.doubt("The candidate gave a value that its own operator was shown before.")
-
     def note_sent(self, body: list[Any], text: bytes) -> None:  # noqa: D102
         if self.depth:
             return
@@ -81,35 +89,50 @@ class OperatorRequests(Peer):
         if self.is_comparing and len(message) > 1:
             self.doubt("A comparison by the candidate's own operator changed something.")
         value = super()._read_answer(message, leaves)
-        self.note_handed_over(value)
+        if message[0][0] == "=":
+            self.caveats.update(caveats_of(value))
         return value
+
+    def fill(self, value: Any, tag: str, content: Any) -> None:  # noqa: D102
+        super().fill(value, tag, content)
+        if self._uses_arrays and tag != "n" and not value:
+            self.caveats.add(Caveat.EMPTY_CONTAINER)
 
     def call(self, target: Any, arguments: Any, keywords: Any) -> Any:  # noqa: D102
         position = len(self.log)
         value = super().call(target, arguments, keywords)
         if not self.depth and (number := self.number_of(value)) is not None:
             self.log.note_made(number, position)
+            if isinstance(target, MirrorMeta) and self.names.is_class_of_test(target):
+                self._constructed.add(number)
+                self._classes.add(type(value))
         return value
 
     def call_method(self, target: Any, name: str, arguments: Any, keywords: Any) -> Any:  # noqa: D102
         value = super().call_method(target, name, arguments, keywords)
-        if name in operators.QUERIES and len(arguments) == 1 and value and value != -1:
-            self._check_query(target, name, arguments[0], value)
+        if name in operators.QUERIES and (arguments or keywords) and value is not None:
+            self._check_query(target, name, arguments, keywords, value)
         return value
 
-    def _check_query(self, target: Any, name: str, argument: Any, value: Any) -> None:
-        if type(target).__name__ in self.names.used or not operators.is_plain(argument):
+    def _check_query(
+        self, target: Any, name: str, arguments: Any, keywords: dict[str, Any], value: Any
+    ) -> None:
+        """Doubt a query of an object that the test did not make itself and may take for plain data."""
+        number = self.number_of(target)
+        if number in self._constructed or isinstance(target, MirrorMeta):
             return
-        base = tables.plain_base(type(target))
-        if base is None or operators.content_call(target, base, name, argument) != value:
-            self.doubt(f"The candidate's own {name} agreed with plain data of the test.")
+        if any(map(operators.is_plain, [*arguments, *keywords.values()])) and not operators.same_answer(
+            operators.content_call(target, name, arguments, keywords), value
+        ):
+            self.doubt(f"The candidate's own {name} was shown plain data of the test.")
 
     def raise_received(self, error: BaseException, body: list[Any]) -> NoReturn:
-        """Raise an exception of the candidate's, and doubt those that end loops of the test unseen."""
-        is_next = body[0] == "sp" and body[2] in {"__next__", "__anext__"}
-        ends_loops = isinstance(error, StopIteration | StopAsyncIteration) and not is_next
-        if ends_loops and type(error).__name__ not in self.names.used:
-            self.doubt(f"The candidate raised {type(error).__name__} out of a call.")
+        """Raise an exception of the candidate's, and doubt those that the caller may pass over unseen."""
+        kinds = [kind for kind in type.mro(type(error)) if not isinstance(kind, MirrorMeta)]
+        directs = _CONTROL.intersection(kind.__name__ for kind in kinds)
+        is_next = body[0] == "sp" and body[2] in {"__next__", "__anext__"} and kinds[0] is type(error)
+        if directs and not is_next and self.names.used.isdisjoint(directs):
+            self.doubt(f"The candidate raised {min(directs)}, which may end a part of the test unseen.")
         if isinstance(error, IndexError) and _is_within_getitem(sys._getframe(2)):
             self.doubt("The candidate raised IndexError within __getitem__ of the test.")
         try:
@@ -183,19 +206,16 @@ class OperatorRequests(Peer):
         answer = self._ask(name, target, other)
         if answer is NotImplemented:
             return answer
-        agrees = plain and (content is answer or operators.agrees(name, state, other, answer))
+        if name == "__contains__" and answer is True and content is None:
+            agrees = plain and operators.holds(state, other, self.log.plain_values())
+        else:
+            agrees = plain and (content is answer or operators.agrees(name, state, other, answer))
         affirmed = type(answer) is not bool or affirms(answer)
         if affirmed and not agrees:
             self.doubt(f"The candidate's own {_symbol(name)} agreed with plain data of the test.")
-        if not affirmed or not agrees:
-            self._note_shown(other)
+        if self.taught is None and other is not None:
+            self.taught = len(self.log)
         return answer
-
-    def _note_shown(self, other: Any) -> None:
-        """Note plain data that an operator was shown and that the candidate might give back later."""
-        if type(other) not in tables.SCALARS:
-            self.doubt("The candidate's own operator was shown plain data of the test.")
-        self._shown |= _leaves(other) - self.log.plain_values()
 
     def note_operator(self, name: str, arguments: Any, answer: Any) -> None:
         """Notice an operator that a subclass of the test has called past its own."""
@@ -233,8 +253,13 @@ class OperatorRequests(Peer):
         after = answer
         if self.number_of(answer) is not None and not isinstance(answer, MirrorMeta):
             after = self._state(answer)
-        named = type(target).__name__ in self.names.used and name not in operators.DIFFERENCES
-        if not named and not operators.follows(name, before, other, after):
+        believed = (
+            type(target) in self._classes
+            and name not in operators.DIFFERENCES
+            and type(answer) is not bool
+            and _leaves(answer).isdisjoint(_leaves(other))
+        )
+        if not believed and not operators.follows(name, before, other, after):
             self.doubt(f"The candidate's own {_symbol(name)} was shown plain data of the test.")
         return answer
 

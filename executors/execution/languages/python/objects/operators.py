@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import collections
 import operator
+import pathlib
+import re
+from collections.abc import Container
 from typing import Any
 
 from testbudget.executors.execution.languages.python.objects import tables
@@ -44,8 +47,20 @@ DIFFERENCES = frozenset(
 )
 """Arithmetic that shows how far two values are apart."""
 
-QUERIES = frozenset("startswith endswith issubset issuperset isdisjoint find index count equals".split())
-"""Methods of plain data that compare it with their argument."""
+_CHANGES = frozenset(
+    "add append appendleft clear copy discard extend extendleft get insert items keys pop popitem popleft "
+    "push remove reverse rotate setdefault sort update values".split()
+)
+QUERIES = (
+    frozenset(
+        name
+        for kind in (*tables.PLAIN_BASES, re.Pattern, pathlib.PurePosixPath)
+        for name in dir(kind)
+        if name[0] != "_"
+    )
+    | {"equals"}
+) - _CHANGES
+"""Methods of plain data that may compare it with their arguments."""
 
 _DICTS = frozenset({dict, collections.Counter, collections.OrderedDict, collections.defaultdict})
 _SEQUENCES = frozenset({list, tuple, set, frozenset, collections.deque})
@@ -59,16 +74,14 @@ def agrees(name: str, state: Any, other: Any, answer: Any) -> bool:
     """Return whether the plain data behind an object gives the same answer as its operator.
 
     Args:
-        name: a comparison or ``__contains__``.
+        name: a comparison.
         state: attributes of the object by name, told before it was asked.
         other: plain operand.
         answer: answer of the object's operator.
     """
-    if type(state) is not dict:
+    if type(state) is not dict or name not in _COMPARE:
         return False
     values = list(state.values())
-    if name == "__contains__":
-        return any(_holds(value, other) for value in values) is answer
     alike = [value for value in values if type(value) is type(other) or _both_numbers(value, other)]
     if type(other) in {list, tuple} and len(values) == len(other) and len(values) > 1:
         alike = alike or [type(other)(values)]
@@ -80,17 +93,26 @@ def agrees(name: str, state: Any, other: Any, answer: Any) -> bool:
         return False
 
 
+def holds(state: Any, item: Any, given: Container[Any]) -> bool:
+    """Return whether plain data behind an object holds an item and nothing that the test has not given.
+
+    Args:
+        state: attributes of the object by name, told before it was asked.
+        item: plain item.
+        given: scalars that the test has handed over.
+    """
+    return type(state) is dict and any(_holds(value, item, given) for value in state.values())
+
+
+def _holds(value: Any, item: Any, given: Container[Any]) -> bool:
+    if type(value) not in _DICTS | _SEQUENCES or not is_plain(value):
+        return False
+    scalars = all(type(member) in tables.SCALARS and member in given for member in value)
+    return scalars and item in value
+
+
 def _both_numbers(one: Any, other: Any) -> bool:
     return type(one) in _NUMBERS and type(other) in _NUMBERS
-
-
-def _holds(value: Any, item: Any) -> bool:
-    if not isinstance(value, list | tuple | set | frozenset | dict) or not is_plain(value):
-        return False
-    try:
-        return item in value
-    except TypeError:
-        return False
 
 
 def is_plain(value: Any) -> bool:
@@ -125,12 +147,22 @@ def content_answer(name: str, target: Any, other: Any) -> Any:
         return None
 
 
-def content_call(target: Any, base: type, name: str, argument: Any) -> Any:
+def content_call(target: Any, name: str, arguments: Any, keywords: dict[str, Any]) -> Any:
     """Answer of a method of the content of an instance of a subclass; None if there is none."""
+    base = tables.plain_base(type(target))
+    if base is None:
+        return None
     try:
-        return getattr(content_of(target, base), name)(argument)
+        return getattr(content_of(target, base), name)(*arguments, **keywords)
     except (AttributeError, TypeError, ValueError):
         return None
+
+
+def same_answer(one: Any, other: Any) -> bool:
+    """Return whether two answers are equal plain data of one type."""
+    return (
+        type(one) is type(other) and one is not None and is_plain(one) and is_plain(other) and one == other
+    )
 
 
 def follows(name: str, before: Any, other: Any, after: Any) -> bool:

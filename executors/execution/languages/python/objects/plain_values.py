@@ -23,6 +23,9 @@ class PartDecoder(Protocol):
     def decode(self, part: Any) -> Any:
         """Value of a JSON part."""
 
+    def note_array(self, value: Any) -> None:
+        """Notice an array that crossed."""
+
     def remember_nan(self, number: int, value: float) -> None:
         """Remember a NaN of the other process."""
 
@@ -56,7 +59,9 @@ def _decode_array_view(peer: PartDecoder, part: Any) -> Any:
     base, kind = peer.decode(whole), np.dtype(dtype)
     if not contents.array_tag(base) or kind.kind not in contents.ARRAY_KINDS or not base.flags.c_contiguous:
         raise ValueError("no view of an array")
-    return np.ndarray(shape, kind, base, offset, strides)
+    view = np.ndarray(shape, kind, base, offset, strides)
+    peer.note_array(view)
+    return view
 
 
 def _decode_zone(_: PartDecoder, part: Any) -> datetime.timezone:

@@ -20,7 +20,8 @@ _WITH_KEYWORDS = frozenset({"call", "meth", "lib"})
 _ITEMS = {"l": 2, "s": 2, "t": 1, "z": 1}
 _PAIRS = frozenset({"d", "C", "O"})
 _TEXTS = frozenset({"b", "da", "e", "td", "dt", "f"})
-_MAX_CHANGES = 4
+_MAX_CHANGES = 8
+_MAX_EXCHANGES = 4
 _MAX_BYTES = 32 << 20
 
 
@@ -142,6 +143,29 @@ class RequestLog:
         unequal = [[two, self._script(after, {"result": last}, change)] for change in self._changes(leaves)]
         return [one, two], unequal
 
+    def untaught(self, position: int) -> list[Any]:
+        """Scripts whose texts are equal if the answers from a position on need no request that is skipped.
+
+        The first one tells the answers that the candidate gave; the second one repeats all requests but
+        those that no script repeats.
+
+        Raises:
+            NoScriptError: a request cannot be repeated, or the test has answered some of them.
+        """
+        places = {place for place in range(1, len(self._requests)) if self._requests[place] is not None}
+        later = sorted(place for place in places if place >= position)
+        if not later:
+            return []
+        answers = [self._entry(place).answer for place in later]
+        told = json.dumps([[], {"text": answers_text(answers)}])
+        return [told, self._script(places, {"answers": later})]
+
+    def _entry(self, place: int) -> LoggedRequest:
+        entry = self._requests[place]
+        if entry is None:
+            raise NoScriptError
+        return entry
+
     def _pairs(
         self, needed: list[set[int]], numbers: list[int], altered: set[int], changed: int, position: int
     ) -> tuple[list[Any], list[Any]]:
@@ -154,6 +178,11 @@ class RequestLog:
             [base, self._script(altered, {"number": changed}, change)] for change in self._changes(leaves)
         ]
         return pair, unequal
+
+    def _is_as_made(self, number: int, position: int) -> bool:
+        """Return whether no request has used an object after the one that made it."""
+        origin = self._origin(number)
+        return all(place == origin for place in self._touching(number, position, classes=False))
 
     def _needed(self, number: int, position: int, without: int) -> set[int]:
         return self._closure({number}, position, without)
@@ -222,10 +251,11 @@ class RequestLog:
         entry = self._requests[place]
         return self._used_by(place) | (set() if entry is None else set(_defined(entry.answer)))
 
-    def _weight(self, number: int, position: int) -> tuple[bool, int]:
-        """Preference for an object whose plain data is changed: made by a call, from much."""
+    def _weight(self, number: int, position: int) -> tuple[bool, bool, int]:
+        """Preference for an object whose plain data is changed: made by a call, and as made, from much."""
         is_called = self._parsed(self._origin(number))[0][0] == "call"
-        return is_called, len(self._leaves_of_origin(number, position))
+        as_made = self._is_as_made(number, position)
+        return is_called, as_made, len(self._leaves_of_origin(number, position))
 
     def _leaves_of_origin(self, number: int, position: int) -> list[tuple[int, list[int]]]:
         """Plain data that an object was made from, or else what it was changed by."""
@@ -264,24 +294,24 @@ class RequestLog:
             yield {place: [(path, _another(value))]}
             if type(value) is str and (exchanged := _exchanged(value)) is not None:
                 yield {place: [(path, exchanged)]}
-        for number, value in enumerate(values[1:], 1):
-            before = values[number - 1]
-            if (
-                type(before) is type(value)
-                and before != value
-                and leaves[number][0] == leaves[number - 1][0]
-            ):
-                place = leaves[number][0]
-                yield {place: [(leaves[number - 1][1], value), (leaves[number][1], before)]}
-                return
+        pairs = [
+            (one, other)
+            for one, other in itertools.pairwise(range(len(values)))
+            if type(values[one]) is type(values[other])
+            and values[one] != values[other]
+            and leaves[one][0] == leaves[other][0]
+        ]
+        chosen_pairs = self._random.sample(pairs, min(len(pairs), _MAX_EXCHANGES))
+        for one, other in chosen_pairs:
+            yield {leaves[one][0]: [(leaves[one][1], values[other]), (leaves[other][1], values[one])]}
 
     def _script(
         self,
         places: set[int],
-        wanted: dict[str, int],
+        wanted: dict[str, Any],
         change: dict[int, list[tuple[list[int], Any]]] | None = None,
     ) -> str:
-        last = max(places | {wanted.get("result", 0)})
+        last = max(places | {0})
         requests: list[Any] = []
         for place in range(last + 1):
             if place != 0 and place not in places:
@@ -296,6 +326,11 @@ class RequestLog:
                 _put(message[0], path, value)
             requests.append(message)
         return json.dumps([requests, wanted], separators=(",", ":"))
+
+
+def answers_text(answers: list[Any]) -> str:
+    """Text of the bodies of answers."""
+    return json.dumps(answers, separators=(",", ":"))
 
 
 def _defined(part: Any) -> list[int]:

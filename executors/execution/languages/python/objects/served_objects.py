@@ -185,7 +185,6 @@ class ObjectServer(OperatorRequests):
             raise BrokenPairError("no arguments") from None
         if not all(type(name) is str for name in keywords):
             raise BrokenPairError("no keywords")
-        self.note_handed_over(values)
         return arguments, keywords
 
 

@@ -1,0 +1,93 @@
+"""Properties of a candidate's results that may keep a pass from being confirmed."""
+
+import collections
+import decimal
+import sys
+from collections.abc import Container, Iterator
+from enum import Enum
+from typing import Any
+
+_REDUCTIONS = (
+    "allclose isclose all any sum norm mean max min prod assert_allclose assert_array_almost_equal "
+    "assert_almost_equal assert_array_equal assert_equal assert_array_less approx assert_approx_equal"
+).split()
+_SEQUENCES = (list, tuple, set, frozenset, range, collections.deque)
+
+
+class Caveat(Enum):
+    """Property of a result of the candidate that may keep a pass from being confirmed.
+
+    Attributes:
+        ENDS_ITERATION: an exception that ends a loop of the caller unseen.
+        INDEX_ERROR: an IndexError, which ends the iteration of a sequence unseen.
+        EMPTY_ARRAY: an empty array of NumPy, which equals any other one element by element.
+        EMPTY_CONTAINER: an empty container, which NumPy takes for such an array.
+        NOT_A_NUMBER: a not-a-number, which is neither greater nor less than anything.
+    """
+
+    ENDS_ITERATION = "The candidate raised an exception that ends loops unseen."
+    INDEX_ERROR = "The candidate raised IndexError within a sequence of the test."
+    EMPTY_ARRAY = "The candidate returned an empty array, all elements of which equal anything."
+    EMPTY_CONTAINER = "The candidate returned an empty container, which NumPy takes for an empty array."
+    NOT_A_NUMBER = "The candidate returned a not-a-number, and the test may ask only what it is not."
+
+    def concerns(self, names: Container[str]) -> bool:
+        """Return whether the caveat concerns a test that uses these names."""
+        if self is Caveat.ENDS_ITERATION:
+            return not any(
+                name in names for name in ("StopIteration", "StopAsyncIteration", "GeneratorExit")
+            )
+        if self is Caveat.INDEX_ERROR:
+            return "__getitem__" in names and "IndexError" not in names
+        if self is Caveat.NOT_A_NUMBER:
+            return "nan" not in names and "isnan" not in names
+        if self is Caveat.EMPTY_CONTAINER and "numpy" not in names:
+            return False
+        return any(map(names.__contains__, _REDUCTIONS))
+
+
+def caveats_of(value: Any) -> Iterator[Caveat]:
+    """Caveats of a result and of all its parts.
+
+    Args:
+        value: the result; objects that are no plain data are passed over.
+    """
+    pending, seen = [value], set()
+    while pending:
+        one = pending.pop()
+        kind = type(one)
+        if kind in {int, str, bool, bytes, type(None)}:
+            continue
+        if kind in {float, complex, decimal.Decimal}:
+            if one != one:  # noqa: PLR0124 - NaN
+                yield Caveat.NOT_A_NUMBER
+        elif isinstance(one, (*_SEQUENCES, dict)):
+            if id(one) in seen:
+                continue
+            seen.add(id(one))
+            parts = _parts(one)
+            if not parts:
+                yield Caveat.EMPTY_CONTAINER
+            pending += parts
+        elif kind.__module__ == "numpy":
+            yield from _of_numbers(one)
+
+
+def _parts(container: Any) -> list[Any]:
+    """Members of a container, past its operators; of a range, one."""
+    if isinstance(container, range):
+        return [0] if len(container) else []
+    if isinstance(container, dict):
+        return [*dict.keys(container), *dict.values(container)]
+    base: Any = next(kind for kind in _SEQUENCES if isinstance(container, kind))
+    return list(base.__iter__(container))
+
+
+def _of_numbers(value: Any) -> Iterator[Caveat]:
+    """Caveats of an array or a scalar of NumPy."""
+    numpy = sys.modules["numpy"]
+    if isinstance(value, numpy.ndarray) and not value.size:
+        yield Caveat.EMPTY_ARRAY
+    is_number = isinstance(value, numpy.ndarray | numpy.generic) and value.dtype.kind in "fc"
+    if is_number and numpy.isnan(value).any():
+        yield Caveat.NOT_A_NUMBER
