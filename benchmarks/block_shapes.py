@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 from numpy.typing import NDArray
-from recorded_blocks import RecordedProblem, passing_block, random_block
+from recorded_blocks import RecordedProblem, mixed_block
 
 from testbudget.rewards.problem import TestKind, UnitTest
 
@@ -105,7 +105,7 @@ class BlockSource:
         self._random = random
         self._texts = itertools.count()
         self._rows = itertools.count()
-        self._owed: dict[tuple[int, float], float] = {}
+        self._owed: dict[BlockShape, float] = {}
 
     def row(self, shape: BlockShape) -> Iterator[ShapedBlock]:
         """The blocks of one problem."""
@@ -134,9 +134,8 @@ class BlockSource:
     def _function_block(self, shape: BlockShape) -> tuple[str, tuple[str, ...], tuple[UnitTest, ...]]:
         tests = shape.tests * shape.blocks
         while True:
-            choose = passing_block if next(self._rows) % 2 else random_block
             problem = self._problems[int(self._random.integers(len(self._problems)))]
-            block = choose(problem, self._random, shape.candidates, tests)
+            block = mixed_block(problem, self._random, shape.candidates, tests)
             if block is not None:
                 return block.entry_point, block.candidates, block.tests
 
@@ -152,9 +151,8 @@ class BlockSource:
 
     def _loops(self, shape: BlockShape) -> int:
         """Number of looping candidates of the next row, so that their share is right over many rows."""
-        key = (shape.candidates, shape.looping)
-        owed = self._owed.get(key, 0.5) + shape.candidates * shape.looping
-        self._owed[key] = owed % 1
+        owed = self._owed.get(shape, 0.5) + shape.candidates * shape.looping
+        self._owed[shape] = owed % 1
         return int(owed)
 
     def _fresh(self, text: str) -> str:

@@ -71,25 +71,27 @@ class RecordedProblem:
         return RecordedBlock(self.candidates.problem.entry_point, tuple(programs), tuple(tests))
 
 
-def random_block(
-    problem: RecordedProblem, random: np.random.Generator, candidates: int, tests: int
-) -> RecordedBlock:
-    """Random candidates of a problem on random tests; those that there are are repeated if too few."""
-    rows = random.permutation(len(problem.programs))
-    columns = random.permutation(len(problem.tests))
-    return problem.block(np.resize(rows, candidates).tolist(), np.resize(columns, tests).tolist())
-
-
-def passing_block(
+def mixed_block(
     problem: RecordedProblem, random: np.random.Generator, candidates: int, tests: int
 ) -> RecordedBlock | None:
-    """The best candidates of a problem, on tests that nearly all of them pass; None if it has none."""
-    rows = np.argsort(-problem.passed.mean(axis=1), kind="stable")[:candidates]
-    (columns,) = np.nonzero(problem.passed[rows].mean(axis=0) >= MOSTLY_PASSED)
-    if not len(columns):
+    """Random candidates of a problem on good and on random tests, half of each.
+
+    Good tests are those that nearly all of the better half of the candidates pass. Candidates and tests are
+    repeated if there are too few.
+
+    Returns:
+        The block; None if the problem has no good test.
+    """
+    order = np.argsort(-problem.passed.mean(axis=1), kind="stable")
+    better = order[: (len(order) + 1) // 2]
+    (good,) = np.nonzero(problem.passed[better].mean(axis=0) >= MOSTLY_PASSED)
+    if not len(good):
         return None
-    rows, columns = random.permutation(rows), random.permutation(columns)
-    return problem.block(np.resize(rows, candidates).tolist(), np.resize(columns, tests).tolist())
+    count = (tests + 1) // 2
+    others = np.resize(random.permutation(len(problem.tests)), tests - count)
+    columns = random.permutation(np.concatenate([np.resize(random.permutation(good), count), others]))
+    rows = np.resize(random.permutation(len(order)), candidates)
+    return problem.block(rows.tolist(), columns.tolist())
 
 
 def recorded_problems() -> list[RecordedProblem]:

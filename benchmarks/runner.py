@@ -48,8 +48,8 @@ _EMPTY_BLOCKS, _WARM_UP_BLOCKS = 100, 5
 _QUICK_SECONDS, _QUICK_EMPTY_BLOCKS = 45.0, 40
 _QUICK_SHAPES = (
     *(BlockShape(16, tests) for tests in (1, 3, 10, 32)),
-    *(BlockShape(16, tests, objects=True) for tests in (1, 3, 10)),
     *(BlockShape(16, tests, looping=0.05) for tests in (1, 3, 10)),
+    *(BlockShape(16, tests, objects=True) for tests in (1, 3, 10)),
     BlockShape(16, 3, objects=True, looping=0.05),
     BlockShape(100, 3, looping=0.01),
     BlockShape(48, 3, looping=0.05),
@@ -161,7 +161,9 @@ class RunnerComparison:
         return verdicts
 
     def _run(self, block: ShapedBlock, standing: NDArray[np.int64]) -> BlockVerdicts:
-        return self.runner.run(block.candidates, block.tests, block.entry_point, standing=standing)
+        return self.runner.run(
+            block.candidates, block.tests, block.entry_point, standing=standing, settle=False
+        )
 
     def _looping_times(self, block: ShapedBlock, *, objects: bool) -> dict[str, PairTimes]:
         """Time of a pair that never returns, by method; measured at the first such block."""

@@ -18,7 +18,7 @@ from testbudget.rewards.problem import Verdict
 from .repeatable_problems import LIMITS, NEAR_LIMITS, RepeatableProblem, written_problems
 
 BUSY_PROCESSES = 10
-RECORDED_PROBLEMS, RECORDED_CANDIDATES, RECORDED_TESTS = 3, 16, 8
+RECORDED_PROBLEMS, RECORDED_CANDIDATES, RECORDED_TESTS = 8, 16, 8
 SHAPES = {"whole": (1000, 1000), "small": (5, 3), "single": (1, 4)}
 """Candidates and tests of a block, by name of an order."""
 
@@ -34,11 +34,10 @@ def problems():
 
         random = np.random.default_rng(0)
         recorded = [
-            choose(problem, random, RECORDED_CANDIDATES, RECORDED_TESTS)
-            for problem in recorded_blocks.recorded_problems()[:: 163 // RECORDED_PROBLEMS]
-            for choose in (recorded_blocks.random_block, recorded_blocks.passing_block)
+            recorded_blocks.mixed_block(problem, random, RECORDED_CANDIDATES, RECORDED_TESTS)
+            for problem in recorded_blocks.recorded_problems()
         ]
-    blocks = [block for block in recorded if block is not None]
+    blocks = [block for block in recorded if block is not None][:: len(recorded) // RECORDED_PROBLEMS]
     return written_problems() + [
         RepeatableProblem(
             f"recorded {number}",
