@@ -1,8 +1,10 @@
 """Marks in a Python test that tell whether an assertion ran, and what the failed one compared.
 
-After each assertion that held, the test calls ``RAN``. While an ``assert`` statement compares two values,
-they are the variables ``GIVEN`` and ``EXPECTED`` of its frame. These names are no identifiers, so the test
-cannot use them.
+After each assertion that held, the test calls ``RAN``. What is only named like an assertion may be a method
+of the candidate: such a function goes through ``NAMED`` before it is called, and the test calls ``HELD``
+after it. While an ``assert`` statement compares two values, they are the variables ``GIVEN`` and
+``EXPECTED`` of its frame. A method that fills a template goes through ``TEMPLATE``. These names are no
+identifiers, so the test cannot use them. `RunningMarks` gives them their values.
 """
 
 import ast
@@ -12,68 +14,62 @@ from typing import Any
 RAN = "@ran"
 """Name of the function that is called after an assertion."""
 
+NAMED = "@named"
+"""Name of the function that each function goes through that is named like an assertion."""
+
+HELD = "@held"
+"""Name of the function that is called after the call of a function that is named like an assertion."""
+
+TEMPLATE = "@template"
+"""Name of the function that each attribute ``format`` and ``format_map`` goes through."""
+
 GIVEN, EXPECTED = "@given", "@expected"
 """Names of the operands of an assertion that is being checked."""
 
 _ENDS = frozenset({"exit", "quit", "_exit", "fail"})
+_ENDS_OF = {
+    "sys": {"exit"},
+    "os": {"_exit"},
+    "builtins": {"exit", "quit"},
+    "pytest": {"exit", "fail"},
+    "self": {"fail"},
+    "cls": {"fail"},
+}
+_TEMPLATES = frozenset({"format", "format_map"})
 _STORE = ast.Store()
 # One node for all places: a call that cannot fail is in no traceback.
-_MARK = ast.fix_missing_locations(ast.Expr(ast.Call(ast.Name(RAN, ast.Load()), [], [])))
+_MARK, _HELD_MARK = (
+    ast.fix_missing_locations(ast.Expr(ast.Call(ast.Name(name, ast.Load()), [], [])))
+    for name in (RAN, HELD)
+)
 _CLEARED = ast.Constant(..., lineno=1, col_offset=0)
 _EXPECTS = frozenset({"raises", "warns", "deprecated_call"})
 
 
 def mark_assertions(tree: ast.Module) -> None:
-    """Add marks to the syntax tree of a test, in place."""
-    tree.body = _marked(tree.body, in_class=False)
+    """Add marks on assertions to the syntax tree of a test, in place."""
+    _Marker(tree).mark(tree)
 
 
-def _marked(body: Sequence[ast.stmt], *, in_class: bool) -> list[ast.stmt]:
-    """Statements with marks."""
-    marked: list[ast.stmt] = []
-    for statement in body:
-        match statement:
-            case ast.Assert():
-                marked += _marked_assert(statement, in_class=in_class)
-                continue
-            case ast.Expr():
-                marked.append(statement)
-                if _asserts(statement.value):
-                    marked.append(_MARK)
-                continue
-            case ast.With() | ast.AsyncWith():
-                statement.body = _marked(statement.body, in_class=in_class)
-                marked.append(statement)
-                if any(_asserts(item.context_expr) for item in statement.items):
-                    marked.append(_MARK)
-                continue
-            case ast.If() | ast.For() | ast.While() | ast.AsyncFor() | ast.Match() if _may_raise(statement):
-                marked.append(_MARK)
-            case ast.Try() | ast.TryStar():
-                expects = any(_ends_test(part) for part in [*statement.body, *statement.orelse])
-                for handler in statement.handlers:
-                    handler.body = _marked(handler.body, in_class=in_class)
-                    if expects:
-                        handler.body.insert(0, _MARK)
-        _mark_parts(statement, in_class=in_class)
-        marked.append(statement)
-    return marked
+def mark_templates(tree: ast.Module) -> None:
+    """Add marks on what fills templates to the syntax tree of a test, in place."""
+    _TemplateMarks().visit(tree)
 
 
-def _mark_parts(statement: ast.stmt, *, in_class: bool) -> None:
-    """Add marks to the statements in a statement."""
-    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
-        in_class = False
-    elif isinstance(statement, ast.ClassDef):
-        in_class = True
-    elif isinstance(statement, ast.Match):
-        for case in statement.cases:
-            case.body = _marked(case.body, in_class=in_class)
-        return
-    compound: Any = statement
-    for name in ("body", "orelse", "finalbody"):
-        if parts := getattr(compound, name, None):
-            setattr(compound, name, _marked(parts, in_class=in_class))
+class _TemplateMarks(ast.NodeTransformer):
+    """Marks on what fills templates, wherever it is used."""
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
+        self.generic_visit(node)
+        if node.attr in _TEMPLATES and isinstance(node.ctx, ast.Load):
+            return _through(TEMPLATE, node)
+        return node
+
+
+def _through(name: str, node: ast.expr) -> ast.Call:
+    """Call of a function of marks with an expression."""
+    place = _place(node)
+    return ast.Call(ast.Name(name, ast.Load(), **place), [node], [], **place)
 
 
 def _marked_assert(statement: ast.Assert, *, in_class: bool) -> list[ast.stmt]:
@@ -115,12 +111,13 @@ def _place(node: ast.expr | ast.stmt) -> dict[str, Any]:
     }
 
 
-def _asserts(expression: ast.expr) -> bool:
-    """Return whether an expression calls an assertion method or function."""
+def _marks_calls(expression: ast.expr) -> bool:
+    """Mark functions that are named like assertions, and return whether an expression calls any."""
     if isinstance(expression, ast.Await):
         expression = expression.value
     if isinstance(expression, ast.Call) and (name := _called(expression)):
         if name.startswith("assert") or name in _EXPECTS or name == "fail":
+            expression.func = _through(NAMED, expression.func)
             return True
         if not any(
             isinstance(part, ast.Lambda | ast.GeneratorExp | ast.ListComp) for part in expression.args
@@ -128,9 +125,14 @@ def _asserts(expression: ast.expr) -> bool:
             return False
     elif isinstance(expression, ast.Constant | ast.Name | ast.Attribute):
         return False
-    return any(
-        isinstance(part, ast.Call) and _called(part).startswith("assert") for part in ast.walk(expression)
-    )
+    calls = [
+        part
+        for part in ast.walk(expression)
+        if isinstance(part, ast.Call) and _called(part).startswith("assert")
+    ]
+    for call in calls:
+        call.func = _through(NAMED, call.func)
+    return bool(calls)
 
 
 def _called(call: ast.Call) -> str:
@@ -140,22 +142,89 @@ def _called(call: ast.Call) -> str:
     return ""
 
 
-def _may_raise(statement: Any) -> bool:
-    """Return whether a branch of a statement ends the test."""
-    parts: Iterable[ast.stmt] = statement.orelse if not isinstance(statement, ast.Match) else ()
-    if isinstance(statement, ast.If):
-        parts = [*statement.body, *parts]
-    elif isinstance(statement, ast.Match):
-        parts = [part for case in statement.cases for part in case.body]
-    return any(map(_ends_test, parts))
+class _Marker:
+    """Marks on the assertions of one test."""
 
+    def __init__(self, tree: ast.Module) -> None:
+        self._ends = {"exit", "quit"}  # functions that end the test
+        for statement in tree.body:
+            match statement:
+                case ast.ImportFrom(names=names, module=module):
+                    ends = _ENDS_OF.get(module or "", set())
+                    self._ends.update(ends.intersection(alias.asname or alias.name for alias in names))
+                case ast.FunctionDef(name=name) if name in _ENDS:
+                    self._ends.add(name)
 
-def _ends_test(statement: ast.stmt) -> bool:
-    match statement:
-        case ast.Raise() | ast.Assert():
-            return True
-        case ast.Expr(value=ast.Call() as call):
-            return _called(call) in _ENDS
-        case ast.If():
-            return _may_raise(statement)
-    return False
+    def mark(self, tree: ast.Module) -> None:
+        """Mark all statements of the test."""
+        tree.body = self._marked(tree.body, in_class=False)
+
+    def _marked(self, body: Sequence[ast.stmt], *, in_class: bool) -> list[ast.stmt]:
+        """Statements with marks."""
+        marked: list[ast.stmt] = []
+        for statement in body:
+            match statement:
+                case ast.Assert():
+                    marked += _marked_assert(statement, in_class=in_class)
+                    continue
+                case ast.Expr():
+                    marked.append(statement)
+                    if _marks_calls(statement.value):
+                        marked.append(_HELD_MARK)
+                    continue
+                case ast.With() | ast.AsyncWith():
+                    statement.body = self._marked(statement.body, in_class=in_class)
+                    marked.append(statement)
+                    calls = [_marks_calls(item.context_expr) for item in statement.items]
+                    if any(calls):
+                        marked.append(_HELD_MARK)
+                    continue
+                case ast.If() | ast.For() | ast.While() | ast.AsyncFor() | ast.Match() if self._may_raise(
+                    statement
+                ):
+                    marked.append(_MARK)
+                case ast.Try() | ast.TryStar():
+                    expects = any(self._ends_test(part) for part in [*statement.body, *statement.orelse])
+                    for handler in statement.handlers:
+                        handler.body = self._marked(handler.body, in_class=in_class)
+                        if expects:
+                            handler.body.insert(0, _MARK)
+            self._mark_parts(statement, in_class=in_class)
+            marked.append(statement)
+        return marked
+
+    def _mark_parts(self, statement: ast.stmt, *, in_class: bool) -> None:
+        """Add marks to the statements in a statement."""
+        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
+            in_class = False
+        elif isinstance(statement, ast.ClassDef):
+            in_class = True
+        elif isinstance(statement, ast.Match):
+            for case in statement.cases:
+                case.body = self._marked(case.body, in_class=in_class)
+            return
+        compound: Any = statement
+        for name in ("body", "orelse", "finalbody"):
+            if parts := getattr(compound, name, None):
+                setattr(compound, name, self._marked(parts, in_class=in_class))
+
+    def _may_raise(self, statement: Any) -> bool:
+        """Return whether a branch of a statement ends the test."""
+        parts: Iterable[ast.stmt] = statement.orelse if not isinstance(statement, ast.Match) else ()
+        if isinstance(statement, ast.If):
+            parts = [*statement.body, *parts]
+        elif isinstance(statement, ast.Match):
+            parts = [part for case in statement.cases for part in case.body]
+        return any(map(self._ends_test, parts))
+
+    def _ends_test(self, statement: ast.stmt) -> bool:
+        match statement:
+            case ast.Raise() | ast.Assert():
+                return True
+            case ast.Expr(value=ast.Call(func=ast.Name(id=name))):
+                return name in self._ends
+            case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id=base), attr=name))):
+                return name in _ENDS_OF.get(base, ())
+            case ast.If():
+                return self._may_raise(statement)
+        return False

@@ -4,6 +4,7 @@ A judge process never runs text of a candidate. What a test may call on values t
 own is therefore an allow-list of modules, less the members that interpret data: as code, as the name of
 something to import, or as a template that reads attributes. Where a test makes another call on such a
 value, its pass is not confirmed. The calls in `DIVERTED` are made in the candidate's process instead.
+Methods of texts that fill templates are watched while the test runs (`running_marks`).
 """
 
 import ast
@@ -39,7 +40,7 @@ _INTERPRETING = frozenset(
     timeit.Timer timeit.repeat timeit.timeit types.CodeType types.FunctionType types.ModuleType
     types.new_class typing.ForwardRef typing._eval_type typing.get_type_hints unittest.mock.patch
     unittest.mock.patch.dict unittest.mock.patch.multiple unittest.mock.patch.object
-    warnings.warn_explicit
+    string.Formatter warnings.warn_explicit
     """.split()
 )
 """Members of these modules that interpret their arguments."""
@@ -54,6 +55,8 @@ _BUILTINS = frozenset("__import__ compile eval exec".split()) - {
 }
 _CONSTANTS_SUFFICE = frozenset("importlib.import_module importlib.util.find_spec".split())
 _BY_NAME = frozenset("delattr getattr setattr".split())
+_GIVES_METHODS = frozenset({"getattr", "methodcaller", "attrgetter"})
+_TEMPLATES = frozenset({"format", "format_map"})
 
 
 class InterpretingCalls:
@@ -67,9 +70,6 @@ class InterpretingCalls:
         self._imported = imported
         self._members = ""  # first such member of a library
         self._builtins: set[str] = set()  # names of such builtins, unless the test defines them
-        self._templates: set[str] = set()  # names of templates, unless they are constants
-        self._constants: set[str] = set()
-        self._variables: set[str] = set()
         self._checked: set[int] = set()  # ids of functions whose call takes constants only
 
     def caveat(self, bound: Container[str]) -> str:
@@ -80,18 +80,12 @@ class InterpretingCalls:
         """
         found = [self._members] if self._members else []
         found += sorted(name for name in self._builtins if name not in bound)
-        if self._templates - (self._constants - self._variables):
-            found.append("str.format")
         return f"The test may pass what it got to {found[0]}." if found else ""
 
     def note_import(self, module: str) -> None:
         """Note ``from module import *``."""
         if module.partition(".")[0] not in _MODULES:
             self._members = self._members or module
-
-    def note_assignment(self, name: str, value: ast.expr) -> None:
-        """Note ``name = value``."""
-        (self._constants if _is_constant(value) else self._variables).add(name)
 
     def note_name(self, node: ast.Name) -> None:
         """Note the use of a name."""
@@ -112,14 +106,12 @@ class InterpretingCalls:
     def note_call(self, node: ast.Call) -> None:
         """Note a call, before its function is noted."""
         function = node.func
+        self._note_template(node)
         match function:
             case ast.Name(id=name):
                 path = self._imported.get(name, name)
                 if name in _BY_NAME:
                     self._note_by_name(node.args)
-            case ast.Attribute(value=value, attr="format" | "format_map"):
-                self._note_template(value, node)
-                return
             case ast.Attribute():
                 path = self._path(function)
             case _:
@@ -137,17 +129,19 @@ class InterpretingCalls:
             case [ast.Name(id=base), name, *_] if base in self._imported and not _is_constant(name):
                 self._members = self._members or f"getattr of {self._imported[base]}"
 
-    def _note_template(self, value: ast.expr, node: ast.Call) -> None:
-        """Note a template that may come from the candidate and is filled with more than constants."""
-        if all(
-            _is_constant(argument) for argument in [*node.args, *(word.value for word in node.keywords)]
+    def _note_template(self, node: ast.Call) -> None:
+        """Note templates that the marks of a running test do not see."""
+        match node.func:
+            case ast.Name(id=name) | ast.Attribute(attr=name):
+                path = self._path(node.func) or self._imported.get(name, name)
+            case _:
+                return
+        arguments = [*node.args, *(word.value for word in node.keywords)]
+        texts = {part.value for part in arguments if isinstance(part, ast.Constant)} & {*_TEMPLATES, "{"}
+        if (name in _GIVES_METHODS and texts - {"{"}) or (
+            path.startswith("logging.") and "{" in texts and not all(map(_is_constant, arguments))
         ):
-            return
-        match value:
-            case ast.Name(id=name):
-                self._templates.add(name)
-            case ast.Call(func=ast.Name() | ast.Attribute(value=ast.Name())) | ast.Subscript():
-                self._templates.add("")
+            self._members = self._members or "str.format"
 
     def _path(self, node: ast.expr) -> str:
         """Module and members that an expression names; empty if it names none."""
@@ -178,7 +172,9 @@ def _is_harmless(path: str, node: ast.Call) -> bool:
         return all(map(_is_constant, node.args[:1]))
     if path in _TAKES_A_TARGET:
         return path == "unittest.mock.patch.dict" or all(map(_is_constant, node.args[1:2]))
-    if path not in _CONSTANTS_SUFFICE and path.partition(".")[0] not in {*_MODULES, *_BUILTINS}:
+    if path == "string.Formatter" or (
+        path not in _CONSTANTS_SUFFICE and path.partition(".")[0] not in {*_MODULES, *_BUILTINS}
+    ):
         return False  # it may make an object whose methods interpret data
     if path in _TAKES_FUNCTIONS:
         texts = node.args[:2] + [word.value for word in node.keywords if word.arg in {"stmt", "setup"}]

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 from testbudget.executors.execution.languages.base import Program, Source
-from testbudget.executors.execution.languages.python.assertion_marks import mark_assertions
+from testbudget.executors.execution.languages.python.assertion_marks import mark_assertions, mark_templates
 from testbudget.executors.execution.languages.python.library_tables import STATELESS_MODULES
 from testbudget.executors.execution.languages.python.objects.settings_patches import patch_targets
 from testbudget.executors.execution.languages.python.reasons import CANDIDATE_FILE, TEST_FILE
@@ -218,6 +218,8 @@ def test_program(text: str, kind: TestKind, entry_point: str | None) -> Program 
         tree = ast.parse(text.removeprefix(_BYTE_ORDER_MARK), TEST_FILE)
         facts = find_facts(tree, entry_point, shares_names=kind is TestKind.ASSERT)
         mark_assertions(tree)
+        if "format" in text:
+            mark_templates(tree)
         _add_imports(tree, facts.forgotten)
         code = compile(tree, TEST_FILE, "exec", dont_inherit=True, optimize=0)
         targets = () if facts.plain_calls else patch_targets(code)

@@ -340,8 +340,6 @@ class _Walk:
     def _assign(self, node: ast.Assign) -> None:
         self.visit(node.value)
         for target in node.targets:
-            if target.__class__ is ast.Name:
-                self._interpreting.note_assignment(target.id, node.value)
             self.visit(target)
 
     def _named(self, node: ast.NamedExpr) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-import itertools
 import sys
 import types
 import unittest
@@ -19,12 +18,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from testbudget.executors.execution.languages.base import Program
-from testbudget.executors.execution.languages.python.assertion_marks import RAN
 from testbudget.executors.execution.languages.python.caveats import Caveat
 from testbudget.executors.execution.languages.python.judge_audit import judge_audit
 from testbudget.executors.execution.languages.python.programs import CompiledTest, used_names
 from testbudget.executors.execution.languages.python.pytest_cases import UnknownFixtureError, pytest_cases
 from testbudget.executors.execution.languages.python.reasons import TEST_FILE, reason_of, verdict_of
+from testbudget.executors.execution.languages.python.running_marks import RunningMarks
 from testbudget.rewards.problem import Verdict
 from testbudget.rewards.verdict_reason import VerdictReason
 
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
 
 _MAIN = "__main__"
 _FILE = "test_solution.py"
+_TEMPLATE = "The test fills a template of the candidate's that reads attributes."
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +72,9 @@ def run_test(
         trusted: True if the candidate is trusted, so that the test may interpret what it gets from it.
     """
     content = CompiledTest(*test.content)
-    ran = itertools.count()
+    marks = RunningMarks(content.code)
     names = vars(module)
-    names.update({"__name__": _MAIN, "__file__": _FILE, RAN: ran.__next__})
+    names.update({"__name__": _MAIN, "__file__": _FILE, **marks.names()})
     sys.modules[_MAIN] = module
     audit = judge_audit()
     watching = contextlib.nullcontext() if trusted else audit.watching(runs_constants=not content.caveat)
@@ -94,7 +94,9 @@ def run_test(
         return TestRun(Verdict.UNCONFIRMED, reason)
     if result.stopped_by is not None:
         return result.stopped_by
-    run = _confirmed(content, result, asserted=next(ran) > 0, called=was_called(), trusted=trusted)
+    run = _confirmed(content, result, asserted=marks.asserted, called=was_called(), trusted=trusted)
+    if marks.found_template and run.verdict is Verdict.PASSED and not trusted:
+        return TestRun(Verdict.UNCONFIRMED, VerdictReason(_TEMPLATE))
     if caveats and run.verdict is Verdict.PASSED:
         used = used_names(content.code) | _short_texts(content.code)
         for caveat in sorted(caveats, key=lambda caveat: caveat.value):

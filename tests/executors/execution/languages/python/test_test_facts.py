@@ -135,8 +135,10 @@ INTERPRETS = {
     "a patched attribute": "import os\nfrom unittest.mock import patch\nwith patch.object(os, solve(1)): 1",
     "a file of NumPy": "import numpy as np\nnp.load(solve(1))",
     "an attribute of a library": "import math\ngetattr(math, solve(1))",
-    "a template": "solve(1).format(self)",
-    "a template in a variable": "t = solve(1)\nt.format(t)",
+    "a formatter": "import string\nstring.Formatter().vformat(solve(1), (), {})",
+    "a method by name": "getattr(solve(1), 'format')(self)",
+    "a method by name, later": "import operator\noperator.methodcaller('format_map', {})(solve(1))",
+    "templates of log records": "import logging\nlogging.Formatter(solve(1), style='{')",
     "timed text": "import timeit\ntimeit.timeit(solve(1))",
 }
 

@@ -1,0 +1,97 @@
+"""Values of the marks in a Python test while it runs, and what they have noticed."""
+
+import functools
+import types
+from collections.abc import Callable, Iterator
+from string import Formatter
+from typing import Any
+
+from testbudget.executors.execution.languages.python.assertion_marks import HELD, NAMED, RAN, TEMPLATE
+from testbudget.executors.execution.languages.python.reasons import CANDIDATE_FILE
+
+_MAX_DEPTH = 4
+_parse = Formatter().parse
+
+
+class RunningMarks:
+    """Functions that a marked test calls.
+
+    Attributes:
+        asserted: True once an assertion has held.
+        found_template: True once a template that is no constant of the test was used which reads an
+            attribute or an item.
+
+    Args:
+        code: code of the test.
+    """
+
+    def __init__(self, code: types.CodeType) -> None:
+        self.asserted = False
+        self.found_template = False
+        self._is_assertion = False
+        self._code = code
+
+    def names(self) -> dict[str, Callable[..., Any]]:
+        """The functions, by the names under which a test calls them."""
+        return {RAN: self._ran, NAMED: self._named, HELD: self._held, TEMPLATE: self._template}
+
+    def _ran(self) -> None:
+        self.asserted = True
+
+    def _named(self, function: Any) -> Any:
+        self._is_assertion = _is_assertion(function)
+        return function
+
+    def _held(self) -> None:
+        self.asserted = self.asserted or self._is_assertion
+
+    def _template(self, method: Any) -> Any:
+        if type(method) is types.MethodDescriptorType:  # str.format
+
+            @functools.wraps(method)
+            def checked(text: Any, *arguments: Any, **keywords: Any) -> Any:
+                self._check(text)
+                return method(text, *arguments, **keywords)
+
+            return checked
+        if type(method) is types.BuiltinMethodType:
+            self._check(method.__self__)
+        return method
+
+    def _check(self, text: Any) -> None:
+        if isinstance(text, str) and reads_parts(text) and text not in set(_texts(self._code.co_consts)):
+            self.found_template = True
+
+
+def _is_assertion(function: Any) -> bool:
+    """Return whether a function is one of the test's or of a library, and none of the candidate's."""
+    while type(function) in {types.MethodType, functools.partial}:
+        function = function.__func__ if type(function) is types.MethodType else function.func
+    return type(function) is types.FunctionType and function.__code__.co_filename != CANDIDATE_FILE
+
+
+def reads_parts(text: str, depth: int = 0) -> bool:
+    """Return whether a template reads an attribute or an item of what it is filled with."""
+    if depth > _MAX_DEPTH:
+        return True
+    try:
+        fields = list(_parse(str.__str__(text)))
+    except ValueError:
+        return False
+    for _, field, specification, _ in fields:
+        if field is not None and ("." in field or "[" in field):
+            return True
+        if specification and "{" in specification and reads_parts(specification, depth + 1):
+            return True
+    return False
+
+
+def _texts(constants: tuple[Any, ...]) -> Iterator[str]:
+    """Texts among the constants of a program, at any depth."""
+    for constant in constants:
+        if type(constant) is str:
+            yield constant
+        elif isinstance(constant, tuple | frozenset):
+            yield from _texts(tuple(constant))
+        elif isinstance(constant, types.CodeType):
+            yield from _texts(constant.co_consts)
