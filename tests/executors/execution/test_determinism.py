@@ -37,7 +37,7 @@ def problems():
             recorded_blocks.mixed_block(problem, random, RECORDED_CANDIDATES, RECORDED_TESTS)
             for problem in recorded_blocks.recorded_problems()
         ]
-    blocks = [block for block in recorded if block is not None][:: len(recorded) // RECORDED_PROBLEMS]
+    blocks = [block for block in recorded if block is not None]
     return written_problems() + [
         RepeatableProblem(
             f"recorded {number}",
@@ -45,7 +45,7 @@ def problems():
             tuple(dict.fromkeys(block.candidates)),
             tuple({test.code: test for test in block.tests}.values()),
         )
-        for number, block in enumerate(blocks)
+        for number, block in enumerate(blocks[:: len(blocks) // RECORDED_PROBLEMS])
     ]
 
 
