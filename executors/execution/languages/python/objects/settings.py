@@ -44,7 +44,7 @@ _OWN_WARNING = 5
 
 
 class JudgeSettings:
-    """What a test sets up in the judge's process, and the replay of what the candidate printed.
+    """Settings of a test in the judge's process, and the replay of what the candidate printed.
 
     Create it before the test runs and after the names of the candidate are bound: what is set then counts
     as unchanged. The seeding functions of `random` and NumPy are replaced by ones that take notice.
@@ -178,7 +178,7 @@ class CandidateSettings:
         self._logs.install()
 
     def pieces(self) -> list[list[Any]]:
-        """What the candidate has printed, warned of and logged since the last call."""
+        """Texts, warnings and log records of the candidate since the last call."""
         if not self._started:
             self._start()
         found = self._pending[:]
