@@ -10,6 +10,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from testbudget.executors.execution.limits import ISOLATION_LAYERS, LayerName, TestLimits, Trust
+from testbudget.executors.generation.extraction.candidates import ExtractionRule
 from testbudget.scheduler.backends.registry import BackendName
 from testbudget.scheduler.job_names import (
     BackendField,
@@ -70,6 +71,11 @@ class CandidatesSection(JobSection):
     from_file: Path | None = Field(None, description="JSONL file with one {problem, code} per line")
     model: ModelSection | None = Field(None, description="policy model that they are sampled from")
     count: int | None = Field(None, ge=1, description="candidates per problem (default: all of the source)")
+    extraction: ExtractionRule = Field(
+        ExtractionRule.LAST,
+        description="program that is taken where an answer of the model holds several that define the "
+        "entry point",
+    )
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:

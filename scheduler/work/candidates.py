@@ -9,6 +9,7 @@ from typing import NamedTuple
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from testbudget.executors.generation.base import Completion, Request
+from testbudget.executors.generation.extraction.candidates import ExtractionRule
 from testbudget.executors.generation.extraction.extract import read_candidate
 from testbudget.executors.generation.prompts import PromptTemplate, prompt_template
 from testbudget.rewards.errors import UserError, validation_sentence
@@ -143,11 +144,13 @@ class CandidateGenerator:
     Attributes:
         template: prompt of the policy model.
         count: candidates per problem.
+        extraction: choice between several programs in one answer.
         seed: seed of the run, from which the seed of each candidate is derived.
     """
 
     template: PromptTemplate
     count: int
+    extraction: ExtractionRule
     seed: int
 
     @classmethod
@@ -156,7 +159,7 @@ class CandidateGenerator:
         section = job.candidates
         if section.model is None or section.count is None:
             return None
-        return cls(prompt_template(section.model.template), section.count, job.seed)
+        return cls(prompt_template(section.model.template), section.count, section.extraction, job.seed)
 
     def requests(self, problem: Problem) -> tuple[Request, ...]:
         """One request for each candidate, in order of index."""
@@ -168,7 +171,7 @@ class CandidateGenerator:
 
     def record(self, problem: Problem, answer: Completion) -> CandidateRecord:
         """Candidate record of an answer."""
-        code = read_candidate(self.template, problem, answer.text).code
+        code = read_candidate(self.template, problem, answer.text, self.extraction).code
         return CandidateRecord.of(problem, code, int(answer.tokens), answer.gpu_seconds)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from testbudget.executors.generation.base import Completion
+from testbudget.executors.generation.extraction.candidates import ExtractionRule
 from testbudget.executors.generation.prompts import prompt_template
 from testbudget.rewards.errors import UserError
 from testbudget.scheduler.backends.base import GenerationDone
@@ -66,7 +67,7 @@ def test_recorded_candidates_of_all_problems_are_one_event(recorded, problems, o
 @pytest.fixture
 def sampling(problems, open_work):
     return CandidateSampling(
-        problems, open_work, None, CandidateGenerator(prompt_template("completion"), 20, 0)
+        problems, open_work, None, CandidateGenerator(prompt_template("completion"), 20, ExtractionRule.LAST, 0)
     )
 
 
