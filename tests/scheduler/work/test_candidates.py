@@ -66,9 +66,8 @@ def test_recorded_candidates_of_all_problems_are_one_event(recorded, problems, o
 
 @pytest.fixture
 def sampling(problems, open_work):
-    return CandidateSampling(
-        problems, open_work, None, CandidateGenerator(prompt_template("completion"), 20, ExtractionRule.LAST, 0)
-    )
+    generator = CandidateGenerator(prompt_template("completion"), 20, ExtractionRule.LAST, 0)
+    return CandidateSampling(problems, open_work, None, generator)
 
 
 def answered(work, open_work, sampling):
