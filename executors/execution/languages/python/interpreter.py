@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 from testbudget.executors.execution.languages.base import StepMessage
 from testbudget.executors.execution.languages.python import parameterized_stand_in, pytest_stand_in
+from testbudget.executors.execution.languages.python.entry_points import is_defined
 from testbudget.executors.execution.languages.python.reasons import (
     CANDIDATE_FILE,
     exception_detail,
@@ -102,7 +103,7 @@ def load_candidate(program: types.CodeType, entry_point: str | None) -> types.Mo
 
     Args:
         program: code object of the candidate; its last constant may be its text.
-        entry_point: name that the candidate must define; None if unknown.
+        entry_point: function, class or method that the candidate must define; None if unknown.
 
     Returns:
         The module; a failure if the candidate raises or does not define the entry point.
@@ -120,7 +121,7 @@ def load_candidate(program: types.CodeType, entry_point: str | None) -> types.Mo
         detail = exception_detail(error)
         sentence = f"The candidate raised {detail[DetailName.EXCEPTION]} when it was loaded."
         return LoadFailure(verdict_of(error, failure=()), VerdictReason(sentence, detail))
-    if entry_point is None or entry_point in vars(module):
+    if entry_point is None or is_defined(entry_point, vars(module)):
         return module
     return LoadFailure(Verdict.ERRORED, VerdictReason(f"The candidate does not define {entry_point}."))
 

@@ -14,6 +14,7 @@ from testbudget.executors.execution.languages.base import (
 )
 from testbudget.executors.execution.languages.python import (
     calls,
+    entry_points,
     interpreter,
     judge,
     programs,
@@ -93,7 +94,7 @@ class Python(Language):
         self, buffer: ResultBuffer, connection: Connection, test: Program, entry_point: str | None
     ) -> None:
         """Run a test in a module that holds proxies for what the candidate defines."""
-        judge_side.judge_objects(buffer, connection, test, entry_point)
+        judge_side.judge_objects(buffer, connection, test, entry_points.first_name(entry_point))
 
     def serve_objects(
         self, buffer: ResultBuffer, connection: Connection, candidate: Program, entry_point: str | None

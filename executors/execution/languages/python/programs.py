@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from testbudget.executors.execution.languages.base import Program, Source
 from testbudget.executors.execution.languages.python.assertion_marks import mark_assertions, mark_templates
+from testbudget.executors.execution.languages.python.entry_points import first_name
 from testbudget.executors.execution.languages.python.library_tables import STATELESS_MODULES
 from testbudget.executors.execution.languages.python.objects.settings_patches import patch_targets
 from testbudget.executors.execution.languages.python.reasons import CANDIDATE_FILE, TEST_FILE
@@ -216,7 +217,7 @@ def test_program(text: str, kind: TestKind, entry_point: str | None) -> Program 
     """
     try:
         tree = ast.parse(text.removeprefix(_BYTE_ORDER_MARK), TEST_FILE)
-        facts = find_facts(tree, entry_point, shares_names=kind is TestKind.ASSERT)
+        facts = find_facts(tree, first_name(entry_point), shares_names=kind is TestKind.ASSERT)
         mark_assertions(tree)
         if "format" in text:
             mark_templates(tree)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from testbudget.executors.execution.languages.base import Program
 from testbudget.executors.execution.languages.python.caveats import Caveat
+from testbudget.executors.execution.languages.python.entry_points import find_entry, first_name
 from testbudget.executors.execution.languages.python.judge_audit import judge_audit
 from testbudget.executors.execution.languages.python.programs import CompiledTest, used_names
 from testbudget.executors.execution.languages.python.pytest_cases import UnknownFixtureError, pytest_cases
@@ -166,10 +167,10 @@ def _run_functions(
     """Call what the test does not call itself, until a case does not pass."""
     try:
         if "check" in content.uncalled:
-            if content.entry_point is None or content.entry_point not in names:
+            if content.entry_point is None or first_name(content.entry_point) not in names:
                 result.stop_with(Verdict.ERRORED, VerdictReason("The test never calls its function check."))
                 return
-            own_names["check"](names[content.entry_point])
+            own_names["check"](find_entry(content.entry_point, names))
             result.passed += 1
         for case in pytest_cases(own_names, [name for name in content.uncalled if name != "check"]):
             if case.is_skipped:
