@@ -18,6 +18,7 @@ from testbudget.executors.execution.languages.python.objects.names import CANDID
 from testbudget.executors.execution.languages.python.objects.served_objects import ObjectServer
 from testbudget.executors.execution.languages.python.objects.settings import JudgeSettings
 from testbudget.executors.execution.languages.python.objects.wire import BrokenPairError, Pipe
+from testbudget.executors.execution.languages.python.reasons import shown
 from testbudget.rewards.problem import Verdict
 
 _SWITCHES = frozenset(
@@ -26,6 +27,7 @@ _SWITCHES = frozenset(
 )
 """Names of tests that may depend on the order in which coroutines run."""
 
+_WEAK = frozenset({"ref", "WeakSet", "WeakValueDictionary", "WeakKeyDictionary", "finalize", "getrefcount"})
 _NOT_CLASS_ITEMS = frozenset(
     {"__module__", "__qualname__", "__dict__", "__weakref__", "__firstlineno__", "__static_attributes__"}
 )
@@ -66,6 +68,11 @@ class JudgePeer(ObjectServer):
         self.settings = settings
 
     # Contract of a peer
+
+    def note_ended(self) -> None:
+        """Doubt a test that may ask whether an object of the candidate has ended: it says so itself."""
+        if not _WEAK.isdisjoint(self.names.used):
+            self.doubt("The candidate's process alone says which of its objects have ended.")
 
     def new_number(self) -> int:  # noqa: D102
         self._serial += 1
@@ -127,6 +134,8 @@ class JudgePeer(ObjectServer):
 
     def encode_object(self, value: Any) -> Any:
         """JSON part for an object of the test; what the library defines crosses by its name."""
+        if isinstance(value, AssertionError):
+            self.doubt(f"A failed assertion of the test was handed to the candidate: {shown(value.args)}.")
         parts = access.parts_of(value)
         if parts is not None:
             return ["mk", *map(self.encode, parts)]

@@ -35,11 +35,22 @@ _LIBRARY = frozenset(
 )
 _ALIASES = {"np": "numpy", "ET": "xml.etree.ElementTree", "dt": "datetime", "mock": "unittest.mock"}
 _MODULE_NAMES = frozenset({*sys.stdlib_module_names, *_ALIASES, "numpy", "pd", "pandas", "scipy"})
-_PUBLIC = FORGOTTEN_NAMES | frozenset(
-    name
-    for module in (builtins, collections)
-    for name in vars(module)
-    if name[0] != "_" and not name.endswith(("Error", "Exception", "Warning"))
+_EXCEPTIONS = frozenset(
+    "ArithmeticError AssertionError AttributeError BaseException Exception IndexError KeyError LookupError "
+    "NameError NotImplementedError OverflowError RuntimeError StopIteration TypeError ValueError "
+    "ZeroDivisionError".split()
+)
+"""Exceptions that a program has no reason to define anew."""
+
+_PUBLIC = (
+    FORGOTTEN_NAMES
+    | _EXCEPTIONS
+    | frozenset(
+        name
+        for module in (builtins, collections)
+        for name in vars(module)
+        if name[0] != "_" and not name.endswith(("Error", "Exception", "Warning"))
+    )
 )
 
 _LIFETIMES = frozenset({"weakref", "gc", "__del__", "getrefcount"})
@@ -197,6 +208,8 @@ class JudgeNames:
                 self.bind(name, value)
             elif kind == _MODULE:
                 self._bind_module(name, value)
+            elif name in vars(builtins):
+                continue  # a test that uses the name means the builtin
             elif kind == _MEMBER and value in _LIBRARY and name in self.used:
                 found = vars(sys.modules.get(value, builtins)).get(name, _MISSING)
                 if found is not _MISSING:

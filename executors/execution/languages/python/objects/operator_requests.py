@@ -99,17 +99,23 @@ class OperatorRequests(Peer):
             self.caveats.add(Caveat.EMPTY_CONTAINER)
 
     def call(self, target: Any, arguments: Any, keywords: Any) -> Any:  # noqa: D102
+        value = self._making(super().call, target, arguments, keywords)
+        is_class = isinstance(target, MirrorMeta) and self.names.is_class_of_test(target)
+        if is_class and not self.depth and (number := self.number_of(value)) is not None:
+            self._constructed.add(number)
+            self._classes.add(type(value))
+        return value
+
+    def _making(self, request: Callable[..., Any], *parts: Any) -> Any:
+        """Answer of a request, noted as one that has made the object that it returns."""
         position = len(self.log)
-        value = super().call(target, arguments, keywords)
+        value = request(*parts)
         if not self.depth and (number := self.number_of(value)) is not None:
             self.log.note_made(number, position)
-            if isinstance(target, MirrorMeta) and self.names.is_class_of_test(target):
-                self._constructed.add(number)
-                self._classes.add(type(value))
         return value
 
     def call_method(self, target: Any, name: str, arguments: Any, keywords: Any) -> Any:  # noqa: D102
-        value = super().call_method(target, name, arguments, keywords)
+        value = self._making(super().call_method, target, name, arguments, keywords)
         if name in operators.QUERIES and (arguments or keywords) and value is not None:
             self._check_query(target, name, arguments, keywords, value)
         return value
@@ -149,7 +155,10 @@ class OperatorRequests(Peer):
             return self._leave(target, name, arguments)
         if name in tables.ARITHMETIC and len(arguments) == 1 and operators.is_plain(arguments[0]):
             return self._calculate(target, name, arguments[0])
-        return super().call_special(target, name, arguments)
+        value = self._making(super().call_special, target, name, arguments)
+        if name == "__len__" and not value:
+            self.caveats.add(Caveat.EMPTY_CONTAINER)
+        return value
 
     def _leave(self, target: Any, name: str, arguments: Any) -> Any:
         kind, error, trace = arguments
@@ -247,7 +256,7 @@ class OperatorRequests(Peer):
     def _calculate(self, target: Any, name: str, other: Any) -> Any:
         content = tables.plain_base(type(target))
         before = None if content is not None else self._state(target)
-        answer = super().call_special(target, name, (other,))
+        answer = self._making(super().call_special, target, name, (other,))
         if answer is NotImplemented:
             return answer
         after = answer

@@ -99,11 +99,16 @@ class Registry:
         self._weakened.update(weak)
         self._weakened.difference_update(strong)
         gone, self._gone = self._gone, []
+        if gone:
+            self.note_ended()
         return [
             [name, numbers]
             for name, numbers in (("weak", weak), ("strong", strong), ("gone", gone))
             if numbers
         ]
+
+    def note_ended(self) -> None:
+        """Notice that proxies have ended because the other process said that their objects may."""
 
     def apply_lifetimes(self, name: str, numbers: list[int]) -> None:
         """Hold proxies weakly while only the other process's table refers to their objects.

@@ -12,6 +12,7 @@ import copy
 import itertools
 import json
 import random
+import string
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,6 +23,7 @@ _PAIRS = frozenset({"d", "C", "O"})
 _TEXTS = frozenset({"b", "da", "e", "td", "dt", "f"})
 _MAX_CHANGES = 8
 _MAX_EXCHANGES = 4
+_KINDS = (string.ascii_lowercase, string.ascii_uppercase, string.digits)
 _MAX_BYTES = 32 << 20
 
 
@@ -291,9 +293,8 @@ class RequestLog:
         chosen = self._random.sample(range(len(leaves)), min(len(leaves), _MAX_CHANGES))
         for number in sorted(chosen):
             (place, path), value = leaves[number], values[number]
-            yield {place: [(path, _another(value))]}
-            if type(value) is str and (exchanged := _exchanged(value)) is not None:
-                yield {place: [(path, exchanged)]}
+            for other in self._others(value, values):
+                yield {place: [(path, other)]}
         pairs = [
             (one, other)
             for one, other in itertools.pairwise(range(len(values)))
@@ -304,6 +305,25 @@ class RequestLog:
         chosen_pairs = self._random.sample(pairs, min(len(pairs), _MAX_EXCHANGES))
         for one, other in chosen_pairs:
             yield {leaves[one][0]: [(leaves[one][1], values[other]), (leaves[other][1], values[one])]}
+
+    def _others(self, value: Any, values: list[Any]) -> Iterator[Any]:
+        """Values in place of one: its neighbour, and others as they occur."""
+        if type(value) is bool:
+            yield not value
+        elif type(value) in {int, float}:
+            yield value + 1
+            far = [value + 10, value + self._random.randrange(3, 500, 2)]
+            far += [one for one in values if type(one) is type(value) and abs(one - value) > 1]
+            yield self._random.choice(far)
+        elif not value:
+            yield "x"
+        else:
+            places = [place for place, letter in enumerate(value) if _like(letter)] or [0]
+            place = self._random.choice(places)
+            others = _like(value[place]).replace(value[place], "") or "x"
+            yield f"{value[:place]}{self._random.choice(others)}{value[place + 1 :]}"
+            if (exchanged := _exchanged(value)) is not None:
+                yield exchanged
 
     def _script(
         self,
@@ -380,22 +400,16 @@ def _put(part: Any, path: list[int], value: Any) -> None:
     part[path[-1]] = value
 
 
+def _like(letter: str) -> str:
+    """Characters of the same kind as one; empty for a sign."""
+    return next((kind for kind in _KINDS if letter in kind), "")
+
+
 def _exchanged(text: str) -> str | None:
-    """Text with two neighbours exchanged; None if all its characters are the same."""
-    for place, (one, other) in enumerate(itertools.pairwise(text)):
-        if one != other:
-            return f"{text[:place]}{other}{one}{text[place + 2 :]}"
-    return None
-
-
-def _another(value: Any) -> Any:
-    """Another value of the same type."""
-    if type(value) is bool:
-        return not value
-    if type(value) in {int, float}:
-        return value + 1
-    if not value:
-        return "x"
-    if value[0].isdigit():
-        return str((int(value[0]) + 1) % 10) + value[1:] if value[0].isascii() else "1" + value[1:]
-    return ("b" if value[0] == "a" else "a") + value[1:]
+    """Text with two neighbours of one kind exchanged, or two of any kind; None if all are the same."""
+    pairs = [place for place, (one, other) in enumerate(itertools.pairwise(text)) if one != other]
+    if not pairs:
+        return None
+    alike = [place for place in pairs if text[place + 1] in _like(text[place])]
+    place = (alike or pairs)[0]
+    return f"{text[:place]}{text[place + 1]}{text[place]}{text[place + 2 :]}"

@@ -16,6 +16,9 @@ from testbudget.executors.execution.languages.python.objects.settings import Jud
 from testbudget.executors.execution.languages.python.objects.wire import BrokenPairError, Pipe
 from testbudget.executors.execution.languages.python.reasons import shown
 
+_EMPTY = frozenset({bool, int, float, str, list, dict, set, tuple})
+_COMPARES = frozenset({"__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__", "__hash__"})
+
 
 class ObjectServer(OperatorRequests):
     """Peer of a judge that serves the candidate's requests, within the rules of ``access``."""
@@ -24,6 +27,7 @@ class ObjectServer(OperatorRequests):
         super().__init__(pipe, names)
         self.settings: JudgeSettings | None = None
         self._written: set[tuple[int, str]] = set()
+        self._made_there: dict[int, tuple[Any, list[Any]]] = {}
 
     def note_raised(self, error: BaseException) -> None:  # noqa: D102
         if isinstance(error, access.RefusedError):
@@ -49,7 +53,20 @@ class ObjectServer(OperatorRequests):
         target = self._target(message)
         arguments, keywords = self._arguments(message, 2)
         access.check_call(target)
-        return target(*arguments, **keywords), ()
+        value = target(*arguments, **keywords)
+        if self.names.was_given(target):  # an instance that the candidate makes, with what it gave
+            self._made_there[id(value)] = value, [*arguments, *keywords.values()]
+        return value, ()
+
+    def _check_made(self, target: Any, name: str, value: Any) -> None:
+        """Doubt what the test's class adds to an instance that the candidate has made of it."""
+        _, given = self._made_there.get(id(target), (None, None))
+        if given is None or (id(target), name) in self._written:
+            return
+        own = name in getattr(target, "__dict__", ()) or name in getattr(type(target), "__slots__", ())
+        known = value is None or self.number_of(value) is not None or any(value is one for one in given)
+        if not own or not (known or (type(value) in _EMPTY and not value)):
+            self._doubt_given(type(target))
 
     def serve_method(self, message: list[Any]) -> tuple[Any, Any]:
         """Call a method of an object of the test."""
@@ -68,18 +85,25 @@ class ObjectServer(OperatorRequests):
         if (id(target), name) not in self._written:
             access.check_read(target, name)
             self._check_given(target)
-        return getattr(target, name), ()
+        value = getattr(target, name)
+        self._check_made(target, name, value)
+        return value, ()
 
     def _check_given(self, kind: Any) -> None:
         """Doubt more than instances of a class that the candidate has only by its name."""
         if self.names.was_given(kind):
-            self.doubt(f"The candidate uses the class {kind.__name__} of the test, which it did not get.")
+            self._doubt_given(kind)
+
+    def _doubt_given(self, kind: type) -> None:
+        self.doubt(f"The candidate uses the class {kind.__name__} of the test, which it did not get.")
 
     def serve_set(self, message: list[Any]) -> tuple[Any, Any]:
         """Set an attribute of an object of the test."""
         target, name = self._target(message), self._name(message)
         (value,) = self._values(message, 3, 1)
         self._check_write(target, name)
+        if id(target) in self._made_there:
+            self._made_there[id(target)][1].append(value)
         setattr(target, name, value)
         return None, ()
 
@@ -142,6 +166,10 @@ class ObjectServer(OperatorRequests):
         target, name = self._target(message), self._name(message)
         arguments = self.read_request(message, 3)
         access.check_special(target, name)
+        if id(target) in self._made_there and (
+            name not in _COMPARES or any(type(one) is not type(target) for one in arguments)
+        ):
+            self._doubt_given(type(target))
         return special_call(target, name, arguments), ()
 
     def serve_input(self, message: list[Any]) -> tuple[Any, Any]:
