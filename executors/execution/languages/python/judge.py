@@ -71,7 +71,7 @@ def _run_with(stand_ins: _StandIns, test: Program) -> TestRun:
     sys.modules[MODULE] = sys.modules["__main__"] = module
     for name in test.functions:
         vars(module)[name] = _StandIn(stand_ins, name)
-    return run_test(module, test, lambda: stand_ins.called, stand_ins.caveats)
+    return stand_ins.checked(run_test(module, test, lambda: stand_ins.called, stand_ins.caveats))
 
 
 class _StandIn:
@@ -129,10 +129,12 @@ class _StandIns:
         self.needs_objects: VerdictReason | None = None
         self.end: TestRun | None = None
         self.caveats: set[Caveat] = set()
+        self._ending: list[BaseException] = []  # exceptions that may end loops
         self._path = path
         self._placeholder = placeholder
         self._append = append
         placeholder.uses = 0
+        placeholder.expected.clear()
 
     def refuse(self, sentence: str) -> NoReturn:
         """End the test, since it needs the objects of the candidate."""
@@ -188,13 +190,30 @@ class _StandIns:
             )
             raise _UnansweredError from None
         self.caveats.update(caveats_of(value))
+        if "after" in changes:
+            self.caveats.update(caveats_of([*arguments, *keywords.values()]))
         if error is not None:
+            self.caveats.update(caveats_of(error.args))
             if isinstance(error, StopIteration | StopAsyncIteration | GeneratorExit):
-                self.caveats.add(Caveat.ENDS_ITERATION)
+                self._ending.append(error)
             if isinstance(error, IndexError):
                 self.caveats.add(Caveat.INDEX_ERROR)
             raise error
         return value
+
+    def checked(self, run: TestRun) -> TestRun:
+        """Outcome of the test, unconfirmed if an exception of the candidate has ended a loop unseen.
+
+        An exception that the test has handled has the handler's frame in its traceback, unless it was
+        handled by ``assertRaises``. One that a loop has swallowed has no frame of the test's.
+        """
+        for error in self._ending:
+            trace = error.__traceback__
+            seen = trace is not None and trace.tb_frame.f_code.co_filename == TEST_FILE
+            seen = seen or any(error is one for one in self._placeholder.expected)
+            if not seen and run.verdict is Verdict.PASSED:
+                return TestRun(Verdict.UNCONFIRMED, VerdictReason(Caveat.ENDS_ITERATION.value))
+        return run
 
     def _end(self, result: list[Any]) -> None:
         """Note that there is no result."""
@@ -211,12 +230,14 @@ class _Placeholder:
 
     Attributes:
         uses: number of uses since it was last set to 0. Once it is used, the test decides no verdict.
+        expected: exceptions that ``assertRaises`` has met.
     """
 
     __hash__ = object.__hash__
 
     def __init__(self) -> None:
         self.uses = 0
+        self.expected: list[BaseException] = []
 
     def use(self, *_: object, **__: object) -> _Placeholder:
         """Count a use.
@@ -285,6 +306,7 @@ def _lenient_assertions(placeholder: _Placeholder) -> Iterator[None]:
     original_exit = context.__exit__
 
     def lenient_exit(self: Any, kind: type[BaseException] | None, *rest: Any) -> Any:
+        placeholder.expected += rest[:1]
         return True if kind is None and placeholder.uses else original_exit(self, kind, *rest)
 
     for name, method in methods.items():

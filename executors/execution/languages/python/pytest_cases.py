@@ -33,11 +33,13 @@ class PytestCase(NamedTuple):
 
     Attributes:
         name: function, or class and method.
+        function: what is called for it.
         run: runs the case once.
         is_skipped: True if it is marked to be skipped.
     """
 
     name: str
+    function: Any
     run: Callable[[], None]
     is_skipped: bool
 
@@ -56,6 +58,8 @@ def pytest_cases(names: Mapping[str, Any], uncalled: Iterable[str]) -> Iterator[
                 yield from _class_cases(found, names)
         elif inspect.isfunction(found) and not getattr(found, IS_FIXTURE, False):
             yield from _function_cases(name, found, names)
+        elif not inspect.isfunction(found) and callable(found):
+            yield PytestCase(name, found, found, is_skipped=False)
 
 
 def _class_cases(kind: type, names: Mapping[str, Any]) -> Iterator[PytestCase]:
@@ -70,6 +74,7 @@ def _function_cases(
     label: str, function: Any, names: Mapping[str, Any], kind: type | None = None
 ) -> Iterator[PytestCase]:
     skipped = bool(getattr(function, "__unittest_skip__", False))
+    case_name = label.rpartition(".")[2]
     marks = [*getattr(function, PARAMETERS, ()), *getattr(kind, PARAMETERS, ())]
     for name in _parameters(function):
         fixture = getattr(kind, name, None) or names.get(name)
@@ -79,28 +84,28 @@ def _function_cases(
         given: dict[str, Any] = {}
         for (parameters, _), row in zip(marks, rows, strict=True):
             given.update(zip(parameters, row, strict=True))
-        yield PytestCase(label, _bound(function, kind, given, names), skipped)
+        yield PytestCase(label, function, _bound(case_name, function, kind, given, names), skipped)
 
 
 def _bound(
-    function: Any, kind: type | None, given: Mapping[str, Any], names: Mapping[str, Any]
+    name: str, function: Any, kind: type | None, given: Mapping[str, Any], names: Mapping[str, Any]
 ) -> Callable[[], None]:
     """Function that runs one case, with its set-up and fixtures."""
 
     def run() -> None:
         with ExitStack() as stack:
             owner: Any = None if kind is None else kind()
-            test = function if owner is None else getattr(owner, function.__name__)
+            test = function if owner is None else getattr(owner, name)
             for set_up, tear_down in _HOOKS:
                 hooks = [
-                    names.get(name) if owner is None else getattr(owner, name, None)
-                    for name in (set_up, tear_down)
+                    names.get(hook) if owner is None else getattr(owner, hook, None)
+                    for hook in (set_up, tear_down)
                 ]
                 _call_hook(hooks[0], test)
                 stack.callback(_call_hook, hooks[1], test)
             fixtures = _Fixtures(names, stack, dict(given), owner)
             fixtures.set_up()
-            result = test(**{name: fixtures.value(name) for name in _parameters(test)})
+            result = test(**{one: fixtures.value(one) for one in _parameters(test)})
             if inspect.iscoroutine(result):
                 importlib.import_module("asyncio").run(result)
 

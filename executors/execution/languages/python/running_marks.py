@@ -17,15 +17,18 @@ class RunningMarks:
     """Functions that a marked test calls.
 
     Attributes:
+        trusted: True if nothing is in doubt that the candidate does.
         asserted: True once an assertion has held.
         found_template: True once a template that is no constant of the test was used which reads an
             attribute or an item.
 
     Args:
         code: code of the test.
+        trusted: True if nothing is in doubt that the candidate does.
     """
 
-    def __init__(self, code: types.CodeType) -> None:
+    def __init__(self, code: types.CodeType, *, trusted: bool = False) -> None:
+        self.trusted = trusted
         self.asserted = False
         self.found_template = False
         self._is_assertion = False
@@ -34,6 +37,11 @@ class RunningMarks:
     def names(self) -> dict[str, Callable[..., Any]]:
         """The functions, by the names under which a test calls them."""
         return {RAN: self._ran, NAMED: self._named, HELD: self._held, TEMPLATE: self._template}
+
+    def begin_case(self) -> bool:
+        """Forget the assertions so far, and return whether there were any."""
+        asserted, self.asserted = self.asserted, False
+        return asserted
 
     def _ran(self) -> None:
         self.asserted = True
@@ -67,6 +75,15 @@ def _is_assertion(function: Any) -> bool:
     """Return whether a function is one of the test's or of a library, and none of the candidate's."""
     while type(function) in {types.MethodType, functools.partial}:
         function = function.__func__ if type(function) is types.MethodType else function.func
+    return is_own_function(function)
+
+
+def is_own_function(function: Any) -> bool:
+    """Return whether a value is a function of the test or of a library.
+
+    Args:
+        function: value that may be the candidate's.
+    """
     return type(function) is types.FunctionType and function.__code__.co_filename != CANDIDATE_FILE
 
 

@@ -28,16 +28,6 @@ def top_level_functions(tree: ast.Module) -> Iterator[str]:
                 yield name
 
 
-def top_level_variables(tree: ast.Module) -> Iterator[str]:
-    """Names that a test assigns a value to at its top level."""
-    for statement in tree.body:
-        match statement:
-            case ast.Assign(targets=targets):
-                yield from (target.id for target in targets if isinstance(target, ast.Name))
-            case ast.AnnAssign(target=ast.Name(id=name)) | ast.AugAssign(target=ast.Name(id=name)):
-                yield name
-
-
 def is_singleton(node: ast.expr) -> bool:
     """Return whether an expression is an object of which there is only one, such as None."""
     match node:

@@ -22,7 +22,6 @@ from testbudget.executors.execution.languages.python.syntax import (
     names_in,
     pytest_names,
     top_level_functions,
-    top_level_variables,
 )
 
 _TAKES_A_CLASS = frozenset(
@@ -68,8 +67,8 @@ def find_facts(tree: ast.Module, entry_point: str | None, *, shares_names: bool 
     for statement in tree.body:
         walk.visit(statement)
     facts = walk.facts(tree)
-    replaced = top_level_variables(tree) if shares_names else ()
-    return facts._replace(other_names=tuple(sorted({*facts.other_names, *replaced})))
+    replaced = walk.replaced() if shares_names else set()
+    return facts._replace(other_names=tuple(sorted(replaced.union(facts.other_names))))
 
 
 class _Scope:
@@ -129,6 +128,10 @@ class _Walk:
             tuple(sorted(forgotten.items())),
             self._interpreting.caveat(scope.bound | {str(self._entry_point)}),
         )
+
+    def replaced(self) -> set[str]:
+        """Names that the test binds for its whole module, but does not import."""
+        return self._module.bound - self._imported.keys()
 
     def _is_module(self, name: str) -> bool:
         """Return whether a name is used as the module in the table: for members that the module has."""

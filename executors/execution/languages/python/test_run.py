@@ -24,7 +24,7 @@ from testbudget.executors.execution.languages.python.judge_audit import judge_au
 from testbudget.executors.execution.languages.python.programs import CompiledTest, used_names
 from testbudget.executors.execution.languages.python.pytest_cases import UnknownFixtureError, pytest_cases
 from testbudget.executors.execution.languages.python.reasons import TEST_FILE, reason_of, verdict_of
-from testbudget.executors.execution.languages.python.running_marks import RunningMarks
+from testbudget.executors.execution.languages.python.running_marks import RunningMarks, is_own_function
 from testbudget.rewards.problem import Verdict
 from testbudget.rewards.verdict_reason import VerdictReason
 
@@ -73,7 +73,7 @@ def run_test(
         trusted: True if the candidate is trusted, so that the test may interpret what it gets from it.
     """
     content = CompiledTest(*test.content)
-    marks = RunningMarks(content.code)
+    marks = RunningMarks(content.code, trusted=trusted)
     names = vars(module)
     names.update({"__name__": _MAIN, "__file__": _FILE, **marks.names()})
     sys.modules[_MAIN] = module
@@ -86,7 +86,7 @@ def run_test(
             own_names = {
                 name: value for name, value in names.items() if before.get(name, before) is not value
             }
-            result = _run_cases(names, own_names, content)
+            result = _run_cases(names, own_names, content, marks)
     except BaseException as error:
         if audit.reason is None:
             return TestRun(verdict_of(error), reason_of(error))
@@ -141,8 +141,10 @@ def _run_statements(code: types.CodeType, names: dict[str, Any]) -> None:
             raise
 
 
-def _run_cases(names: Mapping[str, Any], own_names: Mapping[str, Any], content: CompiledTest) -> _Result:
-    result = _Result()
+def _run_cases(
+    names: Mapping[str, Any], own_names: Mapping[str, Any], content: CompiledTest, marks: RunningMarks
+) -> _Result:
+    result = _Result(marks)
     cases = unittest.TestSuite()
     for test_class in _test_classes(own_names):
         for name in unittest.defaultTestLoader.getTestCaseNames(test_class):
@@ -176,12 +178,14 @@ def _run_functions(
             if case.is_skipped:
                 result.skips += 1
                 continue
+            result.begin(case.function)
             try:
                 case.run()
             except unittest.SkipTest:
                 result.skips += 1
             else:
                 result.passed += 1
+            result.end(case.name)
     except UnknownFixtureError as error:
         sentence = f"A test function has the parameter {error}, which nothing gives a value for."
         result.stop_with(Verdict.ERRORED, VerdictReason(sentence))
@@ -213,9 +217,12 @@ class _Result(unittest.TestResult):
         stopped_by: outcome of the first case that did not pass; None if there is none.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, marks: RunningMarks) -> None:
         super().__init__()
         self.failfast = True
+        self._marks = marks
+        self._asserted = False
+        self._is_own = True
         self.passed = 0
         self.failed_as_expected = 0
         self.skips = 0
@@ -226,6 +233,30 @@ class _Result(unittest.TestResult):
         if self.stopped_by is None:
             self.stopped_by = TestRun(verdict, reason)
         self.shouldStop = True
+
+    def begin(self, function: Any) -> None:
+        """Begin a case.
+
+        Args:
+            function: what is called for it; something of the candidate's must lead to an assertion.
+        """
+        self._is_own = is_own_function(function)
+        self._asserted = self._marks.begin_case()
+
+    def end(self, name: str) -> None:
+        """End a case."""
+        if not (self._is_own or self._marks.asserted or self._marks.trusted):
+            sentence = (
+                f"Something of the candidate's stands for the case {name}, which has asserted nothing."
+            )
+            self.stop_with(Verdict.UNCONFIRMED, VerdictReason(sentence))
+        self._marks.asserted |= self._asserted
+
+    def startTest(self, test: unittest.TestCase) -> None:
+        self.begin(inspect.getattr_static(type(test), test._testMethodName, None))
+
+    def stopTest(self, test: unittest.TestCase) -> None:
+        self.end(test._testMethodName)
 
     def addSuccess(self, test: unittest.TestCase) -> None:
         self.passed += 1
