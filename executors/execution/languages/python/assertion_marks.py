@@ -3,8 +3,9 @@
 After each assertion that held, the test calls ``RAN``. What is only named like an assertion may be a method
 of the candidate: such a function goes through ``NAMED`` before it is called, and the test calls ``HELD``
 after it. While an ``assert`` statement compares two values, they are the variables ``GIVEN`` and
-``EXPECTED`` of its frame. A method that fills a template goes through ``TEMPLATE``. These names are no
-identifiers, so the test cannot use them. `RunningMarks` gives them their values.
+``EXPECTED`` of its frame. A method that fills a template goes through ``TEMPLATE``, and so does through
+``NUMBER`` what a test passes for not being greater, less or equal. These names are no identifiers, so the
+test cannot use them. `RunningMarks` gives them their values.
 """
 
 import ast
@@ -23,6 +24,9 @@ HELD = "@held"
 TEMPLATE = "@template"
 """Name of the function that each attribute ``format`` and ``format_map`` goes through."""
 
+NUMBER = "@number"
+"""Name of the function that operands go through of comparisons which need not hold."""
+
 GIVEN, EXPECTED = "@given", "@expected"
 """Names of the operands of an assertion that is being checked."""
 
@@ -35,7 +39,9 @@ _ENDS_OF = {
     "self": {"fail"},
     "cls": {"fail"},
 }
+_NEGATED = frozenset({"assertFalse", "assertEqual", "assertIs", "assertNotEqual"})
 _TEMPLATES = frozenset({"format", "format_map"})
+_NO_ORDER = (ast.Is, ast.IsNot, ast.In, ast.NotIn, ast.NotEq)
 _STORE = ast.Store()
 # One node for all places: a call that cannot fail is in no traceback.
 _MARK, _HELD_MARK = (
@@ -111,12 +117,45 @@ def _place(node: ast.expr | ast.stmt) -> dict[str, Any]:
     }
 
 
+def _mark_numbers(expression: ast.expr, *, negated: bool) -> None:
+    """Mark the operands of comparisons that need not hold.
+
+    Args:
+        expression: condition of the test.
+        negated: True if the test goes on where the condition does not hold.
+    """
+    match expression:
+        case ast.Compare(left=left, ops=ops, comparators=comparators):
+            if negated and not any(isinstance(op, _NO_ORDER) for op in ops):
+                expression.left = _number(left)
+                expression.comparators = list(map(_number, comparators))
+        case ast.BoolOp(values=values):
+            for value in values:
+                _mark_numbers(value, negated=negated)
+        case ast.UnaryOp(op=ast.Not(), operand=operand):
+            _mark_numbers(operand, negated=True)
+        case ast.Call(func=ast.Name(id="all" | "any" | "bool"), args=arguments):
+            for argument in arguments:
+                _mark_numbers(argument, negated=negated)
+        case ast.Call(func=ast.Attribute(value=ast.Name()), args=arguments):  # of NumPy
+            for argument in arguments:
+                _mark_numbers(argument, negated=negated)
+        case ast.GeneratorExp(elt=element) | ast.ListComp(elt=element):
+            _mark_numbers(element, negated=negated)
+
+
+def _number(operand: ast.expr) -> ast.expr:
+    return operand if isinstance(operand, ast.Constant) else _through(NUMBER, operand)
+
+
 def _marks_calls(expression: ast.expr) -> bool:
     """Mark functions that are named like assertions, and return whether an expression calls any."""
     if isinstance(expression, ast.Await):
         expression = expression.value
     if isinstance(expression, ast.Call) and (name := _called(expression)):
         if name.startswith("assert") or name in _EXPECTS or name == "fail":
+            for argument in expression.args[:2]:
+                _mark_numbers(argument, negated=name in _NEGATED)
             expression.func = _through(NAMED, expression.func)
             return True
         if not any(
@@ -165,6 +204,7 @@ class _Marker:
         for statement in body:
             match statement:
                 case ast.Assert():
+                    _mark_numbers(statement.test, negated=False)
                     marked += _marked_assert(statement, in_class=in_class)
                     continue
                 case ast.Expr():
@@ -179,9 +219,10 @@ class _Marker:
                     if any(calls):
                         marked.append(_HELD_MARK)
                     continue
-                case ast.If() | ast.For() | ast.While() | ast.AsyncFor() | ast.Match() if self._may_raise(
-                    statement
-                ):
+                case ast.If(test=test) if self._may_raise(statement):
+                    _mark_numbers(test, negated=True)
+                    marked.append(_MARK)
+                case ast.For() | ast.While() | ast.AsyncFor() | ast.Match() if self._may_raise(statement):
                     marked.append(_MARK)
                 case ast.Try() | ast.TryStar():
                     expects = any(self._ends_test(part) for part in [*statement.body, *statement.orelse])

@@ -7,10 +7,7 @@ from collections.abc import Container, Iterator
 from enum import Enum
 from typing import Any
 
-_REDUCTIONS = (
-    "allclose isclose all any sum norm mean max min prod assert_allclose assert_array_almost_equal "
-    "assert_almost_equal assert_array_equal assert_equal assert_array_less approx assert_approx_equal"
-).split()
+_REDUCTIONS = "all any sum norm mean max min prod approx".split()  # also as methods of arrays
 _SEQUENCES = (list, tuple, set, frozenset, range, collections.deque)
 
 
@@ -22,6 +19,7 @@ class Caveat(Enum):
         INDEX_ERROR: an IndexError, which ends the iteration of a sequence unseen.
         EMPTY_ARRAY: an empty array of NumPy, which equals any other one element by element.
         EMPTY_CONTAINER: an empty container, which NumPy takes for such an array.
+        EMPTY_OPERAND: an empty array that NumPy has compared with another one, or reduced to a number.
         NOT_A_NUMBER: a not-a-number, which is neither greater nor less than anything.
     """
 
@@ -29,6 +27,7 @@ class Caveat(Enum):
     INDEX_ERROR = "The candidate raised IndexError within a sequence of the test."
     EMPTY_ARRAY = "The candidate returned an empty array, all elements of which equal anything."
     EMPTY_CONTAINER = "The candidate returned an empty container, which NumPy takes for an empty array."
+    EMPTY_OPERAND = "The test has compared an empty array, all elements of which equal anything."
     NOT_A_NUMBER = "The candidate returned a not-a-number, and the test may ask only what it is not."
 
     def concerns(self, names: Container[str]) -> bool:
@@ -39,6 +38,8 @@ class Caveat(Enum):
             )
         if self is Caveat.INDEX_ERROR:
             return "__getitem__" in names and "IndexError" not in names
+        if self is Caveat.EMPTY_OPERAND:
+            return True
         if self is Caveat.NOT_A_NUMBER:
             return "nan" not in names and "isnan" not in names
         if self is Caveat.EMPTY_CONTAINER and "numpy" not in names:
@@ -88,6 +89,6 @@ def _of_numbers(value: Any) -> Iterator[Caveat]:
     numpy = sys.modules["numpy"]
     if isinstance(value, numpy.ndarray) and not value.size:
         yield Caveat.EMPTY_ARRAY
-    is_number = isinstance(value, numpy.ndarray | numpy.generic) and value.dtype.kind in "fc"
+    is_number = isinstance(value, numpy.ndarray | numpy.generic) and value.dtype.kind in "fcmM"
     if is_number and numpy.isnan(value).any():
         yield Caveat.NOT_A_NUMBER

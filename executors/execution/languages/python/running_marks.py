@@ -6,7 +6,14 @@ from collections.abc import Callable, Iterator
 from string import Formatter
 from typing import Any
 
-from testbudget.executors.execution.languages.python.assertion_marks import HELD, NAMED, RAN, TEMPLATE
+from testbudget.executors.execution.languages.python.assertion_marks import (
+    HELD,
+    NAMED,
+    NUMBER,
+    RAN,
+    TEMPLATE,
+)
+from testbudget.executors.execution.languages.python.caveats import Caveat, caveats_of
 from testbudget.executors.execution.languages.python.reasons import CANDIDATE_FILE
 
 _MAX_DEPTH = 4
@@ -21,6 +28,7 @@ class RunningMarks:
         asserted: True once an assertion has held.
         found_template: True once a template that is no constant of the test was used which reads an
             attribute or an item.
+        caveats: properties of what the test has compared.
 
     Args:
         code: code of the test.
@@ -31,12 +39,19 @@ class RunningMarks:
         self.trusted = trusted
         self.asserted = False
         self.found_template = False
+        self.caveats: set[Caveat] = set()
         self._is_assertion = False
         self._code = code
 
     def names(self) -> dict[str, Callable[..., Any]]:
         """The functions, by the names under which a test calls them."""
-        return {RAN: self._ran, NAMED: self._named, HELD: self._held, TEMPLATE: self._template}
+        return {
+            RAN: self._ran,
+            NAMED: self._named,
+            HELD: self._held,
+            TEMPLATE: self._template,
+            NUMBER: self._number,
+        }
 
     def begin_case(self) -> bool:
         """Forget the assertions so far, and return whether there were any."""
@@ -52,6 +67,15 @@ class RunningMarks:
 
     def _held(self) -> None:
         self.asserted = self.asserted or self._is_assertion
+
+    def _number(self, operand: Any) -> Any:
+        if Caveat.NOT_A_NUMBER in caveats_of(operand):
+            self.caveats.add(Caveat.NOT_A_NUMBER)
+        return operand
+
+    def note_empty_operand(self) -> None:
+        """Note that an empty array was compared with another one."""
+        self.caveats.add(Caveat.EMPTY_OPERAND)
 
     def _template(self, method: Any) -> Any:
         if type(method) is types.MethodDescriptorType:  # str.format

@@ -21,6 +21,7 @@ from testbudget.executors.execution.languages.base import Program
 from testbudget.executors.execution.languages.python.caveats import Caveat
 from testbudget.executors.execution.languages.python.entry_points import find_entry, first_name
 from testbudget.executors.execution.languages.python.judge_audit import judge_audit
+from testbudget.executors.execution.languages.python.numpy_checks import sizes_checked
 from testbudget.executors.execution.languages.python.programs import CompiledTest, used_names
 from testbudget.executors.execution.languages.python.pytest_cases import UnknownFixtureError, pytest_cases
 from testbudget.executors.execution.languages.python.reasons import TEST_FILE, reason_of, verdict_of
@@ -79,9 +80,11 @@ def run_test(
     sys.modules[_MAIN] = module
     audit = judge_audit()
     watching = contextlib.nullcontext() if trusted else audit.watching(runs_constants=not content.caveat)
+    has_numpy = "numpy" in sys.modules and "numpy" in used_names(content.code)
+    sizes = sizes_checked(marks.note_empty_operand) if has_numpy else contextlib.nullcontext()
     before = dict(names)
     try:
-        with watching:
+        with watching, sizes:
             _run_statements(content.code, names)
             own_names = {
                 name: value for name, value in names.items() if before.get(name, before) is not value
@@ -98,9 +101,10 @@ def run_test(
     run = _confirmed(content, result, asserted=marks.asserted, called=was_called(), trusted=trusted)
     if marks.found_template and run.verdict is Verdict.PASSED and not trusted:
         return TestRun(Verdict.UNCONFIRMED, VerdictReason(_TEMPLATE))
-    if caveats and run.verdict is Verdict.PASSED:
+    found = marks.caveats.union(caveats)
+    if found and run.verdict is Verdict.PASSED and not trusted:
         used = used_names(content.code) | _short_texts(content.code)
-        for caveat in sorted(caveats, key=lambda caveat: caveat.value):
+        for caveat in sorted(found, key=lambda caveat: caveat.value):
             if caveat.concerns(used):
                 return TestRun(Verdict.UNCONFIRMED, VerdictReason(caveat.value))
     return run

@@ -53,6 +53,39 @@ def test_an_empty_result_does_not_agree_with_an_array(runner, empty, check):
     assert judged(runner, candidate, f"import numpy as np\nassert {check}") is not PASSED
 
 
+def test_an_empty_result_may_be_equal_to_an_empty_array(runner):
+    candidate = "def solve(x): return [y for y in x if y > 1]"
+    test = "import numpy as np\nassert np.allclose(solve([1]), []) and np.allclose(solve([1, 2]), [2])"
+    assert judged(runner, candidate, test) is PASSED
+
+
+TEXTS = {
+    "a comparison of arrays": ("''", "import numpy as np\nassert np.allclose(read(solve(1)), [1.5])"),
+    "close elements": ("''", "import numpy as np\nassert np.isclose(read(solve(1)), 1.5).all()"),
+    "an assertion of NumPy": (
+        "''",
+        "from numpy import testing\ntesting.assert_allclose(read(solve(1)), 1.5)",
+    ),
+    "a norm": ("''", "import numpy as np\nassert np.linalg.norm(np.array(read(solve(1))) - 1) < 0.1"),
+    "a reduction": ("''", "import numpy as np\nassert np.all(np.array(read(solve(1))) == 1.5)"),
+    "a branch": ("'nan'", "if abs(read(solve(1))[0] - 1.5) > 0.1: raise AssertionError"),
+    "a negation": ("'nan'", "assert not abs(read(solve(1))[0] - 1.5) > 0.1"),
+    "one of several": ("'nan'", "assert not any(abs(x - 1.5) > 0.1 for x in read(solve(1)))"),
+    "an array": ("'nan'", "import numpy as np\nassert not np.any(np.array(read(solve(1))) > 0.1)"),
+    "a method": (
+        "'nan'",
+        "import unittest\nunittest.TestCase().assertFalse(abs(read(solve(1))[0] - 1.5) > 0.1)",
+    ),
+}
+
+
+@pytest.mark.parametrize(("result", "check"), TEXTS.values(), ids=TEXTS)
+def test_what_a_test_reads_from_a_text_is_looked_at_where_it_is_compared(runner, result, check):
+    test = f"def read(text): return [float(x) for x in text.split()]\n{check}"
+    assert judged(runner, f"def solve(x): return {result}", test) is UNCONFIRMED
+    assert judged(runner, "def solve(x): return '9'", test) is FAILED
+
+
 STOPS = {
     "a loop": "for got, want in zip(map(solve, [1, 2]), [1, 4]):\n    assert got == want",
     "a list": "assert all(got == 1 for got in list(map(solve, [1])))",
