@@ -41,13 +41,18 @@ class Loopers:
         if not self._supervisor.may_stay_stopped():
             self._end(looper)
             return
+        self._supervisor.directory.set_aside(str(looper.process.process))
         self._stopped[pair] = looper
         if len(self._stopped) > _MAX_STOPPED:
             self._end(self._stopped.pop(next(iter(self._stopped))))
 
     def take(self, pair: Pair) -> StoppedProcess | None:
-        """Process of a pair, no longer kept; None if it is gone."""
-        return self._stopped.pop(pair, None)
+        """Process of a pair, no longer kept; None if it is gone, or its directory is."""
+        looper = self._stopped.pop(pair, None)
+        if looper is None or self._supervisor.directory.bring_back(str(looper.process.process)):
+            return looper
+        self._end(looper)
+        return None
 
     def end(self, pairs: Sequence[Pair] | None = None) -> None:
         """End the processes of some pairs, by default of all."""

@@ -3,6 +3,7 @@
 import contextlib
 import math
 import os
+import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -31,6 +32,7 @@ from testbudget.rewards.problem import Verdict
 from testbudget.rewards.verdict_reason import VerdictReason
 
 _MAX_STATES = 64  # pairs of objects of one test whose states are compared
+_STATES_OF_SCRIPT = 2  # processes that repeat each script
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,23 +131,23 @@ class ObjectPhase:
     def _have_states(self, pair: Pair, equal: Sequence[Any], different: Sequence[Any]) -> bool:
         """Return whether the objects of pairs of scripts have equal states, those of others different ones.
 
-        A script without a state is neither equal nor different.
+        A script without a state is neither equal nor different. Each script is repeated in two processes,
+        all of them in an order left to chance: a candidate that knows how many have run before, such as by
+        the number of its process, knows nothing.
         """
-        if not 0 < len(equal) + len(different) <= _MAX_STATES:
+        compared = [*((two, True) for two in equal), *((two, False) for two in different)]
+        if not 0 < len(compared) <= _MAX_STATES or not all(
+            map(_are_two_texts, (two for two, _ in compared))
+        ):
             return False
-        states: dict[str, bytes | None] = {}
-        for two, must_equal in [*((two, True) for two in equal), *((two, False) for two in different)]:
-            match two:
-                case [str(first), str(second)]:
-                    pass
-                case _:
-                    return False
-            for script in (first, second):
-                if script not in states:
-                    states[script] = self._state(pair, script)
-            if None in {states[first], states[second]} or (states[first] == states[second]) != must_equal:
+        scripts = list(dict.fromkeys(script for two, _ in compared for script in two)) * _STATES_OF_SCRIPT
+        random.SystemRandom().shuffle(scripts)
+        states: dict[str, bytes] = {}
+        for script in scripts:
+            state = self._state(pair, script)
+            if state is None or states.setdefault(script, state) != state:
                 return False
-        return True
+        return all((states[first] == states[second]) == alike for (first, second), alike in compared)
 
     def _state(self, pair: Pair, script: str) -> bytes | None:
         """State of an object in a candidate process that has done nothing else; None if there is none."""
@@ -188,6 +190,10 @@ class ObjectPhase:
         """Message of the only step; empty unless the process has ended by itself."""
         (step,) = ended.steps
         return parse_message(step.texts[0]) if ended.by_itself and step.finished and step.texts else []
+
+
+def _are_two_texts(value: Any) -> bool:
+    return isinstance(value, list) and [*map(type, value)] == [str, str]
 
 
 @contextlib.contextmanager

@@ -42,6 +42,7 @@ from testbudget.executors.execution.processes.fork_server import ForkServer
 from testbudget.executors.execution.processes.process import ProcessRunner
 from testbudget.executors.execution.processes.staying_process import StayingProcess
 from testbudget.executors.execution.processes.supervisor import Supervisor
+from testbudget.executors.execution.processes.working_directory import WorkingDirectory
 from testbudget.executors.execution.sandbox import cpu_time, isolation, kernel
 from testbudget.rewards.problem import NOT_RUN, TestKind
 
@@ -104,7 +105,9 @@ def _serve(
         gc.freeze()
         gc.disable()
         usage = outer.group.usage if outer.group is not None and "cgroup" in layers else None
-        supervisor = Supervisor(control, layers, limits, outer.scratch, usage)
+        directory = WorkingDirectory(outer.scratch, layers)
+        os.environ.update(HOME=directory.path, TMPDIR=directory.path)
+        supervisor = Supervisor(control, layers, limits, directory, usage)
         context = _start_fork_servers(supervisor, language, trust)
         result_buffer.send_frame(control, json.dumps({"layers": layers, "scratch": outer.scratch}).encode())
         while True:
@@ -121,7 +124,7 @@ def _serve(
 def _start_fork_servers(supervisor: Supervisor, language: Language, trust: Trust) -> WorkerContext:
     """Fork the fork servers, which inherit what this process holds: no test and no result yet."""
     process_runner = ProcessRunner(
-        supervisor.layers, supervisor.limits, supervisor.scratch, language.programs
+        supervisor.layers, supervisor.limits, supervisor.directory.path, language.programs
     )
     do_work = work.to_do_work(language)
     lean, rich = (
@@ -143,7 +146,6 @@ def _drop_outside_state(outer: isolation.OuterIsolation) -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     sys.argv = [""]
     sys.path += outer.import_paths
-    os.environ.update(HOME=outer.scratch, TMPDIR=outer.scratch)
     tempfile.tempdir = None  # it was determined outside the sandbox
     os.chdir(outer.scratch)
 

@@ -75,14 +75,14 @@ class ProcessRunner:
     Attributes:
         layers: names of the isolation layers in force.
         limits: limits of one step.
-        scratch: the directory that processes may write to.
+        directory: path of the working directory, which is made anew before work is sent.
         programs: executables that a process may execute.
         space_bytes: size of the address space with which processes are forked.
     """
 
     layers: Sequence[str]
     limits: TestLimits
-    scratch: str
+    directory: str
     programs: Sequence[str] = ()
     space_bytes: int = 0
 
@@ -111,6 +111,7 @@ class ProcessRunner:
                 content = receive_exactly(channel, size)
                 if not stays:
                     channel.close()
+                os.chdir(self.directory)
                 isolation.limit_work(self.layers, self.limits, cpu_seconds, processes, stays=stays)
                 buffer.rewind()
                 gc.enable()
@@ -122,7 +123,7 @@ class ProcessRunner:
         finally:
             os._exit(0)
 
-    def reset_scratch(self) -> None:
+    def empty_directory(self) -> None:
         """Return to an empty working directory; called between two steps."""
-        os.chdir(self.scratch)
-        isolation.empty_directory(self.scratch)
+        os.chdir(self.directory)
+        isolation.empty_directory(self.directory)

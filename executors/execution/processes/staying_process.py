@@ -33,7 +33,7 @@ class StayingProcess:
         process = self._process
         limit = self._supervisor.watch(process)
         if limit is None and process.has_finished():
-            self._supervisor.empty_scratch()
+            self._supervisor.directory.renew()
             return process.so_far()
         self._process = None
         (ended,) = self._supervisor.end(process, limit=limit)

@@ -18,6 +18,7 @@ from testbudget.executors.execution.processes import result_buffer
 from testbudget.executors.execution.processes.live_process import LimitKind, LiveProcess, ProcessEnd
 from testbudget.executors.execution.processes.process import Work
 from testbudget.executors.execution.processes.result_buffer import ResultBuffer
+from testbudget.executors.execution.processes.working_directory import WorkingDirectory
 from testbudget.executors.execution.sandbox import cgroups, isolation
 
 # Shortest time between two heartbeats; the longest is longer by the wall-clock limit of a test.
@@ -36,7 +37,7 @@ class Supervisor:
         control: connection to the caller, for heartbeats.
         layers: names of the isolation layers in force.
         limits: limits of one step.
-        scratch: the directory that processes may write to.
+        directory: the directory that processes may write to.
         usage: counters of the sandbox's control group; None if it has none.
         permanent: ids of processes that live as long as the sandbox, beside the server process.
         buffers: result buffers without a process.
@@ -46,7 +47,7 @@ class Supervisor:
     control: socket.socket
     layers: Sequence[str]
     limits: TestLimits
-    scratch: str
+    directory: WorkingDirectory
     usage: cgroups.GroupUsage | None = None
     permanent: list[int] = field(default_factory=list)
     forked_ahead: int = 0
@@ -129,7 +130,9 @@ class Supervisor:
         if "seccomp" not in self.layers:
             spared = {process.process for process in self._live}
             isolation.end_descendants(spared.union(self.permanent))
-        self.empty_scratch()
+        for process in processes:
+            self.directory.forget(str(process.process))
+        self.directory.renew()
         return ends
 
     def dismiss(self, process: LiveProcess) -> None:
@@ -156,12 +159,8 @@ class Supervisor:
         return (
             self.usage.processes() <= single
             and self.usage.memory_bytes() <= isolation.STOPPED_MIB << 20
-            and not os.listdir(self.scratch)  # noqa: PTH208 - a plain list is enough
+            and self.directory.is_untouched()
         )
-
-    def empty_scratch(self) -> None:
-        """Remove all files that processes have left."""
-        isolation.empty_directory(self.scratch)
 
     def send_heartbeat(self) -> None:
         """Send an empty frame to the caller, unless the last one is recent."""

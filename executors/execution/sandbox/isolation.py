@@ -12,6 +12,7 @@ import math
 import os
 import resource
 import signal
+import stat
 import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -297,28 +298,37 @@ def _is_child(process: int) -> bool:
     return True
 
 
-def empty_directory(directory: str) -> None:
+def empty_directory(directory: str, spared: Collection[str] = ()) -> None:
     """Remove everything in a directory, at any depth and under any name, also write-protected entries.
 
     Subdirectories are moved to the top before they are removed, so that paths stay short and no recursion
     is needed.
+
+    Args:
+        directory: path of the directory.
+        spared: names of entries that are kept.
     """
     os.chmod(directory, 0o700)  # noqa: PTH101
-    while names := os.listdir(directory):  # noqa: PTH208 - called for every test, mostly empty
-        for entry in map(Path(directory).joinpath, names):
-            if not _is_directory(entry):
-                entry.unlink()
+    # The lists are made anew, as names may have been moved to the top. Most directories are empty.
+    while names := [name for name in os.listdir(directory) if name not in spared]:  # noqa: PTH208
+        for entry in (f"{directory}/{name}" for name in names):
+            if not is_directory(entry):
+                os.unlink(entry)  # noqa: PTH108
                 continue
-            entry.chmod(0o700)
-            for inner in entry.iterdir():
-                if _is_directory(inner):
-                    inner.chmod(0o700)
-                inner.rename(Path(directory, os.urandom(16).hex()))
-            entry.rmdir()
+            os.chmod(entry, 0o700)  # noqa: PTH101
+            for inner in (f"{entry}/{name}" for name in os.listdir(entry)):  # noqa: PTH208
+                if is_directory(inner):
+                    os.chmod(inner, 0o700)  # noqa: PTH101
+                os.rename(inner, f"{directory}/{os.urandom(16).hex()}")  # noqa: PTH104
+            os.rmdir(entry)  # noqa: PTH106
 
 
-def _is_directory(path: Path) -> bool:
-    return path.is_dir() and not path.is_symlink()
+def is_directory(path: str) -> bool:
+    """Return whether there is a directory, and not a link to one."""
+    try:
+        return stat.S_ISDIR(os.lstat(path).st_mode)
+    except FileNotFoundError:
+        return False
 
 
 def _try_step(step: Callable[[], None]) -> str | None:

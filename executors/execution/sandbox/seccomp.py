@@ -1,10 +1,10 @@
 """System calls refused inside the sandbox, as two stacked seccomp filters in BPF.
 
 The first filter applies to the server process and its descendants. It refuses access to other processes,
-namespaces, the network and the kernel's configuration, and memory that the limits do not count. The second
-filter is added in each process that runs untrusted code. It refuses a second process and signals to other
-processes. It also refuses changes to the owners, modes and times of files, unless all visible files are
-private or read-only.
+namespaces, the network and the kernel's configuration, memory that the limits do not count, and extended
+attributes, which could outlive the process that sets them. The second filter is added in each process that
+runs untrusted code. It refuses a second process and signals to other processes. It also refuses changes to
+the owners, modes and times of files, unless all visible files are private or read-only.
 docs/isolation.md describes the layer.
 
 Each filter is a binary search tree over call numbers, because every system call passes both filters, and
@@ -35,8 +35,11 @@ _ALWAYS_DENIED = {
     "delete_module": (176, 106),
     "execveat": (322, 281),
     "fanotify_init": (300, 262),
+    "file_setattr": (469, 469),
     "finit_module": (313, 273),
+    "fremovexattr": (199, 16),
     "fsconfig": (431, 431),
+    "fsetxattr": (190, 7),
     "fsmount": (432, 432),
     "fsopen": (430, 430),
     "fspick": (433, 433),
@@ -52,6 +55,8 @@ _ALWAYS_DENIED = {
     "kexec_file_load": (320, 294),
     "kexec_load": (246, 104),
     "keyctl": (250, 219),
+    "lremovexattr": (198, 15),
+    "lsetxattr": (189, 6),
     "memfd_secret": (447, 447),
     "migrate_pages": (256, 238),
     "mount": (165, 40),
@@ -77,11 +82,15 @@ _ALWAYS_DENIED = {
     "quotactl": (179, 60),
     "quotactl_fd": (443, 443),
     "reboot": (169, 142),
+    "removexattr": (197, 14),
+    "removexattrat": (466, 466),
     "request_key": (249, 218),
     "semget": (64, 190),
     "setns": (308, 268),
     "setpriority": (141, 140),
     "settimeofday": (164, 170),
+    "setxattr": (188, 5),
+    "setxattrat": (463, 463),
     "shmat": (30, 196),
     "shmget": (29, 194),
     "socket": (41, 198),
@@ -127,17 +136,8 @@ _FILES_DENIED = {
     "chown": (92, None),
     "fchown": (93, 55),
     "fchownat": (260, 54),
-    "file_setattr": (469, 469),
-    "fremovexattr": (199, 16),
-    "fsetxattr": (190, 7),
     "futimesat": (261, None),
     "lchown": (94, None),
-    "lremovexattr": (198, 15),
-    "lsetxattr": (189, 6),
-    "removexattr": (197, 14),
-    "removexattrat": (466, 466),
-    "setxattr": (188, 5),
-    "setxattrat": (463, 463),
     "truncate": (76, 45),
     "utime": (132, None),
     "utimes": (235, None),

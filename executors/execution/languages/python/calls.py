@@ -52,7 +52,7 @@ def make_calls(
         if not is_reusable():
             return
         if step + 1 < len(jobs):
-            process_runner.reset_scratch()
+            process_runner.empty_directory()
 
 
 def _result(names: dict[str, Any], call: str, *, only: bool) -> str:  # noqa: PLR0911 - a table

@@ -49,7 +49,7 @@ def judge_in_same_process(
         buffer.finish(step)
         if verdict is Verdict.OUT_OF_MEMORY or isinstance(loaded, LoadFailure) or not is_reusable():
             return
-        process_runner.reset_scratch()
+        process_runner.empty_directory()
 
 
 class _Names(dict[str, Any]):

@@ -20,6 +20,7 @@ from testbudget.executors.execution.processes.live_process import LimitKind
 from testbudget.executors.execution.processes.process import ProcessRunner, Work
 from testbudget.executors.execution.processes.staying_process import StayingProcess
 from testbudget.executors.execution.processes.supervisor import Supervisor
+from testbudget.executors.execution.processes.working_directory import WorkingDirectory
 from testbudget.executors.execution.sandbox import kernel
 
 LIMITS = TestLimits(cpu_seconds=0.3, wall_seconds=1.0)
@@ -72,8 +73,9 @@ def in_server(function):
             kernel.forbid_new_privileges()
             control, _outside = socket.socketpair()
             with tempfile.TemporaryDirectory() as scratch:
-                supervisor = Supervisor(control, LAYERS, LIMITS, scratch)
-                runner = ProcessRunner(LAYERS, LIMITS, scratch)
+                directory = WorkingDirectory(scratch, ("seccomp",))
+                supervisor = Supervisor(control, LAYERS, LIMITS, directory)
+                runner = ProcessRunner(LAYERS, LIMITS, directory.path)
                 found = function(supervisor, ForkServer(supervisor, runner, do_work, lambda _: None))
             os.write(writing, json.dumps(found).encode())
         finally:
