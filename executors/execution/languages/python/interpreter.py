@@ -22,6 +22,7 @@ from testbudget.executors.execution.languages.python.entry_points import is_defi
 from testbudget.executors.execution.languages.python.reasons import (
     CANDIDATE_FILE,
     exception_detail,
+    refusal_of,
     verdict_of,
 )
 from testbudget.rewards.problem import Verdict
@@ -119,7 +120,9 @@ def load_candidate(program: types.CodeType, entry_point: str | None) -> types.Mo
         exec(program, vars(module))
     except BaseException as error:
         detail = exception_detail(error)
-        sentence = f"The candidate raised {detail[DetailName.EXCEPTION]} when it was loaded."
+        sentence = (
+            refusal_of(error) or f"The candidate raised {detail[DetailName.EXCEPTION]} when it was loaded."
+        )
         return LoadFailure(verdict_of(error, failure=()), VerdictReason(sentence, detail))
     if entry_point is None or is_defined(entry_point, vars(module)):
         return module

@@ -13,7 +13,7 @@ from collections.abc import Container, Mapping
 from testbudget.executors.execution.languages.python.objects.library_calls import DIVERTED
 
 _MODULES = frozenset(
-    "__future__ abc argparse array ast asyncio atexit base64 binascii bisect builtins bz2 "
+    "__future__ __main__ abc argparse array ast asyncio atexit base64 binascii bisect builtins bz2 "
     "calendar cmath codecs collections colorsys concurrent configparser contextlib contextvars "
     "copy csv dataclasses datetime decimal difflib email enum errno filecmp fnmatch fractions "
     "functools gc getpass glob graphlib gzip hashlib heapq hmac html http inspect io ipaddress "

@@ -72,6 +72,11 @@ FORGOTTEN_NAMES = frozenset(
     "isnan isinf pi inf reduce partial lru_cache permutations combinations product accumulate "
     "chain groupby Decimal Fraction datetime date timedelta deepcopy heapify heappush heappop "
     "bisect_left bisect_right array mean median allclose array_equal patch Mock MagicMock "
-    "StringIO Path".split()
+    "StringIO BytesIO Path approx raises assert_allclose assert_almost_equal assert_approx_equal "
+    "assert_array_almost_equal assert_array_equal assert_equal isfinite fsum isqrt nan tau islice "
+    "takewhile dropwhile zip_longest starmap filterfalse combinations_with_replacement cmp_to_key "
+    "nlargest nsmallest heapreplace heappushpop array_equiv asarray itemgetter attrgetter methodcaller "
+    "getsource isclass isfunction ismethod iscoroutinefunction is_dataclass asdict astuple TestCase "
+    "SimpleNamespace AsyncMock PropertyMock create_autospec".split()
 )
 """Names of libraries that tests use without importing them. A candidate may give them another meaning."""

@@ -30,7 +30,6 @@ _REACHES_OUT = re.compile(
     r"__subclasses__|__import__|import_module|__mro__|__bases__|type\(\w+\)\.\w+\s*=)"
     r"\b|\bfrom\s+\S+\s+import\s+\*"
 )
-_READS_SOURCE = re.compile(r"\b(?:inspect|linecache|traceback)\b")
 _MEMBERS_OF_SYS = re.compile(
     r"\bsys\.(?!(?:maxsize|setrecursionlimit|stdin|stdout|stderr|exit|float_info|version)\b)|\bfrom\s+sys\b"
 )
@@ -187,8 +186,7 @@ def candidate_program(text: str, code: types.CodeType) -> Program:
         code: its code object.
     """
     # The last constant is the text, for programs that read their source code; see `load_candidate`.
-    source = text if _READS_SOURCE.search(text) else ""
-    code = code.replace(co_consts=(*code.co_consts, source))
+    code = code.replace(co_consts=(*code.co_consts, text))
     return Program(code, _is_self_contained(text))
 
 

@@ -4,6 +4,9 @@ An exception may come from a candidate, and its attributes may be proxies for th
 method of such an object is called here.
 """
 
+import errno
+import importlib.util
+import sys
 import traceback
 import types
 from pathlib import Path
@@ -29,6 +32,14 @@ _UNITTEST_OPERANDS = (
     ("expr1", "expr2"),
     ("obj", "cls"),
 )
+_NO_THREAD = "can't start new thread"
+_REFUSED_CALLS: dict[tuple[type, Any], str] = {
+    # Of a call of the kernel. Semaphores that processes share need a directory that is not there.
+    (FileNotFoundError, errno.ENOENT): "The sandbox allows no further processes.",
+    (BlockingIOError, errno.EAGAIN): "The sandbox allows no further processes.",
+    (PermissionError, errno.EPERM): "The sandbox allows no further processes and no network.",
+    (PermissionError, errno.EACCES): "The sandbox allows no further processes and no network.",
+}
 _MAX_INNER_FRAMES = 3  # between the test and the assertion method
 _SCALARS = (int, float, bool, complex, str, bytes, type(None))
 _MAX_DEPTH = 6
@@ -64,8 +75,30 @@ def reason_of(error: BaseException, failure: type[BaseException] = AssertionErro
     if issubclass(type(error), failure):
         detail.update(_operands(error.__traceback__))
         return VerdictReason(f"The assertion{where} does not hold.", detail)
+    if refused := refusal_of(error):
+        return VerdictReason(refused, detail)
     who = "candidate" if _comes_from_candidate(error.__traceback__) else "test"
     return VerdictReason(f"The {who} raised {detail[DetailName.EXCEPTION]}{where}.", detail)
+
+
+def refusal_of(error: BaseException) -> str:
+    """Sentence on what the sandbox has refused; empty if an exception tells of no refusal."""
+    if type(error) is ModuleNotFoundError and type(error.name) is str:
+        package = error.name.partition(".")[0]
+        if package.isidentifier() and not _is_installed(package):
+            return f"The module {package[:MAX_DETAIL]} is not installed in the sandbox."
+    elif type(error) is RuntimeError and error.args == (_NO_THREAD,):
+        return "The sandbox allows no further threads."
+    elif isinstance(error, OSError) and error.filename is None:
+        return _REFUSED_CALLS.get((type(error), error.errno), "")
+    return ""
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        return package in sys.modules or importlib.util.find_spec(package) is not None
+    except (ImportError, ValueError):
+        return False
 
 
 def _comes_from_candidate(trace: types.TracebackType | None) -> bool:

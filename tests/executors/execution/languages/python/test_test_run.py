@@ -223,7 +223,27 @@ def test_a_failed_assertion_tells_what_it_compared(text, details):
 def test_a_missing_module_is_named():
     run = judged("import no_such_module\nassert add(1, 2) == 3")
     assert run.reason.detail[DetailName.MODULE] == "no_such_module"
-    assert run.reason.sentence == "The test raised ModuleNotFoundError on line 1."
+    assert run.reason.sentence == "The module no_such_module is not installed in the sandbox."
+
+
+REFUSALS = {
+    "a thread": (RuntimeError("can't start new thread"), "The sandbox allows no further threads."),
+    "a semaphore": (FileNotFoundError(2, "No such file"), "The sandbox allows no further processes."),
+    "a fork": (PermissionError(1, "Not"), "The sandbox allows no further processes and no network."),
+    "an own error": (RuntimeError("no thread"), "The candidate raised RuntimeError on line 1."),
+    "a file": (FileNotFoundError(2, "No", "a.txt"), "The candidate raised FileNotFoundError on line 1."),
+    "a part": (
+        ModuleNotFoundError("No", name="os.no"),
+        "The candidate raised ModuleNotFoundError on line 1.",
+    ),
+}
+
+
+@pytest.mark.parametrize(("error", "sentence"), REFUSALS.values(), ids=REFUSALS)
+def test_what_the_sandbox_refuses_is_the_reason(error, sentence):
+    run = judged("assert add(1, 2) == 3", add=raises(error))
+    assert run.verdict is ERRORED
+    assert run.reason.sentence.replace("The test raised", "The candidate raised") == sentence
 
 
 def test_details_are_short_and_call_no_method_of_a_candidate():
