@@ -1,13 +1,15 @@
-"""Fixtures that pytest itself gives to tests: ``capsys``, ``monkeypatch`` and ``tmp_path``."""
+"""Fixtures that pytest itself gives to tests, such as ``capsys``, ``caplog`` and ``monkeypatch``."""
 
 import importlib
 import io
+import logging
 import os
 import pathlib
 import sys
 import tempfile
-from collections.abc import Callable
-from contextlib import ExitStack
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
 
 _MISSING: Any = object()
@@ -41,6 +43,62 @@ class CapturedStreams:
             stream.seek(0)
             stream.truncate()
         return captured
+
+
+class CapturedRecords(logging.Handler):
+    """Log records of a case.
+
+    Attributes:
+        records: the records.
+    """
+
+    def __init__(self, stack: ExitStack) -> None:
+        super().__init__()
+        self.records: list[logging.LogRecord] = []
+        self.setFormatter(logging.Formatter("%(levelname)-8s %(name)s:%(filename)s:%(lineno)d %(message)s"))
+        self._stack = stack
+        logging.root.addHandler(self)
+        stack.callback(logging.root.removeHandler, self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep a record."""
+        self.records.append(record)
+
+    @property
+    def messages(self) -> list[str]:
+        """Message of each record."""
+        return [record.getMessage() for record in self.records]
+
+    @property
+    def text(self) -> str:
+        """Formatted records, one a line."""
+        return "".join(f"{self.format(record)}\n" for record in self.records)
+
+    @property
+    def record_tuples(self) -> list[tuple[str, int, str]]:
+        """Name of the logger, level and message of each record."""
+        return [(record.name, record.levelno, record.getMessage()) for record in self.records]
+
+    def clear(self) -> None:
+        """Forget the records so far."""
+        self.records.clear()
+
+    def set_level(self, level: int | str, logger: str | None = None) -> None:
+        """Set the level of a logger until the case ends."""
+        found = logging.getLogger(logger)
+        self._stack.callback(found.setLevel, found.level)
+        found.setLevel(level)
+
+    @contextmanager
+    def at_level(self, level: int | str, logger: str | None = None) -> Iterator[None]:
+        """Set the level of a logger during a block."""
+        found = logging.getLogger(logger)
+        before = found.level
+        found.setLevel(level)
+        try:
+            yield
+        finally:
+            found.setLevel(before)
 
 
 class MonkeyPatch:
@@ -102,9 +160,17 @@ def _temporary_folder(_: ExitStack) -> pathlib.Path:
     return pathlib.Path(tempfile.mkdtemp())
 
 
+def _warnings(stack: ExitStack) -> Any:
+    caught = stack.enter_context(warnings.catch_warnings(record=True))
+    warnings.simplefilter("default")
+    return caught
+
+
 FIXTURES: dict[str, Callable[[ExitStack], Any]] = {
+    "caplog": CapturedRecords,
     "capsys": CapturedStreams,
     "monkeypatch": MonkeyPatch,
+    "recwarn": _warnings,
     "tmp_path": _temporary_folder,
 }
 """Functions that make a fixture, by its name. What a fixture sets up ends with the stack."""
