@@ -21,6 +21,13 @@ OWN_MODULES = frozenset({MODULE, "__main__"})
 """Values of ``__module__`` of what the test defines."""
 
 _SHOWN_DUNDERS = frozenset({"__name__", "__qualname__", "__doc__", "__class__", "__module__"})
+_CODE = frozenset("__code__ __defaults__ __kwdefaults__ __globals__ __closure__ __func__ __self__".split())
+_ASKED_OF_ANYTHING = frozenset(
+    "_partialmethod _partialmethod_ __partialmethod__ __abstractmethods__ __isabstractmethod__ "
+    "__text_signature__".split()
+)
+"""Attributes that functions of the library look for and that most objects do not have."""
+
 _FUNCTION_TYPES = (
     types.FunctionType,
     types.MethodType,
@@ -151,9 +158,11 @@ def check_read(target: Any, name: Any) -> None:
     """
     if type(name) is not str:
         raise RefusedError("no name")
+    if name in _ASKED_OF_ANYTHING:
+        raise AttributeError(name)
     if name in _SHOWN_DUNDERS and not isinstance(target, unittest.TestCase):
         return
-    if name[:2] == "__" and isinstance(target, _FUNCTION_TYPES):
+    if name[:2] == "__" and name not in _CODE and isinstance(target, _FUNCTION_TYPES):
         raise AttributeError(name)  # as functools.wraps expects it
     if name[:1] == "_":
         raise RefusedError(name)

@@ -106,6 +106,9 @@ class Decoder(Encoder):
         """Coroutine that runs one of the other process to its end."""
         raise NotImplementedError
 
+    def note_mirror(self, mirror: type, described: dict[str, Any]) -> None:
+        """Notice a mirror that was made."""
+
     def note_array(self, value: Any) -> None:
         """Notice an array that crossed."""
 
@@ -172,6 +175,7 @@ class Decoder(Encoder):
         plain = BASE_NAMES.get(described.get("b", ""))
         mirror = mirrors.new_mirror(self.mirror_options(described), described, bases, plain)
         self.import_proxy(number, mirror)
+        self.note_mirror(mirror, described)
         for key in described.get("a", ()):
             ABSTRACT_CLASSES[key].register(mirror)  # type: ignore[attr-defined]
         return mirror

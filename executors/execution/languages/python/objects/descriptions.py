@@ -16,7 +16,8 @@ from testbudget.executors.execution.languages.python.objects.tables import (
 )
 
 EXCEPTION_SLOTS = (
-    "errno strerror filename name value code obj encoding object start end reason msg lineno"
+    "errno strerror filename filename2 name path value code obj encoding object start end reason msg "
+    "lineno offset text end_lineno end_offset"
 ).split()
 """Attributes that exceptions of the library hold outside of their ``__dict__``."""
 

@@ -166,6 +166,8 @@ def new_mirror(
     if "ma" in described:
         namespace["__match_args__"] = tuple(map(_name, described["ma"]))
     content_only = options.content_only and plain is not None and not described.get("e")
+    if plain is not None and "__eq__" not in described["s"] and not described.get("e"):
+        namespace |= {"__eq__": _equal_contents(plain), "__hash__": plain.__hash__}
     _add_special(namespace, described, plain, content_only=content_only, has_mirror=has_mirror)
     for name in map(_name, described["m"]):
         if name[:2] != "__" and not (content_only and hasattr(plain, name)):
@@ -273,6 +275,18 @@ def _same(self: Any, other: object) -> Any:
         return NotImplemented
     Current.peer.same_object(self)
     return True
+
+
+def _equal_contents(plain: type) -> Callable[[Any, object], Any]:
+    compare: Any = plain.__eq__
+
+    def __eq__(self: Any, other: object) -> Any:  # noqa: N807
+        answer = compare(self, other)
+        if answer is True and self is not other and isinstance(type(other), MirrorMeta):
+            Current.peer.note_equal_contents(self, other)
+        return answer
+
+    return __eq__
 
 
 def _remote_init(mirror: MirrorMeta) -> Callable[..., None]:

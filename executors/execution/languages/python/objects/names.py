@@ -12,7 +12,10 @@ from collections.abc import Callable, Container
 from typing import Any
 
 from testbudget.executors.execution.languages.python.interpreter import MODULE
-from testbudget.executors.execution.languages.python.library_tables import FORGOTTEN_NAMES
+from testbudget.executors.execution.languages.python.library_tables import (
+    FORGOTTEN_IMPORTS,
+    FORGOTTEN_NAMES,
+)
 from testbudget.executors.execution.languages.python.objects import mirrors, tables
 from testbudget.executors.execution.languages.python.programs import used_names
 
@@ -53,6 +56,7 @@ _PUBLIC = (
     )
 )
 
+_FORGOTTEN_MODULES = frozenset({*FORGOTTEN_IMPORTS, *_ALIASES, "pd", "pandas", "pytest", "asyncio"})
 _LIFETIMES = frozenset({"weakref", "gc", "__del__", "getrefcount"})
 _TEST_MODULES = frozenset({MODULE, "__main__"})
 _VALUE, _MEMBER, _MODULE = "v", "m", "M"
@@ -261,7 +265,7 @@ class JudgeNames:
             self.doubts.append(f"{name} is the candidate's own, under a name of the library.")
         elif tables.broad_exception(value) and getattr(value, "__name__", "") != name:
             self.doubts.append(f"{name} stands for an exception that catches failed assertions.")
-        elif name in _MODULE_NAMES and is_own and name not in self.bound:
+        elif name in _FORGOTTEN_MODULES and is_own and name not in self.bound:
             self.doubts.append(f"{name} is the candidate's own, under the name of a module.")
 
     def pieces(self, encode: Callable[[Any], Any]) -> list[list[Any]]:

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 from testbudget.executors.execution.languages.python.caveats import Caveat, caveats_of
 from testbudget.executors.execution.languages.python.objects import operators, tables
+from testbudget.executors.execution.languages.python.objects.contents import content_of
 from testbudget.executors.execution.languages.python.objects.mirrors import MirrorMeta
 from testbudget.executors.execution.languages.python.objects.names import JudgeNames
 from testbudget.executors.execution.languages.python.objects.peer import Peer
@@ -59,6 +60,8 @@ class OperatorRequests(Peer):
         self.caveats: set[Caveat] = set()
         self._uses_arrays = "numpy" in names.used
         self._entry: LoggedRequest | None = None
+        self._instances: set[int] = set()
+        self._enumerations: list[type] = []
         self._constructed: set[int | None] = set()
         self._classes: set[type] = set()
 
@@ -100,10 +103,15 @@ class OperatorRequests(Peer):
 
     def call(self, target: Any, arguments: Any, keywords: Any) -> Any:  # noqa: D102
         value = self._making(super().call, target, arguments, keywords)
-        is_class = isinstance(target, MirrorMeta) and self.names.is_class_of_test(target)
-        if is_class and not self.depth and (number := self.number_of(value)) is not None:
-            self._constructed.add(number)
-            self._classes.add(type(value))
+        if (
+            isinstance(target, MirrorMeta)
+            and not self.depth
+            and (number := self.number_of(value)) is not None
+        ):
+            self._instances.add(number)
+            if self.names.is_class_of_test(target):
+                self._constructed.add(number)
+                self._classes.add(type(value))
         return value
 
     def _making(self, request: Callable[..., Any], *parts: Any) -> Any:
@@ -111,8 +119,21 @@ class OperatorRequests(Peer):
         position = len(self.log)
         value = request(*parts)
         if not self.depth and (number := self.number_of(value)) is not None:
-            self.log.note_made(number, position)
+            if any(parts[0] is one for one in self._enumerations) and not isinstance(value, MirrorMeta):
+                self.log.note_member(number, position)
+            else:
+                self.log.note_made(number, position)
         return value
+
+    def note_mirror(self, mirror: type, described: dict[str, Any]) -> None:  # noqa: D102
+        if described.get("e"):
+            self._enumerations.append(mirror)
+
+    def get_attribute(self, target: Any, name: str) -> Any:
+        """Attribute of an object; of an enumeration, a member."""
+        if isinstance(target, MirrorMeta) and any(target is one for one in self._enumerations):
+            return self._making(super().get_attribute, target, name)
+        return super().get_attribute(target, name)
 
     def call_method(self, target: Any, name: str, arguments: Any, keywords: Any) -> Any:  # noqa: D102
         value = self._making(super().call_method, target, name, arguments, keywords)
@@ -206,6 +227,19 @@ class OperatorRequests(Peer):
             else:
                 self.equal.append((mine, number, len(self.log)))
         return answer
+
+    def note_equal_contents(self, one: Any, other: Any) -> None:
+        """Compare two objects by their states, too, if their contents say less than they were made from."""
+        if self.is_decoding:
+            return
+        numbers = self.number(one), self.number(other)
+        contents = operators.scalars(content_of(one, tables.plain_base(type(one)) or object))
+        if any(
+            number in self._instances and not self.log.is_made_from(number, contents) for number in numbers
+        ):
+            if self.depth:
+                self.doubt("Two objects of the candidate were compared while it waited for the test.")
+            self.equal.append((*numbers, len(self.log)))
 
     def _ask_own(self, name: str, target: Any, other: Any, affirms: Callable[[Any], bool]) -> Any:
         """Ask the candidate's own operator about plain data, after the plain data behind it."""

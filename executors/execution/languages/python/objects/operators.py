@@ -111,6 +111,20 @@ def _holds(value: Any, item: Any, given: Container[Any]) -> bool:
     return scalars and item in value
 
 
+def scalars(content: Any) -> set[Any]:
+    """Numbers and texts in plain containers."""
+    found: set[Any] = set()
+    pending, seen = [content], set()
+    while pending:
+        one = pending.pop()
+        if type(one) in _DICTS | _SEQUENCES and id(one) not in seen:
+            seen.add(id(one))
+            pending += [*one, *dict.values(one)] if type(one) in _DICTS else one
+        elif type(one) in tables.SCALARS:
+            found.add(one)
+    return found
+
+
 def _both_numbers(one: Any, other: Any) -> bool:
     return type(one) in _NUMBERS and type(other) in _NUMBERS
 

@@ -350,6 +350,9 @@ class Peer(Decoder):
     def same_object(self, target: Any) -> None:
         """Notice that an object without an equality of its own was compared with itself."""
 
+    def note_equal_contents(self, one: Any, other: Any) -> None:
+        """Notice that the contents of two instances of subclasses of plain data are equal."""
+
     def note_operator(self, name: str, arguments: Any, answer: Any) -> None:
         """Notice an operator that a subclass of this process has called past its own."""
 

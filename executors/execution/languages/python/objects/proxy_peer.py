@@ -17,6 +17,7 @@ class ProxyPeer(Protocol):
     def compare(self, name: str, target: Any, other: Any) -> Any: ...  # noqa: D102
     def hash_proxy(self, target: Any) -> int: ...  # noqa: D102
     def same_object(self, target: Any) -> None: ...  # noqa: D102
+    def note_equal_contents(self, one: Any, other: Any) -> None: ...  # noqa: D102
     def note_operator(self, name: str, arguments: Any, answer: Any) -> None: ...  # noqa: D102
     def attributes_of(self, target: Any) -> Any: ...  # noqa: D102
     def new_subclass(self, name: str, bases: Any, namespace: Any, keywords: Any) -> Any: ...  # noqa: D102

@@ -31,6 +31,8 @@ def object_state(buffer: ResultBuffer, candidate: Program, script: str, entry_po
         buffer.mark_loaded()
         found = peer.replay(requests, wanted)
         text = peer.text if found is None else state_text(found[0])
+        if not all(json.dumps(literal) in (text or "") for literal in wanted.get("literals", ())):
+            text = None
         if text is not None:
             buffer.append(0, text.encode())
     buffer.finish(0)
@@ -64,6 +66,8 @@ class _ReplayPeer(CandidatePeer):
                 self.with_rest(answer, self.pieces())
             if position in wanted.get("answers", ()):
                 told.append(answer)
+            if position == wanted.get("result") and "or" in wanted:
+                self.text = answers_text([answer])
             if position == wanted.get("result") and answer[0] == "=" and answer[1][:1] == ["o"]:
                 result = (self.mine[answer[1][1]],)
         if "answers" in wanted:

@@ -12,18 +12,15 @@ import copy
 import itertools
 import json
 import random
-import string
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import Any
+
+from testbudget.executors.execution.languages.python.objects import request_leaves
 
 _FIRST_VALUE = {"call": 3, "meth": 4, "sp": 3, "set": 3, "lib": 3}
 _WITH_KEYWORDS = frozenset({"call", "meth", "lib"})
-_ITEMS = {"l": 2, "s": 2, "t": 1, "z": 1}
-_PAIRS = frozenset({"d", "C", "O"})
-_TEXTS = frozenset({"b", "da", "e", "td", "dt", "f"})
 _MAX_CHANGES = 8
 _MAX_EXCHANGES = 4
-_KINDS = (string.ascii_lowercase, string.ascii_uppercase, string.digits)
 _MAX_BYTES = 32 << 20
 
 
@@ -60,6 +57,7 @@ class RequestLog:
         self._random = random.Random(seed)
         self._requests: list[LoggedRequest | None] = []
         self._made: dict[int, list[int]] = {}
+        self._members: dict[int, list[int]] = {}
         self._values: set[Any] = set()
         self._searched = 0
         self._origins: dict[int, int] = {}
@@ -89,6 +87,12 @@ class RequestLog:
                     self._values.add(one)
         self._searched = len(self._requests)
         return self._values
+
+    def is_made_from(self, number: int, contents: Container[Any]) -> bool:
+        """Return whether all plain data of the call that has made an object is in its content."""
+        origin = self._origin(number)
+        body = self._parsed(origin)[0]
+        return all(request_leaves.value_at(body, path) in contents for _, path in self._leaves([origin]))
 
     def makings(self, number: int) -> list[int]:
         """Positions of the calls that have returned an object."""
@@ -128,14 +132,16 @@ class RequestLog:
             NoScriptError: as for ``equality``.
         """
         makings = [place for place in self.makings(number) if place < position]
+        if number in self._members:
+            return self._same_member(makings, self._members[number])
         if len(makings) < 2:
             return None
         first, last = makings[0], makings[-1]
         inputs = self._closure(self._used_by(last) - {number}, last, None)
-        if number in self._used_by(last) or first in inputs:
+        if number in self._used_by(last) or self._parsed(first)[0] == self._parsed(last)[0]:
             return None
-        if self._parsed(first)[0] == self._parsed(last)[0]:
-            return None
+        if first in inputs:
+            return self._same_of_one(last, inputs | {last})
         before = self._closure(self._used_by(first), first, None) | {first}
         after = inputs | {last}
         one, two = self._script(before, {"result": first}), self._script(after, {"result": last})
@@ -144,6 +150,39 @@ class RequestLog:
             raise NoScriptError
         unequal = [[two, self._script(after, {"result": last}, change)] for change in self._changes(leaves)]
         return [one, two], unequal
+
+    def note_member(self, number: int, position: int) -> None:
+        """Note that a request has named a member of an enumeration."""
+        self._members.setdefault(number, []).append(position)
+
+    def _same_member(self, makings: list[int], named: list[int]) -> tuple[list[Any], list[Any]] | None:
+        """Scripts for a member of an enumeration, whose state holds what it was named by."""
+        last = named[-1]
+        others = [place for place in [*named, *makings] if place not in named[-1:]]
+        if not others:
+            return None
+        body = self._parsed(last)[0]
+        literals = [request_leaves.value_at(body, path) for _, path in self._leaves([last])]
+        if body[0] == "get":
+            literals = [body[2]]
+        one = self._script(
+            self._closure(self._used_by(last), last, None) | {last}, {"result": last, "literals": literals}
+        )
+        place = others[-1]
+        other = self._script(self._closure(self._used_by(place), place, None) | {place}, {"result": place})
+        return [one, other], []
+
+    def _same_of_one(self, last: int, needed: set[int]) -> tuple[list[Any], list[Any]] | None:
+        """Scripts for an object that two requests to one object have returned; another may return none."""
+        leaves = list(self._leaves([last]))
+        if not leaves:
+            return None
+        base = self._script(needed, {"result": last})
+        unequal = [
+            [base, self._script(needed, {"result": last, "or": "answer"}, change)]
+            for change in self._changes(leaves)
+        ]
+        return [base, base], unequal
 
     def untaught(self, position: int) -> list[Any]:
         """Scripts whose texts are equal if the answers from a position on need no request that is skipped.
@@ -278,22 +317,22 @@ class RequestLog:
             body = self._parsed(place)[0]
             first = _FIRST_VALUE.get(body[0], len(body))
             for position in range(first, len(body)):
-                for path in _leaf_paths(body[position]):
+                for path in request_leaves.leaf_paths(body[position]):
                     yield place, [position, *path]
             if body[0] in _WITH_KEYWORDS and body[first - 1] is not None:
                 for number, pair in enumerate(body[first - 1][1]):
-                    for path in _leaf_paths(pair[1][1]):
+                    for path in request_leaves.leaf_paths(pair[1][1]):
                         yield place, [first - 1, 1, number, 1, 1, *path]
 
     def _changes(
         self, leaves: list[tuple[int, list[int]]]
     ) -> Iterator[dict[int, list[tuple[list[int], Any]]]]:
         """Changes of single leaves, and of two that are exchanged."""
-        values = [_at(self._parsed(place)[0], path) for place, path in leaves]
+        values = [request_leaves.value_at(self._parsed(place)[0], path) for place, path in leaves]
         chosen = self._random.sample(range(len(leaves)), min(len(leaves), _MAX_CHANGES))
         for number in sorted(chosen):
             (place, path), value = leaves[number], values[number]
-            for other in self._others(value, values):
+            for other in request_leaves.other_values(value, values, self._random):
                 yield {place: [(path, other)]}
         pairs = [
             (one, other)
@@ -305,25 +344,6 @@ class RequestLog:
         chosen_pairs = self._random.sample(pairs, min(len(pairs), _MAX_EXCHANGES))
         for one, other in chosen_pairs:
             yield {leaves[one][0]: [(leaves[one][1], values[other]), (leaves[other][1], values[one])]}
-
-    def _others(self, value: Any, values: list[Any]) -> Iterator[Any]:
-        """Values in place of one: its neighbour, and others as they occur."""
-        if type(value) is bool:
-            yield not value
-        elif type(value) in {int, float}:
-            yield value + 1
-            far = [value + 10, value + self._random.randrange(3, 500, 2)]
-            far += [one for one in values if type(one) is type(value) and abs(one - value) > 1]
-            yield self._random.choice(far)
-        elif not value:
-            yield "x"
-        else:
-            places = [place for place, letter in enumerate(value) if _like(letter)] or [0]
-            place = self._random.choice(places)
-            others = _like(value[place]).replace(value[place], "") or "x"
-            yield f"{value[:place]}{self._random.choice(others)}{value[place + 1 :]}"
-            if (exchanged := _exchanged(value)) is not None:
-                yield exchanged
 
     def _script(
         self,
@@ -343,7 +363,7 @@ class RequestLog:
             message = self._parsed(place)
             for path, value in (change or {}).get(place, ()):
                 message = copy.deepcopy(message)
-                _put(message[0], path, value)
+                request_leaves.put_value(message[0], path, value)
             requests.append(message)
         return json.dumps([requests, wanted], separators=(",", ":"))
 
@@ -366,50 +386,3 @@ def _numbers(part: Any, tag: str) -> Iterator[int]:
             if len(one) > 1 and one[0] == tag and type(one[1]) is int:
                 yield one[1]
             pending += one
-
-
-def _leaf_paths(part: Any) -> Iterator[list[int]]:
-    """Paths to plain scalars in the JSON part of a value."""
-    if type(part) in {int, float, str, bool}:
-        yield []
-    elif type(part) is not list:
-        return
-    elif part[0] in _ITEMS:
-        start = _ITEMS[part[0]]
-        for place, item in enumerate(part[start]):
-            for path in _leaf_paths(item):
-                yield [start, place, *path]
-    elif part[0] in _PAIRS:
-        for place, pair in enumerate(part[2]):
-            for side in (1, 0):
-                for path in _leaf_paths(pair[side]):
-                    yield [2, place, side, *path]
-    elif part[0] in _TEXTS:
-        yield [1]
-
-
-def _at(part: Any, path: list[int]) -> Any:
-    for place in path:
-        part = part[place]
-    return part
-
-
-def _put(part: Any, path: list[int], value: Any) -> None:
-    for place in path[:-1]:
-        part = part[place]
-    part[path[-1]] = value
-
-
-def _like(letter: str) -> str:
-    """Characters of the same kind as one; empty for a sign."""
-    return next((kind for kind in _KINDS if letter in kind), "")
-
-
-def _exchanged(text: str) -> str | None:
-    """Text with two neighbours of one kind exchanged, or two of any kind; None if all are the same."""
-    pairs = [place for place, (one, other) in enumerate(itertools.pairwise(text)) if one != other]
-    if not pairs:
-        return None
-    alike = [place for place in pairs if text[place + 1] in _like(text[place])]
-    place = (alike or pairs)[0]
-    return f"{text[:place]}{text[place + 1]}{text[place]}{text[place + 2 :]}"
