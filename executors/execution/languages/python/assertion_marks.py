@@ -148,30 +148,16 @@ def _number(operand: ast.expr) -> ast.expr:
     return operand if isinstance(operand, ast.Constant) else _through(NUMBER, operand)
 
 
-def _marks_calls(expression: ast.expr) -> bool:
-    """Mark functions that are named like assertions, and return whether an expression calls any."""
-    if isinstance(expression, ast.Await):
-        expression = expression.value
-    if isinstance(expression, ast.Call) and (name := _called(expression)):
-        if name.startswith("assert") or name in _EXPECTS or name == "fail":
-            for argument in expression.args[:2]:
-                _mark_numbers(argument, negated=name in _NEGATED)
-            expression.func = _through(NAMED, expression.func)
-            return True
-        if not any(
-            isinstance(part, ast.Lambda | ast.GeneratorExp | ast.ListComp) for part in expression.args
-        ):
-            return False
-    elif isinstance(expression, ast.Constant | ast.Name | ast.Attribute):
-        return False
-    calls = [
-        part
-        for part in ast.walk(expression)
-        if isinstance(part, ast.Call) and _called(part).startswith("assert")
-    ]
-    for call in calls:
-        call.func = _through(NAMED, call.func)
-    return bool(calls)
+def _holds_assertion(value: ast.expr) -> bool:
+    """Return whether a value is a function that asserts, under whatever name."""
+    match value:
+        case ast.Attribute(attr=name):
+            return name.startswith("assert")
+        case ast.Lambda(body=part) | ast.Call(args=[part, *_]):
+            return any(
+                isinstance(one, ast.Attribute) and one.attr.startswith("assert") for one in ast.walk(part)
+            )
+    return False
 
 
 def _called(call: ast.Call) -> str:
@@ -186,6 +172,7 @@ class _Marker:
 
     def __init__(self, tree: ast.Module) -> None:
         self._ends = {"exit", "quit"}  # functions that end the test
+        self._asserting: set[str] = set()  # other names of functions that assert
         for statement in tree.body:
             match statement:
                 case ast.ImportFrom(names=names, module=module):
@@ -202,6 +189,7 @@ class _Marker:
         """Statements with marks."""
         marked: list[ast.stmt] = []
         for statement in body:
+            self._note_names(statement)
             match statement:
                 case ast.Assert():
                     _mark_numbers(statement.test, negated=False)
@@ -209,13 +197,13 @@ class _Marker:
                     continue
                 case ast.Expr():
                     marked.append(statement)
-                    if _marks_calls(statement.value):
+                    if self._marks_calls(statement.value):
                         marked.append(_HELD_MARK)
                     continue
                 case ast.With() | ast.AsyncWith():
                     statement.body = self._marked(statement.body, in_class=in_class)
                     marked.append(statement)
-                    calls = [_marks_calls(item.context_expr) for item in statement.items]
+                    calls = [self._marks_calls(item.context_expr) for item in statement.items]
                     if any(calls):
                         marked.append(_HELD_MARK)
                     continue
@@ -233,6 +221,41 @@ class _Marker:
             self._mark_parts(statement, in_class=in_class)
             marked.append(statement)
         return marked
+
+    def _note_names(self, statement: ast.stmt) -> None:
+        """Note other names that a statement gives to functions that assert."""
+        match statement:
+            case ast.Assign(targets=[ast.Name(id=name)], value=value) if _holds_assertion(value):
+                self._asserting.add(name)
+            case ast.ImportFrom(names=aliases):
+                self._asserting.update(
+                    alias.asname for alias in aliases if alias.asname and alias.name.startswith("assert")
+                )
+
+    def _marks_calls(self, expression: ast.expr) -> bool:
+        """Mark functions that are named like assertions, and return whether an expression calls any."""
+        if isinstance(expression, ast.Await):
+            expression = expression.value
+        if isinstance(expression, ast.Call) and (name := _called(expression)):
+            if name.startswith("assert") or name in _EXPECTS or name == "fail" or name in self._asserting:
+                for argument in expression.args[:2]:
+                    _mark_numbers(argument, negated=name in _NEGATED)
+                expression.func = _through(NAMED, expression.func)
+                return True
+            if not any(
+                isinstance(part, ast.Lambda | ast.GeneratorExp | ast.ListComp) for part in expression.args
+            ):
+                return False
+        elif isinstance(expression, ast.Constant | ast.Name | ast.Attribute):
+            return False
+        calls = [
+            part
+            for part in ast.walk(expression)
+            if isinstance(part, ast.Call) and _called(part).startswith("assert")
+        ]
+        for call in calls:
+            call.func = _through(NAMED, call.func)
+        return bool(calls)
 
     def _mark_parts(self, statement: ast.stmt, *, in_class: bool) -> None:
         """Add marks to the statements in a statement."""

@@ -83,6 +83,7 @@ NAMED_LIKE_ASSERTIONS = {
     "fail": "add(1, 2).fail()",
     "an assertion": "add(1, 2).assertEqual(1, 1)",
     "a check": "t = add(1, 2)\nt.assert_ready()",
+    "another name": "fine = add(1, 2).assertEqual\nfine(1, 1)",
     "raises": "with add(1, 2).raises(10): pass",
     "warns": "with add(1, 2).warns(10), add(1, 2) as x: pass",
     "in a function of the test": "def f(): add(1, 2).assertTrue(True)\nf()",
@@ -104,6 +105,17 @@ OWN_ASSERTIONS = {
     "a method as a value": (
         "import unittest, functools\nassert_equal = functools.partial(unittest.TestCase().assertEqual, 3)\n"
         "assert_equal(add(1, 2))"
+    ),
+    "another name": "import unittest\nequal = unittest.TestCase().assertEqual\nequal(add(1, 2), 3)",
+    "another name of an import": (
+        "from numpy.testing import assert_allclose as close\nclose(add(1, 2), 3)"
+    ),
+    "arguments given before": (
+        "import unittest\nfrom functools import partial\n"
+        "three = partial(unittest.TestCase().assertEqual, 3)\nthree(add(1, 2))"
+    ),
+    "a function in one line": (
+        "import unittest\ncheck = lambda x, y: unittest.TestCase().assertEqual(add(x, 1), y)\ncheck(1, 2)"
     ),
     "an own function": "def assert_three(x):\n    if x != 3: raise ValueError\nassert_three(add(1, 2))",
     "a mock": "from unittest import mock\nm = mock.Mock()\nm(add(1, 2))\nm.assert_called_once_with(3)",
