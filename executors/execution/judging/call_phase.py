@@ -121,9 +121,9 @@ class CallPhase:
         if cpu_seconds == 0:
             self.pair_table.close(pairs, Verdict.TIMED_OUT, cpu_limit_reason(self.supervisor.limits))
             return []
-        calls = [[self.calls.texts[call] for call in call_plan[pair]] for pair in pairs]
-        content = work.make_calls(self.programs[candidate].text, calls, self.entry_point)
-        process = self.fork_server.start(Work(content, len(pairs), cpu_seconds))
+        calls = [[self._call(position) for position in call_plan[pair]] or [b""] for pair in pairs]
+        content = work.make_calls(self.programs[candidate].text, len(pairs), self.entry_point)
+        process = self.fork_server.start(Work(content, len(pairs), cpu_seconds, parts=calls))
 
         def first_limit(step: int) -> float:
             return self.pair_table.first_limit(pairs[min(step, len(pairs) - 1)][1])
@@ -194,6 +194,9 @@ class CallPhase:
             state.end_reason = reason
             ending = self.results.position(f'["{ResultKind.ENDED}",{verdict:d}]')
             state.calls.append((planned[len(state.calls)], ending))
+
+    def _call(self, position: int) -> bytes:
+        return self.calls.texts[position].encode("utf-8", "surrogatepass")
 
     def _stored(self, text: bytes) -> int:
         """Position of a result; that of an opaque result if it is too long."""

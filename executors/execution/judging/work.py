@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from testbudget.executors.execution.languages.base import (
+    CallJobs,
     CallPath,
     Connection,
     Language,
@@ -38,9 +39,9 @@ def compile_sources(sources: Sequence[Source], entry_point: str | None) -> bytes
     return marshal.dumps(("compile_sources", plain, entry_point))
 
 
-def make_calls(candidate: bytes, calls: Sequence[Sequence[str]], entry_point: str | None) -> bytes:
-    """Work that calls `Language.make_calls` with several jobs of one candidate."""
-    return marshal.dumps(("make_calls", candidate, [list(each) for each in calls], entry_point))
+def make_calls(candidate: bytes, jobs: int, entry_point: str | None) -> bytes:
+    """Work that calls `Language.make_calls`; the calls of each of its jobs are the parts of a step."""
+    return marshal.dumps(("make_calls", candidate, jobs, entry_point))
 
 
 def judge(replays: Sequence[tuple[bytes, CallPath]]) -> bytes:
@@ -86,9 +87,10 @@ def _make_calls(
     _: Sequence[int],
     arguments: Any,
 ) -> None:
-    candidate, calls, entry_point = arguments
+    candidate, jobs, entry_point = arguments
+    assert process_runner.parts is not None
     program = language.decode_program(candidate)
-    language.make_calls(buffer, process_runner, [(program, each) for each in calls], entry_point)
+    language.make_calls(buffer, process_runner, CallJobs(program, jobs, process_runner.parts), entry_point)
 
 
 def _judge(

@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any, ClassVar, NamedTuple
 
-from testbudget.executors.execution.processes.process import ProcessRunner
+from testbudget.executors.execution.processes.process import Parts, ProcessRunner
 from testbudget.executors.execution.processes.result_buffer import ResultBuffer
 from testbudget.rewards.problem import TestKind
 
@@ -144,8 +144,19 @@ class LanguageSample(NamedTuple):
     test: str
 
 
-CallJob = tuple[Program, Sequence[str]]
-"""Candidate and texts of the calls to make with it."""
+class CallJobs(NamedTuple):
+    """Calls to make with a candidate, in jobs of one test each.
+
+    Attributes:
+        candidate: the candidate.
+        number: number of jobs.
+        calls: texts of the calls of each job. A call comes only after the result of the last one is out of
+            the process's reach, as it may tell what that result should have been.
+    """
+
+    candidate: Program
+    number: int
+    calls: Parts
 
 
 class Language(ABC):
@@ -228,19 +239,21 @@ class Language(ABC):
         self,
         buffer: ResultBuffer,
         process_runner: ProcessRunner,
-        jobs: Sequence[CallJob],
+        jobs: CallJobs,
         entry_point: str | None,
     ) -> None:
-        """Load the candidate of each job afresh, in a step of its own, and make the job's calls.
+        """Load the candidate afresh for each job, in a step of its own, and make the job's calls.
 
-        Called in a candidate process, forked from the fork server. A step calls ``buffer.mark_loaded()``
-        once the candidate is loaded and leaves one result for each call, in order. If the candidate cannot
-        be loaded or does not define the entry point, the step leaves ``NOT_LOADED`` instead.
+        Called in a candidate process, forked from the fork server. A step takes its first call from
+        ``jobs.calls`` before it loads the candidate and then calls ``buffer.mark_loaded()``. It leaves one
+        result for each call before it takes the next. If the candidate cannot be loaded or does not define
+        the entry point, the step leaves ``NOT_LOADED`` instead. A job without calls has an empty text as
+        its only call, which is not made.
 
         Args:
             buffer: result buffer of this process.
             process_runner: cleans up the working directory between two steps.
-            jobs: candidates with calls. Several jobs may have the same candidate.
+            jobs: candidate and calls.
             entry_point: name that each candidate must define; None if unknown.
         """
 

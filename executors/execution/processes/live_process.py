@@ -9,9 +9,24 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
-from testbudget.executors.execution.processes.process import FINISHED, Work, send_work
-from testbudget.executors.execution.processes.result_buffer import ResultBuffer, StepProgress, StepResult
+from testbudget.executors.execution.processes.process import (
+    FINISHED,
+    NEXT_PART,
+    NEXT_STEP,
+    Work,
+    part_frame,
+    send_work,
+)
+from testbudget.executors.execution.processes.result_buffer import (
+    NO_STEP,
+    ResultBuffer,
+    StepProgress,
+    StepReader,
+    StepResult,
+)
 from testbudget.executors.execution.sandbox import kernel
+
+_STARTING_SECONDS = 0.25  # CPU-seconds of a process, at most, until its only step begins
 
 
 class LimitKind(StrEnum):
@@ -67,6 +82,7 @@ class LiveProcess:
         buffer: its result buffer.
         descriptor: process file descriptor, readable once it has ended.
         work: its current work; None while it waits for the first.
+        unsent: bytes of the part that it has asked for which its channel has not taken yet.
     """
 
     def __init__(self, process: int, channel: socket.socket, buffer: ResultBuffer) -> None:
@@ -75,6 +91,10 @@ class LiveProcess:
         self.buffer = buffer
         self.descriptor = os.pidfd_open(process)
         self.work: Work | None = None
+        self.unsent = b""
+        self._reader = StepReader(buffer, 0)
+        self._step, self._part = NO_STEP, 0  # the part that was sent last
+        self._step_cpu = self._step_since = 0.0
         self._cpu_before = 0.0
         self._began = 0.0
         self._stopped_seconds = 0.0
@@ -93,7 +113,46 @@ class LiveProcess:
         self.work = work
         self._began = time.monotonic()
         self._stopped_seconds = 0.0
+        self._reader = StepReader(self.buffer, work.steps)
         send_work(self.channel, work, processes)
+
+    def serve(self) -> bool:
+        """Send the part that the process has asked for; return whether it may ask for another one.
+
+        What it has left for earlier parts is read first, so that nothing it learns can change that. A
+        process that asks before it has left a result is killed.
+        """
+        try:
+            if self.unsent:
+                self.unsent = self.unsent[self.channel.send(self.unsent, socket.MSG_DONTWAIT) :]
+                return True
+            request = self.channel.recv(1, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return True
+        except OSError:  # it has ended
+            return False
+        if not request:
+            return False
+        assert self.work is not None
+        self._reader.read_on()
+        parts, step, part = self.work.parts, self._step, self._part
+        if (
+            request == NEXT_PART
+            and step >= 0
+            and self._reader.texts_of(step) == part + 1 < len(parts[step])
+        ):
+            self._part += 1
+        elif (
+            request == NEXT_STEP and step + 1 < len(parts) and (step < 0 or self._reader.has_finished(step))
+        ):
+            self._step, self._part = step + 1, 0
+            self._step_cpu, self._step_since = self.cpu_seconds(), time.monotonic()
+        else:
+            self.kill()
+            return False
+        of_step = parts[self._step]
+        self.unsent = part_frame(of_step[self._part], more=self._part + 1 < len(of_step))
+        return self.serve()
 
     def cpu_seconds(self) -> float:
         """CPU-seconds that the current work has used."""
@@ -106,15 +165,23 @@ class LiveProcess:
     def step_seconds(self, used: float) -> tuple[StepProgress, float, float]:
         """Progress, and the CPU-seconds and elapsed seconds of the step in progress.
 
-        The process itself reports the start of the step, so only the limits of single steps may rest on it.
+        A step with parts begins when its first one is sent. Else the process itself reports the start, so
+        only the limits of single steps may rest on it; nothing does in a process that runs a candidate.
 
         Args:
             used: CPU-seconds that the current work has used.
         """
+        assert self.work is not None
         progress = self.buffer.progress()
-        before = max(0.0, progress.cpu_before - self._cpu_before)
-        since = max(self._began, progress.since)
-        return progress, max(0.0, used - before), time.monotonic() - since - self._stopped_seconds
+        if self.work.parts:
+            progress = progress._replace(step=self._step)
+            before, since = self._step_cpu, self._step_since
+        else:
+            before, since = progress.cpu_before - self._cpu_before, progress.since
+            if self.work.steps == 1:
+                before = min(before, _STARTING_SECONDS)
+        elapsed = time.monotonic() - max(self._began, since) - self._stopped_seconds
+        return progress, max(0.0, used - max(0.0, before)), elapsed
 
     def stop(self) -> None:
         """Stop all threads of the process."""
@@ -157,7 +224,7 @@ class LiveProcess:
 
     def results(self) -> Sequence[StepResult]:
         """Results of the steps of the current work."""
-        return self.buffer.steps(self.work.steps) if self.work is not None else ()
+        return self._reader.read()
 
     def reap(self, limit: LimitKind | None) -> ProcessEnd:
         """Wait until the process has ended; return its end.

@@ -2,7 +2,8 @@
 
 A process is forked before it has anything to do. It receives a *work* at its channel, a socket: a header,
 the content, and file descriptors. Most processes close the channel and end with their first work. One that
-is to stay tells by a byte that it has finished, and waits for the next work.
+is to stay tells by a byte that it has finished, and waits for the next work. Some works have *parts*, which
+come one at a time: a process must have left the result of one before it gets the next.
 """
 
 import contextlib
@@ -10,7 +11,7 @@ import gc
 import os
 import socket
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, NoReturn
 
@@ -23,11 +24,15 @@ from testbudget.executors.execution.processes.result_buffer import (
 )
 from testbudget.executors.execution.sandbox import isolation, kernel
 
-_HEADER = struct.Struct("<IiI?")  # bytes of content, CPU-seconds, processes, stays
+_HEADER = struct.Struct("<IiI??")  # bytes of content, CPU-seconds, processes, stays, has parts
+_PART = struct.Struct("<I?")  # bytes, whether further parts of the step follow
 _MAX_DESCRIPTORS = 2
 
 FINISHED = b"!"
 """Byte by which a process that stays tells that it has finished its work."""
+
+NEXT_PART, NEXT_STEP = b"p", b"s"
+"""Bytes by which a process asks for the next part of a step, and for the first one of the next step."""
 
 
 class Work(NamedTuple):
@@ -40,6 +45,8 @@ class Work(NamedTuple):
         share: time limit of a step, as a fraction of the limits of one test.
         descriptors: file descriptors that the process gets.
         stays: True if the process is to wait for further work.
+        parts: parts of each step, at least one, which the process gets one at a time; empty if there are
+            none. They are for processes that do not stay.
     """
 
     content: bytes
@@ -48,6 +55,38 @@ class Work(NamedTuple):
     share: float = 1.0
     descriptors: Sequence[int] = ()
     stays: bool = False
+    parts: Sequence[Sequence[bytes]] = ()
+
+
+class Parts:
+    """Parts of a work, inside the process that does it.
+
+    Args:
+        channel: this process's end of its channel.
+
+    Attributes:
+        descriptor: file descriptor of the channel, for a program that the process executes.
+    """
+
+    def __init__(self, channel: socket.socket) -> None:
+        self.descriptor = channel.fileno()
+        self._channel = channel
+
+    def of_next_step(self) -> Iterator[tuple[bytes, bool]]:
+        """Parts of the next step, each with whether further ones follow.
+
+        Before the next part is taken, the step must have left a text for the last one; before the parts of
+        a step are taken, the step before must have finished.
+
+        Raises:
+            EOFError: the server process has hung up.
+        """
+        request, more = NEXT_STEP, True
+        while more:
+            self._channel.sendall(request)
+            size, more = _PART.unpack(receive_exactly(self._channel, _PART.size))
+            yield receive_exactly(self._channel, size), more
+            request = NEXT_PART
 
 
 DoWork = Callable[["ProcessRunner", ResultBuffer, bytes, Sequence[int]], None]
@@ -62,10 +101,15 @@ def send_work(channel: socket.socket, work: Work, processes: int) -> None:
         work: the work.
         processes: number of processes inside the sandbox.
     """
-    header = _HEADER.pack(len(work.content), work.cpu_seconds, processes, work.stays)
+    header = _HEADER.pack(len(work.content), work.cpu_seconds, processes, work.stays, bool(work.parts))
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
         socket.send_fds(channel, [header], work.descriptors)
         channel.sendall(work.content)
+
+
+def part_frame(content: bytes, *, more: bool) -> bytes:
+    """Frame of a part; ``more`` tells that further parts of the step follow."""
+    return _PART.pack(len(content), more) + content
 
 
 @dataclass(slots=True)
@@ -78,6 +122,7 @@ class ProcessRunner:
         directory: path of the working directory, which is made anew before work is sent.
         programs: executables that a process may execute.
         space_bytes: size of the address space with which processes are forked.
+        parts: parts of the current work; None if it has none.
     """
 
     layers: Sequence[str]
@@ -85,6 +130,7 @@ class ProcessRunner:
     directory: str
     programs: Sequence[str] = ()
     space_bytes: int = 0
+    parts: Parts | None = None
 
     def measure(self) -> None:
         """Measure the address space; called in the parent before it forks, as it costs system calls."""
@@ -107,9 +153,11 @@ class ProcessRunner:
                 header, descriptors, *_ = socket.recv_fds(channel, _HEADER.size, _MAX_DESCRIPTORS)
                 if not header:
                     break
-                size, cpu_seconds, processes, stays = _HEADER.unpack(header)
+                size, cpu_seconds, processes, stays, has_parts = _HEADER.unpack(header)
                 content = receive_exactly(channel, size)
-                if not stays:
+                if has_parts:
+                    self.parts = Parts(channel)
+                elif not stays:
                     channel.close()
                 os.chdir(self.directory)
                 isolation.limit_work(self.layers, self.limits, cpu_seconds, processes, stays=stays)

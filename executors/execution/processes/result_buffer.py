@@ -189,28 +189,25 @@ class ResultBuffer:
 
     def steps(self, count: int) -> list[StepResult]:
         """Read the results of steps 0 to ``count`` - 1, up to the first record that is not valid."""
-        texts: list[list[bytes]] = [[] for _ in range(count)]
-        seconds: dict[int, tuple[float, float]] = {}
-        position, end = _HEADER.size, _HEADER.size + self._bytes_used()
-        for _ in range(_MAX_RECORDS):
-            if position + _RECORD.size > end:
-                break
-            step, length = _RECORD.unpack_from(self._memory, position)
-            position += _RECORD.size
-            if not 0 <= step < count or step in seconds:
-                break
-            if length == _FINISHED and position + _SECONDS.size <= end:
-                seconds[step] = _SECONDS.unpack_from(self._memory, position)
-                position += _SECONDS.size
-            elif 0 <= length <= end - position:
-                texts[step].append(self._memory[position : position + length])
-                position += length
-            else:
-                break
-        return [
-            StepResult(left, step in seconds, *seconds.get(step, (0.0, 0.0)))
-            for step, left in enumerate(texts)
-        ]
+        return StepReader(self, count).read()
+
+    def read_record(self, position: int) -> tuple[int, bytes | tuple[float, float], int] | None:
+        """Step and content of a record, with the position behind it; None if there is no valid one.
+
+        The content is a text, or the CPU-seconds and wall-seconds of a finished step.
+        """
+        end = self._bytes_used()
+        if position + _RECORD.size > end:
+            return None
+        step, length = _RECORD.unpack_from(self._memory, _HEADER.size + position)
+        position += _RECORD.size
+        start = _HEADER.size + position
+        if length == _FINISHED and position + _SECONDS.size <= end:
+            cpu_seconds, wall_seconds = _SECONDS.unpack_from(self._memory, start)
+            return step, (cpu_seconds, wall_seconds), position + _SECONDS.size
+        if 0 <= length <= end - position:
+            return step, self._memory[start : start + length], position + length
+        return None
 
     def _bytes_used(self) -> int:
         used: int = _USED.unpack_from(self._memory, _USED_AT)[0]
@@ -223,6 +220,51 @@ class ResultBuffer:
         self._memory[start : start + len(record)] = record
         self._used += len(record)
         _USED.pack_into(self._memory, _USED_AT, self._used)
+
+
+class StepReader:
+    """Reader of the results of steps, which keeps what it has read, whatever becomes of the memory.
+
+    Args:
+        buffer: result buffer of the process that does the steps.
+        count: number of steps.
+    """
+
+    def __init__(self, buffer: ResultBuffer, count: int) -> None:
+        self._buffer = buffer
+        self._texts: list[list[bytes]] = [[] for _ in range(count)]
+        self._seconds: dict[int, tuple[float, float]] = {}
+        self._position = 0
+        self._records = 0
+
+    def read(self) -> list[StepResult]:
+        """Results so far, up to the first record that is not valid."""
+        self.read_on()
+        return [
+            StepResult(left, step in self._seconds, *self._seconds.get(step, (0.0, 0.0)))
+            for step, left in enumerate(self._texts)
+        ]
+
+    def read_on(self) -> None:
+        """Read the records that have come since."""
+        while self._records < _MAX_RECORDS and (record := self._buffer.read_record(self._position)):
+            step, content, position = record
+            if not 0 <= step < len(self._texts) or step in self._seconds:
+                return
+            if isinstance(content, bytes):
+                self._texts[step].append(content)
+            else:
+                self._seconds[step] = content
+            self._position = position
+            self._records += 1
+
+    def texts_of(self, step: int) -> int:
+        """Number of texts that a step has left."""
+        return len(self._texts[step])
+
+    def has_finished(self, step: int) -> bool:
+        """Return whether a step has finished."""
+        return step in self._seconds
 
 
 def parse_message(text: bytes) -> list[object]:

@@ -95,8 +95,9 @@ class Supervisor:
         first = processes[0]
         work = first.work
         assert work is not None
-        if work.stays:
-            poller.register(first.channel, select.POLLIN)
+        channel = first.channel.fileno()
+        if work.stays or work.parts:
+            poller.register(channel, select.POLLOUT if first.unsent else select.POLLIN)
         longest = work.steps * STARVED_FACTOR * self.limits.wall_seconds
         running = {process.descriptor: process for process in processes}
         while True:
@@ -104,11 +105,20 @@ class Supervisor:
             pause, reached = self._longest_pause([*running.values()], longest, first_limit)
             if reached is not None:
                 return reached
-            for descriptor, _ in poller.poll(math.ceil(1000 * pause)):
-                if descriptor in {first.descriptor, first.channel.fileno()}:
-                    return None
-                poller.unregister(descriptor)
-                del running[descriptor]
+            until = time.monotonic() + pause
+            while events := poller.poll(max(0, math.ceil(1000 * (until - time.monotonic())))):
+                for descriptor, _ in events:
+                    if descriptor == first.descriptor or (descriptor == channel and work.stays):
+                        return None
+                    if descriptor != channel:
+                        poller.unregister(descriptor)
+                        del running[descriptor]
+                    elif first.serve():
+                        poller.modify(channel, select.POLLOUT if first.unsent else select.POLLIN)
+                    else:
+                        poller.unregister(channel)
+                if time.monotonic() >= until:
+                    break
 
     def end(self, *processes: LiveProcess, limit: LimitKind | None = None) -> list[ProcessEnd]:
         """Kill and reap processes, and clean up after them.

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from testbudget.executors.execution.languages.base import (
-    CallJob,
+    CallJobs,
     CallPath,
     Connection,
     Language,
@@ -91,12 +91,18 @@ class JavaScript(Language):
         self,
         buffer: ResultBuffer,
         process_runner: ProcessRunner,  # noqa: ARG002
-        jobs: Sequence[CallJob],
+        jobs: CallJobs,
         entry_point: str | None,
     ) -> None:
-        """Load and call the candidate of each job in a realm of its own."""
-        texts = [[candidate.content, calls] for candidate, calls in jobs]
-        self._execute_node(buffer, jobs=texts, entryPoint=entry_point)
+        """Load and call the candidate in a realm of its own for each job."""
+        channel = _inherited([jobs.calls.descriptor])
+        self._execute_node(
+            buffer,
+            jobs=jobs.number,
+            text=jobs.candidate.content,
+            channel=channel[0],
+            entryPoint=entry_point,
+        )
 
     def judge(self, buffer: ResultBuffer, replays: Sequence[tuple[Program, CallPath]]) -> None:
         """Run each test in a realm of its own, with stand-ins among its globals."""
@@ -155,12 +161,12 @@ def _judge_flags(tests: Sequence[Program]) -> Sequence[str]:
     return () if any("__proto__" in test.content["text"] for test in tests) else (_NO_PROTO,)
 
 
-def _inherited(connection: Connection) -> list[int]:
-    """Descriptors of a connection for a program that this process executes."""
-    for descriptor in connection:
+def _inherited(descriptors: Sequence[int]) -> list[int]:
+    """Descriptors of connections for a program that this process executes."""
+    for descriptor in descriptors:
         os.set_inheritable(descriptor, True)
         os.set_blocking(descriptor, True)
-    return list(connection)
+    return list(descriptors)
 
 
 def _bundle(names: str) -> str:

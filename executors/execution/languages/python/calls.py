@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from testbudget.executors.execution import values
-from testbudget.executors.execution.languages.base import OPAQUE_RESULT, CallJob, ResultKind
+from testbudget.executors.execution.languages.base import OPAQUE_RESULT, CallJobs, ResultKind
 from testbudget.executors.execution.languages.python.interpreter import (
     LoadFailure,
     is_reusable,
@@ -33,26 +33,34 @@ _plain_calls: dict[str, tuple[str, list[Any], dict[str, Any], bool]] = {}
 
 
 def make_calls(
-    buffer: ResultBuffer, process_runner: ProcessRunner, jobs: Sequence[CallJob], entry_point: str | None
+    buffer: ResultBuffer, process_runner: ProcessRunner, jobs: CallJobs, entry_point: str | None
 ) -> None:
     """Make the calls of each job, as described by `Language.make_calls`.
 
     If this process cannot be reused for another job, the remaining steps are left out.
     """
-    for step, (candidate, calls) in enumerate(jobs):
+    for step in range(jobs.number):
+        calls = jobs.calls.of_next_step()
+        call, more = next(calls)
         buffer.begin(step)
-        loaded = load_candidate(candidate.content, entry_point)
+        loaded = load_candidate(jobs.candidate.content, entry_point)
         if isinstance(loaded, LoadFailure):
             buffer.append(step, json.dumps(loaded.as_message()).encode())
         else:
             buffer.mark_loaded()
-            for call in calls:
-                buffer.append(step, _result(vars(loaded), call, only=len(calls) == 1).encode())
+            if call:
+                buffer.append(step, _result(vars(loaded), _text(call), only=not more).encode())
+            for call, _ in calls:
+                buffer.append(step, _result(vars(loaded), _text(call), only=False).encode())
         buffer.finish(step)
         if not is_reusable():
             return
-        if step + 1 < len(jobs):
+        if step + 1 < jobs.number:
             process_runner.empty_directory()
+
+
+def _text(call: bytes) -> str:
+    return call.decode("utf-8", "surrogatepass")
 
 
 def _result(names: dict[str, Any], call: str, *, only: bool) -> str:  # noqa: PLR0911 - a table

@@ -4,7 +4,7 @@ import gc
 from collections.abc import Sequence
 
 from testbudget.executors.execution.languages.base import (
-    CallJob,
+    CallJobs,
     CallPath,
     Connection,
     Language,
@@ -80,7 +80,7 @@ class Python(Language):
         self,
         buffer: ResultBuffer,
         process_runner: ProcessRunner,
-        jobs: Sequence[CallJob],
+        jobs: CallJobs,
         entry_point: str | None,
     ) -> None:
         """Load and call the candidate of each job in a module of its own."""

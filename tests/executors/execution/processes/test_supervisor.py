@@ -5,6 +5,7 @@ Each test works in a forked process, which plays the server process and has no o
 
 import contextlib
 import fcntl
+import itertools
 import json
 import os
 import signal
@@ -18,6 +19,7 @@ from testbudget.executors.execution.limits import TestLimits
 from testbudget.executors.execution.processes.fork_server import ForkServer
 from testbudget.executors.execution.processes.live_process import LimitKind
 from testbudget.executors.execution.processes.process import ProcessRunner, Work
+from testbudget.executors.execution.processes.result_buffer import ResultBuffer, StepReader
 from testbudget.executors.execution.processes.staying_process import StayingProcess
 from testbudget.executors.execution.processes.supervisor import Supervisor
 from testbudget.executors.execution.processes.working_directory import WorkingDirectory
@@ -27,8 +29,21 @@ LIMITS = TestLimits(cpu_seconds=0.3, wall_seconds=1.0)
 LAYERS = ("pid", "mount", "seccomp")  # without seccomp, all descendants would be ended
 
 
-def do_work(_, buffer, content, descriptors):
+def do_parts(process_runner, buffer, content):
+    """Work with parts: each byte is the number of parts to take before a text tells their sizes."""
+    for step, taken in enumerate(content):
+        parts = process_runner.parts.of_next_step()
+        buffer.begin(step)
+        while sizes := [len(part) for part, _ in itertools.islice(parts, taken)]:
+            buffer.append(step, json.dumps(sizes).encode())
+        buffer.finish(step)
+
+
+def do_work(process_runner, buffer, content, descriptors):
     """Work of all tests: each byte is a step."""
+    if process_runner.parts is not None:
+        do_parts(process_runner, buffer, content)
+        return
     for step, what in enumerate(content.decode()):
         buffer.begin(step)
         match what:
@@ -190,3 +205,28 @@ def test_a_loop_of_the_second_process_ends_both():
         return limit, [ended.limit for ended in ends]
 
     assert in_server(join) == ["cpu", ["cpu", "cpu"]]
+
+
+def test_parts_of_any_size_come_one_after_the_other():
+    parts = [[b"a", b"bc" * 10**6], [b""], [b"d" * 3 * 10**6, b"", b"e"]]
+    found = in_server(lambda _, server: texts(server.run(Work(bytes([1, 1, 1]), 3, 5, parts=parts))))
+    assert found == [["[1]", "[2000000]"], ["[0]"], ["[3000000]", "[0]", "[1]"]]
+
+
+def test_a_process_that_asks_before_it_has_left_a_result_is_killed():
+    def greedy(_, server):
+        ended = server.run(Work(bytes([1, 2]), 2, 5, parts=[[b"a", b"b"], [b"c", b"d"]]))
+        return ended.signal, texts(ended)
+
+    assert in_server(greedy) == [signal.SIGKILL, [["[1]", "[1]"], []]]
+
+
+def test_what_was_read_before_a_part_was_sent_cannot_be_changed_later():
+    buffer = ResultBuffer()
+    reader = StepReader(buffer, 1)
+    buffer.append(0, b"first")
+    reader.read_on()
+    buffer.rewind()
+    buffer.append(0, b"wrong")
+    buffer.append(0, b"second")
+    assert reader.read()[0].texts == [b"first", b"second"]

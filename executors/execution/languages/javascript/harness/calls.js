@@ -1,6 +1,7 @@
 'use strict';
 // Calls of a candidate, made in a candidate process; results as plain data.
 
+const fs = require('node:fs');
 const { types } = require('node:util');
 const { NotPlainError, encode, restored, encodeThrown } = require('./values');
 const { Realm } = require('./realm');
@@ -8,16 +9,17 @@ const { load, settled, NEVER } = require('./loading');
 const { notLoaded } = require('./reasons');
 const { RETURNED, RAISED, OPAQUE, ENDED, NOT_LOADED, ERRORED, TIMED_OUT } = require('./protocol');
 
+const [NEXT_PART, NEXT_STEP] = ['p', 's'];
 const MOST_KEPT = 20;
 const LONGEST_KEPT = 2000;
 
-// A job is the text of a candidate and a list of calls. A call is the text of [function, arguments, keyword
-// arguments]; JavaScript has no keyword arguments.
-async function makeCalls(buffer, jobs, entryPoint) {
+// A job is the calls of one test. A call is the text of [function, arguments, keyword arguments]; JavaScript has no
+// keyword arguments.
+async function makeCalls(buffer, { jobs, text, channel, entryPoint }) {
   for (const event of ['uncaughtException', 'unhandledRejection']) process.on(event, () => {});
-  for (const [step, [text, texts]] of jobs.entries()) {
+  for (let step = 0; step < jobs; step += 1) {
+    let { call, more } = nextCall(channel, NEXT_STEP);
     buffer.begin(step);
-    const calls = texts.map((call) => JSON.parse(call));
     const realm = new Realm(process);
     let loaded = null;
     try {
@@ -28,15 +30,37 @@ async function makeCalls(buffer, jobs, entryPoint) {
     if (loaded !== null) {
       buffer.loaded();
       const earlier = new Earlier(realm);
-      for (const [name, content] of calls) {
+      while (call !== '') {
+        const [name, content] = JSON.parse(call);
         const result = await outcome(loaded.findFunction(name), name, content, realm, earlier);
         if (!buffer.append(result)) return; // another process repeats the job
+        if (!more) break;
+        ({ call, more } = nextCall(channel, NEXT_PART));
       }
     }
     buffer.finish();
     // Pending work would run during the next job.
     if (process.getActiveResourcesInfo().length > 0) return;
   }
+}
+
+// Take the next call from the server process, in the format of executors/execution/processes/process.py. It comes
+// only after the result of the last one has been read.
+function nextCall(channel, request) {
+  fs.writeSync(channel, request);
+  const header = received(channel, 5);
+  return { call: received(channel, header.readUInt32LE(0)).toString(), more: header[4] !== 0 };
+}
+
+function received(channel, size) {
+  const content = Buffer.alloc(size);
+  let done = 0;
+  while (done < size) {
+    const count = fs.readSync(channel, content, done, size - done, null);
+    if (count === 0) throw new Error('the server process has hung up');
+    done += count;
+  }
+  return content;
 }
 
 // Objects of earlier calls of a job. A test must not take one for new, and must see it change.

@@ -13,7 +13,7 @@ const leave = process.reallyExit.bind(process);
 
 const STEPS = {
   sources: () => require('./compile').compileSources(buffer, instructions.sources, instructions.entryPoint),
-  jobs: () => require('./calls').makeCalls(buffer, instructions.jobs, instructions.entryPoint),
+  jobs: () => require('./calls').makeCalls(buffer, instructions),
   replays: () => require('./judge').judge(buffer, instructions.replays),
 };
 const OBJECTS = {
