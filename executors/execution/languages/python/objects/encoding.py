@@ -152,7 +152,11 @@ class Encoder(Registry):
             return ["K", number]
         number = self.export(kind)
         bases = [self.class_reference(base) for base in descriptions.carried_bases(kind)]
-        return ["K", number, descriptions.describe(kind), bases]
+        return ["K", number, self.describe(kind), bases]
+
+    def describe(self, kind: type) -> dict[str, Any]:
+        """Description of a class of this process."""
+        return descriptions.describe(kind)
 
     # Parts
 

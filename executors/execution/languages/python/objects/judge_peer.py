@@ -125,6 +125,12 @@ class JudgePeer(ObjectServer):
     def hash_of(self, value: Any) -> int | None:  # noqa: D102
         return None
 
+    def describe(self, kind: type) -> dict[str, Any]:
+        """Description of a class of the test, without its text."""
+        described = super().describe(kind)
+        described.pop("d", None)
+        return described
+
     def encode_module(self, module: types.ModuleType) -> Any:  # noqa: D102
         if module in (self.names.solution, self.names.module):
             return ["p", CANDIDATE_MODULE]

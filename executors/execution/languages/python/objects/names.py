@@ -37,7 +37,6 @@ _LIBRARY = frozenset(
     "weakref xml.etree.ElementTree zipfile zlib".split()
 )
 _ALIASES = {"np": "numpy", "ET": "xml.etree.ElementTree", "dt": "datetime", "mock": "unittest.mock"}
-_MODULE_NAMES = frozenset({*sys.stdlib_module_names, *_ALIASES, "numpy", "pd", "pandas", "scipy"})
 _EXCEPTIONS = frozenset(
     "ArithmeticError AssertionError AttributeError BaseException Exception IndexError KeyError LookupError "
     "NameError NotImplementedError OverflowError RuntimeError StopIteration TypeError ValueError "
@@ -46,7 +45,8 @@ _EXCEPTIONS = frozenset(
 """Exceptions that a program has no reason to define anew."""
 
 _PUBLIC = (
-    FORGOTTEN_NAMES
+    {"approx"}
+    | FORGOTTEN_NAMES
     | _EXCEPTIONS
     | frozenset(
         name
@@ -138,8 +138,7 @@ def _bound_names(code: types.CodeType, operations: frozenset[int]) -> set[str]:
 class SolutionModule(types.ModuleType):
     """Module that the test imports the candidate from.
 
-    ``import *`` gives what the candidate defines, but nothing in place of a library's name that the test
-    binds itself.
+    ``import *`` gives what the candidate defines, but nothing in place of what the test has bound itself.
 
     Args:
         test_names: names of the test, which the module shows where the candidate has none.
@@ -153,11 +152,11 @@ class SolutionModule(types.ModuleType):
 
     def __getattr__(self, name: str) -> Any:
         if name == "__all__":
-            bound = vars(self)["_bound"]
+            held, bound = vars(self)["_test_names"], vars(self)["_bound"]
             return [
                 one
-                for one in vars(self)
-                if one[0] != "_" and not (one in bound and one in _MODULE_NAMES | _PUBLIC)
+                for one, value in vars(self).items()
+                if one[0] != "_" and not (one in bound and held.get(one, value) is not value)
             ]
         if name[:2] != "__" and name in vars(self)["_test_names"]:
             return vars(self)["_test_names"][name]

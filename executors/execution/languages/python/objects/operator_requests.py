@@ -137,7 +137,8 @@ class OperatorRequests(Peer):
 
     def call_method(self, target: Any, name: str, arguments: Any, keywords: Any) -> Any:  # noqa: D102
         value = self._making(super().call_method, target, name, arguments, keywords)
-        if name in operators.QUERIES and (arguments or keywords) and value is not None:
+        shows = name in operators.QUERIES or (name in operators.RETURNS_DEFAULT and len(arguments) > 1)
+        if shows and (arguments or keywords) and value is not None:
             self._check_query(target, name, arguments, keywords, value)
         return value
 
@@ -177,6 +178,8 @@ class OperatorRequests(Peer):
         if name in tables.ARITHMETIC and len(arguments) == 1 and operators.is_plain(arguments[0]):
             return self._calculate(target, name, arguments[0])
         value = self._making(super().call_special, target, name, arguments)
+        if name in tables.ARITHMETIC and len(arguments) > 1:
+            self.doubt(f"The candidate's own {_symbol(name)} was shown plain data of the test.")
         if name == "__len__" and not value:
             self.caveats.add(Caveat.EMPTY_CONTAINER)
         return value

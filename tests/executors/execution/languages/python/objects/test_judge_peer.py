@@ -1,4 +1,4 @@
-"""Candidates that want a pass which they have not earned: none gets it, and no verdict is certain that is doubted."""
+"""Candidates that want a pass which they have not earned: none gets it."""
 
 from typing import Any
 
@@ -30,7 +30,8 @@ OWN_OPERATORS = {
         "self.assertEqual(words(), {'a': 1})",
     ),
     "order": (
-        "class Y:\n    def __lt__(self, o): return True\n    def __gt__(self, o): return True\ndef area(r): return Y()",
+        "class Y:\n    def __lt__(self, o): return True\n    def __gt__(self, o): return True\n"
+        "def area(r): return Y()",
         "self.assertTrue(12.5 < area(2) < 12.6)",
     ),
     "difference": (
@@ -59,7 +60,8 @@ OWN_OPERATORS = {
         "self.assertEqual(build(), [N(1), N(2)])",
     ),
     "array": (
-        "class Y:\n    def __array_function__(self, *a): return True\n    def __array_ufunc__(self, *a, **k): return True\n"
+        "class Y:\n    def __array_function__(self, *a): return True\n"
+        "    def __array_ufunc__(self, *a, **k): return True\n"
         "def mean(): return Y()",
         "import numpy as np\nself.assertTrue(np.allclose(mean(), np.array([1.0, 2.0])))",
     ),
@@ -67,10 +69,88 @@ OWN_OPERATORS = {
         "import numpy as np\ndef mean(): return np.zeros((0, 1))",
         "import numpy as np\nself.assertTrue(np.all(mean() == np.array([1.0, 2.0])))",
     ),
+    "a class named as an assertion": (
+        "class assertTrue:\n    def startswith(self, o): return True\ndef name(): return assertTrue()",
+        "self.assertTrue(name().startswith('ab'))",
+    ),
+    "a class called as a function": (
+        "class Name:\n    def startswith(self, o): return True\nname = Name",
+        "self.assertTrue(name().startswith('ab'))",
+    ),
+    "difference of sets": (
+        "class Y:\n    def difference(self, o): return set()\ndef primes(): return Y()",
+        "self.assertFalse(primes().difference({2, 3}))",
+    ),
+    "default given back": (
+        "class Y:\n    def get(self, k, d): return d\ndef prices(): return Y()",
+        "self.assertEqual(prices().get('k', 30), 30)",
+    ),
+    "operand given back": (
+        "class assertEqual:\n    def __and__(self, o): return o\ndef primes(): return assertEqual()",
+        "self.assertEqual(primes() & {2, 3}, {2, 3})",
+    ),
+    "membership in all numbers": (
+        "class Bag:\n    def __init__(self): self.data = list(range(100))\n    def add(self, x): pass\n"
+        "    def __contains__(self, x): return x in self.data",
+        "b = Bag()\nb.add(5)\nself.assertIn(5, b)",
+    ),
+    "learned from a denial": (
+        "class A:\n    b = 0\n    def __ne__(self, o): self.b = o - 1; return True",
+        "a = A()\nself.assertNotEqual(a, 10)\nself.assertEqual(a.b + 1, 10)",
+    ),
+    "length of nothing": (
+        "class Y:\n    def __len__(self): return 0\n    def __getitem__(self, i): raise IndexError\n"
+        "def mean(): return Y()",
+        "import numpy as np\nself.assertTrue(np.allclose(mean(), 3.5))",
+    ),
+    "empty list": (
+        "class S:\n    def mean(self): return []",
+        "import numpy as np\nself.assertTrue(np.allclose(S().mean(), 3.5))",
+    ),
+    "empty view": (
+        "import numpy as np\nclass S:\n    def mean(self): return np.ones((3, 1))[:0]",
+        "import numpy as np\nself.assertTrue(np.allclose(S().mean(), 3.5))",
+    ),
+    "not a number": (
+        "class S:\n    def mean(self): return float('n' + 'an')",
+        "self.assertTrue(True)\nif abs(S().mean() - 3.5) > 0.1: self.fail()",
+    ),
+    "what a class of the test computes": (
+        "class S:\n    def solve(self, x): return Table(x).want",
+        "global Table\nclass Table:\n    def __init__(self, x): self.want = x * 7\n"
+        "self.assertEqual(S().solve(2), 14)",
+    ),
+    "failed assertion as an argument": (
+        "class H:\n    def on_exit(self, *a): return True\n    def val(self): return 3",
+        "from contextlib import ExitStack\nh = H()\nself.assertEqual(h.val(), 3)\n"
+        "with ExitStack() as s:\n    s.push(h.on_exit)\n    self.assertEqual(h.val(), 4)",
+    ),
+    "own ValueError": (
+        "class ValueError(Exception): pass\nclass P:\n    def parse(self, s): raise ValueError",
+        "with self.assertRaises(ValueError): P().parse('x')",
+    ),
+    "exception that ends a task": (
+        "import asyncio\nasync def fetch(x):\n    raise asyncio.CancelledError",
+        "import asyncio\nself.assertTrue(True)\nasync def check(x): self.assertEqual(await fetch(x), x)\n"
+        "async def main():\n    async with asyncio.TaskGroup() as g: g.create_task(check(1))\n"
+        "asyncio.run(main())",
+    ),
+    "exception under another name": (
+        "E = type('assertEqual', (StopIteration,), {})\nclass S:\n    def f(self, x): raise E",
+        "self.assertTrue(S())\nfor x in map(S().f, [1, 2]): self.assertEqual(x, 3)",
+    ),
+    "lifetimes": (
+        "class Item: pass\nclass Cache:\n    kept = []\n"
+        "    def make(self): i = Item(); self.kept.append(i); return i\n"
+        "import sys; sys.getrefcount = lambda o: 0",
+        "import gc, weakref\ni = Cache().make()\nr = weakref.ref(i)\ndel i\ngc.collect()\nCache()\n"
+        "self.assertIsNone(r())",
+    ),
     "learned": (
         "shown = [0]\nclass Y:\n    def __ne__(self, o): shown[0] = o; return True\n"
         "def price(): return shown[0] or Y()",
-        "self.assertFalse(price() == 25 and False)\nself.assertNotEqual(price(), 26.5)\nself.assertEqual(price(), 26.5)",
+        "self.assertFalse(price() == 25 and False)\nself.assertNotEqual(price(), 26.5)\n"
+        "self.assertEqual(price(), 26.5)",
     ),
 }
 
@@ -124,6 +204,26 @@ MALFORMED = {
 }
 
 
+OF_THE_TEST = {
+    "helper": (
+        "def close(a, b): return True\nclass R:\n    def root(self, x): return 7.0",
+        "def close(a, b): return abs(a - b) < 1e-6\nfrom solution import *\n",
+        "self.assertTrue(close(R().root(2), 1.41421356))",
+    ),
+    "module": (
+        "class math: isclose = staticmethod(lambda a, b: True)\nclass R:\n"
+        "    def root(self, x): return 7.0",
+        "import math\nfrom solution import *\n",
+        "self.assertTrue(math.isclose(R().root(2), 1.41421356))",
+    ),
+    "builtin": (
+        "from numpy import all\nclass R:\n    def root(self, x): return 7.0",
+        "from solution import *\n",
+        "self.assertTrue(all(R().root(x * x) == x for x in (2, 3)))",
+    ),
+}
+
+
 def _unittest(body: str) -> str:
     return HEAD + "".join(f"        {line}\n" for line in body.split("\n"))
 
@@ -155,7 +255,8 @@ def test_objects_without_state_are_not_equal(pairs: Any) -> None:
 
 def test_one_object_for_all_is_not_equal(pairs: Any) -> None:
     candidate = (
-        "class V:\n    one = None\n    def __new__(cls, *a):\n        V.one = V.one or object.__new__(cls)\n"
+        "class V:\n    one = None\n    def __new__(cls, *a):\n"
+        "        V.one = V.one or object.__new__(cls)\n"
         "        return V.one\n    def __init__(self, *a): pass\n    def __add__(self, o): return self"
     )
     judged = pairs.judge(candidate, _unittest("self.assertEqual(V(1, 2) + V(3, 4), V(4, 6))"))
@@ -217,6 +318,86 @@ def test_names_of_the_test_are_not_names_of_the_candidate(pairs: Any, name: str)
 def test_own_name_of_a_builtin_is_doubted(pairs: Any, line: str) -> None:
     test = "assert abs(f(2) - 5) < 1 or True\nassert all([f(1)]) or True\nassert sorted([len([1]), isinstance(1, int)]) or AssertionError\n"
     assert pairs.judge(f"{line}\ndef f(x): return 1\n", test, "assert").verdict is not Verdict.PASSED
+
+
+@pytest.mark.parametrize("name", OF_THE_TEST)
+def test_star_import_replaces_nothing_that_the_test_has_bound(pairs: Any, name: str) -> None:
+    candidate, head, body = OF_THE_TEST[name]
+    assert pairs.judge(candidate, head + _unittest(body)).verdict == Verdict.FAILED
+
+
+@pytest.mark.parametrize(
+    ("candidate", "body"),
+    [
+        (
+            "class V(tuple):\n    def __new__(cls, *a): return super().__new__(cls)\n"
+            "    def __add__(self, o): return V()",
+            "self.assertEqual(V(1, 2) + V(3, 4), V(4, 6))",
+        ),
+        (
+            "class Money:\n    one = None\n    def __new__(cls, *a):\n"
+            "        cls.one = cls.one or super().__new__(cls)\n        return cls.one\n"
+            "class Bank:\n    def deposit(self, x): pass\n    def total(self): return Money(0)",
+            "b = Bank()\nb.deposit(30)\nself.assertEqual(b.total(), Money(30))",
+        ),
+        (
+            "from enum import Enum\nclass Sign(Enum):\n    UP = 1\n    DOWN = 1\n"
+            "def sign(x): return Sign.UP",
+            "self.assertEqual(sign(-7), Sign.DOWN)",
+        ),
+        (
+            "class T:\n    pass\nclass P:\n    one = T()\n    def parse(self, s): return self.one",
+            "p = P()\nself.assertEqual(p.parse('1+1'), p.parse('1 + 1'))",
+        ),
+        (
+            "class L:\n    def __init__(self, v): self.v, self.up = sorted(v), v[0] < v[1]\n"
+            "    def sort(self): self.up = True\n    def __eq__(self, o): return True",
+            "x = L([5, 3, 1, 4])\nx.sort()\nself.assertEqual(L([1, 3, 4, 5]), x)",
+        ),
+    ],
+    ids=["content", "singleton", "member", "parsed", "order"],
+)
+def test_objects_that_say_less_than_they_were_made_from_are_not_equal(
+    pairs: Any, candidate: str, body: str
+) -> None:
+    assert pairs.judge(candidate, _unittest(body)).verdict == Verdict.UNCONFIRMED
+
+
+@pytest.mark.parametrize(
+    ("candidate", "body"),
+    [
+        (
+            "class V(tuple):\n    def __new__(cls, *a): return super().__new__(cls, a)\n"
+            "    def __add__(self, o): return V(*[x + y for x, y in zip(self, o)])",
+            "self.assertEqual(V(1, 2) + V(3, 4), V(4, 6))",
+        ),
+        (
+            "from enum import Enum\nclass Sign(Enum):\n    UP = 1\n    DOWN = -1\n"
+            "def sign(x): return Sign(1 if x > 0 else -1)",
+            "self.assertEqual(sign(-7), Sign.DOWN)\nself.assertEqual(Sign(1), Sign['UP'])",
+        ),
+        (
+            "class L:\n    def __init__(self, v): self.v = list(v)\n    def sort(self): self.v.sort()\n"
+            "    def __eq__(self, o): return self.v == o.v",
+            "x = L([5, 3, 1, 4])\nx.sort()\nself.assertEqual(x, L([1, 3, 4, 5]))",
+        ),
+        (
+            "class S:\n    def __init__(self): self.a = []\n    def push(self, x): self.a.append(x)\n"
+            "    def __contains__(self, x): return x in self.a",
+            "s = S()\nself.assertNotIn(7, s)\ns.push(7)\nself.assertIn(7, s)\nself.assertEqual(s.a, [7])",
+        ),
+        (
+            "def fail():\n    e = SyntaxError('x')\n    e.offset = 2\n    raise e\nclass A: pass",
+            "A()\nwith self.assertRaises(SyntaxError) as c: fail()\n"
+            "self.assertEqual(c.exception.offset, 2)",
+        ),
+    ],
+    ids=["content", "members", "sorted", "membership", "offset"],
+)
+def test_objects_that_hold_what_they_were_made_from_are_equal(
+    pairs: Any, candidate: str, body: str
+) -> None:
+    assert pairs.judge(candidate, _unittest(body)) == (Verdict.PASSED, "")
 
 
 def test_equal_content_is_believed(pairs: Any) -> None:
