@@ -71,6 +71,12 @@ class _TemplateMarks(ast.NodeTransformer):
             return _through(TEMPLATE, node)
         return node
 
+    def visit_MatchValue(self, node: ast.MatchValue) -> ast.pattern:
+        return node  # a pattern may hold no call
+
+    def visit_MatchClass(self, node: ast.MatchClass) -> ast.pattern:
+        return node
+
 
 def _through(name: str, node: ast.expr) -> ast.Call:
     """Call of a function of marks with an expression."""

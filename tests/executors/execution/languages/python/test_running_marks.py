@@ -59,6 +59,9 @@ def test_templates_without_attributes_and_own_templates_are_filled():
         assert O.text.format(types.SimpleNamespace(x=add(1, 2)), [1]) == "3 1"
         assert add("{:>3}", "{}").format(1, 2) == "  12" and add("{", "").count("{") == 1
         assert O().format(add(1, 2)) == 3
+        match add(1, 2):
+            case O.format: pass
+            case 3: assert O.format(0, add(1, 2)) == 3
         """
     assert judged(text).verdict is PASSED
 
