@@ -37,7 +37,7 @@ from testbudget.executors.execution.judging.pair_table import (
 )
 from testbudget.executors.execution.judging.program_cache import CompiledProgram, ProgramCache
 from testbudget.executors.execution.judging.standings import next_unsettled
-from testbudget.executors.execution.languages.base import Language, Source
+from testbudget.executors.execution.languages.base import Language, Program, Source
 from testbudget.executors.execution.limits import Trust
 from testbudget.executors.execution.processes.fork_server import ForkServer
 from testbudget.executors.execution.processes.staying_process import StayingProcess
@@ -172,7 +172,7 @@ class BlockRun:
         charged_to: dict[int, int] = {}
         for pair in open_pairs:
             candidate, test = self._candidates[pair[0]].program, self._tests[pair[1]].program
-            if test.plain_calls and not self._context.language.defines_any(candidate, test.other_names):
+            if test.plain_calls and not self._exchange_objects(candidate, test):
                 charged_to.setdefault(pair[1], pair[0])
             else:
                 self._by_objects[pair] = NO_OBJECTS
@@ -189,6 +189,13 @@ class BlockRun:
         finally:
             self._loopers.end()
             self._judge_process.dismiss()
+
+    def _exchange_objects(self, candidate: Program, test: Program) -> bool:
+        """Return whether what a candidate defines makes a test exchange objects with it."""
+        language = self._context.language
+        return language.defines_any(candidate, test.other_names) or language.defines_class(
+            candidate, test.functions
+        )
 
     def make_calls(self, calls: Sequence[str]) -> None:
         """Make every call with every candidate, in place of running the tests.

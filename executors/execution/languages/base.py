@@ -234,6 +234,13 @@ class Language(ABC):
         Called in the server process.
         """
 
+    def defines_class(self, candidate: Program, names: Sequence[str]) -> bool:  # noqa: ARG002
+        """Return whether a candidate defines a class by one of these names, whose calls give no plain data.
+
+        Called in the server process.
+        """
+        return False
+
     @abstractmethod
     def make_calls(
         self,

@@ -76,6 +76,10 @@ class Python(Language):
         """Return whether a candidate binds one of these names at its top level or declares it global."""
         return programs.defines_any(candidate.content, names)
 
+    def defines_class(self, candidate: Program, names: Sequence[str]) -> bool:
+        """Return whether a candidate has a class statement with one of these names at its top level."""
+        return programs.defines_class(candidate.content, names)
+
     def make_calls(
         self,
         buffer: ResultBuffer,

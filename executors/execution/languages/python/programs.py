@@ -2,6 +2,7 @@
 
 import ast
 import dis
+import inspect
 import marshal
 import re
 import types
@@ -196,6 +197,12 @@ def defines_any(code: types.CodeType, names: Collection[str]) -> bool:
     A candidate that imports all names of a module may define any of them.
     """
     return bool(names) and (_imports_all(code) or not defined_names(code).isdisjoint(names))
+
+
+def defines_class(code: types.CodeType, names: Collection[str]) -> bool:
+    """Return whether a candidate has a class statement with one of these names at its top level."""
+    parts = (part for part in code.co_consts if isinstance(part, types.CodeType))
+    return any(part.co_name in names and not part.co_flags & inspect.CO_OPTIMIZED for part in parts)
 
 
 def _imports_all(code: types.CodeType) -> bool:

@@ -11,6 +11,7 @@ from testbudget.executors.execution.languages.python.programs import (
     compile_text,
     defined_names,
     defines_any,
+    defines_class,
     unpack_program,
     used_names,
 )
@@ -52,6 +53,20 @@ def test_names_are_found_at_every_depth():
     code = compiled("def f():\n    def g():\n        global h\n        h = a.b\n    return g")
     assert {"a", "b", "h"} <= used_names(code)
     assert defined_names(code) == {"f", "h"}
+
+
+@pytest.mark.parametrize(
+    ("text", "is_class"),
+    [
+        ("class A: pass", True),
+        ("@decorated\nclass A(B):\n    def f(self): pass", True),
+        ("def A():\n    class B: pass", False),
+        ("class B:\n    class A: pass", False),
+        ("A = lambda: 1\nB = [A for A in ()]", False),
+    ],
+)
+def test_a_class_statement_at_the_top_defines_a_class(text, is_class):
+    assert defines_class(compiled(text), ["A"]) is is_class
 
 
 def test_an_imported_name_has_its_origin():
