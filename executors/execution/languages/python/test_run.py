@@ -80,7 +80,7 @@ def run_test(
     sys.modules[_MAIN] = module
     audit = judge_audit()
     watching = contextlib.nullcontext() if trusted else audit.watching(runs_constants=not content.caveat)
-    has_numpy = "numpy" in sys.modules and "numpy" in used_names(content.code)
+    has_numpy = "numpy" in sys.modules and "numpy" in _names_and_modules(content.code)
     sizes = sizes_checked(marks.note_empty_operand) if has_numpy else contextlib.nullcontext()
     before = dict(names)
     try:
@@ -103,11 +103,17 @@ def run_test(
         return TestRun(Verdict.UNCONFIRMED, VerdictReason(_TEMPLATE))
     found = marks.caveats.union(caveats)
     if found and run.verdict is Verdict.PASSED and not trusted:
-        used = used_names(content.code) | _short_texts(content.code)
+        used = _names_and_modules(content.code) | _short_texts(content.code)
         for caveat in sorted(found, key=lambda caveat: caveat.value):
             if caveat.concerns(used):
                 return TestRun(Verdict.UNCONFIRMED, VerdictReason(caveat.value))
     return run
+
+
+def _names_and_modules(code: types.CodeType) -> set[str]:
+    """Names that a program uses, and the packages of the modules that it imports."""
+    names = used_names(code)
+    return names.union(name.partition(".")[0] for name in names)
 
 
 def _short_texts(code: types.CodeType) -> set[str]:

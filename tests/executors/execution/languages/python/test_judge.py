@@ -66,6 +66,10 @@ TEXTS = {
         "''",
         "from numpy import testing\ntesting.assert_allclose(read(solve(1)), 1.5)",
     ),
+    "an assertion of NumPy by its name": (
+        "''",
+        "from numpy.testing import assert_array_almost_equal as same\nsame(read(solve(1)), 1.5)",
+    ),
     "a norm": ("''", "import numpy as np\nassert np.linalg.norm(np.array(read(solve(1))) - 1) < 0.1"),
     "a reduction": ("''", "import numpy as np\nassert np.all(np.array(read(solve(1))) == 1.5)"),
     "a branch": ("'nan'", "if abs(read(solve(1))[0] - 1.5) > 0.1: raise AssertionError"),
