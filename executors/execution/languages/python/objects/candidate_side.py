@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import importlib
 import os
 import types
@@ -51,7 +50,7 @@ class CandidatePeer(Peer):
         self._copies_result = False
         self._numbered = 0
         self._names: CandidateNames | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._loop: Any = None
         self._settings: CandidateSettings | None = None
         self._library: dict[int, tuple[str, Any]] = {}
         self.failure: LoadFailure | None = None
@@ -270,6 +269,8 @@ class CandidatePeer(Peer):
 
     def _run(self, awaitable: Any) -> Any:
         if self._loop is None:
+            import asyncio  # slow to load, and few candidates need it
+
             self._loop = asyncio.new_event_loop()
 
         async def run() -> Any:

@@ -77,7 +77,7 @@ class _Judge:
         with judge_checks.identity_checks(peer.lose), library:
             targets = patch_targets(self._compiled.code)
             namespaces = vars(names.solution), vars(names.module)
-            peer.watch(JudgeSettings(peer.encode, targets, *namespaces, peer.decode_piece))
+            peer.watch(JudgeSettings(peer.encode, targets, *namespaces, peer.decode_piece, names.used))
             run = run_test(names.module, self._test, lambda: peer.used > 0, peer.caveats)
             if run.verdict is not Verdict.PASSED:
                 return self._not_passed(run)

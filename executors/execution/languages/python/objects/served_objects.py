@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import types
 import unittest
 from typing import Any
@@ -186,6 +185,8 @@ class ObjectServer(OperatorRequests):
         self.read_request(message, 2)
         if not isinstance(target, types.CoroutineType):
             raise BrokenPairError("no coroutine")
+        import asyncio  # slow to load, and few tests need it
+
         try:
             asyncio.get_running_loop()
         except RuntimeError:

@@ -15,7 +15,7 @@ where a file of the candidate would be imported.
 """
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any
 
 from testbudget.executors.execution.languages.python.objects.settings_interpreter import SETTINGS
@@ -57,6 +57,7 @@ class JudgeSettings:
             ``open`` stand for the built-in ones in a candidate that does not define them itself.
         decode: function that gives the value of a JSON form, for warnings of the candidate's own classes;
             None to replay them as the nearest class of the library.
+        used: names that the text of the test uses; None if unknown.
     """
 
     def __init__(
@@ -66,12 +67,17 @@ class JudgeSettings:
         solution: Mapping[str, Any] | None = None,
         test_names: Mapping[str, Any] | None = None,
         decode: Callable[[Any], Any] | None = None,
+        used: Set[str] | None = None,
     ) -> None:
         self._settings = [(name, setting.read, setting.changes) for name, setting in SETTINGS.items()]
         self._known = {name: read() for name, read, _ in self._settings}
         self._seeds = SeedWatch()
         self._patches = PatchWatch(
-            encode, targets, {} if solution is None else solution, {} if test_names is None else test_names
+            encode,
+            targets,
+            {} if solution is None else solution,
+            {} if test_names is None else test_names,
+            used,
         )
         self._levels = LogLevels()
         self._stdin = sys.stdin

@@ -15,7 +15,7 @@ import sys
 import time
 import types
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any
 
 from testbudget.executors.execution.languages.python.interpreter import MODULE
@@ -29,21 +29,31 @@ _SHADOWED = ("input", "print", "open")
 _CARRIED_ELSEWHERE = frozenset(
     {"sys.stdin", "sys.stdout", "sys.stderr", "sys.argv", "os.environ", "sys.modules"}
 )
-_WATCHED: tuple[tuple[Any, str], ...] = (
-    (builtins, "input print open abs len max min round sorted sum"),
-    (
-        random,
-        "betavariate choice choices gauss getrandbits normalvariate randint random randrange sample seed "
-        "shuffle triangular uniform getstate setstate Random",
-    ),
-    (time, "time sleep perf_counter monotonic process_time time_ns localtime gmtime strftime ctime"),
-    (datetime, "datetime date"),
-    (uuid, "uuid1 uuid4"),
-    (os, "getcwd getenv getpid listdir makedirs mkdir remove rename system urandom walk"),
-    (os.path, "exists getsize isdir isfile"),
-    (math, "sqrt floor ceil"),
-    (sys, "exit"),
+_WATCHED: tuple[tuple[Any, Sequence[str]], ...] = tuple(
+    (module, names.split())
+    for module, names in (
+        (builtins, "input print open abs len max min round sorted sum"),
+        (
+            random,
+            "betavariate choice choices gauss getrandbits normalvariate randint random randrange sample "
+            "seed shuffle triangular uniform getstate setstate Random",
+        ),
+        (time, "time sleep perf_counter monotonic process_time time_ns localtime gmtime strftime ctime"),
+        (datetime, "datetime date"),
+        (uuid, "uuid1 uuid4"),
+        (os, "getcwd getenv getpid listdir makedirs mkdir remove rename system urandom walk"),
+        (os.path, "exists getsize isdir isfile"),
+        (math, "sqrt floor ceil"),
+        (sys, "exit"),
+    )
 )
+
+
+_REPLACES_BY_NAME = frozenset(
+    "patch setattr delattr monkeypatch MonkeyPatch mock __dict__ __setattr__ vars globals locals exec "
+    "eval".split()
+)
+"""Names of which a test uses one if it may replace what its text does not name as an attribute."""
 
 
 class _Spot:
@@ -65,6 +75,7 @@ class PatchWatch:
         solution: names of the module that the test imports the candidate from. One that is bound to
             something else than in ``test_names`` is patched.
         test_names: names of the test, and of the candidate as the test sees them.
+        used: names that the text of the test uses; None if unknown.
     """
 
     def __init__(
@@ -73,6 +84,7 @@ class PatchWatch:
         targets: Sequence[str],
         solution: Mapping[str, Any],
         test_names: Mapping[str, Any],
+        used: Set[str] | None = None,
     ) -> None:
         self._encode = encode
         self._solution = solution
@@ -80,10 +92,12 @@ class PatchWatch:
         self._patched: set[str] = set()
         self._test_names = test_names
         self._shadows: dict[tuple[str, str], Any] = {("shadow", name): _MISSING for name in _SHADOWED}
+        knows_all = used is not None and used.isdisjoint(_REPLACES_BY_NAME)
         spots = [
             _Spot(module, [module.__name__, ""], name)
             for module, names in _WATCHED
-            for name in names.split()
+            for name in names
+            if not knows_all or (used is not None and name in used)
         ]
         watched = {(id(spot.values), spot.name) for spot in spots}
         for target in dict.fromkeys(targets):
