@@ -238,7 +238,7 @@ def test_a_runner_is_leased_and_reports_while_it_runs_a_block():
     limits = TestLimits(cpu_seconds=60, wall_seconds=120)
     actor, lease, report = metered(RunnerActor, limits, (), True)
     lease(Usage(cpu_seconds=1.0))
-    running = actor.run.remote(*BLOCK)
+    running = actor.run.remote(*BLOCK, settle=True)
     while (used := report().used.cpu_seconds) < 0.6:
         assert used <= 1.0
     lease(Usage(cpu_seconds=1.5))
