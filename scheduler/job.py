@@ -72,9 +72,7 @@ class CandidatesSection(JobSection):
     model: ModelSection | None = Field(None, description="policy model that they are sampled from")
     count: int | None = Field(None, ge=1, description="candidates per problem (default: all of the source)")
     extraction: ExtractionRule = Field(
-        ExtractionRule.LAST,
-        description="program that is taken where an answer of the model holds several that define the "
-        "entry point",
+        ExtractionRule.LAST, description="choice of several programs in an answer"
     )
 
     @model_validator(mode="after")
@@ -272,10 +270,7 @@ class ExecutionSection(JobSection):
     runners: int | None = Field(
         None, ge=1, description="number of sandboxes (default: one per free CPU core)"
     )
-    trust: Trust = Field(
-        Trust.HOSTILE,
-        description="hostile counts no pass that a candidate could have forged; honest trusts candidates",
-    )
+    trust: Trust = Field(Trust.HOSTILE, description="honest counts passes that could have been forged")
     record_outputs: bool = Field(
         True, description="record the output of each candidate on each call of a test"
     )
