@@ -7,6 +7,7 @@ come one at a time: a process must have left the result of one before it gets th
 """
 
 import contextlib
+import fcntl
 import gc
 import os
 import socket
@@ -22,7 +23,7 @@ from testbudget.executors.execution.processes.result_buffer import (
     ResultBufferFullError,
     receive_exactly,
 )
-from testbudget.executors.execution.sandbox import isolation, kernel
+from testbudget.executors.execution.sandbox import isolation, kernel, seccomp
 
 _HEADER = struct.Struct("<IiI??")  # bytes of content, CPU-seconds, processes, stays, has parts
 _PART = struct.Struct("<I?")  # bytes, whether further parts of the step follow
@@ -62,15 +63,16 @@ class Parts:
     """Parts of a work, inside the process that does it.
 
     Args:
-        channel: this process's end of its channel.
+        channel: this process's end of its channel, which gets a number that it cannot close.
 
     Attributes:
         descriptor: file descriptor of the channel, for a program that the process executes.
     """
 
     def __init__(self, channel: socket.socket) -> None:
-        self.descriptor = channel.fileno()
-        self._channel = channel
+        self.descriptor = fcntl.fcntl(channel, fcntl.F_DUPFD_CLOEXEC, seccomp.KEPT_DESCRIPTOR)
+        self._channel = socket.socket(fileno=self.descriptor)
+        channel.close()
 
     def of_next_step(self) -> Iterator[tuple[bytes, bool]]:
         """Parts of the next step, each with whether further ones follow.

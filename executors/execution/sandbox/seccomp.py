@@ -113,6 +113,8 @@ _CANDIDATE_DENIED = {
     "pidfd_open": (434, 434),
     "vfork": (58, None),
 }
+_CLOSE, _CLOSE_RANGE = (3, 57), (436, 436)
+_DUP2, _DUP3 = (33, None), (292, 24)
 _CLONE = (56, 220)
 _CLONE3 = (435, 435)
 _FCNTL = (72, 25)
@@ -150,6 +152,9 @@ _MACHINES = {
     "x86_64": (0, 0xC000003E),
     "aarch64": (1, 0xC00000B7),
 }  # column above, audit architecture
+
+KEPT_DESCRIPTOR = 255
+"""Number of a file descriptor that a process which runs untrusted code cannot close."""
 
 _CLONE_THREAD = 0x00010000
 _SOCKET_TYPE_MASK = 0xF
@@ -226,6 +231,11 @@ def _candidate_filter(private_files: bool) -> tuple[kernel.SeccompFilter, list[i
     # The kernel can send signals to the owner of a descriptor, which may be any process of the user.
     answers[_FCNTL] = _by_argument(1, _COMMANDS_DENIED, _REFUSE, _ALLOW)
     answers[_IOCTL] = _by_argument(1, _CONTROLS_ALLOWED, _ALLOW, _NO_SUCH_CONTROL)
+    # Some programs close all descriptors, by numbers if they cannot close a range.
+    answers[_CLOSE] = _by_argument(0, (KEPT_DESCRIPTOR,), _PRETEND, _ALLOW)
+    answers[_CLOSE_RANGE] = _returned(_UNKNOWN)
+    for numbers in (_DUP2, _DUP3):
+        answers[numbers] = _by_argument(1, (KEPT_DESCRIPTOR,), _REFUSE, _ALLOW)
     if not private_files:
         answers |= _file_answers()
     program = [(_LOAD, 0, 0, _NUMBER_OFFSET), *_tree(answers)]

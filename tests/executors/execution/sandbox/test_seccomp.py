@@ -166,3 +166,15 @@ def test_common_work_with_files_succeeds(tmp_path, private_files):
         return [Path(name).read_text() for name in ("touched", "written", "copied", "tree/written")]
 
     assert inside(work, private_files=private_files) == ["", "te", "text", "text"]
+
+
+def test_a_process_that_closes_all_descriptors_keeps_one():
+    def answers():
+        reading, writing = os.pipe()
+        kept = fcntl.fcntl(writing, fcntl.F_DUPFD_CLOEXEC, seccomp.KEPT_DESCRIPTOR)
+        os.closerange(writing, kept + 1)
+        taken = refused(lambda: os.dup2(reading, kept))
+        os.write(kept, b"kept")
+        return [kept, taken, os.read(reading, 4).decode(), refused(lambda: os.write(writing, b""))]
+
+    assert inside(answers, private_files=True) == [seccomp.KEPT_DESCRIPTOR, "EPERM", "kept", "EBADF"]
