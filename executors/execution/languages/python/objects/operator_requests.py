@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import dis
 import sys
-import types
 from collections.abc import Callable
 from typing import Any, NoReturn
 
 from testbudget.executors.execution.languages.python.caveats import Caveat, caveats_of
-from testbudget.executors.execution.languages.python.objects import operators, tables
+from testbudget.executors.execution.languages.python.objects import frames, operators, tables
 from testbudget.executors.execution.languages.python.objects.contents import content_of
 from testbudget.executors.execution.languages.python.objects.mirrors import MirrorMeta
 from testbudget.executors.execution.languages.python.objects.names import JudgeNames
 from testbudget.executors.execution.languages.python.objects.peer import Peer
 from testbudget.executors.execution.languages.python.objects.scripts import LoggedRequest, RequestLog
 from testbudget.executors.execution.languages.python.objects.wire import Pipe
-from testbudget.executors.execution.languages.python.reasons import TEST_FILE, shown
+from testbudget.executors.execution.languages.python.reasons import shown
 
 _CONTROL = frozenset(
     "CancelledError GeneratorExit KeyboardInterrupt StopAsyncIteration StopIteration SystemExit".split()
@@ -159,9 +157,10 @@ class OperatorRequests(Peer):
         kinds = [kind for kind in type.mro(type(error)) if not isinstance(kind, MirrorMeta)]
         directs = _CONTROL.intersection(kind.__name__ for kind in kinds)
         is_next = body[0] == "sp" and body[2] in {"__next__", "__anext__"} and kinds[0] is type(error)
-        if directs and not is_next and self.names.used.isdisjoint(directs):
+        seen = not self.names.used.isdisjoint(directs) and frames.is_awaited(sys._getframe(1))
+        if directs and not is_next and not seen:
             self.doubt(f"The candidate raised {min(directs)}, which may end a part of the test unseen.")
-        if isinstance(error, IndexError) and _is_within_getitem(sys._getframe(2)):
+        if isinstance(error, IndexError) and frames.is_within_getitem(sys._getframe(2)):
             self.doubt("The candidate raised IndexError within __getitem__ of the test.")
         try:
             raise error
@@ -194,7 +193,7 @@ class OperatorRequests(Peer):
         swallowed = super().call_special(target, name, (kind, error, None))
         if own:
             return False
-        if error is not None and swallowed and _skips(trace):
+        if error is not None and swallowed and frames.skips(trace):
             self.doubt(
                 "A context of the candidate swallowed an exception before the test was done with it."
             )
@@ -335,32 +334,3 @@ def _leaves(value: Any) -> set[Any]:
             seen.add(id(one))
             pending += [*one, *one.values()] if kind is dict else one
     return found
-
-
-def _is_within_getitem(frame: types.FrameType | None) -> bool:
-    """Return whether ``__getitem__`` of the test is running, whose IndexError ends a loop."""
-    while frame is not None:
-        if frame.f_code.co_name == "__getitem__" and frame.f_code.co_filename == TEST_FILE:
-            return True
-        frame = frame.f_back
-    return False
-
-
-def _skips(trace: types.TracebackType | None) -> bool:
-    """Return whether leaving a with-block at a traceback skips a call or an assertion in it."""
-    if trace is None:
-        return True
-    code, last = trace.tb_frame.f_code, trace.tb_lasti
-    entries: Any = dis._parse_exception_table(code)  # type: ignore[attr-defined]
-    around = [entry for entry in entries if entry.start <= last < entry.end]
-    targets = {entry.target for entry in around}
-    ends = [entry.end for entry in entries if entry.target in targets]
-    end = max(ends, default=last)
-    return any(
-        last < instruction.offset < end
-        and (
-            instruction.opname.startswith(("CALL", "LOAD_ASSERTION"))
-            and "INTRINSIC" not in instruction.opname
-        )
-        for instruction in dis.get_instructions(code)
-    )

@@ -139,6 +139,11 @@ OWN_OPERATORS = {
         "E = type('assertEqual', (StopIteration,), {})\nclass S:\n    def f(self, x): raise E",
         "self.assertTrue(S())\nfor x in map(S().f, [1, 2]): self.assertEqual(x, 3)",
     ),
+    "exception that another case expects": (
+        "class S:\n    def f(self, x):\n        if x > 1: raise StopIteration\n        return 1",
+        "s = S()\nwith self.assertRaises(StopIteration): s.f(2)\n"
+        "for x in map(s.f, [1, 2, 3]): self.assertEqual(x, 1)",
+    ),
     "lifetimes": (
         "class Item: pass\nclass Cache:\n    kept = []\n"
         "    def make(self): i = Item(); self.kept.append(i); return i\n"
@@ -387,12 +392,17 @@ def test_objects_that_say_less_than_they_were_made_from_are_not_equal(
             "s = S()\nself.assertNotIn(7, s)\ns.push(7)\nself.assertIn(7, s)\nself.assertEqual(s.a, [7])",
         ),
         (
+            "class S:\n    def f(self, x): raise StopIteration",
+            "s = S()\nself.assertRaises(StopIteration, s.f, 1)\nwith self.assertRaises(StopIteration): s.f(2)\n"
+            "try: s.f(3)\nexcept StopIteration: pass",
+        ),
+        (
             "def fail():\n    e = SyntaxError('x')\n    e.offset = 2\n    raise e\nclass A: pass",
             "A()\nwith self.assertRaises(SyntaxError) as c: fail()\n"
             "self.assertEqual(c.exception.offset, 2)",
         ),
     ],
-    ids=["content", "members", "sorted", "membership", "offset"],
+    ids=["content", "members", "sorted", "membership", "expected exception", "offset"],
 )
 def test_objects_that_hold_what_they_were_made_from_are_equal(
     pairs: Any, candidate: str, body: str
