@@ -234,8 +234,8 @@ def _candidate_filter(private_files: bool) -> tuple[kernel.SeccompFilter, list[i
     # Some programs close all descriptors, by numbers if they cannot close a range.
     answers[_CLOSE] = _by_argument(0, (KEPT_DESCRIPTOR,), _PRETEND, _ALLOW)
     answers[_CLOSE_RANGE] = _returned(_UNKNOWN)
-    for numbers in (_DUP2, _DUP3):
-        answers[numbers] = _by_argument(1, (KEPT_DESCRIPTOR,), _REFUSE, _ALLOW)
+    for duplicate in (_DUP2, _DUP3):
+        answers[duplicate] = _by_argument(1, (KEPT_DESCRIPTOR,), _REFUSE, _ALLOW)
     if not private_files:
         answers |= _file_answers()
     program = [(_LOAD, 0, 0, _NUMBER_OFFSET), *_tree(answers)]

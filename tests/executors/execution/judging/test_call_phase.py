@@ -74,3 +74,23 @@ def test_javascript_makes_several_calls_in_several_tests(every_mode):
         for number, code in enumerate(codes)
     ]
     assert (runner.run([adding, f"{adding} // another"], tests).verdicts == Verdict.PASSED).all()
+
+
+LATE = """
+import struct, sys, time
+def wait():
+    frame = sys._getframe()
+    while 'buffer' not in frame.f_locals:
+        frame = frame.f_back
+    struct.pack_into('<dd', frame.f_locals['buffer']._memory, 8, {reported}, {reported})
+    begin = time.process_time()
+    while time.process_time() < begin + 0.55:
+        pass
+    return 1
+"""
+
+
+def test_a_false_start_of_a_step_gives_no_more_time(every_mode):
+    runner = every_mode[available_modes()[0]]()  # with a limit of 0.4 s
+    codes = ["assert wait() == 1"]
+    assert verdicts(runner, LATE.format(reported="1e18"), codes) == [Verdict.TIMED_OUT]
