@@ -42,6 +42,8 @@ class JudgePeer(ObjectServer):
         end: function that ends this process with a verdict and a sentence.
     """
 
+    patience = 3.0  # the other thread may wait for what this one does next
+
     def __init__(self, pipe: Pipe, names: JudgeNames, end: Callable[[Verdict, str], NoReturn]) -> None:
         super().__init__(pipe, names)
         self._end = end

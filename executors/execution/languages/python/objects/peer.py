@@ -35,7 +35,10 @@ class Peer(Decoder):
 
     Attributes:
         requests: number of requests sent.
+        patience: seconds that a thread waits while another one makes a request; -1 for any time.
     """
+
+    patience: float = -1
 
     def __init__(self, pipe: Pipe) -> None:
         super().__init__()
@@ -93,7 +96,9 @@ class Peer(Decoder):
         """
         if self.is_decoding:
             raise ValueError("decoding asks nothing")
-        with self.lock:
+        if not self.lock.acquire(timeout=self.patience):
+            self.not_carried("calls of several threads at once")
+        try:
             try:
                 self.send(body)
                 while True:
@@ -105,6 +110,8 @@ class Peer(Decoder):
             except BrokenPairError as error:
                 self.broken(error)
             value = self._read_answer(message, leaves)
+        finally:
+            self.lock.release()
         if answer[0] == "!":
             self.raise_received(value, body)
         return value

@@ -16,6 +16,7 @@ from collections.abc import Container, Iterator
 from typing import Any
 
 from testbudget.executors.execution.languages.python.objects import request_leaves
+from testbudget.executors.execution.languages.python.objects.settings import plain_pieces
 
 _FIRST_VALUE = {"call": 3, "meth": 4, "sp": 3, "set": 3, "lib": 3}
 _WITH_KEYWORDS = frozenset({"call", "meth", "lib"})
@@ -345,6 +346,12 @@ class RequestLog:
         for one, other in chosen_pairs:
             yield {leaves[one][0]: [(leaves[one][1], values[other]), (leaves[other][1], values[one])]}
 
+    def _settings_of(self, place: int) -> list[Any] | None:
+        """Request that brings nothing but the settings of a skipped one; None if it brings none."""
+        message = [] if self._requests[place] is None else self._parsed(place)
+        pieces = plain_pieces(message[2]) if len(message) > 2 else []
+        return [["nop"], [], pieces] if pieces else None
+
     def _script(
         self,
         places: set[int],
@@ -355,7 +362,7 @@ class RequestLog:
         requests: list[Any] = []
         for place in range(last + 1):
             if place != 0 and place not in places:
-                requests.append(None)
+                requests.append(self._settings_of(place))
                 continue
             entry = self._requests[place]
             if entry is None or entry.called_back:

@@ -397,12 +397,18 @@ def test_objects_that_say_less_than_they_were_made_from_are_not_equal(
             "try: s.f(3)\nexcept StopIteration: pass",
         ),
         (
+            "from decimal import Decimal\nclass M:\n    def __init__(self, a, b): self.v = Decimal(a) / b\n"
+            "    def __eq__(self, o): return self.v == o.v\ndef touch(x): return x",
+            "import decimal\ndecimal.getcontext().prec = 4\nself.assertEqual(touch(1), 1)\n"
+            "self.assertEqual(M(1, 3), M(1, 3))",
+        ),
+        (
             "def fail():\n    e = SyntaxError('x')\n    e.offset = 2\n    raise e\nclass A: pass",
             "A()\nwith self.assertRaises(SyntaxError) as c: fail()\n"
             "self.assertEqual(c.exception.offset, 2)",
         ),
     ],
-    ids=["content", "members", "sorted", "membership", "expected exception", "offset"],
+    ids=["content", "members", "sorted", "membership", "expected exception", "settings", "offset"],
 )
 def test_objects_that_hold_what_they_were_made_from_are_equal(
     pairs: Any, candidate: str, body: str
