@@ -256,9 +256,7 @@ class ExecutionSection(JobSection):
     cpu_seconds: float = Field(
         2.0, gt=0, description="CPU time limit of one test on one candidate, in seconds"
     )
-    wall_seconds: float = Field(
-        10.0, gt=0, description="wall clock limit of one test on one candidate, in seconds"
-    )
+    wall_seconds: float = Field(10.0, gt=0, description="wall clock limit of one pair, in seconds")
     memory_mib: int = Field(1024, ge=64, description="memory limit of one candidate in MiB")
     max_threads: int = Field(16, ge=1, description="maximum number of threads of one candidate")
     file_mib: int = Field(16, ge=1, description="size limit of a file that a candidate writes, in MiB")
