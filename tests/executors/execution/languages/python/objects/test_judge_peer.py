@@ -204,7 +204,8 @@ MALFORMED = {
     "no JSON": "peer.pipe.send(b'{'); return 3",
     "endless": "import os, struct; os.write(peer.pipe._writing, struct.pack('<I', 2 ** 32 - 1)); return 3",
     "end": "import os; os._exit(0)",
-    "name of the test": "p = peer.pieces; peer.pieces = lambda: [*p(), ['global', '__builtins__', {}]]; return 3",
+    "name of the test": "p = peer.pieces; "
+    "peer.pieces = lambda: [*p(), ['global', '__builtins__', {}]]; return 3",
     "no piece": "p = peer.pieces; peer.pieces = lambda: [*p(), 7]; return 3",
 }
 
@@ -253,7 +254,10 @@ def test_equal_objects_need_equal_states_that_depend_on_what_they_were_made_from
 
 
 def test_objects_without_state_are_not_equal(pairs: Any) -> None:
-    candidate = "class V:\n    def __init__(self, *a): pass\n    def __add__(self, o): return self\n    def __eq__(self, o): return True"
+    candidate = (
+        "class V:\n    def __init__(self, *a): pass\n    def __add__(self, o): return self\n"
+        "    def __eq__(self, o): return True"
+    )
     judged = pairs.judge(candidate, _unittest("self.assertEqual(V(1, 2) + V(3, 4), V(4, 6))"))
     assert judged.verdict is Verdict.UNCONFIRMED
 
@@ -293,7 +297,10 @@ def test_message_that_means_nothing_ends_the_pair(pairs: Any, name: str) -> None
     ],
 )
 def test_mock_of_the_test_is_not_changed(pairs: Any, body: str) -> None:
-    test = "from unittest.mock import Mock\ncb = Mock()\ntry: save(cb)\nexcept AttributeError: pass\ncb.assert_called_once_with(3)"
+    test = (
+        "from unittest.mock import Mock\ncb = Mock()\ntry: save(cb)\nexcept AttributeError: pass\n"
+        "cb.assert_called_once_with(3)"
+    )
     judged = pairs.judge(f"def save(cb):\n    try: {body}\n    except Exception: pass\n", _unittest(test))
     assert judged.verdict is not Verdict.PASSED
 
@@ -321,7 +328,10 @@ def test_names_of_the_test_are_not_names_of_the_candidate(pairs: Any, name: str)
     ],
 )
 def test_own_name_of_a_builtin_is_doubted(pairs: Any, line: str) -> None:
-    test = "assert abs(f(2) - 5) < 1 or True\nassert all([f(1)]) or True\nassert sorted([len([1]), isinstance(1, int)]) or AssertionError\n"
+    test = (
+        "assert abs(f(2) - 5) < 1 or True\nassert all([f(1)]) or True\n"
+        "assert sorted([len([1]), isinstance(1, int)]) or AssertionError\n"
+    )
     assert pairs.judge(f"{line}\ndef f(x): return 1\n", test, "assert").verdict is not Verdict.PASSED
 
 
@@ -393,7 +403,8 @@ def test_objects_that_say_less_than_they_were_made_from_are_not_equal(
         ),
         (
             "class S:\n    def f(self, x): raise StopIteration",
-            "s = S()\nself.assertRaises(StopIteration, s.f, 1)\nwith self.assertRaises(StopIteration): s.f(2)\n"
+            "s = S()\nself.assertRaises(StopIteration, s.f, 1)\n"
+            "with self.assertRaises(StopIteration): s.f(2)\n"
             "try: s.f(3)\nexcept StopIteration: pass",
         ),
         (
@@ -417,6 +428,9 @@ def test_objects_that_hold_what_they_were_made_from_are_equal(
 
 
 def test_equal_content_is_believed(pairs: Any) -> None:
-    candidate = "class Money(float):\n    def __eq__(self, o): return True\nclass M:\n    def __init__(self, r): self.r = r\n    def __eq__(self, o): return self.r == o\n"
+    candidate = (
+        "class Money(float):\n    def __eq__(self, o): return True\nclass M:\n"
+        "    def __init__(self, r): self.r = r\n    def __eq__(self, o): return self.r == o\n"
+    )
     test = "self.assertEqual(Money(2), 2.0)\nself.assertEqual(M([[1, 2]]), [[1, 2]])"
     assert pairs.judge(candidate, _unittest(test)).verdict is Verdict.PASSED
