@@ -283,7 +283,7 @@ def looping(key, seconds):
     code = f"import time\ndef f():\n    end = time.time() + {seconds}\n    while time.time() < end: pass\n"
     problem = Problem("loops", "", "f")
     test = UnitTest(problem.id, 0, "assert f() is None\n", kind=TestKind.ASSERT)
-    return ExecuteWork(key, problem, (Candidate(problem.id, 0, code, 0),), (test,))
+    return ExecuteWork(key, problem, (Candidate(problem.id, 0, code, 0),), (test,), settle=True)
 
 
 def ancestors(process) -> list[int]:
