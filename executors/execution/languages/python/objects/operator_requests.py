@@ -135,8 +135,7 @@ class OperatorRequests(Peer):
 
     def call_method(self, target: Any, name: str, arguments: Any, keywords: Any) -> Any:  # noqa: D102
         value = self._making(super().call_method, target, name, arguments, keywords)
-        shows = name in operators.QUERIES or (name in operators.RETURNS_DEFAULT and len(arguments) > 1)
-        if shows and (arguments or keywords) and value is not None:
+        if name in operators.QUERIES and (arguments or keywords) and value is not None:
             self._check_query(target, name, arguments, keywords, value)
         return value
 

@@ -62,9 +62,6 @@ QUERIES = (
 ) - _CHANGES
 """Methods of plain data that may compare it with their arguments."""
 
-RETURNS_DEFAULT = frozenset({"get", "pop", "setdefault"})
-"""Methods of plain data whose second argument may be their answer."""
-
 _DICTS = frozenset({dict, collections.Counter, collections.OrderedDict, collections.defaultdict})
 _SEQUENCES = frozenset({list, tuple, set, frozenset, collections.deque})
 _PLAIN_MODULES = frozenset(

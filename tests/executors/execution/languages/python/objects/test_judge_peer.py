@@ -81,10 +81,6 @@ OWN_OPERATORS = {
         "class Y:\n    def difference(self, o): return set()\ndef primes(): return Y()",
         "self.assertFalse(primes().difference({2, 3}))",
     ),
-    "default given back": (
-        "class Y:\n    def get(self, k, d): return d\ndef prices(): return Y()",
-        "self.assertEqual(prices().get('k', 30), 30)",
-    ),
     "operand given back": (
         "class assertEqual:\n    def __and__(self, o): return o\ndef primes(): return assertEqual()",
         "self.assertEqual(primes() & {2, 3}, {2, 3})",
