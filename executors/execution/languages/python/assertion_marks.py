@@ -25,7 +25,10 @@ TEMPLATE = "@template"
 """Name of the function that each attribute ``format`` and ``format_map`` goes through."""
 
 NUMBER = "@number"
-"""Name of the function that operands go through of comparisons which need not hold."""
+"""Name of the function that operands go through of comparisons, and of functions such as ``max``."""
+
+ARRAY = "@array"
+"""Name of the function that each object goes through which may be an empty array."""
 
 GIVEN, EXPECTED = "@given", "@expected"
 """Names of the operands of an assertion that is being checked."""
@@ -68,7 +71,7 @@ class _TemplateMarks(ast.NodeTransformer):
     def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
         self.generic_visit(node)
         if node.attr in _TEMPLATES and isinstance(node.ctx, ast.Load):
-            return _through(TEMPLATE, node)
+            return through(TEMPLATE, node)
         return node
 
     def visit_MatchValue(self, node: ast.MatchValue) -> ast.pattern:
@@ -78,7 +81,7 @@ class _TemplateMarks(ast.NodeTransformer):
         return node
 
 
-def _through(name: str, node: ast.expr) -> ast.Call:
+def through(name: str, node: ast.expr) -> ast.Call:
     """Call of a function of marks with an expression."""
     place = _place(node)
     return ast.Call(ast.Name(name, ast.Load(), **place), [node], [], **place)
@@ -133,8 +136,8 @@ def _mark_numbers(expression: ast.expr, *, negated: bool) -> None:
     match expression:
         case ast.Compare(left=left, ops=ops, comparators=comparators):
             if negated and not any(isinstance(op, _NO_ORDER) for op in ops):
-                expression.left = _number(left)
-                expression.comparators = list(map(_number, comparators))
+                expression.left = number(left)
+                expression.comparators = list(map(number, comparators))
         case ast.BoolOp(values=values):
             for value in values:
                 _mark_numbers(value, negated=negated)
@@ -150,8 +153,12 @@ def _mark_numbers(expression: ast.expr, *, negated: bool) -> None:
             _mark_numbers(element, negated=negated)
 
 
-def _number(operand: ast.expr) -> ast.expr:
-    return operand if isinstance(operand, ast.Constant) else _through(NUMBER, operand)
+def number(operand: ast.expr) -> ast.expr:
+    """Operand with a mark on its number, unless it has one or is a constant."""
+    match operand:
+        case ast.Constant() | ast.Call(func=ast.Name(id="@number")):
+            return operand
+    return through(NUMBER, operand)
 
 
 def _holds_assertion(value: ast.expr) -> bool:
@@ -246,7 +253,7 @@ class _Marker:
             if name.startswith("assert") or name in _EXPECTS or name == "fail" or name in self._asserting:
                 for argument in expression.args[:2]:
                     _mark_numbers(argument, negated=name in _NEGATED)
-                expression.func = _through(NAMED, expression.func)
+                expression.func = through(NAMED, expression.func)
                 return True
             if not any(
                 isinstance(part, ast.Lambda | ast.GeneratorExp | ast.ListComp) for part in expression.args
@@ -260,7 +267,7 @@ class _Marker:
             if isinstance(part, ast.Call) and _called(part).startswith("assert")
         ]
         for call in calls:
-            call.func = _through(NAMED, call.func)
+            call.func = through(NAMED, call.func)
         return bool(calls)
 
     def _mark_parts(self, statement: ast.stmt, *, in_class: bool) -> None:

@@ -15,20 +15,20 @@ class Caveat(Enum):
     """Property of a result of the candidate that may keep a pass from being confirmed.
 
     Attributes:
-        ENDS_ITERATION: an exception that ends a loop of the caller unseen.
-        INDEX_ERROR: an IndexError, which ends the iteration of a sequence unseen.
+        ENDS_ITERATION: an exception that a loop or a default of the caller swallows.
         EMPTY_ARRAY: an empty array of NumPy, which equals any other one element by element.
         EMPTY_CONTAINER: an empty container, which NumPy takes for such an array.
         EMPTY_OPERAND: an empty array that NumPy has compared with another one, or reduced to a number.
         NOT_A_NUMBER: a not-a-number, which is neither greater nor less than anything.
+        INFINITE: an infinite number that the test has measured, whose error is within any share of itself.
     """
 
-    ENDS_ITERATION = "The candidate raised an exception that ends loops unseen."
-    INDEX_ERROR = "The candidate raised IndexError within a sequence of the test."
+    ENDS_ITERATION = "The candidate raised an exception that a loop or a default has swallowed."
     EMPTY_ARRAY = "The candidate returned an empty array, all elements of which equal anything."
     EMPTY_CONTAINER = "The candidate returned an empty container, which NumPy takes for an empty array."
     EMPTY_OPERAND = "The test has compared an empty array, all elements of which equal anything."
     NOT_A_NUMBER = "The candidate returned a not-a-number, and the test may ask only what it is not."
+    INFINITE = "The test has measured an infinite number, which agrees with others up to rounding."
 
     def concerns(self, names: Container[str]) -> bool:
         """Return whether the caveat concerns a test that uses these names."""
@@ -36,22 +36,28 @@ class Caveat(Enum):
             return not any(
                 name in names for name in ("StopIteration", "StopAsyncIteration", "GeneratorExit")
             )
-        if self is Caveat.INDEX_ERROR:
-            return "__getitem__" in names and "IndexError" not in names
         if self is Caveat.EMPTY_OPERAND:
             return True
         if self is Caveat.NOT_A_NUMBER:
             return "nan" not in names and "isnan" not in names
+        if self is Caveat.INFINITE:
+            return not any(name in names for name in ("inf", "isinf", "isfinite"))
         if self is Caveat.EMPTY_CONTAINER and "numpy" not in names:
             return False
         return any(map(names.__contains__, _REDUCTIONS))
 
 
-def caveats_of(value: Any) -> Iterator[Caveat]:
+def is_empty_array(value: Any) -> bool:
+    """Return whether a value is an array of NumPy without elements."""
+    return type(value).__module__ == "numpy" and getattr(value, "size", None) == 0
+
+
+def caveats_of(value: Any, *, infinite: bool = False) -> Iterator[Caveat]:
     """Caveats of a result and of all its parts.
 
     Args:
         value: the result; objects that are no plain data are passed over.
+        infinite: True to look for infinite numbers, too.
     """
     pending, seen = [value], set()
     while pending:
@@ -62,7 +68,9 @@ def caveats_of(value: Any) -> Iterator[Caveat]:
         if kind in {float, complex, decimal.Decimal}:
             if one != one:  # noqa: PLR0124 - NaN
                 yield Caveat.NOT_A_NUMBER
-        elif isinstance(one, (*_SEQUENCES, dict)):
+            elif infinite and one and one == one + one:
+                yield Caveat.INFINITE
+        elif issubclass(kind, (*_SEQUENCES, dict)):
             if id(one) in seen:
                 continue
             seen.add(id(one))
@@ -71,7 +79,7 @@ def caveats_of(value: Any) -> Iterator[Caveat]:
                 yield Caveat.EMPTY_CONTAINER
             pending += parts
         elif kind.__module__ == "numpy":
-            yield from _of_numbers(one)
+            yield from _of_numbers(one, infinite=infinite)
 
 
 def _parts(container: Any) -> list[Any]:
@@ -84,11 +92,13 @@ def _parts(container: Any) -> list[Any]:
     return list(base.__iter__(container))
 
 
-def _of_numbers(value: Any) -> Iterator[Caveat]:
+def _of_numbers(value: Any, *, infinite: bool) -> Iterator[Caveat]:
     """Caveats of an array or a scalar of NumPy."""
     numpy = sys.modules["numpy"]
-    if isinstance(value, numpy.ndarray) and not value.size:
+    if is_empty_array(value):
         yield Caveat.EMPTY_ARRAY
     is_number = isinstance(value, numpy.ndarray | numpy.generic) and value.dtype.kind in "fcmM"
     if is_number and numpy.isnan(value).any():
         yield Caveat.NOT_A_NUMBER
+    if is_number and infinite and value.dtype.kind in "fc" and numpy.isinf(value).any():
+        yield Caveat.INFINITE

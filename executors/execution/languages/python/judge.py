@@ -7,13 +7,14 @@ a placeholder. The test goes on with it, so that one replay shows further calls 
 from __future__ import annotations
 
 import contextlib
+import dis
 import functools
 import json
 import sys
 import types
 import unittest
 import unittest.case
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 from testbudget.executors.execution import values
@@ -35,6 +36,8 @@ _REASONS_ON_END = {
     Verdict.KILLED: VerdictReason("The process of the candidate ended during a call."),
 }
 _NO_RESULT = TestRun(Verdict.ERRORED, VerdictReason("The candidate's process left what is no result."))
+_UNSEEN = (StopIteration, StopAsyncIteration, GeneratorExit, LookupError, AttributeError)
+_abstract_file = Mapping.get.__code__.co_filename  # catches KeyError in methods of mappings
 _OF_FUNCTIONS = frozenset({"__class__", "__call__", "__get__"})
 _MAX_PLACEHOLDER_USES = 2_000  # a test that exceeds this loops on the placeholder
 
@@ -194,25 +197,22 @@ class _StandIns:
             self.caveats.update(caveats_of([*arguments, *keywords.values()]))
         if error is not None:
             self.caveats.update(caveats_of(error.args))
-            if isinstance(error, StopIteration | StopAsyncIteration | GeneratorExit):
+            if isinstance(error, _UNSEEN):
                 self._ending.append(error)
-            if isinstance(error, IndexError):
-                self.caveats.add(Caveat.INDEX_ERROR)
             raise error
         return value
 
     def checked(self, run: TestRun) -> TestRun:
-        """Outcome of the test, unconfirmed if an exception of the candidate has ended a loop unseen.
+        """Outcome of the test, unconfirmed if the interpreter has swallowed an exception of the candidate.
 
-        An exception that the test has handled has the handler's frame in its traceback, unless it was
-        handled by ``assertRaises``. One that a loop has swallowed has no frame of the test's.
+        The traceback of an exception ends at the frame that has handled it. That of one which a loop or a
+        default has swallowed ends below, at a frame that handles nothing.
         """
-        for error in self._ending:
-            trace = error.__traceback__
-            seen = trace is not None and trace.tb_frame.f_code.co_filename == TEST_FILE
-            seen = seen or any(error is one for one in self._placeholder.expected)
-            if not seen and run.verdict is Verdict.PASSED:
-                return TestRun(Verdict.UNCONFIRMED, VerdictReason(Caveat.ENDS_ITERATION.value))
+        if run.verdict is Verdict.PASSED:
+            for error in self._ending:
+                expected = any(error is one for one in self._placeholder.expected)
+                if not expected and _is_swallowed(error):
+                    return TestRun(Verdict.UNCONFIRMED, VerdictReason(Caveat.ENDS_ITERATION.value))
         return run
 
     def _end(self, result: list[Any]) -> None:
@@ -223,6 +223,17 @@ class _StandIns:
             self.end = TestRun(verdict, _REASONS_ON_END[verdict])
         else:
             self.needs_objects = VerdictReason("A result is not plain data.")
+
+
+def _is_swallowed(error: BaseException) -> bool:
+    """Return whether no handler of the test or of a library has met an exception."""
+    trace = error.__traceback__
+    if trace is None:
+        return True
+    code = trace.tb_frame.f_code
+    if code.co_filename == TEST_FILE:
+        return all(instruction.opname != "POP_EXCEPT" for instruction in dis.get_instructions(code))
+    return code.co_filename in {__file__, _abstract_file}
 
 
 class _Placeholder:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 _COMPARING = ("allclose", "isclose", "array_equiv")
-_REDUCING = ("all", "any", "sum", "count_nonzero")
+_REDUCING = tuple("all any sum prod count_nonzero nonzero flatnonzero argwhere dot vdot inner".split())
 
 
 @contextlib.contextmanager

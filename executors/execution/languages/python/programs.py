@@ -13,6 +13,7 @@ from testbudget.executors.execution.languages.base import Program, Source
 from testbudget.executors.execution.languages.python.assertion_marks import mark_assertions, mark_templates
 from testbudget.executors.execution.languages.python.entry_points import first_name
 from testbudget.executors.execution.languages.python.library_tables import STATELESS_MODULES
+from testbudget.executors.execution.languages.python.number_marks import mark_numbers
 from testbudget.executors.execution.languages.python.objects.settings_patches import patch_targets
 from testbudget.executors.execution.languages.python.reasons import CANDIDATE_FILE, TEST_FILE
 from testbudget.executors.execution.languages.python.test_facts import find_facts
@@ -226,6 +227,7 @@ def test_program(text: str, kind: TestKind, entry_point: str | None) -> Program 
         mark_assertions(tree)
         if "format" in text:
             mark_templates(tree)
+        mark_numbers(tree, uses_arrays="numpy" in text)
         _add_imports(tree, facts.forgotten)
         code = compile(tree, TEST_FILE, "exec", dont_inherit=True, optimize=0)
         targets = () if facts.plain_calls else patch_targets(code)

@@ -7,13 +7,14 @@ from string import Formatter
 from typing import Any
 
 from testbudget.executors.execution.languages.python.assertion_marks import (
+    ARRAY,
     HELD,
     NAMED,
     NUMBER,
     RAN,
     TEMPLATE,
 )
-from testbudget.executors.execution.languages.python.caveats import Caveat, caveats_of
+from testbudget.executors.execution.languages.python.caveats import Caveat, caveats_of, is_empty_array
 from testbudget.executors.execution.languages.python.reasons import CANDIDATE_FILE
 
 _MAX_DEPTH = 4
@@ -51,6 +52,7 @@ class RunningMarks:
             HELD: self._held,
             TEMPLATE: self._template,
             NUMBER: self._number,
+            ARRAY: self._array,
         }
 
     def begin_case(self) -> bool:
@@ -69,8 +71,15 @@ class RunningMarks:
         self.asserted = self.asserted or self._is_assertion
 
     def _number(self, operand: Any) -> Any:
-        if Caveat.NOT_A_NUMBER in caveats_of(operand):
-            self.caveats.add(Caveat.NOT_A_NUMBER)
+        if type(operand) in {int, str, bool}:
+            return operand
+        found = set(caveats_of(operand, infinite=True))
+        self.caveats.update(found & {Caveat.NOT_A_NUMBER, Caveat.INFINITE})
+        return self._array(operand)
+
+    def _array(self, operand: Any) -> Any:
+        if is_empty_array(operand):
+            self.note_empty_operand()
         return operand
 
     def note_empty_operand(self) -> None:

@@ -118,7 +118,8 @@ def _names_and_modules(code: types.CodeType) -> set[str]:
 
 def _short_texts(code: types.CodeType) -> set[str]:
     """Texts among the constants of a program that may name a number, such as ``float("nan")``."""
-    found = {text.lower() for text in code.co_consts if type(text) is str and len(text) <= len("-nan")}
+    texts = (text for text in code.co_consts if type(text) is str and len(text) <= len("-nan"))
+    found = {text.lower().lstrip("+-") for text in texts}
     return found.union(*(_short_texts(part) for part in code.co_consts if isinstance(part, types.CodeType)))
 
 

@@ -90,6 +90,72 @@ def test_what_a_test_reads_from_a_text_is_looked_at_where_it_is_compared(runner,
     assert judged(runner, "def solve(x): return '9'", test) is FAILED
 
 
+NUMPY = "import numpy as np\nv = np.array(read(solve(1)))\n"
+DECEIVED = {
+    "the largest error": ("'nan'", "worst = max(0.0, abs(read(solve(1))[0] - 1.5))\nassert worst < 0.1"),
+    "the largest of several": ("'nan'", "assert max((x - 1.5 for x in [1.5, *read(solve(1))])) < 0.1"),
+    "the largest of a map": ("'nan'", "assert max(map(lambda x: x - 1.5, [1.5, *read(solve(1))])) < 0.1"),
+    "the largest of a list": ("'nan'", "assert max([1.5, *read(solve(1))]) < 1.6"),
+    "the largest by a key": (
+        "'nan'",
+        "assert max([1.5, float(solve(1))], key=lambda x: abs(x - 1.5)) == 1.5",
+    ),
+    "the smallest": ("'-nan'", "assert min(1.5, *read(solve(1))) == 1.5"),
+    "an order": ("'nan'", "assert sorted([1.5, *read(solve(1))])[0] == 1.5"),
+    "a variable": (
+        "'nan'",
+        "import unittest\nbad = abs(read(solve(1))[0] - 1.5) > 0.1\nunittest.TestCase().assertFalse(bad)",
+    ),
+    "a comparison in an argument": (
+        "'nan'",
+        "import unittest\nunittest.TestCase().assertEqual([x > 1.6 for x in read(solve(1))], [False])",
+    ),
+    "an error relative to itself": (
+        "1e999",
+        "x = solve(1)\nassert abs(x - 1.5) <= 0.1 * max(abs(x), 1.5)",
+    ),
+    "an infinite text": ("'-1e999'", "x = float(solve(1))\nassert abs(x - 1.5) <= 0.1 * max(abs(x), 1.5)"),
+    "all": ("''", f"{NUMPY}assert (np.abs(v - 1.5) < 0.1).all()"),
+    "any": ("''", f"{NUMPY}assert not v.any()"),
+    "a sum": ("''", f"{NUMPY}assert ((v - 1.5) ** 2).sum() == 0"),
+    "a comparison with an element": ("''", f"{NUMPY}assert all(v == 1.5)"),
+    "a comparison with several": ("''", f"{NUMPY}bad = v != np.array([1.5])\nassert not len(v[bad])"),
+    "a product": ("''", f"{NUMPY}assert np.dot(v, v) == 0"),
+    "an operator for products": ("''", f"{NUMPY}assert v @ v == 0"),
+    "places": ("''", f"{NUMPY}assert len(np.argwhere(v)) == 0"),
+}
+
+
+@pytest.mark.parametrize(("result", "check"), DECEIVED.values(), ids=DECEIVED)
+def test_numbers_without_order_and_arrays_without_elements_confirm_nothing(runner, result, check):
+    test = f"def read(text): return [float(x) for x in text.split()]\n{check}"
+    assert judged(runner, f"def solve(x): return {result}", test) is UNCONFIRMED
+
+
+MEASURES = {
+    "an own infinity": "inf = float('-inf')\nassert max(inf, solve(1)) == 4 and math.inf > solve(1)",
+    "arrays": "v = np.array([solve(1), 4])\nassert (v == 4).all() and (v - 4).sum() == 0 and v @ v == 32",
+    "a pattern": (
+        "match {1: solve(1)}:\n    case {1: 4} if solve(1) > 3: assert solve(1) < 5\n"
+        "    case _: assert False"
+    ),
+    "an annotation": (
+        "def own(x: int | None = None) -> int | None: return x\n"
+        "y: int | None = own(solve(1))\nassert 5 > y >= 4"
+    ),
+    "several orders": "assert 3 < solve(1) <= 4 == max(*[solve(1)], 3) and sorted(map(solve, [1])) == [4]",
+    "a key": "assert max([1, 4], key=lambda x: x == solve(x)) == 4",
+    "a sum": "assert sum((solve(1) for _ in 'ab'), 1) == 9 and abs(solve(1)) == 4",
+}
+
+
+@pytest.mark.parametrize("check", MEASURES.values(), ids=MEASURES)
+def test_numbers_with_an_order_may_be_compared(runner, check):
+    test = f"import math\nimport numpy as np\n{check}"
+    assert judged(runner, "def solve(x): return 4", test) is PASSED
+    assert judged(runner, "def solve(x): return 7", test) is not PASSED
+
+
 STOPS = {
     "a loop": "for got, want in zip(map(solve, [1, 2]), [1, 4]):\n    assert got == want",
     "a list": "assert all(got == 1 for got in list(map(solve, [1])))",
@@ -108,6 +174,50 @@ def test_an_exception_that_ends_loops_is_expected_only_where_it_is_handled(runne
     assert judged(runner, candidate, handles) is PASSED
     for swallows in STOPS.values():
         assert judged(runner, candidate, f"{handles}\n{swallows}") is UNCONFIRMED
+
+
+LAZY = """
+from collections.abc import Mapping
+class Squares:
+    def __getitem__(self, i):
+        if i > 2: raise IndexError(i)
+        return solve(i)
+class Lazy(Mapping):
+    __getitem__ = lambda self, key: solve(key)
+    def __iter__(self): return iter(())
+    def __len__(self): return 0
+class Box:
+    value = property(lambda self: solve(3))
+    def __getattr__(self, name): return 9
+class Steps:
+    def __iter__(self): return self
+    def __next__(self): return solve(1)
+"""
+SWALLOWED = {
+    "a sequence": ("IndexError", "for got, want in zip(Squares(), [0, 1, 4]):\n    assert got == want"),
+    "a mapping's default": ("KeyError", "assert Lazy().get(2, 4) == 4"),
+    "a mapping's keys": ("KeyError('x')", "assert 2 not in Lazy()"),
+    "an attribute": ("AttributeError", "assert Box().value == 9"),
+    "an attribute's default": ("AttributeError('x')", "assert not hasattr(type('B', (Box,), {}), 'x')\n"
+        "assert getattr(Box(), 'value', 9) == 9"),
+    "an own iterator": ("StopIteration", "assert all(got == 1 for got in Steps())"),
+}  # fmt: skip
+EXPECTED = (
+    "try:\n    solve(1)\nexcept Exception:\n    pass\nelse:\n    assert False",
+    "import unittest\nunittest.TestCase().assertRaises(Exception, lambda: Squares()[1])",
+    "import unittest\nwith unittest.TestCase().assertRaises(Exception):\n    Lazy()[1]",
+    "import pytest\nwith pytest.raises(Exception):\n    Squares()[0]",
+    "import pytest\npytest.raises(Exception, solve, 1)",
+)
+
+
+@pytest.mark.parametrize("handles", EXPECTED)
+@pytest.mark.parametrize(("error", "swallows"), SWALLOWED.values(), ids=SWALLOWED)
+def test_a_handler_excuses_what_it_handles_and_no_default_elsewhere(runner, error, swallows, handles):
+    candidate = f"def solve(x): raise {error}"
+    assert judged(runner, candidate, f"{LAZY}{handles}") is PASSED
+    assert judged(runner, candidate, f"{LAZY}{swallows}") is UNCONFIRMED
+    assert judged(runner, candidate, f"{LAZY}{handles}\n{swallows}") is UNCONFIRMED
 
 
 READS = "LIMIT = 3\ndef solve(x): return min(x, LIMIT)"
