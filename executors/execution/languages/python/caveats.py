@@ -49,7 +49,8 @@ class Caveat(Enum):
 
 def is_empty_array(value: Any) -> bool:
     """Return whether a value is an array of NumPy without elements."""
-    return type(value).__module__ == "numpy" and getattr(value, "size", None) == 0
+    numpy = sys.modules.get("numpy")
+    return numpy is not None and issubclass(type(value), numpy.ndarray) and not value.size
 
 
 def caveats_of(value: Any, *, infinite: bool = False) -> Iterator[Caveat]:
@@ -94,10 +95,12 @@ def _parts(container: Any) -> list[Any]:
 
 def _of_numbers(value: Any, *, infinite: bool) -> Iterator[Caveat]:
     """Caveats of an array or a scalar of NumPy."""
-    numpy = sys.modules["numpy"]
+    numpy = sys.modules.get("numpy")
+    if numpy is None or not issubclass(type(value), numpy.ndarray | numpy.generic):
+        return  # a class that only bears the name
     if is_empty_array(value):
         yield Caveat.EMPTY_ARRAY
-    is_number = isinstance(value, numpy.ndarray | numpy.generic) and value.dtype.kind in "fcmM"
+    is_number = value.dtype.kind in "fcmM"
     if is_number and numpy.isnan(value).any():
         yield Caveat.NOT_A_NUMBER
     if is_number and infinite and value.dtype.kind in "fc" and numpy.isinf(value).any():

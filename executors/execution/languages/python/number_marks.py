@@ -56,6 +56,8 @@ class _NumberMarks(ast.NodeTransformer):
                 for keyword in node.keywords:
                     if isinstance(keyword.value, ast.Lambda):
                         keyword.value.body = number(keyword.value.body)
+            case ast.Attribute(attr="sort"):
+                node.func.value = number(node.func.value)
             case ast.Attribute(attr=name) if name in _REDUCTIONS:
                 node.func.value = _array(node.func.value)
         return node

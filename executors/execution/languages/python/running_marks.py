@@ -18,6 +18,7 @@ from testbudget.executors.execution.languages.python.caveats import Caveat, cave
 from testbudget.executors.execution.languages.python.reasons import CANDIDATE_FILE
 
 _MAX_DEPTH = 4
+_ORDERED = frozenset({int, str, bool})
 _parse = Formatter().parse
 
 
@@ -71,7 +72,7 @@ class RunningMarks:
         self.asserted = self.asserted or self._is_assertion
 
     def _number(self, operand: Any) -> Any:
-        if type(operand) in {int, str, bool}:
+        if type(operand) in _ORDERED:
             return operand
         found = set(caveats_of(operand, infinite=True))
         self.caveats.update(found & {Caveat.NOT_A_NUMBER, Caveat.INFINITE})

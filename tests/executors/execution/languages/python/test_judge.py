@@ -102,6 +102,7 @@ DECEIVED = {
     ),
     "the smallest": ("'-nan'", "assert min(1.5, *read(solve(1))) == 1.5"),
     "an order": ("'nan'", "assert sorted([1.5, *read(solve(1))])[0] == 1.5"),
+    "an order in place": ("'nan'", "xs = [1.5, *read(solve(1))]\nxs.sort()\nassert xs[0] == 1.5"),
     "a variable": (
         "'nan'",
         "import unittest\nbad = abs(read(solve(1))[0] - 1.5) > 0.1\nunittest.TestCase().assertFalse(bad)",
@@ -130,6 +131,13 @@ DECEIVED = {
 def test_numbers_without_order_and_arrays_without_elements_confirm_nothing(runner, result, check):
     test = f"def read(text): return [float(x) for x in text.split()]\n{check}"
     assert judged(runner, f"def solve(x): return {result}", test) is UNCONFIRMED
+
+
+@pytest.mark.parametrize("imports", ["", "import numpy as np\n"])
+def test_a_class_that_is_named_as_numpys_is_no_array(runner, imports):
+    candidate = "class Box:\n    __module__ = 'numpy'\n    size = 0\n    x = 4\ndef solve(x): return Box()"
+    assert judged(runner, candidate, f"{imports}assert max(solve(1).x, 3) == 4") is PASSED
+    assert judged(runner, candidate, f"{imports}assert abs(solve(1)) == 4") not in {PASSED, UNCONFIRMED}
 
 
 MEASURES = {
