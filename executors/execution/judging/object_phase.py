@@ -20,6 +20,11 @@ from testbudget.executors.execution.judging.program_cache import CompiledProgram
 from testbudget.executors.execution.languages.base import Language, StepMessage
 from testbudget.executors.execution.limits import TestLimits, Trust
 from testbudget.executors.execution.processes.fork_server import ForkServer
+from testbudget.executors.execution.processes.kernel_counters import (
+    CounterNoise,
+    noise_since,
+    read_counters,
+)
 from testbudget.executors.execution.processes.live_process import LimitKind, ProcessEnd
 from testbudget.executors.execution.processes.process import Work
 from testbudget.executors.execution.processes.result_buffer import (
@@ -77,6 +82,8 @@ class ObjectPhase:
             self._judge_in_same_process(pair)
 
     def _judge_through_pipes(self, pair: Pair, *, full: bool) -> None:
+        directory, layers = self.supervisor.directory, self.supervisor.layers
+        before = read_counters(directory, layers)
         ends = self._run_both(pair, full=full)
         if ends is None:
             return
@@ -88,7 +95,8 @@ class ObjectPhase:
                 self.pair_table.close([pair], failure_verdict(verdict), VerdictReason.from_message(reason))
             case [StepMessage.IF_EQUAL, list(equal), reason, *rest]:
                 (different,) = rest or ([],)
-                if self._have_states(pair, equal, different):
+                noise = noise_since(before, read_counters(directory, layers))
+                if noise is not None and self._have_states(pair, equal, different, noise):
                     self.pair_table.close([pair], Verdict.PASSED)
                 else:
                     found = VerdictReason.from_message(reason) or NO_STATE
@@ -128,12 +136,14 @@ class ObjectPhase:
             return ends
         return None
 
-    def _have_states(self, pair: Pair, equal: Sequence[Any], different: Sequence[Any]) -> bool:
+    def _have_states(
+        self, pair: Pair, equal: Sequence[Any], different: Sequence[Any], noise: CounterNoise
+    ) -> bool:
         """Return whether the objects of pairs of scripts have equal states, those of others different ones.
 
         A script without a state is neither equal nor different. Each script is repeated in two processes,
         all of them in an order left to chance: a candidate that knows how many have run before, such as by
-        the number of its process, knows nothing.
+        the number of its process, knows nothing. Noise hides what the judged run has left in such numbers.
         """
         compared = [*((two, True) for two in equal), *((two, False) for two in different)]
         if not 0 < len(compared) <= _MAX_STATES or not all(
@@ -144,6 +154,7 @@ class ObjectPhase:
         random.SystemRandom().shuffle(scripts)
         states: dict[str, bytes] = {}
         for script in scripts:
+            noise.add(self.supervisor.directory)
             state = self._state(pair, script)
             if state is None or states.setdefault(script, state) != state:
                 return False

@@ -39,7 +39,7 @@ from testbudget.executors.execution.languages.registry import load_language
 from testbudget.executors.execution.limits import TestLimits, Trust
 from testbudget.executors.execution.processes import result_buffer
 from testbudget.executors.execution.processes.fork_server import ForkServer
-from testbudget.executors.execution.processes.process import ProcessRunner
+from testbudget.executors.execution.processes.process import ProcessRunner, open_streams
 from testbudget.executors.execution.processes.staying_process import StayingProcess
 from testbudget.executors.execution.processes.supervisor import Supervisor
 from testbudget.executors.execution.processes.working_directory import WorkingDirectory
@@ -139,10 +139,7 @@ def _start_fork_servers(supervisor: Supervisor, language: Language, trust: Trust
 
 def _drop_outside_state(outer: isolation.OuterIsolation) -> None:
     """Replace streams, signal mask, arguments, paths and working directory by those of the sandbox."""
-    null = os.open("/dev/null", os.O_RDWR)
-    for descriptor in range(3):
-        os.dup2(null, descriptor)
-    os.close(null)
+    open_streams()
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     sys.argv = [""]
     sys.path += outer.import_paths

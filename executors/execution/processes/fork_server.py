@@ -3,7 +3,8 @@
 A forked process inherits the memory of its parent, and a hostile candidate can read it. The server process
 holds all tests and results, so processes are forked from fork servers, which are forked from it before the
 first block and hold nothing. A new process is a child of the server process all the same, which therefore
-watches several at once. It has no descriptor and no memory of another process's results.
+watches several at once. It has no memory of another process's results, and no open file of another process:
+the kernel keeps a position and flags for each of these, which would pass from one to the next.
 """
 
 import gc
@@ -109,7 +110,7 @@ class ForkServer:
     def _request(self) -> None:
         """Ask the fork server for a process, which waits for work."""
         channel, inside = socket.socketpair()
-        buffer = self._supervisor.empty_buffer()
+        buffer = ResultBuffer()
         socket.send_fds(self._connection, [_FORK], [inside.fileno(), buffer.descriptor])
         inside.close()
         self._forked = channel, buffer
@@ -130,7 +131,7 @@ class ForkServer:
                 return live
             # The process that ran meanwhile may have used up all processes or all memory.
             channel.close()
-            self._supervisor.buffers.append(buffer)
+            buffer.close()
         raise OSError(-process, f"no process could be forked: {os.strerror(-process)}")
 
     def _receive_process(self) -> int:

@@ -147,6 +147,7 @@ class ProcessRunner:
             do_work: function that does the work.
         """
         try:
+            open_streams()
             buffer = ResultBuffer(results)
             space_bytes = self.space_bytes + BUFFER_BYTES
             isolation.isolate_candidate(self.layers, self.limits, space_bytes, self.programs)
@@ -177,3 +178,11 @@ class ProcessRunner:
         """Return to an empty working directory; called between two steps."""
         os.chdir(self.directory)
         isolation.empty_directory(self.directory)
+
+
+def open_streams() -> None:
+    """Open the null device as standard streams; each process has its own, since open files have a state."""
+    null = os.open("/dev/null", os.O_RDWR)
+    for descriptor in range(3):
+        os.dup2(null, descriptor)
+    os.close(null)

@@ -118,7 +118,7 @@ class ResultBufferFullError(Exception):
 
 
 class ResultBuffer:
-    """Shared memory, written by one process at a time and read by the process that watches it.
+    """Shared memory, written by one process and read by the process that watches it.
 
     Args:
         descriptor: file descriptor of memory that another process has made; None to make new memory.
@@ -128,6 +128,7 @@ class ResultBuffer:
     """
 
     def __init__(self, descriptor: int | None = None) -> None:
+        made = descriptor is None
         if descriptor is None:
             descriptor = os.memfd_create("results", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
             os.ftruncate(descriptor, BUFFER_BYTES)
@@ -138,6 +139,8 @@ class ResultBuffer:
         self._used = 0
         self._since = 0.0
         self._cpu_before = 0.0
+        if made:
+            self._mark_unused()
 
     def close(self) -> None:
         """Unmap the memory in this process."""
@@ -145,10 +148,10 @@ class ResultBuffer:
         os.close(self.descriptor)
 
     def clear(self) -> None:
-        """Erase the memory before the next process, or the next work of a process, writes to it."""
-        self._memory.madvise(mmap.MADV_REMOVE)  # no later process may read earlier results
+        """Erase the memory before the next work of a process writes to it."""
+        self._memory.madvise(mmap.MADV_REMOVE)
         self.rewind()
-        _HEADER.pack_into(self._memory, 0, NO_STEP, 0, 0.0, 0.0, 0)
+        self._mark_unused()
 
     def rewind(self) -> None:
         """Write to the start of the memory from now on; called in the watched process before its work."""
@@ -208,6 +211,9 @@ class ResultBuffer:
         if 0 <= length <= end - position:
             return step, self._memory[start : start + length], position + length
         return None
+
+    def _mark_unused(self) -> None:
+        _HEADER.pack_into(self._memory, 0, NO_STEP, 0, 0.0, 0.0, 0)
 
     def _bytes_used(self) -> int:
         used: int = _USED.unpack_from(self._memory, _USED_AT)[0]

@@ -17,7 +17,6 @@ from testbudget.executors.execution.limits import STARVED_FACTOR, STARVED_SHARE,
 from testbudget.executors.execution.processes import result_buffer
 from testbudget.executors.execution.processes.live_process import LimitKind, LiveProcess, ProcessEnd
 from testbudget.executors.execution.processes.process import Work
-from testbudget.executors.execution.processes.result_buffer import ResultBuffer
 from testbudget.executors.execution.processes.working_directory import WorkingDirectory
 from testbudget.executors.execution.sandbox import cgroups, isolation
 
@@ -40,7 +39,6 @@ class Supervisor:
         directory: the directory that processes may write to.
         usage: counters of the sandbox's control group; None if it has none.
         permanent: ids of processes that live as long as the sandbox, beside the server process.
-        buffers: result buffers without a process.
         forked_ahead: number of processes that were forked ahead and have not been taken.
     """
 
@@ -51,16 +49,9 @@ class Supervisor:
     usage: cgroups.GroupUsage | None = None
     permanent: list[int] = field(default_factory=list)
     forked_ahead: int = 0
-    buffers: list[ResultBuffer] = field(default_factory=list)
     _dismissed: list[LiveProcess] = field(default_factory=list)
     _live: set[LiveProcess] = field(default_factory=set)
     _last_heartbeat: float = 0.0
-
-    def empty_buffer(self) -> ResultBuffer:
-        """Result buffer for a new process."""
-        buffer = self.buffers.pop() if self.buffers else ResultBuffer()
-        buffer.clear()
-        return buffer
 
     def adopt(self, process: LiveProcess) -> None:
         """Count a process among the live ones, which are spared when others are cleaned up after."""
@@ -136,7 +127,8 @@ class Supervisor:
             ended = process.reap(limit)
             ends.append(ended._replace(signal=0, limit=None) if needless else ended)
         self._live.difference_update(processes)
-        self.buffers += [process.buffer for process in processes]
+        for process in processes:
+            process.buffer.close()
         if "seccomp" not in self.layers:
             spared = {process.process for process in self._live}
             isolation.end_descendants(spared.union(self.permanent))

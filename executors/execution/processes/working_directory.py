@@ -49,6 +49,17 @@ class WorkingDirectory:
         os.rename(f"{self._scratch}/{_NEXT}", self.path)  # noqa: PTH104 - at no time there is none
         self._reset(self._scratch)
 
+    def inode(self) -> int:
+        """Inode number of the current directory."""
+        return os.stat(self.path).st_ino  # noqa: PTH116
+
+    def use_inodes(self, count: int) -> None:
+        """Use up inode numbers, then put a new directory in place of the current one."""
+        for _ in range(count):
+            os.mkdir(f"{self._scratch}/{_NEXT}")  # noqa: PTH102
+            os.rmdir(f"{self._scratch}/{_NEXT}")  # noqa: PTH106
+        self.renew()
+
     def set_aside(self, name: str) -> None:
         """Set the current directory aside for a process that was stopped, and make a new one."""
         os.rename(self.path, f"{self._scratch}/{name}")  # noqa: PTH104

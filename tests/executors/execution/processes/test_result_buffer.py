@@ -11,9 +11,7 @@ CAPACITY = SIZE - HEADER_SIZE - RECORD_SIZE  # bytes of the longest text
 
 @pytest.fixture
 def buffer():
-    buffer = ResultBuffer()
-    buffer.clear()
-    return buffer
+    return ResultBuffer()
 
 
 def test_each_step_has_its_own_texts(buffer):
@@ -44,6 +42,7 @@ def test_texts_survive_a_sudden_end_of_the_process(buffer):
 
 
 def test_clearing_erases_all_texts(buffer):
+    assert buffer.progress().step < 0
     buffer.begin(0)
     buffer.append(0, b"x" * (2 << 20))
     buffer.clear()
