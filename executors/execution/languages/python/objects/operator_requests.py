@@ -62,6 +62,7 @@ class OperatorRequests(Peer):
         self._enumerations: list[type] = []
         self._constructed: set[int | None] = set()
         self._classes: set[type] = set()
+        self._queries: dict[int, tuple[Any, str]] = {}  # by number of what was got under such a name
 
     def doubt(self, sentence: str) -> None:
         """Note why a pass is not confirmed."""
@@ -101,6 +102,12 @@ class OperatorRequests(Peer):
 
     def call(self, target: Any, arguments: Any, keywords: Any) -> Any:  # noqa: D102
         value = self._making(super().call, target, arguments, keywords)
+        if self._queries and (query := self._queries.get(self.number(target))) is not None:
+            owner, name = query
+            shown = arguments
+            if isinstance(owner, MirrorMeta) and arguments and type.__instancecheck__(owner, arguments[0]):
+                owner, shown = arguments[0], arguments[1:]
+            self._check_query(owner, name, shown, keywords, value)
         if (
             isinstance(target, MirrorMeta)
             and not self.depth
@@ -131,11 +138,32 @@ class OperatorRequests(Peer):
         """Attribute of an object; of an enumeration, a member."""
         if isinstance(target, MirrorMeta) and any(target is one for one in self._enumerations):
             return self._making(super().get_attribute, target, name)
-        return super().get_attribute(target, name)
+        value = super().get_attribute(target, name)
+        self._note_query(target, name, value)
+        return value
+
+    def _note_query(self, target: Any, name: str, value: Any) -> None:
+        """Remember what may be called in place of a query, or doubt it if its calls cannot be seen."""
+        query = (target, name) if name in operators.QUERIES else None
+        if self._queries and tables.is_dunder(name):
+            query = self._queries.get(self.number(target))
+        if query is None:
+            return
+        number = self.number_of(value)
+        if number is not None:
+            self._queries[number] = query
+        elif callable(value) and not self._is_of_test(target):
+            self.doubt(f"The candidate gave a function of the library as its own {query[1]}.")
+
+    def _is_of_test(self, target: Any) -> bool:
+        """Return whether the test has made an object itself, or names a class."""
+        if isinstance(target, MirrorMeta):
+            return self.names.is_class_of_test(target)
+        return self.number_of(target) in self._constructed
 
     def call_method(self, target: Any, name: str, arguments: Any, keywords: Any) -> Any:  # noqa: D102
         value = self._making(super().call_method, target, name, arguments, keywords)
-        if name in operators.QUERIES and (arguments or keywords) and value is not None:
+        if name in operators.QUERIES:
             self._check_query(target, name, arguments, keywords, value)
         return value
 
@@ -143,8 +171,7 @@ class OperatorRequests(Peer):
         self, target: Any, name: str, arguments: Any, keywords: dict[str, Any], value: Any
     ) -> None:
         """Doubt a query of an object that the test did not make itself and may take for plain data."""
-        number = self.number_of(target)
-        if number in self._constructed or isinstance(target, MirrorMeta):
+        if value is None or self._is_of_test(target):
             return
         if any(map(operators.is_plain, [*arguments, *keywords.values()])) and not operators.same_answer(
             operators.content_call(target, name, arguments, keywords), value

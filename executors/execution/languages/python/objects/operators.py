@@ -58,7 +58,7 @@ QUERIES = (
         for name in dir(kind)
         if name[0] != "_"
     )
-    | {"equals"}
+    | {"allclose", "array_equal", "equals", "isclose"}
 ) - _CHANGES
 """Methods of plain data that may compare it with their arguments."""
 

@@ -430,3 +430,81 @@ def test_equal_content_is_believed(pairs: Any) -> None:
     )
     test = "self.assertEqual(Money(2), 2.0)\nself.assertEqual(M([[1, 2]]), [[1, 2]])"
     assert pairs.judge(candidate, _unittest(test)).verdict is Verdict.PASSED
+
+
+QUERIES_BY_OTHER_WAYS = {
+    "any attribute": "def __getattr__(self, n): return lambda *a, **k: True",
+    "property": "startswith = property(lambda self: lambda *a, **k: True)",
+    "callable object": "class Q:\n        def __call__(self, *a, **k): return True\n    startswith = Q()",
+    "attribute of the instance": "def __init__(self): self.startswith = lambda *a, **k: True",
+    "class method": "@classmethod\n    def startswith(cls, *a, **k): return True",
+    "static method": "@staticmethod\n    def startswith(*a, **k): return True",
+    "itself": "def __getattr__(self, n): return self\n    def __call__(self, *a, **k): return True",
+    "library class": "startswith = property(lambda self: bool)",
+    "method": "def startswith(*a, **k): return True",
+}
+
+
+@pytest.mark.parametrize("way", QUERIES_BY_OTHER_WAYS)
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "name().startswith('ab')",
+        "all(map(name().startswith, ['ab']))",
+        "getattr(name(), 'startswith').__call__('ab')",
+        "name().text.startswith('ab')",
+    ],
+)
+def test_query_of_plain_data_is_doubted_in_whatever_way_it_was_got(
+    pairs: Any, way: str, asked: str
+) -> None:
+    candidate = f"class Y:\n    {QUERIES_BY_OTHER_WAYS[way]}\ndef name(): return Y()\n"
+    candidate += "Y.text = property(lambda self: Y())\n"
+    assert pairs.judge(candidate, _unittest(f"self.assertTrue({asked})")).verdict is not Verdict.PASSED
+
+
+@pytest.mark.parametrize(
+    ("candidate", "asked"),
+    [
+        (
+            "class Y:\n    def startswith(*a): return True\ndef f(): return Y()",
+            "type(f()).startswith(f(), 'a')",
+        ),
+        (
+            "class Y:\n    @staticmethod\n    def startswith(*a): return True\ndef f(): return Y",
+            "f().startswith('a')",
+        ),
+        ("def f(): return f\nf.startswith = lambda *a: True", "f().startswith('a')"),
+        ("class Y:\n    def allclose(self, o): return True\ndef f(): return Y()", "f().allclose([1.0])"),
+        (
+            "class Y:\n    def __getattr__(self, n): return lambda o: [1]\ndef f(): return Y()",
+            "f().isclose([1.0])",
+        ),
+    ],
+    ids=["type", "class given", "function", "allclose", "isclose"],
+)
+def test_query_of_what_looks_like_plain_data_is_doubted(pairs: Any, candidate: str, asked: str) -> None:
+    assert pairs.judge(candidate, _unittest(f"self.assertTrue({asked})")).verdict == Verdict.UNCONFIRMED
+
+
+@pytest.mark.parametrize(
+    ("candidate", "body"),
+    [
+        (
+            "class Text:\n    @staticmethod\n    def count(a, b): return len(a.split(b)) - 1",
+            "self.assertEqual(Text.count('abab', 'b'), 2)\nself.assertEqual(Text().count('abab', 'a'), 2)",
+        ),
+        (
+            "class Tree:\n    def __init__(self, v): self.v = v\n    @property\n"
+            "    def index(self): return self.v.index\n    def find(self, x): return x in self.v",
+            "self.assertEqual(Tree([1, 2]).index(2), 1)\nself.assertTrue(Tree.find(Tree([1]), 1))",
+        ),
+        (
+            "class Box:\n    def __init__(self): self.count = 3\ndef box(): return Box()",
+            "self.assertEqual(box().count, 3)",
+        ),
+    ],
+    ids=["static", "property", "data"],
+)
+def test_query_of_what_the_test_made_is_believed(pairs: Any, candidate: str, body: str) -> None:
+    assert pairs.judge(candidate, _unittest(body)) == (Verdict.PASSED, "")
