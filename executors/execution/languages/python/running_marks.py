@@ -34,16 +34,20 @@ class RunningMarks:
 
     Args:
         code: code of the test.
+        was_called: function that returns True once the test has used something of the candidate's.
         trusted: True if nothing is in doubt that the candidate does.
     """
 
-    def __init__(self, code: types.CodeType, *, trusted: bool = False) -> None:
+    def __init__(
+        self, code: types.CodeType, was_called: Callable[[], bool], *, trusted: bool = False
+    ) -> None:
         self.trusted = trusted
         self.asserted = False
         self.found_template = False
         self.caveats: set[Caveat] = set()
         self._is_assertion = False
         self._code = code
+        self._was_called = was_called
 
     def names(self) -> dict[str, Callable[..., Any]]:
         """The functions, by the names under which a test calls them."""
@@ -84,8 +88,9 @@ class RunningMarks:
         return operand
 
     def note_empty_operand(self) -> None:
-        """Note that an empty array was compared with another one."""
-        self.caveats.add(Caveat.EMPTY_OPERAND)
+        """Note that an empty array was compared, unless the test has only its own so far."""
+        if self._was_called():
+            self.caveats.add(Caveat.EMPTY_OPERAND)
 
     def _template(self, method: Any) -> Any:
         if type(method) is types.MethodDescriptorType:  # str.format

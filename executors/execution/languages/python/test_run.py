@@ -74,7 +74,7 @@ def run_test(
         trusted: True if the candidate is trusted, so that the test may interpret what it gets from it.
     """
     content = CompiledTest(*test.content)
-    marks = RunningMarks(content.code, trusted=trusted)
+    marks = RunningMarks(content.code, was_called, trusted=trusted)
     names = vars(module)
     names.update({"__name__": _MAIN, "__file__": _FILE, **marks.names()})
     sys.modules[_MAIN] = module

@@ -143,6 +143,7 @@ def test_a_class_that_is_named_as_numpys_is_no_array(runner, imports):
 MEASURES = {
     "an own infinity": "inf = float('-inf')\nassert max(inf, solve(1)) == 4 and math.inf > solve(1)",
     "arrays": "v = np.array([solve(1), 4])\nassert (v == 4).all() and (v - 4).sum() == 0 and v @ v == 32",
+    "an own empty array": "e = np.zeros((0, 3)) @ np.ones((3, 2))\nassert solve(e.shape[1]) == 4",
     "a pattern": (
         "match {1: solve(1)}:\n    case {1: 4} if solve(1) > 3: assert solve(1) < 5\n"
         "    case _: assert False"
