@@ -30,7 +30,7 @@ _COMMON_MODULES = "protocol reasons result_buffer programs node_test test_run lo
 _PLAIN_MODULES = f"{_COMMON_MODULES} realm values placeholder compile calls judge main"
 _OBJECT_MODULES = (
     f"{_COMMON_MODULES} wire intrinsics plain_data carrier session mirrors operations scripts access clock"
-    " watch comparisons patches serving judging main"
+    " waits watch comparisons patches serving judging main"
 )  # each after the modules that it requires
 _BUFFER_BYTES = 32 << 20
 _FLAGS = (

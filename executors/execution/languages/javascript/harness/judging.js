@@ -13,6 +13,7 @@ const { awaited, silence, REALM } = require('./serving');
 const { Log } = require('./scripts');
 const { Session } = require('./session');
 const { TestRun } = require('./test_run');
+const { Waits } = require('./waits');
 const { Watch } = require('./watch');
 const { Wire } = require('./wire');
 const protocol = require('./protocol');
@@ -25,6 +26,7 @@ const ENDINGS = {
   malformed: [protocol.ERRORED, reason('The process of the candidate sent what is no message.')],
 };
 const BETWEEN_OBJECTS = reason('Two objects of the candidate were compared with each other.');
+const STILL_WAITING = reason('The test was still waiting for the candidate.');
 const MOST_PAIRS = 8; // of scripts, each run in a process of its own
 const TEST_GLOBALS = ['describe', 'it', 'test', 'suite', 'before', 'after', 'beforeEach', 'afterEach'];
 
@@ -43,13 +45,17 @@ class Judge {
     this.run = new TestRun(test, (error) => this.errors.has(error));
     this.run.cases.useTimers(new MockTimers(this.schedule, (timer) => this.fire(timer)));
     const doubt = (sentence) => this.doubts.push(reason(sentence));
-    this.watch = new Watch(doubt, () => this.session.log.count);
+    this.waits = new Waits();
+    this.watch = new Watch(doubt, () => this.session.log.count, this.waits);
     const { watch } = this;
     this.session = new Session(1, new Wire(...connection, (ending) => this.leave(ENDINGS[ending])), {
       mirror: (number, shape) => makeMirror(this.session, number, shape, watch),
-      promise: (number) => new Promise((...settle) => this.pending.set(number, settle)),
+      promise: (number) => this.waits.watched(new Promise((...settle) => this.pending.set(number, settle))),
       awaited: (number, promise) => awaited(promise, (...outcome) => this.settled.push([number, ...outcome])),
-      serve: (operation, given) => performForCandidate(operation, given, this.session.carrier.mirrors, () => this.refuse()),
+      serve: (operation, given) => {
+        if (operation === 'apply') this.waits.answered(given[0]);
+        return performForCandidate(operation, given, this.session.carrier.mirrors, () => this.refuse());
+      },
     });
     this.patches = new Patches(this.session.carrier);
     this.session.notices = () => this.tellPatches();
@@ -231,6 +237,7 @@ class Judge {
     const [verdict, why] = this.final ?? this.run.verdict();
     if (this.refused !== null) return this.leave([protocol.UNCONFIRMED, this.refused]);
     if (verdict !== protocol.PASSED) return this.leave([verdict, why]);
+    if (this.waits.any && this.run.exitCode === null) return this.leave([protocol.UNCONFIRMED, STILL_WAITING]);
     if (this.doubts.length > 0) return this.leave([protocol.UNCONFIRMED, this.doubts[0]]);
     if (this.pairs.length > MOST_PAIRS) return this.leave([protocol.UNCONFIRMED, BETWEEN_OBJECTS]);
     if (this.pairs.length > 0) return this.leaveText([protocol.IF_EQUAL, this.pairs, BETWEEN_OBJECTS]);

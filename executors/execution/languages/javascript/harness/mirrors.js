@@ -77,7 +77,10 @@ function makeMirror(session, number, [form], watch) {
       return done;
     },
     ...(isFunction && {
-      apply: (_, self, given) => watch.called(mirror, self, given, ask('apply', self, ...given)),
+      apply: (_, self, given) => {
+        watch.calls(mirror, given);
+        return watch.called(mirror, self, given, ask('apply', self, ...given));
+      },
       construct: (_, given, newTarget) => watch.made(given, ask('construct', newTarget === mirror ? undefined : newTarget, ...given)),
     }),
   });
@@ -91,6 +94,7 @@ const UNWATCHED = {
   got: () => {},
   changed: (_, __, done) => done,
   contains: (_, found) => found,
+  calls: () => {},
   called: (_, __, ___, result) => result,
   made: (_, object) => object,
   checks: () => {},

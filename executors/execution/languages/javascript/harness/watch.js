@@ -12,9 +12,11 @@ const QUERIES = new Set([
 ]);
 
 class Watch {
-  // `doubt` is called with the reason for which a pass is not confirmed; `time` returns the number of requests so far.
-  constructor(doubt, time) {
+  // `doubt` is called with the reason for which a pass is not confirmed; `time` returns the number of requests so far;
+  // `waits` is told of functions handed to a `then`.
+  constructor(doubt, time, waits) {
     this.doubt = doubt;
+    this.waits = waits;
     this.time = time;
     this.born = new WeakMap(); // mirrors: the request that brought them
     this.reused = new WeakSet(); // objects that a constructor or a function returned though they were there before
@@ -40,6 +42,7 @@ class Watch {
   got(mirror, key, found) {
     if (typeof found !== 'function') return;
     this.named(key, found);
+    if (key === 'then') this.waits.thens.add(found);
     if (QUERIES.has(key)) this.queries.set(found, key);
   }
 
@@ -86,6 +89,11 @@ class Watch {
   contains(mirror, found) {
     if (found && !this.behaving.has(mirror)) this.doubt('An object of the candidate says itself what is in it.');
     return found;
+  }
+
+  // Before a call, in which functions may be called back.
+  calls(mirror, given) {
+    if (this.waits.thens.has(mirror)) this.waits.handed(given);
   }
 
   called(mirror, self, given, result) {
