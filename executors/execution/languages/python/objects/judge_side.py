@@ -111,8 +111,9 @@ class _Judge:
                 pair, differing = peer.log.equality(one, other, position)
                 equal.append(pair)
                 unequal += differing
-            for number, position in peer.same:
-                shown = peer.log.same_object(number, position)
+            shown_alike = [peer.log.same_object(*one) for one in peer.same]
+            shown_alike += [peer.log.constructed_again(*one) for one in peer.again]
+            for shown in shown_alike:
                 if shown is not None:
                     equal.append(shown[0])
                     unequal += shown[1]

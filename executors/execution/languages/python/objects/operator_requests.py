@@ -35,6 +35,7 @@ class OperatorRequests(Peer):
         equal: pairs of numbers of objects that were equal by their own operator, with the position in the
         log.
         same: numbers of objects that were equal to themselves, with the position in the log.
+        again: numbers of objects that a constructor gave after another answer, with its position.
         log: requests made.
         caveats: properties of what the candidate gave.
         used: number of requests that use something of the candidate's.
@@ -50,6 +51,7 @@ class OperatorRequests(Peer):
         self.excuses: dict[str, None] = {}
         self.equal: list[tuple[int, int, int]] = []
         self.same: list[tuple[int, int]] = []
+        self.again: list[tuple[int, int]] = []
         self.log = RequestLog(names.seed)
         self.used = 0
         self.names = names
@@ -62,6 +64,7 @@ class OperatorRequests(Peer):
         self._enumerations: list[type] = []
         self._constructed: set[int | None] = set()
         self._classes: set[type] = set()
+        self._first: dict[int, int] = {}
         self._queries: dict[int, tuple[Any, str]] = {}  # by number of what was got under such a name
 
     def doubt(self, sentence: str) -> None:
@@ -100,7 +103,12 @@ class OperatorRequests(Peer):
         if self._uses_arrays and tag != "n" and not value:
             self.caveats.add(Caveat.EMPTY_CONTAINER)
 
+    def import_proxy(self, number: int, proxy: object) -> None:  # noqa: D102
+        self._first.setdefault(number, len(self.log))
+        super().import_proxy(number, proxy)
+
     def call(self, target: Any, arguments: Any, keywords: Any) -> Any:  # noqa: D102
+        position = len(self.log)
         value = self._making(super().call, target, arguments, keywords)
         if self._queries and (query := self._queries.get(self.number(target))) is not None:
             owner, name = query
@@ -114,6 +122,8 @@ class OperatorRequests(Peer):
             and (number := self.number_of(value)) is not None
         ):
             self._instances.add(number)
+            if self._first.get(number, position) <= position:
+                self.again.append((number, position))
             if self.names.is_class_of_test(target):
                 self._constructed.add(number)
                 self._classes.add(type(value))

@@ -9,6 +9,7 @@ import os
 from typing import Any, NoReturn
 
 from testbudget.executors.execution.languages.base import Connection, Program
+from testbudget.executors.execution.languages.python.objects import request_leaves
 from testbudget.executors.execution.languages.python.objects.candidate_side import CandidatePeer
 from testbudget.executors.execution.languages.python.objects.scripts import answers_text
 from testbudget.executors.execution.languages.python.objects.states import state_text
@@ -52,8 +53,8 @@ class _ReplayPeer(CandidatePeer):
 
         Args:
             requests: messages, or None for requests that concern other objects.
-            wanted: number of the object, or position of the request whose result it is, or positions of
-                requests whose answers are wanted.
+            wanted: number of the object, or position of the request whose result it is or holds at a path,
+                or positions of requests whose answers are wanted.
         """
         result: tuple[Any] | None = None
         told: list[Any] = []
@@ -70,11 +71,21 @@ class _ReplayPeer(CandidatePeer):
                 self.text = answers_text([answer])
             if position == wanted.get("result") and answer[0] == "=" and answer[1][:1] == ["o"]:
                 result = (self.mine[answer[1][1]],)
+            if position == wanted.get("result") and "path" in wanted:
+                result = self._found(answer, wanted["path"])
         if "answers" in wanted:
             self.text = answers_text(told)
         if "number" in wanted and wanted["number"] in self.mine:
             return (self.mine[wanted["number"]],)
         return result
+
+    def _found(self, answer: list[Any], path: list[int]) -> tuple[Any] | None:
+        """Object at the end of a path in an answer; None if there is none."""
+        try:
+            tag, number = request_leaves.value_at(answer, path)[:2]
+            return (self.mine[number],) if tag == "o" else None
+        except (LookupError, TypeError, ValueError):
+            return None
 
     def request(self, body: list[Any], leaves: Any = ()) -> NoReturn:
         """Leave no state: only the test could answer."""

@@ -81,3 +81,30 @@ def other_values(value: Any, values: list[Any], chance: random.Random) -> Iterat
         yield f"{value[:place]}{chance.choice(others)}{value[place + 1 :]}"
         if (exchanged := _exchanged(value)) is not None:
             yield exchanged
+
+
+def defined(part: Any) -> list[int]:
+    """Numbers of the objects and classes in the JSON part of an answer."""
+    return [*numbers_after(part, "o"), *numbers_after(part, "K")]
+
+
+def numbers_after(part: Any, tag: str) -> Iterator[int]:
+    """Numbers after a tag, at any depth."""
+    pending = [part]
+    while pending:
+        one = pending.pop()
+        if type(one) is list:
+            if len(one) > 1 and one[0] == tag and type(one[1]) is int:
+                yield one[1]
+            pending += one
+
+
+def path_to(part: Any, number: int) -> list[int]:
+    """Path to the first object of a number in a JSON part; empty if there is none."""
+    pending: list[tuple[Any, list[int]]] = [(part, [])]
+    for one, path in pending:  # grows during the loop
+        if type(one) is list:
+            if one[:2] == ["o", number]:
+                return path
+            pending += [(item, [*path, place]) for place, item in enumerate(one)]
+    return []

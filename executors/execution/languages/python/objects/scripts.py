@@ -2,8 +2,7 @@
 
 A judge keeps the requests that it has made. For two objects that were compared, it makes a script for each:
 the requests that the object was made from, and nothing in place of all others. The states at their ends
-must
-be equal. They must differ once plain data that one of them was made from is changed.
+must be equal. They must differ once plain data that one of them was made from is changed.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ from testbudget.executors.execution.languages.python.objects.settings import pla
 
 _FIRST_VALUE = {"call": 3, "meth": 4, "sp": 3, "set": 3, "lib": 3}
 _WITH_KEYWORDS = frozenset({"call", "meth", "lib"})
+_NESTED = 3  # items of a path into a container in an answer
 _MAX_CHANGES = 8
 _MAX_EXCHANGES = 4
 _MAX_BYTES = 32 << 20
@@ -152,6 +152,25 @@ class RequestLog:
         unequal = [[two, self._script(after, {"result": last}, change)] for change in self._changes(leaves)]
         return [one, two], unequal
 
+    def constructed_again(self, number: int, last: int) -> tuple[list[Any], list[Any]] | None:
+        """Scripts for an object that a constructor has returned after a container held it; else None.
+
+        Raises:
+            NoScriptError: the object cannot be made again.
+        """
+        first = self._origin(number)
+        path = request_leaves.path_to(self._entry(first).answer, number)
+        if first in {0, last} or len(path) < _NESTED:
+            return None
+        before, after = (self._closure(self._used_by(one), one, None) | {one} for one in (first, last))
+        one = self._script(before, {"result": first, "path": path})
+        wanted = {"result": last, "path": request_leaves.path_to(self._entry(last).answer, number)}
+        two = self._script(after, wanted)
+        return [one, two], [
+            [two, self._script(after, wanted, change)]
+            for change in self._changes(list(self._leaves([last])))
+        ]
+
     def note_member(self, number: int, position: int) -> None:
         """Note that a request has named a member of an enumeration."""
         self._members.setdefault(number, []).append(position)
@@ -268,7 +287,7 @@ class RequestLog:
             entry = self._requests[place]
             if entry is None:
                 continue
-            for number in _defined(entry.answer):
+            for number in request_leaves.defined(entry.answer):
                 self._origins.setdefault(number, place)
             for number in self._used_by(place):
                 self._uses.setdefault(number, []).append(place)
@@ -284,14 +303,15 @@ class RequestLog:
 
     def _used_by(self, place: int) -> set[int]:
         body = self._parsed(place)[0]
-        used = set(_numbers(body, "p"))
+        used = set(request_leaves.numbers_after(body, "p"))
         if body[0] in {"call", "meth", "get", "set", "del", "sp", "await"}:
             used.add(body[1])
         return used
 
     def _mentioned(self, place: int) -> set[int]:
         entry = self._requests[place]
-        return self._used_by(place) | (set() if entry is None else set(_defined(entry.answer)))
+        found = [] if entry is None else request_leaves.defined(entry.answer)
+        return self._used_by(place).union(found)
 
     def _weight(self, number: int, position: int) -> tuple[bool, bool, int]:
         """Preference for an object whose plain data is changed: made by a call, and as made, from much."""
@@ -378,18 +398,3 @@ class RequestLog:
 def answers_text(answers: list[Any]) -> str:
     """Text of the bodies of answers."""
     return json.dumps(answers, separators=(",", ":"))
-
-
-def _defined(part: Any) -> list[int]:
-    return [*_numbers(part, "o"), *_numbers(part, "K")]
-
-
-def _numbers(part: Any, tag: str) -> Iterator[int]:
-    """Numbers after a tag, at any depth."""
-    pending = [part]
-    while pending:
-        one = pending.pop()
-        if type(one) is list:
-            if len(one) > 1 and one[0] == tag and type(one[1]) is int:
-                yield one[1]
-            pending += one

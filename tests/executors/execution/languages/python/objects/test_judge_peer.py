@@ -508,3 +508,67 @@ def test_query_of_what_looks_like_plain_data_is_doubted(pairs: Any, candidate: s
 )
 def test_query_of_what_the_test_made_is_believed(pairs: Any, candidate: str, body: str) -> None:
     assert pairs.judge(candidate, _unittest(body)) == (Verdict.PASSED, "")
+
+
+SHARED = (
+    "class V:\n    one = None\n    def __new__(cls, *a):\n"
+    "        cls.one = cls.one or super().__new__(cls)\n        return cls.one\n"
+)
+OWN_IDENTITY = "    def __eq__(self, o): return self is o\n    def __hash__(self): return 1\n"
+INTERNED = (
+    "class V:\n    made = {}\n    def __new__(cls, a):\n        if a not in cls.made:\n"
+    "            cls.made[a] = super().__new__(cls)\n            cls.made[a].a = a\n"
+    "        return cls.made[a]\n"
+)
+CONTAINERS = ["[V({})]", "(V({}), 1)", "{{'k': V({})}}", "[[(V({}),)]]", "{{V({})}}", "deque([V({})])"]
+DEQUE = "from collections import deque\n"
+
+
+@pytest.mark.parametrize("container", CONTAINERS)
+@pytest.mark.parametrize("own", [SHARED, SHARED + OWN_IDENTITY])
+def test_one_object_in_two_containers_is_not_equal_unchecked(pairs: Any, container: str, own: str) -> None:
+    candidate = f"{DEQUE}{own}def words(t): return {container.format(3)}\n"
+    test = f"{DEQUE}self.assertEqual(words('a b'), {container.format(4)})"
+    assert pairs.judge(candidate, _unittest(test)).verdict == Verdict.UNCONFIRMED
+
+
+@pytest.mark.parametrize("container", CONTAINERS)
+def test_interned_object_in_two_containers_is_equal(pairs: Any, container: str) -> None:
+    candidate = f"{DEQUE}{INTERNED}def words(t): return {container.format('len(t)')}\n"
+    test = f"{DEQUE}self.assertEqual(words('abc'), {container.format(3)})"
+    assert pairs.judge(candidate, _unittest(test)) == (Verdict.PASSED, "")
+
+
+@pytest.mark.parametrize(
+    ("own", "body"),
+    [
+        (
+            "from enum import Enum\nclass C(Enum):\n    A = 1\n    B = 2\n"
+            "def f(*a): return [C(x) for x in a]",
+            "self.assertEqual(f(2, 1), [C(2), C.A])\nself.assertEqual(f(1), [C['A']])",
+        ),
+        (
+            "class N: pass\nNONE = N()\ndef f(): return [NONE, (NONE,)]",
+            "self.assertEqual(f(), [NONE, (NONE,)])",
+        ),
+        (
+            "class N:\n    def __init__(self, v): self.v = v\n"
+            "class G:\n    def __init__(self): self.all = []\n    def add(self, n): self.all.append(n)",
+            "g, a, b = G(), N(1), N(2)\ng.add(a)\ng.add(b)\nself.assertEqual(g.all, [a, b])",
+        ),
+        (
+            "class S:\n    one = None\n    def __new__(cls):\n"
+            "        cls.one = cls.one or super().__new__(cls)\n        return cls.one\n"
+            "def f(): return [S()]",
+            "self.assertEqual(f(), [S()])",
+        ),
+    ],
+    ids=["enumeration", "constant", "graph", "singleton"],
+)
+def test_objects_that_are_one_by_right_are_equal_in_containers(pairs: Any, own: str, body: str) -> None:
+    assert pairs.judge(f"{own}\n", _unittest(body)) == (Verdict.PASSED, "")
+
+
+def test_singleton_is_the_same_whatever_it_was_made_from(pairs: Any) -> None:
+    test = "self.assertIs(V(3), V(4))\nself.assertEqual([V(3)], [V(4)])"
+    assert pairs.judge(SHARED, _unittest(test)) == (Verdict.PASSED, "")
