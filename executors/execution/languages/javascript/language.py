@@ -26,7 +26,7 @@ from testbudget.executors.execution.languages.base import (
 from testbudget.executors.execution.processes.process import ProcessRunner
 from testbudget.executors.execution.processes.result_buffer import ResultBuffer
 
-_COMMON_MODULES = "protocol reasons result_buffer programs node_test test_run loading"
+_COMMON_MODULES = "protocol reasons result_buffer programs node_test numbers test_run loading"
 _PLAIN_MODULES = f"{_COMMON_MODULES} realm values placeholder compile calls judge main"
 _OBJECT_MODULES = (
     f"{_COMMON_MODULES} wire intrinsics plain_data carrier session mirrors operations scripts access clock"

@@ -131,7 +131,7 @@ class StandIns {
     if (!this.placeholder.uses && this.path[this.used]?.[0] === call) {
       const text = this.path[this.used][1];
       this.used += 1; // before it is parsed: an invalid result must decide only paths that contain it
-      return this.answer(JSON.parse(text), given);
+      return this.answer(JSON.parse(text), name, given);
     }
     if (!this.placeholder.uses) {
       this.append(JSON.stringify([protocol.MORE, this.used]));
@@ -141,7 +141,7 @@ class StandIns {
     return this.placeholder.use();
   }
 
-  answer([kind, content, ...rest], given) {
+  answer([kind, content, ...rest], name, given) {
     if (kind === protocol.ENDED) {
       // The candidate process may have written this itself, so it must not become a pass.
       this.verdict = VERDICTS_ON_END.includes(content) ? content : protocol.KILLED;
@@ -158,6 +158,7 @@ class StandIns {
       throw error;
     }
     const value = 'same' in changes ? given[changes.same] : restored(content, this.realm);
+    this.testRun.numbers.note(name, value);
     return changes.async ? Promise.resolve(value) : value;
   }
 }

@@ -46,7 +46,7 @@ class Judge {
     this.run.cases.useTimers(new MockTimers(this.schedule, (timer) => this.fire(timer)));
     const doubt = (sentence) => this.doubts.push(reason(sentence));
     this.waits = new Waits();
-    this.watch = new Watch(doubt, () => this.session.log.count, this.waits);
+    this.watch = new Watch(doubt, () => this.session.log.count, this.waits, this.run.numbers);
     const { watch } = this;
     this.session = new Session(1, new Wire(...connection, (ending) => this.leave(ENDINGS[ending])), {
       mirror: (number, shape) => makeMirror(this.session, number, shape, watch),
@@ -218,6 +218,7 @@ class Judge {
           this.errors.add(value);
           this.watch.trusted(value);
         }
+        if (value !== undefined) this.run.numbers.note('', value);
         this.pending.get(number)?.[fulfilled ? 0 : 1](value);
       }
     }

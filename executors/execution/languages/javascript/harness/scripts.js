@@ -9,6 +9,8 @@ const { OPERATIONS } = require('./operations');
 const PER_REQUEST = 100_000; // numbers of objects that one request may bring
 const MOST_REQUESTS = 5000;
 const READING_STATES = ['state', 'turn', 'fire'];
+const PRIVATE = /#[\w$]+\s*[=;(\n}]/;
+const toText = Function.prototype.toString;
 const COLLECTIONS = ['map', 'set'];
 
 // Requests of a judge process so far: [operation, arguments, changes], and whether the candidate asked back.
@@ -130,15 +132,32 @@ function stateText(value, known = new Map()) {
   if (known.has(value)) return `same as ${known.get(value)}`;
   known.set(value, known.size);
   const state = OPERATIONS.state(value);
-  if (!state.plain) throw new TypeError('no plain data');
+  if (!state.plain || hasPrivate(value)) throw new TypeError('no plain data');
   const inner = (part) => stateText(part, known);
   const entries = [];
   for (let at = 0; at < state.shown.length; at += 2) entries.push([inner(String(state.shown[at])), inner(state.shown[at + 1])]);
+  for (const [key, item] of unseen(value, state.kind)) entries.push([inner(String(key)), inner(item)]);
   const content = state.inner.map(inner);
   const groups = state.kind === 'map' ? content.filter((_, at) => at % 2 === 0).map((key, at) => `${key}: ${content[2 * at + 1]}`) : content;
   if (COLLECTIONS.includes(state.kind)) groups.sort();
   entries.sort();
   return JSON.stringify([state.kind, className(state), state.length, groups, entries]);
+}
+
+// Own properties that no comparison sees, with their values.
+function unseen(object, kind) {
+  const ofKind = { array: ['length'], error: ['message', 'stack'], regexp: ['lastIndex'] }[kind] ?? [];
+  const hidden = Reflect.ownKeys(object).map((key) => [key, Reflect.getOwnPropertyDescriptor(object, key)]);
+  return hidden.filter(([key, { enumerable }]) => !enumerable && !ofKind.includes(key)).map(([key, { value, get }]) => [key, get ?? value]);
+}
+
+// True if a class of the object may keep something in private fields.
+function hasPrivate(object) {
+  for (let at = Object.getPrototypeOf(object); at !== null; at = Object.getPrototypeOf(at)) {
+    const made = Object.getOwnPropertyDescriptor(at, 'constructor')?.value;
+    if (typeof made === 'function' && PRIVATE.test(toText.call(made))) return true;
+  }
+  return false;
 }
 
 function plain(value) {

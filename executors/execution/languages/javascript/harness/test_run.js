@@ -4,12 +4,14 @@
 const assert = require('node:assert');
 const { types } = require('node:util');
 const { Cases } = require('./node_test');
+const { Numbers } = require('./numbers');
 const { compile, requirer, run } = require('./programs');
 const { ofError, reason } = require('./reasons');
 const { FAILED, PASSED, ERRORED, UNCONFIRMED } = require('./protocol');
 
 const FILE = 'test.js';
 const EXPECT_ERRORS = ['throws', 'rejects'];
+const NO_NUMBER = reason('The test compares numbers, and the candidate gave what is no number.');
 
 class EndOfTest extends Error {} // ends a test that goes on for nothing
 
@@ -19,6 +21,7 @@ class TestRun {
     this.text = text;
     this.kind = kind;
     this.raised = raised;
+    this.numbers = new Numbers(text);
     this.failure = null; // verdict and reason of the first error
     this.exitCode = null; // argument of process.exit
     this.assertions = checksItself ? 1 : 0;
@@ -86,6 +89,7 @@ class TestRun {
     }
     if (this.used === 0) return [ERRORED, reason('The test never called the candidate.')];
     if (this.assertions === 0) return [ERRORED, reason('The test ran no assertion.')];
+    if (this.numbers.doubtful) return [UNCONFIRMED, NO_NUMBER];
     return this.swallowed ? [UNCONFIRMED, reason('An assertion that did not hold was caught.')] : [PASSED, null];
   }
 

@@ -11,16 +11,26 @@ const QUERIES = new Set([
   'isDisjointFrom', 'indexOf', 'lastIndexOf', 'findIndex', 'findLastIndex', 'search', 'propertyIsEnumerable',
 ]);
 
+// Methods that compare an object with what they are shown, or match it, and so may be shown what is expected.
+// Each with what it may be shown.
+const COMPARING = new Map([
+  ...['localeCompare', 'compareTo', 'equals', 'isEqual', 'eq'].map((name) => [name, isPlain]),
+  ...['match', 'matchAll'].map((name) => [name, types.isRegExp]),
+]);
+
 class Watch {
   // `doubt` is called with the reason for which a pass is not confirmed; `time` returns the number of requests so far;
-  // `waits` is told of functions handed to a `then`.
-  constructor(doubt, time, waits) {
+  // `waits` is told of functions handed to a `then`, `numbers` of values.
+  constructor(doubt, time, waits, numbers) {
     this.doubt = doubt;
     this.waits = waits;
+    this.numbers = numbers;
+    this.names = new WeakMap(); // names of mirrors of functions
     this.time = time;
     this.born = new WeakMap(); // mirrors: the request that brought them
     this.reused = new WeakSet(); // objects that a constructor or a function returned though they were there before
     this.queries = new Map(); // mirrors of methods that ask for a value: their names
+    this.comparing = new Map(); // mirrors of methods that compare: their names
     this.unseen = new WeakSet(); // objects that the test made for itself, and has handed to nothing of the candidate's
     this.conversions = new Map(); // primitive values of objects since they last may have changed
     this.constructed = new WeakSet(); // objects of classes that the test names
@@ -28,6 +38,7 @@ class Watch {
   }
 
   converted(mirror, hint, value) {
+    if (hint !== 'string') this.numbers.note(undefined, value);
     const known = this.conversions.get(mirror);
     if (hint !== 'string' && known !== undefined && known !== value) {
       this.doubt('An object of the candidate is not the same number each time.');
@@ -40,13 +51,16 @@ class Watch {
   }
 
   got(mirror, key, found) {
+    if (typeof found === 'number') this.numbers.note(key, found);
     if (typeof found !== 'function') return;
     this.named(key, found);
     if (key === 'then') this.waits.thens.add(found);
     if (QUERIES.has(key)) this.queries.set(found, key);
+    if (COMPARING.has(key)) this.comparing.set(found, key);
   }
 
   named(key, found) {
+    this.names.set(found, key);
     if (key !== 'constructor' && intrinsicNames.has(found) && found.name !== key) {
       this.doubt('The candidate gives a name of its own to a class of the language.');
     }
@@ -97,18 +111,29 @@ class Watch {
   }
 
   called(mirror, self, given, result) {
+    this.numbers.note(this.names.get(mirror), result);
     if (!this.queries.has(mirror)) this.conversions.clear();
     this.handOver(given);
     if (!types.isProxy(self) || typeof self === 'function') this.noteMade(result);
     if (self === undefined || self === null || !types.isProxy(self)) return result;
-    if (!this.queries.has(mirror)) this.behaving.add(self);
+    if (this.comparing.has(mirror) && given.some(COMPARING.get(this.comparing.get(mirror)))) this.compared(self, result);
+    else if (!this.queries.has(mirror)) this.behaving.add(self);
     else if (!this.behaving.has(self) && typeof self !== 'function' && (result === true || (typeof result === 'number' && result >= 0))) {
       this.doubt('An object of the candidate says itself what is in it.');
     }
     return result;
   }
 
+  compared(self, result) {
+    const agrees = result !== false && result !== null && result !== undefined;
+    if (agrees && !this.behaving.has(self) && typeof self !== 'function') {
+      this.doubt('An object of the candidate says itself what it is equal to.');
+    }
+  }
+
   made(given, object) {
+    const isPlainData = !types.isProxy(object) && !types.isPromise(object) && intrinsicNames.has(Object.getPrototypeOf(object));
+    if (isPlainData) this.doubt('A class of the candidate makes what is plain data.');
     this.handOver(given);
     this.noteMade(object);
     if (typeof object === 'object') this.constructed.add(object);
@@ -120,6 +145,10 @@ class Watch {
     this.behaving.add(object);
     return object;
   }
+}
+
+function isPlain(value) {
+  return typeof value !== 'function' && !types.isProxy(value);
 }
 
 module.exports = { Watch };

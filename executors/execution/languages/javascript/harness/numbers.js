@@ -1,0 +1,48 @@
+'use strict';
+// Results without order in tests that compare numbers: no order of NaN holds, and none denies what a test demands.
+
+const { types } = require('node:util');
+
+// An order that is denied, or decides about a statement: it lets what has no order pass.
+const DENIED_ORDER = /(?:\bif\s*|!\s*)(\((?:[^;{}]|=>\s*\{)*?(?:[^=<]<(?!<)|[^=>]>(?!>))[^;{}]*)/g;
+const FALSE_ORDER = /(?:[^=<]<(?!<)|[^=>]>(?!>))[^;{}]*,\s*false\b/;
+const OF_NUMBERS = /\bMath\s*\./;
+const NAMES_NAN = /\b(?:NaN|isNaN|isFinite|isInteger|isSafeInteger)\b/;
+const NAMES_NOTHING = /\b(?:undefined|null)\b|\?\?|\?\./;
+const DEEPEST = 4;
+
+class Numbers {
+  constructor(text) {
+    this.text = text;
+    const conditions = Array.from(text.matchAll(DENIED_ORDER), ([, condition]) => condition);
+    this.orders = (conditions.length > 0 || FALSE_ORDER.test(text)) && !NAMES_NAN.test(text);
+    this.measures = this.orders && conditions.some((condition) => OF_NUMBERS.test(condition));
+    this.doubtful = false;
+  }
+
+  // The candidate's function of this name has returned a value, or a property of its object has it.
+  note(name, value) {
+    if (!this.orders || this.doubtful) return;
+    if (typeof value === 'string') this.doubtful = this.measures && Number.isNaN(Number(value));
+    else if (value === undefined) this.doubtful = !NAMES_NOTHING.test(this.text) && !this.discards(name);
+    else this.doubtful = holdsNaN(value, DEEPEST);
+  }
+
+  // True if the test calls the function as a statement.
+  discards(name) {
+    const before = this.text.split(new RegExp(`(?<![\\w$])${escaped(name)}\\s*\\(`)).slice(0, -1);
+    return before.length === 0 || before.some((text) => /(?:^|[;{}\n)]|=>)\s*(?:await\s+|new\s+)?[\w$.]*$/.test(text));
+  }
+}
+
+function holdsNaN(value, depth) {
+  if (typeof value === 'number') return Number.isNaN(value);
+  if (value === null || typeof value !== 'object' || types.isProxy(value) || depth === 0) return false;
+  return Object.values(value).some((item) => holdsNaN(item, depth - 1));
+}
+
+function escaped(name) {
+  return String(name).replace(/[^\w]/g, '\\$&');
+}
+
+module.exports = { Numbers };
