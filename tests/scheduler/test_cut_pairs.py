@@ -23,7 +23,7 @@ def evidence_of_rows(rows, outputs=None):
 
 
 def is_out(rows, open_tests, outputs=None, rule="majority"):
-    """Whether the last candidate is eliminated whatever its open pairs give."""
+    """Return whether the last candidate is eliminated whatever its open pairs give."""
     evidence, count = evidence_of_rows(rows, outputs), len(rows)
     own, running = np.array([count - 1]), np.ones(count, np.bool_)
     return eliminated_anyway(evidence, own, np.array(open_tests), running, selection_rule(rule), None)

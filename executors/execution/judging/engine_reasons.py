@@ -5,7 +5,7 @@ import signal
 from testbudget.executors.execution.limits import TestLimits
 from testbudget.executors.execution.processes.live_process import LimitKind, ProcessEnd
 from testbudget.rewards.problem import NOT_RUN, Verdict
-from testbudget.rewards.verdict_reason import DetailName, VerdictReason
+from testbudget.rewards.verdict_reason import GENERAL_SENTENCES, DetailName, VerdictReason
 
 CANDIDATE_DOES_NOT_COMPILE = VerdictReason("The candidate does not compile.")
 TEST_DOES_NOT_COMPILE = VerdictReason("The test does not compile.")
@@ -13,22 +13,12 @@ TOO_MANY_ROUNDS = VerdictReason("The test makes too many calls that depend on th
 NO_OBJECTS = VerdictReason("The test exchanges more than plain data with the candidate.")
 NO_STATE = VerdictReason("The states of two objects could not be compared.")
 
-_ENDED = VerdictReason("The process ended before the test did.")
-_BY_VERDICT = {
-    Verdict.PASSED: VerdictReason("Every assertion of the test holds."),
-    Verdict.FAILED: VerdictReason("An assertion of the test does not hold."),
-    Verdict.ERRORED: VerdictReason("The test ended with an error."),
-    Verdict.TIMED_OUT: VerdictReason("The test reached its time limit."),
-    Verdict.OUT_OF_MEMORY: VerdictReason("The test reached its memory limit."),
-    Verdict.KILLED: _ENDED,
-    Verdict.UNCONFIRMED: VerdictReason("The candidate could have forged the pass."),
-    NOT_RUN: VerdictReason("The test was not run, since the candidate had timed out too often."),
-}
+_GIVEN_UP = "The test was not run, since the candidate had timed out too often."
 
 
 def default_reason(verdict: int) -> VerdictReason:
     """Reason of a verdict of which no more is known."""
-    return _BY_VERDICT[verdict]
+    return VerdictReason(_GIVEN_UP if verdict == NOT_RUN else GENERAL_SENTENCES[verdict])
 
 
 def reason_of_end(ended: ProcessEnd, limits: TestLimits) -> tuple[Verdict, VerdictReason]:
@@ -43,7 +33,7 @@ def reason_of_end(ended: ProcessEnd, limits: TestLimits) -> tuple[Verdict, Verdi
     if ended.signal:
         name = signal.Signals(ended.signal).name if ended.signal in set(signal.Signals) else ended.signal
         return Verdict.KILLED, VerdictReason(f"The process was ended by signal {name}.")
-    return Verdict.KILLED, _ENDED
+    return Verdict.KILLED, default_reason(Verdict.KILLED)
 
 
 def cpu_limit_reason(limits: TestLimits) -> VerdictReason:

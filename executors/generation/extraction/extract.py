@@ -10,8 +10,6 @@ from testbudget.executors.generation.extraction.answers import (
     ExtractedTest,
     Rejection,
     UnusableError,
-    fenced_blocks,
-    without_reasoning,
 )
 from testbudget.executors.generation.extraction.candidates import (
     AnswerNote,
@@ -43,7 +41,7 @@ _LANGUAGES: Mapping[str, _Language] = {
         javascript.TAGS,
         javascript.extract_javascript_test,
         javascript.javascript_normal_form,
-        lambda code: javascript.scan_code(code).sound,
+        javascript.is_sound,
     ),
 }
 
@@ -139,7 +137,8 @@ def _language(name: str) -> _Language:
     tags = (name, *registry.language(name).tags, "")
 
     def extract_test(text: str, entry_point: str) -> tuple[str, TestKind]:
-        blocks = fenced_blocks(text, tags) or [without_reasoning(text)]
+        text = answer_text(text)
+        blocks = [block.code for block in code_blocks(text, tags, bool)] or [text]
         found = next((block for block in blocks if entry_point in block), None)
         if found is None:
             raise UnusableError(Rejection.ENTRY_POINT_UNUSED)

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from testbudget.executors.generation.extraction.answers import (
     Rejection,
     UnusableError,
-    fenced_blocks,
-    without_reasoning,
 )
+from testbudget.executors.generation.extraction.code_blocks import answer_text, code_blocks
 from testbudget.rewards.problem import TestKind
 
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
@@ -51,6 +50,11 @@ class CodeStructure:
 def scan_code(text: str) -> CodeStructure:
     """Structure of a JavaScript text."""
     return _Scan(text).run()
+
+
+def is_sound(text: str) -> bool:
+    """Return whether every bracket, string and template of a JavaScript text is closed."""
+    return scan_code(text).sound
 
 
 class _Scan:
@@ -206,14 +210,14 @@ def javascript_normal_form(code: str) -> str:
 
 def _source(text: str) -> str:
     """Code that holds the test: the first block that contains ``assert``, or the bare text."""
-    blocks = fenced_blocks(text, TAGS)
+    text = answer_text(text)
+    blocks = [block.code for block in code_blocks(text, TAGS, is_sound)]
     if blocks:
         return next((block for block in blocks if "assert" in block), blocks[0])
-    bare = without_reasoning(text)
-    beginning = _LOOKS_LIKE_JAVASCRIPT.search(bare)
+    beginning = _LOOKS_LIKE_JAVASCRIPT.search(text)
     if beginning is None:
         raise UnusableError(Rejection.NO_CODE)
-    return bare[beginning.start() :]
+    return text[beginning.start() :]
 
 
 def _complete(code: str) -> str:

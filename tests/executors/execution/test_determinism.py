@@ -77,7 +77,7 @@ def blocks_of(problems, order):
 
 
 def judge(runner, problems, order):
-    """What is known of each pair: its verdict, its reason, its outputs; None if it was cut off early."""
+    """Verdict, reason and outputs of each pair; None if it was cut off early."""
     found = {}
     for number, rows, columns in blocks_of(problems, order):
         problem = problems[number]

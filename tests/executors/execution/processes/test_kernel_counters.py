@@ -1,4 +1,4 @@
-"""What a process does to its open files, or to counters of the kernel, tells other processes nothing."""
+"""Open files and counters of the kernel, through which no process tells another one anything."""
 
 import pytest
 

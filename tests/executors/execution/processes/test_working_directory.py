@@ -1,4 +1,4 @@
-"""What a process does to its working directory, or to the one above, is gone in the next process."""
+"""Changes of the working directory, or of the one above, which are gone in the next process."""
 
 import pytest
 

@@ -12,7 +12,7 @@ from testbudget.executors.execution.values import NotPlainError
 
 
 def carried(error):
-    """What a test finds in place of an exception."""
+    """Exception that a test finds in place of another one."""
     description, arguments = describe_exception(error)
     return rebuild_exception(json.loads(json.dumps(description)), json.loads(arguments))
 

@@ -1,4 +1,4 @@
-"""What the marks in a running test notice: assertions that are none, and templates of a candidate."""
+"""Marks in a running test, which notice assertions that are none, and templates of a candidate."""
 
 import types
 from textwrap import dedent
