@@ -139,7 +139,7 @@ def _text(path: Path, rule: str) -> str:
     except OSError as error:
         raise UserError(f"{rule} but {path} cannot be read: {error.strerror}") from None
     try:
-        return content.decode()
+        return content.decode("utf-8-sig")  # with or without a byte order mark
     except UnicodeDecodeError as error:
         number = content.count(b"\n", 0, error.start) + 1
         raise UserError(

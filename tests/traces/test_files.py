@@ -141,3 +141,9 @@ def test_a_place_that_cannot_be_made_is_refused_and_nothing_is_left(tmp_path, di
         check_place(tmp_path / "file" if directory else tmp_path, directory=directory)
     check_place(tmp_path / "a" / "b", directory=directory)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_row(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(b'\xef\xbb\xbf{"id": 1}\r\n{"id": 2}\r\n')
+    assert [row for _, row in read_rows(path, "rows must be")] == [{"id": 1}, {"id": 2}]
