@@ -1,8 +1,12 @@
 """Problems, candidates, unit tests and verdicts: the values that all packages share."""
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
+from typing import Any
+
+from testbudget.rewards.comparison import DEFAULT_COMPARISON, Comparison
 
 
 class Verdict(IntEnum):
@@ -27,17 +31,39 @@ NOT_RUN = 255
 
 
 class TestKind(StrEnum):
-    """Form of a unit test's code.
+    """Form of a unit test.
 
-    ``UNITTEST``: one ``unittest.TestCase`` class; it passes if it has at least one case and all cases pass.
-    ``ASSERT``: a program that runs after the candidate in the same namespace; it passes if it ends
-    without an exception.
+    Code of the kinds but ``STDIN`` is a program in the language of the candidates. At least one of its
+    assertions must run and all that run must hold.
+
+    Attributes:
+        ASSERT: a program that runs after the candidate in the same namespace.
+        UNITTEST: a module with ``unittest.TestCase`` classes, all of whose cases are run.
+        PYTEST: a module with pytest functions or classes, all of which are run.
+        CHECK: a program that defines ``check(candidate)``, which is called with the entry point.
+        STDIN: a `StdinCase`: the candidate is run as a program that reads standard input and prints.
     """
 
     __test__ = False  # pytest would collect it by its name
 
-    UNITTEST = "unittest"
     ASSERT = "assert"
+    UNITTEST = "unittest"
+    PYTEST = "pytest"
+    CHECK = "check"
+    STDIN = "stdin"
+
+
+@dataclass(frozen=True, slots=True)
+class GroundTruth:
+    """Reference tests of a problem. A candidate is correct if it passes all of them.
+
+    Attributes:
+        kind: form of the tests.
+        tests: codes of the tests, at least one, each as in `UnitTest.code`.
+    """
+
+    kind: TestKind
+    tests: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,22 +73,33 @@ class Problem:
     Attributes:
         id: unique within a job.
         prompt: text that the policy model continues or answers: signature and docstring, or a description.
+        entry_point: name of the function or class that the tests call; None for a program that reads
+            standard input.
         language: programming language of the candidates, in lower case.
-        entry_point: name of the function or class that the tests call.
-        ground_truth: code of a reference test of kind ``ASSERT``, if there is one. It gives the labels
-            of candidates for reports and training. The scheduler never uses it.
+        ground_truth: reference tests, if there are any. They give the labels of candidates for reports and
+            training. The scheduler never uses them.
+        comparison: comparison of expected and given outputs.
+        reference: a correct program, if one is known. The ground truth is checked with it, and nothing else
+            uses it.
+        metadata: further fields of the problem's row, which appear in the outputs.
     """
 
     id: str
     prompt: str
-    entry_point: str
+    entry_point: str | None = None
     language: str = "python"
-    ground_truth: str | None = None
+    ground_truth: GroundTruth | None = None
+    comparison: Comparison = DEFAULT_COMPARISON
+    reference: str | None = field(default=None, compare=False)
+    metadata: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     @property
     def content_hash(self) -> str:
-        """Hex SHA-256 of all fields but the id; identifies the problem in every run."""
-        parts = (self.prompt, self.entry_point, self.language, self.ground_truth or "")
+        """Hex SHA-256 of all fields but id, reference and metadata; identifies the problem in every run."""
+        tests = self.ground_truth.tests if self.ground_truth else ("",)
+        parts = [self.prompt, self.entry_point or "", self.language, *tests]
+        if self.comparison != DEFAULT_COMPARISON:
+            parts.append(self.comparison.as_text())
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
@@ -73,7 +110,7 @@ class Candidate:
     Attributes:
         problem: id of the problem.
         index: position among the problem's candidates.
-        code: the whole program, which defines the entry point.
+        code: the whole program, which defines the entry point if the problem has one.
         tokens: number of generated tokens.
     """
 
@@ -90,7 +127,7 @@ class UnitTest:
     Attributes:
         problem: id of the problem.
         index: position among the problem's generated tests, unusable ones included.
-        code: the test program, without the candidate.
+        code: the test program, without the candidate; for ``STDIN``, the text of a `StdinCase`.
         seed: seed of the sampling.
         kind: form of the code.
     """

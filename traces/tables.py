@@ -21,6 +21,7 @@ The metadata of each table hold :data:`SCHEMA_VERSION`. The metadata of ``proble
 the problems' texts, and the provenance of hidden states as JSON.
 """
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,8 +31,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from testbudget.rewards.comparison import Comparison
 from testbudget.rewards.errors import UserError, one_line
-from testbudget.rewards.problem import Problem
+from testbudget.rewards.problem import GroundTruth, Problem, TestKind
 from testbudget.traces.files import whole_file
 from testbudget.traces.hidden_states import HiddenStates, Provenance
 from testbudget.traces.problems import source_from_folder
@@ -54,7 +56,7 @@ _EXTRACTION = {
     "predictor_cpu_seconds": "cpu_seconds",
     "predictor_gpu_seconds": "gpu_seconds",
 }  # columns of the cost of extracting hidden states
-_TEXTS = ("prompt", "entry_point", "language", "ground_truth")
+_TEXTS = ("prompt", "entry_point", "language", "ground_truth", "comparison", "metadata")
 """Columns of the problems' texts, fields of ``Problem``; null where a run does not hold them."""
 _TABLES = {
     "problems": pa.schema(
@@ -296,21 +298,49 @@ def _labels(rows: Sequence[Mapping[str, Any]]) -> NDArray[np.bool_] | None:
 
 def _with_texts(table: pa.Table, problems: Sequence[Problem | None]) -> pa.Table:
     if any(problem is not None for problem in problems):
-        for name in _TEXTS:
-            values = [problem and getattr(problem, name) for problem in problems]
-            table = table.append_column(name, pa.array(values, pa.string()))
+        columns = [_text_columns(problem) for problem in problems]
+        for place, name in enumerate(_TEXTS):
+            table = table.append_column(name, pa.array([values[place] for values in columns], pa.string()))
     return table
+
+
+def _text_columns(problem: Problem | None) -> tuple[str | None, ...]:
+    """Values of the columns of a problem's texts."""
+    if problem is None:
+        return (None,) * len(_TEXTS)
+    truth = problem.ground_truth
+    return (
+        problem.prompt,
+        problem.entry_point,
+        problem.language,
+        None if truth is None else json.dumps({"kind": truth.kind, "tests": truth.tests}),
+        problem.comparison.as_text(),
+        json.dumps(dict(problem.metadata)),
+    )
 
 
 def _texts(problems: pa.Table) -> Sequence[Problem | None]:
     """Problems with their texts, None where the table lacks them."""
     if any(name not in problems.column_names for name in _TEXTS):
         return [None] * len(problems)
-    rows = problems.select(["problem_id", *_TEXTS]).to_pylist()
     return [
-        None if row["prompt"] is None else Problem(row["problem_id"], *(row[name] for name in _TEXTS))
-        for row in rows
+        None if row["prompt"] is None else _problem(row)
+        for row in problems.select(["problem_id", *_TEXTS]).to_pylist()
     ]
+
+
+def _problem(row: Mapping[str, Any]) -> Problem:
+    """Problem of a row that holds its texts."""
+    truth = row["ground_truth"] and json.loads(row["ground_truth"])
+    return Problem(
+        row["problem_id"],
+        row["prompt"],
+        row["entry_point"],
+        row["language"],
+        truth and GroundTruth(TestKind(truth["kind"]), tuple(truth["tests"])),
+        Comparison.from_text(row["comparison"]),
+        metadata=json.loads(row["metadata"]),
+    )
 
 
 def _with_hidden_states(table: pa.Table, hidden: HiddenStates, costs: Sequence[Cost]) -> pa.Table:

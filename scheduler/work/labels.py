@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from testbudget.rewards.problem import Problem, TestKind, UnitTest, Verdict
+from testbudget.rewards.problem import Problem, UnitTest, Verdict
 from testbudget.scheduler.backends.base import Backend, ExecuteWork, ExecutionDone
 from testbudget.scheduler.core.events import Label, Labelled, WorkerKind
 from testbudget.scheduler.core.tasks import MAX_FAILURES
@@ -91,13 +91,17 @@ class Labelling:
             position = self._waiting.popleft()
             item, key = self._problems[position], WorkKey(WorkKind.LABEL, position)
             assert item.problem.ground_truth is not None
-            test = UnitTest(item.problem.id, 0, item.problem.ground_truth, kind=TestKind.ASSERT)
-            work = ExecuteWork(key, item.problem, item.programs, (test,), charged=False, settle=True)
+            truth = item.problem.ground_truth
+            tests = tuple(
+                UnitTest(item.problem.id, index, code, kind=truth.kind)
+                for index, code in enumerate(truth.tests)
+            )
+            work = ExecuteWork(key, item.problem, item.programs, tests, charged=False, settle=True)
             self._open_work.submit(key, OpenTask(position, position), work)
 
     def done(self, done: ExecutionDone, task: OpenTask) -> Answer:
         """Labels by the verdicts on a problem's distinct programs."""
-        passed = done.block_verdicts.verdicts[:, 0] == Verdict.PASSED
+        passed = (done.block_verdicts.verdicts == Verdict.PASSED).all(axis=1)
         correct = np.asarray(passed[self._problems[task.position].distinct.inverse])
         record = LabelledRecord(done.work.problem.id, correct, done.piece)
         return Answer(Labelled(one(task.position)), (record,))

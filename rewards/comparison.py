@@ -1,0 +1,68 @@
+"""Comparison of expected and given outputs: of what programs print, and of numbers that functions return."""
+
+import json
+import math
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Self
+
+from testbudget.rewards.errors import UserError
+
+
+class TextComparison(StrEnum):
+    """Comparison of two texts that programs have printed.
+
+    Attributes:
+        LINES: blanks at the ends of lines and line ends at the end of the text are ignored.
+        EXACT: nothing is ignored.
+        TOKENS: the words between blanks and line ends are compared.
+        UNORDERED_LINES: as ``LINES``, in any order of the lines.
+    """
+
+    LINES = "lines"
+    EXACT = "exact"
+    TOKENS = "tokens"
+    UNORDERED_LINES = "unordered_lines"
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Comparison of expected and given outputs of a problem.
+
+    Two numbers are equal if they differ by at most ``max(absolute, relative * abs(expected))``.
+
+    Attributes:
+        text: comparison of printed texts.
+        absolute, relative: tolerances of numbers, in printed texts and in what functions return; both 0
+            for none.
+        checker: Python program that defines ``checker(input, expected, actual)``, which returns True if the
+            output is right. It replaces the comparison of printed texts, and runs in the sandbox.
+
+    Raises:
+        UserError: a tolerance is negative or not finite.
+    """
+
+    text: TextComparison = TextComparison.LINES
+    absolute: float = 0.0
+    relative: float = 0.0
+    checker: str | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("absolute", "relative"):
+            value = getattr(self, name)
+            if not (value >= 0 and math.isfinite(value)):
+                raise UserError(f"comparison.{name} must be at least 0 and finite but got {value!r}")
+
+    def as_text(self) -> str:
+        """JSON text that ``from_text`` reads."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_text(cls, text: str) -> Self:
+        """Comparison of a text by ``as_text``."""
+        fields = json.loads(text)
+        return cls(**{**fields, "text": TextComparison(fields["text"])})
+
+
+DEFAULT_COMPARISON = Comparison()
+"""Comparison as most judges do it."""
