@@ -1,4 +1,4 @@
-"""Comparison of expected and given outputs: of what programs print, and of numbers that functions return."""
+"""Comparison of expected and given outputs: texts that programs print, numbers that functions return."""
 
 import json
 import math

@@ -20,7 +20,8 @@ class StdinCase:
 
     def as_text(self) -> str:
         """JSON text, the code of a test of kind ``STDIN``."""
-        return json.dumps({"stdin": self.stdin, "expected_stdout": self.expected_stdout}, ensure_ascii=False)
+        fields = {"stdin": self.stdin, "expected_stdout": self.expected_stdout}
+        return json.dumps(fields, ensure_ascii=False)
 
     @classmethod
     def from_text(cls, text: str) -> Self:

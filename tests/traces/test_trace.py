@@ -8,7 +8,7 @@ import pytest
 from testbudget.rewards.errors import UserError
 from testbudget.traces.tables import read_trace, write_trace
 
-TEXTS = ["prompt", "entry_point", "language", "ground_truth"]
+TEXTS = ["prompt", "entry_point", "language", "ground_truth", "comparison", "metadata"]
 
 
 def with_texts(recorded, directory, problems=None, source="moved.jsonl"):
