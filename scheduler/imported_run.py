@@ -15,8 +15,11 @@ import numpy as np
 from testbudget.rewards.errors import UserError
 from testbudget.rewards.outputs import NO_RESULT, CallEnding, CallResult, RecordedCall, RecordedOutputs
 from testbudget.rewards.problem import NOT_RUN, Problem, Verdict
-from testbudget.scheduler.job import CandidatesSection, CapSection, Job, ProblemsSection, TestsSection
+from testbudget.scheduler.job import Job
 from testbudget.scheduler.job_file import save_job
+from testbudget.scheduler.sections.cap import CapSection
+from testbudget.scheduler.sections.problems import ProblemsSection
+from testbudget.scheduler.sections.programs import CandidatesSection, TestsSection
 from testbudget.traces.files import path_beside, whole_directory
 from testbudget.traces.output_tables import write_outputs
 from testbudget.traces.records import (

@@ -9,7 +9,8 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from testbudget.rewards.errors import UserError, one_line, validation_sentence
-from testbudget.scheduler.job import Job, PredictorSection
+from testbudget.scheduler.job import Job
+from testbudget.scheduler.sections.predictions import PredictorSection
 from testbudget.traces.files import write_text
 from testbudget.traces.problems import source_from_folder
 

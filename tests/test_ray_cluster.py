@@ -8,7 +8,7 @@ import ray
 import ray.autoscaler
 import yaml
 
-from testbudget.scheduler.job import ModelSection
+from testbudget.scheduler.sections.model import ModelSection
 
 ROOT = Path(__file__).parents[1]
 

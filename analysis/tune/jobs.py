@@ -8,16 +8,12 @@ from testbudget.analysis.tune.results import ChoiceScores, TunedChoice
 from testbudget.analysis.tune.space import Choice
 from testbudget.policies.registry import policy_class
 from testbudget.rewards.errors import UserError
-from testbudget.scheduler.job import (
-    CandidatesSection,
-    CapSection,
-    HiddenStatesSection,
-    Job,
-    PolicySection,
-    PredictorSection,
-    TestsSection,
-)
+from testbudget.scheduler.job import Job
 from testbudget.scheduler.job_file import job_text, load_job
+from testbudget.scheduler.sections.cap import CapSection
+from testbudget.scheduler.sections.policy import PolicySection
+from testbudget.scheduler.sections.predictions import HiddenStatesSection, PredictorSection
+from testbudget.scheduler.sections.programs import CandidatesSection, TestsSection
 from testbudget.traces.files import write_text
 from testbudget.traces.problems import load_problems
 from testbudget.traces.trace import Trace

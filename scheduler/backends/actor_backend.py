@@ -32,7 +32,9 @@ from testbudget.scheduler.backends.recorded_generator import RecordedGenerator
 from testbudget.scheduler.backends.recordings import RecordedCompletions
 from testbudget.scheduler.backends.transport import Transport
 from testbudget.scheduler.core.events import WorkerKind
-from testbudget.scheduler.job import HiddenStatesSection, Job, ModelSection
+from testbudget.scheduler.job import Job
+from testbudget.scheduler.sections.model import ModelSection
+from testbudget.scheduler.sections.predictions import HiddenStatesSection
 from testbudget.traces.records import Piece
 from testbudget.traces.trace import Trace
 

@@ -17,9 +17,10 @@ from testbudget.rewards.problem import Problem
 from testbudget.rewards.seeds import derive_seed
 from testbudget.scheduler.backends.base import GenerateWork, GenerationDone
 from testbudget.scheduler.core.events import Sample, Sampled, WorkerKind
-from testbudget.scheduler.job import CandidatesSection, Job
+from testbudget.scheduler.job import Job
 from testbudget.scheduler.log_records import SampledRecord
 from testbudget.scheduler.run_problems import RunProblems
+from testbudget.scheduler.sections.programs import CandidatesSection
 from testbudget.scheduler.work.open_work import (
     Answer,
     OpenTask,

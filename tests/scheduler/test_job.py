@@ -5,8 +5,8 @@ import yaml
 
 from testbudget.executors.execution.limits import TestLimits
 from testbudget.rewards.errors import UserError
-from testbudget.scheduler.job import CapSection, PricesSection
 from testbudget.scheduler.job_file import load_job, save_job
+from testbudget.scheduler.sections.cap import CapSection, PricesSection
 from testbudget.traces.records import QUANTITIES
 
 MINIMAL = {

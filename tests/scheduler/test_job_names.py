@@ -8,8 +8,9 @@ from pydantic import BaseModel, ValidationError
 from testbudget.policies.names import POLICY_NAMES
 from testbudget.rewards.errors import UserError, validation_sentence
 from testbudget.rewards.plugins import PluginGroup
-from testbudget.scheduler.job import Job, PolicySection
+from testbudget.scheduler.job import Job
 from testbudget.scheduler.job_names import SelectionField, policy_needs
+from testbudget.scheduler.sections.policy import PolicySection
 
 POLICIES, RULES = PluginGroup.POLICIES, PluginGroup.SELECTION_RULES
 

@@ -8,7 +8,7 @@ from testbudget.analysis.tune.space import SearchSpace, split_held_out
 from testbudget.policies.names import POLICY_NAMES
 from testbudget.policies.registry import policy_class
 from testbudget.rewards.errors import UserError
-from testbudget.scheduler.job import PolicySection
+from testbudget.scheduler.sections.policy import PolicySection
 
 POLICIES = tuple(name for name in POLICY_NAMES if "curves" not in policy_class(name).needs)
 HASHES = [f"{number:064x}" for number in range(40)]

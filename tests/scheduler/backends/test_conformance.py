@@ -7,7 +7,7 @@ from ray.cluster_utils import Cluster
 from testbudget.scheduler.backends.in_process import InProcessBackend
 from testbudget.scheduler.backends.ray import RayBackend
 from testbudget.scheduler.backends.recorded import RecordedBackend
-from testbudget.scheduler.job import ClusterSection
+from testbudget.scheduler.sections.cluster import ClusterSection
 from testbudget.testing.backends import CHECKS
 
 

@@ -1,0 +1,1 @@
+"""Sections of a job file as pydantic models, one module per part of a run."""

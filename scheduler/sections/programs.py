@@ -1,0 +1,43 @@
+"""Sections of a job file on its programs: the sources of candidates and tests."""
+
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from testbudget.executors.generation.extraction.candidates import ExtractionRule
+from testbudget.scheduler.sections.base import JobSection, need_exactly_one
+from testbudget.scheduler.sections.model import ModelSection
+
+
+class CandidatesSection(JobSection):
+    """Source of the candidate programs: exactly one of from_run, from_file and model."""
+
+    from_run: Path | None = Field(None, description="finished run whose candidates are taken")
+    from_file: Path | None = Field(None, description="JSONL file with one {problem, code} per line")
+    model: ModelSection | None = Field(None, description="policy model that they are sampled from")
+    count: int | None = Field(None, ge=1, description="candidates per problem (default: all of the source)")
+    extraction: ExtractionRule = Field(
+        ExtractionRule.LAST, description="choice of several programs in an answer"
+    )
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        need_exactly_one(self, "from_run", "from_file", "model")
+        if self.model and self.count is None:
+            raise ValueError("needs count, the number of candidates to sample per problem")
+        return self
+
+
+class TestsSection(JobSection):
+    """Source of the unit tests: exactly one of from_run and model."""
+
+    __test__ = False  # pytest would collect it by its name
+
+    from_run: Path | None = Field(None, description="finished run whose tests are taken in their order")
+    model: ModelSection | None = Field(None, description="reward model that generates them")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        need_exactly_one(self, "from_run", "model")
+        return self
