@@ -1,6 +1,7 @@
 """Test of a program that reads standard input: an input, and what is to be printed."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -34,3 +35,22 @@ class StdinCase:
             case {"stdin": str(stdin), "expected_stdout": str() | None as expected}:
                 return cls(stdin, expected)
         raise ValueError("must be a JSON object with stdin and expected_stdout")
+
+
+def stdin_cases(text: str) -> tuple[StdinCase, ...]:
+    """Cases in the code of a test of kind ``STDIN``: a text by ``as_text``, or by ``cases_as_text``.
+
+    Raises:
+        ValueError: the text is none of these.
+    """
+    found = json.loads(text)
+    if isinstance(found, list) and found:
+        return tuple(StdinCase.from_text(json.dumps(case)) for case in found)
+    return (StdinCase.from_text(text),)
+
+
+def cases_as_text(cases: Sequence[StdinCase]) -> str:
+    """Code of a test of kind ``STDIN`` that a candidate passes if it passes every case; at least one."""
+    if len(cases) == 1:
+        return cases[0].as_text()
+    return f"[{', '.join(case.as_text() for case in cases)}]"
