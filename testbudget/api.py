@@ -17,7 +17,7 @@ from testbudget.executors.execution.limits import TestLimits, Trust
 from testbudget.rewards.errors import UserError
 
 if TYPE_CHECKING:
-    from testbudget.analysis.compare.results import Comparison
+    from testbudget.analysis.compare.results import PolicyComparison
     from testbudget.analysis.compare.settings import CompareSettings
     from testbudget.analysis.summary import RunSummary
     from testbudget.analysis.tune.results import TuneResult
@@ -289,7 +289,7 @@ def compare(
     settings: "CompareSettings | None" = None,
     *,
     predictor: str | Path | None = None,
-) -> "Comparison":
+) -> "PolicyComparison":
     """Compare allocation policies, predictors and selection rules on the tests of a finished run.
 
     Args:

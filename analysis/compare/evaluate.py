@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from testbudget.analysis.compare.intervals import CurveIntervals, PolicyResult, UniformCurve
-from testbudget.analysis.compare.results import Combination, Comparison
+from testbudget.analysis.compare.results import Combination, PolicyComparison
 from testbudget.analysis.compare.settings import (
     DEFAULT_CAPS,
     DEFAULT_PREDICTORS,
@@ -146,7 +146,7 @@ def _check_policy(policy: str, permutations: int, available: NDArray[np.int_]) -
         )
 
 
-def compare(trace: Trace, settings: CompareSettings, learned: PassRateFunction) -> Comparison:
+def compare(trace: Trace, settings: CompareSettings, learned: PassRateFunction) -> PolicyComparison:
     """Evaluate every rule, policy and predictor at every cap, on tests in random permutations.
 
     Args:
@@ -196,7 +196,7 @@ def compare(trace: Trace, settings: CompareSettings, learned: PassRateFunction) 
     truth = measured_pass_rates(trace)
     combinations = [setup.combination for setup in setups]
     figures = CurveIntervals(combinations, results, _uniform_curve(runs, available), truth, settings.seed)
-    return Comparison(
+    return PolicyComparison(
         run=trace.directory.resolve().name,
         settings=settings,
         caps=tuple(caps),

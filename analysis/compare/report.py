@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 from rich.console import Console
 
-from testbudget.analysis.compare.results import Combination, Comparison, GridCell, most_accurate
+from testbudget.analysis.compare.results import Combination, GridCell, PolicyComparison, most_accurate
 from testbudget.analysis.compare.settings import STATIC_RULES
 from testbudget.analysis.compare.tables import detail_tables, grid_tables, rules, summary_tables
 from testbudget.analysis.pages import write_page
@@ -19,7 +19,7 @@ from testbudget.traces.tables import write_table
 _PER_QUINTILE = ("pass_rate", "tests", "accuracy", "vs_uniform", "vs_reference")
 
 
-def print_comparison(comparison: Comparison, console: Console) -> None:
+def print_comparison(comparison: PolicyComparison, console: Console) -> None:
     """Print the best combinations and their savings, then every combination."""
     console.print(_heading(comparison), highlight=False)
     if correlations := _correlations(comparison):
@@ -32,7 +32,7 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
         table.print(console)
 
 
-def write_grid(comparison: Comparison, path: Path) -> None:
+def write_grid(comparison: PolicyComparison, path: Path) -> None:
     """Write every cell of the grid as a row of a Parquet file.
 
     Columns: ``tests_per_problem``, ``selection``, ``policy``, ``predictor`` (null without one),
@@ -45,7 +45,7 @@ def write_grid(comparison: Comparison, path: Path) -> None:
     write_table(pa.Table.from_pylist([_row(cell, comparison) for cell in comparison.grid]), path)
 
 
-def comparison_records(comparison: Comparison) -> dict[str, Any]:
+def comparison_records(comparison: PolicyComparison) -> dict[str, Any]:
     """All figures as plain JSON.
 
     A figure is ``{"value": x, "interval": [low, high]}`` with a 95 % bootstrap interval; shares are in
@@ -88,7 +88,7 @@ def comparison_records(comparison: Comparison) -> dict[str, Any]:
     }
 
 
-def write_comparison(comparison: Comparison, path: Path) -> None:
+def write_comparison(comparison: PolicyComparison, path: Path) -> None:
     """Write plots and tables as one HTML page.
 
     Raises:
@@ -108,7 +108,7 @@ def write_comparison(comparison: Comparison, path: Path) -> None:
     )
 
 
-def _heading(comparison: Comparison) -> str:
+def _heading(comparison: PolicyComparison) -> str:
     any_candidate, solvable = 100 * comparison.pass_at_1, 100 * comparison.solvable
     return (
         f"{comparison.run}: {comparison.problems} problems, {comparison.settings.permutations} "
@@ -118,12 +118,12 @@ def _heading(comparison: Comparison) -> str:
     )
 
 
-def _correlations(comparison: Comparison) -> str:
+def _correlations(comparison: PolicyComparison) -> str:
     known = {one.predictor: one.correlation for one in comparison.combinations if one.predictor}
     return ", ".join(f"{name} {value:.2f}" for name, value in known.items())
 
 
-def _row(cell: GridCell, comparison: Comparison) -> dict[str, Any]:
+def _row(cell: GridCell, comparison: PolicyComparison) -> dict[str, Any]:
     return flat_record(
         {
             **_identity(cell, comparison),
@@ -135,7 +135,7 @@ def _row(cell: GridCell, comparison: Comparison) -> dict[str, Any]:
     )
 
 
-def _identity(cell: GridCell, comparison: Comparison) -> dict[str, Any]:
+def _identity(cell: GridCell, comparison: PolicyComparison) -> dict[str, Any]:
     return {
         "tests_per_problem": float(cell.tests_per_problem),
         "selection": cell.combination.selection,
@@ -161,7 +161,7 @@ def _by_quintile(cell: GridCell) -> dict[str, list[float]]:
     return {name: [getattr(one, name) for one in cell.quintiles] for name in _PER_QUINTILE}
 
 
-def _overview(comparison: Comparison) -> str:
+def _overview(comparison: PolicyComparison) -> str:
     """Plot of the static reference, the best combination, and the best one that knows the truth."""
     bounds = [
         ("a correct candidate exists", comparison.solvable),
@@ -187,7 +187,7 @@ def _overview(comparison: Comparison) -> str:
     return as_svg(by_tests(drawn, measure="accuracy", levels=bounds))
 
 
-def _plots_by_rule(comparison: Comparison) -> Iterator[tuple[str, list[str]]]:
+def _plots_by_rule(comparison: PolicyComparison) -> Iterator[tuple[str, list[str]]]:
     """Plots of accuracy and of its difference to the static reference, by name of the rule."""
     for rule in rules(comparison):
         combinations = [one for one in comparison.combinations if one.selection == rule]
@@ -198,7 +198,7 @@ def _plots_by_rule(comparison: Comparison) -> Iterator[tuple[str, list[str]]]:
         yield rule, [as_svg(accuracy), as_svg(difference)]
 
 
-def _plot_of_quintiles(comparison: Comparison) -> str:
+def _plot_of_quintiles(comparison: PolicyComparison) -> str:
     """Plot of tests and gains by quintile at the middle cap, with the rule that is best there."""
     cap = comparison.caps[len(comparison.caps) // 2]
     best = comparison.best(cap)
@@ -215,7 +215,9 @@ def _plot_of_quintiles(comparison: Comparison) -> str:
 
 
 def _all_series(
-    comparison: Comparison, combinations: Sequence[Combination], measure: Callable[[GridCell], Interval]
+    comparison: PolicyComparison,
+    combinations: Sequence[Combination],
+    measure: Callable[[GridCell], Interval],
 ) -> list[Series]:
     return [_series(one.allocation, comparison.along(one), measure) for one in combinations]
 

@@ -116,7 +116,7 @@ class EliminationResult:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class PolicyComparison:
     """All figures of a comparison.
 
     Attributes:

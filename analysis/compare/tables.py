@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple
 
-from testbudget.analysis.compare.results import Combination, Comparison, GridCell, most_accurate
+from testbudget.analysis.compare.results import Combination, GridCell, PolicyComparison, most_accurate
 from testbudget.analysis.tables import (
     Table,
     format_interval,
@@ -20,14 +20,14 @@ _QUANTITIES = tuple(name.replace("_", " ") for name in QUANTITIES)
 _SIGNED = "+.1f"
 
 
-def summary_tables(comparison: Comparison) -> Iterator[Table]:
+def summary_tables(comparison: PolicyComparison) -> Iterator[Table]:
     """The best combination at each cap, its savings, and upper bounds of accuracy."""
     yield _best(comparison)
     yield _saved(comparison)
     yield _upper_bounds(comparison)
 
 
-def detail_tables(comparison: Comparison) -> Iterator[Table]:
+def detail_tables(comparison: PolicyComparison) -> Iterator[Table]:
     """Gains of every combination by rule, tests relative to the reference, elimination, and quintiles."""
     for rule in rules(comparison):
         yield _gains(comparison, rule)
@@ -37,7 +37,7 @@ def detail_tables(comparison: Comparison) -> Iterator[Table]:
     yield _quintiles(comparison)
 
 
-def grid_tables(comparison: Comparison) -> Iterator[Table]:
+def grid_tables(comparison: PolicyComparison) -> Iterator[Table]:
     """Every cell of the grid: its intervals, its cost in every quantity, and its quintiles."""
     names = ("tests", "selection", "policy", "predictor")
     yield _table(
@@ -80,7 +80,7 @@ def grid_tables(comparison: Comparison) -> Iterator[Table]:
     )
 
 
-def rules(comparison: Comparison) -> list[str]:
+def rules(comparison: PolicyComparison) -> list[str]:
     """Names of the selection rules, in the order of the combinations."""
     return list(dict.fromkeys(combination.selection for combination in comparison.combinations))
 
@@ -91,7 +91,7 @@ def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], wo
     return Table(title, columns, rows, frozenset(aligned), ditto=True)
 
 
-def _best(comparison: Comparison) -> Table:
+def _best(comparison: PolicyComparison) -> Table:
     rows = []
     for cap in comparison.caps:
         best, reference = comparison.best(cap), comparison.reference(cap)
@@ -114,7 +114,7 @@ def _best(comparison: Comparison) -> Table:
     )
 
 
-def _saved(comparison: Comparison) -> Table:
+def _saved(comparison: PolicyComparison) -> Table:
     rows = [[f"{cap:g}", *_shares(comparison.best(cap))] for cap in comparison.caps]
     return _table(
         "Spending of the best combination for each unit that the reference needs for the same accuracy",
@@ -123,7 +123,7 @@ def _saved(comparison: Comparison) -> Table:
     )
 
 
-def _upper_bounds(comparison: Comparison) -> Table:
+def _upper_bounds(comparison: PolicyComparison) -> Table:
     rows = [
         ["static reference", *(_accuracy(comparison.reference(cap)) for cap in comparison.caps)],
         [
@@ -153,7 +153,7 @@ def _upper_bounds(comparison: Comparison) -> Table:
     )
 
 
-def _gains(comparison: Comparison, rule: str) -> Table:
+def _gains(comparison: PolicyComparison, rule: str) -> Table:
     rows = []
     for combination in comparison.combinations:
         if combination.selection != rule:
@@ -173,7 +173,7 @@ def _gains(comparison: Comparison, rule: str) -> Table:
     )
 
 
-def _ratios(comparison: Comparison) -> Table:
+def _ratios(comparison: PolicyComparison) -> Table:
     rows = [
         [
             combination.name,
@@ -187,7 +187,7 @@ def _ratios(comparison: Comparison) -> Table:
     )
 
 
-def _eliminations(comparison: Comparison) -> Table:
+def _eliminations(comparison: PolicyComparison) -> Table:
     rows = [
         [
             f"{one.tests_per_problem:g}",
@@ -208,7 +208,7 @@ def _eliminations(comparison: Comparison) -> Table:
     )
 
 
-def _quintiles(comparison: Comparison) -> Table:
+def _quintiles(comparison: PolicyComparison) -> Table:
     rows = []
     for cap in comparison.caps:
         best = comparison.best(cap)
@@ -223,7 +223,7 @@ def _quintiles(comparison: Comparison) -> Table:
     )
 
 
-def _pass_rates(comparison: Comparison) -> list[str]:
+def _pass_rates(comparison: PolicyComparison) -> list[str]:
     return [f"pass rate {100 * quintile.pass_rate:.0f} %" for quintile in comparison.grid[0].quintiles]
 
 
