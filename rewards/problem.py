@@ -13,8 +13,9 @@ class Verdict(IntEnum):
     """Outcome of one candidate on one unit test.
 
     All but ``PASSED`` count as not passed in a vote; reports distinguish them. ``UNCONFIRMED``: the test
-    passed in a process that it shared with the candidate, and the candidate could have forged that. A
-    failure of the infrastructure is an exception, not a verdict. Run tables store the numbers.
+    passed in a process that it shared with the candidate, and the candidate could have forged that.
+    ``COMPILE_ERROR``: the candidate does not compile. A failure of the infrastructure is an exception, not
+    a verdict. Run tables store the numbers.
     """
 
     FAILED = 0
@@ -24,6 +25,7 @@ class Verdict(IntEnum):
     OUT_OF_MEMORY = 4
     KILLED = 5
     UNCONFIRMED = 6
+    COMPILE_ERROR = 7
 
 
 NOT_RUN = 255

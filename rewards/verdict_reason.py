@@ -81,6 +81,7 @@ GENERAL_SENTENCES: Mapping[int, str] = MappingProxyType(
         Verdict.OUT_OF_MEMORY: "The test reached its memory limit.",
         Verdict.KILLED: "The process ended before the test did.",
         Verdict.UNCONFIRMED: "The candidate could have forged the pass.",
+        Verdict.COMPILE_ERROR: "The candidate does not compile.",
         NOT_RUN: "The pair was not run.",
     }
 )

@@ -1,7 +1,9 @@
-"""Contract of a programming language: compile programs, make calls with candidates, judge tests.
+"""Contract of a programming language: compile programs, make calls, judge tests, run whole programs.
 
-A test runs in one process, with stand-ins for the functions that it calls. The candidate runs in another
-process, which makes those calls. Only texts of plain data pass between the two:
+A language judges tests of functions (``judges_calls``), runs programs that read standard input
+(``runs_programs``), or both. A test of functions runs in one process, with stand-ins for the functions that
+it calls. The candidate runs in another process, which makes those calls. Only texts of plain data pass
+between the two:
 
 - a *call* is ``[function, arguments, keyword arguments]`` in the notation of ``execution/values.py`` or in
   the language's own variant of it;
@@ -15,6 +17,11 @@ steps, numbered from 0: call ``buffer.begin(step)``, leave any number of texts w
 text)``, then ``buffer.finish(step)``. The method may return before its last step; the remaining steps are
 then given to another process. A process that exceeds a limit is killed, and the step that it was working on
 counts as unfinished.
+
+A program that reads standard input is compiled once, like any other source, and run once for each test of
+kind ``STDIN``, in a process of its own (`Language.run_program`). Its input is file descriptor 0; what it
+prints goes to the files behind 1 and 2. The server process reads these and the exit status after the
+process has ended, and compares. The program's process leaves nothing else.
 """
 
 from abc import ABC, abstractmethod
@@ -22,9 +29,11 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any, ClassVar, NamedTuple
 
+from testbudget.executors.execution.languages.program_runs import ProgramEnd, ProgramSample, program_failure
 from testbudget.executors.execution.processes.process import Parts, ProcessRunner
 from testbudget.executors.execution.processes.result_buffer import ResultBuffer
-from testbudget.rewards.problem import TestKind
+from testbudget.rewards.problem import TestKind, Verdict
+from testbudget.rewards.verdict_reason import VerdictReason
 
 CallPath = Sequence[tuple[str, str]]
 """Path: calls that a test makes one after the other, each with its result, as texts."""
@@ -59,6 +68,8 @@ class StepMessage(StrEnum):
     A *reason* below is ``VerdictReason.as_message()``, or null where the verdict says it all.
 
     Attributes:
+        NOT_COMPILED: from `Language.compile_sources`: the source does not compile. Followed by a reason,
+            which holds the compiler's first line.
         NOT_LOADED: the candidate could not be loaded. Followed by the number of a verdict and a reason.
         VERDICT: followed by the number of a verdict, the number of results that it rests on (0 unless it
             comes from `Language.judge`), and a reason.
@@ -74,6 +85,7 @@ class StepMessage(StrEnum):
             states of a candidate that compares nothing are equal there, too.
     """
 
+    NOT_COMPILED = "c"
     NOT_LOADED = "l"
     VERDICT = "v"
     MORE = "m"
@@ -86,7 +98,8 @@ class Source(NamedTuple):
 
     Attributes:
         text: the program.
-        kind: form of a test; None for a candidate.
+        kind: form of a test; ``STDIN`` for a candidate that is run as a program; None for a candidate whose
+            functions are called.
     """
 
     text: str
@@ -168,7 +181,11 @@ class Language(ABC):
     their own package alone, at their top.
 
     Attributes:
-        sample: programs in this language with known verdicts.
+        judges_calls: True if tests of functions can be judged: `decode_program`, `defines_any`,
+            `make_calls` and `judge` are implemented.
+        runs_programs: True if programs that read standard input can be run: `run_program` is implemented.
+        sample: programs with known verdicts; needed if ``judges_calls``.
+        program_sample: programs that read standard input; needed if ``runs_programs``.
         tags: tags of fenced blocks with code in this language, beside its name.
         packages: installed Python packages that programs may import inside the sandbox.
         programs: paths of executables that a process may execute in place of itself.
@@ -176,7 +193,10 @@ class Language(ABC):
         judges_in_same_process: True if `judge_in_same_process` is implemented.
     """
 
+    judges_calls = True
+    runs_programs = False
     sample: ClassVar[LanguageSample]
+    program_sample: ClassVar[ProgramSample]
     tags: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
     programs: tuple[str, ...] = ()
@@ -211,8 +231,8 @@ class Language(ABC):
         """Compile each source in a step of its own.
 
         Called in a process that compiles, possibly several times in the same one. A step leaves one text
-        for `decode_program`, or none if the source does not compile. A source that ends the process counts
-        as one that does not compile.
+        for `decode_program`, or ``NOT_COMPILED``. A source that ends the process, or whose step leaves no
+        text, counts as one that does not compile.
 
         Args:
             buffer: result buffer of this process.
@@ -220,19 +240,43 @@ class Language(ABC):
             entry_point: name of the function or class under test; None if unknown.
         """
 
-    @abstractmethod
     def decode_program(self, text: bytes) -> Program:
         """Program in a text that `compile_sources` has left.
 
-        Called in the server process, and in each process that runs the program.
+        Called in the server process, and in each process that runs the program. Not called for sources of
+        kind ``STDIN``.
         """
+        raise NotImplementedError
 
-    @abstractmethod
+    def run_program(self, process_runner: ProcessRunner, artefact: int) -> int:
+        """Run a program that reads standard input; return its exit status, or become another program.
+
+        Called in a process of its own, forked from the fork server of candidates, in an empty working
+        directory, and only if ``runs_programs``. File descriptors 0, 1 and 2 are the input, the output and
+        the standard error of the program. No other descriptor may be open to it, nor may anything of this
+        process be visible that depends on an earlier run.
+
+        Args:
+            process_runner: names the working directory and the limits.
+            artefact: descriptor of memory that holds the text that `compile_sources` has left. It cannot be
+                written to. Its position is shared with earlier runs, so read it by ``os.pread`` alone, or
+                execute it. It is closed on execution.
+        """
+        raise NotImplementedError
+
+    def failure_reason(self, end: ProgramEnd) -> tuple[Verdict, VerdictReason]:
+        """Verdict and reason of a program that did not exit with status 0; a pass counts as ``ERRORED``.
+
+        Called in the server process. Limits that the supervisor has enforced are not asked about.
+        """
+        return program_failure(end)
+
     def defines_any(self, candidate: Program, names: Sequence[str]) -> bool:
         """Return whether a candidate defines one of these names.
 
         Called in the server process.
         """
+        raise NotImplementedError
 
     def defines_class(self, candidate: Program, names: Sequence[str]) -> bool:  # noqa: ARG002
         """Return whether a candidate defines a class by one of these names, whose calls give no plain data.
@@ -241,7 +285,6 @@ class Language(ABC):
         """
         return False
 
-    @abstractmethod
     def make_calls(
         self,
         buffer: ResultBuffer,
@@ -263,8 +306,8 @@ class Language(ABC):
             jobs: candidate and calls.
             entry_point: name that each candidate must define; None if unknown.
         """
+        raise NotImplementedError
 
-    @abstractmethod
     def judge(self, buffer: ResultBuffer, replays: Sequence[tuple[Program, CallPath]]) -> None:
         """Run each test in a step of its own, with stand-ins that answer from its path.
 
@@ -280,6 +323,7 @@ class Language(ABC):
             buffer: result buffer of this process.
             replays: tests, each with the calls and results of one path; an empty path for a dry run.
         """
+        raise NotImplementedError
 
     def judge_objects(
         self, buffer: ResultBuffer, connection: Connection, test: Program, entry_point: str | None
