@@ -3,8 +3,8 @@
 ======================  ======================  ===========================================================
 table                   one row for each        written by
 ======================  ======================  ===========================================================
-``problems``            problem                 this module; with hidden states and their cost, and the
-                                                texts, which a shared run may lack
+``problems``            problem                 this module; ``problem_columns`` has hidden states,
+                                                their cost, and the texts, which a shared run may lack
 ``candidates``          candidate               this module
 ``tests``               generated test          this module
 ``votes``               executed test           this module
@@ -21,7 +21,6 @@ The metadata of each table hold :data:`SCHEMA_VERSION`. The metadata of ``proble
 the problems' texts, and the provenance of hidden states as JSON.
 """
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -31,13 +30,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from testbudget.rewards.comparison import Comparison
 from testbudget.rewards.errors import UserError, one_line
-from testbudget.rewards.problem import GroundTruth, Problem, TestKind
 from testbudget.traces.files import whole_file
-from testbudget.traces.hidden_states import HiddenStates, Provenance
-from testbudget.traces.problems import source_from_folder
-from testbudget.traces.records import CandidateRecord, Cost, TestRecord, TestStatus, VerdictRecord
+from testbudget.traces.problem_columns import (
+    extraction_costs,
+    hidden_states_in,
+    problem_source_of,
+    texts_in,
+    with_hidden_states,
+    with_metadata,
+    with_problem_source,
+    with_texts,
+)
+from testbudget.traces.records import CandidateRecord, TestRecord, TestStatus, VerdictRecord
 from testbudget.traces.trace import ProblemTrace, Trace
 
 ReadTrace = Callable[[Path], Trace]
@@ -47,17 +52,6 @@ SCHEMA_VERSION = 1
 """Version of the tables of a run directory. A table of another version is refused."""
 
 _VERSION_KEY = b"testbudget.schema"
-_SOURCE_KEY = b"testbudget.problem_source"
-_PROVENANCE_KEY = b"testbudget.hidden_states"
-
-_HIDDEN = "hidden_layer_"
-_TRUNCATED = "prompt_truncated"
-_EXTRACTION = {
-    "predictor_cpu_seconds": "cpu_seconds",
-    "predictor_gpu_seconds": "gpu_seconds",
-}  # columns of the cost of extracting hidden states
-_TEXTS = ("prompt", "entry_point", "language", "ground_truth", "comparison", "metadata")
-"""Columns of the problems' texts, fields of ``Problem``; null where a run does not hold them."""
 _TABLES = {
     "problems": pa.schema(
         [("problem_id", pa.string()), ("content_hash", pa.string()), ("predicted_pass_rate", pa.float64())]
@@ -113,15 +107,15 @@ def write_trace(trace: Trace) -> None:
         }
         for problem, recorded in trace.problems.items()
     ]
-    table = _with_texts(
+    table = with_texts(
         pa.Table.from_pylist(problems, schema=_TABLES["problems"]),
         [recorded.problem for recorded in trace.problems.values()],
     )
     if trace.hidden_states is not None:
         costs = [recorded.extraction for recorded in trace.problems.values()]
-        table = _with_hidden_states(table, trace.hidden_states, costs)
+        table = with_hidden_states(table, trace.hidden_states, costs)
     if trace.problem_source is not None:
-        table = _with_metadata(table, _SOURCE_KEY, trace.problem_source)
+        table = with_problem_source(table, trace.problem_source)
     write_table(table, trace.directory / "problems.parquet")
     for name, rows in (
         ("candidates", _candidate_rows(trace)),
@@ -163,7 +157,7 @@ def read_trace(directory: Path) -> Trace:
     for problem, test, input_mutations, *columns in zip(*scalars, *lists, strict=True):
         codes, cpu_seconds, same_process = columns
         verdicts[problem][test] = VerdictRecord(codes, cpu_seconds, same_process, input_mutations)
-    extraction, texts = _extraction(problems), _texts(problems)
+    extraction, texts = extraction_costs(problems), texts_in(problems)
     traces = {
         row["problem_id"]: ProblemTrace(
             row["content_hash"],
@@ -177,7 +171,7 @@ def read_trace(directory: Path) -> Trace:
         )
         for position, row in enumerate(problems.select(_TABLES["problems"].names).to_pylist())
     }
-    return Trace(directory, traces, _hidden_states(problems), _problem_source(problems, directory))
+    return Trace(directory, traces, hidden_states_in(problems), problem_source_of(problems, directory))
 
 
 def write_table(table: pa.Table, path: Path, *, dictionary: Sequence[str] | None = None) -> None:
@@ -193,7 +187,7 @@ def write_table(table: pa.Table, path: Path, *, dictionary: Sequence[str] | None
     """
     with whole_file(path) as partial:
         pq.write_table(
-            _with_metadata(table, _VERSION_KEY, str(SCHEMA_VERSION)),
+            with_metadata(table, _VERSION_KEY, str(SCHEMA_VERSION)),
             partial,
             compression="zstd",
             compression_level=19,
@@ -294,103 +288,6 @@ def _candidate_record(row: Mapping[str, Any]) -> CandidateRecord:
 def _labels(rows: Sequence[Mapping[str, Any]]) -> NDArray[np.bool_] | None:
     labels = [row["correct"] for row in rows]
     return None if not labels or None in labels else np.asarray(labels, dtype=np.bool_)
-
-
-def _with_texts(table: pa.Table, problems: Sequence[Problem | None]) -> pa.Table:
-    if any(problem is not None for problem in problems):
-        columns = [_text_columns(problem) for problem in problems]
-        for place, name in enumerate(_TEXTS):
-            table = table.append_column(name, pa.array([values[place] for values in columns], pa.string()))
-    return table
-
-
-def _text_columns(problem: Problem | None) -> tuple[str | None, ...]:
-    """Values of the columns of a problem's texts."""
-    if problem is None:
-        return (None,) * len(_TEXTS)
-    truth = problem.ground_truth
-    return (
-        problem.prompt,
-        problem.entry_point,
-        problem.language,
-        None if truth is None else json.dumps({"kind": truth.kind, "tests": truth.tests}),
-        problem.comparison.as_text(),
-        json.dumps(dict(problem.metadata)),
-    )
-
-
-def _texts(problems: pa.Table) -> Sequence[Problem | None]:
-    """Problems with their texts, None where the table lacks them."""
-    if any(name not in problems.column_names for name in _TEXTS):
-        return [None] * len(problems)
-    return [
-        None if row["prompt"] is None else _problem(row)
-        for row in problems.select(["problem_id", *_TEXTS]).to_pylist()
-    ]
-
-
-def _problem(row: Mapping[str, Any]) -> Problem:
-    """Problem of a row that holds its texts."""
-    truth = row["ground_truth"] and json.loads(row["ground_truth"])
-    return Problem(
-        row["problem_id"],
-        row["prompt"],
-        row["entry_point"],
-        row["language"],
-        truth and GroundTruth(TestKind(truth["kind"]), tuple(truth["tests"])),
-        Comparison.from_text(row["comparison"]),
-        metadata=json.loads(row["metadata"]),
-    )
-
-
-def _with_hidden_states(table: pa.Table, hidden: HiddenStates, costs: Sequence[Cost]) -> pa.Table:
-    for position, layer in enumerate(hidden.layers):
-        states = np.ascontiguousarray(hidden.states[:, position], dtype=np.float16)
-        vectors = pa.FixedSizeListArray.from_arrays(pa.array(states.ravel()), states.shape[1])
-        table = table.append_column(f"{_HIDDEN}{layer}", vectors)
-    if hidden.truncated is not None:
-        table = table.append_column(_TRUNCATED, pa.array(hidden.truncated))
-    for column, quantity in _EXTRACTION.items():
-        amounts = pa.array([getattr(cost, quantity) for cost in costs], pa.float64(), from_pandas=True)
-        table = table.append_column(column, amounts)
-    if hidden.provenance is not None:
-        table = _with_metadata(table, _PROVENANCE_KEY, hidden.provenance.to_json())
-    return table
-
-
-def _with_metadata(table: pa.Table, key: bytes, value: str) -> pa.Table:
-    return table.replace_schema_metadata({**(table.schema.metadata or {}), key: value})
-
-
-def _problem_source(problems: pa.Table, directory: Path) -> str | None:
-    source = (problems.schema.metadata or {}).get(_SOURCE_KEY)
-    return None if source is None else source_from_folder(source.decode(), directory.resolve())
-
-
-def _extraction(problems: pa.Table) -> Sequence[Cost]:
-    """Cost of each problem's hidden states."""
-    if not _layers(problems):
-        return [Cost()] * len(problems)
-    amounts = zip(*(problems[column].to_pylist() for column in _EXTRACTION), strict=True)
-    return [Cost(**dict(zip(_EXTRACTION.values(), map(_number, row), strict=True))) for row in amounts]
-
-
-def _hidden_states(problems: pa.Table) -> HiddenStates | None:
-    layers = _layers(problems)
-    if not layers:
-        return None
-    columns = [problems[f"{_HIDDEN}{layer}"].combine_chunks() for layer in layers]
-    states = [column.flatten().to_numpy().reshape(len(column), -1) for column in columns]
-    truncated = problems[_TRUNCATED].to_numpy() if _TRUNCATED in problems.column_names else None
-    provenance = (problems.schema.metadata or {}).get(_PROVENANCE_KEY)
-    return HiddenStates(
-        layers, np.stack(states, axis=1), truncated, provenance and Provenance.from_json(provenance)
-    )
-
-
-def _layers(problems: pa.Table) -> tuple[int, ...]:
-    names = (name for name in problems.column_names if name.startswith(_HIDDEN))
-    return tuple(sorted(int(name.removeprefix(_HIDDEN)) for name in names))
 
 
 def _lists(column: pa.ChunkedArray) -> Iterator[NDArray[Any]]:
