@@ -43,7 +43,7 @@ from testbudget.executors.execution.processes.process import ProcessRunner, open
 from testbudget.executors.execution.processes.staying_process import StayingProcess
 from testbudget.executors.execution.processes.supervisor import Supervisor
 from testbudget.executors.execution.processes.working_directory import WorkingDirectory
-from testbudget.executors.execution.sandbox import cpu_time, isolation, kernel
+from testbudget.executors.execution.sandbox import cpu_time, isolation, kernel, leftovers
 from testbudget.rewards.problem import NOT_RUN, TestKind
 
 _MAX_RESULT = 4096  # characters of a result that are sent to the runner
@@ -85,7 +85,7 @@ def _guard(control: socket.socket, server_process: int, outer: isolation.OuterIs
     if "pid" in outer.layers:
         os.waitpid(server_process, 0)  # the first process of a PID namespace ends last
     else:
-        isolation.end_descendants()
+        leftovers.end_descendants()
 
 
 def _serve(

@@ -55,6 +55,7 @@ class ForkServer:
         self._supervisor = supervisor
         # A process that is forked ahead is not known before it is taken, so it could not be spared.
         self._ahead = "seccomp" in process_runner.layers
+        self._compiles = process_runner.compiles
         self._loaded: set[str] = set()
         self._forked: tuple[socket.socket, ResultBuffer] | None = None  # ahead, still unknown
         self._connection, inside = socket.socketpair()
@@ -126,7 +127,7 @@ class ForkServer:
             self._supervisor.forked_ahead -= 1
             process = self._receive_process()
             if process > 0:
-                live = LiveProcess(process, channel, buffer)
+                live = LiveProcess(process, channel, buffer, leads_group=self._compiles)
                 self._supervisor.adopt(live)
                 return live
             # The process that ran meanwhile may have used up all processes or all memory.

@@ -1,5 +1,6 @@
 """Processes that run untrusted code, seen from the server process, which watches and ends them."""
 
+import contextlib
 import os
 import select
 import signal
@@ -75,6 +76,7 @@ class LiveProcess:
         process: its id. The calling process is its parent.
         channel: the parent's end of its channel.
         buffer: its result buffer, which no other process has.
+        leads_group: True if it starts other processes, all in its process group. They end with it.
 
     Attributes:
         process: its id.
@@ -85,11 +87,14 @@ class LiveProcess:
         unsent: bytes of the part that it has asked for which its channel has not taken yet.
     """
 
-    def __init__(self, process: int, channel: socket.socket, buffer: ResultBuffer) -> None:
+    def __init__(
+        self, process: int, channel: socket.socket, buffer: ResultBuffer, *, leads_group: bool = False
+    ) -> None:
         self.process = process
         self.channel = channel
         self.buffer = buffer
         self.descriptor = os.pidfd_open(process)
+        self._leads_group = leads_group
         self.work: Work | None = None
         self.unsent = b""
         self._reader = StepReader(buffer, 0)
@@ -232,7 +237,12 @@ class LiveProcess:
         Args:
             limit: limit at which it was ended.
         """
+        if self._leads_group:
+            os.waitid(os.P_PID, self.process, os.WEXITED | os.WNOWAIT)
+            self._kill_group()
         _, status, usage = os.wait4(self.process, 0)
+        if self._leads_group:
+            self._reap_group()
         self.channel.close()
         os.close(self.descriptor)
         ended_by = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
@@ -244,3 +254,13 @@ class LiveProcess:
             limit = LimitKind.CPU
         loaded = self.buffer.progress().loaded
         return ProcessEnd(self.results(), ended_by, limit, loaded, used, self.wall_seconds())
+
+    def _kill_group(self) -> None:
+        with contextlib.suppress(ProcessLookupError):  # it ended before it had a group
+            os.killpg(self.process, signal.SIGKILL)
+
+    def _reap_group(self) -> None:
+        """Reap the orphans of the process group, which this process has adopted."""
+        with contextlib.suppress(ChildProcessError):  # none is left
+            while True:
+                os.waitpid(-self.process, 0)

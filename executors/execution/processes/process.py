@@ -23,7 +23,8 @@ from testbudget.executors.execution.processes.result_buffer import (
     ResultBufferFullError,
     receive_exactly,
 )
-from testbudget.executors.execution.sandbox import isolation, kernel, seccomp
+from testbudget.executors.execution.sandbox import isolation, kernel, leftovers, seccomp
+from testbudget.executors.execution.sandbox.toolchain import COMPILER_THREADS, NO_TOOLCHAIN, Toolchain
 
 _HEADER = struct.Struct("<IiI??")  # bytes of content, CPU-seconds, processes, stays, has parts
 _PART = struct.Struct("<I?")  # bytes, whether further parts of the step follow
@@ -123,6 +124,8 @@ class ProcessRunner:
         limits: limits of one step.
         directory: path of the working directory, which is made anew before work is sent.
         programs: executables that a process may execute.
+        toolchain: compilers and run-time of the language.
+        compiles: True for processes that start compilers.
         space_bytes: size of the address space with which processes are forked.
         parts: parts of the current work; None if it has none.
     """
@@ -131,6 +134,8 @@ class ProcessRunner:
     limits: TestLimits
     directory: str
     programs: Sequence[str] = ()
+    toolchain: Toolchain = NO_TOOLCHAIN
+    compiles: bool = False
     space_bytes: int = 0
     parts: Parts | None = None
 
@@ -149,8 +154,15 @@ class ProcessRunner:
         try:
             open_streams()
             buffer = ResultBuffer(results)
-            space_bytes = self.space_bytes + BUFFER_BYTES
-            isolation.isolate_candidate(self.layers, self.limits, space_bytes, self.programs)
+            if self.compiles:
+                isolation.isolate_compiler(self.layers)
+                threads = COMPILER_THREADS
+            else:
+                space_bytes = self.space_bytes + BUFFER_BYTES
+                isolation.isolate_candidate(
+                    self.layers, self.limits, space_bytes, self.programs, self.toolchain
+                )
+                threads = self.limits.max_threads + self.toolchain.threads
             stays = True
             while stays:
                 header, descriptors, *_ = socket.recv_fds(channel, _HEADER.size, _MAX_DESCRIPTORS)
@@ -163,7 +175,7 @@ class ProcessRunner:
                 elif not stays:
                     channel.close()
                 os.chdir(self.directory)
-                isolation.limit_work(self.layers, self.limits, cpu_seconds, processes, stays=stays)
+                isolation.limit_work(self.layers, threads, cpu_seconds, processes, stays=stays)
                 buffer.rewind()
                 gc.enable()
                 do_work(self, buffer, content, descriptors)
@@ -177,7 +189,7 @@ class ProcessRunner:
     def empty_directory(self) -> None:
         """Return to an empty working directory; called between two steps."""
         os.chdir(self.directory)
-        isolation.empty_directory(self.directory)
+        leftovers.empty_directory(self.directory)
 
 
 def open_streams() -> None:

@@ -18,7 +18,7 @@ from testbudget.executors.execution.processes import result_buffer
 from testbudget.executors.execution.processes.live_process import LimitKind, LiveProcess, ProcessEnd
 from testbudget.executors.execution.processes.process import Work
 from testbudget.executors.execution.processes.working_directory import WorkingDirectory
-from testbudget.executors.execution.sandbox import cgroups, isolation
+from testbudget.executors.execution.sandbox import cgroups, isolation, leftovers
 
 # Shortest time between two heartbeats; the longest is longer by the wall-clock limit of a test.
 _HEARTBEAT_SECONDS = 1.0
@@ -131,7 +131,7 @@ class Supervisor:
             process.buffer.close()
         if "seccomp" not in self.layers:
             spared = {process.process for process in self._live}
-            isolation.end_descendants(spared.union(self.permanent))
+            leftovers.end_descendants(spared.union(self.permanent))
         for process in processes:
             self.directory.forget(str(process.process))
         self.directory.renew()

@@ -9,7 +9,7 @@ import contextlib
 import os
 from collections.abc import Sequence
 
-from testbudget.executors.execution.sandbox import isolation
+from testbudget.executors.execution.sandbox import leftovers
 
 _NAME, _NEXT = "work", "next"
 _EPOCH = (0, 0)  # times of last access and change, in nanoseconds
@@ -41,10 +41,10 @@ class WorkingDirectory:
                 del self._aside[name]  # a process has changed it
         os.chmod(self._scratch, 0o700)  # noqa: PTH101 - called for every process
         spared = {*self._aside}
-        if isolation.is_directory(self.path):
-            isolation.empty_directory(self.path)
+        if leftovers.is_directory(self.path):
+            leftovers.empty_directory(self.path)
             spared.add(_NAME)
-        isolation.empty_directory(self._scratch, spared)
+        leftovers.empty_directory(self._scratch, spared)
         os.mkdir(f"{self._scratch}/{_NEXT}", 0o700)  # noqa: PTH102
         os.rename(f"{self._scratch}/{_NEXT}", self.path)  # noqa: PTH104 - at no time there is none
         self._reset(self._scratch)

@@ -73,7 +73,8 @@ def restrict_files(
         readable: files and directories that may be read. Paths that do not exist are skipped.
         listable: directories that may be listed.
         writable: directories in which all but device files may be created, and device files to write to.
-        executable: files that may be executed. No other file may be executed.
+        executable: files that may be executed, and directories that hold them. No other file may be
+            executed.
 
     Raises:
         OSError: the kernel has no Landlock, or version 1, which forbids moving files between directories.
@@ -97,7 +98,7 @@ def restrict_files(
         for path in writable:
             _allow(ruleset, path, handled & ~_NEVER)
         for path in executable:
-            _allow(ruleset, path, _EXECUTE | _READ_FILE)
+            _allow(ruleset, path, _EXECUTE | _READ_FILE | _READ_DIRECTORY)
         kernel.system_call(kernel.LANDLOCK_RESTRICT_SELF, ruleset, 0)
     finally:
         os.close(ruleset)
@@ -117,12 +118,12 @@ def _allow(ruleset: int, path: str, access: int) -> None:
         os.close(descriptor)
 
 
-def enter_new_root(packages: Sequence[str], programs: Sequence[str], disk_mib: int) -> None:
+def enter_new_root(packages: Sequence[str], visible: Sequence[str], disk_mib: int) -> None:
     """Enter a mount namespace whose root holds libraries, packages, programs and a scratch directory.
 
     Args:
         packages: directories, mounted in ``PACKAGES_INSIDE``.
-        programs: executables, mounted at the same paths.
+        visible: executables, other files and directories, mounted at the same paths.
         disk_mib: size of the scratch directory, the only writable one, in MiB.
 
     Raises:
@@ -130,7 +131,7 @@ def enter_new_root(packages: Sequence[str], programs: Sequence[str], disk_mib: i
     """
     kernel.unshare(kernel.CLONE_NEWNS)
     kernel.mount("none", "/", flags=kernel.MS_REC | kernel.MS_PRIVATE)
-    wanted = {path: path for path in (*_SYSTEM_LIBRARIES, *DEVICES, *_library_directories(), *programs)}
+    wanted = {path: path for path in (*_SYSTEM_LIBRARIES, *DEVICES, *_library_directories(), *visible)}
     wanted |= {package: f"{PACKAGES_INSIDE}/{Path(package).name}" for package in packages}
     copies = {
         target: (kernel.detached_copy(source), Path(source).is_dir())

@@ -12,25 +12,28 @@ import math
 import os
 import resource
 import signal
-import stat
 import tempfile
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from testbudget.executors.execution.limits import ISOLATION_LAYERS, TestLimits
-from testbudget.executors.execution.sandbox import cgroups, filesystem, kernel, seccomp
+from testbudget.executors.execution.sandbox import cgroups, filesystem, kernel, leftovers, seccomp
+from testbudget.executors.execution.sandbox.toolchain import (
+    COMPILER_FILE_MIB,
+    COMPILER_MIB,
+    COMPILER_THREADS,
+    NO_TOOLCHAIN,
+    Toolchain,
+)
 
 _OPEN_FILES = 256
 _STACK_BYTES = 64 << 20
-_PROGRAM_STACK_BYTES = 4 << 20  # also of each thread, and all of them count as memory
 _SERVER_MIB = 192  # memory of the server process, the fork servers and the result buffers
 _OWN_PROCESSES = 20  # guard, server process, fork servers, and processes that wait or are stopped
 STOPPED_MIB = 256
 """Memory of the sandbox in use up to which a stopped process may stay in it."""
-
-_MAX_PROCESS_ID = 1 << 22  # largest id under any kernel setting
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,8 @@ class OuterIsolation:
         scratch: path of the scratch directory inside.
         import_paths: directories from which the packages are imported inside.
         readable: files and directories that code inside may read.
-        executable: programs that code inside may execute, and their loaders.
+        executable: programs and compilers that code inside may execute, and their loaders.
+        toolchain: compilers and run-time of the language.
         group: control group of all processes inside; None if it was refused.
     """
 
@@ -53,11 +57,15 @@ class OuterIsolation:
     import_paths: tuple[str, ...]
     readable: tuple[str, ...]
     executable: tuple[str, ...] = ()
+    toolchain: Toolchain = NO_TOOLCHAIN
     group: cgroups.ControlGroup | None = None
 
 
 def isolate_outer(
-    packages: Sequence[str], limits: TestLimits, programs: Sequence[str] = ()
+    packages: Sequence[str],
+    limits: TestLimits,
+    programs: Sequence[str] = (),
+    toolchain: Toolchain = NO_TOOLCHAIN,
 ) -> OuterIsolation:
     """Enter the namespaces and mount the file system. The next process forked is the server process.
 
@@ -67,23 +75,31 @@ def isolate_outer(
         packages: directories of the packages that code inside may import.
         limits: limits of one test, for the bounds of the control group and of the scratch directory.
         programs: absolute paths, outside and inside, of the executables that code inside may execute.
+        toolchain: compilers and run-time of the language.
 
     Raises:
         OSError: a program does not exist.
     """
-    executable = (*programs, *filter(None, map(filesystem.elf_loader, programs)))
+    files = (*programs, *(path for path in toolchain.compilers if not Path(path).is_dir()))
+    executable = (*programs, *toolchain.compilers, *filter(None, map(filesystem.elf_loader, files)))
+    visible = (*programs, *toolchain.compilers, *toolchain.files)
+    threads, file_mib = most_threads(limits, toolchain), limits.file_mib
     refusals: dict[str, str] = {}
     group = None
     cgroups.remove_abandoned_groups()
     try:
         # A test and a candidate can have a process each.
-        memory_mib = 2 * limits.memory_mib + limits.file_mib + STOPPED_MIB + _SERVER_MIB
-        group = cgroups.create_group(memory_mib << 20, limits.max_threads + _OWN_PROCESSES)
+        memory_mib = 2 * (limits.memory_mib + toolchain.memory_mib)
+        if toolchain.compilers:
+            memory_mib = max(memory_mib, 2 * COMPILER_MIB)
+            file_mib = max(file_mib, COMPILER_FILE_MIB)
+        memory_mib += file_mib + STOPPED_MIB + _SERVER_MIB
+        group = cgroups.create_group(memory_mib << 20, threads + _OWN_PROCESSES)
     except OSError as error:
         refusals["cgroup"] = _reason(error)
     steps: dict[str, Callable[[], None]] = {
         "user": kernel.enter_user_namespace,
-        "mount": lambda: filesystem.enter_new_root(packages, programs, limits.file_mib),
+        "mount": lambda: filesystem.enter_new_root(packages, visible, file_mib),
         "net": lambda: kernel.unshare(kernel.CLONE_NEWNET),
         "ipc": lambda: kernel.unshare(kernel.CLONE_NEWIPC),
         "pid": lambda: kernel.unshare(kernel.CLONE_NEWPID),
@@ -105,8 +121,15 @@ def isolate_outer(
         if os.geteuid() == 0 and filesystem.readable_by_all(filesystem.standard_library()):
             os.chown(scratch, kernel.NOBODY, kernel.NOBODY)
         import_paths = tuple(dict.fromkeys(str(Path(package).parent) for package in packages))
-        readable = (*filesystem.readable_libraries(), *packages, *programs)
-    return OuterIsolation(tuple(entered), refusals, scratch, import_paths, readable, executable, group)
+        readable = (*filesystem.readable_libraries(), *packages, *visible)
+    return OuterIsolation(
+        tuple(entered), refusals, scratch, import_paths, readable, executable, toolchain, group
+    )
+
+
+def most_threads(limits: TestLimits, toolchain: Toolchain) -> int:
+    """Largest number of threads and processes that a program or a compiler may have."""
+    return max(limits.max_threads + toolchain.threads, COMPILER_THREADS if toolchain.compilers else 0)
 
 
 def isolate_inner(outer: OuterIsolation, limits: TestLimits) -> tuple[str, ...]:
@@ -138,7 +161,7 @@ def isolate_inner(outer: OuterIsolation, limits: TestLimits) -> tuple[str, ...]:
     _lower_limit(resource.RLIMIT_STACK, _STACK_BYTES)
     _lower_limit(resource.RLIMIT_MSGQUEUE, 0)
     if "user" in inside:  # otherwise it would count the user's other processes
-        _lower_limit(resource.RLIMIT_NPROC, limits.max_threads + _OWN_PROCESSES)
+        _lower_limit(resource.RLIMIT_NPROC, most_threads(limits, outer.toolchain) + _OWN_PROCESSES)
     inside.add("rlimits")
 
     with _optional(outer.refusals, "landlock"):
@@ -150,13 +173,21 @@ def isolate_inner(outer: OuterIsolation, limits: TestLimits) -> tuple[str, ...]:
         )
         inside.add("landlock")
     with _optional(outer.refusals, "seccomp"):
-        seccomp.restrict_sandbox(may_execute=bool(outer.executable), private_files="mount" in inside)
+        seccomp.restrict_sandbox(
+            may_execute=bool(outer.executable),
+            may_execute_memory=outer.toolchain.native,
+            private_files="mount" in inside,
+        )
         inside.add("seccomp")
     return tuple(layer for layer in ISOLATION_LAYERS if layer in inside)
 
 
 def isolate_candidate(
-    layers: Sequence[str], limits: TestLimits, space_bytes: int, programs: Sequence[str] = ()
+    layers: Sequence[str],
+    limits: TestLimits,
+    space_bytes: int,
+    programs: Sequence[str] = (),
+    toolchain: Toolchain = NO_TOOLCHAIN,
 ) -> None:
     """Confine a process that runs untrusted code further than the server process.
 
@@ -167,13 +198,15 @@ def isolate_candidate(
         space_bytes: size of the address space with which it begins, from `kernel.address_space_bytes`.
         programs: as for ``isolate_outer``. If there are any, the memory limit applies to writable private
             memory instead of address space, because engines such as V8 reserve much more than they use.
+        toolchain: run-time of the language; the same holds for native programs.
     """
+    executes = bool(programs) or toolchain.native
     if "pid" not in layers:
         kernel.die_with_parent(signal.SIGKILL)
     _lower_limit(resource.RLIMIT_FSIZE, limits.file_mib << 20)
-    if programs:
-        _lower_limit(resource.RLIMIT_STACK, _PROGRAM_STACK_BYTES)
-        _lower_limit(resource.RLIMIT_DATA, limits.memory_mib << 20)
+    if executes:
+        _lower_limit(resource.RLIMIT_STACK, toolchain.stack_mib << 20)
+        _lower_limit(resource.RLIMIT_DATA, (limits.memory_mib + toolchain.memory_mib) << 20)
     else:
         # A fork server grows with the modules of earlier blocks; verdicts must not depend on that.
         _lower_limit(resource.RLIMIT_AS, space_bytes + (limits.memory_mib << 20))
@@ -183,18 +216,36 @@ def isolate_candidate(
         os.setsid()  # a signal to its process group reaches no other process
         # CPU time is counted by process, so a second process is refused, although this refuses threads too.
         # Engines of other languages do not start without threads.
-        if not programs:
+        if not executes:
             _lower_limit(resource.RLIMIT_NPROC, 0)
 
 
+def isolate_compiler(layers: Sequence[str]) -> None:
+    """Confine a process that starts compilers, which read untrusted code.
+
+    It differs from ``isolate_candidate`` in that it may start other processes. All of them are in a process
+    group of their own, by which they are ended.
+
+    Args:
+        layers: the layers in force.
+    """
+    if "pid" not in layers:
+        kernel.die_with_parent(signal.SIGKILL)
+    os.setpgid(0, 0)
+    _lower_limit(resource.RLIMIT_FSIZE, COMPILER_FILE_MIB << 20)
+    _lower_limit(resource.RLIMIT_DATA, COMPILER_MIB << 20)
+    if "seccomp" in layers:
+        seccomp.restrict_candidate(os.getpid(), private_files="mount" in layers, may_fork=True)
+
+
 def limit_work(
-    layers: Sequence[str], limits: TestLimits, cpu_seconds: int, processes: int, *, stays: bool = False
+    layers: Sequence[str], threads: int, cpu_seconds: int, processes: int, *, stays: bool = False
 ) -> None:
     """Set the limits of the work that the calling process, which is confined, is about to do.
 
     Args:
         layers: the layers in force.
-        limits: limits of one test.
+        threads: threads and processes that the work may need.
         cpu_seconds: CPU-seconds at which the kernel ends the process.
         processes: number of processes inside the sandbox.
         stays: True if further work may follow, with limits of its own. Code in the process can then raise
@@ -207,7 +258,7 @@ def limit_work(
         _lower_limit(resource.RLIMIT_CPU, cpu_seconds)
     if "user" in layers:  # otherwise it would count the user's other processes
         _, most = resource.getrlimit(resource.RLIMIT_NPROC)
-        allowed = min(limits.max_threads + processes - 1, most)
+        allowed = min(threads + processes - 1, most)
         resource.setrlimit(resource.RLIMIT_NPROC, (allowed, most if stays else allowed))
 
 
@@ -248,87 +299,8 @@ def clean_up(outer: OuterIsolation) -> None:
     if outer.group is not None:
         outer.group.remove()
     if "mount" not in outer.layers:
-        empty_directory(outer.scratch)
+        leftovers.empty_directory(outer.scratch)
         Path(outer.scratch).rmdir()
-
-
-def end_descendants(spared: Collection[int] = ()) -> None:
-    """Kill and reap all descendants of the calling process, which must adopt orphans.
-
-    Args:
-        spared: ids of children that are not killed. Their descendants are not killed either.
-    """
-    # Grandchildren become children when their parents end. The wait must not block: a dead child that is
-    # traced by another child cannot be reaped before its tracer has ended.
-    while children := [child for child in _children() if child not in spared]:
-        for child in children:
-            os.kill(child, signal.SIGKILL)
-            os.waitpid(child, os.WNOHANG)
-
-
-def _children() -> list[int]:
-    """Ids of the calling process's children, including those that have ended but are not reaped."""
-    try:
-        children = Path(f"/proc/self/task/{os.getpid()}/children").read_text()
-    except OSError:  # /proc is missing, of another pid namespace, or closed by Landlock
-        return [number for number in range(_newest_process(), 0, -1) if _is_child(number)]
-    return [int(child) for child in children.split()]
-
-
-def _newest_process() -> int:
-    """Id of the newest process, or an upper bound of all ids.
-
-    After ids have wrapped around, an older child is not found. It ends with the sandbox.
-    """
-    try:
-        newest = kernel.fork()
-    except BlockingIOError:  # the limit of processes is reached
-        return _MAX_PROCESS_ID
-    if newest == 0:
-        os._exit(0)
-    os.waitpid(newest, 0)
-    return newest
-
-
-def _is_child(process: int) -> bool:
-    try:
-        os.waitid(os.P_PID, process, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    except ChildProcessError:
-        return False
-    return True
-
-
-def empty_directory(directory: str, spared: Collection[str] = ()) -> None:
-    """Remove everything in a directory, at any depth and under any name, also write-protected entries.
-
-    Subdirectories are moved to the top before they are removed, so that paths stay short and no recursion
-    is needed.
-
-    Args:
-        directory: path of the directory.
-        spared: names of entries that are kept.
-    """
-    os.chmod(directory, 0o700)  # noqa: PTH101
-    # The lists are made anew, as names may have been moved to the top. Most directories are empty.
-    while names := [name for name in os.listdir(directory) if name not in spared]:  # noqa: PTH208
-        for entry in (f"{directory}/{name}" for name in names):
-            if not is_directory(entry):
-                os.unlink(entry)  # noqa: PTH108
-                continue
-            os.chmod(entry, 0o700)  # noqa: PTH101
-            for inner in (f"{entry}/{name}" for name in os.listdir(entry)):  # noqa: PTH208
-                if is_directory(inner):
-                    os.chmod(inner, 0o700)  # noqa: PTH101
-                os.rename(inner, f"{directory}/{os.urandom(16).hex()}")  # noqa: PTH104
-            os.rmdir(entry)  # noqa: PTH106
-
-
-def is_directory(path: str) -> bool:
-    """Return whether there is a directory, and not a link to one."""
-    try:
-        return stat.S_ISDIR(os.lstat(path).st_mode)
-    except FileNotFoundError:
-        return False
 
 
 def _try_step(step: Callable[[], None]) -> str | None:

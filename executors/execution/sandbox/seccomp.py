@@ -4,7 +4,8 @@ The first filter applies to the server process and its descendants. It refuses a
 namespaces, the network and the kernel's configuration, memory that the limits do not count, and extended
 attributes, which could outlive the process that sets them. The second filter is added in each process that
 runs untrusted code. It refuses a second process and signals to other processes. It also refuses changes to
-the owners, modes and times of files, unless all visible files are private or read-only.
+the owners, modes and times of files, unless all visible files are private or read-only. The process of a
+compiler may start others, which stay in its process group.
 docs/isolation.md describes the layer.
 
 Each filter is a binary search tree over call numbers, because every system call passes both filters, and
@@ -33,7 +34,6 @@ _ALWAYS_DENIED = {
     "clock_adjtime": (305, 266),
     "clock_settime": (227, 112),
     "delete_module": (176, 106),
-    "execveat": (322, 281),
     "fanotify_init": (300, 262),
     "file_setattr": (469, 469),
     "finit_module": (313, 273),
@@ -104,7 +104,7 @@ _ALWAYS_DENIED = {
     "unshare": (272, 97),
     "userfaultfd": (323, 282),
 }
-_EXECVE = (59, 221)
+_EXECVE, _EXECVEAT = (59, 221), (322, 281)
 _SOCKETPAIR = (53, 199)
 
 _CANDIDATE_DENIED = {
@@ -112,6 +112,12 @@ _CANDIDATE_DENIED = {
     "memfd_create": (319, 279),
     "pidfd_open": (434, 434),
     "vfork": (58, None),
+}
+_COMPILER_DENIED = {
+    "memfd_create": (319, 279),
+    "pidfd_open": (434, 434),
+    "setpgid": (109, 154),  # all processes of a compiler are ended by their group
+    "setsid": (112, 157),
 }
 _CLOSE, _CLOSE_RANGE = (3, 57), (436, 436)
 _DUP2, _DUP3 = (33, None), (292, 24)
@@ -157,6 +163,7 @@ KEPT_DESCRIPTOR = 255
 """Number of a file descriptor that a process which runs untrusted code cannot close."""
 
 _CLONE_THREAD = 0x00010000
+_NO_PLAIN_CHILD = 0x7E028000  # CLONE_NEWNS to CLONE_NEWNET, CLONE_NEWCGROUP, CLONE_PARENT
 _SOCKET_TYPE_MASK = 0xF
 _F_SETOWN_EX = 15
 _COMMANDS_DENIED = (fcntl.F_SETOWN, fcntl.F_SETSIG, _F_SETOWN_EX, fcntl.F_SETLEASE)
@@ -179,12 +186,15 @@ _Numbers = tuple[int | None, int | None]
 _Answers = dict[_Numbers, list[_Instruction]]  # instructions after a call number has matched
 
 
-def restrict_sandbox(*, may_execute: bool = False, private_files: bool = False) -> None:
+def restrict_sandbox(
+    *, may_execute: bool = False, may_execute_memory: bool = False, private_files: bool = False
+) -> None:
     """Install the filter of the server process and its descendants.
 
     Args:
         may_execute: allow ``execve``, for a language whose candidates run in another program. A filter
             cannot see which program is executed; Landlock and the file system restrict that.
+        may_execute_memory: allow ``execveat``, for a language whose programs are executed by descriptor.
         private_files: as for ``restrict_candidate``, which is called later.
 
     Raises:
@@ -195,33 +205,42 @@ def restrict_sandbox(*, may_execute: bool = False, private_files: bool = False) 
     answers: _Answers = {numbers: _returned(_REFUSE) for numbers in _ALWAYS_DENIED.values()}
     if not may_execute:
         answers[_EXECVE] = _returned(_REFUSE)
+    if not may_execute_memory:
+        answers[_EXECVEAT] = _returned(_REFUSE)
     # Stream sockets only: a datagram socket can send to any socket of the host.
     answers[_SOCKETPAIR] = _by_argument(1, (socket.SOCK_STREAM,), _ALLOW, _REFUSE, _SOCKET_TYPE_MASK)
     kernel.SeccompFilter(_encoded([*_prologue(), *_tree(answers)])).install()
-    _candidate_filter(private_files)  # cached for the processes forked from here
+    _inner_filter(private_files, may_fork=False)  # cached for the processes forked from here
 
 
-def restrict_candidate(process: int, *, private_files: bool = False) -> None:
+def restrict_candidate(process: int, *, private_files: bool = False, may_fork: bool = False) -> None:
     """Install the filter of a process that runs untrusted code, in addition to the first one.
 
     Args:
         process: id of the calling process.
         private_files: True if all files that it sees are its own or read-only.
+        may_fork: True for a compiler of untrusted code, which may start other processes. None of these can
+            leave its process group.
 
     Raises:
         OSError: the kernel refuses it.
     """
-    prepared, offsets = _candidate_filter(private_files)
+    prepared, offsets = _inner_filter(private_files, may_fork)
     for offset in offsets:
         struct.pack_into("<I", prepared.program, offset, process)
     prepared.install()
 
 
 @functools.cache
-def _candidate_filter(private_files: bool) -> tuple[kernel.SeccompFilter, list[int]]:
+def _inner_filter(private_files: bool, may_fork: bool) -> tuple[kernel.SeccompFilter, list[int]]:
     """Build the filter of ``restrict_candidate``; return it with the offsets of the process id in it."""
-    answers: _Answers = {numbers: _returned(_REFUSE) for numbers in _CANDIDATE_DENIED.values()}
-    answers[_CLONE] = _by_argument(0, (_CLONE_THREAD,), _ALLOW, _REFUSE, _CLONE_THREAD)
+    denied = _COMPILER_DENIED if may_fork else _CANDIDATE_DENIED
+    answers: _Answers = {numbers: _returned(_REFUSE) for numbers in denied.values()}
+    answers[_CLONE] = (
+        _by_argument(0, (0,), _ALLOW, _REFUSE, _NO_PLAIN_CHILD)
+        if may_fork
+        else _by_argument(0, (_CLONE_THREAD,), _ALLOW, _REFUSE, _CLONE_THREAD)
+    )
     # A filter cannot see the flags of clone3, which lie in memory. The C library falls back to clone.
     answers[_CLONE3] = _returned(_UNKNOWN)
     for numbers in _OWN_PROCESS_ONLY.values():

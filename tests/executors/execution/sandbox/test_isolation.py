@@ -12,45 +12,13 @@ import pytest
 
 from testbudget.executors.execution.limits import TestLimits
 from testbudget.executors.execution.runner import Runner
-from testbudget.executors.execution.sandbox import cgroups, isolation, kernel
-from testbudget.executors.execution.sandbox.isolation import empty_directory
+from testbudget.executors.execution.sandbox import cgroups, isolation, kernel, leftovers
 from testbudget.executors.execution.sandbox_process import IMPORT_DIRECTORY
 from testbudget.rewards.errors import UserError
 from tests.executors.execution.conftest import refuse_namespaces
 
 LIMITS = TestLimits(memory_mib=256)
 PROGRAM, OTHER = shutil.which("cat"), shutil.which("ls")
-
-
-def test_a_directory_with_any_content_is_emptied(tmp_path):
-    target = tmp_path / "target"
-    target.write_text("kept")
-    directory = tmp_path / "directory"
-    (directory / "a" / "b").mkdir(parents=True)
-    (directory / "a" / "b" / "file").touch()
-    (directory / "link").symlink_to(target)
-    (directory / "a" / "directory link").symlink_to(tmp_path)
-    (directory / "dangling").symlink_to("nowhere")
-    os.mkfifo(directory / "fifo")
-    (directory / "\udcff").touch()
-    (directory / "a").chmod(0)
-    empty_directory(str(directory))
-    assert list(directory.iterdir()) == []
-    assert target.read_text() == "kept"
-
-
-def test_a_path_longer_than_the_limit_of_system_calls_is_removed(tmp_path):
-    directory = tmp_path / "directory"
-    directory.mkdir()
-    place = os.open(directory, os.O_RDONLY)
-    for _ in range(50):
-        os.mkdir("d" * 250, 0o700, dir_fd=place)
-        inner = os.open("d" * 250, os.O_RDONLY, dir_fd=place)
-        os.close(place)
-        place = inner
-    os.close(place)
-    empty_directory(str(directory))
-    assert list(directory.iterdir()) == []
 
 
 @pytest.fixture(params=[None, refuse_namespaces], ids=["every layer", "no namespaces"])
@@ -152,9 +120,9 @@ def end_process_tree(layers):
     """End all processes but one, then that one; return its state and the rest of their pipe."""
     kernel.adopt_orphans()
     reading, (spared, *_) = process_tree()
-    isolation.end_descendants((spared,))
+    leftovers.end_descendants((spared,))
     alone = os.waitpid(spared, os.WNOHANG)
-    isolation.end_descendants()
+    leftovers.end_descendants()
     return [*alone, os.read(reading, 1).decode()]
 
 
