@@ -1,0 +1,1 @@
+"""Rows of data files: JSON Lines, JSON, CSV, Parquet, Arrow and dataset directories."""

@@ -1,0 +1,40 @@
+"""Mistakes in a file of rows, collected so that several are told at once."""
+
+from testbudget.rewards.errors import UserError
+
+_TOLD = 5
+
+
+class RowError(Exception):
+    """A mistake in one row, as a sentence without its place."""
+
+
+class Mistakes:
+    """Mistakes found while a file is read. The first five are told, and how many more there are."""
+
+    def __init__(self) -> None:
+        self._told: list[str] = []
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def add(self, sentence: str) -> None:
+        """Note a mistake, a sentence that begins with its place."""
+        self._count += 1
+        if self._count <= _TOLD:
+            self._told.append(sentence)
+
+    def refuse(self) -> None:
+        """End the reading if there are mistakes.
+
+        Raises:
+            UserError: the mistakes, one per line.
+        """
+        if self._count:
+            raise UserError("\n".join(self._told) + more(self._count - len(self._told), "mistake"))
+
+
+def more(count: int, noun: str) -> str:
+    """A last line on what a list leaves out; empty if that is nothing."""
+    return f"\nand {count:,} more {noun}{'s' if count > 1 else ''}" if count > 0 else ""
