@@ -122,6 +122,7 @@ class SandboxProcess:
             "packages": _package_directories(registry.language(self._language).packages),
             "trust": self._trust,
             "programs": registry.language(self._language).programs,
+            "toolchain": asdict(registry.language(self._language).toolchain),
         }
         result_buffer.send_frame(self._connection, json.dumps(settings).encode())
         ready = json.loads(self._receive())

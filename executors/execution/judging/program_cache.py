@@ -6,8 +6,10 @@ from typing import NamedTuple
 
 from testbudget.executors.execution.judging import work
 from testbudget.executors.execution.languages.base import Language, Program, Source
+from testbudget.executors.execution.processes.fork_server import ForkServer
 from testbudget.executors.execution.processes.process import Work
 from testbudget.executors.execution.processes.staying_process import StayingProcess
+from testbudget.executors.execution.sandbox.toolchain import COMPILER_CPU_SECONDS
 
 _CPU_SECONDS = 60  # of one compiling process, and one more for each program
 _MAX_PROGRAMS = 1024
@@ -29,13 +31,18 @@ class ProgramCache:
     """Cache of the latest 1024 compiled programs.
 
     Args:
-        reader: process that compiles. It executes no program, so it may stay.
+        reader: process that compiles. It executes no program, so it may stay; or a source of processes that
+            start compilers, each for one program.
         language: language of the programs.
+        wall_seconds: elapsed seconds that a compiler may take, as a multiple of those of a test.
     """
 
-    def __init__(self, reader: StayingProcess, language: Language) -> None:
+    def __init__(
+        self, reader: StayingProcess | ForkServer, language: Language, wall_seconds: float = 1.0
+    ) -> None:
         self._reader = reader
         self._language = language
+        self._wall_seconds = wall_seconds
         self._programs: dict[tuple[Source, str | None], CompiledProgram | None] = {}
 
     def compiled(self, sources: Sequence[Source], entry_point: str | None) -> list[CompiledProgram | None]:
@@ -69,8 +76,13 @@ class ProgramCache:
         self, sources: Sequence[Source], entry_point: str | None
     ) -> list[CompiledProgram | None]:
         """Programs of the first sources, as many as one process can compile, at least one."""
-        content = work.compile_sources(sources, entry_point)
-        ended = self._reader.run(Work(content, len(sources), _CPU_SECONDS + len(sources)))
+        if isinstance(self._reader, ForkServer):
+            sources = sources[:1]
+            content = work.compile_sources(sources, entry_point)
+            ended = self._reader.run(Work(content, 1, COMPILER_CPU_SECONDS, self._wall_seconds))
+        else:
+            content = work.compile_sources(sources, entry_point)
+            ended = self._reader.run(Work(content, len(sources), _CPU_SECONDS + len(sources)))
         if ended.limit is not None and not ended.loaded and not any(step.finished for step in ended.steps):
             raise OSError("the process that compiles programs took too long to start")
         steps = list(itertools.takewhile(lambda step: step.finished, ended.steps))

@@ -14,6 +14,7 @@ docs/sandbox.md describes the guarantees behind a verdict.
 """
 
 import contextlib
+import dataclasses
 import gc
 import hashlib
 import itertools
@@ -44,6 +45,7 @@ from testbudget.executors.execution.processes.staying_process import StayingProc
 from testbudget.executors.execution.processes.supervisor import Supervisor
 from testbudget.executors.execution.processes.working_directory import WorkingDirectory
 from testbudget.executors.execution.sandbox import cpu_time, isolation, kernel, leftovers
+from testbudget.executors.execution.sandbox.toolchain import COMPILER_WALL_SECONDS, Toolchain
 from testbudget.rewards.problem import NOT_RUN, TestKind
 
 _MAX_RESULT = 4096  # characters of a result that are sent to the runner
@@ -61,7 +63,8 @@ def main() -> NoReturn:
         limits = TestLimits(**settings["limits"])
         language = load_language(settings["language"])
         language.programs = tuple(settings["programs"])  # as found outside, with the caller's PATH
-        outer = isolation.isolate_outer(settings["packages"], limits, language.programs)
+        language.toolchain = Toolchain.from_record(settings["toolchain"])
+        outer = isolation.isolate_outer(settings["packages"], limits, language.programs, language.toolchain)
         server_process = os.fork()
         if server_process == 0:
             _serve(control, language, outer, limits, Trust(settings["trust"]))
@@ -124,7 +127,11 @@ def _serve(
 def _start_fork_servers(supervisor: Supervisor, language: Language, trust: Trust) -> WorkerContext:
     """Fork the fork servers, which inherit what this process holds: no test and no result yet."""
     process_runner = ProcessRunner(
-        supervisor.layers, supervisor.limits, supervisor.directory.path, language.programs
+        supervisor.layers,
+        supervisor.limits,
+        supervisor.directory.path,
+        language.programs,
+        language.toolchain,
     )
     do_work = work.to_do_work(language)
     lean, rich = (
@@ -133,7 +140,12 @@ def _start_fork_servers(supervisor: Supervisor, language: Language, trust: Trust
         )
         for _ in range(2)
     )
-    cache = ProgramCache(StayingProcess(supervisor, lean.judges), language)
+    if language.toolchain.compilers:
+        compiling = dataclasses.replace(process_runner, compiles=True)
+        compiler = ForkServer(supervisor, compiling, do_work, language.load_modules)
+        cache = ProgramCache(compiler, language, COMPILER_WALL_SECONDS / supervisor.limits.wall_seconds)
+    else:
+        cache = ProgramCache(StayingProcess(supervisor, lean.judges), language)
     return WorkerContext(supervisor, lean, rich, cache, language, trust)
 
 

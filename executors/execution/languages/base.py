@@ -32,6 +32,7 @@ from typing import Any, ClassVar, NamedTuple
 from testbudget.executors.execution.languages.program_runs import ProgramEnd, ProgramSample, program_failure
 from testbudget.executors.execution.processes.process import Parts, ProcessRunner
 from testbudget.executors.execution.processes.result_buffer import ResultBuffer
+from testbudget.executors.execution.sandbox.toolchain import NO_TOOLCHAIN, Toolchain
 from testbudget.rewards.problem import TestKind, Verdict
 from testbudget.rewards.verdict_reason import VerdictReason
 
@@ -189,6 +190,8 @@ class Language(ABC):
         tags: tags of fenced blocks with code in this language, beside its name.
         packages: installed Python packages that programs may import inside the sandbox.
         programs: paths of executables that a process may execute in place of itself.
+        toolchain: compilers, which `compile_sources` may start, and what the run-time of programs needs. If
+            there are compilers, each source is compiled in a process of its own.
         judges_objects: True if `judge_objects`, `serve_objects` and `object_state` are implemented.
         judges_in_same_process: True if `judge_in_same_process` is implemented.
     """
@@ -200,8 +203,16 @@ class Language(ABC):
     tags: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
     programs: tuple[str, ...] = ()
+    toolchain: Toolchain = NO_TOOLCHAIN
     judges_objects = False
     judges_in_same_process = False
+
+    def what_is_missing(self) -> str | None:
+        """Sentence on a compiler that this machine lacks, with the package to install; None if it has all.
+
+        Called by the caller alone, before a sandbox is started.
+        """
+        return None
 
     def preload(self) -> None:  # noqa: B027 - optional
         """Load what programs commonly need.

@@ -1,6 +1,8 @@
 """Programs of a language beside the interpreter, and what the sandbox grants to them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +25,12 @@ class Toolchain:
     memory_mib: int = 0
     stack_mib: int = 4
     native: bool = False
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Self:
+        """Toolchain from the JSON object of its fields."""
+        lists = {name: tuple(record[name]) for name in ("compilers", "files")}
+        return cls(**{**record, **lists})
 
 
 NO_TOOLCHAIN = Toolchain()
