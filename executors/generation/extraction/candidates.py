@@ -23,9 +23,10 @@ class AnswerNote(StrEnum):
     """Remark on how an answer was read.
 
     Attributes:
-        NO_PROGRAM: it holds no program; the candidate is the answer itself, which passes nothing.
+        NO_PROGRAM: it holds no program; the candidate is the answer, made to pass nothing.
         WITHOUT_FENCE: its code stands between lines of prose without a fence.
-        SEVERAL_PROGRAMS: several blocks define the entry point.
+        SEVERAL_PROGRAMS: several blocks define the entry point, or are whole programs.
+        CUT_OFF: what stands behind the entry point does not parse and is left out.
         OTHER_BLOCKS: definitions that the program needs come from other blocks.
         FROM_PROMPT: imports or helpers that the program needs come from the prompt.
         BODY_ALONE: it is the body of the prompt's function.
@@ -35,6 +36,7 @@ class AnswerNote(StrEnum):
     NO_PROGRAM = "no program"
     WITHOUT_FENCE = "code without a fence"
     SEVERAL_PROGRAMS = "several programs"
+    CUT_OFF = "cut off behind the program"
     OTHER_BLOCKS = "completed from other blocks"
     FROM_PROMPT = "completed from the prompt"
     BODY_ALONE = "body of the prompt's function"
@@ -46,7 +48,7 @@ class CandidateReading:
     """Candidate in an answer.
 
     Attributes:
-        code: the program; the answer itself if it holds none.
+        code: the program; that of ``no_program`` if the answer holds none.
         notes: remarks on how the answer was read.
     """
 
@@ -57,6 +59,15 @@ class CandidateReading:
     def has_program(self) -> bool:
         """True if the answer holds a program."""
         return AnswerNote.NO_PROGRAM not in self.notes
+
+
+def no_program(answer: str) -> CandidateReading:
+    """Reading of an answer without a program.
+
+    Its code is the answer below a sentence that parses in no language, so that it passes no test, not even
+    where the answer is empty or a comment.
+    """
+    return CandidateReading(f"This answer holds no program:\n\n{answer}", (AnswerNote.NO_PROGRAM,))
 
 
 def chosen_place(defining: Sequence[int], lengths: Sequence[int], rule: ExtractionRule) -> int:

@@ -11,6 +11,8 @@ import textwrap
 from collections.abc import Callable, Collection, Iterator
 from typing import NamedTuple
 
+from testbudget.executors.generation.extraction.mended_text import mended_text
+
 _FENCE = r"(?P<fence>`{3,}|~{3,})"
 _TAG = r"(?P<tag>[\w+#.-]*)"
 _WRAPPER = r"<(?:answer|code|solution|python|program)>|\[(?:PYTHON|CODE|ANSWER)\]"
@@ -20,11 +22,16 @@ _OPENING_IN_PROSE = re.compile(rf"^[^`]*[ \t:]{_FENCE}(?P<tag>\w+)[ \t]*$")
 _ONE_LINE = re.compile(rf"^{_BEFORE}{_FENCE}{_TAG}[ \t]*(?P<code>[^\s`].*?)(?P=fence)", re.IGNORECASE)
 _CLOSING = re.compile(rf"^(?P<code>.*?){_FENCE}[ \t]*(?:</\w+>|\[/\w+\])?[ \t]*$")
 _WRAPPED = re.compile(
-    r"^[ \t]*(?:<(?P<angle>answer|code|solution|python|program)>|\[(?P<square>PYTHON|CODE|ANSWER)\])"
-    r"[ \t]*\n?"
+    r"(?<![\w`'\"])(?:<(?P<angle>answer|code|solution|python|program)(?:\s[^<>\n]*)?>"
+    r"|\[(?P<square>PYTHON|CODE|ANSWER)\])[ \t]*\n?"
     r"(?P<code>.*?)(?:</(?P=angle)>|\[/(?P=square)\]|\Z)",
-    re.MULTILINE | re.DOTALL | re.IGNORECASE,
+    re.DOTALL | re.IGNORECASE,
 )
+_INLINE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
+_THINKING = r"(?:think|thinking|thought|reasoning|scratchpad)"
+_THOUGHT = re.compile(rf"\A.*</{_THINKING}>", re.DOTALL | re.IGNORECASE)
+_STILL_THINKING = re.compile(rf"\A\s*<{_THINKING}>.*", re.DOTALL | re.IGNORECASE)
+_END_OF_TEXT = re.compile(r"(?:<\|(?:endoftext|im_end|eot_id|end|end_of_text|EOT)\|>|</s>).*\Z", re.DOTALL)
 _BYTE_ORDER_MARK = "\ufeff"
 _QUOTED_FENCE = re.compile(r"^> ?(?:```|~~~)", re.MULTILINE)
 _QUOTE_MARK = re.compile(r"^> ?", re.MULTILINE)
@@ -46,14 +53,22 @@ class CodeBlock(NamedTuple):
 
 
 def answer_text(text: str) -> str:
-    """Text of an answer without reasoning before ``</think>``, marks of quotation and odd line ends."""
-    text = text.rpartition("</think>")[2]
+    """Text of an answer without reasoning, marks of quotation, end marks of the model and odd line ends.
+
+    Reasoning ends with ``</think>`` or a tag like it. Where it never ends the answer is empty.
+    """
+    text = _STILL_THINKING.sub("", _THOUGHT.sub("", text))
+    text = _END_OF_TEXT.sub("", text)
     text = text.replace("\r\n", "\n").replace("\r", "\n").replace(_BYTE_ORDER_MARK, "")
     return _QUOTE_MARK.sub("", text) if _QUOTED_FENCE.search(text) else text
 
 
 def code_blocks(text: str, tags: Collection[str], parses: Callable[[str], bool]) -> list[CodeBlock]:
     """Blocks of code in the order of the answer; empty if it has neither fences nor tags.
+
+    What stands between tags without a fence comes after the blocks between fences. A block that does not
+    parse is mended where ``mended_text`` can do that. Code within a line of prose counts where there is no
+    other block.
 
     Args:
         text: the answer, as ``answer_text`` returns it.
@@ -62,10 +77,25 @@ def code_blocks(text: str, tags: Collection[str], parses: Callable[[str], bool])
     """
     lines = text.split("\n")
     blocks = list(_fenced(lines, tags, parses))
+    wrapped = (_dedented(found["code"].split("\n")) for found in _WRAPPED.finditer(text))
+    blocks += [
+        CodeBlock(code, "", parses(code))
+        for code in wrapped
+        if code.strip()
+        and not any(_OPENING.match(line) or _ONE_LINE.match(line) for line in code.split("\n"))
+        and not any(code in block.code for block in blocks)
+    ]
     if not blocks and not any(_OPENING.match(line) for line in lines):
-        inner = (textwrap.dedent(found["code"]).strip("\n") for found in _WRAPPED.finditer(text))
-        blocks = [CodeBlock(code, "", parses(code)) for code in inner if code.strip()]
-    return blocks
+        inline = (found.strip() for found in _INLINE.findall(text))
+        blocks = [CodeBlock(code, "", True) for code in inline if code and " " in code and parses(code)]
+    return [_mended(block, parses) for block in blocks]
+
+
+def _mended(block: CodeBlock, parses: Callable[[str], bool]) -> CodeBlock:
+    if block.parses:
+        return block
+    code = next(filter(parses, mended_text(block.code)), None)
+    return block if code is None else CodeBlock(code, block.tag, True)
 
 
 def _fenced(lines: list[str], tags: Collection[str], parses: Callable[[str], bool]) -> Iterator[CodeBlock]:

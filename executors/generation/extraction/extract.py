@@ -1,6 +1,5 @@
 """Candidate or unit test in a model's answer, by the language of the problem."""
 
-import re
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -12,27 +11,27 @@ from testbudget.executors.generation.extraction.answers import (
     UnusableError,
 )
 from testbudget.executors.generation.extraction.candidates import (
-    AnswerNote,
     CandidateReading,
     ExtractionRule,
-    chosen_place,
+    no_program,
 )
 from testbudget.executors.generation.extraction.code_blocks import answer_text, code_blocks
+from testbudget.executors.generation.extraction.pattern_candidates import (
+    PatternLanguage,
+    read_pattern_candidate,
+)
 from testbudget.executors.generation.extraction.python_candidates import read_python_candidate
+from testbudget.executors.generation.extraction.python_programs import read_python_program
 from testbudget.executors.generation.extraction.python_statements import PYTHON_TAGS
 from testbudget.executors.generation.extraction.python_tests import extract_python_test, python_normal_form
 from testbudget.executors.generation.prompts import AnswerForm, PromptTemplate
 from testbudget.rewards.problem import Problem, TestKind
-
-_KEYWORDS = r"\b(?:function\s*\*?|class|const|let|var|def|fn|func)\s+"
-_DEFINED = re.compile(rf"{_KEYWORDS}(\w+)")
 
 
 class _Language(NamedTuple):
     tags: tuple[str, ...]  # of fenced blocks
     extract_test: Callable[[str, str], tuple[str, TestKind]]
     normal_form: Callable[[str], str]
-    is_sound: Callable[[str], bool] = bool  # of a block
 
 
 _LANGUAGES: Mapping[str, _Language] = {
@@ -41,7 +40,6 @@ _LANGUAGES: Mapping[str, _Language] = {
         javascript.TAGS,
         javascript.extract_javascript_test,
         javascript.javascript_normal_form,
-        javascript.is_sound,
     ),
 }
 
@@ -86,36 +84,34 @@ def read_candidate(
         rule: which of several programs in the answer is taken.
     """
     if template.answer is AnswerForm.CONTINUES_PROMPT:
-        return CandidateReading(problem.prompt + text)
+        return _continuation(problem, text)
     if template.language == "python":
+        if problem.entry_point is None:
+            return read_python_program(text, rule)
         return read_python_candidate(text, problem.entry_point, problem.prompt, rule)
-    return _read_by_pattern(template.language, problem.entry_point, text, rule)
+    language = pattern_language(template.language)
+    return read_pattern_candidate(language, problem.entry_point, problem.prompt, text, rule)
 
 
-def _read_by_pattern(name: str, entry_point: str, text: str, rule: ExtractionRule) -> CandidateReading:
-    """Candidate in a language whose programs are searched, not parsed."""
-    language = _language(name)
-    text = answer_text(text)
-    blocks = code_blocks(text, language.tags, language.is_sound)
-    programs = [block.code for block in blocks if block.parses] or [block.code for block in blocks]
-    if not programs:
-        return CandidateReading(text, (AnswerNote.NO_PROGRAM,))
-    word = re.escape(entry_point.partition(".")[0])
-    defines = re.compile(rf"{_KEYWORDS}{word}\b|\b{word}\s*=[^=]")
-    mentions = re.compile(rf"(?<![\w$]){word}(?![\w$])")
-    defining = [place for place, code in enumerate(programs) if defines.search(code)]
-    defining = defining or [place for place, code in enumerate(programs) if mentions.search(code)]
-    if not defining:
-        return CandidateReading(programs[-1], (AnswerNote.NO_PROGRAM,))
-    chosen = chosen_place(defining, [len(code) for code in programs], rule)
-    notes = [AnswerNote.SEVERAL_PROGRAMS] if len(defining) > 1 else []
-    parts = [programs[chosen]]
-    for code in reversed(programs[:chosen]):
-        names = _DEFINED.findall(code)
-        if entry_point not in names and any(re.search(rf"(?<![\w$.]){n}\b", parts[-1]) for n in names):
-            parts.insert(0, code)
-            notes.append(AnswerNote.OTHER_BLOCKS)
-    return CandidateReading("\n\n".join(parts) + "\n", tuple(dict.fromkeys(notes)))
+def _continuation(problem: Problem, text: str) -> CandidateReading:
+    """Prompt followed by the answer. An answer of blanks and comments alone adds no program to it."""
+    lines = (line.strip() for line in answer_text(text).split("\n"))
+    if not any(line and not line.startswith(("#", "//", "```")) for line in lines):
+        return no_program(text)
+    return CandidateReading(problem.prompt + text)
+
+
+def pattern_language(name: str) -> PatternLanguage:
+    """Patterns of a language that is not parsed.
+
+    Raises:
+        UserError: the language is unknown.
+    """
+    if name == "javascript":
+        return PatternLanguage(
+            name, javascript.TAGS, javascript.is_sound, javascript.without_javascript_usage
+        )
+    return PatternLanguage(name, (name, *registry.language(name).tags, ""))
 
 
 def normal_form(code: str, language: str = "python") -> str:

@@ -196,6 +196,25 @@ def extract_javascript_test(text: str, entry_point: str) -> tuple[str, TestKind]
     return "\n".join([*_forgotten_imports(bare), code.strip()]) + "\n", TestKind.UNITTEST
 
 
+def without_javascript_usage(code: str, entry_point: str) -> str:
+    """Candidate without the top-level statements that print, check or call it."""
+    name = re.escape(entry_point.replace("()", "").partition(".")[0])
+    shown = re.compile(
+        rf"^[ \t]*(?:console\s*\.\s*\w+|assert(?:\s*\.\s*\w+)*|process\s*\.\s*exit|(?:new\s+)?{name})\s*\(",
+        re.MULTILINE,
+    )
+    scanned = scan_code(code)
+    if not scanned.sound:
+        return code
+    kept, end = [], 0
+    for found in shown.finditer(scanned.code):
+        if found.start() < end or scanned.depths[found.start()] > 0:
+            continue
+        kept.append(code[end : found.start()])
+        end = _end_of_statement(scanned.code, scanned.depths, found.start())
+    return "".join([*kept, code[end:]])
+
+
 def javascript_normal_form(code: str) -> str:
     """Code without comments, indentation and blank lines."""
     kept = []

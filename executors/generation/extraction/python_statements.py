@@ -36,7 +36,7 @@ def bound_names(statement: ast.stmt) -> set[str]:
     if isinstance(statement, Definition):
         return {statement.name}
     names: set[str] = set()
-    for node in _outside_functions(statement):
+    for node in outside_functions(statement):
         if isinstance(node, ast.Import | ast.ImportFrom):
             names |= {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
         elif isinstance(node, Definition):
@@ -53,7 +53,7 @@ def changed_names(statement: ast.stmt) -> set[str]:
     their effect, and the arguments of calls that it makes for their effect.
     """
     names: set[str] = set()
-    for node in _outside_functions(statement):
+    for node in outside_functions(statement):
         if isinstance(node, ast.Attribute | ast.Subscript) and not isinstance(node.ctx, ast.Load):
             names |= {_root(node)}
         elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
@@ -76,7 +76,7 @@ def calls_name(statement: ast.stmt, name: str) -> bool:
     """Return whether a statement calls a function by this name when it runs, not only when it is called."""
     return any(
         isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name
-        for node in _outside_functions(statement)
+        for node in outside_functions(statement)
     )
 
 
@@ -98,14 +98,14 @@ def _globals_of(table: symtable.SymbolTable) -> Iterator[str]:
         yield from _globals_of(inner)
 
 
-def _outside_functions(statement: ast.AST) -> Iterator[ast.AST]:
+def outside_functions(statement: ast.AST) -> Iterator[ast.AST]:
     """A node and the nodes below it, without the bodies of functions."""
     yield statement
     for child in ast.iter_child_nodes(statement):
         if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
             yield child
         else:
-            yield from _outside_functions(child)
+            yield from outside_functions(child)
 
 
 def _root(node: ast.AST) -> str:

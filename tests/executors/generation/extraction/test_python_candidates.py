@@ -120,12 +120,14 @@ def test_the_rule_decides_between_programs(rule, expected):
 
 
 @pytest.mark.parametrize(
-    "answer", ["", "I cannot do that.", "```bash\nls\n```", "```python\ndef total(\n```"]
+    "answer", ["", "# later", "I cannot do that.", "```bash\nls\n```", "```python\ndef total(\n```"]
 )
 def test_an_answer_without_a_program_is_kept_and_marked(answer):
     reading = read(answer)
     assert not reading.has_program
-    assert reading.code == answer
+    assert reading.code.endswith(answer)
+    with pytest.raises(SyntaxError):
+        compile(reading.code, "<candidate>", "exec")
 
 
 def test_future_imports_stay_first():

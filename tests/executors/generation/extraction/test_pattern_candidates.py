@@ -1,0 +1,130 @@
+"""Candidates in languages whose programs are searched by pattern, in answers as models write them."""
+
+import json
+import shutil
+import subprocess
+
+import pytest
+
+from testbudget.executors.generation.extraction.candidates import AnswerNote, ExtractionRule
+from testbudget.executors.generation.extraction.extract import pattern_language
+from testbudget.executors.generation.extraction.pattern_candidates import (
+    PatternLanguage,
+    read_pattern_candidate,
+)
+
+RIGHT = "function total(xs) {\n  return xs.reduce((a, b) => a + b, 0);\n}"
+USES_ADD = "function total(xs) { return xs.reduce(add, 0) }"
+PROMPT = "/** Sum of a list. */\nfunction total(xs) {\n"
+CPP = PatternLanguage("cpp", ("cpp", "c++", "cc", ""))
+JAVA = PatternLanguage("java", ("java", ""))
+
+
+def read(text, entry_point="total", prompt=PROMPT, rule=ExtractionRule.LAST):
+    return read_pattern_candidate(pattern_language("javascript"), entry_point, prompt, text, rule)
+
+
+def printed(code, text=""):
+    node = shutil.which("node") or "node"
+    return subprocess.run([node, "-e", code], input=text, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.parametrize(
+    ("answer", "note"),
+    [
+        (f"```javascript\n{RIGHT}\n```", None),
+        (f"```js\n{RIGHT}\n\nconsole.log(total([1, 2]));\n```", None),
+        (f"```js\n{RIGHT}\nconsole.log(\n  total([1, 2]),\n)\nassert.equal(total([1]), 1)\n```", None),
+        (f"```js\n{RIGHT}\n```\nUse it:\n```js\nconsole.log(total([1]));\n```", None),
+        ("```js\nconst total = xs => xs.reduce((a, b) => a + b, 0);\n```", None),
+        (
+            "```js\nexports.total = total\nvar total = function (xs) { return eval(xs.join('+')) }\n```",
+            None,
+        ),
+        (f"```bash\nnpm i\n```\n```python\ndef total(xs): return 0\n```\n```js\n{RIGHT}\n```", None),
+        (
+            f"```js\nconst add = (a, b) => a + b;\n```\n```js\n{USES_ADD}\n```",
+            AnswerNote.OTHER_BLOCKS,
+        ),
+        (
+            f"```js\n{USES_ADD}\n```\n```js\nfunction add(a, b) {{ return a + b }}\n```",
+            AnswerNote.OTHER_BLOCKS,
+        ),
+        (
+            "```js\nfunction total(xs) { return 0 }\n```\nNo:\n```js\n" + RIGHT + "\n```",
+            AnswerNote.SEVERAL_PROGRAMS,
+        ),
+        (f"Here it is:\n\n{RIGHT}\n\nIt adds them up.", AnswerNote.WITHOUT_FENCE),
+        ("```js\n  return xs.reduce((a, b) => a + b, 0);\n}\n```", AnswerNote.BODY_ALONE),
+        (RIGHT.replace("=>", "=&gt;").join(("```js\n", "\n```")), None),
+    ],
+)
+def test_the_function_is_found_and_runs(answer, note):
+    reading = read(answer)
+    assert reading.notes == (() if note is None else (note,))
+    assert json.loads(printed(f"{reading.code}\nconsole.log(JSON.stringify(total([1, 2, 3])))")) == 6
+
+
+@pytest.mark.parametrize(
+    "answer", ["", "No.", "```js\nconsole.log(total([1]))\n```", "```python\ndef total(xs): pass\n```"]
+)
+def test_an_answer_without_the_function_holds_no_program(answer):
+    reading = read(answer, prompt="Write total.")
+    assert not reading.has_program
+    with pytest.raises(subprocess.CalledProcessError):
+        printed(reading.code)
+
+
+def test_a_method_is_found_in_its_class():
+    reading = read(
+        "```js\nclass Solution {\n  total(xs) { return xs.length }\n}\n"
+        "console.log(new Solution().total([]))\n```",
+        "Solution.total",
+        "",
+    )
+    assert printed(f"{reading.code}\nconsole.log(new Solution().total([]))") == "0\n"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "```js\nconst n = +require('fs').readFileSync(0, 'utf8');\nconsole.log(2 * n);\n```\n"
+        "Input\n```\n4\n```",
+        "```js\nfunction double(n) { return 2 * n }\n```\nand\n```js\n"
+        "process.stdin.on('data', d => console.log(double(+d)))\n```\n```js\nconsole.log(double(1))\n```",
+    ],
+)
+def test_the_whole_program_is_found(answer):
+    reading = read(answer, None, "Double the number.")
+    assert printed(reading.code, "4\n") == "8\n"
+
+
+MAIN = "#include <iostream>\nint main() {\n  int n;\n  std::cin >> n;\n  std::cout << 2 * n;\n}"
+
+
+@pytest.mark.parametrize(
+    ("answer", "wanted"),
+    [
+        (f"```cpp\n{MAIN}\n```\nInput:\n```\n4\n```\nOutput:\n```\n8\n```", MAIN),
+        (f"```python\nprint(1)\n```\n```c++\n{MAIN}\n```\nRun `g++ a.cpp`:\n```sh\n./a.out\n```", MAIN),
+        (f"The program is\n{MAIN}\nand that is all.", MAIN),
+        (f"```cpp\n{MAIN}\n```\nUse `twice`:\n```cpp\nint twice(int n) {{ return 2 * n; }}\n```", MAIN),
+        (
+            "```cpp\nint twice(int n) { return 2 * n; }\n```\n```cpp\nint main() { return twice(1); }\n```",
+            "int twice(int n) { return 2 * n; }\n\nint main() { return twice(1); }",
+        ),
+        ("No program.", None),
+        ("```cpp\nint twice(int n) { return 2 * n; }\n```", None),
+    ],
+)
+def test_the_block_with_a_main_function_is_the_program(answer, wanted):
+    reading = read_pattern_candidate(CPP, None, "", answer, ExtractionRule.LAST)
+    assert (reading.code.strip() if reading.has_program else None) == wanted
+
+
+def test_a_class_of_another_name_than_main_is_a_program_in_java():
+    own = "class Twice {\n  public static void main(String[] a) { System.out.print(Two.of()); }\n}"
+    answer = f"```java\nclass Two {{ static int of() {{ return 2; }} }}\n```\n```java\n{own}\n```"
+    reading = read_pattern_candidate(JAVA, None, "", answer, ExtractionRule.LAST)
+    assert own in reading.code
+    assert "class Two" in reading.code
