@@ -18,11 +18,20 @@ app = App(
 
   {"id": "1", "candidate": "def f(x): ...", "test": "assert f(1) == 2",
    "kind": "assert"}
+  {"id": "2", "candidate": "print(int(input()) + 1)", "kind": "stdin",
+   "stdin": "1\\n", "expected_stdout": "2\\n"}
 
-kind: assert (a program that runs after the candidate) or unittest (a module
-  with one TestCase class)
-language: python (default) or javascript
+id: text or a whole number, unique (default: the number of the line)
+kind: assert (a program that runs after the candidate), unittest (a module
+  with TestCase classes), pytest (a module with test functions or classes),
+  check (defines check(candidate), called with the entry point), stdin (the
+  candidate is a program that reads standard input and prints)
+language: python (default) or another that doctor lists
 entry_point: name that the candidate must define (default: none)
+comparison: of what a program prints: text (lines, exact, tokens or
+  unordered_lines), absolute and relative (tolerances of numbers), checker
+  (a program that defines checker(input, expected, actual))
+Further fields go into metadata of the output.
 
 A line of --out:
 
@@ -38,10 +47,12 @@ detail: what is known of exception, message, line, expected, given, limit,
 isolation: separate_process, or same_process where the verdict was found in
   one process with the candidate (only with --trust honest), then the
   isolation layers in force
+error: in place of a verdict, what is wrong with a row of standard input
 
 Examples:
 
   testbudget execute --in pairs.jsonl --out verdicts.jsonl
+  testbudget execute --in pairs.jsonl --out verdicts.jsonl --resume
   testbudget execute --in - --out - --require net,mount < pairs.jsonl
 
 Keys of --json: docs/command_line.md""",
@@ -81,16 +92,26 @@ def execute(
             "candidate, and that counts."
         ),
     ] = "hostile",
+    resume: Annotated[
+        bool,
+        Parameter(
+            negative=(),
+            show_default=False,
+            help="Continue the file of verdicts: what it holds is not judged again.",
+        ),
+    ] = False,
     json: Json = False,
 ) -> None:
     """Execute candidate programs on unit tests, one pair per line of a file.
 
-    All verdicts are written at the end, in the order of the pairs, or none.
-    The counterpart in Python is testbudget.judge.
+    A file is read and checked as a whole before anything is executed. Each
+    verdict is written as it falls, in the order of the pairs. After an end by
+    Ctrl-C, --resume goes on. The counterpart in Python is testbudget.judge.
 
     Args:
         source: JSONL file of pairs, or - for standard input.
-        out: JSONL file of verdicts to write, or - for standard output.
+        out: file of verdicts to write, Parquet if it ends in .parquet and JSONL
+            otherwise, or - for standard output.
         cpu_seconds: CPU time limit of a test, loading the candidate included.
         wall_seconds: Wall clock limit of a test.
     """
@@ -106,9 +127,12 @@ def execute(
         require=require or [],
         max_timeouts=max_timeouts,
         trust=Trust(trust),
+        resume=resume,
         cpu_seconds=cpu_seconds,
         wall_seconds=wall_seconds,
         memory_mib=memory_mib,
     )
     if json:
         print_json(counts)
+    if wrong := counts["errors"]:
+        raise UserError(f"{wrong} of {counts['pairs']} rows are wrong; the field error of each says why")

@@ -1,37 +1,63 @@
-"""Files of candidate and test pairs: pairs read, executed, and verdicts written."""
+"""Execution of a source of pairs: verdicts are written as they fall, in the order of the rows.
 
-import json
+Rows are read a *chunk* at a time. A chunk is grouped into blocks, which are run while later chunks are
+read. Verdicts wait until those of all earlier rows are written. At most ``_MAX_AHEAD`` rows are read and
+not written, so memory does not grow with the input, except by the digest of each id.
+"""
+
 import os
 import time
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from testbudget.cli.console import STANDARD_STREAM, check_writable, write_lines
-from testbudget.executors.execution.languages.registry import BUILT_IN
-from testbudget.executors.execution.limits import TestLimits, Trust
-from testbudget.executors.execution.worker_pool import (
-    MAX_TESTS,
-    FinishedBlock,
-    PairRequest,
-    group_into_blocks,
-    run_blocks,
+from testbudget.cli.console import STANDARD_STREAM, check_writable
+from testbudget.cli.interruptions import Interruptions
+from testbudget.cli.pair_rows import PairRow, RowSource, open_rows, same_file
+from testbudget.cli.verdict_files import (
+    ERROR,
+    OutputFile,
+    VerdictRow,
+    existing_output,
+    open_output,
+    verdict_name,
 )
-from testbudget.rewards.errors import UserError, validation_sentence
-from testbudget.rewards.plugins import PluginGroup, check_name
-from testbudget.rewards.problem import NOT_RUN, TestKind, Verdict
-from testbudget.rewards.verdict_reason import VerdictReason
-from testbudget.traces.files import read_rows
+from testbudget.executors.execution.limits import TestLimits, Trust
+from testbudget.executors.execution.pair_blocks import MAX_TESTS, Block, group_into_blocks
+from testbudget.executors.execution.worker_pool import BlockPool, FinishedBlock
+from testbudget.rewards.errors import InfrastructureError, SandboxError, UserError
+from testbudget.rewards.problem import NOT_RUN, Verdict
 
-_STANDARD_INPUT = Path("/dev/stdin")
 _NEVER = MAX_TESTS + 1  # more timeouts than a candidate can have in one block
+_FIRST_CHUNK, _MIN_CHUNK, _MAX_CHUNK = 256, 64, 4096  # rows
+_CHUNK_SECONDS = 10.0  # aim; an interrupted command loses the blocks that are being run
+_MAX_GROWTH = 4  # of a chunk, as a factor of the one before
+_MAX_AHEAD = 16 * _MAX_CHUNK
+
+
+@dataclass(frozen=True, slots=True)
+class PairSettings:
+    """Settings of an execution of pairs.
+
+    Attributes:
+        limits: limits of one test.
+        runners: number of sandboxes.
+        require: isolation layers without which nothing is executed.
+        trust: trust in the authors of the candidates.
+        fixed_chunks: True where the shape of blocks matters: a limit on the timeouts in one is set.
+    """
+
+    limits: TestLimits
+    runners: int
+    require: Sequence[str]
+    trust: Trust
+    fixed_chunks: bool
 
 
 def execute_file(
@@ -42,136 +68,247 @@ def execute_file(
     require: Sequence[str],
     max_timeouts: int | None,
     trust: Trust,
+    resume: bool,
     **limits: float,
 ) -> dict[str, Any]:
-    """Execute the pairs of a file, write a line for each, and print the counts on standard error.
+    """Execute pairs, write a row for each, and print the counts on standard error.
 
     Args:
         source: JSONL file of pairs, or ``-``.
-        out: JSONL file of verdicts, or ``-``; written atomically.
+        out: file of verdicts, or ``-``.
         runners: number of sandboxes; None for one per CPU core.
         require: isolation layers without which nothing is executed.
         max_timeouts: timeouts in a block after which a candidate's other tests are not run; None for all.
         trust: trust in the authors of the candidates.
+        resume: True to continue the file of verdicts.
         limits: limits of one test, by field of ``TestLimits``.
 
     Returns:
-        Counts: ``pairs``, ``seconds``, ``pairs_per_second``, ``verdicts`` by name, ``same_process``
-        (number of pairs judged in one process with the candidate), ``layers`` in force,
+        Counts: ``pairs``, ``resumed`` (number of rows that were there before), ``seconds``,
+        ``pairs_per_second``, ``verdicts`` by name, ``errors`` (number of wrong rows of a stream),
+        ``same_process`` (number of pairs judged in one process with the candidate), ``layers`` in force,
         ``missing_layers``.
 
     Raises:
-        UserError: the files, a line, a limit or a layer cannot be used.
+        UserError: the files, a row, a limit or a layer cannot be used.
+        InfrastructureError: a sandbox or the disk failed; the verdicts before are written.
+        KeyboardInterrupt: a signal came; the verdicts before are written, and the message says so.
     """
     chosen = TestLimits(max_timeouts=max_timeouts or _NEVER, **limits)  # type: ignore[arg-type]
-    check_writable(out)
-    pairs = _read(source)
+    settings = PairSettings(chosen, runners or os.cpu_count() or 1, require, trust, bool(max_timeouts))
+    read, written = (None if path == STANDARD_STREAM else path for path in (source, out))
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    start = time.monotonic()
-    rows, missing = _run(
-        list(pairs.values()), chosen, runners or os.cpu_count() or 1, require, trust, console
-    )
-    seconds = time.monotonic() - start
-    lines = [json.dumps({"id": id} | row.as_json()) + "\n" for id, row in zip(pairs, rows, strict=True)]
-    write_lines(lines, out)
-    counts = _counts(rows, seconds, missing)
+    if same_file(read, written):
+        raise UserError(f"--in and --out must be two files but both are {written or read or 'one'}")
+    if resume and written is None:
+        raise UserError("--resume needs --out FILE: what standard output has got is not known")
+    check_writable(out)
+    if written is not None and written.exists() and not resume:
+        raise existing_output(written)
+    with Interruptions() as interruptions:
+        rows = open_rows(read, lambda sentence: console.print(f"testbudget: {sentence}"))
+        with closing(rows):
+            output = open_output(written, resume=resume, interruptions=interruptions)
+            execution = PairExecution(rows, output, settings, console)
+            with _told_how_to_go_on(execution, written), closing(output):
+                execution.run()
+    counts = execution.counts()
     _print_counts(counts, console)
     return counts
 
 
-class _PairRow(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
+class PairExecution:
+    """Execution of the pairs of a source.
 
-    id: str
-    candidate: str
-    test: str
-    kind: Literal["unittest", "assert"]
-    language: str = "python"
-    entry_point: str | None = None
+    Args:
+        rows: source of the pairs.
+        output: place of the verdicts; the rows that it holds already are not executed again.
+        settings: settings of the runners.
+        console: console for progress and warnings.
 
+    Attributes:
+        rows, output: as given.
+    """
 
-@dataclass(frozen=True, slots=True)
-class _Result:
-    """Result of one pair."""
+    def __init__(
+        self, rows: RowSource, output: OutputFile, settings: PairSettings, console: Console
+    ) -> None:
+        self.rows = rows
+        self.output = output
+        self._settings = settings
+        self._console = console
+        self._resumed = 0
+        self._verdicts: Counter[str] = Counter()
+        self._same_process = 0
+        self._layers: tuple[str, ...] = ()
+        self._missing: tuple[str, ...] = ()
+        self._seconds = 0.0
+        self._chunk = _MAX_CHUNK if settings.fixed_chunks else _FIRST_CHUNK
+        self._judged = 0
+        self._read = 0  # position after the last row that was read
+        self._written = 0  # position of the next row that is written
+        self._waiting: deque[Block] = deque()
+        self._taken: dict[int, PairRow] = {}  # read and not written, by position
+        self._results: dict[int, VerdictRow] = {}  # finished and not written, by position
 
-    verdict: int
-    cpu_seconds: float
-    wall_seconds: float
-    same_process: bool
-    cut_at: float
-    reason: VerdictReason
-    layers: tuple[str, ...]
+    def run(self) -> None:
+        """Execute all pairs.
 
-    @property
-    def place(self) -> str:
-        return "same_process" if self.same_process else "separate_process"
+        Raises:
+            UserError: the output belongs to other rows, or a layer is missing.
+            SandboxError: a block failed twice.
+            InfrastructureError: the output cannot be written.
+        """
+        self._skip_earlier_rows()
+        start = time.monotonic()
+        settings = self._settings
+        try:
+            with (
+                BlockPool(settings.limits, settings.runners, settings.require, settings.trust) as pool,
+                self._progress() as show,
+            ):
+                while self._advance(pool, start):
+                    show(self.output.rows)
+                self.output.complete = True
+        finally:
+            self._seconds = time.monotonic() - start
 
-    @property
-    def name(self) -> str:
-        return "not_run" if self.verdict == NOT_RUN else Verdict(self.verdict).name.lower()
-
-    def as_json(self) -> dict[str, Any]:
-        cut_at = {"cut_at": round(self.cut_at, 6)} if self.cut_at else {}
+    def counts(self) -> dict[str, Any]:
+        """Counts of all rows of the output, as ``execute_file`` returns them."""
+        pairs = self.output.rows - self._resumed
+        verdicts = Counter(self._verdicts)
+        errors = verdicts.pop(ERROR, 0)
         return {
-            "verdict": self.name,
-            "reason": self.reason.sentence,
-            "detail": {str(name): text for name, text in self.reason.detail.items()},
-            "cpu_seconds": round(self.cpu_seconds, 6),
-            "wall_seconds": round(self.wall_seconds, 6),
-            **cut_at,
-            "isolation": [self.place, *self.layers],
+            "pairs": self.output.rows,
+            "resumed": self._resumed,
+            "seconds": round(self._seconds, 3),
+            "pairs_per_second": round(pairs / max(self._seconds, 1e-9), 1),
+            "verdicts": dict(verdicts.most_common()),
+            "errors": errors,
+            "same_process": self._same_process,
+            "layers": list(self._layers),
+            "missing_layers": list(self._missing),
         }
 
+    def _skip_earlier_rows(self) -> None:
+        """Read the rows that have a row in the output, and check that these belong together."""
+        for number, earlier in enumerate(self.output.earlier_rows(), start=1):
+            row = self._next_row()
+            if row is None or row.id != earlier["id"]:
+                found = "the input has no such row" if row is None else f"that of the input is {row.id!r}"
+                raise UserError(
+                    f"--resume needs the output of this input but row {number} of the output has the id "
+                    f"{earlier['id']!r} and {found}"
+                )
+            self._verdicts[verdict_name(earlier)] += 1
+        self._resumed = self._read = self._written = self.output.rows
 
-def _read(source: Path) -> dict[str, PairRequest]:
-    """Pairs of a file by id, in the order of its lines."""
-    path = _STANDARD_INPUT if source == STANDARD_STREAM else source
-    pairs: dict[str, PairRequest] = {}
-    lines: dict[str, int] = {}
-    texts: dict[str, str] = {}  # equal texts are kept once
-    for number, row in read_rows(path, "--in must be a JSONL file of pairs, or -,"):
-        try:
-            read = _PairRow.model_validate(row)
-        except ValidationError as error:
-            raise UserError(f"{path}:{number} {validation_sentence(error)}") from None
-        check_name(f"{path}:{number} language", read.language, PluginGroup.LANGUAGES, BUILT_IN)
-        if read.id in pairs:
-            raise UserError(
-                f"{path}:{number} id must be unique but {read.id!r} is that of line {lines[read.id]} too"
+    def _next_row(self) -> PairRow | None:
+        """The next row, waited for."""
+        while not self.rows.exhausted:
+            self.rows.wait()
+            if taken := self.rows.take(1):
+                return taken[0]
+        return None
+
+    def _advance(self, pool: BlockPool, start: float) -> bool:
+        """Start blocks, write what is ready, wait for more; return False once everything is written."""
+        wants_rows = self._fill(pool, start)
+        self._write()
+        if not pool.running and not self._waiting and self.rows.exhausted:
+            return False
+        descriptor = self.rows.descriptor
+        for done in pool.wait([descriptor] if wants_rows and descriptor is not None else []):
+            self._receive(done)
+        return True
+
+    def _fill(self, pool: BlockPool, start: float) -> bool:
+        """Give every worker a block; return whether further rows could be used at once."""
+        while True:
+            while self._waiting and pool.has_room:
+                pool.start(self._waiting.popleft())
+            wanted = min(self._chunk, _MAX_AHEAD - (self._read - self._written))
+            if len(self._waiting) >= self._settings.runners or wanted <= 0 or self.rows.exhausted:
+                return False
+            rows = self.rows.take(wanted)
+            if not rows:
+                return not self.rows.exhausted
+            self._take(rows)
+            self._resize_chunk(time.monotonic() - start)
+
+    def _take(self, rows: Sequence[PairRow]) -> None:
+        first = self._read
+        self._read += len(rows)
+        requests = {}
+        for position, row in enumerate(rows, start=first):
+            if row.request is None:
+                self._results[position] = {"id": row.id, ERROR: row.error}
+            else:
+                self._taken[position] = row
+                requests[position] = row.request
+        self._waiting.extend(group_into_blocks([*requests.values()], self._settings.runners, [*requests]))
+
+    def _resize_chunk(self, seconds: float) -> None:
+        """Aim at chunks of some seconds each, as far as is known how long a pair takes."""
+        if self._judged and not self._settings.fixed_chunks:
+            aim = int(self._judged / max(seconds, 1e-9) * _CHUNK_SECONDS)
+            self._chunk = max(_MIN_CHUNK, min(aim, _MAX_GROWTH * self._chunk, _MAX_CHUNK))
+
+    def _receive(self, done: FinishedBlock) -> None:
+        if done.missing and not self._missing:
+            self._console.print(
+                f"testbudget: this machine refuses the isolation layers {', '.join(done.missing)}"
             )
-        lines[read.id] = number
-        candidate, test = (texts.setdefault(text, text) for text in (read.candidate, read.test))
-        pairs[read.id] = PairRequest(candidate, test, TestKind(read.kind), read.language, read.entry_point)
-    return pairs
+        self._layers, self._missing = done.layers, done.missing
+        self._judged += len(done.block.positions)
+        self._same_process += int(
+            done.block_verdicts.same_process[done.block.rows, done.block.columns].sum()
+        )
+        for position, fields in _results(done):
+            row = self._taken.pop(position)
+            metadata = {"metadata": row.metadata} if row.metadata else {}
+            self._results[position] = {"id": row.id, **fields, **metadata}
+
+    def _write(self) -> None:
+        """Write the results that come next."""
+        ready = []
+        while (row := self._results.pop(self._written, None)) is not None:
+            ready.append(row)
+            self._written += 1
+        if ready:
+            self.output.write(ready)
+            self._verdicts.update(map(verdict_name, ready))
+
+    @contextmanager
+    def _progress(self) -> Iterator[Any]:
+        columns = (TextColumn("running pairs"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        hidden = not self._console.is_terminal
+        with Progress(*columns, console=self._console, transient=True, disable=hidden) as progress:
+            task = progress.add_task("", total=self.rows.total, completed=self._resumed)
+            yield lambda completed: progress.update(task, completed=completed)
 
 
-def _run(
-    pairs: Sequence[PairRequest],
-    limits: TestLimits,
-    runners: int,
-    require: Sequence[str],
-    trust: Trust,
-    console: Console,
-) -> tuple[list[_Result], tuple[str, ...]]:
-    """Results of the pairs in their order, and the isolation layers that this machine refuses."""
-    results: dict[int, _Result] = {}
-    columns = (TextColumn("running pairs"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-    blocks = group_into_blocks(pairs, runners)
-    with progress, closing(run_blocks(blocks, limits, runners, require, trust)) as finished:
-        task = progress.add_task("", total=len(pairs))
-        missing: tuple[str, ...] = ()
-        for done in finished:
-            results |= _results(done)
-            missing = missing or done.missing
-            progress.update(task, completed=len(results))
-    if missing:
-        console.print(f"testbudget: this machine refuses the isolation layers {', '.join(missing)}")
-    return [results[position] for position in range(len(pairs))], missing
+@contextmanager
+def _told_how_to_go_on(execution: PairExecution, out: Path | None) -> Iterator[None]:
+    """End by a sentence that says what is written, and how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"interrupted; {_state(execution, out)}") from None
+    except (SandboxError, InfrastructureError) as error:
+        raise InfrastructureError(f"{error}; {_state(execution, out)}") from None
 
 
-def _results(done: FinishedBlock) -> dict[int, _Result]:
-    """Results of the pairs of a block, by position of the pair."""
+def _state(execution: PairExecution, out: Path | None) -> str:
+    rows, total = execution.output.rows, execution.rows.total
+    count = f"{rows} verdicts" if total is None else f"{rows} of {total} verdicts"
+    if out is None:
+        return f"{count} were written"
+    return f"{count} are in {out}: go on with --resume" if rows else "there are no verdicts yet"
+
+
+def _results(done: FinishedBlock) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Position and fields of each pair of a block."""
     block, verdicts = done.block, done.block_verdicts
     columns = (
         verdicts.verdicts,
@@ -183,28 +320,28 @@ def _results(done: FinishedBlock) -> dict[int, _Result]:
     )
     cells = block.rows, block.columns
     values = zip(block.positions.tolist(), *(column[cells].tolist() for column in columns), strict=True)
-    return {
-        position: _Result(verdict, cpu, wall, same_process, cut_at, verdicts.reasons[reason], done.layers)
-        for position, verdict, cpu, wall, same_process, cut_at, reason in values
-    }
-
-
-def _counts(results: Sequence[_Result], seconds: float, missing: Sequence[str]) -> dict[str, Any]:
-    return {
-        "pairs": len(results),
-        "seconds": round(seconds, 3),
-        "pairs_per_second": round(len(results) / max(seconds, 1e-9), 1),
-        "verdicts": dict(Counter(result.name for result in results).most_common()),
-        "same_process": sum(result.same_process for result in results),
-        "layers": list(results[0].layers if results else ()),
-        "missing_layers": list(missing),
-    }
+    for position, verdict, cpu_seconds, wall_seconds, same_process, cut_at, number in values:
+        reason = verdicts.reasons[number]
+        yield (
+            position,
+            {
+                "verdict": "not_run" if verdict == NOT_RUN else Verdict(verdict).name.lower(),
+                "reason": reason.sentence,
+                "detail": {str(name): text for name, text in reason.detail.items()},
+                "cpu_seconds": round(cpu_seconds, 6),
+                "wall_seconds": round(wall_seconds, 6),
+                **({"cut_at": round(cut_at, 6)} if cut_at else {}),
+                "isolation": ["same_process" if same_process else "separate_process", *done.layers],
+            },
+        )
 
 
 def _print_counts(counts: Mapping[str, Any], console: Console) -> None:
-    verdicts = ", ".join(f"{count} {name}" for name, count in counts["verdicts"].items())
+    verdicts = ", ".join(f"{count} {name}" for name, count in counts["verdicts"].items()) or "none"
+    before = f"{counts['resumed']} were there, " if counts["resumed"] else ""
+    wrong = f"{counts['errors']} wrong rows; " if counts["errors"] else ""
     console.print(
-        f"testbudget: {counts['pairs']} pairs in {counts['seconds']:.1f} s, "
-        f"{counts['pairs_per_second']:.0f} pairs/s: {verdicts}; "
+        f"testbudget: {counts['pairs']} pairs in {counts['seconds']:.1f} s, {before}"
+        f"{counts['pairs_per_second']:.0f} pairs/s: {verdicts}; {wrong}"
         f"isolation: {counts['same_process']} same_process; {', '.join(counts['layers'])}"
     )

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from testbudget.cli.main import main
@@ -30,10 +31,12 @@ def write(path, rows):
     return path
 
 
-def execute(tmp_path, rows, *flags):
-    """Exit code and rows of the output, None if there is no output file."""
+def execute(tmp_path, rows, *flags, again=False):
+    """Exit code and rows of the output, None if there is no output file; ``again``: with that of before."""
     out = tmp_path / "out" / "verdicts.jsonl"
     out.parent.mkdir(exist_ok=True)
+    if not again:
+        out.unlink(missing_ok=True)
     source = write(tmp_path / "pairs.jsonl", rows)
     usual = {"--in": str(source), "--out": str(out), "--runners": "1"}
     words = [word for flag, value in usual.items() if flag not in flags for word in (flag, value)]
@@ -164,25 +167,11 @@ def test_a_file_without_pairs_has_no_verdicts(tmp_path):
     assert execute(tmp_path, []) == (0, [])
 
 
-@pytest.mark.parametrize(
-    ("rows", "sentence"),
-    [
-        ([GOOD, "{"], "pairs.jsonl:2 must be a JSON object"),
-        ([GOOD, GOOD], "pairs.jsonl:2 id must be unique but 'a' is that of line 1 too"),
-        (
-            [GOOD | {"kind": "doctest"}],
-            "pairs.jsonl:1 kind must be one of unittest, assert but",
-        ),
-        ([GOOD | {"language": "cobol"}], "pairs.jsonl:1 language must be one of python"),
-        ([{"id": "a"}], "pairs.jsonl:1 candidate is required but it is missing"),
-        ([GOOD | {"id": 3}], "pairs.jsonl:1 id must be a valid string but got 3"),
-        ([GOOD | {"entrypoint": "f"}], "pairs.jsonl:1 entrypoint is not a known field"),
-    ],
-)
-def test_a_line_that_is_no_pair_is_named_and_nothing_is_run(tmp_path, capsys, rows, sentence):
-    assert execute(tmp_path, rows) == (2, None)
+@pytest.mark.parametrize("wrong", ["{", GOOD, GOOD | {"kind": "doctest"}, {"id": "b"}])
+def test_a_line_that_is_no_pair_is_named_and_nothing_is_run(tmp_path, capsys, wrong):
+    assert execute(tmp_path, [GOOD, wrong]) == (2, None)
     message = capsys.readouterr().err
-    assert sentence in message
+    assert "pairs.jsonl:2 " in message
     assert message.count("\n") == 1
 
 
@@ -204,26 +193,138 @@ def test_flags_that_cannot_be_followed_are_told(tmp_path, capsys, flags, sentenc
     assert message.count("\n") == 1
 
 
-def test_earlier_verdicts_are_kept_when_nothing_comes_out(tmp_path):
+def test_an_output_that_exists_is_neither_overwritten_nor_judged_again(tmp_path, capsys):
     _, before = execute(tmp_path, [GOOD])
-    assert execute(tmp_path, [GOOD, "{"]) == (2, before)
+    assert execute(tmp_path, [GOOD], again=True) == (2, before)
+    assert "exists: go on with --resume or choose another --out" in capsys.readouterr().err
+    assert execute(tmp_path, [GOOD, "{"], "--resume", again=True) == (2, before)
+    _, after = execute(tmp_path, [GOOD, GOOD | {"id": "b"}], "--resume", "--json", again=True)
+    assert (after[0], after[1]["id"]) == (before[0], "b")
+    document = json.loads(capsys.readouterr().out)
+    assert (document["pairs"], document["resumed"], document["verdicts"]) == (2, 1, {"passed": 2})
+    assert execute(tmp_path, [GOOD | {"id": "c"}], "--resume", again=True) == (2, after)
+    assert "row 1 of the output has the id 'a' and that of the input is 'c'" in capsys.readouterr().err
+    assert execute(tmp_path, [GOOD], "--resume", again=True) == (2, after)
+    assert "has the id 'b' and the input has no such row" in capsys.readouterr().err
 
 
-def test_a_minus_stands_for_the_standard_streams():
+def test_a_parquet_file_of_verdicts_is_continued_too(tmp_path):
+    out = tmp_path / "out" / "verdicts.parquet"
+    flags = ("--out", str(out))
+    for rows in ([GOOD], [GOOD, GOOD | {"id": "b", "level": 3}]):
+        source = write(tmp_path / "pairs.jsonl", rows)
+        out.parent.mkdir(exist_ok=True)
+        assert main(["execute", "--in", str(source), *flags, "--runners", "1", "--resume"]) == 0
+    rows = pq.read_table(out).to_pylist()
+    assert [(row["id"], row["verdict"], row["metadata"]) for row in rows] == [
+        ("a", "passed", None),
+        ("b", "passed", '{"level": 3}'),
+    ]
+
+
+def test_further_fields_of_a_row_are_metadata_of_its_verdict(tmp_path):
+    code, (row,) = execute(tmp_path, [GOOD | {"id": 3, "level": "easy"}])
+    assert (code, row["id"], row["metadata"]) == (0, "3", {"level": "easy"})
+
+
+def test_input_and_output_are_two_files(tmp_path, capsys):
+    source = write(tmp_path / "pairs.jsonl", [GOOD])
+    (tmp_path / "link").symlink_to(source)
+    before = source.read_text()
+    for out in (source, tmp_path / "link"):
+        assert main(["execute", "--in", str(source), "--out", str(out), "--resume"]) == 2
+        assert "must be two files" in capsys.readouterr().err
+    assert source.read_text() == before
+
+
+def test_the_standard_streams_make_a_filter_that_answers_row_by_row():
     with started(
         "--in", "-", "--out", "-", stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
-        out, err = process.communicate(json.dumps(GOOD))
-    assert process.returncode == 0
-    assert json.loads(out)["verdict"] == "passed"
-    assert "1 passed" in err
+        answers = []
+        for row in (json.dumps(GOOD), "{", json.dumps(GOOD | {"id": "b"})):
+            process.stdin.write(row + "\n")
+            process.stdin.flush()
+            answers.append(json.loads(process.stdout.readline()))  # before the next row is there
+        out, err = process.communicate()
+    assert process.returncode == 2
+    assert out == ""
+    assert [(row["id"], row.get("verdict")) for row in answers] == [
+        ("a", "passed"),
+        ("2", None),
+        ("b", "passed"),
+    ]
+    assert answers[1]["error"].startswith("must be a JSON object")
+    assert "2 passed" in err
+    assert "1 of 3 rows are wrong" in err.splitlines()[-1]
+
+
+def test_a_reader_that_ends_early_is_no_failure(tmp_path):
+    source = write(tmp_path / "pairs.jsonl", [GOOD | {"id": str(n)} for n in range(3)])
+    reading, writing = os.pipe()
+    os.close(reading)
+    with started("--in", str(source), "--out", "-", stdout=writing, stderr=subprocess.PIPE) as process:
+        os.close(writing)
+        _, err = process.communicate()
+    assert (process.returncode, err) == (0, "")
+
+
+SLOW = ("--cpu-seconds", "300", "--wall-seconds", "300")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_command_keeps_what_is_done_and_says_how_to_go_on(tmp_path, number):
+    out = tmp_path / "verdicts.jsonl"
+    rows = [json.dumps(GOOD), json.dumps(LOOP)]
+    with started(
+        "--in", "-", "--out", str(out), *SLOW, stdin=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        process.stdin.write(rows[0] + "\n")
+        process.stdin.flush()
+        while not (out.exists() and out.read_bytes().endswith(b"\n")):
+            os.sched_yield()
+        process.stdin.write(rows[1] + "\n")
+        process.stdin.flush()
+        process.send_signal(number)
+        _, err = process.communicate()
+    assert process.returncode == 130
+    assert err == f"testbudget: interrupted; 1 verdicts are in {out}: go on with --resume\n"
+    assert set(tmp_path.iterdir()) == {out}
+    source = write(tmp_path / "pairs.jsonl", [*rows, GOOD | {"id": "b"}])
+    words = ["--in", str(source), "--out", str(out), "--resume", "--cpu-seconds", "0.2", "--runners", "1"]
+    assert main(["execute", *words]) == 0
+    verdicts = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [(row["id"], row["verdict"]) for row in verdicts] == [
+        ("a", "passed"),
+        ("loop", "timed_out"),
+        ("b", "passed"),
+    ]
+
+
+def test_an_interrupted_parquet_file_can_be_read(tmp_path):
+    out = tmp_path / "verdicts.parquet"
+    with started(
+        "--in", "-", "--out", str(out), *SLOW, stdin=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        process.stdin.write("{\n" * 5000 + json.dumps(LOOP) + "\n")
+        process.stdin.flush()
+        partial = tmp_path / "verdicts.parquet.partial"
+        while not (partial.exists() and partial.stat().st_size > 1000):  # a row group
+            os.sched_yield()
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate()
+    assert process.returncode == 130
+    assert "go on with --resume" in err
+    rows = pq.read_table(out)
+    assert 4096 <= rows.num_rows <= 5000
+    assert rows.column("id").to_pylist() == [str(n + 1) for n in range(rows.num_rows)]
+    assert set(tmp_path.iterdir()) == {out}
 
 
 def test_an_interrupted_command_leaves_no_file_and_no_process(tmp_path):
     source = write(tmp_path / "pairs.jsonl", [LOOP])
-    flags = ("--cpu-seconds", "300", "--wall-seconds", "300")
     with started(
-        "--in", str(source), "--out", str(tmp_path / "out"), *flags, stderr=subprocess.PIPE
+        "--in", str(source), "--out", str(tmp_path / "out"), *SLOW, stderr=subprocess.PIPE
     ) as process:
         members = Path(f"/proc/{process.pid}/task/{process.pid}/children")
         while not (found := members.read_text().split()):

@@ -1,0 +1,389 @@
+"""Rows of candidate and test pairs, from a file that is checked first, or from a stream as they come."""
+
+import difflib
+import hashlib
+import json
+import os
+import select
+import stat
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
+
+from testbudget.executors.execution.languages.registry import BUILT_IN
+from testbudget.executors.execution.pair_blocks import PairRequest
+from testbudget.rewards.comparison import Comparison, TextComparison
+from testbudget.rewards.errors import UserError, validation_sentence
+from testbudget.rewards.plugins import PluginGroup, check_name
+from testbudget.rewards.problem import TestKind
+from testbudget.rewards.stdin_case import StdinCase
+
+STANDARD_INPUT = "standard input"
+"""Name of a stream in error sentences."""
+
+_TOLD_MISTAKES = 5
+_READ_BYTES = 1 << 20
+_ALIKE = 0.85  # similarity of a name to a known one from which it may be a slip
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True, slots=True)
+class PairRow:
+    """Row of the input.
+
+    Attributes:
+        id: text that no other row has.
+        request: pair to run; None if the row is wrong.
+        metadata: further fields of the row.
+        error: sentence on what is wrong; empty if nothing is.
+    """
+
+    id: str
+    request: PairRequest | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    error: str = ""
+
+
+class FileRows:
+    """Rows of a JSONL file. All of them are checked before the first one is taken.
+
+    Args:
+        path: the file.
+        warn: called with a sentence on each field that looks like a slip.
+
+    Attributes:
+        name: name of the file in error sentences.
+        total: number of rows.
+        descriptor: None, as a file can always be read.
+
+    Raises:
+        UserError: the file cannot be read, or rows are wrong: the first five mistakes.
+    """
+
+    descriptor = None
+
+    def __init__(self, path: Path, warn: Callable[[str], None]) -> None:
+        self.name = str(path)
+        self._file = _opened(path)
+        try:
+            self.total = self._check(_RowReader(warn, self.name))
+        except BaseException:
+            self._file.close()
+            raise
+        self._file.seek(0)
+        self._reader = _RowReader()
+        self._left = self.total
+
+    @property
+    def exhausted(self) -> bool:
+        """True once all rows are taken."""
+        return self._left == 0
+
+    def wait(self) -> None:
+        """Return at once, as a file can always be read."""
+
+    def take(self, count: int) -> list[PairRow]:
+        """The next rows, at most ``count``.
+
+        Raises:
+            UserError: the file has changed since it was checked.
+        """
+        rows: list[PairRow] = []
+        while len(rows) < min(count, self._left):
+            line = self._file.readline()
+            row = self._reader.read(line) if line else None
+            if not line or (row is not None and row.error):
+                raise UserError(f"{self.name} must not change while it is executed but it has")
+            if row is not None:
+                rows.append(row)
+        self._left -= len(rows)
+        return rows
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def _check(self, reader: "_RowReader") -> int:
+        rows = 0
+        mistakes: list[str] = []
+        wrong = 0
+        for line in self._file:
+            row = reader.read(line)
+            rows += row is not None
+            if row is not None and row.error:
+                wrong += 1
+                if len(mistakes) < _TOLD_MISTAKES:
+                    mistakes.append(f"{self.name}:{reader.number} {row.error}")
+        if wrong > len(mistakes):
+            more = wrong - len(mistakes)
+            mistakes.append(f"and {more} more {'lines are' if more > 1 else 'line is'} wrong")
+        if mistakes:
+            raise UserError("; ".join(mistakes))
+        return rows
+
+
+class StreamRows:
+    """Rows of a stream, taken as they come. A wrong row is a row with an error.
+
+    Args:
+        descriptor: descriptor to read from.
+        warn: called with a sentence on each field that looks like a slip.
+
+    Attributes:
+        name: name of the stream in error sentences.
+        total: None, as it is unknown.
+        descriptor: descriptor to wait for before ``take`` is called.
+        exhausted: True once the stream has ended and all rows are taken.
+    """
+
+    name = STANDARD_INPUT
+    total = None
+
+    def __init__(self, descriptor: int, warn: Callable[[str], None]) -> None:
+        self.descriptor = descriptor
+        self.exhausted = False
+        self._reader = _RowReader(warn, self.name)
+        self._lines: list[bytes] = []  # complete ones, the last first
+        self._rest: list[bytes] = []  # pieces of a line that has not ended
+        self._ended = False
+
+    def wait(self) -> None:
+        """Wait until something has come, or the stream has ended."""
+        if not self._lines and not self._ended:
+            select.select([self.descriptor], (), ())
+
+    def take(self, count: int) -> list[PairRow]:
+        """Rows that are there, at most ``count``; none if nothing has come."""
+        rows: list[PairRow] = []
+        while len(rows) < count and (self._lines or self._receive()):
+            if self._lines and (row := self._reader.read(self._lines.pop())) is not None:
+                rows.append(row)
+        self.exhausted = self._ended and not self._lines
+        return rows
+
+    def close(self) -> None:
+        """Close the stream, unless it is standard input."""
+        if self.descriptor != 0:
+            os.close(self.descriptor)
+
+    def _receive(self) -> bool:
+        """Read what is there; return whether there was something."""
+        if self._ended or not select.select([self.descriptor], (), (), 0)[0]:
+            return False
+        content = os.read(self.descriptor, _READ_BYTES)
+        if not content:
+            self._ended = True
+            content = b"\n" if self._rest else b""
+        *lines, rest = content.split(b"\n")
+        if lines:
+            lines[0] = b"".join([*self._rest, lines[0]])
+            self._rest = []
+        if rest:
+            self._rest.append(rest)
+        self._lines = lines[::-1]
+        return bool(content)
+
+
+RowSource = FileRows | StreamRows
+"""Source of rows."""
+
+
+def open_rows(path: Path | None, warn: Callable[[str], None]) -> RowSource:
+    """Source of the rows of a file; of a stream for a pipe and for standard input that is no file.
+
+    Args:
+        path: the file; None for standard input.
+        warn: called with a sentence on each field that looks like a slip.
+
+    Raises:
+        UserError: the file cannot be read, or its rows are wrong.
+    """
+    if path is None:
+        return StreamRows(0, warn)
+    try:
+        if path.is_dir():
+            raise UserError(f"--in must be a JSONL file of pairs, or -, but {path} is a directory")
+        if not path.exists() or path.is_file():
+            return FileRows(path, warn)
+        return StreamRows(os.open(path, os.O_RDONLY), warn)
+    except OSError as error:
+        raise _unreadable(path, error) from None
+
+
+def same_file(path: Path | None, out: Path | None) -> bool:
+    """Return whether input and output are one regular file, under whatever names.
+
+    Args:
+        path: input; None for standard input.
+        out: output; None for standard output.
+    """
+    try:
+        read, written = (
+            os.fstat(standard) if place is None else place.stat()
+            for place, standard in ((path, 0), (out, 1))
+        )
+    except (OSError, ValueError):  # there is no output yet
+        return False
+    return stat.S_ISREG(read.st_mode) and os.path.samestat(read, written)
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: OSError) -> UserError:
+    return UserError(
+        f"--in must be a JSONL file of pairs, or -, but {path} cannot be read: {error.strerror}"
+    )
+
+
+class _ComparisonFields(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    text: Literal["lines", "exact", "tokens", "unordered_lines"] = "lines"
+    absolute: float = 0.0
+    relative: float = 0.0
+    checker: str | None = None
+
+
+class _PairFields(BaseModel):
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    id: str | None = None
+    candidate: str
+    test: str | None = None
+    kind: Literal["assert", "unittest", "pytest", "check", "stdin"]
+    language: str = "python"
+    entry_point: str | None = None
+    stdin: str | None = None
+    expected_stdout: str | None = None
+    comparison: _ComparisonFields | None = None
+
+    @field_validator("id", mode="before")
+    @classmethod
+    def _as_text(cls, value: object) -> object:
+        if value is None or isinstance(value, str):
+            return value
+        if isinstance(value, int) and not isinstance(value, bool):
+            return str(value)
+        raise ValueError(f"must be text or a whole number but got {value!r}")
+
+    @model_validator(mode="after")
+    def _fields_of_kind(self) -> Self:
+        needed = ("stdin", "expected_stdout") if self.kind == "stdin" else ("test",)
+        for name in needed:
+            if getattr(self, name) is None:
+                raise ValueError(f"{name} is required by kind {self.kind} but it is missing")
+        for name in ("test", "stdin", "expected_stdout"):
+            if name not in needed and getattr(self, name) is not None:
+                raise ValueError(f"{name} must not be there with kind {self.kind}")
+        return self
+
+    @property
+    def request(self) -> PairRequest:
+        """Pair to run.
+
+        Raises:
+            UserError: the language is unknown, or a tolerance is impossible.
+        """
+        check_name("language", self.language, PluginGroup.LANGUAGES, BUILT_IN)
+        kind = TestKind(self.kind)
+        if kind == TestKind.STDIN:
+            assert self.stdin is not None
+            test = StdinCase(self.stdin, self.expected_stdout).as_text()
+        else:
+            assert self.test is not None
+            test = self.test
+        given = (self.comparison or _ComparisonFields()).model_dump()
+        comparison = Comparison(**given | {"text": TextComparison(given["text"])})
+        return PairRequest(self.candidate, test, kind, self.language, self.entry_point, comparison)
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """Further fields. Those of a field ``metadata`` that is an object are taken out of it."""
+        extra = dict(self.model_extra or {})
+        if isinstance(inner := extra.get("metadata"), dict):
+            del extra["metadata"]
+            extra = inner | extra
+        return extra
+
+
+class _RowReader:
+    """Reader of lines, one after the other.
+
+    It keeps 8 bytes of a digest, and the line number, of each id.
+
+    Attributes:
+        number: number of the last line, from 1.
+    """
+
+    def __init__(self, warn: Callable[[str], None] | None = None, name: str = "") -> None:
+        self.number = 0
+        self._warn = warn
+        self._name = name
+        self._lines: dict[int, int] = {}  # by digest of the id
+        self._known_extra: set[str] = set()
+
+    def read(self, line: bytes) -> PairRow | None:
+        """Row of a line; None if it is blank."""
+        self.number += 1
+        if self.number == 1:
+            line = line.removeprefix(_BYTE_ORDER_MARK)
+        if not line.strip():
+            return None
+        row: Any = None
+        try:
+            row = _json_object(line)
+            fields = _PairFields.model_validate(row)
+            id = str(self.number) if fields.id is None else fields.id
+            request = fields.request
+        except ValidationError as error:
+            return self._wrong(row, validation_sentence(error, _fields_of))
+        except UserError as error:
+            return self._wrong(row, str(error))
+        digest = int.from_bytes(hashlib.blake2b(id.encode(errors="surrogatepass"), digest_size=8).digest())
+        earlier = self._lines.setdefault(digest, self.number)
+        if earlier != self.number:
+            return self._wrong(row, f"id must be unique but {id!r} is that of line {earlier} too")
+        if self._warn is not None:
+            self._tell_slips(fields.model_extra or {})
+        return PairRow(id, request, fields.metadata)
+
+    def _wrong(self, row: Any, sentence: str) -> PairRow:
+        given = row.get("id") if isinstance(row, dict) else None
+        named = isinstance(given, str | int) and not isinstance(given, bool)
+        return PairRow(str(given) if named else str(self.number), error=sentence)
+
+    def _tell_slips(self, extra: Mapping[str, Any]) -> None:
+        for name in extra.keys() - self._known_extra:
+            self._known_extra.add(name)
+            alike = difflib.get_close_matches(name, _PairFields.model_fields, n=1, cutoff=_ALIKE)
+            if alike and self._warn is not None:
+                self._warn(
+                    f"{self._name}:{self.number} {name} is no known field and goes into metadata: "
+                    f"did you mean {alike[0]}?"
+                )
+
+
+def _fields_of(section: Sequence[str]) -> Sequence[str]:
+    return list((_ComparisonFields if section else _PairFields).model_fields)
+
+
+def _json_object(line: bytes) -> dict[str, Any]:
+    try:
+        row = json.loads(line.decode().rstrip())
+    except UnicodeDecodeError as error:
+        raise UserError(f"must be UTF-8 but got {error.object[error.start : error.end]!r}") from None
+    except json.JSONDecodeError as error:
+        raise UserError(f"must be a JSON object but column {error.colno} is not: {error.msg}") from None
+    except (ValueError, RecursionError) as error:  # a number of too many digits, too many brackets
+        raise UserError(f"must be a JSON object but {error}") from None
+    if not isinstance(row, dict):
+        raise UserError(f"must be a JSON object but got {line.decode().strip()[:40]}")
+    return row
