@@ -45,8 +45,9 @@ _FURTHER_TESTS = (
 _PERMUTATIONS, _SEED, _SLOTS = 20, 0, 256  # as in testbudget compare
 _LOWEST_LEAD = -0.3  # points
 
-STATIC, OUTPUTS, VOTES, INPUTS = "static", "auto", "auto by votes", "auto with further inputs"
-"""Ways to pick: the reference's rule, or ``auto`` with outputs, by votes alone, or with further inputs."""
+STATIC, OUTPUTS = "static", "calibrated"
+VOTES, INPUTS = "calibrated by votes", "calibrated with further inputs"
+"""Ways to pick: the reference's rule; the default rule with outputs, by votes, or with more inputs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +70,8 @@ class Variant:
 REFERENCE = Variant("static reference", STATIC)
 SECTIONS: Mapping[str, Sequence[Variant]] = {
     "each alone": (
-        Variant("auto by votes", VOTES, has_goal=True),
-        Variant("auto with outputs", OUTPUTS, has_goal=True),
+        Variant("calibrated by votes", VOTES, has_goal=True),
+        Variant("calibrated with outputs", OUTPUTS, has_goal=True),
         Variant("adaptive", STATIC, Adaptive.name),
         Variant("proportional, predicted", STATIC, Proportional.name),
         Variant("greedy, predicted", STATIC, Greedy.name),
@@ -180,7 +181,7 @@ def evaluate(data: PartData, caps: Sequence[int], permutations: int) -> dict[Var
             by_rule = np.stack([by_policy[variant.policy] for by_policy in static])
             found[variant] = np.stack([by_rule[rule, :, :, cap] for cap, rule in enumerate(better)], axis=2)
     for picks, recorded in ((VOTES, without_outputs), (OUTPUTS, data.recordings), (INPUTS, data.further)):
-        (by_policy,) = evaluated(picks, ["auto"], recorded)
+        (by_policy,) = evaluated(picks, ["calibrated"], recorded)
         found |= {variant: by_policy[variant.policy] for variant in VARIANTS if variant.picks == picks}
     return found
 

@@ -36,8 +36,8 @@ from testbudget.rewards.selection.registry import selection_rule
 from testbudget.traces.problems import load_problems
 from testbudget.traces.tables import read_trace
 
-RULES = ("majority", "consensus", "soft_agreement", "auto")
-SHOWN_RULES = ("majority", "auto")
+RULES = ("majority", "consensus", "soft_agreement", "calibrated")
+SHOWN_RULES = ("majority", "calibrated")
 """Rules for which p_gain and p_harm are fitted, and whose figures are shown."""
 
 COVERAGES = (1.0, 0.9, 0.75, 0.5)

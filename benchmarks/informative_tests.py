@@ -3,7 +3,7 @@
 In each round five tests of a problem are generated. Their inputs are executed on one program of each
 leading output group, and only the test whose inputs separate these groups best is run on all candidates.
 It is compared with running all five, which costs as much to generate, and with running one of the five at
-random, which is as accurate as generating one. ``auto`` picks. Nothing is executed.
+random, which is as accurate as generating one. ``calibrated`` picks. Nothing is executed.
 """
 
 import argparse
@@ -21,8 +21,8 @@ from recorded_parts import AS_RECORDED, MBPP, SEED, keep_part, keep_tests, recor
 from testbudget.rewards.bootstrap import Interval, bootstrap_means, intervals
 from testbudget.rewards.outputs import BatchStatistics, Evidence
 from testbudget.rewards.prefix_statistics import PrefixStatistics, output_groups_or_pass_sets
-from testbudget.rewards.selection.auto import Auto
 from testbudget.rewards.selection.batch import batch_statistics
+from testbudget.rewards.selection.calibrated import Calibrated
 from testbudget.traces.learning_curves import RecordedTests
 from testbudget.traces.records import QUANTITIES
 
@@ -49,7 +49,7 @@ _ROUNDS = 4
 _LEADING_GROUPS = 8
 _MIN_BEST_PASS_RATE, _MAX_MINORITY_RATIO = 0.5, 0.25
 _PERMUTATIONS = 3
-_RULE = Auto()
+_RULE = Calibrated()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 An input without an expected value still separates candidates whose outputs on it differ. Mutated inputs are
 made as ``execution.input_mutations`` makes them, and executed in the sandbox. Inputs of further tests,
-which a run would have to pay for, are taken from the recorded run. ``auto`` picks, with equal budgets.
+which a run would have to pay for, are taken from the recorded run. ``calibrated`` picks, at equal budgets.
 """
 
 import argparse
@@ -122,9 +122,8 @@ def accuracies(
     for permutation, of_permutation in enumerate(found):
         drawn = random_permutations(recorded, np.random.default_rng([SEED, permutation]))
         drawn = [tests[: max(counts)] for tests in drawn]
-        for row, curve in zip(
-            of_permutation, compute_learning_curves(recorded, drawn, selection_rule("auto")), strict=True
-        ):
+        curves = compute_learning_curves(recorded, drawn, selection_rule("calibrated"))
+        for row, curve in zip(of_permutation, curves, strict=True):
             row[:] = curve.accuracy[np.minimum(counts, len(curve.accuracy) - 1)]
     return found
 

@@ -43,7 +43,7 @@ from testbudget.traces.tables import read_trace
 from testbudget.traces.trace import Trace
 
 COMPARED_PARTS: tuple[str, ...] = ("as recorded", "one in six right", "middle third", "worst third")
-RULES = ("majority", "auto")
+RULES = ("majority", "calibrated")
 SAVED, GIVEN = "saved", "given to others"
 _PERMUTATIONS = 3
 _TESTS = 20

@@ -13,6 +13,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from testbudget.rewards.calibration_fit import BatchCalibration
 from testbudget.rewards.votes import Votes
 
 NO_RESULT = -1
@@ -297,18 +298,12 @@ class BatchStatistics:
             of the majority. The majority are a problem's candidates with the highest agreement. Agreement
             needs no expected values, so a ratio near 1 means that tests do not discriminate. A prior
             shrinks it towards 1/4, more so in a small batch.
-        consistency: float64 (tests + 1,), number of tests that the best candidate passes, divided by the
-            number that any candidate passes. A low value means that tests contradict each other, so many
-            are wrong.
-        trusted_weight: float64 (tests + 1,), the largest weight of agreement whose picks by the first half
-            of the tests pass nearly as many tests of the second half as those of the best weight. Infinite
-            before the second test.
+        calibration: calibrations by number of tests, for the rule `calibrated`.
     """
 
     best_pass_rate: NDArray[np.float64]
     minority_ratio: NDArray[np.float64]
-    consistency: NDArray[np.float64]
-    trusted_weight: NDArray[np.float64]
+    calibration: BatchCalibration
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -134,6 +134,11 @@ class PrefixStatistics:
         return prefix_scores(self.passed)[self.counts]
 
     @_Once
+    def tests_seen(self) -> NDArray[np.int64]:
+        """Number of tests that at least one candidate passes, int64 (counts, 1)."""
+        return np.concatenate([[0], np.cumsum(self.passed.any(axis=1))])[self.tests]
+
+    @_Once
     def pass_set_sizes(self) -> NDArray[np.int64]:
         """Number of candidates that passed the same tests, itself included."""
         return _group_sizes(self.passed, self.sizes, self.counts)
@@ -162,22 +167,40 @@ class PrefixStatistics:
         inputs = self._known[:, np.newaxis]
         return np.where(inputs, sums[self._known] / np.maximum(inputs, 1), 1.0)
 
-    @_Once
+    @property
     def soft_group_sizes(self) -> NDArray[np.float64]:
         """Soft group size K: sum over candidates of ``exp(-5 d)``, with d the share of inputs that differ.
 
         Without outputs, ``pass_set_sizes``.
         """
+        return self._soft_groups[..., 0]
+
+    @property
+    def soft_tests_passed(self) -> NDArray[np.float64]:
+        """Mean of the tests passed by all candidates, each with its weight in K.
+
+        Without outputs, ``tests_passed``.
+        """
+        return self._soft_groups[..., 1]
+
+    @_Once
+    def _soft_groups(self) -> NDArray[np.float64]:
+        passed = self.tests_passed.astype(np.float64)
         if self._outputs is None:
-            return self.pass_set_sizes.astype(np.float64)
+            return np.stack([self.pass_set_sizes, passed], axis=-1)
         rows = np.ascontiguousarray(self._outputs.results.T)
         if rows.shape[1] == 0:
-            return np.full((len(self.counts), len(rows)), float(self.candidates))
+            mean = np.broadcast_to(passed @ self.sizes[:, np.newaxis] / self.candidates, passed.shape)
+            return np.stack([np.full(passed.shape, float(self.candidates)), mean], axis=-1)
         as_scalars = rows.view(np.dtype((np.void, rows[0].nbytes))).ravel()
         _, first, members = np.unique(as_scalars, return_index=True, return_inverse=True)
-        sizes = np.bincount(members, self.sizes).astype(np.float64)
-        distinct = np.ascontiguousarray(rows[first].T)
-        return _soft_sizes(distinct, self._known, sizes)[:, members]
+        of_group = np.zeros((len(self.sizes), len(first)))
+        of_group[np.arange(len(self.sizes)), members] = self.sizes
+        sums = np.empty((len(self.counts), len(first), 2))
+        sums[..., 0], sums[..., 1] = of_group.sum(axis=0), passed @ of_group
+        soft = _soft_sums(np.ascontiguousarray(rows[first].T), self._known, sums)[:, members]
+        soft[..., 1] /= soft[..., 0]
+        return soft
 
     @_Once
     def support(self) -> NDArray[np.float64]:
@@ -222,18 +245,6 @@ class PrefixStatistics:
         """``BatchStatistics.minority_ratio``, shape (counts, 1); 0.25 without a batch."""
         batch = self.batch
         return self._of_batch(None if batch is None else batch.minority_ratio, USUAL_MINORITY_RATIO)
-
-    @property
-    def batch_consistency(self) -> NDArray[np.float64]:
-        """``BatchStatistics.consistency``, shape (counts, 1); 1 without a batch."""
-        batch = self.batch
-        return self._of_batch(None if batch is None else batch.consistency, 1.0)
-
-    @property
-    def trusted_weight(self) -> NDArray[np.float64]:
-        """``BatchStatistics.trusted_weight``, shape (counts, 1); infinite without a batch."""
-        batch = self.batch
-        return self._of_batch(None if batch is None else batch.trusted_weight, np.inf)
 
     def _of_batch(self, values: NDArray[np.float64] | None, otherwise: float) -> NDArray[np.float64]:
         if values is None:
@@ -346,25 +357,25 @@ def _shares(outputs: OutputMatrix, sizes: NDArray[np.int64]) -> NDArray[np.float
     return np.where(outputs.returned, counts[keys] / of_all, 0.0)
 
 
-def _soft_sizes(
-    results: NDArray[np.int32], known: NDArray[np.intp], sizes: NDArray[np.float64]
+def _soft_sums(
+    results: NDArray[np.int32], known: NDArray[np.intp], sums: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Soft group sizes, float64 (counts, groups).
+    """Sums over output groups, each weighted by its similarity, float64 (counts, groups, sums).
 
     Args:
         results: int32 (inputs, groups), outputs of each output group.
         known: intp (counts,), ascending numbers of inputs that count, from the first.
-        sizes: float64 (groups,), number of candidates in each group.
+        sums: float64 (counts, groups, sums), sums over the candidates of each group.
     """
-    groups = len(sizes)
+    groups = results.shape[1]
     scales = -_SOFT_DECAY / np.maximum(known, 1)
     if results.size * groups <= _PAIRS_AT_ONCE and len(known) > 1:
         differ = np.zeros((len(results) + 1, groups, groups), np.int16)
         unequal = (results[:, :, np.newaxis] != results[:, np.newaxis]).astype(np.int16)
         np.add.accumulate(unequal, axis=0, out=differ[1:])
         exponents = differ[known] * scales[:, np.newaxis, np.newaxis]
-        return np.asarray(np.exp(exponents, out=exponents) @ sizes)
-    soft_sizes = np.empty((len(known), groups))
+        return np.asarray(np.exp(exponents, out=exponents) @ sums)
+    soft_sums = np.empty(sums.shape)
     differ, similar = np.zeros((groups, groups), np.intp), np.empty((groups, groups))
     numbers = np.arange(len(results) + 1)
     for row, (before, after) in enumerate(itertools.pairwise([0, *known.tolist()])):
@@ -374,5 +385,5 @@ def _soft_sizes(
             differ += np.add.reduce(unequal.view(np.uint8), axis=0, dtype=np.uint8)  # the fastest sum
         # There are fewer numbers of inputs than pairs of groups.
         np.exp(numbers[: after + 1] * scales[row]).take(differ, out=similar, mode="clip")
-        soft_sizes[row] = similar @ sizes
-    return soft_sizes
+        soft_sums[row] = similar @ sums[row]
+    return soft_sums

@@ -23,9 +23,9 @@ from testbudget.rewards.seeds import problem_fold
 from testbudget.rewards.selection.base import SelectionRule
 from testbudget.rewards.selection.batch import (
     BatchContribution,
-    add_contributions,
+    add_sums,
     batch_contribution,
-    combine_batch,
+    statistics_of_sums,
 )
 from testbudget.scheduler.block_records import verdict_records
 from testbudget.scheduler.cut_pairs import eliminated_anyway, open_pairs
@@ -36,6 +36,7 @@ from testbudget.traces.records import evidence_of
 _MIN_CHECKED_TESTS = 5  # fewer tests say too little about harm
 _LAST_CHECK = 1_000_000
 _PROBLEMS_PER_SUM = 64
+_CALIBRATING_PROBLEMS = 300  # the means of 20 are nearly as good, and more cost time at every harm check
 _MISSING = {
     "verdicts": NOT_RUN,
     "cpu_seconds": 0,
@@ -213,7 +214,7 @@ class Assessor:
         self._checks_harm = checks_harm
         self._told: dict[int, int] = {}
         self._changed: set[int] = set()  # told since the batch was last computed
-        self._batch = _Batch()
+        self._batch = _Batch(len(problems.problems))
 
     def assess(self, positions: Sequence[int], tests: Sequence[int]) -> Assessment:
         """Assess problems. Nothing that a later assessment depends on changes before :meth:`tell`.
@@ -256,7 +257,8 @@ class Assessor:
             count = told.get(position, self._told.get(position, 0))
             if self._batch.tests.get(position) != count:
                 seen = evidence.get(position) or self._problems.evidence(position, count)
-                self._batch.put(position, count, batch_contribution(seen))
+                calibrates = self._batch.calibrates(position)
+                self._batch.put(position, count, batch_contribution(seen, calibrates=calibrates))
         self._changed.clear()
         batch = self._batch.statistics()
         positions = list(evidence)
@@ -286,17 +288,27 @@ class Assessor:
 class _Batch:
     """Statistics of the batch from one contribution per problem.
 
-    Contributions are added in groups of neighbouring problems, so that a change costs one group, and the
-    rounding of the sum does not depend on the order in which problems were assessed.
+    Sums are kept by groups of neighbouring problems, so that a change costs one group, and the rounding of
+    the sum does not depend on the order in which problems were assessed. At most a few hundred problems,
+    evenly spaced, have a part in the calibration, which is computed anew when one of them changes.
+
+    Args:
+        problems: number of problems of the run.
 
     Attributes:
         tests: tests that each problem counts with, by position.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, problems: int) -> None:
         self.tests: dict[int, int] = {}
+        self._spacing = -(-problems // _CALIBRATING_PROBLEMS)
         self._groups: dict[int, dict[int, BatchContribution]] = defaultdict(dict)
-        self._sums: dict[int, BatchContribution] = {}
+        self._sums: dict[int, NDArray[np.float64]] = {}
+        self._calibrating: dict[int, BatchContribution] = {}
+
+    def calibrates(self, position: int) -> bool:
+        """True if a problem has a part in the calibration."""
+        return position % self._spacing == 0
 
     def put(self, position: int, tests: int, contribution: BatchContribution) -> None:
         """Replace the contribution of a problem."""
@@ -304,10 +316,15 @@ class _Batch:
         group = position // _PROBLEMS_PER_SUM
         self._groups[group][position] = contribution
         self._sums.pop(group, None)
+        if contribution.groups:
+            self._calibrating[position] = contribution
 
     def statistics(self) -> BatchStatistics:
         """Statistics of the problems so far, at least one."""
         for group in self._groups.keys() - self._sums.keys():
             members = self._groups[group]
-            self._sums[group] = add_contributions([members[position] for position in sorted(members)])
-        return combine_batch([self._sums[group] for group in sorted(self._sums)])
+            self._sums[group] = add_sums([members[position].sums for position in sorted(members)])
+        return statistics_of_sums(
+            add_sums([self._sums[group] for group in sorted(self._sums)]),
+            [self._calibrating[position].groups for position in sorted(self._calibrating)],
+        )

@@ -38,7 +38,7 @@ class Job(JobSection):
     hidden_states: HiddenStatesSection | None = None
     predictor: PredictorSection | None = None
     policy: PolicySection = Field(default_factory=PolicySection)
-    selection: SelectionField = Field("auto", description="selection rule")
+    selection: SelectionField = Field("calibrated", description="selection rule")
     confidence: ConfidenceSection = Field(default_factory=ConfidenceSection)
     cap: CapSection
     execution: ExecutionSection = Field(default_factory=ExecutionSection)

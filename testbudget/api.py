@@ -243,7 +243,7 @@ def judge(
 
 def select(
     votes: ArrayLike,
-    rule: str = "auto",
+    rule: str = "calibrated",
     outputs: "RecordedOutputs | None" = None,
     run: ArrayLike | None = None,
 ) -> Selection:

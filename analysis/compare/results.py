@@ -35,7 +35,7 @@ class Combination:
 
     @property
     def name(self) -> str:
-        """Rule, policy and predictor, for example ``auto, greedy learned``."""
+        """Rule, policy and predictor, for example ``calibrated, greedy learned``."""
         return f"{self.selection}, {self.allocation}"
 
     @property

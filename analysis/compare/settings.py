@@ -26,7 +26,7 @@ class CompareSettings(SimulationSettings):
         default=None, description="allocation policies beside uniform (default: all that the run allows)"
     )
     selections: tuple[SelectionField, ...] = Field(
-        default=(*STATIC_RULES, "auto"), description="selection rules"
+        default=(*STATIC_RULES, "calibrated"), description="selection rules"
     )
     predictors: tuple[str, ...] | None = Field(
         default=None,

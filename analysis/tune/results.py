@@ -10,7 +10,7 @@ from testbudget.traces.records import Cost
 STUDY_FILE = "study.journal"
 """Name of Optuna's file in the folder of a study."""
 
-UNTUNED_RULE = "auto"
+UNTUNED_RULE = "calibrated"
 """Selection rule of the untuned choice, which has equal budgets."""
 
 

@@ -38,7 +38,7 @@ class Choice:
 
     @property
     def name(self) -> str:
-        """Rule, policy and bounds, for example ``auto, adaptive from 1 to 5``."""
+        """Rule, policy and bounds, for example ``calibrated, adaptive from 1 to 5``."""
         bounds = [f"from {self.min_tests}"] if self.min_tests else []
         bounds += [f"to {self.max_tests}"] if self.max_tests is not None else []
         return " ".join([f"{self.selection}, {self.policy}", *bounds])

@@ -1,35 +1,45 @@
 """Statistics of a batch: the tests of all its problems, pooled by number of tests."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from testbudget.rewards.calibration import GroupRows
+from testbudget.rewards.calibration_fit import BatchCalibration, calibrated_counts
 from testbudget.rewards.outputs import BatchStatistics, Evidence
-from testbudget.rewards.prefix_statistics import (
-    USUAL_MINORITY_RATIO,
-    PrefixStatistics,
-    floored_log,
-)
-
-AGREEMENT_WEIGHTS = np.array([0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0, 1.4, 2.0, 3.0, 5.0])
-"""Weights of agreement that ``trusted_weight`` chooses from, ascending."""
-
-_NEARLY_BEST = 0.985  # share of the best score from which on a weight is as good as the best
+from testbudget.rewards.prefix_statistics import USUAL_MINORITY_RATIO, PrefixStatistics
 
 
-BatchContribution = NDArray[np.float64]
-"""Summands of one problem, float64 (19, tests + 1), one column for each number of tests."""
+@dataclass(frozen=True, slots=True, eq=False)
+class BatchContribution:
+    """Part of one problem in the statistics of a batch.
+
+    Attributes:
+        sums: float64 (4, tests + 1), summands of the pooled statistics by number of tests.
+        groups: output groups by number of tests, see ``BatchCalibration``; empty if the problem has no part
+            in the calibration.
+    """
+
+    sums: NDArray[np.float64]
+    groups: Mapping[int, GroupRows]
 
 
-def batch_contribution(problem: Evidence) -> BatchContribution:
-    """Summands of one problem, for :func:`combine_batch`. They take longer than combining."""
-    return contribution_by(PrefixStatistics(problem, range(problem.votes.tests + 1)))
+def batch_contribution(problem: Evidence, *, calibrates: bool = True) -> BatchContribution:
+    """Part of one problem, for :func:`combine_batch`. It takes longer than combining.
+
+    Args:
+        problem: its evidence.
+        calibrates: False for a problem that has no part in the calibration. A thousand problems are enough.
+    """
+    statistics = PrefixStatistics(problem, range(problem.votes.tests + 1))
+    return contribution_by(statistics, calibrates=calibrates)
 
 
-def contribution_by(statistics: PrefixStatistics) -> BatchContribution:
-    """Summands of one problem by its statistics after 0, 1, ..., all tests."""
-    return np.concatenate([_pass_shares(statistics), _later_pass_shares(statistics)])
+def contribution_by(statistics: PrefixStatistics, *, calibrates: bool = True) -> BatchContribution:
+    """Part of one problem by its statistics after 0, 1, ..., all tests."""
+    return BatchContribution(_pass_shares(statistics), _group_rows(statistics) if calibrates else {})
 
 
 def batch_statistics(problems: Iterable[Evidence]) -> BatchStatistics:
@@ -41,8 +51,8 @@ def batch_statistics(problems: Iterable[Evidence]) -> BatchStatistics:
     return combine_batch([batch_contribution(problem) for problem in problems])
 
 
-def add_contributions(parts: Sequence[BatchContribution]) -> BatchContribution:
-    """Sum of the contributions of several problems, added in their order."""
+def add_sums(parts: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Sums of ``BatchContribution.sums`` of several problems, added in their order."""
     sums = np.zeros((len(parts[0]), max(part.shape[1] for part in parts)))
     for part in parts:
         sums[:, : part.shape[1]] += part
@@ -50,55 +60,80 @@ def add_contributions(parts: Sequence[BatchContribution]) -> BatchContribution:
 
 
 def combine_batch(parts: Sequence[BatchContribution]) -> BatchStatistics:
-    """Statistics of a batch from the ``batch_contribution`` of each problem, or from sums of them."""
-    count, best, passed_by_any, majority, minority, *later = add_contributions(parts)
+    """Statistics of a batch from the ``batch_contribution`` of each problem."""
+    return statistics_of_sums(add_sums([part.sums for part in parts]), [part.groups for part in parts])
+
+
+def statistics_of_sums(
+    sums: NDArray[np.float64], groups: Sequence[Mapping[int, GroupRows]]
+) -> BatchStatistics:
+    """Statistics of a batch from the sum over its problems, and from the groups of each."""
+    count, best, majority, minority = sums
     # The prior is one problem whose majority passes all tests.
     minority_ratio = (minority + USUAL_MINORITY_RATIO) / (majority + 1)
-    consistency = np.divide(best, passed_by_any, out=np.ones_like(best), where=passed_by_any > 0)
-    return BatchStatistics(best / count, minority_ratio, consistency, _trusted_weight(np.asarray(later)))
+    calibration = BatchCalibration([one for one in groups if one], len(best) - 1)
+    return BatchStatistics(best / count, minority_ratio, calibration)
 
 
 def _pass_shares(statistics: PrefixStatistics) -> NDArray[np.float64]:
-    """Five rows of one problem, float64 (5, tests + 1).
+    """Four rows of one problem, float64 (4, tests + 1).
 
-    They are 1, and the share of the tests passed by the best candidate, by any candidate, by the majority
-    and by the minority (means). The majority are the candidates with the highest agreement. If they are
-    all candidates, the rows of majority and minority are 0.
+    They are 1, and the share of the tests passed by the best candidate, by the majority and by the minority
+    (means). The majority are the candidates with the highest agreement. If they are all candidates, the
+    rows of majority and minority are 0.
     """
     tests = np.maximum(statistics.tests, 1)
     passed = statistics.tests_passed / tests
     best = passed.max(axis=1)
-    passed_by_any = np.concatenate([[0], np.cumsum(statistics.passed.any(axis=1))]) / tests[:, 0]
-    best[0] = passed_by_any[0] = 0.5
+    best[0] = 0.5
     agreement = np.round(statistics.agreement, 9)
     in_majority = agreement == agreement.max(axis=1, keepdims=True)
     majority_size = in_majority @ statistics.sizes
     minority_size = statistics.candidates - majority_size
     majority = (passed * in_majority) @ statistics.sizes / majority_size * (minority_size > 0)
     minority = (passed * ~in_majority) @ statistics.sizes / np.maximum(minority_size, 1)
-    return np.stack([np.ones(len(best)), best, passed_by_any, majority, minority])
+    return np.stack([np.ones(len(best)), best, majority, minority])
 
 
-def _later_pass_shares(statistics: PrefixStatistics) -> NDArray[np.float64]:
-    """Share of the second half of the tests that picks by the first half pass, (weights, tests + 1).
+def _group_rows(statistics: PrefixStatistics) -> dict[int, GroupRows]:
+    """Output groups of one problem, by the numbers of tests that a batch is calibrated at.
 
-    One row for each of ``AGREEMENT_WEIGHTS``; 0 without tests.
+    A candidate that was eliminated counts with the tests that it was run on. The agreement of the pool
+    counts the leading tests that every candidate was run on, since those that are left agree more.
     """
     tests = len(statistics.passed)
-    halves = np.arange(tests + 1) // 2
-    passed = statistics.tests_passed
-    first = slice(0, tests // 2 + 1)
-    support = AGREEMENT_WEIGHTS[:, np.newaxis, np.newaxis] * statistics.support[first]
-    scores = np.round(floored_log(passed[first]) + support, 9)
-    won = (scores == scores.max(axis=2, keepdims=True)) * statistics.sizes
-    won = (won / won.sum(axis=2, keepdims=True))[:, halves]
-    later = (passed - passed[halves]) / np.maximum(np.arange(tests + 1) - halves, 1)[:, np.newaxis]
-    return np.asarray(np.einsum("wmc,mc->wm", won, later))
+    counts = [*calibrated_counts(tests)]
+    if counts[-1] < tests:
+        counts.append(tests)
+    run = statistics.evidence.votes.run()
+    complete = int(run.all(axis=1).argmin()) if not run.all() else tests
+    passed_by_any = statistics.passed.any(axis=1, keepdims=True)
+    run_before, seen_before = (_prefix_sums(pairs)[counts] for pairs in (run, run & passed_by_any))
+    by_votes = not statistics.has_outputs
+    rows = {}
+    for row, count in enumerate(counts):
+        passed, together = statistics.tests_passed[count], min(count, complete)
+        sizes = statistics.output_group_sizes[count]
+        p_pass = statistics.passed[:together] @ statistics.sizes / statistics.candidates
+        agreement = np.nan
+        if statistics.inputs[together, 0] and (together or not count):
+            agreement = float(statistics.agreement[together] @ statistics.sizes / statistics.candidates)
+        rows[count] = GroupRows(
+            passed=passed.astype(np.intp),
+            run=run_before[row],
+            seen=seen_before[row],
+            weights=statistics.sizes / sizes,
+            log_sizes=np.log(sizes),
+            support=statistics.support[count],
+            barred=by_votes & (passed == 0) & (statistics.tests_seen[count] > 0),
+            agreement=agreement,
+            votes=(float(p_pass.mean()), float((p_pass**2).mean())) if by_votes and together else None,
+        )
+    return rows
 
 
-def _trusted_weight(later: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The largest weight that is nearly as good as the best, float64 (tests + 1,)."""
-    good = later >= _NEARLY_BEST * later.max(axis=0)
-    trusted = AGREEMENT_WEIGHTS[len(AGREEMENT_WEIGHTS) - 1 - good[::-1].argmax(axis=0)]
-    trusted[:2] = np.inf
-    return np.asarray(trusted)
+def _prefix_sums(pairs: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Pairs of each candidate among the first 0, 1, ..., all tests, intp (tests + 1, candidates)."""
+    sums = np.zeros((len(pairs) + 1, pairs.shape[1]), np.intp)
+    np.cumsum(pairs, axis=0, out=sums[1:])
+    return sums

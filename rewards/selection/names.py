@@ -12,7 +12,7 @@ SelectionName = Literal[
     "agreement",
     "soft_agreement",
     "batch",
-    "auto",
+    "calibrated",
 ]
 """Type of the names."""
 

@@ -20,7 +20,7 @@ _CLASSES = {
     "agreement": ("agreement", "OutputAgreement"),
     "soft_agreement": ("agreement", "SoftAgreement"),
     "batch": ("agreement", "BatchAgreement"),
-    "auto": ("auto", "Auto"),
+    "calibrated": ("calibrated", "Calibrated"),
 }
 """Module of ``rewards.selection`` and class of each rule."""
 

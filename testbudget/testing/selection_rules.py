@@ -210,12 +210,7 @@ def _longest(rng: np.random.Generator) -> Evidence:
 
 
 def _copied(batch: BatchStatistics) -> BatchStatistics:
-    return BatchStatistics(
-        batch.best_pass_rate.copy(),
-        batch.minority_ratio.copy(),
-        batch.consistency.copy(),
-        batch.trusted_weight.copy(),
-    )
+    return BatchStatistics(batch.best_pass_rate.copy(), batch.minority_ratio.copy(), batch.calibration)
 
 
 def _require(condition: bool, sentence: str) -> None:

@@ -51,7 +51,7 @@ def recordings_of(run):
     ]
 
 
-@pytest.mark.parametrize("selection", ["majority", "consensus", "auto"])
+@pytest.mark.parametrize("selection", ["majority", "consensus", "calibrated"])
 def test_elimination_in_memory_executes_and_picks_as_a_run_does(run, tmp_path, selection):
     job = yaml.safe_load((run / "job.yaml").read_text())
     job |= {
@@ -72,7 +72,7 @@ def test_elimination_in_memory_executes_and_picks_as_a_run_does(run, tmp_path, s
     executions = [one.executions[-1] for one in remaining]
     assert executions == [problem.cost.executions for problem in real.problems]
     assert sum(executions) < 0.7 * 4 * CANDIDATES * (TESTS - 1)
-    if selection != "auto":  # which also uses statistics of the batch
+    if selection != "calibrated":  # which also uses statistics of the batch
         for recording, its, one, problem in zip(recordings, columns, remaining, real.problems, strict=True):
             won = np.isin(its.column, rule.winners(one.evidence))
             assert recording.correct[won].mean() == problem.accuracy
@@ -92,7 +92,7 @@ def with_twins(recording):
     )
 
 
-@pytest.mark.parametrize("selection", ["majority", "auto"])
+@pytest.mark.parametrize("selection", ["majority", "calibrated"])
 def test_one_column_for_equal_candidates_gives_the_same_as_one_each(run, selection):
     rule = selection_rule(selection)
     for recording in map(with_twins, recordings_of(run)):
@@ -119,7 +119,7 @@ def test_no_candidate_is_eliminated_before_the_first_rung_ends(run):
 
 def test_a_high_threshold_eliminates_no_candidate(run):
     (runs,) = permuted_runs(
-        recordings_of(run), [selection_rule("auto")], permutations=2, counts=[3, TESTS], z=1e9, seed=0
+        recordings_of(run), [selection_rule("calibrated")], permutations=2, counts=[3, TESTS], z=1e9, seed=0
     )
     np.testing.assert_array_equal(runs.elimination.executions, runs.elimination.pairs)
     np.testing.assert_array_equal(runs.elimination.accuracy, runs.accuracy[:, :, [3, TESTS]])

@@ -83,7 +83,7 @@ def lone_leader_against_three_equal() -> Evidence:
     return Evidence(Votes.from_matrix(np.array([[True] + [False] * 4] * 5)), outputs)
 
 
-@pytest.mark.parametrize(("rule", "left"), [("majority", [0]), ("auto", [0, 1, 2, 3])])
+@pytest.mark.parametrize(("rule", "left"), [("majority", [0]), ("calibrated", [0, 1, 2, 3])])
 def test_a_candidate_that_can_win_by_agreement_is_not_eliminated(rule, left):
     evidence = lone_leader_against_three_equal()
     still = survivors(evidence, all_running(evidence), selection_rule(rule), 2.0)
@@ -92,7 +92,7 @@ def test_a_candidate_that_can_win_by_agreement_is_not_eliminated(rule, left):
 
 def test_without_outputs_a_rule_that_uses_them_eliminates_by_votes():
     evidence = Evidence(lone_leader_against_three_equal().votes)
-    still = survivors(evidence, all_running(evidence), selection_rule("auto"), 2.0)
+    still = survivors(evidence, all_running(evidence), selection_rule("calibrated"), 2.0)
     assert np.flatnonzero(still).tolist() == [0]
 
 
@@ -148,11 +148,11 @@ def test_a_group_is_eliminated_with_its_representative():
     results = np.tile(np.array([0, 1, 1], np.int32), (9, 1))
     evidence = Evidence(Votes.from_matrix(passed), OutputMatrix(results, results >= 0, np.arange(10)))
     running = np.array([True, True, False])
-    assert survivors(evidence, running, selection_rule("auto"), 2.0).tolist() == [True, True, False]
+    assert survivors(evidence, running, selection_rule("calibrated"), 2.0).tolist() == [True, True, False]
     assert survivors(evidence, running, Majority(), 2.0).tolist() == [True, False, False]
 
 
-@pytest.mark.parametrize(("rule", "losses"), [("majority", 3), ("auto", 5)])
+@pytest.mark.parametrize(("rule", "losses"), [("majority", 3), ("calibrated", 5)])
 def test_by_default_rules_that_use_outputs_need_more_losses(rule, losses):
     def survives(tests) -> bool:
         evidence = passing_all([[0, 1]] * tests)

@@ -93,10 +93,12 @@ def test_an_unknown_name_is_refused_with_those_of_built_ins_and_plugins(install_
 
 
 def test_a_name_that_a_built_in_has_is_refused(install_plugin):
-    install_plugin("acme-rules", {RULES: {"auto": "acme_first:First", "mine": "acme_first:Mine"}}, {})
-    with pytest.raises(UserError, match=r"^acme-rules 1.0 calls an entry point of .* 'auto', but that is"):
-        check_name("selection", "mine", RULES, ["auto"])
-    assert selection_rule("auto").name == "auto"
+    install_plugin("acme-rules", {RULES: {"calibrated": "acme_first:First", "mine": "acme_first:Mine"}}, {})
+    with pytest.raises(
+        UserError, match=r"^acme-rules 1.0 calls an entry point of .* 'calibrated', but that is"
+    ):
+        check_name("selection", "mine", RULES, ["calibrated"])
+    assert selection_rule("calibrated").name == "calibrated"
 
 
 def test_a_name_that_two_distributions_claim_is_refused(install_plugin):

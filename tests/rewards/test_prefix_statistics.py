@@ -23,6 +23,7 @@ STATISTICS = (
     "output_group_sizes",
     "agreement",
     "soft_group_sizes",
+    "soft_tests_passed",
     "returned",
 )
 
@@ -52,7 +53,11 @@ def test_equal_candidates_in_one_column_have_the_statistics_that_each_of_them_ha
         found = getattr(together, name)[:, column]
         np.testing.assert_allclose(found, getattr(each, name), rtol=1e-12, err_msg=name)
     np.testing.assert_allclose(features_by(together)[:, column], features_by(each), rtol=1e-12)
-    np.testing.assert_allclose(contribution_by(together), contribution_by(each), rtol=1e-12)
+    parts = contribution_by(together), contribution_by(each)
+    np.testing.assert_allclose(parts[0].sums, parts[1].sums, rtol=1e-12)
+    ours, theirs = (combine_batch([part]).calibration.at(whole.votes.tests) for part in parts)
+    assert (ours.weak, ours.strong) == (theirs.weak, theirs.strong)
+    assert ours.strength == pytest.approx(theirs.strength)
 
 
 @pytest.mark.parametrize("rule", MERGING, ids=lambda rule: rule.name)
@@ -78,3 +83,14 @@ def test_soft_groups_do_not_depend_on_how_many_pairs_are_compared_at_once(monkey
     differ = (results[:300, :, None] != results[:300, None, :]).mean(axis=0)
     np.testing.assert_allclose(at_once, row_by_row, rtol=1e-12)
     np.testing.assert_allclose(at_once[2], np.exp(-5 * differ).sum(axis=1), rtol=1e-12)
+
+
+def test_soft_tests_passed_are_the_mean_over_candidates_weighted_by_similarity():
+    results = np.array([[0, 0, 1], [0, 1, 1]], np.int32)
+    passed = np.array([[True, True, False], [True, False, False]])
+    known = Evidence(Votes.from_matrix(passed), OutputMatrix(results, results >= 0, np.array([0, 1, 2])))
+    similar = np.exp(-5 * (results[:, :, None] != results[:, None, :]).mean(axis=0))
+    np.testing.assert_allclose(
+        PrefixStatistics(known, [2]).soft_tests_passed[0],
+        similar @ passed.sum(axis=0) / similar.sum(axis=1),
+    )

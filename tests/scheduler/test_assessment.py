@@ -114,7 +114,7 @@ def test_a_rule_that_uses_outputs_keeps_a_program_with_more_agreeing_candidates(
     with EventLog(tmp_path / "other.sqlite", durable=False) as other:
         for opened, rule, left in (
             (log, RULE, [0]),
-            (other, EliminationRule(selection_rule("auto"), 2.0), [0, 1]),
+            (other, EliminationRule(selection_rule("calibrated"), 2.0), [0, 1]),
         ):
             rungs = Rungs(opened, rule, outputs=outputs)
             rungs.execute(0, [[1, 0, 0]] * 5)
@@ -261,7 +261,7 @@ class StoppedError(Exception):
     """Simulated end of the process."""
 
 
-@pytest.mark.parametrize("rule", ["majority", "auto"])
+@pytest.mark.parametrize("rule", ["majority", "calibrated"])
 @pytest.mark.parametrize("policy", ["uniform", "greedy"])
 def test_a_run_that_is_stopped_anywhere_closes_the_same_problems(recording, tmp_path, rule, policy):
     # p_harm is largest for the first problem, and depends on statistics of the whole batch.

@@ -48,11 +48,11 @@ def test_with_outputs_a_candidate_that_more_agree_with_than_with_the_leader_is_n
     lost = [F] * 6 + [T] * 3
     rows, leader = [[P] * 9, [F] * 9, [F] * 9, lost], [1] * 9
     alone = [leader, leader, leader, [*range(2, 8), 9, 9, 9]]
-    assert is_out([[P] * 9, [P] * 9, [P] * 9, lost], [6, 7, 8], alone, "auto")
+    assert is_out([[P] * 9, [P] * 9, [P] * 9, lost], [6, 7, 8], alone, "calibrated")
     with_others = [leader, [2] * 9, [2] * 9, [2] * 6 + [9] * 3]
-    assert not is_out(rows, [6, 7, 8], with_others, "auto")
+    assert not is_out(rows, [6, 7, 8], with_others, "calibrated")
 
 
-@pytest.mark.parametrize("rule", ["majority", "auto"])
+@pytest.mark.parametrize("rule", ["majority", "calibrated"])
 def test_the_leader_itself_is_never_out(rule):
     assert not is_out([[F] * 5, [P, P, P, P, T]], [4], rule=rule)

@@ -147,7 +147,7 @@ def test_decisions_are_the_same_under_any_timing_and_loss(recording, tmp_path, p
     recording = many_tests(recording)
     options = {
         "policy": policy,
-        "rule": "auto",
+        "rule": "calibrated",
         "limits": {"tests": 60, "executions": 200},
         "eliminates": True,
         "window": window[0],

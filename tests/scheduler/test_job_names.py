@@ -16,7 +16,7 @@ POLICIES, RULES = PluginGroup.POLICIES, PluginGroup.SELECTION_RULES
 
 
 class Settings(BaseModel):
-    rule: SelectionField = "auto"
+    rule: SelectionField = "calibrated"
 
 
 def sentence_of(model, **fields):

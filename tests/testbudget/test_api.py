@@ -69,7 +69,7 @@ def test_verdicts_of_candidates_are_votes_that_a_rule_picks_by():
     block = testbudget.judge(candidates, ["assert f(3) == 6", "assert f(2) == 4"], "f")
     votes = block.verdicts == Verdict.PASSED
     assert votes.tolist() == [[True, True], [False, True], [True, True]]
-    for rule in ("majority", "consensus", "auto", "outputs"):
+    for rule in ("majority", "consensus", "calibrated", "outputs"):
         chosen = testbudget.select(votes, rule, outputs=block.recorded_outputs)
         assert chosen.winners.tolist() == [0, 2]
         assert chosen.candidate == 0
@@ -125,7 +125,7 @@ def test_a_comparison_and_a_study_are_values(voted, imported, tmp_path):
     comparison = testbudget.compare(voted, settings)
     assert {cell.combination.policy for cell in comparison.grid} == {"uniform", "greedy"}
     study = testbudget.StudySettings(
-        tests_per_problem=2, trials=3, permutations=2, selections=("majority", "auto")
+        tests_per_problem=2, trials=3, permutations=2, selections=("majority", "calibrated")
     )
     seen = []
     result = testbudget.tune(testbudget.load(imported), study, out=tmp_path / "study", watch=seen.append)

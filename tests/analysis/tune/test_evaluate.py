@@ -19,8 +19,8 @@ from testbudget.traces.trace import Trace
 SETTINGS = StudySettings(tests_per_problem=2, permutations=3)
 CHOICES = [
     Choice("majority", "adaptive", 2),
-    Choice("auto", "greedy", 2, 1, 4),
-    Choice("auto", "proportional", 2.5),
+    Choice("calibrated", "greedy", 2, 1, 4),
+    Choice("calibrated", "proportional", 2.5),
 ]
 
 
@@ -49,9 +49,9 @@ def test_equal_budgets_have_the_results_of_the_learning_curves(imported):
         for permutation in range(SETTINGS.permutations):
             rng = np.random.default_rng([SETTINGS.seed, permutation])
             expected = compute_learning_curves(
-                recordings, random_permutations(recordings, rng), selection_rule("auto")
+                recordings, random_permutations(recordings, rng), selection_rule("calibrated")
             )
-            result = evaluator.evaluate(Choice("auto", "uniform", 2), permutation)
+            result = evaluator.evaluate(Choice("calibrated", "uniform", 2), permutation)
             np.testing.assert_allclose(result.accuracy, [curve.accuracy[2] for curve in expected])
             np.testing.assert_allclose(result.spent, [curve.spent[2] for curve in expected])
 

@@ -15,7 +15,7 @@ from testbudget.traces.tables import read_trace, write_trace
 SETTINGS = StudySettings(tests_per_problem=2, permutations=2)
 CHOICES = [
     Choice("majority", "uniform", 2),
-    Choice("auto", "adaptive", 2.5, 1, 5),
+    Choice("calibrated", "adaptive", 2.5, 1, 5),
     Choice("consensus", "greedy", 2, 0, 4),
     Choice("soft_agreement", "proportional", 1.5),
 ]

@@ -11,7 +11,7 @@ from testbudget.analysis.tune.settings import StudySettings
 from testbudget.analysis.tune.tune import tune
 from testbudget.traces.tables import read_trace
 
-SETTINGS = {"selections": ("majority", "auto"), "trials": 4, "permutations": 2}
+SETTINGS = {"selections": ("majority", "calibrated"), "trials": 4, "permutations": 2}
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ def accuracy(evaluator, rule, tests) -> float:
 def test_the_reference_has_the_better_rule_and_is_linear_between_whole_numbers_of_tests(imported, tests):
     settings = StudySettings(tests_per_problem=tests, permutations=3)
     prepared = prepare_study(read_trace(imported), settings)
-    choice = Choice("auto", "adaptive", tests)
+    choice = Choice("calibrated", "adaptive", tests)
     (tuned,) = score_choices([choice], prepared, settings)
     for evaluator, figures in ((prepared.training, tuned.training), (prepared.held_out, tuned.held_out)):
         share = tests - 2
@@ -29,7 +29,7 @@ def test_the_reference_has_the_better_rule_and_is_linear_between_whole_numbers_o
             for rule in RULES
         }
         own = evaluator.evaluate_all(choice).accuracy.mean()
-        untuned = accuracy(evaluator, "auto", tests)
+        untuned = accuracy(evaluator, "calibrated", tests)
         assert figures.reference == max(RULES, key=expected.get)
         assert figures.reference_accuracy.value == pytest.approx(max(expected.values()))
         assert figures.accuracy.value == pytest.approx(own)

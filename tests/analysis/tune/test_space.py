@@ -15,7 +15,7 @@ HASHES = [f"{number:064x}" for number in range(40)]
 
 
 def suggested(cap: float | None, trials: int = 60) -> list:
-    space = SearchSpace(("majority", "auto"), POLICIES, cap, max_cap=12, max_tests=20)
+    space = SearchSpace(("majority", "calibrated"), POLICIES, cap, max_cap=12, max_tests=20)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     return [(space, trial, space.suggest(trial)) for trial in (study.ask() for _ in range(trials))]
 
@@ -45,11 +45,11 @@ def test_the_parameters_of_a_trial_determine_its_choice():
 
 
 def test_equal_budgets_with_each_rule_are_tried_first():
-    space = SearchSpace(("majority", "auto"), POLICIES, 8, max_cap=12, max_tests=20)
+    space = SearchSpace(("majority", "calibrated"), POLICIES, 8, max_cap=12, max_tests=20)
     first = [space.suggest(optuna.trial.FixedTrial(parameters)) for parameters in space.first()]
     assert [(choice.selection, choice.policy) for choice in first] == [
         ("majority", "uniform"),
-        ("auto", "uniform"),
+        ("calibrated", "uniform"),
     ]
 
 

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from testbudget.rewards.calibration_fit import BatchCalibration
 from testbudget.rewards.outputs import UNKNOWN, BatchStatistics, Evidence, OutputMatrix
 from testbudget.rewards.prefix_statistics import PrefixStatistics
-from testbudget.rewards.selection.batch import AGREEMENT_WEIGHTS, batch_statistics
+from testbudget.rewards.selection.batch import batch_statistics
 from testbudget.rewards.selection.names import SELECTION_RULES
 from testbudget.rewards.selection.registry import selection_rule
 from testbudget.rewards.votes import Votes
@@ -37,20 +38,15 @@ def evidence(passed, results, known=None, batch=None):
     return Evidence(votes, outputs, batch)
 
 
-def batch(best_pass_rate=0.5, minority_ratio=0.0, consistency=1.0, trusted_weight=np.inf):
-    """Batch statistics that are the same after every number of tests."""
+def batch(best_pass_rate=0.5, minority_ratio=0.0):
+    """Batch statistics that are the same after every number of tests, of problems without tests."""
     return BatchStatistics(
-        *(np.full(6, value) for value in (best_pass_rate, minority_ratio, consistency, trusted_weight))
+        np.full(6, best_pass_rate), np.full(6, minority_ratio), BatchCalibration([], tests=5)
     )
 
 
 def winners(name, *args, **kwargs):
     return selection_rule(name).winners(evidence(*args, **kwargs)).tolist()
-
-
-def winners_by_votes(name, passed, batch):
-    known = dataclasses.replace(evidence(passed, ["?" * len(passed[0])], [0] * 9, batch), outputs=None)
-    return selection_rule(name).winners(known).tolist()
 
 
 @st.composite
@@ -76,34 +72,14 @@ def test_a_group_that_only_raises_loses_to_every_other():
 def test_a_candidate_that_agrees_with_many_wins_over_a_lone_one_with_one_test_more():
     passed = ["xxxxxxxx."] * 3 + ["........x"] * 4 + ["........."] * 3
     assert winners("majority", passed, ["aaaaaaaab"] * 10) == [8]
-    for name in ("agreement", "soft_agreement", "batch", "auto"):
+    for name in ("agreement", "soft_agreement", "batch", "calibrated"):
         assert winners(name, passed, ["aaaaaaaab"] * 10) == list(range(8))
 
 
 def test_good_tests_of_a_batch_outweigh_agreement_and_bad_ones_do_not():
     passed, results = ["........x", "xxxxxxxxx", "........x"], ["aaaaaaaab"] * 3
-    good, bad = batch(best_pass_rate=0.99), batch(best_pass_rate=0.2)
-    for name in ("batch", "auto"):
-        assert winners(name, passed, results, batch=good) == [8]
-        assert winners(name, passed, results, batch=bad) == list(range(8))
-
-
-def test_where_tests_pass_minority_and_majority_alike_agreement_decides():
-    passed, results = ["....x"] * 4, ["aaaab"] * 4
-    assert winners("auto", passed, results) == [4]
-    assert winners("auto", passed, results, batch=batch(minority_ratio=0.9)) == [0, 1, 2, 3]
-
-
-def test_the_weight_of_agreement_is_at_most_the_trusted_weight():
-    passed, results = ["........x", "xxxxxxxxx", "........x"], ["aaaaaaaab"] * 3
-    assert winners("auto", passed, results, batch=batch(best_pass_rate=0.3)) == list(range(8))
-    assert winners("auto", passed, results, batch=batch(best_pass_rate=0.3, trusted_weight=0.1)) == [8]
-
-
-def test_without_outputs_equal_verdicts_count_for_more_where_tests_contradict_each_other():
-    passed = ["xxx.", "...x", "...x"]
-    assert winners_by_votes("auto", passed, batch()) == [3]
-    assert winners_by_votes("auto", passed, batch(consistency=0.5)) == [0, 1, 2]
+    assert winners("batch", passed, results, batch=batch(best_pass_rate=0.99)) == [8]
+    assert winners("batch", passed, results, batch=batch(best_pass_rate=0.2)) == list(range(8))
 
 
 def test_soft_group_sizes_and_agreement_are_those_of_their_formulas():
@@ -132,7 +108,7 @@ def test_an_input_that_few_candidates_reach_splits_no_group():
 
 
 def test_inputs_run_alone_count_before_the_first_test():
-    for name in ("outputs", "agreement", "soft_agreement", "batch", "auto"):
+    for name in ("outputs", "agreement", "soft_agreement", "batch", "calibrated"):
         assert winners(name, [], ["aab"], known=[1]) == [0, 1]
 
 
@@ -147,25 +123,6 @@ def test_best_pass_rate_and_minority_ratio_of_a_batch_are_those_of_their_formula
 def test_problems_of_a_batch_count_up_to_as_many_tests_as_they_have():
     batch = batch_statistics([evidence(["x."], ["ab"]), evidence(["..", "x.", ".."], ["ab"] * 3)])
     np.testing.assert_allclose(batch.best_pass_rate, [0.5, 0.5, 0.5, 1 / 3])
-
-
-def test_consistency_is_the_share_of_passable_tests_that_the_best_candidate_passes():
-    contradictory = evidence(["xx.", "..x"], ["aab", "aab"])
-    agreeing = evidence(["xx.", "xx."], ["aab", "aab"])
-    np.testing.assert_allclose(batch_statistics([contradictory]).consistency, [1, 1, 1 / 2])
-    np.testing.assert_allclose(batch_statistics([contradictory, agreeing]).consistency, [1, 1, 3 / 4])
-    nothing = evidence(["..", ".."], ["ab", "ab"])
-    np.testing.assert_allclose(batch_statistics([nothing]).consistency, [1, 1, 1])
-
-
-def test_the_trusted_weight_is_small_where_tests_predict_each_other_against_agreement():
-    results = ["aaaaaaaab"] * 4
-    right = evidence(["........x", "xxxxxxxxx", "........x", "........x"], results)
-    wrong = evidence(["........x", "xxxxxxxxx", "xxxxxxxx.", "xxxxxxxx."], results)
-    trusted = batch_statistics([right]).trusted_weight
-    assert np.isinf(trusted[:2]).all()
-    assert trusted[4] < 0.7
-    assert batch_statistics([wrong]).trusted_weight[4] == AGREEMENT_WEIGHTS[-1]
 
 
 @every_rule

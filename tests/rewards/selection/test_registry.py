@@ -27,7 +27,7 @@ NAMES = (
     "agreement",
     "soft_agreement",
     "batch",
-    "auto",
+    "calibrated",
 )
 every_rule = pytest.mark.parametrize(
     "rule", [selection_rule(name) for name in SELECTION_RULES], ids=lambda r: r.name
@@ -86,7 +86,7 @@ def test_names_are_known_without_any_rule_or_numpy():
 def test_scipy_is_loaded_by_the_rules_that_need_it_alone():
     code = (
         "import sys; from testbudget.rewards.selection.registry import selection_rule; "
-        "selection_rule('auto'); print(*sys.modules)"
+        "selection_rule('calibrated'); print(*sys.modules)"
     )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert "scipy" not in loaded.split()

@@ -98,7 +98,7 @@ def test_by_default_all_that_the_run_allows_is_compared_and_nothing_is_written_i
         5,
         8,
     }  # nine tests per problem were recorded
-    assert {row["selection"] for row in rows} == {"majority", "consensus", "auto"}
+    assert {row["selection"] for row in rows} == {"majority", "consensus", "calibrated"}
     assert {row["policy"] for row in rows} == set(POLICY_NAMES)
     assert {row["predictor"] for row in rows} == {None, "learned", "oracle"}
     assert sorted(voted.iterdir()) == before

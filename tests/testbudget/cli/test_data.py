@@ -52,7 +52,7 @@ def saved(path: Path, **arrays) -> Path:
 def test_an_exported_run_comes_back_with_the_same_courses(recorded, tmp_path, write, outputs):
     original = recorded.directory
     run = run_of(write(exported(original, outputs=outputs), tmp_path / "votes.npz"), tmp_path / "run")
-    for rule in map(selection_rule, ("majority", "auto", "outputs")):
+    for rule in map(selection_rule, ("majority", "calibrated", "outputs")):
         found = []
         for directory in (original, run):
             outputs_by_problem = read_outputs(directory) if outputs else {}
