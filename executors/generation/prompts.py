@@ -14,10 +14,20 @@ from testbudget.executors.generation.base import Prompt
 from testbudget.rewards.errors import UserError, one_line
 from testbudget.rewards.problem import Problem
 
-TEMPLATE_NAMES = ("chat", "chat_javascript", "coderm", "coderm_javascript", "completion")
+TEMPLATE_NAMES = (
+    "chat",
+    "chat_javascript",
+    "coderm",
+    "coderm_javascript",
+    "completion",
+    "program",
+    "stdin",
+    "stdin_completion",
+)
 """Names of the templates of the package, in ``templates/NAME.yaml``."""
 
-_PLACEHOLDER = re.compile(r"\{(question|solution)\}")
+_PLACEHOLDER = re.compile(r"\{(question|solution|language)\}")
+_NAMES_OF_LANGUAGES = {"javascript": "JavaScript", "typescript": "TypeScript", "cpp": "C++"}
 
 
 class AnswerPurpose(StrEnum):
@@ -25,11 +35,13 @@ class AnswerPurpose(StrEnum):
 
     Attributes:
         CANDIDATE: the answer holds a candidate.
-        UNIT_TEST: the answer holds a unit test.
+        UNIT_TEST: the answer holds a unit test, a program.
+        STDIN_TEST: the answer holds inputs of a program and its expected outputs.
     """
 
     CANDIDATE = "candidate"
     UNIT_TEST = "unit_test"
+    STDIN_TEST = "stdin_test"
 
 
 class AnswerForm(StrEnum):
@@ -51,11 +63,11 @@ class PromptTemplate:
     Attributes:
         name: name in jobs and reports.
         purpose: program that an answer holds.
-        language: programming language of the answer, in lower case.
         chat: True if the text is one user message of a chat, False if it is bare text to continue.
         answer: place of the code in the answer.
-        text: text with ``{question}`` for the problem's prompt and ``{solution}`` for a candidate's code;
-            all other braces are literal.
+        text: text with ``{question}`` for the problem's prompt, ``{solution}`` for a candidate's code and
+            ``{language}`` for the name of the problem's language; all other braces are literal.
+        language: programming language that the text asks for, in lower case; None for that of the problem.
         stop: strings that end the answer.
     """
 
@@ -63,10 +75,10 @@ class PromptTemplate:
 
     name: str
     purpose: AnswerPurpose
-    language: str
     chat: bool
     answer: AnswerForm
     text: str
+    language: str | None = None
     stop: tuple[str, ...] = ()
 
     @property
@@ -93,6 +105,8 @@ class PromptTemplate:
         if self.chat:  # the template sets blank lines; a prompt to be continued must stay unchanged
             values = {name: value.strip("\n") for name, value in values.items()}
         # In one pass: placeholders in the text of the problem are not replaced.
+        name = problem.language
+        values["language"] = _NAMES_OF_LANGUAGES.get(name, name.capitalize())
         return Prompt(_PLACEHOLDER.sub(lambda match: values[match[1]], self.text), self.chat)
 
 
@@ -141,7 +155,7 @@ def _fault(template: PromptTemplate) -> str | None:
         return "text of a template for candidates must not contain {solution}"
     if template.answer is AnswerForm.CONTINUES_PROMPT:
         if template.purpose is not AnswerPurpose.CANDIDATE:
-            return "answer must be code_block for unit tests, because a test does not continue the problem"
+            return "answer must be code_block for tests, because a test does not continue the problem"
         if template.chat or not template.text.endswith("{question}"):
             return "answer may be continues_prompt only where chat is false and text ends with {question}"
     return None

@@ -21,6 +21,7 @@ class UnitTestGenerator:
 
     Attributes:
         template: prompt of the reward model; None if answers are looked up in a finished run.
+        stdin_template: prompt for problems without an entry point; None for ``template``.
         seed: seed of the run. The seed of a test is derived from it, the problem and the index of the test,
             so a resumed run requests the same tests again.
     """
@@ -29,6 +30,7 @@ class UnitTestGenerator:
 
     template: PromptTemplate | None
     seed: int
+    stdin_template: PromptTemplate | None = None
 
     def requests(
         self, problem_candidates: ProblemCandidates, indices: Iterable[int]
@@ -106,12 +108,15 @@ class UnitTestGenerator:
         return UnitTest(problem_candidates.problem.id, index, usable.code, record.seed, usable.kind)
 
     def _prompt(self, problem_candidates: ProblemCandidates, index: int) -> Prompt:
-        if self.template is None:
+        template = self.template
+        if problem_candidates.problem.entry_point is None:
+            template = self.stdin_template or template
+        if template is None:
             return Prompt("", chat=False)
         drawn = derive_seed(self.seed, "solution", problem_candidates.problem.id, index) % len(
             problem_candidates.candidates
         )
-        return self.template.render(problem_candidates.problem, problem_candidates.candidates[drawn].code)
+        return template.render(problem_candidates.problem, problem_candidates.candidates[drawn].code)
 
 
 class _ParsedTest(NamedTuple):
@@ -133,9 +138,9 @@ def _parsed_test(problem: Problem, text: str) -> _ParsedTest | None:
 
 
 @functools.lru_cache(maxsize=_CACHED_ANSWERS)
-def _extracted(text: str, entry_point: str, language: str) -> _ParsedTest | None:
+def _extracted(text: str, entry_point: str | None, language: str) -> _ParsedTest | None:
     """Test in an answer; cached, because the same answer is parsed several times."""
     found = extract_unit_test(text, entry_point, language)
     if found.code is None:
         return None
-    return _ParsedTest(found.code, found.kind, normal_form(found.code, language))
+    return _ParsedTest(found.code, found.kind, normal_form(found.code, language, found.kind))

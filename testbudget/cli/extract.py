@@ -20,8 +20,9 @@ app = App(
    "template": "chat", "answer": "Here it is: ..."}
 
 reads: candidate or unit test
+entry_point: none for a program that reads standard input
 template: of candidates: chat (default), completion or a .yaml file
-language: of unit tests: python (default) or javascript
+language: python (default), javascript or another language of this machine
 
 A line of --out is the same with
 
@@ -38,7 +39,7 @@ class _AnswerRow(BaseModel):
     model_config = ConfigDict(extra="ignore", strict=True)
 
     reads: Literal["candidate", "unit test"]
-    entry_point: str
+    entry_point: str | None = None
     answer: str
     prompt: str = ""
     template: str = "chat"

@@ -15,6 +15,8 @@ class Rejection(StrEnum):
     NO_TEST_CALL = "no call of test or it"
     NO_ASSERTION = "asserts nothing"
     ENTRY_POINT_UNUSED = "never uses the entry point"
+    NO_INPUT_AND_OUTPUT = "no input with its output"
+    CONTRADICTION = "one input with two outputs"
     FOREIGN_MODULE = "needs a module that is not there"
 
 

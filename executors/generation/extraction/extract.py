@@ -24,6 +24,7 @@ from testbudget.executors.generation.extraction.python_candidates import read_py
 from testbudget.executors.generation.extraction.python_programs import read_python_program
 from testbudget.executors.generation.extraction.python_statements import PYTHON_TAGS
 from testbudget.executors.generation.extraction.python_tests import extract_python_test, python_normal_form
+from testbudget.executors.generation.extraction.stdin_tests import extract_stdin_test, stdin_normal_form
 from testbudget.executors.generation.prompts import AnswerForm, PromptTemplate
 from testbudget.rewards.problem import Problem, TestKind
 
@@ -44,7 +45,7 @@ _LANGUAGES: Mapping[str, _Language] = {
 }
 
 
-def extract_unit_test(text: str, entry_point: str, language: str = "python") -> ExtractedTest:
+def extract_unit_test(text: str, entry_point: str | None, language: str = "python") -> ExtractedTest:
     """Unit test in a model's answer.
 
     Definitions that would replace the candidate are removed: copies of the entry point, and its imports
@@ -54,7 +55,8 @@ def extract_unit_test(text: str, entry_point: str, language: str = "python") -> 
 
     Args:
         text: answer, with or without code fences. The last fence may be missing.
-        entry_point: name of the function or class under test.
+        entry_point: name of the function or class under test; None for a program that reads standard
+            input, whose test is of the kind ``STDIN`` whatever the language.
         language: language of the test, as in `Problem.language`.
 
     Returns:
@@ -64,7 +66,10 @@ def extract_unit_test(text: str, entry_point: str, language: str = "python") -> 
         UserError: the language is unknown.
     """
     try:
-        code, kind = _language(language).extract_test(text, entry_point)
+        if entry_point is None:
+            code, kind = extract_stdin_test(text)
+        else:
+            code, kind = _language(language).extract_test(text, entry_point)
     except UnusableError as error:
         return ExtractedTest(None, error.rejection)
     return ExtractedTest(code, None, kind)
@@ -85,11 +90,11 @@ def read_candidate(
     """
     if template.answer is AnswerForm.CONTINUES_PROMPT:
         return _continuation(problem, text)
-    if template.language == "python":
+    if problem.language == "python":
         if problem.entry_point is None:
             return read_python_program(text, rule)
         return read_python_candidate(text, problem.entry_point, problem.prompt, rule)
-    language = pattern_language(template.language)
+    language = pattern_language(problem.language)
     return read_pattern_candidate(language, problem.entry_point, problem.prompt, text, rule)
 
 
@@ -114,17 +119,18 @@ def pattern_language(name: str) -> PatternLanguage:
     return PatternLanguage(name, (name, *registry.language(name).tags, ""))
 
 
-def normal_form(code: str, language: str = "python") -> str:
+def normal_form(code: str, language: str = "python", kind: TestKind = TestKind.UNITTEST) -> str:
     """Normal form of a test, equal for tests that differ in comments and layout only.
 
     Args:
-        code: test program.
+        code: code of the test.
         language: language of the test, as in `Problem.language`.
+        kind: form of the test.
 
     Raises:
         UserError: the language is unknown.
     """
-    return _language(language).normal_form(code)
+    return stdin_normal_form(code) if kind is TestKind.STDIN else _language(language).normal_form(code)
 
 
 def _language(name: str) -> _Language:

@@ -5,6 +5,8 @@ from importlib.resources import files
 import pytest
 
 from testbudget.executors.generation.base import Prompt
+from testbudget.executors.generation.extraction.answers import Rejection
+from testbudget.executors.generation.extraction.extract import extract_unit_test
 from testbudget.executors.generation.prompts import (
     TEMPLATE_NAMES,
     AnswerForm,
@@ -66,6 +68,23 @@ def test_the_chat_template_requests_a_code_block_without_stop_strings():
     assert template.stop == ()
 
 
+@pytest.mark.parametrize(("language", "name"), [("python", "Python"), ("cpp", "C++"), ("go", "Go")])
+def test_templates_of_programs_name_the_language_of_the_problem(language, name):
+    problem = Problem("p", "Double a number.", None, language)
+    assert f"a {name} program" in prompt_template("program").render(problem).text
+    text = prompt_template("stdin").render(problem, "print(1)").text
+    assert f"a {name} program" in text
+    assert text.endswith("Output:\n```\n(the output)\n```")
+
+
+def test_the_form_that_the_template_of_inputs_shows_is_no_test():
+    for name in ("stdin", "stdin_completion"):
+        template = prompt_template(name)
+        assert template.purpose is AnswerPurpose.STDIN_TEST
+    shown = prompt_template("stdin").render(Problem("p", "Double."), "print(1)").text
+    assert extract_unit_test(shown, None).rejection is Rejection.NO_INPUT_AND_OUTPUT
+
+
 def test_braces_and_placeholders_in_the_problem_are_literal():
     text = prompt_template("coderm").render(PROBLEM, "def f(x): return '{question}'").text
     assert "Braces: {x} {solution} {question} {} {{" in text
@@ -95,7 +114,7 @@ def test_an_unknown_name_is_a_user_error_that_lists_the_known_ones():
         ("just words", "the file: Input should be"),
         (
             OWN.replace("purpose: unit_test", "purpose: poem"),
-            "purpose: Input should be 'candidate' or 'unit_test'",
+            "purpose: Input should be 'candidate', 'unit_test' or 'stdin_test'",
         ),
         (OWN.replace("chat: true\n", ""), "chat: Field required"),
         (OWN + "temperature: 1\n", "temperature: Unexpected keyword argument"),
@@ -104,7 +123,7 @@ def test_an_unknown_name_is_a_user_error_that_lists_the_known_ones():
             OWN.replace("unit_test", "candidate").replace("{question}", "{question}{solution}"),
             "must not contain",
         ),
-        (OWN.replace("code_block", "continues_prompt"), "answer must be code_block for unit tests"),
+        (OWN.replace("code_block", "continues_prompt"), "answer must be code_block for tests"),
         (
             OWN.replace("code_block", "continues_prompt").replace("unit_test", "candidate"),
             "continues_prompt only where chat is false",
