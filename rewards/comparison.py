@@ -8,6 +8,8 @@ from typing import Self
 
 from testbudget.rewards.errors import UserError
 
+_ROUNDING = 2.0**-50  # relative error of a difference of two decimal numbers read as floats
+
 
 class TextComparison(StrEnum):
     """Comparison of two texts that programs have printed.
@@ -52,6 +54,20 @@ class Comparison:
             value = getattr(self, name)
             if not (value >= 0 and math.isfinite(value)):
                 raise UserError(f"comparison.{name} must be at least 0 and finite but got {value!r}")
+
+    @property
+    def has_tolerance(self) -> bool:
+        """True if numbers may differ."""
+        return self.absolute > 0 or self.relative > 0
+
+    def numbers_agree(self, expected: float, given: float) -> bool:
+        """Return whether two finite numbers differ by at most the tolerance, and the rounding of floats."""
+        if expected == given:
+            return True
+        allowed = max(self.absolute, self.relative * abs(expected))
+        if isinstance(expected, float) or isinstance(given, float):
+            allowed += _ROUNDING * max(abs(expected), abs(given))
+        return self.has_tolerance and abs(expected - given) <= allowed
 
     def as_text(self) -> str:
         """JSON text that ``from_text`` reads."""
