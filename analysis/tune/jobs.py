@@ -65,7 +65,7 @@ def write_jobs(
     paths = [folder / name for name in names]
     problems = jobs[0].problems
     try:
-        for problem in load_problems(problems.source, problems.ids, problems.limit):
+        for problem in load_problems(problems.problem_source, problems.ids, problems.limit):
             trace.problem(problem)
     except UserError as error:
         return paths, f"the job needs its problems, which are missing here: {error}"

@@ -1,15 +1,49 @@
 """Section of a job file on its problems."""
 
-from pydantic import Field
+from typing import Self
 
+from pydantic import Field, model_validator
+
+from testbudget.rewards.errors import UserError, choice_sentence
 from testbudget.scheduler.sections.base import JobSection
+from testbudget.traces.problem_source import PRESETS, ProblemSource
 
 
 class ProblemsSection(JobSection):
     """Problems to solve."""
 
-    source: str = Field(description="humaneval, mbpp:FILE, or a JSONL file of problems")
+    source: str = Field(
+        description="humaneval, a file of rows, a dataset directory, or PRESET:FILE "
+        "(docs/bringing_your_own_data.md)"
+    )
+    preset: str | None = Field(
+        None, description=f"form of the rows, one of {', '.join(PRESETS)} (default: by their columns)"
+    )
+    fields: dict[str, str] = Field(
+        default_factory=dict, description="column of the file by field, where the names differ"
+    )
+    split: str | None = Field(
+        None, description="split of a dataset directory (default: the only one, or test)"
+    )
+    language: str | None = Field(
+        None, description="language of the candidates of problems that name none (default: python)"
+    )
     ids: list[str] | None = Field(None, description="ids of the problems to take (default: all)")
     limit: int | None = Field(
         None, ge=1, description="number of problems to take, from the first (default: all)"
     )
+
+    @model_validator(mode="after")
+    def _known_preset(self) -> Self:
+        if self.preset is not None and self.preset not in PRESETS:
+            raise ValueError(choice_sentence("preset", self.preset, PRESETS))
+        try:
+            _ = self.problem_source
+        except UserError as error:
+            raise ValueError(str(error)) from None
+        return self
+
+    @property
+    def problem_source(self) -> ProblemSource:
+        """Source of the problems with the form and the columns of its rows."""
+        return ProblemSource.of(self.source, self.preset, self.fields, self.split, self.language)

@@ -173,7 +173,7 @@ def test_a_simulated_run_has_the_budgets_and_picks_of_a_real_one(
     assert main(["run", str(path), "--out", str(out)]) == 0
 
     job, trace, outputs = load_job(path), read_trace(imported), read_outputs(imported)
-    problems = load_problems(job.problems.source, job.problems.ids, job.problems.limit)
+    problems = load_problems(job.problems.problem_source, job.problems.ids, job.problems.limit)
     recorded = [
         RecordedTests.of(seen, seen.correct, outputs.get(problem))
         for problem, seen in trace.problems.items()

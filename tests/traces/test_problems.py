@@ -103,12 +103,23 @@ def test_limit_takes_the_first_of_the_selected() -> None:
     [
         ('{"id": "two",', "must be a JSON object but column 14 is not: "),
         ('["two"]', r'must be a JSON object but got \["two"\]'),
-        ({key: OWN[key] for key in ("id", "prompt")}, "entry_point is required but it is missing"),
-        (OWN | {"id": "two", "tests": []}, "tests is not a known field"),
+        (
+            {"id": "two", "entry_point": "f"},
+            "prompt is required but it is missing: the row has id, entry_point",
+        ),
+        (
+            OWN | {"id": "two", "entry_point": "f(x)"},
+            r"entry_point must be a name such as f .* got 'f\(x\)'",
+        ),
+        (OWN | {"id": "two", "prompt": ["a"]}, r"prompt must be a text but got \['a'\]"),
+        (OWN | {"id": "two", "prompt": "\ud800"}, r"prompt must be UTF-8 but got '\\ud800'"),
         (OWN | {"id": "two", "prompt": " \n"}, "prompt must not be empty"),
         (OWN | {"id": ""}, "id must not be empty"),
-        (OWN | {"id": "two", "ground_truth": ""}, "ground_truth must not be empty"),
-        (OWN | {"id": 2}, "id must be a valid string but got 2"),
+        (
+            OWN | {"id": "two", "ground_truth": 3},
+            "ground_truth must be a program, a list of programs, .* got 3",
+        ),
+        (OWN | {"id": True}, "id must be a text but got True"),
         (OWN, "id must be unique but line 1 has 'double' too"),
     ],
 )
@@ -122,7 +133,9 @@ def test_malformed_line_is_refused_with_its_place_and_the_rule(
 
 def test_malformed_benchmark_line_is_refused_with_its_place(tmp_path: Path) -> None:
     source = written(tmp_path, BENCHMARK, OWN)
-    with pytest.raises(UserError, match=rf"^{source}:2 task_id is required but it is missing$"):
+    with pytest.raises(
+        UserError, match=rf"^{source}:2 test_list is required but it is missing: the row has id, [^\n]*$"
+    ):
         load_problems(f"mbpp:{source}")
 
 
@@ -142,13 +155,13 @@ def test_file_without_problems_is_refused(tmp_path: Path, lines: tuple[str, ...]
 @pytest.mark.parametrize("prefix", ["", "mbpp:"])
 def test_missing_file_is_refused_with_the_sources_there_are(tmp_path: Path, prefix: str) -> None:
     with pytest.raises(
-        UserError, match=r"humaneval, mbpp:FILE or a JSONL file .*absent\.jsonl .*No such file"
+        UserError, match=r"humaneval, a file of rows .*PRESET:FILE.*absent\.jsonl .*No such file"
     ):
         load_problems(f"{prefix}{tmp_path / 'absent.jsonl'}")
 
 
-def test_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="Is a directory"):
+def test_folder_without_rows_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"must hold files of rows .* but has none"):
         load_problems(str(tmp_path))
 
 

@@ -6,13 +6,14 @@ viewer of Hugging Face gives them), or a single row.
 """
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
-from json.decoder import WHITESPACE
 from typing import Any
 
 from testbudget.traces.rows.mistakes import Mistakes
 from testbudget.traces.rows.row import Row, with_values
 
+_BLANKS = re.compile(r"[ \t\n\r]*")
 _DECODER = json.JSONDecoder()
 _WRAPPERS = ("data", "rows", "examples", "problems", "items", "instances", "samples", "candidates")
 """Names under which a document holds its list of rows."""
@@ -30,7 +31,7 @@ def rows_of_lines(lines: Iterable[tuple[int, str]], name: str, mistakes: Mistake
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
+            row = json.loads(line.rstrip())
         except json.JSONDecodeError as error:
             reason = f"column {error.colno} is not: {error.msg}"
             mistakes.add(f"{name}:{number} must be a JSON object but {reason}")
@@ -84,7 +85,7 @@ def _rows_of_list(text: str, name: str, mistakes: Mistakes) -> Iterator[Row]:
     """Rows of a list, decoded one after the other so that the line of each is known."""
 
     def skip(position: int) -> int:
-        match = WHITESPACE.match(text, position)
+        match = _BLANKS.match(text, position)
         return match.end() if match else position
 
     position, line, counted = skip(0) + 1, 1, 0

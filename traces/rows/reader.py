@@ -92,7 +92,7 @@ def _unpacked(file: BinaryIO, head: bytes) -> BinaryIO:
     if head.startswith(_GZIP):
         return cast(BinaryIO, gzip.GzipFile(fileobj=file))
     if head.startswith(_BZIP2):
-        return bz2.BZ2File(file)
+        return cast(BinaryIO, bz2.BZ2File(file))
     if head.startswith(_ZSTD):
         return io.BytesIO(pa.CompressedInputStream(file, "zstd").read())
     return file

@@ -1,0 +1,1 @@
+"""Forms of rows of problems: this project's own, and those of public data sets."""
