@@ -210,7 +210,7 @@ def restrict_sandbox(
     # Stream sockets only: a datagram socket can send to any socket of the host.
     answers[_SOCKETPAIR] = _by_argument(1, (socket.SOCK_STREAM,), _ALLOW, _REFUSE, _SOCKET_TYPE_MASK)
     kernel.SeccompFilter(_encoded([*_prologue(), *_tree(answers)])).install()
-    _inner_filter(private_files, may_fork=False)  # cached for the processes forked from here
+    _inner_filter(private_files, False)  # noqa: FBT003 - cached by position, for all processes
 
 
 def restrict_candidate(process: int, *, private_files: bool = False, may_fork: bool = False) -> None:
@@ -232,7 +232,7 @@ def restrict_candidate(process: int, *, private_files: bool = False, may_fork: b
 
 
 @functools.cache
-def _inner_filter(private_files: bool, may_fork: bool) -> tuple[kernel.SeccompFilter, list[int]]:
+def _inner_filter(private_files: bool, may_fork: bool, /) -> tuple[kernel.SeccompFilter, list[int]]:
     """Build the filter of ``restrict_candidate``; return it with the offsets of the process id in it."""
     denied = _COMPILER_DENIED if may_fork else _CANDIDATE_DENIED
     answers: _Answers = {numbers: _returned(_REFUSE) for numbers in denied.values()}
