@@ -210,7 +210,7 @@ def restrict_sandbox(
     # Stream sockets only: a datagram socket can send to any socket of the host.
     answers[_SOCKETPAIR] = _by_argument(1, (socket.SOCK_STREAM,), _ALLOW, _REFUSE, _SOCKET_TYPE_MASK)
     kernel.SeccompFilter(_encoded([*_prologue(), *_tree(answers)])).install()
-    _inner_filter(private_files, False)  # noqa: FBT003 - cached by position, for all processes
+    _inner_filter(private_files, False)  # cached for all processes: the key is made of positions
 
 
 def restrict_candidate(process: int, *, private_files: bool = False, may_fork: bool = False) -> None:
