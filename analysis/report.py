@@ -44,6 +44,14 @@ def print_report(runs: Sequence[RunSummary], page: Path, console: Console) -> No
     """
     summary_table(runs).print(console)
     for run in runs:
+        if run.without_program:
+            total = sum(problem.candidates for problem in run.problems)
+            console.print(
+                f"{run.without_program} of {total} answers hold no program ({run.directory.name}): "
+                "they pass nothing",
+                highlight=False,
+                soft_wrap=True,
+            )
         for problem in run.harmful[:_SHOWN]:
             reason = problem.test_effect.reason
             console.print(
@@ -82,7 +90,7 @@ def summary_records(runs: Sequence[RunSummary]) -> list[dict[str, Any]]:
         For each run an object with these keys:
 
         - ``run``, ``policy``, ``selection``, ``cap`` (limit by quantity), ``confidence_source``
-        - ``candidates``, ``programs``: totals; ``output_groups``: mean per problem
+        - ``candidates``, ``programs``, ``without_program``: totals; ``output_groups``: mean per problem
         - ``pass_at_1``, ``accuracy``, ``solvable``, ``estimated_accuracy``, ``coverage``,
           ``covered_accuracy``: shares of problems in [0, 1]
         - ``spent`` and ``lost`` by quantity, ``usd`` of both (null without prices); ``cut_tasks`` that the
@@ -92,7 +100,8 @@ def summary_records(runs: Sequence[RunSummary]) -> list[dict[str, Any]]:
           ``errored``, number of pairs by the most frequent reasons
         - ``test_quality``: for ``single`` and ``combined`` tests, ``measured`` (null without labels) and
           ``expected`` rates
-        - ``problems``: for each problem ``problem``, ``candidates``, ``programs``, ``pass_rate``,
+        - ``problems``: for each problem ``problem``, ``candidates``, ``programs``, ``without_program``,
+          ``pass_rate``,
           ``predicted_pass_rate``, ``tests`` (usable), ``tests_passed``, ``accuracy``, ``p_correct``,
           ``abstained``, ``p_gain`` and ``p_harm`` of more tests, ``harmful``, ``spent``
     """
@@ -108,6 +117,7 @@ def _record(run: RunSummary) -> dict[str, Any]:
         "confidence_source": run.confidence_source,
         "candidates": sum(problem.candidates for problem in run.problems),
         "programs": sum(problem.programs for problem in run.problems),
+        "without_program": run.without_program,
         "output_groups": run.output_groups,
         "pass_at_1": run.pass_at_1,
         "accuracy": run.accuracy,
@@ -145,6 +155,7 @@ def _problem_record(problem: ProblemSummary) -> dict[str, Any]:
         "problem": problem.problem,
         "candidates": problem.candidates,
         "programs": problem.programs,
+        "without_program": problem.without_program,
         "pass_rate": problem.pass_rate,
         "predicted_pass_rate": problem.predicted_pass_rate,
         "tests": problem.tests[TestStatus.USABLE],
@@ -171,6 +182,7 @@ def _rows(runs: Sequence[RunSummary]) -> list[tuple[str, list[str]]]:
         ("problems", [str(len(run.problems)) for run in runs]),
         ("candidates", [str(sum(problem.candidates for problem in run.problems)) for run in runs]),
         ("  distinct programs", [str(sum(problem.programs for problem in run.problems)) for run in runs]),
+        ("  answers without a program", [str(run.without_program) for run in runs]),
         ("pass@1 (no tests)", [_percent(run.pass_at_1) for run in runs]),
         ("accuracy of the picks", [_percent(run.accuracy) for run in runs]),
         ("  at most (a correct candidate exists)", [_percent(run.solvable) for run in runs]),

@@ -50,6 +50,7 @@ class ProblemSummary:
         problem: id of the problem.
         candidates: number of candidates.
         programs: number of distinct programs among them.
+        without_program: number of candidates whose answer holds no program.
         pass_rate: share of correct candidates, in [0, 1]; None without labels.
         predicted_pass_rate: pass rate predicted before the first test; NaN without a predictor.
         tests: number of generated tests by status.
@@ -76,6 +77,7 @@ class ProblemSummary:
     problem: str
     candidates: int
     programs: int
+    without_program: int
     pass_rate: float | None
     predicted_pass_rate: float
     tests: Counter[TestStatus]
@@ -160,6 +162,11 @@ class RunSummary:
         """Problems where more tests are likelier to harm the pick than to help, by descending p_harm."""
         found = [problem for problem in self.problems if problem.test_effect.harmful]
         return sorted(found, key=lambda problem: -problem.test_effect.p_harm)
+
+    @property
+    def without_program(self) -> int:
+        """Number of candidates whose answer holds no program."""
+        return sum(problem.without_program for problem in self.problems)
 
     @property
     def single(self) -> TestQuality | None:
@@ -276,6 +283,7 @@ def _summarise_problem(
         problem=pick.problem,
         candidates=len(seen.candidates),
         programs=len(distinct.representatives),
+        without_program=sum(not record.has_program for record in seen.candidates),
         pass_rate=None if correct is None else float(correct.mean()),
         predicted_pass_rate=seen.predicted_pass_rate,
         tests=Counter(record.status for record in seen.tests.values()),

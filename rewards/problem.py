@@ -31,6 +31,9 @@ class Verdict(IntEnum):
 NOT_RUN = 255
 """Number in place of a verdict for a pair that was not run. It counts as not passed."""
 
+NO_PROGRAM = "no program"
+"""Note of a candidate whose answer holds no program."""
+
 
 class TestKind(StrEnum):
     """Form of a unit test.

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from testbudget.rewards.equivalence import impute_followers
 from testbudget.rewards.outputs import Evidence, OutputMatrix, RecordedOutputs
-from testbudget.rewards.problem import NOT_RUN, Candidate, Problem, Verdict
+from testbudget.rewards.problem import NO_PROGRAM, NOT_RUN, Candidate, Problem, Verdict
 from testbudget.rewards.votes import Votes
 
 
@@ -86,19 +86,28 @@ class CandidateRecord:
         continues_prompt: True if the program is the problem's prompt followed by ``text``.
         tokens: generated tokens.
         gpu_seconds: GPU-seconds of its generation; NaN if unmeasured.
+        notes: remarks on how the model's answer was read, such as ``NO_PROGRAM``.
     """
 
     text: str
     continues_prompt: bool
     tokens: int
     gpu_seconds: float
+    notes: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, problem: Problem, code: str, tokens: int, gpu_seconds: float) -> "CandidateRecord":
+    def of(
+        cls, problem: Problem, code: str, tokens: int, gpu_seconds: float, notes: Iterable[str] = ()
+    ) -> "CandidateRecord":
         """Record of a candidate, with the prompt split off if the code starts with it."""
         if code.startswith(problem.prompt):
-            return cls(code[len(problem.prompt) :], True, tokens, gpu_seconds)
-        return cls(code, False, tokens, gpu_seconds)
+            return cls(code[len(problem.prompt) :], True, tokens, gpu_seconds, tuple(notes))
+        return cls(code, False, tokens, gpu_seconds, tuple(notes))
+
+    @property
+    def has_program(self) -> bool:
+        """False for an answer of a model without a program."""
+        return NO_PROGRAM not in self.notes
 
     def candidate(self, problem: Problem, index: int) -> Candidate:
         """The whole program, joined with the problem's prompt."""
@@ -173,10 +182,16 @@ class DistinctPrograms:
 
     @classmethod
     def among(cls, candidates: Sequence[CandidateRecord]) -> "DistinctPrograms":
-        """Group candidates of one problem by text, ignoring white space at its end."""
-        first: dict[tuple[bool, str], int] = {}
+        """Group candidates of one problem by text, ignoring white space at its end.
+
+        Answers without a program are one group.
+        """
+        first: dict[tuple[bool, str | None], int] = {}
         groups = [
-            first.setdefault((record.continues_prompt, record.text.rstrip()), index)
+            first.setdefault(
+                (record.continues_prompt, record.text.rstrip()) if record.has_program else (False, None),
+                index,
+            )
             for index, record in enumerate(candidates)
         ]
         representatives, inverse = np.unique(np.asarray(groups, dtype=np.intp), return_inverse=True)

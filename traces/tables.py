@@ -89,6 +89,8 @@ _TABLES = {
         ]
     ),
 }
+_NOTES = pa.field("notes", pa.list_(pa.string()))
+"""Column of the candidates' notes, which a table written without it may lack."""
 
 
 def write_trace(trace: Trace) -> None:
@@ -117,12 +119,12 @@ def write_trace(trace: Trace) -> None:
     if trace.problem_source is not None:
         table = with_problem_source(table, trace.problem_source)
     write_table(table, trace.directory / "problems.parquet")
-    for name, rows in (
-        ("candidates", _candidate_rows(trace)),
-        ("tests", _test_rows(trace)),
-        ("votes", _vote_rows(trace)),
+    for name, schema, rows in (
+        ("candidates", _TABLES["candidates"].append(_NOTES), _candidate_rows(trace)),
+        ("tests", _TABLES["tests"], _test_rows(trace)),
+        ("votes", _TABLES["votes"], _vote_rows(trace)),
     ):
-        table = pa.Table.from_pylist(list(rows), schema=_TABLES[name])
+        table = pa.Table.from_pylist(list(rows), schema=schema)
         write_table(table, trace.directory / f"{name}.parquet")
 
 
@@ -250,6 +252,7 @@ def _candidate_rows(trace: Trace) -> Iterable[dict[str, Any]]:
                 "tokens": record.tokens,
                 "gpu_seconds": record.gpu_seconds,
                 "correct": None if recorded.correct is None else bool(recorded.correct[index]),
+                "notes": record.notes,
             }
 
 
@@ -282,7 +285,10 @@ def _vote_rows(trace: Trace) -> Iterable[dict[str, Any]]:
 
 
 def _candidate_record(row: Mapping[str, Any]) -> CandidateRecord:
-    return CandidateRecord(row["text"], row["continues_prompt"], row["tokens"], _number(row["gpu_seconds"]))
+    notes = tuple(row.get("notes") or ())
+    return CandidateRecord(
+        row["text"], row["continues_prompt"], row["tokens"], _number(row["gpu_seconds"]), notes
+    )
 
 
 def _labels(rows: Sequence[Mapping[str, Any]]) -> NDArray[np.bool_] | None:

@@ -172,8 +172,10 @@ class CandidateGenerator:
 
     def record(self, problem: Problem, answer: Completion) -> CandidateRecord:
         """Candidate record of an answer."""
-        code = read_candidate(self.template, problem, answer.text, self.extraction).code
-        return CandidateRecord.of(problem, code, int(answer.tokens), answer.gpu_seconds)
+        reading = read_candidate(self.template, problem, answer.text, self.extraction)
+        return CandidateRecord.of(
+            problem, reading.code, int(answer.tokens), answer.gpu_seconds, map(str, reading.notes)
+        )
 
 
 class _CandidateLine(BaseModel):

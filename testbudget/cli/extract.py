@@ -96,6 +96,7 @@ def _read(path: Path, rule: ExtractionRule) -> Iterator[Mapping[str, Any]]:
         template = prompt_template(row.template)
         if template.purpose is not AnswerPurpose.CANDIDATE:
             raise UserError(f"{path}:{number} template must be one of candidates but got {row.template!r}")
-        reading = read_candidate(template, Problem("", row.prompt, row.entry_point), row.answer, rule)
+        problem = Problem("", row.prompt, row.entry_point, row.language)
+        reading = read_candidate(template, problem, row.answer, rule)
         code = reading.code if reading.has_program else None
         yield {**given, "code": code, "notes": list(map(str, reading.notes))}

@@ -9,6 +9,7 @@ from rich.console import Console
 from testbudget.analysis.report import print_report, summary_records, write_report
 from testbudget.analysis.summary import summarise
 from testbudget.rewards.overoptimisation import TestEffect
+from testbudget.rewards.problem import NO_PROGRAM
 from testbudget.traces.tables import read_trace, write_trace
 
 
@@ -27,6 +28,25 @@ def test_a_run_without_outputs_or_pairs_still_has_a_report(finished, tmp_path):
     assert math.isnan(summary.not_run)
     write_report([summary], tmp_path / "report.html")
     assert "times/2" in (tmp_path / "report.html").read_text()
+
+
+def test_answers_without_a_program_are_counted_and_told(finished, tmp_path):
+    trace = read_trace(finished)
+    marked = {
+        problem: replace(
+            seen, candidates=[*seen.candidates[:-1], replace(seen.candidates[-1], notes=(NO_PROGRAM,))]
+        )
+        for problem, seen in trace.problems.items()
+    }
+    write_trace(replace(trace, problems=marked))
+    summary = summarise(finished)
+    count, total = len(summary.problems), sum(problem.candidates for problem in summary.problems)
+    console = Console(width=200, record=True)
+    print_report([summary], tmp_path / "report.html", console)
+    assert f"{count} of {total} answers hold no program" in console.export_text()
+    (record,) = summary_records([summary])
+    assert record["without_program"] == count
+    assert record["problems"][0]["without_program"] == 1
 
 
 def test_the_page_shows_an_output_of_each_leading_group(finished, tmp_path):

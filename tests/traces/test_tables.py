@@ -6,6 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from testbudget.rewards.errors import UserError
+from testbudget.rewards.problem import NO_PROGRAM
 from testbudget.traces.hidden_states import HiddenStates
 from testbudget.traces.output_tables import read_outputs
 from testbudget.traces.records import Cost
@@ -35,6 +36,22 @@ def test_a_trace_survives_writing_and_reading(recorded, tmp_path):
             np.testing.assert_allclose(other.verdicts[index].cpu_seconds, record.cpu_seconds)
             np.testing.assert_array_equal(other.verdicts[index].same_process, record.same_process)
             assert other.verdicts[index].input_mutations == record.input_mutations
+
+
+def test_notes_of_candidates_survive_and_may_be_missing(recorded, tmp_path):
+    trace = read_trace(recorded.directory)
+    marked = {
+        problem: replace(seen, candidates=[replace(one, notes=(NO_PROGRAM,)) for one in seen.candidates])
+        for problem, seen in trace.problems.items()
+    }
+    write_trace(replace(trace, directory=tmp_path, problems=marked))
+    again = read_trace(tmp_path)
+    assert not any(one.has_program for seen in again.problems.values() for one in seen.candidates)
+    table = pq.read_table(tmp_path / "candidates.parquet")
+    pq.write_table(table.drop_columns(["notes"]), tmp_path / "candidates.parquet")
+    assert all(
+        one.notes == () for seen in read_trace(tmp_path).problems.values() for one in seen.candidates
+    )
 
 
 def test_a_run_written_without_texts_holds_none(recorded):

@@ -9,6 +9,7 @@ from testbudget.executors.generation.base import Completion
 from testbudget.executors.generation.extraction.candidates import ExtractionRule
 from testbudget.executors.generation.prompts import prompt_template
 from testbudget.rewards.errors import UserError
+from testbudget.rewards.problem import NO_PROGRAM
 from testbudget.scheduler.backends.base import GenerationDone
 from testbudget.scheduler.core.events import Sample, WorkerKind
 from testbudget.scheduler.job_file import load_job
@@ -88,6 +89,19 @@ def test_a_problem_is_sampled_once_all_its_pieces_are_there(sampling, open_work,
     (record,) = answer.records
     assert [one.text.strip() for one in record.candidates] == [f"return {at % 3}" for at in range(20)]
     assert record.piece == PIECE
+
+
+def test_answers_without_a_program_are_marked_and_are_one_program(sampling, open_work, backend):
+    sampling.sample(BOTH)
+    for work in backend.submitted[:3]:
+        texts = {0: "    return 1\n", 1: "", 2: "    # to do\n"}
+        done = [Completion(texts[r.index % 3], 5, 0.5, "stop") for r in work.requests]
+        answers = sampling.done(GenerationDone(work, done, PIECE), open_work.take(work_key(work)))
+    (answer,) = answers
+    assert answer.event.programs.tolist() == [2]
+    (record,) = answer.records
+    assert [one.has_program for one in record.candidates] == [at % 3 == 0 for at in range(20)]
+    assert record.candidates[1].notes == (NO_PROGRAM,)
 
 
 def test_a_lost_piece_is_sampled_again_alone_with_the_same_seeds(sampling, open_work, backend):
