@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from testbudget.rewards.problem import NO_PROGRAM
+
 
 class ExtractionRule(StrEnum):
     """Choice between several blocks that define the entry point.
@@ -33,7 +35,7 @@ class AnswerNote(StrEnum):
         METHOD_ALONE: the entry point is a method of a class, not a function.
     """
 
-    NO_PROGRAM = "no program"
+    NO_PROGRAM = NO_PROGRAM
     WITHOUT_FENCE = "code without a fence"
     SEVERAL_PROGRAMS = "several programs"
     CUT_OFF = "cut off behind the program"
