@@ -1,0 +1,1 @@
+"""Languages whose programs are translated by a compiler of the machine."""
