@@ -243,7 +243,7 @@ def _main() -> None:
         if found is not None and found.origin is not None:
             package = Path(found.origin).parent
             directories += [package, package.with_name(f"{name}.libs")]
-    packages = [str(directory) for directory in directories if directory.is_dir()]
+    packages = {directory.name: str(directory) for directory in directories if directory.is_dir()}
     outer = isolation.isolate_outer(packages, _LIMITS, [_INTERPRETER])
     process = os.fork()
     if process == 0:

@@ -25,6 +25,12 @@ from testbudget.executors.execution.output_digests import (
     outputs_on_inputs,
     outputs_on_tests,
 )
+from testbudget.executors.execution.packages import (
+    NO_PACKAGES,
+    PackageChoice,
+    find_packages,
+    told_how_to_import,
+)
 from testbudget.executors.execution.sandbox_process import (
     COLUMNS,
     BlockAnswer,
@@ -89,13 +95,14 @@ class Runner:
         require: isolation layers that must be in force.
         trust: trust in the authors of the candidates.
 
+        packages: distributions that programs may import, if they are Python.
     Attributes:
         layers: the isolation layers in force, outermost first.
         missing: the isolation layers that this machine refuses.
 
     Raises:
-        UserError: the language or a layer is unknown, its interpreter or a required layer is missing, or
-            the system is not Linux.
+        UserError: the language or a layer is unknown, its interpreter, a package or a required layer is
+            missing, or the system is not Linux.
         SandboxError: the sandbox could not be built.
     """
 
@@ -110,6 +117,7 @@ class Runner:
         require: Sequence[str] = (),
         trust: Trust = Trust.HOSTILE,
     ) -> None:
+        packages: PackageChoice = NO_PACKAGES,
         programs = registry.language(language).programs
         if sys.platform != "linux":
             raise UserError(f"candidates can be run on Linux only but this is {sys.platform}")
@@ -122,6 +130,9 @@ class Runner:
         self._require = tuple(require)
         self._trust = trust
         self._sandbox: SandboxProcess | None = None
+        # Other languages import none.
+        self._python = packages.python
+        self._visible = find_packages(packages if registry.language(language).packages else NO_PACKAGES)
         self._ended_cpu_seconds = 0.0  # of earlier sandboxes
         self._changing = threading.Lock()  # of the two attributes above
         self._interrupted = threading.Event()
@@ -195,7 +206,7 @@ class Runner:
             wall_seconds,
             same_process.astype(np.bool_),
             cut_at,
-            (_NOT_WANTED, *reasons),
+            (_NOT_WANTED, *(told_how_to_import(reason, self._python) for reason in reasons)),
             reason_of + np.int32(1),
             recorded_outputs,
             np.zeros(len(tests), np.int64),
@@ -283,7 +294,7 @@ class Runner:
     def _open(self) -> SandboxProcess:
         if self._sandbox is None:
             try:
-                sandbox = SandboxProcess(self._limits, self._language, self._trust)
+                sandbox = SandboxProcess(self._limits, self._language, self._trust, self._visible)
                 with self._changing:
                     self._sandbox = sandbox
                     if self._interrupted.is_set():

@@ -21,6 +21,7 @@ from testbudget.executors.execution.judging.sandbox_main import verdicts_layout
 from testbudget.executors.execution.languages import registry
 from testbudget.executors.execution.limits import TestLimits, Trust
 from testbudget.executors.execution.output_digests import BlockCalls, parse_calls
+from testbudget.executors.execution.packages import VisiblePackages
 from testbudget.executors.execution.processes import result_buffer
 from testbudget.executors.execution.sandbox import cgroups
 from testbudget.executors.execution.sandbox.cpu_time import SandboxCpuTime
@@ -30,6 +31,7 @@ _START_SECONDS = 60.0
 _STOP_SECONDS = 10.0
 COLUMNS = (np.uint8, np.uint8, np.float32, np.float32, np.float32, np.int32)  # of ``verdicts_layout``
 _SILENCE_SECONDS = 60.0  # in addition to the wall-clock limit of a test
+_LOADED = 2  # kinds of fork servers that may load a package, in address spaces of their own
 _INHERITED_VARIABLES = ("LD_LIBRARY_PATH", "OPENBLAS_CORETYPE")  # for libraries that need them to load
 _ENVIRONMENT = {
     "LANG": "C.UTF-8",
@@ -38,6 +40,12 @@ _ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
+    "BLIS_NUM_THREADS": "1",
+    "NUMEXPR_NUM_THREADS": "1",
+    "NUMBA_NUM_THREADS": "1",
+    "POLARS_MAX_THREADS": "1",
+    "RAYON_NUM_THREADS": "1",
+    "ARROW_IO_THREADS": "1",
     "MALLOC_ARENA_MAX": "1",  # otherwise a thread may reserve 64 MiB of the test's address space
 }
 _FLAGS = ("-s", "-S", "-P", "-B", "-X", "utf8", "-W", "ignore")
@@ -87,12 +95,15 @@ class SandboxProcess:
         cpu_time: counter of the CPU time of all processes.
     """
 
-    def __init__(self, limits: TestLimits, language: str, trust: Trust) -> None:
+    def __init__(self, limits: TestLimits, language: str, trust: Trust, packages: VisiblePackages) -> None:
+        self._ready_language = registry.usable_language(language)
         self.layers: tuple[str, ...] = ()
         self._limits = limits
         self._language = language
         self._trust = trust
+        self._packages = packages
         self._scratch: str | None = None
+        self._links = ""
         self._connection, inside = socket.socketpair()
         self._connection.settimeout(_START_SECONDS)
         interpreter = getattr(sys, "_base_executable", sys.executable)  # without the virtual environment
@@ -119,7 +130,9 @@ class SandboxProcess:
         settings = {
             "limits": asdict(self._limits),
             "language": registry.language_place(self._language),
-            "packages": _package_directories(registry.language(self._language).packages),
+            "packages": {**_own_packages(language.packages), **self._packages.files},
+            "packages_mib": _LOADED * self._packages.size_mib,
+            "modules": self._packages.modules,
             "trust": self._trust,
             "programs": registry.language(self._language).programs,
             "toolchain": asdict(registry.language(self._language).toolchain),
@@ -127,7 +140,8 @@ class SandboxProcess:
         result_buffer.send_frame(self._connection, json.dumps(settings).encode())
         ready = json.loads(self._receive())
         self.layers = tuple(ready["layers"])
-        self._scratch = None if "mount" in self.layers else ready["scratch"]
+        if "mount" not in self.layers:
+            self._scratch, self._links = ready["scratch"], ready["packages"]
         if "cgroup" in self.layers:
             self.cpu_time.use_group()
 
@@ -167,7 +181,9 @@ class SandboxProcess:
             self._guard.kill()
             last_words, _ = self._guard.communicate()
         if self._scratch is not None:
-            shutil.rmtree(self._scratch, ignore_errors=True)  # the guard removes it unless it was killed
+            # The guard removes them unless it was killed.
+            shutil.rmtree(self._scratch, ignore_errors=True)
+            shutil.rmtree(self._links, ignore_errors=True)
         cgroups.remove_abandoned_groups()
         return self.cpu_time.end(last_words.decode())
 
@@ -179,12 +195,12 @@ class SandboxProcess:
         return frame
 
 
-def _package_directories(names: Sequence[str]) -> list[str]:
-    """Directories of the installed packages, and of the shared libraries that their wheels install."""
+def _own_packages(names: Sequence[str]) -> dict[str, str]:
+    """Directories of installed packages, and of the libraries that their wheels bring, by their name."""
     directories = []
     for name in names:
         found = importlib.util.find_spec(name)
         if found is not None and found.origin is not None:
             package = Path(found.origin).parent
             directories += [package, package.with_name(f"{name}.libs")]
-    return [str(directory) for directory in directories if directory.is_dir()]
+    return {directory.name: str(directory) for directory in directories if directory.is_dir()}

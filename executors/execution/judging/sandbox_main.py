@@ -64,7 +64,10 @@ def main() -> NoReturn:
         language = load_language(settings["language"])
         language.programs = tuple(settings["programs"])  # as found outside, with the caller's PATH
         language.toolchain = Toolchain.from_record(settings["toolchain"])
-        outer = isolation.isolate_outer(settings["packages"], limits, language.programs, language.toolchain)
+        language.package_modules = tuple(settings["modules"])
+        outer = isolation.isolate_outer(
+            settings["packages"], limits, language.programs, language.toolchain, settings["packages_mib"]
+        )
         server_process = os.fork()
         if server_process == 0:
             _serve(control, language, outer, limits, Trust(settings["trust"]))
@@ -112,7 +115,8 @@ def _serve(
         os.environ.update(HOME=directory.path, TMPDIR=directory.path)
         supervisor = Supervisor(control, layers, limits, directory, usage)
         context = _start_fork_servers(supervisor, language, trust)
-        result_buffer.send_frame(control, json.dumps({"layers": layers, "scratch": outer.scratch}).encode())
+        ready = {"layers": layers, "scratch": outer.scratch, "packages": outer.packages}
+        result_buffer.send_frame(control, json.dumps(ready).encode())
         while True:
             for answer in _answer(context, json.loads(result_buffer.receive_frame(control))):
                 result_buffer.send_frame(control, answer)
@@ -154,7 +158,7 @@ def _drop_outside_state(outer: isolation.OuterIsolation) -> None:
     open_streams()
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     sys.argv = [""]
-    sys.path += outer.import_paths
+    sys.path.append(outer.packages)
     tempfile.tempdir = None  # it was determined outside the sandbox
     os.chdir(outer.scratch)
 
@@ -177,7 +181,13 @@ def _answer(context: WorkerContext, block: dict[str, Any]) -> Iterator[bytes]:
     tests = [(code, TestKind(kind)) for code, kind in block["tests"]]
     slow_imports = context.language.slow_imports([*numbers, *(code for code, _ in tests)])
     servers = context.rich if slow_imports else context.lean
-    servers.load_modules(slow_imports)
+    # A judge process needs of the packages what its tests name.
+    judged = {*context.language.slow_imports([code for code, _ in tests])}
+    packages = context.language.package_modules
+    servers.candidates.load_modules(slow_imports)
+    servers.judges.load_modules(
+        [name for name in slow_imports if name in judged or name.partition(".")[0] not in packages]
+    )
     standing = None
     if block["standing"] is not None:
         standing = [0] * len(numbers)

@@ -189,6 +189,7 @@ class Language(ABC):
         program_sample: programs that read standard input; needed if ``runs_programs``.
         tags: tags of fenced blocks with code in this language, beside its name.
         packages: installed Python packages that programs may import inside the sandbox.
+        package_modules: top-level modules of the packages that the user has named; set inside the sandbox.
         programs: paths of executables that a process may execute in place of itself.
         toolchain: compilers, which `compile_sources` may start, and what the run-time of programs needs. If
             there are compilers, each source is compiled in a process of its own.
@@ -202,6 +203,7 @@ class Language(ABC):
     program_sample: ClassVar[ProgramSample]
     tags: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
+    package_modules: tuple[str, ...] = ()
     programs: tuple[str, ...] = ()
     toolchain: Toolchain = NO_TOOLCHAIN
     judges_objects = False

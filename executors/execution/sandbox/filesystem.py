@@ -12,7 +12,7 @@ import stat
 import struct
 import sysconfig
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from testbudget.executors.execution.sandbox import kernel
@@ -118,11 +118,11 @@ def _allow(ruleset: int, path: str, access: int) -> None:
         os.close(descriptor)
 
 
-def enter_new_root(packages: Sequence[str], visible: Sequence[str], disk_mib: int) -> None:
+def enter_new_root(packages: Mapping[str, str], visible: Sequence[str], disk_mib: int) -> None:
     """Enter a mount namespace whose root holds libraries, packages, programs and a scratch directory.
 
     Args:
-        packages: directories, mounted in ``PACKAGES_INSIDE``.
+        packages: files and directories by their path below ``PACKAGES_INSIDE``, where they are mounted.
         visible: executables, other files and directories, mounted at the same paths.
         disk_mib: size of the scratch directory, the only writable one, in MiB.
 
@@ -131,11 +131,11 @@ def enter_new_root(packages: Sequence[str], visible: Sequence[str], disk_mib: in
     """
     kernel.unshare(kernel.CLONE_NEWNS)
     kernel.mount("none", "/", flags=kernel.MS_REC | kernel.MS_PRIVATE)
-    wanted = {path: path for path in (*_SYSTEM_LIBRARIES, *DEVICES, *_library_directories(), *visible)}
-    wanted |= {package: f"{PACKAGES_INSIDE}/{Path(package).name}" for package in packages}
+    sources = {path: path for path in (*_SYSTEM_LIBRARIES, *DEVICES, *_library_directories(), *visible)}
+    sources |= {f"{PACKAGES_INSIDE}/{inside}": outside for inside, outside in packages.items()}
     copies = {
         target: (kernel.detached_copy(source), Path(source).is_dir())
-        for source, target in sorted(wanted.items(), key=lambda item: len(item[1]))
+        for target, source in sorted(sources.items(), key=lambda item: len(item[0]))
         if Path(source).exists()
     }
     root = tempfile.gettempdir()
@@ -157,6 +157,20 @@ def enter_new_root(packages: Sequence[str], visible: Sequence[str], disk_mib: in
         os.chown(scratch, NOBODY, NOBODY)
     kernel.change_root(root)
     kernel.mount("none", "/", flags=kernel.MS_REMOUNT | kernel.MS_BIND | kernel.MS_RDONLY | restricted)
+
+
+def link_packages(directory: str, packages: Mapping[str, str]) -> None:
+    """Fill a new directory, which all may read, with links to packages, where none can be mounted.
+
+    Args:
+        directory: path of the directory.
+        packages: files and directories outside by their path below the directory.
+    """
+    Path(directory).mkdir(mode=0o755)
+    for inside, outside in packages.items():
+        link = Path(directory, inside)
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(outside)
 
 
 def scratch_inside() -> str:

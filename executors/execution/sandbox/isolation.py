@@ -14,7 +14,7 @@ import resource
 import signal
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +31,7 @@ from testbudget.executors.execution.sandbox.toolchain import (
 _OPEN_FILES = 256
 _STACK_BYTES = 64 << 20
 _SERVER_MIB = 192  # memory of the server process, the fork servers and the result buffers
+_LINKS = "-packages"  # ends the name of the directory with links to packages
 _OWN_PROCESSES = 20  # guard, server process, fork servers, and processes that wait or are stopped
 STOPPED_MIB = 256
 """Memory of the sandbox in use up to which a stopped process may stay in it."""
@@ -44,7 +45,7 @@ class OuterIsolation:
         layers: names of the namespaces entered.
         refusals: the reason for each missing layer, by its name; ``isolate_inner`` adds to it.
         scratch: path of the scratch directory inside.
-        import_paths: directories from which the packages are imported inside.
+        packages: directory from which the packages are imported inside.
         readable: files and directories that code inside may read.
         executable: programs and compilers that code inside may execute, and their loaders.
         toolchain: compilers and run-time of the language.
@@ -54,7 +55,7 @@ class OuterIsolation:
     layers: tuple[str, ...]
     refusals: dict[str, str]
     scratch: str
-    import_paths: tuple[str, ...]
+    packages: str
     readable: tuple[str, ...]
     executable: tuple[str, ...] = ()
     toolchain: Toolchain = NO_TOOLCHAIN
@@ -62,20 +63,23 @@ class OuterIsolation:
 
 
 def isolate_outer(
-    packages: Sequence[str],
+    packages: Mapping[str, str],
     limits: TestLimits,
     programs: Sequence[str] = (),
     toolchain: Toolchain = NO_TOOLCHAIN,
+    packages_mib: int = 0,
 ) -> OuterIsolation:
     """Enter the namespaces and mount the file system. The next process forked is the server process.
 
     Each step is first tried in a process of its own, so that a refused step has no effect.
 
     Args:
-        packages: directories of the packages that code inside may import.
+        packages: files and directories of the packages that code inside may import, by their path below the
+            directory that they are imported from.
         limits: limits of one test, for the bounds of the control group and of the scratch directory.
         programs: absolute paths, outside and inside, of the executables that code inside may execute.
         toolchain: compilers and run-time of the language.
+        packages_mib: memory that modules of the packages take once they are loaded, in MiB.
 
     Raises:
         OSError: a program does not exist.
@@ -93,7 +97,7 @@ def isolate_outer(
         if toolchain.compilers:
             memory_mib = max(memory_mib, 2 * COMPILER_MIB)
             file_mib = max(file_mib, COMPILER_FILE_MIB)
-        memory_mib += file_mib + STOPPED_MIB + _SERVER_MIB
+        memory_mib += file_mib + STOPPED_MIB + _SERVER_MIB + packages_mib
         group = cgroups.create_group(memory_mib << 20, threads + _OWN_PROCESSES)
     except OSError as error:
         refusals["cgroup"] = _reason(error)
@@ -114,16 +118,17 @@ def isolate_outer(
             refusals[name] = refusal
     if "mount" in entered:
         scratch = filesystem.scratch_inside()
-        import_paths: tuple[str, ...] = (filesystem.PACKAGES_INSIDE,)
+        import_directory = filesystem.PACKAGES_INSIDE
         readable: tuple[str, ...] = ("/",)
     else:
         scratch = tempfile.mkdtemp(prefix="testbudget-")
         if os.geteuid() == 0 and filesystem.readable_by_all(filesystem.standard_library()):
             os.chown(scratch, kernel.NOBODY, kernel.NOBODY)
-        import_paths = tuple(dict.fromkeys(str(Path(package).parent) for package in packages))
-        readable = (*filesystem.readable_libraries(), *packages, *visible)
+        import_directory = f"{scratch}{_LINKS}"
+        filesystem.link_packages(import_directory, packages)
+        readable = (*filesystem.readable_libraries(), import_directory, *packages.values(), *visible)
     return OuterIsolation(
-        tuple(entered), refusals, scratch, import_paths, readable, executable, toolchain, group
+        tuple(entered), refusals, scratch, import_directory, readable, executable, toolchain, group
     )
 
 
@@ -167,7 +172,7 @@ def isolate_inner(outer: OuterIsolation, limits: TestLimits) -> tuple[str, ...]:
     with _optional(outer.refusals, "landlock"):
         filesystem.restrict_files(
             readable=outer.readable,
-            listable=outer.import_paths,
+            listable=(outer.packages,),
             writable=(outer.scratch, *filesystem.DEVICES),
             executable=outer.executable,
         )
@@ -273,7 +278,7 @@ def missing_layer_reasons(limits: TestLimits) -> dict[str, str]:
     if guard == 0:
         status = 1
         try:
-            outer = isolate_outer((), limits)
+            outer = isolate_outer({}, limits)
             first_inside = os.fork()
             if first_inside == 0:
                 isolate_inner(outer, limits)
@@ -299,8 +304,9 @@ def clean_up(outer: OuterIsolation) -> None:
     if outer.group is not None:
         outer.group.remove()
     if "mount" not in outer.layers:
-        leftovers.empty_directory(outer.scratch)
-        Path(outer.scratch).rmdir()
+        for directory in (outer.scratch, outer.packages):
+            leftovers.empty_directory(directory)
+            Path(directory).rmdir()
 
 
 def _try_step(step: Callable[[], None]) -> str | None:

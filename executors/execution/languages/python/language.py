@@ -23,6 +23,11 @@ from testbudget.executors.execution.languages.python import (
 from testbudget.executors.execution.languages.python.objects import candidate_side, judge_side, replay
 from testbudget.executors.execution.processes.process import ProcessRunner
 from testbudget.executors.execution.processes.result_buffer import ResultBuffer
+from testbudget.executors.execution.languages.python.package_imports import (
+    load_package_modules,
+    package_imports,
+)
+from testbudget.executors.execution.languages.python.traceback_reason import traceback_reason
 
 
 class Python(Language):
@@ -49,12 +54,14 @@ class Python(Language):
         interpreter.preload()
 
     def slow_imports(self, texts: Sequence[str]) -> Sequence[str]:
-        """Names of slowly imported modules that a program mentions and that are not loaded yet."""
-        return interpreter.slow_imports(texts)
+        """Names of slowly imported modules, and of modules of packages, that a program mentions."""
+        return [*interpreter.slow_imports(texts), *package_imports(texts, self.package_modules)]
 
     def load_modules(self, names: Sequence[str]) -> None:
         """Import modules, so that later forks inherit them."""
-        interpreter.import_modules(names)
+        own = [name for name in names if name.partition(".")[0] in self.package_modules]
+        interpreter.import_modules(name for name in names if name not in own)
+        load_package_modules(own)
 
     def compile_sources(
         self, buffer: ResultBuffer, sources: Sequence[Source], entry_point: str | None

@@ -22,6 +22,12 @@ TEST_FILE = "<test>"
 CANDIDATE_FILE = "<solution>"
 """File name in the code objects of candidates."""
 
+PROGRAM_FILE = "program.py"
+"""File name in the code objects of programs that read standard input."""
+
+NOT_INSTALLED = "is not installed in the sandbox."
+"""End of the sentence on a module that the sandbox lacks."""
+
 _HERE = str(Path(__file__).parent)
 
 _NAME: Any = vars(type)["__name__"]
@@ -86,7 +92,7 @@ def refusal_of(error: BaseException) -> str:
     if type(error) is ModuleNotFoundError and type(error.name) is str:
         package = error.name.partition(".")[0]
         if package.isidentifier() and not _is_installed(package):
-            return f"The module {package[:MAX_DETAIL]} is not installed in the sandbox."
+            return f"The module {package[:MAX_DETAIL]} {NOT_INSTALLED}"
     elif type(error) is RuntimeError and error.args == (_NO_THREAD,):
         return "The sandbox allows no further threads."
     elif isinstance(error, OSError) and error.filename is None:

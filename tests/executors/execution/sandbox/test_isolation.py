@@ -34,7 +34,7 @@ def inside(function, programs=()):
     guard = os.fork()
     if guard == 0:
         try:
-            outer = isolation.isolate_outer((), LIMITS, programs)
+            outer = isolation.isolate_outer({}, LIMITS, programs)
             first = os.fork()
             if first == 0:
                 os.chdir(outer.scratch)
@@ -94,7 +94,7 @@ def test_a_named_program_may_reserve_much_memory_but_not_use_it():
 
 def test_a_missing_program_is_an_error_and_not_a_missing_layer():
     with pytest.raises(FileNotFoundError):
-        isolation.isolate_outer((), LIMITS, ("/nowhere/node",))
+        isolation.isolate_outer({}, LIMITS, ("/nowhere/node",))
 
 
 def process_tree():

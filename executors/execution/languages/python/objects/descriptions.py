@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import enum
+import sys
 import types
 from typing import Any
 
+from testbudget.executors.execution.languages.python.interpreter import MODULE
 from testbudget.executors.execution.languages.python.objects.tables import (
     ABSTRACT_CLASSES,
     OPAQUE_TYPES,
@@ -21,6 +23,7 @@ EXCEPTION_SLOTS = (
 ).split()
 """Attributes that exceptions of the library hold outside of their ``__dict__``."""
 
+_OWN_MODULES = frozenset({MODULE, "__main__", "testbudget"})
 _METHOD_TYPES = (types.FunctionType, types.MethodDescriptorType)
 _ABSTRACT_KEYS = {kind: key for key, kind in ABSTRACT_CLASSES.items()}
 _STOPS = frozenset({*PLAIN_BASES, BaseException, Exception, object})
@@ -44,9 +47,8 @@ def describe(kind: type) -> dict[str, Any]:
     Returns:
         ``n`` name, ``b`` plain base, ``x`` exception, ``s`` special methods (``-hash`` if it has no hash),
         ``m`` further methods, ``e`` enumeration, ``d`` docstring, ``a`` abstract classes that it is an
-        instance
-        of, ``i`` its class overrides isinstance, ``ma`` names for ``match``, ``init`` it defines
-        ``__init__``.
+        instance of, ``i`` its class overrides isinstance, ``ma`` names for ``match``, ``init`` it defines
+        ``__init__``, ``p`` package that it is of, unless that is the standard library.
     """
     base = plain_base(kind)
     special = _special_methods(kind)
@@ -74,7 +76,16 @@ def describe(kind: type) -> dict[str, Any]:
         described["ma"] = list(arguments)
     if type(vars(kind).get("__init__")) is types.FunctionType:
         described["init"] = 1
+    if package := _package(kind):
+        described["p"] = package
     return described
+
+
+def _package(kind: type) -> str | None:
+    module = kind.__module__
+    root = module.partition(".")[0] if type(module) is str else ""
+    own = root in sys.stdlib_module_names or root in _OWN_MODULES
+    return root if root in sys.modules and not own else None
 
 
 def _special_methods(kind: type) -> list[str]:

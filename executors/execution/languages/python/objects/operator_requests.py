@@ -143,6 +143,8 @@ class OperatorRequests(Peer):
     def note_mirror(self, mirror: type, described: dict[str, Any]) -> None:  # noqa: D102
         if described.get("e"):
             self._enumerations.append(mirror)
+        if type(package := described.get("p")) is str:
+            self.excuses.setdefault(f"Objects of {package} do not cross as plain data.")
 
     def get_attribute(self, target: Any, name: str) -> Any:
         """Attribute of an object; of an enumeration, a member."""
