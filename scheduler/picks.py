@@ -14,6 +14,9 @@
   "quarantined" (the infrastructure failed on it again and again), "no_program" (it has no candidate), else
   "cap" (no further test of it fits under the cap), else "max_tests" (it has all that it may get), else null
   (the policy granted no more).
+- ``metadata``: further fields of the problem's row in its source; absent if there are none.
+- ``candidate_metadata``: further fields of the pick's row in ``candidates.from_file``; absent if there are
+  none.
 - ``code``: program text of the pick.
 
 A problem without candidates has null in ``candidate``, ``p_correct`` and ``code``; it is abstained.
@@ -138,9 +141,24 @@ def write_picks(
     with whole_file(path) as partial, partial.open("w", encoding="utf-8") as file:
         for (problem, seen), reason in zip(trace.problems.items(), closed_because, strict=True):
             line = _line(next(made), seen) if seen.candidates else _NO_PICK
-            placed = {"problem": problem, **line, "closed_because": reason}
+            placed = {
+                "problem": problem,
+                **line,
+                "closed_because": reason,
+                **_metadata(seen, line["candidate"]),
+            }
             placed["code"] = placed.pop("code")
             file.write(json.dumps(placed, ensure_ascii=False) + "\n")
+
+
+def _metadata(seen: ProblemTrace, pick: int | None) -> dict[str, Any]:
+    """Further fields of the rows of the problem and of its pick."""
+    found: dict[str, Any] = {}
+    if seen.problem is not None and seen.problem.metadata:
+        found["metadata"] = dict(seen.problem.metadata)
+    if pick is not None and seen.candidates[pick].metadata:
+        found["candidate_metadata"] = json.loads(seen.candidates[pick].metadata)
+    return found
 
 
 _NO_PICK: dict[str, Any] = {

@@ -1,5 +1,6 @@
 """Records of problems, candidates, tests and verdicts, as kept by the event log and the tables of a run."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from enum import StrEnum
@@ -38,8 +39,12 @@ class Cost:
         return Cost(*(getattr(self, name) * factor for name in QUANTITIES))
 
     def usd(self, prices: Mapping[str, float]) -> float:
-        """The cost in US dollars, at prices per unit; a quantity without a price is free."""
-        return float(sum(price * getattr(self, name) for name, price in prices.items() if price > 0))
+        """The cost in US dollars, at prices per unit; a quantity without a price is free.
+
+        Tokens of prompts are not part of a cost: NaN if they have a price.
+        """
+        amounts = (price * getattr(self, name, math.nan) for name, price in prices.items() if price > 0)
+        return float(sum(amounts))
 
     @classmethod
     def total(cls, costs: Iterable["Cost"]) -> "Cost":
@@ -87,6 +92,7 @@ class CandidateRecord:
         tokens: generated tokens.
         gpu_seconds: GPU-seconds of its generation; NaN if unmeasured.
         notes: remarks on how the model's answer was read, such as ``NO_PROGRAM``.
+        metadata: JSON of the other fields of its row in a file; empty if there are none.
     """
 
     text: str
@@ -94,15 +100,22 @@ class CandidateRecord:
     tokens: int
     gpu_seconds: float
     notes: tuple[str, ...] = ()
+    metadata: str = ""
 
     @classmethod
     def of(
-        cls, problem: Problem, code: str, tokens: int, gpu_seconds: float, notes: Iterable[str] = ()
+        cls,
+        problem: Problem,
+        code: str,
+        tokens: int,
+        gpu_seconds: float,
+        notes: Iterable[str] = (),
+        metadata: str = "",
     ) -> "CandidateRecord":
         """Record of a candidate, with the prompt split off if the code starts with it."""
         if code.startswith(problem.prompt):
-            return cls(code[len(problem.prompt) :], True, tokens, gpu_seconds, tuple(notes))
-        return cls(code, False, tokens, gpu_seconds, tuple(notes))
+            return cls(code[len(problem.prompt) :], True, tokens, gpu_seconds, tuple(notes), metadata)
+        return cls(code, False, tokens, gpu_seconds, tuple(notes), metadata)
 
     @property
     def has_program(self) -> bool:

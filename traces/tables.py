@@ -89,8 +89,8 @@ _TABLES = {
         ]
     ),
 }
-_NOTES = pa.field("notes", pa.list_(pa.string()))
-"""Column of the candidates' notes, which a table written without it may lack."""
+_NOTES = (pa.field("notes", pa.list_(pa.string())), pa.field("metadata", pa.string()))
+"""Columns of the candidates' notes and metadata, which a table written without them may lack."""
 
 
 def write_trace(trace: Trace) -> None:
@@ -120,7 +120,7 @@ def write_trace(trace: Trace) -> None:
         table = with_problem_source(table, trace.problem_source)
     write_table(table, trace.directory / "problems.parquet")
     for name, schema, rows in (
-        ("candidates", _TABLES["candidates"].append(_NOTES), _candidate_rows(trace)),
+        ("candidates", pa.schema([*_TABLES["candidates"], *_NOTES]), _candidate_rows(trace)),
         ("tests", _TABLES["tests"], _test_rows(trace)),
         ("votes", _TABLES["votes"], _vote_rows(trace)),
     ):
@@ -253,6 +253,7 @@ def _candidate_rows(trace: Trace) -> Iterable[dict[str, Any]]:
                 "gpu_seconds": record.gpu_seconds,
                 "correct": None if recorded.correct is None else bool(recorded.correct[index]),
                 "notes": record.notes,
+                "metadata": record.metadata or None,
             }
 
 
@@ -287,7 +288,12 @@ def _vote_rows(trace: Trace) -> Iterable[dict[str, Any]]:
 def _candidate_record(row: Mapping[str, Any]) -> CandidateRecord:
     notes = tuple(row.get("notes") or ())
     return CandidateRecord(
-        row["text"], row["continues_prompt"], row["tokens"], _number(row["gpu_seconds"]), notes
+        row["text"],
+        row["continues_prompt"],
+        row["tokens"],
+        _number(row["gpu_seconds"]),
+        notes,
+        row.get("metadata") or "",
     )
 
 

@@ -1,18 +1,18 @@
 """Candidates of a run: taken from a finished run or a file, or sampled from the policy model."""
 
+import json
+import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
 from testbudget.executors.generation.base import Completion, Request
 from testbudget.executors.generation.extraction.candidates import ExtractionRule
 from testbudget.executors.generation.extraction.extract import read_candidate
 from testbudget.executors.generation.prompts import PromptTemplate, prompt_template
-from testbudget.rewards.errors import UserError, validation_sentence
+from testbudget.rewards.errors import UserError
 from testbudget.rewards.problem import Problem
 from testbudget.rewards.seeds import derive_seed
 from testbudget.scheduler.backends.base import GenerateWork, GenerationDone
@@ -31,11 +31,14 @@ from testbudget.scheduler.work.open_work import (
     rows,
     work_key,
 )
-from testbudget.traces.files import read_rows
+from testbudget.traces.candidate_file import CandidateForm, CandidateRow, read_candidate_file
 from testbudget.traces.records import CandidateRecord, DistinctPrograms, Piece
 from testbudget.traces.tables import ReadTrace
 
 _CANDIDATES_PER_PIECE = 8
+_CHAT = "chat"  # template whose answers hold programs as those of a file do
+_WARNINGS = 5
+_LOG = logging.getLogger(__name__)
 
 
 def recorded_candidates(
@@ -178,13 +181,6 @@ class CandidateGenerator:
         )
 
 
-class _CandidateLine(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    problem: str
-    code: str
-
-
 def _read_candidates(
     section: CandidatesSection, problems: Sequence[Problem], read: ReadTrace
 ) -> dict[str, list[CandidateRecord]]:
@@ -192,17 +188,28 @@ def _read_candidates(
         trace = read(section.from_run)
         return {problem.id: list(trace.problem(problem).candidates) for problem in problems}
     assert section.from_file is not None
-    return _read_candidate_file(section.from_file, problems)
+    return _of_file(section, section.from_file, problems)
 
 
-def _read_candidate_file(path: Path, problems: Sequence[Problem]) -> dict[str, list[CandidateRecord]]:
-    by_id = {problem.id: problem for problem in problems}
-    records: dict[str, list[CandidateRecord]] = {problem.id: [] for problem in problems}
-    for number, row in read_rows(path, "candidates.from_file must be a JSONL file of candidates"):
-        try:
-            line = _CandidateLine.model_validate(row)
-        except ValidationError as error:
-            raise UserError(f"{path}:{number} {validation_sentence(error)}") from None
-        if problem := by_id.get(line.problem):
-            records[problem.id].append(CandidateRecord.of(problem, line.code, 0, float("nan")))
-    return records
+def _of_file(
+    section: CandidatesSection, path: Path, problems: Sequence[Problem]
+) -> dict[str, list[CandidateRecord]]:
+    """Candidates of a file by problem id; what was noticed about its rows is logged."""
+    read = read_candidate_file(path, problems)
+    for warning in read.warnings[:_WARNINGS]:
+        _LOG.warning("%s", warning)
+    if (rest := len(read.warnings) - _WARNINGS) > 0:
+        _LOG.warning("and %d more warnings: testbudget problems SOURCE --candidates %s", rest, path)
+    return {
+        problem.id: [_file_record(problem, row, section.extraction) for row in read.candidates[problem.id]]
+        for problem in problems
+    }
+
+
+def _file_record(problem: Problem, row: CandidateRow, rule: ExtractionRule) -> CandidateRecord:
+    code, notes = row.text, tuple[str, ...]()
+    if row.form is CandidateForm.ANSWER:
+        reading = read_candidate(prompt_template(_CHAT), problem, row.text, rule)
+        code, notes = reading.code, tuple(map(str, reading.notes))
+    metadata = json.dumps(row.metadata, ensure_ascii=False) if row.metadata else ""
+    return CandidateRecord.of(problem, code, 0, float("nan"), notes, metadata)

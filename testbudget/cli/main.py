@@ -130,5 +130,6 @@ def _version() -> str:
 
 
 def _failed(message: str, code: int) -> int:
-    sys.stderr.write(f"testbudget: {' '.join(message.split())}\n")
+    lines = [" ".join(line.split()) for line in message.splitlines() if line.strip()]
+    sys.stderr.write(f"testbudget: {f'{os.linesep}  '.join(lines)}\n")
     return code

@@ -10,8 +10,9 @@ from testbudget.rewards.stdin_case import StdinCase
 from testbudget.traces.rows.mistakes import RowError
 from testbudget.traces.rows.row import shown
 
-_INPUTS = ("stdin", "input", "inputs")
-_OUTPUTS = ("expected_stdout", "output", "outputs", "expected_output", "expected")
+INPUT_NAMES = ("stdin", "input", "inputs")
+OUTPUT_NAMES = ("expected_stdout", "output", "outputs", "expected_output", "expected")
+"""Names of the fields of an input and of its expected output."""
 
 _EQUAL = """\
 def _is_expected(given, expected):
@@ -48,8 +49,8 @@ def case_of(pair: Any, place: str) -> tuple[Any, Any]:
         case [given, expected]:
             return given, expected
         case Mapping():
-            given = next((name for name in _INPUTS if name in pair), None)
-            expected = next((name for name in _OUTPUTS if name in pair), None)
+            given = next((name for name in INPUT_NAMES if name in pair), None)
+            expected = next((name for name in OUTPUT_NAMES if name in pair), None)
             if given and expected and pair[given] is not None and pair[expected] is not None:
                 return pair[given], pair[expected]
     raise RowError(f"{place} must have an input and an output but got {shown(pair)}")
@@ -77,11 +78,17 @@ def stdin_tests(pairs: Iterable[tuple[Any, Any]], place: str) -> tuple[str, ...]
         RowError: an input or an output is no text.
     """
     return tuple(
-        StdinCase(_printed(given, place), _printed(expected, place)).as_text() for given, expected in pairs
+        StdinCase(printed_text(given, place), printed_text(expected, place)).as_text()
+        for given, expected in pairs
     )
 
 
-def _printed(value: Any, place: str) -> str:
+def printed_text(value: Any, place: str) -> str:
+    """Text that a program reads or prints; a list of lines is joined, a number is written out.
+
+    Raises:
+        RowError: the value is none of these.
+    """
     match value:
         case str():
             return value

@@ -1,8 +1,10 @@
 """Forms of HumanEval (Chen et al., arXiv 2107.03374) and of HumanEval+ (Liu et al., arXiv 2305.01210)."""
 
+import io
 import json
 import re
-from typing import Any
+import tokenize
+from typing import Any, NamedTuple
 
 from testbudget.rewards.comparison import Comparison
 from testbudget.rewards.problem import GroundTruth, Problem, TestKind
@@ -16,16 +18,20 @@ _INPUTS_PER_TEST = 100
 _FLOATS = 1e-6
 
 _DIFFERENTIAL = """\
-import copy
+{future}import copy
+{imports}
 
-_REFERENCE = {{"__name__": "reference"}}
-exec({reference}, _REFERENCE)
+def _reference():
+{reference}
+    return {entry_point}
+
 
 {equality}
 
 def check(candidate):
+    right = _reference()
     for arguments in {inputs}:
-        expected = _REFERENCE[{entry_point!r}](*copy.deepcopy(arguments))
+        expected = right(*copy.deepcopy(arguments))
         assert _is_expected(candidate(*arguments), expected)
 
 
@@ -104,9 +110,10 @@ def _read_plus(row: RowFields, defaults: FormDefaults) -> Problem:
     comparison = Comparison(absolute=float(tolerance))
     # Floats are compared as this set does it: within 1e-6 where a row names no tolerance.
     same = equality(Comparison(absolute=float(tolerance) or _FLOATS), lists_are_tuples=False)
+    nested = _nested(reference or "") if inputs else _Nested("", "", "")
     further = [
         _DIFFERENTIAL.format(
-            reference=repr(reference),
+            **nested._asdict(),
             equality=same,
             inputs=literal(inputs[start : start + _INPUTS_PER_TEST]),
             entry_point=entry_point,
@@ -123,6 +130,39 @@ def _read_plus(row: RowFields, defaults: FormDefaults) -> Problem:
         reference,
         row.metadata(),
     )
+
+
+class _Nested(NamedTuple):
+    """A program as the body of a function, with the imports that must stand outside of it."""
+
+    future: str
+    imports: str
+    reference: str
+
+
+def _nested(program: str) -> _Nested:
+    """A program as the body of a function; lines inside of a text that spans lines stay as they are.
+
+    Raises:
+        RowError: it is no Python.
+    """
+    program = program.replace("\r\n", "\n")
+    try:
+        tokens = list(tokenize.generate_tokens(io.StringIO(program).readline))
+    except (tokenize.TokenError, SyntaxError) as error:
+        raise RowError(f"canonical_solution must be Python but {error.args[0]}") from None
+    inside = {line for token in tokens for line in range(token.start[0] + 1, token.end[0] + 1)}
+    future, imports, body = [], [], []
+    for number, line in enumerate(program.split("\n"), start=1):
+        if number in inside:
+            body.append(line)
+        elif line.startswith("from __future__ "):
+            future.append(f"{line}\n")
+        elif re.match(r"from \S+ import \*", line):
+            imports.append(f"{line}\n")
+        else:
+            body.append(f"    {line}" if line.strip() else "")
+    return _Nested("".join(future), "".join(imports), "\n".join(body).rstrip())
 
 
 def _inputs(row: RowFields, name: str) -> list[Any]:

@@ -30,7 +30,9 @@ def test_the_first_candidates_of_a_run_are_taken(recorded, tmp_path, trace):
         assert list(found[problem.id]) == list(trace.problem(problem).candidates[:3])
 
 
-def test_candidates_of_a_file_are_taken_in_its_order_and_other_problems_are_ignored(recorded, tmp_path):
+def test_candidates_of_a_file_are_taken_in_its_order_and_other_problems_are_told(
+    recorded, tmp_path, caplog
+):
     lines = [
         {"problem": problem.id, "code": f"    return {text}\n"}
         for text in ("x", "1")
@@ -45,14 +47,40 @@ def test_candidates_of_a_file_are_taken_in_its_order_and_other_problems_are_igno
     assert set(found) == {problem.id for problem in recorded.problems}
     for records in found.values():
         assert [record.text.strip() for record in records] == ["return x", "return 1"]
+    assert "problem 'another' is not among the problems, so its candidates are left out (1)" in caplog.text
 
 
-def test_a_problem_without_candidates_is_refused(recorded, tmp_path):
-    (tmp_path / "own.jsonl").write_text("")
+def test_answers_in_a_file_are_read_and_other_fields_are_kept(recorded, tmp_path):
+    name = recorded.problems[0].entry_point
+    rows = [
+        {
+            "task_id": problem.id,
+            "output": f"Sure:\n```python\ndef {name}(x):\n    return 1\n```",
+            "model": "m",
+        }
+        for problem in recorded.problems
+    ] + [{"task_id": recorded.problems[0].id, "output": "I cannot."}]
+    (tmp_path / "own.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     job = load_job(
         recorded.write_job(tmp_path / "job.yaml", candidates={"from_file": "own.jsonl"}, backend="ray")
     )
-    with pytest.raises(UserError, match="every problem must have candidates but problem times/2 has none"):
+    found = recorded_candidates(job, recorded.problems, read_trace)
+    first, second = found[recorded.problems[0].id]
+    assert first.text == f"def {name}(x):\n    return 1\n"
+    assert (json.loads(first.metadata), second.metadata) == ({"model": "m"}, "")
+    assert (first.has_program, second.has_program) == (True, False)
+
+
+def test_a_problem_without_candidates_is_refused(recorded, tmp_path):
+    file = tmp_path / "own.jsonl"
+    job = load_job(
+        recorded.write_job(tmp_path / "job.yaml", candidates={"from_file": "own.jsonl"}, backend="ray")
+    )
+    file.write_text("")
+    with pytest.raises(UserError, match=r"own\.jsonl must hold candidates of the problems but it is empty"):
+        recorded_candidates(job, recorded.problems, read_trace)
+    file.write_text(json.dumps({"problem": recorded.problems[0].id, "code": "x"}))
+    with pytest.raises(UserError, match="every problem must have candidates but problem times/3 has none"):
         recorded_candidates(job, recorded.problems, read_trace)
 
 
