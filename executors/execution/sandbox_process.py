@@ -97,6 +97,7 @@ class SandboxProcess:
 
     def __init__(self, limits: TestLimits, language: str, trust: Trust, packages: VisiblePackages) -> None:
         self._ready_language = registry.usable_language(language)
+        self._ready_language = registry.usable_language(language)
         self.layers: tuple[str, ...] = ()
         self._limits = limits
         self._language = language
@@ -134,8 +135,8 @@ class SandboxProcess:
             "packages_mib": _LOADED * self._packages.size_mib,
             "modules": self._packages.modules,
             "trust": self._trust,
-            "programs": registry.language(self._language).programs,
-            "toolchain": asdict(registry.language(self._language).toolchain),
+            "programs": self._ready_language.programs,
+            "toolchain": asdict(self._ready_language.toolchain),
         }
         result_buffer.send_frame(self._connection, json.dumps(settings).encode())
         ready = json.loads(self._receive())
