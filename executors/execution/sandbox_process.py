@@ -97,7 +97,6 @@ class SandboxProcess:
 
     def __init__(self, limits: TestLimits, language: str, trust: Trust, packages: VisiblePackages) -> None:
         self._ready_language = registry.usable_language(language)
-        self._ready_language = registry.usable_language(language)
         self.layers: tuple[str, ...] = ()
         self._limits = limits
         self._language = language
@@ -128,6 +127,7 @@ class SandboxProcess:
         Raises:
             OSError, EOFError, InsideError: it could not be built. It must be closed.
         """
+        language = self._ready_language
         settings = {
             "limits": asdict(self._limits),
             "language": registry.language_place(self._language),
@@ -135,8 +135,8 @@ class SandboxProcess:
             "packages_mib": _LOADED * self._packages.size_mib,
             "modules": self._packages.modules,
             "trust": self._trust,
-            "programs": self._ready_language.programs,
-            "toolchain": asdict(self._ready_language.toolchain),
+            "programs": language.programs,
+            "toolchain": asdict(language.toolchain),
         }
         result_buffer.send_frame(self._connection, json.dumps(settings).encode())
         ready = json.loads(self._receive())

@@ -216,6 +216,15 @@ class Language(ABC):
         """
         return None
 
+    def prepare(self) -> None:  # noqa: B027 - optional
+        """Find ``programs`` and ``toolchain``, and make files that are made once per machine.
+
+        Called by the caller alone, before each sandbox is started.
+
+        Raises:
+            UserError: the machine lacks something.
+        """
+
     def preload(self) -> None:  # noqa: B027 - optional
         """Load what programs commonly need.
 

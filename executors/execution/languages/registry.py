@@ -13,12 +13,25 @@ from operator import attrgetter
 from typing import Any
 
 from testbudget.executors.execution.languages.base import Language
+from testbudget.executors.execution.languages.compiled.c import C
+from testbudget.executors.execution.languages.compiled.cpp import Cpp
+from testbudget.executors.execution.languages.compiled.go import Go
+from testbudget.executors.execution.languages.compiled.java import Java
+from testbudget.executors.execution.languages.compiled.rust import Rust
 from testbudget.executors.execution.languages.javascript.language import JavaScript
 from testbudget.executors.execution.languages.python.language import Python
 from testbudget.rewards.errors import UserError
 from testbudget.rewards.plugins import PluginGroup, check_name, plugin
 
-BUILT_IN: Mapping[str, Language] = {"python": Python(), "javascript": JavaScript()}
+BUILT_IN: Mapping[str, Language] = {
+    "python": Python(),
+    "javascript": JavaScript(),
+    "c": C(),
+    "cpp": Cpp(),
+    "go": Go(),
+    "java": Java(),
+    "rust": Rust(),
+}
 """Languages that need no plug-in, by name."""
 
 
@@ -31,6 +44,19 @@ def language(name: str) -> Language:
     """
     check_name("language", name, PluginGroup.LANGUAGES, BUILT_IN)
     found: Language = BUILT_IN.get(name) or plugin(PluginGroup.LANGUAGES, name, Language)()
+    return found
+
+
+def usable_language(name: str) -> Language:
+    """The language with this name, ready for a sandbox on this machine.
+
+    Raises:
+        UserError: as for `language`, or the machine lacks a program that the language needs.
+    """
+    found = language(name)
+    if missing := found.what_is_missing():
+        raise UserError(missing)
+    found.prepare()
     return found
 
 
