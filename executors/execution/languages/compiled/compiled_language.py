@@ -16,12 +16,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
-from testbudget.executors.execution.languages.base import Language, Source, StepMessage
+from testbudget.executors.execution.languages.base import Language, Source
 from testbudget.executors.execution.languages.compiled.compiler_output import (
     not_compiled,
     not_compiled_reason,
 )
 from testbudget.executors.execution.languages.compiled.failure_patterns import FailurePattern, failure_of
+from testbudget.executors.execution.languages.messages import StepMessage
 from testbudget.executors.execution.languages.program_runs import ProgramEnd
 from testbudget.executors.execution.processes.process import ProcessRunner
 from testbudget.executors.execution.processes.result_buffer import ResultBuffer
