@@ -14,7 +14,6 @@ if TYPE_CHECKING:
         Selection,
         compare,
         import_votes,
-        judge,
         load,
         resume,
         run,
@@ -24,21 +23,27 @@ if TYPE_CHECKING:
     from testbudget.difficulty.training import TrainingSettings
     from testbudget.executors.execution.limits import TestLimits
     from testbudget.predictors import predict, train
+    from testbudget.rewards.comparison import Comparison, TextComparison
     from testbudget.rewards.errors import InfrastructureError, SandboxError, UserError
     from testbudget.rewards.problem import Verdict
+    from testbudget.rewards.stdin_case import StdinCase
     from testbudget.scheduler.job import Job
+    from testbudget.verdicts import judge
 
     __version__: str
 
 __all__ = [
     "CompareSettings",
+    "Comparison",
     "InfrastructureError",
     "Job",
     "Run",
     "SandboxError",
     "Selection",
+    "StdinCase",
     "StudySettings",
     "TestLimits",
+    "TextComparison",
     "TrainingSettings",
     "UserError",
     "Verdict",
@@ -57,13 +62,17 @@ __all__ = [
 
 _MODULES = {
     "CompareSettings": "analysis.compare.settings",
+    "Comparison": "rewards.comparison",
     "InfrastructureError": "rewards.errors",
     "Job": "scheduler.job",
     "SandboxError": "rewards.errors",
+    "StdinCase": "rewards.stdin_case",
     "StudySettings": "analysis.tune.settings",
     "TestLimits": "executors.execution.limits",
+    "TextComparison": "rewards.comparison",
     "TrainingSettings": "difficulty.training",
     "UserError": "rewards.errors",
+    "judge": "verdicts",
     "predict": "predictors",
     "train": "predictors",
     "Verdict": "rewards.problem",

@@ -5,15 +5,14 @@ dependencies of running, comparing and tuning.
 """
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from testbudget.executors.execution.limits import TestLimits, Trust
 from testbudget.rewards.errors import UserError
 
 if TYPE_CHECKING:
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from testbudget.analysis.summary import RunSummary
     from testbudget.analysis.tune.results import TuneResult
     from testbudget.analysis.tune.settings import StudySettings
-    from testbudget.executors.execution.runner import BlockVerdicts
     from testbudget.rewards.outputs import RecordedOutputs
     from testbudget.scheduler.job import Job
     from testbudget.scheduler.picks import Pick
@@ -182,63 +180,6 @@ def load(directory: str | Path) -> Run:
     if not (Path(directory) / "candidates.parquet").is_file():
         raise UserError(f"{directory} must be a finished run but it has no candidates.parquet")
     return Run(Path(directory))
-
-
-def judge(
-    candidates: Sequence[str],
-    tests: Sequence[str],
-    entry_point: str | None = None,
-    *,
-    kind: Literal["assert", "unittest"] = "assert",
-    language: str = "python",
-    limits: TestLimits | None = None,
-    require: Sequence[str] = (),
-    trust: Literal["hostile", "honest"] = "hostile",
-) -> "BlockVerdicts":
-    """Execute candidates of one problem on tests, in a sandbox.
-
-    ``testbudget execute`` is the counterpart for a file of pairs.
-
-    Args:
-        candidates: whole programs.
-        tests: test programs that run after the candidate (``assert``), or modules with one
-            ``unittest.TestCase`` class each (``unittest``).
-        entry_point: name that every candidate must define; None for whatever the tests call.
-        kind: form of all tests.
-        language: language of candidates and tests.
-        limits: limits of one test on one candidate (default: ``TestLimits()``).
-        require: isolation layers without which nothing is executed.
-        trust: ``hostile`` leaves a pass that the candidate could have forged unconfirmed; ``honest`` judges
-            such a pair once more, in one process with the candidate, and what it gives there counts.
-
-    Returns:
-        Verdicts uint8 (candidates, tests), CPU-seconds, reasons and recorded outputs. The reason of a pair
-        is ``block.reasons[block.reason_of[candidate, test]]``.
-
-    Raises:
-        UserError: candidates or tests are no lists of strings, the language, the trust or a layer is
-            unknown, or a required layer is missing.
-        SandboxError: the sandbox failed.
-
-    Example:
-        >>> block = judge(["def f(x): return x + 1", "def f(x): return x"], ["assert f(1) == 2"])
-        >>> [Verdict(verdict).name for verdict in block.verdicts[:, 0]]
-        ['PASSED', 'FAILED']
-        >>> block.reasons[block.reason_of[1, 0]].sentence
-        'The assertion on line 1 does not hold.'
-    """
-    from testbudget.executors.execution.runner import Runner
-    from testbudget.rewards.problem import TestKind, UnitTest
-
-    for name, programs in (("candidates", candidates), ("tests", tests)):
-        if isinstance(programs, str) or not all(isinstance(program, str) for program in programs):
-            raise UserError(f"{name} must be a list of programs, each a string")
-    unit_tests = [UnitTest("", index, code, kind=TestKind(kind)) for index, code in enumerate(tests)]
-    if trust not in list(Trust):
-        raise UserError(f"trust must be {' or '.join(Trust)} but got {trust!r}")
-    chosen = limits or TestLimits()
-    with Runner(chosen, language=language, require=require, trust=Trust(trust)) as runner:
-        return runner.run(candidates, unit_tests, entry_point)
 
 
 def select(

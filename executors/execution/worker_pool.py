@@ -11,14 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, Pipe, wait
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from testbudget.executors.execution.limits import TestLimits, Trust
+from testbudget.executors.execution.packages import NO_PACKAGES, PackageChoice
 from testbudget.executors.execution.pair_blocks import Block
 from testbudget.executors.execution.runner import BlockVerdicts, Runner
 from testbudget.executors.execution.sandbox import kernel
 from testbudget.executors.execution.sandbox_process import IMPORT_DIRECTORY, entry_code
-from testbudget.rewards.comparison import DEFAULT_COMPARISON
 from testbudget.rewards.errors import SandboxError, UserError
 
 _STOP_SECONDS = 30.0
@@ -52,6 +52,7 @@ class BlockPool:
         runners: maximum number of worker processes. They are started when they are needed.
         require: isolation layers that must be in force.
         trust: trust in the authors of the candidates.
+        packages: distributions that Python programs may import.
     """
 
     def __init__(
@@ -60,8 +61,9 @@ class BlockPool:
         runners: int,
         require: Sequence[str] = (),
         trust: Trust = Trust.HOSTILE,
+        packages: PackageChoice = NO_PACKAGES,
     ) -> None:
-        self._settings = limits, tuple(require), trust
+        self._settings = _Settings(limits, tuple(require), trust, packages)
         self._runners = runners
         self._idle: list[_Worker] = []
         self._working: dict[Connection, tuple[_Worker, Block]] = {}
@@ -136,10 +138,19 @@ class BlockPool:
             worker.end()
 
 
+class _Settings(NamedTuple):
+    """Settings of all runners of a pool."""
+
+    limits: TestLimits
+    require: tuple[str, ...]
+    trust: Trust
+    packages: PackageChoice
+
+
 class _Worker:
     """The caller's side of a worker process."""
 
-    def __init__(self, settings: tuple[TestLimits, tuple[str, ...], Trust]) -> None:
+    def __init__(self, settings: _Settings) -> None:
         self.connection, inside = Pipe()
         with inside:
             self._process = subprocess.Popen(
@@ -189,11 +200,11 @@ def serve_blocks() -> None:
     connection = Connection(int(sys.argv[1]))
     runners: dict[str, Runner] = {}
     try:
-        limits, require, trust = connection.recv()
+        settings = connection.recv()
         while True:
             block = connection.recv()
             try:
-                connection.send(_run(block, runners, limits, require, trust))
+                connection.send(_run(block, runners, settings))
             except (SandboxError, UserError) as error:
                 connection.send(error)
     except (EOFError, OSError):
@@ -206,23 +217,24 @@ def serve_blocks() -> None:
 def _run(
     block: Block,
     runners: dict[str, Runner],
-    limits: TestLimits,
-    require: Sequence[str],
-    trust: Trust,
+    settings: _Settings,
 ) -> tuple[BlockVerdicts, tuple[str, ...], tuple[str, ...]]:
     runner = runners.get(block.language)
     if runner is None:
         runner = runners[block.language] = Runner(
-            limits, language=block.language, require=require, trust=trust
+            settings.limits,
+            language=block.language,
+            require=settings.require,
+            trust=settings.trust,
+            packages=settings.packages,
         )
         kernel.die_with_parent(signal.SIGTERM)
-    compared = {} if block.comparison == DEFAULT_COMPARISON else {"comparison": block.comparison}
     block_verdicts = runner.run(
         block.candidates,
         block.tests,
         block.entry_point,
         wanted=block.wanted,
         record=False,
-        **compared,
+        comparison=block.comparison,
     )
     return block_verdicts, runner.layers, runner.missing

@@ -52,7 +52,8 @@ error: in place of a verdict, what is wrong with a row of standard input
 Examples:
 
   testbudget execute --in pairs.jsonl --out verdicts.jsonl
-  testbudget execute --in pairs.jsonl --out verdicts.jsonl --resume
+  testbudget execute --in pairs.jsonl --out verdicts.parquet --resume
+  testbudget execute --in pairs.jsonl --out v.jsonl --packages pandas,scipy
   testbudget execute --in - --out - --require net,mount < pairs.jsonl
 
 Keys of --json: docs/command_line.md""",
@@ -92,6 +93,19 @@ def execute(
             "candidate, and that counts."
         ),
     ] = "hostile",
+    packages: Annotated[
+        list[str] | None,
+        comma_separated(
+            "Installed distributions that Python programs may import, with what they require "
+            "(default: none but NumPy)."
+        ),
+    ] = None,
+    python: Annotated[
+        Path | None,
+        Parameter(
+            help="Interpreter of the environment that they are installed in (default: that of testbudget)."
+        ),
+    ] = None,
     resume: Annotated[
         bool,
         Parameter(
@@ -117,6 +131,7 @@ def execute(
     """
     from testbudget.cli.console import STANDARD_STREAM, print_json
     from testbudget.cli.pair_file import execute_file
+    from testbudget.executors.execution.packages import PackageChoice
 
     if json and out == STANDARD_STREAM:
         raise UserError("--json needs --out FILE: standard output cannot hold both")
@@ -127,6 +142,7 @@ def execute(
         require=require or [],
         max_timeouts=max_timeouts,
         trust=Trust(trust),
+        packages=PackageChoice(tuple(packages or ()), None if python is None else str(python)),
         resume=resume,
         cpu_seconds=cpu_seconds,
         wall_seconds=wall_seconds,

@@ -29,6 +29,7 @@ from testbudget.cli.verdict_files import (
     verdict_name,
 )
 from testbudget.executors.execution.limits import TestLimits, Trust
+from testbudget.executors.execution.packages import PackageChoice, find_packages
 from testbudget.executors.execution.pair_blocks import MAX_TESTS, Block, group_into_blocks
 from testbudget.executors.execution.worker_pool import BlockPool, FinishedBlock
 from testbudget.rewards.errors import InfrastructureError, SandboxError, UserError
@@ -50,6 +51,7 @@ class PairSettings:
         runners: number of sandboxes.
         require: isolation layers without which nothing is executed.
         trust: trust in the authors of the candidates.
+        packages: distributions that Python programs may import.
         fixed_chunks: True where the shape of blocks matters: a limit on the timeouts in one is set.
     """
 
@@ -57,6 +59,7 @@ class PairSettings:
     runners: int
     require: Sequence[str]
     trust: Trust
+    packages: PackageChoice
     fixed_chunks: bool
 
 
@@ -68,6 +71,7 @@ def execute_file(
     require: Sequence[str],
     max_timeouts: int | None,
     trust: Trust,
+    packages: PackageChoice,
     resume: bool,
     **limits: float,
 ) -> dict[str, Any]:
@@ -80,6 +84,7 @@ def execute_file(
         require: isolation layers without which nothing is executed.
         max_timeouts: timeouts in a block after which a candidate's other tests are not run; None for all.
         trust: trust in the authors of the candidates.
+        packages: distributions that Python programs may import.
         resume: True to continue the file of verdicts.
         limits: limits of one test, by field of ``TestLimits``.
 
@@ -90,18 +95,21 @@ def execute_file(
         ``missing_layers``.
 
     Raises:
-        UserError: the files, a row, a limit or a layer cannot be used.
+        UserError: the files, a row, a limit, a package or a layer cannot be used.
         InfrastructureError: a sandbox or the disk failed; the verdicts before are written.
         KeyboardInterrupt: a signal came; the verdicts before are written, and the message says so.
     """
     chosen = TestLimits(max_timeouts=max_timeouts or _NEVER, **limits)  # type: ignore[arg-type]
-    settings = PairSettings(chosen, runners or os.cpu_count() or 1, require, trust, bool(max_timeouts))
+    settings = PairSettings(
+        chosen, runners or os.cpu_count() or 1, require, trust, packages, bool(max_timeouts)
+    )
     read, written = (None if path == STANDARD_STREAM else path for path in (source, out))
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     if same_file(read, written):
         raise UserError(f"--in and --out must be two files but both are {written or read or 'one'}")
     if resume and written is None:
         raise UserError("--resume needs --out FILE: what standard output has got is not known")
+    find_packages(packages)
     check_writable(out)
     if written is not None and written.exists() and not resume:
         raise existing_output(written)
@@ -164,7 +172,9 @@ class PairExecution:
         settings = self._settings
         try:
             with (
-                BlockPool(settings.limits, settings.runners, settings.require, settings.trust) as pool,
+                BlockPool(
+                    settings.limits, settings.runners, settings.require, settings.trust, settings.packages
+                ) as pool,
                 self._progress() as show,
             ):
                 while self._advance(pool, start):

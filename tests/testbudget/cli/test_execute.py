@@ -146,6 +146,25 @@ def test_each_row_says_what_stood_around_the_pair(tmp_path, capsys):
     )
 
 
+def test_programs_are_judged_by_what_they_print_and_import_what_was_named(tmp_path, capsys):
+    program = {
+        "candidate": "print(int(input()) / 3)",
+        "kind": "stdin",
+        "stdin": "1",
+        "expected_stdout": "0.3333",
+    }
+    newer = "from packaging.version import Version\ndef f(a, b): return Version(a) > Version(b)"
+    rows = [
+        program,
+        program | {"comparison": {"absolute": 1e-3}},
+        GOOD | {"candidate": newer, "test": "assert f('10.0', '9.1')"},
+    ]
+    _, verdicts = execute(tmp_path, rows, "--packages", "packaging")
+    assert [row["verdict"] for row in verdicts] == ["failed", "passed", "passed"]
+    assert execute(tmp_path, rows, "--packages", "packaging,no-such-thing") == (2, None)
+    assert "packages names no-such-thing, which is not installed" in capsys.readouterr().err
+
+
 def test_nothing_is_left_out_unless_asked_for(tmp_path):
     rows = [LOOP | {"id": str(index), "test": f"assert f({index}) == {index}"} for index in range(4)]
     limits = ("--cpu-seconds", "0.1")
