@@ -21,7 +21,7 @@ class DetailName(StrEnum):
     Attributes:
         EXCEPTION: class of the exception that ended the test.
         MESSAGE: its text.
-        LINE: line of the test, from 1, at which the test ended.
+        LINE: line, from 1, of the test at which it ended, or of a program that failed or does not compile.
         EXPECTED, GIVEN: second and first operand of the comparison that did not hold.
         LIMIT: the limit that was reached, with its unit.
         MODULE: module that could not be imported.

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from testbudget.executors.execution.languages.base import ResultKind
+from testbudget.executors.execution.languages.messages import ResultKind
 from testbudget.rewards.outputs import NO_RESULT, CallEnding, CallResult, RecordedCall, RecordedOutputs
 from testbudget.rewards.problem import Verdict
 

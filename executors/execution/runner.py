@@ -25,18 +25,15 @@ from testbudget.executors.execution.output_digests import (
     outputs_on_inputs,
     outputs_on_tests,
 )
-from testbudget.executors.execution.packages import (
-    NO_PACKAGES,
-    PackageChoice,
-    find_packages,
-    told_how_to_import,
-)
+from testbudget.executors.execution.package_choice import NO_PACKAGES, PackageChoice
+from testbudget.executors.execution.packages import find_packages, told_how_to_import
 from testbudget.executors.execution.sandbox_process import (
     COLUMNS,
     BlockAnswer,
     InsideError,
     SandboxProcess,
 )
+from testbudget.rewards.comparison import DEFAULT_COMPARISON, Comparison
 from testbudget.rewards.errors import SandboxError, UserError
 from testbudget.rewards.outputs import RecordedCall, RecordedOutputs
 from testbudget.rewards.problem import NOT_RUN, TestKind, UnitTest
@@ -94,8 +91,8 @@ class Runner:
         language: language of the candidates and tests.
         require: isolation layers that must be in force.
         trust: trust in the authors of the candidates.
-
         packages: distributions that programs may import, if they are Python.
+
     Attributes:
         layers: the isolation layers in force, outermost first.
         missing: the isolation layers that this machine refuses.
@@ -116,8 +113,8 @@ class Runner:
         language: str = "python",
         require: Sequence[str] = (),
         trust: Trust = Trust.HOSTILE,
-    ) -> None:
         packages: PackageChoice = NO_PACKAGES,
+    ) -> None:
         programs = registry.language(language).programs
         if sys.platform != "linux":
             raise UserError(f"candidates can be run on Linux only but this is {sys.platform}")
@@ -129,10 +126,10 @@ class Runner:
         self._language = language
         self._require = tuple(require)
         self._trust = trust
-        self._sandbox: SandboxProcess | None = None
         # Other languages import none.
         self._python = packages.python
         self._visible = find_packages(packages if registry.language(language).packages else NO_PACKAGES)
+        self._sandbox: SandboxProcess | None = None
         self._ended_cpu_seconds = 0.0  # of earlier sandboxes
         self._changing = threading.Lock()  # of the two attributes above
         self._interrupted = threading.Event()
@@ -155,6 +152,7 @@ class Runner:
         tests: Sequence[UnitTest],
         entry_point: str | None = None,
         *,
+        comparison: Comparison = DEFAULT_COMPARISON,
         wanted: NDArray[np.bool_] | None = None,
         record: bool = True,
         standing: NDArray[np.integer[Any]] | None = None,
@@ -169,6 +167,7 @@ class Runner:
             tests: tests of one problem.
             entry_point: name of the function or class that each candidate must define. None if it is
                 unknown; a candidate must then define the functions that the tests call.
+            comparison: comparison of expected and given outputs.
             wanted: bool (candidates, tests), True for the pairs to run; None for all pairs.
             record: True to record the outputs of the candidates.
             standing: int (candidates,), tests that each candidate has passed before; None for zeros.
@@ -186,6 +185,7 @@ class Runner:
             "tests": [(test.code, test.kind) for test in tests],
             "entry_point": entry_point,
             "calls": None,
+            "comparison": comparison.as_text(),
             "standing": None,
         }
         if not settle:
@@ -213,13 +213,19 @@ class Runner:
         )
 
     def call(
-        self, candidates: Sequence[str], inputs: Sequence[RecordedCall]
+        self,
+        candidates: Sequence[str],
+        inputs: Sequence[RecordedCall],
+        *,
+        comparison: Comparison = DEFAULT_COMPARISON,
     ) -> tuple[RecordedOutputs, NDArray[np.float32]]:
         """Make every call on every candidate, without a test. A candidate is loaded anew for each call.
 
         Args:
             candidates: whole programs.
-            inputs: the calls, for example those of recorded tests or mutations of them.
+            inputs: the calls, for example those of recorded tests or mutations of them. A call of
+                ``STDIN_CALL`` is a run of the candidate as a program.
+            comparison: tells which outputs are equal.
 
         Returns:
             The recorded outputs, with ``inputs`` in the given order and without a test, and the
@@ -234,6 +240,7 @@ class Runner:
             "tests": [("", TestKind.ASSERT)] * len(inputs),
             "entry_point": None,
             "calls": [call_text(given) for given in inputs],
+            "comparison": comparison.as_text(),
             "standing": None,
         }
         (_, _, used, *_), _, calls = self._answer(block, pairs, record=True)

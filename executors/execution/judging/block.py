@@ -9,7 +9,8 @@ Order of events:
 4. If a replay shows that a test makes other calls than planned, steps 2 and 3 are repeated for the
    candidates concerned.
 5. Object phase: any other pair is judged through two pipes between the test and the candidate.
-6. Pairs that have reached their small first limit are run to the full one, as long as their verdicts can
+6. Stdin phase: candidates run as programs on the tests of kind ``STDIN``.
+7. Pairs that have reached their small first limit are run to the full one, as long as their verdicts can
    change which candidates lead, or all of them if all are wanted.
 """
 
@@ -17,10 +18,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from testbudget.executors.execution.judging.call_phase import CallPhase
+from testbudget.executors.execution.judging.checker import Checker
 from testbudget.executors.execution.judging.engine_reasons import (
-    CANDIDATE_DOES_NOT_COMPILE,
+    NO_CASES,
     NO_OBJECTS,
-    TEST_DOES_NOT_COMPILE,
     TOO_MANY_ROUNDS,
     cut_reason,
 )
@@ -37,12 +38,15 @@ from testbudget.executors.execution.judging.pair_table import (
 )
 from testbudget.executors.execution.judging.program_cache import CompiledProgram, ProgramCache
 from testbudget.executors.execution.judging.standings import next_unsettled
+from testbudget.executors.execution.judging.stdin_phase import StdinPhase, input_of
 from testbudget.executors.execution.languages.base import Language, Program, Source
 from testbudget.executors.execution.limits import Trust
 from testbudget.executors.execution.processes.fork_server import ForkServer
 from testbudget.executors.execution.processes.staying_process import StayingProcess
 from testbudget.executors.execution.processes.supervisor import Supervisor
+from testbudget.rewards.comparison import DEFAULT_COMPARISON, Comparison
 from testbudget.rewards.problem import NOT_RUN, TestKind, Verdict
+from testbudget.rewards.stdin_case import StdinCase, stdin_cases
 from testbudget.rewards.verdict_reason import VerdictReason
 
 _MAX_ROUNDS = 8  # of call phase and judge phase
@@ -57,6 +61,8 @@ class BlockWork(NamedTuple):
         entry_point: name that each candidate must define; None if unknown.
         pairs: pairs to run, those of one candidate side by side.
         standing: tests that each candidate has passed before; None to run every pair to its full limit.
+        comparison: comparison of outputs.
+        record: True if outputs are recorded.
     """
 
     candidates: Sequence[str]
@@ -64,6 +70,8 @@ class BlockWork(NamedTuple):
     entry_point: str | None
     pairs: Sequence[Pair]
     standing: Sequence[int] | None = None
+    comparison: Comparison = DEFAULT_COMPARISON
+    record: bool = False
 
 
 class ProcessSources(NamedTuple):
@@ -125,7 +133,9 @@ class BlockRun:
         self._loopers = Loopers(context.supervisor)
         self._judge_process = StayingProcess(context.supervisor, servers.judges)
         self._candidates: dict[int, CompiledProgram] = {}
+        self._programs: dict[int, CompiledProgram] = {}  # candidates that read standard input
         self._tests: dict[int, CompiledProgram] = {}
+        self._cases: dict[int, Sequence[StdinCase]] = {}
         self._outcomes: dict[int, TestOutcome] = {}
         self._call_plan: dict[Pair, list[int]] = {}
         self._by_objects: dict[Pair, VerdictReason | None] = {}
@@ -161,16 +171,34 @@ class BlockRun:
             self.pair_table,
         )
 
+        checker = Checker(work.comparison.checker, context.supervisor, servers.judges, self.pair_table)
+        self._stdin_phase = StdinPhase(
+            context.language,
+            context.supervisor,
+            servers.candidates,
+            self._programs,
+            self._cases,
+            work.comparison,
+            checker,
+            self.pair_table,
+            self.calls,
+            self.results,
+            self._loopers,
+            work.record,
+        )
+
     def run(self) -> None:
         """Set the verdict of every pair.
 
         Raises:
             OSError: no process could be forked or watched.
         """
-        self._compile(self._work.tests)
+        self._read_cases()
+        self._compile(tests=True)
         open_pairs = [pair for pair in self._work.pairs if self.pair_table.is_open(pair)]
+        calling = [pair for pair in open_pairs if pair[1] not in self._cases]
         charged_to: dict[int, int] = {}
-        for pair in open_pairs:
+        for pair in calling:
             candidate, test = self._candidates[pair[0]].program, self._tests[pair[1]].program
             if test.plain_calls and not self._exchange_objects(candidate, test):
                 charged_to.setdefault(pair[1], pair[0])
@@ -181,13 +209,14 @@ class BlockRun:
             self._judge_phase.dry_run(charged_to)
             self._call_plan.update(
                 (pair, self._outcomes[pair[1]].first_calls)
-                for pair in open_pairs
+                for pair in calling
                 if pair not in self._by_objects
             )
             self._advance(open_pairs, full=False)
             self._settle()
         finally:
             self._loopers.end()
+            self._stdin_phase.close()
             self._judge_process.dismiss()
 
     def _exchange_objects(self, candidate: Program, test: Program) -> bool:
@@ -206,36 +235,69 @@ class BlockRun:
         Raises:
             OSError: no process could be forked or watched.
         """
-        self._compile(())
+        inputs = dict(enumerate(map(input_of, calls)))
+        self._cases.update((test, (StdinCase(text),)) for test, text in inputs.items() if text is not None)
+        self._compile(tests=False)
+        open_pairs = [pair for pair in self._work.pairs if self.pair_table.is_open(pair)]
         call_plan = {
-            pair: [self.calls.position(calls[pair[1]])]
-            for pair in self._work.pairs
-            if pair[0] in self._candidates
+            pair: [self.calls.position(calls[pair[1]])] for pair in open_pairs if pair[1] not in self._cases
         }
         self._call_phase.make_calls(call_plan, full=True)
+        try:
+            for pair in open_pairs:
+                if pair[1] in self._cases and self._is_due(pair):
+                    self._stdin_phase.judge(pair, full=True)
+        finally:
+            self._stdin_phase.close()
 
-    def _compile(self, tests: Sequence[tuple[str, TestKind]]) -> None:
-        """Compile all programs; close the pairs of those that do not compile."""
-        sources = [Source(text, None) for text in self._work.candidates]
-        programs = self._context.program_cache.compiled(
-            sources + [Source(text, kind) for text, kind in tests], self._work.entry_point
+    def _read_cases(self) -> None:
+        """Read the tests of kind ``STDIN``; close the pairs of those that are none."""
+        for test, (text, kind) in enumerate(self._work.tests):
+            if kind is TestKind.STDIN:
+                try:
+                    self._cases[test] = stdin_cases(text)
+                except ValueError:
+                    pairs = [pair for pair in self._work.pairs if pair[1] == test]
+                    self.pair_table.close(pairs, Verdict.ERRORED, NO_CASES)
+
+    def _compile(self, *, tests: bool) -> None:
+        """Compile candidates, and tests if they are run; close the pairs of those that do not compile."""
+        block, cases = self._work, self._cases
+        pairs = [pair for pair in block.pairs if self.pair_table.is_open(pair)]
+        candidates = {
+            pair: Source(block.candidates[pair[0]], TestKind.STDIN if pair[1] in cases else None)
+            for pair in pairs
+        }
+        called = [pair for pair in pairs if tests and pair[1] not in cases]
+        sources = list(
+            dict.fromkeys([*candidates.values(), *(Source(*block.tests[test]) for _, test in called)])
         )
-        count = len(sources)
-        self._candidates |= {i: program for i, program in enumerate(programs[:count]) if program}
-        self._tests |= {i: program for i, program in enumerate(programs[count:]) if program}
-        for pair in self._work.pairs:
-            if pair[0] not in self._candidates:
-                self.pair_table.close([pair], Verdict.ERRORED, CANDIDATE_DOES_NOT_COMPILE)
-            elif tests and pair[1] not in self._tests:
-                self.pair_table.close([pair], Verdict.ERRORED, TEST_DOES_NOT_COMPILE)
+        compiled = self._context.program_cache.compiled(sources, block.entry_point)
+        found = dict(zip(sources, compiled, strict=True))
+        for pair, source in candidates.items():
+            program = found[source]
+            if isinstance(program, VerdictReason):
+                self.pair_table.close([pair], Verdict.COMPILE_ERROR, program)
+            else:
+                (self._programs if pair[1] in cases else self._candidates)[pair[0]] = program
+        for pair in called:
+            test = found[Source(*block.tests[pair[1]])]
+            if isinstance(test, VerdictReason):
+                self.pair_table.close([pair], Verdict.ERRORED, test)
+            else:
+                self._tests[pair[1]] = test
 
     def _advance(self, pairs: Iterable[Pair], *, full: bool) -> None:
         """Judge open pairs that are neither slow nor held back, as far as their limits allow."""
         pairs = [pair for pair in pairs if self.pair_table.is_open(pair)]
-        plan = {pair: self._call_plan[pair] for pair in pairs if pair not in self._by_objects}
-        self._judge_plain(plan, full=full)
+        plan = {pair: self._call_plan[pair] for pair in pairs if pair in self._call_plan}
+        self._judge_plain({pair: plan[pair] for pair in plan if pair not in self._by_objects}, full=full)
         for pair in pairs:
-            if pair in self._by_objects and self._is_due(pair):
+            if not self._is_due(pair):
+                continue
+            if pair[1] in self._cases:
+                self._stdin_phase.judge(pair, full=full)
+            elif pair in self._by_objects:
                 self._object_phase.judge(pair, self._by_objects[pair], full=full)
 
     def _judge_plain(self, plan: Mapping[Pair, list[int]], *, full: bool) -> None:
@@ -288,7 +350,7 @@ class BlockRun:
             pair = next_unsettled(table, standing)
             if pair is None:
                 break
-            if pair in self._by_objects:
+            if pair in self._by_objects or pair[1] in self._cases:
                 table.mark_resumed(pair)
             else:
                 self._call_phase.finish(pair, self._call_plan[pair])

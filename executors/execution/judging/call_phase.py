@@ -11,7 +11,7 @@ from testbudget.executors.execution.judging.engine_reasons import cpu_limit_reas
 from testbudget.executors.execution.judging.loopers import Loopers, StoppedProcess
 from testbudget.executors.execution.judging.pair_table import Pair, PairTable, TextTable
 from testbudget.executors.execution.judging.program_cache import CompiledProgram
-from testbudget.executors.execution.languages.base import OPAQUE_RESULT, ResultKind, StepMessage
+from testbudget.executors.execution.languages.messages import OPAQUE_RESULT, ResultKind, StepMessage
 from testbudget.executors.execution.processes.fork_server import ForkServer
 from testbudget.executors.execution.processes.live_process import LimitKind, LiveProcess, ProcessEnd
 from testbudget.executors.execution.processes.process import Work

@@ -9,6 +9,7 @@ from testbudget.rewards.verdict_reason import GENERAL_SENTENCES, DetailName, Ver
 
 CANDIDATE_DOES_NOT_COMPILE = VerdictReason("The candidate does not compile.")
 TEST_DOES_NOT_COMPILE = VerdictReason("The test does not compile.")
+NO_CASES = VerdictReason("The test is no input with an expected output.")
 TOO_MANY_ROUNDS = VerdictReason("The test makes too many calls that depend on the results of earlier ones.")
 NO_OBJECTS = VerdictReason("The test exchanges more than plain data with the candidate.")
 NO_STATE = VerdictReason("The states of two objects could not be compared.")

@@ -16,7 +16,8 @@ from testbudget.executors.execution.judging.pair_table import (
     TextTable,
 )
 from testbudget.executors.execution.judging.program_cache import CompiledProgram
-from testbudget.executors.execution.languages.base import CallPath, StepMessage
+from testbudget.executors.execution.languages.base import CallPath
+from testbudget.executors.execution.languages.messages import StepMessage
 from testbudget.executors.execution.limits import TestLimits, next_cpu_limit
 from testbudget.executors.execution.processes.fork_server import ForkServer
 from testbudget.executors.execution.processes.live_process import ProcessEnd

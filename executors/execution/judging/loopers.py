@@ -36,6 +36,9 @@ class Loopers:
         self._supervisor = supervisor
         self._stopped: dict[Pair, StoppedProcess] = {}
 
+    def __contains__(self, pair: Pair) -> bool:
+        return pair in self._stopped
+
     def keep(self, pair: Pair, looper: StoppedProcess) -> None:
         """Keep a process, unless that could matter to others; the oldest one is ended if there are many."""
         if not self._supervisor.may_stay_stopped():

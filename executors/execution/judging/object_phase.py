@@ -17,7 +17,8 @@ from testbudget.executors.execution.judging.engine_reasons import (
 )
 from testbudget.executors.execution.judging.pair_table import Pair, PairTable
 from testbudget.executors.execution.judging.program_cache import CompiledProgram
-from testbudget.executors.execution.languages.base import Language, StepMessage
+from testbudget.executors.execution.languages.base import Language
+from testbudget.executors.execution.languages.messages import StepMessage
 from testbudget.executors.execution.limits import TestLimits, Trust
 from testbudget.executors.execution.processes.fork_server import ForkServer
 from testbudget.executors.execution.processes.kernel_counters import (

@@ -5,30 +5,43 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from testbudget.executors.execution.judging import work
+from testbudget.executors.execution.judging.engine_reasons import (
+    CANDIDATE_DOES_NOT_COMPILE,
+    TEST_DOES_NOT_COMPILE,
+)
 from testbudget.executors.execution.languages.base import Language, Program, Source
+from testbudget.executors.execution.languages.messages import StepMessage
 from testbudget.executors.execution.processes.fork_server import ForkServer
 from testbudget.executors.execution.processes.process import Work
+from testbudget.executors.execution.processes.result_buffer import parse_message
 from testbudget.executors.execution.processes.staying_process import StayingProcess
 from testbudget.executors.execution.sandbox.toolchain import COMPILER_CPU_SECONDS
+from testbudget.rewards.problem import TestKind
+from testbudget.rewards.verdict_reason import VerdictReason
 
 _CPU_SECONDS = 60  # of one compiling process, and one more for each program
-_MAX_PROGRAMS = 1024
+_MAX_PROGRAMS, _MAX_BYTES = 1024, 64 << 20
+_NOT_COMPILED = f'["{StepMessage.NOT_COMPILED}"'.encode()
 
 
 class CompiledProgram(NamedTuple):
     """Program that compiles.
 
     Attributes:
-        program: its properties.
-        text: text from which processes decode it.
+        program: its properties; without content for a candidate that is run as a program.
+        text: text from which processes decode it, or which they execute.
     """
 
     program: Program
     text: bytes
 
 
+Compiled = CompiledProgram | VerdictReason
+"""Program that compiles, or why it does not."""
+
+
 class ProgramCache:
-    """Cache of the latest 1024 compiled programs.
+    """Cache of the latest 1024 compiled programs, or fewer if they take more than 64 MiB.
 
     Args:
         reader: process that compiles. It executes no program, so it may stay; or a source of processes that
@@ -43,10 +56,10 @@ class ProgramCache:
         self._reader = reader
         self._language = language
         self._wall_seconds = wall_seconds
-        self._programs: dict[tuple[Source, str | None], CompiledProgram | None] = {}
+        self._programs: dict[tuple[Source, str | None], Compiled] = {}
 
-    def compiled(self, sources: Sequence[Source], entry_point: str | None) -> list[CompiledProgram | None]:
-        """Programs in the order of their sources; None for a source that does not compile.
+    def compiled(self, sources: Sequence[Source], entry_point: str | None) -> list[Compiled]:
+        """Programs in the order of their sources, or why a source does not compile.
 
         Compilation happens in another process, because some texts make a compiler hang or crash. A text
         that ends the process counts as one that does not compile.
@@ -68,13 +81,23 @@ class ProgramCache:
             )
             unknown = unknown[len(programs) :]
         found = [self._programs[source, entry_point] for source in sources]
-        while len(self._programs) > _MAX_PROGRAMS:
-            del self._programs[next(iter(self._programs))]
+        self._forget()
         return found
 
-    def _compile_some(
-        self, sources: Sequence[Source], entry_point: str | None
-    ) -> list[CompiledProgram | None]:
+    def _forget(self) -> None:
+        """Forget the oldest programs beyond the bounds."""
+        sizes = [
+            len(program.text) if isinstance(program, CompiledProgram) else 0
+            for program in self._programs.values()
+        ]
+        kept, in_use = len(sizes), sum(sizes)
+        for key, size in zip([*self._programs], sizes, strict=True):
+            if kept <= _MAX_PROGRAMS and in_use <= _MAX_BYTES:
+                break
+            del self._programs[key]
+            kept, in_use = kept - 1, in_use - size
+
+    def _compile_some(self, sources: Sequence[Source], entry_point: str | None) -> list[Compiled]:
         """Programs of the first sources, as many as one process can compile, at least one."""
         if isinstance(self._reader, ForkServer):
             sources = sources[:1]
@@ -86,12 +109,26 @@ class ProgramCache:
         if ended.limit is not None and not ended.loaded and not any(step.finished for step in ended.steps):
             raise OSError("the process that compiles programs took too long to start")
         steps = list(itertools.takewhile(lambda step: step.finished, ended.steps))
-        programs: list[CompiledProgram | None] = [
-            self._decoded(step.texts[0]) if step.texts else None for step in steps
-        ]
+        programs = [self._decoded(source, step.texts) for source, step in zip(sources, steps, strict=False)]
         if len(programs) < len(sources) and (ended.signal or not programs):
-            programs.append(None)
+            programs.append(_reason(sources[len(programs)]))
         return programs
 
-    def _decoded(self, text: bytes) -> CompiledProgram:
+    def _decoded(self, source: Source, texts: Sequence[bytes]) -> Compiled:
+        if not texts or texts[0].startswith(_NOT_COMPILED):
+            return _reason(source, texts)
+        (text,) = texts
+        if source.kind is TestKind.STDIN:
+            return CompiledProgram(Program(None, self_contained=False), text)
         return CompiledProgram(self._language.decode_program(text), text)
+
+
+def _reason(source: Source, texts: Sequence[bytes] = ()) -> VerdictReason:
+    """Reason why a source does not compile, from the message that its step left, if any."""
+    found = None
+    if texts:
+        _, *rest = parse_message(texts[0]) or [None]
+        found = VerdictReason.from_message(rest[0]) if rest else None
+    if source.kind in {None, TestKind.STDIN}:
+        return found or CANDIDATE_DOES_NOT_COMPILE
+    return VerdictReason(TEST_DOES_NOT_COMPILE.sentence, found.detail if found else {})

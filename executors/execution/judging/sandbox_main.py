@@ -35,7 +35,8 @@ from testbudget.executors.execution.judging.block import BlockRun, BlockWork, Pr
 from testbudget.executors.execution.judging.engine_reasons import default_reason
 from testbudget.executors.execution.judging.pair_table import Call
 from testbudget.executors.execution.judging.program_cache import ProgramCache
-from testbudget.executors.execution.languages.base import Language, ResultKind
+from testbudget.executors.execution.languages.base import Language
+from testbudget.executors.execution.languages.messages import ResultKind
 from testbudget.executors.execution.languages.registry import load_language
 from testbudget.executors.execution.limits import TestLimits, Trust
 from testbudget.executors.execution.processes import result_buffer
@@ -46,6 +47,7 @@ from testbudget.executors.execution.processes.supervisor import Supervisor
 from testbudget.executors.execution.processes.working_directory import WorkingDirectory
 from testbudget.executors.execution.sandbox import cpu_time, isolation, kernel, leftovers
 from testbudget.executors.execution.sandbox.toolchain import COMPILER_WALL_SECONDS, Toolchain
+from testbudget.rewards.comparison import Comparison
 from testbudget.rewards.problem import NOT_RUN, TestKind
 
 _MAX_RESULT = 4096  # characters of a result that are sent to the runner
@@ -179,7 +181,8 @@ def _answer(context: WorkerContext, block: dict[str, Any]) -> Iterator[bytes]:
     number_of = [numbers[text] for text in block["candidates"]]
     rows = [(number_of[row], test) for row, test in block["pairs"]]  # equal programs share their verdicts
     tests = [(code, TestKind(kind)) for code, kind in block["tests"]]
-    slow_imports = context.language.slow_imports([*numbers, *(code for code, _ in tests)])
+    programs = [*numbers, *(code for code, kind in tests if kind is not TestKind.STDIN)]
+    slow_imports = context.language.slow_imports(programs)
     servers = context.rich if slow_imports else context.lean
     # A judge process needs of the packages what its tests name.
     judged = {*context.language.slow_imports([code for code, _ in tests])}
@@ -194,9 +197,11 @@ def _answer(context: WorkerContext, block: dict[str, Any]) -> Iterator[bytes]:
         for number, passed in zip(number_of, block["standing"], strict=True):
             standing[number] = max(standing[number], passed)
     pairs = sorted(set(rows))
-    block_run = BlockRun(
-        context, servers, BlockWork([*numbers], tests, block["entry_point"], pairs, standing)
+    comparison = Comparison.from_text(block["comparison"])
+    block_work = BlockWork(
+        [*numbers], tests, block["entry_point"], pairs, standing, comparison, block["record"]
     )
+    block_run = BlockRun(context, servers, block_work)
     if block["calls"] is None:
         block_run.run()
     else:

@@ -4,9 +4,11 @@ A program is sent as the text that `Language.decode_program` reads.
 """
 
 import marshal
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from testbudget.executors.execution.judging.checker_run import CHECK, check_output
 from testbudget.executors.execution.languages.base import (
     CallJobs,
     CallPath,
@@ -28,6 +30,9 @@ def to_do_work(language: Language) -> DoWork:
         process_runner: ProcessRunner, buffer: ResultBuffer, content: bytes, descriptors: Sequence[int]
     ) -> None:
         method, *arguments = marshal.loads(content)
+        if method == CHECK:
+            check_output(buffer, *arguments)
+            return
         _CARRIERS[method](language, process_runner, buffer, descriptors, arguments)
 
     return do_work
@@ -70,6 +75,31 @@ def object_state(candidate: bytes, script: str, entry_point: str | None) -> byte
 def judge_in_same_process(candidate: bytes, test: bytes, entry_point: str | None) -> bytes:
     """Work that calls `Language.judge_in_same_process` with one test."""
     return marshal.dumps(("judge_in_same_process", candidate, test, entry_point))
+
+
+def run_program() -> bytes:
+    """Work that calls `Language.run_program`, with three streams and the artefact as descriptors."""
+    return marshal.dumps(("run_program",))
+
+
+def _run_program(
+    language: Language,
+    process_runner: ProcessRunner,
+    buffer: ResultBuffer,
+    descriptors: Sequence[int],
+    _: Any,
+) -> None:
+    *streams, artefact = descriptors
+    for place, descriptor in enumerate(streams):
+        os.dup2(descriptor, place)
+        os.close(descriptor)
+    buffer.begin(0)
+    buffer.close()
+    status = 1
+    try:
+        status = language.run_program(process_runner, artefact)
+    finally:
+        os._exit(status)
 
 
 def _compile_sources(
@@ -149,4 +179,5 @@ _CARRIERS: dict[str, _Carrier] = {
     "serve_objects": _serve_objects,
     "object_state": _object_state,
     "judge_in_same_process": _judge_in_same_process,
+    "run_program": _run_program,
 }

@@ -54,6 +54,7 @@ class ProcessEnd(NamedTuple):
         loaded: True if the last step that began had loaded its program.
         cpu_seconds: CPU-seconds of all its threads since it got its work, as counted by the kernel.
         wall_seconds: elapsed seconds since it got its work.
+        status: exit status; 0 if a signal ended it.
     """
 
     steps: Sequence[StepResult]
@@ -62,6 +63,7 @@ class ProcessEnd(NamedTuple):
     loaded: bool
     cpu_seconds: float
     wall_seconds: float
+    status: int = 0
 
     @property
     def by_itself(self) -> bool:
@@ -253,7 +255,8 @@ class LiveProcess:
         if limit is None and ended_by in {signal.SIGKILL, signal.SIGXCPU} and used > allowed / 2:
             limit = LimitKind.CPU
         loaded = self.buffer.progress().loaded
-        return ProcessEnd(self.results(), ended_by, limit, loaded, used, self.wall_seconds())
+        exited = os.WEXITSTATUS(status) if os.WIFEXITED(status) else 0
+        return ProcessEnd(self.results(), ended_by, limit, loaded, used, self.wall_seconds(), exited)
 
     def _kill_group(self) -> None:
         with contextlib.suppress(ProcessLookupError):  # it ended before it had a group

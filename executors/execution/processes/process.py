@@ -28,7 +28,7 @@ from testbudget.executors.execution.sandbox.toolchain import COMPILER_THREADS, N
 
 _HEADER = struct.Struct("<IiI??")  # bytes of content, CPU-seconds, processes, stays, has parts
 _PART = struct.Struct("<I?")  # bytes, whether further parts of the step follow
-_MAX_DESCRIPTORS = 2
+_MAX_DESCRIPTORS = 4
 
 FINISHED = b"!"
 """Byte by which a process that stays tells that it has finished its work."""

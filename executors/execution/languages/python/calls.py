@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from testbudget.executors.execution import values
-from testbudget.executors.execution.languages.base import OPAQUE_RESULT, CallJobs, ResultKind
+from testbudget.executors.execution.languages.base import CallJobs
+from testbudget.executors.execution.languages.messages import OPAQUE_RESULT, ResultKind
 from testbudget.executors.execution.languages.python.interpreter import (
     LoadFailure,
     is_reusable,

@@ -16,7 +16,7 @@ import unittest.case
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from testbudget.executors.execution.languages.base import StepMessage
+from testbudget.executors.execution.languages.messages import StepMessage
 from testbudget.executors.execution.languages.python import parameterized_stand_in, pytest_stand_in
 from testbudget.executors.execution.languages.python.entry_points import is_defined
 from testbudget.executors.execution.languages.python.reasons import (

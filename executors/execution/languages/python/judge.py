@@ -18,7 +18,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 from testbudget.executors.execution import values
-from testbudget.executors.execution.languages.base import CallPath, Program, ResultKind, StepMessage
+from testbudget.executors.execution.languages.base import CallPath, Program
+from testbudget.executors.execution.languages.messages import ResultKind, StepMessage
 from testbudget.executors.execution.languages.python.calls import change_arguments, plain_call
 from testbudget.executors.execution.languages.python.caveats import Caveat, caveats_of
 from testbudget.executors.execution.languages.python.interpreter import MODULE, restore_interpreter

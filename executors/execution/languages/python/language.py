@@ -12,22 +12,26 @@ from testbudget.executors.execution.languages.base import (
     Program,
     Source,
 )
+from testbudget.executors.execution.languages.program_runs import ProgramEnd, ProgramSample
 from testbudget.executors.execution.languages.python import (
     calls,
     entry_points,
     interpreter,
     judge,
+    program_run,
     programs,
     same_process,
 )
 from testbudget.executors.execution.languages.python.objects import candidate_side, judge_side, replay
-from testbudget.executors.execution.processes.process import ProcessRunner
-from testbudget.executors.execution.processes.result_buffer import ResultBuffer
 from testbudget.executors.execution.languages.python.package_imports import (
     load_package_modules,
     package_imports,
 )
 from testbudget.executors.execution.languages.python.traceback_reason import traceback_reason
+from testbudget.executors.execution.processes.process import ProcessRunner
+from testbudget.executors.execution.processes.result_buffer import ResultBuffer
+from testbudget.rewards.problem import Verdict
+from testbudget.rewards.verdict_reason import VerdictReason
 
 
 class Python(Language):
@@ -45,6 +49,14 @@ class Python(Language):
         "def double(x):\n    while True: pass",
         "assert double({0}) == {0} * 2",
     )
+    program_sample = ProgramSample(
+        "print(int(input()) * 2 + {} * 0)",
+        "print(int(input()) + 2)",
+        "while True: pass",
+        "print(int(input()) * 2",
+        "print(int(input()) * 2)\nraise SystemExit(3)",
+    )
+    runs_programs = True
     packages = ("numpy",)
     judges_objects = True
     judges_in_same_process = True
@@ -70,14 +82,20 @@ class Python(Language):
         gc.disable()  # a collection would visit whole syntax trees and free little
         for step, source in enumerate(sources):
             buffer.begin(step)
-            packed = programs.compile_source(source, entry_point)
-            if packed is not None:
-                buffer.append(step, packed)
+            buffer.append(step, programs.compile_source(source, entry_point))
             buffer.finish(step)
 
     def decode_program(self, text: bytes) -> Program:
         """Program whose content is a code object; for a test, its kind and a code object."""
         return programs.unpack_program(text)
+
+    def run_program(self, process_runner: ProcessRunner, artefact: int) -> int:  # noqa: ARG002
+        """Run a program in this process, as the interpreter would."""
+        return program_run.run_program(artefact)
+
+    def failure_reason(self, end: ProgramEnd) -> tuple[Verdict, VerdictReason]:
+        """Verdict and reason of a program that failed, from its traceback."""
+        return traceback_reason(end)
 
     def defines_any(self, candidate: Program, names: Sequence[str]) -> bool:
         """Return whether a candidate binds one of these names at its top level or declares it global."""

@@ -3,6 +3,7 @@
 import ast
 import dis
 import inspect
+import json
 import marshal
 import re
 import types
@@ -10,14 +11,16 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 from testbudget.executors.execution.languages.base import Program, Source
+from testbudget.executors.execution.languages.messages import StepMessage
 from testbudget.executors.execution.languages.python.assertion_marks import mark_assertions, mark_templates
 from testbudget.executors.execution.languages.python.entry_points import first_name
 from testbudget.executors.execution.languages.python.library_tables import STATELESS_MODULES
 from testbudget.executors.execution.languages.python.number_marks import mark_numbers
 from testbudget.executors.execution.languages.python.objects.settings_patches import patch_targets
-from testbudget.executors.execution.languages.python.reasons import CANDIDATE_FILE, TEST_FILE
+from testbudget.executors.execution.languages.python.reasons import CANDIDATE_FILE, PROGRAM_FILE, TEST_FILE
 from testbudget.executors.execution.languages.python.test_facts import find_facts
-from testbudget.rewards.problem import TestKind
+from testbudget.rewards.problem import TestKind, Verdict
+from testbudget.rewards.verdict_reason import GENERAL_SENTENCES, DetailName, VerdictReason
 
 _BYTE_ORDER_MARK = "\ufeff"
 _BINDING_OPERATIONS = frozenset({"STORE_NAME", "DELETE_NAME", "STORE_GLOBAL", "DELETE_GLOBAL"})
@@ -60,7 +63,7 @@ class CompiledTest(NamedTuple):
     patch_targets: tuple[str, ...] = ()
 
 
-def compile_source(source: Source, entry_point: str | None) -> bytes | None:
+def compile_source(source: Source, entry_point: str | None) -> bytes:
     """Compile a program to a text for ``unpack_program``; for a test, also find the names that it uses.
 
     Args:
@@ -68,14 +71,29 @@ def compile_source(source: Source, entry_point: str | None) -> bytes | None:
         entry_point: name of the function or class under test; None if unknown.
 
     Returns:
-        The text; None if the program does not compile.
+        The text. For a candidate that is run as a program, its marshalled text and code object; the message
+        ``NOT_COMPILED`` if the program does not compile.
     """
-    if source.kind is None:
-        code = compile_text(source.text, CANDIDATE_FILE)
-        program = None if code is None else candidate_program(source.text, code)
-    else:
-        program = test_program(source.text, source.kind, entry_point)
-    return None if program is None else marshal.dumps(tuple(program))
+    try:
+        if source.kind is TestKind.STDIN:
+            return marshal.dumps((source.text, compile_text(source.text, PROGRAM_FILE)))
+        if source.kind is None:
+            program = candidate_program(source.text, compile_text(source.text, CANDIDATE_FILE))
+        else:
+            program = test_program(source.text, source.kind, entry_point)
+        return marshal.dumps(tuple(program))
+    except Exception as error:  # SyntaxError, ValueError, RecursionError, MemoryError, OverflowError
+        return json.dumps([StepMessage.NOT_COMPILED, not_compiled_reason(error).as_message()]).encode()
+
+
+def not_compiled_reason(error: Exception) -> VerdictReason:
+    """Reason of a program that does not compile, from the exception that tells so."""
+    detail = {DetailName.EXCEPTION: type(error).__name__, DetailName.MESSAGE: str(error)}
+    if isinstance(error, SyntaxError):
+        detail[DetailName.MESSAGE] = error.msg
+        if error.lineno is not None:
+            detail[DetailName.LINE] = str(error.lineno)
+    return VerdictReason(GENERAL_SENTENCES[Verdict.COMPILE_ERROR], detail)
 
 
 def unpack_program(text: bytes) -> Program:
@@ -83,20 +101,17 @@ def unpack_program(text: bytes) -> Program:
     return Program(*marshal.loads(text))
 
 
-def compile_text(text: str, file: str) -> types.CodeType | None:
+def compile_text(text: str, file: str) -> types.CodeType:
     """Compile a program to its code object.
 
     Args:
         text: text of the program.
         file: file name for tracebacks.
 
-    Returns:
-        The code object; None if the program does not compile.
+    Raises:
+        Exception: the program does not compile.
     """
-    try:
-        return compile(text.removeprefix(_BYTE_ORDER_MARK), file, "exec", dont_inherit=True, optimize=0)
-    except Exception:  # SyntaxError, ValueError, RecursionError, MemoryError, OverflowError
-        return None
+    return compile(text.removeprefix(_BYTE_ORDER_MARK), file, "exec", dont_inherit=True, optimize=0)
 
 
 def _is_self_contained(text: str) -> bool:
@@ -210,7 +225,7 @@ def _imports_all(code: types.CodeType) -> bool:
     return any(constant == ("*",) for constant in code.co_consts if isinstance(constant, tuple))
 
 
-def test_program(text: str, kind: TestKind, entry_point: str | None) -> Program | None:
+def test_program(text: str, kind: TestKind, entry_point: str | None) -> Program:
     """Test as a `Program`, with the fields of a `CompiledTest` and the names that it uses of the candidate.
 
     Args:
@@ -218,21 +233,18 @@ def test_program(text: str, kind: TestKind, entry_point: str | None) -> Program 
         kind: form of the test.
         entry_point: name of the function or class under test; None if unknown.
 
-    Returns:
-        The program; None if the test does not compile.
+    Raises:
+        Exception: the test does not compile.
     """
-    try:
-        tree = ast.parse(text.removeprefix(_BYTE_ORDER_MARK), TEST_FILE)
-        facts = find_facts(tree, first_name(entry_point), shares_names=kind is TestKind.ASSERT)
-        mark_assertions(tree)
-        if "format" in text:
-            mark_templates(tree)
-        mark_numbers(tree, uses_arrays="numpy" in text)
-        _add_imports(tree, facts.forgotten)
-        code = compile(tree, TEST_FILE, "exec", dont_inherit=True, optimize=0)
-        targets = () if facts.plain_calls else patch_targets(code)
-    except Exception:  # SyntaxError, ValueError, RecursionError, MemoryError, OverflowError
-        return None
+    tree = ast.parse(text.removeprefix(_BYTE_ORDER_MARK), TEST_FILE)
+    facts = find_facts(tree, first_name(entry_point), shares_names=kind is TestKind.ASSERT)
+    mark_assertions(tree)
+    if "format" in text:
+        mark_templates(tree)
+    mark_numbers(tree, uses_arrays="numpy" in text)
+    _add_imports(tree, facts.forgotten)
+    code = compile(tree, TEST_FILE, "exec", dont_inherit=True, optimize=0)
+    targets = () if facts.plain_calls else patch_targets(code)
     return Program(
         tuple(CompiledTest(str(kind), code, entry_point, facts.uncalled, facts.caveat, targets)),
         self_contained=facts.plain_calls,

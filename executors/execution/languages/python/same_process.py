@@ -11,7 +11,8 @@ import types
 from collections.abc import Sequence
 from typing import Any
 
-from testbudget.executors.execution.languages.base import Program, StepMessage
+from testbudget.executors.execution.languages.base import Program
+from testbudget.executors.execution.languages.messages import StepMessage
 from testbudget.executors.execution.languages.python.interpreter import (
     LoadFailure,
     is_reusable,

@@ -9,7 +9,8 @@ import random
 import sys
 from typing import Any, NoReturn
 
-from testbudget.executors.execution.languages.base import Connection, Program, StepMessage
+from testbudget.executors.execution.languages.base import Connection, Program
+from testbudget.executors.execution.languages.messages import StepMessage
 from testbudget.executors.execution.languages.python.interpreter import MODULE, restore_interpreter
 from testbudget.executors.execution.languages.python.objects import judge_checks
 from testbudget.executors.execution.languages.python.objects.judge_peer import JudgePeer

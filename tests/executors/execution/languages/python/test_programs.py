@@ -1,8 +1,11 @@
 """Properties of Python programs, found without running them."""
 
+import json
+
 import pytest
 
 from testbudget.executors.execution.languages.base import Source
+from testbudget.executors.execution.languages.messages import StepMessage
 from testbudget.executors.execution.languages.python.programs import (
     CompiledTest,
     bindings,
@@ -16,6 +19,7 @@ from testbudget.executors.execution.languages.python.programs import (
     used_names,
 )
 from testbudget.rewards.problem import TestKind
+from testbudget.rewards.verdict_reason import DetailName, VerdictReason
 
 
 def compiled(text):
@@ -23,8 +27,11 @@ def compiled(text):
 
 
 @pytest.mark.parametrize("text", ["def f(:", "a\0b", "(" * 500 + ")" * 500, "x = '\ud800'"])
-def test_a_text_that_does_not_compile_has_no_code(text):
-    assert compiled(text) is None
+@pytest.mark.parametrize("kind", [None, TestKind.STDIN, TestKind.ASSERT])
+def test_a_text_that_does_not_compile_leaves_why(text, kind):
+    name, reason = json.loads(compile_source(Source(text, kind), None))
+    assert name == StepMessage.NOT_COMPILED
+    assert VerdictReason.from_message(reason).detail.keys() >= {DetailName.EXCEPTION, DetailName.MESSAGE}
 
 
 @pytest.mark.parametrize(
@@ -92,8 +99,7 @@ def test_a_packed_test_has_its_parts_again():
 
 @pytest.mark.parametrize("kind", [None, TestKind.ASSERT])
 def test_a_byte_order_mark_is_no_part_of_a_program(kind):
-    assert compile_source(Source("\ufeffassert f(1)", kind), "f") is not None
-    assert compile_source(Source("assert f(", kind), "f") is None
+    assert unpack_program(compile_source(Source("\ufeffassert f(1)", kind), "f")).content is not None
 
 
 def test_a_candidate_keeps_its_text():

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import pytest
 
-from testbudget.executors.execution.languages.base import Connection, Program, Source, StepMessage
+from testbudget.executors.execution.languages.base import Connection, Program, Source
+from testbudget.executors.execution.languages.messages import StepMessage
 from testbudget.executors.execution.languages.python import interpreter, programs
 from testbudget.executors.execution.languages.python.language import Python
 from testbudget.executors.execution.processes.result_buffer import ResultBuffer
