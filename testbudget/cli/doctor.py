@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from testbudget.cli.self_check import Diagnosis
 
 # Those of ``languages.registry``, whose import takes longer than a help should; a test holds them equal.
-_LanguageName = Literal["python", "javascript", "c", "cpp", "go", "java", "rust"]
+_LanguageName = Literal["python", "javascript", "c", "cpp", "go", "java", "rust", "typescript"]
 _Language = Annotated[_LanguageName | str, named(Named(PluginGroup.LANGUAGES, get_args(_LanguageName)))]
 
 app = App(

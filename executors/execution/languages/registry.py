@@ -18,6 +18,7 @@ from testbudget.executors.execution.languages.compiled.cpp import Cpp
 from testbudget.executors.execution.languages.compiled.go import Go
 from testbudget.executors.execution.languages.compiled.java import Java
 from testbudget.executors.execution.languages.compiled.rust import Rust
+from testbudget.executors.execution.languages.compiled.typescript import TypeScript
 from testbudget.executors.execution.languages.javascript.language import JavaScript
 from testbudget.executors.execution.languages.python.language import Python
 from testbudget.rewards.errors import UserError
@@ -31,6 +32,7 @@ BUILT_IN: Mapping[str, Language] = {
     "go": Go(),
     "java": Java(),
     "rust": Rust(),
+    "typescript": TypeScript(),
 }
 """Languages that need no plug-in, by name."""
 

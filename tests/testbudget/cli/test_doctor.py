@@ -64,7 +64,7 @@ def test_a_sandbox_that_cannot_be_built_is_a_failure(capsys):
 
 def test_a_language_that_is_not_known_is_a_mistake(capsys):
     assert main(["doctor", "--language", "cobol"]) == 2
-    assert "--language must be one of python, javascript, c, cpp, go, java, rust but got 'cobol'" in capsys.readouterr().err
+    assert "--language must be one of python, javascript, c, cpp, go, java, rust, typescript but got 'cobol'" in capsys.readouterr().err
 
 
 def test_json_holds_every_layer_and_the_self_check(capsys):

@@ -7,44 +7,29 @@ directory of a confined process, with the program as the only file there.
 
 import json
 import os
-import resource
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
 from testbudget.executors.execution.languages.base import Language, Source
-from testbudget.executors.execution.languages.compiled.compiler_output import (
-    not_compiled,
-    not_compiled_reason,
+from testbudget.executors.execution.languages.compiled.compiler_output import not_compiled
+from testbudget.executors.execution.languages.compiled.compiler_run import (
+    CompileError,
+    origin_of,
+    run_compiler,
+    tool_path,
 )
 from testbudget.executors.execution.languages.compiled.failure_patterns import FailurePattern, failure_of
 from testbudget.executors.execution.languages.messages import StepMessage
 from testbudget.executors.execution.languages.program_runs import ProgramEnd
 from testbudget.executors.execution.processes.process import ProcessRunner
 from testbudget.executors.execution.processes.result_buffer import ResultBuffer
-from testbudget.executors.execution.sandbox.toolchain import COMPILER_CPU_SECONDS, Toolchain
+from testbudget.executors.execution.sandbox.toolchain import Toolchain
 from testbudget.rewards.problem import Verdict
 from testbudget.rewards.verdict_reason import VerdictReason
 
-_COMPILER_PATH = "/usr/bin:/bin"  # in which compilers look for other programs
-_MAX_OUTPUT = 1 << 16  # bytes of a compiler's output that are read
 _MAX_ARTEFACT = 30 << 20  # bytes; a result buffer holds it
-
-
-class CompileError(Exception):
-    """A program that does not compile.
-
-    Args:
-        reason: what the compiler says.
-    """
-
-    def __init__(self, reason: VerdictReason) -> None:
-        super().__init__(reason.sentence)
-        self.reason = reason
 
 
 class Tool(NamedTuple):
@@ -166,32 +151,8 @@ class CompiledLanguage(Language):
             CompileError: it does not compile.
         """
         Path(self.source_name).write_text(text, "utf-8", "replace")
-        self.run_compiler(self.compile_command())
+        run_compiler(self.compile_command())
         return self.artefact()
-
-    def run_compiler(self, command: Sequence[str]) -> None:
-        """Run a command of a compiler in the current directory.
-
-        Raises:
-            CompileError: its exit status is not 0.
-        """
-        used = _cpu_seconds_of_children()
-        with tempfile.TemporaryFile(dir=".") as output:
-            status = subprocess.run(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env=os.environ | origin_of(command[0]) | {"PATH": _COMPILER_PATH},
-                check=False,
-            ).returncode
-            output.seek(0)
-            printed = output.read(_MAX_OUTPUT).decode(errors="replace")
-        if status != 0:
-            if _cpu_seconds_of_children() - used > COMPILER_CPU_SECONDS - 1:
-                limit = f"{COMPILER_CPU_SECONDS} s of CPU time"
-                raise CompileError(not_compiled(f"the compiler reached its limit of {limit}"))
-            raise CompileError(not_compiled_reason(printed))
 
     def artefact(self) -> bytes:
         """Content of the file that the compiler has made.
@@ -224,19 +185,3 @@ class CompiledLanguage(Language):
     def failure_reason(self, end: ProgramEnd) -> tuple[Verdict, VerdictReason]:
         """Verdict and reason by what the run-time has printed."""
         return failure_of(end, self.failure_patterns)
-
-
-def tool_path(name: str) -> str | None:
-    """Real path of an executable on the ``PATH`` of this process; None if there is none."""
-    found = shutil.which(name)
-    return None if found is None else str(Path(found).resolve())
-
-
-def origin_of(executable: str) -> dict[str, str]:
-    """Variable by which an executable finds libraries beside itself, since it sees no ``/proc``."""
-    return {"LD_ORIGIN_PATH": str(Path(executable).parent)}
-
-
-def _cpu_seconds_of_children() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime

@@ -7,6 +7,8 @@ from testbudget.rewards.verdict_reason import DetailName, VerdictReason
 _SENTENCE = "The candidate does not compile."
 _COLORS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _PLACE = re.compile(r"^(?:\S*/)?[\w.<>$-]+:(?P<line>\d+)(?::\d+)?:\s*(?P<message>.+)")
+_PLACE_ALONE = re.compile(r"^[\w.<>$-]+:(?P<line>\d+):\d+:$")
+_MARK = re.compile(r"^\W*\[ERROR\]\s*")
 _ERROR = re.compile(r"\b(?:error|panic)\b", re.IGNORECASE)
 _DIRECTORY = re.compile(r"(?<![\w.])(?:/[\w.+-]+)+/(?=[\w.<>$+-]+)")  # of an absolute path
 
@@ -27,7 +29,9 @@ def not_compiled_reason(output: str) -> VerdictReason:
         found = next((place for _, place in placed if place), None)  # a compiler that does not say "error"
     if found is not None:
         return not_compiled(found["message"], found["line"])
-    return not_compiled(next(filter(_ERROR.search, lines), next(iter(lines), "")))
+    message = next(filter(_ERROR.search, lines), next(iter(lines), ""))
+    alone = next(filter(None, map(_PLACE_ALONE.match, lines)), None)
+    return not_compiled(_MARK.sub("", message), alone and alone["line"])
 
 
 def not_compiled(message: str, line: str | None = None) -> VerdictReason:

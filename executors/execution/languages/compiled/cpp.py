@@ -9,8 +9,11 @@ from pathlib import Path
 
 from testbudget.executors.execution.languages.compiled.compiled_language import (
     CompiledLanguage,
-    CompileError,
     Tool,
+)
+from testbudget.executors.execution.languages.compiled.compiler_run import (
+    CompileError,
+    run_compiler,
 )
 from testbudget.executors.execution.languages.compiled.failure_patterns import (
     LIBC_ASSERTION,
@@ -72,7 +75,7 @@ class Cpp(CompiledLanguage):
             return super().compile_text(text)
         except CompileError as error:
             with contextlib.suppress(CompileError):
-                self.run_compiler(self._command(_OLD))
+                run_compiler(self._command(_OLD))
                 return self.artefact()
             raise error from None
 

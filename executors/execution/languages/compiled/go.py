@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from testbudget.executors.execution.languages.compiled.compiled_language import CompiledLanguage, Tool
+from testbudget.executors.execution.languages.compiled.compiler_run import run_compiler
 from testbudget.executors.execution.languages.compiled.failure_patterns import FailurePattern
 from testbudget.executors.execution.languages.compiled.prepared_files import prepared_directory
 from testbudget.executors.execution.languages.program_runs import ProgramSample
@@ -70,10 +71,10 @@ class Go(CompiledLanguage):
         compiler, linker = self.toolchain.compilers
         imports = self.toolchain.files[0]
         Path(self.source_name).write_text(text, "utf-8", "replace")
-        self.run_compiler(
+        run_compiler(
             (compiler, "-p", "main", "-complete", "-importcfg", imports, "-o", "main.o", self.source_name)
         )
-        self.run_compiler((linker, "-importcfg", imports, "-s", "-w", "-o", self.artefact_name, "main.o"))
+        run_compiler((linker, "-importcfg", imports, "-s", "-w", "-o", self.artefact_name, "main.o"))
         return self.artefact()
 
     def environment(self, process_runner: ProcessRunner) -> Mapping[str, str]:

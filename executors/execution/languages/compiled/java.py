@@ -8,11 +8,14 @@ from pathlib import Path
 
 from testbudget.executors.execution.languages.compiled.compiled_language import (
     CompiledLanguage,
-    CompileError,
     Tool,
-    tool_path,
 )
 from testbudget.executors.execution.languages.compiled.compiler_output import not_compiled
+from testbudget.executors.execution.languages.compiled.compiler_run import (
+    CompileError,
+    run_compiler,
+    tool_path,
+)
 from testbudget.executors.execution.languages.compiled.failure_patterns import FailurePattern
 from testbudget.executors.execution.languages.compiled.java_names import class_to_run, source_name
 from testbudget.executors.execution.languages.program_runs import ProgramSample
@@ -78,7 +81,7 @@ class Java(CompiledLanguage):
         source = Path(source_name(text))
         source.write_text(text, "utf-8", "replace")
         flags = (*_ALWAYS, "-Xmx512m", "-XX:TieredStopAtLevel=1")
-        self.run_compiler(
+        run_compiler(
             (
                 self.compiler,
                 *(f"-J{flag}" for flag in flags),

@@ -8,8 +8,8 @@ from pathlib import Path
 from testbudget.executors.execution.languages.compiled.compiled_language import (
     CompiledLanguage,
     Tool,
-    tool_path,
 )
+from testbudget.executors.execution.languages.compiled.compiler_run import tool_path
 from testbudget.executors.execution.languages.compiled.failure_patterns import FailurePattern
 from testbudget.executors.execution.languages.compiled.gcc import gcc_helpers
 from testbudget.executors.execution.languages.program_runs import ProgramSample

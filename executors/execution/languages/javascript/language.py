@@ -68,6 +68,12 @@ class JavaScript(Language):
         self._plain_harness = _bundle(_PLAIN_MODULES)  # the folder is hidden inside the sandbox
         self._object_harness = _bundle(_OBJECT_MODULES)
 
+    def what_is_missing(self) -> str | None:
+        """Sentence that names Node if it is not installed."""
+        if shutil.which("node") is None:
+            return "JavaScript needs node, which is not installed; Debian's package is nodejs"
+        return None
+
     def compile_sources(
         self, buffer: ResultBuffer, sources: Sequence[Source], entry_point: str | None
     ) -> None:
