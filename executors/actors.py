@@ -7,6 +7,7 @@ Each meters what it uses. A metered one begins with a lease of nothing and works
 
 import asyncio
 import logging
+import socket
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
@@ -16,6 +17,8 @@ from testbudget.executors.calls import end_worker
 from testbudget.executors.execution.cpu_lease import CpuLease, runner_slice
 from testbudget.executors.execution.inputs import run_with_mutations
 from testbudget.executors.execution.limits import TestLimits, Trust
+from testbudget.executors.execution.package_choice import NO_PACKAGES, PackageChoice
+from testbudget.executors.execution.packages import find_packages
 from testbudget.executors.execution.runner import BlockVerdicts, InterruptedBlockError, Runner
 from testbudget.executors.generation.base import (
     Completion,
@@ -30,6 +33,7 @@ from testbudget.executors.generation.engine_lease import EngineLease
 from testbudget.executors.metering import LeaseEndedError, Meter, Reading, Usage
 from testbudget.rewards.problem import UnitTest
 
+from testbudget.rewards.errors import SandboxError, UserError
 _LOG = logging.getLogger(__name__)
 
 
@@ -186,6 +190,7 @@ class RunnerActor:
         input_mutations: int,
         charged: bool = True,
         standing: Sequence[int] = (),
+        packages: distributions that Python programs may import.
         settle: bool = False,
         wanted: Sequence[Sequence[bool]] | None = None,
     ) -> BlockVerdicts:
@@ -194,10 +199,12 @@ class RunnerActor:
         Args:
             language: language of the programs and tests.
             programs: all distinct programs of one problem. Ray sends them to each node once.
+        packages: PackageChoice = NO_PACKAGES,
             chosen: positions of the programs to run.
             tests: tests of the same problem.
             entry_point: name that each program must define.
             record: True to record outputs.
+        self._packages = packages
             input_mutations: number of mutations of each test's inputs to run and record in addition.
             charged: False for a block that needs no lease and is not charged, such as one of labels.
             standing: number of tests that each chosen program has passed so far; empty if unknown.
@@ -254,8 +261,20 @@ class RunnerActor:
     def _runner(self, language: str) -> Runner:
         if language not in self._runners:
             self._runners[language] = Runner(
-                self._limits, language=language, require=self._require, trust=self._trust
+                self._limits,
+                language=language,
+                require=self._require,
+                trust=self._trust,
+                packages=self._packages,
             )
         if self._interrupted:
             raise InterruptedBlockError("the worker was ended")
         return self._runners[language]
+            self._check_packages()
+
+    def _check_packages(self) -> None:
+        """Raise SandboxError if this node lacks a package, as the run has found them where it started."""
+        try:
+            find_packages(self._packages)
+        except UserError as error:
+            raise SandboxError(f"the node {socket.gethostname()} cannot judge: {error}") from None

@@ -144,5 +144,6 @@ def _from_folder(job: Job, folder: Path) -> Job:
             "predictor": predictor,
             "policy": resolved(job.policy, "gain_model_from"),
             "confidence": confidence,
+            "execution": resolved(job.execution, "python"),
         }
     )

@@ -14,8 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from testbudget.executors.generation.prompts import prompt_template
-from testbudget.executors.generation.unit_tests import UnitTestGenerator
+from testbudget.executors.execution.packages import find_packages
 from testbudget.policies.base import Policy, PolicyContext
 from testbudget.policies.registry import create_policy, policy_class
 from testbudget.rewards.confidence.model import ConfidenceModels
@@ -110,11 +109,13 @@ def start_run(job: Job, directory: Path, watch: Watch = lambda _: None) -> Path:
         The run directory.
 
     Raises:
-        UserError: the directory exists, or the job cannot be run. The new directory is removed, unless its
-            log holds results of work.
+        UserError: the directory exists, a package is missing, or the job cannot be run. The new directory
+            is removed, unless its log holds results of work.
         InfrastructureError: work failed, its retries included. ``resume_run`` continues the run.
     """
-    problems = load_problems(job.problems.source, job.problems.ids, job.problems.limit)
+    if job.backend != "recorded":
+        find_packages(job.execution.package_choice)
+    problems = load_problems(job.problems.problem_source, job.problems.ids, job.problems.limit)
     check_min_tests(job, len(problems))
     if not directory.exists():
         check_place(directory, directory=True)

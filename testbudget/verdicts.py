@@ -64,7 +64,7 @@ def judge(
         >>> block.reasons[block.reason_of[1, 0]].sentence
         'The assertion on line 1 does not hold.'
     """
-    from testbudget.executors.execution.packages import PackageChoice
+    from testbudget.executors.execution.package_choice import PackageChoice
     from testbudget.executors.execution.runner import Runner
 
     _check_texts("candidates", candidates)

@@ -24,6 +24,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from testbudget.executors.execution.languages.python.reasons import NOT_INSTALLED
+from testbudget.executors.execution.package_choice import PackageChoice
 from testbudget.rewards.errors import UserError, did_you_mean
 from testbudget.rewards.verdict_reason import DetailName, VerdictReason
 
@@ -34,24 +35,6 @@ _PROBE = (
 )
 _EXTENSIONS = (".py", ".so")
 _MIB = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class PackageChoice:
-    """Choice of distributions that programs may import.
-
-    Attributes:
-        names: names of distributions, as in requirements; extras and versions are allowed.
-        python: interpreter of the environment that they are installed in, or the environment's folder; None
-            for the environment of this process.
-    """
-
-    names: tuple[str, ...] = ()
-    python: str | None = None
-
-
-NO_PACKAGES = PackageChoice()
-"""Choice of no distribution."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from testbudget.executors.execution.limits import TestLimits, Trust
-from testbudget.executors.execution.packages import NO_PACKAGES, PackageChoice
+from testbudget.executors.execution.package_choice import NO_PACKAGES, PackageChoice
 from testbudget.executors.execution.pair_blocks import Block
 from testbudget.executors.execution.runner import BlockVerdicts, Runner
 from testbudget.executors.execution.sandbox import kernel

@@ -202,6 +202,7 @@ def worker_maker(job: Job, kind: WorkerKind, *, metered: bool) -> Callable[[], A
             tuple(job.sandbox.require),
             metered,
             job.execution.trust,
+            job.execution.package_choice,
         )
     if kind is WorkerKind.EXTRACTOR:
         section = _states_section(job)

@@ -1,11 +1,13 @@
 """Sections of a job file on the execution of tests: limits, elimination and isolation."""
 
 from dataclasses import fields
+from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
 from testbudget.executors.execution.limits import ISOLATION_LAYERS, LayerName, TestLimits, Trust
+from testbudget.executors.execution.package_choice import PackageChoice
 from testbudget.scheduler.sections.base import JobSection
 
 
@@ -28,6 +30,15 @@ class ExecutionSection(JobSection):
         None, ge=1, description="number of sandboxes (default: one per free CPU core)"
     )
     trust: Trust = Field(Trust.HOSTILE, description="honest counts passes that could have been forged")
+    packages: list[str] = Field(
+        default_factory=list,
+        description="installed distributions that Python programs may import, with what they require",
+    )
+    python: Path | None = Field(
+        None,
+        description="interpreter of the environment that the packages are installed in (default: that of "
+        "testbudget)",
+    )
     record_outputs: bool = Field(
         True, description="record the output of each candidate on each call of a test"
     )
@@ -43,6 +54,11 @@ class ExecutionSection(JobSection):
         if self.input_mutations and not self.record_outputs:
             raise ValueError("input_mutations needs record_outputs but it is off")
         return self
+
+    @property
+    def package_choice(self) -> PackageChoice:
+        """Distributions that programs may import."""
+        return PackageChoice(tuple(self.packages), self.python and str(self.python.absolute()))
 
     @property
     def limits(self) -> TestLimits:

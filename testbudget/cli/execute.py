@@ -131,7 +131,7 @@ def execute(
     """
     from testbudget.cli.console import STANDARD_STREAM, print_json
     from testbudget.cli.pair_file import execute_file
-    from testbudget.executors.execution.packages import PackageChoice
+    from testbudget.executors.execution.package_choice import PackageChoice
 
     if json and out == STANDARD_STREAM:
         raise UserError("--json needs --out FILE: standard output cannot hold both")

@@ -29,7 +29,8 @@ from testbudget.cli.verdict_files import (
     verdict_name,
 )
 from testbudget.executors.execution.limits import TestLimits, Trust
-from testbudget.executors.execution.packages import PackageChoice, find_packages
+from testbudget.executors.execution.package_choice import PackageChoice
+from testbudget.executors.execution.packages import find_packages
 from testbudget.executors.execution.pair_blocks import MAX_TESTS, Block, group_into_blocks
 from testbudget.executors.execution.worker_pool import BlockPool, FinishedBlock
 from testbudget.rewards.errors import InfrastructureError, SandboxError, UserError

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import socket
 import sys
 import threading
 import time
@@ -13,6 +14,7 @@ from ray import cloudpickle
 
 from testbudget.executors.actors import GeneratorActor, RunnerActor
 from testbudget.executors.execution.limits import TestLimits, Trust
+from testbudget.executors.execution.package_choice import PackageChoice
 from testbudget.executors.extractor_actor import ExtractionError, ExtractorActor
 from testbudget.executors.generation.base import (
     Completion,
@@ -24,7 +26,7 @@ from testbudget.executors.generation.base import (
     Sampling,
 )
 from testbudget.executors.metering import LeaseEndedError, Usage
-from testbudget.rewards.errors import UserError
+from testbudget.rewards.errors import SandboxError, UserError
 from testbudget.rewards.problem import NOT_RUN, TestKind, UnitTest, Verdict
 
 
@@ -218,6 +220,18 @@ def test_a_runner_trusts_candidates_as_it_is_told_and_runs_wanted_pairs_only():
         actor.close()
         assert block.verdicts.tolist() == [[NOT_RUN, verdict]]
         assert block.same_process.tolist() == [[False, trust is Trust.HONEST]]
+
+
+def test_a_node_that_lacks_a_package_says_so_and_gives_no_verdict():
+    have, lack = (PackageChoice((name,)) for name in ("packaging", "no-such-thing"))
+    code = "from packaging.version import Version\ndef f(x): return Version(x).major"
+    tests = [UnitTest("p", 0, "assert f('7.1') == 7", kind=TestKind.ASSERT)]
+    actor = RunnerActor(TestLimits(), (), packages=have)
+    assert actor.run("python", (code,), [0], tests, "f", False, 0).verdicts.tolist() == [[Verdict.PASSED]]
+    actor.close()
+    actor = RunnerActor(TestLimits(), (), packages=lack)
+    with pytest.raises(SandboxError, match=f"the node {socket.gethostname()} cannot judge.*no-such-thing"):
+        actor.run("python", (code,), [0], tests, "f", False, 0)
 
 
 def metered(kind, *arguments, **options):

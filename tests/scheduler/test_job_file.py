@@ -3,6 +3,7 @@
 import pytest
 import yaml
 
+from testbudget.executors.execution.package_choice import PackageChoice
 from testbudget.rewards.errors import UserError
 from testbudget.scheduler.job_file import check_job, load_job, save_job
 
@@ -66,3 +67,17 @@ def test_fields_of_a_mapping_are_checked_like_those_of_a_file(tmp_path):
 def test_paths_of_runs_to_fit_confidence_on_are_relative_to_the_job(recorded, tmp_path):
     path = recorded.write_job(tmp_path / "job.yaml", confidence={"fit_from": ["earlier"]})
     assert load_job(path).confidence.fit_from == [tmp_path / "earlier"]
+
+
+def test_the_interpreter_of_packages_is_relative_to_the_job_and_stays_a_link(recorded, tmp_path):
+    (tmp_path / "python").symlink_to("/usr/bin/python3")
+    path = recorded.write_job(tmp_path / "job.yaml")
+    job = load_job(path, {"execution.python": "python", "execution.packages": ["numpy"]})
+    assert job.execution.package_choice == PackageChoice(("numpy",), str(tmp_path / "python"))
+    assert job.execution.package_choice == load_saved(job, tmp_path).execution.package_choice
+
+
+def load_saved(job, tmp_path):
+    (tmp_path / "saved").mkdir()
+    save_job(job, tmp_path / "saved" / "job.yaml")
+    return load_job(tmp_path / "saved" / "job.yaml")

@@ -230,3 +230,11 @@ def test_recorded_tests_are_executed_again_in_process_to_the_same_verdicts(recor
         found = results(resume_run(cut_run(whole, kept, tmp_path / str(kept))))
         assert found[0] == picks
         assert [grant[:4] for grant in found[1]] == [grant[:4] for grant in grants]
+
+
+def test_a_run_with_a_package_that_is_missing_does_not_start(recorded, tmp_path):
+    path = recorded.write_job(tmp_path / "job.yaml")
+    fields = {"backend": "in_process", "execution.packages": ["no-such-thing"]}
+    with pytest.raises(UserError, match="packages names no-such-thing, which is not installed"):
+        start_run(load_job(path, fields), tmp_path / "out")
+    assert not (tmp_path / "out").exists()

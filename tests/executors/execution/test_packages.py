@@ -7,11 +7,8 @@ from pathlib import Path
 import pytest
 
 from testbudget.executors.execution.limits import TestLimits
-from testbudget.executors.execution.packages import (
-    NO_PACKAGES,
-    PackageChoice,
-    find_packages,
-)
+from testbudget.executors.execution.package_choice import NO_PACKAGES, PackageChoice
+from testbudget.executors.execution.packages import find_packages
 from testbudget.executors.execution.runner import Runner
 from testbudget.rewards.errors import UserError
 from testbudget.rewards.problem import TestKind, UnitTest, Verdict
