@@ -38,12 +38,13 @@ from testbudget.executors.execution.judging.pair_table import (
 )
 from testbudget.executors.execution.judging.program_cache import CompiledProgram, ProgramCache
 from testbudget.executors.execution.judging.standings import next_unsettled
-from testbudget.executors.execution.judging.stdin_phase import StdinPhase, input_of
+from testbudget.executors.execution.judging.stdin_phase import StdinPhase
 from testbudget.executors.execution.languages.base import Language, Program, Source
 from testbudget.executors.execution.limits import Trust
 from testbudget.executors.execution.processes.fork_server import ForkServer
 from testbudget.executors.execution.processes.staying_process import StayingProcess
 from testbudget.executors.execution.processes.supervisor import Supervisor
+from testbudget.executors.execution.stdin_calls import input_of
 from testbudget.rewards.comparison import DEFAULT_COMPARISON, Comparison
 from testbudget.rewards.problem import NOT_RUN, TestKind, Verdict
 from testbudget.rewards.stdin_case import StdinCase, stdin_cases

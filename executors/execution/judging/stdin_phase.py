@@ -30,33 +30,17 @@ from testbudget.executors.execution.processes.live_process import LimitKind, Pro
 from testbudget.executors.execution.processes.process import Work
 from testbudget.executors.execution.processes.result_buffer import StepResult
 from testbudget.executors.execution.processes.supervisor import Supervisor
+from testbudget.executors.execution.stdin_calls import stdin_call
 from testbudget.rewards.comparison import Comparison
 from testbudget.rewards.printed_text import first_difference, normal_text, texts_agree
 from testbudget.rewards.problem import Verdict
 from testbudget.rewards.stdin_case import StdinCase
 from testbudget.rewards.verdict_reason import DetailName, VerdictReason
 
-STDIN_CALL = "<stdin>"
-"""Function in the recorded call of a program that reads standard input; its argument is the input."""
-
-_CALL_START = json.dumps([STDIN_CALL])[:-1]
 _PASSED = VerdictReason("The output of the program is the expected one.")
 _NOTHING_EXPECTED = VerdictReason("The test expects no output, so it tests nothing.")
 
 _Found = tuple[Verdict, VerdictReason | None]
-
-
-def stdin_call(stdin: str) -> str:
-    """Text of the call that stands for a run on an input."""
-    return json.dumps([STDIN_CALL, [stdin], {"dict": []}], separators=(",", ":"))
-
-
-def input_of(call: str) -> str | None:
-    """Input in a text by ``stdin_call``; None for the call of a function."""
-    if not call.startswith(_CALL_START):
-        return None
-    _, (stdin,), _ = json.loads(call)
-    return str(stdin)
 
 
 @dataclass(slots=True)
