@@ -33,6 +33,7 @@ from testbudget.executors.generation.engine_lease import EngineLease
 from testbudget.executors.metering import LeaseEndedError, Meter, Reading, Usage
 from testbudget.rewards.problem import UnitTest
 
+from testbudget.rewards.comparison import DEFAULT_COMPARISON, Comparison
 from testbudget.rewards.errors import SandboxError, UserError
 _LOG = logging.getLogger(__name__)
 
@@ -193,6 +194,7 @@ class RunnerActor:
         packages: distributions that Python programs may import.
         settle: bool = False,
         wanted: Sequence[Sequence[bool]] | None = None,
+        comparison: Comparison = DEFAULT_COMPARISON,
     ) -> BlockVerdicts:
         """Verdicts of chosen programs on tests.
 
@@ -210,6 +212,7 @@ class RunnerActor:
             standing: number of tests that each chosen program has passed so far; empty if unknown.
             settle: True if no pair may be cut off before its full limit.
             wanted: for each chosen program, True for the tests to run; None for all.
+            comparison: comparison of expected and given outputs.
 
         Raises:
             SandboxError: the sandbox failed, and so did a new one.
@@ -224,12 +227,20 @@ class RunnerActor:
             passes = np.array(standing, np.intp) if standing else None
             if input_mutations:
                 return run_with_mutations(
-                    runner, candidates, tests, entry_point, input_mutations, standing=passes, settle=settle
+                    runner,
+                    candidates,
+                    tests,
+                    entry_point,
+                    input_mutations,
+                    comparison=comparison,
+                    standing=passes,
+                    settle=settle,
                 )
             return runner.run(
                 candidates,
                 tests,
                 entry_point,
+                comparison=comparison,
                 wanted=None if wanted is None else np.array(wanted, np.bool_),
                 record=record,
                 standing=passes,

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 from testbudget.executors.execution.output_digests import call_digest
 from testbudget.executors.execution.runner import BlockVerdicts, Runner
+from testbudget.executors.execution.stdin_calls import STDIN_CALL
+from testbudget.rewards.comparison import DEFAULT_COMPARISON, Comparison
 from testbudget.rewards.outputs import RecordedCall, join_outputs
 from testbudget.rewards.problem import UnitTest
 
@@ -40,9 +42,14 @@ def mutated_inputs(
         rng: source of the changes.
 
     Returns:
-        Distinct inputs, none of them among ``inputs``, that belong to no test.
+        Distinct inputs, none of them among ``inputs``, that belong to no test. Inputs of programs are not
+        changed: few changes leave the form that a program reads.
     """
-    texts = list(dict.fromkeys((given.function, given.arguments) for given in inputs))
+    texts = list(
+        dict.fromkeys(
+            (given.function, given.arguments) for given in inputs if given.function != STDIN_CALL
+        )
+    )
     known = set(texts)
     calls = [(function, json.loads(arguments)) for function, arguments in texts]
     pool = _pool(arguments[0] for _, arguments in calls)
@@ -156,6 +163,7 @@ def run_with_mutations(
     entry_point: str | None,
     count: int,
     *,
+    comparison: Comparison = DEFAULT_COMPARISON,
     standing: NDArray[np.intp] | None = None,
     settle: bool = False,
 ) -> BlockVerdicts:
@@ -166,7 +174,7 @@ def run_with_mutations(
 
     Args:
         runner: runner of the tests and of the mutated inputs.
-        candidates, tests, entry_point, standing, settle: as for ``Runner.run``.
+        candidates, tests, entry_point, comparison, standing, settle: as for ``Runner.run``.
         count: maximum number of mutated inputs per test. A test without calls has none.
 
     Returns:
@@ -176,13 +184,15 @@ def run_with_mutations(
     Raises:
         SandboxError: as for ``Runner.run``.
     """
-    verdicts = runner.run(candidates, tests, entry_point, standing=standing, settle=settle)
+    verdicts = runner.run(
+        candidates, tests, entry_point, comparison=comparison, standing=standing, settle=settle
+    )
     assert verdicts.recorded_outputs is not None
     mutations = {test.index: _mutations(test, verdicts.recorded_outputs.inputs, count) for test in tests}
     inputs = [given for found in mutations.values() for given in found]
     if not inputs:
         return verdicts
-    recorded, used = runner.call(candidates, inputs)
+    recorded, used = runner.call(candidates, inputs, comparison=comparison)
     owners = np.repeat([*mutations], [len(found) for found in mutations.values()])
     on_mutations = replace(
         recorded,

@@ -159,6 +159,7 @@ class ActorBackend(Backend):
             work.standing,
             work.settle,
             work.wanted,
+            work.problem.comparison,
         )
 
 
