@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from testbudget.executors.execution.languages.messages import ResultKind
+from testbudget.executors.execution.stdin_calls import STDIN_CALL, stdin_call
 from testbudget.rewards.outputs import NO_RESULT, CallEnding, CallResult, RecordedCall, RecordedOutputs
 from testbudget.rewards.problem import Verdict
 
@@ -55,6 +56,14 @@ def parse_calls(answer: bytes) -> BlockCalls:
 def call_text(given: RecordedCall) -> str:
     """Write a call as text, in the notation of ``executors.execution.languages.base``."""
     return json.dumps([given.function, *json.loads(given.arguments)], separators=(",", ":"))
+
+
+def recorded_input(stdin: str) -> RecordedCall:
+    """Input of a program alone, for ``Runner.call``."""
+    _, *arguments = json.loads(stdin_call(stdin))
+    return RecordedCall(
+        None, STDIN_CALL, json.dumps(arguments, separators=(",", ":")), call_digest(STDIN_CALL, arguments)
+    )
 
 
 def call_digest(function: str, arguments: Sequence[Any]) -> int:

@@ -1,9 +1,9 @@
-"""Runs of programs on inputs, as calls: the form in which they are recorded and can be made again."""
+"""Runs of programs on inputs, as calls: the form in which they are recorded and can be made again.
+
+The server process imports this module, so it imports no array library.
+"""
 
 import json
-
-from testbudget.executors.execution.output_digests import call_digest
-from testbudget.rewards.outputs import RecordedCall
 
 STDIN_CALL = "<stdin>"
 """Function in the recorded call of a program that reads standard input; its argument is the input."""
@@ -23,11 +23,3 @@ def input_of(call: str) -> str | None:
         return None
     _, (stdin,), _ = json.loads(call)
     return str(stdin)
-
-
-def recorded_input(stdin: str) -> RecordedCall:
-    """Input alone, for ``Runner.call``."""
-    arguments = [[stdin], _NO_KEYWORDS]
-    return RecordedCall(
-        None, STDIN_CALL, json.dumps(arguments, separators=(",", ":")), call_digest(STDIN_CALL, arguments)
-    )
