@@ -53,7 +53,8 @@ class ProblemSource:
             if preset not in (None, prefix):
                 raise UserError(f"preset must be {prefix}, as in {text}, or left out, but got {preset}")
             text, preset = file, prefix
-        return cls(text, preset, dict(fields or {}), split, language)
+        names = {name: str(column) for name, column in (fields or {}).items()}
+        return cls(text, preset, names, split, language)
 
     def in_folder(self, folder: Path) -> Self:
         """The source with a relative path resolved against a folder."""

@@ -1,6 +1,6 @@
 """Problems of a source: the package HumanEval, a file of rows, or a dataset directory."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -116,7 +116,9 @@ def _read(
     places: dict[str, str] = {}
     warnings: list[str] = []
     metadata: dict[str, Any] = {}
+    columns: dict[str, None] = {}
     for number, row in enumerate(rows):
+        columns.update(dict.fromkeys(row.fields))
         fields = _renamed(row.fields, source.fields)
         if form is None:
             form = recognised_form(fields)
@@ -138,6 +140,7 @@ def _read(
         places[problem.id] = row.place
         warnings += [f"{row.place} {problem.id}: {warning}" for warning in values.warnings]
         metadata.update(problem.metadata)
+    _check_columns(source, columns)
     mistakes.refuse()
     if form is None:
         raise UserError(f"{source.place} must hold at least one problem but it is empty")
@@ -171,6 +174,16 @@ def _check_fields(source: ProblemSource, form: ProblemForm) -> None:
             raise UserError(
                 f"fields must name fields of the form {form.name} ({', '.join(known)}) but got "
                 f"{name!r}{did_you_mean(name, known)}"
+            )
+
+
+def _check_columns(source: ProblemSource, columns: Collection[str]) -> None:
+    """Refuse a mapping of fields to columns that no row has."""
+    for name, column in source.fields.items():
+        if columns and column not in columns and column.partition(".")[0] not in columns:
+            raise UserError(
+                f"fields.{name} must name a column of {source.place} ({', '.join(columns)}) but got "
+                f"{column!r}{did_you_mean(column, columns)}"
             )
 
 

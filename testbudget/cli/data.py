@@ -1,4 +1,4 @@
-"""``testbudget problems``, ``import`` and ``report``: data that comes in, and finished runs shown."""
+"""``testbudget import`` and ``report``: runs from elsewhere, and finished runs shown."""
 
 from pathlib import Path
 
@@ -6,13 +6,6 @@ from cyclopts import App
 
 from testbudget.cli.options import Json, Runs
 
-problems_app = App(
-    name="problems",
-    help_epilogue="""Examples:
-
-  testbudget problems humaneval
-  testbudget problems mbpp:mbpp_sanitized.jsonl""",
-)
 import_app = App(
     name="import",
     help="Import data from elsewhere as a finished run.",
@@ -26,22 +19,6 @@ report_app = App(
 
 Keys of --json: docs/command_line.md""",
 )
-
-
-@problems_app.default
-def problems(source: str, /) -> None:
-    """Check a source of problems and list it, one problem per line.
-
-    Args:
-        source: humaneval, mbpp:FILE, or a JSONL file of problems.
-    """
-    from testbudget.traces.problems import load_problems
-
-    found = load_problems(source)
-    for problem in found:
-        truth = "with ground truth" if problem.ground_truth else "without ground truth"
-        print(f"{problem.id}  {problem.entry_point}  {problem.language}  {truth}")
-    print(f"{len(found)} problems")
 
 
 @import_app.command(

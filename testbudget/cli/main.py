@@ -37,7 +37,7 @@ COMMANDS = {
     "tune": Command(_ANALYSES, "Search for the best rule, policy and cap on a finished run.", "tune:app"),
     "train": Command(_PREDICTORS, "Train a predictor of difficulty on finished runs.", "train:app"),
     "predict": Command(_PREDICTORS, "Predict difficulty by a trained model.", "train:predict_app"),
-    "problems": Command(_HELPERS, "Check a source of problems and list it.", "data:problems_app"),
+    "problems": Command(_HELPERS, "Check a source of problems and list it.", "problems:app"),
     "extract": Command(_HELPERS, "Show what the answers of models are read as.", "extract:app"),
     "import": Command(_HELPERS, "Import votes from elsewhere as a finished run.", "data:import_app"),
     "doctor": Command(_HELPERS, "Show and test the isolation layers of this machine.", "doctor:app"),

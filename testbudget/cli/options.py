@@ -101,6 +101,15 @@ def whole_number(text: str = "", least: int | None = None) -> Parameter:
     return Parameter(help=text or None, converter=convert)
 
 
+def mapping_in_yaml(text: str) -> Parameter:
+    """Parameter of a mapping, written in YAML.
+
+    Args:
+        text: help text.
+    """
+    return Parameter(help=text, converter=_yaml, accepts_keys=False, metavar="YAML")
+
+
 def named(mark: Named) -> Parameter:
     """Parameter that takes the name of a built-in or of a plug-in."""
     return Parameter(converter=_named(mark))

@@ -1,4 +1,4 @@
-"""``testbudget import votes``, ``problems`` and ``report``: data that comes in, and finished runs."""
+"""``testbudget import votes`` and ``report``: data that comes in, and finished runs."""
 
 import json
 from pathlib import Path
@@ -192,11 +192,6 @@ def test_a_run_that_exists_is_not_touched(capsys, tmp_path):
     assert main(["import", "votes", str(file), "--out", str(run)]) == 2
     assert "exists. Choose another --out" in capsys.readouterr().err
     assert {path.name: path.read_bytes() for path in run.iterdir()} == before
-
-
-def test_problems_lists_a_source(capsys, recorded):
-    assert main(["problems", str(recorded.problems_file)]) == 0
-    assert "times/4  times_4  python  with ground truth" in capsys.readouterr().out
 
 
 def test_a_report_of_a_directory_that_is_not_a_run(capsys, tmp_path):

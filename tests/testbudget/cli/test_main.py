@@ -77,10 +77,10 @@ def test_a_wrong_command_is_told_in_one_sentence(words, sentence, capsys):
     ],
 )
 def test_every_failure_has_its_exit_code_and_one_sentence(monkeypatch, capsys, error, code, sentence):
-    def fail(_source):
+    def fail(_source, limit):
         raise error
 
-    monkeypatch.setattr("testbudget.traces.problems.load_problems", fail)
+    monkeypatch.setattr("testbudget.traces.problems.read_problem_rows", fail)
     assert main(["problems", "humaneval"]) == code
     message = capsys.readouterr().err
     assert message.startswith(f"testbudget: {sentence}")
