@@ -8,6 +8,7 @@ taken for the right ones.
 Beside each constant stands what it was chosen on; ``rewards.calibration`` names the data.
 """
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from functools import cache, lru_cache
 
@@ -65,19 +66,21 @@ class BatchCalibration:
     A problem with fewer tests counts with all that it has.
 
     Args:
-        problems: rows of each problem by number of tests, ascending: some of :func:`calibrated_counts`, and
-            the number of all tests.
+        problems: rows of each problem by number of tests: from 0 on those of :func:`calibrated_counts`, and
+            the number of all tests. Rows for 0 tests alone are used for every number of tests.
         tests: the largest number of tests of a problem.
     """
 
     def __init__(self, problems: Sequence[Mapping[int, GroupRows]], tests: int) -> None:
         self.tests = tests
         self._problems = problems
+        known = {0}.union(*problems)
+        self._counts = [count for count in calibrated_counts(tests) if count in known]
         self._known: dict[int, Calibration] = {}
 
     def at(self, tests: int) -> Calibration:
-        """Calibration after a number of tests, or after the next lower one of :func:`calibrated_counts`."""
-        count = calibrated_counts(tests)[-1]
+        """Calibration after a number of tests, or after the next lower one with rows."""
+        count = self._counts[bisect_right(self._counts, tests) - 1]
         if count not in self._known:
             rows = [of_count[max(one for one in of_count if one <= count)] for of_count in self._problems]
             self._known[count] = calibrate(rows)

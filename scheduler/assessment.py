@@ -25,6 +25,7 @@ from testbudget.rewards.selection.batch import (
     BatchContribution,
     add_sums,
     batch_contribution,
+    is_calibrating,
     statistics_of_sums,
 )
 from testbudget.scheduler.block_records import verdict_records
@@ -301,14 +302,14 @@ class _Batch:
 
     def __init__(self, problems: int) -> None:
         self.tests: dict[int, int] = {}
-        self._spacing = -(-problems // _CALIBRATING_PROBLEMS)
+        self._problems = problems
         self._groups: dict[int, dict[int, BatchContribution]] = defaultdict(dict)
         self._sums: dict[int, NDArray[np.float64]] = {}
         self._calibrating: dict[int, BatchContribution] = {}
 
     def calibrates(self, position: int) -> bool:
         """True if a problem has a part in the calibration."""
-        return position % self._spacing == 0
+        return is_calibrating(position, self._problems, _CALIBRATING_PROBLEMS)
 
     def put(self, position: int, tests: int, contribution: BatchContribution) -> None:
         """Replace the contribution of a problem."""

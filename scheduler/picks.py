@@ -32,11 +32,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from testbudget.rewards.confidence.level import LEVEL_PROBLEMS, at_level, halves_agreement
 from testbudget.rewards.confidence.model import ConfidenceModels, p_correct_of_candidates, p_correct_of_pick
 from testbudget.rewards.outputs import Evidence, RecordedOutputs
 from testbudget.rewards.overoptimisation import TestEffect
 from testbudget.rewards.seeds import problem_fold
-from testbudget.rewards.selection.batch import batch_statistics
+from testbudget.rewards.selection.batch import batch_statistics, is_calibrating
+from testbudget.rewards.selection.calibrated import Calibrated
 from testbudget.rewards.selection.registry import selection_rule
 from testbudget.scheduler.job import Job
 from testbudget.traces.files import whole_file
@@ -53,7 +55,8 @@ class Pick:
         evidence: evidence of its candidates, with statistics of the batch.
         winners: candidates that the selection rule leaves tied, intp (winners,), ascending; the first is
             the pick.
-        p_correct: probability that the pick is correct, in expectation over the winners.
+        p_correct: probability that the pick is correct, in expectation over the winners; under the rule
+            `calibrated` at the level of the batch, see ``rewards.confidence.level``.
         abstained: true if p_correct is below ``confidence.abstain_below``.
         p_correct_of_each: probability that each candidate is correct, float64 (candidates,).
         test_effect: p_gain and p_harm of more tests.
@@ -103,12 +106,27 @@ def picks(
     picked = {problem: seen for problem, seen in trace.problems.items() if seen.candidates}
     if not picked:
         return
-    batch = batch_statistics(itertools.starmap(evidence_of_trace, picked.items()))
-    for problem, seen in picked.items():
+    batch = batch_statistics(itertools.starmap(evidence_of_trace, picked.items()), len(picked))
+    judged = []
+    for_level = []  # evidence of some problems, for the level of p_correct
+    for position, (problem, seen) in enumerate(picked.items()):
         evidence = replace(evidence_of_trace(problem, seen), batch=batch)
+        if rule.name == Calibrated.name and is_calibrating(position, len(picked), LEVEL_PROBLEMS):
+            for_level.append(evidence)
         winners = rule.winners(evidence)
         fold, rate = problem_fold(seen.content_hash), seen.predicted_pass_rate
         p_correct = p_correct_of_pick(evidence, rule, winners, confidence_models, fold, rate)
+        judged.append((winners, p_correct, evidence.votes.tests))
+    level = at_level(
+        np.array([p_correct for _, p_correct, _ in judged]),
+        np.array([tests for _, _, tests in judged]),
+        halves_agreement(for_level),
+    )
+    for (problem, seen), (winners, _, _), p_correct in zip(
+        picked.items(), judged, level.tolist(), strict=True
+    ):
+        evidence = replace(evidence_of_trace(problem, seen), batch=batch)
+        fold, rate = problem_fold(seen.content_hash), seen.predicted_pass_rate
         yield Pick(
             problem,
             evidence,

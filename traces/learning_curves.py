@@ -12,13 +12,13 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from testbudget.rewards.confidence.features import features_by, mean_over_winners
 from testbudget.rewards.confidence.model import (
     ConfidenceModels,
     ConfidenceTarget,
     default_models,
     rule_family,
 )
+from testbudget.rewards.confidence.pick import pick_features_by
 from testbudget.rewards.equivalence import merge_equal
 from testbudget.rewards.outputs import Evidence, OutputMatrix, OutputTable, RecordedOutputs
 from testbudget.rewards.prefix_statistics import PrefixStatistics
@@ -171,14 +171,14 @@ class PermutedTests:
             equal in all tests share one.
         statistics: after 0, 1, ..., all tests that have a vote, with the batch's statistics.
         confidence_models: the models that p_wrong is computed with.
-        features: float64 (tests + 1, columns, features), after the first m tests that have a vote. They do
-            not use the batch, whose later tests a run does not know.
+        alone: the same that these models can read, without the batch, whose later tests a run does not
+            know.
     """
 
     column: NDArray[np.intp]
     statistics: PrefixStatistics
     confidence_models: ConfidenceModels
-    features: NDArray[np.float64]
+    alone: PrefixStatistics
 
     def winners(self, rule: SelectionRule, *, batch: bool) -> NDArray[np.bool_]:
         """Winners after the first m tests that have a vote, bool (tests + 1, candidates).
@@ -195,11 +195,11 @@ class PermutedTests:
         return rule.winners_after(evidence, range(evidence.votes.tests + 1))
 
     def pick_features(self, won: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Mean features of winners, bool (tests + 1, candidates); float64 (tests + 1, features)."""
+        """Features of picks with these winners, bool (tests + 1, candidates); float64 (tests + 1, ...)."""
         order = np.argsort(self.column, kind="stable")
-        starts = np.searchsorted(self.column[order], np.arange(self.features.shape[1]))
+        starts = np.searchsorted(self.column[order], np.arange(len(self.alone.sizes)))
         in_column = np.add.reduceat(won[:, order].astype(np.int64), starts, axis=1)
-        return mean_over_winners(self.features, in_column)
+        return pick_features_by(self.alone, in_column)
 
 
 class LearningCurve:
@@ -275,9 +275,7 @@ def permute_tests(
     for one, merged, alone in zip(recorded, evidence, statistics, strict=True):
         readable = models.readable(merged)
         known = alone if readable is merged else PrefixStatistics(readable, alone.counts)
-        permuted.append(
-            PermutedTests(one.merged.column, alone.with_batch(batch), models, features_by(known))
-        )
+        permuted.append(PermutedTests(one.merged.column, alone.with_batch(batch), models, known))
     return permuted
 
 

@@ -19,12 +19,13 @@ from testbudget.rewards.confidence.model import (
     RuleFamily,
     rule_family,
 )
+from testbudget.rewards.confidence.pick import PICK_FEATURES, pick_features_by
 from testbudget.rewards.outputs import Evidence
+from testbudget.rewards.prefix_statistics import PrefixStatistics
 from testbudget.rewards.seeds import CONFIDENCE_FOLDS
 from testbudget.rewards.selection.base import SelectionRule
 
 _FITTED_COUNTS = (0, 1, 2, 3, 5, 8, 12, 20, 40, 80)  # numbers of tests that give rows, besides all tests
-_PASS_RATE = FEATURES.index("predicted pass rate")
 _MAX_CANDIDATES = 15  # drawn from each problem; more of the same problem add little
 _MIN_CHANGE = 0.05  # smallest change of the expected accuracy that counts as one
 
@@ -83,9 +84,10 @@ def training_rows(
             family = rule_family(rule, view)
             won = rule.winners_after(view, counts)
             accuracy = np.clip((won & correct).sum(axis=1) / won.sum(axis=1), 0.0, 1.0)
-            of_picks = mean_over_winners(of_all, won)
-            yield TrainingRows(ConfidenceTarget.PICK, family, fold, tests, of_picks, accuracy, 1.0)
+            signs = pick_features_by(PrefixStatistics(view, counts), won, pass_rate)
+            yield TrainingRows(ConfidenceTarget.PICK, family, fold, tests, signs, accuracy, 1.0)
             if with_changes:
+                of_picks = mean_over_winners(of_all, won)
                 parts = [view.first(count) for count in counts[:-1]]
                 agreements = [
                     split_half_agreement(part, rule, np.flatnonzero(row))
@@ -119,16 +121,20 @@ def fit_confidence_models(rows: Iterable[TrainingRows], source: str) -> Confiden
     by_model: dict[tuple[ConfidenceTarget, RuleFamily], list[TrainingRows]] = {}
     for row in rows:
         by_model.setdefault((row.target, row.family), []).append(row)
-    return ConfidenceModels(source, {key: _fit_folds(of_model) for key, of_model in by_model.items()})
+    models = {}
+    for (target, family), of_model in by_model.items():
+        names = PICK_FEATURES if target is ConfidenceTarget.PICK else FEATURES
+        models[target, family] = _fit_folds(of_model, names.index("predicted pass rate"))
+    return ConfidenceModels(source, models)
 
 
-def _fit_folds(rows: Sequence[TrainingRows]) -> tuple[LogisticModel, ...]:
+def _fit_folds(rows: Sequence[TrainingRows], pass_rate: int) -> tuple[LogisticModel, ...]:
     features = np.concatenate([row.features for row in rows])
     outcomes = np.concatenate([row.outcomes for row in rows])
     folds = np.concatenate([np.full(len(row.outcomes), row.fold) for row in rows])
     weights = np.concatenate([np.full(len(row.outcomes), row.weight) for row in rows])
     # Often no pass rate is predicted. So every row has half its weight with the rate and half without it.
-    without_rate = np.where(np.arange(features.shape[1]) == _PASS_RATE, np.nan, features)
+    without_rate = np.where(np.arange(features.shape[1]) == pass_rate, np.nan, features)
     models = []
     for fold in range(CONFIDENCE_FOLDS):
         others = folds != fold if (folds != fold).any() else np.ones(len(folds), np.bool_)

@@ -1,10 +1,15 @@
 """Calibrated logistic models: p_correct of picks and of candidates, without ground truth.
 
-The model for a problem is one that was fitted without the problem's fold. The numbers in ``default.json``
-are those that ``benchmarks/confidence.py --print-models`` prints. They are fitted on the recorded run in
-``examples/humaneval`` (164 problems; candidates from a model of 0.5 billion parameters, tests from one of
-1.5 billion) and on subsets of its tests, good and bad, with the picks of the rules majority, consensus,
-soft_agreement and auto.
+The model for a problem is one that was fitted without the problem's fold. ``default.json`` holds the models
+for runs that name no runs to fit from:
+
+- Of picks, one model for all families of rules, fitted on picks of the rule `calibrated` after 1 to 20
+  tests on three families of writers (CodeGen-16B's samples of HumanEval, four mixtures of its assertions,
+  with 100 and 16 candidates, with and without outputs; programs and assertions of stronger models on
+  HumanEval; the same on MBPP) and on the two recordings in ``examples``, each family with the same weight.
+  ``benchmarks/generalisation.py`` fits it to families that it then leaves out.
+- Of all else, models that ``benchmarks/confidence.py --print-models`` fits to the recorded run in
+  ``examples/humaneval`` and to subsets of its tests, good and bad, with the picks of several rules.
 """
 
 import json
@@ -19,12 +24,13 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from testbudget.rewards.confidence.features import candidate_features, pick_features
+from testbudget.rewards.confidence.features import candidate_features
+from testbudget.rewards.confidence.pick import features_of_pick
 from testbudget.rewards.outputs import Evidence
 from testbudget.rewards.seeds import CONFIDENCE_FOLDS
 from testbudget.rewards.selection.base import SelectionRule
 
-_VERSION = 1  # of the models as JSON
+_VERSION = 2  # of the models as JSON
 _MAX_STEPS = 50
 _CONVERGED = 1e-9  # mean squared step at which Newton's method ends
 _MAX_LOG_ODDS = 30.0  # beyond this the probability no longer changes
@@ -226,7 +232,7 @@ def p_correct_of_pick(
         pass_rate: predicted pass rate of the problem; NaN if there is none.
     """
     evidence = confidence_models.readable(evidence)
-    of_pick = pick_features(evidence, winners, pass_rate)
+    of_pick = features_of_pick(evidence, winners, pass_rate)
     model = confidence_models.model(ConfidenceTarget.PICK, rule_family(rule, evidence), fold)
     return float(model.probability(of_pick))
 

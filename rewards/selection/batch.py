@@ -39,16 +39,44 @@ def batch_contribution(problem: Evidence, *, calibrates: bool = True) -> BatchCo
 
 def contribution_by(statistics: PrefixStatistics, *, calibrates: bool = True) -> BatchContribution:
     """Part of one problem by its statistics after 0, 1, ..., all tests."""
-    return BatchContribution(_pass_shares(statistics), _group_rows(statistics) if calibrates else {})
+    rows: Mapping[int, GroupRows] = {}
+    if calibrates:
+        tests = len(statistics.passed)
+        counts = sorted({*calibrated_counts(tests), tests})
+        rows = dict(zip(counts, _group_rows(statistics, counts), strict=True))
+    return BatchContribution(_pass_shares(statistics), rows)
 
 
-def batch_statistics(problems: Iterable[Evidence]) -> BatchStatistics:
+def calibration_of(problems: Sequence[Evidence]) -> BatchCalibration:
+    """Calibration of a batch by all its tests, the same for every number of tests."""
+    rows = []
+    for problem in problems:
+        tests = problem.votes.tests
+        complete = _complete_tests(problem)
+        counts = sorted({complete, tests})
+        statistics = PrefixStatistics(problem, counts)
+        rows.append({0: _group_rows(statistics, [tests])[0]})
+    return BatchCalibration(rows, max((one.votes.tests for one in problems), default=0))
+
+
+def batch_statistics(problems: Iterable[Evidence], number: int = 0) -> BatchStatistics:
     """Statistics of a batch.
 
     Args:
         problems: at least one; each counts up to its own number of tests.
+        number: how many they are, if they may be more than are needed to calibrate.
     """
-    return combine_batch([batch_contribution(problem) for problem in problems])
+    return combine_batch(
+        [
+            batch_contribution(problem, calibrates=is_calibrating(position, number))
+            for position, problem in enumerate(problems)
+        ]
+    )
+
+
+def is_calibrating(position: int, problems: int, at_most: int = 1000) -> bool:
+    """True if a problem has a part in the calibration: one of at most a thousand, evenly spaced."""
+    return position % max(1, -(-problems // at_most)) == 0
 
 
 def add_sums(parts: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
@@ -95,45 +123,46 @@ def _pass_shares(statistics: PrefixStatistics) -> NDArray[np.float64]:
     return np.stack([np.ones(len(best)), best, majority, minority])
 
 
-def _group_rows(statistics: PrefixStatistics) -> dict[int, GroupRows]:
-    """Output groups of one problem, by the numbers of tests that a batch is calibrated at.
+def _group_rows(statistics: PrefixStatistics, counts: Sequence[int]) -> list[GroupRows]:
+    """Output groups of one problem after some numbers of tests.
 
     A candidate that was eliminated counts with the tests that it was run on. The agreement of the pool
     counts the leading tests that every candidate was run on, since those that are left agree more.
+
+    Args:
+        statistics: after these numbers of tests and :func:`_complete_tests`, at least.
+        counts: numbers of tests.
     """
-    tests = len(statistics.passed)
-    counts = [*calibrated_counts(tests)]
-    if counts[-1] < tests:
-        counts.append(tests)
+    row_of = {count: row for row, count in enumerate(statistics.counts.tolist())}
+    complete = _complete_tests(statistics.evidence)
     run = statistics.evidence.votes.run()
-    complete = int(run.all(axis=1).argmin()) if not run.all() else tests
-    passed_by_any = statistics.passed.any(axis=1, keepdims=True)
-    run_before, seen_before = (_prefix_sums(pairs)[counts] for pairs in (run, run & passed_by_any))
+    seen = run & statistics.passed.any(axis=1, keepdims=True)
     by_votes = not statistics.has_outputs
-    rows = {}
-    for row, count in enumerate(counts):
-        passed, together = statistics.tests_passed[count], min(count, complete)
-        sizes = statistics.output_group_sizes[count]
+    rows = []
+    for count in counts:
+        row, together = row_of[count], min(count, complete)
+        passed, sizes = statistics.tests_passed[row], statistics.output_group_sizes[row]
         p_pass = statistics.passed[:together] @ statistics.sizes / statistics.candidates
         agreement = np.nan
-        if statistics.inputs[together, 0] and (together or not count):
-            agreement = float(statistics.agreement[together] @ statistics.sizes / statistics.candidates)
-        rows[count] = GroupRows(
-            passed=passed.astype(np.intp),
-            run=run_before[row],
-            seen=seen_before[row],
-            weights=statistics.sizes / sizes,
-            log_sizes=np.log(sizes),
-            support=statistics.support[count],
-            barred=by_votes & (passed == 0) & (statistics.tests_seen[count] > 0),
-            agreement=agreement,
-            votes=(float(p_pass.mean()), float((p_pass**2).mean())) if by_votes and together else None,
+        if statistics.inputs[row_of[together], 0] and (together or not count):
+            agreement = statistics.agreement[row_of[together]] @ statistics.sizes / statistics.candidates
+        rows.append(
+            GroupRows(
+                passed=passed.astype(np.intp),
+                run=run[:count].sum(axis=0),
+                seen=seen[:count].sum(axis=0),
+                weights=statistics.sizes / sizes,
+                log_sizes=np.log(sizes),
+                support=statistics.support[row],
+                barred=by_votes & (passed == 0) & (statistics.tests_seen[row] > 0),
+                agreement=float(agreement),
+                votes=(float(p_pass.mean()), float((p_pass**2).mean())) if by_votes and together else None,
+            )
         )
     return rows
 
 
-def _prefix_sums(pairs: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """Pairs of each candidate among the first 0, 1, ..., all tests, intp (tests + 1, candidates)."""
-    sums = np.zeros((len(pairs) + 1, pairs.shape[1]), np.intp)
-    np.cumsum(pairs, axis=0, out=sums[1:])
-    return sums
+def _complete_tests(evidence: Evidence) -> int:
+    """Number of leading tests that every candidate was run on."""
+    complete = evidence.votes.run().all(axis=1)
+    return evidence.votes.tests if complete.all() else int(complete.argmin())

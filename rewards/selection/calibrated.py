@@ -1,5 +1,7 @@
 """Default selection rule: tests weighed by a likelihood ratio that is calibrated on the batch."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -19,16 +21,27 @@ from testbudget.rewards.calibration import (
 from testbudget.rewards.prefix_statistics import PrefixStatistics, floored_log
 from testbudget.rewards.selection.base import ScoringRule
 
-# Fitted to weak pools, by conditional logit on one half of the problems of CodeGen-16B and the recordings.
-_WEAK_SIZE, _WEAK_AGREEMENT, _WEAK_TESTS = 0.75, 0.5, 2 / 3
-_NOTHING_PASSED = 0.6  # cost of passing none of the tests seen, for each; level from 0.4 to 0.6
-_VOTES_SIZE, _VOTES_TESTS = 0.5, 1.0  # weak pools of which only votes are known
-_BARRED = -60.0
-# Fitted to strong pools and rounded, on programs of stronger models on HumanEval and on MBPP.
-_STRONG_SIZE, _STRONG_AGREEMENT, _STRONG_LEAST = 1.25, 1.0, -6.0
-_EVENNESS = 0.7  # ln (1 + M1) at which tests count nothing
+_BARRED = -60.0  # with votes alone, of a candidate that passes nothing where others pass a test
 _POWER, _USUAL_TESTS, _MAX_TESTS = 0.3, 5.0, 40  # growth of the weight of tests with their number
-_LEAST_LOG = -30.0  # of agreement
+_LEAST_LOG, _STRONG_LEAST_LOG = -30.0, -6.0  # of agreement, in weak and in strong pools
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreWeights:
+    """Weights of the terms of the score; see :func:`score_terms`.
+
+    Attributes:
+        weak: of ln n, ln a, w L(s), w (L(s) - L(s')) and -u [s = 0] in weak pools. Fitted by conditional
+            logit on CodeGen-16B's samples of HumanEval and on the two recordings, and rounded.
+        by_votes: of ln n and w L(s) in weak pools of which only votes are known. Fitted on the same with
+            the outputs forgotten.
+        strong: of ln n, ln a, w L(s) and w ln(1 + M1) L(s) in strong pools. Fitted on programs of stronger
+            models on HumanEval and on MBPP, and rounded.
+    """
+
+    weak: tuple[float, ...] = (3 / 4, 1 / 2, 2 / 3, 2 / 3, 0.6)
+    by_votes: tuple[float, ...] = (1 / 2, 1.0)
+    strong: tuple[float, ...] = (5 / 4, 1.0, -0.7, 1.0)
 
 
 class Calibrated(ScoringRule):
@@ -47,6 +60,9 @@ class Calibrated(ScoringRule):
 
     Other symbols as in ``selection/agreement.py``. Without a batch, the models are those of the prior, and
     the strength is that of the problem's own candidates.
+
+    Args:
+        weights: weights of the terms.
     """
 
     name: ClassVar[str] = "calibrated"
@@ -54,62 +70,66 @@ class Calibrated(ScoringRule):
     merges_equal: ClassVar[bool] = True
     uses_batch: ClassVar[bool] = True
 
+    def __init__(self, weights: ScoreWeights | None = None) -> None:
+        self._weights = weights or ScoreWeights()
+
     def scores(self, statistics: PrefixStatistics) -> NDArray[np.float64]:
         """See :meth:`ScoringRule.scores`."""
-        calibrations = _calibrations(statistics)
+        calibrations = calibrations_of(statistics)
         strength = np.array([[one.strength] for one in calibrations])
         scores = np.zeros(statistics.tests_passed.shape)
         if (strength < 1).any():
-            scores += (1 - strength) * _weak(statistics, calibrations)
+            weak = self._weights.weak if statistics.has_outputs else self._weights.by_votes
+            of_weak = score_terms(statistics, calibrations, strong=False) @ np.asarray(weak)
+            if not statistics.has_outputs:
+                of_weak += _BARRED * _passed_nothing(statistics)
+            scores += (1 - strength) * of_weak
         if (strength > 0).any():
-            scores += strength * _strong(statistics, calibrations)
+            strong = np.asarray(self._weights.strong)
+            scores += strength * (score_terms(statistics, calibrations, strong=True) @ strong)
         return scores
 
 
-def _weak(statistics: PrefixStatistics, calibrations: list[Calibration]) -> Floats:
-    models = [one.weak for one in calibrations]
-    passed, seen = statistics.tests_passed, statistics.tests_seen
+def score_terms(
+    statistics: PrefixStatistics, calibrations: Sequence[Calibration], *, strong: bool
+) -> NDArray[np.float64]:
+    """Terms of the score, float64 (counts, candidates, terms), in the order of :class:`ScoreWeights`.
+
+    Args:
+        statistics: statistics of a problem.
+        calibrations: calibration after each of its counts.
+        strong: True for the terms of strong pools.
+    """
+    models = [one.strong if strong else one.weak for one in calibrations]
     log_sizes = np.log(statistics.output_group_sizes)
-    ratio = _log_ratio(statistics, models, passed)
-    nothing = (passed == 0) & (seen > 0)
-    if not statistics.has_outputs:
-        return np.asarray(
-            _VOTES_SIZE * log_sizes + _VOTES_TESTS * _growth(statistics) * ratio + _BARRED * nothing
-        )
-    of_similar = _log_ratio(statistics, models, statistics.soft_tests_passed)
-    return np.asarray(
-        _WEAK_SIZE * log_sizes
-        + _WEAK_AGREEMENT * np.maximum(floored_log(statistics.agreement), _LEAST_LOG)
-        + _WEAK_TESTS * _growth(statistics) * (2 * ratio - of_similar)
-        - _NOTHING_PASSED * seen * nothing
-    )
+    growth = (np.minimum(statistics.tests, _MAX_TESTS) / _USUAL_TESTS) ** _POWER
+    ratio = growth * _log_ratio(statistics, models, statistics.tests_passed)
+    if not strong and not statistics.has_outputs:
+        return np.stack([log_sizes, ratio], axis=-1)
+    least = _STRONG_LEAST_LOG if strong else _LEAST_LOG
+    log_agreement = np.maximum(floored_log(statistics.agreement), least)
+    if strong:
+        evenness = np.array([[np.log1p(one[Counted.SEEN].right_total)] for one in models])
+        return np.stack([log_sizes, log_agreement, ratio, evenness * ratio], axis=-1)
+    of_similar = growth * _log_ratio(statistics, models, statistics.soft_tests_passed)
+    nothing = -statistics.tests_seen * _passed_nothing(statistics)
+    return np.stack([log_sizes, log_agreement, ratio, ratio - of_similar, nothing], axis=-1)
 
 
-def _strong(statistics: PrefixStatistics, calibrations: list[Calibration]) -> Floats:
-    models = [one.strong for one in calibrations]
-    evenness = np.array([[np.log1p(one[Counted.SEEN].right_total) - _EVENNESS] for one in models])
-    return np.asarray(
-        _STRONG_SIZE * np.log(statistics.output_group_sizes)
-        + _STRONG_AGREEMENT * np.maximum(floored_log(statistics.agreement), _STRONG_LEAST)
-        + evenness * _growth(statistics) * _log_ratio(statistics, models, statistics.tests_passed)
-    )
-
-
-def _growth(statistics: PrefixStatistics) -> Floats:
-    """w, float64 (counts, 1)."""
-    return np.asarray((np.minimum(statistics.tests, _MAX_TESTS) / _USUAL_TESTS) ** _POWER)
-
-
-def _calibrations(statistics: PrefixStatistics) -> list[Calibration]:
-    """Calibration of the batch for each count; without a batch, the prior's."""
-    counts = statistics.counts.tolist()
+def calibrations_of(statistics: PrefixStatistics) -> list[Calibration]:
+    """Calibration of the batch after each count; without a batch, the prior's."""
     if statistics.batch is not None:
         calibration = statistics.batch.calibration
-        return [calibration.at(min(count, calibration.tests)) for count in counts]
+        return [calibration.at(min(count, calibration.tests)) for count in statistics.counts.tolist()]
     return [
         Calibration(strength, PRIOR_MODELS, PRIOR_FREE_MODELS)
         for strength in _own_strength(statistics).tolist()
     ]
+
+
+def _passed_nothing(statistics: PrefixStatistics) -> NDArray[np.bool_]:
+    """True for candidates that pass nothing where others pass a test."""
+    return np.asarray((statistics.tests_passed == 0) & (statistics.tests_seen > 0))
 
 
 def _own_strength(statistics: PrefixStatistics) -> Floats:
@@ -129,23 +149,21 @@ def _own_strength(statistics: PrefixStatistics) -> Floats:
 
 def _log_ratio(
     statistics: PrefixStatistics,
-    models: list[tuple[PassModel, PassModel]],
+    models: Sequence[tuple[PassModel, PassModel]],
     passed: NDArray[np.int64] | Floats,
 ) -> Floats:
     """L after each count, mean over the two models; linear between whole numbers of tests passed."""
     most = max(1, len(statistics.passed))
     rows = np.arange(len(statistics.counts))[:, np.newaxis]
+    whole = np.issubdtype(passed.dtype, np.integer)
     below = np.floor(passed).astype(np.intp)
     ratio = np.zeros(passed.shape)
     for counted, tests in ((Counted.ALL, statistics.tests), (Counted.SEEN, statistics.tests_seen)):
         passes, failures, every = np.stack([one[counted].log_ratio(most) for one in models], axis=1)
         lower = np.minimum(below, tests)
-        upper = np.minimum(lower + 1, tests)
-        at_lower = passes[rows, lower] + failures[rows, tests - lower]
-        if np.issubdtype(passed.dtype, np.integer):
-            value = at_lower
-        else:
-            at_upper = passes[rows, upper] + failures[rows, tests - upper]
-            value = at_lower + (passed - lower) * (at_upper - at_lower)
+        value = passes[rows, lower] + failures[rows, tests - lower]
+        if not whole:
+            upper = np.minimum(lower + 1, tests)
+            value += (passed - lower) * (passes[rows, upper] + failures[rows, tests - upper] - value)
         ratio += (value - every[rows, tests]) / len(Counted)
     return ratio

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from testbudget.rewards.confidence.features import FEATURES
+from testbudget.rewards.confidence.pick import PICK_FEATURES
 from testbudget.rewards.confidence.model import (
     CONFIDENCE_FOLDS,
     ConfidenceModels,
@@ -200,7 +201,7 @@ def harm(intercept, **weights) -> ConfidenceModels:
         weights_of_features[FEATURES.index(name.replace("_", " "))] = weight
     falls = LogisticModel(intercept, np.zeros(WEIGHTS), weights_of_features)
     rises = LogisticModel(-20.0, np.zeros(WEIGHTS), np.zeros(WEIGHTS))
-    of_pick = LogisticModel(0.0, np.zeros(len(FEATURES)), np.zeros(len(FEATURES)))
+    of_pick = LogisticModel(0.0, np.zeros(len(PICK_FEATURES)), np.zeros(len(PICK_FEATURES)))
     return ConfidenceModels(
         "harmful runs",
         {

@@ -15,6 +15,7 @@ from testbudget.rewards.confidence.model import (
     RuleFamily,
     default_models,
 )
+from testbudget.rewards.confidence.pick import PICK_FEATURES
 
 
 def test_models_survive_json():
@@ -36,9 +37,9 @@ def test_the_default_file_equals_the_json_of_its_models():
         "[",
         "[]",
         '{"source": "a", "models": {}}',
-        '{"version": 2, "source": "a", "models": {}}',
-        '{"version": 1, "source": "a"}',
-        '{"version": 1, "source": "a", "models": {"pick": []}}',
+        '{"version": 9, "source": "a", "models": {}}',
+        '{"version": 2, "source": "a"}',
+        '{"version": 2, "source": "a", "models": {"pick": []}}',
         '{"source": "a", "models": {"pick/votes": [[1.0, 2.0]]}}',
         '{"source": "a", "models": {"pick/votes": [[1.0, 2.0, 3.0]]}}',
     ],
@@ -59,7 +60,8 @@ def test_default_models_cover_every_target_and_family():
         assert families == needed
     for (target, _), folds in default_models().models.items():
         more = 2 if target in {ConfidenceTarget.RISES, ConfidenceTarget.FALLS} else 0
-        assert [len(model.weights) for model in folds] == [len(FEATURES) + more] * CONFIDENCE_FOLDS
+        features = len(PICK_FEATURES) if target is ConfidenceTarget.PICK else len(FEATURES) + more
+        assert [len(model.weights) for model in folds] == [features] * CONFIDENCE_FOLDS
         assert all(np.isfinite(model.weights).all() for model in folds)
 
 

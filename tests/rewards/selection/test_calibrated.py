@@ -104,7 +104,7 @@ def test_scores_are_those_of_the_formula(problems, strength):
         if strength is not None:
             calibration = replace(calibration, strength=strength)
         fixed = BatchCalibration([], tests)
-        fixed._known[tests] = calibration
+        fixed._known[0] = calibration
         statistics = PrefixStatistics(
             replace(one, batch=BatchStatistics(batch.best_pass_rate, batch.minority_ratio, fixed)), [tests]
         )
