@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from testbudget.executors.execution.languages.messages import ResultKind
 from testbudget.executors.execution.stdin_calls import STDIN_CALL, stdin_call
+from testbudget.executors.execution.values import UNORDERED_TAGS
 from testbudget.rewards.outputs import NO_RESULT, CallEnding, CallResult, RecordedCall, RecordedOutputs
 from testbudget.rewards.problem import Verdict
 
@@ -26,7 +27,6 @@ _ENDINGS: dict[int, CallEnding] = {
     Verdict.OUT_OF_MEMORY: CallEnding.OUT_OF_MEMORY,
     Verdict.KILLED: CallEnding.KILLED,
 }
-_UNORDERED = ("set", "frozenset", "dict", "Counter", "defaultdict", "object", "map")
 
 
 class BlockCalls(NamedTuple):
@@ -192,7 +192,7 @@ def _normal(value: Any) -> Any:
     if isinstance(value, dict) and len(value) == 1:
         ((tag, inner),) = value.items()
         normal = _normal(inner)
-        if tag in _UNORDERED and isinstance(normal, list):
+        if tag in UNORDERED_TAGS and isinstance(normal, list):
             normal = sorted(normal, key=json.dumps)
         return {tag: normal}
     return value

@@ -9,7 +9,7 @@ STDIN_CALL = "<stdin>"
 """Function in the recorded call of a program that reads standard input; its argument is the input."""
 
 _START = json.dumps([STDIN_CALL])[:-1]
-_NO_KEYWORDS = {"dict": []}
+_NO_KEYWORDS: dict[str, list[str]] = {"dict": []}
 
 
 def stdin_call(stdin: str) -> str:

@@ -21,6 +21,9 @@ from typing import Any
 LONGEST_TEXT = 1 << 20
 """Maximum number of characters of a text that ``encode`` returns."""
 
+UNORDERED_TAGS = frozenset({"set", "frozenset", "dict", "Counter", "defaultdict", "object", "map"})
+"""Tags of containers whose items have no order, in Python's notation and in that of JavaScript."""
+
 _SCALARS = frozenset({int, float, bool, str, type(None)})
 _IMMUTABLE_CONTAINERS = frozenset({tuple, frozenset})
 _CONTAINERS = _IMMUTABLE_CONTAINERS | {

@@ -33,6 +33,7 @@ from typing import Any, NoReturn
 from testbudget.executors.execution.judging import work
 from testbudget.executors.execution.judging.block import BlockRun, BlockWork, ProcessSources, WorkerContext
 from testbudget.executors.execution.judging.engine_reasons import default_reason
+from testbudget.executors.execution.judging.near_results import merged_results
 from testbudget.executors.execution.judging.pair_table import Call
 from testbudget.executors.execution.judging.program_cache import ProgramCache
 from testbudget.executors.execution.languages.base import Language
@@ -226,11 +227,14 @@ def _answer(context: WorkerContext, block: dict[str, Any]) -> Iterator[bytes]:
     yield struct.pack(verdicts_layout(len(states)), *itertools.chain(*columns))
     yield f"[{','.join(reasons)}]".encode()
     if block["record"]:
+        texts_of = block_run.calls.texts, block_run.results.texts
+        merged = merged_results(comparison, (state.calls for state in states), *texts_of)
+        recorded = [tuple(merged.get(call, call) for call in state.calls) for state in states]
         paths: dict[tuple[Call, ...], int] = {}
         message = {
             "calls": block_run.calls.texts,
             "results": [_bounded(text) for text in block_run.results.texts],
-            "path_of": [paths.setdefault(tuple(state.calls), len(paths)) for state in states],
+            "path_of": [paths.setdefault(path, len(paths)) for path in recorded],
             "paths": [list(itertools.chain(*path)) for path in paths],
         }
         yield json.dumps(message).encode()
