@@ -93,8 +93,9 @@ def summary_records(runs: Sequence[RunSummary]) -> list[dict[str, Any]]:
         - ``candidates``, ``programs``, ``without_program``: totals; ``output_groups``: mean per problem
         - ``pass_at_1``, ``accuracy``, ``solvable``, ``estimated_accuracy``, ``coverage``,
           ``covered_accuracy``: shares of problems in [0, 1]
-        - ``spent`` and ``lost`` by quantity, ``usd`` of both (null without prices); ``cut_tasks`` that the
-          end of the cap cut off, ``lost_tasks`` that the infrastructure failed too often
+        - ``spent`` and ``lost`` by quantity, ``prompt_tokens`` and ``usd`` of both (``usd`` is null without
+          prices); ``cut_tasks`` that the end of the cap cut off, ``lost_tasks`` that the infrastructure
+          failed too often
         - ``tests`` by status, ``verdicts`` of executed pairs, ``not_run`` as a share
         - ``passes_on_trust``, ``cut_pairs``: numbers of pairs; ``reasons``: for ``unconfirmed`` and
           ``errored``, number of pairs by the most frequent reasons
@@ -126,6 +127,7 @@ def _record(run: RunSummary) -> dict[str, Any]:
         "coverage": run.coverage,
         "covered_accuracy": run.covered_accuracy,
         "spent": dataclasses.asdict(run.spent),
+        "prompt_tokens": run.prompt_tokens,
         "usd": run.usd if run.cap.prices else None,
         "lost": dataclasses.asdict(run.lost),
         "cut_tasks": run.cut_tasks,
@@ -191,7 +193,12 @@ def _rows(runs: Sequence[RunSummary]) -> list[tuple[str, list[str]]]:
         ("  accuracy of these", [_percent(run.covered_accuracy) for run in runs]),
         ("problems that more tests may harm", [str(len(run.harmful)) for run in runs]),
         *((f"spent {name}", [_amount(getattr(run.spent, name)) for run in runs]) for name in QUANTITIES),
-        ("spent usd", [_amount(run.usd) if run.cap.prices else "–" for run in runs]),
+        *(
+            [("spent prompt tokens", [_amount(run.prompt_tokens) for run in runs])]
+            if any(run.prompt_tokens for run in runs)
+            else []
+        ),
+        ("spent usd", [_dollars(run.usd) if run.cap.prices else "–" for run in runs]),
         *_losses(runs),
         *((f"tests {status}", [str(run.tests[status]) for run in runs]) for status in TestStatus),
         *(
@@ -262,6 +269,11 @@ def _percent(share: float | None) -> str:
 
 def _one_decimal(value: float | None) -> str:
     return "–" if value is None else f"{value:.1f}"
+
+
+def _dollars(value: float) -> str:
+    """Amount in US dollars; less than one with four decimals."""
+    return f"{value:.4f}" if 0 < value < 1 else _amount(value)
 
 
 def _amount(value: float) -> str:

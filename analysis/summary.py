@@ -114,6 +114,7 @@ class RunSummary:
         lost: leases of workers that were lost, charged in full; by quantity.
         cut_tasks: number of tasks that the end of the cap cut off.
         lost_tasks: number of tasks that the infrastructure failed too often.
+        prompt_tokens: tokens of prompts to a server, lost leases included; 0 without one.
     """
 
     directory: Path
@@ -126,6 +127,7 @@ class RunSummary:
     lost: Cost = field(default_factory=Cost)
     cut_tasks: int = 0
     lost_tasks: int = 0
+    prompt_tokens: float = 0.0
 
     @property
     def accuracy(self) -> float | None:
@@ -250,11 +252,17 @@ def summarise(directory: Path) -> RunSummary:
         for pick in picks(job, trace, outputs_by_problem.get, confidence_models)
     ]
     spent, lost = Cost.total(problem.cost for problem in problems), Cost()
-    cap = Cap(job.cap.limits, job.cap.unit_prices)
+    usd = spent.usd(job.unit_prices)
+    prompt_tokens = 0.0
+    cap = Cap(job.cap.limits, job.unit_prices)
     info = read_run_info(directory)
     if info is not None and info.books:
         spent, lost = (
             Cost(*(info.books[state][name] for name in QUANTITIES)) for state in ("spent", "lost")
+        )
+        usd, prompt_tokens = (
+            sum(info.books[state].get(name, 0.0) for state in ("spent", "lost"))
+            for name in ("usd", "prompt_tokens")
         )
     return RunSummary(
         directory,
@@ -263,10 +271,11 @@ def summarise(directory: Path) -> RunSummary:
         cap,
         problems,
         spent,
-        (spent + lost).usd(cap.prices),
+        usd,
         lost,
         len(info.cut_tasks) if info else 0,
         len(info.lost_tasks) if info else 0,
+        prompt_tokens,
     )
 
 

@@ -24,17 +24,19 @@ from testbudget.executors.generation.base import (
     Completion,
     Generator,
     GeneratorError,
-    PromptTooLongError,
+    PromptRefusedError,
     Request,
     Sampling,
     TokenCount,
 )
 from testbudget.executors.generation.engine_lease import EngineLease
+from testbudget.executors.generation.prepaid import PrepaidGenerator
+from testbudget.executors.generation.request_lease import RequestLease
 from testbudget.executors.metering import LeaseEndedError, Meter, Reading, Usage
-from testbudget.rewards.problem import UnitTest
-
 from testbudget.rewards.comparison import DEFAULT_COMPARISON, Comparison
 from testbudget.rewards.errors import SandboxError, UserError
+from testbudget.rewards.problem import UnitTest
+
 _LOG = logging.getLogger(__name__)
 
 
@@ -49,6 +51,8 @@ class GeneratorActor:
         gpus: number of GPUs that the busy time is charged for.
         in_flight: maximum number of requests at once, for the first ``slice``.
         metered: True to work under leases of tokens and GPU-seconds.
+        max_tokens: usual upper bound on the tokens of an answer, for the first ``slice`` of a generator
+            that prepays.
     """
 
     def __init__(
@@ -58,12 +62,16 @@ class GeneratorActor:
         gpus: float = 0.0,
         in_flight: int = 1,
         metered: bool = False,
+        max_tokens: int = 1024,
     ) -> None:
         self._make = make
         self._timeout_seconds = timeout_seconds
         self._metered = metered
         self._meter = Meter(metered=metered)
         self._engine_lease = EngineLease(self._meter, gpus, in_flight)
+        self._request_lease = RequestLease(self._meter, in_flight, max_tokens)
+        self._prepays = False
+        self._answered: dict[Request, Completion] = {}  # of calls that were not answered as a whole
         self._starting: asyncio.Task[Generator] | None = None
 
     async def start(self) -> None:
@@ -78,9 +86,9 @@ class GeneratorActor:
     async def generate(self, requests: Sequence[Request], sampling: Sampling) -> list[Completion]:
         """Answers to requests, in their order.
 
-        A prompt that is too long gets an empty answer with the finish reason ``prompt_too_long``. If the
-        generator fails or exceeds the time limit, this process ends. The pool then starts another worker
-        and repeats its calls.
+        A prompt that is refused gets an empty answer with the finish reason ``prompt_too_long`` or
+        ``refused``. If the generator fails or exceeds the time limit, this process ends. The pool then
+        starts another worker and repeats its calls.
 
         Args:
             requests: requests to serve concurrently.
@@ -89,8 +97,11 @@ class GeneratorActor:
         Raises:
             UserError: the generator raised it.
             LeaseEndedError: the lease has ended before all requests were answered.
+            RequestFailedError, InfrastructureError: a generator that prepays raised it.
         """
         generator = await self._generator()
+        if isinstance(generator, PrepaidGenerator):
+            return await self._paid(generator, requests, sampling)
         tasks = [asyncio.ensure_future(self._one(generator, request, sampling)) for request in requests]
         try:
             return list(await asyncio.gather(*tasks))
@@ -109,7 +120,31 @@ class GeneratorActor:
     async def report(self) -> Reading:
         """Usage so far, that of requests in progress included, and a few seconds of work."""
         self._engine_lease.update()
-        return Reading(self._meter.used, self._engine_lease.slice)
+        lease = self._request_lease if self._prepays else self._engine_lease
+        return Reading(self._meter.used, lease.slice)
+
+    async def _paid(
+        self, generator: PrepaidGenerator, requests: Sequence[Request], sampling: Sampling
+    ) -> list[Completion]:
+        """Answers of a generator that prepays. Those of a call that fails are kept for its repetition."""
+
+        async def one(request: Request) -> Completion:
+            if request in self._answered:
+                return self._answered.pop(request)
+            try:
+                return await generator.generate_prepaid(request, sampling, self._request_lease)
+            except PromptRefusedError as error:
+                return _unanswered(error)
+
+        answers = await asyncio.gather(*map(one, requests), return_exceptions=True)
+        errors = [answer for answer in answers if isinstance(answer, BaseException)]
+        if not errors:
+            return [answer for answer in answers if isinstance(answer, Completion)]
+        for request, answer in zip(requests, answers, strict=True):
+            if isinstance(answer, Completion):
+                self._answered[request] = answer
+        # An end of the lease comes last: what else has failed needs more than another lease.
+        raise min(errors, key=lambda error: isinstance(error, LeaseEndedError))
 
     async def _one(self, generator: Generator, request: Request, sampling: Sampling) -> Completion:
         def answer(count: TokenCount) -> Coroutine[Any, Any, Completion]:
@@ -120,10 +155,8 @@ class GeneratorActor:
         ahead = generator.tokens_ahead(sampling)
         try:
             return await asyncio.wait_for(self._engine_lease.run(answer, ahead), self._timeout_seconds)
-        except PromptTooLongError as error:
-            # Only this problem is affected: an empty answer holds neither a test nor a correct program.
-            _LOG.warning("%s", error)
-            return Completion("", 0, 0.0, "prompt_too_long")
+        except PromptRefusedError as error:
+            return _unanswered(error)
         except TimeoutError:
             raise GeneratorError(
                 f"an answer for problem {request.problem} took longer than {self._timeout_seconds:g} s"
@@ -138,7 +171,14 @@ class GeneratorActor:
     async def _started(self) -> Generator:
         generator = self._make()
         await generator.start()
+        self._prepays = isinstance(generator, PrepaidGenerator)
         return generator
+
+
+def _unanswered(error: PromptRefusedError) -> Completion:
+    """Empty answer to a prompt that the model refuses: it holds neither a test nor a correct program."""
+    _LOG.warning("%s", error)
+    return Completion("", 0, 0.0, error.finish_reason)
 
 
 class RunnerActor:
@@ -151,6 +191,7 @@ class RunnerActor:
         require: isolation layers that must be available.
         metered: True to run charged blocks under leases of CPU-seconds.
         trust: trust in the authors of the candidates.
+        packages: distributions that Python programs may import.
     """
 
     def __init__(
@@ -159,10 +200,12 @@ class RunnerActor:
         require: Sequence[str],
         metered: bool = False,
         trust: Trust = Trust.HOSTILE,
+        packages: PackageChoice = NO_PACKAGES,
     ) -> None:
         self._limits = limits
         self._require = require
         self._trust = trust
+        self._packages = packages
         self._meter = Meter(metered=metered)
         self._cpu_lease = CpuLease(self._meter, limits)
         self._runners: dict[str, Runner] = {}
@@ -191,7 +234,6 @@ class RunnerActor:
         input_mutations: int,
         charged: bool = True,
         standing: Sequence[int] = (),
-        packages: distributions that Python programs may import.
         settle: bool = False,
         wanted: Sequence[Sequence[bool]] | None = None,
         comparison: Comparison = DEFAULT_COMPARISON,
@@ -201,12 +243,10 @@ class RunnerActor:
         Args:
             language: language of the programs and tests.
             programs: all distinct programs of one problem. Ray sends them to each node once.
-        packages: PackageChoice = NO_PACKAGES,
             chosen: positions of the programs to run.
             tests: tests of the same problem.
             entry_point: name that each program must define.
             record: True to record outputs.
-        self._packages = packages
             input_mutations: number of mutations of each test's inputs to run and record in addition.
             charged: False for a block that needs no lease and is not charged, such as one of labels.
             standing: number of tests that each chosen program has passed so far; empty if unknown.
@@ -271,6 +311,7 @@ class RunnerActor:
 
     def _runner(self, language: str) -> Runner:
         if language not in self._runners:
+            self._check_packages()
             self._runners[language] = Runner(
                 self._limits,
                 language=language,
@@ -281,7 +322,6 @@ class RunnerActor:
         if self._interrupted:
             raise InterruptedBlockError("the worker was ended")
         return self._runners[language]
-            self._check_packages()
 
     def _check_packages(self) -> None:
         """Raise SandboxError if this node lacks a package, as the run has found them where it started."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from testbudget.executors.metering import LeaseEndedError, Reading
-from testbudget.rewards.errors import UserError, one_line
+from testbudget.rewards.errors import InfrastructureError, UserError, one_line
 
 
 class WorkerDiedError(Exception):
@@ -38,7 +38,8 @@ class CallAnswer:
 
     Attributes:
         value: result of the method; None if it raised an error.
-        error: UserError, LeaseEndedError or CallFailedError; None if there is a result.
+        error: UserError, InfrastructureError, LeaseEndedError or CallFailedError; None if there is a
+            result.
         reading: the worker's meter after the call.
         seconds: wall-seconds that the method took.
         working: number of other calls that are in progress, without leases and reports.
@@ -103,9 +104,11 @@ def end_worker(reason: str) -> NoReturn:
 
 
 def _portable(error: Exception) -> Exception:
-    """An error of the three classes that can be sent between processes."""
+    """An error of the four classes that can be sent between processes."""
     if isinstance(error, LeaseEndedError):
         return error
     if isinstance(error, UserError):
         return UserError(str(error))
+    if isinstance(error, InfrastructureError):
+        return InfrastructureError(str(error))
     return CallFailedError(f"{type(error).__name__}: {one_line(error)}")

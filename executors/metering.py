@@ -20,14 +20,16 @@ class Usage(NamedTuple):
         tokens: generated tokens.
         gpu_seconds: GPU-seconds.
         cpu_seconds: CPU-seconds.
+        prompt_tokens: tokens of prompts that a server has read.
     """
 
     tokens: float = 0.0
     gpu_seconds: float = 0.0
     cpu_seconds: float = 0.0
+    prompt_tokens: float = 0.0
 
 
-UNLIMITED = Usage(math.inf, math.inf, math.inf)
+UNLIMITED = Usage(math.inf, math.inf, math.inf, math.inf)
 """Lease without end."""
 
 
@@ -94,13 +96,18 @@ class Meter:
         with self._lock:
             self._until = Usage(*map(max, self._until, until))
 
-    def add(self, *, tokens: float = 0.0, gpu_seconds: float = 0.0, cpu_seconds: float = 0.0) -> None:
+    def add(
+        self,
+        *,
+        tokens: float = 0.0,
+        gpu_seconds: float = 0.0,
+        cpu_seconds: float = 0.0,
+        prompt_tokens: float = 0.0,
+    ) -> None:
         """Charge what work has used."""
+        step = Usage(tokens, gpu_seconds, cpu_seconds, prompt_tokens)
         with self._lock:
-            before = self._used
-            self._used = Usage(
-                before.tokens + tokens, before.gpu_seconds + gpu_seconds, before.cpu_seconds + cpu_seconds
-            )
+            self._used = Usage(*(before + more for before, more in zip(self._used, step, strict=True)))
 
     def use_up(self, until: Usage) -> None:
         """Charge the rest of an ended lease; quantities of infinite ``until`` are not changed."""

@@ -8,6 +8,8 @@ import numpy as np
 from testbudget.executors.batch_lease import smallest_extractor_lease
 from testbudget.executors.execution.cpu_lease import smallest_runner_lease
 from testbudget.executors.generation.engine_lease import smallest_engine_lease
+from testbudget.executors.generation.request_lease import smallest_request_lease
+from testbudget.executors.metering import Usage
 from testbudget.rewards.errors import UserError
 from testbudget.rewards.problem import Problem
 from testbudget.scheduler.job import Job
@@ -62,10 +64,11 @@ def check_cap(
         sizes = (len(DistinctPrograms.among(records).representatives) for records in candidates.values())
         programs = min(sizes, default=1)
     executions = programs * executions_per_pair(job, problems, recording)
-    test = Cost(tests=1, executions=executions) + _first_test(job, problems, recording)
+    first, prompt_tokens = _first_test(job, problems, recording)
+    test = Cost(tests=1, executions=executions) + first
     needed = states + test
     for dimension, limit in job.cap.limits.items():
-        amount = _in_dimension(needed, dimension, job.cap.unit_prices)
+        amount = _in_dimension(needed, prompt_tokens, dimension, job.unit_prices)
         if math.isnan(amount):
             raise UserError(
                 f"cap.{dimension} cannot be kept: the cost of this work in {dimension} is unknown"
@@ -87,9 +90,13 @@ def executions_per_pair(job: Job, problems: Sequence[Problem], recording: Trace 
     )
 
 
-def _first_test(job: Job, problems: Sequence[Problem], recording: Trace | None) -> Cost:
-    """Metered cost of the cheapest first test, by leases: NaN where the cost of any test is unknown."""
-    generation, execution = Cost(), Cost()
+def _first_test(job: Job, problems: Sequence[Problem], recording: Trace | None) -> tuple[Cost, float]:
+    """Metered cost of the cheapest first test, by leases: NaN where the cost of any test is unknown.
+
+    Returns:
+        The cost, and tokens of prompts to a server.
+    """
+    generation, execution, prompt_tokens = Cost(), Cost(), 0.0
     if recording is not None:
         traces = [recording.problem(problem) for problem in problems]
         tests = [generation_cost(record) for trace in traces for record in trace.tests.values()]
@@ -99,16 +106,20 @@ def _first_test(job: Job, problems: Sequence[Problem], recording: Trace | None) 
             execution = Cost(cpu_seconds=_least(pairs, "cpu_seconds"))
     if job.tests.model is not None:
         model = job.tests.model
-        # A generator need not count tokens before the end of an answer.
-        generation = Cost(**_metered(smallest_engine_lease(model.max_tokens, model.max_tokens, model.gpus)))
+        if model.base_url is None:
+            # A generator need not count tokens before the end of an answer.
+            lease = smallest_engine_lease(model.max_tokens, model.max_tokens, model.gpus)
+        else:
+            lease = smallest_request_lease(model.in_flight, model.max_tokens)
+        generation, prompt_tokens = _metered(lease), lease.prompt_tokens
     if job.backend != "recorded":
-        execution = Cost(**_metered(smallest_runner_lease(job.execution.limits)))
+        execution = _metered(smallest_runner_lease(job.execution.limits))
     extraction = Cost()
     if job.hidden_states is not None and job.hidden_states.base_model is not None:
         section = job.hidden_states
         threads = max(1, math.ceil(section.cpus))
-        extraction = Cost(**_metered(smallest_extractor_lease(section.gpus, threads)))
-    return Cost.total([generation, execution, extraction]) * _LEASE_SHARE
+        extraction = _metered(smallest_extractor_lease(section.gpus, threads))
+    return Cost.total([generation, execution, extraction]) * _LEASE_SHARE, prompt_tokens * _LEASE_SHARE
 
 
 def _least(costs: Sequence[Cost], quantity: str) -> float:
@@ -116,15 +127,16 @@ def _least(costs: Sequence[Cost], quantity: str) -> float:
     return float(np.min([getattr(cost, quantity) for cost in costs] or [0.0]))
 
 
-def _metered(usage: tuple[float, float, float]) -> dict[str, float]:
-    return dict(zip(("tokens", "gpu_seconds", "cpu_seconds"), usage, strict=True))
+def _metered(usage: Usage) -> Cost:
+    return Cost(tokens=usage.tokens, gpu_seconds=usage.gpu_seconds, cpu_seconds=usage.cpu_seconds)
 
 
 def _amounts(cost: Cost) -> list[float]:
     return [getattr(cost, quantity) for quantity in QUANTITIES]
 
 
-def _in_dimension(cost: Cost, dimension: str, prices: Mapping[str, float]) -> float:
+def _in_dimension(cost: Cost, prompt_tokens: float, dimension: str, prices: Mapping[str, float]) -> float:
     if dimension == "usd":
-        return cost.usd(prices)
+        others = {name: price for name, price in prices.items() if name != "prompt_tokens"}
+        return cost.usd(others) + prompt_tokens * prices.get("prompt_tokens", 0.0)
     return float(getattr(cost, dimension))

@@ -59,6 +59,37 @@ class Job(JobSection):
             self.elimination.apply_to == "generated" and self.tests.from_run is None
         )
 
+    @property
+    def unit_prices(self) -> dict[str, float]:
+        """Price of each quantity of the cap in US dollars, those of a served model's tokens included."""
+        prices, model = self.cap.unit_prices, self.tests.model
+        if self.cap.prices and model and model.base_url and model.name in self.cap.prices.models:
+            prices |= self.cap.prices.models[model.name].unit_prices
+        return prices
+
+    @model_validator(mode="after")
+    def _priced(self) -> Self:
+        prices = self.cap.prices
+        served = {
+            model.name: f"{part}.model.name"
+            for part, model in (("candidates", self.candidates.model), ("tests", self.tests.model))
+            if model is not None and model.base_url is not None
+        }
+        priced = prices.models if prices else {}
+        if unknown := sorted(priced.keys() - served.keys()):
+            raise ValueError(
+                f"cap.prices.models prices {unknown[0]}, which is no model with base_url of this job"
+            )
+        if self.cap.usd is not None and (missing := [name for name in served if name not in priced]):
+            raise ValueError(
+                f"cap.usd needs the price of {served[missing[0]]} {missing[0]}, a model with base_url: "
+                "state its prompt_tokens and completion_tokens, in US dollars per million, in "
+                "cap.prices.models"
+            )
+        if prices and prices.tokens and self.tests.model and self.tests.model.name in priced:
+            raise ValueError("cap.prices must not state tokens beside the prices of the model of the tests")
+        return self
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if self.predictor and not self.hidden_states:

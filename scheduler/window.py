@@ -46,7 +46,7 @@ def window_and_quantum(job: Job, problems: int) -> tuple[int, int]:
     usual_window, usual_quantum = look_ahead(slots, problems)
     window, quantum = job.policy.window, job.policy.quantum
     if window is None:
-        budget = Budget(Cap(job.cap.limits, job.cap.unit_prices))
+        budget = Budget(Cap(job.cap.limits, job.unit_prices))
         counted = budget.bounds_tests or budget.bounds_executions
         without_end = policy_class(job.policy.name).static and counted and not budget.meters
         window = UNLIMITED if without_end else max(usual_window, quantum or 1)

@@ -1,10 +1,11 @@
 """Contract of a generator: requests in, completions out; GPU time charged per request."""
 
+import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from testbudget.rewards.errors import UserError
 
@@ -19,11 +20,19 @@ class GeneratorError(Exception):
     """
 
 
-class PromptTooLongError(UserError):
-    """Prompt that fills the model's context, so that no token is left for an answer.
+class PromptRefusedError(UserError):
+    """Prompt that the model does not answer.
 
     The error concerns one problem. Other user errors concern the whole job.
     """
+
+    finish_reason: ClassVar[str] = "refused"
+
+
+class PromptTooLongError(PromptRefusedError):
+    """Prompt that fills the model's context, so that no token is left for an answer."""
+
+    finish_reason = "prompt_too_long"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +92,18 @@ class Completion:
         text: the answer, without the stop string that ended it.
         tokens: number of generated tokens, those of a stop string included; NaN if not counted.
         gpu_seconds: share of the engine's busy time (`BusyTime`), in GPU-seconds; 0 without a GPU.
-        finish_reason: ``stop`` (ended by the model or a stop string), ``length`` (cut off) or
-            ``prompt_too_long`` (no answer was generated).
+        finish_reason: ``stop`` (ended by the model or a stop string), ``length`` (cut off),
+            ``prompt_too_long`` or ``refused`` (no answer was generated).
+        prompt_tokens: number of tokens of the prompt; NaN if not counted.
+        mean_logprob: mean log-probability of the generated tokens; NaN if not given.
     """
 
     text: str
     tokens: float
     gpu_seconds: float
     finish_reason: str
+    prompt_tokens: float = math.nan
+    mean_logprob: float = math.nan
 
 
 class BusyTime:
@@ -131,6 +144,28 @@ class BusyTime:
 
 
 @dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """Server of a model, and the use that one worker may make of it.
+
+    Attributes:
+        base_url: address of its endpoints, without a slash at its end.
+        api_key_env: name of the environment variable with the key; None sends none.
+        in_flight: maximum number of requests at once.
+        timeout_seconds: time limit of one answer, in wall-seconds.
+        retry_seconds: time for which a request that fails is repeated, in wall-seconds.
+        requests_per_minute, tokens_per_minute: rate limits; None for no limit.
+    """
+
+    base_url: str
+    api_key_env: str | None = None
+    in_flight: int = 32
+    timeout_seconds: float = 600.0
+    retry_seconds: float = 300.0
+    requests_per_minute: float | None = None
+    tokens_per_minute: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class GeneratorSettings:
     """Fields of a model section of the job file that a generator is created from.
 
@@ -138,11 +173,13 @@ class GeneratorSettings:
         model: name of the model, as the generator understands it.
         gpus: number of GPUs that answers are charged for; fractional if engines share a GPU, 0 without one.
         engine: further arguments, by the generator's own names.
+        server: server of the model; None if the generator loads it.
     """
 
     model: str
     gpus: float = 0
     engine: Mapping[str, Any] = field(default_factory=dict)
+    server: ServerSettings | None = None
 
 
 class Generator(ABC):

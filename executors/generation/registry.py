@@ -1,4 +1,4 @@
-"""Generators by name: vLLM and plug-ins. A generator is imported when it is asked for."""
+"""Generators by name: vLLM, servers and plug-ins. A generator is imported when it is asked for."""
 
 from importlib import import_module
 from typing import Literal, get_args
@@ -6,13 +6,13 @@ from typing import Literal, get_args
 from testbudget.executors.generation.base import Generator, GeneratorSettings
 from testbudget.rewards.plugins import PluginGroup, check_name, plugin
 
-GeneratorName = Literal["vllm"]
+GeneratorName = Literal["vllm", "openai"]
 """Type of the names of built-in generators."""
 
 GENERATORS: tuple[GeneratorName, ...] = get_args(GeneratorName)
 """Names of the built-in generators."""
 
-_CLASSES = {"vllm": ("vllm", "VllmGenerator")}
+_CLASSES = {"vllm": ("vllm", "VllmGenerator"), "openai": ("openai", "OpenAIGenerator")}
 """Module of ``executors.generation`` and class of each built-in."""
 
 

@@ -239,7 +239,9 @@ class VllmGenerator(Generator):
             raise GeneratorError(f"vLLM failed on problem {request.problem}: {reason}") from error
         finally:
             gpu_seconds = self._busy_time.depart(mark)
-        return Completion(answer.text, len(answer.token_ids), gpu_seconds, answer.finish_reason)
+        return Completion(
+            answer.text, len(answer.token_ids), gpu_seconds, answer.finish_reason, len(token_ids)
+        )
 
     def tokens_ahead(self, sampling: Sampling) -> int:
         """Tokens of a request that are generated before it counts them, or after it is cancelled."""

@@ -212,7 +212,7 @@ def worker_maker(job: Job, kind: WorkerKind, *, metered: bool) -> Callable[[], A
             ExtractorActor, make, threads, section.gpus, section.timeout_seconds, metered
         )
     model = model_of(job, kind)
-    settings = GeneratorSettings(model.name, model.gpus, model.engine)
+    settings = GeneratorSettings(model.name, model.gpus, model.engine, model.server)
     return functools.partial(
         GeneratorActor,
         functools.partial(create_generator, model.generator, settings),
@@ -220,6 +220,7 @@ def worker_maker(job: Job, kind: WorkerKind, *, metered: bool) -> Callable[[], A
         model.gpus,
         model.in_flight,
         metered and kind is WorkerKind.REWARD_MODEL,
+        model.max_tokens,
     )
 
 

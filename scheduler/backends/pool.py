@@ -192,7 +192,7 @@ class Pool:
 
         Raises:
             UserError: a setting cannot be used.
-            InfrastructureError: no worker can be started.
+            InfrastructureError: no worker can be started, or what they all depend on has ended.
         """
         if (made := self._calls.get(call)) is None:
             return  # of a worker that has been lost meanwhile
@@ -203,7 +203,7 @@ class Pool:
             self._lose(worker, str(error), blameless=error.blameless)
             return
         del self._calls[call]
-        if isinstance(answer.error, UserError):
+        if isinstance(answer.error, UserError | InfrastructureError):
             raise answer.error
         if made.purpose is _Purpose.START:
             self._started(worker, answer)

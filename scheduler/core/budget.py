@@ -1,10 +1,11 @@
 """Spending under a cap. Counted quantities are reserved, metered ones are leased to workers.
 
 Tests and executions are reserved at their worst case when a task is issued, and settled when it is told:
-``spent + reserved <= cap``. Tokens, GPU-seconds and CPU-seconds are leased: a worker may use a few seconds
-of its work, is given more when it reports, and stops by itself at the end of its lease. The open lease of a
-lost worker is charged in full: ``spent + lost + leased <= cap``. Dollars are bounded in the same way, at
-prices per unit. So the cap holds however late a message is, and whatever is lost or doubled.
+``spent + reserved <= cap``. Tokens, also of prompts to a server, GPU-seconds and CPU-seconds are leased: a
+worker may use a few seconds of its work, is given more when it reports, and stops by itself at the end of
+its lease. The open lease of a lost worker is charged in full: ``spent + lost + leased <= cap``. Dollars are
+bounded in the same way, at prices per unit. So the cap holds however late a message is, and whatever is
+lost or doubled.
 """
 
 import math
@@ -28,7 +29,7 @@ from testbudget.scheduler.core.events import (
 )
 
 COUNTED = ("tests", "executions")
-METERED = ("tokens", "gpu_seconds", "cpu_seconds")
+METERED = Usage._fields
 QUANTITIES = (*COUNTED, *METERED)
 _ALL_LEASES = 1 / 8  # of what a limit leaves, that all workers are to hold together if they are busy
 _SMALL_LEASE = 1 / 6  # of a slice, that a worker is to hold at least; it lasts until a report has arrived

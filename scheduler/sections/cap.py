@@ -7,17 +7,36 @@ from pydantic import Field, model_validator
 from testbudget.scheduler.sections.base import JobSection
 
 
+class TokenPrices(JobSection):
+    """Prices of a served model in US dollars per million tokens."""
+
+    prompt_tokens: float = Field(ge=0, description="US dollars per million tokens of prompts")
+    completion_tokens: float = Field(ge=0, description="US dollars per million generated tokens")
+
+    @property
+    def unit_prices(self) -> dict[str, float]:
+        """Price of one token of each kind in US dollars, by quantity."""
+        return {"prompt_tokens": self.prompt_tokens / _MILLION, "tokens": self.completion_tokens / _MILLION}
+
+
 class PricesSection(JobSection):
-    """Prices in US dollars per unit of each quantity."""
+    """Prices in US dollars per unit of each quantity, and of the tokens of served models."""
 
     tests: float = Field(0, ge=0, description="US dollars per unit test")
     tokens: float = Field(0, ge=0, description="US dollars per token")
     executions: float = Field(0, ge=0, description="US dollars per (candidate, test) pair")
     cpu_seconds: float = Field(0, ge=0, description="US dollars per CPU-second")
     gpu_seconds: float = Field(0, ge=0, description="US dollars per GPU-second")
+    models: dict[str, TokenPrices] = Field(
+        default_factory=dict,
+        description="by the name of each model with base_url: US dollars per million prompt_tokens and "
+        "completion_tokens",
+    )
 
 
-_DIMENSIONS = (*PricesSection.model_fields, "usd")
+_MILLION = 1_000_000
+_QUANTITIES = tuple(name for name in PricesSection.model_fields if name != "models")
+_DIMENSIONS = (*_QUANTITIES, "usd")
 
 
 class CapSection(JobSection):
@@ -28,7 +47,9 @@ class CapSection(JobSection):
     executions: int | None = Field(None, ge=1, description="(candidate, test) pairs executed")
     cpu_seconds: float | None = Field(None, gt=0, description="CPU-seconds of executing tests")
     gpu_seconds: float | None = Field(None, gt=0, description="GPU-seconds of generating tests")
-    usd: float | None = Field(None, gt=0, description="US dollars, at the prices below")
+    usd: float | None = Field(
+        None, gt=0, description="US dollars of generating and executing tests, at the prices below"
+    )
     prices: PricesSection | None = Field(None, description="price of a unit of each quantity")
 
     @model_validator(mode="after")
@@ -46,5 +67,5 @@ class CapSection(JobSection):
 
     @property
     def unit_prices(self) -> dict[str, float]:
-        """Price of each quantity in US dollars; empty without prices."""
-        return self.prices.model_dump() if self.prices else {}
+        """Price of each quantity in US dollars, but for served models; empty without prices."""
+        return self.prices.model_dump(exclude={"models"}) if self.prices else {}

@@ -27,6 +27,12 @@ def refusal(tmp_path, **fields) -> str:
     return message.removeprefix(f"{path}: ")
 
 
+def load(tmp_path, **fields):
+    path = tmp_path / "job.yaml"
+    path.write_text(yaml.safe_dump(MINIMAL | fields))
+    return load_job(path)
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
@@ -150,6 +156,87 @@ def test_an_engine_over_several_gpus_must_hold_them(tmp_path):
     assert "gpus must equal engine.tensor_parallel_size (4) but got 1" in message
 
 
+SERVED = {"name": "m", "base_url": "http://localhost:1/v1", "template": "coderm"}
+PRICE = {"prompt_tokens": 0.5, "completion_tokens": 2}
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"base_url": "localhost:8000"}, "tests.model.base_url must be the address of a server"),
+        ({"base_url": "http://me:pw@host/v1"}, "tests.model.base_url must hold no user, password or query"),
+        (
+            {"base_url": "http://host/v1?key=pw"},
+            "tests.model.base_url must hold no user, password or query",
+        ),
+        (
+            {"api_key_env": "sk-pw-0123"},
+            "tests.model.api_key_env must be the name of an environment variable",
+        ),
+        (
+            {"api_key": "pw"},
+            "tests.model.api_key is not a known field: did you mean tests.model.api_key_env?",
+        ),
+        (
+            {"gpus": 1},
+            "tests.model base_url names a server, so generator must not be vllm and gpus must be 0",
+        ),
+        ({"generator": "vllm"}, "tests.model base_url names a server, so generator must not be vllm"),
+        ({"base_url": None, "api_key_env": "KEY"}, "tests.model api_key_env needs base_url"),
+        ({"base_url": None, "generator": "openai"}, "tests.model generator openai needs base_url"),
+    ],
+)
+def test_a_served_model_s_mistakes_are_sentences_without_its_secrets(tmp_path, fields, message):
+    said = refusal(tmp_path, tests={"model": SERVED | fields})
+    assert said.startswith(message)
+    assert "pw" not in said
+
+
+@pytest.mark.parametrize(
+    ("cap", "message"),
+    [
+        ({"prices": {"tests": 1}}, "cap.usd needs the price of tests.model.name m, a model with base_url"),
+        (
+            {"prices": {"models": {"n": PRICE}}},
+            "cap.prices.models prices n, which is no model with base_url",
+        ),
+        (
+            {"prices": {"models": {"m": {"prompt_tokens": 1}}}},
+            "cap.prices.models.m.completion_tokens is req",
+        ),
+        ({"prices": {"tokens": 1, "models": {"m": PRICE}}}, "cap.prices must not state tokens beside"),
+    ],
+)
+def test_a_served_model_needs_a_price_under_a_cap_in_dollars(tmp_path, cap, message):
+    assert refusal(tmp_path, tests={"model": SERVED}, cap={"usd": 1, **cap}).startswith(message)
+
+
+def test_candidates_of_a_served_model_need_a_price_too_and_are_outside_the_cap(tmp_path):
+    sections = {"candidates": {"model": SERVED, "count": 2}, "tests": {"from_run": "run"}}
+    cap = {"usd": 1, "prices": {"tests": 0.1}}
+    assert "needs the price of candidates.model.name m" in refusal(tmp_path, **sections, cap=cap)
+    cap["prices"]["models"] = {"m": PRICE}
+    assert "prompt_tokens" not in load(tmp_path, **sections, cap=cap).unit_prices
+
+
+def test_prices_of_a_served_model_are_by_the_million(tmp_path):
+    cap = {"usd": 1, "prices": {"executions": 0.1, "models": {"m": PRICE}}}
+    prices = load(tmp_path, tests={"model": SERVED}, cap=cap).unit_prices
+    assert {name: price for name, price in prices.items() if price} == {
+        "executions": 0.1,
+        "prompt_tokens": 0.5e-6,
+        "tokens": 2e-6,
+    }
+
+
+def test_a_served_model_needs_no_gpu_and_no_cluster_and_shares_its_rate_among_clients(tmp_path):
+    job = load(tmp_path, tests={"model": SERVED | {"actors": 2, "requests_per_minute": 60}})
+    assert job.backend == "in_process"
+    assert (job.tests.model.generator, job.tests.model.gpus, job.tests.model.in_flight) == ("openai", 0, 32)
+    assert job.tests.model.server.requests_per_minute == 30
+    assert job.tests.model.server.tokens_per_minute is None
+
+
 def test_quantities_of_the_cap_are_those_of_a_cost():
-    assert tuple(PricesSection.model_fields) == QUANTITIES
+    assert tuple(PricesSection.model_fields) == (*QUANTITIES, "models")
     assert {*QUANTITIES, "usd", "prices"} == CapSection.model_fields.keys()

@@ -274,7 +274,7 @@ def test_after_a_cap_is_used_up_what_was_done_is_told_in_quanta_not_one_by_one()
     while not any(isinstance(command, e.Abort) for command in commands):
         until = next(command.until for command in commands if isinstance(command, e.Lease))
         commands = core.handle(
-            e.WorkerMetered(0, until._replace(tokens=0.0, cpu_seconds=0.0), Usage(0.0, 1.0, 0.0))
+            e.WorkerMetered(0, Usage(gpu_seconds=until.gpu_seconds), Usage(0.0, 1.0, 0.0))
         )
     queue = flat(commands)
     while queue:
