@@ -1,6 +1,7 @@
 """Rows of candidate and test pairs, from a file that is checked first, or from a stream as they come."""
 
 import difflib
+import functools
 import hashlib
 import json
 import os
@@ -13,11 +14,10 @@ from typing import Any, BinaryIO, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
 
-from testbudget.executors.execution.languages.registry import BUILT_IN
+from testbudget.executors.execution.languages.registry import language
 from testbudget.executors.execution.pair_blocks import PairRequest
 from testbudget.rewards.comparison import Comparison, TextComparison
 from testbudget.rewards.errors import UserError, validation_sentence
-from testbudget.rewards.plugins import PluginGroup, check_name
 from testbudget.rewards.problem import TestKind
 from testbudget.rewards.stdin_case import StdinCase
 
@@ -290,9 +290,10 @@ class _PairFields(BaseModel):
         """Pair to run.
 
         Raises:
-            UserError: the language is unknown, or a tolerance is impossible.
+            UserError: the language is unknown or cannot be run here, or a tolerance is impossible.
         """
-        check_name("language", self.language, PluginGroup.LANGUAGES, BUILT_IN)
+        if fault := _language_fault(self.language):
+            raise UserError(fault)
         kind = TestKind(self.kind)
         if kind == TestKind.STDIN:
             assert self.stdin is not None
@@ -312,6 +313,15 @@ class _PairFields(BaseModel):
             del extra["metadata"]
             extra = inner | extra
         return extra
+
+
+@functools.cache
+def _language_fault(name: str) -> str:
+    """Sentence on a language that is unknown, or that this machine cannot run; empty if it can."""
+    try:
+        return language(name).what_is_missing() or ""
+    except UserError as error:
+        return str(error)
 
 
 class _RowReader:
