@@ -13,7 +13,7 @@ A step that fails before 2 has changed nothing, so a run that ends anywhere is c
 from collections.abc import Callable, Iterable, Sequence
 
 from testbudget.rewards.errors import UserError
-from testbudget.scheduler.backends.base import Backend
+from testbudget.scheduler.backends.base import Backend, Report
 from testbudget.scheduler.core.events import Command, DriverRestarted, RunStarted
 from testbudget.scheduler.core.scheduler import Scheduler
 from testbudget.scheduler.dispatch import Dispatcher
@@ -58,17 +58,18 @@ class Driver:
         self._pools_noted = -_POOLS_SECONDS
         self.now = 0.0
 
-    def run_loop(self, watch: Callable[[], None] = lambda: None) -> None:
+    def run_loop(self, watch: Callable[[], None] = lambda: None, reports: Sequence[Report] = ()) -> None:
         """Begin or continue the run, and return when nothing more will happen.
 
         Args:
             watch: called after each step.
+            reports: reports of the back end's workers that came before.
 
         Raises:
             UserError: the log was made by another version, or the job names something that cannot be used.
             InfrastructureError: work or the log failed. The run can be continued.
         """
-        answers = self._dispatcher.send(self._begin())
+        answers = [*self._dispatcher.send(self._begin()), *self._dispatcher.receive(reports)]
         while not self._scheduler.finished:
             answers = answers or self._dispatcher.receive(self._backend.wait(_WAIT_SECONDS))
             answers = self._dispatcher.send(self._take(answers))

@@ -23,7 +23,7 @@ from testbudget.rewards.problem import Problem
 from testbudget.rewards.selection.registry import selection_rule
 from testbudget.scheduler.assembly import RunMethods, RunSources, make_dispatcher
 from testbudget.scheduler.assessment import EliminationRule, check_points
-from testbudget.scheduler.backends.base import Backend
+from testbudget.scheduler.backends.base import Backend, Report
 from testbudget.scheduler.backends.recorded import RecordedBackend
 from testbudget.scheduler.backends.registry import backend_class
 from testbudget.scheduler.cap_check import check_cap, check_min_tests, executions_per_pair
@@ -36,10 +36,13 @@ from testbudget.scheduler.event_log import LOG_FILE, Entry, EventLog, Note
 from testbudget.scheduler.evidence_store import EvidenceStore
 from testbudget.scheduler.fitting.confidence import check_confidence_runs, confidence_models_for
 from testbudget.scheduler.fitting.gain_models import check_gain_model_run, gain_models_for
+from testbudget.scheduler.ground_truth_checks import check_ground_truths
 from testbudget.scheduler.job import Job
 from testbudget.scheduler.job_file import changed_fields, job_fields, load_job, save_job
+from testbudget.scheduler.prompt_checks import check_prompts, generator_of_tests
 from testbudget.scheduler.run_problems import RunProblems
 from testbudget.scheduler.run_results import write_results
+from testbudget.scheduler.truth_trials import BackendTrials
 from testbudget.scheduler.window import window_and_quantum
 from testbudget.scheduler.work.candidates import CandidateGenerator, recorded_candidates
 from testbudget.scheduler.work.hidden_states import recorded_states
@@ -117,6 +120,7 @@ def start_run(job: Job, directory: Path, watch: Watch = lambda _: None) -> Path:
         find_packages(job.execution.package_choice)
     problems = load_problems(job.problems.problem_source, job.problems.ids, job.problems.limit)
     check_min_tests(job, len(problems))
+    check_prompts(job, problems)
     if not directory.exists():
         check_place(directory, directory=True)
     try:
@@ -160,7 +164,7 @@ def resume_run(directory: Path, watch: Watch = lambda _: None) -> Path:
             f"testbudget run {directory / 'job.yaml'} --out DIR"
         )
     job = load_job(directory / "job.yaml")
-    problems = load_problems(job.problems.source, job.problems.ids, job.problems.limit)
+    problems = load_problems(job.problems.problem_source, job.problems.ids, job.problems.limit)
     known = read_run_info(directory)
     info = RunInfo.of_start(tuple(sys.argv)) if known is None else known.resumed()
     _run(job, problems, directory, info, watch)
@@ -186,9 +190,14 @@ def _run(job: Job, problems: Sequence[Problem], directory: Path, info: RunInfo, 
         confidence_models = confidence_models_for(job, read, directory)
         gain_models = gain_models_for(job, problems, confidence_models, read, directory)
         grants: list[GrantRecord] = []
-        cap = Cap(job.cap.limits, job.cap.unit_prices)
+        cap = Cap(job.cap.limits, job.unit_prices)
         metered = Budget(cap).meters
         with _backend(job, problems, recording, metered=metered) as backend:
+            early: Sequence[Report] = ()
+            if not log.last_seq and job.backend != "recorded" and job.problems.check_ground_truth:
+                trials = BackendTrials(backend)
+                check_ground_truths(problems, trials.run)
+                early = trials.reports
             started = _header(job, problems, log, cap, backend, recording)
 
             def policy(pass_rates: Floats) -> Policy:
@@ -214,7 +223,7 @@ def _run(job: Job, problems: Sequence[Problem], directory: Path, info: RunInfo, 
             for language in sorted({problem.language for problem in problems}):
                 report(f"{language} {backend.isolation(language)}")
             report("preparation")
-            driver.run_loop(lambda: report("tests" if grants else "preparation"))
+            driver.run_loop(lambda: report("tests" if grants else "preparation"), early)
             report("results")
             with _writing(directory):
                 write_results(job, directory, log, run_problems, scheduler, grants, confidence_models, info)
@@ -312,9 +321,8 @@ def _methods(
     job: Job, predictor: Predictor | None, confidence_models: ConfidenceModels, *, metered: bool
 ) -> RunMethods:
     rule = selection_rule(job.selection)
-    template = prompt_template(job.tests.model.template) if job.tests.model else None
     return RunMethods(
-        UnitTestGenerator(template, job.seed),
+        generator_of_tests(job),
         rule,
         confidence_models,
         EliminationRule(rule, job.elimination.z) if job.eliminates else None,

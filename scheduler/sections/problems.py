@@ -32,6 +32,9 @@ class ProblemsSection(JobSection):
     limit: int | None = Field(
         None, ge=1, description="number of problems to take, from the first (default: all)"
     )
+    check_ground_truth: bool = Field(
+        True, description="refuse problems whose ground truth cannot judge candidates"
+    )
 
     @model_validator(mode="after")
     def _known_preset(self) -> Self:

@@ -1,7 +1,7 @@
 """Sections of a job file on its programs: the sources of candidates and tests."""
 
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -30,14 +30,27 @@ class CandidatesSection(JobSection):
 
 
 class TestsSection(JobSection):
-    """Source of the unit tests: exactly one of from_run and model."""
+    """Source of the unit tests: exactly one of from_run, from_file and model."""
 
     __test__ = False  # pytest would collect it by its name
 
     from_run: Path | None = Field(None, description="finished run whose tests are taken in their order")
+    from_file: Path | None = Field(
+        None, description="file with one test of a problem per row, taken in their order"
+    )
     model: ModelSection | None = Field(None, description="reward model that generates them")
+    kind: Literal["auto", "code", "stdin"] = Field(
+        "auto",
+        description="form of the tests: stdin (an input and its output) for problems without entry_point "
+        "and code for others, or only one of them",
+    )
+    stdin_template: str | None = Field(
+        None,
+        description="prompt template of stdin tests (default: that of model if it asks for them, else "
+        "stdin, or stdin_completion without a chat)",
+    )
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
-        need_exactly_one(self, "from_run", "model")
+        need_exactly_one(self, "from_run", "from_file", "model")
         return self
