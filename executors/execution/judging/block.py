@@ -25,6 +25,7 @@ from testbudget.executors.execution.judging.engine_reasons import (
     TOO_MANY_ROUNDS,
     cut_reason,
 )
+from testbudget.executors.execution.judging.joined_phase import JoinedPhase
 from testbudget.executors.execution.judging.judge_phase import JudgePhase
 from testbudget.executors.execution.judging.loopers import Loopers
 from testbudget.executors.execution.judging.object_phase import ObjectPhase
@@ -140,6 +141,17 @@ class BlockRun:
         self._outcomes: dict[int, TestOutcome] = {}
         self._call_plan: dict[Pair, list[int]] = {}
         self._by_objects: dict[Pair, VerdictReason | None] = {}
+        self._joined: set[Pair] = set()
+        self._joined_phase = JoinedPhase(
+            context.language,
+            context.trust,
+            context.supervisor,
+            servers.candidates,
+            context.program_cache,
+            work.candidates,
+            work.tests,
+            self.pair_table,
+        )
         self._call_phase = CallPhase(
             context.supervisor,
             servers.candidates,
@@ -195,9 +207,11 @@ class BlockRun:
             OSError: no process could be forked or watched.
         """
         self._read_cases()
+        if not self._context.language.judges_calls:
+            self._joined.update(pair for pair in self._work.pairs if pair[1] not in self._cases)
         self._compile(tests=True)
         open_pairs = [pair for pair in self._work.pairs if self.pair_table.is_open(pair)]
-        calling = [pair for pair in open_pairs if pair[1] not in self._cases]
+        calling = [pair for pair in open_pairs if pair[1] not in self._cases and pair not in self._joined]
         charged_to: dict[int, int] = {}
         for pair in calling:
             candidate, test = self._candidates[pair[0]].program, self._tests[pair[1]].program
@@ -264,7 +278,7 @@ class BlockRun:
     def _compile(self, *, tests: bool) -> None:
         """Compile candidates, and tests if they are run; close the pairs of those that do not compile."""
         block, cases = self._work, self._cases
-        pairs = [pair for pair in block.pairs if self.pair_table.is_open(pair)]
+        pairs = [pair for pair in block.pairs if self.pair_table.is_open(pair) and pair not in self._joined]
         candidates = {
             pair: Source(block.candidates[pair[0]], TestKind.STDIN if pair[1] in cases else None)
             for pair in pairs
@@ -298,6 +312,8 @@ class BlockRun:
                 continue
             if pair[1] in self._cases:
                 self._stdin_phase.judge(pair, full=full)
+            elif pair in self._joined:
+                self._joined_phase.judge(pair)
             elif pair in self._by_objects:
                 self._object_phase.judge(pair, self._by_objects[pair], full=full)
 

@@ -238,6 +238,20 @@ class Language(ABC):
         """
         return program_failure(end)
 
+    def joined(self, candidate: str, test: str) -> str:
+        """Program of a candidate and a test of kind ``ASSERT``, for a language without ``judges_calls``.
+
+        Called in the server process. The program passes if it exits with status 0.
+        """
+        return f"{candidate}\n{test}"
+
+    def asserts(self, end: ProgramEnd) -> bool:  # noqa: ARG002
+        """Return whether a program by `joined` ended because an assertion did not hold.
+
+        Called in the server process.
+        """
+        return False
+
     def defines_any(self, candidate: Program, names: Sequence[str]) -> bool:
         """Return whether a candidate defines one of these names.
 

@@ -20,7 +20,12 @@ from testbudget.executors.execution.languages.compiled.compiler_run import (
     run_compiler,
     tool_path,
 )
-from testbudget.executors.execution.languages.compiled.failure_patterns import FailurePattern, failure_of
+from testbudget.executors.execution.languages.compiled.failure_patterns import (
+    FailurePattern,
+    failure_of,
+    has_failed_assertion,
+)
+from testbudget.executors.execution.languages.compiled.program_text import joined_by_braces
 from testbudget.executors.execution.languages.messages import StepMessage
 from testbudget.executors.execution.languages.program_runs import ProgramEnd
 from testbudget.executors.execution.processes.process import ProcessRunner
@@ -181,6 +186,14 @@ class CompiledLanguage(Language):
     def unpack(self, artefact: bytes) -> None:
         """Write what `run_command` runs into the current directory."""
         Path(self.artefact_name).write_bytes(artefact)
+
+    def joined(self, candidate: str, test: str) -> str:
+        """Program in which each brace of one is that of the other, or its own."""
+        return joined_by_braces(candidate, test)
+
+    def asserts(self, end: ProgramEnd) -> bool:
+        """Return whether the run-time has printed that an assertion does not hold."""
+        return has_failed_assertion(end, self.failure_patterns)
 
     def failure_reason(self, end: ProgramEnd) -> tuple[Verdict, VerdictReason]:
         """Verdict and reason by what the run-time has printed."""

@@ -31,9 +31,7 @@ class CompileError(Exception):
         self.reason = reason
 
 
-def run_compiler(
-    command: Sequence[str], *, reads: str | None = None, writes: str | None = None
-) -> None:
+def run_compiler(command: Sequence[str], *, reads: str | None = None, writes: str | None = None) -> None:
     """Run a command of a compiler in the current directory.
 
     Args:

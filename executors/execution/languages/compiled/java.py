@@ -24,6 +24,7 @@ from testbudget.executors.execution.sandbox.toolchain import Toolchain
 from testbudget.rewards.problem import Verdict
 
 _CLASSES = "classes"
+_ASSERTS = "// assertions are enabled"  # in the text of a program that a test is joined to
 _ALWAYS = (
     "-Xshare:auto",  # classes of the library from the archive that comes with the JDK
     "-XX:+UseSerialGC",
@@ -98,12 +99,20 @@ class Java(CompiledLanguage):
         archive = io.BytesIO()
         with zipfile.ZipFile(archive, "w") as jar:
             jar.writestr("META-INF/MANIFEST.MF", f"Manifest-Version: 1.0\nMain-Class: {main}\n")
+            if text.endswith(_ASSERTS):
+                jar.writestr("META-INF/assertions", "")
             for path, content in files.items():
                 jar.writestr(str(path.relative_to(_CLASSES)), content)
         return archive.getvalue()
+
+    def joined(self, candidate: str, test: str) -> str:
+        """Program that is run with assertions enabled."""
+        return f"{super().joined(candidate, test)}\n{_ASSERTS}"
 
     def run_command(self, process_runner: ProcessRunner) -> Sequence[str]:
         """Virtual machine, with a heap of the size of the limit."""
         heap = f"-Xmx{process_runner.limits.memory_mib}m"
         flags = (*_ALWAYS, heap, "-Xss64m", "-XX:MaxJavaStackTraceDepth=16")
-        return (self.programs[0], *flags, "-jar", self.artefact_name)
+        with zipfile.ZipFile(self.artefact_name) as archive:
+            asserts = "META-INF/assertions" in archive.namelist()
+        return (self.programs[0], *flags, *(["-ea"] if asserts else ()), "-jar", self.artefact_name)

@@ -8,9 +8,8 @@ the Java virtual machine.
 import re
 import struct
 
-_NO_CODE = re.compile(
-    r'//[^\n]*|/\*.*?\*/|"""(?:\\.|.)*?"""|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', re.DOTALL
-)
+from testbudget.executors.execution.languages.compiled.program_text import code_alone
+
 _DECLARATION = re.compile(
     r"(?P<brace>[{}])|(?<![\w.$])(?P<modifiers>(?:(?:public|final|abstract|strictfp|sealed|non-sealed)\s+)*)"
     r"(?:class|@?interface|enum|record)\s+(?P<name>[A-Za-z_$][\w$]*)"
@@ -47,7 +46,7 @@ _MAIN = (b"main", b"([Ljava/lang/String;)V")
 def declared_types(text: str) -> list[tuple[str, bool]]:
     """Types that a program declares at its top, in their order: the name, and True if it is public."""
     found, depth = [], 0
-    for match in _DECLARATION.finditer(_NO_CODE.sub(" ", text)):
+    for match in _DECLARATION.finditer(code_alone(text)):
         if match["brace"]:
             depth += 1 if match["brace"] == "{" else -1
         elif depth == 0:
