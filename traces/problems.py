@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ _RULE = (
     f"directory, or PRESET:FILE (PRESET one of {', '.join(PRESETS)})"
 )
 
+_HEAD = 50  # rows whose columns tell the form: a row may lack a column
 _OTHER_NAMES = {
     "test": "ground_truth",
     "tests": "ground_truth",
@@ -117,13 +119,17 @@ def _read(
     warnings: list[str] = []
     metadata: dict[str, Any] = {}
     columns: dict[str, None] = {}
-    for number, row in enumerate(rows):
+    rows = iter(rows)
+    head = list(islice(rows, _HEAD))
+    if form is None and head:
+        form = recognised_form({name for row in head for name in _renamed(row.fields, source.fields)})
+    if form is not None:
+        _check_fields(source, form)
+    for number, row in enumerate(chain(head, rows)):
         columns.update(dict.fromkeys(row.fields))
         fields = _renamed(row.fields, source.fields)
-        if form is None:
-            form = recognised_form(fields)
-            _check_fields(source, form)
         values = RowFields(fields, source.fields)
+        assert form is not None
         try:
             problem = form.read(values, FormDefaults(source.language or "python", number))
         except RowError as error:

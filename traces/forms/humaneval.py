@@ -55,7 +55,7 @@ def benchmark_problem(row: RowFields, defaults: FormDefaults, imports: str = "")
     entry_point = entry_point_of(row, "entry_point")
     if entry_point is None:
         raise RowError("entry_point is required but it is missing")
-    test = row.text("test", "ground_truth")
+    test = _test(row)
     return Problem(
         id=identifier,
         prompt=prompt,
@@ -67,9 +67,16 @@ def benchmark_problem(row: RowFields, defaults: FormDefaults, imports: str = "")
     )
 
 
+def _test(row: RowFields) -> str:
+    if isinstance(row.value("test", "ground_truth"), list):
+        return "\n".join(row.texts("test", "ground_truth")) + "\n"
+    return row.text("test", "ground_truth")
+
+
 def with_check_called(test: str, entry_point: str) -> str:
-    """A test that defines ``check`` with the call of it; any other as it is."""
-    if not re.search(r"^def check\(", test, re.MULTILINE):
+    """A test that defines ``check`` with the call of it; any other, or one that calls it, as it is."""
+    defined = re.search(r"^def check\(", test, re.MULTILINE)
+    if not defined or re.search(r"^check\(", test, re.MULTILINE):
         return test
     return f"{test.rstrip()}\n\ncheck({entry_point})\n"
 

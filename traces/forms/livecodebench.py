@@ -8,7 +8,6 @@ import zlib
 from collections.abc import Mapping
 from typing import Any
 
-from testbudget.rewards.comparison import DEFAULT_COMPARISON
 from testbudget.rewards.problem import GroundTruth, Problem, TestKind
 from testbudget.traces.forms.cases import call_tests, stdin_tests
 from testbudget.traces.forms.form import FormDefaults, ProblemForm, entry_point_of
@@ -27,6 +26,7 @@ def _read(row: RowFields, defaults: FormDefaults) -> Problem:
     starter = row.optional_text("starter_code") or ""
     language = row.language(defaults.language)
     comparison = comparison_of(row.value("comparison"))
+    facts = row.parsed("metadata")
     public = _tests(row.value("public_test_cases"), "public_test_cases")
     private = _tests(row.value("private_test_cases"), "private_test_cases")
     tests = [*public, *private]
@@ -38,7 +38,7 @@ def _read(row: RowFields, defaults: FormDefaults) -> Problem:
     entry_point = None
     truth = None
     if functional:
-        entry_point = entry_point_of(row, "entry_point") or _entry_point(starter, row.parsed("metadata"))
+        entry_point = entry_point_of(row, "entry_point") or _entry_point(starter, facts)
         if language != "python":
             raise RowError(f"testtype functional is read for Python only but the language is {language}")
         calls = [(_arguments(test["input"]), [_value(test["output"], "output")]) for test in tests]
@@ -56,7 +56,7 @@ def _read(row: RowFields, defaults: FormDefaults) -> Problem:
         entry_point,
         language,
         truth,
-        comparison if comparison != DEFAULT_COMPARISON else DEFAULT_COMPARISON,
+        comparison,
         row.optional_text("reference"),
         row.metadata(),
     )

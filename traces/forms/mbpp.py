@@ -80,19 +80,14 @@ def _called(text: str) -> Iterator[str]:
 
 
 def _signature(code: str | None, entry_point: str) -> str:
-    """First lines of the definition in the code, up to its colon."""
+    """First line of the definition of the entry point in the code, up to its colon."""
     module = _parsed(code or "")
-    node = next(
-        (
-            node
-            for node in (module.body if module else ())
-            if isinstance(node, ast.FunctionDef) and node.name == entry_point
-        ),
-        None,
-    )
-    if node is None:
-        return f"def {entry_point}(*args):\n"
-    return f"def {entry_point}({ast.unparse(node.args)}):\n"
+    for node in module.body if module else ():
+        if isinstance(node, ast.FunctionDef) and node.name == entry_point:
+            return f"def {entry_point}({ast.unparse(node.args)}):\n"
+        if isinstance(node, ast.ClassDef) and node.name == entry_point:
+            return f"class {entry_point}:\n"
+    return f"def {entry_point}(*args):\n"
 
 
 def _docstring(text: str) -> str:

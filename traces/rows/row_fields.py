@@ -171,7 +171,8 @@ def parsed_text(text: str, name: str) -> Any:
         try:
             return ast.literal_eval(text.strip())
         except (ValueError, SyntaxError, RecursionError, MemoryError):
-            reason = "it is nested too deeply" if isinstance(error, RecursionError) else error
+            deep = isinstance(error, RecursionError)
+            reason = "it is nested too deeply" if deep else str(error).partition(";")[0]
             raise RowError(f"{name} must be JSON but {reason}") from None
 
 
