@@ -23,8 +23,16 @@ from testbudget.executors.execution.languages.base import (
     Program,
     Source,
 )
+from testbudget.executors.execution.languages.javascript.stack_reason import (
+    MODULE_FILE,
+    SCRIPT_FILE,
+    stack_reason,
+)
+from testbudget.executors.execution.languages.program_runs import ProgramEnd, ProgramSample
 from testbudget.executors.execution.processes.process import ProcessRunner
 from testbudget.executors.execution.processes.result_buffer import ResultBuffer
+from testbudget.rewards.problem import Verdict
+from testbudget.rewards.verdict_reason import VerdictReason
 
 _COMMON_MODULES = "protocol reasons result_buffer programs node_test numbers test_run loading"
 _PLAIN_MODULES = f"{_COMMON_MODULES} realm values placeholder compile calls judge main"
@@ -32,6 +40,7 @@ _OBJECT_MODULES = (
     f"{_COMMON_MODULES} wire intrinsics plain_data carrier session mirrors operations scripts access clock"
     " waits watch comparisons patches serving judging main"
 )  # each after the modules that it requires
+_STANDARD_INPUT = ".standard_input.js"  # removes itself
 _BUFFER_BYTES = 32 << 20
 _FLAGS = (
     "--random-seed=1",  # random numbers must not decide a verdict
@@ -60,13 +69,22 @@ class JavaScript(Language):
         "require('node:assert').strictEqual(double({0}), {0} * 2);",
     )
 
+    program_sample = ProgramSample(
+        "console.log(Number(require('fs').readFileSync(0, 'utf8')) * 2 + {} * 0);",
+        "console.log(Number(require('fs').readFileSync(0, 'utf8')) + 2);",
+        "while (true);",
+        "console.log(",
+        "console.log(Number(require('fs').readFileSync(0, 'utf8')) * 2); process.exit(3);",
+    )
     judges_objects = True
+    runs_programs = True
 
     def __init__(self) -> None:
         node = shutil.which("node")
         self.programs = ("node" if node is None else str(Path(node).resolve()),)
         self._plain_harness = _bundle(_PLAIN_MODULES)  # the folder is hidden inside the sandbox
         self._object_harness = _bundle(_OBJECT_MODULES)
+        self._standard_input = files(__package__).joinpath("harness/standard_input.js").read_text("utf-8")
 
     def what_is_missing(self) -> str | None:
         """Sentence that names Node if it is not installed."""
@@ -88,6 +106,19 @@ class JavaScript(Language):
             self_contained=found["selfContained"],
             plain_calls=found.get("plainCalls", False),
         )
+
+    def run_program(self, process_runner: ProcessRunner, artefact: int) -> NoReturn:
+        """Replace this process by Node, which loads the program from a file in the working directory."""
+        program = json.loads(os.pread(artefact, os.fstat(artefact).st_size, 0))
+        name = MODULE_FILE if program["module"] else SCRIPT_FILE
+        Path(name).write_text(program["text"], "utf-8", "replace")
+        Path(_STANDARD_INPUT).write_text(self._standard_input, "utf-8")
+        main = f"{process_runner.directory}/{name}"
+        os.execv(self.programs[0], ["node", *_FLAGS, "-r", f"./{_STANDARD_INPUT}", main])
+
+    def failure_reason(self, end: ProgramEnd) -> tuple[Verdict, VerdictReason]:
+        """Verdict and reason of a program that failed, from the stack trace that Node prints."""
+        return stack_reason(end)
 
     def defines_any(self, candidate: Program, names: Sequence[str]) -> bool:  # noqa: ARG002
         """Return False, because tests use only functions of a candidate."""

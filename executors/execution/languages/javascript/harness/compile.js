@@ -2,7 +2,9 @@
 // Compilation of sources, and properties found without running them.
 
 const { isBuiltin } = require('node:module');
-const { compile, requiredModules } = require('./programs');
+const { compile, isCommonJs, requiredModules } = require('./programs');
+const { NOT_COMPILED } = require('./protocol');
+const { notCompiled } = require('./reasons');
 
 // Modules that behave the same in any process, so a test that requires them can be judged in a
 // separate process.
@@ -38,20 +40,24 @@ const CALLED = /(?<![.\w$])([A-Za-z_$][\w$]*)\s*\(/g;
 function compileSources(buffer, sources, entryPoint) {
   for (const [step, [text, kind]] of sources.entries()) {
     buffer.begin(step);
-    if (compiles(text)) {
-      buffer.append(JSON.stringify(kind === null ? describeCandidate(text) : describeTest(text, kind, entryPoint)));
-    }
+    buffer.append(JSON.stringify(compiled(text, kind, entryPoint)));
     buffer.finish();
   }
 }
 
-function compiles(text) {
+function compiled(text, kind, entryPoint) {
   try {
     compile(text);
-    return true;
-  } catch {
-    return false;
+  } catch (error) {
+    return [NOT_COMPILED, notCompiled(error)];
   }
+  if (kind === 'stdin') return describeProgram(text);
+  return kind === null ? describeCandidate(text) : describeTest(text, kind, entryPoint);
+}
+
+// Program that reads standard input; `module`: it is an ES module.
+function describeProgram(text) {
+  return { text, module: !isCommonJs(text) };
 }
 
 function describeCandidate(text) {

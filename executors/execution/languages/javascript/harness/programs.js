@@ -41,6 +41,16 @@ function compile(text, context, { ending = '', file = FILE } = {}) {
   }
 }
 
+// Whether a program compiles as it is, without being rewritten.
+function isCommonJs(text) {
+  try {
+    vm.compileFunction(text.replace(/^\uFEFF?#!/, '//'), PARAMETERS);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 // ES module as CommonJS; null if the text is not an ES module.
 function asCommonJs(text, ending) {
   const exported = [];
@@ -101,4 +111,4 @@ function run(program, realm, require, file = FILE) {
   return done === undefined ? module : Promise.resolve(done).then(() => module);
 }
 
-module.exports = { compile, requiredModules, requirer, run };
+module.exports = { compile, isCommonJs, requiredModules, requirer, run };

@@ -1,5 +1,5 @@
 'use strict';
-// First elements of results and step messages (executors/execution/languages/base.py), and numbers of verdicts
+// First elements of results and step messages (executors/execution/languages/messages.py), and numbers of verdicts
 // (rewards/problem.py).
 
 module.exports = {
@@ -8,6 +8,7 @@ module.exports = {
   OPAQUE: 'o',
   ENDED: 'x',
 
+  NOT_COMPILED: 'c',
   NOT_LOADED: 'l',
   VERDICT: 'v',
   MORE: 'm',

@@ -56,6 +56,12 @@ function notLoaded(error) {
   }
 }
 
+// Reason of a source that does not compile.
+function notCompiled(error) {
+  const line = /^solution\.js:(\d+)/.exec(String(error.stack))?.[1];
+  return reason('The candidate does not compile.', { exception: error.name, message: error.message, line });
+}
+
 function named(error) {
   return { name: String(error.constructor?.name || error.name), message: String(error.message) };
 }
@@ -77,4 +83,4 @@ function shown(value) {
   }
 }
 
-module.exports = { MissingEntryPointError, reason, ofError, notLoaded };
+module.exports = { MissingEntryPointError, reason, ofError, notLoaded, notCompiled };
