@@ -3,7 +3,8 @@
 A block holds each distinct candidate and test once, so that equal texts are compiled and run once.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -77,8 +78,9 @@ def group_into_blocks(
 ) -> list[Block]:
     """Group pairs that share candidates or tests into blocks.
 
-    A block has at most 32 tests and at most 64 candidates. It has fewer candidates, down to 8, if
-    there would otherwise be less than 4 blocks per runner.
+    A block has at most 32 tests and at most 64 candidates. It has fewer candidates, down to 8, if there
+    would otherwise be less than 4 blocks per runner. Pairs that share nothing are in one block while there
+    is room, since a block costs more than a pair.
 
     Args:
         pairs: the pairs to run, in any order.
@@ -102,23 +104,50 @@ def group_into_blocks(
     for row, column in zip(rows, columns, strict=True):
         component_of_test[column] = components[row]
     column_ranks = _ranks_within(component_of_test)
+    keys = dict(zip((components[row] for row in rows), shared, strict=True))
+    packs = _packs(keys, Counter(components), Counter(component_of_test), max_candidates)
 
     by_block: dict[_BlockKey, list[int]] = {}
     for index, (row, column) in enumerate(zip(rows, columns, strict=True)):
+        component = components[row]
         candidate_range = row_ranks[row] // max_candidates
         test_range = column_ranks[column] // MAX_TESTS
-        key = _BlockKey(components[row], candidate_range, test_range)
+        key = _BlockKey(packs.get(component, component), candidate_range, test_range)
         by_block.setdefault(key, []).append(index)
     places = np.array(range(len(pairs)) if positions is None else positions, np.intp)
     return [_block(pairs, indices, places) for indices in by_block.values()]
 
 
 class _BlockKey(NamedTuple):
-    """Key of a block: a range of the candidates and of the tests of a component."""
+    """Key of a block: a range of the candidates and of the tests of some components."""
 
-    component: int
+    first_component: int
     candidate_range: int
     test_range: int
+
+
+def _packs(
+    keys: Mapping[int, object], candidates: Mapping[int, int], tests: Mapping[int, int], max_candidates: int
+) -> dict[int, int]:
+    """First component of the block of each component that fits into one, with others of the same key.
+
+    Args:
+        keys: what all pairs of a block must share, by component.
+        candidates, tests: number of candidates and of tests of each component.
+        max_candidates: maximum number of candidates of a block.
+    """
+    packs: dict[int, int] = {}
+    open_packs: dict[object, tuple[int, int, int]] = {}  # first component, candidates and tests so far
+    for component, key in keys.items():
+        rows, columns = candidates[component], tests[component]
+        if rows > max_candidates or columns > MAX_TESTS:
+            continue
+        first, packed_rows, packed_columns = open_packs.get(key, (component, 0, 0))
+        if packed_rows + rows > max_candidates or packed_columns + columns > MAX_TESTS:
+            first, packed_rows, packed_columns = component, 0, 0
+        packs[component] = first
+        open_packs[key] = first, packed_rows + rows, packed_columns + columns
+    return packs
 
 
 class _Numbering:

@@ -54,10 +54,23 @@ def test_a_block_holds_equal_texts_and_equal_pairs_once(pairs):
 
 
 def test_pairs_connected_by_common_texts_share_a_block():
-    pairs = [assertions("a", "s"), assertions("c", "u"), assertions("b", "t"), assertions("a", "t")]
+    pairs = [assertions("a", f"s{number}") for number in range(MAX_TESTS)]
+    pairs += [assertions("c", "u"), assertions("b", "s0"), assertions("b", "s1")]
     blocks = group_into_blocks(pairs)
-    assert [block.positions.tolist() for block in blocks] == [[0, 2, 3], [1]]
-    assert blocks[0].wanted.tolist() == [[True, True], [False, True]]
+    assert [block.positions.tolist() for block in blocks] == [
+        [*range(MAX_TESTS), MAX_TESTS + 1, MAX_TESTS + 2],
+        [MAX_TESTS],
+    ]
+    assert blocks[0].wanted.sum() == MAX_TESTS + 2
+
+
+def test_pairs_that_share_nothing_fill_blocks_one_after_the_other():
+    pairs = [assertions(f"a{number}", f"s{number}") for number in range(100)]
+    blocks = group_into_blocks(pairs)
+    assert [block.positions.tolist() for block in blocks] == [
+        [*range(25 * number, 25 * number + 25)] for number in range(4)
+    ]
+    assert all(block.wanted.sum() == 25 for block in blocks)
 
 
 def test_pairs_with_different_entry_points_are_in_different_blocks():
@@ -81,4 +94,5 @@ def test_a_long_chain_is_grouped_without_recursion():
 def test_pairs_keep_the_positions_that_they_are_given():
     pairs = [assertions("a", "s"), assertions("b", "t"), assertions("a", "u")]
     blocks = group_into_blocks(pairs, positions=[7, 9, 12])
-    assert [block.positions.tolist() for block in blocks] == [[7, 12], [9]]
+    assert [block.positions.tolist() for block in blocks] == [[7, 9, 12]]
+    assert blocks[0].wanted.tolist() == [[True, False, True], [False, True, False]]

@@ -19,7 +19,7 @@ def blocks_of(count):
         PairRequest(f"def f(): return {i}", f"assert f() == {i}", TestKind.ASSERT, entry_point="f")
         for i in range(count)
     ]
-    return group_into_blocks(pairs)
+    return [block for pair in pairs for block in group_into_blocks([pair])]
 
 
 def children():
