@@ -1,0 +1,384 @@
+"""Selection, confidence and allocation on writers and models that had no part in their design.
+
+Regimes are the recordings in ``examples``, and the runs and files of votes that are named. Each is judged
+with the constants as shipped, and with constants fitted to the other regimes, or other families, alone.
+All rules and policies see the same random orders of the tests. An interval is a 95 % bootstrap over problems
+and orders, paired. The last line is one JSON object.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from left_out import FitData, fit_data, fitted_pick_model, fitted_weights
+from numpy.typing import NDArray
+from regimes import EXAMPLES, DrawnTests, Regime, draw, files_of, read_regime, with_candidates
+
+from testbudget.analysis.gain_model_cache import GainModelCache
+from testbudget.policies.base import PolicyContext
+from testbudget.policies.registry import create_policy, policy_class
+from testbudget.rewards.bootstrap import Interval, bootstrap_means, intervals
+from testbudget.rewards.confidence.level import at_level, halves_agreement
+from testbudget.rewards.confidence.model import (
+    ConfidenceTarget,
+    LogisticModel,
+    RuleFamily,
+    default_models,
+)
+from testbudget.rewards.confidence.pick import PICK_FEATURES, pick_features_by
+from testbudget.rewards.selection.base import SelectionRule
+from testbudget.rewards.selection.batch import combine_batch
+from testbudget.rewards.selection.calibrated import Calibrated
+from testbudget.rewards.selection.names import SELECTION_RULES
+from testbudget.rewards.selection.registry import selection_rule
+from testbudget.scheduler.simulation import simulate
+from testbudget.traces.learning_curves import LearningCurve, compute_learning_curves, random_permutations
+
+SEED = 7
+COUNTS = (1, 3, 5, 8, 12, 20)
+FIXED = tuple(name for name in SELECTION_RULES if name != Calibrated.name)
+"""All rules but the default one. The best of them on a regime is what the default rule has to match."""
+
+STATIC = ("majority", "consensus")
+POLICIES = ("adaptive", "oracle-curves")
+CANDIDATES = (16, 32)
+BATCHES = (1, 5, 20)
+_PERFECT_DRAWS = 200
+
+
+@dataclass(slots=True)
+class Settings:
+    """Extent of a benchmark.
+
+    Attributes:
+        counts: numbers of tests per problem.
+        orders: random orders of the tests.
+        part_orders: orders for few candidates, small batches and p_correct, which take longest.
+        policies: True to simulate allocation.
+        sizes: True to judge few candidates and small batches.
+    """
+
+    counts: tuple[int, ...] = COUNTS
+    orders: int = 24
+    part_orders: int = 6
+    policies: bool = True
+    sizes: bool = True
+
+
+@dataclass(slots=True)
+class RegimeFigures:
+    """Results of one regime.
+
+    Attributes:
+        regime: the regime.
+        counts: numbers of tests that it has.
+        accuracy: float64 (orders, problems, counts) by rule; ``default`` is the default rule, with
+            ``default, regime left out`` and ``default, family left out`` beside it.
+        by_size: float64 (orders, problems, counts) by number of candidates or size of the batch.
+        by_policy: float64 (orders, problems, counts) by rule and policy, at equal mean tests.
+        tests: realised mean tests by rule and policy, by count.
+        said: float64 (orders, problems, counts), p_correct of the default rule, by the models used.
+    """
+
+    regime: Regime
+    counts: tuple[int, ...]
+    accuracy: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    by_size: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    by_policy: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    tests: dict[str, dict[int, float]] = field(default_factory=dict)
+    said: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+
+    @property
+    def best_fixed(self) -> str:
+        """The fixed rule with the highest mean accuracy over all counts."""
+        return max(FIXED, key=lambda name: float(self.accuracy[name].mean()))
+
+
+def judge(
+    regime: Regime, settings: Settings, left_out: dict[str, tuple[SelectionRule, LogisticModel]]
+) -> RegimeFigures:
+    """All results of one regime.
+
+    Args:
+        regime: the regime.
+        settings: extent.
+        left_out: default rule and model of p_correct that were fitted without it, by name.
+    """
+    counts = tuple(count for count in settings.counts if count <= regime.tests.max()) or (1,)
+    figures = RegimeFigures(regime, counts)
+    rules = {name: selection_rule(name) for name in FIXED} | {"default": Calibrated()}
+    rules |= {f"default, {name}": rule for name, (rule, _) in left_out.items()}
+    shape = (settings.orders, len(regime.recorded), len(counts))
+    figures.accuracy = {name: np.zeros(shape) for name in rules}
+    part = (min(settings.orders, settings.part_orders), *shape[1:])
+    models = {"shipped": _shipped_model(), **{name: model for name, (_, model) in left_out.items()}}
+    figures.said = {name: np.zeros(part) for name in models}
+    sizes = BATCHES if settings.sizes else ()
+    figures.by_size = {f"batch of {size}": np.zeros(part) for size in sizes}
+    for order in range(settings.orders):
+        drawn = draw(regime, order, counts, SEED)
+        batch = combine_batch([one.part for one in drawn])
+        for position, one in enumerate(drawn):
+            statistics = one.statistics.with_batch(batch)
+            for name, rule in rules.items():
+                figures.accuracy[name][order, position] = one.accuracy(rule, statistics)
+        if order < part[0]:
+            for size in sizes:
+                figures.by_size[f"batch of {size}"][order] = _in_batches(drawn, size, order)
+            for name, said in _p_correct(drawn, counts, models).items():
+                figures.said[name][order] = said
+    if settings.sizes:
+        for number in CANDIDATES:
+            if max(len(one.correct) for one in regime.recorded) > number:
+                _judge_few_candidates(figures, number, part[0])
+    if settings.policies:
+        _judge_policies(figures, settings.orders)
+    return figures
+
+
+def _shipped_model() -> LogisticModel:
+    return default_models().model(ConfidenceTarget.PICK, RuleFamily.OUTPUTS_USED, 0)
+
+
+def _in_batches(drawn: Sequence[DrawnTests], size: int, order: int) -> NDArray[np.float64]:
+    """Accuracy of the default rule where problems come in batches of a size, float64 (problems, counts)."""
+    members = np.random.default_rng([SEED, order, size]).permutation(len(drawn))
+    accuracy = np.zeros((len(drawn), len(drawn[0].votes_of)))
+    for start in range(0, len(drawn), size):
+        together = members[start : start + size]
+        batch = combine_batch([drawn[position].part for position in together])
+        for position in together.tolist():
+            one = drawn[position]
+            accuracy[position] = one.accuracy(Calibrated(), one.statistics.with_batch(batch))
+    return accuracy
+
+
+def _judge_few_candidates(figures: RegimeFigures, number: int, orders: int) -> None:
+    """Add the accuracy of all rules with some random candidates of each problem."""
+    rules = {name: selection_rule(name) for name in FIXED if name != "dawid-skene"} | {
+        "default": Calibrated()
+    }
+    accuracy = {name: np.zeros((orders, *figures.accuracy["default"].shape[1:])) for name in rules}
+    for order in range(orders):
+        drawn = draw(with_candidates(figures.regime, number, order), order, figures.counts, SEED)
+        batch = combine_batch([one.part for one in drawn])
+        for position, one in enumerate(drawn):
+            statistics = one.statistics.with_batch(batch)
+            for name, rule in rules.items():
+                accuracy[name][order, position] = one.accuracy(rule, statistics)
+    best = max((name for name in rules if name != "default"), key=lambda name: float(accuracy[name].mean()))
+    figures.by_size[f"{number} candidates"] = accuracy["default"]
+    figures.by_size[f"{number} candidates, best fixed"] = accuracy[best]
+
+
+def _p_correct(
+    drawn: Sequence[DrawnTests], counts: Sequence[int], models: dict[str, LogisticModel]
+) -> dict[str, NDArray[np.float64]]:
+    """p_correct of the default rule's picks, float64 (problems, counts), by model."""
+    rule, batch = Calibrated(), combine_batch([one.part for one in drawn])
+    features = np.zeros((len(drawn), len(counts), len(PICK_FEATURES)))
+    for position, one in enumerate(drawn):
+        statistics = one.statistics.with_batch(batch)
+        features[position] = pick_features_by(statistics, rule.winners_by(statistics))
+    said = {name: model.probability(features) for name, model in models.items()}
+    for number in range(len(counts)):
+        tests = np.array([one.votes_of[number] for one in drawn])
+        seen = [
+            one.recorded.evidence(one.permutation).first(m) for one, m in zip(drawn, tests, strict=True)
+        ]
+        agreement = halves_agreement(seen)
+        for of_model in said.values():
+            of_model[:, number] = at_level(of_model[:, number], tests, agreement)
+    return said
+
+
+def _judge_policies(figures: RegimeFigures, orders: int) -> None:
+    """Add the accuracy of policies under the default rule and under those of the static reference."""
+    regime, counts = figures.regime, figures.counts
+    available = regime.tests
+    names = {Calibrated.name: "default", **{name: name for name in STATIC}}
+    curves: dict[str, list[list[LearningCurve]]] = {name: [] for name in names}
+    for order in range(orders):
+        drawn = random_permutations(regime.recorded, np.random.default_rng([SEED, order]))
+        for name in names:
+            curves[name].append(compute_learning_curves(regime.recorded, drawn, selection_rule(name)))
+    most = int(available.max())
+    steps = np.minimum(np.arange(most + 1), available[:, np.newaxis])
+    for name, shown in names.items():
+        of_orders = curves[name]
+        accuracy = _on_grid([[curve.accuracy for curve in one] for one in of_orders], steps)
+        p_wrong = _on_grid([[curve.p_wrong for curve in one] for one in of_orders], steps)
+        gain_models = GainModelCache(lambda found=of_orders: found, name, SEED)
+        for policy in POLICIES:
+            key = f"{shown}+{policy}"
+            figures.by_policy[key] = np.zeros((orders, len(available), len(counts)))
+            granted = np.zeros((orders, len(available), len(counts)), np.int64)
+            needs = policy_class(policy).needs
+            if "curves" in needs and orders < 2:
+                continue
+            for order in range(orders):
+                means = None
+                if "curves" in needs:
+                    means = np.delete(accuracy, order, axis=0).mean(axis=0)
+                    means[np.arange(most + 1) > available[:, np.newaxis]] = np.nan
+                context = PolicyContext(
+                    len(available),
+                    SEED + order,
+                    available,
+                    None,
+                    gain_models.cross_fitted(None) if "gain_models" in needs else None,
+                    means,
+                )
+                for number, count in enumerate(counts):
+                    cap = int(np.minimum(count, available).sum())
+                    made = create_policy(policy, context)
+                    granted[order, :, number] = simulate(
+                        made, cap, available, p_wrong[order], seed=SEED + order
+                    )
+            figures.by_policy[key] = np.take_along_axis(accuracy, granted, axis=2)
+            figures.tests[key] = dict(zip(counts, granted.mean(axis=(0, 1)).tolist(), strict=True))
+
+
+def _on_grid(
+    curves: Sequence[Sequence[NDArray[np.float64]]], steps: NDArray[np.intp]
+) -> NDArray[np.float64]:
+    """Curves of all orders and problems after every number of tests, the last value kept."""
+    return np.array(
+        [[curve[step] for curve, step in zip(of_order, steps, strict=True)] for of_order in curves]
+    )
+
+
+def gain(one: NDArray[np.float64], other: NDArray[np.float64]) -> list[Interval]:
+    """Points between accuracies, float64 (orders, problems, counts), at each count and in the mean."""
+    difference = 100 * (one - other)
+    difference = np.concatenate([difference, difference.mean(axis=2, keepdims=True)], axis=2)
+    return intervals(bootstrap_means(difference, SEED))
+
+
+def calibration_error(said: NDArray[np.float64], right: NDArray[np.float64]) -> float:
+    """Expected calibration error over ten bins of equal width."""
+    bins = np.minimum((said.ravel() * 10).astype(int), 9)
+    return float(np.abs(np.bincount(bins, (said - right).ravel())).sum() / said.size)
+
+
+def perfect_error(said: NDArray[np.float64]) -> float:
+    """Expected calibration error of a perfect forecast of as many problems.
+
+    Outcomes are drawn from the probabilities themselves, once for each problem: its picks after different
+    numbers of tests and in different orders are right together.
+
+    Args:
+        said: float64 (orders, problems, counts).
+    """
+    rng = np.random.default_rng(SEED)
+    draws = rng.random((_PERFECT_DRAWS, 1, said.shape[1], 1))
+    return float(np.mean([calibration_error(said, (one < said).astype(float)) for one in draws]))
+
+
+def auroc(said: NDArray[np.float64], right: NDArray[np.float64]) -> float:
+    """Probability that a correct pick has a larger p_correct than a wrong one, ties counting half."""
+    _, place = np.unique(said.ravel(), return_inverse=True)
+    positive = np.bincount(place, right.ravel())
+    negative = np.bincount(place, 1 - right.ravel())
+    below = np.cumsum(negative) - negative
+    pairs = positive.sum() * negative.sum()
+    return float(positive @ (below + negative / 2) / pairs) if pairs else float("nan")
+
+
+def as_json(every: Sequence[RegimeFigures]) -> dict[str, Any]:
+    """The results by regime, for a program."""
+    result = {}
+    for one in every:
+        accuracy = {name: values for name, values in one.accuracy.items() if "left out" not in name}
+        said = one.said["shipped"]
+        right = one.accuracy["default"][: len(said)]
+        result[one.regime.name] = {
+            "accuracy": {
+                name: {
+                    str(count): round(100 * float(values[..., number].mean()), 2)
+                    for number, count in enumerate(one.counts)
+                }
+                for name, values in (accuracy | one.by_policy).items()
+            },
+            "tests": {
+                name: {str(count): round(mean, 3) for count, mean in by_count.items()}
+                for name, by_count in (
+                    {name: dict(zip(one.counts, _equal_tests(one), strict=True)) for name in accuracy}
+                    | one.tests
+                ).items()
+            },
+            "ece": round(calibration_error(said, right), 4),
+            "claimed": round(float(said.mean()), 4),
+            "true": round(float(right.mean()), 4),
+            "auroc": round(auroc(said, right), 4),
+            "brier": round(float(((said - right) ** 2).mean()), 4),
+            "base": round(float(((right - right.mean()) ** 2).mean()), 4),
+            "perfect ece": round(perfect_error(said), 4),
+        }
+    return result
+
+
+def _equal_tests(one: RegimeFigures) -> list[float]:
+    return [float(np.minimum(count, one.regime.tests).mean()) for count in one.counts]
+
+
+def main() -> int:
+    """Run the benchmark."""
+    from generalisation_tables import print_tables
+
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "files", nargs="*", type=Path, help="further runs, files of votes, or folders of them"
+    )
+    parser.add_argument(
+        "--only", nargs="+", type=Path, metavar="FILE", help="judge just these, refit nothing"
+    )
+    parser.add_argument(
+        "--family", action="append", default=[], metavar="A,B", help="names of regimes of one family"
+    )
+    parser.add_argument("--orders", type=int, default=24, help="random orders (default: %(default)s)")
+    parser.add_argument("--counts", default=",".join(map(str, COUNTS)), help="tests (default: %(default)s)")
+    parser.add_argument(
+        "--quick", action="store_true", help="2 orders, every third problem, no small sizes"
+    )
+    given = parser.parse_args()
+    settings = Settings(tuple(map(int, given.counts.split(","))), given.orders)
+    if given.quick:
+        settings = Settings(settings.counts, 2, 2, sizes=False)
+    paths = files_of(given.only or [EXAMPLES / "humaneval", EXAMPLES / "mbpp", *given.files])
+    families = [one.split(",") for one in given.family]
+    regimes = [read_regime(path, families) for path in paths]
+    if given.quick:
+        regimes = [Regime(one.name, one.family, one.recorded[::3]) for one in regimes]
+    data = [] if given.only else [fit_data(one, settings.counts, SEED) for one in regimes]
+    figures = []
+    for regime in regimes:
+        print(f"judging {regime.name} ...", file=sys.stderr, flush=True)
+        figures.append(judge(regime, settings, _left_out(regime, data)))
+    print_tables(figures)
+    print(json.dumps(as_json(figures)))
+    return 0
+
+
+def _left_out(regime: Regime, data: Sequence[FitData]) -> dict[str, tuple[SelectionRule, LogisticModel]]:
+    """Default rule and model of p_correct that were fitted to other regimes, and to other families."""
+    others = {
+        "regime left out": [one for one in data if one.regime is not regime],
+        "family left out": [one for one in data if one.regime.family != regime.family],
+    }
+    return {
+        name: (Calibrated(fitted_weights(some)), fitted_pick_model(some))
+        for name, some in others.items()
+        if some
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,146 @@
+"""Weights of the default rule and its model of p_correct, fitted to some regimes to be judged on others."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from regimes import DrawnTests, Regime, draw
+
+from testbudget.rewards.confidence.model import LogisticModel
+from testbudget.rewards.confidence.pick import pick_features_by
+from testbudget.rewards.prefix_statistics import PrefixStatistics
+from testbudget.rewards.selection.batch import combine_batch
+from testbudget.rewards.selection.calibrated import Calibrated, ScoreWeights, calibrations_of, score_terms
+
+ORDERS = 4
+_PROBLEMS = 200.0  # as which a family counts
+_PENALTY = 5.0
+_STEPS, _MAX_STEP = 40, 0.2
+_PRIORS = {
+    "weak": (1.0, 0.5, 1.0, 0.0, 0.6),
+    "by_votes": (1.0, 1.0),
+    "strong": (1.0, 0.5, 1.0, 0.0),
+}
+"""Weights that the fitted ones are drawn to, round numbers that no family was asked for."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FitRows:
+    """Columns of candidates of all problems of a regime after all counts, for the weights of one expert.
+
+    Attributes:
+        expert: field of ``ScoreWeights``.
+        terms: float64 (rows, terms).
+        offsets: float64 (rows,), log share of the column in its output group.
+        right: float64 (rows,), share of the column among the right ones of its problem.
+        starts: intp (choices,), first row of each problem and count.
+    """
+
+    expert: str
+    terms: NDArray[np.float64]
+    offsets: NDArray[np.float64]
+    right: NDArray[np.float64]
+    starts: NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FitData:
+    """What is fitted to one regime.
+
+    Attributes:
+        regime: the regime.
+        rows: for the weights of the experts that its strength asks for.
+        features: float64 (picks, features), features of picks.
+        accuracy: float64 (picks,), accuracy of these picks.
+    """
+
+    regime: Regime
+    rows: list[FitRows]
+    features: NDArray[np.float64]
+    accuracy: NDArray[np.float64]
+
+
+def fit_data(regime: Regime, counts: Sequence[int], seed: int) -> FitData:
+    """Data of a regime in a few orders of its tests."""
+    by_expert: dict[str, list[tuple[NDArray[np.float64], ...]]] = {}
+    features, accuracy = [], []
+    for order in range(ORDERS):
+        drawn = draw(regime, order, counts, seed)
+        batch = combine_batch([one.part for one in drawn])
+        for one in drawn:
+            statistics = one.statistics.with_batch(batch)
+            won = Calibrated().winners_by(statistics)
+            features.append(pick_features_by(statistics, won))
+            accuracy.append(one.accuracy(Calibrated(), statistics))
+            _add_rows(by_expert, one, statistics)
+    rows = []
+    for expert, parts in by_expert.items():
+        lengths = [len(part[1]) for part in parts]
+        terms, offsets, right = (np.concatenate(column) for column in zip(*parts, strict=True))
+        starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
+        rows.append(FitRows(expert, terms, offsets, right, starts))
+    return FitData(regime, rows, np.concatenate(features), np.concatenate(accuracy))
+
+
+def _add_rows(
+    by_expert: dict[str, list[tuple[NDArray[np.float64], ...]]],
+    drawn: DrawnTests,
+    statistics: PrefixStatistics,
+) -> None:
+    column = drawn.recorded.merged.column
+    right = np.bincount(column, drawn.recorded.correct, len(statistics.sizes)) / statistics.sizes
+    calibrations = calibrations_of(statistics)
+    shares = statistics.sizes / statistics.output_group_sizes
+    for strong in (False, True):
+        used = np.array([one.strength >= 0.5 for one in calibrations]) == strong
+        if not used.any():
+            continue
+        expert = "strong" if strong else "weak" if statistics.has_outputs else "by_votes"
+        terms = score_terms(statistics, calibrations, strong=strong)
+        for row in np.flatnonzero(used):
+            weights = right * shares[row]
+            if weights.sum() > 0 and (right < 1).any():
+                by_expert.setdefault(expert, []).append(
+                    (terms[row], np.log(shares[row]), weights / weights.sum())
+                )
+
+
+def fitted_weights(data: Sequence[FitData]) -> ScoreWeights:
+    """Weights of the score by conditional logit: the right group among all of a problem."""
+    return ScoreWeights(**{expert: _conditional_logit(data, expert) for expert in _PRIORS})
+
+
+def _conditional_logit(data: Sequence[FitData], expert: str) -> tuple[float, ...]:
+    prior = np.array(_PRIORS[expert])
+    parts = [(one.regime.family, rows) for one in data for rows in one.rows if rows.expert == expert]
+    families = [family for family, _ in parts]
+    weights = prior.copy()
+    for _ in range(_STEPS):
+        gradient, hessian = _PENALTY * (prior - weights), _PENALTY * np.eye(len(prior))
+        for family, rows in parts:
+            scale = _PROBLEMS / families.count(family) / len(rows.starts)
+            lengths = np.diff(np.append(rows.starts, len(rows.offsets)))
+            choice = np.repeat(np.arange(len(rows.starts)), lengths)
+            scores = rows.terms @ weights + rows.offsets
+            odds = np.exp(scores - np.maximum.reduceat(scores, rows.starts)[choice])
+            shares = odds / np.add.reduceat(odds, rows.starts)[choice]
+            mean = np.add.reduceat(shares[:, np.newaxis] * rows.terms, rows.starts)
+            gradient += scale * (rows.right @ rows.terms - mean.sum(axis=0))
+            hessian += scale * ((rows.terms.T * shares) @ rows.terms - mean.T @ mean)
+        weights = weights + np.clip(np.linalg.solve(hessian, gradient), -_MAX_STEP, _MAX_STEP)
+    return tuple(weights.tolist())
+
+
+def fitted_pick_model(data: Sequence[FitData]) -> LogisticModel:
+    """Model of p_correct; families have the same weight, and regimes of a family."""
+    families = [one.regime.family for one in data]
+    weights = [
+        np.full(len(one.accuracy), 3000 / len(set(families)) / families.count(family) / len(one.accuracy))
+        for one, family in zip(data, families, strict=True)
+    ]
+    return LogisticModel.fit(
+        np.concatenate([one.features for one in data]),
+        np.concatenate([one.accuracy for one in data]),
+        np.concatenate(weights),
+    )

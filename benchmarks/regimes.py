@@ -1,0 +1,146 @@
+"""Labelled runs and outcome files as regimes: tests in random orders, few candidates, votes alone."""
+
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from testbudget.rewards.outputs import Evidence
+from testbudget.rewards.prefix_statistics import PrefixStatistics
+from testbudget.rewards.selection.base import SelectionRule
+from testbudget.rewards.selection.batch import BatchContribution, contribution_by
+from testbudget.rewards.votes import Votes
+from testbudget.scheduler.imported_run import write_imported
+from testbudget.traces.learning_curves import RecordedTests, random_permutations
+from testbudget.traces.output_tables import read_outputs
+from testbudget.traces.tables import read_trace
+from testbudget.traces.trace import correct_labels
+from testbudget.traces.votes_file import read_votes
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Regime:
+    """Problems with labels whose candidates and tests come from the same writers.
+
+    Attributes:
+        name: name of its file or run.
+        family: name that regimes with the same candidates or writers share.
+        recorded: tests of each problem.
+    """
+
+    name: str
+    family: str
+    recorded: list[RecordedTests]
+
+    @property
+    def tests(self) -> NDArray[np.intp]:
+        """Number of tests of each problem, intp (problems,)."""
+        return np.array([one.tests for one in self.recorded])
+
+
+def read_regime(path: Path, families: Sequence[Sequence[str]]) -> Regime:
+    """A finished run with labels, by its directory, or a file of votes.
+
+    Args:
+        path: the directory, or a file as ``testbudget import votes`` reads it.
+        families: names of regimes of one family each. A regime that none of them names makes up a family
+            with those whose names differ by ``_votes`` alone.
+    """
+    if path.is_dir():
+        return Regime(f"recording {path.name}", f"recording {path.name}", _recorded(path))
+    name = path.stem
+    family = next(("/".join(one) for one in families if name in one), name.removesuffix("_votes"))
+    with tempfile.TemporaryDirectory() as directory:
+        write_imported(read_votes(path), Path(directory) / "run")
+        return Regime(name, family, _recorded(Path(directory) / "run"))
+
+
+def files_of(paths: Iterable[Path]) -> list[Path]:
+    """The files and runs themselves, and the ``.npz`` files of folders that are no runs."""
+    found = []
+    for path in paths:
+        folder = path.is_dir() and not (path / "job.yaml").exists()
+        found += sorted(path.glob("*.npz")) if folder else [path]
+    return found
+
+
+def with_candidates(regime: Regime, number: int, seed: int) -> Regime:
+    """The regime with some random candidates of each problem."""
+    recorded = []
+    for position, one in enumerate(regime.recorded):
+        rng = np.random.default_rng([seed, position])
+        chosen = np.sort(rng.permutation(len(one.correct))[:number])
+        votes = Votes.from_matrix(one.votes.passed()[:, chosen], one.votes.run()[:, chosen])
+        recorded.append(
+            replace(one, votes=votes, programs=one.programs[chosen], correct=one.correct[chosen])
+        )
+    return replace(regime, recorded=recorded)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DrawnTests:
+    """The tests of one problem in a random order.
+
+    Attributes:
+        recorded: the problem.
+        permutation: intp (tests,), the order.
+        evidence: evidence of all its tests, with one column for equal candidates.
+        votes_of: intp (counts,), votes among the first tests, for each of the counts.
+        statistics: after these votes.
+        part: its part in the statistics of a batch.
+    """
+
+    recorded: RecordedTests
+    permutation: NDArray[np.intp]
+    evidence: Evidence
+    votes_of: NDArray[np.intp]
+    statistics: PrefixStatistics
+    part: BatchContribution
+
+    @classmethod
+    def of(
+        cls, recorded: RecordedTests, permutation: NDArray[np.intp], counts: Sequence[int]
+    ) -> "DrawnTests":
+        """Tests in an order; a problem with fewer tests than a count has all of them."""
+        evidence = recorded.merged_evidence(permutation)
+        voted = np.concatenate([[0], np.cumsum(recorded.rows[permutation] >= 0)])
+        whole = PrefixStatistics(evidence, range(evidence.votes.tests + 1))
+        part = contribution_by(whole)
+        votes_of = voted[np.minimum(counts, recorded.tests)]
+        return cls(recorded, permutation, evidence, votes_of, whole.at(votes_of), part)
+
+    def accuracy(self, rule: SelectionRule, statistics: PrefixStatistics) -> NDArray[np.float64]:
+        """Accuracy of the picks of a rule after each count, float64 (counts,)."""
+        won = self.winners(rule, statistics)
+        return np.asarray((won & self.recorded.correct).sum(axis=1) / won.sum(axis=1))
+
+    def winners(self, rule: SelectionRule, statistics: PrefixStatistics) -> NDArray[np.bool_]:
+        """Winners after each count, bool (counts, candidates)."""
+        column = self.recorded.merged.column
+        if rule.merges_equal:
+            return rule.winners_by(statistics)[:, column]
+        whole = replace(self.evidence.of_candidates(column), sizes=None, batch=statistics.batch)
+        return rule.winners_after(whole, self.votes_of.tolist())
+
+
+def draw(regime: Regime, order: int, counts: Sequence[int], seed: int) -> list[DrawnTests]:
+    """All problems of a regime in a random order of their tests, the same for equal arguments."""
+    permutations = random_permutations(regime.recorded, np.random.default_rng([seed, order]))
+    return [
+        DrawnTests.of(one, permutation, counts)
+        for one, permutation in zip(regime.recorded, permutations, strict=True)
+    ]
+
+
+def _recorded(directory: Path) -> list[RecordedTests]:
+    trace = read_trace(directory)
+    outputs = read_outputs(directory)
+    return [
+        RecordedTests.of(seen, correct, outputs.get(problem))
+        for (problem, seen), correct in zip(trace.problems.items(), correct_labels(trace), strict=True)
+    ]
