@@ -5,7 +5,8 @@ Programs in ``survival`` run in every mode, all others in the most and in the le
 Each file under ``corpus`` holds YAML documents. A document has one or more tests and, under the name of a
 verdict, the candidates that must get it on each test: one text, or several by name. Further keys:
 
-- ``kind``: ``unittest`` (by default) or ``assert``; ``language``: ``python`` by default;
+- ``kind``: ``unittest`` (by default), ``assert`` or ``stdin``; ``language``: ``python`` by default;
+- ``tests`` of kind ``stdin``: inputs and expected outputs; ``comparison`` of the outputs, if not the usual;
 - ``entry_point``: name that the candidates define;
 - ``times``: number of repetitions of the tests;
 - ``wrong twins``: pairs of texts; a twin is the first program that passes, with the first text replaced by
@@ -28,7 +29,9 @@ import pytest
 import yaml
 
 from testbudget.executors.execution.sandbox import kernel
+from testbudget.rewards.comparison import Comparison, TextComparison
 from testbudget.rewards.problem import NOT_RUN, TestKind, UnitTest, Verdict
+from testbudget.rewards.stdin_case import StdinCase
 
 CORPUS = Path(__file__).parent / "corpus"
 NAMES = {int(verdict): verdict.name.lower().replace("_", " ") for verdict in Verdict} | {NOT_RUN: "not run"}
@@ -53,9 +56,10 @@ class Document:
     name: str
     in_every_mode: bool
     language: str
-    entry_point: str
+    entry_point: str | None
     patience: str
     tests: tuple[UnitTest, ...]
+    comparison: Comparison
     cases: tuple[Case, ...]
 
 
@@ -65,21 +69,38 @@ def numbered(text, number, language):
 
 
 def document(stem, content, *, in_every_mode=False):
-    name, entry_point = f"{stem}: {content.pop('name')}", content.pop("entry_point")
+    name, entry_point = f"{stem}: {content.pop('name')}", content.pop("entry_point", None)
     kind, language = TestKind(content.pop("kind", "unittest")), content.pop("language", "python")
     patience, times = content.pop("patience", "usual"), content.pop("times", 1)
     codes = (content.pop("tests", None) or [content.pop("test")]) * times
     tests = tuple(
-        UnitTest(name, index, numbered(code, index, language), kind=kind)
+        UnitTest(
+            name,
+            index,
+            StdinCase(**code).as_text() if kind == "stdin" else numbered(code, index, language),
+            kind=kind,
+        )
         for index, code in enumerate(codes)
     )
+    comparison = content.pop("comparison", {})
+    if "text" in comparison:
+        comparison["text"] = TextComparison(comparison["text"])
     twins = content.pop("wrong twins", [])
     cases = []
     for phrase, programs in content.items():
         named = {phrase: programs} if isinstance(programs, str) else programs
         cases += [Case(name, program, verdicts(phrase)) for name, program in named.items()]
     cases += [Case(f"{old} -> {new}", twin(cases[0].program, old, new), NOT_PASSED) for old, new in twins]
-    return Document(name, in_every_mode, language, entry_point, patience, tests, tuple(cases))
+    return Document(
+        name,
+        in_every_mode,
+        language,
+        entry_point,
+        patience,
+        tests,
+        Comparison(**comparison),
+        tuple(cases),
+    )
 
 
 def twin(program, old, new):
@@ -151,7 +172,7 @@ def test_every_candidate_gets_its_verdict_and_changes_nothing_outside(every_mode
     modes = list(every_mode) if document.in_every_mode else [next(iter(every_mode)), list(every_mode)[-1]]
     started = {
         mode: every_mode[mode](document.language, document.patience).start(
-            programs, document.tests, document.entry_point
+            programs, document.tests, document.entry_point, comparison=document.comparison
         )
         for mode in modes
     }
