@@ -27,43 +27,50 @@ Keys of --json: docs/command_line.md""",
 
 
 @app.default
-def doctor(*, language: _Language = "python", json: Json = False) -> None:
-    """Show and test the isolation layers of this machine.
+def doctor(*, language: _Language | None = None, json: Json = False) -> None:
+    """Show and test the isolation layers and the languages of this machine.
 
-    One sandbox is started and tested on a right, a wrong and a looping
-    program. The exit code is 0 if the sandbox works, whatever layers are
-    missing. A job file can require layers (sandbox.require).
+    A sandbox of each language is tested on a right, a wrong, a looping
+    program, and one that does not compile. The exit code is 0 if the sandbox
+    works, whatever layers and compilers are missing. A job file can require
+    layers (sandbox.require).
 
     Args:
-        language: Language of the programs.
+        language: The only language to test; all if not given.
     """
     from testbudget.cli.console import print_json
     from testbudget.cli.self_check import diagnose
 
     found = diagnose(language)
     if json:
-        print_json(_record(found, language))
+        print_json(_record(found))
         return
     for name, layer in found.layers.items():
         state = (
             f"in force  {layer.gives}" if layer.in_force else f"MISSING   {layer.gives} ({layer.reason})"
         )
         print(f"{name:14}{state}")
+    for name, found_language in found.languages.items():
+        state = "works     " if found_language.works else "MISSING   "
+        print(f"{name:14}{state}{found_language.judges}")
     speed = f"{found.pairs_per_second:,.0f} pairs/s in one sandbox, on one of {found.cpus} CPUs"
     print(f"{'self-check':14}passed    {speed}")
-    print(f"{'python':14}{found.python}")
-    print(f"{'node':14}{found.node_text}")
+    print(f"{'versions':14}Python {found.python}; Node {found.node_text}")
 
 
-def _record(found: "Diagnosis", language: str) -> dict[str, object]:
+def _record(found: "Diagnosis") -> dict[str, object]:
     return {
         "layers": {
             name: {"in_force": layer.in_force, "reason": layer.reason}
             for name, layer in found.layers.items()
         },
         "self_check": {
-            "language": language,
+            "language": found.language,
             "pairs_per_second": round(found.pairs_per_second, 1),
+        },
+        "languages": {
+            name: {"works": state.works, "judges" if state.works else "reason": state.judges}
+            for name, state in found.languages.items()
         },
         "cpus": found.cpus,
         "python": found.python,

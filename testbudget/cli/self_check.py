@@ -10,19 +10,25 @@ from typing import NamedTuple
 
 import numpy as np
 
+from testbudget.cli.language_checks import (
+    CHECK_LIMITS,
+    LanguageState,
+    check_languages,
+    check_samples,
+    what_is_judged,
+)
 from testbudget.executors.execution.languages import registry as languages
-from testbudget.executors.execution.languages.base import LanguageSample
-from testbudget.executors.execution.limits import ISOLATION_LAYERS, TestLimits
+from testbudget.executors.execution.languages.base import Language
+from testbudget.executors.execution.limits import ISOLATION_LAYERS
 from testbudget.executors.execution.runner import Runner
 from testbudget.executors.execution.sandbox import isolation
 from testbudget.rewards.errors import SandboxError
 from testbudget.rewards.problem import TestKind, UnitTest, Verdict
+from testbudget.rewards.stdin_case import StdinCase
 
-_LIMITS = TestLimits(cpu_seconds=0.5)
 _PROGRAMS, _TESTS = 25, 10  # of the block that is timed
-
-
-_EXPECTED = {"right": Verdict.PASSED, "wrong": Verdict.FAILED, "looping": Verdict.TIMED_OUT}
+_COMPILED = 1  # programs of that block in a language with compilers
+_DEFAULT = "python"
 
 
 class LayerState(NamedTuple):
@@ -38,7 +44,9 @@ class Diagnosis(NamedTuple):
 
     Attributes:
         layers: state of each layer, outermost first.
+        language: language of the self-check.
         pairs_per_second: speed of one sandbox in the self-check.
+        languages: state of each language, or only of the one that was asked for.
         cpus: number of CPU cores.
         python: version of the interpreter.
         node: version of Node; None if it cannot be started.
@@ -46,66 +54,74 @@ class Diagnosis(NamedTuple):
     """
 
     layers: Mapping[str, LayerState]
+    language: str
     pairs_per_second: float
+    languages: Mapping[str, LanguageState]
     cpus: int
     python: str
     node: str | None
     node_text: str
 
 
-def diagnose(language: str) -> Diagnosis:
+def diagnose(language: str | None) -> Diagnosis:
     """Start a sandbox, find its isolation layers, and test it on programs with known verdicts.
+
+    Args:
+        language: the only language to test; None to test all that are known.
 
     Raises:
         SandboxError: the sandbox cannot be built, or a verdict is wrong.
+        UserError: the machine lacks a program that the named language needs.
     """
-    with Runner(_LIMITS, language=language) as runner:
-        refusals = isolation.missing_layer_reasons(_LIMITS) if runner.missing else {}
+    name = language or _DEFAULT
+    with Runner(CHECK_LIMITS, language=name) as runner:
+        refusals = isolation.missing_layer_reasons(CHECK_LIMITS) if runner.missing else {}
         layers = {}
         for layer, gives in ISOLATION_LAYERS.items():
             in_force = layer in runner.layers
             reason = None if in_force else refusals.get(layer, "refused when the sandbox was started")
             layers[layer] = LayerState(gives, in_force, reason)
-        speed = _self_check(runner, languages.language(language).sample)
-    return Diagnosis(layers, speed, os.cpu_count() or 1, platform.python_version(), *_node())
+        check_samples(runner, name)
+        speed = _pairs_per_second(runner, languages.language(name))
+    others = [] if language else [other for other in languages.BUILT_IN if other != name]
+    states = {name: LanguageState(True, what_is_judged(name)), **check_languages(others)}
+    return Diagnosis(layers, name, speed, states, os.cpu_count() or 1, platform.python_version(), *_node())
 
 
-def _self_check(runner: Runner, sample: LanguageSample) -> float:
-    """Judge a right, a wrong and a looping program, then time a block.
-
-    Returns:
-        Pairs per second.
+def _pairs_per_second(runner: Runner, language: Language) -> float:
+    """Speed on a block of right programs.
 
     Raises:
-        SandboxError: a verdict is wrong.
+        SandboxError: a right program does not pass.
     """
-    programs = [sample.right.format(0), sample.wrong, sample.looping]
-    verdicts = runner.run(programs, [_test(sample, 3)], "double").verdicts[:, 0]
-    for (name, expected), verdict in zip(_EXPECTED.items(), verdicts, strict=True):
-        if verdict != expected:
-            got = Verdict(verdict).name.lower()
-            raise SandboxError(
-                f"the self-check failed: the {name} program must get {expected.name.lower()} but got {got}"
-            )
-    many = [sample.right.format(number) for number in range(_PROGRAMS)]
-    tests = [_test(sample, number) for number in range(_TESTS)]
+    count = _COMPILED if language.toolchain.compilers else _PROGRAMS
+    if language.judges_calls:
+        many = [language.sample.right.format(number) for number in range(count)]
+        tests = [
+            UnitTest("", number, language.sample.test.format(number), kind=TestKind.ASSERT)
+            for number in range(_TESTS)
+        ]
+    else:
+        many = [language.program_sample.right.format(number) for number in range(count)]
+        cases = [StdinCase(f"{number}\n", f"{2 * number}\n") for number in range(_TESTS)]
+        tests = [
+            UnitTest("", number, case.as_text(), kind=TestKind.STDIN) for number, case in enumerate(cases)
+        ]
+    entry_point = "double" if language.judges_calls else None
+    runner.run(many, tests[:1], entry_point)  # compiles them
     start = time.perf_counter()
-    verdicts = runner.run(many, tests, "double", record=False).verdicts
+    verdicts = runner.run(many, tests, entry_point, record=False).verdicts
     seconds = time.perf_counter() - start
     if not np.all(verdicts == Verdict.PASSED):
         raise SandboxError("the self-check failed: right programs must pass every test but did not")
     return verdicts.size / seconds
 
 
-def _test(sample: LanguageSample, number: int) -> UnitTest:
-    return UnitTest("", number, sample.test.format(number), kind=TestKind.ASSERT)
-
-
 def _node() -> tuple[str | None, str]:
     """The version of Node, or None and a sentence that says why there is none."""
     path = shutil.which("node")
     if path is None:
-        return None, "not found, so no JavaScript"
+        return None, "not found"
     version = subprocess.run([path, "--version"], capture_output=True, text=True, check=False)
     found = version.stdout.strip().removeprefix("v")
-    return (found, found) if found else (None, f"{path} does not start, so no JavaScript")
+    return (found, found) if found else (None, f"at {path} does not start")
