@@ -20,7 +20,7 @@ class ProblemSource:
     """Source of problems.
 
     Attributes:
-        place: ``humaneval``, or a file or dataset directory.
+        place: ``humaneval``, a file or dataset directory, or ``hub:OWNER/NAME``.
         preset: form of the rows, one of ``PRESETS``; None recognises it by the columns.
         fields: column of the file by name of the field that is read from it; ``a.b`` is field b of the
             object in column a.
@@ -58,7 +58,9 @@ class ProblemSource:
 
     def in_folder(self, folder: Path) -> Self:
         """The source with a relative path resolved against a folder."""
-        return self if self.place == HUMANEVAL else replace(self, place=str(folder / self.place))
+        if self.place == HUMANEVAL or self.place.startswith("hub:"):
+            return self
+        return replace(self, place=str(folder / self.place))
 
     def as_text(self) -> str:
         """Text that ``from_text`` reads: ``PLACE`` or ``PRESET:FILE``, or JSON if that does not say all."""

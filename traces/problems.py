@@ -1,7 +1,7 @@
 """Problems of a source: the package HumanEval, a file of rows, or a dataset directory."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from itertools import chain, islice
 from pathlib import Path
@@ -14,6 +14,8 @@ from testbudget.rewards.problem import Problem
 from testbudget.traces.forms.form import FormDefaults, ProblemForm
 from testbudget.traces.forms.registry import FORMS, recognised_form
 from testbudget.traces.problem_source import HUMANEVAL, PRESETS, ProblemSource
+from testbudget.traces.rows.dataset_folder import files_of_dataset
+from testbudget.traces.rows.hub_rows import HUB, rows_of_hub
 from testbudget.traces.rows.mistakes import Mistakes, RowError
 from testbudget.traces.rows.reader import read_row_files
 from testbudget.traces.rows.row import Row
@@ -21,7 +23,7 @@ from testbudget.traces.rows.row_fields import RowFields
 
 _RULE = (
     f"problems must come from {HUMANEVAL}, a file of rows (JSONL, JSON, CSV, Parquet, Arrow), a dataset "
-    f"directory, or PRESET:FILE (PRESET one of {', '.join(PRESETS)})"
+    f"directory, {HUB}OWNER/NAME, or PRESET:FILE (PRESET one of {', '.join(PRESETS)})"
 )
 
 _HEAD = 50  # rows whose columns tell the form: a row may lack a column
@@ -102,8 +104,23 @@ def _package_rows() -> Iterator[Row]:
 def _read_file(source: ProblemSource) -> LoadedProblems:
     mistakes = Mistakes()
     form = None if source.preset is None else FORMS[source.preset]
-    rows = read_row_files(Path(source.place), _RULE, mistakes, source.split)
-    return _read(rows, source, mistakes, form, recognised=form is None)
+    if source.place.startswith(HUB):
+        return _read(
+            rows_of_hub(source.place, source.split), source, mistakes, form, recognised=form is None
+        )
+    path = Path(source.place)
+    loaded = _read(
+        read_row_files(path, _RULE, mistakes, source.split), source, mistakes, form, recognised=form is None
+    )
+    return replace(loaded, warnings=[*_split_taken(path, source.split), *loaded.warnings])
+
+
+def _split_taken(path: Path, split: str | None) -> Iterator[str]:
+    """A sentence on the split of a dataset directory that is read although nobody chose it."""
+    if path.is_dir() and split is None:
+        dataset = files_of_dataset(path, split)
+        if len(dataset.splits) > 1:
+            yield f"{path} has the splits {', '.join(dataset.splits)}, of which {dataset.split} is read"
 
 
 def _read(

@@ -46,6 +46,7 @@ COMMANDS = {
 """All commands by name."""
 
 EXTRAS = {
+    "datasets": "hub",
     "matplotlib": "report",
     "optuna": "tune",
     "ray": "cluster",

@@ -10,7 +10,7 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -32,25 +32,36 @@ _SPLITS = {
 _PREFERRED = "test"
 
 
-def files_of_dataset(folder: Path, split: str | None) -> tuple[list[Path], str | None]:
-    """Files of one split of a dataset directory, in the order of their names.
+class DatasetFiles(NamedTuple):
+    """Files of one split of a dataset directory.
+
+    Attributes:
+        files: the files, in the order of their names.
+        split: the split; None if the directory does not name splits.
+        splits: all splits of the directory.
+    """
+
+    files: Sequence[Path]
+    split: str | None = None
+    splits: Sequence[str] = ()
+
+
+def files_of_dataset(folder: Path, split: str | None) -> DatasetFiles:
+    """Files of one split of a dataset directory.
 
     Args:
         folder: the directory.
         split: name of the split; None takes the only one, or ``test`` of several.
-
-    Returns:
-        The files, and the split; None if the directory does not name splits.
 
     Raises:
         UserError: the directory holds no rows, several formats or datasets, or not the split.
     """
     if (folder / "dataset_dict.json").is_file():
         names = _json(folder / "dataset_dict.json").get("splits", [])
-        chosen = _chosen(folder, names, split)
-        return _saved_files(folder / chosen), chosen
+        chosen = chosen_split(folder, names, split)
+        return DatasetFiles(_saved_files(folder / chosen), chosen, names)
     if (folder / "state.json").is_file():
-        return _saved_files(folder), None
+        return DatasetFiles(_saved_files(folder))
     return _hub_files(folder, split)
 
 
@@ -62,7 +73,7 @@ def _saved_files(folder: Path) -> list[Path]:
     return listed
 
 
-def _hub_files(folder: Path, split: str | None) -> tuple[list[Path], str | None]:
+def _hub_files(folder: Path, split: str | None) -> DatasetFiles:
     configs = _configurations(folder)
     if len(configs) > 1:
         chosen = next((name for name, default in configs.items() if default.get("default")), None)
@@ -77,10 +88,10 @@ def _hub_files(folder: Path, split: str | None) -> tuple[list[Path], str | None]
         endings = ", ".join(ENDINGS)
         raise UserError(f"{folder} must hold files of rows ({endings}) or a saved dataset but has none")
     if set(by_split) == {None} and split is None:
-        return by_split[None], None
+        return DatasetFiles(by_split[None])
     splits = {name or "train": files for name, files in by_split.items()}
-    chosen = _chosen(folder, list(splits), split)
-    return splits[chosen], chosen
+    chosen = chosen_split(folder, list(splits), split)
+    return DatasetFiles(splits[chosen], chosen, list(splits))
 
 
 def _found(folder: Path) -> Mapping[str | None, list[Path]]:
@@ -173,18 +184,26 @@ def _listed(folder: Path, config: Mapping[str, Any]) -> Mapping[str | None, list
     return by_split
 
 
-def _chosen(folder: Path, names: Sequence[str], split: str | None) -> str:
+def chosen_split(place: object, names: Sequence[str], split: str | None) -> str:
+    """The split to read.
+
+    Args:
+        place: directory or dataset, for messages.
+        names: splits that it has.
+        split: split that is asked for; None takes the only one, or ``test``.
+
+    Raises:
+        UserError: it is not there, or there are several and none is asked for.
+    """
     if split is not None:
         if split not in names:
-            raise UserError(choice_sentence(f"the split of {folder}", split, names))
+            raise UserError(choice_sentence(f"the split of {place}", split, names))
         return split
     if len(names) == 1:
         return names[0]
     if _PREFERRED in names:
         return _PREFERRED
-    raise UserError(
-        f"{folder} holds the splits {', '.join(names)}: choose one by problems.split or --split"
-    )
+    raise UserError(f"{place} holds the splits {', '.join(names)}: choose one by problems.split or --split")
 
 
 def _json(path: Path) -> dict[str, Any]:

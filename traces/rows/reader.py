@@ -61,10 +61,7 @@ def read_row_files(path: Path, rule: str, mistakes: Mistakes, split: str | None 
     Raises:
         UserError: the file cannot be read at all.
     """
-    if path.is_dir():
-        files, _ = files_of_dataset(path, split)
-    else:
-        files = [path]
+    files = files_of_dataset(path, split).files if path.is_dir() else [path]
     for file in files:
         yield from _rows_of_file(file, rule, mistakes)
 
