@@ -18,6 +18,7 @@ from testbudget.executors.generation.extraction.python_repair import parsed_part
 from testbudget.executors.generation.extraction.python_statements import (
     PARSER_ERRORS,
     PYTHON_TAGS,
+    Definition,
     bound_names,
     method_names,
     parse_python,
@@ -54,7 +55,7 @@ def extract_python_test(text: str, entry_point: str) -> tuple[str, TestKind]:
         code = ast.unparse(ast.fix_missing_locations(module))
     except PARSER_ERRORS as error:
         raise UnusableError(Rejection.DOES_NOT_PARSE) from error
-    kind = TestKind.UNITTEST if any(_test_cases(module)) else TestKind.ASSERT
+    kind = _kind_of(module)
     stars = any(isinstance(node, ast.ImportFrom) and node.names[0].name == "*" for node in module.body)
     imports = forgotten_imports({"unittest", "TestCase"} & missing if stars else missing)
     return "\n".join([*imports, code]) + "\n", kind
@@ -227,6 +228,8 @@ def _check_usable(module: ast.Module, name: str, method: str) -> None:
         raise UnusableError(Rejection.NO_ASSERTION)
     if not (any(_test_cases(module)) or any(_runs_assertions(node) for node in module.body)):
         raise UnusableError(Rejection.NO_TEST)
+    if any(map(_is_check, module.body)):
+        return
     defined = {node.name for node in module.body if isinstance(node, ast.ClassDef)}
     for node in ast.walk(module):
         if isinstance(node, ast.Name) and node.id == name:
@@ -237,6 +240,24 @@ def _check_usable(module: ast.Module, name: str, method: str) -> None:
             if method != name or (not own and "Solution" in ast.unparse(module)):
                 return
     raise UnusableError(Rejection.ENTRY_POINT_UNUSED)
+
+
+def _kind_of(module: ast.Module) -> TestKind:
+    """Form of a test, by what it defines at its top level."""
+    if any(_test_cases(module)):
+        return TestKind.UNITTEST
+    if any(map(_is_check, module.body)):
+        return TestKind.CHECK
+    definitions = (node for node in module.body if isinstance(node, Definition))
+    return TestKind.PYTEST if any(map(_runs_assertions, definitions)) else TestKind.ASSERT
+
+
+def _is_check(node: ast.stmt) -> bool:
+    """Return whether a statement defines ``check(candidate)``, which is called with the entry point."""
+    if not isinstance(node, ast.FunctionDef) or node.name != "check" or not node.args.args:
+        return False
+    candidate = node.args.args[0].arg
+    return any(isinstance(part, ast.Name) and part.id == candidate for part in ast.walk(node))
 
 
 def _test_cases(module: ast.Module) -> list[ast.ClassDef]:

@@ -175,10 +175,10 @@ def test_statements_with_effects_are_kept(setting):
     ("text", "kind"),
     [
         ("assert add(2, 2) == 4\nassert add(1, 1) == 2", TestKind.ASSERT),
-        ("def test_add():\n    assert add(2, 2) == 4\ntest_add()", TestKind.ASSERT),
+        ("def test_add():\n    assert add(2, 2) == 4\ntest_add()", TestKind.PYTEST),
         ("for a in range(3):\n    assert add(a, 1) == a + 1", TestKind.ASSERT),
-        ("class TestAdd:\n    def test(self):\n        assert add(1, 1) == 2", TestKind.ASSERT),
-        ("def check(candidate):\n    assert candidate(2, 2) == 4\ncheck(add)", TestKind.ASSERT),
+        ("class TestAdd:\n    def test(self):\n        assert add(1, 1) == 2", TestKind.PYTEST),
+        ("def check(candidate):\n    assert candidate(2, 2) == 4\ncheck(add)", TestKind.CHECK),
         (PLAIN, TestKind.UNITTEST),
         (
             PLAIN.replace("import unittest", "import unittest as ut").replace("unittest.T", "ut.T"),
