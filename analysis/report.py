@@ -52,6 +52,16 @@ def print_report(runs: Sequence[RunSummary], page: Path, console: Console) -> No
                 highlight=False,
                 soft_wrap=True,
             )
+        if run.judged_alike:
+            named = ", ".join(problem.problem for problem in run.judged_alike[:_SHOWN])
+            more = ", …" if len(run.judged_alike) > _SHOWN else ""
+            share = f"{len(run.judged_alike)} of {len(run.problems)}"
+            console.print(
+                f"warning: the ground truth of {share} problems judges all candidates alike "
+                f"({run.directory.name}): {named}{more}",
+                highlight=False,
+                soft_wrap=True,
+            )
         for problem in run.harmful[:_SHOWN]:
             reason = problem.test_effect.reason
             console.print(
@@ -93,6 +103,7 @@ def summary_records(runs: Sequence[RunSummary]) -> list[dict[str, Any]]:
         - ``candidates``, ``programs``, ``without_program``: totals; ``output_groups``: mean per problem
         - ``pass_at_1``, ``accuracy``, ``solvable``, ``estimated_accuracy``, ``coverage``,
           ``covered_accuracy``: shares of problems in [0, 1]
+        - ``judged_alike``: problems whose ground truth judges all of several programs alike
         - ``spent`` and ``lost`` by quantity, ``prompt_tokens`` and ``usd`` of both (``usd`` is null without
           prices); ``cut_tasks`` that the end of the cap cut off, ``lost_tasks`` that the infrastructure
           failed too often
@@ -122,6 +133,7 @@ def _record(run: RunSummary) -> dict[str, Any]:
         "output_groups": run.output_groups,
         "pass_at_1": run.pass_at_1,
         "accuracy": run.accuracy,
+        "judged_alike": [problem.problem for problem in run.judged_alike],
         "solvable": run.solvable,
         "estimated_accuracy": run.estimated_accuracy,
         "coverage": run.coverage,
@@ -189,6 +201,8 @@ def _rows(runs: Sequence[RunSummary]) -> list[tuple[str, list[str]]]:
         ("accuracy of the picks", [_percent(run.accuracy) for run in runs]),
         ("  at most (a correct candidate exists)", [_percent(run.solvable) for run in runs]),
         ("  estimated without labels", [_percent(run.estimated_accuracy) for run in runs]),
+        ("  problems without a wrong candidate", [_alike(run, 1) for run in runs]),
+        ("  problems without a right candidate", [_alike(run, 0) for run in runs]),
         ("coverage (picks not abstained)", [_percent(run.coverage) for run in runs]),
         ("  accuracy of these", [_percent(run.covered_accuracy) for run in runs]),
         ("problems that more tests may harm", [str(len(run.harmful)) for run in runs]),
@@ -265,6 +279,13 @@ def _quality_rows(
 
 def _percent(share: float | None) -> str:
     return format_percent(share, " %")
+
+
+def _alike(run: RunSummary, pass_rate: int) -> str:
+    """Number of problems whose candidates are all right (1) or all wrong (0); a dash without labels."""
+    if run.pass_at_1 is None:
+        return "–"
+    return str(sum(problem.pass_rate == pass_rate for problem in run.judged_alike))
 
 
 def _one_decimal(value: float | None) -> str:

@@ -166,6 +166,13 @@ class RunSummary:
         return sorted(found, key=lambda problem: -problem.test_effect.p_harm)
 
     @property
+    def judged_alike(self) -> Sequence[ProblemSummary]:
+        """Problems whose ground truth judges several distinct programs alike: all right, or all wrong."""
+        return [
+            problem for problem in self.problems if problem.programs > 1 and problem.pass_rate in (0, 1)
+        ]
+
+    @property
     def without_program(self) -> int:
         """Number of candidates whose answer holds no program."""
         return sum(problem.without_program for problem in self.problems)

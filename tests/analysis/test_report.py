@@ -4,6 +4,7 @@ import json
 import math
 from dataclasses import replace
 
+import numpy as np
 from rich.console import Console
 
 from testbudget.analysis.report import print_report, summary_records, write_report
@@ -47,6 +48,22 @@ def test_answers_without_a_program_are_counted_and_told(finished, tmp_path):
     (record,) = summary_records([summary])
     assert record["without_program"] == count
     assert record["problems"][0]["without_program"] == 1
+
+
+def test_ground_truths_that_judge_all_candidates_alike_are_a_warning(finished, tmp_path):
+    trace = read_trace(finished)
+    first, *others = trace.problems
+    alike = {first: replace(trace.problems[first], correct=np.zeros_like(trace.problems[first].correct))}
+    write_trace(replace(trace, problems=alike | {other: trace.problems[other] for other in others}))
+    summary = summarise(finished)
+    console = Console(width=200, record=True)
+    print_report([summary], tmp_path / "report.html", console)
+    printed = console.export_text()
+    assert (
+        f"warning: the ground truth of {len(summary.judged_alike)} of {len(summary.problems)} " in printed
+    )
+    (record,) = summary_records([summary])
+    assert first in record["judged_alike"]
 
 
 def test_the_page_shows_an_output_of_each_leading_group(finished, tmp_path):
