@@ -49,11 +49,16 @@ def case_of(pair: Any, place: str) -> tuple[Any, Any]:
         case [given, expected]:
             return given, expected
         case Mapping():
-            given = next((name for name in INPUT_NAMES if name in pair), None)
-            expected = next((name for name in OUTPUT_NAMES if name in pair), None)
-            if given and expected and pair[given] is not None and pair[expected] is not None:
+            given, expected = _named(pair, INPUT_NAMES), _named(pair, OUTPUT_NAMES)
+            if given is not None and expected is not None and pair[given] is not None:
                 return pair[given], pair[expected]
     raise RowError(f"{place} must have an input and an output but got {shown(pair)}")
+
+
+def _named(pair: Mapping[str, Any], names: Sequence[str]) -> str | None:
+    """Name among several that the pair has, one with a value first: tables fill gaps with null."""
+    present = [name for name in names if name in pair]
+    return next((name for name in present if pair[name] is not None), present[0] if present else None)
 
 
 def paired(inputs: Any, outputs: Any, place: str) -> list[tuple[Any, Any]]:
