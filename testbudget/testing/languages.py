@@ -1,13 +1,15 @@
-"""Conformance suite of languages, which runs the programs of ``Language.sample`` in real sandboxes.
+"""Conformance suite of languages, which runs their samples in real sandboxes.
 
 Each check takes the name of a language and raises ``AssertionError`` with a sentence if the language breaks
-the contract of `Language`. ``CHECKS`` holds them all::
+the contract of `Language`. A check of tests of functions accepts a language without ``judges_calls``.
+``CHECKS`` holds them all::
 
     @pytest.mark.parametrize("check", CHECKS)
     def test_my_language_keeps_the_contract(check):
         check("my_language")
 """
 
+import functools
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -20,6 +22,7 @@ from testbudget.executors.execution.runner import BlockVerdicts, Runner
 from testbudget.executors.generation.extraction.extract import extract_unit_test, normal_form
 from testbudget.rewards.problem import TestKind, UnitTest, Verdict
 from testbudget.rewards.verdict_reason import MAX_DETAIL, DetailName, VerdictReason
+from testbudget.testing.programs import check_programs_have_their_verdicts
 
 _LIMITS = TestLimits(cpu_seconds=0.5)
 _NUMBERS = (3, 4, 7)  # arguments of the tests; `wrong` differs from `right` on all of them
@@ -31,6 +34,18 @@ _METHODS = {
 """Methods that a language must have if it says so."""
 
 
+def _of_functions(check: Callable[[str], None]) -> Callable[[str], None]:
+    """Check of a language that judges tests of functions; any other language passes it."""
+
+    @functools.wraps(check)
+    def check_if_judged(name: str) -> None:
+        if language(name).judges_calls:
+            check(name)
+
+    return check_if_judged
+
+
+@_of_functions
 def check_the_sample_has_its_verdicts(name: str) -> None:
     """The right program passes, the wrong one fails and the looping one is timed out, in one block."""
     sample = _sample(name)
@@ -56,6 +71,7 @@ def check_the_methods_of_the_contract_are_there(name: str) -> None:
             )
 
 
+@_of_functions
 def check_every_verdict_has_a_reason(name: str) -> None:
     """Each pair has one sentence, and details of known names that are not too long."""
     sample = _sample(name)
@@ -80,6 +96,7 @@ def check_every_verdict_has_a_reason(name: str) -> None:
     )
 
 
+@_of_functions
 def check_trust_changes_no_confirmed_verdict(name: str) -> None:
     """The sample has its verdicts also if the candidates are trusted."""
     sample = _sample(name)
@@ -95,6 +112,7 @@ def check_trust_changes_no_confirmed_verdict(name: str) -> None:
     )
 
 
+@_of_functions
 def check_a_test_without_an_assertion_passes_nothing(name: str) -> None:
     """An empty test is not passed."""
     empty = [UnitTest("", 0, "", kind=TestKind.ASSERT)]
@@ -106,6 +124,7 @@ def check_a_test_without_an_assertion_passes_nothing(name: str) -> None:
     )
 
 
+@_of_functions
 def check_a_looping_candidate_harms_no_other(name: str) -> None:
     """Candidates before and after a looping one pass, in this block and in the next."""
     sample = _sample(name)
@@ -120,6 +139,7 @@ def check_a_looping_candidate_harms_no_other(name: str) -> None:
         )
 
 
+@_of_functions
 def check_equal_blocks_have_equal_verdicts(name: str) -> None:
     """A second sandbox gives the same verdicts, reasons and outputs."""
     sample = _sample(name)
@@ -145,6 +165,7 @@ def check_equal_blocks_have_equal_verdicts(name: str) -> None:
     )
 
 
+@_of_functions
 def check_a_candidate_without_the_entry_point_does_not_pass(name: str) -> None:
     """A candidate that does not define the entry point, or defines nothing, passes no test."""
     sample = _sample(name)
@@ -158,6 +179,7 @@ def check_a_candidate_without_the_entry_point_does_not_pass(name: str) -> None:
         )
 
 
+@_of_functions
 def check_a_text_that_is_no_program_harms_no_other(name: str) -> None:
     """A text of brackets and control characters, as candidate or as test, passes nothing."""
     sample = _sample(name)
@@ -175,6 +197,7 @@ def check_a_text_that_is_no_program_harms_no_other(name: str) -> None:
     )
 
 
+@_of_functions
 def check_outputs_are_recorded_and_calls_can_be_made_again(name: str) -> None:
     """Right programs have equal outputs, a wrong one has others, and a recorded call repeats its output."""
     sample = _sample(name)
@@ -206,6 +229,7 @@ def check_outputs_are_recorded_and_calls_can_be_made_again(name: str) -> None:
     )
 
 
+@_of_functions
 def check_a_test_is_found_in_an_answer(name: str) -> None:
     """A test of a plug-in's language is found in a fenced block with one of its tags.
 
@@ -240,6 +264,7 @@ CHECKS: Sequence[Callable[[str], None]] = (
     check_a_text_that_is_no_program_harms_no_other,
     check_outputs_are_recorded_and_calls_can_be_made_again,
     check_a_test_is_found_in_an_answer,
+    check_programs_have_their_verdicts,
 )
 """All checks of the suite."""
 

@@ -54,7 +54,7 @@ class Cpp(CompiledLanguage):
         right=_MAIN.replace("{", "{{").replace("}", "}}") % "std::cout << 2 * x + 0 * {};",
         wrong=_MAIN % "std::cout << 2 + x;",
         looping=_MAIN % "for (;; x = x + 1);",
-        broken=_MAIN % "undefined();",
+        broken="int main() { return undefined; }",
         failing=_MAIN % "std::cout << 2 * x; return 3;",
     )
 
