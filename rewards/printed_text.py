@@ -71,9 +71,14 @@ def first_difference(comparison: Comparison, expected: str, given: str) -> tuple
         expected, given = expected.rstrip(_SPACE), given.rstrip(_SPACE)
     if _is_compared_as_it_is(comparison, expected, given):
         start = _common_length(expected, given)
-        number, begin = expected.count("\n", 0, start) + 1, expected.rfind("\n", 0, start) + 1
-        sides = [next(_LINE.finditer(text, begin)).group() for text in (expected, given)]
-        return "line", number, sides[0], sides[1]
+        longer = max(expected, given, key=len)
+        if comparison.text is TextComparison.LINES and start == min(len(expected), len(given)):
+            start += longer[start] == "\n"  # the other one lacks the next line
+        begin = longer.rfind("\n", 0, start) + 1
+        sides = [found.group() if (found := _LINE.match(text, begin)) else "" for text in (expected, given)]
+        if comparison.text is TextComparison.LINES:
+            sides = [side.removesuffix("\n") for side in sides]
+        return "line", longer.count("\n", 0, start) + 1, sides[0], sides[1]
     unit, parts = ("token", _tokens) if comparison.text is TextComparison.TOKENS else ("line", _lines)
     for number, (left, right) in enumerate(itertools.zip_longest(parts(expected), parts(given)), 1):
         if left != right and not (

@@ -8,7 +8,7 @@ docs/sandbox.md describes what this protects, docs/isolation.md what each layer 
 
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -176,8 +176,10 @@ class Runner:
                 included. The others are timed out, with ``cut_at``.
 
         Raises:
+            UserError: the language has no engine for a test's kind.
             SandboxError: the sandbox failed twice, or could not be built again.
         """
+        self._check_kinds({test.kind for test in tests})
         shape = (len(candidates), len(tests))
         pairs = np.argwhere(np.ones(shape, np.bool_) if wanted is None else wanted)
         block = {
@@ -276,6 +278,16 @@ class Runner:
     def admit(self) -> None:
         """Run blocks again after ``interrupt``."""
         self._interrupted.clear()
+
+    def _check_kinds(self, kinds: Set[TestKind]) -> None:
+        """Check that the language judges tests of these kinds."""
+        language = registry.language(self._language)
+        if TestKind.STDIN in kinds and not language.runs_programs:
+            raise UserError(f"{self._language} runs no programs so tests must not be of kind stdin")
+        if not language.judges_calls and (others := sorted(kinds - {TestKind.STDIN})):
+            raise UserError(
+                f"{self._language} runs whole programs so tests must be of kind stdin but got {others[0]}"
+            )
 
     def _answer(self, block: dict[str, Any], pairs: NDArray[np.intp], *, record: bool) -> BlockAnswer:
         """Send a block and return the answer to it."""
