@@ -20,7 +20,7 @@ app = App(
    "template": "chat", "answer": "Here it is: ..."}
 
 reads: candidate or unit test
-entry_point: none for a program that reads standard input
+entry_point: null for a program that reads standard input
 template: of candidates: chat (default), completion or a .yaml file
 language: python (default), javascript or another language of this machine
 
@@ -39,7 +39,7 @@ class _AnswerRow(BaseModel):
     model_config = ConfigDict(extra="ignore", strict=True)
 
     reads: Literal["candidate", "unit test"]
-    entry_point: str | None = None
+    entry_point: str | None
     answer: str
     prompt: str = ""
     template: str = "chat"

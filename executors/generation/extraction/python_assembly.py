@@ -206,9 +206,14 @@ def prompt_header(prompt: str, entry_point: str) -> str:
 
     A prompt whose signature says ``List[int]`` without an import counts as one that imports it.
     """
-    implied = [name for name in typing.__all__ if re.search(rf"\b{name}\s*\[", prompt)]
+    before = _statements_before(prompt, entry_point)
+    implied = [
+        name
+        for name in typing.__all__
+        if re.search(rf"\b{name}\s*\[", prompt) and not re.search(rf"\bimport\b.*\b{name}\b", before)
+    ]
     header = [f"from typing import {', '.join(implied)}"] if implied else []
-    return "\n".join([*header, _statements_before(prompt, entry_point)])
+    return "\n".join([*header, before])
 
 
 def _statements_before(prompt: str, entry_point: str) -> str:

@@ -1,6 +1,8 @@
 """Answers read by ``testbudget extract``, and input that it refuses."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
@@ -77,3 +79,21 @@ def test_a_wrong_row_is_refused_by_its_line(tmp_path, capsys, row, words):
     assert (code, rows) == (2, None)
     assert words in message
     assert ":2 " in message
+
+
+def test_the_page_on_answers_shows_what_is_read(tmp_path, capsys):
+    page = (Path(__file__).parents[3] / "docs" / "reading_answers.md").read_text(encoding="utf-8")
+    answers, command, printed = re.findall(r"^```(?:json)?\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    assert command == "testbudget extract --in answers.jsonl --out programs.jsonl\n"
+    code, rows = extract(tmp_path, [json.loads(line) for line in answers.splitlines()])
+    assert code == 0
+    assert capsys.readouterr().err == printed
+    table = re.findall(r"^\| \d \| (.*) \| `(.*)` \|$", page, re.MULTILINE)
+    assert [row["notes"] for row in rows] == [[notes] for _, notes in table]
+    first, second, third, fourth, fifth = (row["code"] for row in rows)
+    assert first == "from typing import List\n\ndef total(xs: List[int]) -> int:\n    return sum(xs)\n"
+    assert second.startswith("def double(n):")
+    assert second.endswith("print(double(int(input())))\n")
+    assert third is None
+    assert fourth == "def test_total():\n    assert total([1, 2]) == 3\n"
+    assert json.loads(fifth) == json.loads(table[4][0].strip("`"))
