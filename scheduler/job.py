@@ -56,7 +56,7 @@ class Job(JobSection):
     def eliminates(self) -> bool:
         """True if candidates are eliminated in this run."""
         return self.elimination.apply_to == "all" or (
-            self.elimination.apply_to == "generated" and self.tests.from_run is None
+            self.elimination.apply_to == "generated" and self.tests.model is not None
         )
 
     @property

@@ -139,7 +139,7 @@ def _from_folder(job: Job, folder: Path) -> Job:
         update={
             "problems": job.problems.model_copy(update={"source": source}),
             "candidates": resolved(resolved(job.candidates, "from_run"), "from_file"),
-            "tests": resolved(job.tests, "from_run"),
+            "tests": resolved(resolved(job.tests, "from_run"), "from_file"),
             "hidden_states": resolved(job.hidden_states, "from_run"),
             "predictor": predictor,
             "policy": resolved(job.policy, "gain_model_from"),

@@ -3,6 +3,7 @@
 Back ends are imported when a job needs them, so that importing this module loads neither Ray nor torch.
 """
 
+import dataclasses
 import functools
 import shutil
 import sys
@@ -42,9 +43,11 @@ from testbudget.scheduler.job_file import changed_fields, job_fields, load_job, 
 from testbudget.scheduler.prompt_checks import check_prompts, generator_of_tests
 from testbudget.scheduler.run_problems import RunProblems
 from testbudget.scheduler.run_results import write_results
+from testbudget.scheduler.server_checks import check_servers
 from testbudget.scheduler.truth_trials import BackendTrials
 from testbudget.scheduler.window import window_and_quantum
 from testbudget.scheduler.work.candidates import CandidateGenerator, recorded_candidates
+from testbudget.scheduler.work.given_tests import given_tests, tests_given_as_code
 from testbudget.scheduler.work.hidden_states import recorded_states
 from testbudget.scheduler.work.labels import recorded_labels
 from testbudget.scheduler.work.prediction import Predictor
@@ -118,9 +121,10 @@ def start_run(job: Job, directory: Path, watch: Watch = lambda _: None) -> Path:
     """
     if job.backend != "recorded":
         find_packages(job.execution.package_choice)
-    problems = load_problems(job.problems.problem_source, job.problems.ids, job.problems.limit)
+    problems = load_problems(job.problems.problem_source, job.problems.ids, job.problems.limit, tell=True)
     check_min_tests(job, len(problems))
     check_prompts(job, problems)
+    check_servers(job)
     if not directory.exists():
         check_place(directory, directory=True)
     try:
@@ -183,6 +187,8 @@ def _run(job: Job, problems: Sequence[Problem], directory: Path, info: RunInfo, 
         with _writing(directory):
             write_run_info(info, directory)
         run_problems = RunProblems(problems, EvidenceStore(log))
+        if job.tests.from_file is not None:
+            recording = given_tests(job.tests.from_file, problems, run_problems.store)
         sources = _sources(job, run_problems, read)
         if not log.last_seq:
             states_cost = sources.states.cost if sources.states else Cost()
@@ -212,7 +218,7 @@ def _run(job: Job, problems: Sequence[Problem], directory: Path, info: RunInfo, 
                 extracts=job.hidden_states is not None,
                 on_grant=lambda made: grants.extend(_grant_records(made, problems, driver.now)),
             )
-            methods = _methods(job, predictor, confidence_models, metered=metered)
+            methods = _methods(job, predictor, confidence_models, recording, metered=metered)
             dispatcher = make_dispatcher(run_problems, backend, sources, methods)
             driver = Driver(scheduler, log, run_problems.store, backend, dispatcher)
 
@@ -318,11 +324,16 @@ def _check_unchanged(job: Job, log: EventLog, directory: Path) -> None:
 
 
 def _methods(
-    job: Job, predictor: Predictor | None, confidence_models: ConfidenceModels, *, metered: bool
+    job: Job,
+    predictor: Predictor | None,
+    confidence_models: ConfidenceModels,
+    recording: Trace | None,
+    *,
+    metered: bool,
 ) -> RunMethods:
     rule = selection_rule(job.selection)
     return RunMethods(
-        generator_of_tests(job),
+        dataclasses.replace(generator_of_tests(job), given=tests_given_as_code(recording)),
         rule,
         confidence_models,
         EliminationRule(rule, job.elimination.z) if job.eliminates else None,
@@ -351,6 +362,7 @@ def _sources_of(job: Job) -> dict[str, str]:
         "candidates.from_run": job.candidates.from_run,
         "candidates.from_file": job.candidates.from_file,
         "tests.from_run": job.tests.from_run,
+        "tests.from_file": job.tests.from_file,
         "hidden_states.from_run": job.hidden_states and job.hidden_states.from_run,
         "predictor.path": job.predictor and job.predictor.path,
         "policy.gain_model_from": job.policy.gain_model_from,

@@ -34,8 +34,9 @@ class OpenAIServer:
         failure: function from the number of a completion request to a failure, or None: a status code,
             a pair of one and headers, "drop" (connection closed in place of an answer), "late" (answered
             and then dropped), "html", or a number of seconds as text.
-        usage: False leaves it out.
-        knows: fields of a request that it takes.
+        usage: function from the number of completion requests so far to False where usage is left out.
+        refused_fields: message by name of a field that it does not take.
+        overhead: tokens that it adds to each prompt.
         bodies: bodies of the completion requests so far.
         headers: headers of the last request.
         billed: tokens of prompts and answers that it charges for; a late answer is charged.
@@ -44,7 +45,8 @@ class OpenAIServer:
 
     def __init__(self):
         self.key, self.models, self.context = None, ["tiny"], 4096
-        self.answer, self.failure, self.usage = words, lambda number: None, True
+        self.answer, self.failure = words, lambda number: None
+        self.usage = lambda number: True
         self.refused_fields, self.overhead = {}, 0
         self.bodies, self.headers, self.paths = [], None, []
         self.billed = collections.Counter()
@@ -97,7 +99,7 @@ class OpenAIServer:
         choice |= {"message": {"role": "assistant", "content": text}} if chat else {"text": text}
         content = {"id": "1", "object": "completion", "created": 0, "model": body["model"]}
         content["choices"] = [choice]
-        if self.usage:
+        if self.usage(len(self.bodies)):
             total = prompt_tokens + len(tokens)
             content["usage"] = {"prompt_tokens": prompt_tokens, "completion_tokens": len(tokens)}
             content["usage"]["total_tokens"] = total

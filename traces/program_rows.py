@@ -47,7 +47,9 @@ def problem_of(fields: RowFields) -> str:
     Raises:
         RowError: the row names none.
     """
-    return fields.identifier(*_PROBLEM)
+    # The others are not read: an id beside the problem is the row's own, and rides along.
+    named = next((name for name in _PROBLEM if name in fields), _PROBLEM[0])
+    return fields.identifier(named)
 
 
 def has_fence(text: str) -> bool:

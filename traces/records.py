@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from testbudget.rewards.equivalence import impute_followers
 from testbudget.rewards.outputs import Evidence, OutputMatrix, RecordedOutputs
-from testbudget.rewards.problem import NO_PROGRAM, NOT_RUN, Candidate, Problem, Verdict
+from testbudget.rewards.problem import NO_PROGRAM, NOT_RUN, Candidate, Problem, TestKind, Verdict
 from testbudget.rewards.votes import Votes
 
 
@@ -134,9 +134,11 @@ class TestRecord:
 
     Attributes:
         status: usable, duplicate or unusable.
-        text: the reward model's whole answer.
+        text: the reward model's whole answer, or the code of a test that was given.
         seed: sampling seed.
         tokens, gpu_seconds: cost of its generation; NaN if unmeasured.
+        kind: form of a test that was given; None if the text is an answer.
+        metadata: JSON of the other fields of its row in a file; empty if there are none.
     """
 
     __test__ = False
@@ -146,6 +148,8 @@ class TestRecord:
     seed: int
     tokens: float
     gpu_seconds: float
+    kind: TestKind | None = None
+    metadata: str = ""
 
 
 @dataclass(frozen=True, slots=True)

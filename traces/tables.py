@@ -31,6 +31,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from testbudget.rewards.errors import UserError, one_line
+from testbudget.rewards.problem import TestKind
 from testbudget.traces.files import whole_file
 from testbudget.traces.problem_columns import (
     extraction_costs,
@@ -91,6 +92,8 @@ _TABLES = {
 }
 _NOTES = (pa.field("notes", pa.list_(pa.string())), pa.field("metadata", pa.string()))
 """Columns of the candidates' notes and metadata, which a table written without them may lack."""
+_GIVEN = (pa.field("kind", pa.string()), pa.field("metadata", pa.string()))
+"""Columns of the kind and metadata of given tests, which a table written without them may lack."""
 
 
 def write_trace(trace: Trace) -> None:
@@ -121,7 +124,7 @@ def write_trace(trace: Trace) -> None:
     write_table(table, trace.directory / "problems.parquet")
     for name, schema, rows in (
         ("candidates", pa.schema([*_TABLES["candidates"], *_NOTES]), _candidate_rows(trace)),
-        ("tests", _TABLES["tests"], _test_rows(trace)),
+        ("tests", pa.schema([*_TABLES["tests"], *_GIVEN]), _test_rows(trace)),
         ("votes", _TABLES["votes"], _vote_rows(trace)),
     ):
         table = pa.Table.from_pylist(list(rows), schema=schema)
@@ -151,6 +154,8 @@ def read_trace(directory: Path) -> Trace:
             row["seed"],
             _number(row["tokens"]),
             _number(row["gpu_seconds"]),
+            TestKind(row["kind"]) if row.get("kind") else None,
+            row.get("metadata") or "",
         )
     verdicts: dict[str, dict[int, VerdictRecord]] = {problem: {} for problem in candidates}
     votes = tables["votes"]
@@ -268,6 +273,8 @@ def _test_rows(trace: Trace) -> Iterable[dict[str, Any]]:
                 "seed": record.seed,
                 "tokens": None if np.isnan(record.tokens) else int(record.tokens),
                 "gpu_seconds": record.gpu_seconds,
+                "kind": record.kind and record.kind.value,
+                "metadata": record.metadata or None,
             }
 
 

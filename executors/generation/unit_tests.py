@@ -1,8 +1,8 @@
 """Unit tests from a reward model: requests for tests, and test records of the answers."""
 
 import functools
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from testbudget.executors.generation.base import Completion, Prompt, Request
@@ -24,6 +24,7 @@ class UnitTestGenerator:
         stdin_template: prompt for problems without an entry point; None for ``template``.
         seed: seed of the run. The seed of a test is derived from it, the problem and the index of the test,
             so a resumed run requests the same tests again.
+        given: tests that were given as code, by problem and index. They are taken as they are.
     """
 
     __test__ = False  # pytest would collect it by its name
@@ -31,6 +32,7 @@ class UnitTestGenerator:
     template: PromptTemplate | None
     seed: int
     stdin_template: PromptTemplate | None = None
+    given: Mapping[str, Mapping[int, TestRecord]] = field(default_factory=dict)
 
     def requests(
         self, problem_candidates: ProblemCandidates, indices: Iterable[int]
@@ -75,10 +77,18 @@ class UnitTestGenerator:
         known = {
             usable.normal_form
             for record in earlier
-            if record.status is TestStatus.USABLE and (usable := _parsed_test(problem, record.text))
+            if record.status is TestStatus.USABLE and (usable := _recorded_test(problem, record))
         }
         records = []
+        given = self.given.get(problem.id, {})
         for request, completion in zip(requests, completions, strict=True):
+            if own := given.get(request.index):
+                form = _recorded_test(problem, own)
+                assert form is not None
+                status = TestStatus.DUPLICATE if form.normal_form in known else TestStatus.USABLE
+                known.add(form.normal_form)
+                records.append(replace(own, status=status))
+                continue
             usable = _parsed_test(problem, completion.text)
             status = TestStatus.UNUSABLE
             if usable is not None:
@@ -100,7 +110,7 @@ class UnitTestGenerator:
         Raises:
             ValueError: the answer in the record holds no usable test.
         """
-        usable = _parsed_test(problem_candidates.problem, record.text)
+        usable = _recorded_test(problem_candidates.problem, record)
         if usable is None:
             raise ValueError(
                 f"test {index} of problem {problem_candidates.problem.id} is {record.status}, not usable"
@@ -131,6 +141,23 @@ class _ParsedTest(NamedTuple):
     code: str
     kind: TestKind
     normal_form: str
+
+
+def _recorded_test(problem: Problem, record: TestRecord) -> _ParsedTest | None:
+    if record.kind is None:
+        return _parsed_test(problem, record.text)
+    return _ParsedTest(
+        record.text, record.kind, _normal_form_of_given(record.text, problem.language, record.kind)
+    )
+
+
+@functools.lru_cache(maxsize=_CACHED_ANSWERS)
+def _normal_form_of_given(code: str, language: str, kind: TestKind) -> str:
+    """Normal form of a test that was given; the code itself if it does not parse."""
+    try:
+        return normal_form(code, language, kind)
+    except (SyntaxError, ValueError, RecursionError):
+        return code
 
 
 def _parsed_test(problem: Problem, text: str) -> _ParsedTest | None:

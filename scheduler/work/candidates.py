@@ -1,7 +1,6 @@
 """Candidates of a run: taken from a finished run or a file, or sampled from the policy model."""
 
 import json
-import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -33,12 +32,11 @@ from testbudget.scheduler.work.open_work import (
 )
 from testbudget.traces.candidate_file import CandidateForm, CandidateRow, read_candidate_file
 from testbudget.traces.records import CandidateRecord, DistinctPrograms, Piece
+from testbudget.traces.rows.mistakes import log_warnings
 from testbudget.traces.tables import ReadTrace
 
 _CANDIDATES_PER_PIECE = 8
 _CHAT = "chat"  # template whose answers hold programs as those of a file do
-_WARNINGS = 5
-_LOG = logging.getLogger(__name__)
 
 
 def recorded_candidates(
@@ -52,6 +50,8 @@ def recorded_candidates(
     section = job.candidates
     if section.model is not None:
         return None
+    if not problems:
+        return {}
     recorded = _read_candidates(section, problems, read)
     for problem in problems:
         if not recorded[problem.id]:
@@ -196,10 +196,7 @@ def _of_file(
 ) -> dict[str, list[CandidateRecord]]:
     """Candidates of a file by problem id; what was noticed about its rows is logged."""
     read = read_candidate_file(path, problems)
-    for warning in read.warnings[:_WARNINGS]:
-        _LOG.warning("%s", warning)
-    if (rest := len(read.warnings) - _WARNINGS) > 0:
-        _LOG.warning("and %d more warnings: testbudget problems SOURCE --candidates %s", rest, path)
+    log_warnings(read.warnings, f"testbudget problems SOURCE --json --candidates {path}")
     return {
         problem.id: [_file_record(problem, row, section.extraction) for row in read.candidates[problem.id]]
         for problem in problems

@@ -122,7 +122,7 @@ def test_tokens_are_those_of_the_server_s_usage(server):
 
 @pytest.mark.parametrize("chat", [True, False])
 def test_without_usage_log_probabilities_count_the_answer(server, chat):
-    server.usage = False
+    server.usage = lambda number: False
     prompt = Prompt("Write.", chat)
     found = answer(generator(server, engine={"logprobs": True}), request(0, prompt))
     assert (found.tokens, found.mean_logprob) == (8, -0.5)
@@ -130,7 +130,7 @@ def test_without_usage_log_probabilities_count_the_answer(server, chat):
 
 
 def test_without_usage_and_log_probabilities_no_token_is_left_uncounted(server):
-    server.usage = False
+    server.usage = lambda number: False
     server.answer = lambda prompt, seed: "ab cd"
     found = answer(generator(server), sampling=Sampling(max_tokens=100))
     assert found.tokens == len("ab cd") + 1

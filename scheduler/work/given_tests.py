@@ -1,0 +1,71 @@
+"""Tests of a file as a recording, from which they are granted in their order."""
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from testbudget.rewards.errors import UserError
+from testbudget.rewards.problem import Problem
+from testbudget.scheduler.evidence_store import EvidenceStore
+from testbudget.traces.records import TestRecord, TestStatus
+from testbudget.traces.tests_file import TestRow, read_test_file
+from testbudget.traces.trace import ProblemTrace, Trace
+
+_LOG = logging.getLogger(__name__)
+_WARNINGS = 5
+
+
+def given_tests(path: Path, problems: Sequence[Problem], store: EvidenceStore) -> Trace:
+    """Tests of a file as the recording of a run without candidates. Each costs a test and no tokens.
+
+    Args:
+        path: file of tests.
+        problems: problems of the run.
+        store: records of the run so far, whose tests must be those of the file.
+
+    Raises:
+        UserError: the file cannot be read, holds no test of the problems, or has changed since the run
+            began.
+    """
+    read = read_test_file(path, problems)
+    without = [problem.id for problem in problems if not read.tests[problem.id]]
+    warnings = [*read.warnings]
+    if without:
+        warnings.append(f"{path} has no test of {len(without)} problems, such as {without[0]}")
+    for warning in warnings[:_WARNINGS]:
+        _LOG.warning("%s", warning)
+    traces = {problem.id: _trace(problem, read.tests[problem.id]) for problem in problems}
+    for problem, trace in traces.items():
+        for index, record in store.tests[problem].items():
+            if index not in trace.tests or trace.tests[index].text != record.text:
+                raise UserError(
+                    f"{path} must be as the run began with it but test {index} of {problem} differs"
+                )
+    return Trace(path, traces, None)
+
+
+def tests_given_as_code(recording: Trace | None) -> Mapping[str, Mapping[int, TestRecord]]:
+    """Tests of a recording that are code, not answers, by problem and index."""
+    traces = recording.problems if recording else {}
+    given = {
+        problem: {index: record for index, record in trace.tests.items() if record.kind is not None}
+        for problem, trace in traces.items()
+    }
+    return {problem: tests for problem, tests in given.items() if tests}
+
+
+def _trace(problem: Problem, rows: Sequence[TestRow]) -> ProblemTrace:
+    tests = {
+        row.test.index: TestRecord(
+            TestStatus.USABLE,
+            row.test.code,
+            row.test.seed,
+            0.0,
+            0.0,
+            row.test.kind,
+            json.dumps(dict(row.metadata), ensure_ascii=False, default=str) if row.metadata else "",
+        )
+        for row in rows
+    }
+    return ProblemTrace(problem.content_hash, float("nan"), [], None, tests, {})
