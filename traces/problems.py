@@ -16,7 +16,7 @@ from testbudget.traces.forms.registry import FORMS, recognised_form
 from testbudget.traces.problem_source import HUMANEVAL, PRESETS, ProblemSource
 from testbudget.traces.rows.dataset_folder import files_of_dataset
 from testbudget.traces.rows.hub_rows import HUB, rows_of_hub
-from testbudget.traces.rows.mistakes import Mistakes, RowError
+from testbudget.traces.rows.mistakes import Mistakes, RowError, log_warnings
 from testbudget.traces.rows.reader import read_row_files
 from testbudget.traces.rows.row import Row
 from testbudget.traces.rows.row_fields import RowFields
@@ -59,7 +59,11 @@ class LoadedProblems:
 
 
 def load_problems(
-    source: str | ProblemSource, ids: Sequence[str] | None = None, limit: int | None = None
+    source: str | ProblemSource,
+    ids: Sequence[str] | None = None,
+    limit: int | None = None,
+    *,
+    tell: bool = False,
 ) -> list[Problem]:
     """Problems in the order of their source.
 
@@ -67,11 +71,15 @@ def load_problems(
         source: the source, or its text: ``humaneval``, a path, or ``PRESET:FILE``.
         ids: ids of the problems to keep; None keeps all.
         limit: maximum number of problems to keep, from the first; None keeps all.
+        tell: True to log warnings about the rows.
 
     Raises:
         UserError: the file cannot be read, rows break the form, or no problem has one of the ids.
     """
-    return list(read_problem_rows(source, ids, limit).problems)
+    loaded = read_problem_rows(source, ids, limit)
+    if tell:
+        log_warnings(loaded.warnings, "testbudget problems SOURCE --json")
+    return list(loaded.problems)
 
 
 def read_problem_rows(

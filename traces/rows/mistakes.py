@@ -1,8 +1,12 @@
 """Mistakes in a file of rows, collected so that several are told at once."""
 
+import logging
+from collections.abc import Sequence
+
 from testbudget.rewards.errors import UserError
 
 _TOLD = 5
+_LOG = logging.getLogger(__name__)
 
 
 class RowError(Exception):
@@ -38,3 +42,16 @@ class Mistakes:
 def more(count: int, noun: str) -> str:
     """A last line on what a list leaves out; empty if that is nothing."""
     return f"\nand {count:,} more {noun}{'s' if count > 1 else ''}" if count > 0 else ""
+
+
+def log_warnings(warnings: Sequence[str], command: str) -> None:
+    """Log the first five warnings about rows, and how many more there are.
+
+    Args:
+        warnings: sentences with their places.
+        command: command that shows the others.
+    """
+    for warning in warnings[:_TOLD]:
+        _LOG.warning("warning: %s", warning)
+    if len(warnings) > _TOLD:
+        _LOG.warning("and %d more warnings: %s", len(warnings) - _TOLD, command)
