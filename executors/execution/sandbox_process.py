@@ -46,6 +46,7 @@ _ENVIRONMENT = {
     "POLARS_MAX_THREADS": "1",
     "RAYON_NUM_THREADS": "1",
     "ARROW_IO_THREADS": "1",
+    "ARROW_DEFAULT_MEMORY_POOL": "system",  # the others reserve as much address space as a test has
     "MALLOC_ARENA_MAX": "1",  # otherwise a thread may reserve 64 MiB of the test's address space
 }
 _FLAGS = ("-s", "-S", "-P", "-B", "-X", "utf8", "-W", "ignore")
