@@ -4,8 +4,9 @@ python benchmarks/stdin.py [--quick]
 
 Python programs are run beside a fresh ``python -I`` per run, C++ programs beside ``subprocess`` of the same
 compiled program. The plain processes have limits of CPU time, address space and file size by ``setrlimit``
-and none of our layers. Texts of Python programs are new in every block, so compilation is in our times; C++ programs are
-compiled once on either side, before the clock starts. The last line is a JSON object with all figures.
+and none of our layers. Texts of Python programs are new in every block, so their compilation is in our
+times. C++ programs are compiled before the clock starts, on either side. The last line is a JSON object
+with all figures.
 """
 
 import argparse
