@@ -11,7 +11,7 @@ import textwrap
 from collections.abc import Callable, Collection, Iterator
 from typing import NamedTuple
 
-from testbudget.executors.generation.extraction.mended_text import mended_text
+from testbudget.executors.generation.extraction.mended_text import mended_text, unescaped
 
 _FENCE = r"(?P<fence>`{3,}|~{3,})"
 _TAG = r"(?P<tag>[\w+#.-]*)"
@@ -92,10 +92,12 @@ def code_blocks(text: str, tags: Collection[str], parses: Callable[[str], bool])
 
 
 def _mended(block: CodeBlock, parses: Callable[[str], bool]) -> CodeBlock:
+    if (code := unescaped(block.code)) != block.code:
+        block = CodeBlock(code, block.tag, parses(code))
     if block.parses:
         return block
-    code = next(filter(parses, mended_text(block.code)), None)
-    return block if code is None else CodeBlock(code, block.tag, True)
+    mended = next(filter(parses, mended_text(block.code)), None)
+    return block if mended is None else CodeBlock(mended, block.tag, True)
 
 
 def _fenced(lines: list[str], tags: Collection[str], parses: Callable[[str], bool]) -> Iterator[CodeBlock]:

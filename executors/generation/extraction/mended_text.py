@@ -6,10 +6,21 @@ from collections.abc import Callable, Iterator, Sequence
 
 _QUOTES = str.maketrans({"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"'})
 _BLANKS = str.maketrans({"\u00a0": " ", "\u202f": " ", "\u3000": " ", "\u200b": None, "\u2060": None})
+_ESCAPED = re.compile(r"&(?:lt|gt);")
 _NOTEBOOK_LINE = re.compile(r"^[ \t]*[!%].*\n?", re.MULTILINE)
 _PROMPT = re.compile(r"^(?:>>>|\.\.\.) ?")
 _NUMBERED = re.compile(r"^ *\d+[ \t]*[|:.)][ \t]?")
 _TRAILING_TAG = re.compile(r"(?:\s*(?:</\w+>|\[/\w+\]|`+))+\s*\Z")
+
+
+def unescaped(text: str) -> str:
+    """Text with ``<`` for ``&lt;`` if it has no ``<`` and ``>`` of its own.
+
+    ``a &gt; b`` is a program, so that it parses says nothing.
+    """
+    if _ESCAPED.search(text) and "<" not in text and ">" not in text:
+        return html.unescape(text)
+    return text
 
 
 def mended_text(text: str) -> Iterator[str]:

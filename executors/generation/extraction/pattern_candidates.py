@@ -5,7 +5,6 @@ program that reads standard input, the one with a ``main`` function, is taken wi
 define names which it uses. Usage examples at the top level of JavaScript are left out.
 """
 
-import html
 import re
 from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
@@ -42,7 +41,6 @@ _MAIN: dict[str, str] = {
 }
 _KNOWN = frozenset({*_MAIN, "javascript", "typescript"})
 _SCRIPT = r"\bconsole\s*\.\s*\w+\s*\(|\bprocess\s*\.\s*stdout\b|\bprint(?:ln)?\b|\bputs\b|\becho\b|\bwrite"
-_ESCAPED = re.compile(r"&(?:lt|gt);")
 _READS = r"\bstdin\b|\breadline|\breadFileSync\b|\bSTDIN\b|\bread\b|\bgets\b"
 _CODE_LINE = re.compile(
     r"^\s*(?:#\s*include|import\b|package\b|using\b|use\b|public\b|class\b|struct\b|fn\b|func\b|function\b"
@@ -82,10 +80,7 @@ def read_pattern_candidate(
         rule: which of several programs in the answer is taken.
     """
     text = answer_text(text)
-    blocks = [
-        block._replace(code=_unescaped(block.code))
-        for block in code_blocks(text, language.tags, language.is_sound)
-    ]
+    blocks = code_blocks(text, language.tags, language.is_sound)
     notes: list[AnswerNote] = []
     if not blocks:
         blocks = [CodeBlock(run, "", language.is_sound(run)) for run in _runs_of_code(text)]
@@ -169,13 +164,6 @@ def _names_of(language: PatternLanguage, code: str) -> list[str]:
 
 def _uses(code: str, name: str) -> bool:
     return re.search(rf"(?<![\w$.]){name}(?![\w$])", code) is not None
-
-
-def _unescaped(code: str) -> str:
-    """Code with ``<`` for ``&lt;`` if it has no ``<`` and ``>`` of its own."""
-    if _ESCAPED.search(code) and "<" not in code and ">" not in code:
-        return html.unescape(code)
-    return code
 
 
 def _runs_of_code(text: str) -> list[str]:
