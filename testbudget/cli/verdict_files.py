@@ -94,10 +94,11 @@ class LineFile:
             InfrastructureError: the disk is full or faulty. The file ends with a whole line.
         """
         content = "".join(json.dumps(row) + "\n" for row in rows).encode()
+        written = 0
         with self._interruptions.held():
             try:
-                _write_whole(self._descriptor, content)
-                self.rows += len(rows)
+                while written < len(content):
+                    written += os.write(self._descriptor, content[written:])
             except BrokenPipeError:
                 raise
             except OSError as error:
@@ -105,6 +106,8 @@ class LineFile:
                     self._cut_half_line()
                 name = self._out or "standard output"
                 raise InfrastructureError(f"{name} cannot be written: {error.strerror}") from None
+            finally:
+                self.rows += content.count(b"\n", 0, written)
 
     def close(self) -> None:
         """Close the file; remove it if it is new and nothing was written."""
@@ -274,12 +277,6 @@ def _earlier_row(out: Path, number: int, line: bytes) -> VerdictRow:
     if not (isinstance(row, dict) and "id" in row and ("verdict" in row or ERROR in row)):
         raise UserError(f"{out}:{number} must be a verdict of this command, to be continued, but is none")
     return row
-
-
-def _write_whole(descriptor: int, content: bytes) -> None:
-    view = memoryview(content)
-    while view:
-        view = view[os.write(descriptor, view) :]
 
 
 def _schema() -> "pa.Schema":
