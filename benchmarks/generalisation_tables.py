@@ -100,8 +100,8 @@ def _print_sizes(every: Sequence[RegimeFigures]) -> None:
     few = [f"{number} candidates" for number in CANDIDATES]
     batches = [f"batch of {size}" for size in BATCHES]
     _head(
-        "Few candidates: points over the best fixed rule, mean over counts. Small batches: accuracy in % at "
-        "the last count, and with all problems",
+        "Few candidates: points over the best fixed rule, mean over counts. Small batches: accuracy in % "
+        "at the last count, and with all problems",
         ["regime", *few, *batches, "all"],
     )
     for one in every:
@@ -132,8 +132,10 @@ def _print_policies(every: Sequence[RegimeFigures]) -> None:
             one.accuracy[STATIC[0]],
             one.accuracy[STATIC[1]],
         )
-        cells = [gain(one.by_policy[f"default+{policy}"], one.accuracy["default"]) for policy in POLICIES]
-        cells.append(gain(one.by_policy[f"default+{POLICIES[0]}"], static))
+        whole = [one.by_policy[f"default+{policy}"] for policy in POLICIES]
+        orders = len(whole[0])
+        cells = [gain(policy, one.accuracy["default"][:orders]) for policy in whole]
+        cells.append(gain(whole[0], static[:orders]))
         _row(
             [
                 one.regime.name,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from testbudget.rewards.outputs import Evidence
 from testbudget.rewards.prefix_statistics import PrefixStatistics
 from testbudget.rewards.selection.base import SelectionRule
-from testbudget.rewards.selection.batch import BatchContribution, contribution_by
+from testbudget.rewards.selection.batch import BatchContribution, contribution_at
 from testbudget.rewards.votes import Votes
 from testbudget.scheduler.imported_run import write_imported
 from testbudget.traces.learning_curves import RecordedTests, random_permutations
@@ -89,7 +89,7 @@ class DrawnTests:
     Attributes:
         recorded: the problem.
         permutation: intp (tests,), the order.
-        evidence: evidence of all its tests, with one column for equal candidates.
+        evidence: evidence of as many of its tests as are needed, with one column for equal candidates.
         votes_of: intp (counts,), votes among the first tests, for each of the counts.
         statistics: after these votes.
         part: its part in the statistics of a batch.
@@ -109,10 +109,13 @@ class DrawnTests:
         """Tests in an order; a problem with fewer tests than a count has all of them."""
         evidence = recorded.merged_evidence(permutation)
         voted = np.concatenate([[0], np.cumsum(recorded.rows[permutation] >= 0)])
-        whole = PrefixStatistics(evidence, range(evidence.votes.tests + 1))
-        part = contribution_by(whole)
         votes_of = voted[np.minimum(counts, recorded.tests)]
-        return cls(recorded, permutation, evidence, votes_of, whole.at(votes_of), part)
+        evidence = evidence.first(int(votes_of.max()))
+        shown = np.unique([0, *votes_of])
+        statistics = PrefixStatistics(evidence, shown)
+        part = contribution_at(statistics)
+        rows = np.searchsorted(shown, votes_of)
+        return cls(recorded, permutation, evidence, votes_of, statistics.at(rows), part)
 
     def accuracy(self, rule: SelectionRule, statistics: PrefixStatistics) -> NDArray[np.float64]:
         """Accuracy of the picks of a rule after each count, float64 (counts,)."""

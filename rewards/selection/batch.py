@@ -47,6 +47,18 @@ def contribution_by(statistics: PrefixStatistics, *, calibrates: bool = True) ->
     return BatchContribution(_pass_shares(statistics), rows)
 
 
+def contribution_at(statistics: PrefixStatistics) -> BatchContribution:
+    """Part of one problem by its statistics after some numbers of tests alone, 0 and all of them included.
+
+    The statistics of a batch of such parts hold for these numbers of tests.
+    """
+    sums = np.zeros((4, len(statistics.passed) + 1))
+    sums[:, statistics.counts] = _pass_shares(statistics)
+    sums[0] = 1
+    counts = statistics.counts.tolist()
+    return BatchContribution(sums, dict(zip(counts, _group_rows(statistics, counts), strict=True)))
+
+
 def calibration_of(problems: Sequence[Evidence]) -> BatchCalibration:
     """Calibration of a batch by all its tests, the same for every number of tests."""
     rows = []
@@ -112,8 +124,7 @@ def _pass_shares(statistics: PrefixStatistics) -> NDArray[np.float64]:
     """
     tests = np.maximum(statistics.tests, 1)
     passed = statistics.tests_passed / tests
-    best = passed.max(axis=1)
-    best[0] = 0.5
+    best = np.where(statistics.tests[:, 0] > 0, passed.max(axis=1), 0.5)
     agreement = np.round(statistics.agreement, 9)
     in_majority = agreement == agreement.max(axis=1, keepdims=True)
     majority_size = in_majority @ statistics.sizes
@@ -130,7 +141,8 @@ def _group_rows(statistics: PrefixStatistics, counts: Sequence[int]) -> list[Gro
     counts the leading tests that every candidate was run on, since those that are left agree more.
 
     Args:
-        statistics: after these numbers of tests and :func:`_complete_tests`, at least.
+        statistics: after these numbers of tests, at least; for the agreement, after the largest number of
+            them that is at most :func:`_complete_tests`.
         counts: numbers of tests.
     """
     row_of = {count: row for row, count in enumerate(statistics.counts.tolist())}
@@ -140,11 +152,12 @@ def _group_rows(statistics: PrefixStatistics, counts: Sequence[int]) -> list[Gro
     by_votes = not statistics.has_outputs
     rows = []
     for count in counts:
-        row, together = row_of[count], min(count, complete)
+        row = row_of[count]
+        together = max((one for one in row_of if one <= min(count, complete)), default=0)
         passed, sizes = statistics.tests_passed[row], statistics.output_group_sizes[row]
         p_pass = statistics.passed[:together] @ statistics.sizes / statistics.candidates
         agreement = np.nan
-        if statistics.inputs[row_of[together], 0] and (together or not count):
+        if together in row_of and statistics.inputs[row_of[together], 0] and (together or not count):
             agreement = statistics.agreement[row_of[together]] @ statistics.sizes / statistics.candidates
         rows.append(
             GroupRows(

@@ -31,8 +31,8 @@ def lines(table: Table, width: int = 80) -> list[str]:
 
 
 def test_words_are_aligned_to_the_left_and_numbers_to_the_right():
-    table = Table("Accuracy [%]", ("rule", "value"), [["calibrated", "1.0"], ["majority", "10.0"]], {0})
-    assert lines(table) == ["", "Accuracy [%]", "rule      value", "auto        1.0", "majority   10.0"]
+    table = Table("Accuracy [%]", ("rule", "value"), [["soft", "1.0"], ["majority", "10.0"]], {0})
+    assert lines(table) == ["", "Accuracy [%]", "rule      value", "soft        1.0", "majority   10.0"]
 
 
 def test_brackets_in_a_cell_are_text_and_no_markup():
