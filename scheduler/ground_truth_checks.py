@@ -228,6 +228,8 @@ def _fault_of(trial: TruthTrial, block: BlockVerdicts) -> tuple[str | None, bool
     number = failed[0]
     which = f"test {trial.tests[number] + 1} of it: " if len(verdicts) > 1 else ""
     verdict = verdicts[number].name.lower().replace("_", " ")
+    if verdicts[number] is Verdict.UNCONFIRMED:
+        verdict += ", which execution.trust honest would count"
     return (
         f"is not passed by the row's own solution ({which}{verdict}, {_sentence(reasons[number])})",
         False,

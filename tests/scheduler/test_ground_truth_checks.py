@@ -136,6 +136,14 @@ def test_a_failed_reference_is_told_with_the_test_and_the_verdict(run_trials):
     )
 
 
+def test_an_unconfirmed_reference_is_told_with_the_remedy(run_trials):
+    own = "class Own:\n    def __eq__(self, other):\n        return True\n\n\n"
+    own += "def double(x):\n    return Own()\n"
+    judged = problem(TestKind.ASSERT, "assert double(2) == 4", reference=own)
+    (fault,) = ground_truth_faults([judged], run_trials)
+    assert "unconfirmed, which execution.trust honest would count" in fault.reason
+
+
 @pytest.mark.parametrize(
     ("entry_point", "prompt", "test"),
     [
