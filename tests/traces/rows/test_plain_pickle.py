@@ -4,7 +4,7 @@ import pickle
 import pickletools
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from testbudget.traces.rows.plain_pickle import read_plain_pickle
@@ -17,6 +17,7 @@ values = st.recursive(
 )
 
 
+@settings(max_examples=50)
 @given(values, st.integers(3, pickle.HIGHEST_PROTOCOL))
 def test_a_pickle_of_plain_values_is_read_as_by_pickle(value, protocol):
     assert read_plain_pickle(pickle.dumps(value, protocol)) == value
