@@ -42,10 +42,13 @@ class ProgramFiles:
         return _read(self.descriptors[1], 0, MAX_OUTPUT_BYTES).decode("utf-8", "surrogateescape")
 
     def errors(self) -> str:
-        """End of the standard error."""
+        """Standard error; of a longer one, the beginning and the end."""
         size = os.fstat(self.descriptors[2]).st_size
-        start = max(0, size - ERRORS_LENGTH)
-        return _read(self.descriptors[2], start, ERRORS_LENGTH).decode("utf-8", "replace")
+        parts = [(0, size)]
+        if size > ERRORS_LENGTH:
+            parts = [(0, ERRORS_LENGTH // 2), (size - ERRORS_LENGTH // 2, ERRORS_LENGTH // 2)]
+        texts = [_read(self.descriptors[2], start, length) for start, length in parts]
+        return b"\n".join(texts).decode("utf-8", "replace")
 
     def close(self) -> None:
         """Close the files in this process."""

@@ -7,7 +7,7 @@ from testbudget.rewards.problem import Verdict
 from testbudget.rewards.verdict_reason import DetailName, VerdictReason
 
 ERRORS_LENGTH = 4096
-"""Bytes at the end of a program's standard error that are read."""
+"""Bytes of a program's standard error that are read, at its beginning and its end."""
 
 
 class ProgramSample(NamedTuple):
@@ -36,7 +36,7 @@ class ProgramEnd(NamedTuple):
     Attributes:
         status: exit status; 0 if a signal ended it.
         signal: number of the signal that ended it; 0 if it exited.
-        errors: the last `ERRORS_LENGTH` bytes of its standard error, decoded. It may have written anything.
+        errors: `ERRORS_LENGTH` bytes of its standard error, decoded. It may have written anything.
     """
 
     status: int

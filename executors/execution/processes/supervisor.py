@@ -89,7 +89,7 @@ class Supervisor:
         channel = first.channel.fileno()
         if work.stays or work.parts:
             poller.register(channel, select.POLLOUT if first.unsent else select.POLLIN)
-        longest = work.steps * STARVED_FACTOR * self.limits.wall_seconds
+        longest = work.steps * STARVED_FACTOR * self.limits.wall_seconds * max(1.0, work.share)
         running = {process.descriptor: process for process in processes}
         while True:
             self.send_heartbeat()

@@ -7,6 +7,7 @@ directory of a confined process, with the program as the only file there.
 
 import json
 import os
+import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -34,6 +35,7 @@ from testbudget.executors.execution.sandbox.toolchain import Toolchain
 from testbudget.rewards.problem import Verdict
 from testbudget.rewards.verdict_reason import VerdictReason
 
+_IGNORED_SIGNALS = (signal.SIGPIPE, signal.SIGXFSZ)  # by Python, and so by what it executes
 _MAX_ARTEFACT = 30 << 20  # bytes; a result buffer holds it
 
 
@@ -175,6 +177,8 @@ class CompiledLanguage(Language):
 
     def run_program(self, process_runner: ProcessRunner, artefact: int) -> int:
         """Become the program."""
+        for number in _IGNORED_SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
         kept = {name: os.environ[name] for name in ("LANG", "TZ", "HOME", "TMPDIR")}
         environment = {**kept, **self.environment(process_runner)}
         if self.toolchain.native:
