@@ -81,6 +81,7 @@ def import_modules(names: Iterable[str]) -> None:
                 # NumPy loads these on first use. Each later fork would do so again.
                 for part in ("random", "linalg", "testing"):
                     importlib.import_module(f"numpy.{part}")
+                vars(sys.modules["numpy.random"])["seed"](0)
 
 
 class LoadFailure(NamedTuple):

@@ -64,6 +64,7 @@ class Python(Language):
     def preload(self) -> None:
         """Import modules that programs commonly import."""
         interpreter.preload()
+        program_run.prepare()
 
     def slow_imports(self, texts: Sequence[str]) -> Sequence[str]:
         """Names of slowly imported modules, and of modules of packages, that a program mentions."""

@@ -24,6 +24,8 @@ from testbudget.executors.execution.languages.python.reasons import PROGRAM_FILE
 _FIRST_RECURSION_LIMIT = sys.getrecursionlimit()
 _FLUSH_FAILED = 120  # exit status of the interpreter
 
+_streams: dict[str, Any] = {}  # by name in ``sys``; of descriptors to which nothing was written yet
+
 
 def run_program(artefact: int) -> int:
     """Run a program; return the exit status that the interpreter would have.
@@ -36,6 +38,13 @@ def run_program(artefact: int) -> int:
     names = _enter_main(text)
     status = _status_of(code, names)
     return _finalized(status, names)
+
+
+def prepare() -> None:
+    """Make the streams of programs, before any process is forked: each would take longer to make them."""
+    random.seed(0)
+    for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
+        _streams[name] = _stream(descriptor, f"<{name}>")
 
 
 def _enter_main(text: str) -> dict[str, Any]:
@@ -51,15 +60,10 @@ def _enter_main(text: str) -> dict[str, Any]:
     }
     sys.modules["__main__"] = module
     sys.argv[:] = [PROGRAM_FILE]
-    for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
-        stream = _stream(descriptor, f"<{name}>")
+    for name, stream in _streams.items():
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
     threading.stack_size(0)
-    random.seed(0)
-    numpy_random: Any = sys.modules.get("numpy.random")
-    if numpy_random is not None:
-        numpy_random.seed(0)
     return names
 
 
