@@ -123,7 +123,8 @@ def execute(
     Ctrl-C, --resume goes on. The counterpart in Python is testbudget.judge.
 
     Args:
-        source: JSONL file of pairs, or - for standard input.
+        source: file of pairs (JSON Lines, JSON, CSV, Parquet or Arrow), or - for
+            JSON Lines on standard input.
         out: file of verdicts to write, Parquet if it ends in .parquet and JSONL
             otherwise, or - for standard output.
         cpu_seconds: CPU time limit of a test, loading the candidate included.

@@ -79,7 +79,7 @@ def execute_file(
     """Execute pairs, write a row for each, and print the counts on standard error.
 
     Args:
-        source: JSONL file of pairs, or ``-``.
+        source: file of pairs, or ``-``.
         out: file of verdicts, or ``-``.
         runners: number of sandboxes; None for one per CPU core.
         require: isolation layers without which nothing is executed.

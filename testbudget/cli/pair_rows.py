@@ -3,28 +3,31 @@
 import difflib
 import functools
 import hashlib
+import itertools
 import json
 import os
 import select
 import stat
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
 
-from testbudget.executors.execution.languages.registry import language
+from testbudget.executors.execution.languages import registry
 from testbudget.executors.execution.pair_blocks import PairRequest
 from testbudget.rewards.comparison import Comparison, TextComparison
 from testbudget.rewards.errors import UserError, validation_sentence
 from testbudget.rewards.problem import TestKind
 from testbudget.rewards.stdin_case import StdinCase
+from testbudget.traces.rows.mistakes import Mistakes, RowError
+from testbudget.traces.rows.reader import read_row_files
+from testbudget.traces.rows.row_fields import as_json, language_name, parsed_text
 
 STANDARD_INPUT = "standard input"
 """Name of a stream in error sentences."""
 
-_TOLD_MISTAKES = 5
 _READ_BYTES = 1 << 20
 _ALIKE = 0.85  # similarity of a name to a known one from which it may be a slip
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -48,14 +51,13 @@ class PairRow:
 
 
 class FileRows:
-    """Rows of a JSONL file. All of them are checked before the first one is taken.
+    """Rows of a file in any format of `read_row_files`. All are checked before the first one is taken.
 
     Args:
-        path: the file.
+        path: the file, or a dataset directory.
         warn: called with a sentence on each field that looks like a slip.
 
     Attributes:
-        name: name of the file in error sentences.
         total: number of rows.
         descriptor: None, as a file can always be read.
 
@@ -66,15 +68,17 @@ class FileRows:
     descriptor = None
 
     def __init__(self, path: Path, warn: Callable[[str], None]) -> None:
-        self.name = str(path)
-        self._file = _opened(path)
-        try:
-            self.total = self._check(_RowReader(warn, self.name))
-        except BaseException:
-            self._file.close()
-            raise
-        self._file.seek(0)
-        self._reader = _RowReader()
+        self._path = path
+        self.total = 0
+        mistakes = Mistakes()
+        reader = _RowReader(warn)
+        for place, row in self._rows(reader, mistakes):
+            self.total += 1
+            if row.error:
+                mistakes.add(f"{place} {row.error}")
+        mistakes.refuse()
+        self._mistakes = Mistakes()
+        self._again = self._rows(_RowReader(), self._mistakes)
         self._left = self.total
 
     @property
@@ -91,38 +95,24 @@ class FileRows:
         Raises:
             UserError: the file has changed since it was checked.
         """
-        rows: list[PairRow] = []
-        while len(rows) < min(count, self._left):
-            line = self._file.readline()
-            row = self._reader.read(line) if line else None
-            if not line or (row is not None and row.error):
-                raise UserError(f"{self.name} must not change while it is executed but it has")
-            if row is not None:
-                rows.append(row)
-        self._left -= len(rows)
+        count = min(count, self._left)
+        rows = [row for _, row in itertools.islice(self._again, count)]
+        if len(rows) < count or self._mistakes or any(row.error for row in rows):
+            raise UserError(f"{self._path} must not change while it is executed but it has")
+        self._left -= count
         return rows
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        self._again.close()
 
-    def _check(self, reader: "_RowReader") -> int:
-        rows = 0
-        mistakes: list[str] = []
-        wrong = 0
-        for line in self._file:
-            row = reader.read(line)
-            rows += row is not None
-            if row is not None and row.error:
-                wrong += 1
-                if len(mistakes) < _TOLD_MISTAKES:
-                    mistakes.append(f"{self.name}:{reader.number} {row.error}")
-        if wrong > len(mistakes):
-            more = wrong - len(mistakes)
-            mistakes.append(f"and {more} more {'lines are' if more > 1 else 'line is'} wrong")
-        if mistakes:
-            raise UserError("; ".join(mistakes))
-        return rows
+    def _rows(self, reader: "_RowReader", mistakes: Mistakes) -> Generator[tuple[str, PairRow]]:
+        """Rows with their places."""
+        rows = read_row_files(self._path, "--in must be a file of pairs, or -,", mistakes)
+        for number, (place, fields) in enumerate(rows, start=1):
+            file, _, line = place.rpartition(":")
+            own_line = file == str(self._path) and line.isdecimal()
+            yield place, reader.read(int(line) if own_line else number, fields, place)
 
 
 class StreamRows:
@@ -133,19 +123,18 @@ class StreamRows:
         warn: called with a sentence on each field that looks like a slip.
 
     Attributes:
-        name: name of the stream in error sentences.
         total: None, as it is unknown.
         descriptor: descriptor to wait for before ``take`` is called.
         exhausted: True once the stream has ended and all rows are taken.
     """
 
-    name = STANDARD_INPUT
     total = None
 
     def __init__(self, descriptor: int, warn: Callable[[str], None]) -> None:
         self.descriptor = descriptor
         self.exhausted = False
-        self._reader = _RowReader(warn, self.name)
+        self._reader = _RowReader(warn)
+        self._number = 0  # of the last line
         self._lines: list[bytes] = []  # complete ones, the last first
         self._rest: list[bytes] = []  # pieces of a line that has not ended
         self._ended = False
@@ -159,7 +148,7 @@ class StreamRows:
         """Rows that are there, at most ``count``; none if nothing has come."""
         rows: list[PairRow] = []
         while len(rows) < count and (self._lines or self._receive()):
-            if self._lines and (row := self._reader.read(self._lines.pop())) is not None:
+            if self._lines and (row := self._row(self._lines.pop())) is not None:
                 rows.append(row)
         self.exhausted = self._ended and not self._lines
         return rows
@@ -168,6 +157,19 @@ class StreamRows:
         """Close the stream, unless it is standard input."""
         if self.descriptor != 0:
             os.close(self.descriptor)
+
+    def _row(self, line: bytes) -> PairRow | None:
+        """Row of a line; None if it is blank."""
+        self._number += 1
+        if self._number == 1:
+            line = line.removeprefix(_BYTE_ORDER_MARK)
+        if not line.strip():
+            return None
+        try:
+            fields = _json_object(line)
+        except UserError as error:
+            return PairRow(str(self._number), error=str(error))
+        return self._reader.read(self._number, fields, f"{STANDARD_INPUT}:{self._number}")
 
     def _receive(self) -> bool:
         """Read what is there; return whether there was something."""
@@ -203,14 +205,12 @@ def open_rows(path: Path | None, warn: Callable[[str], None]) -> RowSource:
     """
     if path is None:
         return StreamRows(0, warn)
+    if not path.exists() or path.is_file() or path.is_dir():
+        return FileRows(path, warn)
     try:
-        if path.is_dir():
-            raise UserError(f"--in must be a JSONL file of pairs, or -, but {path} is a directory")
-        if not path.exists() or path.is_file():
-            return FileRows(path, warn)
         return StreamRows(os.open(path, os.O_RDONLY), warn)
     except OSError as error:
-        raise _unreadable(path, error) from None
+        raise UserError(f"--in must be a file of pairs, or -, but {path}: {error.strerror}") from None
 
 
 def same_file(path: Path | None, out: Path | None) -> bool:
@@ -228,19 +228,6 @@ def same_file(path: Path | None, out: Path | None) -> bool:
     except (OSError, ValueError):  # there is no output yet
         return False
     return stat.S_ISREG(read.st_mode) and os.path.samestat(read, written)
-
-
-def _opened(path: Path) -> BinaryIO:
-    try:
-        return path.open("rb")
-    except OSError as error:
-        raise _unreadable(path, error) from None
-
-
-def _unreadable(path: Path, error: OSError) -> UserError:
-    return UserError(
-        f"--in must be a JSONL file of pairs, or -, but {path} cannot be read: {error.strerror}"
-    )
 
 
 class _ComparisonFields(BaseModel):
@@ -274,6 +261,11 @@ class _PairFields(BaseModel):
             return str(value)
         raise ValueError(f"must be text or a whole number but got {value!r}")
 
+    @field_validator("comparison", mode="before")
+    @classmethod
+    def _from_text(cls, value: object) -> object:
+        return parsed_text(value, "comparison") if isinstance(value, str) else value
+
     @model_validator(mode="after")
     def _fields_of_kind(self) -> Self:
         needed = ("stdin", "expected_stdout") if self.kind == "stdin" else ("test",)
@@ -292,7 +284,8 @@ class _PairFields(BaseModel):
         Raises:
             UserError: the language is unknown or cannot be run here, or a tolerance is impossible.
         """
-        if fault := _language_fault(self.language):
+        language = language_name(self.language)
+        if fault := _language_fault(language):
             raise UserError(fault)
         kind = TestKind(self.kind)
         if kind == TestKind.STDIN:
@@ -303,7 +296,7 @@ class _PairFields(BaseModel):
             test = self.test
         given = (self.comparison or _ComparisonFields()).model_dump()
         comparison = Comparison(**given | {"text": TextComparison(given["text"])})
-        return PairRequest(self.candidate, test, kind, self.language, self.entry_point, comparison)
+        return PairRequest(self.candidate, test, kind, language, self.entry_point, comparison)
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -319,66 +312,57 @@ class _PairFields(BaseModel):
 def _language_fault(name: str) -> str:
     """Sentence on a language that is unknown, or that this machine cannot run; empty if it can."""
     try:
-        return language(name).what_is_missing() or ""
+        return registry.language(name).what_is_missing() or ""
     except UserError as error:
         return str(error)
 
 
 class _RowReader:
-    """Reader of lines, one after the other.
+    """Reader of rows, one after the other. It keeps 8 bytes of a digest, and the number, of each id."""
 
-    It keeps 8 bytes of a digest, and the line number, of each id.
-
-    Attributes:
-        number: number of the last line, from 1.
-    """
-
-    def __init__(self, warn: Callable[[str], None] | None = None, name: str = "") -> None:
-        self.number = 0
+    def __init__(self, warn: Callable[[str], None] | None = None) -> None:
         self._warn = warn
-        self._name = name
-        self._lines: dict[int, int] = {}  # by digest of the id
+        self._numbers: dict[int, int] = {}  # by digest of the id
         self._known_extra: set[str] = set()
 
-    def read(self, line: bytes) -> PairRow | None:
-        """Row of a line; None if it is blank."""
-        self.number += 1
-        if self.number == 1:
-            line = line.removeprefix(_BYTE_ORDER_MARK)
-        if not line.strip():
-            return None
-        row: Any = None
+    def read(self, number: int, row: Mapping[str, Any], place: str) -> PairRow:
+        """Row of some fields.
+
+        Args:
+            number: number of its line, or its own.
+            row: the fields.
+            place: its place, for sentences.
+        """
         try:
-            row = _json_object(line)
             fields = _PairFields.model_validate(row)
-            id = str(self.number) if fields.id is None else fields.id
             request = fields.request
         except ValidationError as error:
-            return self._wrong(row, validation_sentence(error, _fields_of))
-        except UserError as error:
-            return self._wrong(row, str(error))
+            return _wrong(number, row, validation_sentence(error, _fields_of))
+        except (UserError, RowError) as error:
+            return _wrong(number, row, str(error))
+        id = str(number) if fields.id is None else fields.id
         digest = int.from_bytes(hashlib.blake2b(id.encode(errors="surrogatepass"), digest_size=8).digest())
-        earlier = self._lines.setdefault(digest, self.number)
-        if earlier != self.number:
-            return self._wrong(row, f"id must be unique but {id!r} is that of line {earlier} too")
+        earlier = self._numbers.setdefault(digest, number)
+        if earlier != number:
+            return _wrong(number, row, f"id must be unique but {id!r} is that of line {earlier} too")
         if self._warn is not None:
-            self._tell_slips(fields.model_extra or {})
-        return PairRow(id, request, fields.metadata)
+            self._tell_slips(fields.model_extra or {}, place)
+        return PairRow(id, request, as_json(fields.metadata))
 
-    def _wrong(self, row: Any, sentence: str) -> PairRow:
-        given = row.get("id") if isinstance(row, dict) else None
-        named = isinstance(given, str | int) and not isinstance(given, bool)
-        return PairRow(str(given) if named else str(self.number), error=sentence)
-
-    def _tell_slips(self, extra: Mapping[str, Any]) -> None:
+    def _tell_slips(self, extra: Mapping[str, Any], place: str) -> None:
         for name in extra.keys() - self._known_extra:
             self._known_extra.add(name)
             alike = difflib.get_close_matches(name, _PairFields.model_fields, n=1, cutoff=_ALIKE)
             if alike and self._warn is not None:
                 self._warn(
-                    f"{self._name}:{self.number} {name} is no known field and goes into metadata: "
-                    f"did you mean {alike[0]}?"
+                    f"{place} {name} is no known field and goes into metadata: did you mean {alike[0]}?"
                 )
+
+
+def _wrong(number: int, row: Mapping[str, Any], sentence: str) -> PairRow:
+    given = row.get("id")
+    named = isinstance(given, str | int) and not isinstance(given, bool)
+    return PairRow(str(given) if named else str(number), error=sentence)
 
 
 def _fields_of(section: Sequence[str]) -> Sequence[str]:

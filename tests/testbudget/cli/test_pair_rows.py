@@ -1,8 +1,12 @@
 """Rows of pairs as people have them are read, or each mistake is told."""
 
+import datetime
+import gzip
 import json
 import os
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from testbudget.cli.pair_rows import FileRows, StreamRows, open_rows, same_file
@@ -77,6 +81,27 @@ def test_further_fields_ride_along(tmp_path):
     ]
 
 
+def test_rows_come_in_other_formats_too(tmp_path):
+    path = tmp_path / "pairs.parquet"
+    day = datetime.date(2024, 1, 2)
+    rows = [GOOD | {"day": day, "level": None}, GOOD | {"id": "b", "level": 2}]
+    pq.write_table(pa.Table.from_pylist(rows), path)
+    assert [(row.id, row.metadata) for row in rows_of(path)] == [
+        ("a", {"day": "2024-01-02"}),
+        ("b", {"level": 2}),
+    ]
+    table = tmp_path / "pairs.csv"
+    table.write_text(
+        "candidate,kind,stdin,expected_stdout,comparison,language\n"
+        'print(1),stdin,0,1,"{""absolute"": 0.5}",Python3\n'
+    )
+    (row,) = rows_of(table)
+    assert (row.id, row.request.language, row.request.comparison.absolute) == ("2", "python", 0.5)
+    packed = tmp_path / "pairs.json.gz"
+    packed.write_bytes(gzip.compress(json.dumps([GOOD, GOOD | {"id": "b"}]).encode()))
+    assert [row.id for row in rows_of(packed)] == ["a", "b"]
+
+
 def test_a_name_that_looks_like_a_slip_is_told_once(tmp_path):
     told = []
     rows = [GOOD | {"id": str(n), "entrypoint": "f", "difficulty": 1} for n in range(3)]
@@ -124,9 +149,9 @@ def test_bytes_that_are_no_text_are_named_with_their_line(tmp_path):
 def test_the_first_five_mistakes_are_told_and_the_number_of_the_others(tmp_path):
     wrong = [GOOD | {"id": "a"}, *({"id": str(n)} for n in range(6))]
     message = mistakes(file_of(tmp_path, GOOD, *wrong))
-    assert "pairs.jsonl:2 id must be unique but 'a' is that of line 1 too; " in message
+    assert "pairs.jsonl:2 id must be unique but 'a' is that of line 1 too\n" in message
     assert message.count("candidate is required") == 4
-    assert message.endswith("; and 2 more lines are wrong")
+    assert message.endswith("\nand 2 more mistakes")
 
 
 def test_a_number_of_a_line_is_an_id_like_any_other(tmp_path):
@@ -162,15 +187,13 @@ def test_rows_of_a_stream_are_taken_as_they_come():
     rows.close()
 
 
-def test_a_pipe_with_a_name_is_a_stream_and_a_folder_is_nothing(tmp_path):
+def test_a_pipe_with_a_name_is_a_stream(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     writer = os.open(tmp_path / "pipe", os.O_RDWR)
     rows = open_rows(tmp_path / "pipe", lambda _: None)
     assert isinstance(rows, StreamRows)
     rows.close()
     os.close(writer)
-    with pytest.raises(UserError, match="is a directory"):
-        open_rows(tmp_path, lambda _: None)
     with pytest.raises(UserError, match="cannot be read"):
         open_rows(tmp_path / "none", lambda _: None)
 
