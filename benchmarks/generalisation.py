@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from left_out import FitData, fit_data, fitted_pick_model, fitted_weights
 from numpy.typing import NDArray
-from regimes import EXAMPLES, DrawnTests, Regime, draw, files_of, read_regime, with_candidates
+from regimes import EXAMPLES, DrawnTests, Regime, draw, files_of, read_regime, variants, with_candidates
 
 from testbudget.analysis.gain_model_cache import GainModelCache
 from testbudget.policies.base import PolicyContext
@@ -31,6 +31,7 @@ from testbudget.rewards.confidence.model import (
     default_models,
 )
 from testbudget.rewards.confidence.pick import PICK_FEATURES, pick_features_by
+from testbudget.rewards.seeds import CONFIDENCE_FOLDS
 from testbudget.rewards.selection.base import SelectionRule
 from testbudget.rewards.selection.batch import combine_batch
 from testbudget.rewards.selection.calibrated import Calibrated
@@ -358,6 +359,11 @@ def main() -> int:
         default=24,
         help="orders for allocation, 0 for none (default: %(default)s)",
     )
+    parser.add_argument(
+        "--print-pick-model",
+        action="store_true",
+        help="only print the model of p_correct of picks, by fold",
+    )
     parser.add_argument("--counts", default=",".join(map(str, COUNTS)), help="tests (default: %(default)s)")
     parser.add_argument(
         "--quick", action="store_true", help="2 orders, every third problem, no small sizes"
@@ -372,7 +378,16 @@ def main() -> int:
     regimes = [read_regime(path, families) for path in paths]
     if given.quick:
         regimes = [Regime(one.name, one.family, one.recorded[::3]) for one in regimes]
-    data = [] if given.only else [fit_data(one, settings.counts, SEED) for one in regimes]
+    data = []
+    if not given.only:
+        data = [
+            fit_data(one, settings.counts, SEED)
+            for regime in regimes
+            for one in ([regime] if given.quick else variants(regime))
+        ]
+    if given.print_pick_model:
+        _print_pick_model(data)
+        return 0
     figures = []
     for regime in regimes:
         print(f"judging {regime.name} ...", file=sys.stderr, flush=True)
@@ -382,10 +397,17 @@ def main() -> int:
     return 0
 
 
+def _print_pick_model(data: Sequence[FitData]) -> None:
+    """Print intercept, means and weights for each fold, as in ``rewards/confidence/default.json``."""
+    for fold in range(CONFIDENCE_FOLDS):
+        model = fitted_pick_model(data, fold)
+        print(json.dumps([float(f"{x:.4g}") for x in (model.intercept, *model.means, *model.weights)]))
+
+
 def _left_out(regime: Regime, data: Sequence[FitData]) -> dict[str, tuple[SelectionRule, LogisticModel]]:
     """Default rule and model of p_correct that were fitted to other regimes, and to other families."""
     others = {
-        "regime left out": [one for one in data if one.regime is not regime],
+        "regime left out": [one for one in data if one.regime.name != regime.name],
         "family left out": [one for one in data if one.regime.family != regime.family],
     }
     return {

@@ -53,18 +53,20 @@ class FitData:
         rows: for the weights of the experts that its strength asks for.
         features: float64 (picks, features), features of picks.
         accuracy: float64 (picks,), accuracy of these picks.
+        folds: intp (picks,), fold of the problem of each.
     """
 
     regime: Regime
     rows: list[FitRows]
     features: NDArray[np.float64]
     accuracy: NDArray[np.float64]
+    folds: NDArray[np.intp]
 
 
 def fit_data(regime: Regime, counts: Sequence[int], seed: int) -> FitData:
     """Data of a regime in a few orders of its tests."""
     by_expert: dict[str, list[tuple[NDArray[np.float64], ...]]] = {}
-    features, accuracy = [], []
+    features, accuracy, folds = [], [], []
     for order in range(ORDERS):
         drawn = draw(regime, order, counts, seed)
         batch = combine_batch([one.part for one in drawn])
@@ -73,6 +75,7 @@ def fit_data(regime: Regime, counts: Sequence[int], seed: int) -> FitData:
             won = Calibrated().winners_by(statistics)
             features.append(pick_features_by(statistics, won))
             accuracy.append(one.accuracy(Calibrated(), statistics))
+            folds.append(np.full(len(counts), one.recorded.fold))
             _add_rows(by_expert, one, statistics)
     rows = []
     for expert, parts in by_expert.items():
@@ -80,7 +83,7 @@ def fit_data(regime: Regime, counts: Sequence[int], seed: int) -> FitData:
         terms, offsets, right = (np.concatenate(column) for column in zip(*parts, strict=True))
         starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
         rows.append(FitRows(expert, terms, offsets, right, starts))
-    return FitData(regime, rows, np.concatenate(features), np.concatenate(accuracy))
+    return FitData(regime, rows, *map(np.concatenate, (features, accuracy, folds)))
 
 
 def _add_rows(
@@ -132,15 +135,21 @@ def _conditional_logit(data: Sequence[FitData], expert: str) -> tuple[float, ...
     return tuple(weights.tolist())
 
 
-def fitted_pick_model(data: Sequence[FitData]) -> LogisticModel:
-    """Model of p_correct; families have the same weight, and regimes of a family."""
+def fitted_pick_model(data: Sequence[FitData], without_fold: int = -1) -> LogisticModel:
+    """Model of p_correct; families have the same weight, and so have regimes of one family.
+
+    Args:
+        data: regimes to fit it to.
+        without_fold: fold of problems that are left out.
+    """
     families = [one.regime.family for one in data]
     weights = [
         np.full(len(one.accuracy), 3000 / len(set(families)) / families.count(family) / len(one.accuracy))
         for one, family in zip(data, families, strict=True)
     ]
+    kept = np.concatenate([one.folds for one in data]) != without_fold
     return LogisticModel.fit(
-        np.concatenate([one.features for one in data]),
-        np.concatenate([one.accuracy for one in data]),
-        np.concatenate(weights),
+        np.concatenate([one.features for one in data])[kept],
+        np.concatenate([one.accuracy for one in data])[kept],
+        np.concatenate(weights)[kept],
     )

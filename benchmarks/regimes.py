@@ -20,6 +20,8 @@ from testbudget.traces.tables import read_trace
 from testbudget.traces.trace import correct_labels
 from testbudget.traces.votes_file import read_votes
 
+_FEW = 16
+
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
@@ -80,6 +82,18 @@ def with_candidates(regime: Regime, number: int, seed: int) -> Regime:
             replace(one, votes=votes, programs=one.programs[chosen], correct=one.correct[chosen])
         )
     return replace(regime, recorded=recorded)
+
+
+def variants(regime: Regime) -> list[Regime]:
+    """The regime, with 16 candidates if it has more, and without its outputs if it has any."""
+    found = [regime]
+    if max(len(one.correct) for one in regime.recorded) > _FEW:
+        found.append(with_candidates(regime, _FEW, seed=0))
+    if any(one.recorded_outputs for one in regime.recorded):
+        found.append(
+            replace(regime, recorded=[replace(one, recorded_outputs=None) for one in regime.recorded])
+        )
+    return found
 
 
 @dataclass(frozen=True, slots=True, eq=False)

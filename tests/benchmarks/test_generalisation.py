@@ -112,5 +112,5 @@ def test_weights_are_those_by_which_the_right_group_was_drawn(script):
     class Family:
         family = "simulated"
 
-    data = [left_out.FitData(Family(), [rows], np.zeros((1, 6)), np.zeros(1))]
+    data = [left_out.FitData(Family(), [rows], np.zeros((1, 6)), np.zeros(1), np.zeros(1, int))]
     np.testing.assert_allclose(left_out.fitted_weights(data).by_votes, truth, atol=0.2)
