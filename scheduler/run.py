@@ -47,7 +47,7 @@ from testbudget.scheduler.server_checks import check_servers
 from testbudget.scheduler.truth_trials import BackendTrials
 from testbudget.scheduler.window import window_and_quantum
 from testbudget.scheduler.work.candidates import CandidateGenerator, recorded_candidates
-from testbudget.scheduler.work.given_tests import given_tests, tests_given_as_code
+from testbudget.scheduler.work.given_tests import given_as_code, given_tests
 from testbudget.scheduler.work.hidden_states import recorded_states
 from testbudget.scheduler.work.labels import recorded_labels
 from testbudget.scheduler.work.prediction import Predictor
@@ -333,7 +333,7 @@ def _methods(
 ) -> RunMethods:
     rule = selection_rule(job.selection)
     return RunMethods(
-        dataclasses.replace(generator_of_tests(job), given=tests_given_as_code(recording)),
+        dataclasses.replace(generator_of_tests(job), given=given_as_code(recording)),
         rule,
         confidence_models,
         EliminationRule(rule, job.elimination.z) if job.eliminates else None,

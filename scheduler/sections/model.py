@@ -57,7 +57,11 @@ class ModelSection(JobSection):
         ge=0,
         description="GPUs per engine; 0 runs vLLM's CPU build (default: 1; 0 with base_url)",
     )
-    cpus: float = Field(1, ge=0, description="CPU cores per engine")
+    cpus: float = Field(
+        default_factory=lambda given: 0 if given.get("base_url") else 1,
+        ge=0,
+        description="CPU cores per engine (default: 1; 0 with base_url)",
+    )
     in_flight: int = Field(
         default_factory=lambda given: _IN_FLIGHT_OF_SERVER if given.get("base_url") else _IN_FLIGHT,
         ge=1,

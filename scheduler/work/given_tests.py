@@ -45,7 +45,7 @@ def given_tests(path: Path, problems: Sequence[Problem], store: EvidenceStore) -
     return Trace(path, traces, None)
 
 
-def tests_given_as_code(recording: Trace | None) -> Mapping[str, Mapping[int, TestRecord]]:
+def given_as_code(recording: Trace | None) -> Mapping[str, Mapping[int, TestRecord]]:
     """Tests of a recording that are code, not answers, by problem and index."""
     traces = recording.problems if recording else {}
     given = {

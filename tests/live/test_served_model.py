@@ -50,7 +50,9 @@ def url(tmp_path_factory):
         "OMP_NUM_THREADS": str(len(os.sched_getaffinity(0))),
         "LIVE_KEY": "sk-live-key",
     }
-    command = [str(Path(sys.executable).parent / "vllm"), "serve", MODEL, *flags]
+    # As `vllm serve MODEL`. That command asks for the version of a distribution named vllm, which the CPU
+    # build is not.
+    command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", f"--model={MODEL}", *flags]
     log = tmp_path_factory.mktemp("vllm") / "log"
     with log.open("wb") as output:
         server = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=environment)

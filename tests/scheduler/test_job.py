@@ -50,7 +50,7 @@ def load(tmp_path, **fields):
             "candidates needs exactly one of from_run, from_file and model but got from_run and from_file",
         ),
         ({"candidates": {"model": {"name": "m", "template": "chat"}}}, "candidates needs count"),
-        ({"tests": {}}, "tests needs exactly one of from_run and model but got none"),
+        ({"tests": {}}, "tests needs exactly one of from_run, from_file and model but got none"),
         (
             {"policy": {"name": "best"}},
             "policy.name must be one of uniform, proportional, greedy, binned, adaptive but got 'best'",
