@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, mo
 
 from testbudget.executors.execution.languages import registry
 from testbudget.executors.execution.pair_blocks import PairRequest
-from testbudget.rewards.comparison import Comparison, TextComparison
+from testbudget.rewards.comparison import DEFAULT_COMPARISON, Comparison, TextComparison
 from testbudget.rewards.errors import UserError, validation_sentence
 from testbudget.rewards.problem import TestKind
 from testbudget.rewards.stdin_case import StdinCase
@@ -294,8 +294,10 @@ class _PairFields(BaseModel):
         else:
             assert self.test is not None
             test = self.test
-        given = (self.comparison or _ComparisonFields()).model_dump()
-        comparison = Comparison(**given | {"text": TextComparison(given["text"])})
+        comparison = DEFAULT_COMPARISON
+        if self.comparison is not None:
+            given = self.comparison.model_dump()
+            comparison = Comparison(**given | {"text": TextComparison(given["text"])})
         return PairRequest(self.candidate, test, kind, language, self.entry_point, comparison)
 
     @property
