@@ -33,7 +33,7 @@ _THOUGHT = re.compile(rf"\A.*</{_THINKING}>", re.DOTALL | re.IGNORECASE)
 _STILL_THINKING = re.compile(rf"\A\s*<{_THINKING}>.*", re.DOTALL | re.IGNORECASE)
 _END_OF_TEXT = re.compile(r"(?:<\|(?:endoftext|im_end|eot_id|end|end_of_text|EOT)\|>|</s>).*\Z", re.DOTALL)
 _BYTE_ORDER_MARK = "\ufeff"
-_QUOTED_FENCE = re.compile(r"^> ?(?:```|~~~)", re.MULTILINE)
+_QUOTED_FENCE = re.compile(r"^> ?[ \t]*(?:```|~~~)", re.MULTILINE)
 _QUOTE_MARK = re.compile(r"^> ?", re.MULTILINE)
 _MAX_CLOSINGS = 16  # closing fences that are tried for one block
 

@@ -32,6 +32,9 @@ _CANDIDATE_MODULE = re.compile(
 _RUNNERS = frozenset({"unittest.main", "pytest.main", "main", "exit", "sys.exit", "quit"})
 _RUNS_TESTS = re.compile(r"\b(?:TestLoader|TestSuite|TextTestRunner|defaultTestLoader|TestResult)\b")
 _BUILTINS = frozenset(vars(builtins)) | {"__name__", "__file__", "__doc__"}
+_WRAPPER = (
+    "class Solution:\n    def {name}(self, *args, **kwargs):\n        return {name}(*args, **kwargs)\n"
+)
 _TEST_BASES = frozenset({"TestCase", "IsolatedAsyncioTestCase"})
 
 
@@ -124,7 +127,7 @@ class _CandidateRestorer(ast.NodeTransformer):
     """
 
     def __init__(self, module: ast.Module, name: str, method: str) -> None:
-        self._name = name
+        self._name, self._method = name, method
         self._modules = {
             alias.asname or alias.name
             for node in ast.walk(module)
@@ -163,9 +166,13 @@ class _CandidateRestorer(ast.NodeTransformer):
         return node
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.stmt:
-        """Remove a copy of the class under test; methods of another class stay, whatever their name."""
+        """Remove a copy of the class under test; methods of another class stay, whatever their name.
+
+        A class ``Solution`` that holds a copy of the function under test calls the candidate instead.
+        """
         if node.name in self._copies:
-            return ast.Pass()
+            wraps = node.name == "Solution" and self._method == self._name != node.name
+            return ast.parse(_WRAPPER.format(name=self._name)).body[0] if wraps else ast.Pass()
         node.body = [
             self.generic_visit(member)  # type: ignore[misc]
             if isinstance(member, ast.FunctionDef | ast.AsyncFunctionDef)

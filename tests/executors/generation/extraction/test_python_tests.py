@@ -109,6 +109,8 @@ def test_a_copy_of_the_entry_point_inside_the_test_is_removed():
 def test_a_copy_of_a_class_under_test_is_removed():
     text = "class Stack:\n    pass\n\n" + PLAIN.replace("add(2, 2), 4", "Stack().size(), 0")
     assert "class Stack" not in code_of(text, "Stack")
+    assert "class Solution" not in code_of(text.replace("Stack", "Solution"), "Solution")
+    assert "class Solution" not in code_of(text.replace("Stack", "Solution"), "Solution.size")
 
 
 @pytest.mark.parametrize(
@@ -207,10 +209,11 @@ def test_a_method_of_another_class_keeps_the_name_of_the_entry_point():
     assert "def add" in code_of(fake + PLAIN.replace("add(2, 2)", "add(Fake().add(2), 2)"))
 
 
-def test_a_class_around_a_copy_of_the_entry_point_is_removed():
+def test_a_class_around_a_copy_of_the_entry_point_calls_the_candidate():
     wrapper = "class Solution:\n    def add(self, a, b):\n        return a + b\n"
     code = code_of(wrapper + PLAIN.replace("add(2", "Solution().add(2"))
-    assert "class Solution" not in code
+    assert passes(code, CORRECT)
+    assert not passes(code, WRONG)
 
 
 def test_names_of_the_standard_library_that_nothing_defines_are_imported():
