@@ -95,13 +95,13 @@ def read_problem_rows(
     """
     source = ProblemSource.from_text(source) if isinstance(source, str) else source
     if source.place == HUMANEVAL and source.preset in (None, HUMANEVAL):
-        loaded = _read(_package_rows(), source, Mistakes(), FORMS["humaneval"], recognised=False)
+        loaded = _read(_package_rows(), source, Mistakes(), FORMS[HUMANEVAL], None)
     else:
-        loaded = _read_file(source)
+        loaded = _read_file(source, limit if ids is None else None)
     problems = loaded.problems
     if ids is not None:
         problems = _selected(problems, ids, source.place)
-    return LoadedProblems(problems[:limit], loaded.form, loaded.recognised, loaded.warnings, loaded.places)
+    return replace(loaded, problems=problems[:limit])
 
 
 def _package_rows() -> Iterator[Row]:
@@ -109,17 +109,13 @@ def _package_rows() -> Iterator[Row]:
         yield Row(f"{HUMANEVAL} row {number}", row)
 
 
-def _read_file(source: ProblemSource) -> LoadedProblems:
+def _read_file(source: ProblemSource, limit: int | None) -> LoadedProblems:
     mistakes = Mistakes()
     form = None if source.preset is None else FORMS[source.preset]
     if source.place.startswith(HUB):
-        return _read(
-            rows_of_hub(source.place, source.split), source, mistakes, form, recognised=form is None
-        )
+        return _read(rows_of_hub(source.place, source.split), source, mistakes, form, limit)
     path = Path(source.place)
-    loaded = _read(
-        read_row_files(path, _RULE, mistakes, source.split), source, mistakes, form, recognised=form is None
-    )
+    loaded = _read(read_row_files(path, _RULE, mistakes, source.split), source, mistakes, form, limit)
     return replace(loaded, warnings=[*_split_taken(path, source.split), *loaded.warnings])
 
 
@@ -136,18 +132,22 @@ def _read(
     source: ProblemSource,
     mistakes: Mistakes,
     form: ProblemForm | None,
-    *,
-    recognised: bool,
+    limit: int | None,
 ) -> LoadedProblems:
+    """Problems of rows; without a form it is recognised by the columns."""
+    recognised = form is None
     problems: dict[str, Problem] = {}
     places: dict[str, str] = {}
     warnings: list[str] = []
     metadata: dict[str, Any] = {}
     columns: dict[str, None] = {}
+    unread = set(source.fields)
     rows = iter(rows)
     head = list(islice(rows, _HEAD))
     if form is None and head:
-        form = recognised_form({name for row in head for name in _renamed(row.fields, source.fields)})
+        form = recognised_form(
+            {name for row in head for name in (*row.fields, *_renamed(row.fields, source.fields))}
+        )
     if form is not None:
         _check_fields(source, form)
     for number, row in enumerate(chain(head, rows)):
@@ -161,6 +161,7 @@ def _read(
             hint = "" if mistakes else _columns_hint(str(error), form, row.fields)
             mistakes.add(f"{row.place} {error}{hint}")
             continue
+        unread.intersection_update(values.unread)
         if problem.id in problems:
             mistakes.add(
                 f"{row.place} id must be unique but {_short(places[problem.id], row.place)} has "
@@ -171,8 +172,15 @@ def _read(
         places[problem.id] = row.place
         warnings += [f"{row.place} {problem.id}: {warning}" for warning in values.warnings]
         metadata.update(problem.metadata)
+        if len(problems) == limit:
+            break  # a file may hold gigabytes
     _check_columns(source, columns)
     mistakes.refuse()
+    if problems and unread and form is not None:
+        raise UserError(
+            f"fields must name fields that the form {form.name} reads but it does not read "
+            f"{', '.join(sorted(unread))}: name the form of the rows by preset"
+        )
     if form is None:
         raise UserError(f"{source.place} must hold at least one problem but it is empty")
     warnings += _misnamed(metadata, form, source.place)

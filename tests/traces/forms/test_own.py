@@ -174,3 +174,18 @@ def test_languages_have_one_name_and_names_may_be_dotted():
 def test_fields_of_another_form_are_refused(changes, sentence):
     with pytest.raises(RowError, match=f"^{sentence}"):
         read("own", ROW | changes)
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ("Python3", "python"),
+        ("python 3.11", "python"),
+        ("GNU C++17", "cpp"),
+        ("Python 2", "python 2"),
+        ("JS", "javascript"),
+        ("Rust", "rust"),
+    ],
+)
+def test_a_language_has_one_name_whatever_its_version(given, name):
+    assert read("own", ROW | {"language": given}).language == name
