@@ -123,9 +123,12 @@ class CompiledLanguage(Language):
         """Find the compiler, what it starts and what it reads."""
         if self.toolchain.compilers or self.what_is_missing() is not None:
             return
+        tools = tuple(self.tool_paths())
+        if not self.run_time.native:
+            self.programs = tools
         self.toolchain = replace(
             self.run_time,
-            compilers=(*self.tool_paths(), *self.helpers()),
+            compilers=(*tools, *self.helpers()),
             files=tuple(path for path in self.read_by_tools() if Path(path).exists()),
         )
 

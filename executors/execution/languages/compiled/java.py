@@ -63,12 +63,6 @@ class Java(CompiledLanguage):
         failing=_SAMPLE.format(f"{_READ} System.out.println(2 * x); System.exit(3);"),
     )
 
-    def prepare(self) -> None:
-        """Find the compiler and the virtual machine."""
-        super().prepare()
-        if self.toolchain.compilers:
-            self.programs = (self.toolchain.compilers[1],)
-
     def read_by_tools(self) -> Sequence[str]:
         """The JDK, and its settings, which Debian keeps elsewhere."""
         compiler = tool_path("javac")
@@ -115,4 +109,5 @@ class Java(CompiledLanguage):
         flags = (*_ALWAYS, heap, "-Xss64m", "-XX:MaxJavaStackTraceDepth=16")
         with zipfile.ZipFile(self.artefact_name) as archive:
             asserts = "META-INF/assertions" in archive.namelist()
-        return (self.programs[0], *flags, *(["-ea"] if asserts else ()), "-jar", self.artefact_name)
+        _, machine, *_ = self.programs
+        return (machine, *flags, *(["-ea"] if asserts else ()), "-jar", self.artefact_name)
