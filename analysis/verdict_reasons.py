@@ -1,4 +1,4 @@
-"""Counts of the reasons for which pairs of a run are unconfirmed or errored."""
+"""Counts of the reasons for which pairs of a run are unconfirmed, errored or not compiled."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from testbudget.rewards.verdict_reason import GENERAL_SENTENCES
 from testbudget.traces.pair_reasons import PairReasons
 from testbudget.traces.records import VerdictRecord
 
-COUNTED_VERDICTS = (Verdict.UNCONFIRMED, Verdict.ERRORED)
+COUNTED_VERDICTS = (Verdict.UNCONFIRMED, Verdict.ERRORED, Verdict.COMPILE_ERROR)
 """Verdicts whose reasons are counted."""
 
 ReasonCounts = Counter[tuple[Verdict, str]]
@@ -18,7 +18,7 @@ ReasonCounts = Counter[tuple[Verdict, str]]
 
 
 def count_reasons(verdicts: Mapping[int, VerdictRecord], recorded: PairReasons | None) -> ReasonCounts:
-    """Count the reasons of a problem's unconfirmed and errored pairs.
+    """Count the reasons of a problem's pairs with `COUNTED_VERDICTS`.
 
     Args:
         verdicts: verdicts on the distinct programs, by index of the test.

@@ -41,7 +41,7 @@ class Comparison:
             output is right. It replaces the comparison of printed texts, and runs in the sandbox.
 
     Raises:
-        UserError: a tolerance is negative or not finite.
+        UserError: a tolerance is negative or not finite, or the checker does not define ``checker``.
     """
 
     text: TextComparison = TextComparison.LINES
@@ -54,6 +54,8 @@ class Comparison:
             value = getattr(self, name)
             if not (value >= 0 and math.isfinite(value)):
                 raise UserError(f"comparison.{name} must be at least 0 and finite but got {value!r}")
+        if self.checker is not None:
+            _check_checker(self.checker)
 
     @property
     def has_tolerance(self) -> bool:
@@ -78,6 +80,16 @@ class Comparison:
         """Comparison of a text by ``as_text``."""
         fields = json.loads(text)
         return cls(**{**fields, "text": TextComparison(fields["text"])})
+
+
+def _check_checker(text: str) -> None:
+    """Check that a checker is a program that binds the name ``checker`` at its top level."""
+    try:
+        names = compile(text, "<checker>", "exec", dont_inherit=True).co_names
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise UserError(f"comparison.checker must be a Python program but found: {error}") from None
+    if "checker" not in names:
+        raise UserError("comparison.checker must define checker(input, expected, actual) but it does not")
 
 
 DEFAULT_COMPARISON = Comparison()
