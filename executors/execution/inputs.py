@@ -46,9 +46,7 @@ def mutated_inputs(
         changed: few changes leave the form that a program reads.
     """
     texts = list(
-        dict.fromkeys(
-            (given.function, given.arguments) for given in inputs if given.function != STDIN_CALL
-        )
+        dict.fromkeys((given.function, given.arguments) for given in inputs if given.function != STDIN_CALL)
     )
     known = set(texts)
     calls = [(function, json.loads(arguments)) for function, arguments in texts]
