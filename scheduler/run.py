@@ -41,6 +41,7 @@ from testbudget.scheduler.ground_truth_checks import check_ground_truths
 from testbudget.scheduler.job import Job
 from testbudget.scheduler.job_file import changed_fields, job_fields, load_job, save_job
 from testbudget.scheduler.prompt_checks import check_prompts, generator_of_tests
+from testbudget.scheduler.run_origins import models_of, sources_of
 from testbudget.scheduler.run_problems import RunProblems
 from testbudget.scheduler.run_results import write_results
 from testbudget.scheduler.server_checks import check_servers
@@ -134,7 +135,7 @@ def start_run(job: Job, directory: Path, watch: Watch = lambda _: None) -> Path:
             f"{directory} exists. Resume its run with --resume {directory} or choose another directory."
         ) from None
     info = RunInfo.of_start(
-        tuple(sys.argv), sources=_sources_of(job), models=_models_of(job), trust=job.execution.trust
+        tuple(sys.argv), sources=sources_of(job), models=models_of(job), trust=job.execution.trust
     )
     try:
         with _writing(directory):
@@ -353,39 +354,6 @@ def _grant_records(made: Grants, problems: Sequence[Problem], time: float) -> It
     ):
         terms = {name: float(of_grants[row]) for name, of_grants in made.terms.items()}
         yield GrantRecord(task, problems[position].id, first, tests, time, value, terms)
-
-
-def _sources_of(job: Job) -> dict[str, str]:
-    """Origins of what the run uses, by name of the field."""
-    fields = {
-        "problems.source": job.problems.source,
-        "candidates.from_run": job.candidates.from_run,
-        "candidates.from_file": job.candidates.from_file,
-        "tests.from_run": job.tests.from_run,
-        "tests.from_file": job.tests.from_file,
-        "hidden_states.from_run": job.hidden_states and job.hidden_states.from_run,
-        "predictor.path": job.predictor and job.predictor.path,
-        "policy.gain_model_from": job.policy.gain_model_from,
-    }
-    lists = {
-        "predictor.fit_from": job.predictor and job.predictor.fit_from,
-        "confidence.fit_from": job.confidence.fit_from,
-    }
-    return {name: str(value) for name, value in fields.items() if value} | {
-        name: ", ".join(map(str, runs)) for name, runs in lists.items() if runs
-    }
-
-
-def _models_of(job: Job) -> dict[str, dict[str, str]]:
-    """Models of the run by their part in it."""
-    models = {"policy_model": job.candidates.model, "reward_model": job.tests.model}
-    found = {
-        part: {"name": model.name, "generator": model.generator} for part, model in models.items() if model
-    }
-    if job.hidden_states and job.hidden_states.base_model:
-        states = job.hidden_states
-        found["base_model"] = {"name": job.hidden_states.base_model, "engine": states.engine}
-    return found
 
 
 def _holds_work(directory: Path) -> bool:

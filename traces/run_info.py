@@ -18,7 +18,7 @@ from testbudget.traces.tables import SCHEMA_VERSION, check_schema_version
 RUN_FILE = "run.json"
 """Name of the file in a run directory."""
 
-_PACKAGES = ("testbudget", "numpy", "pyarrow", "ray", "scipy", "torch", "transformers", "vllm")
+_PACKAGES = ("testbudget", "numpy", "openai", "pyarrow", "ray", "scipy", "torch", "transformers", "vllm")
 _TUPLES = ("command", "resumes", "cut_tasks", "lost_tasks")  # JSON has lists
 
 
