@@ -7,14 +7,13 @@ problems are moved by one number until their mean is that share.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from testbudget.rewards.outputs import BatchStatistics, Evidence
+from testbudget.rewards.outputs import Evidence
 from testbudget.rewards.prefix_statistics import output_groups_or_pass_sets
-from testbudget.rewards.selection.batch import calibration_of
+from testbudget.rewards.selection.batch import final_statistics
 from testbudget.rewards.selection.calibrated import Calibrated
 
 LEVEL_PROBLEMS = 300
@@ -96,10 +95,7 @@ def at_level(
 
 def _picks(problems: Sequence[Evidence]) -> list[NDArray[np.intp]]:
     """Winners of each problem, with the calibration of the batch that they make up."""
-    counts = [one.votes.tests for one in problems]
-    unknown = np.full(max(counts) + 1, np.nan)
-    batch = BatchStatistics(unknown, unknown, calibration_of(problems))
-    return [_RULE.winners(replace(one, batch=batch)) for one in problems]
+    return [np.flatnonzero(_RULE.winners_by(one)[-1]) for one in final_statistics(problems)]
 
 
 def _log_odds(p: NDArray[np.float64]) -> NDArray[np.float64]:

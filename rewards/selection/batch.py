@@ -59,16 +59,21 @@ def contribution_at(statistics: PrefixStatistics) -> BatchContribution:
     return BatchContribution(sums, dict(zip(counts, _group_rows(statistics, counts), strict=True)))
 
 
-def calibration_of(problems: Sequence[Evidence]) -> BatchCalibration:
-    """Calibration of a batch by all its tests, the same for every number of tests."""
-    rows = []
+def final_statistics(problems: Sequence[Evidence]) -> list[PrefixStatistics]:
+    """Statistics of each problem of a batch after all its tests, in the last row, with their calibration.
+
+    The calibration is the same for every number of tests. Statistics of the batch are otherwise unknown.
+    """
+    found, rows = [], []
     for problem in problems:
         tests = problem.votes.tests
-        complete = _complete_tests(problem)
-        counts = sorted({complete, tests})
-        statistics = PrefixStatistics(problem, counts)
+        statistics = PrefixStatistics(problem, sorted({_complete_tests(problem), tests}))
+        found.append(statistics)
         rows.append({0: _group_rows(statistics, [tests])[0]})
-    return BatchCalibration(rows, max((one.votes.tests for one in problems), default=0))
+    most = max((one.votes.tests for one in problems), default=0)
+    unknown = np.full(most + 1, np.nan)
+    batch = BatchStatistics(unknown, unknown, BatchCalibration(rows, most))
+    return [statistics.with_batch(batch) for statistics in found]
 
 
 def batch_statistics(problems: Iterable[Evidence], number: int = 0) -> BatchStatistics:
