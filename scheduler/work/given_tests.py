@@ -1,7 +1,6 @@
 """Tests of a file as a recording, from which they are granted in their order."""
 
 import json
-import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -9,11 +8,9 @@ from testbudget.rewards.errors import UserError
 from testbudget.rewards.problem import Problem
 from testbudget.scheduler.evidence_store import EvidenceStore
 from testbudget.traces.records import TestRecord, TestStatus
+from testbudget.traces.rows.mistakes import log_warnings
 from testbudget.traces.tests_file import TestRow, read_test_file
 from testbudget.traces.trace import ProblemTrace, Trace
-
-_LOG = logging.getLogger(__name__)
-_WARNINGS = 5
 
 
 def given_tests(path: Path, problems: Sequence[Problem], store: EvidenceStore) -> Trace:
@@ -33,8 +30,7 @@ def given_tests(path: Path, problems: Sequence[Problem], store: EvidenceStore) -
     warnings = [*read.warnings]
     if without:
         warnings.append(f"{path} has no test of {len(without)} problems, such as {without[0]}")
-    for warning in warnings[:_WARNINGS]:
-        _LOG.warning("%s", warning)
+    log_warnings(warnings, f"testbudget problems SOURCE --json --tests {path}")
     traces = {problem.id: _trace(problem, read.tests[problem.id]) for problem in problems}
     for problem, trace in traces.items():
         for index, record in store.tests[problem].items():
