@@ -25,6 +25,7 @@ from testbudget.rewards.confidence.model import (
     ConfidenceModels,
     ConfidenceTarget,
     RuleFamily,
+    default_models,
     p_correct_of_candidates,
 )
 from testbudget.rewards.outputs import Evidence
@@ -329,7 +330,9 @@ def main() -> int:
     parser.add_argument("--permutations", type=int, default=1, help="of the tests (default: %(default)s)")
     parser.add_argument("--quick", action="store_true", help="every seventh problem, 1 permutation")
     parser.add_argument(
-        "--print-models", action="store_true", help="only print rewards/confidence/default.json"
+        "--print-models",
+        action="store_true",
+        help="only print rewards/confidence/default.json, whose model of picks generalisation.py fits",
     )
     arguments = parser.parse_args()
     trace, texts = read_trace(RECORDED_RUN), load_problems("humaneval")
@@ -350,7 +353,9 @@ def main() -> int:
         print(f"{part}: done", file=sys.stderr, flush=True)
     fitted_on_all = fit_confidence_models((one.rows for one in rows), "all")
     if arguments.print_models:
-        default = replace(fitted_on_all, source="learned from the recorded HumanEval run")
+        shipped = default_models()
+        of_picks = {key: one for key, one in shipped.models.items() if key[0] is ConfidenceTarget.PICK}
+        default = ConfidenceModels(shipped.source, {**fitted_on_all.models, **of_picks})
         print(default.as_json(), end="")
         return 0
     fitted_as_recorded = fit_confidence_models(
