@@ -13,6 +13,7 @@ from testbudget.scheduler.sections.base import JobSection
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
 _IN_FLIGHT, _IN_FLIGHT_OF_SERVER = 256, 32
 _OF_SERVER = ("api_key_env", "requests_per_minute", "tokens_per_minute")
+_SECRETS = ("api_key", "authorization", "headers", "extra_headers")
 
 
 def _address(text: str) -> str:
@@ -102,6 +103,8 @@ class ModelSection(JobSection):
                 )
         elif self.generator == "vllm" or self.gpus:
             raise ValueError("base_url names a server, so generator must not be vllm and gpus must be 0")
+        elif secrets := [name for name in self.engine if name.lower() in _SECRETS]:
+            raise ValueError(f"engine must not hold {secrets[0]}: name the key's variable in api_key_env")
         return self
 
     @property
