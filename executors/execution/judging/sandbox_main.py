@@ -109,10 +109,6 @@ def _serve(
         _drop_outside_state(outer)
         language.preload()
         layers = isolation.isolate_inner(outer, limits)
-        # Forked processes share this memory; a collection would touch it, and so copy it.
-        gc.collect()
-        gc.freeze()
-        gc.disable()
         usage = outer.group.usage if outer.group is not None and "cgroup" in layers else None
         directory = WorkingDirectory(outer.scratch, layers)
         os.environ.update(HOME=directory.path, TMPDIR=directory.path)
@@ -140,6 +136,11 @@ def _start_fork_servers(supervisor: Supervisor, language: Language, trust: Trust
         language.programs,
         language.toolchain,
     )
+    language.rehearse(process_runner)
+    # Forked processes share this memory; a collection would touch it, and so copy it.
+    gc.collect()
+    gc.freeze()
+    gc.disable()
     do_work = work.to_do_work(language)
     lean, rich = (
         ProcessSources(

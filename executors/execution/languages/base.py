@@ -176,6 +176,16 @@ class Language(ABC):
         Called once in the server process, before the first fork. All later processes inherit the result.
         """
 
+    def rehearse(self, process_runner: ProcessRunner) -> None:  # noqa: B027 - optional
+        """Do the work of processes with known programs, so that all processes inherit warm caches.
+
+        Called once in the server process, before the first fork. It must leave nothing that a program could
+        notice.
+
+        Args:
+            process_runner: runner of the processes.
+        """
+
     def slow_imports(self, texts: Sequence[str]) -> Sequence[str]:  # noqa: ARG002
         """Names of modules that take long to load, that a program may import and that are not loaded yet.
 

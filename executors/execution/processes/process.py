@@ -75,6 +75,10 @@ class Parts:
         self._channel = socket.socket(fileno=self.descriptor)
         channel.close()
 
+    def close(self) -> None:
+        """Close the channel, in a process that rehearses."""
+        self._channel.close()
+
     def of_next_step(self) -> Iterator[tuple[bytes, bool]]:
         """Parts of the next step, each with whether further ones follow.
 

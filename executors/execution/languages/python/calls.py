@@ -60,6 +60,11 @@ def make_calls(
             process_runner.empty_directory()
 
 
+def forget_calls() -> None:
+    """Forget the calls that this process has decoded."""
+    _plain_calls.clear()
+
+
 def _text(call: bytes) -> str:
     return call.decode("utf-8", "surrogatepass")
 

@@ -63,7 +63,7 @@ class JudgeAudit:
         self._watches = False
         self._runs_constants = False
         self._folders = tuple(f"{path}/" for path in [str(_LIBRARY), *sys.path] if path.startswith("/"))
-        sys.addaudithook(self._notice)
+        self._installed = False
 
     @contextmanager
     def watching(self, *, runs_constants: bool) -> Iterator[None]:
@@ -75,10 +75,22 @@ class JudgeAudit:
         self.reason = None
         self._runs_constants = runs_constants
         self._watches = True
+        if not self._installed:
+            sys.addaudithook(self._notice)
+            self._installed = True
         try:
             yield
         finally:
             self._watches = False
+
+    @contextmanager
+    def uninstalled(self) -> Iterator[None]:
+        """Watch nothing during a ``with`` block, for tests of our own: the hook is not installed."""
+        self._installed = True
+        try:
+            yield
+        finally:
+            self._installed = False
 
     def _notice(self, event: str, arguments: tuple[Any, ...]) -> None:
         if not self._watches or (event not in _FORBIDDEN and event not in _CHECKED):

@@ -20,6 +20,7 @@ from testbudget.executors.execution.languages.python import (
     judge,
     program_run,
     programs,
+    rehearsal,
     same_process,
 )
 from testbudget.executors.execution.languages.python.objects import candidate_side, judge_side, replay
@@ -65,6 +66,10 @@ class Python(Language):
         """Import modules that programs commonly import."""
         interpreter.preload()
         program_run.prepare()
+
+    def rehearse(self, process_runner: ProcessRunner) -> None:
+        """Run programs of our own on functions and on objects."""
+        rehearsal.rehearse(process_runner)
 
     def slow_imports(self, texts: Sequence[str]) -> Sequence[str]:
         """Names of slowly imported modules, and of modules of packages, that a program mentions."""

@@ -29,12 +29,20 @@ def serve_objects(
     buffer: ResultBuffer, connection: Connection, candidate: Program, entry_point: str | None
 ) -> None:
     """Load a candidate and serve a judge, as described by `Language.serve_objects`."""
+    serve_for_rehearsal(buffer, connection, candidate, entry_point)
+    os._exit(0)
+
+
+def serve_for_rehearsal(
+    buffer: ResultBuffer, connection: Connection, candidate: Program, entry_point: str | None
+) -> None:
+    """Load a candidate and serve a judge until it hangs up, in a process that goes on."""
     buffer.begin(0)
     peer = CandidatePeer(Pipe(connection))
     loaded = peer.load(candidate, entry_point)
     if loaded is not None:
         buffer.mark_loaded()
-    peer.serve_forever(loaded)
+    peer.serve_all(loaded)
 
 
 class CandidatePeer(Peer):
@@ -65,28 +73,26 @@ class CandidatePeer(Peer):
         self._settings = CandidateSettings(self.decode, self._ask, self.encode)
         return loaded
 
-    def serve_forever(self, module: types.ModuleType | None) -> NoReturn:
+    def serve_all(self, module: types.ModuleType | None) -> None:
         """Serve requests until the judge hangs up."""
         if module is not None:
             self.mine[CANDIDATE_MODULE] = module
         self.lock.acquire()
-        message = self._next_message()
-        while True:
+        while (message := self._next_message()) is not None:
             self.begin_request()
             answer = self._answer_unlocked(message)
             self.send(answer)
-            message = self._next_message()
 
     def begin_request(self) -> None:
         """Number what crosses from now on by the next request."""
         self._served += 1
         self._numbered = 0
 
-    def _next_message(self) -> list[Any]:
+    def _next_message(self) -> list[Any] | None:
         try:
             return self.pipe.receive()
         except BrokenPairError:
-            os._exit(0)
+            return None
 
     def _answer_unlocked(self, message: list[Any]) -> list[Any]:
         """Answer a request while other threads of the candidate may ask the judge."""
