@@ -55,7 +55,7 @@ class ForkServer:
         self._supervisor = supervisor
         # A process that is forked ahead is not known before it is taken, so it could not be spared.
         self._ahead = "seccomp" in process_runner.layers
-        self._compiles = process_runner.compiles
+        self._compiles, self._threads = process_runner.compiles, process_runner.threads
         self._loaded: set[str] = set()
         self._forked: tuple[socket.socket, ResultBuffer] | None = None  # ahead, still unknown
         self._connection, inside = socket.socketpair()
@@ -127,7 +127,9 @@ class ForkServer:
             self._supervisor.forked_ahead -= 1
             process = self._receive_process()
             if process > 0:
-                live = LiveProcess(process, channel, buffer, leads_group=self._compiles)
+                live = LiveProcess(
+                    process, channel, buffer, threads=self._threads, leads_group=self._compiles
+                )
                 self._supervisor.adopt(live)
                 return live
             # The process that ran meanwhile may have used up all processes or all memory.
@@ -159,21 +161,27 @@ def _serve(
     """Main loop of the fork server."""
     try:
         kernel.die_with_parent(signal.SIGKILL)
-        process_runner.measure()
+        _settle(process_runner)
         while True:
             request, descriptors, *_ = socket.recv_fds(connection, 1, 2)
             if request == _FORK:
                 connection.sendall(_PROCESS.pack(_fork(connection, descriptors, process_runner, do_work)))
             elif request == _LOAD:
                 load_modules(result_buffer.receive_frame(connection).decode().split())
-                gc.collect()
-                gc.freeze()  # a garbage collection in a new process would copy the memory that it visits
-                process_runner.measure()
+                _settle(process_runner)
                 connection.sendall(_PROCESS.pack(0))
             else:
                 break
     finally:
         os._exit(0)
+
+
+def _settle(process_runner: ProcessRunner) -> None:
+    """Leave no work to new processes that would copy memory: neither garbage nor free memory to sort."""
+    gc.collect()
+    gc.freeze()
+    kernel.tidy_memory()
+    process_runner.measure()
 
 
 def _fork(
@@ -187,7 +195,7 @@ def _fork(
         process = -(error.errno or 1)
     if process == 0:
         connection.close()
-        process_runner.run(socket.socket(fileno=channel), results, do_work)
+        process_runner.run(channel, results, do_work)
     for descriptor in descriptors:
         os.close(descriptor)
     return process

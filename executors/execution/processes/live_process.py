@@ -78,6 +78,7 @@ class LiveProcess:
         process: its id. The calling process is its parent.
         channel: the parent's end of its channel.
         buffer: its result buffer, which no other process has.
+        threads: threads and processes that its work may need.
         leads_group: True if it starts other processes, all in its process group. They end with it.
 
     Attributes:
@@ -85,17 +86,25 @@ class LiveProcess:
         channel: the parent's end of its channel.
         buffer: its result buffer.
         descriptor: process file descriptor, readable once it has ended.
+        threads: threads and processes that its work may need.
         work: its current work; None while it waits for the first.
         unsent: bytes of the part that it has asked for which its channel has not taken yet.
     """
 
     def __init__(
-        self, process: int, channel: socket.socket, buffer: ResultBuffer, *, leads_group: bool = False
+        self,
+        process: int,
+        channel: socket.socket,
+        buffer: ResultBuffer,
+        *,
+        threads: int,
+        leads_group: bool = False,
     ) -> None:
         self.process = process
         self.channel = channel
         self.buffer = buffer
         self.descriptor = os.pidfd_open(process)
+        self.threads = threads
         self._leads_group = leads_group
         self.work: Work | None = None
         self.unsent = b""
@@ -107,13 +116,8 @@ class LiveProcess:
         self._stopped_seconds = 0.0
         self._stopped_at: float | None = None
 
-    def begin(self, work: Work, processes: int) -> None:
-        """Send work, the first or the next one.
-
-        Args:
-            work: the work.
-            processes: number of processes inside the sandbox.
-        """
+    def begin(self, work: Work) -> None:
+        """Send work, the first or the next one."""
         if self.work is not None:
             self._cpu_before = kernel.process_cpu_seconds(self.process)
             self.buffer.clear()
@@ -121,7 +125,7 @@ class LiveProcess:
         self._began = time.monotonic()
         self._stopped_seconds = 0.0
         self._reader = StepReader(self.buffer, work.steps)
-        send_work(self.channel, work, processes)
+        send_work(self.channel, work)
 
     def serve(self) -> bool:
         """Send the part that the process has asked for; return whether it may ask for another one.

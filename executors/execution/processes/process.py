@@ -14,6 +14,7 @@ import socket
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 from testbudget.executors.execution.limits import TestLimits
@@ -21,12 +22,12 @@ from testbudget.executors.execution.processes.result_buffer import (
     BUFFER_BYTES,
     ResultBuffer,
     ResultBufferFullError,
-    receive_exactly,
 )
 from testbudget.executors.execution.sandbox import isolation, kernel, leftovers, seccomp
 from testbudget.executors.execution.sandbox.toolchain import COMPILER_THREADS, NO_TOOLCHAIN, Toolchain
 
-_HEADER = struct.Struct("<IiI??")  # bytes of content, CPU-seconds, processes, stays, has parts
+_HEADER = struct.Struct("<I???")  # bytes of content, has descriptors, stays, has parts
+_WITH_DESCRIPTORS = b"d"  # byte that brings file descriptors
 _PART = struct.Struct("<I?")  # bytes, whether further parts of the step follow
 _MAX_DESCRIPTORS = 4
 
@@ -64,20 +65,16 @@ class Parts:
     """Parts of a work, inside the process that does it.
 
     Args:
-        channel: this process's end of its channel, which gets a number that it cannot close.
+        channel: file descriptor of this process's end of its channel, which gets a number that it cannot
+            close.
 
     Attributes:
         descriptor: file descriptor of the channel, for a program that the process executes.
     """
 
-    def __init__(self, channel: socket.socket) -> None:
+    def __init__(self, channel: int) -> None:
         self.descriptor = fcntl.fcntl(channel, fcntl.F_DUPFD_CLOEXEC, seccomp.KEPT_DESCRIPTOR)
-        self._channel = socket.socket(fileno=self.descriptor)
-        channel.close()
-
-    def close(self) -> None:
-        """Close the channel, in a process that rehearses."""
-        self._channel.close()
+        os.close(channel)
 
     def of_next_step(self) -> Iterator[tuple[bytes, bool]]:
         """Parts of the next step, each with whether further ones follow.
@@ -90,9 +87,9 @@ class Parts:
         """
         request, more = NEXT_STEP, True
         while more:
-            self._channel.sendall(request)
-            size, more = _PART.unpack(receive_exactly(self._channel, _PART.size))
-            yield receive_exactly(self._channel, size), more
+            os.write(self.descriptor, request)
+            size, more = _PART.unpack(_read_exactly(self.descriptor, _PART.size))
+            yield _read_exactly(self.descriptor, size), more
             request = NEXT_PART
 
 
@@ -100,17 +97,20 @@ DoWork = Callable[["ProcessRunner", ResultBuffer, bytes, Sequence[int]], None]
 """Function that decodes the content of a work and does it, with the work's file descriptors."""
 
 
-def send_work(channel: socket.socket, work: Work, processes: int) -> None:
+def send_work(channel: socket.socket, work: Work) -> None:
     """Send work to a process; ignored if the process has ended.
 
     Args:
         channel: the sender's end of the channel.
         work: the work.
-        processes: number of processes inside the sandbox.
     """
-    header = _HEADER.pack(len(work.content), work.cpu_seconds, processes, work.stays, bool(work.parts))
+    header = _HEADER.pack(len(work.content), bool(work.descriptors), work.stays, bool(work.parts))
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-        socket.send_fds(channel, [header], work.descriptors)
+        if not work.descriptors:
+            channel.sendall(header + work.content)
+            return
+        channel.sendall(header)
+        socket.send_fds(channel, [_WITH_DESCRIPTORS], work.descriptors)
         channel.sendall(work.content)
 
 
@@ -130,7 +130,6 @@ class ProcessRunner:
         programs: executables that a process may execute.
         toolchain: compilers and run-time of the language.
         compiles: True for processes that start compilers.
-        space_bytes: size of the address space with which processes are forked.
         parts: parts of the current work; None if it has none.
     """
 
@@ -140,18 +139,26 @@ class ProcessRunner:
     programs: Sequence[str] = ()
     toolchain: Toolchain = NO_TOOLCHAIN
     compiles: bool = False
-    space_bytes: int = 0
     parts: Parts | None = None
+    _limits: Sequence[isolation.ResourceLimit] = ()
+
+    @property
+    def threads(self) -> int:
+        """Threads and processes that a work may need."""
+        return COMPILER_THREADS if self.compiles else self.limits.max_threads + self.toolchain.threads
 
     def measure(self) -> None:
-        """Measure the address space; called in the parent before it forks, as it costs system calls."""
-        self.space_bytes = kernel.address_space_bytes()
+        """Measure the address space for the limit on it; called in the parent before it forks."""
+        space_bytes = kernel.address_space_bytes() + BUFFER_BYTES
+        self._limits = isolation.candidate_limits(
+            self.layers, self.limits, space_bytes, self.programs, self.toolchain
+        )
 
-    def run(self, channel: socket.socket, results: int, do_work: DoWork) -> NoReturn:
+    def run(self, channel: int, results: int, do_work: DoWork) -> NoReturn:
         """Confine this process, and do all work that comes, until none is left.
 
         Args:
-            channel: this process's end of the channel.
+            channel: file descriptor of this process's end of the channel.
             results: file descriptor of a result buffer.
             do_work: function that does the work.
         """
@@ -160,40 +167,83 @@ class ProcessRunner:
             buffer = ResultBuffer(results)
             if self.compiles:
                 isolation.isolate_compiler(self.layers)
-                threads = COMPILER_THREADS
             else:
-                space_bytes = self.space_bytes + BUFFER_BYTES
-                isolation.isolate_candidate(
-                    self.layers, self.limits, space_bytes, self.programs, self.toolchain
-                )
-                threads = self.limits.max_threads + self.toolchain.threads
-            stays = True
-            while stays:
-                header, descriptors, *_ = socket.recv_fds(channel, _HEADER.size, _MAX_DESCRIPTORS)
-                if not header:
-                    break
-                size, cpu_seconds, processes, stays, has_parts = _HEADER.unpack(header)
-                content = receive_exactly(channel, size)
-                if has_parts:
-                    self.parts = Parts(channel)
-                elif not stays:
-                    channel.close()
-                os.chdir(self.directory)
-                isolation.limit_work(self.layers, threads, cpu_seconds, processes, stays=stays)
-                buffer.rewind()
-                gc.enable()
-                do_work(self, buffer, content, descriptors)
-                if stays:
-                    channel.sendall(FINISHED)
+                isolation.isolate_candidate(self.layers, self._limits)
+            while self._do_next(channel, buffer, do_work):
+                pass
         except ResultBufferFullError:
             pass  # the step is run again in another process
         finally:
             os._exit(0)
 
+    def rehearse(self, do_work: DoWork, content: bytes, times: int) -> None:
+        """Do work in this process, which goes on, a number of times.
+
+        Args:
+            do_work: function that does the work.
+            content: content of the work.
+            times: number of times.
+        """
+        outside, inside = socket.socketpair()
+        buffer, directory = ResultBuffer(), Path.cwd()
+        with outside, inside:
+            for _ in range(times):
+                send_work(outside, Work(content, 1, 0, stays=True))
+                self._do_next(inside.fileno(), buffer, do_work)
+                outside.recv(len(FINISHED))
+        buffer.close()
+        os.chdir(directory)
+
+    def _do_next(self, channel: int, buffer: ResultBuffer, do_work: DoWork) -> bool:
+        """Wait for work and do it; return whether more may come."""
+        header = os.read(channel, _HEADER.size)
+        if not header:
+            return False
+        stays: bool
+        size, has_descriptors, stays, has_parts = _HEADER.unpack(header)
+        descriptors = _receive_descriptors(channel) if has_descriptors else ()
+        content = _read_exactly(channel, size)
+        if has_parts:
+            self.parts = Parts(channel)
+        elif not stays:
+            os.close(channel)
+        os.chdir(self.directory)
+        buffer.rewind()
+        gc.enable()
+        do_work(self, buffer, content, descriptors)
+        if stays:
+            os.write(channel, FINISHED)
+        return stays
+
     def empty_directory(self) -> None:
         """Return to an empty working directory; called between two steps."""
         os.chdir(self.directory)
         leftovers.empty_directory(self.directory)
+
+
+def _read_exactly(channel: int, size: int) -> bytes:
+    """Read a number of bytes, at least one.
+
+    Raises:
+        EOFError: the server process has hung up.
+    """
+    content = os.read(channel, size)
+    while len(content) < size:
+        more = os.read(channel, size - len(content))
+        if not more:
+            raise EOFError("the server process has hung up")
+        content += more
+    return content
+
+
+def _receive_descriptors(channel: int) -> Sequence[int]:
+    """Receive the file descriptors of a work."""
+    connection = socket.socket(fileno=channel)
+    try:
+        _, descriptors, *_ = socket.recv_fds(connection, len(_WITH_DESCRIPTORS), _MAX_DESCRIPTORS)
+    finally:
+        connection.detach()
+    return descriptors
 
 
 def open_streams() -> None:

@@ -60,7 +60,11 @@ class Supervisor:
     def begin(self, process: LiveProcess, work: Work) -> None:
         """Give work to a live process."""
         own = 2 + len(self.permanent)  # with guard and server process
-        process.begin(work, own + len(self._live) + self.forked_ahead)
+        others = own + len(self._live) + self.forked_ahead - 1
+        isolation.limit_work(
+            process.process, self.layers, process.threads + others, work.cpu_seconds, stays=work.stays
+        )
+        process.begin(work)
 
     def watch(
         self, *processes: LiveProcess, first_limit: Callable[[int], float] | None = None

@@ -13,7 +13,6 @@ import os
 import resource
 import signal
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +34,10 @@ _LINKS = "-packages"  # ends the name of the directory with links to packages
 _OWN_PROCESSES = 20  # guard, server process, fork servers, and processes that wait or are stopped
 STOPPED_MIB = 256
 """Memory of the sandbox in use up to which a stopped process may stay in it."""
+
+
+ResourceLimit = tuple[int, tuple[int, int]]
+"""Kind of a resource, and its soft and hard limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,14 +190,14 @@ def isolate_inner(outer: OuterIsolation, limits: TestLimits) -> tuple[str, ...]:
     return tuple(layer for layer in ISOLATION_LAYERS if layer in inside)
 
 
-def isolate_candidate(
+def candidate_limits(
     layers: Sequence[str],
     limits: TestLimits,
     space_bytes: int,
     programs: Sequence[str] = (),
     toolchain: Toolchain = NO_TOOLCHAIN,
-) -> None:
-    """Confine a process that runs untrusted code further than the server process.
+) -> Sequence[ResourceLimit]:
+    """Limits of a process that runs untrusted code, whatever its work is.
 
     Args:
         layers: the layers in force.
@@ -205,24 +208,36 @@ def isolate_candidate(
             memory instead of address space, because engines such as V8 reserve much more than they use.
         toolchain: run-time of the language; the same holds for native programs.
     """
+    found = {resource.RLIMIT_FSIZE: limits.file_mib << 20}
     executes = bool(programs) or toolchain.native
-    if "pid" not in layers:
-        kernel.die_with_parent(signal.SIGKILL)
-    _lower_limit(resource.RLIMIT_FSIZE, limits.file_mib << 20)
     if executes:
-        _lower_limit(resource.RLIMIT_STACK, toolchain.stack_mib << 20)
-        _lower_limit(resource.RLIMIT_DATA, (limits.memory_mib + toolchain.memory_mib) << 20)
+        found[resource.RLIMIT_STACK] = toolchain.stack_mib << 20
+        found[resource.RLIMIT_DATA] = (limits.memory_mib + toolchain.memory_mib) << 20
     else:
         # A fork server grows with the modules of earlier blocks; verdicts must not depend on that.
-        _lower_limit(resource.RLIMIT_AS, space_bytes + (limits.memory_mib << 20))
+        found[resource.RLIMIT_AS] = space_bytes + (limits.memory_mib << 20)
+        if "seccomp" not in layers:
+            # CPU time is counted by process, so a second process is refused, although this refuses threads
+            # too. Engines of other languages do not start without threads.
+            found[resource.RLIMIT_NPROC] = 0
+    return [(kind, _lowered(kind, value)) for kind, value in found.items()]
+
+
+def isolate_candidate(layers: Sequence[str], limits: Sequence[ResourceLimit]) -> None:
+    """Confine a process that runs untrusted code further than the server process.
+
+    Args:
+        layers: the layers in force.
+        limits: limits by ``candidate_limits``.
+    """
+    if "pid" not in layers:
+        kernel.die_with_parent(signal.SIGKILL)
+    for kind, values in limits:
+        resource.setrlimit(kind, values)
     if "seccomp" in layers:
         seccomp.restrict_candidate(os.getpid(), private_files="mount" in layers)
     else:
         os.setsid()  # a signal to its process group reaches no other process
-        # CPU time is counted by process, so a second process is refused, although this refuses threads too.
-        # Engines of other languages do not start without threads.
-        if not executes:
-            _lower_limit(resource.RLIMIT_NPROC, 0)
 
 
 def isolate_compiler(layers: Sequence[str]) -> None:
@@ -244,27 +259,27 @@ def isolate_compiler(layers: Sequence[str]) -> None:
 
 
 def limit_work(
-    layers: Sequence[str], threads: int, cpu_seconds: int, processes: int, *, stays: bool = False
+    process: int, layers: Sequence[str], threads: int, cpu_seconds: int, *, stays: bool = False
 ) -> None:
-    """Set the limits of the work that the calling process, which is confined, is about to do.
+    """Set the limits of the work that a process, which waits for it, is about to do.
 
     Args:
+        process: id of the process. One that has ended is ignored.
         layers: the layers in force.
-        threads: threads and processes that the work may need.
+        threads: threads and processes of the whole sandbox that may exist.
         cpu_seconds: CPU-seconds at which the kernel ends the process.
-        processes: number of processes inside the sandbox.
         stays: True if further work may follow, with limits of its own. Code in the process can then raise
             its limits, so it must not run a candidate.
     """
-    if stays:
-        _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-        resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(time.process_time()) + cpu_seconds, hard))
-    else:
-        _lower_limit(resource.RLIMIT_CPU, cpu_seconds)
-    if "user" in layers:  # otherwise it would count the user's other processes
-        _, most = resource.getrlimit(resource.RLIMIT_NPROC)
-        allowed = min(threads + processes - 1, most)
-        resource.setrlimit(resource.RLIMIT_NPROC, (allowed, most if stays else allowed))
+    with contextlib.suppress(ProcessLookupError):
+        used = math.ceil(kernel.process_cpu_seconds(process)) if stays else 0
+        limits = [(resource.RLIMIT_CPU, used + cpu_seconds)]
+        if "user" in layers:  # otherwise it would count the user's other processes
+            limits.append((resource.RLIMIT_NPROC, threads))
+        for kind, value in limits:
+            _, hard = resource.prlimit(process, kind)
+            soft = value if hard == resource.RLIM_INFINITY else min(value, hard)
+            resource.prlimit(process, kind, (soft, hard if stays else soft))
 
 
 def missing_layer_reasons(limits: TestLimits) -> dict[str, str]:
@@ -366,7 +381,12 @@ def _become_nobody() -> None:
 
 def _lower_limit(kind: int, value: int) -> None:
     """Lower the soft and the hard limit to a value; a lower limit is kept."""
+    resource.setrlimit(kind, _lowered(kind, value))
+
+
+def _lowered(kind: int, value: int) -> tuple[int, int]:
+    """Soft and hard limit with a value, or with this process's hard limit if that is lower."""
     _, hard = resource.getrlimit(kind)
     if hard != resource.RLIM_INFINITY:
         value = min(value, hard)
-    resource.setrlimit(kind, (value, value))
+    return value, value

@@ -241,6 +241,16 @@ def _thread_id_place(process: int) -> int:
     return places[0] if len(places) == 1 else 0
 
 
+def tidy_memory() -> None:
+    """Let the C library sort its free memory, which the first allocation of a forked process would do.
+
+    It would visit all free parts, and copy the pages that they are on.
+    """
+    trim = getattr(_libc, "malloc_trim", None)  # not in every C library
+    if trim is not None:
+        trim(0)
+
+
 def address_space_bytes() -> int:
     """Size of this process's address space, found by bisection of the limit, since /proc may be missing."""
     _, hard = resource.getrlimit(resource.RLIMIT_AS)

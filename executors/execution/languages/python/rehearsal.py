@@ -140,6 +140,7 @@ def rehearse(process_runner: ProcessRunner) -> None:
     functions, test = _program(_FUNCTIONS), _program(_TEST, "total")
     account, account_test = _program(_CLASS), _program(_CLASS_TEST, "Account")
     with _left_as_before(), judge_audit().uninstalled():
+        process_runner.rehearse(_do_nothing, _TEST.encode(), _TIMES)
         for _ in range(_TIMES):
             _judge_by_calls(process_runner, functions, test)
         sides: Sequence[_DoSide] = (
@@ -148,6 +149,10 @@ def rehearse(process_runner: ProcessRunner) -> None:
         )
         _in_two_processes(*sides)
         _in_two_processes(*reversed(sides))
+
+
+def _do_nothing(*_: object) -> None:
+    pass
 
 
 def _program(text: str, entry_point: str | None = None) -> Program:
@@ -167,12 +172,12 @@ def _judge_by_calls(process_runner: ProcessRunner, candidate: Program, test: Pro
         for _ in range(_JOBS):
             for place, text in enumerate(texts):
                 outside.sendall(part_frame(text, more=place + 1 < len(texts)))
-        parts = Parts(inside)
+        parts = Parts(inside.detach())
         jobs = CallJobs(candidate, _JOBS, parts)
         results, _ = _left_texts(
             _JOBS, lambda buffer: calls.make_calls(buffer, process_runner, jobs, "total")
         )
-        parts.close()
+        os.close(parts.descriptor)
     path = [(call.decode(), result.decode()) for call, result in zip(texts, results, strict=True)]
     (judged,) = _left_texts(1, lambda buffer: judge.judge_tests(buffer, [(test, path)]))
     assert parse_message(judged[0])[:2] == [StepMessage.VERDICT, Verdict.PASSED], judged

@@ -59,7 +59,8 @@ def executing(path, programs=(), arguments=("/dev/null",)):
         process = os.fork()
         if process == 0:
             try:
-                isolation.isolate_candidate(layers, LIMITS, 10, programs)
+                limits = isolation.candidate_limits(layers, LIMITS, 10, programs)
+                isolation.isolate_candidate(layers, limits)
                 os.execve(path, [path, *arguments], {})
             finally:
                 os._exit(77)
