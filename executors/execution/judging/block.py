@@ -87,11 +87,6 @@ class ProcessSources(NamedTuple):
     judges: ForkServer
     candidates: ForkServer
 
-    def load_modules(self, names: Sequence[str]) -> None:
-        """Load modules in both, unless they are loaded."""
-        for fork_server in self:
-            fork_server.load_modules(names)
-
 
 class WorkerContext(NamedTuple):
     """Processes and caches that all blocks of a sandbox share.
