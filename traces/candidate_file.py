@@ -32,7 +32,7 @@ from testbudget.traces.rows.mistakes import Mistakes, RowError
 from testbudget.traces.rows.row_fields import RowFields, as_text, parsed_text
 
 _RULE = "candidates.from_file must be a file of candidates (JSONL, JSON, CSV, Parquet)"
-_PROGRAMS = ("code", "program", "solution", "code_list", "programs", "solutions")
+_PROGRAMS = ("code", "program", "solution", "generated_code", "code_list", "programs", "solutions")
 _CONTINUATIONS = ("completion", "completions")
 _ANSWERS = (
     "answer generation output response output_list generations outputs responses answers samples "
@@ -107,15 +107,18 @@ def read_candidate_file(path: Path, problems: Sequence[Problem]) -> CandidateFil
         try:
             identifier = problem_of(fields)
             texts = _texts(fields, by_id.get(identifier))
+            metadata = fields.metadata(*_LISTS)  # which hold the same candidates in other forms
         except RowError as error:
             mistakes.add(row_mistake(row, error, mistakes))
             continue
         if identifier not in by_id:
             unknown.add(identifier, row.place)
             continue
+        if not texts:
+            warnings.append(f"{row.place} the row holds no program for problem {identifier}")
         for text, form in texts:
             warnings += [f"{row.place} {doubt}" for doubt in _doubts(text, form, by_id[identifier])]
-            found[identifier].append(CandidateRow(text, form, fields.metadata(), row.place))
+            found[identifier].append(CandidateRow(text, form, metadata, row.place))
     mistakes.refuse()
     warnings = [*unknown.sentences("candidates"), *warnings]
     if not any(found.values()):

@@ -157,6 +157,9 @@ def _read(
         assert form is not None
         try:
             problem = form.read(values, FormDefaults(source.language or "python", number))
+        except RecursionError:
+            mistakes.add(f"{row.place} a field is nested too deeply")
+            continue
         except RowError as error:
             hint = "" if mistakes else _columns_hint(str(error), form, row.fields)
             mistakes.add(f"{row.place} {error}{hint}")
@@ -240,7 +243,8 @@ def _columns_hint(sentence: str, form: ProblemForm, columns: Mapping[str, Any]) 
     if not sentence.endswith("is required but it is missing"):
         return ""
     name = sentence.partition(" ")[0]
-    return f": the row has {', '.join(columns)}; fields {{{name}: COLUMN}} names another (form {form.name})"
+    there = ", ".join(columns) or "no columns"
+    return f": the row has {there}; fields {{{name}: COLUMN}} names another (form {form.name})"
 
 
 def _short(place: str, other: str) -> str:

@@ -14,7 +14,14 @@ from typing import Any
 from testbudget.rewards.errors import UserError, choice_sentence
 from testbudget.rewards.problem import Problem, TestKind, UnitTest
 from testbudget.rewards.stdin_case import StdinCase, stdin_cases
-from testbudget.traces.forms.cases import INPUT_NAMES, OUTPUT_NAMES, printed_text
+from testbudget.traces.forms.cases import (
+    INPUT_NAMES,
+    OUTPUT_NAMES,
+    case_of,
+    check_one_output,
+    paired,
+    printed_text,
+)
 from testbudget.traces.forms.truths import kind_of_code
 from testbudget.traces.program_rows import UnknownProblems, problem_of, row_mistake, rows_of_programs
 from testbudget.traces.rows.mistakes import Mistakes, RowError
@@ -72,12 +79,12 @@ def read_test_file(path: Path, problems: Sequence[Problem]) -> TestFile:
     by_id = {problem.id: problem for problem in problems}
     found: dict[str, list[TestRow]] = {problem.id: [] for problem in problems}
     unknown = UnknownProblems(by_id)
-    warnings: list[str] = []
     for row in rows_of_programs(path, _RULE, mistakes, by_id):
         fields = RowFields(row.fields)
         try:
             identifier = problem_of(fields)
             tests = _tests(fields, by_id.get(identifier))
+            metadata = fields.metadata()
         except RowError as error:
             mistakes.add(row_mistake(row, error, mistakes))
             continue
@@ -87,7 +94,7 @@ def read_test_file(path: Path, problems: Sequence[Problem]) -> TestFile:
         of_problem = found[identifier]
         for code, kind in tests:
             test = UnitTest(identifier, len(of_problem), code, kind=kind)
-            of_problem.append(TestRow(test, fields.metadata(), row.place))
+            of_problem.append(TestRow(test, metadata, row.place))
     mistakes.refuse()
     warnings = unknown.sentences("tests")
     if not any(found.values()):
@@ -105,11 +112,13 @@ def _tests(fields: RowFields, problem: Problem | None) -> list[tuple[str, TestKi
     kind = _kind(fields)
     name = next((name for name in _CODES if name in fields), None)
     if name is None:
-        return [(_case(fields), _fitting(TestKind.STDIN, problem))]
+        return [(code, _fitting(TestKind.STDIN, problem)) for code in _cases(fields)]
     value = fields.value(name)
     if isinstance(value, str) and value.lstrip().startswith("[") and name in ("tests", "test_list"):
         value = parsed_text(value, name)
     values = value if isinstance(value, list | tuple) else [value]
+    if values and all(isinstance(pair, Mapping) for pair in values):
+        return [(_case(*case_of(pair, name)), _fitting(TestKind.STDIN, problem)) for pair in values]
     codes = [as_text(code, name) for code in values]
     if not codes or not all(code.strip() for code in codes):
         raise RowError(f"{name} must not be empty")
@@ -134,16 +143,26 @@ def _code(code: str, kind: TestKind | None, name: str) -> str:
     return code
 
 
-def _case(fields: RowFields) -> str:
-    """Code of a test of a program: an input, and an expected output if there is one."""
+def _cases(fields: RowFields) -> list[str]:
+    """Codes of tests of a program: an input with or without an output, or columns of both.
+
+    Raises:
+        RowError: there is no input, or one of another type.
+    """
+    if "inputs" in fields:
+        pairs = paired(fields.parsed("inputs"), fields.parsed("outputs"), "inputs")
+        return [_case(given, expected) for given, expected in pairs]
     given = fields.value(*INPUT_NAMES)
-    expected = fields.value(*OUTPUT_NAMES)
     if given is None:
         raise RowError("code is required but it is missing")
-    return StdinCase(
-        printed_text(given, "stdin"),
-        None if expected is None else printed_text(expected, "expected_stdout"),
-    ).as_text()
+    return [_case(given, fields.value(*OUTPUT_NAMES))]
+
+
+def _case(given: Any, expected: Any) -> str:
+    if expected is None:
+        return StdinCase(printed_text(given, "stdin")).as_text()
+    check_one_output(expected, "expected_stdout")
+    return StdinCase(printed_text(given, "stdin"), printed_text(expected, "expected_stdout")).as_text()
 
 
 def _fitting(kind: TestKind, problem: Problem | None) -> TestKind:

@@ -267,3 +267,11 @@ def test_the_split_that_is_read_of_several_is_told(tmp_path: Path) -> None:
     assert loaded.problems[0].id == "test"
     assert loaded.warnings == [f"{tmp_path} has the splits test, train, of which test is read"]
     assert load_problems(ProblemSource.of(str(tmp_path), split="train"))[0].id == "train"
+
+
+def test_a_field_that_is_nested_too_deeply_is_refused(tmp_path: Path) -> None:
+    line = json.dumps(OWN)[:-1] + ', "more": ' + "[" * 900 + "]" * 900 + "}"
+    with pytest.raises(
+        UserError, match=r":1 (a field is|must be a JSON object but it is) nested too deeply"
+    ):
+        load_problems(written(tmp_path, line))

@@ -63,6 +63,16 @@ def test_an_input_with_or_without_an_output_is_a_test_of_a_program(tmp_path, row
     assert (found.test.kind, StdinCase.from_text(found.test.code)) == (TestKind.STDIN, case)
 
 
+def test_columns_and_lists_of_pairs_are_a_test_each(tmp_path):
+    found = read(
+        tmp_path,
+        {"problem": "2", "inputs": ["1", "2"], "outputs": ["3", "4"]},
+        {"problem": "2", "tests": [{"input": "5", "output": "6"}]},
+    )
+    cases = [StdinCase.from_text(row.test.code) for row in found.tests["2"]]
+    assert cases == [StdinCase("1", "3"), StdinCase("2", "4"), StdinCase("5", "6")]
+
+
 @pytest.mark.parametrize(
     ("row", "sentence"),
     [

@@ -88,6 +88,19 @@ def stdin_tests(pairs: Iterable[tuple[Any, Any]], place: str) -> tuple[str, ...]
     )
 
 
+def check_one_output(expected: Any, place: str) -> None:
+    """Refuse a list of several outputs: it may be lines, or several right outputs.
+
+    Raises:
+        RowError: the expected output is such a list.
+    """
+    if isinstance(expected, list | tuple) and len(expected) != 1:
+        raise RowError(
+            f"{place} must hold one text as the output of an input but got {shown(expected)}; "
+            "where several are right, comparison.checker decides"
+        )
+
+
 def printed_text(value: Any, place: str) -> str:
     """Text that a program reads or prints; a list of lines is joined, a number is written out.
 

@@ -50,6 +50,7 @@ def entry_point_of(row: RowFields, *names: str) -> str | None:
     text = row.optional_text(*names)
     if text is None:
         return None
-    if not _ENTRY_POINT.fullmatch(text.strip()):
+    name = text.strip().removesuffix("()")
+    if not _ENTRY_POINT.fullmatch(name):
         raise RowError(f"{names[0]} must be a name such as f or Solution().f but got {text!r}")
-    return text.strip()
+    return name

@@ -1,11 +1,10 @@
 """Forms of MBPP (Austin et al., arXiv 2108.07732): original, sanitized, and in the form of HumanEval."""
 
 import ast
-import builtins
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from testbudget.rewards.problem import GroundTruth, Problem, TestKind
+from testbudget.traces.forms.called_names import called_names, parsed_python
 from testbudget.traces.forms.form import FormDefaults, ProblemForm, entry_point_of
 from testbudget.traces.forms.humaneval import benchmark_problem
 from testbudget.traces.rows.mistakes import RowError
@@ -49,13 +48,13 @@ def _entry_point(asserts: Sequence[str], code: str | None) -> str:
     Raises:
         RowError: there is none.
     """
-    module = _parsed(code or "")
+    module = parsed_python(code or "")
     defined = {
         node.name
         for node in (module.body if module else ())
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
     }
-    called = [name for text in asserts for name in _called(text)]
+    called = [name for text in asserts for name in called_names(text)]
     known = [name for name in called if name in defined] if defined else called
     if not known:
         raise RowError(
@@ -65,23 +64,9 @@ def _entry_point(asserts: Sequence[str], code: str | None) -> str:
     return known[0]
 
 
-def _called(text: str) -> Iterator[str]:
-    """Names that a text calls, outer calls first, without those that Python has itself."""
-    module = _parsed(text)
-    if module is None:
-        names: Sequence[str] = re.findall(r"\b([A-Za-z_]\w*)\s*\(", text)
-    else:
-        names = [
-            node.func.id
-            for node in ast.walk(module)
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
-        ]
-    yield from (name for name in names if not hasattr(builtins, name))
-
-
 def _signature(code: str | None, entry_point: str) -> str:
     """First line of the definition of the entry point in the code, up to its colon."""
-    module = _parsed(code or "")
+    module = parsed_python(code or "")
     for node in module.body if module else ():
         if isinstance(node, ast.FunctionDef) and node.name == entry_point:
             return f"def {entry_point}({ast.unparse(node.args)}):\n"
@@ -98,13 +83,6 @@ def _docstring(text: str) -> str:
         .replace("\r\n", "\n")
         .replace("\n", "\n    ")
     )
-
-
-def _parsed(code: str) -> ast.Module | None:
-    try:
-        return ast.parse(code.replace("\r\n", "\n").replace("\t", "    "))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
 
 
 MBPP = ProblemForm(

@@ -6,6 +6,7 @@ from typing import Any
 from testbudget.rewards.comparison import DEFAULT_COMPARISON, Comparison, TextComparison
 from testbudget.rewards.errors import UserError, choice_sentence
 from testbudget.rewards.problem import Problem, TestKind
+from testbudget.traces.forms.called_names import only_called_name
 from testbudget.traces.forms.form import FormDefaults, ProblemForm, entry_point_of
 from testbudget.traces.forms.truths import ground_truth_of
 from testbudget.traces.rows.mistakes import RowError
@@ -72,7 +73,11 @@ def _read(row: RowFields, defaults: FormDefaults) -> Problem:
     if entry_point is None and truth is None and not _READS_INPUT.search(prompt):
         row.warnings.append("has no entry_point, so it is taken for a program that reads standard input")
     if entry_point is None and truth is not None and truth.kind is not TestKind.STDIN:
-        row.warnings.append("has no entry_point, so candidates are not checked to define one")
+        entry_point = only_called_name(truth.tests) if language == "python" else None
+        found = "so candidates are not checked to define one"
+        if entry_point is not None:
+            found = f"so it is {entry_point}, which its ground truth calls"
+        row.warnings.append(f"has no entry_point, {found}")
     reference = row.optional_text("reference")
     return Problem(identifier, prompt, entry_point, language, truth, comparison, reference, row.metadata())
 

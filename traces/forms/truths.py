@@ -8,7 +8,7 @@ from typing import Any
 from testbudget.rewards.comparison import Comparison
 from testbudget.rewards.errors import choice_sentence
 from testbudget.rewards.problem import GroundTruth, TestKind
-from testbudget.traces.forms.cases import call_tests, case_of, paired, stdin_tests
+from testbudget.traces.forms.cases import call_tests, case_of, check_one_output, paired, stdin_tests
 from testbudget.traces.rows.mistakes import RowError
 from testbudget.traces.rows.row import shown
 from testbudget.traces.rows.row_fields import as_text
@@ -44,7 +44,7 @@ def ground_truth_of(
     Raises:
         RowError: the value has none of these forms.
     """
-    value = _unfolded(value)
+    value = _without_texts(_unfolded(value))
     if value is None or value in ("", []):
         return None
     match value:
@@ -85,6 +85,8 @@ def of_pairs(
     if not pairs:
         return None
     if entry_point is None:
+        for _, expected in pairs:
+            check_one_output(expected, place)
         return GroundTruth(TestKind.STDIN, stdin_tests(pairs, place))
     if language != "python":
         raise RowError(f"{place} must be code in {language}, since calls are written for Python only")
@@ -132,3 +134,11 @@ def _unfolded(value: Any) -> Any:
             return value
         return found if isinstance(found, list | dict) else value
     return list(value) if isinstance(value, tuple) else value
+
+
+def _without_texts(value: Any) -> Any:
+    """A list of texts that are JSON objects as a list of objects; any other value as it is."""
+    if not isinstance(value, list):
+        return value
+    parsed = [_unfolded(entry) for entry in value]
+    return parsed if all(isinstance(entry, dict) for entry in parsed) else value

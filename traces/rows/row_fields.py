@@ -133,11 +133,14 @@ class RowFields:
         Args:
             left_out: names of fields that are neither read nor kept.
         """
-        return {
-            name: as_json(value)
-            for name, value in self._values.items()
-            if name not in self._read and name not in left_out
-        }
+        try:
+            return {
+                name: as_json(value)
+                for name, value in self._values.items()
+                if name not in self._read and name not in left_out
+            }
+        except RecursionError:
+            raise RowError("a field is nested too deeply") from None
 
     def _present(self, *names: str) -> str | None:
         found = [name for name in names if name in self._values]

@@ -92,7 +92,7 @@ def test_a_program_with_pairs_on_standard_input_needs_no_entry_point():
         ("Read n from stdin and print it", None, 0),
         ("The first line holds n", None, 0),
         ("Sort a list", None, 1),
-        ("Sort a list", "assert f(1)", 1),
+        ("Sort a list", "assert f(g(1))", 1),
         ("Sort a list", [{"stdin": "1", "expected_stdout": "1"}], 0),
     ],
 )
@@ -189,3 +189,20 @@ def test_fields_of_another_form_are_refused(changes, sentence):
 )
 def test_a_language_has_one_name_whatever_its_version(given, name):
     assert read("own", ROW | {"language": given}).language == name
+
+
+def test_the_entry_point_is_the_one_function_that_all_asserts_call():
+    row = RowFields(
+        {"id": 1, "prompt": "p", "ground_truth": ["assert len(f(1)) == 1", "k = 2\nassert f(k)"]}
+    )
+    assert OWN.read(row, FormDefaults("python", 0)).entry_point == "f"
+    assert row.warnings == ["has no entry_point, so it is f, which its ground truth calls"]
+    helper = "def g(x): return x\nfrom math import floor\nassert floor(f(g(1))) == 1"
+    assert read("own", {"id": 1, "prompt": "p", "ground_truth": helper}).entry_point == "f"
+
+
+def test_a_list_of_several_outputs_is_refused_since_it_may_be_lines_or_right_answers():
+    with pytest.raises(
+        RowError, match=r"one text as the output of an input but got \['a', 'b'\]; where several are"
+    ):
+        of_truth([{"stdin": "1", "expected_stdout": ["a", "b"]}], entry_point="")
