@@ -5,6 +5,7 @@ import math
 import time
 from collections.abc import Mapping
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 from testbudget.executors.generation.base import (
     Completion,
@@ -34,6 +35,7 @@ _OVERHEAD_TOKENS = 512  # that a server adds to a prompt: its chat template and 
 _BYTES_PER_TOKEN = 3  # of a prompt, as expected for the rate limit alone
 _MOST_STOPS = 4  # that hosted servers take; an answer is cut at the others here
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.25, 30.0
+_OPENAI = "api.openai.com"
 _START_SECONDS = 10.0  # for which a server is looked for at the start
 _OWN_FIELDS = (
     "model messages prompt n stream stop seed max_tokens max_completion_tokens temperature top_p "
@@ -117,7 +119,7 @@ class OpenAIGenerator(PrepaidGenerator):
             max_retries=0,
             timeout=Timeout(self._server.timeout_seconds, connect=_START_SECONDS),
         )
-        if "api.openai.com" not in self._server.base_url:  # from the environment, meant for OpenAI alone
+        if urlsplit(self._server.base_url).hostname != _OPENAI:  # from the environment, meant for OpenAI
             self._client.organization = self._client.project = None
         served = self._faults.served = await self._served()
         if served and not {self._model, f"{self._model}:latest"} & set(served):
@@ -163,6 +165,7 @@ class OpenAIGenerator(PrepaidGenerator):
                 if account.overdrawn(worst, used):
                     raise UserError(self._faults.overdrawn(used, worst))
                 return completion
+            self._faults.check(failed, request)
             now = time.monotonic()
             if math.isnan(began):
                 began = now
@@ -190,11 +193,11 @@ class OpenAIGenerator(PrepaidGenerator):
         return TokenUse(len(prompt.text.encode()) + self._overhead, sampling.max_tokens)
 
     async def _ask(self, request: Request, sampling: Sampling) -> Completion:
-        """One answer, without what fields the server turned out not to know.
+        """One answer, asked for without the fields that the server turned out not to know.
 
         Raises:
             FailedAttempt: the server did not answer.
-            UserError: as for `generate_prepaid`.
+            PromptRefusedError: it left the content of its answer out.
         """
         limit = sampling.max_tokens
         while True:
@@ -210,7 +213,6 @@ class OpenAIGenerator(PrepaidGenerator):
                 elif (shorter := fewer_tokens(failure, limit)) is not None:
                     limit = shorter
                 else:
-                    self._faults.check(failure, request)
                     raise
 
     def _fields(self, request: Request, sampling: Sampling, limit: int) -> dict[str, Any]:

@@ -45,7 +45,7 @@ def request(index=0, prompt=CHAT, problem="p"):
 
 
 class Bill(TokenAccount):
-    """Account that adds up what requests use."""
+    """Account that adds up what requests use, without kinds of which none is used."""
 
     def __init__(self):
         self.used, self.reserved = collections.Counter(), collections.Counter()
@@ -55,7 +55,7 @@ class Bill(TokenAccount):
 
     def settle(self, worst, used):
         self.reserved.subtract(worst._asdict())
-        self.used.update(used._asdict())
+        self.used += collections.Counter(used._asdict())
         assert min(self.reserved.values()) >= 0
 
 
@@ -252,8 +252,10 @@ def test_a_model_is_known_by_its_short_name_or_where_nothing_is_listed(server, l
 
 def test_a_prompt_that_is_too_long_or_refused_concerns_its_problem(server):
     server.context = 100
+    account = Bill()
     with pytest.raises(PromptTooLongError, match="that of problem p does not: This model's maximum"):
-        answer(generator(server), request(0, Prompt("word " * 200, chat=True)))
+        answer(generator(server), request(0, Prompt("word " * 200, chat=True)), account=account)
+    assert account.used == server.billed == {}
     server.refused_fields = {"messages": "blocked by our content management policy"}
     with pytest.raises(PromptRefusedError, match="refuses the content of problem p"):
         answer(generator(server))
