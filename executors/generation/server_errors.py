@@ -33,6 +33,8 @@ _UNKNOWN = re.compile(
     r"unsupported|not supported|unknown|unrecognized|unexpected|not permitted|extra inputs|invalid field",
     re.IGNORECASE,
 )
+_GATEWAY = (408, 502, 504, *range(520, 528))
+"""Status codes of what stands before a server: it may have answered, and charge for it."""
 _UNSENT = ("ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedProtocol")
 """Errors of the HTTP client before a request is sent."""
 
@@ -89,7 +91,7 @@ class ServerFaults:
         """Failed attempt of an error of the client."""
         response = getattr(error, "response", None)
         if response is not None and (status := getattr(response, "status_code", None)) is not None:
-            paid = status < 400  # an answer that cannot be read is paid for
+            paid = status < 400 or status in _GATEWAY  # also an answer that cannot be read
             return FailedAttempt(
                 self._words(_message(error)), status, paid=paid, wait_seconds=_retry_after(response.headers)
             )

@@ -139,15 +139,16 @@ def test_without_usage_and_log_probabilities_no_token_is_left_uncounted(server):
 
 
 def test_failures_are_repeated_and_paid_for_only_where_the_server_may_charge(server):
-    failures = [(429, {"Retry-After": "0.05"}), 500, "drop", (503, {"retry-after-ms": "20"}), "late"]
+    fast = {"retry-after-ms": "20"}
+    failures = [(429, {"Retry-After": "0.05"}), (500, fast), "drop", (503, fast), "late", (504, fast)]
     server.failure = lambda number: failures[number] if number < len(failures) else None
     account = Bill()
     found = answer(generator(server), account=account)
-    assert len(server.bodies) == 6
+    assert len(server.bodies) == 7
     worst = TokenUse(len(CHAT.text) + 512, 8)
-    # A connection that ends in place of an answer may have been paid for; a status code is free.
-    assert account.used["tokens"] == found.tokens + 2 * worst.tokens
-    assert account.used["prompt_tokens"] == found.prompt_tokens + 2 * worst.prompt_tokens
+    # Where a connection ends in place of an answer, or a gateway gives up, the server may have answered.
+    assert account.used["tokens"] == found.tokens + 3 * worst.tokens
+    assert account.used["prompt_tokens"] == found.prompt_tokens + 3 * worst.prompt_tokens
     assert account.used >= server.billed
 
 
