@@ -116,17 +116,16 @@ def execute(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Execute candidate programs on unit tests, one pair per line of a file.
+    """Execute candidate programs on unit tests, one pair per row of a file.
 
-    A file is read and checked as a whole before anything is executed. Each
-    verdict is written as it falls, in the order of the pairs. After an end by
-    Ctrl-C, --resume goes on. The counterpart in Python is testbudget.judge.
+    A file (JSON Lines, JSON, CSV, Parquet, Arrow) is read and checked as a
+    whole before anything is executed. Each verdict is written as it falls, in
+    the order of the pairs. After an end by Ctrl-C, --resume goes on. The
+    counterpart in Python is testbudget.judge.
 
     Args:
-        source: file of pairs (JSON Lines, JSON, CSV, Parquet or Arrow), or - for
-            JSON Lines on standard input.
-        out: file of verdicts to write, Parquet if it ends in .parquet and JSONL
-            otherwise, or - for standard output.
+        source: file of pairs, or - for JSON Lines on standard input.
+        out: file of verdicts, Parquet if it ends in .parquet, or - for standard output.
         cpu_seconds: CPU time limit of a test, loading the candidate included.
         wall_seconds: Wall clock limit of a test.
     """
