@@ -40,6 +40,7 @@ from testbudget.rewards.problem import NOT_RUN, TestKind, UnitTest
 from testbudget.rewards.verdict_reason import VerdictReason
 
 _DEFAULT_LIMITS = TestLimits()
+_OF_PROGRAMS = {TestKind.STDIN, TestKind.ASSERT}
 _NOT_WANTED = VerdictReason("The pair was not wanted.")
 
 
@@ -284,9 +285,10 @@ class Runner:
         language = registry.language(self._language)
         if TestKind.STDIN in kinds and not language.runs_programs:
             raise UserError(f"{self._language} runs no programs so tests must not be of kind stdin")
-        if not language.judges_calls and (others := sorted(kinds - {TestKind.STDIN})):
+        if not language.judges_calls and (others := sorted(kinds - _OF_PROGRAMS)):
             raise UserError(
-                f"{self._language} runs whole programs so tests must be of kind stdin but got {others[0]}"
+                f"{self._language} runs whole programs so tests must be of kind stdin or assert but got "
+                f"{others[0]}"
             )
 
     def _answer(self, block: dict[str, Any], pairs: NDArray[np.intp], *, record: bool) -> BlockAnswer:

@@ -28,9 +28,6 @@ _PASSED = VerdictReason("The program of candidate and test ended with exit statu
 _FORGEABLE = VerdictReason(
     "Candidate and test are one program, which the candidate could have ended with exit status 0."
 )
-_OTHER_KIND = VerdictReason(
-    "Candidates of this language are judged by inputs and outputs, or joined with a test of kind assert."
-)
 _DOES_NOT_COMPILE = "Candidate and test together do not compile."
 
 
@@ -45,7 +42,7 @@ class JoinedPhase:
         fork_server: source of the candidate processes.
         program_cache: compiles the programs.
         candidates: text of each candidate.
-        tests: text and kind of each test.
+        tests: text and kind of each test; the kind is ``ASSERT``, or they are not for this phase.
         pair_table: receives verdicts and costs.
     """
 
@@ -67,10 +64,7 @@ class JoinedPhase:
         Raises:
             OSError: no process could be forked or watched.
         """
-        text, kind = self.tests[pair[1]]
-        if kind is not TestKind.ASSERT:
-            self.pair_table.close([pair], Verdict.ERRORED, _OTHER_KIND)
-            return
+        text, _ = self.tests[pair[1]]
         joined = Source(self.language.joined(self.candidates[pair[0]], text), TestKind.STDIN)
         (program,) = self.program_cache.compiled([joined], None)
         if isinstance(program, VerdictReason):
