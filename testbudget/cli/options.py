@@ -145,12 +145,22 @@ def _parameter(name: str, field: FieldInfo, group: Group) -> Parameter:
 
 
 def _accepted_type(annotation: Any) -> Any:
-    """The annotation with tuples as lists, which take any number of values."""
-    kinds = [
-        list[typing.get_args(kind)[0]] if typing.get_origin(kind) is tuple else kind  # type: ignore[misc]
-        for kind in _kinds(annotation)
-    ]
+    """The annotation with tuples as lists, which take any number of values, and without validators.
+
+    The values of a mapping, and what validators demand, are checked with the job: in one sentence, which
+    repeats no secret.
+    """
+    kinds = [_accepted_kind(kind) for kind in _kinds(annotation)]
     return kinds[0] if len(kinds) == 1 else typing.Union[tuple(kinds)]  # noqa: UP007 - made at run time
+
+
+def _accepted_kind(kind: Any) -> Any:
+    origin = typing.get_origin(kind)
+    if origin is tuple:
+        return list[typing.get_args(kind)[0]]  # type: ignore[misc]
+    if origin is dict:
+        return dict[str, Any]
+    return typing.get_args(kind)[0] if origin is Annotated else kind
 
 
 def _default(field: FieldInfo) -> str | bool:
