@@ -68,7 +68,7 @@ def test_only_what_was_given_is_handed_over(flags, values):
 def test_a_flag_that_a_rule_of_the_job_refuses_is_one_sentence_without_its_secret(capsys):
     job = str(ROOT / "examples" / "own_problems" / "served.yaml")
     for flags, sentence in (
-        (["--tests.model.base-url", "http://me:pw@host/v1"], "base_url must hold no user, password or query"),
+        (["--tests.model.base-url", "http://me:pw@host/v1"], "base_url must hold no user, password"),
         (["--tests.model.api-key-env", "sk-pw"], "api_key_env must be the name of an environment variable"),
         (["--cap.prices.models", "{m: {prompt_tokens: 1}}"], "models.m.completion_tokens is required"),
     ):
