@@ -10,6 +10,7 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from testbudget.executors.execution.judging import work
 from testbudget.executors.execution.judging.checker import Checker
@@ -180,22 +181,23 @@ class StdinPhase:
         return self._artefact[1]
 
     def _verdict(self, pair: Pair, case: StdinCase, ended: ProcessEnd, files: ProgramFiles) -> _Found:
-        """Verdict on a run that has ended; the run is recorded as a call."""
-        found = self._failure(ended, files)
-        if found is None:
-            given = files.output()
-            result = json.dumps([ResultKind.RETURNED, normal_text(self.comparison, given)])
-            found = self._compared(pair, case, given)
-        elif found[0] == Verdict.ERRORED:
-            reason = found[1]
-            name = reason.detail.get(DetailName.EXCEPTION, reason.sentence) if reason else ""
-            result = json.dumps([ResultKind.RAISED, ["builtins", name]])
-        else:
-            result = json.dumps([ResultKind.ENDED, found[0]])
-        state = self.pair_table[pair]
-        state.loaded = True
-        state.calls.append((self.calls.position(stdin_call(case.stdin)), self.results.position(result)))
-        return found
+        """Verdict on a run that has ended."""
+        self.pair_table[pair].loaded = True
+        failure = self._failure(ended, files)
+        if failure is not None:
+            self._record(pair, case, _result_of(*failure))
+            return failure
+        given = files.output()
+        if self.record:
+            self._record(pair, case, [ResultKind.RETURNED, normal_text(self.comparison, given)])
+        return self._compared(pair, case, given)
+
+    def _record(self, pair: Pair, case: StdinCase, result: list[Any]) -> None:
+        """Record a run as a call with a result."""
+        if not self.record:
+            return
+        call = self.calls.position(stdin_call(case.stdin))
+        self.pair_table[pair].calls.append((call, self.results.position(json.dumps(result))))
 
     def _failure(self, ended: ProcessEnd, files: ProgramFiles) -> _Found | None:
         """Verdict on a run that did not end as it should; None if it did."""
@@ -231,6 +233,14 @@ class StdinPhase:
             f"The output differs from the expected one in {unit} {number}.",
             {DetailName.EXPECTED: left, DetailName.GIVEN: right},
         )
+
+
+def _result_of(verdict: Verdict, reason: VerdictReason | None) -> list[Any]:
+    """Result of a run that failed."""
+    if verdict != Verdict.ERRORED:
+        return [ResultKind.ENDED, verdict]
+    name = reason.detail.get(DetailName.EXCEPTION, reason.sentence) if reason else ""
+    return [ResultKind.RAISED, ["builtins", name]]
 
 
 def _of_case(found: _Found, case: int) -> _Found:

@@ -24,6 +24,7 @@ from testbudget.executors.execution.languages.python.reasons import PROGRAM_FILE
 _FIRST_RECURSION_LIMIT = sys.getrecursionlimit()
 _FLUSH_FAILED = 120  # exit status of the interpreter
 
+_callbacks: list[int] = []  # number of exit handlers of the modules that are loaded before
 _streams: dict[str, Any] = {}  # by name in ``sys``; of descriptors to which nothing was written yet
 
 
@@ -43,6 +44,7 @@ def run_program(artefact: int) -> int:
 def prepare() -> None:
     """Make the streams of programs, before any process is forked: each would take longer to make them."""
     random.seed(0)
+    _callbacks[:] = [atexit._ncallbacks()]
     for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
         _streams[name] = _stream(descriptor, f"<{name}>")
 
@@ -59,7 +61,9 @@ def _enter_main(text: str) -> dict[str, Any]:
         "__annotations__": {},
     }
     sys.modules["__main__"] = module
-    sys.argv[:] = [PROGRAM_FILE]
+    sys.argv = [PROGRAM_FILE]
+    if not _streams:
+        prepare()
     for name, stream in _streams.items():
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
@@ -123,11 +127,17 @@ def _report(error: BaseException) -> None:
 
 
 def _finalized(status: int, names: dict[str, Any]) -> int:
-    """Exit status after all that the interpreter does at its end."""
+    """Exit status after all that the interpreter does at its end.
+
+    Steps that have nothing to do are left out: each would touch memory that is shared with other processes
+    until it is touched.
+    """
     with contextlib.suppress(BaseException):
-        vars(threading)["_shutdown"]()  # waits for threads
+        if threading.active_count() > 1:
+            vars(threading)["_shutdown"]()  # waits for threads
     with contextlib.suppress(BaseException):
-        atexit._run_exitfuncs()
+        if [atexit._ncallbacks()] != _callbacks:
+            atexit._run_exitfuncs()
     if not _flush(sys.stdout):
         status = _FLUSH_FAILED
     _flush(sys.stderr)
@@ -135,9 +145,8 @@ def _finalized(status: int, names: dict[str, Any]) -> int:
         for name in [*names]:
             if name != "__builtins__":
                 names[name] = None
-        gc.collect()
-    _flush(sys.__stdout__)
-    _flush(sys.__stderr__)
+        gc.collect(1)  # streams in reference cycles are flushed, too
+    _flush(_streams["stdout"])
     return status
 
 

@@ -11,6 +11,7 @@ import os
 import random
 import socket
 import sys
+import threading
 import types
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -23,10 +24,10 @@ from testbudget.executors.execution.languages.base import (
     Source,
 )
 from testbudget.executors.execution.languages.messages import StepMessage
-from testbudget.executors.execution.languages.python import calls, judge, programs
+from testbudget.executors.execution.languages.python import calls, judge, program_run, programs
 from testbudget.executors.execution.languages.python.judge_audit import judge_audit
 from testbudget.executors.execution.languages.python.objects import candidate_side, judge_side
-from testbudget.executors.execution.languages.python.reasons import CANDIDATE_FILE
+from testbudget.executors.execution.languages.python.reasons import CANDIDATE_FILE, PROGRAM_FILE
 from testbudget.executors.execution.processes.process import Parts, ProcessRunner, part_frame
 from testbudget.executors.execution.processes.result_buffer import ResultBuffer, parse_message
 from testbudget.executors.execution.sandbox import kernel
@@ -131,6 +132,34 @@ class TestAccount(unittest.TestCase):
 """
 
 
+_PROGRAM = """
+import sys
+import bisect, heapq, itertools, math
+from collections import Counter, defaultdict, deque
+
+
+def main():
+    data = sys.stdin.read().split()
+    numbers = [int(word) for word in data[1:]] or [3, 1, 2]
+    try:
+        n = int(input())
+    except EOFError:
+        n = len(numbers)
+    lines = [list(map(int, line.split())) for line in sys.stdin]
+    counted = defaultdict(int)
+    for number in numbers:
+        counted[number] += 1
+    print(sum(numbers), max(numbers))
+    print(*sorted(counted), sep=" ")
+    print(f"{n / 3:.6f}", "YES" if lines else "NO")
+    sys.stdout.write("\\n".join(map(str, numbers)) + "\\n")
+
+
+if __name__ == "__main__":
+    main()
+"""
+
+
 def rehearse(process_runner: ProcessRunner) -> None:
     """Do the work of candidate processes and judge processes in this one, on functions and on objects.
 
@@ -147,12 +176,27 @@ def rehearse(process_runner: ProcessRunner) -> None:
             lambda buffer, link: judge_side.judge_objects(buffer, link, account_test, "Account"),
             lambda buffer, link: candidate_side.serve_for_rehearsal(buffer, link, account, "Account"),
         )
+        _run_programs()
         _in_two_processes(*sides)
         _in_two_processes(*reversed(sides))
 
 
 def _do_nothing(*_: object) -> None:
     pass
+
+
+def _run_programs() -> None:
+    """Run a program that reads standard input, which is empty, and prints, which leads nowhere."""
+    artefact = os.memfd_create("program", os.MFD_CLOEXEC)
+    os.write(artefact, programs.compile_source(Source(_PROGRAM, TestKind.STDIN), None))
+    recursion_limit, stack_bytes = sys.getrecursionlimit(), threading.stack_size()
+    for _ in range(_TIMES):
+        status = program_run.run_program(os.dup(artefact))
+        assert status == 0, status
+    sys.setrecursionlimit(recursion_limit)
+    threading.stack_size(stack_bytes)
+    os.close(artefact)
+    program_run.prepare()  # new streams
 
 
 def _program(text: str, entry_point: str | None = None) -> Program:
@@ -238,4 +282,5 @@ def _left_as_before() -> Iterator[None]:
         logging.Logger.callHandlers = handlers  # type: ignore[method-assign]
         random.setstate(state)
         linecache.cache.pop(CANDIDATE_FILE, None)
+        linecache.cache.pop(PROGRAM_FILE, None)
         calls.forget_calls()
