@@ -9,6 +9,7 @@ the first closing fence of all where it never does.
 import re
 import textwrap
 from collections.abc import Callable, Collection, Iterator
+from itertools import islice
 from typing import NamedTuple
 
 from testbudget.executors.generation.extraction.mended_text import mended_text, unescaped
@@ -114,7 +115,7 @@ def _fenced(lines: list[str], tags: Collection[str], parses: Callable[[str], boo
             continue
         tag = opening["tag"].lower()
         known = tag in tags
-        ends = list(_ends(lines, number, opening["fence"]))[: _MAX_CLOSINGS if known else 1]
+        ends = list(islice(_ends(lines, number, opening["fence"]), _MAX_CLOSINGS if known else 1))
         ends = ends or [(len(lines), len(lines), "")]
         codes = [_dedented([*lines[number:end], *([rest] if rest else [])]) for end, _, rest in ends]
         chosen = next((place for place, code in enumerate(codes) if known and parses(code)), 0)

@@ -251,7 +251,7 @@ def runs_that_parse(text: str, wanted: Callable[[ast.Module], bool]) -> Iterator
             else:
                 if wanted(module):
                     yield "\n".join(lines[start:end]).rstrip()
-                    start = end - 1
+                start = end - 1
                 break
         start += 1
 

@@ -53,6 +53,7 @@ _TAGGED = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _INLINE_CODE = re.compile(r"^(`+)(.+)\1$")
+_OPENS_PROSE = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ(*")
 _PLACEHOLDER = re.compile(
     r"^\s*(?:\.{3}|…|\((?:the|your)\b.*\)|<[\w ]+>|\[?(?:your|the) (?:in|out)put.*)\s*$", re.IGNORECASE
 )
@@ -136,7 +137,7 @@ def _values(text: str) -> Iterator[Any]:
         return
     try:
         yield json.loads(text, strict=False)
-    except ValueError:
+    except (ValueError, RecursionError):
         lines = [line for line in text.split("\n") if line.strip()]
         for read in (
             lambda: [json.loads(line) for line in lines],
@@ -317,7 +318,7 @@ def _raw(lines: Sequence[str], start: int, text: list[str]) -> tuple[list[str], 
 def _is_prose(lines: Sequence[str], start: int) -> bool:
     """Return whether the next line that is not blank is a sentence, rather than data."""
     line = next((line.strip() for line in lines[start:] if line.strip()), "")
-    return re.match(r"[A-Z(*]\S*(?:\s+\S+){3,}.*[.:!)]$", line) is not None
+    return len(line.split()) > 3 and line[0] in _OPENS_PROSE and line[-1] in ".:!)"
 
 
 def _without_backquotes(line: str) -> str:

@@ -4,10 +4,13 @@ The rules of reading were chosen on ``stdin_answers_to_tune.jsonl``; ``stdin_ans
 written afterwards. The cases of an answer without a test are null.
 """
 
+import contextlib
 import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from testbudget.executors.generation.extraction.answers import Rejection, UnusableError
 from testbudget.executors.generation.extraction.stdin_tests import extract_stdin_test, stdin_normal_form
@@ -47,3 +50,16 @@ def test_blanks_at_the_ends_and_the_order_of_cases_make_no_other_test():
         cases_as_text([other, spaced])
     )
     assert stdin_normal_form(one.as_text()) != stdin_normal_form(StdinCase("1\n2\n", "4\n").as_text())
+
+
+@pytest.mark.parametrize("text", ["[" * 50_000, "{" * 50_000, '{"input": ' * 5_000, "(" * 50_000])
+def test_deep_nesting_is_no_test(text):
+    with pytest.raises(UnusableError):
+        extract_stdin_test(text)
+
+
+@given(st.text(alphabet="Input:Outp`~[]{}\"'\\\n 1<>/*#", max_size=80))
+def test_any_text_is_read_or_rejected(text):
+    with contextlib.suppress(UnusableError):
+        code, _ = extract_stdin_test(text)
+        assert stdin_normal_form(stdin_normal_form(code)) == stdin_normal_form(code)
