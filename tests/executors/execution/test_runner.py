@@ -75,7 +75,7 @@ def test_rows_are_candidates_and_columns_are_tests(runner):
     assert result.verdicts.tolist() == [
         [Verdict.PASSED, Verdict.FAILED],
         [Verdict.FAILED, Verdict.PASSED],
-        [Verdict.ERRORED, Verdict.ERRORED],
+        [Verdict.COMPILE_ERROR, Verdict.COMPILE_ERROR],
     ]
     assert result.verdicts.dtype == np.uint8
     assert result.cpu_seconds.dtype == np.float32
