@@ -108,8 +108,8 @@ def summary_records(runs: Sequence[RunSummary]) -> list[dict[str, Any]]:
           prices); ``cut_tasks`` that the end of the cap cut off, ``lost_tasks`` that the infrastructure
           failed too often
         - ``tests`` by status, ``verdicts`` of executed pairs, ``not_run`` as a share
-        - ``passes_on_trust``, ``cut_pairs``: numbers of pairs; ``reasons``: for ``unconfirmed``, ``compile_error`` and
-          ``errored``, number of pairs by the most frequent reasons
+        - ``passes_on_trust``, ``cut_pairs``: numbers of pairs; ``reasons``: for ``unconfirmed``,
+          ``compile_error`` and ``errored``, number of pairs by the most frequent reasons
         - ``test_quality``: for ``single`` and ``combined`` tests, ``measured`` (null without labels) and
           ``expected`` rates
         - ``problems``: for each problem ``problem``, ``candidates``, ``programs``, ``without_program``,
