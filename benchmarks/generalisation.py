@@ -354,6 +354,9 @@ def main() -> int:
     )
     parser.add_argument("--orders", type=int, default=24, help="random orders (default: %(default)s)")
     parser.add_argument(
+        "--part-orders", type=int, default=6, help="orders for sizes and p_correct (default: %(default)s)"
+    )
+    parser.add_argument(
         "--policy-orders",
         type=int,
         default=24,
@@ -370,7 +373,7 @@ def main() -> int:
     )
     given = parser.parse_args()
     counts = tuple(map(int, given.counts.split(",")))
-    settings = Settings(counts, given.orders, policy_orders=given.policy_orders)
+    settings = Settings(counts, given.orders, given.part_orders, given.policy_orders)
     if given.quick:
         settings = Settings(counts, 2, 2, min(2, given.policy_orders), sizes=False)
     paths = files_of(given.only or [EXAMPLES / "humaneval", EXAMPLES / "mbpp", *given.files])
