@@ -10,9 +10,7 @@ from testbudget.executors.execution.languages.compiled.compiled_language import 
     CompiledLanguage,
     Tool,
 )
-from testbudget.executors.execution.languages.compiled.compiler_output import not_compiled
 from testbudget.executors.execution.languages.compiled.compiler_run import (
-    CompileError,
     run_compiler,
     tool_path,
 )
@@ -54,6 +52,7 @@ class Java(CompiledLanguage):
         FailurePattern(re.compile(_RAISED.format(r"java\.lang\.OutOfMemoryError")), Verdict.OUT_OF_MEMORY),
         FailurePattern(re.compile(_RAISED.format(r"java\.lang\.AssertionError")), asserts=True),
         FailurePattern(re.compile(_RAISED.format(r"[\w.$]+"))),
+        FailurePattern(re.compile(r"^Error: (?P<message>.*)", re.MULTILINE)),  # of the virtual machine
     )
     program_sample = ProgramSample(
         right=_SAMPLE.replace(" {} ", f" {_READ} System.out.println(2 * x + 0 * {{}}); "),
@@ -88,8 +87,6 @@ class Java(CompiledLanguage):
         files = {path: path.read_bytes() for path in sorted(Path(_CLASSES).rglob("*.class"))}
         names = {path: ".".join(path.relative_to(_CLASSES).with_suffix("").parts) for path in files}
         main = class_to_run(text, {names[path]: content for path, content in files.items()})
-        if main is None:
-            raise CompileError(not_compiled("no class has a method public static void main(String[])"))
         archive = io.BytesIO()
         with zipfile.ZipFile(archive, "w") as jar:
             jar.writestr("META-INF/MANIFEST.MF", f"Manifest-Version: 1.0\nMain-Class: {main}\n")

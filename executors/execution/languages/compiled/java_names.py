@@ -60,23 +60,24 @@ def source_name(text: str) -> str:
     return f"{next(public, _DEFAULT)}.java"
 
 
-def class_to_run(text: str, class_files: dict[str, bytes]) -> str | None:
-    """Name of the class whose method ``main`` is the program; None if no class has one.
+def class_to_run(text: str, class_files: dict[str, bytes]) -> str:
+    """Name of the class whose method ``main`` is the program.
 
-    If several have one: the public one, else the one called ``Main``, else the first in the text.
+    If several have one: the public one, else the one called ``Main``, else the first in the text. If none
+    has one: the same of all classes, with which the virtual machine tells what is missing.
 
     Args:
         text: the program.
         class_files: content of each class file, by the class's name with its package, parts joined by dots.
     """
-    runnable = [name for name, content in class_files.items() if _has_main(content)]
+    runnable = [name for name, content in class_files.items() if _has_main(content)] or [*class_files]
     declared = declared_types(text)
     order = (
         [name for name, is_public in declared if is_public] + [_DEFAULT] + [name for name, _ in declared]
     )
     place = {name: number for number, name in reversed([*enumerate(order)])}
     return min(
-        runnable, key=lambda name: (place.get(name.rpartition(".")[2], len(order)), name), default=None
+        runnable, key=lambda name: (place.get(name.rpartition(".")[2], len(order)), name), default=_DEFAULT
     )
 
 
