@@ -39,16 +39,15 @@ def parse_part(token: str) -> Part:
 
 def parts_agree(comparison: Comparison, expected: Iterable[Part], given: Iterable[Part]) -> bool:
     """Return whether two sequences of parts have equal texts, and numbers that differ by the tolerance."""
-    missing = object()
     second = iter(given)
     for part in expected:
-        other = next(second, missing)
-        if isinstance(part, str) or isinstance(other, str) or other is missing:
+        other = next(second, None)
+        if other is None or isinstance(part, str) or isinstance(other, str):
             if part != other:
                 return False
-        elif not comparison.numbers_agree(part, other):  # type: ignore[arg-type] - a number
+        elif not comparison.numbers_agree(part, other):
             return False
-    return next(second, missing) is missing
+    return next(second, None) is None
 
 
 def linked_groups(comparison: Comparison, values: Sequence[Sequence[Part]]) -> list[tuple[Hashable, ...]]:
