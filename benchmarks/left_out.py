@@ -15,7 +15,7 @@ from testbudget.rewards.selection.calibrated import Calibrated, ScoreWeights, ca
 
 ORDERS = 4
 _PROBLEMS = 200.0  # as which a family counts
-_PENALTY = 5.0
+_PENALTY = 50.0  # families differ more than problems of one, so weights are held near the round ones
 _STEPS, _MAX_STEP = 40, 0.2
 _PRIORS = {
     "weak": (1.0, 0.5, 1.0, 0.0, 0.6),
@@ -33,7 +33,7 @@ class FitRows:
         expert: field of ``ScoreWeights``.
         terms: float64 (rows, terms).
         offsets: float64 (rows,), log share of the column in its output group.
-        right: float64 (rows,), share of the column among the right ones of its problem.
+        right: float64 (rows,), share of the column among the right ones; every problem has one.
         starts: intp (choices,), first row of each problem and count.
     """
 
@@ -129,7 +129,10 @@ def _conditional_logit(data: Sequence[FitData], expert: str) -> tuple[float, ...
             odds = np.exp(scores - np.maximum.reduceat(scores, rows.starts)[choice])
             shares = odds / np.add.reduceat(odds, rows.starts)[choice]
             mean = np.add.reduceat(shares[:, np.newaxis] * rows.terms, rows.starts)
-            gradient += scale * (rows.right @ rows.terms - mean.sum(axis=0))
+            # The logarithm of the sum over all right columns, whichever of them is picked.
+            right = odds * (rows.right > 0)
+            right = right / np.add.reduceat(right, rows.starts)[choice]
+            gradient += scale * (right @ rows.terms - mean.sum(axis=0))
             hessian += scale * ((rows.terms.T * shares) @ rows.terms - mean.T @ mean)
         weights = weights + np.clip(np.linalg.solve(hessian, gradient), -_MAX_STEP, _MAX_STEP)
     return tuple(weights.tolist())

@@ -98,8 +98,9 @@ def test_the_auroc_counts_pairs(generalisation):
     assert np.isnan(generalisation.auroc(said, np.ones_like(right)))
 
 
-def test_weights_are_those_by_which_the_right_group_was_drawn(script):
+def test_weights_are_those_by_which_the_right_group_was_drawn(script, monkeypatch):
     left_out = script("left_out")
+    monkeypatch.setattr(left_out, "_PENALTY", 0.1)
     rng = np.random.default_rng(0)
     truth, choices = np.array([1.5, 0.8]), 3000
     terms = rng.normal(size=(choices, 4, 2))
