@@ -21,6 +21,9 @@ from testbudget.executors.execution.sandbox.kernel import NOBODY
 DEVICES = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")
 """Device files inside the sandbox."""
 
+WRITABLE_DEVICES = ("/dev/null", "/dev/random", "/dev/urandom")
+"""Device files that may be opened for writing. A mapping of ``/dev/zero`` would be shared memory."""
+
 PACKAGES_INSIDE = "/packages"
 """Directory inside the sandbox that holds the packages."""
 

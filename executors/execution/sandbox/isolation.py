@@ -174,9 +174,9 @@ def isolate_inner(outer: OuterIsolation, limits: TestLimits) -> tuple[str, ...]:
 
     with _optional(outer.refusals, "landlock"):
         filesystem.restrict_files(
-            readable=outer.readable,
+            readable=(*outer.readable, *filesystem.DEVICES),
             listable=(outer.packages,),
-            writable=(outer.scratch, *filesystem.DEVICES),
+            writable=(outer.scratch, *filesystem.WRITABLE_DEVICES),
             executable=outer.executable,
         )
         inside.add("landlock")
@@ -235,7 +235,10 @@ def isolate_candidate(layers: Sequence[str], limits: Sequence[ResourceLimit]) ->
     for kind, values in limits:
         resource.setrlimit(kind, values)
     if "seccomp" in layers:
-        seccomp.restrict_candidate(os.getpid(), private_files="mount" in layers)
+        counts_shared_memory = any(kind == resource.RLIMIT_AS for kind, _ in limits)
+        seccomp.restrict_candidate(
+            os.getpid(), private_files="mount" in layers, may_share_memory=counts_shared_memory
+        )
     else:
         os.setsid()  # a signal to its process group reaches no other process
 

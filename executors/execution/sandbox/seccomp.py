@@ -16,6 +16,7 @@ import errno
 import fcntl
 import functools
 import itertools
+import mmap
 import os
 import socket
 import struct
@@ -125,6 +126,7 @@ _CLONE = (56, 220)
 _CLONE3 = (435, 435)
 _FCNTL = (72, 25)
 _IOCTL = (16, 29)
+_MMAP = (9, 222)
 _OWN_PROCESS_ONLY = {
     "kill": (62, 129),
     "rt_sigqueueinfo": (129, 138),
@@ -165,6 +167,7 @@ KEPT_DESCRIPTOR = 255
 _CLONE_THREAD = 0x00010000
 _NO_PLAIN_CHILD = 0x7E028000  # CLONE_NEWNS to CLONE_NEWNET, CLONE_NEWCGROUP, CLONE_PARENT
 _SOCKET_TYPE_MASK = 0xF
+_SHARED_MEMORY = mmap.MAP_SHARED | mmap.MAP_ANONYMOUS  # of MAP_SHARED_VALIDATE, too; not of MAP_PRIVATE
 _F_SETOWN_EX = 15
 _COMMANDS_DENIED = (fcntl.F_SETOWN, fcntl.F_SETSIG, _F_SETOWN_EX, fcntl.F_SETLEASE)
 _CONTROLS_ALLOWED = (termios.FIOCLEX, termios.FIONCLEX, termios.FIONBIO, termios.FIONREAD)
@@ -176,6 +179,7 @@ _LOAD, _AND, _JUMP, _RETURN = 0x20, 0x54, 0x05, 0x06
 _IF_EQUAL, _IF_AT_LEAST = 0x15, 0x35
 _ALLOW, _KILL, _FAIL = 0x7FFF0000, 0x80000000, 0x00050000
 _REFUSE, _UNKNOWN, _NO_SUCH_CONTROL = _FAIL | errno.EPERM, _FAIL | errno.ENOSYS, _FAIL | errno.ENOTTY
+_NO_MEMORY = _FAIL | errno.ENOMEM
 _PRETEND = _FAIL | 0  # reports success without effect
 
 _LEAF_SIZE = 4  # numbers that are compared in sequence
@@ -210,10 +214,13 @@ def restrict_sandbox(
     # Stream sockets only: a datagram socket can send to any socket of the host.
     answers[_SOCKETPAIR] = _by_argument(1, (socket.SOCK_STREAM,), _ALLOW, _REFUSE, _SOCKET_TYPE_MASK)
     kernel.SeccompFilter(_encoded([*_prologue(), *_tree(answers)])).install()
-    _inner_filter(private_files, False)  # cached for all processes: the key is made of positions
+    # Cached for all processes: the key is made of positions.
+    _inner_filter(private_files, False, not may_execute)
 
 
-def restrict_candidate(process: int, *, private_files: bool = False, may_fork: bool = False) -> None:
+def restrict_candidate(
+    process: int, *, private_files: bool = False, may_fork: bool = False, may_share_memory: bool = True
+) -> None:
     """Install the filter of a process that runs untrusted code, in addition to the first one.
 
     Args:
@@ -221,18 +228,22 @@ def restrict_candidate(process: int, *, private_files: bool = False, may_fork: b
         private_files: True if all files that it sees are its own or read-only.
         may_fork: True for a compiler of untrusted code, which may start other processes. None of these can
             leave its process group.
+        may_share_memory: False to refuse memory that could be shared with child processes. A limit on
+            private memory does not count it, and the kernel does not name its owner where memory ends.
 
     Raises:
         OSError: the kernel refuses it.
     """
-    prepared, offsets = _inner_filter(private_files, may_fork)
+    prepared, offsets = _inner_filter(private_files, may_fork, may_share_memory)
     for offset in offsets:
         struct.pack_into("<I", prepared.program, offset, process)
     prepared.install()
 
 
 @functools.cache
-def _inner_filter(private_files: bool, may_fork: bool, /) -> tuple[kernel.SeccompFilter, list[int]]:
+def _inner_filter(
+    private_files: bool, may_fork: bool, may_share_memory: bool, /
+) -> tuple[kernel.SeccompFilter, list[int]]:
     """Build the filter of ``restrict_candidate``; return it with the offsets of the process id in it."""
     denied = _COMPILER_DENIED if may_fork else _CANDIDATE_DENIED
     answers: _Answers = {numbers: _returned(_REFUSE) for numbers in denied.values()}
@@ -255,6 +266,8 @@ def _inner_filter(private_files: bool, may_fork: bool, /) -> tuple[kernel.Seccom
     answers[_CLOSE_RANGE] = _returned(_UNKNOWN)
     for duplicate in (_DUP2, _DUP3):
         answers[duplicate] = _by_argument(1, (KEPT_DESCRIPTOR,), _REFUSE, _ALLOW)
+    if not may_share_memory:
+        answers[_MMAP] = _by_argument(3, (_SHARED_MEMORY,), _NO_MEMORY, _ALLOW, _SHARED_MEMORY)
     if not private_files:
         answers |= _file_answers()
     program = [(_LOAD, 0, 0, _NUMBER_OFFSET), *_tree(answers)]
