@@ -4,6 +4,7 @@ Its text is trusted; its arguments are not, as two of them come from a test and 
 triple of input, expected and given output is checked once in a block, in a process of its own.
 """
 
+import hashlib
 import marshal
 import math
 
@@ -36,7 +37,7 @@ class Checker:
         self._supervisor = supervisor
         self._fork_server = fork_server
         self._pair_table = pair_table
-        self._known: dict[tuple[str, str, str], tuple[Verdict, VerdictReason | None]] = {}
+        self._known: dict[tuple[str, str, bytes], tuple[Verdict, VerdictReason | None]] = {}
 
     def check(
         self, pair: Pair, stdin: str, expected: str, given: str
@@ -49,9 +50,10 @@ class Checker:
             expected: the expected output.
             given: what the candidate has printed.
         """
-        key = stdin, expected, given
+        # Of outputs, which may be long and many, only digests are kept.
+        key = stdin, expected, hashlib.sha256(given.encode("utf-8", "surrogatepass")).digest()
         if key not in self._known:
-            self._known[key] = self._checked(pair, key)
+            self._known[key] = self._checked(pair, (stdin, expected, given))
         return self._known[key]
 
     def _checked(self, pair: Pair, texts: tuple[str, str, str]) -> tuple[Verdict, VerdictReason | None]:

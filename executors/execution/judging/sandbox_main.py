@@ -16,7 +16,6 @@ docs/sandbox.md describes the guarantees behind a verdict.
 import contextlib
 import dataclasses
 import gc
-import hashlib
 import itertools
 import json
 import os
@@ -37,7 +36,7 @@ from testbudget.executors.execution.judging.near_results import merged_results
 from testbudget.executors.execution.judging.pair_table import Call
 from testbudget.executors.execution.judging.program_cache import ProgramCache
 from testbudget.executors.execution.languages.base import Language
-from testbudget.executors.execution.languages.messages import ResultKind
+from testbudget.executors.execution.languages.messages import bounded_result
 from testbudget.executors.execution.languages.registry import load_language
 from testbudget.executors.execution.limits import TestLimits, Trust
 from testbudget.executors.execution.processes import result_buffer
@@ -50,9 +49,6 @@ from testbudget.executors.execution.sandbox import cpu_time, isolation, kernel, 
 from testbudget.executors.execution.sandbox.toolchain import COMPILER_WALL_SECONDS, Toolchain
 from testbudget.rewards.comparison import Comparison
 from testbudget.rewards.problem import NOT_RUN, TestKind
-
-_MAX_RESULT = 4096  # characters of a result that are sent to the runner
-_MAX_BEGINNING = 200  # characters of a longer result that are kept
 
 
 def main() -> NoReturn:
@@ -234,7 +230,7 @@ def _answer(context: WorkerContext, block: dict[str, Any]) -> Iterator[bytes]:
         paths: dict[tuple[Call, ...], int] = {}
         message = {
             "calls": block_run.calls.texts,
-            "results": [_bounded(text) for text in block_run.results.texts],
+            "results": [bounded_result(text) for text in block_run.results.texts],
             "path_of": [paths.setdefault(path, len(paths)) for path in recorded],
             "paths": [list(itertools.chain(*path)) for path in paths],
         }
@@ -248,12 +244,3 @@ def verdicts_layout(pairs: int) -> str:
     which the pair was cut off, number of the reason. The second frame is a JSON array of the reasons.
     """
     return f"<{pairs}B{pairs}B{pairs}f{pairs}f{pairs}f{pairs}i"
-
-
-def _bounded(text: str) -> str:
-    """Text of a result; one that is too long is replaced by its digest and its beginning."""
-    if len(text) <= _MAX_RESULT:
-        return text
-    return json.dumps(
-        [ResultKind.CUT_SHORT, hashlib.sha256(text.encode()).hexdigest(), text[:_MAX_BEGINNING]]
-    )

@@ -24,7 +24,12 @@ from testbudget.executors.execution.judging.program_files import (
     make_artefact,
 )
 from testbudget.executors.execution.languages.base import Language
-from testbudget.executors.execution.languages.messages import ResultKind
+from testbudget.executors.execution.languages.messages import (
+    LONGEST_RESULT,
+    OPAQUE_RESULT,
+    ResultKind,
+    bounded_result,
+)
 from testbudget.executors.execution.languages.program_runs import ProgramEnd
 from testbudget.executors.execution.processes.fork_server import ForkServer
 from testbudget.executors.execution.processes.live_process import LimitKind, ProcessEnd
@@ -32,12 +37,14 @@ from testbudget.executors.execution.processes.process import Work
 from testbudget.executors.execution.processes.result_buffer import StepResult
 from testbudget.executors.execution.processes.supervisor import Supervisor
 from testbudget.executors.execution.stdin_calls import stdin_call
+from testbudget.executors.execution.values import LONGEST_TEXT
 from testbudget.rewards.comparison import Comparison
 from testbudget.rewards.printed_text import first_difference, normal_text, texts_agree
 from testbudget.rewards.problem import Verdict
 from testbudget.rewards.stdin_case import StdinCase
 from testbudget.rewards.verdict_reason import DetailName, VerdictReason
 
+_MAX_CHARACTERS = 64 << 20  # of results for a tolerance; beyond, long ones are dropped
 _PASSED = VerdictReason("The output of the program is the expected one.")
 _NOTHING_EXPECTED = VerdictReason("The test expects no output, so it tests nothing.")
 
@@ -197,7 +204,14 @@ class StdinPhase:
         if not self.record:
             return
         call = self.calls.position(stdin_call(case.stdin))
-        self.pair_table[pair].calls.append((call, self.results.position(json.dumps(result))))
+        self.pair_table[pair].calls.append((call, self.results.position(self._stored(json.dumps(result)))))
+
+    def _stored(self, text: str) -> str:
+        """Text that is kept of a result until the block is answered, as candidates may print much."""
+        if not self.comparison.has_tolerance or len(text) > LONGEST_TEXT:
+            return bounded_result(text)
+        too_much = len(text) > LONGEST_RESULT and self.results.characters > _MAX_CHARACTERS
+        return OPAQUE_RESULT if too_much else text
 
     def _failure(self, ended: ProcessEnd, files: ProgramFiles) -> _Found | None:
         """Verdict on a run that did not end as it should; None if it did."""

@@ -1,6 +1,13 @@
 """Texts that processes leave about candidates and tests: results of calls, and messages of steps."""
 
+import hashlib
+import json
 from enum import StrEnum
+
+LONGEST_RESULT = 4096
+"""Characters of a result that are sent to the runner; of a longer one, a digest and the beginning."""
+
+_MAX_BEGINNING = 200  # characters of a longer result that are kept
 
 
 class ResultKind(StrEnum):
@@ -24,6 +31,14 @@ class ResultKind(StrEnum):
 
 OPAQUE_RESULT = f'["{ResultKind.OPAQUE}"]'
 """Text of a result that is not plain data."""
+
+
+def bounded_result(text: str) -> str:
+    """Text of a result, or its digest and its beginning if it is longer than `LONGEST_RESULT`."""
+    if len(text) <= LONGEST_RESULT:
+        return text
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return json.dumps([ResultKind.CUT_SHORT, digest, text[:_MAX_BEGINNING]])
 
 
 class StepMessage(StrEnum):

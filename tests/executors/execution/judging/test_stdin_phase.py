@@ -176,6 +176,14 @@ def test_large_inputs_and_outputs_pass_through(run):
     assert run([echo], (text, text), record=False).verdicts.tolist() == [[PASSED]]
 
 
+@pytest.mark.parametrize("tolerance", [0.0, 0.1])
+def test_of_long_outputs_digests_are_kept(run, tolerance):
+    texts = [f"print('{letter} ' * 2_000_000)" for letter in "aab"]
+    programs = [f"{text}\n# {number}" for number, text in enumerate(texts)]
+    outputs = run(programs, ("", "x"), comparison=Comparison(absolute=tolerance)).recorded_outputs
+    assert outputs.results[:, 0].tolist() == [0, 0, 1]
+
+
 def test_texts_that_are_no_unicode_reach_the_program_and_come_back(run):
     echo = "import sys\nsys.stdout.buffer.write(sys.stdin.buffer.read())"
     block = run(
