@@ -15,8 +15,11 @@ import signal
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 
+# Names in brackets are bounded: a text may open as many brackets as it likes.
 _IMPORT = re.compile(r"^[ \t]*import[ \t]+([^\n#;]+)", re.MULTILINE)
-_FROM = re.compile(r"^[ \t]*from[ \t]+([\w.]+)[ \t]+import[ \t]*(?:\(([^)]*)\)|([^\n#;]*))", re.MULTILINE)
+_FROM = re.compile(
+    r"^[ \t]*from[ \t]+([\w.]+)[ \t]+import[ \t]*(?:\(([^)]{0,2000})\)|([^\n#;]*))", re.MULTILINE
+)
 _MAX_SUBMODULES = 200  # tried by one process
 _TRIAL_SECONDS = 20
 

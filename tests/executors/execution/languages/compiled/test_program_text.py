@@ -32,3 +32,13 @@ def test_a_test_of_its_own_is_only_added():
 def test_braces_in_literals_and_comments_are_none():
     text = "char a = '{'; char b = '\\''; // {\nString c = \"}\\\"{\"; /* { */ fn<'a>(x: &'a str) {}"
     assert code_alone(text).count("{") == 1
+
+
+@pytest.mark.parametrize("text", ['"\\', '"""\\', "/* ", '"""/*"\\'])
+def test_literals_without_an_end_take_time_in_proportion(text):
+    assert "end" in code_alone(text * 100_000 + "\nend")
+
+
+def test_a_literal_without_an_end_is_code():
+    assert code_alone('a " b\n"c" d /* e') == 'a " b\n  d /* e'
+    assert code_alone('""" a "b" c').split() == ['b"', "c"]

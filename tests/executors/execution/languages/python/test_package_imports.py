@@ -27,6 +27,11 @@ def test_import_statements_name_modules_of_packages(text, names):
     assert package_imports([text, "import json"], ["pandas"]) == names
 
 
+def test_brackets_without_an_end_take_time_in_proportion():
+    text = "from pandas import(\n" * 40_000
+    assert package_imports([text], ["pandas"])[0] == "pandas"
+
+
 @pytest.fixture
 def package(tmp_path, monkeypatch):
     """Function that adds a module with a text to an importable package."""
