@@ -93,6 +93,7 @@ def _run_program(
     for place, descriptor in enumerate(streams):
         os.dup2(descriptor, place)
         os.close(descriptor)
+    os.set_inheritable(artefact, False)  # its position is shared by all runs of the candidate
     buffer.begin(0)
     buffer.close()
     status = 1

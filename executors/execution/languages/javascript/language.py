@@ -40,7 +40,7 @@ _OBJECT_MODULES = (
     f"{_COMMON_MODULES} wire intrinsics plain_data carrier session mirrors operations scripts access clock"
     " waits watch comparisons patches serving judging main"
 )  # each after the modules that it requires
-_STANDARD_INPUT = ".standard_input.js"  # removes itself
+_STANDARD_INPUT = ".standard_input.js"
 _BUFFER_BYTES = 32 << 20
 _FLAGS = (
     "--random-seed=1",  # random numbers must not decide a verdict
@@ -113,8 +113,9 @@ class JavaScript(Language):
         name = MODULE_FILE if program["module"] else SCRIPT_FILE
         Path(name).write_text(program["text"], "utf-8", "replace")
         Path(_STANDARD_INPUT).write_text(self._standard_input, "utf-8")
-        main = f"{process_runner.directory}/{name}"
-        os.execv(self.programs[0], ["node", *_FLAGS, "-r", f"./{_STANDARD_INPUT}", main])
+        directory = process_runner.directory
+        required = ("-r", f"{directory}/{_STANDARD_INPUT}")
+        os.execv(self.programs[0], ["node", *_FLAGS, *required, f"{directory}/{name}"])
 
     def failure_reason(self, end: ProgramEnd) -> tuple[Verdict, VerdictReason]:
         """Verdict and reason of a program that failed, from the stack trace that Node prints."""

@@ -1,10 +1,9 @@
 'use strict';
 // Loaded by Node before a program that reads standard input. The sandbox has no /proc, so the path /dev/stdin leads
-// nowhere; functions of node:fs read descriptor 0 in its place. The file of this module is removed at once.
+// nowhere; functions of node:fs read descriptor 0 in its place. Worker threads load this module as well.
 
 const fs = require('node:fs');
 
-fs.unlinkSync(__filename);
 const PATHS = ['/dev/stdin', '/dev/fd/0', '/proc/self/fd/0'];
 const isInput = (file) => PATHS.includes(file);
 
