@@ -32,10 +32,19 @@ def load_job(path: Path, overrides: Mapping[str, Any] | None = None) -> Job:
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path} must be a job file but it cannot be read: {error}") from None
     except yaml.YAMLError as error:
-        raise UserError(f"{path} must be YAML but {one_line(error)}") from None
+        raise UserError(_yaml_sentence(path, error)) from None
+    if content is None:
+        raise UserError(f"{path} must hold the fields of a job but it is empty")
     if not isinstance(content, dict):
         raise UserError(f"{path} must hold the fields of a job but got {type(content).__name__}")
     return check_job(content, path.resolve().parent, overrides, name=str(path))
+
+
+def _yaml_sentence(path: Path, error: yaml.YAMLError) -> str:
+    """Sentence on a text that is not YAML, with the line where its reading ended."""
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem and error.problem_mark:
+        return f"{path}:{error.problem_mark.line + 1} must be YAML but {error.problem}"
+    return f"{path} must be YAML but {one_line(error)}"
 
 
 def check_job(

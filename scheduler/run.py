@@ -117,7 +117,7 @@ def start_run(job: Job, directory: Path, watch: Watch = lambda _: None) -> Path:
 
     Raises:
         UserError: the directory exists, a package is missing, or the job cannot be run. The new directory
-            is removed, unless its log holds results of work.
+            and its new parents are removed, unless its log holds results of work.
         InfrastructureError: work failed, its retries included. ``resume_run`` continues the run.
     """
     if job.backend != "recorded":
@@ -128,6 +128,7 @@ def start_run(job: Job, directory: Path, watch: Watch = lambda _: None) -> Path:
     check_servers(job)
     if not directory.exists():
         check_place(directory, directory=True)
+    parents = [parent for parent in directory.parents if not parent.exists()]
     try:
         directory.mkdir(parents=True)
     except FileExistsError:
@@ -144,6 +145,7 @@ def start_run(job: Job, directory: Path, watch: Watch = lambda _: None) -> Path:
     except UserError:
         if not _holds_work(directory):
             shutil.rmtree(directory)
+            _remove_empty(parents)
         raise
     return directory
 
@@ -163,6 +165,8 @@ def resume_run(directory: Path, watch: Watch = lambda _: None) -> Path:
             another process is running it.
         InfrastructureError: as ``start_run``.
     """
+    if not directory.exists():
+        raise UserError(f"{directory} must be a run that was started but there is no such directory")
     if not (directory / LOG_FILE).exists():
         raise UserError(
             f"{directory} must be a run that was started but it has no {LOG_FILE}; start its job with "
@@ -174,6 +178,15 @@ def resume_run(directory: Path, watch: Watch = lambda _: None) -> Path:
     info = RunInfo.of_start(tuple(sys.argv)) if known is None else known.resumed()
     _run(job, problems, directory, info, watch)
     return directory
+
+
+def _remove_empty(directories: Sequence[Path]) -> None:
+    """Remove directories, innermost first, up to one that holds anything."""
+    for directory in directories:
+        try:
+            directory.rmdir()
+        except OSError:  # another run has begun beside this one
+            return
 
 
 def _run(job: Job, problems: Sequence[Problem], directory: Path, info: RunInfo, watch: Watch) -> None:
@@ -189,7 +202,7 @@ def _run(job: Job, problems: Sequence[Problem], directory: Path, info: RunInfo, 
             write_run_info(info, directory)
         run_problems = RunProblems(problems, EvidenceStore(log))
         if job.tests.from_file is not None:
-            recording = given_tests(job.tests.from_file, problems, run_problems.store)
+            recording = given_tests(job.tests.from_file, problems, run_problems.store, job.tests.fields)
         sources = _sources(job, run_problems, read)
         if not log.last_seq:
             states_cost = sources.states.cost if sources.states else Cost()

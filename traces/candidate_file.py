@@ -21,6 +21,7 @@ from typing import Any
 from testbudget.rewards.errors import UserError
 from testbudget.rewards.problem import Problem
 from testbudget.traces.program_rows import (
+    NO_NAMES,
     UnknownProblems,
     defines_name,
     has_fence,
@@ -28,6 +29,7 @@ from testbudget.traces.program_rows import (
     row_mistake,
     rows_of_programs,
 )
+from testbudget.traces.rows.field_names import check_field_names
 from testbudget.traces.rows.mistakes import Mistakes, RowError
 from testbudget.traces.rows.row_fields import RowFields, as_text, parsed_text
 
@@ -38,6 +40,7 @@ _ANSWERS = (
     "answer generation output response output_list generations outputs responses answers samples "
     "raw_output raw_generation text"
 ).split()
+_MAPPED = ("problem", "code", "completion", "answer")
 _LISTS = frozenset(
     "code_list programs solutions completions output_list generations outputs responses answers "
     "samples".split()
@@ -86,30 +89,34 @@ class CandidateFile:
     warnings: Sequence[str]
 
 
-def read_candidate_file(path: Path, problems: Sequence[Problem]) -> CandidateFile:
+def read_candidate_file(
+    path: Path, problems: Sequence[Problem], names: Mapping[str, str] = NO_NAMES
+) -> CandidateFile:
     """Candidates of a file, for some problems.
 
     Args:
         path: file or dataset directory.
         problems: the problems; a row of any other is told as a warning.
+        names: column of the file by field (problem, code, completion, answer), where they differ.
 
     Raises:
-        UserError: the file cannot be read, a row has not the fields of a candidate, or no row belongs to
-            one of the problems.
+        UserError: the file cannot be read, a row has not the fields of a candidate, no row belongs to
+            one of the problems, or names has an unknown field or column.
     """
+    check_field_names(names, _MAPPED, "a candidate")
     mistakes = Mistakes()
     by_id = {problem.id: problem for problem in problems}
     found: dict[str, list[CandidateRow]] = {problem.id: [] for problem in problems}
     unknown = UnknownProblems(by_id)
     warnings: list[str] = []
-    for row in rows_of_programs(path, _RULE, mistakes, by_id):
-        fields = RowFields(row.fields)
+    for row in rows_of_programs(path, _RULE, mistakes, by_id, names):
+        fields = RowFields(row.fields, names)
         try:
             identifier = problem_of(fields)
             texts = _texts(fields, by_id.get(identifier))
             metadata = fields.metadata(*_LISTS)  # which hold the same candidates in other forms
         except RowError as error:
-            mistakes.add(row_mistake(row, error, mistakes))
+            mistakes.add(row_mistake(row, error, mistakes, "candidates"))
             continue
         if identifier not in by_id:
             unknown.add(identifier, row.place)
@@ -134,11 +141,10 @@ def _texts(fields: RowFields, problem: Problem | None) -> list[tuple[str, Candid
     Raises:
         RowError: the row has no field of a candidate, several, or one of another type.
     """
-    present = [name for name in (*_PROGRAMS, *_CONTINUATIONS, *_ANSWERS) if name in fields]
-    if not present:
-        raise RowError("code is required but it is missing")
     # What is first in the lists is meant: rows with an answer often hold the program cut out of it, too.
-    name = present[0]
+    name = fields.present(*_PROGRAMS, *_CONTINUATIONS, *_ANSWERS)
+    if name is None:
+        raise RowError("code is required but it is missing")
     value = fields.value(name)
     if isinstance(value, str) and name in _LISTS:
         value = parsed_text(value, name)

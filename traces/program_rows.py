@@ -4,9 +4,11 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from testbudget.rewards.errors import did_you_mean
 from testbudget.rewards.problem import Problem
+from testbudget.traces.rows.field_names import check_columns, renamed_columns
 from testbudget.traces.rows.mistakes import Mistakes, RowError
 from testbudget.traces.rows.reader import read_row_files
 from testbudget.traces.rows.row import Row
@@ -14,10 +16,16 @@ from testbudget.traces.rows.row_fields import RowFields
 
 _PROBLEM = ("problem", "problem_id", "task_id", "question_id", "id", "name")
 _TOLD = 5
+NO_NAMES: Mapping[str, str] = MappingProxyType({})
+"""Mapping of no field to another column."""
 
 
 def rows_of_programs(
-    path: Path, rule: str, mistakes: Mistakes, problems: Mapping[str, Problem]
+    path: Path,
+    rule: str,
+    mistakes: Mistakes,
+    problems: Mapping[str, Problem],
+    names: Mapping[str, str] = NO_NAMES,
 ) -> Iterator[Row]:
     """Rows of a file of candidates or tests.
 
@@ -28,17 +36,23 @@ def rows_of_programs(
         rule: beginning of the sentence if it cannot be read.
         mistakes: takes a sentence for each row that cannot be read.
         problems: problems by id.
+        names: column by field, where they differ.
 
     Raises:
-        UserError: the file cannot be read at all.
+        UserError: the file cannot be read at all, or no row has a column of names.
     """
+    columns: dict[str, None] = {}
     for row in read_row_files(path, rule, mistakes):
-        if row.fields and all(name in problems for name in row.fields):
+        columns.update(dict.fromkeys(row.fields))
+        if names:
+            yield Row(row.place, renamed_columns(row.fields, names))
+        elif row.fields and all(name in problems for name in row.fields):
             for name, value in row.fields.items():
                 codes = value if isinstance(value, list) else [value]
                 yield from (Row(f"{row.place} {name}", {"problem": name, "code": code}) for code in codes)
         else:
             yield row
+    check_columns(names, columns, str(path))
 
 
 def problem_of(fields: RowFields) -> str:
@@ -48,8 +62,7 @@ def problem_of(fields: RowFields) -> str:
         RowError: the row names none.
     """
     # The others are not read: an id beside the problem is the row's own, and rides along.
-    named = next((name for name in _PROBLEM if name in fields), _PROBLEM[0])
-    return fields.identifier(named)
+    return fields.identifier(fields.present(*_PROBLEM) or _PROBLEM[0])
 
 
 def has_fence(text: str) -> bool:
@@ -74,10 +87,20 @@ def defines_name(code: str, entry_point: str, language: str) -> bool:
     return defined and all(re.search(rf"\b{re.escape(method)}\b", code) for method in methods)
 
 
-def row_mistake(row: Row, error: RowError, mistakes: Mistakes) -> str:
-    """Sentence on a row that cannot be read; the first one lists the columns if a field is missing."""
-    missing = str(error).endswith("is required but it is missing")
-    hint = f": the row has {', '.join(row.fields)}" if missing and not mistakes else ""
+def row_mistake(row: Row, error: RowError, mistakes: Mistakes, section: str) -> str:
+    """Sentence on a row that cannot be read; the first one lists the columns if a field is missing.
+
+    Args:
+        row: the row.
+        error: the reason.
+        mistakes: sentences on earlier rows.
+        section: section of the job file whose ``fields`` name columns.
+    """
+    hint = ""
+    if str(error).endswith("is required but it is missing") and not mistakes:
+        there = ", ".join(row.fields) or "no columns"
+        name = str(error).partition(" ")[0]
+        hint = f": the row has {there}; {section}.fields {{{name}: COLUMN}} names another"
     return f"{row.place} {error}{hint}"
 
 

@@ -23,12 +23,20 @@ from testbudget.traces.forms.cases import (
     printed_text,
 )
 from testbudget.traces.forms.truths import kind_of_code
-from testbudget.traces.program_rows import UnknownProblems, problem_of, row_mistake, rows_of_programs
+from testbudget.traces.program_rows import (
+    NO_NAMES,
+    UnknownProblems,
+    problem_of,
+    row_mistake,
+    rows_of_programs,
+)
+from testbudget.traces.rows.field_names import check_field_names
 from testbudget.traces.rows.mistakes import Mistakes, RowError
 from testbudget.traces.rows.row import shown
 from testbudget.traces.rows.row_fields import RowFields, as_text, parsed_text
 
 _RULE = "tests.from_file must be a file of tests (JSONL, JSON, CSV, Parquet)"
+_MAPPED = ("problem", "kind", "code", "tests", "stdin", "expected_stdout", "inputs", "outputs")
 _CODES = ("code", "test", "tests", "test_list", "unit_test", "assertion")
 
 
@@ -64,29 +72,34 @@ class TestFile:
     warnings: Sequence[str]
 
 
-def read_test_file(path: Path, problems: Sequence[Problem]) -> TestFile:
+def read_test_file(
+    path: Path, problems: Sequence[Problem], names: Mapping[str, str] = NO_NAMES
+) -> TestFile:
     """Tests of a file, for some problems.
 
     Args:
         path: file or dataset directory.
         problems: the problems; a row of any other is told as a warning.
+        names: column of the file by field (problem, kind, code, tests, stdin, expected_stdout, inputs,
+            outputs), where they differ.
 
     Raises:
-        UserError: the file cannot be read, a row has not the fields of a test, or no row belongs to one of
-            the problems.
+        UserError: the file cannot be read, a row has not the fields of a test, no row belongs to one of
+            the problems, or names has an unknown field or column.
     """
+    check_field_names(names, _MAPPED, "a test")
     mistakes = Mistakes()
     by_id = {problem.id: problem for problem in problems}
     found: dict[str, list[TestRow]] = {problem.id: [] for problem in problems}
     unknown = UnknownProblems(by_id)
-    for row in rows_of_programs(path, _RULE, mistakes, by_id):
-        fields = RowFields(row.fields)
+    for row in rows_of_programs(path, _RULE, mistakes, by_id, names):
+        fields = RowFields(row.fields, names)
         try:
             identifier = problem_of(fields)
             tests = _tests(fields, by_id.get(identifier))
             metadata = fields.metadata()
         except RowError as error:
-            mistakes.add(row_mistake(row, error, mistakes))
+            mistakes.add(row_mistake(row, error, mistakes, "tests"))
             continue
         if identifier not in by_id:
             unknown.add(identifier, row.place)
@@ -110,8 +123,8 @@ def _tests(fields: RowFields, problem: Problem | None) -> list[tuple[str, TestKi
         RowError: the row has no fields of a test, or they do not fit the problem.
     """
     kind = _kind(fields)
-    name = next((name for name in _CODES if name in fields), None)
-    if name is None:
+    name = fields.present(*_CODES, "inputs", *INPUT_NAMES)
+    if name not in _CODES:
         return [(code, _fitting(TestKind.STDIN, problem)) for code in _cases(fields)]
     value = fields.value(name)
     if isinstance(value, str) and value.lstrip().startswith("[") and name in ("tests", "test_list"):

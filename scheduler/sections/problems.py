@@ -1,8 +1,8 @@
 """Section of a job file on its problems."""
 
-from typing import Self
+from typing import Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from testbudget.rewards.errors import UserError, choice_sentence
 from testbudget.scheduler.sections.base import JobSection
@@ -35,6 +35,13 @@ class ProblemsSection(JobSection):
     check_ground_truth: bool = Field(
         True, description="refuse problems whose ground truth cannot judge candidates"
     )
+
+    @field_validator("ids", mode="before")
+    @classmethod
+    def _texts(cls, value: Any) -> Any:
+        """Whole numbers as texts, as ids of rows are read."""
+        whole = isinstance(value, list) and all(type(entry) in (str, int) for entry in value)
+        return [str(entry) for entry in value] if whole else value
 
     @model_validator(mode="after")
     def _known_preset(self) -> Self:

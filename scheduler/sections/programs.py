@@ -14,7 +14,12 @@ class CandidatesSection(JobSection):
     """Source of the candidate programs: exactly one of from_run, from_file and model."""
 
     from_run: Path | None = Field(None, description="finished run whose candidates are taken")
-    from_file: Path | None = Field(None, description="JSONL file with one {problem, code} per line")
+    from_file: Path | None = Field(None, description="file with candidates of a problem in each row")
+    fields: dict[str, str] = Field(
+        default_factory=dict,
+        description="column of from_file by field (problem, code, completion, answer), where the "
+        "names differ",
+    )
     model: ModelSection | None = Field(None, description="policy model that they are sampled from")
     count: int | None = Field(None, ge=1, description="candidates per problem (default: all of the source)")
     extraction: ExtractionRule = Field(
@@ -24,6 +29,7 @@ class CandidatesSection(JobSection):
     @model_validator(mode="after")
     def _one_source(self) -> Self:
         need_exactly_one(self, "from_run", "from_file", "model")
+        _need_file_of_fields(self)
         if self.model and self.count is None:
             raise ValueError("needs count, the number of candidates to sample per problem")
         return self
@@ -37,6 +43,11 @@ class TestsSection(JobSection):
     from_run: Path | None = Field(None, description="finished run whose tests are taken in their order")
     from_file: Path | None = Field(
         None, description="file with one test of a problem per row, taken in their order"
+    )
+    fields: dict[str, str] = Field(
+        default_factory=dict,
+        description="column of from_file by field (problem, code, stdin, expected_stdout, ...), where the "
+        "names differ",
     )
     model: ModelSection | None = Field(None, description="reward model that generates them")
     kind: Literal["auto", "code", "stdin"] = Field(
@@ -53,4 +64,10 @@ class TestsSection(JobSection):
     @model_validator(mode="after")
     def _one_source(self) -> Self:
         need_exactly_one(self, "from_run", "from_file", "model")
+        _need_file_of_fields(self)
         return self
+
+
+def _need_file_of_fields(section: CandidatesSection | TestsSection) -> None:
+    if section.fields and section.from_file is None:
+        raise ValueError("fields must go with from_file, whose columns they name")

@@ -195,7 +195,7 @@ def _of_file(
     section: CandidatesSection, path: Path, problems: Sequence[Problem]
 ) -> dict[str, list[CandidateRecord]]:
     """Candidates of a file by problem id; what was noticed about its rows is logged."""
-    read = read_candidate_file(path, problems)
+    read = read_candidate_file(path, problems, section.fields)
     log_warnings(read.warnings, f"testbudget problems SOURCE --json --candidates {path}")
     return {
         problem.id: [_file_record(problem, row, section.extraction) for row in read.candidates[problem.id]]

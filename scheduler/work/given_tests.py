@@ -7,25 +7,29 @@ from pathlib import Path
 from testbudget.rewards.errors import UserError
 from testbudget.rewards.problem import Problem
 from testbudget.scheduler.evidence_store import EvidenceStore
+from testbudget.traces.program_rows import NO_NAMES
 from testbudget.traces.records import TestRecord, TestStatus
 from testbudget.traces.rows.mistakes import log_warnings
 from testbudget.traces.tests_file import TestRow, read_test_file
 from testbudget.traces.trace import ProblemTrace, Trace
 
 
-def given_tests(path: Path, problems: Sequence[Problem], store: EvidenceStore) -> Trace:
+def given_tests(
+    path: Path, problems: Sequence[Problem], store: EvidenceStore, names: Mapping[str, str] = NO_NAMES
+) -> Trace:
     """Tests of a file as the recording of a run without candidates. Each costs a test and no tokens.
 
     Args:
         path: file of tests.
         problems: problems of the run.
         store: records of the run so far, whose tests must be those of the file.
+        names: column of the file by field, where they differ.
 
     Raises:
         UserError: the file cannot be read, holds no test of the problems, or has changed since the run
             began.
     """
-    read = read_test_file(path, problems)
+    read = read_test_file(path, problems, names)
     without = [problem.id for problem in problems if not read.tests[problem.id]]
     warnings = [*read.warnings]
     if without:

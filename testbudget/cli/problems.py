@@ -41,6 +41,12 @@ def problems(
     limit: Annotated[int | None, whole_number("problems to take, from the first (default: all)", 1)] = None,
     candidates: Path | None = None,
     tests: Path | None = None,
+    candidate_fields: Annotated[
+        dict[str, str] | None, mapping_in_yaml("column of the file of candidates by field")
+    ] = None,
+    test_fields: Annotated[
+        dict[str, str] | None, mapping_in_yaml("column of the file of tests by field")
+    ] = None,
     check: Annotated[bool, Parameter(negative="--no-check")] = True,
     json: Json = False,
 ) -> None:
@@ -72,11 +78,11 @@ def problems(
     warnings = list(loaded.warnings)
     further: dict[str, Mapping[str, Sequence[Any]]] = {}
     if candidates is not None:
-        of_candidates = read_candidate_file(candidates, loaded.problems)
+        of_candidates = read_candidate_file(candidates, loaded.problems, candidate_fields or {})
         further["candidates"] = of_candidates.candidates
         warnings += of_candidates.warnings
     if tests is not None:
-        of_tests = read_test_file(tests, loaded.problems)
+        of_tests = read_test_file(tests, loaded.problems, test_fields or {})
         further["tests"] = of_tests.tests
         warnings += of_tests.warnings
     if json:

@@ -36,9 +36,10 @@ def test_overrides_take_the_place_of_the_file(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"cap: [unclosed", "must be YAML but"),
+        (b"cap: [unclosed", ":1 must be YAML but expected ',' or ']'"),
+        (b"cap:\n  tests: 1\n bad: 2\n", ":3 must be YAML but"),
         (b"- a list", "must hold the fields of a job but got list"),
-        (b"", "must hold the fields of a job but got NoneType"),
+        (b"", "must hold the fields of a job but it is empty"),
         (b"\xff\xfe\x00", "cannot be read"),
     ],
 )
@@ -81,3 +82,10 @@ def load_saved(job, tmp_path):
     (tmp_path / "saved").mkdir()
     save_job(job, tmp_path / "saved" / "job.yaml")
     return load_job(tmp_path / "saved" / "job.yaml")
+
+
+def test_ids_of_problems_may_be_whole_numbers_as_they_are_in_rows(tmp_path):
+    fields = MINIMAL | {"problems": {"source": "p.jsonl", "ids": [7, "b"]}}
+    assert check_job(fields, tmp_path).problems.ids == ["7", "b"]
+    with pytest.raises(UserError, match=r"problems.ids.0 must be a valid string but got True"):
+        check_job(MINIMAL | {"problems": {"source": "p.jsonl", "ids": [True]}}, tmp_path)

@@ -104,12 +104,17 @@ def test_a_directory_without_a_log_cannot_be_resumed(tmp_path):
         resume_run(tmp_path)
 
 
+def test_a_directory_that_does_not_exist_cannot_be_resumed(tmp_path):
+    with pytest.raises(UserError, match="there is no such directory"):
+        resume_run(tmp_path / "none")
+
+
 def test_a_job_that_cannot_be_run_leaves_no_directory(recorded, tmp_path):
     section = {"base_model": "model"}  # the recorded back end refuses extraction
     job = load_job(recorded.write_job(tmp_path / "job.yaml", hidden_states=section))
     with pytest.raises(UserError, match="must take hidden states from a run"):
-        start_run(job, tmp_path / "out")
-    assert not (tmp_path / "out").exists()
+        start_run(job, tmp_path / "runs" / "new" / "out")
+    assert not (tmp_path / "runs").exists()
 
 
 VARIANTS = {

@@ -131,7 +131,7 @@ def test_mistakes_of_several_rows_are_told_at_once(tmp_path):
             {"problem": "2", "code": "x"},
         )
     first, second, third, fourth = str(error.value).splitlines()
-    assert first.endswith(":1 code is required but it is missing: the row has problem")
+    assert ":1 code is required but it is missing: the row has problem; candidates.fields" in first
     assert second.endswith(":2 problem is required but it is missing")
     assert third.endswith(":3 code must be a text but got 3")
     assert ":4 must be a JSON object but column 2 is not" in fourth
@@ -156,3 +156,28 @@ def test_a_missing_file_is_refused():
         UserError, match=r"candidates\.from_file must be a file of candidates .* No such file"
     ):
         read_candidate_file(Path("absent.jsonl"), PROBLEMS)
+
+
+def test_columns_with_other_names_are_read_by_a_mapping(tmp_path):
+    path = tmp_path / "answers.jsonl"
+    row = {"Problem Nr": 2, "reply": {"text": "```\nprint(1)\n```"}, "code": "ignored", "sample": 3}
+    path.write_text(json.dumps(row))
+    found = read_candidate_file(path, PROBLEMS, {"problem": "Problem Nr", "answer": "reply.text"})
+    (candidate,) = found.candidates["2"]
+    assert (candidate.text, candidate.form) == ("```\nprint(1)\n```", CandidateForm.ANSWER)
+    assert candidate.metadata["sample"] == 3
+
+
+@pytest.mark.parametrize(
+    ("names", "sentence"),
+    [
+        ({}, "problem is required but it is missing: the row has Nr, reply; candidates.fields"),
+        ({"reply": "answer"}, r"fields must name fields of a candidate .* but got 'reply'"),
+        ({"problem": "nr"}, r"fields.problem must name a column of .* \(Nr, reply\) but got 'nr'"),
+    ],
+)
+def test_a_mapping_that_does_not_fit_is_refused(tmp_path, names, sentence):
+    path = tmp_path / "answers.jsonl"
+    path.write_text(json.dumps({"Nr": "2", "reply": "print(1)"}))
+    with pytest.raises(UserError, match=sentence):
+        read_candidate_file(path, PROBLEMS, names)

@@ -107,3 +107,18 @@ def test_tests_of_other_problems_are_told_and_a_file_of_them_alone_is_refused(tm
         UserError, match=r"must hold tests of the problems but .*:1 problem '9' is not among"
     ):
         read(tmp_path, {"problem": "9", "code": "assert f(1)"})
+
+
+def test_columns_with_other_names_are_read_by_a_mapping(tmp_path):
+    path = tmp_path / "tests.csv"
+    path.write_text("nr,in,out,tests\n2,4,16,ignored\n")
+    names = {"problem": "nr", "stdin": "in", "expected_stdout": "out"}
+    (row,) = read_test_file(path, PROBLEMS, names).tests["2"]
+    assert (row.test.kind, row.test.code) == (TestKind.STDIN, StdinCase("4", "16").as_text())
+
+
+def test_a_mapping_of_a_field_that_no_test_has_is_refused(tmp_path):
+    path = tmp_path / "tests.csv"
+    path.write_text("nr,in\n2,4\n")
+    with pytest.raises(UserError, match=r"fields must name fields of a test .* but got 'input'"):
+        read_test_file(path, PROBLEMS, {"input": "in"})

@@ -1,6 +1,7 @@
 """Mistakes in a file of rows, collected so that several are told at once."""
 
 import logging
+import re
 from collections.abc import Sequence
 
 from testbudget.rewards.errors import UserError
@@ -36,7 +37,14 @@ class Mistakes:
             UserError: the mistakes, one per line.
         """
         if self._count:
-            raise UserError("\n".join(self._told) + more(self._count - len(self._told), "mistake"))
+            told = sorted(self._told, key=_place)  # rows are read ahead, to tell their form
+            raise UserError("\n".join(told) + more(self._count - len(self._told), "mistake"))
+
+
+def _place(sentence: str) -> tuple[str, int]:
+    """File and line that a sentence begins with; line 0 if it has none."""
+    place = re.match(r"(.*?):(\d+) ", sentence)
+    return (place[1], int(place[2])) if place else (sentence, 0)
 
 
 def more(count: int, noun: str) -> str:

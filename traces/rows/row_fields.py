@@ -42,10 +42,15 @@ class RowFields:
     def __contains__(self, name: str) -> bool:
         return name in self._values
 
+    def present(self, *names: str) -> str | None:
+        """The name that a getter takes of several, without reading its field; None if none is there."""
+        found = [name for name in names if name in self._values]
+        return next((name for name in found if name in self._chosen), found[0] if found else None)
+
     def value(self, *names: str) -> Any:
         """The field as it is; None if it is missing."""
         self._read.update(names)
-        name = self._present(*names)
+        name = self.present(*names)
         return None if name is None else self._values[name]
 
     def optional_text(self, *names: str) -> str | None:
@@ -57,7 +62,7 @@ class RowFields:
         value = self.value(*names)
         if value is None:
             return None
-        text = as_text(value, self._present(*names) or names[0])
+        text = as_text(value, self.present(*names) or names[0])
         return text if text.strip() else None
 
     def text(self, *names: str) -> str:
@@ -68,7 +73,7 @@ class RowFields:
         """
         found = self.optional_text(*names)
         if found is None:
-            name = self._present(*names)
+            name = self.present(*names)
             raise RowError(
                 f"{name} must not be empty" if name else f"{names[0]} is required but it is missing"
             )
@@ -89,7 +94,7 @@ class RowFields:
 
     def optional_identifier(self, *names: str) -> str | None:
         """The field as an id; None if it is missing."""
-        return None if self._present(*names) is None else self.identifier(*names)
+        return None if self.present(*names) is None else self.identifier(*names)
 
     def parsed(self, *names: str) -> Any:
         """The field, read as JSON or as a literal of Python if it is a text; None if missing or blank.
@@ -100,7 +105,7 @@ class RowFields:
         value = self.value(*names)
         if not isinstance(value, str | bytes):
             return value
-        name = self._present(*names) or names[0]
+        name = self.present(*names) or names[0]
         text = as_text(value, name)
         return parsed_text(text, name) if text.strip() else None
 
@@ -110,7 +115,7 @@ class RowFields:
         Raises:
             RowError: it is neither.
         """
-        value, name = self.value(*names), self._present(*names) or names[0]
+        value, name = self.value(*names), self.present(*names) or names[0]
         if isinstance(value, str | bytes):
             text = as_text(value, name).strip()
             value = parsed_text(text, name) if text.startswith("[") else [text] if text else []
@@ -141,10 +146,6 @@ class RowFields:
             }
         except RecursionError:
             raise RowError("a field is nested too deeply") from None
-
-    def _present(self, *names: str) -> str | None:
-        found = [name for name in names if name in self._values]
-        return next((name for name in found if name in self._chosen), found[0] if found else None)
 
 
 def as_text(value: Any, name: str) -> str:
