@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from testbudget.executors.execution.output_digests import readable_value
+from testbudget.executors.execution.stdin_calls import STDIN_CALL
 from testbudget.rewards.outputs import NO_RESULT, CallEnding, RecordedCall, RecordedOutputs, output_groups
 from testbudget.traces.records import DistinctPrograms
 
@@ -95,5 +96,7 @@ def _example(recorded_outputs: RecordedOutputs, result: int) -> str:
 def _call(recorded: RecordedCall) -> str:
     arguments, named = json.loads(recorded.arguments)
     texts = [readable_value(value) for value in arguments]
+    if recorded.function == STDIN_CALL:
+        return f"standard input {', '.join(texts)}"
     texts += [f"{name}={readable_value(value)}" for name, value in named.get("dict", [])]
     return f"{recorded.function}({', '.join(texts)})"

@@ -3,6 +3,7 @@
 import numpy as np
 
 from testbudget.analysis.leading_groups import OutputGroup, leading_groups
+from testbudget.executors.execution.stdin_calls import STDIN_CALL
 from testbudget.rewards.outputs import NO_RESULT, CallEnding, CallResult, RecordedCall, RecordedOutputs
 from testbudget.traces.records import DistinctPrograms
 
@@ -39,3 +40,10 @@ def test_a_single_group_is_shown_on_any_input():
     )
     seen = leading_groups(recorded_outputs, DistinctPrograms(np.arange(2), np.arange(2)), pick=0)
     assert (seen.count, seen.call, seen.groups) == (1, "f()", (OutputGroup(2, True, "1"),))
+
+
+def test_an_input_of_a_program_is_shown_as_its_text():
+    inputs = (RecordedCall(None, STDIN_CALL, '[["2\\n-1 1\\n"],{"dict":[]}]', 1),)
+    recorded_outputs = RecordedOutputs(inputs, OUTPUTS, np.array([[0], [1]], np.int32))
+    seen = leading_groups(recorded_outputs, DistinctPrograms(np.arange(2), np.arange(2)), pick=0)
+    assert seen.call == r"standard input '2\n-1 1\n'"
