@@ -87,7 +87,8 @@ def features_of_pick(
     """
     won = np.zeros((1, evidence.votes.candidates), np.bool_)
     won[0, winners] = True
-    return pick_features_by(PrefixStatistics(evidence, [evidence.votes.tests]), won, pass_rate)[0]
+    statistics = PrefixStatistics(evidence, [evidence.votes.tests])
+    return np.asarray(pick_features_by(statistics, won, pass_rate)[0])
 
 
 def _agreement(statistics: PrefixStatistics) -> NDArray[np.float64]:
