@@ -32,7 +32,11 @@ _INLINE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 _THINKING = r"(?:think|thinking|thought|reasoning|scratchpad)"
 _THOUGHT = re.compile(rf"\A.*</{_THINKING}>", re.DOTALL | re.IGNORECASE)
 _STILL_THINKING = re.compile(rf"\A\s*<{_THINKING}>.*", re.DOTALL | re.IGNORECASE)
-_END_OF_TEXT = re.compile(r"(?:<\|(?:endoftext|im_end|eot_id|end|end_of_text|EOT)\|>|</s>).*\Z", re.DOTALL)
+_END_OF_TEXT = re.compile(
+    r"(?:<\|(?:endoftext|im_end|im_start|eot_id|eom_id|end|end_of_text|file_separator|EOT)\|>"
+    r"|<\uff5cend\u2581of\u2581sentence\uff5c>|<(?:end_of_turn|file_sep|EOT)>|</s>).*\Z",
+    re.DOTALL,
+)
 _BYTE_ORDER_MARK = "\ufeff"
 _QUOTED_FENCE = re.compile(r"^> ?[ \t]*(?:```|~~~)", re.MULTILINE)
 _QUOTE_MARK = re.compile(r"^> ?", re.MULTILINE)
@@ -58,10 +62,14 @@ def answer_text(text: str) -> str:
 
     Reasoning ends with ``</think>`` or a tag like it. Where it never ends the answer is empty.
     """
-    text = _STILL_THINKING.sub("", _THOUGHT.sub("", text))
-    text = _END_OF_TEXT.sub("", text)
+    text = without_end_mark(_STILL_THINKING.sub("", _THOUGHT.sub("", text)))
     text = text.replace("\r\n", "\n").replace("\r", "\n").replace(_BYTE_ORDER_MARK, "")
     return _QUOTE_MARK.sub("", text) if _QUOTED_FENCE.search(text) else text
+
+
+def without_end_mark(text: str) -> str:
+    """Text before the first end mark of a model (``<|endoftext|>`` or a mark like it), or all of it."""
+    return _END_OF_TEXT.sub("", text)
 
 
 def code_blocks(text: str, tags: Collection[str], parses: Callable[[str], bool]) -> list[CodeBlock]:

@@ -15,7 +15,11 @@ from testbudget.executors.generation.extraction.candidates import (
     ExtractionRule,
     no_program,
 )
-from testbudget.executors.generation.extraction.code_blocks import answer_text, code_blocks
+from testbudget.executors.generation.extraction.code_blocks import (
+    answer_text,
+    code_blocks,
+    without_end_mark,
+)
 from testbudget.executors.generation.extraction.pattern_candidates import (
     PatternLanguage,
     read_pattern_candidate,
@@ -103,7 +107,7 @@ def _continuation(problem: Problem, text: str) -> CandidateReading:
     lines = (line.strip() for line in answer_text(text).split("\n"))
     if not any(line and not line.startswith(("#", "//", "```")) for line in lines):
         return no_program(text)
-    return CandidateReading(problem.prompt + text)
+    return CandidateReading(problem.prompt + without_end_mark(text))
 
 
 def pattern_language(name: str) -> PatternLanguage:

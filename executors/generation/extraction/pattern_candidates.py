@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
+from testbudget.executors.execution.languages.compiled.program_text import code_alone
 from testbudget.executors.generation.extraction.candidates import (
     AnswerNote,
     CandidateReading,
@@ -18,9 +19,10 @@ from testbudget.executors.generation.extraction.candidates import (
 )
 from testbudget.executors.generation.extraction.code_blocks import CodeBlock, answer_text, code_blocks
 
+_RECEIVER = r"(?:\([^()]*\)\s*)?"  # of a method in Go
 _KEYWORDS = (
     r"\b(?:function\s*\*?|class|const|let|var|def|fn|func|struct|enum|interface|trait|type|union|namespace|record)"
-    r"\s+(?:\([^()]*\)\s*)?"
+    rf"\s+{_RECEIVER}"
 )
 _DEFINED = re.compile(rf"{_KEYWORDS}(\w+)")
 _C_FUNCTION = re.compile(
@@ -29,17 +31,52 @@ _C_FUNCTION = re.compile(
 )
 _WITH_C_FUNCTIONS = frozenset({"c", "c++", "cpp", "java", "csharp"})
 
+_TYPES = {
+    "c": "struct|enum|union",
+    "c++": "class|struct|enum|union|namespace|concept",
+    "cpp": "class|struct|enum|union|namespace|concept",
+    "java": "class|interface|enum|record",
+    "go": "func|type|var|const",
+    "rust": "fn|struct|enum|trait|type|const|static|mod|union",
+}  # keywords that define a name; others may stand in a block of words
 _MAIN: dict[str, str] = {
     "c": r"\bmain\s*\(",
     "cpp": r"\bmain\s*\(",
     "c++": r"\bmain\s*\(",
-    "java": r"\bmain\s*\(",
+    "java": r"\bvoid\s+main\s*\(",
     "go": r"\bfunc\s+main\s*\(",
     "rust": r"\bfn\s+main\s*\(",
     "kotlin": r"\bfun\s+main\s*\(",
     "csharp": r"\bMain\s*\(",
 }
 _KNOWN = frozenset({*_MAIN, "javascript", "typescript"})
+_C_READS = (
+    r"\bcin\b|scanf\b|\bgetline\b|\bf?get(?:s|c|char)\w*|\bstdin\b|STDIN|\bf?read\s*\(|\bmmap\b|\bgetchar"
+)
+_MAIN_READS: dict[str, str] = {
+    "c": _C_READS,
+    "cpp": _C_READS,
+    "c++": _C_READS,
+    "java": r"\bSystem\s*\.\s*(?:in|console)\b|\bFileDescriptor\s*\.\s*in\b",
+    "go": r"\bos\.Stdin\b|\bfmt\.Scan|\bsyscall\.",
+    "rust": r"\bstdin\b|\bread_",
+    "kotlin": r"\breadl\w*|\bSystem\s*\.\s*`?in\b",
+    "csharp": r"\bConsole\s*\.\s*(?:Read|In\b|OpenStandardInput)",
+}
+_C_FIRST = r"^[ \t]*#[ \t]*include[ \t]*<[^<>\n]*>"
+_CPP_FIRST = rf"{_C_FIRST}|^using[ \t]+namespace[ \t]+std[ \t]*;"
+_FIRST_LINES: dict[str, str] = {
+    "c": _C_FIRST,
+    "cpp": _CPP_FIRST,
+    "c++": _CPP_FIRST,
+    "java": r"^[ \t]*(?:package|import)[ \t]+[\w.* ]+;",
+    "go": r"^(?:package[ \t]+\w+|import[ \t]*\([^)]*\)|import[ \t]+(?:[\w.]+[ \t]+)?\"[^\"\n]*\")",
+}  # of a program of several blocks: they stand before all definitions
+_REPEATABLE = frozenset({"c", "cpp", "c++"})  # languages that let these lines stand in later places, too
+_CONDITIONAL = re.compile(r"^[ \t]*#[ \t]*if.*?^[ \t]*#[ \t]*endif", re.MULTILINE | re.DOTALL)
+_PUBLIC_TYPE = re.compile(
+    r"^public[ \t]+(?=(?:(?:abstract|final|sealed)[ \t]+)*(?:class|interface|enum|record)\b)", re.M
+)
 _SCRIPT = r"\bconsole\s*\.\s*\w+\s*\(|\bprocess\s*\.\s*stdout\b|\bprint(?:ln)?\b|\bputs\b|\becho\b|\bwrite"
 _READS = r"\bstdin\b|\breadline|\breadFileSync\b|\bSTDIN\b|\bread\b|\bgets\b"
 _CODE_LINE = re.compile(
@@ -90,6 +127,9 @@ def read_pattern_candidate(
     programs = programs or [block.code for block in tagged or blocks]
     if entry_point is None:
         places = _whole_programs(language, programs)
+        if not places and language.name in _MAIN:  # the block has the tag of another language
+            programs = [block.code for block in code_blocks(text, _AnyTag(), bool)]
+            places = _whole_programs(language, programs)
     else:
         places = _defining(language, programs, entry_point)
     if not places:
@@ -101,10 +141,39 @@ def read_pattern_candidate(
     for code in [*reversed(programs[:chosen]), *programs[chosen + 1 :]]:
         names = set(_names_of(language, code))
         missing = names - {name for part in parts for name in _names_of(language, part)}
-        if names == missing and any(_uses(part, name) for part in parts for name in missing):
+        if names == missing and any(
+            _uses(_code_of(language, part), name) for part in parts for name in missing
+        ):
             parts.insert(0, code)
             notes.append(AnswerNote.OTHER_BLOCKS)
-    return CandidateReading("\n\n".join(parts) + "\n", tuple(dict.fromkeys(notes)))
+    return CandidateReading(_joined(language, parts), tuple(dict.fromkeys(notes)))
+
+
+class _AnyTag(frozenset[str]):
+    """Set of all tags."""
+
+    def __contains__(self, _: object) -> bool:
+        return True
+
+
+def _joined(language: PatternLanguage, parts: Sequence[str]) -> str:
+    """Program of several blocks, the last of which is the one with the entry point or ``main`` function."""
+    name = language.name
+    if len(parts) > 1 and name in _FIRST_LINES:
+        first_line = re.compile(_FIRST_LINES[name], re.MULTILINE)
+        codes = [_CONDITIONAL.sub("", part) if name in _REPEATABLE else part for part in reversed(parts)]
+        found = [line.strip() for code in codes for line in first_line.findall(code)]
+        head = sorted(dict.fromkeys(found), key=lambda line: ("package", "#", "").index(_first_of(line)))
+        if name not in _REPEATABLE:
+            parts = [first_line.sub("", part).strip("\n") for part in parts]
+        if name == "java":  # one file has one public type
+            parts = [*(_PUBLIC_TYPE.sub("", part) for part in parts[:-1]), parts[-1]]
+        parts = ["\n".join(head), *parts] if head else parts
+    return "\n\n".join(parts) + "\n"
+
+
+def _first_of(line: str) -> str:
+    return next((word for word in ("package", "#") if line.startswith(word)), "")
 
 
 def _defining(language: PatternLanguage, programs: Sequence[str], entry_point: str) -> list[int]:
@@ -124,12 +193,15 @@ def _defining(language: PatternLanguage, programs: Sequence[str], entry_point: s
 
 
 def _whole_programs(language: PatternLanguage, programs: Sequence[str]) -> list[int]:
-    """Positions of the programs with a ``main`` function, or, in a script, of those that read and print."""
-    shapes = [_MAIN[language.name]] if language.name in _MAIN else [_READS, _SCRIPT]
+    """Positions of the programs that read and have a ``main`` function, or, of a script, read and print.
+
+    Where no program reads, positions of those that have a ``main`` function, or print.
+    """
+    name = language.name
+    shapes = [_MAIN_READS[name], _MAIN[name]] if name in _MAIN else [_READS, _SCRIPT]
+    codes = [_code_of(language, code) for code in programs]
     for used in (shapes, shapes[-1:]):
-        found = [
-            place for place, code in enumerate(programs) if all(re.search(shape, code) for shape in used)
-        ]
+        found = [place for place, code in enumerate(codes) if all(re.search(shape, code) for shape in used)]
         if found:
             return found
     return []
@@ -156,14 +228,24 @@ def _of_body(
 
 
 def _names_of(language: PatternLanguage, code: str) -> list[str]:
-    names = [name for name in _DEFINED.findall(code) if name]
+    code = _code_of(language, code)
+    types = _TYPES.get(language.name)
+    names = (
+        _DEFINED.findall(code) if types is None else re.findall(rf"\b(?:{types})\s+{_RECEIVER}(\w+)", code)
+    )
+    names = [name for name in names if name]
     if language.name in _WITH_C_FUNCTIONS:
         names += _C_FUNCTION.findall(code)
     return names
 
 
+def _code_of(language: PatternLanguage, text: str) -> str:
+    """Text without comments and literals, where the language writes them as C does."""
+    return code_alone(text) if language.name in _MAIN else text
+
+
 def _uses(code: str, name: str) -> bool:
-    return re.search(rf"(?<![\w$.]){name}(?![\w$])", code) is not None
+    return re.search(rf"(?<![\w$.])(?<!::){name}(?![\w$])", code) is not None
 
 
 def _runs_of_code(text: str) -> list[str]:

@@ -79,7 +79,7 @@ def _activity(code: str) -> _Activity:
         alias.name for node in ast.walk(module) if isinstance(node, ast.Import) for alias in node.names
     }
     writes = bool(words & _WRITING)
-    reads = bool(words & _READING) or _opens_standard_input(module)
+    reads = (bool(words & _READING) or _opens_standard_input(module)) and not _feeds_itself(module)
     if not any(map(_acts, module.body)):
         return _Activity.DEFINES if reads and writes else _Activity.NONE
     if not writes:
@@ -99,6 +99,24 @@ def _acts(statement: ast.stmt) -> bool:
     if isinstance(statement, Definition | ast.Import | ast.ImportFrom):
         return False
     return any(isinstance(node, ast.Call) for node in outside_functions(statement))
+
+
+def _feeds_itself(module: ast.Module) -> bool:
+    """Return whether a program puts a text of its own in the place of standard input, as tests do."""
+    for node in ast.walk(module):
+        if isinstance(node, ast.Assign) and any(map(_is_standard_input, node.targets)):
+            used = {ast.unparse(part) for part in ast.walk(node.value) if isinstance(part, ast.expr)}
+            if isinstance(node.value, ast.Call) and not used & {"sys.stdin", "stdin", "open", "os.read"}:
+                return True
+        if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in {"patch", "setattr"}:
+            words = {part.value for part in node.args if isinstance(part, ast.Constant)}
+            if words & {"sys.stdin", "stdin", "builtins.input", "input"}:
+                return True
+    return False
+
+
+def _is_standard_input(target: ast.expr) -> bool:
+    return ast.unparse(target) in {"sys.stdin", "builtins.input", "__builtins__.input"}
 
 
 def _opens_standard_input(module: ast.Module) -> bool:

@@ -2,7 +2,11 @@
 
 import pytest
 
-from testbudget.executors.generation.extraction.code_blocks import answer_text, code_blocks
+from testbudget.executors.generation.extraction.code_blocks import (
+    answer_text,
+    code_blocks,
+    without_end_mark,
+)
 from testbudget.executors.generation.extraction.python_statements import parses
 
 CODE = "def f(x):\n    return x + 1"
@@ -57,3 +61,17 @@ def test_a_block_that_never_parses_ends_at_its_first_closing_fence():
 
 def test_prose_has_no_blocks():
     assert codes("There is no code here, only `f(x)`.") == []
+
+
+@pytest.mark.parametrize(
+    "mark",
+    [
+        "<|endoftext|>",
+        "<|im_start|>user",
+        "<\uff5cend\u2581of\u2581sentence\uff5c>",
+        "<end_of_turn>",
+        "</s>",
+    ],
+)
+def test_a_text_ends_at_the_end_mark_of_the_model(mark):
+    assert without_end_mark(f"{CODE}\n{mark}\nmore") == f"{CODE}\n"

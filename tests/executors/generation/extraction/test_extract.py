@@ -46,3 +46,11 @@ def test_answers_of_models_are_read_as_they_are_meant(row):
     else:
         with pytest.raises(SyntaxError):
             compile(reading.code, "<candidate>", "exec")
+
+
+def test_a_continuation_ends_at_the_end_mark_of_the_model():
+    problem = Problem("p", "# Print n hashes.\n", None)
+    reading = read_candidate(
+        COMPLETION, problem, 'print("#" * int(input()))\n<|endoftext|><|im_start|>user'
+    )
+    assert reading.code == '# Print n hashes.\nprint("#" * int(input()))\n'

@@ -128,3 +128,63 @@ def test_a_class_of_another_name_than_main_is_a_program_in_java():
     reading = read_pattern_candidate(JAVA, None, "", answer, ExtractionRule.LAST)
     assert own in reading.code
     assert "class Two" in reading.code
+
+
+READER = "public class Twice {\n  static void main(String[] a) { System.in.read(); }\n}"
+
+
+@pytest.mark.parametrize(
+    ("language", "answer", "wanted"),
+    [
+        pytest.param(
+            CPP,
+            f"```\nfunction n(node):\n  n(child)\n```\n```cpp\n{MAIN}\n```",
+            MAIN,
+            id="words of pseudo-code define no name of C++",
+        ),
+        pytest.param(
+            CPP,
+            f"```cpp\nstruct Edge {{ int u; }};\n```\n```cpp\n// no Edge here\n{MAIN}\n```",
+            f"// no Edge here\n{MAIN}",
+            id="a name in a comment is not used",
+        ),
+        pytest.param(
+            CPP,
+            "```cpp\nvector<int> twice(vector<int> a) { return a; }\n```\n```cpp\n#include <vector>\n"
+            "#ifdef LOCAL\n#include <debug.h>\n#endif\nusing namespace std;\n"
+            "int main() { twice({}); }\n```",
+            "#include <vector>\nusing namespace std;\n\nvector<int> twice(vector<int> a) { return a; }\n\n"
+            "#include <vector>\n#ifdef LOCAL\n#include <debug.h>\n#endif\nusing namespace std;\n"
+            "int main() { twice({}); }",
+            id="headers come before borrowed functions, except conditional ones",
+        ),
+        pytest.param(
+            CPP, f"```c\n{MAIN}\n```", MAIN, id="the tag of another language does for want of a better one"
+        ),
+        pytest.param(
+            JAVA,
+            "```java\npackage a;\nimport java.util.*;\npublic class Two { }\n```\n"
+            "```java\npackage a;\nimport java.io.*;\npublic class Main "
+            "{ public static void main(String[] a) { new Two(); } }\n```",
+            "package a;\nimport java.io.*;\nimport java.util.*;\n\nclass Two { }\n\n"
+            "public class Main { public static void main(String[] a) { new Two(); } }",
+            id="files of Java become one: imports first, one public class",
+        ),
+        pytest.param(
+            JAVA,
+            f"```java\n{READER}\n```\nTest it:\n```java\n@Test void works() {{ Twice.main(null); }}\n```",
+            READER,
+            id="a call of main is no main",
+        ),
+        pytest.param(
+            JAVA,
+            f"```java\n{READER}\n```\nCheck:\n```java\npublic class Check {{\n"
+            "  public static void main(String[] a) { System.out.println(1); }\n}\n```",
+            READER,
+            id="a program that reads comes before one that only checks",
+        ),
+    ],
+)
+def test_programs_of_several_blocks(language, answer, wanted):
+    reading = read_pattern_candidate(language, None, "", answer, ExtractionRule.LAST)
+    assert reading.code.strip() == wanted
