@@ -17,6 +17,7 @@ ORDERS = 4
 _PROBLEMS = 200.0  # as which a family counts
 _PENALTY = 50.0  # families differ more than problems of one, so weights are held near the round ones
 _STEPS, _MAX_STEP = 40, 0.2
+_EVENNESS = 3  # position of the term of strong pools with M1
 _PRIORS = {
     "weak": (1.0, 0.5, 1.0, 0.0, 0.6),
     "by_votes": (1.0, 1.0),
@@ -119,6 +120,8 @@ def _conditional_logit(data: Sequence[FitData], expert: str) -> tuple[float, ...
     parts = [(one.regime.family, rows) for one in data for rows in one.rows if rows.expert == expert]
     families = [family for family, _ in parts]
     weights = prior.copy()
+    # Evenness differs between families, and one family alone cannot say what it is worth.
+    held = [_EVENNESS] if expert == "strong" and len(set(families)) < 2 else []
     for _ in range(_STEPS):
         gradient, hessian = _PENALTY * (prior - weights), _PENALTY * np.eye(len(prior))
         for family, rows in parts:
@@ -134,6 +137,9 @@ def _conditional_logit(data: Sequence[FitData], expert: str) -> tuple[float, ...
             right = right / np.add.reduceat(right, rows.starts)[choice]
             gradient += scale * (right @ rows.terms - mean.sum(axis=0))
             hessian += scale * ((rows.terms.T * shares) @ rows.terms - mean.T @ mean)
+        gradient[held] = 0
+        hessian[held, :] = hessian[:, held] = 0
+        hessian[held, held] = 1
         weights = weights + np.clip(np.linalg.solve(hessian, gradient), -_MAX_STEP, _MAX_STEP)
     return tuple(weights.tolist())
 
