@@ -173,12 +173,12 @@ class BlockRun:
             context.supervisor,
             servers.judges,
             servers.candidates,
+            StayingProcess(context.supervisor, servers.judges, stays=context.language.judge_stays),
             self._candidates,
             self._tests,
             work.entry_point,
             self.pair_table,
         )
-
         checker = Checker(work.comparison.checker, context.supervisor, servers.judges, self.pair_table)
         self._stdin_phase = StdinPhase(
             context.language,
@@ -228,6 +228,7 @@ class BlockRun:
             self._loopers.end()
             self._stdin_phase.close()
             self._judge_process.dismiss()
+            self._object_phase.close()
 
     def _exchange_objects(self, candidate: Program, test: Program) -> bool:
         """Return whether what a candidate defines makes a test exchange objects with it."""

@@ -33,6 +33,7 @@ from testbudget.executors.execution.processes.result_buffer import (
     message_verdict,
     parse_message,
 )
+from testbudget.executors.execution.processes.staying_process import StayingProcess
 from testbudget.executors.execution.processes.supervisor import Supervisor
 from testbudget.rewards.problem import Verdict
 from testbudget.rewards.verdict_reason import VerdictReason
@@ -50,6 +51,7 @@ class ObjectPhase:
         trust: trust in the authors of the candidates.
         supervisor: watches the processes.
         judge_server, candidate_server: sources of judge processes and of candidate processes.
+        judge_process: judges pairs of this block, one after the other, as long as it is as new.
         candidates, tests: programs that compile, by position in the block.
         entry_point: name that each candidate must define; None if unknown.
         pair_table: receives verdicts and costs.
@@ -60,10 +62,15 @@ class ObjectPhase:
     supervisor: Supervisor
     judge_server: ForkServer
     candidate_server: ForkServer
+    judge_process: StayingProcess
     candidates: Mapping[int, CompiledProgram]
     tests: Mapping[int, CompiledProgram]
     entry_point: str | None
     pair_table: PairTable
+
+    def close(self) -> None:
+        """Let the judge process end, if there is one."""
+        self.judge_process.dismiss()
 
     def judge(self, pair: Pair, reason: VerdictReason | None, *, full: bool) -> None:
         """Set the verdict of a pair, or mark it as slow.
@@ -121,10 +128,10 @@ class ObjectPhase:
         judging = work.judge_objects(self.tests[test].text, self.entry_point)
         with _two_pipes() as (for_judge, for_candidate):
             server = self.candidate_server.start(Work(serving, 1, for_serving, descriptors=for_candidate))
-            judge = self.judge_server.start(Work(judging, 1, for_judging, descriptors=for_judge))
+            judge = self.judge_process.start(Work(judging, 1, for_judging, descriptors=for_judge))
         first_limit = self.pair_table.first_limit(test)
         limit = self.supervisor.watch(judge, server, first_limit=None if full else lambda _: first_limit)
-        ends = self.supervisor.end(judge, server, limit=limit)
+        ends = self.judge_process.end(server, limit=limit)
         for ended in ends:
             self.pair_table.charge([pair], ended)
         used = sum(ended.cpu_seconds for ended in ends)

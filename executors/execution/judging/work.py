@@ -136,7 +136,11 @@ def _judge_objects(
     language: Language, _: ProcessRunner, buffer: ResultBuffer, descriptors: Sequence[int], arguments: Any
 ) -> None:
     test, entry_point = arguments
-    language.judge_objects(buffer, Connection(*descriptors), language.decode_program(test), entry_point)
+    connection = Connection(*descriptors)
+    if not language.judge_objects(buffer, connection, language.decode_program(test), entry_point):
+        os._exit(0)
+    for descriptor in connection:
+        os.close(descriptor)
 
 
 def _serve_objects(

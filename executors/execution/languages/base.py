@@ -139,6 +139,7 @@ class Language(ABC):
         toolchain: compilers, which `compile_sources` may start, and what the run-time of programs needs. If
             there are compilers, each source is compiled in a process of its own.
         judges_objects: True if `judge_objects`, `serve_objects` and `object_state` are implemented.
+        judge_stays: True if `judge_objects` returns, so that its process may judge another pair.
         judges_in_same_process: True if `judge_in_same_process` is implemented.
     """
 
@@ -152,6 +153,7 @@ class Language(ABC):
     programs: tuple[str, ...] = ()
     toolchain: Toolchain = NO_TOOLCHAIN
     judges_objects = False
+    judge_stays = False
     judges_in_same_process = False
 
     def what_is_missing(self) -> str | None:
@@ -318,19 +320,22 @@ class Language(ABC):
 
     def judge_objects(
         self, buffer: ResultBuffer, connection: Connection, test: Program, entry_point: str | None
-    ) -> None:
+    ) -> bool:
         """Run a test in step 0, with proxies for the objects of a candidate in another process.
 
-        Called in a judge process of its own, which never loads the candidate, and only if
-        ``judges_objects``. The candidate process at the other end may write anything at any time, or end;
-        a process that wrote what it should not have, or has ended, never gives a pass. The step leaves
-        ``VERDICT``, ``IF_EQUAL`` or, if the candidate could not be loaded, ``NOT_LOADED``.
+        Called in a judge process, which never loads a candidate, and only if ``judges_objects``. The
+        candidate process at the other end may write anything at any time, or end; a process that wrote what
+        it should not have, or has ended, never gives a pass. The step leaves ``VERDICT``, ``IF_EQUAL`` or,
+        if the candidate could not be loaded, ``NOT_LOADED``.
 
         Args:
             buffer: result buffer of this process.
             connection: leads to a process that runs `serve_objects`.
             test: test to run.
             entry_point: name that the candidate must define; None if unknown.
+
+        Returns:
+            True if this process is as new, so that it may judge another pair.
         """
         raise NotImplementedError
 

@@ -1,7 +1,7 @@
 """Process that does one work after another, and is replaced by a new one once it has ended."""
 
 from testbudget.executors.execution.processes.fork_server import ForkServer
-from testbudget.executors.execution.processes.live_process import LiveProcess, ProcessEnd
+from testbudget.executors.execution.processes.live_process import LimitKind, LiveProcess, ProcessEnd
 from testbudget.executors.execution.processes.process import Work
 from testbudget.executors.execution.processes.supervisor import Supervisor
 
@@ -12,11 +12,13 @@ class StayingProcess:
     Args:
         supervisor: watches the process.
         fork_server: source of the process.
+        stays: False for a new process for each work.
     """
 
-    def __init__(self, supervisor: Supervisor, fork_server: ForkServer) -> None:
+    def __init__(self, supervisor: Supervisor, fork_server: ForkServer, *, stays: bool = True) -> None:
         self._supervisor = supervisor
         self._fork_server = fork_server
+        self._stays = stays
         self._process: LiveProcess | None = None
 
     def run(self, work: Work) -> ProcessEnd:
@@ -25,19 +27,37 @@ class StayingProcess:
         Raises:
             OSError: no process could be forked.
         """
-        staying = work._replace(stays=True)
+        process = self.start(work)
+        (ended,) = self.end(limit=self._supervisor.watch(process))
+        return ended
+
+    def start(self, work: Work) -> LiveProcess:
+        """Give work to the process, or to a new one if there is none; ``end`` must follow.
+
+        Raises:
+            OSError: no process could be forked.
+        """
+        staying = work._replace(stays=self._stays)
         if self._process is None:
             self._process = self._fork_server.start(staying)
         else:
             self._supervisor.begin(self._process, staying)
-        process = self._process
-        limit = self._supervisor.watch(process)
-        if limit is None and process.has_finished():
-            self._supervisor.directory.renew()
-            return process.so_far()
-        self._process = None
-        (ended,) = self._supervisor.end(process, limit=limit)
-        return ended
+        return self._process
+
+    def end(self, *others: LiveProcess, limit: LimitKind | None) -> list[ProcessEnd]:
+        """Ends of the process and of others that worked for it; it stays if it has finished its work.
+
+        Args:
+            others: processes that nobody needs any more. They are killed if they are still alive.
+            limit: limit that was reached; None if the process has finished or ended.
+        """
+        process, self._process = self._process, None
+        assert process is not None
+        if limit is not None or not process.has_finished():
+            return self._supervisor.end(process, *others, limit=limit)
+        self._process = process
+        so_far = process.so_far()
+        return [so_far, *self._supervisor.end(*others, finished=True)]
 
     def dismiss(self) -> None:
         """Let the process end, if there is one."""

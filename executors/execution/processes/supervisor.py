@@ -115,17 +115,21 @@ class Supervisor:
                 if time.monotonic() >= until:
                     break
 
-    def end(self, *processes: LiveProcess, limit: LimitKind | None = None) -> list[ProcessEnd]:
+    def end(
+        self, *processes: LiveProcess, limit: LimitKind | None = None, finished: bool = False
+    ) -> list[ProcessEnd]:
         """Kill and reap processes, and clean up after them.
 
         Args:
             processes: processes that may have ended already.
             limit: limit at which they are ended; None if the first of them has ended by itself. Others are
                 then killed if they are still alive, since nobody needs them any more.
+            finished: True if nobody needs the first one any more either.
         """
         ends = []
         for process in processes:
-            needless = limit is None and process is not processes[0] and not process.has_ended()
+            first = process is processes[0] and not finished
+            needless = limit is None and not first and not process.has_ended()
             if limit is not None or needless:
                 process.kill()
             ended = process.reap(limit)

@@ -13,9 +13,9 @@ verdict, the candidates that must get it on each test: one text, or several by n
   the second, and must not pass;
 - ``patience``: limits of a test; ``short`` where many candidates loop or sleep.
 
-``OUTSIDE`` in a text becomes the path of a directory that candidates must not reach. Each candidate that
-does not pass is followed by one that passes. The last candidate of a block fails. Afterwards there may be
-no further process and no changed file outside.
+``OUTSIDE`` in a text becomes the path of a directory that candidates must not reach. Every third candidate
+that does not pass, and each one in ``survival``, is followed by one that passes. The last candidate of a
+block fails. Afterwards there may be no further process and no changed file outside.
 """
 
 import contextlib
@@ -37,6 +37,7 @@ CORPUS = Path(__file__).parent / "corpus"
 NAMES = {int(verdict): verdict.name.lower().replace("_", " ") for verdict in Verdict} | {NOT_RUN: "not run"}
 NOT_PASSED = frozenset(Verdict) - {Verdict.PASSED}
 PROCESSES = 12  # of a runner: guard, server, reader, four fork servers and what they fork ahead
+PASSING_INTERVAL = 3  # candidates that do not pass, before one that does
 ONLY_PASSED, ONLY_FAILED = frozenset({Verdict.PASSED}), frozenset({Verdict.FAILED})
 
 
@@ -122,13 +123,15 @@ DOCUMENTS = [
 ]
 
 
-def in_order(cases):
-    """The cases in the order of execution, with a passing one after each that does not pass."""
+def in_order(cases, interval):
+    """The cases in the order of execution, with a passing one after some that do not pass."""
     honest = [case for case in cases if case.verdicts == ONLY_PASSED][:1]
     unsuccessful = [case for case in cases if case.verdicts == ONLY_FAILED][:1]
-    order = list(honest)
+    order, others = list(honest), 0
     for case in cases:
-        order += [case] if case.verdicts == ONLY_PASSED else [case, *honest]
+        others += case.verdicts != ONLY_PASSED
+        follows = case.verdicts != ONLY_PASSED and others % interval == 0
+        order += [case, *honest] if follows else [case]
     return order + unsuccessful
 
 
@@ -164,7 +167,7 @@ def outside():
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=[document.name for document in DOCUMENTS])
 def test_every_candidate_gets_its_verdict_and_changes_nothing_outside(every_mode, outside, document):
-    cases = in_order(document.cases)
+    cases = in_order(document.cases, 1 if document.in_every_mode else PASSING_INTERVAL)
     programs = [
         numbered(case.program.replace("OUTSIDE", str(outside)), number, document.language)
         for number, case in enumerate(cases)

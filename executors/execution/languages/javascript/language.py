@@ -153,10 +153,11 @@ class JavaScript(Language):
         connection: Connection,
         test: Program,
         entry_point: str | None,  # noqa: ARG002 - the test holds it
-    ) -> None:
+    ) -> bool:
         """Run the test in Node, with proxies for what the candidate defines."""
         flags = (*_judge_flags([test]), _NO_EVAL)
         self._execute_node(buffer, flags, test=test.content, connection=_inherited(connection))
+        return False
 
     def serve_objects(
         self, buffer: ResultBuffer, connection: Connection, candidate: Program, entry_point: str | None

@@ -41,6 +41,7 @@ class Python(Language):
     Attributes:
         packages: NumPy. Other installed packages may hold reference solutions of the problems.
         judges_objects: True.
+        judge_stays: True.
         judges_in_same_process: True.
     """
 
@@ -60,6 +61,7 @@ class Python(Language):
     runs_programs = True
     packages = ("numpy",)
     judges_objects = True
+    judge_stays = True
     judges_in_same_process = True
 
     def preload(self) -> None:
@@ -127,9 +129,9 @@ class Python(Language):
 
     def judge_objects(
         self, buffer: ResultBuffer, connection: Connection, test: Program, entry_point: str | None
-    ) -> None:
+    ) -> bool:
         """Run a test in a module that holds proxies for what the candidate defines."""
-        judge_side.judge_objects(buffer, connection, test, entry_points.first_name(entry_point))
+        return judge_side.judge_objects(buffer, connection, test, entry_points.first_name(entry_point))
 
     def serve_objects(
         self, buffer: ResultBuffer, connection: Connection, candidate: Program, entry_point: str | None

@@ -14,6 +14,7 @@ from testbudget.executors.execution.languages.base import Program, Source
 from testbudget.executors.execution.languages.messages import StepMessage
 from testbudget.executors.execution.languages.python.assertion_marks import mark_assertions, mark_templates
 from testbudget.executors.execution.languages.python.entry_points import first_name
+from testbudget.executors.execution.languages.python.interpreter import MODULE
 from testbudget.executors.execution.languages.python.library_tables import STATELESS_MODULES
 from testbudget.executors.execution.languages.python.number_marks import mark_numbers
 from testbudget.executors.execution.languages.python.objects.settings_patches import patch_targets
@@ -43,6 +44,16 @@ _SAFE_STAR_IMPORTS = re.compile(
 )
 
 
+_STATELESS_IN_TESTS = frozenset(
+    "__future__ abc array bisect cmath collections copy dataclasses datetime enum fractions functools "
+    "heapq io itertools json math numbers operator re statistics string textwrap typing types unicodedata "
+    f"unittest {MODULE}".split()
+)
+_LEAVES_SOMETHING = re.compile(
+    r"\b(?:mock|patch|register|registerResult|installHandler|monkeypatch|sys)\b|\bdel\s+\w+\."
+)
+
+
 class CompiledTest(NamedTuple):
     """Compiled form of a test.
 
@@ -53,6 +64,7 @@ class CompiledTest(NamedTuple):
         uncalled: functions and classes that pytest would run and the test does not; also ``check``.
         caveat: sentence that says why a pass is not confirmed; empty if it is.
         patch_targets: dotted names that the test patches; empty if it exchanges plain data only.
+        leaves_nothing: True if its text shows that it changes nothing outside its own module.
     """
 
     kind: str
@@ -61,6 +73,7 @@ class CompiledTest(NamedTuple):
     uncalled: tuple[str, ...]
     caveat: str
     patch_targets: tuple[str, ...] = ()
+    leaves_nothing: bool = False
 
 
 def compile_source(source: Source, entry_point: str | None) -> bytes:
@@ -114,26 +127,26 @@ def compile_text(text: str, file: str) -> types.CodeType:
     return compile(text.removeprefix(_BYTE_ORDER_MARK), file, "exec", dont_inherit=True, optimize=0)
 
 
-def _is_self_contained(text: str) -> bool:
-    """Return whether a candidate appears to change nothing outside its own module.
+def _is_self_contained(text: str, stateless: Collection[str] = STATELESS_MODULES) -> bool:
+    """Return whether a program appears to change nothing outside its own module.
 
     A hostile candidate can deceive this check. Its later tests then run in a process that it has changed
     itself. No other candidate is affected.
+
+    Args:
+        text: text of the program.
+        stateless: modules that it may import.
     """
     if _REACHES_OUT.search(_SAFE_STAR_IMPORTS.sub("", text)) or _MEMBERS_OF_SYS.search(text):
         return False
     imported: set[str] = set()
     for module, names in _IMPORTS.findall(text):
         words = re.findall(r"[\w.]+", names)
-        if not {name.partition(".")[0] for name in [module] if name} <= STATELESS_MODULES:
+        if not {name.partition(".")[0] for name in [module] if name}.issubset(stateless):
             return False
-        if (
-            not module
-            and not {
-                part.split()[0].partition(".")[0] for part in names.strip("()").split(",") if part.strip()
-            }
-            <= STATELESS_MODULES
-        ):
+        if not module and not {
+            part.split()[0].partition(".")[0] for part in names.strip("()").split(",") if part.strip()
+        }.issubset(stateless):
             return False
         imported.update(words)
     return imported.isdisjoint(_STORES.findall(text))
@@ -245,8 +258,12 @@ def test_program(text: str, kind: TestKind, entry_point: str | None) -> Program:
     _add_imports(tree, facts.forgotten)
     code = compile(tree, TEST_FILE, "exec", dont_inherit=True, optimize=0)
     targets = () if facts.plain_calls else patch_targets(code)
+    leaves_nothing = _is_self_contained(text, _STATELESS_IN_TESTS) and not _LEAVES_SOMETHING.search(text)
+    compiled = CompiledTest(
+        str(kind), code, entry_point, facts.uncalled, facts.caveat, targets, leaves_nothing
+    )
     return Program(
-        tuple(CompiledTest(str(kind), code, entry_point, facts.uncalled, facts.caveat, targets)),
+        tuple(compiled),
         self_contained=facts.plain_calls,
         plain_calls=facts.plain_calls,
         functions=facts.functions,

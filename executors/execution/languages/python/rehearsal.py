@@ -37,7 +37,7 @@ _TIMES = 20  # CPython adapts a function in its eighth run, and each instruction
 _JOBS = 2
 
 _Module = types.ModuleType
-_DoSide = Callable[[ResultBuffer, Connection], None]
+_DoSide = Callable[[ResultBuffer, Connection], object]
 
 _FUNCTIONS = '''
 import math, re, collections
@@ -227,7 +227,7 @@ def _judge_by_calls(process_runner: ProcessRunner, candidate: Program, test: Pro
     assert parse_message(judged[0])[:2] == [StepMessage.VERDICT, Verdict.PASSED], judged
 
 
-def _left_texts(steps: int, do_work: Callable[..., None], *arguments: Any) -> list[list[bytes]]:
+def _left_texts(steps: int, do_work: Callable[..., object], *arguments: Any) -> list[list[bytes]]:
     """Texts of each step that a work leaves in a new result buffer, its first argument."""
     buffer = ResultBuffer()
     try:

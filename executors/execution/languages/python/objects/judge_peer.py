@@ -36,6 +36,9 @@ _NOT_CLASS_ITEMS = frozenset(
 class JudgePeer(ObjectServer):
     """Peer of a judge.
 
+    Attributes:
+        was_told: True once the candidate has printed, warned, logged or bound a name anew.
+
     Args:
         pipe: the connection.
         names: names of the candidate and of the test.
@@ -49,6 +52,7 @@ class JudgePeer(ObjectServer):
         self._end = end
         self._serial = 0
         self._told_of_lifetimes = False
+        self.was_told = False
         self._library: dict[str, Any] = {}
 
     def load(self) -> Any:
@@ -90,6 +94,7 @@ class JudgePeer(ObjectServer):
         return pieces
 
     def apply_piece(self, piece: Any) -> None:  # noqa: D102
+        self.was_told = True
         if self.is_comparing:
             self.doubt("A comparison by the candidate's own operator changed something.")
         if type(piece) is list and piece[:1] == ["global"]:

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import random
 import sys
+import types
+from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from testbudget.executors.execution.languages.base import Connection, Program
 from testbudget.executors.execution.languages.messages import StepMessage
-from testbudget.executors.execution.languages.python.interpreter import MODULE, restore_interpreter
-from testbudget.executors.execution.languages.python.objects import judge_checks
+from testbudget.executors.execution.languages.python.interpreter import (
+    MODULE,
+    is_reusable,
+    restore_interpreter,
+)
+from testbudget.executors.execution.languages.python.objects import judge_checks, mirrors, proxy_peer
 from testbudget.executors.execution.languages.python.objects.judge_peer import JudgePeer
 from testbudget.executors.execution.languages.python.objects.library_calls import DIVERTED, LibraryCalls
 from testbudget.executors.execution.languages.python.objects.names import JudgeNames
@@ -42,13 +49,35 @@ _NO_SCRIPT = VerdictReason("Two objects of the candidate are equal by its own ==
 
 def judge_objects(
     buffer: ResultBuffer, connection: Connection, test: Program, entry_point: str | None
-) -> None:
+) -> bool:
     """Run a test on proxies, as described by `Language.judge_objects`."""
     buffer.begin(0)
+    modules = dict(sys.modules)
     judge = _Judge(buffer, connection, test, entry_point)
     message = judge.run()
     buffer.append(0, json.dumps(message).encode())
     buffer.finish(0)
+    if not judge.leaves_nothing():
+        return False
+    del judge
+    return _is_as_before(modules)
+
+
+def _is_as_before(modules: Mapping[str, types.ModuleType]) -> bool:
+    """Let go of a pair; return whether this process is as it was before.
+
+    Args:
+        modules: the modules that were loaded before.
+    """
+    proxy_peer.uninstall()
+    mirrors.forget_mirrors()
+    for name in (MODULE, "__main__"):
+        if name in modules:
+            sys.modules[name] = modules[name]
+        else:
+            del sys.modules[name]
+    gc.collect()
+    return sys.modules == modules and is_reusable()
 
 
 class _Judge:
@@ -63,6 +92,12 @@ class _Judge:
         self._names = JudgeNames(self._compiled.code, entry_point)
         self._shares_names = self._compiled.kind == TestKind.ASSERT
         self._peer = JudgePeer(Pipe(connection), self._names, self._end)
+        self._settings: JudgeSettings | None = None
+
+    def leaves_nothing(self) -> bool:
+        """Return whether this process seems unchanged by the test and by the candidate."""
+        settings_are_first = self._settings is None or self._settings.close()
+        return settings_are_first and self._compiled.leaves_nothing and not self._peer.was_told
 
     def run(self) -> list[Any]:
         """Run the test, and return the message of its verdict."""
@@ -78,7 +113,8 @@ class _Judge:
         with judge_checks.identity_checks(peer.lose), library:
             targets = patch_targets(self._compiled.code)
             namespaces = vars(names.solution), vars(names.module)
-            peer.watch(JudgeSettings(peer.encode, targets, *namespaces, peer.decode_piece, names.used))
+            self._settings = JudgeSettings(peer.encode, targets, *namespaces, peer.decode_piece, names.used)
+            peer.watch(self._settings)
             run = run_test(names.module, self._test, lambda: peer.used > 0, peer.caveats)
             if run.verdict is not Verdict.PASSED:
                 return self._not_passed(run)

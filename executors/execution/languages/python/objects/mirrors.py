@@ -123,6 +123,11 @@ class MirrorMeta(type):
 _asked: set[MirrorMeta] = set()
 
 
+def forget_mirrors() -> None:
+    """Let go of the mirrors of a pair that has been judged."""
+    _asked.clear()
+
+
 class MirrorOptions(NamedTuple):
     """Properties of a mirror that depend on the process that makes it.
 

@@ -36,3 +36,8 @@ class Current:
 def install(peer: ProxyPeer) -> None:
     """Make a peer the one that all proxies of this process ask."""
     Current.peer = peer
+
+
+def uninstall() -> None:
+    """Let go of the peer; proxies of this process are not used any more."""
+    del Current.peer

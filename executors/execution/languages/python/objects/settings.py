@@ -70,7 +70,8 @@ class JudgeSettings:
         used: Set[str] | None = None,
     ) -> None:
         self._settings = [(name, setting.read, setting.changes) for name, setting in SETTINGS.items()]
-        self._known = {name: read() for name, read, _ in self._settings}
+        self._first = {name: read() for name, read, _ in self._settings}
+        self._known = dict(self._first)
         self._seeds = SeedWatch()
         self._patches = PatchWatch(
             encode,
@@ -80,7 +81,7 @@ class JudgeSettings:
             used,
         )
         self._levels = LogLevels()
-        self._stdin = sys.stdin
+        self._stdin = self._first_stdin = sys.stdin
         self._warnings = WarningReplay(decode)
 
     def pieces(self) -> list[list[Any]]:
@@ -99,6 +100,13 @@ class JudgeSettings:
         found += self._levels.pieces()
         found += self._patches.pieces()
         return found
+
+    def close(self) -> bool:
+        """End the watch; return whether every setting is as it was first."""
+        self._seeds.close()
+        return sys.stdin is self._first_stdin and all(
+            read() == self._first[name] for name, read, _ in self._settings
+        )
 
     def answer(self, request: Any, arguments: Any) -> str:
         """Answer a request of the candidate's ``sys.stdin``.

@@ -21,6 +21,7 @@ class SeedWatch:
     def __init__(self) -> None:
         self._touched: set[str] = set()
         self._numpy = False
+        self._replaced: list[tuple[Any, str, Any]] = []
         self._replace(random, "random", ("seed", "setstate", "getstate"))
         self._watch_numpy()
 
@@ -34,6 +35,11 @@ class SeedWatch:
         self._touched.clear()
         return found
 
+    def close(self) -> None:
+        """Give the functions their places back that set or read the states."""
+        for module, function, original in self._replaced:
+            setattr(module, function, original)
+
     def _watch_numpy(self) -> bool:
         module = sys.modules.get(_NUMPY)
         self._numpy = module is not None and hasattr(module, "set_state")
@@ -44,6 +50,7 @@ class SeedWatch:
     def _replace(self, module: Any, name: str, functions: tuple[str, ...]) -> None:
         for function in functions:
             original = getattr(module, function)
+            self._replaced.append((module, function, original))
             setattr(module, function, _noticing(original, functools.partial(self._touched.add, name)))
 
 

@@ -105,3 +105,31 @@ def test_a_byte_order_mark_is_no_part_of_a_program(kind):
 def test_a_candidate_keeps_its_text():
     program = unpack_program(compile_source(Source("import math", None), None))
     assert program.content.co_consts[-1] == "import math"
+
+
+@pytest.mark.parametrize(
+    ("statement", "leaves_nothing"),
+    [
+        ("self.assertEqual(Account().size, 0)", True),
+        ("self.account = Account(); self.account.size = 3", True),
+        ("import math\n        self.assertEqual(Account().size, math.pi)", True),
+        ("import math; math.pi = 3", False),
+        ("import math; del math.pi", False),
+        ("import unittest; unittest.TestCase.maxDiff = None", False),
+        ("from unittest import mock", False),
+        ("from unittest.mock import patch", False),
+        ("import sys; sys.setrecursionlimit(50)", False),
+        ("import decimal; decimal.getcontext().prec = 3", False),
+        ("import random; random.seed(1)", False),
+        ("import warnings; warnings.simplefilter('error')", False),
+        ("import logging; logging.disable()", False),
+        ("import os; os.environ['A'] = ''", False),
+        ("setattr(Account, 'size', 1)", False),
+        ("import collections.abc; collections.abc.Sized.register(Account)", False),
+        ("open('file', 'w').close()", False),
+    ],
+)
+def test_a_judge_process_stays_only_after_a_test_that_changes_nothing_outside(statement, leaves_nothing):
+    text = f"import unittest\nclass T(unittest.TestCase):\n    def test(self):\n        {statement}\n"
+    program = unpack_program(compile_source(Source(text, TestKind.UNITTEST), "Account"))
+    assert CompiledTest(*program.content).leaves_nothing == leaves_nothing
