@@ -82,10 +82,20 @@ class ProcessSources(NamedTuple):
     Attributes:
         judges: source of judge processes.
         candidates: source of candidate processes.
+        judge_process: judges self-contained tests on plain data.
+        object_judge: judges pairs through handles, as long as it is as new.
     """
 
     judges: ForkServer
     candidates: ForkServer
+    judge_process: StayingProcess
+    object_judge: StayingProcess
+
+    def load_judge_modules(self, names: Sequence[str]) -> None:
+        """Load modules in the judges' fork server, and in its processes, unless they are loaded."""
+        if self.judges.load_modules(names):
+            self.judge_process.dismiss()
+            self.object_judge.dismiss()
 
 
 class WorkerContext(NamedTuple):
@@ -128,7 +138,6 @@ class BlockRun:
         self._context = context
         self._work = work
         self._loopers = Loopers(context.supervisor)
-        self._judge_process = StayingProcess(context.supervisor, servers.judges)
         self._candidates: dict[int, CompiledProgram] = {}
         self._programs: dict[int, CompiledProgram] = {}  # candidates that read standard input
         self._tests: dict[int, CompiledProgram] = {}
@@ -160,7 +169,7 @@ class BlockRun:
         self._judge_phase = JudgePhase(
             context.supervisor.limits,
             servers.judges,
-            self._judge_process,
+            servers.judge_process,
             self.pair_table,
             self.calls,
             self.results,
@@ -173,7 +182,7 @@ class BlockRun:
             context.supervisor,
             servers.judges,
             servers.candidates,
-            StayingProcess(context.supervisor, servers.judges, stays=context.language.judge_stays),
+            servers.object_judge,
             self._candidates,
             self._tests,
             work.entry_point,
@@ -227,8 +236,6 @@ class BlockRun:
         finally:
             self._loopers.end()
             self._stdin_phase.close()
-            self._judge_process.dismiss()
-            self._object_phase.close()
 
     def _exchange_objects(self, candidate: Program, test: Program) -> bool:
         """Return whether what a candidate defines makes a test exchange objects with it."""

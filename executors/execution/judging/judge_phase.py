@@ -53,7 +53,7 @@ class JudgePhase:
     Attributes:
         limits: limits of one test.
         fork_server: source of the judge processes of tests that are not self-contained.
-        judge_process: judges all others. Its dry runs and replays are of one block only.
+        judge_process: judges all others.
         pair_table: holds the calls of each pair; receives the cost of the replays.
         calls, results: texts of all calls and of all results.
         programs: tests, by position in the block.

@@ -51,7 +51,7 @@ class ObjectPhase:
         trust: trust in the authors of the candidates.
         supervisor: watches the processes.
         judge_server, candidate_server: sources of judge processes and of candidate processes.
-        judge_process: judges pairs of this block, one after the other, as long as it is as new.
+        judge_process: judges pairs, one after the other, as long as it is as new.
         candidates, tests: programs that compile, by position in the block.
         entry_point: name that each candidate must define; None if unknown.
         pair_table: receives verdicts and costs.
@@ -67,10 +67,6 @@ class ObjectPhase:
     tests: Mapping[int, CompiledProgram]
     entry_point: str | None
     pair_table: PairTable
-
-    def close(self) -> None:
-        """Let the judge process end, if there is one."""
-        self.judge_process.dismiss()
 
     def judge(self, pair: Pair, reason: VerdictReason | None, *, full: bool) -> None:
         """Set the verdict of a pair, or mark it as slow.

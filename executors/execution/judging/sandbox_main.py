@@ -138,12 +138,15 @@ def _start_fork_servers(supervisor: Supervisor, language: Language, trust: Trust
     gc.freeze()
     gc.disable()
     do_work = work.to_do_work(language)
-    lean, rich = (
-        ProcessSources(
-            *(ForkServer(supervisor, process_runner, do_work, language.load_modules) for _ in range(2))
+
+    def process_sources() -> ProcessSources:
+        judges, candidates = (
+            ForkServer(supervisor, process_runner, do_work, language.load_modules) for _ in range(2)
         )
-        for _ in range(2)
-    )
+        object_judge = StayingProcess(supervisor, judges, stays=language.judge_stays)
+        return ProcessSources(judges, candidates, StayingProcess(supervisor, judges), object_judge)
+
+    lean, rich = process_sources(), process_sources()
     if language.toolchain.compilers:
         compiling = dataclasses.replace(process_runner, compiles=True)
         compiler = ForkServer(supervisor, compiling, do_work, language.load_modules)
@@ -186,7 +189,7 @@ def _answer(context: WorkerContext, block: dict[str, Any]) -> Iterator[bytes]:
     judged = {*context.language.slow_imports([code for code, _ in tests])}
     packages = context.language.package_modules
     servers.candidates.load_modules(slow_imports)
-    servers.judges.load_modules(
+    servers.load_judge_modules(
         [name for name in slow_imports if name in judged or name.partition(".")[0] not in packages]
     )
     standing = None

@@ -66,24 +66,28 @@ class ForkServer:
         inside.close()
         supervisor.permanent.append(process)
 
-    def load_modules(self, names: Sequence[str]) -> None:
+    def load_modules(self, names: Sequence[str]) -> bool:
         """Load modules in the fork server, so that later processes inherit them.
 
         Args:
             names: names of modules; those that were loaded before are ignored.
+
+        Returns:
+            True if any was loaded, which processes that were forked before lack.
 
         Raises:
             OSError: the fork server has ended.
         """
         missing = [name for name in names if name not in self._loaded]
         if not missing:
-            return
+            return False
         self._loaded.update(missing)
         if self._forked is not None:  # it lacks them
             self._supervisor.dismiss(self._take())
         self._connection.sendall(_LOAD)
         result_buffer.send_frame(self._connection, "\n".join(missing).encode())
         self._receive_process()
+        return True
 
     def start(self, work: Work) -> LiveProcess:
         """Start a process that does a work.

@@ -31,7 +31,7 @@ _OPEN_FILES = 256
 _STACK_BYTES = 64 << 20
 _SERVER_MIB = 192  # memory of the server process, the fork servers and the result buffers
 _LINKS = "-packages"  # ends the name of the directory with links to packages
-_OWN_PROCESSES = 20  # guard, server process, fork servers, and processes that wait or are stopped
+_OWN_PROCESSES = 24  # guard, server process, fork servers, and processes that wait or are stopped
 STOPPED_MIB = 256
 """Memory of the sandbox in use up to which a stopped process may stay in it."""
 

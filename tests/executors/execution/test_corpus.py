@@ -36,7 +36,7 @@ from testbudget.rewards.stdin_case import StdinCase
 CORPUS = Path(__file__).parent / "corpus"
 NAMES = {int(verdict): verdict.name.lower().replace("_", " ") for verdict in Verdict} | {NOT_RUN: "not run"}
 NOT_PASSED = frozenset(Verdict) - {Verdict.PASSED}
-PROCESSES = 12  # of a runner: guard, server, reader, four fork servers and what they fork ahead
+PROCESSES = 16  # of a runner: guard, server, reader, four judges, four fork servers and their next ones
 PASSING_INTERVAL = 3  # candidates that do not pass, before one that does
 ONLY_PASSED, ONLY_FAILED = frozenset({Verdict.PASSED}), frozenset({Verdict.FAILED})
 

@@ -1,6 +1,7 @@
 """Python as a `Language`."""
 
 import gc
+import os
 from collections.abc import Sequence
 
 from testbudget.executors.execution.languages.base import (
@@ -126,6 +127,8 @@ class Python(Language):
     def judge(self, buffer: ResultBuffer, replays: Sequence[tuple[Program, CallPath]]) -> None:
         """Run each test in a module that holds stand-ins for the functions that it calls."""
         judge.judge_tests(buffer, replays)
+        if not interpreter.is_reusable():
+            os._exit(0)
 
     def judge_objects(
         self, buffer: ResultBuffer, connection: Connection, test: Program, entry_point: str | None
