@@ -22,6 +22,7 @@ from testbudget.executors.execution.languages.messages import StepMessage
 from testbudget.executors.execution.limits import TestLimits, Trust
 from testbudget.executors.execution.processes.fork_server import ForkServer
 from testbudget.executors.execution.processes.kernel_counters import (
+    AFTER_VERY_MUCH,
     CounterNoise,
     noise_since,
     read_counters,
@@ -100,6 +101,8 @@ class ObjectPhase:
             case [StepMessage.IF_EQUAL, list(equal), reason, *rest]:
                 (different,) = rest or ([],)
                 noise = noise_since(before, read_counters(directory, layers))
+                if noise is None:
+                    AFTER_VERY_MUCH.add(directory)
                 if noise is not None and self._have_states(pair, equal, different, noise):
                     self.pair_table.close([pair], Verdict.PASSED)
                 else:

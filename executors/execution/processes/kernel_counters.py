@@ -48,6 +48,10 @@ class CounterNoise(NamedTuple):
             directory.use_inodes(_random.randint(0, self.inodes))
 
 
+AFTER_VERY_MUCH = CounterNoise(4096, 4096)
+"""Noise after a pair that has used too many numbers, as another pair could begin where it left them."""
+
+
 def read_counters(directory: WorkingDirectory, layers: Sequence[str]) -> KernelCounters:
     """Read the counters; called while no process has work.
 

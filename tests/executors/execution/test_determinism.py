@@ -18,7 +18,7 @@ from testbudget.rewards.problem import Verdict
 from .repeatable_problems import LIMITS, NEAR_LIMITS, RepeatableProblem, written_problems
 
 BUSY_PROCESSES = 10
-RECORDED_PROBLEMS, RECORDED_CANDIDATES, RECORDED_TESTS = 6, 16, 8
+RECORDED_PROBLEMS, RECORDED_CANDIDATES, RECORDED_TESTS = 7, 16, 8
 SHAPES = {"whole": (1000, 1000), "small": (5, 3), "single": (1, 4)}
 """Candidates and tests of a block, by name of an order."""
 

@@ -37,7 +37,8 @@ class JudgePeer(ObjectServer):
     """Peer of a judge.
 
     Attributes:
-        was_told: True once the candidate has printed, warned, logged or bound a name anew.
+        was_told: True once the candidate has used anything of the test's, printed, warned, logged or bound
+            a name anew.
 
     Args:
         pipe: the connection.
@@ -92,6 +93,10 @@ class JudgePeer(ObjectServer):
             self._told_of_lifetimes = True
             pieces.append(["lifetimes"])
         return pieces
+
+    def serve(self, message: list[Any]) -> tuple[Any, Any]:  # noqa: D102
+        self.was_told = True
+        return super().serve(message)
 
     def apply_piece(self, piece: Any) -> None:  # noqa: D102
         self.was_told = True
