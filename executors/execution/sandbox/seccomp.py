@@ -113,6 +113,7 @@ _CANDIDATE_DENIED = {
     "memfd_create": (319, 279),
     "pidfd_open": (434, 434),
     "vfork": (58, None),
+    "vmsplice": (278, 75),  # a pipe keeps memory that no limit counts
 }
 _COMPILER_DENIED = {
     "memfd_create": (319, 279),
@@ -127,6 +128,7 @@ _CLONE3 = (435, 435)
 _FCNTL = (72, 25)
 _IOCTL = (16, 29)
 _MMAP = (9, 222)
+_SETSOCKOPT = (54, 208)
 _OWN_PROCESS_ONLY = {
     "kill": (62, 129),
     "rt_sigqueueinfo": (129, 138),
@@ -261,6 +263,8 @@ def _inner_filter(
     # The kernel can send signals to the owner of a descriptor, which may be any process of the user.
     answers[_FCNTL] = _by_argument(1, _COMMANDS_DENIED, _REFUSE, _ALLOW)
     answers[_IOCTL] = _by_argument(1, _CONTROLS_ALLOWED, _ALLOW, _NO_SUCH_CONTROL)
+    # What lies in a buffer of a socket is memory that no limit counts.
+    answers[_SETSOCKOPT] = _by_argument(2, (socket.SO_SNDBUF,), _PRETEND, _ALLOW)
     # Some programs close all descriptors, by numbers if they cannot close a range.
     answers[_CLOSE] = _by_argument(0, (KEPT_DESCRIPTOR,), _PRETEND, _ALLOW)
     answers[_CLOSE_RANGE] = _returned(_UNKNOWN)

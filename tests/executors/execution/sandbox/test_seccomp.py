@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import struct
 import termios
 from pathlib import Path
@@ -105,6 +106,16 @@ def test_no_descriptor_can_signal_another_process():
         return [refused(action) for action in actions]
 
     assert inside(answers, private_files=True) == ["EPERM"] * 3 + ["ENOTTY"] * 4
+
+
+def test_buffers_of_sockets_keep_their_size():
+    def answers():
+        pair = socket.socketpair()
+        before = pair[0].getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+        pair[0].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * before)
+        return pair[0].getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) == before
+
+    assert inside(answers, private_files=True)
 
 
 def test_descriptors_can_be_made_inheritable_and_not_blocking():
