@@ -1,5 +1,6 @@
 """Comparison of expected and given outputs: texts that programs print, numbers that functions return."""
 
+import ast
 import json
 import math
 from dataclasses import asdict, dataclass
@@ -83,13 +84,29 @@ class Comparison:
 
 
 def _check_checker(text: str) -> None:
-    """Check that a checker is a program that binds the name ``checker`` at its top level."""
+    """Check that a checker is a program that binds ``checker`` at its top level, with three parameters."""
     try:
         names = compile(text, "<checker>", "exec", dont_inherit=True).co_names
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise UserError(f"comparison.checker must be a Python program but found: {error}") from None
     if "checker" not in names:
         raise UserError("comparison.checker must define checker(input, expected, actual) but it does not")
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.FunctionDef) and node.name == "checker" and not _takes_three(node.args):
+            found = ast.unparse(node.args)
+            raise UserError(
+                f"comparison.checker must define checker(input, expected, actual) but defines checker({found})"
+            )
+
+
+def _takes_three(parameters: ast.arguments) -> bool:
+    """Return whether a function can be called with three positional arguments."""
+    named = len(parameters.posonlyargs) + len(parameters.args)
+    needed = named - len(parameters.defaults)
+    given_names = len(parameters.kwonlyargs) > sum(
+        default is not None for default in parameters.kw_defaults
+    )
+    return needed <= 3 and (named >= 3 or parameters.vararg is not None) and not given_names
 
 
 DEFAULT_COMPARISON = Comparison()

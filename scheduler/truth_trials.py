@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from testbudget.executors.execution.limits import TestLimits, Trust
+from testbudget.executors.execution.package_choice import NO_PACKAGES, PackageChoice
 from testbudget.executors.execution.pair_blocks import Block
 from testbudget.executors.execution.runner import BlockVerdicts
 from testbudget.executors.execution.worker_pool import BlockPool
@@ -60,6 +61,7 @@ def trials_in_sandboxes(
     require: Sequence[str] = (),
     runners: int | None = None,
     trust: Trust = Trust.HOSTILE,
+    packages: PackageChoice = NO_PACKAGES,
 ) -> RunTrials:
     """Function that runs trials in sandboxes of this machine.
 
@@ -68,13 +70,14 @@ def trials_in_sandboxes(
         require: isolation layers that must be in force.
         runners: number of sandboxes; None for one on each core.
         trust: trust in the authors of the candidates.
+        packages: distributions that programs may import.
     """
 
     def run(trials: Sequence[TruthTrial]) -> Iterator[tuple[TruthTrial, BlockVerdicts]]:
         count = runners or len(os.sched_getaffinity(0))
         waiting = list(reversed(trials))
         open_trials: dict[Block, TruthTrial] = {}
-        with BlockPool(limits, min(count, max(len(trials), 1)), require, trust) as pool:
+        with BlockPool(limits, min(count, max(len(trials), 1)), require, trust, packages) as pool:
             while waiting or pool.running:
                 while waiting and pool.has_room:
                     trial = waiting.pop()

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
-from testbudget.cli.options import Json, mapping_in_yaml, whole_number
+from testbudget.cli.options import Json, comma_separated, mapping_in_yaml, whole_number
 
 if TYPE_CHECKING:
+    from testbudget.executors.execution.package_choice import PackageChoice
     from testbudget.rewards.problem import Problem
     from testbudget.traces.problems import LoadedProblems
 
@@ -48,6 +49,11 @@ def problems(
         dict[str, str] | None, mapping_in_yaml("column of the file of tests by field")
     ] = None,
     check: Annotated[bool, Parameter(negative="--no-check")] = True,
+    packages: Annotated[
+        list[str] | None,
+        comma_separated("installed distributions that ground truths and references may import"),
+    ] = None,
+    python: Path | None = None,
     json: Json = False,
 ) -> None:
     """Show what a source of problems is understood as, and check its ground truths.
@@ -64,8 +70,10 @@ def problems(
         candidates: file of candidates to read too
         tests: file of tests to read too
         check: run the ground truths on references and stubs
+        python: interpreter of the environment of the packages (default: that of testbudget)
     """
     from testbudget.cli.console import print_json
+    from testbudget.executors.execution.package_choice import PackageChoice
     from testbudget.rewards.errors import UserError, choice_sentence
     from testbudget.traces.candidate_file import read_candidate_file
     from testbudget.traces.problem_source import PRESETS, ProblemSource
@@ -90,7 +98,9 @@ def problems(
     else:
         _print(source, loaded, warnings, further)
     if check:
-        _refuse_faults(loaded)
+        choice = PackageChoice(tuple(packages or ()), None if python is None else str(python))
+        _check_languages(loaded)
+        _refuse_faults(loaded, choice)
 
 
 def _print(
@@ -170,18 +180,40 @@ def _record(
     }
 
 
-def _refuse_faults(loaded: "LoadedProblems") -> None:
+def _check_languages(loaded: "LoadedProblems") -> None:
+    """Refuse a language that this machine cannot judge, with the first problem in it.
+
+    Raises:
+        UserError: there is one.
+    """
+    from testbudget.executors.execution.languages.registry import usable_language
+    from testbudget.rewards.errors import UserError
+
+    first: dict[str, str] = {}
+    for problem in loaded.problems:
+        first.setdefault(problem.language, loaded.places[problem.id])
+    for name, place in first.items():
+        try:
+            usable_language(name)
+        except UserError as error:
+            raise UserError(f"{place} {error}") from None
+
+
+def _refuse_faults(loaded: "LoadedProblems", packages: "PackageChoice") -> None:
     """Check the ground truths in sandboxes.
 
     Raises:
-        UserError: one cannot judge candidates.
+        UserError: one cannot judge candidates, or a package is missing.
     """
     from testbudget.executors.execution.limits import TestLimits
+    from testbudget.executors.execution.packages import find_packages
     from testbudget.scheduler.ground_truth_checks import ground_truth_faults
     from testbudget.scheduler.truth_trials import trials_in_sandboxes
     from testbudget.traces.rows.mistakes import Mistakes
 
+    find_packages(packages)
     mistakes = Mistakes()
-    for fault in ground_truth_faults(loaded.problems, trials_in_sandboxes(TestLimits())):
+    trials = trials_in_sandboxes(TestLimits(), packages=packages)
+    for fault in ground_truth_faults(loaded.problems, trials):
         mistakes.add(f"{loaded.places[fault.problem]} the ground truth of {fault.problem} {fault.reason}")
     mistakes.refuse()

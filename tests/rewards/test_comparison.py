@@ -25,6 +25,8 @@ def test_a_comparison_survives_as_text(comparison):
         ({"relative": float("nan")}, "comparison.relative must be at least 0 and finite but got nan"),
         ({"checker": "def checker(:"}, "comparison.checker must be a Python program but found: invalid"),
         ({"checker": "def check(): pass"}, "must define checker\\(input, expected, actual\\)"),
+        ({"checker": "def checker(i, e): return True"}, r"must define .* but defines checker\(i, e\)"),
+        ({"checker": "def checker(i, e, a, *, k): return True"}, r"must define .* but defines checker"),
         ({"checker": ""}, "must define checker\\(input, expected, actual\\)"),
     ],
 )

@@ -61,7 +61,7 @@ def _read(row: RowFields, defaults: FormDefaults) -> Problem:
     language = row.language(defaults.language)
     comparison = comparison_of(row.value("comparison"))
     given = row.value("ground_truth")
-    if isinstance(given, str) and not given.strip():
+    if (isinstance(given, str) and not given.strip()) or (isinstance(given, list) and not given):
         row.warnings.append("ground_truth is empty, so its candidates get no labels")
         given = None
     truth = ground_truth_of(given, entry_point, comparison, language)

@@ -42,8 +42,8 @@ class Mistakes:
 
 
 def _place(sentence: str) -> tuple[str, int]:
-    """File and line that a sentence begins with; line 0 if it has none."""
-    place = re.match(r"(.*?):(\d+) ", sentence)
+    """File and line or row that a sentence begins with; line 0 if it has none."""
+    place = re.match(r"(.*?)(?::| row )(\d+) ", sentence)
     return (place[1], int(place[2])) if place else (sentence, 0)
 
 

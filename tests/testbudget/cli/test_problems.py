@@ -93,3 +93,36 @@ def test_several_mistakes_are_told_at_once(tmp_path, capsys):
 def test_wrong_flags_are_refused_in_a_sentence(rows, capsys, flags, sentence):
     assert main(["problems", str(rows), "--no-check", *flags]) == 2
     assert sentence in capsys.readouterr().err
+
+
+def test_a_language_that_cannot_be_judged_is_refused_unless_nothing_is_run(tmp_path, capsys):
+    path = tmp_path / "rows.jsonl"
+    path.write_text(json.dumps({"id": 1, "prompt": "Read n", "language": "perl"}))
+    assert main(["problems", str(path), "--no-check"]) == 0
+    assert main(["problems", str(path)]) == 2
+    assert f"testbudget: {path}:1 language must be one of python, " in capsys.readouterr().err
+
+
+def test_packages_that_ground_truths_import_are_looked_up(rows, capsys):
+    flags = ["--fields", FIELDS, "--packages", "no-such-distribution"]
+    assert main(["problems", str(rows), *flags]) == 2
+    assert "packages names no-such-distribution, which is not installed" in capsys.readouterr().err
+
+
+def test_a_ground_truth_may_import_a_package_that_is_named(tmp_path, capsys):
+    row = {"id": 1, "prompt": "p", "entry_point": "f", "reference": "def f(x):\n    return x + 1\n"}
+    path = tmp_path / "rows.jsonl"
+    path.write_text(json.dumps(row | {"ground_truth": "import pathspec\nassert f(1) == 2"}))
+    assert main(["problems", str(path)]) == 2
+    assert "The module pathspec is not " in capsys.readouterr().err
+    assert main(["problems", str(path), "--packages", "pathspec"]) == 0
+
+
+def test_candidates_and_tests_are_read_from_columns_of_other_names(rows, tmp_path, capsys):
+    samples, tests = tmp_path / "samples.csv", tmp_path / "tests.csv"
+    samples.write_text("nr,reply\n3,def f3(x): return 3\n")
+    tests.write_text("nr,claim\n3,assert f3(1) == 3\n")
+    files = ["--candidates", str(samples), "--candidate-fields", "{problem: nr, code: reply}"]
+    files += ["--tests", str(tests), "--test-fields", "{problem: nr, code: claim}"]
+    assert main(["problems", str(rows), "--fields", FIELDS, "--no-check", *files]) == 0
+    assert "candidates: 1, 0 to 1 for each problem" in capsys.readouterr().out

@@ -206,3 +206,10 @@ def test_a_list_of_several_outputs_is_refused_since_it_may_be_lines_or_right_ans
         RowError, match=r"one text as the output of an input but got \['a', 'b'\]; where several are"
     ):
         of_truth([{"stdin": "1", "expected_stdout": ["a", "b"]}], entry_point="")
+
+
+@pytest.mark.parametrize("truth", ["", "  ", []])
+def test_an_empty_ground_truth_is_none_and_told(truth):
+    row = RowFields(ROW | {"ground_truth": truth})
+    assert OWN.read(row, FormDefaults("python", 0)).ground_truth is None
+    assert row.warnings == ["ground_truth is empty, so its candidates get no labels"]
