@@ -206,7 +206,7 @@ def _serve(control: Connection, method: Callable[[Pair], bool], outer: isolation
         kernel.mount("none", "/", flags=writable)
         Path("/dev/shm").symlink_to(outer.scratch)
         kernel.mount("none", "/", flags=writable | kernel.MS_RDONLY)
-    sys.path += outer.import_paths
+    sys.path.append(outer.packages)
     os.environ.update(HOME=outer.scratch, TMPDIR=outer.scratch)
     os.chdir(outer.scratch)
     layers = isolation.isolate_inner(outer, _LIMITS)
