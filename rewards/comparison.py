@@ -95,7 +95,8 @@ def _check_checker(text: str) -> None:
         if isinstance(node, ast.FunctionDef) and node.name == "checker" and not _takes_three(node.args):
             found = ast.unparse(node.args)
             raise UserError(
-                f"comparison.checker must define checker(input, expected, actual) but defines checker({found})"
+                "comparison.checker must define checker(input, expected, actual) but defines "
+                f"checker({found})"
             )
 
 
@@ -103,10 +104,8 @@ def _takes_three(parameters: ast.arguments) -> bool:
     """Return whether a function can be called with three positional arguments."""
     named = len(parameters.posonlyargs) + len(parameters.args)
     needed = named - len(parameters.defaults)
-    given_names = len(parameters.kwonlyargs) > sum(
-        default is not None for default in parameters.kw_defaults
-    )
-    return needed <= 3 and (named >= 3 or parameters.vararg is not None) and not given_names
+    keywords_needed = None in parameters.kw_defaults
+    return needed <= 3 and (named >= 3 or parameters.vararg is not None) and not keywords_needed
 
 
 DEFAULT_COMPARISON = Comparison()

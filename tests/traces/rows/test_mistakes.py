@@ -20,5 +20,5 @@ def test_five_mistakes_are_told_and_the_others_are_counted():
     mistakes = Mistakes()
     for line in range(1, 9):
         mistakes.add(f"f:{line} is wrong")
-    with pytest.raises(UserError, match="f:5 is wrong\nand 3 more mistakes$"):
+    with pytest.raises(UserError, match=r"f:5 is wrong\nand 3 more mistakes$"):
         mistakes.refuse()
