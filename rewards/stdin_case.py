@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class StdinCase:
         Raises:
             ValueError: the text is none of ``as_text``.
         """
-        match json.loads(text):
+        match _parsed(text):
             case {"stdin": str(stdin), "expected_stdout": str() | None as expected}:
                 return cls(stdin, expected)
         raise ValueError("must be a JSON object with stdin and expected_stdout")
@@ -43,7 +43,7 @@ def stdin_cases(text: str) -> tuple[StdinCase, ...]:
     Raises:
         ValueError: the text is none of these.
     """
-    found = json.loads(text)
+    found = _parsed(text)
     if isinstance(found, list) and found:
         return tuple(StdinCase.from_text(json.dumps(case)) for case in found)
     return (StdinCase.from_text(text),)
@@ -54,3 +54,10 @@ def cases_as_text(cases: Sequence[StdinCase]) -> str:
     if len(cases) == 1:
         return cases[0].as_text()
     return f"[{', '.join(case.as_text() for case in cases)}]"
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("is nested too deeply") from None

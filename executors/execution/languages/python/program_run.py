@@ -138,9 +138,9 @@ def _finalized(status: int, names: dict[str, Any]) -> int:
     with contextlib.suppress(BaseException):
         if [atexit._ncallbacks()] != _callbacks:
             atexit._run_exitfuncs()
-    if not _flush(sys.stdout):
+    if not _flush(getattr(sys, "stdout", None)):  # a program may delete it
         status = _FLUSH_FAILED
-    _flush(sys.stderr)
+    _flush(getattr(sys, "stderr", None))
     with contextlib.suppress(BaseException):
         for name in [*names]:
             if name != "__builtins__":

@@ -110,7 +110,11 @@ def test_an_input_alone_is_recorded_and_passes_nothing(run):
     assert block.recorded_outputs.results.tolist() == [[0], [0]]
 
 
-@pytest.mark.parametrize("code", ["nonsense", "{}", "[]", '{"stdin": 1}', '[{"stdin": "1"}]'])
+@pytest.mark.parametrize(
+    "code",
+    ["nonsense", "{}", "[]", '{"stdin": 1}', '[{"stdin": "1"}]', "[" * 100_000, "9" * 10_000, "\ud800"],
+    ids=lambda code: code[:9].encode("ascii", "replace").decode(),
+)
 def test_a_test_that_is_no_case_tells_so(run, code):
     block = run([DOUBLE], UnitTest("", 0, code, kind=TestKind.STDIN), ("1", "2"))
     assert block.verdicts.tolist() == [[ERRORED, PASSED]]
