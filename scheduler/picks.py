@@ -7,13 +7,14 @@
 - ``tests_passed``, ``tests``: tests that the pick passed, of the tests executed for the problem.
 - ``tied_candidates``: number of candidates that the selection rule leaves tied, the pick included.
 - ``p_correct``: probability that the pick is correct, in expectation over the tied candidates.
-- ``abstained``: true if p_correct is below ``confidence.abstain_below`` of the job.
+- ``abstained``: true if p_correct is below ``confidence.abstain_below`` of the job, or no candidate holds a
+  program.
 - ``harmful``: true if more tests are likelier to harm the pick than to help: p_harm > p_gain and
   p_harm >= 0.1.
 - ``closed_because``: reason why the problem got no more tests: "harmful" (a harm check closed it),
-  "quarantined" (the infrastructure failed on it again and again), "no_program" (it has no candidate), else
-  "cap" (no further test of it fits under the cap), else "max_tests" (it has all that it may get), else null
-  (the policy granted no more).
+  "quarantined" (the infrastructure failed on it again and again), "no_program" (no candidate holds one),
+  else "cap" (no further test of it fits under the cap), else "max_tests" (it has all that it may get), else
+  null (the policy granted no more).
 - ``metadata``: further fields of the problem's row in its source; absent if there are none.
 - ``candidate_metadata``: further fields of the pick's row in ``candidates.from_file``; absent if there are
   none.
@@ -57,7 +58,8 @@ class Pick:
             the pick.
         p_correct: probability that the pick is correct, in expectation over the winners; under the rule
             `calibrated` at the level of the batch, see ``rewards.confidence.level``.
-        abstained: true if p_correct is below ``confidence.abstain_below``.
+        abstained: true if p_correct is below ``confidence.abstain_below``, or the pick is an answer without
+            a program, whose p_correct is 0.
         p_correct_of_each: probability that each candidate is correct, float64 (candidates,).
         test_effect: p_gain and p_harm of more tests.
     """
@@ -127,13 +129,14 @@ def picks(
     ):
         evidence = replace(evidence_of_trace(problem, seen), batch=batch)
         fold, rate = problem_fold(seen.content_hash), seen.predicted_pass_rate
+        written = np.array([candidate.has_program for candidate in seen.candidates])
         yield Pick(
             problem,
             evidence,
             winners,
-            p_correct,
-            p_correct < job.confidence.abstain_below,
-            p_correct_of_candidates(evidence, confidence_models, fold, rate),
+            p_correct if written[winners[0]] else 0.0,
+            p_correct < job.confidence.abstain_below or not written[winners[0]],
+            np.where(written, p_correct_of_candidates(evidence, confidence_models, fold, rate), 0.0),
             TestEffect.of(
                 evidence,
                 rule,

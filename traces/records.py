@@ -259,19 +259,24 @@ class ProblemCandidates:
         candidates: candidates in order of index.
         distinct: the distinct programs among the candidates.
         programs: the first candidate of each distinct program, in order of index.
+        shown: candidates that prompts show: those whose answers hold a program; all if none does.
     """
 
     problem: Problem
     candidates: tuple[Candidate, ...]
     distinct: DistinctPrograms
     programs: tuple[Candidate, ...]
+    shown: tuple[Candidate, ...]
 
     @classmethod
     def of(cls, problem: Problem, records: Sequence[CandidateRecord]) -> "ProblemCandidates":
         """Join recorded candidates with their problem."""
         candidates = tuple(record.candidate(problem, index) for index, record in enumerate(records))
         distinct = DistinctPrograms.among(records)
-        return cls(problem, candidates, distinct, tuple(candidates[i] for i in distinct.representatives))
+        programs = tuple(candidates[i] for i in distinct.representatives)
+        pairs = zip(candidates, records, strict=True)
+        shown = tuple(candidate for candidate, record in pairs if record.has_program)
+        return cls(problem, candidates, distinct, programs, shown or candidates)
 
 
 def generation_cost(record: TestRecord) -> Cost:

@@ -123,10 +123,9 @@ class UnitTestGenerator:
             template = self.stdin_template or template
         if template is None:
             return Prompt("", chat=False)
-        drawn = derive_seed(self.seed, "solution", problem_candidates.problem.id, index) % len(
-            problem_candidates.candidates
-        )
-        return template.render(problem_candidates.problem, problem_candidates.candidates[drawn].code)
+        shown = problem_candidates.shown
+        drawn = derive_seed(self.seed, "solution", problem_candidates.problem.id, index) % len(shown)
+        return template.render(problem_candidates.problem, shown[drawn].code)
 
 
 class _ParsedTest(NamedTuple):

@@ -128,6 +128,9 @@ class _Piece(NamedTuple):
 
 
 def _programs(record: SampledRecord) -> int:
+    """Number of distinct programs to execute; 0 if no answer holds one, since no test tells more then."""
+    if not any(candidate.has_program for candidate in record.candidates):
+        return 0
     return len(DistinctPrograms.among(record.candidates).representatives)
 
 

@@ -53,3 +53,29 @@ def test_fitted_confidence_models_are_stored_with_the_run_that_uses_them(recorde
     assert [round(problem.p_correct, 4) for problem in summary.problems] == [
         pick["p_correct"] for pick in picks
     ]
+
+
+def test_a_problem_whose_answers_hold_no_program_gets_no_test_and_its_pick_is_abstained(tmp_path):
+    prompt = "Read a number and print it twice."
+    rows = {
+        "problems": [{"id": name, "prompt": prompt} for name in ("refused", "solved")],
+        "candidates": [
+            {"problem": "refused", "answer": "I cannot help with that."},
+            {"problem": "solved", "answer": "I cannot help with that."},
+            {"problem": "solved", "answer": "```python\nprint(2 * (input() + '\\n'), end='')\n```"},
+        ],
+        "tests": [
+            {"problem": name, "stdin": "4\n", "expected_stdout": "4\n4\n"} for name in ("refused", "solved")
+        ],
+    }
+    job = {"problems": {"source": "problems.jsonl"}, "cap": {"tests": 2}}
+    for name, lines in rows.items():
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+        job |= {} if name == "problems" else {name: {"from_file": f"{name}.jsonl"}}
+    (tmp_path / "job.yaml").write_text(json.dumps(job))
+    assert main(["run", str(tmp_path / "job.yaml"), "--out", str(tmp_path / "out")]) == 0
+    refused, solved = map(json.loads, (tmp_path / "out" / "picks.jsonl").read_text().splitlines())
+    assert (refused["tests"], refused["p_correct"], refused["abstained"]) == (0, 0, True)
+    assert refused["closed_because"] == "no_program"
+    assert (solved["candidate"], solved["tests_passed"], solved["abstained"]) == (1, 1, False)
+    assert summarise(tmp_path / "out").coverage == 0.5

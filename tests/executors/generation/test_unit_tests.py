@@ -9,7 +9,7 @@ from testbudget.executors.execution.runner import Runner
 from testbudget.executors.generation.base import Completion, Prompt
 from testbudget.executors.generation.prompts import prompt_template
 from testbudget.executors.generation.unit_tests import UnitTestGenerator
-from testbudget.rewards.problem import Problem, UnitTest, Verdict
+from testbudget.rewards.problem import NO_PROGRAM, Problem, UnitTest, Verdict
 from testbudget.rewards.seeds import derive_seed
 from testbudget.traces.records import CandidateRecord, ProblemCandidates, TestStatus
 
@@ -152,3 +152,15 @@ def test_a_javascript_unit_test_passes_the_correct_candidate_alone():
     with Runner(TestLimits(cpu_seconds=1.0), language="javascript") as runner:
         verdicts = runner.run([correct, wrong], [unit_test], "add").verdicts
     assert verdicts.tolist() == [[Verdict.PASSED], [Verdict.FAILED]]
+
+
+def test_an_answer_without_a_program_is_shown_to_no_model():
+    notes = ((NO_PROGRAM,), (), (NO_PROGRAM,))
+    codes = ("I cannot.", CORRECT, "Neither can I.")
+    written = [CandidateRecord(code, False, 0, 0.0, note) for code, note in zip(codes, notes, strict=True)]
+    generator = UnitTestGenerator(prompt_template("coderm"), seed=7)
+    requests = generator.requests(ProblemCandidates.of(PROBLEM, written), range(9))
+    assert not any(
+        "cannot" in request.prompt.text or "Neither" in request.prompt.text for request in requests
+    )
+    assert ProblemCandidates.of(PROBLEM, written[:1]).shown[0].code == "I cannot."
