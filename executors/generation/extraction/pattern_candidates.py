@@ -31,14 +31,15 @@ _C_FUNCTION = re.compile(
 )
 _WITH_C_FUNCTIONS = frozenset({"c", "c++", "cpp", "java", "csharp"})
 
-_TYPES = {
-    "c": "struct|enum|union",
-    "c++": "class|struct|enum|union|namespace|concept",
-    "cpp": "class|struct|enum|union|namespace|concept",
-    "java": "class|interface|enum|record",
-    "go": "func|type|var|const",
-    "rust": "fn|struct|enum|trait|type|const|static|mod|union",
-}  # keywords that define a name; others may stand in a block of words
+_C_TYPE = r"\b(?:class|struct|enum|union|namespace|interface|record)\s+(\w+)[^;{}=]*\{"
+_DEFINITIONS = {
+    "c": _C_TYPE,
+    "c++": _C_TYPE,
+    "cpp": _C_TYPE,
+    "java": _C_TYPE,
+    "go": rf"\b(?:func|type|var|const)\s+{_RECEIVER}(\w+)",
+    "rust": r"\b(?:fn|struct|enum|trait|type|const|static|mod|union)\s+(\w+)",
+}  # instead of those of all languages, which may stand in a block of words
 _MAIN: dict[str, str] = {
     "c": r"\bmain\s*\(",
     "cpp": r"\bmain\s*\(",
@@ -120,7 +121,8 @@ def read_pattern_candidate(
     blocks = code_blocks(text, language.tags, language.is_sound)
     notes: list[AnswerNote] = []
     if not blocks:
-        blocks = [CodeBlock(run, "", language.is_sound(run)) for run in _runs_of_code(text)]
+        ends = ("}", "};") if language.name in _MAIN else (";", "}", ")")
+        blocks = [CodeBlock(run, "", language.is_sound(run)) for run in _runs_of_code(text, ends)]
         notes = [AnswerNote.WITHOUT_FENCE]
     tagged = [block for block in blocks if block.tag]
     programs = [block.code for block in blocks if block.parses]
@@ -139,7 +141,7 @@ def read_pattern_candidate(
     own = programs[chosen]
     parts = [own if entry_point is None else language.without_usage(own, entry_point)]
     for code in [*reversed(programs[:chosen]), *programs[chosen + 1 :]]:
-        names = set(_names_of(language, code))
+        names = set(_names_of(language, code)) if _is_whole(language, code) else set()
         missing = names - {name for part in parts for name in _names_of(language, part)}
         if names == missing and any(
             _uses(_code_of(language, part), name) for part in parts for name in missing
@@ -229,14 +231,16 @@ def _of_body(
 
 def _names_of(language: PatternLanguage, code: str) -> list[str]:
     code = _code_of(language, code)
-    types = _TYPES.get(language.name)
-    names = (
-        _DEFINED.findall(code) if types is None else re.findall(rf"\b(?:{types})\s+{_RECEIVER}(\w+)", code)
-    )
-    names = [name for name in names if name]
+    names = re.findall(_DEFINITIONS.get(language.name, _DEFINED), code)
     if language.name in _WITH_C_FUNCTIONS:
         names += _C_FUNCTION.findall(code)
     return names
+
+
+def _is_whole(language: PatternLanguage, text: str) -> bool:
+    """Return whether all braces are closed; else a block holds words, or a part of a program."""
+    code = _code_of(language, text)
+    return language.name not in _MAIN or code.count("{") == code.count("}")
 
 
 def _code_of(language: PatternLanguage, text: str) -> str:
@@ -248,11 +252,11 @@ def _uses(code: str, name: str) -> bool:
     return re.search(rf"(?<![\w$.])(?<!::){name}(?![\w$])", code) is not None
 
 
-def _runs_of_code(text: str) -> list[str]:
-    """Text from its first line of code to its last line that ends like one, if it has any."""
+def _runs_of_code(text: str, endings: tuple[str, ...]) -> list[str]:
+    """Text from its first line of code to its last line with one of these endings, if it has any."""
     lines = text.split("\n")
     starts = [number for number, line in enumerate(lines) if _CODE_LINE.match(line)]
-    ends = [number for number, line in enumerate(lines) if line.rstrip().endswith((";", "}", ")"))]
+    ends = [number for number, line in enumerate(lines) if line.rstrip().endswith(endings)]
     if not starts or not ends or ends[-1] < starts[0]:
         return []
     return ["\n".join(lines[starts[0] : ends[-1] + 1])]

@@ -55,13 +55,19 @@ def read_python_program(text: str, rule: ExtractionRule) -> CandidateReading:
     activities = [_activity(code) for code, _ in programs]
     best = max(activities, default=_Activity.NONE)
     if best is _Activity.NONE:
-        return no_program(text)
+        return _broken_program(blocks) or no_program(text)
     whole = [place for place, activity in enumerate(activities) if activity is best]
     chosen = chosen_place(whole, [len(code) for code, _ in programs], rule)
     code, borrowed = programs[chosen]
     notes = [AnswerNote.WITHOUT_FENCE] if unfenced else []
     notes += [AnswerNote.SEVERAL_PROGRAMS] if len(whole) > 1 else []
     return CandidateReading(code, (*notes, *borrowed))
+
+
+def _broken_program(blocks: Sequence[CodeBlock]) -> CandidateReading | None:
+    """Last block with the tag of Python that prints but does not parse: the program that is meant."""
+    meant = [block.code for block in blocks if block.tag and not block.parses and "print" in block.code]
+    return CandidateReading(meant[-1] + "\n") if meant else None
 
 
 def _completed(blocks: Sequence[str], place: int) -> tuple[str, tuple[AnswerNote, ...]]:

@@ -37,7 +37,8 @@ class Go(CompiledLanguage):
     run_time = Toolchain(native=True, stack_mib=8, threads=16, memory_mib=64)
     failure_patterns = (
         FailurePattern(
-            re.compile(r"^fatal error: (?P<message>.*out of memory.*)", re.M), Verdict.OUT_OF_MEMORY
+            re.compile(r"^fatal error: (?P<message>.*(?:out of|cannot allocate) memory.*)", re.M),
+            Verdict.OUT_OF_MEMORY,
         ),
         FailurePattern(re.compile(r"^(?:panic|fatal error): (?P<message>.*)", re.M)),
     )

@@ -54,3 +54,11 @@ def test_a_continuation_ends_at_the_end_mark_of_the_model():
         COMPLETION, problem, 'print("#" * int(input()))\n<|endoftext|><|im_start|>user'
     )
     assert reading.code == '# Print n hashes.\nprint("#" * int(input()))\n'
+
+
+@pytest.mark.parametrize("code", ["n = int(raw_input())\nprint n + 1", "print(int(input())"])
+def test_a_program_that_does_not_parse_is_still_the_one_that_is_meant(code):
+    answer = f"It is\n```python\n{code}\n```\nInput\n```\n4\n```"
+    reading = read_candidate(CHAT, Problem("p", "Read n. Print n + 1.", None), answer)
+    assert reading.has_program
+    assert reading.code == f"{code}\n"

@@ -144,6 +144,18 @@ READER = "public class Twice {\n  static void main(String[] a) { System.in.read(
         ),
         pytest.param(
             CPP,
+            f"```\nstruct n holds (i, j)\nwhile (n) {{\n```\n```cpp\n{MAIN}\n```",
+            MAIN,
+            id="a type without a body is none",
+        ),
+        pytest.param(
+            CPP,
+            f"It is\n\n{MAIN}\n\nand reads n (once);\nno more (see above)",
+            MAIN,
+            id="words behind the code",
+        ),
+        pytest.param(
+            CPP,
             f"```cpp\nstruct Edge {{ int u; }};\n```\n```cpp\n// no Edge here\n{MAIN}\n```",
             f"// no Edge here\n{MAIN}",
             id="a name in a comment is not used",

@@ -38,6 +38,11 @@ ENDS = {
         "fatal error: runtime: out of memory\n\nruntime stack:\n",
         (OUT_OF_MEMORY, None, "runtime: out of memory"),
     ),
+    "go memory refused": (
+        ("go", 2, 0),
+        "fatal error: runtime: cannot allocate memory\n",
+        (OUT_OF_MEMORY, None, "runtime: cannot allocate memory"),
+    ),
     "rust panic": (
         ("rust", 101, 0),
         "thread 'main' (7) panicked at main.rs:2:5:\nindex out of bounds\nnote: run with\n",
