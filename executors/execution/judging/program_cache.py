@@ -21,6 +21,7 @@ from testbudget.rewards.verdict_reason import VerdictReason
 
 _CPU_SECONDS = 60  # of one compiling process, and one more for each program
 _MAX_PROGRAMS, _MAX_BYTES = 1024, 64 << 20
+_MAX_BYTES_AT_ONCE = 256 << 20  # of the artefacts of a block
 _NOT_COMPILED = f'["{StepMessage.NOT_COMPILED}"'.encode()
 
 
@@ -30,10 +31,13 @@ class CompiledProgram(NamedTuple):
     Attributes:
         program: its properties; without content for a candidate that is run as a program.
         text: text from which processes decode it, or which they execute.
+        dropped: True for a candidate that is run as a program, and has to be compiled again for its text,
+            since all artefacts of the block together would take too much memory.
     """
 
     program: Program
     text: bytes
+    dropped: bool = False
 
 
 Compiled = CompiledProgram | VerdictReason
@@ -71,25 +75,27 @@ class ProgramCache:
         Raises:
             OSError: no process could be forked or watched, or it ended before the first source.
         """
-        unknown = [
-            source for source in dict.fromkeys(sources) if (source, entry_point) not in self._programs
-        ]
+        found = {
+            source: self._programs[source, entry_point]
+            for source in dict.fromkeys(sources)
+            if (source, entry_point) in self._programs
+        }
+        unknown = [source for source in dict.fromkeys(sources) if source not in found]
+        in_use = 0
         while unknown:
             programs = self._compile_some(unknown, entry_point)
-            self._programs.update(
-                ((source, entry_point), program) for source, program in zip(unknown, programs, strict=False)
-            )
+            for source, program in zip(unknown, programs, strict=False):
+                self._programs[source, entry_point] = found[source] = program
+                in_use += _size(program)
+                if in_use > _MAX_BYTES_AT_ONCE and source.kind is TestKind.STDIN:
+                    found[source] = _without_text(program)
+            self._forget()
             unknown = unknown[len(programs) :]
-        found = [self._programs[source, entry_point] for source in sources]
-        self._forget()
-        return found
+        return [found[source] for source in sources]
 
     def _forget(self) -> None:
         """Forget the oldest programs beyond the bounds."""
-        sizes = [
-            len(program.text) if isinstance(program, CompiledProgram) else 0
-            for program in self._programs.values()
-        ]
+        sizes = [*map(_size, self._programs.values())]
         kept, in_use = len(sizes), sum(sizes)
         for key, size in zip([*self._programs], sizes, strict=True):
             if kept <= _MAX_PROGRAMS and in_use <= _MAX_BYTES:
@@ -121,6 +127,15 @@ class ProgramCache:
         if source.kind is TestKind.STDIN:
             return CompiledProgram(Program(None, self_contained=False), text)
         return CompiledProgram(self._language.decode_program(text), text)
+
+
+def _size(program: Compiled) -> int:
+    """Bytes of a program's text."""
+    return len(program.text) if isinstance(program, CompiledProgram) else 0
+
+
+def _without_text(program: Compiled) -> Compiled:
+    return program._replace(text=b"", dropped=True) if isinstance(program, CompiledProgram) else program
 
 
 def _reason(source: Source, texts: Sequence[bytes] = ()) -> VerdictReason:

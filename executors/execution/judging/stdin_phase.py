@@ -17,13 +17,13 @@ from testbudget.executors.execution.judging.checker import Checker
 from testbudget.executors.execution.judging.engine_reasons import cpu_limit_reason, reason_of_end
 from testbudget.executors.execution.judging.loopers import Loopers, StoppedProcess
 from testbudget.executors.execution.judging.pair_table import Pair, PairTable, TextTable
-from testbudget.executors.execution.judging.program_cache import CompiledProgram
+from testbudget.executors.execution.judging.program_cache import CompiledProgram, ProgramCache
 from testbudget.executors.execution.judging.program_files import (
     MAX_OUTPUT_BYTES,
     ProgramFiles,
     make_artefact,
 )
-from testbudget.executors.execution.languages.base import Language
+from testbudget.executors.execution.languages.base import Language, Source
 from testbudget.executors.execution.languages.messages import (
     LONGEST_RESULT,
     OPAQUE_RESULT,
@@ -40,7 +40,7 @@ from testbudget.executors.execution.stdin_calls import stdin_call
 from testbudget.executors.execution.values import LONGEST_TEXT
 from testbudget.rewards.comparison import Comparison
 from testbudget.rewards.printed_text import first_difference, normal_text, texts_agree
-from testbudget.rewards.problem import Verdict
+from testbudget.rewards.problem import TestKind, Verdict
 from testbudget.rewards.stdin_case import StdinCase
 from testbudget.rewards.verdict_reason import DetailName, VerdictReason
 
@@ -68,6 +68,9 @@ class StdinPhase:
         language: language of the candidates.
         supervisor: watches the processes.
         fork_server: source of the candidate processes.
+        program_cache: compiles those programs again that it has dropped.
+        candidates: text of each candidate.
+        entry_point: name that the programs were compiled with.
         programs: candidates that compile, by position in the block.
         cases: cases of each test of kind ``STDIN``, by position in the block.
         comparison: comparison of outputs.
@@ -81,6 +84,9 @@ class StdinPhase:
     language: Language
     supervisor: Supervisor
     fork_server: ForkServer
+    program_cache: ProgramCache
+    candidates: Sequence[str]
+    entry_point: str | None
     programs: Mapping[int, CompiledProgram]
     cases: Mapping[int, Sequence[StdinCase]]
     comparison: Comparison
@@ -184,8 +190,23 @@ class StdinPhase:
             os.close(self._artefact[1])
             self._artefact = None
         if self._artefact is None:
-            self._artefact = candidate, make_artefact(self.programs[candidate].text)
+            self._artefact = candidate, make_artefact(self._text_of(candidate))
         return self._artefact[1]
+
+    def _text_of(self, candidate: int) -> bytes:
+        """Content of a candidate's artefact.
+
+        Raises:
+            OSError: it was dropped, and the candidate does not compile any more.
+        """
+        program = self.programs[candidate]
+        if not program.dropped:
+            return program.text
+        source = Source(self.candidates[candidate], TestKind.STDIN)
+        (compiled,) = self.program_cache.compiled([source], self.entry_point)
+        if isinstance(compiled, VerdictReason):
+            raise OSError("a program that has been compiled does not compile again")
+        return compiled.text
 
     def _verdict(self, pair: Pair, case: StdinCase, ended: ProcessEnd, files: ProgramFiles) -> _Found:
         """Verdict on a run that has ended."""
