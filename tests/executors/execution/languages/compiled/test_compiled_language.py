@@ -44,7 +44,7 @@ def test_every_program_has_its_verdict_and_harms_no_other(language):
 def test_artefacts_beyond_a_bound_are_compiled_again():
     if missing := BUILT_IN["c"].what_is_missing():
         pytest.skip(missing)
-    program = '#include <stdio.h>\nchar a[29 << 20] = {{6}};\nint main(void) {{ printf("%d", a[0] + {}); }}'
+    head = "#include <stdio.h>\nchar a[29 << 20] = {6};\n"
     with Runner(LIMITS, language="c") as runner:
         mains = (f'int main(void) {{ printf("%d", a[0] + {number}); }}' for number in range(10))
         block = runner.run([head + main for main in mains], [TEST], record=False)
