@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import select
 import shutil
 import signal
@@ -358,3 +359,12 @@ def test_an_interrupted_command_leaves_no_file_and_no_process(tmp_path):
     poller.register(member, select.POLLIN)
     assert poller.poll(30_000)  # ends, if only because nobody listens any more
     os.close(member)
+
+
+def test_the_pairs_of_the_readme_have_the_verdicts_that_it_shows(tmp_path):
+    readme = Path(ROOT, "README.md").read_text(encoding="utf-8")
+    shown = re.findall(r'^\{"id": "(\w+)", "verdict": "(\w+)", "reason": "(.*?)"', readme, re.MULTILINE)
+    out = tmp_path / "verdicts.jsonl"
+    assert main(["execute", "--in", str(Path(ROOT, "examples", "pairs.jsonl")), "--out", str(out)]) == 0
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    assert shown == [(row["id"], row["verdict"], row["reason"]) for row in rows]
