@@ -1,6 +1,8 @@
 """Candidate or unit test in a model's answer, by the language of the problem."""
 
+import re
 from collections.abc import Callable, Mapping
+from itertools import islice
 from typing import NamedTuple
 
 from testbudget.executors.execution.languages import registry
@@ -26,11 +28,14 @@ from testbudget.executors.generation.extraction.pattern_candidates import (
 )
 from testbudget.executors.generation.extraction.python_candidates import read_python_candidate
 from testbudget.executors.generation.extraction.python_programs import read_python_program
-from testbudget.executors.generation.extraction.python_statements import PYTHON_TAGS
+from testbudget.executors.generation.extraction.python_statements import PYTHON_TAGS, parses
 from testbudget.executors.generation.extraction.python_tests import extract_python_test, python_normal_form
 from testbudget.executors.generation.extraction.stdin_tests import extract_stdin_test, stdin_normal_form
 from testbudget.executors.generation.prompts import AnswerForm, PromptTemplate
 from testbudget.rewards.problem import Problem, TestKind
+
+_CLOSING_FENCE = re.compile(r"^```[ \t]*$", re.MULTILINE)
+_MAX_FENCES = 16  # that are tried as the end of a program
 
 
 class _Language(NamedTuple):
@@ -103,11 +108,23 @@ def read_candidate(
 
 
 def _continuation(problem: Problem, text: str) -> CandidateReading:
-    """Prompt followed by the answer. An answer of blanks and comments alone adds no program to it."""
+    """Prompt followed by the answer, up to its end mark or to a closing fence that words follow.
+
+    An answer of blanks and comments alone adds no program.
+    """
     lines = (line.strip() for line in answer_text(text).split("\n"))
     if not any(line and not line.startswith(("#", "//", "```")) for line in lines):
         return no_program(text)
-    return CandidateReading(problem.prompt + without_end_mark(text))
+    program = problem.prompt + without_end_mark(text)
+    fences = islice(_CLOSING_FENCE.finditer(program, len(problem.prompt)), _MAX_FENCES)
+    cuts = [program[: fence.start()] for fence in fences]
+    cuts = [cut for cut in cuts if cut[len(problem.prompt) :].strip()]
+    match problem.language:
+        case "python" | "javascript" as language:  # whose texts may hold a fence
+            sound = parses if language == "python" else javascript.is_sound
+            return CandidateReading(next((text for text in (program, *cuts) if sound(text)), program))
+        case _:
+            return CandidateReading(next(iter(cuts), program))
 
 
 def pattern_language(name: str) -> PatternLanguage:

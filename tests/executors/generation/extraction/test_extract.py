@@ -62,3 +62,19 @@ def test_a_program_that_does_not_parse_is_still_the_one_that_is_meant(code):
     reading = read_candidate(CHAT, Problem("p", "Read n. Print n + 1.", None), answer)
     assert reading.has_program
     assert reading.code == f"{code}\n"
+
+
+@pytest.mark.parametrize(
+    ("language", "code"),
+    [
+        ("python", "print(int(input()))\n"),
+        ("python", 's = """\n```\n"""\nprint(s)\n'),
+        ("javascript", "console.log(1);\n"),
+        ("cpp", "int main() {}\n"),
+    ],
+)
+def test_words_behind_a_closing_fence_do_not_continue_a_program(language, code):
+    problem = Problem("p", "", None, language)
+    cut = read_candidate(COMPLETION, problem, f"{code}```\n\nThis reads n.\n")
+    assert cut.code == code
+    assert read_candidate(COMPLETION, problem, code).code == code
