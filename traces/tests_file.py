@@ -188,4 +188,10 @@ def _fitting(kind: TestKind, problem: Problem | None) -> TestKind:
         raise RowError(
             f"kind must not be stdin, since problem {problem.id} has the entry point {problem.entry_point}"
         )
+    truth = None if problem is None else problem.ground_truth
+    if problem and truth and truth.kind is TestKind.STDIN and kind is not TestKind.STDIN:
+        raise RowError(
+            f"kind must be stdin but is {kind}, since that is the kind of the ground truth of "
+            f"problem {problem.id}"
+        )
     return kind

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from testbudget.rewards.errors import UserError
-from testbudget.rewards.problem import Problem, TestKind
+from testbudget.rewards.problem import GroundTruth, Problem, TestKind
 from testbudget.rewards.stdin_case import StdinCase
 from testbudget.traces.tests_file import read_test_file
 
@@ -122,3 +122,13 @@ def test_a_mapping_of_a_field_that_no_test_has_is_refused(tmp_path):
     path.write_text("nr,in\n2,4\n")
     with pytest.raises(UserError, match=r"fields must name fields of a test .* but got 'input'"):
         read_test_file(path, PROBLEMS, {"input": "in"})
+
+
+def test_code_for_a_problem_whose_ground_truth_is_standard_input_is_refused(tmp_path):
+    truth = GroundTruth(TestKind.STDIN, (StdinCase("1", "2").as_text(),))
+    path = tmp_path / "tests.jsonl"
+    path.write_text(json.dumps({"problem": "p", "code": "assert f(1) == 2"}))
+    with pytest.raises(
+        UserError, match="kind must be stdin but is assert, since the ground truth of problem p"
+    ):
+        read_test_file(path, [Problem("p", "Read n", None, ground_truth=truth)])
