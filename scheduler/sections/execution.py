@@ -58,7 +58,8 @@ class ExecutionSection(JobSection):
     @property
     def package_choice(self) -> PackageChoice:
         """Distributions that programs may import."""
-        return PackageChoice(tuple(self.packages), self.python and str(self.python.absolute()))
+        python = None if self.python is None else str(self.python.absolute())
+        return PackageChoice(tuple(self.packages), python)
 
     @property
     def limits(self) -> TestLimits:

@@ -128,7 +128,5 @@ def test_code_for_a_problem_whose_ground_truth_is_standard_input_is_refused(tmp_
     truth = GroundTruth(TestKind.STDIN, (StdinCase("1", "2").as_text(),))
     path = tmp_path / "tests.jsonl"
     path.write_text(json.dumps({"problem": "p", "code": "assert f(1) == 2"}))
-    with pytest.raises(
-        UserError, match="kind must be stdin but is assert, since the ground truth of problem p"
-    ):
+    with pytest.raises(UserError, match=r"kind must be stdin but is assert, .* of problem p$"):
         read_test_file(path, [Problem("p", "Read n", None, ground_truth=truth)])
