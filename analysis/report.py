@@ -47,8 +47,8 @@ def print_report(runs: Sequence[RunSummary], page: Path, console: Console) -> No
         if run.without_program:
             total = sum(problem.candidates for problem in run.problems)
             console.print(
-                f"{run.without_program} of {total} answers hold no program ({run.directory.name}): "
-                "they pass nothing",
+                f"{run.without_program} of {total} answers hold no program in the language of their "
+                f"problem ({run.directory.name}): they pass nothing, and have a note in candidates.parquet",
                 highlight=False,
                 soft_wrap=True,
             )
