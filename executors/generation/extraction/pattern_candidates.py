@@ -6,7 +6,7 @@ define names which it uses. Usage examples at the top level of JavaScript are le
 """
 
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from testbudget.executors.execution.languages.compiled.program_text import code_alone
@@ -73,6 +73,15 @@ _FIRST_LINES: dict[str, str] = {
     "java": r"^[ \t]*(?:package|import)[ \t]+[\w.* ]+;",
     "go": r"^(?:package[ \t]+\w+|import[ \t]*\([^)]*\)|import[ \t]+(?:[\w.]+[ \t]+)?\"[^\"\n]*\")",
 }  # of a program of several blocks: they stand before all definitions
+_OPENS = {
+    **dict.fromkeys(("c", "c++", "cpp"), re.compile(r"^[ \t]*#[ \t]*include\b", re.MULTILINE)),
+    "java": re.compile(r"^[ \t]*import\b", re.MULTILINE),
+    "go": re.compile(r"^package\b", re.MULTILINE),
+}  # lines at the beginning of most programs
+_COMPLETE = {**_OPENS, "java": re.compile(r"\b(?:class|interface|enum|record)\s+\w")}
+_ELLIPSIS = re.compile(
+    r"^[ \t]*(?:\.\.\.|\u2026)[ \t]*$", re.MULTILINE
+)  # of a program that is quoted in part
 _REPEATABLE = frozenset({"c", "cpp", "c++"})  # languages that let these lines stand in later places, too
 _CONDITIONAL = re.compile(r"^[ \t]*#[ \t]*if.*?^[ \t]*#[ \t]*endif", re.MULTILINE | re.DOTALL)
 _PUBLIC_TYPE = re.compile(
@@ -140,8 +149,11 @@ def read_pattern_candidate(
     notes += [AnswerNote.SEVERAL_PROGRAMS] if len(places) > 1 else []
     own = programs[chosen]
     parts = [own if entry_point is None else language.without_usage(own, entry_point)]
+    if before := _parts_before(language, programs[:chosen], own):
+        parts = [*before, *parts]
+        notes.append(AnswerNote.OTHER_BLOCKS)
     for code in [*reversed(programs[:chosen]), *programs[chosen + 1 :]]:
-        names = set(_names_of(language, code)) if _is_whole(language, code) else set()
+        names = set(_names_of(language, code)) if _is_complete(language, code, {}) else set()
         missing = names - {name for part in parts for name in _names_of(language, part)}
         if names == missing and any(
             _uses(_code_of(language, part), name) for part in parts for name in missing
@@ -149,6 +161,26 @@ def read_pattern_candidate(
             parts.insert(0, code)
             notes.append(AnswerNote.OTHER_BLOCKS)
     return CandidateReading(_joined(language, parts), tuple(dict.fromkeys(notes)))
+
+
+def _parts_before(language: PatternLanguage, programs: Sequence[str], own: str) -> list[str]:
+    """Blocks before one with a ``main`` function, if the program begins in one of them; else none.
+
+    A block is left out if later ones define its names anew.
+    """
+    opens = _OPENS.get(language.name)
+    main = re.compile(_MAIN.get(language.name, ""))
+    rest = [code for code in programs if not main.search(_code_of(language, code))]
+    if opens is None or not main.search(own) or opens.search(own) or not any(map(opens.search, rest)):
+        return []
+    parts: list[str] = []
+    known = set(_names_of(language, own))
+    for code in reversed(rest):
+        names = set(_names_of(language, code))
+        if _is_complete(language, code, {}) and not (names and names <= known):
+            parts.insert(0, code)
+            known |= names
+    return parts
 
 
 class _AnyTag(frozenset[str]):
@@ -197,9 +229,13 @@ def _defining(language: PatternLanguage, programs: Sequence[str], entry_point: s
 def _whole_programs(language: PatternLanguage, programs: Sequence[str]) -> list[int]:
     """Positions of the programs that read and have a ``main`` function, or, of a script, read and print.
 
-    Where no program reads, positions of those that have a ``main`` function, or print.
+    Where no program reads, positions of those that have a ``main`` function, or print. Parts of a program
+    that an explanation quotes count only where nothing is complete.
     """
     name = language.name
+    complete = [code if _is_complete(language, code) else "" for code in programs]
+    if complete != [*programs] and (places := _whole_programs(language, complete)):
+        return places
     shapes = [_MAIN_READS[name], _MAIN[name]] if name in _MAIN else [_READS, _SCRIPT]
     codes = [_code_of(language, code) for code in programs]
     for used in (shapes, shapes[-1:]):
@@ -237,10 +273,25 @@ def _names_of(language: PatternLanguage, code: str) -> list[str]:
     return names
 
 
-def _is_whole(language: PatternLanguage, text: str) -> bool:
-    """Return whether all braces are closed; else a block holds words, or a part of a program."""
+def _is_complete(
+    language: PatternLanguage, text: str, needed: Mapping[str, re.Pattern[str]] = _COMPLETE
+) -> bool:
+    """Return whether a block is no part of a program: its braces are closed, nothing is left out in it.
+
+    Args:
+        language: language of the block; if it has no ``main`` function, every block is complete.
+        text: the block.
+        needed: what a block has to hold beside, by language.
+    """
+    if language.name not in _MAIN:
+        return True
     code = _code_of(language, text)
-    return language.name not in _MAIN or code.count("{") == code.count("}")
+    shape = needed.get(language.name)
+    return (
+        code.count("{") == code.count("}")
+        and not _ELLIPSIS.search(code)
+        and (shape is None or shape.search(code) is not None)
+    )
 
 
 def _code_of(language: PatternLanguage, text: str) -> str:

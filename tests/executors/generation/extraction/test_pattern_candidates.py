@@ -183,6 +183,29 @@ READER = "public class Twice {\n  static void main(String[] a) { System.in.read(
             id="files of Java become one: imports first, one public class",
         ),
         pytest.param(
+            CPP,
+            f"```cpp\n{MAIN}\n```\nIts main function:\n"
+            "```cpp\nint main() {\n  int n;\n  std::cin >> n;\n  ...\n}\n```",
+            MAIN,
+            id="a quoted part of the program is not the program",
+        ),
+        pytest.param(
+            JAVA,
+            f"```java\n{READER}\n```\nIt reads:\n"
+            "```java\nstatic void main(String[] a) { System.in.read(); }\n```",
+            READER,
+            id="a method without its class is a part",
+        ),
+        pytest.param(
+            CPP,
+            "```cpp\n#include <iostream>\nusing ll = long long;\n```\n```cpp\nint half(int n);\n```\n"
+            "```cpp\nll half(ll n) { return n / 2; }\n```\n"
+            "```cpp\nint main() { std::cout << half(4); }\n```",
+            "#include <iostream>\n\n#include <iostream>\nusing ll = long long;\n\nint half(int n);\n\n"
+            "ll half(ll n) { return n / 2; }\n\nint main() { std::cout << half(4); }",
+            id="a program in parts is put together",
+        ),
+        pytest.param(
             JAVA,
             f"```java\n{READER}\n```\nTest it:\n```java\n@Test void works() {{ Twice.main(null); }}\n```",
             READER,
