@@ -13,6 +13,7 @@ from testbudget.executors.generation.extraction.python_statements import (
     calls_name,
     changed_names,
     needed_names,
+    outside_functions,
     parse_python,
     parses,
 )
@@ -21,6 +22,7 @@ _BUILTINS = frozenset(vars(builtins)) | {"__name__", "__file__", "__doc__", "__b
 _ONLY_SHOWN = frozenset(
     {"print", "pprint", "input", "exit", "quit", "display", "help", "sys.exit", "os._exit"}
 )
+_STANDARD_INPUT = frozenset({"input", "raw_input", "stdin"})
 _WORD_ALONE = re.compile(r"\w+[ \t]*$")
 _TEST_RUNNERS = frozenset({"unittest", "doctest", "pytest"})
 
@@ -186,13 +188,28 @@ def _statements_for(missing: set[str], source: str, entry_point: str) -> str:
         for node in module.body
         if node not in kept
         and name not in bound_names(node)
-        and (bound_names(node) & wanted or (changed_names(node) & objects and not _only_shows(node)))
+        and (
+            bound_names(node) & wanted
+            or (changed_names(node) & objects and not _only_shows(node))
+            or (not entry_point and _reads(node) and any(map(_reads, kept)))  # lines come in their order
+        )
         and not calls_name(node, name)
     ]:
         kept += more
         wanted |= {used for node in more for used in needed_names(node)}
         objects |= {used for node in more for used in bound_names(node) if not _defines(node)}
     return "\n".join(_source_of(source, node) for node in module.body if node in kept)
+
+
+def _reads(node: ast.stmt) -> bool:
+    """Return whether a statement reads standard input when it runs."""
+    if _defines(node):
+        return False
+    return any(
+        (isinstance(part, ast.Name) and part.id in _STANDARD_INPUT)
+        or (isinstance(part, ast.Attribute) and part.attr in _STANDARD_INPUT)
+        for part in outside_functions(node)
+    )
 
 
 def _source_of(source: str, node: ast.stmt) -> str:
