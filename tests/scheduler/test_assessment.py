@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from testbudget.rewards.confidence.features import FEATURES
-from testbudget.rewards.confidence.pick import PICK_FEATURES
 from testbudget.rewards.confidence.model import (
     CONFIDENCE_FOLDS,
     ConfidenceModels,
@@ -14,6 +13,7 @@ from testbudget.rewards.confidence.model import (
     default_models,
     p_correct_of_pick,
 )
+from testbudget.rewards.confidence.pick import PICK_FEATURES
 from testbudget.rewards.outputs import (
     NO_RESULT,
     CallEnding,

@@ -6,7 +6,9 @@ from testbudget.analysis.tune.settings import StudySettings
 from testbudget.analysis.tune.tune import tune
 from testbudget.traces.tables import read_trace
 
-SETTINGS = StudySettings(tests_per_problem=2, selections=("majority", "calibrated"), trials=9, permutations=3)
+SETTINGS = StudySettings(
+    tests_per_problem=2, selections=("majority", "calibrated"), trials=9, permutations=3
+)
 
 
 def test_several_processes_run_as_many_trials_as_asked_and_one_resumes_their_study(imported, tmp_path):

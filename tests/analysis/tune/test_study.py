@@ -71,7 +71,10 @@ def test_a_finished_study_runs_no_trial_until_the_settings_ask_for_more(trace, u
         ({"tests_per_problem": 3}, "holds a study with tests_per_problem 2 but got 3"),
         ({"seed": 1}, "holds a study with seed 0 but got 1"),
         ({"permutations": 5}, "holds a study with permutations 9 but got 5"),
-        ({"selections": ("calibrated",)}, "holds a study with selections majority,outputs but got calibrated"),
+        (
+            {"selections": ("calibrated",)},
+            "holds a study with selections majority,outputs but got calibrated",
+        ),
         ({"policies": ("adaptive",)}, "holds a study with policies None but got adaptive"),
     ],
 )
