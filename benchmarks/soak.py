@@ -39,11 +39,12 @@ from recorded_blocks import recorded_problems
 from testbudget.executors.execution.limits import TestLimits
 from testbudget.executors.execution.runner import Runner
 from testbudget.rewards.problem import NOT_RUN, TestKind, UnitTest, Verdict
+from testbudget.rewards.stdin_case import StdinCase
 
 SEED = 0
 CORPUS = Path(__file__).parents[1] / "tests" / "executors" / "execution" / "corpus"
 _HOSTILE_FOLDERS = ("forging", "survival")
-_FIELDS = ("name", "entry_point", "kind", "language", "patience", "times", "test", "tests", "wrong twins")
+_FIELDS = frozenset("name entry_point kind language patience times test tests".split()) | {"wrong twins"}
 _LIMITS = TestLimits(cpu_seconds=0.2, wall_seconds=0.5, memory_mib=256, max_timeouts=2)
 _PROGRAMS_PER_BLOCK = 4
 _BLOCKS_PER_HONEST_BLOCK = 5
@@ -68,7 +69,7 @@ class HostileProgram(NamedTuple):
 class HostileDocument:
     """A document of the corpus: tests, and hostile programs to run on them."""
 
-    entry_point: str
+    entry_point: str | None
     tests: tuple[UnitTest, ...]
     programs: tuple[HostileProgram, ...]
 
@@ -214,8 +215,10 @@ def hostile_documents(outside: Path) -> list[HostileDocument]:
                 if phrase not in _FIELDS
                 for name, text in ({phrase: texts} if isinstance(texts, str) else texts).items()
             ]
+            if kind is TestKind.STDIN:
+                codes = [StdinCase(**code).as_text() for code in codes]
             tests = tuple(UnitTest(path.stem, index, code, kind=kind) for index, code in enumerate(codes))
-            documents.append(HostileDocument(content["entry_point"], tests, tuple(programs)))
+            documents.append(HostileDocument(content.get("entry_point"), tests, tuple(programs)))
     return documents
 
 
@@ -224,7 +227,10 @@ def all_at_once(documents: Sequence[HostileDocument], pairs: int) -> HostileDocu
 
     Programs of the other documents do their harm while they are loaded; they may not pass these tests.
     """
-    largest = max(documents, key=lambda document: len(document.programs))
+    largest = max(
+        (document for document in documents if document.entry_point is not None),
+        key=lambda document: len(document.programs),
+    )
     programs = [*largest.programs]
     for document in documents:
         if document.entry_point != largest.entry_point:

@@ -1,6 +1,5 @@
 """Contract of a generator: requests in, completions out; GPU time charged per request."""
 
-import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -94,16 +93,16 @@ class Completion:
         gpu_seconds: share of the engine's busy time (`BusyTime`), in GPU-seconds; 0 without a GPU.
         finish_reason: ``stop`` (ended by the model or a stop string), ``length`` (cut off),
             ``prompt_too_long`` or ``refused`` (no answer was generated).
-        prompt_tokens: number of tokens of the prompt; NaN if not counted.
-        mean_logprob: mean log-probability of the generated tokens; NaN if not given.
+        prompt_tokens: number of tokens of the prompt; 0 if not counted.
+        mean_logprob: mean log-probability of the generated tokens; None if not given.
     """
 
     text: str
     tokens: float
     gpu_seconds: float
     finish_reason: str
-    prompt_tokens: float = math.nan
-    mean_logprob: float = math.nan
+    prompt_tokens: float = 0.0
+    mean_logprob: float | None = None
 
 
 class BusyTime:

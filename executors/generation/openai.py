@@ -271,7 +271,7 @@ class OpenAIGenerator(PrepaidGenerator):
             0.0,
             "length" if choice.finish_reason == "length" and not ends else "stop",
             worst.prompt_tokens if prompt_tokens is None else prompt_tokens,
-            sum(logprobs) / len(logprobs) if logprobs else math.nan,
+            sum(logprobs) / len(logprobs) if logprobs else None,
         )
 
     async def _served(self) -> list[str]:

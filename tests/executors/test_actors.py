@@ -251,14 +251,14 @@ BLOCK = ("python", [LOOP], [0], [UnitTest("p", 0, "assert f()", kind=TestKind.AS
 def test_a_runner_is_leased_and_reports_while_it_runs_a_block():
     limits = TestLimits(cpu_seconds=60, wall_seconds=120)
     actor, lease, report = metered(RunnerActor, limits, (), True)
-    lease(Usage(cpu_seconds=1.0))
+    lease(Usage(cpu_seconds=2.0))
     running = actor.run.remote(*BLOCK, settle=True)
     while (used := report().used.cpu_seconds) < 0.6:
-        assert used <= 1.0
-    lease(Usage(cpu_seconds=1.5))
+        assert used <= 2.0
+    lease(Usage(cpu_seconds=2.5))
     with pytest.raises(LeaseEndedError):
         ray.get(running)
-    assert report().used == Usage(cpu_seconds=1.5)
+    assert report().used == Usage(cpu_seconds=2.5)
     ray.kill(actor)
 
 
