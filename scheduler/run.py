@@ -213,6 +213,11 @@ def _run(job: Job, problems: Sequence[Problem], directory: Path, info: RunInfo, 
         cap = Cap(job.cap.limits, job.unit_prices)
         metered = Budget(cap).meters
         with _backend(job, problems, recording, metered=metered) as backend:
+            # It starts a runner for a moment, for which a core is free only before the other runners start.
+            isolation = [
+                f"{language} {backend.isolation(language)}"
+                for language in sorted({problem.language for problem in problems})
+            ]
             early: Sequence[Report] = ()
             if not log.last_seq and job.backend != "recorded" and job.problems.check_ground_truth:
                 trials = BackendTrials(backend)
@@ -240,8 +245,8 @@ def _run(job: Job, problems: Sequence[Problem], directory: Path, info: RunInfo, 
                 status = RunStatus(name, len(problems), cap, run_problems.store, backend.seconds, scheduler)
                 watch(status)
 
-            for language in sorted({problem.language for problem in problems}):
-                report(f"{language} {backend.isolation(language)}")
+            for sentence in isolation:
+                report(sentence)
             report("preparation")
             driver.run_loop(lambda: report("tests" if grants else "preparation"), early)
             report("results")

@@ -31,6 +31,7 @@ from testbudget.traces.problems import load_problems
 from testbudget.traces.records import TestStatus
 from testbudget.traces.run_info import read_run_info
 from testbudget.traces.tables import read_trace, write_trace
+from tests.openai_server import openai_server
 
 
 @pytest.fixture(scope="session")
@@ -323,6 +324,20 @@ def test_the_work_of_a_killed_runner_is_done_by_another_one(job):
     }
     assert [report.number for report in reports if isinstance(report, WorkerStarted)] == [0, 1]
     assert WorkerEnded(0) in reports
+
+
+def test_a_server_s_client_is_an_actor_without_a_gpu_or_a_core(job, tmp_path):
+    with openai_server() as server:
+        server.answer = lambda prompt, seed: f"```python\nassert area({seed % 9}, 1) == {seed % 9}\n```"
+        model = {"name": "tiny", "base_url": server.url, "template": "coderm", "in_flight": 2}
+        problems = {"source": "humaneval", "limit": 1}
+        (tmp_path / "candidates.jsonl").write_text('{"problem": "HumanEval/0", "code": "x = 1"}')
+        sections = {"problems": problems, "candidates": {"from_file": "candidates.jsonl"}}
+        path = job(tests={"model": model}, cap={"tests": 2, "tokens": 10**6}, **sections)
+        assert run("run", path, "--out", tmp_path / "out") == 0
+        books = read_run_info(tmp_path / "out").books["spent"]
+        assert (books["tests"], len(server.bodies)) == (2, 2)
+        assert books["tokens"] >= server.billed["tokens"] > 0
 
 
 def test_a_job_that_does_not_fit_the_machine_is_refused(recorded, tmp_path):
