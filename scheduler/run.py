@@ -222,6 +222,7 @@ def _run(job: Job, problems: Sequence[Problem], directory: Path, info: RunInfo, 
             if not log.last_seq and job.backend != "recorded" and job.problems.check_ground_truth:
                 trials = BackendTrials(backend)
                 check_ground_truths(problems, trials.run)
+                trials.end()
                 early = trials.reports
             started = _header(job, problems, log, cap, backend, recording)
 

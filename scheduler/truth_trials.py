@@ -12,6 +12,7 @@ from testbudget.executors.execution.runner import BlockVerdicts
 from testbudget.executors.execution.worker_pool import BlockPool
 from testbudget.rewards.problem import Candidate, UnitTest
 from testbudget.scheduler.backends.base import Backend, ExecuteWork, ExecutionDone, Report, WorkLost
+from testbudget.scheduler.core.events import WorkerKind
 from testbudget.scheduler.ground_truth_checks import RunTrials, TruthTrial
 
 _STUB, _REFERENCE = -1, -2  # indices in place of a candidate's
@@ -54,6 +55,10 @@ class BackendTrials:
                         del open_trials[number]
                     case _:
                         self.reports.append(report)
+
+    def end(self) -> None:
+        """End the runners, whose cores engines and extractors may need before the run needs runners."""
+        self._backend.retire(WorkerKind.RUNNER)
 
 
 def trials_in_sandboxes(

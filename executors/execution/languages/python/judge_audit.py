@@ -4,6 +4,7 @@ The rules for the text of a test (`interpreting_calls`) come first. This is the 
 a library to run text, load code or open what a test has no business with.
 """
 
+import _thread
 import functools
 import os
 import sys
@@ -61,6 +62,7 @@ class JudgeAudit:
     def __init__(self) -> None:
         self.reason: VerdictReason | None = None
         self._watches = False
+        self._checking: set[int] = set()  # threads whose event is being checked, which causes events, too
         self._runs_constants = False
         self._folders = tuple(f"{path}/" for path in [str(_LIBRARY), *sys.path] if path.startswith("/"))
         self._installed = False
@@ -95,9 +97,14 @@ class JudgeAudit:
     def _notice(self, event: str, arguments: tuple[Any, ...]) -> None:
         if not self._watches or (event not in _FORBIDDEN and event not in _CHECKED):
             return
-        self._watches = False  # what the check does causes events, too
-        allowed = self._allows(event, arguments, sys._getframe(1))
-        self._watches = True
+        thread = _thread.get_ident()
+        if thread in self._checking:
+            return
+        self._checking.add(thread)
+        try:
+            allowed = self._allows(event, arguments, sys._getframe(1))
+        finally:
+            self._checking.discard(thread)
         if not allowed:
             sentence = f"The test caused the event {event}, which may run data of the candidate."
             self.reason = VerdictReason(sentence)
