@@ -82,10 +82,12 @@ def describe(kind: type) -> dict[str, Any]:
 
 
 def _package(kind: type) -> str | None:
+    """Package whose module holds a class under its name; None for a class that only says so."""
     module = kind.__module__
     root = module.partition(".")[0] if type(module) is str else ""
     own = root in sys.stdlib_module_names or root in _OWN_MODULES
-    return root if root in sys.modules and not own else None
+    held = not own and getattr(sys.modules.get(module), kind.__name__, None) is kind
+    return root if held else None
 
 
 def _special_methods(kind: type) -> list[str]:
