@@ -70,5 +70,5 @@ def test_a_language_may_import_no_other_package(install_plugin):
 
 def test_an_unknown_language_is_refused_with_those_of_plugins(install_plugin):
     install_dialect(install_plugin)
-    with pytest.raises(UserError, match="language must be one of .*dialect but got 'cobol'"):
+    with pytest.raises(UserError, match=r"language must be one of .*dialect but got 'cobol'"):
         Runner(TestLimits(), language="cobol")
