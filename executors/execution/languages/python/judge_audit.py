@@ -76,10 +76,10 @@ class JudgeAudit:
         """
         self.reason = None
         self._runs_constants = runs_constants
-        self._watches = True
         if not self._installed:
             sys.addaudithook(self._notice)
             self._installed = True
+        self._watches = True
         try:
             yield
         finally:
@@ -88,11 +88,11 @@ class JudgeAudit:
     @contextmanager
     def uninstalled(self) -> Iterator[None]:
         """Watch nothing during a ``with`` block, for tests of our own: the hook is not installed."""
-        self._installed = True
+        installed, self._installed = self._installed, True
         try:
             yield
         finally:
-            self._installed = False
+            self._installed = installed
 
     def _notice(self, event: str, arguments: tuple[Any, ...]) -> None:
         if not self._watches or (event not in _FORBIDDEN and event not in _CHECKED):
