@@ -71,7 +71,7 @@ def test_a_cap_below_the_minimum_of_all_problems(capsys, recorded, tmp_path):
         ),
         (["not json"], "own.jsonl:1 must be a JSON object but"),
         ([{"problem": "times/2"}], "own.jsonl:1 code is required"),
-        ([], "every problem must have candidates but problem times/2 has none"),
+        ([], "must hold candidates of the problems but it is empty"),
     ],
 )
 def test_a_bad_file_of_candidates_leaves_nothing_behind(capsys, recorded, tmp_path, lines, sentence):

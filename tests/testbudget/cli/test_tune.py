@@ -10,7 +10,7 @@ import pytest
 from testbudget.cli.main import main
 from testbudget.traces.tables import read_trace, write_trace
 
-QUICK = ["--permutations", "2", "--trials", "4", "--selection", "majority,auto"]
+QUICK = ["--permutations", "2", "--trials", "4", "--selection", "majority,calibrated"]
 CAP = ["--tests-per-problem", "2"]
 
 
