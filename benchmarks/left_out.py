@@ -47,7 +47,7 @@ class FitRows:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FitData:
-    """What is fitted to one regime.
+    """Quantities fitted to one regime.
 
     Attributes:
         regime: the regime.

@@ -124,7 +124,7 @@ def read_candidate_file(
         if not texts:
             warnings.append(f"{row.place} the row holds no program for problem {identifier}")
         for text, form in texts:
-            warnings += [f"{row.place} {doubt}" for doubt in _doubts(text, form, by_id[identifier])]
+            warnings += [f"{row.place} {remark}" for remark in _remarks(text, form, by_id[identifier])]
             found[identifier].append(CandidateRow(text, form, metadata, row.place))
     mistakes.refuse()
     warnings = [*unknown.sentences("candidates"), *warnings]
@@ -162,7 +162,7 @@ def _text(text: str, name: str, problem: Problem | None) -> tuple[str, Candidate
     return text, CandidateForm.PROGRAM
 
 
-def _doubts(text: str, form: CandidateForm, problem: Problem) -> Iterator[str]:
+def _remarks(text: str, form: CandidateForm, problem: Problem) -> Iterator[str]:
     """Sentences about a candidate that cannot pass a test."""
     if not text.strip():
         yield f"the program for problem {problem.id} is empty"
