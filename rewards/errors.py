@@ -67,9 +67,15 @@ def choice_sentence(name: str, value: str, choices: Iterable[str]) -> str:
     return f"{name} must be one of {', '.join(known)} but got {value!r}{did_you_mean(value, known)}"
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A suggestion, ``: did you mean X?``, if one of the known words is close; otherwise an empty text."""
-    found = get_close_matches(word, list(known), n=1)
+def did_you_mean(word: str, known: Iterable[str], least: float = 0.6) -> str:
+    """A suggestion, ``: did you mean X?``, if one of the known words is close; otherwise an empty text.
+
+    Args:
+        word: the word that is none of the known ones.
+        known: the known words. Among many, a word can be close to one by chance.
+        least: least similarity, in [0, 1] as by ``difflib``.
+    """
+    found = get_close_matches(word, list(known), n=1, cutoff=least)
     return f": did you mean {found[0]}?" if found else ""
 
 

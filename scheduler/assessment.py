@@ -14,20 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from testbudget.executors.execution.runner import BlockVerdicts
-from testbudget.rewards.confidence.model import ConfidenceModels, p_correct_of_pick
+from testbudget.rewards.confidence.model import ConfidenceModels, p_correct_by
 from testbudget.rewards.elimination import end_of_rung, rung_of, survivors
-from testbudget.rewards.outputs import BatchStatistics, Evidence, join_outputs, spread_over_candidates
+from testbudget.rewards.outputs import Evidence, join_outputs, spread_over_candidates
 from testbudget.rewards.overoptimisation import TestEffect
-from testbudget.rewards.problem import NOT_RUN, Verdict
+from testbudget.rewards.prefix_statistics import PrefixStatistics
+from testbudget.rewards.problem import NOT_RUN, WRITTEN_INPUTS, Verdict
 from testbudget.rewards.seeds import problem_fold
 from testbudget.rewards.selection.base import SelectionRule
-from testbudget.rewards.selection.batch import (
-    BatchContribution,
-    add_sums,
-    batch_contribution,
-    is_calibrating,
-    statistics_of_sums,
-)
+from testbudget.rewards.selection.running_batch import RunningBatch
 from testbudget.scheduler.block_records import verdict_records
 from testbudget.scheduler.cut_pairs import eliminated_anyway, open_pairs
 from testbudget.scheduler.run_problems import RunProblems
@@ -36,8 +31,6 @@ from testbudget.traces.records import evidence_of
 
 _MIN_CHECKED_TESTS = 5  # fewer tests say too little about harm
 _LAST_CHECK = 1_000_000
-_PROBLEMS_PER_SUM = 64
-_CALIBRATING_PROBLEMS = 300  # the means of 20 are nearly as good, and more cost time at every harm check
 _MISSING = {
     "verdicts": NOT_RUN,
     "cpu_seconds": 0,
@@ -45,6 +38,7 @@ _MISSING = {
     "same_process": False,
     "reason_of": NO_REASON,
     "cut_at": 0,
+    "lost": False,
 }  # values of ``BlockVerdicts`` for programs that were not run
 
 
@@ -93,7 +87,7 @@ class CandidateElimination:
 
     def rung_executed(self, position: int, tests: Sequence[int]) -> None:
         """Note that a rung of a problem's tests has verdicts in the store. Rungs come in their order."""
-        if self._rule is not None:
+        if self._rule is not None and WRITTEN_INPUTS not in tests:
             self._executed[position].append(max(tests) + 1)
 
     def programs(self, position: int) -> NDArray[np.intp]:
@@ -188,8 +182,9 @@ class Assessment:
 class Assessor:
     """Assessment of problems by the tests that were told.
 
-    The pick and p_correct depend on the problem's own tests alone. Harm also depends on statistics of the
-    batch: of all problems, each with the tests that were told when it was last assessed.
+    Harm, and the pick and p_correct under a rule that uses the batch, also depend on the tests of the other
+    problems that were told so far (``RunningBatch``). Under other rules, a problem's pick and p_correct
+    depend on its own tests alone.
 
     Args:
         problems: problems of the run; the methods name one by its position.
@@ -214,8 +209,7 @@ class Assessor:
         self._confidence_models = confidence_models
         self._checks_harm = checks_harm
         self._told: dict[int, int] = {}
-        self._changed: set[int] = set()  # told since the batch was last computed
-        self._batch = _Batch(len(problems.problems))
+        self._batch = RunningBatch(len(problems.problems), problems.evidence)
 
     def assess(self, positions: Sequence[int], tests: Sequence[int]) -> Assessment:
         """Assess problems. Nothing that a later assessment depends on changes before :meth:`tell`.
@@ -224,48 +218,36 @@ class Assessor:
             positions: the problems, each once.
             tests: number of told tests of each, from the first.
         """
-        evidence = {
-            position: self._problems.evidence(position, count)
-            for position, count in zip(positions, tests, strict=True)
-        }
-        picks, p_correct, programs = [], [], []
-        for position, seen in evidence.items():
-            winners = self._rule.winners(seen)
+        told = dict(zip(positions, tests, strict=True))
+        uses_batch = self._rule.uses_batch or self._checks_harm
+        batch = self._batch.statistics(told) if uses_batch else None
+        picks, p_correct, programs, harmful = [], [], [], []
+        for position, count in told.items():
+            alone = self._problems.evidence(position, count, all_inputs=True)
+            seen = replace(alone, batch=batch) if self._rule.uses_batch else alone
+            statistics = PrefixStatistics(seen, [seen.votes.tests])
+            won = self._rule.winners_by(statistics)
             fold = self._fold(position)
-            picks.append(int(winners[0]))
-            p_correct.append(p_correct_of_pick(seen, self._rule, winners, self._confidence_models, fold))
+            picks.append(int(won[0].argmax()))
+            p_correct.append(p_correct_by(statistics, self._rule, won, self._confidence_models, fold)[0])
             programs.append(len(self._elimination.programs(position)))
+            harmful.append(
+                self._checks_harm
+                and self._is_due(position, seen.votes.tests)
+                and self._effect(position, replace(alone, batch=batch)).harmful
+            )
         return Assessment(
             np.array(picks, np.int64),
             np.array(p_correct, np.float64),
             np.array(programs, np.int64),
-            self._harmful(evidence, dict(zip(positions, tests, strict=True))),
+            np.array(harmful, np.bool_),
         )
 
     def tell(self, positions: Sequence[int], tests: Sequence[int]) -> None:
         """Note that an assessment of these problems is logged."""
-        self._told.update(zip(positions, tests, strict=True))
-        self._changed.update(positions)
-
-    def _harmful(self, evidence: dict[int, Evidence], told: dict[int, int]) -> NDArray[np.bool_]:
-        harmful = np.zeros(len(evidence), np.bool_)
-        if not self._checks_harm:
-            return harmful
-        due = [row for row, (at, seen) in enumerate(evidence.items()) if self._is_due(at, seen.votes.tests)]
-        if not due:
-            return harmful
-        for position in self._changed | evidence.keys():
-            count = told.get(position, self._told.get(position, 0))
-            if self._batch.tests.get(position) != count:
-                seen = evidence.get(position) or self._problems.evidence(position, count)
-                calibrates = self._batch.calibrates(position)
-                self._batch.put(position, count, batch_contribution(seen, calibrates=calibrates))
-        self._changed.clear()
-        batch = self._batch.statistics()
-        positions = list(evidence)
-        for row in due:
-            harmful[row] = self._effect(positions[row], evidence[positions[row]], batch).harmful
-        return harmful
+        told = dict(zip(positions, tests, strict=True))
+        self._told.update(told)
+        self._batch.tell(told)
 
     def _is_due(self, position: int, executed: int) -> bool:
         """True if a problem has tests with verdicts that were not there when it was last assessed."""
@@ -273,9 +255,9 @@ class Assessor:
         verdicts = self._problems.store.verdicts[self._problems.problems[position].id]
         return executed >= _MIN_CHECKED_TESTS and executed > sum(test < before for test in verdicts)
 
-    def _effect(self, position: int, seen: Evidence, batch: BatchStatistics) -> TestEffect:
+    def _effect(self, position: int, seen: Evidence) -> TestEffect:
         return TestEffect.of(
-            replace(seen, batch=batch),
+            seen,
             self._rule,
             confidence_models=self._confidence_models,
             fold=self._fold(position),
@@ -284,48 +266,3 @@ class Assessor:
 
     def _fold(self, position: int) -> int:
         return problem_fold(self._problems.problems[position].content_hash)
-
-
-class _Batch:
-    """Statistics of the batch from one contribution per problem.
-
-    Sums are kept by groups of neighbouring problems, so that a change costs one group, and the rounding of
-    the sum does not depend on the order in which problems were assessed. At most a few hundred problems,
-    evenly spaced, have a part in the calibration, which is computed anew when one of them changes.
-
-    Args:
-        problems: number of problems of the run.
-
-    Attributes:
-        tests: tests that each problem counts with, by position.
-    """
-
-    def __init__(self, problems: int) -> None:
-        self.tests: dict[int, int] = {}
-        self._problems = problems
-        self._groups: dict[int, dict[int, BatchContribution]] = defaultdict(dict)
-        self._sums: dict[int, NDArray[np.float64]] = {}
-        self._calibrating: dict[int, BatchContribution] = {}
-
-    def calibrates(self, position: int) -> bool:
-        """True if a problem has a part in the calibration."""
-        return is_calibrating(position, self._problems, _CALIBRATING_PROBLEMS)
-
-    def put(self, position: int, tests: int, contribution: BatchContribution) -> None:
-        """Replace the contribution of a problem."""
-        self.tests[position] = tests
-        group = position // _PROBLEMS_PER_SUM
-        self._groups[group][position] = contribution
-        self._sums.pop(group, None)
-        if contribution.groups:
-            self._calibrating[position] = contribution
-
-    def statistics(self) -> BatchStatistics:
-        """Statistics of the problems so far, at least one."""
-        for group in self._groups.keys() - self._sums.keys():
-            members = self._groups[group]
-            self._sums[group] = add_sums([members[position].sums for position in sorted(members)])
-        return statistics_of_sums(
-            add_sums([self._sums[group] for group in sorted(self._sums)]),
-            [self._calibrating[position].groups for position in sorted(self._calibrating)],
-        )

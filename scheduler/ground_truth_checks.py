@@ -16,7 +16,7 @@ import numpy as np
 from testbudget.executors.execution.runner import BlockVerdicts
 from testbudget.rewards.comparison import TextComparison
 from testbudget.rewards.errors import UserError
-from testbudget.rewards.problem import GroundTruth, Problem, TestKind, Verdict
+from testbudget.rewards.problem import NOT_RUN, GroundTruth, Problem, TestKind, Verdict
 from testbudget.rewards.stdin_case import stdin_cases
 from testbudget.rewards.verdict_reason import DetailName, VerdictReason
 
@@ -213,7 +213,9 @@ def stub_of(problem: Problem) -> str | None:
 
 def _fault_of(trial: TruthTrial, block: BlockVerdicts) -> tuple[str | None, bool]:
     """Fault that a trial shows, or None; and True if the program passed all its tests."""
-    verdicts = [Verdict(int(verdict)) for verdict in block.verdicts[0]]
+    if block.lost.any():
+        return None, False
+    verdicts = [int(verdict) for verdict in block.verdicts[0]]
     reasons = [block.reasons[int(number)] for number in block.reason_of[0]]
     if trial.is_stub:
         for reason in reasons:
@@ -222,18 +224,22 @@ def _fault_of(trial: TruthTrial, block: BlockVerdicts) -> tuple[str | None, bool
         if all(verdict in (Verdict.PASSED, Verdict.UNCONFIRMED) for verdict in verdicts):
             return f"is passed by a {_entry(trial.problem)} that does nothing", True
         return None, False
-    failed = np.flatnonzero([verdict is not Verdict.PASSED for verdict in verdicts]).tolist()
+    failed = np.flatnonzero([verdict != Verdict.PASSED for verdict in verdicts]).tolist()
     if not failed:
         return None, True
     number = failed[0]
     which = f"test {trial.tests[number] + 1} of it: " if len(verdicts) > 1 else ""
-    verdict = verdicts[number].name.lower().replace("_", " ")
-    if verdicts[number] is Verdict.UNCONFIRMED:
+    verdict = "not run" if verdicts[number] == NOT_RUN else _spoken(Verdict(verdicts[number]))
+    if verdicts[number] == Verdict.UNCONFIRMED:
         verdict += ", which execution.trust honest would count"
     return (
         f"is not passed by the row's own solution ({which}{verdict}, {_sentence(reasons[number])})",
         False,
     )
+
+
+def _spoken(verdict: Verdict) -> str:
+    return verdict.name.lower().replace("_", " ")
 
 
 def _missing_module(reason: VerdictReason) -> str | None:

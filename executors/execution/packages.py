@@ -29,6 +29,7 @@ from testbudget.rewards.errors import UserError, did_you_mean
 from testbudget.rewards.verdict_reason import DetailName, VerdictReason
 
 _PROBE_SECONDS = 60
+_CLOSE = 0.8  # similarity of a name that is suggested among hundreds of distributions
 _PROBE = (
     "import json, sys, sysconfig; print(json.dumps({"
     "'version': sys.version.split()[0], 'abi': sysconfig.get_config_var('SOABI'), 'path': sys.path}))"
@@ -136,7 +137,7 @@ class _Environment:
         if found is None:
             owner = self.owner_of(requirement.name)
             hint = f": {requirement.name} is a module of {owner}, which can be named" if owner else ""
-            hint = hint or did_you_mean(_key(requirement), self.distributions)
+            hint = hint or did_you_mean(_key(requirement), self.distributions, _CLOSE)
             raise UserError(
                 f"packages names {requirement.name}, which is not installed in {self.place}{hint}"
             )

@@ -9,6 +9,7 @@ docs/sandbox.md describes what this protects, docs/isolation.md what each layer 
 import sys
 import threading
 from collections.abc import Sequence, Set
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +20,12 @@ from numpy.typing import NDArray
 
 from testbudget.executors.execution.languages import registry
 from testbudget.executors.execution.limits import ISOLATION_LAYERS, TestLimits, Trust, check_layers
+from testbudget.executors.execution.lost_pairs import (
+    PartedAnswer,
+    SandboxCalls,
+    SandboxEndedError,
+    answer_in_parts,
+)
 from testbudget.executors.execution.output_digests import (
     NO_CALLS,
     call_text,
@@ -42,6 +49,16 @@ from testbudget.rewards.verdict_reason import VerdictReason
 _DEFAULT_LIMITS = TestLimits()
 _OF_PROGRAMS = {TestKind.STDIN, TestKind.ASSERT}
 _NOT_WANTED = VerdictReason("The pair was not wanted.")
+_PROBE: dict[str, Any] = {
+    "candidates": [""],
+    "tests": [("", TestKind.ASSERT)],
+    "entry_point": None,
+    "calls": None,
+    "comparison": DEFAULT_COMPARISON.as_text(),
+    "standing": None,
+    "pairs": [[0, 0]],
+    "record": False,
+}  # block of an empty program, which ends no sandbox
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,7 +67,7 @@ class BlockVerdicts:
 
     Attributes:
         verdicts: uint8 (candidates, tests), values of ``rewards.problem.Verdict``; ``NOT_RUN`` for pairs
-            that were not wanted, and for pairs left out after ``TestLimits.max_timeouts``.
+            that were not wanted, that are lost, and for pairs left out after ``TestLimits.max_timeouts``.
         cpu_seconds: float32 (candidates, tests), CPU-seconds of candidate and judge processes as counted by
             the kernel; 0 for pairs that were not run. The sum of a row is at most ``max_cpu_seconds``. A
             judge process shared by candidates with equal results is charged to the first of them, and so is
@@ -60,6 +77,8 @@ class BlockVerdicts:
             candidate, which only `Trust.HONEST` allows.
         cut_at: float32 (candidates, tests), CPU-seconds after which a pair was cut off before its full
             limit, since no verdict on it could have changed which candidates lead; 0 where it was not.
+        lost: bool (candidates, tests), True where there is no verdict since the sandbox ended each time
+            that the pair was run; it is ``NOT_RUN`` in ``verdicts``.
         reasons: distinct reasons of the verdicts. The first one is that of pairs that were not wanted.
         reason_of: int32 (candidates, tests), reason of each pair, by position in ``reasons``.
         recorded_outputs: outputs of the candidates on the calls of the tests; None if not recorded.
@@ -72,6 +91,7 @@ class BlockVerdicts:
     wall_seconds: NDArray[np.float32]
     same_process: NDArray[np.bool_]
     cut_at: NDArray[np.float32]
+    lost: NDArray[np.bool_]
     reasons: tuple[VerdictReason, ...]
     reason_of: NDArray[np.int32]
     recorded_outputs: RecordedOutputs | None
@@ -161,7 +181,8 @@ class Runner:
     ) -> BlockVerdicts:
         """Run candidates on tests of one problem.
 
-        If the sandbox fails, the block is run again in a new one, once.
+        If the sandbox ends, the block is run again in a new one. If that ends too, the block is run in ever
+        smaller parts, so that only the pairs are lost that end a sandbox alone.
 
         Args:
             candidates: whole programs.
@@ -178,7 +199,7 @@ class Runner:
 
         Raises:
             UserError: the language has no engine for a test's kind.
-            SandboxError: the sandbox failed twice, or could not be built again.
+            SandboxError: no sandbox can be built, or none can judge anything.
         """
         self._check_kinds({test.kind for test in tests})
         shape = (len(candidates), len(tests))
@@ -193,7 +214,9 @@ class Runner:
         }
         if not settle:
             block["standing"] = [0] * shape[0] if standing is None else standing.tolist()
-        columns, reasons, calls = self._answer(block, pairs, record=record)
+        (columns, reasons, calls), lost_pairs = self._answer(block, pairs, record=record)
+        lost = np.zeros(shape, np.bool_)
+        lost[tuple(pairs.T)] = lost_pairs
         grids = []
         for column, default in zip(columns, (NOT_RUN, 0, 0, 0, 0, -1), strict=True):
             grid = np.full(shape, default, column.dtype)
@@ -209,6 +232,7 @@ class Runner:
             wall_seconds,
             same_process.astype(np.bool_),
             cut_at,
+            lost,
             (_NOT_WANTED, *(told_how_to_import(reason, self._python) for reason in reasons)),
             reason_of + np.int32(1),
             recorded_outputs,
@@ -232,10 +256,11 @@ class Runner:
 
         Returns:
             The recorded outputs, with ``inputs`` in the given order and without a test, and the
-            CPU-seconds of each call, float32 (candidates, inputs).
+            CPU-seconds of each call, float32 (candidates, inputs). A call that ended the sandbox each time
+            has ``NO_RESULT``.
 
         Raises:
-            SandboxError: the sandbox failed twice, or could not be built again.
+            SandboxError: no sandbox can be built, or none can judge anything.
         """
         pairs = np.argwhere(np.ones((len(candidates), len(inputs)), np.bool_))
         block = {
@@ -246,7 +271,7 @@ class Runner:
             "comparison": comparison.as_text(),
             "standing": None,
         }
-        (_, _, used, *_), _, calls = self._answer(block, pairs, record=True)
+        ((_, _, used, *_), _, calls), _ = self._answer(block, pairs, record=True)
         assert calls is not None
         cpu_seconds = used.astype(np.float32).reshape(len(candidates), len(inputs))
         return outputs_on_inputs(inputs, calls, pairs, len(candidates)), cpu_seconds
@@ -291,26 +316,48 @@ class Runner:
                 f"{others[0]}"
             )
 
-    def _answer(self, block: dict[str, Any], pairs: NDArray[np.intp], *, record: bool) -> BlockAnswer:
+    def _answer(self, block: dict[str, Any], pairs: NDArray[np.intp], *, record: bool) -> PartedAnswer:
         """Send a block and return the answer to it."""
         if len(pairs) == 0:
-            return BlockAnswer([np.zeros(0, kind) for kind in COLUMNS], (), NO_CALLS if record else None)
-        message = block | {"pairs": pairs.tolist(), "record": record}
-        for attempt in range(2):
+            nothing = BlockAnswer([np.zeros(0, kind) for kind in COLUMNS], (), NO_CALLS if record else None)
+            return PartedAnswer(nothing, np.zeros(0, np.bool_))
+
+        def answer(some: NDArray[np.intp]) -> BlockAnswer:
+            return self._attempt(block | {"pairs": some.tolist(), "record": record})
+
+        def probe() -> None:
             try:
-                return self._open().run(message)
-            except (OSError, EOFError, SandboxError, InsideError) as error:
-                self.close()
-                if self._interrupted.is_set():
-                    raise InterruptedBlockError("the block was interrupted") from None
-                if isinstance(error, SandboxError):
-                    raise
-                if attempt:
-                    raise SandboxError(f"the sandbox failed twice on one block: {error}") from error
-            except BaseException:
-                self.close()  # a late answer would be read as the answer to the next block
+                self._attempt(_PROBE)
+            except SandboxEndedError as error:
+                raise SandboxError(f"the sandbox fails on every block: {error}") from None
+
+        for _ in range(2):
+            with suppress(SandboxEndedError):
+                return PartedAnswer(answer(pairs), np.zeros(len(pairs), np.bool_))
+        block["standing"] = None  # a part does not show which candidates lead
+        parted = answer_in_parts(pairs, SandboxCalls(answer, probe))
+        return parted if record else parted._replace(answer=parted.answer._replace(calls=None))
+
+    def _attempt(self, message: dict[str, Any]) -> BlockAnswer:
+        """Send a block to the sandbox, or to a new one if it has ended.
+
+        Raises:
+            SandboxEndedError: the sandbox ended under the block.
+            SandboxError: no sandbox can be built.
+            InterruptedBlockError: ``interrupt`` was called.
+        """
+        try:
+            return self._open().run(message)
+        except (OSError, EOFError, SandboxError, InsideError) as error:
+            self.close()
+            if self._interrupted.is_set():
+                raise InterruptedBlockError("the block was interrupted") from None
+            if isinstance(error, SandboxError):
                 raise
-        raise AssertionError
+            raise SandboxEndedError(str(error)) from error
+        except BaseException:
+            self.close()  # a late answer would be read as the answer to the next block
+            raise
 
     def _open(self) -> SandboxProcess:
         if self._sandbox is None:

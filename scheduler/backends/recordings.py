@@ -9,14 +9,15 @@ from testbudget.executors.execution.runner import BlockVerdicts
 from testbudget.executors.generation.base import Completion
 from testbudget.executors.metering import Usage
 from testbudget.rewards.outputs import RecordedOutputs, select_outputs
-from testbudget.rewards.problem import NOT_RUN, Problem
+from testbudget.rewards.problem import NOT_RUN, WRITTEN_INPUTS, Problem
 from testbudget.rewards.verdict_reason import VerdictReason
 from testbudget.scheduler.backends.base import ExecuteWork, GenerateWork
 from testbudget.traces.pair_reasons import NO_REASON, PairReasons
-from testbudget.traces.records import DistinctPrograms
-from testbudget.traces.trace import Trace
+from testbudget.traces.records import DistinctPrograms, TestRecord, TestStatus, VerdictRecord
+from testbudget.traces.trace import ProblemTrace, Trace
 
 _TESTS_PER_SLICE = 16  # of the largest
+_NOT_WRITTEN = TestRecord(TestStatus.UNUSABLE, "", 0, 0.0, 0.0)
 
 
 class RecordedCompletions:
@@ -31,19 +32,35 @@ class RecordedCompletions:
 
     def __init__(self, trace: Trace) -> None:
         self._tests = {problem: seen.tests for problem, seen in trace.problems.items()}
+        self._inputs = {
+            problem: seen.written_inputs.answer
+            for problem, seen in trace.problems.items()
+            if seen.written_inputs is not None and seen.written_inputs.complete
+        }
         tests = [test for recorded in self._tests.values() for test in recorded.values()]
+        tests += self._inputs.values()
         tokens = max((_known(test.tokens) for test in tests), default=0.0)
         seconds = max((_known(test.gpu_seconds) for test in tests), default=0.0)
         self.slice = Usage(_TESTS_PER_SLICE * tokens, _TESTS_PER_SLICE * seconds)
 
     def available(self, problem: Problem) -> int:
-        """Number of recorded tests."""
+        """Number of recorded tests, without written inputs."""
         return len(self._tests.get(problem.id, {}))
 
     def completions(self, work: GenerateWork) -> list[Completion]:
-        """Recorded completions, one for each request."""
-        tests = [self._tests[work.problem][request.index] for request in work.requests]
-        return [Completion(test.text, test.tokens, test.gpu_seconds, "recorded") for test in tests]
+        """Recorded completions, one for each request; an empty one for inputs that were not written."""
+        tests = [self._test(work.problem, request.index) for request in work.requests]
+        return [
+            Completion(
+                test.text, test.tokens, test.gpu_seconds, "recorded", mean_logprob=test.mean_logprob
+            )
+            for test in tests
+        ]
+
+    def _test(self, problem: str, index: int) -> TestRecord:
+        if index == WRITTEN_INPUTS:
+            return self._inputs.get(problem, _NOT_WRITTEN)
+        return self._tests[problem][index]
 
 
 def generation_usage(completions: Sequence[Completion]) -> Usage:
@@ -90,7 +107,7 @@ class RecordedVerdicts:
         problem = work.problem.id
         trace, distinct = self._traces[problem], self._distinct[problem]
         programs = distinct.inverse[[candidate.index for candidate in work.candidates]]
-        records = [trace.verdicts[test.index] for test in work.tests]
+        records = [_verdicts(trace, test.index) for test in work.tests]
         cpu_seconds = np.stack([record.cpu_seconds[programs] for record in records], axis=1)
         verdicts = np.stack([record.verdicts[programs] for record in records], axis=1)
         if work.wanted is not None:
@@ -107,6 +124,7 @@ class RecordedVerdicts:
             reasons=reasons,
             reason_of=reason_of,
             cut_at=cut_at,
+            lost=np.zeros(verdicts.shape, np.bool_),
         )
 
     def _recorded_reasons(
@@ -126,6 +144,14 @@ class RecordedVerdicts:
         tests = {test.index for test in work.tests}
         inputs = [position for position, item in enumerate(recorded.inputs) if item.test in tests]
         return select_outputs(recorded, programs, inputs)
+
+
+def _verdicts(trace: ProblemTrace, test: int) -> VerdictRecord:
+    if test != WRITTEN_INPUTS:
+        return trace.verdicts[test]
+    assert trace.written_inputs is not None
+    assert trace.written_inputs.executed is not None
+    return trace.written_inputs.executed
 
 
 def execution_usage(block: BlockVerdicts) -> Usage:

@@ -100,9 +100,13 @@ class Labelling:
             self._open_work.submit(key, OpenTask(position, position), work)
 
     def done(self, done: ExecutionDone, task: OpenTask) -> Answer:
-        """Labels by the verdicts on a problem's distinct programs."""
-        passed = (done.block_verdicts.verdicts == Verdict.PASSED).all(axis=1)
-        correct = np.asarray(passed[self._problems[task.position].distinct.inverse])
+        """Labels by the verdicts on a problem's distinct programs; none if a label rests on a lost pair."""
+        block = done.block_verdicts
+        passed = block.verdicts == Verdict.PASSED
+        undecided = block.lost.any(axis=1) & (passed | block.lost).all(axis=1)
+        if undecided.any():
+            return Answer(Labelled(one(task.position)))
+        correct = np.asarray(passed.all(axis=1)[self._problems[task.position].distinct.inverse])
         record = LabelledRecord(done.work.problem.id, correct, done.piece)
         return Answer(Labelled(one(task.position)), (record,))
 

@@ -54,7 +54,7 @@ def with_settled(
         outputs = _overlaid(outputs, spread, tests)
     return replace(
         block,
-        **{name: replaced(name) for name in ("verdicts", "same_process", "cut_at")},
+        **{name: replaced(name) for name in ("verdicts", "same_process", "cut_at", "lost")},
         **{name: added(name) for name in ("cpu_seconds", "wall_seconds")},
         reasons=reasons,
         reason_of=numbers[reason_of],

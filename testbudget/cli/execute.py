@@ -7,7 +7,7 @@ from cyclopts import App, Parameter
 
 from testbudget.cli.options import Json, comma_separated, whole_number
 from testbudget.executors.execution.limits import LayerName, TestLimits, Trust
-from testbudget.rewards.errors import UserError
+from testbudget.rewards.errors import SandboxError, UserError
 
 _LIMITS = TestLimits()
 _TrustName = Literal["hostile", "honest"]
@@ -47,7 +47,8 @@ detail: what is known of exception, message, line, expected, given, limit,
 isolation: separate_process, or same_process where the verdict was found in
   one process with the candidate (only with --trust honest), then the
   isolation layers in force
-error: in place of a verdict, what is wrong with a row of standard input
+error: in place of a verdict, what is wrong with a row of standard input, or
+  that the pair ends each sandbox in which it is run
 
 Examples:
 
@@ -152,3 +153,7 @@ def execute(
         print_json(counts)
     if wrong := counts["errors"]:
         raise UserError(f"{wrong} of {counts['pairs']} rows are wrong; the field error of each says why")
+    if lost := counts["lost"]:
+        raise SandboxError(
+            f"{lost} of {counts['pairs']} pairs have no verdict; the field error of each says why"
+        )

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import App, Parameter
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from testbudget.cli.options import mapping_in_yaml
 from testbudget.executors.generation.extraction.candidates import ExtractionRule
 from testbudget.rewards.errors import UserError, validation_sentence
 
@@ -29,9 +30,11 @@ A line of --out is the same with
   "code": the program, null if the answer holds none
   "notes": how the answer was read, or why it holds no program
 
-Example:
+Examples:
 
-  testbudget extract --in answers.jsonl --out programs.jsonl""",
+  testbudget extract --in answers.jsonl --out programs.jsonl
+  testbudget extract --in samples.jsonl --out programs.jsonl \\
+    --fields '{answer: completion}'""",
 )
 
 
@@ -52,6 +55,7 @@ def extract(
     source: Annotated[Path, Parameter(name="--in", allow_leading_hyphen=True)],
     out: Annotated[Path, Parameter(allow_leading_hyphen=True)],
     rule: Literal["last", "first", "longest"] = "last",
+    fields: Annotated[dict[str, str] | None, mapping_in_yaml("column of the file by field")] = None,
 ) -> None:
     """Show what model answers are read as, one answer per line of a file.
 
@@ -68,7 +72,7 @@ def extract(
     if source == out and source != STANDARD_STREAM:
         raise UserError(f"--out must be another file than --in but both are {out}")
     path = Path("/dev/stdin") if source == STANDARD_STREAM else source
-    rows = list(_read(path, ExtractionRule(rule)))
+    rows = list(_read(path, ExtractionRule(rule), fields or {}))
     write_lines([json.dumps(row) + "\n" for row in rows], out)
     counts = Counter(row["reads"] for row in rows if row["code"] is not None)
     console = Console(stderr=True, highlight=False)
@@ -76,16 +80,26 @@ def extract(
         console.print(f"{kind}: {counts[kind]} of {total} answers hold one")
 
 
-def _read(path: Path, rule: ExtractionRule) -> Iterator[Mapping[str, Any]]:
-    """Rows of the file with what each answer is read as."""
+def _read(path: Path, rule: ExtractionRule, names: Mapping[str, str]) -> Iterator[Mapping[str, Any]]:
+    """Rows of the file with what each answer is read as.
+
+    Args:
+        path: file of answers.
+        rule: program that is taken where an answer holds several.
+        names: column of the file by field, where they differ.
+    """
     from testbudget.executors.generation.extraction.extract import extract_unit_test, read_candidate
     from testbudget.executors.generation.prompts import AnswerPurpose, prompt_template
     from testbudget.rewards.problem import Problem
     from testbudget.traces.files import read_rows
+    from testbudget.traces.rows.field_names import check_columns, check_field_names, renamed_columns
 
-    for number, given in read_rows(path, "--in must be a JSONL file of answers, or -,"):
+    check_field_names(names, _AnswerRow.model_fields, "an answer")
+    rows = list(read_rows(path, "--in must be a JSONL file of answers, or -,"))
+    check_columns(names, dict.fromkeys(name for _, given in rows for name in given), str(path))
+    for number, given in rows:
         try:
-            row = _AnswerRow.model_validate(given)
+            row = _AnswerRow.model_validate(renamed_columns(given, names))
         except ValidationError as error:
             raise UserError(f"{path}:{number} {validation_sentence(error)}") from None
         if row.reads == "unit test":

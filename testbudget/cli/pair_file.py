@@ -22,6 +22,7 @@ from testbudget.cli.interruptions import Interruptions
 from testbudget.cli.pair_rows import PairRow, RowSource, open_rows, same_file
 from testbudget.cli.verdict_files import (
     ERROR,
+    LOST,
     OutputFile,
     VerdictRow,
     existing_output,
@@ -35,6 +36,7 @@ from testbudget.executors.execution.pair_blocks import MAX_TESTS, Block, group_i
 from testbudget.executors.execution.worker_pool import BlockPool, FinishedBlock
 from testbudget.rewards.errors import InfrastructureError, SandboxError, UserError
 from testbudget.rewards.problem import NOT_RUN, Verdict
+from testbudget.rewards.verdict_reason import DetailName
 
 _NEVER = MAX_TESTS + 1  # more timeouts than a candidate can have in one block
 _FIRST_CHUNK, _MIN_CHUNK, _MAX_CHUNK = 256, 64, 4096  # rows
@@ -91,7 +93,8 @@ def execute_file(
 
     Returns:
         Counts: ``pairs``, ``resumed`` (number of rows that were there before), ``seconds``,
-        ``pairs_per_second``, ``verdicts`` by name, ``errors`` (number of wrong rows of a stream),
+        ``pairs_per_second``, ``verdicts`` by name, ``errors`` (number of wrong rows of a stream), ``lost``
+        (number of pairs without a verdict, each of which ended its sandbox again and again),
         ``same_process`` (number of pairs judged in one process with the candidate), ``layers`` in force,
         ``missing_layers``.
 
@@ -165,7 +168,7 @@ class PairExecution:
 
         Raises:
             UserError: the output belongs to other rows, or a layer is missing.
-            SandboxError: a block failed twice.
+            SandboxError: no sandbox can be built, or a runner failed twice on one block.
             InfrastructureError: the output cannot be written.
         """
         self._skip_earlier_rows()
@@ -188,7 +191,7 @@ class PairExecution:
         """Counts of all rows of the output, as ``execute_file`` returns them."""
         pairs = self.output.rows - self._resumed
         verdicts = Counter(self._verdicts)
-        errors = verdicts.pop(ERROR, 0)
+        errors, lost = verdicts.pop(ERROR, 0), verdicts.pop(LOST, 0)
         return {
             "pairs": self.output.rows,
             "resumed": self._resumed,
@@ -196,6 +199,7 @@ class PairExecution:
             "pairs_per_second": round(pairs / max(self._seconds, 1e-9), 1),
             "verdicts": dict(verdicts.most_common()),
             "errors": errors,
+            "lost": lost,
             "same_process": self._same_process,
             "layers": list(self._layers),
             "missing_layers": list(self._missing),
@@ -327,12 +331,17 @@ def _results(done: FinishedBlock) -> Iterator[tuple[int, dict[str, Any]]]:
         verdicts.wall_seconds,
         verdicts.same_process,
         verdicts.cut_at,
+        verdicts.lost,
         verdicts.reason_of,
     )
     cells = block.rows, block.columns
     values = zip(block.positions.tolist(), *(column[cells].tolist() for column in columns), strict=True)
-    for position, verdict, cpu_seconds, wall_seconds, same_process, cut_at, number in values:
+    for position, verdict, cpu_seconds, wall_seconds, same_process, cut_at, lost, number in values:
         reason = verdicts.reasons[number]
+        if lost:
+            cause = reason.detail.get(DetailName.MESSAGE)
+            yield position, {ERROR: f"{reason.sentence} {cause}".strip() if cause else reason.sentence}
+            continue
         yield (
             position,
             {
@@ -351,6 +360,7 @@ def _print_counts(counts: Mapping[str, Any], console: Console) -> None:
     verdicts = ", ".join(f"{count} {name}" for name, count in counts["verdicts"].items()) or "none"
     before = f"{counts['resumed']} were there, " if counts["resumed"] else ""
     wrong = f"{counts['errors']} wrong rows; " if counts["errors"] else ""
+    wrong += f"{counts['lost']} lost since they end the sandbox; " if counts["lost"] else ""
     console.print(
         f"testbudget: {counts['pairs']} pairs in {counts['seconds']:.1f} s, {before}"
         f"{counts['pairs_per_second']:.0f} pairs/s: {verdicts}; {wrong}"

@@ -116,7 +116,8 @@ def _print(
     if len(problems) > _LISTED:
         print(f"and {len(problems) - _LISTED:,} more (--json lists all)")
     how = "recognised by its columns" if loaded.recognised else "as named"
-    print(f"\n{len(problems):,} problems from {source}, form {loaded.form} ({how})")
+    noun = "problem" if len(problems) == 1 else "problems"
+    print(f"\n{len(problems):,} {noun} from {source}, form {loaded.form} ({how})")
     named = sum(problem.entry_point is not None for problem in problems)
     print(
         f"  entry points: {named:,}; without one, for programs that read input: {len(problems) - named:,}"

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from testbudget.cli.interruptions import Interruptions
+from testbudget.executors.execution.lost_pairs import LOST_SENTENCE
 from testbudget.rewards.errors import InfrastructureError, UserError
 from testbudget.rewards.verdict_reason import DetailName
 from testbudget.traces.files import path_beside
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 ERROR = "error"
 """Name that stands for rows with an error among the verdicts."""
+
+LOST = "lost"
+"""Name that stands for pairs that no sandbox could judge."""
 
 _GROUP_ROWS = 4096  # of a row group
 _FOOTER_BYTES = 1 << 20  # kept free on the disk for the end of a Parquet file
@@ -262,7 +266,10 @@ def existing_output(out: Path) -> UserError:
 
 def verdict_name(row: VerdictRow) -> str:
     """Verdict of a row, for counts."""
-    return ERROR if row.get(ERROR) is not None else str(row["verdict"])
+    error = row.get(ERROR)
+    if error is None:
+        return str(row["verdict"])
+    return LOST if str(error).startswith(LOST_SENTENCE) else ERROR
 
 
 def _unwritable(out: Path, error: OSError) -> UserError:

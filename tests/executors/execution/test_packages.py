@@ -103,6 +103,7 @@ def test_no_names_need_no_environment():
     ("name", "sentence"),
     [
         ("own-shape", "packages names own-shape, which is not installed in .*: did you mean own-shapes"),
+        ("pathos", r"packages names pathos, which is not installed in [^:]*$"),
         ("shapes", "packages names shapes, .*: shapes is a module of own-shapes, which can be named"),
         ("own-shapes>=2", "packages names own-shapes>=2 but 1.0 is installed"),
         ("own shapes", "packages must name distributions but got 'own shapes'"),

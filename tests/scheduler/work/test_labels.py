@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from testbudget.rewards.problem import Verdict
+from testbudget.rewards.problem import NOT_RUN, Verdict
 from testbudget.scheduler.backends.base import ExecutionDone, PoolUse
 from testbudget.scheduler.core.events import Label, Labelled
 from testbudget.scheduler.core.tasks import MAX_FAILURES
@@ -64,6 +64,23 @@ def test_candidates_are_labelled_by_the_verdicts_on_their_programs(labelling, ba
     block = block_of([[Verdict.PASSED], [Verdict.FAILED], [Verdict.PASSED], [Verdict.FAILED]])
     answer = labelling.done(ExecutionDone(work, block, PIECE), open_work.take(work_key(work)))
     assert answer.records[0].correct.tolist() == [True, False, True, False, False]
+
+
+def test_no_label_rests_on_a_pair_that_ends_its_sandbox(labelling, backend, open_work):
+    labelling.label(ALL)
+    labelling.submit()
+    work, programs = backend.submitted[0], 4
+    lost = np.arange(programs)[:, np.newaxis] == 0
+    verdicts = np.where(lost, NOT_RUN, Verdict.PASSED)
+    done = ExecutionDone(work, block_of(verdicts, lost=lost), PIECE)
+    task = open_work.take(work_key(work))
+    answer = labelling.done(done, task)
+    assert answer.event.problems.tolist() == [task.position]
+    assert answer.records == ()
+    failed_too = np.concatenate([verdicts, np.full((programs, 1), Verdict.FAILED)], axis=1)
+    lost_too = np.concatenate([lost, lost & False], axis=1)
+    done = ExecutionDone(work, block_of(failed_too, lost=lost_too), PIECE)
+    assert not labelling.done(done, task).records[0].correct.any()
 
 
 def test_labels_that_are_lost_again_and_again_are_left_out(labelling, backend, open_work):

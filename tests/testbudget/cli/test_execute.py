@@ -14,7 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from testbudget.cli.main import main
+from testbudget.executors.execution.lost_pairs import LOST_SENTENCE
 from testbudget.executors.execution.runner import Runner
+from tests.executors.execution.ending_sandboxes import HOARD, hoarders_end_their_sandboxes
 
 ROOT = str(Path(__file__).parents[3])
 UNITTEST = """
@@ -172,6 +174,21 @@ def test_nothing_is_left_out_unless_asked_for(tmp_path):
     assert [row["verdict"] for row in execute(tmp_path, rows, *limits)[1]] == ["timed_out"] * 4
     verdicts = execute(tmp_path, rows, *limits, "--max-timeouts", "1")[1]
     assert [row["verdict"] for row in verdicts] == ["timed_out", "not_run", "not_run", "not_run"]
+
+
+def test_a_pair_that_ends_each_sandbox_is_an_error_and_those_beside_it_are_judged(tmp_path, capsys):
+    rows = [GOOD, GOOD | {"id": "hoard", "candidate": f"{HOARD}def f(x): return x"}]
+    with hoarders_end_their_sandboxes():
+        code, verdicts = execute(tmp_path, rows, "--cpu-seconds", "60", "--wall-seconds", "600", "--json")
+    assert code == 1
+    assert [row["id"] for row in verdicts] == ["a", "hoard"]
+    assert verdicts[0]["verdict"] == "passed"
+    assert verdicts[1].keys() == {"id", "error"}
+    assert verdicts[1]["error"].startswith(LOST_SENTENCE)
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["lost"] == 1
+    assert "1 of 2 pairs have no verdict" in printed.err
+    assert execute(tmp_path, rows, "--resume", again=True) == (1, verdicts)
 
 
 def test_json_holds_the_counts_and_nothing_else_is_on_standard_output(tmp_path, capsys):

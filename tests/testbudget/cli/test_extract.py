@@ -64,6 +64,18 @@ def test_the_rule_decides_between_several_programs(tmp_path):
     assert ("return 1" in first["code"], "return 2" in last["code"]) == (True, True)
 
 
+def test_fields_may_have_other_names(tmp_path, capsys):
+    row = {"task": {"name": "f"}, "completion": "```python\ndef f(): return 1\n```", "reads": "candidate"}
+    fields = "{answer: completion, entry_point: task.name}"
+    ((first,), code) = extract(tmp_path, [row], "--fields", fields)[::-1]
+    assert (code, first) == (0, row | {"code": "def f(): return 1\n", "notes": []})
+    assert extract(tmp_path, [row], "--fields", "{reply: completion}")[0] == 2
+    assert extract(tmp_path, [row], "--fields", "{answer: completions}")[0] == 2
+    message = capsys.readouterr().err
+    assert "fields of an answer" in message
+    assert "got 'completions': did you mean completion?" in message
+
+
 @pytest.mark.parametrize(
     ("row", "words"),
     [

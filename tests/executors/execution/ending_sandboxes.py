@@ -1,0 +1,66 @@
+"""Sandboxes that end as soon as a process in them holds much memory, as on a machine short of it."""
+
+import os
+import signal
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+
+HOARD = "hoard = bytearray(200 << 20)\nwhile True: pass\n"
+"""Program that ends its sandbox in the context below."""
+
+_MOST_BYTES = 150 << 20
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+
+
+def _children(process):
+    """Ids of the children of all threads of a process; none if it has ended."""
+    try:
+        threads = list(Path(f"/proc/{process}/task").iterdir())
+        return [int(child) for thread in threads for child in (thread / "children").read_text().split()]
+    except OSError:
+        return []
+
+
+def _is_sandbox(process):
+    try:
+        return b"judging.sandbox_main" in Path(f"/proc/{process}/cmdline").read_bytes()
+    except OSError:
+        return False
+
+
+def _guards(process):
+    """Ids of the outermost processes of all sandboxes below a process."""
+    for child in _children(process):
+        if _is_sandbox(child):
+            yield child
+        else:
+            yield from _guards(child)
+
+
+def _hoards(process):
+    try:
+        own = int(Path(f"/proc/{process}/statm").read_text().split()[1]) * _PAGE_BYTES
+    except (OSError, IndexError):
+        own = 0
+    return own > _MOST_BYTES or any(map(_hoards, _children(process)))
+
+
+@contextmanager
+def hoarders_end_their_sandboxes():
+    """In the context, sandboxes below this process end as soon as a process in them holds 150 MiB."""
+    over = threading.Event()
+
+    def watch():
+        while not over.wait(0.01):
+            for guard in _guards(os.getpid()):
+                if _hoards(guard):
+                    os.kill(guard, signal.SIGKILL)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watcher.join()
