@@ -47,12 +47,14 @@ class Books:
         lost: open leases of workers that are gone: used or not, nobody knows.
         reserved: worst case of tasks that are not told.
         leased: open leases.
+        limits: upper limits that are set.
     """
 
     spent: dict[str, float]
     lost: dict[str, float]
     reserved: dict[str, float]
     leased: dict[str, float]
+    limits: dict[str, float]
 
 
 @dataclass(slots=True, eq=False)
@@ -314,6 +316,7 @@ class Budget:
             self._named(np.concatenate([padding, self._lost])),
             self._named(self._reserved),
             self._named(np.concatenate([padding, leased])),
+            dict(self.cap.limits),
         )
 
     def validate(self) -> None:

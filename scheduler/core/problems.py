@@ -50,6 +50,12 @@ class ProblemTable:
         """Close those of the problems that are open."""
         self.closed[problems[self.closed[problems] == Closed.OPEN]] = reason
 
+    def reopen(self) -> Ints:
+        """Open the problems that the cap had closed, and return their positions."""
+        problems = np.flatnonzero(self.closed == Closed.CAP)
+        self.closed[problems] = Closed.OPEN
+        return problems
+
     def able(self) -> Ints:
         """Positions of the problems that may get tests now."""
         return np.flatnonzero(self.prepared & ~self.busy & (self.closed == Closed.OPEN))

@@ -9,7 +9,7 @@ quantum of tests, and a quantum was told since the last decision, the next one i
 assessed, the policy observes p_wrong, and the most valuable tests that fit under the cap are issued.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import numpy as np
 
@@ -38,6 +38,7 @@ class Scheduler:
     Attributes:
         tasks: the task table, for reading.
         problems: the problem table, for reading.
+        paused: True if no grants are made until the run is continued.
         finished: True if nothing more will happen.
     """
 
@@ -50,12 +51,8 @@ class Scheduler:
         extracts: bool = False,
         on_grant: Callable[[Grants], None] | None = None,
     ) -> None:
-        self._started, self._make_policy, self._extracts, self._on_grant = (
-            started,
-            policy,
-            extracts,
-            on_grant,
-        )
+        self._started, self._make_policy = started, policy
+        self._extracts, self._on_grant = extracts, on_grant
         self.tasks, self.problems = TaskTable(), ProblemTable(started)
         self._budget = Budget(started.cap)
         self._policy: Policy | None = None
@@ -68,7 +65,7 @@ class Scheduler:
         self._next_ask = started.quantum  # told units before which no decision is due
         self._assessing: e.Assess | None = None
         self._retired: set[WorkerKind] = set()
-        self._paused = self._exhausted = self._closed = False
+        self.paused = self._exhausted = self._closed = False
 
     @property
     def finished(self) -> bool:
@@ -109,11 +106,9 @@ class Scheduler:
             case e.Failed(tasks):
                 commands = self._failed(tasks)
             case e.CapChanged(cap):
-                self._budget.change(cap)
-                self._exhausted = False
-                commands = [*self._budget.renew_all(), *self._after_metering()]
+                commands = self._change(cap)
             case e.Paused() | e.Continued():
-                self._paused = isinstance(event, e.Paused)
+                self.paused = isinstance(event, e.Paused)
                 commands = self._decide()
             case _:
                 commands = [*self._budget.handle(event), *self._after_metering()]
@@ -195,6 +190,16 @@ class Scheduler:
         self.problems.labelled[without_candidates] = True
         return [*self.tasks.commands(tasks), *self._decide()]
 
+    def _change(self, cap: e.Cap) -> list[Command]:
+        """Go on under another cap, with the problems that the one before had closed."""
+        self._budget.change(cap)
+        self._exhausted = self._closed = False
+        self._retired.discard(WorkerKind.REWARD_MODEL)
+        reopened = self.problems.reopen()
+        if self._planner is not None:
+            self._planner.release(reopened)
+        return [*self._budget.renew_all(), *self._after_metering(), *self._decide()]
+
     def _after_metering(self) -> list[Command]:
         """Cut off the work that no worker can do any more under the cap."""
         if not self._budget.meters:
@@ -231,7 +236,7 @@ class Scheduler:
                 if granted:
                     continue
                 if self._told == len(self.tasks):
-                    self._closed = not self._paused
+                    self._closed = not self.paused
                     break
             if not self._tell():
                 break
@@ -316,7 +321,7 @@ class Scheduler:
     def _grant(self) -> list[Command]:
         """Issue the most valuable tests that fit into the window and under the cap."""
         self._next_ask = self._told_units + self._started.quantum
-        if self._paused or self._exhausted:
+        if self.paused or self._exhausted:
             return []
         if self._planner is None:
             self._policy = self._make_policy(self.problems.rates())
@@ -388,11 +393,3 @@ class Scheduler:
         new = kinds - self._retired
         self._retired |= new
         return [e.Retire(kind) for kind in sorted(new)]
-
-
-def fold(scheduler: Scheduler, events: Iterable[Event]) -> Scheduler:
-    """Bring a new scheduler to the state that a log leads to. Its commands were sent before."""
-    scheduler.start()
-    for event in events:
-        scheduler.handle(event)
-    return scheduler

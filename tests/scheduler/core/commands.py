@@ -129,3 +129,11 @@ def run_in_order(core):
 def grants(core):
     granted = core.tasks.tests > 0
     return [column[granted].tolist() for column in (core.tasks.problem, core.tasks.first, core.tasks.tests)]
+
+
+def fold(scheduler, events):
+    """Bring a new scheduler to the state that a log leads to. Its commands were sent before."""
+    scheduler.start()
+    for event in events:
+        scheduler.handle(event)
+    return scheduler

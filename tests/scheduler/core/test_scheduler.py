@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from testbudget.executors.metering import Usage
 from testbudget.scheduler.core import events as e
-from testbudget.scheduler.core.scheduler import Scheduler, fold
+from testbudget.scheduler.core.scheduler import Scheduler
 from testbudget.scheduler.core.tasks import TaskState
 
-from .commands import Doubtful, answer, flat, grants, make, run_in_order
+from .commands import Doubtful, answer, flat, fold, grants, make, run_in_order
 
 SHAPES = st.fixed_dictionaries(
     {
@@ -322,3 +322,35 @@ def test_a_cap_in_dollars_pays_for_executions_and_for_the_engine_that_they_wait_
             core.validate()
     assert core.finished
     assert 0.85 * dollars < core.books.spent["usd"] <= dollars
+
+
+@pytest.mark.parametrize("static", [True, False])
+@pytest.mark.parametrize("executions", [None, 9])
+def test_a_raised_cap_goes_on_with_what_the_first_had_ended_and_a_fold_says_the_same(static, executions):
+    core = make(n=4, tests=6, executions=executions, static=static, window=8)
+    log, queue = [], [command for command in flat(core.start()) if not isinstance(command, e.Label)]
+    labels = []
+    changed = False
+    while queue or not changed:
+        if not queue:  # all that the first cap pays for is done; labels are still to come
+            assert not core.finished
+            changed = True
+            event = e.CapChanged(e.Cap({"tests": 30} | ({"executions": 90} if executions else {})))
+        else:
+            event = answer(command := queue.pop(0))
+            if isinstance(command, e.Label):
+                labels.append(event)
+                continue
+        if event is not None:
+            log.append(event)
+            queue += flat(core.handle(event))
+            core.validate()
+    assert core.problems.told.sum() == 30
+    for event in labels or [e.Labelled(np.arange(4))]:
+        log.append(event)
+        core.handle(event)
+    log.append(e.Labelled(np.arange(4)))
+    core.handle(log[-1])
+    assert core.finished
+    other = make(n=4, tests=6, executions=executions, static=static, window=8)
+    assert grants(fold(other, log)) == grants(core)
