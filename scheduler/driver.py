@@ -14,12 +14,13 @@ from collections.abc import Callable, Iterable, Sequence
 
 from testbudget.rewards.errors import UserError
 from testbudget.scheduler.backends.base import Backend, Report
-from testbudget.scheduler.core.events import Command, DriverRestarted, RunStarted
+from testbudget.scheduler.core.events import Command, DriverRestarted, Lease, RunStarted
 from testbudget.scheduler.core.scheduler import Scheduler
 from testbudget.scheduler.dispatch import Dispatcher
 from testbudget.scheduler.event_log import Entry, EventLog, Note
 from testbudget.scheduler.evidence_store import EvidenceStore
 from testbudget.scheduler.log_tables import POOLS
+from testbudget.scheduler.outside import Outside
 from testbudget.scheduler.work.open_work import Answer
 
 _WAIT_SECONDS = 1.0
@@ -35,6 +36,7 @@ class Driver:
         store: records of the log so far.
         backend: carries out work.
         dispatcher: between core and back end.
+        outside: steers the run and shows it; None if nobody does.
 
     Attributes:
         now: time of the entry that is folded, in seconds on the clock of the run. It goes on where an
@@ -48,12 +50,14 @@ class Driver:
         store: EvidenceStore,
         backend: Backend,
         dispatcher: Dispatcher,
+        outside: Outside | None = None,
     ) -> None:
         self._scheduler = scheduler
         self._log = log
         self._store = store
         self._backend = backend
         self._dispatcher = dispatcher
+        self._outside = outside or Outside()
         self._before = 0.0  # seconds of earlier drivers
         self._pools_noted = -_POOLS_SECONDS
         self.now = 0.0
@@ -68,10 +72,12 @@ class Driver:
         Raises:
             UserError: the log was made by another version, or the job names something that cannot be used.
             InfrastructureError: work or the log failed. The run can be continued.
+            RunStopped: it was asked for from outside. The run can be continued.
         """
         answers = [*self._dispatcher.send(self._begin()), *self._dispatcher.receive(reports)]
         while not self._scheduler.finished:
             answers = answers or self._dispatcher.receive(self._backend.wait(_WAIT_SECONDS))
+            answers = [*answers, *self._outside.requests(idle=not answers)]
             answers = self._dispatcher.send(self._take(answers))
             watch()
 
@@ -92,10 +98,13 @@ class Driver:
         if not entries:
             return []
         self._log.append(entries, issued=len(self._scheduler.tasks))
+        self._outside.logged(entries)
         commands: list[Command] = []
         for entry in entries:
             self._store.apply(entry)
             commands += self._fold(entry)
+        if any(isinstance(command, Lease) for command in commands):
+            self._outside.before_leases()
         return commands
 
     def _replay(self, started: Iterable[Command]) -> bool:
