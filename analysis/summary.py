@@ -36,6 +36,7 @@ from testbudget.traces.records import (
     TestStatus,
     execution_cost,
     generation_cost,
+    inputs_cost,
 )
 from testbudget.traces.run_info import read_run_info
 from testbudget.traces.tables import read_trace
@@ -313,7 +314,8 @@ def _summarise_problem(
         reasons=count_reasons(seen.verdicts, recorded_reasons),
         cost=seen.extraction
         + Cost.total(map(generation_cost, seen.tests.values()))
-        + Cost.total(map(execution_cost, records)),
+        + Cost.total(map(execution_cost, records))
+        + inputs_cost(seen.written_inputs),
         accuracy=None if correct is None else accuracy_of_winners(pick.winners, correct),
         tests_passed=pick.tests_passed,
         p_correct=pick.p_correct,

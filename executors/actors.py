@@ -20,6 +20,7 @@ from testbudget.executors.execution.limits import TestLimits, Trust
 from testbudget.executors.execution.package_choice import NO_PACKAGES, PackageChoice
 from testbudget.executors.execution.packages import find_packages
 from testbudget.executors.execution.runner import BlockVerdicts, InterruptedBlockError, Runner
+from testbudget.executors.execution.written_inputs import run_written_inputs
 from testbudget.executors.generation.base import (
     Completion,
     Generator,
@@ -35,7 +36,7 @@ from testbudget.executors.generation.request_lease import RequestLease
 from testbudget.executors.metering import LeaseEndedError, Meter, Reading, Usage
 from testbudget.rewards.comparison import DEFAULT_COMPARISON, Comparison
 from testbudget.rewards.errors import SandboxError, UserError
-from testbudget.rewards.problem import UnitTest
+from testbudget.rewards.problem import WRITTEN_INPUTS, UnitTest
 
 _LOG = logging.getLogger(__name__)
 
@@ -244,7 +245,7 @@ class RunnerActor:
             language: language of the programs and tests.
             programs: all distinct programs of one problem. Ray sends them to each node once.
             chosen: positions of the programs to run.
-            tests: tests of the same problem.
+            tests: tests of the same problem, or its written inputs alone.
             entry_point: name that each program must define.
             record: True to record outputs.
             input_mutations: number of mutations of each test's inputs to run and record in addition.
@@ -264,6 +265,8 @@ class RunnerActor:
             self._cpu_lease.check_start()
         runner = self._runner(language)
         with self._cpu_lease.charged(runner) if charged else self._cpu_lease.uncharged(runner):
+            if tests and tests[0].index == WRITTEN_INPUTS:
+                return run_written_inputs(runner, candidates, tests[0], comparison=comparison)
             passes = np.array(standing, np.intp) if standing else None
             if input_mutations:
                 return run_with_mutations(

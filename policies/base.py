@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from testbudget.policies.gain_model import GainModelAssignment
+from testbudget.policies.written_inputs import tests_before_inputs
 from testbudget.rewards.errors import UserError
 
 Ints = NDArray[np.int64]
@@ -143,6 +144,17 @@ class Policy(ABC):
             int64 (n,), at least 1.
         """
         return np.full(len(granted), UNBOUNDED if self.static else 1, np.int64)
+
+    def inputs_after(self, price: float) -> int | None:
+        """Number of tests of a problem after which a model writes inputs for it; None for never.
+
+        By default, the smallest number at which they are worth their price
+        (:func:`~testbudget.policies.written_inputs.tests_before_inputs`).
+
+        Args:
+            price: price of the inputs of a problem, in tests.
+        """
+        return tests_before_inputs(price)
 
     def observe(self, problems: Ints, granted: Ints, p_wrong: Floats) -> None:  # noqa: B027 - optional
         """Take in p_wrong of picks. By default, do nothing.

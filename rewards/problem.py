@@ -31,6 +31,16 @@ class Verdict(IntEnum):
 NOT_RUN = 255
 """Number in place of a verdict for a pair that was not run. It counts as not passed."""
 
+NO_VERDICT = 254
+"""Number in place of a verdict for a pair that was run on written inputs, which expect nothing."""
+
+WRITTEN_INPUTS = -1
+"""Index, among the tests of a problem, of the inputs without expected values that a model wrote for it.
+
+They are one test in every count of what is spent, and have no vote. The code of such a test is a JSON list
+of calls, whatever its kind.
+"""
+
 NO_PROGRAM = "no program"
 """Note of a candidate whose answer holds no program."""
 

@@ -90,6 +90,49 @@ def executions_per_pair(job: Job, problems: Sequence[Problem], recording: Trace 
     )
 
 
+def inputs_per_program(job: Job, problems: Sequence[Problem], recording: Trace | None) -> int:
+    """Executions of one program on a problem's written inputs at most; 0 if none are written."""
+    if not job.tests.inputs or recording is None:
+        return job.tests.inputs
+    written = [recording.problem(problem).written_inputs for problem in problems]
+    if not any(written):
+        return 0
+    if job.backend != "recorded":
+        return job.tests.inputs
+    return max(1 + one.executed.input_mutations for one in written if one and one.executed)
+
+
+def inputs_price(job: Job, inputs: int, per_pair: int, recording: Trace | None) -> float:
+    """Price of the written inputs of a problem in tests: the largest of those by each limit of the cap.
+
+    An answer costs as many tokens and GPU-seconds as one that holds a test, unless a recording says
+    otherwise. Dollars are taken to be spent on tokens.
+
+    Args:
+        job: the job.
+        inputs: executions of one program on them.
+        per_pair: executions of one pair.
+        recording: run that the tests come from; None if a model generates them.
+    """
+    by_execution = inputs / per_pair
+    prices = {"tests": 1.0, "executions": by_execution, "cpu_seconds": by_execution}
+    for quantity in ("tokens", "gpu_seconds", "usd"):
+        prices[quantity] = _share_of_test(recording, "tokens" if quantity == "usd" else quantity)
+    return max((prices[limit] for limit in job.cap.limits if limit in prices), default=1.0)
+
+
+def _share_of_test(recording: Trace | None, quantity: str) -> float:
+    """Mean amount of an answer with inputs divided by that of an answer with a test; 1 if unknown."""
+    if recording is None:
+        return 1.0
+    traces = recording.problems.values()
+    tests = [getattr(test, quantity) for trace in traces for test in trace.tests.values()]
+    inputs = [getattr(trace.written_inputs.answer, quantity) for trace in traces if trace.written_inputs]
+    if not tests or not inputs or not np.mean(tests) > 0:
+        return 1.0
+    return float(np.mean(inputs) / np.mean(tests))
+
+
 def _first_test(job: Job, problems: Sequence[Problem], recording: Trace | None) -> tuple[Cost, float]:
     """Metered cost of the cheapest first test, by leases: NaN where the cost of any test is unknown.
 

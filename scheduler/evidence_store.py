@@ -3,11 +3,13 @@
 import itertools
 from collections import OrderedDict, defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from testbudget.rewards.outputs import Evidence, RecordedOutputs, join_outputs, outputs_by_test
+from testbudget.rewards.problem import WRITTEN_INPUTS
 from testbudget.scheduler.event_log import Entry, EventLog
 from testbudget.scheduler.log_records import (
     ExecutedRecord,
@@ -25,6 +27,7 @@ from testbudget.traces.records import (
     ProblemCandidates,
     TestRecord,
     VerdictRecord,
+    WrittenInputs,
     evidence_of,
 )
 
@@ -44,6 +47,7 @@ class EvidenceStore:
 
     Attributes:
         tests, verdicts: records by problem id, then by index of the test.
+        written_inputs: inputs without expected values, by problem id.
         labels: bool (candidates,) by problem id.
         states: hidden states by problem id.
         layers: layers of all hidden states; empty until there are any.
@@ -56,6 +60,7 @@ class EvidenceStore:
         self._candidates: dict[str, tuple[CandidateRecord, ...]] = {}
         self.tests: dict[str, dict[int, TestRecord]] = defaultdict(dict)
         self.verdicts: dict[str, dict[int, VerdictRecord]] = defaultdict(dict)
+        self.written_inputs: dict[str, WrittenInputs] = {}
         self.labels: dict[str, NDArray[np.bool_]] = {}
         self.states: dict[str, HiddenStatesRecord] = {}
         self.layers: tuple[int, ...] = ()
@@ -103,18 +108,25 @@ class EvidenceStore:
                 parts.append(record.reasons.of_tests([test for test, _ in group]))
         return join_reasons(parts) if parts else None
 
-    def evidence(self, item: ProblemCandidates, tests: int | None = None) -> Evidence:
-        """Evidence of a problem's executed tests, without statistics of the batch.
+    def evidence(
+        self, item: ProblemCandidates, tests: int | None = None, *, all_inputs: bool = True
+    ) -> Evidence:
+        """Evidence of a problem's executed tests and written inputs, without statistics of the batch.
 
         Args:
             item: the problem.
             tests: only tests with a smaller index count; None for all.
+            all_inputs: False leaves out written inputs that came after the last of these tests.
         """
         problem = item.problem.id
         verdicts: Mapping[int, VerdictRecord] = self.verdicts.get(problem, {})
         if tests is not None:
             verdicts = {test: record for test, record in verdicts.items() if test < tests}
-        return evidence_of(verdicts, item.distinct, self.recorded_outputs_of(problem, verdicts.keys()))
+        known = set(verdicts)
+        written = self.written_inputs.get(problem)
+        if written is not None and (all_inputs or tests is None or written.tests < tests):
+            known.add(WRITTEN_INPUTS)
+        return evidence_of(verdicts, item.distinct, self.recorded_outputs_of(problem, known))
 
     def _outputs_in(self, number: int, problem: str, test: int) -> Mapping[int, RecordedOutputs]:
         """Recorded outputs in one record, that of a test of a problem among others, by test."""
@@ -133,6 +145,11 @@ class EvidenceStore:
             self._recent.popitem(last=False)
         return by_test
 
+    def _executed_inputs(self, problem: str, verdict: VerdictRecord) -> None:
+        written = self.written_inputs[problem]
+        if written.executed is None:
+            self.written_inputs[problem] = replace(written, executed=verdict)
+
     def _add(self, record: Record) -> None:
         problem = record.problem
         match record:
@@ -141,6 +158,9 @@ class EvidenceStore:
             case ExtractedRecord() if problem not in self.states:
                 self.states[problem] = record.states
                 self.layers, self.provenance = record.layers, record.provenance
+            case GeneratedRecord(first=first) if first == WRITTEN_INPUTS:
+                written = WrittenInputs(record.tests[0], None, len(self.tests[problem]))
+                self.written_inputs.setdefault(problem, written)
             case GeneratedRecord():
                 tests = self.tests[problem]
                 for index, test in enumerate(record.tests, record.first):
@@ -148,7 +168,10 @@ class EvidenceStore:
             case ExecutedRecord():
                 verdicts, executed_in = self.verdicts[problem], self._executed_in[problem]
                 for index, verdict in zip(record.tests, record.verdicts, strict=True):
-                    verdicts.setdefault(index, verdict)
+                    if index == WRITTEN_INPUTS:
+                        self._executed_inputs(problem, verdict)
+                    else:
+                        verdicts.setdefault(index, verdict)
                     executed_in.setdefault(index, self._records)
                 if record.outputs is not None:
                     self._keep(self._records, record.outputs)

@@ -1,6 +1,7 @@
 """Prompts of a job for its problems: which template asks for what, checked before anything is spent."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from testbudget.executors.generation.prompts import AnswerPurpose, PromptTemplate, prompt_template
 from testbudget.executors.generation.unit_tests import UnitTestGenerator
@@ -12,6 +13,10 @@ _STDIN_TEMPLATES = {True: "stdin", False: "stdin_completion"}
 """Template of tests of programs that read standard input, by whether the model is asked in a chat."""
 
 
+_INPUTS = ("inputs", "stdin_inputs")
+"""Templates of written inputs, for functions and for programs that read standard input."""
+
+
 def generator_of_tests(job: Job) -> UnitTestGenerator:
     """Requests for the tests of a job.
 
@@ -20,12 +25,21 @@ def generator_of_tests(job: Job) -> UnitTestGenerator:
     """
     model = job.tests.model
     if model is None:
-        return UnitTestGenerator(None, job.seed)
+        return UnitTestGenerator(None, job.seed, inputs=job.tests.inputs)
     template = prompt_template(model.template)
-    if template.purpose is AnswerPurpose.STDIN_TEST:
-        return UnitTestGenerator(template, job.seed)
-    name = job.tests.stdin_template or _STDIN_TEMPLATES[template.chat]
-    return UnitTestGenerator(template, job.seed, prompt_template(name))
+    generator = UnitTestGenerator(template, job.seed)
+    if template.purpose is not AnswerPurpose.STDIN_TEST:
+        name = job.tests.stdin_template or _STDIN_TEMPLATES[template.chat]
+        generator = replace(generator, stdin_template=prompt_template(name))
+    if not job.tests.inputs:
+        return generator
+    of_functions, of_programs = (prompt_template(job.tests.inputs_template or name) for name in _INPUTS)
+    return replace(
+        generator,
+        inputs=job.tests.inputs,
+        inputs_template=of_functions,
+        stdin_inputs_template=of_programs,
+    )
 
 
 def check_prompts(job: Job, problems: Sequence[Problem]) -> None:
@@ -51,6 +65,8 @@ def check_prompts(job: Job, problems: Sequence[Problem]) -> None:
         if programs:
             of_programs = generator.stdin_template or generator.template
             _check(of_programs, AnswerPurpose.STDIN_TEST, programs, "tests.stdin_template")
+    if generator.inputs_template is not None:
+        _check(generator.inputs_template, AnswerPurpose.INPUTS, problems, "tests.inputs_template")
     if job.candidates.model is not None:
         template = prompt_template(job.candidates.model.template)
         _check(template, AnswerPurpose.CANDIDATE, problems, "candidates.model.template")

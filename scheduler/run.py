@@ -27,7 +27,13 @@ from testbudget.scheduler.assessment import EliminationRule, check_points
 from testbudget.scheduler.backends.base import Backend, Report
 from testbudget.scheduler.backends.recorded import RecordedBackend
 from testbudget.scheduler.backends.registry import backend_class
-from testbudget.scheduler.cap_check import check_cap, check_min_tests, executions_per_pair
+from testbudget.scheduler.cap_check import (
+    check_cap,
+    check_min_tests,
+    executions_per_pair,
+    inputs_per_program,
+    inputs_price,
+)
 from testbudget.scheduler.core.budget import Books, Budget
 from testbudget.scheduler.core.events import Cap, Floats, RunStarted
 from testbudget.scheduler.core.planner import Grants
@@ -316,6 +322,8 @@ def _header(
     most = job.policy.max_tests or _UNLIMITED
     available = (backend.tests_available(problem) for problem in problems)
     window, quantum = window_and_quantum(job, len(problems))
+    per_pair = executions_per_pair(job, problems, recording)
+    inputs = inputs_per_program(job, problems, recording)
     started = RunStarted(
         len(problems),
         job.seed,
@@ -325,7 +333,9 @@ def _header(
         window,
         quantum,
         checks=check_points() if job.policy.stop_when_harmful else (),
-        executions_per_pair=executions_per_pair(job, problems, recording),
+        executions_per_pair=per_pair,
+        inputs=inputs,
+        inputs_price=inputs_price(job, inputs, per_pair, recording),
     )
     log.append([Entry(Note(_JOB, {"fields": job_fields(job)}), 0.0), Entry(started, 0.0)])
     return started

@@ -45,6 +45,12 @@ class RunProblems:
         """Verdicts of a problem by index of the test; empty until there are any."""
         return self.store.verdicts.get(self.problems[position].id, {})
 
-    def evidence(self, position: int, tests: int) -> Evidence:
-        """Evidence of the first ``tests`` tests of a problem, without statistics of the batch."""
-        return self.store.evidence(self[position], tests)
+    def evidence(self, position: int, tests: int, *, all_inputs: bool = False) -> Evidence:
+        """Evidence of the first ``tests`` tests of a problem, without statistics of the batch.
+
+        Args:
+            position: the problem.
+            tests: number of tests.
+            all_inputs: as for :meth:`EvidenceStore.evidence`.
+        """
+        return self.store.evidence(self[position], tests, all_inputs=all_inputs)

@@ -98,4 +98,5 @@ def _problem_trace(problems: RunProblems, position: int) -> ProblemTrace:
         store.verdicts.get(problem.id, {}),
         Cost() if states is None else extraction_cost(states),
         problem,
+        store.written_inputs.get(problem.id),
     )

@@ -20,8 +20,15 @@ from testbudget.rewards.confidence.model import (
 )
 from testbudget.rewards.confidence.pick import pick_features_by
 from testbudget.rewards.equivalence import merge_equal
-from testbudget.rewards.outputs import Evidence, OutputMatrix, OutputTable, RecordedOutputs
+from testbudget.rewards.outputs import (
+    Evidence,
+    OutputMatrix,
+    OutputTable,
+    RecordedOutputs,
+    select_outputs,
+)
 from testbudget.rewards.prefix_statistics import PrefixStatistics
+from testbudget.rewards.problem import WRITTEN_INPUTS
 from testbudget.rewards.seeds import problem_fold
 from testbudget.rewards.selection.base import SelectionRule
 from testbudget.rewards.selection.batch import combine_batch, contribution_by
@@ -117,6 +124,8 @@ class RecordedTests:
         problem: ProblemTrace,
         correct: NDArray[np.bool_],
         recorded_outputs: RecordedOutputs | None = None,
+        *,
+        written_inputs: bool = False,
     ) -> Self:
         """Recorded tests of a problem.
 
@@ -124,7 +133,14 @@ class RecordedTests:
             problem: its trace.
             correct: bool (candidates,), labels.
             recorded_outputs: outputs of the distinct programs; None if not recorded or not needed.
+            written_inputs: True to know the outputs on written inputs before the first test. Their cost is
+                no test's.
         """
+        if recorded_outputs is not None and not written_inputs:
+            inputs = enumerate(recorded_outputs.inputs)
+            of_tests = [position for position, item in inputs if item.test != WRITTEN_INPUTS]
+            if len(of_tests) < len(recorded_outputs.inputs):
+                recorded_outputs = select_outputs(recorded_outputs, inputs=of_tests)
         row = {test: position for position, test in enumerate(sorted(problem.verdicts))}
         tests = sorted(problem.tests)
         costs = np.zeros((len(tests), len(QUANTITIES)))

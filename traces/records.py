@@ -93,6 +93,7 @@ class CandidateRecord:
         gpu_seconds: GPU-seconds of its generation; NaN if unmeasured.
         notes: remarks on how the model's answer was read, such as ``NO_PROGRAM``.
         metadata: JSON of the other fields of its row in a file; empty if there are none.
+        mean_logprob: mean log-probability of its tokens under the model that wrote it; None if unknown.
     """
 
     text: str
@@ -101,6 +102,7 @@ class CandidateRecord:
     gpu_seconds: float
     notes: tuple[str, ...] = ()
     metadata: str = ""
+    mean_logprob: float | None = None
 
     @classmethod
     def of(
@@ -111,11 +113,12 @@ class CandidateRecord:
         gpu_seconds: float,
         notes: Iterable[str] = (),
         metadata: str = "",
+        mean_logprob: float | None = None,
     ) -> "CandidateRecord":
         """Record of a candidate, with the prompt split off if the code starts with it."""
-        if code.startswith(problem.prompt):
-            return cls(code[len(problem.prompt) :], True, tokens, gpu_seconds, tuple(notes), metadata)
-        return cls(code, False, tokens, gpu_seconds, tuple(notes), metadata)
+        continues = code.startswith(problem.prompt)
+        text = code[len(problem.prompt) :] if continues else code
+        return cls(text, continues, tokens, gpu_seconds, tuple(notes), metadata, mean_logprob)
 
     @property
     def has_program(self) -> bool:
@@ -139,6 +142,8 @@ class TestRecord:
         tokens, gpu_seconds: cost of its generation; NaN if unmeasured.
         kind: form of a test that was given; None if the text is an answer.
         metadata: JSON of the other fields of its row in a file; empty if there are none.
+        mean_logprob: mean log-probability of the answer's tokens under the model that wrote it; None if
+            unknown.
     """
 
     __test__ = False
@@ -150,6 +155,7 @@ class TestRecord:
     gpu_seconds: float
     kind: TestKind | None = None
     metadata: str = ""
+    mean_logprob: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +174,26 @@ class VerdictRecord:
     cpu_seconds: NDArray[np.float32]
     same_process: NDArray[np.bool_]
     input_mutations: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenInputs:
+    """Inputs without expected values that a model wrote for a problem.
+
+    Attributes:
+        answer: the model's answer; its status says whether it holds inputs.
+        executed: programs that were called on them, with the cost; None if they were not executed.
+        tests: tests that the problem had before.
+    """
+
+    answer: TestRecord
+    executed: VerdictRecord | None
+    tests: int
+
+    @property
+    def complete(self) -> bool:
+        """False if the cap was used up, or the work was lost, before the inputs were executed."""
+        return self.executed is not None or self.answer.status is not TestStatus.USABLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,6 +303,14 @@ class ProblemCandidates:
         pairs = zip(candidates, records, strict=True)
         shown = tuple(candidate for candidate, record in pairs if record.has_program)
         return cls(problem, candidates, distinct, programs, shown or candidates)
+
+
+def inputs_cost(written: WrittenInputs | None) -> Cost:
+    """Cost of written inputs, usable or not, and of their execution; zero without any."""
+    if written is None:
+        return Cost()
+    executed = Cost() if written.executed is None else execution_cost(written.executed)
+    return generation_cost(written.answer) + executed
 
 
 def generation_cost(record: TestRecord) -> Cost:

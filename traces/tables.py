@@ -10,6 +10,8 @@ table                   one row for each        written by
 ``votes``               executed test           this module
 ``calls``, ``inputs``,  test, distinct input,   ``output_tables``, if outputs were recorded
 ``outputs``             distinct output
+``written_inputs``      problem for which a     this module, if a model was asked for inputs
+                        model wrote inputs
 ``reasons``             distinct reason of a    ``reason_tables``, if reasons are known
                         test
 ``grants``, ``work``,   grant, piece of work,   ``run_tables``, except by an imported run
@@ -43,8 +45,20 @@ from testbudget.traces.problem_columns import (
     with_problem_source,
     with_texts,
 )
-from testbudget.traces.records import CandidateRecord, TestRecord, TestStatus, VerdictRecord
+from testbudget.traces.records import (
+    CandidateRecord,
+    TestRecord,
+    TestStatus,
+    VerdictRecord,
+    WrittenInputs,
+)
 from testbudget.traces.trace import ProblemTrace, Trace
+from testbudget.traces.written_inputs import (
+    WRITTEN_INPUTS_SCHEMA,
+    written_inputs_in,
+    written_inputs_path,
+    written_inputs_table,
+)
 
 ReadTrace = Callable[[Path], Trace]
 """Type of :func:`read_trace`. Callers may cache it, since a job may name a run in several places."""
@@ -90,10 +104,11 @@ _TABLES = {
         ]
     ),
 }
-_NOTES = (pa.field("notes", pa.list_(pa.string())), pa.field("metadata", pa.string()))
-"""Columns of the candidates' notes and metadata, which a table written without them may lack."""
-_GIVEN = (pa.field("kind", pa.string()), pa.field("metadata", pa.string()))
-"""Columns of the kind and metadata of given tests, which a table written without them may lack."""
+_MORE = (pa.field("metadata", pa.string()), pa.field("mean_logprob", pa.float32()))
+_NOTES = (pa.field("notes", pa.list_(pa.string())), *_MORE)
+"""Further columns of candidates, which a table written without them may lack."""
+_GIVEN = (pa.field("kind", pa.string()), *_MORE)
+"""Further columns of tests, which a table written without them may lack."""
 
 
 def write_trace(trace: Trace) -> None:
@@ -129,6 +144,12 @@ def write_trace(trace: Trace) -> None:
     ):
         table = pa.Table.from_pylist(list(rows), schema=schema)
         write_table(table, trace.directory / f"{name}.parquet")
+    path = written_inputs_path(trace.directory)
+    of_problems = ((problem, seen.written_inputs) for problem, seen in trace.problems.items())
+    if written := [(problem, found) for problem, found in of_problems if found]:
+        write_table(written_inputs_table(written), path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def read_trace(directory: Path) -> Trace:
@@ -156,6 +177,7 @@ def read_trace(directory: Path) -> Trace:
             _number(row["gpu_seconds"]),
             TestKind(row["kind"]) if row.get("kind") else None,
             row.get("metadata") or "",
+            row.get("mean_logprob"),
         )
     verdicts: dict[str, dict[int, VerdictRecord]] = {problem: {} for problem in candidates}
     votes = tables["votes"]
@@ -165,6 +187,9 @@ def read_trace(directory: Path) -> Trace:
         codes, cpu_seconds, same_process = columns
         verdicts[problem][test] = VerdictRecord(codes, cpu_seconds, same_process, input_mutations)
     extraction, texts = extraction_costs(problems), texts_in(problems)
+    written: Mapping[str, WrittenInputs] = {}
+    if written_inputs_path(directory).exists():
+        written = written_inputs_in(read_table(directory, "written_inputs", WRITTEN_INPUTS_SCHEMA))
     traces = {
         row["problem_id"]: ProblemTrace(
             row["content_hash"],
@@ -175,6 +200,7 @@ def read_trace(directory: Path) -> Trace:
             verdicts[row["problem_id"]],
             extraction[position],
             texts[position],
+            written.get(row["problem_id"]),
         )
         for position, row in enumerate(problems.select(_TABLES["problems"].names).to_pylist())
     }
@@ -259,6 +285,7 @@ def _candidate_rows(trace: Trace) -> Iterable[dict[str, Any]]:
                 "correct": None if recorded.correct is None else bool(recorded.correct[index]),
                 "notes": record.notes,
                 "metadata": record.metadata or None,
+                "mean_logprob": record.mean_logprob,
             }
 
 
@@ -275,6 +302,7 @@ def _test_rows(trace: Trace) -> Iterable[dict[str, Any]]:
                 "gpu_seconds": record.gpu_seconds,
                 "kind": record.kind and record.kind.value,
                 "metadata": record.metadata or None,
+                "mean_logprob": record.mean_logprob,
             }
 
 
@@ -301,6 +329,7 @@ def _candidate_record(row: Mapping[str, Any]) -> CandidateRecord:
         _number(row["gpu_seconds"]),
         notes,
         row.get("metadata") or "",
+        row.get("mean_logprob"),
     )
 
 

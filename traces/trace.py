@@ -15,7 +15,7 @@ from testbudget.rewards.errors import UserError
 from testbudget.rewards.problem import Problem
 from testbudget.traces.hidden_states import HiddenStates
 from testbudget.traces.problems import load_problems
-from testbudget.traces.records import CandidateRecord, Cost, TestRecord, VerdictRecord
+from testbudget.traces.records import CandidateRecord, Cost, TestRecord, VerdictRecord, WrittenInputs
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,7 @@ class ProblemTrace:
         verdicts: verdicts by test index, over the distinct programs; only usable tests that were executed.
         extraction: cost of the problem's hidden states; NaN where unmeasured, zero without hidden states.
         problem: the problem with its texts; None if the run does not hold them.
+        written_inputs: inputs without expected values that a model wrote; None if it wrote none.
     """
 
     content_hash: str
@@ -42,6 +43,7 @@ class ProblemTrace:
     verdicts: Mapping[int, VerdictRecord]
     extraction: Cost = field(default_factory=Cost)
     problem: Problem | None = None
+    written_inputs: WrittenInputs | None = None
 
 
 @dataclass(frozen=True, slots=True)

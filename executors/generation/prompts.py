@@ -20,13 +20,15 @@ TEMPLATE_NAMES = (
     "coderm",
     "coderm_javascript",
     "completion",
+    "inputs",
     "program",
     "stdin",
     "stdin_completion",
+    "stdin_inputs",
 )
 """Names of the templates of the package, in ``templates/NAME.yaml``."""
 
-_PLACEHOLDER = re.compile(r"\{(question|solution|language)\}")
+_PLACEHOLDER = re.compile(r"\{(question|solution|language|entry_point|count)\}")
 _NAMES_OF_LANGUAGES = {"javascript": "JavaScript", "typescript": "TypeScript", "cpp": "C++"}
 
 
@@ -37,11 +39,13 @@ class AnswerPurpose(StrEnum):
         CANDIDATE: the answer holds a candidate.
         UNIT_TEST: the answer holds a unit test, a program.
         STDIN_TEST: the answer holds inputs of a program and its expected outputs.
+        INPUTS: the answer holds inputs without expected values, for functions or for programs.
     """
 
     CANDIDATE = "candidate"
     UNIT_TEST = "unit_test"
     STDIN_TEST = "stdin_test"
+    INPUTS = "inputs"
 
 
 class AnswerForm(StrEnum):
@@ -65,8 +69,9 @@ class PromptTemplate:
         purpose: program that an answer holds.
         chat: True if the text is one user message of a chat, False if it is bare text to continue.
         answer: place of the code in the answer.
-        text: text with ``{question}`` for the problem's prompt, ``{solution}`` for a candidate's code and
-            ``{language}`` for the name of the problem's language; all other braces are literal.
+        text: text with ``{question}`` for the problem's prompt, ``{solution}`` for a candidate's code,
+            ``{language}`` for the name of the problem's language, ``{entry_point}`` for its entry point
+            and ``{count}`` for the number of inputs to write; all other braces are literal.
         language: programming language that the text asks for, in lower case; None for that of the problem.
         stop: strings that end the answer.
     """
@@ -86,12 +91,13 @@ class PromptTemplate:
         """True if the text contains ``{solution}``, so that `render` needs a candidate."""
         return "{solution}" in self.text
 
-    def render(self, problem: Problem, solution: str | None = None) -> Prompt:
+    def render(self, problem: Problem, solution: str | None = None, count: int = 1) -> Prompt:
         """Prompt for a problem.
 
         Args:
             problem: problem whose prompt replaces ``{question}``.
             solution: code of one of its candidates, which replaces ``{solution}``.
+            count: number of inputs to write, which replaces ``{count}``.
 
         Raises:
             UserError: the template shows a solution and ``solution`` is None.
@@ -106,6 +112,7 @@ class PromptTemplate:
             values = {name: value.strip("\n") for name, value in values.items()}
         # In one pass: placeholders in the text of the problem are not replaced.
         name = problem.language
+        values |= {"entry_point": problem.entry_point or "", "count": str(count)}
         values["language"] = _NAMES_OF_LANGUAGES.get(name, name.capitalize())
         return Prompt(_PLACEHOLDER.sub(lambda match: values[match[1]], self.text), self.chat)
 

@@ -6,9 +6,11 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from testbudget.executors.generation.base import Completion, Prompt, Request
+from testbudget.executors.generation.extraction.answers import UnusableError
 from testbudget.executors.generation.extraction.extract import extract_unit_test, normal_form
+from testbudget.executors.generation.extraction.written_inputs import extract_inputs
 from testbudget.executors.generation.prompts import PromptTemplate
-from testbudget.rewards.problem import Problem, TestKind, UnitTest
+from testbudget.rewards.problem import WRITTEN_INPUTS, Problem, TestKind, UnitTest
 from testbudget.rewards.seeds import derive_seed
 from testbudget.traces.records import ProblemCandidates, TestRecord, TestStatus
 
@@ -25,6 +27,9 @@ class UnitTestGenerator:
         seed: seed of the run. The seed of a test is derived from it, the problem and the index of the test,
             so a resumed run requests the same tests again.
         given: tests that were given as code, by problem and index. They are taken as they are.
+        inputs: inputs without expected values to write for a problem.
+        inputs_template: prompt for them; None if they are looked up in a finished run, or not written.
+        stdin_inputs_template: the same for problems without an entry point.
     """
 
     __test__ = False  # pytest would collect it by its name
@@ -33,6 +38,9 @@ class UnitTestGenerator:
     seed: int
     stdin_template: PromptTemplate | None = None
     given: Mapping[str, Mapping[int, TestRecord]] = field(default_factory=dict)
+    inputs: int = 0
+    inputs_template: PromptTemplate | None = None
+    stdin_inputs_template: PromptTemplate | None = None
 
     def requests(
         self, problem_candidates: ProblemCandidates, indices: Iterable[int]
@@ -44,7 +52,7 @@ class UnitTestGenerator:
 
         Args:
             problem_candidates: problem with its candidates.
-            indices: indices of the tests among those of the problem, from 0.
+            indices: indices of the tests among those of the problem, from 0; or ``WRITTEN_INPUTS``.
         """
         problem = problem_candidates.problem
         return tuple(
@@ -94,10 +102,30 @@ class UnitTestGenerator:
             if usable is not None:
                 status = TestStatus.DUPLICATE if usable.normal_form in known else TestStatus.USABLE
                 known.add(usable.normal_form)
-            records.append(
-                TestRecord(status, completion.text, request.seed, completion.tokens, completion.gpu_seconds)
-            )
+            records.append(_record_of_answer(status, request, completion))
         return records
+
+    def inputs_record(self, problem: Problem, request: Request, completion: Completion) -> TestRecord:
+        """Record of the answer to a request for written inputs."""
+        status = TestStatus.USABLE if self._inputs_in(problem, completion.text) else TestStatus.UNUSABLE
+        return _record_of_answer(status, request, completion)
+
+    def written_inputs(self, problem: Problem, record: TestRecord) -> UnitTest:
+        """Written inputs of a usable record, in the form of a test.
+
+        Raises:
+            ValueError: the answer in the record holds no input.
+        """
+        code = self._inputs_in(problem, record.text)
+        if code is None:
+            raise ValueError(f"the written inputs of problem {problem.id} are {record.status}, not usable")
+        return UnitTest(problem.id, WRITTEN_INPUTS, code, record.seed, TestKind.ASSERT)
+
+    def _inputs_in(self, problem: Problem, text: str) -> str | None:
+        try:
+            return extract_inputs(text, problem.entry_point, self.inputs)
+        except UnusableError:
+            return None
 
     def unit_test(self, problem_candidates: ProblemCandidates, index: int, record: TestRecord) -> UnitTest:
         """Unit test of a usable record.
@@ -118,14 +146,29 @@ class UnitTestGenerator:
         return UnitTest(problem_candidates.problem.id, index, usable.code, record.seed, usable.kind)
 
     def _prompt(self, problem_candidates: ProblemCandidates, index: int) -> Prompt:
-        template = self.template
-        if problem_candidates.problem.entry_point is None:
-            template = self.stdin_template or template
+        template = self._template(problem_candidates.problem, index)
         if template is None:
             return Prompt("", chat=False)
         shown = problem_candidates.shown
         drawn = derive_seed(self.seed, "solution", problem_candidates.problem.id, index) % len(shown)
-        return template.render(problem_candidates.problem, shown[drawn].code)
+        return template.render(problem_candidates.problem, shown[drawn].code, self.inputs)
+
+    def _template(self, problem: Problem, index: int) -> PromptTemplate | None:
+        of_programs = problem.entry_point is None
+        if index == WRITTEN_INPUTS:
+            return self.stdin_inputs_template if of_programs else self.inputs_template
+        return self.stdin_template or self.template if of_programs else self.template
+
+
+def _record_of_answer(status: TestStatus, request: Request, completion: Completion) -> TestRecord:
+    return TestRecord(
+        status,
+        completion.text,
+        request.seed,
+        completion.tokens,
+        completion.gpu_seconds,
+        mean_logprob=completion.mean_logprob,
+    )
 
 
 class _ParsedTest(NamedTuple):

@@ -222,6 +222,7 @@ class VllmGenerator(Generator):
             max_tokens=min(sampling.max_tokens, remaining),
             stop=list(sampling.stop),
             seed=request.seed,
+            logprobs=0,  # of the generated tokens alone
             output_kind=RequestOutputKind.CUMULATIVE if count else RequestOutputKind.FINAL_ONLY,
         )
         # A lost sample may be requested again while it is still being computed.
@@ -239,8 +240,14 @@ class VllmGenerator(Generator):
             raise GeneratorError(f"vLLM failed on problem {request.problem}: {reason}") from error
         finally:
             gpu_seconds = self._busy_time.depart(mark)
+        tokens, logprob = len(answer.token_ids), answer.cumulative_logprob
         return Completion(
-            answer.text, len(answer.token_ids), gpu_seconds, answer.finish_reason, len(token_ids)
+            answer.text,
+            tokens,
+            gpu_seconds,
+            answer.finish_reason,
+            len(token_ids),
+            None if logprob is None or not tokens else logprob / tokens,
         )
 
     def tokens_ahead(self, sampling: Sampling) -> int:

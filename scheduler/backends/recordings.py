@@ -51,9 +51,7 @@ class RecordedCompletions:
         """Recorded completions, one for each request; an empty one for inputs that were not written."""
         tests = [self._test(work.problem, request.index) for request in work.requests]
         return [
-            Completion(
-                test.text, test.tokens, test.gpu_seconds, "recorded", mean_logprob=test.mean_logprob
-            )
+            Completion(test.text, test.tokens, test.gpu_seconds, "recorded", mean_logprob=test.mean_logprob)
             for test in tests
         ]
 

@@ -59,6 +59,9 @@ class RunStarted:
         checks: ascending numbers of tests at which a grant ends, because harm is checked there.
         executions_per_pair: executions charged for one (candidate, test) pair, input mutations included.
         assesses: True if p_wrong or harm is to be assessed for told tasks.
+        inputs: most inputs without expected values that a model writes for a problem; 0 for none. They are
+            a task of their own: ``first`` is ``WRITTEN_INPUTS``, ``tests`` is 1.
+        inputs_price: price of such a task in tests, in the unit of the cap.
     """
 
     problems: int
@@ -71,6 +74,8 @@ class RunStarted:
     checks: tuple[int, ...] = ()
     executions_per_pair: int = 1
     assesses: bool = True
+    inputs: int = 0
+    inputs_price: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,7 +267,7 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Generate:
-    """Have the tests ``first`` to ``first + tests - 1`` of each problem generated."""
+    """Have the tests ``first`` to ``first + tests - 1`` of problems generated, or their inputs written."""
 
     tasks: Ints
     problems: Ints

@@ -13,6 +13,7 @@ import numpy as np
 
 from testbudget.policies.base import Policy
 from testbudget.policies.water_filling import allocate_greedily
+from testbudget.rewards.problem import WRITTEN_INPUTS
 from testbudget.scheduler.core.events import Bools, Floats, Ints, RunStarted
 from testbudget.scheduler.core.frontier import Frontier
 from testbudget.scheduler.core.problems import ProblemTable
@@ -31,17 +32,24 @@ class NextTests:
 
     Attributes:
         problems: int64 (grants,), positions, the most valuable first.
+        first: int64 (grants,), index of the first test among the problem's, or ``WRITTEN_INPUTS``.
         tests: int64 (grants,), at least 1 each.
-        values: float64 (grants,), value of the first of these tests by the policy.
+        values: float64 (grants,), value of the problem's next test by the policy.
     """
 
     problems: Ints
+    first: Ints
     tests: Ints
     values: Floats
 
+    @property
+    def of_inputs(self) -> Bools:
+        """True for grants of written inputs."""
+        return self.first == WRITTEN_INPUTS
+
     def of(self, chosen: Bools, tests: Ints) -> "NextTests":
         """The chosen grants, with other numbers of tests, int64 (grants,)."""
-        return NextTests(self.problems[chosen], tests[chosen], self.values[chosen])
+        return NextTests(self.problems[chosen], self.first[chosen], tests[chosen], self.values[chosen])
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +59,7 @@ class Grants:
     Attributes:
         tasks: int64 (grants,), numbers of the tasks.
         problems: int64 (grants,), positions.
-        first: int64 (grants,), index of the first test among the problem's.
+        first: int64 (grants,), index of the first test among the problem's, or ``WRITTEN_INPUTS``.
         tests: int64 (grants,).
         values: float64 (grants,), by the policy.
         terms: float64 (grants,) each, what the values are made of.
@@ -76,6 +84,9 @@ class Planner:
     window only decides when they start; another plan is made when a run is idle and something is left. In a
     bounded window a static policy takes steps of several tests: few problems fill it, budgets stay even.
 
+    If a model writes inputs, those of a problem take the place of its next test once it has as many tests
+    as the policy says (``Policy.inputs_after``). A grant before that ends there.
+
     Args:
         started: bounds and seed.
         problems: the problem table, read only.
@@ -92,6 +103,7 @@ class Planner:
         bounded = policy.static and started.window < UNLIMITED
         step = math.ceil(_QUANTA_PER_STEP * started.quantum / len(problems)) if bounded else UNLIMITED
         self._step = min(step, UNLIMITED)
+        self._inputs_after = policy.inputs_after(started.inputs_price) if started.inputs else None
         self._target: Ints | None = None  # tests planned for each problem
         self._price = 0.0  # a test that is worth less is not granted
         self._told = len(problems)  # problems that were released since the price was computed
@@ -138,9 +150,21 @@ class Planner:
         if len(self._checks):
             following = np.searchsorted(self._checks, granted, side="right")
             tests = np.minimum(tests, np.append(self._checks, UNLIMITED)[following] - granted)
+        first = granted
+        if self._inputs_after is not None:
+            lacking = self._problems.lacks_inputs(problems)
+            before, now = (
+                lacking & (granted < self._inputs_after),
+                lacking & (granted == self._inputs_after),
+            )
+            tests = np.where(
+                before, np.minimum(tests, self._inputs_after - granted), np.where(now, 1, tests)
+            )
+            first = np.where(now, WRITTEN_INPUTS, granted)
         best = np.lexsort((self._rank[problems], -self._index(problems, granted)))
-        problems, tests = problems[best], tests[best]
-        return NextTests(problems, tests, self._policy.values(problems, granted[best]))
+        problems = problems[best]
+        values = self._policy.values(problems, granted[best])
+        return NextTests(problems, first[best], tests[best], values)
 
     def terms(self, choice: NextTests) -> dict[str, Floats]:
         """Terms of the values of a choice that is not yet granted; see ``Policy.terms``."""
@@ -158,23 +182,37 @@ class Planner:
 
     def _plan(self, remaining: int) -> None:
         """Plan the tests that the cap leaves for all open problems, those in progress included."""
-        everyone = self._order[self._problems.free(self._order) > 0]
-        positions, tests = self._allocate(everyone, self._problems.free(everyone), remaining)
+        problems, tests = self._affordable(remaining)
         self._target = self._problems.granted.copy()
-        self._target[everyone[positions]] += tests
+        self._target[problems] += tests
 
     def _set_price(self, remaining: int) -> None:
         """Compute the value of the last test that the cap would buy now."""
         self._told, self._price = 0, 0.0
         if remaining < UNLIMITED:
-            everyone = self._order[self._problems.free(self._order) > 0]
-            positions, tests = self._allocate(everyone, self._problems.free(everyone), remaining)
-            if tests.sum() == remaining:
-                last = self._problems.granted[everyone[positions]] + tests - 1
-                self._price = float(self._index(everyone[positions], last).min())
+            problems, tests = self._affordable(remaining)
+            if tests.sum() + self._inputs_among(problems, tests) >= remaining:
+                last = self._problems.granted[problems] + tests - 1
+                self._price = float(self._index(problems, last).min(initial=np.inf))
         able = self._problems.able()
         self._frontier.remove(able)
         self._frontier.put(able)
+
+    def _affordable(self, remaining: int) -> tuple[Ints, Ints]:
+        """Problems, and tests of each, that the cap would buy now beside the inputs that they lack."""
+        everyone = self._order[self._problems.free(self._order) > 0]
+        free = self._problems.free(everyone)
+        positions, tests = self._allocate(everyone, free, remaining)
+        if inputs := self._inputs_among(everyone[positions], tests):
+            positions, tests = self._allocate(everyone, free, max(remaining - inputs, 1))
+        return everyone[positions], tests
+
+    def _inputs_among(self, problems: Ints, tests: Ints) -> int:
+        """Number of problems whose inputs are written before they have got so many more tests."""
+        if self._inputs_after is None:
+            return 0
+        reached = self._problems.granted[problems] + tests > self._inputs_after
+        return int((reached & self._problems.lacks_inputs(problems)).sum())
 
     def _free(self, problems: Ints) -> Ints:
         """Tests that each may get by its bounds and by the plan."""

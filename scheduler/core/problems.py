@@ -4,7 +4,7 @@ from enum import IntEnum
 
 import numpy as np
 
-from testbudget.scheduler.core.events import Floats, Ints, RunStarted
+from testbudget.scheduler.core.events import Bools, Floats, Ints, RunStarted
 
 
 class Closed(IntEnum):
@@ -24,6 +24,7 @@ class ProblemTable:
         max_tests: int64 (problems,), tests that each may get at most.
         granted: int64 (problems,), tests granted.
         told: int64 (problems,), tests granted and told.
+        inputs: bool (problems,), True once its inputs are granted, or if they are not to be written.
         programs: int64 (problems,), distinct programs that the next test is executed on, as sampled or as
             last assessed.
         prepared: bool (problems,), True once its preparation is told.
@@ -40,6 +41,7 @@ class ProblemTable:
         assert self.max_tests.shape == (count,)
         self.granted, self.told, self.programs, self.closed = np.zeros((4, count), np.int64)
         self.prepared, self.labelled = np.zeros((2, count), np.bool_)
+        self.inputs = np.full(count, started.inputs == 0)
         self.busy = np.ones(count, np.bool_)
         self.pass_rates, self.p_wrong = np.full((2, count), np.nan)
 
@@ -65,6 +67,10 @@ class ProblemTable:
         return np.where(
             self.closed[problems] == Closed.OPEN, self.max_tests[problems] - self.granted[problems], 0
         )
+
+    def lacks_inputs(self, problems: Ints) -> Bools:
+        """True for those without granted inputs, unless they are known to have one program alone."""
+        return ~self.inputs[problems] & (self.programs[problems] != 1)
 
     def rates(self) -> Floats:
         """Predicted pass rates so far, a copy."""

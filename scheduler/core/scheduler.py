@@ -146,14 +146,15 @@ class Scheduler:
         assert not (state[self._told :] == _S.TOLD).any(), "told in order"
         untold = np.arange(self._assessed, len(tasks))
         assert len(np.unique(tasks.problem[untold])) == len(untold), "one open task a problem"
-        granted = np.bincount(tasks.problem, tasks.tests, len(problems))
-        told = np.bincount(tasks.problem[: self._told], tasks.tests[: self._told], len(problems))
+        voting = tasks.voting_tests()
+        granted = np.bincount(tasks.problem, voting, len(problems))
+        told = np.bincount(tasks.problem[: self._told], voting[: self._told], len(problems))
         assert (granted == problems.granted).all()
         assert (told == problems.told).all(), "each test told once"
         assert (problems.granted <= problems.max_tests).all()
         assert self._untold_tests == tasks.tests[self._told :].sum() <= max(self._started.window, 0)
         books = self._budget.books()
-        assert books.spent["tests"] == problems.told.sum()
+        assert books.spent["tests"] == tasks.tests[: self._told].sum()
         assert books.reserved["tests"] == self._untold_tests
         assert books.reserved["executions"] == tasks.reserved[self._told :].sum()
         assert (tasks.executions <= tasks.reserved).all()
@@ -274,7 +275,7 @@ class Scheduler:
         self._told = int(tasks[-1]) + 1
         self._untold_tests -= int(tests.sum())
         self._told_units += int(np.maximum(tests, 1).sum())
-        self.problems.told[problems] += tests
+        self.problems.told[problems] += table.voting_tests(tasks)
         prepared = problems[(tests == 0) & (table.state[tasks] == _S.TOLD)]
         self.problems.prepared[prepared] = True
         self._close(prepared[self.problems.programs[prepared] == 0], Closed.NO_PROGRAM)
@@ -332,9 +333,10 @@ class Scheduler:
             return []
         idle = self._told == len(self.tasks)
         choice = self._planner.choose(remaining, room, idle=idle)
-        executions = self._executions(choice.problems)
+        executions = self._executions(choice.problems, choice.of_inputs)
         tests = self._budget.fit(choice.tests, executions)
         fitting = tests > 0
+        self.problems.inputs[choice.problems[~fitting & choice.of_inputs]] = True  # a test may still fit
         if len(fitting) and idle and not fitting.any():
             self._close_what_never_fits()
             return self._grant()
@@ -354,13 +356,13 @@ class Scheduler:
 
     def _issue(self, choice: NextTests, reserved: Ints) -> list[Command]:
         assert self._planner is not None
-        problems, tests = choice.problems, choice.tests
-        first = self.problems.granted[problems]
+        problems, first, tests = choice.problems, choice.first, choice.tests
         tasks = self.tasks.issue(problems, first, tests, reserved, _S.GENERATING)
         if self._on_grant is not None:
             terms = self._planner.terms(choice)
             self._on_grant(Grants(tasks, problems, first, tests, choice.values, terms))
-        self.problems.granted[problems] += tests
+        self.problems.granted[problems] += self.tasks.voting_tests(tasks)
+        self.problems.inputs[problems[choice.of_inputs]] = True
         self.problems.busy[problems] = True
         self._untold_tests += int(tests.sum())
         self._budget.reserve(int(tests.sum()), int(reserved.sum()))
@@ -377,9 +379,12 @@ class Scheduler:
             int(executions.min())
         )
 
-    def _executions(self, problems: Ints) -> Ints:
-        """Executions of one test of each problem at most."""
-        return self.problems.programs[problems] * self._started.executions_per_pair
+    def _executions(self, problems: Ints, of_inputs: e.Bools | bool = False) -> Ints:
+        """Executions of one test, or of the written inputs, of each problem at most."""
+        started = self._started
+        return self.problems.programs[problems] * np.where(
+            of_inputs, started.inputs, started.executions_per_pair
+        )
 
     def _retire(self) -> list[Command]:
         """Let go the workers of kinds that have no more work; each kind once."""

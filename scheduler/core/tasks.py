@@ -4,6 +4,7 @@ from enum import IntEnum
 
 import numpy as np
 
+from testbudget.rewards.problem import WRITTEN_INPUTS
 from testbudget.scheduler.core.events import Bools, Command, Execute, Extract, Generate, Ints, Sample
 
 MAX_FAILURES = 3
@@ -47,7 +48,8 @@ class TaskTable:
 
     Attributes:
         problem: int64 (tasks,), position of the problem.
-        first: int64 (tasks,), index of the first test among the problem's.
+        first: int64 (tasks,), index of the first test among the problem's; ``WRITTEN_INPUTS`` for the task
+            of its written inputs.
         tests: int64 (tasks,), number of tests; 0 for a task that prepares its problem.
         state: int64 (tasks,), values of ``TaskState``.
         rung: int64 (tasks,), rungs executed so far.
@@ -76,6 +78,10 @@ class TaskTable:
 
     def __len__(self) -> int:
         return self._issued
+
+    def voting_tests(self, tasks: Ints | slice = slice(None)) -> Ints:
+        """Number of tests of tasks that get an index and a vote: all but written inputs."""
+        return np.where(self.first[tasks] == WRITTEN_INPUTS, 0, self.tests[tasks])
 
     def issue(
         self, problems: Ints, first: Ints | int, tests: Ints | int, reserved: Ints | int, state: TaskState

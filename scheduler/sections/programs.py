@@ -6,6 +6,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from testbudget.executors.generation.extraction.candidates import ExtractionRule
+from testbudget.executors.generation.extraction.written_inputs import MAX_INPUTS
 from testbudget.scheduler.sections.base import JobSection, need_exactly_one
 from testbudget.scheduler.sections.model import ModelSection
 
@@ -61,10 +62,28 @@ class TestsSection(JobSection):
         "stdin, or stdin_completion without a chat)",
     )
 
+    inputs: int = Field(
+        0,
+        ge=0,
+        le=MAX_INPUTS,
+        description="number of inputs without expected values that the model also writes for each problem, "
+        "in one answer; they show which candidates differ, and cost one test and this many executions of "
+        "each candidate (default: 0, none)",
+    )
+    inputs_template: str | None = Field(
+        None,
+        description="prompt template of the inputs (default: inputs, or stdin_inputs for problems without "
+        "entry_point)",
+    )
+
     @model_validator(mode="after")
     def _one_source(self) -> Self:
         need_exactly_one(self, "from_run", "from_file", "model")
         _need_file_of_fields(self)
+        if self.inputs and self.from_file is not None:
+            raise ValueError("inputs needs model or from_run but the tests come from a file")
+        if self.inputs_template is not None and not (self.inputs and self.model):
+            raise ValueError("inputs_template needs inputs, and model, which writes them")
         return self
 
 

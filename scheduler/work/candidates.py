@@ -180,7 +180,12 @@ class CandidateGenerator:
         """Candidate record of an answer."""
         reading = read_candidate(self.template, problem, answer.text, self.extraction)
         return CandidateRecord.of(
-            problem, reading.code, int(answer.tokens), answer.gpu_seconds, map(str, reading.notes)
+            problem,
+            reading.code,
+            int(answer.tokens),
+            answer.gpu_seconds,
+            map(str, reading.notes),
+            mean_logprob=answer.mean_logprob,
         )
 
 

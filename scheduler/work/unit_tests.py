@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from testbudget.executors.generation.unit_tests import UnitTestGenerator
+from testbudget.rewards.problem import WRITTEN_INPUTS, UnitTest
 from testbudget.scheduler.assessment import CandidateElimination
 from testbudget.scheduler.backends.base import ExecuteWork, ExecutionDone, GenerateWork, GenerationDone
 from testbudget.scheduler.block_records import pair_reasons, verdict_records
@@ -24,7 +25,7 @@ from testbudget.scheduler.work.open_work import (
     work_key,
 )
 from testbudget.scheduler.work.settling import with_settled
-from testbudget.traces.records import TestStatus, execution_cost
+from testbudget.traces.records import ProblemCandidates, TestStatus, execution_cost
 
 
 class Testing:
@@ -79,26 +80,38 @@ class Testing:
             command.tasks, command.problems, command.first, command.tests, command.rungs
         ):
             item, task = self._problems[position], OpenTask(number, position, first, tests)
-            key, records = WorkKey(WorkKind.EXECUTE, number, rung), self._store.tests[item.problem.id]
-            indices = self._elimination.rungs(self._unexecuted(task))[0]
+            key, of_inputs = WorkKey(WorkKind.EXECUTE, number, rung), task.first == WRITTEN_INPUTS
             work = ExecuteWork(
                 key,
                 item.problem,
                 tuple(item.programs[program] for program in self._elimination.programs(position).tolist()),
-                tuple(self._generator.unit_test(item, index, records[index]) for index in indices),
+                self._inputs(item) if of_inputs else self._next_rung(item, task),
                 self._record_outputs,
-                self._input_mutations,
-                standing=self._elimination.standing(position),
-                settle=not self._elimination.eliminates,
+                0 if of_inputs else self._input_mutations,
+                standing=() if of_inputs else self._elimination.standing(position),
+                settle=of_inputs or not self._elimination.eliminates,
             )
             self._open_work.submit(key, task, work)
+
+    def _inputs(self, item: ProblemCandidates) -> tuple[UnitTest]:
+        record = self._store.written_inputs[item.problem.id].answer
+        return (self._generator.written_inputs(item.problem, record),)
+
+    def _next_rung(self, item: ProblemCandidates, task: OpenTask) -> tuple[UnitTest, ...]:
+        records = self._store.tests[item.problem.id]
+        indices = self._elimination.rungs(self._unexecuted(task))[0]
+        return tuple(self._generator.unit_test(item, index, records[index]) for index in indices)
 
     def generated(self, done: GenerationDone, task: OpenTask) -> Answer:
         """Test records of a task's answers."""
         item = self._problems[task.position]
-        tests = self._store.tests[item.problem.id].items()
-        earlier = [record for index, record in tests if index < task.first]
-        records = self._generator.records(item, done.work.requests, done.completions, earlier)
+        if task.first == WRITTEN_INPUTS:
+            answers = zip(done.work.requests, done.completions, strict=True)
+            records = [self._generator.inputs_record(item.problem, *answer) for answer in answers]
+        else:
+            tests = self._store.tests[item.problem.id].items()
+            earlier = [record for index, record in tests if index < task.first]
+            records = self._generator.records(item, done.work.requests, done.completions, earlier)
         usable = sum(record.status is TestStatus.USABLE for record in records)
         record = GeneratedRecord(item.problem.id, task.first, tuple(records), done.piece)
         return Answer(Generated(one(task.number), one(usable)), (record,))
@@ -165,11 +178,13 @@ class Testing:
         return Answer(Executed(one(task.number), one(rung), one(executions), one(left)), (record,))
 
     def _unexecuted(self, task: OpenTask) -> list[int]:
-        """The task's tests that are usable and have no verdicts."""
+        """The task's tests that are usable and have no verdicts; none of written inputs."""
         problem = self._problems.problems[task.position].id
         records, verdicts = self._store.tests[problem], self._store.verdicts[problem]
         return [
             index
             for index in task.indices
-            if records[index].status is TestStatus.USABLE and index not in verdicts
+            if index != WRITTEN_INPUTS
+            and records[index].status is TestStatus.USABLE
+            and index not in verdicts
         ]

@@ -16,6 +16,7 @@ class Rejection(StrEnum):
     NO_ASSERTION = "asserts nothing"
     ENTRY_POINT_UNUSED = "never uses the entry point"
     NO_INPUT_AND_OUTPUT = "no input with its output"
+    NO_INPUT = "no input"
     CONTRADICTION = "one input with two outputs"
     FOREIGN_MODULE = "needs a module that is not there"
 

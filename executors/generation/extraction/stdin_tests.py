@@ -86,6 +86,22 @@ def extract_stdin_test(text: str) -> tuple[str, TestKind]:
     return cases_as_text(usable), TestKind.STDIN
 
 
+def stdin_inputs(text: str) -> list[str]:
+    """Inputs of programs in an answer, with or without outputs, in their order.
+
+    They stand in cases, between tags or below labels; else each fenced block is an input.
+
+    Args:
+        text: the answer, without end marks.
+    """
+    if cases := _of_json(text):
+        found = [case.stdin for case in cases]
+    else:
+        pieces = _of_tags(text) or _of_labels(text.split("\n"))
+        found = [piece.text for piece in pieces if piece.is_input] or list(_fenced(text))
+    return [_case(given, "").stdin for given in found if given.strip() and not _PLACEHOLDER.match(given)]
+
+
 def stdin_normal_form(code: str) -> str:
     """Normal form of a test's code: its cases in the order of their inputs, without blanks at the ends."""
     cases = [
