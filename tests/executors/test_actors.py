@@ -1,18 +1,18 @@
-"""Actors on Ray: what they answer, what ends them, and how they are metered."""
+"""Actors: what they answer, what ends their processes, and how they are metered."""
 
 import asyncio
+import functools
 import math
 import socket
-import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-import ray
-from ray import cloudpickle
 
 from testbudget.executors.actors import GeneratorActor, RunnerActor
+from testbudget.executors.calls import WorkerDiedError
 from testbudget.executors.execution.limits import TestLimits, Trust
 from testbudget.executors.execution.package_choice import PackageChoice
 from testbudget.executors.extractor_actor import ExtractionError, ExtractorActor
@@ -26,6 +26,7 @@ from testbudget.executors.generation.base import (
     Sampling,
 )
 from testbudget.executors.metering import LeaseEndedError, Usage
+from testbudget.executors.process_worker import ProcessWorker
 from testbudget.rewards.errors import SandboxError, UserError
 from testbudget.rewards.problem import NOT_RUN, TestKind, UnitTest, Verdict
 
@@ -64,16 +65,33 @@ class Endless(Generator):
         raise AssertionError
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _ray():
-    cloudpickle.register_pickle_by_value(sys.modules[__name__])
-    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
-    yield
-    ray.shutdown()
+class Short(Generator):
+    """Generator that takes short prompts only."""
+
+    async def generate(self, request: Request, sampling: Sampling) -> Completion:
+        if len(request.prompt.text) > 10:
+            raise PromptTooLongError("a prompt must leave tokens for an answer")
+        return Completion("fine", 1, 0.5, "stop")
 
 
-def actor_of(make, timeout_seconds=60.0):
-    return ray.remote(GeneratorActor).options(num_cpus=0, max_concurrency=8).remote(make, timeout_seconds)
+@pytest.fixture
+def in_a_process():
+    """A function that makes an actor in a process of its own."""
+    workers = []
+
+    def start(kind, *arguments):
+        workers.append(ProcessWorker(functools.partial(kind, *arguments)))
+        return workers[-1]
+
+    yield start
+    for worker in workers:
+        worker.end()
+
+
+@pytest.fixture
+def _environment(monkeypatch):
+    """An extractor's actor sets the number of threads for its process."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
 
 class Lengths:
@@ -109,91 +127,88 @@ def computes() -> None:
     sum(range(5_000_000))
 
 
-def extractor_of(make, *, gpus=0.0, timeout_seconds=60.0):
-    return ray.remote(ExtractorActor).options(num_cpus=0).remote(make, 1, gpus, timeout_seconds)
-
-
 def requests(problem, count):
     return [Request(problem, index, Prompt("", chat=False), index) for index in range(count)]
 
 
-@pytest.mark.parametrize("hangs", [False, True])
-def test_an_engine_that_fails_or_hangs_ends_its_process(tmp_path, hangs):
-    actor = actor_of(lambda: FailsOnce(tmp_path / "failed", hangs=hangs), timeout_seconds=2.0)
-    with pytest.raises(ray.exceptions.RayActorError):
-        ray.get(actor.generate.remote(requests("a", 2), Sampling()))
-    another = actor_of(lambda: FailsOnce(tmp_path / "failed"))
-    answers = ray.get(another.generate.remote(requests("a", 2), Sampling()))
+def test_an_engine_that_fails_or_hangs_ends_its_process_and_another_serves_its_requests(
+    in_a_process, tmp_path
+):
+    def serving(marker, **options):
+        make = functools.partial(FailsOnce, tmp_path / marker, **options)
+        worker = in_a_process(GeneratorActor, make, 0.5)
+        return worker.call("generate", requests("a", 2), Sampling())
+
+    for call, sentence in (
+        (serving("failed"), "the engine failed"),
+        (serving("hung", hangs=True), "an answer for problem a took longer than 0.5 s"),
+    ):
+        with pytest.raises(WorkerDiedError, match=sentence):
+            call.result()
+    answers = serving("failed").result().value
     assert [completion.text for completion in answers] == ["a/0", "a/1"]
-    ray.kill(another)
 
 
-def test_a_user_error_of_a_generator_is_raised(tmp_path):
-    actor = actor_of(Refuses)
+def test_a_user_error_of_a_generator_is_raised():
     with pytest.raises(UserError, match="model must be a model"):
-        ray.get(actor.start.remote())
+        asyncio.run(GeneratorActor(Refuses, 60.0).start())
 
 
 def test_a_prompt_that_is_too_long_does_not_affect_other_requests():
-    class Short(Generator):
-        async def generate(self, request, sampling):
-            if len(request.prompt.text) > 10:
-                raise PromptTooLongError("a prompt must leave tokens for an answer")
-            return Completion("fine", 1, 0.5, "stop")
-
-    actor = actor_of(Short)
     requests = [
         Request("p", i, Prompt(text, chat=False), i) for i, text in enumerate(["short", "long" * 9])
     ]
-    short, long = ray.get(actor.generate.remote(requests, Sampling()))
-    ray.kill(actor)
+    short, long = asyncio.run(GeneratorActor(Short, 60.0).generate(requests, Sampling()))
     assert short == Completion("fine", 1, 0.5, "stop")
     assert long == Completion("", 0, 0.0, "prompt_too_long")
 
 
+@pytest.mark.usefixtures("_environment")
 def test_an_extractor_that_fails_is_closed_and_made_anew(tmp_path):
-    actor = extractor_of(lambda: Lengths(tmp_path / "failed", breaks))
+    actor = ExtractorActor(lambda: Lengths(tmp_path / "failed", breaks), 1, 0.0, 60.0)
     with pytest.raises(ExtractionError, match="hidden states of 2 prompts failed: ValueError"):
-        ray.get(actor.extract.remote(("a", "bb"), (1, 3)))
+        actor.extract(("a", "bb"), (1, 3))
     assert (tmp_path / "failed.closed").exists()
-    assert ray.get(actor.extract.remote(("a", "bb"), (1, 3))).states == [(1, 1, 3), (2, 1, 3)]
-    ray.kill(actor)
+    assert actor.extract(("a", "bb"), (1, 3)).states == [(1, 1, 3), (2, 1, 3)]
 
 
-def test_an_extractor_that_hangs_ends_its_process(tmp_path):
-    actor = extractor_of(lambda: Lengths(tmp_path / "failed", hangs), timeout_seconds=2.0)
-    with pytest.raises(ray.exceptions.RayActorError):
-        ray.get(actor.extract.remote(("a",), (1, 3)))
-    assert not (tmp_path / "failed.closed").exists()
-
-
+@pytest.mark.usefixtures("_environment")
 def test_a_batch_is_charged_cpu_seconds_or_gpu_seconds(tmp_path):
-    on_cpu, on_gpu = (extractor_of(lambda: Lengths(tmp_path / "done", computes), gpus=n) for n in (0, 0.5))
-    done = ray.get(on_cpu.extract.remote(("a",), (1,)))
+    def charged(gpus):
+        marker = tmp_path / f"done on {gpus} GPUs"
+        actor = ExtractorActor(lambda: Lengths(marker, computes), 1, gpus, 60.0)
+        assert actor.depth() == 3
+        return actor.extract(("a",), (1,))
+
+    done = charged(0.0)
     assert done.cpu_seconds > 0.01
     assert done.gpu_seconds == 0
-    (tmp_path / "done").unlink()
-    done = ray.get(on_gpu.extract.remote(("a",), (1,)))
+    done = charged(0.5)
     assert done.cpu_seconds == 0
     assert done.gpu_seconds > 0.005
-    assert ray.get(on_gpu.depth.remote()) == 3
-    ray.kill(on_cpu)
-    ray.kill(on_gpu)
 
 
+@pytest.mark.usefixtures("_environment")
 def test_a_user_error_of_an_extractor_is_raised():
     def refuses():
         raise UserError("model must be a model but it is not")
 
     with pytest.raises(UserError, match="model must be a model"):
-        ray.get(extractor_of(refuses).extract.remote(("a",), (1,)))
+        ExtractorActor(refuses, 1, 0.0, 60.0).extract(("a",), (1,))
 
 
-def test_a_runner_runs_the_chosen_programs_and_records_outputs_on_request():
-    actor = ray.remote(RunnerActor).options(num_cpus=0).remote(TestLimits(), ())
-    programs = ray.put(("def f(x):\n    return 1\n", "never run", "def f(x):\n    return x\n"))
+@pytest.fixture(scope="module")
+def actor():
+    """Actor whose runner has one package beyond the usual."""
+    opened = RunnerActor(TestLimits(), (), packages=PackageChoice(("packaging",)))
+    yield opened
+    opened.close()
+
+
+def test_a_runner_runs_the_chosen_programs_and_records_outputs_on_request(actor):
+    programs = ("def f(x):\n    return 1\n", "never run", "def f(x):\n    return x\n")
     tests = [UnitTest("p", 3, "assert f(2) == 2\n", kind=TestKind.ASSERT)]
-    outcomes = ray.get(actor.run.remote("python", programs, [2, 0], tests, "f", True, 0))
+    outcomes = actor.run("python", programs, [2, 0], tests, "f", True, 0)
     assert outcomes.verdicts.ravel().tolist() == [Verdict.PASSED, Verdict.FAILED]
     assert NOT_RUN not in outcomes.verdicts
     assert [item.test for item in outcomes.recorded_outputs.inputs] == [3]
@@ -202,46 +217,33 @@ def test_a_runner_runs_the_chosen_programs_and_records_outputs_on_request():
         for output in outcomes.recorded_outputs.results[:, 0]
     ]
     assert examples == ["2", "1"]
-    assert ray.get(actor.run.remote("python", programs, [2], tests, "f", False, 0)).recorded_outputs is None
-    varied = ray.get(actor.run.remote("python", programs, [2, 0], tests, "f", True, 2))
+    assert actor.run("python", programs, [2], tests, "f", False, 0).recorded_outputs is None
+    varied = actor.run("python", programs, [2, 0], tests, "f", True, 2)
     assert varied.input_mutations.tolist() == [2]
     assert [item.test for item in varied.recorded_outputs.inputs] == [3, 3, 3]
-    ray.kill(actor)
 
 
 ALIKE = "class f:\n    def __init__(self, x): pass\n    def __eq__(self, other): return True\n"
 
 
-def test_a_runner_trusts_candidates_as_it_is_told_and_runs_wanted_pairs_only():
+def test_a_runner_trusts_candidates_as_it_is_told_and_runs_wanted_pairs_only(actor):
     tests = [UnitTest("p", index, f"assert f({index}) == 2", kind=TestKind.ASSERT) for index in range(2)]
-    for trust, verdict in ((Trust.HOSTILE, Verdict.UNCONFIRMED), (Trust.HONEST, Verdict.PASSED)):
-        actor = RunnerActor(TestLimits(), (), False, trust)
-        block = actor.run("python", (ALIKE,), [0], tests, "f", False, 0, True, (1,), True, ((False, True),))
-        actor.close()
+    wanted = ("python", (ALIKE,), [0], tests, "f", False, 0, True, (1,), True, ((False, True),))
+    trusting = RunnerActor(TestLimits(), (), False, Trust.HONEST)
+    for one, verdict in ((actor, Verdict.UNCONFIRMED), (trusting, Verdict.PASSED)):
+        block = one.run(*wanted)
         assert block.verdicts.tolist() == [[NOT_RUN, verdict]]
-        assert block.same_process.tolist() == [[False, trust is Trust.HONEST]]
+        assert block.same_process.tolist() == [[False, one is trusting]]
+    trusting.close()
 
 
-def test_a_node_that_lacks_a_package_says_so_and_gives_no_verdict():
-    have, lack = (PackageChoice((name,)) for name in ("packaging", "no-such-thing"))
+def test_a_node_that_lacks_a_package_says_so_and_gives_no_verdict(actor):
     code = "from packaging.version import Version\ndef f(x): return Version(x).major"
     tests = [UnitTest("p", 0, "assert f('7.1') == 7", kind=TestKind.ASSERT)]
-    actor = RunnerActor(TestLimits(), (), packages=have)
     assert actor.run("python", (code,), [0], tests, "f", False, 0).verdicts.tolist() == [[Verdict.PASSED]]
-    actor.close()
-    actor = RunnerActor(TestLimits(), (), packages=lack)
+    lacking = RunnerActor(TestLimits(), (), packages=PackageChoice(("no-such-thing",)))
     with pytest.raises(SandboxError, match=f"the node {socket.gethostname()} cannot judge.*no-such-thing"):
-        actor.run("python", (code,), [0], tests, "f", False, 0)
-
-
-def metered(kind, *arguments, **options):
-    """Actor under leases, and functions that lease and report while its other calls run."""
-    groups = {"control": 1}
-    actor = ray.remote(concurrency_groups=groups, num_cpus=0, **options)(kind).remote(*arguments)
-    control = {"concurrency_group": "control"}
-    lease = actor.lease.options(**control).remote
-    report = actor.report.options(**control).remote
-    return actor, lambda until: ray.get(lease(until)), lambda: ray.get(report())
+        lacking.run("python", (code,), [0], tests, "f", False, 0)
 
 
 LOOP = "def f():\n    while True: pass"
@@ -249,55 +251,55 @@ BLOCK = ("python", [LOOP], [0], [UnitTest("p", 0, "assert f()", kind=TestKind.AS
 
 
 def test_a_runner_is_leased_and_reports_while_it_runs_a_block():
-    limits = TestLimits(cpu_seconds=60, wall_seconds=120)
-    actor, lease, report = metered(RunnerActor, limits, (), True)
-    lease(Usage(cpu_seconds=2.0))
-    running = actor.run.remote(*BLOCK, settle=True)
-    while (used := report().used.cpu_seconds) < 0.6:
-        assert used <= 2.0
-    lease(Usage(cpu_seconds=2.5))
-    with pytest.raises(LeaseEndedError):
-        ray.get(running)
-    assert report().used == Usage(cpu_seconds=2.5)
-    ray.kill(actor)
+    actor = RunnerActor(TestLimits(cpu_seconds=60, wall_seconds=1200), (), True)
+    actor.lease(Usage(cpu_seconds=2.0))
+    with ThreadPoolExecutor(1) as thread:
+        running = thread.submit(actor.run, *BLOCK, settle=True)
+        while (used := actor.report().used.cpu_seconds) < 0.6:
+            assert used <= 2.0
+        actor.lease(Usage(cpu_seconds=2.5))
+        with pytest.raises(LeaseEndedError):
+            running.result()
+    assert actor.report().used == Usage(cpu_seconds=2.5)
+    actor.close()
 
 
 def test_an_engine_is_leased_and_reports_while_it_answers():
-    actor, lease, report = metered(GeneratorActor, Endless, 60.0, 1.0, 4, True)
-    lease(Usage(math.inf, 0.6, math.inf))
-    answering = actor.generate.remote(requests("a", 2), Sampling())
-    while report().used.gpu_seconds == 0:
-        pass
-    lease(Usage(math.inf, 1.0, math.inf))
-    with pytest.raises(LeaseEndedError) as ended:
-        ray.get(answering)
-    assert ended.value.until.gpu_seconds == 1.0
-    assert report().used.gpu_seconds == 1.0
-    ray.kill(actor)
+    async def answer_under_two_leases():
+        actor = GeneratorActor(Endless, 60.0, 1.0, 4, True)
+        await actor.lease(Usage(math.inf, 1.0, math.inf))
+        answering = asyncio.create_task(actor.generate(requests("a", 2), Sampling()))
+        while (await actor.report()).used.gpu_seconds == 0:
+            await asyncio.sleep(0)
+        await actor.lease(Usage(math.inf, 1.3, math.inf))
+        with pytest.raises(LeaseEndedError) as ended:
+            await answering
+        return ended.value.until.gpu_seconds, (await actor.report()).used.gpu_seconds
+
+    assert asyncio.run(answer_under_two_leases()) == (1.3, 1.3)
 
 
-def test_an_extractor_begins_no_batch_without_a_lease_and_ends_with_it(tmp_path):
-    def makes():
-        return Lengths(tmp_path / "begun", hangs)
+def test_an_extractor_that_hangs_or_whose_lease_ends_ends_with_its_process(in_a_process, tmp_path):
+    def extracting(name, timeout_seconds, *, metered):
+        make = functools.partial(Lengths, tmp_path / name, hangs)
+        worker = in_a_process(ExtractorActor, make, 1, 0.5, timeout_seconds, metered)
+        if metered:
+            assert isinstance(worker.call("extract", ("a",), (1,)).result().error, LeaseEndedError)
+            worker.call("lease", Usage(math.inf, 0.2, math.inf))
+        return worker.call("extract", ("a",), (1,))
 
-    actor, lease, _ = metered(ExtractorActor, makes, 1, 0.5, 60.0, True)
-    with pytest.raises(LeaseEndedError):
-        ray.get(actor.extract.remote(("a",), (1,)))
-    lease(Usage(math.inf, 0.5, math.inf))
-    began = time.monotonic()
-    running = actor.extract.remote(("a",), (1,))
-    with pytest.raises(ray.exceptions.RayActorError):
-        ray.get(running)
-    assert (tmp_path / "begun").exists()
-    assert time.monotonic() - began < 30
+    hung, unpaid = extracting("hung", 0.5, metered=False), extracting("unpaid", 600.0, metered=True)
+    for name, call in (("hung", hung), ("unpaid", unpaid)):
+        with pytest.raises(WorkerDiedError):
+            call.result()
+        assert (tmp_path / name).exists()
+        assert not (tmp_path / f"{name}.closed").exists()
 
 
+@pytest.mark.usefixtures("_environment")
 def test_the_batches_of_an_extractor_are_metered(tmp_path):
-    actor, lease, report = metered(
-        ExtractorActor, lambda: Lengths(tmp_path / "x", computes), 1, 0.0, 60.0, True
-    )
-    lease(Usage(math.inf, math.inf, 20.0))
-    done = ray.get(actor.extract.remote(("a",), (1,)))
-    assert report().used.cpu_seconds >= done.cpu_seconds > 0.01
-    assert report().slice == Usage(cpu_seconds=5.0)
-    ray.kill(actor)
+    actor = ExtractorActor(lambda: Lengths(tmp_path / "x", computes), 1, 0.0, 60.0, True)
+    actor.lease(Usage(math.inf, math.inf, 20.0))
+    done = actor.extract(("a",), (1,))
+    assert actor.report().used.cpu_seconds >= done.cpu_seconds > 0.01
+    assert actor.report().slice == Usage(cpu_seconds=5.0)
