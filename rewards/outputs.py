@@ -313,7 +313,7 @@ class Evidence:
     Attributes:
         votes: votes of the tests so far.
         outputs: outputs of the same candidates on the same tests; None if not recorded.
-        batch: statistics of the batch, up to at least as many tests; None for a single problem.
+        batch: statistics of the batch; None for a single problem.
         sizes: int64 (columns,), number of equal candidates that each column of votes and outputs stands
             for; None for one each. See ``equivalence.merge_equal``.
     """

@@ -237,19 +237,20 @@ class PrefixStatistics:
     @property
     def batch_best_pass_rate(self) -> NDArray[np.float64]:
         """R, ``BatchStatistics.best_pass_rate``, shape (counts, 1); ``best_pass_rate`` without a batch."""
-        batch = self.batch
-        return self.best_pass_rate if batch is None else batch.best_pass_rate[self.counts][:, np.newaxis]
+        if self.batch is None:
+            return self.best_pass_rate
+        return self._of_batch(self.batch.best_pass_rate)
 
     @property
     def batch_minority_ratio(self) -> NDArray[np.float64]:
         """``BatchStatistics.minority_ratio``, shape (counts, 1); 0.25 without a batch."""
-        batch = self.batch
-        return self._of_batch(None if batch is None else batch.minority_ratio, USUAL_MINORITY_RATIO)
+        if self.batch is None:
+            return np.full((len(self.counts), 1), USUAL_MINORITY_RATIO)
+        return self._of_batch(self.batch.minority_ratio)
 
-    def _of_batch(self, values: NDArray[np.float64] | None, otherwise: float) -> NDArray[np.float64]:
-        if values is None:
-            return np.full((len(self.counts), 1), otherwise)
-        return values[self.counts][:, np.newaxis]
+    def _of_batch(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        # A problem may have more tests than every problem that makes up the batch of a run.
+        return values[np.minimum(self.counts, len(values) - 1)][:, np.newaxis]
 
     @property
     def has_outputs(self) -> bool:

@@ -23,7 +23,6 @@
 A problem without candidates has null in ``candidate``, ``p_correct`` and ``code``; it is abstained.
 """
 
-import itertools
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -38,7 +37,7 @@ from testbudget.rewards.confidence.model import ConfidenceModels, p_correct_of_c
 from testbudget.rewards.outputs import Evidence, RecordedOutputs
 from testbudget.rewards.overoptimisation import TestEffect
 from testbudget.rewards.seeds import problem_fold
-from testbudget.rewards.selection.batch import batch_statistics, is_calibrating
+from testbudget.rewards.selection.batch import combine_batch, is_calibrating, standing_contribution
 from testbudget.rewards.selection.calibrated import Calibrated
 from testbudget.rewards.selection.registry import selection_rule
 from testbudget.scheduler.job import Job
@@ -108,7 +107,13 @@ def picks(
     picked = {problem: seen for problem, seen in trace.problems.items() if seen.candidates}
     if not picked:
         return
-    batch = batch_statistics(itertools.starmap(evidence_of_trace, picked.items()), len(picked))
+    batch = combine_batch(
+        [
+            standing_contribution(evidence_of_trace(*item))
+            for position, item in enumerate(picked.items())
+            if is_calibrating(position, len(picked))
+        ]
+    )
     judged = []
     for_level = []  # evidence of some problems, for the level of p_correct
     for position, (problem, seen) in enumerate(picked.items()):

@@ -2,7 +2,8 @@
 
 A run sends recorded tests through the event log and a back end. Here the tests of each problem are permuted
 once, and the state after m tests is a lookup, so thousands of runs take seconds. Grants and picks are the
-same as those of the run. Candidates are never eliminated, as in such a run.
+same as those of the run, except under rules that use the batch: here a batch has as many tests of every
+problem, there as many as each problem has. Candidates are never eliminated, as in such a run.
 """
 
 from collections.abc import Sequence
@@ -187,35 +188,34 @@ class PermutedTests:
             equal in all tests share one.
         statistics: after 0, 1, ..., all tests that have a vote, with the batch's statistics.
         confidence_models: the models that p_wrong is computed with.
-        alone: the same that these models can read, without the batch, whose later tests a run does not
-            know.
+        readable: the same, as far as these models can read it.
     """
 
     column: NDArray[np.intp]
     statistics: PrefixStatistics
     confidence_models: ConfidenceModels
-    alone: PrefixStatistics
+    readable: PrefixStatistics
 
-    def winners(self, rule: SelectionRule, *, batch: bool) -> NDArray[np.bool_]:
-        """Winners after the first m tests that have a vote, bool (tests + 1, candidates).
-
-        Args:
-            rule: makes the picks.
-            batch: True if it may use the batch's statistics.
-        """
+    def winners(self, rule: SelectionRule) -> NDArray[np.bool_]:
+        """Winners after the first m tests that have a vote, bool (tests + 1, candidates)."""
         if rule.merges_equal:
-            statistics = self.statistics if batch else self.statistics.with_batch(None)
-            return rule.winners_by(statistics)[:, self.column]
+            return rule.winners_by(self.statistics)[:, self.column]
         whole = replace(self.statistics.evidence.of_candidates(self.column), sizes=None)
-        evidence = replace(whole, batch=self.statistics.batch if batch else None)
+        evidence = replace(whole, batch=self.statistics.batch)
         return rule.winners_after(evidence, range(evidence.votes.tests + 1))
 
-    def pick_features(self, won: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Features of picks with these winners, bool (tests + 1, candidates); float64 (tests + 1, ...)."""
+    def pick_features(self, won: NDArray[np.bool_], *, batch: bool) -> NDArray[np.float64]:
+        """Features of picks with these winners, float64 (tests + 1, features).
+
+        Args:
+            won: bool (tests + 1, candidates).
+            batch: True if they may use the batch's statistics.
+        """
         order = np.argsort(self.column, kind="stable")
-        starts = np.searchsorted(self.column[order], np.arange(len(self.alone.sizes)))
+        starts = np.searchsorted(self.column[order], np.arange(len(self.readable.sizes)))
         in_column = np.add.reduceat(won[:, order].astype(np.int64), starts, axis=1)
-        return pick_features_by(self.alone, in_column)
+        statistics = self.readable if batch else self.readable.with_batch(None)
+        return pick_features_by(statistics, in_column)
 
 
 class LearningCurve:
@@ -229,8 +229,8 @@ class LearningCurve:
 
     Attributes:
         accuracy: float64 (tests + 1,), mean correctness of the winners after m tests.
-        p_wrong: float64 (tests + 1,), probability that the pick is wrong, estimated without labels and
-            without the batch's statistics.
+        p_wrong: float64 (tests + 1,), probability that the pick is wrong, estimated without labels; with the
+            batch's statistics if the rule uses them.
     """
 
     __slots__ = ("_permutation", "_recorded", "accuracy", "p_wrong")
@@ -244,15 +244,15 @@ class LearningCurve:
     ) -> None:
         self._recorded, self._permutation = recorded, permutation
         voting = np.concatenate([[0], np.cumsum(recorded.rows[permutation] >= 0)])
-        won = permuted.winners(rule, batch=True)
+        won = permuted.winners(rule)
         accuracy = (won & recorded.correct).sum(axis=1) / won.sum(axis=1)
         self.accuracy: NDArray[np.float64] = accuracy[voting]
-        if rule.uses_batch:
-            won = permuted.winners(rule, batch=False)
         models = permuted.confidence_models
         family = rule_family(rule, models.readable(permuted.statistics.evidence))
         model = models.model(ConfidenceTarget.PICK, family, recorded.fold)
-        self.p_wrong: NDArray[np.float64] = 1 - model.probability(permuted.pick_features(won))[voting]
+        self.p_wrong: NDArray[np.float64] = (
+            1 - model.probability(permuted.pick_features(won, batch=rule.uses_batch))[voting]
+        )
 
     @property
     def spent(self) -> NDArray[np.float64]:
@@ -289,9 +289,12 @@ def permute_tests(
     batch = combine_batch([contribution_by(one) for one in statistics])
     permuted = []
     for one, merged, alone in zip(recorded, evidence, statistics, strict=True):
-        readable = models.readable(merged)
-        known = alone if readable is merged else PrefixStatistics(readable, alone.counts)
-        permuted.append(PermutedTests(one.merged.column, alone.with_batch(batch), models, known))
+        whole, readable = alone.with_batch(batch), models.readable(merged)
+        if readable is merged:
+            known = whole
+        else:
+            known = PrefixStatistics(readable, alone.counts).with_batch(batch)
+        permuted.append(PermutedTests(one.merged.column, whole, models, known))
     return permuted
 
 

@@ -25,8 +25,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from testbudget.rewards.confidence.features import candidate_features
-from testbudget.rewards.confidence.pick import features_of_pick
+from testbudget.rewards.confidence.pick import pick_features_by
 from testbudget.rewards.outputs import Evidence
+from testbudget.rewards.prefix_statistics import PrefixStatistics
 from testbudget.rewards.seeds import CONFIDENCE_FOLDS
 from testbudget.rewards.selection.base import SelectionRule
 
@@ -213,6 +214,32 @@ def rule_family(rule: SelectionRule, evidence: Evidence) -> RuleFamily:
     return RuleFamily.OUTPUTS_USED if rule.uses_outputs else RuleFamily.OUTPUTS_RECORDED
 
 
+def p_correct_by(
+    statistics: PrefixStatistics,
+    rule: SelectionRule,
+    won: NDArray[np.bool_],
+    confidence_models: ConfidenceModels,
+    fold: int,
+    pass_rate: float = math.nan,
+) -> NDArray[np.float64]:
+    """Probability that a pick drawn evenly from the tied winners is correct, float64 (counts,).
+
+    Args:
+        statistics: statistics of one problem.
+        rule: the selection rule.
+        won: its winners, bool (counts, candidates).
+        confidence_models: give the probability.
+        fold: fold of the problem, see ``problem_fold``.
+        pass_rate: predicted pass rate of the problem; NaN if there is none.
+    """
+    evidence = confidence_models.readable(statistics.evidence)
+    if evidence is not statistics.evidence:
+        evidence = replace(evidence, batch=statistics.batch)
+        statistics = PrefixStatistics(evidence, statistics.counts)
+    model = confidence_models.model(ConfidenceTarget.PICK, rule_family(rule, evidence), fold)
+    return model.probability(pick_features_by(statistics, won, pass_rate))
+
+
 def p_correct_of_pick(
     evidence: Evidence,
     rule: SelectionRule,
@@ -221,7 +248,7 @@ def p_correct_of_pick(
     fold: int,
     pass_rate: float = math.nan,
 ) -> float:
-    """Probability that a pick drawn evenly from the tied winners is correct.
+    """Probability that a pick is correct after all tests.
 
     Args:
         evidence: evidence on one problem.
@@ -231,10 +258,10 @@ def p_correct_of_pick(
         fold: fold of the problem, see ``problem_fold``.
         pass_rate: predicted pass rate of the problem; NaN if there is none.
     """
-    evidence = confidence_models.readable(evidence)
-    of_pick = features_of_pick(evidence, winners, pass_rate)
-    model = confidence_models.model(ConfidenceTarget.PICK, rule_family(rule, evidence), fold)
-    return float(model.probability(of_pick))
+    won = np.zeros((1, evidence.votes.candidates), np.bool_)
+    won[0, winners] = True
+    statistics = PrefixStatistics(evidence, [evidence.votes.tests])
+    return float(p_correct_by(statistics, rule, won, confidence_models, fold, pass_rate)[0])
 
 
 def p_correct_of_candidates(

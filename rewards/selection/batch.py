@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from testbudget.rewards.calibration import GroupRows
 from testbudget.rewards.calibration_fit import BatchCalibration, calibrated_counts
+from testbudget.rewards.equivalence import merge_equal
 from testbudget.rewards.outputs import BatchStatistics, Evidence
 from testbudget.rewards.prefix_statistics import USUAL_MINORITY_RATIO, PrefixStatistics
 
@@ -64,16 +65,30 @@ def final_statistics(problems: Sequence[Evidence]) -> list[PrefixStatistics]:
 
     The calibration is the same for every number of tests. Statistics of the batch are otherwise unknown.
     """
-    found, rows = [], []
-    for problem in problems:
-        tests = problem.votes.tests
-        statistics = PrefixStatistics(problem, sorted({_complete_tests(problem), tests}))
-        found.append(statistics)
-        rows.append({0: _group_rows(statistics, [tests])[0]})
+    found = [_final(problem) for problem in problems]
     most = max((one.votes.tests for one in problems), default=0)
     unknown = np.full(most + 1, np.nan)
-    batch = BatchStatistics(unknown, unknown, BatchCalibration(rows, most))
-    return [statistics.with_batch(batch) for statistics in found]
+    calibration = BatchCalibration([{0: rows} for _, rows in found], most)
+    batch = BatchStatistics(unknown, unknown, calibration)
+    return [statistics.with_batch(batch) for statistics, _ in found]
+
+
+def _final(problem: Evidence) -> tuple[PrefixStatistics, GroupRows]:
+    """Statistics of a problem after all its tests, in the last row, and its output groups."""
+    tests = problem.votes.tests
+    statistics = PrefixStatistics(problem, sorted({_complete_tests(problem), tests}))
+    return statistics, _group_rows(statistics, [tests])[0]
+
+
+def standing_contribution(problem: Evidence) -> BatchContribution:
+    """Part of one problem in a batch whose calibration counts all tests that each problem has.
+
+    Such a calibration is the same for every number of tests. Problems of a run have different numbers of
+    tests; in a comparison after equal numbers, use :func:`batch_contribution`.
+    """
+    merged, _ = merge_equal(problem)
+    every = PrefixStatistics(merged, range(merged.votes.tests + 1))
+    return BatchContribution(_pass_shares(every), {0: _final(merged)[1]})
 
 
 def batch_statistics(problems: Iterable[Evidence], number: int = 0) -> BatchStatistics:
@@ -96,27 +111,15 @@ def is_calibrating(position: int, problems: int, at_most: int = 1000) -> bool:
     return position % max(1, -(-problems // at_most)) == 0
 
 
-def add_sums(parts: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
-    """Sums of ``BatchContribution.sums`` of several problems, added in their order."""
-    sums = np.zeros((len(parts[0]), max(part.shape[1] for part in parts)))
-    for part in parts:
-        sums[:, : part.shape[1]] += part
-    return sums
-
-
 def combine_batch(parts: Sequence[BatchContribution]) -> BatchStatistics:
     """Statistics of a batch from the ``batch_contribution`` of each problem."""
-    return statistics_of_sums(add_sums([part.sums for part in parts]), [part.groups for part in parts])
-
-
-def statistics_of_sums(
-    sums: NDArray[np.float64], groups: Sequence[Mapping[int, GroupRows]]
-) -> BatchStatistics:
-    """Statistics of a batch from the sum over its problems, and from the groups of each."""
+    sums = np.zeros((4, max(part.sums.shape[1] for part in parts)))
+    for part in parts:
+        sums[:, : part.sums.shape[1]] += part.sums
     count, best, majority, minority = sums
     # The prior is one problem whose majority passes all tests.
     minority_ratio = (minority + USUAL_MINORITY_RATIO) / (majority + 1)
-    calibration = BatchCalibration([one for one in groups if one], len(best) - 1)
+    calibration = BatchCalibration([part.groups for part in parts if part.groups], len(best) - 1)
     return BatchStatistics(best / count, minority_ratio, calibration)
 
 
