@@ -30,5 +30,5 @@ class Outside:
         """Make the log as durable as a lease has to be, since work that it pays for may be lost."""
 
 
-class RunStopped(KeyboardInterrupt):  # noqa: N818 - an end like Ctrl-C, no error
+class RunStopped(KeyboardInterrupt):
     """A request from outside to stop, which ends the driver as an interrupt does."""

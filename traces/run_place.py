@@ -4,7 +4,6 @@ Small files of a run are read and written through a place by whoever looks at th
 status, requests to its driver, the segments of its log.
 """
 
-import os
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
@@ -112,7 +111,7 @@ class LocalPlace(RunPlace):
     def files(self, folder: str) -> list[str]:
         """Names of the files in a folder, without unfinished ones."""
         try:
-            names = os.listdir(self.folder / folder)
+            names = [path.name for path in (self.folder / folder).iterdir()]
         except (FileNotFoundError, NotADirectoryError):
             return []
         return sorted(name for name in names if not name.endswith(".partial"))
@@ -123,7 +122,7 @@ class LocalPlace(RunPlace):
 
 
 class ObjectPlace(RunPlace):
-    """Folder of an object store. Credentials and endpoint are those of the environment, as pyarrow reads it.
+    """Folder of an object store. Credentials and endpoint come from the environment, as pyarrow reads it.
 
     Args:
         url: URL of the folder, such as ``s3://bucket/runs/a``.
