@@ -7,9 +7,9 @@ import dataclasses
 import functools
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -23,36 +23,33 @@ from testbudget.rewards.errors import InfrastructureError, UserError, require_ex
 from testbudget.rewards.problem import Problem
 from testbudget.rewards.selection.registry import selection_rule
 from testbudget.scheduler.assembly import RunMethods, RunSources, make_dispatcher
-from testbudget.scheduler.assessment import EliminationRule, check_points
+from testbudget.scheduler.assessment import EliminationRule
 from testbudget.scheduler.backends.base import Backend, Report
 from testbudget.scheduler.backends.recorded import RecordedBackend
 from testbudget.scheduler.backends.registry import backend_class
-from testbudget.scheduler.cap_check import (
-    check_cap,
-    check_min_tests,
-    executions_per_pair,
-    inputs_per_program,
-    inputs_price,
-)
-from testbudget.scheduler.core.budget import Books, Budget
-from testbudget.scheduler.core.events import Cap, Floats, RunStarted
+from testbudget.scheduler.cap_check import check_cap, check_min_tests
+from testbudget.scheduler.core.budget import Budget
+from testbudget.scheduler.core.events import Cap, Floats
 from testbudget.scheduler.core.planner import Grants
 from testbudget.scheduler.core.scheduler import Scheduler
 from testbudget.scheduler.driver import Driver
-from testbudget.scheduler.event_log import LOG_FILE, Entry, EventLog, Note
+from testbudget.scheduler.event_log import LOG_FILE, EventLog
 from testbudget.scheduler.evidence_store import EvidenceStore
 from testbudget.scheduler.fitting.confidence import check_confidence_runs, confidence_models_for
 from testbudget.scheduler.fitting.gain_models import check_gain_model_run, gain_models_for
 from testbudget.scheduler.ground_truth_checks import check_ground_truths
 from testbudget.scheduler.job import Job
-from testbudget.scheduler.job_file import changed_fields, job_fields, load_job, save_job
+from testbudget.scheduler.job_file import load_job, save_job
+from testbudget.scheduler.live_run import Gauges, LiveRun
+from testbudget.scheduler.object_run import ObjectRun, is_claimed, new_object_run, taken_object_run
 from testbudget.scheduler.prompt_checks import check_prompts, generator_of_tests
+from testbudget.scheduler.run_header import check_unchanged, header_of
 from testbudget.scheduler.run_origins import models_of, sources_of
 from testbudget.scheduler.run_problems import RunProblems
 from testbudget.scheduler.run_results import write_results
+from testbudget.scheduler.run_status import Watch
 from testbudget.scheduler.server_checks import check_servers
 from testbudget.scheduler.truth_trials import BackendTrials
-from testbudget.scheduler.window import window_and_quantum
 from testbudget.scheduler.work.candidates import CandidateGenerator, recorded_candidates
 from testbudget.scheduler.work.given_tests import given_as_code, given_tests
 from testbudget.scheduler.work.hidden_states import recorded_states
@@ -64,125 +61,120 @@ from testbudget.traces.problems import load_problems
 from testbudget.traces.reason_tables import read_reasons
 from testbudget.traces.records import Cost
 from testbudget.traces.run_info import RunInfo, read_run_info, write_run_info
+from testbudget.traces.run_place import is_url
 from testbudget.traces.run_tables import GrantRecord
 from testbudget.traces.tables import ReadTrace, read_trace
 from testbudget.traces.trace import Trace
 
-_UNLIMITED = 2**31 - 1  # tests of a problem
-_JOB = "job"  # kind of the note that holds the fields of the job
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class RunStatus:
-    """Progress of a run, for a display.
-
-    Attributes:
-        name: present phase, in words.
-        problems: number of problems of the run.
-        cap: limits of the run.
-        store: records so far, for reading.
-        seconds: the back end's clock, in seconds.
-        scheduler: core of the run, for reading.
-    """
-
-    name: str
-    problems: int
-    cap: Cap
-    store: EvidenceStore
-    seconds: float
-    scheduler: Scheduler
-
-    @property
-    def books(self) -> Books:
-        """Amounts spent, lost, reserved and leased, by quantity."""
-        return self.scheduler.books
-
-    @property
-    def prepared(self) -> int:
-        """Number of problems that have their candidates and hidden states."""
-        return int(self.scheduler.problems.prepared.sum())
-
-
-Watch = Callable[[RunStatus], None]
-"""Function that is called with the status of a run whenever it may have changed."""
-
-
-def start_run(job: Job, directory: Path, watch: Watch = lambda _: None) -> Path:
+def start_run(
+    job: Job, target: Path | str, watch: Watch = lambda _: None, *, or_resume: bool = False
+) -> Path:
     """Run a job into a new directory.
 
     The directory then holds ``job.yaml`` (the job with all defaults), ``log.sqlite`` (the event log), the
-    Parquet tables of the run, ``run.json`` and ``picks.jsonl``.
+    Parquet tables of the run, ``run.json``, ``status.json`` and ``picks.jsonl``.
 
     Args:
         job: the job.
-        directory: run directory; its parents are created.
+        target: run directory, whose parents are created; or its URL on object storage.
         watch: called with the status of the run again and again.
+        or_resume: True continues a run of the same job that is there and has not finished.
 
     Returns:
-        The run directory.
+        The run directory; for a URL, the folder of this machine that the run worked in.
 
     Raises:
         UserError: the directory exists, a package is missing, or the job cannot be run. The new directory
             and its new parents are removed, unless its log holds results of work.
         InfrastructureError: work failed, its retries included. ``resume_run`` continues the run.
     """
+    if or_resume and holds_run(target):
+        return resume_run(target, watch, job=job)
     if job.backend != "recorded":
         find_packages(job.execution.package_choice)
     problems = load_problems(job.problems.problem_source, job.problems.ids, job.problems.limit, tell=True)
     check_min_tests(job, len(problems))
     check_prompts(job, problems)
     check_servers(job)
-    if not directory.exists():
-        check_place(directory, directory=True)
+    object_run = new_object_run(str(target)) if is_url(target) else None
+    directory = object_run.directory if object_run else Path(target)
     parents = [parent for parent in directory.parents if not parent.exists()]
-    try:
-        directory.mkdir(parents=True)
-    except FileExistsError:
-        raise UserError(
-            f"{directory} exists. Resume its run with --resume {directory} or choose another directory."
-        ) from None
+    if object_run is None:
+        _make(directory)
     info = RunInfo.of_start(
         tuple(sys.argv), sources=sources_of(job), models=models_of(job), trust=job.execution.trust
     )
     try:
         with _writing(directory):
             save_job(job, directory / "job.yaml")
-        _run(job, problems, directory, info, watch)
+        _run(job, problems, directory, info, watch, object_run)
     except UserError:
         if not _holds_work(directory):
             shutil.rmtree(directory)
             _remove_empty(parents)
+            if object_run is not None:
+                object_run.withdraw()
         raise
     return directory
 
 
-def resume_run(directory: Path, watch: Watch = lambda _: None) -> Path:
+def _make(directory: Path) -> None:
+    if not directory.exists():
+        check_place(directory, directory=True)
+    try:
+        directory.mkdir(parents=True)
+    except FileExistsError:
+        raise UserError(
+            f"{directory} exists. Resume its run with --resume {directory} or choose another directory."
+        ) from None
+
+
+def holds_run(target: Path | str) -> bool:
+    """True if a run was started in a directory, or at a URL.
+
+    Raises:
+        UserError: the URL cannot be read.
+    """
+    return is_claimed(str(target)) if is_url(target) else (Path(target) / LOG_FILE).exists()
+
+
+def resume_run(target: Path | str, watch: Watch = lambda _: None, *, job: Job | None = None) -> Path:
     """Continue a run that was stopped or killed. A finished run only writes its results again.
 
     Args:
-        directory: run directory.
+        target: run directory, or its URL.
         watch: called with the status of the run again and again.
+        job: the job, submitted again: paths and cluster are taken from it, and a finished run is refused.
+            None reads it from the directory.
 
     Returns:
-        The run directory.
+        The run directory; for a URL, the folder of this machine that the run worked in.
 
     Raises:
         UserError: the directory holds no run, or one of another schema version; its job was changed; or
             another process is running it.
         InfrastructureError: as ``start_run``.
     """
+    object_run = taken_object_run(str(target), again=job is not None) if is_url(target) else None
+    directory = object_run.directory if object_run else Path(target)
     if not directory.exists():
         raise UserError(f"{directory} must be a run that was started but there is no such directory")
-    if not (directory / LOG_FILE).exists():
+    if object_run is None and not (directory / LOG_FILE).exists():
         raise UserError(
             f"{directory} must be a run that was started but it has no {LOG_FILE}; start its job with "
             f"testbudget run {directory / 'job.yaml'} --out DIR"
         )
-    job = load_job(directory / "job.yaml")
-    problems = load_problems(job.problems.problem_source, job.problems.ids, job.problems.limit)
     known = read_run_info(directory)
+    if job is not None and known is not None and known.finished:
+        raise UserError(
+            f"{target} holds the finished run of this job. Look at it with testbudget status {target} or "
+            "choose another --out."
+        )
+    job = load_job(directory / "job.yaml") if job is None else job
+    problems = load_problems(job.problems.problem_source, job.problems.ids, job.problems.limit)
     info = RunInfo.of_start(tuple(sys.argv)) if known is None else known.resumed()
-    _run(job, problems, directory, info, watch)
+    _run(job, problems, directory, info, watch, object_run)
     return directory
 
 
@@ -195,7 +187,14 @@ def _remove_empty(directories: Sequence[Path]) -> None:
             return
 
 
-def _run(job: Job, problems: Sequence[Problem], directory: Path, info: RunInfo, watch: Watch) -> None:
+def _run(
+    job: Job,
+    problems: Sequence[Problem],
+    directory: Path,
+    info: RunInfo,
+    watch: Watch,
+    object_run: ObjectRun | None,
+) -> None:
     read = functools.cache(read_trace)
     predictor = Predictor.of(job, read)
     check_gain_model_run(job, read)
@@ -203,9 +202,12 @@ def _run(job: Job, problems: Sequence[Problem], directory: Path, info: RunInfo, 
     recording = read(job.tests.from_run) if job.tests.from_run else None
     # What is looked up can be looked up again.
     with EventLog(directory / LOG_FILE, durable=job.backend != "recorded") as log:
-        _check_unchanged(job, log, directory)
+        check_unchanged(job, log, directory)
         with _writing(directory):
+            save_job(job, directory / "job.yaml")
             write_run_info(info, directory)
+        if object_run is not None:
+            object_run.upload()
         run_problems = RunProblems(problems, EvidenceStore(log))
         if job.tests.from_file is not None:
             recording = given_tests(job.tests.from_file, problems, run_problems.store, job.tests.fields)
@@ -219,18 +221,9 @@ def _run(job: Job, problems: Sequence[Problem], directory: Path, info: RunInfo, 
         cap = Cap(job.cap.limits, job.unit_prices)
         metered = Budget(cap).meters
         with _backend(job, problems, recording, metered=metered) as backend:
-            # It starts a runner for a moment, for which a core is free only before the other runners start.
-            isolation = [
-                f"{language} {backend.isolation(language)}"
-                for language in sorted({problem.language for problem in problems})
-            ]
-            early: Sequence[Report] = ()
-            if not log.last_seq and job.backend != "recorded" and job.problems.check_ground_truth:
-                trials = BackendTrials(backend)
-                check_ground_truths(problems, trials.run)
-                trials.end()
-                early = trials.reports
-            started = _header(job, problems, log, cap, backend, recording)
+            isolation = _isolation(backend, problems)
+            early = _early_reports(job, problems, log, backend)
+            started = header_of(job, problems, log, cap, backend, recording)
 
             def policy(pass_rates: Floats) -> Policy:
                 rates = None if predictor is None else pass_rates
@@ -246,20 +239,53 @@ def _run(job: Job, problems: Sequence[Problem], directory: Path, info: RunInfo, 
             )
             methods = _methods(job, predictor, confidence_models, recording, metered=metered)
             dispatcher = make_dispatcher(run_problems, backend, sources, methods)
-            driver = Driver(scheduler, log, run_problems.store, backend, dispatcher)
+            gauges = _gauges_of(job, info.run)
+            with LiveRun(
+                directory, info.run, scheduler, backend, watch, cap.prices, object_run, gauges
+            ) as live:
+                driver = Driver(scheduler, log, run_problems.store, backend, dispatcher, live)
+                for sentence in isolation:
+                    live.report(sentence)
+                live.report("preparation")
+                driver.run_loop(lambda: live.report("tests" if grants else "preparation"), early)
+                live.report("results")
+                with _writing(directory):
+                    write_results(
+                        job, directory, log, run_problems, scheduler, grants, confidence_models, info
+                    )
+                if object_run is not None:
+                    object_run.upload()
+                live.report("done")
 
-            def report(name: str) -> None:
-                status = RunStatus(name, len(problems), cap, run_problems.store, backend.seconds, scheduler)
-                watch(status)
 
-            for sentence in isolation:
-                report(sentence)
-            report("preparation")
-            driver.run_loop(lambda: report("tests" if grants else "preparation"), early)
-            report("results")
-            with _writing(directory):
-                write_results(job, directory, log, run_problems, scheduler, grants, confidence_models, info)
-            report("done")
+def _isolation(backend: Backend, problems: Sequence[Problem]) -> list[str]:
+    """Sentences on the sandboxes of each language.
+
+    A runner is started for a moment, for which a core is free only before the other runners start.
+    """
+    languages = sorted({problem.language for problem in problems})
+    return [f"{language} {backend.isolation(language)}" for language in languages]
+
+
+def _early_reports(
+    job: Job, problems: Sequence[Problem], log: EventLog, backend: Backend
+) -> Sequence[Report]:
+    """Check the ground truths of a new run; reports of the workers that did so."""
+    if log.last_seq or job.backend == "recorded" or not job.problems.check_ground_truth:
+        return ()
+    trials = BackendTrials(backend)
+    check_ground_truths(problems, trials.run)
+    trials.end()
+    return trials.reports
+
+
+def _gauges_of(job: Job, run: str) -> Gauges | None:
+    """Export of a run's status as metrics of its Ray cluster; None on another back end."""
+    if job.backend != "ray":
+        return None
+    make: Any = import_module("testbudget.scheduler.backends.ray_metrics").RayMetrics
+    gauges: Gauges = make(run)
+    return gauges
 
 
 @contextmanager
@@ -305,52 +331,6 @@ def _backend(job: Job, problems: Sequence[Problem], recording: Trace | None, *, 
         make: Any = backend_class(job.backend)
     backend: Backend = make(job, recording, metered=metered)
     return backend
-
-
-def _header(
-    job: Job,
-    problems: Sequence[Problem],
-    log: EventLog,
-    cap: Cap,
-    backend: Backend,
-    recording: Trace | None,
-) -> RunStarted:
-    """The header in the log; it is written first if the run is new."""
-    for entry in log.entries(["RunStarted"]):
-        assert isinstance(entry.event, RunStarted)
-        return entry.event
-    most = job.policy.max_tests or _UNLIMITED
-    available = (backend.tests_available(problem) for problem in problems)
-    window, quantum = window_and_quantum(job, len(problems))
-    per_pair = executions_per_pair(job, problems, recording)
-    inputs = inputs_per_program(job, problems, recording)
-    started = RunStarted(
-        len(problems),
-        job.seed,
-        cap,
-        np.array([most if tests is None else min(most, tests) for tests in available], np.int64),
-        job.policy.min_tests,
-        window,
-        quantum,
-        checks=check_points() if job.policy.stop_when_harmful else (),
-        executions_per_pair=per_pair,
-        inputs=inputs,
-        inputs_price=inputs_price(job, inputs, per_pair, recording),
-    )
-    log.append([Entry(Note(_JOB, {"fields": job_fields(job)}), 0.0), Entry(started, 0.0)])
-    return started
-
-
-def _check_unchanged(job: Job, log: EventLog, directory: Path) -> None:
-    """Refuse to continue a run with another job than it began with."""
-    for entry in log.entries([_JOB]):
-        assert isinstance(entry.event, Note)
-        if changed := changed_fields(entry.event.values["fields"], job_fields(job)):
-            raise UserError(
-                f"{directory / 'job.yaml'} must be as the run began with it but {', '.join(changed)} "
-                f"differ: restore the file, or start its job anew with testbudget run "
-                f"{directory / 'job.yaml'} --out DIR"
-            )
 
 
 def _methods(

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from testbudget.rewards.outputs import RecordedOutputs
     from testbudget.scheduler.job import Job
     from testbudget.scheduler.picks import Pick
-    from testbudget.scheduler.run import RunStatus
+    from testbudget.scheduler.run_status import RunStatus
     from testbudget.traces.pair_reasons import PairReasons
     from testbudget.traces.trace import Trace
 

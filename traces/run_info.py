@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import platform
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -39,6 +40,7 @@ class RunInfo:
         cut_tasks: numbers of the tasks that the end of the cap cut.
         lost_tasks: numbers of the tasks that the infrastructure lost for good.
         trust: trust in the authors of the candidates, as in the job; None if unknown.
+        run: id of the run, 12 hexadecimal digits; empty if unknown.
     """
 
     versions: Mapping[str, str]
@@ -53,6 +55,7 @@ class RunInfo:
     cut_tasks: tuple[int, ...] = ()
     lost_tasks: tuple[int, ...] = ()
     trust: str | None = None
+    run: str = ""
 
     @classmethod
     def of_start(cls, command: tuple[str, ...], **facts: Any) -> "RunInfo":
@@ -62,13 +65,18 @@ class RunInfo:
             command: program and arguments.
             **facts: further fields.
         """
-        return cls(installed_versions(), command, this_host(), now(), **facts)
+        return cls(installed_versions(), command, this_host(), now(), run=secrets.token_hex(6), **facts)
 
     def resumed(self) -> "RunInfo":
         """The same run, started once more now, in this process."""
         resumes = (*self.resumes, now())
         return dataclasses.replace(
-            self, versions=installed_versions(), host=this_host(), resumes=resumes, finished=None
+            self,
+            versions=installed_versions(),
+            host=this_host(),
+            resumes=resumes,
+            finished=None,
+            run=self.run or secrets.token_hex(6),
         )
 
 

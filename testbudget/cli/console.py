@@ -19,7 +19,7 @@ from testbudget.rewards.errors import UserError
 from testbudget.traces.files import whole_file
 
 if TYPE_CHECKING:
-    from testbudget.scheduler.run import RunStatus
+    from testbudget.scheduler.run_status import RunStatus
 
 STANDARD_STREAM = Path("-")
 """Name of standard input or standard output where a file is expected."""
@@ -77,13 +77,12 @@ class ProgressDisplay:
         seconds = max(status.seconds - started, 1e-9)
         shares = [
             f"{books.spent[quantity] + books.lost[quantity]:,.10g} of {limit:,.10g} {quantity}"
-            for quantity, limit in status.cap.limits.items()
+            for quantity, limit in books.limits.items()
         ]
-        voted = sum(map(bool, status.store.verdicts.values()))
         tests, executions = (books.spent[name] - before[name] for name in ("tests", "executions"))
         return (
-            f"{status.name}: spent {', '.join(shares)}; {voted} of {status.problems} problems have votes; "
-            f"{tests / seconds:.1f} tests/s, {executions / seconds:.0f} pairs/s"
+            f"{status.name}: spent {', '.join(shares)}; {status.with_votes} of {status.problems} problems have "
+            f"votes; {tests / seconds:.1f} tests/s, {executions / seconds:.0f} pairs/s"
         )
 
 
