@@ -74,26 +74,33 @@ def leading_groups(
     )
     return LeadingGroups(
         len(sizes),
-        _call(recorded_outputs.inputs[shown]),
+        call_text(recorded_outputs.inputs[shown]),
         tuple(
             OutputGroup(
                 int(sizes[group]),
                 bool(members[distinct.inverse[pick]] == group),
-                _example(recorded_outputs, int(result)),
+                example_of(recorded_outputs, int(result)),
             )
             for group, result in zip(largest, results[:, shown], strict=True)
         ),
     )
 
 
-def _example(recorded_outputs: RecordedOutputs, result: int) -> str:
+def example_of(recorded_outputs: RecordedOutputs, result: int) -> str:
+    """Readable text of an output.
+
+    Args:
+        recorded_outputs: all outputs.
+        result: its position, or ``NO_RESULT``.
+    """
     if result == NO_RESULT:
         return "not called"
     output = recorded_outputs.outputs[result]
     return _ENDINGS.get(output.ending, output.example)
 
 
-def _call(recorded: RecordedCall) -> str:
+def call_text(recorded: RecordedCall) -> str:
+    """A recorded call in the notation of source code."""
     arguments, named = json.loads(recorded.arguments)
     texts = [readable_value(value) for value in arguments]
     if recorded.function == STDIN_CALL:

@@ -1,0 +1,1 @@
+export const Live = (_: any) => null;

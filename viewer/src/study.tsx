@@ -1,0 +1,1 @@
+export const Study = (_: any) => null;
