@@ -1,9 +1,10 @@
 """Parts of a run put together: what it takes from elsewhere, how it does the rest, and its dispatcher."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from testbudget.executors.generation.unit_tests import UnitTestGenerator
+from testbudget.rewards.confidence.change import ChangeModel, default_change_model
 from testbudget.rewards.confidence.model import ConfidenceModels
 from testbudget.rewards.selection.base import SelectionRule
 from testbudget.scheduler.assessment import Assessor, CandidateElimination, EliminationRule
@@ -42,6 +43,7 @@ class RunMethods:
         tests: requests for tests, and their records.
         rule: selection rule that picks.
         confidence_models: models of p_correct, p_gain and p_harm.
+        change_model: model of p_change.
         elimination: rule that eliminates candidates; None eliminates none.
         checks_harm: True closes a problem if more tests would harm its pick.
         candidates: requests for candidates; None if they come from a source.
@@ -54,6 +56,7 @@ class RunMethods:
     tests: UnitTestGenerator
     rule: SelectionRule
     confidence_models: ConfidenceModels
+    change_model: ChangeModel = field(default_factory=default_change_model)
     elimination: EliminationRule | None = None
     checks_harm: bool = True
     candidates: CandidateGenerator | None = None
@@ -94,6 +97,7 @@ def make_dispatcher(
         elimination,
         methods.rule,
         methods.confidence_models,
+        methods.change_model,
         checks_harm=methods.checks_harm,
     )
-    return Dispatcher(problems, backend, open_work, work, elimination, assessor)
+    return Dispatcher(problems, backend, open_work, work, assessor)

@@ -5,7 +5,6 @@ not interrupted.
 """
 
 import itertools
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,12 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from testbudget.executors.execution.runner import BlockVerdicts
+from testbudget.rewards.confidence.change import ChangeModel
 from testbudget.rewards.confidence.model import ConfidenceModels, p_correct_by
 from testbudget.rewards.elimination import end_of_rung, rung_of, survivors
 from testbudget.rewards.outputs import Evidence, join_outputs, spread_over_candidates
 from testbudget.rewards.overoptimisation import TestEffect
 from testbudget.rewards.prefix_statistics import PrefixStatistics
-from testbudget.rewards.problem import NOT_RUN, WRITTEN_INPUTS, Verdict
+from testbudget.rewards.problem import NOT_RUN, Verdict
 from testbudget.rewards.seeds import problem_fold
 from testbudget.rewards.selection.base import SelectionRule
 from testbudget.rewards.selection.running_batch import RunningBatch
@@ -78,24 +78,22 @@ class CandidateElimination:
         self._problems = problems
         self._rule = elimination
         self._survivors: dict[int, NDArray[np.intp]] = {}
-        self._executed: dict[int, list[int]] = defaultdict(list)  # ends of rungs that are not yet used
+        self._used: dict[int, int] = {}  # rungs that were looked at
 
     @property
     def eliminates(self) -> bool:
         """True if programs are eliminated."""
         return self._rule is not None
 
-    def rung_executed(self, position: int, tests: Sequence[int]) -> None:
-        """Note that a rung of a problem's tests has verdicts in the store. Rungs come in their order."""
-        if self._rule is not None and WRITTEN_INPUTS not in tests:
-            self._executed[position].append(max(tests) + 1)
-
     def programs(self, position: int) -> NDArray[np.intp]:
         """Surviving programs, as positions among the problem's distinct programs, intp (survivors,)."""
         if position not in self._survivors:
             self._survivors[position] = np.arange(len(self._problems[position].programs))
-        for end in self._executed.pop(position, ()):
-            self._eliminate(position, end)
+        if self._rule is not None:
+            ends = self._problems.store.rung_ends(self._problems.problems[position].id)
+            for end in ends[self._used.get(position, 0) :]:
+                self._eliminate(position, end)
+            self._used[position] = len(ends)
         return self._survivors[position]
 
     def rungs(self, tests: Iterable[int]) -> list[list[int]]:
@@ -171,12 +169,14 @@ class Assessment:
         p_correct: float64 (problems,), probability that it is correct.
         programs: int64 (problems,), programs that further tests are executed on.
         harmful: bool (problems,), True if more tests would harm the pick.
+        p_change: float64 (problems,), probability that more tests change the pick's output group.
     """
 
     picks: NDArray[np.int64]
     p_correct: NDArray[np.float64]
     programs: NDArray[np.int64]
     harmful: NDArray[np.bool_]
+    p_change: NDArray[np.float64]
 
 
 class Assessor:
@@ -191,6 +191,7 @@ class Assessor:
         elimination: survivors of each problem.
         rule: selection rule that picks.
         confidence_models: models of p_correct, p_gain and p_harm.
+        change_model: model of p_change.
         checks_harm: False calls no problem harmful.
     """
 
@@ -200,13 +201,14 @@ class Assessor:
         elimination: CandidateElimination,
         rule: SelectionRule,
         confidence_models: ConfidenceModels,
+        change_model: ChangeModel,
         *,
         checks_harm: bool,
     ) -> None:
         self._problems = problems
         self._elimination = elimination
         self._rule = rule
-        self._confidence_models = confidence_models
+        self._confidence_models, self._change_model = confidence_models, change_model
         self._checks_harm = checks_harm
         self._told: dict[int, int] = {}
         self._batch = RunningBatch(len(problems.problems), problems.evidence)
@@ -221,7 +223,7 @@ class Assessor:
         told = dict(zip(positions, tests, strict=True))
         uses_batch = self._rule.uses_batch or self._checks_harm
         batch = self._batch.statistics(told) if uses_batch else None
-        picks, p_correct, programs, harmful = [], [], [], []
+        picks, p_correct, programs, harmful, p_change = [], [], [], [], []
         for position, count in told.items():
             alone = self._problems.evidence(position, count, all_inputs=True)
             seen = replace(alone, batch=batch) if self._rule.uses_batch else alone
@@ -230,6 +232,7 @@ class Assessor:
             fold = self._fold(position)
             picks.append(int(won[0].argmax()))
             p_correct.append(p_correct_by(statistics, self._rule, won, self._confidence_models, fold)[0])
+            p_change.append(self._change_model.p_change(statistics, won)[0])
             programs.append(len(self._elimination.programs(position)))
             harmful.append(
                 self._checks_harm
@@ -241,6 +244,7 @@ class Assessor:
             np.array(p_correct, np.float64),
             np.array(programs, np.int64),
             np.array(harmful, np.bool_),
+            np.array(p_change, np.float64),
         )
 
     def tell(self, positions: Sequence[int], tests: Sequence[int]) -> None:

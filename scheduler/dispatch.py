@@ -7,7 +7,7 @@ back end, in the order of the commands.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from testbudget.scheduler.assessment import Assessor, CandidateElimination
+from testbudget.scheduler.assessment import Assessor
 from testbudget.scheduler.backends.base import (
     Backend,
     ExecutionDone,
@@ -20,8 +20,8 @@ from testbudget.scheduler.backends.base import (
     WorkLost,
 )
 from testbudget.scheduler.core import events as e
-from testbudget.scheduler.event_log import Entry, Note
-from testbudget.scheduler.log_records import AssessedRecord, ExecutedRecord, FailedRecord
+from testbudget.scheduler.event_log import Note
+from testbudget.scheduler.log_records import AssessedRecord, FailedRecord
 from testbudget.scheduler.run_problems import RunProblems
 from testbudget.scheduler.work.candidates import CandidateSampling
 from testbudget.scheduler.work.hidden_states import DRIVER_WORKER, Extraction
@@ -63,7 +63,6 @@ class Dispatcher:
         backend: carries out work.
         open_work: work in progress, shared with ``work``.
         work: work by kind.
-        elimination: notes each executed rung.
         assessor: assesses told problems.
     """
 
@@ -73,14 +72,12 @@ class Dispatcher:
         backend: Backend,
         open_work: OpenWork,
         work: WorkOfRun,
-        elimination: CandidateElimination,
         assessor: Assessor,
     ) -> None:
         self._problems = problems
         self._backend = backend
         self._open_work = open_work
         self._work = work
-        self._elimination = elimination
         self._assessor = assessor
         self._assessing: e.Assess | None = None
 
@@ -142,15 +139,17 @@ class Dispatcher:
                         results += self._result(report, task)
         return [*joined, *merged(results), *merged(failed.values()), *used.values(), *ended]
 
-    def apply(self, entry: Entry) -> None:
-        """Take note of an entry of the log, once its records are in the store."""
-        positions = [self._problems.positions[record.problem] for record in entry.records]
-        for position, record in zip(positions, entry.records, strict=True):
-            if isinstance(record, ExecutedRecord):
-                self._elimination.rung_executed(position, record.tests)
-        if isinstance(entry.event, e.Extracted):
-            self._problems.pass_rates[positions] = entry.event.pass_rates
-        elif isinstance(entry.event, e.Assessed) and self._assessing is not None:
+    def apply(self, event: e.Event | Note, problems: Sequence[str]) -> None:
+        """Take note of an event of the log, once its records are in the store.
+
+        Args:
+            event: the event.
+            problems: problem of each of its records.
+        """
+        if isinstance(event, e.Extracted):
+            positions = [self._problems.positions[problem] for problem in problems]
+            self._problems.pass_rates[positions] = event.pass_rates
+        elif isinstance(event, e.Assessed) and self._assessing is not None:
             told, self._assessing = self._assessing, None
             self._assessor.tell(told.problems.tolist(), told.tests.tolist())
 
@@ -170,7 +169,9 @@ class Dispatcher:
                 positions, found.picks.tolist(), found.p_correct.tolist(), strict=True
             )
         )
-        event = e.Assessed(command.tasks, 1 - found.p_correct, found.programs, found.harmful)
+        event = e.Assessed(
+            command.tasks, 1 - found.p_correct, found.programs, found.harmful, found.p_change
+        )
         return Answer(event, records)
 
     def _result(

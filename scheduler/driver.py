@@ -102,7 +102,7 @@ class Driver:
         commands: list[Command] = []
         for entry in entries:
             self._store.apply(entry)
-            commands += self._fold(entry)
+            commands += self._fold(entry, [record.problem for record in entry.records])
         if any(isinstance(command, Lease) for command in commands):
             self._outside.before_leases()
         return commands
@@ -111,7 +111,7 @@ class Driver:
         """Fold the log; return False if it holds no event but the header."""
         self._dispatcher.replay(started)
         events = 0
-        for entry in self._log.entries(outputs=False):
+        for entry, problems in self._log.light_entries():
             issued = len(self._scheduler.tasks)
             if entry.issued is not None and entry.issued != issued:
                 raise UserError(
@@ -119,13 +119,13 @@ class Driver:
                     f"tasks where this one has {issued}: continue the run with the version that began it"
                 )
             self._before = entry.time
-            self._dispatcher.replay(self._fold(entry))
+            self._dispatcher.replay(self._fold(entry, problems))
             events += not isinstance(entry.event, Note | RunStarted)
         return events > 0
 
-    def _fold(self, entry: Entry) -> list[Command]:
+    def _fold(self, entry: Entry, problems: Sequence[str]) -> list[Command]:
         self.now = entry.time
-        self._dispatcher.apply(entry)
+        self._dispatcher.apply(entry.event, problems)
         if isinstance(entry.event, Note | RunStarted):
             return []
         return self._scheduler.handle(entry.event)

@@ -191,18 +191,47 @@ class EventLog:
                     group = next(groups, None)
                 yield _decoded(row, found)
 
-    def record(self, number: int) -> Record:
-        """One record, with its recorded outputs and reasons.
-
-        Args:
-            number: from 1 to ``last_record``.
+    def heads(self) -> Iterator[tuple[int, str, str]]:
+        """Number, name of the class and problem of each record, in order. No payload is read.
 
         Raises:
             UserError: the file is damaged.
         """
-        select = "SELECT kind, problem, payload, outputs, reasons FROM records WHERE number = ?"
         with self._reading():
-            return decode_record(*self._database.execute(select, (number,)).fetchone())
+            yield from self._database.execute("SELECT number, kind, problem FROM records ORDER BY number")
+
+    def light_entries(self) -> Iterator[tuple[Entry, list[str]]]:
+        """Entries in order without their records, each with the problems of these.
+
+        Raises:
+            UserError: the file is damaged.
+        """
+        with self._reading():
+            records = self._database.execute("SELECT seq, problem FROM records ORDER BY number")
+            head = next(records, None)
+            for seq, *row in self._database.execute("SELECT * FROM events ORDER BY seq"):
+                problems = []
+                while head is not None and head[0] == seq:
+                    problems.append(head[1])
+                    head = next(records, None)
+                yield _decoded(row, ()), problems
+
+    def records(self, numbers: Sequence[int], *, outputs: bool = True) -> Iterator[tuple[int, Record]]:
+        """Some records with their numbers, in the order of the log.
+
+        Args:
+            numbers: numbers of records, from 1 to ``last_record``.
+            outputs: False leaves recorded outputs and reasons on the disk, as for :meth:`entries`.
+
+        Raises:
+            UserError: the file is damaged.
+        """
+        columns = "outputs, reasons" if outputs else "NULL, NULL"
+        select = f"SELECT kind, problem, payload, {columns} FROM records WHERE number = ?"
+        with self._reading():
+            for number in sorted(numbers):
+                row = self._database.execute(select, (number,)).fetchone()
+                yield number, decode_record(*row)
 
     def _largest(self, column: str, table: str) -> int:
         with self._reading():

@@ -303,7 +303,7 @@ def _writing(directory: Path) -> Iterator[None]:
 def _sources(job: Job, problems: RunProblems, read: ReadTrace) -> RunSources:
     """Sources of the run, as far as its log does not hold already what is in them."""
     store = problems.store
-    without = [problem for problem in problems.problems if not store.candidates_of(problem.id)]
+    without = [problem for problem in problems.problems if not store.is_sampled(problem.id)]
     all_extracted = all(problem.id in store.states for problem in problems.problems)
     return RunSources(
         recorded_candidates(job, without, read),

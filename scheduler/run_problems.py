@@ -1,12 +1,13 @@
 """Problems of a run by position, with what the run has recorded about each: candidates and evidence."""
 
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from testbudget.rewards.outputs import Evidence
 from testbudget.rewards.problem import Problem
-from testbudget.scheduler.evidence_store import EvidenceStore
+from testbudget.scheduler.evidence_store import MAX_PAGES, EvidenceStore
 from testbudget.traces.records import ProblemCandidates, VerdictRecord
 
 
@@ -29,17 +30,23 @@ class RunProblems:
         self.positions = {problem.id: position for position, problem in enumerate(problems)}
         self.store = store
         self.pass_rates = np.full(len(problems), np.nan)
-        self._items: dict[int, ProblemCandidates] = {}
+        self._items: OrderedDict[int, ProblemCandidates] = OrderedDict()  # used last
 
     def __len__(self) -> int:
         return len(self.problems)
 
     def __getitem__(self, position: int) -> ProblemCandidates:
         """A problem with its candidates, all of which must be recorded."""
-        if position not in self._items:
-            problem = self.problems[position]
-            self._items[position] = ProblemCandidates.of(problem, self.store.candidates_of(problem.id))
-        return self._items[position]
+        item = self._items.get(position)
+        if item is not None:
+            self._items.move_to_end(position)
+            return item
+        problem = self.problems[position]
+        item = ProblemCandidates.of(problem, self.store.candidates_of(problem.id))
+        self._items[position] = item
+        if len(self._items) > MAX_PAGES:
+            self._items.popitem(last=False)
+        return item
 
     def verdicts(self, position: int) -> Mapping[int, VerdictRecord]:
         """Verdicts of a problem by index of the test; empty until there are any."""

@@ -64,7 +64,6 @@ class Rungs:
         )
         part = self.outputs and select_outputs(self.outputs, inputs=tests)
         self._record(ExecutedRecord("p", tests, verdicts, part))
-        self.elimination.rung_executed(0, tests)
 
     def programs(self):
         return self.elimination.programs(0).tolist()

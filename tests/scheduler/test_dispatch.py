@@ -80,7 +80,7 @@ class Core:
         self.log.append(entries)
         for entry in entries:
             self.problems.store.apply(entry)
-            self.dispatcher.apply(entry)
+            self.dispatcher.apply(entry.event, [record.problem for record in entry.records])
         return [answer.event for answer in answers]
 
 

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from testbudget.rewards.outputs import select_outputs
-from testbudget.scheduler import evidence_store
 from testbudget.scheduler.core.events import (
     Assessed,
     Executed,
@@ -56,7 +55,7 @@ def entries_of(run, problem, groups):
         inputs = [place for place, call in enumerate(outputs.inputs) if call.test in executed]
         record = ExecutedRecord(problem, executed, verdicts, select_outputs(outputs, inputs=inputs))
         yield Entry(Executed(ONE, ONE, ONE, ONE), 0.0, (record,))
-        assessed = Assessed(ONE, np.zeros(1), ONE, np.zeros(1, np.bool_))
+        assessed = Assessed(ONE, np.zeros(1), ONE, np.zeros(1, np.bool_), np.zeros(1))
         yield Entry(assessed, 0.0, (AssessedRecord(problem, 0, 0.5),))
     yield Entry(Labelled(ONE), 0.0, (LabelledRecord(problem, trace.correct),))
 
@@ -134,18 +133,17 @@ def renamed(record, problem):
     return type(record)(**fields | {"problem": problem})
 
 
-@pytest.mark.parametrize("recent", [1, 4096])
+@pytest.mark.parametrize("pages", [1, 4096])
 @pytest.mark.parametrize(
     "groups", [[(0, 1, 2, 3, 5, 7)], [(0, 1), (2, 3), (5,), (7,)], [(5, 7), (0, 1, 2, 3)]]
 )
 def test_recorded_outputs_come_in_the_order_of_tests_however_they_were_grouped(
-    run, tmp_path, groups, recent, monkeypatch
+    run, tmp_path, groups, pages
 ):
-    monkeypatch.setattr(evidence_store, "_RECENT", recent)
     whole = run[1]["times/4"]
     log, live = stored(tmp_path / LOG_FILE, entries_of(run, "times/4", groups))
     with log:
-        for store in (live, EvidenceStore(log)):
+        for store in (live, EvidenceStore(log, pages)):
             found = store.recorded_outputs_of("times/4")
             assert found.inputs == whole.inputs
             assert values(found) == values(whole)
@@ -215,3 +213,25 @@ def test_provenance_and_layers_are_those_of_the_first_hidden_states(tmp_path):
     log, store = stored(tmp_path / LOG_FILE, entries)
     with log:
         assert (store.layers, store.provenance) == ((2,), first)
+
+
+def test_a_store_of_one_page_holds_what_one_of_many_does(run, tmp_path):
+    problems = ["times/2", "times/3", "times/4"]
+    in_turns = zip(*(entries_of(run, problem, [(0, 1), (2, 3)]) for problem in problems), strict=True)
+    entries = [entry for entries in in_turns for entry in entries]
+    log = EventLog(tmp_path / LOG_FILE)
+    few, many = EvidenceStore(log, 1), EvidenceStore(log)
+    with log:
+        for entry in entries:
+            log.append([entry])
+            few.apply(entry)
+            many.apply(entry)
+        assert_equal(few, many, problems)
+        assert_equal(EvidenceStore(log, 1), many, problems)
+        assert [few.voted, len(few.tests), few.is_sampled("times/2"), few.is_sampled("p")] == [
+            3,
+            3,
+            True,
+            False,
+        ]
+        assert [few.rung_ends(problem) for problem in problems] == [[2, 4]] * 3

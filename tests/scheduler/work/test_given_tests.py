@@ -8,8 +8,10 @@ from testbudget.executors.generation.base import Completion
 from testbudget.executors.generation.unit_tests import UnitTestGenerator
 from testbudget.rewards.errors import UserError
 from testbudget.rewards.problem import Problem, TestKind
-from testbudget.scheduler.event_log import EventLog
+from testbudget.scheduler.core.events import Paused
+from testbudget.scheduler.event_log import Entry, EventLog
 from testbudget.scheduler.evidence_store import EvidenceStore
+from testbudget.scheduler.log_records import GeneratedRecord
 from testbudget.scheduler.work.given_tests import given_as_code, given_tests
 from testbudget.traces.records import CandidateRecord, ProblemCandidates, TestRecord, TestStatus
 from testbudget.traces.tables import read_trace
@@ -85,7 +87,8 @@ def test_rows_and_problems_that_go_without_are_told(path, store, caplog):
 
 
 def test_a_file_that_has_changed_does_not_continue_a_run(path, store):
-    store.tests["add"][0] = TestRecord(TestStatus.USABLE, "assert add(1, 2) == 4", 0, 0.0, 0.0)
+    test = TestRecord(TestStatus.USABLE, "assert add(1, 2) == 4", 0, 0.0, 0.0)
+    store.apply(Entry(Paused(), 0.0, (GeneratedRecord("add", 0, (test,)),)))
     with pytest.raises(UserError, match="must be as the run began with it but test 0 of add differs"):
         given_tests(path, [ADD, ECHO], store)
 
