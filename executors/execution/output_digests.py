@@ -73,7 +73,7 @@ def call_digest(function: str, arguments: Sequence[Any]) -> int:
         function: name of the function called.
         arguments: positional and keyword arguments, as JSON values.
     """
-    return _digest([function, *arguments])
+    return value_digest([function, *arguments])
 
 
 def outputs_on_tests(
@@ -165,18 +165,23 @@ def _output(text: str) -> CallResult:
 def _output_of(content: object) -> CallResult:
     match content:
         case [ResultKind.RETURNED, value, *_]:
-            return CallResult(CallEnding.RETURNED, _digest(value), readable_value(value))
+            return CallResult(CallEnding.RETURNED, value_digest(value), readable_value(value))
         case [ResultKind.RAISED, [str(module), str(name), *_], *_]:
             error = name if module == "builtins" else f"{module}.{name}"
-            return CallResult(CallEnding.RAISED, _digest([module, name]), error[:_EXAMPLE_LENGTH])
+            return CallResult(CallEnding.RAISED, value_digest([module, name]), error[:_EXAMPLE_LENGTH])
         case [ResultKind.ENDED, int(verdict)]:
             return CallResult(_ENDINGS.get(verdict, CallEnding.KILLED), 0, "")
         case [ResultKind.CUT_SHORT, str(digest), str(beginning)]:
-            return CallResult(CallEnding.RETURNED, _digest(digest), beginning[:_EXAMPLE_LENGTH])
+            return CallResult(CallEnding.RETURNED, value_digest(digest), beginning[:_EXAMPLE_LENGTH])
     return CallResult(CallEnding.OPAQUE, 0, "")
 
 
-def _digest(value: object) -> int:
+def value_digest(value: object) -> int:
+    """Digest of a value, 64 bits; equal for values that count as equal.
+
+    Args:
+        value: the value in the notation of ``executors.execution.values``, parsed.
+    """
     text = json.dumps(_normal(value), separators=(",", ":"), sort_keys=True)
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
 

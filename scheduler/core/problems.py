@@ -69,8 +69,9 @@ class ProblemTable:
         )
 
     def lacks_inputs(self, problems: Ints) -> Bools:
-        """True for those without granted inputs, unless they are known to have one program alone."""
-        return ~self.inputs[problems] & (self.programs[problems] != 1)
+        """True for those without granted inputs, unless they were told to have one program alone."""
+        single = self.prepared[problems] & (self.programs[problems] == 1)
+        return ~self.inputs[problems] & ~single
 
     def rates(self) -> Floats:
         """Predicted pass rates so far, a copy."""

@@ -114,7 +114,7 @@ def test_an_unknown_name_is_a_user_error_that_lists_the_known_ones():
         ("just words", "the file: Input should be"),
         (
             OWN.replace("purpose: unit_test", "purpose: poem"),
-            "purpose: Input should be 'candidate', 'unit_test' or 'stdin_test'",
+            "purpose: Input should be 'candidate', 'unit_test', 'stdin_test' or 'inputs'",
         ),
         (OWN.replace("chat: true\n", ""), "chat: Field required"),
         (OWN + "temperature: 1\n", "temperature: Unexpected keyword argument"),

@@ -8,6 +8,7 @@ from testbudget.policies.base import Policy
 from testbudget.scheduler.core import events as e
 from testbudget.scheduler.core.scheduler import Scheduler
 
+INPUTS = 3
 STOPS = np.array([1, 2, 3, 5, 8, 12, 20, 30, 45, 70, 100, 150, 225, 340, 500])
 
 
@@ -30,7 +31,7 @@ class Doubtful(Policy):
     def increments(self, granted):
         return STOPS[np.searchsorted(STOPS, granted, side="right")] - granted
 
-    def observe(self, problems, granted, p_wrong):
+    def observe(self, problems, granted, p_wrong, p_change):
         self.f[problems] = np.clip(0.2 + 1.6 * p_wrong, 0.1, 5)
 
 
@@ -65,10 +66,12 @@ def answer(command):
             # Two rungs where there are several tests.
             left = np.where((rungs == 0) & (tests > 1), tests // 2, 0)
             done = np.where(rungs == 0, tests - left, tests // 2)
-            return e.Executed(tasks, rungs, done * (1 + problems % 3 // 2), left)
+            each = (1 + problems % 3 // 2) * np.where(first < 0, INPUTS, 1)
+            return e.Executed(tasks, rungs, done * each, left)
         case e.Assess(tasks, problems, tests):
             harmful = (problems % 7 == 6) & (tests > 4)
-            return e.Assessed(tasks, p_wrong(problems, tests), 1 + problems % 3, harmful)
+            p = p_wrong(problems, tests)
+            return e.Assessed(tasks, p, 1 + problems % 3, harmful, p / 2)
     return None
 
 
@@ -96,6 +99,8 @@ def make(
     limits=None,
     minimum=0,
     checks=(),
+    inputs=0,
+    inputs_price=1.0,
     on_grant=None,
 ):
     """A scheduler of n problems; ``share`` quanta make a window."""
@@ -109,6 +114,8 @@ def make(
         window=window,
         quantum=max(1, window // share),
         checks=checks,
+        inputs=inputs,
+        inputs_price=inputs_price,
     )
     return Scheduler(
         started, lambda rates: Equal() if static else Doubtful(n), extracts=extracts, on_grant=on_grant

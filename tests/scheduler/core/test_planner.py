@@ -49,7 +49,7 @@ def test_problems_that_are_told_early_do_not_take_what_others_could_use_better()
     table.busy[first.problems] = True
     assert table.granted.tolist() == [1] * problems
     early = np.arange(5)
-    policy.observe(early, np.ones(5, np.int64), np.array([0.0, 0.0, 0.0, 0.0, 1.0]))
+    policy.observe(early, np.ones(5, np.int64), *np.array([[0.0, 0.0, 0.0, 0.0, 1.0]] * 2))
     table.busy[early] = False
     planner.release(early)
     second = planner.choose(40, 960, idle=False)

@@ -6,11 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from testbudget.executors.metering import Usage
+from testbudget.rewards.problem import WRITTEN_INPUTS
 from testbudget.scheduler.core import events as e
 from testbudget.scheduler.core.scheduler import Scheduler
 from testbudget.scheduler.core.tasks import TaskState
 
-from .commands import Doubtful, answer, flat, fold, grants, make, run_in_order
+from .commands import INPUTS, Doubtful, answer, flat, fold, grants, make, run_in_order
 
 SHAPES = st.fixed_dictionaries(
     {
@@ -23,6 +24,7 @@ SHAPES = st.fixed_dictionaries(
         "extracts": st.booleans(),
         "minimum": st.integers(0, 3),
         "checks": st.sampled_from([(), (5, 9, 16)]),
+        "inputs": st.sampled_from([0, INPUTS]),
     }
 )
 _SETTINGS = settings(max_examples=150, deadline=None)
@@ -354,3 +356,29 @@ def test_a_raised_cap_goes_on_with_what_the_first_had_ended_and_a_fold_says_the_
     assert core.finished
     other = make(n=4, tests=6, executions=executions, static=static, window=8)
     assert grants(fold(other, log)) == grants(core)
+
+
+@pytest.mark.parametrize("static", [True, False])
+def test_inputs_take_the_place_of_the_next_test_once_they_are_worth_their_price(static):
+    core = run_in_order(make(n=4, tests=20, static=static, inputs=INPUTS))
+    for problem, programs in enumerate([1, 2, 3, 1]):
+        own = [first for one, first, _ in zip(*grants(core), strict=True) if one == problem]
+        assert programs == 1 or own[:2] == [0, WRITTEN_INPUTS]
+        assert own.count(WRITTEN_INPUTS) == (programs > 1)
+        assert [first for first in own if first >= 0] == sorted(first for first in own if first >= 0)
+    assert core.books.spent["tests"] == 20
+    assert core.problems.told.sum() == 18
+
+
+def test_a_static_policy_leaves_tests_for_the_inputs_and_keeps_budgets_even():
+    core = run_in_order(make(n=2, tests=11, static=True, inputs=INPUTS))
+    assert core.problems.told.tolist() == [5, 5]  # the first has one program, and no inputs
+
+
+def test_inputs_that_cost_too_much_are_not_written():
+    dear = run_in_order(make(tests=20, inputs=INPUTS, inputs_price=100.0))
+    assert WRITTEN_INPUTS not in grants(dear)[1]
+    # No executions are left for them, but some for tests.
+    short = run_in_order(make(n=3, tests=20, executions=5, inputs=INPUTS))
+    assert WRITTEN_INPUTS not in grants(short)[1]
+    assert short.finished
