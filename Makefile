@@ -50,7 +50,7 @@ demo: setup
 	@rm -rf runs/demo
 	$(DEMO) --policy.name uniform --out runs/demo/uniform
 	$(DEMO) --policy.name greedy --out runs/demo/greedy
-	$(DEMO) --policy.name adaptive --policy.gain-model-from . --out runs/demo/adaptive
+	$(DEMO) --policy.name adaptive --out runs/demo/adaptive
 	.venv/bin/testbudget report $(addprefix runs/demo/,uniform greedy adaptive) --out runs/demo/report.html
 
 # Each file begins with the command that printed it. The last line of a script, all figures as JSON, is left out.

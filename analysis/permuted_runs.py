@@ -16,6 +16,7 @@ from testbudget.rewards.outputs import Evidence
 from testbudget.rewards.prefix_statistics import PrefixStatistics
 from testbudget.rewards.selection.base import SelectionRule
 from testbudget.rewards.selection.batch import combine_batch, contribution_by
+from testbudget.scheduler.simulation import PickEstimates
 from testbudget.traces.learning_curves import (
     LearningCurve,
     RecordedTests,
@@ -144,8 +145,7 @@ class PermutedRuns:
         rule: selection rule that picks.
         learning_curves: by permutation, then by problem.
         accuracy: float64 (permutations, problems, tests + 1), accuracy of the pick.
-        p_wrong: float64 (permutations, problems, tests + 1), probability that the pick is wrong, as a run
-            estimates it.
+        estimates: p_wrong and p_change by permutation, as a run estimates them.
         spent: float64 (permutations, problems, tests + 1, ``QUANTITIES``), cost; NaN if unmeasured. All
             rules share this array.
         elimination: the same tests with elimination, after chosen numbers of tests.
@@ -154,7 +154,7 @@ class PermutedRuns:
     rule: SelectionRule
     learning_curves: list[list[LearningCurve]]
     accuracy: NDArray[np.float64]
-    p_wrong: NDArray[np.float64]
+    estimates: list[PickEstimates]
     spent: NDArray[np.float64]
     elimination: EliminationSpending
 
@@ -198,11 +198,11 @@ def permuted_runs(
         }
         for runs in made:
             runs.learning_curves.append(compute_learning_curves(recorded, drawn, runs.rule, permuted))
+            runs.estimates.append(PickEstimates.of(runs.learning_curves[-1]))
             columns = shortened[runs.rule.merges_equal]
             eliminated = [eliminate(one, runs.rule, z) for one in columns]
             for problem, (curve, one) in enumerate(zip(runs.learning_curves[-1], eliminated, strict=True)):
                 runs.accuracy[number, problem] = curve.accuracy[steps[problem]]
-                runs.p_wrong[number, problem] = curve.p_wrong[steps[problem]]
                 runs.elimination.executions[number, problem] = one.executions[steps[problem, counts]]
                 runs.elimination.pairs[number, problem] = one.pairs[steps[problem, counts]]
             runs.elimination.accuracy[number] = _accuracy(recorded, columns, eliminated, runs.rule, counts)
@@ -217,7 +217,7 @@ def _empty(rule: SelectionRule, spent: NDArray[np.float64], counts: int) -> Perm
         rule,
         [],
         np.empty((permutations, problems, steps)),
-        np.empty((permutations, problems, steps)),
+        [],
         spent,
         EliminationSpending(
             np.empty((permutations, problems, counts), np.int32),

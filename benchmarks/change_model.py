@@ -1,8 +1,8 @@
 """Weights of p_change, fitted to every regime without labels, and how well they foresee changes elsewhere.
 
-For each regime, a model that is fitted to the other regimes, or to the other families, says after each number
-of tests whether the pick's output group changes with a quarter more tests. ``--print-model`` prints the model
-of all regimes as it stands in ``rewards/confidence/change.json``. The last line is one JSON object.
+For each regime, a model that is fitted to the other families says after each number of tests whether the
+pick's output group changes with a quarter more tests. ``--print-model`` prints the model of all regimes as it
+stands in ``rewards/confidence/change.json``. The last line is one JSON object.
 """
 
 import argparse
@@ -24,6 +24,7 @@ from testbudget.traces.learning_curves import permute_tests, random_permutations
 SEED = 11
 ORDERS = 4
 _MOST_TESTS = 40
+_MODELS = ("shipped", "family left out")
 _FAMILY_WEIGHT = 2000.0  # sum of the row weights of a family
 
 
@@ -73,7 +74,9 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("files", nargs="*", type=Path, help="further runs, files of votes, or folders")
-    parser.add_argument("--family", action="append", default=[], metavar="A,B", help="regimes of one family")
+    parser.add_argument(
+        "--family", action="append", default=[], metavar="A,B", help="regimes of one family"
+    )
     parser.add_argument("--orders", type=int, default=ORDERS, help="random orders (default: %(default)s)")
     parser.add_argument("--quick", action="store_true", help="1 order, every third problem, no variants")
     parser.add_argument("--print-model", action="store_true", help="only print the model of all regimes")
@@ -95,30 +98,26 @@ def main() -> int:
         print(fitted_to(regimes, rows, source).as_json(), end="")
         return 0
     result = {}
-    print(f"{'regime':<24}{'changes':>9}{'said':>9}{'family out':>12}{'AUROC':>8}{'family out':>12}")
+    print(f"{'regime':<24}{'changes':>9}{'said':>14}{'family out':>14}{'AUROC':>14}{'family out':>14}")
     for position, regime in enumerate(regimes):
         own = rows[position]
         features = np.concatenate([one.features for one in own])
         changes = np.concatenate([one.changes for one in own])
         weights = np.concatenate([one.weights for one in own])
-        models = {"shipped": default_change_model()}
+        models = {_MODELS[0]: default_change_model()}
         others = [at for at, one in enumerate(regimes) if one.family != regime.family]
         if others:
-            models["family left out"] = fitted_to(
-                [regimes[at] for at in others], [rows[at] for at in others], ""
-            )
+            models[_MODELS[1]] = fitted_to([regimes[at] for at in others], [rows[at] for at in others], "")
         said = {name: one.model.probability(features) for name, one in models.items()}
         result[regime.name] = {
             "changes": round(float(np.average(changes, weights=weights)), 4),
             "said": {name: round(float(np.average(one, weights=weights)), 4) for name, one in said.items()},
             "auroc": {name: round(auroc(one, changes, weights), 4) for name, one in said.items()},
         }
-        shown = result[regime.name]
-        print(
-            f"{regime.name:<24}{shown['changes']:>9.3f}"
-            + "".join(f"{shown['said'].get(name, np.nan):>{width}.3f}" for name, width in (("shipped", 9), ("family left out", 12)))
-            + "".join(f"{shown['auroc'].get(name, np.nan):>{width}.3f}" for name, width in (("shipped", 8), ("family left out", 12)))
-        )
+        print(f"{regime.name:<24}{result[regime.name]['changes']:>9.3f}", end="")
+        for figures in (result[regime.name]["said"], result[regime.name]["auroc"]):
+            print("".join(f"{figures.get(name, np.nan):>14.3f}" for name in _MODELS), end="")
+        print()
     print(json.dumps(result))
     return 0
 

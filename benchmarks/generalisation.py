@@ -37,7 +37,7 @@ from testbudget.rewards.selection.batch import combine_batch
 from testbudget.rewards.selection.calibrated import Calibrated
 from testbudget.rewards.selection.names import SELECTION_RULES
 from testbudget.rewards.selection.registry import selection_rule
-from testbudget.scheduler.simulation import simulate
+from testbudget.scheduler.simulation import PickEstimates, simulate
 from testbudget.traces.learning_curves import (
     LearningCurve,
     compute_learning_curves,
@@ -221,7 +221,7 @@ def _judge_policies(figures: RegimeFigures, orders: int) -> None:
     for name, shown in names.items():
         of_orders = curves[name]
         accuracy = _on_grid([[curve.accuracy for curve in one] for one in of_orders], steps)
-        p_wrong = _on_grid([[curve.p_wrong for curve in one] for one in of_orders], steps)
+        estimates = [PickEstimates.of(one) for one in of_orders]
         gain_models = GainModelCache(lambda found=of_orders: found, name, SEED)
         for policy in POLICIES:
             key = f"{shown}+{policy}"
@@ -247,7 +247,7 @@ def _judge_policies(figures: RegimeFigures, orders: int) -> None:
                     cap = int(np.minimum(count, available).sum())
                     made = create_policy(policy, context)
                     granted[order, :, number] = simulate(
-                        made, cap, available, p_wrong[order], seed=SEED + order
+                        made, cap, available, estimates[order], seed=SEED + order
                     )
             figures.by_policy[key] = np.take_along_axis(accuracy, granted, axis=2)
             figures.tests[key] = dict(zip(counts, granted.mean(axis=(0, 1)).tolist(), strict=True))

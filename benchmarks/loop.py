@@ -218,8 +218,12 @@ class SimulatedRun:
                 case e.Label(problems):
                     queue += self._handle(e.Labelled(problems))
                 case e.Assess(tasks, problems, tests):
-                    p_wrong, harmful = self.work.p_wrong[problems, tests], np.zeros(len(tasks), np.bool_)
-                    queue += self._handle(e.Assessed(tasks, p_wrong, self.work.programs[problems], harmful))
+                    p_wrong = self.work.estimates.p_wrong[problems, tests]
+                    p_change = self.work.estimates.p_change[problems, tests]
+                    harmful = np.zeros(len(tasks), np.bool_)
+                    queue += self._handle(
+                        e.Assessed(tasks, p_wrong, self.work.programs[problems], harmful, p_change)
+                    )
 
     def _result(self, done: TaskDone) -> Event:
         table, tasks, none = self.core.tasks, np.array([done.task]), np.zeros(1, np.int64)
@@ -263,7 +267,7 @@ def job_figures(
 
 
 def grants_per_second(policy: str, work: RecordedWork) -> float:
-    """Grants per CPU-second of the core, answered at once with p_wrong of the recorded run."""
+    """Grants per CPU-second of the core, answered at once with the estimates of the recorded run."""
     problems = len(work.programs)
     grants = 0
 
@@ -278,7 +282,7 @@ def grants_per_second(policy: str, work: RecordedWork) -> float:
         made,
         _TESTS_PER_PROBLEM * problems,
         max_tests,
-        work.p_wrong,
+        work.estimates,
         pace=Pace.of_slots(4 * SEQUENCES, problems),
         seed=SEED,
         on_grant=count,

@@ -144,7 +144,8 @@ class AskedCore:
                 case e.Assess(tasks, problems, tests):
                     p_wrong = _P_WRONG[(problems + tests) % len(_P_WRONG)]
                     harmful = np.zeros(len(tasks), np.bool_)
-                    queue += self._handle(e.Assessed(tasks, p_wrong, np.ones_like(tasks), harmful))
+                    ones = np.ones_like(tasks)
+                    queue += self._handle(e.Assessed(tasks, p_wrong, ones, harmful, p_wrong / 2))
 
     def _handle(self, event: e.Event) -> list[Command]:
         begun = time.process_time()

@@ -8,10 +8,9 @@ from numpy.typing import NDArray
 from recorded_parts import recorded_tests
 
 from testbudget.policies.base import PolicyContext
-from testbudget.policies.gain_model import GainModelAssignment
 from testbudget.rewards.selection.registry import selection_rule
 from testbudget.scheduler.core.events import Bools, Floats, Ints
-from testbudget.scheduler.fitting.gain_models import GainObservations, out_of_fold_gain_models
+from testbudget.scheduler.simulation import PickEstimates
 from testbudget.traces.learning_curves import compute_learning_curves, random_permutations
 from testbudget.traces.records import QUANTITIES
 
@@ -31,17 +30,15 @@ class RecordedWork:
             generates a test: its share of the recorded tokens, at the recorded GPU-seconds per token.
         execution: float64 (problems, tests), CPU-seconds of a test on all programs of its problem.
         usable: bool (problems, tests), True for a test with a vote.
-        p_wrong: float64 (problems, tests + 1), after the first m tests.
+        estimates: p_wrong and p_change after the first m tests.
         programs: int64 (problems,), distinct programs.
-        gain_models: fitted on the recorded run without the problem itself.
     """
 
     generation: Floats
     execution: Floats
     usable: Bools
-    p_wrong: Floats
+    estimates: PickEstimates
     programs: Ints
-    gain_models: GainModelAssignment
 
     @classmethod
     def of_recording(cls, permutations: int) -> Self:
@@ -52,7 +49,6 @@ class RecordedWork:
             for number in range(permutations)
         ]
         curves = [compute_learning_curves(recorded, one, selection_rule(_RULE)) for one in drawn]
-        gain_models = out_of_fold_gain_models(GainObservations.of(curves, _RULE), seed=SEED)
         pairs = [(one, tests) for permuted in drawn for one, tests in zip(recorded, permuted, strict=True)]
         costs = np.nan_to_num(np.stack([one.costs[tests] for one, tests in pairs]))
         tokens, gpu_seconds, cpu_seconds = (
@@ -62,9 +58,8 @@ class RecordedWork:
             tokens * (SEQUENCES * gpu_seconds.sum() / tokens.sum()),
             cpu_seconds,
             np.stack([one.rows[tests] >= 0 for one, tests in pairs]),
-            np.stack([curve.p_wrong for permuted in curves for curve in permuted]),
+            PickEstimates.of([curve for permuted in curves for curve in permuted]),
             np.array([one.programs.max() + 1 for one, _ in pairs]),
-            GainModelAssignment(gain_models.gain_models, np.tile(gain_models.gain_model_of, permutations)),
         )
 
     def repeated(self, problems: int) -> "RecordedWork":
@@ -78,12 +73,11 @@ class RecordedWork:
             rows(self.generation),
             rows(self.execution),
             rows(self.usable),
-            rows(self.p_wrong),
+            PickEstimates(rows(self.estimates.p_wrong), rows(self.estimates.p_change)),
             rows(self.programs),
-            GainModelAssignment(self.gain_models.gain_models, rows(self.gain_models.gain_model_of)),
         )
 
     @property
     def context(self) -> PolicyContext:
         """Inputs of policies."""
-        return PolicyContext(len(self.programs), SEED, gain_models=self.gain_models)
+        return PolicyContext(len(self.programs), SEED)

@@ -241,15 +241,12 @@ def _counts_of_log(directory: Path) -> tuple[Counter[tuple[str, int]], Counter[t
 
 
 def _jobs(folder: Path, backends: Sequence[str]) -> Iterator[tuple[str, str, Path, Path, float]]:
-    """Back end, policy, job, undisturbed run and its wall-seconds; ``adaptive`` learns from ``uniform``."""
+    """Back end, policy, job, undisturbed run and its wall-seconds."""
     for backend in backends:
-        first: Path | None = None
         for name in ("uniform", "adaptive"):
-            policy = {"name": name} | ({"gain_model_from": str(first)} if first else {})
-            job = write_job(folder / f"{backend}-{name}.yaml", backend, policy)
+            job = write_job(folder / f"{backend}-{name}.yaml", backend, {"name": name})
             whole = folder / f"{backend}-{name}-whole"
             seconds = run_whole(["run", str(job), "--out", str(whole)])
-            first = first or whole
             yield backend, name, job, whole, seconds
 
 

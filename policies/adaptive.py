@@ -1,50 +1,48 @@
-"""Budgets by p_wrong of each problem's pick, with gain models fitted on finished runs."""
+"""Budgets by p_change and p_wrong of each problem's pick. No training run is needed."""
 
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
 
-from testbudget.policies.base import UNBOUNDED, Floats, Ints, Policy
-from testbudget.policies.gain_model import GainModelAssignment
+from testbudget.policies.base import Floats, Ints, Policy, PolicyContext
 
-_MIN_MULTIPLIER, _MAX_MULTIPLIER = 0.1, 5.0
+_CHANGE_EXPONENT, _WRONG_EXPONENT = 0.25, 0.5
+# Chosen by accuracy at equal tests on recorded regimes, each judged with a model of p_change of the others
+# (docs/allocation.md). All exponents from 0.25 to 0.75 are level; the bare probabilities are worse.
+_LEAST = 0.05
 _STEP_ENDS = np.array([1, 2, 3, 5, 8, 12, 20, 30, 45, 70, 100])
 
 
 class Adaptive(Policy):
     """Each next test goes to the problem with the largest value ``f / (m + 1)`` after m tests.
 
-    f is the multiplier of the problem's gain model (:meth:`GainModel.multiplier`) at the last observed
-    p_wrong, clipped to [0.1, 5], so two problems' budgets differ by at most a factor of 50. f is 1 before
-    the first observation. Where p_wrong said nothing about gain in the finished run, f = 1 and budgets are
-    equal. The factor ``1 / (m + 1)`` stands for the slope of the mean accuracy curve. It is the same for
-    all gain models, so that the curves of other problems give a problem no advantage.
+    ``f = p_change^(1/4) p_wrong^(1/2)`` as last observed, at least 0.05, so two problems' budgets differ by
+    at most a factor of 20. f is 1 before the first observation. ``p_change`` is the probability that a
+    quarter more tests change the pick. Divided by m it is a change per test. The exponents temper it:
+    estimates are rough, and without them problems whose tests say nothing, which change their picks for
+    ever, would take most of the cap.
 
     One grant reaches at most to the next of 1, 2, 3, 5, 8, 12, 20, 30, 45, 70, 100 tests, then half as many
-    again each time. p_wrong is therefore observed about a dozen times while the cap is spent. The value is
-    0 from the gain model's ``best_budget`` on. Not static.
+    again each time. A pick is therefore observed about a dozen times while the cap is spent. Not static.
 
     Args:
-        gain_models: the gain model of each problem.
+        problems: number of problems.
     """
 
     name: ClassVar[str] = "adaptive"
     static: ClassVar[bool] = False
-    needs: ClassVar[frozenset[str]] = frozenset({"gain_models"})
 
-    def __init__(self, gain_models: GainModelAssignment) -> None:
-        self._gain_models = gain_models.gain_models
-        self._gain_model_of = gain_models.gain_model_of.astype(np.int32)
-        self._best_budgets = np.array(
-            [UNBOUNDED if one.best_budget is None else one.best_budget for one in self._gain_models],
-            np.int64,
-        )
-        self._multipliers = np.ones(len(self._gain_model_of), np.float32)
+    def __init__(self, problems: int) -> None:
+        self._factors = np.ones(problems, np.float32)
+
+    @classmethod
+    def from_context(cls, context: PolicyContext) -> Self:
+        """See :meth:`Policy.from_context`."""
+        return cls(context.problems)
 
     def values(self, problems: Ints, granted: Ints) -> Floats:
         """See :meth:`Policy.values`."""
-        best_budgets = self._best_budgets[self._gain_model_of[problems]]
-        return np.where(granted < best_budgets, self._multipliers[problems] / (granted + 1.0), 0.0)
+        return np.asarray(self._factors[problems] / (granted + 1.0))
 
     def increments(self, granted: Ints) -> Ints:
         """See :meth:`Policy.increments`: the tests up to the end of the next step."""
@@ -53,14 +51,11 @@ class Adaptive(Policy):
         ends = np.append(_STEP_ENDS, 0)[following]
         return np.where(following < len(_STEP_ENDS), ends, beyond) - granted
 
-    def observe(self, problems: Ints, granted: Ints, p_wrong: Floats) -> None:
-        """See :meth:`Policy.observe`: compute the multipliers of these problems anew."""
-        gain_model_of = self._gain_model_of[problems]
-        for number in np.unique(gain_model_of):
-            own = gain_model_of == number
-            multipliers = self._gain_models[number].multiplier(granted[own], p_wrong[own])
-            self._multipliers[problems[own]] = np.clip(multipliers, _MIN_MULTIPLIER, _MAX_MULTIPLIER)
+    def observe(self, problems: Ints, granted: Ints, p_wrong: Floats, p_change: Floats) -> None:  # noqa: ARG002
+        """See :meth:`Policy.observe`: compute the factors of these problems anew."""
+        factors = p_change**_CHANGE_EXPONENT * p_wrong**_WRONG_EXPONENT
+        self._factors[problems] = np.maximum(np.nan_to_num(factors, nan=1.0), _LEAST)
 
     def terms(self, problems: Ints, granted: Ints) -> dict[str, Floats]:  # noqa: ARG002 - f is stored
-        """See :meth:`Policy.terms`: the multiplier f."""
-        return {"multiplier": self._multipliers[problems].astype(np.float64)}
+        """See :meth:`Policy.terms`: the factor f."""
+        return {"factor": self._factors[problems].astype(np.float64)}

@@ -73,9 +73,9 @@ class Policy(ABC):
     """Index of the value of each problem's next test.
 
     The scheduler grants the tests with the largest values that fit under the cap and calls :meth:`observe`
-    with p_wrong of the pick after each grant. It keeps all that is granted, bounds and closed problems, and
-    draws the order of problems with equal values. A problem's value depends on what is known of the
-    problem, not on its position.
+    with p_wrong and p_change of the pick after each grant. It keeps all that is granted, bounds and closed
+    problems, and draws the order of problems with equal values. A problem's value depends on what is known
+    of the problem, not on its position.
 
     Results depend on the context and on the observations alone. A resumed run repeats both.
     """
@@ -133,7 +133,7 @@ class Policy(ABC):
         """
 
     def increments(self, granted: Ints) -> Ints:
-        """Largest number of tests that a problem gets in one grant, after which p_wrong is observed.
+        """Largest number of tests that a problem gets in one grant, after which its pick is observed.
 
         By default 1; without limit if the policy is static.
 
@@ -156,8 +156,10 @@ class Policy(ABC):
         """
         return tests_before_inputs(price)
 
-    def observe(self, problems: Ints, granted: Ints, p_wrong: Floats) -> None:  # noqa: B027 - optional
-        """Take in p_wrong of picks. By default, do nothing.
+    def observe(  # noqa: B027 - optional
+        self, problems: Ints, granted: Ints, p_wrong: Floats, p_change: Floats
+    ) -> None:
+        """Take in p_wrong and p_change of picks. By default, do nothing.
 
         The effect does not depend on the order of the problems, nor on their division into calls.
 
@@ -165,6 +167,8 @@ class Policy(ABC):
             problems: int64 (n,), distinct positions.
             granted: int64 (n,), tests of the problem that the pick is based on.
             p_wrong: float64 (n,), probability that the pick is wrong, estimated without ground truth.
+            p_change: float64 (n,), probability that more tests change the output group of the pick
+                (:mod:`testbudget.rewards.confidence.change`).
         """
 
     def terms(self, problems: Ints, granted: Ints) -> dict[str, Floats]:  # noqa: ARG002 - by default none

@@ -15,5 +15,5 @@ POLICY_NAMES: tuple[PolicyName, ...] = get_args(PolicyName)
 PASS_RATE_POLICIES = frozenset({"proportional", "greedy", "binned"})
 """Policies that need predicted pass rates."""
 
-GAIN_MODEL_POLICIES = frozenset({"binned", "adaptive"})
+GAIN_MODEL_POLICIES = frozenset({"binned"})
 """Policies that need a gain model, fitted on a finished run."""

@@ -1,8 +1,8 @@
 """Core answered at once from recorded tests: the grants of a run whose work takes no time.
 
-It is the core of a run, with the same decisions. What the work would yield is looked up: p_wrong after each
-number of tests. So thousands of runs take seconds, and runs that differ in the policy alone see the same
-tests (common random numbers).
+It is the core of a run, with the same decisions. What the work would yield is looked up: p_wrong and
+p_change after each number of tests. So thousands of runs take seconds, and runs that differ in the policy
+alone see the same tests (common random numbers).
 """
 
 from collections import deque
@@ -42,22 +42,35 @@ ROUNDS = Pace.of_slots(0, 0)
 """Decisions only when every granted test is told."""
 
 
-def p_wrong_table(curves: Sequence[LearningCurve]) -> Floats:
-    """p_wrong by problem and number of tests, float64 (problems, tests + 1).
+@dataclass(frozen=True, slots=True, eq=False)
+class PickEstimates:
+    """Estimates of the picks of all problems after every number of tests; what assessments would say.
 
-    A problem with fewer tests keeps its last value.
+    Attributes:
+        p_wrong: float64 (problems, tests + 1).
+        p_change: float64 (problems, tests + 1).
     """
-    last = np.array([len(curve.p_wrong) - 1 for curve in curves])
-    steps = np.minimum(np.arange(last.max() + 1), last[:, np.newaxis])
-    starts = np.cumsum(last + 1) - (last + 1)
-    return np.asarray(np.concatenate([curve.p_wrong for curve in curves])[starts[:, np.newaxis] + steps])
+
+    p_wrong: Floats
+    p_change: Floats
+
+    @classmethod
+    def of(cls, curves: Sequence[LearningCurve]) -> "PickEstimates":
+        """Estimates of learning curves. A problem with fewer tests keeps its last values."""
+        last = np.array([len(curve.p_wrong) - 1 for curve in curves])
+        steps = np.minimum(np.arange(last.max() + 1), last[:, np.newaxis])
+        entries = (np.cumsum(last + 1) - (last + 1))[:, np.newaxis] + steps
+        return cls(
+            np.concatenate([curve.p_wrong for curve in curves])[entries],
+            np.concatenate([curve.p_change for curve in curves])[entries],
+        )
 
 
 def simulate(
     policy: Policy,
     cap: int,
     max_tests: Ints,
-    p_wrong: Floats,
+    estimates: PickEstimates | None = None,
     *,
     pace: Pace = ROUNDS,
     seed: int = 0,
@@ -72,7 +85,7 @@ def simulate(
         policy: a new one, or any static one.
         cap: number of tests in total.
         max_tests: int64 (problems,), tests that each problem may get at most.
-        p_wrong: result of :func:`p_wrong_table`, for at least as many tests; a static policy reads none.
+        estimates: of at least as many tests; None for a static policy, which reads none.
         pace: look-ahead.
         seed: seed of the order among problems with equal values.
         min_tests: tests that each problem gets before the policy is asked.
@@ -98,13 +111,13 @@ def simulate(
     )
     commands = deque(scheduler.start())
     while commands:
-        event = _answer(commands.popleft(), p_wrong)
+        event = _answer(commands.popleft(), estimates)
         if event is not None:
             commands += scheduler.handle(event)
     return scheduler.problems.granted
 
 
-def _answer(command: Command, p_wrong: Floats) -> Event | None:
+def _answer(command: Command, estimates: PickEstimates | None) -> Event | None:
     """Answer that a run would give; None for a command that changes no grant."""
     match command:
         case e.Sample(tasks, _):
@@ -114,6 +127,10 @@ def _answer(command: Command, p_wrong: Floats) -> Event | None:
         case e.Execute(tasks, _, _, tests, rungs):
             return e.Executed(tasks, rungs, tests, np.zeros_like(tasks))
         case e.Assess(tasks, problems, tests):
+            assert estimates is not None
+            at = problems, tests
             harmful = np.zeros(len(tasks), np.bool_)
-            return e.Assessed(tasks, p_wrong[problems, tests], np.ones_like(tasks), harmful)
+            return e.Assessed(
+                tasks, estimates.p_wrong[at], np.ones_like(tasks), harmful, estimates.p_change[at]
+            )
     return None

@@ -1,4 +1,4 @@
-"""Recorded tests in any permutation: accuracy, cost and p_wrong after the first m tests of each problem.
+"""Recorded tests in any permutation: accuracy, cost and estimates after the first m tests of each problem.
 
 A run sends recorded tests through the event log and a back end. Here the tests of each problem are permuted
 once, and the state after m tests is a lookup, so thousands of runs take seconds. Grants and picks are the
@@ -13,6 +13,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from testbudget.rewards.confidence.change import ChangeModel, default_change_model
 from testbudget.rewards.confidence.model import (
     ConfidenceModels,
     ConfidenceTarget,
@@ -189,12 +190,14 @@ class PermutedTests:
         statistics: after 0, 1, ..., all tests that have a vote, with the batch's statistics.
         confidence_models: the models that p_wrong is computed with.
         readable: the same, as far as these models can read it.
+        change_model: the model that p_change is computed with.
     """
 
     column: NDArray[np.intp]
     statistics: PrefixStatistics
     confidence_models: ConfidenceModels
     readable: PrefixStatistics
+    change_model: ChangeModel
 
     def winners(self, rule: SelectionRule) -> NDArray[np.bool_]:
         """Winners after the first m tests that have a vote, bool (tests + 1, candidates)."""
@@ -204,22 +207,15 @@ class PermutedTests:
         evidence = replace(whole, batch=self.statistics.batch)
         return rule.winners_after(evidence, range(evidence.votes.tests + 1))
 
-    def pick_features(self, won: NDArray[np.bool_], *, batch: bool) -> NDArray[np.float64]:
-        """Features of picks with these winners, float64 (tests + 1, features).
-
-        Args:
-            won: bool (tests + 1, candidates).
-            batch: True if they may use the batch's statistics.
-        """
+    def in_columns(self, won: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Number of winners in each column, int64 (tests + 1, columns), of bool (tests + 1, candidates)."""
         order = np.argsort(self.column, kind="stable")
         starts = np.searchsorted(self.column[order], np.arange(len(self.readable.sizes)))
-        in_column = np.add.reduceat(won[:, order].astype(np.int64), starts, axis=1)
-        statistics = self.readable if batch else self.readable.with_batch(None)
-        return pick_features_by(statistics, in_column)
+        return np.asarray(np.add.reduceat(won[:, order].astype(np.int64), starts, axis=1))
 
 
 class LearningCurve:
-    """Accuracy, cost and p_wrong of one problem after the first m tests of a permutation, for every m.
+    """Accuracy, cost and estimates of one problem after the first m tests of a permutation, for every m.
 
     Args:
         recorded: tests of the problem.
@@ -229,11 +225,13 @@ class LearningCurve:
 
     Attributes:
         accuracy: float64 (tests + 1,), mean correctness of the winners after m tests.
-        p_wrong: float64 (tests + 1,), probability that the pick is wrong, estimated without labels; with the
+        p_wrong: float64 (tests + 1,), probability that the pick is wrong, without labels; with the
             batch's statistics if the rule uses them.
+        p_change: float64 (tests + 1,), probability that more tests change the pick's output group,
+            estimated alike.
     """
 
-    __slots__ = ("_permutation", "_recorded", "accuracy", "p_wrong")
+    __slots__ = ("_permutation", "_recorded", "accuracy", "p_change", "p_wrong")
 
     def __init__(
         self,
@@ -250,9 +248,12 @@ class LearningCurve:
         models = permuted.confidence_models
         family = rule_family(rule, models.readable(permuted.statistics.evidence))
         model = models.model(ConfidenceTarget.PICK, family, recorded.fold)
-        self.p_wrong: NDArray[np.float64] = (
-            1 - model.probability(permuted.pick_features(won, batch=rule.uses_batch))[voting]
-        )
+        in_columns, known, seen = permuted.in_columns(won), permuted.readable, permuted.statistics
+        if not rule.uses_batch:
+            known, seen = known.with_batch(None), seen.with_batch(None)
+        p_correct = model.probability(pick_features_by(known, in_columns))
+        self.p_wrong: NDArray[np.float64] = 1 - p_correct[voting]
+        self.p_change: NDArray[np.float64] = permuted.change_model.p_change(seen, in_columns)[voting]
 
     @property
     def spent(self) -> NDArray[np.float64]:
@@ -273,6 +274,7 @@ def permute_tests(
     recorded: Sequence[RecordedTests],
     permutations: Sequence[NDArray[np.intp]],
     confidence_models: ConfidenceModels | None = None,
+    change_model: ChangeModel | None = None,
 ) -> list[PermutedTests]:
     """Evidence of the tests of a batch's problems, each in the order of its permutation.
 
@@ -280,8 +282,9 @@ def permute_tests(
         recorded: tests of the problems that make up the batch.
         permutations: intp (tests,) for each problem, of its tests.
         confidence_models: the models that p_wrong is computed with; None for ``default_models``.
+        change_model: the model that p_change is computed with; None for ``default_change_model``.
     """
-    models = confidence_models or default_models()
+    models, of_change = confidence_models or default_models(), change_model or default_change_model()
     evidence = [
         one.merged_evidence(permutation) for one, permutation in zip(recorded, permutations, strict=True)
     ]
@@ -294,7 +297,7 @@ def permute_tests(
             known = whole
         else:
             known = PrefixStatistics(readable, alone.counts).with_batch(batch)
-        permuted.append(PermutedTests(one.merged.column, whole, models, known))
+        permuted.append(PermutedTests(one.merged.column, whole, models, known, of_change))
     return permuted
 
 

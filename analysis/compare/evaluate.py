@@ -78,9 +78,13 @@ class PolicySetup:
             for number, cap in enumerate(caps):
                 if not policy.static and number:
                     policy = create_policy(self.combination.policy, context)
-                p_wrong = self.runs.p_wrong[permutation]
                 granted[number, permutation] = simulate(
-                    policy, cap, available, p_wrong, pace=pace, seed=seed + permutation
+                    policy,
+                    cap,
+                    available,
+                    self.runs.estimates[permutation],
+                    pace=pace,
+                    seed=seed + permutation,
                 )
         return granted
 
@@ -305,7 +309,7 @@ def _uniform_curve(runs: Sequence[PermutedRuns], available: NDArray[np.int_]) ->
     spent = []
     problems = np.arange(len(available))
     for tests in range(int(available.mean()) + 1):
-        granted = simulate(Uniform(), tests * len(available), available, runs[0].p_wrong[0])
+        granted = simulate(Uniform(), tests * len(available), available)
         for of_rule in runs:
             accuracy[of_rule.rule.name].append(of_rule.accuracy[:, problems, granted])
         spent.append(runs[0].spent[:, problems, granted].mean(axis=(0, 1)))

@@ -19,7 +19,7 @@ from testbudget.policies.registry import create_policy, policy_class
 from testbudget.policies.uniform import Uniform
 from testbudget.rewards.errors import UserError
 from testbudget.rewards.selection.registry import selection_rule
-from testbudget.scheduler.simulation import Pace, p_wrong_table, simulate
+from testbudget.scheduler.simulation import Pace, PickEstimates, simulate
 from testbudget.traces.learning_curves import (
     LearningCurve,
     RecordedTests,
@@ -143,7 +143,7 @@ class ChoiceEvaluator:
             create_policy(choice.policy, context),
             round(choice.tests_per_problem * len(available)),
             most,
-            p_wrong_table(self.curves.curves(choice.selection, permutation)),
+            PickEstimates.of(self.curves.curves(choice.selection, permutation)),
             pace=self._pace,
             seed=self._seed + permutation,
             min_tests=choice.min_tests,

@@ -2,9 +2,9 @@
 
 The outcome is seen on any recorded run: the pick after m tests, and the pick after ``horizon(m)`` more. In
 ``change.json`` are weights for runs that name none to fit from. They were fitted by
-``benchmarks/change_model.py`` to the recordings in ``examples`` and to outcome files of three other families
-of writers: samples of CodeGen-16B on HumanEval, programs and assertions of stronger models on HumanEval, and
-the same on MBPP. Each family had the same weight. No label was read.
+``benchmarks/change_model.py`` to the recordings in ``examples`` and to outcome files of three other
+families of writers: samples of CodeGen-16B on HumanEval, programs and assertions of stronger models on
+HumanEval, and the same on MBPP. Each family had the same weight. No label was read.
 """
 
 import json

@@ -128,12 +128,14 @@ class Assessed:
         p_wrong: probability that the pick is wrong; NaN if not computed.
         programs: distinct programs that further tests are executed on.
         harmful: True if more tests would harm the pick; the problem is closed.
+        p_change: probability that more tests change the output group of the pick; NaN if not computed.
     """
 
     tasks: Ints
     p_wrong: Floats
     programs: Ints
     harmful: Bools
+    p_change: Floats
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ when they are issued and *told* in that order, whatever order they finish in. A 
 prefix and what is issued, never what merely arrived: grants are a function of the seed and the results.
 
 What happens next: a finished task is told once all before it are. As soon as the window has room for a
-quantum of tests, and a quantum was told since the last decision, the next one is due: the told problems are
-assessed, the policy observes p_wrong, and the most valuable tests that fit under the cap are issued.
+quantum of tests, and a quantum was told since the last decision, the next one is due: the told problems
+are assessed, the policy observes their picks, and the most valuable tests that fit under the cap are issued.
 """
 
 from collections.abc import Callable
@@ -303,7 +303,7 @@ class Scheduler:
         self.problems.programs[problems] = event.programs
         self._close(problems[event.harmful], Closed.HARMFUL)
         if self._policy is not None and not self._policy.static:
-            self._policy.observe(problems, self.problems.told[problems], event.p_wrong)
+            self._policy.observe(problems, self.problems.told[problems], event.p_wrong, event.p_change)
         self._release()
         return self._decide()
 

@@ -81,7 +81,7 @@ def every_kind() -> list[Entry]:
             ),
         ),
         (
-            core.Assessed(pair, rates, pair, labels),
+            core.Assessed(pair, rates, pair, labels, rates),
             (AssessedRecord("p", 1, 0.75), AssessedRecord("é", 0, _NAN)),
         ),
         (core.Labelled(pair), (LabelledRecord("p", labels, _PIECE), LabelledRecord("é", labels[:0]))),

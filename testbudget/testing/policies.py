@@ -119,9 +119,9 @@ def check_the_order_of_problems_does_not_matter(make: MakePolicy) -> None:
         order = rng.permutation(context.problems)
         position = np.argsort(order)  # of each problem in the other list
         policy, other = make(context), make(_reordered(context, order))
-        for problems, granted, p_wrong in _observations(context, number):
-            policy.observe(problems, granted, p_wrong)
-            other.observe(position[problems], granted, p_wrong)
+        for problems, *observed in _observations(context, number):
+            policy.observe(problems, *observed)
+            other.observe(position[problems], *observed)
         for problems, granted in _questions(context):
             values, reordered = policy.values(problems, granted), other.values(position[problems], granted)
             _require(
@@ -161,7 +161,7 @@ def check_a_static_policy_ignores_observations(make: MakePolicy) -> None:
             for question in _questions(context):
                 _require(
                     _equal([_answer(policy, *question)], [_answer(fresh, *question)]),
-                    "static is True but values, increments or terms changed with p_wrong",
+                    "static is True but values, increments or terms changed with observations",
                 )
 
 
@@ -181,10 +181,10 @@ def check_the_division_of_observations_does_not_matter(make: MakePolicy) -> None
     rng = np.random.default_rng(3)
     for number, context in enumerate(_contexts()):
         together, divided = make(context), make(context)
-        for problems, granted, p_wrong in _observations(context, number):
-            together.observe(problems, granted, p_wrong)
-            for at in rng.permutation(len(problems)):
-                divided.observe(problems[[at]], granted[[at]], p_wrong[[at]])
+        for observation in _observations(context, number):
+            together.observe(*observation)
+            for at in rng.permutation(len(observation[0])):
+                divided.observe(*(column[[at]] for column in observation))
         for question in _questions(context):
             _require(
                 _equal([_answer(together, *question)], [_answer(divided, *question)]),
@@ -257,13 +257,13 @@ def _questions(context: PolicyContext) -> Iterator[tuple[Ints, Ints]]:
         yield rng.integers(0, context.problems, size), rng.choice(_GRANTED, size)
 
 
-def _observations(context: PolicyContext, seed: int) -> Iterator[tuple[Ints, Ints, Floats]]:
-    """Distinct positions, tests and p_wrong, in several calls; a problem may be observed several times."""
+def _observations(context: PolicyContext, seed: int) -> Iterator[tuple[Ints, Ints, Floats, Floats]]:
+    """Distinct positions, tests, p_wrong and p_change, in several calls; problems may come again."""
     rng = np.random.default_rng([1, seed])
     for tests in (1, 2, 5):
         problems = rng.permutation(context.problems)[: rng.integers(0, context.problems + 1)]
-        p_wrong = rng.random(len(problems)).round(int(rng.integers(0, 4)))
-        yield problems, np.full_like(problems, tests), p_wrong
+        p_wrong, p_change = rng.random((2, len(problems))).round(int(rng.integers(0, 4)))
+        yield problems, np.full_like(problems, tests), p_wrong, p_change
 
 
 def _observed(make: MakePolicy) -> Iterator[tuple[PolicyContext, Policy]]:

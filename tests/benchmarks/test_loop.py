@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from testbudget.executors.metering import Usage
-from testbudget.policies.gain_model import GainModel, GainModelAssignment
 from testbudget.scheduler.core.events import WorkerKind, WorkerMetered
+from testbudget.scheduler.simulation import PickEstimates
 
 
 @pytest.fixture(scope="module")
@@ -13,14 +13,12 @@ def work(script):
     """Work of 30 problems, with a test now and then that takes long."""
     rng = np.random.default_rng(0)
     shape = 30, 20
-    gain_model = GainModel("majority", np.zeros(3), None, np.array([1]), np.array([0.5]), np.array([1.0]))
     return script("recorded_work").RecordedWork(
         generation=rng.uniform(1, 5, shape),
         execution=np.where(rng.random(shape) < 0.05, 8.0, 0.05),
         usable=rng.random(shape) < 0.9,
-        p_wrong=rng.random((shape[0], shape[1] + 1)),
+        estimates=PickEstimates(*rng.random((2, shape[0], shape[1] + 1))),
         programs=rng.integers(1, 5, shape[0]),
-        gain_models=GainModelAssignment.shared(gain_model, shape[0]),
     )
 
 

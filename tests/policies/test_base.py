@@ -63,6 +63,6 @@ def test_only_a_static_policy_has_increments_without_limit(static, increment):
 def test_a_policy_observes_nothing_and_has_no_terms_by_default():
     problems = np.arange(2)
     policy = Constant(None)
-    policy.observe(problems, problems, np.array([0.1, 0.9]))
+    policy.observe(problems, problems, np.array([0.1, 0.9]), np.array([0.2, 0.3]))
     assert vars(policy) == {"pass_rates": None}
     assert policy.terms(problems, problems) == {}

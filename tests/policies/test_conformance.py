@@ -48,12 +48,15 @@ def test_every_built_in_policy_keeps_the_contract(name, check):
 @given(
     rate=st.floats(0, 1),
     p_wrong=st.floats(0, 1),
+    p_change=st.floats(0, 1),
     granted=st.lists(st.integers(0, 2**40), min_size=2, max_size=8).map(sorted).map(np.array),
 )
-def test_values_are_finite_and_never_rise_at_any_pass_rate_and_p_wrong(name, rate, p_wrong, granted):
+def test_values_are_finite_and_never_rise_at_any_pass_rate_and_estimates(
+    name, rate, p_wrong, p_change, granted
+):
     policy = create_policy(name, context_of(np.array([rate])))
     problems = np.zeros_like(granted)
-    policy.observe(problems[:1], granted[:1], np.array([p_wrong]))
+    policy.observe(problems[:1], granted[:1], np.array([p_wrong]), np.array([p_change]))
     values = policy.values(problems, granted)
     assert np.isfinite(values).all()
     assert (values >= 0).all()
@@ -80,7 +83,7 @@ def test_a_policy_keeps_less_than_200_bytes_a_problem(name):
     everyone, tests = np.arange(problems), np.full(problems, 3)
     tracemalloc.start()
     policy = create_policy(name, context)
-    policy.observe(everyone, tests, np.full(problems, 0.5))
+    policy.observe(everyone, tests, *np.full((2, problems), 0.5))
     policy.values(everyone, tests)
     kept, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()

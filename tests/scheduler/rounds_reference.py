@@ -1,11 +1,11 @@
-"""Allocation in rounds by its definition: plan all remaining tests, grant, tell p_wrong, plan again."""
+"""Allocation in rounds by its definition: plan all remaining tests, grant, tell estimates, plan again."""
 
 import numpy as np
 
 from testbudget.policies.water_filling import allocate_greedily
 
 
-def allocate_in_rounds(policy, cap, max_tests, p_wrong, *, seed=0, min_tests=0):
+def allocate_in_rounds(policy, cap, max_tests, estimates, *, seed=0, min_tests=0):
     """Rounds of grants, int64 (problems,) each, as they are made; the minimum of every problem first.
 
     A problem gets at most the policy's increment of what is planned for it. Problems with equal values take
@@ -43,5 +43,6 @@ def allocate_in_rounds(policy, cap, max_tests, p_wrong, *, seed=0, min_tests=0):
         if not len(told):
             rounds.pop()
             break
-        policy.observe(told, granted[told], p_wrong[told, granted[told]])
+        at = told, granted[told]
+        policy.observe(*at, estimates.p_wrong[at], estimates.p_change[at])
     return rounds

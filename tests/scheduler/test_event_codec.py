@@ -35,7 +35,7 @@ def test_any_integers_come_back(rows):
     assert same(again(Executed(*columns)), Executed(*columns))
 
 
-@given(st.lists(st.tuples(ints, floats, st.booleans())))
+@given(st.lists(st.tuples(ints, floats, st.booleans(), floats)))
 def test_any_floats_and_booleans_come_back(rows):
     tasks = np.array([row[0] for row in rows], np.int64)
     event = Assessed(
@@ -43,6 +43,7 @@ def test_any_floats_and_booleans_come_back(rows):
         np.array([row[1] for row in rows], np.float64),
         tasks,
         np.array([row[2] for row in rows], np.bool_),
+        np.array([row[3] for row in rows], np.float64),
     )
     assert same(again(event), event)
 

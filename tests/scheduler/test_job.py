@@ -59,7 +59,7 @@ def load(tmp_path, **fields):
             {"policy": {"name": "oracle-curves"}},
             "proportional, greedy, binned, adaptive but got 'oracle-curves'",
         ),
-        ({"policy": {"name": "adaptive"}}, "policy name adaptive needs gain_model_from, a finished run"),
+        ({"policy": {"name": "binned"}}, "policy name binned needs gain_model_from, a finished run"),
         (
             {"policy": {"name": "binned", "gain_model_from": "a"}},
             "policy.name binned needs a predictor but there is none",

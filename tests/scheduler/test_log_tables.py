@@ -61,7 +61,7 @@ def test_pieces_pools_and_assessments_are_read_from_the_log(tmp_path):
             (ExecutedRecord("q", (), (), None, piece("d")),),
         ),
         Entry(
-            Assessed(TWO, np.array([0.5, np.nan]), TWO, np.array([False, True])),
+            Assessed(TWO, np.array([0.5, np.nan]), TWO, np.array([False, True]), np.zeros(2)),
             2.0,
             (AssessedRecord("p", 1, 0.5), AssessedRecord("q", 0, 0.25)),
         ),

@@ -13,15 +13,12 @@ from testbudget.policies.base import PolicyContext
 from testbudget.policies.gain_model import DifficultyBins, GainModel, GainModelAssignment
 from testbudget.policies.names import POLICY_NAMES
 from testbudget.policies.registry import create_policy, policy_class
-from testbudget.rewards.confidence.model import default_models
 from testbudget.rewards.selection.registry import selection_rule
 from testbudget.scheduler import simulation
-from testbudget.scheduler.fitting.gain_models import gain_models_for
 from testbudget.scheduler.job_file import load_job
-from testbudget.scheduler.simulation import ROUNDS, Pace, p_wrong_table, simulate
+from testbudget.scheduler.simulation import ROUNDS, Pace, PickEstimates, simulate
 from testbudget.traces.learning_curves import RecordedTests, compute_learning_curves
 from testbudget.traces.output_tables import read_outputs
-from testbudget.traces.problems import load_problems
 from testbudget.traces.tables import read_trace
 from tests.scheduler.rounds_reference import allocate_in_rounds
 
@@ -40,7 +37,7 @@ class Case:
         self.seed, self.problems = seed % 97, problems
         self.max_tests = random.integers(0, tests + 1, problems)
         self.cap = int(random.integers(1, max(2, self.max_tests.sum() + 20)))
-        self.p_wrong = random.random((problems, tests + 1))
+        self.estimates = PickEstimates(*random.random((2, problems, tests + 1)))
         curve = np.cumsum(random.dirichlet(np.ones(tests + 1)))
         counts = np.array([1, 3, 8, 20])
         gain_models = tuple(
@@ -74,7 +71,7 @@ class Case:
             self.policy(name),
             self.cap if cap is None else cap,
             self.max_tests,
-            self.p_wrong,
+            self.estimates,
             pace=pace,
             seed=self.seed,
             **settings,
@@ -82,7 +79,7 @@ class Case:
 
     def reference(self, name, **settings):
         return allocate_in_rounds(
-            self.policy(name), self.cap, self.max_tests, self.p_wrong, seed=self.seed, **settings
+            self.policy(name), self.cap, self.max_tests, self.estimates, seed=self.seed, **settings
         )
 
 
@@ -134,13 +131,16 @@ def test_static_budgets_do_not_depend_on_the_look_ahead(name, seed, slots):
         np.testing.assert_array_equal(case.simulate(name), at_once)
 
 
-def test_p_wrong_of_a_problem_with_fewer_tests_keeps_its_last_value():
+def test_estimates_of_a_problem_with_fewer_tests_keep_their_last_values():
     class Curve:
         def __init__(self, *p_wrong):
             self.p_wrong = np.array(p_wrong)
+            self.p_change = self.p_wrong / 2
 
-    table = p_wrong_table([Curve(0.5, 0.4, 0.3), Curve(0.9), Curve(0.2, 0.1)])
-    np.testing.assert_array_equal(table, [[0.5, 0.4, 0.3], [0.9, 0.9, 0.9], [0.2, 0.1, 0.1]])
+    found = PickEstimates.of([Curve(0.5, 0.4, 0.3), Curve(0.9), Curve(0.2, 0.1)])
+    table = np.array([[0.5, 0.4, 0.3], [0.9, 0.9, 0.9], [0.2, 0.1, 0.1]])
+    np.testing.assert_array_equal(found.p_wrong, table)
+    np.testing.assert_array_equal(found.p_change, table / 2)
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,6 @@ def test_a_simulated_run_has_the_budgets_and_picks_of_a_real_one(
             "window": window,
             "quantum": quantum,
             "stop_when_harmful": False,
-            **({"gain_model_from": "."} if policy == "adaptive" else {}),
         },
     }
     path = imported / f"{policy}-{window}.yaml"
@@ -173,7 +172,6 @@ def test_a_simulated_run_has_the_budgets_and_picks_of_a_real_one(
     assert main(["run", str(path), "--out", str(out)]) == 0
 
     job, trace, outputs = load_job(path), read_trace(imported), read_outputs(imported)
-    problems = load_problems(job.problems.problem_source, job.problems.ids, job.problems.limit)
     recorded = [
         RecordedTests.of(seen, seen.correct, outputs.get(problem))
         for problem, seen in trace.problems.items()
@@ -181,12 +179,11 @@ def test_a_simulated_run_has_the_budgets_and_picks_of_a_real_one(
     in_order = [np.arange(one.tests) for one in recorded]
     curves = compute_learning_curves(recorded, in_order, selection_rule(job.selection))
     max_tests = np.array([one.tests for one in recorded])
-    gain_models = gain_models_for(job, problems, default_models(), read_trace, out)
     granted = simulate(
-        create_policy(policy, PolicyContext(len(problems), job.seed, max_tests, gain_models=gain_models)),
+        create_policy(policy, PolicyContext(len(recorded), job.seed, max_tests)),
         CAP,
         max_tests,
-        p_wrong_table(curves),
+        PickEstimates.of(curves),
         pace=Pace(window, quantum),
         seed=job.seed,
     )
@@ -198,7 +195,7 @@ def test_a_simulated_run_has_the_budgets_and_picks_of_a_real_one(
     if policy == "adaptive":
         assessed = pq.read_table(out / "assessments.parquet").to_pylist()
         position = {problem: number for number, problem in enumerate(trace.problems)}
-        known = p_wrong_table(curves)
+        known = PickEstimates.of(curves).p_wrong
         assert [one["p_wrong"] for one in assessed] == pytest.approx(
             [known[position[one["problem"]], one["tests"]] for one in assessed]
         )

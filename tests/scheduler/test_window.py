@@ -5,7 +5,7 @@ import pytest
 from testbudget.scheduler.job_file import check_job
 from testbudget.scheduler.window import window_and_quantum
 
-DYNAMIC = {"policy": {"name": "adaptive", "gain_model_from": "trace"}}
+DYNAMIC = {"policy": {"name": "adaptive"}}
 METERED = {"cap": {"tests": 100, "gpu_seconds": 10}}
 MODEL = {"name": "m", "template": "coderm", "actors": 2, "in_flight": 64}
 
