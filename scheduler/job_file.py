@@ -144,6 +144,11 @@ def _from_folder(job: Job, folder: Path) -> Job:
     if confidence.fit_from:
         runs = [folder / run for run in confidence.fit_from]
         confidence = confidence.model_copy(update={"fit_from": runs})
+    policy = job.policy
+    if policy.gain_model_from:
+        policy = policy.model_copy(update={"gain_model_from": folder / policy.gain_model_from})
+    if policy.change_from:
+        policy = policy.model_copy(update={"change_from": [folder / run for run in policy.change_from]})
     return job.model_copy(
         update={
             "problems": job.problems.model_copy(update={"source": source}),
@@ -151,7 +156,7 @@ def _from_folder(job: Job, folder: Path) -> Job:
             "tests": resolved(resolved(job.tests, "from_run"), "from_file"),
             "hidden_states": resolved(job.hidden_states, "from_run"),
             "predictor": predictor,
-            "policy": resolved(job.policy, "gain_model_from"),
+            "policy": policy,
             "confidence": confidence,
             "execution": resolved(job.execution, "python"),
         }

@@ -18,6 +18,7 @@ import numpy as np
 from testbudget.executors.execution.packages import find_packages
 from testbudget.policies.base import Policy, PolicyContext
 from testbudget.policies.registry import create_policy, policy_class
+from testbudget.rewards.confidence.change import ChangeModel
 from testbudget.rewards.confidence.model import ConfidenceModels
 from testbudget.rewards.errors import InfrastructureError, UserError, require_extra
 from testbudget.rewards.problem import Problem
@@ -35,6 +36,7 @@ from testbudget.scheduler.core.scheduler import Scheduler
 from testbudget.scheduler.driver import Driver
 from testbudget.scheduler.event_log import LOG_FILE, EventLog
 from testbudget.scheduler.evidence_store import EvidenceStore
+from testbudget.scheduler.fitting.change import change_model_for, check_change_runs
 from testbudget.scheduler.fitting.confidence import check_confidence_runs, confidence_models_for
 from testbudget.scheduler.fitting.gain_models import check_gain_model_run, gain_models_for
 from testbudget.scheduler.ground_truth_checks import check_ground_truths
@@ -198,6 +200,7 @@ def _run(
     read = functools.cache(read_trace)
     predictor = Predictor.of(job, read)
     check_gain_model_run(job, read)
+    check_change_runs(job, read)
     check_confidence_runs(job, read)
     recording = read(job.tests.from_run) if job.tests.from_run else None
     # What is looked up can be looked up again.
@@ -237,7 +240,8 @@ def _run(
                 extracts=job.hidden_states is not None,
                 on_grant=lambda made: grants.extend(_grant_records(made, problems, driver.now)),
             )
-            methods = _methods(job, predictor, confidence_models, recording, metered=metered)
+            change_model = change_model_for(job, read, directory)
+            methods = _methods(job, predictor, confidence_models, change_model, recording, metered=metered)
             dispatcher = make_dispatcher(run_problems, backend, sources, methods)
             gauges = _gauges_of(job, info.run)
             with LiveRun(
@@ -337,6 +341,7 @@ def _methods(
     job: Job,
     predictor: Predictor | None,
     confidence_models: ConfidenceModels,
+    change_model: ChangeModel,
     recording: Trace | None,
     *,
     metered: bool,
@@ -346,6 +351,7 @@ def _methods(
         dataclasses.replace(generator_of_tests(job), given=given_as_code(recording)),
         rule,
         confidence_models,
+        change_model,
         EliminationRule(rule, job.elimination.z) if job.eliminates else None,
         job.policy.stop_when_harmful,
         CandidateGenerator.of(job),

@@ -18,6 +18,7 @@ def sources_of(job: Job) -> dict[str, str]:
     lists = {
         "predictor.fit_from": job.predictor and job.predictor.fit_from,
         "confidence.fit_from": job.confidence.fit_from,
+        "policy.change_from": job.policy.change_from,
     }
     return {name: str(value) for name, value in fields.items() if value} | {
         name: ", ".join(map(str, runs)) for name, runs in lists.items() if runs

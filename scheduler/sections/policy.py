@@ -14,7 +14,13 @@ class PolicySection(JobSection):
 
     name: PolicyField = Field("uniform", description="allocation policy")
     gain_model_from: Path | None = Field(
-        None, description="finished run with labels that the gain model is fitted on (adaptive and binned)"
+        None, description="finished run with labels that the gain model of binned is fitted on"
+    )
+    change_from: list[Path] | None = Field(
+        None,
+        min_length=1,
+        description="finished runs, labels or not, that p_change is fitted on, which adaptive weighs "
+        "(default: shipped weights)",
     )
     min_tests: int = Field(0, ge=0, description="number of tests that every problem gets first")
     max_tests: int | None = Field(
