@@ -43,7 +43,6 @@ class RunMethods:
         tests: requests for tests, and their records.
         rule: selection rule that picks.
         confidence_models: models of p_correct, p_gain and p_harm.
-        change_model: model of p_change.
         elimination: rule that eliminates candidates; None eliminates none.
         checks_harm: True closes a problem if more tests would harm its pick.
         candidates: requests for candidates; None if they come from a source.
@@ -51,12 +50,12 @@ class RunMethods:
         record_outputs: True records the outputs of the candidates.
         input_mutations: mutated inputs to execute beside each test.
         metered: True if the cap has a limit that metered quantities count towards.
+        change_model: model of p_change.
     """
 
     tests: UnitTestGenerator
     rule: SelectionRule
     confidence_models: ConfidenceModels
-    change_model: ChangeModel = field(default_factory=default_change_model)
     elimination: EliminationRule | None = None
     checks_harm: bool = True
     candidates: CandidateGenerator | None = None
@@ -64,6 +63,7 @@ class RunMethods:
     record_outputs: bool = True
     input_mutations: int = 0
     metered: bool = False
+    change_model: ChangeModel = field(default_factory=default_change_model)
 
 
 def make_dispatcher(

@@ -351,7 +351,6 @@ def _methods(
         dataclasses.replace(generator_of_tests(job), given=given_as_code(recording)),
         rule,
         confidence_models,
-        change_model,
         EliminationRule(rule, job.elimination.z) if job.eliminates else None,
         job.policy.stop_when_harmful,
         CandidateGenerator.of(job),
@@ -359,6 +358,7 @@ def _methods(
         job.execution.record_outputs,
         job.execution.input_mutations,
         metered,
+        change_model,
     )
 
 
