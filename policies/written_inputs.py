@@ -1,9 +1,11 @@
 """Value of written inputs against that of a problem's next test."""
 
-WORTH = (0.0, 1.0, 0.9, 1.2, 1.0)
-"""Gain by the written inputs of a problem after 0, 1, 2, ... tests, divided by the gain of its next test.
+WORTH = (0.0, 1.0, 0.9, 1.1, 1.1)
+"""Gain by the inputs of ten tests after 0, 1, 2, 3 and 4 tests, divided by the gain of the next test.
 
-Written inputs show which candidates differ, as the inputs of ten further tests do. TODO
+Means over five sets of candidates by CodeGen-16B and by stronger models on HumanEval, and the recording on
+HumanEval, at equal budgets. Single assertions are worth twice as much, tests of several assertions half. The
+first test comes first: it has inputs of its own.
 """
 
 

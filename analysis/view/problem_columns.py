@@ -19,6 +19,7 @@ from testbudget.traces.records import (
     VerdictRecord,
     execution_cost,
     generation_cost,
+    inputs_cost,
 )
 from testbudget.traces.trace import ProblemTrace
 
@@ -54,7 +55,11 @@ def _row(run: FinishedRun, problem: str) -> dict[str, Any]:
     counts = np.bincount(np.minimum(table, len(Verdict)).ravel(), minlength=len(Verdict) + 1)
     reasons = run.reasons.get(problem)
     cost = seen.extraction + Cost.total(
-        [*map(generation_cost, seen.tests.values()), *map(execution_cost, seen.verdicts.values())]
+        [
+            *map(generation_cost, seen.tests.values()),
+            *map(execution_cost, seen.verdicts.values()),
+            inputs_cost(seen.written_inputs),
+        ]
     )
     return {
         **_of_pick(pick, seen),

@@ -13,7 +13,14 @@ from testbudget.analysis.view.problem_columns import number, problem_columns, ve
 from testbudget.analysis.view.run_course import closed_counts, grant_series, limiting_shares, pool_series
 from testbudget.analysis.view.spending_curve import accuracy_by_tests, quantities_of, spending_curve
 from testbudget.rewards.bootstrap import Interval, bootstrap_means, intervals
-from testbudget.traces.records import QUANTITIES, Cost, TestStatus, execution_cost, generation_cost
+from testbudget.traces.records import (
+    QUANTITIES,
+    Cost,
+    TestStatus,
+    execution_cost,
+    generation_cost,
+    inputs_cost,
+)
 
 FORMAT = 1
 """Version of the data in a page; its program refuses another one."""
@@ -126,6 +133,7 @@ def _spending(run: FinishedRun) -> dict[str, Any]:
             seen.extraction,
             *map(generation_cost, seen.tests.values()),
             *map(execution_cost, seen.verdicts.values()),
+            inputs_cost(seen.written_inputs),
         )
     )
     prices = run.job.unit_prices
