@@ -8,7 +8,6 @@ from typing import Any
 
 from rich.console import Console
 
-from testbudget.analysis.pages import write_page
 from testbudget.analysis.summary import ProblemSummary, RunSummary
 from testbudget.analysis.tables import Table, format_percent, json_record
 from testbudget.analysis.verdict_reasons import COUNTED_VERDICTS, ReasonCounts
@@ -74,23 +73,6 @@ def print_report(runs: Sequence[RunSummary], page: Path, console: Console) -> No
     picks = [run.directory / "picks.jsonl" for run in runs]
     for name, path in [*(("picks", path) for path in picks if path.exists()), ("report", page)]:
         console.print(f"{name}: {path}", highlight=False, soft_wrap=True)
-
-
-def write_report(runs: Sequence[RunSummary], path: Path) -> None:
-    """Write the table of the runs and every problem of every run as one HTML page.
-
-    Args:
-        runs: summaries of the runs.
-        path: file to write; its folder is made.
-    """
-    write_page(
-        "report.html.j2",
-        path,
-        {"percent": _percent, "amount": _amount},
-        runs=runs,
-        table=summary_table(runs),
-        usable=TestStatus.USABLE,
-    )
 
 
 def summary_records(runs: Sequence[RunSummary]) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from testbudget.analysis.leading_groups import LeadingGroups, leading_groups
 from testbudget.analysis.verdict_reasons import ReasonCounts, count_cut_pairs, count_reasons
+from testbudget.analysis.view.finished_run import FinishedRun, read_finished_run
 from testbudget.rewards.outputs import RecordedOutputs
 from testbudget.rewards.overoptimisation import TestEffect
 from testbudget.rewards.problem import NOT_RUN, Verdict
@@ -22,13 +23,9 @@ from testbudget.rewards.quality import (
     single_test_quality,
 )
 from testbudget.scheduler.core.events import Cap
-from testbudget.scheduler.fitting.confidence import confidence_models_of
 from testbudget.scheduler.job import Job
-from testbudget.scheduler.job_file import load_job
-from testbudget.scheduler.picks import Pick, picks
-from testbudget.traces.output_tables import read_outputs
+from testbudget.scheduler.picks import Pick
 from testbudget.traces.pair_reasons import PairReasons
-from testbudget.traces.reason_tables import read_reasons
 from testbudget.traces.records import (
     QUANTITIES,
     Cost,
@@ -38,8 +35,6 @@ from testbudget.traces.records import (
     generation_cost,
     inputs_cost,
 )
-from testbudget.traces.run_info import read_run_info
-from testbudget.traces.tables import read_trace
 from testbudget.traces.trace import ProblemTrace
 
 
@@ -241,29 +236,31 @@ class RunSummary:
 
 
 def summarise(directory: Path) -> RunSummary:
-    """Summarise a finished run.
+    """Read and summarise a finished run.
 
     Raises:
         UserError: the directory holds no finished run.
     """
-    trace = read_trace(directory)
-    job = load_job(directory / "job.yaml")
-    outputs_by_problem, confidence_models = read_outputs(directory), confidence_models_of(directory)
-    reasons = read_reasons(directory)
+    return summarise_run(read_finished_run(directory))
+
+
+def summarise_run(run: FinishedRun) -> RunSummary:
+    """Summarise a finished run."""
+    job, trace = run.job, run.trace
     problems = [
         _summarise_problem(
             trace.problems[pick.problem],
             pick,
-            outputs_by_problem.get(pick.problem),
-            reasons.get(pick.problem),
+            run.outputs.get(pick.problem),
+            run.reasons.get(pick.problem),
         )
-        for pick in picks(job, trace, outputs_by_problem.get, confidence_models)
+        for pick in run.picks.values()
     ]
     spent, lost = Cost.total(problem.cost for problem in problems), Cost()
     usd = spent.usd(job.unit_prices)
     prompt_tokens = 0.0
     cap = Cap(job.cap.limits, job.unit_prices)
-    info = read_run_info(directory)
+    info = run.info
     if info is not None and info.books:
         spent, lost = (
             Cost(*(info.books[state][name] for name in QUANTITIES)) for state in ("spent", "lost")
@@ -273,9 +270,9 @@ def summarise(directory: Path) -> RunSummary:
             for name in ("usd", "prompt_tokens")
         )
     return RunSummary(
-        directory,
+        run.directory,
         job,
-        confidence_models.source,
+        run.confidence_models.source,
         cap,
         problems,
         spent,

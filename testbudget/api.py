@@ -5,6 +5,7 @@ dependencies of running, comparing and tuning.
 """
 
 import functools
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from testbudget.analysis.summary import RunSummary
     from testbudget.analysis.tune.results import TuneResult
     from testbudget.analysis.tune.settings import StudySettings
+    from testbudget.analysis.view.finished_run import FinishedRun
     from testbudget.rewards.outputs import RecordedOutputs
     from testbudget.scheduler.job import Job
     from testbudget.scheduler.picks import Pick
@@ -70,21 +72,27 @@ class Run:
         return read_reasons(self.directory)
 
     @functools.cached_property
+    def finished(self) -> "FinishedRun":
+        """All that the page of the run shows.
+
+        Raises:
+            UserError: the directory is not a finished run.
+        """
+        from testbudget.analysis.view.finished_run import read_finished_run
+
+        return read_finished_run(self.directory)
+
+    @property
     def picks(self) -> "tuple[Pick, ...]":
         """Pick of each problem, in the order of the problems."""
-        from testbudget.scheduler.fitting.confidence import confidence_models_of
-        from testbudget.scheduler.picks import picks
-        from testbudget.traces.output_tables import read_outputs
-
-        outputs = read_outputs(self.directory)
-        return tuple(picks(self.job, self.trace, outputs.get, confidence_models_of(self.directory)))
+        return tuple(self.finished.picks.values())
 
     @functools.cached_property
     def summary(self) -> "RunSummary":
         """Figures of the run: accuracy, estimates without labels, costs, verdicts."""
-        from testbudget.analysis.summary import summarise
+        from testbudget.analysis.summary import summarise_run
 
-        return summarise(self.directory)
+        return summarise_run(self.finished)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,15 +119,17 @@ def run(
     out: str | Path | None = None,
     overrides: Mapping[str, Any] | None = None,
     watch: "Callable[[RunStatus], None] | None" = None,
+    or_resume: bool = False,
 ) -> Run:
     """Run a job into a new directory.
 
     Args:
         job: a job, a job file, or the fields of one. Paths in a file are relative to its folder, paths
             among fields to the working directory.
-        out: run directory; must not exist (default: runs/NAME-OF-JOB-FILE).
+        out: run directory, or its URL on object storage; must not exist (default: runs/NAME-OF-JOB-FILE).
         overrides: values by dotted field name, such as ``{"cap.tests": 500}``.
         watch: called with the status of the run again and again.
+        or_resume: True continues an unfinished run of the same job that is there.
 
     Raises:
         UserError: the job breaks a rule, or the directory exists.
@@ -140,15 +150,14 @@ def run(
         checked = check_job(fields, Path.cwd(), overrides)
     if out is None:
         raise UserError("a run needs out, its directory, if its job is not a file")
-    start_run(checked, Path(out), watch or _ignore)
-    return Run(Path(out))
+    return Run(start_run(checked, out, watch or _ignore, or_resume=or_resume))
 
 
 def resume(directory: str | Path, *, watch: "Callable[[RunStatus], None] | None" = None) -> Run:
     """Continue a run that was stopped or killed.
 
     Args:
-        directory: run directory.
+        directory: run directory, or its URL.
         watch: called with the status of the run again and again.
 
     Raises:
@@ -160,8 +169,7 @@ def resume(directory: str | Path, *, watch: "Callable[[RunStatus], None] | None"
     """
     from testbudget.scheduler.run import resume_run
 
-    resume_run(Path(directory), watch or _ignore)
-    return Run(Path(directory))
+    return Run(resume_run(directory, watch or _ignore))
 
 
 def load(directory: str | Path) -> Run:
@@ -234,13 +242,14 @@ def compare(
     """Compare allocation policies, predictors and selection rules on the tests of a finished run.
 
     Args:
-        run: a finished run with labels, or its directory.
+        run: a finished run, its directory, or a file of votes. Without labels, picks are scored by their
+            agreement with those of all tests.
         settings: combinations and caps (default: all that the run allows).
         predictor: directory of a trained model for the predictor ``learned`` (default: fitted on the run's
             other problems).
 
     Raises:
-        UserError: the run has no labels, or does not allow what the settings name.
+        UserError: only some problems have labels, or the run does not allow what the settings name.
 
     Example:
         >>> settings = CompareSettings(policies=("greedy",), predictors=("oracle",), permutations=2)
@@ -258,6 +267,10 @@ def compare(
         learned = functools.partial(model_pass_rates, model=DifficultyModel.load(Path(predictor)))
         if settings.predictors is None:
             settings = settings.model_copy(update={"predictors": DEFAULT_PREDICTORS})
+    if isinstance(run, str | Path) and Path(run).is_file():
+        with tempfile.TemporaryDirectory() as folder:
+            imported = import_votes(run, out=Path(folder) / Path(run).stem)
+            return compare_trace(imported.trace, settings, learned)
     return compare_trace(_opened(run).trace, settings, learned)
 
 
@@ -272,7 +285,8 @@ def tune(
     """Search for the selection rule, policy and bounds (or caps) that pick best on a finished run.
 
     Args:
-        run: a finished run with labels, or its directory.
+        run: a finished run, or its directory. Without labels, picks are scored by their agreement with those
+            of all tests.
         settings: aim and search space.
         out: directory of the study; it is made, or the study in it is resumed (default:
             runs/tune/NAME-OF-RUN).

@@ -10,6 +10,7 @@ import gzip
 import json
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -116,18 +117,18 @@ def index_of_runs(runs: Sequence[FinishedRun]) -> dict[str, Any]:
     return index | {"per": PER_CHUNK}
 
 
-def write_runs_page(directories: Sequence[Path], path: Path) -> None:
+def write_runs_page(runs: Sequence[FinishedRun], path: Path) -> None:
     """Write the page of finished runs side by side.
 
     Args:
-        directories: run directories, at least one.
+        runs: at least one.
         path: file to write.
 
     Raises:
-        UserError: a directory holds no finished run.
         OSError: a file cannot be written.
     """
-    runs = read_runs(directories)
+    names = run_names([run.directory for run in runs])
+    runs = [replace(run, name=name) for run, name in zip(runs, names, strict=True)]
     index = index_of_runs(runs)
     write_page(index, packed_details(runs, index["ids"]), path)
 

@@ -1,23 +1,13 @@
-"""``testbudget import`` and ``report``: runs from elsewhere, and finished runs shown."""
+"""``testbudget import``: runs from elsewhere."""
 
 from pathlib import Path
 
 from cyclopts import App
 
-from testbudget.cli.options import Json, Runs
-
 import_app = App(
     name="import",
     help="Import data from elsewhere as a finished run.",
     help_epilogue="Example:\n\n  testbudget import votes votes.npz --out runs/imported",
-)
-report_app = App(
-    name="report",
-    help_epilogue="""Example:
-
-  testbudget report runs/a runs/b --out both.html
-
-Keys of --json: docs/command_line.md""",
 )
 
 
@@ -43,26 +33,3 @@ def import_votes(file: Path, /, *, out: Path) -> None:
 
     imported = api.import_votes(file, out=out)
     print(f"{len(imported.trace.problems)} problems: {out}")
-
-
-@report_app.default
-def report(runs: Runs, /, *, out: Path | None = None, json: Json = False) -> None:
-    """Compare finished runs side by side: accuracy of the picks, and costs.
-
-    Args:
-        runs: Directories of finished runs.
-        out: HTML file to write (default: report.html in the first run).
-    """
-    from testbudget import api
-    from testbudget.analysis.report import print_report, summary_records, write_report
-    from testbudget.cli.console import print_json, status_console
-    from testbudget.traces.files import check_place
-
-    page = out or runs[0] / "report.html"
-    check_place(page, directory=False)
-    summaries = [api.load(directory).summary for directory in runs]
-    write_report(summaries, page)
-    if json:
-        print_json({"runs": summary_records(summaries), "report": str(page)})
-    else:
-        print_report(summaries, page, status_console(json))

@@ -29,8 +29,11 @@ _HELPERS = Group("Helpers", sort_key=4)
 
 COMMANDS = {
     "run": Command(_RUNS, "Spend a compute cap on the tests of a batch of problems.", "run:app"),
+    "status": Command(_RUNS, "Show how far a run is, live or finished.", "status:app"),
+    "ctl": Command(_RUNS, "Pause, continue, stop or re-cap a run that goes.", "ctl:app"),
     "execute": Command(_RUNS, "Execute a file of candidate and test pairs.", "execute:app"),
-    "report": Command(_ANALYSES, "Compare finished runs side by side.", "data:report_app"),
+    "view": Command(_RUNS, "Show runs in a browser, live while one goes on.", "view:view_app"),
+    "report": Command(_ANALYSES, "Compare finished runs side by side.", "view:report_app"),
     "compare": Command(
         _ANALYSES, "Compare policies, predictors and rules on a finished run.", "compare:app"
     ),

@@ -1,4 +1,4 @@
-"""Reports of finished runs on the terminal, as a page and as JSON."""
+"""Reports of finished runs on the terminal and as JSON."""
 
 import json
 import math
@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from rich.console import Console
 
-from testbudget.analysis.report import print_report, summary_records, write_report
+from testbudget.analysis.report import print_report, summary_records
 from testbudget.analysis.summary import summarise
 from testbudget.rewards.overoptimisation import TestEffect
 from testbudget.rewards.problem import NO_PROGRAM
@@ -19,7 +19,7 @@ def without_labels(directory) -> None:
     write_trace(replace(trace, problems={p: replace(s, correct=None) for p, s in trace.problems.items()}))
 
 
-def test_a_run_without_outputs_or_pairs_still_has_a_report(finished, tmp_path):
+def test_a_run_without_outputs_or_pairs_still_has_a_summary(finished):
     for name in ("calls", "inputs", "outputs"):
         (finished / f"{name}.parquet").unlink()
     trace = read_trace(finished)
@@ -27,8 +27,6 @@ def test_a_run_without_outputs_or_pairs_still_has_a_report(finished, tmp_path):
     summary = summarise(finished)
     assert summary.output_groups is None
     assert math.isnan(summary.not_run)
-    write_report([summary], tmp_path / "report.html")
-    assert "times/2" in (tmp_path / "report.html").read_text()
 
 
 def test_answers_without_a_program_are_counted_and_told(finished, tmp_path):
@@ -66,23 +64,13 @@ def test_ground_truths_that_judge_all_candidates_alike_are_a_warning(finished, t
     assert first in record["judged_alike"]
 
 
-def test_the_page_shows_an_output_of_each_leading_group(finished, tmp_path):
-    summary = summarise(finished)
-    write_report([summary], tmp_path / "page.html")
-    page = (tmp_path / "page.html").read_text()
-    for group in summary.problems[0].leading_groups.groups:
-        assert f"<code>{group.example}</code>" in page
-
-
-def test_the_page_lists_problems_that_more_tests_may_harm(finished, tmp_path):
+def test_problems_that_more_tests_may_harm_are_printed(finished, tmp_path):
     summary = summarise(finished)
     harmful = replace(
         summary.problems[0], test_effect=TestEffect(p_gain=0.1, p_harm=0.3, reason="few candidates agree")
     )
     summary = replace(summary, problems=[harmful, *summary.problems[1:]])
     assert summary.harmful[0] is harmful
-    write_report([summary], tmp_path / "page.html")
-    assert "few candidates agree" in (tmp_path / "page.html").read_text()
     console = Console(width=200, record=True)
     print_report([summary], tmp_path / "page.html", console)
     assert "more tests may harm times/2" in console.export_text()

@@ -17,7 +17,7 @@ export type Run = {
   course: { t: number[]; granted: number[]; executed: number[] } | null; closed: Record<string, number>; status: Record<string, number>; verdicts: number[];
   reasons: [number, string, number][]; cols: Columns; color: string; i: number; own: number[];
 };
-export type Index = { v: number; kind: string; title: string; ids: string[]; entry: string[]; runs: Run[]; diffs: [string, string, Maybe, Maybe, Maybe, number][]; per: number; live?: string };
+export type Index = { v: number; kind: string; title: string; ids: string[]; entry: string[]; runs: Run[]; diffs: [string, string, Maybe, Maybe, Maybe, number][]; per: number; live?: string; going?: boolean };
 export type Test = { i: number; st: string; tok: Maybe; lost: string; text?: number; code?: number; v?: string; ms?: number[]; trust?: number[]; why?: number[]; cut?: number[]; calls?: [number, number[]][] };
 export type Grant = { first: number; tests: number; usable: number; time: Maybe; value: Maybe; terms: Record<string, Maybe>; pick?: number; p?: Maybe; harmful?: number };
 export type DetailRun = {

@@ -20,9 +20,9 @@ function App({ first }: { first: Index }) {
   const route = useRoute(), help = useRef<HTMLDialogElement>(null), [index, setIndex] = useState(first);
   const runs = index.runs, view = route.view === "overview" && !runs.length ? "live" : route.view;
   const run = runs.find((r) => r.name === route.q.get("run")) ?? (runs.length ? runs.reduce((a, b) => ((headline(b) ?? 0) > (headline(a) ?? 0) ? b : a)) : undefined);
-  const views = VIEWS.filter(([key]) => (key === "live" ? !!index.live : runs.length > (key === "compare" ? 1 : 0)));
+  const views = VIEWS.filter(([key]) => (key === "live" ? !!index.going : runs.length > (key === "compare" ? 1 : 0)));
   const keep = [...FILTERED, "c", "t", "x"];
-  const refresh = () => fetch(`${index.live}/index`).then((answer) => answer.text()).then(unpack).then((found) => setIndex(prepared({ ...found, live: index.live })));
+  const refresh = () => fetch(`${index.live}/index`).then((answer) => answer.text()).then(unpack).then((found) => setIndex(prepared({ ...found, live: index.live, title: index.title })));
   useEffect(() => {
     const on = (e: KeyboardEvent) => {
       if (e.ctrlKey || e.metaKey || e.altKey) return;

@@ -1,4 +1,4 @@
-"""``testbudget import votes`` and ``report``: data that comes in, and finished runs."""
+"""``testbudget import votes``: data that comes in."""
 
 import json
 from pathlib import Path
@@ -192,21 +192,3 @@ def test_a_run_that_exists_is_not_touched(capsys, tmp_path):
     assert main(["import", "votes", str(file), "--out", str(run)]) == 2
     assert "exists. Choose another --out" in capsys.readouterr().err
     assert {path.name: path.read_bytes() for path in run.iterdir()} == before
-
-
-def test_a_report_of_a_directory_that_is_not_a_run(capsys, tmp_path):
-    assert main(["report", str(tmp_path)]) == 2
-    assert "must be a finished run" in capsys.readouterr().err
-
-
-def test_a_report_of_two_runs_as_json(recorded, tmp_path, capsys):
-    job = recorded.write_job(tmp_path / "job.yaml")
-    runs = [tmp_path / "one", tmp_path / "two"]
-    for cap, run in zip(("5", "12"), runs, strict=True):
-        assert main(["run", str(job), "--out", str(run), "--cap.tests", cap]) == 0
-    capsys.readouterr()
-    assert main(["report", *map(str, runs), "--out", str(tmp_path / "both.html"), "--json"]) == 0
-    document = json.loads(capsys.readouterr().out)
-    assert [run["spent"]["tests"] for run in document["runs"]] == [5, 12]
-    assert document["report"] == str(tmp_path / "both.html")
-    assert (tmp_path / "both.html").is_file()

@@ -1,0 +1,80 @@
+"""``testbudget view`` and ``report``: the page of runs, served while one goes on or written to a file."""
+
+import threading
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App
+
+from testbudget.cli.options import Json, Runs, whole_number
+
+view_app = App(
+    name="view",
+    help_epilogue="""Examples:
+
+  testbudget view runs/job                    while it runs, or afterwards
+  testbudget view runs/job runs/other         a running run beside a finished one""",
+)
+report_app = App(
+    name="report",
+    help_epilogue="""Examples:
+
+  testbudget report runs/a runs/b --out both.html
+  xdg-open both.html                          or both.html#/problems?only=sure-wrong
+
+Keys of --json: docs/command_line.md""",
+)
+
+
+@view_app.default
+def view(
+    runs: Runs,
+    /,
+    *,
+    port: Annotated[int, whole_number("Port on this machine; 0 takes a free one.", least=0)] = 0,
+) -> None:
+    """Show runs in a browser, live while one of them goes on.
+
+    The page is served on this machine alone, under an address that nobody can
+    guess, until Ctrl-C. The run is only read: neither its start nor its end
+    depends on the page.
+
+    Args:
+        runs: Run directories; at most one of a run that is not finished.
+    """
+    from testbudget.analysis.view.server import PageServer
+
+    with PageServer(runs, port) as server:
+        print(f"{server.url}\nCtrl-C ends the server; the run goes on.", flush=True)
+        try:
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            return
+
+
+@report_app.default
+def report(runs: Runs, /, *, out: Path | None = None, json: Json = False) -> None:
+    """Compare finished runs side by side: accuracy of the picks, and costs.
+
+    The page is one file that a browser opens without a network; docs/reading_the_report.md
+    says how to read it.
+
+    Args:
+        runs: Directories of finished runs.
+        out: HTML file to write (default: report.html in the first run).
+    """
+    from testbudget import api
+    from testbudget.analysis.report import print_report, summary_records
+    from testbudget.analysis.view.page import write_runs_page
+    from testbudget.cli.console import print_json, status_console
+    from testbudget.traces.files import check_place
+
+    page = out or runs[0] / "report.html"
+    check_place(page, directory=False)
+    loaded = [api.load(directory) for directory in runs]
+    write_runs_page([run.finished for run in loaded], page)
+    summaries = [run.summary for run in loaded]
+    if json:
+        print_json({"runs": summary_records(summaries), "report": str(page)})
+    else:
+        print_report(summaries, page, status_console(json))
