@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from testbudget.rewards.confidence.features import (
     FEATURES,
-    candidate_features,
+    features_by,
     mean_over_winners,
     split_half_agreement,
 )
@@ -19,7 +19,7 @@ from testbudget.rewards.confidence.model import (
     RuleFamily,
     rule_family,
 )
-from testbudget.rewards.confidence.pick import PICK_FEATURES, pick_features_by
+from testbudget.rewards.confidence.pick import PICK_FEATURES, features_of_each, pick_features_by
 from testbudget.rewards.outputs import Evidence
 from testbudget.rewards.prefix_statistics import PrefixStatistics
 from testbudget.rewards.seeds import CONFIDENCE_FOLDS
@@ -79,13 +79,14 @@ def training_rows(
     drawn = rng.permutation(len(correct))[:_MAX_CANDIDATES]
     views = [replace(evidence, outputs=None)] + ([evidence] if evidence.outputs is not None else [])
     for view in views:
-        of_all = candidate_features(view, counts, pass_rate)
+        statistics = PrefixStatistics(view, counts)
+        of_all = features_by(statistics, pass_rate)
         for rule in rules:
             family = rule_family(rule, view)
             won = rule.winners_after(view, counts)
             accuracy = np.clip((won & correct).sum(axis=1) / won.sum(axis=1), 0.0, 1.0)
-            signs = pick_features_by(PrefixStatistics(view, counts), won, pass_rate)
-            yield TrainingRows(ConfidenceTarget.PICK, family, fold, tests, signs, accuracy, 1.0)
+            of_pick = pick_features_by(statistics, won, pass_rate)
+            yield TrainingRows(ConfidenceTarget.PICK, family, fold, tests, of_pick, accuracy, 1.0)
             if with_changes:
                 of_picks = mean_over_winners(of_all, won)
                 parts = [view.first(count) for count in counts[:-1]]
@@ -101,7 +102,8 @@ def training_rows(
                 ):
                     yield TrainingRows(target, family, fold, tests[:-1], features, event * 1.0, 1.0)
         family = RuleFamily.VOTES if view.outputs is None else RuleFamily.OUTPUTS_USED
-        features = of_all[:, drawn].reshape(-1, of_all.shape[-1])
+        of_each = features_of_each(statistics, pass_rate)
+        features = of_each[:, drawn].reshape(-1, of_each.shape[-1])
         outcomes = np.tile(correct[drawn].astype(np.float64), len(counts))
         each = np.repeat(tests, len(drawn))
         yield TrainingRows(
@@ -123,7 +125,8 @@ def fit_confidence_models(rows: Iterable[TrainingRows], source: str) -> Confiden
         by_model.setdefault((row.target, row.family), []).append(row)
     models = {}
     for (target, family), of_model in by_model.items():
-        names = PICK_FEATURES if target is ConfidenceTarget.PICK else FEATURES
+        of_changes = target in (ConfidenceTarget.RISES, ConfidenceTarget.FALLS)
+        names = FEATURES if of_changes else PICK_FEATURES
         models[target, family] = _fit_folds(of_model, names.index("predicted pass rate"))
     return ConfidenceModels(source, models)
 

@@ -3,12 +3,13 @@
 The model for a problem is one that was fitted without the problem's fold. ``default.json`` holds the models
 for runs that name no runs to fit from:
 
-- Of picks, one model for all families of rules, fitted on picks of the rule `calibrated` after 1 to 20
-  tests on three families of writers (CodeGen-16B's samples of HumanEval, four mixtures of its assertions,
-  with 100 and 16 candidates, with and without outputs; programs and assertions of stronger models on
-  HumanEval; the same on MBPP) and on the two recordings in ``examples``, each family with the same weight.
-  ``benchmarks/generalisation.py`` fits it to families that it then leaves out.
-- Of all else, models that ``benchmarks/confidence.py --print-models`` fits to the recorded run in
+- Of picks, and of single candidates, one model each for all families of rules. They were fitted on picks of
+  the rule `calibrated`, and on candidates, after 1 to 20 tests on three families of writers (CodeGen-16B's
+  samples of HumanEval, four mixtures of its assertions, with 100 and 16 candidates, with and without
+  outputs; programs and assertions of stronger models on HumanEval; the same on MBPP) and on the two
+  recordings in ``examples``, each family with the same weight.
+  ``benchmarks/generalisation.py --print-models`` fits them anew.
+- Of p_gain and p_harm, models that ``benchmarks/confidence.py --print-models`` fits to the recorded run in
   ``examples/humaneval`` and to subsets of its tests, good and bad, with the picks of several rules.
 """
 
@@ -24,14 +25,13 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from testbudget.rewards.confidence.features import candidate_features
-from testbudget.rewards.confidence.pick import pick_features_by
+from testbudget.rewards.confidence.pick import features_of_each, pick_features_by
 from testbudget.rewards.outputs import Evidence
 from testbudget.rewards.prefix_statistics import PrefixStatistics
 from testbudget.rewards.seeds import CONFIDENCE_FOLDS
 from testbudget.rewards.selection.base import SelectionRule
 
-_VERSION = 2  # of the models as JSON
+_VERSION = 3  # of the models as JSON
 _MAX_STEPS = 50
 _CONVERGED = 1e-9  # mean squared step at which Newton's method ends
 _MAX_LOG_ODDS = 30.0  # beyond this the probability no longer changes
@@ -277,5 +277,6 @@ def p_correct_of_candidates(
     """
     evidence = confidence_models.readable(evidence)
     family = RuleFamily.VOTES if evidence.outputs is None else RuleFamily.OUTPUTS_USED
-    of_all = candidate_features(evidence, [evidence.votes.tests], pass_rate)[0]
+    statistics = PrefixStatistics(evidence, [evidence.votes.tests])
+    of_all = features_of_each(statistics, pass_rate)[0]
     return confidence_models.model(ConfidenceTarget.CANDIDATE, family, fold).probability(of_all)

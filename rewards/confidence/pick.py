@@ -1,4 +1,4 @@
-"""Features of a pick that p_correct is computed from, without ground truth."""
+"""Features of picks and candidates that p_correct is computed from, without ground truth."""
 
 import math
 
@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from testbudget.rewards.calibration import agreement_of_votes
-from testbudget.rewards.outputs import Evidence
 from testbudget.rewards.prefix_statistics import PrefixStatistics
 from testbudget.rewards.selection.calibrated import Calibrated
 
@@ -22,7 +21,7 @@ PICK_FEATURES = (
 
 _LEAST_SHARE, _MOST_SHARE = 0.01, 0.995
 _PASS_RATE_MARGIN = 0.01  # smallest distance of a predicted pass rate from 0 and 1
-_NEED_EVIDENCE = np.array([0, 1, 2, 4])  # features that need a test or an input
+_NEED_EVIDENCE = (0, 1, 2, 4)  # features that need a test or an input
 _RULE = Calibrated()
 
 
@@ -50,45 +49,57 @@ def pick_features_by(
     """
     shares = winners * (statistics.sizes if winners.dtype == np.bool_ else 1)
     shares = shares / shares.sum(axis=1, keepdims=True)
-    tests, seen = statistics.tests, statistics.tests_seen
-    sizes = statistics.output_group_sizes
-    scores = _RULE.scores(statistics)
-    of_group = statistics.sizes / sizes
-    odds = np.exp(scores - scores.max(axis=1, keepdims=True)) * of_group
-    won = shares > 0
-    posterior = (odds * won).sum(axis=1) / odds.sum(axis=1) / (of_group * won).sum(axis=1)
-    clipped = min(max(pass_rate, _PASS_RATE_MARGIN), 1 - _PASS_RATE_MARGIN)  # NaN stays NaN
-    passed = (shares * statistics.tests_passed).sum(axis=1) / np.maximum(seen[:, 0], 1)
-    known = (tests[:, 0] > 0) | (statistics.inputs[:, 0] > 0)
-    features = np.stack(
-        [
-            np.clip(posterior, _LEAST_SHARE, _MOST_SHARE),
-            (shares * _agreement(statistics)).sum(axis=1),
-            np.minimum(passed, 1.0),
-            np.log1p(tests[:, 0]),
-            np.exp(-(shares * np.log(sizes)).sum(axis=1)),
-            np.full(len(tests), math.log(clipped / (1 - clipped))),
-        ],
-        axis=1,
-    )
-    features[np.ix_(np.flatnonzero(~known), _NEED_EVIDENCE)] = np.nan
-    return features
+    of_each, log_sizes, of_group = _of_columns(statistics)
+    won = (shares > 0) * of_group
+    features = (shares[:, np.newaxis] @ of_each)[:, 0]
+    features[:, 0] = (of_each[..., 0] * won).sum(axis=1) / won.sum(axis=1)
+    features[:, 4] = np.exp(-(shares * log_sizes).sum(axis=1))
+    return _clipped(statistics, features, pass_rate)
 
 
-def features_of_pick(
-    evidence: Evidence, winners: NDArray[np.intp], pass_rate: float = math.nan
-) -> NDArray[np.float64]:
-    """Features of a pick after all tests, float64 (features,).
+def features_of_each(statistics: PrefixStatistics, pass_rate: float = math.nan) -> NDArray[np.float64]:
+    """Features of each candidate, as if it were the pick, float64 (counts, candidates, features).
 
     Args:
-        evidence: evidence on one problem.
-        winners: positions of the tied winners, intp.
+        statistics: statistics of a problem; with the batch, if it is one of many.
         pass_rate: predicted pass rate of the problem; NaN if there is none.
     """
-    won = np.zeros((1, evidence.votes.candidates), np.bool_)
-    won[0, winners] = True
-    statistics = PrefixStatistics(evidence, [evidence.votes.tests])
-    return np.asarray(pick_features_by(statistics, won, pass_rate)[0])
+    return _clipped(statistics, _of_columns(statistics)[0], pass_rate)
+
+
+def _of_columns(
+    statistics: PrefixStatistics,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Features of each column, logarithm of its n, and its share of its output group."""
+    scores, sizes = _RULE.scores(statistics), statistics.output_group_sizes
+    of_group = statistics.sizes / sizes
+    odds = np.exp(scores - scores.max(axis=1, keepdims=True))
+    passed = statistics.tests_passed / np.maximum(statistics.tests_seen, 1)
+    features = np.stack(
+        [
+            odds / (odds * of_group).sum(axis=1, keepdims=True),
+            _agreement(statistics),
+            passed,
+            np.log1p(statistics.tests) + np.zeros(scores.shape),
+            1 / sizes,
+            np.zeros(scores.shape),
+        ],
+        axis=-1,
+    )
+    return features, np.log(sizes), of_group
+
+
+def _clipped(
+    statistics: PrefixStatistics, features: NDArray[np.float64], pass_rate: float
+) -> NDArray[np.float64]:
+    clipped = min(max(pass_rate, _PASS_RATE_MARGIN), 1 - _PASS_RATE_MARGIN)  # NaN stays NaN
+    features[..., 0] = np.clip(features[..., 0], _LEAST_SHARE, _MOST_SHARE)
+    features[..., 2] = np.minimum(features[..., 2], 1.0)
+    features[..., 5] = math.log(clipped / (1 - clipped))
+    unknown = (statistics.tests[:, 0] == 0) & (statistics.inputs[:, 0] == 0)
+    for feature in _NEED_EVIDENCE:
+        features[unknown, ..., feature] = np.nan
+    return features
 
 
 def _agreement(statistics: PrefixStatistics) -> NDArray[np.float64]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from testbudget.rewards.confidence.pick import PICK_FEATURES, features_of_pick, pick_features_by
+from testbudget.rewards.confidence.pick import PICK_FEATURES, features_of_each, pick_features_by
 from testbudget.rewards.equivalence import merge_equal
 from testbudget.rewards.outputs import Evidence, OutputMatrix
 from testbudget.rewards.prefix_statistics import PrefixStatistics
@@ -23,6 +23,11 @@ def evidence(passed, results=None):
         return Evidence(votes)
     numbers = np.array([[ord(c) for c in row] for row in results], np.int32)
     return Evidence(votes, OutputMatrix(numbers, numbers != ord("!"), np.arange(len(passed) + 1)))
+
+
+def features_of_pick(known, winners, pass_rate=math.nan):
+    won = np.isin(np.arange(known.votes.candidates), winners)[np.newaxis]
+    return pick_features_by(PrefixStatistics(known, [known.votes.tests]), won, pass_rate)[0]
 
 
 def named(features):
@@ -72,3 +77,15 @@ def test_equal_candidates_in_one_column_have_the_same_features(results):
     each = pick_features_by(PrefixStatistics(known, range(4)), won)
     together = pick_features_by(PrefixStatistics(merged, range(4)), in_column)
     np.testing.assert_allclose(each, together)
+
+
+@pytest.mark.parametrize("results", [None, ["aabc", "aabc", "aabb"]])
+def test_a_candidate_has_the_features_of_a_pick_of_it_alone(results):
+    known = evidence(["xx..", "xx.x", "...x"], results)
+    each = features_of_each(PrefixStatistics(known, [0, 3]), 0.6)
+    for candidate in range(4):
+        won = np.zeros((2, 4), np.bool_)
+        won[:, candidate] = True
+        np.testing.assert_allclose(
+            each[:, candidate], pick_features_by(PrefixStatistics(known, [0, 3]), won, 0.6)
+        )

@@ -91,6 +91,7 @@ def score(statistics, calibration, candidate):
         weak = 1 / 2 * np.log(n) + growth * weak_ratio - 60 * nothing
     strong = 5 / 4 * np.log(n) + max(log_agreement, -6)
     trust = np.log(1 + calibration.strong[1].right_total) - 0.7
+    trust *= 1 + 8 * max(0, calibration.strong[0].right_mean - 0.8)
     strong += trust * growth * mean_ratio(calibration.strong, s)
     return (1 - calibration.strength) * weak + calibration.strength * strong
 
