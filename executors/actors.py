@@ -122,7 +122,7 @@ class GeneratorActor:
         """Usage so far, that of requests in progress included, and a few seconds of work."""
         self._engine_lease.update()
         lease = self._request_lease if self._prepays else self._engine_lease
-        return Reading(self._meter.used, lease.slice)
+        return Reading(self._meter.charged, lease.slice)
 
     async def _paid(
         self, generator: PrepaidGenerator, requests: Sequence[Request], sampling: Sampling
@@ -297,7 +297,7 @@ class RunnerActor:
     def report(self) -> Reading:
         """Usage so far, that of a block in progress included, and a few seconds of work."""
         self._cpu_lease.update()
-        return Reading(self._meter.used, runner_slice(self._limits))
+        return Reading(self._meter.charged, runner_slice(self._limits))
 
     def interrupt(self) -> None:
         """End all sandboxes for good, from any thread. The block in progress fails at once."""

@@ -122,7 +122,7 @@ class ExtractorActor:
     def report(self) -> Reading:
         """Usage so far, that of a batch in progress included, and a few seconds of work."""
         self._batch_lease.update()
-        return Reading(self._meter.used, extractor_slice(self._gpus, self._threads))
+        return Reading(self._meter.charged, extractor_slice(self._gpus, self._threads))
 
     def _timed(
         self, extractor: HiddenStateReader, prompts: Sequence[str], layers: Sequence[int]

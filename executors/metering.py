@@ -2,7 +2,8 @@
 
 A worker meters its own charged work. It does not begin a piece without remaining lease, and stops by itself
 before the end of its lease, however late a message of the driver is. What the end of a lease leaves is too
-little to work with, and is charged as used, so that a spent lease is recognised by its figures.
+little to work with. It is charged until it is used under the next lease, so that the figures show that a
+lease is spent.
 """
 
 import math
@@ -37,7 +38,7 @@ class Reading(NamedTuple):
     """State of a worker's meter.
 
     Attributes:
-        used: usage since the worker started, that of work in progress included.
+        used: usage since the worker started as it is charged, that of work in progress included.
         slice: a few seconds of its work in each quantity, 0 for a quantity that it does not use.
     """
 
@@ -71,13 +72,19 @@ class Meter:
 
     def __init__(self, *, metered: bool = True) -> None:
         self._lock = threading.Lock()
-        self._used = Usage()
+        self._used = self._ended = Usage()
         self._until = Usage() if metered else UNLIMITED
 
     @property
     def used(self) -> Usage:
         """Usage since the worker started."""
         return self._used
+
+    @property
+    def charged(self) -> Usage:
+        """What is charged since the worker started: its usage, or the last lease that has ended if more."""
+        with self._lock:
+            return Usage(*map(max, self._used, self._ended))
 
     @property
     def until(self) -> Usage:
@@ -112,9 +119,9 @@ class Meter:
     def use_up(self, until: Usage) -> None:
         """Charge the rest of an ended lease; quantities of infinite ``until`` are not changed."""
         with self._lock:
-            self._used = Usage(
+            self._ended = Usage(
                 *(
-                    max(used, end) if math.isfinite(end) else used
-                    for used, end in zip(self._used, until, strict=True)
+                    max(before, end) if math.isfinite(end) else before
+                    for before, end in zip(self._ended, until, strict=True)
                 )
             )

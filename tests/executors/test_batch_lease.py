@@ -75,7 +75,7 @@ def test_the_smallest_lease_lets_a_batch_begin_and_a_smaller_rest_is_used_up(gpu
     meter.lease(Usage(*(amount / 20 for amount in smallest)))
     with pytest.raises(LeaseEndedError), lease.batch(time.process_time):
         raise AssertionError
-    assert meter.used == meter.until
+    assert meter.charged == meter.until
     meter.lease(Usage(*map(sum, zip(meter.used, smallest, strict=True))))
     with lease.batch(time.process_time):
         pass

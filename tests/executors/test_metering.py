@@ -37,13 +37,19 @@ def test_a_lease_is_never_lowered_and_remains_by_what_is_used(leases, steps):
         assert left == max(0.0, until - used)
 
 
-def test_the_rest_of_an_ended_lease_is_charged_once_and_only_what_has_ended():
+def test_the_rest_of_an_ended_lease_is_charged_until_it_is_used():
     meter = Meter()
     meter.lease(Usage(100.0, 5.0, math.inf))
     meter.add(tokens=90, gpu_seconds=1.0)
     for _ in range(2):
         meter.use_up(Usage(100.0, math.inf, math.inf))
-    assert meter.used == Usage(100.0, 1.0, 0.0)
+    assert meter.charged == Usage(100.0, 1.0, 0.0)
+    meter.lease(Usage(150.0, 5.0, math.inf))
+    assert meter.remaining.tokens == 60.0
+    meter.add(tokens=8, gpu_seconds=1.0)
+    assert meter.charged == Usage(100.0, 2.0, 0.0)
+    meter.add(tokens=8)
+    assert meter.charged == meter.used == Usage(106.0, 2.0, 0.0)
 
 
 def test_the_error_says_which_lease_has_ended():

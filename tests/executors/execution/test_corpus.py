@@ -1,6 +1,8 @@
 """Verdicts on the corpus of honest and hostile programs, with and without isolation layers.
 
-Programs in ``survival`` run in every mode, all others in the most and in the least isolated one.
+Programs in ``survival`` run in every mode. Those in files of ``REACHING`` reach for other processes and for
+what the sandbox is made of, and run in the most and in the least isolated mode. The others run in one of
+these two by turns, since what they return counts in both alike.
 
 Each file under ``corpus`` holds YAML documents. A document has one or more tests and, under the name of a
 verdict, the candidates that must get it on each test: one text, or several by name. Further keys:
@@ -13,7 +15,7 @@ verdict, the candidates that must get it on each test: one text, or several by n
   the second, and must not pass;
 - ``patience``: limits of a test; ``short`` where many candidates loop or sleep.
 
-``OUTSIDE`` in a text becomes the path of a directory that candidates must not reach. Every third candidate
+``OUTSIDE`` in a text becomes the path of a directory that candidates must not reach. Every fifth candidate
 that does not pass, and each one in ``survival``, is followed by one that passes. The last candidate of a
 block fails. Afterwards there may be no further process and no changed file outside.
 """
@@ -23,6 +25,7 @@ import os
 import shutil
 import tempfile
 from dataclasses import dataclass
+from enum import Enum, auto
 from pathlib import Path
 
 import pytest
@@ -37,7 +40,8 @@ CORPUS = Path(__file__).parent / "corpus"
 NAMES = {int(verdict): verdict.name.lower().replace("_", " ") for verdict in Verdict} | {NOT_RUN: "not run"}
 NOT_PASSED = frozenset(Verdict) - {Verdict.PASSED}
 PROCESSES = 16  # of a runner: guard, server, reader, four judges, four fork servers and their next ones
-PASSING_INTERVAL = 3  # candidates that do not pass, before one that does
+PASSING_INTERVAL = 5  # candidates that do not pass, before one that does
+REACHING = {"escaping", "leaving", "patching", "poisoning", "reading", "stdin_programs"}
 ONLY_PASSED, ONLY_FAILED = frozenset({Verdict.PASSED}), frozenset({Verdict.FAILED})
 
 
@@ -50,12 +54,20 @@ class Case:
     verdicts: frozenset[int]
 
 
+class Modes(Enum):
+    """Modes that a document is run in."""
+
+    ALL = auto()
+    MOST_AND_LEAST_ISOLATED = auto()
+    BY_TURNS = auto()
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """Tests and the candidates to run on all of them."""
 
     name: str
-    in_every_mode: bool
+    modes: Modes
     language: str
     entry_point: str | None
     patience: str
@@ -69,7 +81,7 @@ def numbered(text, number, language):
     return f"{text}\n{'//' if language == 'javascript' else '#'} {number}"
 
 
-def document(stem, content, *, in_every_mode=False):
+def document(stem, content, modes):
     name, entry_point = f"{stem}: {content.pop('name')}", content.pop("entry_point", None)
     kind, language = TestKind(content.pop("kind", "unittest")), content.pop("language", "python")
     patience, times = content.pop("patience", "usual"), content.pop("times", 1)
@@ -94,7 +106,7 @@ def document(stem, content, *, in_every_mode=False):
     cases += [Case(f"{old} -> {new}", twin(cases[0].program, old, new), NOT_PASSED) for old, new in twins]
     return Document(
         name,
-        in_every_mode,
+        modes,
         language,
         entry_point,
         patience,
@@ -116,8 +128,14 @@ def verdicts(phrase):
     return frozenset(numbers[name] for name in phrase.split(" or "))
 
 
+def modes_of(path):
+    if path.parent.name == "survival":
+        return Modes.ALL
+    return Modes.MOST_AND_LEAST_ISOLATED if path.stem in REACHING else Modes.BY_TURNS
+
+
 DOCUMENTS = [
-    document(path.stem, content, in_every_mode=path.parent.name == "survival")
+    document(path.stem, content, modes_of(path))
     for path in sorted(CORPUS.glob("*/*.yaml"))
     for content in yaml.safe_load_all(path.read_text())
 ]
@@ -167,12 +185,16 @@ def outside():
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=[document.name for document in DOCUMENTS])
 def test_every_candidate_gets_its_verdict_and_changes_nothing_outside(every_mode, outside, document):
-    cases = in_order(document.cases, 1 if document.in_every_mode else PASSING_INTERVAL)
+    cases = in_order(document.cases, 1 if document.modes is Modes.ALL else PASSING_INTERVAL)
     programs = [
         numbered(case.program.replace("OUTSIDE", str(outside)), number, document.language)
         for number, case in enumerate(cases)
     ]
-    modes = list(every_mode) if document.in_every_mode else [next(iter(every_mode)), list(every_mode)[-1]]
+    modes = list(every_mode)
+    if document.modes is not Modes.ALL:
+        modes = [modes[0], modes[-1]]
+    if document.modes is Modes.BY_TURNS:
+        modes = [modes[DOCUMENTS.index(document) % 2]]
     started = {
         mode: every_mode[mode](document.language, document.patience).start(
             programs, document.tests, document.entry_point, comparison=document.comparison

@@ -84,7 +84,7 @@ def test_used_and_reserved_never_pass_the_lease(uses, tokens, prompt_tokens):
             lease.reserve(worst)
         except LeaseEndedError:
             if not open_:
-                assert meter.used.tokens == tokens or meter.used.prompt_tokens == prompt_tokens
+                assert meter.charged.tokens == tokens or meter.charged.prompt_tokens == prompt_tokens
                 return
         else:
             open_.append((worst, TokenUse(*used)))

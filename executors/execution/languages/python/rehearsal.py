@@ -33,7 +33,7 @@ from testbudget.executors.execution.processes.result_buffer import ResultBuffer,
 from testbudget.executors.execution.sandbox import kernel
 from testbudget.rewards.problem import TestKind, Verdict
 
-_TIMES = 20  # CPython adapts a function in its eighth run, and each instruction in a later one
+_TIMES = 10  # CPython adapts a function in its eighth run; after 20 runs processes copy as many pages
 _JOBS = 2
 
 _Module = types.ModuleType
