@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from testbudget.scheduler.backends.registry import BackendName
 from testbudget.scheduler.job_names import BackendField, SelectionField, policy_needs
+from testbudget.scheduler.ray_job import enclosing_cluster
 from testbudget.scheduler.sections.base import JobSection
 from testbudget.scheduler.sections.cap import CapSection
 from testbudget.scheduler.sections.cluster import ClusterSection
@@ -26,7 +27,8 @@ def _default_backend(sections: dict[str, Any]) -> BackendName:
     if states is not None and states.base_model is not None:
         models.append(states)
     on_gpus = any(model is not None and model.gpus for model in models)
-    return "ray" if on_gpus or sections.get("cluster") != ClusterSection() else "in_process"
+    on_cluster = sections.get("cluster") != ClusterSection() or enclosing_cluster() is not None
+    return "ray" if on_gpus or on_cluster else "in_process"
 
 
 class Job(JobSection):

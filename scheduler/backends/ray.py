@@ -2,7 +2,10 @@
 
 import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import ray
@@ -19,6 +22,7 @@ from testbudget.scheduler.backends.actor_backend import (
 from testbudget.scheduler.backends.transport import Transport
 from testbudget.scheduler.core.events import WorkerKind
 from testbudget.scheduler.job import Job
+from testbudget.scheduler.ray_job import enclosing_cluster
 from testbudget.traces.trace import Trace
 
 _CONTROL = "control"  # concurrency group of the calls that are answered while work is in progress
@@ -122,6 +126,17 @@ class RayTransport(Transport):
         ray.kill(worker)
 
 
+@contextmanager
+def _signals_kept() -> Iterator[None]:
+    """Keep the handler of SIGTERM, in whose place Ray puts its own."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if before is not None and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)
+
+
 class RayBackend(ActorBackend):
     """Work on a Ray cluster: one that runs already, or one started here and ended by ``close``.
 
@@ -165,20 +180,23 @@ class RayBackend(ActorBackend):
 
     def _connect(self) -> None:
         cluster = self.job.cluster
+        address = cluster.address or enclosing_cluster()
         options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
-        if cluster.address is None:
+        if address is None:
             options |= {
                 "num_cpus": cluster.num_cpus or max(os.cpu_count() or 1, math.ceil(self._cores_needed())),
                 "num_gpus": cluster.num_gpus,
                 "include_dashboard": False,
             }
         try:
-            ray.init(address=cluster.address or "local", **options)
+            with _signals_kept():
+                ray.init(address=address or "local", **options)
         except (ConnectionError, ValueError) as error:
+            where = "cluster.address" if cluster.address else "RAY_ADDRESS"
             raise UserError(
-                f"cluster.address must be a running Ray cluster but {cluster.address} is not: {error}"
+                f"{where} must be a running Ray cluster but {address} is not: {error}"
             ) from None
-        if cluster.address is None:  # another cluster may grow: its actors wait
+        if address is None:  # another cluster may grow: its actors wait
             self._check_fit(ray.cluster_resources())
 
     def _check_fit(self, resources: Mapping[str, float]) -> None:

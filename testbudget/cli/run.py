@@ -5,18 +5,24 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
+from testbudget.cli.interruptions import Interruptions
 from testbudget.cli.options import Json, flags_of
 from testbudget.rewards.errors import UserError
 from testbudget.scheduler.job import Job
+from testbudget.scheduler.ray_job import is_in_ray_job, run_target
+from testbudget.traces.run_place import is_url, run_place
 
 if TYPE_CHECKING:
     JobFlags = dict[str, Any]
 else:
     JobFlags = flags_of(Job, "Job")
 
+OrResume = Annotated[bool, Parameter(name="--or-resume", negative=(), show_default=False)]
+
 app = App(
     name="run",
-    usage="Usage: testbudget run (JOB [--out DIR] [--FIELD VALUE ...] | --resume DIR) [--json]",
+    usage="Usage: testbudget run (JOB [--out RUN] [--or-resume] [--FIELD VALUE ...] | --resume RUN) "
+    "[--json]",
     help_epilogue="""Lists are separated by commas. The value none unsets an optional field.
 
 Examples:
@@ -24,6 +30,7 @@ Examples:
   testbudget run job.yaml                     into runs/job
   testbudget run job.yaml --cap.tests 500     the job with another cap
   testbudget run --resume runs/job            continue after a kill
+  testbudget run job.yaml --out s3://bucket/runs/a
 
 Keys of --json: docs/command_line.md""",
 )
@@ -34,8 +41,9 @@ def run(
     job: Path | None = None,
     /,
     *,
-    out: Path | None = None,
-    resume: Path | None = None,
+    out: str | None = None,
+    resume: str | None = None,
+    or_resume: OrResume = False,
     json: Json = False,
     flags: Annotated[JobFlags | None, Parameter(name="*")] = None,
 ) -> None:
@@ -43,14 +51,17 @@ def run(
 
     The run directory gets picks.jsonl, report.html, Parquet tables, the event
     log, and the resolved job. Each field of the job file has a flag that
-    overrides it. Paths are relative to the file's folder.
+    overrides it. Paths are relative to the file's folder. In a job of Ray's the
+    run directory is relative to the home directory, and --or-resume is on.
 
     Args:
         job: Job file (YAML).
-        out: Run directory; must not exist (default: runs/NAME-OF-JOB).
-        resume: Run directory of a run to continue.
+        out: Run directory, or a URL such as s3://bucket/runs/a; must not exist
+            (default: runs/NAME-OF-JOB).
+        resume: Run directory, or URL, of a run to continue.
+        or_resume: Continue the job's unfinished run if there is one in --out.
     """
-    if resume and (job or out or flags):
+    if resume and (job or out or flags or or_resume):
         raise UserError("--resume continues a job as it was started: give no job file and no other flag")
     if not (job or resume):
         raise UserError("run needs a job file, or --resume with a run directory")
@@ -61,19 +72,24 @@ def run(
         checked = load_job(job, flags)
 
     from testbudget import api
-    from testbudget.analysis.report import print_report, summary_records, write_report
+    from testbudget.analysis.report import print_report, summary_records
+    from testbudget.analysis.view.page import write_runs_page
     from testbudget.cli.console import ProgressDisplay, print_json, status_console
 
     console = status_console(json)
-    with ProgressDisplay(console) as progress:
+    target = run_target(resume or out, job.stem if job else "")
+    console.print(f"run directory: {target}", highlight=False, soft_wrap=True, markup=False)
+    with Interruptions(), ProgressDisplay(console) as progress:
         if resume:
-            finished = api.resume(resume, watch=progress.watch)
+            finished = api.resume(target, watch=progress.watch)
         else:
-            assert job is not None
             assert checked is not None
-            finished = api.run(checked, out=out or Path("runs") / job.stem, watch=progress.watch)
+            again = or_resume or is_in_ray_job()
+            finished = api.run(checked, out=target, watch=progress.watch, or_resume=again)
     page = finished.directory / "report.html"
-    write_report([finished.summary], page)
+    write_runs_page([finished.finished], page)
+    if is_url(target):
+        run_place(target).copy_in(page, page.name)
     if json:
         files = {
             "directory": finished.directory,
