@@ -97,7 +97,7 @@ def make_dispatcher(
         elimination,
         methods.rule,
         methods.confidence_models,
-        methods.change_model,
         checks_harm=methods.checks_harm,
+        change_model=methods.change_model,
     )
     return Dispatcher(problems, backend, open_work, work, assessor)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from testbudget.executors.execution.runner import BlockVerdicts
-from testbudget.rewards.confidence.change import ChangeModel
+from testbudget.rewards.confidence.change import ChangeModel, default_change_model
 from testbudget.rewards.confidence.model import ConfidenceModels, p_correct_by
 from testbudget.rewards.elimination import end_of_rung, rung_of, survivors
 from testbudget.rewards.outputs import Evidence, join_outputs, spread_over_candidates
@@ -191,8 +191,8 @@ class Assessor:
         elimination: survivors of each problem.
         rule: selection rule that picks.
         confidence_models: models of p_correct, p_gain and p_harm.
-        change_model: model of p_change.
         checks_harm: False calls no problem harmful.
+        change_model: model of p_change; None for ``default_change_model``.
     """
 
     def __init__(
@@ -201,14 +201,15 @@ class Assessor:
         elimination: CandidateElimination,
         rule: SelectionRule,
         confidence_models: ConfidenceModels,
-        change_model: ChangeModel,
         *,
         checks_harm: bool,
+        change_model: ChangeModel | None = None,
     ) -> None:
         self._problems = problems
         self._elimination = elimination
         self._rule = rule
-        self._confidence_models, self._change_model = confidence_models, change_model
+        self._confidence_models = confidence_models
+        self._change_model = change_model or default_change_model()
         self._checks_harm = checks_harm
         self._told: dict[int, int] = {}
         self._batch = RunningBatch(len(problems.problems), problems.evidence)
