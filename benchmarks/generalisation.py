@@ -15,22 +15,43 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from left_out import FitData, fit_data, fitted_pick_model, fitted_weights
+from generalisation_confidence import (
+    Changes,
+    Guarantees,
+    at_true_level,
+    auroc,
+    calibration_error,
+    judge_later,
+    p_correct,
+    perfect_error,
+    test_quality,
+)
+from left_out import FitData, fit_data, fitted_model, fitted_weights
 from numpy.typing import NDArray
-from regimes import EXAMPLES, DrawnTests, Regime, draw, files_of, read_regime, variants, with_candidates
+from regimes import (
+    EXAMPLES,
+    DrawnTests,
+    Regime,
+    draw,
+    files_of,
+    made_regimes,
+    read_regime,
+    variants,
+    with_candidates,
+)
 
 from testbudget.analysis.gain_model_cache import GainModelCache
 from testbudget.policies.base import PolicyContext
 from testbudget.policies.registry import create_policy, policy_class
 from testbudget.rewards.bootstrap import Interval, bootstrap_means, intervals
-from testbudget.rewards.confidence.level import at_level, halves_agreement
 from testbudget.rewards.confidence.model import (
+    ConfidenceModels,
     ConfidenceTarget,
     LogisticModel,
     RuleFamily,
     default_models,
 )
-from testbudget.rewards.confidence.pick import PICK_FEATURES, pick_features_by
+from testbudget.rewards.quality import TestQuality
 from testbudget.rewards.seeds import CONFIDENCE_FOLDS
 from testbudget.rewards.selection.base import SelectionRule
 from testbudget.rewards.selection.batch import combine_batch
@@ -53,9 +74,8 @@ takes longer than all others together, and ``benchmarks/selection.py`` shows tha
 
 STATIC = ("majority", "consensus")
 POLICIES = ("adaptive", "oracle-curves")
-CANDIDATES = (16, 32)
+CANDIDATES = (16, 32, 100)
 BATCHES = (1, 5, 20)
-_PERFECT_DRAWS = 200
 _MOST_TESTS = 3  # times the largest count: tests of a problem that policies may grant
 
 
@@ -91,6 +111,10 @@ class RegimeFigures:
         by_policy: float64 (orders, problems, counts) by rule and policy, at equal mean tests.
         tests: realised mean tests by rule and policy, by count.
         said: float64 (orders, problems, counts), p_correct of the default rule, by the models used.
+        said_of_few: the same with 16 candidates, if there are more.
+        guarantees: bounds on overtaking; None if not judged.
+        changes: p_gain and p_harm; None if not judged.
+        quality: quality of single tests by the labels, and as estimated by the models used.
     """
 
     regime: Regime
@@ -100,6 +124,10 @@ class RegimeFigures:
     by_policy: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     tests: dict[str, dict[int, float]] = field(default_factory=dict)
     said: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    said_of_few: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    guarantees: Guarantees | None = None
+    changes: Changes | None = None
+    quality: tuple[TestQuality, dict[str, TestQuality]] | None = None
 
     @property
     def best_fixed(self) -> str:
@@ -107,25 +135,56 @@ class RegimeFigures:
         return max(FIXED, key=lambda name: float(self.accuracy[name].mean()))
 
 
-def judge(
-    regime: Regime, settings: Settings, left_out: dict[str, tuple[SelectionRule, LogisticModel]]
-) -> RegimeFigures:
+@dataclass(frozen=True, slots=True, eq=False)
+class Fitted:
+    """The default rule and its models of p_correct, fitted to some regimes.
+
+    Attributes:
+        rule: the rule.
+        of_picks, of_candidates: the models.
+    """
+
+    rule: SelectionRule
+    of_picks: LogisticModel
+    of_candidates: LogisticModel
+
+    @classmethod
+    def shipped(cls) -> "Fitted":
+        """As shipped."""
+        models, family = default_models(), RuleFamily.OUTPUTS_USED
+        of_picks, of_candidates = (
+            models.model(target, family, 0)
+            for target in (ConfidenceTarget.PICK, ConfidenceTarget.CANDIDATE)
+        )
+        return cls(Calibrated(), of_picks, of_candidates)
+
+    @classmethod
+    def to(cls, data: Sequence[FitData]) -> "Fitted":
+        """Fitted to regimes."""
+        of_picks, of_candidates = (
+            fitted_model(data, target) for target in (ConfidenceTarget.PICK, ConfidenceTarget.CANDIDATE)
+        )
+        return cls(Calibrated(fitted_weights(data)), of_picks, of_candidates)
+
+
+def judge(regime: Regime, settings: Settings, left_out: dict[str, Fitted]) -> RegimeFigures:
     """All results of one regime.
 
     Args:
         regime: the regime.
         settings: extent.
-        left_out: default rule and model of p_correct that were fitted without it, by name.
+        left_out: what was fitted without it, by name.
     """
     counts = tuple(count for count in settings.counts if count <= regime.tests.max()) or (1,)
     figures = RegimeFigures(regime, counts)
     rules = {name: selection_rule(name) for name in FIXED} | {"default": Calibrated()}
-    rules |= {f"default, {name}": rule for name, (rule, _) in left_out.items()}
+    rules |= {f"default, {name}": one.rule for name, one in left_out.items()}
     shape = (settings.orders, len(regime.recorded), len(counts))
     figures.accuracy = {name: np.zeros(shape) for name in rules}
     part = (min(settings.orders, settings.part_orders), *shape[1:])
-    models = {"shipped": _shipped_model(), **{name: model for name, (_, model) in left_out.items()}}
-    figures.said = {name: np.zeros(part) for name in models}
+    fitted = {"shipped": Fitted.shipped(), **left_out}
+    of_picks = {name: one.of_picks for name, one in fitted.items()}
+    figures.said = {name: np.zeros(part) for name in fitted}
     sizes = BATCHES if settings.sizes else ()
     figures.by_size = {f"batch of {size}": np.zeros(part) for size in sizes}
     for order in range(settings.orders):
@@ -138,19 +197,18 @@ def judge(
         if order < part[0]:
             for size in sizes:
                 figures.by_size[f"batch of {size}"][order] = _in_batches(drawn, size, order)
-            for name, said in _p_correct(drawn, counts, models).items():
+            for name, said in p_correct(drawn, counts, of_picks).items():
                 figures.said[name][order] = said
+        if order == 0:
+            figures.quality = test_quality(drawn, {name: one.of_candidates for name, one in fitted.items()})
+    figures.guarantees, figures.changes = judge_later(regime, part[0], counts, SEED)
     if settings.sizes:
         for number in CANDIDATES:
             if max(len(one.correct) for one in regime.recorded) > number:
-                _judge_few_candidates(figures, number, part[0])
+                _judge_few_candidates(figures, number, part[0], of_picks)
     if settings.policy_orders:
         _judge_policies(figures, min(settings.orders, settings.policy_orders))
     return figures
-
-
-def _shipped_model() -> LogisticModel:
-    return default_models().model(ConfidenceTarget.PICK, RuleFamily.OUTPUTS_USED, 0)
 
 
 def _in_batches(drawn: Sequence[DrawnTests], size: int, order: int) -> NDArray[np.float64]:
@@ -166,8 +224,10 @@ def _in_batches(drawn: Sequence[DrawnTests], size: int, order: int) -> NDArray[n
     return accuracy
 
 
-def _judge_few_candidates(figures: RegimeFigures, number: int, orders: int) -> None:
-    """Add the accuracy of all rules with some random candidates of each problem."""
+def _judge_few_candidates(
+    figures: RegimeFigures, number: int, orders: int, models: dict[str, LogisticModel]
+) -> None:
+    """Add accuracy with some random candidates of each problem; with the fewest, p_correct too."""
     rules = {name: selection_rule(name) for name in FIXED} | {"default": Calibrated()}
     accuracy = {name: np.zeros((orders, *figures.accuracy["default"].shape[1:])) for name in rules}
     for order in range(orders):
@@ -177,30 +237,12 @@ def _judge_few_candidates(figures: RegimeFigures, number: int, orders: int) -> N
             statistics = one.statistics.with_batch(batch)
             for name, rule in rules.items():
                 accuracy[name][order, position] = one.accuracy(rule, statistics)
+        if number == min(CANDIDATES):
+            for name, said in p_correct(drawn, figures.counts, models).items():
+                figures.said_of_few.setdefault(name, np.zeros(accuracy["default"].shape))[order] = said
     best = max((name for name in rules if name != "default"), key=lambda name: float(accuracy[name].mean()))
     figures.by_size[f"{number} candidates"] = accuracy["default"]
     figures.by_size[f"{number} candidates, best fixed"] = accuracy[best]
-
-
-def _p_correct(
-    drawn: Sequence[DrawnTests], counts: Sequence[int], models: dict[str, LogisticModel]
-) -> dict[str, NDArray[np.float64]]:
-    """p_correct of the default rule's picks, float64 (problems, counts), by model."""
-    rule, batch = Calibrated(), combine_batch([one.part for one in drawn])
-    features = np.zeros((len(drawn), len(counts), len(PICK_FEATURES)))
-    for position, one in enumerate(drawn):
-        statistics = one.statistics.with_batch(batch)
-        features[position] = pick_features_by(statistics, rule.winners_by(statistics))
-    said = {name: model.probability(features) for name, model in models.items()}
-    for number in range(len(counts)):
-        tests = np.array([one.votes_of[number] for one in drawn])
-        seen = [
-            one.recorded.evidence(one.permutation).first(m) for one, m in zip(drawn, tests, strict=True)
-        ]
-        agreement = halves_agreement(seen)
-        for of_model in said.values():
-            of_model[:, number] = at_level(of_model[:, number], tests, agreement)
-    return said
 
 
 def _judge_policies(figures: RegimeFigures, orders: int) -> None:
@@ -269,36 +311,6 @@ def gain(one: NDArray[np.float64], other: NDArray[np.float64]) -> list[Interval]
     return intervals(bootstrap_means(difference, SEED))
 
 
-def calibration_error(said: NDArray[np.float64], right: NDArray[np.float64]) -> float:
-    """Expected calibration error over ten bins of equal width."""
-    bins = np.minimum((said.ravel() * 10).astype(int), 9)
-    return float(np.abs(np.bincount(bins, (said - right).ravel())).sum() / said.size)
-
-
-def perfect_error(said: NDArray[np.float64]) -> float:
-    """Expected calibration error of a perfect forecast of as many problems.
-
-    Outcomes are drawn from the probabilities themselves, once for each problem: its picks after different
-    numbers of tests and in different orders are right together.
-
-    Args:
-        said: float64 (orders, problems, counts).
-    """
-    rng = np.random.default_rng(SEED)
-    draws = rng.random((_PERFECT_DRAWS, 1, said.shape[1], 1))
-    return float(np.mean([calibration_error(said, (one < said).astype(float)) for one in draws]))
-
-
-def auroc(said: NDArray[np.float64], right: NDArray[np.float64]) -> float:
-    """Probability that a correct pick has a larger p_correct than a wrong one, ties counting half."""
-    _, place = np.unique(said.ravel(), return_inverse=True)
-    positive = np.bincount(place, right.ravel())
-    negative = np.bincount(place, 1 - right.ravel())
-    below = np.cumsum(negative) - negative
-    pairs = positive.sum() * negative.sum()
-    return float(positive @ (below + negative / 2) / pairs) if pairs else float("nan")
-
-
 def as_json(every: Sequence[RegimeFigures]) -> dict[str, Any]:
     """The results by regime, for a program."""
     result = {}
@@ -328,6 +340,7 @@ def as_json(every: Sequence[RegimeFigures]) -> dict[str, Any]:
             "brier": round(float(((said - right) ** 2).mean()), 4),
             "base": round(float(((right - right.mean()) ** 2).mean()), 4),
             "perfect ece": round(perfect_error(said), 4),
+            "ece at true level": round(calibration_error(at_true_level(said, right), right), 4),
         }
     return result
 
@@ -363,9 +376,12 @@ def main() -> int:
         help="orders for allocation, 0 for none (default: %(default)s)",
     )
     parser.add_argument(
-        "--print-pick-model",
+        "--print-models",
         action="store_true",
-        help="only print the model of p_correct of picks, by fold",
+        help="only print the shipped models, with those of p_correct fitted to these regimes",
+    )
+    parser.add_argument(
+        "--made", action="store_true", help="judge regimes made from each with its labels in its place"
     )
     parser.add_argument("--counts", default=",".join(map(str, COUNTS)), help="tests (default: %(default)s)")
     parser.add_argument(
@@ -388,9 +404,11 @@ def main() -> int:
             for regime in regimes
             for one in ([regime] if given.quick else variants(regime))
         ]
-    if given.print_pick_model:
-        _print_pick_model(data)
+    if given.print_models:
+        _print_models(data)
         return 0
+    if given.made:
+        regimes = [made for regime in regimes for made in made_regimes(regime)]
     figures = []
     for regime in regimes:
         print(f"judging {regime.name} ...", file=sys.stderr, flush=True)
@@ -400,24 +418,26 @@ def main() -> int:
     return 0
 
 
-def _print_pick_model(data: Sequence[FitData]) -> None:
-    """Print intercept, means and weights for each fold, as in ``rewards/confidence/default.json``."""
-    for fold in range(CONFIDENCE_FOLDS):
-        model = fitted_pick_model(data, fold)
-        print(json.dumps([float(f"{x:.4g}") for x in (model.intercept, *model.means, *model.weights)]))
+def _print_models(data: Sequence[FitData]) -> None:
+    """Print ``rewards/confidence/default.json`` with models of picks and candidates fitted to the data."""
+    shipped = default_models()
+    by_target = {
+        target: tuple(fitted_model(data, target, fold) for fold in range(CONFIDENCE_FOLDS))
+        for target in (ConfidenceTarget.PICK, ConfidenceTarget.CANDIDATE)
+    }
+    models = {
+        (target, family): by_target.get(target, folds) for (target, family), folds in shipped.models.items()
+    }
+    print(ConfidenceModels(shipped.source, models).as_json(), end="")
 
 
-def _left_out(regime: Regime, data: Sequence[FitData]) -> dict[str, tuple[SelectionRule, LogisticModel]]:
-    """Default rule and model of p_correct that were fitted to other regimes, and to other families."""
+def _left_out(regime: Regime, data: Sequence[FitData]) -> dict[str, Fitted]:
+    """What is fitted to other regimes, and to other families."""
     others = {
         "regime left out": [one for one in data if one.regime.name != regime.name],
         "family left out": [one for one in data if one.regime.family != regime.family],
     }
-    return {
-        name: (Calibrated(fitted_weights(some)), fitted_pick_model(some))
-        for name, some in others.items()
-        if some
-    }
+    return {name: Fitted.to(some) for name, some in others.items() if some}
 
 
 if __name__ == "__main__":

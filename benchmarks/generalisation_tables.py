@@ -10,11 +10,9 @@ from generalisation import (
     POLICIES,
     STATIC,
     RegimeFigures,
-    auroc,
-    calibration_error,
     gain,
-    perfect_error,
 )
+from generalisation_confidence import DELTAS, at_true_level, auroc, calibration_error, perfect_error
 from numpy.typing import NDArray
 
 from testbudget.rewards.bootstrap import Interval
@@ -27,6 +25,10 @@ def print_tables(every: Sequence[RegimeFigures]) -> None:
     _print_sizes(every)
     _print_policies(every)
     _print_confidence(every)
+    _print_few_confidence(every)
+    _print_guarantees(every)
+    _print_quality(every)
+    _print_changes(every)
 
 
 def _row(cells: Sequence[str]) -> None:
@@ -154,11 +156,13 @@ def _print_confidence(every: Sequence[RegimeFigures]) -> None:
     names = list(every[0].said)
     _head(
         "p_correct of the default rule's picks, all counts together, in % and as calibration error, Brier "
-        "score and AUROC. *Perfect* is the calibration error of a perfect forecast of as many problems",
+        "score and AUROC. *At the true level*: as shipped, moved to the share that is right; *perfect*: "
+        "of a perfect forecast of as many problems",
         [
             "regime",
             "right",
             *(f"{name}: said, error" for name in names),
+            "at the true level",
             "perfect",
             "Brier, base",
             "AUROC",
@@ -175,6 +179,7 @@ def _print_confidence(every: Sequence[RegimeFigures]) -> None:
                 one.regime.name,
                 f"{100 * right.mean():.0f}",
                 *(f"{100 * one.said[name].mean():.0f}, {errors[name][-1]:.3f}" for name in names),
+                f"{calibration_error(at_true_level(said, right), right):.3f}",
                 f"{perfect_error(said):.3f}",
                 f"{((said - right) ** 2).mean():.3f}, {((right - right.mean()) ** 2).mean():.3f}",
                 f"{auroc(said, right):.3f}",
@@ -182,3 +187,76 @@ def _print_confidence(every: Sequence[RegimeFigures]) -> None:
         )
     means = (f"{name} {np.mean(of_name):.3f}" for name, of_name in errors.items())
     print(f"\nMean calibration error: {', '.join(means)}.")
+
+
+def _print_few_confidence(every: Sequence[RegimeFigures]) -> None:
+    few = min(CANDIDATES)
+    known = [one for one in every if one.said_of_few]
+    if not known:
+        return
+    names = list(known[0].said_of_few)
+    _head(
+        f"The same with {few} candidates",
+        ["regime", "right", *(f"{name}: said, error" for name in names), "perfect"],
+    )
+    for one in known:
+        right = one.by_size[f"{few} candidates"]
+        said = (
+            f"{100 * of_name.mean():.0f}, {calibration_error(of_name, right):.3f}"
+            for of_name in one.said_of_few.values()
+        )
+        perfect = perfect_error(one.said_of_few["shipped"])
+        _row([one.regime.name, f"{100 * right.mean():.0f}", *said, f"{perfect:.3f}"])
+
+
+def _print_guarantees(every: Sequence[RegimeFigures]) -> None:
+    _head(
+        "Bound on overtaking: in % of the picks at all counts, how many have one of at most delta, and of "
+        "these how many differ in outputs from the pick of all tests",
+        ["regime", "picks that change", *(f"delta {delta}: given, changed" for delta in DELTAS)],
+    )
+    for one in every:
+        assert one.guarantees is not None
+        known = ~np.isnan(one.guarantees.bounds)
+        if not known.any():
+            continue
+        cells = []
+        for delta in DELTAS:
+            given, changed = one.guarantees.given(delta)
+            cells.append(f"{100 * given:.1f}, " + ("none" if np.isnan(changed) else f"{100 * changed:.1f}"))
+        _row([one.regime.name, f"{100 * one.guarantees.changed[known].mean():.1f}", *cells])
+
+
+def _print_quality(every: Sequence[RegimeFigures]) -> None:
+    names = list(every[0].said)
+    _head(
+        "Quality of single tests up to the last count: false acceptance and rejection rates in %, true "
+        "and estimated without labels",
+        ["regime", "true", *names],
+    )
+    for one in every:
+        assert one.quality is not None
+        true, estimated = one.quality
+        rates = (true, *(estimated[name] for name in names if name in estimated))
+        shown = (
+            f"{100 * of_one.false_acceptance_rate:.0f}, {100 * of_one.false_rejection_rate:.0f}"
+            for of_one in rates
+        )
+        _row([one.regime.name, *shown])
+
+
+def _print_changes(every: Sequence[RegimeFigures]) -> None:
+    known = [one for one in every if one.changes is not None]
+    if not known:
+        return
+    _head(
+        "p_gain and p_harm of picks after five tests, against all tests: in %, said and seen, and AUROC",
+        ["regime", "gain: said, seen", "AUROC", "harm: said, seen", "AUROC"],
+    )
+    for one in known:
+        assert one.changes is not None
+        cells = []
+        for of_one in (one.changes.gain, one.changes.harm):
+            cells.append(f"{100 * of_one.said.mean():.0f}, {100 * of_one.right.mean():.0f}")
+            cells.append(f"{auroc(of_one.said, of_one.right):.2f}")
+        _row([one.regime.name, *cells])

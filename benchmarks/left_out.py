@@ -1,4 +1,4 @@
-"""Weights of the default rule and its model of p_correct, fitted to some regimes to be judged on others."""
+"""Weights of the default rule and models of p_correct, fitted to some regimes to be judged on others."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,16 +7,17 @@ import numpy as np
 from numpy.typing import NDArray
 from regimes import DrawnTests, Regime, draw
 
-from testbudget.rewards.confidence.model import LogisticModel
-from testbudget.rewards.confidence.pick import pick_features_by
+from testbudget.rewards.confidence.model import ConfidenceTarget, LogisticModel
+from testbudget.rewards.confidence.pick import features_of_each, pick_features_by
 from testbudget.rewards.prefix_statistics import PrefixStatistics
 from testbudget.rewards.selection.batch import combine_batch
 from testbudget.rewards.selection.calibrated import Calibrated, ScoreWeights, calibrations_of, score_terms
 
-ORDERS = 4
+ORDERS = 2
 _PROBLEMS = 200.0  # as which a family counts
 _PENALTY = 50.0  # families differ more than problems of one, so weights are held near the round ones
 _STEPS, _MAX_STEP = 40, 0.2
+_CANDIDATES = 15  # drawn from each problem; more of the same problem add little
 _EVENNESS = 3  # position of the term of strong pools with M1
 _PRIORS = {
     "weak": (1.0, 0.5, 1.0, 0.0, 0.6),
@@ -46,37 +47,62 @@ class FitRows:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Judged:
+    """Picks, or candidates, with their labels.
+
+    Attributes:
+        features: float64 (rows, features).
+        right: float64 (rows,), share of correct ones.
+        folds: intp (rows,), fold of the problem of each.
+    """
+
+    features: NDArray[np.float64]
+    right: NDArray[np.float64]
+    folds: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, parts: Sequence[tuple[NDArray[np.float64], NDArray[np.float64], int]]) -> "Judged":
+        """Rows of many problems, by features, labels and fold of each."""
+        return cls(
+            np.concatenate([features for features, _, _ in parts]),
+            np.concatenate([right for _, right, _ in parts]),
+            np.concatenate([np.full(len(right), fold) for _, right, fold in parts]),
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class FitData:
     """Quantities fitted to one regime.
 
     Attributes:
         regime: the regime.
         rows: for the weights of the experts that its strength asks for.
-        features: float64 (picks, features), features of picks.
-        accuracy: float64 (picks,), accuracy of these picks.
-        folds: intp (picks,), fold of the problem of each.
+        picks: picks of the default rule.
+        candidates: some candidates of each problem.
     """
 
     regime: Regime
     rows: list[FitRows]
-    features: NDArray[np.float64]
-    accuracy: NDArray[np.float64]
-    folds: NDArray[np.intp]
+    picks: Judged
+    candidates: Judged
 
 
 def fit_data(regime: Regime, counts: Sequence[int], seed: int) -> FitData:
     """Data of a regime in a few orders of its tests."""
     by_expert: dict[str, list[tuple[NDArray[np.float64], ...]]] = {}
-    features, accuracy, folds = [], [], []
+    picks, candidates = [], []
     for order in range(ORDERS):
         drawn = draw(regime, order, counts, seed)
         batch = combine_batch([one.part for one in drawn])
+        rng = np.random.default_rng([seed, order])
         for one in drawn:
-            statistics = one.statistics.with_batch(batch)
+            statistics, fold = one.statistics.with_batch(batch), one.recorded.fold
             won = Calibrated().winners_by(statistics)
-            features.append(pick_features_by(statistics, won))
-            accuracy.append(one.accuracy(Calibrated(), statistics))
-            folds.append(np.full(len(counts), one.recorded.fold))
+            picks.append((pick_features_by(statistics, won), one.accuracy(Calibrated(), statistics), fold))
+            some = rng.permutation(len(one.recorded.correct))[:_CANDIDATES]
+            features = features_of_each(statistics)[:, one.recorded.merged.column[some]]
+            right = np.tile(one.recorded.correct[some].astype(np.float64), len(features))
+            candidates.append((features.reshape(-1, features.shape[-1]), right, fold))
             _add_rows(by_expert, one, statistics)
     rows = []
     for expert, parts in by_expert.items():
@@ -84,7 +110,7 @@ def fit_data(regime: Regime, counts: Sequence[int], seed: int) -> FitData:
         terms, offsets, right = (np.concatenate(column) for column in zip(*parts, strict=True))
         starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
         rows.append(FitRows(expert, terms, offsets, right, starts))
-    return FitData(regime, rows, *map(np.concatenate, (features, accuracy, folds)))
+    return FitData(regime, rows, Judged.of(picks), Judged.of(candidates))
 
 
 def _add_rows(
@@ -144,21 +170,25 @@ def _conditional_logit(data: Sequence[FitData], expert: str) -> tuple[float, ...
     return tuple(weights.tolist())
 
 
-def fitted_pick_model(data: Sequence[FitData], without_fold: int = -1) -> LogisticModel:
+def fitted_model(
+    data: Sequence[FitData], target: ConfidenceTarget, without_fold: int = -1
+) -> LogisticModel:
     """Model of p_correct; families have the same weight, and so have regimes of one family.
 
     Args:
         data: regimes to fit it to.
+        target: picks or candidates.
         without_fold: fold of problems that are left out.
     """
     families = [one.regime.family for one in data]
+    parts = [one.picks if target is ConfidenceTarget.PICK else one.candidates for one in data]
     weights = [
-        np.full(len(one.accuracy), 3000 / len(set(families)) / families.count(family) / len(one.accuracy))
-        for one, family in zip(data, families, strict=True)
+        np.full(len(part.right), 3000 / len(set(families)) / families.count(family) / len(part.right))
+        for part, family in zip(parts, families, strict=True)
     ]
-    kept = np.concatenate([one.folds for one in data]) != without_fold
+    kept = np.concatenate([part.folds for part in parts]) != without_fold
     return LogisticModel.fit(
-        np.concatenate([one.features for one in data])[kept],
-        np.concatenate([one.accuracy for one in data])[kept],
+        np.concatenate([part.features for part in parts])[kept],
+        np.concatenate([part.right for part in parts])[kept],
         np.concatenate(weights)[kept],
     )

@@ -76,12 +76,51 @@ def with_candidates(regime: Regime, number: int, seed: int) -> Regime:
     recorded = []
     for position, one in enumerate(regime.recorded):
         rng = np.random.default_rng([seed, position])
-        chosen = np.sort(rng.permutation(len(one.correct))[:number])
-        votes = Votes.from_matrix(one.votes.passed()[:, chosen], one.votes.run()[:, chosen])
-        recorded.append(
-            replace(one, votes=votes, programs=one.programs[chosen], correct=one.correct[chosen])
-        )
+        recorded.append(_with_candidates(one, np.sort(rng.permutation(len(one.correct))[:number])))
     return replace(regime, recorded=recorded)
+
+
+def made_regimes(regime: Regime) -> list[Regime]:
+    """Regimes made from one with its labels, to see where rules fail.
+
+    In the first, tests that most correct candidates fail are taken away: the others tell. In the second,
+    six of ten correct candidates are: the popular answer is wrong more often.
+    """
+    telling = [_with_tests(one, _right_tests(one)) for one in regime.recorded]
+    unpopular = []
+    for position, one in enumerate(regime.recorded):
+        kept = ~one.correct | (np.random.default_rng(position).random(len(one.correct)) < 0.4)
+        unpopular.append(_with_candidates(one, np.flatnonzero(kept)) if kept.any() else one)
+    return [
+        replace(regime, name=f"{regime.name}, right tests alone", recorded=telling),
+        replace(regime, name=f"{regime.name}, 4 of 10 right programs", recorded=unpopular),
+    ]
+
+
+def _right_tests(one: RecordedTests) -> NDArray[np.bool_]:
+    """Votes of tests that most correct candidates pass, bool (votes,); all if there are none of either."""
+    if not one.correct.any():
+        return np.ones(one.votes.tests, np.bool_)
+    right = one.votes.passed()[:, one.correct].mean(axis=1) > 0.5
+    return right if right.any() else ~right
+
+
+def _with_tests(one: RecordedTests, kept: NDArray[np.bool_]) -> RecordedTests:
+    number = np.where(kept, np.cumsum(kept) - 1, -1)
+    voted = (one.rows >= 0) & kept[one.rows]
+    votes = Votes.from_matrix(one.votes.passed()[kept], one.votes.run()[kept])
+    return replace(
+        one,
+        votes=votes,
+        indices=one.indices[voted],
+        rows=number[one.rows[voted]],
+        costs=one.costs[voted],
+    )
+
+
+def _with_candidates(one: RecordedTests, chosen: NDArray[np.intp]) -> RecordedTests:
+    votes = Votes.from_matrix(one.votes.passed()[:, chosen], one.votes.run()[:, chosen])
+    return replace(one, votes=votes, programs=one.programs[chosen], correct=one.correct[chosen])
 
 
 def variants(regime: Regime) -> list[Regime]:
@@ -141,8 +180,13 @@ class DrawnTests:
         column = self.recorded.merged.column
         if rule.merges_equal:
             return rule.winners_by(statistics)[:, column]
-        whole = replace(self.evidence.of_candidates(column), sizes=None, batch=statistics.batch)
+        whole = replace(self.whole_evidence, batch=statistics.batch)
         return rule.winners_after(whole, self.votes_of.tolist())
+
+    @property
+    def whole_evidence(self) -> Evidence:
+        """The evidence with a column for each candidate."""
+        return replace(self.evidence.of_candidates(self.recorded.merged.column), sizes=None)
 
 
 def draw(regime: Regime, order: int, counts: Sequence[int], seed: int) -> list[DrawnTests]:

@@ -7,6 +7,9 @@
 - ``tests_passed``, ``tests``: tests that the pick passed, of the tests executed for the problem.
 - ``tied_candidates``: number of candidates that the selection rule leaves tied, the pick included.
 - ``p_correct``: probability that the pick is correct, in expectation over the tied candidates.
+- ``overtaken_at_most``: bound on the probability that enough more tests of this kind would hand the lead in
+  tests passed to a candidate with other outputs. It holds whenever it is looked at: at 0.05 the pick stays
+  in the lead with probability 0.95 at least. 1 if nothing can be said. See ``rewards.overtaking``.
 - ``abstained``: true if p_correct is below ``confidence.abstain_below`` of the job, or no candidate holds a
   program.
 - ``harmful``: true if more tests are likelier to harm the pick than to help: p_harm > p_gain and
@@ -20,7 +23,8 @@
   none.
 - ``code``: program text of the pick.
 
-A problem without candidates has null in ``candidate``, ``p_correct`` and ``code``; it is abstained.
+A problem without candidates has null in ``candidate``, ``p_correct``, ``overtaken_at_most`` and ``code``;
+it is abstained.
 """
 
 import json
@@ -36,6 +40,7 @@ from testbudget.rewards.confidence.level import LEVEL_PROBLEMS, at_level, halves
 from testbudget.rewards.confidence.model import ConfidenceModels, p_correct_of_candidates, p_correct_of_pick
 from testbudget.rewards.outputs import Evidence, RecordedOutputs
 from testbudget.rewards.overoptimisation import TestEffect
+from testbudget.rewards.overtaking import overtaking_bound
 from testbudget.rewards.seeds import problem_fold
 from testbudget.rewards.selection.batch import combine_batch, is_calibrating, standing_contribution
 from testbudget.rewards.selection.calibrated import Calibrated
@@ -61,6 +66,7 @@ class Pick:
             a program, whose p_correct is 0.
         p_correct_of_each: probability that each candidate is correct, float64 (candidates,).
         test_effect: p_gain and p_harm of more tests.
+        overtaken_at_most: bound on the probability that more tests would take its lead.
     """
 
     problem: str
@@ -70,6 +76,7 @@ class Pick:
     abstained: bool
     p_correct_of_each: NDArray[np.float64]
     test_effect: TestEffect
+    overtaken_at_most: float
 
     @property
     def candidate(self) -> int:
@@ -150,6 +157,7 @@ def picks(
                 fold=fold,
                 pass_rate=rate,
             ),
+            overtaking_bound(evidence, int(winners[0])),
         )
 
 
@@ -193,6 +201,7 @@ _NO_PICK: dict[str, Any] = {
     "tests": 0,
     "tied_candidates": 0,
     "p_correct": None,
+    "overtaken_at_most": None,
     "abstained": True,
     "harmful": False,
     "code": None,
@@ -207,6 +216,7 @@ def _line(pick: Pick, seen: ProblemTrace) -> dict[str, Any]:
         "tests": pick.evidence.votes.tests,
         "tied_candidates": len(pick.winners),
         "p_correct": round(pick.p_correct, 4),
+        "overtaken_at_most": float(f"{pick.overtaken_at_most:.3g}"),
         "abstained": pick.abstained,
         "harmful": pick.test_effect.harmful,
         "code": seen.candidates[pick.candidate].candidate(seen.problem, pick.candidate).code,

@@ -84,6 +84,27 @@ def test_tables_are_printed(figures, script, capsys):
     printed = capsys.readouterr().out
     assert "| default |" in printed
     assert "Mean calibration error" in printed
+    assert "Bound on overtaking" in printed
+    assert "Quality of single tests" in printed
+
+
+def test_made_regimes_keep_tests_that_tell_or_fewer_right_programs(generalisation, regimes):
+    telling, unpopular = generalisation.made_regimes(regimes[0])
+    for one, other, fewer in zip(regimes[0].recorded, telling.recorded, unpopular.recorded, strict=True):
+        assert other.votes.tests == len(other.rows) <= one.tests
+        if one.correct.any():
+            shares = other.votes.passed()[:, other.correct].mean(axis=1)
+            assert (shares > 0.5).all() or other.tests == one.tests
+        assert fewer.correct.sum() <= one.correct.sum()
+        assert (~fewer.correct).sum() == (~one.correct).sum()
+
+
+def test_the_true_level_leaves_the_ranks(generalisation):
+    rng = np.random.default_rng(0)
+    said, right = rng.random((2, 50, 3)), (rng.random((2, 50, 3)) < 0.2) * 1.0
+    moved = generalisation.at_true_level(said, right)
+    np.testing.assert_allclose(moved.mean(axis=1), np.clip(right.mean(axis=1), 0.01, 0.99), atol=1e-6)
+    assert (np.argsort(moved, axis=1) == np.argsort(said, axis=1)).all()
 
 
 def test_a_forecast_of_many_problems_has_a_small_error_and_of_few_a_large_one(generalisation):
@@ -113,5 +134,6 @@ def test_weights_are_those_by_which_the_right_group_was_drawn(script, monkeypatc
     class Family:
         family = "simulated"
 
-    data = [left_out.FitData(Family(), [rows], np.zeros((1, 6)), np.zeros(1), np.zeros(1, int))]
+    none = left_out.Judged(np.zeros((1, 6)), np.zeros(1), np.zeros(1, int))
+    data = [left_out.FitData(Family(), [rows], none, none)]
     np.testing.assert_allclose(left_out.fitted_weights(data).by_votes, truth, atol=0.2)
