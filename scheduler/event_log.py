@@ -1,7 +1,8 @@
 """The event log of a run: an append-only SQLite file. All state of a run is a fold of it.
 
 An event is appended before anything is done about it, so a run that is killed at any moment is resumed from
-its log. WAL mode, one writer; readers may look at any time.
+its log. WAL mode, one writer; readers may look at any time. On a network file system, where WAL's shared
+memory does not work, a rollback journal takes its place, and readers and the writer wait for each other.
 
 ======================  ==================================================================================
 ``events``              ``seq``, ``time``, ``issued``, ``kind`` (operation code), ``numbers`` (JSON of the
@@ -32,6 +33,7 @@ from testbudget.scheduler.core.events import Event
 from testbudget.scheduler.event_codec import EVENTS, decode_event, encode_event
 from testbudget.scheduler.log_records import Record
 from testbudget.scheduler.record_codec import decode_record, encode_record
+from testbudget.traces.file_systems import file_system_of, is_network, is_object_mount
 from testbudget.traces.tables import check_schema_version
 
 LOG_FILE = "log.sqlite"
@@ -46,6 +48,11 @@ _TABLES = (
     "CREATE TABLE records (number INTEGER PRIMARY KEY, seq INTEGER NOT NULL, kind TEXT NOT NULL,"
     " problem TEXT NOT NULL, payload BLOB NOT NULL, outputs BLOB,"
     " reasons BLOB)",
+)
+_BUSY_SECONDS = 60.0  # for which the writer waits for readers
+_REMARK = (
+    "{directory} lies on a network file system ({kind}): its log uses a rollback journal, which is slower; "
+    "only one machine may run it"
 )
 _DAMAGED = (ValueError, KeyError, TypeError, zlib.error, msgpack.UnpackException)
 
@@ -90,17 +97,28 @@ class EventLog:
         path: the file; it is created if it does not exist.
         durable: True flushes each append to the disk (fsync) before it returns. False leaves that to the
             operating system: a kill loses nothing, a power failure may lose the last appends.
+        file_system: type of the file system that the path lies on; None has it looked up.
+
+    Attributes:
+        remark: sentence about the file system; empty if there is nothing to say.
 
     Raises:
         UserError: another process has the log open, the file is no event log, is damaged, has another
-            schema version, or cannot be written.
+            schema version, or cannot be written; or it lies on an object store that is mounted.
     """
 
-    def __init__(self, path: Path, *, durable: bool = True) -> None:
+    def __init__(self, path: Path, *, durable: bool = True, file_system: str | None = None) -> None:
         self._path = path
+        kind = file_system_of(path) if file_system is None else file_system
+        if is_object_mount(kind):
+            raise UserError(
+                f"{path.parent} must not be an object store that is mounted ({kind}), where a log cannot "
+                "grow: give its URL instead, such as --out s3://bucket/runs/a"
+            )
+        self.remark = _REMARK.format(directory=path.parent, kind=kind) if is_network(kind) else ""
         self._lock = _locked(path)
         try:
-            self._database = _opened(path, durable)
+            self._database = _opened(path, durable, "TRUNCATE" if self.remark else "WAL")
         except BaseException:
             self._lock.close()
             raise
@@ -276,13 +294,13 @@ def _locked(path: Path) -> TextIOWrapper:
     return lock
 
 
-def _opened(path: Path, durable: bool) -> sqlite3.Connection:
+def _opened(path: Path, durable: bool, journal: str) -> sqlite3.Connection:
     try:
-        database = sqlite3.connect(path, isolation_level=None)
+        database = sqlite3.connect(path, isolation_level=None, timeout=_BUSY_SECONDS)
     except sqlite3.OperationalError as error:
         raise UserError(f"{path} cannot be written: {error}") from None
     try:
-        database.execute("PRAGMA journal_mode = WAL")
+        database.execute(f"PRAGMA journal_mode = {journal}")
         database.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
         if database.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]:
             (found,) = database.execute("PRAGMA user_version").fetchone()

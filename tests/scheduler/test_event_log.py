@@ -190,3 +190,20 @@ def test_recorded_outputs_are_read_alone_or_left_out(tmp_path):
             same(found, executed.records[number - 1])
             for number, found in log.records(range(1, len(executed.records) + 1))
         )
+
+
+def test_a_log_on_a_network_file_system_takes_another_journal_and_says_so(tmp_path):
+    path = tmp_path / "log.sqlite"
+    with EventLog(path, file_system="nfs4") as log:
+        log.append([Entry(Paused(), 1.0)])
+        assert "lies on a network file system (nfs4): its log uses a rollback journal" in log.remark
+        assert not path.with_name("log.sqlite-wal").exists()
+    with EventLog(path, file_system="ext4") as log:  # moved to another disk
+        assert log.remark == ""
+        assert log.last_seq == 1
+
+
+def test_a_mounted_object_store_is_refused_with_what_to_give_instead(tmp_path):
+    with pytest.raises(UserError, match=r"must not be an object store that is mounted \(fuse\.s3fs\).*s3://"):
+        EventLog(tmp_path / "log.sqlite", file_system="fuse.s3fs")
+    assert list(tmp_path.iterdir()) == []
