@@ -248,7 +248,7 @@ def _run(
                 directory, info.run, scheduler, backend, watch, cap.prices, object_run, gauges
             ) as live:
                 driver = Driver(scheduler, log, run_problems.store, backend, dispatcher, live)
-                for sentence in isolation:
+                for sentence in [*isolation, *filter(None, [log.remark])]:
                     live.report(sentence)
                 live.report("preparation")
                 driver.run_loop(lambda: live.report("tests" if grants else "preparation"), early)
