@@ -29,6 +29,7 @@ from testbudget.policies.uniform import Uniform
 from testbudget.rewards.errors import UserError
 from testbudget.rewards.selection.registry import selection_rule
 from testbudget.scheduler.simulation import Pace, simulate
+from testbudget.traces.agreement import score_of, with_reference_picks
 from testbudget.traces.learning_curves import RecordedTests
 from testbudget.traces.output_tables import read_outputs
 from testbudget.traces.trace import Trace, correct_labels
@@ -154,13 +155,14 @@ def compare(trace: Trace, settings: CompareSettings, learned: PassRateFunction) 
     """Evaluate every rule, policy and predictor at every cap, on tests in random permutations.
 
     Args:
-        trace: a finished run with labels.
+        trace: a finished run. Without labels, picks are scored by their agreement with those of all tests.
         settings: rules, policies, predictors and caps.
         learned: function that predicts pass rates for the predictor ``learned``.
 
     Raises:
-        UserError: the run has no labels, or does not allow the settings.
+        UserError: only some problems have labels, or the run does not allow the settings.
     """
+    score, trace = score_of(trace), with_reference_picks(trace)
     rules = {name: selection_rule(name) for name in (*settings.selections, *STATIC_RULES)}
     outputs_by_problem = (
         read_outputs(trace.directory) if any(rule.uses_outputs for rule in rules.values()) else {}
@@ -202,6 +204,7 @@ def compare(trace: Trace, settings: CompareSettings, learned: PassRateFunction) 
     figures = CurveIntervals(combinations, results, _uniform_curve(runs, available), truth, settings.seed)
     return PolicyComparison(
         run=trace.directory.resolve().name,
+        score=score,
         settings=settings,
         caps=tuple(caps),
         problems=len(truth),
@@ -212,6 +215,7 @@ def compare(trace: Trace, settings: CompareSettings, learned: PassRateFunction) 
         reference_rules=figures.reference_rules(),
         eliminations=figures.eliminations(runs, counts),
         notes=tuple(notes),
+        smallest_caps=() if settings.wanted is None else figures.smallest_caps(settings.wanted),
     )
 
 

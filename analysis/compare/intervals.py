@@ -6,7 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from testbudget.analysis.compare.results import Combination, EliminationResult, GridCell, QuintileResult
+from testbudget.analysis.compare.results import (
+    Combination,
+    EliminationResult,
+    GridCell,
+    QuintileResult,
+    SmallestCap,
+)
 from testbudget.analysis.compare.settings import STATIC_RULES
 from testbudget.analysis.permuted_runs import PermutedRuns
 from testbudget.policies.uniform import Uniform
@@ -92,6 +98,18 @@ class CurveIntervals:
             for cap, rule in zip(self._results, self.reference_rules(), strict=True)
             for number in range(len(self._combinations))
         )
+
+    def smallest_caps(self, wanted: float) -> tuple[SmallestCap, ...]:
+        """Smallest cap with which each combination reaches an accuracy, by combination."""
+        caps = sorted(self._results)
+        points = np.array([0.0, *caps])
+        reached = []
+        for number, combination in enumerate(self._combinations):
+            untested = self._curves[combination.selection][:, 0]
+            curve = np.stack([untested, *(self._means_at[cap][:, number] for cap in caps)], axis=1)
+            reached.append(first_crossing(np.full(len(curve), wanted), curve, points))
+        found = intervals(np.stack(reached, axis=1))
+        return tuple(SmallestCap(*pair) for pair in zip(self._combinations, found, strict=True))
 
     def eliminations(
         self, runs: Sequence[PermutedRuns], counts: Sequence[int]

@@ -14,6 +14,7 @@ from testbudget.analysis.pages import write_page
 from testbudget.analysis.plots import Series, as_svg, by_quintiles, by_tests
 from testbudget.analysis.tables import flat_record, json_record
 from testbudget.rewards.bootstrap import Interval
+from testbudget.traces.agreement import Score
 from testbudget.traces.tables import write_table
 
 _PER_QUINTILE = ("pass_rate", "tests", "accuracy", "vs_uniform", "vs_reference")
@@ -54,7 +55,8 @@ def comparison_records(comparison: PolicyComparison) -> dict[str, Any]:
     Returns:
         An object with these keys:
 
-        - ``run``, ``problems``, ``permutations``, ``seed``, ``caps`` (tests per problem), ``notes``
+        - ``run``, ``score`` (accuracy, or agreement without labels)
+        - ``problems``, ``permutations``, ``seed``, ``caps`` (tests per problem), ``notes``
         - ``pass_at_1``, ``solvable``: accuracy of a random candidate; share of problems with a correct one
         - ``grid``: for each cap and combination ``tests_per_problem``, ``selection``, ``policy``,
           ``predictor``, ``rank_correlation``, ``knows_truth``, ``reference``; the figures ``accuracy``,
@@ -62,9 +64,12 @@ def comparison_records(comparison: PolicyComparison) -> dict[str, Any]:
           by quantity, per problem; ``quintiles``: lists by name, from the hardest problems
         - ``eliminations``: ``selection``, ``tests_per_problem``, ``pairs``, ``distinct``, ``survivors``
           per problem, and the figure ``change`` in accuracy
+        - ``wanted`` and, if it is given, ``smallest_caps``: ``selection``, ``policy``, ``predictor`` and
+          the figure ``tests_per_problem``
     """
     return {
         "run": comparison.run,
+        "score": comparison.score.value,
         "problems": comparison.problems,
         "permutations": comparison.settings.permutations,
         "seed": comparison.settings.seed,
@@ -85,6 +90,18 @@ def comparison_records(comparison: PolicyComparison) -> dict[str, Any]:
             for cell in comparison.grid
         ],
         "eliminations": [json_record(one) for one in comparison.eliminations],
+        "wanted": comparison.settings.wanted,
+        "smallest_caps": [
+            json_record(
+                {
+                    "selection": one.combination.selection,
+                    "policy": one.combination.policy,
+                    "predictor": one.combination.predictor,
+                    "tests_per_problem": one.tests_per_problem,
+                }
+            )
+            for one in comparison.smallest_caps
+        ],
     }
 
 
@@ -110,9 +127,19 @@ def write_comparison(comparison: PolicyComparison, path: Path) -> None:
 
 def _heading(comparison: PolicyComparison) -> str:
     any_candidate, solvable = 100 * comparison.pass_at_1, 100 * comparison.solvable
-    return (
+    start = (
         f"{comparison.run}: {comparison.problems} problems, {comparison.settings.permutations} "
-        f"permutations of their tests. A random candidate is correct in {any_candidate:.1f} % of cases, "
+        "permutations of their tests. "
+    )
+    if comparison.score is Score.AGREEMENT:
+        return (
+            f"{start}There are no labels: accuracy is agreement with the pick of all tests by "
+            "`calibrated`. It says nothing of whether that is right, and favours rules like it. A random "
+            f"candidate agrees in {any_candidate:.1f} % of cases. The static reference is equal budgets "
+            f"with {' or '.join(STATIC_RULES)}, whichever agrees more."
+        )
+    return (
+        f"{start}A random candidate is correct in {any_candidate:.1f} % of cases, "
         f"and {solvable:.1f} % of the problems have a correct one. The static reference is equal budgets "
         f"with {' or '.join(STATIC_RULES)}, whichever is better."
     )

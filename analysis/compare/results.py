@@ -7,6 +7,7 @@ from testbudget.analysis.compare.settings import CompareSettings
 from testbudget.policies.registry import policy_class
 from testbudget.policies.uniform import Uniform
 from testbudget.rewards.bootstrap import Interval
+from testbudget.traces.agreement import Score
 from testbudget.traces.records import Cost
 
 _WITHOUT_TRUTH = (None, "none", "learned")
@@ -116,11 +117,27 @@ class EliminationResult:
 
 
 @dataclass(frozen=True, slots=True)
+class SmallestCap:
+    """Smallest cap with which a combination reaches the accuracy that is wanted.
+
+    Attributes:
+        combination: rule, policy and predictor.
+        tests_per_problem: the cap, linear between the caps of the comparison and from 0 tests on; infinite
+            if no cap of the comparison is enough.
+    """
+
+    combination: Combination
+    tests_per_problem: Interval
+
+
+@dataclass(frozen=True, slots=True)
 class PolicyComparison:
     """All figures of a comparison.
 
     Attributes:
         run: name of the run.
+        score: what accuracy stands for in all figures. A run without labels has agreement: the share of
+            picks that are equal to those of all recorded tests.
         settings: settings of the comparison.
         caps: tests per problem, in the order of the settings.
         problems: number of problems.
@@ -131,9 +148,11 @@ class PolicyComparison:
         reference_rules: rule of the static reference at each cap.
         eliminations: by rule, then by cap, for caps that are whole numbers of tests.
         notes: sentences about defaults that were left out for this run.
+        smallest_caps: by combination, if an accuracy is wanted.
     """
 
     run: str
+    score: Score
     settings: CompareSettings
     caps: tuple[float, ...]
     problems: int
@@ -144,6 +163,7 @@ class PolicyComparison:
     reference_rules: tuple[str, ...]
     eliminations: tuple[EliminationResult, ...]
     notes: tuple[str, ...]
+    smallest_caps: tuple[SmallestCap, ...] = ()
 
     def along(self, combination: Combination) -> list[GridCell]:
         """One combination at every cap, in the order of ``caps``."""

@@ -38,6 +38,13 @@ class CompareSettings(SimulationSettings):
         description="caps, as mean numbers of tests per problem (default: those of "
         f"{', '.join(map(str, DEFAULT_CAPS))} that the run has tests for)",
     )
+    wanted: float | None = Field(
+        default=None,
+        gt=0,
+        le=1,
+        description="accuracy wanted, in (0, 1]: the smallest cap that each combination reaches it with is "
+        "shown, with its interval (without labels: agreement)",
+    )
     permutations: int = Field(
         default=20, ge=1, description="random permutations of each problem's tests to average over"
     )

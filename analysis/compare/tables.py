@@ -23,6 +23,8 @@ _SIGNED = "+.1f"
 def summary_tables(comparison: PolicyComparison) -> Iterator[Table]:
     """The best combination at each cap, its savings, and upper bounds of accuracy."""
     yield _best(comparison)
+    if comparison.smallest_caps:
+        yield _smallest_caps(comparison)
     yield _saved(comparison)
     yield _upper_bounds(comparison)
 
@@ -111,6 +113,24 @@ def _best(comparison: PolicyComparison) -> Table:
         ("tests", "reference", "best combination", "accuracy", "vs reference", "as reference with"),
         rows,
         words=2,
+    )
+
+
+def _smallest_caps(comparison: PolicyComparison) -> Table:
+    wanted = comparison.settings.wanted
+    assert wanted is not None
+    return _table(
+        f"Tests per problem for {comparison.score} {100 * wanted:g} %, between the caps by straight lines",
+        ("selection", "allocation", "tests"),
+        [
+            [
+                one.combination.selection,
+                one.combination.allocation,
+                format_interval(one.tests_per_problem),
+            ]
+            for one in comparison.smallest_caps
+        ],
+        words=1,
     )
 
 

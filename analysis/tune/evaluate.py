@@ -20,6 +20,7 @@ from testbudget.policies.uniform import Uniform
 from testbudget.rewards.errors import UserError
 from testbudget.rewards.selection.registry import selection_rule
 from testbudget.scheduler.simulation import Pace, PickEstimates, simulate
+from testbudget.traces.agreement import with_reference_picks
 from testbudget.traces.learning_curves import (
     LearningCurve,
     RecordedTests,
@@ -175,8 +176,9 @@ def prepare_study(trace: Trace, settings: StudySettings) -> PreparedStudy:
     """Split the problems of a finished run and prepare an evaluator for each part.
 
     Raises:
-        UserError: the run has no labels, or too few problems or tests for the settings.
+        UserError: only some problems have labels, or there are too few problems or tests for the settings.
     """
+    trace = with_reference_picks(trace)
     correct = correct_labels(trace)
     hashes = [seen.content_hash for seen in trace.problems.values()]
     training, held_out = split_held_out(hashes, settings.held_out, settings.seed)

@@ -11,6 +11,7 @@ from testbudget.analysis.tables import Table, format_interval, format_percent, j
 from testbudget.analysis.tune.results import UNTUNED_RULE, Trial, TuneResult
 from testbudget.policies.uniform import Uniform
 from testbudget.rewards.bootstrap import Interval
+from testbudget.traces.agreement import Score
 from testbudget.traces.records import QUANTITIES
 from testbudget.traces.tables import write_table
 
@@ -18,6 +19,10 @@ _LEGEND = (
     "Scores on training problems are too optimistic, because the choice was made on them. The static "
     f"reference is equal budgets with {' or '.join(STATIC_RULES)}, whichever is better on the same "
     "problems at the same cost."
+)
+_AGREEMENT = (
+    " There are no labels: accuracy is agreement with the pick of all tests by `calibrated`, which says "
+    "nothing of whether that is right, and favours rules like it."
 )
 _WORDS = frozenset({0, 1})  # columns
 
@@ -67,7 +72,8 @@ def study_records(result: TuneResult) -> dict[str, Any]:
     Returns:
         An object with these keys:
 
-        - ``run``, ``tests_per_problem``, ``pareto``, ``permutations``, ``held_out``, ``seed``, ``notes``
+        - ``run``, ``score`` (accuracy, or agreement without labels)
+        - ``tests_per_problem``, ``pareto``, ``permutations``, ``held_out``, ``seed``, ``notes``
         - ``problems``: numbers of ``training`` and ``held_out`` problems
         - ``trials``: for each trial the columns of :func:`write_trials`
         - ``chosen``: the best choice, or the Pareto front from the cheapest. Each has ``selection``,
@@ -79,6 +85,7 @@ def study_records(result: TuneResult) -> dict[str, Any]:
     settings = result.settings
     return {
         "run": result.run,
+        "score": result.score.value,
         "tests_per_problem": settings.tests_per_problem,
         "pareto": settings.pareto,
         "permutations": settings.permutations,
@@ -126,6 +133,7 @@ def _heading(result: TuneResult) -> str:
         f"{result.run}: {len(result.trials)} trials of {different} different choices{stopped} {aim}, on "
         f"{result.problems[0]} problems in {settings.permutations} permutations of their tests. "
         f"{result.problems[1]} problems were held out."
+        + (_AGREEMENT if result.score is Score.AGREEMENT else "")
     )
 
 

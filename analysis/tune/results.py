@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from testbudget.analysis.tune.settings import StudySettings
 from testbudget.analysis.tune.space import Choice
 from testbudget.rewards.bootstrap import Interval
+from testbudget.traces.agreement import Score
 from testbudget.traces.records import Cost
 
 STUDY_FILE = "study.journal"
@@ -83,6 +84,7 @@ class TuneResult:
 
     Attributes:
         run: name of the run.
+        score: what accuracy stands for: agreement with the picks of all tests, if the run has no labels.
         settings: settings of the study.
         problems: numbers of training problems and of held-out problems.
         trials: finished trials, by number.
@@ -91,6 +93,7 @@ class TuneResult:
     """
 
     run: str
+    score: Score
     settings: StudySettings
     problems: tuple[int, int]
     trials: tuple[Trial, ...]

@@ -9,6 +9,7 @@ from testbudget.analysis.tune.results import STUDY_FILE, TuneResult
 from testbudget.analysis.tune.scores import score_choices
 from testbudget.analysis.tune.settings import StudySettings
 from testbudget.rewards.errors import UserError, require_extra
+from testbudget.traces.agreement import score_of
 from testbudget.traces.files import check_place
 from testbudget.traces.trace import Trace
 
@@ -20,10 +21,10 @@ def tune(
     watch: Callable[[int], None] = lambda _: None,
     workers: int = 1,
 ) -> TuneResult:
-    """Search for the best choice on a finished run with labels.
+    """Search for the best choice on a finished run.
 
     Args:
-        trace: the run.
+        trace: the run. Without labels, picks are scored by their agreement with those of all tests.
         settings: aim and search space.
         folder: folder of the study; it is made, or the study in it is resumed.
         watch: called with the number of finished trials.
@@ -62,6 +63,7 @@ def tune(
         chosen = optuna_study.best_choices(study, prepared)
         return TuneResult(
             run=trace.directory.resolve().name,
+            score=score_of(trace),
             settings=settings,
             problems=(
                 len(prepared.training.curves.available),

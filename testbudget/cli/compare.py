@@ -49,7 +49,8 @@ def compare(
     or consensus, whichever is better.
 
     Args:
-        run: Directory of a finished run with labels.
+        run: Directory of a finished run, or a file of votes (docs/importing_votes.md). Without labels,
+            picks are scored by their agreement with those of all tests.
         predictor: Trained model for the predictor learned (default: fitted on the run's other problems).
         out: Directory to write (default: runs/compare/NAME-OF-RUN).
     """
@@ -64,7 +65,7 @@ def compare(
     from testbudget.cli.console import print_json, status_console
     from testbudget.traces.files import check_place
 
-    out = out or Path("runs") / "compare" / run.resolve().name
+    out = out or Path("runs") / "compare" / run.resolve().stem
     check_place(out, directory=True)
     comparison = api.compare(run, CompareSettings(**(flags or {})), predictor=predictor)
     out.mkdir(parents=True, exist_ok=True)

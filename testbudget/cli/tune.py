@@ -55,7 +55,8 @@ def tune(
     optimistic, because the choice was made on these problems.
 
     Args:
-        run: Directory of a finished run with labels.
+        run: Directory of a finished run. Without labels, picks are scored by their agreement with those of
+            all tests.
         out: Directory to write or to resume (default: runs/tune/NAME-OF-RUN).
     """
     given = flags or {}

@@ -178,3 +178,26 @@ def test_the_same_settings_give_the_same_comparison_and_another_seed_another(tra
 def test_settings_that_the_run_does_not_allow_are_refused(trace, change, sentence):
     with pytest.raises(UserError, match=sentence):
         compare(trace, changed(**change), learned)
+
+
+def test_a_run_without_labels_is_scored_by_agreement_with_the_picks_of_all_tests(trace):
+    problems = {name: replace(seen, correct=None) for name, seen in trace.problems.items()}
+    found = compare(
+        replace(trace, problems=problems), changed(policies=(), selections=("calibrated",)), learned
+    )
+    assert found.score == "agreement"
+    cells = found.along(found.combinations[0])
+    assert cells[0].accuracy.value < cells[-1].accuracy.value <= 1
+
+
+def test_the_smallest_cap_for_an_accuracy_lies_where_the_accuracy_at_caps_crosses_it(trace, comparison):
+    cells = comparison.along(comparison.combinations[0])
+    wanted = (cells[0].accuracy.value + cells[1].accuracy.value) / 2
+    found = compare(trace, changed(wanted=wanted), learned).smallest_caps
+    assert [one.combination for one in found] == list(comparison.combinations)
+    between = found[0].tests_per_problem
+    assert between.low <= between.value <= between.high
+    if cells[0].accuracy.value < wanted:
+        assert between.value == pytest.approx(2)
+    beyond = compare(trace, changed(wanted=1.0), learned).smallest_caps[0].tests_per_problem
+    assert np.isinf(beyond.value)
