@@ -285,8 +285,8 @@ def tune(
     """Search for the selection rule, policy and bounds (or caps) that pick best on a finished run.
 
     Args:
-        run: a finished run, or its directory. Without labels, picks are scored by their agreement with those
-            of all tests.
+        run: a finished run, or its directory. Without labels, picks are scored by their agreement with
+            those of all tests.
         settings: aim and search space.
         out: directory of the study; it is made, or the study in it is resumed (default:
             runs/tune/NAME-OF-RUN).
