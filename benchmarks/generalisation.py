@@ -58,6 +58,7 @@ from testbudget.rewards.selection.batch import combine_batch
 from testbudget.rewards.selection.calibrated import Calibrated
 from testbudget.rewards.selection.names import SELECTION_RULES
 from testbudget.rewards.selection.registry import selection_rule
+from testbudget.rewards.selection.running_batch import RunningBatch
 from testbudget.scheduler.simulation import PickEstimates, simulate
 from testbudget.traces.learning_curves import (
     LearningCurve,
@@ -76,6 +77,8 @@ STATIC = ("majority", "consensus")
 POLICIES = ("adaptive", "oracle-curves")
 CANDIDATES = (16, 32, 100)
 BATCHES = (1, 5, 20)
+RUNNING = "while tests come in"
+ALONE = "without a batch"
 _MOST_TESTS = 3  # times the largest count: tests of a problem that policies may grant
 
 
@@ -185,8 +188,6 @@ def judge(regime: Regime, settings: Settings, left_out: dict[str, Fitted]) -> Re
     fitted = {"shipped": Fitted.shipped(), **left_out}
     of_picks = {name: one.of_picks for name, one in fitted.items()}
     figures.said = {name: np.zeros(part) for name in fitted}
-    sizes = BATCHES if settings.sizes else ()
-    figures.by_size = {f"batch of {size}": np.zeros(part) for size in sizes}
     for order in range(settings.orders):
         drawn = draw(regime, order, counts, SEED)
         batch = combine_batch([one.part for one in drawn])
@@ -195,8 +196,9 @@ def judge(regime: Regime, settings: Settings, left_out: dict[str, Fitted]) -> Re
             for name, rule in rules.items():
                 figures.accuracy[name][order, position] = one.accuracy(rule, statistics)
         if order < part[0]:
-            for size in sizes:
-                figures.by_size[f"batch of {size}"][order] = _in_batches(drawn, size, order)
+            if settings.sizes:
+                for name, of_batch in _by_batch(drawn, order).items():
+                    figures.by_size.setdefault(name, np.zeros(part))[order] = of_batch
             for name, said in p_correct(drawn, counts, of_picks).items():
                 figures.said[name][order] = said
         if order == 0:
@@ -211,6 +213,13 @@ def judge(regime: Regime, settings: Settings, left_out: dict[str, Fitted]) -> Re
     return figures
 
 
+def _by_batch(drawn: Sequence[DrawnTests], order: int) -> dict[str, NDArray[np.float64]]:
+    """Accuracy of the default rule, float64 (problems, counts), by the problems of a calibration."""
+    alone = [one.accuracy(Calibrated(), one.statistics.with_batch(None)) for one in drawn]
+    batches = {f"batch of {size}": _in_batches(drawn, size, order) for size in BATCHES}
+    return {ALONE: np.array(alone), **batches, RUNNING: _while_running(drawn)}
+
+
 def _in_batches(drawn: Sequence[DrawnTests], size: int, order: int) -> NDArray[np.float64]:
     """Accuracy of the default rule where problems come in batches of a size, float64 (problems, counts)."""
     members = np.random.default_rng([SEED, order, size]).permutation(len(drawn))
@@ -221,6 +230,23 @@ def _in_batches(drawn: Sequence[DrawnTests], size: int, order: int) -> NDArray[n
         for position in together.tolist():
             one = drawn[position]
             accuracy[position] = one.accuracy(Calibrated(), one.statistics.with_batch(batch))
+    return accuracy
+
+
+def _while_running(drawn: Sequence[DrawnTests]) -> NDArray[np.float64]:
+    """Accuracy of the picks that a run makes as it is told one problem after the other, count by count.
+
+    Returns:
+        float64 (problems, counts).
+    """
+    batch = RunningBatch(len(drawn), lambda position, tests: drawn[position].evidence.first(tests))
+    accuracy = np.zeros((len(drawn), len(drawn[0].votes_of)))
+    for number in range(accuracy.shape[1]):
+        for position, one in enumerate(drawn):
+            told = {position: int(one.votes_of[number])}
+            statistics = one.statistics.with_batch(batch.statistics(told))
+            accuracy[position, number] = one.accuracy(Calibrated(), statistics)[number]
+            batch.tell(told)
     return accuracy
 
 

@@ -4,10 +4,12 @@ from collections.abc import Sequence
 
 import numpy as np
 from generalisation import (
+    ALONE,
     BATCHES,
     CANDIDATES,
     FIXED,
     POLICIES,
+    RUNNING,
     STATIC,
     RegimeFigures,
     gain,
@@ -100,7 +102,7 @@ def _print_sizes(every: Sequence[RegimeFigures]) -> None:
     if not any(one.by_size for one in every):
         return
     few = [f"{number} candidates" for number in CANDIDATES]
-    batches = [f"batch of {size}" for size in BATCHES]
+    batches = [ALONE, *(f"batch of {size}" for size in BATCHES), RUNNING]
     _head(
         "Few candidates: points over the best fixed rule, mean over counts. Small batches: accuracy in % "
         "at the last count, and with all problems",
