@@ -4,6 +4,7 @@
 #                    (QUICK=1 takes a few problems only)
 #   make test        the tests that need no model
 #   make test-live   the tests that need the real vLLM and a small real model (a download of about 1.5 GB)
+#   make view        the page's program anew from viewer/ (needs Node; the result is checked in)
 #   make lint        formatting, lint rules and types
 #   make setup       .venv with testbudget and its development tools
 #   make results     the tables in benchmarks/results that are missing or older than their script: over an hour
@@ -18,7 +19,7 @@ LIVE_MODEL := .cache/models/0.5b
 PIP_INSTALL := -m pip install --quiet --quiet --only-binary :all: --no-compile
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup test test-live lint demo results
+.PHONY: setup view test test-live lint demo results
 
 # A strict editable install links every file by itself, so that mypy and editors follow names from anywhere.
 # A new or removed file changes the name of the stamp, and is installed by the next target.
@@ -44,6 +45,10 @@ lint: setup
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
 
+# npm ci installs exactly what the lock file names, and verifies its hashes.
+view:
+	cd viewer && npm ci --no-audit --no-fund && npm run check && npm run build
+
 DEMO := .venv/bin/testbudget run examples/humaneval/demo.yaml $(if $(QUICK),--problems.limit 40 --cap.tests 120)
 
 demo: setup
@@ -55,7 +60,8 @@ demo: setup
 
 # Each file begins with the command that printed it. The last line of a script, all figures as JSON, is left out.
 results_of = $(addprefix benchmarks/results/,$(addsuffix .txt,$(1)))
-SCRIPTS := selection confidence stop_rule allocation input_mutations informative_tests loop policy_scale probe
+SCRIPTS := selection confidence stop_rule allocation input_mutations arms informative_tests loop policy_scale probe \
+    difficulty_transfer
 COMMANDS := compare-humaneval compare-mbpp compare-predictors tune-humaneval tune-humaneval-pareto tune-mbpp \
     train-humaneval train-humaneval-on-mbpp train-mbpp-on-humaneval
 compare-humaneval := compare examples/humaneval

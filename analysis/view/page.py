@@ -28,6 +28,10 @@ MAX_INLINE = 20 * 2**20
 """Bytes of details above which they lie beside the page."""
 
 _ICON = "data:,"
+_POLICY = (  # of a file: no text on it can load anything or send anything
+    "default-src 'none'; script-src 'unsafe-inline' file:; style-src 'unsafe-inline'; img-src data:; "
+    "base-uri 'none'; form-action 'none'"
+)
 
 
 def write_page(index: Mapping[str, Any], chunks: Iterable[str], path: Path) -> None:
@@ -73,10 +77,11 @@ def page_text(
     # Neither text may end its element: in JavaScript, \x3c is the same character in strings and patterns.
     program = _asset("main.js").replace("</script", "\\x3c/script").replace("<!--", "\\x3c!--")
     mark = f' nonce="{escape(nonce)}"' if nonce else ""
+    policy = "" if nonce else f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{escape(str(index.get("title", "")))} · testbudget</title><link rel="icon" href="{_ICON}">
+{policy}<title>{escape(str(index.get("title", "")))} · testbudget</title><link rel="icon" href="{_ICON}">
 <style{mark}>{_asset("main.css")}</style></head>
 <body data-files="{escape(files_at)}"><div id="app"><p class="reading">Reading …</p></div>
 <noscript>This page needs JavaScript. Its figures are also in picks.jsonl and the Parquet tables of the run,

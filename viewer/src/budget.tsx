@@ -27,7 +27,7 @@ export function Budget({ index, run, route }: { index: Index; run: Run; route: R
         <p>{known && total ? <>{pct(wasted / total, 0)} of the tests went to problems without a right candidate, where none can help. </> : null}
           {tenths.length === 10 && <>The last tenth of what was spent brought {points(tenths[9].gain / 100)} points{known ? "" : ", estimated"}; the first brought {points(tenths[0].gain / 100)}. </>}
           {limit && limit[1] > 0.02 && <>For {pct(limit[1], 0)} of the time the {POOLS[limit[0]] ?? limit[0]} {/s$/.test(POOLS[limit[0]] ?? "") ? "were" : "was"} the limit: all of them busy, and work waited. </>}
-          {Object.entries(run.cap).map(([name, cap]) => <>Of {amount(cap)} {UNITS[name] ?? name}, {amount((run.spent[name] ?? 0) + (run.lost[name] ?? 0))} were spent. </>)}</p></section>
+          {Object.entries(run.cap).map(([name, cap]) => <>Of its cap of {amount(cap)} {UNITS[name] ?? name} it used {amount((run.spent[name] ?? 0) + (run.lost[name] ?? 0))}. </>)}</p></section>
       <Figure title="Tests of each problem" say={`${order.length > 400 ? "each bar is the mean of neighbouring problems" : "one bar per problem"}, from the hardest (${known ? "no candidate right" : "least sure of its pick"}) to the easiest; choose a bar to open it`}>
         <Chart label={`tests per problem, hardest first: ${plural(order.length, "problem")}, at most ${Math.max(...run.own.map((i) => c.tests[i] ?? 0), 0)} tests; the list of problems has the figures`} deps={[index, run]} draw={(width) => problemBars(index, run, route, order, width)} />
         <ul class="legend">{OUTCOMES.filter((o) => run.own.some((i) => outcomeKey(run, i) === o.key)).map((o) => <li><i class={`swatch ${o.key}`} />{o.label}</li>)}</ul>

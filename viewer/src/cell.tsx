@@ -11,9 +11,12 @@ const SHOWN_CALLS = 4;
 export function Cell({ d, r, program, test }: { d: Detail; r: DetailRun; program: number; test?: Test }) {
   const v = test ? verdictOf(test, program) : NOT_RUN, number = test?.why?.[program] ?? -1, reason = number >= 0 ? r.reasons[number] : undefined, detail = reason?.[1] ?? {};
   const calls = (test?.calls ?? []).filter(([, by]) => by[program] >= 0), [all, setAll] = useState(false), [compare, setCompare] = useState(false), cpu = test?.ms?.[program];
-  const given = detail.given !== undefined, expected = detail.expected !== undefined, right = r.ok?.[program];
+  // assertTrue and assertFalse name their value in the message alone.
+  const wanted = detail.expected ?? { true: "True", false: "False" }[/ is not (true|false)\b/.exec(detail.message ?? "")?.[1] ?? ""];
+  const given = detail.given !== undefined, expected = wanted !== undefined, right = r.ok?.[program];
   // A call whose output is the given value of the failed assertion comes first.
-  const order = calls.map((c) => ({ c, hit: given && gave(r, c[1][program]) === visible(detail.given) })).sort((x, y) => +y.hit - +x.hit), shown = all ? order : order.slice(0, SHOWN_CALLS);
+  const hits = given ? calls.filter((c) => gave(r, c[1][program]) === visible(detail.given)) : [];
+  const order = calls.map((c) => ({ c, hit: hits.length === 1 && c === hits[0] })).sort((x, y) => +y.hit - +x.hit), shown = all ? order : order.slice(0, SHOWN_CALLS);
   const pick = r.pick === null ? null : d.texts[r.code[r.pick]], text = d.texts[r.code[program]], prompt = d.prompt === null ? undefined : d.texts[d.prompt];
   return (
     <section id="cell" tabIndex={-1} aria-live="polite">
@@ -21,7 +24,7 @@ export function Cell({ d, r, program, test }: { d: Detail; r: DetailRun; program
       {test && (
         <div class="reason">
           <p>{v === 0 && right ? <b class="warn">The candidate is right by the ground truth, so the test is wrong. </b> : null}{v === 1 && right === 0 ? <b class="warn">The candidate is wrong by the ground truth, and the test does not show it. </b> : null}{reason ? visible(reason[0]) : GENERAL[v]}{test.trust?.includes(program) ? " Judged in one process with the candidate, on trust." : ""}{test.cut?.includes(program) ? " It was cut off before its full limit." : ""}</p>
-          {(given || expected) && <dl class="values"><div><dt>The test expects</dt><dd><code dir="ltr">{expected ? visible(detail.expected) : "–"}</code></dd></div><div class="miss"><dt>The candidate gave</dt><dd><code dir="ltr">{given ? visible(detail.given) : "–"}</code></dd></div></dl>}
+          {(given || expected) && <dl class="values"><div><dt>The test expects</dt><dd><code dir="ltr">{expected ? visible(wanted) : "something else"}</code></dd></div><div class="miss"><dt>The candidate gave</dt><dd><code dir="ltr">{given ? visible(detail.given) : "–"}</code></dd></div></dl>}
           {(detail.message || detail.limit || detail.module) && <p class="note">{[detail.exception, detail.message, detail.limit && `limit ${detail.limit}`, detail.module && `module ${detail.module}`].filter(Boolean).map((x) => visible(x as string)).join(" · ")}</p>}
           {shown.length > 0 && <Scroll label="Calls of the test"><table class="checks two-columns"><thead><tr><th scope="col">The test calls</th><th scope="col">The candidate gave</th></tr></thead><tbody>{shown.map(({ c, hit }) => <tr class={hit && v === 0 ? "miss" : ""}><td><code dir="ltr">{visible(r.outs[c[0]])}</code></td><td><code dir="ltr">{gave(r, c[1][program])}</code></td></tr>)}</tbody></table></Scroll>}
           {(order.length > shown.length || all) && <button type="button" onClick={() => setAll(!all)}>{all ? "Show fewer" : `Show all ${order.length} calls`}</button>}

@@ -4,6 +4,7 @@ import { visible } from "./code";
 import { Arranged, Group, MatrixRow, gave, rejectsAllRight } from "./problem";
 import { Route, href } from "./route";
 
+export const scoreText = (x: number) => x.toFixed(2).replace("-", "−");
 const MOST_CELLS = 4000;
 type Show = (p: number, t?: Test) => void;
 const STEPS: Record<string, [number, number]> = { ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [-1, 0], ArrowRight: [1, 0], Home: [-1e6, 0], End: [1e6, 0], PageUp: [0, -10], PageDown: [0, 10] };
@@ -38,15 +39,15 @@ export function Matrix({ r, a, program, test, show, route, keep }: { r: DetailRu
         <table class="matrix" role="grid" aria-label="candidates by tests" aria-rowcount={rows.length + 1} aria-colcount={a.tests.length + 3 + +scored + +!!r.tell} ref={grid} onKeyDown={key} onMouseLeave={() => hover(null)}>
           <thead><tr><th scope="col" class="g">Group</th><th scope="col" class="cand">Candidate</th>
             {a.tests.map(({ t, share }, x) => { const all = rejectsAllRight(r, t); return <th scope="col" class={`t ${t === test ? "on" : ""} ${share === 0 || share === 1 ? "dull" : ""} ${over?.[0] === x ? "lit" : ""}`} title={`test ${t.i}: ${pct(share, 0)} of the candidates pass${all ? "; it rejects every right candidate" : ""}`}><span class="bar" style={{ height: `${Math.round(share * 22)}px` }} />{t.i}{all && <i class="flag">▾</i>}</th>; })}
-            <th scope="col" class="n">Passed</th>{scored && <th scope="col" class="n chance" title="score under the run's selection rule; the highest wins">Score</th>}{r.tell && <th scope="col" class="gave">Gave on <code dir="ltr">{call.length > 60 ? call.slice(0, 58) + "…" : call}</code></th>}</tr></thead>
+            <th scope="col" class="n">Passed</th>{scored && <th scope="col" class="n chance" title="score under the run's selection rule; the highest wins">Score</th>}{r.tell && <th scope="col" class="gave" title={call}>Gave on <code dir="ltr">{call.length > 60 ? call.slice(0, 58) + "…" : call}</code></th>}</tr></thead>
           <tbody>{blocks.map((g) => g.rows.map((row, n) => { const p = row.program, y = rows.indexOf(row), ok = r.ok?.[p]; return (
             <tr class={`${n === 0 ? "first" : ""} ${y === at.y ? "on" : ""} ${p === r.pick ? "picked" : ""} ${over?.[1] === y ? "lit" : ""}`}>
               {byPassed ? <th scope="row" class="g"><span class="grp">{a.nameOf.get(r.grp[p])}</span></th> : n === 0 && <th scope="rowgroup" class="g" rowSpan={g.rows.length}><span class="grp">{g.name}</span>{g.size > 1 && <small>{g.size}</small>}</th>}
               <th scope="row" class="cand"><a href="#" onClick={(e) => { e.preventDefault(); show(p, test); }}>{r.ok && <i class={`disc ${ok ? "ok" : ""}`} title={ok ? "right" : "wrong"} />}#{row.copies[0]}{row.copies.length > 1 && <small title={`${folded ? "equal votes" : "the same program"}: ${row.copies.map((x) => "#" + x).join(", ")}`}> ×{row.copies.length}</small>}</a>{p === r.pick ? <b class="tag">pick</b> : r.win.includes(p) ? <span class="tag thin">tied</span> : null}{r.notes[p] && <span class="tag thin" title={r.notes[p]}>note</span>}</th>
               {a.tests.map(({ t }, x) => { const v = verdictOf(t, p), on = y === at.y && t === test; return <td role="gridcell" tabIndex={on ? 0 : -1} class={`cell v${v} ${on ? "at" : ""}`} onMouseEnter={() => hover([x, y])} onClick={() => show(p, t)} aria-label={`candidate ${row.copies[0]}, test ${t.i}: ${VERDICTS[v]}`}>{GLYPHS[v]}</td>; })}
               <td class="n">{row.passed}<small class="wide-only"> of {a.tests.length}</small></td>
-              {scored && <td class="n chance">{r.score[p] == null ? "out" : r.score[p]!.toFixed(2)}</td>}
-              {r.tell && <td class="gave"><code dir="ltr">{gave(r, r.tell.of[r.grp[p]])}</code></td>}
+              {scored && <td class="n chance">{r.score[p] == null ? "out" : scoreText(r.score[p]!)}</td>}
+              {r.tell && <td class="gave" title={gave(r, r.tell.of[r.grp[p]])}><code dir="ltr">{gave(r, r.tell.of[r.grp[p]])}</code></td>}
             </tr>); }))}</tbody>
         </table>
       </div>

@@ -2,7 +2,7 @@ import { useEffect, useMemo, useState } from "preact/hooks";
 import { Cell } from "./cell";
 import { CLOSED, Detail, DetailRun, Index, Run, Test, amount, outcomeKey, pct, plural, readDetail, verdictOf } from "./data";
 import { Code, visible } from "./code";
-import { Matrix } from "./matrix";
+import { Matrix, scoreText } from "./matrix";
 import { Dot, Meter, OutcomeMark } from "./parts";
 import { selected } from "./problems";
 import { FILTERED, Route, go, href } from "./route";
@@ -86,7 +86,7 @@ function Why({ d, r, i, run, a, show }: { d: Detail; r: DetailRun; i: number; ru
       <ul>
         <li>{n === 0 ? <>{c.tests[i] ? <>None of its {plural(c.tests[i]!, "test")} votes</> : <>It had no test</>}, so {outputs ? "outputs decide" : "nothing tells candidates apart"}.</> : <>It passes <b>{own} of {n}</b> voting tests; {better.length ? <>{plural(better.reduce((s, x) => s + x.copies.length, 0), "candidate passes", "candidates pass")} more (at most {most})</> : own === 0 ? "nobody passes any" : "nobody passes more"}.</>}</li>
         {outputs && <li><b>{first.size} of {r.of.length}</b> candidates give its outputs (group A){first.size >= largest ? <>, {a.groups.filter((g) => g.size === first.size).length > 1 ? "as many as in any other group" : "the largest group"}</> : <>; the largest group has {largest}</>}.</li>}
-        <li>The rule <code>{run.selection}</code> {(c.tied[i] ?? 1) > 1 ? <>leaves <b>{c.tied[i]}</b> candidates tied{tied.length === 0 ? ", all of them the same program" : ""}; the first is taken.</> : "prefers it to all others."}{rival && r.score[r.pick] != null ? <> Its score is {r.score[r.pick]!.toFixed(2)}; next is #{r.reps[rival.q]} of group {a.nameOf.get(r.grp[rival.q])} with {rival.score.toFixed(2)}.</> : null}</li>
+        <li>The rule <code>{run.selection}</code> {(c.tied[i] ?? 1) > 1 ? <>leaves <b>{c.tied[i]}</b> candidates tied{tied.length === 0 ? ", all of them the same program" : ""}; the first is taken.</> : "prefers it to all others."}{rival && r.score[r.pick] != null ? <> Its score is {scoreText(r.score[r.pick]!)}; next is #{r.reps[rival.q]} of group {a.nameOf.get(r.grp[rival.q])} with {scoreText(rival.score)}.</> : null}</li>
         <li>The run gave it a chance of <b>{pct(c.p[i], 0)}</b>. More tests: {pct(c.gain[i], 0)} to help, {pct(c.harm[i], 0)} to harm{c.harmful[i] && r.why ? <>, since {r.why}</> : null}.</li>
         {c.closed[i] && <li>It got no more tests, since {CLOSED[c.closed[i]!]?.replace("they", "it") ?? c.closed[i]}.</li>}
         {r.ok && <li class={`truth ${key}`}>Ground truth: {right === 0 ? "no candidate is right" : key === "tied" ? <>right and wrong candidates tie; {right} of {r.of.length} are right</> : <>the pick is <b>{r.ok[r.pick] ? "right" : "wrong"}</b>; {right} of {r.of.length} candidates are right</>}.</li>}
