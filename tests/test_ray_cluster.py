@@ -7,6 +7,7 @@ import pytest
 import ray
 import ray.autoscaler
 import yaml
+from ray.autoscaler._private.util import prepare_config, validate_config
 
 from testbudget.scheduler.sections.model import ModelSection
 
@@ -28,6 +29,12 @@ def node_types(cluster: dict[str, Any]) -> dict[str, Any]:
 def test_cluster_file_is_one_that_ray_accepts(cluster: dict[str, Any]) -> None:
     schema = Path(ray.autoscaler.__file__).with_name("ray-schema.json")
     jsonschema.validate(cluster, json.loads(schema.read_text()))
+    validate_config(prepare_config(cluster))
+
+
+def test_a_misspelt_key_of_a_cluster_file_is_found(cluster: dict[str, Any]) -> None:
+    with pytest.raises(jsonschema.ValidationError):
+        validate_config(prepare_config(cluster | {"idle_timeout": 10}))
 
 
 def test_nodes_run_the_ray_that_is_tested_with(cluster: dict[str, Any], node_types: dict[str, Any]) -> None:
@@ -50,9 +57,9 @@ def test_cpu_worker_holds_sandboxes_and_no_engine(node_types: dict[str, Any]) ->
     assert resources["GPU"] == 0
 
 
-def test_every_kind_of_worker_is_there_from_the_start_and_can_grow_to_its_maximum(
+def test_every_kind_of_worker_comes_when_it_is_asked_for_and_can_grow_to_its_maximum(
     cluster: dict[str, Any], node_types: dict[str, Any]
 ) -> None:
     workers = [node_types[name] for name in node_types if name != cluster["head_node_type"]]
-    assert all(1 <= worker["min_workers"] <= worker["max_workers"] for worker in workers)
+    assert all(worker["min_workers"] == 0 < worker["max_workers"] for worker in workers)
     assert cluster["max_workers"] == sum(worker["max_workers"] for worker in workers)
