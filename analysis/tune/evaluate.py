@@ -11,6 +11,7 @@ from testbudget.analysis.compare.intervals import PolicyResult
 from testbudget.analysis.gain_model_cache import GainModelCache
 from testbudget.analysis.tune.settings import StudySettings
 from testbudget.analysis.tune.space import Choice, SearchSpace, split_held_out
+from testbudget.analysis.tune.space_file import own_space
 from testbudget.difficulty.predictions import fitted_pass_rates
 from testbudget.policies.base import PolicyContext
 from testbudget.policies.gain_model import GainModelAssignment
@@ -190,20 +191,28 @@ def prepare_study(trace: Trace, settings: StudySettings) -> PreparedStudy:
             f"tests_per_problem must be at least 1 test in all and at most the {max_cap:g} that were "
             f"recorded of each problem but got {cap:g}"
         )
+    own_values = own_space(settings.space)
+    if own_values.policies is not None:
+        settings = settings.model_copy(update={"policies": own_values.policies})
     policies, notes = _policies(trace, settings, int(available.max()))
     space = SearchSpace(
-        settings.selections, policies, settings.tests_per_problem, int(max_cap), int(available.max())
+        tuple(map(_known_rule, own_values.selections or settings.selections)),
+        policies,
+        settings.tests_per_problem,
+        int(max_cap),
+        int(available.max()),
+        own_values.numbers,
     )
     outputs_by_problem = read_outputs(trace.directory)
     recorded = [
         RecordedTests.of(seen, its_correct, outputs_by_problem.get(problem))
         for (problem, seen), its_correct in zip(trace.problems.items(), correct, strict=True)
     ]
-    if settings.pareto is not None:
-        column = QUANTITIES.index(settings.pareto)
+    if settings.saves is not None:
+        column = QUANTITIES.index(settings.saves)
         if any(np.isnan(one.costs[:, column]).any() for one in recorded):
             raise UserError(
-                f"pareto must be a quantity that was measured but some {settings.pareto} are unknown in "
+                f"pareto must be a quantity that was measured but some {settings.saves} are unknown in "
                 f"{trace.directory}"
             )
     rates = None
@@ -241,6 +250,11 @@ def prepare_study(trace: Trace, settings: StudySettings) -> PreparedStudy:
         ),
         notes,
     )
+
+
+def _known_rule(name: str) -> str:
+    selection_rule(name)
+    return name
 
 
 def _predicted(trace: Trace, training: NDArray[np.intp], seed: int) -> NDArray[np.float64]:

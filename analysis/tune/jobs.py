@@ -10,12 +10,12 @@ from testbudget.policies.registry import policy_class
 from testbudget.rewards.errors import UserError
 from testbudget.scheduler.job import Job
 from testbudget.scheduler.job_file import job_text, load_job
+from testbudget.scheduler.job_problems import problems_of_job
 from testbudget.scheduler.sections.cap import CapSection
 from testbudget.scheduler.sections.policy import PolicySection
 from testbudget.scheduler.sections.predictions import HiddenStatesSection, PredictorSection
 from testbudget.scheduler.sections.programs import CandidatesSection, TestsSection
 from testbudget.traces.files import write_text
-from testbudget.traces.problems import load_problems
 from testbudget.traces.trace import Trace
 
 
@@ -65,7 +65,7 @@ def write_jobs(
     paths = [folder / name for name in names]
     problems = jobs[0].problems
     try:
-        for problem in load_problems(problems.problem_source, problems.ids, problems.limit):
+        for problem in problems_of_job(problems):
             trace.problem(problem)
     except UserError as error:
         return paths, f"the job needs its problems, which are missing here: {error}"

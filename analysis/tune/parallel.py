@@ -8,7 +8,6 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 
 from testbudget.analysis.tune.evaluate import prepare_study
-from testbudget.analysis.tune.results import STUDY_FILE
 from testbudget.analysis.tune.settings import StudySettings
 from testbudget.analysis.tune.study import join_study, run_trial
 from testbudget.rewards.errors import InfrastructureError, UserError, one_line
@@ -28,7 +27,7 @@ class TrialWorker:
 
     def __init__(self, run: Path, folder: Path, settings: StudySettings) -> None:
         self._prepared = prepare_study(read_trace(run), settings)
-        self._study = join_study(folder / STUDY_FILE, settings.seed)
+        self._study = join_study(folder, settings)
         self._settings = settings
 
     def run_trial(self) -> None:

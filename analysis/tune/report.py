@@ -38,7 +38,11 @@ def print_study(result: TuneResult, console: Console) -> None:
 
 def _study_table(result: TuneResult) -> Table:
     """Table of the best choice beside the untuned one, or of the Pareto front."""
-    return _best(result) if result.settings.pareto is None else _front(result)
+    return (
+        _best(result)
+        if result.settings.saves is None or result.settings.wanted is not None
+        else _front(result)
+    )
 
 
 def write_trials(result: TuneResult, path: Path) -> None:
@@ -73,7 +77,7 @@ def study_records(result: TuneResult) -> dict[str, Any]:
         An object with these keys:
 
         - ``run``, ``score`` (accuracy, or agreement without labels)
-        - ``tests_per_problem``, ``pareto``, ``permutations``, ``held_out``, ``seed``, ``notes``
+        - ``tests_per_problem``, ``pareto``, ``wanted``, ``permutations``, ``held_out``, ``seed``, ``notes``
         - ``problems``: numbers of ``training`` and ``held_out`` problems
         - ``trials``: for each trial the columns of :func:`write_trials`
         - ``chosen``: the best choice, or the Pareto front from the cheapest. Each has ``selection``,
@@ -88,6 +92,7 @@ def study_records(result: TuneResult) -> dict[str, Any]:
         "score": result.score.value,
         "tests_per_problem": settings.tests_per_problem,
         "pareto": settings.pareto,
+        "wanted": settings.wanted,
         "permutations": settings.permutations,
         "held_out": settings.held_out,
         "seed": settings.seed,
@@ -126,8 +131,8 @@ def _heading(result: TuneResult) -> str:
     stopped = f", {pruned} pruned" if pruned else ""
     aim = (
         f"at {settings.tests_per_problem:g} tests per problem"
-        if settings.pareto is None
-        else f"for high accuracy and few {_words(settings.pareto)}"
+        if settings.saves is None
+        else f"for high accuracy and few {_words(settings.saves)}"
     )
     return (
         f"{result.run}: {len(result.trials)} trials of {different} different choices{stopped} {aim}, on "
@@ -173,8 +178,15 @@ def _best(result: TuneResult) -> Table:
                 _points(scores.vs_untuned),
             ],
         ]
+    wanted = result.settings.wanted
+    choice = (
+        "The most accurate choice"
+        if wanted is None
+        else f"The choice with fewest tests for {100 * wanted:g} % on the training problems, "
+        f"{tuned.choice.tests_per_problem:g} per problem"
+    )
     return Table(
-        "The most accurate choice: accuracy in %, and points over the static reference and over no tuning",
+        f"{choice}: accuracy in %, and points over the static reference and over no tuning",
         ("problems", "choice", "accuracy", "vs reference", f"vs {UNTUNED_RULE}, {Uniform.name}"),
         rows,
         _WORDS,

@@ -40,10 +40,10 @@ def _scores(choice: Choice, evaluator: ChoiceEvaluator, settings: StudySettings)
     result = evaluator.evaluate_all(choice)
     untuned = evaluator.evaluate_all(Choice(UNTUNED_RULE, Uniform.name, choice.tests_per_problem))
     spent = result.spent.mean(axis=(0, 1))
-    if settings.pareto is None:
+    if settings.saves is None:
         rule, reference = _reference(evaluator, choice.tests_per_problem, QUANTITIES.index("tests"))
     else:
-        column = QUANTITIES.index(settings.pareto)
+        column = QUANTITIES.index(settings.saves)
         rule, reference = _reference(evaluator, float(spent[column]), column)
     values = np.stack([result.accuracy, reference, untuned.accuracy], axis=2)
     own, static, equal = bootstrap_means(values, settings.seed).T

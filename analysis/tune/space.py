@@ -1,13 +1,14 @@
 """Search space of a study, and the split into training and held-out problems."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from testbudget.analysis.tune.space_file import Numbers
 from testbudget.policies.uniform import Uniform
 from testbudget.rewards.errors import UserError
 from testbudget.rewards.seeds import hash_order
@@ -54,6 +55,7 @@ class SearchSpace:
         cap: cap in tests per problem; None if caps are searched too.
         max_cap: the largest cap to try, in tests per problem.
         max_tests: largest number of recorded tests of a problem.
+        numbers: whole numbers to try instead of the usual ones, by parameter.
     """
 
     selections: tuple[str, ...]
@@ -61,20 +63,40 @@ class SearchSpace:
     cap: float | None
     max_cap: int
     max_tests: int
+    numbers: Mapping[str, Numbers] = field(default_factory=dict)
 
     def suggest(self, trial: "optuna.Trial") -> Choice:
         """Draw the choice of a trial."""
         cap = self.cap
         if cap is None:
-            cap = trial.suggest_int("tests_per_problem", 1, self.max_cap, log=True)
+            cap = self._number(trial, "tests_per_problem", 1, self.max_cap, self.max_cap, log=True)
         selection = trial.suggest_categorical("selection", self.selections)
         policy = trial.suggest_categorical("policy.name", self.policies)
         if policy == Uniform.name:  # bounds do not change it
             return Choice(selection, policy, cap)
-        most = least = trial.suggest_int("policy.min_tests", 0, math.floor(cap))
+        least = self._number(trial, "policy.min_tests", 0, math.floor(cap), math.floor(cap))
+        most = self.max_tests
         if math.ceil(cap) < self.max_tests:
-            most = trial.suggest_int("policy.max_tests", math.ceil(cap) + 1, self.max_tests, log=True)
+            above = math.ceil(cap) + 1
+            most = self._number(trial, "policy.max_tests", above, self.max_tests, None, log=True)
         return Choice(selection, policy, cap, least, most if most < self.max_tests else None)
+
+    def _number(
+        self, trial: "optuna.Trial", name: str, low: int, high: int, most: int | None, *, log: bool = False
+    ) -> int:
+        """Draw a whole number: from low to high or, if the space has its own, from these.
+
+        Own numbers are raised to ``low`` and lowered to ``most``, since they hold for all caps.
+        """
+        own = self.numbers.get(name)
+        if own is None:
+            return int(trial.suggest_int(name, low, high, log=log))
+        if own.listed:
+            drawn = trial.suggest_categorical(name, own.listed)
+        else:
+            drawn = trial.suggest_int(name, own.low, own.high, log=own.log)
+        raised = max(int(drawn), low)
+        return raised if most is None else min(raised, most)
 
     def first(self) -> list[dict[str, Any]]:
         """Parameters of the first trials: equal budgets with each rule, if the cap is given."""

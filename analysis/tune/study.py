@@ -6,26 +6,25 @@ Each draw depends only on a seed of its own, so an interrupted study ends as an 
 import fcntl
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution
-from optuna.storages import JournalStorage
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
 from testbudget.analysis.tune.evaluate import PreparedStudy
-from testbudget.analysis.tune.results import Trial
+from testbudget.analysis.tune.results import STUDY_FILE, Trial
 from testbudget.analysis.tune.settings import StudySettings
 from testbudget.analysis.tune.space import Choice
-from testbudget.rewards.errors import UserError
+from testbudget.rewards.errors import UserError, one_line
 from testbudget.rewards.seeds import hashed
 from testbudget.traces.records import QUANTITIES
 
-_STUDY_NAME = "tune"
 _FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 _P_PRUNED = 0.05  # probability that a choice as good as the best so far is pruned at a check
 # Numbers of permutations after which a trial may be pruned. There are few, because each check can prune a
@@ -76,45 +75,45 @@ class _RepeatableSampler(optuna.samplers.BaseSampler):  # type: ignore[misc]
 
 
 @contextmanager
-def open_study(file: Path, identity: dict[str, Any], prepared: PreparedStudy) -> Iterator[optuna.Study]:
-    """Begin or resume a study, and lock it until the context ends.
+def open_study(
+    folder: Path, settings: StudySettings, identity: dict[str, Any], prepared: PreparedStudy
+) -> Iterator[optuna.Study]:
+    """Begin or resume a study.
 
-    The last line of the file is removed if its write was interrupted.
+    A journal in the folder is locked until the context ends, and its last line is removed if its write was
+    interrupted. A storage that is shared is not locked: several processes begin and resume its studies.
 
     Args:
-        file: storage of the study, in a folder that exists.
+        folder: folder of the study, which exists.
+        settings: name and storage of the study.
         identity: settings that a resumed study must share.
         prepared: search space, with the choices to try first.
 
     Raises:
-        UserError: another process has it open, or the file holds another study or none.
+        UserError: another process has the journal open, the storage cannot be used, or it holds another
+            study under this name.
     """
-    with file.with_suffix(".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise UserError(f"{file.parent} must not be in use but another process tunes in it") from None
-        _drop_partial_line(file)
-        storage = _storage(file)
-        names = [one.study_name for one in storage.get_all_studies()]
-        if names == [_STUDY_NAME]:
-            study = optuna.load_study(storage=storage, study_name=_STUDY_NAME)
-        elif names:
-            raise UserError(
-                f"{file} must hold one study named '{_STUDY_NAME}' but it holds {', '.join(names)}"
-            )
+    with nullcontext() if settings.storage else _locked(folder / STUDY_FILE):
+        storage = _storage(folder, settings)
+        metrics = ["accuracy"] if settings.saves is None else ["accuracy", settings.saves]
+        if settings.study in [one.study_name for one in storage.get_all_studies()]:
+            study = optuna.load_study(storage=storage, study_name=settings.study)
         else:
-            directions = ["maximize"] if identity["pareto"] is None else ["maximize", "minimize"]
-            study = optuna.create_study(storage=storage, study_name=_STUDY_NAME, directions=directions)
-        _check_identity(study, identity, file, prepared)
-        _equip(study, identity["seed"])
+            directions = ["maximize", "minimize"][: len(metrics)]
+            study = optuna.create_study(
+                storage=storage, study_name=settings.study, directions=directions, load_if_exists=True
+            )
+        _check_identity(study, identity, settings.storage or str(folder), prepared)
+        if study.metric_names != metrics:
+            study.set_metric_names(metrics)
+        _equip(study, settings.seed)
         yield study
 
 
-def join_study(file: Path, seed: int) -> optuna.Study:
+def join_study(folder: Path, settings: StudySettings) -> optuna.Study:
     """Load the study that another process has opened, to run trials for it."""
-    study = optuna.load_study(storage=_storage(file), study_name=_STUDY_NAME)
-    _equip(study, seed)
+    study = optuna.load_study(storage=_storage(folder, settings), study_name=settings.study)
+    _equip(study, settings.seed)
     return study
 
 
@@ -166,7 +165,7 @@ def run_trial(
     reported = len(study.get_trials(deepcopy=False)[trial.number].intermediate_values)
     for permutation in range(settings.permutations):
         accuracy = float(prepared.training.evaluate(choice, permutation).accuracy.mean())
-        if settings.pareto is None and permutation + 1 >= reported:
+        if settings.saves is None and permutation + 1 >= reported:
             if permutation == reported:
                 trial.report(accuracy, permutation)
                 reported += 1
@@ -179,14 +178,31 @@ def run_trial(
         if np.isfinite(amount):
             trial.set_user_attr(name, amount)
     aims = [float(result.accuracy.mean())]
-    study.tell(trial, aims if settings.pareto is None else [*aims, spent[settings.pareto]])
+    study.tell(trial, aims if settings.saves is None else [*aims, spent[settings.saves]])
 
 
-def best_choices(study: optuna.Study, prepared: PreparedStudy) -> list[Choice]:
-    """The most accurate choice, or the Pareto front from the cheapest."""
+def best_choices(study: optuna.Study, prepared: PreparedStudy, wanted: float | None = None) -> list[Choice]:
+    """The most accurate choice, or the Pareto front from the cheapest.
+
+    Args:
+        study: the study.
+        prepared: search space.
+        wanted: accuracy on the training problems for which the cheapest choice alone is returned.
+
+    Raises:
+        UserError: no choice has the accuracy that is wanted.
+    """
     if len(study.directions) == 1:
         return [_choice_of(study.best_trial, prepared)]
     best = sorted(study.best_trials, key=lambda trial: (trial.values[1], trial.number))
+    if wanted is not None:
+        enough = [trial for trial in best if trial.values[0] >= wanted]
+        if not enough:
+            raise UserError(
+                f"wanted must be an accuracy that a choice reaches but {wanted:g} is above "
+                f"{max(trial.values[0] for trial in best):.3f}, the best of the trials"
+            )
+        return [_choice_of(enough[0], prepared)]
     front: dict[tuple[float, ...], FrozenTrial] = {}
     for trial in best:
         front.setdefault(tuple(trial.values), trial)
@@ -197,11 +213,26 @@ def _choice_of(trial: FrozenTrial, prepared: PreparedStudy) -> Choice:
     return prepared.space.suggest(optuna.trial.FixedTrial(trial.params))
 
 
-def _storage(file: Path) -> JournalStorage:
+@contextmanager
+def _locked(file: Path) -> Iterator[None]:
+    with file.with_suffix(".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise UserError(f"{file.parent} must not be in use but another process tunes in it") from None
+        _drop_partial_line(file)
+        yield
+
+
+def _storage(folder: Path, settings: StudySettings) -> BaseStorage:
+    """The shared storage, by its URL or the path of a journal, or the journal in the folder."""
+    place = settings.storage or str(folder / STUDY_FILE)
     try:
-        return JournalStorage(JournalFileBackend(str(file)))
-    except (ValueError, KeyError, TypeError, OSError) as error:
-        raise UserError(f"{file} must be the file of a study but {error}") from None
+        if "://" in place:
+            return RDBStorage(place)
+        return JournalStorage(JournalFileBackend(place))
+    except Exception as error:
+        raise UserError(f"{place} must be a storage of studies but {one_line(error)}") from None
 
 
 def _equip(study: optuna.Study, seed: int) -> None:
@@ -221,7 +252,7 @@ def _drop_partial_line(file: Path) -> None:
 
 
 def _check_identity(
-    study: optuna.Study, identity: dict[str, Any], file: Path, prepared: PreparedStudy
+    study: optuna.Study, identity: dict[str, Any], place: str, prepared: PreparedStudy
 ) -> None:
     known = study.user_attrs.get("settings")
     if known is None:
@@ -232,8 +263,8 @@ def _check_identity(
     for name, value in identity.items():
         if known.get(name) != value:
             raise UserError(
-                f"{file.parent} holds a study with {name} {_readable(known.get(name))} but got "
-                f"{_readable(value)}; another --out begins another study"
+                f"{place} holds a study with {name} {_readable(known.get(name))} but got "
+                f"{_readable(value)}; another --out or --study begins another study"
             )
 
 

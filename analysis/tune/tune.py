@@ -13,6 +13,8 @@ from testbudget.traces.agreement import score_of
 from testbudget.traces.files import check_place
 from testbudget.traces.trace import Trace
 
+_MARK = "shared_study.txt"  # in the folder of a study whose storage is elsewhere
+
 
 def tune(
     trace: Trace,
@@ -43,15 +45,18 @@ def tune(
     prepared = prepare_study(trace, settings)
     _check_folder(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    with optuna_study.open_study(folder / STUDY_FILE, _identity(trace, settings), prepared) as study:
+    if settings.storage is not None:
+        (folder / _MARK).write_text("The study is in a storage elsewhere.\n", encoding="utf-8")
+    with optuna_study.open_study(folder, settings, _identity(trace, settings), prepared) as study:
 
         def report() -> None:
             watch(optuna_study.count_finished(study))
 
         report()
-        for trial in optuna_study.interrupted_trials(study):
-            optuna_study.run_trial(study, prepared, settings, trial)
-            report()
+        if settings.storage is None:  # in a shared one, other processes may be at work on them
+            for trial in optuna_study.interrupted_trials(study):
+                optuna_study.run_trial(study, prepared, settings, trial)
+                report()
         missing = settings.trials - optuna_study.count_finished(study)
         if workers > 1 and missing > 1:
             with require_extra("cluster", "tuning with several workers"):
@@ -60,7 +65,7 @@ def tune(
         while optuna_study.count_finished(study) < settings.trials:
             optuna_study.run_trial(study, prepared, settings)
             report()
-        chosen = optuna_study.best_choices(study, prepared)
+        chosen = optuna_study.best_choices(study, prepared, settings.wanted)
         return TuneResult(
             run=trace.directory.resolve().name,
             score=score_of(trace),
@@ -86,5 +91,6 @@ def _identity(trace: Trace, settings: StudySettings) -> dict[str, object]:
 def _check_folder(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise UserError(f"--out must be a directory but {folder} is a file")
-    if folder.exists() and any(folder.iterdir()) and not (folder / STUDY_FILE).exists():
+    known = (STUDY_FILE, _MARK)
+    if folder.exists() and any(folder.iterdir()) and not any((folder / name).exists() for name in known):
         raise UserError(f"--out must be a new directory or that of a study but {folder} holds other files")

@@ -16,7 +16,7 @@ else:
 
 app = App(
     name="tune",
-    usage="Usage: testbudget tune RUN (--tests-per-problem N | --pareto QUANTITY) [OPTIONS]",
+    usage="Usage: testbudget tune RUN (--tests-per-problem N | --pareto QUANTITY | --wanted P) [OPTIONS]",
     help_epilogue="""The same command again resumes an interrupted study, or extends it with
 more --trials. Lists are separated by commas.
 
@@ -24,6 +24,8 @@ Examples:
 
   testbudget tune runs/job --tests-per-problem 8
   testbudget tune runs/job --pareto gpu_seconds
+  testbudget tune runs/job --wanted 0.8                 fewest tests for an accuracy
+  testbudget tune runs/job --tests-per-problem 8 --storage postgresql://HOST/DB
   testbudget run runs/tune/job/job.yaml                 run the tuned job
   optuna-dashboard runs/tune/job/study.journal          look at the study
 
@@ -60,8 +62,8 @@ def tune(
         out: Directory to write or to resume (default: runs/tune/NAME-OF-RUN).
     """
     given = flags or {}
-    if ("tests_per_problem" in given) == ("pareto" in given):
-        raise UserError("tune needs exactly one of --tests-per-problem and --pareto")
+    if sum(aim in given for aim in ("tests_per_problem", "pareto", "wanted")) != 1:
+        raise UserError("tune needs exactly one of --tests-per-problem, --pareto and --wanted")
     settings = StudySettings(**given)
 
     from testbudget import api
@@ -86,5 +88,5 @@ def tune(
     if obstacle:
         console.print(obstacle, highlight=False, soft_wrap=True)
     shown = [f"{jobs[0]}" + (f" to {jobs[-1].name}" if len(jobs) > 1 else "")] if jobs else []
-    shown += [str(trials), str(folder / STUDY_FILE)]
+    shown += [str(trials), *([] if settings.storage else [str(folder / STUDY_FILE)])]
     console.print(f"\nwritten: {', '.join(shown)}", highlight=False, soft_wrap=True)

@@ -9,7 +9,7 @@ from testbudget.rewards.errors import UserError
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [
-        ({}, "a study needs exactly one of tests_per_problem and pareto"),
+        ({}, "a study needs exactly one of tests_per_problem, pareto and wanted"),
         ({"tests_per_problem": 2, "pareto": "tests"}, "exactly one of"),
         ({"pareto": "usd"}, "pareto must be one of tests, tokens"),
         ({"tests_per_problem": 2, "trials": 0}, "trials must be greater than or equal to 1 but got 0"),

@@ -3,6 +3,7 @@
 import fcntl
 import shutil
 
+import optuna
 import pytest
 
 from testbudget.analysis.tune.evaluate import prepare_study
@@ -102,7 +103,7 @@ def test_a_folder_in_which_another_process_tunes_is_refused(trace, undisturbed):
 @pytest.mark.parametrize("content", [b'{"no": "journal"}\n', b"[1]\n", b"a\nb\n", b"\xff\n"])
 def test_a_file_that_holds_no_study_is_refused(trace, tmp_path, content):
     (tmp_path / STUDY_FILE).write_bytes(content)
-    with pytest.raises(UserError, match="must be the file of a study"):
+    with pytest.raises(UserError, match="must be a storage of studies"):
         tune(trace, SETTINGS, tmp_path)
     assert (tmp_path / STUDY_FILE).read_bytes() == content
 
@@ -141,3 +142,32 @@ def test_no_choice_of_the_front_is_dominated_by_another_that_was_tried(trace, tm
         )
     spent = [tuned.training.spent.tokens for tuned in result.chosen]
     assert spent == sorted(spent)
+
+
+def test_the_cheapest_choice_for_a_wanted_accuracy_is_on_the_front(trace, tmp_path):
+    front = tune(trace, changed(tests_per_problem=None, pareto="tests", trials=14), tmp_path)
+    wanted = front.chosen[1].training.accuracy.value
+    (tuned,) = tune(trace, changed(tests_per_problem=None, wanted=wanted, trials=14), tmp_path).chosen
+    assert tuned.choice == front.chosen[1].choice  # the same study: another aim of the same trials
+    with pytest.raises(UserError, match="wanted must be an accuracy that a choice reaches but 1 is above"):
+        tune(trace, changed(tests_per_problem=None, wanted=1.0, trials=14), tmp_path)
+
+
+def test_processes_share_the_studies_of_a_database_and_optuna_shows_their_metrics_by_name(trace, tmp_path):
+    storage = f"sqlite:///{tmp_path / 'studies.db'}"
+    shared = changed(storage=storage, study="one", trials=4, permutations=2)
+    first = tune(trace, shared, tmp_path / "here")
+    second = tune(trace, shared.model_copy(update={"trials": 5}), tmp_path / "there")
+    assert tried(second)[:4] == tried(first)
+    assert len(second.trials) == 5
+    study = optuna.load_study(study_name="one", storage=storage)
+    assert study.metric_names == ["accuracy"]
+    other = tune(trace, shared.model_copy(update={"study": "two", "seed": 1}), tmp_path / "here")
+    assert len(other.trials) == 4
+    with pytest.raises(UserError, match="holds a study with seed 0 but got 2"):
+        tune(trace, shared.model_copy(update={"seed": 2}), tmp_path / "here")
+
+
+def test_a_storage_that_cannot_be_used_is_refused_in_a_sentence(trace, tmp_path):
+    with pytest.raises(UserError, match="nosuch://x must be a storage of studies but"):
+        tune(trace, changed(storage="nosuch://x"), tmp_path)

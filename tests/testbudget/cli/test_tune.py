@@ -74,7 +74,7 @@ def test_a_front_has_a_job_for_each_of_its_choices(imported, tmp_path, capsys):
         ([*CAP, "--policies", "best"], "--policies must be one of"),
         ([*CAP, "--policies", "greedy"], "no hidden states"),
         ([*CAP, "--workers", "0"], "--workers must be at least 1 but got 0"),
-        ([], "tune needs exactly one of --tests-per-problem and --pareto"),
+        ([], "tune needs exactly one of --tests-per-problem, --pareto and --wanted"),
         ([*CAP, "--seed", "-1"], "--seed must be at least 0 but got -1"),
     ],
 )
