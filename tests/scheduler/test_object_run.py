@@ -153,7 +153,9 @@ def test_segments_are_merged_so_that_the_manifest_stays_short(tmp_path):
         shipper = LogShipper(path, place, claim)
         for number in range(300):
             with sqlite3.connect(path) as database:
-                database.execute("INSERT INTO events (time, kind, numbers) VALUES (?, 'x', '{}')", (number,))
+                database.execute(
+                    "INSERT INTO events (time, kind, numbers) VALUES (?, 'x', '{}')", (number,)
+                )
             assert shipper.ship()
         assert not shipper.ship()
         segments = published_segments(place)
@@ -175,3 +177,57 @@ def test_a_damaged_segment_is_named(tmp_path):
     place.write(f"log/{segment.name}", b"other")
     with pytest.raises(UserError, match=r"segment is damaged, so the log is lost"):
         restore_log(place, (segment,), tmp_path / "again.sqlite")
+
+
+@pytest.fixture
+def bucket(monkeypatch):
+    """URL of a bucket of a server that speaks S3, on this machine."""
+    server = pytest.importorskip("moto.server", reason="needs moto[server]")
+    from pyarrow.fs import S3FileSystem
+
+    served = server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    served.start()
+    try:
+        host, port = served.get_host_and_port()
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+        monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+        S3FileSystem(
+            endpoint_override=f"{host}:{port}", scheme="http", allow_bucket_creation=True
+        ).create_dir("bucket")
+        yield "s3://bucket"
+    finally:
+        served.stop()
+
+
+def test_a_run_on_s3_is_lost_with_its_machine_and_goes_on_on_another(job, bucket, tmp_path, monkeypatch):
+    undisturbed = start_run(job, tmp_path / "out")
+    url = f"{bucket}/runs/a"
+
+    class Lost(BaseException):
+        pass
+
+    def lose(status):
+        if status.books.spent["tests"] >= 4:
+            raise Lost
+
+    monkeypatch.setattr("testbudget.scheduler.live_run.SHIP_SECONDS", 0.0)
+    with pytest.raises(Lost):
+        start_run(job, url, lose)
+    place = run_place(url)
+    assert read_live_status(place).spent["tests"] >= 4
+    directory = start_run(job, url, or_resume=True)
+    assert (directory / "picks.jsonl").read_text() == (undisturbed / "picks.jsonl").read_text()
+    assert read_live_status(place).state == "finished"
+    assert {"picks.jsonl", "candidates.parquet", "job.yaml"} <= set(place.files(""))
+    for name in place.files("owner"):
+        place.remove(f"owner/{name}")
+    assert place.files("owner") == []
+    assert place.read("none") is None
+    place.remove("none")
+
+
+def test_a_bucket_that_is_not_there_is_one_sentence(job, bucket):
+    with pytest.raises(UserError, match=r"^s3://none/a must be a URL that can be"):
+        start_run(job, "s3://none/a")
