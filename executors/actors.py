@@ -67,13 +67,19 @@ class GeneratorActor:
     ) -> None:
         self._make = make
         self._timeout_seconds = timeout_seconds
-        self._metered = metered
         self._meter = Meter(metered=metered)
         self._engine_lease = EngineLease(self._meter, gpus, in_flight)
         self._request_lease = RequestLease(self._meter, in_flight, max_tokens)
         self._prepays = False
         self._answered: dict[Request, Completion] = {}  # of calls that were not answered as a whole
         self._starting: asyncio.Task[Generator] | None = None
+        self._counts_tokens = False
+        self._progress = 0
+
+    @property
+    def progress(self) -> int | None:
+        """Tokens and answers so far; None if the generator counts no tokens before an answer is whole."""
+        return self._progress if self._counts_tokens else None
 
     async def start(self) -> None:
         """Load the model.
@@ -149,13 +155,19 @@ class GeneratorActor:
 
     async def _one(self, generator: Generator, request: Request, sampling: Sampling) -> Completion:
         def answer(count: TokenCount) -> Coroutine[Any, Any, Completion]:
-            if self._metered:
-                return generator.generate_counted(request, sampling, count)
-            return generator.generate(request, sampling)
+            def counted(tokens: int) -> None:
+                self._progress += tokens
+                count(tokens)
+
+            return generator.generate_counted(request, sampling, counted)
 
         ahead = generator.tokens_ahead(sampling)
         try:
-            return await asyncio.wait_for(self._engine_lease.run(answer, ahead), self._timeout_seconds)
+            completion = await asyncio.wait_for(
+                self._engine_lease.run(answer, ahead), self._timeout_seconds
+            )
+            self._progress += 1
+            return completion
         except PromptRefusedError as error:
             return _unanswered(error)
         except TimeoutError:
@@ -173,6 +185,7 @@ class GeneratorActor:
         generator = self._make()
         await generator.start()
         self._prepays = isinstance(generator, PrepaidGenerator)
+        self._counts_tokens = type(generator).generate_counted is not Generator.generate_counted
         return generator
 
 
@@ -223,6 +236,15 @@ class RunnerActor:
         """
         runner = self._runner(language)
         return runner.layers, runner.missing
+
+    def probe(self, *languages: str) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
+        """The layers of a sandbox for each language, as `layers` finds them.
+
+        Raises:
+            UserError: this node lacks a required layer, an interpreter or a package.
+            SandboxError: a sandbox could not be built.
+        """
+        return {language: self.layers(language) for language in languages}
 
     def run(
         self,

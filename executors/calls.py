@@ -43,6 +43,7 @@ class CallAnswer:
         reading: the worker's meter after the call.
         seconds: wall-seconds that the method took.
         working: number of other calls that are in progress, without leases and reports.
+        progress: number that grows while the worker makes progress; None if it counts none.
     """
 
     value: Any
@@ -50,6 +51,7 @@ class CallAnswer:
     reading: Reading
     seconds: float
     working: int = 0
+    progress: int | None = None
 
 
 AT_ONCE = ("lease", "report")
@@ -79,7 +81,7 @@ class Callee:
             error = _portable(caught)
         if works:
             self._working -= 1
-        return CallAnswer(value, error, self._worker.report(), time.monotonic() - began, self._working)
+        return self._answer(value, error, self._worker.report(), began)
 
     async def answer_later(self, method: str, arguments: Sequence[Any]) -> CallAnswer:
         """Call a coroutine."""
@@ -92,8 +94,11 @@ class Callee:
             error = _portable(caught)
         if works:
             self._working -= 1
-        reading = await self._worker.report()
-        return CallAnswer(value, error, reading, time.monotonic() - began, self._working)
+        return self._answer(value, error, await self._worker.report(), began)
+
+    def _answer(self, value: Any, error: Exception | None, reading: Reading, began: float) -> CallAnswer:
+        progress = getattr(self._worker, "progress", None)
+        return CallAnswer(value, error, reading, time.monotonic() - began, self._working, progress)
 
 
 def end_worker(reason: str) -> NoReturn:

@@ -105,6 +105,8 @@ class Dispatcher:
                 case e.Abort(tasks):
                     self._open_work.abort(set(tasks.tolist()))
                     self._work.extraction.abort(set(tasks.tolist()))
+                case e.WindDown(kind):
+                    self._backend.wind_down(kind)
                 case e.Retire(kind):
                     self._backend.retire(kind)
         self._work.labelling.submit()
@@ -134,7 +136,8 @@ class Dispatcher:
                 case _ if task := self._open_work.take(work_key(report.work)):
                     if isinstance(report, WorkLost) and work_key(report.work).kind is not WorkKind.LABEL:
                         record = FailedRecord(self._problems.problems[task.position].id, report.reason)
-                        failed[task.number] = Answer(e.Failed(one(task.number)), (record,))
+                        lost = e.Quarantined if report.lethal else e.Failed
+                        failed[task.number] = Answer(lost(one(task.number)), (record,))
                     else:
                         results += self._result(report, task)
         return [*joined, *merged(results), *merged(failed.values()), *used.values(), *ended]

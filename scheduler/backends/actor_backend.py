@@ -40,6 +40,7 @@ from testbudget.traces.trace import Trace
 
 _BLOCKS_PER_RUNNER = 2  # one runs and one waits, so that no core idles
 _BATCHES_PER_EXTRACTOR = 2
+_IDLE_SECONDS = 60.0  # after which a runner without work leaves its core to others
 _MAX_CHARACTERS = 1 << 28  # of programs that are kept shared; the least recently used go first
 
 
@@ -63,8 +64,13 @@ class ActorBackend(Backend):
         )
 
     @abstractmethod
-    def runner_count(self) -> int:
-        """Number of runners."""
+    def runner_count(self) -> int | None:
+        """Most runners; None for as many as the places of the transport hold."""
+
+    def probe(self, kind: WorkerKind) -> tuple[Any, ...] | None:
+        """Call by which the first worker at a place finds out whether workers can work there."""
+        del kind
+        return None
 
     def submit(self, work: Work) -> None:
         """Queue the work. Recorded tests are taken at once, as far as a lease pays for them."""
@@ -90,6 +96,10 @@ class ActorBackend(Backend):
         if self._generator:
             self._generator.abort(set(keys))
         self._pools.abort(set(keys))
+
+    def wind_down(self, kind: WorkerKind) -> None:
+        """Let the actors of a kind go as soon as there is no work for them."""
+        self._pools.wind_down(kind)
 
     def retire(self, kind: WorkerKind) -> None:
         """End the actors of a kind, so that the next kind can use what they held."""
@@ -118,9 +128,19 @@ class ActorBackend(Backend):
         self._pools.close()
 
     def _plan(self, kind: WorkerKind) -> PoolPlan:
+        wait_seconds = math.inf if (given := self.job.cluster.wait_seconds) is None else given
         if kind is WorkerKind.RUNNER:
             return PoolPlan(
-                self.runner_count(), _BLOCKS_PER_RUNNER, "report", "run", self._execution, _executed
+                self.runner_count(),
+                _BLOCKS_PER_RUNNER,
+                "report",
+                "run",
+                self._execution,
+                _executed,
+                serial=True,
+                probe=self.probe(kind),
+                idle_seconds=_IDLE_SECONDS,
+                wait_seconds=wait_seconds,
             )
         if kind is WorkerKind.EXTRACTOR:
             section = _states_section(self.job)
@@ -133,6 +153,8 @@ class ActorBackend(Backend):
                 lambda works: (tuple(work.prompt for work in works), layers),
                 _extracted,
                 batch=section.batch_size,
+                serial=True,
+                wait_seconds=wait_seconds,
             )
         model = model_of(self.job, kind)
         sampling = _sampling(model)
@@ -144,6 +166,9 @@ class ActorBackend(Backend):
             lambda works: (works[0].requests, sampling),
             _generated,
             load=lambda work: len(work.requests),
+            stall_seconds=model.stall_seconds,
+            wait_seconds=wait_seconds,
+            affine=True,
         )
 
     def _execution(self, works: Sequence[ExecuteWork]) -> tuple[Any, ...]:

@@ -114,10 +114,17 @@ class ExecutionDone:
 
 @dataclass(frozen=True, slots=True)
 class WorkLost:
-    """Work that the infrastructure lost, after the back end's own retries. It is no verdict."""
+    """Work that the infrastructure lost, after the back end's own retries. It is no verdict.
+
+    Attributes:
+        work: the work.
+        reason: sentence about the last loss.
+        lethal: True if several workers died of this work alone, so that it must not be repeated.
+    """
 
     work: Work
     reason: str
+    lethal: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,14 +169,24 @@ class PoolUse:
     """Use of the workers of one kind at a moment.
 
     Attributes:
-        workers: number of workers.
+        workers: number of workers that are ready.
         busy: pieces of work in progress.
         queued: pieces that wait.
+        starting: number of workers that were asked for and are not ready.
+        started: number of workers that were ever ready.
+        restarted: number of workers that were lost, and replaced where there was work.
+        quarantined: pieces of work that several workers died of.
+        waiting: sentence about workers that are waited for; empty if none is.
     """
 
     workers: int
     busy: int
     queued: int
+    starting: int = 0
+    started: int = 0
+    restarted: int = 0
+    quarantined: int = 0
+    waiting: str = ""
 
 
 class Backend(ABC):
@@ -209,6 +226,9 @@ class Backend(ABC):
     @abstractmethod
     def retire(self, kind: WorkerKind) -> None:
         """Let the workers of a kind go, and drop its work. Later work of the kind starts new workers."""
+
+    def wind_down(self, kind: WorkerKind) -> None:  # noqa: B027 - optional
+        """Take note that no more work of a kind will come than was submitted: idle workers can go."""
 
     @abstractmethod
     def isolation(self, language: str) -> str:

@@ -7,7 +7,8 @@ lease or time limit has ended. It also meters the CPU time of the model alone.
 import concurrent.futures
 import math
 import os
-from collections.abc import Sequence
+import sys
+from collections.abc import Hashable, Sequence
 
 from testbudget.executors.actors import RunnerActor
 from testbudget.executors.calls import AT_ONCE, CallAnswer, Callee
@@ -18,10 +19,12 @@ from testbudget.scheduler.backends.actor_backend import (
     model_of,
     worker_maker,
 )
-from testbudget.scheduler.backends.transport import Transport
+from testbudget.scheduler.backends.transport import Places, Transport
 from testbudget.scheduler.core.events import WorkerKind
 from testbudget.scheduler.job import Job
 from testbudget.traces.trace import Trace
+
+_HERE = "this machine"
 
 _Future = concurrent.futures.Future[CallAnswer]
 
@@ -58,8 +61,14 @@ class LocalTransport(Transport):
     def __init__(self, job: Job, *, metered: bool) -> None:
         self._job, self._metered = job, metered
 
-    def start(self, kind: WorkerKind) -> _ThreadWorker | ProcessWorker:
+    def places(self, kind: WorkerKind, wanted: int) -> Places:
+        """One place with room for all."""
+        del kind, wanted
+        return Places({_HERE: sys.maxsize})
+
+    def start(self, kind: WorkerKind, place: Hashable, name: str) -> _ThreadWorker | ProcessWorker:
         """Make the worker; what is slow happens in its first call."""
+        del place, name
         make = worker_maker(self._job, kind, metered=self._metered)
         if kind is WorkerKind.RUNNER:
             return _ThreadWorker(make())

@@ -1,16 +1,14 @@
-"""Workers of one kind and their queue: work is sent in order, and repeated when a worker dies.
+"""Workers of one kind and their queue: their number follows the places there are and the work there is.
 
-Work that dies with its worker is sent again, to ever less busy workers, so that what kills workers is
-found; after its third death it is lost. Work that fails is sent to another worker once. Work that a lease
-has ended waits for another lease, in front of all that came later. Workers that die are replaced.
+Work is sent in order. Work that dies with its worker is sent again, to ever less busy workers, until it is
+alone: what kills workers alone is lost, and nothing else. Work that fails is sent to another worker once.
+Work that a lease has ended waits for another lease, in front of all that came later. Workers that die are
+replaced without limit, ever more slowly while they are of no use.
 """
 
-import heapq
 import itertools
 import logging
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, field
-from enum import Enum, auto
 from typing import Any
 
 from testbudget.executors.calls import CallAnswer, WorkerDiedError
@@ -26,7 +24,16 @@ from testbudget.scheduler.backends.base import (
     WorkerStarted,
     WorkLost,
 )
-from testbudget.scheduler.backends.pool_plan import PoolPlan, spoken, worker_name
+from testbudget.scheduler.backends.pool_crew import PoolCrew
+from testbudget.scheduler.backends.pool_members import (
+    MAX_LONE_DEATHS,
+    CallPurpose,
+    PoolCall,
+    PoolItem,
+    PoolWorker,
+)
+from testbudget.scheduler.backends.pool_plan import PoolPlan
+from testbudget.scheduler.backends.pool_queue import PoolQueue
 from testbudget.scheduler.backends.transport import Transport
 from testbudget.scheduler.core.events import WorkerKind
 from testbudget.traces.records import Piece
@@ -34,65 +41,14 @@ from testbudget.traces.records import Piece
 REPORT_SECONDS = 0.5
 """Seconds between two reports of a metered worker that works."""
 
-_REVIEW_SECONDS = 5.0  # between two reports of one that is not metered
+_UNMETERED_REPORT_SECONDS = 2.0
+_REPORTS_PER_SECOND = 200.0  # of all workers of a pool, so that a large one does not occupy the driver
+_REVIEW_SECONDS = 1.0
+_SILENT_REVIEWS = 15  # without an answer to a report: the worker cannot be reached
 _IDLE_SECONDS = 15.0  # of a worker with work to do, after which the work has not reached it
 
 _LOG = logging.getLogger(__name__)
-_MAX_DEATHS = 3  # of a piece of work
-_MAX_FAILED_STARTS = 4  # in a row
-_BACK_OFF_SECONDS, _LONGEST_BACK_OFF_SECONDS = 0.25, 30.0
-_SUSPICION = 16  # each death of a call divides the load that it may share a worker with
 _NOTHING = Usage()
-_UNREAD = Reading(_NOTHING, _NOTHING)
-
-
-@dataclass(slots=True, eq=False)
-class _Item:
-    """Piece of work that is not done."""
-
-    number: int
-    work: Work
-    submitted: float
-    deaths: int = 0
-    failed_on: int | None = None  # worker that it failed on
-    dropped: bool = False
-
-    @property
-    def suspect(self) -> bool:
-        return self.deaths > 0 or self.failed_on is not None
-
-
-class _Purpose(Enum):
-    START = auto()
-    LEASE = auto()
-    REPORT = auto()
-    WORK = auto()
-
-
-@dataclass(slots=True, eq=False)
-class _Worker:
-    number: int
-    name: str
-    handle: Any
-    ready: bool = False
-    served: bool = False  # it has done work
-    load: int = 0
-    items: dict[_Item, None] = field(default_factory=dict)
-    asked: bool = False  # for a report
-    heard: float = 0.0  # time of the last report
-    idle_since: float | None = None  # although it has work to do
-    told: Reading = _UNREAD
-    until: Usage = _NOTHING  # its lease
-    ended: Usage | None = None  # the present lease, if it has ended
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Call:
-    worker: _Worker
-    purpose: _Purpose
-    items: tuple[_Item, ...] = ()
-    load: int = 0
-    sent: float = 0.0
 
 
 class Pool:
@@ -118,19 +74,16 @@ class Pool:
         metered: bool,
     ) -> None:
         self._kind, self._plan, self._transport, self._clock = kind, plan, transport, clock
-        self._numbers = numbers
         self._charged = kind is not WorkerKind.POLICY_MODEL
         self._metered = metered and self._charged
         self._open = False
-        self._workers: dict[int, _Worker] = {}
-        self._queue: list[tuple[int, _Item]] = []  # a heap
+        self._crew = PoolCrew(kind, plan, transport, numbers)
+        self._queue = PoolQueue(plan)
         self._items = itertools.count()
-        self._calls: dict[Any, _Call] = {}
+        self._calls: dict[Any, PoolCall] = {}
         self._reports: list[Report] = []
-        self._ever_ready = False
-        self._failed_starts = 0  # in a row
-        self._useless = 0  # workers in a row that died before they had done any work
-        self._next_start = 0.0
+        self._next_review = 0.0
+        self._quarantined = 0
 
     @property
     def calls(self) -> list[Any]:
@@ -140,9 +93,20 @@ class Pool:
     @property
     def use(self) -> PoolUse:
         """Present use."""
-        workers = self._workers.values()
+        workers = self._crew.workers.values()
+        ready = sum(worker.ready for worker in workers)
         busy = sum(not item.dropped for worker in workers for item in worker.items)
-        return PoolUse(sum(worker.ready for worker in workers), busy, len(self._queue))
+        waiting = self._crew.waiting if self._pieces else ""
+        return PoolUse(
+            ready,
+            busy,
+            len(self._queue),
+            starting=len(workers) - ready,
+            started=self._crew.started,
+            restarted=self._crew.lost,
+            quarantined=self._quarantined,
+            waiting=waiting,
+        )
 
     def open(self) -> None:
         """Let workers start. Until then work only queues."""
@@ -150,42 +114,54 @@ class Pool:
 
     def submit(self, work: Work) -> None:
         """Queue a piece of work."""
-        self._put(_Item(next(self._items), work, self._clock()))
+        self._crew.winding_down = False
+        self._queue.put(PoolItem(next(self._items), work, self._clock()))
 
     def abort(self, keys: set[Hashable]) -> None:
         """Drop work; of what is in progress no result is reported."""
-        self._queue = [entry for entry in self._queue if entry[1].work.key not in keys]
-        heapq.heapify(self._queue)
-        for worker in self._workers.values():
+        self._queue.drop(keys)
+        for worker in self._crew.workers.values():
             for item in worker.items:
                 item.dropped = item.dropped or item.work.key in keys
 
+    def wind_down(self) -> None:
+        """Let workers go as soon as there is no work for them."""
+        self._crew.winding_down = True
+
     def lease(self, number: int, until: Usage) -> bool:
         """Pass a lease on; False if the worker is not of this pool."""
-        if (worker := self._workers.get(number)) is None:
+        if (worker := self._crew.workers.get(number)) is None:
             return False
         extended = Usage(*map(max, worker.until, until))
         if extended != worker.until:
             worker.until, worker.ended = extended, None
-            self._call(worker, _Purpose.LEASE, "lease", extended)
+            self._call(worker, CallPurpose.LEASE, "lease", extended)
         return True
 
     def keep_up(self) -> None:
-        """Start missing workers, ask for reports that are due, and send what waits."""
+        """Follow the places there are, start missing workers, ask for reports, and send what waits.
+
+        Raises:
+            UserError: no place can be used.
+            InfrastructureError: no worker can be started, or has come in time.
+        """
         if not self._open:
             return
         now = self._clock()
-        while len(self._workers) < self._plan.count and now >= self._next_start:
-            number = next(self._numbers)
-            worker = _Worker(number, worker_name(self._kind, number), self._transport.start(self._kind))
-            self._workers[number] = worker
-            self._call(worker, _Purpose.START, self._plan.start)
-        pause = REPORT_SECONDS if self._metered else _REVIEW_SECONDS
-        for worker in self._workers.values():
-            if worker.items and not worker.asked and now >= worker.heard + pause:
-                worker.asked = True
-                self._call(worker, _Purpose.REPORT, "report")
-        self._send()
+        for worker, reason in self._crew.review(self._pieces, now):
+            self._lose(worker, reason, blameless=True)
+        for worker in self._crew.idle(len(self._queue), now):
+            self._let_go(worker)
+        for worker in self._crew.fill(self._pieces, now):
+            start = self._plan.probe if worker.probes and self._plan.probe else (self._plan.start,)
+            self._call(worker, CallPurpose.START, *start)
+        if now >= self._next_review:
+            self._next_review = now + _REVIEW_SECONDS
+            self._find_silent_workers()
+        self._ask_for_reports(now)
+        for worker, items, load in self._queue.assign(self._crew.workers.values(), self._may_work):
+            arguments = self._plan.arguments([item.work for item in items])
+            self._call(worker, CallPurpose.WORK, self._plan.method, *arguments, items=items, load=load)
 
     def collect(self, call: Any) -> None:
         """Take the answer to a call.
@@ -200,19 +176,20 @@ class Pool:
         try:
             answer = self._transport.result(call)
         except WorkerDiedError as error:
-            self._lose(worker, str(error), blameless=error.blameless)
+            blameless = error.blameless or not self._transport.is_sound(worker.place)
+            self._lose(worker, str(error), blameless=blameless)
             return
         del self._calls[call]
+        if made.purpose is CallPurpose.START:
+            self._started(worker, answer)
+            return
         if isinstance(answer.error, UserError | InfrastructureError):
             raise answer.error
-        if made.purpose is _Purpose.START:
-            self._started(worker, answer)
-        else:
-            self._hear(worker, answer.reading)
-        if made.purpose is _Purpose.REPORT:
-            worker.asked = False
+        self._hear(worker, answer.reading)
+        if made.purpose is CallPurpose.REPORT:
+            worker.asked, worker.unanswered = False, 0
             self._watch(worker, answer)
-        elif made.purpose is _Purpose.WORK:
+        elif made.purpose is CallPurpose.WORK:
             self._worked(worker, made, answer)
 
     def take_reports(self) -> list[Report]:
@@ -222,28 +199,29 @@ class Pool:
 
     def close(self) -> list[Report]:
         """End all workers, and drop all work. Returns the last reports."""
-        for worker in self._workers.values():
-            self._transport.end(worker.handle)
+        for worker in self._crew.workers.values():
             if worker.ready:
                 self._reports.append(WorkerEnded(worker.number, complete=not worker.items))
-        self._workers.clear()
+        self._crew.close()
         self._calls.clear()
         self._queue.clear()
         return self.take_reports()
 
     # ---- answers ----
 
-    def _started(self, worker: _Worker, answer: CallAnswer) -> None:
+    def _started(self, worker: PoolWorker, answer: CallAnswer) -> None:
+        if isinstance(answer.error, UserError):
+            self._crew.refused(worker, answer.error)
         if answer.error is not None:
-            self._lose(worker, str(answer.error), blameless=True)
+            self._lose(worker, str(answer.error), blameless=True, answered=True)
             return
-        worker.ready = self._ever_ready = True
-        worker.heard, self._failed_starts = self._clock(), 0
+        self._crew.ready(worker)
+        worker.heard = self._clock()
         worker.told = Reading(_NOTHING, answer.reading.slice)
         slice_ = answer.reading.slice if self._charged else _NOTHING
         self._reports.append(WorkerStarted(worker.number, worker.name, self._kind, slice_))
 
-    def _hear(self, worker: _Worker, reading: Reading) -> None:
+    def _hear(self, worker: PoolWorker, reading: Reading) -> None:
         """Report what a worker has used; an older reading may arrive after a newer one."""
         worker.heard = self._clock()
         used = Usage(*map(max, worker.told.used, reading.used))
@@ -251,9 +229,15 @@ class Pool:
             worker.told = Reading(used, reading.slice)
             self._reports.append(WorkerReport(worker.number, used, reading.slice))
 
-    def _watch(self, worker: _Worker, answer: CallAnswer) -> None:
-        """Give up a worker that says for long that it has nothing to do: Ray may have lost its work."""
+    def _watch(self, worker: PoolWorker, answer: CallAnswer) -> None:
+        """Give up a worker that makes no progress, or that its work has not reached: Ray may lose it."""
         now = self._clock()
+        count = -1 if answer.progress is None else answer.progress
+        if answer.progress is None or not answer.working or count != worker.progress[0]:
+            worker.progress = count, now
+        elif now >= worker.progress[1] + self._plan.stall_seconds:
+            self._lose(worker, f"it made no progress for {self._plan.stall_seconds:g} s", blameless=False)
+            return
         if answer.working or not worker.items:
             worker.idle_since = None
         elif worker.idle_since is None:
@@ -261,7 +245,7 @@ class Pool:
         elif now >= worker.idle_since + _IDLE_SECONDS:
             self._lose(worker, "its work has not reached it", blameless=True)
 
-    def _worked(self, worker: _Worker, call: _Call, answer: CallAnswer) -> None:
+    def _worked(self, worker: PoolWorker, call: PoolCall, answer: CallAnswer) -> None:
         worker.idle_since = None
         worker.load -= call.load
         for item in call.items:
@@ -270,11 +254,11 @@ class Pool:
         if isinstance(answer.error, LeaseEndedError):
             if worker.until == answer.error.until:
                 worker.ended = worker.until
-            self._put(*wanted)
+            self._queue.put(*wanted)
         elif answer.error is not None:
             self._failed(worker, wanted, str(answer.error))
         else:
-            worker.served, self._useless = True, 0
+            worker.served = True
             now = self._clock()
             started = max(call.sent, now - answer.seconds)
             pieces = [Piece(worker.name, item.submitted, started, now) for item in call.items]
@@ -283,7 +267,7 @@ class Pool:
                 one for item, one in zip(call.items, reports, strict=True) if not item.dropped
             ]
 
-    def _failed(self, worker: _Worker, items: Sequence[_Item], reason: str) -> None:
+    def _failed(self, worker: PoolWorker, items: Sequence[PoolItem], reason: str) -> None:
         """Move work to another worker; what has failed before is lost."""
         for item in items:
             if item.failed_on is not None:
@@ -291,99 +275,80 @@ class Pool:
                 continue
             _LOG.warning("%s failed on %s and is repeated: %s", item.work.key, worker.name, reason)
             item.failed_on = worker.number
-            self._put(item)
+            self._queue.put(item)
 
-    def _lose(self, worker: _Worker, reason: str, *, blameless: bool) -> None:
-        """Replace a worker after a while. Its work is sent again, or lost with its third worker."""
-        del self._workers[worker.number]
+    def _let_go(self, worker: PoolWorker) -> None:
+        """End a worker without work, and give its place up."""
         self._calls = {call: made for call, made in self._calls.items() if made.worker is not worker}
-        self._transport.end(worker.handle)
+        self._crew.remove(worker, self._clock(), lost=False)
+        if worker.ready:
+            self._reports.append(WorkerEnded(worker.number, complete=True))
+
+    def _lose(self, worker: PoolWorker, reason: str, *, blameless: bool, answered: bool = False) -> None:
+        """Give a worker up. Its work is sent again; what three workers have died of alone is lost."""
+        suspects = () if blameless else self._suspects(worker)
+        self._calls = {call: made for call, made in self._calls.items() if made.worker is not worker}
         if worker.ready:
             self._reports.append(WorkerEnded(worker.number))
+            _LOG.info("%s is lost: %s", worker.name, reason)
+        for item in suspects:
+            item.deaths += 1
+            item.lone_deaths += len(suspects) == 1
         for item in worker.items:
-            item.deaths += not blameless
             if item.dropped:
                 continue
-            if item.deaths >= _MAX_DEATHS:
-                self._reports.append(WorkLost(item.work, f"{item.deaths} workers died of it: {reason}"))
+            if item.lone_deaths >= MAX_LONE_DEATHS:
+                self._quarantined += 1
+                sentence = f"{item.lone_deaths} workers died of it alone: {reason}"
+                self._reports.append(WorkLost(item.work, sentence, lethal=True))
             else:
-                self._put(item)
-        self._useless += not worker.served
-        back_off = min(_BACK_OFF_SECONDS * 2**self._useless, _LONGEST_BACK_OFF_SECONDS)
-        self._next_start = self._clock() + back_off
-        if not worker.ready:
-            self._failed_starts += 1
-            hopeless = not self._ever_ready and not self._workers
-            if hopeless or self._failed_starts >= _MAX_FAILED_STARTS:
-                raise InfrastructureError(f"no {spoken(self._kind)} can be started: {reason}")
+                self._queue.put(item)
+        self._crew.remove(worker, self._clock(), lost=True, reason=reason, answered=answered)
+
+    def _suspects(self, worker: PoolWorker) -> tuple[PoolItem, ...]:
+        """The work that a worker may have died of: all in progress, or the first call in a serial pool."""
+        if not self._plan.serial:
+            return tuple(worker.items)
+        made = (made for made in self._calls.values() if made.worker is worker and made.items)
+        return next((call.items for call in made), ())
 
     # ---- calls ----
 
-    def _put(self, *items: _Item) -> None:
-        for item in items:
-            heapq.heappush(self._queue, (item.number, item))
+    @property
+    def _pieces(self) -> int:
+        """Pieces of work that wait or are in progress."""
+        return len(self._queue) + sum(len(worker.items) for worker in self._crew.workers.values())
 
-    def _send(self) -> None:
-        """Send work in the order of submission, as far as workers have room for it."""
-        while self._queue:
-            first = self._queue[0][1]
-            if (worker := self._free_worker(first)) is None:
-                return
-            items = [heapq.heappop(self._queue)[1]]
-            while not first.suspect and self._queue and len(items) < self._plan.batch:
-                if self._queue[0][1].suspect:
-                    break
-                items.append(heapq.heappop(self._queue)[1])
-            works = [item.work for item in items]
-            load = max(self._plan.load(work) for work in works)
-            worker.load += load
-            worker.items.update(dict.fromkeys(items))
-            self._call(
-                worker,
-                _Purpose.WORK,
-                self._plan.method,
-                *self._plan.arguments(works),
-                items=items,
-                load=load,
-            )
+    def _find_silent_workers(self) -> None:
+        for worker in list(self._crew.workers.values()):
+            worker.unanswered += worker.asked
+            if worker.unanswered > _SILENT_REVIEWS:
+                self._lose(worker, f"it has not answered for {_SILENT_REVIEWS} s", blameless=True)
 
-    def _free_worker(self, item: _Item) -> _Worker | None:
-        """The least loaded worker with room for a piece of work, another one than it has failed on.
+    def _ask_for_reports(self, now: float) -> None:
+        pause = max(
+            REPORT_SECONDS if self._metered else _UNMETERED_REPORT_SECONDS,
+            len(self._crew.workers) / _REPORTS_PER_SECOND,
+        )
+        for worker in self._crew.workers.values():
+            if worker.items and not worker.asked and now >= worker.heard + pause:
+                worker.asked = True
+                self._call(worker, CallPurpose.REPORT, "report")
 
-        Returns:
-            None if the work has to wait.
-        """
-        ready = [worker for worker in self._workers.values() if worker.ready]
-        others = [worker for worker in ready if worker.number != item.failed_on]
-        able = [
-            worker
-            for worker in others or ready
-            if self._may_work(worker, item) and self._has_room(worker, item)
-        ]
-        return min(able, key=lambda worker: worker.load, default=None)
-
-    def _may_work(self, worker: _Worker, item: _Item) -> bool:
+    def _may_work(self, worker: PoolWorker, item: PoolItem) -> bool:
         """True if the worker's lease has not ended, or the work needs none."""
         if not self._metered or (isinstance(item.work, ExecuteWork) and not item.work.charged):
             return True
         return worker.ended is None and any(worker.until)
 
-    def _has_room(self, worker: _Worker, item: _Item) -> bool:
-        """True if the load fits. An idle worker takes any call; a suspect shares one with few or none."""
-        if not worker.load:
-            return True
-        deaths = max(other.deaths for other in (item, *worker.items))
-        most = self._plan.capacity // _SUSPICION**deaths
-        return bool(worker.load + self._plan.load(item.work) <= most)
-
     def _call(
         self,
-        worker: _Worker,
-        purpose: _Purpose,
+        worker: PoolWorker,
+        purpose: CallPurpose,
         method: str,
         *arguments: Any,
-        items: Sequence[_Item] = (),
+        items: tuple[PoolItem, ...] = (),
         load: int = 0,
     ) -> None:
         call = self._transport.call(worker.handle, method, *arguments)
-        self._calls[call] = _Call(worker, purpose, tuple(items), load, self._clock())
+        self._calls[call] = PoolCall(worker, purpose, items, load, self._clock())

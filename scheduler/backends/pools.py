@@ -4,6 +4,7 @@ Kinds share one machine: workers of a kind start once those of the kinds before 
 """
 
 import itertools
+import logging
 import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
 
@@ -13,6 +14,9 @@ from testbudget.scheduler.backends.pool import REPORT_SECONDS, Pool
 from testbudget.scheduler.backends.pool_plan import PoolPlan
 from testbudget.scheduler.backends.transport import Transport
 from testbudget.scheduler.core.events import WorkerKind
+
+_LOG = logging.getLogger(__name__)
+_SAY_SECONDS = 10.0  # between two sentences on what is waited for
 
 _TURNS = {
     WorkerKind.POLICY_MODEL: 0,
@@ -43,6 +47,7 @@ class WorkerPools:
         self.numbers = itertools.count()
         self._pools: dict[WorkerKind, Pool] = {}
         self._reports: list[Report] = []
+        self._next_saying = self._began + _SAY_SECONDS
 
     @property
     def seconds(self) -> float:
@@ -73,6 +78,7 @@ class WorkerPools:
         reports = [*first]
         while True:
             self._keep_up()
+            self._say_what_is_waited_for()
             reports += self._take_reports()
             left = REPORT_SECONDS if deadline is None else deadline - time.monotonic()
             self._collect(0.0 if reports else max(0.0, min(left, REPORT_SECONDS)))
@@ -89,10 +95,17 @@ class WorkerPools:
         for pool in self._pools.values():
             pool.abort(keys)
 
+    def wind_down(self, kind: WorkerKind) -> None:
+        """Let the workers of a kind go as soon as there is no work for them."""
+        if kind in self._pools:
+            self._pools[kind].wind_down()
+
     def retire(self, kind: WorkerKind) -> None:
         """End the workers of a kind."""
         if pool := self._pools.pop(kind, None):
             self._reports += pool.close()
+        else:
+            self._transport.free(kind)
 
     def use(self) -> dict[WorkerKind, PoolUse]:
         """Present use of the pools."""
@@ -109,6 +122,14 @@ class WorkerPools:
             if _TURNS[kind] == turn:
                 pool.open()
             pool.keep_up()
+
+    def _say_what_is_waited_for(self) -> None:
+        if (now := time.monotonic()) < self._next_saying:
+            return
+        self._next_saying = now + _SAY_SECONDS
+        for pool in self._pools.values():
+            if sentence := pool.use.waiting:
+                _LOG.warning("%s", sentence)
 
     def _collect(self, seconds: float) -> None:
         owners: Mapping[object, Pool] = {call: pool for pool in self._pools.values() for call in pool.calls}

@@ -3,23 +3,35 @@
 import math
 import os
 import signal
+import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import ray
 from ray.exceptions import ActorDiedError, RayError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from testbudget.executors.calls import AT_ONCE, CallAnswer, Callee, WorkerDiedError
-from testbudget.rewards.errors import InfrastructureError, UserError, one_line
+from testbudget.rewards.errors import UserError, one_line
 from testbudget.scheduler.backends.actor_backend import (
     ActorBackend,
     isolation_sentence,
     model_of,
     worker_maker,
 )
-from testbudget.scheduler.backends.transport import Transport
+from testbudget.scheduler.backends.core_requests import CoreRequests
+from testbudget.scheduler.backends.engine_claims import ClaimedPlace, EngineClaims, EngineShape
+from testbudget.scheduler.backends.node_probe import probe_nodes
+from testbudget.scheduler.backends.node_watch import NodeWatch
+from testbudget.scheduler.backends.placement import (
+    engines_sentence,
+    runner_slots,
+    runners_sentence,
+)
+from testbudget.scheduler.backends.pool_plan import spoken
+from testbudget.scheduler.backends.transport import Places, Transport
 from testbudget.scheduler.core.events import WorkerKind
 from testbudget.scheduler.job import Job
 from testbudget.scheduler.ray_job import enclosing_cluster
@@ -27,6 +39,8 @@ from testbudget.traces.trace import Trace
 
 _CONTROL = "control"  # concurrency group of the calls that are answered while work is in progress
 _SPARE_CALLS = 8  # of an asynchronous actor, beside its requests
+_FETCH_SECONDS = 30.0  # of a result from another node
+_ANYWHERE = "any node"  # place of an engine that needs neither a core nor a GPU
 
 
 class _Actor:
@@ -70,7 +84,7 @@ _ASYNCHRONOUS = ray.remote(max_restarts=0, max_task_retries=0)(_AsyncActor)
 
 
 class RayTransport(Transport):
-    """Ray actors, with the resources that the job gives to each kind.
+    """Ray actors: engines in placement groups that are made before any runner, runners tied to nodes.
 
     Args:
         job: names models, limits and resources.
@@ -79,22 +93,75 @@ class RayTransport(Transport):
 
     def __init__(self, job: Job, *, metered: bool) -> None:
         self._job, self._metered = job, metered
+        self._watch: NodeWatch | None = None
+        self._claims = EngineClaims()
+        self._requests = CoreRequests()
+        self._shapes = engine_shapes(job)
+        self._ended: set[WorkerKind] = set()
 
-    def start(self, kind: WorkerKind) -> Any:
-        """Ask Ray for an actor with the resources of its kind."""
+    def connected(self) -> None:
+        """Take note that this process is connected to a cluster; claim the room of the first engines."""
+        self._watch = NodeWatch()
+        self._claim_next()
+
+    def places(self, kind: WorkerKind, wanted: int) -> Places:
+        """Nodes for runners; claims for engines, each a place as soon as Ray has placed it."""
+        if kind is WorkerKind.RUNNER:
+            return self._places_of_runners(wanted)
+        self._ended.discard(kind)
+        shape = self._shapes[kind]
+        if not shape.cpus and not shape.gpus:
+            return Places({_ANYWHERE: sys.maxsize})
+        self._claims.make(kind, shape, wanted)
+        nodes = {node.id: node for node in self._nodes()}
+        slots: dict[Hashable, int] = {}
+        leaving: dict[Hashable, float] = {}
+        claims = self._claims.placed()
+        for place, claim in claims.items():
+            if place.kind is kind and (node := nodes.get(claim.node or "")) is not None:
+                if node.leaves_in is None:
+                    slots[place] = 1
+                else:
+                    leaving[place] = node.leaves_in
+        own = [claim for place, claim in claims.items() if place.kind is kind]
+        others = [claim for place, claim in claims.items() if place.kind is not kind]
+        return Places(slots, leaving, engines_sentence(spoken(kind), list(nodes.values()), own, others))
+
+    def free(self, kind: WorkerKind, place: Hashable | None = None) -> None:
+        """Give claims up; runners need none."""
+        if kind is WorkerKind.RUNNER:
+            if place is None:
+                self._requests.end()
+            return
+        self._claims.drop(kind, place)
+        if place is None:
+            self._ended.add(kind)
+
+    def is_sound(self, place: Hashable) -> bool:
+        """True if the node of a place lives and is not drained."""
+        node = place
+        if isinstance(place, ClaimedPlace):
+            claim = self._claims.placed().get(place)
+            node = claim.node if claim else None
+        if node == _ANYWHERE:
+            return True
+        return isinstance(node, str) and self._watch is not None and self._watch.answers(node)
+
+    def start(self, kind: WorkerKind, place: Hashable, name: str) -> Any:
+        """Ask Ray for an actor at a place, with the resources of its kind."""
+        del name
         make = worker_maker(self._job, kind, metered=self._metered)
         if kind is WorkerKind.RUNNER:
-            return _BLOCKING.options(num_cpus=1, scheduling_strategy="SPREAD").remote(make)
+            tied = NodeAffinitySchedulingStrategy(place, soft=False)
+            return _BLOCKING.options(num_cpus=1, scheduling_strategy=tied).remote(make)
+        shape = self._shapes[kind]
+        options: dict[str, Any] = {"num_cpus": shape.cpus, "num_gpus": shape.gpus}
+        if isinstance(place, ClaimedPlace):
+            options["scheduling_strategy"] = self._claims.strategy(place)
         if kind is WorkerKind.EXTRACTOR:
-            section = self._job.hidden_states
-            assert section is not None
-            return _BLOCKING.options(num_cpus=section.cpus, num_gpus=section.gpus).remote(make)
-        model = model_of(self._job, kind)
-        return _ASYNCHRONOUS.options(
-            num_cpus=model.cpus,
-            num_gpus=model.gpus,
-            max_concurrency=model.in_flight + _SPARE_CALLS,
-        ).remote(make)
+            return _BLOCKING.options(**options).remote(make)
+        calls = model_of(self._job, kind).in_flight + _SPARE_CALLS
+        return _ASYNCHRONOUS.options(max_concurrency=calls, **options).remote(make)
 
     def call(self, worker: Any, method: str, *arguments: Any) -> Any:
         """Call a method; reports and leases are answered while work is in progress."""
@@ -103,15 +170,15 @@ class RayTransport(Transport):
 
     def wait(self, calls: Sequence[Any], timeout: float) -> Sequence[Any]:
         """Block until a call is answered."""
-        ready, _ = ray.wait(list(calls), num_returns=1, timeout=timeout)
+        ready, _ = ray.wait(list(calls), num_returns=1, timeout=timeout, fetch_local=False)
         if ready:
-            ready, _ = ray.wait(list(calls), num_returns=len(calls), timeout=0)
+            ready, _ = ray.wait(list(calls), num_returns=len(calls), timeout=0, fetch_local=False)
         return list(ready)
 
     def result(self, call: Any) -> CallAnswer:
         """Answer to a call. Nothing but the death of a reachable actor counts against the call."""
         try:
-            answered: CallAnswer = ray.get(call)
+            answered: CallAnswer = ray.get(call, timeout=_FETCH_SECONDS)
         except RayError as error:
             blameless = not isinstance(error, ActorDiedError) or "node" in str(error)
             raise WorkerDiedError(one_line(error), blameless=blameless) from error
@@ -124,6 +191,64 @@ class RayTransport(Transport):
     def end(self, worker: Any) -> None:
         """Kill the actor."""
         ray.kill(worker)
+
+    def close(self) -> None:
+        """Give everything up that was claimed or asked for."""
+        for kind in self._shapes:
+            self._claims.drop(kind)
+        self._requests.end()
+        if self._watch is not None:
+            self._watch.close()
+
+    def nodes_of_runners(self) -> list[str]:
+        """Ids of the nodes that have room for runners."""
+        return [node for node, slots in self._slots().items() if slots]
+
+    def _nodes(self) -> Sequence[Any]:
+        assert self._watch is not None
+        return self._watch.nodes()
+
+    def _slots(self) -> dict[str, int]:
+        cluster = self._job.cluster
+        claims = list(self._claims.placed().values())
+        return runner_slots(self._nodes(), claims, cluster.runner_label, cluster.reserved_cores)
+
+    def _places_of_runners(self, wanted: int) -> Places:
+        self._claim_next()
+        nodes = self._nodes()
+        slots = self._slots()
+        leaving: dict[Hashable, float] = {
+            node.id: math.inf if node.leaves_in is None else node.leaves_in
+            for node in nodes
+            if node.id not in slots
+        }
+        label = self._job.cluster.runner_label
+        # The request is a floor for the whole cluster, nodes that runners do not use included.
+        unused = 0 if label else sum(math.floor(node.cpus) - slots.get(node.id, 0) for node in nodes)
+        self._requests.ask(wanted + unused if wanted else 0, label)
+        sentence = "" if any(slots.values()) else runners_sentence(nodes, label, taken=bool(slots))
+        return Places(dict[Hashable, int](slots), leaving, sentence)
+
+    def _claim_next(self) -> None:
+        """Claim room for the first engines that are still to come, so that no runner takes it."""
+        for kind, shape in self._shapes.items():
+            if kind not in self._ended:
+                if shape.cpus or shape.gpus:
+                    self._claims.make(kind, shape, shape.count)
+                return
+
+
+def engine_shapes(job: Job) -> dict[WorkerKind, EngineShape]:
+    """Engines and extractors that a job asks for, in the order in which they work."""
+    found = {}
+    states = job.hidden_states
+    if (model := job.candidates.model) is not None:
+        found[WorkerKind.POLICY_MODEL] = EngineShape(model.actors, model.cpus, model.gpus)
+    if states is not None and states.base_model is not None:
+        found[WorkerKind.EXTRACTOR] = EngineShape(states.actors, states.cpus, states.gpus)
+    if (model := job.tests.model) is not None:
+        found[WorkerKind.REWARD_MODEL] = EngineShape(model.actors, model.cpus, model.gpus)
+    return found
 
 
 @contextmanager
@@ -151,31 +276,36 @@ class RayBackend(ActorBackend):
 
     def __init__(self, job: Job, recording: Trace | None, *, metered: bool) -> None:
         self._transport = RayTransport(job, metered=metered)
+        self._languages: list[str] = []
         super().__init__(job, recording, self._transport, metered=metered)
         self._connect()
+        self._transport.connected()
 
-    def runner_count(self) -> int:
+    def runner_count(self) -> int | None:
         """As the job asks for; else one for each core that the engines leave."""
-        if self.job.execution.runners:
-            return self.job.execution.runners
-        return max(1, int(ray.cluster_resources().get("CPU", 1) - self._cores_of_engines()))
+        return self.job.execution.runners
+
+    def probe(self, kind: WorkerKind) -> tuple[Any, ...] | None:
+        """The first runner on a node starts a sandbox of each language of the run."""
+        return ("probe", *self._languages) if kind is WorkerKind.RUNNER and self._languages else None
 
     def isolation(self, language: str) -> str:
-        """Sentence about the layers of one sandbox. All nodes are assumed to have the same layers."""
-        runner = self._transport.start(WorkerKind.RUNNER)
-        try:
-            answered = self._transport.result(self._transport.call(runner, "layers", language))
-        except WorkerDiedError as error:
-            raise InfrastructureError(f"no runner can be started: {error}") from error
-        finally:
-            self._transport.end(runner)
-        if answered.error is not None:
-            raise answered.error
-        return isolation_sentence(*answered.value)
+        """Sentence about one sandbox on one node; the first runner of each node tries its own."""
+        self._languages.append(language)
+        nodes = self._transport.nodes_of_runners()
+        if not nodes:
+            return "sandboxes are tried on each node that joins"
+        (found,) = probe_nodes(
+            worker_maker(self.job, WorkerKind.RUNNER, metered=False), nodes[:1], language
+        )
+        if found.error is not None:
+            return f"sandboxes are tried on each node; on {found.name} {found.error}"
+        return f"{isolation_sentence(found.layers, found.missing)}, on {found.name}"
 
     def close(self) -> None:
         """End the actors and disconnect; end the cluster too if it was started here."""
         super().close()
+        self._transport.close()
         ray.shutdown()
 
     def _connect(self) -> None:

@@ -1,11 +1,27 @@
 """Means of a back end to start workers and to call them: Ray, or threads and processes of this machine."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from testbudget.executors.calls import CallAnswer
 from testbudget.scheduler.core.events import WorkerKind
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Places for the workers of one kind at a moment. The workers of a place in neither mapping are lost.
+
+    Attributes:
+        slots: workers that each place has room for, those that are there included.
+        leaving: seconds until each place ends that takes no new work; infinite if it does not end.
+        waiting: sentence about places that are waited for; empty if none is.
+    """
+
+    slots: Mapping[Hashable, int]
+    leaving: Mapping[Hashable, float] = field(default_factory=dict)
+    waiting: str = ""
 
 
 class Transport(ABC):
@@ -17,8 +33,31 @@ class Transport(ABC):
     """
 
     @abstractmethod
-    def start(self, kind: WorkerKind) -> Any:
-        """Begin to start a worker, and return its handle."""
+    def places(self, kind: WorkerKind, wanted: int) -> Places:
+        """Places for workers of a kind, which may change at any time.
+
+        Args:
+            kind: kind of the workers.
+            wanted: number of workers that there is work for.
+        """
+
+    def free(self, kind: WorkerKind, place: Hashable | None = None) -> None:  # noqa: B027 - optional
+        """Give a place up that no worker needs any more; None for all places of the kind."""
+
+    def is_sound(self, place: Hashable) -> bool:
+        """True if a worker that has just died at a place did not die with the place."""
+        del place
+        return True
+
+    @abstractmethod
+    def start(self, kind: WorkerKind, place: Hashable, name: str) -> Any:
+        """Begin to start a worker at a place, and return its handle.
+
+        Args:
+            kind: kind of the worker.
+            place: one of ``places`` with a free slot.
+            name: name of the worker.
+        """
 
     @abstractmethod
     def call(self, worker: Any, method: str, *arguments: Any) -> Any:

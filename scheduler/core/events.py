@@ -156,6 +156,16 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
+class Quarantined:
+    """Several workers died of the present work of tasks alone. It is told without a vote, never repeated.
+
+    The problems of the tasks are closed.
+    """
+
+    tasks: Ints
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerJoined:
     """A worker is there.
 
@@ -230,6 +240,7 @@ Event = (
     | Assessed
     | Labelled
     | Failed
+    | Quarantined
     | WorkerJoined
     | WorkerMetered
     | WorkerLost
@@ -319,10 +330,17 @@ class Abort:
 
 
 @dataclass(frozen=True, slots=True)
+class WindDown:
+    """No more work of this kind will come than was commanded, if none fails: idle workers can be let go."""
+
+    kind: WorkerKind
+
+
+@dataclass(frozen=True, slots=True)
 class Retire:
     """No more work of this kind will come: its workers can be let go."""
 
     kind: WorkerKind
 
 
-Command = Sample | Extract | Label | Generate | Execute | Assess | Lease | Abort | Retire
+Command = Sample | Extract | Label | Generate | Execute | Assess | Lease | Abort | WindDown | Retire

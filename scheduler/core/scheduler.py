@@ -17,6 +17,7 @@ from testbudget.policies.base import Policy
 from testbudget.scheduler.core import events as e
 from testbudget.scheduler.core.budget import Books, Budget
 from testbudget.scheduler.core.events import Command, Event, Floats, Ints, WorkerKind
+from testbudget.scheduler.core.letting_go import LettingGo
 from testbudget.scheduler.core.planner import UNLIMITED, Grants, NextTests, Planner
 from testbudget.scheduler.core.problems import Closed, ProblemTable
 from testbudget.scheduler.core.tasks import MAX_FAILURES, UNFINISHED, TaskState, TaskTable
@@ -64,7 +65,7 @@ class Scheduler:
         self._told_units = 0  # tests told, and 1 for each preparation
         self._next_ask = started.quantum  # told units before which no decision is due
         self._assessing: e.Assess | None = None
-        self._retired: set[WorkerKind] = set()
+        self._letting_go = LettingGo()
         self.paused = self._exhausted = self._closed = False
 
     @property
@@ -105,6 +106,8 @@ class Scheduler:
                 self.problems.labelled[problems] = True
             case e.Failed(tasks):
                 commands = self._failed(tasks)
+            case e.Quarantined(tasks):
+                commands = self._quarantine(tasks)
             case e.CapChanged(cap):
                 commands = self._change(cap)
             case e.Paused() | e.Continued():
@@ -121,7 +124,7 @@ class Scheduler:
         state = self.tasks.state[: len(self.problems)]  # preparations have the first numbers
         if len(sampled := waiting[state[waiting] != _S.SAMPLING]):
             commands.append(e.Label(sampled))
-        return [*commands, self._assessing] if self._assessing else commands
+        return [*commands, *([self._assessing] if self._assessing else []), *self._letting_go.again()]
 
     def closed_because(self, position: int) -> str | None:
         """Reason why a problem got no more tests, at the end of a run.
@@ -183,19 +186,22 @@ class Scheduler:
     def _failed(self, tasks: Ints) -> list[Command]:
         tasks = tasks[np.isin(self.tasks.state[tasks], UNFINISHED)]
         self.tasks.failures[tasks] += 1
-        given_up = tasks[self.tasks.failures[tasks] >= MAX_FAILURES]
-        self.tasks.end(given_up, _S.QUARANTINED)
-        problems = self.tasks.problem[given_up]
+        given_up = self.tasks.failures[tasks] >= MAX_FAILURES
+        return [*self.tasks.commands(tasks[~given_up]), *self._quarantine(tasks[given_up])]
+
+    def _quarantine(self, tasks: Ints) -> list[Command]:
+        self.tasks.end(tasks, _S.QUARANTINED)
+        problems = self.tasks.problem[tasks]
         self._close(problems, Closed.QUARANTINED)
-        without_candidates = problems[self.tasks.tests[given_up] == 0]
+        without_candidates = problems[self.tasks.tests[tasks] == 0]
         self.problems.labelled[without_candidates] = True
-        return [*self.tasks.commands(tasks), *self._decide()]
+        return self._decide()
 
     def _change(self, cap: e.Cap) -> list[Command]:
         """Go on under another cap, with the problems that the one before had closed."""
         self._budget.change(cap)
         self._exhausted = self._closed = False
-        self._retired.discard(WorkerKind.REWARD_MODEL)
+        self._letting_go.reopen()
         reopened = self.problems.reopen()
         if self._planner is not None:
             self._planner.release(reopened)
@@ -241,7 +247,8 @@ class Scheduler:
                     break
             if not self._tell():
                 break
-        return [*commands, *self._retire()]
+        granted_all = self._closed or self._exhausted or not self._budget.remaining(0)
+        return [*commands, *self._letting_go.due(self.tasks.count, granted_all=granted_all)]
 
     def _is_due(self) -> bool:
         if self._told == len(self.tasks):
@@ -385,16 +392,3 @@ class Scheduler:
         return self.problems.programs[problems] * np.where(
             of_inputs, started.inputs, started.executions_per_pair
         )
-
-    def _retire(self) -> list[Command]:
-        """Let go the workers of kinds that have no more work; each kind once."""
-        count, kinds = self.tasks.count, set[WorkerKind]()
-        if not count[_S.SAMPLING]:
-            kinds.add(WorkerKind.POLICY_MODEL)
-            if not count[_S.EXTRACTING]:
-                kinds.add(WorkerKind.EXTRACTOR)
-        if not count[_S.GENERATING] and (self._closed or self._exhausted or not self._budget.remaining(0)):
-            kinds.add(WorkerKind.REWARD_MODEL)
-        new = kinds - self._retired
-        self._retired |= new
-        return [e.Retire(kind) for kind in sorted(new)]

@@ -70,6 +70,9 @@ class ModelSection(JobSection):
         f"{_IN_FLIGHT_OF_SERVER} with base_url)",
     )
     timeout_seconds: float = Field(600, gt=0, description="time limit of one answer in seconds")
+    stall_seconds: float = Field(
+        120, gt=0, description="time without a new token after which an engine is replaced, in seconds"
+    )
     retry_seconds: float = Field(
         300, ge=0, description="time for which a request that a server fails is repeated, in seconds"
     )

@@ -86,6 +86,7 @@ def every_kind() -> list[Entry]:
         ),
         (core.Labelled(pair), (LabelledRecord("p", labels, _PIECE), LabelledRecord("é", labels[:0]))),
         (core.Failed(pair), (FailedRecord("p", _TEXT), FailedRecord("é", ""))),
+        (core.Quarantined(pair), (FailedRecord("p", _TEXT), FailedRecord("é", ""))),
         *((core.WorkerJoined(int(kind), kind, Usage(1, 0.1, _NAN)), ()) for kind in WorkerKind),
         (core.WorkerMetered(1, Usage(0.1 + 0.2, 1e300, 5e-324), Usage(float("inf"), 0, 1)), ()),
         (core.WorkerLost(2**40), ()),

@@ -8,7 +8,7 @@ from testbudget.executors.metering import LeaseEndedError, Reading, Usage
 from testbudget.scheduler.backends.base import GenerateWork, GenerationDone
 from testbudget.scheduler.backends.pool import Pool
 from testbudget.scheduler.backends.pool_plan import PoolPlan
-from testbudget.scheduler.backends.transport import Transport
+from testbudget.scheduler.backends.transport import Places, Transport
 from testbudget.scheduler.core.events import WorkerKind
 
 SLICE = Usage(100.0)
@@ -19,8 +19,10 @@ class ScriptedWorker:
     """A worker. ``used`` is what it reports; a deaf one is not reached by its work."""
 
     number: int
+    place: str = "here"
     used: float = 0.0
     deaf: bool = False
+    progress: int | None = None
     leases: list = field(default_factory=list)
     ended: bool = False
 
@@ -38,14 +40,33 @@ class ScriptedTransport(Transport):
 
     Args:
         start: function from the number of a start, from 0, to its error, or None.
+
+    Attributes:
+        slots, leaving, waiting: places, as tests set them; no slots: one place with room for all.
+        unsound: places that are gone, although nothing says so.
+        freed: places that were given up.
+        mute: True if reports are not answered.
     """
 
     def __init__(self, start=lambda number: None):
-        self.workers, self.work = [], []
+        self.workers, self.work, self.freed = [], [], []
+        self.slots, self.leaving, self.waiting, self.unsound = None, {}, "", set()
+        self.mute = False
         self._start = start
 
-    def start(self, kind):
-        self.workers.append(ScriptedWorker(len(self.workers)))
+    def places(self, kind, wanted):
+        self.wanted = wanted
+        slots = {"here": 1000} if self.slots is None else dict(self.slots)
+        return Places(slots, dict(self.leaving), self.waiting)
+
+    def free(self, kind, place=None):
+        self.freed.append(place)
+
+    def is_sound(self, place):
+        return place not in self.unsound
+
+    def start(self, kind, place, name):
+        self.workers.append(ScriptedWorker(len(self.workers), place))
         return self.workers[-1]
 
     def call(self, worker, method, *arguments):
@@ -55,7 +76,9 @@ class ScriptedTransport(Transport):
             return call
         if method == "lease":
             worker.leases += arguments
-        error = self._start(worker.number) if method == "start" else None
+        if method == "report" and self.mute:
+            return call
+        error = self._start(worker.number) if method in ("start", "probe") else None
         call.answer = error if isinstance(error, WorkerDiedError) else self._answer(worker, None, error)
         return call
 
@@ -114,9 +137,8 @@ class ScriptedTransport(Transport):
 
     def _answer(self, worker, value, error):
         working = any(call.worker is worker and not self._gone(call) for call in self.work)
-        return CallAnswer(
-            value, error, Reading(Usage(worker.used), SLICE), 0.0, working and not worker.deaf
-        )
+        reading = Reading(Usage(worker.used), SLICE)
+        return CallAnswer(value, error, reading, 0.0, working and not worker.deaf, worker.progress)
 
 
 class DrivenPool:
@@ -127,7 +149,16 @@ class DrivenPool:
     """
 
     def __init__(
-        self, *, count=1, capacity=2, batch=1, metered=False, kind=WorkerKind.RUNNER, opened=True, **options
+        self,
+        *,
+        count=1,
+        capacity=2,
+        batch=1,
+        metered=False,
+        kind=WorkerKind.RUNNER,
+        opened=True,
+        shape=None,
+        **options,
     ):
         self.now = 0.0
         self.transport = ScriptedTransport(**options)
@@ -142,15 +173,16 @@ class DrivenPool:
             ],
             load=lambda work: len(work.requests) or 1,
             batch=batch,
+            **(shape or {}),
         )
         self.pool = Pool(kind, plan, self.transport, lambda: self.now, itertools.count(), metered=metered)
         if opened:
             self.pool.open()
         self.reports = []
 
-    def submit(self, *keys, load=1):
+    def submit(self, *keys, load=1, problem="p"):
         for key in keys:
-            self.pool.submit(GenerateWork(key, WorkerKind.RUNNER, "p", (None,) * load))
+            self.pool.submit(GenerateWork(key, WorkerKind.RUNNER, problem, (None,) * load))
         self.step()
 
     def step(self):

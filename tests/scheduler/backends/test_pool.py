@@ -5,7 +5,7 @@ import pytest
 from testbudget.executors.calls import CallFailedError, WorkerDiedError
 from testbudget.executors.metering import Usage
 from testbudget.rewards.errors import InfrastructureError, UserError
-from testbudget.scheduler.backends.base import PoolUse, WorkerReport, WorkerStarted, WorkLost
+from testbudget.scheduler.backends.base import PoolUse, WorkerEnded, WorkerReport, WorkerStarted, WorkLost
 from testbudget.scheduler.core.events import WorkerKind
 from tests.scheduler.backends.scripted_transport import SLICE, DrivenPool
 
@@ -14,10 +14,18 @@ def test_work_goes_to_the_least_loaded_worker_and_waits_while_all_are_full():
     driven = DrivenPool(count=2)
     driven.submit("a", "b", "c", "d", "e")
     assert driven.transport.open == [(0, "a"), (1, "b"), (0, "c"), (1, "d")]
-    assert driven.pool.use == PoolUse(2, 4, 1)
+    assert driven.pool.use == PoolUse(2, 4, 1, started=2)
     driven.transport.finish("b")
     assert driven.step() == ["GenerationDone"]
     assert driven.transport.open[-1] == (1, "e")
+
+
+def test_no_more_workers_start_than_there_are_pieces_of_work():
+    driven = DrivenPool(count=5)
+    driven.submit("a", "b")
+    assert driven.pool.use == PoolUse(2, 2, 0, started=2)
+    driven.submit("c", "d", "e", "f", "g", "h")
+    assert driven.pool.use.workers == 5
 
 
 def test_work_that_exceeds_the_load_limit_alone_is_done():
@@ -31,7 +39,7 @@ def test_work_that_exceeds_the_load_limit_alone_is_done():
 def test_work_is_sent_in_batches_and_alone_after_a_death():
     driven = DrivenPool(batch=3)
     driven.submit(*"abcdefg")
-    assert driven.transport.open == [(0, "a", "b", "c"), (0, "d", "e", "f")]
+    assert driven.transport.open == [(0, "a", "b", "c"), (0, "d", "e", "f")]  # g waits
     driven.pool.abort({"b"})
     driven.transport.finish("a")
     driven.step()
@@ -55,6 +63,7 @@ def test_work_that_dies_with_its_worker_is_sent_to_another_worker():
     driven.submit("a", "b", "c")
     driven.transport.kill("a")
     assert driven.step() == ["WorkerEnded"]
+    assert driven.pool.use == PoolUse(1, 1, 2, started=2, restarted=1)
     assert driven.transport.workers[0].ended
     driven.transport.finish("b")
     driven.step()
@@ -64,18 +73,25 @@ def test_work_that_dies_with_its_worker_is_sent_to_another_worker():
     assert driven.transport.open == [(1, "a"), (2, "c")]
 
 
-def test_a_piece_of_work_is_lost_with_its_third_worker_and_no_other_is():
+def test_work_of_which_three_workers_died_alone_is_lost_and_no_other_is():
     driven = DrivenPool(count=2, capacity=64)
     keys = ["poison", *range(40)]
     driven.submit(*keys)
-    for _ in range(3):
+    for _ in range(5):  # twice it shares the worker with others
+        assert driven.pool.use.quarantined == 0
+        while not any("poison" in work for work in driven.transport.open):
+            others = [key for _, key in driven.transport.open]
+            driven.transport.finish(others[0])
+            driven.step()
         driven.transport.kill("poison")
         driven.step()
         driven.now += 60
         driven.step()
     (lost,) = [report for report in driven.reports if isinstance(report, WorkLost)]
     assert lost.work.key == "poison"
-    assert "killed" in lost.reason
+    assert lost.lethal
+    assert lost.reason == "3 workers died of it alone: killed"
+    assert driven.pool.use.quarantined == 1
     while driven.transport.open:
         driven.transport.finish(driven.transport.open[0][1])
         driven.step()
@@ -132,19 +148,35 @@ def test_user_errors_are_raised():
 
 @pytest.mark.parametrize("error", [WorkerDiedError("no library"), CallFailedError("no library")])
 def test_a_kind_of_which_no_worker_can_be_started_ends_the_run(error):
-    with pytest.raises(InfrastructureError, match="no reward model can be started: no library"):
-        DrivenPool(count=2, kind=WorkerKind.REWARD_MODEL, start=lambda _: error).submit("a")
-
-
-def test_the_fourth_start_in_a_row_that_fails_ends_the_run():
-    driven = DrivenPool(count=2, start=lambda number: WorkerDiedError("no memory") if number else None)
+    driven = DrivenPool(count=2, kind=WorkerKind.REWARD_MODEL, start=lambda _: error)
     driven.submit("a")
-    for _ in range(2):
+    with pytest.raises(InfrastructureError, match="no reward model can be started: no library"):
+        for _ in range(3):
+            driven.now += 60
+            driven.step()
+
+
+def test_workers_are_replaced_without_limit_once_one_has_started():
+    driven = DrivenPool(count=1, start=lambda number: WorkerDiedError("no memory") if number % 9 else None)
+    driven.submit("a")
+    driven.transport.kill("a")
+    for _ in range(9):
+        driven.step()
         driven.now += 60
-        driven.step()
+    driven.step()
+    assert driven.transport.open == [(9, "a")]
+    assert driven.pool.use.restarted == 9
+    assert driven.pool.use.waiting == ""
+
+
+def test_a_failed_start_is_what_is_waited_for():
+    driven = DrivenPool(count=1, start=lambda number: WorkerDiedError("no memory") if number else None)
+    driven.submit("a")
+    driven.transport.kill("a")
+    driven.step()
     driven.now += 60
-    with pytest.raises(InfrastructureError, match="no runner can be started: no memory"):
-        driven.step()
+    driven.step()
+    assert driven.pool.use.waiting == "the last runner did not start: no memory"
 
 
 def test_workers_that_are_of_no_use_are_replaced_ever_more_slowly():
@@ -160,6 +192,235 @@ def test_workers_that_are_of_no_use_are_replaced_ever_more_slowly():
             driven.step()
         pauses.append(driven.now - begun)
     assert pauses == [0.5, 1.0, 2.0, 4.0]
+
+
+def test_a_piece_that_a_worker_died_of_waits_for_no_other_and_no_other_for_it():
+    driven = DrivenPool(count=2, capacity=16)
+    driven.submit(*range(32))
+    driven.transport.kill(0)  # all sixteen on its worker are suspects
+    driven.step()
+    driven.submit("new")
+    driven.now += 60
+    driven.step()
+    assert [work for work in driven.transport.open if work[0] == 2] == [(2, 0)]  # alone
+    assert (1, 1) in driven.transport.open
+    driven.transport.finish(0)
+    driven.step()
+    assert [work for work in driven.transport.open if work[0] == 2] == [(2, 2)]
+
+
+def test_in_a_serial_pool_only_the_first_call_is_suspected():
+    driven = DrivenPool(shape={"serial": True})
+    driven.submit("poison", "innocent")
+    for _ in range(3):
+        driven.transport.kill("poison")
+        driven.step()
+        driven.now += 60
+        driven.step()
+    (lost,) = [report for report in driven.reports if isinstance(report, WorkLost)]
+    assert lost.work.key == "poison"
+    assert driven.transport.open == [(3, "innocent")]
+
+
+def test_a_death_with_the_place_counts_against_no_work():
+    driven = DrivenPool()
+    driven.transport.unsound = {"here"}
+    driven.submit("a")
+    for _ in range(4):
+        driven.transport.kill("a")
+        driven.step()
+        driven.now += 60
+        driven.step()
+    assert driven.transport.open == [(4, "a")]
+
+
+# ---- places ----
+
+
+def at(driven):
+    """Places of the workers that are alive."""
+    return [worker.place for worker in driven.transport.workers if not worker.ended]
+
+
+def test_workers_start_where_most_slots_are_free_and_follow_new_places():
+    driven = DrivenPool(count=None, capacity=1)
+    driven.transport.slots = {"x": 1, "y": 2}
+    driven.submit(*range(9))
+    assert sorted(at(driven)) == ["x", "y", "y"]
+    driven.transport.slots = {"x": 1, "y": 2, "z": 2}
+    driven.now += 1
+    driven.step()
+    assert sorted(at(driven)) == ["x", "y", "y", "z", "z"]
+
+
+def test_work_of_a_lost_place_is_sent_again_without_blame():
+    driven = DrivenPool(count=None, capacity=1)
+    driven.transport.slots = {"x": 1, "y": 1}
+    driven.submit("a", "b")
+    for place in ("x", "y") * 3:
+        driven.transport.slots = {place: 1}
+        driven.now += 60
+        driven.step()
+    assert at(driven) == ["y"]
+    driven.transport.finish(driven.transport.open[0][1])
+    driven.step()
+    driven.transport.finish(driven.transport.open[0][1])
+    driven.step()
+    assert sorted(driven.done) == ["a", "b"]
+
+
+def test_a_place_that_leaves_gets_no_more_work_and_is_let_go_when_it_is_done():
+    driven = DrivenPool(count=None, capacity=1)
+    driven.transport.slots = {"x": 1, "y": 1}
+    driven.submit("a", "b", "c")
+    key = next(
+        key for number, key in driven.transport.open if driven.transport.workers[number].place == "x"
+    )
+    driven.transport.slots, driven.transport.leaving = {"y": 1}, {"x": 30.0}
+    driven.now += 1
+    driven.step()
+    assert at(driven) == ["x", "y"]
+    driven.transport.finish(key)
+    driven.step()
+    driven.step()
+    assert at(driven) == ["y"]
+    assert [report.complete for report in driven.reports if isinstance(report, WorkerEnded)] == [True]
+
+
+def test_work_is_taken_back_before_its_place_ends():
+    driven = DrivenPool(count=None, capacity=1)
+    driven.transport.slots = {"x": 1}
+    driven.submit("a")
+    driven.transport.slots, driven.transport.leaving = {"y": 1}, {"x": 0.5}
+    driven.now += 1
+    driven.step()
+    assert driven.transport.open == [(1, "a")]
+    assert at(driven) == ["y"]
+
+
+def test_workers_beyond_the_slots_of_a_place_are_let_go():
+    driven = DrivenPool(count=None, capacity=1)
+    driven.transport.slots = {"x": 2}
+    driven.submit("a", "b", "c")
+    driven.transport.slots = {"x": 1}
+    driven.now += 1
+    driven.step()
+    driven.transport.finish("b")
+    driven.step()
+    driven.step()
+    assert driven.transport.open == [(0, "a")]
+
+
+def test_idle_workers_are_let_go_once_no_more_work_will_come():
+    driven = DrivenPool(count=2, capacity=1)
+    driven.submit("a", "b")
+    driven.transport.finish("a")
+    driven.step()
+    assert driven.pool.use.workers == 2
+    driven.pool.wind_down()
+    driven.step()
+    assert driven.pool.use.workers == 1
+    assert driven.transport.freed == ["here"]
+    driven.transport.kill("b")
+    driven.now += 60
+    driven.step()
+    driven.now += 60
+    driven.step()
+    assert driven.transport.open == [(2, "b")]
+
+
+def test_a_worker_that_is_idle_for_long_is_let_go():
+    driven = DrivenPool(count=2, capacity=1, shape={"idle_seconds": 60.0})
+    driven.submit("a", "b")
+    driven.transport.finish("a")
+    driven.step()
+    driven.now += 59
+    driven.step()
+    assert driven.pool.use.workers == 2
+    driven.now += 2
+    driven.step()
+    assert driven.pool.use.workers == 1
+
+
+def test_the_first_worker_at_a_place_probes_it_and_a_refused_place_is_not_used():
+    refusal = UserError("x lacks the layer cgroup")
+    driven = DrivenPool(
+        count=None,
+        capacity=1,
+        shape={"probe": ("probe", "python")},
+        start=lambda number: refusal if driven.transport.workers[number].place == "x" else None,
+    )
+    driven.transport.slots = {"x": 3, "y": 2}
+    driven.submit(*range(9))
+    assert at(driven) == ["y", "y"]
+    driven.now += 120
+    driven.step()
+    assert at(driven) == ["y", "y"]
+    assert driven.pool.use.waiting == ""
+
+
+def test_the_run_ends_if_every_place_refuses_its_work():
+    driven = DrivenPool(
+        count=None, shape={"probe": ("probe",)}, start=lambda number: UserError(f"no sandbox {number}")
+    )
+    driven.transport.slots = {"x": 1, "y": 1}
+    driven.submit("a", "b")
+    driven.now += 1
+    with pytest.raises(UserError, match="no sandbox"):
+        driven.step()
+
+
+def test_the_wait_for_a_worker_ends_at_its_deadline():
+    driven = DrivenPool(count=None, shape={"wait_seconds": 30.0})
+    driven.transport.slots, driven.transport.waiting = {}, "waiting for a node"
+    driven.submit("a")
+    assert driven.pool.use.waiting == "waiting for a node"
+    driven.now += 29
+    driven.step()
+    driven.now += 2
+    with pytest.raises(
+        InfrastructureError, match=r"within 30 s \(cluster.wait_seconds\): waiting for a node"
+    ):
+        driven.step()
+
+
+def test_a_worker_that_does_not_answer_is_replaced():
+    driven = DrivenPool()
+    driven.submit("a")
+    driven.transport.mute = True
+    for _ in range(30):
+        driven.now += 1
+        driven.step()
+    assert driven.transport.workers[0].ended
+    assert driven.transport.open == [(1, "a")]
+
+
+def test_an_engine_that_makes_no_progress_is_replaced():
+    driven = DrivenPool(capacity=64, shape={"stall_seconds": 20.0})
+    driven.submit("a", "b")
+    for progress in range(40):
+        driven.transport.workers[0].progress = min(progress, 15)
+        driven.now += 1
+        driven.step()
+        if driven.transport.workers[0].ended:
+            break
+    assert 34 <= driven.now <= 38
+    driven.now += 60
+    driven.step()
+    assert sorted(driven.transport.open) == [(1, "a"), (1, "b")]
+
+
+def test_tests_of_a_problem_go_to_the_worker_that_had_the_last_ones_if_it_has_room():
+    driven = DrivenPool(count=2, capacity=8, shape={"affine": True})
+    driven.submit("a", "x", problem="p")
+    driven.transport.finish("x")
+    driven.step()
+    driven.submit("b", problem="q")
+    driven.submit("c", problem="q")
+    driven.submit("d", problem="p")
+    assert driven.transport.open == [(0, "a"), (1, "b"), (1, "c"), (0, "d")]
+    driven.submit("e", "f", "g", "h", problem="q")
+    assert [number for number, _ in driven.transport.open[4:]] == [1, 1, 1, 0]
 
 
 def test_a_metered_worker_gets_no_work_without_a_lease():
@@ -253,7 +514,7 @@ def test_aborted_work_is_not_sent_and_not_reported():
     driven = DrivenPool(capacity=1)
     driven.submit("a", "b", "c")
     driven.pool.abort({"a", "b", "never"})
-    assert driven.pool.use == PoolUse(1, 0, 1)
+    assert driven.pool.use == PoolUse(1, 0, 1, started=1)
     driven.transport.finish("a")
     assert driven.step() == []
     assert driven.transport.open == [(0, "c")]
@@ -275,6 +536,6 @@ def test_the_answer_of_a_worker_that_is_gone_counts_for_nothing():
 
 def test_the_end_of_a_pool_ends_its_workers():
     driven = DrivenPool(count=2)
-    driven.submit("a")
+    driven.submit("a", "b")
     assert [report.number for report in driven.pool.close()] == [0, 1]
     assert all(worker.ended for worker in driven.transport.workers)
