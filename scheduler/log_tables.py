@@ -3,6 +3,10 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
+
+from testbudget.rewards.problem import Problem
+
 from testbudget.scheduler.core.events import (
     Assessed,
     DriverRestarted,
@@ -11,6 +15,8 @@ from testbudget.scheduler.core.events import (
     Generated,
     Sampled,
 )
+from testbudget.scheduler.core.planner import Grants
+from testbudget.scheduler.core.tasks import TaskTable
 from testbudget.scheduler.event_log import EventLog, Note
 from testbudget.scheduler.log_records import (
     AssessedRecord,
@@ -41,22 +47,37 @@ _WORK = {
 _PIECES = SampledRecord | ExtractedRecord | GeneratedRecord | ExecutedRecord | LabelledRecord
 
 
-def write_run_tables(log: EventLog, grants: Sequence[GrantRecord], directory: Path) -> None:
-    """Write the tables ``grants``, ``work``, ``pools`` and ``assessments``, each atomically.
+def write_run_tables(log: EventLog, tasks: TaskTable, directory: Path) -> None:
+    """Write the tables ``work``, ``pools`` and ``assessments``, each atomically.
 
     Args:
         log: log of the run.
-        grants: all grants, in order.
+        tasks: its tasks.
         directory: the run directory.
 
     Raises:
         OSError: a file cannot be written.
         UserError: the log is damaged.
     """
-    write_run_table(GrantRecord, grants, directory)
     write_run_table(WorkRecord, _work(log), directory)
     write_run_table(PoolRecord, _pools(log), directory)
-    write_run_table(AssessmentRecord, _assessments(log, grants), directory)
+    write_run_table(AssessmentRecord, _assessments(log, tasks), directory)
+
+
+def grant_records(made: Grants, problems: Sequence[Problem], time: float) -> Iterator[GrantRecord]:
+    """Rows of the table ``grants`` of one decision.
+
+    Args:
+        made: the grants.
+        problems: problems of the run.
+        time: moment of the decision.
+    """
+    columns = (made.tasks, made.problems, made.first, made.tests, made.values)
+    for row, (task, position, first, tests, value) in enumerate(
+        zip(*map(np.ndarray.tolist, columns), strict=True)
+    ):
+        terms = {name: float(of_grants[row]) for name, of_grants in made.terms.items()}
+        yield GrantRecord(task, problems[position].id, first, tests, time, value, terms)
 
 
 def _work(log: EventLog) -> Iterator[WorkRecord]:
@@ -81,13 +102,20 @@ def _pools(log: EventLog) -> Iterator[PoolRecord]:
                 yield PoolRecord(entry.time, kind, use["workers"], use["busy"], use["queued"])
 
 
-def _assessments(log: EventLog, grants: Sequence[GrantRecord]) -> Iterator[AssessmentRecord]:
-    tests = {grant.task: grant.first + grant.tests for grant in grants}
+def _assessments(log: EventLog, table: TaskTable) -> Iterator[AssessmentRecord]:
     for entry in log.entries(["Assessed"]):
         event = entry.event
         if isinstance(event, Assessed) and entry.records:
-            columns = (event.tasks.tolist(), event.p_wrong.tolist(), event.harmful.tolist())
-            for record, task, p_wrong, harmful in zip(entry.records, *columns, strict=True):
+            tasks = event.tasks
+            tests = [_told_tests(table, task) for task in tasks.tolist()]
+            columns = (tasks.tolist(), tests, event.p_wrong.tolist(), event.harmful.tolist())
+            for record, task, told, p_wrong, harmful in zip(entry.records, *columns, strict=True):
                 if isinstance(record, AssessedRecord):
-                    picked = (record.pick, record.p_correct)
-                    yield AssessmentRecord(record.problem, tests.get(task), *picked, p_wrong, harmful)
+                    yield AssessmentRecord(
+                        record.problem, told, record.pick, record.p_correct, p_wrong, harmful, task
+                    )
+
+
+def _told_tests(table: TaskTable, task: int) -> int | None:
+    """Tests of a problem up to the end of a task; None for an unknown task."""
+    return int(table.first[task] + table.tests[task]) if task < len(table) else None

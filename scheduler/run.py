@@ -8,12 +8,10 @@ import functools
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from testbudget.executors.execution.packages import find_packages
 from testbudget.policies.base import Policy, PolicyContext
@@ -30,8 +28,7 @@ from testbudget.scheduler.backends.recorded import RecordedBackend
 from testbudget.scheduler.backends.registry import backend_class
 from testbudget.scheduler.cap_check import check_cap, check_min_tests
 from testbudget.scheduler.core.budget import Budget
-from testbudget.scheduler.core.events import Cap, Floats
-from testbudget.scheduler.core.planner import Grants
+from testbudget.scheduler.core.events import Cap, Floats, WorkerKind
 from testbudget.scheduler.core.scheduler import Scheduler
 from testbudget.scheduler.driver import Driver
 from testbudget.scheduler.event_log import LOG_FILE, EventLog
@@ -42,7 +39,9 @@ from testbudget.scheduler.fitting.gain_models import check_gain_model_run, gain_
 from testbudget.scheduler.ground_truth_checks import check_ground_truths
 from testbudget.scheduler.job import Job
 from testbudget.scheduler.job_file import load_job, save_job
+from testbudget.scheduler.job_problems import problems_of_job
 from testbudget.scheduler.live_run import Gauges, LiveRun
+from testbudget.scheduler.log_tables import grant_records
 from testbudget.scheduler.object_run import ObjectRun, is_claimed, new_object_run, taken_object_run
 from testbudget.scheduler.prompt_checks import check_prompts, generator_of_tests
 from testbudget.scheduler.run_header import check_unchanged, header_of
@@ -59,12 +58,11 @@ from testbudget.scheduler.work.labels import recorded_labels
 from testbudget.scheduler.work.prediction import Predictor
 from testbudget.traces.files import check_place
 from testbudget.traces.output_tables import read_outputs
-from testbudget.traces.problems import load_problems
 from testbudget.traces.reason_tables import read_reasons
 from testbudget.traces.records import Cost
 from testbudget.traces.run_info import RunInfo, read_run_info, write_run_info
 from testbudget.traces.run_place import is_url
-from testbudget.traces.run_tables import GrantRecord
+from testbudget.traces.run_tables import GrantRecord, RunTableWriter
 from testbudget.traces.tables import ReadTrace, read_trace
 from testbudget.traces.trace import Trace
 
@@ -95,7 +93,7 @@ def start_run(
         return resume_run(target, watch, job=job)
     if job.backend != "recorded":
         find_packages(job.execution.package_choice)
-    problems = load_problems(job.problems.problem_source, job.problems.ids, job.problems.limit, tell=True)
+    problems = problems_of_job(job.problems, tell=True)
     check_min_tests(job, len(problems))
     check_prompts(job, problems)
     check_servers(job)
@@ -174,7 +172,7 @@ def resume_run(target: Path | str, watch: Watch = lambda _: None, *, job: Job | 
             "choose another --out."
         )
     job = load_job(directory / "job.yaml") if job is None else job
-    problems = load_problems(job.problems.problem_source, job.problems.ids, job.problems.limit)
+    problems = problems_of_job(job.problems)
     info = RunInfo.of_start(tuple(sys.argv)) if known is None else known.resumed()
     _run(job, problems, directory, info, watch, object_run)
     return directory
@@ -220,10 +218,10 @@ def _run(
             check_cap(job, problems, sources.candidates, states_cost, recording)
         confidence_models = confidence_models_for(job, read, directory)
         gain_models = gain_models_for(job, problems, confidence_models, read, directory)
-        grants: list[GrantRecord] = []
         cap = Cap(job.cap.limits, job.unit_prices)
         metered = Budget(cap).meters
-        with _backend(job, problems, recording, metered=metered) as backend:
+        with _backend(job, problems, recording, metered=metered) as backend, ExitStack() as writing:
+            grants = writing.enter_context(RunTableWriter(GrantRecord, directory))
             isolation = _isolation(backend, problems)
             early = _early_reports(job, problems, log, backend)
             started = header_of(job, problems, log, cap, backend, recording)
@@ -238,7 +236,7 @@ def _run(
                 policy,
                 needs_all="pass_rates" in policy_class(job.policy.name).needs,
                 extracts=job.hidden_states is not None,
-                on_grant=lambda made: grants.extend(_grant_records(made, problems, driver.now)),
+                on_grant=lambda made: grants.add_all(grant_records(made, problems, driver.now)),
             )
             change_model = change_model_for(job, read, directory)
             methods = _methods(job, predictor, confidence_models, change_model, recording, metered=metered)
@@ -252,11 +250,12 @@ def _run(
                     live.report(sentence)
                 live.report("preparation")
                 driver.run_loop(lambda: live.report("tests" if grants else "preparation"), early)
+                for kind in WorkerKind:  # nobody waits for tables
+                    backend.retire(kind)
                 live.report("results")
                 with _writing(directory):
-                    write_results(
-                        job, directory, log, run_problems, scheduler, grants, confidence_models, info
-                    )
+                    writing.close()
+                    write_results(job, directory, log, run_problems, scheduler, confidence_models, info)
                 if object_run is not None:
                     object_run.upload()
                 live.report("done")
@@ -360,15 +359,6 @@ def _methods(
         metered,
         change_model,
     )
-
-
-def _grant_records(made: Grants, problems: Sequence[Problem], time: float) -> Iterator[GrantRecord]:
-    columns = (made.tasks, made.problems, made.first, made.tests, made.values)
-    for row, (task, position, first, tests, value) in enumerate(
-        zip(*map(np.ndarray.tolist, columns), strict=True)
-    ):
-        terms = {name: float(of_grants[row]) for name, of_grants in made.terms.items()}
-        yield GrantRecord(task, problems[position].id, first, tests, time, value, terms)
 
 
 def _holds_work(directory: Path) -> bool:

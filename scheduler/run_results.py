@@ -1,6 +1,6 @@
 """Results of a finished run: its tables, picks and facts, all made of its log."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,13 +15,11 @@ from testbudget.scheduler.log_tables import write_run_tables
 from testbudget.scheduler.picks import picks, write_picks
 from testbudget.scheduler.run_problems import RunProblems
 from testbudget.scheduler.work.hidden_states import hidden_states_of
-from testbudget.traces.output_tables import write_outputs
-from testbudget.traces.reason_tables import write_reasons
 from testbudget.traces.records import Cost, extraction_cost
 from testbudget.traces.run_info import RunInfo, now, write_run_info
-from testbudget.traces.run_tables import GrantRecord
-from testbudget.traces.tables import write_trace
+from testbudget.traces.table_writer import PROBLEMS_PER_GROUP
 from testbudget.traces.trace import ProblemTrace, Trace
+from testbudget.traces.trace_writer import TraceWriter
 
 
 def write_results(
@@ -30,7 +28,6 @@ def write_results(
     log: EventLog,
     problems: RunProblems,
     scheduler: Scheduler,
-    grants: Sequence[GrantRecord],
     confidence_models: ConfidenceModels,
     info: RunInfo,
 ) -> None:
@@ -42,27 +39,17 @@ def write_results(
         log: log of the run.
         problems: its problems with their records.
         scheduler: core of the run, finished.
-        grants: all grants, in order.
         confidence_models: models of p_correct, p_gain and p_harm.
         info: facts about the run so far.
 
     Raises:
         OSError: a file cannot be written.
     """
-    store = problems.store
-    traces = {
-        problem.id: _problem_trace(problems, position) for position, problem in enumerate(problems.problems)
-    }
-    states = hidden_states_of(problems.problems, store) if job.hidden_states else None
-    trace = Trace(directory, traces, states, job.problems.problem_source.as_text())
-    write_trace(trace)
-    recorded = ((problem.id, store.recorded_outputs_of(problem.id)) for problem in problems.problems)
-    write_outputs(((problem, found) for problem, found in recorded if found), directory)
-    reasons = ((problem.id, store.reasons_of(problem.id)) for problem in problems.problems)
-    write_reasons(((problem, found) for problem, found in reasons if found), directory)
-    write_run_tables(log, grants, directory)
+    _write_traces(job, directory, problems)
+    write_run_tables(log, scheduler.tasks, directory)
     closed_because = [scheduler.closed_because(position) for position in range(len(problems))]
-    made = picks(job, trace, store.recorded_outputs_of, confidence_models)
+    trace = Trace(directory, ProblemTraces(problems), None)
+    made = picks(job, trace, problems.store.recorded_outputs_of, confidence_models)
     write_picks(trace, made, closed_because, directory / "picks.jsonl")
     books = scheduler.books
     write_run_info(
@@ -80,6 +67,45 @@ def write_results(
         ),
         directory,
     )
+
+
+class ProblemTraces(Mapping[str, ProblemTrace]):
+    """Records of the problems of a run by id, in its order, each read when it is asked for.
+
+    Args:
+        problems: problems of the run.
+    """
+
+    def __init__(self, problems: RunProblems) -> None:
+        self._problems = problems
+
+    def __getitem__(self, problem: str) -> ProblemTrace:
+        return _problem_trace(self._problems, self._problems.positions[problem])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._problems.positions)
+
+    def __len__(self) -> int:
+        return len(self._problems)
+
+
+def _write_traces(job: Job, directory: Path, problems: RunProblems) -> None:
+    """Write the tables of the problems, one row group after another."""
+    store, traces = problems.store, ProblemTraces(problems)
+    with_states = job.hidden_states is not None and len(store.states) == len(problems)
+    source = job.problems.problem_source.as_text()
+    with TraceWriter(directory) as writer:
+        for first in range(0, len(problems), PROBLEMS_PER_GROUP):
+            part = problems.problems[first : first + PROBLEMS_PER_GROUP]
+            states = hidden_states_of(part, store) if with_states else None
+            # Reasons first: with them, outputs are read.
+            reasons = {problem.id: store.reasons_of(problem.id) for problem in part}
+            outputs = {problem.id: store.recorded_outputs_of(problem.id) for problem in part}
+            writer.add(
+                Trace(directory, {problem.id: traces[problem.id] for problem in part}, states, source),
+                {problem: found for problem, found in outputs.items() if found},
+                {problem: found for problem, found in reasons.items() if found},
+            )
 
 
 def _in_state(scheduler: Scheduler, state: TaskState) -> tuple[int, ...]:

@@ -25,13 +25,23 @@ def whole_file(path: Path) -> Iterator[Path]:
     partial = path_beside(path)
     try:
         yield partial
-        _flush(partial)
-        partial.replace(path)
+        end_whole_file(path)
     except BaseException:
         # Removing the leftover must not hide the error: on a faulty disk it fails too.
         with suppress(OSError):
             partial.unlink(missing_ok=True)
         raise
+
+
+def end_whole_file(path: Path) -> None:
+    """Move what was written to ``path_beside(path)`` to ``path``, with file and folder flushed to disk.
+
+    Raises:
+        OSError: the file cannot be flushed or moved.
+    """
+    partial = path_beside(path)
+    _flush(partial)
+    partial.replace(path)
     _flush(path.parent)
 
 

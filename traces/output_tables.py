@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from testbudget.rewards.outputs import CallEnding, CallResult, RecordedCall, RecordedOutputs
-from testbudget.traces.tables import read_table, write_table
+from testbudget.traces.tables import read_table, table_writer
 
 _TABLES = {
     "calls": pa.schema(
@@ -43,7 +43,11 @@ _TABLES = {
 }
 _ENDINGS = tuple(CallEnding)
 _FAST = 1  # level of compression; a run waits for its log
-_REPEATED = ("problem_id", "function", "ending")  # the other columns are smaller without a dictionary
+OUTPUT_TABLES = tuple(_TABLES)
+"""Names of the tables."""
+
+REPEATED = ("problem_id", "function", "ending")
+"""Columns to encode by a dictionary. The others are smaller without one."""
 
 
 def pack_outputs(recorded_outputs: RecordedOutputs) -> bytes:
@@ -83,18 +87,23 @@ def write_outputs(outputs_by_problem: Iterable[tuple[str, RecordedOutputs]], dir
     Raises:
         OSError: a file cannot be written.
     """
-    parts: dict[str, list[pa.Table]] = {name: [] for name in _TABLES}
+    tables = tables_of_outputs(outputs_by_problem)
+    for name in OUTPUT_TABLES:
+        with table_writer(directory / f"{name}.parquet", dictionary=REPEATED) as writer:
+            if name in tables:
+                writer.add(tables[name])
+
+
+def tables_of_outputs(outputs_by_problem: Iterable[tuple[str, RecordedOutputs]]) -> dict[str, pa.Table]:
+    """Tables of the recorded outputs of some problems, by name; none if there are no problems."""
+    parts: dict[str, list[pa.Table]] = {}
     for problem, recorded_outputs in outputs_by_problem:
         for name, columns in _columns_of(recorded_outputs).items():
             rows = len(columns[0])
             arrays = map(pa.array, columns, _TABLES[name].types[1:])
-            parts[name].append(pa.table([pa.repeat(problem, rows), *arrays], schema=_TABLES[name]))
-    for name, tables in parts.items():
-        path = directory / f"{name}.parquet"
-        if tables:
-            write_table(pa.concat_tables(tables), path, dictionary=_REPEATED)
-        else:
-            path.unlink(missing_ok=True)
+            part = pa.table([pa.repeat(problem, rows), *arrays], schema=_TABLES[name])
+            parts.setdefault(name, []).append(part)
+    return {name: pa.concat_tables(tables) for name, tables in parts.items()}
 
 
 def read_outputs(directory: Path) -> Mapping[str, RecordedOutputs]:

@@ -17,9 +17,10 @@ import pyarrow as pa
 
 from testbudget.rewards.verdict_reason import DetailName, VerdictReason
 from testbudget.traces.pair_reasons import NO_REASON, PairReasons, distinct_reasons
-from testbudget.traces.tables import read_table, write_table
+from testbudget.traces.tables import read_table, table_writer
 
-_NAME = "reasons"
+REASONS_TABLE = "reasons"
+"""Name of the table."""
 _TEXTS = ("reason", *DetailName)
 _TABLE = pa.schema(
     [
@@ -31,7 +32,6 @@ _TABLE = pa.schema(
     ]
 )
 _FAST = 1  # level of compression; a run waits for its log
-_ROWS_PER_PART = 100_000  # of the table while it is made
 
 
 def pack_reasons(pair_reasons: PairReasons) -> bytes:
@@ -86,7 +86,13 @@ def write_reasons(reasons_by_problem: Iterable[tuple[str, PairReasons]], directo
     Raises:
         OSError: the file cannot be written.
     """
-    parts: list[pa.Table] = []
+    with table_writer(directory / f"{REASONS_TABLE}.parquet") as writer:
+        if (table := table_of_reasons(reasons_by_problem)) is not None:
+            writer.add(table)
+
+
+def table_of_reasons(reasons_by_problem: Iterable[tuple[str, PairReasons]]) -> pa.Table | None:
+    """Table of the reasons of some problems; None if there are none."""
     columns: dict[str, list[Any]] = {name: [] for name in _TABLE.names}
     for problem, pair_reasons in reasons_by_problem:
         for column, test in enumerate(pair_reasons.tests):
@@ -96,16 +102,7 @@ def write_reasons(reasons_by_problem: Iterable[tuple[str, PairReasons]], directo
                 row = (problem, test, *map(_storable, texts), programs, cut_at if cut_at.any() else None)
                 for values, value in zip(columns.values(), row, strict=True):
                     values.append(value)
-        if len(columns["test"]) >= _ROWS_PER_PART:
-            parts.append(pa.table(columns, schema=_TABLE))
-            columns = {name: [] for name in _TABLE.names}
-    if columns["test"]:
-        parts.append(pa.table(columns, schema=_TABLE))
-    path = directory / f"{_NAME}.parquet"
-    if parts:
-        write_table(pa.concat_tables(parts), path)
-    else:
-        path.unlink(missing_ok=True)
+    return pa.table(columns, schema=_TABLE) if columns["test"] else None
 
 
 def read_reasons(directory: Path) -> Mapping[str, PairReasons]:
@@ -117,10 +114,10 @@ def read_reasons(directory: Path) -> Mapping[str, PairReasons]:
     Raises:
         UserError: the table is damaged, lacks a column, or has another schema version.
     """
-    if not (directory / f"{_NAME}.parquet").exists():
+    if not (directory / f"{REASONS_TABLE}.parquet").exists():
         return {}
     rows: dict[str, list[dict[str, Any]]] = {}
-    for batch in read_table(directory, _NAME, _TABLE).to_batches():
+    for batch in read_table(directory, REASONS_TABLE, _TABLE).to_batches():
         for row in batch.to_pylist():
             rows.setdefault(row["problem_id"], []).append(row)
     return {problem: _reasons_of(of_problem) for problem, of_problem in rows.items()}

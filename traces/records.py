@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 
 import numpy as np
@@ -144,6 +144,8 @@ class TestRecord:
         metadata: JSON of the other fields of its row in a file; empty if there are none.
         mean_logprob: mean log-probability of the answer's tokens under the model that wrote it; None if
             unknown.
+        form: 63-bit digest of the normal form of a test that is not unusable, by which duplicates are
+            known; 0 if unknown. The log holds it, the tables do not.
     """
 
     __test__ = False
@@ -156,6 +158,7 @@ class TestRecord:
     kind: TestKind | None = None
     metadata: str = ""
     mean_logprob: float | None = None
+    form: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,12 +18,13 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar
 
 import numpy as np
 import pyarrow as pa
 
-from testbudget.traces.tables import read_table, write_table
+from testbudget.traces.tables import read_table, table_writer
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,7 @@ class AssessmentRecord:
         p_correct: probability that the pick is correct; NaN if not computed.
         p_wrong: probability that it is wrong, as given to the policy; NaN if not computed.
         harmful: True if more tests would harm the pick.
+        task: number of the task whose tests were told; None if unknown.
     """
 
     problem: str
@@ -107,8 +109,10 @@ class AssessmentRecord:
     p_correct: float
     p_wrong: float
     harmful: bool
+    task: int | None = None
 
 
+_ROWS_PER_GROUP = 1 << 16
 _ORDER = ("order", pa.int64())
 _TABLES: Mapping[type, tuple[str, pa.Schema]] = {
     GrantRecord: (
@@ -163,12 +167,66 @@ _TABLES: Mapping[type, tuple[str, pa.Schema]] = {
                 ("p_correct", pa.float64()),
                 ("p_wrong", pa.float64()),
                 ("harmful", pa.bool_()),
+                ("task", pa.int64()),
             ]
         ),
     ),
 }
 
 _Row = TypeVar("_Row", GrantRecord, WorkRecord, PoolRecord, AssessmentRecord)
+
+
+class RunTableWriter(Generic[_Row]):
+    """One of the tables, written in row groups; as a context manager like ``TableWriter``.
+
+    Args:
+        kind: class of the rows.
+        directory: the run directory.
+    """
+
+    def __init__(self, kind: type[_Row], directory: Path) -> None:
+        name, self._schema = _TABLES[kind]
+        self._columns = _fields(kind)
+        self._writer = table_writer(directory / f"{name}.parquet")
+        self._rows: list[_Row] = []
+        self._written = 0
+
+    def __enter__(self) -> Self:
+        self._writer.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None and (self._rows or not self._written):
+            self._write()
+        self._writer.__exit__(kind, error, trace)
+
+    def __len__(self) -> int:
+        return self._written + len(self._rows)
+
+    def add(self, row: _Row) -> None:
+        """Add a row.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
+        self._rows.append(row)
+        if len(self._rows) >= _ROWS_PER_GROUP:
+            self._write()
+
+    def add_all(self, rows: Iterable[_Row]) -> None:
+        """Add rows; see :meth:`add`."""
+        for row in rows:
+            self.add(row)
+
+    def _write(self) -> None:
+        columns = {name: [_value(getattr(row, name)) for row in self._rows] for name in self._columns}
+        if "order" in self._schema.names:
+            columns["order"] = list(range(self._written, len(self)))
+        self._writer.add(pa.table(columns, schema=self._schema))
+        self._written += len(self._rows)
+        self._rows.clear()
 
 
 def write_run_table(kind: type[_Row], rows: Iterable[_Row], directory: Path) -> None:
@@ -182,12 +240,8 @@ def write_run_table(kind: type[_Row], rows: Iterable[_Row], directory: Path) -> 
     Raises:
         OSError: the file cannot be written.
     """
-    name, schema = _TABLES[kind]
-    kept = list(rows)
-    columns = {column: [_value(getattr(row, column)) for row in kept] for column in _fields(kind)}
-    if "order" in schema.names:
-        columns["order"] = list(range(len(kept)))
-    write_table(pa.table(columns, schema=schema), directory / f"{name}.parquet")
+    with RunTableWriter(kind, directory) as writer:
+        writer.add_all(rows)
 
 
 def read_run_table(kind: type[_Row], directory: Path) -> list[_Row]:

@@ -34,14 +34,12 @@ from numpy.typing import NDArray
 
 from testbudget.rewards.errors import UserError, one_line
 from testbudget.rewards.problem import TestKind
-from testbudget.traces.files import whole_file
 from testbudget.traces.problem_columns import (
     extraction_costs,
     hidden_states_in,
     problem_source_of,
     texts_in,
     with_hidden_states,
-    with_metadata,
     with_problem_source,
     with_texts,
 )
@@ -52,6 +50,7 @@ from testbudget.traces.records import (
     VerdictRecord,
     WrittenInputs,
 )
+from testbudget.traces.table_writer import TableWriter
 from testbudget.traces.trace import ProblemTrace, Trace
 from testbudget.traces.written_inputs import (
     WRITTEN_INPUTS_SCHEMA,
@@ -112,12 +111,21 @@ _GIVEN = (pa.field("kind", pa.string()), *_MORE)
 
 
 def write_trace(trace: Trace) -> None:
-    """Write the tables of a run into its directory, each atomically.
+    """Write the tables of a run into its directory, each atomically; see ``trace_writer`` for large runs.
 
     Raises:
         OSError: a file cannot be written.
     """
-    problems = [
+    tables = tables_of(trace)
+    for name, table in tables.items():
+        write_table(table, trace.directory / f"{name}.parquet")
+    if "written_inputs" not in tables:
+        written_inputs_path(trace.directory).unlink(missing_ok=True)
+
+
+def tables_of(trace: Trace) -> dict[str, pa.Table]:
+    """Tables of a run, or of some of its problems, by name; ``written_inputs`` only if there are any."""
+    rows = [
         {
             "problem_id": problem,
             "content_hash": recorded.content_hash,
@@ -127,29 +135,26 @@ def write_trace(trace: Trace) -> None:
         }
         for problem, recorded in trace.problems.items()
     ]
-    table = with_texts(
-        pa.Table.from_pylist(problems, schema=_TABLES["problems"]),
+    problems = with_texts(
+        pa.Table.from_pylist(rows, schema=_TABLES["problems"]),
         [recorded.problem for recorded in trace.problems.values()],
     )
     if trace.hidden_states is not None:
         costs = [recorded.extraction for recorded in trace.problems.values()]
-        table = with_hidden_states(table, trace.hidden_states, costs)
+        problems = with_hidden_states(problems, trace.hidden_states, costs)
     if trace.problem_source is not None:
-        table = with_problem_source(table, trace.problem_source)
-    write_table(table, trace.directory / "problems.parquet")
-    for name, schema, rows in (
+        problems = with_problem_source(problems, trace.problem_source)
+    tables = {"problems": problems}
+    for name, schema, of_trace in (
         ("candidates", pa.schema([*_TABLES["candidates"], *_NOTES]), _candidate_rows(trace)),
         ("tests", pa.schema([*_TABLES["tests"], *_GIVEN]), _test_rows(trace)),
         ("votes", _TABLES["votes"], _vote_rows(trace)),
     ):
-        table = pa.Table.from_pylist(list(rows), schema=schema)
-        write_table(table, trace.directory / f"{name}.parquet")
-    path = written_inputs_path(trace.directory)
+        tables[name] = pa.Table.from_pylist(list(of_trace), schema=schema)
     of_problems = ((problem, seen.written_inputs) for problem, seen in trace.problems.items())
     if written := [(problem, found) for problem, found in of_problems if found]:
-        write_table(written_inputs_table(written), path)
-    else:
-        path.unlink(missing_ok=True)
+        tables["written_inputs"] = written_inputs_table(written)
+    return tables
 
 
 def read_trace(directory: Path) -> Trace:
@@ -218,14 +223,13 @@ def write_table(table: pa.Table, path: Path, *, dictionary: Sequence[str] | None
     Raises:
         OSError: the file cannot be written.
     """
-    with whole_file(path) as partial:
-        pq.write_table(
-            with_metadata(table, _VERSION_KEY, str(SCHEMA_VERSION)),
-            partial,
-            compression="zstd",
-            compression_level=19,
-            use_dictionary=True if dictionary is None else list(dictionary),
-        )
+    with table_writer(path, dictionary=dictionary) as writer:
+        writer.add(table)
+
+
+def table_writer(path: Path, *, dictionary: Sequence[str] | None = None) -> TableWriter:
+    """Writer of one table of a run with its schema version, in row groups; see :func:`write_table`."""
+    return TableWriter(path, {_VERSION_KEY: str(SCHEMA_VERSION).encode()}, dictionary)
 
 
 def read_table(directory: Path, name: str, schema: pa.Schema) -> pa.Table:

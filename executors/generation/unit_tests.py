@@ -1,6 +1,7 @@
 """Unit tests from a reward model: requests for tests, and test records of the answers."""
 
 import functools
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
@@ -82,27 +83,22 @@ class UnitTestGenerator:
                 is a duplicate.
         """
         problem = problem_candidates.problem
-        known = {
-            usable.normal_form
-            for record in earlier
-            if record.status is TestStatus.USABLE and (usable := _recorded_test(problem, record))
-        }
+        usable_ones = (record for record in earlier if record.status is TestStatus.USABLE)
+        known = {record.form or _form_of(_recorded_test(problem, record)) for record in usable_ones}
         records = []
         given = self.given.get(problem.id, {})
         for request, completion in zip(requests, completions, strict=True):
             if own := given.get(request.index):
-                form = _recorded_test(problem, own)
-                assert form is not None
-                status = TestStatus.DUPLICATE if form.normal_form in known else TestStatus.USABLE
-                known.add(form.normal_form)
-                records.append(replace(own, status=status))
-                continue
-            usable = _parsed_test(problem, completion.text)
-            status = TestStatus.UNUSABLE
-            if usable is not None:
-                status = TestStatus.DUPLICATE if usable.normal_form in known else TestStatus.USABLE
-                known.add(usable.normal_form)
-            records.append(_record_of_answer(status, request, completion))
+                found, record = _recorded_test(problem, own), own
+            else:
+                found = _parsed_test(problem, completion.text)
+                record = _record_of_answer(TestStatus.UNUSABLE, request, completion)
+            if found is not None:
+                form = _form_of(found)
+                status = TestStatus.DUPLICATE if form in known else TestStatus.USABLE
+                record = replace(record, status=status, form=form)
+                known.add(form)
+            records.append(record)
         return records
 
     def inputs_record(self, problem: Problem, request: Request, completion: Completion) -> TestRecord:
@@ -183,6 +179,14 @@ class _ParsedTest(NamedTuple):
     code: str
     kind: TestKind
     normal_form: str
+
+
+def _form_of(test: _ParsedTest | None) -> int:
+    """Digest of the normal form of a test; 0 for no test."""
+    if test is None:
+        return 0
+    digest = hashlib.blake2b(test.normal_form.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1
 
 
 def _recorded_test(problem: Problem, record: TestRecord) -> _ParsedTest | None:

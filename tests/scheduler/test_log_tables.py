@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from testbudget.rewards.problem import Problem
 from testbudget.scheduler.core.events import (
     Assessed,
     DriverRestarted,
@@ -10,6 +11,8 @@ from testbudget.scheduler.core.events import (
     Labelled,
     Sampled,
 )
+from testbudget.scheduler.core.planner import Grants
+from testbudget.scheduler.core.tasks import TaskState, TaskTable
 from testbudget.scheduler.event_log import LOG_FILE, Entry, EventLog, Note
 from testbudget.scheduler.log_records import (
     AssessedRecord,
@@ -18,31 +21,37 @@ from testbudget.scheduler.log_records import (
     LabelledRecord,
     SampledRecord,
 )
-from testbudget.scheduler.log_tables import POOLS, write_run_tables
+from testbudget.scheduler.log_tables import POOLS, grant_records, write_run_tables
 from testbudget.testing.log_entries import every_kind
 from testbudget.traces.records import Piece
 from testbudget.traces.run_tables import (
     AssessmentRecord,
-    GrantRecord,
     PoolRecord,
     WorkRecord,
     read_run_table,
 )
 
 TWO = np.array([4, 5])
-GRANTS = [GrantRecord(4, "p", 0, 2, 0.0, 0.5, {"gain": 0.5}), GrantRecord(5, "q", 3, 1, 0.0, 0.25)]
+FIRST, TESTS = np.array([0, 0, 0, 0, 0, 3]), np.array([0, 0, 0, 0, 2, 1])
 
 
 def piece(worker):
     return Piece(worker, 0.5, 1.0, 2.0)
 
 
-def written(entries, grants, folder):
-    """Rows of all tables of a log."""
+def tasks():
+    """A table whose tasks 4 and 5 are grants of two tests and of one."""
+    table = TaskTable()
+    table.issue(np.arange(6), FIRST, TESTS, 0, TaskState.GENERATING)
+    return table
+
+
+def written(entries, table, folder):
+    """Rows of all tables that are made of a log."""
     with EventLog(folder / LOG_FILE) as log:
         log.append(entries)
-        write_run_tables(log, grants, folder)
-    kinds = (GrantRecord, WorkRecord, PoolRecord, AssessmentRecord)
+        write_run_tables(log, table, folder)
+    kinds = (WorkRecord, PoolRecord, AssessmentRecord)
     return [read_run_table(kind, folder) for kind in kinds]
 
 
@@ -67,8 +76,7 @@ def test_pieces_pools_and_assessments_are_read_from_the_log(tmp_path):
         ),
         Entry(Labelled(TWO[:1]), 3.0, (LabelledRecord("p", np.array([True]), piece("e")),)),
     ]
-    grants, work, pools, assessments = written(entries, GRANTS, tmp_path)
-    assert grants == GRANTS
+    work, pools, assessments = written(entries, tasks(), tmp_path)
     times = (0.5, 1.0, 2.0)
     assert work == [
         WorkRecord("sample", "p", 4, "a", *times),
@@ -78,7 +86,7 @@ def test_pieces_pools_and_assessments_are_read_from_the_log(tmp_path):
         WorkRecord("label", "p", None, "e", *times),
     ]
     assert pools == [PoolRecord(1.5, "runner", 2, 1, 0)]
-    assert assessments[0] == AssessmentRecord("p", 2, 1, 0.5, 0.5, False)
+    assert assessments[0] == AssessmentRecord("p", 2, 1, 0.5, 0.5, False, 4)
     assert (assessments[1].tests, assessments[1].p_correct, assessments[1].harmful) == (4, 0.25, True)
     assert np.isnan(assessments[1].p_wrong)
 
@@ -91,7 +99,7 @@ def test_the_clock_of_a_resumed_run_goes_on_where_the_log_ended(tmp_path):
         Entry(DriverRestarted(), 4.25),
         Entry(Generated(TWO[1:], TWO[1:]), 7.0, (record,)),
     ]
-    _, work, _, _ = written(entries, GRANTS, tmp_path)
+    work, _, _ = written(entries, tasks(), tmp_path)
     assert [(piece.started, piece.finished) for piece in work] == [(1.0, 2.0), (5.0, 6.0)]
 
 
@@ -102,6 +110,15 @@ def test_a_log_of_every_kind_of_entry_and_one_without_records_have_tables(tmp_pa
         ("bare", [Entry(Sampled(TWO, TWO), 0.0)]),
     ):
         (tmp_path / name).mkdir()
-        grants, _, _, assessments = written(entries, [], tmp_path / name)
-        assert grants == []
+        _, _, assessments = written(entries, TaskTable(), tmp_path / name)
         assert [row.tests for row in assessments] == [None] * (2 if name == "every" else 0)
+
+
+def test_grants_are_rows_with_the_terms_of_their_values():
+    numbers = np.array([4, 5]), np.array([1, 0]), np.array([0, 3]), np.array([2, 1])
+    made = Grants(*numbers, np.array([0.5, 0.25]), {"gain": np.array([0.5, 0.125])})
+    problems = [Problem("p", "", "f"), Problem("q", "", "f")]
+    assert [
+        (row.task, row.problem, row.first, row.tests, row.time, row.value, row.terms)
+        for row in grant_records(made, problems, 7.0)
+    ] == [(4, "q", 0, 2, 7.0, 0.5, {"gain": 0.5}), (5, "p", 3, 1, 7.0, 0.25, {"gain": 0.125})]
