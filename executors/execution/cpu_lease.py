@@ -19,9 +19,7 @@ from testbudget.executors.metering import SLICE_SECONDS, LeaseEndedError, Meter,
 
 _MIN_PAUSE_SECONDS, _MAX_PAUSE_SECONDS = 0.002, 3600.0  # between two readings
 _LATE_SECONDS = 0.03  # from the moment that a reading is due until the last process inside has ended
-_START_SECONDS = (
-    1.2  # CPU-seconds of the start of a sandbox: 0.75 with the rehearsal, and more on a slower core
-)
+_START_SECONDS = 1.6  # CPU-seconds of the start of a sandbox: 0.5, and up to three times on a shared core
 _PAIR_FACTOR = 1.5  # on the CPU limit of a pair: a candidate at its limit, and its judge
 
 

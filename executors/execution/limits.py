@@ -43,7 +43,7 @@ _GRANULARITY_SECONDS = 1.0  # RLIMIT_CPU counts whole seconds
 STARVED_SHARE = 0.02
 """A process that uses more than this share of a CPU is running, not sleeping: the machine is busy."""
 
-STARVED_FACTOR = 5
+STARVED_FACTOR = 10
 """Factor on the wall-clock limit of a process that is running on a busy machine."""
 
 
