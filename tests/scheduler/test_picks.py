@@ -16,6 +16,7 @@ def picked(recorded, tmp_path, name="out", **fields):
 def test_every_pick_has_a_p_correct_and_a_reason_for_being_closed(recorded, tmp_path):
     picks = picked(recorded, tmp_path)
     assert all(0 < pick["p_correct"] < 1 for pick in picks)
+    assert all(0 < pick["overtaken_at_most"] <= 1 for pick in picks)
     assert not any(pick["abstained"] for pick in picks)
     assert all(pick["closed_because"] == "cap" for pick in picks)
     summary = summarise(tmp_path / "out")
