@@ -1,295 +1,221 @@
-"""Worth of each selection rule and policy, alone and together, on better and worse tests.
+"""Worth of dynamic allocation at equal tests, on regimes that had no part in the model of p_change.
 
-The reference is static: equal budgets, with the better of majority and consensus at each cap. Whatever is
-learned about a problem is learned from other problems. Nothing is executed.
+For each regime the model of p_change is fitted, without labels, to the regimes of the other families. The
+policies see the same tests in the same random orders, under the default rule. Beside their gain over equal
+budgets stands the whole, default rule and ``adaptive``, against the static reference: equal budgets with
+``majority`` or ``consensus``, whichever is better. The last line is one JSON object.
 """
 
 import argparse
-import functools
 import json
-import math
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from input_mutations import with_inputs_of
+from change_model import fitted_to, rows_of
 from numpy.typing import NDArray
-from recorded_blocks import RECORDED_RUN
-from recorded_parts import AS_RECORDED, MBPP, SEED, LabeledProblem, keep_part, recorded_tests
+from regimes import EXAMPLES, Regime, files_of, read_regime
 
-from testbudget.analysis.compare.evaluate import policy_setups
 from testbudget.analysis.compare.settings import STATIC_RULES
-from testbudget.analysis.permuted_runs import PermutedRuns, permuted_runs
-from testbudget.difficulty.predictions import PredictedPassRates, learned_pass_rates, predict_pass_rates
+from testbudget.analysis.tables import format_interval
 from testbudget.policies.adaptive import Adaptive
+from testbudget.policies.base import Floats, Ints, Policy
 from testbudget.policies.curves import OracleCurves
-from testbudget.policies.greedy import Greedy
-from testbudget.policies.proportional import Proportional
 from testbudget.policies.uniform import Uniform
 from testbudget.rewards.bootstrap import Interval, bootstrap_means, first_crossing, intervals
+from testbudget.rewards.confidence.change import ChangeModel, default_change_model
+from testbudget.rewards.selection.calibrated import Calibrated
 from testbudget.rewards.selection.registry import selection_rule
-from testbudget.traces.learning_curves import RecordedTests
-from testbudget.traces.tables import read_trace
+from testbudget.scheduler.simulation import PickEstimates, simulate
+from testbudget.traces.learning_curves import compute_learning_curves, permute_tests, random_permutations
 
-COMPARED_PARTS: tuple[str, ...] = (AS_RECORDED, "middle third", "worst third", "one in six right")
-SHOWN_CAPS = (1, 2, 3, 5, 8, 12, 20)
-"""Tests per problem that the table shows."""
-
-_CAPS_BETWEEN = (4, 6, 10, 15)  # evaluated too, to find where a variant is as accurate as the reference
-_FURTHER_TESTS = (
-    10  # tests whose inputs are known beforehand, in the bound on inputs without expected values
-)
-_PERMUTATIONS, _SEED, _SLOTS = 20, 0, 256  # as in testbudget compare
-_LOWEST_LEAD = -0.3  # points
-
-STATIC, OUTPUTS = "static", "calibrated"
-VOTES, INPUTS = "calibrated by votes", "calibrated with further inputs"
-"""Ways to pick: the reference's rule; the default rule with outputs, by votes, or with more inputs."""
+SEED = 5
+CAPS = (1, 2, 3, 5, 8, 12, 20)
+_MOST_TESTS = 60
+_ROW_ORDERS = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Variant:
-    """A way to pick and a policy.
+class Powers(Adaptive):
+    """Another index: ``p_change^a p_wrong^b p_correct^c / (m + 1)``.
 
-    Attributes:
-        name: name in the tables.
-        picks: one of the four ways to pick.
-        policy: name of the policy.
-        has_goal: True if it is held against the goals.
+    Args:
+        problems: number of problems.
+        exponents: a, b and c.
     """
 
-    name: str
-    picks: str
-    policy: str = Uniform.name
-    has_goal: bool = False
+    def __init__(self, problems: int, exponents: tuple[float, float, float]) -> None:
+        super().__init__(problems)
+        self._exponents = exponents
+
+    def observe(self, problems: Ints, granted: Ints, p_wrong: Floats, p_change: Floats) -> None:  # noqa: ARG002
+        """See :meth:`Policy.observe`."""
+        of_change, of_wrong, of_correct = self._exponents
+        factors = p_change**of_change * p_wrong**of_wrong * (1 - p_wrong) ** of_correct
+        self._factors[problems] = np.maximum(factors, 0.01)
 
 
-REFERENCE = Variant("static reference", STATIC)
-SECTIONS: Mapping[str, Sequence[Variant]] = {
-    "each alone": (
-        Variant("calibrated by votes", VOTES, has_goal=True),
-        Variant("calibrated with outputs", OUTPUTS, has_goal=True),
-        Variant("adaptive", STATIC, Adaptive.name),
-        Variant("proportional, predicted", STATIC, Proportional.name),
-        Variant("greedy, predicted", STATIC, Greedy.name),
-    ),
-    "together, without outputs": (
-        Variant("votes + proportional", VOTES, Proportional.name),
-        Variant("votes + adaptive", VOTES, Adaptive.name, has_goal=True),
-    ),
-    "together, with outputs": (
-        Variant("outputs + proportional", OUTPUTS, Proportional.name),
-        Variant("outputs + greedy", OUTPUTS, Greedy.name),
-        Variant("outputs + adaptive", OUTPUTS, Adaptive.name, has_goal=True),
-    ),
-    "bounds, which no run can reach": (
-        Variant("outputs of further inputs", INPUTS),
-        Variant("the same + adaptive", INPUTS, Adaptive.name),
-        Variant("votes + true curves", VOTES, OracleCurves.name),
-        Variant("outputs + true curves", OUTPUTS, OracleCurves.name),
-    ),
+INDICES: dict[str, tuple[float, float, float]] = {
+    "p_change^1/2": (0.5, 0, 0),
+    "p_change": (1, 0, 0),
+    "p_wrong^1/2": (0, 0.5, 0),
+    "p_wrong": (0, 1, 0),
+    "both^1/2": (0.5, 0.5, 0),
+    "p_change^1/2 p_correct": (0.5, 0, 1),
+    "(p_wrong p_correct)^1/2": (0, 0.5, 0.5),
 }
-VARIANTS = (REFERENCE, *(variant for section in SECTIONS.values() for variant in section))
+"""Indices beside that of ``adaptive``, which is (1/4, 1/2, 0). The last two leave hopeless problems out."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class PartData:
-    """Recorded tests of a part of a run, or of a whole run.
+class RegimeResult:
+    """Accuracy on one regime, float64 (orders, problems, caps) each.
 
     Attributes:
-        name: name in the tables.
-        recordings: by problem, with outputs.
-        further: the same, with the outputs of further inputs before the first test.
-        predicted: pass rates predicted from hidden states.
+        name: name of the regime.
+        caps: tests per problem.
+        static: equal budgets, by rule: the static rules and the default one.
+        policies: under the default rule at the same number of tests, by name.
     """
 
     name: str
-    recordings: Sequence[RecordedTests]
-    further: Sequence[RecordedTests]
-    predicted: PredictedPassRates
+    caps: tuple[int, ...]
+    static: dict[str, NDArray[np.float64]]
+    policies: dict[str, NDArray[np.float64]]
 
-    @property
-    def available(self) -> NDArray[np.int_]:
-        """Recorded tests of each problem, int (problems,)."""
-        return np.asarray([recording.tests for recording in self.recordings])
+    def gains(self, policy: str) -> list[Interval]:
+        """Points over equal budgets with the default rule at each cap, and in the mean."""
+        return _points(self.policies[policy] - self.static[Calibrated.name])
 
-    @property
-    def false_negative_rate(self) -> float:
-        """Share of the correct candidates that a test fails, mean over the problems that have some."""
-        problems = [LabeledProblem.of(recording) for recording in self.recordings]
-        return float(
-            np.mean([1 - one.passed[:, one.correct].mean() for one in problems if one.correct.any()])
-        )
+    def over_static(self, policy: str) -> list[Interval]:
+        """Points over the static reference at each cap, and in the mean."""
+        one, other = (self.static[rule] for rule in STATIC_RULES)
+        better = one.mean(axis=(0, 1)) >= other.mean(axis=(0, 1))
+        return _points(self.policies[policy] - np.where(better, one, other))
+
+    def share_of_tests(self, policy: str) -> Interval:
+        """Tests for the static reference's best accuracy, as a share of those that it takes itself."""
+        columns = [*(self.static[rule] for rule in STATIC_RULES), self.policies[policy]]
+        one, other, own = np.split(bootstrap_means(np.concatenate(columns, axis=2), SEED), 3, axis=1)
+        static = np.where(one[0] >= other[0], one, other)
+        caps = np.array(self.caps, np.float64)
+        best = static[:, static[0].argmax()]  # the cap at which it is best, in every resample
+        share = first_crossing(best, own, caps) / first_crossing(best, static, caps)
+        return intervals(share[:, np.newaxis])[0]
 
 
-def part_data(run: Path, parts: Sequence[str], permutations: int, every: int) -> list[PartData]:
-    """Parts of a recorded run, of every n-th problem."""
-    whole, trace = recorded_tests(run)[::every], read_trace(run)
-    predicted = predict_pass_rates(
-        "learned",
-        trace,
-        functools.partial(learned_pass_rates, seed=_SEED),
-        permutations=permutations,
-        seed=_SEED,
-    )
-    predicted = replace(predicted, pass_rates=predicted.pass_rates[:, ::every])
-    found = []
-    for name in parts:
-        chosen = whole
-        if name != AS_RECORDED:
-            chosen = [
-                keep_part(one, name, np.random.default_rng([SEED, number]))
-                for number, one in enumerate(whole)
+def evaluate(
+    regime: Regime, model: ChangeModel, orders: int, caps: Sequence[int], *, indices: bool
+) -> RegimeResult:
+    """Evaluate all policies on a regime.
+
+    Args:
+        regime: the regime.
+        model: of p_change, fitted to others.
+        orders: random orders of the tests.
+        caps: tests per problem.
+        indices: True for ``INDICES`` too.
+    """
+    caps = tuple(cap for cap in caps if cap <= regime.tests.max())
+    available = np.minimum(regime.tests, _MOST_TESTS)
+    accuracy: dict[str, list[NDArray[np.float64]]] = {rule: [] for rule in (*STATIC_RULES, Calibrated.name)}
+    estimates: dict[str, list[PickEstimates]] = {"others": [], "shipped": []}
+    steps = np.minimum(np.arange(available.max() + 1), available[:, np.newaxis])
+    for order in range(orders):
+        drawn = random_permutations(regime.recorded, np.random.default_rng([SEED, order]))
+        drawn = [one[:tests] for one, tests in zip(drawn, available, strict=True)]
+        permuted = permute_tests(regime.recorded, drawn, change_model=model)
+        for rule, found in accuracy.items():
+            curves = compute_learning_curves(regime.recorded, drawn, selection_rule(rule), permuted)
+            found.append(np.stack([one.accuracy[at] for one, at in zip(curves, steps, strict=True)]))
+            if rule == Calibrated.name:
+                estimates["others"].append(PickEstimates.of(curves))
+        permuted = permute_tests(regime.recorded, drawn, change_model=default_change_model())
+        curves = compute_learning_curves(regime.recorded, drawn, Calibrated(), permuted)
+        estimates["shipped"].append(PickEstimates.of(curves))
+    grid = {rule: np.stack(found) for rule, found in accuracy.items()}
+    problems = len(available)
+    made: dict[str, tuple[str, Callable[[int], Policy]]] = {
+        "adaptive": ("others", lambda _: Adaptive(problems)),
+        "adaptive, shipped weights": ("shipped", lambda _: Adaptive(problems)),
+    }
+    if indices:
+        for name, exponents in INDICES.items():
+            made[name] = ("others", lambda _, powers=exponents: Powers(problems, powers))
+    if orders > 1:
+        made["oracle-curves"] = ("others", lambda order: OracleCurves(_others_mean(grid, order, available)))
+    spent = np.array([np.minimum(cap, available).sum() for cap in caps])
+    policies = {}
+    for name, (estimated, make) in made.items():
+        granted = np.stack(
+            [
+                [
+                    simulate(make(order), cap, available, estimates[estimated][order], seed=SEED + order)
+                    for cap in spent.tolist()
+                ]
+                for order in range(orders)
             ]
-        further = []
-        for number, (one, part) in enumerate(zip(whole, chosen, strict=True)):
-            drawn = np.random.default_rng([SEED, number, 1]).permutation(one.indices[one.rows >= 0])
-            further.append(with_inputs_of(part, drawn[:_FURTHER_TESTS].tolist()))
-        title = name if run == RECORDED_RUN else run.name
-        found.append(PartData(title, chosen, further, predicted))
-    return found
-
-
-def evaluate(data: PartData, caps: Sequence[int], permutations: int) -> dict[Variant, NDArray[np.float64]]:
-    """Accuracy of the picks of every variant, float64 (permutations, problems, caps).
-
-    The rule of the reference at each cap is the one that is better there with equal budgets.
-    """
-    without_outputs = [replace(recording, recorded_outputs=None) for recording in data.recordings]
-    found: dict[Variant, NDArray[np.float64]] = {}
-
-    def evaluated(picks: str, rules: Sequence[str], recorded: Sequence[RecordedTests]) -> list[_ByPolicy]:
-        by_rule = permuted_runs(
-            recorded,
-            [selection_rule(name) for name in rules],
-            permutations=permutations,
-            counts=[1],
-            z=2.0,
-            seed=_SEED,
         )
-        names = [variant.policy for variant in VARIANTS if variant.picks == picks]
-        return [_accuracy_by_policy(runs, names, data, caps) for runs in by_rule]
-
-    static = evaluated(STATIC, STATIC_RULES, without_outputs)
-    equal = np.stack([by_policy[Uniform.name].mean(axis=(0, 1)) for by_policy in static])
-    better = equal.argmax(axis=0)
-    for variant in VARIANTS:
-        if variant.picks == STATIC:
-            by_rule = np.stack([by_policy[variant.policy] for by_policy in static])
-            found[variant] = np.stack([by_rule[rule, :, :, cap] for cap, rule in enumerate(better)], axis=2)
-    for picks, recorded in ((VOTES, without_outputs), (OUTPUTS, data.recordings), (INPUTS, data.further)):
-        (by_policy,) = evaluated(picks, ["calibrated"], recorded)
-        found |= {variant: by_policy[variant.policy] for variant in VARIANTS if variant.picks == picks}
-    return found
+        policies[name] = np.take_along_axis(grid[Calibrated.name], granted.transpose(0, 2, 1), axis=2)
+    equal = np.stack([simulate(Uniform(), cap, available) for cap in spent.tolist()], axis=1)
+    static = {rule: np.take_along_axis(found, equal[np.newaxis], axis=2) for rule, found in grid.items()}
+    return RegimeResult(regime.name, caps, static, policies)
 
 
-_ByPolicy = Mapping[str, NDArray[np.float64]]
+def _others_mean(grid: dict[str, NDArray[np.float64]], order: int, available: Ints) -> Floats:
+    means: Floats = np.delete(grid[Calibrated.name], order, axis=0).mean(axis=0)
+    means[np.arange(means.shape[1]) > available[:, np.newaxis]] = np.nan
+    return means
 
 
-def _accuracy_by_policy(
-    runs: PermutedRuns, policies: Sequence[str], data: PartData, caps: Sequence[int]
-) -> _ByPolicy:
-    """Accuracy by policy, float64 (permutations, problems, caps)."""
-    found = {}
-    for setup in policy_setups(runs, policies, [data.predicted], _SEED):
-        problems = len(data.available)
-        granted = setup.granted([cap * problems for cap in caps], data.available, _SEED, _SLOTS)
-        found[setup.combination.policy] = np.take_along_axis(
-            runs.accuracy, np.moveaxis(granted, 0, 2), axis=2
-        )
-    return found
+def _points(difference: NDArray[np.float64]) -> list[Interval]:
+    columns = np.concatenate([difference, difference.mean(axis=2, keepdims=True)], axis=2)
+    return intervals(bootstrap_means(100 * columns, SEED))
 
 
-@dataclass(frozen=True, slots=True)
-class VariantFigures:
-    """Figures of one variant.
-
-    Attributes:
-        accuracy: in %, by cap.
-        lead: points over the static reference, by cap.
-        needed: tests per problem with which it is as accurate as the reference at the last cap; infinite
-            if the last cap is not enough.
-    """
-
-    accuracy: tuple[float, ...]
-    lead: tuple[Interval, ...]
-    needed: Interval
-
-
-def variant_figures(
-    evaluated: Mapping[Variant, NDArray[np.float64]], caps: Sequence[int]
-) -> dict[Variant, VariantFigures]:
-    """Figures of all variants, from one bootstrap paired by problem and permutation."""
-    columns = 100 * np.concatenate(list(evaluated.values()), axis=2)
-    means = bootstrap_means(columns, _SEED)
-    by_variant = dict(zip(evaluated, np.split(means, len(evaluated), axis=1), strict=True))
-    reference = by_variant[REFERENCE]
-    found = {}
-    for variant, values in by_variant.items():
-        lead = values - reference
-        needed = first_crossing(reference[:, -1], values, np.asarray(caps, np.float64))
-        found[variant] = VariantFigures(
-            tuple(values[0].tolist()),
-            tuple(intervals(lead)),
-            Interval.of(needed[0], needed[1:]),
-        )
-    return found
-
-
-def show(data: PartData, found: Mapping[Variant, VariantFigures], caps: Sequence[int]) -> None:
-    """Print the table of a part."""
-    tests = data.available.mean()
+def print_result(result: RegimeResult) -> None:
+    """Print the tables of a regime."""
+    print(f"\n{result.name}: equal budgets, in %, at {', '.join(map(str, result.caps))} tests per problem")
+    for rule, found in result.static.items():
+        print(f"  {rule:<28}" + "".join(f"{value:>8.1f}" for value in 100 * found.mean(axis=(0, 1))))
+    print("points over equal budgets with the default rule, and their mean")
+    for policy in result.policies:
+        *cells, mean = result.gains(policy)
+        print(f"  {policy:<28}" + "".join(f"{cell.value:>+8.1f}" for cell in cells), end="")
+        print(f"   {format_interval(mean, form='+.2f')}")
+    whole = result.over_static("adaptive")
+    print("default rule + adaptive over the static reference, and their mean")
+    print("  " + " ".join(format_interval(cell, form="+.1f") for cell in whole))
+    shares = {
+        name: format_interval(result.share_of_tests(name), form=".2f")
+        for name in ("adaptive", "oracle-curves")
+        if name in result.policies
+    }
     print(
-        f"\n{data.name}: {len(data.recordings)} problems with {tests:.1f} tests, "
-        f"which fail {100 * data.false_negative_rate:.0f} % of the correct candidates"
+        "share of the reference's tests for its accuracy: "
+        + ", ".join(f"{n} {s}" for n, s in shares.items())
     )
-    places = [place for place, cap in enumerate(caps) if cap in SHOWN_CAPS]
-    head = "".join(f"{caps[place]:>12}" for place in places)
-    print(f"{'':<30}{head}   as accurate as the reference at {caps[-1]} with")
-    accuracy = "".join(f"{found[REFERENCE].accuracy[place]:>7.1f}     " for place in places)
-    print(f"{REFERENCE.name:<30}{accuracy}   {caps[-1]}")
-    for section, variants in SECTIONS.items():
-        print(section)
-        for variant in variants:
-            texts = "".join(f"{_points(found[variant].lead[place]):>12}" for place in places)
-            print(f"  {variant.name:<28}{texts}   {_tests(found[variant].needed, caps[-1])}", flush=True)
 
 
-def _points(lead: Interval) -> str:
-    return f"{lead.value:+.1f} ±{(lead.high - lead.low) / 2:.1f}"
+def as_record(result: RegimeResult) -> dict[str, Any]:
+    """The figures of a regime, for a program."""
 
+    def triple(one: Interval) -> list[float | None]:
+        numbers = (one.value, one.low, one.high)
+        return [round(number, 3) if np.isfinite(number) else None for number in numbers]
 
-def _tests(needed: Interval, last_cap: int) -> str:
-    def words(tests: float) -> str:
-        return f"{tests:.1f}" if math.isfinite(tests) else f">{last_cap}"
-
-    return f"{words(needed.value)} [{words(needed.low)}, {words(needed.high)}]"
-
-
-def show_goals(
-    found: Mapping[str, Mapping[Variant, VariantFigures]], caps: Mapping[str, Sequence[int]]
-) -> None:
-    """Print the variants that have a goal, by part, and where they miss it."""
-    print(
-        f"\nGoals: never more than {-_LOWEST_LEAD} points below the reference, and its accuracy at the "
-        f"last cap\nwith half of the tests, or better a quarter\n"
-        f"{'':<48}{'lowest lead':>14}{'at':>4}{'':>10}{'share of the tests':>20}"
-    )
-    for part, by_variant in found.items():
-        for variant, one in by_variant.items():
-            if variant.has_goal:
-                leads = [(lead.value, lead, cap) for cap, lead in zip(caps[part], one.lead, strict=True)]
-                lowest, lead, cap = min(leads, key=lambda row: row[0])
-                share = one.needed.value / caps[part][-1]
-                reached = "a quarter" if share <= 0.25 else "a half" if share <= 0.5 else "missed"
-                print(
-                    f"{f'{part}, {variant.name}':<48}{_points(lead):>14}{cap:>4}"
-                    f"{'kept' if lowest >= _LOWEST_LEAD else 'missed':>10}"
-                    f"{f'{share:.2f}' if math.isfinite(share) else 'never':>14}  {reached}"
-                )
+    return {
+        "caps": list(result.caps),
+        "gain": {name: triple(result.gains(name)[-1]) for name in result.policies},
+        "over static": [triple(cell) for cell in result.over_static("adaptive")],
+        "share of tests": {
+            name: triple(result.share_of_tests(name))
+            for name in ("adaptive", "oracle-curves")
+            if name in result.policies
+        },
+    }
 
 
 def main() -> int:
@@ -297,48 +223,35 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("files", nargs="*", type=Path, help="further runs, files of votes, or folders")
     parser.add_argument(
-        "--permutations", type=int, default=_PERMUTATIONS, help="of the tests (default: %(default)s)"
+        "--family", action="append", default=[], metavar="A,B", help="regimes of one family"
     )
-    parser.add_argument(
-        "--quick", action="store_true", help="every sixth problem, 3 permutations, fewer parts"
-    )
-    arguments = parser.parse_args()
-    permutations, every, parts = arguments.permutations, 1, COMPARED_PARTS
-    if arguments.quick:
-        permutations, every, parts = 3, 6, COMPARED_PARTS[::3]
-    found: dict[str, dict[Variant, VariantFigures]] = {}
-    caps_of: dict[str, Sequence[int]] = {}
-    for run, names in ((RECORDED_RUN, parts), (MBPP, COMPARED_PARTS[:1])):
-        for data in part_data(run, names, permutations, every):
-            caps = [cap for cap in sorted((*SHOWN_CAPS, *_CAPS_BETWEEN)) if cap <= data.available.mean()]
-            caps_of[data.name] = caps
-            found[data.name] = variant_figures(evaluate(data, caps, permutations), caps)
-            show(data, found[data.name], caps)
-    show_goals(found, caps_of)
-    print()
-    print(json.dumps({name: figures(one, caps_of[name]) for name, one in found.items()}))
+    parser.add_argument("--orders", type=int, default=12, help="random orders (default: %(default)s)")
+    parser.add_argument("--no-indices", action="store_true", help="leave the other indices out")
+    parser.add_argument("--quick", action="store_true", help="2 orders, every fourth problem")
+    given = parser.parse_args()
+    families = [one.split(",") for one in given.family]
+    paths = files_of([EXAMPLES / "humaneval", EXAMPLES / "mbpp", *given.files])
+    regimes = [read_regime(path, families) for path in paths]
+    orders = given.orders
+    if given.quick:
+        orders = 2
+        regimes = [Regime(one.name, one.family, one.recorded[::4]) for one in regimes]
+    rows = [rows_of(regime, _ROW_ORDERS, SEED) for regime in regimes]
+    results = []
+    for regime in regimes:
+        others = [at for at, one in enumerate(regimes) if one.family != regime.family]
+        model = fitted_to([regimes[at] for at in others], [rows[at] for at in others], "other families")
+        results.append(evaluate(regime, model, orders, CAPS, indices=not given.no_indices))
+        print_result(results[-1])
+        sys.stdout.flush()
+    print("\nmean over the regimes, points over equal budgets")
+    for policy in results[0].policies:
+        gains = [one.gains(policy)[-1].value for one in results if policy in one.policies]
+        print(f"  {policy:<28}{np.mean(gains):>+8.2f}, from {min(gains):+.2f} to {max(gains):+.2f}")
+    print(json.dumps({one.name: as_record(one) for one in results}))
     return 0
-
-
-def figures(found: Mapping[Variant, VariantFigures], caps: Sequence[int]) -> dict[str, Any]:
-    """All figures of a part, rounded."""
-
-    def bounds(interval: Interval) -> list[float | None]:
-        values = (interval.value, interval.low, interval.high)
-        return [round(value, 2) if math.isfinite(value) else None for value in values]
-
-    return {
-        "tests per problem": caps,
-        "variants": {
-            variant.name: {
-                "accuracy": [round(value, 2) for value in one.accuracy],
-                "lead": [bounds(lead) for lead in one.lead],
-                "as accurate as the reference at the last cap with": bounds(one.needed),
-            }
-            for variant, one in found.items()
-        },
-    }
 
 
 if __name__ == "__main__":
