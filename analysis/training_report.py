@@ -9,9 +9,16 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from testbudget.analysis import plots
-from testbudget.analysis.pages import write_page
 from testbudget.analysis.tables import Table, format_interval, json_record
+from testbudget.analysis.view.study_page import (
+    Block,
+    ReliabilityBin,
+    heading_block,
+    predictions_block,
+    table_block,
+    text_block,
+    write_study_page,
+)
 from testbudget.difficulty.examples import TARGETS
 from testbudget.difficulty.scores import PredictionScores
 from testbudget.difficulty.training import TargetEvaluation, TrainingResult
@@ -23,6 +30,11 @@ _HEADINGS = {
     "brier": "Brier",
     "calibration_error": "calibration error",
 }
+_EXPLANATION = (
+    "Every problem was predicted by models that were not fitted on it. Brackets are 95 % bootstrap "
+    "intervals over problems. Smaller is better for Brier and calibration error. The charts show the "
+    "method {}."
+)
 _BINS = 10
 _NORMAL_95 = 1.96  # standard errors on either side
 
@@ -82,31 +94,23 @@ def print_training(sections: Sequence[ReportSection], console: Console) -> None:
 
 
 def write_training(training: TrainingResult, sections: Sequence[ReportSection], path: Path) -> None:
-    """Write tables and plots of all sections as one HTML page.
+    """Write tables and charts of all sections as one HTML page.
 
     Raises:
-        UserError: Matplotlib is not installed.
+        OSError: the file cannot be written.
     """
     method = training.settings.method
-    write_page(
-        "training.html.j2",
-        path,
-        method=method,
-        sections=[
-            {
-                "title": section.title,
-                "targets": [
-                    {
-                        "target": TARGETS[target],
-                        "table": _score_table(target, by_method),
-                        "svgs": _plots(by_method[method]),
-                    }
-                    for target, by_method in section.evaluations.items()
-                ],
-            }
-            for section in sections
-        ],
-    )
+    blocks = [text_block(_EXPLANATION.format(method))]
+    for section in sections:
+        blocks.append(heading_block(section.title))
+        for target, by_method in section.evaluations.items():
+            about = TARGETS[target]
+            blocks += [
+                table_block(_score_table(target, by_method)),
+                text_block(f"{about.meaning.capitalize()}. AUROC: whether {about.event}."),
+                _chart(by_method[method]),
+            ]
+    write_study_page("A trained predictor of difficulty", blocks, path)
 
 
 def training_records(training: TrainingResult, sections: Sequence[ReportSection]) -> dict[str, Any]:
@@ -145,8 +149,8 @@ def training_records(training: TrainingResult, sections: Sequence[ReportSection]
     }
 
 
-def _reliability_bins(evaluation: TargetEvaluation) -> list[plots.ReliabilityBin]:
-    """Problems in bins of equal size by prediction, for :func:`plots.reliability`.
+def _reliability_bins(evaluation: TargetEvaluation) -> list[ReliabilityBin]:
+    """Problems in bins of equal size by prediction, for the chart.
 
     The interval is the mean of the measured values ± 1.96 standard errors over problems.
     """
@@ -157,7 +161,7 @@ def _reliability_bins(evaluation: TargetEvaluation) -> list[plots.ReliabilityBin
         mean = float(values.mean())
         error = float(values.std(ddof=1) / math.sqrt(len(part))) if len(part) > 1 else 0.0
         bins.append(
-            plots.ReliabilityBin(
+            ReliabilityBin(
                 float(evaluation.predicted.mean[part].mean()),
                 mean,
                 mean - _NORMAL_95 * error,
@@ -185,15 +189,15 @@ def _heading(target: str, by_method: _EvaluationByMethod) -> str:
     return f"{target} ({problems})"
 
 
-def _plots(evaluation: TargetEvaluation) -> list[str]:
+def _chart(evaluation: TargetEvaluation) -> Block:
     target = evaluation.labels.target
-    limits = (-1.0, 1.0) if target.signed else (0.0, 1.0)
-    quantity = target.name.replace("_", " ")
-    predicted, measured = evaluation.predicted.mean, evaluation.labels.values
-    return [
-        plots.as_svg(plots.scatter(predicted, measured, quantity=quantity, limits=limits)),
-        plots.as_svg(plots.reliability(_reliability_bins(evaluation), quantity=quantity, limits=limits)),
-    ]
+    return predictions_block(
+        f"Predicted and measured {target.name.replace('_', ' ')}",
+        evaluation.predicted.mean.tolist(),
+        evaluation.labels.values.tolist(),
+        _reliability_bins(evaluation),
+        limits=(-1.0, 1.0) if target.signed else (0.0, 1.0),
+    )
 
 
 def _score(figure: Interval) -> str:

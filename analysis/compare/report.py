@@ -1,4 +1,4 @@
-"""A comparison on the terminal, as an HTML page with plots, as Parquet and as JSON."""
+"""A comparison on the terminal, as an HTML page, as Parquet and as JSON."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -10,13 +10,35 @@ from rich.console import Console
 from testbudget.analysis.compare.results import Combination, GridCell, PolicyComparison, most_accurate
 from testbudget.analysis.compare.settings import STATIC_RULES
 from testbudget.analysis.compare.tables import detail_tables, grid_tables, rules, summary_tables
-from testbudget.analysis.pages import write_page
-from testbudget.analysis.plots import Series, as_svg, by_quintiles, by_tests
 from testbudget.analysis.tables import flat_record, json_record
+from testbudget.analysis.view.study_page import (
+    Block,
+    Series,
+    bars_block,
+    heading_block,
+    lines_block,
+    table_block,
+    text_block,
+    write_study_page,
+)
 from testbudget.rewards.bootstrap import Interval
 from testbudget.traces.agreement import Score
 from testbudget.traces.tables import write_table
 
+_BANDS = "means over problems and permutations of the tests; bands: 95 % bootstrap intervals"
+_CORRELATIONS = (
+    "Rank correlation of predicted with measured pass rates: {}. noisy:R is the measured pass rates, "
+    "exchanged among problems until their rank correlation with the truth is R. noisy-calibrated:R is the"
+    " expected pass rate given the same noisy ranks. Both know the truth. They show the worth of a "
+    "predictor with that rank correlation."
+)
+_CAUTION = (
+    "The best combination was chosen on these very problems, so its accuracy is too optimistic. "
+    "Combinations that know the truth cannot be used in a run. They show what is left to gain. Brackets "
+    "are 95 % bootstrap intervals over problems and permutations, paired where two combinations are "
+    "compared. 'As reference with' is the number of tests per problem at which the static reference is as"
+    " accurate, 'as uniform with' the number at which equal budgets with the same rule are."
+)
 _PER_QUINTILE = ("pass_rate", "tests", "accuracy", "vs_uniform", "vs_reference")
 
 
@@ -106,23 +128,24 @@ def comparison_records(comparison: PolicyComparison) -> dict[str, Any]:
 
 
 def write_comparison(comparison: PolicyComparison, path: Path) -> None:
-    """Write plots and tables as one HTML page.
+    """Write charts and tables as one HTML page.
 
     Raises:
-        UserError: Matplotlib is not installed.
+        OSError: the file cannot be written.
     """
-    write_page(
-        "compare.html.j2",
-        path,
-        comparison=comparison,
-        heading=_heading(comparison),
-        correlations=_correlations(comparison),
-        overview=_overview(comparison),
-        plots=list(_plots_by_rule(comparison)),
-        quintiles=_plot_of_quintiles(comparison),
-        summary=list(summary_tables(comparison)),
-        details=[*detail_tables(comparison), *grid_tables(comparison)],
-    )
+    blocks = [text_block(_heading(comparison))]
+    if correlations := _correlations(comparison):
+        blocks.append(text_block(_CORRELATIONS.format(correlations)))
+    blocks += [text_block(note) for note in comparison.notes]
+    blocks.append(_overview(comparison))
+    blocks += [table_block(table) for table in summary_tables(comparison)]
+    blocks.append(text_block(_CAUTION))
+    for rule, charts in _charts_by_rule(comparison):
+        blocks += [heading_block(f"Selection by {rule}"), *charts]
+    blocks += [heading_block("Tests and gains by difficulty"), *_charts_of_quintiles(comparison)]
+    tables = (*detail_tables(comparison), *grid_tables(comparison))
+    blocks += [heading_block("All figures"), *(table_block(table, folded=True) for table in tables)]
+    write_study_page(f"Policies and rules compared on {comparison.run}", blocks, path)
 
 
 def _heading(comparison: PolicyComparison) -> str:
@@ -188,8 +211,8 @@ def _by_quintile(cell: GridCell) -> dict[str, list[float]]:
     return {name: [getattr(one, name) for one in cell.quintiles] for name in _PER_QUINTILE}
 
 
-def _overview(comparison: PolicyComparison) -> str:
-    """Plot of the static reference, the best combination, and the best one that knows the truth."""
+def _overview(comparison: PolicyComparison) -> Block:
+    """Lines of the static reference, the best combination, and the best one that knows the truth."""
     bounds = [
         ("a correct candidate exists", comparison.solvable),
         ("a random candidate", comparison.pass_at_1),
@@ -211,34 +234,39 @@ def _overview(comparison: PolicyComparison) -> str:
             for cap in comparison.caps
         ]
         drawn.append(_series("best combination with an oracle", upper, _accuracy))
-    return as_svg(by_tests(drawn, measure="accuracy", levels=bounds))
+    return lines_block("Accuracy at each cap", drawn, say=_BANDS, levels=bounds)
 
 
-def _plots_by_rule(comparison: PolicyComparison) -> Iterator[tuple[str, list[str]]]:
-    """Plots of accuracy and of its difference to the static reference, by name of the rule."""
+def _charts_by_rule(comparison: PolicyComparison) -> Iterator[tuple[str, list[Block]]]:
+    """Charts of accuracy and of its difference to the static reference, by name of the rule."""
     for rule in rules(comparison):
         combinations = [one for one in comparison.combinations if one.selection == rule]
-        accuracy = by_tests(_all_series(comparison, combinations, _accuracy), measure="accuracy")
-        difference = by_tests(
-            _all_series(comparison, combinations, _vs_reference), measure="accuracy vs static reference"
+        accuracy, difference = (
+            _all_series(comparison, combinations, measure) for measure in (_accuracy, _vs_reference)
         )
-        yield rule, [as_svg(accuracy), as_svg(difference)]
+        yield (
+            rule,
+            [
+                lines_block("Accuracy", accuracy, say=_BANDS),
+                lines_block("Points over the static reference", difference, say=_BANDS, signed=True),
+            ],
+        )
 
 
-def _plot_of_quintiles(comparison: PolicyComparison) -> str:
-    """Plot of tests and gains by quintile at the middle cap, with the rule that is best there."""
+def _charts_of_quintiles(comparison: PolicyComparison) -> list[Block]:
+    """Charts of tests and gains by quintile at the middle cap, with the rule that is best there."""
     cap = comparison.caps[len(comparison.caps) // 2]
     best = comparison.best(cap)
     rule = best.combination.selection
     cells = [cell for cell in comparison.at(cap) if cell.combination.selection == rule]
-    return as_svg(
-        by_quintiles(
-            [f"{100 * quintile.pass_rate:.0f} %" for quintile in best.quintiles],
-            [(cell.combination.allocation, [q.tests for q in cell.quintiles]) for cell in cells],
-            [(cell.combination.allocation, [q.vs_uniform for q in cell.quintiles]) for cell in cells],
-            title=f"{rule}, {cap:g} tests per problem",
-        )
-    )
+    names = [f"{100 * quintile.pass_rate:.0f} %" for quintile in best.quintiles]
+    say = f"quintiles of the problems by pass rate; {rule}, {cap:g} tests per problem"
+    tests = [(cell.combination.allocation, [one.tests for one in cell.quintiles]) for cell in cells]
+    gains = [(cell.combination.allocation, [one.vs_uniform for one in cell.quintiles]) for cell in cells]
+    return [
+        bars_block("Tests per problem", names, tests, say=say),
+        bars_block("Points over equal budgets", names, gains, say=say, percent=True),
+    ]
 
 
 def _all_series(

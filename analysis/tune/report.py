@@ -1,4 +1,4 @@
-"""A study on the terminal, as Parquet and as JSON."""
+"""A study on the terminal, as an HTML page, as Parquet and as JSON."""
 
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,15 @@ from rich.console import Console
 from testbudget.analysis.compare.settings import STATIC_RULES
 from testbudget.analysis.tables import Table, format_interval, format_percent, json_record
 from testbudget.analysis.tune.results import UNTUNED_RULE, Trial, TuneResult
+from testbudget.analysis.view.study_page import (
+    Block,
+    Series,
+    heading_block,
+    lines_block,
+    table_block,
+    text_block,
+    write_study_page,
+)
 from testbudget.policies.uniform import Uniform
 from testbudget.rewards.bootstrap import Interval
 from testbudget.traces.agreement import Score
@@ -43,6 +52,20 @@ def _study_table(result: TuneResult) -> Table:
         if result.settings.saves is None or result.settings.wanted is not None
         else _front(result)
     )
+
+
+def write_study(result: TuneResult, path: Path) -> None:
+    """Write the best choices, and every trial, as one HTML page.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    blocks = [text_block(_heading(result)), *map(text_block, result.notes)]
+    blocks += [table_block(_study_table(result)), text_block(f"{_verdict(result)} {_LEGEND}")]
+    if result.settings.pareto is not None and len(result.chosen) > 1:
+        blocks.append(_chart_of_front(result, result.settings.pareto))
+    blocks += [heading_block("All trials"), table_block(_trial_table(result), folded=True)]
+    write_study_page(f"Rule, policy and cap tuned on {result.run}", blocks, path)
 
 
 def write_trials(result: TuneResult, path: Path) -> None:
@@ -106,6 +129,44 @@ def study_records(result: TuneResult) -> dict[str, Any]:
             for tuned in result.chosen
         ],
     }
+
+
+def _chart_of_front(result: TuneResult, quantity: str) -> Block:
+    """Accuracy of the chosen settings against their cost, on both sides of the split."""
+    sides = {
+        "training problems": [one.training for one in result.chosen],
+        "held-out problems": [one.held_out for one in result.chosen],
+    }
+    series = [
+        Series(
+            name,
+            [getattr(scores.spent, quantity) for scores in side],
+            [scores.accuracy.value for scores in side],
+            [scores.accuracy.low for scores in side],
+            [scores.accuracy.high for scores in side],
+        )
+        for name, side in sides.items()
+    ]
+    say = "each point is one choice; bands: 95 % bootstrap intervals"
+    return lines_block(
+        "Accuracy of the chosen settings", series, say=say, x=f"{_words(quantity)} per problem"
+    )
+
+
+def _trial_table(result: TuneResult) -> Table:
+    columns = ("trial", "state", "selection", "policy", "tests", "accuracy")
+    rows = []
+    for trial in result.trials:
+        row = _row(trial)
+        accuracy = format_percent(row["accuracy"])
+        cells = (row["state"], row["selection"], row["policy"], f"{row['tests_per_problem']:g}", accuracy)
+        rows.append([str(row["number"]), *cells])
+    return Table(
+        "Every trial: tests per problem, and accuracy in % on the training problems",
+        columns,
+        rows,
+        frozenset({1, 2, 3}),
+    )
 
 
 def _row(trial: Trial) -> dict[str, Any]:

@@ -50,7 +50,6 @@ COMMANDS = {
 
 EXTRAS = {
     "datasets": "hub",
-    "matplotlib": "report",
     "optuna": "tune",
     "ray": "cluster",
     "safetensors": "train",

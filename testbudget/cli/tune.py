@@ -69,7 +69,7 @@ def tune(
     from testbudget import api
     from testbudget.analysis.tables import WIDTH
     from testbudget.analysis.tune.jobs import write_jobs
-    from testbudget.analysis.tune.report import print_study, study_records, write_trials
+    from testbudget.analysis.tune.report import print_study, study_records, write_study, write_trials
     from testbudget.analysis.tune.results import STUDY_FILE
     from testbudget.cli.console import print_json, status_console, trial_progress
 
@@ -80,13 +80,16 @@ def tune(
         result = api.tune(finished, settings, out=folder, watch=watch, workers=workers)
     trials = folder / "trials.parquet"
     write_trials(result, trials)
+    page = folder / "report.html"
+    write_study(result, page)
     jobs, obstacle = write_jobs(result.chosen, finished.trace, settings.seed, folder)
     if json:
-        print_json(study_records(result) | {"jobs": [str(path) for path in jobs], "table": str(trials)})
+        files = {"jobs": [str(path) for path in jobs], "table": str(trials), "report": str(page)}
+        print_json(study_records(result) | files)
         return
     print_study(result, console)
     if obstacle:
         console.print(obstacle, highlight=False, soft_wrap=True)
     shown = [f"{jobs[0]}" + (f" to {jobs[-1].name}" if len(jobs) > 1 else "")] if jobs else []
-    shown += [str(trials), *([] if settings.storage else [str(folder / STUDY_FILE)])]
+    shown += [str(page), str(trials), *([] if settings.storage else [str(folder / STUDY_FILE)])]
     console.print(f"\nwritten: {', '.join(shown)}", highlight=False, soft_wrap=True)

@@ -33,7 +33,7 @@ def test_tune_prints_both_sides_and_writes_a_job_trials_and_the_study(
     assert "held out (6)" in printed
     assert "On held-out problems, tuning is worth" in printed
     assert {path.name for path in out.iterdir()} == {
-        *("job.yaml", "trials.parquet", "study.journal", "study.lock")
+        *("job.yaml", "report.html", "trials.parquet", "study.journal", "study.lock")
     }
     rows = pq.read_table(out / "trials.parquet").to_pylist()
     assert len(rows) == 4
