@@ -44,7 +44,7 @@ def test_the_same_seed_tries_the_same_choices_and_another_seed_others(trace, und
     assert [choice for choice, *_ in tried(other)] != [choice for choice, *_ in tried(again)]
 
 
-@pytest.mark.parametrize("share", [0.02, 0.05, 0.1, 0.5, 0.9])
+@pytest.mark.parametrize("share", [0.05, 0.5, 0.9])
 def test_a_study_killed_at_any_byte_of_its_file_ends_as_an_uninterrupted_one(
     trace, undisturbed, tmp_path, share
 ):

@@ -110,9 +110,10 @@ def test_open_files_carry_no_result_to_other_candidates_or_blocks(runner, channe
 @pytest.mark.parametrize("counter", COUNTERS)
 def test_a_counter_does_not_tell_the_state_processes_what_is_expected(every_mode, counter):
     program = MESSAGE + COUNTERS[counter]
-    candidates = [f"{program}#{number}" for number in range(4)]
+    candidates = [f"{program}#{number}" for number in range(8)]
     answer = every_mode["every layer"]().run(candidates, [ADDED])
-    assert not (answer.verdicts == Verdict.PASSED).any()
+    # A counter that told it would tell all eight. A guess is right one time in 64.
+    assert (answer.verdicts == Verdict.PASSED).sum() < 4
 
 
 @pytest.mark.parametrize("uses", ["pass", "[open(f'{n}', 'w').close() for n in range(20)]"])

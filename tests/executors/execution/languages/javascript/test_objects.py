@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
@@ -19,7 +20,7 @@ TIMED_OUT, UNCONFIRMED = Verdict.TIMED_OUT, Verdict.UNCONFIRMED
 
 def cases(name):
     path = Path(__file__).parent / "cases" / f"{name}.yaml"
-    return [pytest.param(case, id=case["name"]) for case in yaml.safe_load(path.read_text("utf-8"))]
+    return yaml.safe_load(path.read_text("utf-8"))
 
 
 @pytest.fixture(scope="module")
@@ -28,34 +29,49 @@ def runner():
         yield runner
 
 
-def judged(runner, candidates, test, kind=TestKind.ASSERT, entry_point=None):
-    """Verdicts and reasons of candidates on one test."""
+def unit_test(code, kind=TestKind.ASSERT, index=0):
     imports = (
         "import assert from 'node:assert';\n"
-        if test.startswith("import ")
+        if code.startswith("import ")
         else "const assert = require('node:assert');\n"
     )
-    block = runner.run(candidates, [UnitTest("p", 0, imports + test, kind=kind)], entry_point)
-    reasons = [block.reasons[position] if position >= 0 else None for position in block.reason_of[:, 0]]
-    return [Verdict(verdict) for verdict in block.verdicts[:, 0]], reasons
+    return UnitTest("p", index, imports + code, kind=kind)
 
 
-@pytest.mark.parametrize("case", cases("honest"))
-def test_an_honest_program_passes_and_its_wrong_twin_does_not(runner, case):
-    right = case["candidate"]
-    twin = right.replace(*case["wrong"])
-    assert twin != right
-    kind = TestKind(case.get("kind", "assert"))
-    (first, second), _ = judged(runner, [right, twin], case["test"], kind, case.get("entry_point"))
-    assert first is PASSED
-    assert second in {FAILED, ERRORED}
+def judged(runner, case_and_candidates):
+    """Verdicts on candidates of each case, by its name; cases of one kind and entry point share a block."""
+    groups = {}
+    for case, candidates in case_and_candidates:
+        key = TestKind(case.get("kind", "assert")), case.get("entry_point")
+        groups.setdefault(key, []).append((case, candidates))
+    found = {}
+    for (kind, entry_point), members in groups.items():
+        numbered = [
+            (row, f"{candidate}\n// {row}") for row, (_, own) in enumerate(members) for candidate in own
+        ]
+        tests = [unit_test(case["test"], kind, index) for index, (case, _) in enumerate(members)]
+        wanted = np.array([[row == index for index in range(len(tests))] for row, _ in numbered])
+        block = runner.run([candidate for _, candidate in numbered], tests, entry_point, wanted=wanted)
+        for (row, _), verdict in zip(numbered, block.verdicts[wanted], strict=True):
+            found.setdefault(members[row][0]["name"], []).append(Verdict(verdict))
+    return found
 
 
-@pytest.mark.parametrize("case", cases("attacks"))
-def test_a_program_that_would_forge_its_verdict_does_not_pass(runner, case):
-    kind = TestKind(case.get("kind", "assert"))
-    (verdict,), _ = judged(runner, [case["candidate"]], case["test"], kind, case.get("entry_point"))
-    assert verdict is not PASSED
+def test_an_honest_program_passes_and_its_wrong_twin_does_not(runner):
+    twins = [(case, case["candidate"].replace(*case["wrong"])) for case in cases("honest")]
+    assert all(twin != case["candidate"] for case, twin in twins)
+    found = judged(runner, [(case, [case["candidate"], twin]) for case, twin in twins])
+    assert {
+        name: verdicts
+        for name, verdicts in found.items()
+        if verdicts[0] is not PASSED or verdicts[1] not in {FAILED, ERRORED}
+    } == {}
+
+
+def test_a_program_that_would_forge_its_verdict_does_not_pass(runner):
+    found = judged(runner, [(case, [case["candidate"]]) for case in cases("attacks")])
+    assert len(found) == len(cases("attacks"))
+    assert {name for name, (verdict,) in found.items() if verdict is PASSED} == set()
 
 
 @pytest.mark.parametrize(
@@ -95,7 +111,8 @@ def test_a_program_that_would_forge_its_verdict_does_not_pass(runner, case):
     ],
 )
 def test_a_verdict_has_a_reason(runner, candidate, test, sentence, detail):
-    (verdict,), (reason,) = judged(runner, [candidate], test)
-    assert verdict is not PASSED
+    block = runner.run([candidate], [unit_test(test)])
+    reason = block.reasons[block.reason_of[0, 0]]
+    assert block.verdicts[0, 0] != PASSED
     assert reason.sentence == sentence
     assert detail.items() <= reason.detail.items()
