@@ -71,7 +71,7 @@ class ProblemTable:
     def lacks_inputs(self, problems: Ints) -> Bools:
         """True for those without granted inputs, unless they were told to have one program alone."""
         single = self.prepared[problems] & (self.programs[problems] == 1)
-        return ~self.inputs[problems] & ~single
+        return np.asarray(~self.inputs[problems] & ~single)
 
     def rates(self) -> Floats:
         """Predicted pass rates so far, a copy."""
