@@ -19,32 +19,23 @@ class BatchContribution:
 
     Attributes:
         sums: float64 (4, tests + 1), summands of the pooled statistics by number of tests.
-        groups: output groups by number of tests, see ``BatchCalibration``; empty if the problem has no part
-            in the calibration.
+        groups: output groups by number of tests, see ``BatchCalibration``.
     """
 
     sums: NDArray[np.float64]
     groups: Mapping[int, GroupRows]
 
 
-def batch_contribution(problem: Evidence, *, calibrates: bool = True) -> BatchContribution:
-    """Part of one problem, for :func:`combine_batch`. It takes longer than combining.
-
-    Args:
-        problem: its evidence.
-        calibrates: False for a problem that has no part in the calibration. A thousand problems are enough.
-    """
-    statistics = PrefixStatistics(problem, range(problem.votes.tests + 1))
-    return contribution_by(statistics, calibrates=calibrates)
+def batch_contribution(problem: Evidence) -> BatchContribution:
+    """Part of one problem, for :func:`combine_batch`. It takes longer than combining."""
+    return contribution_by(PrefixStatistics(problem, range(problem.votes.tests + 1)))
 
 
-def contribution_by(statistics: PrefixStatistics, *, calibrates: bool = True) -> BatchContribution:
+def contribution_by(statistics: PrefixStatistics) -> BatchContribution:
     """Part of one problem by its statistics after 0, 1, ..., all tests."""
-    rows: Mapping[int, GroupRows] = {}
-    if calibrates:
-        tests = len(statistics.passed)
-        counts = sorted({*calibrated_counts(tests), tests})
-        rows = dict(zip(counts, _group_rows(statistics, counts), strict=True))
+    tests = len(statistics.passed)
+    counts = sorted({*calibrated_counts(tests), tests})
+    rows = dict(zip(counts, _group_rows(statistics, counts), strict=True))
     return BatchContribution(_pass_shares(statistics), rows)
 
 
@@ -91,19 +82,9 @@ def standing_contribution(problem: Evidence) -> BatchContribution:
     return BatchContribution(_pass_shares(every), {0: _final(merged)[1]})
 
 
-def batch_statistics(problems: Iterable[Evidence], number: int = 0) -> BatchStatistics:
-    """Statistics of a batch.
-
-    Args:
-        problems: at least one; each counts up to its own number of tests.
-        number: how many they are, if they may be more than are needed to calibrate.
-    """
-    return combine_batch(
-        [
-            batch_contribution(problem, calibrates=is_calibrating(position, number))
-            for position, problem in enumerate(problems)
-        ]
-    )
+def batch_statistics(problems: Iterable[Evidence]) -> BatchStatistics:
+    """Statistics of a batch of at least one problem; each counts up to its own number of tests."""
+    return combine_batch([batch_contribution(problem) for problem in problems])
 
 
 def is_calibrating(position: int, problems: int, at_most: int = 1000) -> bool:
@@ -119,7 +100,7 @@ def combine_batch(parts: Sequence[BatchContribution]) -> BatchStatistics:
     count, best, majority, minority = sums
     # The prior is one problem whose majority passes all tests.
     minority_ratio = (minority + USUAL_MINORITY_RATIO) / (majority + 1)
-    calibration = BatchCalibration([part.groups for part in parts if part.groups], len(best) - 1)
+    calibration = BatchCalibration([part.groups for part in parts], len(best) - 1)
     return BatchStatistics(best / count, minority_ratio, calibration)
 
 
