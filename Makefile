@@ -5,6 +5,7 @@
 #   make test        the tests that need no model
 #   make test-live   the tests that need the real vLLM and a small real model (a download of about 1.5 GB)
 #   make view        the page's program anew from viewer/ (needs Node; the result is checked in)
+#   make test-cluster  the tests that need a Ray cluster with its job server and autoscaler (minutes)
 #   make lint        formatting, lint rules and types
 #   make setup       .venv with testbudget and its development tools
 #   make results     the tables in benchmarks/results that are missing or older than their script: over an hour
@@ -19,7 +20,7 @@ LIVE_MODEL := .cache/models/0.5b
 PIP_INSTALL := -m pip install --quiet --quiet --only-binary :all: --no-compile
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup view test test-live lint demo results
+.PHONY: setup view test test-live lint demo results test-cluster
 
 # A strict editable install links every file by itself, so that mypy and editors follow names from anywhere.
 # A new or removed file changes the name of the stamp, and is installed by the next target.
@@ -104,3 +105,14 @@ $(LIVE_MODEL): | $(LIVE_STAMP)
 
 test-live: $(LIVE_STAMP) $(LIVE_MODEL)
 	TESTBUDGET_LIVE_MODEL=$(CURDIR)/$(LIVE_MODEL) .venv-live/bin/pytest -m live tests/live
+
+# The job server's packages lie beside .venv: with them every Ray cluster starts more processes.
+CLUSTER_STAMP := .venv-cluster/.stamp
+
+$(CLUSTER_STAMP): requirements/cluster.txt | setup
+	@rm -rf .venv-cluster
+	@.venv/bin/python $(PIP_INSTALL) --no-deps --target .venv-cluster --requirement requirements/cluster.txt
+	@touch $@
+
+test-cluster: $(CLUSTER_STAMP)
+	PYTHONPATH=$(CURDIR)/.venv-cluster .venv/bin/pytest -m cluster tests/cluster
