@@ -12,7 +12,7 @@ from testbudget.scheduler.sections.base import JobSection
 class PolicySection(JobSection):
     """Allocation policy, and bounds on the number of tests of a problem."""
 
-    name: PolicyField = Field("uniform", description="allocation policy")
+    name: PolicyField = Field("adaptive", description="allocation policy")
     gain_model_from: Path | None = Field(
         None, description="finished run with labels that the gain model of binned is fitted on"
     )

@@ -6,6 +6,7 @@ from testbudget.scheduler.job_file import check_job
 from testbudget.scheduler.window import window_and_quantum
 
 DYNAMIC = {"policy": {"name": "adaptive"}}
+STATIC = {"policy": {"name": "uniform"}}
 METERED = {"cap": {"tests": 100, "gpu_seconds": 10}}
 MODEL = {"name": "m", "template": "coderm", "actors": 2, "in_flight": 64}
 
@@ -18,8 +19,8 @@ MODEL = {"name": "m", "template": "coderm", "actors": 2, "in_flight": 64}
         ({"execution": {"runners": 2}, **DYNAMIC}, 10, (16 * 8, 2)),
         (DYNAMIC, 10, (16 * 64, 2)),
         (DYNAMIC, 1000, (16 * 64, 16)),
-        ({}, 1000, (2**62, 16)),
-        ({"cap": {"executions": 100}}, 1000, (2**62, 16)),
+        (STATIC, 1000, (2**62, 16)),
+        ({"cap": {"executions": 100}, **STATIC}, 1000, (2**62, 16)),
         ({"policy": {"window": 1}}, 10, (1, 1)),
         ({"policy": {"quantum": 9999}, **METERED}, 10, (9999, 9999)),
         ({"policy": {"window": 7, "quantum": 3}}, 10, (7, 3)),
