@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 
 from testbudget.rewards.problem import Problem
-
 from testbudget.scheduler.core.events import (
     Assessed,
     DriverRestarted,

@@ -48,7 +48,7 @@ def write_results(
     _write_traces(job, directory, problems)
     write_run_tables(log, scheduler.tasks, directory)
     closed_because = [scheduler.closed_because(position) for position in range(len(problems))]
-    trace = Trace(directory, ProblemTraces(problems), None)
+    trace = Trace(directory, RecordsOfRun(problems), None)
     made = picks(job, trace, problems.store.recorded_outputs_of, confidence_models)
     write_picks(trace, made, closed_because, directory / "picks.jsonl")
     books = scheduler.books
@@ -69,7 +69,7 @@ def write_results(
     )
 
 
-class ProblemTraces(Mapping[str, ProblemTrace]):
+class RecordsOfRun(Mapping[str, ProblemTrace]):
     """Records of the problems of a run by id, in its order, each read when it is asked for.
 
     Args:
@@ -91,7 +91,7 @@ class ProblemTraces(Mapping[str, ProblemTrace]):
 
 def _write_traces(job: Job, directory: Path, problems: RunProblems) -> None:
     """Write the tables of the problems, one row group after another."""
-    store, traces = problems.store, ProblemTraces(problems)
+    store, traces = problems.store, RecordsOfRun(problems)
     with_states = job.hidden_states is not None and len(store.states) == len(problems)
     source = job.problems.problem_source.as_text()
     with TraceWriter(directory) as writer:

@@ -6,7 +6,7 @@ alone see the same tests (common random numbers).
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -109,12 +109,25 @@ def simulate(
     scheduler = Scheduler(
         started, lambda _: policy, needs_all="pass_rates" in policy.needs, on_grant=on_grant
     )
-    commands = deque(scheduler.start())
-    while commands:
-        event = _answer(commands.popleft(), estimates)
-        if event is not None:
-            commands += scheduler.handle(event)
+    answer_all(scheduler, scheduler.start(), estimates)
     return scheduler.problems.granted
+
+
+def answer_all(
+    scheduler: Scheduler, commands: Iterable[Command], estimates: PickEstimates | None = None
+) -> None:
+    """Answer commands, and those that follow, at once, until there are none.
+
+    Args:
+        scheduler: the core.
+        commands: its commands.
+        estimates: as for :func:`simulate`.
+    """
+    left = deque(commands)
+    while left:
+        event = _answer(left.popleft(), estimates)
+        if event is not None:
+            left += scheduler.handle(event)
 
 
 def _answer(command: Command, estimates: PickEstimates | None) -> Event | None:

@@ -17,7 +17,8 @@ import numpy as np
 import pyarrow as pa
 
 from testbudget.rewards.outputs import CallEnding, CallResult, RecordedCall, RecordedOutputs
-from testbudget.traces.tables import read_table, table_writer
+from testbudget.traces.paged_tables import PagedMapping, rows_by_problem
+from testbudget.traces.tables import is_paged, paged_table, read_table, table_writer
 
 _TABLES = {
     "calls": pa.schema(
@@ -116,7 +117,12 @@ def read_outputs(directory: Path) -> Mapping[str, RecordedOutputs]:
     """
     if not (directory / "calls.parquet").exists():
         return {}
-    by_problem = [_by_problem(read_table(directory, name, schema)) for name, schema in _TABLES.items()]
+    if is_paged(directory):
+        paged = [paged_table(directory, name, schema) for name, schema in _TABLES.items()]
+        return PagedMapping(
+            paged[0].problems, lambda problem: _outputs_of(*(one.of(problem) for one in paged))
+        )
+    by_problem = [rows_by_problem(read_table(directory, name, schema)) for name, schema in _TABLES.items()]
     calls, inputs, outputs = by_problem
     return {
         problem: _outputs_of(rows, inputs[problem], outputs.get(problem)) for problem, rows in calls.items()
@@ -171,16 +177,6 @@ def _outputs_of(calls: pa.Table, inputs: pa.Table, outputs: pa.Table | None) -> 
         tuple(CallResult(CallEnding(ending), digest, example) for ending, digest, example in rows),
         np.ascontiguousarray(results.T),
     )
-
-
-def _by_problem(table: pa.Table) -> dict[str, pa.Table]:
-    """Rows by problem. The rows of a problem are consecutive."""
-    ids = table["problem_id"].combine_chunks().dictionary_encode()
-    ends = np.cumsum(np.bincount(ids.indices.to_numpy(), minlength=len(ids.dictionary)))
-    return {
-        problem: table.slice(start, end - start)
-        for problem, start, end in zip(ids.dictionary.to_pylist(), [0, *ends[:-1]], ends, strict=True)
-    }
 
 
 def _columns(rows: pa.Table, *names: str) -> list[list[Any]]:

@@ -16,8 +16,9 @@ import numpy as np
 import pyarrow as pa
 
 from testbudget.rewards.verdict_reason import DetailName, VerdictReason
+from testbudget.traces.paged_tables import PagedMapping
 from testbudget.traces.pair_reasons import NO_REASON, PairReasons, distinct_reasons
-from testbudget.traces.tables import read_table, table_writer
+from testbudget.traces.tables import is_paged, paged_table, read_table, table_writer
 
 REASONS_TABLE = "reasons"
 """Name of the table."""
@@ -116,6 +117,9 @@ def read_reasons(directory: Path) -> Mapping[str, PairReasons]:
     """
     if not (directory / f"{REASONS_TABLE}.parquet").exists():
         return {}
+    if is_paged(directory):
+        table = paged_table(directory, REASONS_TABLE, _TABLE)
+        return PagedMapping(table.problems, lambda problem: _reasons_of(table.of(problem).to_pylist()))
     rows: dict[str, list[dict[str, Any]]] = {}
     for batch in read_table(directory, REASONS_TABLE, _TABLE).to_batches():
         for row in batch.to_pylist():

@@ -34,6 +34,7 @@ from numpy.typing import NDArray
 
 from testbudget.rewards.errors import UserError, one_line
 from testbudget.rewards.problem import TestKind
+from testbudget.traces.paged_tables import MAX_WHOLE, PagedMapping, PagedTable
 from testbudget.traces.problem_columns import (
     extraction_costs,
     hidden_states_in,
@@ -163,17 +164,42 @@ def read_trace(directory: Path) -> Trace:
     Raises:
         UserError: a table is missing, is damaged, lacks a column, or has another schema version.
     """
-    tables = {name: read_table(directory, name, schema) for name, schema in _TABLES.items()}
-    problems = tables["problems"]
+    problems = read_table(directory, "problems", _TABLES["problems"])
+    written: Mapping[str, WrittenInputs] = {}
+    if written_inputs_path(directory).exists():
+        written = written_inputs_in(read_table(directory, "written_inputs", WRITTEN_INPUTS_SCHEMA))
+    read = paged_table if is_paged(directory) else read_table
+    parts = [read(directory, name, _TABLES[name]) for name in ("candidates", "tests", "votes")]
+    traces: Mapping[str, ProblemTrace]
+    if is_paged(directory):
+        ids = problems["problem_id"].to_pylist()
+        row_of = {problem: row for row, problem in enumerate(ids)}
+
+        def trace_of(problem: str) -> ProblemTrace:
+            rows = (problems.slice(row_of[problem], 1), *(part.of(problem) for part in parts))
+            return _problem_traces(*rows, written)[problem]
+
+        traces = PagedMapping(ids, trace_of)
+    else:
+        traces = _problem_traces(problems, *parts, written)
+    return Trace(directory, traces, hidden_states_in(problems), problem_source_of(problems, directory))
+
+
+def _problem_traces(
+    problems: pa.Table,
+    of_candidates: pa.Table,
+    of_tests: pa.Table,
+    votes: pa.Table,
+    written: Mapping[str, WrittenInputs],
+) -> dict[str, ProblemTrace]:
+    """Traces of some problems from their rows of each table."""
     candidates: dict[str, list[dict[str, Any]]] = {
         problem: [] for problem in problems["problem_id"].to_pylist()
     }
-    for row in (
-        tables["candidates"].sort_by([("problem_id", "ascending"), ("candidate", "ascending")]).to_pylist()
-    ):
+    for row in of_candidates.sort_by([("problem_id", "ascending"), ("candidate", "ascending")]).to_pylist():
         candidates[row["problem_id"]].append(row)
     tests: dict[str, dict[int, TestRecord]] = {problem: {} for problem in candidates}
-    for row in tables["tests"].to_pylist():
+    for row in of_tests.to_pylist():
         tests[row["problem_id"]][row["test"]] = TestRecord(
             TestStatus(row["status"]),
             row["text"],
@@ -185,17 +211,13 @@ def read_trace(directory: Path) -> Trace:
             row.get("mean_logprob"),
         )
     verdicts: dict[str, dict[int, VerdictRecord]] = {problem: {} for problem in candidates}
-    votes = tables["votes"]
     lists = (_lists(votes[name]) for name in ("verdicts", "cpu_seconds", "same_process"))
     scalars = (votes[name].to_pylist() for name in ("problem_id", "test", "input_mutations"))
     for problem, test, input_mutations, *columns in zip(*scalars, *lists, strict=True):
         codes, cpu_seconds, same_process = columns
         verdicts[problem][test] = VerdictRecord(codes, cpu_seconds, same_process, input_mutations)
     extraction, texts = extraction_costs(problems), texts_in(problems)
-    written: Mapping[str, WrittenInputs] = {}
-    if written_inputs_path(directory).exists():
-        written = written_inputs_in(read_table(directory, "written_inputs", WRITTEN_INPUTS_SCHEMA))
-    traces = {
+    return {
         row["problem_id"]: ProblemTrace(
             row["content_hash"],
             _number(row["predicted_pass_rate"]),
@@ -209,7 +231,6 @@ def read_trace(directory: Path) -> Trace:
         )
         for position, row in enumerate(problems.select(_TABLES["problems"].names).to_pylist())
     }
-    return Trace(directory, traces, hidden_states_in(problems), problem_source_of(problems, directory))
 
 
 def write_table(table: pa.Table, path: Path, *, dictionary: Sequence[str] | None = None) -> None:
@@ -232,6 +253,14 @@ def table_writer(path: Path, *, dictionary: Sequence[str] | None = None) -> Tabl
     return TableWriter(path, {_VERSION_KEY: str(SCHEMA_VERSION).encode()}, dictionary)
 
 
+def is_paged(directory: Path) -> bool:
+    """True for a run of so many problems that its tables are read problem by problem."""
+    try:
+        return pq.read_metadata(directory / "problems.parquet").num_rows > MAX_WHOLE
+    except (OSError, pa.ArrowInvalid):
+        return False
+
+
 def read_table(directory: Path, name: str, schema: pa.Schema) -> pa.Table:
     """Read one table of a run.
 
@@ -243,16 +272,27 @@ def read_table(directory: Path, name: str, schema: pa.Schema) -> pa.Table:
     Raises:
         UserError: the table is missing, is damaged, lacks a column, or has another schema version.
     """
+    table: pa.Table = _checked(directory, name, schema, pq.read_table)
+    return table
+
+
+def paged_table(directory: Path, name: str, schema: pa.Schema) -> PagedTable:
+    """One table of a run, to be read problem by problem; see :func:`read_table`."""
+    table: PagedTable = _checked(directory, name, schema, PagedTable)
+    return table
+
+
+def _checked(directory: Path, name: str, schema: pa.Schema, read: Callable[[Path], Any]) -> Any:
     path = directory / f"{name}.parquet"
     try:
-        table = pq.read_table(path)
+        table = read(path)
     except FileNotFoundError:
         raise UserError(f"{directory} must be a finished run but it has no {name}.parquet") from None
     except (OSError, pa.ArrowInvalid) as error:
         raise UserError(f"{path} must be a Parquet table of a run but {one_line(error)}") from None
-    check_schema_version(path, int((table.schema.metadata or {}).get(_VERSION_KEY, 0)))
-    missing = [column for column in schema.names if column not in table.column_names]
-    if missing:
+    found = table.schema
+    check_schema_version(path, int((found.metadata or {}).get(_VERSION_KEY, 0)))
+    if missing := [column for column in schema.names if column not in found.names]:
         raise UserError(f"{path} must have the columns of a run but lacks {', '.join(missing)}")
     return table
 
