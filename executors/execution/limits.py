@@ -61,6 +61,15 @@ class Trust(StrEnum):
     HONEST = "honest"
 
 
+TRUST_MEANINGS: Mapping[Trust, str] = MappingProxyType(
+    {
+        Trust.HOSTILE: "a pass that the candidate could have forged is unconfirmed (the default)",
+        Trust.HONEST: "such a pair is judged once more, in one process with the candidate, and that counts",
+    }
+)
+"""Meaning of each value of ``execution.trust``, as ``testbudget doctor`` says it."""
+
+
 def check_layers(names: Sequence[str]) -> None:
     """Check names of isolation layers.
 

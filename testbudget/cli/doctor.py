@@ -40,6 +40,7 @@ def doctor(*, language: _Language | None = None, json: Json = False) -> None:
     """
     from testbudget.cli.console import print_json
     from testbudget.cli.self_check import diagnose
+    from testbudget.executors.execution.limits import TRUST_MEANINGS
 
     found = diagnose(language)
     if json:
@@ -54,11 +55,15 @@ def doctor(*, language: _Language | None = None, json: Json = False) -> None:
         state = "works     " if found_language.works else "MISSING   "
         print(f"{name:14}{state}{found_language.judges}")
     speed = f"{found.pairs_per_second:,.0f} pairs/s in one sandbox, on one of {found.cpus} CPUs"
+    for trust, meaning in TRUST_MEANINGS.items():
+        print(f"{f'trust {trust}':14}setting   {meaning}")
     print(f"{'self-check':14}passed    {speed}")
     print(f"{'versions':14}Python {found.python}; Node {found.node_text}")
 
 
 def _record(found: "Diagnosis") -> dict[str, object]:
+    from testbudget.executors.execution.limits import TRUST_MEANINGS
+
     return {
         "layers": {
             name: {"in_force": layer.in_force, "reason": layer.reason}
@@ -72,6 +77,7 @@ def _record(found: "Diagnosis") -> dict[str, object]:
             name: {"works": state.works, "judges" if state.works else "reason": state.judges}
             for name, state in found.languages.items()
         },
+        "trust": {str(trust): meaning for trust, meaning in TRUST_MEANINGS.items()},
         "cpus": found.cpus,
         "python": found.python,
         "node": found.node,

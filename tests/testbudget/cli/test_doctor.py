@@ -9,7 +9,7 @@ from typing import get_args
 from testbudget.cli.doctor import _LanguageName
 from testbudget.cli.main import main
 from testbudget.executors.execution.languages.registry import BUILT_IN
-from testbudget.executors.execution.limits import ISOLATION_LAYERS
+from testbudget.executors.execution.limits import ISOLATION_LAYERS, TRUST_MEANINGS
 from testbudget.executors.execution.sandbox import kernel
 
 UNSHARE = {"x86_64": 272, "aarch64": 97}
@@ -43,8 +43,10 @@ def states(output):
 
 def test_every_layer_has_a_line_and_the_sandbox_is_tried(capsys):
     assert main(["doctor", "--language", "python"]) == 0
-    found = states(capsys.readouterr().out)
-    assert [*found] == [*ISOLATION_LAYERS, "python", "self-check", "versions"]
+    printed = capsys.readouterr().out
+    found = states(printed)
+    assert [*found] == [*ISOLATION_LAYERS, "python", "trust", "self-check", "versions"]
+    assert all(meaning in printed for meaning in TRUST_MEANINGS.values())
     assert found["no_new_privs"] == "in force"
     assert found["self-check"] == "passed"
 
