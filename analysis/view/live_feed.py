@@ -112,6 +112,7 @@ class LiveFeed:
             "expected": self._log.expected,
             "rows": rows,
             "point": self._log.curve[-1] if self._log.curve else None,
+            "right": self._log.right(),
             "happenings": list(self._log.happenings),
             "finished": self.finished,
             "now": time.time(),

@@ -2,7 +2,6 @@
 
 import sqlite3
 from collections import deque
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,6 +32,7 @@ from testbudget.traces.tables import check_schema_version
 _HAPPENINGS = 12  # last ones that are shown
 _CURVE_POINTS = 300
 _EVENTS_AT_ONCE = 5000
+_NO_VERDICTS = np.empty(0, np.uint8)
 
 
 @dataclass(slots=True)
@@ -89,8 +89,7 @@ class LiveLog:
         problems: problems by id, in the order in which they appeared.
         changed: ids of the problems that changed since :meth:`take_changed`.
         happenings: last things that happened: time, id of the problem, and a sentence.
-        curve: points of tests so far, mean p_correct of the picks (null if unknown), and share of right
-            ones (null without labels).
+        curve: points of tests so far, and mean p_correct of the picks by then (null if unknown).
     """
 
     path: Path
@@ -101,6 +100,8 @@ class LiveLog:
     changed: set[str] = field(default_factory=set)
     happenings: deque[tuple[float, str, str]] = field(default_factory=lambda: deque(maxlen=_HAPPENINGS))
     curve: list[list[float | int | None]] = field(default_factory=list)
+    _tests: int = 0
+    _chances: dict[str, float] = field(default_factory=dict)
 
     @classmethod
     def of_run(cls, directory: Path) -> "LiveLog":
@@ -130,8 +131,6 @@ class LiveLog:
                     pass
         except (sqlite3.DatabaseError, ValueError, KeyError, TypeError) as error:
             raise UserError(f"{self.path} must be the event log of a run but {error}") from None
-        if self.seq != before:
-            self._add_point()
         return self.seq != before
 
     def take_changed(self) -> list[list[Any]]:
@@ -139,6 +138,15 @@ class LiveLog:
         rows = [self.problems[problem].row() for problem in self.problems if problem in self.changed]
         self.changed.clear()
         return rows
+
+    def right(self) -> tuple[int, int]:
+        """Number of right picks so far, and of labelled problems with a pick."""
+        known = [
+            bool(one.correct[one.pick])
+            for one in self.problems.values()
+            if one.pick is not None and one.correct is not None and one.pick < len(one.correct)
+        ]
+        return sum(known), len(known)
 
     def rows(self) -> list[list[Any]]:
         """Rows of all problems."""
@@ -179,20 +187,26 @@ class LiveLog:
             case GeneratedRecord():
                 usable = sum(test.status is TestStatus.USABLE for test in record.tests)
                 problem.tests += len(record.tests)
+                self._tests += len(record.tests)
                 problem.usable += usable
-                self._tell(time, problem, f"{_tests(len(record.tests))} written, {usable} usable")
+                self._tell(time, problem, f"{_tests_text(len(record.tests))} written, {usable} usable")
             case ExecutedRecord():
-                verdicts = np.concatenate([one.verdicts for one in record.verdicts] or [np.empty(0)])
+                verdicts = np.concatenate([one.verdicts for one in record.verdicts] or [_NO_VERDICTS])
                 pairs, passed = int((verdicts != NOT_RUN).sum()), int((verdicts == Verdict.PASSED).sum())
                 problem.voting += len(record.tests)
                 problem.pairs += pairs
                 problem.passed += passed
                 self._tell(
-                    time, problem, f"{_tests(len(record.tests))} executed, {passed} of {pairs} pairs passed"
+                    time,
+                    problem,
+                    f"{_tests_text(len(record.tests))} executed, {passed} of {pairs} pairs passed",
                 )
             case AssessedRecord():
                 known = record.p_correct == record.p_correct
                 problem.pick, problem.p_correct = record.pick, record.p_correct if known else None
+                if known:
+                    self._chances[record.problem] = record.p_correct
+                    self._add_point()
                 chance = f" with a chance of {record.p_correct:.0%}" if known else ""
                 self._tell(time, problem, f"candidate #{record.pick} leads{chance}")
             case LabelledRecord():
@@ -205,25 +219,12 @@ class LiveLog:
 
     def _add_point(self) -> None:
         """Add a point to the curve; of more than ``_CURVE_POINTS`` every second one is kept."""
-        problems = self.problems.values()
-        chances = [one.p_correct for one in problems if one.p_correct is not None]
-        right = [
-            bool(one.correct[one.pick])
-            for one in problems
-            if one.pick is not None and one.correct is not None and one.pick < len(one.correct)
-        ]
-        tests = sum(one.tests for one in problems)
-        if self.curve and self.curve[-1][0] == tests:
+        if self.curve and self.curve[-1][0] == self._tests:
             self.curve.pop()
-        self.curve.append([tests, number(_mean(chances)), number(_mean(right))])
+        self.curve.append([self._tests, number(sum(self._chances.values()) / len(self._chances))])
         if len(self.curve) > _CURVE_POINTS:
             self.curve = self.curve[:-1:2] + self.curve[-1:]
 
 
-def _mean(values: Iterable[float]) -> float | None:
-    found = list(values)
-    return float(np.mean(found)) if found else None
-
-
-def _tests(count: int) -> str:
+def _tests_text(count: int) -> str:
     return f"{count} test{'s' * (count != 1)}"
