@@ -12,8 +12,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-pytest.importorskip("aiohttp_cors", reason="needs ray[default]: make test-cluster")
-
 SERVE = """
 import json, sys, ray
 dashboard, metrics, folder = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
