@@ -1,7 +1,7 @@
 """Columns of the page's index: one number for each problem of a run."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -150,10 +150,11 @@ def number(value: float | None, digits: int = DIGITS) -> float | int | None:
     return int(rounded) if rounded.is_integer() else rounded
 
 
-def verdict_counts(columns: Mapping[str, list[Any]]) -> Iterator[int]:
+def verdict_counts(columns: Mapping[str, list[Any]]) -> list[int]:
     """Number of pairs of the whole run by verdict, those not run last."""
     rows = [row for row in columns["ver"] if row is not None]
-    yield from np.sum(rows, axis=0, dtype=np.int64).tolist() if rows else [0] * (len(Verdict) + 1)
+    table = np.array(rows, np.int64).reshape(-1, len(Verdict) + 1)
+    return [int(count) for count in table.sum(axis=0)]
 
 
 def _verdict_table(seen: ProblemTrace, programs: int) -> NDArray[np.uint8]:

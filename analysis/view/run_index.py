@@ -70,7 +70,7 @@ def _run(run: FinishedRun, ids: Sequence[str]) -> dict[str, Any]:
         "course": grant_series(run),
         "closed": closed_counts(run),
         "status": {str(status): _count(run, status) for status in TestStatus},
-        "verdicts": list(verdict_counts(columns)),
+        "verdicts": verdict_counts(columns),
         "reasons": _reasons(run),
         "cols": columns,
     }
