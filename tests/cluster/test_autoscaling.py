@@ -1,4 +1,4 @@
-"""Node types of ``ray_cluster.yaml``, with smaller machines: a head alone, workers when a run needs them."""
+"""Node types of ``ray_cluster.yaml`` on smaller machines: a head alone, workers when a run needs them."""
 
 import contextlib
 import json
