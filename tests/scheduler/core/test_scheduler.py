@@ -27,7 +27,7 @@ SHAPES = st.fixed_dictionaries(
         "inputs": st.sampled_from([0, INPUTS]),
     }
 )
-_SETTINGS = settings(max_examples=150, deadline=None)
+_SETTINGS = settings(max_examples=60, deadline=None)
 
 
 @_SETTINGS
