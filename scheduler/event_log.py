@@ -2,7 +2,7 @@
 
 An event is appended before anything is done about it, so a run that is killed at any moment is resumed from
 its log. WAL mode, one writer; readers may look at any time. On a network file system, where WAL's shared
-memory does not work, a rollback journal takes its place, and readers and the writer wait for each other.
+memory does not work, the rollback mode takes its place, and readers and the writer wait for each other.
 
 ======================  ==================================================================================
 ``events``              ``seq``, ``time``, ``issued``, ``kind`` (operation code), ``numbers`` (JSON of the
@@ -294,13 +294,13 @@ def _locked(path: Path) -> TextIOWrapper:
     return lock
 
 
-def _opened(path: Path, durable: bool, journal: str) -> sqlite3.Connection:
+def _opened(path: Path, durable: bool, mode: str) -> sqlite3.Connection:
     try:
         database = sqlite3.connect(path, isolation_level=None, timeout=_BUSY_SECONDS)
     except sqlite3.OperationalError as error:
         raise UserError(f"{path} cannot be written: {error}") from None
     try:
-        database.execute(f"PRAGMA journal_mode = {journal}")
+        database.execute(f"PRAGMA journal_mode = {mode}")
         database.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
         if database.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]:
             (found,) = database.execute("PRAGMA user_version").fetchone()
