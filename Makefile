@@ -5,7 +5,8 @@
 #   make test        the tests that need no model
 #   make test-live   the tests that need the real vLLM and a small real model (a download of about 1.5 GB)
 #   make view        the page's program anew from viewer/ (needs Node; the result is checked in)
-#   make test-cluster  the tests that need a Ray cluster with its job server and autoscaler (minutes)
+#   make test-cluster  the tests that need a Ray cluster with its job server and autoscaler, or end its actors,
+#                    nodes and drivers (minutes)
 #   make lint        formatting, lint rules and types
 #   make setup       .venv with testbudget and its development tools
 #   make results     the tables in benchmarks/results that are missing or older than their script: over an hour
@@ -116,3 +117,4 @@ $(CLUSTER_STAMP): requirements/cluster.txt | setup
 
 test-cluster: $(CLUSTER_STAMP)
 	PYTHONPATH=$(CURDIR)/.venv-cluster .venv/bin/pytest -m cluster tests/cluster
+	.venv/bin/pytest -m chaos tests/benchmarks/test_chaos.py

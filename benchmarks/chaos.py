@@ -34,7 +34,8 @@ _FAST_HEALTH_CHECKS = {  # a loss that no port tells is told by Ray within some 
     "health_check_timeout_ms": 5000,
     "health_check_failure_threshold": 5,
 }
-_DRAIN_SECONDS = 4.0
+DRAIN_SECONDS = 4.0
+"""Seconds between the notice of a drained node and its end."""
 _START_SECONDS = 120.0
 
 _GENERATOR = '''
@@ -44,8 +45,17 @@ import asyncio
 
 from testbudget.executors.generation.base import Completion, Generator
 
+PROGRAMS = {programs}
+
 
 class Replayed(Generator):
+    def __init__(self, name):
+        self._name = name
+
+    @classmethod
+    def from_settings(cls, settings):
+        return cls(settings.model)
+
     async def generate(self, request, sampling):
         return await self.generate_counted(request, sampling, lambda tokens: None)
 
@@ -55,59 +65,57 @@ class Replayed(Generator):
             count(5)
         k, x = int(request.problem.split("/")[1]), request.index
         wrong = (k + x) % 7 == 0
-        return Completion(
-            f"```python\\nassert times_{k}({x}) == {k * x + wrong}\\n```", 20, 0.0, "stop"
-        )
+        code = f"assert times_{k}({x}) == {k * x + wrong}"
+        if self._name == "policy":
+            code = f"def times_{k}(x):\\n    return {PROGRAMS[x % len(PROGRAMS)].format(k=k)}"
+        return Completion(f"```python\\n{code}\\n```", 20, 0.0, "stop")
 '''
 _PROGRAMS = ("x * {k}", "{k} * x", "x + {k}", "x ** {k}", "x * {k} if x < 5 else 0")
-_SLOW = "__import__('time').sleep({seconds}) or x * {k}"
+_SLOW = "__import__('time').sleep({seconds}) or x * {{k}}"
 
 
 def write_inputs(folder: Path, problems: int, pair_seconds: float) -> dict[str, Any]:
-    """Write problems, candidates and the generator; return the sections of a job that reads them.
+    """Write problems and the generator; return the sections of a job that reads them.
 
     Args:
         folder: folder for them; ``folder / "plugins"`` goes on the path of every process.
         problems: number of problems.
         pair_seconds: wall-seconds that one candidate of each problem sleeps in a test.
     """
-    rows, candidates = [], []
+    rows = []
     for k in range(2, problems + 2):
         prompt = f'def times_{k}(x):\n    """Returns x times {k}."""\n'
         truth = f"assert times_{k}(7) == {7 * k}\n"
         entry = {"prompt": prompt, "entry_point": f"times_{k}", "ground_truth": truth}
         rows.append({"id": f"times/{k}", **entry})
-        for text in (*_PROGRAMS, _SLOW):
-            body = text.format(k=k, seconds=pair_seconds)
-            candidates.append({"problem": f"times/{k}", "code": f"{prompt}    return {body}\n"})
     folder.mkdir(parents=True, exist_ok=True)
-    for name, lines in (("problems", rows), ("candidates", candidates)):
-        text = "".join(json.dumps(line) + "\n" for line in lines)
-        (folder / f"{name}.jsonl").write_text(text, encoding="utf-8")
+    (folder / "problems.jsonl").write_text(
+        "".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8"
+    )
     metadata = folder / "plugins" / "replayed-1.0.dist-info"
     metadata.mkdir(parents=True)
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: replayed\nVersion: 1.0\n")
     (metadata / "entry_points.txt").write_text("[testbudget.generators]\nreplayed = replayed:Replayed\n")
-    (folder / "plugins" / "replayed.py").write_text(_GENERATOR, encoding="utf-8")
+    programs = (*_PROGRAMS, _SLOW.format(seconds=pair_seconds))
+    text = _GENERATOR.replace("{programs}", repr(programs))
+    (folder / "plugins" / "replayed.py").write_text(text, encoding="utf-8")
     return {
         "problems": {"source": str(folder / "problems.jsonl"), "check_ground_truth": False},
-        "candidates": {"from_file": str(folder / "candidates.jsonl")},
         "policy": {"name": "adaptive"},
         "elimination": {"apply_to": "none"},
     }
 
 
-def model(engines: int, gpus: float, cpus: float, in_flight: int) -> dict[str, Any]:
-    """Section of the model whose answers are replayed."""
-    return {
-        "name": "replayed",
-        "generator": "replayed",
-        "template": "coderm",
-        "actors": engines,
-        "gpus": gpus,
-        "cpus": cpus,
-        "in_flight": in_flight,
-    }
+def models(gpus: float) -> dict[str, Any]:
+    """Sections of two models whose answers are replayed, on two engines of one core each.
+
+    Args:
+        gpus: GPUs of each engine.
+    """
+    shape = {"generator": "replayed", "actors": 2, "gpus": gpus, "cpus": 1, "in_flight": 4}
+    policy = {"name": "policy", "template": "program", **shape}
+    reward = {"name": "reward", "template": "coderm", **shape}
+    return {"candidates": {"model": policy, "count": len(_PROGRAMS) + 1}, "tests": {"model": reward}}
 
 
 class ChaosCluster:
@@ -148,7 +156,7 @@ class ChaosCluster:
         """End a node's processes at once, as when its power is cut."""
         self._cluster.remove_node(self.nodes.pop(name), allow_graceful=False)
 
-    def drain_node(self, name: str, seconds: float = _DRAIN_SECONDS) -> float:
+    def drain_node(self, name: str, seconds: float = DRAIN_SECONDS) -> float:
         """Tell that a node will be taken away; return the time on ``time.monotonic`` when it must be."""
         reason = autoscaler_pb2.DrainNodeReason.DRAIN_NODE_REASON_PREEMPTION
         deadline = int((time.time() + seconds) * 1000)
@@ -220,7 +228,7 @@ def driver_of(arguments: Sequence[str], output: Path) -> Iterator[subprocess.Pop
 def disturb(
     job: Path,
     out: Path,
-    losses: Sequence[tuple[float, str, Callable[[], object]]],
+    losses: Sequence[tuple[int, str, Callable[[], object]]],
     timeout: float,
 ) -> ChaosReport:
     """Run a job to its end while losses happen.
@@ -228,8 +236,8 @@ def disturb(
     Args:
         job: job file.
         out: run directory.
-        losses: seconds after the first result, kind and deed of each; kind ``driver`` kills the driver,
-            and kind ``join`` is no loss.
+        losses: for each loss the number of records in the log after which it happens, its kind and deed.
+            Kind ``driver`` kills the driver; kind ``join`` is no loss.
         timeout: wall-seconds after which the run counts as stuck.
 
     Raises:
@@ -245,9 +253,8 @@ def disturb(
             killed = False
             while driver.poll() is None and not killed:
                 assert time.monotonic() < end, f"stuck: {output.read_text()[-2000:]}"
-                if began is None and _results(out):
-                    began = time.monotonic()
-                if began is not None and waiting and time.monotonic() >= began + waiting[0][0]:
+                if waiting and _records(out) >= waiting[0][0]:
+                    began = began or time.monotonic()
                     _, kind, deed = waiting.pop(0)
                     for state, count in _tasks(out).items():
                         report.states[state] += count > 0
@@ -261,6 +268,7 @@ def disturb(
                         report.recovery.append(_next_result(driver, out, end))
                 time.sleep(0.05)
         if not killed:
+            assert not waiting, f"the run ended before {len(waiting)} of the losses"
             assert driver.returncode == 0, output.read_text()[-3000:]
             report.seconds = time.monotonic() - (began or end)
             return report
@@ -268,17 +276,18 @@ def disturb(
 
 
 def _next_result(driver: "subprocess.Popen[bytes]", out: Path, end: float) -> float:
-    """Wall-seconds until another rung is executed, or the run ends."""
-    before, began = _results(out), time.monotonic()
-    while driver.poll() is None and _results(out) == before and time.monotonic() < end:
+    """Wall-seconds until there is another result, or the run ends."""
+    before, began = _records(out), time.monotonic()
+    while driver.poll() is None and _records(out) == before and time.monotonic() < end:
         time.sleep(0.02)
     return time.monotonic() - began
 
 
-def _results(out: Path) -> int:
-    """Number of events of executed rungs in the log; 0 if there is none yet."""
+def _records(out: Path) -> int:
+    """Number of records in the log: one for each problem sampled, task generated and rung executed."""
     place = f"file:{out / LOG_FILE}?mode=ro"
-    query = "SELECT COUNT(*) FROM events WHERE kind = 'Executed'"
+    kinds = "('SampledRecord', 'GeneratedRecord', 'ExecutedRecord')"
+    query = f"SELECT COUNT(*) FROM records WHERE kind IN {kinds}"
     with (
         contextlib.suppress(sqlite3.Error),
         contextlib.closing(sqlite3.connect(place, uri=True)) as database,
@@ -299,8 +308,3 @@ def write_job(path: Path, **sections: object) -> Path:
     """Write a job file."""
     path.write_text(yaml.safe_dump(sections), encoding="utf-8")
     return path
-
-
-def picks_of(out: Path) -> list[Any]:
-    """Picks of a run, without what depends on times."""
-    return [json.loads(line) for line in (out / "picks.jsonl").read_text().splitlines()]

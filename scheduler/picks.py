@@ -15,9 +15,10 @@
 - ``harmful``: true if more tests are likelier to harm the pick than to help: p_harm > p_gain and
   p_harm >= 0.1.
 - ``closed_because``: reason why the problem got no more tests: "harmful" (a harm check closed it),
-  "quarantined" (the infrastructure failed on it again and again), "no_program" (no candidate holds one),
-  else "cap" (no further test of it fits under the cap), else "max_tests" (it has all that it may get), else
-  null (the policy granted no more).
+  "quarantined" (the infrastructure failed on it again and again, or workers died of it), "no_program" (no
+  candidate holds one), else "cap" (no further test of it fits under the cap), else "max_tests" (it has all
+  that it may get), else null (the policy granted no more).
+- ``quarantined_because``: sentence on what was lost, of a quarantined problem; absent from others.
 - ``metadata``: further fields of the problem's row in its source; absent if there are none.
 - ``candidate_metadata``: further fields of the pick's row in ``candidates.from_file``; absent if there are
   none.
@@ -28,7 +29,7 @@ it is abstained.
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -162,7 +163,11 @@ def picks(
 
 
 def write_picks(
-    trace: Trace, made: Iterator[Pick], closed_because: Sequence[str | None], path: Path
+    trace: Trace,
+    made: Iterator[Pick],
+    closed_because: Sequence[str | None],
+    lost_because: Mapping[str, str],
+    path: Path,
 ) -> None:
     """Write ``picks.jsonl``, whole or not at all.
 
@@ -170,6 +175,7 @@ def write_picks(
         trace: the run.
         made: the pick of each problem that has candidates.
         closed_because: reason why each problem got no more tests; see ``Scheduler.closed_because``.
+        lost_because: sentence on the last loss of work of a problem, by its id.
         path: the file.
     """
     with whole_file(path) as partial, partial.open("w", encoding="utf-8") as file:
@@ -179,6 +185,7 @@ def write_picks(
                 "problem": problem,
                 **line,
                 "closed_because": reason,
+                **({"quarantined_because": lost_because.get(problem)} if reason == "quarantined" else {}),
                 **_metadata(seen, line["candidate"]),
             }
             placed["code"] = placed.pop("code")

@@ -11,6 +11,7 @@ from testbudget.scheduler.core.scheduler import Scheduler
 from testbudget.scheduler.core.tasks import TaskState
 from testbudget.scheduler.event_log import EventLog
 from testbudget.scheduler.job import Job
+from testbudget.scheduler.log_records import FailedRecord
 from testbudget.scheduler.log_tables import write_run_tables
 from testbudget.scheduler.picks import picks, write_picks
 from testbudget.scheduler.run_problems import RunProblems
@@ -50,7 +51,13 @@ def write_results(
     closed_because = [scheduler.closed_because(position) for position in range(len(problems))]
     trace = Trace(directory, RecordsOfRun(problems), None)
     made = picks(job, trace, problems.store.recorded_outputs_of, confidence_models)
-    write_picks(trace, made, closed_because, directory / "picks.jsonl")
+    lost_because = {
+        record.problem: record.reason
+        for entry in log.entries(["Failed", "Quarantined"])
+        for record in entry.records
+        if isinstance(record, FailedRecord)
+    }
+    write_picks(trace, made, closed_because, lost_because, directory / "picks.jsonl")
     books = scheduler.books
     write_run_info(
         replace(

@@ -39,6 +39,7 @@ from testbudget.traces.records import Piece
 from testbudget.traces.trace import Trace
 
 _BLOCKS_PER_RUNNER = 2  # one runs and one waits, so that no core idles
+_MAX_RUNNER_DEATHS = 5  # programs are confined, so what ends runners is hardly ever their work
 _BATCHES_PER_EXTRACTOR = 2
 _IDLE_SECONDS = 60.0  # after which a runner without work leaves its core to others
 _MAX_CHARACTERS = 1 << 28  # of programs that are kept shared; the least recently used go first
@@ -139,6 +140,7 @@ class ActorBackend(Backend):
                 _executed,
                 serial=True,
                 probe=self.probe(kind),
+                max_lone_deaths=_MAX_RUNNER_DEATHS,
                 idle_seconds=_IDLE_SECONDS,
                 wait_seconds=wait_seconds,
             )

@@ -18,7 +18,7 @@ from ray.util.placement_group import (
 )
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-from testbudget.scheduler.backends.placement import EngineClaim
+from testbudget.scheduler.backends.placement import ClaimedRoom
 from testbudget.scheduler.core.events import WorkerKind
 
 
@@ -67,7 +67,7 @@ class EngineClaims:
                 with contextlib.suppress(Exception):  # the cluster may have ended
                     remove_placement_group(group)
 
-    def placed(self) -> dict[ClaimedPlace, EngineClaim]:
+    def placed(self) -> dict[ClaimedPlace, ClaimedRoom]:
         """All claims, with the nodes that they are on."""
         if not self._groups:
             return {}
@@ -76,7 +76,7 @@ class EngineClaims:
         for place, (group, shape) in self._groups.items():
             state = table.get(group.id.hex(), {})
             nodes = state.get("bundles_to_node_id", {}) if state.get("state") == "CREATED" else {}
-            found[place] = EngineClaim(shape.cpus, shape.gpus, next(iter(nodes.values()), None))
+            found[place] = ClaimedRoom(shape.cpus, shape.gpus, next(iter(nodes.values()), None))
         return found
 
     def strategy(self, place: ClaimedPlace) -> PlacementGroupSchedulingStrategy:

@@ -1,6 +1,7 @@
 """Sandboxes tried on the nodes of a cluster, whatever their cores are busy with."""
 
 import contextlib
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,9 @@ import ray
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from testbudget.rewards.errors import one_line
+from testbudget.executors.actors import RunnerActor
+from testbudget.executors.execution.limits import TestLimits
+from testbudget.rewards.errors import UserError, one_line
 
 _SECONDS = 120.0  # for all nodes together
 
@@ -48,6 +51,28 @@ class _Probe:
 
 
 _PROBE = ray.remote(max_restarts=0, max_task_retries=0)(_Probe)
+
+
+def probe_cluster(address: str, language: str) -> list[NodeSandbox]:
+    """Start a sandbox on each node of a cluster that runs, by name of the node.
+
+    Args:
+        address: address of the cluster; ``auto`` finds it.
+        language: language of the sandboxes.
+
+    Raises:
+        UserError: no cluster runs there.
+    """
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+    except (ConnectionError, ValueError) as error:
+        raise UserError(f"--cluster must be a running Ray cluster but {address} is not: {error}") from None
+    try:
+        nodes = [node["NodeID"] for node in ray.nodes() if node["Alive"]]
+        found = probe_nodes(functools.partial(RunnerActor, TestLimits(), ()), nodes, language)
+    finally:
+        ray.shutdown()
+    return sorted(found, key=lambda one: (one.name, one.node))
 
 
 def probe_nodes(make: Callable[[], Any], nodes: Sequence[str], language: str) -> list[NodeSandbox]:

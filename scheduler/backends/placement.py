@@ -26,7 +26,7 @@ class ClusterNode:
 
 
 @dataclass(frozen=True, slots=True)
-class EngineClaim:
+class ClaimedRoom:
     """Room for one engine.
 
     Attributes:
@@ -41,7 +41,7 @@ class EngineClaim:
 
 def runner_slots(
     nodes: Sequence[ClusterNode],
-    claims: Sequence[EngineClaim],
+    claims: Sequence[ClaimedRoom],
     label: str | None,
     reserved_cores: int,
 ) -> dict[str, int]:
@@ -77,7 +77,7 @@ def runner_slots(
 
 
 def free_of_claims(
-    nodes: Sequence[ClusterNode], claims: Sequence[EngineClaim]
+    nodes: Sequence[ClusterNode], claims: Sequence[ClaimedRoom]
 ) -> tuple[dict[str, float], dict[str, float]]:
     """Cores and GPUs of each node, by its id, that no claim on it takes."""
     cpus = {node.id: node.cpus for node in nodes}
@@ -92,8 +92,8 @@ def free_of_claims(
 def engines_sentence(
     name: str,
     nodes: Sequence[ClusterNode],
-    claims: Sequence[EngineClaim],
-    others: Sequence[EngineClaim] = (),
+    claims: Sequence[ClaimedRoom],
+    others: Sequence[ClaimedRoom] = (),
 ) -> str:
     """Sentence on the claims that wait for a node; empty if none does.
 
@@ -135,7 +135,7 @@ def runners_sentence(nodes: Sequence[ClusterNode], label: str | None, *, taken: 
     return f"waiting for a node for sandboxes: none of {len(nodes)} nodes {what}"
 
 
-def _roomiest(claim: EngineClaim, cpus: Mapping[str, float], gpus: Mapping[str, float]) -> str | None:
+def _roomiest(claim: ClaimedRoom, cpus: Mapping[str, float], gpus: Mapping[str, float]) -> str | None:
     """The node that a waiting claim is expected on; one with most free GPUs, then most free cores."""
     able = [node for node in cpus if cpus[node] >= claim.cpus and gpus[node] >= claim.gpus]
     if not able:

@@ -26,7 +26,6 @@ from testbudget.scheduler.backends.base import (
 )
 from testbudget.scheduler.backends.pool_crew import PoolCrew
 from testbudget.scheduler.backends.pool_members import (
-    MAX_LONE_DEATHS,
     CallPurpose,
     PoolCall,
     PoolItem,
@@ -285,7 +284,7 @@ class Pool:
             self._reports.append(WorkerEnded(worker.number, complete=True))
 
     def _lose(self, worker: PoolWorker, reason: str, *, blameless: bool, answered: bool = False) -> None:
-        """Give a worker up. Its work is sent again; what three workers have died of alone is lost."""
+        """Give a worker up. Its work is sent again; what several workers have died of alone is lost."""
         suspects = () if blameless else self._suspects(worker)
         self._calls = {call: made for call, made in self._calls.items() if made.worker is not worker}
         if worker.ready:
@@ -297,7 +296,7 @@ class Pool:
         for item in worker.items:
             if item.dropped:
                 continue
-            if item.lone_deaths >= MAX_LONE_DEATHS:
+            if item.lone_deaths >= self._plan.max_lone_deaths:
                 self._quarantined += 1
                 sentence = f"{item.lone_deaths} workers died of it alone: {reason}"
                 self._reports.append(WorkLost(item.work, sentence, lethal=True))

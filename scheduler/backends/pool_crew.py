@@ -13,7 +13,8 @@ from testbudget.scheduler.core.events import WorkerKind
 
 _LOG = logging.getLogger(__name__)
 _REVIEW_SECONDS = 0.5  # between two looks at the places
-_MAX_FAILED_STARTS = 4  # in a row, if none has ever succeeded
+_MAX_FAILED_STARTS = 6  # in a row, if none has ever succeeded
+_WEIGHT_OF_ANSWER = 3  # of a start that fails with an error; one that is ended may be the place's fault
 _MARGIN_SECONDS = 1.0  # before a place ends at which its workers are ended
 
 
@@ -176,7 +177,7 @@ class PoolCrew:
         if worker.ready or health.refusal is not None:
             return
         self._reason = reason
-        self._failed_starts += 2 if answered else 1
+        self._failed_starts += _WEIGHT_OF_ANSWER if answered else 1
         if not self.started and self._failed_starts >= _MAX_FAILED_STARTS:
             raise InfrastructureError(f"no {spoken(self._kind)} can be started: {reason}")
 

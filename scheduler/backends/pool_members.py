@@ -9,9 +9,6 @@ from testbudget.executors.metering import Reading, Usage
 from testbudget.rewards.errors import UserError
 from testbudget.scheduler.backends.base import Work
 
-MAX_LONE_DEATHS = 3
-"""Workers that died of a piece of work alone, after which it is lost."""
-
 _SUSPICION = 16  # each death of a call divides the load that it may share a worker with
 _BACK_OFF_SECONDS, _LONGEST_BACK_OFF_SECONDS = 0.25, 30.0
 _NOTHING = Usage()

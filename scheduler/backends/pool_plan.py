@@ -29,6 +29,7 @@ class PoolPlan:
         idle_seconds: time after which a worker without work is let go.
         stall_seconds: time without progress after which a worker that counts its progress is replaced.
         wait_seconds: time without any worker, although there is work, after which the run ends.
+        max_lone_deaths: number of workers that died of a piece of work alone, after which it is lost.
         affine: True to send work on one problem to one worker as far as it has room.
     """
 
@@ -45,6 +46,7 @@ class PoolPlan:
     idle_seconds: float = math.inf
     stall_seconds: float = math.inf
     wait_seconds: float = math.inf
+    max_lone_deaths: int = 3
     affine: bool = False
 
 

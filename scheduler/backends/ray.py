@@ -1,5 +1,6 @@
 """Back end on a Ray cluster: engines, extractors and sandboxes in Ray actors."""
 
+import logging
 import math
 import os
 import signal
@@ -37,6 +38,7 @@ from testbudget.scheduler.job import Job
 from testbudget.scheduler.ray_job import enclosing_cluster
 from testbudget.traces.trace import Trace
 
+_LOG = logging.getLogger(__name__)
 _CONTROL = "control"  # concurrency group of the calls that are answered while work is in progress
 _SPARE_CALLS = 8  # of an asynchronous actor, beside its requests
 _FETCH_SECONDS = 30.0  # of a result from another node
@@ -150,7 +152,7 @@ class RayTransport(Transport):
     def start(self, kind: WorkerKind, place: Hashable, name: str) -> Any:
         """Ask Ray for an actor at a place, with the resources of its kind."""
         del name
-        make = worker_maker(self._job, kind, metered=self._metered)
+        make = self.make(kind)
         if kind is WorkerKind.RUNNER:
             tied = NodeAffinitySchedulingStrategy(place, soft=False)
             return _BLOCKING.options(num_cpus=1, scheduling_strategy=tied).remote(make)
@@ -162,6 +164,10 @@ class RayTransport(Transport):
             return _BLOCKING.options(**options).remote(make)
         calls = model_of(self._job, kind).in_flight + _SPARE_CALLS
         return _ASYNCHRONOUS.options(max_concurrency=calls, **options).remote(make)
+
+    def make(self, kind: WorkerKind) -> Callable[[], Any]:
+        """Function that makes a worker's object in its actor."""
+        return worker_maker(self._job, kind, metered=self._metered)
 
     def call(self, worker: Any, method: str, *arguments: Any) -> Any:
         """Call a method; reports and leases are answered while work is in progress."""
@@ -251,6 +257,11 @@ def engine_shapes(job: Job) -> dict[WorkerKind, EngineShape]:
     return found
 
 
+def _note_what_ray_says(data: Mapping[str, Any], *_: object, **__: object) -> None:
+    """Take what Ray would print about its processes."""
+    _LOG.debug("%s", " ".join(map(str, data.get("lines", ()))))
+
+
 @contextmanager
 def _signals_kept() -> Iterator[None]:
     """Keep the handler of SIGTERM, in whose place Ray puts its own."""
@@ -320,6 +331,8 @@ class RayBackend(ActorBackend):
             }
         try:
             with _signals_kept():
+                # Losses are said in sentences of ours; Ray's pages about each go to the log.
+                ray._private.worker.print_to_stdstream = _note_what_ray_says
                 ray.init(address=address or "local", **options)
         except (ConnectionError, ValueError) as error:
             where = "cluster.address" if cluster.address else "RAY_ADDRESS"

@@ -21,14 +21,15 @@ app = App(
 
   testbudget doctor
   testbudget doctor --language javascript --json
+  testbudget doctor --cluster auto
 
 Keys of --json: docs/command_line.md""",
 )
 
 
 @app.default
-def doctor(*, language: _Language | None = None, json: Json = False) -> None:
-    """Show and test the isolation layers and the languages of this machine.
+def doctor(*, language: _Language | None = None, cluster: str | None = None, json: Json = False) -> None:
+    """Show and test the isolation layers and the languages of this machine, or of a cluster's nodes.
 
     A sandbox of each language is tested on a right, a wrong, a looping
     program, and one that does not compile. The exit code is 0 if the sandbox
@@ -37,7 +38,12 @@ def doctor(*, language: _Language | None = None, json: Json = False) -> None:
 
     Args:
         language: The only language to test; all if not given.
+        cluster: Address of a Ray cluster (or auto), on each node of which a
+            sandbox is started instead, of Python or the given language.
     """
+    if cluster is not None:
+        _show_nodes(cluster, language or "python", json=json)
+        return
     from testbudget.cli.console import print_json
     from testbudget.cli.self_check import diagnose
     from testbudget.executors.execution.limits import TRUST_MEANINGS
@@ -59,6 +65,43 @@ def doctor(*, language: _Language | None = None, json: Json = False) -> None:
         print(f"{f'trust {trust}':14}setting   {meaning}")
     print(f"{'self-check':14}passed    {speed}")
     print(f"{'versions':14}Python {found.python}; Node {found.node_text}")
+
+
+def _show_nodes(address: str, language: str, *, json: bool) -> None:
+    """Show the layers of a sandbox on each node of a cluster.
+
+    Raises:
+        SandboxError: a node cannot have a sandbox.
+    """
+    from testbudget.cli.console import print_json
+    from testbudget.rewards.errors import SandboxError, require_extra
+
+    with require_extra("cluster", "doctor --cluster"):
+        from testbudget.scheduler.backends.node_probe import probe_cluster
+    found = probe_cluster(address, language)
+    if json:
+        nodes = [
+            {
+                "node": one.node,
+                "name": one.name,
+                "layers": one.layers,
+                "missing": one.missing,
+                "error": one.error,
+            }
+            for one in found
+        ]
+        print_json({"nodes": nodes})
+    else:
+        for one in found:
+            state = one.error or (
+                f"in force: {', '.join(one.layers)}"
+                + (f"; MISSING: {', '.join(one.missing)}" if one.missing else "")
+            )
+            print(f"{one.name} {one.node[:8]}  {state}")
+    if failed := [one.name for one in found if one.error]:
+        raise SandboxError(
+            f"{len(failed)} of {len(found)} nodes cannot have a sandbox: {', '.join(failed)}"
+        )
 
 
 def _record(found: "Diagnosis") -> dict[str, object]:

@@ -3,8 +3,8 @@
 import pytest
 
 from testbudget.scheduler.backends.placement import (
+    ClaimedRoom,
     ClusterNode,
-    EngineClaim,
     engines_sentence,
     runner_slots,
     runners_sentence,
@@ -25,23 +25,23 @@ def test_runners_keep_off_nodes_with_gpus_and_take_every_core_of_the_others():
 
 
 def test_a_cluster_of_gpu_nodes_alone_keeps_cores_for_its_engines_and_some_free():
-    waiting = EngineClaim(2, 1)
-    assert slots(HEAD, GPU, claims=[EngineClaim(2, 1, "gpu"), waiting], reserved=1) == {
+    waiting = ClaimedRoom(2, 1)
+    assert slots(HEAD, GPU, claims=[ClaimedRoom(2, 1, "gpu"), waiting], reserved=1) == {
         "gpu": 8 - 2 - 2 - 1
     }
-    assert slots(HEAD, GPU, claims=[EngineClaim(2, 1)] * 9, reserved=1) == {
+    assert slots(HEAD, GPU, claims=[ClaimedRoom(2, 1)] * 9, reserved=1) == {
         "gpu": 3
     }  # two GPUs: two engines
 
 
 @pytest.mark.parametrize("placed", ["cpu", None])
 def test_an_engine_without_a_gpu_has_its_cores_before_runners_also_while_it_waits(placed):
-    assert slots(HEAD, CPU, claims=[EngineClaim(3, 0, placed)]) == {"cpu": 1}
-    assert slots(HEAD, CPU, claims=[EngineClaim(4, 0, placed)]) == {"cpu": 0}
+    assert slots(HEAD, CPU, claims=[ClaimedRoom(3, 0, placed)]) == {"cpu": 1}
+    assert slots(HEAD, CPU, claims=[ClaimedRoom(4, 0, placed)]) == {"cpu": 0}
 
 
 def test_an_engine_that_fits_nowhere_takes_no_core_from_runners():
-    assert slots(HEAD, CPU, claims=[EngineClaim(5, 0)]) == {"cpu": 4}
+    assert slots(HEAD, CPU, claims=[ClaimedRoom(5, 0)]) == {"cpu": 4}
 
 
 def test_a_label_chooses_the_nodes_of_runners():
@@ -55,12 +55,12 @@ def test_a_node_that_is_taken_away_gets_no_runner():
 
 
 def test_the_sentences_say_what_is_missing():
-    two = [EngineClaim(1, 1), EngineClaim(1, 1)]
+    two = [ClaimedRoom(1, 1), ClaimedRoom(1, 1)]
     assert (
         engines_sentence("reward model", [HEAD], two)
         == "waiting for 2 reward models of 1 GPU and 1 CPU core each: the cluster has 0 GPUs free"
     )
-    assert engines_sentence("reward model", [HEAD, GPU], [EngineClaim(1, 1, "gpu")]) == ""
-    assert engines_sentence("extractor", [CPU], [EngineClaim(8, 0)]).endswith("its largest node has 4")
+    assert engines_sentence("reward model", [HEAD, GPU], [ClaimedRoom(1, 1, "gpu")]) == ""
+    assert engines_sentence("extractor", [CPU], [ClaimedRoom(8, 0)]).endswith("its largest node has 4")
     assert runners_sentence([HEAD], None, taken=False).endswith("none of 1 nodes offers a core")
     assert "engines take all" in runners_sentence([CPU], None, taken=True)

@@ -151,7 +151,7 @@ def test_a_kind_of_which_no_worker_can_be_started_ends_the_run(error):
     driven = DrivenPool(count=2, kind=WorkerKind.REWARD_MODEL, start=lambda _: error)
     driven.submit("a")
     with pytest.raises(InfrastructureError, match="no reward model can be started: no library"):
-        for _ in range(3):
+        for _ in range(6):
             driven.now += 60
             driven.step()
 

@@ -213,6 +213,18 @@ def test_a_task_that_fails_again_and_again_is_quarantined_and_closes_its_problem
     assert core.problems.granted[0] + core.problems.granted[2] == 20 - core.problems.granted[1]
 
 
+def test_a_task_that_workers_die_of_is_quarantined_at_once_and_told_without_a_vote():
+    core = make(n=3, window=3)
+    for command in core.start():
+        commands = core.handle(answer(command))
+    generate = next(command for command in commands if isinstance(command, e.Generate))
+    task, problem = generate.tasks[:1], int(generate.problems[0])
+    core.handle(e.Quarantined(task))
+    core.validate()
+    assert core.tasks.state[task[0]] in (TaskState.QUARANTINED,)
+    assert core.closed_because(problem) == "quarantined"
+
+
 def test_a_paused_run_grants_nothing_until_it_continues():
     core = make(n=3, tests=9)
     core.handle(e.Paused())
