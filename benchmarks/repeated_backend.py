@@ -1,7 +1,7 @@
 """Back end of a run of any size: it answers at once with the recorded work of a few problems, repeated.
 
-Each problem is another one to the run: its prompt, candidates and tests hold a comment of their own. The
-time that the back end takes itself is counted, so that a benchmark can leave it out.
+Each problem is another one to the run, with the texts of a recorded one. The time that the back end takes
+itself is counted, so that a benchmark can leave it out.
 """
 
 # ruff: noqa: ARG002 - most of the contract needs nothing here
@@ -105,13 +105,18 @@ class RecordedProblem:
 
 
 class RecordedProblems:
-    """The recorded problems that a run of any size repeats."""
+    """The recorded problems that a run of any size repeats.
 
-    def __init__(self, directory: Path = RECORDED_RUN) -> None:
+    Args:
+        directory: the recorded run, with recorded outputs.
+        problems: its problems; None takes the texts that it names.
+    """
+
+    def __init__(self, directory: Path = RECORDED_RUN, problems: Sequence[Problem] | None = None) -> None:
         trace, outputs = read_trace(directory), read_outputs(directory)
         self.problems = [
             RecordedProblem(problem, trace.problems[problem.id], outputs[problem.id])
-            for problem in trace.texts()
+            for problem in problems or trace.texts()
             if problem.id in outputs and len(trace.problems[problem.id].verdicts) >= RECORDED_TESTS
         ]
 
@@ -121,14 +126,14 @@ class RecordedProblems:
 
 
 def write_problems(recorded: RecordedProblems, count: int, path: Path) -> None:
-    """Write so many problems as JSON Lines; each prompt ends with its own number."""
+    """Write so many problems as JSON Lines; each has an id of its own."""
     with path.open("w", encoding="utf-8") as file:
         for number in range(count):
             problem = recorded.of(number).problem
             assert problem.ground_truth is not None
             row = {
                 "id": f"p/{number}",
-                "prompt": problem.prompt.rstrip() + f"  # {number}\n",
+                "prompt": problem.prompt,
                 "entry_point": problem.entry_point,
             }
             file.write(json.dumps(row) + "\n")
@@ -217,20 +222,13 @@ class RepeatedBackend(Backend):
         self._queue.clear()
 
     def _completions(self, work: GenerateWork) -> list[Completion]:
-        number = int(work.problem.split("/")[1])
-        recorded = self.recorded.of(number)
+        recorded = self.recorded.of(int(work.problem.split("/")[1]))
         if work.model is WorkerKind.POLICY_MODEL:
-            return [
-                Completion(f"{_code(recorded, request.index)}  # {number}\n", 100.0, 0.01, "stop")
-                for request in work.requests
-            ]
+            codes = [_code(recorded, request.index) for request in work.requests]
+            return [Completion(code, 100.0, 0.01, "stop") for code in codes]
         RepeatedBackend.tests += len(work.requests)
-        found = []
-        for request in work.requests:
-            test = recorded.tests[request.index % len(recorded.tests)]
-            text = test.text.replace("def test_", f"# {number} {request.index}\n    def test_", 1)
-            found.append(Completion(text, test.tokens, test.gpu_seconds, "stop"))
-        return found
+        tests = [recorded.tests[request.index % len(recorded.tests)] for request in work.requests]
+        return [Completion(test.text, test.tokens, test.gpu_seconds, "stop") for test in tests]
 
     def _block(self, work: ExecuteWork) -> BlockVerdicts:
         recorded = self.recorded.of(int(work.problem.id.split("/")[1]))

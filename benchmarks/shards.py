@@ -149,7 +149,7 @@ def shares_at_one_price(demands: Sequence[Ints], slice_: int) -> list[int]:
     above = table[:, affordable] if affordable < len(total) else np.zeros(len(table), np.int64)
     rest = slice_ - int(above.sum())
     below = (table[:, affordable - 1] if affordable else above) - above
-    if below.sum() < rest:
+    if below.sum() < max(rest, 1):
         below = np.ones(len(table), np.int64)
     exact = rest * below / below.sum()
     shares = above + np.floor(exact).astype(np.int64)

@@ -1,12 +1,12 @@
 """Runs of many problems on one driver: memory, disk, speed of the loop, and time to load a killed run.
 
-python benchmarks/size.py [--quick] [--problems N ...] [--tests M]
+python benchmarks/size.py [--quick] [--problems N ...] [--whole N]
 
-Whole runs with a back end that answers at once with recorded work, 32 candidates a problem. One test is
-granted at a time, so that each is decided, generated, executed, told and assessed by itself. Each run is
-stopped when nine tenths of its tests are made, loaded again in a new process, ended, and read. Slopes are
-between the smallest and the largest run.
-The last line is a JSON object with all figures.
+Whole runs under ``adaptive`` with a back end that answers at once with recorded work, 32 candidates a
+problem. Each is stopped when nine tenths of its tests are made, and loaded again in a new process; some are
+then ended and read. Slopes are between the smallest and the largest run. Equal answers are read once, so
+``driver_tests_per_second`` counts the loop without reading answers and assessing picks, which
+``reading_ms_per_test`` and ``judging_ms_per_test`` hold. The last line is a JSON object with all figures.
 """
 
 import argparse
@@ -26,7 +26,8 @@ QUICK = (3_000, 10_000)
 """Numbers of problems with ``--quick``."""
 
 FULL = (3_000, 10_000, 30_000)
-_TESTS, _TESTS_QUICK = 32, 1
+_FEW_TESTS = 2  # of each problem where memory and loading are measured
+_TESTS, _WHOLE, _WHOLE_QUICK = 32, 1_000, 150  # tests and problems of a run that is ended and read
 _STOPPED_AT = 0.9  # of all tests
 _HERE = Path(__file__).parent
 _KB = 1024
@@ -47,8 +48,7 @@ def _job(directory: Path, problems: int, tests: int) -> dict[str, Any]:
         "problems": {"source": str(directory / "problems.jsonl"), "check_ground_truth": False},
         "candidates": {"count": 32, "model": {**model, "template": "completion"}},
         "tests": {"model": {**model, "template": "coderm"}},
-        # With a window of its own, a static policy grants test by test.
-        "policy": {"name": "uniform", "max_tests": tests, "window": max(problems, 4096)},
+        "policy": {"name": "adaptive", "max_tests": tests, "stop_when_harmful": False},
         "cap": {"tests": problems * tests},
         "backend": "repeated",
     }
@@ -68,28 +68,40 @@ def _timed(owner: Any, name: str, seconds: Counter[str], part: str) -> None:
 
 
 def _part(phase: str, directory: Path, problems: int, tests: int) -> dict[str, float]:
-    """Figures of one part of a run, in a process of its own: ``run``, ``resume`` or ``read``."""
+    """Figures of one part of a run, in a process of its own: ``run``, ``load``, ``end`` or ``read``."""
     import repeated_backend
 
     from testbudget.executors.generation.unit_tests import UnitTestGenerator
     from testbudget.scheduler.assessment import Assessor
     from testbudget.scheduler.job import Job
     from testbudget.scheduler.run import resume_run, start_run
-    from testbudget.scheduler.work.candidates import CandidateGenerator
+    from testbudget.scheduler.work import candidates
 
     backend = repeated_backend.RepeatedBackend
     backend.recorded = repeated_backend.RecordedProblems()
     if phase == "run":
         repeated_backend.write_problems(backend.recorded, problems, directory / "problems.jsonl")
     seconds: Counter[str] = Counter()
-    _timed(UnitTestGenerator, "records", seconds, "answers")
-    _timed(CandidateGenerator, "record", seconds, "candidates")
-    _timed(Assessor, "assess", seconds, "assessments")
+    _timed(UnitTestGenerator, "records", seconds, "reading")
+    _timed(candidates.CandidateGenerator, "record", seconds, "sampling")
+    _timed(Assessor, "assess", seconds, "judging")
+    read = candidates.read_candidate
+    known: dict[tuple[str, str], Any] = {}
+
+    def read_once(template: Any, problem: Any, text: str, rule: Any) -> Any:
+        key = problem.prompt, text
+        if key not in known:
+            known[key] = read(template, problem, text, rule)
+        return known[key]
+
+    candidates.read_candidate = read_once  # type: ignore[assignment]
     begun, base = time.process_time(), _resident()
     marks: dict[str, float] = {}
 
     def waited() -> None:
         marks.setdefault("loaded", time.process_time())
+        if phase == "load":
+            raise _StoppedError
 
     def watch(status: Any) -> None:
         marks.setdefault(status.name, time.process_time())
@@ -101,23 +113,22 @@ def _part(phase: str, directory: Path, problems: int, tests: int) -> dict[str, f
     try:
         if phase == "run":
             start_run(Job.model_validate(_job(directory, problems, tests)), run, watch)
-        elif phase == "resume":
-            resume_run(run, watch)
-        else:
+        elif phase == "read":
             _read(run)
+        else:
+            resume_run(run, watch)
     except _StoppedError:
         pass
     ended = time.process_time()
     loop = marks.get("results", ended) - marks.get("preparation", begun) - backend.own_seconds
     return {
-        "seconds": ended - begun,
         "loop_seconds": loop,
         "bookkeeping_seconds": loop - sum(seconds.values()),
         "load_seconds": marks.get("loaded", begun) - marks.get("preparation", begun),
         "result_seconds": ended - marks.get("results", ended),
         "tests": backend.tests,
         "memory_kb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - base,
-        **{f"{name}_seconds": value for name, value in seconds.items()},
+        **{f"{name}_seconds": seconds[name] for name in ("reading", "judging", "sampling")},
     }
 
 
@@ -129,12 +140,13 @@ def _read(run: Path) -> None:
         len(seen.tests)
 
 
-def figures_of(problems: int, tests: int) -> dict[str, float]:
+def figures_of(problems: int, tests: int, *, whole: bool = True) -> dict[str, float]:
     """Figures of one run.
 
     Args:
         problems: number of problems.
         tests: tests of each.
+        whole: True to end the run and read it; else its results are not written.
 
     Returns:
         Figures by name, times in CPU-seconds of one core, amounts in kB.
@@ -142,27 +154,26 @@ def figures_of(problems: int, tests: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory(prefix="testbudget-size-") as place:
         directory = Path(place)
         _install(directory / "installed")
-        first, rest, read = (
-            _child(phase, directory, problems, tests) for phase in ("run", "resume", "read")
-        )
-        sizes = {path.suffix: 0.0 for path in (directory / "run").iterdir()}
+        phases = ("run", "load", "end", "read") if whole else ("run", "load")
+        parts = {phase: _child(phase, directory, problems, tests) for phase in phases}
+        sizes: Counter[str] = Counter()
         for path in (directory / "run").iterdir():
             sizes[path.suffix] += path.stat().st_size / _KB
-    disk = sum(sizes.values())
+    first, made = parts["run"], parts["run"]["tests"]
     return {
         "problems": problems,
         "tests": tests,
-        "driver_tests_per_second": first["tests"] / first["bookkeeping_seconds"],
-        "loop_tests_per_second": first["tests"] / first["loop_seconds"],
-        "answers_ms_per_test": 1e3 * first["answers_seconds"] / first["tests"],
-        "assessments_ms_per_test": 1e3 * first["assessments_seconds"] / first["tests"],
-        "candidates_ms_per_problem": 1e3 * first["candidates_seconds"] / problems,
-        "resident_kb": max(first["memory_kb"], rest["memory_kb"]),
-        "read_kb": read["memory_kb"],
-        "disk_kb": disk,
-        "log_kb": sizes.get(".sqlite", 0.0),
-        "reload_seconds": rest["load_seconds"],
-        "result_seconds": rest["result_seconds"],
+        "driver_tests_per_second": made / first["bookkeeping_seconds"],
+        "loop_tests_per_second": made / first["loop_seconds"],
+        "reading_ms_per_test": 1e3 * first["reading_seconds"] / made,
+        "judging_ms_per_test": 1e3 * first["judging_seconds"] / made,
+        "sampling_ms_per_problem": 1e3 * first["sampling_seconds"] / problems,
+        "resident_kb": max(part["memory_kb"] for phase, part in parts.items() if phase != "read"),
+        "disk_kb": sum(sizes.values()),
+        "log_kb": sizes[".sqlite"],
+        "reload_seconds": parts["load"]["load_seconds"],
+        "result_seconds": parts["end"]["result_seconds"] if whole else float("nan"),
+        "read_kb": parts["read"]["memory_kb"] if whole else float("nan"),
     }
 
 
@@ -190,42 +201,47 @@ def _child(phase: str, directory: Path, problems: int, tests: int) -> dict[str, 
 
 
 def size_figures(
-    sizes: Sequence[int], tests: int, show: Callable[[dict[str, float]], None] = lambda _: None
+    sizes: Sequence[int],
+    *,
+    whole: int = _WHOLE_QUICK,
+    show: Callable[[dict[str, float]], None] = lambda _: None,
 ) -> dict[str, float]:
     """Figures of runs of several sizes, with slopes from the smallest to the largest.
 
     Args:
-        sizes: numbers of problems, ascending, at least two.
-        tests: tests of each problem.
+        sizes: numbers of problems, ascending, at least two; of runs of few tests each.
+        whole: number of problems of a run of 32 tests each, for the speed of the loop and the disk.
         show: called with the figures of each run.
     """
     found = []
     for problems in sizes:
-        found.append(figures_of(problems, tests))
+        found.append(figures_of(problems, _FEW_TESTS, whole=False))
         show(found[-1])
+    ended = figures_of(whole, _TESTS)
+    show(ended)
     least, most = found[0], found[-1]
-    added = most["problems"] - least["problems"]
 
     def slope(name: str) -> float:
-        return (most[name] - least[name]) / added
+        return (most[name] - least[name]) / (most["problems"] - least["problems"])
 
     return {
-        "driver_tests_per_second": round(most["driver_tests_per_second"]),
-        "loop_tests_per_second": round(most["loop_tests_per_second"]),
+        "driver_tests_per_second": round(ended["driver_tests_per_second"]),
+        "loop_tests_per_second": round(ended["loop_tests_per_second"]),
+        "reading_ms_per_test": round(ended["reading_ms_per_test"], 3),
+        "judging_ms_per_test": round(ended["judging_ms_per_test"], 3),
         "resident_kb_per_problem": round(slope("resident_kb"), 2),
-        "read_kb_per_problem": round(slope("read_kb"), 2),
-        "disk_kb_per_problem": round(slope("disk_kb"), 2),
+        "disk_kb_per_problem": round(ended["disk_kb"] / ended["problems"], 2),
+        "log_kb_per_problem": round(ended["log_kb"] / ended["problems"], 2),
         "reload_seconds_per_1000": round(1e3 * slope("reload_seconds"), 4),
-        "tests_per_problem": tests,
     }
 
 
 def _show(found: dict[str, float]) -> None:
     print(
         f"{found['problems']:>9,}{found['tests']:>7}{found['driver_tests_per_second']:>13,.0f}"
-        f"{found['loop_tests_per_second']:>9,.0f}{found['answers_ms_per_test']:>9.2f}"
-        f"{found['assessments_ms_per_test']:>9.2f}{found['resident_kb'] / _KB:>12,.0f}"
-        f"{found['read_kb'] / _KB:>9,.0f}{found['disk_kb'] / found['problems']:>9.1f}"
+        f"{found['reading_ms_per_test']:>9.2f}{found['judging_ms_per_test']:>9.2f}"
+        f"{found['resident_kb'] / _KB:>10,.0f}{found['read_kb'] / _KB:>9,.0f}"
+        f"{found['disk_kb'] / found['problems']:>9.1f}{found['log_kb'] / found['problems']:>9.1f}"
         f"{found['reload_seconds']:>9.2f}{found['result_seconds']:>9.1f}",
         flush=True,
     )
@@ -236,9 +252,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--quick", action="store_true", help=f"{QUICK} problems, {_TESTS_QUICK} tests each")
+    parser.add_argument("--quick", action="store_true", help=f"{QUICK} problems")
     parser.add_argument("--problems", type=int, nargs="+", help=f"numbers of problems (default: {FULL})")
-    parser.add_argument("--tests", type=int, help=f"tests of each problem (default: {_TESTS})")
+    parser.add_argument("--whole", type=int, help=f"problems of the run of {_TESTS} tests each")
     parser.add_argument("--part", nargs=4, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.part:
@@ -246,14 +262,14 @@ def main() -> int:
         print(json.dumps(_part(phase, Path(directory), int(problems), int(tests))))
         return 0
     print(
-        f"{'problems':>9}{'tests':>7}{'bookkeeping':>13}{'loop':>9}{'reading':>9}{'judging':>9}{'resident':>12}"
-        f"{'report':>9}{'disk':>9}{'reload':>9}{'results':>9}\n"
-        f"{'':>9}{'each':>7}{'tests/s':>13}{'tests/s':>9}{'ms/test':>9}{'ms/test':>9}{'MB':>12}"
-        f"{'MB':>9}{'kB each':>9}{'s':>9}{'s':>9}"
+        f"{'problems':>9}{'tests':>7}{'bookkeeping':>13}{'reading':>9}{'judging':>9}{'driver':>10}{'reader':>9}"
+        f"{'disk':>9}{'log':>9}{'load':>9}{'results':>9}\n"
+        f"{'':>9}{'each':>7}{'tests/s':>13}{'ms/test':>9}{'ms/test':>9}{'MB':>10}{'MB':>9}"
+        f"{'kB each':>9}{'kB each':>9}{'s':>9}{'s':>9}"
     )
     sizes = given.problems or (QUICK if given.quick else FULL)
-    tests = given.tests or (_TESTS_QUICK if given.quick else _TESTS)
-    print("\n" + json.dumps(size_figures(sizes, tests, _show)))
+    whole = given.whole or (_WHOLE_QUICK if given.quick else _WHOLE)
+    print("\n" + json.dumps(size_figures(sizes, whole=whole, show=_show)))
     return 0
 
 

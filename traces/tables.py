@@ -104,6 +104,7 @@ _TABLES = {
         ]
     ),
 }
+_OF_PROBLEMS = ("candidates", "tests", "votes")
 _MORE = (pa.field("metadata", pa.string()), pa.field("mean_logprob", pa.float32()))
 _NOTES = (pa.field("notes", pa.list_(pa.string())), *_MORE)
 """Further columns of candidates, which a table written without them may lack."""
@@ -168,20 +169,21 @@ def read_trace(directory: Path) -> Trace:
     written: Mapping[str, WrittenInputs] = {}
     if written_inputs_path(directory).exists():
         written = written_inputs_in(read_table(directory, "written_inputs", WRITTEN_INPUTS_SCHEMA))
-    read = paged_table if is_paged(directory) else read_table
-    parts = [read(directory, name, _TABLES[name]) for name in ("candidates", "tests", "votes")]
     traces: Mapping[str, ProblemTrace]
     if is_paged(directory):
+        candidates, tests, votes = (paged_table(directory, name, _TABLES[name]) for name in _OF_PROBLEMS)
         ids = problems["problem_id"].to_pylist()
         row_of = {problem: row for row, problem in enumerate(ids)}
 
         def trace_of(problem: str) -> ProblemTrace:
-            rows = (problems.slice(row_of[problem], 1), *(part.of(problem) for part in parts))
-            return _problem_traces(*rows, written)[problem]
+            row = problems.slice(row_of[problem], 1)
+            rows = (candidates.of(problem), tests.of(problem), votes.of(problem))
+            return _problem_traces(row, *rows, written)[problem]
 
         traces = PagedMapping(ids, trace_of)
     else:
-        traces = _problem_traces(problems, *parts, written)
+        whole = [read_table(directory, name, _TABLES[name]) for name in _OF_PROBLEMS]
+        traces = _problem_traces(problems, whole[0], whole[1], whole[2], written)
     return Trace(directory, traces, hidden_states_in(problems), problem_source_of(problems, directory))
 
 
@@ -256,7 +258,7 @@ def table_writer(path: Path, *, dictionary: Sequence[str] | None = None) -> Tabl
 def is_paged(directory: Path) -> bool:
     """True for a run of so many problems that its tables are read problem by problem."""
     try:
-        return pq.read_metadata(directory / "problems.parquet").num_rows > MAX_WHOLE
+        return bool(pq.read_metadata(directory / "problems.parquet").num_rows > MAX_WHOLE)
     except (OSError, pa.ArrowInvalid):
         return False
 

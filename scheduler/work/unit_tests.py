@@ -94,8 +94,9 @@ class Testing:
             self._open_work.submit(key, task, work)
 
     def _inputs(self, item: ProblemCandidates) -> tuple[UnitTest]:
-        record = self._store.written_inputs[item.problem.id].answer
-        return (self._generator.written_inputs(item.problem, record),)
+        written = self._store.written_inputs[item.problem.id]
+        assert written is not None, "they were generated"
+        return (self._generator.written_inputs(item.problem, written.answer),)
 
     def _next_rung(self, item: ProblemCandidates, task: OpenTask) -> tuple[UnitTest, ...]:
         records = self._store.tests[item.problem.id]
