@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from testbudget.scheduler.backends.pools import WAITING_LOGGER
 from testbudget.scheduler.core import events as e
 from testbudget.scheduler.event_log import Entry, Note
 from testbudget.scheduler.log_records import FailedRecord
@@ -51,7 +52,9 @@ class JsonLines(logging.Formatter):
 
 @contextmanager
 def logging_to(directory: Path, run: str) -> Iterator[None]:
-    """Have what testbudget logs in this process written to the run directory, and nowhere else.
+    """Have what testbudget logs in this process written to the run directory.
+
+    Nothing of it is printed but what the run waits for, to standard error.
 
     Args:
         directory: run directory.
@@ -63,14 +66,18 @@ def logging_to(directory: Path, run: str) -> Iterator[None]:
     logger = logging.getLogger("testbudget")
     handler = logging.FileHandler(directory / LOG_LINES_FILE, encoding="utf-8")
     handler.setFormatter(JsonLines(run))
+    said = logging.StreamHandler()
+    said.addFilter(logging.Filter(WAITING_LOGGER))
     level, propagate = logger.level, logger.propagate
     logger.addHandler(handler)
+    logger.addHandler(said)
     logger.setLevel(logging.INFO)
     logger.propagate = False
     try:
         yield
     finally:
         logger.removeHandler(handler)
+        logger.removeHandler(said)
         logger.setLevel(level)
         logger.propagate = propagate
         handler.close()

@@ -15,7 +15,10 @@ from testbudget.scheduler.backends.pool_plan import PoolPlan
 from testbudget.scheduler.backends.transport import Transport
 from testbudget.scheduler.core.events import WorkerKind
 
-_LOG = logging.getLogger(__name__)
+WAITING_LOGGER = "testbudget.waiting"
+"""Name of the logger of sentences on workers that are waited for, one every ten seconds for each kind."""
+
+_WAITING = logging.getLogger(WAITING_LOGGER)
 _SAY_SECONDS = 10.0  # between two sentences on what is waited for
 
 _TURNS = {
@@ -129,7 +132,7 @@ class WorkerPools:
         self._next_saying = now + _SAY_SECONDS
         for pool in self._pools.values():
             if sentence := pool.use.waiting:
-                _LOG.warning("%s", sentence)
+                _WAITING.warning("%s", sentence)
 
     def _collect(self, seconds: float) -> None:
         owners: Mapping[object, Pool] = {call: pool for pool in self._pools.values() for call in pool.calls}
