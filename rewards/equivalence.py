@@ -47,8 +47,9 @@ def merge_equal(evidence: Evidence) -> tuple[Evidence, NDArray[np.intp]]:
         candidate, intp (candidates,).
     """
     column = equivalence_groups(evidence)
-    _, first, sizes = np.unique(column, return_index=True, return_counts=True)
-    return replace(evidence.of_candidates(first), sizes=sizes.astype(np.int64)), column
+    first = np.unique(column, return_index=True)[1]
+    sizes = np.bincount(column, evidence.column_sizes).astype(np.int64)
+    return replace(evidence.of_candidates(first), sizes=sizes), column
 
 
 def stable_groups(

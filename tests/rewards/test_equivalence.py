@@ -144,3 +144,11 @@ def test_merged_evidence_has_one_column_for_each_group_and_counts_its_candidates
     assert len(np.unique(equivalence_groups(merged))) == merged.votes.candidates
     first = np.unique(column, return_index=True)[1]
     np.testing.assert_array_equal(first, np.sort(first))
+
+
+def test_columns_that_stand_for_several_candidates_are_merged_with_all_of_them():
+    merged, _ = merge_equal(evidence_of([[0, 0, 1], [1, 1, 2], [3, 4, 5]]))
+    again, column = merge_equal(merged.first(2))
+    assert column.tolist() == [0, 0, 1]
+    assert again.sizes.tolist() == [2, 1]
+    assert merge_equal(again)[0].sizes.tolist() == [2, 1]
