@@ -220,7 +220,10 @@ def _run(
         gain_models = gain_models_for(job, problems, confidence_models, read, directory)
         cap = Cap(job.cap.limits, job.unit_prices)
         metered = Budget(cap).meters
-        with _backend(job, problems, recording, metered=metered) as backend, ExitStack() as writing:
+        with (
+            _backend(job, problems, recording, metered=metered, run=info.run) as backend,
+            ExitStack() as writing,
+        ):
             grants = writing.enter_context(RunTableWriter(GrantRecord, directory))
             isolation = _isolation(backend, problems)
             early = _early_reports(job, problems, log, backend)
@@ -315,7 +318,9 @@ def _sources(job: Job, problems: RunProblems, read: ReadTrace) -> RunSources:
     )
 
 
-def _backend(job: Job, problems: Sequence[Problem], recording: Trace | None, *, metered: bool) -> Backend:
+def _backend(
+    job: Job, problems: Sequence[Problem], recording: Trace | None, *, metered: bool, run: str
+) -> Backend:
     if job.backend == "recorded":
         assert recording is not None
         outputs = read_outputs(recording.directory) if job.execution.record_outputs else {}
@@ -332,7 +337,8 @@ def _backend(job: Job, problems: Sequence[Problem], recording: Trace | None, *, 
             recording.problem(problem)
     with require_extra("cluster", f"backend {job.backend}"):
         make: Any = backend_class(job.backend)
-    backend: Backend = make(job, recording, metered=metered)
+    named = {"run_id": run} if job.backend == "ray" else {}
+    backend: Backend = make(job, recording, metered=metered, **named)
     return backend
 
 

@@ -3,6 +3,7 @@
 import logging
 import math
 import os
+import secrets
 import signal
 import sys
 import threading
@@ -15,6 +16,7 @@ from ray.exceptions import ActorDiedError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from testbudget.executors.calls import AT_ONCE, CallAnswer, Callee, WorkerDiedError
+from testbudget.executors.code_version import code_version, made_with
 from testbudget.rewards.errors import UserError, one_line
 from testbudget.scheduler.backends.actor_backend import (
     ActorBackend,
@@ -50,10 +52,11 @@ class _Actor:
 
     Args:
         make: makes the object.
+        code: the driver's version of the code. A process with another one answers every call by refusing.
     """
 
-    def __init__(self, make: Callable[[], Any]) -> None:
-        self._callee = Callee(make())
+    def __init__(self, make: Callable[[], Any], code: str) -> None:
+        self._callee = Callee(made_with(code, make))
 
     def work(self, method: str, *arguments: Any) -> CallAnswer:
         """Call a method that works."""
@@ -68,8 +71,8 @@ class _Actor:
 class _AsyncActor:
     """The same for an object whose methods are coroutines."""
 
-    def __init__(self, make: Callable[[], Any]) -> None:
-        self._callee = Callee(make())
+    def __init__(self, make: Callable[[], Any], code: str) -> None:
+        self._callee = Callee(made_with(code, make, later=True))
 
     async def work(self, method: str, *arguments: Any) -> CallAnswer:
         """Call a method that works."""
@@ -91,10 +94,13 @@ class RayTransport(Transport):
     Args:
         job: names models, limits and resources.
         metered: True if workers work under leases.
+        run_id: id of the run, for the names of its actors.
     """
 
-    def __init__(self, job: Job, *, metered: bool) -> None:
+    def __init__(self, job: Job, *, metered: bool, run_id: str = "") -> None:
         self._job, self._metered = job, metered
+        # Actors of an earlier driver of the run may still be there.
+        self._prefix = f"testbudget-{run_id or 'run'}-{secrets.token_hex(2)}"
         self._watch: NodeWatch | None = None
         self._claims = EngineClaims()
         self._requests = CoreRequests()
@@ -151,19 +157,21 @@ class RayTransport(Transport):
 
     def start(self, kind: WorkerKind, place: Hashable, name: str) -> Any:
         """Ask Ray for an actor at a place, with the resources of its kind."""
-        del name
         make = self.make(kind)
+        called: dict[str, Any] = {"name": f"{self._prefix}-{name}", "namespace": "testbudget"}
         if kind is WorkerKind.RUNNER:
             tied = NodeAffinitySchedulingStrategy(place, soft=False)
-            return _BLOCKING.options(num_cpus=1, scheduling_strategy=tied).remote(make)
+            return _BLOCKING.options(num_cpus=1, scheduling_strategy=tied, **called).remote(
+                make, code_version()
+            )
         shape = self._shapes[kind]
-        options: dict[str, Any] = {"num_cpus": shape.cpus, "num_gpus": shape.gpus}
+        options: dict[str, Any] = {"num_cpus": shape.cpus, "num_gpus": shape.gpus, **called}
         if isinstance(place, ClaimedPlace):
             options["scheduling_strategy"] = self._claims.strategy(place)
         if kind is WorkerKind.EXTRACTOR:
-            return _BLOCKING.options(**options).remote(make)
+            return _BLOCKING.options(**options).remote(make, code_version())
         calls = model_of(self._job, kind).in_flight + _SPARE_CALLS
-        return _ASYNCHRONOUS.options(max_concurrency=calls, **options).remote(make)
+        return _ASYNCHRONOUS.options(max_concurrency=calls, **options).remote(make, code_version())
 
     def make(self, kind: WorkerKind) -> Callable[[], Any]:
         """Function that makes a worker's object in its actor."""
@@ -280,13 +288,14 @@ class RayBackend(ActorBackend):
         job: names models, limits and cluster.
         recording: finished run whose tests are taken; None if a model generates tests.
         metered: True if workers work under leases.
+        run_id: id of the run, for the names of its actors.
 
     Raises:
         UserError: the cluster cannot be reached, or has too few cores or GPUs for the job.
     """
 
-    def __init__(self, job: Job, recording: Trace | None, *, metered: bool) -> None:
-        self._transport = RayTransport(job, metered=metered)
+    def __init__(self, job: Job, recording: Trace | None, *, metered: bool, run_id: str = "") -> None:
+        self._transport = RayTransport(job, metered=metered, run_id=run_id)
         self._languages: list[str] = []
         super().__init__(job, recording, self._transport, metered=metered)
         self._connect()
