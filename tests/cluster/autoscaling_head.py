@@ -23,10 +23,11 @@ from ray.autoscaler._private.fake_multi_node.node_provider import FAKE_HEAD_NODE
 from ray.cluster_utils import Cluster
 
 PROVIDER = "ray.autoscaler._private.fake_multi_node.node_provider.FakeMultiNodeProvider"
+HEAD_TYPE = "ray.head.default"  # as the provider of faked nodes calls it
 HEAD_ONLY = {
     "RAY_CLOUD_INSTANCE_ID": FAKE_HEAD_NODE_ID,
     "RAY_OVERRIDE_NODE_ID_FOR_TESTING": FAKE_HEAD_NODE_ID,
-    "RAY_NODE_TYPE_NAME": "head",
+    "RAY_NODE_TYPE_NAME": HEAD_TYPE,
 }
 
 
@@ -34,6 +35,8 @@ def main(types: str, folder: str) -> None:
     with socket.socket() as listener:
         listener.bind(("", 0))
         port = listener.getsockname()[1]
+    node_types = json.loads(Path(types).read_text())
+    node_types[HEAD_TYPE] = node_types.pop("head")
     lists = ["initialization_commands", "setup_commands", "head_setup_commands", "worker_setup_commands"]
     lists += ["head_start_ray_commands", "worker_start_ray_commands", "cluster_synced_files"]
     lists += ["rsync_exclude", "rsync_filter"]
@@ -50,8 +53,8 @@ def main(types: str, folder: str) -> None:
             "disable_node_updaters": True,
             "head_node_id": FAKE_HEAD_NODE_ID,
         },
-        "available_node_types": json.loads(Path(types).read_text()),
-        "head_node_type": "head",
+        "available_node_types": node_types,
+        "head_node_type": HEAD_TYPE,
         "auth": {},
         "docker": {},
         "file_mounts": {},
