@@ -69,7 +69,7 @@ def _run(run: FinishedRun, ids: Sequence[str]) -> dict[str, Any]:
         "limits": {kind: number(share) for kind, share in limiting_shares(run.pools).items()},
         "course": grant_series(run),
         "closed": closed_counts(run),
-        "status": {str(status): _count(run, status) for status in TestStatus},
+        "status": _statuses(run),
         "verdicts": verdict_counts(columns),
         "reasons": _reasons(run),
         "cols": columns,
@@ -184,10 +184,12 @@ def _reasons(run: FinishedRun) -> list[list[Any]]:
     return found
 
 
-def _count(run: FinishedRun, status: TestStatus) -> int:
-    return sum(
-        record.status is status for seen in run.trace.problems.values() for record in seen.tests.values()
+def _statuses(run: FinishedRun) -> dict[str, int]:
+    """Number of generated tests by status."""
+    counts = Counter(
+        record.status for seen in run.trace.problems.values() for record in seen.tests.values()
     )
+    return {str(status): counts[status] for status in TestStatus}
 
 
 def _difference(a: dict[str, Any], b: dict[str, Any]) -> list[Any]:

@@ -77,4 +77,4 @@ def compare(
         return
     console = status_console(json, width=WIDTH)
     print_comparison(comparison, console)
-    console.print(f"\ntables and plots: {out}", highlight=False, soft_wrap=True)
+    console.print(f"\ntable and page: {out}", highlight=False, soft_wrap=True)

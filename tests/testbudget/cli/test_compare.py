@@ -14,6 +14,7 @@ from testbudget.cli.main import main
 from testbudget.policies.names import POLICY_NAMES
 from testbudget.policies.registry import policy_class
 from testbudget.traces.tables import read_trace, write_trace
+from tests.pages import blocks_of, cells_of
 from tests.runs import exporting
 
 QUICK = ["--permutations", "2", "--tests-per-problem", "1,2.5"]
@@ -64,8 +65,9 @@ def test_compare_writes_the_grid_and_prints_its_figures(voted, tmp_path, capsys,
         if row["policy"] == "uniform":
             shown, half = 100 * row["accuracy"], 50 * (row["accuracy_high"] - row["accuracy_low"])
         assert f"{shown:.1f} ±{half:.1f}" in printed.replace("+", "")
-    page = (tmp_path / "out" / "compare.html").read_text()
-    assert page.count("<svg") == 1 + 2 * 2 + 1
+    file = tmp_path / "out" / "compare.html"
+    assert len(blocks_of(file, "lines")) == 1 + 2 * 2
+    page = " ".join(cells_of(file))
     for row in rows:
         assert f"{100 * row['accuracy']:.1f} [{100 * row['accuracy_low']:.1f}, " in page
 
