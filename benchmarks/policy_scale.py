@@ -66,10 +66,6 @@ def policy_context(problems: int) -> PolicyContext:
     gain_model = GainModel(
         "majority",
         curve,
-        None,
-        np.array([1, 2, 3, 5, 8, 12, 20]),
-        np.linspace(0.6, 0.3, 7),
-        np.full(7, 1.2),
         DifficultyBins(np.linspace(0.2, 0.8, 4), np.outer(np.linspace(0.2, 1, 5), curve)),
     )
     gain_models = GainModelAssignment((gain_model,) * 10, np.arange(problems) % 10)

@@ -1,4 +1,4 @@
-"""Gain models: accuracy that more tests add, as fitted on finished runs."""
+"""Gain models: accuracy after each number of tests, as fitted on finished runs."""
 
 import json
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from testbudget.rewards.errors import UserError
 
-_VERSION = 1  # of the document of an assignment
+_VERSION = 2  # of the document of an assignment
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,53 +50,23 @@ class DifficultyBins:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GainModel:
-    """Gain of more tests, fitted on the problems of a finished run under one selection rule.
+    """Accuracy by number of tests, fitted on the problems of a finished run under one selection rule.
 
     Attributes:
         selection: name of the rule.
         accuracy: float64 (tests + 1,), mean accuracy of the pick after m tests of each problem.
-        best_budget: number of tests beyond which accuracy clearly fell; None if it did not.
-        counts: intp (counts,), ascending numbers of tests at which the relation of gain and p_wrong was
-            fitted; at least one.
-        mean_p_wrong: float64 (counts,), mean probability that the pick is wrong.
-        weights: float64 (counts,), slope of the gain in p_wrong, both relative to their means; 0 if there
-            is little evidence, never negative when fitted.
         bins: accuracy by predicted pass rate; None if pass rates were not predicted.
     """
 
     selection: str
     accuracy: NDArray[np.float64]
-    best_budget: int | None
-    counts: NDArray[np.intp]
-    mean_p_wrong: NDArray[np.float64]
-    weights: NDArray[np.float64]
     bins: DifficultyBins | None = None
-
-    def multiplier(self, tests: NDArray[np.integer], p_wrong: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Gain of more tests relative to the average problem with as many tests.
-
-        ``1 + w (p_wrong / mean_p_wrong - 1)``, with w and mean_p_wrong interpolated between the counts.
-
-        Args:
-            tests: int (problems,), number of tests of each problem.
-            p_wrong: float (problems,), probability that its pick is wrong.
-
-        Returns:
-            float64 (problems,); may be negative.
-        """
-        mean = np.interp(tests, self.counts, self.mean_p_wrong)
-        weight = np.interp(tests, self.counts, self.weights)
-        return np.asarray(1 + weight * (p_wrong / np.maximum(mean, 1e-9) - 1))
 
     def to_fields(self) -> dict[str, Any]:
         """Plain numbers, lists and texts by name, for JSON."""
         return {
             "selection": self.selection,
             "accuracy": self.accuracy.tolist(),
-            "best_budget": self.best_budget,
-            "counts": self.counts.tolist(),
-            "mean_p_wrong": self.mean_p_wrong.tolist(),
-            "weights": self.weights.tolist(),
             "bins": self.bins and self.bins.to_fields(),
         }
 
@@ -107,30 +77,12 @@ class GainModel:
         Raises:
             UserError: a field is missing or has wrong numbers.
         """
-        best_budget, bins = _field(fields, "best_budget"), _field(fields, "bins")
-        _require(
-            best_budget is None or (type(best_budget) is int and best_budget >= 1),
-            f"best_budget must be null or a whole number from 1 on but is {best_budget!r}",
-        )
-        model = cls(
+        bins = _field(fields, "bins")
+        return cls(
             _text(fields, "selection"),
             _floats(fields, "accuracy", 1),
-            best_budget,
-            _integers(fields, "counts"),
-            _floats(fields, "mean_p_wrong", 1),
-            _floats(fields, "weights", 1),
             None if bins is None else DifficultyBins.from_fields(bins),
         )
-        _require(
-            len(model.counts) > 0 and bool((np.diff(model.counts) > 0).all()),
-            f"counts must be ascending, at least one, but are {model.counts.tolist()}",
-        )
-        _require(
-            len(model.counts) == len(model.mean_p_wrong) == len(model.weights),
-            f"mean_p_wrong and weights must have {len(model.counts)} numbers, one for each count, but have "
-            f"{len(model.mean_p_wrong)} and {len(model.weights)}",
-        )
-        return model
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,8 +1,4 @@
-"""Gain models fitted on finished runs, cross-fitted by problem.
-
-A gain model holds the mean accuracy after each number of tests and how the gain of more tests depends on
-p_wrong.
-"""
+"""Gain models fitted on finished runs, cross-fitted by problem."""
 
 import hashlib
 import json
@@ -14,7 +10,6 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from testbudget.policies.curves import envelope_slopes
 from testbudget.policies.gain_model import DifficultyBins, GainModel, GainModelAssignment
 from testbudget.rewards.confidence.model import ConfidenceModels
 from testbudget.rewards.errors import UserError
@@ -37,28 +32,23 @@ from testbudget.traces.trace import Trace, correct_labels
 _FILE = "gain_models.json"
 _FOLDS = 10
 _PERMUTATIONS = 20
-_COUNTS = (1, 2, 3, 5, 8, 12, 20, 30)
-_HORIZON = 8  # tests ahead: a single test often changes nothing
 _BINS = 5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GainObservations:
-    """Accuracy and p_wrong after each number of tests, in several permutations of the problems' tests.
+    """Accuracy after each number of tests, in several permutations of the problems' tests.
 
     Attributes:
         selection: name of the selection rule.
         accuracy: float64 (permutations, problems, tests + 1), accuracy of the pick; a problem with fewer
             tests keeps its last value.
         tests: intp (problems,), number of tests of each problem.
-        p_wrong: float64 (permutations, problems, tests + 1), predicted probability that the pick is wrong;
-            a problem with fewer tests keeps its last value.
     """
 
     selection: str
     accuracy: NDArray[np.float64]
     tests: NDArray[np.intp]
-    p_wrong: NDArray[np.float64]
 
     @classmethod
     def of(cls, curves: Sequence[Sequence[LearningCurve]], selection: str) -> Self:
@@ -74,18 +64,12 @@ class GainObservations:
         tests = np.array([len(curve.accuracy) - 1 for curve in curves[0]])
         if tests.max() < 2:
             raise UserError("a gain model needs problems with at least 2 tests each but got none")
-        accuracy, p_wrong = np.empty((2, len(curves), len(tests), tests.max() + 1))
+        accuracy = np.empty((len(curves), len(tests), tests.max() + 1))
         for permutation, of_problems in enumerate(curves):
             for problem, curve in enumerate(of_problems):
                 steps = np.minimum(np.arange(tests.max() + 1), tests[problem])
                 accuracy[permutation, problem] = curve.accuracy[steps]
-                p_wrong[permutation, problem] = curve.p_wrong[steps]
-        return cls(selection, accuracy, tests, p_wrong)
-
-    @property
-    def counts(self) -> NDArray[np.intp]:
-        """Numbers of tests at which weights are fitted, intp (counts,); some problem has more tests."""
-        return np.array([count for count in _COUNTS if count < self.tests.max()])
+        return cls(selection, accuracy, tests)
 
 
 def fit_gain(
@@ -101,30 +85,8 @@ def fit_gain(
         pass_rates: predicted pass rates, floats (observed problems,); None fits no difficulty bins.
     """
     accuracy = observations.accuracy[:, problems]
-    curve = accuracy.mean(axis=(0, 1))
-    counts = observations.counts
-    slopes = envelope_slopes(curve[np.newaxis])[0]
-    mean_p_wrong, weights = np.zeros((2, len(counts)))
-    for number, count in enumerate(counts):
-        further = observations.tests[problems] > count
-        later = min(count + _HORIZON, accuracy.shape[2] - 1)
-        rise = float(slopes[count:later].sum())
-        if further.any():
-            p_wrong = observations.p_wrong[:, problems[further], count]
-            mean_p_wrong[number] = p_wrong.mean()
-            if further.sum() > 2 and rise > 0 and mean_p_wrong[number] > 0:
-                gain = accuracy[:, further, later] - accuracy[:, further, count]
-                weights[number] = _confident_slope(p_wrong / mean_p_wrong[number] - 1, gain) / rise
     bins = None if pass_rates is None else _bins(accuracy.mean(axis=0), pass_rates[problems])
-    return GainModel(
-        observations.selection,
-        curve,
-        _best_budget(accuracy.mean(axis=0)),
-        counts,
-        mean_p_wrong,
-        weights,
-        bins,
-    )
+    return GainModel(observations.selection, accuracy.mean(axis=(0, 1)), bins)
 
 
 def out_of_fold_gain_models(
@@ -155,44 +117,6 @@ def out_of_fold_gain_models(
         fit_gain(observations, others, pass_rates) for others in training_positions(fold_of, folds)
     )
     return GainModelAssignment(tuple(gain_models), fold_of)
-
-
-def _confident_slope(excess: NDArray[np.float64], gain: NDArray[np.float64]) -> float:
-    """Least-squares slope of the gain on p_wrong, minus one standard error, at least 0.
-
-    Negative slopes are set to 0. Where tests gain little, a random slope is large in proportion and would
-    take tests from the problems with the largest p_wrong.
-
-    Permutations of one problem's tests are not independent, so the standard error is clustered by problem
-    (Liang and Zeger 1986, 'Longitudinal data analysis using generalized linear models').
-
-    Args:
-        excess: float64 (permutations, problems), p_wrong / mean p_wrong - 1.
-        gain: float64 (permutations, problems), gain in accuracy.
-    """
-    variance = float((excess**2).mean())
-    if variance == 0:
-        return 0.0
-    gain = gain - gain.mean()
-    slope = float((excess * gain).mean()) / variance
-    scores = (excess * (gain - slope * excess)).sum(axis=0) / gain.size
-    error = float(np.sqrt((scores**2).sum())) / variance
-    return max(slope - error, 0.0)
-
-
-def _best_budget(accuracy: NDArray[np.float64]) -> int | None:
-    """Number of tests, at least 1, with the highest mean accuracy; None if accuracy does not clearly fall.
-
-    Accuracy clearly falls if ``mean(fall) > std(fall) / sqrt(problems)``. The fall of a problem is its
-    accuracy there minus its accuracy after all tests.
-
-    Args:
-        accuracy: float64 (problems, tests + 1).
-    """
-    peak = 1 + int(accuracy[:, 1:].mean(axis=0).argmax())
-    fall = accuracy[:, peak] - accuracy[:, -1]
-    certain = fall.mean() > fall.std() / np.sqrt(len(fall))
-    return peak if certain else None
 
 
 def _bins(accuracy: NDArray[np.float64], pass_rates: NDArray[np.floating]) -> DifficultyBins:

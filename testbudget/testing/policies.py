@@ -233,11 +233,9 @@ def _contexts() -> Iterator[PolicyContext]:
 
 def _gain_model(rng: np.random.Generator) -> GainModel:
     (accuracy,) = _curves(rng, 1)
-    best_budget = int(rng.integers(1, _MAX_TESTS)) if rng.random() < 0.5 else None
-    counts = np.array([1, 3, 8])
     edges = np.sort(rng.random(2))
     bins = DifficultyBins(edges, _curves(rng, len(edges) + 1))
-    return GainModel("majority", accuracy, best_budget, counts, rng.random(3), 2 * rng.random(3), bins)
+    return GainModel("majority", accuracy, bins)
 
 
 def _curves(rng: np.random.Generator, count: int) -> Floats:

@@ -20,10 +20,6 @@ _RISING = 1 - 0.5 ** np.arange(14)
 GAIN_MODEL = GainModel(
     "majority",
     _RISING,
-    None,
-    np.array([1, 3]),
-    np.array([0.5, 0.4]),
-    np.array([1.0, 1.5]),
     DifficultyBins(np.array([0.5]), np.stack([_RISING, _RISING / 2])),
 )
 

@@ -10,18 +10,6 @@ from testbudget.policies.gain_model import DifficultyBins, GainModel, GainModelA
 from testbudget.rewards.errors import UserError
 
 
-def test_the_multiplier_is_one_at_the_mean_p_wrong_and_rises_by_the_weight(gain_model):
-    fitted = gain_model(counts=[1, 3], mean_p_wrong=[0.4, 0.2], weights=[1.0, 2.0])
-    tests = np.array([1, 1, 3, 3, 2, 9])
-    p_wrong = np.array([0.4, 0.8, 0.2, 0.4, 0.6, 0.1])
-    np.testing.assert_allclose(fitted.multiplier(tests, p_wrong), [1.0, 2.0, 1.0, 3.0, 2.5, 0.0])
-
-
-def test_the_multiplier_is_one_where_p_wrong_was_always_zero(gain_model):
-    fitted = gain_model(mean_p_wrong=[0.0])
-    np.testing.assert_array_equal(fitted.multiplier(np.array([1]), np.array([0.5])), [1.0])
-
-
 def test_a_pass_rate_on_an_edge_belongs_to_the_bin_above():
     bins = DifficultyBins(np.array([0.2, 0.6]), np.zeros((3, 2)))
     np.testing.assert_array_equal(bins.bin_of(np.array([0.0, 0.2, 0.59, 0.6, 1.0])), [0, 1, 1, 2, 2])
@@ -42,16 +30,11 @@ def rows(length, numbers=FINITE):
 @st.composite
 def assignments(draw):
     def model():
-        counts = draw(st.lists(st.integers(1, 50), min_size=1, max_size=4, unique=True).map(sorted))
         edges = np.array(draw(st.lists(st.floats(0, 1), max_size=3, unique=True).map(sorted)))
         curves = np.stack([draw(rows(3)) for _ in range(len(edges) + 1)])
         return GainModel(
             draw(st.text(max_size=9)),
             draw(rows(5)),
-            draw(st.none() | st.integers(1, 9)),
-            np.array(counts),
-            draw(rows(len(counts))),
-            draw(rows(len(counts))),
             DifficultyBins(edges, curves) if draw(st.booleans()) else None,
         )
 
@@ -87,22 +70,17 @@ def document_with(gain_model, change):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda all_, one: all_.update(version=2), "version must be 1 but is 2: fit them anew"),
+        (lambda all_, one: all_.update(version=1), "version must be 2 but is 1: fit them anew"),
         (lambda all_, one: all_.pop("version"), "version is required"),
         (lambda all_, one: all_.update(gain_models=[]), "at least one model"),
-        (lambda all_, one: all_.update(gain_models=["x"]), "best_budget is required"),
+        (lambda all_, one: all_.update(gain_models=["x"]), "bins is required"),
         (lambda all_, one: all_.update(gain_model_of=[0, 1]), "must be positions of 1 gain models"),
         (lambda all_, one: all_.update(gain_model_of=[0, -1]), "must be positions of 1 gain models"),
         (lambda all_, one: all_.update(gain_model_of=[0.5, 0]), "gain_model_of must hold whole numbers"),
         (lambda all_, one: one.update(selection=3), "selection must be a text but is 3"),
-        (lambda all_, one: one.update(best_budget=0), "best_budget must be null or a whole number"),
-        (lambda all_, one: one.update(best_budget=True), "best_budget must be null or a whole number"),
         (lambda all_, one: one.update(accuracy=["a"]), "accuracy must hold finite numbers in 1 dimension"),
         (lambda all_, one: one.update(accuracy=None), "accuracy must hold finite numbers"),
-        (lambda all_, one: one.update(weights=[float("nan")]), "weights must hold finite numbers"),
-        (lambda all_, one: one.update(weights=[1.0, 2.0]), "must have 1 numbers, one for each count"),
-        (lambda all_, one: one.update(counts=[]), "counts must be ascending, at least one"),
-        (lambda all_, one: one.update(counts=[3, 3]), "counts must be ascending, at least one"),
+        (lambda all_, one: one.update(accuracy=[float("nan")]), "accuracy must hold finite numbers"),
         (lambda all_, one: one["bins"].pop("edges"), "edges is required"),
         (lambda all_, one: one["bins"].update(edges=[]), "one fewer than curves"),
         (lambda all_, one: one["bins"].update(accuracy=[[0.5], [0.5, 0.6]]), "in 2 dimensions but is"),

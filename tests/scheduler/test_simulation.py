@@ -39,20 +39,15 @@ class Case:
         self.cap = int(random.integers(1, max(2, self.max_tests.sum() + 20)))
         self.estimates = PickEstimates(*random.random((2, problems, tests + 1)))
         curve = np.cumsum(random.dirichlet(np.ones(tests + 1)))
-        counts = np.array([1, 3, 8, 20])
         gain_models = tuple(
             GainModel(
                 "majority",
                 curve,
-                best_budget,
-                counts,
-                random.uniform(0.2, 0.8, 4),
-                random.uniform(0, 2, 4),
                 DifficultyBins(
                     np.array([0.5]), np.stack([curve, random.random(tests + 1).cumsum() / tests])
                 ),
             )
-            for best_budget in (None, 25)
+            for _ in range(2)
         )
         self._context = PolicyContext(
             problems,

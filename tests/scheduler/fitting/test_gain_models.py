@@ -1,6 +1,5 @@
 """Gain models: fitted on observations, cross-fitted on runs, and used by jobs."""
 
-import json
 from dataclasses import replace
 
 import numpy as np
@@ -28,8 +27,6 @@ from testbudget.traces.learning_curves import RecordedTests, compute_learning_cu
 from testbudget.traces.records import QUANTITIES, CandidateRecord, TestRecord, TestStatus, VerdictRecord
 from testbudget.traces.tables import read_trace, write_trace
 from testbudget.traces.trace import ProblemTrace, Trace
-
-ALL_PROBLEMS = np.arange(200)
 
 
 def recording(rng, tests, candidates=6, unusable=0):
@@ -66,113 +63,32 @@ def recordings():
     return [recording(rng, tests, unusable=tests // 4) for tests in (9, 4, 12, 1, 9, 7)]
 
 
-def seen_with(accuracy, p_wrong):
-    """Observations with the same p_wrong after every number of tests."""
-    tests = np.full(accuracy.shape[1], accuracy.shape[2] - 1)
-    return GainObservations(
-        "majority", accuracy, tests, np.repeat(p_wrong[..., np.newaxis], tests[0] + 1, axis=2)
-    )
-
-
-def noisy(rng, problems, slope):
-    """Problems whose gain by a second test grows with p_wrong by a slope."""
-    p_wrong = rng.random((5, problems))
-    gain = 0.2 * (1 + slope * (2 * p_wrong - 1)) + 0.1 * rng.standard_normal((5, problems))
-    accuracy = np.stack([np.zeros_like(gain), np.full_like(gain, 0.3), 0.3 + gain], axis=-1)
-    return seen_with(accuracy, p_wrong)
+def noisy(rng, problems):
+    """Observations of problems with accuracies of their own, in five permutations of two tests."""
+    return GainObservations("majority", rng.random((5, problems, 3)), np.full(problems, 2))
 
 
 def test_observations_follow_the_curves_and_keep_the_last_value_of_a_problem_with_fewer_tests(recordings):
     curves, seen = curves_of(recordings), observed(recordings)
     np.testing.assert_array_equal(seen.tests, [9, 4, 12, 1, 9, 7])
-    np.testing.assert_array_equal(seen.counts, [1, 2, 3, 5, 8])
-    for observed_of, known_of in ((seen.accuracy, "accuracy"), (seen.p_wrong, "p_wrong")):
-        for in_permutation, its_curves in zip(observed_of, curves, strict=True):
-            for row, curve in zip(in_permutation, its_curves, strict=True):
-                known = getattr(curve, known_of)
-                np.testing.assert_array_equal(row[: len(known)], known)
-                assert (row[len(known) :] == known[-1]).all()
+    for in_permutation, its_curves in zip(seen.accuracy, curves, strict=True):
+        for row, curve in zip(in_permutation, its_curves, strict=True):
+            known = curve.accuracy
+            np.testing.assert_array_equal(row[: len(known)], known)
+            assert (row[len(known) :] == known[-1]).all()
 
 
-def test_a_gain_model_holds_the_mean_curve_and_the_mean_p_wrong_of_problems_with_further_tests(
-    recordings,
-):
+def test_a_gain_model_holds_the_mean_curve_of_its_problems(recordings):
     seen = observed(recordings)
     gain_model = fit_gain(seen, np.array([0, 1, 3]))
     assert gain_model.selection == "majority"
     np.testing.assert_allclose(gain_model.accuracy, seen.accuracy[:, [0, 1, 3]].mean(axis=(0, 1)))
-    np.testing.assert_allclose(gain_model.mean_p_wrong[0], seen.p_wrong[:, [0, 1], 1].mean())
-    np.testing.assert_allclose(gain_model.mean_p_wrong[3], seen.p_wrong[:, 0, 5].mean())
-
-
-def test_the_weight_of_p_wrong_is_its_effect_on_the_gain():
-    gain_model = fit_gain(noisy(np.random.default_rng(0), 200, slope=1.0), ALL_PROBLEMS)
-    assert gain_model.weights[0] == pytest.approx(1.0, abs=0.15)
-
-
-def test_weights_from_few_problems_are_smaller():
-    rng = np.random.default_rng(1)
-    many = fit_gain(noisy(rng, 200, slope=1.0), ALL_PROBLEMS).weights[0]
-    few = [fit_gain(noisy(rng, 200, slope=1.0), np.arange(8)).weights[0] for _ in range(10)]
-    assert np.mean(few) < many
-
-
-def test_weights_are_mostly_zero_if_p_wrong_is_unrelated_to_the_gain():
-    rng = np.random.default_rng(2)
-    weights = np.array([fit_gain(noisy(rng, 200, slope=0.0), ALL_PROBLEMS).weights[0] for _ in range(40)])
-    # An estimate exceeds zero by more than a standard error in a sixth of all cases.
-    assert (weights == 0).mean() > 0.7
-
-
-def test_weights_are_zero_where_a_larger_p_wrong_means_less_gain():
-    gain_model = fit_gain(noisy(np.random.default_rng(5), 200, slope=-1.0), ALL_PROBLEMS)
-    assert (gain_model.weights == 0).all()
-
-
-def test_permutations_of_one_problem_do_not_count_as_several_problems():
-    rng = np.random.default_rng(4)
-    one = noisy(rng, 6, slope=0.5)
-    repeated = replace(
-        one,
-        accuracy=np.tile(one.accuracy[:1], (5, 1, 1)),
-        p_wrong=np.tile(one.p_wrong[:1], (5, 1, 1)),
-    )
-    single = replace(one, accuracy=one.accuracy[:1], p_wrong=one.p_wrong[:1])
-    problems = np.arange(6)
-    np.testing.assert_allclose(fit_gain(repeated, problems).weights, fit_gain(single, problems).weights)
-
-
-def test_weights_are_zero_where_tests_gain_nothing():
-    accuracy = np.random.default_rng(0).random((5, 40, 3))
-    accuracy[:, :, 2] = accuracy[:, :, 1] - 0.1
-    gain_model = fit_gain(seen_with(accuracy, np.random.default_rng(1).random((5, 40))), np.arange(40))
-    assert (gain_model.weights == 0).all()
-
-
-@pytest.mark.parametrize(
-    ("means", "spread", "most"),
-    [
-        ([0.2, 0.5, 0.6, 0.3], 0.1, 2),
-        ([0.6, 0.5, 0.4, 0.3], 0.1, 1),
-        ([0.2, 0.3, 0.4, 0.5], 0.1, None),
-        ([0.2, 0.5, 0.5, 0.5], 0.0, None),
-    ],
-)
-def test_a_best_budget_exists_only_where_accuracy_clearly_fell(means, spread, most):
-    noise = spread * np.random.default_rng(0).standard_normal((1, 100, 1))
-    accuracy = np.array(means) * np.ones((2, 100, 1)) + noise
-    assert fit_gain(seen_with(accuracy, np.full((2, 100), 0.5)), np.arange(100)).best_budget == most
-
-
-def test_a_fall_within_the_noise_gives_no_best_budget():
-    accuracy = np.array([0.2, 0.5, 0.49]) + np.random.default_rng(0).standard_normal((1, 30, 3))
-    accuracy -= accuracy.mean(axis=1, keepdims=True) - np.array([0.2, 0.5, 0.49])
-    assert fit_gain(seen_with(accuracy, np.full((1, 30), 0.5)), np.arange(30)).best_budget is None
+    assert gain_model.bins is None
 
 
 def test_bins_hold_equally_many_problems_and_their_mean_curves():
     rng = np.random.default_rng(0)
-    seen, rates = noisy(rng, 20, slope=0.0), rng.permutation(20) / 20
+    seen, rates = noisy(rng, 20), rng.permutation(20) / 20
     bins = fit_gain(seen, np.arange(20), rates).bins
     members = bins.bin_of(rates)
     np.testing.assert_array_equal(np.bincount(members), [4, 4, 4, 4, 4])
@@ -181,7 +97,7 @@ def test_bins_hold_equally_many_problems_and_their_mean_curves():
 
 
 def test_problems_that_are_predicted_alike_share_a_bin_and_no_bin_is_empty():
-    seen = noisy(np.random.default_rng(0), 20, slope=0.0)
+    seen = noisy(np.random.default_rng(0), 20)
     rates = np.repeat([0.1, 0.6], [17, 3])
     bins = fit_gain(seen, np.arange(20), rates).bins
     assert len(bins.accuracy) == len(bins.edges) + 1
@@ -191,10 +107,9 @@ def test_problems_that_are_predicted_alike_share_a_bin_and_no_bin_is_empty():
 
 def same(one: GainModel, other: GainModel) -> bool:
     """Equality of all fields, those of the bins included."""
-    arrays = ("accuracy", "counts", "mean_p_wrong", "weights")
     return (
-        all(np.array_equal(getattr(one, name), getattr(other, name)) for name in arrays)
-        and (one.selection, one.best_budget) == (other.selection, other.best_budget)
+        np.array_equal(one.accuracy, other.accuracy)
+        and one.selection == other.selection
         and (one.bins is None) == (other.bins is None)
         and (
             one.bins is None
@@ -216,13 +131,6 @@ def test_out_of_fold_models_do_not_depend_on_their_own_problems(recordings):
     np.testing.assert_array_equal(before.gain_model_of, after.gain_model_of)
     for number, (one, other) in enumerate(zip(before.gain_models, after.gain_models, strict=True)):
         assert same(one, other) == (number == own)
-
-
-def test_weights_are_fitted_at_every_count_with_further_tests(recordings):
-    for gain_model in out_of_fold_gain_models(observed(recordings), seed=0, folds=3).gain_models:
-        np.testing.assert_array_equal(gain_model.counts, [1, 2, 3, 5, 8])
-        assert gain_model.weights.shape == gain_model.mean_p_wrong.shape == (5,)
-        assert gain_model.bins is None
 
 
 def test_single_tests_and_single_problems_are_refused(recordings):
@@ -389,15 +297,6 @@ def test_damaged_gain_models_are_refused(recorded, tmp_path):
     job = load_job(job_of(recorded, tmp_path, name="adaptive"))
     with pytest.raises(UserError, match=r"gain_models\.json must hold gain models"):
         gain_models_for(job, recorded.problems, default_models(), read_trace, tmp_path)
-
-
-def test_an_adaptive_run_spends_its_cap(recorded, tmp_path):
-    path = job_of(recorded, tmp_path, name="adaptive")
-    assert main(["run", str(path), "--cap.tests", "14", "--out", str(tmp_path / "out")]) == 0
-    tests = [len(seen.tests) for seen in read_trace(tmp_path / "out").problems.values()]
-    assert sum(tests) == 14
-    picks = (tmp_path / "out" / "picks.jsonl").read_text().splitlines()
-    assert len([json.loads(line) for line in picks]) == len(recorded.problems)
 
 
 def test_a_run_without_labels_is_refused_before_anything_is_spent(recorded, tmp_path, capsys):
