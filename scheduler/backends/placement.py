@@ -54,7 +54,8 @@ def runner_slots(
         nodes: the nodes that live.
         claims: room of engines, also what still waits for a node.
         label: label ``KEY=VALUE`` of the nodes for runners.
-        reserved_cores: cores that stay free on a node with GPUs, beside the engines'.
+        reserved_cores: cores that stay free on a node with GPUs, beside the engines', if one is left for a
+            runner.
 
     Returns:
         Number of runners by id of each node that takes any work of runners, 0 where there is no room.
@@ -71,9 +72,9 @@ def runner_slots(
     else:
         chosen = [node for node in staying if not node.gpus]
         chosen = chosen or staying
-    return {
-        node.id: max(0, math.floor(cpus[node.id] - (reserved_cores if node.gpus else 0))) for node in chosen
-    }
+    free = {node.id: max(0, math.floor(cpus[node.id])) for node in chosen}
+    reserved = {node.id: reserved_cores if node.gpus else 0 for node in chosen}
+    return {node: max(cores - reserved[node], min(cores, 1)) for node, cores in free.items()}
 
 
 def free_of_claims(

@@ -147,11 +147,11 @@ class Pool:
         if not self._open:
             return
         now = self._clock()
-        for worker, reason in self._crew.review(self._pieces, now):
+        for worker, reason in self._crew.review(self._demand, now):
             self._lose(worker, reason, blameless=True)
         for worker in self._crew.idle(len(self._queue), now):
             self._let_go(worker)
-        for worker in self._crew.fill(self._pieces, now):
+        for worker in self._crew.fill(self._demand, now):
             start = self._plan.probe if worker.probes and self._plan.probe else (self._plan.start,)
             self._call(worker, CallPurpose.START, *start)
         if now >= self._next_review:
@@ -317,6 +317,13 @@ class Pool:
     def _pieces(self) -> int:
         """Pieces of work that wait or are in progress."""
         return len(self._queue) + sum(len(worker.items) for worker in self._crew.workers.values())
+
+    @property
+    def _demand(self) -> int:
+        """Number of workers that there is work for."""
+        if not self._crew.winding_down:
+            return self._pieces
+        return len(self._queue) + sum(bool(worker.items) for worker in self._crew.workers.values())
 
     def _find_silent_workers(self) -> None:
         for worker in list(self._crew.workers.values()):

@@ -58,11 +58,11 @@ class PoolCrew:
             parts.append(f"the last {spoken(self._kind)} did not start: {self._reason}")
         return "; ".join(filter(None, parts))
 
-    def review(self, pieces: int, now: float) -> list[tuple[PoolWorker, str]]:
+    def review(self, demand: int, now: float) -> list[tuple[PoolWorker, str]]:
         """Look at the places.
 
         Args:
-            pieces: pieces of work that wait or are in progress.
+            demand: number of workers that there is work for.
             now: current time, in seconds.
 
         Returns:
@@ -75,9 +75,9 @@ class PoolCrew:
         if now < self._next_review:
             return []
         self._next_review = now + _REVIEW_SECONDS
-        self._places = self._transport.places(self._kind, self._wanted(pieces))
+        self._places = self._transport.places(self._kind, self._wanted(demand))
         slots, leaving = self._places.slots, self._places.leaving
-        self._check_waiting(pieces, now)
+        self._check_waiting(demand, now)
         lost = []
         there: Counter[Hashable] = Counter()
         for worker in sorted(self.workers.values(), key=lambda worker: (not worker.items, worker.number)):
@@ -110,9 +110,9 @@ class PoolCrew:
                 spare -= 1
         return found
 
-    def fill(self, pieces: int, now: float) -> list[PoolWorker]:
+    def fill(self, demand: int, now: float) -> list[PoolWorker]:
         """Start the workers that there is work and a place for."""
-        missing = self._wanted(pieces) - sum(not worker.leaving for worker in self.workers.values())
+        missing = self._wanted(demand) - sum(not worker.leaving for worker in self.workers.values())
         if missing <= 0:
             return []
         there = Counter(worker.place for worker in self.workers.values())
@@ -188,8 +188,8 @@ class PoolCrew:
         self.workers.clear()
         self._transport.free(self._kind)
 
-    def _wanted(self, pieces: int) -> int:
-        return pieces if self._plan.count is None else min(self._plan.count, pieces)
+    def _wanted(self, demand: int) -> int:
+        return demand if self._plan.count is None else min(self._plan.count, demand)
 
     def _may_start(self, place: Hashable, now: float) -> bool:
         health = self._of(place)
@@ -212,8 +212,8 @@ class PoolCrew:
     def _of(self, place: Hashable) -> PlaceHealth:
         return self._health.setdefault(place, PlaceHealth())
 
-    def _check_waiting(self, pieces: int, now: float) -> None:
-        if not pieces or any(worker.ready for worker in self.workers.values()):
+    def _check_waiting(self, demand: int, now: float) -> None:
+        if not demand or any(worker.ready for worker in self.workers.values()):
             self._lacking_since = None
             return
         refusals = [self._of(place).refusal for place in self._places.slots]

@@ -53,17 +53,19 @@ def test_losses_of_actors_nodes_and_the_driver_change_no_pick_no_output_and_no_b
             cluster.drain_node("gpu1")
             threading.Timer(module.DRAIN_SECONDS, cluster.kill_node, ["gpu1"]).start()
 
-        losses = [
-            (1, "engine", lambda: cluster.kill_actor(module.ENGINE, 0)),
-            (14, "runner", lambda: cluster.kill_actor(module.RUNNER, 0)),
-            (24, "node", lambda: cluster.kill_node("cpu0")),  # every other core is taken
-            (34, "join", lambda: cluster.join("cpu2", 2)),
-            (44, "engine", lambda: cluster.kill_actor(module.ENGINE, 1)),
-            (50, "drain", drain),
-            (58, "driver", None),
-            (66, "join", lambda: cluster.join("gpu2", 1, 1)),
-            (72, "runner", lambda: cluster.kill_actor(module.RUNNER, 1)),
+        shares = [
+            (0.0, "engine", lambda: cluster.kill_actor(module.ENGINE, 0)),
+            (0.2, "runner", lambda: cluster.kill_actor(module.RUNNER, 0)),
+            (0.3, "node", lambda: cluster.kill_node("cpu0")),  # every other core is taken
+            (0.4, "join", lambda: cluster.join("cpu2", 2)),
+            (0.5, "engine", lambda: cluster.kill_actor(module.ENGINE, 1)),
+            (0.6, "drain", drain),
+            (0.7, "driver", None),
+            (0.75, "join", lambda: cluster.join("gpu2", 1, 1)),
+            (0.85, "runner", lambda: cluster.kill_actor(module.RUNNER, 1)),
         ]
+        records = PROBLEMS + 2 * len(calm.grants)
+        losses = [(1 + int(share * records), kind, deed) for share, kind, deed in shares]
         report = module.disturb(job, tmp_path / "out", losses, timeout=900.0)
     assert sum(report.losses.values()) == 7
     assert report.drivers == 2

@@ -34,6 +34,10 @@ def test_a_cluster_of_gpu_nodes_alone_keeps_cores_for_its_engines_and_some_free(
     }  # two GPUs: two engines
 
 
+def test_the_last_free_core_goes_to_a_runner():
+    assert slots(ClusterNode("gpu", "g", 2, 1), claims=[ClaimedRoom(1, 1, "gpu")], reserved=4) == {"gpu": 1}
+
+
 @pytest.mark.parametrize("placed", ["cpu", None])
 def test_an_engine_without_a_gpu_has_its_cores_before_runners_also_while_it_waits(placed):
     assert slots(HEAD, CPU, claims=[ClaimedRoom(3, 0, placed)]) == {"cpu": 1}

@@ -329,6 +329,20 @@ def test_idle_workers_are_let_go_once_no_more_work_will_come():
     assert driven.transport.open == [(2, "b")]
 
 
+def test_a_worker_that_was_let_go_at_the_end_is_not_started_again():
+    driven = DrivenPool(count=2, capacity=8)
+    driven.submit(*range(8))
+    for number, key in driven.transport.open:
+        if number == 1:
+            driven.transport.finish(key)
+    driven.step()
+    driven.pool.wind_down()
+    for _ in range(5):
+        driven.now += 60
+        driven.step()
+    assert driven.pool.use == PoolUse(1, 4, 0, started=2)
+
+
 def test_a_worker_that_is_idle_for_long_is_let_go():
     driven = DrivenPool(count=2, capacity=1, shape={"idle_seconds": 60.0})
     driven.submit("a", "b")
