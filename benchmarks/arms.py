@@ -1,11 +1,12 @@
-"""Worth of other work than tests: written inputs, further candidates, questions about outputs.
+"""Worth of other work than tests: inputs without expected values, further candidates, questions, priors.
 
-``written_inputs.jsonl`` holds answers of a small model to the prompt ``inputs``, one for every second
-problem of the recorded run. The inputs in them are executed in the sandbox, on recorded candidates, and
-the picks with them are compared with picks by tests alone: with the same number of tests, and at the
-same price, which is one test. Tests are those of the recorded run as they are, or one assertion of
-each. Further candidates are those of the recorded run; one is an answer of a model, as a test is.
-``calibrated`` picks, at equal budgets.
+An answer of the model that writes tests holds about seven inputs. Without their expected values they
+are inputs that a model wrote, at the price of one test: those of one and of three recorded answers are
+known before the first test, and these answers are no tests then. Tests are those of the recorded run as
+they are, or one assertion of each, judged by the recorded outputs. Further candidates are those of the
+recorded run; one is an answer of a model, as a test is. ``logprobs.jsonl`` holds the mean
+log-probabilities of recorded candidates under the model that wrote them. ``calibrated`` picks, at equal
+budgets.
 """
 
 import argparse
@@ -18,106 +19,90 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from input_mutations import accuracies, with_inputs_of
+from input_mutations import accuracies, inputs_before_tests
 from numpy.typing import NDArray
 from recorded_blocks import RECORDED_RUN
 from recorded_parts import SEED, keep_candidates, recorded_tests
 
-from testbudget.executors.execution.limits import TestLimits
 from testbudget.executors.execution.output_digests import value_digest
-from testbudget.executors.execution.runner import Runner
 from testbudget.executors.execution.values import encode
-from testbudget.executors.execution.written_inputs import recorded_calls, run_written_inputs
+from testbudget.executors.execution.written_inputs import recorded_calls
 from testbudget.executors.generation.extraction.answers import UnusableError
 from testbudget.executors.generation.extraction.extract import extract_unit_test
 from testbudget.executors.generation.extraction.written_inputs import extract_inputs
 from testbudget.rewards.bootstrap import Interval, bootstrap_means, intervals
 from testbudget.rewards.equivalence import equivalence_groups
-from testbudget.rewards.outputs import NO_RESULT, RecordedCall, RecordedOutputs, join_outputs
+from testbudget.rewards.outputs import (
+    NO_RESULT,
+    RecordedCall,
+    RecordedOutputs,
+    join_outputs,
+    select_outputs,
+)
 from testbudget.rewards.prefix_statistics import PrefixStatistics
-from testbudget.rewards.problem import WRITTEN_INPUTS, Problem, UnitTest
+from testbudget.rewards.problem import Problem
 from testbudget.rewards.selection.base import ScoringRule
 from testbudget.rewards.selection.registry import selection_rule
 from testbudget.rewards.votes import Votes
 from testbudget.traces.learning_curves import RecordedTests, random_permutations
 from testbudget.traces.output_tables import read_outputs
 from testbudget.traces.problems import load_problems
-from testbudget.traces.records import ProblemCandidates
 from testbudget.traces.tables import read_trace
 from testbudget.traces.trace import ProblemTrace
 
-ANSWERS = Path(__file__).parent / "written_inputs.jsonl"
+LOGPROBS = Path(__file__).parent / "logprobs.jsonl"
 COUNTS = (1, 2, 3, 5, 8)
 """Numbers of tests."""
 
 _CANDIDATES = 16
 _WEIGHTS = (0.0, 0.1, 0.25, 0.5, 1.0, 2.0)  # of the log-probability in the score
 _PERMUTATIONS = 20
-_INPUTS = 20
-_LIMITS = TestLimits(cpu_seconds=0.5, max_timeouts=2)
+ANSWERS = (1, 3)
+"""Numbers of answers whose inputs are known."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Recorded:
-    """One problem with its recorded tests, and outputs on written inputs.
+    """One problem with its recorded tests.
 
     Attributes:
         problem: the problem.
         trace: its part of the recorded run.
-        tests: tests as recorded.
-        inputs: outputs on the written inputs; None if the answer holds none.
-        logprobs: float64 (some candidates,), mean log-probability of each candidate's tokens; empty if it
-            was not computed.
+        tests: tests as recorded, on the first candidates.
     """
 
     problem: Problem
     trace: ProblemTrace
     tests: RecordedTests
-    inputs: RecordedOutputs | None
-    logprobs: NDArray[np.float64]
 
 
-def read_recorded(every: int, candidates: int) -> list[Recorded]:
-    """Problems with an answer, and the outputs of their first candidates on the inputs in it.
-
-    Args:
-        every: one in so many of these problems.
-        candidates: candidates of each.
-    """
+def read_recorded(every: int) -> list[Recorded]:
+    """One problem in so many of the recorded run."""
     trace, outputs = read_trace(RECORDED_RUN), read_outputs(RECORDED_RUN)
-    problems = {problem.id: problem for problem in load_problems("humaneval")}
-    answers = [json.loads(line) for line in ANSWERS.read_text(encoding="utf-8").splitlines()]
     found = []
-    with Runner(_LIMITS) as runner:
-        for answer in answers[::every]:
-            problem = problems[answer["problem"]]
-            seen = trace.problem(problem)
-            assert seen.correct is not None
-            whole = RecordedTests.of(seen, seen.correct, outputs[problem.id])
-            tests = keep_candidates(whole, candidates)
-            programs = ProblemCandidates.of(problem, seen.candidates[:candidates]).programs
-            given = _inputs_of(problem, answer["text"])
-            alone = None
-            if given is not None:
-                alone = run_written_inputs(runner, [one.code for one in programs], given).recorded_outputs
-            logprobs = np.asarray(answer.get("logprobs", ()), np.float64)[:candidates]
-            found.append(Recorded(problem, seen, tests, alone, logprobs))
+    for problem in load_problems("humaneval")[::every]:
+        seen = trace.problem(problem)
+        assert seen.correct is not None
+        whole = RecordedTests.of(seen, seen.correct, outputs[problem.id])
+        found.append(Recorded(problem, seen, keep_candidates(whole, _CANDIDATES)))
     return found
 
 
-def _inputs_of(problem: Problem, text: str) -> UnitTest | None:
-    try:
-        return UnitTest(problem.id, WRITTEN_INPUTS, extract_inputs(text, problem.entry_point, _INPUTS))
-    except UnusableError:
-        return None
+def without_answers(tests: RecordedTests, answers: NDArray[np.intp]) -> RecordedTests:
+    """The tests but those of some answers."""
+    kept = ~np.isin(tests.indices, answers)
+    return replace(tests, indices=tests.indices[kept], rows=tests.rows[kept], costs=tests.costs[kept])
 
 
-def with_written_inputs(one: Recorded, tests: RecordedTests) -> RecordedTests:
-    """The same tests, with the outputs on the written inputs known before the first of them."""
-    if one.inputs is None:
-        return tests
+def with_inputs_of_answers(one: Recorded, tests: RecordedTests, answers: NDArray[np.intp]) -> RecordedTests:
+    """The same tests, with the outputs on all inputs of some answers known before the first of them."""
+    outputs = one.tests.recorded_outputs
+    assert outputs is not None
     assert tests.recorded_outputs is not None
-    return replace(tests, recorded_outputs=join_outputs([one.inputs, tests.recorded_outputs]))
+    places = [place for place, item in enumerate(outputs.inputs) if item.test in answers]
+    alone = select_outputs(outputs, inputs=places)
+    alone = replace(alone, inputs=tuple(replace(item, test=None) for item in alone.inputs))
+    return replace(tests, recorded_outputs=join_outputs([alone, tests.recorded_outputs]))
 
 
 def single_assertions(one: Recorded, random: np.random.Generator) -> RecordedTests:
@@ -198,31 +183,27 @@ def show(title: str, accuracy: Sequence[float], gained: Mapping[str, Sequence[In
 def evaluate_inputs(
     title: str, recorded: Sequence[Recorded], tests: Sequence[RecordedTests], permutations: int
 ) -> dict[str, Any]:
-    """Written inputs beside tests, and as a bound the inputs of ten further tests."""
-    counts = (0, *COUNTS)
-    after = [counts.index(count) for count in COUNTS]
-    alone = accuracies(tests, counts, permutations)
-    written = [with_written_inputs(one, of_one) for one, of_one in zip(recorded, tests, strict=True)]
-    with_inputs = accuracies(written, (*counts, *(count - 1 for count in COUNTS)), permutations)
-    further = []
-    for place, one in enumerate(tests):
-        drawn = np.random.default_rng([SEED, place]).permutation(one.indices)[:10]
-        further.append(with_inputs_of(one, drawn.tolist()))
-    bound = accuracies(further, COUNTS, permutations)
-    accuracy, gained = rows(
-        alone[:, :, after],
-        {
-            "and written inputs": with_inputs[:, :, after],
-            "one test less and written inputs": with_inputs[:, :, len(counts) :],
-            "and the inputs of ten further tests": bound,
-        },
-    )
+    """Inputs of answers beside tests, with the same number of tests and at the same price."""
+    counts = (*COUNTS, *(count - 1 for count in COUNTS))
+    drawn = []
+    for place, one in enumerate(recorded):
+        voted = one.tests.indices[one.tests.rows >= 0]
+        drawn.append(np.random.default_rng([SEED, place]).permutation(voted)[: max(ANSWERS)])
+    pool = [without_answers(of_one, answers) for of_one, answers in zip(tests, drawn, strict=True)]
+    alone = accuracies(pool, COUNTS, permutations)
+    others, inputs = {}, []
+    for number in ANSWERS:
+        known = [
+            with_inputs_of_answers(one, of_one, answers[:number])
+            for one, of_one, answers in zip(recorded, pool, drawn, strict=True)
+        ]
+        inputs.append(float(np.mean([inputs_before_tests(one) for one in known])))
+        columns = np.split(accuracies(known, counts, permutations), 2, axis=2)
+        others[f"and {inputs[-1]:.0f} inputs"] = columns[0]
+        others[f"one test less and {inputs[-1]:.0f} inputs"] = columns[1]
+    accuracy, gained = rows(alone, others)
     show(f"{title}, {len(tests)} problems", accuracy, gained)
-    return {
-        "accuracy": [round(value, 2) for value in accuracy],
-        "no tests": [round(100 * float(found[:, :, 0].mean()), 2) for found in (alone, with_inputs)],
-        "gained": _rounded(gained),
-    }
+    return {"accuracy": [round(value, 2) for value in accuracy], "gained": _rounded(gained)}
 
 
 def evaluate_candidates(every: int, permutations: int) -> dict[str, Any]:
@@ -319,15 +300,18 @@ def evaluate_logprobs(recorded: Sequence[Recorded], permutations: int) -> dict[s
 
     Each candidate's score gets ``weight * z``, with z the log-probability standardised within the problem.
     """
-    having = [one for one in recorded if len(one.logprobs) > 1]
+    lines = map(json.loads, LOGPROBS.read_text(encoding="utf-8").splitlines())
+    known = {line["problem"]: np.asarray(line["logprobs"], np.float64) for line in lines}
+    having = [one for one in recorded if one.problem.id in known]
     aurocs, columns = [], np.empty((len(_WEIGHTS), len(having), 1 + len(COUNTS)))
     rule = selection_rule("calibrated")
     for place, one in enumerate(having):
-        tests = keep_candidates(one.tests, len(one.logprobs))
-        right, wrong = one.logprobs[tests.correct], one.logprobs[~tests.correct]
+        logprobs = known[one.problem.id]
+        tests = keep_candidates(one.tests, len(logprobs))
+        right, wrong = logprobs[tests.correct], logprobs[~tests.correct]
         if len(right) and len(wrong):
             aurocs.append(float(np.mean(np.sign(right[:, np.newaxis] - wrong) / 2 + 0.5)))
-        prior = (one.logprobs - one.logprobs.mean()) / (one.logprobs.std() + 1e-9)
+        prior = (logprobs - logprobs.mean()) / (logprobs.std() + 1e-9)
         sums = np.zeros((len(_WEIGHTS), 1 + len(COUNTS)))
         for permutation in range(permutations):
             order = np.random.default_rng([SEED, permutation]).permutation(tests.tests)
@@ -382,27 +366,28 @@ def main() -> int:
     parser.add_argument(
         "--permutations", type=int, default=_PERMUTATIONS, help="of the tests (default: %(default)s)"
     )
-    parser.add_argument("--quick", action="store_true", help="14 problems, 4 permutations")
+    parser.add_argument(
+        "--every", type=int, default=1, help="one problem in so many (default: %(default)s)"
+    )
+    parser.add_argument("--quick", action="store_true", help="11 problems, 2 permutations")
     arguments = parser.parse_args()
-    every, permutations = (6, 4) if arguments.quick else (1, arguments.permutations)
-    recorded = read_recorded(every, _CANDIDATES)
-    few = [place for place, one in enumerate(recorded) if one.inputs is not None]
-    print(f"{len(few)} of {len(recorded)} answers hold inputs")
+    every, permutations = (15, 2) if arguments.quick else (arguments.every, arguments.permutations)
+    recorded = read_recorded(every)
     cut = [single_assertions(one, np.random.default_rng([SEED, n])) for n, one in enumerate(recorded)]
-    having = [place for place, one in enumerate(cut) if one.tests >= max(COUNTS)]
+    having = [place for place, one in enumerate(cut) if one.tests >= max(COUNTS) + max(ANSWERS)]
     found = {
-        "as recorded": evaluate_inputs(
-            "Tests as recorded", recorded, [one.tests for one in recorded], permutations
-        ),
         "single assertions": evaluate_inputs(
             "One assertion of each test",
             [recorded[place] for place in having],
             [cut[place] for place in having],
             permutations,
         ),
-        "logprobs": evaluate_logprobs(recorded, permutations),
-        "candidates": evaluate_candidates(max(1, every // 2), permutations),
-        "questions": evaluate_questions(max(1, every // 2), min(permutations, 4)),
+        "as recorded": evaluate_inputs(
+            "Tests as recorded", recorded, [one.tests for one in recorded], permutations
+        ),
+        "logprobs": evaluate_logprobs(read_recorded(5), permutations),
+        "candidates": evaluate_candidates(every, permutations),
+        "questions": evaluate_questions(every, min(permutations, 4)),
     }
     print()
     print(json.dumps(found))

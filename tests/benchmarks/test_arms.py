@@ -19,12 +19,18 @@ def test_single_assertions_are_judged_as_recorded_outputs_say(script, recording)
     arms, recorded_parts = script("arms"), script("recorded_parts")
     trace = arms.read_trace(recorded_parts.RECORDED_RUN)
     problem = arms.load_problems("humaneval")[0]
-    one = arms.Recorded(problem, trace.problem(problem), recording, None, np.zeros(0))
+    one = arms.Recorded(problem, trace.problem(problem), recording)
     cut = arms.single_assertions(one, np.random.default_rng(0))
     outputs = cut.recorded_outputs
     assert cut.tests == len(outputs.inputs) == cut.votes.tests
     assert [item.test for item in outputs.inputs] == cut.indices.tolist()
-    assert arms.with_written_inputs(one, cut) is cut
+    answers = cut.indices[:2]
+    kept = arms.without_answers(cut, answers)
+    assert kept.tests == cut.tests - 2
+    known = arms.with_inputs_of_answers(one, kept, answers)
+    evidence = known.evidence(np.arange(3))
+    assert evidence.outputs.known[0] == arms.inputs_before_tests(known) > 0
+    np.testing.assert_array_equal(evidence.votes.passed(), kept.evidence(np.arange(3)).votes.passed())
 
 
 def test_an_answer_needs_to_be_right_more_often_than_the_first_group(script):
