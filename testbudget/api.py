@@ -153,11 +153,17 @@ def run(
     return Run(start_run(checked, out, watch or _ignore, or_resume=or_resume))
 
 
-def resume(directory: str | Path, *, watch: "Callable[[RunStatus], None] | None" = None) -> Run:
+def resume(
+    directory: str | Path,
+    *,
+    overrides: Mapping[str, Any] | None = None,
+    watch: "Callable[[RunStatus], None] | None" = None,
+) -> Run:
     """Continue a run that was stopped or killed.
 
     Args:
         directory: run directory, or its URL.
+        overrides: other values of the section ``cluster`` by dotted field name; not for a URL.
         watch: called with the status of the run again and again.
 
     Raises:
@@ -167,9 +173,17 @@ def resume(directory: str | Path, *, watch: "Callable[[RunStatus], None] | None"
     Example:
         >>> finished = resume("runs/a")  # doctest: +SKIP
     """
+    from testbudget.scheduler.job_file import load_job
     from testbudget.scheduler.run import resume_run
+    from testbudget.traces.run_place import is_url
 
-    return Run(resume_run(directory, watch or _ignore))
+    if overrides and is_url(directory):
+        raise UserError(
+            f"{directory} keeps its cluster when it is resumed: start its job again with --out {directory} "
+            "--or-resume"
+        )
+    job = load_job(Path(directory) / "job.yaml", overrides) if overrides else None
+    return Run(resume_run(directory, watch or _ignore, job=job))
 
 
 def load(directory: str | Path) -> Run:

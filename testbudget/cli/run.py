@@ -61,8 +61,11 @@ def run(
         resume: Run directory, or URL, of a run to continue.
         or_resume: Continue the job's unfinished run if there is one in --out.
     """
-    if resume and (job or out or flags or or_resume):
-        raise UserError("--resume continues a job as it was started: give no job file and no other flag")
+    elsewhere = all(name.startswith("cluster.") for name in flags or {})
+    if resume and (job or out or or_resume or not elsewhere):
+        raise UserError(
+            "--resume continues a job as it was started: give no job file and no other flag but --cluster."
+        )
     if not (job or resume):
         raise UserError("run needs a job file, or --resume with a run directory")
     checked = None
@@ -81,7 +84,7 @@ def run(
     console.print(f"run directory: {target}", highlight=False, soft_wrap=True, markup=False)
     with Interruptions(), ProgressDisplay(console) as progress:
         if resume:
-            finished = api.resume(target, watch=progress.watch)
+            finished = api.resume(target, overrides=flags, watch=progress.watch)
         else:
             assert checked is not None
             again = or_resume or is_in_ray_job()
