@@ -15,11 +15,11 @@ def test_equalities_are_calls_that_are_compared_with_a_literal(script):
     assert found[1][1] == arms.value_digest(3.0)
 
 
-def test_single_assertions_are_judged_as_recorded_outputs_say(script, recording):
+def test_single_assertions_are_judged_as_recorded_outputs_say(script, recorded_tests):
     arms, recorded_parts = script("arms"), script("recorded_parts")
     trace = arms.read_trace(recorded_parts.RECORDED_RUN)
-    problem = arms.load_problems("humaneval")[0]
-    one = arms.Recorded(problem, trace.problem(problem), recording)
+    problem = arms.load_problems("humaneval")[5]
+    one = arms.Recorded(problem, trace.problem(problem), recorded_tests[5])
     cut = arms.single_assertions(one, np.random.default_rng(0))
     outputs = cut.recorded_outputs
     assert cut.tests == len(outputs.inputs) == cut.votes.tests
