@@ -41,6 +41,7 @@ from testbudget.scheduler.ray_job import enclosing_cluster
 from testbudget.traces.trace import Trace
 
 _LOG = logging.getLogger(__name__)
+_NODE_DIED = "its node has died"  # in the message of an ActorDiedError
 _CONTROL = "control"  # concurrency group of the calls that are answered while work is in progress
 _SPARE_CALLS = 8  # of an asynchronous actor, beside its requests
 _FETCH_SECONDS = 30.0  # of a result from another node
@@ -194,7 +195,7 @@ class RayTransport(Transport):
         try:
             answered: CallAnswer = ray.get(call, timeout=_FETCH_SECONDS)
         except RayError as error:
-            blameless = not isinstance(error, ActorDiedError) or "node" in str(error)
+            blameless = not isinstance(error, ActorDiedError) or _NODE_DIED in str(error)
             raise WorkerDiedError(one_line(error), blameless=blameless) from error
         return answered
 

@@ -9,7 +9,7 @@ from testbudget.scheduler.event_log import LOG_FILE
 from testbudget.scheduler.job_file import load_job
 from testbudget.scheduler.run import start_run
 
-PROBLEMS, TESTS, PAIR_SECONDS = 8, 64, 0.2
+PROBLEMS, TESTS, PAIR_SECONDS = 6, 42, 0.2
 CAP = {"tests": TESTS, "tokens": 10**6, "cpu_seconds": 10**5}
 
 
