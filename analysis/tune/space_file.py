@@ -68,17 +68,11 @@ def read_space(path: Path) -> dict[str, Any]:
         if name in NAMES:
             _require(path, name, _is_list_of(values, str), "a list of names", values)
         elif isinstance(values, dict):
-            ends = (values.get("low"), values.get("high"))
-            extra = values.keys() - {"low", "high", "log"}
-            fine = _is_list_of(list(ends), int) and 0 <= ends[0] <= ends[1] and not extra
-            fine = fine and isinstance(values.get("log", False), bool)
-            _require(path, name, fine, "low and high, whole numbers from 0 on, and perhaps log", values)
-            least = 1 if values.get("log") else 0
-            _require(path, name, ends[0] >= least, "a low of at least 1 if log is true", values)
+            _check_range(path, name, values)
         else:
             _require(path, name, _is_list_of(values, int), "a list of whole numbers or a range", values)
             _require(path, name, min(values) >= 0, "whole numbers from 0 on", values)
-    return content
+    return dict(content)
 
 
 def own_space(path: Path | None) -> OwnSpace:
@@ -88,14 +82,24 @@ def own_space(path: Path | None) -> OwnSpace:
         UserError: see :func:`read_space`.
     """
     content = {} if path is None else read_space(path)
-    names = [tuple(content[name]) if name in content else None for name in NAMES]
-    return OwnSpace(*names, {name: _numbers(content[name]) for name in NUMBERS if name in content})
+    selections, policies = (tuple(content[name]) if name in content else None for name in NAMES)
+    return OwnSpace(
+        selections, policies, {name: _numbers(content[name]) for name in NUMBERS if name in content}
+    )
 
 
 def _numbers(values: Any) -> Numbers:
     if isinstance(values, dict):
         return Numbers((), values["low"], values["high"], values.get("log", False))
     return Numbers(tuple(values), min(values), max(values))
+
+
+def _check_range(path: Path, name: str, values: dict[str, Any]) -> None:
+    low, high, log = values.get("low"), values.get("high"), values.get("log", False)
+    fine = type(low) is int and type(high) is int and type(log) is bool
+    fine = fine and 0 <= int(low or 0) <= int(high or 0) and not values.keys() - {"low", "high", "log"}
+    _require(path, name, fine, "low and high, whole numbers from 0 on, and perhaps log", values)
+    _require(path, name, not log or low != 0, "a low of at least 1 if log is true", values)
 
 
 def _is_list_of(values: Any, kind: type) -> bool:
