@@ -6,7 +6,8 @@ Whole runs under ``adaptive`` with a back end that answers at once with recorded
 problem. Each is stopped when nine tenths of its tests are made, and loaded again in a new process; some are
 then ended and read. Slopes are between the smallest and the largest run. Equal answers are read once, so
 ``driver_tests_per_second`` counts the loop without reading answers and assessing picks, which
-``reading_ms_per_test`` and ``judging_ms_per_test`` hold. The last line is a JSON object with all figures.
+``reading_ms_per_test`` and ``judging_ms_per_test`` hold. A run is loaded once its log is folded, and has
+restarted once its unfinished work was sent again. The last line is a JSON object with all figures.
 """
 
 import argparse
@@ -29,6 +30,7 @@ FULL = (3_000, 10_000, 30_000)
 _FEW_TESTS = 2  # of each problem where memory and loading are measured
 _TESTS, _WHOLE, _WHOLE_QUICK = 32, 1_000, 150  # tests and problems of a run that is ended and read
 _STOPPED_AT = 0.9  # of all tests
+_PARTS = ("reading", "judging", "sampling", "loading")
 _HERE = Path(__file__).parent
 _KB = 1024
 
@@ -73,6 +75,8 @@ def _part(phase: str, directory: Path, problems: int, tests: int) -> dict[str, f
 
     from testbudget.executors.generation.unit_tests import UnitTestGenerator
     from testbudget.scheduler.assessment import Assessor
+    from testbudget.scheduler.driver import Driver
+    from testbudget.scheduler.evidence_store import EvidenceStore
     from testbudget.scheduler.job import Job
     from testbudget.scheduler.run import resume_run, start_run
     from testbudget.scheduler.work import candidates
@@ -85,6 +89,8 @@ def _part(phase: str, directory: Path, problems: int, tests: int) -> dict[str, f
     _timed(UnitTestGenerator, "records", seconds, "reading")
     _timed(candidates.CandidateGenerator, "record", seconds, "sampling")
     _timed(Assessor, "assess", seconds, "judging")
+    _timed(EvidenceStore, "__init__", seconds, "loading")
+    _timed(Driver, "_replay", seconds, "loading")
     read = candidates.read_candidate
     known: dict[tuple[str, str], Any] = {}
 
@@ -99,7 +105,7 @@ def _part(phase: str, directory: Path, problems: int, tests: int) -> dict[str, f
     marks: dict[str, float] = {}
 
     def waited() -> None:
-        marks.setdefault("loaded", time.process_time())
+        marks.setdefault("waiting", time.process_time())
         if phase == "load":
             raise _StoppedError
 
@@ -123,12 +129,12 @@ def _part(phase: str, directory: Path, problems: int, tests: int) -> dict[str, f
     loop = marks.get("results", ended) - marks.get("preparation", begun) - backend.own_seconds
     return {
         "loop_seconds": loop,
-        "bookkeeping_seconds": loop - sum(seconds.values()),
-        "load_seconds": marks.get("loaded", begun) - marks.get("preparation", begun),
+        "bookkeeping_seconds": loop - sum(seconds[part] for part in ("reading", "judging", "sampling")),
+        "restart_seconds": marks.get("waiting", begun) - marks.get("preparation", begun),
         "result_seconds": ended - marks.get("results", ended),
         "tests": backend.tests,
         "memory_kb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - base,
-        **{f"{name}_seconds": seconds[name] for name in ("reading", "judging", "sampling")},
+        **{f"{name}_seconds": seconds[name] for name in _PARTS},
     }
 
 
@@ -171,7 +177,8 @@ def figures_of(problems: int, tests: int, *, whole: bool = True) -> dict[str, fl
         "resident_kb": max(part["memory_kb"] for phase, part in parts.items() if phase != "read"),
         "disk_kb": sum(sizes.values()),
         "log_kb": sizes[".sqlite"],
-        "reload_seconds": parts["load"]["load_seconds"],
+        "reload_seconds": parts["load"]["loading_seconds"],
+        "restart_seconds": parts["load"]["restart_seconds"],
         "result_seconds": parts["end"]["result_seconds"] if whole else float("nan"),
         "read_kb": parts["read"]["memory_kb"] if whole else float("nan"),
     }
@@ -233,6 +240,7 @@ def size_figures(
         "disk_kb_per_problem": round(ended["disk_kb"] / ended["problems"], 2),
         "log_kb_per_problem": round(ended["log_kb"] / ended["problems"], 2),
         "reload_seconds_per_1000": round(1e3 * slope("reload_seconds"), 4),
+        "restart_seconds_per_1000": round(1e3 * slope("restart_seconds"), 4),
     }
 
 

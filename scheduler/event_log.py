@@ -39,7 +39,7 @@ from testbudget.traces.tables import check_schema_version
 LOG_FILE = "log.sqlite"
 """Name of the event log in a run directory."""
 
-LOG_SCHEMA_VERSION = 3
+LOG_SCHEMA_VERSION = 4
 """Version of the log's tables, operation codes and records."""
 
 _TABLES = (

@@ -27,7 +27,47 @@ _PLAIN, _COMPRESSED = b"\x00", b"\x01"  # first byte of a payload
 _MIN_COMPRESSED = 200  # bytes; less is not tried
 _SAMPLE = 2048  # bytes; hidden states do not compress, and trying all of them takes long
 _PAYS = 0.9
-_LEVEL = 3
+_LEVEL = 5
+_COMMON = b"""status usable duplicate unusable seed tokens gpu_seconds kind metadata mean_logprob form
+piece worker submitted started finished text tests first candidates continues_prompt notes
+Here is the unit test. To test the function, we can write test cases that cover different scenarios
+and edge cases.
+```javascript
+const test = require("node:test");
+const assert = require("node:assert");
+test("", () => {
+    assert.strictEqual(
+```python
+from typing import List
+import unittest
+
+class TestSolution(unittest.TestCase):
+    def setUp(self):
+        self.solution = Solution()
+
+    def test_negative_numbers(self):
+        # Test case 1: with a single element, an empty list, an empty string
+        self.assertAlmostEqual(
+        self.assertListEqual(
+        self.assertIsNone(
+        self.assertTrue(
+        self.assertFalse(
+        self.assertEqual(result, expected)
+
+    def test_empty_list(self):
+        \"\"\"
+        Test the function with an empty list. The function should return
+        \"\"\"
+        with self.assertRaises(ValueError):
+        # Test with a string of mixed case, special characters, numbers and spaces
+        self.assertEqual(function([1, 2, 3, 4, 5]), [1, 2, 3])  # Expected output: True
+
+if __name__ == '__main__':
+    unittest.main()
+```
+"""
+# Text that payloads have in common, the preset dictionary of their compression: it saves a fifth of a
+# generated test. Another text is another version of the log.
 
 
 def encode_record(record: Record) -> tuple[bytes, bytes | None, bytes | None]:
@@ -61,10 +101,10 @@ def decode_record(
     Raises:
         ValueError, KeyError, TypeError, zlib.error, msgpack.UnpackException: the payload is damaged.
     """
-    content = memoryview(payload)[1:]
-    found = msgpack.unpackb(
-        zlib.decompress(content) if payload[:1] == _COMPRESSED else content, unicode_errors="surrogatepass"
-    )
+    content: bytes | memoryview = memoryview(payload)[1:]
+    if payload[:1] == _COMPRESSED:
+        content = zlib.decompressobj(zdict=_COMMON).decompress(content)
+    found = msgpack.unpackb(content, unicode_errors="surrogatepass")
     fields = _FIELDS[kind]
     values = {name: fields[name].unpack(value) for name, value in found.items()}
     if outputs is not None:
@@ -77,7 +117,8 @@ def decode_record(
 def _compressed(content: bytes) -> bytes:
     sample = content[:_SAMPLE]
     if len(content) >= _MIN_COMPRESSED and len(zlib.compress(sample, _LEVEL)) < _PAYS * len(sample):
-        return _COMPRESSED + zlib.compress(content, _LEVEL)
+        compressor = zlib.compressobj(_LEVEL, zdict=_COMMON)
+        return _COMPRESSED + compressor.compress(content) + compressor.flush()
     return _PLAIN + content
 
 

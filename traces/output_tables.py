@@ -43,7 +43,7 @@ _TABLES = {
     ),
 }
 _ENDINGS = tuple(CallEnding)
-_FAST = 1  # level of compression; a run waits for its log
+_LEVEL = 5  # of compression; higher ones take longer and save nothing
 OUTPUT_TABLES = tuple(_TABLES)
 """Names of the tables."""
 
@@ -54,6 +54,7 @@ REPEATED = ("problem_id", "function", "ending")
 def pack_outputs(recorded_outputs: RecordedOutputs) -> bytes:
     """Recorded outputs as compressed bytes."""
     inputs, outputs = recorded_outputs.inputs, recorded_outputs.outputs
+    smallest = np.min_scalar_type(-max(len(outputs), 1))
     columns = (
         [item.test for item in inputs],
         [item.function for item in inputs],
@@ -62,19 +63,21 @@ def pack_outputs(recorded_outputs: RecordedOutputs) -> bytes:
         [int(output.ending) for output in outputs],
         [output.digest for output in outputs],
         [output.example for output in outputs],
-        recorded_outputs.results.astype(np.int32).tobytes(),
+        smallest.str,
+        recorded_outputs.results.astype(smallest).tobytes(),
     )
     # A candidate may return half a surrogate pair, which UTF-8 cannot hold.
-    return zlib.compress(msgpack.packb(columns, unicode_errors="surrogatepass"), _FAST)
+    return zlib.compress(msgpack.packb(columns, unicode_errors="surrogatepass"), _LEVEL)
 
 
 def unpack_outputs(packed: bytes) -> RecordedOutputs:
     """Recorded outputs from the bytes of :func:`pack_outputs`."""
     columns = msgpack.unpackb(zlib.decompress(packed), unicode_errors="surrogatepass")
-    *inputs, endings, digests, examples, results = columns
+    *inputs, endings, digests, examples, dtype, results = columns
     calls = tuple(map(RecordedCall, *inputs))
     outputs = tuple(map(CallResult, map(_ENDINGS.__getitem__, endings), digests, examples))
-    return RecordedOutputs(calls, outputs, np.frombuffer(results, np.int32).reshape(-1, len(calls)))
+    table = np.frombuffer(results, dtype).astype(np.int32).reshape(-1, len(calls))
+    return RecordedOutputs(calls, outputs, table)
 
 
 def write_outputs(outputs_by_problem: Iterable[tuple[str, RecordedOutputs]], directory: Path) -> None:

@@ -16,6 +16,7 @@ def test_slopes_are_between_the_smallest_and_the_largest_run(script, monkeypatch
             "disk_kb": 40 * problems,
             "log_kb": 30 * problems,
             "reload_seconds": 1 + problems / 10_000,
+            "restart_seconds": 1 + problems / 1_000,
         }
 
     monkeypatch.setattr(size, "figures_of", figures)
