@@ -43,7 +43,7 @@ def run_target(out: str | None, name: str) -> str:
     path = base / Path(out or Path("runs") / name).expanduser()
     if _CACHE in path.parts:
         raise UserError(
-            f"--out must lie outside of Ray's cache of working directories, which may vanish, but got {path}: "
-            "give an absolute path, or a URL such as s3://bucket/runs/a"
+            f"--out must lie outside of Ray's cache of working directories, which may vanish, but got "
+            f"{path}: give an absolute path, or a URL such as s3://bucket/runs/a"
         )
     return str(path)

@@ -81,8 +81,8 @@ class ProgressDisplay:
         ]
         tests, executions = (books.spent[name] - before[name] for name in ("tests", "executions"))
         return (
-            f"{status.name}: spent {', '.join(shares)}; {status.with_votes} of {status.problems} problems have "
-            f"votes; {tests / seconds:.1f} tests/s, {executions / seconds:.0f} pairs/s"
+            f"{status.name}: spent {', '.join(shares)}; {status.with_votes} of {status.problems} problems "
+            f"have votes; {tests / seconds:.1f} tests/s, {executions / seconds:.0f} pairs/s"
         )
 
 
