@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from testbudget.policies.gain_model import GainModelAssignment
-from testbudget.policies.written_inputs import tests_before_inputs
+from testbudget.policies.written_inputs import place_of_inputs
 from testbudget.rewards.errors import UserError
 
 Ints = NDArray[np.int64]
@@ -149,12 +149,12 @@ class Policy(ABC):
         """Number of tests of a problem after which a model writes inputs for it; None for never.
 
         By default, the smallest number at which they are worth their price
-        (:func:`~testbudget.policies.written_inputs.tests_before_inputs`).
+        (:func:`~testbudget.policies.written_inputs.place_of_inputs`).
 
         Args:
             price: price of the inputs of a problem, in tests.
         """
-        return tests_before_inputs(price)
+        return place_of_inputs(price)
 
     def observe(  # noqa: B027 - optional
         self, problems: Ints, granted: Ints, p_wrong: Floats, p_change: Floats

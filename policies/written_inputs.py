@@ -3,13 +3,13 @@
 WORTH = (0.0, 1.0, 0.9, 1.1, 1.1)
 """Gain by the inputs of ten tests after 0, 1, 2, 3 and 4 tests, divided by the gain of the next test.
 
-Means over five sets of candidates by CodeGen-16B and by stronger models on HumanEval, and the recording on
-HumanEval, at equal budgets. Single assertions are worth twice as much, tests of several assertions half. The
-first test comes first: it has inputs of its own.
+Means over five sets of candidates by CodeGen-16B and by stronger models on HumanEval, and the recording
+on HumanEval, at equal budgets. They are about twice as large where a test is a single assertion. The first
+test comes first: it has inputs of its own.
 """
 
 
-def tests_before_inputs(price: float) -> int | None:
+def place_of_inputs(price: float) -> int | None:
     """Smallest number of tests after which written inputs are worth their price; None if there is none.
 
     Args:

@@ -56,6 +56,7 @@ def job(tmp_path, **sections):
         "problems": {"source": "problems.jsonl"},
         "candidates": {"model": model | {"template": "chat"}, "count": 4},
         "tests": {"model": model | {"template": "coderm"}, "inputs": 5},
+        "policy": {"name": "uniform"},
         "cap": {"tests": 6},
         "execution": {"runners": 1},
         "backend": "in_process",
