@@ -4,6 +4,7 @@ import itertools
 import logging
 from collections import Counter
 from collections.abc import Hashable
+from dataclasses import replace
 
 from testbudget.rewards.errors import InfrastructureError, UserError
 from testbudget.scheduler.backends.pool_members import PlaceHealth, PoolWorker
@@ -117,17 +118,17 @@ class PoolCrew:
             return []
         there = Counter(worker.place for worker in self.workers.values())
         started = []
-        free = [
-            [there[place] - slots, place]
+        free = {
+            place: slots - there[place]
             for place, slots in self._places.slots.items()
             if there[place] < slots and self._may_start(place, now)
-        ]
+        }
         while missing > 0 and free:
-            most = min(free, key=lambda entry: entry[0])
-            started.append(self._start(most[1]))
-            most[0] += 1
-            if most[0] >= 0 or self._probing(most[1]):
-                free.remove(most)
+            place = max(free, key=lambda place: free[place])
+            started.append(self._start(place))
+            free[place] -= 1
+            if not free[place] or self._probing(place):
+                del free[place]
             missing -= 1
         return started
 
@@ -170,6 +171,8 @@ class PoolCrew:
         self._transport.end(worker.handle)
         if not lost:
             self._transport.free(self._kind, worker.place)
+            slots = {place: slots for place, slots in self._places.slots.items() if place != worker.place}
+            self._places, self._next_review = replace(self._places, slots=slots), now
             return
         self.lost += 1
         health = self._of(worker.place)

@@ -95,7 +95,8 @@ class PoolWorker:
         if not self.load:
             return True
         deaths = max(other.deaths for other in (item, *self.items))
-        return self.load + load <= capacity // _SUSPICION**deaths
+        most: int = capacity // _SUSPICION**deaths
+        return self.load + load <= most
 
 
 @dataclass(frozen=True, slots=True, eq=False)
