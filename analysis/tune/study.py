@@ -80,8 +80,8 @@ def open_study(
 ) -> Iterator[optuna.Study]:
     """Begin or resume a study.
 
-    A journal in the folder is locked until the context ends, and its last line is removed if its write was
-    interrupted. A storage that is shared is not locked: several processes begin and resume its studies.
+    The study's file in the folder is locked until the context ends, and its last line is removed if its write
+    was interrupted. A storage that is shared is not locked: several processes begin and resume its studies.
 
     Args:
         folder: folder of the study, which exists.
@@ -90,7 +90,7 @@ def open_study(
         prepared: search space, with the choices to try first.
 
     Raises:
-        UserError: another process has the journal open, the storage cannot be used, or it holds another
+        UserError: another process has the file open, the storage cannot be used, or it holds another
             study under this name.
     """
     with nullcontext() if settings.storage else _locked(folder / STUDY_FILE):
@@ -225,7 +225,7 @@ def _locked(file: Path) -> Iterator[None]:
 
 
 def _storage(folder: Path, settings: StudySettings) -> BaseStorage:
-    """The shared storage, by its URL or the path of a journal, or the journal in the folder."""
+    """The shared storage, by its URL or its path, or the file in the folder."""
     place = settings.storage or str(folder / STUDY_FILE)
     try:
         if "://" in place:
