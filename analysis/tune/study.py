@@ -80,8 +80,9 @@ def open_study(
 ) -> Iterator[optuna.Study]:
     """Begin or resume a study.
 
-    The study's file in the folder is locked until the context ends, and its last line is removed if its write
-    was interrupted. A storage that is shared is not locked: several processes begin and resume its studies.
+    The study's file in the folder is locked until the context ends, and its last line is removed if its
+    write was interrupted. A storage that is shared is not locked: several processes begin and resume its
+    studies.
 
     Args:
         folder: folder of the study, which exists.
