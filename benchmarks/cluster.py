@@ -44,7 +44,8 @@ from testbudget.traces.tables import read_trace
 
 SEED = 0
 SIZES, SIZES_QUICK = (3_000, 10_000, 30_000), (300, 1_000)
-_BLOCKS_PER_RUNNER = 60
+_BLOCKS_PER_RUNNER, _BLOCKS_PER_RUNNER_QUICK = 400, 100
+_MOST_SECONDS = 1.0  # of a block; longer ones would leave one runner at work alone
 _CAP = {"tokens": 10**7, "cpu_seconds": 10**6}
 
 
@@ -71,11 +72,11 @@ class LatencyTransport(RayTransport):
 
 
 def recorded_blocks() -> tuple[list[float], float]:
-    """Recorded wall-seconds of one test on all programs of its problem, and mean number of pairs."""
+    """Recorded CPU-seconds of one test on all programs of its problem, and mean number of pairs."""
     seconds, pairs = [], []
     for seen in read_trace(RECORDING).problems.values():
         for record in seen.verdicts.values():
-            seconds.append(float(np.nansum(record.wall_seconds)))
+            seconds.append(min(float(np.nansum(record.cpu_seconds)), _MOST_SECONDS))
             pairs.append(len(record.verdicts))
     return seconds, float(np.mean(pairs))
 
@@ -238,7 +239,9 @@ def main() -> int:
                 cap={"tests": 1},
                 cluster={"address": cluster.address},
             )
-            figures |= scaling_figures(job, cluster, 20 if given.quick else _BLOCKS_PER_RUNNER)
+            figures |= scaling_figures(
+                job, cluster, _BLOCKS_PER_RUNNER_QUICK if given.quick else _BLOCKS_PER_RUNNER
+            )
             for name_of_node in ("cpu2", "cpu3"):
                 cluster.kill_node(name_of_node)
             for name_of_node in ("gpu0", "gpu1"):
