@@ -126,11 +126,6 @@ class EvidenceStore:
                 self._pages[problem].add(self._records, record)
 
     @property
-    def voted(self) -> int:
-        """Number of problems with verdicts."""
-        return len(self.verdicts)
-
-    @property
     def layers(self) -> tuple[int, ...]:
         """Layers of all hidden states; empty until there are any."""
         first = self._first_extracted()

@@ -228,7 +228,7 @@ def test_a_store_of_one_page_holds_what_one_of_many_does(run, tmp_path):
             many.apply(entry)
         assert_equal(few, many, problems)
         assert_equal(EvidenceStore(log, 1), many, problems)
-        assert [few.voted, len(few.tests), few.is_sampled("times/2"), few.is_sampled("p")] == [
+        assert [len(few.verdicts), len(few.tests), few.is_sampled("times/2"), few.is_sampled("p")] == [
             3,
             3,
             True,
