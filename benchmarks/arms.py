@@ -42,7 +42,7 @@ from testbudget.rewards.outputs import (
 from testbudget.rewards.prefix_statistics import PrefixStatistics
 from testbudget.rewards.problem import Problem
 from testbudget.rewards.selection.base import ScoringRule
-from testbudget.rewards.selection.registry import selection_rule
+from testbudget.rewards.selection.calibrated import Calibrated
 from testbudget.rewards.votes import Votes
 from testbudget.traces.learning_curves import RecordedTests, random_permutations
 from testbudget.traces.output_tables import read_outputs
@@ -244,7 +244,7 @@ def evaluate_questions(every: int, permutations: int) -> dict[str, Any]:
     followed always, gains ``r P(second alone is right) - (1 - r) P(first alone is right)``: it needs
     ``r > first / (first + second)``. In the half of the picks with the smallest lead it needs less.
     """
-    rule = selection_rule("calibrated")
+    rule = Calibrated()
     few = [keep_candidates(one, _CANDIDATES) for one in recorded_tests()[::every]]
     found: dict[str, Any] = {}
     print(f"\nTwo leading output groups of {_CANDIDATES} candidates, {len(few)} problems: % of picks")
@@ -304,7 +304,7 @@ def evaluate_logprobs(recorded: Sequence[Recorded], permutations: int) -> dict[s
     known = {line["problem"]: np.asarray(line["logprobs"], np.float64) for line in lines}
     having = [one for one in recorded if one.problem.id in known]
     aurocs, columns = [], np.empty((len(_WEIGHTS), len(having), 1 + len(COUNTS)))
-    rule = selection_rule("calibrated")
+    rule = Calibrated()
     for place, one in enumerate(having):
         logprobs = known[one.problem.id]
         tests = keep_candidates(one.tests, len(logprobs))

@@ -60,7 +60,11 @@ def read_difficulty(run: Path) -> RecordedDifficulty:
     agreement = []
     for name, seen in trace.problems.items():
         programs = DistinctPrograms.among(seen.candidates).inverse[:CANDIDATES]
-        results = OutputTable.of(outputs[name], programs).results if name in outputs else np.zeros((0, 1))
+        results = (
+            OutputTable.of(outputs[name], programs).results
+            if name in outputs
+            else np.zeros((0, 1), np.int32)
+        )
         agreement.append(_agreement(results))
     return RecordedDifficulty(
         {
@@ -133,7 +137,9 @@ class KernelRidge:
         training = [(one - mean) / spread for one, (mean, spread) in zip(features, scales, strict=True)]
         kernel = _kernel(training, training)
         mean = float(values.mean())
-        weights = np.linalg.solve(kernel + PENALTY * np.eye(len(values)), values - mean)
+        weights = np.asarray(
+            np.linalg.solve(kernel + PENALTY * np.eye(len(values)), values - mean), np.float64
+        )
         return cls(scales, training, weights, mean)
 
     def predict(self, features: Sequence[Floats]) -> Floats:

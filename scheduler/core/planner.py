@@ -45,7 +45,7 @@ class NextTests:
     @property
     def of_inputs(self) -> Bools:
         """True for grants of written inputs."""
-        return self.first == WRITTEN_INPUTS
+        return np.asarray(self.first == WRITTEN_INPUTS)
 
     def of(self, chosen: Bools, tests: Ints) -> "NextTests":
         """The chosen grants, with other numbers of tests, int64 (grants,)."""
