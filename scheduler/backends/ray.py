@@ -242,7 +242,9 @@ class RayTransport(Transport):
         unused = 0 if label else sum(math.floor(node.cpus) - slots.get(node.id, 0) for node in nodes)
         self._requests.ask(wanted + unused if wanted else 0, label)
         sentence = "" if any(slots.values()) else runners_sentence(nodes, label, taken=bool(slots))
-        return Places({**slots}, leaving, sentence)
+        room: dict[Hashable, int] = {}
+        room.update(slots.items())
+        return Places(room, leaving, sentence)
 
     def _claim_next(self) -> None:
         """Claim room for the first engines that are still to come, so that no runner takes it."""
