@@ -293,10 +293,8 @@ def permute_tests(
     permuted = []
     for one, merged, alone in zip(recorded, evidence, statistics, strict=True):
         whole, readable = alone.with_batch(batch), models.readable(merged)
-        if readable is merged:
-            known = whole
-        else:
-            known = PrefixStatistics(readable, alone.counts).with_batch(batch)
+        known = whole if readable is merged else PrefixStatistics(readable, alone.counts)
+        known = known.with_batch(batch)
         permuted.append(PermutedTests(one.merged.column, whole, models, known, of_change))
     return permuted
 
