@@ -194,7 +194,7 @@ RUNNER, ENGINE = b"ray::_Actor", b"ray::_AsyncActor"
 
 @dataclass
 class ChaosReport:
-    """What was done to a run, and what came of it.
+    """Losses of a run, and how it got on.
 
     Attributes:
         losses: number of losses by kind.

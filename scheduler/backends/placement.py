@@ -1,4 +1,4 @@
-"""Where on a cluster runners go, and what engines wait for: plain functions of its nodes and claims."""
+"""Places of runners on a cluster, and sentences on what is waited for: functions of nodes and claims."""
 
 import math
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What a pool keeps of each worker, piece of work, call in progress and place."""
+"""State that a pool keeps of each worker, piece of work, call in progress and place."""
 
 from collections.abc import Hashable
 from dataclasses import dataclass, field
