@@ -1,8 +1,8 @@
 """Weights of p_change, fitted to every regime without labels, and how well they foresee changes elsewhere.
 
 For each regime, a model that is fitted to the other families says after each number of tests whether the
-pick's output group changes with a quarter more tests. ``--print-model`` prints the model of all regimes as it
-stands in ``rewards/confidence/change.json``. The last line is one JSON object.
+pick's output group changes with a quarter more tests. ``--print-model`` prints the model of all regimes as
+it stands in ``rewards/confidence/change.json``. The last line is one JSON object.
 """
 
 import argparse

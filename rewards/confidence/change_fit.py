@@ -49,7 +49,7 @@ def change_rows(
     return ChangeRows(
         change_features_by(statistics.at(counts), winners[counts]),
         change_of_picks(groups, winners, counts.tolist()),
-        1.0 / (1.0 + counts),
+        1.0 / (1.0 + counts.astype(np.float64)),
     )
 
 

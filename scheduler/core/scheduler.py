@@ -5,8 +5,8 @@ when they are issued and *told* in that order, whatever order they finish in. A 
 prefix and what is issued, never what merely arrived: grants are a function of the seed and the results.
 
 What happens next: a finished task is told once all before it are. As soon as the window has room for a
-quantum of tests, and a quantum was told since the last decision, the next one is due: the told problems
-are assessed, the policy observes their picks, and the most valuable tests that fit under the cap are issued.
+quantum of tests, and a quantum was told since the last decision, the next one is due: the told problems are
+assessed, the policy observes their picks, and the most valuable tests that fit under the cap are issued.
 """
 
 from collections.abc import Callable

@@ -81,9 +81,11 @@ def recorded_states(job: Job, problems: Sequence[Problem], read: ReadTrace) -> R
 
 def hidden_states_of(problems: Sequence[Problem], store: EvidenceStore) -> HiddenStates | None:
     """Hidden states of problems as recorded, in the order of the problems; None if one has none."""
-    if any(problem.id not in store.states for problem in problems):
-        return None
-    records = [store.states[problem.id] for problem in problems]
+    records = []
+    for problem in problems:
+        if (record := store.states.get(problem.id)) is None:
+            return None
+        records.append(record)
     noted = [record.truncated for record in records]
     truncated = None if None in noted else np.asarray(noted, dtype=np.bool_)
     states = np.stack([record.states for record in records])

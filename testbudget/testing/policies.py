@@ -119,9 +119,9 @@ def check_the_order_of_problems_does_not_matter(make: MakePolicy) -> None:
         order = rng.permutation(context.problems)
         position = np.argsort(order)  # of each problem in the other list
         policy, other = make(context), make(_reordered(context, order))
-        for problems, *observed in _observations(context, number):
-            policy.observe(problems, *observed)
-            other.observe(position[problems], *observed)
+        for problems, granted, p_wrong, p_change in _observations(context, number):
+            policy.observe(problems, granted, p_wrong, p_change)
+            other.observe(position[problems], granted, p_wrong, p_change)
         for problems, granted in _questions(context):
             values, reordered = policy.values(problems, granted), other.values(position[problems], granted)
             _require(
@@ -181,10 +181,11 @@ def check_the_division_of_observations_does_not_matter(make: MakePolicy) -> None
     rng = np.random.default_rng(3)
     for number, context in enumerate(_contexts()):
         together, divided = make(context), make(context)
-        for observation in _observations(context, number):
-            together.observe(*observation)
-            for at in rng.permutation(len(observation[0])):
-                divided.observe(*(column[[at]] for column in observation))
+        for problems, granted, p_wrong, p_change in _observations(context, number):
+            together.observe(problems, granted, p_wrong, p_change)
+            for at in rng.permutation(len(problems)):
+                one = [at]
+                divided.observe(problems[one], granted[one], p_wrong[one], p_change[one])
         for question in _questions(context):
             _require(
                 _equal([_answer(together, *question)], [_answer(divided, *question)]),

@@ -204,6 +204,8 @@ def test_a_log_on_a_network_file_system_takes_another_journal_and_says_so(tmp_pa
 
 
 def test_a_mounted_object_store_is_refused_with_what_to_give_instead(tmp_path):
-    with pytest.raises(UserError, match=r"must not be an object store that is mounted \(fuse\.s3fs\).*s3://"):
+    with pytest.raises(
+        UserError, match=r"must not be an object store that is mounted \(fuse\.s3fs\).*s3://"
+    ):
         EventLog(tmp_path / "log.sqlite", file_system="fuse.s3fs")
     assert list(tmp_path.iterdir()) == []
