@@ -57,7 +57,7 @@ class PagedTable:
 
 
 class PagedMapping(Mapping[str, _T], Generic[_T]):
-    """What is known of each problem, read when it is asked for; the last ``MAX_WHOLE`` are in memory.
+    """Values by problem, each read when it is asked for; the last ``MAX_WHOLE`` are in memory.
 
     Args:
         problems: ids of the problems, in order.
