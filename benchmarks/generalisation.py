@@ -458,7 +458,7 @@ def _print_models(data: Sequence[FitData]) -> None:
 
 
 def _left_out(regime: Regime, data: Sequence[FitData]) -> dict[str, Fitted]:
-    """What is fitted to other regimes, and to other families."""
+    """Models fitted to other regimes, and to other families."""
     others = {
         "regime left out": [one for one in data if one.regime.name != regime.name],
         "family left out": [one for one in data if one.regime.family != regime.family],

@@ -58,7 +58,7 @@ class Guarantees:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Changes:
-    """What more tests do to a pick of the default rule after five tests.
+    """Effect of more tests on a pick of the default rule after five tests.
 
     Attributes:
         gain, harm: forecasts, each said and seen.

@@ -15,7 +15,7 @@ from testbudget.rewards.errors import UserError
 from testbudget.traces.run_place import RunPlace
 
 PAUSE, CONTINUE, CAP, STOP = ACTIONS = ("pause", "continue", "cap", "stop")
-"""What can be asked for."""
+"""Requests that there are."""
 
 _FOLDER, _REQUEST, _ANSWER = "control", ".json", ".answer.json"
 _POLL_SECONDS = 0.2

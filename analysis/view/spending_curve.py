@@ -163,6 +163,6 @@ def _estimate_after(
 
 
 def quantities_of(point: CurvePoint, prices: Mapping[str, float]) -> dict[str, float]:
-    """What a point had spent, by quantity; also in US dollars where there are prices."""
+    """Spending at a point of the curve, by quantity; in US dollars too if there are prices."""
     amounts = {name: getattr(point.spent, name) for name in QUANTITIES}
     return amounts | ({"usd": point.spent.usd(prices)} if any(prices.values()) else {})

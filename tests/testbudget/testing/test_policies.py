@@ -124,7 +124,7 @@ class CountsCalls(Uniform):
     static = False
     calls = 0
 
-    def observe(self, problems, granted, p_wrong):
+    def observe(self, problems, granted, p_wrong, p_change):
         self.calls += 1
 
     def values(self, problems, granted):
