@@ -82,7 +82,7 @@ class Meter:
 
     @property
     def charged(self) -> Usage:
-        """Usage charged since the worker started: what it used, or the last lease that has ended if more."""
+        """Usage charged since the worker started: its use, or the last lease that has ended if more."""
         with self._lock:
             return Usage(*map(max, self._used, self._ended))
 
