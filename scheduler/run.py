@@ -52,7 +52,7 @@ from testbudget.scheduler.run_status import Watch
 from testbudget.scheduler.server_checks import check_servers
 from testbudget.scheduler.truth_trials import BackendTrials
 from testbudget.scheduler.work.candidates import CandidateGenerator, recorded_candidates
-from testbudget.scheduler.work.given_tests import given_as_code, given_tests
+from testbudget.scheduler.work.given_tests import given_tests, kept_tests
 from testbudget.scheduler.work.hidden_states import recorded_states
 from testbudget.scheduler.work.labels import recorded_labels
 from testbudget.scheduler.work.prediction import Predictor
@@ -353,7 +353,9 @@ def _methods(
 ) -> RunMethods:
     rule = selection_rule(job.selection)
     return RunMethods(
-        dataclasses.replace(generator_of_tests(job), given=given_as_code(recording)),
+        dataclasses.replace(
+            generator_of_tests(job), given=kept_tests(recording, with_verdicts=job.backend == "recorded")
+        ),
         rule,
         confidence_models,
         EliminationRule(rule, job.elimination.z) if job.eliminates else None,

@@ -27,7 +27,8 @@ class UnitTestGenerator:
         stdin_template: prompt for problems without an entry point; None for ``template``.
         seed: seed of the run. The seed of a test is derived from it, the problem and the index of the test,
             so a resumed run requests the same tests again.
-        given: tests that were given as code, by problem and index. They are taken as they are.
+        given: tests that are taken as they are, by problem and index: given as code, or with the verdicts
+            of a recording. An answer that was not usable in it is not usable.
         inputs: inputs without expected values to write for a problem.
         inputs_template: prompt for them; None if they are looked up in a finished run, or not written.
         stdin_inputs_template: the same for problems without an entry point.
@@ -89,7 +90,8 @@ class UnitTestGenerator:
         given = self.given.get(problem.id, {})
         for request, completion in zip(requests, completions, strict=True):
             if own := given.get(request.index):
-                found, record = _recorded_test(problem, own), own
+                usable = own.status is TestStatus.USABLE
+                found, record = _recorded_test(problem, own) if usable else None, own
             else:
                 found = _parsed_test(problem, completion.text)
                 record = _record_of_answer(TestStatus.UNUSABLE, request, completion)

@@ -45,11 +45,22 @@ def given_tests(
     return Trace(path, traces, None)
 
 
-def given_as_code(recording: Trace | None) -> Mapping[str, Mapping[int, TestRecord]]:
-    """Tests of a recording that are code, not answers, by problem and index."""
+def kept_tests(recording: Trace | None, *, with_verdicts: bool) -> Mapping[str, Mapping[int, TestRecord]]:
+    """Tests of a recording that are taken as they are, by problem and index.
+
+    Args:
+        recording: finished run that tests are taken from.
+        with_verdicts: True if verdicts are taken from it, too. Then all tests are taken as they are: an
+            answer that was not usable has no verdicts, also if it would be read otherwise today. False for
+            the tests that were given as code.
+    """
     traces = recording.problems if recording else {}
     given = {
-        problem: {index: record for index, record in trace.tests.items() if record.kind is not None}
+        problem: {
+            index: record
+            for index, record in trace.tests.items()
+            if with_verdicts or record.kind is not None
+        }
         for problem, trace in traces.items()
     }
     return {problem: tests for problem, tests in given.items() if tests}

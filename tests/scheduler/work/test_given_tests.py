@@ -12,7 +12,7 @@ from testbudget.scheduler.core.events import Paused
 from testbudget.scheduler.event_log import Entry, EventLog
 from testbudget.scheduler.evidence_store import EvidenceStore
 from testbudget.scheduler.log_records import GeneratedRecord
-from testbudget.scheduler.work.given_tests import given_as_code, given_tests
+from testbudget.scheduler.work.given_tests import given_tests, kept_tests
 from testbudget.traces.records import CandidateRecord, ProblemCandidates, TestRecord, TestStatus
 from testbudget.traces.tables import read_trace
 
@@ -51,7 +51,7 @@ def test_tests_keep_their_order_kind_and_metadata_and_cost_no_tokens(path, store
 
 
 def test_code_is_taken_as_it_is_and_the_same_test_again_is_a_duplicate(path, store):
-    given = given_as_code(given_tests(path, [ADD, ECHO], store))
+    given = kept_tests(given_tests(path, [ADD, ECHO], store), with_verdicts=False)
     generator = UnitTestGenerator(None, seed=7, given=given)
     candidates = ProblemCandidates.of(ADD, [CandidateRecord("def add(a, b): return a + b", False, 0, 0.0)])
     requests = generator.requests(candidates, range(3))
@@ -71,7 +71,9 @@ def test_code_is_taken_as_it_is_and_the_same_test_again_is_a_duplicate(path, sto
 def test_a_test_that_does_not_parse_is_taken_and_fails_when_it_is_judged(tmp_path, store):
     path = tmp_path / "tests.jsonl"
     path.write_text(json.dumps({"problem": "add", "code": "assert add(1, 2 == 3", "kind": "assert"}))
-    generator = UnitTestGenerator(None, 0, given=given_as_code(given_tests(path, [ADD], store)))
+    generator = UnitTestGenerator(
+        None, 0, given=kept_tests(given_tests(path, [ADD], store), with_verdicts=False)
+    )
     candidates = ProblemCandidates.of(ADD, [CandidateRecord("", False, 0, 0.0)])
     (record,) = generator.records(
         candidates, generator.requests(candidates, [0]), [Completion("", 0, 0.0, "recorded")], []
@@ -94,5 +96,10 @@ def test_a_file_that_has_changed_does_not_continue_a_run(path, store):
 
 
 def test_a_recording_without_given_tests_gives_none(recorded):
-    assert given_as_code(read_trace(recorded.directory)) == {}
-    assert given_as_code(None) == {}
+    recording = read_trace(recorded.directory)
+    assert kept_tests(recording, with_verdicts=False) == {}
+    kept = kept_tests(recording, with_verdicts=True)
+    assert kept == {
+        problem: dict(trace.tests) for problem, trace in recording.problems.items() if trace.tests
+    }
+    assert kept_tests(None, with_verdicts=True) == {}
