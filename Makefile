@@ -116,5 +116,5 @@ $(CLUSTER_STAMP): requirements/cluster.txt | setup
 	@touch $@
 
 test-cluster: $(CLUSTER_STAMP)
-	PYTHONPATH=$(CURDIR)/.venv-cluster .venv/bin/pytest -m cluster tests/cluster/test_ray_job.py
+	PYTHONPATH=$(CURDIR)/.venv-cluster .venv/bin/pytest -m cluster tests/cluster/test_ray_job.py tests/scheduler/backends/test_ray.py
 	.venv/bin/pytest -m chaos tests/benchmarks/test_chaos.py

@@ -190,7 +190,7 @@ def test_no_docstring_says_a_retired_word():
 
 ACROSS = set(
     "test_attack_variants test_bundle test_conformance test_corpus test_determinism test_front_door "
-    "test_neighbours test_objects test_resume".split()
+    "test_neighbours test_objects test_recorded_work test_resume".split()
 )
 """Test files that hold several modules of their room to one contract."""
 

@@ -7,7 +7,6 @@ import sqlite3
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,17 +19,14 @@ from testbudget.analysis.summary import summarise
 from testbudget.cli.main import main
 from testbudget.difficulty.extractors.transformers import TransformersExtractor
 from testbudget.rewards.errors import UserError
-from testbudget.rewards.outputs import outputs_by_test
-from testbudget.rewards.problem import NOT_RUN, Candidate, Problem, TestKind, UnitTest, Verdict
+from testbudget.rewards.problem import Candidate, Problem, TestKind, UnitTest, Verdict
 from testbudget.scheduler.backends.base import ExecuteWork, ExecutionDone, WorkerEnded, WorkerStarted
 from testbudget.scheduler.backends.ray import RayBackend
 from testbudget.scheduler.event_log import LOG_FILE
 from testbudget.scheduler.job_file import load_job
-from testbudget.traces.output_tables import read_outputs
 from testbudget.traces.problems import load_problems
-from testbudget.traces.records import TestStatus
 from testbudget.traces.run_info import read_run_info
-from testbudget.traces.tables import read_trace, write_trace
+from testbudget.traces.tables import read_trace
 from tests.openai_server import openai_server
 
 
@@ -90,48 +86,7 @@ def test_the_recorded_back_end_comes_to_the_same_picks_as_the_run_it_reads(job, 
     assert picks(tmp_path / "simulated") == picks(tmp_path / "real")
 
 
-def test_labels_come_from_the_ground_truth_if_not_recorded(recorded, job, tmp_path):
-    lines = [
-        {"problem": problem.id, "code": problem.prompt + f"    return {expression}\n"}
-        for k, problem in enumerate(recorded.problems, start=2)
-        for expression in (f"x * {k}", f"x + {k}", "undefined")
-    ]
-    (tmp_path / "own.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    assert run("run", job(candidates={"from_file": "own.jsonl"}), "--out", tmp_path / "out") == 0
-    for seen in read_trace(tmp_path / "out").problems.values():
-        assert seen.correct.tolist() == [True, False, False]
-
-
-def test_re_executing_a_finished_run_labels_candidates_and_records_outputs(recorded, job, tmp_path):
-    wrong = read_trace(recorded.directory)
-    mislabelled = {
-        problem: replace(seen, correct=~seen.correct) for problem, seen in wrong.problems.items()
-    }
-    run_directory = tmp_path / "mislabelled"
-    run_directory.mkdir()
-    write_trace(replace(wrong, directory=run_directory, problems=mislabelled))
-    source = {"from_run": str(run_directory)}
-    path = job(candidates=source, tests=source, hidden_states=source, cap={"tests": 40})
-    assert run("run", path, "--out", tmp_path / "out") == 0
-    again, expected = read_trace(tmp_path / "out"), read_trace(recorded.directory)
-    for problem, seen in expected.problems.items():
-        assert again.problems[problem].correct.tolist() == seen.correct.tolist()
-        assert sorted(again.problems[problem].verdicts) == sorted(seen.verdicts)
-    assert again.hidden_states.layers == expected.hidden_states.layers
-    outputs_by_problem, told = read_outputs(tmp_path / "out"), read_outputs(recorded.directory)
-    for problem, recorded_outputs in told.items():
-        assert [item.test for item in outputs_by_problem[problem].inputs] == [
-            item.test for item in recorded_outputs.inputs
-        ]
-        assert examples(outputs_by_problem[problem]) == examples(recorded_outputs)
-
-
-def examples(recorded_outputs):
-    return [
-        [recorded_outputs.outputs[output].example for output in row] for row in recorded_outputs.results
-    ]
-
-
+@pytest.mark.cluster
 def test_hidden_states_come_from_several_actors_and_are_charged(model, job, tmp_path):
     section = {"base_model": model, "layers": [1, 3], "actors": 2, "batch_size": 2, "dtype": "float32"}
     path = job(hidden_states=section, cap={"tests": 10, "cpu_seconds": 1e6})
@@ -160,43 +115,7 @@ def test_a_model_that_is_missing_or_too_expensive_ends_the_run_with_one_sentence
     assert not (tmp_path / "out").exists()
 
 
-def test_a_run_that_does_not_record_outputs_has_no_output_tables(job, tmp_path):
-    path = job(execution={"record_outputs": False, "runners": 1})
-    assert run("run", path, "--out", tmp_path / "out") == 0
-    assert read_outputs(tmp_path / "out") == {}
-
-
-def test_input_mutations_are_recorded_charged_and_read_again(job, tmp_path):
-    path = job(execution={"input_mutations": 3, "runners": 1}, cap={"executions": 100})
-    assert run("run", path, "--out", tmp_path / "real") == 0
-    records = [
-        record
-        for seen in read_trace(tmp_path / "real").problems.values()
-        for record in seen.verdicts.values()
-    ]
-    run_pairs = sum(np.count_nonzero(record.verdicts != NOT_RUN) for record in records)
-    assert {record.input_mutations for record in records} == {3}
-    assert 0 < run_pairs * 4 <= 100
-    for recorded_outputs in read_outputs(tmp_path / "real").values():
-        assert all(len(part.inputs) == 4 for part in outputs_by_test(recorded_outputs).values())
-    content = yaml.safe_load((tmp_path / "real" / "job.yaml").read_text())
-    content |= {"backend": "recorded", "tests": {"from_run": "real"}, "candidates": {"from_run": "real"}}
-    (tmp_path / "recorded.yaml").write_text(yaml.safe_dump(content))
-    assert run("run", tmp_path / "recorded.yaml", "--out", tmp_path / "simulated") == 0
-    assert picks(tmp_path / "simulated") == picks(tmp_path / "real")
-    assert read_outputs(tmp_path / "simulated").keys() == read_outputs(tmp_path / "real").keys()
-
-
-def test_elimination_on_recorded_tests_saves_pairs_if_asked_for(job, tmp_path):
-    elimination = {"apply_to": "all", "z": 0.5}
-    path = job(elimination=elimination, cap={"executions": 100}, policy={"name": "uniform", "max_tests": 6})
-    assert run("run", path, "--out", tmp_path / "out") == 0
-    trace = read_trace(tmp_path / "out")
-    verdicts = [r.verdicts for seen in trace.problems.values() for r in seen.verdicts.values()]
-    assert (np.concatenate(verdicts) == NOT_RUN).any()
-    assert all(pick["candidate"] in (0, 2) for pick in picks(tmp_path / "out"))
-
-
+@pytest.mark.cluster
 def test_a_driver_that_is_killed_is_resumed_to_the_same_picks(recorded, job, tmp_path):
     # Looping candidates make the run long enough to be killed in the middle.
     lines = [
@@ -233,6 +152,7 @@ def verdicts(directory) -> int:
         return 0
 
 
+@pytest.mark.cluster
 def test_a_lost_node_loses_no_verdict(recorded, cluster, tmp_path):
     """The node is removed while its sandbox is at work. Ray restarts the actor on another node."""
     extra = cluster.add_node(num_cpus=1)
@@ -259,6 +179,7 @@ def test_a_lost_node_loses_no_verdict(recorded, cluster, tmp_path):
         }
 
 
+@pytest.mark.cluster
 def test_all_cores_are_free_after_a_run(recorded, cluster, job, tmp_path):
     assert run("run", job(), "--out", tmp_path / "out") == 0
     ray.init(address=cluster.address, log_to_driver=False)
@@ -269,14 +190,6 @@ def test_all_cores_are_free_after_a_run(recorded, cluster, job, tmp_path):
             time.sleep(0.1)
     finally:
         ray.shutdown()
-
-
-def test_unusable_tests_are_reported(job, tmp_path, capsys):
-    assert run("run", job(cap={"tests": 40}), "--out", tmp_path / "out") == 0
-    printed = capsys.readouterr().out
-    assert f"tests {TestStatus.DUPLICATE}" in printed
-    assert "report.html" in printed
-    assert "times/2" in (tmp_path / "out" / "report.html").read_text()
 
 
 def looping(key, seconds):
@@ -326,6 +239,7 @@ def test_the_work_of_a_killed_runner_is_done_by_another_one(job):
     assert WorkerEnded(0) in reports
 
 
+@pytest.mark.cluster
 def test_a_server_s_client_is_an_actor_without_a_gpu_or_a_core(job, tmp_path):
     with openai_server() as server:
         server.answer = lambda prompt, seed: f"```python\nassert area({seed % 9}, 1) == {seed % 9}\n```"
