@@ -60,7 +60,8 @@ def test_default_models_cover_every_target_and_family():
         assert families == needed
     for (target, _), folds in default_models().models.items():
         more = 2 if target in {ConfidenceTarget.RISES, ConfidenceTarget.FALLS} else 0
-        features = len(PICK_FEATURES) if target is ConfidenceTarget.PICK else len(FEATURES) + more
+        of_picks = target in {ConfidenceTarget.PICK, ConfidenceTarget.CANDIDATE}
+        features = len(PICK_FEATURES) if of_picks else len(FEATURES) + more
         assert [len(model.weights) for model in folds] == [features] * CONFIDENCE_FOLDS
         assert all(np.isfinite(model.weights).all() for model in folds)
 

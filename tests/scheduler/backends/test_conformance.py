@@ -32,6 +32,7 @@ def test_the_in_process_back_end_keeps_the_contract(check):
     check(lambda job, problems, recording, metered: InProcessBackend(job, recording, metered=metered))
 
 
+@pytest.mark.cluster
 @pytest.mark.parametrize("check", CHECKS)
 def test_the_ray_back_end_keeps_the_contract(check, address):
     def make(job, problems, recording, metered):

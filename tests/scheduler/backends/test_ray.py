@@ -29,6 +29,8 @@ from testbudget.traces.run_info import read_run_info
 from testbudget.traces.tables import read_trace
 from tests.openai_server import openai_server
 
+pytestmark = pytest.mark.cluster
+
 
 @pytest.fixture(scope="session")
 def cluster():
@@ -86,7 +88,6 @@ def test_the_recorded_back_end_comes_to_the_same_picks_as_the_run_it_reads(job, 
     assert picks(tmp_path / "simulated") == picks(tmp_path / "real")
 
 
-@pytest.mark.cluster
 def test_hidden_states_come_from_several_actors_and_are_charged(model, job, tmp_path):
     section = {"base_model": model, "layers": [1, 3], "actors": 2, "batch_size": 2, "dtype": "float32"}
     path = job(hidden_states=section, cap={"tests": 10, "cpu_seconds": 1e6})
@@ -115,7 +116,6 @@ def test_a_model_that_is_missing_or_too_expensive_ends_the_run_with_one_sentence
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.cluster
 def test_a_driver_that_is_killed_is_resumed_to_the_same_picks(recorded, job, tmp_path):
     # Looping candidates make the run long enough to be killed in the middle.
     lines = [
@@ -152,7 +152,6 @@ def verdicts(directory) -> int:
         return 0
 
 
-@pytest.mark.cluster
 def test_a_lost_node_loses_no_verdict(recorded, cluster, tmp_path):
     """The node is removed while its sandbox is at work. Ray restarts the actor on another node."""
     extra = cluster.add_node(num_cpus=1)
@@ -179,7 +178,6 @@ def test_a_lost_node_loses_no_verdict(recorded, cluster, tmp_path):
         }
 
 
-@pytest.mark.cluster
 def test_all_cores_are_free_after_a_run(recorded, cluster, job, tmp_path):
     assert run("run", job(), "--out", tmp_path / "out") == 0
     ray.init(address=cluster.address, log_to_driver=False)
@@ -239,7 +237,6 @@ def test_the_work_of_a_killed_runner_is_done_by_another_one(job):
     assert WorkerEnded(0) in reports
 
 
-@pytest.mark.cluster
 def test_a_server_s_client_is_an_actor_without_a_gpu_or_a_core(job, tmp_path):
     with openai_server() as server:
         server.answer = lambda prompt, seed: f"```python\nassert area({seed % 9}, 1) == {seed % 9}\n```"
