@@ -2,11 +2,11 @@
 #
 #   make demo        replays the recorded run of examples/humaneval, executing its tests here and now
 #                    (QUICK=1 takes a few problems only)
-#   make test        the tests that need no model
+#   make test        the tests that need neither a model nor a Ray cluster
 #   make test-live   the tests that need the real vLLM and a small real model (a download of about 1.5 GB)
 #   make view        the page's program anew from viewer/ (needs Node; the result is checked in)
-#   make test-cluster  the tests that need a Ray cluster with its job server and autoscaler, or end its actors,
-#                    nodes and drivers (minutes)
+#   make test-cluster  the tests that need a Ray cluster, some with its job server, some ending its actors, nodes
+#                    and drivers (minutes)
 #   make lint        formatting, lint rules and types
 #   make setup       .venv with testbudget and its development tools
 #   make results     the tables in benchmarks/results that are missing or older than their script: over an hour
@@ -116,5 +116,6 @@ $(CLUSTER_STAMP): requirements/cluster.txt | setup
 	@touch $@
 
 test-cluster: $(CLUSTER_STAMP)
-	PYTHONPATH=$(CURDIR)/.venv-cluster .venv/bin/pytest -m cluster tests/cluster/test_ray_job.py tests/scheduler/backends/test_ray.py
+	.venv/bin/pytest -m cluster --numprocesses 2 --dist loadfile tests/scheduler/backends
+	PYTHONPATH=$(CURDIR)/.venv-cluster .venv/bin/pytest -m cluster tests/cluster/test_ray_job.py
 	.venv/bin/pytest -m chaos tests/benchmarks/test_chaos.py
