@@ -203,16 +203,18 @@ def test_a_directory_that_is_no_run(capsys, tmp_path):
     assert "must be a finished run" in failure(capsys, tmp_path)
 
 
-def test_a_run_without_labels_or_hidden_states(capsys, voted, tmp_path):
+def test_a_run_without_labels_is_compared_by_agreement(capsys, voted, tmp_path):
     trace = read_trace(voted)
     bare = {problem: replace(seen, correct=None) for problem, seen in trace.problems.items()}
-    for name, lacking, sentence in (
-        ("labels", replace(trace, problems=bare), "must say which candidates are correct"),
-        ("states", replace(trace, hidden_states=None), "'learned' needs hidden states"),
-    ):
-        (tmp_path / name).mkdir()
-        write_trace(replace(lacking, directory=tmp_path / name))
-        assert sentence in failure(capsys, tmp_path / name, *GREEDY, "--out", tmp_path / "out")
+    write_trace(replace(trace, problems=bare, directory=tmp_path))
+    arguments = ["--policies", "uniform", "--permutations", "2", "--out", tmp_path / "out"]
+    assert main(["compare", *map(str, [tmp_path, *arguments])]) == 0
+    assert "agreement with the pick of all tests" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_run_without_hidden_states(capsys, voted, tmp_path):
+    write_trace(replace(read_trace(voted), hidden_states=None, directory=tmp_path))
+    assert "'learned' needs hidden states" in failure(capsys, tmp_path, *GREEDY, "--out", tmp_path / "out")
 
 
 def test_a_run_without_a_test_per_problem(capsys, voted, tmp_path):
