@@ -22,6 +22,9 @@ def job(recorded, tmp_path):
     return load_job(recorded.write_job(tmp_path / "job.yaml", policy={"name": "uniform", "window": 4}))
 
 
+_LOOKS_SECONDS = 0.6  # more than the driver waits between two looks
+
+
 class Outsider:
     """Requests from another thread, each sent when the run is seen to be ready for it."""
 
@@ -43,6 +46,7 @@ class Outsider:
             deadline = time.monotonic() + 20
             while not self.place.files("control") and time.monotonic() < deadline:
                 pass
+            self.asking.join(_LOOKS_SECONDS)  # so that the driver looks once before the run is over
 
     def ask(self, request):
         action, limits = request
