@@ -75,7 +75,7 @@ def test_wheel_and_source_distribution_hold_plain_files_of_every_room(built):
         modules = {f"testbudget/{p.relative_to(ROOT)}" for p in (ROOT / room).rglob("*.py")}
         assert modules <= packed
         assert modules <= sources
-    assert {"testbudget/py.typed", "testbudget/analysis/report.html.j2"} <= packed
+    assert {"testbudget/py.typed", "testbudget/analysis/view/bundle/main.js"} <= packed
     assert {name.split("/")[0] for name in packed} == {
         "testbudget",
         next(built.glob("*.whl")).name.rsplit("-", 3)[0] + ".dist-info",
