@@ -92,17 +92,15 @@ def test_a_run_with_tests_of_a_real_server_ends_with_picks_under_a_cap_in_dollar
     monkeypatch.setenv("LIVE_KEY", "sk-live-key")
     content = yaml.safe_load((EXAMPLE / "served.yaml").read_text())
     fields = {"name": "tiny", "base_url": url, "api_key_env": "LIVE_KEY", "max_tokens": 64, "in_flight": 4}
-    for part in ("candidates", "tests"):
-        content[part]["model"] |= fields
+    content["tests"]["model"] |= fields
     content["problems"] |= {"source": str(EXAMPLE / "problems.jsonl"), "limit": 2}
-    content["candidates"]["count"] = 2
+    content["candidates"] = {"from_file": str(EXAMPLE / "candidates.jsonl")}
     content["policy"] = {"max_tests": 1}
     content["cap"]["prices"]["models"] = {"tiny": {"prompt_tokens": 0.15, "completion_tokens": 0.60}}
     (tmp_path / "job.yaml").write_text(yaml.safe_dump(content))
     out = tmp_path / "out"
     assert main(["run", str(tmp_path / "job.yaml"), "--out", str(out)]) == 0, capsys.readouterr().err
     trace = read_trace(out)
-    assert [len(seen.candidates) for seen in trace.problems.values()] == [2, 2]
     tests = [test for seen in trace.problems.values() for test in seen.tests.values()]
     assert len(tests) == 2
     assert all(1 <= test.tokens <= 64 for test in tests)

@@ -144,7 +144,7 @@ def test_requests_end_with_the_lease_and_the_engine_answers_under_the_next_one(l
 
         ended = await asyncio.gather(*map(answer, range(4)), return_exceptions=True)
         assert [type(one) for one in ended] == [LeaseEndedError] * 4
-        assert meter.used.tokens == 160.0
+        assert meter.used.tokens <= meter.charged.tokens == 160.0
         meter.lease(Usage(600.0, 0.0, 0.0))
         assert (await answer(0)).tokens > 40
 
