@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from testbudget.rewards.errors import UserError
 
 NAMES = ("selection", "policy.name")
@@ -54,6 +52,8 @@ def read_space(path: Path) -> dict[str, Any]:
     Raises:
         UserError: the file cannot be read, or breaks a rule.
     """
+    import yaml  # settings are read without it
+
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError) as error:

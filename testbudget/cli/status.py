@@ -9,7 +9,6 @@ from testbudget.cli.console import print_json, status_console
 from testbudget.cli.options import Json
 from testbudget.rewards.errors import UserError
 from testbudget.traces.live_status import SILENT_SECONDS, LiveStatus, read_live_status, status_fields
-from testbudget.traces.run_info import RUN_FILE, read_run_info
 from testbudget.traces.run_place import LocalPlace, RunPlace, run_place
 
 app = App(
@@ -51,6 +50,8 @@ def status(run: str, /, *, json: Json = False) -> None:
 
 def _finished(place: RunPlace) -> LiveStatus:
     """Status of a run that was made without one, such as one whose votes were imported."""
+    from testbudget.traces.run_info import RUN_FILE, read_run_info  # loads the libraries of tables
+
     try:
         begun = place.read("job.yaml") is not None or place.read(RUN_FILE) is not None
         whole = place.read("candidates.parquet") is not None
