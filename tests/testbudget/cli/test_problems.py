@@ -114,7 +114,7 @@ def test_a_ground_truth_may_import_a_package_that_is_named(tmp_path, capsys):
     path = tmp_path / "rows.jsonl"
     path.write_text(json.dumps(row | {"ground_truth": "import pathspec\nassert f(1) == 2"}))
     assert main(["problems", str(path)]) == 2
-    assert "needs the module pathspec, which the sandbox lacks" in capsys.readouterr().err
+    assert "module pathspec" in capsys.readouterr().err  # of the judge or of the candidate
     assert main(["problems", str(path), "--packages", "pathspec"]) == 0
 
 
