@@ -5,8 +5,9 @@
 #   make test        the tests that need neither a model nor a Ray cluster
 #   make test-live   the tests that need the real vLLM and a small real model (a download of about 1.5 GB)
 #   make view        the page's program anew from viewer/ (needs Node; the result is checked in)
-#   make test-cluster  the tests that need a Ray cluster, some with its job server, some ending its actors, nodes
-#                    and drivers (minutes)
+#   make test-cluster  the tests that need a Ray cluster, some of which end nodes and drivers (minutes)
+#   make test-jobs   the tests that need Ray's job server (minutes)
+#   make test-chaos  the test that ends actors, nodes and drivers for minutes
 #   make lint        formatting, lint rules and types
 #   make setup       .venv with testbudget and its development tools
 #   make results     the tables in benchmarks/results that are missing or older than their script: over an hour
@@ -21,7 +22,7 @@ LIVE_MODEL := .cache/models/0.5b
 PIP_INSTALL := -m pip install --quiet --quiet --only-binary :all: --no-compile
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup view test test-live lint demo results test-cluster
+.PHONY: setup view test test-live lint demo results test-cluster test-jobs test-chaos
 
 # A strict editable install links every file by itself, so that mypy and editors follow names from anywhere.
 # A new or removed file changes the name of the stamp, and is installed by the next target.
@@ -115,7 +116,11 @@ $(CLUSTER_STAMP): requirements/cluster.txt | setup
 	@.venv/bin/python $(PIP_INSTALL) --no-deps --target .venv-cluster --requirement requirements/cluster.txt
 	@touch $@
 
-test-cluster: $(CLUSTER_STAMP)
+test-cluster: setup
 	.venv/bin/pytest -m cluster --numprocesses 2 --dist loadfile tests/scheduler/backends
+
+test-jobs: $(CLUSTER_STAMP)
 	PYTHONPATH=$(CURDIR)/.venv-cluster .venv/bin/pytest -m cluster tests/cluster/test_ray_job.py
+
+test-chaos: setup
 	.venv/bin/pytest -m chaos tests/benchmarks/test_chaos.py

@@ -12,7 +12,7 @@ from testbudget.traces.live_status import read_live_status
 from testbudget.traces.run_place import LocalPlace
 from testbudget.traces.run_requests import ask_driver
 
-pytest.importorskip("aiohttp_cors", reason="needs ray[default]: make test-cluster")
+pytest.importorskip("aiohttp_cors", reason="needs ray[default]: make test-jobs")
 pytestmark = pytest.mark.cluster
 PATIENCE = 240.0
 
