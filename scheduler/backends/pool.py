@@ -259,7 +259,7 @@ class Pool:
         else:
             worker.served = True
             now = self._clock()
-            started = max(call.sent, now - answer.seconds)
+            started = worker.started(call.sent, now - answer.seconds)
             pieces = [Piece(worker.name, item.submitted, started, now) for item in call.items]
             reports = self._plan.done([item.work for item in call.items], answer.value, pieces)
             self._reports += [

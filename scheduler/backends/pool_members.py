@@ -65,6 +65,7 @@ class PoolWorker:
         idle_since: time since which it says that it does nothing, although it was sent work.
         free_since: time since which it has no work; None while it has some.
         progress: its count of progress, and the time when that last changed.
+        latest: of the calls answered so far, when the last one was sent, and when its work started.
         told: last reading of its meter.
         until: its lease.
         ended: the present lease, if that has ended.
@@ -86,6 +87,7 @@ class PoolWorker:
     idle_since: float | None = None
     free_since: float | None = None
     progress: tuple[int, float] = (-1, 0.0)
+    latest: tuple[float, float] = (0.0, 0.0)
     told: Reading = _UNREAD
     until: Usage = _NOTHING
     ended: Usage | None = None
@@ -97,6 +99,22 @@ class PoolWorker:
         deaths = max(other.deaths for other in (item, *self.items))
         most: int = capacity // _SUSPICION**deaths
         return self.load + load <= most
+
+    def started(self, sent: float, estimate: float) -> float:
+        """Start of the work of a call that is answered now.
+
+        A worker starts calls in the order in which they were sent. An answer that is read late makes the
+        start of its work seem late, too, but not later than that of the next call.
+
+        Args:
+            sent: time when the call was sent.
+            estimate: time of the answer, less the seconds that the work took.
+        """
+        latest_sent, latest_started = self.latest
+        if sent < latest_sent:
+            return max(sent, min(estimate, latest_started))
+        self.latest = sent, max(sent, estimate, latest_started)
+        return self.latest[1]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -17,6 +17,7 @@ from testbudget.executors.execution.limits import STARVED_FACTOR, STARVED_SHARE,
 from testbudget.executors.execution.processes import result_buffer
 from testbudget.executors.execution.processes.live_process import LimitKind, LiveProcess, ProcessEnd
 from testbudget.executors.execution.processes.process import Work
+from testbudget.executors.execution.processes.result_buffer import StepResult
 from testbudget.executors.execution.processes.working_directory import WorkingDirectory
 from testbudget.executors.execution.sandbox import cgroups, isolation, leftovers
 
@@ -132,7 +133,7 @@ class Supervisor:
             needless = limit is None and not first and not process.has_ended()
             if limit is not None or needless:
                 process.kill()
-            ended = process.reap(limit)
+            ended = self._as_if_in_time(process.work, process.reap(limit))
             ends.append(ended._replace(signal=0, limit=None) if needless else ended)
         self._live.difference_update(processes)
         for process in processes:
@@ -144,6 +145,22 @@ class Supervisor:
             self.directory.forget(str(process.process))
         self.directory.renew()
         return ends
+
+    def _as_if_in_time(self, work: Work | None, ended: ProcessEnd) -> ProcessEnd:
+        """End of a process at the first step that used more CPU time than its limit.
+
+        On a busy machine the server process may poll a clock only after such a step has finished. The text
+        that the step left last is taken away, since the step would have ended before it.
+        """
+        if work is None:
+            return ended
+        allowed, unfinished = work.share * self.limits.cpu_seconds, StepResult([], False, 0.0, 0.0)
+        for number, step in enumerate(ended.steps):
+            if step.finished and step.cpu_seconds > allowed:
+                cut = unfinished._replace(texts=step.texts[:-1])
+                steps = [*ended.steps[:number], cut, *[unfinished] * (len(ended.steps) - number - 1)]
+                return ended._replace(steps=steps, limit=LimitKind.CPU)
+        return ended
 
     def dismiss(self, process: LiveProcess) -> None:
         """Let a process end that waits for work; it is reaped by ``reap_dismissed``."""

@@ -49,7 +49,7 @@ def double(x):
 
 NEAR_LIMITS = (
     "def double(x): return 2 * x",
-    *map(_spending, (0.4, 0.5, 0.6, 0.7, 3.0)),
+    *map(_spending, (0.5, 0.6, 0.7, 0.8, 1.5)),
 )
 EXTREMES = (
     "def double(x): return 2 * x",
@@ -57,7 +57,7 @@ EXTREMES = (
     "import time\ndef double(x): return time.sleep(30)",
     "import time\ndef double(x): return time.sleep(0.02) or 2 * x",
     "def double(x): return len(bytearray(1 << 30)) and 2 * x",
-    "def double(x): return len(bytearray(1 << 23)) and 2 * x",
+    "def double(x): return len(bytearray(1 << 26)) and 2 * x",
     "def double(x): return double(x)",
     "import os\ndef double(x): os._exit(0)",
     "import os, signal\ndef double(x): os.kill(os.getpid(), signal.SIGKILL)",
