@@ -27,7 +27,7 @@ def submit(server, work, *arguments):
 
 
 def until(found):
-    """What a function gives once it gives something."""
+    """Result of a function, once it gives one."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         if value := found():

@@ -1,4 +1,4 @@
-"""What ``testbudget status`` says about live, silent, finished and imported runs."""
+"""Output of ``testbudget status`` on live, silent, finished and imported runs."""
 
 import json
 import time
