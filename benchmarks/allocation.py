@@ -6,18 +6,16 @@ budgets stands the whole, default rule and ``adaptive``, against the static refe
 ``majority`` or ``consensus``, whichever is better. The last line is one JSON object.
 """
 
-import argparse
 import json
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from change_model import fitted_to, rows_of
 from numpy.typing import NDArray
-from regimes import EXAMPLES, Regime, files_of, read_regime
+from regimes import Regime, regime_parser, regimes_of
 
 from testbudget.analysis.compare.settings import STATIC_RULES
 from testbudget.analysis.tables import format_interval
@@ -220,20 +218,12 @@ def as_record(result: RegimeResult) -> dict[str, Any]:
 
 def main() -> int:
     """Run the benchmark."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("files", nargs="*", type=Path, help="further runs, files of votes, or folders")
-    parser.add_argument(
-        "--family", action="append", default=[], metavar="A,B", help="regimes of one family"
-    )
+    parser = regime_parser(__doc__)
     parser.add_argument("--orders", type=int, default=12, help="random orders (default: %(default)s)")
     parser.add_argument("--no-indices", action="store_true", help="leave the other indices out")
     parser.add_argument("--quick", action="store_true", help="2 orders, every fourth problem")
     given = parser.parse_args()
-    families = [one.split(",") for one in given.family]
-    paths = files_of([EXAMPLES / "humaneval", EXAMPLES / "mbpp", *given.files])
-    regimes = [read_regime(path, families) for path in paths]
+    regimes = regimes_of(given)
     orders = given.orders
     if given.quick:
         orders = 2

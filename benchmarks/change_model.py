@@ -5,15 +5,13 @@ pick's output group changes with a quarter more tests. ``--print-model`` prints 
 it stands in ``rewards/confidence/change.json``. The last line is one JSON object.
 """
 
-import argparse
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from regimes import EXAMPLES, Regime, files_of, read_regime, variants
+from regimes import Regime, regime_parser, regimes_of, variants
 
 from testbudget.rewards.confidence.change import ChangeModel, default_change_model
 from testbudget.rewards.confidence.change_fit import ChangeRows, change_rows, fit_change_model
@@ -70,20 +68,12 @@ def auroc(said: NDArray[np.float64], changes: NDArray[np.float64], weights: NDAr
 
 def main() -> int:
     """Run the benchmark."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("files", nargs="*", type=Path, help="further runs, files of votes, or folders")
-    parser.add_argument(
-        "--family", action="append", default=[], metavar="A,B", help="regimes of one family"
-    )
+    parser = regime_parser(__doc__)
     parser.add_argument("--orders", type=int, default=ORDERS, help="random orders (default: %(default)s)")
     parser.add_argument("--quick", action="store_true", help="1 order, every third problem, no variants")
     parser.add_argument("--print-model", action="store_true", help="only print the model of all regimes")
     given = parser.parse_args()
-    families = [one.split(",") for one in given.family]
-    paths = files_of([EXAMPLES / "humaneval", EXAMPLES / "mbpp", *given.files])
-    regimes = [read_regime(path, families) for path in paths]
+    regimes = regimes_of(given)
     orders = given.orders
     if given.quick:
         orders = 1

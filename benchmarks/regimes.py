@@ -1,5 +1,6 @@
 """Labelled runs and outcome files as regimes: tests in random orders, few candidates, votes alone."""
 
+import argparse
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -60,6 +61,25 @@ def read_regime(path: Path, families: Sequence[Sequence[str]]) -> Regime:
     with tempfile.TemporaryDirectory() as directory:
         write_imported(read_votes(path), Path(directory) / "run")
         return Regime(name, family, _recorded(Path(directory) / "run"))
+
+
+def regime_parser(description: str | None) -> argparse.ArgumentParser:
+    """Parser of the command line of a script that judges regimes: further files, and their families."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("files", nargs="*", type=Path, help="further runs, files of votes, or folders")
+    parser.add_argument(
+        "--family", action="append", default=[], metavar="A,B", help="regimes of one family"
+    )
+    return parser
+
+
+def regimes_of(given: argparse.Namespace) -> list[Regime]:
+    """The two recordings, and the regimes that a command line names."""
+    families = [one.split(",") for one in given.family]
+    paths = files_of([EXAMPLES / "humaneval", EXAMPLES / "mbpp", *given.files])
+    return [read_regime(path, families) for path in paths]
 
 
 def files_of(paths: Iterable[Path]) -> list[Path]:
