@@ -26,34 +26,32 @@ _LOOKS_SECONDS = 0.6  # more than the driver waits between two looks
 
 
 class Outsider:
-    """Requests from another thread, each sent when the run is seen to be ready for it."""
+    """Requests of another thread, sent one after another once the run makes tests.
+
+    The first has to hold the run, or to end it: no more than that one is sure to be seen in time.
+    """
 
     def __init__(self, directory, *requests):
         self.place = LocalPlace(directory)
-        self.requests = list(requests)
+        self.requests = requests
         self.answers = []
-        self.seen = []
-        self.asking = None
+        self.asking = threading.Thread(target=self.ask)
 
     def watch(self, status):
-        """Called by the driver: let it wait until the next request lies there."""
-        if status.name != "tests" or not self.requests:
+        """Called by the driver: let it wait until the first request lies there."""
+        if status.name != "tests" or self.asking.ident is not None:
             return
-        if self.asking is None or not self.asking.is_alive():
-            self.seen.append(read_live_status(self.place))
-            self.asking = threading.Thread(target=self.ask, args=(self.requests.pop(0),))
-            self.asking.start()
-            deadline = time.monotonic() + 20
-            while not self.place.files("control") and time.monotonic() < deadline:
-                pass
-            self.asking.join(_LOOKS_SECONDS)  # so that the driver looks once before the run is over
+        self.asking.start()
+        while not self.place.files("control"):
+            time.sleep(0.01)
+        time.sleep(_LOOKS_SECONDS)  # so that the driver looks in its next step
 
-    def ask(self, request):
-        action, limits = request
-        try:
-            self.answers.append(ask_driver(self.place, action, limits, patience=60))
-        except UserError as error:
-            self.answers.append(str(error))
+    def ask(self):
+        for action, limits in self.requests:
+            try:
+                self.answers.append(ask_driver(self.place, action, limits, patience=60))
+            except UserError as error:
+                self.answers.append(str(error))
 
     def done(self):
         self.asking.join()
@@ -76,9 +74,10 @@ def test_a_finished_run_says_so_with_its_books_and_keeps_its_id(job, tmp_path):
 
 
 def test_a_raised_cap_is_spent_and_a_wrong_one_refused_in_a_sentence(job, tmp_path):
-    outsider = Outsider(tmp_path / "out", ("cap", {"gpu_seconds": 5.0}), ("cap", {"tests": 20.0}))
+    caps = ("cap", {"gpu_seconds": 5.0}), ("cap", {"tests": 20.0})
+    outsider = Outsider(tmp_path / "out", ("pause", {}), *caps, ("continue", {}))
     directory = start_run(job, tmp_path / "out", outsider.watch)
-    refused, accepted = outsider.done()
+    _, refused, accepted, _ = outsider.done()
     assert refused.startswith("gpu_seconds must have a limit from the start of the run")
     assert accepted.endswith("is now 20 tests")
     status = read_live_status(LocalPlace(directory))
