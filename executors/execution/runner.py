@@ -115,6 +115,7 @@ class Runner:
         packages: distributions that programs may import, if they are Python.
 
     Attributes:
+        language: as given.
         layers: the isolation layers in force, outermost first.
         missing: the isolation layers that this machine refuses.
 
@@ -144,7 +145,7 @@ class Runner:
                 raise UserError(f"running {language} needs {program}, which is not on the PATH")
         check_layers(require)
         self._limits = limits
-        self._language = language
+        self.language = language
         self._require = tuple(require)
         self._trust = trust
         # Other languages import none.
@@ -307,12 +308,12 @@ class Runner:
 
     def _check_kinds(self, kinds: Set[TestKind]) -> None:
         """Check that the language judges tests of these kinds."""
-        language = registry.language(self._language)
+        language = registry.language(self.language)
         if TestKind.STDIN in kinds and not language.runs_programs:
-            raise UserError(f"{self._language} runs no programs so tests must not be of kind stdin")
+            raise UserError(f"{self.language} runs no programs so tests must not be of kind stdin")
         if not language.judges_calls and (others := sorted(kinds - _OF_PROGRAMS)):
             raise UserError(
-                f"{self._language} runs whole programs so tests must be of kind stdin or assert but got "
+                f"{self.language} runs whole programs so tests must be of kind stdin or assert but got "
                 f"{others[0]}"
             )
 
@@ -362,7 +363,7 @@ class Runner:
     def _open(self) -> SandboxProcess:
         if self._sandbox is None:
             try:
-                sandbox = SandboxProcess(self._limits, self._language, self._trust, self._visible)
+                sandbox = SandboxProcess(self._limits, self.language, self._trust, self._visible)
                 with self._changing:
                     self._sandbox = sandbox
                     if self._interrupted.is_set():

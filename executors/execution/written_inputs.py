@@ -2,12 +2,16 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
 
+from testbudget.executors.execution.languages import registry
 from testbudget.executors.execution.output_digests import call_digest
 from testbudget.executors.execution.runner import BlockVerdicts, Runner
+from testbudget.executors.execution.stdin_calls import STDIN_CALL
+from testbudget.executors.execution.values import NotPlainError
 from testbudget.rewards.comparison import DEFAULT_COMPARISON, Comparison
 from testbudget.rewards.outputs import RecordedCall
 from testbudget.rewards.problem import NO_VERDICT, WRITTEN_INPUTS, UnitTest
@@ -21,7 +25,7 @@ def run_written_inputs(
     *,
     comparison: Comparison = DEFAULT_COMPARISON,
 ) -> BlockVerdicts:
-    """Call candidates on the written inputs of a problem.
+    """Call candidates on the written inputs of a problem, but those that their language has no values for.
 
     Args:
         runner: runner that makes the calls.
@@ -36,7 +40,7 @@ def run_written_inputs(
     Raises:
         SandboxError: as for ``Runner.run``.
     """
-    inputs = recorded_calls(written.code)
+    inputs = recorded_calls(written.code, runner.language)
     outputs, cpu_seconds = runner.call(candidates, inputs, comparison=comparison)
     used = cpu_seconds.sum(axis=1, keepdims=True)
     shape = (len(candidates), 1)
@@ -52,22 +56,25 @@ def run_written_inputs(
         recorded_outputs=replace(
             outputs, inputs=tuple(replace(given, test=WRITTEN_INPUTS) for given in outputs.inputs)
         ),
-        input_mutations=np.array([len(inputs) - 1], np.int64),
+        input_mutations=np.array([max(0, len(inputs) - 1)], np.int64),
     )
 
 
-def recorded_calls(code: str) -> list[RecordedCall]:
-    """Calls in the code of written inputs, at least one.
+def recorded_calls(code: str, language: str = "python") -> list[RecordedCall]:
+    """Calls in the code of written inputs; those whose arguments a language lacks are left out.
 
     Args:
         code: JSON list of calls, each in the notation of ``executors.execution.values``.
+        language: language of the function that is called.
     """
-    return [
-        RecordedCall(
-            WRITTEN_INPUTS,
-            function,
-            json.dumps(arguments, separators=(",", ":")),
-            call_digest(function, arguments),
-        )
-        for function, *arguments in json.loads(code)
-    ]
+    calls = []
+    for function, *arguments in json.loads(code):
+        with suppress(NotPlainError):
+            own = (
+                registry.language(language).own_arguments(arguments)
+                if function != STDIN_CALL
+                else arguments
+            )
+            text = json.dumps(own, separators=(",", ":"))
+            calls.append(RecordedCall(WRITTEN_INPUTS, function, text, call_digest(function, own)))
+    return calls

@@ -278,6 +278,10 @@ class Language(ABC):
         """
         return False
 
+    def own_arguments(self, arguments: Sequence[Any]) -> Sequence[Any]:
+        """Python's arguments in this language's notation, as JSON; NotPlainError if it lacks a value."""
+        return arguments
+
     def make_calls(
         self,
         buffer: ResultBuffer,

@@ -23,6 +23,7 @@ from testbudget.executors.execution.languages.base import (
     Program,
     Source,
 )
+from testbudget.executors.execution.languages.javascript.notation import javascript_value
 from testbudget.executors.execution.languages.javascript.stack_reason import (
     MODULE_FILE,
     SCRIPT_FILE,
@@ -124,6 +125,12 @@ class JavaScript(Language):
     def defines_any(self, candidate: Program, names: Sequence[str]) -> bool:  # noqa: ARG002
         """Return False, because tests use only functions of a candidate."""
         return False
+
+    def own_arguments(self, arguments: Sequence[Any]) -> Sequence[Any]:
+        """JavaScript's counterparts; keyword arguments, which it lacks, come behind the others."""
+        positional, *keywords = arguments
+        named = [item for entries in keywords for _, item in entries["dict"]]
+        return [[javascript_value(item) for item in (*positional, *named)]]
 
     def make_calls(
         self,
