@@ -97,8 +97,10 @@ def rows_by_problem(table: pa.Table) -> dict[str, pa.Table]:
     if (np.diff(numbers) < 0).any():
         order = np.argsort(numbers, kind="stable")
         table, numbers = table.take(order), numbers[order]
-    ends = np.cumsum(np.bincount(numbers, minlength=len(ids.dictionary)))
+    rows = np.bincount(numbers, minlength=len(ids.dictionary))
     return {
-        problem: table.slice(start, end - start)
-        for problem, start, end in zip(ids.dictionary.to_pylist(), [0, *ends[:-1]], ends, strict=True)
+        problem: table.slice(start, count)
+        for problem, start, count in zip(
+            ids.dictionary.to_pylist(), (np.cumsum(rows) - rows).tolist(), rows.tolist(), strict=True
+        )
     }

@@ -29,6 +29,7 @@ def test_the_rows_of_a_problem_come_in_their_order_from_any_row_groups(tmp_path,
 def test_rows_are_parted_by_problem():
     found = {problem: rows["row"].to_pylist() for problem, rows in rows_by_problem(ROWS).items()}
     assert found == {"a": [0, 2], "b": [1, 4], "c": [3]}
+    assert rows_by_problem(ROWS.slice(0, 0)) == {}
 
 
 def test_a_mapping_reads_what_is_asked_for_once():
