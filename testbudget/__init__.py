@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from testbudget.rewards.problem import Verdict
     from testbudget.rewards.stdin_case import StdinCase
     from testbudget.scheduler.job import Job
+    from testbudget.trackers import run_figures, tracker
     from testbudget.verdicts import judge
 
     __version__: str
@@ -55,7 +56,9 @@ __all__ = [
     "predict",
     "resume",
     "run",
+    "run_figures",
     "select",
+    "tracker",
     "train",
     "tune",
 ]
@@ -74,6 +77,8 @@ _MODULES = {
     "UserError": "rewards.errors",
     "judge": "verdicts",
     "predict": "predictors",
+    "run_figures": "trackers",
+    "tracker": "trackers",
     "train": "predictors",
     "Verdict": "rewards.problem",
 }
