@@ -5,7 +5,7 @@ A block holds each distinct candidate and test once, so that equal texts are com
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -71,6 +71,19 @@ class Block:
         mask = np.zeros((len(self.candidates), len(self.tests)), np.bool_)
         mask[self.rows, self.columns] = True
         return mask
+
+    def halves(self) -> list["Block"]:
+        """Two blocks of the same programs, each with half of the pairs."""
+        parts = np.array_split(np.arange(len(self.positions)), 2)
+        return [
+            replace(
+                self,
+                positions=self.positions[part],
+                rows=self.rows[part],
+                columns=self.columns[part],
+            )
+            for part in parts
+        ]
 
 
 def group_into_blocks(

@@ -1,27 +1,35 @@
 """Blocks run by several runners at once, each in a worker process of its own.
 
-A worker process ends when its caller ends.
+A worker process ends when its caller ends. A block under which worker processes die is run in ever smaller
+parts, so that only the pairs are lost under which one dies each time.
 """
 
 import contextlib
 import signal
 import subprocess
 import sys
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, Pipe, wait
 from types import TracebackType
 from typing import NamedTuple, Self
 
+import numpy as np
+
 from testbudget.executors.execution.limits import TestLimits, Trust
+from testbudget.executors.execution.lost_pairs import LOST_SENTENCE
 from testbudget.executors.execution.package_choice import NO_PACKAGES, PackageChoice
-from testbudget.executors.execution.pair_blocks import Block
+from testbudget.executors.execution.pair_blocks import Block, PairRequest, group_into_blocks
 from testbudget.executors.execution.runner import BlockVerdicts, Runner
 from testbudget.executors.execution.sandbox import kernel
 from testbudget.executors.execution.sandbox_process import IMPORT_DIRECTORY, entry_code
 from testbudget.rewards.errors import SandboxError, UserError
+from testbudget.rewards.problem import NOT_RUN, TestKind
+from testbudget.rewards.verdict_reason import DetailName, VerdictReason
 
 _STOP_SECONDS = 30.0
+_DIED = "The runner's process died."
 _WORKER_CODE = entry_code("testbudget.executors.execution.worker_pool", "serve_blocks")
 
 
@@ -45,7 +53,7 @@ class FinishedBlock:
 class BlockPool:
     """Pool of worker processes that run one block each at a time. Close it.
 
-    If a worker fails, its block is run once more by a new one.
+    If a worker fails, its block is run once more by a new one. If that dies too, the block is halved.
 
     Args:
         limits: limits of one test.
@@ -68,6 +76,7 @@ class BlockPool:
         self._idle: list[_Worker] = []
         self._working: dict[Connection, tuple[_Worker, Block]] = {}
         self._failed: set[Block] = set()
+        self._parts: deque[Block] = deque()  # of failed blocks, to be run again
         self._error: SandboxError | UserError | None = None
 
     def __enter__(self) -> Self:
@@ -80,13 +89,13 @@ class BlockPool:
 
     @property
     def running(self) -> int:
-        """Number of blocks that are being run."""
-        return len(self._working)
+        """Number of blocks that are being run, or are to be run again."""
+        return len(self._working) + len(self._parts)
 
     @property
     def has_room(self) -> bool:
         """True if ``start`` may be called."""
-        return len(self._working) < self._runners
+        return self.running < self._runners
 
     def start(self, block: Block) -> None:
         """Have a block run by an idle worker, or by a new one."""
@@ -98,12 +107,14 @@ class BlockPool:
         """Wait until a block has finished or one of the descriptors can be read.
 
         Returns:
-            The blocks that have finished; empty if there is none, or none was started.
+            The blocks that have finished, or parts of them; empty if there is none, or none was started.
 
         Raises:
             UserError: a language is unknown, or a required layer is missing.
-            SandboxError: a block failed twice.
+            SandboxError: no sandbox can be built, or no worker can run anything.
         """
+        while self._parts and len(self._working) < self._runners:
+            self.start(self._parts.popleft())
         finished = []
         sources: list[Connection | int] = [*self._working, *descriptors] if self._error is None else []
         for ready in wait(sources) if sources else []:
@@ -113,20 +124,53 @@ class BlockPool:
             try:
                 finished.append(worker.receive(block))
                 self._idle.append(worker)
-            except (SandboxError, OSError, EOFError) as error:
+                continue
+            except (SandboxError, OSError, EOFError, UserError) as error:
                 worker.end()
-                if block in self._failed:
-                    cause = str(error) or "a runner's process died"
-                    self._error = SandboxError(f"a block of pairs failed twice: {cause}")
-                else:
-                    self._failed.add(block)
-                    self.start(block)
-            except UserError as error:
-                worker.end()
+                cause = error
+            try:
+                finished += self._after_failure(block, cause)
+            except (SandboxError, UserError) as error:
                 self._error = error
         if self._error is not None and not finished:  # what has finished is told first
             raise self._error
         return finished
+
+    def _after_failure(self, block: Block, cause: Exception) -> list[FinishedBlock]:
+        """Have a block run again, or in parts; return a single pair without a verdict.
+
+        Raises:
+            UserError, SandboxError: the failure is none of this block.
+        """
+        if isinstance(cause, UserError):
+            raise cause
+        if block not in self._failed:
+            parts = [block]
+        elif isinstance(cause, SandboxError):
+            raise SandboxError(f"a block of pairs failed twice: {cause}")
+        elif len(block.positions) > 1:
+            parts = block.halves()
+        else:
+            return [_lost(block, self._probed())]
+        self._failed.update(parts)
+        self._parts.extend(parts)
+        return []
+
+    def _probed(self) -> FinishedBlock:
+        """An empty pair, judged by a new worker.
+
+        Raises:
+            SandboxError: that fails, too.
+        """
+        worker = _Worker(self._settings)
+        (block,) = group_into_blocks([PairRequest("", "", TestKind.ASSERT)])
+        worker.send(block)
+        try:
+            return worker.receive(block)
+        except (OSError, EOFError) as error:
+            raise SandboxError(f"every block of pairs fails: {error or _DIED}") from None
+        finally:
+            worker.end()
 
     def close(self) -> None:
         """End all workers; blocks that are being run have no verdicts."""
@@ -192,6 +236,25 @@ class _Worker:
             self._process.kill()
             self._process.wait()
         self.connection.close()
+
+
+def _lost(block: Block, probed: FinishedBlock) -> FinishedBlock:
+    """Answer to a block of one pair, which has no verdict, with the layers of another one."""
+    shape = (len(block.candidates), len(block.tests))
+    nothing = np.zeros(shape, np.float32)
+    block_verdicts = BlockVerdicts(
+        verdicts=np.full(shape, NOT_RUN, np.uint8),
+        cpu_seconds=nothing,
+        wall_seconds=nothing,
+        same_process=np.zeros(shape, np.bool_),
+        cut_at=nothing,
+        lost=block.wanted,
+        reasons=(VerdictReason(LOST_SENTENCE, {DetailName.MESSAGE: _DIED}),),
+        reason_of=np.zeros(shape, np.int32),
+        recorded_outputs=None,
+        input_mutations=np.zeros(len(block.tests), np.int64),
+    )
+    return FinishedBlock(block, block_verdicts, probed.layers, probed.missing)
 
 
 def serve_blocks() -> None:

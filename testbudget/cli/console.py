@@ -28,6 +28,11 @@ _PLAIN_INTERVAL_SECONDS = 10.0
 _LIVE_INTERVAL_SECONDS = 0.1
 
 
+def number_of(count: int, noun: str) -> str:
+    """Count with its noun: ``1 pair``, ``2 pairs``."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 class ProgressDisplay:
     """Status of a run while it goes: a live line on a terminal, a plain line every ten seconds elsewhere.
 

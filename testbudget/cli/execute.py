@@ -130,7 +130,7 @@ def execute(
         cpu_seconds: CPU time limit of a test, loading the candidate included.
         wall_seconds: Wall clock limit of a test.
     """
-    from testbudget.cli.console import STANDARD_STREAM, print_json
+    from testbudget.cli.console import STANDARD_STREAM, number_of, print_json
     from testbudget.cli.pair_file import execute_file
     from testbudget.executors.execution.package_choice import PackageChoice
 
@@ -152,8 +152,10 @@ def execute(
     if json:
         print_json(counts)
     if wrong := counts["errors"]:
-        raise UserError(f"{wrong} of {counts['pairs']} rows are wrong; the field error of each says why")
+        rows = number_of(counts["pairs"], "row")
+        verb = "is" if wrong == 1 else "are"
+        raise UserError(f"{wrong} of {rows} {verb} wrong; the field error of each says why")
     if lost := counts["lost"]:
-        raise SandboxError(
-            f"{lost} of {counts['pairs']} pairs have no verdict; the field error of each says why"
-        )
+        pairs = number_of(counts["pairs"], "pair")
+        verb = "has" if lost == 1 else "have"
+        raise SandboxError(f"{lost} of {pairs} {verb} no verdict; the field error of each says why")

@@ -17,7 +17,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from testbudget.cli.console import STANDARD_STREAM, check_writable
+from testbudget.cli.console import STANDARD_STREAM, check_writable, number_of
 from testbudget.cli.interruptions import Interruptions
 from testbudget.cli.pair_rows import PairRow, RowSource, open_rows, same_file
 from testbudget.cli.verdict_files import (
@@ -316,10 +316,11 @@ def _told_how_to_go_on(execution: PairExecution, out: Path | None) -> Iterator[N
 
 def _state(execution: PairExecution, out: Path | None) -> str:
     rows, total = execution.output.rows, execution.rows.total
-    count = f"{rows} verdicts" if total is None else f"{rows} of {total} verdicts"
+    count = number_of(rows, "verdict") if total is None else f"{rows} of {number_of(total, 'verdict')}"
+    verb = ("is", "was") if rows == 1 else ("are", "were")
     if out is None:
-        return f"{count} were written"
-    return f"{count} are in {out}: go on with --resume" if rows else "there are no verdicts yet"
+        return f"{count} {verb[1]} written"
+    return f"{count} {verb[0]} in {out}: go on with --resume" if rows else "there are no verdicts yet"
 
 
 def _results(done: FinishedBlock) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -358,11 +359,12 @@ def _results(done: FinishedBlock) -> Iterator[tuple[int, dict[str, Any]]]:
 
 def _print_counts(counts: Mapping[str, Any], console: Console) -> None:
     verdicts = ", ".join(f"{count} {name}" for name, count in counts["verdicts"].items()) or "none"
-    before = f"{counts['resumed']} were there, " if counts["resumed"] else ""
-    wrong = f"{counts['errors']} wrong rows; " if counts["errors"] else ""
-    wrong += f"{counts['lost']} lost since they end the sandbox; " if counts["lost"] else ""
+    resumed, errors, lost = (counts[name] for name in ("resumed", "errors", "lost"))
+    before = f"{resumed} {'was' if resumed == 1 else 'were'} there, " if resumed else ""
+    wrong = f"{number_of(errors, 'wrong row')}; " if errors else ""
+    wrong += f"{lost} lost since {'it ends' if lost == 1 else 'they end'} the sandbox; " if lost else ""
     console.print(
-        f"testbudget: {counts['pairs']} pairs in {counts['seconds']:.1f} s, {before}"
+        f"testbudget: {number_of(counts['pairs'], 'pair')} in {counts['seconds']:.1f} s, {before}"
         f"{counts['pairs_per_second']:.0f} pairs/s: {verdicts}; {wrong}"
         f"isolation: {counts['same_process']} same_process; {', '.join(counts['layers'])}"
     )

@@ -1,4 +1,4 @@
-"""Sandboxes that end as soon as a process in them holds much memory, as on a machine short of it."""
+"""Sandboxes, or their runners, that end once a process inside holds much memory."""
 
 import os
 import signal
@@ -38,6 +38,17 @@ def _guards(process):
             yield from _guards(child)
 
 
+def _workers(process):
+    """Ids of the worker processes of pools below a process."""
+    for child in _children(process):
+        try:
+            name = Path(f"/proc/{child}/cmdline").read_bytes()
+        except OSError:
+            continue
+        if b"execution.worker_pool" in name:
+            yield child
+
+
 def _hoards(process):
     try:
         own = int(Path(f"/proc/{process}/statm").read_text().split()[1]) * _PAGE_BYTES
@@ -47,15 +58,19 @@ def _hoards(process):
 
 
 @contextmanager
-def hoarders_end_their_sandboxes():
-    """In the context, sandboxes below this process end as soon as a process in them holds 150 MiB."""
+def hoarders_end_their_sandboxes(*, with_worker=False):
+    """In the context, sandboxes below this process end as soon as a process in them holds 150 MiB.
+
+    With ``with_worker``, the worker process of the pool that they belong to is killed, too.
+    """
     over = threading.Event()
+    ended = _workers if with_worker else _guards
 
     def watch():
         while not over.wait(0.01):
-            for guard in _guards(os.getpid()):
-                if _hoards(guard):
-                    os.kill(guard, signal.SIGKILL)
+            for process in ended(os.getpid()):
+                if any(map(_hoards, _guards(process))) if with_worker else _hoards(process):
+                    os.kill(process, signal.SIGKILL)
 
     watcher = threading.Thread(target=watch)
     watcher.start()

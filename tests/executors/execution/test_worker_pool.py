@@ -1,6 +1,7 @@
 import os
 import signal
 from pathlib import Path
+from textwrap import indent
 
 import pytest
 
@@ -9,6 +10,7 @@ from testbudget.executors.execution.pair_blocks import PairRequest, group_into_b
 from testbudget.executors.execution.worker_pool import BlockPool
 from testbudget.rewards.errors import SandboxError, UserError
 from testbudget.rewards.problem import TestKind, Verdict
+from tests.executors.execution.ending_sandboxes import HOARD, hoarders_end_their_sandboxes
 
 LIMITS = TestLimits(cpu_seconds=0.2, memory_mib=256)
 
@@ -82,10 +84,27 @@ def test_the_block_of_a_runner_that_dies_is_run_in_another():
     assert children() == before
 
 
-def test_a_block_that_fails_twice_is_an_error(monkeypatch):
+def test_pairs_under_which_runners_die_are_lost_and_the_others_are_judged():
+    candidate = "def f(x):\n    if x == 0: return 0\n" + indent(HOARD, "    ")
+    pairs = [PairRequest(candidate, f"assert f({i}) == {i}", TestKind.ASSERT) for i in range(2)]
+    (block,) = group_into_blocks(pairs)
+    limits = TestLimits(cpu_seconds=2, memory_mib=1024)
+    verdicts = {}
+    with hoarders_end_their_sandboxes(with_worker=True), BlockPool(limits, 1) as pool:
+        for done in run_all(pool, [block]):
+            part = done.block
+            for position, row, column in zip(part.positions, part.rows, part.columns, strict=True):
+                found = done.block_verdicts
+                lost = bool(found.lost[row, column])
+                verdicts[int(position)] = "lost" if lost else Verdict(found.verdicts[row, column]).name
+                assert done.layers
+    assert verdicts == {0: "PASSED", 1: "lost"}
+
+
+def test_workers_that_can_run_nothing_are_an_error(monkeypatch):
     monkeypatch.setattr("sys.executable", "/bin/false")
     before = children()
-    with BlockPool(LIMITS, 1) as pool, pytest.raises(SandboxError, match="failed twice"):
+    with BlockPool(LIMITS, 1) as pool, pytest.raises(SandboxError, match="every block of pairs fails"):
         list(run_all(pool, blocks_of(1)))
     assert children() == before
 

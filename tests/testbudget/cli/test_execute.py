@@ -187,7 +187,7 @@ def test_a_pair_that_ends_each_sandbox_is_an_error_and_those_beside_it_are_judge
     assert verdicts[1]["error"].startswith(LOST_SENTENCE)
     printed = capsys.readouterr()
     assert json.loads(printed.out)["lost"] == 1
-    assert "1 of 2 pairs have no verdict" in printed.err
+    assert "1 of 2 pairs has no verdict" in printed.err
     assert execute(tmp_path, rows, "--resume", again=True) == (1, verdicts)
 
 
@@ -293,7 +293,7 @@ def test_the_standard_streams_make_a_filter_that_answers_row_by_row():
     ]
     assert answers[1]["error"].startswith("must be a JSON object")
     assert "2 passed" in err
-    assert "1 of 3 rows are wrong" in err.splitlines()[-1]
+    assert "1 of 3 rows is wrong" in err.splitlines()[-1]
 
 
 def test_a_reader_that_ends_early_is_no_failure(tmp_path):
@@ -325,7 +325,7 @@ def test_an_interrupted_command_keeps_what_is_done_and_says_how_to_go_on(tmp_pat
         process.send_signal(number)
         _, err = process.communicate()
     assert process.returncode == 130
-    assert err == f"testbudget: interrupted; 1 verdicts are in {out}: go on with --resume\n"
+    assert err == f"testbudget: interrupted; 1 verdict is in {out}: go on with --resume\n"
     assert set(tmp_path.iterdir()) == {out}
     source = write(tmp_path / "pairs.jsonl", [*rows, GOOD | {"id": "b"}])
     words = ["--in", str(source), "--out", str(out), "--resume", "--cpu-seconds", "0.2", "--runners", "1"]
