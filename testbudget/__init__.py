@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from testbudget.rewards.stdin_case import StdinCase
     from testbudget.scheduler.job import Job
     from testbudget.trackers import run_figures, tracker
+    from testbudget.training_rewards import RewardFunction, reward_function
     from testbudget.verdicts import judge
 
     __version__: str
@@ -38,6 +39,7 @@ __all__ = [
     "Comparison",
     "InfrastructureError",
     "Job",
+    "RewardFunction",
     "Run",
     "SandboxError",
     "Selection",
@@ -55,6 +57,7 @@ __all__ = [
     "load",
     "predict",
     "resume",
+    "reward_function",
     "run",
     "run_figures",
     "select",
@@ -68,6 +71,7 @@ _MODULES = {
     "Comparison": "rewards.comparison",
     "InfrastructureError": "rewards.errors",
     "Job": "scheduler.job",
+    "RewardFunction": "training_rewards",
     "SandboxError": "rewards.errors",
     "StdinCase": "rewards.stdin_case",
     "StudySettings": "analysis.tune.settings",
@@ -77,6 +81,7 @@ _MODULES = {
     "UserError": "rewards.errors",
     "judge": "verdicts",
     "predict": "predictors",
+    "reward_function": "training_rewards",
     "run_figures": "trackers",
     "tracker": "trackers",
     "train": "predictors",

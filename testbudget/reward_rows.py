@@ -1,0 +1,169 @@
+"""Rows of a training batch: the program in a completion, and the tests of its problem."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from testbudget.executors.execution.pair_blocks import PairRequest
+from testbudget.executors.generation.extraction.extract import read_candidate
+from testbudget.executors.generation.prompts import AnswerForm, AnswerPurpose, PromptTemplate
+from testbudget.rewards.comparison import Comparison
+from testbudget.rewards.errors import UserError
+from testbudget.rewards.problem import GroundTruth, Problem, TestKind
+from testbudget.traces.forms.called_names import only_called_name
+from testbudget.traces.forms.truths import ground_truth_of
+from testbudget.traces.rows.mistakes import RowError
+
+AnswerName = Literal["code_block", "continues_prompt"]
+
+
+@dataclass(frozen=True, slots=True)
+class RowSettings:
+    """Reading of the rows of a batch.
+
+    Attributes:
+        tests: column of the tests.
+        entry_point: column of the entry points.
+        answer: place of the program in a completion.
+        language: language of all programs.
+        comparison: comparison of expected and printed texts.
+    """
+
+    tests: str
+    entry_point: str
+    answer: AnswerName
+    language: str
+    comparison: Comparison
+
+
+@dataclass(frozen=True, slots=True)
+class RewardRow:
+    """A completion as a program, with its tests.
+
+    Attributes:
+        problem: the problem; equal in all rows of a group.
+        program: the program in the completion.
+        written: False if the completion holds no program.
+    """
+
+    problem: Problem
+    program: str
+    written: bool
+
+    @property
+    def truth(self) -> GroundTruth:
+        """Tests of the problem."""
+        assert self.problem.ground_truth is not None
+        return self.problem.ground_truth
+
+    def requests(self) -> list[PairRequest]:
+        """A pair for each test; none if the completion holds no program."""
+        problem, truth = self.problem, self.truth
+        tests = truth.tests if self.written else ()
+        entry_point = None if truth.kind is TestKind.STDIN else problem.entry_point
+        return [
+            PairRequest(self.program, test, truth.kind, problem.language, entry_point, problem.comparison)
+            for test in tests
+        ]
+
+
+def read_rows(
+    prompts: Sequence[Any],
+    completions: Sequence[Any],
+    columns: Mapping[str, Sequence[Any]],
+    settings: RowSettings,
+) -> list[RewardRow | None]:
+    """Rows of a batch; None for one without tests.
+
+    Args:
+        prompts: prompt of each completion: a text, or the messages of a conversation.
+        completions: texts, or lists of messages, of which those of the assistant count.
+        columns: further columns of the batch.
+        settings: columns and forms.
+
+    Raises:
+        UserError: the column of tests is missing, or a row of it has none of the forms of tests.
+    """
+    if settings.tests not in columns:
+        known = ", ".join(sorted(columns)) or "no columns"
+        raise UserError(f"tests must be a column of the batch but got {settings.tests!r}; it has {known}")
+    template = PromptTemplate(
+        "reward", AnswerPurpose.CANDIDATE, chat=False, answer=AnswerForm(settings.answer), text="{question}"
+    )
+    entry_points = columns.get(settings.entry_point, [None] * len(completions))
+    problems: dict[str, Problem | None] = {}
+    rows: list[RewardRow | None] = []
+    for number, (prompt, completion, tests, entry_point) in enumerate(
+        zip(prompts, completions, columns[settings.tests], entry_points, strict=True)
+    ):
+        fields = (_prompt_text(prompt), _plain(tests), _plain(entry_point))
+        key = json.dumps(fields, default=repr)
+        if key not in problems:
+            problems[key] = _problem(number, *fields, settings)
+        problem = problems[key]
+        if problem is None:
+            rows.append(None)
+            continue
+        reading = read_candidate(template, problem, completion_text(completion, number))
+        rows.append(RewardRow(problem, reading.code, reading.has_program))
+    return rows
+
+
+def completion_text(completion: Any, number: int) -> str:
+    """Text of a completion: itself, or that of the assistant's messages.
+
+    Raises:
+        UserError: it is neither a text nor a list of messages.
+    """
+    if isinstance(completion, str):
+        return completion
+    if isinstance(completion, Mapping):
+        completion = [completion]
+    if not isinstance(completion, Sequence) or not all(isinstance(one, Mapping) for one in completion):
+        kind = type(completion).__name__
+        raise UserError(f"completions must be texts or lists of messages but row {number} is {kind}")
+    written = [one for one in completion if one.get("role", "assistant") == "assistant"]
+    return "\n".join(_content(one.get("content")) for one in written)
+
+
+def _prompt_text(prompt: Any) -> str:
+    """Text of a prompt: itself, or the last message of the user."""
+    if isinstance(prompt, str) or not isinstance(prompt, Sequence):
+        return prompt if isinstance(prompt, str) else ""
+    asked = [one for one in prompt if isinstance(one, Mapping) and one.get("role") == "user"]
+    return _content(asked[-1].get("content")) if asked else ""
+
+
+def _content(content: Any) -> str:
+    """Text of a message, whose content may be a list of parts."""
+    if isinstance(content, Sequence) and not isinstance(content, str):
+        return "".join(str(part.get("text", "")) for part in content if isinstance(part, Mapping))
+    return content if isinstance(content, str) else ""
+
+
+def _plain(value: Any) -> Any:
+    """The value with arrays as lists, as tables hold them."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, Mapping):
+        return {name: _plain(one) for name, one in value.items() if one is not None}
+    return [_plain(one) for one in value] if isinstance(value, list | tuple) else value
+
+
+def _problem(
+    number: int, prompt: str, tests: Any, entry_point: Any, settings: RowSettings
+) -> Problem | None:
+    name = entry_point if isinstance(entry_point, str) and entry_point.strip() else None
+    try:
+        truth = ground_truth_of(tests, name, settings.comparison, settings.language)
+    except RowError as error:
+        sentence = str(error).replace("ground_truth", settings.tests)
+        raise UserError(f"row {number} of the batch: {sentence}") from None
+    if truth is None:
+        return None
+    if truth.kind is TestKind.STDIN:
+        name = None
+    elif name is None and settings.language == "python":
+        name = only_called_name(truth.tests)
+    return Problem(str(number), prompt, name, settings.language, truth, settings.comparison)
