@@ -391,6 +391,9 @@ def main() -> int:
     parser.add_argument(
         "--family", action="append", default=[], metavar="A,B", help="names of regimes of one family"
     )
+    parser.add_argument(
+        "--judge", nargs="+", metavar="NAME", help="judge just these regimes, with all at hand to refit on"
+    )
     parser.add_argument("--orders", type=int, default=24, help="random orders (default: %(default)s)")
     parser.add_argument(
         "--part-orders", type=int, default=6, help="orders for sizes and p_correct (default: %(default)s)"
@@ -433,6 +436,8 @@ def main() -> int:
     if given.print_models:
         _print_models(data)
         return 0
+    if given.judge:
+        regimes = _named(regimes, given.judge)
     if given.made:
         regimes = [made for regime in regimes for made in made_regimes(regime)]
     figures = []
@@ -442,6 +447,19 @@ def main() -> int:
     print_tables(figures)
     print(json.dumps(as_json(figures)))
     return 0
+
+
+def _named(regimes: Sequence[Regime], names: Sequence[str]) -> list[Regime]:
+    """The regimes of some names.
+
+    Raises:
+        SystemExit: no regime has one of the names.
+    """
+    known = {one.name: one for one in regimes}
+    for name in names:
+        if name not in known:
+            raise SystemExit(f"--judge must name regimes, {', '.join(known)}, but got {name}")
+    return [known[name] for name in names]
 
 
 def _print_models(data: Sequence[FitData]) -> None:

@@ -22,7 +22,7 @@ _EVENNESS = 3  # position of the term of strong pools with M1
 _PRIORS = {
     "weak": (1.0, 0.5, 1.0, 0.0, 0.6),
     "by_votes": (1.0, 1.0),
-    "strong": (1.0, 0.5, 1.0, 0.0),
+    "strong": (1.0, 0.5, 1.0, 0.0, 0.0),
 }
 """Weights that the fitted ones are drawn to, round numbers that no family was asked for."""
 

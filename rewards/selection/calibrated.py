@@ -23,7 +23,7 @@ from testbudget.rewards.selection.base import ScoringRule
 
 _BARRED = -60.0  # with votes alone, of a candidate that passes nothing where others pass a test
 _POWER, _USUAL_TESTS, _MAX_TESTS = 0.3, 5.0, 40  # growth of the weight of tests with their number
-_TELLING, _TELLING_GROWTH = 0.8, 8.0  # chosen on strong programs of HumanEval with their right tests alone
+_TELLING = 0.8  # share of tests passed from which right groups pass nearly all
 _LEAST_LOG, _STRONG_LEAST_LOG = -30.0, -6.0  # of agreement, in weak and in strong pools
 
 
@@ -36,13 +36,14 @@ class ScoreWeights:
             logit on CodeGen-16B's samples of HumanEval and on the two recordings, and rounded.
         by_votes: of ln n and w L(s) in weak pools of which only votes are known. Fitted on the same with
             the outputs forgotten.
-        strong: of ln n, ln a, v w L(s) and ln(1 + M1) v w L(s) in strong pools. Fitted on programs of
-            stronger models on HumanEval and on MBPP, and rounded.
+        strong: of ln n, ln a, w L(s), ln(1 + M1) w L(s) and t w L(s) in strong pools. Fitted on programs of
+            stronger models on HumanEval and on MBPP, and rounded; the last one chosen on the former with
+            their right tests alone.
     """
 
     weak: tuple[float, ...] = (3 / 4, 1 / 2, 2 / 3, 2 / 3, 0.6)
     by_votes: tuple[float, ...] = (1 / 2, 1.0)
-    strong: tuple[float, ...] = (5 / 4, 1.0, -0.7, 1.0)
+    strong: tuple[float, ...] = (5 / 4, 1.0, -0.7, 1.0, 2.0)
 
 
 class Calibrated(ScoringRule):
@@ -56,10 +57,10 @@ class Calibrated(ScoringRule):
       passes. Tests tell similar candidates apart better than different ones.
     * ``weak = 1/2 ln n + w L(s)`` if only votes are known. Once any candidate passes a test, those that
       pass nothing lose to all others.
-    * ``strong = 5/4 ln n + ln a + (ln(1 + M1) - 0.7) v w L(s)``, with the models whose totals are fitted
-      too. If right groups pass all tests of some problems and few of others, M1 is small, and tests count
-      less. If right groups pass nearly all tests, a failure tells more than any agreement, and spreads no
-      longer say how even the tests are: ``v = 1 + 8 max(0, mu1 - 0.8)``, with mu1 among all tests.
+    * ``strong = 5/4 ln n + ln a + (ln(1 + M1) - 0.7 + 2 t) w L(s)``, with the models whose totals are
+      fitted too. If right groups pass all tests of some problems and few of others, M1 is small, and tests
+      count less. If right groups pass nearly all tests, M1 says nothing, and a failure tells more than any
+      agreement: ``t = max(0, mu1 - 0.8) / 0.2``, with mu1 among all tests.
 
     Other symbols as in ``selection/agreement.py``. Without a batch, the models are those of the prior, and
     the strength is that of the problem's own candidates.
@@ -114,8 +115,8 @@ def score_terms(
     if strong:
         evenness = np.array([[np.log1p(one[Counted.SEEN].right_total)] for one in models])
         passed = np.array([[one[Counted.ALL].right_mean] for one in models])
-        ratio = ratio * (1 + _TELLING_GROWTH * np.maximum(passed - _TELLING, 0))
-        return np.stack([log_sizes, log_agreement, ratio, evenness * ratio], axis=-1)
+        telling = np.maximum(passed - _TELLING, 0) / (1 - _TELLING)
+        return np.stack([log_sizes, log_agreement, ratio, evenness * ratio, telling * ratio], axis=-1)
     of_similar = growth * _log_ratio(statistics, models, statistics.soft_tests_passed)
     nothing = -statistics.tests_seen * _passed_nothing(statistics)
     return np.stack([log_sizes, log_agreement, ratio, ratio - of_similar, nothing], axis=-1)

@@ -91,7 +91,7 @@ def score(statistics, calibration, candidate):
         weak = 1 / 2 * np.log(n) + growth * weak_ratio - 60 * nothing
     strong = 5 / 4 * np.log(n) + max(log_agreement, -6)
     trust = np.log(1 + calibration.strong[1].right_total) - 0.7
-    trust *= 1 + 8 * max(0, calibration.strong[0].right_mean - 0.8)
+    trust += 2 * max(0, calibration.strong[0].right_mean - 0.8) / 0.2
     strong += trust * growth * mean_ratio(calibration.strong, s)
     return (1 - calibration.strength) * weak + calibration.strength * strong
 
@@ -125,6 +125,13 @@ def test_tests_that_those_who_agree_pass_outweigh_a_larger_group():
     misleading = evidence([".....x..", "......x.", ".....x..", ".......x"], ["aaaaabcd"] * 4)
     assert picks([contested, *[telling] * 30])[0] == [5, 6, 7]
     assert picks([contested, *[misleading] * 30])[0] == [0, 1, 2, 3, 4]
+
+
+def test_where_tests_are_right_a_failure_outweighs_agreement():
+    """In a strong pool, five of six candidates fail the second test of one problem."""
+    unpopular = evidence(["xxxxxx", ".....x", "xxxxxx", "xxxxxx"], ["aaaaab"] * 4)
+    usual = evidence(["xxxxx.", "xxxxxx", "xxxxx.", "xxxxxx"], ["aaaaab"] * 4)
+    assert picks([unpopular, *[usual] * 40])[0] == [5]
 
 
 @pytest.mark.parametrize("passed", [["...."] * 3, ["xxxx"] * 3])
