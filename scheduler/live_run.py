@@ -24,6 +24,7 @@ from testbudget.scheduler.steering import Steering
 from testbudget.scheduler.structured_log import log_entries, logging_to
 from testbudget.scheduler.work.open_work import Answer
 from testbudget.traces.live_status import FAILED, FINISHED, STOPPED, LiveStatus, write_live_status
+from testbudget.traces.run_info import RUN_FILE, note_end
 from testbudget.traces.run_place import LocalPlace, RunPlace
 
 SHIP_SECONDS = 5.0
@@ -90,8 +91,11 @@ class LiveRun(Outside):
         with self._contexts:
             try:
                 self._steering.confirm()
+                note_end(self._directory)
                 if self._shipper is not None:
                     self._shipper.ship()
+                    self._shipper.check_owner()
+                    self._place.copy_in(self._directory / RUN_FILE, RUN_FILE)
                 self._publish(state, sentence)
             except Exception:
                 if kind is None:  # else the first error is the one to be seen

@@ -93,6 +93,15 @@ class LogShipper:
             ) from error
         return True
 
+    def check_owner(self) -> None:
+        """Check that the run is still this driver's.
+
+        Raises:
+            InfrastructureError: another driver has taken it over.
+            OSError: the place cannot be read.
+        """
+        check_claim(self._place, self._claim)
+
     def _merged(self, segments: list[Segment]) -> tuple[list[Segment], list[Segment]]:
         """Segments after all merges that are due, and those that they replace."""
         replaced: list[Segment] = []

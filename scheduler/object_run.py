@@ -1,8 +1,6 @@
 """Run directory on object storage: a local folder to work in, and what of it is shipped when."""
 
 import hashlib
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +15,7 @@ from testbudget.scheduler.log_shipping import (
     restore_log,
 )
 from testbudget.scheduler.run_owner import Claim, claim_run, claims_of, wait_for_silence
+from testbudget.traces.fetched_run import scratch_folder
 from testbudget.traces.live_status import SILENT_SECONDS, STATUS_FILE
 from testbudget.traces.run_info import RUN_FILE
 from testbudget.traces.run_place import RunPlace, run_place, url_of
@@ -138,8 +137,6 @@ def taken_object_run(url: str, patience: float = SILENT_SECONDS, *, again: bool 
 def _folder_of(place: RunPlace, claim: Claim) -> Path:
     """A new folder of this machine, named by URL and claim."""
     digest = hashlib.sha256(place.name.encode()).hexdigest()[:8]
-    root = Path(tempfile.gettempdir()) / f"testbudget-{os.getuid()}"
-    root.mkdir(mode=0o700, exist_ok=True)
-    folder = root / f"{place.name.rpartition('/')[2]}-{digest}-{claim.name}"
+    folder = scratch_folder() / f"{place.name.rpartition('/')[2]}-{digest}-{claim.name}"
     folder.mkdir()
     return folder

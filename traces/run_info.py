@@ -33,6 +33,8 @@ class RunInfo:
         host: name and platform of the driver's host, and its number of CPUs.
         started: time of the first start.
         finished: time at which all work was done; None until then.
+        ended: time at which the last driver ended, whatever its end was; None while one works, and after
+            a kill.
         resumes: time of each further start.
         models: facts about each model, such as its name and revision, by its part in the run.
         sources: origin of problems, candidates, tests and of what was fitted, by name.
@@ -48,6 +50,7 @@ class RunInfo:
     host: Mapping[str, str | int]
     started: str
     finished: str | None = None
+    ended: str | None = None
     resumes: tuple[str, ...] = ()
     models: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     sources: Mapping[str, str] = field(default_factory=dict)
@@ -76,6 +79,7 @@ class RunInfo:
             host=this_host(),
             resumes=resumes,
             finished=None,
+            ended=None,
             run=self.run or secrets.token_hex(6),
         )
 
@@ -109,6 +113,17 @@ def write_run_info(info: RunInfo, directory: Path) -> None:
     """
     content = {"schema": SCHEMA_VERSION, **dataclasses.asdict(info)}
     write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", directory / RUN_FILE)
+
+
+def note_end(directory: Path) -> None:
+    """Note in ``run.json``, if there is one, that the driver of a run ends now.
+
+    Raises:
+        UserError: the file cannot be read.
+        OSError: it cannot be written.
+    """
+    if (info := read_run_info(directory)) is not None:
+        write_run_info(dataclasses.replace(info, ended=now()), directory)
 
 
 def read_run_info(directory: Path) -> RunInfo | None:

@@ -4,6 +4,7 @@ Small files of a run are read and written through a place by whoever looks at th
 status, requests to its driver, the segments of its log.
 """
 
+import shutil
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from urllib.parse import urlsplit
 
 from testbudget.rewards.errors import UserError, one_line
 from testbudget.traces.files import path_beside
+
+_CHUNK_BYTES = 1 << 20
 
 SCHEMES = ("s3", "gs", "gcs", "abfs", "abfss", "hdfs", "file")
 """Schemes of the URLs that pyarrow opens."""
@@ -80,6 +83,14 @@ class RunPlace(ABC):
             OSError: one of them cannot be read or written.
         """
         self.write(file, source.read_bytes())
+
+    def copy_out(self, file: str, target: Path) -> None:
+        """Copy a file to one of this machine.
+
+        Raises:
+            OSError: one of them cannot be read or written.
+        """
+        target.write_bytes(self.read(file) or b"")
 
 
 class LocalPlace(RunPlace):
@@ -163,6 +174,11 @@ class ObjectPlace(RunPlace):
         with self._files.open_output_stream(f"{path}.partial") as stream:
             stream.write(content)
         self._files.move(f"{path}.partial", path)
+
+    def copy_out(self, file: str, target: Path) -> None:
+        """Copy an object to a file of this machine, in memory for a part of it."""
+        with self._files.open_input_stream(self._at(file)) as stream, target.open("wb") as output:
+            shutil.copyfileobj(stream, output, _CHUNK_BYTES)
 
     def files(self, folder: str) -> list[str]:
         """Names of the objects in a folder."""

@@ -49,8 +49,8 @@ def compare(
     or consensus, whichever is better.
 
     Args:
-        run: Directory of a finished run, or a file of votes (docs/importing_votes.md). Without labels,
-            picks are scored by their agreement with those of all tests.
+        run: Directory of a finished run or its URL, or a file of votes (docs/importing_votes.md). Without
+            labels, picks are scored by their agreement with those of all tests.
         predictor: Trained model for the predictor learned (default: fitted on the run's other problems).
         out: Directory to write (default: runs/compare/NAME-OF-RUN).
     """

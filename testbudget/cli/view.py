@@ -7,6 +7,7 @@ from typing import Annotated
 from cyclopts import App
 
 from testbudget.cli.options import Json, Runs, whole_number
+from testbudget.traces.run_place import is_url
 
 view_app = App(
     name="view",
@@ -40,11 +41,12 @@ def view(
     depends on the page.
 
     Args:
-        runs: Run directories; at most one of a run that is not finished.
+        runs: Run directories; at most one of a run that is not finished. A finished one may be a URL.
     """
     from testbudget.analysis.view.server import PageServer
+    from testbudget.traces.fetched_run import local_run
 
-    with PageServer(runs, port) as server:
+    with PageServer([local_run(run) for run in runs], port) as server:
         print(f"{server.url}\nCtrl-C ends the server; the run goes on.", flush=True)
         try:
             threading.Event().wait()
@@ -60,8 +62,8 @@ def report(runs: Runs, /, *, out: Path | None = None, json: Json = False) -> Non
     says how to read it.
 
     Args:
-        runs: Directories of finished runs.
-        out: HTML file to write (default: report.html in the first run).
+        runs: Directories of finished runs, or their URLs.
+        out: HTML file to write (default: report.html in the first run; of a URL, in this directory).
     """
     from testbudget import api
     from testbudget.analysis.report import print_report, summary_records
@@ -69,7 +71,7 @@ def report(runs: Runs, /, *, out: Path | None = None, json: Json = False) -> Non
     from testbudget.cli.console import print_json, status_console
     from testbudget.traces.files import check_place
 
-    page = out or runs[0] / "report.html"
+    page = out or (Path() if is_url(runs[0]) else runs[0]) / "report.html"
     check_place(page, directory=False)
     loaded = [api.load(directory) for directory in runs]
     write_runs_page([run.finished for run in loaded], page)

@@ -104,8 +104,12 @@ def test_a_stopped_run_can_be_resumed(job, tmp_path):
     assert "stops now" in outsider.done()[0]
     place = LocalPlace(tmp_path / "out")
     assert read_live_status(place).state == "stopped"
+    info = read_run_info(tmp_path / "out")
+    assert (info.finished, info.ended is None) == (None, False)
     resume_run(tmp_path / "out")
     assert read_live_status(place).state == "finished"
+    info = read_run_info(tmp_path / "out")
+    assert info.started <= info.finished <= info.ended
 
 
 def test_a_failed_run_says_why(job, tmp_path):

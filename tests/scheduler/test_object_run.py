@@ -1,5 +1,6 @@
 """Runs on object storage: whatever of the driver is lost, another one continues from what was shipped."""
 
+import json
 import sqlite3
 
 import pytest
@@ -48,6 +49,7 @@ def test_a_run_at_a_url_leaves_there_what_a_directory_would_hold(job, url, tmp_p
     assert expected <= made | {"log.sqlite-shm"}
     assert (place.read("picks.jsonl") or b"").decode() == (local / "picks.jsonl").read_text()
     assert read_live_status(place).state == "finished"
+    assert json.loads(place.read("run.json"))["ended"] is not None
     restore_log(place, published_segments(place), tmp_path / "again.sqlite")
     assert rows(tmp_path / "again.sqlite") == rows(directory / LOG_FILE)
 
