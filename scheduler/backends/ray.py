@@ -240,7 +240,7 @@ class RayTransport(Transport):
         label = self._job.cluster.runner_label
         # The request is a floor for the whole cluster, nodes that runners do not use included.
         unused = 0 if label else sum(math.floor(node.cpus) - slots.get(node.id, 0) for node in nodes)
-        self._requests.ask(wanted + unused if wanted else 0, label)
+        self._requests.ask(wanted, label, unused)
         sentence = "" if any(slots.values()) else runners_sentence(nodes, label, taken=bool(slots))
         room: dict[Hashable, int] = {}
         room.update(slots.items())
