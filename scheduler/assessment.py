@@ -79,6 +79,7 @@ class CandidateElimination:
         self._rule = elimination
         self._survivors: dict[int, NDArray[np.intp]] = {}
         self._used: dict[int, int] = {}  # rungs that were looked at
+        self._passed: dict[int, tuple[int, NDArray[np.intp]]] = {}  # tests counted, passes of each program
 
     @property
     def eliminates(self) -> bool:
@@ -119,9 +120,14 @@ class CandidateElimination:
 
     def standing(self, position: int) -> tuple[int, ...]:
         """Number of tests that each survivor has passed so far."""
-        passed = np.zeros(len(self._problems[position].programs), np.intp)
-        for record in self._problems.verdicts(position).values():
-            passed += record.verdicts == Verdict.PASSED
+        counted, passed = self._passed.get(position, (0, None))
+        if passed is None:
+            passed = np.zeros(len(self._problems[position].programs), np.intp)
+        verdicts = self._problems.verdicts(position)
+        new = [record.verdicts for record in itertools.islice(verdicts.values(), counted, None)]
+        if new:
+            passed = passed + (np.stack(new) == Verdict.PASSED).sum(axis=0)
+            self._passed[position] = len(verdicts), passed
         return tuple(passed[self.programs(position)].tolist())
 
     def unsettled(self, position: int, tests: Sequence[int], block: BlockVerdicts) -> NDArray[np.bool_]:

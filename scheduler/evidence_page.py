@@ -1,12 +1,13 @@
 """Records of one problem of a run: the fold of its part of the log."""
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from testbudget.rewards.outputs import RecordedOutputs, outputs_by_test
+from testbudget.rewards.outputs import RecordedOutputs, join_outputs, select_outputs
 from testbudget.rewards.problem import WRITTEN_INPUTS
 from testbudget.scheduler.log_records import (
     ExecutedRecord,
@@ -37,7 +38,8 @@ class EvidencePage:
         states: hidden states; None until there are any.
         executed_in: number of the record that holds the verdicts, by index of the test.
         rung_ends: number of tests up to the end of each executed rung, in the order of the log.
-        outputs: recorded outputs by test, by number of the record; only those that are in memory.
+        outputs: recorded outputs by number of the record, None if it has none; only those in memory.
+        joined: tests whose outputs were asked for last, and these outputs.
     """
 
     candidates: tuple[CandidateRecord, ...] = ()
@@ -48,7 +50,8 @@ class EvidencePage:
     states: HiddenStatesRecord | None = None
     executed_in: dict[int, int] = field(default_factory=dict)
     rung_ends: list[int] = field(default_factory=list)
-    outputs: dict[int, Mapping[int, RecordedOutputs]] = field(default_factory=dict)
+    outputs: dict[int, RecordedOutputs | None] = field(default_factory=dict)
+    joined: tuple[tuple[int, ...], RecordedOutputs | None] = ((), None)
 
     def add(self, number: int, record: Record) -> None:
         """Add a record of the problem.
@@ -74,9 +77,23 @@ class EvidencePage:
             case LabelledRecord() if self.labels is None:
                 self.labels = record.correct
 
-    def keep_outputs(self, number: int, outputs: RecordedOutputs | None) -> None:
-        """Keep the outputs of a record in memory."""
-        self.outputs[number] = {} if outputs is None else outputs_by_test(outputs)
+    def outputs_of(self, tests: Sequence[int]) -> RecordedOutputs | None:
+        """Recorded outputs of executed tests, ascending, all in memory; None if there are none.
+
+        Tests that were asked for last, and come first, are not joined again.
+        """
+        wanted, (known, found) = tuple(tests), self.joined
+        if wanted[: len(known)] != known:
+            known, found = (), None
+        parts = [] if found is None else [found]
+        for number, group in itertools.groupby(wanted[len(known) :], self.executed_in.__getitem__):
+            parts += _outputs_of_tests(self.outputs[number], set(group))
+        if len(parts) > 1:
+            found = join_outputs(parts)
+        elif parts:
+            (found,) = parts
+        self.joined = wanted, found
+        return found
 
     def _executed(self, number: int, record: ExecutedRecord) -> None:
         for index, verdict in zip(record.tests, record.verdicts, strict=True):
@@ -88,4 +105,14 @@ class EvidencePage:
         if WRITTEN_INPUTS not in record.tests:
             self.rung_ends.append(max(record.tests) + 1)
         if record.outputs is not None:
-            self.keep_outputs(number, record.outputs)
+            self.outputs[number] = record.outputs
+
+
+def _outputs_of_tests(outputs: RecordedOutputs | None, tests: set[int]) -> list[RecordedOutputs]:
+    """Recorded outputs of some tests of a record; whole, as a rule."""
+    if outputs is None:
+        return []
+    of_tests = [place for place, call in enumerate(outputs.inputs) if call.test in tests]
+    if len(of_tests) == len(outputs.inputs):
+        return [outputs]
+    return [select_outputs(outputs, inputs=of_tests)] if of_tests else []

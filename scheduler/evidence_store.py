@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from testbudget.rewards.outputs import Evidence, RecordedOutputs, join_outputs
+from testbudget.rewards.outputs import Evidence, RecordedOutputs
 from testbudget.rewards.problem import WRITTEN_INPUTS
 from testbudget.scheduler.event_log import Entry, EventLog
 from testbudget.scheduler.evidence_page import EvidencePage
@@ -162,11 +162,8 @@ class EvidenceStore:
         wanted = sorted(page.executed_in if tests is None else page.executed_in.keys() & tests)
         missing = {page.executed_in[test] for test in wanted} - page.outputs.keys()
         for number, record in self._executed(problem, sorted(missing)):
-            page.keep_outputs(number, record.outputs)
-        parts = [
-            part for test in wanted if (part := page.outputs[page.executed_in[test]].get(test)) is not None
-        ]
-        return join_outputs(parts) if parts else None
+            page.outputs[number] = record.outputs
+        return page.outputs_of(wanted)
 
     def reasons_of(self, problem: str) -> PairReasons | None:
         """Reasons of a problem's verdicts, in the order of the tests; None if there are none."""

@@ -115,11 +115,14 @@ def decode_record(
 
 
 def _compressed(content: bytes) -> bytes:
+    if len(content) < _MIN_COMPRESSED:
+        return _PLAIN + content
     sample = content[:_SAMPLE]
-    if len(content) >= _MIN_COMPRESSED and len(zlib.compress(sample, _LEVEL)) < _PAYS * len(sample):
-        compressor = zlib.compressobj(_LEVEL, zdict=_COMMON)
-        return _COMPRESSED + compressor.compress(content) + compressor.flush()
-    return _PLAIN + content
+    if len(content) > _SAMPLE and len(zlib.compress(sample, _LEVEL)) >= _PAYS * len(sample):
+        return _PLAIN + content
+    compressor = zlib.compressobj(_LEVEL, zdict=_COMMON)
+    compressed = compressor.compress(content) + compressor.flush()
+    return _COMPRESSED + compressed if len(compressed) < _PAYS * len(content) else _PLAIN + content
 
 
 class _Codec(NamedTuple):

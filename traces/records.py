@@ -249,11 +249,10 @@ def votes_of(verdicts: Mapping[int, VerdictRecord], distinct: DistinctPrograms) 
 
     Candidates with the same program have the same votes.
     """
-    votes = Votes(len(distinct.inverse))
-    for _, record in sorted(verdicts.items()):
-        row = record.verdicts[distinct.inverse]
-        votes.add(row == Verdict.PASSED, row != NOT_RUN)
-    return votes
+    if not verdicts:
+        return Votes(len(distinct.inverse))
+    codes = np.stack([record.verdicts for _, record in sorted(verdicts.items())])[:, distinct.inverse]
+    return Votes.from_matrix(codes == Verdict.PASSED, codes != NOT_RUN)
 
 
 def evidence_of(

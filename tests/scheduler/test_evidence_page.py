@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from testbudget.rewards.outputs import CallEnding, CallResult, RecordedCall, RecordedOutputs
+from testbudget.rewards.outputs import CallEnding, CallResult, RecordedCall, RecordedOutputs, join_outputs
 from testbudget.scheduler.evidence_page import EvidencePage
 from testbudget.scheduler.log_records import ExecutedRecord, GeneratedRecord, LabelledRecord
 from testbudget.traces.records import TestRecord, TestStatus, VerdictRecord
@@ -31,8 +31,28 @@ def test_the_first_record_of_the_same_work_counts():
     assert page.verdicts[0].verdicts[0] == 1
     assert page.executed_in == {0: 3, 1: 4}
     assert page.rung_ends == [1, 2]
-    assert [sorted(found) for found in page.outputs.values()] == [[0], [1]]
+    assert [call.test for call in page.outputs_of([0, 1]).inputs] == [0, 1]
     assert page.labels.all()
+
+
+def test_outputs_of_more_and_of_other_tests_are_as_if_they_were_asked_for_at_once():
+    page = EvidencePage()
+    both = join_outputs([outputs(2, 9), outputs(3, 7)])
+    page.add(3, ExecutedRecord("p", (0,), (verdict(1),), outputs(0, 7)))
+    page.add(4, ExecutedRecord("p", (1,), (verdict(1),), None))
+    page.outputs[4] = None
+    page.add(5, ExecutedRecord("p", (2, 3), (verdict(1), verdict(0)), both))
+
+    def digests(*tests):
+        found = page.outputs_of(tests)
+        return [found.outputs[column[0]].digest for column in found.results.T]
+
+    assert page.outputs_of([1]) is None
+    assert digests(0) == digests(0, 1) == [7]
+    assert digests(0, 1, 2) == [7, 9]
+    assert digests(0, 1, 2, 3) == [7, 9, 7]
+    assert digests(1, 3) == [7]
+    assert digests(0, 1, 2, 3) == [7, 9, 7]
 
 
 def test_a_page_without_records_is_empty():
