@@ -8,6 +8,15 @@ VIEWS = ("overview", "budget", "problems", "compare", "tests")
 WIDTHS = (390, 1280, 1720)
 
 
+def wait_until_drawn(tab):
+    """Wait for five frames: one in which boxes change, one in which charts are drawn anew, and some more."""
+    tab.evaluate(
+        """async () => {
+            for (let frame = 0; frame < 5; frame++) await new Promise(requestAnimationFrame);
+        }"""
+    )
+
+
 @pytest.fixture(scope="module")
 def chromium():
     """Headless Chromium, for one module: its driver keeps an event loop running in the process."""
@@ -15,6 +24,7 @@ def chromium():
     program = shutil.which("chromium")
     if program is None:
         pytest.skip("no chromium on this machine: apt-get install chromium")
+    playwright.expect.set_options(timeout=30_000)  # a busy machine is no failure
     with playwright.sync_playwright() as running:
         browser = running.chromium.launch(executable_path=program, args=["--no-sandbox"])
         yield browser
@@ -48,9 +58,7 @@ def show(tab):
         else:
             tab.goto(f"{address}#/{view}")
         tab.wait_for_selector("body[data-ready]")
-        tab.evaluate(
-            "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
-        )
+        wait_until_drawn(tab)
         return tab
 
     return opened

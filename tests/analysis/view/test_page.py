@@ -16,7 +16,9 @@ from testbudget.analysis.view.page import PER_CHUNK, packed, page_text, write_pa
 from testbudget.scheduler.job_file import load_job
 from testbudget.scheduler.run import start_run
 from testbudget.traces.tables import read_trace, write_trace
-from tests.analysis.view.conftest import VIEWS, WIDTHS
+from tests.analysis.view.conftest import VIEWS, WIDTHS, wait_until_drawn
+
+expect = pytest.importorskip("playwright.sync_api").expect
 
 HOSTILE = [
     "</script><script>window.owned=1</script>",
@@ -113,25 +115,25 @@ def _has_reasons(run: Path) -> bool:
 def test_everything_is_reached_by_keys(page, show):
     tab = show(page, "overview?run=small")
     tab.keyboard.press("/")
-    tab.wait_for_function("document.activeElement.id === 'search'")
+    expect(tab.locator("#search")).to_be_focused()
     tab.keyboard.type("times/4")
-    tab.wait_for_function("document.querySelectorAll('.problems tbody tr').length === 1")
+    expect(tab.locator(".problems tbody tr")).to_have_count(1)
     tab.keyboard.press("Escape")
     tab.focus(".problems tbody a")
     tab.keyboard.press("Enter")
     tab.wait_for_selector("td.at")
-    assert "times/4" in tab.inner_text("h1")
+    expect(tab.locator("h1")).to_contain_text("times/4")
     tab.focus("td.at")
     before = tab.inner_text("#cell h2")
     tab.keyboard.press("ArrowDown")
-    tab.wait_for_function("before => document.querySelector('#cell h2').innerText !== before", arg=before)
+    expect(tab.locator("#cell h2")).not_to_have_text(before)
     tab.keyboard.press("Enter")
-    assert tab.evaluate("document.activeElement.id") == "cell"
+    expect(tab.locator("#cell")).to_be_focused()
     tab.keyboard.press("]")
-    tab.wait_for_function("location.hash.includes('run=large')")
+    expect(tab).to_have_url(re.compile("run=large"))
     tab.keyboard.press("Escape")
     tab.wait_for_selector(".problems")
-    assert tab.input_value("#search") == "times/4"
+    expect(tab.locator("#search")).to_have_value("times/4")
     tab.go_back()
     tab.wait_for_selector("td.at")
 
@@ -140,9 +142,9 @@ def test_filters_and_sorts_stand_in_the_address(page, show):
     tab = show(page, "problems?run=large&sort=-tests")
     assert tab.locator("th[aria-sort=descending]").inner_text().startswith("Tests")
     tab.locator(".chip").first.click()
-    tab.wait_for_function("location.hash.includes('only=')")
+    expect(tab).to_have_url(re.compile("only="))
     count = int(tab.locator(".chip.on b").inner_text())
-    assert tab.locator(".problems tbody tr").count() == count
+    expect(tab.locator(".problems tbody tr")).to_have_count(count)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -153,7 +155,7 @@ def test_nothing_is_cut_off_and_axe_finds_nothing(page, show, tab, scheme):
         show(page, view)
         for width in WIDTHS:
             tab.set_viewport_size({"width": width, "height": 900})
-            tab.wait_for_timeout(60)  # charts are drawn anew when their box changes
+            wait_until_drawn(tab)
             assert sideways(tab) <= 0, (view, width)
             outside = tab.evaluate(
                 """() => [...document.querySelectorAll('main svg text')].filter((text) => {
@@ -238,7 +240,7 @@ def test_hostile_texts_are_texts(runs, tmp_path, show):
     tab.wait_for_selector("td.at")
     for candidate in range(len(HOSTILE)):
         tab.evaluate("c => { location.hash = location.hash.split('?')[0] + '?c=' + c }", candidate)
-        tab.wait_for_function(f"document.querySelector('#cell h2').innerText.includes('#{candidate}')")
+        expect(tab.locator("#cell h2")).to_contain_text(f"#{candidate}")
         assert sideways(tab) <= 0
         if candidate == 2:
             assert "⟨U+202E⟩" in tab.inner_text("#cell .code")

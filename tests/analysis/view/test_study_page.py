@@ -16,7 +16,7 @@ from testbudget.analysis.view.study_page import (
     text_block,
     write_study_page,
 )
-from tests.analysis.view.conftest import WIDTHS
+from tests.analysis.view.conftest import WIDTHS, wait_until_drawn
 
 LONG = "a combination with a name that is long, " * 3
 BLOCKS = [
@@ -47,7 +47,7 @@ def test_every_block_is_shown_at_every_width_and_axe_finds_nothing(tmp_path, tab
     assert tab.locator("details:not(.figures) > summary").inner_text() == "Every figure"
     for width in WIDTHS:
         tab.set_viewport_size({"width": width, "height": 900})
-        tab.wait_for_timeout(60)
+        wait_until_drawn(tab)
         over = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
         assert tab.evaluate(over) <= 0, width
     violations = axe.run(tab).response["violations"]
