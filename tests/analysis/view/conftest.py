@@ -9,7 +9,7 @@ WIDTHS = (390, 1280, 1720)
 
 
 def wait_until_drawn(tab):
-    """Wait for five frames: one in which boxes change, one in which charts are drawn anew, and some more."""
+    """Wait for five frames: boxes change in one, charts are drawn anew in the next."""
     tab.evaluate(
         """async () => {
             for (let frame = 0; frame < 5; frame++) await new Promise(requestAnimationFrame);
