@@ -15,84 +15,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from testbudget.rewards.errors import UserError
+from testbudget.runs import Run
 
 if TYPE_CHECKING:
     from testbudget.analysis.compare.results import PolicyComparison
     from testbudget.analysis.compare.settings import CompareSettings
-    from testbudget.analysis.summary import RunSummary
     from testbudget.analysis.tune.results import TuneResult
     from testbudget.analysis.tune.settings import StudySettings
-    from testbudget.analysis.view.finished_run import FinishedRun
+    from testbudget.given_rows import Rows
     from testbudget.rewards.outputs import RecordedOutputs
     from testbudget.scheduler.job import Job
-    from testbudget.scheduler.picks import Pick
     from testbudget.scheduler.run_status import RunStatus
-    from testbudget.traces.pair_reasons import PairReasons
-    from testbudget.traces.trace import Trace
-
-
-@dataclass(frozen=True)
-class Run:
-    """A finished run. What is read from its files is read on first use.
-
-    Attributes:
-        directory: run directory.
-
-    Example:
-        >>> run = load("examples/humaneval")
-        >>> len(run.picks)
-        164
-    """
-
-    directory: Path
-
-    @functools.cached_property
-    def job(self) -> "Job":
-        """Job as resolved."""
-        from testbudget.scheduler.job_file import load_job
-
-        return load_job(self.directory / "job.yaml")
-
-    @functools.cached_property
-    def trace(self) -> "Trace":
-        """Candidates, tests and verdicts of every problem.
-
-        Raises:
-            UserError: the directory is not a finished run.
-        """
-        from testbudget.traces.tables import read_trace
-
-        return read_trace(self.directory)
-
-    @functools.cached_property
-    def reasons(self) -> "Mapping[str, PairReasons]":
-        """Reasons of the verdicts by problem id; empty if the run has none."""
-        from testbudget.traces.reason_tables import read_reasons
-
-        return read_reasons(self.directory)
-
-    @functools.cached_property
-    def finished(self) -> "FinishedRun":
-        """All that the page of the run shows.
-
-        Raises:
-            UserError: the directory is not a finished run.
-        """
-        from testbudget.analysis.view.finished_run import read_finished_run
-
-        return read_finished_run(self.directory)
-
-    @property
-    def picks(self) -> "tuple[Pick, ...]":
-        """Pick of each problem, in the order of the problems."""
-        return tuple(self.finished.picks.values())
-
-    @functools.cached_property
-    def summary(self) -> "RunSummary":
-        """Figures of the run: accuracy, estimates without labels, costs, verdicts."""
-        from testbudget.analysis.summary import summarise_run
-
-        return summarise_run(self.finished)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,22 +47,30 @@ class Selection:
 
 
 def run(
-    job: "Job | str | Path | Mapping[str, Any]",
+    job: "Job | str | Path | Mapping[str, Any] | None" = None,
     *,
+    problems: "Rows | Mapping[str, Any] | str | Path | None" = None,
+    candidates: "Rows | Mapping[str, Any] | str | Path | None" = None,
+    tests: "Rows | Mapping[str, Any] | str | Path | None" = None,
     out: str | Path | None = None,
     overrides: Mapping[str, Any] | None = None,
     watch: "Callable[[RunStatus], None] | None" = None,
     or_resume: bool = False,
+    **sections: Any,
 ) -> Run:
     """Run a job into a new directory.
 
     Args:
         job: a job, a job file, or the fields of one. Paths in a file are relative to its folder, paths
-            among fields to the working directory.
+            among fields to the working directory. None takes the parts below.
+        problems, candidates, tests: parts of a job: rows (dictionaries, a data frame), the path of a file
+            of rows, or the fields of the section, such as ``{"model": {...}}``. Rows are kept as files in
+            the folder OUT-rows.
         out: run directory, or its URL on object storage; must not exist (default: runs/NAME-OF-JOB-FILE).
         overrides: values by dotted field name, such as ``{"cap.tests": 500}``.
         watch: called with the status of the run again and again.
         or_resume: True continues an unfinished run of the same job that is there.
+        **sections: further sections of the job beside its parts, such as ``cap={"tests": 500}``.
 
     Raises:
         UserError: the job breaks a rule, or the directory exists.
@@ -137,11 +78,25 @@ def run(
 
     Example:
         >>> finished = run("job.yaml", out="runs/a", overrides={"cap.tests": 500})  # doctest: +SKIP
+        >>> finished = run(
+        ...     problems=[{"id": "add", "prompt": "Add one to x.", "entry_point": "f"}],
+        ...     candidates=[{"problem": "add", "code": "def f(x): return x + 1"}],
+        ...     tests="tests.jsonl", cap={"tests": 10}, out="runs/b",
+        ... )  # doctest: +SKIP
     """
+    from testbudget.given_rows import GivenJob, job_of
     from testbudget.scheduler.job import Job
     from testbudget.scheduler.job_file import check_job, load_job
     from testbudget.scheduler.run import start_run
+    from testbudget.traces.run_place import is_url
 
+    parts = {"problems": problems, "candidates": candidates, "tests": tests}
+    given = GivenJob({}, {})
+    if job is None:
+        given = job_of(parts, sections, None if out is None or is_url(out) else Path(f"{out}-rows"))
+        job = given.fields
+    elif both := [name for name, part in (parts | sections).items() if part is not None]:
+        raise UserError(f"run takes a job, or the parts of one, but got a job and {both[0]}")
     if isinstance(job, str | Path):
         checked = load_job(Path(job), overrides)
         out = out or Path("runs") / Path(job).stem
@@ -150,7 +105,8 @@ def run(
         checked = check_job(fields, Path.cwd(), overrides)
     if out is None:
         raise UserError("a run needs out, its directory, if its job is not a file")
-    return Run(start_run(checked, out, watch or _ignore, or_resume=or_resume))
+    with given.written():
+        return Run(start_run(checked, out, watch or _ignore, or_resume=or_resume))
 
 
 def resume(
@@ -190,7 +146,7 @@ def load(directory: str | Path) -> Run:
     """Open a finished run; its files are read on first use.
 
     Args:
-        directory: run directory.
+        directory: run directory, or its URL on object storage, whose files are fetched to this machine.
 
     Raises:
         UserError: the directory holds no finished run (no candidates.parquet).
@@ -199,9 +155,12 @@ def load(directory: str | Path) -> Run:
         >>> load("examples/mbpp").job.selection
         'majority'
     """
-    if not (Path(directory) / "candidates.parquet").is_file():
+    from testbudget.traces.fetched_run import local_run
+
+    found = local_run(directory)
+    if not (found / "candidates.parquet").is_file():
         raise UserError(f"{directory} must be a finished run but it has no candidates.parquet")
-    return Run(Path(directory))
+    return Run(found)
 
 
 def select(

@@ -6,6 +6,7 @@ that was forked starts workers of its own; a worker ends with the process that s
 
 import atexit
 import hashlib
+import itertools
 import os
 import socket
 import threading
@@ -184,7 +185,8 @@ class PairJudge:
             SandboxError: a block failed twice.
         """
         waiting: deque[Block] = deque()
-        keys: dict[Block, list[bytes]] = {}
+        numbers = itertools.count()
+        keys: dict[int, bytes] = {}  # of the pairs that this pool was given, by number
         while True:
             with self._lock:
                 if self._closed or self._restart:
@@ -192,9 +194,10 @@ class PairJudge:
                 taken = [key for key in self._new if key in self._open]
                 self._new = []
                 requests = [self._open[key].request for key in taken]
-            for block in group_into_blocks(requests, self._settings.runners) if requests else ():
-                keys[block] = [taken[position] for position in block.positions.tolist()]
-                waiting.append(block)
+            if requests:
+                given = {next(numbers): key for key in taken}
+                keys |= given
+                waiting.extend(group_into_blocks(requests, self._settings.runners, [*given]))
             while waiting and pool.has_room:
                 pool.start(waiting.popleft())
             try:
@@ -207,7 +210,7 @@ class PairJudge:
             with suppress(BlockingIOError):
                 self._woken.recv(4096)
             for one in finished:
-                self._receive(one, keys.pop(one.block))
+                self._receive(one, [keys.pop(number) for number in one.block.positions.tolist()])
 
     def _receive(self, finished: FinishedBlock, keys: Sequence[bytes]) -> None:
         """Keep the verdicts of a block, and tell the calls that wait for them."""

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import testbudget
-from testbudget import Verdict, api
+from testbudget import Verdict, api, runs
 
 ROOT = Path(__file__).parents[2]
 
@@ -23,9 +23,10 @@ def test_every_public_name_can_be_loaded_and_is_listed():
 def test_examples_of_the_docstrings_hold(monkeypatch):
     monkeypatch.chdir(ROOT)
     names = {name: getattr(testbudget, name) for name in testbudget.__all__}
-    failed, tried = doctest.testmod(api, extraglobs=names)
-    assert failed == 0
-    assert tried >= 6
+    for module, examples in ((api, 5), (runs, 3)):
+        failed, tried = doctest.testmod(module, extraglobs=names)
+        assert failed == 0
+        assert tried >= examples
 
 
 def test_a_job_can_be_a_file_fields_or_a_job(recorded, tmp_path, monkeypatch):
