@@ -359,16 +359,28 @@ def as_json(every: Sequence[RegimeFigures]) -> dict[str, Any]:
                     | one.tests
                 ).items()
             },
-            "ece": round(calibration_error(said, right), 4),
-            "claimed": round(float(said.mean()), 4),
-            "true": round(float(right.mean()), 4),
-            "auroc": round(auroc(said, right), 4),
-            "brier": round(float(((said - right) ** 2).mean()), 4),
-            "base": round(float(((right - right.mean()) ** 2).mean()), 4),
-            "perfect ece": round(perfect_error(said), 4),
-            "ece at true level": round(calibration_error(at_true_level(said, right), right), 4),
+            **{name: _finite(value) for name, value in _confidence(said, right).items()},
         }
     return result
+
+
+def _confidence(said: NDArray[np.float64], right: NDArray[np.float64]) -> dict[str, float]:
+    """Figures of p_correct of the default rule's picks; NaN where they are not defined."""
+    return {
+        "ece": calibration_error(said, right),
+        "claimed": float(said.mean()),
+        "true": float(right.mean()),
+        "auroc": auroc(said, right),
+        "brier": float(((said - right) ** 2).mean()),
+        "base": float(((right - right.mean()) ** 2).mean()),
+        "perfect ece": perfect_error(said),
+        "ece at true level": calibration_error(at_true_level(said, right), right),
+    }
+
+
+def _finite(value: float) -> float | None:
+    """The number to four digits; None, JSON's null, for one that is not defined."""
+    return round(value, 4) if np.isfinite(value) else None
 
 
 def _equal_tests(one: RegimeFigures) -> list[float]:

@@ -43,6 +43,10 @@ def _head(title: str, cells: Sequence[str]) -> None:
     _row(["---"] * len(cells))
 
 
+def _known(value: float, form: str) -> str:
+    return "unknown" if np.isnan(value) else f"{value:{form}}"
+
+
 def _points(interval: Interval) -> str:
     return f"{interval.value:+.1f} [{interval.low:+.1f}, {interval.high:+.1f}]"
 
@@ -184,7 +188,7 @@ def _print_confidence(every: Sequence[RegimeFigures]) -> None:
                 f"{calibration_error(at_true_level(said, right), right):.3f}",
                 f"{perfect_error(said):.3f}",
                 f"{((said - right) ** 2).mean():.3f}, {((right - right.mean()) ** 2).mean():.3f}",
-                f"{auroc(said, right):.3f}",
+                _known(auroc(said, right), ".3f"),
             ]
         )
     means = (f"{name} {np.mean(of_name):.3f}" for name, of_name in errors.items())
@@ -241,7 +245,8 @@ def _print_quality(every: Sequence[RegimeFigures]) -> None:
         true, estimated = one.quality
         rates = (true, *(estimated[name] for name in names if name in estimated))
         shown = (
-            f"{100 * of_one.false_acceptance_rate:.0f}, {100 * of_one.false_rejection_rate:.0f}"
+            f"{_known(100 * of_one.false_acceptance_rate, '.0f')}, "
+            f"{_known(100 * of_one.false_rejection_rate, '.0f')}"
             for of_one in rates
         )
         _row([one.regime.name, *shown])
@@ -260,5 +265,5 @@ def _print_changes(every: Sequence[RegimeFigures]) -> None:
         cells = []
         for of_one in (one.changes.gain, one.changes.harm):
             cells.append(f"{100 * of_one.said.mean():.0f}, {100 * of_one.right.mean():.0f}")
-            cells.append(f"{auroc(of_one.said, of_one.right):.2f}")
+            cells.append(_known(auroc(of_one.said, of_one.right), ".2f"))
         _row([one.regime.name, *cells])

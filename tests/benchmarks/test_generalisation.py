@@ -119,6 +119,12 @@ def test_the_auroc_counts_pairs(generalisation):
     assert np.isnan(generalisation.auroc(said, np.ones_like(right)))
 
 
+def test_what_is_not_defined_is_null(generalisation):
+    right = np.ones((1, 4, 2))
+    figures = generalisation._confidence(right * 0.9, right)
+    assert [name for name, value in figures.items() if generalisation._finite(value) is None] == ["auroc"]
+
+
 def test_weights_are_those_by_which_the_right_group_was_drawn(script, monkeypatch):
     left_out = script("left_out")
     monkeypatch.setattr(left_out, "_PENALTY", 0.1)
