@@ -39,14 +39,12 @@ def pack_reasons(pair_reasons: PairReasons) -> bytes:
     """Reasons of pairs as compressed bytes."""
     reasons = pair_reasons.reasons
     smallest = np.min_scalar_type(-max(len(reasons), 1))
+    details = [reason.detail for reason in reasons]
+    named: set[str] = set().union(*details)
     content = (
         pair_reasons.tests,
         [reason.sentence for reason in reasons],
-        {
-            str(name): [reason.detail.get(name) for reason in reasons]
-            for name in DetailName
-            if any(name in reason.detail for reason in reasons)
-        },
+        {str(name): [detail.get(name) for detail in details] for name in DetailName if name in named},
         smallest.str,
         pair_reasons.numbers.astype(smallest).tobytes(),
         pair_reasons.cut_at.tobytes() if pair_reasons.cut_at.any() else None,

@@ -11,6 +11,14 @@ PARSER_ERRORS = (SyntaxError, ValueError, MemoryError, RecursionError)
 PYTHON_TAGS = ("python", "python3", "py", "py3", "python2", "pycon", "")
 """Language tags of fenced blocks with Python code."""
 
+_NO_TREES = frozenset({"ctx", "op", "ops", "id", "attr", "type_comment"})
+_FIELDS = {
+    kind: tuple(name for name in kind._fields if name not in _NO_TREES and kind is not ast.Constant)
+    for kind in vars(ast).values()
+    if isinstance(kind, type) and issubclass(kind, ast.AST)
+}
+"""Fields of each kind of node that may hold nodes, but contexts and operators."""
+
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 """Statement that defines a function or a class."""
 
@@ -29,6 +37,23 @@ def parses(text: str) -> bool:
     """Return whether a text is a Python program with at least one statement."""
     module = parse_python(text)
     return module is not None and bool(module.body)
+
+
+def nodes_of(tree: ast.AST) -> list[ast.AST]:
+    """A node and all below it but contexts and operators, level by level.
+
+    It takes less than half the time of ``ast.walk``, and reading an answer is little else than walks.
+    """
+    found = [tree]
+    for node in found:
+        held = vars(node)
+        for name in _FIELDS[type(node)]:
+            value = held.get(name)
+            if isinstance(value, ast.AST):
+                found.append(value)
+            elif isinstance(value, list):
+                found += [part for part in value if isinstance(part, ast.AST)]
+    return found
 
 
 def bound_names(statement: ast.stmt) -> set[str]:

@@ -21,6 +21,7 @@ from testbudget.executors.generation.extraction.python_statements import (
     Definition,
     bound_names,
     method_names,
+    nodes_of,
     parse_python,
     parses,
 )
@@ -50,7 +51,9 @@ def extract_python_test(text: str, entry_point: str) -> tuple[str, TestKind]:
     module = _test_module(answer_text(text), entry_point)
     name, _, method = entry_point.replace("()", "").rpartition(".")
     try:
-        module = _CandidateRestorer(module, name or method, method).visit(module)
+        restorer = _CandidateRestorer(module, name or method, method)
+        if restorer.changes(module):
+            module = restorer.visit(module)
         module.body = [node for node in module.body if not _is_left_out(node)]
         _check_usable(module, name or method, method)
         used, bound = _names(module)
@@ -73,7 +76,7 @@ def python_normal_form(code: str) -> str:
     if module is None:
         return code
     try:
-        for node in ast.walk(module):
+        for node in nodes_of(module):
             if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)) and (
                 ast.get_docstring(node, clean=False) is not None
             ):
@@ -90,7 +93,7 @@ def _test_module(text: str, entry_point: str) -> ast.Module:
     blocks = blocks or [parsed_parts(text)]
     if not any(block.body for block in blocks):
         raise UnusableError(Rejection.DOES_NOT_PARSE if fenced else Rejection.NO_CODE)
-    held = [block for block in blocks if any(map(_asserts, ast.walk(block)))] or blocks[:1]
+    held = [block for block in blocks if any(map(_asserts, nodes_of(block)))] or blocks[:1]
     needed = {name for block in held for name in _names(block)[0]}
     body: list[ast.stmt] = []
     for block in blocks:
@@ -103,7 +106,7 @@ def _names(module: ast.Module) -> tuple[set[str], set[str]]:
     """Names that a program uses, and those that it binds anywhere."""
     used: set[str] = set()
     bound: set[str] = set()
-    for node in ast.walk(module):
+    for node in nodes_of(module):
         if isinstance(node, ast.Name):
             (used if isinstance(node.ctx, ast.Load) else bound).add(node.id)
         elif isinstance(node, ast.arg):
@@ -130,7 +133,7 @@ class _CandidateRestorer(ast.NodeTransformer):
         self._name, self._method = name, method
         self._modules = {
             alias.asname or alias.name
-            for node in ast.walk(module)
+            for node in nodes_of(module)
             if isinstance(node, ast.Import)
             for alias in node.names
             if _is_foreign(alias.name)
@@ -138,8 +141,17 @@ class _CandidateRestorer(ast.NodeTransformer):
         }
         classes = (node for node in module.body if isinstance(node, ast.ClassDef))
         wraps = {node.name for node in classes if method in method_names(node)}
-        bare = any(isinstance(node, ast.Name) and node.id == name for node in ast.walk(module))
+        bare = any(isinstance(node, ast.Name) and node.id == name for node in nodes_of(module))
         self._copies = {name, *wraps} if "Solution" in wraps or not bare else {name}
+
+    def changes(self, module: ast.Module) -> bool:
+        """False if nothing is to be removed or replaced, which is the rule; a visit takes long."""
+        return bool(self._modules) or any(
+            self._takes_candidate(node)
+            if isinstance(node, ast.ImportFrom)
+            else isinstance(node, Definition) and node.name in self._copies
+            for node in nodes_of(module)
+        )
 
     def visit_Import(self, node: ast.Import) -> ast.stmt:
         """Remove the module of the candidate."""
@@ -148,12 +160,7 @@ class _CandidateRestorer(ast.NodeTransformer):
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.stmt | list[ast.stmt]:
         """Replace ``from solution import f as g`` by ``g = f``; remove the import without an alias."""
-        imported = {alias.name for alias in node.names}
-        module = node.module or ""
-        if not (
-            node.level
-            or (_is_foreign(module) and (self._name in imported or _CANDIDATE_MODULE.match(module)))
-        ):
+        if not self._takes_candidate(node):
             return node
         aliases = [alias for alias in node.names if alias.asname not in {None, alias.name}]
         return [ast.parse(f"{alias.asname} = {alias.name}").body[0] for alias in aliases] or ast.Pass()
@@ -189,6 +196,11 @@ class _CandidateRestorer(ast.NodeTransformer):
         """Remove a copy of the function under test."""
         return ast.Pass() if node.name in self._copies else self._below(node)
 
+    def _takes_candidate(self, node: ast.ImportFrom) -> bool:
+        module = node.module or ""
+        takes = any(alias.name == self._name for alias in node.names) or _CANDIDATE_MODULE.match(module)
+        return bool(node.level) or (_is_foreign(module) and bool(takes))
+
     def _below(self, node: ast.stmt) -> ast.stmt:
         self.generic_visit(node)
         return node
@@ -206,7 +218,7 @@ def _takes(module: ast.Module, owner: str, name: str) -> bool:
         and node.attr == name
         and isinstance(node.value, ast.Name)
         and node.value.id == owner
-        for node in ast.walk(module)
+        for node in nodes_of(module)
     )
 
 
@@ -220,7 +232,7 @@ def _is_left_out(node: ast.stmt) -> bool:
         return True
     if isinstance(node, ast.Expr):
         called = ast.unparse(node.value.func) if isinstance(node.value, ast.Call) else None
-        inert = not any(isinstance(part, ast.Call | ast.Await) for part in ast.walk(node))
+        inert = not any(isinstance(part, ast.Call | ast.Await) for part in nodes_of(node))
         return inert or called in _RUNNERS
     return False
 
@@ -231,14 +243,14 @@ def _check_usable(module: ast.Module, name: str, method: str) -> None:
     Raises:
         UnusableError: it does not.
     """
-    if not any(map(_asserts, ast.walk(module))):
+    if not any(map(_asserts, nodes_of(module))):
         raise UnusableError(Rejection.NO_ASSERTION)
     if not (any(_test_cases(module)) or any(_runs_assertions(node) for node in module.body)):
         raise UnusableError(Rejection.NO_TEST)
     if any(map(_is_check, module.body)):
         return
     defined = {node.name for node in module.body if isinstance(node, ast.ClassDef)}
-    for node in ast.walk(module):
+    for node in nodes_of(module):
         if isinstance(node, ast.Name) and node.id == name:
             return
         if isinstance(node, ast.Attribute) and node.attr == method and isinstance(node.ctx, ast.Load):
@@ -264,7 +276,7 @@ def _is_check(node: ast.stmt) -> bool:
     if not isinstance(node, ast.FunctionDef) or node.name != "check" or not node.args.args:
         return False
     candidate = node.args.args[0].arg
-    return any(isinstance(part, ast.Name) and part.id == candidate for part in ast.walk(node))
+    return any(isinstance(part, ast.Name) and part.id == candidate for part in nodes_of(node))
 
 
 def _test_cases(module: ast.Module) -> list[ast.ClassDef]:
@@ -289,7 +301,7 @@ def _runs_assertions(node: ast.stmt) -> bool:
         return not is_method and (node.name.startswith("test") or node.name == "check")
     if isinstance(node, ast.ClassDef):
         return node.name.startswith("Test") and any(name.startswith("test") for name in method_names(node))
-    return any(isinstance(part, ast.Assert | ast.Call) for part in ast.walk(node))
+    return any(isinstance(part, ast.Assert | ast.Call) for part in nodes_of(node))
 
 
 def _asserts(node: ast.AST) -> bool:
