@@ -1,6 +1,7 @@
 """Top-level statements of a Python text: which names they bind, change and need."""
 
 import ast
+import functools
 import symtable
 import warnings
 from collections.abc import Iterator
@@ -33,6 +34,7 @@ def parse_python(text: str) -> ast.Module | None:
         return None
 
 
+@functools.lru_cache(maxsize=16)  # a block is asked for several times in a row
 def parses(text: str) -> bool:
     """Return whether a text is a Python program with at least one statement."""
     module = parse_python(text)
