@@ -273,7 +273,7 @@ def learned_pass_rates(trace: Trace, *, seed: int) -> NDArray[np.float64]:
     if np.isnan(rates).any():
         raise UserError(
             f"the predictor 'learned' needs hidden states or predicted pass rates "
-            f"but {trace.directory} has none"
+            f"but {trace.directory.name} has none"
         )
     return rates
 

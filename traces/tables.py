@@ -289,7 +289,8 @@ def _checked(directory: Path, name: str, schema: pa.Schema, read: Callable[[Path
     try:
         table = read(path)
     except FileNotFoundError:
-        raise UserError(f"{directory} must be a finished run but it has no {name}.parquet") from None
+        found = f"it has no {name}.parquet" if directory.exists() else "there is nothing of that name"
+        raise UserError(f"{directory} must be a finished run but {found}") from None
     except (OSError, pa.ArrowInvalid) as error:
         raise UserError(f"{path} must be a Parquet table of a run but {one_line(error)}") from None
     found = table.schema

@@ -221,6 +221,8 @@ def compare(trace: Trace, settings: CompareSettings, learned: PassRateFunction) 
 
 def _caps(tests_per_problem: Sequence[float] | None, available: NDArray[np.int_]) -> dict[float, int]:
     """Cap of the whole run by cap per problem."""
+    if not available.any():
+        raise UserError(f"a comparison needs recorded tests but none of {len(available)} problems has any")
     default = [tests for tests in DEFAULT_CAPS if tests <= available.mean()] or DEFAULT_CAPS[:1]
     caps = {}
     for tests in tests_per_problem or default:

@@ -150,9 +150,9 @@ def write_comparison(comparison: PolicyComparison, path: Path) -> None:
 
 def _heading(comparison: PolicyComparison) -> str:
     any_candidate, solvable = 100 * comparison.pass_at_1, 100 * comparison.solvable
+    problems = f"{comparison.problems} problem" + "s" * (comparison.problems > 1)
     start = (
-        f"{comparison.run}: {comparison.problems} problems, {comparison.settings.permutations} "
-        "permutations of their tests. "
+        f"{comparison.run}: {problems}, {comparison.settings.permutations} permutations of their tests. "
     )
     if comparison.score is Score.AGREEMENT:
         return (

@@ -180,6 +180,14 @@ def test_settings_that_the_run_does_not_allow_are_refused(trace, change, sentenc
         compare(trace, changed(**change), learned)
 
 
+def test_a_run_without_a_recorded_test_is_refused(trace):
+    problems = {name: replace(seen, tests={}, verdicts={}) for name, seen in trace.problems.items()}
+    with pytest.raises(
+        UserError, match="a comparison needs recorded tests but none of 15 problems has any"
+    ):
+        compare(replace(trace, problems=problems), SETTINGS, learned)
+
+
 def test_a_run_without_labels_is_scored_by_agreement_with_the_picks_of_all_tests(trace):
     problems = {name: replace(seen, correct=None) for name, seen in trace.problems.items()}
     found = compare(
