@@ -4,10 +4,10 @@ Only the standard library is imported: the command line needs these names before
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 
 class UserError(Exception):
@@ -32,33 +32,58 @@ class FieldErrors(Protocol):
         """One dictionary for each invalid field, with ``loc``, ``type``, ``msg`` and ``input``."""
 
 
-def validation_sentence(
-    error: FieldErrors, fields_of: Callable[[Sequence[str]], Iterable[str]] = lambda _: ()
-) -> str:
-    """The first invalid field as one sentence: its dotted name, the rule, and the value found.
+FieldsOf = Callable[[Sequence[str]], Iterable[str]]
+"""Function from the path of a section to the names of its fields."""
+
+
+class FieldMistake(NamedTuple):
+    """An invalid field.
+
+    Attributes:
+        path: names of its sections and its own.
+        sentence: its dotted name, the rule, and the value found.
+    """
+
+    path: tuple[str, ...]
+    sentence: str
+
+
+def validation_sentence(error: FieldErrors, fields_of: FieldsOf = lambda _: ()) -> str:
+    """The first invalid field as one sentence; see :func:`field_mistakes`."""
+    return next(field_mistakes(error, fields_of)).sentence
+
+
+def field_mistakes(error: FieldErrors, fields_of: FieldsOf = lambda _: ()) -> Iterator[FieldMistake]:
+    """All invalid fields.
 
     Args:
         error: a validation error of pydantic.
-        fields_of: function from the path of a section to its fields, from which a suggestion for an unknown
-            field is chosen.
+        fields_of: fields from which a suggestion for an unknown field is chosen.
     """
-    first = error.errors()[0]
-    *section, name = [str(part) for part in first["loc"]] or [""]
+    for found in error.errors():
+        if found["type"] == "default_factory_not_called":  # since a field that it depends on is invalid
+            continue
+        path = tuple(str(part) for part in found["loc"])
+        yield FieldMistake(path, _field_sentence(found, path or ("",), fields_of))
+
+
+def _field_sentence(found: Mapping[str, Any], path: tuple[str, ...], fields_of: FieldsOf) -> str:
+    *section, name = path
     field = ".".join([*section, name])
-    match first["type"]:
+    match found["type"]:
         case "missing":
             return f"{field} is required but it is missing"
         case "extra_forbidden":
             known = [".".join([*section, other]) for other in fields_of(section)]
             return f"{field} is not a known field{did_you_mean(field, known)}"
         case "value_error":
-            return f"{field} {first['ctx']['error']}".strip()
+            return f"{field} {found['ctx']['error']}".strip()
         case "literal_error":
-            choices = re.findall("'([^']*)'", first["ctx"]["expected"])
-            return choice_sentence(field, str(first["input"]), choices)
+            choices = re.findall("'([^']*)'", found["ctx"]["expected"])
+            return choice_sentence(field, str(found["input"]), choices)
         case _:
-            rule = first["msg"].replace("Input should", "must", 1)
-            return f"{field} {rule} but got {first['input']!r}"
+            rule = found["msg"].replace("Input should", "must", 1)
+            return f"{field} {rule} but got {found['input']!r}"
 
 
 def choice_sentence(name: str, value: str, choices: Iterable[str]) -> str:

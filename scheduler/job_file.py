@@ -8,8 +8,9 @@ from typing import Any, get_args
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from testbudget.rewards.errors import UserError, one_line, validation_sentence
+from testbudget.rewards.errors import FieldMistake, UserError, field_mistakes
 from testbudget.scheduler.job import Job
+from testbudget.scheduler.job_lines import JobContent, read_content
 from testbudget.scheduler.sections.predictions import PredictorSection
 from testbudget.traces.files import write_text
 from testbudget.traces.problem_source import source_from_folder
@@ -25,54 +26,68 @@ def load_job(path: Path, overrides: Mapping[str, Any] | None = None) -> Job:
     Raises:
         UserError: the file is missing, is not YAML, or breaks a rule.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{path} must be a job file but there is no such file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} must be a job file but it cannot be read: {error}") from None
-    except yaml.YAMLError as error:
-        raise UserError(_yaml_sentence(path, error)) from None
-    if content is None:
+    content = read_content(path)
+    if content.value is None:
         raise UserError(f"{path} must hold the fields of a job but it is empty")
-    if not isinstance(content, dict):
-        raise UserError(f"{path} must hold the fields of a job but got {type(content).__name__}")
-    return check_job(content, path.resolve().parent, overrides, name=str(path))
-
-
-def _yaml_sentence(path: Path, error: yaml.YAMLError) -> str:
-    """Sentence on a text that is not YAML, with the line where its reading ended."""
-    if isinstance(error, yaml.MarkedYAMLError) and error.problem and error.problem_mark:
-        return f"{path}:{error.problem_mark.line + 1} must be YAML but {error.problem}"
-    return f"{path} must be YAML but {one_line(error)}"
+    if not isinstance(content.value, dict):
+        raise UserError(f"{path} must hold the fields of a job but got {type(content.value).__name__}")
+    return check_job(content.value, path.resolve().parent, overrides, name=str(path), content=content)
 
 
 def check_job(
-    content: Mapping[str, Any],
+    values: Mapping[str, Any],
     folder: Path,
     overrides: Mapping[str, Any] | None = None,
     *,
     name: str = "job",
+    content: JobContent | None = None,
 ) -> Job:
-    """Check the fields of a job.
+    """Check the fields of a job. All mistakes are told at once.
 
     Args:
-        content: fields by name, as in a job file.
+        values: fields by name, as in a job file.
         folder: base of relative paths.
         overrides: values by dotted field name that replace those of the content.
         name: name of the job in errors.
+        content: the file that the fields come from; None without one.
 
     Raises:
         UserError: a field breaks a rule.
     """
-    fields = copy.deepcopy(dict(content))
+    fields = copy.deepcopy(dict(values))
+    repeated = dict(content.repeated) if content else {}
     for field, value in (overrides or {}).items():
         _put(fields, field, value, name)
     try:
         job = Job.model_validate(fields)
     except ValidationError as error:
-        raise UserError(f"{name}: {validation_sentence(error, _fields_of)}") from None
+        found = [*field_mistakes(error, _fields_of)]
+    else:
+        found = []
+    if found or repeated:
+        raise UserError(_mistakes_sentence(name, found, repeated, overrides or {}, content))
     return _from_folder(job, folder)
+
+
+def _mistakes_sentence(
+    name: str,
+    found: Sequence[FieldMistake],
+    repeated: Mapping[int, str],
+    overrides: Mapping[str, Any],
+    content: JobContent | None,
+) -> str:
+    """One sentence for each mistake, in the order of the lines."""
+    told: list[tuple[int, str]] = [(line, f"{name}:{line} {said}") for line, said in repeated.items()]
+    for mistake in found:
+        line = content.line_of(mistake.path) if content else None
+        if line is None or ".".join(mistake.path) in overrides:
+            told.append((0, f"{name}: {mistake.sentence}"))
+        else:
+            told.append((line, f"{name}:{line} {mistake.sentence}"))
+    sentences = [*dict.fromkeys(sentence for _, sentence in sorted(told))]
+    if len(sentences) == 1:
+        return sentences[0]
+    return "\n".join([f"{name} has {len(sentences)} mistakes:", *sentences])
 
 
 def job_fields(job: Job) -> dict[str, Any]:
@@ -136,6 +151,12 @@ def _from_folder(job: Job, folder: Path) -> Job:
             else section.model_copy(update={field: folder / path})
         )
 
+    def with_adapter(section: BaseModel | None) -> BaseModel | None:
+        model = getattr(section, "model", None)
+        if section is None or model is None:
+            return section
+        return section.model_copy(update={"model": resolved(model, "lora")})
+
     source = source_from_folder(job.problems.source, folder)
     predictor = resolved(job.predictor, "path")
     if job.predictor and job.predictor.fit_from:
@@ -152,8 +173,8 @@ def _from_folder(job: Job, folder: Path) -> Job:
     return job.model_copy(
         update={
             "problems": job.problems.model_copy(update={"source": source}),
-            "candidates": resolved(resolved(job.candidates, "from_run"), "from_file"),
-            "tests": resolved(resolved(job.tests, "from_run"), "from_file"),
+            "candidates": with_adapter(resolved(resolved(job.candidates, "from_run"), "from_file")),
+            "tests": with_adapter(resolved(resolved(job.tests, "from_run"), "from_file")),
             "hidden_states": resolved(job.hidden_states, "from_run"),
             "predictor": predictor,
             "policy": policy,

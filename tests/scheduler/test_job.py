@@ -1,5 +1,7 @@
 """Jobs: rules of their fields, and values that follow from them."""
 
+import re
+
 import pytest
 import yaml
 
@@ -24,7 +26,7 @@ def refusal(tmp_path, **fields) -> str:
         load_job(path)
     message = str(caught.value)
     assert "\n" not in message
-    return message.removeprefix(f"{path}: ")
+    return re.sub(r"^(:\d+|:) ", "", message.removeprefix(str(path)))
 
 
 def load(tmp_path, **fields):

@@ -89,3 +89,43 @@ def test_ids_of_problems_may_be_whole_numbers_as_they_are_in_rows(tmp_path):
     assert check_job(fields, tmp_path).problems.ids == ["7", "b"]
     with pytest.raises(UserError, match=r"problems.ids.0 must be a valid string but got True"):
         check_job(MINIMAL | {"problems": {"source": "p.jsonl", "ids": [True]}}, tmp_path)
+
+
+MANY = """\
+problems:
+  sorce: humaneval
+candidates: &model
+  count: 0
+  model: {name: m, template: chat, gpu: 1}
+tests:
+  model:
+    <<: {name: x, template: coderm}
+    temperature: hot
+cap: {tests: 100, tests: 200}
+selection: majorty
+"""
+
+
+def test_all_mistakes_are_told_at_once_with_their_lines(tmp_path):
+    path = tmp_path / "job.yaml"
+    path.write_text(MANY)
+    with pytest.raises(UserError) as caught:
+        load_job(path, {"seed": -1})
+    head, *told = str(caught.value).split("\n")
+    assert head == f"{path} has 8 mistakes:"
+    assert [line.removeprefix(str(path)).partition(" ")[0] for line in told] == [
+        ":", ":1", ":2", ":4", ":5", ":9", ":10", ":11",
+    ]  # fmt: skip
+    assert "seed must be greater than or equal to 0 but got -1" in told[0]
+    assert told[1].endswith("problems.source is required but it is missing")
+    assert told[4].endswith(
+        "candidates.model.gpu is not a known field: did you mean candidates.model.gpus?"
+    )
+    assert told[6].endswith("cap.tests stands in line 10 too")
+
+
+def test_a_field_that_stands_twice_is_told_although_all_else_is_right(tmp_path):
+    path = tmp_path / "job.yaml"
+    path.write_text("seed: 1\n" + yaml.safe_dump(MINIMAL) + "seed: 2\n")
+    with pytest.raises(UserError, match=r"seed stands in line 1 too"):
+        load_job(path)
