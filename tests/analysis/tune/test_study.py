@@ -21,6 +21,22 @@ def trace(imported):
     return read_trace(imported)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def prepared():
+    """`prepare_study`, with one evaluator for studies of equal settings: it keeps results of choices."""
+    known = {}
+
+    def once(trace, settings):
+        key = settings.model_dump_json(exclude={"trials", "storage", "study", "wanted"})
+        if key not in known:
+            known[key] = prepare_study(trace, settings)
+        return known[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("testbudget.analysis.tune.tune.prepare_study", once)
+        yield once
+
+
 @pytest.fixture(scope="module")
 def undisturbed(trace, tmp_path_factory):
     """Folder of a study, and its result."""
@@ -36,7 +52,10 @@ def tried(result) -> list:
     return [(one.choice, one.complete, one.accuracy_by_permutation) for one in result.trials]
 
 
-def test_the_same_seed_tries_the_same_choices_and_another_seed_others(trace, undisturbed, tmp_path):
+def test_the_same_seed_tries_the_same_choices_and_another_seed_others(
+    trace, undisturbed, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("testbudget.analysis.tune.tune.prepare_study", prepare_study)
     again = tune(trace, SETTINGS, tmp_path / "again")
     assert tried(again) == tried(undisturbed[1])
     assert repr(again.chosen) == repr(undisturbed[1].chosen)  # unknown costs are NaN
@@ -108,9 +127,9 @@ def test_a_file_that_holds_no_study_is_refused(trace, tmp_path, content):
     assert (tmp_path / STUDY_FILE).read_bytes() == content
 
 
-def test_the_most_accurate_choice_on_training_problems_is_found(trace, undisturbed):
-    prepared, result = prepare_study(trace, SETTINGS), undisturbed[1]
-    means = {choice: prepared.training.evaluate_all(choice).accuracy.mean() for choice, *_ in tried(result)}
+def test_the_most_accurate_choice_on_training_problems_is_found(trace, prepared, undisturbed):
+    training, result = prepared(trace, SETTINGS).training, undisturbed[1]
+    means = {choice: training.evaluate_all(choice).accuracy.mean() for choice, *_ in tried(result)}
     (tuned,) = result.chosen
     assert means[tuned.choice] == max(means.values())
     assert tuned.training.accuracy.value == pytest.approx(max(means.values()))
@@ -129,7 +148,7 @@ def test_a_trial_is_pruned_only_after_it_was_worse_in_several_permutations(undis
 
 
 def test_no_choice_of_the_front_is_dominated_by_another_that_was_tried(trace, tmp_path):
-    settings = changed(tests_per_problem=None, pareto="tokens", trials=20)
+    settings = changed(tests_per_problem=None, pareto="tokens", trials=20, permutations=3)
     result = tune(trace, settings, tmp_path)
     values = [(trial.accuracy, trial.spent["tokens"]) for trial in result.trials]
     assert all(trial.complete for trial in result.trials)
@@ -145,12 +164,13 @@ def test_no_choice_of_the_front_is_dominated_by_another_that_was_tried(trace, tm
 
 
 def test_the_cheapest_choice_for_a_wanted_accuracy_is_on_the_front(trace, tmp_path):
-    front = tune(trace, changed(tests_per_problem=None, pareto="tests", trials=14), tmp_path)
+    asked = {"tests_per_problem": None, "trials": 14, "permutations": 3}
+    front = tune(trace, changed(pareto="tests", **asked), tmp_path)
     wanted = front.chosen[1].training.accuracy.value
-    (tuned,) = tune(trace, changed(tests_per_problem=None, wanted=wanted, trials=14), tmp_path).chosen
+    (tuned,) = tune(trace, changed(wanted=wanted, **asked), tmp_path).chosen
     assert tuned.choice == front.chosen[1].choice  # the same study: another aim of the same trials
     with pytest.raises(UserError, match="wanted must be an accuracy that a choice reaches but 1 is above"):
-        tune(trace, changed(tests_per_problem=None, wanted=1.0, trials=14), tmp_path)
+        tune(trace, changed(wanted=1.0, **asked), tmp_path)
 
 
 def test_processes_share_the_studies_of_a_database_and_optuna_shows_their_metrics_by_name(trace, tmp_path):
