@@ -56,11 +56,22 @@ def test_equal_budgets_have_the_results_of_the_learning_curves(imported):
             np.testing.assert_allclose(result.spent, [curve.spent[2] for curve in expected])
 
 
-@pytest.mark.parametrize("choice", CHOICES, ids=lambda choice: choice.policy)
-def test_labels_of_held_out_problems_change_nothing_but_their_own_accuracy(with_states, choice):
+@pytest.fixture(scope="module")
+def prepared(with_states):
+    """A study of the run with hidden states; it keeps results of choices."""
+    return prepare_study(read_trace(with_states), SETTINGS)
+
+
+@pytest.fixture(scope="module")
+def inverted(with_states):
+    """The same with inverted labels of the held-out problems."""
     trace = read_trace(with_states)
-    before = prepare_study(trace, SETTINGS)
-    after = prepare_study(with_inverted_labels(trace, sides_of(trace)[1]), SETTINGS)
+    return prepare_study(with_inverted_labels(trace, sides_of(trace)[1]), SETTINGS)
+
+
+@pytest.mark.parametrize("choice", CHOICES, ids=lambda choice: choice.policy)
+def test_labels_of_held_out_problems_change_nothing_but_their_own_accuracy(prepared, inverted, choice):
+    before, after = prepared, inverted
     np.testing.assert_array_equal(
         before.training.evaluate_all(choice).accuracy, after.training.evaluate_all(choice).accuracy
     )
@@ -72,8 +83,7 @@ def test_labels_of_held_out_problems_change_nothing_but_their_own_accuracy(with_
 
 
 @pytest.mark.parametrize("choice", CHOICES, ids=lambda choice: choice.policy)
-def test_bounds_and_caps_hold(with_states, choice):
-    prepared = prepare_study(read_trace(with_states), SETTINGS)
+def test_bounds_and_caps_hold(prepared, choice):
     for evaluator in (prepared.training, prepared.held_out):
         tests = evaluator.evaluate_all(choice).spent[..., 0]
         assert (tests.sum(axis=1) <= choice.tests_per_problem * tests.shape[1] + 0.5).all()
@@ -81,8 +91,8 @@ def test_bounds_and_caps_hold(with_states, choice):
         assert choice.max_tests is None or tests.max() <= choice.max_tests
 
 
-def test_policies_are_those_that_a_job_for_the_run_can_have(imported, with_states):
-    without, states = (prepare_study(read_trace(run), SETTINGS) for run in (imported, with_states))
+def test_policies_are_those_that_a_job_for_the_run_can_have(imported, prepared):
+    without, states = prepare_study(read_trace(imported), SETTINGS), prepared
     assert without.space.policies == ("uniform", "adaptive")
     assert set(states.space.policies) == {"uniform", "proportional", "greedy", "adaptive"}
     assert [note.split(":")[0] for note in states.notes] == ["left out binned"]
