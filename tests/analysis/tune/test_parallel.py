@@ -1,11 +1,13 @@
 """Trials in several processes."""
 
+import pytest
 import ray
 
 from testbudget.analysis.tune.settings import StudySettings
 from testbudget.analysis.tune.tune import tune
 from testbudget.traces.tables import read_trace
 
+pytestmark = pytest.mark.cluster
 SETTINGS = StudySettings(tests_per_problem=2, selections=("majority",), trials=4, permutations=2)
 
 
