@@ -9,6 +9,7 @@
 #   make test-jobs   the tests that need Ray's job server (minutes)
 #   make test-chaos  the test that ends actors, nodes and drivers for minutes
 #   make lint        formatting, lint rules and types
+#   make docs        the docs site in build/site, with every warning an error
 #   make setup       .venv with testbudget and its development tools
 #   make results     the tables in benchmarks/results that are missing or older than their script: over an hour
 #
@@ -22,7 +23,7 @@ LIVE_MODEL := .cache/models/0.5b
 PIP_INSTALL := -m pip install --quiet --quiet --only-binary :all: --no-compile
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup view test test-live lint demo results test-cluster test-jobs test-chaos
+.PHONY: setup view test test-live lint docs demo results test-cluster test-jobs test-chaos
 
 # A strict editable install links every file by itself, so that mypy and editors follow names from anywhere.
 # A new or removed file changes the name of the stamp, and is installed by the next target.
@@ -48,6 +49,11 @@ lint: setup
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
 
+# The reference is made anew from the code before the site is built.
+docs: setup
+	.venv/bin/python docs/making/reference.py
+	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --quiet
+
 # npm ci installs exactly what the lock file names, and verifies its hashes.
 view:
 	cd viewer && npm ci --no-audit --no-fund && npm run check && npm run build
@@ -72,7 +78,7 @@ compare-mbpp := compare examples/mbpp
 compare-predictors := compare examples/humaneval --policies greedy --selection majority \
     --predictors learned,oracle,noisy-calibrated:0.6,noisy-calibrated:0.8,noisy:0.6
 tune-humaneval := tune examples/humaneval --tests-per-problem 8
-tune-humaneval-pareto := tune examples/humaneval --pareto --permutations 10
+tune-humaneval-pareto := tune examples/humaneval --pareto tests --permutations 10
 tune-mbpp := tune examples/mbpp --tests-per-problem 2
 train-humaneval := train examples/humaneval
 train-humaneval-on-mbpp := train examples/humaneval --candidates 16 --eval-runs examples/mbpp
@@ -117,7 +123,8 @@ $(CLUSTER_STAMP): requirements/cluster.txt | setup
 	@touch $@
 
 test-cluster: setup
-	.venv/bin/pytest -m cluster --numprocesses 2 --dist loadfile tests/scheduler/backends
+	.venv/bin/pytest -m cluster --numprocesses 2 --dist loadfile \
+	    tests/scheduler/backends tests/benchmarks/test_chaos.py tests/analysis/tune/test_parallel.py
 
 test-jobs: $(CLUSTER_STAMP)
 	PYTHONPATH=$(CURDIR)/.venv-cluster .venv/bin/pytest -m cluster tests/cluster/test_ray_job.py

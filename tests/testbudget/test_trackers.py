@@ -28,8 +28,9 @@ def test_a_run_logs_its_first_and_last_status_and_none_between_if_it_is_short(re
 
 def test_every_status_is_logged_if_asked_for(recorded, tmp_path):
     every, seen = Logged(), []
+    log = tracker(every, every_seconds=0)
 
-    def watch(status, log=tracker(every, every_seconds=0)):
+    def watch(status):
         seen.append(status.name)
         log(status)
 
