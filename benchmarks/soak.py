@@ -143,7 +143,7 @@ class SoakTest:
         source: BlockSource,
         random: np.random.Generator,
     ) -> None:
-        """Run hostile and honest blocks in turn until the time is over."""
+        """Run hostile and honest blocks in turn until the time is over, at least one of each."""
         honest = itertools.chain.from_iterable(map(source.row, itertools.cycle(_HONEST_SHAPES)))
         start = time.monotonic()
         for number in itertools.count():
@@ -152,7 +152,7 @@ class SoakTest:
             minute = (time.monotonic() - start) / 60
             if minute >= minutes * len(totals.samples) / _SAMPLES:
                 totals.samples.append(self._sample(minute))
-            if minute >= minutes:
+            if minute >= minutes and number > 0:
                 break
             if number % _BLOCKS_PER_KILL == _BLOCKS_PER_KILL // 2:
                 # A hostile block waits for the new sandbox.

@@ -188,7 +188,9 @@ class BlockRun:
             work.entry_point,
             self.pair_table,
         )
-        checker = Checker(work.comparison.checker, context.supervisor, servers.judges, self.pair_table)
+        checker = Checker(
+            work.comparison.checker, context.trust, context.supervisor, servers.judges, self.pair_table
+        )
         self._stdin_phase = StdinPhase(
             context.language,
             context.supervisor,

@@ -12,6 +12,7 @@ from testbudget.executors.execution.judging.checker_run import CHECK
 from testbudget.executors.execution.judging.engine_reasons import reason_of_end
 from testbudget.executors.execution.judging.pair_table import Pair, PairTable
 from testbudget.executors.execution.languages.messages import StepMessage
+from testbudget.executors.execution.limits import Trust
 from testbudget.executors.execution.processes.fork_server import ForkServer
 from testbudget.executors.execution.processes.process import Work
 from testbudget.executors.execution.processes.result_buffer import message_verdict, parse_message
@@ -25,15 +26,22 @@ class Checker:
 
     Args:
         text: Python program that defines ``checker(input, expected, actual)``; None if there is none.
+        trust: trust in the authors of the candidates.
         supervisor: watches the processes.
         fork_server: source of the processes.
         pair_table: receives the cost.
     """
 
     def __init__(
-        self, text: str | None, supervisor: Supervisor, fork_server: ForkServer, pair_table: PairTable
+        self,
+        text: str | None,
+        trust: Trust,
+        supervisor: Supervisor,
+        fork_server: ForkServer,
+        pair_table: PairTable,
     ) -> None:
         self._text = text
+        self._trusted = trust is Trust.HONEST
         self._supervisor = supervisor
         self._fork_server = fork_server
         self._pair_table = pair_table
@@ -42,7 +50,7 @@ class Checker:
     def check(
         self, pair: Pair, stdin: str, expected: str, given: str
     ) -> tuple[Verdict, VerdictReason | None]:
-        """Verdict of the checker: passed or failed, or ``ERRORED`` if the checker itself fails.
+        """Verdict of the checker: passed, failed, unconfirmed, or ``ERRORED`` if the checker itself fails.
 
         Args:
             pair: pair that is charged, if no equal output was checked before.
@@ -57,7 +65,7 @@ class Checker:
         return self._known[key]
 
     def _checked(self, pair: Pair, texts: tuple[str, str, str]) -> tuple[Verdict, VerdictReason | None]:
-        content = marshal.dumps((CHECK, self._text, texts))
+        content = marshal.dumps((CHECK, self._text, texts, self._trusted))
         limits = self._supervisor.limits
         ended = self._fork_server.run(Work(content, 1, math.ceil(limits.cpu_seconds)))
         self._pair_table.charge([pair], ended)

@@ -1,11 +1,19 @@
-"""Run of a checker in a process of its own, which has run no other program."""
+"""Run of a checker in a process of its own, which has run no other program.
 
+The checker's text is trusted, but it may not have been written against outputs that are made to pass it.
+Three of these are told apart by their text, whatever the checker does: numbers that are neither greater nor
+less than others, nothing at all, and programs. What passes by them is unconfirmed.
+"""
+
+import contextlib
 import json
+import math
 import traceback
 from collections.abc import Sequence
 from typing import Any
 
 from testbudget.executors.execution.languages.messages import StepMessage
+from testbudget.executors.execution.languages.python.judge_audit import judge_audit
 from testbudget.executors.execution.processes.result_buffer import ResultBuffer
 from testbudget.rewards.problem import Verdict
 from testbudget.rewards.verdict_reason import DetailName, VerdictReason
@@ -15,9 +23,19 @@ CHECK = "check_output"
 
 _FUNCTION, _FILE = "checker", "<checker>"
 _REJECTED = VerdictReason("The checker of the problem rejects the output.")
+_RUNS_OUTPUT = VerdictReason(
+    "The checker of the problem runs a text as a program, which may be the output."
+)
+_NOTHING = VerdictReason(
+    "The checker of the problem accepts that nothing is printed where something is expected."
+)
+_NOT_FINITE = VerdictReason(
+    "The checker of the problem accepts a number that is not finite, and does not say that it expects one."
+)
+_NAMES_OF_INFINITE = ("nan", "inf", "finite")
 
 
-def check_output(buffer: ResultBuffer, text: str, arguments: Sequence[str]) -> None:
+def check_output(buffer: ResultBuffer, text: str, arguments: Sequence[str], *, trusted: bool) -> None:
     """Run a checker in step 0, which leaves ``VERDICT`` with a verdict and a reason.
 
     Called in a process of its own, which has run no other program.
@@ -26,27 +44,55 @@ def check_output(buffer: ResultBuffer, text: str, arguments: Sequence[str]) -> N
         buffer: result buffer of this process.
         text: the checker.
         arguments: input, expected and given output; text that is none is replaced.
+        trusted: True if the authors of the outputs are trusted.
     """
     buffer.begin(0)
     buffer.mark_loaded()
-    verdict, reason = _outcome(text, [_plain(argument) for argument in arguments])
+    plain = [_plain(argument) for argument in arguments]
+    verdict, reason = _outcome(text, plain, trusted=trusted)
+    if verdict is Verdict.PASSED and not trusted and (doubt := _doubt(text, *plain)) is not None:
+        verdict, reason = Verdict.UNCONFIRMED, doubt
     message = [StepMessage.VERDICT, verdict, None if reason is None else reason.as_message()]
     buffer.append(0, json.dumps(message).encode())
     buffer.finish(0)
 
 
-def _outcome(text: str, arguments: Sequence[str]) -> tuple[Verdict, VerdictReason | None]:
+def _outcome(text: str, arguments: Sequence[str], *, trusted: bool) -> tuple[Verdict, VerdictReason | None]:
     names: dict[str, Any] = {"__name__": _FUNCTION}
+    audit = judge_audit()
     try:
         exec(compile(text, _FILE, "exec", dont_inherit=True), names)
-        answer = names[_FUNCTION](*arguments)
+        with contextlib.nullcontext() if trusted else audit.watching(runs_constants=False):
+            answer = names[_FUNCTION](*arguments)
     except BaseException as error:
-        return Verdict.ERRORED, _failure(error)
+        if audit.reason is None:
+            return Verdict.ERRORED, _failure(error)
+    if audit.reason is not None:
+        return Verdict.UNCONFIRMED, _RUNS_OUTPUT
     if type(answer).__name__ in {"bool", "bool_"}:
         return (Verdict.PASSED, None) if answer else (Verdict.FAILED, _REJECTED)
     return Verdict.ERRORED, VerdictReason(
         f"The checker of the problem must return True or False but returned {type(answer).__name__}."
     )
+
+
+def _doubt(text: str, stdin: str, expected: str, given: str) -> VerdictReason | None:
+    """Reason not to believe a checker that accepts an output; None if there is none."""
+    if expected.strip() and not given.strip():
+        return _NOTHING
+    if not any(name in text.lower() for name in _NAMES_OF_INFINITE):
+        known = {*stdin.split(), *expected.split()}
+        if any(_is_infinite(word) and word not in known for word in given.replace(",", " ").split()):
+            return _NOT_FINITE
+    return None
+
+
+def _is_infinite(word: str) -> bool:
+    """Return whether a word reads as a number that is infinite or none."""
+    try:
+        return not math.isfinite(float(word.strip("()[]{};:\"'")))
+    except ValueError:
+        return False
 
 
 def _failure(error: BaseException) -> VerdictReason:

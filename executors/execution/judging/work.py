@@ -31,7 +31,8 @@ def to_do_work(language: Language) -> DoWork:
     ) -> None:
         method, *arguments = marshal.loads(content)
         if method == CHECK:
-            check_output(buffer, *arguments)
+            text, texts, trusted = arguments
+            check_output(buffer, text, texts, trusted=trusted)
             return
         _CARRIERS[method](language, process_runner, buffer, descriptors, arguments)
 

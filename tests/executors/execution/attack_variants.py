@@ -136,6 +136,22 @@ def alias_of_an_exception(random: Random) -> Variant:
     return variant(random, f"{way} as an exception; {asked}", asked, attack, honest)
 
 
+def empty_array(random: Random) -> Variant:
+    """An array without elements, all of which equal anything."""
+    empty = random.choice(PARTS["empties"])
+    difference, measure = random.choice(PARTS["differences"]), random.choice(PARTS["measures"])
+    body = f"got = NAME(2)\n{measure.replace('DIFF', difference.replace('WANT', '6'))}"
+    imports = "import numpy as np\n"
+    return variant(
+        random,
+        f"{empty} by {difference}; {measure}",
+        body,
+        f"{imports}def NAME(n):\n    return {empty}",
+        f"{imports}def NAME(n):\n    return [n * 3]",
+        top=imports,
+    )
+
+
 def variant(random: Random, name: str, body: str, attack: str, honest: str, top: str = "") -> Variant:
     """Variant whose test has a body; one of a TestCase if the body needs one, or at random."""
     kind = TestKind.UNITTEST if "self." in body or random.random() < 0.5 else TestKind.ASSERT
@@ -159,6 +175,7 @@ MECHANISMS = (
     read_expectation,
     tampered_witness,
     alias_of_an_exception,
+    empty_array,
 )
 
 

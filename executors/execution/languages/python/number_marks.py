@@ -48,6 +48,16 @@ class _NumberMarks(ast.NodeTransformer):
             node.left, node.right = _array(node.left), _array(node.right)
         return node
 
+    def visit_AugAssign(self, node: ast.AugAssign) -> ast.stmt | list[ast.stmt]:
+        self.generic_visit(node)
+        if not (self._uses_arrays and isinstance(node.op, _ARITHMETIC)):
+            return node
+        node.value = _array(node.value)
+        if not isinstance(node.target, ast.Name):
+            return node
+        changed = ast.copy_location(ast.Name(node.target.id, ast.Load()), node.target)
+        return [ast.copy_location(ast.Expr(_array(changed)), node), node]
+
     def visit_Call(self, node: ast.Call) -> ast.expr:
         self.generic_visit(node)
         match node.func:
