@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import App, Parameter
 
 from testbudget.cli.interruptions import Interruptions
-from testbudget.cli.options import Json, flags_of
+from testbudget.cli.options import Json, flags_of, whole_number
 from testbudget.rewards.errors import UserError
 from testbudget.scheduler.job import Job
 from testbudget.scheduler.ray_job import is_in_ray_job, run_target
@@ -18,17 +18,19 @@ else:
     JobFlags = flags_of(Job, "Job")
 
 OrResume = Annotated[bool, Parameter(name="--or-resume", negative=(), show_default=False)]
+DryRun = Annotated[bool, Parameter(name="--dry-run", negative=(), show_default=False)]
 
 app = App(
     name="run",
-    usage="Usage: testbudget run (JOB [--out RUN] [--or-resume] [--FIELD VALUE ...] | --resume RUN) "
-    "[--json]",
+    usage="Usage: testbudget run (JOB [--out RUN] [--or-resume | --dry-run] [--FIELD VALUE ...] | "
+    "--resume RUN) [--json]",
     help_epilogue="""Lists are separated by commas. The value none unsets an optional field.
 
 Examples:
 
   testbudget run job.yaml                     into runs/job
   testbudget run job.yaml --cap.tests 500     the job with another cap
+  testbudget run job.yaml --dry-run           what it will cost, by a probe
   testbudget run --resume runs/job            continue after a kill
   testbudget run job.yaml --out s3://bucket/runs/a
 
@@ -44,6 +46,9 @@ def run(
     out: str | None = None,
     resume: str | None = None,
     or_resume: OrResume = False,
+    dry_run: DryRun = False,
+    rates_from: Path | None = None,
+    probe: Annotated[int | None, whole_number(least=1)] = None,
     json: Json = False,
     flags: Annotated[JobFlags | None, Parameter(name="*")] = None,
 ) -> None:
@@ -60,6 +65,13 @@ def run(
             (default: runs/NAME-OF-JOB).
         resume: Run directory, or URL, of a run to continue.
         or_resume: Continue the job's unfinished run if there is one in --out.
+        dry_run: Say what the job will cost, which limit of its cap will end it,
+            how long it will take and what accuracy to expect; run nothing but
+            a probe.
+        rates_from: Finished run whose costs --dry-run takes in place of a probe
+            (default: the run that the job's tests come from, if they do).
+        probe: Number of problems of the probe of --dry-run, a fifth of all at
+            most, with their share of the cap (default: 20).
     """
     elsewhere = all(name.startswith("cluster.") for name in flags or {})
     if resume and (job or out or or_resume or not elsewhere):
@@ -73,6 +85,13 @@ def run(
         from testbudget.scheduler.job_file import load_job
 
         checked = load_job(job, flags)
+    if dry_run:
+        if checked is None or or_resume or out:
+            raise UserError("--dry-run takes a job file, and neither --out nor --resume nor --or-resume")
+        _tell_forecast(checked, rates_from, probe, json=json)
+        return
+    if rates_from or probe:
+        raise UserError("--rates-from and --probe go with --dry-run")
 
     from testbudget import api
     from testbudget.analysis.report import print_report, summary_records
@@ -104,3 +123,19 @@ def run(
         )
     else:
         print_report([finished.summary], page, console)
+
+
+def _tell_forecast(job: Job, rates_from: Path | None, probe: int | None, *, json: bool) -> None:
+    from testbudget.cli.console import print_json, status_console
+    from testbudget.cli.forecasts import forecast_record, print_forecast
+    from testbudget.forecast import PROBE_PROBLEMS, forecast
+
+    console = status_console(json)
+    if not (rates_from or job.tests.from_run):
+        console.print("running the probe", highlight=False)
+    with Interruptions():
+        found = forecast(job, rates_from=rates_from, probe=probe or PROBE_PROBLEMS)
+    if json:
+        print_json(forecast_record(found))
+    else:
+        print_forecast(found, console)
