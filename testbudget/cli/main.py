@@ -25,21 +25,26 @@ class Command(NamedTuple):
 _RUNS = Group("Runs", sort_key=1)
 _ANALYSES = Group("Analyses of finished runs", sort_key=2)
 _PREDICTORS = Group("Predictors of difficulty", sort_key=3)
-_HELPERS = Group("Helpers", sort_key=4)
+_WRITERS = Group("Test writers", sort_key=4)
+_HELPERS = Group("Helpers", sort_key=5)
 
 COMMANDS = {
+    "init": Command(_RUNS, "Write a commented job file that runs as it is.", "init:app"),
     "run": Command(_RUNS, "Spend a compute cap on the tests of a batch of problems.", "run:app"),
     "status": Command(_RUNS, "Show how far a run is, live or finished.", "status:app"),
     "ctl": Command(_RUNS, "Pause, continue, stop or re-cap a run that goes.", "ctl:app"),
     "execute": Command(_RUNS, "Execute a file of candidate and test pairs.", "execute:app"),
     "view": Command(_RUNS, "Show runs in a browser, live while one goes on.", "view:view_app"),
     "report": Command(_ANALYSES, "Compare finished runs side by side.", "view:report_app"),
+    "export": Command(_ANALYSES, "Write the picked programs of a finished run.", "export:app"),
     "compare": Command(
         _ANALYSES, "Compare policies, predictors and rules on a finished run.", "compare:app"
     ),
     "tune": Command(_ANALYSES, "Search for the best rule, policy and cap on a finished run.", "tune:app"),
     "train": Command(_PREDICTORS, "Train a predictor of difficulty on finished runs.", "train:app"),
     "predict": Command(_PREDICTORS, "Predict difficulty by a trained model.", "train:predict_app"),
+    "distill": Command(_WRITERS, "Make training data for a test writer from finished runs.", "distill:app"),
+    "finetune": Command(_WRITERS, "Train a test writer on distilled data.", "finetune:app"),
     "problems": Command(_HELPERS, "Check a source of problems and list it.", "problems:app"),
     "extract": Command(_HELPERS, "Show what the answers of models are read as.", "extract:app"),
     "import": Command(_HELPERS, "Import votes from elsewhere as a finished run.", "data:import_app"),

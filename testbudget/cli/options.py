@@ -15,7 +15,7 @@ from cyclopts import Group, Parameter, Token
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from testbudget.rewards.errors import choice_sentence
+from testbudget.rewards.errors import UserError, choice_sentence
 from testbudget.scheduler.job_names import Named
 
 _BOUNDS = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
@@ -113,6 +113,21 @@ def mapping_in_yaml(text: str) -> Parameter:
 def named(mark: Named) -> Parameter:
     """Parameter that takes the name of a built-in or of a plug-in."""
     return Parameter(converter=_named(mark))
+
+
+def run_sources(given: Sequence[str], runs: Sequence[Path]) -> dict[Path, str]:
+    """Sources of problems by run, from the values ``RUN=SOURCE`` of a flag ``--problems``.
+
+    Raises:
+        UserError: a value has another form, or names none of the runs.
+    """
+    sources = {}
+    for text in given:
+        directory, separator, source = text.partition("=")
+        if not separator or Path(directory) not in runs:
+            raise UserError(f"--problems takes RUN=SOURCE for one of the runs but got {text!r}")
+        sources[Path(directory)] = source
+    return sources
 
 
 def _parameter(name: str, field: FieldInfo, group: Group) -> Parameter:

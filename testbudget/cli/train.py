@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from testbudget.cli.options import Json, Runs, comma_separated, named, whole_number
+from testbudget.cli.options import Json, Runs, comma_separated, named, run_sources, whole_number
 from testbudget.difficulty.names import STORABLE_METHODS
 from testbudget.rewards.errors import UserError
 from testbudget.scheduler.job_names import RULE, SelectionField
@@ -89,7 +89,7 @@ def train(
         layers=tuple(layers) if layers else None,
         candidates=candidates,
         selection=selection,
-        sources=_sources(problems or [], [*runs, *held_out]),
+        sources=run_sources(problems or [], [*runs, *held_out]),
         seed=seed,
     )
     saved = predictors.train(runs, settings, out=out, eval_runs=held_out)
@@ -137,14 +137,3 @@ def predict(
     write_lines([dumps(line, ensure_ascii=False) + "\n" for line in lines], out)
     if out != STANDARD_STREAM:
         print(f"{len(lines)} problems: {out}")
-
-
-def _sources(given: list[str], runs: list[Path]) -> dict[Path, str]:
-    """Sources of problems by run, from ``RUN=SOURCE``."""
-    sources = {}
-    for text in given:
-        directory, separator, source = text.partition("=")
-        if not separator or Path(directory) not in runs:
-            raise UserError(f"--problems takes RUN=SOURCE for one of the runs but got {text!r}")
-        sources[Path(directory)] = source
-    return sources

@@ -4,9 +4,10 @@ import threading
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from testbudget.cli.options import Json, Runs, whole_number
+from testbudget.rewards.errors import UserError
 from testbudget.traces.run_place import is_url
 
 view_app = App(
@@ -21,6 +22,7 @@ report_app = App(
     help_epilogue="""Examples:
 
   testbudget report runs/a runs/b --out both.html
+  testbudget report runs/base runs/tuned --quality --trained-on runs/writer
   xdg-open both.html                          or both.html#/problems?only=sure-wrong
 
 Keys of --json: docs/command_line.md""",
@@ -55,7 +57,15 @@ def view(
 
 
 @report_app.default
-def report(runs: Runs, /, *, out: Path | None = None, json: Json = False) -> None:
+def report(
+    runs: Runs,
+    /,
+    *,
+    out: Path | None = None,
+    quality: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
+    trained_on: Annotated[list[Path] | None, Parameter(consume_multiple=True, negative=())] = None,
+    json: Json = False,
+) -> None:
     """Compare finished runs side by side: accuracy of the picks, and costs.
 
     The page is one file that a browser opens without a network; docs/reading_the_report.md
@@ -64,7 +74,16 @@ def report(runs: Runs, /, *, out: Path | None = None, json: Json = False) -> Non
     Args:
         runs: Directories of finished runs, or their URLs.
         out: HTML file to write (default: report.html in the first run; of a URL, in this directory).
+        quality: Print the quality of the tests instead, of one run or of two side by side: rates of single
+            tests and of many, accuracy at equal tests and at equal tokens, fidelity.
+        trained_on: Directories by finetune or distill; problems that were trained on are left out (with
+            --quality).
     """
+    if quality:
+        _report_quality(runs, out, trained_on or [], json=json)
+        return
+    if trained_on:
+        raise UserError("report takes --trained-on with --quality only")
     from testbudget import api
     from testbudget.analysis.report import print_report, summary_records
     from testbudget.analysis.view.page import write_runs_page
@@ -80,3 +99,19 @@ def report(runs: Runs, /, *, out: Path | None = None, json: Json = False) -> Non
         print_json({"runs": summary_records(summaries), "report": str(page)})
     else:
         print_report(summaries, page, status_console(json))
+
+
+def _report_quality(runs: list[Path], out: Path | None, trained_on: list[Path], *, json: bool) -> None:
+    from testbudget import writers
+    from testbudget.analysis.quality.report import print_quality, quality_record
+    from testbudget.analysis.tables import WIDTH
+    from testbudget.cli.console import print_json, status_console
+    from testbudget.traces.fetched_run import local_run
+
+    if out is not None:
+        raise UserError("report --quality writes no page, so it takes no --out")
+    measured = writers.quality([local_run(run) for run in runs], trained_on=trained_on)
+    if json:
+        print_json(quality_record(measured))
+    else:
+        print_quality(measured, status_console(json, width=WIDTH))

@@ -59,3 +59,27 @@ def test_a_view_is_served_until_it_is_interrupted(runs):
         finally:
             process.send_signal(2)
         assert process.wait(20) == 0
+
+
+def test_the_quality_of_tests_is_printed_beside_that_of_another_run(capsys):
+    assert main(["report", "examples/mbpp", "examples/mbpp", "--quality", "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["problems"] == 208
+    by_name = {(figure["group"], figure["name"]): figure for figure in record["figures"]}
+    single = by_name["single tests", "accuracy"]
+    assert [value["value"] for value in single["values"]] == [pytest.approx(0.715, abs=1e-3)] * 2
+    assert single["difference"] == {"value": 0.0, "interval": [0.0, 0.0]}
+    assert ("accuracy of the pick", "at 782 tokens") in by_name
+
+
+def test_flags_of_the_quality_go_with_it_alone(capsys, tmp_path):
+    for flags, sentence in (
+        (["--trained-on", "x"], "report takes --trained-on with --quality only"),
+        (["--quality", "--out", "x.html"], "report --quality writes no page, so it takes no --out"),
+        (
+            ["--quality", "--trained-on", str(tmp_path)],
+            "must be a directory by testbudget finetune or distill",
+        ),
+    ):
+        assert main(["report", "examples/mbpp", *flags]) == 2
+        assert sentence in capsys.readouterr().err

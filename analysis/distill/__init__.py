@@ -1,0 +1,1 @@
+"""Training data for test writers and code models, made from finished runs."""
