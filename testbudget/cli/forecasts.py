@@ -6,6 +6,7 @@ from typing import Any
 from rich.console import Console
 
 from testbudget.analysis.tables import json_record
+from testbudget.cli.console import number_of
 from testbudget.forecast import COUNTED, Forecast
 
 _TIMES = {"cpu_seconds": "CPU time", "gpu_seconds": "GPU time"}
@@ -61,7 +62,8 @@ def print_forecast(forecast: Forecast, console: Console) -> None:
         rows.append(("time", f"about {_time(forecast.seconds)}"))
     accuracy = forecast.accuracy
     kind = "accuracy" if forecast.labelled else "accuracy, estimated without labels"
-    interval = f"{accuracy.low:.1%} to {accuracy.high:.1%}, on {forecast.measured_on} problem{'s' * (forecast.measured_on != 1)}"
+    measured = number_of(forecast.measured_on, "problem")
+    interval = f"{accuracy.low:.1%} to {accuracy.high:.1%}, on {measured}"
     rows.append((kind, f"{accuracy.value:.1%} ({interval})"))
     if forecast.probe_spent:
         spent = [
