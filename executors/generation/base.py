@@ -4,6 +4,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from testbudget.rewards.errors import UserError
@@ -173,12 +174,14 @@ class GeneratorSettings:
         gpus: number of GPUs that answers are charged for; fractional if engines share a GPU, 0 without one.
         engine: further arguments, by the generator's own names.
         server: server of the model; None if the generator loads it.
+        lora: folder of a LoRA adapter to load the model with; None for the model alone.
     """
 
     model: str
     gpus: float = 0
     engine: Mapping[str, Any] = field(default_factory=dict)
     server: ServerSettings | None = None
+    lora: Path | None = None
 
 
 class Generator(ABC):

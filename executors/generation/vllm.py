@@ -1,6 +1,7 @@
 """Generator on vLLM's asynchronous engine, on GPUs or with vLLM's CPU build."""
 
 import itertools
+import json
 import os
 import re
 from collections.abc import Mapping
@@ -29,6 +30,7 @@ _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 _WEIGHTS = (".safetensors", ".bin", ".pt")
 _GIB = 1 << 30
 _STREAM_INTERVAL = 8  # tokens of a request between two counts: a count costs the engine's caller some time
+_LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # that vLLM makes room for
 _STEPS_AHEAD = 4  # of the engine: computed, on the way to its caller, or begun when a request is aborted
 
 
@@ -46,6 +48,7 @@ class EngineSettings:
         enforce_eager: True to run the model without compilation. None compiles on GPUs only, because
             compilation for a CPU delays the start without a benefit.
         seed: seed of the engine itself; each request has a seed of its own.
+        lora: folder of a LoRA adapter that all answers are given with; None for the model alone.
         extra: other engine arguments; they take precedence over the fields.
     """
 
@@ -57,14 +60,16 @@ class EngineSettings:
     max_num_seqs: int = 256
     enforce_eager: bool | None = None
     seed: int = 0
+    lora: Path | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, model: str, arguments: Mapping[str, Any]) -> Self:
+    def of(cls, model: str, arguments: Mapping[str, Any], lora: Path | None = None) -> Self:
         """Settings from a flat mapping of engine arguments, as in a job file."""
-        own = {name.name for name in fields(cls)} - {"model", "extra"}
+        own = {name.name for name in fields(cls)} - {"model", "lora", "extra"}
         return cls(
             model,
+            lora=lora,
             **{name: value for name, value in arguments.items() if name in own},
             extra={name: value for name, value in arguments.items() if name not in own},
         )
@@ -76,7 +81,7 @@ class EngineSettings:
             cpu: True if vLLM is its CPU build.
         """
         arguments: dict[str, Any] = {
-            own.name: getattr(self, own.name) for own in fields(self) if own.name != "extra"
+            own.name: getattr(self, own.name) for own in fields(self) if own.name not in ("lora", "extra")
         }
         if self.enforce_eager is None:
             arguments["enforce_eager"] = cpu
@@ -86,6 +91,9 @@ class EngineSettings:
             "use_tqdm_on_load": False,
             "stream_interval": _STREAM_INTERVAL,
         }
+        if self.lora is not None:
+            rank = adapter_rank(self.lora)
+            arguments |= {"enable_lora": True, "max_lora_rank": next(r for r in _LORA_RANKS if r >= rank)}
         if self.tensor_parallel_size > 1:
             # The GPUs of this process; inside a Ray actor vLLM might request others from Ray.
             arguments["distributed_executor_backend"] = "mp"
@@ -125,6 +133,26 @@ def check_model(model: str) -> None:
         )
 
 
+def adapter_rank(folder: Path) -> int:
+    """Rank of a LoRA adapter.
+
+    Args:
+        folder: the adapter as PEFT saves it.
+
+    Raises:
+        UserError: the folder holds no LoRA adapter, or one of a rank that vLLM has no room for.
+    """
+    try:
+        rank = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))["r"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise UserError(
+            f"lora must be the folder of a LoRA adapter with an adapter_config.json, but {folder} is none"
+        ) from None
+    if not isinstance(rank, int) or not 1 <= rank <= _LORA_RANKS[-1]:
+        raise UserError(f"lora must have a rank from 1 to {_LORA_RANKS[-1]} but {folder} has {rank}")
+    return rank
+
+
 class VllmGenerator(Generator):
     """Generator whose model runs in an asynchronous vLLM engine.
 
@@ -140,6 +168,7 @@ class VllmGenerator(Generator):
     def __init__(self, settings: EngineSettings, gpus: float = 0) -> None:
         self._settings = settings
         self._engine: Any = None
+        self._lora: Any = None  # vLLM's name for the adapter; None for the model alone
         self._max_model_len = settings.max_model_len
         self._busy_time = BusyTime(gpus)
         self._numbers = itertools.count()
@@ -148,7 +177,7 @@ class VllmGenerator(Generator):
     @classmethod
     def from_settings(cls, settings: GeneratorSettings) -> Self:
         """Generator whose engine takes the further arguments by vLLM's names."""
-        return cls(EngineSettings.of(settings.model, settings.engine), settings.gpus)
+        return cls(EngineSettings.of(settings.model, settings.engine, settings.lora), settings.gpus)
 
     async def start(self) -> None:
         """Load the model; the event loop is blocked for seconds to minutes.
@@ -162,11 +191,14 @@ class VllmGenerator(Generator):
         os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")  # read when vllm is imported
         try:
             from vllm import AsyncEngineArgs
+            from vllm.lora.request import LoRARequest
             from vllm.platforms import current_platform
             from vllm.usage.usage_lib import UsageContext
             from vllm.v1.engine.async_llm import AsyncLLM
         except ModuleNotFoundError as error:
             raise UserError(f"generating needs vLLM, which is not installed here: {error}") from error
+        if settings.lora is not None:
+            self._lora = LoRARequest("adapter", 1, str(settings.lora))
         cpu = current_platform.is_cpu()
         if cpu:
             # One worker inside the engine's process, with OMP_NUM_THREADS threads.
@@ -230,7 +262,8 @@ class VllmGenerator(Generator):
         mark = self._busy_time.arrive()
         counted = 0
         try:
-            async for output in self._engine.generate(tokens_input(list(token_ids)), parameters, name):
+            prompt = tokens_input(list(token_ids))
+            async for output in self._engine.generate(prompt, parameters, name, lora_request=self._lora):
                 answer = output.outputs[0]
                 if count:
                     counted, new = len(answer.token_ids), len(answer.token_ids) - counted

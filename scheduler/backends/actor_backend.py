@@ -239,7 +239,7 @@ def worker_maker(job: Job, kind: WorkerKind, *, metered: bool) -> Callable[[], A
             ExtractorActor, make, threads, section.gpus, section.timeout_seconds, metered
         )
     model = model_of(job, kind)
-    settings = GeneratorSettings(model.name, model.gpus, model.engine, model.server)
+    settings = GeneratorSettings(model.name, model.gpus, model.engine, model.server, model.lora)
     return functools.partial(
         GeneratorActor,
         functools.partial(create_generator, model.generator, settings),

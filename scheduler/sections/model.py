@@ -1,6 +1,7 @@
 """Section of a job file on a language model."""
 
 import re
+from pathlib import Path
 from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 
@@ -48,6 +49,9 @@ class ModelSection(JobSection):
         default_factory=lambda given: "openai" if given.get("base_url") else "vllm",
         description="generator that serves the model (default: openai with base_url, else vllm)",
     )
+    lora: Path | None = Field(
+        None, description="folder of a LoRA adapter for vLLM, such as one by testbudget finetune"
+    )
     template: str = Field(description="prompt template: a built-in name or a YAML file")
     temperature: float = Field(0.8, ge=0, description="sampling temperature")
     top_p: float = Field(0.95, gt=0, le=1, description="nucleus sampling threshold")
@@ -93,6 +97,12 @@ class ModelSection(JobSection):
         ranks = self.engine.get("tensor_parallel_size", 1) if self.generator == "vllm" else 1
         if ranks != 1 and self.gpus not in {0, ranks}:
             raise ValueError(f"gpus must equal engine.tensor_parallel_size ({ranks}) but got {self.gpus:g}")
+        return self
+
+    @model_validator(mode="after")
+    def _adapter_of_vllm(self) -> Self:
+        if self.lora is not None and self.generator != "vllm":
+            raise ValueError(f"lora needs generator vllm, which loads it, but got {self.generator}")
         return self
 
     @model_validator(mode="after")

@@ -26,6 +26,18 @@ def test_paths_are_relative_to_the_job_file_and_survive_saving(tmp_path):
     assert load_job(tmp_path / "elsewhere" / "job.yaml") == job
 
 
+def test_the_adapter_of_a_model_is_relative_to_the_job_file_and_for_vllm_alone(tmp_path):
+    path = tmp_path / "job.yaml"
+    model = {"name": "m", "template": "coderm", "lora": "writer/adapter", "gpus": 0}
+    path.write_text(yaml.safe_dump(MINIMAL | {"tests": {"model": model}}))
+    assert load_job(path).tests.model.lora == tmp_path / "writer" / "adapter"
+    save_job(load_job(path), tmp_path / "saved.yaml")
+    assert load_job(tmp_path / "saved.yaml") == load_job(path)
+    served = model | {"base_url": "http://localhost:1/v1"}
+    with pytest.raises(UserError, match="lora needs generator vllm, which loads it, but got openai"):
+        check_job(MINIMAL | {"tests": {"model": served}}, tmp_path)
+
+
 def test_overrides_take_the_place_of_the_file(tmp_path):
     path = tmp_path / "job.yaml"
     path.write_text(yaml.safe_dump(MINIMAL))

@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib.util
+import json
 
 import pytest
 
@@ -12,6 +13,30 @@ from testbudget.rewards.errors import UserError
 def test_flat_arguments_are_split_into_known_and_extra_ones():
     settings = EngineSettings.of("m", {"max_model_len": 512, "quantization": "fp8"})
     assert settings == EngineSettings("m", max_model_len=512, extra={"quantization": "fp8"})
+
+
+def adapter(folder, config):
+    folder.mkdir(exist_ok=True)
+    (folder / "adapter_config.json").write_text(json.dumps(config))
+    return folder
+
+
+@pytest.mark.parametrize(("rank", "room"), [(1, 8), (16, 16), (17, 32), (512, 512)])
+def test_an_adapter_gets_room_for_its_rank(rank, room, tmp_path):
+    settings = EngineSettings.of("m", {}, adapter(tmp_path / "adapter", {"r": rank}))
+    arguments = settings.engine_arguments(cpu=True)
+    assert arguments["enable_lora"] is True
+    assert arguments["max_lora_rank"] == room
+    assert "lora" not in arguments
+    assert "enable_lora" not in EngineSettings("m").engine_arguments(cpu=True)
+
+
+def test_a_folder_without_a_usable_adapter_is_refused(tmp_path):
+    with pytest.raises(UserError, match="must be the folder of a LoRA adapter with an"):
+        EngineSettings("m", lora=tmp_path).engine_arguments(cpu=True)
+    with pytest.raises(UserError, match=r"must have a rank from 1 to 512 but .* has 1024"):
+        lora = adapter(tmp_path / "adapter", {"r": 1024})
+        EngineSettings("m", lora=lora).engine_arguments(cpu=True)
 
 
 def test_prefix_caching_is_always_enabled():
