@@ -1,30 +1,37 @@
-"""The installed package: a wheel beside packages that share the rooms' names, and types from anywhere.
+"""The installed package: a wheel in an environment of its own, its README, and types from anywhere.
 
-The wheel is built from a copy of the checkout, and runs from a folder that has a ``rewards.py`` of its own.
+The wheel is built from a copy of the checkout. It is installed where packages share the rooms' names, and
+runs in a folder with a ``rewards.py`` of its own. Its environment sees the dependencies of this one alone.
 """
 
+import email
 import os
+import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tarfile
+import venv
 import zipfile
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
+LEFT_OUT, NEEDED = ("examples/", "tests/", "docs/"), {"docs/making/links.py"}
 ROOMS = ("rewards", "policies", "traces", "difficulty", "executors", "scheduler", "analysis")
+REPOSITORY = "https://host.example/owner/testbudget"
 PAIR = '{"id": "1", "candidate": "def f(): return 1", "test": "assert f() == 1", "kind": "assert"}\n'
 
 
-def python(*arguments: str | Path, cwd: Path, path: list[Path] | None = None) -> str:
+def python(*arguments: str | Path, cwd: Path, interpreter: Path = Path(sys.executable)) -> str:
     """What a Python process prints; it must end well."""
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, path or []))}
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     ended = subprocess.run(
-        [sys.executable, *map(str, arguments)],
+        list(map(str, [interpreter, *arguments])),
         cwd=cwd,
-        env=environment,
+        env=environment | {"TESTBUDGET_REPOSITORY": REPOSITORY},
         capture_output=True,
         text=True,
         check=False,
@@ -45,7 +52,7 @@ def built(tmp_path_factory) -> Path:
     )
     for name in filter(None, files.stdout.decode().split("\0")):
         source = ROOT / name
-        if source.exists() and not name.startswith(("examples/", "tests/", "docs/")):
+        if source.exists() and (not name.startswith(LEFT_OUT) or name in NEEDED):
             target = folder / "copy" / name
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(source, target, follow_symlinks=False)
@@ -54,15 +61,21 @@ def built(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def installed(built, tmp_path_factory) -> Path:
-    """The wheel's files, unpacked where packages of the rooms' bare names lie too."""
-    folder = tmp_path_factory.mktemp("installed")
-    with zipfile.ZipFile(next(built.glob("*.whl"))) as wheel:
-        wheel.extractall(folder)
+def interpreter(built, tmp_path_factory) -> Path:
+    """Python of a new environment with the wheel, where packages of the rooms' bare names lie too."""
+    folder = tmp_path_factory.mktemp("environment")
+    venv.create(folder, symlinks=True)
+    made = folder / "bin" / "python"
+    wheel = next(built.glob("*.whl"))
+    python(
+        "-m", "pip", "--python", made, "install", "--quiet", "--no-deps", "--no-index", wheel, cwd=folder
+    )
+    (packages,) = folder.glob("lib/python*/site-packages")
+    (packages / "dependencies.pth").write_text(sysconfig.get_path("purelib"))
     for room in ROOMS:
-        (folder / room).mkdir()
-        (folder / room / "__init__.py").write_text("raise ImportError('another project')\n")
-    return folder
+        (packages / room).mkdir()
+        (packages / room / "__init__.py").write_text("raise ImportError('another project')\n")
+    return made
 
 
 def test_wheel_and_source_distribution_hold_plain_files_of_every_room(built):
@@ -82,15 +95,36 @@ def test_wheel_and_source_distribution_hold_plain_files_of_every_room(built):
     }
 
 
-def test_a_wheel_works_beside_packages_and_files_of_the_same_names(installed, tmp_path):
+def test_the_wheel_runs_outside_of_the_checkout_beside_packages_of_the_same_names(interpreter, tmp_path):
     (tmp_path / "rewards.py").write_text("raise ImportError('a file of the user')\n")
     (tmp_path / "pairs.jsonl").write_text(PAIR)
     code = "import testbudget.scheduler.job, testbudget.rewards.votes; print(testbudget.__file__)"
-    where = python("-c", code, cwd=tmp_path, path=[installed])
-    assert Path(where.strip()).parent == installed / "testbudget"
-    command = ["-m", "testbudget", "execute", "--in", "pairs.jsonl", "--out", "verdicts.jsonl"]
-    python(*command, "--runners", "1", cwd=tmp_path, path=[installed])
+    where = python("-c", code, cwd=tmp_path, interpreter=interpreter)
+    assert Path(where.strip()).is_relative_to(interpreter.parents[1])
+    command = [
+        interpreter.with_name("testbudget"),
+        "execute",
+        "--in",
+        "pairs.jsonl",
+        "--out",
+        "verdicts.jsonl",
+    ]
+    python(*command, "--runners", "1", cwd=tmp_path, interpreter=interpreter)
     assert '"passed"' in (tmp_path / "verdicts.jsonl").read_text()
+
+
+def test_the_readme_of_a_release_has_no_relative_link(built):
+    with zipfile.ZipFile(next(built.glob("*.whl"))) as wheel:
+        (name,) = (name for name in wheel.namelist() if name.endswith("/METADATA"))
+        metadata = email.message_from_string(wheel.read(name).decode())
+    readme = metadata.get_payload()
+    links = re.findall(r"\]\(([^)\s]+)\)", readme)
+    assert links
+    assert [link for link in links if not link.startswith("https://")] == []
+    assert f"]({REPOSITORY}/blob/HEAD/docs/quickstart.md)" in readme
+    assert f"]({REPOSITORY}/raw/HEAD/docs/pictures/budget.svg)" in readme
+    assert metadata["Description-Content-Type"] == "text/markdown"
+    assert f"Source, {REPOSITORY}" in metadata.get_all("Project-URL")
 
 
 def test_mypy_follows_names_into_the_rooms_from_a_file_elsewhere(tmp_path):
