@@ -159,7 +159,10 @@ def load(directory: str | Path) -> Run:
 
     found = local_run(directory)
     if not (found / "candidates.parquet").is_file():
-        raise UserError(f"{directory} must be a finished run but it has no candidates.parquet")
+        reason = "it has no candidates.parquet" if found.is_dir() else "there is nothing of that name"
+        if found.is_file():
+            reason = "it is a file: testbudget import votes makes a run of a file of votes"
+        raise UserError(f"{directory} must be a finished run but {reason}")
     return Run(found)
 
 
