@@ -30,7 +30,7 @@ from testbudget.executors.generation.base import (
     Sampling,
     TokenCount,
 )
-from testbudget.executors.generation.engine_lease import EngineLease
+from testbudget.executors.generation.engine_lease import EngineLease, EngineRequest
 from testbudget.executors.generation.prepaid import PrepaidGenerator
 from testbudget.executors.generation.request_lease import RequestLease
 from testbudget.executors.metering import LeaseEndedError, Meter, Reading, Usage
@@ -109,7 +109,11 @@ class GeneratorActor:
         generator = await self._generator()
         if isinstance(generator, PrepaidGenerator):
             return await self._paid(generator, requests, sampling)
-        tasks = [asyncio.ensure_future(self._one(generator, request, sampling)) for request in requests]
+        rooms = self._engine_lease.begin(len(requests), generator.tokens_ahead(sampling))
+        tasks = [
+            asyncio.ensure_future(self._one(generator, request, sampling, room))
+            for request, room in zip(requests, rooms, strict=True)
+        ]
         try:
             return list(await asyncio.gather(*tasks))
         except GeneratorError as error:
@@ -119,6 +123,9 @@ class GeneratorActor:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             raise
+        finally:
+            for room in rooms:
+                self._engine_lease.end(room)
 
     async def lease(self, until: Usage) -> None:
         """Let the engine use so much in all since it started."""
@@ -153,7 +160,9 @@ class GeneratorActor:
         # An end of the lease comes last: what else has failed needs more than another lease.
         raise min(errors, key=lambda error: isinstance(error, LeaseEndedError))
 
-    async def _one(self, generator: Generator, request: Request, sampling: Sampling) -> Completion:
+    async def _one(
+        self, generator: Generator, request: Request, sampling: Sampling, room: EngineRequest
+    ) -> Completion:
         def answer(count: TokenCount) -> Coroutine[Any, Any, Completion]:
             def counted(tokens: int) -> None:
                 self._progress += tokens
@@ -161,11 +170,8 @@ class GeneratorActor:
 
             return generator.generate_counted(request, sampling, counted)
 
-        ahead = generator.tokens_ahead(sampling)
         try:
-            completion = await asyncio.wait_for(
-                self._engine_lease.run(answer, ahead), self._timeout_seconds
-            )
+            completion = await asyncio.wait_for(self._engine_lease.run(answer, room), self._timeout_seconds)
             self._progress += 1
             return completion
         except PromptRefusedError as error:

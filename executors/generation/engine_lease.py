@@ -8,7 +8,7 @@ and not counted as well.
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from testbudget.executors.generation.base import Completion, TokenCount
@@ -32,19 +32,21 @@ def smallest_engine_lease(max_tokens: int, tokens_ahead: int, gpus: float) -> Us
     return Usage(max_tokens + 2 * tokens_ahead + 1, gpus * (_MIN_SECONDS + _DRAIN_SECONDS))
 
 
-@dataclass(slots=True)
-class _Request:
-    """Request in progress.
+@dataclass(slots=True, eq=False)
+class EngineRequest:
+    """Request in progress, or about to begin.
 
     Attributes:
         ahead: tokens that it may have generated and not counted.
         counted: tokens counted so far.
         aborted: the lease that has ended it; None while it runs.
+        task: its answer; None until it begins.
     """
 
     ahead: int
     counted: int = 0
     aborted: Usage | None = None
+    task: asyncio.Task[Completion] | None = None
 
 
 class EngineLease:
@@ -66,7 +68,7 @@ class EngineLease:
         self._gpus = gpus
         self._in_flight = in_flight
         self._clock = clock
-        self._requests: dict[asyncio.Task[Completion], _Request] = {}
+        self._requests: dict[EngineRequest, None] = {}  # in the order of their begin
         self._ended = (
             UNLIMITED  # the lease that something was refused or aborted for since the last idle time
         )
@@ -83,36 +85,62 @@ class EngineLease:
             rate = self._meter.used.tokens / self._busy_seconds
         return Usage(max(1.0, SLICE_SECONDS * rate), SLICE_SECONDS * self._gpus)
 
-    async def run(self, answer: Callable[[TokenCount], Awaitable[Completion]], ahead: int) -> Completion:
-        """Answer a request, and charge it.
+    def begin(self, count: int, ahead: int) -> list[EngineRequest]:
+        """Make room for requests of one call: for all of them, or for none.
+
+        If some began and the others were refused, the call would end with nothing but their cost, and so it
+        might again and again. Each is given to :meth:`run`, and to :meth:`end` if it may not have been.
+
+        Args:
+            count: number of requests.
+            ahead: tokens that each may have generated and not counted.
+
+        Raises:
+            LeaseEndedError: the lease leaves too little to begin.
+        """
+        self._check([ahead] * count)
+        begun = [EngineRequest(ahead) for _ in range(count)]
+        self._requests |= dict.fromkeys(begun)
+        if self._timer is None:
+            self._watch_time()
+        return begun
+
+    async def run(
+        self, answer: Callable[[TokenCount], Awaitable[Completion]], request: EngineRequest
+    ) -> Completion:
+        """Answer a request that has room, charge it, and give its room up.
 
         Args:
             answer: function that starts the request; it counts the tokens as they come.
-            ahead: tokens that the request may have generated and not counted.
+            request: one that has begun.
 
         Raises:
-            LeaseEndedError: the lease leaves too little to begin, or has ended the request.
+            LeaseEndedError: the lease has ended the request.
         """
-        self._check(ahead)
-        request = _Request(ahead)
-        task = asyncio.ensure_future(_awaited(answer, lambda tokens: self._count(request, tokens)))
-        self._requests[task] = request
-        if self._timer is None:
-            self._watch_time()
         try:
-            completion = await task
+            if request.aborted is not None:
+                raise LeaseEndedError(request.aborted)
+            request.task = asyncio.ensure_future(
+                _awaited(answer, lambda tokens: self._count(request, tokens))
+            )
+            completion = await request.task
             if completion.tokens > request.counted:  # not so if it is NaN
                 self._meter.add(tokens=completion.tokens - request.counted)
         except asyncio.CancelledError:
-            self._meter.add(tokens=ahead)
+            self._meter.add(tokens=request.ahead)
             if request.aborted is None:
                 raise
             raise LeaseEndedError(request.aborted) from None
         finally:
-            self.update()
-            del self._requests[task]
-            self._use_up_if_idle()
+            self.end(request)
         return completion
+
+    def end(self, request: EngineRequest) -> None:
+        """Give up the room of a request, if it still has any."""
+        self.update()
+        if request in self._requests:
+            del self._requests[request]
+            self._use_up_if_idle()
 
     def update(self) -> None:
         """Charge the busy time so far."""
@@ -122,8 +150,8 @@ class EngineLease:
             self._meter.add(gpu_seconds=(now - self._updated) * self._gpus)
         self._updated = now
 
-    def _check(self, ahead: int) -> None:
-        """Check that a request may begin."""
+    def _check(self, ahead: Sequence[int]) -> None:
+        """Check that requests may begin."""
         self.update()
         until, used = self._meter.until, self._meter.used
         lacks_tokens = until.tokens - used.tokens <= self._token_margin(ahead)
@@ -133,7 +161,7 @@ class EngineLease:
             self._use_up_if_idle()
             raise LeaseEndedError(until)
 
-    def _count(self, request: _Request, tokens: int) -> None:
+    def _count(self, request: EngineRequest, tokens: int) -> None:
         request.counted += tokens
         self._meter.add(tokens=tokens)
         until = self._meter.until
@@ -161,19 +189,20 @@ class EngineLease:
         """GPU-seconds before the end of the lease at which requests are aborted."""
         return self._gpus * _DRAIN_SECONDS
 
-    def _token_margin(self, new: int = 0) -> int:
+    def _token_margin(self, new: Sequence[int] = ()) -> int:
         """Tokens before the end of the lease at which requests are aborted.
 
         What no request has counted, and once more the most that one request counts at a time.
         """
-        ahead = [new, *(request.ahead for request in self._requests.values())]
-        return sum(ahead) + max(ahead)
+        ahead = [*new, *(request.ahead for request in self._requests)]
+        return sum(ahead) + max(ahead, default=0)
 
     def _abort_all(self, until: Usage) -> None:
-        for task, request in self._requests.items():
+        for request in self._requests:
             if request.aborted is None:
                 request.aborted = until
-                task.cancel()
+                if request.task is not None:
+                    request.task.cancel()
 
     def _end(self, until: Usage, *, tokens: bool = False, time: bool = False) -> None:
         self._ended = Usage(

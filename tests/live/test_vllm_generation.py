@@ -135,12 +135,10 @@ def test_requests_end_with_the_lease_and_the_engine_answers_under_the_next_one(l
         sampling = Sampling(max_tokens=300)
         meter.lease(Usage(160.0, 0.0, 0.0))
 
-        def answer(index):
+        async def answer(index):
             one = request(index, "Count from 1 to 1000, one number a line.")
-            return lease.run(
-                lambda count: generator.generate_counted(one, sampling, count),
-                generator.tokens_ahead(sampling),
-            )
+            (room,) = lease.begin(1, generator.tokens_ahead(sampling))
+            return await lease.run(lambda count: generator.generate_counted(one, sampling, count), room)
 
         ended = await asyncio.gather(*map(answer, range(4)), return_exceptions=True)
         assert [type(one) for one in ended] == [LeaseEndedError] * 4

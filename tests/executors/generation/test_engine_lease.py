@@ -119,6 +119,25 @@ def test_work_that_the_end_of_a_lease_has_aborted_is_done_under_the_next_one():
     asyncio.run(run())
 
 
+def test_a_call_that_needs_more_than_a_lease_begins_when_all_of_it_may_and_costs_nothing_before():
+    async def run():
+        engine = SaysAtTheEnd()
+        actor = await started(engine)
+        sampling, lease = Sampling(max_tokens=40), 0.0
+        while lease <= 3 * 40:  # two requests, and once more the most that one has not counted
+            lease += 45.0
+            await actor.lease(Usage(lease, math.inf, math.inf))
+            if lease <= 3 * 40:
+                with pytest.raises(LeaseEndedError):
+                    await actor.generate(requests(2), sampling)
+                assert engine.generated == 0
+        assert len(await actor.generate(requests(2), sampling)) == 2
+        assert engine.generated == 80
+        assert (await actor.report()).used.tokens == 90.0  # of leases that have ended
+
+    asyncio.run(run())
+
+
 def test_a_lease_that_is_renewed_in_time_ends_nothing():
     async def run():
         engine = Engine()
@@ -168,7 +187,7 @@ def test_gpu_seconds_are_busy_time_times_gpus():
             return Completion("", 100, 0.0, "stop")
 
         clock.now = 7.0  # idle
-        both = [asyncio.ensure_future(lease.run(answer, 0)) for _ in range(2)]
+        both = [asyncio.ensure_future(lease.run(answer, *lease.begin(1, 0))) for _ in range(2)]
         await asyncio.sleep(0)
         clock.now += 3.0
         lease.update()
@@ -200,7 +219,7 @@ def test_requests_are_aborted_before_the_gpu_seconds_end():
 
         for _ in range(2):  # the second does not begin
             with pytest.raises(LeaseEndedError):
-                await lease.run(answer, 0)
+                await lease.run(answer, *lease.begin(1, 0))
         assert clock() < 0.5
         assert meter.charged.gpu_seconds == 0.5
 
