@@ -42,6 +42,7 @@ _GENERATOR = '''
 """Generator whose answers are a function of the request, each after a while."""
 
 import asyncio
+import os
 
 from testbudget.executors.generation.base import Completion, Generator
 
@@ -64,6 +65,8 @@ class Replayed(Generator):
             await asyncio.sleep(0.02 + 0.01 * (request.index % 5))
             count(5)
         k, x = int(request.problem.split("/")[1]), request.index
+        if self._name == "poisoned" and k == 2:
+            os._exit(1)
         wrong = (k + x) % 7 == 0
         code = f"assert times_{k}({x}) == {k * x + wrong}"
         if self._name == "policy":
@@ -106,16 +109,17 @@ def write_inputs(folder: Path, problems: int, pair_seconds: float) -> dict[str, 
     }
 
 
-def models(gpus: float) -> dict[str, Any]:
+def models(gpus: float, reward: str = "reward") -> dict[str, Any]:
     """Sections of two models whose answers are replayed, on two engines of one core each.
 
     Args:
         gpus: GPUs of each engine.
+        reward: name of the model that writes tests; ``poisoned`` ends its process on the first problem.
     """
     shape = {"generator": "replayed", "actors": 2, "gpus": gpus, "cpus": 1, "in_flight": 4}
     policy = {"name": "policy", "template": "program", **shape}
-    reward = {"name": "reward", "template": "coderm", **shape}
-    return {"candidates": {"model": policy, "count": len(_PROGRAMS) + 1}, "tests": {"model": reward}}
+    tests = {"name": reward, "template": "coderm", **shape}
+    return {"candidates": {"model": policy, "count": len(_PROGRAMS) + 1}, "tests": {"model": tests}}
 
 
 class ChaosCluster:
