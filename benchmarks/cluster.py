@@ -44,6 +44,7 @@ from testbudget.traces.tables import read_trace
 
 SEED = 0
 SIZES, SIZES_QUICK = (3_000, 10_000, 30_000), (300, 1_000)
+WHOLE, WHOLE_QUICK = 1_000, 60  # problems of the run that is ended and read
 _BLOCKS_PER_RUNNER, _BLOCKS_PER_RUNNER_QUICK = 400, 100
 _MOST_SECONDS = 1.0  # of a block; longer ones would leave one runner at work alone
 _CAP = {"tokens": 10**7, "cpu_seconds": 10**6}
@@ -89,12 +90,22 @@ def scaling_figures(job: Path, cluster: ChaosCluster, blocks: int) -> dict[str, 
         cluster: cluster with one node that offers two cores; it gets three more.
         blocks: blocks per runner.
     """
-    latencies, pairs = recorded_blocks()
-    choices = random.Random(SEED)
     loaded = load_job(job)
     ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
-    transport = LatencyTransport(loaded, metered=False)
-    transport.connected()
+    try:
+        transport = LatencyTransport(loaded, metered=False)
+        transport.connected()
+        found = _scaling(transport, cluster, blocks)
+        transport.close()
+    finally:
+        ray.shutdown()
+    found["scaling_1_to_4"] = found["pairs_per_second_4"] / found["pairs_per_second_1"]
+    return found
+
+
+def _scaling(transport: RayTransport, cluster: ChaosCluster, blocks: int) -> dict[str, float]:
+    latencies, pairs = recorded_blocks()
+    choices = random.Random(SEED)
     plan = PoolPlan(None, 2, "report", "wait_out", lambda works: (works[0].key[1],), _done, serial=True)
     found: dict[str, float] = {}
     numbers = itertools.count()
@@ -114,7 +125,7 @@ def scaling_figures(job: Path, cluster: ChaosCluster, blocks: int) -> dict[str, 
         began, cpu_began, done = time.perf_counter(), time.process_time(), 0
         _submit(pools, chosen, numbers)
         while done < len(chosen):
-            done += sum(isinstance(report, GenerationDone) for report in pools.wait())
+            done += sum(isinstance(report, GenerationDone) for report in pools.wait(None))
         seconds = time.perf_counter() - began
         found[f"pairs_per_second_{nodes}"] = len(chosen) * pairs / seconds
         found[f"busy_share_{nodes}"] = sum(chosen) / seconds / runners
@@ -122,9 +133,6 @@ def scaling_figures(job: Path, cluster: ChaosCluster, blocks: int) -> dict[str, 
             (time.process_time() - cpu_began) / len(chosen) / pairs * 1e6
         )
         pools.close()
-    transport.close()
-    ray.shutdown()
-    found["scaling_1_to_4"] = found["pairs_per_second_4"] / found["pairs_per_second_1"]
     return found
 
 
@@ -248,8 +256,8 @@ def main() -> int:
                 cluster.join(name_of_node, 1, 1)
             shape = (6, 36) if given.quick else (12, 40 * losses // 4)
             figures |= chaos_figures(folder / "chaos", cluster, *shape, losses)
-    sizes, tests = (SIZES_QUICK, 4) if given.quick else (SIZES, 8)
-    figures |= size_figures(sizes, tests)
+    sizes, whole = (SIZES_QUICK, WHOLE_QUICK) if given.quick else (SIZES, WHOLE)
+    figures |= size_figures(sizes, whole=whole)
     for key, value in figures.items():
         print(f"{key:<28}{value:>14,.3f}" if isinstance(value, float) else f"{key:<28}{value!s:>14}")
     print()

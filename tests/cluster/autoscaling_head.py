@@ -8,7 +8,9 @@ import os
 import socket
 import sys
 import tempfile
+import time
 from pathlib import Path
+from typing import Any
 
 os.environ |= {
     "RAY_FAKE_CLUSTER": "1",
@@ -31,7 +33,24 @@ HEAD_ONLY = {
 }
 
 
+START_SECONDS = 240.0
+_ask_for_node = services.get_node
+
+
+def get_node_patiently(*arguments: Any) -> Any:
+    """A node's entry in its cluster. Ray waits 30 s for it, which is too short on a busy machine."""
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            return _ask_for_node(*arguments)
+        except RuntimeError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.5)
+
+
 def main(types: str, folder: str) -> None:
+    services.get_node = get_node_patiently
     with socket.socket() as listener:
         listener.bind(("", 0))
         port = listener.getsockname()[1]
