@@ -89,9 +89,11 @@ def test_tables_are_printed(figures, script, capsys):
 
 
 def test_made_regimes_keep_tests_that_tell_or_fewer_right_programs(generalisation, regimes):
-    telling, unpopular = generalisation.made_regimes(regimes[0])
-    for one, other, fewer in zip(regimes[0].recorded, telling.recorded, unpopular.recorded, strict=True):
+    telling, some_wrong, unpopular = generalisation.made_regimes(regimes[0])
+    made = (telling.recorded, some_wrong.recorded, unpopular.recorded)
+    for one, other, mixed, fewer in zip(regimes[0].recorded, *made, strict=True):
         assert other.votes.tests == len(other.rows) <= one.tests
+        assert other.tests <= mixed.tests <= one.tests
         if one.correct.any():
             shares = other.votes.passed()[:, other.correct].mean(axis=1)
             assert (shares > 0.5).all() or other.tests == one.tests
