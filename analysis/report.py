@@ -42,6 +42,19 @@ def print_report(runs: Sequence[RunSummary], page: Path, console: Console) -> No
         console: writes to the terminal.
     """
     summary_table(runs).print(console)
+    print_notes(runs, console)
+    picks = [run.directory / "picks.jsonl" for run in runs]
+    for name, path in [*(("picks", path) for path in picks if path.exists()), ("report", page)]:
+        console.print(f"{name}: {path}", highlight=False, soft_wrap=True)
+
+
+def print_notes(runs: Sequence[RunSummary], console: Console) -> None:
+    """Print what is to be noticed about runs: answers without a program, weak ground truths, harm.
+
+    Args:
+        runs: summaries of the runs.
+        console: writes to the terminal.
+    """
     for run in runs:
         if run.without_program:
             total = sum(problem.candidates for problem in run.problems)
@@ -70,9 +83,6 @@ def print_report(runs: Sequence[RunSummary], page: Path, console: Console) -> No
             )
         if len(run.harmful) > _SHOWN:
             console.print(f"… and {len(run.harmful) - _SHOWN} more: see the report")
-    picks = [run.directory / "picks.jsonl" for run in runs]
-    for name, path in [*(("picks", path) for path in picks if path.exists()), ("report", page)]:
-        console.print(f"{name}: {path}", highlight=False, soft_wrap=True)
 
 
 def summary_records(runs: Sequence[RunSummary]) -> list[dict[str, Any]]:

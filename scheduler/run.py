@@ -50,6 +50,7 @@ from testbudget.scheduler.run_problems import RunProblems
 from testbudget.scheduler.run_results import write_results
 from testbudget.scheduler.run_status import Watch
 from testbudget.scheduler.server_checks import check_servers
+from testbudget.scheduler.start_stages import tell_stage
 from testbudget.scheduler.truth_trials import BackendTrials
 from testbudget.scheduler.work.candidates import CandidateGenerator, recorded_candidates
 from testbudget.scheduler.work.given_tests import given_tests, kept_tests
@@ -93,6 +94,7 @@ def start_run(
         return resume_run(target, watch, job=job)
     if job.backend != "recorded":
         find_packages(job.execution.package_choice)
+    tell_stage("reading the problems")
     problems = problems_of_job(job.problems, tell=True)
     check_min_tests(job, len(problems))
     check_prompts(job, problems)
@@ -172,6 +174,7 @@ def resume_run(target: Path | str, watch: Watch = lambda _: None, *, job: Job | 
             "choose another --out."
         )
     job = load_job(directory / "job.yaml") if job is None else job
+    tell_stage("reading the problems")
     problems = problems_of_job(job.problems)
     info = RunInfo.of_start(tuple(sys.argv)) if known is None else known.resumed()
     _run(job, problems, directory, info, watch, object_run)
@@ -279,6 +282,8 @@ def _early_reports(
     """Check the ground truths of a new run; reports of the workers that did so."""
     if log.last_seq or job.backend == "recorded" or not job.problems.check_ground_truth:
         return ()
+    truths = sum(problem.ground_truth is not None for problem in problems)
+    tell_stage(f"checking {truths:,} ground truth{'' if truths == 1 else 's'}")
     trials = BackendTrials(backend)
     check_ground_truths(problems, trials.run)
     trials.end()
@@ -308,6 +313,7 @@ def _writing(directory: Path) -> Iterator[None]:
 
 def _sources(job: Job, problems: RunProblems, read: ReadTrace) -> RunSources:
     """Sources of the run, as far as its log does not hold already what is in them."""
+    tell_stage("reading candidates, tests and models")
     store = problems.store
     without = [problem for problem in problems.problems if not store.is_sampled(problem.id)]
     all_extracted = all(problem.id in store.states for problem in problems.problems)
@@ -321,6 +327,7 @@ def _sources(job: Job, problems: RunProblems, read: ReadTrace) -> RunSources:
 def _backend(
     job: Job, problems: Sequence[Problem], recording: Trace | None, *, metered: bool, run: str
 ) -> Backend:
+    tell_stage("starting workers")
     if job.backend == "recorded":
         assert recording is not None
         outputs = read_outputs(recording.directory) if job.execution.record_outputs else {}

@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from testbudget.analysis.compare.settings import CompareSettings
     from testbudget.analysis.tune.settings import StudySettings
     from testbudget.api import (
-        Run,
         Selection,
         compare,
         import_votes,
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from testbudget.rewards.errors import InfrastructureError, SandboxError, UserError
     from testbudget.rewards.problem import Verdict
     from testbudget.rewards.stdin_case import StdinCase
+    from testbudget.runs import Run
     from testbudget.scheduler.job import Job
     from testbudget.trackers import run_figures, tracker
     from testbudget.training_rewards import RewardFunction, reward_function
@@ -82,6 +82,7 @@ _MODULES = {
     "judge": "verdicts",
     "predict": "predictors",
     "reward_function": "training_rewards",
+    "Run": "runs",
     "run_figures": "trackers",
     "tracker": "trackers",
     "train": "predictors",

@@ -228,7 +228,10 @@ def _text(choices: FirstJob, path: Path) -> str:
     body = {"own": _OWN, "served": _SERVED, "cluster": _CLUSTER}[choices.programs]
     where = "  # this machine's cluster, or the enclosing job's" if choices.address == "auto" else ""
     quoted = replace(
-        choices, **{name: _quoted(getattr(choices, name)) for name in ("model", "test_model", "base_url")}
+        choices,
+        model=_quoted(choices.model),
+        test_model=_quoted(choices.test_model),
+        base_url=_quoted(choices.base_url),
     )
     values = {name: getattr(quoted, name) for name in FirstJob.__slots__}
     return (_HEAD + body).format(

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from testbudget.api import Run
+    from testbudget.runs import Run
     from testbudget.scheduler.run_status import RunStatus
 
 _LAST_PHASE = "done"

@@ -3,92 +3,24 @@
 import json
 import os
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any
 
 from rich.console import Console
-from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.text import Text
 
 from testbudget.rewards.errors import UserError
 from testbudget.traces.files import whole_file
 
-if TYPE_CHECKING:
-    from testbudget.scheduler.run_status import RunStatus
-
 STANDARD_STREAM = Path("-")
 """Name of standard input or standard output where a file is expected."""
-
-_PLAIN_INTERVAL_SECONDS = 10.0
-_LIVE_INTERVAL_SECONDS = 0.1
 
 
 def number_of(count: int, noun: str) -> str:
     """Count with its noun: ``1 pair``, ``2 pairs``."""
     return f"{count} {noun}{'' if count == 1 else 's'}"
-
-
-class ProgressDisplay:
-    """Status of a run while it goes: a live line on a terminal, a plain line every ten seconds elsewhere.
-
-    Args:
-        console: the console to write to.
-    """
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._live = Live(console=console, transient=True) if console.is_terminal else None
-        self._last_name = ""
-        self._last_time = 0.0
-        self._since: tuple[dict[str, float], float] | None = None
-
-    def __enter__(self) -> Self:
-        if self._live:
-            self._live.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._live:
-            self._live.stop()
-
-    def watch(self, status: "RunStatus") -> None:
-        """Show a status, unless the last one is too recent."""
-        if self._since is None:
-            self._since = status.books.spent, status.seconds
-        now = time.monotonic()
-        interval = _LIVE_INTERVAL_SECONDS if self._live else _PLAIN_INTERVAL_SECONDS
-        if status.name == self._last_name and now - self._last_time < interval:
-            return
-        self._last_name, self._last_time = status.name, now
-        if self._live:
-            self._live.update(Text(self._describe(status)))
-        else:
-            self._console.print(self._describe(status), highlight=False, soft_wrap=True)
-
-    def _describe(self, status: "RunStatus") -> str:
-        """A status in one line: work done, spending under the cap, and rates."""
-        books = status.books
-        if self._since is None or not books.spent["tests"] + books.reserved["tests"]:
-            return f"{status.name}: {status.prepared} of {status.problems} problems are prepared"
-        # A resumed run has spent before its clock started: rates count from the first status.
-        before, started = self._since
-        seconds = max(status.seconds - started, 1e-9)
-        shares = [
-            f"{books.spent[quantity] + books.lost[quantity]:,.10g} of {limit:,.10g} {quantity}"
-            for quantity, limit in books.limits.items()
-        ]
-        tests, executions = (books.spent[name] - before[name] for name in ("tests", "executions"))
-        return (
-            f"{status.name}: spent {', '.join(shares)}; {status.with_votes} of {status.problems} problems "
-            f"have votes; {tests / seconds:.1f} tests/s, {executions / seconds:.0f} pairs/s"
-        )
 
 
 def status_console(json: bool, width: int | None = None) -> Console:

@@ -16,7 +16,7 @@ _NAMES = _TIMES | {"prompt_tokens": "tokens of prompts", "usd": "US dollars"}
 def forecast_record(forecast: Forecast) -> dict[str, Any]:
     """A forecast as plain JSON; what is unknown is null."""
     accuracy = forecast.accuracy
-    return json_record(
+    record: dict[str, Any] = json_record(
         {
             "source": forecast.source,
             "problems": forecast.problems,
@@ -35,6 +35,7 @@ def forecast_record(forecast: Forecast) -> dict[str, Any]:
             "probe_spent": dict(forecast.probe_spent),
         }
     )
+    return record
 
 
 def print_forecast(forecast: Forecast, console: Console) -> None:
@@ -69,7 +70,7 @@ def print_forecast(forecast: Forecast, console: Console) -> None:
         spent = [
             f"{_amount(name, amount)} {'of ' if name in _TIMES else ''}{_NAMES.get(name, name)}"
             for name in COUNTED
-            if (amount := forecast.probe_spent.get(name))
+            if (amount := forecast.probe_spent.get(name, 0.0))
         ]
         rows.append(("the probe has spent", ", ".join(spent)))
     width = max(len(name) for name, _ in rows)

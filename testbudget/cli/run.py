@@ -1,5 +1,7 @@
 """``testbudget run``: spend a cap on a batch of problems."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -7,12 +9,16 @@ from cyclopts import App, Parameter
 
 from testbudget.cli.interruptions import Interruptions
 from testbudget.cli.options import Json, flags_of, whole_number
-from testbudget.rewards.errors import UserError
+from testbudget.rewards.errors import InfrastructureError, UserError
 from testbudget.scheduler.job import Job
 from testbudget.scheduler.ray_job import is_in_ray_job, run_target
 from testbudget.traces.run_place import is_url, run_place
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
+    from testbudget.runs import Run
+
     JobFlags = dict[str, Any]
 else:
     JobFlags = flags_of(Job, "Job")
@@ -93,25 +99,63 @@ def run(
     if rates_from or probe:
         raise UserError("--rates-from and --probe go with --dry-run")
 
-    from testbudget import api
-    from testbudget.analysis.report import print_report, summary_records
-    from testbudget.analysis.view.page import write_runs_page
-    from testbudget.cli.console import ProgressDisplay, print_json, status_console
+    from testbudget.cli.console import status_console
+    from testbudget.cli.progress import ProgressDisplay
 
     console = status_console(json)
     target = run_target(resume or out, job.stem if job else "")
     console.print(f"run directory: {target}", highlight=False, soft_wrap=True, markup=False)
-    with Interruptions(), ProgressDisplay(console) as progress:
+    with Interruptions(), _told_how_to_go_on(target), ProgressDisplay(console) as progress:
+        progress.stage("loading")
+        from testbudget import api  # loads array libraries, which takes a second
+
         if resume:
             finished = api.resume(target, overrides=flags, watch=progress.watch)
         else:
             assert checked is not None
             again = or_resume or is_in_ray_job()
             finished = api.run(checked, out=target, watch=progress.watch, or_resume=again)
+        progress.stage("writing the report")
+        page = _write_report(finished, target)
+    _print_end(finished, page, progress.seconds, console, json=json)
+
+
+@contextmanager
+def _told_how_to_go_on(target: str | Path) -> Iterator[None]:
+    """Context in which an interrupt, or a failure of the infrastructure, says how the run is continued."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if not is_url(target) and not (Path(target) / "log.sqlite").exists():
+            raise KeyboardInterrupt("interrupted before the run began; nothing is left") from None
+        raise KeyboardInterrupt(
+            f"interrupted; nothing is lost: continue with testbudget run --resume {target}"
+        ) from None
+    except InfrastructureError as error:
+        known = f"--resume {target}" in str(error)
+        raise InfrastructureError(
+            str(error) if known else f"{error}. Continue with testbudget run --resume {target}"
+        ) from None
+
+
+def _write_report(finished: "Run", target: str | Path) -> Path:
+    from testbudget.analysis.view.page import write_runs_page
+
     page = finished.directory / "report.html"
     write_runs_page([finished.finished], page)
     if is_url(target):
         run_place(target).copy_in(page, page.name)
+    return page
+
+
+def _print_end(
+    finished: "Run", page: Path, seconds: float | None, console: "Console", *, json: bool
+) -> None:
+    """Print the figures that matter, or all of them as JSON."""
+    from testbudget.analysis.report import print_notes, summary_records
+    from testbudget.cli.console import print_json
+    from testbudget.cli.main_figures import print_main_figures
+
     if json:
         files = {
             "directory": finished.directory,
@@ -121,8 +165,9 @@ def run(
         print_json(
             summary_records([finished.summary])[0] | {name: str(path) for name, path in files.items()}
         )
-    else:
-        print_report([finished.summary], page, console)
+        return
+    print_notes([finished.summary], console)
+    print_main_figures(finished.summary, seconds, page, console)
 
 
 def _tell_forecast(job: Job, rates_from: Path | None, probe: int | None, *, json: bool) -> None:
