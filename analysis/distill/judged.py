@@ -53,10 +53,16 @@ class JudgedTest:
 
     @cached_property
     def code(self) -> str | None:
-        """The test alone; None if the answer holds none. Reading it takes milliseconds."""
+        """The test alone; None if the answer holds none, or none by today's rules of reading.
+
+        Reading it takes milliseconds.
+        """
         if self.record.status is TestStatus.UNUSABLE:
             return None
-        return self.writer.unit_test(self.item, self.index, self.record).code
+        try:
+            return self.writer.unit_test(self.item, self.index, self.record).code
+        except ValueError:
+            return None
 
     @property
     def quality(self) -> float:

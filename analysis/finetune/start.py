@@ -1,6 +1,7 @@
 """Start of a training: in this process, or on the workers of Ray Train."""
 
 import json
+import shutil
 from pathlib import Path
 
 from testbudget.analysis.distill.files import read_card
@@ -34,7 +35,11 @@ def start_training(settings: FinetuneSettings, out: Path) -> FinetunedWriter:
     training_rows(settings, "train")
     check_model(settings.base_model)
     start_directory(settings, out)
-    return _trained(settings, out)
+    try:
+        return _trained(settings, out)
+    except UserError:  # found with the model at hand, before the first step
+        shutil.rmtree(out)
+        raise
 
 
 def resume_training(out: Path) -> FinetunedWriter:
