@@ -52,6 +52,7 @@ _BLOCKS_PER_KILL = 25
 _HONEST_SHAPES = (BlockShape(24, 8), BlockShape(8, 3, objects=True), BlockShape(20, 3, looping=0.05))
 HOSTILE_PAIRS = 2000
 _SAMPLES = 40
+_ALL_MODULES = "import asyncio, unittest.mock, numpy\n"  # which fork servers keep once a program names them
 _MEMORY = re.compile(r"^Rss(?:Anon|Shmem):\s+(\d+) kB$", re.MULTILINE)
 _TOLERATED_GROWTH = 4.0  # MiB, or descriptors
 _TOLERATED_RATIO = 0.8
@@ -97,6 +98,7 @@ class SoakTotals:
         soaked, clean: seconds of each honest block on the two runners.
         pairs: pairs in all honest blocks.
         wrong: honest verdicts in which the two runners differ.
+        differences: verdicts on the soaked and on the clean runner where they differ, with their counts.
         samples: of memory and descriptors.
     """
 
@@ -109,13 +111,14 @@ class SoakTotals:
     clean: list[float] = field(default_factory=list)
     pairs: int = 0
     wrong: int = 0
+    differences: Counter[str] = field(default_factory=Counter)
     samples: list[UsageSample] = field(default_factory=list)
 
     def growth(self, name: str) -> float:
-        """Median of the last quarter of the samples minus that of the second quarter."""
+        """Median of the last quarter of the samples minus that of the third quarter."""
         values = [getattr(sample, name) for sample in self.samples]
         quarter = max(1, len(values) // 4)
-        return float(np.median(values[-quarter:]) - np.median(values[quarter : 2 * quarter] or values))
+        return float(np.median(values[-quarter:]) - np.median(values[-2 * quarter : -quarter] or values))
 
 
 class SoakTest:
@@ -146,6 +149,7 @@ class SoakTest:
         """Run hostile and honest blocks in turn until the time is over, at least one of each."""
         honest = itertools.chain.from_iterable(map(source.row, itertools.cycle(_HONEST_SHAPES)))
         start = time.monotonic()
+        self._load_all_modules()
         for number in itertools.count():
             if number % _BLOCKS_PER_HONEST_BLOCK == 0:
                 self._time_honest(totals, next(honest))
@@ -155,12 +159,18 @@ class SoakTest:
             if minute >= minutes and number > 0:
                 break
             if number % _BLOCKS_PER_KILL == _BLOCKS_PER_KILL // 2:
-                # A hostile block waits for the new sandbox.
                 os.kill(random.choice(sorted(self._sandbox())), signal.SIGKILL)
                 totals.kills += 1
+                self._load_all_modules()  # in a new sandbox, if it has ended
             document = documents[int(random.integers(len(documents)))]
             order = random.permutation(len(document.programs))[:_PROGRAMS_PER_BLOCK]
             self._run_hostile(totals, document, [document.programs[index] for index in order.tolist()])
+
+    def _load_all_modules(self) -> None:
+        """Have all fork servers load what programs may make them load, so that samples can be compared."""
+        tests = [UnitTest("modules", 0, f"{_ALL_MODULES}assert f() == 1", kind=TestKind.ASSERT)]
+        judged = self.runner.run([f"{_ALL_MODULES}def f(): return 1"], tests, "f")
+        assert judged.verdicts.tolist() == [[Verdict.PASSED]]
 
     def _run_hostile(
         self, totals: SoakTotals, document: HostileDocument, programs: Sequence[HostileProgram]
@@ -169,8 +179,7 @@ class SoakTest:
         judged = self.runner.run(texts, document.tests, document.entry_point)
         totals.programs += len(programs)
         for program, row in zip(programs, judged.verdicts, strict=True):
-            names = ("not_run" if value == NOT_RUN else Verdict(value).name.lower() for value in row)
-            totals.verdicts.update(names)
+            totals.verdicts.update(map(_verdict_name, row))
             if not program.may_pass and (row == Verdict.PASSED).any():
                 totals.forged[program.name] += int((row == Verdict.PASSED).sum())
         return judged.verdicts == Verdict.PASSED
@@ -178,12 +187,20 @@ class SoakTest:
     def _time_honest(self, totals: SoakTotals, block: ShapedBlock) -> None:
         turns = [(self.runner, totals.soaked), (self.clean, totals.clean)]
         verdicts = []
-        for runner, times in turns if len(totals.clean) % 2 else reversed(turns):
+        clean_first = len(totals.clean) % 2 == 0
+        for runner, times in reversed(turns) if clean_first else turns:
             start = time.perf_counter()
             verdicts.append(runner.run(block.candidates, block.tests, block.entry_point).verdicts)
             times.append(time.perf_counter() - start)
         totals.pairs += verdicts[0].size
-        totals.wrong += int((verdicts[0] != verdicts[1]).sum())
+        if clean_first:
+            verdicts.reverse()
+        differing = verdicts[0] != verdicts[1]
+        totals.wrong += int(differing.sum())
+        totals.differences.update(
+            " / ".join(map(_verdict_name, pair))
+            for pair in zip(*(v[differing] for v in verdicts), strict=True)
+        )
 
     def _sandbox(self) -> set[int]:
         """Ids of all processes of the soaked runner's sandbox."""
@@ -194,6 +211,10 @@ class SoakTest:
         memory = sum(map(_memory_mib, sandbox))
         descriptors = len(list(Path("/proc/self/fd").iterdir()))
         return UsageSample(minute, _memory_mib(os.getpid()), memory, len(sandbox), descriptors)
+
+
+def _verdict_name(value: int) -> str:
+    return "not_run" if value == NOT_RUN else Verdict(value).name.lower()
 
 
 def hostile_documents(outside: Path) -> list[HostileDocument]:
@@ -287,6 +308,7 @@ def _figures(
         "sandbox killed": totals.kills,
         "honest pairs": totals.pairs,
         "honest verdicts that differ": totals.wrong,
+        "differences": dict(totals.differences),
         "honest pairs/s, soaked": round(soaked, 1),
         "honest pairs/s, clean": round(clean, 1),
         "ratio": round(soaked / clean, 4),

@@ -135,10 +135,15 @@ class ForkServer:
                     process, channel, buffer, threads=self._threads, leads_group=self._compiles
                 )
                 self._supervisor.adopt(live)
-                return live
+                if not live.has_ended():
+                    return live
+                self._supervisor.discard(live)  # it was killed
+                continue
             # The process that ran meanwhile may have used up all processes or all memory.
             channel.close()
             buffer.close()
+        if process > 0:
+            raise OSError("a process ended before it had any work")
         raise OSError(-process, f"no process could be forked: {os.strerror(-process)}")
 
     def _receive_process(self) -> int:

@@ -1,4 +1,7 @@
-"""Process that does one work after another, and is replaced by a new one once it has ended."""
+"""Process that does one work after another, and is replaced by a new one once it has ended.
+
+It may end while it waits, as where memory is short. No work has to do with that.
+"""
 
 from testbudget.executors.execution.processes.fork_server import ForkServer
 from testbudget.executors.execution.processes.live_process import LimitKind, LiveProcess, ProcessEnd
@@ -38,6 +41,9 @@ class StayingProcess:
             OSError: no process could be forked.
         """
         staying = work._replace(stays=self._stays)
+        if self._process is not None and self._process.has_ended():
+            self._supervisor.discard(self._process)
+            self._process = None
         if self._process is None:
             self._process = self._fork_server.start(staying)
         else:

@@ -162,6 +162,12 @@ class Supervisor:
                 return ended._replace(steps=steps, limit=LimitKind.CPU)
         return ended
 
+    def discard(self, process: LiveProcess) -> None:
+        """Reap a process that has ended while it waited for work; nothing is to be cleaned up after it."""
+        process.reap(None)
+        self._live.discard(process)
+        process.buffer.close()
+
     def dismiss(self, process: LiveProcess) -> None:
         """Let a process end that waits for work; it is reaped by ``reap_dismissed``."""
         process.channel.close()

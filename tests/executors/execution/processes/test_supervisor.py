@@ -12,6 +12,7 @@ import signal
 import socket
 import tempfile
 import time
+from pathlib import Path
 
 import pytest
 
@@ -27,6 +28,11 @@ from testbudget.executors.execution.sandbox import kernel
 
 LIMITS = TestLimits(cpu_seconds=0.3, wall_seconds=1.0)
 LAYERS = ("pid", "mount", "seccomp")  # without seccomp, all descendants would be ended
+
+
+def children():
+    """Ids of the calling process's children."""
+    return [int(child) for child in Path("/proc/thread-self/children").read_text().split()]
 
 
 def do_parts(process_runner, buffer, content):
@@ -177,6 +183,23 @@ def test_a_process_that_stays_does_several_works_and_is_replaced_when_one_ends_i
         [False, [False]],
         [True, [True]],
     ]
+
+
+def test_work_has_nothing_to_do_with_processes_that_were_killed_while_they_waited():
+    def kill_idle(supervisor, server):
+        staying = StayingProcess(supervisor, server)
+        staying.run(work("p"))
+        ends = []
+        for child in children():  # that which stays, and that which is forked ahead
+            if child not in supervisor.permanent:
+                os.kill(child, signal.SIGKILL)
+                os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
+        ends += [staying.run(work("p")), server.run(work("p"))]
+        staying.dismiss()
+        supervisor.reap_dismissed()
+        return [[ended.by_itself, [step.finished for step in ended.steps]] for ended in ends]
+
+    assert in_server(kill_idle) == [[True, [True]], [True, [True]]]
 
 
 def test_processes_joined_by_a_pipe_are_watched_together():

@@ -14,6 +14,8 @@ const HARMLESS_MODULES = new Set([
 ]);
 // Modules that a test may use beside the candidate if only data come from them.
 const DATA_MODULES = ['fs', 'fs/promises', 'os'];
+// Names of libraries of assertions, which a candidate does not stand for.
+const ASSERTING = new Set(['expect', 'should', 'chai', 'jest', 'vi']);
 // Uses of state that a test would share with the candidate.
 const SHARES_STATE = new RegExp(
   [
@@ -33,9 +35,10 @@ const CHECKS_ITSELF = /\bthrow\b|\bprocess\s*\.\s*exit(?:Code)?\b/;
 const MEMBER = /([A-Za-z_$][\w$]*)\s*(?:\(|:|as\b)/g;
 const INTERPRETS = /\b(?:eval|Function)\s*\(|\bcompileFunction\b|\brunIn\w*Context\b/;
 const COMMENT = /^\s*\/\/.*$/gm;
-const WORD = /(?<![.\w$]|\.\s)[A-Za-z_$][\w$]*/g;
+// No members: a point comes before, unless it is the last of three.
+const WORD = /(?<!(?<!\.\.)\.\s?|[\w$])[A-Za-z_$][\w$]*/g;
 const TYPE_OF = /\btypeof\s+([A-Za-z_$][\w$]*)/g;
-const CALLED = /(?<![.\w$])([A-Za-z_$][\w$]*)\s*\(/g;
+const CALLED = /(?<!(?<!\.\.)\.|[\w$])([A-Za-z_$][\w$]*)\s*\(/g;
 
 function compileSources(buffer, sources, entryPoint) {
   for (const [step, [text, kind]] of sources.entries()) {
@@ -65,18 +68,18 @@ function describeCandidate(text) {
 }
 
 function describeTest(text, kind, entryPoint) {
-  const functions = new Set(entryPoint === null ? [] : [entryPoint]);
-  for (const [, name] of text.matchAll(CALLED)) functions.add(name);
+  const own = entryPoint === null ? [] : [entryPoint];
+  const named = (found) => [...new Set([...own, ...found.filter((name) => !ASSERTING.has(name))])];
   const harmless = (name) => !isBuiltin(name) || HARMLESS_MODULES.has(name.replace(/^node:(?!test)/, ''));
   const plainCalls = requiredModules(text).every(harmless) && !SHARES_STATE.test(text);
   const code = text.replace(COMMENT, '');
   const content = {
     ...{ text, kind, entryPoint },
-    functions: [...functions],
+    functions: named(Array.from(text.matchAll(CALLED), ([, name]) => name)),
     members: Array.from(code.matchAll(MEMBER), ([, name]) => name),
     checksItself: CHECKS_ITSELF.test(code),
     interprets: INTERPRETS.test(code),
-    words: [...new Set(entryPoint === null ? [] : [entryPoint]), ...new Set(Array.from(code.matchAll(WORD), ([word]) => word))],
+    words: named(Array.from(code.matchAll(WORD), ([word]) => word)),
     typesOf: Array.from(code.matchAll(TYPE_OF), ([, word]) => word),
     harmless: [...HARMLESS_MODULES, ...DATA_MODULES],
   };

@@ -28,6 +28,7 @@ const ENDINGS = {
 const BETWEEN_OBJECTS = reason('Two objects of the candidate were compared with each other.');
 const STILL_WAITING = reason('The test was still waiting for the candidate.');
 const MOST_PAIRS = 8; // of scripts, each run in a process of its own
+const MOST_DIFFERENT = 4;
 const TEST_GLOBALS = ['describe', 'it', 'test', 'suite', 'before', 'after', 'beforeEach', 'afterEach'];
 
 class Judge {
@@ -69,6 +70,7 @@ class Judge {
     };
     this.session.log = new Log((number) => typeof this.session.carrier.objects.get(number) === 'function');
     this.pairs = []; // scripts of objects that have to be equal
+    this.different = []; // scripts of objects that have to differ
     this.comparisons = new Comparisons(this.session, doubt, (...sides) => this.notePairs(...sides));
     if (test.interprets) doubt('The test interprets text as a program.');
   }
@@ -175,11 +177,14 @@ class Judge {
   notePairs(ones, others) {
     const number = (mirror) => this.session.carrier.numbers.get(mirror);
     const scripts = ones.map((one, at) => {
-      if (one === others[at]) return this.watch.mayReturn(one) ? [] : null;
+      if (one === others[at]) return this.watch.mayReturn(one) ? { equal: [], different: [] } : null;
       return others[at] && this.session.log.pair(number(one), number(others[at]));
     });
     if (ones.length !== others.length || !scripts.every(Boolean)) this.doubts.push(BETWEEN_OBJECTS);
-    else this.pairs.push(...scripts.filter((pair) => pair.length > 0));
+    else {
+      this.pairs.push(...scripts.map(({ equal }) => equal).filter((pair) => pair.length > 0));
+      this.different.push(...scripts.flatMap(({ different }) => different));
+    }
   }
 
   refuse() {
@@ -241,7 +246,9 @@ class Judge {
     if (this.waits.any && this.run.exitCode === null) return this.leave([protocol.UNCONFIRMED, STILL_WAITING]);
     if (this.doubts.length > 0) return this.leave([protocol.UNCONFIRMED, this.doubts[0]]);
     if (this.pairs.length > MOST_PAIRS) return this.leave([protocol.UNCONFIRMED, BETWEEN_OBJECTS]);
-    if (this.pairs.length > 0) return this.leaveText([protocol.IF_EQUAL, this.pairs, BETWEEN_OBJECTS]);
+    if (this.pairs.length > 0) {
+      return this.leaveText([protocol.IF_EQUAL, this.pairs, BETWEEN_OBJECTS, this.different.slice(0, MOST_DIFFERENT)]);
+    }
     return this.leave([verdict, why]);
   }
 

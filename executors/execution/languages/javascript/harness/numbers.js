@@ -1,10 +1,12 @@
 'use strict';
 // Results without order in tests that compare numbers: no order of NaN holds, and none denies what a test demands.
+// NaN is in doubt in every test that does not name it, what becomes NaN only where an order is denied.
 
 const { types } = require('node:util');
 
-// An order that is denied, or decides about a statement: it lets what has no order pass.
-const DENIED_ORDER = /(?:\bif\s*|!\s*)(\((?:[^;{}]|=>\s*\{)*?(?:[^=<]<(?!<)|[^=>]>(?!>))[^;{}]*)/g;
+// An order that is denied, or decides about a statement or an item: it lets what has no order pass.
+const DENIED_ORDER =
+  /(?:\bif\s*|!\s*[\w$.]*(?:\([^()]*\)[\w$.]*)*|\.(?:filter|find(?:Last)?(?:Index)?|some)\s*)(\((?:[^;{}]|=>\s*\{)*?(?:[^=<]<(?!<)|[^=>]>(?!>))[^;{}]*)/g;
 const FALSE_ORDER = /(?:[^=<]<(?!<)|[^=>]>(?!>))[^;{}]*,\s*false\b/;
 const OF_NUMBERS = /\bMath\s*\./;
 const NAMES_NAN = /\b(?:NaN|isNaN|isFinite|isInteger|isSafeInteger)\b/;
@@ -15,17 +17,19 @@ class Numbers {
   constructor(text) {
     this.text = text;
     const conditions = Array.from(text.matchAll(DENIED_ORDER), ([, condition]) => condition);
-    this.orders = (conditions.length > 0 || FALSE_ORDER.test(text)) && !NAMES_NAN.test(text);
+    this.namesNaN = NAMES_NAN.test(text);
+    this.orders = (conditions.length > 0 || FALSE_ORDER.test(text)) && !this.namesNaN;
     this.measures = this.orders && conditions.some((condition) => OF_NUMBERS.test(condition));
     this.doubtful = false;
   }
 
   // The candidate's function of this name has returned a value, or a property of its object has it.
   note(name, value) {
+    if (this.doubtful || this.namesNaN) return;
+    this.doubtful = holdsNaN(value, DEEPEST);
     if (!this.orders || this.doubtful) return;
     if (typeof value === 'string') this.doubtful = this.measures && Number.isNaN(Number(value));
     else if (value === undefined) this.doubtful = !NAMES_NOTHING.test(this.text) && !this.discards(name);
-    else this.doubtful = holdsNaN(value, DEEPEST);
   }
 
   // True if the test calls the function as a statement.
@@ -38,6 +42,7 @@ class Numbers {
 function holdsNaN(value, depth) {
   if (typeof value === 'number') return Number.isNaN(value);
   if (value === null || typeof value !== 'object' || types.isProxy(value) || depth === 0) return false;
+  if (types.isDate(value)) return Number.isNaN(Date.prototype.getTime.call(value));
   return Object.values(value).some((item) => holdsNaN(item, depth - 1));
 }
 

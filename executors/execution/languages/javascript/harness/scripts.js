@@ -8,7 +8,9 @@ const { OPERATIONS } = require('./operations');
 
 const PER_REQUEST = 100_000; // numbers of objects that one request may bring
 const MOST_REQUESTS = 5000;
+const MOST_CHANGED = 3; // calls in which plain data are changed
 const READING_STATES = ['state', 'turn', 'fire'];
+const CALLS = ['apply', 'construct'];
 const PRIVATE = /#[\w$]+\s*[=;(\n}]/;
 const toText = Function.prototype.toString;
 const COLLECTIONS = ['map', 'set'];
@@ -31,13 +33,16 @@ class Log {
     return entry;
   }
 
-  // Scripts of two objects by number; null if one was made with the other, or from more than requests.
+  // Scripts of two objects by number, whose states must be equal, and pairs of scripts whose states must differ, as
+  // plain data that one object was made from does; null if one was made with the other, or from more than requests.
   pair(one, other) {
     const scripts = [this.script(one, other), this.script(other, one)];
     if (this.patched || scripts.includes(null)) return null;
     if (scripts[0].needed.has(madeBy(other)) && !this.isMadeFrom(one, other)) return null;
     if (scripts[1].needed.has(madeBy(one)) && !this.isMadeFrom(other, one)) return null;
-    return scripts.map(({ text }) => text);
+    const equal = scripts.map(({ text }) => text);
+    const [different] = [equal[1], equal[0]].map(changedScripts).filter((changed) => changed.length > 0);
+    return { equal, different: different ?? [] };
   }
 
   // True if the test has made an object from another one, directly or through others.
@@ -84,6 +89,30 @@ class Log {
     });
     return { text: JSON.stringify({ steps, target }), needed };
   }
+}
+
+// A script with each of two changes of plain data in its last calls: numbers before texts.
+function changedScripts(text) {
+  const { steps, target } = JSON.parse(text);
+  const calls = steps.filter(([, operation]) => CALLS.includes(operation));
+  const leaves = calls.slice(-MOST_CHANGED).flatMap(([, , given]) => given.flatMap((_, at) => leavesIn(given, at)));
+  const numbers = leaves.filter(([holder, at]) => typeof holder[at] === 'number');
+  const chosen = numbers.length > 0 ? numbers : leaves;
+  return [...new Set([chosen[0], chosen.at(-1)])].filter(Boolean).map(([holder, at]) => {
+    const before = holder[at];
+    holder[at] = typeof before === 'number' ? before + 1 : `${before}x`;
+    const changed = JSON.stringify({ steps, target });
+    holder[at] = before;
+    return [text, changed];
+  });
+}
+
+// Places of numbers and texts in an encoded value: the array that holds each, and the position there.
+function leavesIn(holder, at) {
+  const encoded = holder[at];
+  if (typeof encoded === 'number' || typeof encoded === 'string') return [[holder, at]];
+  const flat = Array.isArray(encoded) && typeof encoded[0] === 'string' && Array.isArray(encoded[4]) ? encoded[4] : [];
+  return flat.flatMap((_, place) => leavesIn(flat, place));
 }
 
 // Number of the request that brought an object of the candidate; 0 for one of the test.
