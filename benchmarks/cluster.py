@@ -11,6 +11,7 @@ is a JSON object with all figures.
 
 import argparse
 import functools
+import importlib
 import itertools
 import json
 import os
@@ -200,7 +201,9 @@ def chaos_figures(
         problems, tests: numbers of problems and of tests in all.
         losses: number of losses.
     """
-    sections = write_inputs(folder / "in", problems, 0.2) | {"cap": {"tests": tests, **_CAP}}
+    sections = write_inputs(folder / "in", problems, 0.2)
+    importlib.invalidate_caches()  # the generator was not there when its folder came on the path
+    sections |= {"cap": {"tests": tests, **_CAP}}
     calm = write_job(
         folder / "calm.yaml", **sections, **models(0), backend="in_process", execution={"runners": 2}
     )
