@@ -124,12 +124,11 @@ class ChangeModel:
         Args:
             **facts: further fields, which are not read back.
         """
-        numbers = (self.model.intercept, *self.model.means, *self.model.weights)
         fields = {
             "version": _VERSION,
             **facts,
             "source": self.source,
-            "intercept, means, weights": [float(f"{number:.6g}") for number in numbers],
+            "intercept, means, weights": self.model.as_row(6),
         }
         return json.dumps(fields, indent=1) + "\n"
 
@@ -144,16 +143,13 @@ class ChangeModel:
             content = json.loads(text)
             if content["version"] != _VERSION:
                 raise ValueError(f"the version must be {_VERSION}")
-            numbers = np.array(content["intercept, means, weights"], np.float64)
             source = str(content["source"])
+            model = LogisticModel.of_row(content["intercept, means, weights"])
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError("the text must be JSON with a source and a model") from error
-        features = len(CHANGE_FEATURES)
-        if numbers.shape != (1 + 2 * features,) or not np.isfinite(numbers).all():
-            raise ValueError(f"a model must have an intercept, {features} means and {features} weights")
-        return cls(
-            source, LogisticModel(float(numbers[0]), numbers[1 : features + 1], numbers[features + 1 :])
-        )
+        if len(model.weights) != len(CHANGE_FEATURES):
+            raise ValueError(f"a model must have {len(CHANGE_FEATURES)} means and as many weights")
+        return cls(source, model)
 
 
 @cache

@@ -15,7 +15,7 @@ for runs that name no runs to fit from:
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cache
@@ -54,6 +54,23 @@ class LogisticModel:
     intercept: float
     means: NDArray[np.float64]
     weights: NDArray[np.float64]
+
+    @classmethod
+    def of_row(cls, row: Sequence[float]) -> Self:
+        """The model of a row of intercept, means and weights.
+
+        Raises:
+            ValueError: the row is none of finite numbers, an intercept and as many means as weights.
+        """
+        numbers = np.array(row, np.float64)
+        if numbers.ndim != 1 or len(numbers) % 2 == 0 or not np.isfinite(numbers).all():
+            raise ValueError("a model must have a finite intercept, and as many finite means as weights")
+        features = len(numbers) // 2
+        return cls(float(numbers[0]), numbers[1 : features + 1], numbers[features + 1 :])
+
+    def as_row(self, digits: int) -> list[float]:
+        """Intercept, means and weights, to so many digits."""
+        return [float(f"{number:.{digits}g}") for number in (self.intercept, *self.means, *self.weights)]
 
     @classmethod
     def fit(
@@ -156,11 +173,7 @@ class ConfidenceModels:
         """
         blocks = []
         for (target, family), folds in self.models.items():
-            rows = [
-                [float(f"{number:.4g}") for number in (model.intercept, *model.means, *model.weights)]
-                for model in folds
-            ]
-            lines = ",\n".join(f"   {json.dumps(row)}" for row in rows)
+            lines = ",\n".join(f"   {json.dumps(model.as_row(4))}" for model in folds)
             blocks.append(f'  "{target}/{family}": [\n{lines}\n  ]')
         models = ",\n".join(blocks)
         fields = {"version": _VERSION, **facts, "source": self.source}
@@ -179,7 +192,8 @@ class ConfidenceModels:
             if content["version"] != _VERSION:
                 raise ValueError(f"the version must be {_VERSION}")
             models = {
-                _key(name): tuple(_model(row) for row in rows) for name, rows in content["models"].items()
+                _key(name): tuple(map(LogisticModel.of_row, rows))
+                for name, rows in content["models"].items()
             }
             if any(len(folds) != CONFIDENCE_FOLDS for folds in models.values()):
                 raise ValueError(f"there must be models for {CONFIDENCE_FOLDS} folds")
@@ -191,14 +205,6 @@ class ConfidenceModels:
 def _key(name: str) -> tuple[ConfidenceTarget, RuleFamily]:
     target, family = name.split("/")
     return ConfidenceTarget(target), RuleFamily(family)
-
-
-def _model(row: list[float]) -> LogisticModel:
-    numbers = np.array(row, np.float64)
-    if len(numbers) % 2 == 0:
-        raise ValueError("a model must have an intercept, and as many means as weights")
-    features = len(numbers) // 2
-    return LogisticModel(float(numbers[0]), numbers[1 : features + 1], numbers[features + 1 :])
 
 
 @cache
