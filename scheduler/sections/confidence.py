@@ -16,6 +16,5 @@ class ConfidenceSection(JobSection):
     fit_from: list[Path] | None = Field(
         None,
         min_length=1,
-        description="finished runs with labels to fit the confidence models on (default: models fitted "
-        "on the recorded HumanEval run)",
+        description="finished runs with labels to fit the confidence models on (default: shipped models)",
     )
