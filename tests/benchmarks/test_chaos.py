@@ -91,7 +91,7 @@ def test_a_runner_its_node_and_the_driver_are_lost_and_nothing_is_counted_twice(
         (0.2, "node", replace_the_only_node_of_runners),
         (0.5, "driver", None),
     ]
-    report, audit, differences = small.disturb(cluster, 18, deeds)
+    report, audit, differences = small.disturb(cluster, 15, deeds)
     assert (sum(report.losses.values()), report.drivers, audit.restarts) == (3, 2, 1)
     assert differences == []
 
@@ -99,7 +99,7 @@ def test_a_runner_its_node_and_the_driver_are_lost_and_nothing_is_counted_twice(
 @pytest.mark.cluster
 def test_a_call_that_ends_its_engines_is_quarantined_and_all_others_are_answered(small, cluster):
     models = small.module.models(1, "poisoned")
-    job = small.job("poisoned", 12, models, backend="ray", cluster={"address": cluster.address})
+    job = small.job("poisoned", 9, models, backend="ray", cluster={"address": cluster.address})
     out = small.folder / "poisoned"
     report = small.module.disturb(job, out, [], timeout=900.0)
     assert report.drivers == 1

@@ -190,6 +190,14 @@ def test_all_cores_are_free_after_a_run(recorded, cluster, job, tmp_path):
         ray.shutdown()
 
 
+def test_doctor_starts_a_sandbox_on_each_node_of_a_cluster(cluster, capsys):
+    assert run("doctor", "--cluster", cluster.address, "--json") == 0
+    nodes = json.loads(capsys.readouterr().out)["nodes"]
+    assert len({node["node"] for node in nodes}) == len(nodes) >= 3
+    assert [node["error"] for node in nodes] == [None] * len(nodes)
+    assert all("rlimits" in node["layers"] for node in nodes)
+
+
 def looping(key, seconds):
     """A block that takes so many seconds."""
     code = f"import time\ndef f():\n    end = time.time() + {seconds}\n    while time.time() < end: pass\n"
