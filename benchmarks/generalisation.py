@@ -89,7 +89,8 @@ class Settings:
     Attributes:
         counts: numbers of tests per problem.
         orders: random orders of the tests.
-        part_orders: orders for few candidates, small batches and p_correct, which take longest.
+        part_orders: orders for few candidates, small batches and p_correct, which take longest; 0 to leave
+            them out.
         policy_orders: orders for allocation; 0 to leave it out.
         sizes: True to judge few candidates and small batches.
     """
@@ -113,7 +114,8 @@ class RegimeFigures:
         by_size: float64 (orders, problems, counts) by number of candidates or size of the batch.
         by_policy: float64 (orders, problems, counts) by rule and policy, at equal mean tests.
         tests: realised mean tests by rule and policy, by count.
-        said: float64 (orders, problems, counts), p_correct of the default rule, by the models used.
+        said: float64 (orders, problems, counts), p_correct of the default rule, by the models used; empty
+            if not judged.
         said_of_few: the same with 16 candidates, if there are more.
         guarantees: bounds on overtaking; None if not judged.
         changes: p_gain and p_harm; None if not judged.
@@ -187,7 +189,7 @@ def judge(regime: Regime, settings: Settings, left_out: dict[str, Fitted]) -> Re
     part = (min(settings.orders, settings.part_orders), *shape[1:])
     fitted = {"shipped": Fitted.shipped(), **left_out}
     of_picks = {name: one.of_picks for name, one in fitted.items()}
-    figures.said = {name: np.zeros(part) for name in fitted}
+    figures.said = {name: np.zeros(part) for name in fitted if part[0]}
     for order in range(settings.orders):
         drawn = draw(regime, order, counts, SEED)
         batch = combine_batch([one.part for one in drawn])
@@ -201,13 +203,13 @@ def judge(regime: Regime, settings: Settings, left_out: dict[str, Fitted]) -> Re
                     figures.by_size.setdefault(name, np.zeros(part))[order] = of_batch
             for name, said in p_correct(drawn, counts, of_picks).items():
                 figures.said[name][order] = said
-        if order == 0:
+        if order == 0 and part[0]:
             figures.quality = test_quality(drawn, {name: one.of_candidates for name, one in fitted.items()})
-    figures.guarantees, figures.changes = judge_later(regime, part[0], counts, SEED)
-    if settings.sizes:
-        for number in CANDIDATES:
-            if max(len(one.correct) for one in regime.recorded) > number:
-                _judge_few_candidates(figures, number, part[0], of_picks)
+    if part[0]:
+        figures.guarantees, figures.changes = judge_later(regime, part[0], counts, SEED)
+    most = max(len(one.correct) for one in regime.recorded)
+    for number in [number for number in CANDIDATES if settings.sizes and part[0] and number < most]:
+        _judge_few_candidates(figures, number, part[0], of_picks)
     if settings.policy_orders:
         _judge_policies(figures, min(settings.orders, settings.policy_orders))
     return figures
@@ -342,8 +344,6 @@ def as_json(every: Sequence[RegimeFigures]) -> dict[str, Any]:
     result = {}
     for one in every:
         accuracy = {name: values for name, values in one.accuracy.items() if "left out" not in name}
-        said = one.said["shipped"]
-        right = one.accuracy["default"][: len(said)]
         result[one.regime.name] = {
             "accuracy": {
                 name: {
@@ -359,13 +359,17 @@ def as_json(every: Sequence[RegimeFigures]) -> dict[str, Any]:
                     | one.tests
                 ).items()
             },
-            **{name: _finite(value) for name, value in _confidence(said, right).items()},
+            **{name: _finite(value) for name, value in _confidence(one).items()},
         }
     return result
 
 
-def _confidence(said: NDArray[np.float64], right: NDArray[np.float64]) -> dict[str, float]:
-    """Figures of p_correct of the default rule's picks; NaN where they are not defined."""
+def _confidence(one: RegimeFigures) -> dict[str, float]:
+    """Figures of p_correct of the default rule's picks, if judged; NaN where they are not defined."""
+    if not one.said:
+        return {}
+    said = one.said["shipped"]
+    right = one.accuracy["default"][: len(said)]
     return {
         "ece": calibration_error(said, right),
         "claimed": float(said.mean()),
@@ -408,7 +412,10 @@ def main() -> int:
     )
     parser.add_argument("--orders", type=int, default=24, help="random orders (default: %(default)s)")
     parser.add_argument(
-        "--part-orders", type=int, default=6, help="orders for sizes and p_correct (default: %(default)s)"
+        "--part-orders",
+        type=int,
+        default=6,
+        help="orders for sizes and p_correct, 0 for none (default: %(default)s)",
     )
     parser.add_argument(
         "--policy-orders",

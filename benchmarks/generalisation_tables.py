@@ -26,11 +26,12 @@ def print_tables(every: Sequence[RegimeFigures]) -> None:
     _print_left_out(every)
     _print_sizes(every)
     _print_policies(every)
-    _print_confidence(every)
-    _print_few_confidence(every)
-    _print_guarantees(every)
-    _print_quality(every)
-    _print_changes(every)
+    if every[0].said:
+        _print_confidence(every)
+        _print_few_confidence(every)
+        _print_guarantees(every)
+        _print_quality(every)
+        _print_changes(every)
 
 
 def _row(cells: Sequence[str]) -> None:

@@ -123,8 +123,17 @@ def test_the_auroc_counts_pairs(generalisation):
 
 def test_what_is_not_defined_is_null(generalisation):
     right = np.ones((1, 4, 2))
-    figures = generalisation._confidence(right * 0.9, right)
+    one = generalisation.RegimeFigures(None, COUNTS, {"default": right}, said={"shipped": right * 0.9})
+    figures = generalisation._confidence(one)
     assert [name for name, value in figures.items() if generalisation._finite(value) is None] == ["auroc"]
+
+
+def test_rules_can_be_judged_alone(generalisation, script, regimes, capsys):
+    settings = generalisation.Settings(COUNTS, orders=1, part_orders=0, policy_orders=0)
+    figures = [generalisation.judge(regimes[0], settings, {})]
+    script("generalisation_tables").print_tables(figures)
+    assert "| default |" in capsys.readouterr().out
+    assert generalisation.as_json(figures)["one"].keys() == {"accuracy", "tests"}
 
 
 def test_weights_are_those_by_which_the_right_group_was_drawn(script, monkeypatch):
