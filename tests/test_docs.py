@@ -38,7 +38,10 @@ PAGES = [
     for pattern in ("*.md", "docs/*.md", "examples/*/README.md")
     for path in sorted(ROOT.glob(pattern))
 ]
-OWN_TESTS = {"docs/extending.md": "tests/test_extending.py"}
+OWN_TESTS = {
+    "docs/distilling.md": "tests/test_distilling.py",
+    "docs/extending.md": "tests/test_extending.py",
+}
 """Pages whose blocks are run by a test file of their own."""
 MARKS = {
     "needs a checkout",
@@ -213,7 +216,7 @@ class Reader:
             words = words[1:]
         if words[1] == "run" and "--out" not in words and "--resume" not in words:
             shutil.rmtree(self.folder / "runs" / Path(words[2]).stem, ignore_errors=True)
-        code = main(words[1:])
+        code = main([word.replace(SERVED, self.server.url) for word in words[1:]])
         printed = self.capfd.readouterr()
         return code, *(text.replace(str(self.folder), "/home/ada") for text in printed)
 
