@@ -1,8 +1,7 @@
 """Objects of the test that a candidate may call, read and write in the judge's process.
 
 A candidate gets the arguments of its calls and nothing else: no ``__dict__``, no global, no private name,
-no
-record of a mock, nothing of a TestCase. What it must not have raises AttributeError over there.
+no record of a mock, nothing of a TestCase. What it must not have raises AttributeError over there.
 """
 
 from __future__ import annotations

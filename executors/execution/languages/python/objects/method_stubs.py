@@ -138,6 +138,11 @@ def special_method(name: str) -> Any:
         def function(self: Any, *arguments: Any, **keywords: Any) -> Any:  # type: ignore[misc]
             return Current.peer.call(self, arguments, keywords)
 
+    elif name == "__await__":
+
+        def function(self: Any) -> Any:  # type: ignore[misc]
+            return Current.peer.awaited(self).__await__()
+
     elif name in tables.ASYNC_METHODS:
 
         async def function(self: Any, *arguments: Any) -> Any:  # type: ignore[misc]

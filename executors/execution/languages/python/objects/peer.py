@@ -338,6 +338,10 @@ class Peer(Decoder):
 
         return run()
 
+    def awaited(self, target: Any) -> Any:
+        """Coroutine that awaits the object behind a proxy."""
+        return self.coroutine(self.number(target))
+
     def compare(self, name: str, target: Any, other: Any) -> Any:
         """Compare the object behind a proxy with another one."""
         return self.call_special(target, name, (other,))

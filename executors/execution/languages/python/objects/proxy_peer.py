@@ -14,6 +14,7 @@ class ProxyPeer(Protocol):
     def call(self, target: Any, arguments: Any, keywords: Any) -> Any: ...  # noqa: D102
     def call_method(self, target: Any, name: str, arguments: Any, keywords: Any) -> Any: ...  # noqa: D102
     def call_special(self, target: Any, name: str, arguments: Any) -> Any: ...  # noqa: D102
+    def awaited(self, target: Any) -> Any: ...  # noqa: D102
     def compare(self, name: str, target: Any, other: Any) -> Any: ...  # noqa: D102
     def hash_proxy(self, target: Any) -> int: ...  # noqa: D102
     def same_object(self, target: Any) -> None: ...  # noqa: D102

@@ -184,7 +184,7 @@ class ObjectServer(OperatorRequests):
         target = self._target(message)
         self.read_request(message, 2)
         if not isinstance(target, types.CoroutineType):
-            raise BrokenPairError("no coroutine")
+            raise NotCarriedError("an awaitable object of the test")
         import asyncio  # slow to load, and few tests need it
 
         try:

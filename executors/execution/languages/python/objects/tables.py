@@ -101,6 +101,7 @@ SPECIAL_METHODS = (
     COMPARISONS
     | ARITHMETIC
     | ASYNC_METHODS
+    | {"__await__"}
     | frozenset(
         f"__{name}__"
         for name in (
