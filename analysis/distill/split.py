@@ -78,7 +78,7 @@ def split_problems(
     members: dict[int, list[str]] = {}
     for content_hash, group in zip(hashes, group_of.tolist(), strict=True):
         members.setdefault(group, []).append(content_hash)
-    side = {}
+    side: dict[str, str] = {}
     open_groups = {}
     for group in members.values():
         if withheld.isdisjoint(group):

@@ -1,5 +1,6 @@
 """Settings of a training of a test writer: the fields of its YAML file."""
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -126,8 +127,15 @@ def settings_text(settings: FinetuneSettings) -> str:
     return yaml.safe_dump(fields, sort_keys=False)
 
 
-def _fields_of(section: object) -> list[str]:
-    sections = {"lora": LoraSection, "quality": QualitySection, "ray": RaySection}
-    path = [str(name) for name in section] if isinstance(section, list | tuple) else []
-    model = sections.get(path[0], FinetuneSettings) if path else FinetuneSettings
-    return list(model.model_fields)
+def _fields_of(section: Sequence[str]) -> Iterable[str]:
+    """Names of the fields of a section, or of the whole file."""
+    sections: dict[str, type[BaseModel]] = {
+        "lora": LoraSection,
+        "quality": QualitySection,
+        "ray": RaySection,
+    }
+    return (
+        sections.get(section[0], FinetuneSettings).model_fields
+        if section
+        else FinetuneSettings.model_fields
+    )
