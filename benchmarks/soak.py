@@ -13,6 +13,7 @@ JSON object with all figures.
 
 import argparse
 import contextlib
+import gc
 import itertools
 import json
 import math
@@ -38,6 +39,7 @@ from recorded_blocks import recorded_problems
 
 from testbudget.executors.execution.limits import TestLimits
 from testbudget.executors.execution.runner import Runner
+from testbudget.executors.execution.sandbox import kernel
 from testbudget.rewards.problem import NOT_RUN, TestKind, UnitTest, Verdict
 from testbudget.rewards.stdin_case import StdinCase
 
@@ -52,8 +54,10 @@ _BLOCKS_PER_KILL = 25
 _HONEST_SHAPES = (BlockShape(24, 8), BlockShape(8, 3, objects=True), BlockShape(20, 3, looping=0.05))
 HOSTILE_PAIRS = 2000
 _SAMPLES = 40
+_OWN = "testbudget-"  # begins the names of scratch directories and control groups
 _ALL_MODULES = "import asyncio, unittest.mock, numpy\n"  # which fork servers keep once a program names them
-_MEMORY = re.compile(r"^Rss(?:Anon|Shmem):\s+(\d+) kB$", re.MULTILINE)
+_MEMORY = re.compile(r"^(?:Pss_|Rss)(?:Anon|Shmem):\s+(\d+) kB$", re.MULTILINE)
+_MEMORY_FILES = ("smaps_rollup", "status")  # the second one counts shared memory several times
 _TOLERATED_GROWTH = 4.0  # MiB, or descriptors
 _TOLERATED_RATIO = 0.8
 
@@ -207,6 +211,8 @@ class SoakTest:
         return descendants() - self._others
 
     def _sample(self, minute: float) -> UsageSample:
+        gc.collect()
+        kernel.tidy_memory()  # what is free is none of this process's
         sandbox = self._sandbox()
         memory = sum(map(_memory_mib, sandbox))
         descriptors = len(list(Path("/proc/self/fd").iterdir()))
@@ -266,11 +272,11 @@ def all_at_once(documents: Sequence[HostileDocument], pairs: int) -> HostileDocu
 
 def system_state(outside: Path) -> dict[str, object]:
     """Everything on this machine where a sandbox could leave something behind."""
-    groups = {path for path, *_ in os.walk("/sys/fs/cgroup") if f"testbudget-{os.getpid()}-" in path}
+    groups = {path for path, *_ in os.walk("/sys/fs/cgroup") if f"{_OWN}{os.getpid()}-" in path}
     return {
         "processes": descendants(),
-        "mounts": Path("/proc/self/mountinfo").read_text(),
-        "files": {str(path) for path in Path(tempfile.gettempdir()).glob("testbudget-*")} - _in_use(),
+        "mounts": [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if _OWN in line],
+        "files": {str(path) for path in Path(tempfile.gettempdir()).glob(f"{_OWN}*")} - _in_use(),
         "files outside": {path.name: path.read_text() for path in outside.iterdir()},
         "control groups": groups,
         "shared memory": Path("/proc/sysvipc/shm").read_text(),
@@ -287,11 +293,11 @@ def _in_use() -> set[str]:
 
 
 def _memory_mib(process: int) -> float:
-    """MiB of memory of a process that no file backs; 0 if it has ended."""
-    try:
-        return sum(map(int, _MEMORY.findall(Path(f"/proc/{process}/status").read_text()))) / 1024
-    except OSError:
-        return 0.0
+    """MiB of memory of a process that no file backs, its part of what it shares; 0 if it has ended."""
+    for name in _MEMORY_FILES:
+        with contextlib.suppress(OSError):
+            return sum(map(int, _MEMORY.findall(Path(f"/proc/{process}/{name}").read_text()))) / 1024
+    return 0.0
 
 
 def _figures(

@@ -61,6 +61,7 @@ class ProgramCache:
         self._language = language
         self._wall_seconds = wall_seconds
         self._programs: dict[tuple[Source, str | None], Compiled] = {}
+        self._bytes = 0  # of all programs
 
     def compiled(self, sources: Sequence[Source], entry_point: str | None) -> list[Compiled]:
         """Programs in the order of their sources, or why a source does not compile.
@@ -86,6 +87,7 @@ class ProgramCache:
             programs = self._compile_some(unknown, entry_point)
             for source, program in zip(unknown, programs, strict=False):
                 self._programs[source, entry_point] = found[source] = program
+                self._bytes += _size(program)
                 in_use += _size(program)
                 if in_use > _MAX_BYTES_AT_ONCE and source.kind is TestKind.STDIN:
                     found[source] = _without_text(program)
@@ -95,13 +97,8 @@ class ProgramCache:
 
     def _forget(self) -> None:
         """Forget the oldest programs beyond the bounds."""
-        sizes = [*map(_size, self._programs.values())]
-        kept, in_use = len(sizes), sum(sizes)
-        for key, size in zip([*self._programs], sizes, strict=True):
-            if kept <= _MAX_PROGRAMS and in_use <= _MAX_BYTES:
-                break
-            del self._programs[key]
-            kept, in_use = kept - 1, in_use - size
+        while len(self._programs) > _MAX_PROGRAMS or self._bytes > _MAX_BYTES:
+            self._bytes -= _size(self._programs.pop(next(iter(self._programs))))
 
     def _compile_some(self, sources: Sequence[Source], entry_point: str | None) -> list[Compiled]:
         """Programs of the first sources, as many as one process can compile, at least one."""
