@@ -259,14 +259,17 @@ def disturb(
                 assert time.monotonic() < end, f"stuck: {output.read_text()[-2000:]}"
                 if waiting and _records(out) >= waiting[0][0]:
                     began = began or time.monotonic()
-                    _, kind, deed = waiting.pop(0)
-                    for state, count in _tasks(out).items():
-                        report.states[state] += count > 0
+                    _, kind, deed = waiting[0]
+                    tasks = _tasks(out)
                     killed = kind == "driver"
                     if killed:
                         driver.kill()
-                    elif deed() is False:
+                    elif deed() is False:  # there is no such worker at this moment
+                        time.sleep(0.05)
                         continue
+                    waiting.pop(0)
+                    for state, count in tasks.items():
+                        report.states[state] += count > 0
                     report.losses[kind] += kind != "join"
                     if kind == "node":
                         report.recovery.append(_next_result(driver, out, end))
