@@ -32,6 +32,7 @@ class FieldErrors(Protocol):
         """One dictionary for each invalid field, with ``loc``, ``type``, ``msg`` and ``input``."""
 
 
+_SHOWN_FIELDS = 3
 FieldsOf = Callable[[Sequence[str]], Iterable[str]]
 """Function from the path of a section to the names of its fields."""
 
@@ -78,6 +79,10 @@ def _field_sentence(found: Mapping[str, Any], path: tuple[str, ...], fields_of: 
             return f"{field} is not a known field{did_you_mean(field, known)}"
         case "value_error":
             return f"{field} {found['ctx']['error']}".strip()
+        case "model_type":
+            known = [*fields_of(path)][:_SHOWN_FIELDS]
+            such = f", such as {', '.join(known)}," if known else ""
+            return f"{field} must hold fields{such} but got {found['input']!r}"
         case "literal_error":
             choices = re.findall("'([^']*)'", found["ctx"]["expected"])
             return choice_sentence(field, str(found["input"]), choices)

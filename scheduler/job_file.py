@@ -11,17 +11,19 @@ from pydantic import BaseModel, ValidationError
 from testbudget.rewards.errors import FieldMistake, UserError, field_mistakes
 from testbudget.scheduler.job import Job
 from testbudget.scheduler.job_lines import JobContent, read_content
+from testbudget.scheduler.job_places import missing_places
 from testbudget.scheduler.sections.predictions import PredictorSection
 from testbudget.traces.files import write_text
 from testbudget.traces.problem_source import source_from_folder
 
 
-def load_job(path: Path, overrides: Mapping[str, Any] | None = None) -> Job:
+def load_job(path: Path, overrides: Mapping[str, Any] | None = None, *, with_places: bool = False) -> Job:
     """Read and check a job file. Paths in it are relative to its folder.
 
     Args:
         path: a YAML file.
         overrides: values by dotted field name (``cap.tests``) that replace those of the file.
+        with_places: True to check that the files, runs and variables exist that it names.
 
     Raises:
         UserError: the file is missing, is not YAML, or breaks a rule.
@@ -31,7 +33,10 @@ def load_job(path: Path, overrides: Mapping[str, Any] | None = None) -> Job:
         raise UserError(f"{path} must hold the fields of a job but it is empty")
     if not isinstance(content.value, dict):
         raise UserError(f"{path} must hold the fields of a job but got {type(content.value).__name__}")
-    return check_job(content.value, path.resolve().parent, overrides, name=str(path), content=content)
+    job = check_job(content.value, path.resolve().parent, overrides, name=str(path), content=content)
+    if with_places and (missing := [*missing_places(job)]):
+        raise UserError(_mistakes_sentence(str(path), missing, {}, overrides or {}, content))
+    return job
 
 
 def check_job(

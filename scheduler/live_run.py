@@ -49,6 +49,7 @@ class LiveRun(Outside):
         prices: US dollars per unit of each quantity.
         object_run: the run on object storage that the folder belongs to; None if there is none.
         gauges: exports each status; None if nobody collects metrics.
+        limits: new limits of the cap with which the run is continued; None for those that it has.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class LiveRun(Outside):
         prices: Mapping[str, float],
         object_run: ObjectRun | None = None,
         gauges: Gauges | None = None,
+        limits: Mapping[str, float] | None = None,
     ) -> None:
         self._directory, self._run, self._gauges = directory, run, gauges
         self._scheduler, self._backend, self._watch = scheduler, backend, watch
@@ -73,7 +75,7 @@ class LiveRun(Outside):
         self._pause = SHIP_SECONDS if object_run else _STATUS_SECONDS
         self._next_status = 0.0
         looks = SHIP_SECONDS if object_run else _REQUEST_SECONDS
-        self._steering = Steering(self._place, scheduler, prices, looks)
+        self._steering = Steering(self._place, scheduler, prices, looks, limits)
         self._contexts = ExitStack()
 
     def __enter__(self) -> Self:

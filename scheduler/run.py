@@ -7,7 +7,7 @@ import dataclasses
 import functools
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -141,7 +141,13 @@ def holds_run(target: Path | str) -> bool:
     return is_claimed(str(target)) if is_url(target) else (Path(target) / LOG_FILE).exists()
 
 
-def resume_run(target: Path | str, watch: Watch = lambda _: None, *, job: Job | None = None) -> Path:
+def resume_run(
+    target: Path | str,
+    watch: Watch = lambda _: None,
+    *,
+    job: Job | None = None,
+    limits: Mapping[str, float] | None = None,
+) -> Path:
     """Continue a run that was stopped or killed. A finished run only writes its results again.
 
     Args:
@@ -149,6 +155,7 @@ def resume_run(target: Path | str, watch: Watch = lambda _: None, *, job: Job | 
         watch: called with the status of the run again and again.
         job: the job, submitted again: paths and cluster are taken from it, and a finished run is refused.
             None reads it from the directory.
+        limits: new limits of the cap by quantity; None for those that the run has.
 
     Returns:
         The run directory; for a URL, the folder of this machine that the run worked in.
@@ -173,11 +180,16 @@ def resume_run(target: Path | str, watch: Watch = lambda _: None, *, job: Job | 
             f"{target} holds the finished run of this job. Look at it with testbudget status {target} or "
             "choose another --out."
         )
+    if limits and known is not None and known.finished:
+        raise UserError(
+            f"{target} is finished, so its cap cannot change: start another run with its candidates and "
+            f"tests (candidates.from_run: {target}, tests.from_run: {target})"
+        )
     job = load_job(directory / "job.yaml") if job is None else job
     tell_stage("reading the problems")
     problems = problems_of_job(job.problems)
     info = RunInfo.of_start(tuple(sys.argv)) if known is None else known.resumed()
-    _run(job, problems, directory, info, watch, object_run)
+    _run(job, problems, directory, info, watch, object_run, limits)
     return directory
 
 
@@ -197,6 +209,7 @@ def _run(
     info: RunInfo,
     watch: Watch,
     object_run: ObjectRun | None,
+    limits: Mapping[str, float] | None = None,
 ) -> None:
     read = functools.cache(read_trace)
     predictor = Predictor.of(job, read)
@@ -249,7 +262,7 @@ def _run(
             dispatcher = make_dispatcher(run_problems, backend, sources, methods)
             gauges = _gauges_of(job, info.run)
             with LiveRun(
-                directory, info.run, scheduler, backend, watch, cap.prices, object_run, gauges
+                directory, info.run, scheduler, backend, watch, cap.prices, object_run, gauges, limits
             ) as live:
                 driver = Driver(scheduler, log, run_problems.store, backend, dispatcher, live)
                 for sentence in [*isolation, *filter(None, [log.remark])]:

@@ -1,7 +1,7 @@
 """Header of a run's log: the job that the run began with, and what the core's decisions depend on."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,11 +80,19 @@ def check_unchanged(job: Job, log: EventLog, directory: Path) -> None:
         assert isinstance(entry.event, Note)
         before, after = (_of_the_work(fields) for fields in (entry.event.values["fields"], job_fields(job)))
         if changed := changed_fields(before, after):
+            said = [f"{name} was {_value(before, name)} and is {_value(after, name)}" for name in changed]
             raise UserError(
-                f"{directory / 'job.yaml'} must be as the run began with it but {', '.join(changed)} "
-                f"differ: restore the file, or start its job anew with testbudget run "
-                f"{directory / 'job.yaml'} --out DIR"
+                f"{directory / 'job.yaml'} must be as the run began with it but {', '.join(said)}: restore "
+                f"the file, or start its job anew with testbudget run {directory / 'job.yaml'} --out DIR"
             )
+
+
+def _value(fields: Mapping[str, Any], name: str) -> str:
+    """A field by its dotted name, as it is told."""
+    value: Any = fields
+    for part in name.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return "not set" if value is None else str(value)
 
 
 def _of_the_work(fields: dict[str, Any]) -> dict[str, Any]:

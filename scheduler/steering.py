@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 
+from testbudget.rewards.errors import UserError
 from testbudget.scheduler.core.budget import METERED, QUANTITIES
 from testbudget.scheduler.core.events import Cap, CapChanged, Continued, Event, Paused
 from testbudget.scheduler.core.scheduler import Scheduler
@@ -30,15 +31,22 @@ class Steering:
         scheduler: core of the run.
         prices: US dollars per unit of each quantity.
         pause: seconds between two looks for requests.
+        limits: new limits of the cap, by quantity, with which the run is continued.
     """
 
     def __init__(
-        self, place: RunPlace, scheduler: Scheduler, prices: Mapping[str, float], pause: float
+        self,
+        place: RunPlace,
+        scheduler: Scheduler,
+        prices: Mapping[str, float],
+        pause: float,
+        limits: Mapping[str, float] | None = None,
     ) -> None:
         self._place, self._scheduler, self._prices, self._pause = place, scheduler, prices, pause
         self._next = 0.0
         self._done: list[tuple[str, str]] = []  # requests whose events are going to be logged
         self._stop: str | None = None
+        self._asked = RunRequest("", CAP, limits) if limits else None
         for request in pending_requests(place):  # of a time when nobody could answer
             answer_request(
                 place, request.id, accepted=False, sentence="another driver has begun: ask it again"
@@ -48,9 +56,16 @@ class Steering:
         """Events of the requests that have come, if it is time for another look.
 
         Raises:
+            UserError: the limits with which the run is continued cannot be.
             RunStopped: the run is to stop.
         """
         self.confirm()
+        if (asked := self._asked) is not None:
+            self._asked = None
+            if refusal := self._refusal(asked):
+                raise UserError(refusal)
+            event, _ = self._event(asked)
+            return [] if event is None else [event]
         if self._stop is not None:
             raise RunStopped(self._stop)
         if time.monotonic() < self._next:

@@ -119,7 +119,8 @@ def resume(
 
     Args:
         directory: run directory, or its URL.
-        overrides: other values of the section ``cluster`` by dotted field name; not for a URL.
+        overrides: other values by dotted field name, of the section ``cluster`` (not for a URL), and
+            limits of the cap, such as ``{"cap.tests": 5000}``.
         watch: called with the status of the run again and again.
 
     Raises:
@@ -133,13 +134,19 @@ def resume(
     from testbudget.scheduler.run import resume_run
     from testbudget.traces.run_place import is_url
 
-    if overrides and is_url(directory):
+    given = dict(overrides or {})
+    limits = {name.removeprefix("cap."): given.pop(name) for name in [*given] if name.startswith("cap.")}
+    if wrong := [name for name in given if not name.startswith("cluster.")]:
+        raise UserError(
+            f"a run is resumed with its own {wrong[0]}: only cluster and the limits of cap may change"
+        )
+    if given and is_url(directory):
         raise UserError(
             f"{directory} keeps its cluster when it is resumed: start its job again with --out {directory} "
             "--or-resume"
         )
-    job = load_job(Path(directory) / "job.yaml", overrides) if overrides else None
-    return Run(resume_run(directory, watch or _ignore, job=job))
+    job = load_job(Path(directory) / "job.yaml", given) if given else None
+    return Run(resume_run(directory, watch or _ignore, job=job, limits=limits or None))
 
 
 def load(directory: str | Path) -> Run:

@@ -38,6 +38,7 @@ Examples:
   testbudget run job.yaml --cap.tests 500     the job with another cap
   testbudget run job.yaml --dry-run           what it will cost, by a probe
   testbudget run --resume runs/job            continue after a kill
+  testbudget run --resume runs/job --cap.tests 5000   and with a higher cap
   testbudget run job.yaml --out s3://bucket/runs/a
 
 Keys of --json: docs/command_line.md""",
@@ -79,10 +80,11 @@ def run(
         probe: Number of problems of the probe of --dry-run, a fifth of all at
             most, with their share of the cap (default: 20).
     """
-    elsewhere = all(name.startswith("cluster.") for name in flags or {})
-    if resume and (job or out or or_resume or not elsewhere):
+    fits = all(name.startswith(("cluster.", "cap.")) for name in flags or {})
+    if resume and (job or out or or_resume or not fits):
         raise UserError(
-            "--resume continues a job as it was started: give no job file and no other flag but --cluster."
+            "--resume continues a job as it was started: give no job file and no other flags but those of "
+            "--cluster and the limits of --cap"
         )
     if not (job or resume):
         raise UserError("run needs a job file, or --resume with a run directory")
@@ -90,7 +92,7 @@ def run(
     if job:  # a mistake in the file is found before anything heavy is imported
         from testbudget.scheduler.job_file import load_job
 
-        checked = load_job(job, flags)
+        checked = load_job(job, flags, with_places=True)
     if dry_run:
         if checked is None or or_resume or out:
             raise UserError("--dry-run takes a job file, and neither --out nor --resume nor --or-resume")

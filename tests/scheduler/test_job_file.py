@@ -141,3 +141,32 @@ def test_a_field_that_stands_twice_is_told_although_all_else_is_right(tmp_path):
     path.write_text("seed: 1\n" + yaml.safe_dump(MINIMAL) + "seed: 2\n")
     with pytest.raises(UserError, match=r"seed stands in line 1 too"):
         load_job(path)
+
+
+def test_all_that_a_job_names_and_that_is_not_there_is_told_at_once(tmp_path, monkeypatch):
+    monkeypatch.delenv("NO_KEY", raising=False)
+    path = tmp_path / "job.yaml"
+    path.write_text(
+        "problems: {source: none.jsonl}\n"
+        "candidates: {from_run: .}\n"
+        "tests:\n"
+        "  model:\n"
+        "    {name: m, base_url: 'http://localhost:1', template: mine.yaml, api_key_env: NO_KEY}\n"
+        "cap: {tests: 1}\n"
+    )
+    load_job(path)
+    with pytest.raises(UserError) as caught:
+        load_job(path, with_places=True)
+    assert [line.partition(f"{path}:")[2] for line in str(caught.value).split("\n")[1:]] == [
+        f"1 problems.source names {tmp_path / 'none.jsonl'}, which does not exist",
+        f"2 candidates.from_run names {tmp_path}, which is no finished run",
+        "5 tests.model.api_key_env names the variable NO_KEY, which is not set",
+        "5 tests.model.template names mine.yaml, which does not exist",
+    ]
+
+
+def test_a_section_that_holds_no_fields_is_told_what_it_holds(tmp_path):
+    with pytest.raises(
+        UserError, match="job: cap must hold fields, such as tests, tokens, executions, but"
+    ):
+        check_job(MINIMAL | {"cap": 5}, tmp_path)

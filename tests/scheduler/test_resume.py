@@ -151,7 +151,7 @@ def test_an_edited_job_is_refused_with_one_sentence_and_the_run_is_continued_wit
     text = file.read_text()
     file.write_text(text.replace("tests: 30", "tests: 31"))
     line = sentence(run("--resume", directory), USER_ERROR)
-    assert "must be as the run began with it but cap.tests differ: restore the file" in line
+    assert "must be as the run began with it but cap.tests was 30 and is 31: restore the file" in line
     file.write_text(text)
     assert run("--resume", directory).returncode == 0
     assert found(directory) == found(whole)

@@ -70,6 +70,28 @@ def test_a_finished_run_can_be_resumed_and_loaded(recorded, tmp_path):
         testbudget.load(tmp_path / "votes.npz")
 
 
+def test_a_stopped_run_is_resumed_with_a_higher_cap_alone(recorded, tmp_path):
+    out = tmp_path / "out"
+
+    def stop(status):
+        if status.name == "tests" and status.books.spent["tests"] >= 2:
+            raise KeyboardInterrupt
+
+    fields = recorded.job(backend="in_process", cap={"tests": 5}, execution={"runners": 1})
+    with pytest.raises(KeyboardInterrupt):
+        testbudget.run(fields, out=out, watch=stop)
+    for overrides, sentence in (
+        ({"cap.tests": 1}, "tests must be at least [2-5], which is spent or in flight, but got 1"),
+        ({"cap.tokens": 9}, "tokens must have a limit from the start of the run"),
+        ({"seed": 1}, "a run is resumed with its own seed: only cluster and the limits of cap may change"),
+    ):
+        with pytest.raises(testbudget.UserError, match=sentence):
+            testbudget.resume(out, overrides=overrides)
+    assert testbudget.resume(out, overrides={"cap.tests": 7}).summary.spent.tests == 7
+    with pytest.raises(testbudget.UserError, match="is finished, so its cap cannot change"):
+        testbudget.resume(out, overrides={"cap.tests": 9})
+
+
 def test_verdicts_of_candidates_are_votes_that_a_rule_picks_by():
     candidates = ["def f(x): return x * 2", "def f(x): return x ** 2", "def f(x): return x + x"]
     block = testbudget.judge(candidates, ["assert f(3) == 6", "assert f(2) == 4"], "f")

@@ -41,7 +41,7 @@ def test_resuming_what_was_never_started(capsys, tmp_path):
 
 
 def test_resume_takes_no_other_flags(capsys, recorded, tmp_path):
-    assert "as it was started" in failure(capsys, "run", "--resume", tmp_path, "--cap.tests", "5")
+    assert "as it was started" in failure(capsys, "run", "--resume", tmp_path, "--seed", "5")
 
 
 def test_flags_mirror_the_fields_of_the_job(recorded, tmp_path, capsys):
@@ -136,3 +136,31 @@ def test_a_wrong_field_or_value_in_a_job_file_gets_a_suggestion(
     path = recorded.write_job(tmp_path / "job.yaml", **fields)
     assert sentence in failure(capsys, "run", path, "--out", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_an_interrupt_says_how_to_go_on(capsys, recorded, tmp_path, monkeypatch, begun):
+    def interrupted(*_arguments, **_words):
+        if begun:
+            (tmp_path / "out").mkdir()
+            (tmp_path / "out" / "log.sqlite").touch()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("testbudget.scheduler.run.start_run", interrupted)
+    path = recorded.write_job(tmp_path / "job.yaml")
+    assert main(["run", str(path), "--out", str(tmp_path / "out")]) == 130
+    goes_on = f"nothing is lost: continue with testbudget run --resume {tmp_path / 'out'}"
+    said = goes_on if begun else "interrupted before the run began; nothing is left"
+    assert said in capsys.readouterr().err
+
+
+def test_a_run_ends_with_the_figures_that_matter_and_its_files(capsys, recorded, tmp_path):
+    path = recorded.write_job(tmp_path / "job.yaml")
+    assert main(["run", str(path), "--out", str(tmp_path / "out")]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith(f"run directory: {tmp_path / 'out'}\nloading\n")
+    end = printed.partition("accuracy of the picks")[2].splitlines()
+    assert len(end) <= 12
+    for words in ("  without tests", "estimated without labels", "12 (2.4 per problem)", "12 of 12 tests"):
+        assert any(words in line for line in end)
+    assert end[-1] == f"report                    {tmp_path / 'out' / 'report.html'}"

@@ -1,0 +1,59 @@
+"""Files, runs and variables that a job names, looked for before anything is read."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from testbudget.rewards.errors import FieldMistake
+from testbudget.scheduler.job import Job
+from testbudget.scheduler.sections.model import ModelSection
+from testbudget.traces.problem_source import HUMANEVAL
+
+
+def missing_places(job: Job) -> Iterator[FieldMistake]:
+    """What a job names and what is not there, a mistake each.
+
+    Args:
+        job: the job, with paths resolved.
+    """
+    source = job.problems.problem_source.place
+    files = {"problems.source": None if source == HUMANEVAL or source.startswith("hub:") else Path(source)}
+    runs: dict[str, list[Path | None]] = {}
+    for part in ("candidates", "tests"):
+        section = getattr(job, part)
+        files[f"{part}.from_file"] = section.from_file
+        runs[f"{part}.from_run"] = [section.from_run]
+    if job.hidden_states is not None:
+        runs["hidden_states.from_run"] = [job.hidden_states.from_run]
+    if job.predictor is not None:
+        files["predictor.path"] = job.predictor.path
+        runs["predictor.fit_from"] = [*(job.predictor.fit_from or [])]
+    runs["policy.gain_model_from"] = [job.policy.gain_model_from]
+    runs["policy.change_from"] = [*(job.policy.change_from or [])]
+    runs["confidence.fit_from"] = [*(job.confidence.fit_from or [])]
+    for field, file in files.items():
+        if file is not None and not file.exists():
+            yield _mistake(field, f"names {file}, which does not exist")
+    for field, folders in runs.items():
+        for folder in folders:
+            if folder is not None and not (folder / "candidates.parquet").is_file():
+                found = "is no finished run" if folder.exists() else "does not exist"
+                yield _mistake(field, f"names {folder}, which {found}")
+    for part, model in (("candidates", job.candidates.model), ("tests", job.tests.model)):
+        if model is not None:
+            yield from _of_model(f"{part}.model", model)
+
+
+def _of_model(section: str, model: ModelSection) -> Iterator[FieldMistake]:
+    if model.template.endswith((".yaml", ".yml")) and not Path(model.template).is_file():
+        yield _mistake(f"{section}.template", f"names {model.template}, which does not exist")
+    if model.api_key_env is not None and not os.environ.get(model.api_key_env):
+        yield _mistake(
+            f"{section}.api_key_env", f"names the variable {model.api_key_env}, which is not set"
+        )
+    if model.lora is not None and not model.lora.exists():
+        yield _mistake(f"{section}.lora", f"names {model.lora}, which does not exist")
+
+
+def _mistake(field: str, text: str) -> FieldMistake:
+    return FieldMistake(tuple(field.split(".")), f"{field} {text}")
