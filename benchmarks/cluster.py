@@ -20,7 +20,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -44,8 +44,8 @@ from testbudget.scheduler.run import start_run
 from testbudget.traces.tables import read_trace
 
 SEED = 0
-SIZES, SIZES_QUICK = (3_000, 10_000, 30_000), (300, 1_000)
-WHOLE, WHOLE_QUICK = 1_000, 60  # problems of the run that is ended and read
+SIZES, SIZES_QUICK = (3_000, 10_000, 30_000), (100, 400)
+WHOLE, WHOLE_QUICK = 1_000, 40  # problems of the run that is ended and read
 _BLOCKS_PER_RUNNER, _BLOCKS_PER_RUNNER_QUICK = 400, 100
 _MOST_SECONDS = 1.0  # of a block; longer ones would leave one runner at work alone
 _CAP = {"tokens": 10**7, "cpu_seconds": 10**6}
@@ -226,6 +226,14 @@ def chaos_figures(
     }
 
 
+def shown(figures: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Print figures, and return them."""
+    for key, value in figures.items():
+        text = f"{value:,.3f}" if isinstance(value, float) else str(value)
+        print(f"{key:<28}{text:>14}", flush=True)
+    return figures
+
+
 def main() -> int:
     """Print the figures and return the exit code."""
     parser = argparse.ArgumentParser(
@@ -250,19 +258,16 @@ def main() -> int:
                 cap={"tests": 1},
                 cluster={"address": cluster.address},
             )
-            figures |= scaling_figures(
-                job, cluster, _BLOCKS_PER_RUNNER_QUICK if given.quick else _BLOCKS_PER_RUNNER
-            )
+            blocks = _BLOCKS_PER_RUNNER_QUICK if given.quick else _BLOCKS_PER_RUNNER
+            figures |= shown(scaling_figures(job, cluster, blocks))
             for name_of_node in ("cpu2", "cpu3"):
                 cluster.kill_node(name_of_node)
             for name_of_node in ("gpu0", "gpu1"):
                 cluster.join(name_of_node, 1, 1)
             shape = (6, 36) if given.quick else (12, 40 * losses // 4)
-            figures |= chaos_figures(folder / "chaos", cluster, *shape, losses)
+            figures |= shown(chaos_figures(folder / "chaos", cluster, *shape, losses))
     sizes, whole = (SIZES_QUICK, WHOLE_QUICK) if given.quick else (SIZES, WHOLE)
-    figures |= size_figures(sizes, whole=whole)
-    for key, value in figures.items():
-        print(f"{key:<28}{value:>14,.3f}" if isinstance(value, float) else f"{key:<28}{value!s:>14}")
+    figures |= shown(size_figures(sizes, whole=whole))
     print()
     print(json.dumps(figures))
     return 0
