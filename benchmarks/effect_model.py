@@ -62,7 +62,7 @@ class EffectRows:
 
     def events(self, target: ConfidenceTarget) -> NDArray[np.float64]:
         """1 where accuracy rises, or falls, by more than 5 points."""
-        return (_SIGNS[target] * self.change > _MIN_CHANGE) * 1.0
+        return (_SIGNS[target] * self.change > _MIN_CHANGE).astype(np.float64)
 
 
 def effect_rows(regime: Regime, some: Sequence[Regime]) -> EffectRows:
@@ -148,8 +148,8 @@ def judge(every: Sequence[EffectRows], target: ConfidenceTarget, *, with_outputs
         areas = [one[name][1] for one in result.values() if one[name][1] is not None]
         briers = np.mean([one[name][2] for one in result.values()])
         base = np.mean([one["base"] for one in result.values()])
-        area = f"{np.mean(areas):.3f}" if areas else "unknown"
-        print(f"mean, {name}: AUROC {area}, Brier {briers:.3f}, base {base:.3f}")
+        mean_area = f"{np.mean(areas):.3f}" if areas else "unknown"
+        print(f"mean, {name}: AUROC {mean_area}, Brier {briers:.3f}, base {base:.3f}")
     return result
 
 

@@ -10,6 +10,7 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -173,10 +174,7 @@ def judge_leading(regime: Regime, orders: int) -> dict[str, Executed]:
     ways: dict[str, Callable[[ColumnsOfTests], EliminatedEvidence]] = {
         "all": lambda tests: eliminate(tests, Calibrated(), _NEVER),
         "elimination": lambda tests: eliminate(tests, Calibrated(), None),
-        **{
-            f"{groups} leading groups": lambda tests, most=groups: run_on_leading(tests, most)
-            for groups in LEADING
-        },
+        **{f"{groups} leading groups": partial(run_on_leading, groups=groups) for groups in LEADING},
     }
     shape = (orders, len(regime.recorded), len(counts))
     result = {name: Executed(np.zeros(shape), np.zeros(shape)) for name in ways}
@@ -261,12 +259,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark."""
     parser = regime_parser(__doc__)
     parser.add_argument("--orders", type=int, default=6, help="random orders (default: %(default)s)")
+    parser.add_argument("--every", type=int, default=1, help="of so many problems judge one (default: 1)")
     parser.add_argument("--quick", action="store_true", help="1 order, every sixth problem")
     given = parser.parse_args(arguments)
-    regimes, orders = regimes_of(given), given.orders
-    if given.quick:
-        orders = 1
-        regimes = [Regime(one.name, one.family, one.recorded[::6]) for one in regimes]
+    orders, every = (1, 6) if given.quick else (given.orders, given.every)
+    regimes = [Regime(one.name, one.family, one.recorded[::every]) for one in regimes_of(given)]
     figures = {
         one.name: print_result(one, judge_prices(one, orders), judge_leading(one, orders))
         for one in regimes
