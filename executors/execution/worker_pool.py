@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, Pipe, wait
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -29,6 +29,7 @@ from testbudget.rewards.problem import NOT_RUN, TestKind
 from testbudget.rewards.verdict_reason import DetailName, VerdictReason
 
 _STOP_SECONDS = 30.0
+_GRIDS = ("verdicts", "cpu_seconds", "wall_seconds", "same_process", "cut_at", "lost")
 _DIED = "The runner's process died."
 _WORKER_CODE = entry_code("testbudget.executors.execution.worker_pool", "serve_blocks")
 
@@ -77,6 +78,7 @@ class BlockPool:
         self._working: dict[Connection, tuple[_Worker, Block]] = {}
         self._failed: set[Block] = set()
         self._parts: deque[Block] = deque()  # of failed blocks, to be run again
+        self._parted: dict[Block, _PartedBlock] = {}  # block of each part
         self._error: SandboxError | UserError | None = None
 
     def __enter__(self) -> Self:
@@ -107,7 +109,7 @@ class BlockPool:
         """Wait until a block has finished or one of the descriptors can be read.
 
         Returns:
-            The blocks that have finished, or parts of them; empty if there is none, or none was started.
+            The blocks that have finished; empty if there is none, or none was started.
 
         Raises:
             UserError: a language is unknown, or a required layer is missing.
@@ -122,7 +124,7 @@ class BlockPool:
                 continue
             worker, block = self._working.pop(ready)
             try:
-                finished.append(worker.receive(block))
+                finished += self._whole(worker.receive(block))
                 self._idle.append(worker)
                 continue
             except (SandboxError, OSError, EOFError, UserError) as error:
@@ -150,11 +152,23 @@ class BlockPool:
             raise SandboxError(f"a block of pairs failed twice: {cause}")
         elif len(block.positions) > 1:
             parts = block.halves()
+            parted = self._parted.pop(block, None) or _PartedBlock(block)
+            parted.open += len(parts) - bool(parted.open)
+            self._parted.update((part, parted) for part in parts)
         else:
-            return [_lost(block, self._probed())]
+            return self._whole(_lost(block, self._probed()))
         self._failed.update(parts)
         self._parts.extend(parts)
         return []
+
+    def _whole(self, finished: FinishedBlock) -> list[FinishedBlock]:
+        """A finished block; that of which it is the last part; or nothing if it is another part."""
+        parted = self._parted.pop(finished.block, None)
+        if parted is None:
+            return [finished]
+        parted.open -= 1
+        parted.add(finished)
+        return [] if parted.open or parted.finished is None else [parted.finished]
 
     def _probed(self) -> FinishedBlock:
         """An empty pair, judged by a new worker.
@@ -180,6 +194,31 @@ class BlockPool:
             worker.stop()
         for worker in workers:
             worker.end()
+
+
+@dataclass(slots=True, eq=False)
+class _PartedBlock:
+    """Block that is run in parts.
+
+    Attributes:
+        block: the block.
+        open: number of parts that have not finished.
+        finished: verdicts of those that have.
+    """
+
+    block: Block
+    open: int = 0
+    finished: FinishedBlock | None = None
+
+    def add(self, part: FinishedBlock) -> None:
+        """Add the verdicts of a part."""
+        new = part.block_verdicts
+        if self.finished is not None:
+            old, wanted = self.finished.block_verdicts, part.block.wanted
+            grids = {name: np.where(wanted, getattr(new, name), getattr(old, name)) for name in _GRIDS}
+            reason_of = np.where(wanted, new.reason_of + np.int32(len(old.reasons)), old.reason_of)
+            new = replace(old, **grids, reasons=(*old.reasons, *new.reasons), reason_of=reason_of)
+        self.finished = FinishedBlock(self.block, new, part.layers, part.missing)
 
 
 class _Settings(NamedTuple):

@@ -6,10 +6,11 @@ from textwrap import indent
 import pytest
 
 from testbudget.executors.execution.limits import TestLimits
+from testbudget.executors.execution.lost_pairs import LOST_SENTENCE
 from testbudget.executors.execution.pair_blocks import PairRequest, group_into_blocks
 from testbudget.executors.execution.worker_pool import BlockPool
 from testbudget.rewards.errors import SandboxError, UserError
-from testbudget.rewards.problem import TestKind, Verdict
+from testbudget.rewards.problem import NOT_RUN, TestKind, Verdict
 from tests.executors.execution.ending_sandboxes import HOARD, hoarders_end_their_sandboxes
 
 LIMITS = TestLimits(cpu_seconds=0.2, memory_mib=256)
@@ -85,20 +86,22 @@ def test_the_block_of_a_runner_that_dies_is_run_in_another():
 
 
 def test_pairs_under_which_runners_die_are_lost_and_the_others_are_judged():
-    candidate = "def f(x):\n    if x == 0: return 0\n" + indent(HOARD, "    ")
-    pairs = [PairRequest(candidate, f"assert f({i}) == {i}", TestKind.ASSERT) for i in range(2)]
+    candidate = "def f(x):\n    if x != 1: return x\n" + indent(HOARD, "    ")
+    pairs = [PairRequest(candidate, f"assert f({i}) == {i}", TestKind.ASSERT) for i in range(3)]
     (block,) = group_into_blocks(pairs)
     limits = TestLimits(cpu_seconds=2, memory_mib=1024)
-    verdicts = {}
     with hoarders_end_their_sandboxes(with_worker=True), BlockPool(limits, 1) as pool:
-        for done in run_all(pool, [block]):
-            part = done.block
-            for position, row, column in zip(part.positions, part.rows, part.columns, strict=True):
-                found = done.block_verdicts
-                lost = bool(found.lost[row, column])
-                verdicts[int(position)] = "lost" if lost else Verdict(found.verdicts[row, column]).name
-                assert done.layers
-    assert verdicts == {0: "PASSED", 1: "lost"}
+        (done,) = run_all(pool, [block])
+    found = done.block_verdicts
+    assert done.block is block
+    assert done.layers
+    assert found.verdicts.tolist() == [[Verdict.PASSED, NOT_RUN, Verdict.PASSED]]
+    assert found.lost.tolist() == [[False, True, False]]
+    assert [found.reasons[number].sentence for number in found.reason_of[0]] == [
+        "Every assertion of the test holds.",
+        LOST_SENTENCE,
+        "Every assertion of the test holds.",
+    ]
 
 
 def test_workers_that_can_run_nothing_are_an_error(monkeypatch):
