@@ -1,6 +1,7 @@
 """Training of a test writer by TRL's trainers: checkpoints, log, and the adapter."""
 
 import json
+import logging
 import math
 import resource
 import time
@@ -26,7 +27,11 @@ ADAPTER = "adapter"
 RESULT_FILE = "training.json"
 """Figures of a finished training in its directory."""
 
+TRAINING_LOGGER = "testbudget.finetune"
+"""Name of the logger; a message for each entry of a training's log, at the level INFO."""
+
 _CHECKPOINTS = "checkpoints"
+_LOG = logging.getLogger(TRAINING_LOGGER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +85,7 @@ def train_writer(settings: FinetuneSettings, out: Path) -> None:
     import torch
     from datasets import Dataset
     from peft import LoraConfig
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback
     from transformers.trainer_utils import get_last_checkpoint
 
     started = time.monotonic()
@@ -116,6 +121,7 @@ def train_writer(settings: FinetuneSettings, out: Path) -> None:
         peft_config=adapter,
         callbacks=_callbacks(settings, tokenizer, started),
     )
+    trainer.remove_callback(PrinterCallback)  # it prints to the standard output
     checkpoints = out / _CHECKPOINTS
     resumed = get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None
     first = trainer.evaluate() if held_out and resumed is None else {}
@@ -225,6 +231,7 @@ def _callbacks(settings: FinetuneSettings, tokenizer: Any, started: float) -> li
                 figures = quality.figures()
                 given.get("metrics", {}).update(figures)
                 state.log_history.append({"step": state.global_step, **figures})
+                _tell(state, figures)
 
     class Deadline(TrainerCallback):  # type: ignore[misc]
         """Ends the training with a checkpoint when its time is over."""
@@ -235,7 +242,20 @@ def _callbacks(settings: FinetuneSettings, tokenizer: Any, started: float) -> li
                 control.should_save = control.should_training_stop = True
             return control
 
-    return [HeldOutQuality(), Deadline()]
+    class Progress(TrainerCallback):  # type: ignore[misc]
+        """Tells each entry of the log."""
+
+        def on_log(self, args: Any, state: Any, control: Any, **given: Any) -> None:  # noqa: ARG002
+            """Tell an entry, on the first worker."""
+            if state.is_world_process_zero:
+                _tell(state, _figures(given.get("logs") or {}))
+
+    return [HeldOutQuality(), Deadline(), Progress()]
+
+
+def _tell(state: Any, figures: Mapping[str, float]) -> None:
+    named = ", ".join(f"{name} {value:.4g}" for name, value in figures.items() if name != "epoch")
+    _LOG.info("step %d of %d: %s", state.global_step, state.max_steps, named)
 
 
 def _figures(entry: Mapping[str, Any]) -> dict[str, float]:

@@ -1,5 +1,9 @@
 """``testbudget finetune``: a LoRA adapter of a test writer, trained on distilled data."""
 
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from cyclopts import App
@@ -42,16 +46,33 @@ def finetune(
 
     if (settings is None) == (resume is None):
         raise UserError("finetune needs a file of settings or --resume RUN, and not both")
-    if resume is not None:
-        if out is not None:
-            raise UserError("finetune --resume writes where the training was, so it takes no --out")
-        done = writers.resume_finetuning(resume)
-    else:
-        assert settings is not None
-        done = writers.finetune(settings, out=out or Path("runs") / settings.stem)
+    if resume is not None and out is not None:
+        raise UserError("finetune --resume writes where the training was, so it takes no --out")
+    with _log_on_standard_error():
+        if resume is not None:
+            done = writers.resume_finetuning(resume)
+        else:
+            assert settings is not None
+            done = writers.finetune(settings, out=out or Path("runs") / settings.stem)
     if json:
         print_json({**done.record, "training": str(done.directory), "adapter": str(done.adapter)})
         return
     console = status_console(json)
     for line in done.sentences():
         console.print(line, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def _log_on_standard_error() -> Iterator[None]:
+    """Show the entries of the training's log while it goes on."""
+    from testbudget.analysis.finetune.training import TRAINING_LOGGER
+
+    logger, handler = logging.getLogger(TRAINING_LOGGER), logging.StreamHandler(sys.stderr)
+    before = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)

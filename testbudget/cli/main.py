@@ -125,6 +125,7 @@ def main(arguments: Sequence[str] | None = None) -> int:  # noqa: PLR0911 - one 
         return _failed(f"{words[0]} needs {error.name}: pip install 'testbudget[{extra}]'", USER_ERROR)
     except KeyboardInterrupt as error:
         goes_on = "; `run --resume` and `tune` continue where they stopped" * (words[0] in ("run", "tune"))
+        goes_on += "; `finetune --resume` goes on from its last checkpoint" * (words[0] == "finetune")
         return _failed(str(error) or f"interrupted{goes_on}", INTERRUPTED)
     except BrokenPipeError:  # the reader of a pipe has ended, such as `head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

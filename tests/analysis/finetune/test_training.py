@@ -29,8 +29,11 @@ def settings(toy, finished, tmp_path):
     )
 
 
-def test_an_adapter_a_log_and_figures_of_held_out_rows_come_of_it(settings, tmp_path):
+def test_an_adapter_a_log_and_figures_of_held_out_rows_come_of_it(settings, tmp_path, capsys, caplog):
+    caplog.set_level("INFO", "testbudget.finetune")
     done = finetune(settings, out=tmp_path / "writer")
+    assert capsys.readouterr().out == ""
+    assert sum(" of 6: loss " in record.getMessage() for record in caplog.records) == 6
     config = json.loads((done.adapter / "adapter_config.json").read_text())
     assert config["r"] == 16
     assert (done.adapter / "adapter_model.safetensors").stat().st_size > 0
