@@ -11,7 +11,7 @@ from testbudget.traces.problem_source import HUMANEVAL
 
 
 def missing_places(job: Job) -> Iterator[FieldMistake]:
-    """What a job names and what is not there, a mistake each.
+    """Places that a job names and that do not exist, a mistake each.
 
     Args:
         job: the job, with paths resolved.

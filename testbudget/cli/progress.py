@@ -125,7 +125,7 @@ class ProgressDisplay:
         return {unit: (amount - before[unit]) / seconds for unit, amount in spent.items()}
 
     def _end(self, status: "RunStatus", rates: dict[str, float]) -> str:
-        """When the run will have ended, by the limit that it reaches first; empty if that is unknown."""
+        """Time at which the run will have ended, by the limit that it reaches first; empty if unknown."""
         books, table = status.books, status.scheduler.problems
         left = [
             (limit - books.spent[unit] - books.lost[unit]) / rates[unit]
