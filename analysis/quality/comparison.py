@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -134,21 +135,16 @@ def _figures(
 
     figures: list[QualityFigure] = []
     for name in RATES:
-        figure("single tests", name, lambda one, name=name: _part(one.single, name))
+        figure("single tests", name, partial(_single, name))
     for position, count in enumerate(together):
         if count > 1:
             for name in RATES:
-                figure(
-                    f"{count} tests together",
-                    name,
-                    lambda one, name=name, position=position: _part(one.combined[position], name),
-                )
+                figure(f"{count} tests together", name, partial(_combined, name, position))
     for position, count in enumerate(together):
         named = f"at {count} test{'s' * (count > 1)}"
-        figure("accuracy of the pick", named, lambda one, p=position: (one.at_tests[p], 1.0))
+        figure("accuracy of the pick", named, partial(_at_tests, position))
     for position, budget in enumerate(budgets):
-        named = f"at {budget:,.0f} tokens"
-        figure("accuracy of the pick", named, lambda one, p=position: (one.at_tokens[p], 1.0))
+        figure("accuracy of the pick", f"at {budget:,.0f} tokens", partial(_at_tokens, position))
     figure("ranking of candidates", "fidelity", lambda one: (one.fidelity, 1.0))
     figure("ranking of candidates", "top-1", lambda one: (one.top, 1.0))
     figure("ranking of candidates", "bottom-1", lambda one: (one.bottom, 1.0))
@@ -156,6 +152,22 @@ def _figures(
     figure("costs", "tests per problem", lambda one: (one.tests, 1.0))
     figure("costs", "tokens per test", lambda one: (one.tokens, one.tests))
     return figures
+
+
+def _single(rate: str, one: ProblemStatistics) -> tuple[float, float]:
+    return _part(one.single, rate)
+
+
+def _combined(rate: str, position: int, one: ProblemStatistics) -> tuple[float, float]:
+    return _part(one.combined[position], rate)
+
+
+def _at_tests(position: int, one: ProblemStatistics) -> tuple[float, float]:
+    return one.at_tests[position], 1.0
+
+
+def _at_tokens(position: int, one: ProblemStatistics) -> tuple[float, float]:
+    return one.at_tokens[position], 1.0
 
 
 _PARTS: Mapping[str, Callable[[TestQuality], tuple[float, float]]] = {
