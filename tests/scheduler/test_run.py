@@ -151,7 +151,9 @@ def test_a_run_is_not_continued_with_another_job_and_the_changed_fields_are_name
     edited["cap"]["tests"] = 500
     edited["seed"] = 7
     (directory / "job.yaml").write_text(yaml.safe_dump(edited))
-    with pytest.raises(UserError, match=r"as the run began with it but cap\.tests was .* and is 500, seed was 0 and"):
+    with pytest.raises(
+        UserError, match=r"as the run began with it but cap\.tests was .* and is 500, seed was 0 and"
+    ):
         resume_run(directory)
     (directory / "job.yaml").write_text(text)
     resume_run(directory)
