@@ -16,10 +16,10 @@ app = App(
     usage="Usage: testbudget ctl RUN (pause | continue | cap UNIT=VALUE ... | stop)",
     help_epilogue="""Examples:
 
-  testbudget ctl runs/job pause              grant no more tests; what is in flight is finished
+  testbudget ctl runs/job pause              finish what is in flight
   testbudget ctl runs/job continue
   testbudget ctl runs/job cap tests=20000    raise or lower a limit of the cap
-  testbudget ctl runs/job stop               end the driver; run --resume continues""",
+  testbudget ctl runs/job stop               end the driver, to resume""",
 )
 
 

@@ -14,8 +14,8 @@ app = App(
 
 Examples:
 
-  testbudget init                                       asks, and writes job.yaml
-  testbudget init own.yaml --programs own               with files of your own
+  testbudget init                             asks, and writes job.yaml
+  testbudget init own.yaml --programs own     with files of your own
   testbudget init --programs served --model qwen2.5-coder \\
       --base-url http://localhost:11434/v1
   testbudget init --programs cluster --problems humaneval \\

@@ -24,7 +24,7 @@ Examples:
 
   testbudget tune runs/job --tests-per-problem 8
   testbudget tune runs/job --pareto gpu_seconds
-  testbudget tune runs/job --wanted 0.8                 fewest tests for an accuracy
+  testbudget tune runs/job --wanted 0.8        fewest tests for an accuracy
   testbudget tune runs/job --tests-per-problem 8 --storage postgresql://HOST/DB
   testbudget run runs/tune/job/job.yaml                 run the tuned job
   optuna-dashboard runs/tune/job/study.journal          look at the study

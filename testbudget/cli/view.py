@@ -15,7 +15,7 @@ view_app = App(
     help_epilogue="""Examples:
 
   testbudget view runs/job                    while it runs, or afterwards
-  testbudget view runs/job runs/other         a running run beside a finished one""",
+  testbudget view runs/job runs/other         several side by side""",
 )
 report_app = App(
     name="report",
@@ -23,7 +23,7 @@ report_app = App(
 
   testbudget report runs/a runs/b --out both.html
   testbudget report runs/base runs/tuned --quality --trained-on runs/writer
-  xdg-open both.html                          or both.html#/problems?only=sure-wrong
+  xdg-open both.html                          in a browser
 
 Keys of --json: docs/command_line.md""",
 )
