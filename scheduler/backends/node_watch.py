@@ -14,6 +14,7 @@ from collections.abc import Collection
 import ray
 from ray._private.state import state as ray_state  # no public call tells which nodes are drained
 
+from testbudget.rewards.errors import InfrastructureError
 from testbudget.scheduler.backends.placement import ClusterNode
 
 _LOG = logging.getLogger(__name__)
@@ -21,6 +22,7 @@ _REVIEW_SECONDS = 0.5
 _PROBE_SECONDS = 1.0
 _CONNECT_SECONDS = 0.3
 _REFUSALS = 2  # of connections in a row: the node is gone
+_HEAD_SECONDS = 40.0  # Ray ends a process that has not reached the head for 60 s
 
 _Address = tuple[str, int]
 
@@ -35,14 +37,21 @@ class NodeWatch:
         self._gone: set[str] = set()  # never come back: a node that joins again has another id
         self._nodes: tuple[ClusterNode, ...] = ()
         self._next_review = 0.0
+        host, _, port = ray.get_runtime_context().gcs_address.rpartition(":")
+        self._head: _Address = (host.strip("[]"), int(port))
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._probe_all, daemon=True)
         self._thread.start()
 
     def nodes(self) -> tuple[ClusterNode, ...]:
-        """The nodes that live, reviewed at most twice a second."""
+        """The nodes that live, reviewed at most twice a second.
+
+        Raises:
+            InfrastructureError: the head of the cluster has refused connections for long.
+        """
         if (now := time.monotonic()) < self._next_review:
             return self._nodes
+        self._wait_for_head()
         self._next_review = now + _REVIEW_SECONDS
         draining = _draining_nodes()
         found = []
@@ -80,6 +89,21 @@ class NodeWatch:
         self._next_review = 0.0
         lives = any(one.id == node and one.leaves_in is None for one in self.nodes())
         return lives and not _refuses(self._addresses[node])
+
+    @property
+    def has_head(self) -> bool:
+        """True if the head takes connections now. If it is gone, most of Ray's calls block for a minute."""
+        return not _refuses(self._head)
+
+    def _wait_for_head(self) -> None:
+        deadline = time.monotonic() + _HEAD_SECONDS
+        while not self.has_head:
+            if time.monotonic() > deadline:
+                raise InfrastructureError(
+                    "the cluster's head is lost: it refuses connections. Name another cluster with "
+                    "--cluster.address HOST:PORT"
+                )
+            time.sleep(_PROBE_SECONDS)
 
     def close(self) -> None:
         """End the probing thread."""

@@ -138,6 +138,8 @@ class RayTransport(Transport):
 
     def free(self, kind: WorkerKind, place: Hashable | None = None) -> None:
         """Give claims up; runners need none."""
+        if not self.has_head:
+            return
         if kind is WorkerKind.RUNNER:
             if place is None:
                 self._requests.end()
@@ -204,16 +206,23 @@ class RayTransport(Transport):
         return ray.put(value)
 
     def end(self, worker: Any) -> None:
-        """Kill the actor."""
-        ray.kill(worker)
+        """Kill the actor; without a head nobody can."""
+        if self.has_head:
+            ray.kill(worker)
 
     def close(self) -> None:
         """Give everything up that was claimed or asked for."""
-        for kind in self._shapes:
-            self._claims.drop(kind)
-        self._requests.end()
+        if self.has_head:
+            for kind in self._shapes:
+                self._claims.drop(kind)
+            self._requests.end()
         if self._watch is not None:
             self._watch.close()
+
+    @property
+    def has_head(self) -> bool:
+        """False if the cluster's head is lost, and all that belongs to this process with it."""
+        return self._watch is None or self._watch.has_head
 
     def nodes_of_runners(self) -> list[str]:
         """Ids of the nodes that have room for runners."""
@@ -329,7 +338,8 @@ class RayBackend(ActorBackend):
         """End the actors and disconnect; end the cluster too if it was started here."""
         super().close()
         self._transport.close()
-        ray.shutdown()
+        if self._transport.has_head:  # else this would block, and the process ends anyway
+            ray.shutdown()
 
     def _connect(self) -> None:
         cluster = self.job.cluster
