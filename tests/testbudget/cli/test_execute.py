@@ -378,9 +378,9 @@ def test_an_interrupted_command_leaves_no_file_and_no_process(tmp_path):
     os.close(member)
 
 
-def test_the_pairs_of_the_readme_have_the_verdicts_that_it_shows(tmp_path):
-    readme = Path(ROOT, "README.md").read_text(encoding="utf-8")
-    shown = re.findall(r'^\{"id": "(\w+)", "verdict": "(\w+)", "reason": "(.*?)"', readme, re.MULTILINE)
+def test_the_pairs_of_the_docs_have_the_verdicts_that_they_show(tmp_path):
+    page = Path(ROOT, "docs", "judging.md").read_text(encoding="utf-8")
+    shown = re.findall(r'^\{"id": "(\w+)", "verdict": "(\w+)", "reason": "(.*?)"', page, re.MULTILINE)
     out = tmp_path / "verdicts.jsonl"
     assert main(["execute", "--in", str(Path(ROOT, "examples", "pairs.jsonl")), "--out", str(out)]) == 0
     rows = [json.loads(line) for line in out.read_text().splitlines()]
