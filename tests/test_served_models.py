@@ -224,7 +224,8 @@ def test_a_key_that_is_not_set_is_said_before_anything_is_asked(server, tmp_path
     candidates = {"model": served(server, "chat", api_key_env=None), "count": 2}
     job = job_of(server, tmp_path, candidates=candidates)
     assert main(["run", str(job), "--out", str(tmp_path / "out")]) == 2
-    assert "api_key_env names SERVER_KEY, which must hold the key of the server" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "tests.model.api_key_env names the variable SERVER_KEY, which is not set" in said
     assert server.bodies == []
 
 

@@ -70,7 +70,7 @@ class ProgressDisplay:
     def stage(self, text: str) -> None:
         """Show what is done before there is a status."""
         if self._live:
-            self._live.update(_Waiting(text))
+            self._live.update(_Waiting(text), refresh=True)
         else:
             self._console.print(text, highlight=False, soft_wrap=True, markup=False)
 
@@ -87,7 +87,7 @@ class ProgressDisplay:
         while len(self._samples) > 2 and self._samples[1][0] <= status.seconds - _RATE_SECONDS:
             self._samples.popleft()
         if self._live:
-            self._live.update(self._panel(status))
+            self._live.update(self._panel(status), refresh=True)
         else:
             self._console.print(self._line(status), highlight=False, soft_wrap=True, markup=False)
 

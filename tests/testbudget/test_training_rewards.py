@@ -7,6 +7,7 @@ import pickle
 import subprocess
 import sys
 import threading
+from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 import pytest
@@ -112,10 +113,9 @@ def test_many_threads_and_a_running_loop_share_the_workers(reward):
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_processes_of_a_trainer_judge_by_workers_of_their_own(reward, method):
     assert of(reward, RIGHT) == [1.0]
-    context = multiprocessing.get_context(method)
-    with context.Pool(1) as pool:
-        found = pool.apply(reward, (["p"] * 2, [RIGHT, "def f(x): return 3"]), {"tests": [TESTS] * 2})
-    assert found == [1.0, 0.5]
+    with ProcessPoolExecutor(1, multiprocessing.get_context(method)) as trainer:
+        found = trainer.submit(reward, ["p"] * 2, [RIGHT, "def f(x): return 3"], tests=[TESTS] * 2)
+        assert found.result() == [1.0, 0.5]
     assert of(reward, HALF) == [0.5]
 
 

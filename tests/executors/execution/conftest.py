@@ -127,6 +127,12 @@ def available_modes():
     return [mode for mode in MODES if os.geteuid() == 0 or "user" not in mode]
 
 
+@pytest.fixture(autouse=True)
+def main_module(monkeypatch):
+    """The program that runs the tests stays ``__main__``, which new processes of the suite look for."""
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
+
+
 @pytest.fixture(scope="session")
 def every_mode():
     """Runners of every mode, by mode."""

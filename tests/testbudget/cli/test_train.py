@@ -196,8 +196,8 @@ def test_a_model_that_cannot_be_written_gets_one_sentence(learnable, tmp_path, c
 @pytest.mark.parametrize(
     ("predictor", "sentence"),
     [
-        ({"path": "nowhere"}, "must be a trained model but it has no card.json"),
-        ({"fit_from": ["nowhere"]}, "must be a finished run but there is nothing of that name"),
+        ({"path": "nowhere"}, "nowhere, which does not exist"),
+        ({"fit_from": ["nowhere"]}, "nowhere, which does not exist"),
         (None, "hidden_states.layers must include those of predictor.path, [2], but got [4]"),
     ],
     ids=["model", "training run", "layers"],

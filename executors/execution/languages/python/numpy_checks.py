@@ -60,10 +60,16 @@ class _CheckedUfunc:
     def __init__(self, original: Any, checking: Callable[..., Any], note: Callable[[], object]) -> None:
         self._original = original
         self._checking = checking
-        self.reduce = _checking(original.reduce, 0, 1, note)
+        self._reducing = _checking(original.reduce, 0, 1, note)
 
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
         return self._checking(*arguments, **keywords)
+
+    def reduce(self, *arguments: Any, **keywords: Any) -> Any:
+        """Reduce an array. What NumPy itself reduces on the way, as in ``allclose``, is not looked at."""
+        caller = str(sys._getframe(1).f_globals.get("__name__"))
+        of_numpy = caller.partition(".")[0] == "numpy"
+        return (self._original.reduce if of_numpy else self._reducing)(*arguments, **keywords)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._original, name)

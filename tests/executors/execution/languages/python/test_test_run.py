@@ -25,7 +25,6 @@ UNCONFIRMED = Verdict.UNCONFIRMED
 def modules_of_the_sandbox(monkeypatch):
     monkeypatch.setitem(sys.modules, "pytest", pytest_stand_in)
     monkeypatch.setitem(sys.modules, "parameterized", parameterized_stand_in)
-    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
     monkeypatch.setattr(unittest, "main", lambda *_, **__: None)
 
 
