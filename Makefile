@@ -125,7 +125,8 @@ $(CLUSTER_STAMP): requirements/cluster.txt | setup
 
 test-cluster: setup
 	.venv/bin/pytest -m cluster --numprocesses 2 --dist loadfile \
-	    tests/scheduler/backends tests/benchmarks/test_chaos.py tests/analysis/tune/test_parallel.py
+	    tests/scheduler/backends tests/benchmarks/test_chaos.py tests/analysis/tune/test_parallel.py \
+	    tests/testbudget/cli/test_run.py
 
 test-jobs: $(CLUSTER_STAMP)
 	PYTHONPATH=$(CURDIR)/.venv-cluster .venv/bin/pytest -m cluster tests/cluster/test_ray_job.py

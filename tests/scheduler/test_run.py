@@ -120,7 +120,11 @@ def test_a_job_that_cannot_be_run_leaves_no_directory(recorded, tmp_path):
 VARIANTS = {
     "uniform": {"cap": {"tests": 23}},
     "elimination": {"cap": {"executions": 60}, "elimination": {"apply_to": "all"}},
-    "rounds": {"cap": {"tests": 30}, "policy": {"min_tests": 2, "window": 100, "quantum": 100}},
+    "rounds": {
+        "selection": "majority",
+        "cap": {"tests": 15},
+        "policy": {"min_tests": 2, "window": 100, "quantum": 100},
+    },
     "metered": {"cap": {"tokens": 100_000, "cpu_seconds": 100.0, "tests": 20}},
 }
 

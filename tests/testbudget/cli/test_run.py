@@ -90,6 +90,7 @@ def test_a_run_of_other_problems(capsys, recorded, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.cluster
 def test_a_model_folder_that_is_missing(capsys, recorded, tmp_path):
     model = {"name": str(tmp_path / "no-such-model"), "template": "coderm", "gpus": 0}
     path = recorded.write_job(tmp_path / "job.yaml", tests={"model": model}, backend="ray")
@@ -97,6 +98,7 @@ def test_a_model_folder_that_is_missing(capsys, recorded, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.cluster
 def test_gpus_that_are_not_there(capsys, recorded, tmp_path):
     model = {"name": "some/model", "template": "coderm", "gpus": 64}
     path = recorded.write_job(tmp_path / "job.yaml", tests={"model": model}, backend="ray")
@@ -104,6 +106,7 @@ def test_gpus_that_are_not_there(capsys, recorded, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.cluster
 def test_cores_that_are_not_there(capsys, recorded, tmp_path):
     path = recorded.write_job(
         tmp_path / "job.yaml", backend="ray", cluster={"num_cpus": 1}, execution={"runners": 2}
