@@ -90,6 +90,8 @@ def run(
     from testbudget.scheduler.run import start_run
     from testbudget.traces.run_place import is_url
 
+    if not isinstance(out, str | Path | None):
+        raise UserError(f"out must be a path or a URL but got {out!r}")
     parts = {"problems": problems, "candidates": candidates, "tests": tests}
     given = GivenJob({}, {})
     if job is None:

@@ -83,11 +83,18 @@ def read_rows(
         settings: columns and forms.
 
     Raises:
-        UserError: the column of tests is missing, or a row of it has none of the forms of tests.
+        UserError: the column of tests is missing, a row of it has none of the forms of tests, or prompts,
+            completions and columns differ in length.
     """
     if settings.tests not in columns:
         known = ", ".join(sorted(columns)) or "no columns"
         raise UserError(f"tests must be a column of the batch but got {settings.tests!r}; it has {known}")
+    for name, values in {"prompts": prompts, **columns}.items():
+        if name in ("prompts", settings.tests, settings.entry_point) and len(values) != len(completions):
+            raise UserError(
+                f"{name} must have a value for each completion but it has {len(values)} for "
+                f"{len(completions)} completions"
+            )
     template = PromptTemplate(
         "reward", AnswerPurpose.CANDIDATE, chat=False, answer=AnswerForm(settings.answer), text="{question}"
     )

@@ -106,7 +106,8 @@ def open_study(
             )
         _check_identity(study, identity, settings.storage or str(folder), prepared)
         if study.metric_names != metrics:
-            study.set_metric_names(metrics)
+            with _experimental_calls():
+                study.set_metric_names(metrics)
         _equip(study, settings.seed)
         yield study
 
@@ -239,9 +240,16 @@ def _storage(folder: Path, settings: StudySettings) -> BaseStorage:
 def _equip(study: optuna.Study, seed: int) -> None:
     """Set sampler and pruner, which Optuna does not store."""
     study.sampler = _RepeatableSampler(seed)
+    with _experimental_calls():
+        study.pruner = optuna.pruners.WilcoxonPruner(p_threshold=_P_PRUNED, n_startup_steps=_CHECKS[0])
+
+
+@contextmanager
+def _experimental_calls() -> Iterator[None]:
+    """Calls of Optuna that it warns of as experimental, without the warning."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        study.pruner = optuna.pruners.WilcoxonPruner(p_threshold=_P_PRUNED, n_startup_steps=_CHECKS[0])
+        yield
 
 
 def _drop_partial_line(file: Path) -> None:

@@ -165,6 +165,8 @@ def test_rows_that_cannot_be_read_are_told(reward):
         of(reward, RIGHT, tests=5)
     with pytest.raises(UserError, match="completions must be texts or lists of messages but row 0 is int"):
         of(reward, 5)
+    with pytest.raises(UserError, match="prompts must have a value for each completion but it has 1 for 2"):
+        reward(["p"], [RIGHT, RIGHT], tests=[TESTS, TESTS])
     missing = reward_function(packages=["no-such-thing"], runners=1)
     with pytest.raises(UserError, match="packages names no-such-thing, which is not installed"):
         of(missing, RIGHT)
