@@ -84,6 +84,11 @@ def write_imported(problems: Iterable[ImportedVotes], directory: Path) -> int:
     return len(seen)
 
 
+def has_no_text(problem: Problem) -> bool:
+    """Return whether the problem is of an imported run: its programs and tests have no texts either."""
+    return problem.prompt == _placeholder(problem.id).prompt
+
+
 def _placeholder(problem: str) -> Problem:
     return Problem(problem, _PROMPT.format(problem=problem), _ENTRY_POINT)
 

@@ -12,6 +12,7 @@ from testbudget.analysis.distill.source_run import SourceRun
 from testbudget.analysis.distill.split import ProblemSplit, split_problems
 from testbudget.rewards.errors import UserError
 from testbudget.rewards.problem import Problem
+from testbudget.scheduler.imported_run import has_no_text
 from testbudget.traces.problems import load_problems
 from testbudget.traces.trace import Trace
 
@@ -99,11 +100,16 @@ def problem_texts(trace: Trace, sources: Mapping[Path, str]) -> list[Problem]:
     """Problems of a run with their texts, from a source that is given or from its own.
 
     Raises:
-        UserError: a problem is missing, or has another text.
+        UserError: a problem is missing, or has another text or none.
     """
     source = sources.get(trace.directory)
     if source is None:
-        return trace.texts()
+        problems = trace.texts()
+        if any(map(has_no_text, problems)):
+            raise UserError(
+                f"{trace.directory} must be a run with programs and tests but only its votes were imported"
+            )
+        return problems
     found = {problem.id: problem for problem in load_problems(source, ids=list(trace.problems))}
     for name, seen in trace.problems.items():
         if name not in found:

@@ -37,13 +37,14 @@ def test_filters_rows_and_the_split_are_printed(finished, tmp_path, capsys):
     assert record["rows"]["tests"]["train"] > 0
 
 
-def test_what_cannot_be_distilled_is_told_and_nothing_is_written(finished, tmp_path, capsys):
+def test_what_cannot_be_distilled_is_told_and_nothing_is_written(finished, imported, tmp_path, capsys):
     out = tmp_path / "data"
     taken = tmp_path / "taken"
     taken.mkdir()
     for arguments, sentence in (
         ([finished, "--out", taken], f"{taken} exists. Choose another --out."),
         ([tmp_path, "--out", out], f"{tmp_path} must be a finished run but it has no candidates.parquet"),
+        ([imported, "--out", out], "but only its votes were imported"),
         ([finished, "--out", out, "--problems", "x=y"], "--problems takes RUN=SOURCE for one of the runs"),
         ([finished, "--out", out, "--held-out", finished], "all of their problems are held out"),
         ([finished, "--out", out, "--template", "chat"], "need a template of tests in the form of a chat"),
