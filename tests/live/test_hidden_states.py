@@ -1,7 +1,8 @@
 """Hidden states of a real model: TESTBUDGET_LIVE_MODEL names it (a folder or a hub name).
 
 Transformers defines what the numbers mean; each of vLLM's two paths is held against it, prompt by prompt
-and layer by layer.
+and layer by layer. Both compute in float32: processors without bfloat16 arithmetic differ in how they stand
+in for it, by more than two engines do.
 """
 
 import os
@@ -46,7 +47,7 @@ def model() -> str:
 
 @pytest.fixture(scope="module")
 def reference(model: str) -> TransformersExtractor:
-    return TransformersExtractor(model, batch_size=len(PROMPTS), max_tokens=MAX_TOKENS)
+    return TransformersExtractor(model, batch_size=len(PROMPTS), max_tokens=MAX_TOKENS, dtype="float32")
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +62,7 @@ def expected(reference: TransformersExtractor, layers: tuple[int, ...]) -> Hidde
 
 @pytest.fixture(scope="module")
 def engine(model: str):
-    extractor = VllmExtractor(model, max_tokens=MAX_TOKENS)
+    extractor = VllmExtractor(model, max_tokens=MAX_TOKENS, dtype="float32")
     yield extractor
     extractor.close()
 
