@@ -60,7 +60,7 @@ def _finished(place: RunPlace) -> LiveStatus:
     if not begun and not whole:
         raise UserError(f"{place.name} must be a run but it has neither status.json nor job.yaml")
     if not whole:
-        return LiveStatus(run="", state="running", phase="preparation", written=time.time())
+        return LiveStatus(run="", state="running", phase="preparation", written=_last_written(place))
     info = read_run_info(place.folder) if isinstance(place, LocalPlace) else None
     books = {} if info is None else info.books
     return LiveStatus(
@@ -70,6 +70,13 @@ def _finished(place: RunPlace) -> LiveStatus:
         spent=books.get("spent", {}),
         lost=books.get("lost", {}),
     )
+
+
+def _last_written(place: RunPlace) -> float:
+    """Time of the newest file of a run in seconds since the epoch; now if it cannot be seen from here."""
+    if isinstance(place, LocalPlace):
+        return max(file.stat().st_mtime for file in place.folder.iterdir())
+    return time.time()
 
 
 def status_lines(name: str, status: LiveStatus, silent: float) -> list[str]:
@@ -82,9 +89,10 @@ def status_lines(name: str, status: LiveStatus, silent: float) -> list[str]:
     """
     lines = [f"{name}: {_state(status)}"]
     if silent:
+        driver = f"driver (process {status.pid} on {status.host})" if status.host else "driver"
         lines.append(
-            f"  its driver (process {status.pid} on {status.host}) has been silent for {silent:,.0f} s; if "
-            f"it is gone, continue with testbudget run --resume {name}"
+            f"  its {driver} has been silent for {silent:,.0f} s; if it is gone, continue with "
+            f"testbudget run --resume {name}"
         )
     if status.error and status.state != "finished":
         lines.append(f"  {status.error}")

@@ -1,6 +1,7 @@
 """Output of ``testbudget status`` on live, silent, finished and imported runs."""
 
 import json
+import os
 import time
 
 import pytest
@@ -77,6 +78,16 @@ def test_a_status_that_cannot_be_read_is_one_sentence(content, tmp_path, capsys)
     (tmp_path / STATUS_FILE).write_bytes(content)
     assert main(["status", str(tmp_path)]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_a_driver_that_ended_before_its_first_status_is_silent(tmp_path, capsys):
+    (tmp_path / "job.yaml").touch()
+    os.utime(tmp_path / "job.yaml", (1e9, 1e9))
+    assert main(["status", str(tmp_path)]) == 0
+    first, second, *_ = capsys.readouterr().out.splitlines()
+    assert first.endswith("running (preparation)")
+    assert second.startswith("  its driver has been silent for ")
+    assert second.endswith(f"continue with testbudget run --resume {tmp_path}")
 
 
 def test_a_place_without_a_run_is_refused(tmp_path, capsys):
