@@ -1,5 +1,6 @@
 """Rows of a training batch: the program in a completion, and the tests of its problem."""
 
+import ast
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from testbudget.executors.execution.pair_blocks import PairRequest
 from testbudget.executors.generation.extraction.extract import read_candidate
 from testbudget.executors.generation.prompts import AnswerForm, AnswerPurpose, PromptTemplate
 from testbudget.rewards.comparison import Comparison
-from testbudget.rewards.errors import UserError
+from testbudget.rewards.errors import UserError, one_line
 from testbudget.rewards.problem import GroundTruth, Problem, TestKind
 from testbudget.traces.forms.called_names import only_called_name
 from testbudget.traces.forms.truths import ground_truth_of
@@ -83,8 +84,8 @@ def read_rows(
         settings: columns and forms.
 
     Raises:
-        UserError: the column of tests is missing, a row of it has none of the forms of tests, or prompts,
-            completions and columns differ in length.
+        UserError: the column of tests is missing, a row of it has none of the forms of tests or does not
+            parse, or prompts, completions and columns differ in length.
     """
     if settings.tests not in columns:
         known = ", ".join(sorted(columns)) or "no columns"
@@ -171,6 +172,22 @@ def _problem(
         return None
     if truth.kind is TestKind.STDIN:
         name = None
-    elif name is None and settings.language == "python":
-        name = only_called_name(truth.tests)
+    elif settings.language == "python":
+        _check_parses(number, truth.tests)
+        name = name or only_called_name(truth.tests)
     return Problem(str(number), prompt, name, settings.language, truth, settings.comparison)
+
+
+def _check_parses(number: int, tests: Sequence[str]) -> None:
+    """Check that tests are Python: those that are not would fail every program, unnoticed.
+
+    Raises:
+        UserError: a test does not parse.
+    """
+    for test in tests:
+        try:
+            ast.parse(test)
+        except (SyntaxError, ValueError) as error:
+            raise UserError(
+                f"row {number} of the batch: a test must parse but {one_line(error)}: {test[:60]!r}"
+            ) from None

@@ -163,6 +163,8 @@ def test_rows_that_cannot_be_read_are_told(reward):
         reward(["p"], [RIGHT], test=[TESTS])
     with pytest.raises(UserError, match="row 0 of the batch: tests must be a program, a list"):
         of(reward, RIGHT, tests=5)
+    with pytest.raises(UserError, match="row 0 of the batch: a test must parse but"):
+        of(reward, RIGHT, tests=["assert f(1) =="])
     with pytest.raises(UserError, match="completions must be texts or lists of messages but row 0 is int"):
         of(reward, 5)
     with pytest.raises(UserError, match="prompts must have a value for each completion but it has 1 for 2"):
