@@ -8,6 +8,7 @@ less than others, nothing at all, and programs. What passes by them is unconfirm
 import contextlib
 import json
 import math
+import re
 import traceback
 from collections.abc import Sequence
 from typing import Any
@@ -32,7 +33,7 @@ _NOTHING = VerdictReason(
 _NOT_FINITE = VerdictReason(
     "The checker of the problem accepts a number that is not finite, and does not say that it expects one."
 )
-_NAMES_OF_INFINITE = ("nan", "inf", "finite")
+_NAMES_OF_INFINITE = re.compile(r"(?<![a-z])(?:is_?)?(?:nan|inf|infinity|finite)(?![a-z])", re.IGNORECASE)
 
 
 def check_output(buffer: ResultBuffer, text: str, arguments: Sequence[str], *, trusted: bool) -> None:
@@ -50,8 +51,8 @@ def check_output(buffer: ResultBuffer, text: str, arguments: Sequence[str], *, t
     buffer.mark_loaded()
     plain = [_plain(argument) for argument in arguments]
     verdict, reason = _outcome(text, plain, trusted=trusted)
-    if verdict is Verdict.PASSED and not trusted and (doubt := _doubt(text, *plain)) is not None:
-        verdict, reason = Verdict.UNCONFIRMED, doubt
+    if verdict is Verdict.PASSED and not trusted and (caveat := _caveat(text, *plain)) is not None:
+        verdict, reason = Verdict.UNCONFIRMED, caveat
     message = [StepMessage.VERDICT, verdict, None if reason is None else reason.as_message()]
     buffer.append(0, json.dumps(message).encode())
     buffer.finish(0)
@@ -76,11 +77,11 @@ def _outcome(text: str, arguments: Sequence[str], *, trusted: bool) -> tuple[Ver
     )
 
 
-def _doubt(text: str, stdin: str, expected: str, given: str) -> VerdictReason | None:
-    """Reason not to believe a checker that accepts an output; None if there is none."""
+def _caveat(text: str, stdin: str, expected: str, given: str) -> VerdictReason | None:
+    """Reason why an output that the checker accepts is unconfirmed; None if there is none."""
     if expected.strip() and not given.strip():
         return _NOTHING
-    if not any(name in text.lower() for name in _NAMES_OF_INFINITE):
+    if _NAMES_OF_INFINITE.search(text) is None:  # as words: info and finance are none
         known = {*stdin.split(), *expected.split()}
         if any(_is_infinite(word) and word not in known for word in given.replace(",", " ").split()):
             return _NOT_FINITE
