@@ -18,6 +18,13 @@ DEPTH, WIDTH = 3, 32
 
 
 @pytest.fixture
+def temporary_folders_of_this_machine(tmp_path, monkeypatch):
+    """Temporary folders in the test's own, as those of a machine that is lost with it."""
+    (tmp_path / "machine").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "machine"))
+
+
+@pytest.fixture
 def install_plugin(tmp_path):
     """A function that installs a distribution for one test; see `tests.distributions.install`."""
     with installing(tmp_path / "installed") as install:

@@ -41,6 +41,8 @@ def load(tmp_path, **fields):
         ({"cap": {}}, "cap needs at least one of tests, tokens"),
         ({"cap": {"tests": 0}}, "cap.tests must be greater than or equal to 1 but got 0"),
         ({"cap": {"tests": "many"}}, "cap.tests must be a valid integer"),
+        ({"cap": {"tests": True}}, "cap.tests must be a number but got true"),
+        ({"cap": {"gpu_seconds": False}}, "cap.gpu_seconds must be a number but got false"),
         ({"cap": {"usd": 5}}, "cap usd needs prices but there are none"),
         ({"cap": {"minutes": 5}}, "cap.minutes is not a known field"),
         ({"cap": {"token": 5}}, "cap.token is not a known field: did you mean cap.tokens?"),

@@ -15,11 +15,7 @@ from testbudget.scheduler.run_owner import Claim, check_claim, claim_run
 from testbudget.traces.live_status import LiveStatus, read_live_status, write_live_status
 from testbudget.traces.run_place import LocalPlace, run_place
 
-
-@pytest.fixture(autouse=True)
-def local_folders(tmp_path, monkeypatch):
-    (tmp_path / "machine").mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "machine"))
+pytestmark = pytest.mark.usefixtures("temporary_folders_of_this_machine")
 
 
 @pytest.fixture

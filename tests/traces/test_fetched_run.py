@@ -11,11 +11,7 @@ from testbudget.rewards.errors import UserError
 from testbudget.traces.fetched_run import local_run
 from testbudget.traces.run_info import RunInfo, write_run_info
 
-
-@pytest.fixture(autouse=True)
-def folders_of_this_machine(tmp_path, monkeypatch):
-    (tmp_path / "machine").mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "machine"))
+pytestmark = pytest.mark.usefixtures("temporary_folders_of_this_machine")
 
 
 @pytest.fixture
