@@ -363,8 +363,9 @@ def _print_counts(counts: Mapping[str, Any], console: Console) -> None:
     before = f"{resumed} {'was' if resumed == 1 else 'were'} there, " if resumed else ""
     wrong = f"{number_of(errors, 'wrong row')}; " if errors else ""
     wrong += f"{lost} lost since {'it ends' if lost == 1 else 'they end'} the sandbox; " if lost else ""
+    layers = ", ".join(counts["layers"]) or "nothing was run"
     console.print(
         f"testbudget: {number_of(counts['pairs'], 'pair')} in {counts['seconds']:.1f} s, {before}"
         f"{counts['pairs_per_second']:.0f} pairs/s: {verdicts}; {wrong}"
-        f"isolation: {counts['same_process']} same_process; {', '.join(counts['layers'])}"
+        f"isolation: {counts['same_process']} same_process; {layers}"
     )
