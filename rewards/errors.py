@@ -17,12 +17,49 @@ class UserError(Exception):
     """
 
 
+class FieldError(UserError):
+    """Mistake in a field that is found where the field is used, so that its place can be told.
+
+    Args:
+        field: dotted name of the field.
+        text: the rule, and the value found.
+
+    Attributes:
+        field: as given.
+        text: as given.
+    """
+
+    def __init__(self, field: str, text: str) -> None:
+        super().__init__(f"{field} {text}")
+        self.field = field
+        self.text = text
+
+    def __reduce__(self) -> tuple[type["FieldError"], tuple[str, str]]:
+        return FieldError, (self.field, self.text)
+
+    def __str__(self) -> str:
+        return f"{self.field} {self.text}"
+
+
 class InfrastructureError(Exception):
     """Permanent failure of work although the job is valid. The run can be resumed."""
 
 
 class SandboxError(Exception):
     """Failure of the sandbox itself. No candidate is to blame."""
+
+
+@contextmanager
+def fields_of(section: str) -> Iterator[None]:
+    """Context in which fields are those of a section: mistakes in them tell it.
+
+    Raises:
+        FieldError: a mistake in a field of the section.
+    """
+    try:
+        yield
+    except FieldError as error:
+        raise FieldError(f"{section}.{error.field}", error.text) from None
 
 
 class FieldErrors(Protocol):
@@ -49,6 +86,25 @@ class FieldMistake(NamedTuple):
     sentence: str
 
 
+_KINDS = {
+    "bool": "true or false",
+    "dict": "hold fields",
+    "float": "a number",
+    "int": "a whole number",
+    "list": "a list",
+    "path": "a path",
+    "string": "text",
+}
+"""Values that a field takes, by the first word of the types of pydantic's errors."""
+
+_BOUNDS = {
+    "greater_than": ("more than", "gt"),
+    "greater_than_equal": ("at least", "ge"),
+    "less_than": ("less than", "lt"),
+    "less_than_equal": ("at most", "le"),
+}
+
+
 def validation_sentence(error: FieldErrors, fields_of: FieldsOf = lambda _: ()) -> str:
     """The first invalid field as one sentence; see :func:`field_mistakes`."""
     return next(field_mistakes(error, fields_of)).sentence
@@ -65,7 +121,19 @@ def field_mistakes(error: FieldErrors, fields_of: FieldsOf = lambda _: ()) -> It
         if found["type"] == "default_factory_not_called":  # since a field that it depends on is invalid
             continue
         path = tuple(str(part) for part in found["loc"])
-        yield FieldMistake(path, _field_sentence(found, path or ("",), fields_of))
+        if found["type"] == "value_error":
+            yield _mistake_of_rule(str(found["ctx"]["error"]), path, fields_of)
+        else:
+            yield FieldMistake(path, _field_sentence(found, path or ("",), fields_of))
+
+
+def _mistake_of_rule(text: str, path: tuple[str, ...], fields_of: FieldsOf) -> FieldMistake:
+    """A broken rule. Of a section, its text begins with the name of one of the fields, or goes on."""
+    name, _, rest = text.partition(" ")
+    inner = tuple(name.split("."))
+    if inner[0] in fields_of(path):
+        path, text = (*path, *inner), rest
+    return FieldMistake(path, f"{'.'.join(path)} {text}".strip())
 
 
 def _field_sentence(found: Mapping[str, Any], path: tuple[str, ...], fields_of: FieldsOf) -> str:
@@ -74,12 +142,10 @@ def _field_sentence(found: Mapping[str, Any], path: tuple[str, ...], fields_of: 
     match found["type"]:
         case "missing":
             return f"{field} is required but it is missing"
-        case "extra_forbidden":
+        case "extra_forbidden" | "unexpected_keyword_argument":
             known = [".".join([*section, other]) for other in fields_of(section)]
             return f"{field} is not a known field{did_you_mean(field, known)}"
-        case "value_error":
-            return f"{field} {found['ctx']['error']}".strip()
-        case "model_type":
+        case "model_type" | "dataclass_type":
             known = [*fields_of(path)][:_SHOWN_FIELDS]
             such = f", such as {', '.join(known)}," if known else ""
             return f"{field} must hold fields{such} but got {found['input']!r}"
@@ -87,8 +153,31 @@ def _field_sentence(found: Mapping[str, Any], path: tuple[str, ...], fields_of: 
             choices = re.findall("'([^']*)'", found["ctx"]["expected"])
             return choice_sentence(field, str(found["input"]), choices)
         case _:
-            rule = found["msg"].replace("Input should", "must", 1)
-            return f"{field} {rule} but got {found['input']!r}"
+            return f"{field} must {_rule(found)} but got {_written(found['input'])}"
+
+
+def _rule(found: Mapping[str, Any]) -> str:
+    """Rule that a value breaks, as what follows ``must``."""
+    kind, limits = found["type"], found.get("ctx", {})
+    if kind in _BOUNDS:
+        words, bound = _BOUNDS[kind]
+        return f"be {words} {limits[bound]:g}"
+    if kind == "finite_number":
+        return "be a finite number"
+    if kind == "too_short":
+        return "not be empty" if limits["min_length"] == 1 else f"hold at least {limits['min_length']}"
+    if kind == "enum":
+        choices = re.findall("'([^']*)'", limits["expected"])
+        return f"be one of {', '.join(choices)}"
+    if (first := kind.partition("_")[0]) in _KINDS:
+        return _KINDS[first] if first == "dict" else f"be {_KINDS[first]}"
+    message = str(found["msg"]).removeprefix("Input should ")
+    return message[:1].lower() + message[1:]
+
+
+def _written(value: object) -> str:
+    """A value as YAML and JSON write it."""
+    return {"True": "true", "False": "false", "None": "null"}.get(repr(value), repr(value))
 
 
 def choice_sentence(name: str, value: str, choices: Iterable[str]) -> str:

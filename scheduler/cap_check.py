@@ -10,7 +10,7 @@ from testbudget.executors.execution.cpu_lease import smallest_runner_lease
 from testbudget.executors.generation.engine_lease import smallest_engine_lease
 from testbudget.executors.generation.request_lease import smallest_request_lease
 from testbudget.executors.metering import Usage
-from testbudget.rewards.errors import UserError
+from testbudget.rewards.errors import FieldError
 from testbudget.rewards.problem import Problem
 from testbudget.scheduler.job import Job
 from testbudget.traces.records import (
@@ -30,13 +30,14 @@ def check_min_tests(job: Job, problems: int) -> None:
     """Refuse a cap on tests below the minimum of all problems.
 
     Raises:
-        UserError: the cap is too small.
+        FieldError: the cap is too small.
     """
     needed = job.policy.min_tests * problems
     if job.cap.tests is not None and job.cap.tests < needed:
-        raise UserError(
-            f"cap.tests must be at least policy.min_tests per problem ({job.policy.min_tests} x "
-            f"{problems} problems = {needed}) but got {job.cap.tests}"
+        raise FieldError(
+            "cap.tests",
+            f"must be at least policy.min_tests per problem ({job.policy.min_tests} x {problems} problems "
+            f"= {needed}) but got {job.cap.tests}",
         )
 
 
@@ -57,7 +58,7 @@ def check_cap(
         recording: run that the tests come from; None if a model generates them.
 
     Raises:
-        UserError: the cap is too small, with the smallest that would do; or a cost is unknown.
+        FieldError: the cap is too small, with the smallest that would do; or a cost is unknown.
     """
     programs = 1
     if candidates is not None:
@@ -70,13 +71,14 @@ def check_cap(
     for dimension, limit in job.cap.limits.items():
         amount = _in_dimension(needed, prompt_tokens, dimension, job.unit_prices)
         if math.isnan(amount):
-            raise UserError(
-                f"cap.{dimension} cannot be kept: the cost of this work in {dimension} is unknown"
+            raise FieldError(
+                f"cap.{dimension}", f"cannot be kept: the cost of this work in {dimension} is unknown"
             )
         if amount > limit:
-            raise UserError(
-                f"cap.{dimension} must be at least {amount:.6g}, the smallest that pays for "
-                f"{'hidden states and ' if any(_amounts(states)) else ''}one test, but got {limit:g}"
+            raise FieldError(
+                f"cap.{dimension}",
+                f"must be at least {amount:.6g}, the smallest that pays for "
+                f"{'hidden states and ' if any(_amounts(states)) else ''}one test, but got {limit:g}",
             )
 
 

@@ -1,14 +1,15 @@
 """Job files: YAML read and checked, and jobs written as resolved."""
 
 import copy
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from testbudget.rewards.errors import FieldMistake, UserError, field_mistakes
+from testbudget.rewards.errors import FieldError, FieldMistake, UserError, field_mistakes
 from testbudget.scheduler.job import Job
 from testbudget.scheduler.job_lines import JobContent, read_content
 from testbudget.scheduler.job_places import missing_places
@@ -72,6 +73,25 @@ def check_job(
     if found or repeated:
         raise UserError(_mistakes_sentence(name, found, repeated, overrides or {}, content))
     return _from_folder(job, folder)
+
+
+@contextmanager
+def told_with_lines(path: Path, overrides: Mapping[str, Any] | None = None) -> Iterator[None]:
+    """Context in which a mistake in a field that is found where it is used is told with its line.
+
+    Args:
+        path: the job file.
+        overrides: values by dotted field name that replace those of the file.
+
+    Raises:
+        UserError: a mistake in a field.
+    """
+    try:
+        yield
+    except FieldError as error:
+        found = FieldMistake(tuple(error.field.split(".")), str(error))
+        content = read_content(path)
+        raise UserError(_mistakes_sentence(str(path), [found], {}, overrides or {}, content)) from None
 
 
 def _mistakes_sentence(

@@ -4,10 +4,12 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from testbudget.rewards.errors import FieldMistake
+from testbudget.rewards.errors import FieldMistake, did_you_mean
 from testbudget.scheduler.job import Job
 from testbudget.scheduler.sections.model import ModelSection
-from testbudget.traces.problem_source import HUMANEVAL
+from testbudget.traces.problem_source import HUMANEVAL, PRESETS
+
+_CLOSE = 0.7  # similarity of a name that is suggested
 
 
 def missing_places(job: Job) -> Iterator[FieldMistake]:
@@ -33,7 +35,8 @@ def missing_places(job: Job) -> Iterator[FieldMistake]:
     runs["confidence.fit_from"] = [*(job.confidence.fit_from or [])]
     for field, file in files.items():
         if file is not None and not file.exists():
-            yield _mistake(field, f"names {file}, which does not exist")
+            close = _likely_source(file.name) if field == "problems.source" else ""
+            yield _mistake(field, f"names {file}, which does not exist{close}")
     for field, folders in runs.items():
         for folder in folders:
             if folder is not None and not (folder / "candidates.parquet").is_file():
@@ -42,6 +45,15 @@ def missing_places(job: Job) -> Iterator[FieldMistake]:
     for part, model in (("candidates", job.candidates.model), ("tests", job.tests.model)):
         if model is not None:
             yield from _of_model(f"{part}.model", model)
+
+
+def _likely_source(name: str) -> str:
+    """Suggestion of a source, or of the preset before a file, if the name is close to one."""
+    preset, colon, file = name.partition(":")
+    if not colon:
+        return did_you_mean(name.lower(), [HUMANEVAL], _CLOSE)
+    found = did_you_mean(preset.lower(), PRESETS, _CLOSE)
+    return found and f"{found.removesuffix('?')}:{file}?"
 
 
 def _of_model(section: str, model: ModelSection) -> Iterator[FieldMistake]:

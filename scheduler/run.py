@@ -18,7 +18,7 @@ from testbudget.policies.base import Policy, PolicyContext
 from testbudget.policies.registry import create_policy, policy_class
 from testbudget.rewards.confidence.change import ChangeModel
 from testbudget.rewards.confidence.model import ConfidenceModels
-from testbudget.rewards.errors import InfrastructureError, UserError, require_extra
+from testbudget.rewards.errors import InfrastructureError, UserError, fields_of, require_extra
 from testbudget.rewards.problem import Problem
 from testbudget.rewards.selection.registry import selection_rule
 from testbudget.scheduler.assembly import RunMethods, RunSources, make_dispatcher
@@ -44,6 +44,7 @@ from testbudget.scheduler.live_run import Gauges, LiveRun
 from testbudget.scheduler.log_tables import grant_records
 from testbudget.scheduler.object_run import ObjectRun, is_claimed, new_object_run, taken_object_run
 from testbudget.scheduler.prompt_checks import check_prompts, generator_of_tests
+from testbudget.scheduler.run_directory import check_started, holds_work, make_directory, remove_empty
 from testbudget.scheduler.run_header import check_unchanged, header_of
 from testbudget.scheduler.run_origins import models_of, sources_of
 from testbudget.scheduler.run_problems import RunProblems
@@ -57,7 +58,6 @@ from testbudget.scheduler.work.given_tests import given_tests, kept_tests
 from testbudget.scheduler.work.hidden_states import recorded_states
 from testbudget.scheduler.work.labels import recorded_labels
 from testbudget.scheduler.work.prediction import Predictor
-from testbudget.traces.files import check_place
 from testbudget.traces.output_tables import read_outputs
 from testbudget.traces.reason_tables import read_reasons
 from testbudget.traces.records import Cost
@@ -93,7 +93,8 @@ def start_run(
     if or_resume and holds_run(target):
         return resume_run(target, watch, job=job)
     if job.backend != "recorded":
-        find_packages(job.execution.package_choice)
+        with fields_of("execution"):
+            find_packages(job.execution.package_choice)
     tell_stage("reading the problems")
     problems = problems_of_job(job.problems, tell=True)
     check_min_tests(job, len(problems))
@@ -103,7 +104,7 @@ def start_run(
     directory = object_run.directory if object_run else Path(target)
     parents = [parent for parent in directory.parents if not parent.exists()]
     if object_run is None:
-        _make(directory)
+        make_directory(directory)
     info = RunInfo.of_start(
         tuple(sys.argv), sources=sources_of(job), models=models_of(job), trust=job.execution.trust
     )
@@ -112,24 +113,13 @@ def start_run(
             save_job(job, directory / "job.yaml")
         _run(job, problems, directory, info, watch, object_run)
     except UserError:
-        if not _holds_work(directory):
+        if not holds_work(directory):
             shutil.rmtree(directory)
-            _remove_empty(parents)
+            remove_empty(parents)
             if object_run is not None:
                 object_run.withdraw()
         raise
     return directory
-
-
-def _make(directory: Path) -> None:
-    if not directory.exists():
-        check_place(directory, directory=True)
-    try:
-        directory.mkdir(parents=True)
-    except FileExistsError:
-        raise UserError(
-            f"{directory} exists. Resume its run with --resume {directory} or choose another directory."
-        ) from None
 
 
 def holds_run(target: Path | str) -> bool:
@@ -167,13 +157,8 @@ def resume_run(
     """
     object_run = taken_object_run(str(target), again=job is not None) if is_url(target) else None
     directory = object_run.directory if object_run else Path(target)
-    if not directory.exists():
-        raise UserError(f"{directory} must be a run that was started but there is no such directory")
-    if object_run is None and not (directory / LOG_FILE).exists():
-        raise UserError(
-            f"{directory} must be a run that was started but it has no {LOG_FILE}; start its job with "
-            f"testbudget run {directory / 'job.yaml'} --out DIR"
-        )
+    if object_run is None:
+        check_started(directory)
     known = read_run_info(directory)
     if job is not None and known is not None and known.finished:
         raise UserError(
@@ -191,15 +176,6 @@ def resume_run(
     info = RunInfo.of_start(tuple(sys.argv)) if known is None else known.resumed()
     _run(job, problems, directory, info, watch, object_run, limits)
     return directory
-
-
-def _remove_empty(directories: Sequence[Path]) -> None:
-    """Remove directories, innermost first, up to one that holds anything."""
-    for directory in directories:
-        try:
-            directory.rmdir()
-        except OSError:  # another run has begun beside this one
-            return
 
 
 def _run(
@@ -386,15 +362,3 @@ def _methods(
         metered,
         change_model,
     )
-
-
-def _holds_work(directory: Path) -> bool:
-    """True if the log holds results of work, which would be lost with the directory."""
-    if not (directory / LOG_FILE).exists():
-        return False
-    with EventLog(directory / LOG_FILE) as log:
-        return any(
-            getattr(record, "piece", None) is not None
-            for entry in log.entries(outputs=False)
-            for record in entry.records
-        )

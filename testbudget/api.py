@@ -7,6 +7,7 @@ dependencies of running, comparing and tuning.
 import functools
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -86,7 +87,7 @@ def run(
     """
     from testbudget.given_rows import GivenJob, job_of
     from testbudget.scheduler.job import Job
-    from testbudget.scheduler.job_file import check_job, load_job
+    from testbudget.scheduler.job_file import check_job, load_job, told_with_lines
     from testbudget.scheduler.run import start_run
     from testbudget.traces.run_place import is_url
 
@@ -99,15 +100,17 @@ def run(
         job = given.fields
     elif both := [name for name, part in (parts | sections).items() if part is not None]:
         raise UserError(f"run takes a job, or the parts of one, but got a job and {both[0]}")
+    told: AbstractContextManager[None] = nullcontext()
     if isinstance(job, str | Path):
         checked = load_job(Path(job), overrides)
         out = out or Path("runs") / Path(job).stem
+        told = told_with_lines(Path(job), overrides)
     else:
         fields = job.model_dump(exclude_unset=True) if isinstance(job, Job) else job
         checked = check_job(fields, Path.cwd(), overrides)
     if out is None:
         raise UserError("a run needs out, its directory, if its job is not a file")
-    with given.written():
+    with told, given.written():
         return Run(start_run(checked, out, watch or _ignore, or_resume=or_resume))
 
 

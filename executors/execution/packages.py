@@ -25,7 +25,7 @@ from packaging.utils import canonicalize_name
 
 from testbudget.executors.execution.languages.python.reasons import NOT_INSTALLED
 from testbudget.executors.execution.package_choice import PackageChoice
-from testbudget.rewards.errors import UserError, did_you_mean
+from testbudget.rewards.errors import FieldError, UserError, did_you_mean
 from testbudget.rewards.verdict_reason import DetailName, VerdictReason
 
 _PROBE_SECONDS = 60
@@ -60,9 +60,14 @@ def find_packages(choice: PackageChoice) -> VisiblePackages:
     A requirement that is not installed is left out.
 
     Raises:
-        UserError: there is no such environment, or it is of another Python; a distribution is not
-            installed, is installed in editable mode, or has no record of its files.
+        FieldError: an environment is chosen and no distribution of it; there is no such environment, or it
+            is of another Python; a distribution is not installed, is installed in editable mode, or has
+            no record of its files.
     """
+    if choice.python is not None and not choice.names:
+        raise FieldError(
+            "python", f"needs packages, the distributions of {choice.python} to import, but there are none"
+        )
     if not choice.names:
         return VisiblePackages()
     environment = _environment(choice.python)
@@ -132,17 +137,17 @@ class _Environment:
         try:
             requirement = Requirement(text)
         except InvalidRequirement:
-            raise UserError(f"packages must name distributions but got {text!r}") from None
+            raise FieldError("packages", f"must name distributions but got {text!r}") from None
         found = self.distributions.get(_key(requirement))
         if found is None:
             owner = self.owner_of(requirement.name)
             hint = f": {requirement.name} is a module of {owner}, which can be named" if owner else ""
             hint = hint or did_you_mean(_key(requirement), self.distributions, _CLOSE)
-            raise UserError(
-                f"packages names {requirement.name}, which is not installed in {self.place}{hint}"
+            raise FieldError(
+                "packages", f"names {requirement.name}, which is not installed in {self.place}{hint}"
             )
         if not requirement.specifier.contains(found.version, prereleases=True):
-            raise UserError(f"packages names {text} but {found.version} is installed in {self.place}")
+            raise FieldError("packages", f"names {text} but {found.version} is installed in {self.place}")
         return requirement
 
     def owner_of(self, module: str) -> str | None:
@@ -183,11 +188,14 @@ def _environment(python: str | None) -> _Environment:
         found: dict[str, Any] = json.loads(answer.stdout)
         version, abi, path = found["version"], found["abi"], found["path"]
     except (OSError, ValueError, KeyError, TypeError, subprocess.SubprocessError):
-        raise UserError(f"python must be the interpreter of an environment but {python} is none") from None
+        raise FieldError(
+            "python", f"must be the interpreter of an environment but {python} is none"
+        ) from None
     if abi != sysconfig.get_config_var("SOABI"):
-        raise UserError(
-            f"python must be an interpreter of Python {sys.version.split()[0]} as this one, "
-            f"but {python} is Python {version}"
+        raise FieldError(
+            "python",
+            f"must be an interpreter of Python {sys.version.split()[0]} as this one, "
+            f"but {python} is Python {version}",
         )
     return _Environment(python, path)
 
@@ -231,9 +239,10 @@ def _record(environment: _Environment, name: str, distribution: Distribution) ->
     """
     origin = json.loads(distribution.read_text("direct_url.json") or "{}")
     if origin.get("dir_info", {}).get("editable"):
-        raise UserError(
-            f"packages needs {name}, which is installed in editable mode in {environment.place}: "
-            "install a copy of it"
+        raise FieldError(
+            "packages",
+            f"needs {name}, which is installed in editable mode in {environment.place}: "
+            "install a copy of it",
         )
     root = str(distribution.locate_file(""))
     if distribution.read_text("RECORD"):
@@ -249,9 +258,10 @@ def _record(environment: _Environment, name: str, distribution: Distribution) ->
     ]
     kept = [(path, size) for path, size in files if path.suffix != ".pth"]
     if not any(_module(path.parts[0]) for path, _ in kept) and (not files or len(kept) < len(files)):
-        raise UserError(
-            f"packages needs {name}, whose files in {environment.place} are not listed in a record: "
-            "install it from a wheel"
+        raise FieldError(
+            "packages",
+            f"needs {name}, whose files in {environment.place} are not listed in a record: "
+            "install it from a wheel",
         )
     return _Record(root, tuple(path for path, _ in kept), sum(size for _, size in kept))
 

@@ -11,7 +11,7 @@ import yaml
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from testbudget.executors.generation.base import Prompt
-from testbudget.rewards.errors import UserError, one_line
+from testbudget.rewards.errors import UserError, one_line, validation_sentence
 from testbudget.rewards.problem import Problem
 
 TEMPLATE_NAMES = (
@@ -146,9 +146,7 @@ def _parse(origin: str, text: str) -> PromptTemplate:
     except yaml.YAMLError as error:
         raise UserError(f"prompt template {origin} is not YAML: {one_line(error)}") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise UserError(f"prompt template {origin}: {field}: {first['msg']}") from error
+        raise UserError(f"prompt template {origin}: {validation_sentence(error).strip()}") from error
     if fault := _fault(template):
         raise UserError(f"prompt template {origin}: {fault}")
     return template

@@ -9,7 +9,7 @@ class JobSection(BaseModel):
     """Base class of the sections of a job file. Unknown fields are refused."""
 
     # Schemas are built when a job is checked, since --help needs none.
-    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True, allow_inf_nan=False)
 
     @field_validator("*", mode="before")
     @classmethod

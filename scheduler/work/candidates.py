@@ -11,7 +11,7 @@ from testbudget.executors.generation.base import Completion, Request
 from testbudget.executors.generation.extraction.candidates import ExtractionRule
 from testbudget.executors.generation.extraction.extract import read_candidate
 from testbudget.executors.generation.prompts import PromptTemplate, prompt_template
-from testbudget.rewards.errors import UserError
+from testbudget.rewards.errors import UserError, fields_of
 from testbudget.rewards.problem import Problem
 from testbudget.rewards.seeds import derive_seed
 from testbudget.scheduler.backends.base import GenerateWork, GenerationDone
@@ -203,7 +203,8 @@ def _of_file(
     section: CandidatesSection, path: Path, problems: Sequence[Problem]
 ) -> dict[str, list[CandidateRecord]]:
     """Candidates of a file by problem id; what was noticed about its rows is logged."""
-    read = read_candidate_file(path, problems, section.fields)
+    with fields_of("candidates"):
+        read = read_candidate_file(path, problems, section.fields)
     log_warnings(read.warnings, f"testbudget problems SOURCE --json --candidates {path}")
     return {
         problem.id: [_file_record(problem, row, section.extraction) for row in read.candidates[problem.id]]

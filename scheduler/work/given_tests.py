@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from testbudget.rewards.errors import UserError
+from testbudget.rewards.errors import UserError, fields_of
 from testbudget.rewards.problem import Problem
 from testbudget.scheduler.evidence_store import EvidenceStore
 from testbudget.traces.program_rows import NO_NAMES
@@ -29,7 +29,8 @@ def given_tests(
         UserError: the file cannot be read, holds no test of the problems, or has changed since the run
             began.
     """
-    read = read_test_file(path, problems, names)
+    with fields_of("tests"):
+        read = read_test_file(path, problems, names)
     without = [problem.id for problem in problems if not read.tests[problem.id]]
     warnings = [*read.warnings]
     if without:

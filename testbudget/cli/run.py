@@ -1,7 +1,7 @@
 """``testbudget run``: spend a cap on a batch of problems."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -88,15 +88,17 @@ def run(
         )
     if not (job or resume):
         raise UserError("run needs a job file, or --resume with a run directory")
-    checked = None
+    checked, told = None, ExitStack()
     if job:  # a mistake in the file is found before anything heavy is imported
-        from testbudget.scheduler.job_file import load_job
+        from testbudget.scheduler.job_file import load_job, told_with_lines
 
         checked = load_job(job, flags, with_places=True)
+        told.enter_context(told_with_lines(job, flags))
     if dry_run:
         if checked is None or or_resume or out:
             raise UserError("--dry-run takes a job file, and neither --out nor --resume nor --or-resume")
-        _tell_forecast(checked, rates_from, probe, json=json)
+        with told:
+            _tell_forecast(checked, rates_from, probe, json=json)
         return
     if rates_from or probe:
         raise UserError("--rates-from and --probe go with --dry-run")
@@ -107,7 +109,7 @@ def run(
     console = status_console(json)
     target = run_target(resume or out, job.stem if job else "")
     console.print(f"run directory: {target}", highlight=False, soft_wrap=True, markup=False)
-    with Interruptions(), _told_how_to_go_on(target), ProgressDisplay(console) as progress:
+    with told, Interruptions(), _told_how_to_go_on(target), ProgressDisplay(console) as progress:
         progress.stage("loading")
         from testbudget import api  # loads array libraries, which takes a second
 

@@ -14,7 +14,7 @@ class Settings(AnalysisSettings):
 
 
 def test_a_wrong_value_or_field_is_a_user_error():
-    with pytest.raises(UserError, match="trials must be greater than or equal to 1 but got 0"):
+    with pytest.raises(UserError, match="trials must be at least 1 but got 0"):
         Settings(trials=0)
     with pytest.raises(UserError, match="trial is not a known field"):
         Settings(trial=1)

@@ -99,7 +99,7 @@ def load_saved(job, tmp_path):
 def test_ids_of_problems_may_be_whole_numbers_as_they_are_in_rows(tmp_path):
     fields = MINIMAL | {"problems": {"source": "p.jsonl", "ids": [7, "b"]}}
     assert check_job(fields, tmp_path).problems.ids == ["7", "b"]
-    with pytest.raises(UserError, match=r"problems.ids.0 must be a valid string but got True"):
+    with pytest.raises(UserError, match=r"problems.ids.0 must be text but got true"):
         check_job(MINIMAL | {"problems": {"source": "p.jsonl", "ids": [True]}}, tmp_path)
 
 
@@ -128,7 +128,7 @@ def test_all_mistakes_are_told_at_once_with_their_lines(tmp_path):
     assert [line.removeprefix(str(path)).partition(" ")[0] for line in told] == [
         ":", ":1", ":2", ":4", ":5", ":9", ":10", ":11",
     ]  # fmt: skip
-    assert "seed must be greater than or equal to 0 but got -1" in told[0]
+    assert "seed must be at least 0 but got -1" in told[0]
     assert told[1].endswith("problems.source is required but it is missing")
     assert told[4].endswith(
         "candidates.model.gpu is not a known field: did you mean candidates.model.gpus?"
@@ -170,3 +170,16 @@ def test_a_section_that_holds_no_fields_is_told_what_it_holds(tmp_path):
         UserError, match="job: cap must hold fields, such as tests, tokens, executions, but"
     ):
         check_job(MINIMAL | {"cap": 5}, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("source", "likely"),
+    [("mbbp:rows.jsonl", "mbpp:rows.jsonl"), ("HumanEvl", "humaneval"), ("rows.jsonl", None)],
+)
+def test_a_source_that_resembles_a_preset_gets_a_suggestion(tmp_path, source, likely):
+    path = tmp_path / "job.yaml"
+    path.write_text(yaml.safe_dump(MINIMAL | {"problems": {"source": source}}))
+    with pytest.raises(UserError, match=r"problems\.source names") as caught:
+        load_job(path, with_places=True)
+    told = str(caught.value)
+    assert (f"did you mean {likely}?" in told) if likely else "did you mean" not in told

@@ -36,7 +36,7 @@ def test_an_unknown_name_is_refused_with_all_known_names(install_plugin):
     known = ", ".join((*get_args(get_args(get_args(SelectionField)[0])[0]), "zeroth"))
     expected = f"rule must be one of {known} but got 'majorty': did you mean majority?"
     assert sentence_of(Settings, rule="majorty") == expected
-    assert sentence_of(Settings, rule=3) == "rule must be a valid string but got 3"
+    assert sentence_of(Settings, rule=3) == "rule must be text but got 3"
 
 
 def test_a_plugin_that_cannot_be_loaded_is_found_with_the_job(install_plugin):

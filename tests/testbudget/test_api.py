@@ -1,6 +1,7 @@
 """The public Python API on small real data, and the examples of its docstrings."""
 
 import doctest
+import json
 from pathlib import Path
 
 import numpy as np
@@ -166,3 +167,32 @@ def test_a_comparison_and_a_study_are_values(voted, imported, tmp_path):
 def test_candidates_that_are_no_list_of_programs_are_refused(candidates):
     with pytest.raises(testbudget.UserError, match="candidates must be a list of programs"):
         testbudget.judge(candidates, ["assert f() == 1"])
+
+
+@pytest.mark.parametrize(
+    ("section", "fields", "told"),
+    [
+        ("problems", {"ids": ["n"]}, "1 problems.ids must name problems of .* but got 'n'"),
+        ("problems", {"fields": {"id": "nr"}}, "1 problems.fields.id must name a column of .* got 'nr'"),
+        ("problems", {"fields": {"nr": "id"}}, "1 problems.fields.nr must be a field of the form own"),
+        ("problems", {"shard": "2/2"}, "1 problems.shard 2/2 must hold a problem"),
+        ("problems", {"split": "test"}, "1 problems.split test needs a dataset directory"),
+        ("problems", {"language": "pyton"}, "1 problems.language .*: did you mean python"),
+        ("candidates", {"fields": {"code": "text"}}, "2 candidates.fields.code must name a column of"),
+        ("policy", {"min_tests": 9}, "4 cap.tests must be at least policy.min_tests per problem"),
+        ("execution", {"packages": ["nums"]}, "6 execution.packages names nums, which is not installed"),
+        ("execution", {"python": "bin"}, "6 execution.python needs packages"),
+    ],
+)
+def test_a_mistake_that_is_found_where_a_field_is_used_has_its_line(tmp_path, section, fields, told):
+    (tmp_path / "rows.jsonl").write_text('{"id": "a", "prompt": "p", "entry_point": "f"}\n')
+    (tmp_path / "given.jsonl").write_text('{"problem": "a", "code": "assert f()"}\n')
+    given = {"from_file": "given.jsonl"}
+    job = {"problems": {"source": "rows.jsonl"}, "candidates": given, "tests": given, "cap": {"tests": 2}}
+    job |= {"policy": {}, "execution": {}}
+    job[section] = job[section] | fields
+    path = tmp_path / "job.yaml"
+    path.write_text("".join(f"{name}: {json.dumps(inner)}\n" for name, inner in job.items()))
+    with pytest.raises(testbudget.UserError, match=rf"^{path}:{told}"):
+        testbudget.run(path, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()

@@ -172,7 +172,7 @@ def test_columns_with_other_names_are_read_by_a_mapping(tmp_path):
     ("names", "sentence"),
     [
         ({}, "problem is required but it is missing: the row has Nr, reply; candidates.fields"),
-        ({"reply": "answer"}, r"fields must name fields of a candidate .* but got 'reply'"),
+        ({"reply": "answer"}, r"fields.reply must be a field of a candidate \(.*\) but it is none"),
         ({"problem": "nr"}, r"fields.problem must name a column of .* \(Nr, reply\) but got 'nr'"),
     ],
 )

@@ -214,7 +214,7 @@ def test_fields_go_with_a_preset_and_with_rows_that_are_recognised(tmp_path: Pat
     [
         (
             {"promt": "prompt"},
-            r"fields must name fields of the form own .* got 'promt': did you mean prompt\?",
+            r"fields.promt must be a field of the form own .*: did you mean prompt\?",
         ),
         (
             {"prompt": "promts"},

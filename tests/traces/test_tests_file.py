@@ -120,7 +120,7 @@ def test_columns_with_other_names_are_read_by_a_mapping(tmp_path):
 def test_a_mapping_of_a_field_that_no_test_has_is_refused(tmp_path):
     path = tmp_path / "tests.csv"
     path.write_text("nr,in\n2,4\n")
-    with pytest.raises(UserError, match=r"fields must name fields of a test .* but got 'input'"):
+    with pytest.raises(UserError, match=r"fields.input must be a field of a test \(.*\) but it is none"):
         read_test_file(path, PROBLEMS, {"input": "in"})
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from testbudget.rewards.errors import UserError, did_you_mean
+from testbudget.rewards.errors import FieldError, did_you_mean
 
 
 def renamed_columns(row: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
@@ -38,13 +38,14 @@ def check_field_names(names: Mapping[str, str], known: Collection[str], reader: 
         reader: noun for what reads them, such as ``the form own``.
 
     Raises:
-        UserError: one is unknown.
+        FieldError: one is unknown.
     """
     for name in names:
         if name not in known:
-            raise UserError(
-                f"fields must name fields of {reader} ({', '.join(known)}) but got "
-                f"{name!r}{did_you_mean(name, known)}"
+            raise FieldError(
+                f"fields.{name}",
+                f"must be a field of {reader} ({', '.join(known)}) but it is none"
+                f"{did_you_mean(name, known)}",
             )
 
 
@@ -57,11 +58,12 @@ def check_columns(names: Mapping[str, str], columns: Collection[str], place: str
         place: the file.
 
     Raises:
-        UserError: a column is in no row.
+        FieldError: a column is in no row.
     """
     for name, column in names.items():
         if columns and column not in columns and column.partition(".")[0] not in columns:
-            raise UserError(
-                f"fields.{name} must name a column of {place} ({', '.join(columns)}) but got "
-                f"{column!r}{did_you_mean(column, columns)}"
+            raise FieldError(
+                f"fields.{name}",
+                f"must name a column of {place} ({', '.join(columns)}) but got "
+                f"{column!r}{did_you_mean(column, columns)}",
             )

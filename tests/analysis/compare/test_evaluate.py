@@ -167,7 +167,7 @@ def test_the_same_settings_give_the_same_comparison_and_another_seed_another(tra
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"permutations": 0}, "permutations must be greater than or equal to 1 but got 0"),
+        ({"permutations": 0}, "permutations must be at least 1 but got 0"),
         ({"policies": ("best",)}, "policies.0 must be one of uniform, .* but got 'best'"),
         ({"selections": ("best",)}, "selections.0 must be one of majority, consensus, .* but got 'best'"),
         ({"tests_per_problem": (0.01,)}, "between 1 and the 135 tests .* but 0.01 come to 0"),

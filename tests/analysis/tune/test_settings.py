@@ -12,7 +12,7 @@ from testbudget.rewards.errors import UserError
         ({}, "a study needs exactly one of tests_per_problem, pareto and wanted"),
         ({"tests_per_problem": 2, "pareto": "tests"}, "exactly one of"),
         ({"pareto": "usd"}, "pareto must be one of tests, tokens"),
-        ({"tests_per_problem": 2, "trials": 0}, "trials must be greater than or equal to 1 but got 0"),
+        ({"tests_per_problem": 2, "trials": 0}, "trials must be at least 1 but got 0"),
         ({"tests_per_problem": 2, "permutations": 0}, "permutations must be .* but got 0"),
         ({"tests_per_problem": 2, "held_out": 1}, "held_out must be less than 1 but got 1"),
         ({"tests_per_problem": 2, "seed": -1}, "seed must be .* but got -1"),

@@ -96,7 +96,11 @@ def test_a_distribution_without_a_record_is_known_by_its_modules(environment):
 
 def test_no_names_need_no_environment():
     assert find_packages(NO_PACKAGES).files == {}
-    assert find_packages(PackageChoice((), "/nowhere")).files == {}
+
+
+def test_an_environment_without_packages_is_refused_since_programs_would_not_run_in_it():
+    with pytest.raises(UserError, match=r"^python needs packages, the distributions of /nowhere to import"):
+        find_packages(PackageChoice((), "/nowhere"))
 
 
 @pytest.mark.parametrize(

@@ -111,13 +111,13 @@ def test_an_unknown_name_is_a_user_error_that_lists_the_known_ones():
     ("text", "message"),
     [
         ("name: [", "is not YAML"),
-        ("just words", "the file: Input should be"),
+        ("just words", "must hold fields but got 'just words'"),
         (
             OWN.replace("purpose: unit_test", "purpose: poem"),
-            "purpose: Input should be 'candidate', 'unit_test', 'stdin_test' or 'inputs'",
+            "purpose must be one of candidate, unit_test, stdin_test, inputs but got 'poem'",
         ),
-        (OWN.replace("chat: true\n", ""), "chat: Field required"),
-        (OWN + "temperature: 1\n", "temperature: Unexpected keyword argument"),
+        (OWN.replace("chat: true\n", ""), "chat is required but it is missing"),
+        (OWN + "temperature: 1\n", "temperature is not a known field"),
         (OWN.replace("{question}", "it"), r"text must contain \{question\}"),
         (
             OWN.replace("unit_test", "candidate").replace("{question}", "{question}{solution}"),

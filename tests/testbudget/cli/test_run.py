@@ -40,6 +40,12 @@ def test_resuming_what_was_never_started(capsys, tmp_path):
     assert "must be a run that was started" in failure(capsys, "run", "--resume", tmp_path)
 
 
+def test_resuming_a_job_file_says_how_it_is_started(capsys, recorded, tmp_path):
+    path = recorded.write_job(tmp_path / "job.yaml")
+    told = failure(capsys, "run", "--resume", path)
+    assert f"it is a file: if it is a job, start it with testbudget run {path}" in told
+
+
 def test_resume_takes_no_other_flags(capsys, recorded, tmp_path):
     assert "as it was started" in failure(capsys, "run", "--resume", tmp_path, "--seed", "5")
 
