@@ -1,16 +1,16 @@
 """Rows of a training batch: the program in a completion, and the tests of its problem."""
 
-import ast
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from testbudget.executors.execution.pair_blocks import PairRequest
 from testbudget.executors.generation.extraction.extract import read_candidate
+from testbudget.executors.generation.extraction.usable_tests import reason_to_reject
 from testbudget.executors.generation.prompts import AnswerForm, AnswerPurpose, PromptTemplate
 from testbudget.rewards.comparison import Comparison
-from testbudget.rewards.errors import UserError, one_line
+from testbudget.rewards.errors import UserError
 from testbudget.rewards.problem import GroundTruth, Problem, TestKind
 from testbudget.traces.forms.called_names import only_called_name
 from testbudget.traces.forms.truths import ground_truth_of
@@ -74,8 +74,10 @@ def read_rows(
     completions: Sequence[Any],
     columns: Mapping[str, Sequence[Any]],
     settings: RowSettings,
-) -> list[RewardRow | None]:
-    """Rows of a batch; None for one without tests.
+) -> tuple[list[RewardRow | None], list[str]]:
+    """Rows of a batch, None for one without tests; and sentences on tests that no program can pass.
+
+    Such tests are left out.
 
     Args:
         prompts: prompt of each completion: a text, or the messages of a conversation.
@@ -84,8 +86,8 @@ def read_rows(
         settings: columns and forms.
 
     Raises:
-        UserError: the column of tests is missing, a row of it has none of the forms of tests or does not
-            parse, or prompts, completions and columns differ in length.
+        UserError: the column of tests is missing, a row of it has none of the forms of tests, no program
+            can pass any of the tests, or prompts, completions and columns differ in length.
     """
     if settings.tests not in columns:
         known = ", ".join(sorted(columns)) or "no columns"
@@ -101,6 +103,7 @@ def read_rows(
     )
     entry_points = columns.get(settings.entry_point, [None] * len(completions))
     problems: dict[str, Problem | None] = {}
+    useless: list[str] = []
     rows: list[RewardRow | None] = []
     for number, (prompt, completion, tests, entry_point) in enumerate(
         zip(prompts, completions, columns[settings.tests], entry_points, strict=True)
@@ -108,14 +111,18 @@ def read_rows(
         fields = (_prompt_text(prompt), _plain(tests), _plain(entry_point))
         key = json.dumps(fields, default=repr)
         if key not in problems:
-            problems[key] = _problem(number, *fields, settings)
+            problems[key] = _problem(number, *fields, settings, useless)
         problem = problems[key]
         if problem is None:
             rows.append(None)
             continue
         reading = read_candidate(template, problem, completion_text(completion, number))
         rows.append(RewardRow(problem, reading.code, reading.has_program))
-    return rows
+    if useless and not any(rows):
+        raise UserError(
+            f"{settings.tests} must hold tests that a program can pass but has none: {useless[0]}"
+        )
+    return rows, useless
 
 
 def completion_text(completion: Any, number: int) -> str:
@@ -160,8 +167,9 @@ def _plain(value: Any) -> Any:
 
 
 def _problem(
-    number: int, prompt: str, tests: Any, entry_point: Any, settings: RowSettings
+    number: int, prompt: str, tests: Any, entry_point: Any, settings: RowSettings, useless: list[str]
 ) -> Problem | None:
+    """Problem of a row; None without tests. Sentences on tests that no program can pass join the list."""
     name = entry_point if isinstance(entry_point, str) and entry_point.strip() else None
     try:
         truth = ground_truth_of(tests, name, settings.comparison, settings.language)
@@ -172,22 +180,25 @@ def _problem(
         return None
     if truth.kind is TestKind.STDIN:
         name = None
-    elif settings.language == "python":
-        _check_parses(number, truth.tests)
-        name = name or only_called_name(truth.tests)
+    else:
+        if settings.language == "python":
+            name = name or only_called_name(truth.tests)
+        kept, found = _part_tests(number, truth, name, settings.language)
+        useless += found
+        if not kept:
+            return None
+        truth = replace(truth, tests=kept)
     return Problem(str(number), prompt, name, settings.language, truth, settings.comparison)
 
 
-def _check_parses(number: int, tests: Sequence[str]) -> None:
-    """Check that tests are Python: those that are not would fail every program, unnoticed.
-
-    Raises:
-        UserError: a test does not parse.
-    """
-    for test in tests:
-        try:
-            ast.parse(test)
-        except (SyntaxError, ValueError) as error:
-            raise UserError(
-                f"row {number} of the batch: a test must parse but {one_line(error)}: {test[:60]!r}"
-            ) from None
+def _part_tests(
+    number: int, truth: GroundTruth, name: str | None, language: str
+) -> tuple[tuple[str, ...], list[str]]:
+    """Tests that a program may pass, and a sentence on each of the others."""
+    kept, useless = [], []
+    for test in truth.tests:
+        if (reason := reason_to_reject(test, truth.kind, language, name)) is None:
+            kept.append(test)
+        else:
+            useless.append(f"that of row {number} {reason}: {test[:60]!r}")
+    return tuple(kept), useless

@@ -1,5 +1,6 @@
 """Reward functions for reinforcement learning: programs in completions, judged on tests in a sandbox."""
 
+import logging
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,7 @@ from testbudget.rewards.problem import Verdict
 if TYPE_CHECKING:
     from testbudget.rewards.outputs import Evidence
 
+_LOG = logging.getLogger(__name__)
 RewardValue = Literal["share", "all", "p_correct"]
 
 
@@ -53,6 +55,7 @@ class RewardFunction:
 
     def __init__(self, settings: RewardSettings) -> None:
         self.settings = settings
+        self._warned = False
         self.__name__ = settings.name  # which TRL takes for its logs
         self.__qualname__ = settings.name
 
@@ -81,7 +84,14 @@ class RewardFunction:
                 used on this machine.
         """
         settings = self.settings
-        rows = read_rows(prompts, completions, columns, settings.rows)
+        rows, useless = read_rows(prompts, completions, columns, settings.rows)
+        if useless and not self._warned:
+            self._warned = True
+            _LOG.warning(
+                "tests that no program can pass are left out, %d in this batch: %s",
+                len(useless),
+                useless[0],
+            )
         requests = [row.requests() if row else [] for row in rows]
         judge = shared_judge(settings.judge)
         found = iter(judge.verdicts([pair for pairs in requests for pair in pairs], settings.seconds))

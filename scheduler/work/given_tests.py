@@ -4,13 +4,14 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from testbudget.executors.generation.extraction.usable_tests import reason_to_reject
 from testbudget.rewards.errors import UserError, fields_of
 from testbudget.rewards.problem import Problem
 from testbudget.scheduler.evidence_store import EvidenceStore
 from testbudget.traces.program_rows import NO_NAMES
 from testbudget.traces.records import TestRecord, TestStatus
 from testbudget.traces.rows.mistakes import log_warnings
-from testbudget.traces.tests_file import TestRow, read_test_file
+from testbudget.traces.tests_file import TestFile, TestRow, read_test_file
 from testbudget.traces.trace import ProblemTrace, Trace
 
 
@@ -35,6 +36,7 @@ def given_tests(
     warnings = [*read.warnings]
     if without:
         warnings.append(f"{path} has no test of {len(without)} problems, such as {without[0]}")
+    warnings += unusable_tests(path, problems, read)
     log_warnings(warnings, f"testbudget problems SOURCE --json --tests {path}")
     traces = {problem.id: _trace(problem, read.tests[problem.id]) for problem in problems}
     for problem, trace in traces.items():
@@ -44,6 +46,35 @@ def given_tests(
                     f"{path} must be as the run began with it but test {index} of {problem} differs"
                 )
     return Trace(path, traces, None)
+
+
+def unusable_tests(path: Path, problems: Sequence[Problem], read: TestFile) -> list[str]:
+    """Sentence on the tests of a file that no candidate can pass; none if there is no such test.
+
+    Args:
+        path: file of tests.
+        problems: problems of the tests.
+        read: what was read from the file.
+
+    Raises:
+        UserError: there is no other test.
+    """
+    count, first = 0, ""
+    for problem in problems:
+        for row in read.tests[problem.id]:
+            test = row.test
+            reason = reason_to_reject(test.code, test.kind, problem.language, problem.entry_point)
+            if reason is not None:
+                count += 1
+                first = first or f"that of {row.place} {reason}"
+    total = sum(map(len, read.tests.values()))
+    if not count:
+        return []
+    if count == total:
+        raise UserError(f"{path} must hold tests that a candidate can pass but has none: {first}")
+    return [
+        f"{path} has {count} of {total} tests that no candidate can pass, which count against all: {first}"
+    ]
 
 
 def kept_tests(recording: Trace | None, *, with_verdicts: bool) -> Mapping[str, Mapping[int, TestRecord]]:

@@ -121,8 +121,9 @@ def execute(
 
     A file (JSON Lines, JSON, CSV, Parquet, Arrow) is read and checked as a
     whole before anything is executed. Each verdict is written as it falls, in
-    the order of the pairs. After an end by Ctrl-C, --resume goes on. The
-    counterpart in Python is testbudget.judge.
+    the order of the pairs. After an end by Ctrl-C, --resume goes on. Without
+    pairs there are no verdicts, and the exit code is 0. The counterpart in
+    Python is testbudget.judge.
 
     Args:
         source: file of pairs, or - for JSON Lines on standard input.

@@ -14,6 +14,8 @@ from testbudget.traces.records import TestStatus
 if TYPE_CHECKING:
     from testbudget.analysis.summary import RunSummary
 
+_FEW = 30  # problems below which the models of p_correct count for a quarter of its level or more
+_NORMAL_95 = 1.96  # standard errors on either side
 _TIMES = ("cpu_seconds", "gpu_seconds")
 
 
@@ -41,7 +43,7 @@ def _rows(run: "RunSummary", seconds: float | None) -> Iterator[tuple[str, str]]
         yield "accuracy of the picks", f"{run.accuracy:.1%}"
         yield "  without tests", f"{run.pass_at_1:.1%}"
         yield "  at most", f"{run.solvable:.1%} (problems with a correct candidate)"
-    yield "estimated without labels", f"{run.estimated_accuracy:.1%} (mean p_correct)"
+    yield "estimated without labels", _estimated(run)
     abstained = sum(problem.abstained for problem in run.problems)
     yield "picks", f"{problems - abstained} of {number_of(problems, 'problem')}, {abstained} abstained"
     tests = run.tests.total()
@@ -69,6 +71,15 @@ def _rows(run: "RunSummary", seconds: float | None) -> Iterator[tuple[str, str]]
     yield "time", ", ".join(times) or "unknown"
     if harmful := len(run.harmful):
         yield "harmed by more tests", f"{number_of(harmful, 'problem')}, perhaps: see the report"
+
+
+def _estimated(run: "RunSummary") -> str:
+    """Mean p_correct and its interval as if each were exact, and a word on what few problems can tell."""
+    known = [problem.p_correct for problem in run.problems]
+    error = _NORMAL_95 * math.sqrt(sum(p * (1 - p) for p in known)) / max(len(known), 1)
+    low, high = max(0.0, run.estimated_accuracy - error), min(1.0, run.estimated_accuracy + error)
+    few = ", of too few problems to correct its models" if len(known) < _FEW else ""
+    return f"{run.estimated_accuracy:.1%}, {low:.0%} to {high:.0%} (mean p_correct{few})"
 
 
 def _amount(run: "RunSummary", unit: str) -> float:

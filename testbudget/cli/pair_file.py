@@ -358,6 +358,9 @@ def _results(done: FinishedBlock) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def _print_counts(counts: Mapping[str, Any], console: Console) -> None:
+    if not counts["pairs"]:
+        console.print("testbudget: --in holds no pairs, so there are no verdicts")
+        return
     verdicts = ", ".join(f"{count} {name}" for name, count in counts["verdicts"].items()) or "none"
     resumed, errors, lost = (counts[name] for name in ("resumed", "errors", "lost"))
     before = f"{resumed} {'was' if resumed == 1 else 'were'} there, " if resumed else ""

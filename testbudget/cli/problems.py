@@ -75,6 +75,7 @@ def problems(
     from testbudget.cli.console import print_json
     from testbudget.executors.execution.package_choice import PackageChoice
     from testbudget.rewards.errors import UserError, choice_sentence
+    from testbudget.scheduler.work.given_tests import unusable_tests
     from testbudget.traces.candidate_file import read_candidate_file
     from testbudget.traces.problem_source import PRESETS, ProblemSource
     from testbudget.traces.problems import read_problem_rows
@@ -92,7 +93,7 @@ def problems(
     if tests is not None:
         of_tests = read_test_file(tests, loaded.problems, test_fields or {})
         further["tests"] = of_tests.tests
-        warnings += of_tests.warnings
+        warnings += [*of_tests.warnings, *unusable_tests(tests, loaded.problems, of_tests)]
     if json:
         print_json(_record(loaded, warnings, further))
     else:

@@ -158,12 +158,27 @@ def test_settings_that_make_no_sense_are_refused(words, sentence):
         reward_function(**words)
 
 
+def test_tests_that_no_program_can_pass_are_left_out_and_told_once(caplog):
+    reward = reward_function(limits=LIMITS, runners=1)
+    mixed = ["f(1)", *TESTS, "assert 1 == 1"]
+    assert of(reward, RIGHT, HALF, tests=mixed, entry_point=["f", "f"]) == [1.0, 0.5]
+    assert of(reward, RIGHT, tests=mixed, entry_point=["f"]) == [1.0]
+    assert reward(["a", "b"], [RIGHT, RIGHT], tests=[TESTS, ["f(1)"]]) == [1.0, None]
+    assert [record.getMessage() for record in caplog.records] == [
+        "tests that no program can pass are left out, 2 in this batch: that of row 0 asserts nothing: "
+        "'f(1)'"
+    ]
+
+
 def test_rows_that_cannot_be_read_are_told(reward):
     with pytest.raises(UserError, match="tests must be a column of the batch but got 'tests'; it has test"):
         reward(["p"], [RIGHT], test=[TESTS])
     with pytest.raises(UserError, match="row 0 of the batch: tests must be a program, a list"):
         of(reward, RIGHT, tests=5)
-    with pytest.raises(UserError, match="row 0 of the batch: a test must parse but"):
+    with pytest.raises(
+        UserError,
+        match="tests must hold tests that a program can pass but has none: that of row 0 does not parse",
+    ):
         of(reward, RIGHT, tests=["assert f(1) =="])
     with pytest.raises(UserError, match="completions must be texts or lists of messages but row 0 is int"):
         of(reward, 5)

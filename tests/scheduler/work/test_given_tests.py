@@ -50,6 +50,26 @@ def test_tests_keep_their_order_kind_and_metadata_and_cost_no_tokens(path, store
     assert trace.problem(ECHO).tests[0].kind is TestKind.STDIN
 
 
+def test_tests_that_no_candidate_can_pass_are_counted_and_refused_if_there_are_no_others(
+    tmp_path, path, store, caplog
+):
+    useless = [
+        {"problem": "add", "code": code} for code in ("add(1, 2)", "assert add(1", "assert 1 + 2 == 3")
+    ]
+    path.write_text("\n".join(map(json.dumps, [*useless, *ROWS])))
+    given_tests(path, [ADD, ECHO], store)
+    told = (
+        f"{path} has 3 of 7 tests that no candidate can pass, which count against all: that of {path}:1 "
+        "asserts nothing"
+    )
+    assert any(told in message for message in caplog.messages)
+    path.write_text("\n".join(map(json.dumps, useless[1:])))
+    with pytest.raises(
+        UserError, match=r"tests that a candidate can pass but has none: .*:1 does not parse"
+    ):
+        given_tests(path, [ADD], store)
+
+
 def test_code_is_taken_as_it_is_and_the_same_test_again_is_a_duplicate(path, store):
     given = kept_tests(given_tests(path, [ADD, ECHO], store), with_verdicts=False)
     generator = UnitTestGenerator(None, seed=7, given=given)
@@ -70,7 +90,8 @@ def test_code_is_taken_as_it_is_and_the_same_test_again_is_a_duplicate(path, sto
 
 def test_a_test_that_does_not_parse_is_taken_and_fails_when_it_is_judged(tmp_path, store):
     path = tmp_path / "tests.jsonl"
-    path.write_text(json.dumps({"problem": "add", "code": "assert add(1, 2 == 3", "kind": "assert"}))
+    broken = {"problem": "add", "code": "assert add(1, 2 == 3", "kind": "assert"}
+    path.write_text("\n".join(map(json.dumps, [broken, ROWS[0]])))
     generator = UnitTestGenerator(
         None, 0, given=kept_tests(given_tests(path, [ADD], store), with_verdicts=False)
     )

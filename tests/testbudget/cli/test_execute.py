@@ -200,8 +200,9 @@ def test_json_holds_the_counts_and_nothing_else_is_on_standard_output(tmp_path, 
     assert main(["execute", "--in", "-", "--out", "-", "--json"]) == 2
 
 
-def test_a_file_without_pairs_has_no_verdicts(tmp_path):
+def test_a_file_without_pairs_has_no_verdicts_which_is_told(tmp_path, capsys):
     assert execute(tmp_path, []) == (0, [])
+    assert capsys.readouterr().err == "testbudget: --in holds no pairs, so there are no verdicts\n"
 
 
 @pytest.mark.parametrize("wrong", ["{", GOOD, GOOD | {"kind": "doctest"}, {"id": "b"}])
@@ -218,6 +219,7 @@ def test_a_line_that_is_no_pair_is_named_and_nothing_is_run(tmp_path, capsys, wr
         (["--runners", "0"], "--runners must be at least 1 but got 0"),
         (["--cpu-seconds", "-1"], "cpu_seconds must be a positive number but got -1"),
         (["--require", "moat"], "moat"),
+        (["--python", sys.executable], "python needs packages, the distributions of"),
         (["--in", "/no/such/file"], "/no/such/file cannot be read"),
         (["--out", "/dev/null"], "/dev/null is something else"),
         (["--out", "/no/such/directory/file"], "/no/such/directory is not one"),

@@ -84,7 +84,7 @@ def test_several_mistakes_are_told_at_once(tmp_path, capsys):
     [
         (["--preset", "lcb"], "--preset must be one of own, humaneval, humaneval+, mbpp, livecodebench, "),
         (["--fields", "id"], "--fields must be a mapping in YAML but got 'id'"),
-        (["--fields", "{promt: question}"], "got 'promt': did you mean prompt?"),
+        (["--fields", "{promt: question}"], "fields.promt must be a field of the form own"),
         (["--fields", "{id: number, prompt: questions}"], "but got 'questions': did you mean question?"),
         (["--limit", "0"], "--limit must be at least 1 but got 0"),
         (["--fields", FIELDS, "--candidates", "absent.jsonl"], "absent.jsonl cannot be read: No such file"),
