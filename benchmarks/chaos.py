@@ -28,11 +28,15 @@ from testbudget.scheduler.event_log import LOG_FILE
 from testbudget.traces.live_status import STATUS_FILE
 
 _STORE_BYTES = 80 << 20
-_FAST_HEALTH_CHECKS = {  # a loss that no port tells is told by Ray within some seconds
+_SETTINGS = {
+    # A loss that no port tells is told by Ray within some seconds.
     "health_check_initial_delay_ms": 5000,
     "health_check_period_ms": 1000,
     "health_check_timeout_ms": 5000,
     "health_check_failure_threshold": 5,
+    # Processes of workers start when there is an actor for them: all nodes share this machine.
+    "enable_worker_prestart": False,
+    "prestart_worker_first_driver": False,
 }
 DRAIN_SECONDS = 4.0
 """Seconds between the notice of a drained node and its end."""
@@ -139,7 +143,9 @@ class ChaosCluster:
                 "num_cpus": 0,
                 "include_dashboard": False,
                 "object_store_memory": _STORE_BYTES,
-                "_system_config": _FAST_HEALTH_CHECKS,
+                "include_log_monitor": False,
+                "no_monitor": True,  # the autoscaler's
+                "_system_config": _SETTINGS,
             },
         )
         self.address: str = self._cluster.address
@@ -153,8 +159,13 @@ class ChaosCluster:
 
     def join(self, name: str, cpus: int, gpus: int = 0) -> None:
         """Let a node join, without waiting for it."""
-        given = {"num_cpus": cpus, "num_gpus": gpus, "object_store_memory": _STORE_BYTES}
-        self.nodes[name] = self._cluster.add_node(wait=False, **given)
+        self.nodes[name] = self._cluster.add_node(
+            wait=False,
+            num_cpus=cpus,
+            num_gpus=gpus,
+            object_store_memory=_STORE_BYTES,
+            include_log_monitor=False,
+        )
 
     def kill_node(self, name: str) -> None:
         """End a node's processes at once, as when its power is cut."""

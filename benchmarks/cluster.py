@@ -1,12 +1,13 @@
 """A Ray cluster on this machine: speed on one node and on four, the driver's work, losses and recovery.
 
-python benchmarks/cluster.py [--quick] [--losses N]
+python benchmarks/cluster.py [--quick] [--losses N] [--seconds N]
 
-Scaling: runners that take as long over a block as the recorded run did, on one node of two cores and then
-on four; pairs per second and the driver's CPU time per pair. Chaos: a job whose generation is replayed
-loses actors, nodes (hard, and with notice) and its driver; its results are compared with an undisturbed
-run's, and its log is audited. Size: the figures of ``size.py``, at a few numbers of problems. The last line
-is a JSON object with all figures.
+Scaling: runners that take as long over a block as the recorded run did, on one node and then on four; pairs
+per second and the driver's CPU time per pair. Chaos: a job whose generation is replayed loses actors, nodes
+(hard, and with notice) and its driver; its results are compared with an undisturbed run's, and its log is
+audited. Size: the figures of ``size.py``. A part that fails or is not done in time is named, and the exit
+code is 1. With ``--quick`` the size is measured beside the others. The last line is a JSON object with all
+figures, null where there is none.
 """
 
 import argparse
@@ -20,17 +21,17 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import ray
+from bounded_parts import PartResults, run_parts
 from chaos import DRAIN_SECONDS, ENGINE, RUNNER, ChaosCluster, disturb, models, write_inputs, write_job
 from log_audit import audit_log
 from resume import RECORDING, Results
-from size import size_figures
 
 from testbudget.executors.metering import Reading, Usage
 from testbudget.scheduler.backends.base import GenerateWork, GenerationDone
@@ -44,11 +45,47 @@ from testbudget.scheduler.run import start_run
 from testbudget.traces.tables import read_trace
 
 SEED = 0
-SIZES, SIZES_QUICK = (3_000, 10_000, 30_000), (100, 400)
-WHOLE, WHOLE_QUICK = 1_000, 40  # problems of the run that is ended and read
-_BLOCKS_PER_RUNNER, _BLOCKS_PER_RUNNER_QUICK = 400, 100
+RESULTS = (
+    "scaling_1_to_4",
+    "same_picks",
+    "overspend",
+    "double_verdicts",
+    "recovery_seconds",
+    "driver_tests_per_second",
+    "resident_kb_per_problem",
+    "disk_kb_per_problem",
+    "reload_seconds_per_1000",
+)
+"""Figures that are always in the last line."""
+
 _MOST_SECONDS = 1.0  # of a block; longer ones would leave one runner at work alone
 _CAP = {"tokens": 10**7, "cpu_seconds": 10**6}
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Extent of the benchmark.
+
+    Attributes:
+        seconds: wall-seconds for all parts.
+        cores: cores of each node with runners.
+        blocks: blocks per runner, to measure the speed.
+        problems, tests: of the job that suffers losses.
+        pair_seconds: wall-seconds that one candidate of each problem sleeps in a test of it.
+        losses: number of losses.
+    """
+
+    seconds: float
+    cores: int
+    blocks: int
+    problems: int
+    tests: int
+    pair_seconds: float
+    losses: int
+
+
+FULL = Shape(seconds=2400, cores=2, blocks=400, problems=12, tests=200, pair_seconds=0.2, losses=20)
+QUICK = Shape(seconds=112, cores=1, blocks=40, problems=4, tests=20, pair_seconds=0.05, losses=4)
 
 
 class LatencyRunner:
@@ -83,20 +120,20 @@ def recorded_blocks() -> tuple[list[float], float]:
     return seconds, float(np.mean(pairs))
 
 
-def scaling_figures(job: Path, cluster: ChaosCluster, blocks: int) -> dict[str, float]:
-    """Blocks per second of two runners and of eight, and the driver's CPU time for each.
+def scaling_figures(job: Path, cluster: ChaosCluster, shape: Shape) -> dict[str, float]:
+    """Blocks per second of the runners of one node and of four, and the driver's CPU time for each.
 
     Args:
         job: job that names the cluster.
-        cluster: cluster with one node that offers two cores; it gets three more.
-        blocks: blocks per runner.
+        cluster: cluster with one node that offers cores; it gets three more.
+        shape: cores of a node, and blocks per runner.
     """
     loaded = load_job(job)
     ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
     try:
         transport = LatencyTransport(loaded, metered=False)
         transport.connected()
-        found = _scaling(transport, cluster, blocks)
+        found = _scaling(transport, cluster, shape)
         transport.close()
     finally:
         ray.shutdown()
@@ -104,7 +141,7 @@ def scaling_figures(job: Path, cluster: ChaosCluster, blocks: int) -> dict[str, 
     return found
 
 
-def _scaling(transport: RayTransport, cluster: ChaosCluster, blocks: int) -> dict[str, float]:
+def _scaling(transport: RayTransport, cluster: ChaosCluster, shape: Shape) -> dict[str, float]:
     latencies, pairs = recorded_blocks()
     choices = random.Random(SEED)
     plan = PoolPlan(None, 2, "report", "wait_out", lambda works: (works[0].key[1],), _done, serial=True)
@@ -112,17 +149,11 @@ def _scaling(transport: RayTransport, cluster: ChaosCluster, blocks: int) -> dic
     numbers = itertools.count()
     for nodes in (1, 4):
         for number in range(1, nodes):
-            cluster.join(f"cpu{number}", 2)
+            cluster.join(f"cpu{number}", shape.cores)
         pools = WorkerPools(transport, lambda _: plan, metered=False)
-        runners = 2 * nodes
-        _submit(pools, [0.5] * (4 * runners), numbers)
-        ready = 0
-        while ready < runners or pools.use()[WorkerKind.RUNNER].busy:
-            pools.wait(0.2)
-            ready = pools.use()[WorkerKind.RUNNER].workers
-            if ready < runners and not pools.use()[WorkerKind.RUNNER].queued:
-                _submit(pools, [0.5] * (4 * runners), numbers)
-        chosen = choices.choices(latencies, k=blocks * runners)
+        runners = shape.cores * nodes
+        _warm_up(pools, runners, numbers)
+        chosen = choices.choices(latencies, k=shape.blocks * runners)
         began, cpu_began, done = time.perf_counter(), time.process_time(), 0
         _submit(pools, chosen, numbers)
         while done < len(chosen):
@@ -137,6 +168,17 @@ def _scaling(transport: RayTransport, cluster: ChaosCluster, blocks: int) -> dic
     return found
 
 
+def _warm_up(pools: WorkerPools, runners: int, numbers: "itertools.count[int]") -> None:
+    """Wait until so many runners are there and have nothing to do."""
+    ready = busy = 0
+    while ready < runners or busy:
+        pools.wait(0.2)
+        use = pools.use().get(WorkerKind.RUNNER)
+        ready, busy = (use.workers, use.busy + use.queued) if use else (0, 0)
+        if ready < runners and not (use and use.queued):
+            _submit(pools, [0.1] * (4 * runners), numbers)
+
+
 def _submit(pools: WorkerPools, seconds: Sequence[float], numbers: "itertools.count[int]") -> None:
     for one in seconds:
         key: Hashable = (next(numbers), one)
@@ -148,13 +190,14 @@ def _done(works: Sequence[GenerateWork], value: float, pieces: Sequence[Any]) ->
     return [GenerationDone(works[0], (), pieces[0])]
 
 
-def losses_of(cluster: ChaosCluster, records: int, count: int) -> list[tuple[int, str, Any]]:
+def losses_of(cluster: ChaosCluster, records: int, count: int, cores: int) -> list[tuple[int, str, Any]]:
     """So many losses, evenly over the records of a run, of all kinds in turn; each lost node is replaced.
 
     Args:
         cluster: cluster with the nodes ``gpu0``, ``gpu1``, ``cpu0`` and ``cpu1``.
         records: number of records in the log of the whole run.
         count: number of losses.
+        cores: cores of a node for runners.
     """
     joined = itertools.count(2)
     kinds = itertools.cycle(
@@ -176,7 +219,7 @@ def losses_of(cluster: ChaosCluster, records: int, count: int) -> list[tuple[int
                 lose = functools.partial(_lose_node, cluster, prefix, drained=kind == "drain")
                 found.append((at, "drain" if kind == "drain" else "node", lose))
                 name = f"{prefix}{next(joined)}"
-                join = functools.partial(cluster.join, name, 1 if gpus else 2, gpus)
+                join = functools.partial(cluster.join, name, 1 if gpus else cores, gpus)
                 found.append((at + 4, "join", join))
     return sorted(found, key=lambda loss: loss[0])
 
@@ -190,28 +233,26 @@ def _lose_node(cluster: ChaosCluster, prefix: str, *, drained: bool) -> None:
     threading.Timer(DRAIN_SECONDS, cluster.kill_node, [name]).start()
 
 
-def chaos_figures(
-    folder: Path, cluster: ChaosCluster, problems: int, tests: int, losses: int
-) -> dict[str, Any]:
+def chaos_figures(folder: Path, cluster: ChaosCluster, shape: Shape) -> dict[str, Any]:
     """Results of a run with losses against those of an undisturbed run.
 
     Args:
         folder: folder of inputs and runs.
         cluster: cluster with the nodes that :func:`losses_of` needs.
-        problems, tests: numbers of problems and of tests in all.
-        losses: number of losses.
+        shape: numbers of problems, tests and losses.
     """
-    sections = write_inputs(folder / "in", problems, 0.2)
+    sections = write_inputs(folder / "in", shape.problems, shape.pair_seconds)
     importlib.invalidate_caches()  # the generator was not there when its folder came on the path
-    sections |= {"cap": {"tests": tests, **_CAP}}
+    sections |= {"cap": {"tests": shape.tests, **_CAP}}
     calm = write_job(
         folder / "calm.yaml", **sections, **models(0), backend="in_process", execution={"runners": 2}
     )
     undisturbed = Results.of(start_run(load_job(calm), folder / "calm"))
     address = {"address": cluster.address}
     job = write_job(folder / "job.yaml", **sections, **models(1), backend="ray", cluster=address)
-    records = problems + 2 * len(undisturbed.grants)
-    report = disturb(job, folder / "out", losses_of(cluster, records, losses), timeout=1200.0)
+    records = shape.problems + 2 * len(undisturbed.grants)
+    losses = losses_of(cluster, records, shape.losses, shape.cores)
+    report = disturb(job, folder / "out", losses, timeout=shape.seconds)
     audit = audit_log(folder / "out" / LOG_FILE)
     differences = Results.of(folder / "out").differences(undisturbed)
     return {
@@ -226,30 +267,14 @@ def chaos_figures(
     }
 
 
-def shown(figures: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Print figures, and return them."""
-    for key, value in figures.items():
-        text = f"{value:,.3f}" if isinstance(value, float) else str(value)
-        print(f"{key:<28}{text:>14}", flush=True)
-    return figures
-
-
-def main() -> int:
-    """Print the figures and return the exit code."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--quick", action="store_true", help="few blocks, losses and problems")
-    parser.add_argument("--losses", type=int, help="number of losses (default: 20; 5 with --quick)")
-    given = parser.parse_args()
-    losses = given.losses or (5 if given.quick else 20)
-    figures: dict[str, Any] = {}
+def cluster_part(shape: Shape) -> None:
+    """Print the figures of scaling and of losses, one JSON object each."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         plugins = folder / "chaos" / "in" / "plugins"
         sys.path.insert(0, str(plugins))
         with ChaosCluster(plugins) as cluster:
-            cluster.join("cpu0", 2)
+            cluster.join("cpu0", shape.cores)
             source = {"problems": {"source": "humaneval"}, "candidates": {"from_run": str(RECORDING)}}
             job = write_job(
                 folder / "scaling.yaml",
@@ -258,19 +283,55 @@ def main() -> int:
                 cap={"tests": 1},
                 cluster={"address": cluster.address},
             )
-            blocks = _BLOCKS_PER_RUNNER_QUICK if given.quick else _BLOCKS_PER_RUNNER
-            figures |= shown(scaling_figures(job, cluster, blocks))
-            for name_of_node in ("cpu2", "cpu3"):
-                cluster.kill_node(name_of_node)
-            for name_of_node in ("gpu0", "gpu1"):
-                cluster.join(name_of_node, 1, 1)
-            shape = (6, 36) if given.quick else (12, 40 * losses // 4)
-            figures |= shown(chaos_figures(folder / "chaos", cluster, *shape, losses))
-    sizes, whole = (SIZES_QUICK, WHOLE_QUICK) if given.quick else (SIZES, WHOLE)
-    figures |= shown(size_figures(sizes, whole=whole))
+            print(json.dumps(scaling_figures(job, cluster, shape)), flush=True)
+            for lost in ("cpu2", "cpu3"):
+                cluster.kill_node(lost)
+            for joined in ("gpu0", "gpu1"):
+                cluster.join(joined, 1, 1)
+            print(json.dumps(chaos_figures(folder / "chaos", cluster, shape)), flush=True)
+
+
+def all_parts(shape: Shape, *, quick: bool) -> PartResults:
+    """Figures of all parts; those of one that fails are missing."""
+    here = Path(__file__)
+    flags = ["--quick"] if quick else []
+    own = [sys.executable, str(here), "--part", json.dumps(asdict(shape))]
+    size = [sys.executable, str(here.with_name("size.py")), *flags]
+    if quick:
+        return run_parts({"scaling and losses": own, "size": size}, shape.seconds)
+    first = run_parts({"scaling and losses": own}, shape.seconds)
+    second = run_parts({"size": size}, shape.seconds)
+    return PartResults(first.figures | second.figures, first.failures + second.failures)
+
+
+def main() -> int:
+    """Print the figures and return the exit code."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--quick", action="store_true", help="small parts, within two minutes")
+    parser.add_argument("--losses", type=int, help=f"number of losses (default: {FULL.losses})")
+    parser.add_argument("--seconds", type=float, help="wall-seconds after which a part is ended")
+    parser.add_argument("--part", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.part:
+        cluster_part(Shape(**json.loads(given.part)))
+        return 0
+    shape = QUICK if given.quick else FULL
+    if given.losses:
+        shape = replace(shape, losses=given.losses, tests=10 * given.losses)
+    shape = replace(shape, seconds=given.seconds or shape.seconds)
+    found = all_parts(shape, quick=given.quick)
+    figures = dict.fromkeys(RESULTS) | found.figures
+    broken = [name for name in ("overspend", "double_tests", "double_verdicts") if figures.get(name)]
+    if figures["same_picks"] is False:
+        broken.append("same_picks")
+    failures = [*found.failures, *(f"losses: {name} is {figures[name]}" for name in broken)]
+    for sentence in failures:
+        print(f"failed: {sentence}")
     print()
-    print(json.dumps(figures))
-    return 0
+    print(json.dumps({**figures, "failures": failures}))
+    return int(bool(failures))
 
 
 if __name__ == "__main__":

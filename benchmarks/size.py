@@ -1,37 +1,57 @@
 """Runs of many problems on one driver: memory, disk, speed of the loop, and time to load a killed run.
 
-python benchmarks/size.py [--quick] [--problems N ...] [--whole N]
+python benchmarks/size.py [--quick] [--problems N ...] [--whole N] [--end]
 
 Whole runs under ``adaptive`` with a back end that answers at once with recorded work, 32 candidates a
-problem. Each is stopped when nine tenths of its tests are made, and loaded again in a new process; some are
-then ended and read. Slopes are between the smallest and the largest run. Equal answers are read once, so
+problem. Each is stopped when nine tenths of its tests are made, and loaded again in a new process; the last
+one is then ended and read. Slopes are between the smallest and the largest run; all have more problems than
+stay in memory. With ``--quick`` few stay there, and the runs are small. Equal answers are read once, so
 ``driver_tests_per_second`` counts the loop without reading answers and assessing picks, which
 ``reading_ms_per_test`` and ``judging_ms_per_test`` hold. A run is loaded once its log is folded, and has
-restarted once its unfinished work was sent again. The last line is a JSON object with all figures.
+restarted once its unfinished work was sent again. *Settled* is the share of problems that get no further
+test when their run is stopped. The last line is a JSON object with all figures.
 """
 
 import argparse
+import atexit
+import ctypes
+import functools
+import gc
+import importlib
 import json
-import os
+import multiprocessing
 import resource
-import subprocess
+import shutil
 import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-QUICK = (3_000, 10_000)
-"""Numbers of problems with ``--quick``."""
+import pyarrow as pa
+import repeated_backend
 
-FULL = (3_000, 10_000, 30_000)
-_FEW_TESTS = 2  # of each problem where memory and loading are measured
-_TESTS, _WHOLE, _WHOLE_QUICK = 32, 1_000, 150  # tests and problems of a run that is ended and read
+from testbudget.executors.generation.unit_tests import UnitTestGenerator
+from testbudget.scheduler import run, run_problems
+from testbudget.scheduler.assessment import Assessor
+from testbudget.scheduler.core.problems import Closed
+from testbudget.scheduler.driver import Driver
+from testbudget.scheduler.evidence_store import MAX_PAGES, EvidenceStore
+from testbudget.scheduler.job import Job
+from testbudget.scheduler.work import candidates
+from testbudget.traces.tables import read_trace
+
+FULL, QUICK = (3_000, 10_000, 30_000), (300, 900)
+"""Numbers of problems, and those with ``--quick``."""
+
+_FEW_TESTS = 2  # of each problem in the mean, where memory and loading are measured
+_TESTS, _WHOLE, _WHOLE_QUICK = 32, 150, 24  # tests and problems of a run that is ended and read
+_PAGES_QUICK = 64  # problems whose records stay in memory
 _STOPPED_AT = 0.9  # of all tests
 _PARTS = ("reading", "judging", "sampling", "loading")
-_HERE = Path(__file__).parent
 _KB = 1024
 
 
@@ -44,13 +64,21 @@ def _resident() -> float:
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / _KB
 
 
+def _give_back_memory() -> None:
+    """Return free memory of this process to the system: what grows later is not hidden in it."""
+    gc.collect()
+    pa.default_memory_pool().release_unused()
+    if sys.platform == "linux":
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 def _job(directory: Path, problems: int, tests: int) -> dict[str, Any]:
     model = {"name": "none", "gpus": 0}
     return {
         "problems": {"source": str(directory / "problems.jsonl"), "check_ground_truth": False},
         "candidates": {"count": 32, "model": {**model, "template": "completion"}},
         "tests": {"model": {**model, "template": "coderm"}},
-        "policy": {"name": "adaptive", "max_tests": tests, "stop_when_harmful": False},
+        "policy": {"name": "adaptive", "max_tests": min(4 * tests, _TESTS), "stop_when_harmful": False},
         "cap": {"tests": problems * tests},
         "backend": "repeated",
     }
@@ -69,22 +97,13 @@ def _timed(owner: Any, name: str, seconds: Counter[str], part: str) -> None:
     setattr(owner, name, wrapper)
 
 
-def _part(phase: str, directory: Path, problems: int, tests: int) -> dict[str, float]:
+def _part(phase: str, directory: Path, problems: int, tests: int, pages: int) -> dict[str, float]:
     """Figures of one part of a run, in a process of its own: ``run``, ``load``, ``end`` or ``read``."""
-    import repeated_backend
-
-    from testbudget.executors.generation.unit_tests import UnitTestGenerator
-    from testbudget.scheduler.assessment import Assessor
-    from testbudget.scheduler.driver import Driver
-    from testbudget.scheduler.evidence_store import EvidenceStore
-    from testbudget.scheduler.job import Job
-    from testbudget.scheduler.run import resume_run, start_run
-    from testbudget.scheduler.work import candidates
-
     backend = repeated_backend.RepeatedBackend
-    backend.recorded = repeated_backend.RecordedProblems()
     if phase == "run":
         repeated_backend.write_problems(backend.recorded, problems, directory / "problems.jsonl")
+    run.EvidenceStore = functools.partial(EvidenceStore, max_pages=pages)  # type: ignore[assignment, misc]
+    run_problems.MAX_PAGES = pages
     seconds: Counter[str] = Counter()
     _timed(UnitTestGenerator, "records", seconds, "reading")
     _timed(candidates.CandidateGenerator, "record", seconds, "sampling")
@@ -111,18 +130,22 @@ def _part(phase: str, directory: Path, problems: int, tests: int) -> dict[str, f
 
     def watch(status: Any) -> None:
         marks.setdefault(status.name, time.process_time())
+        table = status.scheduler.problems
+        marks["settled"] = float(
+            ((table.closed != Closed.OPEN) | (table.granted >= table.max_tests)).mean()
+        )
         if phase == "run" and backend.tests >= _STOPPED_AT * problems * tests:
             raise _StoppedError
 
     backend.on_wait = staticmethod(waited)
-    run = directory / "run"
+    out = directory / "run"
     try:
         if phase == "run":
-            start_run(Job.model_validate(_job(directory, problems, tests)), run, watch)
+            run.start_run(Job.model_validate(_job(directory, problems, tests)), out, watch)
         elif phase == "read":
-            _read(run)
+            _read(out)
         else:
-            resume_run(run, watch)
+            run.resume_run(out, watch)
     except _StoppedError:
         pass
     ended = time.process_time()
@@ -133,35 +156,36 @@ def _part(phase: str, directory: Path, problems: int, tests: int) -> dict[str, f
         "restart_seconds": marks.get("waiting", begun) - marks.get("preparation", begun),
         "result_seconds": ended - marks.get("results", ended),
         "tests": backend.tests,
+        "settled_share": marks.get("settled", 0.0),
         "memory_kb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - base,
         **{f"{name}_seconds": seconds[name] for name in _PARTS},
     }
 
 
-def _read(run: Path) -> None:
+def _read(directory: Path) -> None:
     """Read a finished run problem by problem, as reports do."""
-    from testbudget.traces.tables import read_trace
-
-    for seen in read_trace(run).problems.values():
+    for seen in read_trace(directory).problems.values():
         len(seen.tests)
 
 
-def figures_of(problems: int, tests: int, *, whole: bool = True) -> dict[str, float]:
+def figures_of(
+    problems: int, tests: int, *, whole: bool = True, pages: int = MAX_PAGES
+) -> dict[str, float]:
     """Figures of one run.
 
     Args:
         problems: number of problems.
         tests: tests of each.
         whole: True to end the run and read it; else its results are not written.
+        pages: problems whose records stay in memory.
 
     Returns:
         Figures by name, times in CPU-seconds of one core, amounts in kB.
     """
     with tempfile.TemporaryDirectory(prefix="testbudget-size-") as place:
         directory = Path(place)
-        _install(directory / "installed")
         phases = ("run", "load", "end", "read") if whole else ("run", "load")
-        parts = {phase: _child(phase, directory, problems, tests) for phase in phases}
+        parts = {phase: _child(phase, directory, problems, tests, pages) for phase in phases}
         sizes: Counter[str] = Counter()
         for path in (directory / "run").iterdir():
             sizes[path.suffix] += path.stat().st_size / _KB
@@ -175,6 +199,9 @@ def figures_of(problems: int, tests: int, *, whole: bool = True) -> dict[str, fl
         "judging_ms_per_test": 1e3 * first["judging_seconds"] / made,
         "sampling_ms_per_problem": 1e3 * first["sampling_seconds"] / problems,
         "resident_kb": max(part["memory_kb"] for phase, part in parts.items() if phase != "read"),
+        "loop_kb": first["memory_kb"],
+        "end_kb": parts["end"]["memory_kb"] if whole else float("nan"),
+        "settled_share": first["settled_share"],
         "disk_kb": sum(sizes.values()),
         "log_kb": sizes[".sqlite"],
         "reload_seconds": parts["load"]["loading_seconds"],
@@ -184,33 +211,58 @@ def figures_of(problems: int, tests: int, *, whole: bool = True) -> dict[str, fl
     }
 
 
-def _install(folder: Path) -> None:
-    """Name the back end as a plug-in of a distribution, for processes with this folder on their path."""
+@functools.cache
+def _prepare() -> None:
+    """Read the recorded problems, and name the back end as a plug-in, before the first part is forked."""
+    backend = repeated_backend.RepeatedBackend
+    backend.recorded = repeated_backend.RecordedProblems()
+    folder = Path(tempfile.mkdtemp(prefix="testbudget-size-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     metadata = folder / "repeated-1.0.dist-info"
     metadata.mkdir(parents=True)
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: repeated\nVersion: 1.0\n")
     (metadata / "entry_points.txt").write_text(
         "[testbudget.backends]\nrepeated = repeated_backend:RepeatedBackend\n"
     )
+    sys.path.insert(0, str(folder))
+    importlib.invalidate_caches()
+    _give_back_memory()
 
 
-def _child(phase: str, directory: Path, problems: int, tests: int) -> dict[str, float]:
-    paths = [str(directory / "installed"), str(_HERE), *filter(None, [os.environ.get("PYTHONPATH")])]
-    ended = subprocess.run(
-        [sys.executable, __file__, "--part", phase, str(directory), str(problems), str(tests)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
+def _child(phase: str, directory: Path, problems: int, tests: int, pages: int) -> dict[str, float]:
+    """Figures of a part in a process that is forked for it.
+
+    Raises:
+        RuntimeError: the process ended without figures.
+    """
+    _prepare()
+    fork = multiprocessing.get_context("fork")
+    ours, theirs = fork.Pipe(duplex=False)
+    process = fork.Process(
+        target=_send_figures, args=(theirs, phase, directory, problems, tests, pages), daemon=True
     )
-    found: dict[str, float] = json.loads(ended.stdout.splitlines()[-1])
+    process.start()
+    theirs.close()
+    try:
+        found: dict[str, float] = ours.recv()
+    except EOFError:
+        raise RuntimeError(f"the part {phase} of {problems} problems ended without figures") from None
+    process.join()
     return found
+
+
+def _send_figures(
+    pipe: Connection, phase: str, directory: Path, problems: int, tests: int, pages: int
+) -> None:
+    pipe.send(_part(phase, directory, problems, tests, pages))
 
 
 def size_figures(
     sizes: Sequence[int],
     *,
-    whole: int = _WHOLE_QUICK,
+    whole: int = _WHOLE,
+    pages: int = MAX_PAGES,
+    end: bool = False,
     show: Callable[[dict[str, float]], None] = lambda _: None,
 ) -> dict[str, float]:
     """Figures of runs of several sizes, with slopes from the smallest to the largest.
@@ -218,13 +270,15 @@ def size_figures(
     Args:
         sizes: numbers of problems, ascending, at least two; of runs of few tests each.
         whole: number of problems of a run of 32 tests each, for the speed of the loop and the disk.
+        pages: problems whose records stay in memory, fewer than ``sizes``.
+        end: True to end all runs and read them, not the last one alone.
         show: called with the figures of each run.
     """
     found = []
     for problems in sizes:
-        found.append(figures_of(problems, _FEW_TESTS, whole=False))
+        found.append(figures_of(problems, _FEW_TESTS, whole=end, pages=pages))
         show(found[-1])
-    ended = figures_of(whole, _TESTS)
+    ended = figures_of(whole, _TESTS, pages=pages)
     show(ended)
     least, most = found[0], found[-1]
 
@@ -248,9 +302,9 @@ def _show(found: dict[str, float]) -> None:
     print(
         f"{found['problems']:>9,}{found['tests']:>7}{found['driver_tests_per_second']:>13,.0f}"
         f"{found['reading_ms_per_test']:>9.2f}{found['judging_ms_per_test']:>9.2f}"
-        f"{found['resident_kb'] / _KB:>10,.0f}{found['read_kb'] / _KB:>9,.0f}"
+        f"{found['loop_kb'] / _KB:>9,.0f}{found['end_kb'] / _KB:>9,.0f}{found['read_kb'] / _KB:>9,.0f}"
         f"{found['disk_kb'] / found['problems']:>9.1f}{found['log_kb'] / found['problems']:>9.1f}"
-        f"{found['reload_seconds']:>9.2f}{found['result_seconds']:>9.1f}",
+        f"{found['reload_seconds']:>9.2f}{found['result_seconds']:>9.1f}{found['settled_share']:>9.2f}",
         flush=True,
     )
 
@@ -263,21 +317,18 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help=f"{QUICK} problems")
     parser.add_argument("--problems", type=int, nargs="+", help=f"numbers of problems (default: {FULL})")
     parser.add_argument("--whole", type=int, help=f"problems of the run of {_TESTS} tests each")
-    parser.add_argument("--part", nargs=4, help=argparse.SUPPRESS)
+    parser.add_argument("--end", action="store_true", help="end all runs, not the last one alone")
     given = parser.parse_args()
-    if given.part:
-        phase, directory, problems, tests = given.part
-        print(json.dumps(_part(phase, Path(directory), int(problems), int(tests))))
-        return 0
     print(
-        f"{'problems':>9}{'tests':>7}{'bookkeeping':>13}{'reading':>9}{'judging':>9}{'driver':>10}{'reader':>9}"
-        f"{'disk':>9}{'log':>9}{'load':>9}{'results':>9}\n"
-        f"{'':>9}{'each':>7}{'tests/s':>13}{'ms/test':>9}{'ms/test':>9}{'MB':>10}{'MB':>9}"
+        f"{'problems':>9}{'tests':>7}{'bookkeeping':>13}{'reading':>9}{'judging':>9}{'loop':>9}{'end':>9}{'reader':>9}"
+        f"{'disk':>9}{'log':>9}{'load':>9}{'results':>9}{'settled':>9}\n"
+        f"{'':>9}{'each':>7}{'tests/s':>13}{'ms/test':>9}{'ms/test':>9}{'MB':>9}{'MB':>9}{'MB':>9}"
         f"{'kB each':>9}{'kB each':>9}{'s':>9}{'s':>9}"
     )
     sizes = given.problems or (QUICK if given.quick else FULL)
     whole = given.whole or (_WHOLE_QUICK if given.quick else _WHOLE)
-    print("\n" + json.dumps(size_figures(sizes, whole=whole, show=_show)))
+    pages = _PAGES_QUICK if given.quick else MAX_PAGES
+    print("\n" + json.dumps(size_figures(sizes, whole=whole, pages=pages, end=given.end, show=_show)))
     return 0
 
 

@@ -4,7 +4,8 @@
 def test_slopes_are_between_the_smallest_and_the_largest_run(script, monkeypatch):
     size = script("size")
 
-    def figures(problems, tests, *, whole=True):
+    def figures(problems, tests, *, whole=True, pages):
+        assert pages == 64
         return {
             "problems": problems,
             "tests": tests,
@@ -21,7 +22,7 @@ def test_slopes_are_between_the_smallest_and_the_largest_run(script, monkeypatch
 
     monkeypatch.setattr(size, "figures_of", figures)
     shown = []
-    found = size.size_figures((100, 200, 300), whole=50, show=shown.append)
+    found = size.size_figures((100, 200, 300), whole=50, pages=64, show=shown.append)
     assert [(one["problems"], one["tests"]) for one in shown] == [(100, 2), (200, 2), (300, 2), (50, 32)]
     assert found["resident_kb_per_problem"] == 3
     assert found["disk_kb_per_problem"] == 40
