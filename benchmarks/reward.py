@@ -7,7 +7,9 @@ recorded run of HumanEval, with its recorded tests, all texts new to the reward 
 completions loops. The bare way is what training scripts often do: a fresh interpreter per completion that
 runs it with its tests, without protection, as many at once as there are workers, with the same limit in
 wall time. The first call of the reward function, which starts its workers, is timed apart. The same batch
-again shows the cache. The last line is a JSON object with all figures.
+again shows the cache. At last a server of this machine answers at once with the recorded tests, and the
+reward function with a model has them written for each group, in a run for each batch. The last line is a
+JSON object with all figures.
 """
 
 import argparse
@@ -18,11 +20,15 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from recorded_blocks import recorded_problems
 
 import testbudget
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from tests.openai_server import openai_server
 
 LIMITS = testbudget.TestLimits(cpu_seconds=1.0, max_timeouts=1)
 LOOPING = 0.05
@@ -81,6 +87,31 @@ def bare_rewards(batch: Batch, workers: int) -> list[float]:
         return [*pool.map(one, range(len(batch.completions)))]
 
 
+def written_seconds(made: list[Batch], workers: int) -> tuple[list[float], int]:
+    """Seconds of each batch if a model writes its tests, and the number of rewards that are missing."""
+    tests = {
+        name: test
+        for batch in made
+        for name, test in zip(batch.entry_points, (one["tests"] for one in batch.tests), strict=True)
+    }
+
+    def answer(prompt: str, seed: int) -> str:
+        name = next(name for name in tests if f"def {name}(" in prompt)
+        return f"```python\n{tests[name][seed % len(tests[name])]}\n```"
+
+    seconds, missing = [], 0
+    with openai_server() as server:
+        server.answer = answer
+        model = {"name": "tiny", "base_url": server.url, "template": "coderm"}
+        reward = testbudget.reward_function(model=model, cap={"tests": 3}, limits=LIMITS, runners=workers)
+        for batch in made:
+            start = time.perf_counter()
+            rewards = reward(batch.prompts, batch.completions, entry_point=batch.entry_points)
+            seconds.append(time.perf_counter() - start)
+            missing += rewards.count(None)
+    return seconds, missing
+
+
 def main(*, quick: bool) -> None:
     """Time both ways on the same batches, in turns."""
     rounds, problems, completions, tests = (3, 4, 8, 3) if quick else (8, 8, 16, 3)
@@ -106,6 +137,7 @@ def main(*, quick: bool) -> None:
         again.append(time.perf_counter() - start)
         missing += found.count(None)
         agree += sum(one == other for one, other in zip(found, expected, strict=True))
+    written, unwritten = written_seconds(batches(2, problems, completions, tests), workers)
     size = problems * completions
     figures = {
         "completions_per_batch": size,
@@ -119,6 +151,8 @@ def main(*, quick: bool) -> None:
         "times_as_fast": round(statistics.median(b / o for o, b in zip(ours, bare, strict=True)), 2),
         "equal_rewards": round(agree / (size * rounds), 4),
         "without_verdict": missing,
+        "written_completions_per_second": round(size / statistics.median(written), 1),
+        "written_without_verdict": unwritten,
     }
     for name, value in figures.items():
         print(f"{name.replace('_', ' '):32}{value:>10}")

@@ -24,14 +24,14 @@ class RowSettings:
     """Reading of the rows of a batch.
 
     Attributes:
-        tests: column of the tests.
+        tests: column of the tests; None if a model writes them.
         entry_point: column of the entry points.
         answer: place of the program in a completion.
         language: language of all programs.
         comparison: comparison of expected and printed texts.
     """
 
-    tests: str
+    tests: str | None
     entry_point: str
     answer: AnswerName
     language: str
@@ -89,7 +89,7 @@ def read_rows(
         UserError: the column of tests is missing, a row of it has none of the forms of tests, no program
             can pass any of the tests, or prompts, completions and columns differ in length.
     """
-    if settings.tests not in columns:
+    if settings.tests is not None and settings.tests not in columns:
         known = ", ".join(sorted(columns)) or "no columns"
         raise UserError(f"tests must be a column of the batch but got {settings.tests!r}; it has {known}")
     for name, values in {"prompts": prompts, **columns}.items():
@@ -101,12 +101,14 @@ def read_rows(
     template = PromptTemplate(
         "reward", AnswerPurpose.CANDIDATE, chat=False, answer=AnswerForm(settings.answer), text="{question}"
     )
-    entry_points = columns.get(settings.entry_point, [None] * len(completions))
+    absent = [None] * len(completions)
+    of_rows = absent if settings.tests is None else columns[settings.tests]
+    entry_points = columns.get(settings.entry_point, absent)
     problems: dict[str, Problem | None] = {}
     useless: list[str] = []
     rows: list[RewardRow | None] = []
     for number, (prompt, completion, tests, entry_point) in enumerate(
-        zip(prompts, completions, columns[settings.tests], entry_points, strict=True)
+        zip(prompts, completions, of_rows, entry_points, strict=True)
     ):
         fields = (_prompt_text(prompt), _plain(tests), _plain(entry_point))
         key = json.dumps(fields, default=repr)
@@ -171,6 +173,8 @@ def _problem(
 ) -> Problem | None:
     """Problem of a row; None without tests. Sentences on tests that no program can pass join the list."""
     name = entry_point if isinstance(entry_point, str) and entry_point.strip() else None
+    if settings.tests is None:
+        return Problem(str(number), prompt, name, settings.language, None, settings.comparison)
     try:
         truth = ground_truth_of(tests, name, settings.comparison, settings.language)
     except RowError as error:

@@ -14,6 +14,7 @@ from testbudget.reward_rows import AnswerName, RewardRow, RowSettings, read_rows
 from testbudget.rewards.comparison import DEFAULT_COMPARISON, Comparison
 from testbudget.rewards.errors import InfrastructureError, UserError, choice_sentence
 from testbudget.rewards.problem import Verdict
+from testbudget.written_rewards import WriterSettings, written_rewards
 
 if TYPE_CHECKING:
     from testbudget.rewards.outputs import Evidence
@@ -32,6 +33,7 @@ class RewardSettings:
         rows: reading of the rows.
         judge: settings of the workers.
         seconds: time after which completions without a verdict are given up.
+        writer: model that writes the tests; None if they are a column.
     """
 
     name: str
@@ -39,6 +41,7 @@ class RewardSettings:
     rows: RowSettings
     judge: PairJudgeSettings
     seconds: float
+    writer: WriterSettings | None = None
 
 
 class RewardFunction:
@@ -92,6 +95,8 @@ class RewardFunction:
                 len(useless),
                 useless[0],
             )
+        if settings.writer is not None:
+            return written_rewards(rows, settings.writer, settings.judge, settings.value, settings.seconds)
         requests = [row.requests() if row else [] for row in rows]
         judge = shared_judge(settings.judge)
         found = iter(judge.verdicts([pair for pairs in requests for pair in pairs], settings.seconds))
@@ -145,25 +150,27 @@ class RewardFunction:
         del data_sources
         names = self.settings.rows
         infos = [info or {} for info in extra_infos or [None] * len(solution_strs)]
-        columns = {
-            names.tests: ground_truths,
-            names.entry_point: [info.get(names.entry_point) for info in infos],
+        columns: dict[str, Sequence[Any]] = {
+            names.entry_point: [info.get(names.entry_point) for info in infos]
         }
+        if names.tests is not None:
+            columns[names.tests] = ground_truths
         prompts = [info.get("prompt", info.get("question", "")) for info in infos]
         rewards = self(prompts, solution_strs, **columns)
         missing = [number for number, reward in enumerate(rewards) if reward is None]
         if missing:
-            tests = ground_truths[missing[0]]
-            empty = tests is None or (hasattr(tests, "__len__") and not len(tests))
-            if empty:
+            tests = ground_truths[missing[0]] if names.tests is not None else "written"
+            if tests is None or (hasattr(tests, "__len__") and not len(tests)):
                 raise UserError(f"ground_truth of row {missing[0]} must hold tests but it is empty")
             raise InfrastructureError(f"{len(missing)} of {len(rewards)} completions have no verdict")
         return [reward for reward in rewards if reward is not None]
 
 
 def reward_function(
-    tests: str = "tests",
+    tests: str | None = None,
     *,
+    model: Mapping[str, Any] | None = None,
+    cap: Mapping[str, float] | None = None,
     value: RewardValue = "share",
     entry_point: str = "entry_point",
     answer: AnswerName = "code_block",
@@ -182,7 +189,11 @@ def reward_function(
 
     Args:
         tests: column of the dataset that holds the tests of a row, in any form of the field
-            ``ground_truth`` (docs/bringing_your_own_data.md).
+            ``ground_truth`` (docs/bringing_your_own_data.md) (default: tests, unless a model writes them).
+        model: served model that writes the tests in place of a column: the fields of ``tests.model`` of a
+            job, such as ``{"name": ..., "base_url": ..., "template": "coderm"}``.
+        cap: with a model, amounts for each group of completions by unit of a job's cap, such as
+            ``{"tests": 4}``. The groups of a batch share the sum; each gets one test at least.
         value: ``share`` of the tests passed; ``all``: 1 if all are passed, otherwise 0; ``p_correct``:
             probability that the completion is correct, from the votes of its group, for tests that may be
             wrong.
@@ -218,6 +229,8 @@ def reward_function(
             raise UserError(choice_sentence(given, str(word), get_args(kind)))
     if trust not in list(Trust):
         raise UserError(f"trust must be {' or '.join(Trust)} but got {trust!r}")
+    if (model is None) != (cap is None) or (model is not None and tests is not None):
+        raise UserError("a reward function takes tests, or model and cap, but got others")
     if not (time_limit > 0 and math.isfinite(time_limit)):
         raise UserError(f"time_limit must be a positive number of seconds but got {time_limit!r}")
     if runners is not None and runners < 1:
@@ -228,7 +241,9 @@ def reward_function(
         RewardSettings(
             name or f"testbudget_{value}",
             value,
-            RowSettings(tests, entry_point, answer, language, comparison),
+            RowSettings(
+                (tests or "tests") if model is None else None, entry_point, answer, language, comparison
+            ),
             PairJudgeSettings(
                 limits or TestLimits(),
                 runners or _share_of_cores(),
@@ -237,6 +252,7 @@ def reward_function(
                 PackageChoice(tuple(packages), python),
             ),
             time_limit,
+            None if model is None or cap is None else WriterSettings(model, cap),
         )
     )
 
