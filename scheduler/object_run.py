@@ -17,6 +17,7 @@ from testbudget.scheduler.log_shipping import (
 from testbudget.scheduler.run_owner import Claim, claim_run, claims_of, wait_for_silence
 from testbudget.traces.fetched_run import scratch_folder
 from testbudget.traces.live_status import SILENT_SECONDS, STATUS_FILE
+from testbudget.traces.missing_run import missing_run
 from testbudget.traces.run_info import RUN_FILE
 from testbudget.traces.run_place import RunPlace, run_place, url_of
 
@@ -114,7 +115,7 @@ def taken_object_run(url: str, patience: float = SILENT_SECONDS, *, again: bool 
     place = run_place(url)
     try:
         if not again and place.read(JOB_FILE) is None:
-            raise UserError(f"{place.name} must be a run that was started but it has no {JOB_FILE}")
+            raise missing_run(place.name, JOB_FILE, "a run that was started")
         wait_for_silence(place, patience)
         claim = claim_run(place)
         segments = published_segments(place)

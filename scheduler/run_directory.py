@@ -6,6 +6,7 @@ from pathlib import Path
 from testbudget.rewards.errors import UserError
 from testbudget.scheduler.event_log import LOG_FILE, EventLog
 from testbudget.traces.files import check_place
+from testbudget.traces.missing_run import missing_run
 
 
 def make_directory(directory: Path) -> None:
@@ -30,20 +31,12 @@ def check_started(directory: Path) -> None:
     Raises:
         UserError: it is none.
     """
-    if not directory.is_dir():
-        raise UserError(f"{directory} must be a run that was started but {_no_run(directory)}")
     if (directory / LOG_FILE).exists():
         return
-    job = directory / "job.yaml"
-    start = f": start its job with testbudget run {job} --out DIR" if job.exists() else ""
-    raise UserError(f"{directory} must be a run that was started but it has no {LOG_FILE}{start}")
-
-
-def _no_run(path: Path) -> str:
-    """Reason why a path that is no directory is no run."""
-    if not path.exists():
-        return "there is no such directory"
-    return f"it is a file: if it is a job, start it with testbudget run {path}"
+    error = missing_run(directory, LOG_FILE, "a run that was started")
+    if (job := directory / "job.yaml").exists():
+        raise UserError(f"{error}: start its job with testbudget run {job} --out DIR")
+    raise error
 
 
 def remove_empty(directories: Sequence[Path]) -> None:

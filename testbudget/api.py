@@ -168,13 +168,11 @@ def load(directory: str | Path) -> Run:
         'majority'
     """
     from testbudget.traces.fetched_run import local_run
+    from testbudget.traces.missing_run import missing_run
 
     found = local_run(directory)
     if not (found / "candidates.parquet").is_file():
-        reason = "it has no candidates.parquet" if found.is_dir() else "there is nothing of that name"
-        if found.is_file():
-            reason = "it is a file: testbudget import votes makes a run of a file of votes"
-        raise UserError(f"{directory} must be a finished run but {reason}")
+        raise missing_run(found, "candidates.parquet", "a finished run")
     return Run(found)
 
 

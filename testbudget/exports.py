@@ -8,6 +8,7 @@ from typing import Any
 
 from testbudget.rewards.errors import UserError
 from testbudget.traces.files import check_place, whole_directory, whole_file
+from testbudget.traces.missing_run import missing_run
 from testbudget.traces.tables import read_trace
 
 PICKS_FILE = "picks.jsonl"
@@ -65,7 +66,7 @@ def _rows(directory: Path, least_p_correct: float, *, with_abstained: bool) -> I
     try:
         lines = (directory / PICKS_FILE).read_text(encoding="utf-8").split("\n")
     except OSError:
-        raise UserError(f"{directory} must be a finished run but it has no {PICKS_FILE}") from None
+        raise missing_run(directory, PICKS_FILE, "a finished run") from None
     problems = {problem.id: problem for problem in read_trace(directory).texts()}
     for line in filter(str.strip, lines):
         pick = json.loads(line)

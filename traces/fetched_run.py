@@ -7,6 +7,7 @@ from pathlib import Path
 
 from testbudget.rewards.errors import UserError
 from testbudget.traces.files import write_text
+from testbudget.traces.missing_run import missing_run
 from testbudget.traces.run_info import RUN_FILE
 from testbudget.traces.run_place import is_url, run_place
 
@@ -32,10 +33,7 @@ def local_run(target: str | Path) -> Path:
     try:
         names = place.files("")
         if _LAST not in names:
-            raise UserError(
-                f"{place.name} must be a finished run but it has no {_LAST}; see testbudget status "
-                f"{place.name}"
-            )
+            raise missing_run(place.name, _LAST, "a finished run")
         found = place.read(RUN_FILE) or b""
         if found and facts.exists() and facts.read_bytes() == found:
             return folder
@@ -47,7 +45,8 @@ def local_run(target: str | Path) -> Path:
         if found:  # last, as the mark that all is there
             write_text(found.decode(), facts)
     except OSError as error:
-        raise UserError(f"{place.name} must be a run that can be read but {error}") from None
+        reason = error.strerror or error
+        raise UserError(f"{place.name} must be a run that can be read but {reason}") from None
     return folder
 
 

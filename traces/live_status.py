@@ -139,5 +139,7 @@ def read_live_status(place: RunPlace) -> LiveStatus | None:
             )
         pools = {kind: PoolStatus(**pool) for kind, pool in fields.pop("pools").items()}
         return LiveStatus(**fields, pools=pools)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except OSError as error:
+        raise UserError(f"{name} must be a file that can be read but {error.strerror or error}") from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{name} must be the status of a run but it cannot be read: {error}") from None

@@ -108,7 +108,7 @@ class LocalPlace(RunPlace):
         """Content of a file; None if there is none."""
         try:
             return (self.folder / file).read_bytes()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
 
     def write(self, file: str, content: bytes) -> None:

@@ -34,6 +34,7 @@ from numpy.typing import NDArray
 
 from testbudget.rewards.errors import UserError, one_line
 from testbudget.rewards.problem import TestKind
+from testbudget.traces.missing_run import missing_run
 from testbudget.traces.paged_tables import MAX_WHOLE, PagedMapping, PagedTable
 from testbudget.traces.problem_columns import (
     extraction_costs,
@@ -288,9 +289,8 @@ def _checked(directory: Path, name: str, schema: pa.Schema, read: Callable[[Path
     path = directory / f"{name}.parquet"
     try:
         table = read(path)
-    except FileNotFoundError:
-        found = f"it has no {name}.parquet" if directory.exists() else "there is nothing of that name"
-        raise UserError(f"{directory} must be a finished run but {found}") from None
+    except (FileNotFoundError, NotADirectoryError):
+        raise missing_run(directory, path.name, "a finished run") from None
     except (OSError, pa.ArrowInvalid) as error:
         raise UserError(f"{path} must be a Parquet table of a run but {one_line(error)}") from None
     found = table.schema

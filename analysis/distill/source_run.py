@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from testbudget.rewards.errors import UserError
 from testbudget.scheduler.fitting.confidence import confidence_models_of
 from testbudget.scheduler.job import Job
 from testbudget.scheduler.job_file import load_job
 from testbudget.scheduler.picks import Pick, picks
+from testbudget.traces.missing_run import missing_run
 from testbudget.traces.output_tables import read_outputs
 from testbudget.traces.tables import read_trace
 from testbudget.traces.trace import Trace
@@ -33,7 +33,7 @@ class SourceRun:
     def __post_init__(self) -> None:
         for file in ("candidates.parquet", "job.yaml"):
             if not (self.directory / file).is_file():
-                raise UserError(f"{self.directory} must be a finished run but it has no {file}")
+                raise missing_run(self.directory, file, "a finished run")
 
     @cached_property
     def trace(self) -> Trace:

@@ -26,6 +26,7 @@ from testbudget.scheduler.log_records import (
     SampledRecord,
 )
 from testbudget.scheduler.record_codec import decode_record
+from testbudget.traces.missing_run import missing_run
 from testbudget.traces.records import TestStatus
 from testbudget.traces.tables import check_schema_version
 
@@ -112,7 +113,7 @@ class LiveLog:
         """
         log = cls(directory / LOG_FILE)
         if not log.path.exists():
-            raise UserError(f"{directory} must be a run but it has no {LOG_FILE}")
+            raise missing_run(directory, LOG_FILE)
         with log._opened() as database:
             (version,) = database.execute("PRAGMA user_version").fetchone()
         check_schema_version(log.path, version, LOG_SCHEMA_VERSION)

@@ -7,7 +7,8 @@ from typing import Literal
 from cyclopts import App
 
 from testbudget.rewards.errors import UserError
-from testbudget.traces.live_status import SILENT_SECONDS, read_live_status
+from testbudget.traces.live_status import SILENT_SECONDS, STATUS_FILE, read_live_status
+from testbudget.traces.missing_run import missing_run
 from testbudget.traces.run_place import RunPlace, run_place
 from testbudget.traces.run_requests import ask_driver
 
@@ -42,7 +43,8 @@ def ctl(run: str, action: Literal["pause", "continue", "cap", "stop"], /, *limit
     try:
         print(ask_driver(place, action, wanted))
     except OSError as error:
-        raise UserError(f"{place.name} must be a run that can be written but {error}") from None
+        reason = error.strerror or error
+        raise UserError(f"{place.name} must be a run that can be written but {reason}") from None
 
 
 def _limits(action: str, words: tuple[str, ...]) -> dict[str, float]:
@@ -66,7 +68,7 @@ def _check_driver(place: RunPlace) -> None:
     """Refuse a run that no driver works on."""
     status = read_live_status(place)
     if status is None:
-        raise UserError(f"{place.name} must be a run that goes but it has no status.json")
+        raise missing_run(place.name, STATUS_FILE, "a run that goes")
     if not status.is_live:
         goes_on = (
             "" if status.state == "finished" else f"; continue it with testbudget run --resume {place.name}"

@@ -9,6 +9,7 @@ from testbudget.cli.console import print_json, status_console
 from testbudget.cli.options import Json
 from testbudget.rewards.errors import UserError
 from testbudget.traces.live_status import SILENT_SECONDS, LiveStatus, read_live_status, status_fields
+from testbudget.traces.missing_run import missing_run
 from testbudget.traces.run_place import LocalPlace, RunPlace, run_place
 
 app = App(
@@ -56,9 +57,10 @@ def _finished(place: RunPlace) -> LiveStatus:
         begun = place.read("job.yaml") is not None or place.read(RUN_FILE) is not None
         whole = place.read("candidates.parquet") is not None
     except OSError as error:
-        raise UserError(f"{place.name} must be a run but it cannot be read: {error}") from None
+        reason = error.strerror or error
+        raise UserError(f"{place.name} must be a run that can be read but {reason}") from None
     if not begun and not whole:
-        raise UserError(f"{place.name} must be a run but it has neither status.json nor job.yaml")
+        raise missing_run(place.name, "job.yaml")
     if not whole:
         return LiveStatus(run="", state="running", phase="preparation", written=_last_written(place))
     info = read_run_info(place.folder) if isinstance(place, LocalPlace) else None

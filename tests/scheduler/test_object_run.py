@@ -96,7 +96,7 @@ def test_a_job_that_cannot_be_run_leaves_nothing_at_its_url(recorded, url, tmp_p
 
 
 def test_a_url_without_a_run_cannot_be_resumed(url):
-    with pytest.raises(UserError, match="must be a run that was started"):
+    with pytest.raises(UserError, match="must be a run but there is nothing of that name"):
         resume_run(url)
 
 

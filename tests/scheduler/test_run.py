@@ -100,12 +100,15 @@ def test_a_finished_run_that_is_resumed_writes_the_same_results(job, tmp_path):
 
 
 def test_a_directory_without_a_log_cannot_be_resumed(tmp_path):
-    with pytest.raises(UserError, match=r"has no log\.sqlite; start its job with"):
+    with pytest.raises(UserError, match=r"has no log\.sqlite$"):
+        resume_run(tmp_path)
+    (tmp_path / "job.yaml").touch()
+    with pytest.raises(UserError, match=r"has no log\.sqlite: start its job with testbudget run "):
         resume_run(tmp_path)
 
 
 def test_a_directory_that_does_not_exist_cannot_be_resumed(tmp_path):
-    with pytest.raises(UserError, match="there is no such directory"):
+    with pytest.raises(UserError, match="there is nothing of that name"):
         resume_run(tmp_path / "none")
 
 

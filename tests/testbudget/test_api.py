@@ -64,7 +64,7 @@ def test_a_finished_run_can_be_resumed_and_loaded(recorded, tmp_path):
     assert testbudget.load(run.directory).trace.problems.keys() == {p.id for p in recorded.problems}
     with pytest.raises(testbudget.UserError, match=r"must be a finished run but it has no cand"):
         testbudget.load(tmp_path)
-    with pytest.raises(testbudget.UserError, match="must be a finished run but there is nothing"):
+    with pytest.raises(testbudget.UserError, match="must be a run but there is nothing"):
         testbudget.load(tmp_path / "nowhere")
     (tmp_path / "votes.npz").touch()
     with pytest.raises(testbudget.UserError, match="it is a file: testbudget import votes makes a run"):

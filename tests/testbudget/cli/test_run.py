@@ -43,7 +43,7 @@ def test_resuming_what_was_never_started(capsys, tmp_path):
 def test_resuming_a_job_file_says_how_it_is_started(capsys, recorded, tmp_path):
     path = recorded.write_job(tmp_path / "job.yaml")
     told = failure(capsys, "run", "--resume", path)
-    assert f"it is a file: if it is a job, start it with testbudget run {path}" in told
+    assert f"it is a file: testbudget run {path} starts a job" in told
 
 
 def test_resume_takes_no_other_flags(capsys, recorded, tmp_path):

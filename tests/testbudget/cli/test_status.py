@@ -91,5 +91,5 @@ def test_a_driver_that_ended_before_its_first_status_is_silent(tmp_path, capsys)
 
 
 def test_a_place_without_a_run_is_refused(tmp_path, capsys):
-    assert main(["status", str(tmp_path / "none")]) == 2
-    assert "has neither status.json nor job.yaml" in capsys.readouterr().err
+    assert main(["status", str(tmp_path)]) == 2
+    assert "must be a run but it has no job.yaml" in capsys.readouterr().err
