@@ -113,14 +113,15 @@ def write_inputs(folder: Path, problems: int, pair_seconds: float) -> dict[str, 
     }
 
 
-def models(gpus: float, reward: str = "reward") -> dict[str, Any]:
-    """Sections of two models whose answers are replayed, on two engines of one core each.
+def models(gpus: float, reward: str = "reward", engines: int = 2) -> dict[str, Any]:
+    """Sections of two models whose answers are replayed, on engines of one core each.
 
     Args:
         gpus: GPUs of each engine.
         reward: name of the model that writes tests; ``poisoned`` ends its process on the first problem.
+        engines: engines of each model.
     """
-    shape = {"generator": "replayed", "actors": 2, "gpus": gpus, "cpus": 1, "in_flight": 4}
+    shape = {"generator": "replayed", "actors": engines, "gpus": gpus, "cpus": 1, "in_flight": 4}
     policy = {"name": "policy", "template": "program", **shape}
     tests = {"name": reward, "template": "coderm", **shape}
     return {"candidates": {"model": policy, "count": len(_PROGRAMS) + 1}, "tests": {"model": tests}}

@@ -73,6 +73,7 @@ class Shape:
         problems, tests: of the job that suffers losses.
         pair_seconds: wall-seconds that one candidate of each problem sleeps in a test of it.
         losses: number of losses.
+        engines: engines of each model of this job, on a node each.
     """
 
     seconds: float
@@ -82,10 +83,13 @@ class Shape:
     tests: int
     pair_seconds: float
     losses: int
+    engines: int
 
 
-FULL = Shape(seconds=2400, cores=2, blocks=400, problems=12, tests=200, pair_seconds=0.2, losses=20)
-QUICK = Shape(seconds=112, cores=1, blocks=40, problems=4, tests=20, pair_seconds=0.05, losses=4)
+FULL = Shape(
+    seconds=2400, cores=2, blocks=400, problems=12, tests=200, pair_seconds=0.2, losses=20, engines=2
+)
+QUICK = Shape(seconds=105, cores=1, blocks=40, problems=4, tests=20, pair_seconds=0.05, losses=4, engines=1)
 
 
 class LatencyRunner:
@@ -194,14 +198,14 @@ def losses_of(cluster: ChaosCluster, records: int, count: int, cores: int) -> li
     """So many losses, evenly over the records of a run, of all kinds in turn; each lost node is replaced.
 
     Args:
-        cluster: cluster with the nodes ``gpu0``, ``gpu1``, ``cpu0`` and ``cpu1``.
+        cluster: cluster with two nodes for runners, and one or two for engines.
         records: number of records in the log of the whole run.
         count: number of losses.
         cores: cores of a node for runners.
     """
     joined = itertools.count(2)
     kinds = itertools.cycle(
-        ["engine", "runner", "node", "runner", "driver", "engine", "drain", "runner", "gpu node"]
+        ["runner", "node", "driver", "engine", "drain", "runner", "gpu node", "runner", "engine"]
     )
     found: list[tuple[int, str, Any]] = []
     for place in range(count):
@@ -249,7 +253,9 @@ def chaos_figures(folder: Path, cluster: ChaosCluster, shape: Shape) -> dict[str
     )
     undisturbed = Results.of(start_run(load_job(calm), folder / "calm"))
     address = {"address": cluster.address}
-    job = write_job(folder / "job.yaml", **sections, **models(1), backend="ray", cluster=address)
+    job = write_job(
+        folder / "job.yaml", **sections, **models(1, engines=shape.engines), backend="ray", cluster=address
+    )
     records = shape.problems + 2 * len(undisturbed.grants)
     losses = losses_of(cluster, records, shape.losses, shape.cores)
     report = disturb(job, folder / "out", losses, timeout=shape.seconds)
@@ -286,8 +292,8 @@ def cluster_part(shape: Shape) -> None:
             print(json.dumps(scaling_figures(job, cluster, shape)), flush=True)
             for lost in ("cpu2", "cpu3"):
                 cluster.kill_node(lost)
-            for joined in ("gpu0", "gpu1"):
-                cluster.join(joined, 1, 1)
+            for number in range(shape.engines):
+                cluster.join(f"gpu{number}", 1, 1)
             print(json.dumps(chaos_figures(folder / "chaos", cluster, shape)), flush=True)
 
 

@@ -44,11 +44,11 @@ from testbudget.scheduler.job import Job
 from testbudget.scheduler.work import candidates
 from testbudget.traces.tables import read_trace
 
-FULL, QUICK = (3_000, 10_000, 30_000), (300, 900)
+FULL, QUICK = (3_000, 10_000, 30_000), (200, 600)
 """Numbers of problems, and those with ``--quick``."""
 
 _FEW_TESTS = 2  # of each problem in the mean, where memory and loading are measured
-_TESTS, _WHOLE, _WHOLE_QUICK = 32, 150, 24  # tests and problems of a run that is ended and read
+_TESTS, _WHOLE, _WHOLE_QUICK = 32, 150, 20  # tests and problems of a run that is ended and read
 _PAGES_QUICK = 64  # problems whose records stay in memory
 _STOPPED_AT = 0.9  # of all tests
 _PARTS = ("reading", "judging", "sampling", "loading")
