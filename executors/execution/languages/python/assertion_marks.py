@@ -30,6 +30,9 @@ NUMBER = "@number"
 ARRAY = "@array"
 """Name of the function that each object goes through which may be an empty array."""
 
+SAME = "@same"
+"""Name of the function that is called with what an ``assert`` has found to be the same object."""
+
 GIVEN, EXPECTED = "@given", "@expected"
 """Names of the operands of an assertion that is being checked."""
 
@@ -50,6 +53,9 @@ _STORE = ast.Store()
 _MARK, _HELD_MARK = (
     ast.fix_missing_locations(ast.Expr(ast.Call(ast.Name(name, ast.Load()), [], [])))
     for name in (RAN, HELD)
+)
+_SAME_MARK = ast.fix_missing_locations(
+    ast.Expr(ast.Call(ast.Name(SAME, ast.Load()), [ast.Name(GIVEN, ast.Load())], []))
 )
 _CLEARED = ast.Constant(..., lineno=1, col_offset=0)
 _EXPECTS = frozenset({"raises", "warns", "deprecated_call"})
@@ -90,10 +96,12 @@ def through(name: str, node: ast.expr) -> ast.Call:
 def _marked_assert(statement: ast.Assert, *, in_class: bool) -> list[ast.stmt]:
     """Assertion that keeps its operands while it is checked."""
     names: tuple[str, ...]
+    is_same = False
     if in_class:  # its variables would become attributes of the class
         return [statement, _MARK]
     match statement.test:
-        case ast.Compare(left=left, comparators=[right]):
+        case ast.Compare(left=left, ops=[operation], comparators=[right]):
+            is_same = isinstance(operation, ast.Is)
             swapped = isinstance(left, ast.Constant)
             names = (EXPECTED, GIVEN) if swapped else (GIVEN, EXPECTED)
             statement.test.left = _kept(names[0], left)
@@ -109,7 +117,8 @@ def _marked_assert(statement: ast.Assert, *, in_class: bool) -> list[ast.stmt]:
     # An operand must not live longer than it would without the marks.
     place = _place(statement)
     targets: list[ast.expr] = [ast.Name(name, _STORE, **place) for name in names]
-    return [statement, ast.Assign(targets, _CLEARED, **place), _MARK]
+    cleared = ast.Assign(targets, _CLEARED, **place)
+    return [statement, *([_SAME_MARK] if is_same else []), cleared, _MARK]
 
 
 def _kept(name: str, value: ast.expr) -> ast.expr:

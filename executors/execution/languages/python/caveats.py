@@ -3,11 +3,13 @@
 import collections
 import decimal
 import sys
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 from enum import Enum
 from typing import Any
 
 _REDUCTIONS = "all any sum norm mean max min prod approx".split()  # also as methods of arrays
+_SHORT_BITS, _DOUBLE_BITS = 32, 64
+_FRACTIONAL = frozenset({float, complex, decimal.Decimal})
 _SEQUENCES = (list, tuple, set, frozenset, range, collections.deque)
 
 
@@ -21,6 +23,8 @@ class Caveat(Enum):
         EMPTY_OPERAND: an empty array that NumPy has compared with another one, or reduced to a number.
         NOT_A_NUMBER: a not-a-number, which is neither greater nor less than anything.
         INFINITE: an infinite number that the test has measured, whose error is within any share of itself.
+        FEW_DIGITS: a number of 16 bits. What it is compared with is rounded to such a number first, so that
+            an infinite one equals all large numbers, and 0 all small ones.
     """
 
     ENDS_ITERATION = "The candidate raised an exception that a loop or a default has swallowed."
@@ -29,8 +33,9 @@ class Caveat(Enum):
     EMPTY_OPERAND = "The test has compared an empty array, all elements of which equal anything."
     NOT_A_NUMBER = "The candidate returned a not-a-number, and the test may ask only what it is not."
     INFINITE = "The test has measured an infinite number, which agrees with others up to rounding."
+    FEW_DIGITS = "The candidate returned a number of 16 bits, to which others are rounded in comparisons."
 
-    def concerns(self, names: Container[str]) -> bool:
+    def concerns(self, names: Container[str]) -> bool:  # noqa: PLR0911 - a table
         """Return whether the caveat concerns a test that uses these names."""
         if self is Caveat.ENDS_ITERATION:
             return not any(
@@ -42,6 +47,8 @@ class Caveat(Enum):
             return "nan" not in names and "isnan" not in names
         if self is Caveat.INFINITE:
             return not any(name in names for name in ("inf", "isinf", "isfinite"))
+        if self is Caveat.FEW_DIGITS:
+            return "float16" not in names and "half" not in names
         if self is Caveat.EMPTY_CONTAINER and "numpy" not in names:
             return False
         return any(map(names.__contains__, _REDUCTIONS))
@@ -66,7 +73,7 @@ def caveats_of(value: Any, *, infinite: bool = False) -> Iterator[Caveat]:
         kind = type(one)
         if kind in {int, str, bool, bytes, type(None)}:
             continue
-        if kind in {float, complex, decimal.Decimal}:
+        if kind in _FRACTIONAL:
             if one != one:  # noqa: PLR0124 - NaN
                 yield Caveat.NOT_A_NUMBER
             elif infinite and one and one == one + one:
@@ -81,6 +88,13 @@ def caveats_of(value: Any, *, infinite: bool = False) -> Iterator[Caveat]:
             pending += parts
         elif kind.__module__ == "numpy":
             yield from _of_numbers(one, infinite=infinite)
+
+
+def caveats_of_numbers(members: Iterable[Any]) -> Iterator[Caveat]:
+    """Caveats of the numbers among the members of a container."""
+    for one in members:
+        if type(one) in _FRACTIONAL or type(one).__module__ == "numpy":
+            yield from caveats_of(one)
 
 
 def _parts(container: Any) -> list[Any]:
@@ -100,8 +114,12 @@ def _of_numbers(value: Any, *, infinite: bool) -> Iterator[Caveat]:
         return  # a class that only bears the name
     if is_empty_array(value):
         yield Caveat.EMPTY_ARRAY
-    is_number = value.dtype.kind in "fcmM"
-    if is_number and numpy.isnan(value).any():
+    if value.dtype.kind in "fcmM" and numpy.isnan(value).any():
         yield Caveat.NOT_A_NUMBER
-    if is_number and infinite and value.dtype.kind in "fc" and numpy.isinf(value).any():
-        yield Caveat.INFINITE
+    if value.dtype.kind not in "fc":
+        return
+    bits = 8 * value.real.dtype.itemsize
+    if bits < _SHORT_BITS:
+        yield Caveat.FEW_DIGITS
+    if (infinite or bits < _DOUBLE_BITS) and numpy.isinf(value).any():
+        yield Caveat.INFINITE  # large numbers are rounded to it in comparisons with fewer bits

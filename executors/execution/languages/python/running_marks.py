@@ -12,6 +12,7 @@ from testbudget.executors.execution.languages.python.assertion_marks import (
     NAMED,
     NUMBER,
     RAN,
+    SAME,
     TEMPLATE,
 )
 from testbudget.executors.execution.languages.python.caveats import Caveat, caveats_of, is_empty_array
@@ -35,11 +36,17 @@ class RunningMarks:
     Args:
         code: code of the test.
         was_called: function that returns True once the test has used something of the candidate's.
+        note_same: function to call with what an ``assert`` has found to be the same object.
         trusted: True if nothing is in doubt that the candidate does.
     """
 
     def __init__(
-        self, code: types.CodeType, was_called: Callable[[], bool], *, trusted: bool = False
+        self,
+        code: types.CodeType,
+        was_called: Callable[[], bool],
+        note_same: Callable[[Any], object] = id,
+        *,
+        trusted: bool = False,
     ) -> None:
         self.trusted = trusted
         self.asserted = False
@@ -48,6 +55,7 @@ class RunningMarks:
         self._is_assertion = False
         self._code = code
         self._was_called = was_called
+        self._note_same = note_same
 
     def names(self) -> dict[str, Callable[..., Any]]:
         """The functions, by the names under which a test calls them."""
@@ -58,6 +66,7 @@ class RunningMarks:
             TEMPLATE: self._template,
             NUMBER: self._number,
             ARRAY: self._array,
+            SAME: self._note_same,
         }
 
     def begin_case(self) -> bool:

@@ -59,6 +59,7 @@ def run_test(
     caveats: Collection[Caveat] = (),
     *,
     trusted: bool = False,
+    note_same: Callable[[Any], object] = id,
 ) -> TestRun:
     """Run a test in the namespace of a module, as the interpreter would run its file, then its cases.
 
@@ -72,9 +73,10 @@ def run_test(
         was_called: function that returns True once the test has used something of the candidate's.
         caveats: properties of the candidate's results, known at the end of the test.
         trusted: True if the candidate is trusted, so that the test may interpret what it gets from it.
+        note_same: function to call with what an ``assert`` has found to be the same object.
     """
     content = CompiledTest(*test.content)
-    marks = RunningMarks(content.code, was_called, trusted=trusted)
+    marks = RunningMarks(content.code, was_called, note_same, trusted=trusted)
     names = vars(module)
     names.update({"__name__": _MAIN, "__file__": _FILE, **marks.names()})
     sys.modules[_MAIN] = module

@@ -28,7 +28,7 @@ const ENDINGS = {
 const BETWEEN_OBJECTS = reason('Two objects of the candidate were compared with each other.');
 const STILL_WAITING = reason('The test was still waiting for the candidate.');
 const MOST_PAIRS = 8; // of scripts, each run in a process of its own
-const MOST_DIFFERENT = 4;
+const MOST_DIFFERENT = 6;
 const TEST_GLOBALS = ['describe', 'it', 'test', 'suite', 'before', 'after', 'beforeEach', 'afterEach'];
 
 class Judge {

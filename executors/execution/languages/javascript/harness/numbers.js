@@ -1,6 +1,7 @@
 'use strict';
 // Results without order in tests that compare numbers: no order of NaN holds, and none denies what a test demands.
-// NaN is in doubt in every test that does not name it, what becomes NaN only where an order is denied.
+// NaN is in doubt in every test that does not name it, what becomes NaN only where an order is denied, and what is
+// infinite where a test allows an error in proportion: any error is within such a share.
 
 const { types } = require('node:util');
 
@@ -10,6 +11,8 @@ const DENIED_ORDER =
 const FALSE_ORDER = /(?:[^=<]<(?!<)|[^=>]>(?!>))[^;{}]*,\s*false\b/;
 const OF_NUMBERS = /\bMath\s*\./;
 const NAMES_NAN = /\b(?:NaN|isNaN|isFinite|isInteger|isSafeInteger)\b/;
+const NAMES_INFINITE = /\b(?:Infinity|isFinite|isInteger|isSafeInteger|POSITIVE_INFINITY|NEGATIVE_INFINITY)\b/;
+const IN_PROPORTION = /\*\s*Math\s*\.\s*(?:abs|max)\b|\bMath\s*\.\s*(?:abs|max)\s*\([^;]*\)\s*\*/;
 const NAMES_NOTHING = /\b(?:undefined|null)\b|\?\?|\?\./;
 const DEEPEST = 4;
 
@@ -18,6 +21,7 @@ class Numbers {
     this.text = text;
     const conditions = Array.from(text.matchAll(DENIED_ORDER), ([, condition]) => condition);
     this.namesNaN = NAMES_NAN.test(text);
+    this.inProportion = IN_PROPORTION.test(text) && !NAMES_INFINITE.test(text);
     this.orders = (conditions.length > 0 || FALSE_ORDER.test(text)) && !this.namesNaN;
     this.measures = this.orders && conditions.some((condition) => OF_NUMBERS.test(condition));
     this.doubtful = false;
@@ -25,8 +29,10 @@ class Numbers {
 
   // The candidate's function of this name has returned a value, or a property of its object has it.
   note(name, value) {
+    if (this.doubtful) return;
+    this.doubtful = this.inProportion && holds(value, isInfinite, DEEPEST);
     if (this.doubtful || this.namesNaN) return;
-    this.doubtful = holdsNaN(value, DEEPEST);
+    this.doubtful = holds(value, Number.isNaN, DEEPEST);
     if (!this.orders || this.doubtful) return;
     if (typeof value === 'string') this.doubtful = this.measures && Number.isNaN(Number(value));
     else if (value === undefined) this.doubtful = !NAMES_NOTHING.test(this.text) && !this.discards(name);
@@ -39,11 +45,16 @@ class Numbers {
   }
 }
 
-function holdsNaN(value, depth) {
-  if (typeof value === 'number') return Number.isNaN(value);
+// True if a value is such a number or date, or holds one.
+function holds(value, isSuch, depth) {
+  if (typeof value === 'number') return isSuch(value);
   if (value === null || typeof value !== 'object' || types.isProxy(value) || depth === 0) return false;
-  if (types.isDate(value)) return Number.isNaN(Date.prototype.getTime.call(value));
-  return Object.values(value).some((item) => holdsNaN(item, depth - 1));
+  if (types.isDate(value)) return isSuch(Date.prototype.getTime.call(value));
+  return Object.values(value).some((item) => holds(item, isSuch, depth - 1));
+}
+
+function isInfinite(value) {
+  return Math.abs(value) === Infinity;
 }
 
 function escaped(name) {

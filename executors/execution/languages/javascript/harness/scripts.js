@@ -91,26 +91,38 @@ class Log {
   }
 }
 
-// A script with each of two changes of plain data in its last calls: numbers before texts.
+// A script with each of some changes of plain data in its last calls: numbers before texts, and two arguments exchanged.
 function changedScripts(text) {
   const { steps, target } = JSON.parse(text);
   const calls = steps.filter(([, operation]) => CALLS.includes(operation));
   const leaves = calls.slice(-MOST_CHANGED).flatMap(([, , given]) => given.flatMap((_, at) => leavesIn(given, at)));
   const numbers = leaves.filter(([holder, at]) => typeof holder[at] === 'number');
   const chosen = numbers.length > 0 ? numbers : leaves;
-  return [...new Set([chosen[0], chosen.at(-1)])].filter(Boolean).map(([holder, at]) => {
-    const before = holder[at];
-    holder[at] = typeof before === 'number' ? before + 1 : `${before}x`;
-    const changed = JSON.stringify({ steps, target });
-    holder[at] = before;
-    return [text, changed];
+  const changes = [...new Set([chosen[0], chosen.at(-1)])].filter(Boolean).map(([holder, at]) => {
+    const value = holder[at];
+    return [holder, [at, typeof value === 'number' ? value + 1 : `${value}x`]];
   });
+  for (const [, , given] of calls.slice(-MOST_CHANGED)) {
+    const at = given.findIndex((value, place) => isLeaf(value) && typeof given[place + 1] === typeof value && given[place + 1] !== value);
+    if (at >= 0) changes.push([given, [at, given[at + 1]], [at + 1, given[at]]]);
+  }
+  return changes.map(([holder, ...changed]) => {
+    const before = [...holder];
+    for (const [at, value] of changed) holder[at] = value;
+    const other = JSON.stringify({ steps, target });
+    holder.splice(0, holder.length, ...before);
+    return [text, other];
+  });
+}
+
+function isLeaf(encoded) {
+  return typeof encoded === 'number' || typeof encoded === 'string';
 }
 
 // Places of numbers and texts in an encoded value: the array that holds each, and the position there.
 function leavesIn(holder, at) {
   const encoded = holder[at];
-  if (typeof encoded === 'number' || typeof encoded === 'string') return [[holder, at]];
+  if (isLeaf(encoded)) return [[holder, at]];
   const flat = Array.isArray(encoded) && typeof encoded[0] === 'string' && Array.isArray(encoded[4]) ? encoded[4] : [];
   return flat.flatMap((_, place) => leavesIn(flat, place));
 }

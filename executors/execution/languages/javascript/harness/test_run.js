@@ -11,7 +11,7 @@ const { FAILED, PASSED, ERRORED, UNCONFIRMED } = require('./protocol');
 
 const FILE = 'test.js';
 const EXPECT_ERRORS = ['throws', 'rejects'];
-const NO_NUMBER = reason('The test compares numbers, and the candidate gave what is no number.');
+const NO_NUMBER = reason('The test compares numbers, and the candidate gave what is no number, or an infinite one.');
 
 class EndOfTest extends Error {} // ends a test that goes on for nothing
 

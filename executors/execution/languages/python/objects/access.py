@@ -27,6 +27,11 @@ _ASKED_OF_ANYTHING = frozenset(
 )
 """Attributes that functions of the library look for and that most objects do not have."""
 
+_ASKED_BY_WRAPS = frozenset(
+    {"__annotations__", "__type_params__", "__wrapped__", "__signature__", "__dict__"}
+)
+"""Attributes that ``functools.wraps`` copies if a function has them."""
+
 _FUNCTION_TYPES = (
     types.FunctionType,
     types.MethodType,
@@ -149,7 +154,7 @@ def _is_own(function: types.FunctionType) -> bool:
     return function.__globals__.get("__name__") in OWN_MODULES
 
 
-def check_read(target: Any, name: Any) -> None:
+def check_read(target: Any, name: Any) -> None:  # noqa: PLR0912 - a table
     """Check that a candidate may read an attribute of an object of the test.
 
     Raises:
@@ -163,6 +168,8 @@ def check_read(target: Any, name: Any) -> None:
         return
     if name[:2] == "__" and name not in _CODE and isinstance(target, _FUNCTION_TYPES):
         raise AttributeError(name)  # as functools.wraps expects it
+    if name in _ASKED_BY_WRAPS and _is_callable_object(target):
+        raise AttributeError(name)
     if name[:1] == "_":
         raise RefusedError(name)
     if isinstance(target, unittest.TestCase) or (
@@ -182,6 +189,15 @@ def check_read(target: Any, name: Any) -> None:
     kind = target if isinstance(target, type) else type(target)
     if kind.__module__ not in OWN_MODULES and kind.__module__ not in _LIBRARY_OBJECTS:
         raise RefusedError(name)
+
+
+def _is_callable_object(target: Any) -> bool:
+    """Return whether a value is a mock, or an object of the test that can be called and holds nothing."""
+    return is_mock(target) or (
+        type(target).__module__ in OWN_MODULES
+        and callable(target)
+        and not getattr(target, "__dict__", target)
+    )
 
 
 def check_special(target: Any, name: Any) -> None:

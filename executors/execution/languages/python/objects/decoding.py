@@ -115,6 +115,13 @@ class Decoder(Encoder):
     def note_class_value(self, kind: type) -> None:
         """Notice a library class that crossed as a value."""
 
+    def given_values(self) -> frozenset[Any]:
+        """Scalars that this process has handed over so far, if that matters to it."""
+        return frozenset()
+
+    def note_item(self, one: Any, item: Any, given: frozenset[Any]) -> None:
+        """Notice what iteration over a proxy has given in the search for an item."""
+
     # Containers
 
     def _decode_container(self, tag: str, number: int, content: Any) -> Any:

@@ -15,8 +15,13 @@ LOST_IDENTITY = "The identity of immutable values is not carried between two pro
 
 
 @contextlib.contextmanager
-def identity_checks(lose: Callable[[str], None]) -> Iterator[None]:
-    """Note assertions on the identity of equal immutable values, which each process holds for itself."""
+def identity_checks(lose: Callable[[str], None], note_same: Callable[[Any], None]) -> Iterator[None]:
+    """Note assertions on the identity of equal immutable values, which each process holds for itself.
+
+    Args:
+        lose: function to call with a sentence if no verdict is certain.
+        note_same: function to call with what was found to be the same object.
+    """
     case: Any = unittest.TestCase
     original_is, original_is_not = case.assertIs, case.assertIsNot
 
@@ -27,6 +32,7 @@ def identity_checks(lose: Callable[[str], None]) -> Iterator[None]:
     def assert_is(self: unittest.TestCase, expr1: Any, expr2: Any, msg: Any = None) -> None:
         check(expr1, expr2)
         original_is(self, expr1, expr2, msg)
+        note_same(expr1)
 
     def assert_is_not(self: unittest.TestCase, expr1: Any, expr2: Any, msg: Any = None) -> None:
         check(expr1, expr2)

@@ -110,12 +110,18 @@ class _Judge:
         library: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
         if not _DIVERTING.isdisjoint(names.used):
             library = LibraryCalls(peer, vars(names.module), self._compiled.code).diverted()
-        with judge_checks.identity_checks(peer.lose), library:
+        with judge_checks.identity_checks(peer.lose, peer.identical_object), library:
             targets = patch_targets(self._compiled.code)
             namespaces = vars(names.solution), vars(names.module)
             self._settings = JudgeSettings(peer.encode, targets, *namespaces, peer.decode_piece, names.used)
             peer.watch(self._settings)
-            run = run_test(names.module, self._test, lambda: peer.used > 0, peer.caveats)
+            run = run_test(
+                names.module,
+                self._test,
+                lambda: peer.used > 0,
+                peer.caveats,
+                note_same=peer.identical_object,
+            )
             if run.verdict is not Verdict.PASSED:
                 return self._not_passed(run)
             peer.request(["nop"])  # a candidate that has ended passes nothing
@@ -148,6 +154,8 @@ class _Judge:
                 pair, differing = peer.log.equality(one, other, position)
                 equal.append(pair)
                 unequal += differing
+            if equal and not unequal:  # an object that keeps nothing equals any other
+                raise NoScriptError
             shown_alike = [peer.log.same_object(*one) for one in peer.same]
             shown_alike += [peer.log.constructed_again(*one) for one in peer.again]
             for shown in shown_alike:

@@ -206,7 +206,7 @@ def _add_special(
     if opaque:
         namespace["__dict__"] = property(_attributes)
         if "__contains__" not in own and own & {"__iter__", "__getitem__"}:
-            own.add("__contains__")
+            namespace["__contains__"] = _find_item
     if not content_only:
         for name in own:
             if not (described.get("e") and name == "__hash__"):
@@ -269,6 +269,15 @@ def _attributes(self: Any) -> Any:
 
 def _text(self: Any) -> str:
     return Current.peer.text_of_exception(self)
+
+
+def _find_item(self: Any, item: Any) -> bool:
+    given = Current.peer.given_values()
+    for one in self:
+        Current.peer.note_item(one, item, given)
+        if one is item or one == item:
+            return True
+    return False
 
 
 def _hash(self: Any) -> int:

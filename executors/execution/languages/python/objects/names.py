@@ -252,8 +252,8 @@ class JudgeNames:
     def _check(self, name: str, value: Any) -> None:
         if name not in self.used or name == self._entry_point:
             return
-        if self._entry_point is None and self._own <= _PUBLIC:
-            return  # what it defines is what is tested
+        if self._entry_point is None and self._own <= _PUBLIC and len(self._own & self.used) == 1:
+            return  # the one name of its own that the test uses is what is tested
         is_own = isinstance(value, mirrors.Proxy | mirrors.MirrorMeta)
         builtin = vars(builtins).get(name, _MISSING)
         if (

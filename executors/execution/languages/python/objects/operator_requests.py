@@ -6,13 +6,18 @@ import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from testbudget.executors.execution.languages.python.caveats import Caveat, caveats_of
-from testbudget.executors.execution.languages.python.objects import frames, operators, tables
-from testbudget.executors.execution.languages.python.objects.contents import content_of
+from testbudget.executors.execution.languages.python.caveats import (
+    Caveat,
+    caveats_of,
+    caveats_of_numbers,
+)
+from testbudget.executors.execution.languages.python.objects import frames, memberships, operators, tables
+from testbudget.executors.execution.languages.python.objects.contents import content_of, snapshot
+from testbudget.executors.execution.languages.python.objects.logged_request import LoggedRequest
 from testbudget.executors.execution.languages.python.objects.mirrors import MirrorMeta
 from testbudget.executors.execution.languages.python.objects.names import JudgeNames
 from testbudget.executors.execution.languages.python.objects.peer import Peer
-from testbudget.executors.execution.languages.python.objects.scripts import LoggedRequest, RequestLog
+from testbudget.executors.execution.languages.python.objects.scripts import RequestLog
 from testbudget.executors.execution.languages.python.objects.wire import Pipe
 from testbudget.executors.execution.languages.python.reasons import shown
 
@@ -77,13 +82,18 @@ class OperatorRequests(Peer):
 
     def note_called_back(self) -> None:
         """Notice that the candidate asks for something before it answers."""
-        if self._entry is not None:
-            self._entry.called_back = True
         if self.is_comparing:
             self.doubt("The candidate's own operator called the test back during a comparison.")
 
+    def serve_message(self, message: list[Any]) -> None:  # noqa: D102
+        if not self.depth and self._entry is not None:
+            self._entry.exchanges.append([message[0], None])
+        super().serve_message(message)
+
     def note_sent(self, body: list[Any], text: bytes) -> None:  # noqa: D102
         if self.depth:
+            if self._entry is not None:
+                self._entry.note_answer(body, text, self.depth)
             return
         self._entry = self.log.begin(text if body[0] in _LOGGED else None)
         self.used += body[0] in _COUNTED
@@ -102,6 +112,8 @@ class OperatorRequests(Peer):
         super().fill(value, tag, content)
         if self._uses_arrays and tag != "n" and not value:
             self.caveats.add(Caveat.EMPTY_CONTAINER)
+        if tag not in "ny":
+            self.caveats.update(caveats_of_numbers(snapshot(value, tag)))
 
     def import_proxy(self, number: int, proxy: object) -> None:  # noqa: D102
         self._first.setdefault(number, len(self.log))
@@ -135,7 +147,7 @@ class OperatorRequests(Peer):
         value = request(*parts)
         if not self.depth and (number := self.number_of(value)) is not None:
             if any(parts[0] is one for one in self._enumerations) and not isinstance(value, MirrorMeta):
-                self.log.note_member(number, position)
+                self.log.note_member(number, position, of_enumeration=True)
             else:
                 self.log.note_made(number, position)
         return value
@@ -150,8 +162,12 @@ class OperatorRequests(Peer):
         """Attribute of an object; of an enumeration, a member."""
         if isinstance(target, MirrorMeta) and any(target is one for one in self._enumerations):
             return self._making(super().get_attribute, target, name)
+        position = len(self.log)
         value = super().get_attribute(target, name)
         self._note_query(target, name, value)
+        number = self.number_of(value) if isinstance(target, MirrorMeta) and not self.depth else None
+        if number is not None and name[0] != "_" and not callable(value):
+            self.log.note_member(number, position, of_enumeration=False)
         return value
 
     def _note_query(self, target: Any, name: str, value: Any) -> None:
@@ -237,6 +253,13 @@ class OperatorRequests(Peer):
             )
         return swallowed
 
+    def given_values(self) -> frozenset[Any]:  # noqa: D102
+        return frozenset(self.log.plain_values())
+
+    def note_item(self, one: Any, item: Any, given: frozenset[Any]) -> None:  # noqa: D102
+        if operators.is_plain(item) and not memberships.is_given(one, given):
+            self.doubt("The candidate's own in agreed with plain data of the test.")
+
     def compare(self, name: str, target: Any, other: Any) -> Any:
         """Compare an object of the candidate with another one by its own operator."""
         if self.is_decoding:
@@ -285,12 +308,14 @@ class OperatorRequests(Peer):
         """Ask the candidate's own operator about plain data, after the plain data behind it."""
         plain = operators.is_plain(other)
         content = operators.content_answer(name, target, other)
-        state = self._state(target) if plain and content is None else None
+        state = self.state_of(target) if plain and content is None else None
+        is_membership = name == "__contains__" and content is None
+        held = plain and is_membership and memberships.holds(self, state, other, self.log.plain_values())
         answer = self._ask(name, target, other)
         if answer is NotImplemented:
             return answer
-        if name == "__contains__" and answer is True and content is None:
-            agrees = plain and operators.holds(state, other, self.log.plain_values())
+        if is_membership and answer is True:
+            agrees = held
         else:
             agrees = plain and (content is answer or operators.agrees(name, state, other, answer))
         affirmed = type(answer) is not bool or affirms(answer)
@@ -320,7 +345,8 @@ class OperatorRequests(Peer):
             self.doubt(f"The candidate's own {_symbol(name)} gave no truth value.")
         return answer
 
-    def _state(self, target: Any) -> Any:
+    def state_of(self, target: Any) -> Any:
+        """Attributes of an object by name; objects of the candidate in them are proxies."""
         outer, self.by_value = self.by_value, True
         try:
             return self.request(["state", self.number(target)])
@@ -329,18 +355,18 @@ class OperatorRequests(Peer):
 
     def _calculate(self, target: Any, name: str, other: Any) -> Any:
         content = tables.plain_base(type(target))
-        before = None if content is not None else self._state(target)
+        before = None if content is not None else self.state_of(target)
         answer = self._making(super().call_special, target, name, (other,))
         if answer is NotImplemented:
             return answer
         after = answer
         if self.number_of(answer) is not None and not isinstance(answer, MirrorMeta):
-            after = self._state(answer)
+            after = self.state_of(answer)
         believed = (
             type(target) in self._classes
             and name not in operators.DIFFERENCES
             and type(answer) is not bool
-            and _leaves(answer).isdisjoint(_leaves(other))
+            and operators.telling_parts(answer).isdisjoint(operators.telling_parts(other))
         )
         if not believed and not operators.follows(name, before, other, after):
             self.doubt(f"The candidate's own {_symbol(name)} was shown plain data of the test.")
@@ -349,6 +375,12 @@ class OperatorRequests(Peer):
     def same_object(self, target: Any) -> None:  # noqa: D102
         self.same.append((self.number(target), len(self.log)))
 
+    def identical_object(self, value: Any) -> None:
+        """Notice that a test has found a value to be the same object as another one."""
+        number = self.number_of(value)
+        if number is not None and self.log.is_member(number):
+            self.same.append((number, len(self.log)))
+
 
 def _always(_: Any) -> bool:
     return True
@@ -356,19 +388,3 @@ def _always(_: Any) -> bool:
 
 def _symbol(name: str) -> str:
     return {"__eq__": "==", "__ne__": "!=", "__contains__": "in"}.get(name, name)
-
-
-def _leaves(value: Any) -> set[Any]:
-    """Plain values in a value that say something: no truth value, no None, no small number."""
-    found: set[Any] = set()
-    pending, seen = [value], set()
-    while pending:
-        one = pending.pop()
-        kind = type(one)
-        if kind in {int, float, str, bytes}:
-            if one not in {0, 1, -1, ""}:
-                found.add(one)
-        elif kind in {list, tuple, set, frozenset, dict} and id(one) not in seen:
-            seen.add(id(one))
-            pending += [*one, *one.values()] if kind is dict else one
-    return found

@@ -10,7 +10,6 @@ import collections
 import operator
 import pathlib
 import re
-from collections.abc import Container
 from typing import Any
 
 from testbudget.executors.execution.languages.python.objects import tables
@@ -62,8 +61,8 @@ QUERIES = (
 ) - _CHANGES
 """Methods of plain data that may compare it with their arguments."""
 
-_DICTS = frozenset({dict, collections.Counter, collections.OrderedDict, collections.defaultdict})
-_SEQUENCES = frozenset({list, tuple, set, frozenset, collections.deque})
+DICTS = frozenset({dict, collections.Counter, collections.OrderedDict, collections.defaultdict})
+SEQUENCES = frozenset({list, tuple, set, frozenset, collections.deque})
 _PLAIN_MODULES = frozenset(
     "builtins collections datetime decimal fractions numpy pathlib re uuid zoneinfo".split()
 )
@@ -93,33 +92,15 @@ def agrees(name: str, state: Any, other: Any, answer: Any) -> bool:
         return False
 
 
-def holds(state: Any, item: Any, given: Container[Any]) -> bool:
-    """Return whether plain data behind an object holds an item and nothing that the test has not given.
-
-    Args:
-        state: attributes of the object by name, told before it was asked.
-        item: plain item.
-        given: scalars that the test has handed over.
-    """
-    return type(state) is dict and any(_holds(value, item, given) for value in state.values())
-
-
-def _holds(value: Any, item: Any, given: Container[Any]) -> bool:
-    if type(value) not in _DICTS | _SEQUENCES or not is_plain(value):
-        return False
-    scalars = all(type(member) in tables.SCALARS and member in given for member in value)
-    return scalars and item in value
-
-
 def scalars(content: Any) -> set[Any]:
     """Numbers and texts in plain containers."""
     found: set[Any] = set()
     pending, seen = [content], set()
     while pending:
         one = pending.pop()
-        if type(one) in _DICTS | _SEQUENCES and id(one) not in seen:
+        if type(one) in DICTS | SEQUENCES and id(one) not in seen:
             seen.add(id(one))
-            pending += [*one, *dict.values(one)] if type(one) in _DICTS else one
+            pending += [*one, *dict.values(one)] if type(one) in DICTS else one
         elif type(one) in tables.SCALARS:
             found.add(one)
     return found
@@ -139,9 +120,9 @@ def is_plain(value: Any) -> bool:
         if kind in tables.SCALARS or id(one) in seen:
             continue
         seen.add(id(one))
-        if kind in _DICTS:
+        if kind in DICTS:
             pending += [*dict.keys(one), *dict.values(one)]
-        elif kind in _SEQUENCES:
+        elif kind in SEQUENCES:
             pending += list(one)
         elif isinstance(kind, MirrorMeta) or kind.__module__ not in _PLAIN_MODULES:
             return False
@@ -213,3 +194,19 @@ def _part_follows(function: Any, before: Any, other: Any, after: Any) -> bool | 
     except (TypeError, ArithmeticError):
         return None
     return False if type(before) is type(after) and is_plain(after) and before == after else None
+
+
+def telling_parts(value: Any) -> set[Any]:
+    """Plain values in a value that say something: no truth value, no None, no small number."""
+    found: set[Any] = set()
+    pending, seen = [value], set()
+    while pending:
+        one = pending.pop()
+        kind = type(one)
+        if kind in {int, float, str, bytes}:
+            if one not in {0, 1, -1, ""}:
+                found.add(one)
+        elif kind in {list, tuple, set, frozenset, dict} and id(one) not in seen:
+            seen.add(id(one))
+            pending += [*one, *one.values()] if kind is dict else one
+    return found

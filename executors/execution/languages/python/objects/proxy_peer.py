@@ -16,6 +16,8 @@ class ProxyPeer(Protocol):
     def call_special(self, target: Any, name: str, arguments: Any) -> Any: ...  # noqa: D102
     def awaited(self, target: Any) -> Any: ...  # noqa: D102
     def compare(self, name: str, target: Any, other: Any) -> Any: ...  # noqa: D102
+    def given_values(self) -> frozenset[Any]: ...  # noqa: D102
+    def note_item(self, one: Any, item: Any, given: frozenset[Any]) -> None: ...  # noqa: D102
     def hash_proxy(self, target: Any) -> int: ...  # noqa: D102
     def same_object(self, target: Any) -> None: ...  # noqa: D102
     def note_equal_contents(self, one: Any, other: Any) -> None: ...  # noqa: D102

@@ -15,6 +15,10 @@ from collections.abc import Container, Iterator
 from typing import Any
 
 from testbudget.executors.execution.languages.python.objects import request_leaves
+from testbudget.executors.execution.languages.python.objects.logged_request import (
+    MAX_BYTES,
+    LoggedRequest,
+)
 from testbudget.executors.execution.languages.python.objects.settings import plain_pieces
 
 _FIRST_VALUE = {"call": 3, "meth": 4, "sp": 3, "set": 3, "lib": 3}
@@ -22,28 +26,10 @@ _WITH_KEYWORDS = frozenset({"call", "meth", "lib"})
 _NESTED = 3  # items of a path into a container in an answer
 _MAX_CHANGES = 8
 _MAX_EXCHANGES = 4
-_MAX_BYTES = 32 << 20
 
 
 class NoScriptError(Exception):
     """Error for an object that cannot be made again from requests alone."""
-
-
-class LoggedRequest:
-    """Request of a judge.
-
-    Attributes:
-        message: the message as sent, as parsed JSON.
-        answer: body of the answer.
-        called_back: True if the candidate asked the judge for something before it answered.
-    """
-
-    __slots__ = ("answer", "called_back", "message")
-
-    def __init__(self, message: list[Any]) -> None:
-        self.message = message
-        self.answer: list[Any] = []
-        self.called_back = False
 
 
 class RequestLog:
@@ -59,6 +45,7 @@ class RequestLog:
         self._requests: list[LoggedRequest | None] = []
         self._made: dict[int, list[int]] = {}
         self._members: dict[int, list[int]] = {}
+        self._enumerated: set[int] = set()
         self._values: set[Any] = set()
         self._searched = 0
         self._origins: dict[int, int] = {}
@@ -71,7 +58,7 @@ class RequestLog:
     def begin(self, text: bytes | None) -> LoggedRequest | None:
         """Log a request; None for one that no script repeats."""
         entry = None
-        if text is not None and len(text) < _MAX_BYTES:
+        if text is not None and len(text) < MAX_BYTES:
             entry = LoggedRequest([text])
         self._requests.append(entry)
         return entry
@@ -112,16 +99,16 @@ class RequestLog:
             position: number of requests made before the comparison.
 
         Returns:
-            Pair of scripts whose states must be equal, and pairs whose states must differ.
+            Pair of scripts whose states must be equal, and pairs whose states must differ; none of these if
+            both were made from no plain data.
 
         Raises:
-            NoScriptError: an object cannot be made again, or nothing that it was made from can be changed.
+            NoScriptError: an object cannot be made again.
         """
-        first = self._needed(one, position, without=other)
-        second = self._needed(other, position, without=one)
+        first, second = self._closure({one}, position, other), self._closure({other}, position, one)
         places = [number for number in (one, other) if self._leaves_of_origin(number, position)]
         if not places:
-            raise NoScriptError
+            return [self._script(first, {"number": one}), self._script(second, {"number": other})], []
         changed = max(places, key=lambda number: self._weight(number, position))
         needed = second if changed == other else first
         return self._pairs([first, second], [one, other], needed, changed, position)
@@ -133,8 +120,9 @@ class RequestLog:
             NoScriptError: as for ``equality``.
         """
         makings = [place for place in self.makings(number) if place < position]
-        if number in self._members:
-            return self._same_member(makings, self._members[number])
+        named = [place for place in self._members.get(number, ()) if place < position]
+        if named:
+            return self._same_member(number, makings, named)
         if len(makings) < 2:
             return None
         first, last = makings[0], makings[-1]
@@ -171,12 +159,20 @@ class RequestLog:
             for change in self._changes(list(self._leaves([last])))
         ]
 
-    def note_member(self, number: int, position: int) -> None:
-        """Note that a request has named a member of an enumeration."""
+    def note_member(self, number: int, position: int, *, of_enumeration: bool) -> None:
+        """Note that a request has named a member of a class."""
         self._members.setdefault(number, []).append(position)
+        if of_enumeration:
+            self._enumerated.add(number)
 
-    def _same_member(self, makings: list[int], named: list[int]) -> tuple[list[Any], list[Any]] | None:
-        """Scripts for a member of an enumeration, whose state holds what it was named by."""
+    def is_member(self, number: int) -> bool:
+        """Return whether a request has named an object as a member of a class."""
+        return number in self._members
+
+    def _same_member(
+        self, number: int, makings: list[int], named: list[int]
+    ) -> tuple[list[Any], list[Any]] | None:
+        """Scripts for a member of a class; in an enumeration, its state holds what it was named by."""
         last = named[-1]
         others = [place for place in [*named, *makings] if place not in named[-1:]]
         if not others:
@@ -184,7 +180,7 @@ class RequestLog:
         body = self._parsed(last)[0]
         literals = [request_leaves.value_at(body, path) for _, path in self._leaves([last])]
         if body[0] == "get":
-            literals = [body[2]]
+            literals = [body[2]] if number in self._enumerated else []
         one = self._script(
             self._closure(self._used_by(last), last, None) | {last}, {"result": last, "literals": literals}
         )
@@ -240,14 +236,6 @@ class RequestLog:
         ]
         return pair, unequal
 
-    def _is_as_made(self, number: int, position: int) -> bool:
-        """Return whether no request has used an object after the one that made it."""
-        origin = self._origin(number)
-        return all(place == origin for place in self._touching(number, position, classes=False))
-
-    def _needed(self, number: int, position: int, without: int) -> set[int]:
-        return self._closure({number}, position, without)
-
     def _closure(self, numbers: set[int], position: int, without: int | None) -> set[int]:
         """Positions of the requests that objects were made from and changed by."""
         needed: set[int] = set()
@@ -294,9 +282,7 @@ class RequestLog:
         self._indexed = len(self._requests)
 
     def _parsed(self, place: int) -> list[Any]:
-        entry = self._requests[place]
-        if entry is None:
-            raise NoScriptError
+        entry = self._entry(place)
         if type(entry.message[0]) is bytes:
             entry.message = json.loads(entry.message[0])
         return entry.message
@@ -315,8 +301,9 @@ class RequestLog:
 
     def _weight(self, number: int, position: int) -> tuple[bool, bool, int]:
         """Preference for an object whose plain data is changed: made by a call, and as made, from much."""
-        is_called = self._parsed(self._origin(number))[0][0] == "call"
-        as_made = self._is_as_made(number, position)
+        origin = self._origin(number)
+        is_called = self._parsed(origin)[0][0] == "call"
+        as_made = {origin}.issuperset(self._touching(number, position, classes=False))
         return is_called, as_made, len(self._leaves_of_origin(number, position))
 
     def _leaves_of_origin(self, number: int, position: int) -> list[tuple[int, list[int]]]:
@@ -385,13 +372,15 @@ class RequestLog:
                 requests.append(self._settings_of(place))
                 continue
             entry = self._requests[place]
-            if entry is None or entry.called_back:
+            if entry is None or not entry.is_repeatable:
                 raise NoScriptError
             message = self._parsed(place)
             for path, value in (change or {}).get(place, ()):
                 message = copy.deepcopy(message)
                 request_leaves.put_value(message[0], path, value)
-            requests.append(message)
+            requests.append(
+                {"message": message, "exchanges": entry.exchanges} if entry.exchanges else message
+            )
         return json.dumps([requests, wanted], separators=(",", ":"))
 
 

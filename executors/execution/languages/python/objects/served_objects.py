@@ -6,6 +6,7 @@ import types
 import unittest
 from typing import Any
 
+from testbudget.executors.execution.languages.python.caveats import caveats_of_numbers
 from testbudget.executors.execution.languages.python.objects import access
 from testbudget.executors.execution.languages.python.objects.contents import NotCarriedError
 from testbudget.executors.execution.languages.python.objects.names import JudgeNames
@@ -103,6 +104,8 @@ class ObjectServer(OperatorRequests):
         self._check_write(target, name)
         if id(target) in self._made_there:
             self._made_there[id(target)][1].append(value)
+        if isinstance(getattr(target, "__dict__", {}).get(name), types.FunctionType):
+            self.doubt("The candidate replaced a function of the test.")
         setattr(target, name, value)
         return None, ()
 
@@ -214,6 +217,7 @@ class ObjectServer(OperatorRequests):
             raise BrokenPairError("no arguments") from None
         if not all(type(name) is str for name in keywords):
             raise BrokenPairError("no keywords")
+        self.caveats.update(caveats_of_numbers([*arguments, *keywords.values()]))
         return arguments, keywords
 
 
