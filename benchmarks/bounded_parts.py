@@ -42,7 +42,7 @@ def run_parts(commands: Mapping[str, Sequence[str]], seconds: float) -> PartResu
     adopt_orphans()
     found, end = PartResults(), time.monotonic() + seconds
     processes = {
-        name: subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        name: subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
         for name, command in commands.items()
     }
     readers = [
