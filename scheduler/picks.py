@@ -32,7 +32,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,10 +46,15 @@ from testbudget.rewards.seeds import problem_fold
 from testbudget.rewards.selection.batch import combine_batch, is_calibrating, standing_contribution
 from testbudget.rewards.selection.calibrated import Calibrated
 from testbudget.rewards.selection.registry import selection_rule
+from testbudget.rewards.votes import Votes
+from testbudget.scheduler.forked_map import forked_map
 from testbudget.scheduler.job import Job
 from testbudget.traces.files import whole_file
 from testbudget.traces.records import DistinctPrograms, evidence_of
 from testbudget.traces.trace import ProblemTrace, Trace
+
+_AT_ONCE = 64  # problems that a process finishes at a time
+_NO_EVIDENCE = Evidence(Votes.from_matrix(np.zeros((0, 1), np.bool_)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,11 +95,24 @@ class Pick:
         return int(self.evidence.votes.scores()[self.candidate])
 
 
+class _Judged(NamedTuple):
+    """The winners of a problem, and what the rest of its pick is made of."""
+
+    winners: NDArray[np.intp]
+    p_correct: float
+    tests: int
+    fold: int
+    rate: float
+    written: NDArray[np.bool_]
+
+
 def picks(
     job: Job,
     trace: Trace,
     recorded_outputs_of: Callable[[str], RecordedOutputs | None],
     confidence_models: ConfidenceModels,
+    *,
+    keep_evidence: bool = False,
 ) -> Iterator[Pick]:
     """Picks of a run, in the order of its problems; a problem without candidates has none.
 
@@ -104,13 +122,20 @@ def picks(
         recorded_outputs_of: outputs of the distinct candidates of a problem, by its id; None if they were
             not recorded.
         confidence_models: models of p_correct, p_gain and p_harm.
+        keep_evidence: True if the caller keeps all picks: evidence is then made once and kept, and many
+            picks are made in several processes.
     """
     rule = selection_rule(job.selection)
+    kept: dict[str, Evidence] = {}
 
     def evidence_of_trace(problem: str, seen: ProblemTrace) -> Evidence:
-        return evidence_of(
-            seen.verdicts, DistinctPrograms.among(seen.candidates), recorded_outputs_of(problem)
-        )
+        if problem in kept:
+            return kept[problem]
+        distinct = DistinctPrograms.among(seen.candidates)
+        evidence = evidence_of(seen.verdicts, distinct, recorded_outputs_of(problem))
+        if keep_evidence:
+            kept[problem] = evidence
+        return evidence
 
     picked = {problem: seen for problem, seen in trace.problems.items() if seen.candidates}
     if not picked:
@@ -122,7 +147,7 @@ def picks(
             if is_calibrating(position, len(picked))
         ]
     )
-    judged = []
+    judged: list[_Judged] = []
     for_level = []  # evidence of some problems, for the level of p_correct
     for position, (problem, seen) in enumerate(picked.items()):
         evidence = replace(evidence_of_trace(problem, seen), batch=batch)
@@ -131,35 +156,45 @@ def picks(
         winners = rule.winners(evidence)
         fold, rate = problem_fold(seen.content_hash), seen.predicted_pass_rate
         p_correct = p_correct_of_pick(evidence, rule, winners, confidence_models, fold, rate)
-        judged.append((winners, p_correct, evidence.votes.tests))
+        written = np.array([candidate.has_program for candidate in seen.candidates])
+        judged.append(_Judged(winners, p_correct, evidence.votes.tests, fold, rate, written))
     level = at_level(
-        np.array([p_correct for _, p_correct, _ in judged]),
-        np.array([tests for _, _, tests in judged]),
+        np.array([one.p_correct for one in judged]),
+        np.array([one.tests for one in judged]),
         halves_agreement(for_level),
     )
-    for (problem, seen), (winners, _, _), p_correct in zip(
-        picked.items(), judged, level.tolist(), strict=True
-    ):
-        evidence = replace(evidence_of_trace(problem, seen), batch=batch)
-        fold, rate = problem_fold(seen.content_hash), seen.predicted_pass_rate
-        written = np.array([candidate.has_program for candidate in seen.candidates])
-        yield Pick(
-            problem,
+
+    def finish(position: int) -> Pick:
+        """The pick of a problem; with its evidence, unless that is kept here."""
+        problem, one = problems[position], judged[position]
+        evidence = replace(evidence_of_trace(problem, picked[problem]), batch=batch)
+        p_correct, has_program = float(level[position]), bool(one.written[one.winners[0]])
+        of_each = p_correct_of_candidates(evidence, confidence_models, one.fold, one.rate)
+        effect = TestEffect.of(
             evidence,
-            winners,
-            p_correct if written[winners[0]] else 0.0,
-            p_correct < job.confidence.abstain_below or not written[winners[0]],
-            np.where(written, p_correct_of_candidates(evidence, confidence_models, fold, rate), 0.0),
-            TestEffect.of(
-                evidence,
-                rule,
-                winners=winners,
-                confidence_models=confidence_models,
-                fold=fold,
-                pass_rate=rate,
-            ),
-            overtaking_bound(evidence, int(winners[0])),
+            rule,
+            winners=one.winners,
+            confidence_models=confidence_models,
+            fold=one.fold,
+            pass_rate=one.rate,
         )
+        return Pick(
+            problem,
+            _NO_EVIDENCE if keep_evidence else evidence,
+            one.winners,
+            p_correct if has_program else 0.0,
+            p_correct < job.confidence.abstain_below or not has_program,
+            np.where(one.written, of_each, 0.0),
+            effect,
+            overtaking_bound(evidence, int(one.winners[0])),
+        )
+
+    problems = [*picked]
+    if not keep_evidence:
+        yield from map(finish, range(len(problems)))
+        return
+    for pick in forked_map(finish, range(len(problems)), at_once=_AT_ONCE):
+        yield replace(pick, evidence=replace(kept[pick.problem], batch=batch))
 
 
 def write_picks(

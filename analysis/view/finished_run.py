@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from testbudget.rewards.confidence.model import ConfidenceModels
 from testbudget.rewards.errors import UserError
-from testbudget.rewards.outputs import RecordedOutputs
+from testbudget.rewards.outputs import RecordedOutputs, output_groups
 from testbudget.rewards.problem import Problem
 from testbudget.rewards.selection.base import SelectionRule
 from testbudget.rewards.selection.registry import selection_rule
@@ -19,6 +22,7 @@ from testbudget.scheduler.picks import Pick, picks
 from testbudget.traces.output_tables import read_outputs
 from testbudget.traces.pair_reasons import PairReasons
 from testbudget.traces.reason_tables import read_reasons
+from testbudget.traces.records import Cost, execution_cost, generation_cost
 from testbudget.traces.run_info import RunInfo, read_run_info
 from testbudget.traces.run_tables import (
     AssessmentRecord,
@@ -79,6 +83,31 @@ class FinishedRun:
             return {id_: seen.problem for id_, seen in self.trace.problems.items() if seen.problem}
 
     @cached_property
+    def _groups(self) -> dict[str, NDArray[np.intp]]:
+        return {}
+
+    def groups(self, problem: str) -> NDArray[np.intp]:
+        """Output group of each distinct program of a problem with recorded outputs."""
+        if problem not in self._groups:
+            self._groups[problem] = output_groups(self.outputs[problem])
+        return self._groups[problem]
+
+    @cached_property
+    def costs_of_tests(self) -> Mapping[str, Mapping[int, tuple[Cost, bool]]]:
+        """Cost of each test, and True if it votes, by problem id and index; read in one pass."""
+        return {
+            problem: {
+                index: (
+                    generation_cost(record)
+                    + (execution_cost(seen.verdicts[index]) if index in seen.verdicts else Cost()),
+                    index in seen.verdicts,
+                )
+                for index, record in seen.tests.items()
+            }
+            for problem, seen in self.trace.problems.items()
+        }
+
+    @cached_property
     def closed_because(self) -> Mapping[str, str | None]:
         """Reason why each problem got no more tests, by problem id, as in ``picks.jsonl``."""
         try:
@@ -101,6 +130,7 @@ def read_finished_run(directory: Path, name: str = "") -> FinishedRun:
     trace = read_trace(directory)
     job = load_job(directory / "job.yaml")
     outputs, models = read_outputs(directory), confidence_models_of(directory)
+    made = picks(job, trace, outputs.get, models, keep_evidence=True)
     return FinishedRun(
         name or directory.resolve().name,
         directory,
@@ -108,7 +138,7 @@ def read_finished_run(directory: Path, name: str = "") -> FinishedRun:
         trace,
         outputs,
         read_reasons(directory),
-        {pick.problem: pick for pick in picks(job, trace, outputs.get, models)},
+        {pick.problem: pick for pick in made},
         models,
         read_run_info(directory),
         read_run_table(GrantRecord, directory),

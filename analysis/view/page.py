@@ -19,6 +19,7 @@ from typing import Any
 from testbudget.analysis.view.finished_run import FinishedRun, read_finished_run, run_names
 from testbudget.analysis.view.problem_details import ProblemDetails
 from testbudget.analysis.view.run_index import run_index
+from testbudget.scheduler.forked_map import forked_map
 from testbudget.traces.files import whole_file
 
 PER_CHUNK = 16
@@ -27,6 +28,7 @@ PER_CHUNK = 16
 MAX_INLINE = 20 * 2**20
 """Bytes of details above which they lie beside the page."""
 
+_CHUNKS_AT_ONCE = 4
 _ICON = "data:,"
 _POLICY = (  # of a file: no text on it can load anything or send anything
     "default-src 'none'; script-src 'unsafe-inline' file:; style-src 'unsafe-inline'; img-src data:; "
@@ -101,8 +103,11 @@ def packed(value: Any) -> str:
 def packed_details(runs: Sequence[FinishedRun], ids: Sequence[str]) -> Iterator[str]:
     """Packed details of problems, ``PER_CHUNK`` in each text."""
     details = ProblemDetails(runs)
-    for first in range(0, len(ids), PER_CHUNK):
-        yield packed([details.of(problem) for problem in ids[first : first + PER_CHUNK]])
+
+    def chunk(first: int) -> str:
+        return packed([details.of(problem) for problem in ids[first : first + PER_CHUNK]])
+
+    yield from forked_map(chunk, range(0, len(ids), PER_CHUNK), at_once=_CHUNKS_AT_ONCE)
 
 
 def read_runs(directories: Sequence[Path]) -> list[FinishedRun]:

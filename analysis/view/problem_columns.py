@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from testbudget.analysis.view.finished_run import FinishedRun
-from testbudget.rewards.outputs import output_groups
 from testbudget.rewards.problem import NOT_RUN, Verdict
 from testbudget.rewards.quality import accuracy_of_winners
 from testbudget.scheduler.picks import Pick
@@ -104,10 +103,9 @@ def _of_pick(pick: Pick | None, seen: ProblemTrace) -> dict[str, Any]:
 def _of_groups(
     run: FinishedRun, problem: str, pick: Pick | None, distinct: DistinctPrograms
 ) -> dict[str, int | None]:
-    recorded = run.outputs.get(problem)
-    if pick is None or recorded is None:
+    if pick is None or problem not in run.outputs:
         return {"groups": None, "pickgroup": None}
-    groups = output_groups(recorded)[distinct.inverse]
+    groups = run.groups(problem)[distinct.inverse]
     sizes = np.bincount(groups)
     return {"groups": len(sizes), "pickgroup": int(sizes[groups[pick.candidate]])}
 

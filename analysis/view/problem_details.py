@@ -12,7 +12,7 @@ from testbudget.analysis.view.finished_run import FinishedRun
 from testbudget.analysis.view.problem_columns import number
 from testbudget.executors.generation.extraction.extract import extract_unit_test
 from testbudget.rewards.errors import UserError
-from testbudget.rewards.outputs import NO_RESULT, CallEnding, RecordedOutputs, output_groups
+from testbudget.rewards.outputs import NO_RESULT, CallEnding, RecordedOutputs
 from testbudget.rewards.prefix_statistics import PrefixStatistics
 from testbudget.rewards.problem import NOT_RUN, Problem
 from testbudget.rewards.selection.base import ScoringRule, SelectionRule
@@ -27,6 +27,7 @@ MAX_TEXT = 100_000
 
 _Row = TypeVar("_Row", GrantRecord, AssessmentRecord)
 _NOT_RUN = "x"
+_UNPLACED = -2
 _TOLD_GROUPS = 6  # largest groups whose outputs are compared to find the input that tells groups apart
 
 
@@ -89,7 +90,8 @@ class ProblemDetails:
         distinct = DistinctPrograms.among(seen.candidates)
         recorded, reasons = run.outputs.get(problem), run.reasons.get(problem)
         outputs = TextPool()
-        groups = np.arange(len(distinct.representatives)) if recorded is None else output_groups(recorded)
+        groups = np.arange(len(distinct.representatives)) if recorded is None else run.groups(problem)
+        given = None if recorded is None else _GivenOutputs(recorded, outputs)
         return {
             **_programs(seen, text, distinct, pool),
             "grp": groups.tolist(),
@@ -101,7 +103,7 @@ class ProblemDetails:
             "score": [] if pick is None else rule_scores(run.rule, pick, distinct),
             "why": "" if pick is None else pick.test_effect.reason,
             "tests": [
-                _test(index, record, seen, text, reasons, recorded, outputs, pool)
+                _test(index, record, seen, text, reasons, given, pool)
                 for index, record in sorted(seen.tests.items())
             ],
             "reasons": _reasons(reasons),
@@ -157,8 +159,7 @@ def _test(
     seen: ProblemTrace,
     text: Problem | None,
     reasons: PairReasons | None,
-    recorded: RecordedOutputs | None,
-    outputs: TextPool,
+    given: "_GivenOutputs | None",
     pool: TextPool,
 ) -> dict[str, Any]:
     """One test: ``i`` (index), ``st`` (status), ``tok`` (tokens), ``code`` or, without a usable test,
@@ -185,20 +186,40 @@ def _test(
         found["why"] = reasons.numbers[:, column].tolist()
         if reasons.cut_at[:, column].any():
             found["cut"] = np.flatnonzero(reasons.cut_at[:, column]).tolist()
-    if recorded is not None:
-        found["calls"] = [
-            [outputs.place(call_text(item)), _given(recorded, position, outputs)]
-            for position, item in enumerate(recorded.inputs)
-            if item.test == index
-        ]
+    if given is not None:
+        found["calls"] = given.of_test(index)
     return found
 
 
-def _given(recorded: RecordedOutputs, position: int, outputs: TextPool) -> list[int]:
-    return [
-        -1 if result == NO_RESULT else outputs.place(_output_text(recorded, result))
-        for result in recorded.results[:, position].tolist()
-    ]
+class _GivenOutputs:
+    """Calls of each test with what each program gave on them, every output read once.
+
+    Args:
+        recorded: recorded outputs of a problem.
+        outputs: texts of calls and outputs.
+    """
+
+    def __init__(self, recorded: RecordedOutputs, outputs: TextPool) -> None:
+        self._recorded, self._outputs = recorded, outputs
+        self._inputs: dict[int | None, list[int]] = {}
+        for position, item in enumerate(recorded.inputs):
+            self._inputs.setdefault(item.test, []).append(position)
+        self._places = np.full(len(recorded.outputs) + 1, _UNPLACED)
+        self._places[NO_RESULT] = -1  # the last
+
+    def of_test(self, index: int) -> list[list[Any]]:
+        """Place of each call of a test, and the place of each program's output; -1 without one."""
+        return [
+            [self._outputs.place(call_text(self._recorded.inputs[position])), self._of_input(position)]
+            for position in self._inputs.get(index, ())
+        ]
+
+    def _of_input(self, position: int) -> list[int]:
+        results = self._recorded.results[:, position]
+        for result in dict.fromkeys(results[self._places[results] == _UNPLACED].tolist()):
+            self._places[result] = self._outputs.place(_output_text(self._recorded, result))
+        found: list[int] = self._places[results].tolist()
+        return found
 
 
 def _output_text(recorded: RecordedOutputs, result: int) -> str:

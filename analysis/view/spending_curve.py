@@ -11,7 +11,7 @@ from testbudget.analysis.view.finished_run import FinishedRun
 from testbudget.rewards.bootstrap import Interval
 from testbudget.rewards.confidence.model import p_correct_of_pick
 from testbudget.rewards.seeds import problem_fold
-from testbudget.traces.records import QUANTITIES, Cost, execution_cost, generation_cost
+from testbudget.traces.records import QUANTITIES, Cost
 
 POINTS = 60
 """Most points of a curve."""
@@ -52,7 +52,7 @@ def spending_curve(
     ends = {round(len(order) * k / POINTS) for k in range(POINTS + 1)}
     position = {problem: k for k, problem in enumerate(accuracy_by_tests)}
     now = np.array([curve[0] for curve in accuracy_by_tests.values()])
-    usable = dict.fromkeys(run.trace.problems, 0)
+    usable, costs = dict.fromkeys(run.trace.problems, 0), run.costs_of_tests
     estimates = [*_first_estimates(run), *_estimates(run)]
     points, rows, spent = [], [], Cost()
     for place in range(len(order) + 1):
@@ -62,10 +62,9 @@ def spending_curve(
         if place == len(order):
             break
         problem, test = order[place]
-        seen = run.trace.problems[problem]
-        spent = spent + generation_cost(seen.tests[test])
-        if test in seen.verdicts:
-            spent = spent + execution_cost(seen.verdicts[test])
+        cost, votes = costs[problem][test]
+        spent = spent + cost
+        if votes:
             usable[problem] += 1
             if problem in position:
                 now[position[problem]] = accuracy_by_tests[problem][usable[problem]]
@@ -85,13 +84,13 @@ def granted_tests(run: FinishedRun) -> list[tuple[str, int]]:
         (grant.problem, test)
         for grant in run.grants
         for test in range(grant.first, grant.first + grant.tests)
-        if test in run.trace.problems[grant.problem].tests
+        if test in run.costs_of_tests[grant.problem]
     ]
     known = set(granted)
     rest = [
         (problem, test)
-        for problem, seen in run.trace.problems.items()
-        for test in seen.tests
+        for problem, tests in run.costs_of_tests.items()
+        for test in tests
         if (problem, test) not in known
     ]
     return granted + sorted(rest, key=lambda item: item[1])

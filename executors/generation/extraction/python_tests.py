@@ -53,12 +53,12 @@ def extract_python_test(text: str, entry_point: str) -> tuple[str, TestKind]:
     try:
         restorer = _CandidateRestorer(module, name or method, method)
         if restorer.changes(module):
-            module = restorer.visit(module)
+            module = ast.fix_missing_locations(restorer.visit(module))
         module.body = [node for node in module.body if not _is_left_out(node)]
         _check_usable(module, name or method, method)
         used, bound = _names(module)
         missing = used - bound - _BUILTINS - {name or method}
-        code = ast.unparse(ast.fix_missing_locations(module))
+        code = ast.unparse(module)
     except PARSER_ERRORS as error:
         raise UnusableError(Rejection.DOES_NOT_PARSE) from error
     kind = _kind_of(module)
