@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from testbudget.executors.generation.prompts import TEMPLATE_NAMES
 from testbudget.rewards.errors import FieldMistake, did_you_mean
 from testbudget.scheduler.job import Job
 from testbudget.scheduler.sections.model import ModelSection
@@ -59,6 +60,10 @@ def _likely_source(name: str) -> str:
 def _of_model(section: str, model: ModelSection) -> Iterator[FieldMistake]:
     if model.template.endswith((".yaml", ".yml")) and not Path(model.template).is_file():
         yield _mistake(f"{section}.template", f"names {model.template}, which does not exist")
+    elif not model.template.endswith((".yaml", ".yml")) and model.template not in TEMPLATE_NAMES:
+        known = f"must be one of {', '.join(TEMPLATE_NAMES)}, or a .yaml file,"
+        close = did_you_mean(model.template, TEMPLATE_NAMES)
+        yield _mistake(f"{section}.template", f"{known} but got {model.template!r}{close}")
     if model.api_key_env is not None and not os.environ.get(model.api_key_env):
         yield _mistake(
             f"{section}.api_key_env", f"names the variable {model.api_key_env}, which is not set"

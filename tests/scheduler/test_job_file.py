@@ -172,6 +172,14 @@ def test_a_section_that_holds_no_fields_is_told_what_it_holds(tmp_path):
         check_job(MINIMAL | {"cap": 5}, tmp_path)
 
 
+def test_a_template_that_is_none_is_told_with_the_closest_one(tmp_path):
+    path = tmp_path / "job.yaml"
+    model = {"name": "m", "base_url": "http://localhost:1", "template": "codrm"}
+    path.write_text(yaml.safe_dump(MINIMAL | {"tests": {"model": model}}))
+    with pytest.raises(UserError, match=r"tests\.model\.template must be one of .*: did you mean coderm\?"):
+        load_job(path, with_places=True)
+
+
 @pytest.mark.parametrize(
     ("source", "likely"),
     [("mbbp:rows.jsonl", "mbpp:rows.jsonl"), ("HumanEvl", "humaneval"), ("rows.jsonl", None)],
