@@ -62,7 +62,7 @@ def fields_of(section: str) -> Iterator[None]:
         raise FieldError(f"{section}.{error.field}", error.text) from None
 
 
-class FieldErrors(Protocol):
+class ValidationErrors(Protocol):
     """Interface of ``pydantic.ValidationError`` as used here, so that pydantic is not imported."""
 
     def errors(self) -> list[Any]:
@@ -105,12 +105,12 @@ _BOUNDS = {
 }
 
 
-def validation_sentence(error: FieldErrors, fields_of: FieldsOf = lambda _: ()) -> str:
+def validation_sentence(error: ValidationErrors, fields_of: FieldsOf = lambda _: ()) -> str:
     """The first invalid field as one sentence; see :func:`field_mistakes`."""
     return next(field_mistakes(error, fields_of)).sentence
 
 
-def field_mistakes(error: FieldErrors, fields_of: FieldsOf = lambda _: ()) -> Iterator[FieldMistake]:
+def field_mistakes(error: ValidationErrors, fields_of: FieldsOf = lambda _: ()) -> Iterator[FieldMistake]:
     """All invalid fields.
 
     Args:

@@ -1,7 +1,7 @@
 """``testbudget run``: spend a cap on a batch of problems."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -88,16 +88,19 @@ def run(
         )
     if not (job or resume):
         raise UserError("run needs a job file, or --resume with a run directory")
-    checked, told = None, ExitStack()
+    checked = None
     if job:  # a mistake in the file is found before anything heavy is imported
-        from testbudget.scheduler.job_file import load_job, told_with_lines
+        from testbudget.scheduler.job_file import load_job
 
         checked = load_job(job, flags, with_places=True)
-        told.enter_context(told_with_lines(job, flags))
+        with _told_with_lines(job, flags):
+            from testbudget.scheduler.small_files import check_small_files
+
+            check_small_files(checked)
     if dry_run:
         if checked is None or or_resume or out:
             raise UserError("--dry-run takes a job file, and neither --out nor --resume nor --or-resume")
-        with told:
+        with _told_with_lines(job, flags):
             _tell_forecast(checked, rates_from, probe, json=json)
         return
     if rates_from or probe:
@@ -109,7 +112,12 @@ def run(
     console = status_console(json)
     target = run_target(resume or out, job.stem if job else "")
     console.print(f"run directory: {target}", highlight=False, soft_wrap=True, markup=False)
-    with told, Interruptions(), _told_how_to_go_on(target), ProgressDisplay(console) as progress:
+    with (
+        _told_with_lines(job, flags),
+        Interruptions(),
+        _told_how_to_go_on(target),
+        ProgressDisplay(console) as progress,
+    ):
         progress.stage("loading")
         from testbudget import api  # loads array libraries, which takes a second
 
@@ -122,6 +130,18 @@ def run(
         progress.stage("writing the report")
         page = _write_report(finished, target)
     _print_end(finished, page, progress.seconds, console, json=json)
+
+
+@contextmanager
+def _told_with_lines(job: Path | None, flags: "JobFlags | None") -> Iterator[None]:
+    """Context in which a mistake in a field of the job file is told with its line."""
+    if job is None:
+        yield
+        return
+    from testbudget.scheduler.job_file import told_with_lines
+
+    with told_with_lines(job, flags):
+        yield
 
 
 @contextmanager
