@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from testbudget.rewards.errors import UserError, one_line
+from testbudget.rewards.errors import UserError, did_you_mean, one_line
 from testbudget.traces.files import path_beside
 
 _CHUNK_BYTES = 1 << 20
@@ -23,8 +23,15 @@ def is_url(target: str | Path) -> bool:
     """True if a run directory is named by a URL such as ``s3://bucket/runs/a``.
 
     ``Path`` makes one slash of two, so ``s3:/bucket/runs/a`` counts as well.
+
+    Raises:
+        UserError: it is a URL of another scheme.
     """
     scheme, colon, rest = str(target).partition(":")
+    if rest.startswith("//") and scheme.isalnum() and scheme not in SCHEMES:
+        raise UserError(
+            f"{target} must be a path or a URL of {', '.join(SCHEMES)}{did_you_mean(scheme, SCHEMES, 0.5)}"
+        )
     return bool(colon) and scheme in SCHEMES and rest.startswith("/")
 
 

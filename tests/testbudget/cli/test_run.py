@@ -46,6 +46,15 @@ def test_resuming_a_job_file_says_how_it_is_started(capsys, recorded, tmp_path):
     assert f"it is a file: testbudget run {path} starts a job" in told
 
 
+def test_a_url_of_an_unknown_scheme_is_no_folder(capsys, recorded, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = recorded.write_job(tmp_path / "job.yaml")
+    told = failure(capsys, "run", path, "--out", "s4://bucket/run")
+    assert "must be a path or a URL of s3, gs" in told
+    assert "did you mean s3?" in told
+    assert [*tmp_path.iterdir()] == [path]
+
+
 def test_resume_takes_no_other_flags(capsys, recorded, tmp_path):
     assert "as it was started" in failure(capsys, "run", "--resume", tmp_path, "--seed", "5")
 
