@@ -10,7 +10,7 @@
 #   make test-chaos  the test that ends actors, nodes and drivers for minutes
 #   make lint        formatting, lint rules and types
 #   make docs        the docs site in build/site, with every warning an error
-#   make setup       .venv with testbudget and its development tools
+#   make setup       .venv with testbudget and its development tools; setup-live and live-model: what test-live needs
 #   make results     the tables in benchmarks/results that are missing or older than their script: over an hour
 #
 # Needs Python 3.11 or newer; another one than python3: make setup PYTHON=python3.13
@@ -23,7 +23,7 @@ LIVE_MODEL := .cache/models/0.5b
 PIP_INSTALL := -m pip install --quiet --quiet --only-binary :all: --no-compile
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup view test test-live lint docs demo results test-cluster test-jobs test-chaos
+.PHONY: setup setup-live live-model view test test-live lint docs demo results test-cluster test-jobs test-chaos
 
 # A strict editable install links every file by itself, so that mypy and editors follow names from anywhere.
 # A new or removed file changes the name of the stamp, and is installed by the next target.
@@ -110,6 +110,10 @@ $(LIVE_STAMP): pyproject.toml requirements/live.txt
 
 $(LIVE_MODEL): | $(LIVE_STAMP)
 	.venv-live/bin/python examples/small_models.py 0.5b $@
+
+setup-live: $(LIVE_STAMP)
+
+live-model: $(LIVE_MODEL)
 
 test-live: $(LIVE_STAMP) $(LIVE_MODEL)
 	TESTBUDGET_LIVE_MODEL=$(CURDIR)/$(LIVE_MODEL) .venv-live/bin/pytest -m live tests/live
