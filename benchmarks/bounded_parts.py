@@ -4,8 +4,10 @@ A part prints its figures as lines with one JSON object each. All other lines ar
 """
 
 import json
+import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -33,16 +35,26 @@ class PartResults:
 def run_parts(commands: Mapping[str, Sequence[str]], seconds: float) -> PartResults:
     """Run all parts at once, and end whatever is left of them when all have ended or the time is up.
 
-    Every process that this one has started is ended: no other ``Popen`` may wait for one.
+    Every process that this one has started is ended: no other ``Popen`` may wait for one. Their temporary
+    files are removed.
 
     Args:
         commands: command of each part, by its name.
         seconds: wall-seconds for all together.
     """
     adopt_orphans()
+    with tempfile.TemporaryDirectory(prefix="parts-", ignore_cleanup_errors=True) as folder:
+        return _run(commands, seconds, {**os.environ, "TMPDIR": folder})
+
+
+def _run(
+    commands: Mapping[str, Sequence[str]], seconds: float, environment: Mapping[str, str]
+) -> PartResults:
     found, end = PartResults(), time.monotonic() + seconds
     processes = {
-        name: subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+        name: subprocess.Popen(
+            command, stdout=subprocess.PIPE, text=True, start_new_session=True, env=environment
+        )
         for name, command in commands.items()
     }
     readers = [
