@@ -49,9 +49,10 @@ lint: setup
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
 
-# The reference is made anew from the code before the site is built. (--quiet would hide warnings, and let them pass.)
+# The reference is made anew from the code, and the plots from their figures, before the site is built. (--quiet would hide warnings, and let them pass.)
 docs: setup
 	.venv/bin/python docs/making/reference.py
+	.venv/bin/python docs/making/plots.py
 	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build
 
 # npm ci installs exactly what the lock file names, and verifies its hashes.

@@ -1,6 +1,7 @@
 """The docs site builds without a warning and loads nothing from elsewhere; the reference is the code's."""
 
 import importlib.util
+import json
 import re
 from pathlib import Path
 
@@ -84,6 +85,13 @@ def test_every_field_of_a_job_says_what_it_means():
 def test_the_picture_is_the_one_that_its_script_draws():
     picture = script("picture")
     assert picture.picture() == picture.PICTURE.read_text(encoding="utf-8")
+
+
+def test_the_plots_are_those_of_their_figures():
+    plots = script("plots")
+    figures = json.loads(plots.FIGURES.read_text(encoding="utf-8"))
+    for name, draw in plots.PLOTS.items():
+        assert draw(figures) == (plots.PICTURES / name).read_text(encoding="utf-8"), "run docs/making/plots.py"
 
 
 def test_links_out_of_the_pages_lead_to_the_repository_or_nowhere():
