@@ -57,6 +57,13 @@ def survivors(
         z: see :func:`dominated`; None for the default, 1.65, or 2 if the rule uses outputs.
     """
     group = equivalence_groups(evidence)
+    by_outputs = rule.uses_outputs and evidence.outputs is not None
+    if z is None:
+        z = _Z_BY_OUTPUTS if by_outputs else _Z_BY_VOTES
+    # Most tests change nothing, whoever leads, and then the rule need not be asked.
+    lost = dominated_by_any(evidence.votes, z)
+    if not (lost & running).any() and not _has_representative(evidence, running, group).any():
+        return running
     in_the_running = np.zeros(len(running), np.bool_)
     in_the_running[group[running]] = True
     can_win = in_the_running[group]
@@ -68,9 +75,6 @@ def survivors(
     leaders = winners[can_win[winners]]
     if not len(leaders):
         return running
-    by_outputs = rule.uses_outputs and evidence.outputs is not None
-    if z is None:
-        z = _Z_BY_OUTPUTS if by_outputs else _Z_BY_VOTES
     out = running & dominated(evidence.votes, int(leaders[0]), z)
     if by_outputs and out.any():
         members = np.flatnonzero(can_win)
@@ -125,3 +129,12 @@ def dominated(votes: Votes, leader: int, z: float) -> NDArray[np.bool_]:
     only_other = passed & ~passed[:, [leader]] & run[:, [leader]]
     losses, wins = only_leader.sum(axis=0), only_other.sum(axis=0)
     return np.asarray(losses - wins > z * np.sqrt(losses + wins))
+
+
+def dominated_by_any(votes: Votes, z: float) -> NDArray[np.bool_]:
+    """Candidates that would be :func:`dominated` under some leader, bool (candidates,)."""
+    passed = votes.passed()
+    # Where the first passed and the second ran and did not, by pair.
+    losses = passed.T.astype(np.float64) @ (votes.run() & ~passed).astype(np.float64)
+    wins = losses.T
+    return np.asarray((losses - wins > z * np.sqrt(losses + wins)).any(axis=0))

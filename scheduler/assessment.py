@@ -163,7 +163,9 @@ class CandidateElimination:
     def _eliminate(self, position: int, tests: int) -> None:
         assert self._rule is not None
         distinct = self._problems[position].distinct
-        running = np.isin(distinct.inverse, self._survivors[position])
+        alive = np.zeros(len(distinct.representatives), np.bool_)
+        alive[self._survivors[position]] = True
+        running = alive[distinct.inverse]
         still = survivors(self._problems.evidence(position, tests), running, self._rule.rule, self._rule.z)
         self._survivors[position] = np.flatnonzero(still[distinct.representatives])
 

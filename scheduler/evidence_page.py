@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from testbudget.rewards.outputs import RecordedOutputs, join_outputs, select_outputs
+from testbudget.rewards.outputs import Evidence, RecordedOutputs, join_outputs, select_outputs
 from testbudget.rewards.problem import WRITTEN_INPUTS
 from testbudget.scheduler.log_records import (
     ExecutedRecord,
@@ -40,6 +40,7 @@ class EvidencePage:
         rung_ends: number of tests up to the end of each executed rung, in the order of the log.
         outputs: recorded outputs by number of the record, None if it has none; only those in memory.
         joined: tests whose outputs were asked for last, and these outputs.
+        evidence: tests whose evidence was asked for last, and the evidence; None after a record.
     """
 
     candidates: tuple[CandidateRecord, ...] = ()
@@ -52,6 +53,7 @@ class EvidencePage:
     rung_ends: list[int] = field(default_factory=list)
     outputs: dict[int, RecordedOutputs | None] = field(default_factory=dict)
     joined: tuple[tuple[int, ...], RecordedOutputs | None] = ((), None)
+    evidence: tuple[tuple[int, ...], Evidence] | None = None
 
     def add(self, number: int, record: Record) -> None:
         """Add a record of the problem.
@@ -60,6 +62,7 @@ class EvidencePage:
             number: its number in the log.
             record: the record; its outputs are kept if it has them.
         """
+        self.evidence = None
         match record:
             case SampledRecord():
                 self.candidates = self.candidates or record.candidates

@@ -180,6 +180,8 @@ class EvidenceStore:
     ) -> Evidence:
         """Evidence of a problem's executed tests and written inputs, without statistics of the batch.
 
+        It is not to be changed: it is kept, since elimination and assessment ask for the same.
+
         Args:
             item: the problem.
             tests: only tests with a smaller index count; None for all.
@@ -192,7 +194,11 @@ class EvidenceStore:
         known, written = set(verdicts), page.written_inputs
         if written is not None and (all_inputs or tests is None or written.tests < tests):
             known.add(WRITTEN_INPUTS)
-        return evidence_of(verdicts, item.distinct, self.recorded_outputs_of(item.problem.id, known))
+        key = tuple(sorted(known))
+        if page.evidence is None or page.evidence[0] != key:
+            outputs = self.recorded_outputs_of(item.problem.id, known)
+            page.evidence = key, evidence_of(verdicts, item.distinct, outputs)
+        return page.evidence[1]
 
     def _note(self, number: int, kind: str, problem: str) -> None:
         """Note that a record is in the log."""

@@ -47,6 +47,8 @@ class PairReasons:
     def compact(self) -> "PairReasons":
         """The same without reasons that no pair has."""
         used = np.unique(self.numbers[self.numbers != NO_REASON])
+        if len(used) == len(self.reasons):
+            return self
         numbers = np.full(len(self.reasons) + 1, NO_REASON, np.int32)
         numbers[used] = np.arange(len(used))
         reasons = tuple(self.reasons[number] for number in used.tolist())
@@ -75,13 +77,14 @@ def distinct_reasons(
     """
     known: dict[tuple[object, ...], int] = {}
     kept: list[VerdictReason] = []
-    numbers = np.full(len(reasons) + 1, NO_REASON, np.int32)
-    for place, reason in enumerate(reasons):
-        key = (reason.sentence, *sorted(reason.detail.items()))
-        numbers[place] = known.setdefault(key, len(kept))
-        if numbers[place] == len(kept):
+    numbers: list[int] = []
+    for reason in reasons:
+        key = (reason.sentence, frozenset(reason.detail.items()))
+        number = known.setdefault(key, len(kept))
+        if number == len(kept):
             kept.append(reason)
-    return tuple(kept), numbers
+        numbers.append(number)
+    return tuple(kept), np.array([*numbers, NO_REASON], np.int32)
 
 
 def join_reasons(parts: Sequence[PairReasons]) -> PairReasons:

@@ -320,11 +320,15 @@ def generation_cost(record: TestRecord) -> Cost:
     return Cost(tests=1, tokens=record.tokens, gpu_seconds=record.gpu_seconds)
 
 
+def executions_of(record: VerdictRecord) -> int:
+    """Number of executions of one test and its input mutations on a problem's programs."""
+    return int(np.count_nonzero(record.verdicts != NOT_RUN)) * (1 + record.input_mutations)
+
+
 def execution_cost(record: VerdictRecord) -> Cost:
     """Cost of executing one test and its input mutations on a problem's programs."""
-    run = int(np.count_nonzero(record.verdicts != NOT_RUN))
     return Cost(
-        executions=run * (1 + record.input_mutations),
+        executions=executions_of(record),
         cpu_seconds=float(record.cpu_seconds.sum(dtype=np.float64)),
     )
 

@@ -25,7 +25,7 @@ from testbudget.scheduler.work.open_work import (
     work_key,
 )
 from testbudget.scheduler.work.settling import with_settled
-from testbudget.traces.records import ProblemCandidates, TestStatus, execution_cost
+from testbudget.traces.records import ProblemCandidates, TestStatus, executions_of
 
 
 class Testing:
@@ -169,7 +169,7 @@ class Testing:
         tests = tuple(test.index for test in done.work.tests)
         of_all = self._elimination.over_all_programs(task.position, done.block_verdicts)
         verdicts, reasons = verdict_records(of_all), pair_reasons(of_all, tests)
-        executions = sum(execution_cost(record).executions for record in verdicts)
+        executions = sum(map(executions_of, verdicts))
         left = sum(test not in tests for test in self._unexecuted(task))
         outputs = of_all.recorded_outputs
         if outputs is not None and not outputs.inputs:

@@ -6,7 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from testbudget.rewards.elimination import dominated, end_of_rung, has_representative, rung_of, survivors
+from testbudget.rewards.elimination import (
+    dominated,
+    dominated_by_any,
+    end_of_rung,
+    has_representative,
+    rung_of,
+    survivors,
+)
 from testbudget.rewards.outputs import UNKNOWN, Evidence, OutputMatrix
 from testbudget.rewards.selection.majority import Majority
 from testbudget.rewards.selection.registry import selection_rule
@@ -35,6 +42,13 @@ def test_dominated_candidates_are_those_of_the_formula_pair_by_pair(matrices, z)
         losses = int((passed[both, leader] & ~passed[both, candidate]).sum())
         wins = int((~passed[both, leader] & passed[both, candidate]).sum())
         assert out == (losses - wins > z * (losses + wins) ** 0.5)
+
+
+@given(MATRICES, Z)
+def test_a_candidate_is_dominated_by_any_if_it_is_by_one(matrices, z):
+    votes = Votes.from_matrix(*matrices)
+    by_each = [dominated(votes, leader, z) for leader in range(votes.candidates)]
+    assert (dominated_by_any(votes, z) == np.any(by_each, axis=0)).all()
 
 
 @given(MATRICES)

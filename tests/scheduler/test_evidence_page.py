@@ -2,7 +2,15 @@
 
 import numpy as np
 
-from testbudget.rewards.outputs import CallEnding, CallResult, RecordedCall, RecordedOutputs, join_outputs
+from testbudget.rewards.outputs import (
+    CallEnding,
+    CallResult,
+    Evidence,
+    RecordedCall,
+    RecordedOutputs,
+    join_outputs,
+)
+from testbudget.rewards.votes import Votes
 from testbudget.scheduler.evidence_page import EvidencePage
 from testbudget.scheduler.log_records import ExecutedRecord, GeneratedRecord, LabelledRecord
 from testbudget.traces.records import TestRecord, TestStatus, VerdictRecord
@@ -64,3 +72,9 @@ def test_a_page_without_records_is_empty():
         None,
         None,
     )
+
+
+def test_evidence_is_forgotten_with_each_record():
+    page = EvidencePage(evidence=((0,), Evidence(Votes(2))))
+    page.add(3, ExecutedRecord("p", (0,), (verdict(1),), outputs(0, 7)))
+    assert page.evidence is None
