@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -18,7 +19,8 @@ def forked_map(
     """Results of a function of each item, in their order.
 
     Each CPU core that this process may use takes ``at_once`` neighbouring items at a time. A process with
-    several threads is not forked, since a thread may hold a lock; the results are the same without.
+    several threads is not forked, since a thread may hold a lock, nor is one that has loaded Ray, whose
+    threads Python does not count; the results are the same without.
 
     Args:
         function: function of an item; its results are pickled.
@@ -26,7 +28,7 @@ def forked_map(
         at_once: items that one process takes at a time.
     """
     workers = min(len(os.sched_getaffinity(0)), -(-len(items) // at_once))
-    if workers < 2 or threading.active_count() > 1:
+    if workers < 2 or threading.active_count() > 1 or "ray" in sys.modules:
         yield from map(function, items)
         return
     context = multiprocessing.get_context("fork")

@@ -1,6 +1,7 @@
 """A map in forked processes gives the results of a plain one, and forks no process with several threads."""
 
 import os
+import sys
 
 import pytest
 
@@ -13,6 +14,7 @@ def two_cores(monkeypatch):
     """Two cores, and no other thread than this one."""
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
     monkeypatch.setattr(module.threading, "active_count", lambda: 1)
+    monkeypatch.delitem(sys.modules, "ray", raising=False)
 
 
 def test_results_keep_their_order_and_come_of_other_processes(two_cores):
