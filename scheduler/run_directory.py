@@ -15,14 +15,28 @@ def make_directory(directory: Path) -> None:
     Raises:
         UserError: it exists, or cannot be made.
     """
-    if not directory.exists():
-        check_place(directory, directory=True)
+    check_new(directory)
     try:
         directory.mkdir(parents=True)
     except FileExistsError:
-        raise UserError(
-            f"{directory} exists. Resume its run with --resume {directory} or choose another directory."
-        ) from None
+        raise _existing(directory) from None
+
+
+def check_new(directory: Path) -> None:
+    """Check that the directory of a new run can be made.
+
+    Raises:
+        UserError: it exists, or cannot be made.
+    """
+    if directory.exists():
+        raise _existing(directory)
+    check_place(directory, directory=True)
+
+
+def _existing(directory: Path) -> UserError:
+    return UserError(
+        f"{directory} exists. Resume its run with --resume {directory} or choose another directory."
+    )
 
 
 def check_started(directory: Path) -> None:

@@ -111,6 +111,10 @@ def run(
 
     console = status_console(json)
     target = run_target(resume or out, job.stem if job else "")
+    if not (or_resume or is_url(target) or is_in_ray_job()):
+        from testbudget.scheduler.run_directory import check_new, check_started
+
+        (check_started if resume else check_new)(Path(target))
     console.print(f"run directory: {target}", highlight=False, soft_wrap=True, markup=False)
     with (
         _told_with_lines(job, flags),
