@@ -20,6 +20,7 @@ OWN_MODULES = frozenset({MODULE, "__main__"})
 """Values of ``__module__`` of what the test defines."""
 
 _SHOWN_DUNDERS = frozenset({"__name__", "__qualname__", "__doc__", "__class__", "__module__"})
+_TEXTS = frozenset({"__repr__", "__str__"})
 _CODE = frozenset("__code__ __defaults__ __kwdefaults__ __globals__ __closure__ __func__ __self__".split())
 _ASKED_OF_ANYTHING = frozenset(
     "_partialmethod _partialmethod_ __partialmethod__ __abstractmethods__ __isabstractmethod__ "
@@ -170,6 +171,8 @@ def check_read(target: Any, name: Any) -> None:  # noqa: PLR0912 - a table
         raise AttributeError(name)  # as functools.wraps expects it
     if name in _ASKED_BY_WRAPS and _is_callable_object(target):
         raise AttributeError(name)
+    if name in _TEXTS and isinstance(target, type) and name not in vars(target):
+        raise AttributeError(name)  # asked for before it is set
     if name[:1] == "_":
         raise RefusedError(name)
     if isinstance(target, unittest.TestCase) or (
@@ -226,9 +229,24 @@ def check_write(target: Any, name: Any) -> None:
     Raises:
         RefusedError: it may not.
     """
+    if isinstance(target, type) and _is_new_in_class(target, name):
+        return
     check_read(target, name)
     if isinstance(target, type) or is_mock(target) or type(target).__module__ not in OWN_MODULES:
         raise RefusedError(name)
     hidden = getattr(type(target), name, None)
     if callable(hidden):
         raise RefusedError(name)
+
+
+def _is_new_in_class(target: type, name: Any) -> bool:
+    """Return whether a class of the test lacks a name, which a decorator of the candidate's may add."""
+    if (
+        type(name) is not str
+        or target.__module__ not in OWN_MODULES
+        or issubclass(target, unittest.TestCase)
+    ):
+        return False
+    if name in _TEXTS:
+        return name not in vars(target)
+    return name[:1] != "_" and not hasattr(target, name) and not hasattr(unittest.TestCase, name)

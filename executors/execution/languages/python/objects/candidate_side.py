@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import types
@@ -299,11 +300,18 @@ class RemoteAttributes:
         self._peer.request(["write", self._number, name, *self._peer.parts((value,))])
 
     def keys(self) -> tuple[str, ...]:
-        """No names: the candidate does not get them."""
+        """No names: the candidate does not get them, and the judge notices that it asked."""
+        with contextlib.suppress(AttributeError):
+            self._peer.request(["get", self._number, "__dict__"])
         return ()
 
+    values = items = keys
+
     def __iter__(self) -> Any:
-        return iter(())
+        return iter(self.keys())
+
+    def __len__(self) -> int:
+        return len(self.keys())
 
     def __contains__(self, name: object) -> bool:
         return self.get(name, self) is not self

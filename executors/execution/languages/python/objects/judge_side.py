@@ -149,12 +149,15 @@ class _Judge:
     def _passed(self) -> list[Any]:
         peer = self._peer
         equal, unequal = [], []
+        told_apart: set[type] = set()
+        alike: set[type] = set()
         try:
             for one, other, position in peer.equal:
                 pair, differing = peer.log.equality(one, other, position)
                 equal.append(pair)
                 unequal += differing
-            if equal and not unequal:  # an object that keeps nothing equals any other
+                (told_apart if differing else alike).add(type(peer.proxy_of(one)))
+            if not alike <= told_apart:  # objects that keep nothing are all alike
                 raise NoScriptError
             shown_alike = [peer.log.same_object(*one) for one in peer.same]
             shown_alike += [peer.log.constructed_again(*one) for one in peer.again]

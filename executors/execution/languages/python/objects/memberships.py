@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from testbudget.executors.execution.languages.python.objects import mirrors, operators, tables
 
 _MAX_OBJECTS = 40
+_MARKS = 1  # keys of a table that are no letters, such as the mark of an end
 
 
 class StateReader(Protocol):
@@ -34,10 +35,40 @@ def holds(reader: StateReader, state: Any, item: Any, given: Container[Any]) -> 
         return False
     if any(_holds(value, item, given) for value in state.values()):
         return True
+    if type(item) is str and item in given and _spells(reader, state, item, given):
+        return True
     members, objects = _members_below(reader, state)
     counts = range(objects + 1)  # heights, sizes and the like
     held = item in members and item in given
     return held and all(member in given or member in counts for member in members)
+
+
+def _spells(reader: StateReader, state: dict[str, Any], text: str, given: Container[Any]) -> bool:
+    """Return whether the letters of a text lead from one table to the next, as in a prefix tree."""
+    if not 0 < len(text) <= _MAX_OBJECTS:
+        return False
+    seen: dict[int, Any] = {}
+    below = [one for one in state.values() if type(one) in operators.DICTS]
+    if not below and len(roots := _proxies(state)) == 1:
+        below = _tables(reader, roots[0], seen)
+    for letter in text:
+        table = next((one for one in below if letter in one), None)
+        if table is None or sum(key not in given for key in table) > _MARKS:
+            return False
+        below = _tables(reader, table[letter], seen)
+    return True
+
+
+def _tables(reader: StateReader, value: Any, seen: dict[int, Any]) -> list[dict[Any, Any]]:
+    """Tables that a value is or holds; none if it was met before, since it then spells any text."""
+    if id(value) in seen or len(seen) > _MAX_OBJECTS:
+        return []
+    seen[id(value)] = value
+    if type(value) in operators.DICTS:
+        return [value]
+    is_object = isinstance(type(value), mirrors.MirrorMeta) and tables.plain_base(type(value)) is None
+    state = reader.state_of(value) if is_object else {}
+    return [one for one in state.values() if type(one) in operators.DICTS] if type(state) is dict else []
 
 
 def is_given(value: Any, given: Set[Any]) -> bool:

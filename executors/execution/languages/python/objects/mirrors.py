@@ -7,6 +7,7 @@ and of the standard library are never offered to the other process.
 
 from __future__ import annotations
 
+import contextlib
 import types
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -95,7 +96,8 @@ class MirrorMeta(type):
             return
         method = type.__getattribute__(cls, "__dict__").get(name)
         if isinstance(method, MethodStub | SpecialStub) and method.original is None:
-            method.original = Current.peer.get_attribute(cls, name)
+            with contextlib.suppress(AttributeError):
+                method.original = Current.peer.get_attribute(cls, name)
         Current.peer.set_attribute(cls, name, value)
 
     def __delattr__(cls, name: str) -> None:

@@ -64,7 +64,7 @@ class RequestLog:
         return entry
 
     def plain_values(self) -> set[Any]:
-        """Scalars that the test has handed over so far."""
+        """Scalars that the test has handed over so far, and the characters of its texts."""
         for place in range(self._searched, len(self._requests)):
             pending = [self._parsed(place)[0]] if self._requests[place] is not None else []
             while pending:
@@ -72,7 +72,7 @@ class RequestLog:
                 if type(one) is list:
                     pending += one
                 elif type(one) in {int, float, str}:
-                    self._values.add(one)
+                    self._values.update(one if type(one) is str else (), (one,))
         self._searched = len(self._requests)
         return self._values
 

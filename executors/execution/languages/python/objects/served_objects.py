@@ -117,6 +117,7 @@ class ObjectServer(OperatorRequests):
             and type(target).__module__ in access.OWN_MODULES
             and not isinstance(target, type)
         )
+        self._check_given(target)
         if own and ((id(target), name) in self._written or not hasattr(target, name)):
             self._written.add((id(target), name))
             self.mine.setdefault(-id(target), target)  # keeps its id
