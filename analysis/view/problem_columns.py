@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from testbudget.analysis.view.finished_run import FinishedRun
 from testbudget.rewards.problem import NOT_RUN, Verdict
 from testbudget.rewards.quality import accuracy_of_winners
+from testbudget.scheduler.forked_map import forked_map
 from testbudget.scheduler.picks import Pick
 from testbudget.traces.records import (
     Cost,
@@ -22,6 +23,7 @@ from testbudget.traces.records import (
 )
 from testbudget.traces.trace import ProblemTrace
 
+_AT_ONCE = 64  # problems that a process takes at a time
 DIGITS = 4
 """Decimals of shares and probabilities on the page."""
 
@@ -42,7 +44,11 @@ def problem_columns(run: FinishedRun, problems: Sequence[str]) -> dict[str, list
         (pairs by verdict, not run last), ``kinds`` (see :func:`kinds_of_tests`), and cost: ``tokens``,
         ``execs``, ``cpu``, ``gpu``.
     """
-    rows = [_row(run, problem) if problem in run.trace.problems else None for problem in problems]
+
+    def row(problem: str) -> dict[str, Any] | None:
+        return _row(run, problem) if problem in run.trace.problems else None
+
+    rows = [*forked_map(row, problems, at_once=_AT_ONCE)]
     names = next((list(row) for row in rows if row is not None), [])
     return {name: [None if row is None else row[name] for row in rows] for name in names}
 

@@ -11,11 +11,13 @@ from testbudget.analysis.view.finished_run import FinishedRun
 from testbudget.rewards.bootstrap import Interval
 from testbudget.rewards.confidence.model import p_correct_of_pick
 from testbudget.rewards.seeds import problem_fold
+from testbudget.scheduler.forked_map import forked_map
 from testbudget.traces.records import QUANTITIES, Cost
 
 POINTS = 60
 """Most points of a curve."""
 
+_AT_ONCE = 64  # problems that a process takes at a time
 _RESAMPLES = 500
 
 
@@ -98,14 +100,18 @@ def granted_tests(run: FinishedRun) -> list[tuple[str, int]]:
 
 def accuracy_by_tests(run: FinishedRun) -> dict[str, NDArray[np.float64]]:
     """Accuracy of the pick of each labelled problem after its first m usable tests, for every m."""
-    found = {}
-    for problem, pick in run.picks.items():
-        correct = run.trace.problems[problem].correct
+
+    def accuracy(problem: str) -> NDArray[np.float64] | None:
+        correct, evidence = run.trace.problems[problem].correct, run.picks[problem].evidence
         if correct is None:
-            continue
-        won = run.rule.winners_after(pick.evidence, range(pick.evidence.votes.tests + 1))
-        found[problem] = (won @ correct.astype(np.float64)) / won.sum(axis=1)
-    return found
+            return None
+        won = run.rule.winners_after(evidence, range(evidence.votes.tests + 1))
+        after: NDArray[np.float64] = (won @ correct.astype(np.float64)) / won.sum(axis=1)
+        return after
+
+    problems = [*run.picks]
+    found = zip(problems, forked_map(accuracy, problems, at_once=_AT_ONCE), strict=True)
+    return {problem: values for problem, values in found if values is not None}
 
 
 def _intervals(rows: NDArray[np.float64]) -> list[Interval]:
