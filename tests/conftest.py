@@ -21,8 +21,8 @@ DEPTH, WIDTH = 3, 32
 def pytest_collection_finish() -> None:
     """Leave what was imported out of every later collection of garbage.
 
-    Many tests fork. A collection in a child would write to all of this memory, and so copy it, which took
-    two thirds of the time of such a test.
+    Many tests fork. A collection in a child would write to all of this memory, and so copy it: up to three
+    quarters of the time of such a test.
     """
     gc.collect()
     gc.freeze()
