@@ -89,7 +89,7 @@ class Shape:
 FULL = Shape(
     seconds=2400, cores=2, blocks=400, problems=12, tests=200, pair_seconds=0.2, losses=20, engines=2
 )
-QUICK = Shape(seconds=105, cores=1, blocks=40, problems=4, tests=20, pair_seconds=0.05, losses=4, engines=1)
+QUICK = Shape(seconds=95, cores=1, blocks=40, problems=4, tests=20, pair_seconds=0.05, losses=4, engines=1)
 
 
 class LatencyRunner:
