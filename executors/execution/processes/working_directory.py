@@ -24,9 +24,15 @@ class WorkingDirectory:
 
     Attributes:
         path: path of the current directory.
+
+    Raises:
+        ValueError: the scratch directory holds something, so it was not made for this. All of it would be
+            removed.
     """
 
     def __init__(self, scratch: str, layers: Sequence[str]) -> None:
+        if os.listdir(scratch):  # noqa: PTH208
+            raise ValueError(f"a scratch directory must be empty but {scratch} is not")
         self.path = f"{scratch}/{_NAME}"
         self._scratch = scratch
         self._layers = layers

@@ -91,3 +91,10 @@ def test_a_directory_that_another_process_has_changed_is_not_brought_back(direct
     assert not directory.bring_back("1")
     directory.renew()
     assert names(tmp_path) == ["work"]
+
+
+def test_a_directory_that_holds_something_is_refused_and_kept(tmp_path):
+    (tmp_path / "mine" / "below").mkdir(parents=True)
+    with pytest.raises(ValueError, match="must be empty"):
+        WorkingDirectory(str(tmp_path), ())
+    assert names(tmp_path) == ["mine"]
