@@ -91,7 +91,9 @@ def test_the_plots_are_those_of_their_figures():
     plots = script("plots")
     figures = json.loads(plots.FIGURES.read_text(encoding="utf-8"))
     for name, draw in plots.PLOTS.items():
-        assert draw(figures) == (plots.PICTURES / name).read_text(encoding="utf-8"), "run docs/making/plots.py"
+        assert draw(figures) == (plots.PICTURES / name).read_text(encoding="utf-8"), (
+            "run docs/making/plots.py"
+        )
 
 
 def test_links_out_of_the_pages_lead_to_the_repository_or_nowhere():
