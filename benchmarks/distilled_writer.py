@@ -121,7 +121,12 @@ def written(work: Path, name: str, adapter: Path | None, options: argparse.Names
         "in_flight": 32,
         "timeout_seconds": 7200,
         "stall_seconds": 1200,
-        "engine": {"max_model_len": 1536, "max_num_seqs": 32, "kv_cache_memory_bytes": 1_000_000_000},
+        "engine": {
+            "dtype": "float32",  # many processors compute bfloat16 several times slower
+            "max_model_len": 1536,
+            "max_num_seqs": 32,
+            "kv_cache_memory_bytes": 1_000_000_000,
+        },
     }
     if adapter is not None:
         model["lora"] = str(adapter.resolve())

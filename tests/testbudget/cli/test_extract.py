@@ -72,7 +72,7 @@ def test_fields_may_have_other_names(tmp_path, capsys):
     assert extract(tmp_path, [row], "--fields", "{reply: completion}")[0] == 2
     assert extract(tmp_path, [row], "--fields", "{answer: completions}")[0] == 2
     message = capsys.readouterr().err
-    assert "fields of an answer" in message
+    assert "must be a field of an answer" in message
     assert "got 'completions': did you mean completion?" in message
 
 
