@@ -1,12 +1,14 @@
 """Enclosing Ray job: whether this process was started by ``ray job submit``, and where its runs lie."""
 
 import os
+import socket
 from pathlib import Path
 
 from testbudget.rewards.errors import UserError
 from testbudget.traces.run_place import is_url, url_of
 
 _JOB_VARIABLE, _ADDRESS_VARIABLE = "RAY_JOB_CONFIG_JSON_ENV_VAR", "RAY_ADDRESS"
+_CONNECT_SECONDS = 10.0  # Ray itself waits for minutes
 _CACHE = "working_dir_files"  # folder of a Ray session into which working directories are unpacked
 
 
@@ -22,6 +24,25 @@ def enclosing_cluster() -> str | None:
     """
     address = os.environ.get(_ADDRESS_VARIABLE)
     return address or ("auto" if is_in_ray_job() else None)
+
+
+def require_listener(address: str, where: str) -> None:
+    """Refuse an address of a cluster at which nothing listens.
+
+    Args:
+        address: address as Ray takes it. Only one of the form HOST:PORT can be tried.
+        where: what names the address, for the sentence.
+
+    Raises:
+        UserError: nothing listens there.
+    """
+    host, _, port = address.rpartition(":")
+    if not host or "/" in host or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _CONNECT_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise UserError(f"{where} must be a running Ray cluster but {address} is none: {error}") from None
 
 
 def run_target(out: str | None, name: str) -> str:

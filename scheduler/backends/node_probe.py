@@ -13,6 +13,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from testbudget.executors.actors import RunnerActor
 from testbudget.executors.execution.limits import TestLimits
 from testbudget.rewards.errors import UserError, one_line
+from testbudget.scheduler.ray_job import require_listener
 
 _SECONDS = 120.0  # for all nodes together
 
@@ -63,6 +64,7 @@ def probe_cluster(address: str, language: str) -> list[NodeSandbox]:
     Raises:
         UserError: no cluster runs there.
     """
+    require_listener(address, "--cluster")
     try:
         ray.init(address=address, log_to_driver=False, logging_level="ERROR")
     except (ConnectionError, ValueError) as error:

@@ -37,7 +37,7 @@ from testbudget.scheduler.backends.pool_plan import spoken
 from testbudget.scheduler.backends.transport import Places, Transport
 from testbudget.scheduler.core.events import WorkerKind
 from testbudget.scheduler.job import Job
-from testbudget.scheduler.ray_job import enclosing_cluster
+from testbudget.scheduler.ray_job import enclosing_cluster, require_listener
 from testbudget.traces.trace import Trace
 
 _LOG = logging.getLogger(__name__)
@@ -351,13 +351,15 @@ class RayBackend(ActorBackend):
                 "num_gpus": cluster.num_gpus,
                 "include_dashboard": False,
             }
+        where = "cluster.address" if cluster.address else "RAY_ADDRESS"
+        if address is not None:
+            require_listener(address, where)
         try:
             with _signals_kept():
                 # Losses are said in sentences of ours; Ray's pages about each go to the log.
                 ray._private.worker.print_to_stdstream = _note_what_ray_says
                 ray.init(address=address or "local", **options)
         except (ConnectionError, ValueError) as error:
-            where = "cluster.address" if cluster.address else "RAY_ADDRESS"
             raise UserError(
                 f"{where} must be a running Ray cluster but {address} is not: {error}"
             ) from None
