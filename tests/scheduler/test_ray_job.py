@@ -21,9 +21,7 @@ def address_of(one):
 
 
 def test_an_address_without_a_listener_is_refused(bound):
-    with pytest.raises(
-        UserError, match=r"^cluster.address must be a running Ray cluster but 127"
-    ):
+    with pytest.raises(UserError, match=r"^cluster.address must be a running Ray cluster but 127"):
         require_listener(address_of(bound), "cluster.address")
 
 
