@@ -90,7 +90,7 @@ def test_a_run_on_a_cluster_is_seen_steered_stopped_and_continued(server, work, 
         seconds = time.monotonic() - began
     assert process.returncode == 130
     assert err.strip().splitlines() == [
-        "testbudget: interrupted; `run --resume` and `tune` continue where they stopped"
+        f"testbudget: interrupted; nothing is lost: continue with testbudget run --resume {directory}"
     ]
     assert not [line for line in out.splitlines() if "ray" in line.lower() and "runs" not in line]
     assert read_live_status(place).state == "stopped"
