@@ -5,7 +5,8 @@
 Trains a LoRA adapter on tests that were kept of the run on HumanEval. The model with and without it then
 writes tests for the recorded candidates of MBPP problems, of which none, and no near-duplicate, was trained
 on. Judged are problems with a right and a wrong candidate, the first in the order of a hash. Needs the
-extra ``finetune`` and vLLM, and an hour or two on an idle core; every step goes on where it stopped. ``--quick`` does without a model: it prints what would be trained on.
+extra ``finetune`` and vLLM, and an hour or two on an idle core; every step goes on where it stopped.
+``--quick`` does without a model: it prints what would be trained on.
 """
 
 import argparse
