@@ -1,4 +1,4 @@
-"""What is no run is told in the same sentence by all commands."""
+"""Paths that hold no run, of which all commands say the same."""
 
 import pytest
 
