@@ -17,7 +17,8 @@ def check_servers(job: Job) -> None:
     A cluster that was started elsewhere may see other servers than this machine; it is not checked.
 
     Raises:
-        UserError: a key is not set or refused, a server lacks the model, or does not answer.
+        UserError: a key is not set or refused, or a server lacks the model; or it does not answer, of which
+            the cause is the ``InfrastructureError``.
     """
     if job.cluster.address is not None:
         return
@@ -27,7 +28,7 @@ def check_servers(job: Job) -> None:
             with ThreadPoolExecutor(1) as thread:
                 thread.submit(asyncio.run, _start_and_close(generator)).result()
         except InfrastructureError as error:
-            raise UserError(str(error)) from None
+            raise UserError(str(error)) from error
 
 
 def _clients(job: Job) -> Iterator[Generator]:

@@ -158,7 +158,8 @@ def _run_in_time(job: Mapping[str, Any], out: Path, seconds: float) -> "Run | No
     thread.start()
     thread.join(seconds + _GRACE_SECONDS)
     outcome = found[0] if found else _TimeUpError(f"the batch's run does not end after {seconds:g} seconds")
-    if isinstance(outcome, InfrastructureError | SandboxError | _TimeUpError):
+    failures = (InfrastructureError, SandboxError, _TimeUpError)
+    if isinstance(outcome, failures) or isinstance(getattr(outcome, "__cause__", None), failures):
         _LOG.warning("no rewards for a batch: %s", outcome)
         return None
     if isinstance(outcome, Exception):

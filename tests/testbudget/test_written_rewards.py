@@ -65,6 +65,14 @@ def test_a_group_without_a_usable_test_and_a_lost_server_give_none(server, caplo
         reward.compute_score(solution_str=RIGHT, extra_info={"entry_point": "f", "prompt": "Write f."})
 
 
+def test_a_server_that_is_gone_before_a_batch_gives_none(caplog):
+    with openai_server() as running:
+        running.answer = write
+        reward = rewarding(running)
+    assert reward(["Write f."] * 2, [RIGHT, WRONG], entry_point=["f"] * 2) == [None, None]
+    assert "no rewards for a batch" in caplog.text
+
+
 def test_a_call_returns_when_its_time_is_up(server, caplog):
     reward = rewarding(server, time_limit=0.01)
     assert reward(["Write f."], [RIGHT], entry_point=["f"]) == [None]
