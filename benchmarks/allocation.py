@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from change_model import fitted_to, rows_of
 from numpy.typing import NDArray
-from regimes import Regime, regime_parser, regimes_of
+from regimes import Regime, exit_code, regime_parser, regimes_of
 
 from testbudget.analysis.compare.settings import STATIC_RULES
 from testbudget.analysis.tables import format_interval
@@ -245,4 +245,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_code(main))

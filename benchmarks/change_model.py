@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from regimes import Regime, regime_parser, regimes_of, variants
+from regimes import Regime, exit_code, regime_parser, regimes_of, variants
 
 from testbudget.rewards.confidence.change import ChangeModel, default_change_model
 from testbudget.rewards.confidence.change_fit import ChangeRows, change_rows, fit_change_model
@@ -113,4 +113,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_code(main))

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from generalisation_confidence import auroc
 from numpy.typing import NDArray
-from regimes import Regime, draw, regime_parser, regimes_of, variants
+from regimes import Regime, draw, exit_code, regime_parser, regimes_of, variants
 
 from testbudget.rewards.confidence.features import pick_features, split_half_agreement
 from testbudget.rewards.confidence.model import ConfidenceTarget, LogisticModel, RuleFamily, default_models
@@ -177,4 +177,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_code(main))

@@ -33,6 +33,7 @@ from regimes import (
     DrawnTests,
     Regime,
     draw,
+    exit_code,
     files_of,
     made_regimes,
     read_regime,
@@ -504,4 +505,4 @@ def _left_out(regime: Regime, data: Sequence[FitData]) -> dict[str, Fitted]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_code(main))

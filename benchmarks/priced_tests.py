@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from regimes import Regime, regime_parser, regimes_of
+from regimes import Regime, exit_code, regime_parser, regimes_of
 
 from testbudget.analysis.permuted_runs import ColumnsOfTests, EliminatedEvidence, eliminate
 from testbudget.analysis.tables import format_interval
@@ -273,4 +273,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_code(main))

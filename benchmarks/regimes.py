@@ -1,14 +1,16 @@
 """Labelled runs and outcome files as regimes: tests in random orders, few candidates, votes alone."""
 
 import argparse
+import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from testbudget.rewards.errors import UserError
 from testbudget.rewards.outputs import Evidence
 from testbudget.rewards.prefix_statistics import PrefixStatistics
 from testbudget.rewards.selection.base import SelectionRule
@@ -229,3 +231,12 @@ def _recorded(directory: Path) -> list[RecordedTests]:
         RecordedTests.of(seen, correct, outputs.get(problem))
         for (problem, seen), correct in zip(trace.problems.items(), correct_labels(trace), strict=True)
     ]
+
+
+def exit_code(main: Callable[[], int]) -> int:
+    """Exit code of a script; 2, with one sentence, if a file that it was given cannot be used."""
+    try:
+        return main()
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 2

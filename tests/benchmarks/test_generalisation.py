@@ -154,3 +154,13 @@ def test_weights_are_those_by_which_the_right_group_was_drawn(script, monkeypatc
     none = left_out.Judged(np.zeros((1, 6)), np.zeros(1), np.zeros(1, int))
     data = [left_out.FitData(Family(), [rows], none, none)]
     np.testing.assert_allclose(left_out.fitted_weights(data).by_votes, truth, atol=0.2)
+
+
+def test_a_file_that_cannot_be_used_ends_the_script_with_a_sentence(
+    generalisation, tmp_path, capsys, monkeypatch
+):
+    path = tmp_path / "notes.npz"
+    path.write_text("no arrays")
+    monkeypatch.setattr("sys.argv", ["generalisation.py", "--only", str(path)])
+    assert generalisation.exit_code(generalisation.main) == 2
+    assert capsys.readouterr().err.startswith(f"{path} must be a file as numpy.savez writes it")

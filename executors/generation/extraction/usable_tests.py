@@ -14,7 +14,7 @@ _ENDINGS = frozenset({"deprecated_call", "exit", "_exit", "quit", "raises", "war
 def reason_to_reject(code: str, kind: TestKind, language: str, entry_point: str | None) -> Rejection | None:
     """Reason why a given test cannot judge: no candidate can pass it.
 
-    None unless that is certain. A test of another language than Python is only searched for the entry point.
+    None unless that is certain. Tests in other languages than Python are searched for the entry point only.
 
     Args:
         code: the test.
